@@ -1,0 +1,93 @@
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const MAGIC: &[u8; 4] = b"TLMC";
+const VERSION: u16 = 1;
+/// Magic, version, two bytes of zero, checksum, length of the body.
+const HEADER: usize = 4 + 2 + 2 + 4 + 8;
+
+/// Why a blob is not what was written.
+#[derive(Debug, thiserror::Error)]
+pub enum CodecError {
+    /// It does not begin like a checkpoint.
+    #[error("this is not a checkpoint: it does not begin with the letters TLMC")]
+    Magic,
+    /// It was written by a version of the library that this one does not read.
+    #[error(
+        "the checkpoint has format {found}, this version reads format {VERSION}; restart with the version that wrote it, drain, and start afresh"
+    )]
+    Version {
+        /// The format's number.
+        found: u16,
+    },
+    /// It is shorter or longer than its header says.
+    #[error("the checkpoint is cut off: it should have {expected} bytes and has {found}")]
+    Length {
+        /// As the header says.
+        expected: u64,
+        /// As it is.
+        found: u64,
+    },
+    /// Its checksum is wrong.
+    #[error("the checkpoint is damaged: its checksum does not match")]
+    Checksum,
+    /// It does not hold what was expected, or could not be encoded.
+    #[error("the checkpoint's content does not fit this pipeline: {0}")]
+    Content(#[from] bincode::Error),
+}
+
+/// Encodes a value by bincode behind a header with magic, version, checksum and length.
+///
+/// # Errors
+///
+/// If the value cannot be encoded, say a map of unknown length.
+///
+/// ```
+/// use telemetra_core::checkpoint::{decode, encode};
+/// let mut blob = encode(&vec![1u64, 2, 3])?;
+/// assert_eq!(decode::<Vec<u64>>(&blob)?, [1, 2, 3]);
+/// *blob.last_mut().unwrap() ^= 1;
+/// assert!(decode::<Vec<u64>>(&blob).unwrap_err().to_string().contains("damaged"));
+/// # Ok::<(), telemetra_core::checkpoint::CodecError>(())
+/// ```
+pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
+    let mut blob = vec![0; HEADER];
+    bincode::serialize_into(&mut blob, value)?;
+    let checksum = crc32fast::hash(&blob[HEADER..]);
+    let length = (blob.len() - HEADER) as u64;
+    blob[..4].copy_from_slice(MAGIC);
+    blob[4..6].copy_from_slice(&VERSION.to_le_bytes());
+    blob[8..12].copy_from_slice(&checksum.to_le_bytes());
+    blob[12..20].copy_from_slice(&length.to_le_bytes());
+    Ok(blob)
+}
+
+/// Decodes what [`encode`] made.
+///
+/// # Errors
+///
+/// If it is not that, not whole, damaged, or of another type.
+pub fn decode<T: DeserializeOwned>(blob: &[u8]) -> Result<T, CodecError> {
+    let found = blob.len() as u64;
+    if blob.len() >= 4 && &blob[..4] != MAGIC {
+        return Err(CodecError::Magic);
+    }
+    let Some((header, body)) = blob.split_at_checked(HEADER) else {
+        return Err(CodecError::Length { expected: HEADER as u64, found });
+    };
+    let version = u16::from_le_bytes([header[4], header[5]]);
+    if version != VERSION {
+        return Err(CodecError::Version { found: version });
+    }
+    let checksum = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
+    let mut length = [0; 8];
+    length.copy_from_slice(&header[12..20]);
+    let length = u64::from_le_bytes(length);
+    if length != body.len() as u64 {
+        return Err(CodecError::Length { expected: length.saturating_add(HEADER as u64), found });
+    }
+    if crc32fast::hash(body) != checksum {
+        return Err(CodecError::Checksum);
+    }
+    Ok(bincode::deserialize(body)?)
+}

@@ -1,0 +1,116 @@
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::CheckpointStore;
+use crate::ExternalError;
+
+/// A directory: a file a blob, written beside its place, synced, and renamed into it.
+///
+/// ```
+/// use telemetra_core::checkpoint::{CheckpointStore, Directory};
+/// let folder = tempfile::tempdir()?;
+/// let mut store = Directory::new(folder.path());
+/// store.put("0001/part", b"state")?;
+/// assert_eq!(store.get("0001/part")?.as_deref(), Some(&b"state"[..]));
+/// assert_eq!(store.list()?, ["0001/part"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    /// A store in this folder, which is made when first written to.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn path_of(&self, name: &str) -> Result<PathBuf, ExternalError> {
+        let good = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with('.')
+                && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
+        };
+        if !name.split('/').all(good) {
+            return Err(ExternalError::permanent(format!("`{name}` cannot be a checkpoint's name")));
+        }
+        Ok(self.root.join(name))
+    }
+}
+
+/// Says what was tried with which path.
+fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> ExternalError {
+    let what = format!("could not {what} the checkpoint at {}", path.display());
+    move |error| ExternalError::permanent(what).because(error)
+}
+
+impl CheckpointStore for Directory {
+    fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError> {
+        let path = self.path_of(name)?;
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(failed("make the folder of", &path))?;
+        let beside = folder.join(format!(".{}.tmp", path.file_name().unwrap_or_default().display()));
+        let mut file = File::create(&beside).map_err(failed("write", &path))?;
+        file.write_all(blob).map_err(failed("write", &path))?;
+        file.sync_all().map_err(failed("sync", &path))?;
+        fs::rename(&beside, &path).map_err(failed("rename", &path))?;
+        // The rename itself is durable only once the folders are, up to the root.
+        for up in folder.ancestors() {
+            File::open(up).and_then(|dir| dir.sync_all()).map_err(failed("sync the folder of", &path))?;
+            if up == self.root {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExternalError> {
+        let path = self.path_of(name)?;
+        match fs::read(&path) {
+            Ok(blob) => Ok(Some(blob)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read", &path)(error)),
+        }
+    }
+
+    fn list(&mut self) -> Result<Vec<String>, ExternalError> {
+        let mut names = Vec::new();
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed("list", &folder)(error)),
+            };
+            for entry in entries {
+                let path = entry.map_err(failed("list", &folder))?.path();
+                if path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b".")) {
+                    continue;
+                }
+                if path.is_dir() {
+                    folders.push(path);
+                } else if let Some(name) = path.strip_prefix(&self.root).ok().and_then(Path::to_str) {
+                    names.push(name.replace(std::path::MAIN_SEPARATOR, "/"));
+                }
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), ExternalError> {
+        let path = self.path_of(name)?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path)(error)),
+            _ => {
+                // A group's folder goes with its last blob.
+                if let Some(folder) = path.parent().filter(|folder| *folder != self.root) {
+                    let _ = fs::remove_dir(folder);
+                }
+                Ok(())
+            }
+        }
+    }
+}

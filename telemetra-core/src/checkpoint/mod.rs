@@ -1,0 +1,49 @@
+//! Checkpoints: where they are stored, and how they are encoded.
+
+mod codec;
+mod directory;
+
+pub use codec::{CodecError, decode, encode};
+pub use directory::Directory;
+
+use crate::ExternalError;
+
+/// Stores named blobs durably.
+///
+/// # Contract
+///
+/// * **Atomic.** After [`put`](Self::put) returns, the blob survives a crash; if it does not return, the name holds what
+///   it held before, or nothing.
+/// * **What is read was written.** Blobs are sealed with a checksum by [`encode`], so a store need not detect damage.
+/// * **Names** are of `a-z`, `0-9`, `-`, `.` and `/`; a slash makes a group but needs no folder made first.
+///
+/// Checked by [`store_compliance`](crate::testkit::store_compliance).
+pub trait CheckpointStore: Send {
+    /// Stores a blob under a name, over what was there.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be made durable.
+    fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError>;
+
+    /// The blob of that name, `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be read.
+    fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExternalError>;
+
+    /// The names of all blobs, sorted.
+    ///
+    /// # Errors
+    ///
+    /// If they could not be listed.
+    fn list(&mut self) -> Result<Vec<String>, ExternalError>;
+
+    /// Removes a blob; that there is none is no error.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be removed.
+    fn remove(&mut self, name: &str) -> Result<(), ExternalError>;
+}

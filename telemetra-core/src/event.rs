@@ -1,0 +1,249 @@
+//! The four kinds of event, borrowed from the record they were decoded from.
+//!
+//! An event lives as long as its record's buffer and its [`Arena`](crate::Arena), which is one
+//! batch. What must live longer is copied by the accumulator that wants it.
+
+use serde::Serialize;
+
+use crate::EventTime;
+
+/// The longest id (`event_id`, `stream_id`, `user_id`) in bytes.
+pub const MAX_ID_BYTES: usize = 256;
+/// The longest chat or transaction message, title or category in bytes.
+pub const MAX_TEXT_BYTES: usize = 16 * 1024;
+/// The most emotes or badges of one message.
+pub const MAX_LIST_ITEMS: usize = 512;
+/// Fixed point: how many units of [`Transaction::amount`] make one unit of its currency.
+pub const AMOUNT_SCALE: i64 = 1_000_000;
+/// Fixed point: [`ChatMessage::sentiment`] runs from `-SENTIMENT_SCALE` to `SENTIMENT_SCALE`.
+pub const SENTIMENT_SCALE: i64 = 10_000;
+
+/// One decoded record.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A message in a stream's chat.
+    Chat(ChatMessage<'a>),
+    /// How many watch a stream.
+    Viewer(ViewerCount<'a>),
+    /// A donation, a subscription or bits.
+    Transaction(Transaction<'a>),
+    /// A change of the stream itself: start, end, title, category.
+    Meta(StreamMeta<'a>),
+}
+
+/// What every event has.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// The event's id, unique to it; what duplicates are found by.
+    pub event_id: &'a str,
+    /// The event's own time.
+    pub time: EventTime,
+    /// The stream it belongs to: the key of all aggregates.
+    pub stream_id: &'a str,
+}
+
+impl<'a> Event<'a> {
+    /// Id, time and stream.
+    #[must_use]
+    pub fn header(&self) -> &Header<'a> {
+        match self {
+            Self::Chat(e) => &e.header,
+            Self::Viewer(e) => &e.header,
+            Self::Transaction(e) => &e.header,
+            Self::Meta(e) => &e.header,
+        }
+    }
+
+    /// Which of the four.
+    #[must_use]
+    pub fn kind(&self) -> EventKind {
+        match self {
+            Self::Chat(_) => EventKind::Chat,
+            Self::Viewer(_) => EventKind::Viewer,
+            Self::Transaction(_) => EventKind::Transaction,
+            Self::Meta(_) => EventKind::Meta,
+        }
+    }
+}
+
+/// The kinds of event, each with a topic of its own.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+pub enum EventKind {
+    /// [`ChatMessage`].
+    Chat,
+    /// [`ViewerCount`].
+    Viewer,
+    /// [`Transaction`].
+    Transaction,
+    /// [`StreamMeta`].
+    Meta,
+}
+
+impl EventKind {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Viewer, Self::Transaction, Self::Meta];
+
+    /// The name of its topic.
+    ///
+    /// ```
+    /// use telemetra_core::EventKind;
+    /// assert_eq!(EventKind::Chat.topic(), "telemetra.events.chat");
+    /// assert_eq!(EventKind::from_topic("telemetra.events.viewer"), Some(EventKind::Viewer));
+    /// ```
+    #[must_use]
+    pub const fn topic(self) -> &'static str {
+        match self {
+            Self::Chat => "telemetra.events.chat",
+            Self::Viewer => "telemetra.events.viewer",
+            Self::Transaction => "telemetra.events.transactions",
+            Self::Meta => "telemetra.events.stream_meta",
+        }
+    }
+
+    /// The kind of a topic's events: by the full name, or by its last part alone.
+    #[must_use]
+    pub fn from_topic(topic: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| {
+            kind.topic() == topic || kind.topic().strip_prefix("telemetra.events.") == Some(topic)
+        })
+    }
+}
+
+/// A message in a stream's chat.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct ChatMessage<'a> {
+    /// Id, time and stream.
+    pub header: Header<'a>,
+    /// Who wrote it.
+    pub user_id: &'a str,
+    /// The name shown.
+    pub username: &'a str,
+    /// What was written.
+    pub message: &'a str,
+    /// The emotes in it, by name, in order, repeated as often as used.
+    pub emotes: &'a [&'a str],
+    /// The writer's badges.
+    pub badges: &'a [&'a str],
+    /// Whether the writer subscribes to the stream.
+    pub is_subscriber: bool,
+    /// Whether the writer moderates the stream.
+    pub is_moderator: bool,
+    /// Sentiment in units of `1 /` [`SENTIMENT_SCALE`], −1 to 1. Decoders leave 0; ingest fills it
+    /// in by the configured [`Sentiment`](crate::Sentiment).
+    pub sentiment: i32,
+}
+
+/// How many watch a stream.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct ViewerCount<'a> {
+    /// Id, time and stream.
+    pub header: Header<'a>,
+    /// Viewers now.
+    pub viewer_count: u64,
+    /// Different viewers so far.
+    pub unique_viewers: Option<u64>,
+    /// Most viewers so far.
+    pub peak_viewers: Option<u64>,
+}
+
+/// A donation, a subscription or bits.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Transaction<'a> {
+    /// Id, time and stream.
+    pub header: Header<'a>,
+    /// Who paid.
+    pub user_id: &'a str,
+    /// The name shown.
+    pub username: &'a str,
+    /// What for.
+    pub transaction_type: TransactionType,
+    /// How much, in units of `1 /` [`AMOUNT_SCALE`] of the currency, not negative.
+    pub amount: i64,
+    /// In which currency.
+    pub currency: Currency,
+    /// The message that came with it.
+    pub message: Option<&'a str>,
+}
+
+/// A change of the stream itself.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct StreamMeta<'a> {
+    /// Id, time and stream.
+    pub header: Header<'a>,
+    /// What changed.
+    pub event_type: MetaType,
+    /// The title from now on.
+    pub new_title: Option<&'a str>,
+    /// The category from now on.
+    pub new_category: Option<&'a str>,
+    /// When the stream started.
+    pub started_at: Option<EventTime>,
+    /// When the stream ended.
+    pub ended_at: Option<EventTime>,
+    /// How long it ran.
+    pub duration_minutes: Option<u64>,
+}
+
+/// Defines an enum whose variants have names on the wire.
+macro_rules! wire_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $wire:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its name on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $wire),+ }
+            }
+
+            /// The one of that name on the wire.
+            #[must_use]
+            pub fn from_wire(name: &str) -> Option<Self> {
+                match name { $($wire => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+wire_enum! {
+    /// What a [`Transaction`] was for.
+    TransactionType {
+        /// A gift of money.
+        Donation = "donation",
+        /// A subscription.
+        Subscription = "subscription",
+        /// The platform's own coins.
+        Bits = "bits",
+    }
+}
+wire_enum! {
+    /// The currency of a [`Transaction`].
+    Currency {
+        /// US dollar.
+        Usd = "USD",
+        /// Euro.
+        Eur = "EUR",
+        /// Pound sterling.
+        Gbp = "GBP",
+        /// The platform's own coins.
+        Bits = "bits",
+    }
+}
+wire_enum! {
+    /// What a [`StreamMeta`] says.
+    MetaType {
+        /// The title is new.
+        TitleChange = "title_change",
+        /// The category is new.
+        CategoryChange = "category_change",
+        /// The stream went live.
+        StreamStart = "stream_start",
+        /// The stream ended.
+        StreamEnd = "stream_end",
+    }
+}

@@ -1,0 +1,140 @@
+//! Moments: episodes in which a metric of a key departs from its baseline.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Detector, EventTime, Micro, StreamId};
+
+/// An episode of adjacent anomalous windows of one stream and one rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Moment {
+    /// The stream.
+    pub stream_id: StreamId,
+    /// The rule's name: `chat_spike`, `viewer_surge`, …
+    pub moment_type: Arc<str>,
+    /// The start of the pane that tipped the first anomalous window: that window's newest.
+    pub started_at: EventTime,
+    /// The end of the window with the greatest score; of several, the first.
+    pub peak_at: EventTime,
+    /// The end of the last anomalous window.
+    pub last_at: EventTime,
+    /// Whether the next window may still go on with it.
+    pub open: bool,
+    /// The detector's name.
+    pub detection_method: Arc<str>,
+    /// The metric at the peak.
+    pub value: Micro,
+    /// The detector's threshold.
+    pub threshold: Micro,
+    /// The score at the peak; its sign is the side.
+    pub score: Micro,
+    /// The mean of the baseline at the peak.
+    pub baseline_mean: Micro,
+    /// The deviation of the baseline at the peak.
+    pub baseline_stddev: Micro,
+    /// The number of samples in the baseline at the peak.
+    pub baseline_samples: u32,
+    /// How many windows it holds.
+    pub windows: u32,
+}
+
+impl Moment {
+    /// Its id: the same whenever and wherever it is found, as it depends on stream, rule and start alone.
+    #[must_use]
+    pub fn id(&self) -> MomentId {
+        let text = format!("{}\u{1f}{}\u{1f}{}", self.stream_id, self.moment_type, self.started_at.0);
+        MomentId(xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
+    }
+
+    /// When it ended; `None` while open.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<EventTime> {
+        (!self.open).then_some(self.last_at)
+    }
+}
+
+/// A moment's id: 128 bits, written as 32 hexadecimal digits.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MomentId(pub u128);
+
+impl fmt::Display for MomentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+impl fmt::Debug for MomentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a window without any event says about a metric.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// Nothing happened: the sample is 0. For counts and sums. Silence before the oldest sample of a baseline
+    /// does not count: there was no stream yet, or it had been silent for longer than a baseline.
+    Zero,
+    /// Nobody knows: there is no sample. For gauges.
+    Unknown,
+}
+
+/// Which metric of a summary is watched, by which detector, and what its moments are called.
+#[derive(Clone)]
+pub struct MomentRule<S> {
+    /// The type of the moments it makes.
+    pub moment_type: Arc<str>,
+    /// The metric in fixed point, `None` where the window has none.
+    pub metric: Arc<dyn Fn(&S) -> Option<i64> + Send + Sync>,
+    /// Fixed-point units per one of the metric.
+    pub scale: i64,
+    /// What silence means.
+    pub silence: Silence,
+    /// The judge.
+    pub detector: Arc<dyn Detector>,
+}
+
+impl<S> MomentRule<S> {
+    /// A rule for a count: whole numbers, silence is zero.
+    pub fn count(
+        moment_type: &str,
+        detector: impl Detector + 'static,
+        metric: impl Fn(&S) -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            moment_type: moment_type.into(),
+            metric: Arc::new(move |s| Some(i64::try_from(metric(s)).unwrap_or(i64::MAX))),
+            scale: 1,
+            silence: Silence::Zero,
+            detector: Arc::new(detector),
+        }
+    }
+
+    /// A rule for a gauge in fixed point, `scale` units to one; silence is unknown.
+    pub fn gauge(
+        moment_type: &str,
+        detector: impl Detector + 'static,
+        scale: i64,
+        metric: impl Fn(&S) -> Option<i64> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            moment_type: moment_type.into(),
+            metric: Arc::new(metric),
+            scale,
+            silence: Silence::Unknown,
+            detector: Arc::new(detector),
+        }
+    }
+}
+
+impl<S> fmt::Debug for MomentRule<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MomentRule")
+            .field("moment_type", &self.moment_type)
+            .field("scale", &self.scale)
+            .field("silence", &self.silence)
+            .field("detector", &self.detector)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,57 @@
+//! Where answers go.
+
+use crate::{Batch, DeadLetter, EventTime, ExternalError};
+
+/// Keeps rows in step with the answer, as of each event time.
+///
+/// A sink runs on a thread of its own and may block. It never sees the dataflow.
+///
+/// # Contract
+///
+/// * **In order.** Batches come in order of their time, each time once in a life; after a restart from what was durable on.
+/// * **Durable on return.** When [`apply`](Self::apply) returns `Ok`, all batches it was given, and the letters given before, survive a crash
+///   (as far as the sink has anything that can). A sink may make several batches durable in one go; it is given all that wait.
+/// * **All or nothing, or idempotent.** After an error or a crash, applying the same batches again has the same effect
+///   as applying them once. Rows have keys and letters have places, so upserts will do.
+/// * **Says what it has.** [`open`](Self::open) returns the time of the last batch that is durable. It will be given
+///   everything later; a sink that keeps nothing over a restart returns `None` and is given the whole state anew.
+///
+/// Checked by [`sink_compliance`](crate::testkit::sink_compliance).
+pub trait Sink<S>: Send {
+    /// Its name in errors, logs and metrics.
+    fn name(&self) -> &str;
+
+    /// Opens it. `resume` is the time of the checkpoint that the pipeline starts from, `None` if from the beginning.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be reached or written.
+    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError>;
+
+    /// Applies all changes of these times and makes them durable.
+    ///
+    /// # Errors
+    ///
+    /// A transient one is tried again with backoff; a permanent one stops the pipeline. Its text names the row.
+    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError>;
+
+    /// Takes records that were not counted. They come as they are found, not by time, and again after a restart;
+    /// they need be durable only when the next `apply` is. By default they are dropped: they are counted in any case.
+    ///
+    /// # Errors
+    ///
+    /// As for [`apply`](Self::apply).
+    fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
+        let _ = letters;
+        Ok(())
+    }
+
+    /// Closes it. Nothing comes after.
+    ///
+    /// # Errors
+    ///
+    /// If what was written could not be brought to its end.
+    fn close(&mut self) -> Result<(), ExternalError> {
+        Ok(())
+    }
+}

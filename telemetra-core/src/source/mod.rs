@@ -1,0 +1,114 @@
+//! Where records come from: sources, their partitions, and batches of records.
+
+mod batch;
+
+pub use batch::{Record, RecordBatch};
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ExternalError;
+
+/// The name of a partition, unique in a pipeline and the same after a restart.
+///
+/// ```
+/// let id = telemetra_core::PartitionId::new("telemetra.events.chat/3");
+/// assert_eq!(id.as_str(), "telemetra.events.chat/3");
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct PartitionId(Arc<str>);
+
+impl PartitionId {
+    /// The partition of that name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl fmt::Debug for PartitionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something that has partitions to read.
+///
+/// # Contract
+///
+/// * **Same list everywhere.** [`partitions`](Self::partitions) gives the same names in the same order on
+///   every process of a cluster; each process opens those that fall to it.
+/// * **Replayable where it can be.** [`open`](Self::open) with an offset gives the records from that offset on,
+///   the same bytes in the same order as before. A source that cannot (a socket, a channel) says so by an
+///   error, or starts with what it has and documents that a restart loses what was in memory.
+pub trait Source: Send {
+    /// The names of the partitions.
+    ///
+    /// # Errors
+    ///
+    /// If the source cannot be reached, or does not exist.
+    fn partitions(&mut self) -> Result<Vec<PartitionId>, ExternalError>;
+
+    /// Opens one partition, at `from` if given, else at its configured beginning.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or no longer holds the offset asked for.
+    fn open(
+        &mut self,
+        partition: &PartitionId,
+        from: Option<u64>,
+    ) -> Result<Box<dyn Partition>, ExternalError>;
+}
+
+/// An ordered, replayable sequence of records with offsets.
+///
+/// # Contract
+///
+/// * **Never blocks.** [`poll`](Self::poll) appends what there is, at most about the batch's
+///   [target](RecordBatch::is_full), and returns. It is called by whichever worker has time.
+/// * **Offsets grow.** Each record has an offset above the one before.
+/// * **Resume is exact.** [`offset`](Self::offset) is where to open the partition so that the next record
+///   is the one after the last given: not that one, and not the one after the next.
+/// * **Honest verdicts.** [`Polled::Done`] is final: the partition is not polled again.
+///
+/// Checked by [`source_compliance`](crate::testkit::source_compliance).
+pub trait Partition: Send {
+    /// Appends the next records to `batch`.
+    ///
+    /// # Errors
+    ///
+    /// If reading failed. A transient error is polled again with backoff; a permanent one stops the pipeline.
+    fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError>;
+
+    /// The offset of the next record.
+    fn offset(&self) -> u64;
+
+    /// Told that a checkpoint holds everything before `offset`: a hook for commits, by default nothing.
+    fn committed(&mut self, offset: u64) {
+        let _ = offset;
+    }
+}
+
+/// What a partition says when it is polled.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// There may be more at once.
+    Ready,
+    /// Nothing more for now; look again after this pause.
+    Idle(Duration),
+    /// Nothing more, ever.
+    Done,
+}

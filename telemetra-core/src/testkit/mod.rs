@@ -1,0 +1,1 @@
+//! Compliance suites for the contracts, and a seeded workload. For tests, yours and ours.
