@@ -3,14 +3,19 @@
 
 pub mod accumulate;
 pub mod checkpoint;
+mod config;
 pub mod decode;
 pub mod detect;
+mod episodes;
 mod error;
 mod event;
 mod fate;
+mod ident;
 mod moment;
+mod panes;
 mod row;
 mod sentiment;
+mod sequence;
 mod sink;
 pub mod source;
 mod summary;
@@ -20,19 +25,24 @@ mod watermark;
 mod window;
 
 pub use accumulate::{Accumulate, Accumulator, Data, Refold, Rolling};
+pub use config::TimeConfig;
 pub use decode::{Arena, DecodeError, Decoder};
 pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Verdict};
+pub use episodes::{Hit, Hits, KeyEpisodes, WindowChange};
 pub use error::{ConfigError, ExternalError, Retry};
 pub use event::{
     AMOUNT_SCALE, ChatMessage, Currency, Event, EventKind, Header, MAX_ID_BYTES, MAX_LIST_ITEMS,
     MAX_TEXT_BYTES, MetaType, SENTIMENT_SCALE, StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 pub use fate::{Fate, Fates};
+pub use ident::{id128, key_hash, spread};
 pub use moment::{Moment, MomentId, MomentRule, Silence};
+pub use panes::{KeyState, KeyWindows, WindowRules};
 pub use row::{
     Action, Batch, Change, DeadLetter, Row, StreamId, StreamRow, Summary, TransactionRow, ViewerRow,
 };
 pub use sentiment::Sentiment;
+pub use sequence::{Placement, Sequencer, SequencerState};
 pub use sink::Sink;
 pub use source::{Partition, PartitionId, Polled, Record, RecordBatch, Source};
 pub use summary::{Counted, StreamSummary};
