@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod fate;
 mod ident;
+mod metadata;
 mod moment;
 mod panes;
 mod row;
@@ -36,6 +37,7 @@ pub use event::{
 };
 pub use fate::{Fate, Fates};
 pub use ident::{id128, key_hash, spread};
+pub use metadata::{Fact, MetaPatch, Stamp, StreamProfile};
 pub use moment::{Moment, MomentId, MomentRule, Silence};
 pub use panes::{KeyState, KeyWindows, WindowRules};
 pub use row::{

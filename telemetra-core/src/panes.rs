@@ -131,7 +131,7 @@ impl<A: Accumulator> KeyWindows<A> {
     pub fn wake(&self, rules: &WindowRules, boundary: EventTime) -> Option<EventTime> {
         let spec = rules.windows;
         let next = boundary.plus(spec.slide());
-        if self.panes.back().is_some_and(|pane| pane.start.plus(spec.size()) >= next) {
+        if self.is_open(rules, boundary) {
             return Some(next);
         }
         let pane_goes = self.panes.front().map(|pane| {
@@ -143,6 +143,13 @@ impl<A: Accumulator> KeyWindows<A> {
             (a, b) => a.or(b)?,
         };
         Some(EventTime(goes.0.next_multiple_of(spec.slide())).max(next))
+    }
+
+    /// Whether the window after the one that ended at `boundary` has something in it already.
+    #[must_use]
+    pub fn is_open(&self, rules: &WindowRules, boundary: EventTime) -> bool {
+        let next = boundary.plus(rules.windows.slide());
+        self.panes.back().is_some_and(|pane| pane.start.plus(rules.windows.size()) >= next)
     }
 
     /// Whether nothing is left of this key.

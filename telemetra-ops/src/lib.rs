@@ -1,1 +1,25 @@
-//! x
+//! Telemetra's operators on timely and differential dataflow, and the pipeline built on them.
+#![forbid(missing_docs)]
+
+mod buckets;
+mod checkpoint;
+mod courier;
+mod cut;
+mod deliver;
+mod failure;
+mod ingest;
+mod ingress;
+mod keyed;
+mod metadata;
+mod moments;
+mod publish;
+mod windows;
+
+pub use checkpoint::{Durability, RestoreError, Restored};
+pub use failure::PipelineError;
+pub use ingest::{EventAccumulator, Ingest, Ingested};
+pub use ingress::{Ingress, IngressConfig, PartitionStatus};
+pub use metadata::StreamRows;
+pub use moments::Moments;
+pub use publish::Publish;
+pub use windows::{Partial, Summaries, Windows};
