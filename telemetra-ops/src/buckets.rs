@@ -112,11 +112,6 @@ impl<A: Accumulator> Buckets<A> {
         &mut self.open[self.hint]
     }
 
-    /// The end of the first open bucket.
-    pub(crate) fn first_end(&self) -> Option<EventTime> {
-        self.open.front().map(|bucket| bucket.end)
-    }
-
     /// Takes out the first bucket if it takes effect before `limit`. Give it [back](Self::recycle) when it is sent.
     pub(crate) fn pop_before(&mut self, limit: EventTime) -> Option<Bucket<A>> {
         let due = self.open.front().is_some_and(|bucket| bucket.end <= limit);
@@ -126,11 +121,6 @@ impl<A: Accumulator> Buckets<A> {
 
     pub(crate) fn recycle(&mut self, bucket: Bucket<A>) {
         self.spare = Some(bucket);
-    }
-
-    /// How many buckets are open.
-    pub(crate) fn len(&self) -> usize {
-        self.open.len()
     }
 
     /// What a checkpoint keeps.

@@ -18,14 +18,21 @@ use telemetra_core::{EventTime, ExternalError, key_hash};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::{Scope, StreamVec};
-use timely::progress::frontier::MutableAntichain;
+use timely::progress::frontier::{AntichainRef, MutableAntichain};
+
+use crate::failure::Failure;
 
 /// How many checkpoints may build on one that is whole, before the next whole one.
 pub(crate) const CHAIN: usize = 16;
 
 /// The frontier as a time; [`EventTime::MAX`] if nothing more will come.
 pub(crate) fn reached(frontier: &MutableAntichain<EventTime>) -> EventTime {
-    frontier.frontier().first().copied().unwrap_or(EventTime::MAX)
+    reached_of(frontier.frontier())
+}
+
+/// The same for a frontier that is seen through a probe.
+pub(crate) fn reached_of(frontier: AntichainRef<'_, EventTime>) -> EventTime {
+    frontier.first().copied().unwrap_or(EventTime::MAX)
 }
 
 /// What ties an operator's state to checkpoints: when to keep it, where, and what to begin with.
@@ -34,13 +41,14 @@ pub struct Durability<'scope> {
     pub(crate) markers: StreamVec<'scope, EventTime, EventTime>,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) restored: Option<Arc<Restored>>,
+    pub(crate) failure: Failure,
 }
 
 impl<'scope> Durability<'scope> {
     /// State that lives and dies with the process.
     #[must_use]
     pub fn none(scope: Scope<'scope, EventTime>) -> Self {
-        Self { markers: empty(scope), recorder: None, restored: None }
+        Self { markers: empty(scope), recorder: None, restored: None, failure: Failure::default() }
     }
 }
 
@@ -68,11 +76,6 @@ impl Markers {
     pub(crate) fn due(&mut self, limit: EventTime) -> Option<(EventTime, Capability<EventTime>)> {
         let entry = self.0.first_entry()?;
         (*entry.key() <= limit).then(|| entry.remove_entry())
-    }
-
-    /// The boundary of the first marker.
-    pub(crate) fn next(&self) -> Option<EventTime> {
-        self.0.keys().next().copied()
     }
 }
 
@@ -201,7 +204,7 @@ impl Restored {
     pub(crate) fn read(
         store: &mut dyn CheckpointStore,
         fingerprint: &str,
-    ) -> Result<Option<(Self, Vec<EventTime>)>, RestoreError> {
+    ) -> Result<Option<Self>, RestoreError> {
         let names = store.list()?;
         let Some(name) = names.iter().rev().find(|name| name.ends_with("/complete")) else {
             return Ok(None);
@@ -220,25 +223,25 @@ impl Restored {
             let parts = (0..manifest.peers).map(|worker| read(store, &blob_name(link, worker), boundary));
             chain.push(parts.collect::<Result<Vec<WorkerParts>, _>>()?);
         }
-        Ok(Some((Self { boundary, chain }, manifest.chain)))
+        Ok(Some(Self { boundary, chain }))
     }
 
-    /// Each worker's last part of an operator.
-    ///
-    /// # Errors
-    ///
-    /// If one does not decode.
-    pub(crate) fn parts<T: DeserializeOwned>(&self, operator: &str) -> Result<Vec<T>, CodecError> {
-        decode_parts(self.chain.last().into_iter().flatten(), operator)
+    /// Each worker's last part of an operator. If one does not decode, the pipeline fails.
+    pub(crate) fn parts<T: DeserializeOwned>(&self, operator: &str, failure: &Failure) -> Vec<T> {
+        self.or_fail(decode_parts(self.chain.last().into_iter().flatten(), operator), failure)
     }
 
-    /// All parts of an operator that writes only what changed, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// If one does not decode.
-    pub(crate) fn chained<T: DeserializeOwned>(&self, operator: &str) -> Result<Vec<T>, CodecError> {
-        decode_parts(self.chain.iter().flatten(), operator)
+    /// All parts of an operator that writes only what changed, oldest first. If one does not decode, the pipeline fails.
+    pub(crate) fn chained<T: DeserializeOwned>(&self, operator: &str, failure: &Failure) -> Vec<T> {
+        self.or_fail(decode_parts(self.chain.iter().flatten(), operator), failure)
+    }
+
+    fn or_fail<T>(&self, parts: Result<Vec<T>, CodecError>, failure: &Failure) -> Vec<T> {
+        parts.unwrap_or_else(|source| {
+            let name = manifest_name(self.boundary);
+            failure.set(RestoreError::Damaged { name, source }.into());
+            Vec::new()
+        })
     }
 }
 

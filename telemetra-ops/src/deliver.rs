@@ -18,10 +18,11 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::checkpoint::reached;
 use crate::courier::{Courier, Job};
 
-/// Delivers changes and dead letters to a sink that lives on the worker `home`. `courier` is given there only. The stream
-/// that comes out is empty; its frontier passes a time when the changes of that time are durable.
+/// Delivers changes and dead letters to a sink that lives on the worker `home`. `courier` is given there only. `None` in place
+/// of a change has a batch made of its time even if it is empty, so that the sink knows that the time has passed. The
+/// stream that comes out is empty; its frontier passes a time when the changes of that time are durable.
 pub(crate) fn deliver<'scope, S: Data>(
-    changes: StreamVec<'scope, EventTime, Change<S>>,
+    changes: StreamVec<'scope, EventTime, Option<Change<S>>>,
     letters: StreamVec<'scope, EventTime, DeadLetter>,
     home: usize,
     mut courier: Option<Courier<S>>,
@@ -29,7 +30,7 @@ pub(crate) fn deliver<'scope, S: Data>(
 ) -> StreamVec<'scope, EventTime, ()> {
     let scope = changes.scope();
     let home = home as u64;
-    let to_home = Exchange::new(move |_: &Change<S>| home);
+    let to_home = Exchange::new(move |_: &Option<Change<S>>| home);
     let letters_to_home = Exchange::new(move |_: &DeadLetter| home);
     changes.binary_frontier::<_, CapacityContainerBuilder<Vec<()>>, _, _, _, _>(
         letters,
@@ -49,7 +50,7 @@ pub(crate) fn deliver<'scope, S: Data>(
                 changes.for_each_stamp(|cap, messages| {
                     let Some(cap) = cap.retain_least(output.output_index()) else { return };
                     let (_, open) = open.entry(*cap.time()).or_insert_with(|| (cap, Vec::new()));
-                    open.extend(messages.flat_map(|message| message.drain(..)));
+                    open.extend(messages.flat_map(|message| message.drain(..)).flatten());
                 });
                 let Some(courier) = &mut courier else {
                     letters.for_each_stamp(|_, messages| messages.for_each(Vec::clear));

@@ -99,9 +99,9 @@ pub(crate) fn ingest_with<'scope, A: EventAccumulator>(
     builder.build(move |capabilities| {
         let mut reader = Reader::<A>::new(Arc::clone(&shared), worker);
         if let Some(restored) = &links.restored {
-            // That the parts decode was checked when the pipeline was built.
-            let parts: Vec<Vec<BucketState<A>>> = restored.parts("ingest").unwrap_or_default();
+            let parts: Vec<Vec<BucketState<A>>> = restored.parts("ingest", &shared.failure);
             for (number, part) in parts.into_iter().enumerate() {
+                part.iter().for_each(|bucket| shared.note_effective(bucket.end));
                 if number % peers == worker {
                     reader.buckets.restore(part);
                 }
@@ -151,7 +151,7 @@ pub(crate) fn ingest_with<'scope, A: EventAccumulator>(
                 {
                     recorder.part(cut, "ingest", &reader.buckets.state());
                     if arrival == Arrival::KeepAll {
-                        recorder.part(cut, "partitions", &shared.lanes_state());
+                        recorder.part(cut, "partitions", &shared.keep(cut));
                         shared.cuts.release(cut, floor);
                     }
                     markers.session(&delayed(&caps[3], cut.minus(1))).give(cut);
@@ -161,7 +161,7 @@ pub(crate) fn ingest_with<'scope, A: EventAccumulator>(
             }
             if limit == EventTime::MAX {
                 if let Some(recorder) = &links.recorder {
-                    recorder.last("partitions", &shared.lanes_state());
+                    recorder.last("partitions", &shared.keep(EventTime::MAX));
                 }
                 held = None;
                 return;

@@ -5,6 +5,7 @@
 //! partition's order. So one file, or one Kafka partition, is decoded by all workers, and what counts as late is the
 //! same as with one.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     reading: AtomicU8,
     /// The greatest boundary at which anything takes effect.
     greatest_effective: AtomicU64,
+    /// The offsets of each checkpoint that is under way.
+    offsets: Mutex<BTreeMap<EventTime, Vec<u64>>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -183,6 +186,7 @@ impl Ingress {
             failure,
             reading: AtomicU8::new(Reading::Goes as u8),
             greatest_effective: AtomicU64::new(0),
+            offsets: Mutex::new(BTreeMap::new()),
         }))
     }
 
@@ -365,7 +369,7 @@ impl Shared {
     }
 
     /// What a checkpoint keeps of the partitions. Call it while no batch is between take and sequence.
-    pub(crate) fn lanes_state(&self) -> Vec<LaneCheckpoint> {
+    pub(crate) fn keep(&self, cut: EventTime) -> Vec<LaneCheckpoint> {
         let keep = |lane: &Lane| {
             let state = lock(&lane.state);
             LaneCheckpoint {
@@ -374,15 +378,19 @@ impl Shared {
                 sequencer: state.sequencer.state(),
             }
         };
-        self.lanes.iter().map(keep).collect()
+        let kept: Vec<_> = self.lanes.iter().map(keep).collect();
+        lock(&self.offsets).insert(cut, kept.iter().map(|lane| lane.offset).collect());
+        kept
     }
 
-    /// Tells each partition up to where a checkpoint holds it.
-    pub(crate) fn committed(&self, offsets: &[(PartitionId, u64)]) {
-        for lane in &self.lanes {
-            if let Some((_, offset)) = offsets.iter().find(|(id, _)| *id == lane.id) {
-                lock(&lane.state).partition.committed(*offset);
+    /// Tells each partition that a checkpoint is complete.
+    pub(crate) fn commit(&self, cut: EventTime) {
+        let mut offsets = lock(&self.offsets);
+        if let Some(committed) = offsets.remove(&cut) {
+            for (lane, offset) in self.lanes.iter().zip(committed) {
+                lock(&lane.state).partition.committed(offset);
             }
         }
+        offsets.retain(|other, _| *other > cut);
     }
 }

@@ -12,8 +12,11 @@ mod ingress;
 mod keyed;
 mod metadata;
 mod moments;
+mod pipeline;
 mod publish;
+mod record;
 mod windows;
+mod writer;
 
 pub use checkpoint::{Durability, RestoreError, Restored};
 pub use failure::PipelineError;
@@ -21,5 +24,6 @@ pub use ingest::{EventAccumulator, Ingest, Ingested};
 pub use ingress::{Ingress, IngressConfig, PartitionStatus};
 pub use metadata::StreamRows;
 pub use moments::Moments;
+pub use pipeline::{Drain, Graph, Pipeline, PipelineStatus, Report, Running, SinkStatus};
 pub use publish::Publish;
 pub use windows::{Partial, Summaries, Windows};

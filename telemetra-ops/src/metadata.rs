@@ -38,7 +38,7 @@ impl<'scope> StreamRows<'scope> for StreamVec<'scope, EventTime, Fact> {
     ) -> VecCollection<'scope, EventTime, StreamRow, isize> {
         let scope = self.scope();
         let (worker, peers) = (scope.index(), scope.peers());
-        let Durability { markers: marks, recorder, restored } = durability.clone();
+        let Durability { markers: marks, recorder, restored, failure } = durability.clone();
         let by_key = Exchange::new(|fact: &Fact| key_hash(fact.stream_id()));
         let updates =
             self.binary_frontier(marks, by_key, Pipeline, "StreamRows", move |capability, _info| {
@@ -47,9 +47,7 @@ impl<'scope> StreamRows<'scope> for StreamVec<'scope, EventTime, Fact> {
                 let mut markers = Markers::default();
                 let mut revived = None;
                 if let Some(restored) = &restored {
-                    // That the parts decode was checked when the pipeline was built.
-                    let parts: Vec<Vec<(StreamId, StreamProfile)>> =
-                        restored.parts("streams").unwrap_or_default();
+                    let parts: Vec<Vec<(StreamId, StreamProfile)>> = restored.parts("streams", &failure);
                     profiles
                         .extend(parts.into_iter().flatten().filter(|(key, _)| is_mine(key, worker, peers)));
                     revived = Some(capability.delayed(&restored.boundary.minus(1)));

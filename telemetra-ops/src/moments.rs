@@ -13,6 +13,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
 use crate::checkpoint::{Durability, Markers, Restored, is_mine, reached};
+use crate::failure::Failure;
 use crate::keyed::Keyed;
 use crate::windows::Summaries;
 
@@ -60,13 +61,13 @@ impl<'scope, S: Data> Moments<'scope, S> for Summaries<'scope, S> {
     ) -> VecCollection<'scope, EventTime, Moment, isize> {
         let scope = self.inner.scope();
         let (worker, peers) = (scope.index(), scope.peers());
-        let Durability { markers: marks, recorder, restored } = durability.clone();
+        let Durability { markers: marks, recorder, restored, failure } = durability.clone();
         let by_key = Exchange::new(|update: &Update<S>| key_hash(&update.0.0));
         let updates = self.inner.binary_frontier(marks, by_key, Pipeline, "Moments", move |capability, _| {
             drop(capability);
             let mut state = State::new(windows, rules);
             if let Some(restored) = &restored {
-                state.restore(restored, worker, peers);
+                state.restore(restored, &failure, worker, peers);
             }
             let mut held: Option<Capability<EventTime>> = None;
             let mut markers = Markers::default();
@@ -211,10 +212,9 @@ impl<S: Data> State<S> {
         keys.filter_map(|(_, key, entry)| Some((key.clone(), entry.episodes.hits()?.clone()))).collect()
     }
 
-    fn restore(&mut self, restored: &Restored, worker: usize, peers: usize) {
+    fn restore(&mut self, restored: &Restored, failure: &Failure, worker: usize, peers: usize) {
         self.restored = restored.boundary;
-        // That the parts decode was checked when the pipeline was built.
-        let parts: Vec<Vec<(StreamId, Hits)>> = restored.parts("moments").unwrap_or_default();
+        let parts: Vec<Vec<(StreamId, Hits)>> = restored.parts("moments", failure);
         for (key, hits) in parts.into_iter().flatten().filter(|(key, _)| is_mine(key, worker, peers)) {
             let slot = self.slot(&key);
             if let Some((_, entry)) = self.keys.get_mut(slot) {

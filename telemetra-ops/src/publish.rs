@@ -93,14 +93,13 @@ impl<'scope, S: Data> Publish<'scope, S> for VecCollection<'scope, EventTime, Ro
     ) -> StreamVec<'scope, EventTime, Change<S>> {
         let scope = self.inner.scope();
         let (worker, peers) = (scope.index(), scope.peers());
-        let Durability { markers: marks, recorder, restored } = durability.clone();
+        let Durability { markers: marks, recorder, restored, failure } = durability.clone();
         let by_key = Exchange::new(|update: &(Row<S>, EventTime, isize)| key_hash(stream_of(&update.0)));
         self.inner.binary_frontier(marks, by_key, Pipeline, "Publish", move |capability, _info| {
             drop(capability);
             let mut revisions = Revisions::default();
             if let Some(restored) = &restored {
-                // That the parts decode was checked when the pipeline was built.
-                let parts: Vec<Vec<(RowKey, u32)>> = restored.parts("publish").unwrap_or_default();
+                let parts: Vec<Vec<(RowKey, u32)>> = restored.parts("publish", &failure);
                 let mine =
                     parts.into_iter().flatten().filter(|(key, _)| is_mine(key.stream_id(), worker, peers));
                 revisions.0.extend(mine);

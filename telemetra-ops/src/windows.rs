@@ -12,7 +12,8 @@ use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::checkpoint::{CHAIN, Durability, Markers, is_mine, reached};
+use crate::checkpoint::{CHAIN, Durability, Markers, Restored, is_mine, reached};
+use crate::failure::Failure;
 use crate::keyed::Keyed;
 
 /// The mergeable aggregate of one key in one pane, as one worker made it.
@@ -93,7 +94,7 @@ impl<'scope, A: Accumulator> Windows<'scope, A> for StreamVec<'scope, EventTime,
     ) -> Summaries<'scope, A::Output> {
         let scope = self.scope();
         let (worker, peers) = (scope.index(), scope.peers());
-        let Durability { markers: marks, recorder, restored } = durability.clone();
+        let Durability { markers: marks, recorder, restored, failure } = durability.clone();
         let by_key = Exchange::new(|partial: &Partial<A>| key_hash(&partial.key));
         let updates = self.binary_frontier(marks, by_key, Pipeline, "Windows", move |capability, _info| {
             let mut state = State::<A>::new(rules);
@@ -102,7 +103,7 @@ impl<'scope, A: Accumulator> Windows<'scope, A> for StreamVec<'scope, EventTime,
             // What was there before a restart comes out first, timed just before the boundary.
             let mut revived = None;
             if let Some(restored) = &restored {
-                state.restore(restored, worker, peers);
+                state.restore(restored, &failure, worker, peers);
                 state.recorded = restored.boundary;
                 revived = Some(capability.delayed(&restored.boundary.minus(1)));
             } else {
@@ -249,9 +250,10 @@ impl<A: Accumulator> State<A> {
         keys.filter_map(|(_, key, entry)| Some((key.clone(), entry.windows.state_since(since)?))).collect()
     }
 
-    fn restore(&mut self, restored: &crate::checkpoint::Restored, worker: usize, peers: usize) {
-        // That the parts decode was checked when the pipeline was built.
-        let parts: Vec<Part<A>> = restored.chained("windows").unwrap_or_default();
+    fn restore(&mut self, restored: &Restored, failure: &Failure, worker: usize, peers: usize) {
+        // A last checkpoint may lie between two boundaries; all before it is as of the one before.
+        let boundary = self.rules.windows.pane_start(restored.boundary);
+        let parts: Vec<Part<A>> = restored.chained("windows", failure);
         for (key, part) in parts.into_iter().flatten().filter(|(key, _)| is_mine(key, worker, peers)) {
             let slot = self.keys.slot_or_insert(&key, || Entry {
                 windows: KeyWindows::default(),
@@ -259,16 +261,16 @@ impl<A: Accumulator> State<A> {
                 wake: EventTime::MAX,
             });
             if let Some((_, entry)) = self.keys.get_mut(slot) {
-                entry.windows.restore(part, restored.boundary);
+                entry.windows.restore(part, boundary);
             }
         }
         let mut gone = Vec::new();
         for (slot, _, entry) in self.keys.iter_mut() {
-            entry.windows.trim(&self.rules, restored.boundary);
-            match entry.windows.wake(&self.rules, restored.boundary) {
+            entry.windows.trim(&self.rules, boundary);
+            match entry.windows.wake(&self.rules, boundary) {
                 Some(next) => {
                     entry.wake = next;
-                    if entry.windows.is_open(&self.rules, restored.boundary) {
+                    if entry.windows.is_open(&self.rules, boundary) {
                         self.last_close = self.last_close.max(next);
                     }
                     self.calendar.entry(next).or_default().push(slot);
