@@ -19,7 +19,10 @@ mod time;
 mod watermark;
 mod window;
 
-pub use accumulate::{Accumulate, Accumulator, Data, Refold, Rolling};
+pub use accumulate::{
+    Accumulate, Accumulator, Count, Data, Distinct, EventAccumulator, Frequent, HyperLogLog, Max, Mean, Min,
+    Pick, Project, Refold, Rolling, Running, SpaceSaving, Sum, TopK, Unmerge,
+};
 pub use decode::{Arena, DecodeError, Decoder};
 pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Verdict};
 pub use error::{ConfigError, ExternalError, Retry};
