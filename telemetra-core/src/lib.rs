@@ -13,6 +13,7 @@ mod row;
 mod sentiment;
 mod sink;
 pub mod source;
+mod summarize;
 mod summary;
 pub mod testkit;
 mod time;
@@ -24,7 +25,7 @@ pub use accumulate::{
     Pick, Project, Refold, Rolling, Running, SpaceSaving, Sum, TopK, Unmerge,
 };
 pub use decode::{Arena, DecodeError, Decoder};
-pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Verdict};
+pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Side, VarianceFloor, Verdict, ZScore};
 pub use error::{ConfigError, ExternalError, Retry};
 pub use event::{
     AMOUNT_SCALE, ChatMessage, Currency, Event, EventKind, Header, MAX_ID_BYTES, MAX_LIST_ITEMS,
@@ -35,9 +36,10 @@ pub use moment::{Moment, MomentId, MomentRule, Silence};
 pub use row::{
     Action, Batch, Change, DeadLetter, Row, StreamId, StreamRow, Summary, TransactionRow, ViewerRow,
 };
-pub use sentiment::Sentiment;
+pub use sentiment::{Lexicon, Sentiment};
 pub use sink::Sink;
 pub use source::{Partition, PartitionId, Polled, Record, RecordBatch, Source};
+pub use summarize::{StreamAccumulator, StreamRolling, default_rules};
 pub use summary::{Counted, StreamSummary};
 pub use time::{Clock, EventTime};
 pub use watermark::{BoundedOutOfOrderness, WatermarkStrategy};
