@@ -19,16 +19,20 @@ mod sentiment;
 mod sequence;
 mod sink;
 pub mod source;
+mod summarize;
 mod summary;
 pub mod testkit;
 mod time;
 mod watermark;
 mod window;
 
-pub use accumulate::{Accumulate, Accumulator, Data, Refold, Rolling};
+pub use accumulate::{
+    Accumulate, Accumulator, Count, Data, Distinct, EventAccumulator, Frequent, HyperLogLog, Max, Mean, Min,
+    Pick, Project, Refold, Rolling, Running, SpaceSaving, Sum, TopK, Unmerge,
+};
 pub use config::TimeConfig;
 pub use decode::{Arena, DecodeError, Decoder};
-pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Verdict};
+pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Side, VarianceFloor, Verdict, ZScore};
 pub use episodes::{Hit, Hits, KeyEpisodes, WindowChange};
 pub use error::{ConfigError, ExternalError, Retry};
 pub use event::{
@@ -36,17 +40,18 @@ pub use event::{
     MAX_TEXT_BYTES, MetaType, SENTIMENT_SCALE, StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 pub use fate::{Fate, Fates};
-pub use ident::{id128, key_hash, spread};
+pub use ident::key_hash;
 pub use metadata::{Fact, MetaPatch, Stamp, StreamProfile};
 pub use moment::{Moment, MomentId, MomentRule, Silence};
 pub use panes::{KeyState, KeyWindows, WindowRules};
 pub use row::{
     Action, Batch, Change, DeadLetter, Row, StreamId, StreamRow, Summary, TransactionRow, ViewerRow,
 };
-pub use sentiment::Sentiment;
+pub use sentiment::{Lexicon, Sentiment};
 pub use sequence::{Placement, Sequencer, SequencerState};
 pub use sink::Sink;
 pub use source::{Partition, PartitionId, Polled, Record, RecordBatch, Source};
+pub use summarize::{StreamAccumulator, StreamRolling, default_rules};
 pub use summary::{Counted, StreamSummary};
 pub use time::{Clock, EventTime};
 pub use watermark::{BoundedOutOfOrderness, WatermarkStrategy};

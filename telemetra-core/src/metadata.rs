@@ -3,7 +3,8 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, EventTime, MetaType, StreamId, StreamRow, TransactionRow, ViewerRow, id128};
+use crate::ident::id_of;
+use crate::{Event, EventTime, MetaType, StreamId, StreamRow, TransactionRow, ViewerRow};
 
 /// A counted event that is kept as a row, or that changes one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,7 +43,7 @@ impl Fact {
             }),
             Event::Meta(meta) => Self::Meta(MetaPatch {
                 stream_id: StreamId::new(meta.header.stream_id),
-                stamp: Stamp { time: meta.header.time, event: id128(meta.header.event_id) },
+                stamp: Stamp { time: meta.header.time, event: id_of(meta.header.event_id) },
                 event_type: meta.event_type,
                 new_title: meta.new_title.map(Into::into),
                 new_category: meta.new_category.map(Into::into),

@@ -1,5 +1,11 @@
 //! The mood of a message.
 
+mod english;
+mod lexicon;
+mod token;
+
+pub use lexicon::Lexicon;
+
 /// Scores the mood of a chat message.
 ///
 /// # Contract

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-use crate::ident::{id128, spread};
+use crate::ident::{id_of, mix};
 use crate::{EventTime, Fate, Fates, TimeConfig, WatermarkStrategy, WindowSpec};
 
 /// Where an event counts.
@@ -143,7 +143,7 @@ impl Sequencer {
             return Fate::TooLate;
         }
         if let Some(seen) = &mut self.seen
-            && !seen.insert(id128(id), end)
+            && !seen.insert(id_of(id), end)
         {
             return Fate::Duplicate;
         }
@@ -215,7 +215,7 @@ struct SeenIds {
 impl SeenIds {
     /// Remembers an id; false if it was known.
     fn insert(&mut self, id: u128, end: EventTime) -> bool {
-        let entry = self.ids.entry(spread(id), |&known| known == id, |&known| spread(known));
+        let entry = self.ids.entry(mix(id), |&known| known == id, |&known| mix(known));
         let hashbrown::hash_table::Entry::Vacant(vacant) = entry else { return false };
         vacant.insert(id);
         let index = self.by_end.partition_point(|(other, _)| *other < end);
@@ -230,7 +230,7 @@ impl SeenIds {
     fn forget_before(&mut self, bound: EventTime) {
         while self.by_end.front().is_some_and(|(end, _)| *end < bound) {
             for id in self.by_end.pop_front().into_iter().flat_map(|(_, ids)| ids) {
-                if let Ok(entry) = self.ids.find_entry(spread(id), |&known| known == id) {
+                if let Ok(entry) = self.ids.find_entry(mix(id), |&known| known == id) {
                     entry.remove();
                 }
             }

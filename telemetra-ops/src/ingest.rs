@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{
-    Accumulate, Accumulator, Arena, DeadLetter, DecodeError, Event, EventTime, Fact, Fate, Placement, Record,
-    RecordBatch,
+    Accumulator, Arena, DeadLetter, DecodeError, Event, EventAccumulator, EventTime, Fact, Fate, Placement,
+    Record, RecordBatch,
 };
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
@@ -23,10 +23,6 @@ use crate::checkpoint::{Recorder, Restored};
 use crate::cut::Arrival;
 use crate::ingress::{Ingress, Lane, Shared, Take};
 use crate::windows::Partial;
-
-/// An accumulator of events.
-pub trait EventAccumulator: Accumulator + for<'e, 'a> Accumulate<&'e Event<'a>> {}
-impl<A: Accumulator + for<'e, 'a> Accumulate<&'e Event<'a>>> EventAccumulator for A {}
 
 /// What ingest puts out.
 #[derive(Clone)]

@@ -20,7 +20,7 @@ mod writer;
 
 pub use checkpoint::{Durability, RestoreError, Restored};
 pub use failure::PipelineError;
-pub use ingest::{EventAccumulator, Ingest, Ingested};
+pub use ingest::{Ingest, Ingested};
 pub use ingress::{Ingress, IngressConfig, PartitionStatus};
 pub use metadata::StreamRows;
 pub use moments::Moments;

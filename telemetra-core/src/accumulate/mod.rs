@@ -14,9 +14,36 @@ use std::hash::Hash;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+mod count;
+mod distinct;
+mod event;
+mod extreme;
+mod hyper_log_log;
+mod id_set;
+mod mean;
+mod name_counts;
+pub mod pick;
+mod power_sums;
+mod project;
 mod refold;
+mod space_saving;
+mod sum;
+mod top_k;
+mod tuple;
+mod unmerge;
 
+pub use count::Count;
+pub use distinct::{Distinct, DistinctRolling};
+pub use event::EventAccumulator;
+pub use extreme::{End, Extreme, Greatest, Least, Max, Min, Monotonic};
+pub use hyper_log_log::HyperLogLog;
+pub use mean::Mean;
+pub use project::{Pick, Project, ProjectRolling};
 pub use refold::Refold;
+pub use space_saving::{Frequent, SpaceSaving};
+pub use sum::Sum;
+pub use top_k::TopK;
+pub use unmerge::{Running, Unmerge};
 
 /// What can be data in a collection: ordered, hashable, and able to travel between processes.
 pub trait Data: Clone + Debug + Ord + Hash + Send + Sync + Serialize + DeserializeOwned + 'static {}

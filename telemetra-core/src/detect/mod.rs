@@ -7,6 +7,13 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+mod side;
+mod tail;
+mod zscore;
+
+pub use side::{Side, VarianceFloor};
+pub use zscore::ZScore;
+
 /// A number with six decimals, as moments carry it: ordered and hashable, so that it can be data.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{
-    Change, Data, Decoder, EventTime, Fact, Moment, MomentRule, Partition, PartitionId, Row, SequencerState,
-    StreamRow, WindowRules,
+    Change, Data, Decoder, EventAccumulator, EventTime, Fact, Moment, MomentRule, Partition, PartitionId,
+    Row, SequencerState, StreamRow, WindowRules,
 };
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
@@ -25,7 +25,7 @@ use crate::checkpoint::{Durability, Message, Recorder, Restored, reached_of};
 use crate::courier::Courier;
 use crate::deliver::deliver;
 use crate::failure::Failure;
-use crate::ingest::{EventAccumulator, IngestLinks, Ingested, ingest_with};
+use crate::ingest::{IngestLinks, Ingested, ingest_with};
 use crate::ingress::Ingress;
 use crate::metadata::StreamRows;
 use crate::moments::Moments;

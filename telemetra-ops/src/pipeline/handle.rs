@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use telemetra_core::{EventTime, Fates};
+use telemetra_core::{EventAccumulator, EventTime, Fates};
 use timely::communication::WorkerGuards;
 
 use super::Frontier;
 use super::graph::Blueprint;
 use crate::courier::SinkGauge;
 use crate::failure::{Failure, PipelineError};
-use crate::ingest::EventAccumulator;
 use crate::ingress::{Ingress, PartitionStatus, Reading};
 use crate::writer::CheckpointGauge;
 

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
 use telemetra_core::{
-    Clock, ConfigError, Decoder, EventTime, MomentRule, Sentiment, Sink, Source, TimeConfig, WindowRules,
+    Clock, ConfigError, Decoder, EventAccumulator, EventTime, MomentRule, Sentiment, Sink, Source,
+    TimeConfig, WindowRules,
 };
 
 pub use graph::Graph;
@@ -23,7 +24,6 @@ use crate::checkpoint::Restored;
 use crate::courier::{Courier, SinkGauge};
 use crate::cut::Cuts;
 use crate::failure::{Failure, PipelineError};
-use crate::ingest::EventAccumulator;
 use crate::ingress::{Ingress, IngressConfig, LaneCheckpoint};
 use crate::writer::{CheckpointGauge, Stored, Writer};
 

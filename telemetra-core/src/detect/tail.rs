@@ -1,0 +1,76 @@
+//! Between the t of few samples and the z of a normal: by equal tails.
+
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
+/// The greatest score: that of the least tail a float holds. What lies further out has this score.
+pub(super) const MAX_SCORE: f64 = 38.0;
+
+/// How often a standard normal lies above `z`.
+fn normal_tail(z: f64) -> f64 {
+    Normal::standard().sf(z)
+}
+
+/// How often Student's t lies above `t`.
+fn t_tail(t: f64, freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, freedom).map_or(0.0, |student| student.sf(t))
+}
+
+/// The z above which a normal lies as often as Student's t lies above `t` ≥ 0; at most [`MAX_SCORE`].
+pub(super) fn score_of(t: f64, freedom: f64) -> f64 {
+    let tail = t_tail(t, freedom);
+    // Also for a tail that is no number: `t` was beyond what can be computed.
+    if tail > 0.0 { (-Normal::standard().inverse_cdf(tail)).min(MAX_SCORE) } else { MAX_SCORE }
+}
+
+/// The t above which Student's t lies as often as a normal lies above `z` > 0; `None` if it is above `limit`.
+pub(super) fn critical_t(z: f64, freedom: f64, limit: f64) -> Option<f64> {
+    let tail = normal_tail(z);
+    if t_tail(limit, freedom) > tail {
+        return None;
+    }
+    // The tails of t are heavier, so `z` is a bound below.
+    let (mut low, mut high) = (z.min(limit), limit);
+    for _ in 0..60 {
+        let middle = low.midpoint(high);
+        if t_tail(middle, freedom) > tail { low = middle } else { high = middle }
+    }
+    Some(high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn critical_values_are_those_of_the_tables() {
+        // Tail, its normal quantile, degrees of freedom, the t in any textbook.
+        for (z, freedom, t) in [
+            (1.644_853_627, 7.0, 1.8946),
+            (1.644_853_627, 29.0, 1.6991),
+            (2.326_347_874, 7.0, 2.9980),
+            (2.326_347_874, 14.0, 2.6245),
+            (2.326_347_874, 29.0, 2.4620),
+            (3.090_232_306, 7.0, 4.7853),
+            (3.090_232_306, 29.0, 3.3962),
+        ] {
+            let found = critical_t(z, freedom, 100.0).unwrap_or(f64::NAN);
+            assert!((found - t).abs() < 6e-5, "{found} instead of {t} at {freedom} degrees of freedom");
+            assert!((score_of(found, freedom) - z).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn far_tails_are_finite_and_in_order() {
+        for freedom in [1.0, 7.0, 29.0, 9_999.0] {
+            let mut before = 0.0;
+            for step in 1..=700 {
+                let score = score_of(10f64.powf(f64::from(step) / 2.0 - 0.5).min(f64::MAX), freedom);
+                assert!(score.is_finite() && score >= before, "{score} after {before}");
+                before = score;
+            }
+            assert!(score_of(f64::INFINITY, freedom) == MAX_SCORE);
+        }
+        // With many degrees of freedom t is nearly normal.
+        assert!((score_of(6.0, 1e6) - 6.0).abs() < 1e-3);
+    }
+}

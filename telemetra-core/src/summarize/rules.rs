@@ -1,0 +1,68 @@
+use super::totals::NEUTRAL;
+use crate::{ConfigError, MomentRule, SENTIMENT_SCALE, Side, StreamSummary, VarianceFloor, ZScore};
+
+/// Fixed-point units per viewer: an average of few counts has decimals.
+const VIEWER_SCALE: i64 = 1_000;
+/// An audience whose average moves by less than this share of it is steady, whatever the statistics of a calm hour say.
+const STEADY_SHARE: f64 = 0.01;
+/// Fewer viewers than this, before and after, are no audience to surge or drop.
+const LEAST_VIEWERS: f64 = 10.0;
+/// Fewer transactions in a window than this are no surge.
+const LEAST_TRANSACTIONS: f64 = 3.0;
+/// Fewer messages in a window than this do not make a mood.
+const LEAST_MESSAGES: u64 = 10;
+
+/// The five rules of a pipeline by default, each judged by a [`ZScore`] over 8 to 30 disjoint earlier windows.
+///
+/// | moment | metric | side | what keeps it quiet |
+/// |---|---|---|---|
+/// | `chat_spike` | messages | upper | Poisson variance; fewer than 10 messages |
+/// | `viewer_surge` | average viewers | upper | a deviation of at least 1 viewer and 1 % of the mean; fewer than 10 viewers |
+/// | `viewer_drop` | average viewers | lower | the same |
+/// | `donation_surge` | transactions | upper | Poisson variance; fewer than 3 transactions |
+/// | `sentiment_shift` | mean sentiment | both | a deviation of at least 0.05; windows with fewer than 10 messages have no mood |
+///
+/// A surge of donations counts transactions rather than money: amounts in four currencies, one of them coins, have
+/// no sum without rates of exchange, and a single large gift among many small ones would either always or never
+/// be one. A rule on one currency's amount is a [`MomentRule::gauge`] of [`StreamSummary::amount`].
+///
+/// # Errors
+///
+/// If the threshold cannot work, as [`ZScore::new`] finds.
+///
+/// ```
+/// let rules = telemetra_core::default_rules(3.0)?;
+/// let names: Vec<&str> = rules.iter().map(|rule| &*rule.moment_type).collect();
+/// assert_eq!(names, ["chat_spike", "viewer_surge", "viewer_drop", "donation_surge", "sentiment_shift"]);
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
+pub fn default_rules(threshold: f64) -> Result<Vec<MomentRule<StreamSummary>>, ConfigError> {
+    let zscore = ZScore::new(threshold)?;
+    let counts = zscore.clone().side(Side::Upper).floor(VarianceFloor::Poisson)?;
+    let viewers = zscore
+        .clone()
+        .floor(VarianceFloor::Relative { share: STEADY_SHARE, least: 1.0 })?
+        .min_value(LEAST_VIEWERS)?;
+    let mood = zscore.floor(VarianceFloor::Resolution(f64::from(NEUTRAL) / SENTIMENT_SCALE as f64))?;
+    let few_transactions = counts.clone().min_value(LEAST_TRANSACTIONS)?;
+    Ok(vec![
+        MomentRule::count("chat_spike", counts, |s: &StreamSummary| s.chat_count),
+        MomentRule::gauge("viewer_surge", viewers.clone().side(Side::Upper), VIEWER_SCALE, average_viewers),
+        MomentRule::gauge("viewer_drop", viewers.side(Side::Lower), VIEWER_SCALE, average_viewers),
+        MomentRule::count("donation_surge", few_transactions, |s: &StreamSummary| s.transaction_count),
+        MomentRule::gauge("sentiment_shift", mood, SENTIMENT_SCALE, mean_sentiment),
+    ])
+}
+
+/// In units of `1 /` [`VIEWER_SCALE`], rounded down.
+fn average_viewers(summary: &StreamSummary) -> Option<i64> {
+    let scaled = summary.viewer_sum.saturating_mul(VIEWER_SCALE.unsigned_abs().into());
+    let mean = scaled.checked_div(summary.viewer_events.into())?;
+    Some(i64::try_from(mean).unwrap_or(i64::MAX))
+}
+
+/// In units of `1 /` [`SENTIMENT_SCALE`], rounded towards 0.
+fn mean_sentiment(summary: &StreamSummary) -> Option<i64> {
+    let messages = i64::try_from(summary.chat_count).ok()?;
+    (summary.chat_count >= LEAST_MESSAGES).then(|| summary.sentiment_sum / messages)
+}
