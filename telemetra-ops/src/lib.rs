@@ -15,6 +15,7 @@ mod moments;
 mod pipeline;
 mod publish;
 mod record;
+pub mod spec;
 mod windows;
 mod writer;
 

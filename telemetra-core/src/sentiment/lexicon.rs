@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::Sentiment;
 use super::english::{EMOTES, ENGLISH, NEGATIONS};
 use super::token::{Class, EMOTICON, class, ends_emoticon, symbol_end, word_end};
-use crate::accumulate::id::{mix, pack};
+use crate::ident::{mix, pack};
 use crate::{ConfigError, SENTIMENT_SCALE};
 
 /// The longest word in bytes.
