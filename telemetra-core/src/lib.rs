@@ -8,6 +8,7 @@ pub mod detect;
 mod error;
 mod event;
 mod fate;
+pub mod generate;
 mod moment;
 mod row;
 mod sentiment;
