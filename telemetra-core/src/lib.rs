@@ -10,6 +10,7 @@ mod episodes;
 mod error;
 mod event;
 mod fate;
+pub mod generate;
 mod ident;
 mod metadata;
 mod moment;
