@@ -1,1 +1,13 @@
-//! x
+//! Telemetra's connectors to the outside: where records come from and where answers go.
+//!
+//! Each is an ordinary [`Source`](telemetra_core::Source) or [`Sink`](telemetra_core::Sink): whatever they do,
+//! yours can do.
+#![forbid(missing_docs)]
+
+mod lines;
+mod memory;
+mod tabular;
+
+pub use lines::{Lines, Pace, event_time_by};
+pub use memory::Memory;
+pub use tabular::{Column, ColumnKind, Decimal, Layout, RowKey, Tabular, Value};
