@@ -6,8 +6,12 @@
 
 mod lines;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod tabular;
 
 pub use lines::{Lines, Pace, event_time_by};
 pub use memory::Memory;
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
 pub use tabular::{Column, ColumnKind, Decimal, Layout, RowKey, Tabular, Value};
