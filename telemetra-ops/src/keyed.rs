@@ -59,9 +59,4 @@ impl<V> Keyed<V> {
         let slots = self.slots.iter_mut().enumerate();
         slots.filter_map(|(slot, entry)| entry.as_mut().map(|(key, value)| (slot as u32, &*key, value)))
     }
-
-    /// How many keys there are.
-    pub(crate) fn len(&self) -> usize {
-        self.index.len()
-    }
 }

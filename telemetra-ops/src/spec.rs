@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use differential_dataflow::VecCollection;
+use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{
     Accumulator, Baseline, Data, EventTime, Micro, Moment, MomentRule, PowerSums, Samples, Silence, StreamId,
     Summary, WindowSpec,
 };
+
+use timely::dataflow::operators::vec::Map;
 
 use crate::windows::Summaries;
 
@@ -23,11 +25,16 @@ pub fn windows<'scope, A: Accumulator, D: Data>(
     add: impl Fn(&mut A, &D) + 'static,
 ) -> Summaries<'scope, A::Output> {
     events
-        .flat_map(move |(key, (time, payload))| {
+        .inner
+        .flat_map(move |((key, (time, payload)), effective, diff)| {
             let first = spec.pane_end(time);
-            (0..spec.panes_per_window())
-                .map(move |n| ((key.clone(), first.plus(n * spec.slide())), payload.clone()))
+            (0..spec.panes_per_window()).map(move |n| {
+                let end = first.plus(n * spec.slide());
+                // A window is not there before it has ended.
+                (((key.clone(), end), payload.clone()), effective.max(end.minus(1)), diff)
+            })
         })
+        .as_collection()
         .reduce_named("WindowsSpec", move |_, payloads, output| {
             let mut accumulator = A::default();
             for (payload, count) in payloads {
