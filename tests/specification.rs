@@ -4,6 +4,7 @@
 mod support;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use support::*;
 use telemetra::core::*;
 

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use differential_dataflow::consolidation::consolidate_updates;
 use differential_dataflow::input::Input;
