@@ -16,6 +16,8 @@ pub(crate) struct Cuts {
     /// The least processing time between two checkpoints.
     pause: Duration,
     workers: usize,
+    /// The length of a pane: between two boundaries nothing takes effect.
+    slide: u64,
     state: Mutex<CutState>,
 }
 
@@ -46,6 +48,7 @@ impl Cuts {
         interval: Option<u64>,
         pause: Duration,
         workers: usize,
+        slide: u64,
         restored: Option<EventTime>,
     ) -> Self {
         let state = CutState {
@@ -55,7 +58,7 @@ impl Cuts {
             taken_at: None,
             closing: false,
         };
-        Self { interval, pause, workers, state: Mutex::new(state) }
+        Self { interval, pause, workers, slide, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, CutState> {
@@ -81,7 +84,9 @@ impl Cuts {
             Some(next) if floor == EventTime::MAX && next > greatest_effective && !state.closing => {
                 (floor, None)
             }
-            Some(next) if next <= floor || (state.closing && next <= floor.plus(1)) => (next, Some(next)),
+            Some(next) if next <= floor || (state.closing && next < floor.plus(self.slide)) => {
+                (next, Some(next))
+            }
             _ => (floor, None),
         }
     }
@@ -133,13 +138,14 @@ impl Cuts {
         self.interval?;
         // Read under the lock: no worker has been let go further than this.
         let floor = floor();
-        if floor == EventTime::MIN || floor == EventTime::MAX {
+        // Not the boundary of the last one: parts of two cuts must not mix.
+        let next = floor.max(state.last.plus(1));
+        if floor == EventTime::MIN || floor == EventTime::MAX || next >= floor.plus(self.slide) {
             return None;
         }
         state.closing = true;
         if state.arrived == 0 || state.next.is_none() {
-            // Not the boundary of the last one: parts of two cuts must not mix.
-            state.next = Some(floor.max(state.last.plus(1)));
+            state.next = Some(next);
         }
         state.next
     }

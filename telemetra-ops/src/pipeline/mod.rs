@@ -206,7 +206,7 @@ impl<A: EventAccumulator> Pipeline<A> {
             Some(checkpoints) => (Some(checkpoints.every), Duration::ZERO),
             None => (None, Duration::ZERO),
         };
-        let cuts = Cuts::new(interval, pause, cluster.workers, resume);
+        let cuts = Cuts::new(interval, pause, cluster.workers, self.ingress.time.windows.slide(), resume);
         let windows = WindowRules {
             windows: self.ingress.time.windows,
             allowed_lateness: self.ingress.time.allowed_lateness,
