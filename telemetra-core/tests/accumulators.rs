@@ -34,6 +34,7 @@ fn names_and_ids() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for some in [&names[..], &names[..5], &names[..1], &[]] {
         accumulator_compliance::<Distinct, &str>(some);
+        accumulator_compliance::<TopK<0>, &str>(some);
         accumulator_compliance::<TopK<1>, &str>(some);
         accumulator_compliance::<TopK<10>, &str>(some);
         accumulator_compliance::<TopK<1000>, &str>(some);
