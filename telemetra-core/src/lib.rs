@@ -3,14 +3,21 @@
 
 pub mod accumulate;
 pub mod checkpoint;
+mod config;
 pub mod decode;
 pub mod detect;
+mod episodes;
 mod error;
 mod event;
 mod fate;
+pub mod generate;
+mod ident;
+mod metadata;
 mod moment;
+mod panes;
 mod row;
 mod sentiment;
+mod sequence;
 mod sink;
 pub mod source;
 mod summarize;
@@ -24,19 +31,25 @@ pub use accumulate::{
     Accumulate, Accumulator, Count, Data, Distinct, EventAccumulator, Frequent, HyperLogLog, Max, Mean, Min,
     Pick, Project, Refold, Rolling, Running, SpaceSaving, Sum, TopK, Unmerge,
 };
+pub use config::TimeConfig;
 pub use decode::{Arena, DecodeError, Decoder};
 pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Side, VarianceFloor, Verdict, ZScore};
+pub use episodes::{Hit, Hits, KeyEpisodes, WindowChange};
 pub use error::{ConfigError, ExternalError, Retry};
 pub use event::{
     AMOUNT_SCALE, ChatMessage, Currency, Event, EventKind, Header, MAX_ID_BYTES, MAX_LIST_ITEMS,
     MAX_TEXT_BYTES, MetaType, SENTIMENT_SCALE, StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 pub use fate::{Fate, Fates};
+pub use ident::key_hash;
+pub use metadata::{Fact, MetaPatch, Stamp, StreamProfile};
 pub use moment::{Moment, MomentId, MomentRule, Silence};
+pub use panes::{KeyState, KeyWindows, WindowRules};
 pub use row::{
     Action, Batch, Change, DeadLetter, Row, StreamId, StreamRow, Summary, TransactionRow, ViewerRow,
 };
 pub use sentiment::{Lexicon, Sentiment};
+pub use sequence::{Placement, Sequencer, SequencerState};
 pub use sink::Sink;
 pub use source::{Partition, PartitionId, Polled, Record, RecordBatch, Source};
 pub use summarize::{StreamAccumulator, StreamRolling, default_rules};

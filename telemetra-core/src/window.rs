@@ -82,6 +82,13 @@ impl WindowSpec {
         EventTime((time.0 - time.0 % self.slide).saturating_add(self.slide))
     }
 
+    /// Which of the [`panes_per_window`](Self::panes_per_window) interleaved series of disjoint windows the one
+    /// that ends at `end` belongs to.
+    #[must_use]
+    pub const fn series_of(&self, end: EventTime) -> usize {
+        (end.0 / self.slide % self.panes_per_window()) as usize
+    }
+
     /// The window that ends at `end`. Windows reach back before the epoch; their start is cut there.
     #[must_use]
     pub const fn window_ending(&self, end: EventTime) -> Window {

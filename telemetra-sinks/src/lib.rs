@@ -1,1 +1,17 @@
-//! x
+//! Telemetra's connectors to the outside: where records come from and where answers go.
+//!
+//! Each is an ordinary [`Source`](telemetra_core::Source) or [`Sink`](telemetra_core::Sink): whatever they do,
+//! yours can do.
+#![forbid(missing_docs)]
+
+mod lines;
+mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod tabular;
+
+pub use lines::{Lines, Pace, event_time_by};
+pub use memory::Memory;
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;
+pub use tabular::{Column, ColumnKind, Decimal, Layout, RowKey, Tabular, Value};

@@ -2,9 +2,9 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Serialize};
 
-use super::id::{id_of, mix};
 use super::id_set::IdSet;
 use super::{Accumulate, Accumulator, Rolling};
+use crate::ident::{id_of, mix};
 
 /// How many different ids there were: exact.
 ///

@@ -2,7 +2,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::id::mix;
+use crate::ident::mix;
 
 /// How many ids are kept in place. Most streams of most panes have no more.
 const FEW: usize = 3;

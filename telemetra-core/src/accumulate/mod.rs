@@ -19,7 +19,6 @@ mod distinct;
 mod event;
 mod extreme;
 mod hyper_log_log;
-pub(crate) mod id;
 mod id_set;
 mod mean;
 mod name_counts;

@@ -3,8 +3,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::id::{id_of, mix};
 use crate::Counted;
+use crate::ident::{id_of, mix};
 
 /// Up to this many names are searched one by one.
 const FEW: usize = 8;

@@ -6,7 +6,7 @@ use super::Sentiment;
 use super::english::{EMOTES, ENGLISH, NEGATIONS};
 use super::token::{Class, EMOTICON, class, ends_emoticon, symbol_end, word_end};
 use super::word::{LONGEST, folded, is_one_token};
-use crate::accumulate::id::mix;
+use crate::ident::mix;
 use crate::{ConfigError, SENTIMENT_SCALE};
 
 /// How many words a negation reaches.

@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::token::{Class, EMOTICON, class, symbol_end, word_end};
-use crate::accumulate::id::pack;
+use crate::ident::pack;
 
 /// The longest word in bytes.
 pub(super) const LONGEST: usize = 64;

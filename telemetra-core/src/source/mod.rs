@@ -1,8 +1,12 @@
 //! Where records come from: sources, their partitions, and batches of records.
 
 mod batch;
+mod channel;
+mod memory;
 
 pub use batch::{Record, RecordBatch};
+pub use channel::{Channel, ChannelHandle, PushError};
+pub use memory::{Memory, MemoryHandle, MemoryStep};
 
 use std::fmt;
 use std::sync::Arc;

@@ -40,6 +40,12 @@ pub(crate) fn mix(id: u128) -> u64 {
     wide as u64 ^ (wide >> 64) as u64
 }
 
+/// The hash by which keys are dealt to workers, and by which a checkpoint's state is dealt out again.
+#[must_use]
+pub fn key_hash(key: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(key.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

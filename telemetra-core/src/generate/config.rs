@@ -1,0 +1,290 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{ConfigError, EventTime};
+
+/// What a [`Generator`](super::Generator) makes. The defaults are a demo of about two million events in half an hour of
+/// event time, with a little of everything that goes wrong, and planted moments.
+///
+/// Ratios are shares of events, from 0 to 1.
+///
+/// ```
+/// use telemetra_core::generate::{GeneratorConfig, Planting};
+/// let config = GeneratorConfig { streams: 10, planted: Planting::none(), ..GeneratorConfig::default() };
+/// config.validate()?;
+/// assert!(GeneratorConfig { late_ratio: 2.0, ..config }.validate().is_err());
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GeneratorConfig {
+    /// The same seed and settings make the same bytes, on every platform.
+    pub seed: u64,
+    /// How many streams.
+    pub streams: u32,
+    /// How unequal they are: the traffic of the stream of rank `r` is in proportion to `r` to the power of minus this.
+    pub zipf_exponent: f64,
+    /// The first instant of event time.
+    pub start: EventTime,
+    /// How much event time, in milliseconds; whole seconds.
+    pub duration_ms: u64,
+    /// Chat messages per second of event time, over all streams, planted spikes and duplicates aside.
+    pub events_per_second: f64,
+    /// How many partitions; a stream is in the one that the hash of its id says.
+    pub partitions: u32,
+    /// How often a stream reports its viewers, in milliseconds; whole seconds, 0 for never.
+    pub viewer_interval_ms: u64,
+    /// Transactions per chat message, planted surges aside.
+    pub transaction_ratio: f64,
+    /// Whether streams report starts, titles, categories and ends.
+    pub metadata: bool,
+    /// Title and category changes per stream and hour.
+    pub changes_per_hour: f64,
+    /// The share of streams that end with the last second.
+    pub stream_end_ratio: f64,
+    /// How many different users write in one stream.
+    pub users_per_stream: u32,
+    /// The emotes, those used most first. May be empty.
+    pub emotes: Vec<String>,
+    /// The mean length of a chat message in bytes. The default makes chat records of 280 bytes of JSON.
+    pub message_bytes: u32,
+    /// Disorder: events arrive later than they happen by an exponentially distributed time of this mean, in milliseconds.
+    pub disorder_mean_ms: u64,
+    /// The share of events that arrive late, by [`late_delay_ms`](Self::late_delay_ms).
+    pub late_ratio: f64,
+    /// How much later they arrive: from, to, in milliseconds. The default is late, yet within the allowed lateness, where
+    /// the out-of-orderness is 10 s, the slide 10 s and the allowed lateness 5 min.
+    pub late_delay_ms: (u64, u64),
+    /// The share of events that arrive too late, by [`too_late_delay_ms`](Self::too_late_delay_ms).
+    pub too_late_ratio: f64,
+    /// How much later these arrive: from, to, in milliseconds. Nothing arrives late after the end of event time, as the
+    /// watermark stands still there; so the last events are neither late nor too late.
+    pub too_late_delay_ms: (u64, u64),
+    /// The share of events that come again, within seconds.
+    pub duplicate_ratio: f64,
+    /// The share of records that are damaged so that no decoder can read them.
+    pub malformed_ratio: f64,
+    /// The share of events whose time is 50 years ahead.
+    pub future_ratio: f64,
+    /// The moments to plant.
+    pub planted: Planting,
+}
+
+/// How many moments to plant, and how strong. Each is on a stream with enough traffic to tell it from chance, and no two
+/// of one metric on the same stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Planting {
+    /// How many chat spikes.
+    pub chat_spikes: u32,
+    /// Chat is faster by this factor in a spike.
+    pub spike_factor: f64,
+    /// How many viewer surges (a raid, say).
+    pub viewer_surges: u32,
+    /// There are more viewers by this factor in a surge.
+    pub surge_factor: f64,
+    /// How many viewer drops.
+    pub viewer_drops: u32,
+    /// What is left of the viewers in a drop, as a factor.
+    pub drop_factor: f64,
+    /// How many donation surges.
+    pub donation_surges: u32,
+    /// Transactions are more by this factor in a donation surge.
+    pub donation_factor: f64,
+    /// How many sentiment shifts, to the bad.
+    pub sentiment_shifts: u32,
+    /// How long each moment lasts, in milliseconds; whole seconds.
+    pub duration_ms: u64,
+    /// How long nothing is planted, so that there is a baseline, in milliseconds.
+    pub warm_up_ms: u64,
+}
+
+impl Default for GeneratorConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            streams: 1000,
+            zipf_exponent: 0.9,
+            start: EventTime(1_767_225_600_000),
+            duration_ms: 30 * 60_000,
+            events_per_second: 1000.0,
+            partitions: 4,
+            viewer_interval_ms: 15_000,
+            transaction_ratio: 0.01,
+            metadata: true,
+            changes_per_hour: 1.0,
+            stream_end_ratio: 0.3,
+            users_per_stream: 2000,
+            emotes: super::words::EMOTES.iter().map(|&emote| emote.to_owned()).collect(),
+            message_bytes: 60,
+            disorder_mean_ms: 800,
+            late_ratio: 0.005,
+            late_delay_ms: (35_000, 270_000),
+            too_late_ratio: 0.0005,
+            too_late_delay_ms: (345_000, 600_000),
+            duplicate_ratio: 0.001,
+            malformed_ratio: 0.0005,
+            future_ratio: 0.0001,
+            planted: Planting::default(),
+        }
+    }
+}
+
+impl Default for Planting {
+    fn default() -> Self {
+        Self {
+            chat_spikes: 8,
+            spike_factor: 5.0,
+            viewer_surges: 5,
+            surge_factor: 3.0,
+            viewer_drops: 5,
+            drop_factor: 0.25,
+            donation_surges: 5,
+            donation_factor: 10.0,
+            sentiment_shifts: 4,
+            duration_ms: 120_000,
+            warm_up_ms: 600_000,
+        }
+    }
+}
+
+impl Planting {
+    /// Nothing planted.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            chat_spikes: 0,
+            viewer_surges: 0,
+            viewer_drops: 0,
+            donation_surges: 0,
+            sentiment_shifts: 0,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chat_spikes
+            + self.viewer_surges
+            + self.viewer_drops
+            + self.donation_surges
+            + self.sentiment_shifts
+            == 0
+    }
+}
+
+impl GeneratorConfig {
+    /// Chat alone: disorder, but nothing late, damaged or sent twice, and nothing planted.
+    #[must_use]
+    pub fn chat_only() -> Self {
+        Self {
+            viewer_interval_ms: 0,
+            transaction_ratio: 0.0,
+            metadata: false,
+            planted: Planting::none(),
+            ..Self::default().flawless()
+        }
+    }
+
+    /// The same without anything that is late, too late, sent twice, malformed or from the future.
+    #[must_use]
+    pub fn flawless(self) -> Self {
+        Self {
+            late_ratio: 0.0,
+            too_late_ratio: 0.0,
+            duplicate_ratio: 0.0,
+            malformed_ratio: 0.0,
+            future_ratio: 0.0,
+            ..self
+        }
+    }
+
+    /// Checks every setting. Whether enough streams have the traffic for the planted moments is seen by
+    /// [`Generator::new`](super::Generator::new).
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot work.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        const DAY: u64 = 86_400_000;
+        let check = |ok: bool, setting: &str, detail: String, hint: &str| {
+            if ok { Ok(()) } else { Err(ConfigError::new(format!("generator.{setting}"), detail, hint)) }
+        };
+        let count = |setting: &str, value: u32, most: u32| {
+            let hint = format!("give 1 to {most}");
+            check((1..=most).contains(&value), setting, format!("it is {value}"), &hint)
+        };
+        let number = |setting: &str, value: f64, least: f64, most: f64| {
+            let hint = format!("give a number from {least} to {most}");
+            check((least..=most).contains(&value), setting, format!("it is {value}"), &hint)
+        };
+        let seconds = |setting: &str, value: u64, least: u64, most: u64| {
+            let hint = format!("give whole seconds, from {least} to {most} ms");
+            let ok = (least..=most).contains(&value) && value.is_multiple_of(1000);
+            check(ok, setting, format!("it is {value} ms"), &hint)
+        };
+        count("streams", self.streams, 1_000_000)?;
+        count("partitions", self.partitions, 4096)?;
+        count("users_per_stream", self.users_per_stream, 10_000_000)?;
+        count("message_bytes", self.message_bytes, 2000)?;
+        number("zipf_exponent", self.zipf_exponent, 0.0, 4.0)?;
+        number("events_per_second", self.events_per_second, 0.0, 1e7)?;
+        number("transaction_ratio", self.transaction_ratio, 0.0, 10.0)?;
+        number("changes_per_hour", self.changes_per_hour, 0.0, 3600.0)?;
+        let mut flawed = 0.0;
+        for (setting, ratio) in [
+            ("late_ratio", self.late_ratio),
+            ("too_late_ratio", self.too_late_ratio),
+            ("duplicate_ratio", self.duplicate_ratio),
+            ("malformed_ratio", self.malformed_ratio),
+            ("future_ratio", self.future_ratio),
+        ] {
+            number(setting, ratio, 0.0, 1.0)?;
+            flawed += ratio;
+            let detail = format!("with the ratios before it the sum is {flawed}");
+            check(flawed <= 1.0, setting, detail, "let the ratios sum to 1 at most")?;
+        }
+        number("stream_end_ratio", self.stream_end_ratio, 0.0, 1.0)?;
+        seconds("duration_ms", self.duration_ms, 1000, 31 * DAY)?;
+        seconds("viewer_interval_ms", self.viewer_interval_ms, 0, DAY)?;
+        let hint = "give at most a minute; what is later is late";
+        check(
+            self.disorder_mean_ms <= 60_000,
+            "disorder_mean_ms",
+            format!("it is {} ms", self.disorder_mean_ms),
+            hint,
+        )?;
+        for (setting, (from, to)) in
+            [("late_delay_ms", self.late_delay_ms), ("too_late_delay_ms", self.too_late_delay_ms)]
+        {
+            let hint = "give the lesser first, and at most a day";
+            check(from <= to && to <= DAY, setting, format!("it is from {from} to {to} ms"), hint)?;
+        }
+        let hint = "give a time before the year 9900";
+        let end = self.start.plus(self.duration_ms);
+        check(
+            end < EventTime::LATEST.minus(100 * 366 * DAY),
+            "start",
+            format!("event time ends {end}"),
+            hint,
+        )?;
+        let odd = self.emotes.iter().find(|emote| emote.is_empty() || emote.len() > 32);
+        let hint = "give emotes of 1 to 32 bytes";
+        check(odd.is_none(), "emotes", format!("an emote is `{}`", odd.map_or("", |e| e)), hint)?;
+        let planted = &self.planted;
+        if planted.is_empty() {
+            return Ok(());
+        }
+        number("planted.spike_factor", planted.spike_factor, 1.0, 1000.0)?;
+        number("planted.surge_factor", planted.surge_factor, 1.0, 1000.0)?;
+        number("planted.drop_factor", planted.drop_factor, 0.0, 1.0)?;
+        number("planted.donation_factor", planted.donation_factor, 1.0, 1000.0)?;
+        seconds("planted.duration_ms", planted.duration_ms, 1000, DAY)?;
+        seconds("planted.warm_up_ms", planted.warm_up_ms, 0, 31 * DAY)?;
+        let least = planted.warm_up_ms + planted.duration_ms;
+        let hint = "make the duration longer, the warm-up shorter, or plant nothing";
+        let detail = format!(
+            "{} ms leave no time for moments after a warm-up, which take {least} ms",
+            self.duration_ms
+        );
+        check(least <= self.duration_ms, "planted", detail, hint)
+    }
+}

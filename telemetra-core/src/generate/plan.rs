@@ -1,0 +1,146 @@
+//! What follows from the settings, once for all partitions.
+
+use super::config::GeneratorConfig;
+use super::planted::{Plant, PlantedMoment, plant};
+use super::random::{Chance, Exponential, Weighted, zipf};
+use crate::{ConfigError, PartitionId, StreamId};
+
+/// A tick is a second of event time: what is generated in one go.
+pub(super) const TICK: u64 = 1000;
+
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) config: GeneratorConfig,
+    pub(super) ticks: u64,
+    /// The streams' ids, by rank.
+    pub(super) streams: Vec<String>,
+    /// The streams' shares of the traffic, by rank.
+    pub(super) weights: Vec<u64>,
+    pub(super) plants: Vec<Plant>,
+    pub(super) shares: Vec<Share>,
+    pub(super) delays: Exponential,
+    pub(super) flaws: Flaws,
+    /// Whether a stream ends with the last second.
+    pub(super) ending: Chance,
+}
+
+/// What one partition has of everything.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    pub(super) streams: Vec<u32>,
+    pub(super) weighted: Option<Weighted>,
+    pub(super) chats: u64,
+    pub(super) transactions: u64,
+    pub(super) changes: u64,
+    pub(super) plants: Vec<Plant>,
+}
+
+/// Below which draw of 2³² an event gets which flaw; each includes those before it.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Flaws {
+    pub(super) malformed: u64,
+    pub(super) future: u64,
+    pub(super) late: u64,
+    pub(super) too_late: u64,
+    pub(super) duplicate: u64,
+}
+
+impl Plan {
+    pub(super) fn new(config: GeneratorConfig) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let weights = zipf(config.streams, config.zipf_exponent);
+        let plants = plant(&config, &weights)?;
+        let width = config.streams.to_string().len().max(4);
+        let streams = (1..=config.streams).map(|rank| format!("stream_{rank:0width$}")).collect();
+        let mut plan = Self {
+            ticks: config.duration_ms / TICK,
+            delays: Exponential::new(config.disorder_mean_ms),
+            flaws: Flaws::new(&config),
+            ending: Chance::new(config.stream_end_ratio),
+            shares: Vec::new(),
+            streams,
+            weights,
+            plants,
+            config,
+        };
+        plan.share();
+        Ok(plan)
+    }
+
+    /// Divides the streams over the partitions, and with them everything that is counted.
+    fn share(&mut self) {
+        let partitions = u64::from(self.config.partitions);
+        self.shares.resize_with(self.config.partitions as usize, Share::default);
+        for (rank, id) in self.streams.iter().enumerate() {
+            let hash = xxhash_rust::xxh3::xxh3_64(id.as_bytes());
+            self.shares[(hash % partitions) as usize].streams.push(rank as u32);
+        }
+        let seconds = self.ticks as f64;
+        let chats = (self.config.events_per_second * seconds).round() as u64;
+        let transactions = (chats as f64 * self.config.transaction_ratio).round() as u64;
+        let (total, streams) = (self.weights.iter().sum(), self.streams.len() as u64);
+        let changes =
+            if self.config.metadata { self.config.changes_per_hour * seconds / 3600.0 } else { 0.0 };
+        let changes = (changes * streams as f64).round() as u64;
+        // Shares are differences of rounded running sums, so that they add up to exactly the whole.
+        let (mut weight, mut count) = (0, 0);
+        for share in &mut self.shares {
+            let of_share: Vec<u64> = share.streams.iter().map(|&rank| self.weights[rank as usize]).collect();
+            let (from, to) = (weight, weight + of_share.iter().sum::<u64>());
+            let (first, last) = (count, count + share.streams.len() as u64);
+            share.chats = part(chats, to, total) - part(chats, from, total);
+            share.transactions = part(transactions, to, total) - part(transactions, from, total);
+            share.changes = part(changes, last, streams) - part(changes, first, streams);
+            share.weighted = (!of_share.is_empty()).then(|| Weighted::new(&of_share));
+            share.plants =
+                self.plants.iter().filter(|p| share.streams.contains(&p.stream)).copied().collect();
+            (weight, count) = (to, last);
+        }
+    }
+
+    /// How many of `total` over the whole duration fall into this tick.
+    pub(super) fn due(&self, total: u64, tick: u64) -> u64 {
+        part(total, tick + 1, self.ticks) - part(total, tick, self.ticks)
+    }
+
+    /// How many of an average `total` of all streams over the whole duration fall to `stream` while `plant` lasts,
+    /// beyond the usual, in this tick.
+    pub(super) fn extra(&self, total: f64, plant: &Plant, tick: u64) -> u64 {
+        let share = self.weights[plant.stream as usize] as f64 / self.weights.iter().sum::<u64>() as f64;
+        let length = plant.to - plant.from;
+        let usual = total * share * length as f64 / self.ticks as f64;
+        let extra = (usual * (plant.milli as f64 / 1000.0 - 1.0)) as u64;
+        part(extra, tick - plant.from + 1, length) - part(extra, tick - plant.from, length)
+    }
+
+    pub(super) fn partition_ids(&self) -> Vec<PartitionId> {
+        (0..self.shares.len()).map(|index| PartitionId::new(&format!("generator/{index}"))).collect()
+    }
+
+    pub(super) fn planted(&self) -> Vec<PlantedMoment> {
+        let moment = |plant: &Plant| PlantedMoment {
+            stream_id: StreamId::new(&self.streams[plant.stream as usize]),
+            moment_type: plant.effect.as_str().into(),
+            started_at: self.config.start.plus(plant.from * TICK),
+            ended_at: self.config.start.plus(plant.to * TICK),
+            factor: plant.milli as f64 / 1000.0,
+        };
+        self.plants.iter().map(moment).collect()
+    }
+}
+
+impl Flaws {
+    fn new(config: &GeneratorConfig) -> Self {
+        let malformed = Chance::new(config.malformed_ratio).0;
+        let future = malformed + Chance::new(config.future_ratio).0;
+        let late = future + Chance::new(config.late_ratio).0;
+        let too_late = late + Chance::new(config.too_late_ratio).0;
+        let duplicate = too_late + Chance::new(config.duplicate_ratio).0;
+        Self { malformed, future, late, too_late, duplicate }
+    }
+}
+
+/// `total · part / whole`, rounded down.
+fn part(total: u64, part: u64, whole: u64) -> u64 {
+    (u128::from(total) * u128::from(part) / u128::from(whole)) as u64
+}

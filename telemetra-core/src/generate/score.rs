@@ -1,0 +1,82 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{GroundTruth, PlantedMoment};
+use crate::Moment;
+
+/// How well moments were found: of one type, or of all.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Score {
+    /// Moments that were planted.
+    pub planted: u64,
+    /// Of these, how many were found.
+    pub recalled: u64,
+    /// Moments found, of planted types.
+    pub found: u64,
+    /// Of these, how many were planted. Two found moments may belong to one that was planted.
+    pub correct: u64,
+}
+
+impl Score {
+    /// The share of planted moments that were found; `None` if none was planted.
+    #[must_use]
+    pub fn recall(&self) -> Option<f64> {
+        (self.planted > 0).then(|| self.recalled as f64 / self.planted as f64)
+    }
+
+    /// The share of found moments that were planted; `None` if none was found.
+    #[must_use]
+    pub fn precision(&self) -> Option<f64> {
+        (self.found > 0).then(|| self.correct as f64 / self.found as f64)
+    }
+}
+
+/// Holds found moments against the planted ones, and gives the score of each planted type.
+///
+/// A found moment belongs to a planted one of the same stream and type if their intervals, the planted one longer by
+/// `tolerance` milliseconds at both ends, overlap. A window keeps what it saw until it ends, so a tolerance of its size is fair.
+/// Found moments of types that were not planted at all do not count.
+///
+/// ```
+/// use telemetra_core::generate::{Generator, GeneratorConfig, score};
+/// let truth = Generator::new(GeneratorConfig { events_per_second: 500.0, ..Default::default() })?.ground_truth();
+/// let scores = score(&truth, [], 60_000);
+/// assert_eq!(scores["chat_spike"].recall(), Some(0.0));
+/// assert_eq!(scores["chat_spike"].precision(), None);
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
+pub fn score<'m>(
+    truth: &GroundTruth,
+    found: impl IntoIterator<Item = &'m Moment>,
+    tolerance: u64,
+) -> BTreeMap<Arc<str>, Score> {
+    let mut scores: BTreeMap<Arc<str>, Score> = BTreeMap::new();
+    for planted in &truth.planted {
+        scores.entry(Arc::clone(&planted.moment_type)).or_default().planted += 1;
+    }
+    let mut recalled = vec![false; truth.planted.len()];
+    for moment in found {
+        let Some(score) = scores.get_mut(&moment.moment_type) else { continue };
+        score.found += 1;
+        let mut correct = false;
+        for (planted, recalled) in truth.planted.iter().zip(&mut recalled) {
+            if belongs(moment, planted, tolerance) {
+                (correct, *recalled) = (true, true);
+            }
+        }
+        score.correct += u64::from(correct);
+    }
+    for (planted, _) in truth.planted.iter().zip(recalled).filter(|(_, recalled)| *recalled) {
+        if let Some(score) = scores.get_mut(&planted.moment_type) {
+            score.recalled += 1;
+        }
+    }
+    scores
+}
+
+fn belongs(moment: &Moment, planted: &PlantedMoment, tolerance: u64) -> bool {
+    moment.stream_id == planted.stream_id
+        && moment.moment_type == planted.moment_type
+        && moment.started_at < planted.ended_at.plus(tolerance)
+        && moment.last_at > planted.started_at.minus(tolerance)
+}

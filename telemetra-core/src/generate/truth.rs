@@ -1,0 +1,86 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::PlantedMoment;
+use super::arrivals::{Arrival, Arrivals, Body, Flaw};
+use super::plan::Plan;
+use crate::{EventKind, EventTime, Fate, Fates, WindowSpec};
+
+/// What a [`Generator`](super::Generator) makes, counted: to hold against what a pipeline finds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroundTruth {
+    /// The planted moments.
+    pub planted: Vec<PlantedMoment>,
+    /// What becomes of the records. Exact are `read`, `malformed`, `from_future` (where processing time is less than 50 years
+    /// past the start) and `duplicate`. How many are late depends on when floors move; `on_time`, `late_applied` and `too_late` are
+    /// those of the default windows, 10 s of out-of-orderness, 5 min of allowed lateness and floors that move with
+    /// each record: near, not exact.
+    pub fates: Fates,
+    /// How many records that are not malformed there are of each kind, duplicates and those from the future included. Exact.
+    pub events: BTreeMap<EventKind, u64>,
+}
+
+const OUT_OF_ORDERNESS: u64 = 10_000;
+const ALLOWED_LATENESS: u64 = 300_000;
+
+impl GroundTruth {
+    pub(super) fn new(plan: &Arc<Plan>) -> Self {
+        let mut truth = Self { planted: plan.planted(), ..Self::default() };
+        let mut second = Vec::new();
+        for partition in 0..plan.shares.len() {
+            let mut arrivals = Arrivals::new(Arc::clone(plan), partition);
+            let mut floor = Floor { start: plan.config.start, ..Floor::default() };
+            while arrivals.next_second(&mut second) {
+                Arrivals::sort(&mut second);
+                for arrival in &second {
+                    truth.count(arrival, &mut floor);
+                }
+            }
+        }
+        truth
+    }
+
+    fn count(&mut self, arrival: &Arrival, floor: &mut Floor) {
+        self.fates.count(match arrival.flaw {
+            Flaw::Malformed => Fate::Malformed,
+            Flaw::Future => Fate::FromFuture,
+            Flaw::Repeat => Fate::Duplicate,
+            Flaw::None => floor.fate(arrival.time),
+        });
+        if arrival.flaw != Flaw::Malformed {
+            let kind = match arrival.body {
+                Body::Chat { .. } => EventKind::Chat,
+                Body::Viewer(_) => EventKind::Viewer,
+                Body::Transaction { .. } => EventKind::Transaction,
+                Body::Start | Body::Change | Body::End => EventKind::Meta,
+            };
+            *self.events.entry(kind).or_default() += 1;
+        }
+    }
+}
+
+/// The floor of a partition, as ingest with default settings has it.
+#[derive(Default)]
+struct Floor {
+    start: EventTime,
+    greatest: EventTime,
+    spec: WindowSpec,
+}
+
+impl Floor {
+    fn fate(&mut self, since_start: u64) -> Fate {
+        let time = self.start.plus(since_start);
+        self.greatest = self.greatest.max(time);
+        let floor = self.spec.pane_start(self.greatest.minus(OUT_OF_ORDERNESS));
+        let end = self.spec.pane_end(time);
+        if end > floor {
+            Fate::OnTime
+        } else if floor - end <= ALLOWED_LATENESS {
+            Fate::LateApplied
+        } else {
+            Fate::TooLate
+        }
+    }
+}

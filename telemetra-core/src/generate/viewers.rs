@@ -1,0 +1,87 @@
+//! How many watch: a walk around each stream's own level, and what planted moments make of it.
+
+use super::plan::{Plan, TICK};
+use super::planted::{Effect, Plant};
+use super::random::{Random, mix};
+
+/// One report of a stream.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Audience {
+    pub(super) now: u32,
+    pub(super) unique: u32,
+    pub(super) peak: u32,
+}
+
+/// The audiences of the streams of one partition.
+#[derive(Default)]
+pub(super) struct Viewers {
+    /// By the second of the interval in which they report.
+    by_second: Vec<Vec<Walk>>,
+}
+
+struct Walk {
+    stream: u32,
+    level: i64,
+    /// How far from its level it has strayed.
+    strayed: i64,
+    unique: u32,
+    peak: u32,
+    random: Random,
+}
+
+impl Viewers {
+    pub(super) fn new(plan: &Plan, partition: usize) -> Self {
+        let interval = plan.config.viewer_interval_ms / TICK;
+        let mut by_second: Vec<Vec<Walk>> = Vec::new();
+        by_second.resize_with(interval as usize, Vec::new);
+        for &stream in plan.shares[partition].streams.iter().filter(|_| interval > 0) {
+            let seed = mix(plan.config.seed ^ mix(u64::from(stream)));
+            // In proportion to the chat, plus a few who do not write.
+            let level = 40 + plan.weights[stream as usize] as i64 / (plan.weights[0] as i64 / 20_000 + 1);
+            let walk = Walk { stream, level, strayed: 0, unique: 0, peak: 0, random: Random::new(seed) };
+            by_second[(seed % interval) as usize].push(walk);
+        }
+        Self { by_second }
+    }
+
+    /// Calls `report` for each stream that reports in this second.
+    pub(super) fn report(
+        &mut self,
+        plan: &Plan,
+        plants: &[Plant],
+        tick: u64,
+        mut report: impl FnMut(u32, Audience),
+    ) {
+        let interval = plan.config.viewer_interval_ms / TICK;
+        let Some(walks) =
+            tick.checked_rem(interval).and_then(|second| self.by_second.get_mut(second as usize))
+        else {
+            return;
+        };
+        for walk in walks {
+            let milli = plants
+                .iter()
+                .find(|plant| {
+                    plant.stream == walk.stream
+                        && matches!(plant.effect, Effect::ViewerSurge | Effect::ViewerDrop)
+                        && plant.is_active(tick)
+                })
+                .map_or(1000, |plant| plant.milli);
+            report(walk.stream, walk.step(milli));
+        }
+    }
+}
+
+impl Walk {
+    /// One step: an eighth of the way back to the level, and some chance: a fortieth, or what single viewers make.
+    fn step(&mut self, milli: u64) -> Audience {
+        let noise = self.level / 40 + self.level.isqrt();
+        let chance = self.random.below(noise as u64 + 1) + self.random.below(noise as u64 + 1);
+        self.strayed += chance as i64 - noise - self.strayed / 8;
+        let usual = (self.level + self.strayed).max(0) as u64;
+        let now = u32::try_from(usual * milli / 1000).unwrap_or(u32::MAX);
+        self.unique = if self.unique == 0 { now } else { self.unique.saturating_add(now / 100) }.max(now);
+        self.peak = self.peak.max(now);
+        Audience { now, unique: self.unique, peak: self.peak }
+    }
+}

@@ -1,0 +1,270 @@
+//! Consistent cuts through the dataflow.
+//!
+//! The idea: a checkpoint at a boundary holds all that took effect before it and nothing after. Ingest decides
+//! on one when its floor reaches the boundary, keeps its part, and sends a *marker* timed just before the boundary. Every keyed
+//! operator that has seen the frontier pass a marker keeps its own part. There are no barriers: the frontier is the cut.
+//!
+//! An operator holds a capability from the marker's arrival until its part is handed over, so when the frontier
+//! at the end of the graph passes a marker, every part has been handed over.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use telemetra_core::checkpoint::{self, CheckpointStore, CodecError};
+use telemetra_core::{EventTime, ExternalError, key_hash};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::operator::empty;
+use timely::dataflow::{Scope, StreamVec};
+use timely::progress::frontier::{AntichainRef, MutableAntichain};
+
+use crate::failure::Failure;
+
+/// How many checkpoints may build on one that is whole, before the next whole one.
+pub(crate) const CHAIN: usize = 16;
+
+/// The frontier as a time; [`EventTime::MAX`] if nothing more will come.
+pub(crate) fn reached(frontier: &MutableAntichain<EventTime>) -> EventTime {
+    reached_of(frontier.frontier())
+}
+
+/// The same for a frontier that is seen through a probe.
+pub(crate) fn reached_of(frontier: AntichainRef<'_, EventTime>) -> EventTime {
+    frontier.first().copied().unwrap_or(EventTime::MAX)
+}
+
+/// What ties an operator's state to checkpoints: when to keep it, where, and what to begin with.
+#[derive(Clone)]
+pub struct Durability<'scope> {
+    pub(crate) markers: StreamVec<'scope, EventTime, EventTime>,
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) restored: Option<Arc<Restored>>,
+    pub(crate) failure: Failure,
+}
+
+impl<'scope> Durability<'scope> {
+    /// State that lives and dies with the process.
+    #[must_use]
+    pub fn none(scope: Scope<'scope, EventTime>) -> Self {
+        Self { markers: empty(scope), recorder: None, restored: None, failure: Failure::default() }
+    }
+}
+
+impl std::fmt::Debug for Durability<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Durability")
+            .field("recorder", &self.recorder.is_some())
+            .field("restored", &self.restored.as_ref().map(|restored| restored.boundary))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The markers that have arrived at one operator and are not yet due.
+#[derive(Debug, Default)]
+pub(crate) struct Markers(BTreeMap<EventTime, Capability<EventTime>>);
+
+impl Markers {
+    /// Takes note of a marker; `cap` is of the message that brought it.
+    pub(crate) fn note(&mut self, boundary: EventTime, cap: &Capability<EventTime>) {
+        self.0.entry(boundary).or_insert_with(|| cap.delayed(&boundary.minus(1).max(*cap.time())));
+    }
+
+    /// The first marker at or before `limit`: everything before it has taken effect. Keep the capability until
+    /// the part is handed over.
+    pub(crate) fn due(&mut self, limit: EventTime) -> Option<(EventTime, Capability<EventTime>)> {
+        let entry = self.0.first_entry()?;
+        (*entry.key() <= limit).then(|| entry.remove_entry())
+    }
+}
+
+/// Hands the parts of one worker to the thread that writes them.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    pub(crate) worker: usize,
+    pub(crate) parts: Sender<Message>,
+}
+
+/// What the writing thread is told.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// An operator's part of a checkpoint, or how the part could not be encoded.
+    Part { boundary: EventTime, worker: usize, operator: &'static str, part: Result<Vec<u8>, CodecError> },
+    /// An operator's part of all later checkpoints: it will not change any more.
+    Last { worker: usize, operator: &'static str, part: Result<Vec<u8>, CodecError> },
+    /// A worker has handed over all its parts.
+    Flush { boundary: EventTime, worker: usize },
+    /// Everything is stored and durable everywhere.
+    Complete { boundary: EventTime },
+}
+
+impl Recorder {
+    /// Encodes a part and hands it over. That nobody listens any more means that the pipeline is going down.
+    pub(crate) fn part<T: Serialize>(&self, boundary: EventTime, operator: &'static str, part: &T) {
+        let part = bincode::serialize(part).map_err(CodecError::from);
+        let _ = self.parts.send(Message::Part { boundary, worker: self.worker, operator, part });
+    }
+
+    /// Hands over a part that will not change any more.
+    pub(crate) fn last<T: Serialize>(&self, operator: &'static str, part: &T) {
+        let part = bincode::serialize(part).map_err(CodecError::from);
+        let _ = self.parts.send(Message::Last { worker: self.worker, operator, part });
+    }
+
+    /// All parts of this worker have been handed over.
+    pub(crate) fn flush(&self, boundary: EventTime) {
+        let _ = self.parts.send(Message::Flush { boundary, worker: self.worker });
+    }
+}
+
+/// The parts of one worker in one checkpoint.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct WorkerParts {
+    pub(crate) parts: Vec<(String, Vec<u8>)>,
+}
+
+/// What makes a checkpoint complete: written last.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Manifest {
+    /// The boundary.
+    pub(crate) boundary: EventTime,
+    /// The checkpoints that it builds on, from a whole one to itself.
+    pub(crate) chain: Vec<EventTime>,
+    /// How many workers there were.
+    pub(crate) peers: usize,
+    /// What the state was made with: a restart with other settings would mix answers.
+    pub(crate) fingerprint: String,
+}
+
+/// The name of a worker's blob.
+pub(crate) fn blob_name(boundary: EventTime, worker: usize) -> String {
+    format!("{:020}/worker-{worker:04}", boundary.0)
+}
+
+/// The name of a manifest.
+pub(crate) fn manifest_name(boundary: EventTime) -> String {
+    format!("{:020}/complete", boundary.0)
+}
+
+/// A complete checkpoint, read back.
+#[derive(Debug)]
+pub struct Restored {
+    pub(crate) boundary: EventTime,
+    /// The chain, oldest first; within each, the workers' parts.
+    chain: Vec<Vec<WorkerParts>>,
+}
+
+/// Why a checkpoint could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] ExternalError),
+    /// A blob is not what was written.
+    #[error(
+        "could not restore from the checkpoint `{name}`; remove it to start from an older one, or all of them to start afresh"
+    )]
+    Damaged {
+        /// The blob's name in the store.
+        name: String,
+        /// What is wrong with it.
+        source: CodecError,
+    },
+    /// A blob is gone.
+    #[error(
+        "the checkpoint of {boundary} is not whole: `{name}` is missing; restore it, or remove the checkpoint's manifest to start from an older one"
+    )]
+    Missing {
+        /// The checkpoint's boundary.
+        boundary: EventTime,
+        /// The blob's name in the store.
+        name: String,
+    },
+    /// It was made with other settings.
+    #[error(
+        "the checkpoint of {boundary} was made with other settings ({found}; now {expected}); use those, or start afresh with another store"
+    )]
+    Settings {
+        /// The checkpoint's boundary.
+        boundary: EventTime,
+        /// The settings it was made with.
+        found: String,
+        /// The settings now.
+        expected: String,
+    },
+}
+
+impl Restored {
+    /// Reads the newest complete checkpoint; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is damaged or incomplete, or was made with other settings.
+    pub(crate) fn read(
+        store: &mut dyn CheckpointStore,
+        fingerprint: &str,
+    ) -> Result<Option<Self>, RestoreError> {
+        let names = store.list()?;
+        let Some(name) = names.iter().rev().find(|name| name.ends_with("/complete")) else {
+            return Ok(None);
+        };
+        let manifest: Manifest = read(store, name, EventTime::MIN)?;
+        let boundary = manifest.boundary;
+        if manifest.fingerprint != fingerprint {
+            return Err(RestoreError::Settings {
+                boundary,
+                found: manifest.fingerprint,
+                expected: fingerprint.to_owned(),
+            });
+        }
+        let mut chain = Vec::new();
+        for &link in &manifest.chain {
+            let parts = (0..manifest.peers).map(|worker| read(store, &blob_name(link, worker), boundary));
+            chain.push(parts.collect::<Result<Vec<WorkerParts>, _>>()?);
+        }
+        Ok(Some(Self { boundary, chain }))
+    }
+
+    /// Each worker's last part of an operator. If one does not decode, the pipeline fails.
+    pub(crate) fn parts<T: DeserializeOwned>(&self, operator: &str, failure: &Failure) -> Vec<T> {
+        self.or_fail(decode_parts(self.chain.last().into_iter().flatten(), operator), failure)
+    }
+
+    /// All parts of an operator that writes only what changed, oldest first. If one does not decode, the pipeline fails.
+    pub(crate) fn chained<T: DeserializeOwned>(&self, operator: &str, failure: &Failure) -> Vec<T> {
+        self.or_fail(decode_parts(self.chain.iter().flatten(), operator), failure)
+    }
+
+    fn or_fail<T>(&self, parts: Result<Vec<T>, CodecError>, failure: &Failure) -> Vec<T> {
+        parts.unwrap_or_else(|source| {
+            let name = manifest_name(self.boundary);
+            failure.set(RestoreError::Damaged { name, source }.into());
+            Vec::new()
+        })
+    }
+}
+
+fn decode_parts<'a, T: DeserializeOwned>(
+    workers: impl Iterator<Item = &'a WorkerParts>,
+    operator: &str,
+) -> Result<Vec<T>, CodecError> {
+    let parts = workers.flat_map(|worker| &worker.parts).filter(|(name, _)| name == operator);
+    parts.map(|(_, part)| bincode::deserialize(part).map_err(CodecError::from)).collect()
+}
+
+fn read<T: DeserializeOwned>(
+    store: &mut dyn CheckpointStore,
+    name: &str,
+    boundary: EventTime,
+) -> Result<T, RestoreError> {
+    let blob = store.get(name)?.ok_or_else(|| RestoreError::Missing { boundary, name: name.to_owned() })?;
+    checkpoint::decode(&blob).map_err(|source| RestoreError::Damaged { name: name.to_owned(), source })
+}
+
+/// Whether a key's state falls to this worker. The same rule as timely's exchange.
+pub(crate) fn is_mine(key: &str, worker: usize, peers: usize) -> bool {
+    let hash = key_hash(key);
+    let target = if peers.is_power_of_two() { hash & (peers as u64 - 1) } else { hash % peers as u64 };
+    target == worker as u64
+}

@@ -1,0 +1,99 @@
+//! The first error of a pipeline: what stops it, and what its handle reports.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use telemetra_core::checkpoint::CodecError;
+use telemetra_core::{ConfigError, ExternalError, PartitionId};
+
+use crate::checkpoint::RestoreError;
+
+/// Why a pipeline could not be built, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// A setting cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A source could not be opened.
+    #[error("could not open a source")]
+    Open(#[source] ExternalError),
+    /// A partition could not be read.
+    #[error("could not read the partition `{partition}`")]
+    Source {
+        /// The partition.
+        partition: PartitionId,
+        /// What failed.
+        source: ExternalError,
+    },
+    /// A sink could not be opened or written.
+    #[error("could not write to the sink `{sink}`")]
+    Sink {
+        /// The sink's name.
+        sink: String,
+        /// What failed.
+        source: ExternalError,
+    },
+    /// A checkpoint could not be stored.
+    #[error("could not store a checkpoint")]
+    Checkpoint(#[source] ExternalError),
+    /// A part of a checkpoint could not be encoded.
+    #[error("could not encode the state of `{operator}` for a checkpoint")]
+    Encode {
+        /// The operator.
+        operator: &'static str,
+        /// What failed.
+        source: CodecError,
+    },
+    /// A checkpoint could not be read.
+    #[error("could not restore from a checkpoint")]
+    Restore(#[from] RestoreError),
+    /// A worker thread panicked: a defect of this library or of an operator of one's own.
+    #[error("a worker stopped: {0}")]
+    Worker(String),
+}
+
+/// Keeps the first error and lets everybody see that there is one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failure(Arc<FailureState>);
+
+#[derive(Debug, Default)]
+struct FailureState {
+    set: AtomicBool,
+    first: Mutex<Option<PipelineError>>,
+}
+
+impl Failure {
+    pub(crate) fn set(&self, error: PipelineError) {
+        let mut first = self.0.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_set() {
+            tracing::error!(%error, "the pipeline stops");
+            *first = Some(error);
+            self.0.set.store(true, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.set.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn take(&self) -> Option<PipelineError> {
+        self.0.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The first error in words, with what was underneath.
+    pub(crate) fn describe(&self) -> Option<String> {
+        let first = self.0.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.as_ref().map(|error| chain(error))
+    }
+}
+
+/// An error and what was underneath, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text = format!("{text}: {error}");
+        next = error.source();
+    }
+    text
+}

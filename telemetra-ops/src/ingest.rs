@@ -1,0 +1,352 @@
+//! Ingest: from the bytes of partitions to partials by key and pane.
+//!
+//! One operator, as a timely frontier is everyone's: an operator further down could not see that its own worker has no
+//! partition, or has finished them, and would hold all windows open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use telemetra_core::{
+    Accumulator, Arena, DeadLetter, DecodeError, Event, EventAccumulator, EventTime, Fact, Fate, Placement,
+    Record, RecordBatch,
+};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::probe;
+use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::{Scope, StreamVec};
+
+use crate::buckets::{BucketState, Buckets};
+use crate::checkpoint::{Recorder, Restored};
+use crate::cut::Arrival;
+use crate::ingress::{Ingress, Lane, Shared, Take};
+use crate::windows::Partial;
+
+/// What ingest puts out.
+#[derive(Clone)]
+pub struct Ingested<'scope, A: Accumulator> {
+    /// One aggregate per key, pane and worker, at its effective time.
+    pub partials: StreamVec<'scope, EventTime, Partial<A>>,
+    /// The counted events that are kept as rows, at their effective time.
+    pub facts: StreamVec<'scope, EventTime, Fact>,
+    /// What was not counted, as soon as it is found.
+    pub dead_letters: StreamVec<'scope, EventTime, DeadLetter>,
+    /// A marker per checkpoint.
+    pub(crate) markers: StreamVec<'scope, EventTime, EventTime>,
+}
+
+impl<A: Accumulator> std::fmt::Debug for Ingested<'_, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ingested").finish_non_exhaustive()
+    }
+}
+
+/// What ties ingest to the rest of its pipeline.
+#[derive(Clone, Default)]
+pub(crate) struct IngestLinks {
+    /// The end of the graph: how far everything is durable.
+    pub(crate) durable: Option<probe::Handle<EventTime>>,
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) restored: Option<Arc<Restored>>,
+}
+
+/// How many batches are read before other operators get their turn.
+const BATCHES_PER_TURN: usize = 4;
+/// How long a worker waits that has nothing to do but is not told when there is.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Reads the partitions of a process on all its workers.
+pub trait Ingest<'scope>: Sized {
+    /// Reads, decodes, sequences and folds events into partials.
+    ///
+    /// Each worker holds one capability per output at the least floor of its process's partitions, and gives them up when
+    /// all have ended. A partial is sent once, when the floor passes its effective time, however many events are in
+    /// it. Reading stops while the slowest partition or the sinks are too far behind.
+    fn ingest<A: EventAccumulator>(self, ingress: &Ingress) -> Ingested<'scope, A>;
+}
+
+impl<'scope> Ingest<'scope> for Scope<'scope, EventTime> {
+    fn ingest<A: EventAccumulator>(self, ingress: &Ingress) -> Ingested<'scope, A> {
+        ingest_with(self, ingress, IngestLinks::default())
+    }
+}
+
+type VecBuilder<D> = CapacityContainerBuilder<Vec<D>>;
+
+pub(crate) fn ingest_with<'scope, A: EventAccumulator>(
+    scope: Scope<'scope, EventTime>,
+    ingress: &Ingress,
+    links: IngestLinks,
+) -> Ingested<'scope, A> {
+    let mut builder = OperatorBuilder::new("Ingest".to_owned(), scope);
+    let activator = scope.activator_for(builder.operator_info().address);
+    let (partials, partials_stream) = builder.new_output();
+    let (facts, facts_stream) = builder.new_output();
+    let (letters, letters_stream) = builder.new_output();
+    let (markers, markers_stream) = builder.new_output();
+    let mut partials = OutputBuilder::<_, VecBuilder<Partial<A>>>::from(partials);
+    let mut facts = OutputBuilder::<_, VecBuilder<Fact>>::from(facts);
+    let mut letters = OutputBuilder::<_, VecBuilder<DeadLetter>>::from(letters);
+    let mut markers = OutputBuilder::<_, VecBuilder<EventTime>>::from(markers);
+    let shared = Arc::clone(&ingress.0);
+    let (worker, peers) = (scope.index(), scope.peers());
+    builder.build(move |capabilities| {
+        let mut reader = Reader::<A>::new(Arc::clone(&shared), worker);
+        if let Some(restored) = &links.restored {
+            let parts: Vec<Vec<BucketState<A>>> = restored.parts("ingest", &shared.failure);
+            for (number, part) in parts.into_iter().enumerate() {
+                part.iter().for_each(|bucket| shared.note_effective(bucket.end));
+                if number % peers == worker {
+                    reader.buckets.restore(part);
+                }
+            }
+        }
+        let mut held = Some(capabilities);
+        if let (Some(held), Some(restored)) = (&mut held, &links.restored) {
+            held.iter_mut().for_each(|cap| cap.downgrade(&restored.boundary));
+        }
+        let mut waiting_at = None;
+        move |_frontiers| {
+            let Some(caps) = held.as_mut() else { return };
+            if shared.failure.is_set() {
+                // Keep the capabilities: giving them up would close windows that are not complete.
+                return;
+            }
+            let (mut partials, mut facts) = (partials.activate(), facts.activate());
+            let (mut letters, mut markers) = (letters.activate(), markers.activate());
+            if let Some(cut) = waiting_at {
+                if !shared.cuts.is_released(cut) {
+                    activator.activate_after(PAUSE / 10);
+                    return;
+                }
+                waiting_at = None;
+            }
+            // Read the floor before the batches: what is read now takes effect no earlier.
+            let floor = shared.floor();
+            let mut pause = reader.read(floor, links.durable.as_ref());
+            if !reader.letters.is_empty() {
+                letters.session(&caps[2]).give_iterator(reader.letters.drain(..));
+            }
+            let floor = shared.floor();
+            let (limit, cut) = shared.cuts.limit(floor, shared.greatest_effective());
+            while let Some(mut bucket) = reader.buckets.pop_before(limit) {
+                let time = bucket.end.minus(1);
+                let cap = delayed(&caps[0], time);
+                partials.session(&cap).give_iterator(bucket.drain_partials());
+                if !bucket.facts.is_empty() {
+                    facts.session(&delayed(&caps[1], time)).give_iterator(bucket.facts.drain(..));
+                }
+                reader.buckets.recycle(bucket);
+            }
+            if let Some(cut) = cut {
+                let arrival = shared.cuts.arrive(cut, floor);
+                if arrival != Arrival::Skip
+                    && let Some(recorder) = &links.recorder
+                {
+                    recorder.part(cut, "ingest", &reader.buckets.state());
+                    if arrival == Arrival::KeepAll {
+                        recorder.part(cut, "partitions", &shared.keep(cut));
+                        shared.cuts.release(cut, floor);
+                    }
+                    markers.session(&delayed(&caps[3], cut.minus(1))).give(cut);
+                    waiting_at = Some(cut);
+                }
+                pause = Duration::ZERO;
+            }
+            if limit == EventTime::MAX {
+                if let Some(recorder) = &links.recorder {
+                    recorder.last("partitions", &shared.keep(EventTime::MAX));
+                }
+                held = None;
+                return;
+            }
+            for cap in caps.iter_mut().filter(|cap| *cap.time() < limit) {
+                cap.downgrade(&limit);
+            }
+            if pause.is_zero() { activator.activate() } else { activator.activate_after(pause) }
+        }
+    });
+    Ingested {
+        partials: partials_stream,
+        facts: facts_stream,
+        dead_letters: letters_stream,
+        markers: markers_stream.broadcast(),
+    }
+}
+
+/// A capability for `time`, or for its own time if that is later.
+fn delayed(cap: &Capability<EventTime>, time: EventTime) -> Capability<EventTime> {
+    cap.delayed(&time.max(*cap.time()))
+}
+
+/// Reads batches for one worker and folds them.
+struct Reader<A> {
+    shared: Arc<Shared>,
+    buckets: Buckets<A>,
+    letters: Vec<DeadLetter>,
+    /// The partition to begin with: each in turn.
+    lane: usize,
+    batch: RecordBatch,
+    arena: Arena,
+    /// Kept for their memory; empty between batches.
+    events: Vec<Event<'static>>,
+    records: Vec<Decoded>,
+    placements: Vec<Placement>,
+}
+
+/// What decoding made of a record.
+struct Decoded {
+    /// The number of events up to and including this record's.
+    end: usize,
+    error: Option<DecodeError>,
+}
+
+impl<A: EventAccumulator> Reader<A> {
+    fn new(shared: Arc<Shared>, worker: usize) -> Self {
+        let slide = shared.config.time.windows.slide();
+        Self {
+            shared,
+            buckets: Buckets::new(slide),
+            letters: Vec::new(),
+            lane: worker,
+            batch: RecordBatch::default(),
+            arena: Arena::default(),
+            events: Vec::new(),
+            records: Vec::new(),
+            placements: Vec::new(),
+        }
+    }
+
+    /// Reads a few batches, and says how long to wait before the next.
+    fn read(&mut self, floor: EventTime, durable: Option<&probe::Handle<EventTime>>) -> Duration {
+        let shared = Arc::clone(&self.shared);
+        let bound = floor.minus(shared.config.lead);
+        if floor == EventTime::MAX || durable.is_some_and(|durable| durable.less_than(&bound)) {
+            return PAUSE;
+        }
+        for _ in 0..BATCHES_PER_TURN {
+            let mut pause = Duration::MAX;
+            let mut found = false;
+            for _ in 0..shared.lanes.len() {
+                self.lane = (self.lane + 1) % shared.lanes.len();
+                match shared.take(self.lane, floor, &mut self.batch) {
+                    Take::Batch(number) => {
+                        self.fold(&shared.lanes[self.lane], self.lane, number);
+                        found = true;
+                        break;
+                    }
+                    Take::Nothing(this_long) => pause = pause.min(this_long),
+                    Take::Ended => pause = pause.min(PAUSE),
+                }
+            }
+            if !found {
+                // Sources are asked, they do not call: look again soon.
+                return pause.min(10 * PAUSE);
+            }
+        }
+        Duration::ZERO
+    }
+
+    /// Decodes a batch, has it sequenced, and folds it.
+    fn fold(&mut self, lane: &Lane, number: usize, turn: u64) {
+        let Self { batch, arena, records, placements, buckets, letters, .. } = self;
+        let mut events: Vec<Event<'_>> = recycle(std::mem::take(&mut self.events));
+        for record in batch.records() {
+            let decoded = match record.oversize {
+                Some(_) => Err(DecodeError::new(TOO_LONG)),
+                None => lane.decoder.decode(batch.bytes_of(record), arena, &mut events),
+            };
+            records.push(Decoded { end: events.len(), error: decoded.err() });
+        }
+        self.shared.sequence(number, turn, |sequencer, now| {
+            let mut greatest = EventTime::MIN;
+            let mut start = 0;
+            for Decoded { end, error } in records.iter() {
+                if error.is_some() {
+                    sequencer.malformed();
+                }
+                for event in &events[start..*end] {
+                    let header = event.header();
+                    let placement = sequencer.place(header.time, header.event_id, now);
+                    if placement.fate.is_counted() {
+                        greatest = greatest.max(placement.effective_end);
+                    }
+                    placements.push(placement);
+                }
+                start = *end;
+            }
+            greatest
+        });
+        // A pipeline that has failed does not sequence any more.
+        let sentiment = self.shared.config.sentiment.as_deref();
+        let mut placed = events.iter_mut().zip(placements.drain(..));
+        let mut start = 0;
+        for (record, Decoded { end, error }) in batch.records().iter().zip(records.drain(..)) {
+            if let Some(error) = error {
+                let reason = match record.oversize {
+                    Some(length) => format!("{error}: {length} bytes"),
+                    None => error.to_string(),
+                };
+                letters.push(letter(lane, batch, record, 0, Fate::Malformed, reason));
+            }
+            for (index, (event, placement)) in placed.by_ref().take(end - start).enumerate() {
+                if !placement.fate.is_counted() {
+                    let reason = reason(event, placement.fate);
+                    letters.push(letter(lane, batch, record, index, placement.fate, reason));
+                    continue;
+                }
+                if let (Some(sentiment), Event::Chat(chat)) = (sentiment, &mut *event) {
+                    chat.sentiment = sentiment.score(chat.message, chat.emotes);
+                }
+                buckets.accumulator(event.header().stream_id, &placement).add(&*event);
+                if let Some(fact) = Fact::of(event) {
+                    buckets.bucket(placement.effective_end).facts.push(fact);
+                }
+            }
+            start = end;
+        }
+        self.events = recycle(events);
+        arena.reset();
+        batch.clear();
+    }
+}
+
+/// The reason why a record was not decoded that is longer than records may be.
+const TOO_LONG: &str = "the record is longer than a record may be";
+
+/// Empties a vector and keeps its memory for events of another batch.
+fn recycle<'b>(mut events: Vec<Event<'_>>) -> Vec<Event<'b>> {
+    events.clear();
+    // Collecting in place: the types differ in a lifetime only.
+    events.into_iter().filter_map(|_| None).collect()
+}
+
+fn letter(
+    lane: &Lane,
+    batch: &RecordBatch,
+    record: &Record,
+    index: usize,
+    fate: Fate,
+    reason: String,
+) -> DeadLetter {
+    DeadLetter {
+        partition: lane.id.clone(),
+        offset: record.offset,
+        index: u32::try_from(index).unwrap_or(u32::MAX),
+        fate,
+        reason: reason.into(),
+        bytes: batch.bytes_of(record).into(),
+    }
+}
+
+fn reason(event: &Event<'_>, fate: Fate) -> String {
+    let header = event.header();
+    match fate {
+        Fate::TooLate => format!("the pane of {} ended longer ago than the allowed lateness", header.time),
+        Fate::FromFuture => format!("{} is too far ahead of processing time", header.time),
+        Fate::Duplicate => format!("an event with the id {} has been counted", header.event_id),
+        Fate::Malformed | Fate::OnTime | Fate::LateApplied => String::new(),
+    }
+}

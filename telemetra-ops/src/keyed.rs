@@ -1,0 +1,62 @@
+//! A table from key to slot: what the keyed operators keep their state in.
+
+use hashbrown::HashTable;
+use telemetra_core::{StreamId, key_hash};
+
+/// State by key, in slots that do not move while the key lives.
+#[derive(Debug)]
+pub(crate) struct Keyed<V> {
+    index: HashTable<u32>,
+    slots: Vec<Option<(StreamId, V)>>,
+    free: Vec<u32>,
+}
+
+impl<V> Default for Keyed<V> {
+    fn default() -> Self {
+        Self { index: HashTable::new(), slots: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<V> Keyed<V> {
+    /// The slot of a key, made if there is none.
+    pub(crate) fn slot_or_insert(&mut self, key: &str, make: impl FnOnce() -> V) -> u32 {
+        let hash = key_hash(key);
+        let Self { index, slots, free } = self;
+        let known = |&slot: &u32| slots[slot as usize].as_ref().is_some_and(|(known, _)| &**known == key);
+        if let Some(&slot) = index.find(hash, known) {
+            return slot;
+        }
+        let slot = free.pop().unwrap_or(slots.len() as u32);
+        let entry = Some((StreamId::new(key), make()));
+        match slots.get_mut(slot as usize) {
+            Some(place) => *place = entry,
+            None => slots.push(entry),
+        }
+        index.insert_unique(hash, slot, |&slot| match &slots[slot as usize] {
+            Some((key, _)) => key_hash(key),
+            None => 0,
+        });
+        slot
+    }
+
+    /// Key and state of a slot; `None` if the key has gone.
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<(&StreamId, &mut V)> {
+        self.slots.get_mut(slot as usize)?.as_mut().map(|(key, value)| (&*key, value))
+    }
+
+    /// Removes the key of a slot.
+    pub(crate) fn remove(&mut self, slot: u32) {
+        if let Some((key, _)) = self.slots.get_mut(slot as usize).and_then(Option::take)
+            && let Ok(entry) = self.index.find_entry(key_hash(&key), |&other| other == slot)
+        {
+            entry.remove();
+            self.free.push(slot);
+        }
+    }
+
+    /// All keys and their slots.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &StreamId, &mut V)> {
+        let slots = self.slots.iter_mut().enumerate();
+        slots.filter_map(|(slot, entry)| entry.as_mut().map(|(key, value)| (slot as u32, &*key, value)))
+    }
+}

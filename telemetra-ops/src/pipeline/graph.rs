@@ -1,0 +1,199 @@
+//! The graph of one worker, and its life.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use differential_dataflow::{AsCollection, VecCollection};
+use telemetra_core::{
+    Change, Data, Decoder, EventAccumulator, EventTime, Fact, Moment, MomentRule, Partition, PartitionId,
+    Row, SequencerState, StreamRow, WindowRules,
+};
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::operator::Operator;
+use timely::dataflow::operators::probe::Handle as Probe;
+use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Concat, Concatenate, Probe as _};
+use timely::dataflow::{Scope, StreamVec};
+use timely::worker::Worker;
+
+use super::{Extension, Frontier};
+use crate::checkpoint::{Durability, Message, Recorder, Restored, reached_of};
+use crate::courier::Courier;
+use crate::deliver::deliver;
+use crate::failure::Failure;
+use crate::ingest::{IngestLinks, Ingested, ingest_with};
+use crate::ingress::Ingress;
+use crate::metadata::StreamRows;
+use crate::moments::Moments;
+use crate::publish::Publish;
+use crate::record::record;
+use crate::windows::{Summaries, Windows};
+use crate::writer::Stored;
+
+/// A partition that was opened, with what reads it and where it goes on.
+pub(crate) type OpenLane = (PartitionId, Arc<dyn Decoder>, Box<dyn Partition>, Option<SequencerState>);
+
+/// The streams and collections of one worker's graph, for operators of one's own.
+#[derive(Clone)]
+pub struct Graph<'scope, A: EventAccumulator> {
+    /// The scope they are in.
+    pub scope: Scope<'scope, EventTime>,
+    /// The live summaries.
+    pub summaries: Summaries<'scope, A::Output>,
+    /// The moments.
+    pub moments: VecCollection<'scope, EventTime, Moment, isize>,
+    /// The streams' rows.
+    pub streams: VecCollection<'scope, EventTime, StreamRow, isize>,
+    /// The events kept as rows, as they were counted.
+    pub facts: StreamVec<'scope, EventTime, Fact>,
+}
+
+impl<A: EventAccumulator> std::fmt::Debug for Graph<'_, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Graph").finish_non_exhaustive()
+    }
+}
+
+/// A sink's place in the graph.
+pub(crate) struct Outlet<S> {
+    /// The index of its worker, which is in process 0.
+    pub(crate) home: usize,
+    /// Its thread, taken by that worker.
+    pub(crate) courier: Option<Courier<S>>,
+    /// The last time that was durable when it was opened.
+    pub(crate) durable: Option<EventTime>,
+}
+
+/// What each worker builds its graph from.
+pub(crate) struct Blueprint<A: EventAccumulator> {
+    pub(crate) ingress: Ingress,
+    pub(crate) windows: WindowRules,
+    pub(crate) rules: Arc<[MomentRule<A::Output>]>,
+    pub(crate) outlets: Mutex<Vec<Outlet<A::Output>>>,
+    pub(crate) extensions: Vec<Extension<A>>,
+    pub(crate) restored: Option<Arc<Restored>>,
+    pub(crate) recorder: Mutex<Option<Sender<Message>>>,
+    pub(crate) stored: Vec<Stored>,
+    pub(crate) failure: Failure,
+    pub(crate) frontier: Arc<Frontier>,
+    pub(crate) halt: Arc<AtomicBool>,
+    /// This process, and the workers in each.
+    pub(crate) cluster: (usize, usize),
+    pub(crate) processes: usize,
+}
+
+/// The longest a worker sleeps before it looks whether it should stop.
+const PARK: Duration = Duration::from_millis(20);
+
+impl<A: EventAccumulator> Blueprint<A> {
+    /// Builds the graph on a worker and runs it until its end, an error, or the order to stop.
+    pub(crate) fn work(&self, worker: &mut Worker) {
+        let durable = Probe::new();
+        let pending = Rc::new(RefCell::new(Vec::new()));
+        let index = worker.next_dataflow_index();
+        let sender = self.recorder.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let recorder = sender.clone().map(|parts| Recorder { worker: worker.index(), parts });
+        worker.dataflow::<EventTime, _, _>(|scope| self.build(scope, recorder, &durable, &pending));
+        let first = worker.index() == self.cluster.0 * self.cluster.1;
+        loop {
+            if self.failure.is_set() || self.halt.load(Ordering::Acquire) {
+                worker.drop_dataflow(index);
+                break;
+            }
+            worker.step_or_park(Some(PARK));
+            if first {
+                let reached = durable.with_frontier(reached_of);
+                self.frontier.set(reached);
+                let mut pending = pending.borrow_mut();
+                pending.sort_unstable();
+                while pending.first().is_some_and(|boundary| *boundary <= reached) {
+                    let boundary = pending.remove(0);
+                    if let Some(sender) = &sender {
+                        // The thread has ended if it has failed, and said so.
+                        let _ = sender.send(Message::Complete { boundary });
+                    }
+                }
+            }
+            if durable.done() {
+                break;
+            }
+        }
+    }
+
+    fn build<'scope>(
+        &self,
+        scope: Scope<'scope, EventTime>,
+        recorder: Option<Recorder>,
+        durable: &Probe<EventTime>,
+        pending: &Rc<RefCell<Vec<EventTime>>>,
+    ) {
+        let links = IngestLinks {
+            durable: Some(durable.clone()),
+            recorder: recorder.clone(),
+            restored: self.restored.clone(),
+        };
+        let Ingested { partials, facts, dead_letters, markers } =
+            ingest_with::<A>(scope, &self.ingress, links);
+        let durability = Durability {
+            markers: markers.clone(),
+            recorder: recorder.clone(),
+            restored: self.restored.clone(),
+            failure: self.failure.clone(),
+        };
+        let summaries = partials.windows_with(self.windows, &durability);
+        let moments = summaries.clone().moments_with(self.windows, Arc::clone(&self.rules), &durability);
+        let streams = facts.clone().stream_rows_with(&durability);
+        let graph = Graph::<A> { scope, summaries, moments, streams, facts };
+        self.extensions.iter().for_each(|extension| extension(&graph));
+
+        let changes = rows_of(graph).publish_with(self.windows, &durability);
+        let mut ends = Vec::new();
+        let mut outlets = self.outlets.lock().unwrap_or_else(PoisonError::into_inner);
+        for outlet in outlets.iter_mut() {
+            let courier = if scope.index() == outlet.home { outlet.courier.take() } else { None };
+            let marked = with_markers(changes.clone(), markers.clone());
+            ends.push(deliver(marked, dead_letters.clone(), outlet.home, courier, outlet.durable));
+        }
+        match recorder {
+            Some(recorder) => {
+                let stored = self.stored[scope.index() % self.cluster.1].clone();
+                ends.push(record(changes, markers, recorder, stored, Rc::clone(pending)));
+            }
+            None => ends.push(changes.flat_map(|_| None)),
+        }
+        scope.concatenate(ends).probe_with(durable);
+    }
+}
+
+/// The rows of all collections, each stated as a change of its table.
+fn rows_of<A: EventAccumulator>(graph: Graph<'_, A>) -> VecCollection<'_, EventTime, Row<A::Output>, isize> {
+    let facts = graph.facts.unary(Pipeline, "FactRows", |_, _| {
+        |input, output| {
+            input.for_each_stamp(|cap, messages| {
+                let Some(&time) = cap.least() else { return };
+                let rows = messages.flat_map(|message| message.drain(..)).filter_map(|fact| match fact {
+                    Fact::Viewer(row) => Some((Row::Viewer(row), time, 1)),
+                    Fact::Transaction(row) => Some((Row::Transaction(row), time, 1)),
+                    Fact::Meta(_) => None,
+                });
+                output.session(&cap).give_iterator(rows);
+            });
+        }
+    });
+    let summaries = graph.summaries.map(|(key, summary)| Row::Summary(key, summary));
+    let moments = graph.moments.map(Row::Moment);
+    let streams = graph.streams.map(Row::Stream);
+    summaries.concatenate([moments, streams, facts.as_collection()])
+}
+
+/// The changes, and a `None` for each marker.
+fn with_markers<'scope, S: Data>(
+    changes: StreamVec<'scope, EventTime, Change<S>>,
+    markers: StreamVec<'scope, EventTime, EventTime>,
+) -> StreamVec<'scope, EventTime, Option<Change<S>>> {
+    changes.map(Some).concat(markers.map(|_| None))
+}

@@ -1,0 +1,147 @@
+//! The executable specification: windows and moments as plain differential dataflow.
+//!
+//! Nothing here is fast. Each event goes to each of its windows, each window is folded from its events, each key's moments are
+//! found anew from all its windows. Property tests hold the operators equal to this, change by change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use differential_dataflow::{AsCollection, VecCollection};
+use telemetra_core::{
+    Accumulator, Baseline, Data, EventTime, Micro, Moment, MomentRule, PowerSums, Samples, Silence, StreamId,
+    Summary, WindowSpec,
+};
+
+use timely::dataflow::operators::vec::Map;
+
+use crate::windows::Summaries;
+
+/// The windows of events that count: `(key, (event time, payload))`, each at its effective time.
+///
+/// The summaries stay for ever: retiring is a matter of memory, not of meaning.
+pub fn windows<'scope, A: Accumulator, D: Data>(
+    events: VecCollection<'scope, EventTime, (StreamId, (EventTime, D)), isize>,
+    spec: WindowSpec,
+    add: impl Fn(&mut A, &D) + 'static,
+) -> Summaries<'scope, A::Output> {
+    events
+        .inner
+        .flat_map(move |((key, (time, payload)), effective, diff)| {
+            let first = spec.pane_end(time);
+            (0..spec.panes_per_window()).map(move |n| {
+                let end = first.plus(n * spec.slide());
+                // A window is not there before it has ended.
+                (((key.clone(), end), payload.clone()), effective.max(end.minus(1)), diff)
+            })
+        })
+        .as_collection()
+        .reduce_named("WindowsSpec", move |_, payloads, output| {
+            let mut accumulator = A::default();
+            for (payload, count) in payloads {
+                (0..*count).for_each(|_| add(&mut accumulator, payload));
+            }
+            output.push((Arc::new(accumulator.finish()), 1));
+        })
+        .map(move |((key, end), value)| (key, Summary { window: spec.window_ending(end), value }))
+}
+
+/// The moments of summaries. `clock` holds, at each time, the boundary that follows it, which tells whether a moment is open.
+pub fn moments<'scope, S: Data>(
+    summaries: Summaries<'scope, S>,
+    clock: VecCollection<'scope, EventTime, EventTime, isize>,
+    spec: WindowSpec,
+    rules: Arc<[MomentRule<S>]>,
+) -> VecCollection<'scope, EventTime, Moment, isize> {
+    let keys = summaries.clone().map(|(key, _)| ((), key)).distinct();
+    let clock =
+        keys.join_map(clock.map(|boundary| ((), boundary)), |(), key, now| (key.clone(), (*now, None)));
+    summaries
+        .map(|(key, summary)| (key, (summary.window.end, Some(summary.value))))
+        .concat(clock)
+        .reduce_named("MomentsSpec", move |key, known, output| {
+            let mut windows = BTreeMap::new();
+            let mut now = EventTime::MIN;
+            for ((time, value), _) in known {
+                match value {
+                    Some(value) => drop(windows.insert(*time, value)),
+                    None => now = *time,
+                }
+            }
+            for rule in &*rules {
+                output.extend(of_key(rule, spec, key, now, &windows).into_iter().map(|moment| (moment, 1)));
+            }
+        })
+        .map(|(_, moment)| moment)
+}
+
+/// The moments of one key under one rule.
+fn of_key<S: Data>(
+    rule: &MomentRule<S>,
+    spec: WindowSpec,
+    key: &StreamId,
+    now: EventTime,
+    windows: &BTreeMap<EventTime, &Arc<S>>,
+) -> Vec<Moment> {
+    let mut moments: Vec<Moment> = Vec::new();
+    for (&end, value) in windows {
+        let Some(value) = (rule.metric)(value) else { continue };
+        // One, two, … whole windows back; `None` where there is no row or no value.
+        let samples: Vec<Option<Option<i64>>> = (1..=u64::from(rule.detector.max_samples()))
+            .map(|back| windows.get(&end.minus(back * spec.size())).map(|value| (rule.metric)(value)))
+            .collect();
+        let reach = samples.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let mut sums = PowerSums::default();
+        for sample in &samples[..reach] {
+            match (sample.flatten(), rule.silence) {
+                (Some(value), _) => sums.add(value),
+                (None, Silence::Zero) => sums.add(0),
+                (None, Silence::Unknown) => {}
+            }
+        }
+        if sums.count < u64::from(rule.detector.min_samples()) {
+            continue;
+        }
+        let samples = SpecSamples(samples);
+        let baseline = Baseline { sums, scale: rule.scale, samples: &samples };
+        let Some(verdict) = rule.detector.judge(value, &baseline) else { continue };
+        let hit = Moment {
+            stream_id: key.clone(),
+            moment_type: Arc::clone(&rule.moment_type),
+            started_at: end.minus(spec.slide()),
+            peak_at: end,
+            last_at: end,
+            open: end == now,
+            detection_method: rule.detector.method().into(),
+            value: Micro::from_f64(value as f64 / rule.scale as f64),
+            threshold: Micro::from_f64(rule.detector.threshold()),
+            score: Micro::from_f64(verdict.score),
+            baseline_mean: Micro::from_f64(verdict.mean),
+            baseline_stddev: Micro::from_f64(verdict.stddev),
+            baseline_samples: u32::try_from(sums.count).unwrap_or(u32::MAX),
+            windows: 1,
+        };
+        match moments.last_mut().filter(|last| last.last_at.plus(spec.slide()) == end) {
+            None => moments.push(hit),
+            Some(last) => {
+                let windows = last.windows + 1;
+                let started_at = last.started_at;
+                let peak = if hit.score.0.abs() > last.score.0.abs() { hit.clone() } else { last.clone() };
+                *last = Moment { started_at, last_at: end, open: hit.open, windows, ..peak };
+            }
+        }
+    }
+    moments
+}
+
+#[derive(Debug)]
+struct SpecSamples(Vec<Option<Option<i64>>>);
+
+impl Samples for SpecSamples {
+    fn visit(&self, visit: &mut dyn FnMut(u32, i64)) {
+        for (back, sample) in (1..).zip(&self.0) {
+            if let Some(value) = sample.flatten() {
+                visit(back, value);
+            }
+        }
+    }
+}

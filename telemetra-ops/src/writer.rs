@@ -1,0 +1,189 @@
+//! The thread that writes checkpoints: parts as workers hand them over, the manifest when everything is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use telemetra_core::checkpoint::{CheckpointStore, encode};
+use telemetra_core::{EventTime, Retry};
+use timely::scheduling::SyncActivator;
+
+use crate::checkpoint::{CHAIN, Manifest, Message, WorkerParts, blob_name, manifest_name};
+use crate::failure::{Failure, PipelineError};
+use crate::ingress::Ingress;
+
+/// How far a worker's parts are stored, and whom to wake when that moves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stored(Arc<(AtomicU64, Mutex<Option<SyncActivator>>)>);
+
+impl Stored {
+    pub(crate) fn boundary(&self) -> EventTime {
+        EventTime(self.0.0.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn wake_by(&self, activator: SyncActivator) {
+        *self.0.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(activator);
+    }
+
+    fn advance(&self, boundary: EventTime) {
+        self.0.0.store(boundary.0, Ordering::Release);
+        if let Some(activator) = &*self.0.1.lock().unwrap_or_else(PoisonError::into_inner) {
+            // It fails only when the worker has gone, who then does not need to know.
+            let _ = activator.activate();
+        }
+    }
+}
+
+/// How checkpoints stand.
+#[derive(Debug, Default)]
+pub(crate) struct CheckpointGauge {
+    /// The boundary of the last complete one; 0 for none.
+    pub(crate) boundary: AtomicU64,
+    /// How many were completed in this life.
+    pub(crate) completed: AtomicU64,
+    /// Bytes written for them.
+    pub(crate) bytes: AtomicU64,
+    /// Microseconds spent writing.
+    pub(crate) micros: AtomicU64,
+}
+
+/// What the thread needs to know.
+pub(crate) struct Writer {
+    pub(crate) store: Box<dyn CheckpointStore>,
+    /// The index of the first worker of this process, and the workers' gauges.
+    pub(crate) first_worker: usize,
+    pub(crate) stored: Vec<Stored>,
+    pub(crate) process: usize,
+    pub(crate) processes: usize,
+    pub(crate) peers: usize,
+    pub(crate) fingerprint: String,
+    pub(crate) ingress: Ingress,
+    pub(crate) gauge: Arc<CheckpointGauge>,
+    pub(crate) failure: Failure,
+}
+
+/// The part of each operator of a worker, by name.
+type Parts = BTreeMap<&'static str, Vec<u8>>;
+
+impl Writer {
+    /// Starts the thread; it ends when nobody can send to it any more.
+    pub(crate) fn start(self, messages: Receiver<Message>) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("checkpoints".to_owned()).spawn(move || {
+            let failure = self.failure.clone();
+            if let Err(error) = self.run(&messages) {
+                failure.set(error);
+            }
+        })
+    }
+
+    fn run(mut self, messages: &Receiver<Message>) -> Result<(), PipelineError> {
+        let mut parts: BTreeMap<(EventTime, usize), Parts> = BTreeMap::new();
+        let mut last: BTreeMap<usize, Parts> = BTreeMap::new();
+        let mut chain: Vec<EventTime> = Vec::new();
+        let mut began: BTreeSet<EventTime> = BTreeSet::new();
+        while let Ok(message) = messages.recv() {
+            match message {
+                Message::Part { boundary, worker, operator, part } => {
+                    let part = part.map_err(|source| PipelineError::Encode { operator, source })?;
+                    parts.entry((boundary, worker)).or_default().insert(operator, part);
+                }
+                Message::Last { worker, operator, part } => {
+                    let part = part.map_err(|source| PipelineError::Encode { operator, source })?;
+                    last.entry(worker).or_default().insert(operator, part);
+                }
+                Message::Flush { boundary, worker } => {
+                    let mut these = parts.remove(&(boundary, worker)).unwrap_or_default();
+                    for (operator, part) in last.get(&worker).into_iter().flatten() {
+                        these.entry(operator).or_insert_with(|| part.clone());
+                    }
+                    // A checkpoint is only whole if each process's partitions are in it.
+                    if these.contains_key("partitions") {
+                        self.put(&source_name(boundary, self.process), &())?;
+                    }
+                    let these = these.into_iter().map(|(name, part)| (name.to_owned(), part)).collect();
+                    self.put(&blob_name(boundary, worker), &WorkerParts { parts: these })?;
+                    if began.insert(boundary) {
+                        if chain.len() == CHAIN {
+                            chain.clear();
+                        }
+                        chain.push(boundary);
+                    }
+                    self.stored[worker - self.first_worker].advance(boundary);
+                }
+                Message::Complete { boundary } => {
+                    let end = chain.iter().position(|link| *link == boundary).map_or(0, |index| index + 1);
+                    let links = chain[..end].to_vec();
+                    if self.complete(boundary, links)? {
+                        self.ingress.0.commit(boundary);
+                        self.gauge.completed.fetch_add(1, Ordering::Relaxed);
+                        self.gauge.boundary.store(boundary.0, Ordering::Release);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the manifest, if this is the process that does, and removes what no checkpoint needs any more.
+    fn complete(&mut self, boundary: EventTime, chain: Vec<EventTime>) -> Result<bool, PipelineError> {
+        if chain.is_empty() {
+            return Ok(false);
+        }
+        if self.process > 0 {
+            return Ok(true);
+        }
+        let names = self.store.list().map_err(PipelineError::Checkpoint)?;
+        let is_there = |process| names.contains(&source_name(boundary, process));
+        if !(0..self.processes).all(is_there) {
+            tracing::info!(%boundary, "a process had no part in this checkpoint, it is passed over");
+            return Ok(false);
+        }
+        let manifest = Manifest {
+            boundary,
+            chain: chain.clone(),
+            peers: self.peers,
+            fingerprint: self.fingerprint.clone(),
+        };
+        self.put(&manifest_name(boundary), &manifest)?;
+        let group = |boundary: EventTime| format!("{:020}/", boundary.0);
+        let keep: Vec<String> = chain.iter().map(|link| group(*link)).collect();
+        let newest = group(boundary);
+        for name in names.iter().filter(|name| **name < newest) {
+            let needed = keep.iter().any(|group| name.starts_with(group)) && !name.ends_with("/complete");
+            if !needed {
+                self.store.remove(name).map_err(PipelineError::Checkpoint)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn put<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), PipelineError> {
+        let begun = Instant::now();
+        let encoded = |source| PipelineError::Encode { operator: "checkpoint", source };
+        let blob = encode(value).map_err(encoded)?;
+        let mut pause = Duration::from_millis(10);
+        loop {
+            match self.store.put(name, &blob) {
+                Err(error) if error.retry() == Retry::Transient && !self.failure.is_set() => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+                Err(error) => return Err(PipelineError::Checkpoint(error)),
+                Ok(()) => break,
+            }
+        }
+        self.gauge.bytes.fetch_add(blob.len() as u64, Ordering::Relaxed);
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.gauge.micros.fetch_add(micros, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// The name of the blob that says that a process's partitions are in a checkpoint.
+fn source_name(boundary: EventTime, process: usize) -> String {
+    format!("{:020}/source-{process:04}", boundary.0)
+}

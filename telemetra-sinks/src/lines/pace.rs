@@ -1,0 +1,141 @@
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use telemetra_core::{
+    Arena, Clock, ConfigError, Decoder, EventTime, ExternalError, Partition, Polled, RecordBatch,
+};
+
+/// The longest pause before a paced partition looks at the clock again.
+const LONGEST_PAUSE: u64 = 100;
+
+type TimeOf = Arc<dyn Fn(&[u8]) -> Option<EventTime> + Send + Sync>;
+
+/// Replays records at the pace at which they were recorded, times a factor.
+///
+/// The first record that has a time is due at once, whichever partition it is in; each later one when as much
+/// processing time has passed, times the factor, as event time lies between. A record without a time is due with the one before.
+///
+/// ```
+/// use telemetra_core::{Clock, EventTime};
+/// use telemetra_sinks::{Lines, Pace};
+///
+/// // Ten times as fast as recorded; the time is the line's first word.
+/// let pace = Pace::new(10.0, Clock::system(), |line| {
+///     let word = line.split(|b| *b == b' ').next()?;
+///     std::str::from_utf8(word).ok()?.parse().ok().map(EventTime)
+/// })?;
+/// let source = Lines::file("recorded.log").paced(pace);
+/// assert!(Pace::new(0.0, Clock::system(), |_| None).is_err());
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Pace {
+    factor: f64,
+    clock: Clock,
+    time_of: TimeOf,
+    /// An event time and the processing time at which it was due. Shared by all partitions.
+    origin: Arc<OnceLock<(EventTime, EventTime)>>,
+}
+
+impl Pace {
+    /// As recorded, times `factor`, by the times that `time_of` reads from the records; for a decoder's see
+    /// [`event_time_by`].
+    ///
+    /// # Errors
+    ///
+    /// If the factor is not a finite number above zero.
+    pub fn new(
+        factor: f64,
+        clock: Clock,
+        time_of: impl Fn(&[u8]) -> Option<EventTime> + Send + Sync + 'static,
+    ) -> Result<Self, ConfigError> {
+        if !(factor.is_finite() && factor > 0.0) {
+            return Err(ConfigError::new(
+                "pace",
+                format!("a factor of {factor} is no speed"),
+                "make it a number above zero, 1 for the pace recorded",
+            ));
+        }
+        Ok(Self { factor, clock, time_of: Arc::new(time_of), origin: Arc::default() })
+    }
+
+    /// How many milliseconds until a record of that time is due: 0 if it is.
+    fn wait(&self, time: EventTime) -> u64 {
+        let now = self.clock.now();
+        let (event, due) = *self.origin.get_or_init(|| (time, now));
+        let due = due.plus(((time - event) as f64 / self.factor) as u64);
+        due - now
+    }
+}
+
+impl fmt::Debug for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pace").field("factor", &self.factor).finish_non_exhaustive()
+    }
+}
+
+/// Reads the time of a record by a decoder: that of its first event, `None` if there is none or it is malformed.
+pub fn event_time_by(
+    decoder: impl Decoder + 'static,
+) -> impl Fn(&[u8]) -> Option<EventTime> + Send + Sync + 'static {
+    move |record| {
+        let (arena, mut events) = (Arena::default(), Vec::new());
+        decoder.decode(record, &arena, &mut events).ok()?;
+        events.first().map(|event| event.header().time)
+    }
+}
+
+/// A partition whose records are given when they are due.
+pub(super) struct Paced {
+    inner: Box<dyn Partition>,
+    pace: Pace,
+    /// What was read and is not due yet, from `next` on.
+    ahead: RecordBatch,
+    next: usize,
+    done: bool,
+}
+
+impl Paced {
+    pub(super) fn new(inner: Box<dyn Partition>, pace: Pace) -> Self {
+        Self { inner, pace, ahead: RecordBatch::default(), next: 0, done: false }
+    }
+}
+
+impl Partition for Paced {
+    fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
+        if self.next == self.ahead.records().len() {
+            if self.done {
+                return Ok(Polled::Done);
+            }
+            self.ahead.clear();
+            self.next = 0;
+            let polled = self.inner.poll(&mut self.ahead)?;
+            self.done = polled == Polled::Done;
+            if self.ahead.is_empty() {
+                return Ok(polled);
+            }
+        }
+        while let Some(record) = self.ahead.records().get(self.next) {
+            let bytes = self.ahead.bytes_of(record);
+            let wait = (self.pace.time_of)(bytes).map_or(0, |time| self.pace.wait(time));
+            if wait > 0 {
+                return Ok(Polled::Idle(Duration::from_millis(wait.min(LONGEST_PAUSE))));
+            }
+            match record.oversize {
+                Some(length) => batch.push_oversize(bytes, length, record.offset),
+                None => batch.push(bytes, record.offset),
+            }
+            self.next += 1;
+        }
+        Ok(Polled::Ready)
+    }
+
+    fn offset(&self) -> u64 {
+        self.ahead.records().get(self.next).map_or_else(|| self.inner.offset(), |record| record.offset)
+    }
+
+    fn committed(&mut self, offset: u64) {
+        self.inner.committed(offset);
+    }
+}

@@ -1,0 +1,110 @@
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
+
+use super::splitter::Splitter;
+
+/// How many blocks may wait: enough to keep the reader busy while a batch is worked on.
+const BLOCKS: usize = 8;
+/// When to look again.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The lines of something that cannot be sought and may block: standard input, a pipe. A thread reads it.
+#[derive(Debug)]
+pub(super) struct StreamLines {
+    path: PathBuf,
+    blocks: Receiver<io::Result<Vec<u8>>>,
+    splitter: Splitter,
+}
+
+impl StreamLines {
+    pub(super) fn open(path: &Path, from: Option<u64>) -> Result<Self, ExternalError> {
+        if from.is_some_and(|from| from > 0) {
+            return Err(ExternalError::permanent(format!(
+                "could not resume `{}`: standard input and pipes cannot be read again; \
+                 write them to a file and read that, or start without a checkpoint",
+                path.display()
+            )));
+        }
+        let (sender, blocks) = sync_channel(BLOCKS);
+        let from = path.to_owned();
+        // Not joined: it may be blocked in a read for as long as the process lives. It ends with the input, or when
+        // nobody receives.
+        thread::Builder::new()
+            .name(format!("lines {}", path.display()))
+            .spawn(move || {
+                if from.as_os_str() == "-" {
+                    read_all(io::stdin(), &sender);
+                } else {
+                    match File::open(&from) {
+                        Ok(file) => read_all(file, &sender),
+                        Err(error) => drop(sender.send(Err(error))),
+                    }
+                }
+            })
+            .map_err(|error| {
+                ExternalError::permanent(format!("could not start a thread to read `{}`", path.display()))
+                    .because(error)
+            })?;
+        Ok(Self { path: path.to_owned(), blocks, splitter: Splitter::new(0) })
+    }
+}
+
+fn read_all(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
+    loop {
+        let mut block = vec![0; RecordBatch::TARGET_BYTES];
+        let result = match input.read(&mut block) {
+            Ok(0) => return,
+            Ok(count) => {
+                block.truncate(count);
+                Ok(block)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let failed = result.is_err();
+        if sender.send(result).is_err() || failed {
+            return;
+        }
+    }
+}
+
+impl Partition for StreamLines {
+    fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
+        let before = batch.records().len();
+        while !batch.is_full() {
+            let block = match self.blocks.try_recv() {
+                Ok(block) => block,
+                Err(TryRecvError::Empty) => return Ok(Polled::Idle(PAUSE)),
+                Err(TryRecvError::Disconnected) => {
+                    self.splitter.finish(batch);
+                    return Ok(if batch.records().len() > before { Polled::Ready } else { Polled::Done });
+                }
+            };
+            self.splitter
+                .advance(batch, |buffer| {
+                    let block = block?;
+                    buffer.extend_from_slice(&block);
+                    Ok(block.len())
+                })
+                .map_err(|error| {
+                    let at = self.splitter.position();
+                    ExternalError::permanent(format!(
+                        "could not read `{}` after byte {at}",
+                        self.path.display()
+                    ))
+                    .because(error)
+                })?;
+        }
+        Ok(Polled::Ready)
+    }
+
+    fn offset(&self) -> u64 {
+        self.splitter.position()
+    }
+}

@@ -1,0 +1,192 @@
+//! Rows in an SQLite database: one file, one writer, any number of readers.
+//!
+//! The idea: the rows of all waiting batches and the time they reach go into one transaction, so that the database is as
+//! of an event time at every instant, and a restart goes on from the time it finds there.
+
+mod error;
+mod schema;
+mod statements;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, StreamSummary};
+
+use crate::tabular::tables::Table;
+use crate::{Layout, RowKey};
+use error::failed;
+use statements::{Scratch, Sql, Writer, millis};
+
+/// Writes rows to the tables of an SQLite database, dead letters to `telemetra_dead_letters`.
+///
+/// * Times are milliseconds since the epoch. Lists and maps are JSON; amounts are exact decimals as text.
+///   `updated_at` of a summary or a moment is the event time at which it was published. `moments.context` holds how many windows
+///   the moment has, how long it has lasted and whether it is above or below its baseline.
+/// * Whole numbers beyond 2⁶³ − 1, which SQLite cannot hold, are written as 2⁶³ − 1: no counter gets there.
+/// * The journal is a write-ahead log, so readers and the writer do not wait for each other. Each
+///   [`apply`](Sink::apply) is one transaction, synced before it returns; `telemetra_progress` is part of it.
+/// * Dead letters have transactions of their own. They are known by their place, so seeing one again changes nothing.
+/// * A busy database is a transient error; a full, damaged or read-only one is permanent.
+///
+/// The schema has a version. A database of a newer one is refused, and so is one whose tables are not ours.
+///
+/// ```
+/// use telemetra_core::{Sink, StreamSummary};
+/// use telemetra_sinks::Sqlite;
+///
+/// let folder = tempfile::tempdir()?;
+/// let mut sink = Sqlite::<StreamSummary>::new(folder.path().join("telemetra.db"));
+/// assert_eq!(sink.open(None)?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Sqlite<S = StreamSummary> {
+    path: PathBuf,
+    layout: Layout<S>,
+    busy_timeout: Duration,
+    max_pages: Option<u32>,
+    opened: Option<Opened>,
+}
+
+struct Opened {
+    connection: Connection,
+    durable: Option<EventTime>,
+    sql: Vec<Sql>,
+    scratch: Scratch,
+}
+
+impl<S: crate::Tabular> Sqlite<S> {
+    /// The database at `path`, made if there is none. Summaries have the columns that their type names.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self::with_layout(path, Layout::tabular())
+    }
+}
+
+impl<S> Sqlite<S> {
+    /// The database at `path`, with summaries laid out as said.
+    pub fn with_layout(path: impl AsRef<Path>, layout: Layout<S>) -> Self {
+        let path = path.as_ref().to_owned();
+        Self { path, layout, busy_timeout: Duration::from_secs(5), max_pages: None, opened: None }
+    }
+
+    /// How long to wait for a database that another process writes to, before the error is transient. Default: 5 s.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout.min(Duration::from_secs(3600));
+        self
+    }
+
+    /// The most pages of 4096 bytes that the database may have; writing more is a permanent error.
+    #[must_use]
+    pub fn max_pages(mut self, pages: u32) -> Self {
+        self.max_pages = Some(pages);
+        self
+    }
+
+    fn connect(&self) -> Result<Connection, ExternalError> {
+        let failed = |error| failed(&self.path, &"could not open it", error);
+        let connection = Connection::open(&self.path).map_err(failed)?;
+        connection.busy_timeout(self.busy_timeout).map_err(failed)?;
+        schema::prepare(&connection, &self.path, &self.layout)?;
+        // Durable on return needs `FULL`: with less, the log is synced only now and then.
+        connection
+            .execute_batch(
+                "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000",
+            )
+            .map_err(failed)?;
+        if let Some(pages) = self.max_pages {
+            connection
+                .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))
+                .map_err(failed)?;
+        }
+        Ok(connection)
+    }
+}
+
+impl<S> fmt::Debug for Sqlite<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Opened {
+    fn write<S>(
+        &mut self,
+        batches: &[Batch<S>],
+        layout: &Layout<S>,
+        path: &Path,
+    ) -> Result<(), ExternalError> {
+        let Some(last) = batches.last() else { return Ok(()) };
+        let begin = |error| failed(path, &"could not begin a transaction", error);
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(begin)?;
+        {
+            let mut writers = Vec::with_capacity(self.sql.len());
+            for sql in &self.sql {
+                writers.push(Writer::new(&transaction, sql).map_err(begin)?);
+            }
+            for batch in batches {
+                for change in &batch.changes {
+                    writers[Table::of(&change.row) as usize]
+                        .write(change, batch.time, layout, &mut self.scratch)
+                        .map_err(|error| {
+                            let what = format!("could not write the row {}", RowKey::of(&change.row));
+                            failed(path, &what, error)
+                        })?;
+                }
+            }
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO telemetra_progress (id, time) VALUES (1, ?1)")
+                .and_then(|mut statement| statement.execute([millis(last.time)]))
+                .map_err(|error| failed(path, &"could not write to telemetra_progress", error))?;
+        }
+        transaction.commit().map_err(|error| {
+            failed(path, &format!("could not commit the rows as of {}", last.time), error)
+        })?;
+        self.durable = Some(last.time);
+        Ok(())
+    }
+}
+
+impl<S: Send + Sync> Sink<S> for Sqlite<S> {
+    fn name(&self) -> &str {
+        "sqlite"
+    }
+
+    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        self.opened = None;
+        let connection = self.connect()?;
+        let durable = connection
+            .query_row("SELECT time FROM telemetra_progress", [], |row| row.get::<_, i64>(0))
+            .optional()
+            .map_err(|error| failed(&self.path, &"could not read telemetra_progress", error))?
+            .map(|time| EventTime(u64::try_from(time).unwrap_or(0)));
+        let sql = Table::ALL.into_iter().map(|table| Sql::new(table, &self.layout)).collect();
+        self.opened = Some(Opened { connection, durable, sql, scratch: Scratch::default() });
+        Ok(durable)
+    }
+
+    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+        let Some(opened) = &mut self.opened else { return Err(error::not_open(&self.path)) };
+        // What is known already would overwrite what is newer.
+        let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable);
+        opened.write(&batches[known..], &self.layout, &self.path)
+    }
+
+    fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
+        let Some(opened) = &mut self.opened else { return Err(error::not_open(&self.path)) };
+        statements::write_letters(&mut opened.connection, letters)
+            .map_err(|error| failed(&self.path, &"could not write to telemetra_dead_letters", error))
+    }
+
+    fn close(&mut self) -> Result<(), ExternalError> {
+        match self.opened.take() {
+            None => Ok(()),
+            Some(opened) => opened
+                .connection
+                .close()
+                .map_err(|(_, error)| failed(&self.path, &"could not close it", error)),
+        }
+    }
+}

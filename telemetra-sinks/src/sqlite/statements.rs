@@ -1,0 +1,132 @@
+use std::fmt::{self, Write};
+
+use rusqlite::types::Null;
+use rusqlite::{CachedStatement, Connection, Error, Statement, TransactionBehavior, params};
+use telemetra_core::{Action, Change, DeadLetter, EventTime};
+
+use super::schema::quoted;
+use crate::tabular::tables::{self, Table};
+use crate::{Layout, Value};
+
+/// The statements of one table.
+pub(super) struct Sql {
+    upsert: String,
+    withdraw: String,
+    columns: usize,
+    keys: usize,
+}
+
+impl Sql {
+    pub(super) fn new<S>(table: Table, layout: &Layout<S>) -> Self {
+        let names: Vec<_> = table.columns(layout).iter().map(|column| quoted(column.name)).collect();
+        let places: Vec<_> = (1..=names.len()).map(|i| format!("?{i}")).collect();
+        let (table_name, keys) = (table.name(), table.keys());
+        let matches: Vec<_> = (0..keys).map(|i| format!("{} = {}", names[i], places[i])).collect();
+        Self {
+            upsert: format!(
+                "INSERT OR REPLACE INTO {table_name} ({}) VALUES ({})",
+                names.join(", "),
+                places.join(", ")
+            ),
+            withdraw: format!("DELETE FROM {table_name} WHERE {}", matches.join(" AND ")),
+            columns: names.len(),
+            keys,
+        }
+    }
+}
+
+/// Where text is made before it is bound, reused from row to row.
+pub(super) type Scratch = String;
+
+/// The prepared statements of one table, within a transaction.
+pub(super) struct Writer<'a> {
+    upsert: CachedStatement<'a>,
+    withdraw: CachedStatement<'a>,
+    sql: &'a Sql,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(connection: &'a Connection, sql: &'a Sql) -> rusqlite::Result<Self> {
+        let (upsert, withdraw) =
+            (connection.prepare_cached(&sql.upsert)?, connection.prepare_cached(&sql.withdraw)?);
+        Ok(Self { upsert, withdraw, sql })
+    }
+
+    pub(super) fn write<S>(
+        &mut self,
+        change: &Change<S>,
+        time: EventTime,
+        layout: &Layout<S>,
+        scratch: &mut Scratch,
+    ) -> rusqlite::Result<()> {
+        let (statement, wanted): (&mut Statement<'_>, _) = match change.action {
+            Action::Upsert => (&mut self.upsert, self.sql.columns),
+            Action::Withdraw => (&mut self.withdraw, self.sql.keys),
+        };
+        let (mut count, mut result) = (0, Ok(()));
+        tables::values(change, time, layout, &mut |value| {
+            count += 1;
+            if count <= wanted && result.is_ok() {
+                result = bind(statement, count, value, scratch);
+            }
+        });
+        result?;
+        if count != self.sql.columns {
+            return Err(Error::InvalidParameterCount(count, self.sql.columns));
+        }
+        statement.raw_execute().map(drop)
+    }
+}
+
+fn bind(
+    statement: &mut Statement<'_>,
+    index: usize,
+    value: Value<'_>,
+    scratch: &mut Scratch,
+) -> rusqlite::Result<()> {
+    match value {
+        Value::Bool(b) => statement.raw_bind_parameter(index, b),
+        Value::Unsigned(n) => statement.raw_bind_parameter(index, saturated(n)),
+        Value::Float(x) if x.is_finite() => statement.raw_bind_parameter(index, x),
+        Value::Null | Value::Float(_) => statement.raw_bind_parameter(index, Null),
+        Value::Text(text) => statement.raw_bind_parameter(index, text),
+        Value::Time(time) => statement.raw_bind_parameter(index, millis(time)),
+        Value::Shown(shown) | Value::Json(shown) => {
+            scratch.clear();
+            write!(scratch, "{shown}")
+                .map_err(|error: fmt::Error| Error::ToSqlConversionFailure(error.into()))?;
+            statement.raw_bind_parameter(index, scratch.as_str())
+        }
+    }
+}
+
+fn saturated(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// A time as SQLite holds it.
+pub(super) fn millis(time: EventTime) -> i64 {
+    saturated(time.0)
+}
+
+/// Writes letters in a transaction of their own; those that are there stay as they are.
+pub(super) fn write_letters(connection: &mut Connection, letters: &[DeadLetter]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let mut insert = transaction.prepare_cached(
+            "INSERT OR IGNORE INTO telemetra_dead_letters (\"partition\", \"offset\", idx, fate, reason, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        for letter in letters {
+            insert.execute(params![
+                letter.partition.as_str(),
+                saturated(letter.offset),
+                letter.index,
+                letter.fate.as_str(),
+                letter.reason,
+                letter.bytes,
+            ])?;
+        }
+    }
+    transaction.commit()
+}

@@ -1,0 +1,84 @@
+//! The operators equal their specification: change by change, for random events.
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+mod support;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use support::*;
+use telemetra::core::*;
+
+/// A record: mostly a good event near `position`, sometimes late, far off, repeated or broken.
+fn record() -> impl Strategy<Value = (u8, i64, u16, u8, u8, u8)> {
+    let disorder = prop_oneof![6 => -12i64..12, 3 => -60i64..12, 1 => -200i64..12, 1 => 20_000i64..20_010];
+    (0u8..4, disorder, 0u16..300, 0u8..5, 0u8..10, 0u8..40)
+}
+
+fn script() -> impl Strategy<Value = Script> {
+    let partition = prop::collection::vec(record(), 0..120);
+    (prop::collection::vec(partition, 1..4), 1u64..8).prop_map(|(partitions, pace)| {
+        let render = |(position, (key, disorder, id, user, length, oddity)): (usize, _)| match oddity {
+            0 => "broken".to_owned(),
+            1 => "-".to_owned(),
+            _ => {
+                let time = (BASE + 500).saturating_add_signed(position as i64 * pace as i64 + disorder);
+                format!("k{key} {time} e{id} u{user} {}", "m".repeat(length as usize))
+            }
+        };
+        partitions.into_iter().map(|records| records.into_iter().enumerate().map(render).collect()).collect()
+    })
+}
+
+fn check(script: &Script, time: &TimeConfig, workers: usize, per_poll: usize) -> Result<(), TestCaseError> {
+    let (fates, counted) = reference_fates(script, time);
+    let (sink, report) = run(script, time, workers, per_poll).unwrap();
+    prop_assert_eq!(report.fates, fates, "fates");
+    let expected = specified(&counted, time);
+    let found = published(&sink.batches());
+    for (found, expected) in found.iter().zip(&expected) {
+        prop_assert_eq!(found, expected);
+    }
+    prop_assert_eq!(found.len(), expected.len());
+    Ok(())
+}
+
+fn cases() -> u32 {
+    std::env::var("TELEMETRA_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(120)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn windows_and_moments_equal_the_plain_definition(
+        script in script(),
+        workers in 1usize..=4,
+        per_poll in 1usize..40,
+        tumbling in prop::bool::weighted(0.2),
+    ) {
+        let mut time = small_time();
+        if tumbling {
+            time.windows = WindowSpec::tumbling(10).unwrap();
+        }
+        check(&script, &time, workers, per_poll)?;
+    }
+}
+
+/// The random scripts reach everything that can go differently; else equality would say little.
+#[test]
+fn random_scripts_reach_every_fate_and_correct_moments() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut fates, mut corrections, mut withdrawn) = (Fates::default(), 0, 0);
+    for _ in 0..40 {
+        let script = script().new_tree(&mut runner).unwrap().current();
+        let (sink, report) = run(&script, &small_time(), 2, 10).unwrap();
+        fates += report.fates;
+        for change in sink.batches().iter().flat_map(|batch| &batch.changes) {
+            corrections += usize::from(change.revision > 0 && matches!(change.row, Row::Summary(..)));
+            let is_moment = matches!(change.row, Row::Moment(_));
+            withdrawn += usize::from(change.action == Action::Withdraw && is_moment);
+        }
+    }
+    assert!(Fate::ALL.iter().all(|&fate| fates.of(fate) > 20), "{fates:?}");
+    assert!(corrections > 100 && withdrawn > 10, "{corrections} corrections, {withdrawn} withdrawn moments");
+}

@@ -1,0 +1,284 @@
+//! A small world for tests: events of one line, pipelines over them, and the specification run on the same events.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+use std::collections::BTreeMap;
+
+use differential_dataflow::consolidation::consolidate_updates;
+use differential_dataflow::input::Input;
+use telemetra::core::source::Memory as MemorySource;
+use telemetra::core::*;
+use telemetra::ops::{Pipeline, PipelineError, Report, spec};
+use telemetra::sinks::Memory;
+use timely::dataflow::operators::Capture;
+use timely::dataflow::operators::capture::Extract;
+
+pub const BASE: u64 = 1_000_000_000;
+
+/// The accumulator under test: a count, distinct users, the longest message. The last cannot subtract.
+pub type Acc = (Project<Messages, Count>, Project<Users, Distinct>, Project<Lengths, Max<u64>>);
+pub type Out = <Acc as Accumulator>::Output;
+
+#[derive(Debug)]
+pub struct Messages;
+#[derive(Debug)]
+pub struct Users;
+#[derive(Debug)]
+pub struct Lengths;
+
+impl<'e, 'a> Pick<&'e Event<'a>> for Messages {
+    type Picked = Option<&'e Event<'a>>;
+    fn pick(event: &'e Event<'a>) -> Self::Picked {
+        Some(event)
+    }
+}
+impl<'e, 'a> Pick<&'e Event<'a>> for Users {
+    type Picked = Option<&'a str>;
+    fn pick(event: &'e Event<'a>) -> Self::Picked {
+        match event {
+            Event::Chat(chat) => Some(chat.user_id),
+            _ => None,
+        }
+    }
+}
+impl<'e, 'a> Pick<&'e Event<'a>> for Lengths {
+    type Picked = Option<u64>;
+    fn pick(event: &'e Event<'a>) -> Self::Picked {
+        match event {
+            Event::Chat(chat) => Some(chat.message.len() as u64),
+            _ => None,
+        }
+    }
+}
+
+/// Reads `stream time id user message`, separated by single spaces; `-` is a record without events.
+#[derive(Clone, Debug)]
+pub struct Words;
+
+impl Decoder for Words {
+    fn decode<'a>(
+        &self,
+        record: &'a [u8],
+        arena: &'a Arena,
+        events: &mut Vec<Event<'a>>,
+    ) -> Result<(), DecodeError> {
+        let text = std::str::from_utf8(record).map_err(|_| DecodeError::new("not UTF-8"))?;
+        if text == "-" {
+            return Ok(());
+        }
+        let mut words = text.splitn(5, ' ');
+        let mut word = || words.next().ok_or(DecodeError::new("too few words"));
+        let (stream_id, time, event_id, user_id, message) = (word()?, word()?, word()?, word()?, word()?);
+        let time = time.parse().map_err(|_| DecodeError::field("time", "not a number"))?;
+        let header = Header { event_id, time: EventTime(time), stream_id };
+        events.push(Event::Chat(ChatMessage {
+            header,
+            user_id,
+            username: user_id,
+            message,
+            emotes: arena.list([]),
+            badges: arena.list([]),
+            is_subscriber: false,
+            is_moderator: false,
+            sentiment: 0,
+        }));
+        Ok(())
+    }
+}
+
+/// Settings in which little time is enough for everything to happen.
+pub fn small_time() -> TimeConfig {
+    TimeConfig {
+        windows: WindowSpec::sliding(30, 10).unwrap(),
+        out_of_orderness: 15,
+        allowed_lateness: 40,
+        horizon: None,
+        max_future_skew: Some(10_000),
+        idle_after: None,
+        deduplicate: true,
+    }
+}
+
+/// Rules that fire often: few samples, low thresholds, both kinds of silence.
+pub fn small_rules() -> Vec<MomentRule<Out>> {
+    let detector = || ZScore::new(1.0).unwrap().samples(2..=4).unwrap();
+    let floored = detector().floor(VarianceFloor::Poisson).unwrap().min_value(0.0).unwrap();
+    vec![
+        MomentRule::count("busy", floored, |out: &Out| out.0),
+        MomentRule::gauge("longer", detector(), 1, |out: &Out| out.2.map(|longest| longest as i64)),
+    ]
+}
+
+/// The clock of these tests: it stands well after all events but those from the future.
+pub fn clock() -> Clock {
+    Clock::fixed(EventTime(BASE + 5_000))
+}
+
+/// Partitions of records.
+pub type Script = Vec<Vec<String>>;
+
+pub fn source(script: &Script, per_poll: usize) -> MemorySource {
+    let memory = MemorySource::default().records_per_poll(per_poll);
+    script.iter().enumerate().fold(memory, |memory, (number, records)| {
+        memory.partition(&format!("p{number}"), records.iter().map(String::as_str))
+    })
+}
+
+pub fn pipeline(script: &Script, time: &TimeConfig, per_poll: usize, sink: &Memory<Out>) -> Pipeline<Acc> {
+    Pipeline::new()
+        .source(source(script, per_poll), Words)
+        .time(time.clone())
+        .clock(clock())
+        .lead(10_000)
+        .rules(small_rules())
+        .sink(sink.clone())
+}
+
+pub fn run(
+    script: &Script,
+    time: &TimeConfig,
+    workers: usize,
+    per_poll: usize,
+) -> Result<(Memory<Out>, Report), PipelineError> {
+    let sink = Memory::new().with_log();
+    let report = pipeline(script, time, per_poll, &sink).workers(workers).start()?.wait()?;
+    assert!(report.fates.is_balanced(), "{:?}", report.fates);
+    Ok((sink, report))
+}
+
+/// A change of a collection of rows.
+pub type Update = (Row<Out>, EventTime, isize);
+
+/// What became of each event of a script by the definition, without any of the library's code for it; and the events that
+/// count: key, time, user and message, and the effective time.
+pub fn reference_fates(script: &Script, time: &TimeConfig) -> (Fates, Vec<Counted>) {
+    let slide = time.windows.slide();
+    let now = clock().now().0;
+    let (mut fates, mut counted) = (Fates::default(), Vec::new());
+    for partition in script {
+        let (mut greatest, mut floor) = (0u64, 0u64);
+        let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+        for record in partition.iter().filter(|record| *record != "-") {
+            let words: Vec<&str> = record.splitn(5, ' ').collect();
+            let Some(at) = (words.len() == 5).then(|| words[1].parse::<u64>().ok()).flatten() else {
+                fates.count(Fate::Malformed);
+                continue;
+            };
+            if at > now + time.max_future_skew.unwrap() {
+                fates.count(Fate::FromFuture);
+                continue;
+            }
+            greatest = greatest.max(at);
+            floor = floor.max(greatest.saturating_sub(time.out_of_orderness) / slide * slide);
+            let end = at / slide * slide + slide;
+            if end + time.allowed_lateness < floor {
+                fates.count(Fate::TooLate);
+                continue;
+            }
+            seen.retain(|_, end| *end + time.allowed_lateness >= floor);
+            if time.deduplicate && seen.contains_key(words[2]) {
+                fates.count(Fate::Duplicate);
+                continue;
+            }
+            seen.insert(words[2], end);
+            let late = end <= floor;
+            fates.count(if late { Fate::LateApplied } else { Fate::OnTime });
+            counted.push(Counted {
+                key: words[0].into(),
+                time: EventTime(at),
+                user: words[3].to_owned(),
+                message: words[4].to_owned(),
+                effective: EventTime(if late { floor + slide } else { end } - 1),
+            });
+        }
+    }
+    (fates, counted)
+}
+
+#[derive(Clone, Debug)]
+pub struct Counted {
+    pub key: StreamId,
+    pub time: EventTime,
+    pub user: String,
+    pub message: String,
+    pub effective: EventTime,
+}
+
+fn add(acc: &mut Acc, time: EventTime, user: &str, message: &str) {
+    let event = Event::Chat(ChatMessage {
+        header: Header { event_id: "", time, stream_id: "" },
+        user_id: user,
+        username: user,
+        message,
+        emotes: &[],
+        badges: &[],
+        is_subscriber: false,
+        is_moderator: false,
+        sentiment: 0,
+    });
+    acc.add(&event);
+}
+
+/// The changes of summaries and moments by the plain differential definition, consolidated.
+pub fn specified(counted: &[Counted], time: &TimeConfig) -> Vec<Update> {
+    let spec = time.windows;
+    let counted = counted.to_vec();
+    let boundaries = counted.iter().map(|event| event.effective.plus(1));
+    let first = boundaries.clone().min().unwrap_or_default();
+    let last =
+        boundaries.chain(counted.iter().map(|event| spec.pane_end(event.time).plus(spec.size()))).max();
+    let last = last.unwrap_or_default().plus(2 * spec.slide());
+    let captured = timely::execute_directly(move |worker| {
+        let (mut events, mut clock, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
+            let (events_in, events) =
+                scope.new_collection::<(StreamId, (EventTime, (String, String))), isize>();
+            let (clock_in, clock) = scope.new_collection::<EventTime, isize>();
+            let windows = spec::windows(events, spec, |acc: &mut Acc, (user, message)| {
+                add(acc, EventTime(0), user, message);
+            });
+            let moments = spec::moments(windows.clone(), clock, spec, small_rules().into());
+            let rows =
+                windows.map(|(key, summary)| Row::Summary(key, summary)).concat(moments.map(Row::Moment));
+            (events_in, clock_in, rows.inner.capture())
+        });
+        for Counted { key, time, user, message, effective } in counted {
+            events.update_at((key, (time, (user, message))), effective, 1);
+        }
+        let mut boundary = first;
+        while boundary < last {
+            clock.update_at(boundary, boundary.minus(1), 1);
+            clock.update_at(boundary, boundary.plus(spec.slide() - 1), -1);
+            boundary = boundary.plus(spec.slide());
+        }
+        drop((events, clock));
+        while worker.step() {}
+        captured
+    });
+    let mut updates: Vec<Update> = captured.extract().into_iter().flat_map(|(_, updates)| updates).collect();
+    consolidate_updates(&mut updates);
+    updates
+}
+
+/// The changes that a sink was given, as changes of a collection, consolidated.
+pub fn published(batches: &[Batch<Out>]) -> Vec<Update> {
+    let mut table: BTreeMap<String, Row<Out>> = BTreeMap::new();
+    let mut updates = Vec::new();
+    for batch in batches {
+        for change in &batch.changes {
+            let key = match &change.row {
+                Row::Summary(key, summary) => format!("summary {key} {}", summary.window.end),
+                Row::Moment(moment) => format!("moment {}", moment.id()),
+                other => format!("{other:?}"),
+            };
+            if let Some(old) = table.remove(&key) {
+                updates.push((old, batch.time, -1));
+            }
+            if change.action == Action::Upsert {
+                table.insert(key, change.row.clone());
+                updates.push((change.row.clone(), batch.time, 1));
+            }
+        }
+    }
+    consolidate_updates(&mut updates);
+    updates
+}
