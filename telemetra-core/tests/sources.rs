@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use telemetra_core::source::{Channel, ChannelHandle, Memory, MemoryStep, PushError};
 use telemetra_core::testkit::source_compliance;
 use telemetra_core::{
-    Event, EventTime, Header, Partition, PartitionId, Polled, RecordBatch, Retry, Source, ViewerCount,
+    Event, EventTime, ExternalError, Header, Partition, PartitionId, Polled, RecordBatch, Retry, Source,
+    ViewerCount,
 };
 
 fn open(source: &mut dyn Source, from: Option<u64>) -> Box<dyn Partition> {
@@ -113,25 +114,83 @@ fn compliance_holds_for_batches_of_large_records() {
     source_compliance(|| Box::new(memory.clone()));
 }
 
-/// Gives the right records under offsets that skip the one asked for.
-struct OffByOne(Memory);
-impl Source for OffByOne {
-    fn partitions(&mut self) -> Result<Vec<PartitionId>, telemetra_core::ExternalError> {
+/// A way to break the contract.
+#[derive(Copy, Clone, Debug)]
+enum Fault {
+    RepeatsOnResume,
+    SkipsOnResume,
+    ForgetsTheBatch,
+    SameOffsets,
+    OffsetAhead,
+    GoesOnAfterDone,
+    NeverStops,
+    NeverEnds,
+}
+
+struct Faulty(Memory, Fault);
+impl Source for Faulty {
+    fn partitions(&mut self) -> Result<Vec<PartitionId>, ExternalError> {
         self.0.partitions()
     }
-    fn open(
-        &mut self,
-        id: &PartitionId,
-        from: Option<u64>,
-    ) -> Result<Box<dyn Partition>, telemetra_core::ExternalError> {
-        self.0.open(id, from.map(|from| from.saturating_sub(1)))
+    fn open(&mut self, id: &PartitionId, from: Option<u64>) -> Result<Box<dyn Partition>, ExternalError> {
+        let from = match self.1 {
+            Fault::RepeatsOnResume => from.map(|from| from.saturating_sub(1)),
+            Fault::SkipsOnResume => from.map(|from| (from + 1).min(5)),
+            _ => from,
+        };
+        Ok(Box::new(FaultyPartition(self.0.open(id, from)?, self.1)))
+    }
+}
+
+struct FaultyPartition(Box<dyn Partition>, Fault);
+impl Partition for FaultyPartition {
+    fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
+        match self.1 {
+            Fault::ForgetsTheBatch => batch.clear(),
+            Fault::SameOffsets if self.0.offset() > 0 => batch.push(b"x", 0),
+            Fault::NeverStops => {
+                let mut own = RecordBatch::default();
+                while self.0.poll(&mut own)? != Polled::Done {
+                    own.records().iter().for_each(|r| batch.push(&[b'x'; 40_000], r.offset));
+                    own.clear();
+                }
+            }
+            _ => {}
+        }
+        let polled = self.0.poll(batch)?;
+        match (self.1, polled) {
+            (Fault::GoesOnAfterDone, Polled::Done) => {
+                self.1 = Fault::NeverEnds;
+                Ok(Polled::Done)
+            }
+            (Fault::NeverEnds, Polled::Done) => Ok(Polled::Ready),
+            _ => Ok(polled),
+        }
+    }
+    fn offset(&self) -> u64 {
+        self.0.offset() + u64::from(matches!(self.1, Fault::OffsetAhead))
     }
 }
 
 #[test]
-#[should_panic(expected = "replayable: reading from offset 1")]
-fn compliance_finds_a_source_that_repeats_a_record() {
-    source_compliance(|| Box::new(OffByOne(Memory::default().partition("p", ["a", "b", "c"]))));
+fn compliance_names_the_clause_that_does_not_hold() {
+    let memory = Memory::default().partition("p", ["a", "b", "c", "d", "e"]).records_per_poll(2);
+    let cases = [
+        (Fault::RepeatsOnResume, "replayable: reading from offset 1"),
+        (Fault::SkipsOnResume, "replayable: reading from offset 0"),
+        (Fault::ForgetsTheBatch, "a poll changed what was in the batch"),
+        (Fault::SameOffsets, "offsets grow"),
+        (Fault::OffsetAhead, "resume is exact"),
+        (Fault::GoesOnAfterDone, "honest verdicts"),
+        (Fault::NeverStops, "never blocks"),
+        (Fault::NeverEnds, "is the source finite?"),
+    ];
+    for (fault, expected) in cases {
+        let check = || source_compliance(|| Box::new(Faulty(memory.clone(), fault)));
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_err();
+        let message = panic.downcast_ref::<String>().map_or("", String::as_str);
+        assert!(message.contains(expected), "{fault:?}: {message}");
+    }
 }
 
 fn channel(capacity: usize) -> (ChannelHandle, Channel) {

@@ -14,6 +14,7 @@ mod planted;
 pub(crate) mod random;
 mod score;
 mod truth;
+mod validate;
 mod viewers;
 mod words;
 
