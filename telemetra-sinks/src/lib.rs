@@ -4,12 +4,14 @@
 //! yours can do.
 #![forbid(missing_docs)]
 
+mod json_lines;
 mod lines;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod tabular;
 
+pub use json_lines::JsonLines;
 pub use lines::{Lines, Pace, event_time_by};
 pub use memory::Memory;
 #[cfg(feature = "sqlite")]
