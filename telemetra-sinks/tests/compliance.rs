@@ -130,3 +130,35 @@ fn sqlite() {
     };
     sink_compliance(&ALL, |n| Box::new(telemetra_sinks::Sqlite::<StreamSummary>::new(store(n))), read_back);
 }
+
+#[test]
+fn live_view() {
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+    use telemetra_sinks::{LiveReader, LiveView};
+    let readers: RefCell<HashMap<u32, LiveReader<StreamSummary>>> = RefCell::default();
+    sink_compliance(
+        &ALL[..3],
+        |n| {
+            let view = LiveView::new(3_600_000);
+            readers.borrow_mut().insert(n, view.reader());
+            Box::new(view)
+        },
+        |n| {
+            let reader = &readers.borrow()[&n];
+            let mut rows = Vec::new();
+            for (id, _) in reader.streams() {
+                let view = reader.stream(&id).unwrap();
+                rows.extend(view.row().map(|row| held(&Row::Stream(row.clone()), format!("{row:?}"))));
+                rows.extend(view.history().map(|(window, value)| {
+                    let summary = telemetra_core::Summary { window, value: value.clone() };
+                    held(&Row::Summary(id.clone(), summary), format!("{value:?}"))
+                }));
+                rows.extend(
+                    view.moments().map(|moment| held(&Row::Moment(moment.clone()), format!("{moment:?}"))),
+                );
+            }
+            rows
+        },
+    );
+}
