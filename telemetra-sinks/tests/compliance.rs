@@ -151,7 +151,7 @@ fn live_view() {
                 let view = reader.stream(&id).unwrap();
                 rows.extend(view.row().map(|row| held(&Row::Stream(row.clone()), format!("{row:?}"))));
                 rows.extend(view.history().map(|(window, value)| {
-                    let summary = telemetra_core::Summary { window, value: value.clone() };
+                    let summary = telemetra_core::Summary { window, value: std::sync::Arc::clone(value) };
                     held(&Row::Summary(id.clone(), summary), format!("{value:?}"))
                 }));
                 rows.extend(
@@ -161,4 +161,61 @@ fn live_view() {
             rows
         },
     );
+}
+
+/// The suite must find what is wrong, or it is worth nothing.
+mod broken {
+    use super::*;
+    use telemetra_core::{Action, Batch, EventTime, ExternalError, Sink};
+
+    struct Broken {
+        memory: Memory<StreamSummary>,
+        withdraws: bool,
+        durable: Option<EventTime>,
+    }
+
+    impl Sink<StreamSummary> for Broken {
+        fn name(&self) -> &str {
+            "broken"
+        }
+        fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+            self.memory.open(resume).map(|durable| self.durable.filter(|_| resume.is_some()).or(durable))
+        }
+        fn apply(&mut self, batches: &[Batch<StreamSummary>]) -> Result<(), ExternalError> {
+            let mut batches = batches.to_vec();
+            for batch in &mut batches {
+                batch.changes.retain(|change| self.withdraws || change.action == Action::Upsert);
+            }
+            self.memory.apply(&batches)
+        }
+    }
+
+    fn check(withdraws: bool, durable: Option<EventTime>) {
+        let stores: Vec<_> = (0..40).map(|_| Memory::new()).collect();
+        sink_compliance(
+            &ALL[..5],
+            |n| Box::new(Broken { memory: stores[n as usize].clone(), withdraws, durable }),
+            |n| {
+                let rows = stores[n as usize].rows().into_iter();
+                rows.map(|change| held(&change.row, format!("{change:?}"))).collect()
+            },
+        );
+    }
+
+    #[test]
+    fn but_for_what_is_broken_it_is_good() {
+        check(true, None);
+    }
+
+    #[test]
+    #[should_panic(expected = "the tables should hold")]
+    fn withdrawals_that_are_dropped_are_found() {
+        check(false, None);
+    }
+
+    #[test]
+    #[should_panic(expected = "where the last batch was of")]
+    fn a_time_that_was_never_given_is_found() {
+        check(true, Some(EventTime(5)));
+    }
 }

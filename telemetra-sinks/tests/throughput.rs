@@ -45,35 +45,38 @@ fn batches(streams: u64, windows: u64) -> Vec<Batch<StreamSummary>> {
     (0..windows).map(batch).collect()
 }
 
-fn measure(name: &str, sink: &mut dyn Sink<StreamSummary>, streams: u64, windows: u64) {
+fn measure(name: &str, sink: &mut dyn Sink<StreamSummary>, streams: u64, windows: u64, at_once: usize) {
     let batches = batches(streams, windows);
     sink.open(None).unwrap();
     let start = Instant::now();
-    for batch in batches.chunks(1) {
+    for batch in batches.chunks(at_once) {
         sink.apply(batch).unwrap();
     }
     let took = start.elapsed().as_secs_f64();
     let rows = streams * windows;
-    println!("{name}: {streams} streams, {windows} batches: {:.0} rows/s", rows as f64 / took);
+    println!(
+        "{name}: {streams} streams, {windows} batches, {at_once} at once: {:.0} rows/s",
+        rows as f64 / took
+    );
 }
 
 #[cfg(feature = "sqlite")]
 #[test]
 #[ignore = "a measurement"]
 fn sqlite() {
-    for (streams, windows) in [(1_000, 360), (10_000, 60)] {
+    for (streams, windows, at_once) in [(1_000, 360, 1), (1_000, 360, 30), (10_000, 60, 1)] {
         let folder = tempfile::tempdir().unwrap();
         let mut sink = telemetra_sinks::Sqlite::new(folder.path().join("t.db"));
-        measure("sqlite", &mut sink, streams, windows);
+        measure("sqlite", &mut sink, streams, windows, at_once);
     }
 }
 
 #[test]
 #[ignore = "a measurement"]
 fn json_lines() {
-    for (streams, windows) in [(1_000, 360), (10_000, 60)] {
+    for (streams, windows, at_once) in [(1_000, 360, 1), (1_000, 360, 30), (10_000, 60, 1)] {
         let folder = tempfile::tempdir().unwrap();
-        measure("json_lines", &mut JsonLines::new(folder.path()), streams, windows);
+        measure("json_lines", &mut JsonLines::new(folder.path()), streams, windows, at_once);
     }
 }
 

@@ -114,14 +114,14 @@ impl<S> JsonLines<S> {
 }
 
 impl Opened {
-    fn load(folder: &Path) -> Result<Opened, ExternalError> {
+    fn load(folder: &Path) -> Result<Self, ExternalError> {
         let durable = Progress::load(folder)?;
         let mut changes = Rolling::new(folder, "changes-");
         let mut letters = Rolling::new(folder, "dead_letters-");
         changes.restore(durable.changes.as_ref())?;
         letters.restore(durable.dead_letters.as_ref())?;
         let (written, known) = (durable.clone(), durable.seen.clone());
-        Ok(Opened { durable, written, known, changes, letters, torn: false, text: String::new() })
+        Ok(Self { durable, written, known, changes, letters, torn: false, text: String::new() })
     }
     /// Cuts off what an error left behind. What is written next may fail too, and clears the mark if it does not.
     fn mend(&mut self, folder: &Path) -> Result<(), ExternalError> {
