@@ -12,3 +12,9 @@ mod workload;
 pub use script::{ScriptConfig, script};
 pub use source::source_compliance;
 pub use workload::Workload;
+mod history;
+mod sink;
+mod store;
+
+pub use sink::{HeldRow, sink_compliance};
+pub use store::store_compliance;

@@ -27,6 +27,8 @@ use statements::{Scratch, Sql, Writer, millis};
 /// * Whole numbers beyond 2⁶³ − 1, which SQLite cannot hold, are written as 2⁶³ − 1: no counter gets there.
 /// * The journal is a write-ahead log, so readers and the writer do not wait for each other. Each
 ///   [`apply`](Sink::apply) is one transaction, synced before it returns; `telemetra_progress` is part of it.
+/// * Rows of summaries lie in the order of time, so that a batch is written in one piece; a narrow index finds those of a stream.
+///   Several batches at once, as after a pause, cost little more than one: the index's pages are then written once for all.
 /// * Dead letters have transactions of their own. They are known by their place, so seeing one again changes nothing.
 /// * A busy database is a transient error; a full, damaged or read-only one is permanent.
 ///
@@ -92,7 +94,7 @@ impl<S> Sqlite<S> {
         // Durable on return needs `FULL`: with less, the log is synced only now and then.
         connection
             .execute_batch(
-                "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000",
+                "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16384",
             )
             .map_err(failed)?;
         if let Some(pages) = self.max_pages {
