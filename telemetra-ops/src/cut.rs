@@ -127,8 +127,8 @@ impl Cuts {
 
     /// Whether a worker that arrived at `cut` may go on.
     pub(crate) fn is_released(&self, cut: EventTime) -> bool {
-        let state = self.lock();
-        !state.closing && state.next != Some(cut)
+        // A last cut stays the next one for ever.
+        self.lock().next != Some(cut)
     }
 
     /// Takes a last checkpoint as soon as can be, at the floor. Returns its boundary; `None` if there is nothing to
