@@ -20,7 +20,7 @@ mod watermark;
 mod window;
 
 pub use accumulate::{Accumulate, Accumulator, Data, Refold, Rolling};
-pub use decode::{Arena, DecodeError, Decoder};
+pub use decode::{Arena, BincodeDecoder, DecodeError, Decoder, JsonDecoder};
 pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Verdict};
 pub use error::{ConfigError, ExternalError, Retry};
 pub use event::{

@@ -69,7 +69,7 @@ impl fmt::Display for EventTime {
 /// Year, month and day of a count of days since 1970-01-01 in the proleptic Gregorian calendar.
 ///
 /// Follows "chrono-Compatible Low-Level Date Algorithms" by Howard Hinnant.
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let z = days + 719_468;
     let era = z / 146_097;
     let doe = z % 146_097;
