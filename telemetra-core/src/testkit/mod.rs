@@ -18,3 +18,6 @@ mod store;
 
 pub use sink::{HeldRow, sink_compliance};
 pub use store::store_compliance;
+mod decoder;
+
+pub use decoder::decoder_compliance;
