@@ -77,7 +77,8 @@ impl Cuts {
             && floor > EventTime::MIN
             && floor < EventTime::MAX
         {
-            state.next = Some(EventTime((floor.0 / interval + 1) * interval));
+            // A partition that had ended before a restart begins behind the others.
+            state.next = Some(EventTime((floor.max(state.last).0 / interval + 1) * interval));
         }
         match state.next {
             // At the end of input, what is left is cut only as far as anything takes effect.
@@ -131,15 +132,15 @@ impl Cuts {
         self.lock().next != Some(cut)
     }
 
-    /// Takes a last checkpoint as soon as can be, at the floor. Returns its boundary; `None` if there is nothing to
+    /// Takes a last checkpoint as soon as can be, just after the floor. Returns its boundary; `None` if there is nothing to
     /// keep or no store to keep it in.
     pub(crate) fn close(&self, floor: impl FnOnce() -> EventTime) -> Option<EventTime> {
         let mut state = self.lock();
         self.interval?;
         // Read under the lock: no worker has been let go further than this.
         let floor = floor();
-        // Not the boundary of the last one: parts of two cuts must not mix.
-        let next = floor.max(state.last.plus(1));
+        // After the floor, where workers may have sent everything, and after the last cut, whose parts must not mix with these.
+        let next = floor.max(state.last).plus(1);
         if floor == EventTime::MIN || floor == EventTime::MAX || next >= floor.plus(self.slide) {
             return None;
         }
