@@ -141,7 +141,7 @@ pub(crate) fn read(
             lexopt::Arg::Long(name) => name.to_owned(),
             other => return Err(wrong(other.unexpected())),
         };
-        let mut text = || parser.value().and_then(|value| lexopt::ValueExt::string(value)).map_err(wrong);
+        let mut text = || parser.value().and_then(lexopt::ValueExt::string).map_err(wrong);
         match &*name {
             "help" => return Ok(Command::Help),
             "version" => return Ok(Command::Version),
