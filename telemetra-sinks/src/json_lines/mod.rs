@@ -60,6 +60,7 @@ struct Settings<S> {
     keys: Keys,
     rotate_bytes: u64,
     rotate_every: Option<u64>,
+    start_over: bool,
 }
 
 #[derive(Debug)]
@@ -93,6 +94,7 @@ impl<S> JsonLines<S> {
             layout,
             rotate_bytes: 256 * 1024 * 1024,
             rotate_every: None,
+            start_over: false,
         };
         Self { settings, opened: None }
     }
@@ -109,6 +111,15 @@ impl<S> JsonLines<S> {
     #[must_use]
     pub fn rotate_every(mut self, millis: u64) -> Self {
         self.settings.rotate_every = (millis > 0).then_some(millis);
+        self
+    }
+
+    /// Removes the files of an earlier run when a pipeline starts from the beginning. Without this it goes on after the time found in
+    /// them, which is right where the input is the same as before. A pipeline that starts from a checkpoint
+    /// keeps them in any case.
+    #[must_use]
+    pub fn start_over(mut self) -> Self {
+        self.settings.start_over = true;
         self
     }
 }
@@ -205,8 +216,13 @@ impl<S: Send + Sync> Sink<S> for JsonLines<S> {
         "json_lines"
     }
 
-    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
+        if self.settings.start_over && resume.is_none() {
+            // What no progress names is removed when the files are opened.
+            Progress::load(&self.settings.folder)?;
+            Progress::nothing().store(&self.settings.folder)?;
+        }
         let opened = self.opened.insert(Opened::load(&self.settings.folder)?);
         Ok(opened.durable.time)
     }

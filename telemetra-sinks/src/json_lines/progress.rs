@@ -26,6 +26,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// That of a new folder.
+    pub(super) fn nothing() -> Self {
+        Self { version: VERSION, time: None, changes: None, dead_letters: None, seen: Seen::new() }
+    }
+
     /// What the folder says; a new folder is made and says that nothing is there.
     pub(super) fn load(folder: &Path) -> Result<Self, ExternalError> {
         fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
@@ -45,13 +50,7 @@ impl Progress {
                         )));
                     }
                 }
-                let fresh = Self {
-                    version: VERSION,
-                    time: None,
-                    changes: None,
-                    dead_letters: None,
-                    seen: Seen::new(),
-                };
+                let fresh = Self::nothing();
                 // Before any other file, so that one without it is never ours.
                 fresh.store(folder)?;
                 return Ok(fresh);

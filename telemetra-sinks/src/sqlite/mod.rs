@@ -48,6 +48,7 @@ pub struct Sqlite<S = StreamSummary> {
     layout: Layout<S>,
     busy_timeout: Duration,
     max_pages: Option<u32>,
+    start_over: bool,
     opened: Option<Opened>,
 }
 
@@ -69,7 +70,14 @@ impl<S> Sqlite<S> {
     /// The database at `path`, with summaries laid out as said.
     pub fn with_layout(path: impl AsRef<Path>, layout: Layout<S>) -> Self {
         let path = path.as_ref().to_owned();
-        Self { path, layout, busy_timeout: Duration::from_secs(5), max_pages: None, opened: None }
+        Self {
+            path,
+            layout,
+            busy_timeout: Duration::from_secs(5),
+            max_pages: None,
+            start_over: false,
+            opened: None,
+        }
     }
 
     /// How long to wait for a database that another process writes to, before the error is transient. Default: 5 s.
@@ -83,6 +91,14 @@ impl<S> Sqlite<S> {
     #[must_use]
     pub fn max_pages(mut self, pages: u32) -> Self {
         self.max_pages = Some(pages);
+        self
+    }
+
+    /// Empties the tables when a pipeline starts from the beginning. Without this it goes on from the time found in them, which is
+    /// right where the input is the same as before. A pipeline that starts from a checkpoint keeps them in any case.
+    #[must_use]
+    pub fn start_over(mut self) -> Self {
+        self.start_over = true;
         self
     }
 
@@ -156,9 +172,13 @@ impl<S: Send + Sync> Sink<S> for Sqlite<S> {
         "sqlite"
     }
 
-    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
         let connection = self.connect()?;
+        if self.start_over && resume.is_none() {
+            schema::clear(&connection)
+                .map_err(|error| failed(&self.path, &"could not empty the tables", error))?;
+        }
         let durable = connection
             .query_row("SELECT time FROM telemetra_progress", [], |row| row.get::<_, i64>(0))
             .optional()

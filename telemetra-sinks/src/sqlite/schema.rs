@@ -70,6 +70,16 @@ fn create<S>(connection: &Connection, layout: &Layout<S>) -> rusqlite::Result<()
     transaction.commit()
 }
 
+/// Deletes all rows, in one transaction.
+pub(super) fn clear(connection: &Connection) -> rusqlite::Result<()> {
+    let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let tables = Table::ALL.into_iter().map(Table::name);
+    for table in tables.chain(["telemetra_dead_letters", "telemetra_progress"]) {
+        transaction.execute(&format!("DELETE FROM {table}"), [])?;
+    }
+    transaction.commit()
+}
+
 /// A table is a tree by its key, the time first where it has one: then a batch lies side by side, and is written several times as
 /// fast as when each of its rows goes to the page of its stream. Only the narrow index by stream is written here and there.
 fn create_table<S>(table: Table, layout: &Layout<S>) -> String {
