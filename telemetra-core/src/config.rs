@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BoundedOutOfOrderness, ConfigError, WatermarkStrategy, WindowSpec};
+use crate::{BoundedOutOfOrderness, ConfigError, WatermarkStrategy, WindowRules, WindowSpec};
 
 /// How event time is cut, and how long answers may still change. All lengths in milliseconds of event time,
 /// unless they are a [`Duration`] of processing time.
@@ -65,6 +65,16 @@ impl TimeConfig {
     #[must_use]
     pub fn horizon(&self, samples: u32) -> u64 {
         self.horizon.unwrap_or_else(|| self.least_horizon(samples))
+    }
+
+    /// What windows need to know of these settings, with baselines of `samples` windows.
+    #[must_use]
+    pub fn window_rules(&self, samples: u32) -> WindowRules {
+        WindowRules {
+            windows: self.windows,
+            allowed_lateness: self.allowed_lateness,
+            horizon: self.horizon(samples),
+        }
     }
 
     /// The longest time that any of these settings may be: a year.

@@ -2,6 +2,7 @@
 #![forbid(missing_docs)]
 
 pub mod accumulate;
+mod board;
 pub mod checkpoint;
 mod config;
 pub mod decode;
@@ -31,6 +32,7 @@ pub use accumulate::{
     Accumulate, Accumulator, Count, Data, Distinct, EventAccumulator, Frequent, HyperLogLog, Max, Mean, Min,
     Pick, Project, Refold, Rolling, Running, SpaceSaving, Sum, TopK, Unmerge,
 };
+pub use board::{Leaderboard, Ranked};
 pub use config::TimeConfig;
 pub use decode::{Arena, BincodeDecoder, DecodeError, Decoder, JsonDecoder};
 pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Side, VarianceFloor, Verdict, ZScore};

@@ -4,6 +4,8 @@
 //! window is `size / slide` consecutive panes, so an event is aggregated once, into its pane,
 //! and not once into each of its windows.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ConfigError, EventTime};
@@ -87,6 +89,21 @@ impl WindowSpec {
     #[must_use]
     pub const fn series_of(&self, end: EventTime) -> usize {
         (end.0 / self.slide % self.panes_per_window()) as usize
+    }
+
+    /// When the window that ends at `end` is the newest of all that have ended: from its last instant until, and without, the
+    /// last instant of the next.
+    ///
+    /// ```
+    /// use telemetra_core::{EventTime, WindowSpec};
+    /// let spec = WindowSpec::sliding(60_000, 10_000)?;
+    /// assert_eq!(spec.newest_during(EventTime(70_000)), EventTime(69_999)..EventTime(79_999));
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub const fn newest_during(&self, end: EventTime) -> Range<EventTime> {
+        let last = end.minus(1);
+        last..last.plus(self.slide)
     }
 
     /// The window that ends at `end`. Windows reach back before the epoch; their start is cut there.

@@ -64,6 +64,41 @@ pub trait Ingest<'scope>: Sized {
     /// Each worker holds one capability per output at the least floor of its process's partitions, and gives them up when
     /// all have ended. A partial is sent once, when the floor passes its effective time, however many events are in
     /// it. Reading stops while the slowest partition or the sinks are too far behind.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use telemetra_core::{Arena, DecodeError, Decoder, Event, Header, ViewerCount};
+    /// use telemetra_core::source::Memory;
+    /// use telemetra_core::{Accumulator, Count, EventTime};
+    /// use telemetra_ops::{Ingest, Ingress, IngressConfig};
+    /// use timely::dataflow::operators::{Capture, capture::Extract, vec::Map};
+    ///
+    /// /// Reads the time of an event, and nothing else.
+    /// struct Times;
+    /// # impl Decoder for Times {
+    /// #     fn decode<'a>(&self, record: &'a [u8], _: &'a Arena, events: &mut Vec<Event<'a>>) -> Result<(), DecodeError> {
+    /// #         let time = std::str::from_utf8(record).ok().and_then(|text| text.parse().ok());
+    /// #         let time = EventTime(time.ok_or(DecodeError::new("not a time"))?);
+    /// #         let header = Header { event_id: "", time, stream_id: "a" };
+    /// #         let count = ViewerCount { header, viewer_count: 1, unique_viewers: None, peak_viewers: None };
+    /// #         events.push(Event::Viewer(count));
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// let source = Memory::default().partition("log", ["1000", "7000", "14000", "noon"]);
+    /// let ingress = Ingress::open(IngressConfig::default(), vec![(Box::new(source), Arc::new(Times))], 1)?;
+    /// let graph = ingress.clone();
+    /// let captured = timely::execute_directly(move |worker| {
+    ///     worker.dataflow::<EventTime, _, _>(|scope| {
+    ///         let partials = scope.ingest::<Count>(&graph).partials;
+    ///         partials.map(|partial| (partial.pane.0, partial.accumulator.finish())).capture()
+    ///     })
+    /// });
+    /// let partials: Vec<_> = captured.extract().into_iter().flat_map(|(_, partials)| partials).collect();
+    /// assert_eq!(partials, [(0, 2), (10_000, 1)]);
+    /// assert!(ingress.fates().is_balanced());
+    /// # Ok::<(), telemetra_ops::PipelineError>(())
+    /// ```
     fn ingest<A: EventAccumulator>(self, ingress: &Ingress) -> Ingested<'scope, A>;
 }
 

@@ -95,6 +95,14 @@ struct LaneState {
     failures: u32,
 }
 
+/// A partition that was opened, with what reads it and where its sequencer goes on.
+pub(crate) struct OpenLane {
+    pub(crate) id: PartitionId,
+    pub(crate) decoder: Arc<dyn Decoder>,
+    pub(crate) partition: Box<dyn Partition>,
+    pub(crate) sequencer: Option<SequencerState>,
+}
+
 /// What a checkpoint keeps of a partition.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LaneCheckpoint {
@@ -151,11 +159,11 @@ impl Ingress {
     /// Shares these partitions, each with its decoder and the sequencer to go on with, among `workers` workers.
     pub(crate) fn new(
         config: IngressConfig,
-        partitions: Vec<(PartitionId, Arc<dyn Decoder>, Box<dyn Partition>, Option<SequencerState>)>,
+        partitions: Vec<OpenLane>,
         cuts: Cuts,
         failure: Failure,
     ) -> Self {
-        let lane = |(id, decoder, partition, state): (_, _, _, Option<SequencerState>)| {
+        let lane = |OpenLane { id, decoder, partition, sequencer: state }| {
             let mut sequencer = Sequencer::new(&config.time, config.time.strategy());
             if let Some(state) = state {
                 sequencer.restore(state);

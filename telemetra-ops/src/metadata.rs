@@ -17,6 +17,38 @@ pub trait StreamRows<'scope>: Sized {
     /// of other kinds are passed over. The newest is by event time, so that arrival order does not matter.
     ///
     /// State and work: one profile per stream.
+    ///
+    /// ```
+    /// use telemetra_core::{EventTime, Fact, MetaPatch, MetaType, Stamp};
+    /// use telemetra_ops::StreamRows;
+    /// use timely::dataflow::operators::{Capture, Input, capture::Extract};
+    ///
+    /// let title = |time, title: &str| {
+    ///     Fact::Meta(MetaPatch {
+    ///         stream_id: "a".into(),
+    ///         stamp: Stamp { time: EventTime(time), event: 0 },
+    ///         event_type: MetaType::TitleChange,
+    ///         new_title: Some(title.into()),
+    ///         new_category: None,
+    ///         started_at: None,
+    ///         ended_at: None,
+    ///     })
+    /// };
+    /// let captured = timely::execute_directly(move |worker| {
+    ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
+    ///         let (input, facts) = scope.new_input::<Vec<Fact>>();
+    ///         (input, facts.stream_rows().inner.capture())
+    ///     });
+    ///     input.send(title(5, "new"));
+    ///     input.send(title(3, "old, but came later"));
+    ///     input.close();
+    ///     while worker.step() {}
+    ///     captured
+    /// });
+    /// let updates: Vec<_> = captured.extract().into_iter().flat_map(|(_, updates)| updates).collect();
+    /// let (row, _, diff) = &updates[0];
+    /// assert_eq!((row.title.as_deref(), *diff, updates.len()), (Some("new"), 1, 1));
+    /// ```
     fn stream_rows(self) -> VecCollection<'scope, EventTime, StreamRow, isize>;
 
     /// The same with state that is kept in checkpoints.

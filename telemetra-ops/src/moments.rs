@@ -28,6 +28,36 @@ pub trait Moments<'scope, S: Data>: Sized {
     /// come without being anomalous.
     ///
     /// Work per key and window: one judgement per rule, whatever the length of the baseline.
+    ///
+    /// ```
+    /// use differential_dataflow::input::Input;
+    /// use std::sync::Arc;
+    /// use telemetra_core::{EventTime, MomentRule, StreamId, Summary, TimeConfig, WindowSpec, ZScore};
+    /// use telemetra_ops::Moments;
+    /// use timely::dataflow::operators::{Capture, capture::Extract};
+    ///
+    /// let detector = ZScore::new(3.0)?.samples(3..=4)?;
+    /// let rules = [MomentRule::count("spike", detector, |count: &u64| *count)];
+    /// let time = TimeConfig { windows: WindowSpec::tumbling(10)?, ..TimeConfig::default() };
+    /// let windows = time.window_rules(4);
+    /// let captured = timely::execute_directly(move |worker| {
+    ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
+    ///         let (input, summaries) = scope.new_collection::<(StreamId, Summary<u64>), isize>();
+    ///         (input, summaries.moments(windows, rules.into()).inner.capture())
+    ///     });
+    ///     for (n, count) in (1..).zip([9, 11, 10, 10, 90, 10]) {
+    ///         let window = windows.windows.window_ending(EventTime(10 * n));
+    ///         let summary = Summary { window, value: Arc::new(count) };
+    ///         input.update_at((StreamId::new("a"), summary), window.end.minus(1), 1);
+    ///     }
+    ///     captured
+    /// });
+    /// let updates = captured.extract().into_iter().flat_map(|(_, updates)| updates);
+    /// let spike: Vec<_> = updates.map(|(moment, at, diff)| (at.0, moment.peak_at.0, moment.open, diff)).collect();
+    /// // Open when it is found, then replaced by one that the next window closed.
+    /// assert_eq!(spike, [(49, 50, true, 1), (59, 50, false, 1), (59, 50, true, -1)]);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     fn moments(
         self,
         windows: WindowRules,

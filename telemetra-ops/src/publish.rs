@@ -24,6 +24,36 @@ pub trait Publish<'scope, S: Data>: Sized {
     /// Each change carries the revision of its row: how often the row was published before.
     ///
     /// State: one number per row that was published more than once and may still change.
+    ///
+    /// ```
+    /// use differential_dataflow::input::Input;
+    /// use std::sync::Arc;
+    /// use telemetra_core::{Action, EventTime, Row, StreamId, Summary, TimeConfig};
+    /// use telemetra_ops::Publish;
+    /// use timely::dataflow::operators::{Capture, capture::Extract};
+    ///
+    /// let windows = TimeConfig::default().window_rules(0);
+    /// let row = move |count: u64| {
+    ///     let window = windows.windows.window_ending(EventTime(60_000));
+    ///     Row::Summary(StreamId::new("a"), Summary { window, value: Arc::new(count) })
+    /// };
+    /// let captured = timely::execute_directly(move |worker| {
+    ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
+    ///         let (input, rows) = scope.new_collection::<Row<u64>, isize>();
+    ///         (input, rows.publish(windows).capture())
+    ///     });
+    ///     input.update_at(row(1), EventTime(59_999), 1);
+    ///     // Late data: the row is replaced.
+    ///     input.update_at(row(1), EventTime(69_999), -1);
+    ///     input.update_at(row(2), EventTime(69_999), 1);
+    ///     // It is taken back as untrue; beyond the horizon that would be no news.
+    ///     input.update_at(row(2), EventTime(79_999), -1);
+    ///     captured
+    /// });
+    /// let changes = captured.extract().into_iter().flat_map(|(_, changes)| changes);
+    /// let actions: Vec<_> = changes.map(|change| (change.action, change.revision)).collect();
+    /// assert_eq!(actions, [(Action::Upsert, 0), (Action::Upsert, 1), (Action::Withdraw, 2)]);
+    /// ```
     fn publish(self, windows: WindowRules) -> StreamVec<'scope, EventTime, Change<S>>;
 
     /// The same with state that is kept in checkpoints.

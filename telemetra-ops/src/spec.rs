@@ -1,19 +1,21 @@
-//! The executable specification: windows and moments as plain differential dataflow.
+//! The executable specification: the operators as plain differential dataflow.
 //!
 //! Nothing here is fast. Each event goes to each of its windows, each window is folded from its events, each key's moments are
-//! found anew from all its windows. Property tests hold the operators equal to this, change by change.
+//! found anew from all its windows, each board from all keys. Property tests hold the operators equal to this, change by
+//! change.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{
-    Accumulator, Baseline, Data, EventTime, Micro, Moment, MomentRule, PowerSums, Samples, Silence, StreamId,
-    Summary, WindowSpec,
+    Accumulator, Baseline, Data, EventTime, Micro, Moment, MomentRule, PowerSums, Ranked, Samples, Silence,
+    StreamId, StreamRow, Summary, WindowSpec,
 };
-
 use timely::dataflow::operators::vec::Map;
 
+use crate::describe::Described;
 use crate::windows::Summaries;
 
 /// The windows of events that count: `(key, (event time, payload))`, each at its effective time.
@@ -72,6 +74,50 @@ pub fn moments<'scope, S: Data>(
             }
         })
         .map(|(_, moment)| moment)
+}
+
+/// The newest summary of each key: of the window that ends at the boundary that `clock` holds, as for [`moments`].
+pub fn latest<'scope, S: Data>(
+    summaries: Summaries<'scope, S>,
+    clock: VecCollection<'scope, EventTime, EventTime, isize>,
+) -> Summaries<'scope, S> {
+    summaries
+        .map(|(key, summary)| (summary.window.end, (key, summary)))
+        .join_map(clock.map(|boundary| (boundary, ())), |_, record, ()| record.clone())
+}
+
+/// The `n` keys of greatest value.
+pub fn top<'scope, S: Data, V: Into<Option<i64>>>(
+    summaries: Summaries<'scope, S>,
+    n: usize,
+    name: &str,
+    metric: impl Fn(&S) -> V + 'static,
+) -> VecCollection<'scope, EventTime, Ranked, isize> {
+    let board: Arc<str> = name.into();
+    summaries
+        .flat_map(move |(key, summary)| {
+            let value: Option<i64> = metric(&summary.value).into();
+            value.map(|value| ((), (Reverse(value), key)))
+        })
+        .reduce_named("TopSpec", move |(), places, output| {
+            for (rank, ((Reverse(value), key), _)) in (1..).zip(places.iter().take(n)) {
+                let (board, stream_id) = (Arc::clone(&board), key.clone());
+                output.push((Ranked { board, rank, stream_id, value: *value }, 1));
+            }
+        })
+        .map(|((), ranked)| ranked)
+}
+
+/// Records with the rows of their streams: those that have one, and those that have none.
+pub fn describe<'scope, V: Data>(
+    records: VecCollection<'scope, EventTime, (StreamId, V), isize>,
+    streams: VecCollection<'scope, EventTime, StreamRow, isize>,
+) -> Described<'scope, V> {
+    let rows = streams.map(|row| (row.stream_id.clone(), row));
+    let known = rows.clone().map(|(key, _)| key).distinct();
+    let described =
+        records.clone().join_map(rows, |key, value, row| (key.clone(), (value.clone(), Some(row.clone()))));
+    described.concat(records.antijoin(known).map(|(key, value)| (key, (value, None))))
 }
 
 /// The moments of one key under one rule.

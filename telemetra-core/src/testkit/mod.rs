@@ -17,6 +17,6 @@ pub use workload::Workload;
 pub use sink::{HeldRow, sink_compliance};
 pub use store::store_compliance;
 
-pub use decoder::decoder_compliance;
 pub use accumulator::accumulator_compliance;
+pub use decoder::decoder_compliance;
 pub use detector::detector_compliance;

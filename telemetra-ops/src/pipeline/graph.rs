@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{
-    Change, Data, Decoder, EventAccumulator, EventTime, Fact, Moment, MomentRule, Partition, PartitionId,
-    Row, SequencerState, StreamRow, WindowRules,
+    Change, Data, EventAccumulator, EventTime, Fact, Moment, MomentRule, Row, StreamRow, WindowRules,
 };
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
@@ -34,14 +33,13 @@ use crate::record::record;
 use crate::windows::{Summaries, Windows};
 use crate::writer::Stored;
 
-/// A partition that was opened, with what reads it and where it goes on.
-pub(crate) type OpenLane = (PartitionId, Arc<dyn Decoder>, Box<dyn Partition>, Option<SequencerState>);
-
 /// The streams and collections of one worker's graph, for operators of one's own.
 #[derive(Clone)]
 pub struct Graph<'scope, A: EventAccumulator> {
     /// The scope they are in.
     pub scope: Scope<'scope, EventTime>,
+    /// How its windows are cut.
+    pub windows: WindowRules,
     /// The live summaries.
     pub summaries: Summaries<'scope, A::Output>,
     /// The moments.
@@ -147,7 +145,7 @@ impl<A: EventAccumulator> Blueprint<A> {
         let summaries = partials.windows_with(self.windows, &durability);
         let moments = summaries.clone().moments_with(self.windows, Arc::clone(&self.rules), &durability);
         let streams = facts.clone().stream_rows_with(&durability);
-        let graph = Graph::<A> { scope, summaries, moments, streams, facts };
+        let graph = Graph::<A> { scope, windows: self.windows, summaries, moments, streams, facts };
         self.extensions.iter().for_each(|extension| extension(&graph));
 
         let changes = rows_of(graph).publish_with(self.windows, &durability);

@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
 use telemetra_core::{
-    Clock, ConfigError, Decoder, EventAccumulator, EventTime, MomentRule, Sentiment, Sink, Source,
-    TimeConfig, WindowRules,
+    Clock, ConfigError, Decoder, EventAccumulator, EventTime, MomentRule, Sentiment, Sink, Source, TimeConfig,
 };
 
 pub use graph::Graph;
@@ -24,7 +23,8 @@ use crate::checkpoint::Restored;
 use crate::courier::{Courier, SinkGauge};
 use crate::cut::Cuts;
 use crate::failure::{Failure, PipelineError};
-use crate::ingress::{Ingress, IngressConfig, LaneCheckpoint};
+use crate::ingress::{Ingress, IngressConfig};
+use crate::open::Opening;
 use crate::writer::{CheckpointGauge, Stored, Writer};
 
 /// A hook that adds operators to every worker's graph.
@@ -199,7 +199,6 @@ impl<A: EventAccumulator> Pipeline<A> {
             None => None,
         };
         let resume = restored.as_ref().map(|restored| restored.boundary);
-        let lanes = self.open_lanes(restored.as_ref(), &failure)?;
 
         let (interval, pause) = match &self.checkpoints {
             Some(checkpoints) if processes == 1 => (Some(checkpoints.every), checkpoints.pause),
@@ -207,12 +206,16 @@ impl<A: EventAccumulator> Pipeline<A> {
             None => (None, Duration::ZERO),
         };
         let cuts = Cuts::new(interval, pause, cluster.workers, self.ingress.time.windows.slide(), resume);
-        let windows = WindowRules {
-            windows: self.ingress.time.windows,
-            allowed_lateness: self.ingress.time.allowed_lateness,
-            horizon: self.ingress.time.horizon(samples),
+        let windows = self.ingress.time.window_rules(samples);
+        let opening = Opening {
+            process: cluster.process,
+            processes,
+            restored: restored.as_ref(),
+            cuts,
+            failure: failure.clone(),
         };
-        let ingress = Ingress::new(self.ingress.clone(), lanes, cuts, failure.clone());
+        let sources = std::mem::take(&mut self.sources);
+        let ingress = Ingress::open_with(self.ingress.clone(), sources, opening)?;
 
         let mut threads = Vec::new();
         let mut outlets = Vec::new();
@@ -276,23 +279,13 @@ impl<A: EventAccumulator> Pipeline<A> {
     /// Checks the settings, and returns the number of windows of the longest baseline.
     fn check(&self) -> Result<u32, PipelineError> {
         let samples = self.rules.iter().map(|rule| rule.detector.max_samples()).max().unwrap_or(0);
-        self.ingress.time.check(samples)?;
-        if self.sources.is_empty() {
-            return Err(ConfigError::new("source", "there is none", "add one with `source`").into());
-        }
-        if self.cluster.workers == 0 {
-            return Err(ConfigError::new("workers", "there are none", "give at least one").into());
-        }
+        self.ingress.check(samples, self.sources.len(), self.cluster.workers)?;
         let processes = self.cluster.addresses.len();
         if self.cluster.process >= processes.max(1) {
             let detail = format!("there is no process {} of {processes}", self.cluster.process);
             return Err(ConfigError::new("process", detail, "processes count from 0").into());
         }
         let slide = self.ingress.time.windows.slide();
-        if self.ingress.lead < 2 * slide {
-            let detail = format!("{} ms is less than two slides of {slide} ms", self.ingress.lead);
-            return Err(ConfigError::new("lead", detail, "reading could never get ahead; give more").into());
-        }
         if let Some(Checkpoints { every, .. }) = &self.checkpoints
             && (*every == 0 || every % slide != 0)
         {
@@ -319,42 +312,6 @@ impl<A: EventAccumulator> Pipeline<A> {
             windows.slide(),
             std::any::type_name::<A>(),
         )
-    }
-
-    /// Opens the partitions that fall to this process, where the checkpoint left them.
-    fn open_lanes(
-        &mut self,
-        restored: Option<&Restored>,
-        failure: &Failure,
-    ) -> Result<Vec<graph::OpenLane>, PipelineError> {
-        let kept: Vec<Vec<LaneCheckpoint>> =
-            restored.map_or_else(Vec::new, |restored| restored.parts("partitions", failure));
-        if let Some(error) = failure.take() {
-            return Err(error);
-        }
-        let mut kept: Vec<LaneCheckpoint> = kept.into_iter().flatten().collect();
-        let processes = self.cluster.addresses.len().max(1);
-        let mut lanes = Vec::new();
-        let mut number = 0;
-        let mut names = std::collections::BTreeSet::new();
-        for (source, decoder) in &mut self.sources {
-            for id in source.partitions().map_err(PipelineError::Open)? {
-                if !names.insert(id.clone()) {
-                    let detail = format!("two partitions are called `{id}`");
-                    return Err(ConfigError::new("source", detail, "give each a name of its own").into());
-                }
-                let mine = number % processes == self.cluster.process;
-                number += 1;
-                if !mine {
-                    continue;
-                }
-                let kept = kept.iter().position(|lane| lane.id == id).map(|index| kept.swap_remove(index));
-                let (offset, sequencer) = kept.map(|lane| (lane.offset, lane.sequencer)).unzip();
-                let partition = source.open(&id, offset).map_err(PipelineError::Open)?;
-                lanes.push((id, Arc::clone(decoder), partition, sequencer));
-            }
-        }
-        Ok(lanes)
     }
 }
 
