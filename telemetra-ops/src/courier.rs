@@ -1,5 +1,6 @@
 //! The thread of a sink: takes batches from a bounded queue, retries what may pass, and says what is durable.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Retry, Sink};
 use timely::scheduling::SyncActivator;
 
-use crate::failure::{Failure, PipelineError, chain};
+use crate::failure::{Failure, PipelineError, chain, panic_text};
 
 /// How many jobs may wait for a sink before reading is held back.
 const QUEUE: usize = 64;
@@ -58,9 +59,14 @@ impl<S: Send + Sync + 'static> Courier<S> {
         let courier = Self { jobs, gauge: Arc::clone(&gauge), activator: Arc::clone(&activator) };
         let thread = std::thread::Builder::new().name(format!("sink {}", sink.name())).spawn(move || {
             let mut route = Route { queue, gauge, failure, activator };
-            if let Err(error) = route.run(&mut *sink) {
-                let sink = sink.name().to_owned();
-                route.failure.set(PipelineError::Sink { sink, source: error });
+            let name = sink.name().to_owned();
+            // Without a word from this thread the workers would wait for the sink for ever.
+            let run = AssertUnwindSafe(|| route.run(&mut *sink));
+            let ended = catch_unwind(run).unwrap_or_else(|panic| {
+                Err(ExternalError::permanent(format!("it panicked: {}", panic_text(&*panic))))
+            });
+            if let Err(source) = ended {
+                route.failure.set(PipelineError::Sink { sink: name, source });
             }
         })?;
         Ok((courier, thread))

@@ -1,6 +1,7 @@
 //! The thread that writes checkpoints: parts as workers hand them over, the manifest when everything is durable.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use telemetra_core::checkpoint::{CheckpointStore, encode};
-use telemetra_core::{EventTime, Retry};
+use telemetra_core::{EventTime, ExternalError, Retry};
 use timely::scheduling::SyncActivator;
 
 use crate::checkpoint::{CHAIN, Manifest, Message, WorkerParts, blob_name, manifest_name};
-use crate::failure::{Failure, PipelineError};
+use crate::failure::{Failure, PipelineError, panic_text};
 use crate::ingress::Ingress;
 
 /// How far a worker's parts are stored, and whom to wake when that moves.
@@ -74,7 +75,12 @@ impl Writer {
     pub(crate) fn start(self, messages: Receiver<Message>) -> std::io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name("checkpoints".to_owned()).spawn(move || {
             let failure = self.failure.clone();
-            if let Err(error) = self.run(&messages) {
+            // Without a word from this thread a last checkpoint would be waited for for ever.
+            let ended = catch_unwind(AssertUnwindSafe(|| self.run(&messages))).unwrap_or_else(|panic| {
+                let what = format!("the store panicked: {}", panic_text(&*panic));
+                Err(PipelineError::Checkpoint(ExternalError::permanent(what)))
+            });
+            if let Err(error) = ended {
                 failure.set(error);
             }
         })

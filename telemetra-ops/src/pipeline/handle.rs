@@ -11,7 +11,7 @@ use timely::communication::WorkerGuards;
 use super::Frontier;
 use super::graph::Blueprint;
 use crate::courier::SinkGauge;
-use crate::failure::{Failure, PipelineError};
+use crate::failure::{Failure, PipelineError, panic_text};
 use crate::ingress::{Ingress, PartitionStatus, Reading};
 use crate::writer::CheckpointGauge;
 
@@ -101,9 +101,7 @@ pub(super) fn run<A: EventAccumulator>(
         let work = std::panic::AssertUnwindSafe(|| blueprint.work(worker));
         if let Err(panic) = std::panic::catch_unwind(work) {
             // Let the others know before the panic goes on: they would wait for this worker for ever.
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            panicked.set(PipelineError::Worker(text.unwrap_or_else(|| "it panicked".to_owned())));
+            panicked.set(PipelineError::Worker(format!("it panicked: {}", panic_text(&*panic))));
             std::panic::resume_unwind(panic);
         }
     });

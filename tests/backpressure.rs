@@ -1,0 +1,224 @@
+//! Sinks that are slow or fail: reading waits, nothing is lost or doubled, and errors come out with a name.
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use support::watch::{chain, finish, until};
+use support::*;
+use telemetra::core::checkpoint::Directory;
+use telemetra::core::source::Memory as MemorySource;
+use telemetra::core::*;
+use telemetra::ops::{Pipeline, PipelineError};
+use telemetra::sinks::Memory;
+
+/// What a sink does before it passes a call on.
+type Before = Arc<dyn Fn(usize) -> Result<(), ExternalError> + Send + Sync>;
+
+/// A sink in front of another, for trouble. Counts its calls.
+#[derive(Clone)]
+struct Trouble {
+    inner: Memory<Out>,
+    calls: Arc<AtomicUsize>,
+    before: Before,
+    /// Whether the error comes after the write: its answer was lost.
+    after: bool,
+}
+
+impl Trouble {
+    fn new(
+        inner: &Memory<Out>,
+        before: impl Fn(usize) -> Result<(), ExternalError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { inner: inner.clone(), calls: Arc::default(), before: Arc::new(before), after: false }
+    }
+}
+
+impl Sink<Out> for Trouble {
+    fn name(&self) -> &str {
+        "troubled"
+    }
+    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        self.inner.open(resume)
+    }
+    fn apply(&mut self, batches: &[Batch<Out>]) -> Result<(), ExternalError> {
+        if self.after {
+            self.inner.apply(batches)?;
+        }
+        (self.before)(self.calls.fetch_add(1, Ordering::SeqCst))?;
+        self.inner.apply(batches)
+    }
+    fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
+        (self.before)(self.calls.fetch_add(1, Ordering::SeqCst))?;
+        Sink::dead_letters(&mut self.inner, letters)
+    }
+}
+
+/// An event a millisecond, and a broken record a hundred.
+fn steady(events: u64) -> Script {
+    let record = |n: u64| match n % 100 {
+        99 => "broken".to_owned(),
+        _ => format!("k{} {} e{n} u{} {}", n % 3, BASE + n, n % 7, "m".repeat((n % 11) as usize)),
+    };
+    vec![(0..events).map(record).collect()]
+}
+
+fn pipeline(script: &Script, sink: impl Sink<Out> + 'static) -> Pipeline<Acc> {
+    let pipeline = Pipeline::new().source(source(script, 10), Words).time(small_time()).clock(clock());
+    pipeline.lead(200).rules(small_rules()).sink(sink)
+}
+
+fn assert_equals_undisturbed(script: &Script, found: &Memory<Out>) {
+    let (undisturbed, _) = run(script, &small_time(), 1, 10).unwrap();
+    assert_eq!(found.rows(), undisturbed.rows());
+    assert_eq!(found.dead_letters(), undisturbed.dead_letters());
+    assert_eq!(published(&found.batches()), published(&undisturbed.batches()));
+}
+
+#[test]
+fn a_slow_sink_makes_reading_wait_and_gets_everything_in_the_end() {
+    let script = steady(4_000);
+    let memory = Memory::new().with_log();
+    let gate = Arc::new(AtomicBool::new(false));
+    let open = Arc::clone(&gate);
+    let slow = Trouble::new(&memory, move |_| {
+        // Shut until the test has looked; then it takes its time.
+        until("the gate opens", || open.load(Ordering::SeqCst));
+        std::thread::sleep(Duration::from_millis(5));
+        Ok(())
+    });
+    let running = pipeline(&script, slow).workers(2).start().unwrap();
+    let offset = || running.status().partitions[0].offset;
+    until("reading is ahead by the lead", || offset() >= 200);
+    std::thread::sleep(Duration::from_millis(100));
+    let waiting = offset();
+    // The lead, the disorder, a pane, and the batches that two workers read in one turn.
+    assert!(waiting <= 200 + 15 + 10 + 2 * 4 * 10, "{waiting}");
+    assert!(running.status().durable < EventTime(BASE + 10), "nothing is durable");
+    gate.store(true, Ordering::SeqCst);
+    let mut furthest = 0;
+    while !running.is_finished() {
+        let status = running.status();
+        let ahead = (BASE + status.partitions[0].offset).saturating_sub(status.durable.0);
+        furthest = furthest.max(ahead);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(furthest <= 400, "{furthest} ms ahead of the sink");
+    finish(running).unwrap();
+    assert_equals_undisturbed(&script, &memory);
+}
+
+#[test]
+fn a_sink_that_fails_now_and_then_loses_and_doubles_nothing() {
+    for after in [false, true] {
+        let script = steady(800);
+        let memory = Memory::new().with_log();
+        let mut flaky = Trouble::new(&memory, |call| match call % 3 {
+            0 => Err(ExternalError::transient("the line is down")),
+            _ => Ok(()),
+        });
+        flaky.after = after;
+        let calls = Arc::clone(&flaky.calls);
+        let running = pipeline(&script, flaky).workers(2).start().unwrap();
+        until("it has ended", || running.is_finished());
+        assert_eq!(running.status().sinks[0].retries as usize, calls.load(Ordering::SeqCst).div_ceil(3));
+        assert!(running.status().sinks[0].retries > 1);
+        finish(running).unwrap();
+        assert_equals_undisturbed(&script, &memory);
+    }
+}
+
+#[test]
+fn a_permanent_error_stops_the_pipeline_with_the_sinks_name_and_a_restart_completes() {
+    let script = steady(1_500);
+    let (memory, healthy) = (Memory::new().with_log(), Memory::new().with_log());
+    let folder = tempfile::tempdir().unwrap();
+    let store = Directory::new(folder.path());
+    for fails_at in [0, 4, 1] {
+        let failing = Trouble::new(&memory, move |call| match call {
+            call if call == fails_at => Err(ExternalError::permanent("the disk is full")),
+            _ => Ok(()),
+        });
+        let pipeline = pipeline(&script, failing).sink(healthy.clone()).workers(2);
+        let running = pipeline.checkpoints(store.clone(), 20, Duration::ZERO).start().unwrap();
+        until("it has failed", || running.status().failure.is_some());
+        let error = finish(running).unwrap_err();
+        assert!(matches!(&error, PipelineError::Sink { sink, .. } if sink == "troubled"), "{error:?}");
+        assert_eq!(chain(&error), "could not write to the sink `troubled`: the disk is full");
+    }
+    let pipeline = pipeline(&script, memory.clone()).sink(healthy.clone()).workers(3);
+    finish(pipeline.checkpoints(store, 20, Duration::ZERO).start().unwrap()).unwrap();
+    assert_equals_undisturbed(&script, &memory);
+    assert_equals_undisturbed(&script, &healthy);
+}
+
+/// A count that panics when it is given one event too many.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+struct Bomb(u64);
+
+impl Accumulator for Bomb {
+    type Output = u64;
+    type Rolling = Refold<Self>;
+    fn merge(&mut self, other: &Self) {
+        self.0 += other.0;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+impl<'e, 'a> Accumulate<&'e Event<'a>> for Bomb {
+    fn add(&mut self, event: &'e Event<'a>) {
+        assert!(event.header().event_id != "e500", "an accumulator panics");
+        self.0 += 1;
+    }
+}
+
+/// Words, but for one record.
+struct Fuse;
+
+impl Decoder for Fuse {
+    fn decode<'a>(
+        &self,
+        record: &'a [u8],
+        arena: &'a Arena,
+        events: &mut Vec<Event<'a>>,
+    ) -> Result<(), DecodeError> {
+        Words.decode(record, arena, events)?;
+        assert!(events.last().is_none_or(|event| event.header().event_id != "e500"), "a decoder panics");
+        Ok(())
+    }
+}
+
+fn assert_panicked<A: EventAccumulator>(pipeline: Pipeline<A>, with: &str) {
+    let error = finish(pipeline.start().unwrap()).unwrap_err();
+    assert!(matches!(error, PipelineError::Worker(_) | PipelineError::Sink { .. }), "{error:?}");
+    assert!(chain(&error).contains(with), "{}", chain(&error));
+}
+
+#[test]
+fn a_panic_of_a_users_part_comes_out_of_wait() {
+    let script = steady(1_500);
+    for workers in [1, 3] {
+        let bomb = Pipeline::<Bomb>::new().source(source(&script, 10), Words).time(small_time());
+        assert_panicked(bomb.clock(clock()).workers(workers), "an accumulator panics");
+        let fuse = Pipeline::<Acc>::new().source(source(&script, 10), Fuse).time(small_time());
+        assert_panicked(fuse.clock(clock()).workers(workers), "a decoder panics");
+        let sink = Trouble::new(&Memory::new(), |call| match call {
+            2 => panic!("a sink panics"),
+            _ => Ok(()),
+        });
+        assert_panicked(pipeline(&script, sink).workers(workers), "panicked");
+    }
+}
+
+#[test]
+fn a_source_that_never_ends_does_not_hide_a_failed_sink() {
+    let mut source = MemorySource::default().partition("p", steady(300).remove(0));
+    let _open = source.handle("p");
+    let sink = Trouble::new(&Memory::new(), |_| Err(ExternalError::permanent("gone")));
+    let pipeline = Pipeline::<Acc>::new().source(source, Words).time(small_time()).clock(clock()).sink(sink);
+    assert!(chain(&finish(pipeline.start().unwrap()).unwrap_err()).contains("`troubled`: gone"));
+}

@@ -1,0 +1,200 @@
+//! The handle of a pipeline: draining, stopping, dropping, asking, and pushing into a channel.
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::watch::{finish, in_time, until};
+use support::*;
+use telemetra::core::checkpoint::Directory;
+use telemetra::core::source::{Channel, Memory as MemorySource, PushError};
+use telemetra::core::*;
+use telemetra::ops::{Drain, Report, Running};
+use telemetra::sinks::Memory;
+
+/// One event every five milliseconds, of two keys.
+fn records(events: u64) -> Vec<String> {
+    (0..events)
+        .map(|n| format!("k{} {} e{n} u{} {}", n % 2, BASE + n * 5, n % 7, "m".repeat((n % 9) as usize)))
+        .collect()
+}
+
+fn drain(running: Running, how: Drain) -> Report {
+    let report = in_time("draining", move || running.drain(how)).unwrap();
+    assert!(report.fates.is_balanced(), "{:?}", report.fates);
+    report
+}
+
+fn undisturbed(records: &[String]) -> Memory<Out> {
+    run(&vec![records.to_vec()], &small_time(), 1, 10).unwrap().0
+}
+
+fn offset(running: &Running) -> u64 {
+    running.status().partitions[0].offset
+}
+
+/// A source that goes on after these records.
+fn open_source(records: &[String]) -> MemorySource {
+    let mut source = source(&vec![records.to_vec()], 10);
+    let _ = source.handle("p0");
+    source
+}
+
+#[test]
+fn draining_closes_windows_as_if_the_sources_had_ended() {
+    let records = records(200);
+    for workers in [1, 3] {
+        let sink = Memory::new().with_log();
+        let running =
+            pipeline_from(open_source(&records), &small_time(), &sink).workers(workers).start().unwrap();
+        until("all is read", || offset(&running) == 200);
+        assert!(!running.is_finished());
+        let report = drain(running, Drain::CloseWindows);
+        assert_eq!((report.fates.read, report.partitions[0].floor), (200, EventTime::MAX));
+        assert_eq!(published(&sink.batches()), published(&undisturbed(&records).batches()));
+    }
+}
+
+#[test]
+fn draining_that_keeps_windows_and_a_restart_equal_an_undisturbed_run() {
+    let all = records(300);
+    let (expected, expected_report) = run(&vec![all.clone()], &small_time(), 1, 10).unwrap();
+    for (first, workers) in [(0, 1), (1, 2), (40, 1), (150, 3), (299, 2), (300, 4)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (sink, store) = (Memory::new().with_log(), Directory::new(folder.path()));
+        let mut source = source(&vec![all[..first].to_vec()], 10);
+        let partition = source.handle("p0");
+        let start = |workers| {
+            let pipeline = pipeline_from(source.clone(), &small_time(), &sink).workers(workers);
+            pipeline.checkpoints(store.clone(), 20, Duration::ZERO).start().unwrap()
+        };
+        let running = start(workers);
+        until("the first part is read", || offset(&running) == first as u64);
+        let report = drain(running, Drain::KeepWindows);
+        assert_eq!(report.fates.read, first as u64);
+        let before = sink.summaries().len();
+        all[first..].iter().for_each(|record| partition.append(record.as_str()));
+        partition.end();
+        let report = finish(start(3)).unwrap();
+        assert_eq!(report.fates, expected_report.fates, "after {first} of {}", all.len());
+        assert!(before < sink.summaries().len(), "some windows were open");
+        assert_eq!(published(&sink.batches()), published(&expected.batches()), "after {first}");
+        assert_eq!(sink.rows(), expected.rows());
+    }
+}
+
+#[test]
+fn stopping_does_not_wait_for_the_sources_and_a_restart_completes() {
+    let all = records(300);
+    let folder = tempfile::tempdir().unwrap();
+    let (sink, store) = (Memory::new().with_log(), Directory::new(folder.path()));
+    let mut source = source(&vec![all.clone()], 10);
+    let partition = source.handle("p0");
+    for workers in [2, 1] {
+        let pipeline = pipeline_from(source.clone(), &small_time(), &sink).workers(workers);
+        let running = pipeline.checkpoints(store.clone(), 20, Duration::ZERO).start().unwrap();
+        until("there is a checkpoint", || workers == 1 || running.status().checkpoint.is_some());
+        let report = in_time("stopping", move || running.stop()).unwrap();
+        assert!(report.fates.is_balanced() && report.fates.read <= 300, "{:?}", report.fates);
+    }
+    assert!(partition.committed() > 0);
+    partition.end();
+    let pipeline = pipeline_from(source.clone(), &small_time(), &sink);
+    let report = finish(pipeline.checkpoints(store, 20, Duration::ZERO).start().unwrap()).unwrap();
+    assert_eq!(report.fates.on_time, 300);
+    assert_eq!(published(&sink.batches()), published(&undisturbed(&all).batches()));
+}
+
+#[test]
+fn dropping_the_handle_stops_the_pipeline_and_frees_its_source() {
+    let (handle, channel) = Channel::bounded("host", 10).unwrap();
+    let sink = Memory::new();
+    let pipeline =
+        pipeline_from(MemorySource::default(), &small_time(), &sink).source(channel, Words).workers(2);
+    let running = pipeline.start().unwrap();
+    handle.push(records(1).remove(0)).unwrap();
+    in_time("dropping the handle", move || drop(running));
+    assert!(handle.is_closed());
+    assert!(matches!(handle.push("lost"), Err(PushError::Closed(record)) if record == b"lost"));
+    assert!(sink.summaries().is_empty(), "its window was open");
+}
+
+#[test]
+fn several_pipelines_run_side_by_side() {
+    let all: Vec<_> = [100, 250, 180, 220].map(records).into();
+    let sinks: Vec<_> = all.iter().map(|_| Memory::new().with_log()).collect();
+    let start = |number: usize| {
+        let source = source(&vec![all[number].clone()], 10);
+        pipeline_from(source, &small_time(), &sinks[number]).workers(1 + number % 3).start().unwrap()
+    };
+    let running: Vec<_> = (0..all.len()).map(start).collect();
+    for (number, running) in running.into_iter().enumerate() {
+        assert_eq!(finish(running).unwrap().fates.on_time, all[number].len() as u64);
+        assert_eq!(published(&sinks[number].batches()), published(&undisturbed(&all[number]).batches()));
+    }
+}
+
+#[test]
+fn threads_push_into_a_channel_while_it_is_read_and_are_told_what_is_safe() {
+    const THREADS: u64 = 4;
+    const EACH: u64 = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let (handle, channel) = Channel::bounded("host", 16).unwrap();
+    for n in 0..16 {
+        handle.try_push(format!("k {} first{n} u m", BASE + n)).unwrap();
+    }
+    let full = handle.try_push("one more");
+    assert!(matches!(&full, Err(PushError::Full(record)) if record == b"one more"), "{full:?}");
+    // Threads are not in step: what one pushes may be behind the others by any time.
+    let time = TimeConfig { allowed_lateness: 10_000, ..small_time() };
+    let sink = Memory::new();
+    let pipeline = pipeline_from(MemorySource::default(), &time, &sink).source(channel, Words).workers(3);
+    let store = Directory::new(folder.path());
+    let running = pipeline.checkpoints(store, 100, Duration::ZERO).start().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let handle = handle.clone();
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    handle.push(format!("k {} t{thread}n{n} u{thread} m", BASE + n * 5)).unwrap();
+                }
+            });
+        }
+    });
+    let pushed = 16 + THREADS * EACH;
+    until("all is read", || offset(&running) == pushed);
+    until("a checkpoint is told to the host", || handle.committed() > 0);
+    let status = running.status();
+    assert!(handle.committed() <= pushed && handle.waiting() == 0);
+    assert!(status.checkpoint.is_some() && status.checkpoints.0 > 0 && status.checkpoints.1 > 0);
+    handle.close();
+    let report = finish(running).unwrap();
+    assert_eq!(report.fates.on_time + report.fates.late_applied, pushed);
+    // Each event is in three windows of 30 by 10.
+    assert_eq!(sink.summaries().iter().map(|(_, summary)| summary.value.0).sum::<u64>(), 3 * pushed);
+}
+
+#[test]
+fn the_status_of_a_running_pipeline_tells_how_it_stands() {
+    let mut source = open_source(&records(200));
+    let partition = source.handle("p0");
+    let sink = Memory::new();
+    let running = pipeline_from(source, &small_time(), &sink).workers(2).start().unwrap();
+    until("all is read and durable", || running.status().durable >= EventTime(BASE + 970));
+    let status = running.status();
+    assert_eq!((status.fates.read, status.fates.on_time, running.fates().read), (200, 200, 200));
+    let partition_status = &status.partitions[0];
+    assert_eq!(
+        (partition_status.id.as_str(), partition_status.offset, partition_status.idle),
+        ("p0", 200, false)
+    );
+    // The last event is at 995; the disorder is 15, and a pane 10.
+    assert_eq!((partition_status.watermark.0, partition_status.floor.0), (BASE + 980, BASE + 980));
+    assert_eq!((status.sinks[0].name.as_str(), status.sinks[0].retries), ("memory", 0));
+    assert!(status.sinks[0].changes > 0);
+    assert_eq!((status.checkpoint, status.failure), (None, None));
+    assert!(format!("{running:?}").contains("durable"));
+    partition.end();
+    finish(running).unwrap();
+}
