@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use support::watch::{chain, finish, until};
 use support::*;
-use telemetra::core::checkpoint::Directory;
+use telemetra::core::checkpoint::{CheckpointStore, Directory};
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
 use telemetra::ops::{Pipeline, PipelineError};
@@ -210,8 +210,33 @@ fn a_panic_of_a_users_part_comes_out_of_wait() {
             2 => panic!("a sink panics"),
             _ => Ok(()),
         });
-        assert_panicked(pipeline(&script, sink).workers(workers), "panicked");
+        assert_panicked(pipeline(&script, sink).workers(workers), "`troubled`: it panicked: a sink panics");
     }
+}
+
+/// A store that panics when it is given something.
+struct NoStore;
+
+impl CheckpointStore for NoStore {
+    fn put(&mut self, _: &str, _: &[u8]) -> Result<(), ExternalError> {
+        panic!("a store panics")
+    }
+    fn get(&mut self, _: &str) -> Result<Option<Vec<u8>>, ExternalError> {
+        Ok(None)
+    }
+    fn list(&mut self) -> Result<Vec<String>, ExternalError> {
+        Ok(Vec::new())
+    }
+    fn remove(&mut self, _: &str) -> Result<(), ExternalError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_panic_of_a_checkpoint_store_comes_out_of_wait() {
+    let pipeline = pipeline(&steady(500), Memory::new()).checkpoints(NoStore, 20, Duration::ZERO);
+    let error = finish(pipeline.workers(2).start().unwrap()).unwrap_err();
+    assert_eq!(chain(&error), "could not store a checkpoint: the store panicked: a store panics");
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn draining_that_keeps_windows_and_a_restart_equal_an_undisturbed_run() {
         let partition = source.handle("p0");
         let start = |workers| {
             let pipeline = pipeline_from(source.clone(), &small_time(), &sink).workers(workers);
-            pipeline.checkpoints(store.clone(), 20, Duration::ZERO).start().unwrap()
+            pipeline.checkpoints(store.clone(), 200, Duration::ZERO).start().unwrap()
         };
         let running = start(workers);
         until("the first part is read", || offset(&running) == first as u64);
