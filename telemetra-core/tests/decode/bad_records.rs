@@ -223,3 +223,33 @@ fn nesting_is_bounded() {
         }
     }
 }
+
+/// So that the error is about what is missing of that kind.
+#[test]
+fn any_field_of_a_kind_tells_it() {
+    let cases = [
+        ("viewer_count", "\"no\"", "`viewer_count`: is not a number"),
+        ("event_type", "\"no\"", "`event_type`: is none of"),
+        ("transaction_type", "\"bits\"", "`amount`: is missing"),
+        ("amount", "1", "`transaction_type`: is missing"),
+        ("currency", "\"USD\"", "`transaction_type`: is missing"),
+        ("message", "\"hi\"", "`user_id`: is missing"),
+        ("emotes", "[]", "`user_id`: is missing"),
+        ("badges", "[]", "`user_id`: is missing"),
+        ("is_subscriber", "true", "`user_id`: is missing"),
+        ("is_moderator", "true", "`user_id`: is missing"),
+        ("username", "\"a\"", "`user_id`: is missing"),
+        ("user_id", "\"a\"", "`username`: is missing"),
+        ("unique_viewers", "1", "the record has no field that tells its kind"),
+        ("message", "null", "the record has no field that tells its kind"),
+    ];
+    for (field, value, reason) in cases {
+        // With a user, what a transaction misses is its own.
+        let mut record = without(VIEWER, "viewer_count");
+        if ["amount", "currency", "transaction_type"].contains(&field) {
+            record = with(&with(&record, "user_id", "\"a\""), "username", "\"a\"");
+        }
+        let text = error(&JsonDecoder::mixed(), with(&record, field, value).as_bytes());
+        assert!(text.starts_with(reason), "{field}: {text}");
+    }
+}
