@@ -74,8 +74,10 @@ impl Detector for Record {
         let mut greatest = 10; // Fewer than this are no record.
         baseline.samples.visit(&mut |_, sample| greatest = greatest.max(sample));
         let score = value as f64 / greatest as f64;
-        let (mean, variance) = (baseline.sums.mean()?, baseline.sums.sample_variance()?);
-        (score >= self.threshold()).then(|| Verdict { score, mean, stddev: variance.sqrt() })
+        // Values are in fixed point, a verdict is in the metric's own units: the same for a count, whose scale is 1.
+        let scale = baseline.scale.max(1) as f64;
+        let (mean, stddev) = (baseline.sums.mean()? / scale, baseline.sums.sample_variance()?.sqrt() / scale);
+        (score >= self.threshold()).then_some(Verdict { score, mean, stddev })
     }
 }
 
