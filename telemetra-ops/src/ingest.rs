@@ -22,7 +22,7 @@ use crate::buckets::{BucketState, Buckets};
 use crate::checkpoint::{Recorder, Restored};
 use crate::cut::Arrival;
 use crate::ingress::{Ingress, Lane, Shared, Take};
-use crate::windows::Partial;
+use crate::partial::Partial;
 
 /// What ingest puts out.
 #[derive(Clone)]
