@@ -29,7 +29,7 @@ enum Answer {
     Ranked(Ranked),
     Described(StreamId, Summary<Out>, Option<StreamRow>),
     /// Of all summaries, and not only the newest.
-    OfAll(Box<Answer>),
+    OfAll(Box<Self>),
 }
 
 fn count(out: &Out) -> i64 {

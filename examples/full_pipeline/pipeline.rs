@@ -25,7 +25,7 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Pipeline<Strea
     } else {
         let mut lines = Lines::files(&settings.inputs);
         if let Some(factor) = settings.pace {
-            lines = lines.paced(Pace::new(factor, Clock::system(), event_time_by(JsonDecoder::mixed()))?);
+            lines = lines.paced(pace(factor, settings.time.max_future_skew)?);
         }
         pipeline.source(lines, JsonDecoder::mixed())
     };
@@ -45,4 +45,12 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Pipeline<Strea
         pipeline = pipeline.cluster(*process, addresses.clone());
     }
     Ok(pipeline)
+}
+
+/// The pace recorded, times a factor. An event from the future has a bad clock, and is not waited for.
+fn pace(factor: f64, max_future_skew: Option<u64>) -> Result<Pace, ConfigError> {
+    let time_of = event_time_by(JsonDecoder::mixed());
+    let clock = Clock::system();
+    let latest = move || max_future_skew.map_or(EventTime::MAX, |skew| clock.now().plus(skew));
+    Pace::new(factor, Clock::system(), move |record| time_of(record).filter(|time| *time <= latest()))
 }

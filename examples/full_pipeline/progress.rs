@@ -48,7 +48,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
         let template = match way {
             Way::Endless => "{spinner} {elapsed_precise} {wide_msg}",
-            _ => "{bar:24.cyan/blue} {percent:>3}% {wide_msg}",
+            _ => "{bar:12.cyan/blue} {percent:>3}% {wide_msg}",
         };
         // The templates are good, and a plain bar does if they are not.
         bar.set_style(

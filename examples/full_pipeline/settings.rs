@@ -154,7 +154,8 @@ pub(crate) fn read(
                     None => (&*name, "on"),
                 };
                 let setting = Setting::of(positive).filter(|s| s.value.is_empty() || switched == "on");
-                let setting = setting.ok_or_else(|| unknown("the flag", &format!("--{name}"), &name))?;
+                let setting =
+                    setting.ok_or_else(|| unknown("the flag", &format!("--{name}"), "--", &name))?;
                 let value = if setting.value.is_empty() {
                     let given = parser.optional_value().and_then(|value| value.into_string().ok());
                     given.unwrap_or_else(|| switched.to_owned())
@@ -207,7 +208,7 @@ fn file(path: &str) -> anyhow::Result<Layer> {
     let mut layer = Layer::new();
     for (key, value) in table {
         let setting =
-            Setting::of(&key).ok_or_else(|| unknown("the key", &format!("`{key}` in {path}"), &key))?;
+            Setting::of(&key).ok_or_else(|| unknown("the key", &format!("`{key}` in {path}"), "", &key))?;
         let values = match value {
             toml::Value::Array(values) => values.iter().map(plain).collect(),
             value => plain(&value).map(|value| vec![value]),
@@ -236,9 +237,9 @@ fn wrong(error: lexopt::Error) -> anyhow::Error {
     Wrong(format!("{error}; `--help` lists what there is")).into()
 }
 
-fn unknown(what: &str, place: &str, name: &str) -> anyhow::Error {
+fn unknown(what: &str, place: &str, prefix: &str, name: &str) -> anyhow::Error {
     let hint = match Setting::like(name) {
-        Some(like) => format!("did you mean `{like}`?"),
+        Some(like) => format!("did you mean `{prefix}{like}`?"),
         None => "`--help` lists what there is".to_owned(),
     };
     Wrong(format!("do not know {what} {place}; {hint}")).into()

@@ -5,7 +5,7 @@
 
 use super::decimal::{Rest, shifted};
 use super::field::Field;
-use super::reader::{Kind, Reader, Token};
+use super::reader::{Fault, Kind, Reader, Token};
 use super::unescape::unescape;
 use crate::decode::{timestamp, valid};
 use crate::{AMOUNT_SCALE, Arena, DecodeError, EventTime};
@@ -21,32 +21,40 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Checks the syntax of a record and finds its fields; `None` if there is nothing but white space.
-    pub(super) fn find(record: &'a [u8], arena: &'a Arena) -> Result<Option<Self>, DecodeError> {
+    /// Checks that a record is text.
+    #[inline]
+    pub(super) fn new(record: &'a [u8], arena: &'a Arena) -> Result<Self, DecodeError> {
         let Ok(text) = simdutf8::basic::from_utf8(record) else { return Err(not_utf8(record)) };
         if u32::try_from(record.len()).is_err() {
             return Err(DecodeError::new("the record is longer than 4 GiB"));
         }
-        let mut reader = Reader::new(record);
+        Ok(Self { text, arena, tokens: [Token::default(); Field::COUNT] })
+    }
+
+    /// Checks the syntax and finds the fields; says whether there is anything but white space.
+    pub(super) fn find(&mut self) -> Result<bool, DecodeError> {
+        let mut reader = Reader::new(self.text.as_bytes());
+        self.find_by(&mut reader).map_err(|fault| reader.error(fault))
+    }
+
+    fn find_by(&mut self, reader: &mut Reader<'_>) -> Result<bool, Fault> {
         let first = reader.skip_space();
         if reader.is_at_end() {
-            return Ok(None);
+            return Ok(false);
         }
         if first != b'{' {
-            return Err(reader.fault("expected a JSON object"));
+            return Err(&"expected a JSON object");
         }
-        let mut fields = Self { text, arena, tokens: [Token::default(); Field::COUNT] };
         reader.object(1, &mut |name, value| {
-            let name = fields.string(name);
-            if let Some(field) = Field::of(name) {
-                fields.tokens[field as usize] = value;
+            if let Some(field) = Field::of(self.string(name)) {
+                self.tokens[field as usize] = value;
             }
         })?;
         reader.skip_space();
         if !reader.is_at_end() {
-            return Err(reader.fault("expected one JSON object; found more after it"));
+            return Err(&"expected one JSON object; found more after it");
         }
-        Ok(Some(fields))
+        Ok(true)
     }
 
     /// Whether the field is there and not `null`.
@@ -116,7 +124,7 @@ impl<'a> Fields<'a> {
             if token.items == 0 {
                 return Ok(&[][..]);
             }
-            valid::list_len(usize::from(token.items))?;
+            valid::list_len(token.items as usize)?;
             self.items(token)
         })?;
         Ok(list.unwrap_or_default())
@@ -129,7 +137,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Reads a field if it is there; an error gets its name and place.
-    #[inline]
+    #[inline(always)]
     fn read<T>(
         &self,
         field: Field,
@@ -158,6 +166,8 @@ impl<'a> Fields<'a> {
         fault.map_or(Ok(items), Err)
     }
 
+    /// A token as it stands in the record.
+    #[inline(always)]
     fn raw(&self, token: Token) -> &'a str {
         &self.text[token.start as usize..token.end as usize]
     }
@@ -165,15 +175,15 @@ impl<'a> Fields<'a> {
     /// The characters of a token that is a string.
     #[inline]
     fn string(&self, token: Token) -> &'a str {
-        let raw = self.raw(token);
+        let raw = &self.text[token.start as usize + 1..token.end as usize - 1];
         if token.kind == Kind::Escaped { unescape(raw, self.arena) } else { raw }
     }
 
     /// The string of a token, if it is one. Only an escape can bring a NUL into it.
-    #[inline]
+    #[inline(always)]
     fn text_of(&self, token: Token, otherwise: &'static str) -> Result<&'a str, &'static str> {
         match token.kind {
-            Kind::Plain => Ok(self.raw(token)),
+            Kind::Plain => Ok(self.string(token)),
             Kind::Escaped => valid::without_nul(self.string(token)),
             _ => Err(otherwise),
         }

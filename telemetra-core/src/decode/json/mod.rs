@@ -80,7 +80,10 @@ impl Decoder for JsonDecoder {
         arena: &'a Arena,
         events: &mut Vec<Event<'a>>,
     ) -> Result<(), DecodeError> {
-        let Some(fields) = Fields::find(record, arena)? else { return Ok(()) };
+        let mut fields = Fields::new(record, arena)?;
+        if !fields.find()? {
+            return Ok(());
+        }
         let kind = self.kind.map_or_else(|| kinds::kind_of(&fields), Ok)?;
         events.push(kinds::event(kind, &fields)?);
         Ok(())

@@ -6,19 +6,20 @@
 use super::scan;
 use crate::DecodeError;
 
+/// What is wrong at the place the reader stands at. Thin, so that results fit in registers.
+pub(super) type Fault = &'static &'static str;
+
 /// How deep arrays and objects may nest, the record's own object included.
 const MAX_DEPTH: u32 = 128;
 
-/// A value's kind and place in the record.
+/// A value's kind and place in the record, the quotes of a string included.
 #[derive(Copy, Clone, Debug, Default)]
 pub(super) struct Token {
     pub(super) kind: Kind,
-    /// Of an array: its items, saturating.
-    pub(super) items: u16,
-    /// Where it starts; of a string, after the quote.
     pub(super) start: u32,
-    /// Where it ends; of a string, before the quote.
     pub(super) end: u32,
+    /// Of an array: its items.
+    pub(super) items: u32,
 }
 
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -43,15 +44,17 @@ pub(super) enum Kind {
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// The items of the array read last.
+    items: u32,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self::at(bytes, 0)
     }
 
     pub(super) fn at(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at }
+        Self { bytes, at, items: 0 }
     }
 
     /// The byte here; 0, which is never right, at the end.
@@ -77,10 +80,10 @@ impl<'a> Reader<'a> {
         self.at >= self.bytes.len()
     }
 
-    /// An error here.
+    /// The error of a fault found here.
     #[cold]
-    pub(super) fn fault(&self, reason: &'static str) -> DecodeError {
-        DecodeError::new(if self.is_at_end() { "the JSON ends too early" } else { reason }).at(self.at)
+    pub(super) fn error(&self, fault: Fault) -> DecodeError {
+        DecodeError::new(if self.is_at_end() { "the JSON ends too early" } else { fault }).at(self.at)
     }
 
     /// Whether `text` is a number and nothing else.
@@ -95,16 +98,12 @@ impl<'a> Reader<'a> {
             self.at += 1;
             self.skip_space();
         }
-        self.value(1).unwrap_or_default()
+        self.token(1).unwrap_or_default()
     }
 
     /// Reads the object that starts here and gives each member, the name first, to `member`.
     #[inline]
-    pub(super) fn object(
-        &mut self,
-        depth: u32,
-        member: &mut impl FnMut(Token, Token),
-    ) -> Result<(), DecodeError> {
+    pub(super) fn object(&mut self, depth: u32, member: &mut impl FnMut(Token, Token)) -> Result<(), Fault> {
         self.open(depth)?;
         if self.skip_space() == b'}' {
             self.at += 1;
@@ -112,15 +111,15 @@ impl<'a> Reader<'a> {
         }
         loop {
             if self.skip_space() != b'"' {
-                return Err(self.fault("expected a quoted field name"));
+                return Err(&"expected a quoted field name");
             }
-            let name = self.string()?;
+            let name = self.token(depth)?;
             if self.skip_space() != b':' {
-                return Err(self.fault("expected `:` after a field name"));
+                return Err(&"expected `:` after a field name");
             }
             self.at += 1;
             self.skip_space();
-            let value = self.value(depth)?;
+            let value = self.token(depth)?;
             member(name, value);
             match self.skip_space() {
                 b',' => self.at += 1,
@@ -128,44 +127,55 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     return Ok(());
                 }
-                _ => return Err(self.fault("expected `,` or `}` after a field")),
+                _ => return Err(&"expected `,` or `}` after a field"),
             }
         }
     }
 
-    /// Reads the array that starts here and gives each item to `item`.
-    pub(super) fn array(&mut self, depth: u32, item: &mut impl FnMut(Token)) -> Result<(), DecodeError> {
+    /// Reads the array that starts here.
+    fn array(&mut self, depth: u32) -> Result<(), Fault> {
         self.open(depth)?;
+        let mut items = 0;
         if self.skip_space() == b']' {
             self.at += 1;
+            self.items = items;
             return Ok(());
         }
         loop {
             self.skip_space();
-            let value = self.value(depth)?;
-            item(value);
+            self.value(depth)?;
+            items += 1;
             match self.skip_space() {
                 b',' => self.at += 1,
                 b']' => {
                     self.at += 1;
+                    self.items = items;
                     return Ok(());
                 }
-                _ => return Err(self.fault("expected `,` or `]` after an item")),
+                _ => return Err(&"expected `,` or `]` after an item"),
             }
         }
     }
 
-    fn open(&mut self, depth: u32) -> Result<(), DecodeError> {
+    fn open(&mut self, depth: u32) -> Result<(), Fault> {
         if depth > MAX_DEPTH {
-            return Err(self.fault("nests deeper than 128 levels"));
+            return Err(&"nests deeper than 128 levels");
         }
         self.at += 1;
         Ok(())
     }
 
+    /// Reads the value that starts here, and notes it.
+    #[inline(always)]
+    fn token(&mut self, depth: u32) -> Result<Token, Fault> {
+        let start = self.at as u32;
+        let kind = self.value(depth)?;
+        Ok(Token { kind, start, end: self.at as u32, items: self.items })
+    }
+
     /// Reads the value that starts here, which stands at `depth`.
-    #[inline]
-    pub(super) fn value(&mut self, depth: u32) -> Result<Token, DecodeError> {
+    #[inline(always)]
+    fn value(&mut self, depth: u32) -> Result<Kind, Fault> {
         match self.peek() {
             b'"' => self.string(),
             b'-' | b'0'..=b'9' => self.number(),
@@ -173,85 +183,81 @@ impl<'a> Reader<'a> {
             b'f' => self.literal(b"false", Kind::False),
             b'n' => self.literal(b"null", Kind::Null),
             b'[' | b'{' => self.nested(depth + 1),
-            _ => Err(self.fault("expected a JSON value")),
+            _ => Err(&"expected a JSON value"),
         }
     }
 
-    fn nested(&mut self, depth: u32) -> Result<Token, DecodeError> {
-        let start = self.at;
+    fn nested(&mut self, depth: u32) -> Result<Kind, Fault> {
         if self.peek() == b'{' {
             self.object(depth, &mut |_, _| {})?;
-            return Ok(self.token(Kind::Object, start));
+            return Ok(Kind::Object);
         }
-        let mut items = 0_u16;
-        self.array(depth, &mut |_| items = items.saturating_add(1))?;
-        Ok(Token { items, ..self.token(Kind::Array, start) })
+        self.array(depth)?;
+        Ok(Kind::Array)
     }
 
-    #[inline]
-    fn token(&self, kind: Kind, start: usize) -> Token {
-        Token { kind, items: 0, start: start as u32, end: self.at as u32 }
-    }
-
-    fn literal(&mut self, word: &'static [u8], kind: Kind) -> Result<Token, DecodeError> {
-        let start = self.at;
-        if !self.bytes[start..].starts_with(word) {
-            return Err(self.fault("expected a JSON value"));
+    fn literal(&mut self, word: &'static [u8], kind: Kind) -> Result<Kind, Fault> {
+        if !self.bytes[self.at..].starts_with(word) {
+            return Err(&"expected a JSON value");
         }
         self.at += word.len();
-        Ok(self.token(kind, start))
+        Ok(kind)
     }
 
-    #[inline]
-    fn string(&mut self) -> Result<Token, DecodeError> {
-        let start = self.at + 1;
-        self.at = scan::special(self.bytes, start);
-        let mut kind = Kind::Plain;
+    #[inline(always)]
+    fn string(&mut self) -> Result<Kind, Fault> {
+        self.at = scan::special(self.bytes, self.at + 1);
+        if self.peek() != b'"' {
+            return self.escaped();
+        }
+        self.at += 1;
+        Ok(Kind::Plain)
+    }
+
+    /// The rest of a string of which the plain part ends here.
+    #[cold]
+    fn escaped(&mut self) -> Result<Kind, Fault> {
         while self.peek() != b'"' {
-            kind = Kind::Escaped;
             self.escape()?;
             self.at = scan::special(self.bytes, self.at);
         }
-        let token = self.token(kind, start);
         self.at += 1;
-        Ok(token)
+        Ok(Kind::Escaped)
     }
 
     /// Passes the escape here. A surrogate must be half of a pair: a lone one is no character.
-    #[cold]
-    fn escape(&mut self) -> Result<(), DecodeError> {
+    fn escape(&mut self) -> Result<(), Fault> {
         if self.peek() != b'\\' {
-            return Err(self.fault("a control character must be escaped in a string"));
+            return Err(&"a control character must be escaped in a string");
         }
-        let lone = "a lone surrogate is not a character";
+        let lone = &"a lone surrogate is not a character";
         match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
             Some(b'u') => match self.hex4(self.at)? {
                 0xD800..=0xDBFF => {
                     let low = self.at + 6;
                     if self.bytes.get(low..low + 2) != Some(b"\\u") {
-                        return Err(self.fault(lone));
+                        return Err(lone);
                     }
                     if !matches!(self.hex4(low)?, 0xDC00..=0xDFFF) {
-                        return Err(self.fault(lone));
+                        return Err(lone);
                     }
                     self.at += 12;
                 }
-                0xDC00..=0xDFFF => return Err(self.fault(lone)),
+                0xDC00..=0xDFFF => return Err(lone),
                 _ => self.at += 6,
             },
-            _ => return Err(self.fault("an unknown escape in a string")),
+            _ => return Err(&"an unknown escape in a string"),
         }
         Ok(())
     }
 
     /// The four hexadecimal digits of the escape at `at`.
-    fn hex4(&self, at: usize) -> Result<u16, DecodeError> {
-        hex4(self.bytes, at + 2).ok_or_else(|| self.fault("`\\u` needs four hexadecimal digits"))
+    fn hex4(&self, at: usize) -> Result<u16, Fault> {
+        hex4(self.bytes, at + 2).ok_or(&"`\\u` needs four hexadecimal digits")
     }
 
-    fn number(&mut self) -> Result<Token, DecodeError> {
-        let start = self.at;
+    fn number(&mut self) -> Result<Kind, Fault> {
         if self.peek() == b'-' {
             self.at += 1;
         }
@@ -271,14 +277,14 @@ impl<'a> Reader<'a> {
             }
             self.digits()?;
         }
-        Ok(self.token(Kind::Number, start))
+        Ok(Kind::Number)
     }
 
     /// One digit or more.
     #[inline]
-    fn digits(&mut self) -> Result<(), DecodeError> {
+    fn digits(&mut self) -> Result<(), Fault> {
         if !self.peek().is_ascii_digit() {
-            return Err(self.fault("a number lacks a digit"));
+            return Err(&"a number lacks a digit");
         }
         while self.peek().is_ascii_digit() {
             self.at += 1;

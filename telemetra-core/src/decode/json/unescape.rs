@@ -6,6 +6,7 @@ use crate::Arena;
 /// Unescapes a string whose escapes the reader has found valid.
 ///
 /// The text never grows: an escape is longer than its character in UTF-8.
+#[cold]
 pub(super) fn unescape<'a>(raw: &str, arena: &'a Arena) -> &'a str {
     let built = arena.zeroed(raw.len());
     let (mut rest, mut len) = (raw.as_bytes(), 0);
