@@ -98,9 +98,9 @@ mod waiting;
 mod windows;
 mod writer;
 
-pub use checkpoint::{Durability, RestoreError, Restored};
+pub use checkpoint::{Durability, Restored};
 pub use describe::{Describe, Described};
-pub use failure::PipelineError;
+pub use failure::{PipelineError, RestoreError};
 pub use ingest::{Ingest, Ingested};
 pub use ingress::{Ingress, IngressConfig, PartitionStatus};
 pub use latest::Latest;
