@@ -45,18 +45,15 @@ impl FromStr for EventTime {
 /// As [`parse_timestamp`]; the error is the reason alone.
 pub(super) fn parse(text: &[u8]) -> Result<EventTime, &'static str> {
     let Some((head, rest)) = text.split_first_chunk::<19>() else { return Err(SHAPE) };
-    let mut digits_only = true;
-    let mut two = |i: usize| {
-        let (tens, ones) = (head[i].wrapping_sub(b'0'), head[i + 1].wrapping_sub(b'0'));
-        digits_only &= (tens <= 9) & (ones <= 9);
-        i64::from(tens) * 10 + i64::from(ones)
-    };
-    let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
-    let (hour, minute, second) = (two(11), two(14), two(17));
-    let parted = (head[4] == b'-') & (head[7] == b'-') & (head[13] == b':') & (head[16] == b':');
-    if !(digits_only && parted && matches!(head[10], b'T' | b't' | b' ')) {
+    let [y1, y2, y3, y4, d1, m1, m2, d2, day1, day2, t, clock @ ..] = *head;
+    let date = digit_pairs([y1, y2, y3, y4, d1, m1, m2, d2], b"0000-00-");
+    let (Some(date), Some(clock)) = (date, digit_pairs(clock, b"00:00:00")) else { return Err(SHAPE) };
+    if !(day1.is_ascii_digit() & day2.is_ascii_digit() & matches!(t, b'T' | b't' | b' ')) {
         return Err(SHAPE);
     }
+    let (year, month) = (i64::from(date[0]) * 100 + i64::from(date[2]), i64::from(date[5]));
+    let day = i64::from(day1 - b'0') * 10 + i64::from(day2 - b'0');
+    let [hour, _, _, minute, _, _, second, _] = clock.map(i64::from);
     if day < 1 || day > days_in_month(year, month) {
         return Err("names a day that does not exist");
     }
@@ -72,6 +69,24 @@ pub(super) fn parse(text: &[u8]) -> Result<EventTime, &'static str> {
         Ok(_) => Err(valid::TOO_LATE),
         Err(_) => Err("is before 1970"),
     }
+}
+
+/// At the place of each digit of `form` that another follows, the number that these two make; `None` if the text
+/// does not have that form. `form` has a `0` for each digit, and punctuation as it must stand.
+///
+/// All eight bytes at once, in one word.
+#[inline]
+fn digit_pairs(text: [u8; 8], form: &[u8; 8]) -> Option<[u8; 8]> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let digits = u64::from_le_bytes(form.map(|b| if b == b'0' { 0xFF } else { 0 }));
+    // What is left of a digit is its value, of right punctuation nothing.
+    let values = u64::from_le_bytes(text) ^ u64::from_le_bytes(*form);
+    // Adding 0x76 takes a value above 9 to the highest bit; where that carries, the byte's own highest bit is set.
+    let above_nine = (values.wrapping_add(ONES * 0x76) | values) & (ONES * 0x80);
+    if values & !digits != 0 || above_nine != 0 {
+        return None;
+    }
+    Some((values * 10 + (values >> 8)).to_le_bytes())
 }
 
 /// Milliseconds of the fraction at the start of `text`, if there is one, and what follows it.

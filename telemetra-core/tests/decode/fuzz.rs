@@ -29,7 +29,7 @@ fn the_corpus_is_read_as_the_oracle_reads_it() {
 fn damaged_records_are_read_as_the_oracle_reads_them() {
     let cases = std::env::var("TELEMETRA_FUZZ_CASES").ok().and_then(|cases| cases.parse().ok());
     let config = Config { cases: cases.unwrap_or(2_000), failure_persistence: None, ..Config::default() };
-    let records = (prop::sample::select(corpus()), vec(mutation(), 1..8));
+    let records = (prop::sample::select(corpus()), vec(mutation(), 1..5));
     let outcome = TestRunner::new(config).run(&records, |(mut record, mutations)| {
         for mutation in mutations {
             mutation.apply(&mut record);

@@ -28,7 +28,7 @@ use wire::Wire;
 pub struct BincodeDecoder;
 
 /// Appends an event to `out` in bincode 1.3's default encoding: fixed-width integers, little-endian. The sentiment
-/// of a chat message, which is the reader's to find, is left out.
+/// of a chat message, which is the reader's to find, is left out. For an example see [`BincodeDecoder`].
 pub fn encode_bincode(event: &Event<'_>, out: &mut Vec<u8>) {
     let written = ::bincode::serialize_into(out, &Wire::from(event));
     debug_assert!(written.is_ok(), "writing to a vector does not fail: {written:?}");

@@ -27,7 +27,8 @@ use fields::Fields;
 ///
 /// What it takes, beyond the fields of each kind:
 ///
-/// * Fields in any order; unknown ones are skipped, but must be valid JSON. Of two of the same name the last counts.
+/// * Fields in any order; unknown ones are skipped, but must be valid JSON, nested 128 levels
+///   at most. Of two of the same name the last counts.
 /// * `null` is as if the field were absent. Required are ids, `timestamp`, `username`, a chat's `message`,
 ///   `viewer_count`, `amount` and the enumerations; a flag that is absent is false, a list empty.
 /// * Ids of 1 to [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes, other texts of at most

@@ -4,6 +4,7 @@
 //! at it again. What is not wanted is checked as strictly as what is.
 
 use super::scan;
+use super::unescape::hex4;
 use crate::DecodeError;
 
 /// What is wrong at the place the reader stands at. Thin, so that results fit in registers.
@@ -105,56 +106,49 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(super) fn object(&mut self, depth: u32, member: &mut impl FnMut(Token, Token)) -> Result<(), Fault> {
         self.open(depth)?;
-        if self.skip_space() == b'}' {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            if self.skip_space() != b'"' {
-                return Err(&"expected a quoted field name");
-            }
-            let name = self.token(depth)?;
-            if self.skip_space() != b':' {
-                return Err(&"expected `:` after a field name");
-            }
-            self.at += 1;
-            self.skip_space();
-            let value = self.token(depth)?;
-            member(name, value);
-            match self.skip_space() {
-                b',' => self.at += 1,
-                b'}' => {
-                    self.at += 1;
-                    return Ok(());
+        if self.skip_space() != b'}' {
+            loop {
+                if self.skip_space() != b'"' {
+                    return Err(&"expected a quoted field name");
                 }
-                _ => return Err(&"expected `,` or `}` after a field"),
+                let name = self.token(depth)?;
+                if self.skip_space() != b':' {
+                    return Err(&"expected `:` after a field name");
+                }
+                self.at += 1;
+                self.skip_space();
+                let value = self.token(depth)?;
+                member(name, value);
+                match self.skip_space() {
+                    b',' => self.at += 1,
+                    b'}' => break,
+                    _ => return Err(&"expected `,` or `}` after a field"),
+                }
             }
         }
+        self.at += 1;
+        Ok(())
     }
 
     /// Reads the array that starts here.
     fn array(&mut self, depth: u32) -> Result<(), Fault> {
         self.open(depth)?;
         let mut items = 0;
-        if self.skip_space() == b']' {
-            self.at += 1;
-            self.items = items;
-            return Ok(());
-        }
-        loop {
-            self.skip_space();
-            self.value(depth)?;
-            items += 1;
-            match self.skip_space() {
-                b',' => self.at += 1,
-                b']' => {
-                    self.at += 1;
-                    self.items = items;
-                    return Ok(());
+        if self.skip_space() != b']' {
+            loop {
+                self.skip_space();
+                self.value(depth)?;
+                items += 1;
+                match self.skip_space() {
+                    b',' => self.at += 1,
+                    b']' => break,
+                    _ => return Err(&"expected `,` or `]` after an item"),
                 }
-                _ => return Err(&"expected `,` or `]` after an item"),
             }
         }
+        self.at += 1;
+        self.items = items;
+        Ok(())
     }
 
     fn open(&mut self, depth: u32) -> Result<(), Fault> {
@@ -197,7 +191,11 @@ impl<'a> Reader<'a> {
     }
 
     fn literal(&mut self, word: &'static [u8], kind: Kind) -> Result<Kind, Fault> {
-        if !self.bytes[self.at..].starts_with(word) {
+        let rest = &self.bytes[self.at..];
+        if !rest.starts_with(word) {
+            if word.starts_with(rest) {
+                self.at = self.bytes.len();
+            }
             return Err(&"expected a JSON value");
         }
         self.at += word.len();
@@ -291,12 +289,4 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
-}
-
-/// The number that four hexadecimal digits make.
-pub(super) fn hex4(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at + 4)?.iter().try_fold(0, |number, b| {
-        let digit = char::from(*b).to_digit(16)?;
-        Some(number << 4 | digit as u16)
-    })
 }

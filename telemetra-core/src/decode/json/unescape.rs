@@ -1,6 +1,5 @@
 //! From a string's escapes to its characters.
 
-use super::reader::hex4;
 use crate::Arena;
 
 /// Unescapes a string whose escapes the reader has found valid.
@@ -47,4 +46,12 @@ fn character(bytes: &[u8]) -> (char, usize) {
         None => return ('\\', 1),
     };
     (simple, 2)
+}
+
+/// The number that four hexadecimal digits make.
+pub(super) fn hex4(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..at + 4)?.iter().try_fold(0, |number, b| {
+        let digit = char::from(*b).to_digit(16)?;
+        Some(number << 4 | digit as u16)
+    })
 }
