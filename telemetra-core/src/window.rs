@@ -35,7 +35,7 @@ impl WindowSpec {
     /// If either is zero, or the size is not a multiple of the slide, or longer than a year.
     pub fn sliding(size: u64, slide: u64) -> Result<Self, ConfigError> {
         const YEAR: u64 = 366 * 86_400_000;
-        if slide == 0 || size == 0 || size % slide != 0 || size > YEAR {
+        if slide == 0 || size == 0 || !size.is_multiple_of(slide) || size > YEAR {
             return Err(ConfigError::new(
                 "window",
                 format!("a size of {size} ms with a slide of {slide} ms cannot be cut into panes"),
