@@ -8,27 +8,6 @@ use proptest::strategy::ValueTree;
 use support::*;
 use telemetra::core::*;
 
-/// A record: mostly a good event near `position`, sometimes late, far off, repeated or broken.
-fn record() -> impl Strategy<Value = (u8, i64, u16, u8, u8, u8)> {
-    let disorder = prop_oneof![6 => -12i64..12, 3 => -60i64..12, 1 => -200i64..12, 1 => 20_000i64..20_010];
-    (0u8..4, disorder, 0u16..300, 0u8..5, 0u8..10, 0u8..40)
-}
-
-fn script() -> impl Strategy<Value = Script> {
-    let partition = prop::collection::vec(record(), 0..120);
-    (prop::collection::vec(partition, 1..4), 1u64..8).prop_map(|(partitions, pace)| {
-        let render = |(position, (key, disorder, id, user, length, oddity)): (usize, _)| match oddity {
-            0 => "broken".to_owned(),
-            1 => "-".to_owned(),
-            _ => {
-                let time = (BASE + 500).saturating_add_signed(position as i64 * pace as i64 + disorder);
-                format!("k{key} {time} e{id} u{user} {}", "m".repeat(length as usize))
-            }
-        };
-        partitions.into_iter().map(|records| records.into_iter().enumerate().map(render).collect()).collect()
-    })
-}
-
 fn check(script: &Script, time: &TimeConfig, workers: usize, per_poll: usize) -> Result<(), TestCaseError> {
     let (fates, counted) = reference_fates(script, time);
     let (sink, report) = run(script, time, workers, per_poll).unwrap();
@@ -42,12 +21,8 @@ fn check(script: &Script, time: &TimeConfig, workers: usize, per_poll: usize) ->
     Ok(())
 }
 
-fn cases() -> u32 {
-    std::env::var("TELEMETRA_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(120)
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(120), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn windows_and_moments_equal_the_plain_definition(

@@ -34,7 +34,7 @@ pub use accumulate::{
 };
 pub use board::{Leaderboard, Ranked};
 pub use config::TimeConfig;
-pub use decode::{Arena, DecodeError, Decoder};
+pub use decode::{Arena, BincodeDecoder, DecodeError, Decoder, JsonDecoder};
 pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Side, VarianceFloor, Verdict, ZScore};
 pub use episodes::{Hit, Hits, KeyEpisodes, WindowChange};
 pub use error::{ConfigError, ExternalError, Retry};

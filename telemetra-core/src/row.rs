@@ -33,6 +33,12 @@ impl Deref for StreamId {
         &self.0
     }
 }
+/// A map by stream is asked by text.
+impl std::borrow::Borrow<str> for StreamId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
 impl From<&str> for StreamId {
     fn from(id: &str) -> Self {
         Self::new(id)

@@ -3,6 +3,7 @@
 mod english;
 mod lexicon;
 mod token;
+mod word;
 
 pub use lexicon::Lexicon;
 

@@ -16,6 +16,8 @@ pub(crate) struct Cuts {
     /// The least processing time between two checkpoints.
     pause: Duration,
     workers: usize,
+    /// The length of a pane: between two boundaries nothing takes effect.
+    slide: u64,
     state: Mutex<CutState>,
 }
 
@@ -46,6 +48,7 @@ impl Cuts {
         interval: Option<u64>,
         pause: Duration,
         workers: usize,
+        slide: u64,
         restored: Option<EventTime>,
     ) -> Self {
         let state = CutState {
@@ -55,7 +58,7 @@ impl Cuts {
             taken_at: None,
             closing: false,
         };
-        Self { interval, pause, workers, state: Mutex::new(state) }
+        Self { interval, pause, workers, slide, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, CutState> {
@@ -74,14 +77,17 @@ impl Cuts {
             && floor > EventTime::MIN
             && floor < EventTime::MAX
         {
-            state.next = Some(EventTime((floor.0 / interval + 1) * interval));
+            // A partition that had ended before a restart begins behind the others.
+            state.next = Some(EventTime((floor.max(state.last).0 / interval + 1) * interval));
         }
         match state.next {
             // At the end of input, what is left is cut only as far as anything takes effect.
             Some(next) if floor == EventTime::MAX && next > greatest_effective && !state.closing => {
                 (floor, None)
             }
-            Some(next) if next <= floor || (state.closing && next <= floor.plus(1)) => (next, Some(next)),
+            Some(next) if next <= floor || (state.closing && next < floor.plus(self.slide)) => {
+                (next, Some(next))
+            }
             _ => (floor, None),
         }
     }
@@ -122,24 +128,25 @@ impl Cuts {
 
     /// Whether a worker that arrived at `cut` may go on.
     pub(crate) fn is_released(&self, cut: EventTime) -> bool {
-        let state = self.lock();
-        !state.closing && state.next != Some(cut)
+        // A last cut stays the next one for ever.
+        self.lock().next != Some(cut)
     }
 
-    /// Takes a last checkpoint as soon as can be, at the floor. Returns its boundary; `None` if there is nothing to
+    /// Takes a last checkpoint as soon as can be, just after the floor. Returns its boundary; `None` if there is nothing to
     /// keep or no store to keep it in.
     pub(crate) fn close(&self, floor: impl FnOnce() -> EventTime) -> Option<EventTime> {
         let mut state = self.lock();
         self.interval?;
         // Read under the lock: no worker has been let go further than this.
         let floor = floor();
-        if floor == EventTime::MIN || floor == EventTime::MAX {
+        // After the floor, where workers may have sent everything, and after the last cut, whose parts must not mix with these.
+        let next = floor.max(state.last).plus(1);
+        if floor == EventTime::MIN || floor == EventTime::MAX || next >= floor.plus(self.slide) {
             return None;
         }
         state.closing = true;
         if state.arrived == 0 || state.next.is_none() {
-            // Not the boundary of the last one: parts of two cuts must not mix.
-            state.next = Some(floor.max(state.last.plus(1)));
+            state.next = Some(next);
         }
         state.next
     }

@@ -161,6 +161,10 @@ pub(crate) fn ingest_with<'scope, A: EventAccumulator>(
             // Read the floor before the batches: what is read now takes effect no earlier.
             let floor = shared.floor();
             let mut pause = reader.read(floor, links.durable.as_ref());
+            if shared.failure.is_set() {
+                // A batch may have been left unsequenced: nothing that follows from it may get out.
+                return;
+            }
             if !reader.letters.is_empty() {
                 letters.session(&caps[2]).give_iterator(reader.letters.drain(..));
             }

@@ -80,7 +80,7 @@ impl Ingress {
         workers: usize,
     ) -> Result<Self, PipelineError> {
         config.check(0, sources.len(), workers)?;
-        let cuts = Cuts::new(None, Duration::ZERO, workers, None);
+        let cuts = Cuts::new(None, Duration::ZERO, workers, config.time.windows.slide(), None);
         let opening = Opening { process: 0, processes: 1, restored: None, cuts, failure: Failure::default() };
         Self::open_with(config, sources, opening)
     }

@@ -4,13 +4,17 @@
 //! yours can do.
 #![forbid(missing_docs)]
 
+mod json_lines;
 mod lines;
+mod live;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod tabular;
 
+pub use json_lines::JsonLines;
 pub use lines::{Lines, Pace, event_time_by};
+pub use live::{Closed, LiveReader, LiveView, Notice, StreamView, Subscription, Update};
 pub use memory::Memory;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use differential_dataflow::consolidation::consolidate_updates;
 use differential_dataflow::input::Input;
+use proptest::prelude::{Strategy, prop, prop_oneof};
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
 use telemetra::ops::{Pipeline, PipelineError, Report, spec};
@@ -124,9 +125,9 @@ pub fn source(script: &Script, per_poll: usize) -> MemorySource {
     })
 }
 
-pub fn pipeline(script: &Script, time: &TimeConfig, per_poll: usize, sink: &Memory<Out>) -> Pipeline<Acc> {
+pub fn pipeline_from(source: MemorySource, time: &TimeConfig, sink: &Memory<Out>) -> Pipeline<Acc> {
     Pipeline::new()
-        .source(source(script, per_poll), Words)
+        .source(source, Words)
         .time(time.clone())
         .clock(clock())
         .lead(10_000)
@@ -141,7 +142,8 @@ pub fn run(
     per_poll: usize,
 ) -> Result<(Memory<Out>, Report), PipelineError> {
     let sink = Memory::new().with_log();
-    let report = pipeline(script, time, per_poll, &sink).workers(workers).start()?.wait()?;
+    let source = source(script, per_poll);
+    let report = pipeline_from(source, time, &sink).workers(workers).start()?.wait()?;
     assert!(report.fates.is_balanced(), "{:?}", report.fates);
     Ok((sink, report))
 }
@@ -281,4 +283,30 @@ pub fn published(batches: &[Batch<Out>]) -> Vec<Update> {
     }
     consolidate_updates(&mut updates);
     updates
+}
+
+/// A record: mostly a good event near `position`, sometimes late, far off, repeated or broken.
+fn record() -> impl Strategy<Value = (u8, i64, u16, u8, u8, u8)> {
+    let disorder = prop_oneof![6 => -12i64..12, 3 => -60i64..12, 1 => -200i64..12, 1 => 20_000i64..20_010];
+    (0u8..4, disorder, 0u16..300, 0u8..5, 0u8..10, 0u8..40)
+}
+
+pub fn script() -> impl Strategy<Value = Script> {
+    let partition = prop::collection::vec(record(), 0..120);
+    (prop::collection::vec(partition, 1..4), 1u64..8).prop_map(|(partitions, pace)| {
+        let render = |(position, (key, disorder, id, user, length, oddity)): (usize, _)| match oddity {
+            0 => "broken".to_owned(),
+            1 => "-".to_owned(),
+            _ => {
+                let time = (BASE + 500).saturating_add_signed(position as i64 * pace as i64 + disorder);
+                format!("k{key} {time} e{id} u{user} {}", "m".repeat(length as usize))
+            }
+        };
+        partitions.into_iter().map(|records| records.into_iter().enumerate().map(render).collect()).collect()
+    })
+}
+
+/// How many random cases to try: many by the environment, some by default.
+pub fn cases(default: u32) -> u32 {
+    std::env::var("TELEMETRA_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(default)
 }

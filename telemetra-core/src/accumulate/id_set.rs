@@ -61,8 +61,9 @@ impl IdSet {
             let smaller = std::mem::replace(self, other.clone());
             smaller.iter().for_each(|id| self.insert(id));
         } else {
-            // Some will be in already. Growing on the way would be worse: the ids come in the order of their hash.
-            if self.len() + other.len() > 2 * FEW {
+            // Half of them, as some will be in already. Growing on the way would be worse: they come in the order of
+            // their hash.
+            if let Self::Many(_) = self {
                 self.grow(other.len().div_ceil(2));
             }
             other.iter().for_each(|id| self.insert(id));

@@ -114,17 +114,24 @@ impl NameCounts {
         }
     }
 
-    /// The `k` names counted most often, by count descending, then by name. Looks at each name once.
+    /// The `k` names counted most often, by count descending, then by name. Mostly one comparison
+    /// a name, at worst `k`.
     pub(super) fn top(&self, k: usize) -> Vec<Counted> {
-        let before =
-            |a: &Counted, b: &Counted| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)).is_lt();
-        let mut top: Vec<&Counted> = Vec::with_capacity(k.min(self.len()) + 1);
+        let before = |a: &Counted, b: &Counted| a.count > b.count || (a.count == b.count && a.name < b.name);
+        let mut top: Vec<&Counted> = Vec::with_capacity(k.min(self.len()));
         for held in self.iter() {
-            if top.len() < k || top.last().is_some_and(|last| before(held, last)) {
-                let at = top.partition_point(|better| before(better, held));
-                top.insert(at, held);
-                top.truncate(k);
+            if top.len() < k {
+                top.push(held);
+            } else if top.last().is_none_or(|last| !before(held, last)) {
+                continue;
             }
+            // Into its place from the back; the least of all falls out.
+            let mut at = top.len() - 1;
+            while at > 0 && before(held, top[at - 1]) {
+                top[at] = top[at - 1];
+                at -= 1;
+            }
+            top[at] = held;
         }
         top.into_iter().cloned().collect()
     }

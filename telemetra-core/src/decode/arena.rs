@@ -29,6 +29,11 @@ impl Arena {
         self.0.alloc_slice_fill_iter(items)
     }
 
+    /// Memory to build a text in.
+    pub(super) fn zeroed(&self, len: usize) -> &mut [u8] {
+        self.0.alloc_slice_fill_copy(len, 0)
+    }
+
     /// Forgets everything and keeps the largest piece of memory for the next batch.
     pub fn reset(&mut self) {
         self.0.reset();

@@ -1,8 +1,15 @@
 //! From the bytes of a record to events.
 
 mod arena;
+mod bincode;
+mod json;
+mod timestamp;
+mod valid;
 
 pub use arena::Arena;
+pub use bincode::{BincodeDecoder, encode_bincode};
+pub use json::{JsonDecoder, encode_json, encode_json_with_topic};
+pub use timestamp::parse_timestamp;
 
 use std::fmt;
 

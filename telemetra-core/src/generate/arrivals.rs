@@ -155,7 +155,7 @@ impl Arrivals {
 
     /// The id of the next event, and chance of its own.
     fn draw(&mut self, plan: &Plan) -> (u64, Random) {
-        let number = (self.partition as u64) << 44 | self.generated;
+        let number = (self.partition as u64) << 48 | self.generated;
         self.generated += 1;
         // A bijection of the number, so no two events share an id.
         let id = mix(mix(plan.config.seed).wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15)));

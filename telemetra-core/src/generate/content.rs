@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::arrivals::{Arrival, Body, Flaw};
 use super::damage::damage;
-use super::json::{digits, encode_json};
+use super::encode_json;
+use super::json::digits;
 use super::plan::{Plan, TICK};
 use super::random::{Random, mix};
 use super::words;

@@ -11,11 +11,14 @@ mod damage;
 mod json;
 mod plan;
 mod planted;
-mod random;
+pub(crate) mod random;
 mod score;
 mod truth;
+mod validate;
 mod viewers;
 mod words;
+
+pub(crate) use json::encode_json;
 
 pub use config::{GeneratorConfig, Planting};
 pub use planted::PlantedMoment;

@@ -16,6 +16,7 @@ pub(super) struct Plan {
     pub(super) streams: Vec<String>,
     /// The streams' shares of the traffic, by rank.
     pub(super) weights: Vec<u64>,
+    total_weight: u64,
     pub(super) plants: Vec<Plant>,
     pub(super) shares: Vec<Share>,
     pub(super) delays: Exponential,
@@ -59,6 +60,7 @@ impl Plan {
             ending: Chance::new(config.stream_end_ratio),
             shares: Vec::new(),
             streams,
+            total_weight: weights.iter().sum(),
             weights,
             plants,
             config,
@@ -78,7 +80,7 @@ impl Plan {
         let seconds = self.ticks as f64;
         let chats = (self.config.events_per_second * seconds).round() as u64;
         let transactions = (chats as f64 * self.config.transaction_ratio).round() as u64;
-        let (total, streams) = (self.weights.iter().sum(), self.streams.len() as u64);
+        let (total, streams) = (self.total_weight, self.streams.len() as u64);
         let changes =
             if self.config.metadata { self.config.changes_per_hour * seconds / 3600.0 } else { 0.0 };
         let changes = (changes * streams as f64).round() as u64;
@@ -92,8 +94,8 @@ impl Plan {
             share.transactions = part(transactions, to, total) - part(transactions, from, total);
             share.changes = part(changes, last, streams) - part(changes, first, streams);
             share.weighted = (!of_share.is_empty()).then(|| Weighted::new(&of_share));
-            share.plants =
-                self.plants.iter().filter(|p| share.streams.contains(&p.stream)).copied().collect();
+            let here = |plant: &&Plant| share.streams.binary_search(&plant.stream).is_ok();
+            share.plants = self.plants.iter().filter(here).copied().collect();
             (weight, count) = (to, last);
         }
     }
@@ -106,7 +108,7 @@ impl Plan {
     /// How many of an average `total` of all streams over the whole duration fall to `stream` while `plant` lasts,
     /// beyond the usual, in this tick.
     pub(super) fn extra(&self, total: f64, plant: &Plant, tick: u64) -> u64 {
-        let share = self.weights[plant.stream as usize] as f64 / self.weights.iter().sum::<u64>() as f64;
+        let share = self.weights[plant.stream as usize] as f64 / self.total_weight as f64;
         let length = plant.to - plant.from;
         let usual = total * share * length as f64 / self.ticks as f64;
         let extra = (usual * (plant.milli as f64 / 1000.0 - 1.0)) as u64;

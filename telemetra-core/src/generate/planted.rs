@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -94,21 +95,22 @@ pub(super) fn plant(config: &GeneratorConfig, weights: &[u64]) -> Result<Vec<Pla
     let (first, last) = (planting.warm_up_ms / 1000, (config.duration_ms / 1000).saturating_sub(length));
     let mut plants: Vec<Plant> = Vec::new();
     for (effect, count, factor, candidates) in wanted {
+        let taken: HashSet<u32> =
+            plants.iter().filter(|p| p.effect.shares_metric(effect)).map(|p| p.stream).collect();
+        let mut free: Vec<u32> = (0..candidates as u32).filter(|stream| !taken.contains(stream)).collect();
+        if free.len() < count as usize {
+            return Err(ConfigError::new(
+                "generator.planted",
+                format!(
+                    "{count} moments of type {} need as many streams with enough traffic, and {} are free",
+                    effect.as_str(),
+                    free.len()
+                ),
+                "plant fewer, or raise `events_per_second`, `transaction_ratio` or `streams`",
+            ));
+        }
         for _ in 0..count {
-            let taken =
-                |stream: u32| plants.iter().any(|p| p.stream == stream && p.effect.shares_metric(effect));
-            let free: Vec<u32> = (0..candidates as u32).filter(|&stream| !taken(stream)).collect();
-            if free.is_empty() {
-                return Err(ConfigError::new(
-                    "generator.planted",
-                    format!(
-                        "{count} moments of type {} need as many streams with enough traffic",
-                        effect.as_str()
-                    ),
-                    "plant fewer, or raise `events_per_second`, `transaction_ratio` or `streams`",
-                ));
-            }
-            let stream = free[random.below(free.len() as u64) as usize];
+            let stream = free.swap_remove(random.below(free.len() as u64) as usize);
             let from = random.between(first, last);
             let milli = (factor * 1000.0) as u64;
             plants.push(Plant { stream, effect, from, to: from + length, milli });

@@ -1,7 +1,22 @@
 //! Compliance suites for the contracts, and a seeded workload. For tests, yours and ours.
 
 mod accumulator;
+mod decoder;
 mod detector;
+mod history;
+mod script;
+mod sink;
+mod source;
+mod store;
+mod workload;
+
+pub use script::{ScriptConfig, script};
+pub use source::source_compliance;
+pub use workload::Workload;
+
+pub use sink::{HeldRow, sink_compliance};
+pub use store::store_compliance;
 
 pub use accumulator::accumulator_compliance;
+pub use decoder::decoder_compliance;
 pub use detector::detector_compliance;

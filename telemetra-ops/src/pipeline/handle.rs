@@ -187,7 +187,8 @@ impl Running {
                 {
                     std::thread::sleep(Duration::from_millis(2));
                 }
-                if shared.floor() < EventTime::MAX {
+                // With a last cut the workers wait there; without one they come to an end only if the sources did.
+                if cut.is_some() || shared.floor() < EventTime::MAX {
                     self.halt.store(true, Ordering::Release);
                 }
             }

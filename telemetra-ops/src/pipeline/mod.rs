@@ -205,7 +205,7 @@ impl<A: EventAccumulator> Pipeline<A> {
             Some(checkpoints) => (Some(checkpoints.every), Duration::ZERO),
             None => (None, Duration::ZERO),
         };
-        let cuts = Cuts::new(interval, pause, cluster.workers, resume);
+        let cuts = Cuts::new(interval, pause, cluster.workers, self.ingress.time.windows.slide(), resume);
         let windows = self.ingress.time.window_rules(samples);
         let opening = Opening {
             process: cluster.process,

@@ -42,6 +42,7 @@ impl Table {
     }
 
     /// How many of the first columns are the key.
+    #[cfg(feature = "sqlite")]
     pub(crate) const fn keys(self) -> usize {
         match self {
             Self::Summaries => 2,

@@ -1,0 +1,152 @@
+//! Parts of one's own: an accumulator, a detector and an operator. None is told from a built-in one, so windows,
+//! corrections, checkpoints and any number of workers come for free.
+//!
+//! ```sh
+//! cargo run --release --example custom_operator
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use telemetra::core::generate::{Generator, GeneratorConfig};
+use telemetra::core::{Baseline, JsonDecoder, Rolling, Verdict};
+use telemetra::prelude::*;
+use telemetra::sinks::Memory;
+
+/// **The accumulator** counts messages that laugh. Counting is a commutative monoid: it can be done in pieces, on any worker.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Laughs(u64);
+
+impl Accumulate<&Event<'_>> for Laughs {
+    fn add(&mut self, event: &Event<'_>) {
+        let laughs = |emote: &&str| ["LUL", "KEKW"].contains(emote);
+        self.0 += u64::from(matches!(event, Event::Chat(chat) if chat.emotes.iter().any(laughs)));
+    }
+}
+
+impl Accumulator for Laughs {
+    type Output = u64;
+    type Rolling = Sliding;
+    fn merge(&mut self, other: &Self) {
+        self.0 += other.0;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// **Its sliding form.** A count can subtract, so a window costs one pane in and one out. `Refold<Laughs>` would do too.
+#[derive(Debug, Default)]
+struct Sliding(u64);
+
+impl Rolling<Laughs> for Sliding {
+    fn push(&mut self, pane: &Laughs) {
+        self.0 += pane.0;
+    }
+    fn pop(&mut self, pane: &Laughs) {
+        self.0 -= pane.0;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// **The detector**: a moment is when there is three times as much as in any of the ten windows before. It must be pure,
+/// as a late event has it judge again.
+#[derive(Debug)]
+struct Record;
+
+impl Detector for Record {
+    fn method(&self) -> &'static str {
+        "record"
+    }
+    fn threshold(&self) -> f64 {
+        3.0
+    }
+    fn min_samples(&self) -> u32 {
+        5
+    }
+    fn max_samples(&self) -> u32 {
+        10
+    }
+    fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict> {
+        let mut greatest = 10; // Fewer than this are no record.
+        baseline.samples.visit(&mut |_, sample| greatest = greatest.max(sample));
+        let score = value as f64 / greatest as f64;
+        // Values are in fixed point, a verdict is in the metric's own units: the same for a count, whose scale is 1.
+        let scale = baseline.scale.max(1) as f64;
+        let (mean, stddev) = (baseline.sums.mean()? / scale, baseline.sums.sample_variance()?.sqrt() / scale);
+        (score >= self.threshold()).then_some(Verdict { score, mean, stddev })
+    }
+}
+
+/// For each window the stream that laughed most, by the window's end.
+type Leaders = Arc<Mutex<BTreeMap<EventTime, (u64, StreamId)>>>;
+
+fn build(config: GeneratorConfig, sink: Memory<u64>, leaders: &Leaders) -> anyhow::Result<Pipeline<Laughs>> {
+    let leaders = Arc::clone(leaders);
+    Ok(Pipeline::new()
+        .source(Generator::new(config)?, JsonDecoder::mixed())
+        .rules([MomentRule::count("laughter", Record, |laughs: &u64| *laughs)])
+        .sink(sink)
+        .workers(2)
+        // **The operator**, plain differential dataflow on the collection of summaries: when a late event changes a summary, the
+        // greatest is found again, and only where it changed.
+        .extend(move |graph: &Graph<'_, Laughs>| {
+            let leaders = Arc::clone(&leaders);
+            let by_window = graph.summaries.clone().map(|(stream, s)| (s.window.end, (*s.value, stream)));
+            let greatest = by_window.reduce(|_, streams, best| {
+                best.extend(streams.last().map(|(leader, _)| ((*leader).clone(), 1)));
+            });
+            greatest.inspect(move |((end, leader), _, diff)| {
+                // What leaves the horizon is taken back, which a list of all times passes over.
+                if *diff > 0 {
+                    leaders.lock().unwrap_or_else(PoisonError::into_inner).insert(*end, leader.clone());
+                }
+            });
+        }))
+}
+
+fn main() -> anyhow::Result<()> {
+    let (sink, leaders) = (Memory::new(), Leaders::default());
+    build(GeneratorConfig::default(), sink.clone(), &leaders)?.start()?.wait()?;
+    println!("moments of laughter, and how many times the record:");
+    for moment in sink.moments() {
+        println!("  {} {} ×{:.1}", moment.started_at, moment.stream_id, moment.score.to_f64());
+    }
+    println!("who laughed most, every five minutes:");
+    for (end, (laughs, stream)) in leaders.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        if end.0 % 300_000 == 0 {
+            println!("  {end} {stream}: {laughs}");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_operator_agrees_with_the_rows() -> anyhow::Result<()> {
+        let (sink, leaders) = (Memory::new(), Leaders::default());
+        let config = GeneratorConfig { streams: 50, events_per_second: 200.0, ..GeneratorConfig::default() };
+        build(config, sink.clone(), &leaders)?.start()?.wait()?;
+        let mut expected = BTreeMap::new();
+        for (stream, summary) in sink.summaries() {
+            let leader: &mut (u64, StreamId) =
+                expected.entry(summary.window.end).or_insert((0, StreamId::new("")));
+            *leader = leader.clone().max((*summary.value, stream));
+        }
+        assert!(expected.len() > 100);
+        assert_eq!(*leaders.lock().unwrap_or_else(PoisonError::into_inner), expected);
+        assert!(!sink.moments().is_empty(), "spikes of chat were planted, and chats that spike laugh");
+        Ok(())
+    }
+
+    #[test]
+    fn the_parts_keep_their_contracts() {
+        telemetra::core::testkit::detector_compliance(&Record);
+    }
+}

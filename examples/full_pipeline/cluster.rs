@@ -1,0 +1,156 @@
+//! Several processes on this machine: the first starts the others and holds a pipe to each. Through it goes the order
+//! to drain; that it closes means that the first process is gone. Back comes, line by line, how the other stands.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use telemetra::prelude::*;
+
+use crate::usage::Usage;
+
+/// What one process tells of itself.
+#[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Share {
+    pub(crate) fates: Fates,
+    pub(crate) usage: Usage,
+    /// Whether it has come to its end.
+    pub(crate) done: bool,
+}
+
+/// The other processes, as the first one sees them.
+#[derive(Default)]
+pub(crate) struct Others {
+    peers: Vec<Peer>,
+    /// Told by a reader: a process ended that should not have.
+    lost: Arc<AtomicBool>,
+}
+
+struct Peer {
+    child: Child,
+    orders: ChildStdin,
+    share: Arc<Mutex<Share>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+const DRAIN: &[u8] = b"drain\n";
+
+/// So many addresses of this machine that nobody listens on.
+pub(crate) fn free_addresses(count: usize) -> Result<Vec<String>> {
+    let bind = |_| TcpListener::bind("127.0.0.1:0");
+    // All are held until all are known, so that none comes twice.
+    let held = (0..count).map(bind).collect::<Result<Vec<_>, _>>().context("could not find a free port")?;
+    let address = |listener: &TcpListener| Ok(listener.local_addr()?.to_string());
+    held.iter().map(address).collect()
+}
+
+impl Others {
+    /// Starts the processes after the first one with the arguments of this one.
+    pub(crate) fn start(addresses: &[String]) -> Result<Self> {
+        let program = std::env::current_exe().context("could not find the program to start again")?;
+        let mut others = Self::default();
+        for process in 1..addresses.len() {
+            let mut command = Command::new(&program);
+            command.args(std::env::args_os().skip(1));
+            command.args(["--process", &process.to_string(), "--addresses", &addresses.join(",")]);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            // Ctrl-C is for the first process, which tells the others.
+            #[cfg(unix)]
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+            let mut child = command.spawn().with_context(|| format!("could not start process {process}"))?;
+            let (Some(orders), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+                bail!("could not talk to process {process}");
+            };
+            let share = Arc::<Mutex<Share>>::default();
+            let (shared, lost) = (Arc::clone(&share), Arc::clone(&others.lost));
+            let reader = std::thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    if let Ok(news) = serde_json::from_str(&line) {
+                        *shared.lock().unwrap_or_else(PoisonError::into_inner) = news;
+                    }
+                }
+                if !shared.lock().unwrap_or_else(PoisonError::into_inner).done {
+                    lost.store(true, Ordering::Release);
+                }
+            });
+            others.peers.push(Peer { child, orders, share, reader: Some(reader) });
+        }
+        Ok(others)
+    }
+
+    /// Their sums.
+    pub(crate) fn share(&self) -> Share {
+        let mut sum = Share::default();
+        for peer in &self.peers {
+            let share = *peer.share.lock().unwrap_or_else(PoisonError::into_inner);
+            sum.fates += share.fates;
+            sum.usage += share.usage;
+        }
+        sum
+    }
+
+    /// Has them drain.
+    pub(crate) fn drain(&mut self) {
+        for peer in &mut self.peers {
+            // One that is gone need not be told, and its reader says so.
+            let _ = peer.orders.write_all(DRAIN).and_then(|()| peer.orders.flush());
+        }
+    }
+
+    /// Ends this process when one of the others is lost: it would wait for it for ever, even before it has begun.
+    pub(crate) fn watch(&self) {
+        let lost = Arc::clone(&self.lost);
+        if self.peers.is_empty() {
+            return;
+        }
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                if lost.load(Ordering::Acquire) {
+                    eprintln!("error: another process of the cluster ended; what it said is above");
+                    std::process::exit(1);
+                }
+            }
+        });
+    }
+
+    /// Waits for their end.
+    pub(crate) fn join(mut self) -> Result<Share> {
+        for peer in &mut self.peers {
+            let status = peer.child.wait().context("could not wait for another process")?;
+            if !status.success() {
+                bail!("another process of the cluster ended with {status}");
+            }
+            if let Some(reader) = peer.reader.take() {
+                // It only reads, and its input has ended.
+                let _ = reader.join();
+            }
+        }
+        Ok(self.share())
+    }
+}
+
+/// In a process that was started by another: follows its orders. Sets `drain` when it says so, and ends the process when
+/// the other is gone.
+pub(crate) fn obey(drain: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if line.as_bytes() == DRAIN.trim_ascii_end() {
+                drain.store(true, Ordering::Release);
+            }
+        }
+        std::process::exit(1);
+    });
+}
+
+/// Tells the process that started this one how this one stands.
+pub(crate) fn tell(share: &Share) {
+    if let Ok(line) = serde_json::to_string(share) {
+        println!("{line}");
+    }
+}

@@ -1,0 +1,148 @@
+//! A sink that counts: how many rows there are, which moments, which streams are busiest. It holds no rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use telemetra::core::{Action, Batch, ExternalError, Row};
+use telemetra::prelude::*;
+use telemetra::sinks::RowKey;
+
+/// How many of the busiest streams to tell of.
+const BUSIEST: usize = 5;
+
+/// What was counted up to a time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) time: Option<EventTime>,
+    /// Rows of windows and of moments, as they are now.
+    pub(crate) windows: u64,
+    pub(crate) moments: u64,
+    /// Windows published again, and rows taken back.
+    pub(crate) corrections: u64,
+    pub(crate) withdrawn: u64,
+    pub(crate) moments_by_type: BTreeMap<Arc<str>, u64>,
+    /// Messages in the busiest window of a stream, and that window's end; the busiest first.
+    pub(crate) busiest: Vec<(u64, StreamId, EventTime)>,
+    /// The moments themselves, where they are to be scored.
+    pub(crate) found: BTreeMap<String, Moment>,
+    /// Rows that were taken back and not put again.
+    gone: BTreeSet<String>,
+}
+
+impl Counts {
+    fn apply(&mut self, batch: &Batch<StreamSummary>, scored: bool) {
+        for change in &batch.changes {
+            let (put, again) = match change.action {
+                Action::Withdraw => {
+                    self.gone.insert(RowKey::of(&change.row).to_string());
+                    self.withdrawn += 1;
+                    (false, false)
+                }
+                Action::Upsert if change.revision == 0 => (true, false),
+                Action::Upsert => {
+                    let back =
+                        !self.gone.is_empty() && self.gone.remove(&RowKey::of(&change.row).to_string());
+                    (true, !back)
+                }
+            };
+            let count = |number: &mut u64| match (put, again) {
+                (true, false) => *number += 1,
+                (true, true) => {}
+                (false, _) => *number = number.saturating_sub(1),
+            };
+            match &change.row {
+                Row::Summary(stream, summary) => {
+                    count(&mut self.windows);
+                    self.corrections += u64::from(change.revision > 0);
+                    self.rank(stream, summary.value.chat_count, summary.window.end);
+                }
+                Row::Moment(moment) => {
+                    count(&mut self.moments);
+                    count(self.moments_by_type.entry(Arc::clone(&moment.moment_type)).or_default());
+                    match (scored, put) {
+                        (true, true) => drop(self.found.insert(moment.id().to_string(), moment.clone())),
+                        (true, false) => drop(self.found.remove(&moment.id().to_string())),
+                        (false, _) => {}
+                    }
+                }
+                Row::Stream(_) | Row::Viewer(_) | Row::Transaction(_) => {}
+            }
+        }
+        self.time = Some(batch.time);
+    }
+
+    /// A stream that once fell out of the list comes back only by a busier window, so the list is all that need be kept.
+    fn rank(&mut self, stream: &StreamId, messages: u64, end: EventTime) {
+        if self.busiest.len() == BUSIEST && self.busiest[BUSIEST - 1].0 >= messages {
+            return;
+        }
+        match self.busiest.iter().position(|(_, known, _)| known == stream) {
+            Some(at) if self.busiest[at].0 >= messages => return,
+            Some(at) => self.busiest[at] = (messages, stream.clone(), end),
+            None => self.busiest.push((messages, stream.clone(), end)),
+        }
+        self.busiest.sort_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
+        self.busiest.truncate(BUSIEST);
+    }
+}
+
+/// Counts what the other sinks write. Clones share the counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    counts: Arc<Mutex<Counts>>,
+    /// Kept beside the checkpoints, so that it goes on with them.
+    file: Option<PathBuf>,
+    scored: bool,
+}
+
+impl Tally {
+    /// Counts, and keeps all moments if they are to be `scored`.
+    pub(crate) fn new(checkpoint: Option<PathBuf>, scored: bool) -> Self {
+        // The store passes over names that begin with a dot.
+        Self { counts: Arc::default(), file: checkpoint.map(|folder| folder.join(".tally.json")), scored }
+    }
+
+    pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink<StreamSummary> for Tally {
+    fn name(&self) -> &str {
+        "tally"
+    }
+
+    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        let kept = match (&self.file, resume) {
+            (Some(file), Some(_)) => fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok()),
+            _ => None,
+        };
+        let counts: Counts = kept.unwrap_or_default();
+        let time = counts.time;
+        *self.counts() = counts;
+        Ok(time)
+    }
+
+    fn apply(&mut self, batches: &[Batch<StreamSummary>]) -> Result<(), ExternalError> {
+        let mut counts = self.counts();
+        for batch in batches.iter().filter(|batch| Some(batch.time) > counts.time).collect::<Vec<_>>() {
+            counts.apply(batch, self.scored);
+        }
+        let Some(file) = &self.file else { return Ok(()) };
+        let failed = |error| {
+            ExternalError::permanent(format!("could not write the counts to {}", file.display()))
+                .because(error)
+        };
+        let text = serde_json::to_vec(&*counts).map_err(|error| failed(error.into()))?;
+        drop(counts);
+        let beside = file.with_extension("tmp");
+        fs::create_dir_all(file.parent().unwrap_or(file)).map_err(failed)?;
+        let mut written = File::create(&beside).map_err(failed)?;
+        written.write_all(&text).and_then(|()| written.sync_all()).map_err(failed)?;
+        fs::rename(&beside, file).map_err(failed)
+    }
+}

@@ -1,0 +1,63 @@
+//! Bincode: compact and quick, between programs of the same version.
+
+mod wire;
+
+use ::bincode::{DefaultOptions, ErrorKind, Options};
+
+use super::{Arena, DecodeError, Decoder};
+use crate::event::Event;
+use wire::Wire;
+
+/// Decodes records that [`encode_bincode`] made: one event each, and nothing after it.
+///
+/// Checks what [`JsonDecoder`](super::JsonDecoder) checks. An empty record has no event.
+///
+/// ```
+/// use telemetra_core::decode::{BincodeDecoder, encode_bincode};
+/// use telemetra_core::{Arena, Decoder, Event, EventTime, Header, ViewerCount};
+///
+/// let header = Header { event_id: "e1", time: EventTime(1_500), stream_id: "s1" };
+/// let event = Event::Viewer(ViewerCount { header, viewer_count: 42, unique_viewers: None, peak_viewers: None });
+/// let (mut record, arena, mut events) = (Vec::new(), Arena::default(), Vec::new());
+/// encode_bincode(&event, &mut record);
+/// BincodeDecoder.decode(&record, &arena, &mut events)?;
+/// assert_eq!(events, [event]);
+/// # Ok::<(), telemetra_core::DecodeError>(())
+/// ```
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct BincodeDecoder;
+
+/// Appends an event to `out` in bincode 1.3's default encoding: fixed-width integers, little-endian. The sentiment
+/// of a chat message, which is the reader's to find, is left out.
+pub fn encode_bincode(event: &Event<'_>, out: &mut Vec<u8>) {
+    let written = ::bincode::serialize_into(out, &Wire::from(event));
+    debug_assert!(written.is_ok(), "writing to a vector does not fail: {written:?}");
+}
+
+impl Decoder for BincodeDecoder {
+    fn decode<'a>(
+        &self,
+        record: &'a [u8],
+        arena: &'a Arena,
+        events: &mut Vec<Event<'a>>,
+    ) -> Result<(), DecodeError> {
+        if record.is_empty() {
+            return Ok(());
+        }
+        let options = DefaultOptions::new().with_fixint_encoding().reject_trailing_bytes();
+        let wire: Wire<'a, Vec<&'a str>> = options.deserialize(record).map_err(|e| reason(&e))?;
+        events.push(wire.event(arena)?);
+        Ok(())
+    }
+}
+
+#[cold]
+fn reason(error: &ErrorKind) -> DecodeError {
+    DecodeError::new(match error {
+        ErrorKind::Io(_) => "the record ends too early",
+        ErrorKind::InvalidUtf8Encoding(_) => "a text is not valid UTF-8",
+        ErrorKind::InvalidBoolEncoding(_) => "a flag is neither 0 nor 1",
+        ErrorKind::InvalidTagEncoding(_) => "the tag of an optional field is neither 0 nor 1",
+        _ => "the record is not one event in bincode; was it written by `encode_bincode` of this version?",
+    })
+}

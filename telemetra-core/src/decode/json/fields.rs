@@ -1,0 +1,197 @@
+//! The fields of one record, found by syntax and read by meaning when asked for.
+//!
+//! Only when the whole record has been walked is it certain which kind it is, and which of two equal keys
+//! is the last. So the walk notes places, and whoever makes the event reads those it needs.
+
+use super::decimal::{Rest, shifted};
+use super::field::Field;
+use super::reader::{Fault, Kind, Reader, Token};
+use super::unescape::unescape;
+use crate::decode::{timestamp, valid};
+use crate::{AMOUNT_SCALE, Arena, DecodeError, EventTime};
+
+const AMOUNT_DECIMALS: i64 = AMOUNT_SCALE.ilog10() as i64;
+const _: () = assert!(10_i64.pow(AMOUNT_SCALE.ilog10()) == AMOUNT_SCALE);
+
+/// The places of the known fields in a record.
+pub(super) struct Fields<'a> {
+    text: &'a str,
+    arena: &'a Arena,
+    tokens: [Token; Field::COUNT],
+}
+
+impl<'a> Fields<'a> {
+    /// Checks that a record is text.
+    #[inline]
+    pub(super) fn new(record: &'a [u8], arena: &'a Arena) -> Result<Self, DecodeError> {
+        let Ok(text) = simdutf8::basic::from_utf8(record) else { return Err(not_utf8(record)) };
+        if u32::try_from(record.len()).is_err() {
+            return Err(DecodeError::new("the record is longer than 4 GiB"));
+        }
+        Ok(Self { text, arena, tokens: [Token::default(); Field::COUNT] })
+    }
+
+    /// Checks the syntax and finds the fields; says whether there is anything but white space.
+    pub(super) fn find(&mut self) -> Result<bool, DecodeError> {
+        let mut reader = Reader::new(self.text.as_bytes());
+        self.find_by(&mut reader).map_err(|fault| reader.error(fault))
+    }
+
+    fn find_by(&mut self, reader: &mut Reader<'_>) -> Result<bool, Fault> {
+        let first = reader.skip_space();
+        if reader.is_at_end() {
+            return Ok(false);
+        }
+        if first != b'{' {
+            return Err(&"expected a JSON object");
+        }
+        reader.object(1, &mut |name, value| {
+            if let Some(field) = Field::of(self.string(name)) {
+                self.tokens[field as usize] = value;
+            }
+        })?;
+        reader.skip_space();
+        if !reader.is_at_end() {
+            return Err(&"expected one JSON object; found more after it");
+        }
+        Ok(true)
+    }
+
+    /// Whether the field is there and not `null`.
+    pub(super) fn has(&self, field: Field) -> bool {
+        !matches!(self.tokens[field as usize].kind, Kind::Absent | Kind::Null)
+    }
+
+    /// An optional string of any length.
+    pub(super) fn word(&self, field: Field) -> Result<Option<&'a str>, DecodeError> {
+        self.read(field, |token| self.text_of(token, "is not a string"))
+    }
+
+    /// An optional text.
+    pub(super) fn text(&self, field: Field) -> Result<Option<&'a str>, DecodeError> {
+        self.read(field, |token| self.text_of(token, "is not a string").and_then(valid::text))
+    }
+
+    /// A required id.
+    pub(super) fn id(&self, field: Field) -> Result<&'a str, DecodeError> {
+        let id = self.read(field, |token| self.text_of(token, "is not a string").and_then(valid::id))?;
+        self.required(field, id)
+    }
+
+    /// An optional time.
+    pub(super) fn time(&self, field: Field) -> Result<Option<EventTime>, DecodeError> {
+        self.read(field, |token| timestamp::parse(self.text_of(token, "is not a string")?.as_bytes()))
+    }
+
+    /// An optional count.
+    pub(super) fn count(&self, field: Field) -> Result<Option<u64>, DecodeError> {
+        self.read(field, |token| match token.kind {
+            Kind::Number => shifted(self.raw(token), 0, Rest::Refuse),
+            _ => Err("is not a number"),
+        })
+    }
+
+    /// An optional amount, in fixed point.
+    pub(super) fn amount(&self, field: Field) -> Result<Option<i64>, DecodeError> {
+        self.read(field, |token| {
+            let number = match token.kind {
+                Kind::Number => self.raw(token),
+                _ => self.text_of(token, "is not a number")?,
+            };
+            if token.kind != Kind::Number && !Reader::is_number(number) {
+                return Err("is not a number");
+            }
+            i64::try_from(shifted(number, AMOUNT_DECIMALS, Rest::HalfEven)?).map_err(|_| "is too large")
+        })
+    }
+
+    /// An optional flag; absent is false.
+    pub(super) fn flag(&self, field: Field) -> Result<bool, DecodeError> {
+        let flag = self.read(field, |token| match token.kind {
+            Kind::True => Ok(true),
+            Kind::False => Ok(false),
+            _ => Err("is not true or false"),
+        })?;
+        Ok(flag.unwrap_or_default())
+    }
+
+    /// An optional list of texts; absent is empty.
+    pub(super) fn list(&self, field: Field) -> Result<&'a [&'a str], DecodeError> {
+        let list = self.read(field, |token| {
+            if token.kind != Kind::Array {
+                return Err("is not a list");
+            }
+            if token.items == 0 {
+                return Ok(&[][..]);
+            }
+            valid::list_len(token.items as usize)?;
+            self.items(token)
+        })?;
+        Ok(list.unwrap_or_default())
+    }
+
+    /// The value, or the error that there is none.
+    #[inline]
+    pub(super) fn required<T>(&self, field: Field, value: Option<T>) -> Result<T, DecodeError> {
+        value.ok_or(DecodeError::field(field.name(), valid::MISSING))
+    }
+
+    /// Reads a field if it is there; an error gets its name and place.
+    #[inline(always)]
+    fn read<T>(
+        &self,
+        field: Field,
+        read: impl FnOnce(Token) -> Result<T, &'static str>,
+    ) -> Result<Option<T>, DecodeError> {
+        if !self.has(field) {
+            return Ok(None);
+        }
+        let token = self.tokens[field as usize];
+        match read(token) {
+            Ok(value) => Ok(Some(value)),
+            Err(reason) => Err(DecodeError::field(field.name(), reason).at(token.start as usize)),
+        }
+    }
+
+    fn items(&self, list: Token) -> Result<&'a [&'a str], &'static str> {
+        let mut fault = None;
+        let mut reader = Reader::at(self.text.as_bytes(), list.start as usize + 1);
+        let items = self.arena.list((0..list.items).map(|_| {
+            let item = self.text_of(reader.next_item(), "has an item that is not a string");
+            item.and_then(valid::text).unwrap_or_else(|reason| {
+                fault.get_or_insert(reason);
+                ""
+            })
+        }));
+        fault.map_or(Ok(items), Err)
+    }
+
+    /// A token as it stands in the record.
+    #[inline(always)]
+    fn raw(&self, token: Token) -> &'a str {
+        &self.text[token.start as usize..token.end as usize]
+    }
+
+    /// The characters of a token that is a string.
+    #[inline]
+    fn string(&self, token: Token) -> &'a str {
+        let raw = &self.text[token.start as usize + 1..token.end as usize - 1];
+        if token.kind == Kind::Escaped { unescape(raw, self.arena) } else { raw }
+    }
+
+    /// The string of a token, if it is one. Only an escape can bring a NUL into it.
+    #[inline(always)]
+    fn text_of(&self, token: Token, otherwise: &'static str) -> Result<&'a str, &'static str> {
+        match token.kind {
+            Kind::Plain => Ok(self.string(token)),
+            Kind::Escaped => valid::without_nul(self.string(token)),
+            _ => Err(otherwise),
+        }
+    }
+}
+
+#[cold]
+fn not_utf8(record: &[u8]) -> DecodeError {
+    let at = std::str::from_utf8(record).map_or_else(|e| e.valid_up_to(), str::len);
+    DecodeError::new("the record is not valid UTF-8").at(at)
+}

@@ -1,0 +1,129 @@
+//! From the fields of a record to its event: one function a kind.
+
+use super::field::Field;
+use super::fields::Fields;
+use crate::DecodeError;
+use crate::event::{
+    ChatMessage, Currency, Event, EventKind, Header, MetaType, StreamMeta, Transaction, TransactionType,
+    ViewerCount,
+};
+
+/// The kind of a record, told by its topic if it has one, else by its fields.
+pub(super) fn kind_of(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
+    if let Some(topic) = fields.word(Field::Topic)? {
+        let unknown = DecodeError::field(Field::Topic.name(), "names no kind of event");
+        return EventKind::from_topic(topic).ok_or(unknown);
+    }
+    let marks: [(EventKind, &[Field]); 4] = [
+        (EventKind::Meta, &[Field::EventType]),
+        (EventKind::Viewer, &[Field::ViewerCount]),
+        (EventKind::Transaction, &[Field::Amount, Field::Currency, Field::TransactionType]),
+        (
+            EventKind::Chat,
+            &[
+                Field::Message,
+                Field::Emotes,
+                Field::Badges,
+                Field::IsSubscriber,
+                Field::IsModerator,
+                Field::UserId,
+                Field::Username,
+            ],
+        ),
+    ];
+    let kind = marks.iter().find(|(_, marks)| marks.iter().any(|mark| fields.has(*mark)));
+    kind.map(|(kind, _)| *kind).ok_or(DecodeError::new(
+        "the record has no field that tells its kind; add `topic`, or fix the kind in the decoder",
+    ))
+}
+
+/// The event of that kind.
+#[inline]
+pub(super) fn event<'a>(kind: EventKind, fields: &Fields<'a>) -> Result<Event<'a>, DecodeError> {
+    match kind {
+        EventKind::Chat => chat(fields).map(Event::Chat),
+        EventKind::Viewer => viewer(fields).map(Event::Viewer),
+        EventKind::Transaction => transaction(fields).map(Event::Transaction),
+        EventKind::Meta => meta(fields).map(Event::Meta),
+    }
+}
+
+fn header<'a>(fields: &Fields<'a>) -> Result<Header<'a>, DecodeError> {
+    Ok(Header {
+        event_id: fields.id(Field::EventId)?,
+        time: fields.required(Field::Timestamp, fields.time(Field::Timestamp)?)?,
+        stream_id: fields.id(Field::StreamId)?,
+    })
+}
+
+fn chat<'a>(fields: &Fields<'a>) -> Result<ChatMessage<'a>, DecodeError> {
+    Ok(ChatMessage {
+        header: header(fields)?,
+        user_id: fields.id(Field::UserId)?,
+        username: fields.required(Field::Username, fields.text(Field::Username)?)?,
+        message: fields.required(Field::Message, fields.text(Field::Message)?)?,
+        emotes: fields.list(Field::Emotes)?,
+        badges: fields.list(Field::Badges)?,
+        is_subscriber: fields.flag(Field::IsSubscriber)?,
+        is_moderator: fields.flag(Field::IsModerator)?,
+        sentiment: 0,
+    })
+}
+
+fn viewer<'a>(fields: &Fields<'a>) -> Result<ViewerCount<'a>, DecodeError> {
+    Ok(ViewerCount {
+        header: header(fields)?,
+        viewer_count: fields.required(Field::ViewerCount, fields.count(Field::ViewerCount)?)?,
+        unique_viewers: fields.count(Field::UniqueViewers)?,
+        peak_viewers: fields.count(Field::PeakViewers)?,
+    })
+}
+
+fn transaction<'a>(fields: &Fields<'a>) -> Result<Transaction<'a>, DecodeError> {
+    Ok(Transaction {
+        header: header(fields)?,
+        user_id: fields.id(Field::UserId)?,
+        username: fields.required(Field::Username, fields.text(Field::Username)?)?,
+        transaction_type: one_of(
+            fields,
+            Field::TransactionType,
+            TransactionType::from_wire,
+            "is none of `donation`, `subscription`, `bits`",
+        )?,
+        amount: fields.required(Field::Amount, fields.amount(Field::Amount)?)?,
+        currency: one_of(
+            fields,
+            Field::Currency,
+            Currency::from_wire,
+            "is none of `USD`, `EUR`, `GBP`, `bits`",
+        )?,
+        message: fields.text(Field::Message)?,
+    })
+}
+
+fn meta<'a>(fields: &Fields<'a>) -> Result<StreamMeta<'a>, DecodeError> {
+    Ok(StreamMeta {
+        header: header(fields)?,
+        event_type: one_of(
+            fields,
+            Field::EventType,
+            MetaType::from_wire,
+            "is none of `title_change`, `category_change`, `stream_start`, `stream_end`",
+        )?,
+        new_title: fields.text(Field::NewTitle)?,
+        new_category: fields.text(Field::NewCategory)?,
+        started_at: fields.time(Field::StartedAt)?,
+        ended_at: fields.time(Field::EndedAt)?,
+        duration_minutes: fields.count(Field::DurationMinutes)?,
+    })
+}
+
+fn one_of<T>(
+    fields: &Fields<'_>,
+    field: Field,
+    from_wire: fn(&str) -> Option<T>,
+    otherwise: &'static str,
+) -> Result<T, DecodeError> {
+    let name = fields.required(field, fields.word(field)?)?;
+    from_wire(name).ok_or(DecodeError::field(field.name(), otherwise))
+}

@@ -1,0 +1,302 @@
+//! Reads JSON: syntax only, no meaning.
+//!
+//! One walk over the record; values are told by their place, not by a copy, and only who wants one looks
+//! at it again. What is not wanted is checked as strictly as what is.
+
+use super::scan;
+use crate::DecodeError;
+
+/// What is wrong at the place the reader stands at. Thin, so that results fit in registers.
+pub(super) type Fault = &'static &'static str;
+
+/// How deep arrays and objects may nest, the record's own object included.
+const MAX_DEPTH: u32 = 128;
+
+/// A value's kind and place in the record, the quotes of a string included.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Token {
+    pub(super) kind: Kind,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    /// Of an array: its items.
+    pub(super) items: u32,
+}
+
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// No value at all.
+    #[default]
+    Absent,
+    Null,
+    True,
+    False,
+    Number,
+    /// A string that stands in the record as it is.
+    Plain,
+    /// A string with escapes, all of them valid.
+    Escaped,
+    Array,
+    Object,
+}
+
+/// A place in the bytes of a record. It is the caller's to have checked that they are UTF-8 and fewer than 4 GiB.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// The items of the array read last.
+    items: u32,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self::at(bytes, 0)
+    }
+
+    pub(super) fn at(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at, items: 0 }
+    }
+
+    /// The byte here; 0, which is never right, at the end.
+    #[inline]
+    fn peek(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
+    }
+
+    /// Skips white space; the byte after it.
+    #[inline]
+    pub(super) fn skip_space(&mut self) -> u8 {
+        loop {
+            let byte = self.peek();
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return byte;
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Whether all was read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
+    /// The error of a fault found here.
+    #[cold]
+    pub(super) fn error(&self, fault: Fault) -> DecodeError {
+        DecodeError::new(if self.is_at_end() { "the JSON ends too early" } else { fault }).at(self.at)
+    }
+
+    /// Whether `text` is a number and nothing else.
+    pub(super) fn is_number(text: &str) -> bool {
+        let mut reader = Reader::new(text.as_bytes());
+        reader.number().is_ok() && reader.is_at_end()
+    }
+
+    /// The next item of an array that was read before, from after its bracket or an item on.
+    pub(super) fn next_item(&mut self) -> Token {
+        if self.skip_space() == b',' {
+            self.at += 1;
+            self.skip_space();
+        }
+        self.token(1).unwrap_or_default()
+    }
+
+    /// Reads the object that starts here and gives each member, the name first, to `member`.
+    #[inline]
+    pub(super) fn object(&mut self, depth: u32, member: &mut impl FnMut(Token, Token)) -> Result<(), Fault> {
+        self.open(depth)?;
+        if self.skip_space() == b'}' {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            if self.skip_space() != b'"' {
+                return Err(&"expected a quoted field name");
+            }
+            let name = self.token(depth)?;
+            if self.skip_space() != b':' {
+                return Err(&"expected `:` after a field name");
+            }
+            self.at += 1;
+            self.skip_space();
+            let value = self.token(depth)?;
+            member(name, value);
+            match self.skip_space() {
+                b',' => self.at += 1,
+                b'}' => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Err(&"expected `,` or `}` after a field"),
+            }
+        }
+    }
+
+    /// Reads the array that starts here.
+    fn array(&mut self, depth: u32) -> Result<(), Fault> {
+        self.open(depth)?;
+        let mut items = 0;
+        if self.skip_space() == b']' {
+            self.at += 1;
+            self.items = items;
+            return Ok(());
+        }
+        loop {
+            self.skip_space();
+            self.value(depth)?;
+            items += 1;
+            match self.skip_space() {
+                b',' => self.at += 1,
+                b']' => {
+                    self.at += 1;
+                    self.items = items;
+                    return Ok(());
+                }
+                _ => return Err(&"expected `,` or `]` after an item"),
+            }
+        }
+    }
+
+    fn open(&mut self, depth: u32) -> Result<(), Fault> {
+        if depth > MAX_DEPTH {
+            return Err(&"nests deeper than 128 levels");
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Reads the value that starts here, and notes it.
+    #[inline(always)]
+    fn token(&mut self, depth: u32) -> Result<Token, Fault> {
+        let start = self.at as u32;
+        let kind = self.value(depth)?;
+        Ok(Token { kind, start, end: self.at as u32, items: self.items })
+    }
+
+    /// Reads the value that starts here, which stands at `depth`.
+    #[inline(always)]
+    fn value(&mut self, depth: u32) -> Result<Kind, Fault> {
+        match self.peek() {
+            b'"' => self.string(),
+            b'-' | b'0'..=b'9' => self.number(),
+            b't' => self.literal(b"true", Kind::True),
+            b'f' => self.literal(b"false", Kind::False),
+            b'n' => self.literal(b"null", Kind::Null),
+            b'[' | b'{' => self.nested(depth + 1),
+            _ => Err(&"expected a JSON value"),
+        }
+    }
+
+    fn nested(&mut self, depth: u32) -> Result<Kind, Fault> {
+        if self.peek() == b'{' {
+            self.object(depth, &mut |_, _| {})?;
+            return Ok(Kind::Object);
+        }
+        self.array(depth)?;
+        Ok(Kind::Array)
+    }
+
+    fn literal(&mut self, word: &'static [u8], kind: Kind) -> Result<Kind, Fault> {
+        if !self.bytes[self.at..].starts_with(word) {
+            return Err(&"expected a JSON value");
+        }
+        self.at += word.len();
+        Ok(kind)
+    }
+
+    #[inline(always)]
+    fn string(&mut self) -> Result<Kind, Fault> {
+        self.at = scan::special(self.bytes, self.at + 1);
+        if self.peek() != b'"' {
+            return self.escaped();
+        }
+        self.at += 1;
+        Ok(Kind::Plain)
+    }
+
+    /// The rest of a string of which the plain part ends here.
+    #[cold]
+    fn escaped(&mut self) -> Result<Kind, Fault> {
+        while self.peek() != b'"' {
+            self.escape()?;
+            self.at = scan::special(self.bytes, self.at);
+        }
+        self.at += 1;
+        Ok(Kind::Escaped)
+    }
+
+    /// Passes the escape here. A surrogate must be half of a pair: a lone one is no character.
+    fn escape(&mut self) -> Result<(), Fault> {
+        if self.peek() != b'\\' {
+            return Err(&"a control character must be escaped in a string");
+        }
+        let lone = &"a lone surrogate is not a character";
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => match self.hex4(self.at)? {
+                0xD800..=0xDBFF => {
+                    let low = self.at + 6;
+                    if self.bytes.get(low..low + 2) != Some(b"\\u") {
+                        return Err(lone);
+                    }
+                    if !matches!(self.hex4(low)?, 0xDC00..=0xDFFF) {
+                        return Err(lone);
+                    }
+                    self.at += 12;
+                }
+                0xDC00..=0xDFFF => return Err(lone),
+                _ => self.at += 6,
+            },
+            _ => return Err(&"an unknown escape in a string"),
+        }
+        Ok(())
+    }
+
+    /// The four hexadecimal digits of the escape at `at`.
+    fn hex4(&self, at: usize) -> Result<u16, Fault> {
+        hex4(self.bytes, at + 2).ok_or(&"`\\u` needs four hexadecimal digits")
+    }
+
+    fn number(&mut self) -> Result<Kind, Fault> {
+        if self.peek() == b'-' {
+            self.at += 1;
+        }
+        if self.peek() == b'0' {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == b'.' {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(Kind::Number)
+    }
+
+    /// One digit or more.
+    #[inline]
+    fn digits(&mut self) -> Result<(), Fault> {
+        if !self.peek().is_ascii_digit() {
+            return Err(&"a number lacks a digit");
+        }
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The number that four hexadecimal digits make.
+pub(super) fn hex4(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..at + 4)?.iter().try_fold(0, |number, b| {
+        let digit = char::from(*b).to_digit(16)?;
+        Some(number << 4 | digit as u16)
+    })
+}

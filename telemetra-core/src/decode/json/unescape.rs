@@ -1,0 +1,50 @@
+//! From a string's escapes to its characters.
+
+use super::reader::hex4;
+use crate::Arena;
+
+/// Unescapes a string whose escapes the reader has found valid.
+///
+/// The text never grows: an escape is longer than its character in UTF-8.
+#[cold]
+pub(super) fn unescape<'a>(raw: &str, arena: &'a Arena) -> &'a str {
+    let built = arena.zeroed(raw.len());
+    let (mut rest, mut len) = (raw.as_bytes(), 0);
+    let mut put = |piece: &[u8]| {
+        built[len..len + piece.len()].copy_from_slice(piece);
+        len += piece.len();
+    };
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        put(&rest[..at]);
+        let (character, width) = character(&rest[at..]);
+        put(character.encode_utf8(&mut [0; 4]).as_bytes());
+        rest = &rest[at + width..];
+    }
+    put(rest);
+    // Cannot fail on what the reader let through; and if it did, nothing worse than an empty text.
+    std::str::from_utf8(&built[..len]).unwrap_or_default()
+}
+
+/// The character of the escape at the start of `bytes`, and the escape's length.
+fn character(bytes: &[u8]) -> (char, usize) {
+    let simple = match bytes.get(1) {
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'u') => {
+            let unit = |at| hex4(bytes, at).unwrap_or_default();
+            return match unit(2) {
+                high @ 0xD800..=0xDBFF => {
+                    let (high, low) = (u32::from(high) - 0xD800, u32::from(unit(8)) & 0x3FF);
+                    (char::from_u32(0x1_0000 + (high << 10 | low)).unwrap_or_default(), 12)
+                }
+                unit => (char::from_u32(u32::from(unit)).unwrap_or_default(), 6),
+            };
+        }
+        Some(other) => char::from(*other),
+        None => return ('\\', 1),
+    };
+    (simple, 2)
+}

@@ -1,0 +1,189 @@
+use std::collections::BTreeSet;
+
+use super::history::{batches, key_of, letters};
+use crate::{Action, Batch, ExternalError, Sink, StreamSummary};
+
+/// The table of dead letters, as [`sink_compliance`] calls it.
+const LETTERS: &str = "telemetra_dead_letters";
+
+/// A row as a sink holds it: what [`sink_compliance`] reads back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeldRow {
+    /// The table.
+    pub table: String,
+    /// The key: the id; of `chat_summary_minute` stream, slash and start in milliseconds; of `telemetra_dead_letters` partition, offset and
+    /// index with slashes between.
+    pub key: String,
+    /// Everything else, in any form: equal if and only if the row is.
+    pub contents: String,
+}
+
+/// Checks that a sink keeps the contract of [`Sink`].
+///
+/// * `tables`: those of the five that it keeps, and `telemetra_dead_letters` if it keeps these.
+/// * `make`: makes the sink on the store of that number. Stores are empty at first; the same number is the same store, as if
+///   the process had been started again.
+/// * `read_back`: what the store of that number holds now, in any order.
+///
+/// That rows survive a power cut cannot be checked from inside a process.
+///
+/// # Panics
+///
+/// If the contract is broken; the message says where.
+pub fn sink_compliance(
+    tables: &[&str],
+    make: impl FnMut(u32) -> Box<dyn Sink<StreamSummary>>,
+    read_back: impl FnMut(u32) -> Vec<HeldRow>,
+) {
+    let mut suite = Suite { tables, make, read_back, stores: 0 };
+    let history = batches();
+    let end = suite.one_by_one(&history);
+    suite.together(&history, &end);
+    suite.again(&history, &end);
+    for cut in 0..=history.len() {
+        suite.restarted(&history, cut, &end);
+    }
+    suite.letters(&history);
+}
+
+struct Suite<'a, M, R> {
+    tables: &'a [&'a str],
+    make: M,
+    read_back: R,
+    stores: u32,
+}
+
+impl<M, R> Suite<'_, M, R>
+where
+    M: FnMut(u32) -> Box<dyn Sink<StreamSummary>>,
+    R: FnMut(u32) -> Vec<HeldRow>,
+{
+    /// A sink on a store of its own, open.
+    fn fresh(&mut self) -> (u32, Box<dyn Sink<StreamSummary>>) {
+        self.stores += 1;
+        let mut sink = (self.make)(self.stores);
+        assert!(!sink.name().is_empty(), "a sink has a name");
+        assert_eq!(good(sink.open(None), "open"), None, "an empty store holds no time");
+        (self.stores, sink)
+    }
+
+    fn held(&mut self, store: u32) -> Vec<HeldRow> {
+        let mut rows = (self.read_back)(store);
+        rows.retain(|row| row.table != LETTERS);
+        rows.sort();
+        rows
+    }
+
+    /// The tables after each batch hold the rows upserted and not withdrawn, and a batch changes no row but its own.
+    fn one_by_one(&mut self, history: &[Batch<StreamSummary>]) -> Vec<HeldRow> {
+        let (store, mut sink) = self.fresh();
+        let (mut model, mut held) = (BTreeSet::new(), Vec::new());
+        for batch in history {
+            good(sink.apply(std::slice::from_ref(batch)), "apply");
+            let before = std::mem::replace(&mut held, self.held(store));
+            for change in &batch.changes {
+                let (table, key) = key_of(&change.row);
+                let find =
+                    |rows: &[HeldRow]| rows.iter().find(|row| row.table == table && row.key == key).cloned();
+                if !self.tables.contains(&table) {
+                    continue;
+                }
+                match change.action {
+                    Action::Upsert => {
+                        assert_ne!(find(&before), find(&held), "{table} ({key}) was not upserted");
+                        model.insert((table.to_owned(), key));
+                    }
+                    Action::Withdraw => drop(model.remove(&(table.to_owned(), key))),
+                }
+            }
+            let keys: Vec<_> = held.iter().map(|row| (row.table.clone(), row.key.clone())).collect();
+            assert!(
+                keys.iter().eq(&model),
+                "as of {} the tables should hold {model:?} and hold {keys:?}",
+                batch.time
+            );
+            let named: Vec<_> = batch.changes.iter().map(|change| key_of(&change.row)).collect();
+            for row in
+                before.iter().filter(|row| !named.iter().any(|(t, k)| row.table == *t && row.key == *k))
+            {
+                assert!(held.contains(row), "{} ({}) was changed by no one", row.table, row.key);
+            }
+        }
+        good(sink.close(), "close");
+        held
+    }
+
+    /// Several batches at once are the same as one after the other.
+    fn together(&mut self, history: &[Batch<StreamSummary>], end: &[HeldRow]) {
+        let (store, mut sink) = self.fresh();
+        good(sink.apply(&[]), "apply of nothing");
+        good(sink.apply(history), "apply");
+        assert_eq!(self.held(store), end, "batches at once differ from one by one");
+    }
+
+    /// Batches applied again, as after an error, change nothing.
+    fn again(&mut self, history: &[Batch<StreamSummary>], end: &[HeldRow]) {
+        let (store, mut sink) = self.fresh();
+        good(sink.apply(&history[..3]), "apply");
+        good(sink.apply(&history[1..3]), "apply again");
+        good(sink.apply(&history[3..]), "apply");
+        assert_eq!(self.held(store), end, "batches applied again changed the rows");
+    }
+
+    /// After a crash the sink says what it has, is given the rest, and holds what it would have held.
+    fn restarted(&mut self, history: &[Batch<StreamSummary>], cut: usize, end: &[HeldRow]) {
+        let (store, mut sink) = self.fresh();
+        good(sink.apply(&history[..cut]), "apply");
+        drop(sink);
+        let last = cut.checked_sub(1).map(|last| history[last].time);
+        let mut sink = (self.make)(store);
+        let durable = good(sink.open(last), "open again");
+        assert!(
+            durable.is_none() || durable == last,
+            "`open` said {durable:?} where the last batch was of {last:?}"
+        );
+        let rest = history.partition_point(|batch| Some(batch.time) <= durable);
+        good(sink.apply(&history[rest..]), "apply after a restart");
+        assert_eq!(self.held(store), end, "a restart after {cut} batches changed the rows");
+        good(sink.close(), "close");
+        drop(sink);
+        let reopened = good((self.make)(store).open(None), "open after close");
+        let end = history.last().map(|batch| batch.time);
+        match (cut, durable) {
+            // A sink that has written in one life only may be of either kind.
+            (0, _) => assert!(reopened.is_none() || reopened == end, "`open` made up the time {reopened:?}"),
+            (_, None) => assert_eq!(reopened, None, "`open` made up a time"),
+            (_, Some(_)) => assert_eq!(reopened, end, "`open` after `close` is not the last time"),
+        }
+    }
+
+    /// Letters seen again after a restart are there once.
+    fn letters(&mut self, history: &[Batch<StreamSummary>]) {
+        let letters = letters();
+        let (store, mut sink) = self.fresh();
+        good(sink.dead_letters(&letters[..2]), "dead_letters");
+        good(sink.apply(&history[..1]), "apply");
+        good(sink.dead_letters(&letters[2..3]), "dead_letters");
+        drop(sink);
+        let mut sink = (self.make)(store);
+        good(sink.open(Some(history[0].time)), "open again");
+        good(sink.dead_letters(&letters), "dead_letters again");
+        good(sink.apply(&history[1..2]), "apply");
+        if self.tables.contains(&LETTERS) {
+            let mut held: Vec<_> = (self.read_back)(store)
+                .into_iter()
+                .filter(|row| row.table == LETTERS)
+                .map(|row| row.key)
+                .collect();
+            held.sort();
+            let mut expected: Vec<_> =
+                letters.iter().map(|l| format!("{}/{}/{}", l.partition, l.offset, l.index)).collect();
+            expected.sort();
+            assert_eq!(held, expected, "each dead letter is there once");
+        }
+    }
+}
+
+fn good<T>(result: Result<T, ExternalError>, what: &str) -> T {
+    result.unwrap_or_else(|error| panic!("`{what}` failed: {error}: {:?}", std::error::Error::source(&error)))
+}

@@ -1,0 +1,159 @@
+use crate::{Partition, PartitionId, Polled, Record, RecordBatch, Retry, Source};
+
+/// How many polls in a row may bring nothing before a partition counts as one that never ends.
+const PATIENCE: u32 = 10_000;
+/// About how many resumes are tried on each partition.
+const RESUMES: usize = 12;
+
+/// Checks the contracts of [`Source`] and [`Partition`] on sources that `make` makes, all alike: finite, replayable, and not
+/// changing meanwhile.
+///
+/// * Every source lists the same partitions in the same order, each once, every time.
+/// * Offsets grow, and [`offset`](Partition::offset) is between the record before and the next.
+/// * A poll appends: it leaves alone what is in the batch, and stops when the batch is full, give or take a record.
+/// * [`Polled::Done`] is final.
+/// * Opened at an offset, a partition gives exactly the records from there on: tried at offsets of records throughout,
+///   at what `offset` says between polls, and at the end.
+///
+/// Transient errors are polled again. A source that cannot replay, such as [`Channel`](crate::source::Channel), cannot pass.
+///
+/// ```
+/// use telemetra_core::source::Memory;
+/// use telemetra_core::testkit::source_compliance;
+/// let memory = Memory::default().partition("letters", ["a", "b", "c"]).partition("nothing", [""; 0]);
+/// source_compliance(|| Box::new(memory.clone()));
+/// ```
+///
+/// # Panics
+///
+/// If a clause of the contract does not hold; the message says which, and where.
+pub fn source_compliance(make: impl Fn() -> Box<dyn Source>) {
+    let mut source = make();
+    let ids = partitions(&mut *source);
+    assert_eq!(ids, partitions(&mut *source), "same list everywhere: the second call gives another list");
+    assert_eq!(ids, partitions(&mut *make()), "same list everywhere: another source gives another list");
+    for (index, id) in ids.iter().enumerate() {
+        assert!(!ids[..index].contains(id), "same list everywhere: `{id}` is listed twice");
+        partition_compliance(&make, id);
+    }
+}
+
+fn partitions(source: &mut dyn Source) -> Vec<PartitionId> {
+    source.partitions().unwrap_or_else(|error| panic!("cannot list the partitions: {error}"))
+}
+
+fn partition_compliance(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId) {
+    let whole = read(make, id, None);
+    let again = read(make, id, None);
+    same(id, "replayable: a second reading", &whole.records, &again.records);
+
+    let at = |index: usize| whole.records.get(index).map_or(whole.end, |(offset, ..)| *offset);
+    for index in
+        (0..whole.records.len()).step_by(whole.records.len() / RESUMES + 1).chain([whole.records.len()])
+    {
+        let rest = read(make, id, Some(at(index)));
+        let what = format!("replayable: reading from offset {}, that of record {index}", at(index));
+        same(id, &what, &whole.records[index..], &rest.records);
+    }
+    for (offset, read_before) in whole.pauses.iter().step_by(whole.pauses.len() / RESUMES + 1) {
+        let rest = read(make, id, Some(*offset));
+        let what =
+            format!("resume is exact: reading from {offset}, what `offset` said after {read_before} records");
+        same(id, &what, &whole.records[*read_before..], &rest.records);
+    }
+}
+
+/// All that is to be compared of a record: offset, bytes, full length if too long.
+type Copied = (u64, Vec<u8>, Option<u64>);
+
+/// What came of reading a partition to its end.
+#[derive(Default)]
+struct Reading {
+    records: Vec<Copied>,
+    /// What `offset` said after each poll, and how many records there were by then.
+    pauses: Vec<(u64, usize)>,
+    end: u64,
+}
+
+fn read(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId, from: Option<u64>) -> Reading {
+    let mut partition =
+        make().open(id, from).unwrap_or_else(|error| panic!("`{id}`: cannot be opened at {from:?}: {error}"));
+    let mut reading = Reading::default();
+    let mut batch = RecordBatch::default();
+    let mut fruitless = 0;
+    loop {
+        let before = partition.offset();
+        batch.clear();
+        // Something that is there already, to see whether it stays.
+        batch.push(b"kept", u64::MAX);
+        let polled = poll(&mut *partition, &mut batch, id);
+        let (kept, new) =
+            batch.records().split_first().unwrap_or_else(|| panic!("`{id}`: a poll emptied the batch"));
+        assert_eq!(batch.bytes_of(kept), b"kept", "`{id}`: a poll changed what was in the batch");
+        check(id, &reading, before, partition.offset(), &batch, new);
+        let copied = new.iter().map(|r| (r.offset, batch.bytes_of(r).to_vec(), r.oversize));
+        reading.records.extend(copied);
+        reading.pauses.push((partition.offset(), reading.records.len()));
+        fruitless = if new.is_empty() { fruitless + 1 } else { 0 };
+        assert!(
+            fruitless < PATIENCE,
+            "`{id}`: nothing in {PATIENCE} polls, and no end; is the source finite?"
+        );
+        if polled == Some(Polled::Done) {
+            break;
+        }
+    }
+    reading.end = partition.offset();
+    batch.clear();
+    assert_eq!(
+        poll(&mut *partition, &mut batch, id),
+        Some(Polled::Done),
+        "`{id}`: honest verdicts: went on after `Done`"
+    );
+    assert!(batch.is_empty(), "`{id}`: honest verdicts: gave a record after `Done`");
+    assert_eq!(partition.offset(), reading.end, "`{id}`: the offset moved after `Done`");
+    reading
+}
+
+/// Polls; `None` for a transient error.
+fn poll(partition: &mut dyn Partition, batch: &mut RecordBatch, id: &PartitionId) -> Option<Polled> {
+    match partition.poll(batch) {
+        Ok(polled) => Some(polled),
+        Err(error) if error.retry() == Retry::Transient => None,
+        Err(error) => panic!("`{id}`: cannot be read at offset {}: {error}", partition.offset()),
+    }
+}
+
+fn check(id: &PartitionId, reading: &Reading, before: u64, after: u64, batch: &RecordBatch, new: &[Record]) {
+    let mut last = reading.records.last().map(|(offset, ..)| *offset);
+    for record in new {
+        let offset = record.offset;
+        assert!(last.is_none_or(|last| last < offset), "`{id}`: offsets grow: {offset} follows {last:?}");
+        assert!(
+            (before..after).contains(&offset),
+            "`{id}`: resume is exact: `offset` was {before} before and {after} after a poll that gave {offset}"
+        );
+        last = Some(offset);
+    }
+    if let [most @ .., _] = new {
+        let bytes: usize = most.iter().map(|record| batch.bytes_of(record).len()).sum();
+        assert!(
+            bytes <= RecordBatch::TARGET_BYTES,
+            "`{id}`: never blocks: a poll went on for a record or more after {bytes} bytes, when the batch was full"
+        );
+    }
+}
+
+fn same(id: &PartitionId, what: &str, expected: &[Copied], given: &[Copied]) {
+    assert_eq!(given.len(), expected.len(), "`{id}`: {what}: another number of records");
+    for (expected, given) in expected.iter().zip(given) {
+        assert!(
+            expected == given,
+            "`{id}`: {what}: at offset {} came `{}` in place of `{}` at {}",
+            given.0,
+            given.1.escape_ascii(),
+            expected.1.escape_ascii(),
+            expected.0
+        );
+    }
+}

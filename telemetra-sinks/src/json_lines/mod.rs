@@ -1,0 +1,253 @@
+//! Changes as lines of JSON: a log that other tools can read, follow and replay.
+//!
+//! The idea: files only grow, so a restart needs to know no more than how long they were when the last batch was durable.
+//! That is in `progress.json`; what lies beyond is cut off, and the log is as if nothing had happened.
+
+mod file;
+mod line;
+mod progress;
+
+use std::path::{Path, PathBuf};
+
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, StreamSummary};
+
+use crate::{Layout, RowKey};
+use file::Rolling;
+use line::Keys;
+use progress::Progress;
+
+/// Lines are written out when there are so many bytes of them.
+const BLOCK: usize = 1024 * 1024;
+
+/// Writes each change as a line of JSON into files of a folder.
+///
+/// * `changes-….jsonl`: a line is an object with `table`, `time` (the event time at which the change took effect), `action`
+///   (`upsert` or `withdraw`), `revision`, and the row's other columns; times are RFC 3339. After the last change of a time
+///   comes a line of the table `telemetra_progress`: what is before it is complete.
+/// * `dead_letters-….jsonl`: a line is a record that was not counted: `partition`, `offset`, `index`, `fate`, `reason`, and `record`,
+///   or `record_hex` where the record is not UTF-8.
+/// * `progress.json`: the last durable time, and how long the files were then.
+///
+/// Files sort by time: the number in the name of a file of changes is that of its first batch, in milliseconds; files of dead letters are
+/// numbered. They are rotated between batches.
+///
+/// Each [`apply`](Sink::apply) is synced before it returns. When it is opened again, everything after the last durable time is
+/// cut off, so that each change is there once. So is each dead letter, as those of a partition are found in the order
+/// of their offsets: up to the last that was durable, they are known.
+///
+/// ```
+/// use telemetra_core::{Batch, EventTime, Sink, StreamSummary};
+/// use telemetra_sinks::JsonLines;
+///
+/// let folder = tempfile::tempdir()?;
+/// let mut sink = JsonLines::<StreamSummary>::new(folder.path());
+/// sink.open(None)?;
+/// sink.apply(&[Batch { time: EventTime(59_999), changes: Vec::new() }])?;
+/// let lines = std::fs::read_to_string(folder.path().join("changes-00000000000000059999.jsonl"))?;
+/// assert_eq!(lines, "{\"table\":\"telemetra_progress\",\"time\":\"1970-01-01T00:00:59.999Z\",\"action\":\"upsert\"}\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct JsonLines<S = StreamSummary> {
+    settings: Settings<S>,
+    opened: Option<Opened>,
+}
+
+#[derive(Debug)]
+struct Settings<S> {
+    folder: PathBuf,
+    layout: Layout<S>,
+    keys: Keys,
+    rotate_bytes: u64,
+    rotate_every: Option<u64>,
+    start_over: bool,
+}
+
+#[derive(Debug)]
+struct Opened {
+    /// What is durable.
+    durable: Progress,
+    /// What is written, and will be durable with the next batch.
+    written: Progress,
+    /// Up to where the dead letters of each partition were known when it was opened.
+    known: progress::Seen,
+    changes: Rolling,
+    letters: Rolling,
+    /// After an error the files may end in half a line.
+    torn: bool,
+    text: String,
+}
+
+impl<S: crate::Tabular> JsonLines<S> {
+    /// Files in this folder, which is made if there is none. Summaries have the columns that their type names.
+    pub fn new(folder: impl AsRef<Path>) -> Self {
+        Self::with_layout(folder, Layout::tabular())
+    }
+}
+
+impl<S> JsonLines<S> {
+    /// Files in this folder, with summaries laid out as said: [`Layout::json`] fits every type that is `Serialize`.
+    pub fn with_layout(folder: impl AsRef<Path>, layout: Layout<S>) -> Self {
+        let settings = Settings {
+            folder: folder.as_ref().to_owned(),
+            keys: Keys::new(&layout),
+            layout,
+            rotate_bytes: 256 * 1024 * 1024,
+            rotate_every: None,
+            start_over: false,
+        };
+        Self { settings, opened: None }
+    }
+
+    /// Begins a new file once one has this many bytes. Default: 256 MiB.
+    #[must_use]
+    pub fn rotate_bytes(mut self, bytes: u64) -> Self {
+        self.settings.rotate_bytes = bytes;
+        self
+    }
+
+    /// Also begins a new file of changes whenever so many milliseconds of event time are full: 3 600 000 for
+    /// one an hour. 0 is never.
+    #[must_use]
+    pub fn rotate_every(mut self, millis: u64) -> Self {
+        self.settings.rotate_every = (millis > 0).then_some(millis);
+        self
+    }
+
+    /// Removes the files of an earlier run when a pipeline starts from the beginning. Without this it goes on after the time found in
+    /// them, which is right where the input is the same as before. A pipeline that starts from a checkpoint
+    /// keeps them in any case.
+    #[must_use]
+    pub fn start_over(mut self) -> Self {
+        self.settings.start_over = true;
+        self
+    }
+}
+
+impl Opened {
+    fn load(folder: &Path) -> Result<Self, ExternalError> {
+        let durable = Progress::load(folder)?;
+        let mut changes = Rolling::new(folder, "changes-");
+        let mut letters = Rolling::new(folder, "dead_letters-");
+        changes.restore(durable.changes.as_ref())?;
+        letters.restore(durable.dead_letters.as_ref())?;
+        let (written, known) = (durable.clone(), durable.seen.clone());
+        Ok(Self { durable, written, known, changes, letters, torn: false, text: String::new() })
+    }
+    /// Cuts off what an error left behind. What is written next may fail too, and clears the mark if it does not.
+    fn mend(&mut self, folder: &Path) -> Result<(), ExternalError> {
+        if std::mem::replace(&mut self.torn, true) {
+            self.text.clear();
+            // It may have been renamed and the error have come after.
+            self.durable = Progress::load(folder)?;
+            self.changes.restore(self.durable.changes.as_ref())?;
+            self.letters.restore(self.written.dead_letters.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn write<S>(&mut self, batches: &[Batch<S>], sink: &Settings<S>) -> Result<(), ExternalError> {
+        let Some(last) = batches.last() else { return Ok(()) };
+        for batch in batches {
+            if sink.is_over(&self.changes, batch.time) {
+                self.changes.begin(batch.time.0)?;
+            }
+            let time = batch.time.to_string();
+            for change in &batch.changes {
+                let made = sink.keys.write(&mut self.text, change, batch.time, &time, &sink.layout);
+                if let Err(error) = made {
+                    let row = RowKey::of(&change.row);
+                    return Err(ExternalError::permanent(format!("could not write the row {row} as JSON"))
+                        .because(error));
+                }
+                if self.text.len() >= BLOCK {
+                    self.changes.append(&mut self.text)?;
+                }
+            }
+            line::write_progress(&mut self.text, &time);
+            self.changes.append(&mut self.text)?;
+        }
+        self.changes.sync()?;
+        self.letters.sync()?;
+        self.written.time = Some(last.time);
+        self.written.changes = self.changes.place();
+        self.written.store(&sink.folder)?;
+        self.durable = self.written.clone();
+        Ok(())
+    }
+
+    fn write_letters(&mut self, letters: &[DeadLetter], rotate_bytes: u64) -> Result<(), ExternalError> {
+        let mut seen = self.written.seen.clone();
+        for letter in letters {
+            let place = (letter.offset, letter.index);
+            if self.known.get(letter.partition.as_str()).is_some_and(|known| place <= *known) {
+                continue;
+            }
+            match seen.get_mut(letter.partition.as_str()) {
+                Some(last) => *last = place.max(*last),
+                None => drop(seen.insert(letter.partition.as_str().to_owned(), place)),
+            }
+            if self.letters.length().is_none_or(|length| length >= rotate_bytes) {
+                self.letters.begin(self.letters.number().map_or(0, |number| number + 1))?;
+            }
+            line::write_letter(&mut self.text, letter);
+            if self.text.len() >= BLOCK {
+                self.letters.append(&mut self.text)?;
+            }
+        }
+        self.letters.append(&mut self.text)?;
+        self.written.dead_letters = self.letters.place();
+        self.written.seen = seen;
+        Ok(())
+    }
+}
+
+impl<S> Settings<S> {
+    /// Whether a batch of that time begins a new file.
+    fn is_over(&self, changes: &Rolling, time: EventTime) -> bool {
+        let (Some(length), Some(first)) = (changes.length(), changes.number()) else { return true };
+        length >= self.rotate_bytes
+            || self.rotate_every.is_some_and(|millis| first / millis != time.0 / millis)
+    }
+}
+
+impl<S: Send + Sync> Sink<S> for JsonLines<S> {
+    fn name(&self) -> &str {
+        "json_lines"
+    }
+
+    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        self.opened = None;
+        if self.settings.start_over && resume.is_none() {
+            // What no progress names is removed when the files are opened.
+            Progress::load(&self.settings.folder)?;
+            Progress::nothing().store(&self.settings.folder)?;
+        }
+        let opened = self.opened.insert(Opened::load(&self.settings.folder)?);
+        Ok(opened.durable.time)
+    }
+
+    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+        let Some(opened) = &mut self.opened else { return Err(not_open(&self.settings.folder)) };
+        opened.mend(&self.settings.folder)?;
+        let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable.time);
+        opened.write(&batches[known..], &self.settings)?;
+        opened.torn = false;
+        Ok(())
+    }
+
+    fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
+        let Some(opened) = &mut self.opened else { return Err(not_open(&self.settings.folder)) };
+        opened.mend(&self.settings.folder)?;
+        opened.write_letters(letters, self.settings.rotate_bytes)?;
+        opened.torn = false;
+        Ok(())
+    }
+}
+
+fn not_open(folder: &Path) -> ExternalError {
+    ExternalError::permanent(format!(
+        "could not write to {}: the sink is not open; call `open` first",
+        folder.display()
+    ))
+}

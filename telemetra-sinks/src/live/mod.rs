@@ -1,0 +1,220 @@
+//! The newest answers in process: a host service queries and follows them while the pipeline runs.
+//!
+//! The idea: one writer, many readers, and a snapshot for each stream. The writer changes a stream's snapshot in place
+//! while no reader holds it, and a copy of it otherwise; a reader takes a counted reference and is done with locks.
+
+mod sink;
+mod subscribe;
+mod view;
+
+pub use subscribe::{Closed, Notice, Subscription, Update};
+pub use view::StreamView;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::ops::RangeBounds;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use telemetra_core::{Change, EventTime, Moment, StreamId, Window};
+
+use subscribe::Subscribers;
+
+/// A power of two, large enough that the writer and readers seldom meet.
+const SHARDS: usize = 64;
+
+/// The writing half of a live view: a sink that keeps the summaries and moments of a horizon in memory.
+///
+/// It keeps nothing over a restart, so the pipeline gives it the whole state anew. Rows of `streams` are kept for all streams; those
+/// of `viewer_timeseries` and `transactions` are passed to subscribers and not kept.
+///
+/// Memory is a few words for each window and stream within the horizon: the summaries themselves are shared with the pipeline.
+/// What is silent is forgotten within 64 batches after the horizon has passed it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use telemetra_core::{Action, Batch, Change, EventTime, Row, Sink, StreamId, Summary, Window};
+/// use telemetra_sinks::{LiveView, Notice};
+///
+/// let mut view = LiveView::<u64>::new(3_600_000);
+/// let reader = view.reader();
+/// let changes = reader.subscribe(16);
+///
+/// view.open(None)?;
+/// let window = Window { start: EventTime(0), end: EventTime(60_000) };
+/// let row = Row::Summary(StreamId::new("s1"), Summary { window, value: Arc::new(7) });
+/// let change = Change { row, revision: 0, action: Action::Upsert };
+/// view.apply(&[Batch { time: EventTime(59_999), changes: vec![change] }])?;
+///
+/// assert_eq!(reader.as_of(), Some(EventTime(59_999)));
+/// assert_eq!(*reader.latest("s1").unwrap().1, 7);
+/// assert!(matches!(changes.recv(), Some(Notice::Changed(update)) if &*update.stream_id == "s1"));
+/// # Ok::<(), telemetra_core::ExternalError>(())
+/// ```
+pub struct LiveView<S> {
+    shared: Arc<Shared<S>>,
+    horizon: u64,
+    /// The shard whose silent streams are looked at next.
+    sweep: usize,
+}
+
+/// The reading half: cheap to clone, and usable from any thread.
+///
+/// A stream's snapshot is as of one event time: it has all changes of that time or none. Two streams may be one time apart
+/// while the writer is between them; [`as_of`](Self::as_of) is the time that all have reached. To have all of them as of one
+/// time would mean to lock all, or to copy all.
+pub struct LiveReader<S>(Arc<Shared<S>>);
+
+struct Shared<S> {
+    shards: [Shard<S>; SHARDS],
+    hasher: RandomState,
+    as_of: RwLock<Option<EventTime>>,
+    subscribers: Subscribers<S>,
+}
+
+type Shard<S> = RwLock<HashMap<StreamId, Arc<StreamView<S>>>>;
+
+impl<S> Shared<S> {
+    fn shard(&self, stream: &str) -> &Shard<S> {
+        &self.shards[self.hasher.hash_one(stream) as usize % SHARDS]
+    }
+}
+
+impl<S> LiveView<S> {
+    /// A view of the last `horizon` milliseconds of event time.
+    #[must_use]
+    pub fn new(horizon: u64) -> Self {
+        let shared = Shared {
+            shards: std::array::from_fn(|_| RwLock::default()),
+            hasher: RandomState::new(),
+            as_of: RwLock::default(),
+            subscribers: Subscribers::default(),
+        };
+        Self { shared: Arc::new(shared), horizon, sweep: 0 }
+    }
+
+    /// A reader of it.
+    #[must_use]
+    pub fn reader(&self) -> LiveReader<S> {
+        LiveReader(Arc::clone(&self.shared))
+    }
+}
+
+impl<S> LiveReader<S> {
+    /// The last event time that all streams have reached; `None` before the first batch.
+    #[must_use]
+    pub fn as_of(&self) -> Option<EventTime> {
+        *self.0.as_of.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The snapshot of a stream.
+    #[must_use]
+    pub fn stream(&self, stream: &str) -> Option<Arc<StreamView<S>>> {
+        let shard = self.0.shard(stream).read().unwrap_or_else(PoisonError::into_inner);
+        shard.get(&StreamId::new(stream)).cloned()
+    }
+
+    /// The newest window of a stream, and its summary.
+    #[must_use]
+    pub fn latest(&self, stream: &str) -> Option<(Window, Arc<S>)> {
+        self.stream(stream)?.latest().map(|(window, value)| (window, Arc::clone(value)))
+    }
+
+    /// The summaries of a stream whose windows end in `range`, oldest first.
+    #[must_use]
+    pub fn history(&self, stream: &str, range: impl RangeBounds<EventTime>) -> Vec<(Window, Arc<S>)> {
+        let Some(view) = self.stream(stream) else { return Vec::new() };
+        let all = view.history().filter(|(window, _)| range.contains(&window.end));
+        all.map(|(window, value)| (window, Arc::clone(value))).collect()
+    }
+
+    /// The moments of a stream, by type and start.
+    #[must_use]
+    pub fn moments(&self, stream: &str) -> Vec<Moment> {
+        self.stream(stream).map_or_else(Vec::new, |view| view.moments().cloned().collect())
+    }
+
+    /// The open moments of all streams, by start.
+    #[must_use]
+    pub fn open_moments(&self) -> Vec<Moment> {
+        let mut open = Vec::new();
+        self.visit(|_, view| open.extend(view.moments().filter(|moment| moment.open).cloned()));
+        open.sort_by(|a, b| (a.started_at, a).cmp(&(b.started_at, b)));
+        open
+    }
+
+    /// All streams and when they last changed, by id.
+    #[must_use]
+    pub fn streams(&self) -> Vec<(StreamId, EventTime)> {
+        let mut streams = Vec::new();
+        self.visit(|id, view| streams.push((id.clone(), view.updated())));
+        streams.sort();
+        streams
+    }
+
+    /// The streams for which `rank` gives something, greatest first, then by id: say by the recent chat rate.
+    ///
+    /// ```
+    /// # let reader = telemetra_sinks::LiveView::<telemetra_core::StreamSummary>::new(60_000).reader();
+    /// let busiest = reader.streams_by(|view| view.latest().map(|(_, summary)| summary.chat_count));
+    /// ```
+    #[must_use]
+    pub fn streams_by<K: Ord>(
+        &self,
+        rank: impl Fn(&StreamView<S>) -> Option<K>,
+    ) -> Vec<(StreamId, Arc<StreamView<S>>)> {
+        let mut ranked = Vec::new();
+        self.visit(|id, view| {
+            if let Some(rank) = rank(view) {
+                ranked.push((std::cmp::Reverse(rank), id.clone(), Arc::clone(view)));
+            }
+        });
+        ranked.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        ranked.into_iter().map(|(_, id, view)| (id, view)).collect()
+    }
+
+    /// Follows the changes of all streams from now on. At most `capacity` updates (at least 1) wait to be received.
+    #[must_use]
+    pub fn subscribe(&self, capacity: usize) -> Subscription<S> {
+        self.0.subscribers.add(None, capacity)
+    }
+
+    /// Follows the changes of one stream from now on.
+    #[must_use]
+    pub fn subscribe_to(&self, stream: &str, capacity: usize) -> Subscription<S> {
+        self.0.subscribers.add(Some(StreamId::new(stream)), capacity)
+    }
+
+    /// Calls `each` on all snapshots, no lock held.
+    fn visit(&self, mut each: impl FnMut(&StreamId, &Arc<StreamView<S>>)) {
+        for shard in &self.0.shards {
+            let views: Vec<_> = {
+                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+                shard.iter().map(|(id, view)| (id.clone(), Arc::clone(view))).collect()
+            };
+            for (id, view) in &views {
+                each(id, view);
+            }
+        }
+    }
+}
+
+impl<S> Clone for LiveReader<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S> fmt::Debug for LiveView<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveView").field("horizon", &self.horizon).finish_non_exhaustive()
+    }
+}
+impl<S> fmt::Debug for LiveReader<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveReader").field("as_of", &self.as_of()).finish_non_exhaustive()
+    }
+}
+
+/// The changes of one stream at one time, as the writer groups them.
+type Group<'a, S> = &'a [&'a Change<S>];

@@ -1,0 +1,162 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_channel::{Receiver, Sender, TryRecvError};
+use telemetra_core::{Change, EventTime, StreamId};
+
+/// All changes of one stream at one event time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update<S> {
+    /// When they took effect.
+    pub time: EventTime,
+    /// The stream.
+    pub stream_id: StreamId,
+    /// The changes, sorted by row.
+    pub changes: Vec<Change<S>>,
+}
+
+/// What a subscriber is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice<S> {
+    /// A stream changed.
+    Changed(Arc<Update<S>>),
+    /// So many updates were dropped since the last notice, as they were not received in time. Those that follow are newer:
+    /// read the view to be in step again.
+    Missed(u64),
+}
+
+/// Receives the changes that a live view is given.
+///
+/// A slow one loses the oldest updates, and is told how many; it slows down nobody. Dropping it ends it.
+pub struct Subscription<S> {
+    updates: Receiver<Arc<Update<S>>>,
+    missed: Arc<AtomicU64>,
+}
+
+impl<S> Subscription<S> {
+    /// The next notice, waiting for it. `None` once the view is closed and all was received.
+    #[must_use]
+    pub fn recv(&self) -> Option<Notice<S>> {
+        self.take_missed().or_else(|| self.updates.recv_blocking().ok().map(Notice::Changed))
+    }
+
+    /// The next notice, for tasks of an asynchronous runtime, whichever. `None` once the view is closed and all was received.
+    pub async fn recv_async(&self) -> Option<Notice<S>> {
+        match self.take_missed() {
+            Some(missed) => Some(missed),
+            None => self.updates.recv().await.ok().map(Notice::Changed),
+        }
+    }
+
+    /// The next notice, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] once the view is closed and all was received.
+    pub fn try_recv(&self) -> Result<Option<Notice<S>>, Closed> {
+        if let Some(missed) = self.take_missed() {
+            return Ok(Some(missed));
+        }
+        match self.updates.try_recv() {
+            Ok(update) => Ok(Some(Notice::Changed(update))),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Closed) => Err(Closed),
+        }
+    }
+
+    /// What is dropped is always older than what waits, so this comes first.
+    fn take_missed(&self) -> Option<Notice<S>> {
+        match self.missed.swap(0, Ordering::AcqRel) {
+            0 => None,
+            missed => Some(Notice::Missed(missed)),
+        }
+    }
+}
+
+impl<S> fmt::Debug for Subscription<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("waiting", &self.updates.len()).finish_non_exhaustive()
+    }
+}
+
+/// The view is closed, and nothing waits to be received.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the live view is closed")
+    }
+}
+impl std::error::Error for Closed {}
+
+/// Those who are told.
+pub(super) struct Subscribers<S>(Mutex<Lists<S>>);
+
+/// By stream; `None` is all streams.
+type Lists<S> = HashMap<Option<StreamId>, Vec<Subscriber<S>>>;
+
+struct Subscriber<S> {
+    updates: Sender<Arc<Update<S>>>,
+    missed: Arc<AtomicU64>,
+}
+
+impl<S> Default for Subscribers<S> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<S> Subscribers<S> {
+    fn lists(&self) -> MutexGuard<'_, Lists<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, stream: Option<StreamId>, capacity: usize) -> Subscription<S> {
+        let (updates, receiver) = async_channel::bounded(capacity.max(1));
+        let missed = Arc::new(AtomicU64::new(0));
+        let subscription = Subscription { updates: receiver, missed: Arc::clone(&missed) };
+        let mut lists = self.lists();
+        // Where many come and go and nothing changes, the ended ones go here.
+        lists.retain(|_, list| {
+            list.retain(|subscriber| !subscriber.updates.is_closed());
+            !list.is_empty()
+        });
+        lists.entry(stream).or_default().push(Subscriber { updates, missed });
+        subscription
+    }
+
+    /// Gives the update to those who follow the stream, or all; makes it only if there is one.
+    pub(super) fn tell(&self, stream: &StreamId, make: impl FnOnce() -> Update<S>) {
+        let mut lists = self.lists();
+        if lists.is_empty() {
+            return;
+        }
+        let (mut make, mut update) = (Some(make), None);
+        for key in [None, Some(stream.clone())] {
+            let Some(list) = lists.get_mut(&key) else { continue };
+            if update.is_none() {
+                update = make.take().map(|make| Arc::new(make()));
+            }
+            let Some(update) = &update else { return };
+            list.retain(|subscriber| match subscriber.updates.force_send(Arc::clone(update)) {
+                Ok(None) => true,
+                Ok(Some(_oldest)) => {
+                    subscriber.missed.fetch_add(1, Ordering::AcqRel);
+                    true
+                }
+                Err(_ended) => false,
+            });
+            if list.is_empty() {
+                lists.remove(&key);
+            }
+        }
+    }
+
+    /// Ends all. What waits can still be received.
+    pub(super) fn close(&self) {
+        self.lists().clear();
+    }
+}

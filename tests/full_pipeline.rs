@@ -1,0 +1,283 @@
+//! The example program from end to end, as a user runs it.
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+use serde_json::Value as Json;
+use telemetra::core::RecordBatch;
+use telemetra::core::generate::{Generator, GeneratorConfig, Planting};
+use telemetra::prelude::*;
+
+/// The program. `cargo test` alone builds it, a run of this test by its name does not: so it is asked to, once.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let folder = test.parent().unwrap().parent().unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "--quiet", "--example", "full_pipeline", "--target-dir"]);
+        cargo.arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if folder.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().unwrap().success());
+        folder.join("examples").join(format!("full_pipeline{}", std::env::consts::EXE_SUFFIX))
+    })
+}
+
+/// A folder with `events.jsonl` in it: six minutes of all kinds of events, with all that can be wrong with them.
+fn folder() -> (tempfile::TempDir, Fates) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut generator = Generator::new(GeneratorConfig {
+        streams: 20,
+        events_per_second: 30.0,
+        duration_ms: 360_000,
+        partitions: 1,
+        viewer_interval_ms: 10_000,
+        late_delay_ms: (35_000, 60_000),
+        planted: Planting::none(),
+        late_ratio: 0.02,
+        malformed_ratio: 0.005,
+        duplicate_ratio: 0.01,
+        future_ratio: 0.005,
+        ..GeneratorConfig::default()
+    })
+    .unwrap();
+    let id = generator.partitions().unwrap().remove(0);
+    let mut partition = generator.open(&id, None).unwrap();
+    let mut file = std::fs::File::create(folder.path().join("events.jsonl")).unwrap();
+    let mut batch = RecordBatch::default();
+    while partition.poll(&mut batch).unwrap() != telemetra::core::Polled::Done {
+        for record in batch.records() {
+            // What the generator damages may hold ends of lines.
+            let line: Vec<u8> =
+                batch.bytes_of(record).iter().map(|b| if *b == b'\n' { b' ' } else { *b }).collect();
+            file.write_all(&line).and_then(|()| file.write_all(b"\n")).unwrap();
+        }
+        batch.clear();
+    }
+    (folder, generator.ground_truth().fates)
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+/// The object on the last line of what a run that ended with `code` printed.
+fn told(output: &Output, code: i32) -> Json {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
+    let told: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    let fates = Fate::ALL.map(|fate| told[fate.as_str()].as_u64().unwrap());
+    assert_eq!(told["read"], fates.iter().sum::<u64>(), "something vanished: {told}");
+    told
+}
+
+/// All rows of all tables.
+fn tables(database: &Path) -> Vec<Vec<Vec<Value>>> {
+    let connection = Connection::open(database).unwrap();
+    let read = |table: &str| {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3")).unwrap();
+        let columns = statement.column_count();
+        let row = |row: &rusqlite::Row<'_>| (0..columns).map(|column| row.get(column)).collect();
+        statement.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let tables = ["streams", "chat_summary_minute", "viewer_timeseries", "transactions", "moments"];
+    tables.into_iter().chain(["telemetra_dead_letters"]).map(read).collect()
+}
+
+/// The tables of an undisturbed run in the folder, and what it told.
+fn undisturbed(folder: &Path) -> (Vec<Vec<Vec<Value>>>, Json) {
+    let output =
+        run(folder, &["--input", "events.jsonl", "--workers", "1", "--output", "sqlite:one.db", "--json"]);
+    (tables(&folder.join("one.db")), told(&output, 0))
+}
+
+/// Sends a signal and waits for the end.
+fn signalled(mut child: Child, after: Duration, signal: &str) -> Output {
+    std::thread::sleep(after);
+    assert!(child.try_wait().unwrap().is_none(), "it ended before the signal");
+    let kill = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    child.wait_with_output().unwrap()
+}
+
+const PACED: [&str; 11] = [
+    "--input",
+    "events.jsonl",
+    "--pace",
+    "120",
+    "--checkpoint",
+    "state",
+    "--checkpoint-every",
+    "20s",
+    "--checkpoint-pause",
+    "0",
+    "--json",
+];
+
+#[test]
+fn what_is_told_is_what_is_in_the_tables() {
+    let (folder, truth) = folder();
+    let (tables, told) = undisturbed(folder.path());
+    assert_eq!(told["read"], truth.read);
+    assert_eq!(told["malformed"], truth.malformed);
+    assert_eq!(told["from_future"], truth.from_future);
+    assert_eq!(told["duplicate"], truth.duplicate, "events are deduplicated by default");
+    assert!(told["late_applied"].as_u64() > Some(0) && told["corrections"].as_u64() > Some(0));
+    assert_eq!(told["windows"], tables[1].len());
+    assert_eq!(told["moments"], tables[4].len());
+    assert!(tables[..4].iter().all(|table| !table.is_empty()), "all four kinds were read");
+    let lost = ["too_late", "malformed", "from_future", "duplicate"].map(|fate| told[fate].as_u64().unwrap());
+    assert_eq!(
+        tables[5].len() as u64,
+        lost.iter().sum::<u64>(),
+        "each that was not counted is a dead letter"
+    );
+    assert!(told["wall_seconds"].is_number() && told["cpu_seconds"].is_number());
+    assert!(told["peak_rss_bytes"].is_number());
+}
+
+#[test]
+fn the_generator_needs_no_input_and_is_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let small =
+        ["--minutes", "14", "--streams", "40", "--events", "84000", "--json", "--transaction-ratio", "0.1"];
+    let output = run(folder.path(), &small);
+    let told = told(&output, 0);
+    assert!(told["recall"].as_f64() > Some(0.9), "{told}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("nothing vanished"));
+    let tables = tables(&folder.path().join("telemetra.db"));
+    assert_eq!(
+        (told["windows"].clone(), told["moments"].clone()),
+        (tables[1].len().into(), tables[4].len().into())
+    );
+}
+
+#[test]
+fn workers_and_processes_change_nothing() {
+    let (folder, _) = folder();
+    let (one, told_one) = undisturbed(folder.path());
+    for (name, cluster) in [("workers.db", ["--workers", "2"]), ("processes.db", ["--processes", "2"])] {
+        let output = format!("sqlite:{name}");
+        let arguments = ["--input", "events.jsonl", "--output", &output, "--json"];
+        let told = told(&run(folder.path(), &[&cluster[..], &arguments].concat()), 0);
+        assert_eq!(tables(&folder.path().join(name)), one, "{name}");
+        assert_eq!((&told["read"], &told["windows"]), (&told_one["read"], &told_one["windows"]));
+    }
+}
+
+#[test]
+fn standard_input_and_json_lines() {
+    let (folder, _) = folder();
+    let (tables, told_one) = undisturbed(folder.path());
+    let arguments = ["--input", "-", "--output", "jsonl:lines", "--output", "sqlite:in.db", "--json"];
+    let mut command = command(folder.path(), &arguments);
+    command.stdin(std::fs::File::open(folder.path().join("events.jsonl")).unwrap());
+    let told = told(&command.output().unwrap(), 0);
+    assert_eq!(told["on_time"], told_one["on_time"]);
+    assert_eq!(self::tables(&folder.path().join("in.db"))[1], tables[1]);
+    assert!(folder.path().join("lines/progress.json").exists());
+    // A second run replaces the first.
+    let first = std::fs::read_dir(folder.path().join("lines")).unwrap().count();
+    run(folder.path(), &["--input", "events.jsonl", "--output", "jsonl:lines"]);
+    assert_eq!(std::fs::read_dir(folder.path().join("lines")).unwrap().count(), first);
+}
+
+#[test]
+fn killed_at_any_instant_it_goes_on_to_the_same_tables() {
+    let (folder, _) = folder();
+    let (one, told_one) = undisturbed(folder.path());
+    for millis in [600, 900] {
+        let child = command(folder.path(), &PACED).spawn().unwrap();
+        signalled(child, Duration::from_millis(millis), "-KILL");
+    }
+    let kept = std::fs::read_dir(folder.path().join("state")).unwrap().count();
+    assert!(kept > 0, "it was killed before the first checkpoint");
+    let rest = ["--input", "events.jsonl", "--checkpoint", "state", "--checkpoint-every", "20", "--json"];
+    for _ in 0..2 {
+        // Once to the end, and once more when there is nothing left to do.
+        let told = told(&run(folder.path(), &rest), 0);
+        assert_eq!(tables(&folder.path().join("telemetra.db")), one);
+        for key in ["read", "on_time", "late_applied", "windows", "moments", "corrections"] {
+            assert_eq!(told[key], told_one[key], "{key}");
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_drains_and_a_rerun_completes() {
+    let (folder, _) = folder();
+    let (one, told_one) = undisturbed(folder.path());
+    let child = command(folder.path(), &PACED).spawn().unwrap();
+    let drained = told(&signalled(child, Duration::from_millis(1200), "-INT"), 130);
+    assert!(drained["read"].as_u64() < told_one["read"].as_u64());
+    assert!(drained["windows"].as_u64() > Some(0), "{drained}");
+    let rest = ["--input", "events.jsonl", "--checkpoint", "state", "--checkpoint-every", "20", "--json"];
+    let told = told(&run(folder.path(), &rest), 0);
+    assert_eq!(tables(&folder.path().join("telemetra.db")), one);
+    assert_eq!(told["windows"], told_one["windows"]);
+}
+
+#[test]
+fn an_interrupt_without_a_store_closes_windows() {
+    let (folder, _) = folder();
+    for cluster in ["1", "2"] {
+        let paced = ["--input", "events.jsonl", "--pace", "60", "--json", "--processes", cluster];
+        let child = command(folder.path(), &paced).spawn().unwrap();
+        let told = told(&signalled(child, Duration::from_millis(2500), "-INT"), 130);
+        assert_eq!(told["windows"], tables(&folder.path().join("telemetra.db"))[1].len());
+        assert!(told["windows"].as_u64() > Some(0), "{told}");
+    }
+}
+
+#[test]
+fn a_flag_goes_before_the_environment_before_the_file() {
+    let (folder, _) = folder();
+    let settings = "input = \"events.jsonl\"\nslide = 30\nwindow = 60\nworkers = 1\njson = true\noutput = [\"jsonl:o\"]\n";
+    std::fs::write(folder.path().join("settings.toml"), settings).unwrap();
+    let windows = |arguments: &[&str], slide: Option<&str>| {
+        let mut command = command(folder.path(), &[&["--config", "settings.toml"], arguments].concat());
+        command.envs(slide.map(|slide| ("CHAT_WINDOW_SLIDE_SECONDS", slide)));
+        told(&command.output().unwrap(), 0)["windows"].as_u64().unwrap()
+    };
+    let (file, environment) = (windows(&[], None), windows(&[], Some("20")));
+    let flag = windows(&["--slide", "10s"], Some("20"));
+    assert!(file < environment && environment < flag, "{file} {environment} {flag}");
+}
+
+#[test]
+fn errors_say_what_is_wrong_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("settings.toml"), "workers = 1\nwindw = 60\n").unwrap();
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["--inptu", "x"], 2, "do not know the flag --inptu; did you mean `--input`?"),
+        (&["--workers", "none"], 2, "cannot use --workers: `none` is no whole number"),
+        (&["--slide", "7"], 2, "a slide of 7000 ms"),
+        (&["--output", "x.db"], 2, "`x.db` is neither sqlite:FILE nor jsonl:DIR"),
+        (&["--config", "settings.toml"], 2, "do not know the key `windw` in settings.toml"),
+        (&["--config", "none.toml"], 1, "could not read the settings in none.toml"),
+        (&["--input", "none.jsonl"], 1, "could not read the file none.jsonl"),
+        (&["--input", "none.jsonl", "--processes", "2"], 1, "could not read the file none.jsonl"),
+    ];
+    for (arguments, code, text) in cases {
+        let output = run(folder.path(), arguments);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.starts_with("error: ") && stderr.contains(text), "{arguments:?}: {stderr}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+        assert!(output.stdout.is_empty());
+    }
+}
