@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use telemetra_core::{
+use telemetra::core::{
     Accumulate, Accumulator, Baseline, ChatMessage, Detector, Event, EventTime, Header, Lexicon, PowerSums,
     Rolling, Sentiment, Side, StreamAccumulator, VarianceFloor, ZScore,
 };

@@ -7,8 +7,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use telemetra_core::decode::{encode_bincode, encode_json, parse_timestamp};
-use telemetra_core::{
+use telemetra::core::decode::{encode_bincode, encode_json, parse_timestamp};
+use telemetra::core::{
     Arena, BincodeDecoder, ChatMessage, Decoder, Event, EventKind, EventTime, Header, JsonDecoder,
     RecordBatch,
 };

@@ -134,7 +134,9 @@ fn close(
             if let Some(value) = value {
                 let mut sums = PowerSums::default();
                 let mut oldest = end;
-                for (at, value) in history.iter().rev().filter(|(at, _)| (end - at) % spec.size() == 0) {
+                for (at, value) in
+                    history.iter().rev().filter(|(at, _)| (end - at).is_multiple_of(spec.size()))
+                {
                     value.iter().for_each(|value| sums.add(*value));
                     oldest = *at;
                 }

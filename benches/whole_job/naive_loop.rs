@@ -57,7 +57,7 @@ pub(crate) fn run(path: &Path, size: &Size) -> Result<Outcome> {
                 history.pop_front();
             }
             let mut sums = PowerSums::default();
-            for (_, count) in history.iter().filter(|(at, _)| (end - at) % spec.size() == 0) {
+            for (_, count) in history.iter().filter(|(at, _)| (end - at).is_multiple_of(spec.size())) {
                 sums.add(*count as i64);
             }
             if sums.count >= 8 {

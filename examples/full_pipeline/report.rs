@@ -87,6 +87,16 @@ impl Outcome {
             grouped(*withdrawn),
             self.moments()
         );
+        if let Some(total) = self.total() {
+            let _ = writeln!(
+                text,
+                "{} moments were not planted: chance, among the judgements of {} windows by each rule; --threshold \
+                 above {} finds fewer",
+                grouped(self.counts.moments.saturating_sub(total.planted)),
+                grouped(*windows),
+                settings.threshold,
+            );
+        }
         if !self.counts.busiest.is_empty() {
             let mut busiest = table(["busiest streams", "messages in a window", "that ends at"], &[0]);
             for (messages, stream, end) in &self.counts.busiest {

@@ -114,7 +114,8 @@ impl<A: Accumulator> KeyWindows<A> {
             }
         }
         self.roll_to(&spec, boundary);
-        if self.first_from(boundary.minus(spec.size())) < self.panes.len() {
+        let start = boundary.minus(spec.size());
+        if self.panes.back().is_some_and(|pane| pane.start >= start) {
             let value = Arc::new(self.rolling.finish());
             let window = spec.window_ending(boundary);
             self.summaries.push_back(Kept { end: boundary, value: Arc::clone(&value), changed: boundary });
@@ -208,6 +209,11 @@ impl<A: Accumulator> KeyWindows<A> {
 
     /// The index of the first pane that starts at or after `start`.
     fn first_from(&self, start: EventTime) -> usize {
+        // Most often asked for the newest pane, or the one after it.
+        let newer = self.panes.iter().rev().take(2).take_while(|pane| pane.start >= start).count();
+        if newer < 2 {
+            return self.panes.len() - newer;
+        }
         self.panes.partition_point(|pane| pane.start < start)
     }
 

@@ -137,6 +137,7 @@ pub struct Clock(Arc<dyn Fn() -> EventTime + Send + Sync>);
 impl Clock {
     /// The system's clock.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn system() -> Self {
         Self::from_fn(|| {
             let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

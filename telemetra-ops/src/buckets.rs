@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use telemetra_core::{Accumulator, EventTime, Fact, Placement, StreamId, key_hash};
 
-use crate::windows::Partial;
+use crate::partial::Partial;
 
 /// The partials and facts of one worker that take effect at the same time.
 #[derive(Debug)]

@@ -14,13 +14,13 @@ use std::sync::mpsc::Sender;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use telemetra_core::checkpoint::{self, CheckpointStore, CodecError};
-use telemetra_core::{EventTime, ExternalError, key_hash};
+use telemetra_core::{EventTime, key_hash};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::{Scope, StreamVec};
 use timely::progress::frontier::{AntichainRef, MutableAntichain};
 
-use crate::failure::Failure;
+use crate::failure::{Failure, RestoreError};
 
 /// How many checkpoints may build on one that is whole, before the next whole one.
 pub(crate) const CHAIN: usize = 16;
@@ -153,46 +153,6 @@ pub struct Restored {
     pub(crate) boundary: EventTime,
     /// The chain, oldest first; within each, the workers' parts.
     chain: Vec<Vec<WorkerParts>>,
-}
-
-/// Why a checkpoint could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] ExternalError),
-    /// A blob is not what was written.
-    #[error(
-        "could not restore from the checkpoint `{name}`; remove it to start from an older one, or all of them to start afresh"
-    )]
-    Damaged {
-        /// The blob's name in the store.
-        name: String,
-        /// What is wrong with it.
-        source: CodecError,
-    },
-    /// A blob is gone.
-    #[error(
-        "the checkpoint of {boundary} is not whole: `{name}` is missing; restore it, or remove the checkpoint's manifest to start from an older one"
-    )]
-    Missing {
-        /// The checkpoint's boundary.
-        boundary: EventTime,
-        /// The blob's name in the store.
-        name: String,
-    },
-    /// It was made with other settings.
-    #[error(
-        "the checkpoint of {boundary} was made with other settings ({found}; now {expected}); use those, or start afresh with another store"
-    )]
-    Settings {
-        /// The checkpoint's boundary.
-        boundary: EventTime,
-        /// The settings it was made with.
-        found: String,
-        /// The settings now.
-        expected: String,
-    },
 }
 
 impl Restored {

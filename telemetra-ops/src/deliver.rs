@@ -5,6 +5,7 @@
 //! are durable. The frontier behind it is how far everything is durable.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::sync::mpsc::TrySendError;
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub(crate) fn deliver<'scope, S: Data>(
         "Deliver",
         move |capability, info| {
             drop(capability);
-            let activator = scope.activator_for(info.address.clone());
+            let activator = scope.activator_for(Rc::clone(&info.address));
             if let Some(courier) = &mut courier {
                 courier.wake_by(scope.worker().sync_activator_for(info.address.to_vec()));
             }

@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use telemetra_core::checkpoint::CodecError;
-use telemetra_core::{ConfigError, ExternalError, PartitionId};
-
-use crate::checkpoint::RestoreError;
+use telemetra_core::{ConfigError, EventTime, ExternalError, PartitionId};
 
 /// Why a pipeline could not be built, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +48,46 @@ pub enum PipelineError {
     /// A worker thread panicked: a defect of this library or of an operator of one's own.
     #[error("a worker stopped: {0}")]
     Worker(String),
+}
+
+/// Why a checkpoint could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] ExternalError),
+    /// A blob is not what was written.
+    #[error(
+        "could not restore from the checkpoint `{name}`; remove it to start from an older one, or all of them to start afresh"
+    )]
+    Damaged {
+        /// The blob's name in the store.
+        name: String,
+        /// What is wrong with it.
+        source: CodecError,
+    },
+    /// A blob is gone.
+    #[error(
+        "the checkpoint of {boundary} is not whole: `{name}` is missing; restore it, or remove the checkpoint's manifest to start from an older one"
+    )]
+    Missing {
+        /// The checkpoint's boundary.
+        boundary: EventTime,
+        /// The blob's name in the store.
+        name: String,
+    },
+    /// It was made with other settings.
+    #[error(
+        "the checkpoint of {boundary} was made with other settings ({found}; now {expected}); use those, or start afresh with another store"
+    )]
+    Settings {
+        /// The checkpoint's boundary.
+        boundary: EventTime,
+        /// The settings it was made with.
+        found: String,
+        /// The settings now.
+        expected: String,
+    },
 }
 
 /// Keeps the first error and lets everybody see that there is one.

@@ -22,7 +22,7 @@ use crate::buckets::{BucketState, Buckets};
 use crate::checkpoint::{Recorder, Restored};
 use crate::cut::Arrival;
 use crate::ingress::{Ingress, Lane, Shared, Take};
-use crate::windows::Partial;
+use crate::partial::Partial;
 
 /// What ingest puts out.
 #[derive(Clone)]
@@ -356,6 +356,7 @@ impl<A: EventAccumulator> Reader<A> {
 const TOO_LONG: &str = "the record is longer than a record may be";
 
 /// Empties a vector and keeps its memory for events of another batch.
+#[expect(clippy::unnecessary_filter_map, reason = "`filter` would keep the lifetime")]
 fn recycle<'b>(mut events: Vec<Event<'_>>) -> Vec<Event<'b>> {
     events.clear();
     // Collecting in place: the types differ in a lifetime only.

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use telemetra_core::{
@@ -89,9 +89,10 @@ struct LaneState {
     taken: u64,
     sequenced: u64,
     exhausted: bool,
-    /// When it was last found to have something, and when to ask again, in processing time.
+    /// When it was last found to have something, in processing time.
     fed: Option<EventTime>,
-    ask_again: EventTime,
+    /// When to ask again. Not in processing time: whose clock stands still or is set back would not be asked any more.
+    ask_again: Option<Instant>,
     failures: u32,
 }
 
@@ -180,7 +181,7 @@ impl Ingress {
                     sequenced: 0,
                     exhausted: false,
                     fed: None,
-                    ask_again: EventTime::MIN,
+                    ask_again: None,
                     failures: 0,
                 }),
                 turn: Condvar::new(),
@@ -282,8 +283,8 @@ impl Shared {
             return Take::Nothing(Duration::from_millis(1));
         }
         let now = self.config.clock.now();
-        if state.ask_again > now {
-            let pause = Duration::from_millis(state.ask_again - now);
+        let pause = state.ask_again.map(|at| at.saturating_duration_since(Instant::now()));
+        if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
             self.rest(lane, &mut state, now);
             return Take::Nothing(pause);
         }
@@ -292,7 +293,7 @@ impl Shared {
                 state.failures = 0;
                 polled
             }
-            Err(error) => return self.failed(lane, &mut state, now, error),
+            Err(error) => return self.failed(lane, &mut state, error),
         };
         state.exhausted = polled == Polled::Done;
         if batch.is_empty() {
@@ -301,9 +302,10 @@ impl Shared {
                 Polled::Ready => Take::Nothing(Duration::ZERO),
                 Polled::Done => Take::Ended,
                 Polled::Idle(pause) => {
-                    state.ask_again = now.plus(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX).max(1));
+                    let pause = pause.max(Duration::from_millis(1));
+                    state.ask_again = Instant::now().checked_add(pause);
                     self.rest(lane, &mut state, now);
-                    Take::Nothing(pause.max(Duration::from_millis(1)))
+                    Take::Nothing(pause)
                 }
             };
         }
@@ -362,18 +364,18 @@ impl Shared {
         lane.publish(state);
     }
 
-    fn failed(&self, lane: &Lane, state: &mut LaneState, now: EventTime, error: ExternalError) -> Take {
+    fn failed(&self, lane: &Lane, state: &mut LaneState, error: ExternalError) -> Take {
         if error.retry() == Retry::Permanent {
             self.failure.set(crate::PipelineError::Source { partition: lane.id.clone(), source: error });
             return Take::Ended;
         }
         state.failures += 1;
-        let pause = 10u64 << state.failures.min(9);
+        let pause = Duration::from_millis(10 << state.failures.min(9));
         if state.failures == 1 {
             tracing::warn!(partition = %lane.id, %error, "could not read, trying again");
         }
-        state.ask_again = now.plus(pause);
-        Take::Nothing(Duration::from_millis(pause))
+        state.ask_again = Instant::now().checked_add(pause);
+        Take::Nothing(pause)
     }
 
     /// What a checkpoint keeps of the partitions. Call it while no batch is between take and sequence.

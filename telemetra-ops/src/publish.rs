@@ -218,6 +218,8 @@ fn is_same_row<S>(a: &Row<S>, b: &Row<S>) -> bool {
         (Row::Moment(a), Row::Moment(b)) => {
             (&a.stream_id, &a.moment_type, a.started_at) == (&b.stream_id, &b.moment_type, b.started_at)
         }
+        (Row::Viewer(a), Row::Viewer(b)) => a.event_id == b.event_id,
+        (Row::Transaction(a), Row::Transaction(b)) => a.transaction_id == b.transaction_id,
         _ => false,
     }
 }

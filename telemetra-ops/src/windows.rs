@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use differential_dataflow::{AsCollection, VecCollection};
-use serde::{Deserialize, Serialize};
 use telemetra_core::{
     Accumulator, EventTime, KeyState, KeyWindows, StreamId, Summary, WindowRules, key_hash,
 };
@@ -15,18 +14,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::checkpoint::{CHAIN, Durability, Markers, Restored, is_mine, reached};
 use crate::failure::Failure;
 use crate::keyed::Keyed;
-
-/// The mergeable aggregate of one key in one pane, as one worker made it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(bound = "")]
-pub struct Partial<A: Accumulator> {
-    /// The key.
-    pub key: StreamId,
-    /// The start of the pane.
-    pub pane: EventTime,
-    /// The aggregate.
-    pub accumulator: A,
-}
+use crate::partial::Partial;
 
 /// The live collection of summaries.
 pub type Summaries<'scope, S> = VecCollection<'scope, EventTime, (StreamId, Summary<S>), isize>;

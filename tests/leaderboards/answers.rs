@@ -17,7 +17,7 @@ pub(crate) enum Answer {
     Ranked(Ranked),
     Described(StreamId, Summary<Out>, Option<StreamRow>),
     /// Of all summaries, and not only the newest.
-    OfAll(Box<Answer>),
+    OfAll(Box<Self>),
 }
 
 pub(crate) fn count(out: &Out) -> i64 {

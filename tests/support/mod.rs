@@ -2,6 +2,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+pub mod streams;
+pub mod watch;
+
 use std::collections::BTreeMap;
 
 use differential_dataflow::consolidation::consolidate_updates;

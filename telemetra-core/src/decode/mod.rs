@@ -8,6 +8,7 @@ mod valid;
 
 pub use arena::Arena;
 pub use bincode::{BincodeDecoder, encode_bincode};
+pub(crate) use json::integer;
 pub use json::{JsonDecoder, encode_json, encode_json_with_topic};
 pub use timestamp::parse_timestamp;
 

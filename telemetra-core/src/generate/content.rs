@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use super::arrivals::{Arrival, Body, Flaw};
 use super::damage::damage;
-use super::encode_json;
-use super::json::digits;
 use super::plan::{Plan, TICK};
 use super::random::{Random, mix};
 use super::words;
+use crate::decode::{encode_json, integer};
 use crate::{
     AMOUNT_SCALE, ChatMessage, Currency, Event, EventTime, Header, MetaType, StreamMeta, Transaction,
     TransactionType, ViewerCount,
@@ -99,7 +98,7 @@ impl Writer {
         let own = mix(user ^ SALT);
         self.user_id.clear();
         self.user_id.extend_from_slice(b"user_");
-        digits(&mut self.user_id, user);
+        integer(user, &mut self.user_id);
         self.username.clear();
         self.username.push_str(words::ADJECTIVES[(own >> 8 & 15) as usize]);
         self.username.push('_');

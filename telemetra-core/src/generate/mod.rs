@@ -8,7 +8,6 @@ mod arrivals;
 mod config;
 mod content;
 mod damage;
-mod json;
 mod plan;
 mod planted;
 pub(crate) mod random;
@@ -17,8 +16,6 @@ mod truth;
 mod validate;
 mod viewers;
 mod words;
-
-pub(crate) use json::encode_json;
 
 pub use config::{GeneratorConfig, Planting};
 pub use planted::PlantedMoment;

@@ -1,4 +1,4 @@
-use crate::generate::encode_json;
+use crate::decode::encode_json;
 use crate::generate::random::{Chance, Random};
 use crate::{
     AMOUNT_SCALE, ChatMessage, Currency, Event, EventTime, Header, MetaType, StreamMeta, Transaction,

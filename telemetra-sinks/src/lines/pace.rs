@@ -8,6 +8,9 @@ use telemetra_core::{
 
 /// The longest pause before a paced partition looks at the clock again.
 const LONGEST_PAUSE: u64 = 100;
+/// The longest wait for a record, in milliseconds of processing time. One that is further ahead has a bad clock, and is given at
+/// once: it must not hold up all behind it.
+const LONGEST_WAIT: u64 = 3_600_000;
 
 type TimeOf = Arc<dyn Fn(&[u8]) -> Option<EventTime> + Send + Sync>;
 
@@ -40,7 +43,8 @@ pub struct Pace {
 
 impl Pace {
     /// As recorded, times `factor`, by the times that `time_of` reads from the records; for a decoder's see
-    /// [`event_time_by`].
+    /// [`event_time_by`]. A record that would have to wait for more than an hour is taken to have a bad clock and is given at
+    /// once.
     ///
     /// # Errors
     ///
@@ -65,7 +69,8 @@ impl Pace {
         let now = self.clock.now();
         let (event, due) = *self.origin.get_or_init(|| (time, now));
         let due = due.plus(((time - event) as f64 / self.factor) as u64);
-        due - now
+        let wait = due - now;
+        if wait > LONGEST_WAIT { 0 } else { wait }
     }
 }
 

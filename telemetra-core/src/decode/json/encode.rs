@@ -145,7 +145,7 @@ fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn integer(value: u64, out: &mut Vec<u8>) {
+pub(crate) fn integer(value: u64, out: &mut Vec<u8>) {
     let (mut digits, mut at, mut value) = ([0; 20], 20, value);
     loop {
         at -= 1;

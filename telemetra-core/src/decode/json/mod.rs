@@ -12,6 +12,7 @@ mod reader;
 mod scan;
 mod unescape;
 
+pub(crate) use encode::integer;
 pub use encode::{encode_json, encode_json_with_topic};
 
 use super::{Arena, DecodeError, Decoder};

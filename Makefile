@@ -1,0 +1,41 @@
+# Commands for people and for CI. Each works on a machine that has a Rust toolchain and nothing else.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench lint doc compiler
+
+help: ## lists the commands
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+demo: compiler ## runs the whole pipeline on generated events
+	cargo run --release --example full_pipeline
+
+# Both runs share profile and features, so that nothing is built twice; doc tests are one of their own, as cargo has no
+# target for them. Benchmarks are left to `lint`, which checks that they compile.
+test: compiler ## runs all tests
+	cargo test --workspace --lib --bins --tests --examples
+	cargo test --workspace --doc
+
+bench: compiler ## runs the benchmarks
+	cargo bench --benches
+
+lint: compiler ## checks format, clippy and docs
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+doc: compiler ## builds the documentation and opens it
+	cargo doc --workspace --no-deps --open
+
+# SQLite is compiled from source, and Rust links by the C compiler: a bare Debian has none.
+compiler:
+	@command -v cargo >/dev/null || { \
+	    echo "error: there is no Rust toolchain; get one from https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { \
+	    if ! command -v apt-get >/dev/null; then \
+	        echo "error: there is no C compiler; install one, with the headers of the C library" >&2; exit 1; \
+	    elif [ "$$(id -u)" = 0 ]; then apt=""; \
+	    elif command -v sudo >/dev/null; then apt="sudo"; \
+	    else \
+	        echo "error: there is no C compiler; run as root: apt-get install gcc libc6-dev" >&2; exit 1; \
+	    fi; \
+	    $$apt apt-get update -q && $$apt apt-get install -qy --no-install-recommends gcc libc6-dev; }

@@ -1,0 +1,16 @@
+//! What ingest makes and windows take.
+
+use serde::{Deserialize, Serialize};
+use telemetra_core::{Accumulator, EventTime, StreamId};
+
+/// The mergeable aggregate of one key in one pane, as one worker made it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Partial<A: Accumulator> {
+    /// The key.
+    pub key: StreamId,
+    /// The start of the pane.
+    pub pane: EventTime,
+    /// The aggregate.
+    pub accumulator: A,
+}

@@ -1,0 +1,158 @@
+//! The changes as of each time are the same, byte for byte, on one worker or many, in one process or two.
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Command};
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use serde::Serialize;
+use support::streams::{DAY, json_pipeline, partitions};
+use support::watch::{finish, until};
+use support::*;
+use telemetra::core::generate::{Generator, GeneratorConfig, Planting};
+use telemetra::core::testkit::{self, ScriptConfig};
+use telemetra::core::*;
+use telemetra::ops::Pipeline;
+use telemetra::sinks::Memory;
+
+/// The changes of each time, sorted and encoded; and what became of the events, as far as this process read them.
+type Outcome = (Vec<(EventTime, Vec<u8>)>, Fates);
+
+const RANDOM_SCRIPTS: usize = 6;
+/// After the random scripts: one of all kinds of events, and one from the generator.
+const CASES: usize = RANDOM_SCRIPTS + 2;
+/// Those that two processes run: starting a cluster takes a second.
+const CLUSTERED: [usize; 4] = [1, 4, RANDOM_SCRIPTS, RANDOM_SCRIPTS + 1];
+
+/// Which process of which addresses; none for one process.
+type Place = Option<(usize, Vec<String>)>;
+
+fn outcome<A: EventAccumulator>(pipeline: Pipeline<A>, workers: usize, place: Place) -> Outcome
+where
+    A::Output: Serialize,
+{
+    let sink = Memory::new().with_log();
+    let mut pipeline = pipeline.sink(sink.clone()).workers(workers);
+    if let Some((process, addresses)) = place {
+        pipeline = pipeline.cluster(process, addresses);
+    }
+    let report = finish(pipeline.start().unwrap()).unwrap();
+    let encoded = |mut batch: Batch<A::Output>| {
+        batch.changes.sort();
+        (batch.time, bincode::serialize(&batch.changes).unwrap())
+    };
+    (sink.batches().into_iter().map(encoded).collect(), report.fates)
+}
+
+fn run_case(case: usize, workers: usize, place: Place) -> Outcome {
+    if case < RANDOM_SCRIPTS {
+        let mut runner = TestRunner::deterministic();
+        let scripts = (0..=case).map(|_| script().new_tree(&mut runner).unwrap().current());
+        let script = scripts.last().unwrap();
+        let pipeline = Pipeline::<Acc>::new().source(source(&script, 7), Words).time(small_time());
+        return outcome(pipeline.clock(clock()).lead(10_000).rules(small_rules()), workers, place);
+    }
+    let mut time = TimeConfig { deduplicate: true, idle_after: None, ..TimeConfig::default() };
+    if case == RANDOM_SCRIPTS {
+        time.max_future_skew = None;
+        let config = ScriptConfig { events: 1500, partitions: 3, ..ScriptConfig::default() };
+        let source = partitions(testkit::script(11, &config));
+        return outcome(json_pipeline(source, &time), workers, place);
+    }
+    let generator = Generator::new(GeneratorConfig {
+        streams: 12,
+        partitions: 3,
+        duration_ms: 15 * 60_000,
+        events_per_second: 8.0,
+        late_ratio: 0.05,
+        too_late_ratio: 0.01,
+        duplicate_ratio: 0.02,
+        malformed_ratio: 0.01,
+        start: EventTime(DAY),
+        planted: Planting { warm_up_ms: 540_000, ..Planting::none() },
+        ..GeneratorConfig::default()
+    });
+    outcome(json_pipeline(generator.unwrap(), &time), workers, place)
+}
+
+fn assert_same(found: &Outcome, expected: &Outcome, what: &str) {
+    for (found, expected) in found.0.iter().zip(&expected.0) {
+        assert!(found == expected, "{what}: as of {}, where {} was expected", found.0, expected.0);
+    }
+    assert_eq!(found.0.len(), expected.0.len(), "{what}: batches");
+    assert_eq!(found.1, expected.1, "{what}: fates");
+}
+
+#[test]
+fn the_number_of_workers_changes_no_byte() {
+    let mut batches = 0;
+    for case in 0..CASES {
+        let one = run_case(case, 1, None);
+        batches += one.0.len();
+        for workers in [2, 4] {
+            assert_same(&run_case(case, workers, None), &one, &format!("case {case} on {workers} workers"));
+        }
+    }
+    assert!(batches > 200, "{batches} batches");
+}
+
+#[test]
+fn two_processes_change_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let addresses: Vec<Vec<String>> = CLUSTERED.iter().map(|_| free_addresses(2)).collect();
+    let role = |process: usize| (process, addresses.clone());
+    let mut children: Vec<Child> =
+        (0..2).map(|process| spawn(&role(process), &file(folder.path(), process))).collect();
+    for child in &mut children {
+        until("a process has ended", || child.try_wait().unwrap().is_some());
+        assert!(child.wait().unwrap().success());
+    }
+    let mut outcomes = (0..2).map(|process| {
+        let bytes = std::fs::read(file(folder.path(), process)).unwrap();
+        bincode::deserialize::<Vec<Outcome>>(&bytes).unwrap()
+    });
+    let (first, second) = (outcomes.next().unwrap(), outcomes.next().unwrap());
+    for ((case, (batches, fates)), (none, others)) in CLUSTERED.into_iter().zip(first).zip(second) {
+        assert!(none.is_empty(), "sinks live in the first process");
+        let together = (batches, fates + others);
+        assert_same(&together, &run_case(case, 1, None), &format!("case {case} in two processes"));
+    }
+}
+
+const ROLE: &str = "TELEMETRA_TEST_ROLE";
+const OUT: &str = "TELEMETRA_TEST_OUT";
+
+/// What a child process runs. Without a role there is nothing to do.
+#[test]
+fn as_one_process_of_two() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let (process, addresses): (usize, Vec<Vec<String>>) = serde_json::from_str(&role).unwrap();
+    let outcomes: Vec<Outcome> = CLUSTERED
+        .into_iter()
+        .zip(addresses)
+        .map(|(case, addresses)| run_case(case, 1 + case % 2, Some((process, addresses))))
+        .collect();
+    std::fs::write(std::env::var(OUT).unwrap(), bincode::serialize(&outcomes).unwrap()).unwrap();
+}
+
+fn spawn(role: &(usize, Vec<Vec<String>>), out: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "as_one_process_of_two"])
+        .env(ROLE, serde_json::to_string(role).unwrap())
+        .env(OUT, out)
+        .spawn()
+        .unwrap()
+}
+
+fn file(folder: &Path, process: usize) -> std::path::PathBuf {
+    folder.join(format!("outcome-{process}"))
+}
+
+/// Loopback addresses that nobody listens at.
+fn free_addresses(count: usize) -> Vec<String> {
+    let listeners: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
+}

@@ -1,0 +1,53 @@
+//! The default accumulator over JSON: records by hand, and a pipeline of it.
+
+use std::sync::Arc;
+
+use telemetra::core::source::Memory as MemorySource;
+use telemetra::core::*;
+use telemetra::ops::Pipeline;
+
+/// 2026-01-01, a boundary of every window here.
+pub const DAY: u64 = 1_767_225_600_000;
+
+/// A chat message as a record, `millis` after [`DAY`].
+pub fn chat(stream: &str, millis: u64, id: &str) -> String {
+    let time = EventTime(DAY + millis);
+    format!(
+        r#"{{"event_id":"{id}","timestamp":"{time}","stream_id":"{stream}","user_id":"u","username":"u","message":"hi"}}"#
+    )
+}
+
+/// `count` chat messages at one instant.
+pub fn chats(stream: &str, millis: u64, count: usize) -> Vec<String> {
+    (0..count).map(|n| chat(stream, millis, &format!("{stream}-{millis}-{n}"))).collect()
+}
+
+/// Windows of ten seconds side by side, no disorder, ten minutes of lateness.
+pub fn ten_seconds() -> TimeConfig {
+    TimeConfig {
+        windows: WindowSpec::tumbling(10_000).unwrap(),
+        out_of_orderness: 0,
+        allowed_lateness: 600_000,
+        horizon: None,
+        max_future_skew: None,
+        idle_after: None,
+        deduplicate: false,
+    }
+}
+
+pub fn json_pipeline(source: impl Source + 'static, time: &TimeConfig) -> Pipeline<StreamAccumulator> {
+    Pipeline::new()
+        .source(source, JsonDecoder::default())
+        .time(time.clone())
+        .clock(Clock::fixed(EventTime(DAY + 10 * 86_400_000)))
+        .sentiment(Arc::new(Lexicon::english()))
+        .rules(default_rules(3.0).unwrap())
+}
+
+/// A source of these partitions.
+pub fn partitions<R: Into<Vec<u8>>>(records: impl IntoIterator<Item = (usize, R)>) -> MemorySource {
+    let memory = MemorySource::default().records_per_poll(25);
+    records
+        .into_iter()
+        .fold(memory, |memory, (number, record)| memory.partition(&format!("p{number}"), [record]))
+}
