@@ -1,0 +1,178 @@
+//! From random events to answers: through the whole graph, and by definition.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use differential_dataflow::input::Input;
+use proptest::prelude::*;
+use telemetra::core::checkpoint::Directory;
+use telemetra::core::source::Memory as MemorySource;
+use telemetra::core::*;
+use telemetra::ops::{Drain, Ingest, Ingress, IngressConfig, Pipeline, StreamRows, Windows, spec};
+use timely::dataflow::operators::{Capture, Probe, capture::Extract};
+
+use crate::answers::*;
+use crate::support::{Counted, *};
+
+/// As [`Words`], but a message that begins with `!` changes the title of its stream.
+pub(crate) struct Tagged;
+
+impl Decoder for Tagged {
+    fn decode<'a>(
+        &self,
+        record: &'a [u8],
+        arena: &'a Arena,
+        events: &mut Vec<Event<'a>>,
+    ) -> Result<(), DecodeError> {
+        let first = events.len();
+        Words.decode(record, arena, events)?;
+        for event in &mut events[first..] {
+            if let Event::Chat(ChatMessage { header, user_id, message, .. }) = *event
+                && message.starts_with('!')
+            {
+                *event = Event::Meta(StreamMeta {
+                    header,
+                    event_type: MetaType::TitleChange,
+                    // At one time one title, so that the newest is never a matter of order.
+                    new_title: Some(if header.time.0 % 2 == 0 { "even" } else { "odd" }),
+                    new_category: (user_id.len() % 2 == 0).then_some("even"),
+                    started_at: None,
+                    ended_at: None,
+                    duration_minutes: None,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The answers to a script by the graph API.
+pub(crate) fn graph(
+    script: &Script,
+    time: &TimeConfig,
+    workers: usize,
+    per_poll: usize,
+) -> (Vec<Said>, Fates) {
+    let config = IngressConfig { time: time.clone(), clock: clock(), sentiment: None, lead: 10_000 };
+    let source = Box::new(source(script, per_poll));
+    let ingress = Ingress::open(config, vec![(source, Arc::new(Tagged))], workers).unwrap();
+    let rules = time.window_rules(4);
+    let updates = Arc::new(Mutex::new(Vec::new()));
+    let (shared, said) = (ingress.clone(), Arc::clone(&updates));
+    let guards = timely::execute(timely::Config::process(workers), move |worker| {
+        let said = Arc::clone(&said);
+        let probe = worker.dataflow::<EventTime, _, _>(|scope| {
+            let ingested = scope.ingest::<Acc>(&shared);
+            let answers = fast(ingested.partials.windows(rules), ingested.facts.stream_rows(), rules);
+            answers.inspect(move |update| said.lock().unwrap().push(update.clone())).inner.probe().0
+        });
+        while !probe.done() {
+            worker.step_or_park(Some(Duration::from_millis(10)));
+        }
+    });
+    guards.unwrap().join().into_iter().for_each(|result| result.unwrap());
+    assert!(ingress.take_error().is_none());
+    (consolidated(std::mem::take(&mut updates.lock().unwrap())), ingress.fates())
+}
+
+/// The answers of a pipeline's second life: the first ended, with a checkpoint, when half of the records were read.
+pub(crate) fn two_lives(script: &Script, time: &TimeConfig, workers: (usize, usize)) -> Vec<Said> {
+    let mut source = MemorySource::default().records_per_poll(10);
+    let handles: Vec<_> = (0..script.len()).map(|number| source.handle(&format!("p{number}"))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let start = |workers| {
+        let said = Arc::clone(&said);
+        let pipeline =
+            Pipeline::<Acc>::new().source(source.clone(), Tagged).time(time.clone()).clock(clock());
+        let store = Directory::new(folder.path());
+        let pipeline = pipeline.lead(10_000).workers(workers).checkpoints(store, 20, Duration::ZERO);
+        let extended = pipeline.extend(move |graph| {
+            let said = Arc::clone(&said);
+            fast(graph.summaries.clone(), graph.streams.clone(), graph.windows)
+                .inspect(move |update| said.lock().unwrap().push(update.clone()));
+        });
+        extended.start().unwrap()
+    };
+    let halves = || script.iter().map(|records| records.split_at(records.len() / 2));
+    for (handle, (first, _)) in handles.iter().zip(halves()) {
+        first.iter().for_each(|record| handle.append(record.as_str()));
+    }
+    let running = start(workers.0);
+    let read: usize = halves().map(|(first, _)| first.len()).sum();
+    while running.fates().read < read as u64 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    running.drain(Drain::KeepWindows).unwrap();
+    said.lock().unwrap().clear();
+    for (handle, (_, rest)) in handles.iter().zip(halves()) {
+        rest.iter().for_each(|record| handle.append(record.as_str()));
+        handle.end();
+    }
+    start(workers.1).wait().unwrap();
+    consolidated(std::mem::take(&mut said.lock().unwrap()))
+}
+
+/// The answers to the events that count, by definition.
+pub(crate) fn defined(counted: &[Counted], time: &TimeConfig) -> Vec<Said> {
+    let spec = time.windows;
+    let first = counted.iter().map(|event| event.effective.plus(1)).min().unwrap_or_default();
+    let last = counted.iter().map(|event| event.effective).max().unwrap_or_default();
+    let clock_ticks = ticks(spec, first, last.plus(2 * (spec.size() + spec.slide())));
+    let records: Vec<_> = counted
+        .iter()
+        .map(|event| {
+            let Counted { key, time, user, message, effective } = event;
+            (key.clone(), *time, format!("{key} {} e {user} {message}", time.0), *effective)
+        })
+        .collect();
+    let captured = timely::execute_directly(move |worker| {
+        let (mut events, mut clock, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
+            let (events_in, events) = scope.new_collection::<(StreamId, (EventTime, String)), isize>();
+            let (clock_in, clock) = scope.new_collection::<EventTime, isize>();
+            let windows = spec::windows(events.clone(), spec, |acc: &mut Acc, record: &String| {
+                let (arena, mut events) = (Arena::default(), Vec::new());
+                Tagged.decode(record.as_bytes(), &arena, &mut events).unwrap();
+                events.iter().for_each(|event| acc.add(event));
+            });
+            let patches = events.flat_map(|(key, (_, record))| {
+                let (arena, mut events) = (Arena::default(), Vec::new());
+                Tagged.decode(record.as_bytes(), &arena, &mut events).unwrap();
+                match Fact::of(&events[0]) {
+                    Some(Fact::Meta(patch)) => Some((key, patch)),
+                    _ => None,
+                }
+            });
+            let rows = patches.reduce(|key, patches, output| {
+                let mut profile = StreamProfile::default();
+                patches.iter().for_each(|(patch, _)| profile.apply(patch));
+                output.push((profile.row(key), 1));
+            });
+            let rows = rows.map(|(_, row)| row);
+            (events_in, clock_in, plain(windows, rows, clock).inner.capture())
+        });
+        records.into_iter().for_each(|(key, at, record, effective)| {
+            events.update_at((key, (at, record)), effective, 1);
+        });
+        clock_ticks.into_iter().for_each(|(boundary, at, diff)| clock.update_at(boundary, at, diff));
+        drop((events, clock));
+        while worker.step() {}
+        captured
+    });
+    consolidated(captured.extract().into_iter().flat_map(|(_, updates)| updates).collect())
+}
+
+/// A record: mostly a good event near `position`, sometimes late, far off, repeated or broken.
+pub(crate) fn script() -> impl Strategy<Value = Script> {
+    let disorder = prop_oneof![6 => -12i64..12, 3 => -60i64..12, 1 => -200i64..12];
+    let record = (0u8..5, disorder, 0u16..300, 0u8..5, 0u8..10, 0u8..20);
+    let partition = prop::collection::vec(record, 0..80);
+    (prop::collection::vec(partition, 1..4), 1i64..12).prop_map(|(partitions, pace)| {
+        let render = |(position, (key, disorder, id, user, length, oddity)): (usize, _)| {
+            let time = (BASE + 500).saturating_add_signed(position as i64 * pace + disorder);
+            let message = if oddity < 3 { "!".to_owned() } else { "m".repeat(length as usize) };
+            if oddity == 19 { "broken".to_owned() } else { format!("k{key} {time} e{id} u{user} {message}") }
+        };
+        partitions.into_iter().map(|records| records.into_iter().enumerate().map(render).collect()).collect()
+    })
+}
