@@ -169,7 +169,7 @@ fn encoders_append() {
     }
     let mut json = Vec::new();
     encode_json(&chat("\"\u{1}\n\u{e9}"), &mut json);
-    let expected = r#"{"event_id":"e","timestamp":"1970-01-01T00:00:00.000Z","stream_id":"s","user_id":"u","username":"","message":"\"\u0001\né","is_moderator":true}"#;
+    let expected = r#"{"event_id":"e","timestamp":"1970-01-01T00:00:00.000Z","stream_id":"s","user_id":"u","username":"","message":"\"\u0001\né","is_subscriber":false,"is_moderator":true}"#;
     assert_eq!(String::from_utf8(json).unwrap(), expected);
     // What is too long is for the decoder to refuse.
     let mut json = Vec::new();

@@ -8,8 +8,8 @@ use crate::time::civil_from_days;
 /// Appends an event to `out` as one JSON object, without a line's end.
 ///
 /// Times have milliseconds and end with `Z`; one past [`EventTime::LATEST`], which no decoder gives, is written as
-/// it displays, and does not decode. Amounts are decimal numbers. Optional fields that are absent, empty lists and
-/// flags that are false are left out.
+/// it displays, and does not decode. Amounts are decimal numbers. Optional fields that are absent and
+/// empty lists are left out.
 ///
 /// ```
 /// use telemetra_core::{Event, EventTime, Header, ViewerCount, decode::encode_json};
@@ -107,7 +107,8 @@ fn count(name: &str, value: Option<u64>, out: &mut Vec<u8>) {
 }
 
 fn flag(name: &str, value: bool, out: &mut Vec<u8>) {
-    optional(name, value.then_some(&b"true"[..]), out, |word, out| out.extend_from_slice(word));
+    key(name, out);
+    out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
 fn list(name: &str, items: &[&str], out: &mut Vec<u8>) {
@@ -115,8 +116,11 @@ fn list(name: &str, items: &[&str], out: &mut Vec<u8>) {
         return;
     }
     key(name, out);
+    out.push(b'[');
     for (i, item) in items.iter().enumerate() {
-        out.push(if i == 0 { b'[' } else { b',' });
+        if i > 0 {
+            out.push(b',');
+        }
         string(item, out);
     }
     out.push(b']');
