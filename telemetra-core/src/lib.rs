@@ -52,7 +52,7 @@ pub use row::{
 };
 pub use sentiment::{Lexicon, Sentiment};
 pub use sequence::{Placement, Sequencer, SequencerState};
-pub use sink::Sink;
+pub use sink::{Shard, Sink};
 pub use source::{Partition, PartitionId, Polled, Record, RecordBatch, Source};
 pub use summarize::{StreamAccumulator, StreamRolling, default_rules};
 pub use summary::{Counted, StreamSummary};

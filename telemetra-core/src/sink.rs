@@ -55,3 +55,33 @@ pub trait Sink<S>: Send {
         Ok(())
     }
 }
+
+/// One of several sinks that share the rows of one store among them, by stream.
+///
+/// All rows of a stream go to one shard, so no row is written by two.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shard {
+    /// Which one, from 0.
+    pub index: usize,
+    /// Of how many.
+    pub of: usize,
+}
+
+impl Shard {
+    /// The only one.
+    pub const WHOLE: Self = Self { index: 0, of: 1 };
+
+    /// The index of the shard that a stream's rows go to.
+    ///
+    /// ```
+    /// use telemetra_core::Shard;
+    /// assert_eq!(Shard::index_of("ada", 1), 0);
+    /// assert!(Shard::index_of("ada", 4) < 4);
+    /// ```
+    #[must_use]
+    pub fn index_of(stream: &str, shards: usize) -> usize {
+        // The dataflow deals keys to workers by the low bits.
+        let high = u128::from(crate::key_hash(stream));
+        usize::try_from((high * shards as u128) >> 64).unwrap_or(0)
+    }
+}

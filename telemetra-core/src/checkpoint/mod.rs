@@ -19,6 +19,19 @@ use crate::ExternalError;
 ///
 /// Checked by [`store_compliance`](crate::testkit::store_compliance).
 pub trait CheckpointStore: Send {
+    /// Makes this the store of process `process` of `processes`, before anything is read from it. From then on whoever claimed the same
+    /// place before, and if this is process 0 any process of a place beyond `processes`, can store and remove nothing any more: a
+    /// process that was thought dead and wakes up must not overwrite what its successor wrote. By default nothing: a
+    /// store that only one process can reach needs none.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be reached.
+    fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
+        let _ = (process, processes);
+        Ok(())
+    }
+
     /// Stores a blob under a name, over what was there.
     ///
     /// # Errors

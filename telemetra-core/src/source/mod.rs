@@ -75,6 +75,22 @@ pub trait Source: Send {
         partition: &PartitionId,
         from: Option<u64>,
     ) -> Result<Box<dyn Partition>, ExternalError>;
+
+    /// Opens a partition that came into being after the pipeline began, from its first record: a source that may be
+    /// told to begin elsewhere would lose what was written before it was found. By default the same as to open it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    fn open_new(&mut self, partition: &PartitionId) -> Result<Box<dyn Partition>, ExternalError> {
+        self.open(partition, None)
+    }
+
+    /// How often to ask for [`partitions`](Self::partitions) while the pipeline runs, so that new ones are read too; the
+    /// source is then kept, and asked on a thread that may block. By default never.
+    fn refresh_every(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// An ordered, replayable sequence of records with offsets.
