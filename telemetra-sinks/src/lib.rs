@@ -14,7 +14,7 @@ mod tabular;
 
 pub use json_lines::JsonLines;
 pub use lines::{Lines, Pace, event_time_by};
-pub use live::{Closed, LiveReader, LiveView, Notice, StreamView, Subscription, Update};
+pub use live::{Closed, LiveReader, LiveView, Notice, Published, StreamView, Subscription, Update};
 pub use memory::Memory;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
