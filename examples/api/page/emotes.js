@@ -69,7 +69,7 @@ export class Emotes {
       Object.assign(bubble.style, {
         width: `${size}px`, height: `${size}px`,
         transform: `translate(${at[0] - size / 2}px, ${at[1] - size / 2}px)`,
-        fontSize: `${Math.max(9, Math.min(size / 4.2, (size * 1.5) / Math.max(4, emote.name.length)))}px`,
+        fontSize: `${Math.max(9, Math.min(size / 4.2, (size * 1.3) / Math.max(4, emote.name.length)))}px`,
       });
       bubble.title = `${emote.name}: ${count(emote.count)}`;
       bubble.children[0].textContent = emote.name;

@@ -7,6 +7,8 @@ use telemetra::core::decode::parse_timestamp;
 
 use super::problem::Problem;
 
+const BEFORE_EPOCH: &str = "is before 1970";
+
 /// The parameters of a request. Each may be taken once; [`done`](Self::done) refuses those that nobody took.
 pub(crate) struct Params(Vec<(String, String)>);
 
@@ -63,20 +65,17 @@ impl Params {
         })
     }
 
+    /// A time; one before the epoch, when there were no events, is the epoch.
     pub(crate) fn time(&mut self, name: &str) -> Result<Option<EventTime>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        parse_timestamp(text.as_bytes()).map(Some).map_err(|error| {
-            Problem::parameter(name, format!("{}; write it like 2026-01-31T12:00:00Z", error.reason))
-        })
-    }
-
-    /// Two times in order.
-    pub(crate) fn range(&mut self) -> Result<(Option<EventTime>, Option<EventTime>), Problem> {
-        match (self.time("from")?, self.time("to")?) {
-            (Some(from), Some(to)) if from >= to => {
-                Err(Problem::parameter("from", "it has to be before `to`"))
+        let is_spaced = text.as_bytes().get(10).is_some_and(|byte| !byte.eq_ignore_ascii_case(&b'T'));
+        match parse_timestamp(text.as_bytes()) {
+            Ok(time) if !is_spaced => Ok(Some(time)),
+            Err(error) if error.reason == BEFORE_EPOCH && !is_spaced => Ok(Some(EventTime::MIN)),
+            _ => {
+                let form = "2026-01-31T12:00:00Z or 2026-01-31T13:00:00%2B01:00";
+                Err(Problem::parameter(name, format!("it has to be a time that exists, written like {form}")))
             }
-            range => Ok(range),
         }
     }
 

@@ -2,14 +2,37 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
-use serde_json::json;
+use serde::Serialize;
 use telemetra::core::MAX_ID_BYTES;
 
 use super::failed;
 use crate::server::app::App;
+use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
 use crate::server::params::Params;
 use crate::server::problem::Problem;
-use crate::server::store::{MetricsQuery, MomentQuery, Order, StreamQuery};
+use crate::server::store::{Cursor, MetricsQuery, MomentQuery, Order, StreamQuery};
+
+#[derive(Serialize)]
+struct StreamPage {
+    as_of: Option<Time>,
+    total: u64,
+    next_offset: Option<u64>,
+    streams: Vec<StreamInfo>,
+}
+
+#[derive(Serialize)]
+struct MetricsPage {
+    stream_id: String,
+    next_to: Option<Time>,
+    metrics: Vec<Metrics>,
+}
+
+#[derive(Serialize)]
+struct MomentPage {
+    stream_id: String,
+    next_cursor: Option<Cursor>,
+    moments: Vec<MomentInfo>,
+}
 
 type Answer = Result<axum::response::Response, Problem>;
 
@@ -38,9 +61,7 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Answer {
     let (streams, total) = app.store.streams(&query).await.map_err(failed)?;
     let next = query.offset + streams.len() as u64;
     let next_offset = (next < total && !streams.is_empty()).then_some(next);
-    let as_of = as_of.map(crate::server::model::Time);
-    Ok(Json(json!({ "as_of": as_of, "total": total, "next_offset": next_offset, "streams": streams }))
-        .into_response())
+    Ok(Json(StreamPage { as_of: as_of.map(Time), total, next_offset, streams }).into_response())
 }
 
 /// `GET /streams/{id}`.
@@ -62,7 +83,7 @@ pub(crate) async fn metrics(
     mut params: Params,
 ) -> Answer {
     let id = id(path)?;
-    let (from, to) = params.range()?;
+    let (from, to) = (params.time("from")?, params.time("to")?);
     let limit = params.number("limit", 1..=5_000, 360)?;
     let resolution = params.number("resolution", 1..=86_400, 1)? * 1000;
     params.done()?;
@@ -71,7 +92,7 @@ pub(crate) async fn metrics(
     let (metrics, more) = found.ok_or_else(|| Problem::no_stream(&id))?;
     // The next page is what ended before this one.
     let next_to = metrics.first().filter(|_| more).map(|first| first.window_end);
-    Ok(Json(json!({ "stream_id": id, "next_to": next_to, "metrics": metrics })).into_response())
+    Ok(Json(MetricsPage { stream_id: id, next_to, metrics }).into_response())
 }
 
 /// `GET /streams/{id}/moments`.
@@ -81,11 +102,12 @@ pub(crate) async fn moments(
     mut params: Params,
 ) -> Answer {
     let id = id(path)?;
-    let (from, to) = params.range()?;
+    let (from, to) = (params.time("from")?, params.time("to")?);
     let query = MomentQuery {
         moment_type: params.text("type")?,
         open: params.flag("open")?,
         limit: params.number("limit", 1..=1_000, 100)? as usize,
+        cursor: params.text("cursor")?.map(|text| cursor(&text)).transpose()?,
         from,
         to,
     };
@@ -93,12 +115,16 @@ pub(crate) async fn moments(
     if query
         .moment_type
         .as_ref()
-        .is_some_and(|name| name.is_empty() || name.len() > 128 || name.contains('\0'))
+        .is_some_and(|name| name.is_empty() || name.chars().count() > 128 || name.contains('\0'))
     {
         return Err(Problem::parameter("type", "it has to be the name of a rule, like `chat_spike`"));
     }
     let found = app.store.moments(&id, &query).await.map_err(failed)?;
     let (moments, more) = found.ok_or_else(|| Problem::no_stream(&id))?;
-    let next_to = moments.last().filter(|_| more).map(|last| last.started_at);
-    Ok(Json(json!({ "stream_id": id, "next_to": next_to, "moments": moments })).into_response())
+    let next_cursor = moments.last().filter(|_| more).map(Cursor::after);
+    Ok(Json(MomentPage { stream_id: id, next_cursor, moments }).into_response())
+}
+
+fn cursor(text: &str) -> Result<Cursor, Problem> {
+    text.parse().map_err(|()| Problem::parameter("cursor", "it has to be the `next_cursor` of a page"))
 }

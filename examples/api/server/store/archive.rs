@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use telemetra::core::EventTime;
 
-use super::{MetricsQuery, MomentQuery};
+use super::{Cursor, MetricsQuery, MomentQuery};
 use crate::server::model::{Metrics, MomentInfo, Time};
 
 /// Reads a database. Connections are kept, one for each question that is asked at the same time.
@@ -84,6 +84,10 @@ impl Archive {
         filter.and("started_at < ?", query.to.map(millis));
         filter.and("moment_type = ?", query.moment_type.clone());
         filter.and("(ended_at IS NULL) = ?", query.open.then_some(1));
+        if let Some(Cursor { started_at, moment_id }) = &query.cursor {
+            filter.and("(started_at, moment_id) < (?, ?)", Some(millis(*started_at)));
+            filter.values.push(Value::Text(moment_id.clone()));
+        }
         let sql = filter.select("moments", "started_at DESC, moment_id DESC", query.limit);
         let limit = query.limit;
         let found = self.ask(move |connection| {

@@ -12,8 +12,8 @@ use telemetra::sinks::{LiveReader, Notice, Published, StreamView, Subscription};
 
 use super::archive::Archive;
 use super::{
-    Answer, Component, Feed, MetricsQuery, MomentQuery, News, Order, Overview, Snapshot, Store, StreamQuery,
-    Update,
+    Answer, Component, Cursor, Feed, MetricsQuery, MomentQuery, News, Order, Overview, Snapshot, Store,
+    StreamQuery, Update,
 };
 use crate::server::model::{Message, Metrics, MomentInfo, StreamInfo, StreamRow};
 
@@ -144,10 +144,7 @@ impl Store for Embedded {
         query: &'a MetricsQuery,
     ) -> Answer<'a, Option<(Vec<Metrics>, bool)>> {
         Box::pin(async move {
-            let view = self.reader.stream(id);
-            let Some(view) = view.filter(|_| self.is_recent(query.from)) else {
-                return self.archive.metrics(id, query).await;
-            };
+            let Some(view) = self.reader.stream(id) else { return self.archive.metrics(id, query).await };
             let wanted = view.published_windows().rev().filter(|known| {
                 let end = known.row.window.end;
                 query.from.is_none_or(|from| end >= from)
@@ -155,6 +152,9 @@ impl Store for Embedded {
                     && end.0.is_multiple_of(query.resolution)
             });
             let mut windows: Vec<_> = wanted.take(query.limit + 1).map(Metrics::from).collect();
+            if !self.is_recent(query.from.max(windows.get(query.limit).map(|window| window.window_end.0))) {
+                return self.archive.metrics(id, query).await;
+            }
             let more = windows.len() > query.limit;
             windows.truncate(query.limit);
             windows.reverse();
@@ -168,11 +168,7 @@ impl Store for Embedded {
         query: &'a MomentQuery,
     ) -> Answer<'a, Option<(Vec<MomentInfo>, bool)>> {
         Box::pin(async move {
-            let view = self.reader.stream(id);
-            // All open ones are in memory, however long ago they began.
-            let Some(view) = view.filter(|_| query.open || self.is_recent(query.from)) else {
-                return self.archive.moments(id, query).await;
-            };
+            let Some(view) = self.reader.stream(id) else { return self.archive.moments(id, query).await };
             let wanted = view.published_moments().filter(|known| {
                 let moment = &known.row;
                 query.from.is_none_or(|from| moment.started_at >= from)
@@ -181,7 +177,15 @@ impl Store for Embedded {
                     && query.moment_type.as_deref().is_none_or(|wanted| *moment.moment_type == *wanted)
             });
             let mut moments: Vec<_> = wanted.map(MomentInfo::from).collect();
+            if let Some(Cursor { started_at, moment_id }) = &query.cursor {
+                moments.retain(|known| (known.started_at.0, &known.moment_id) < (*started_at, moment_id));
+            }
             moments.sort_by(|a, b| (b.started_at, &b.moment_id).cmp(&(a.started_at, &a.moment_id)));
+            let first = query.from.max(moments.get(query.limit).map(|moment| moment.started_at.0));
+            // All open ones are in memory, however long ago they began.
+            if !query.open && !self.is_recent(first) {
+                return self.archive.moments(id, query).await;
+            }
             let more = moments.len() > query.limit;
             moments.truncate(query.limit);
             Ok(Some((moments, more)))

@@ -145,5 +145,44 @@ pub(crate) struct MomentQuery {
     pub(crate) from: Option<EventTime>,
     pub(crate) to: Option<EventTime>,
     pub(crate) open: bool,
+    /// After this one.
+    pub(crate) cursor: Option<Cursor>,
     pub(crate) limit: usize,
+}
+
+/// A place in a list of moments, newest first: several may begin at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) started_at: EventTime,
+    pub(crate) moment_id: String,
+}
+
+impl Cursor {
+    pub(crate) fn after(moment: &MomentInfo) -> Self {
+        Self { started_at: moment.started_at.0, moment_id: moment.moment_id.clone() }
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.started_at.0, self.moment_id)
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (started_at, moment_id) = text.split_once('-').ok_or(())?;
+        let is_id =
+            moment_id.len() == 32 && moment_id.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
+        let is_number = !started_at.is_empty() && started_at.bytes().all(|byte| byte.is_ascii_digit());
+        let started_at = started_at.parse().ok().filter(|_| is_id && is_number).ok_or(())?;
+        Ok(Self { started_at: EventTime(started_at), moment_id: moment_id.to_owned() })
+    }
+}
+
+impl serde::Serialize for Cursor {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
