@@ -189,9 +189,7 @@ fn a_client_that_falls_behind_is_sent_away_and_holds_up_nobody() {
     let mut service = Service::with(Options { limits, ..Options::default() }, 3_600_000);
     let (mut slow, mut quick) = (service.socket("/live/s0"), service.socket("/live/s1"));
     for minute in 0..2 {
-        for stream in ["s0", "s1"] {
-            service.chat(stream, minute, 30);
-        }
+        service.chats(&["s0", "s1"], minute, 30);
         service.until(minute + 1);
         for socket in [&mut slow, &mut quick] {
             let end = format!("2026-01-01T00:0{}:00.000Z", minute + 1);
@@ -221,10 +219,10 @@ fn a_client_that_accepts_nothing_is_given_up() {
     let mut service = Service::with(Options { limits, ..Options::default() }, 2 * 3_600_000);
     let mut deaf = service.socket("/live");
     let mut windows = 0;
+    let streams: Vec<_> = (0..200).map(|stream| format!("s{stream}")).collect();
+    let streams: Vec<_> = streams.iter().map(String::as_str).collect();
     for minute in 0..10 {
-        for stream in 0..200 {
-            service.chat(&format!("s{stream}"), minute, 6);
-        }
+        service.chats(&streams, minute, 6);
         service.until(minute + 1);
         windows += 200 * 6;
     }

@@ -92,7 +92,12 @@ impl Service {
 
     /// Pushes this many chat messages of a minute, evenly spread.
     pub(crate) fn chat(&mut self, stream: &str, minute: u64, count: u64) {
-        for n in 0..count {
+        self.chats(&[stream], minute, count);
+    }
+
+    /// The same in several streams, in the order of time: of one after the other, the second would be late.
+    pub(crate) fn chats(&mut self, streams: &[&str], minute: u64, count: u64) {
+        for (n, stream) in (0..count).flat_map(|n| streams.iter().map(move |stream| (n, stream))) {
             let user = format!("user{}", n % 7);
             self.push(stream, minute * 60_000 + n * 60_000 / count, |header| {
                 encode(&Event::Chat(ChatMessage {
@@ -162,10 +167,8 @@ impl Service {
             }))
         });
         let time = START.plus(minute * 60_000).minus(1);
-        wait(|| {
-            self.reader.as_of() >= Some(time)
-                && self.store.status().is_some_and(|status| status.durable > time)
-        });
+        let is_there = || self.store.status().is_some_and(|status| status.durable > time);
+        assert!(comes(is_there), "{time} never came: {:?}", self.store.status());
     }
 
     /// Twelve quiet minutes, one with many messages, and one quiet again: there is a spike.
@@ -196,13 +199,18 @@ fn encode(event: &Event<'_>) -> Vec<u8> {
     bytes
 }
 
-/// Waits until something is so. What never comes ends the test, however slow the machine is.
-pub(crate) fn wait(is_so: impl Fn() -> bool) {
-    for _ in 0..12_000 {
-        if is_so() {
-            return;
+/// Waits until something is so; `false` if that never comes, however slow the machine is.
+fn comes(is_so: impl Fn() -> bool) -> bool {
+    (0..12_000).any(|_| {
+        let so = is_so();
+        if !so {
+            thread::sleep(Duration::from_millis(5));
         }
-        thread::sleep(Duration::from_millis(5));
-    }
-    panic!("it did not come to that");
+        so
+    })
+}
+
+/// Waits until something is so. What never comes ends the test.
+pub(crate) fn wait(is_so: impl Fn() -> bool) {
+    assert!(comes(is_so), "it did not come to that");
 }

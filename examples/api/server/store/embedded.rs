@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
@@ -26,11 +27,13 @@ pub(crate) struct Embedded {
     reader: LiveReader<StreamSummary>,
     archive: Archive,
     running: Mutex<Option<Running>>,
+    /// The time that was durable when it was last looked at, in milliseconds.
+    durable: AtomicU64,
 }
 
 impl Embedded {
     pub(crate) fn new(reader: LiveReader<StreamSummary>, archive: Archive, running: Running) -> Self {
-        Self { reader, archive, running: Mutex::new(Some(running)) }
+        Self { reader, archive, running: Mutex::new(Some(running)), durable: AtomicU64::new(0) }
     }
 
     /// How the pipeline stands; `None` once it was stopped.
@@ -44,11 +47,18 @@ impl Embedded {
         Ok(running.map(|running| running.drain(Drain::CloseWindows)).transpose()?)
     }
 
+    /// The time that answers have reached. Where nothing changes, the view is told nothing; then the frontier knows more.
+    fn reached(&self) -> Option<EventTime> {
+        let durable = EventTime(self.durable.load(Ordering::Relaxed));
+        let before = (durable > EventTime::MIN).then(|| durable.minus(1));
+        self.reader.as_of().max(before)
+    }
+
     /// The newest window, if it ended less than a window ago: else the stream is silent.
     fn current<'v>(&self, view: &'v View) -> Option<&'v Published<Summary<StreamSummary>>> {
         let newest = view.published_windows().next_back()?;
         let window = newest.row.window;
-        let silence = self.reader.as_of()? - window.end;
+        let silence = self.reached()? - window.end;
         (silence < window.end - window.start).then_some(newest)
     }
 
@@ -111,7 +121,12 @@ impl Embedded {
 
 impl Store for Embedded {
     fn as_of(&self) -> Answer<'_, Option<EventTime>> {
-        Box::pin(async { Ok(self.reader.as_of()) })
+        Box::pin(async {
+            if let Some(status) = self.status().filter(|status| status.durable < EventTime::MAX) {
+                self.durable.store(status.durable.0, Ordering::Relaxed);
+            }
+            Ok(self.reached())
+        })
     }
 
     fn components(&self) -> Answer<'_, Vec<Component>> {
@@ -194,7 +209,7 @@ impl Store for Embedded {
 
     fn snapshot<'a>(&'a self, id: &'a str, history: u64) -> Answer<'a, Snapshot> {
         Box::pin(async move {
-            let as_of = self.reader.as_of();
+            let as_of = self.reached();
             let Some(view) = self.reader.stream(id) else {
                 return Ok(Snapshot { as_of, ..Snapshot::default() });
             };
@@ -218,7 +233,7 @@ impl Store for Embedded {
 
     fn overview(&self) -> Answer<'_, Overview> {
         Box::pin(async {
-            let as_of = self.reader.as_of();
+            let as_of = self.reached();
             let all =
                 StreamQuery { order: Order::Rate, live: false, search: None, offset: 0, limit: u64::MAX };
             let found = self.ranked(&all);
