@@ -8,6 +8,8 @@ mod json_lines;
 mod lines;
 mod live;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod tabular;
@@ -16,6 +18,8 @@ pub use json_lines::JsonLines;
 pub use lines::{Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, StreamView, Subscription, Update};
 pub use memory::Memory;
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use tabular::{Column, ColumnKind, Decimal, Layout, RowKey, Tabular, Value};
