@@ -10,6 +10,8 @@ mod live;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod tabular;
@@ -20,6 +22,8 @@ pub use live::{Closed, LiveReader, LiveView, Notice, StreamView, Subscription, U
 pub use memory::Memory;
 #[cfg(feature = "redis")]
 pub use redis::{RedisKeys, RedisServer, RedisSink};
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use tabular::{Column, ColumnKind, Decimal, Layout, RowKey, Tabular, Value};
