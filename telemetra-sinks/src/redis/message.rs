@@ -65,6 +65,7 @@ pub(super) fn text(value: Value<'_>) -> Result<Option<String>, fmt::Error> {
             Some(text)
         }
         Value::Time(time) => Some(time.to_string()),
+        Value::Decimal(decimal) => Some(decimal.to_string()),
         Value::Bool(_) | Value::Unsigned(_) | Value::Float(_) => {
             let mut text = String::new();
             json::value(&mut text, value)?;
