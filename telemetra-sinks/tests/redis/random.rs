@@ -122,11 +122,11 @@ impl World<'_> {
                 self.at = checkpoint;
             }
             Step::WakeUp => {
+                // If it finds an empty server first, keys of streams that are no more stay until they expire.
                 let Some((old, at)) = &mut self.old else { return };
-                if let Some(batch) = self.history.get(*at).filter(|_| *at < self.keys_at.max(self.at)) {
+                if let Some(batch) = self.history.get(*at).filter(|_| *at < self.keys_at) {
                     try_apply(old, std::slice::from_ref(batch));
                     *at += 1;
-                    self.keys_at = self.keys_at.max(*at);
                 }
             }
         }
