@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 pub mod cluster;
+pub mod growing;
 pub mod streams;
 pub mod watch;
 

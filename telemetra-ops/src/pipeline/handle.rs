@@ -1,7 +1,8 @@
 //! The handle of a running pipeline.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::graph::Blueprint;
 use crate::failure::{Failure, PipelineError, panic_text};
 use crate::ingress::{Ingress, PartitionStatus, Reading};
 use crate::outlet::SinkHandle;
+use crate::scout::Scout;
 use crate::writer::CheckpointGauge;
 
 /// What happens to windows that are still open when a pipeline is drained.
@@ -32,9 +34,10 @@ pub struct Running {
     sinks: Vec<SinkHandle>,
     checkpoints: Arc<CheckpointGauge>,
     failure: Failure,
-    halt: Arc<AtomicBool>,
     workers: Option<WorkerGuards<()>>,
     threads: Vec<JoinHandle<()>>,
+    /// Each ends a thread that looks for new partitions when it is dropped.
+    scouts: Vec<Sender<()>>,
     processes: usize,
 }
 
@@ -87,16 +90,23 @@ pub struct Report {
     pub partitions: Vec<PartitionStatus>,
 }
 
+/// What runs beside the workers, or is shared with them.
+pub(super) struct Parts {
+    pub(super) ingress: Ingress,
+    pub(super) sinks: Vec<SinkHandle>,
+    pub(super) checkpoints: Arc<CheckpointGauge>,
+    pub(super) failure: Failure,
+    pub(super) threads: Vec<JoinHandle<()>>,
+    pub(super) scouts: Vec<Scout>,
+}
+
 pub(super) fn run<A: EventAccumulator>(
     blueprint: Blueprint<A>,
     config: timely::Config,
-    ingress: Ingress,
-    sinks: Vec<SinkHandle>,
-    checkpoints: Arc<CheckpointGauge>,
-    failure: Failure,
-    threads: Vec<JoinHandle<()>>,
+    parts: Parts,
 ) -> Result<Running, PipelineError> {
-    let (frontier, halt) = (Arc::clone(&blueprint.frontier), Arc::clone(&blueprint.halt));
+    let Parts { ingress, sinks, checkpoints, failure, threads, scouts } = parts;
+    let frontier = Arc::clone(&blueprint.frontier);
     let processes = blueprint.processes;
     let panicked = failure.clone();
     let started = timely::execute(config, move |worker| {
@@ -108,17 +118,24 @@ pub(super) fn run<A: EventAccumulator>(
         }
     });
     let workers = started.map_err(PipelineError::Worker)?;
-    Ok(Running {
+    let mut running = Running {
         ingress,
         frontier,
         sinks,
         checkpoints,
         failure,
-        halt,
         workers: Some(workers),
         threads,
+        scouts: Vec::new(),
         processes,
-    })
+    };
+    for scout in scouts {
+        let (alive, over) = channel();
+        let started = scout.start(running.ingress.clone(), over);
+        started.map_err(|error| PipelineError::Worker(error.to_string()))?;
+        running.scouts.push(alive);
+    }
+    Ok(running)
 }
 
 impl Running {
@@ -190,7 +207,7 @@ impl Running {
                 }
                 // With a last cut the workers wait there; without one they come to an end only if the sources did.
                 if cut.is_some() || shared.floor() < EventTime::MAX {
-                    self.halt.store(true, Ordering::Release);
+                    self.failure.halt();
                 }
             }
         }
@@ -203,7 +220,7 @@ impl Running {
     ///
     /// The first error of the pipeline.
     pub fn stop(mut self) -> Result<Report, PipelineError> {
-        self.halt.store(true, Ordering::Release);
+        self.failure.halt();
         self.join()
     }
 
@@ -212,6 +229,7 @@ impl Running {
         for worker in self.workers.take().map(WorkerGuards::join).into_iter().flatten() {
             panicked = worker.err().or(panicked);
         }
+        self.scouts.clear();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 panicked = panicked.or_else(|| Some("a sink or the checkpoint store panicked".to_owned()));
@@ -229,7 +247,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.halt.store(true, Ordering::Release);
+        self.failure.halt();
         if self.workers.is_some() {
             // The error is told by `wait`, `drain` and `stop`; who drops the handle does not ask.
             let _ = self.join();

@@ -7,7 +7,8 @@ use std::time::Duration;
 use telemetra_core::EventAccumulator;
 
 use super::graph::Blueprint;
-use super::{Checkpoints, Cluster, Pipeline, Running, handle};
+use super::handle::{self, Parts};
+use super::{Checkpoints, Cluster, Pipeline, Running};
 use crate::checkpoint::Restored;
 use crate::cut::Cuts;
 use crate::failure::{Failure, PipelineError};
@@ -50,7 +51,7 @@ impl<A: EventAccumulator> Pipeline<A> {
             failure: failure.clone(),
         };
         let sources = std::mem::take(&mut self.sources);
-        let ingress = Ingress::open_with(self.ingress.clone(), sources, opening)?;
+        let (ingress, scouts) = Ingress::open_with(self.ingress.clone(), sources, opening)?;
 
         let place = (cluster.process, processes, cluster.workers);
         let Outlets { outlets, handles, mut threads } =
@@ -88,11 +89,11 @@ impl<A: EventAccumulator> Pipeline<A> {
             stored,
             failure: failure.clone(),
             frontier: Arc::default(),
-            halt: Arc::default(),
             cluster: (cluster.process, cluster.workers),
             processes,
         };
-        handle::run(blueprint, cluster.timely(), ingress, handles, gauge, failure, threads)
+        let parts = Parts { ingress, sinks: handles, checkpoints: gauge, failure, threads, scouts };
+        handle::run(blueprint, cluster.timely(), parts)
     }
 }
 
