@@ -102,6 +102,7 @@ mod windows;
 mod writer;
 
 pub use checkpoint::{Durability, Restored};
+pub use courier::Applied;
 pub use describe::{Describe, Described};
 pub use failure::{PipelineError, RestoreError};
 pub use ingest::{Ingest, Ingested};
@@ -113,4 +114,5 @@ pub use partial::Partial;
 pub use pipeline::{Drain, Graph, Pipeline, PipelineStatus, Report, Running, SinkStatus};
 pub use publish::Publish;
 pub use top::Top;
+pub use trouble::Failing;
 pub use windows::{Summaries, Windows};

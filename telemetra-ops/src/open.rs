@@ -13,6 +13,7 @@ use crate::cut::Cuts;
 use crate::failure::{Failure, PipelineError, RestoreError};
 use crate::ingress::{Ingress, IngressConfig, LaneCheckpoint, OpenLane};
 use crate::scout::Scout;
+use crate::trouble::Patience;
 
 /// Sources, each with what decodes its records.
 pub(crate) type Sources = Vec<(Box<dyn Source>, Arc<dyn Decoder>)>;
@@ -26,6 +27,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) restored: Option<&'a Restored>,
     pub(crate) cuts: Cuts,
     pub(crate) failure: Failure,
+    /// How long to try again what fails for the moment.
+    pub(crate) patience: Patience,
 }
 
 impl IngressConfig {
@@ -86,7 +89,9 @@ impl Ingress {
     ) -> Result<Self, PipelineError> {
         config.check(0, sources.len(), workers)?;
         let cuts = Cuts::new(None, Duration::ZERO, workers, config.time.windows.slide(), None);
-        let opening = Opening { process: 0, processes: 1, restored: None, cuts, failure: Failure::default() };
+        let failure = Failure::default();
+        let patience = Patience::new(Duration::ZERO);
+        let opening = Opening { process: 0, processes: 1, restored: None, cuts, failure, patience };
         Ok(Self::open_with(config, sources, opening)?.0)
     }
 
@@ -96,7 +101,7 @@ impl Ingress {
         sources: Sources,
         opening: Opening<'_>,
     ) -> Result<(Self, Vec<Scout>), PipelineError> {
-        let Opening { process, processes, restored, cuts, failure } = opening;
+        let Opening { process, processes, restored, cuts, failure, patience } = opening;
         let kept: Vec<Vec<LaneCheckpoint>> =
             restored.map_or_else(Vec::new, |restored| restored.parts("partitions", &failure));
         if let Some(error) = failure.take() {
@@ -109,7 +114,8 @@ impl Ingress {
         let mut names: BTreeSet<PartitionId> = BTreeSet::new();
         let mut listed: Sources = Vec::new();
         for (mut source, decoder) in sources {
-            for id in source.partitions().map_err(PipelineError::Open)? {
+            let list = patience.wait("listing the partitions of a source", || source.partitions());
+            for id in list.map_err(PipelineError::Open)? {
                 let mine = names.len() % processes == process;
                 if !names.insert(id.clone()) {
                     let detail = format!("two partitions are called `{id}`");
@@ -119,11 +125,12 @@ impl Ingress {
                 if !mine {
                     continue;
                 }
-                let partition = match (&kept, resume) {
+                let open = || match (&kept, resume) {
                     // It came into being after the checkpoint.
                     (None, Some(_)) => source.open_new(&id),
                     (kept, _) => source.open(&id, kept.as_ref().map(|lane| lane.offset)),
                 };
+                let partition = patience.wait(&format!("opening the partition `{id}`"), open);
                 let partition = partition.map_err(PipelineError::Open)?;
                 let sequencer = kept.map(|lane| lane.sequencer);
                 let decoder = Arc::clone(&decoder);

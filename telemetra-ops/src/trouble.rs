@@ -36,6 +36,17 @@ struct Episode {
     error: String,
 }
 
+/// Something that fails for the moment, and is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// How long ago it failed first.
+    pub lasting: Duration,
+    /// How often it has failed since.
+    pub tries: u64,
+    /// The last error and what was underneath, in one line.
+    pub error: String,
+}
+
 /// What there is to say after a try.
 #[derive(Debug, PartialEq, Eq)]
 enum Word {
@@ -98,9 +109,14 @@ impl Trouble {
         Some(Word::Over { after: now.duration_since(over.since), tries: over.tries })
     }
 
-    /// For how long it has been failing, and the last error in words; `None` if it works.
-    pub(crate) fn lasting(&self) -> Option<(Duration, String)> {
-        self.now().as_ref().map(|episode| (episode.since.elapsed(), episode.error.clone()))
+    /// `None` if it works.
+    pub(crate) fn failing(&self) -> Option<Failing> {
+        let failing = |Episode { since, tries, error, .. }: &Episode| Failing {
+            lasting: since.elapsed(),
+            tries: *tries,
+            error: error.clone(),
+        };
+        self.now().as_ref().map(failing)
     }
 
     /// How many tries had to be repeated, ever.
@@ -147,6 +163,32 @@ pub(crate) fn keep_trying<T>(
     }
 }
 
+/// How long a start tries again what fails for the moment, so that services may come up in any order.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Patience(Option<Instant>);
+
+impl Patience {
+    /// From now on for that long.
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self(Instant::now().checked_add(limit))
+    }
+
+    /// Does that, called `what` in logs.
+    pub(crate) fn wait<T>(
+        self,
+        what: &str,
+        attempt: impl FnMut() -> Result<T, ExternalError>,
+    ) -> Result<T, ExternalError> {
+        let never = Failure::default();
+        keep_trying(&Trouble::new(what.to_owned()), &never, self.0, attempt).map_err(
+            |gave_up| match gave_up {
+                GaveUp::Failed(error) => error,
+                GaveUp::Down => ExternalError::permanent("the pipeline was told to stop"),
+            },
+        )
+    }
+}
+
 /// Between half a pause and all of it, so that many who lost the same server do not all return at once.
 fn jittered(pause: Duration) -> Duration {
     use std::hash::{BuildHasher, RandomState};
@@ -166,13 +208,16 @@ mod tests {
         assert_eq!(trouble.clear(at(0)), None, "that it works is no news");
         assert_eq!(trouble.note("a", at(0)), (Some(Word::First), 1));
         assert_eq!(trouble.note("b", at(59)), (None, 2));
-        assert_eq!(trouble.lasting().map(|(_, error)| error), Some("b".to_owned()));
+        assert_eq!(
+            trouble.failing().map(|failing| (failing.tries, failing.error)),
+            Some((2, "b".to_owned()))
+        );
         let reminder = Word::Reminder { lasting: Duration::from_secs(61), tries: 3 };
         assert_eq!(trouble.note("b", at(61)), (Some(reminder), 3));
         assert_eq!(trouble.note("b", at(120)), (None, 4), "a minute after the last word");
         let over = Word::Over { after: Duration::from_secs(125), tries: 4 };
         assert_eq!(trouble.clear(at(125)), Some(over));
-        assert!(trouble.lasting().is_none());
+        assert!(trouble.failing().is_none());
         assert_eq!(trouble.note("c", at(126)), (Some(Word::First), 1), "a new trouble");
     }
 

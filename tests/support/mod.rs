@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod growing;
+pub mod log;
 pub mod streams;
 pub mod watch;
 

@@ -21,6 +21,7 @@ use self::lane::LaneState;
 pub(crate) use self::lane::{Lane, LaneCheckpoint, OpenLane};
 use crate::cut::Cuts;
 use crate::failure::Failure;
+use crate::trouble::Failing;
 
 /// How reading goes, beyond the settings of time.
 #[derive(Clone)]
@@ -88,6 +89,12 @@ pub struct PartitionStatus {
     pub offset: u64,
     /// The watermark.
     pub watermark: EventTime,
+    /// How far, in milliseconds of event time, its watermark is behind the greatest of the partitions that this process reads.
+    pub behind: u64,
+    /// How many records it has that were not read, if it knows.
+    pub lag: Option<u64>,
+    /// Whether reading it fails now, and is tried again.
+    pub failing: Option<Failing>,
     /// The floor; [`EventTime::MAX`] once it has ended.
     pub floor: EventTime,
     /// Whether it has nothing to read and does not hold back the others.
@@ -159,7 +166,10 @@ impl Ingress {
     /// How each partition stands.
     #[must_use]
     pub fn status(&self) -> Vec<PartitionStatus> {
-        self.0.lanes().iter().map(|lane| lane.status()).collect()
+        let mut all: Vec<_> = self.0.lanes().iter().map(|lane| lane.status()).collect();
+        let greatest = all.iter().map(|one| one.watermark).max().unwrap_or_default();
+        all.iter_mut().for_each(|one| one.behind = greatest - one.watermark);
+        all
     }
 }
 

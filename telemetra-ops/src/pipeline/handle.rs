@@ -6,11 +6,12 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use telemetra_core::{EventAccumulator, EventTime, Fates, Shard};
+use telemetra_core::{EventAccumulator, EventTime, Fates};
 use timely::communication::WorkerGuards;
 
 use super::Frontier;
 use super::graph::Blueprint;
+use super::status::{PipelineStatus, SinkStatus};
 use crate::failure::{Failure, PipelineError, panic_text};
 use crate::ingress::{Ingress, PartitionStatus, Reading};
 use crate::outlet::SinkHandle;
@@ -45,40 +46,6 @@ impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running").field("status", &self.status()).finish_non_exhaustive()
     }
-}
-
-/// How a pipeline stands.
-#[derive(Clone, Debug)]
-pub struct PipelineStatus {
-    /// What became of the events read in this process, those before a restart included.
-    pub fates: Fates,
-    /// Up to here everything is durable in all sinks; [`EventTime::MAX`] at the end.
-    pub durable: EventTime,
-    /// How each partition stands.
-    pub partitions: Vec<PartitionStatus>,
-    /// How each shard of each sink stands that lives in this process.
-    pub sinks: Vec<SinkStatus>,
-    /// The boundary of the last complete checkpoint.
-    pub checkpoint: Option<EventTime>,
-    /// How many checkpoints were completed in this life, the bytes written for them, and the time that took.
-    pub checkpoints: (u64, u64, Duration),
-    /// The first error, in words.
-    pub failure: Option<String>,
-}
-
-/// How a shard of a sink stands.
-#[derive(Clone, Debug)]
-pub struct SinkStatus {
-    /// Its name.
-    pub name: String,
-    /// Which shard of it.
-    pub shard: Shard,
-    /// Batches that wait for it.
-    pub queued: usize,
-    /// Changes it has applied in this life.
-    pub changes: u64,
-    /// Tries that had to be repeated.
-    pub retries: u64,
 }
 
 /// What a pipeline did, told at its end.
@@ -148,25 +115,19 @@ impl Running {
     /// How it stands. Cheap enough to be asked many times a second.
     #[must_use]
     pub fn status(&self) -> PipelineStatus {
-        let sink = |SinkHandle { name, shard, gauge }: &SinkHandle| SinkStatus {
-            name: name.clone(),
-            shard: *shard,
-            queued: gauge.queued.load(Ordering::Relaxed),
-            changes: gauge.changes.load(Ordering::Relaxed),
-            retries: gauge.retries.load(Ordering::Relaxed),
-        };
         let checkpoint = EventTime(self.checkpoints.boundary.load(Ordering::Acquire));
         PipelineStatus {
             fates: self.ingress.fates(),
             durable: self.frontier.get(),
             partitions: self.ingress.status(),
-            sinks: self.sinks.iter().map(sink).collect(),
+            sinks: self.sinks.iter().map(SinkStatus::of).collect(),
             checkpoint: (checkpoint > EventTime::MIN).then_some(checkpoint),
             checkpoints: (
                 self.checkpoints.completed.load(Ordering::Relaxed),
                 self.checkpoints.bytes.load(Ordering::Relaxed),
                 Duration::from_micros(self.checkpoints.micros.load(Ordering::Relaxed)),
             ),
+            store_failing: self.checkpoints.trouble.failing(),
             failure: self.failure.describe(),
         }
     }

@@ -15,6 +15,7 @@ use crate::failure::{Failure, PipelineError};
 use crate::ingress::Ingress;
 use crate::open::Opening;
 use crate::outlet::{self, Outlets};
+use crate::trouble::Patience;
 use crate::writer::{CheckpointGauge, Stored, Writer};
 
 impl<A: EventAccumulator> Pipeline<A> {
@@ -29,9 +30,10 @@ impl<A: EventAccumulator> Pipeline<A> {
         let processes = cluster.addresses.len().max(1);
         let peers = processes * cluster.workers;
         let failure = Failure::default();
+        let patience = Patience::new(self.patience);
         let fingerprint = self.fingerprint();
         let restored = match &mut self.checkpoints {
-            Some(checkpoints) => Restored::read(&mut *checkpoints.store, &fingerprint)?,
+            Some(checkpoints) => Restored::read(&mut *checkpoints.store, &fingerprint, patience)?,
             None => None,
         };
         let resume = restored.as_ref().map(|restored| restored.boundary);
@@ -49,13 +51,14 @@ impl<A: EventAccumulator> Pipeline<A> {
             restored: restored.as_ref(),
             cuts,
             failure: failure.clone(),
+            patience,
         };
         let sources = std::mem::take(&mut self.sources);
         let (ingress, scouts) = Ingress::open_with(self.ingress.clone(), sources, opening)?;
 
         let place = (cluster.process, processes, cluster.workers);
         let Outlets { outlets, handles, mut threads } =
-            outlet::open(self.sinks, place, resume.map(|boundary| boundary.minus(1)), &failure)?;
+            outlet::open(self.sinks, place, resume.map(|boundary| boundary.minus(1)), patience, &failure)?;
 
         let gauge = Arc::new(CheckpointGauge::default());
         let mut recorder = None;
