@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,7 +65,6 @@ pub(crate) struct Blueprint<A: EventAccumulator> {
     pub(crate) stored: Vec<Stored>,
     pub(crate) failure: Failure,
     pub(crate) frontier: Arc<Frontier>,
-    pub(crate) halt: Arc<AtomicBool>,
     /// This process, and the workers in each.
     pub(crate) cluster: (usize, usize),
     pub(crate) processes: usize,
@@ -86,7 +84,7 @@ impl<A: EventAccumulator> Blueprint<A> {
         worker.dataflow::<EventTime, _, _>(|scope| self.build(scope, recorder, &durable, &pending));
         let first = worker.index() == self.cluster.0 * self.cluster.1;
         loop {
-            if self.failure.is_set() || self.halt.load(Ordering::Acquire) {
+            if self.failure.is_down() {
                 worker.drop_dataflow(index);
                 break;
             }
