@@ -116,6 +116,11 @@ pub trait Partition: Send {
     /// The offset of the next record.
     fn offset(&self) -> u64;
 
+    /// How many records wait beyond [`offset`](Self::offset), as far as is known: for metrics. Must be cheap. By default unknown.
+    fn lag(&self) -> Option<u64> {
+        None
+    }
+
     /// Told that a checkpoint holds everything before `offset`: a hook for commits, by default nothing.
     fn committed(&mut self, offset: u64) {
         let _ = offset;
