@@ -11,6 +11,7 @@ mod real;
 mod settings;
 mod sink;
 mod support;
+mod tls;
 
 #[path = "../../../tests/support/services.rs"]
 mod services;

@@ -334,23 +334,28 @@ fn a_broker_that_is_restarted_costs_nothing() {
     assert_eq!((rows, messages(&servers, "t").len()), (4, 104));
 }
 
-/// A broker whose clients log in, as `me` with `pass:word`.
-fn guarded(protocol: &str, mechanism: &str) -> Server {
-    let name = mechanism.to_lowercase();
-    let jaas = match mechanism {
-        "PLAIN" => {
-            "org.apache.kafka.common.security.plain.PlainLoginModule required \
-             username=\"admin\" password=\"admin\" user_admin=\"admin\" user_me=\"pass:word\";"
-        }
-        _ => {
-            "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"admin\" password=\"admin\";"
-        }
+/// A broker whose clients log in, as `me` with `pass:word` by PLAIN, and by one mechanism more.
+pub(crate) fn guarded(protocol: &str, mechanism: &str) -> Server {
+    let security = "org.apache.kafka.common.security";
+    let plain = format!(
+        "{security}.plain.PlainLoginModule required username=\"me\" password=\"pass:word\" user_me=\"pass:word\";"
+    );
+    let scram = format!("{security}.scram.ScramLoginModule required;");
+    let bearer = format!(
+        "{security}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"me\";"
+    );
+    let login = match mechanism {
+        "PLAIN" => &plain,
+        "OAUTHBEARER" => &bearer,
+        _ => &scram,
     };
+    let setting = |name: &str| format!("listener.name.clients.{}.sasl.jaas.config", name.to_lowercase());
     let setup = Server::of(Kind::Kafka)
         .set("listener.security.protocol.map", &format!("CLIENTS:{protocol},CONTROLLER:PLAINTEXT"))
-        .set("sasl.enabled.mechanisms", mechanism)
-        .set("sasl.mechanism.inter.broker.protocol", mechanism)
-        .set(&format!("listener.name.clients.{name}.sasl.jaas.config"), jaas);
+        .set("sasl.enabled.mechanisms", &format!("PLAIN,{mechanism}"))
+        .set("sasl.mechanism.inter.broker.protocol", "PLAIN")
+        .set(&setting("PLAIN"), &plain)
+        .set(&setting(mechanism), login);
     if protocol == "SASL_SSL" { setup.tls().start() } else { setup.start() }
 }
 

@@ -48,11 +48,11 @@ fn nothing_that_may_be_secret_is_shown() {
 
 #[test]
 fn an_error_about_a_value_does_not_show_it() {
-    for name in ["sasl.mechanisms", "no.such.property", "sasl.oauthbearer.method", "fetch.wait.max.ms"] {
+    for name in ["no.such.property", "sasl.oauthbearer.method", "fetch.wait.max.ms"] {
         let error = source_of(KafkaConfig::new("host:9092").set(name, SECRET)).unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(text.contains(name), "{text}");
-        assert!(!text.contains(SECRET) || name == "fetch.wait.max.ms" || name == "sasl.mechanisms", "{text}");
+        assert!(!text.contains(SECRET) || name == "fetch.wait.max.ms", "{text}");
     }
 }
 

@@ -35,13 +35,23 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn open(settings: &Settings) -> Result<Self, ExternalError> {
-        if let Some(how) = settings.create {
-            topics::create(settings, how)?;
-        }
         let producer = producer(settings)?;
+        let mut missing = Vec::new();
+        if let Some(how) = settings.create {
+            for topic in settings.topics() {
+                if topics::partitions(&producer, topic.0, settings.timeout)?.is_none() {
+                    missing.push(topic);
+                }
+            }
+            if !missing.is_empty() {
+                topics::create(settings, &missing, how)?;
+            }
+        }
         let mut partitions = HashMap::new();
-        for (topic, _) in settings.topics() {
-            partitions.insert(topic.to_owned(), topics::partitions(&producer, topic, settings.timeout)?);
+        for (topic, rows) in settings.topics() {
+            let made = missing.contains(&(topic, rows));
+            let count = topics::known(&producer, topic, settings.timeout, made)?;
+            partitions.insert(topic.to_owned(), count);
         }
         Ok(Self { settings: settings.clone(), producer, partitions, again: Vec::new(), refused: Vec::new() })
     }
