@@ -2,6 +2,7 @@
 
 mod dictionary;
 mod english;
+mod letters;
 mod lexicon;
 mod token;
 mod vader;

@@ -1,18 +1,20 @@
 //! Words and what they stand for: a table that says no at once.
 
+use std::fmt;
+
 use hashbrown::HashTable;
 
-use super::word::{LONGEST, folded};
+use super::word::{Folded, number};
 use crate::ident::mix;
 
 /// How many bits of a word's hash choose its place in the filter.
 const FILTER_BITS: u32 = 16;
 
-/// Finds words without regard to the case of ASCII letters. Most words of a message are in no list, so a filter of 8 KiB,
-/// small enough to stay in the nearest cache, turns nine in ten of them away before the table is touched.
+/// Finds words without regard to case. Most words of a message are in no list, so a filter of 8 KiB, small enough to stay
+/// in the nearest cache, turns nine in ten of them away before the table is touched.
 ///
 /// Exact for words of up to 15 bytes; longer ones match by a hash of 127 bits.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Dictionary<V> {
     filter: Box<[u64]>,
     table: HashTable<(u128, V)>,
@@ -25,35 +27,51 @@ impl<V: Copy> Dictionary<V> {
         Self { filter, table: HashTable::new(), longest: 0 }
     }
 
-    /// What is held for a word, to be changed; at first `default`. For words of at most [`LONGEST`] bytes.
-    pub(super) fn entry(&mut self, word: &str, default: V) -> &mut V {
-        let id = folded(word.as_bytes());
-        let hash = mix(id);
+    /// What is held for a word, to be changed; at first `default`.
+    pub(super) fn entry(&mut self, word: &Folded, default: V) -> &mut V {
+        let number = number(word.bytes());
+        let hash = mix(number);
         let (place, bit) = place(hash);
         self.filter[place] |= bit;
-        self.longest = self.longest.max(word.len().min(LONGEST));
-        let entry = self.table.entry(hash, |held| held.0 == id, |held| mix(held.0));
-        &mut entry.or_insert((id, default)).into_mut().1
+        self.longest = self.longest.max(word.bytes().len());
+        let entry = self.table.entry(hash, |held| held.0 == number, |held| mix(held.0));
+        &mut entry.or_insert((number, default)).into_mut().1
     }
 
+    /// What is held for a word of ASCII letters in either case, and of others as [`Folded`] has them.
     #[inline]
     pub(super) fn get(&self, word: &[u8]) -> Option<V> {
         if word.len() > self.longest {
             return None;
         }
-        self.find(folded(word))
-    }
-
-    #[inline]
-    fn find(&self, id: u128) -> Option<V> {
         #[cfg(test)]
-        super::work::done(1);
-        let hash = mix(id);
+        super::work::done(word.len() as u64 + 1);
+        let number = number(word);
+        let hash = mix(number);
         let (place, bit) = place(hash);
         if self.filter[place] & bit == 0 {
             return None;
         }
-        self.table.find(hash, |held| held.0 == id).map(|held| held.1)
+        self.table.find(hash, |held| held.0 == number).map(|held| held.1)
+    }
+
+    /// What is held for a word of any letters.
+    pub(super) fn get_folded(&self, word: &str) -> Option<V> {
+        self.get(Folded::of(word)?.bytes())
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = V> {
+        self.table.iter().map(|held| held.1)
+    }
+}
+
+/// How many words, not which: there may be thousands.
+impl<V> fmt::Debug for Dictionary<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dictionary")
+            .field("words", &self.table.len())
+            .field("longest", &self.longest)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,11 +9,13 @@ mod scan;
 mod token;
 mod words;
 
+use std::fmt;
+
 use self::reading::Reading;
 use self::token::Token;
 use super::Sentiment;
 use super::dictionary::Dictionary;
-use crate::SENTIMENT_SCALE;
+use crate::{ConfigError, SENTIMENT_SCALE};
 
 /// Scores a message by the rules and the lexicon of VADER (Hutto and Gilbert, 2014): 7,500 words, emoticons and
 /// abbreviations with the valence that ten people gave each, and what boosters (*very*), dampeners (*kind of*),
@@ -39,7 +41,7 @@ use crate::SENTIMENT_SCALE;
 /// assert_eq!(score("the quick brown fox"), 0);
 /// assert!(vader.score("", &["Sadge"]) < -500);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Vader {
     words: Dictionary<Token>,
     /// The words of emoji, one emoji's after the other's.
@@ -61,12 +63,57 @@ impl Vader {
     pub fn without_emotes() -> Self {
         Self::build()
     }
+
+    /// Gives words, emoticons and emoji other valences, from −4 to 4, rounded to a tenth. The rules apply to them as to those of the lexicon.
+    ///
+    /// # Errors
+    ///
+    /// If a valence is out of range, or a word could never be met in a message: it is empty, longer than 64 bytes,
+    /// holds white space, or has punctuation around it.
+    ///
+    /// ```
+    /// use telemetra_core::{Sentiment, Vader};
+    /// let vader = Vader::new().with([("cracked", 2.5), ("🍕", 1.0)])?;
+    /// assert!(vader.score("absolutely cracked", &[]) > vader.score("cracked", &[]));
+    /// assert!(vader.score("🍕🍕", &[]) > 500);
+    /// assert!(vader.with([("two words", 1.0)]).is_err());
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    pub fn with<W: AsRef<str>>(self, words: impl IntoIterator<Item = (W, f64)>) -> Result<Self, ConfigError> {
+        self.add_words(words)
+    }
+
+    /// Adds emotes, or gives them other valences, from −4 to 4, rounded to a tenth. At most 448 in all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`with`](Self::with), and if there are too many.
+    ///
+    /// ```
+    /// use telemetra_core::{Sentiment, Vader};
+    /// let vader = Vader::new().with_emotes([("myChannelHype", 2.8)])?;
+    /// assert!(vader.score("myChannelHype", &["myChannelHype"]) > 5_000);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    pub fn with_emotes<W: AsRef<str>>(
+        self,
+        emotes: impl IntoIterator<Item = (W, f64)>,
+    ) -> Result<Self, ConfigError> {
+        self.add_emotes(emotes)
+    }
 }
 
 /// [`new`](Self::new).
 impl Default for Vader {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Debug for Vader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Vader");
+        shown.field("words", &self.words).field("emotes", &self.emotes).finish_non_exhaustive()
     }
 }
 

@@ -41,13 +41,18 @@ pub(super) fn classes(text: &[u8]) -> u8 {
     text.iter().fold(0, |all, &byte| all | class(byte))
 }
 
-/// Without the punctuation on both sides; the whole if hardly anything would be left, since then it is an emoticon.
+/// Without the punctuation on both sides.
 #[inline]
 pub(super) fn trimmed(text: &[u8]) -> &[u8] {
     let is_mark = |byte: &&u8| class(**byte) & MARK != 0;
     let before = text.iter().take_while(is_mark).count();
     let after = text[before..].iter().rev().take_while(is_mark).count();
-    let kept = &text[before..text.len() - after];
-    let chars = || kept.iter().filter(|&&byte| byte & 0xc0 != 0x80).count();
-    if kept.len() <= 2 || kept.len() <= 8 && chars() <= 2 { text } else { kept }
+    &text[before..text.len() - after]
+}
+
+/// How many characters, counted up to three.
+#[inline]
+pub(super) fn few(text: &[u8]) -> usize {
+    // Characters have four bytes at most.
+    if text.len() > 8 { 3 } else { text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count().min(3) }
 }

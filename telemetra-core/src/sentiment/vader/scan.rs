@@ -2,11 +2,11 @@
 
 use super::Vader;
 use super::class::{
-    APOSTROPHE, EXCLAMATION, LOWER, MARK, QUESTION, SPACE, UPPER, WIDE, class, classes, trimmed,
+    APOSTROPHE, EXCLAMATION, LOWER, MARK, QUESTION, SPACE, UPPER, WIDE, class, classes, few, trimmed,
 };
 use super::reading::Reading;
 use super::token::Token;
-use crate::sentiment::word::LONGEST;
+use crate::sentiment::word::Folded;
 
 impl Vader {
     /// Puts all words of a message into the reading.
@@ -40,17 +40,18 @@ impl Vader {
             reading.punctuation(count(b'!'), count(b'?'));
         }
         if classes & WIDE == 0 {
-            reading.push(self.ascii(text, classes));
+            reading.push(self.word(text, classes));
         } else {
             self.wide(&message[start..end], reading);
         }
     }
 
-    /// A word of ASCII characters, of the given classes.
+    /// A word of the given classes.
     #[inline]
-    fn ascii(&self, text: &[u8], classes: u8) -> Token {
-        let word = if classes & MARK == 0 { text } else { trimmed(text) };
-        let mut token = self.words.get(word).unwrap_or_default();
+    fn word(&self, text: &[u8], classes: u8) -> Token {
+        let (word, found) =
+            if classes & MARK == 0 { (text, self.words.get(text)) } else { self.unwrapped(text) };
+        let mut token = found.unwrap_or_default();
         if classes & (UPPER | LOWER) == UPPER {
             token = token.with(Token::LOUD);
         }
@@ -60,9 +61,22 @@ impl Vader {
         token
     }
 
+    /// Without the punctuation around it, unless hardly anything would be left: then it is likely an emoticon (`:D`). If it
+    /// is none, it is a word (`gg!`), but one that modifies nothing behind its mark (`no, great`).
+    fn unwrapped<'a>(&self, text: &'a [u8]) -> (&'a [u8], Option<Token>) {
+        let kept = trimmed(text);
+        match few(kept) {
+            0 | 1 => (text, self.words.get(text)),
+            2 => (text, self.words.get(text).or_else(|| self.words.get(kept).and_then(Token::alone))),
+            _ => (kept, self.words.get(kept)),
+        }
+    }
+
     /// A piece in which there is something beyond ASCII: emoji, white space, letters.
     #[cold]
     fn wide(&self, piece: &str, reading: &mut Reading) {
+        #[cfg(test)]
+        crate::sentiment::work::done(piece.len() as u64);
         let (mut start, mut after_emoji) = (0, false);
         for (at, character) in piece.char_indices().filter(|(_, character)| !character.is_ascii()) {
             let end = at + character.len_utf8();
@@ -100,15 +114,19 @@ impl Vader {
 
     /// A word of any characters.
     pub(super) fn token(&self, piece: &str) -> Token {
+        #[cfg(test)]
+        crate::sentiment::work::done(piece.len() as u64);
         let classes = classes(piece.as_bytes());
         if classes & WIDE == 0 {
-            return self.ascii(piece.as_bytes(), classes);
+            return self.word(piece.as_bytes(), classes);
         }
-        // Telephones write a typographic apostrophe.
-        let mut straight = [0; LONGEST];
-        let straight = straighten(piece, &mut straight);
-        let word = straight.unwrap_or(piece.as_bytes());
-        let token = self.ascii(word, self::classes(word) & !(UPPER | LOWER));
+        let kept = piece.trim_matches(|character: char| character.is_ascii_punctuation());
+        let kept = if few(kept.as_bytes()) > 2 { kept } else { piece };
+        // What is too long to be folded is in no lexicon.
+        let token = Folded::of(kept).map_or(Token::default(), |folded| {
+            let word = folded.bytes();
+            self.word(word, self::classes(word) & !(UPPER | LOWER))
+        });
         if is_upper(piece) { token.with(Token::LOUD) } else { token }
     }
 }
@@ -117,22 +135,6 @@ impl Vader {
 #[cold]
 fn has_nt(word: &[u8]) -> bool {
     word.windows(3).any(|three| three.eq_ignore_ascii_case(b"n't"))
-}
-
-/// The text with straight apostrophes, if it has other ones and is no longer than a word can be.
-fn straighten<'a>(text: &str, buffer: &'a mut [u8; LONGEST]) -> Option<&'a [u8]> {
-    if !text.contains('\u{2019}') {
-        return None;
-    }
-    let mut end = 0;
-    for part in text.split_inclusive('\u{2019}') {
-        let (part, apostrophe) = part.strip_suffix('\u{2019}').map_or((part, ""), |part| (part, "'"));
-        for bytes in [part.as_bytes(), apostrophe.as_bytes()] {
-            buffer.get_mut(end..end + bytes.len())?.copy_from_slice(bytes);
-            end += bytes.len();
-        }
-    }
-    Some(&buffer[..end])
 }
 
 /// Whether all letters that have a case are capitals, and there are some.

@@ -39,6 +39,16 @@ impl Token {
         Self(self.0 | flags)
     }
 
+    /// What it is apart from its neighbours: its valence, if it has one.
+    pub(super) fn alone(self) -> Option<Self> {
+        let kept = 0xff | Self::LISTED | Self::ACTS;
+        match self.0 & (Self::EMOTE | Self::LISTED) {
+            0 => None,
+            Self::LISTED => Some(Self(self.0 & kept)),
+            _ => Some(self),
+        }
+    }
+
     #[inline]
     pub(super) fn tenths(self) -> i8 {
         self.0 as i8
