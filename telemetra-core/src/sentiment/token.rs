@@ -37,8 +37,7 @@ pub(super) fn run_end(text: &[u8], start: usize) -> (usize, bool) {
     let is_letter = |at: usize| text.get(at).is_some_and(|&b| matches!(class(b), Class::Word | Class::Wide));
     let mut wide = text[start];
     let mut end = start + 1;
-    loop {
-        let Some(&byte) = text.get(end) else { break };
+    while let Some(&byte) = text.get(end) {
         match class(byte) {
             Class::Word | Class::Wide => wide |= byte,
             Class::Mark if byte == b'\'' && is_letter(end + 1) => {}
