@@ -319,7 +319,8 @@ fn broken_links(page: &Path, text: &str) -> Vec<String> {
 }
 
 fn read_if_file(path: &Path) -> String {
-    if root().join(path).is_file() { read(path) } else { String::new() }
+    let is_text = path.extension().is_some_and(|extension| extension != "png");
+    if is_text && root().join(path).is_file() { read(path) } else { String::new() }
 }
 
 #[test]
