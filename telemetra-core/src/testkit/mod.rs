@@ -8,6 +8,7 @@ mod script;
 mod sink;
 mod source;
 mod store;
+mod tracker;
 mod workload;
 
 pub use script::{ScriptConfig, script};
@@ -16,6 +17,7 @@ pub use workload::Workload;
 
 pub use sink::{HeldRow, sink_compliance};
 pub use store::store_compliance;
+pub use tracker::tracker_compliance;
 
 pub use accumulator::accumulator_compliance;
 pub use decoder::decoder_compliance;

@@ -1,0 +1,96 @@
+//! Counts of independent events: how far one is from those before it.
+
+use statrs::distribution::{ContinuousCDF, Normal};
+
+use super::tail::MAX_SCORE;
+
+/// How likely it is at most that samples of independent events are said to scatter more than such do.
+const DOUBT: f64 = 0.841_621_2; // The normal quantile of 1 in 5.
+
+/// The score of a count `x` after `n` counts that sum to `sum`, if all are of independent events at one rate.
+///
+/// Given `x + sum`, such an `x` is binomial with the share `1 / (n + 1)`, whatever the rate: nothing is estimated (Przyborowski and
+/// Wilenski 1940). The score is the `z` of a standard normal with the same tail, half of the probability of `x` itself
+/// counted to it, by the modified signed root of Barndorff-Nielsen 1986, which is good to about 0.02.
+pub(super) fn score(x: f64, sum: f64, n: f64) -> f64 {
+    let total = x + sum;
+    // At the ends the tail is one term.
+    if sum <= 0.0 {
+        return z_of_log_tail(-x * (n + 1.0).ln()).min(MAX_SCORE);
+    }
+    if x <= 0.0 {
+        return -z_of_log_tail(-sum * (1.0 / n).ln_1p()).min(MAX_SCORE);
+    }
+    let log_ratio = (x * n / sum).ln();
+    let deviance = x * (x * (n + 1.0) / total).ln() + sum * (sum * (n + 1.0) / (total * n)).ln();
+    let root = (2.0 * deviance.max(0.0)).sqrt().copysign(log_ratio);
+    let wald = log_ratio * (x * sum / total).sqrt();
+    // Near the mean the correction is 0/0, and nothing there is of interest.
+    if root.abs() < 0.1 {
+        return root;
+    }
+    (root + (wald / root).ln() / root).clamp(-MAX_SCORE, MAX_SCORE)
+}
+
+/// The z above which a normal lies half as often as `e^log_tail`.
+fn z_of_log_tail(log_tail: f64) -> f64 {
+    let tail = log_tail.exp() / 2.0;
+    if tail > f64::MIN_POSITIVE { -Normal::standard().inverse_cdf(tail) } else { (-2.0 * log_tail).sqrt() }
+}
+
+/// Whether `n` samples scatter so much that they are hardly of independent events: Fisher's index of dispersion, the sum of
+/// squares over the mean, against the chi-squared with `n − 1` degrees of freedom by Wilson and Hilferty.
+pub(super) fn is_overdispersed(variance: f64, mean: f64, n: f64) -> bool {
+    let freedom = n - 1.0;
+    let part = 2.0 / (9.0 * freedom);
+    let limit = (1.0 - part + DOUBT * part.sqrt()).powi(3);
+    variance > limit * mean
+}
+
+#[cfg(test)]
+mod tests {
+    use statrs::function::beta::beta_reg;
+
+    use super::*;
+
+    /// The tail of the binomial by the incomplete beta function, half of the term of `x` included.
+    fn exact(x: f64, sum: f64, n: f64) -> f64 {
+        let share = 1.0 / (n + 1.0);
+        let total = x + sum;
+        let tail_from = |x: f64| if x <= 0.0 { 1.0 } else if x > total { 0.0 } else { beta_reg(x, total - x + 1.0, share) };
+        let upper = f64::midpoint(tail_from(x), tail_from(x + 1.0));
+        if upper < 0.5 { -Normal::standard().inverse_cdf(upper) } else { Normal::standard().inverse_cdf(1.0 - upper) }
+    }
+
+    #[test]
+    fn scores_are_those_of_the_exact_tails() {
+        for n in [2.0, 8.0, 15.0, 30.0] {
+            for sum in [0.0, 1.0, 2.0, 5.0, 20.0, 48.0, 200.0, 3_000.0] {
+                for x in 0..600 {
+                    let x = f64::from(x);
+                    let z = exact(x, sum, n);
+                    // What is below is judged by no sensible threshold; above, the reference runs out of digits.
+                    if z.abs() > 1.5 && z.abs() < 6.0 {
+                        let found = score(x, sum, n);
+                        assert!((found - z).abs() < 0.05, "{found} instead of {z} for {x} after {sum} in {n}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn scores_rise_and_stay_finite() {
+        for n in [2.0, 30.0, 10_000.0] {
+            for sum in [0.0, 1.0, 100.0, 1e9, 1e18] {
+                let mut before = f64::NEG_INFINITY;
+                for step in 0..400 {
+                    let x = if step == 0 { 0.0 } else { 10f64.powf(f64::from(step) / 20.0).round() };
+                    let found = score(x, sum, n);
+                    assert!(found.is_finite() && found >= before - 1e-6, "{found} after {before} at {x}, {sum}, {n}");
+                    before = found;
+                }
+            }
+        }
+    }
+}
