@@ -25,7 +25,10 @@ impl Detector {
     pub(crate) const ALL: &'static [Self] = &[
         Self { name: "zscore", start: || zscore(30) },
         Self { name: "zscore_1000", start: || zscore(1_000) },
-        Self { name: "robust_zscore", start: || Ok(of_model(RobustZScore::new(LOWEST)?.samples(15..=1_000)?)) },
+        Self {
+            name: "robust_zscore",
+            start: || Ok(of_model(RobustZScore::new(LOWEST)?.samples(15..=1_000)?)),
+        },
         Self { name: "ewma", start: || Ok(of_model(Ewma::new(LOWEST)?.weight(0.01)?)) },
         Self { name: "pewma", start: || Ok(of_model(Ewma::new(LOWEST)?.weight(0.01)?.probabilistic(0.9)?)) },
         Self { name: "novelty_gap", start: || Ok(of_model(NoveltyGap::new(LOWEST)?)) },
@@ -56,7 +59,8 @@ fn of_model<M: Model>(model: M) -> Score {
     let mut state = M::State::default();
     let (mut count, is_share) = (0, ["novelty_gap", "unseen"].contains(&model.method()));
     Box::new(move |time, value| {
-        let sample = Sample { window: Window { start: time, end: time.plus(1) }, value: fixed(value), scale: SCALE };
+        let sample =
+            Sample { window: Window { start: time, end: time.plus(1) }, value: fixed(value), scale: SCALE };
         let verdict = (count >= model.min_samples()).then(|| model.judge(&state, &sample)).flatten();
         model.learn(&mut state, &sample, false);
         count += 1;

@@ -86,7 +86,7 @@ fn run<'a>(detector: Detector, series: &'a [Series]) -> Result<Vec<Labelled<'a>>
 
 fn table(series: &[Series]) -> Result<Table> {
     let mut table = Table::new();
-    table.load_preset(presets::ASCII_MARKDOWN);
+    table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["detector", "standard profile", "leave one folder out", "windows hit", "false alarms"]);
     for detector in Detector::ALL {
         let runs = run(*detector, series)?;
@@ -105,7 +105,8 @@ fn table(series: &[Series]) -> Result<Table> {
 fn write(out: &Path, series: &Series, scores: &[f64]) -> Result<()> {
     let path = out.join(&series.name);
     let shown = path.display();
-    fs::create_dir_all(path.parent().unwrap_or(out)).with_context(|| format!("could not make a folder for {shown}"))?;
+    fs::create_dir_all(path.parent().unwrap_or(out))
+        .with_context(|| format!("could not make a folder for {shown}"))?;
     let rows = series.points.iter().zip(scores);
     let rows = rows.map(|(point, score)| format!("{},{},{score}\n", point.timestamp, point.value));
     let text = format!("timestamp,value,anomaly_score\n{}", rows.collect::<String>());

@@ -36,8 +36,9 @@ pub use board::{Leaderboard, Ranked};
 pub use config::TimeConfig;
 pub use decode::{Arena, BincodeDecoder, DecodeError, Decoder, JsonDecoder};
 pub use detect::{
-    Baseline, Baselines, Detector, Ewma, Finding, Follower, Judge, Learning, Micro, Model, NoveltyGap, Observed,
-    PowerSums, RobustZScore, Sample, Samples, Side, Silence, Tracker, Unseen, VarianceFloor, Verdict, ZScore,
+    Baseline, Baselines, Detector, Ewma, Finding, Follower, Judge, Learning, Micro, Model, NoveltyGap,
+    Observed, PowerSums, RobustZScore, Sample, Samples, Side, Silence, Tracker, Unseen, VarianceFloor,
+    Verdict, ZScore,
 };
 pub use episodes::{EpisodesState, Hit, Hits, KeyEpisodes, WindowChange};
 pub use error::{ConfigError, ExternalError, Retry};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::checkpoint::CodecError;
 use telemetra_core::{
-    Data, EpisodesState, EventTime, KeyEpisodes, Moment, MomentRule, StreamId, Summary, WindowChange, WindowRules,
-    key_hash,
+    Data, EpisodesState, EventTime, KeyEpisodes, Moment, MomentRule, StreamId, Summary, WindowChange,
+    WindowRules, key_hash,
 };
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{
-    Accumulator, Baseline, Baselines, Data, EventTime, Micro, Moment, MomentRule, Observed, PowerSums, Ranked,
-    Samples, Silence, StreamId, StreamRow, Summary, WindowSpec,
+    Accumulator, Baseline, Baselines, Data, EventTime, Micro, Moment, MomentRule, Observed, PowerSums,
+    Ranked, Samples, Silence, StreamId, StreamRow, Summary, WindowSpec,
 };
 use timely::dataflow::operators::vec::Map;
 

@@ -34,8 +34,7 @@ pub struct All<A, B>(pub(super) A, pub(super) B);
 /// A finding of the second on the scale of the first.
 fn on_scale(from: f64, to: f64, found: Finding) -> Finding {
     let Finding { verdict, samples } = found;
-    // Rounding must not leave it below the threshold.
-    let score = (verdict.score / from * to).abs().max(to).copysign(verdict.score);
+    let score = verdict.score / from * to;
     Finding { verdict: Verdict { score, ..verdict }, samples }
 }
 
@@ -58,6 +57,10 @@ impl<A: Tracker, B: Tracker> Tracker for Max<A, B> {
 
     fn limit(&self) -> f64 {
         self.0.limit()
+    }
+
+    fn least(&self) -> f64 {
+        self.0.least().min(self.1.least() / self.1.limit() * self.0.limit())
     }
 
     fn reaches(&self, reaches: &mut Vec<u32>) {
@@ -90,6 +93,10 @@ impl<A: Tracker, B: Tracker> Tracker for All<A, B> {
 
     fn limit(&self) -> f64 {
         self.0.limit()
+    }
+
+    fn least(&self) -> f64 {
+        self.0.least().min(self.1.least() / self.1.limit() * self.0.limit())
     }
 
     fn reaches(&self, reaches: &mut Vec<u32>) {

@@ -34,7 +34,13 @@ impl Records {
         let lasts = |&(number, high): &(u64, f64)| {
             let age = self.count - number;
             match fade {
-                Fade::Sudden(samples) => if age < samples { high } else { 0.0 },
+                Fade::Sudden(samples) => {
+                    if age < samples {
+                        high
+                    } else {
+                        0.0
+                    }
+                }
                 Fade::Linear(samples) => high * (1.0 - age as f64 / samples as f64).max(0.0),
             }
         };

@@ -1,7 +1,7 @@
 use super::check;
 use super::sorted::Sorted;
 use super::{Side, VarianceFloor};
-use crate::{ConfigError, Model, Sample, Verdict};
+use crate::{ConfigError, Model, PowerSums, Sample, Verdict};
 
 /// The median distance from the median of normal values, in standard deviations.
 const MAD_OF_NORMAL: f64 = 0.6745;
@@ -10,8 +10,8 @@ const MAD_OF_NORMAL: f64 = 0.6745;
 ///
 /// The **score** is `0.6745 · (x − median) / MAD`, which for normal values and many samples is the z-score (Iglewicz and Hoaglin 1993,
 /// who recommend a threshold of 3.5). With few samples it raises more false alarms than a z would: half of them say how wide
-/// the spread is. Where more than half of the samples are alike the MAD is 0, and a [`VarianceFloor`] or, without one, the
-/// least unit of the metric takes its place.
+/// the spread is. Where more than half of the samples are alike the MAD is 0 and says nothing: the standard deviation takes
+/// its place, and if that is 0 too, the least unit of the metric. A [`VarianceFloor`] holds in any case.
 ///
 /// Two binary searches for each window, and 16 bytes a sample, key and rule. Silent for the first 15 samples.
 ///
@@ -32,7 +32,10 @@ pub struct RobustZScore {
 
 /// The samples that [`RobustZScore`] looks at.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct RobustState(Sorted);
+pub struct RobustState {
+    samples: Sorted,
+    sums: PowerSums,
+}
 
 impl RobustZScore {
     /// Scores above `threshold` are anomalous. The last 60 samples, from 15 on, both sides, no floor.
@@ -93,7 +96,7 @@ impl Model for RobustZScore {
         self.min
     }
 
-    fn judge(&self, RobustState(samples): &RobustState, sample: &Sample) -> Option<Verdict> {
+    fn judge(&self, RobustState { samples, sums }: &RobustState, sample: &Sample) -> Option<Verdict> {
         let twice = samples.median_twice()?;
         let departure = (2 * i128::from(sample.value) - twice) as f64 / 2.0;
         if !self.side.takes(departure) {
@@ -102,14 +105,18 @@ impl Model for RobustZScore {
         let (median, scale) = (twice as f64 / 2.0, sample.scale as f64);
         let mad = samples.spread_twice(twice)? as f64 / 2.0;
         let floor = self.floor.variance(median, samples.len() as f64, scale).sqrt();
-        let deviation = (mad / MAD_OF_NORMAL).max(if floor > 0.0 { floor } else { 1.0 });
+        let spread = if mad > 0.0 { mad / MAD_OF_NORMAL } else { sums.sample_variance()?.sqrt() };
+        let deviation = if spread > 0.0 { spread.max(floor) } else { floor.max(1.0) };
         let score = departure.abs() / deviation;
         (score >= self.threshold)
             .then(|| check::verdict(self.side, departure, score, median / scale, deviation / scale))
             .flatten()
     }
 
-    fn learn(&self, RobustState(samples): &mut RobustState, sample: &Sample, _anomalous: bool) {
-        samples.push(sample.value, self.max as usize);
+    fn learn(&self, state: &mut RobustState, sample: &Sample, _anomalous: bool) {
+        state.sums.add(sample.value);
+        if let Some(oldest) = state.samples.push(sample.value, self.max as usize) {
+            state.sums.remove(oldest);
+        }
     }
 }

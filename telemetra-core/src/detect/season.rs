@@ -35,7 +35,8 @@ impl Season {
     /// What is usual at a time: at its hour of the week, else of the day, else at all. `None` before the first value.
     pub(super) fn expected(&self, at: EventTime) -> Option<f64> {
         let hour = at.0 / HOUR;
-        let slots = [self.week.get((hour % 168) as usize), self.day.get((hour % 24) as usize), Some(&self.all)];
+        let slots =
+            [self.week.get((hour % 168) as usize), self.day.get((hour % 24) as usize), Some(&self.all)];
         slots.into_iter().flatten().find(|slot| slot.count > 0).map(|slot| slot.mean)
     }
 

@@ -55,6 +55,10 @@ impl<T: Tracker> Tracker for Hysteresis<T> {
         self.threshold
     }
 
+    fn least(&self) -> f64 {
+        self.sensitive.least()
+    }
+
     fn reaches(&self, reaches: &mut Vec<u32>) {
         self.sensitive.reaches(reaches);
     }
@@ -107,6 +111,10 @@ impl<T: Tracker> Tracker for MinDuration<T> {
         self.tracker.limit()
     }
 
+    fn least(&self) -> f64 {
+        self.tracker.least()
+    }
+
     fn reaches(&self, reaches: &mut Vec<u32>) {
         self.tracker.reaches(reaches);
     }
@@ -150,6 +158,10 @@ impl<T: Tracker> Tracker for Cooldown<T> {
 
     fn limit(&self) -> f64 {
         self.tracker.limit()
+    }
+
+    fn least(&self) -> f64 {
+        self.tracker.least()
     }
 
     fn reaches(&self, reaches: &mut Vec<u32>) {

@@ -22,15 +22,13 @@ impl Sorted {
         self.order.len()
     }
 
-    /// Takes a value in, and the oldest out if there are then more than `most`.
-    pub(super) fn push(&mut self, value: i64, most: usize) {
+    /// Takes a value in, and the oldest out if there are then more than `most`: it is returned.
+    pub(super) fn push(&mut self, value: i64, most: usize) -> Option<i64> {
         self.order.push_back(value);
         self.insert(value);
-        while self.order.len() > most {
-            if let Some(oldest) = self.order.pop_front() {
-                self.remove(oldest);
-            }
-        }
+        let oldest = if self.order.len() > most { self.order.pop_front()? } else { return None };
+        self.remove(oldest);
+        Some(oldest)
     }
 
     /// The least and the greatest.

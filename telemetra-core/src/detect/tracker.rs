@@ -44,6 +44,11 @@ pub trait Tracker: Debug + Send + Sync + 'static {
     /// The threshold of its scores, as in a moment's `threshold`.
     fn limit(&self) -> f64;
 
+    /// The least score that a finding may have: the threshold, but for what a [`hysteresis`](Self::hysteresis) goes on with.
+    fn least(&self) -> f64 {
+        self.limit()
+    }
+
     /// Adds the lengths of baselines that it asks for, in disjoint windows.
     fn reaches(&self, reaches: &mut Vec<u32>);
 

@@ -1,6 +1,8 @@
 use std::fmt::Debug;
 
-use crate::{Baseline, Baselines, EventTime, Judge, Observed, PowerSums, Samples, Silence, Tracker, WindowSpec};
+use crate::{
+    Baseline, Baselines, EventTime, Judge, Observed, PowerSums, Samples, Silence, Tracker, WindowSpec,
+};
 
 /// Checks a tracker against its contract: a [`Detector`](crate::Detector), a [`Model`](crate::Model) that is
 /// [learning](crate::Learning), a combination, or one of your own.
@@ -24,6 +26,11 @@ pub fn tracker_compliance(tracker: impl Tracker) {
     assert!(!name.is_empty(), "a tracker must have a name");
     let threshold = tracker.limit();
     assert!(threshold.is_finite() && threshold > 0.0, "`{name}` has a threshold of {threshold}");
+    let least = tracker.least();
+    assert!(
+        least > 0.0 && least <= threshold,
+        "`{name}` may find what scores {least}, with a threshold of {threshold}"
+    );
     let judge = Judge::new(tracker);
     let shapes: [fn(i64) -> Option<i64>; 9] = [
         |_| Some(0),
@@ -45,7 +52,7 @@ pub fn tracker_compliance(tracker: impl Tracker) {
                     let end = |i: i64| EventTime(start + slide * i.unsigned_abs());
                     let windows: Vec<_> =
                         (1..500).filter_map(|i| shape(i).map(|value| (end(i), value))).collect();
-                    run(&judge, &Stream { spec, silence, scale, windows });
+                    run(&judge, least, &Stream { spec, silence, scale, windows });
                 }
             }
         }
@@ -61,7 +68,7 @@ struct Stream {
 }
 
 /// Follows a stream three ways, which must agree: straight on, going back again and again, and through saved states.
-fn run(judge: &Judge, stream: &Stream) {
+fn run(judge: &Judge, least: f64, stream: &Stream) {
     let name = judge.method();
     let (mut straight, mut back, mut saved) = (judge.follow(), judge.follow(), judge.follow());
     for index in 0..stream.windows.len() {
@@ -71,13 +78,17 @@ fn run(judge: &Judge, stream: &Stream) {
             let finite = [verdict.score, verdict.mean, verdict.stddev].iter().all(|x| x.is_finite());
             assert!(finite, "`{name}` gives numbers that are not finite: {verdict:?}");
             assert!(
-                verdict.score.abs() >= judge.threshold() * (1.0 - 1e-12),
-                "`{name}` finds a window anomalous with a score of {}, below its threshold",
+                verdict.score.abs() >= least * (1.0 - 1e-12),
+                "`{name}` finds a window anomalous with a score of {}, below the least",
                 verdict.score
             );
             assert!(verdict.stddev >= 0.0, "`{name}` gives a deviation of {}", verdict.stddev);
         }
-        assert_eq!(found, stream.show(index, |window| back.next(window)), "`{name}` differs after going back");
+        assert_eq!(
+            found,
+            stream.show(index, |window| back.next(window)),
+            "`{name}` differs after going back"
+        );
         if index % 5 == 4 {
             (index - 4..index).for_each(|index| stream.show(index, |window| back.settle(window)));
             back.rewind();
@@ -85,7 +96,11 @@ fn run(judge: &Judge, stream: &Stream) {
             stream.show(index, |window| back.settle(window));
             back.rewind();
         }
-        assert_eq!(found, stream.show(index, |window| saved.next(window)), "`{name}` differs after a restart");
+        assert_eq!(
+            found,
+            stream.show(index, |window| saved.next(window)),
+            "`{name}` differs after a restart"
+        );
         stream.show(index, |window| saved.settle(window));
         if index % 50 == 49 {
             let mut restarted = judge.follow();
@@ -114,7 +129,11 @@ struct Plain<'a> {
 impl Baselines for Plain<'_> {
     fn baseline(&self, reach: u32) -> Option<Baseline<'_>> {
         let mut sums = PowerSums::default();
-        self.visit(&mut |back, value| if back <= reach { sums.add(value) });
+        self.visit(&mut |back, value| {
+            if back <= reach {
+                sums.add(value)
+            }
+        });
         Some(Baseline { sums, scale: self.stream.scale, samples: self })
     }
 }
