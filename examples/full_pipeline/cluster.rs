@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use telemetra::prelude::*;
 
-use crate::usage::Usage;
+use crate::common::usage::Usage;
 
 /// What one process tells of itself.
 #[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]

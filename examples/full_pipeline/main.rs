@@ -10,31 +10,32 @@
 //! The library's part is in `pipeline.rs`; the rest is what a program has around it.
 
 mod cluster;
-mod log;
+#[path = "../common/mod.rs"]
+mod common;
 mod options;
-mod parse;
 mod pipeline;
 mod progress;
 mod report;
 mod settings;
 mod tally;
-mod usage;
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use telemetra::prelude::*;
 
 use cluster::{Others, Share};
+use common::settings::{Command, Wrong};
+use common::show::print;
+use common::usage::Usage;
+use common::{log, stop};
 use progress::Progress;
 use report::Outcome;
-use settings::{Command, Settings, Wrong};
+use settings::Settings;
 use tally::Tally;
-use usage::Usage;
 
 /// How often it is looked whether something happened, and how often it is shown.
 const LOOK: Duration = Duration::from_millis(5);
@@ -44,11 +45,9 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let command = settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok());
     let done = match command {
-        Ok(Command::Help) => print(&options::help()).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Version) => {
-            print(concat!("full_pipeline ", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS)
-        }
-        Ok(Command::Run(settings)) => run(&settings, started),
+        Ok(Command::Help) => print(&options::TABLE.help()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Version) => print(&options::TABLE.version()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Run(given)) => run(&given.settings, started),
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
@@ -65,7 +64,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         return assist(settings);
     }
     let mut settings = settings.clone();
-    let stop = listen()?;
+    let stop = stop::listen()?;
     let progress = Progress::new(&settings);
     log::start(settings.log_level, &progress.bar);
     let tally = Tally::new(settings.checkpoint.clone(), settings.is_scored());
@@ -141,26 +140,4 @@ fn assist(settings: &Settings) -> Result<ExitCode> {
     let report = if running.is_finished() { running.wait()? } else { running.drain(settings.drain())? };
     cluster::tell(&Share { fates: report.fates, usage: Usage::now(), done: true });
     Ok(ExitCode::SUCCESS)
-}
-
-/// Sets a flag at the first order to stop; the second stops at once.
-fn listen() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // In this order: the first signal finds the flag not yet set.
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .context("could not listen for the order to stop")?;
-    }
-    Ok(stop)
-}
-
-/// Prints to standard output, where nobody may be listening any more.
-fn print(text: &str) -> Result<()> {
-    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("could not write to standard output")
-        }
-        _ => Ok(()),
-    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use telemetra::prelude::*;
 
-use crate::report::grouped;
+use crate::common::show::{clock, grouped};
 use crate::settings::Settings;
 
 /// Between two lines where there is no terminal.
@@ -118,10 +118,4 @@ impl Progress {
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
-}
-
-/// The time of day of an event time.
-pub(crate) fn clock(time: EventTime) -> String {
-    let text = time.to_string();
-    text.get(11..19).map_or(text.clone(), ToOwned::to_owned)
 }

@@ -10,10 +10,10 @@ use serde_json::json;
 use telemetra::core::generate::{Generator, GroundTruth, Score, score};
 use telemetra::prelude::*;
 
-use crate::progress::clock;
+use crate::common::show::{clock, grouped};
+use crate::common::usage::Usage;
 use crate::settings::Settings;
 use crate::tally::Counts;
-use crate::usage::Usage;
 
 pub(crate) struct Outcome {
     pub(crate) fates: Fates,
@@ -33,19 +33,6 @@ pub(crate) fn scores(settings: &Settings, counts: &Counts) -> Option<BTreeMap<Ar
     let truth = GroundTruth { planted, ..GroundTruth::default() };
     // A window keeps what it saw until it ends.
     Some(score(&truth, counts.found.values(), settings.window))
-}
-
-/// A number with its digits in threes.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn table<const N: usize>(head: [&str; N], left: &[usize]) -> Table {
