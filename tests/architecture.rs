@@ -19,7 +19,7 @@ const FLOW: [&[&str]; 12] = [
     &["metadata"],
     &["latest", "top", "describe", "spec"],
     &["publish"],
-    &["courier", "writer", "deliver", "record"],
+    &["courier", "writer", "deliver", "outlet", "record"],
     &["pipeline"],
 ];
 

@@ -9,6 +9,7 @@ use std::process::{Child, Command};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde::Serialize;
+use support::cluster::free_addresses;
 use support::streams::{DAY, json_pipeline, partitions};
 use support::watch::{finish, until};
 use support::*;
@@ -149,10 +150,4 @@ fn spawn(role: &(usize, Vec<Vec<String>>), out: &Path) -> Child {
 
 fn file(folder: &Path, process: usize) -> std::path::PathBuf {
     folder.join(format!("outcome-{process}"))
-}
-
-/// Loopback addresses that nobody listens at.
-fn free_addresses(count: usize) -> Vec<String> {
-    let listeners: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
 }

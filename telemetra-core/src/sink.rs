@@ -56,15 +56,46 @@ pub trait Sink<S>: Send {
     }
 }
 
+impl<S, K: Sink<S> + ?Sized> Sink<S> for Box<K> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        (**self).open(resume)
+    }
+
+    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+        (**self).apply(batches)
+    }
+
+    fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
+        (**self).dead_letters(letters)
+    }
+
+    fn close(&mut self) -> Result<(), ExternalError> {
+        (**self).close()
+    }
+}
+
 /// One of several sinks that share the rows of one store among them, by stream.
 ///
-/// All rows of a stream go to one shard, so no row is written by two.
+/// All rows of a stream go to one shard, so no row is written by two. Each shard is opened, is given batches, and says what it
+/// has on its own. What a sink remembers of its progress it must keep by `index` *and* `of`: among another number of
+/// shards the streams fall elsewhere, and what one of those has says nothing of what this one lacks. A shard that says `None`
+/// is given the whole state.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard {
     /// Which one, from 0.
     pub index: usize,
     /// Of how many.
     pub of: usize,
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "shard {} of {}", self.index, self.of)
+    }
 }
 
 impl Shard {

@@ -48,9 +48,10 @@ pub(crate) struct Courier<S> {
 }
 
 impl<S: Send + Sync + 'static> Courier<S> {
-    /// Starts the thread of an open sink.
+    /// Starts the thread of an open sink, which errors call `label`.
     pub(crate) fn start(
         mut sink: Box<dyn Sink<S>>,
+        label: String,
         gauge: Arc<SinkGauge>,
         failure: Failure,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
@@ -59,14 +60,13 @@ impl<S: Send + Sync + 'static> Courier<S> {
         let courier = Self { jobs, gauge: Arc::clone(&gauge), activator: Arc::clone(&activator) };
         let thread = std::thread::Builder::new().name(format!("sink {}", sink.name())).spawn(move || {
             let mut route = Route { queue, gauge, failure, activator };
-            let name = sink.name().to_owned();
             // Without a word from this thread the workers would wait for the sink for ever.
             let run = AssertUnwindSafe(|| route.run(&mut *sink));
             let ended = catch_unwind(run).unwrap_or_else(|panic| {
                 Err(ExternalError::permanent(format!("it panicked: {}", panic_text(&*panic))))
             });
             if let Err(source) = ended {
-                route.failure.set(PipelineError::Sink { sink: name, source });
+                route.failure.set(PipelineError::Sink { sink: label, source });
             }
         })?;
         Ok((courier, thread))

@@ -88,6 +88,7 @@ mod latest;
 mod metadata;
 mod moments;
 mod open;
+mod outlet;
 mod partial;
 mod pipeline;
 mod publish;

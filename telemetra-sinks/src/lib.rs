@@ -5,6 +5,8 @@
 #![forbid(missing_docs)]
 
 mod json_lines;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod lines;
 mod live;
 mod memory;
@@ -13,6 +15,11 @@ mod sqlite;
 mod tabular;
 
 pub use json_lines::JsonLines;
+#[cfg(feature = "kafka")]
+pub use kafka::{
+    CreateTopics, EmbeddedKafka, KafkaConfig, KafkaCounters, KafkaSink, KafkaSource, OAuthToken, OnLost,
+    Start,
+};
 pub use lines::{Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, StreamView, Subscription, Update};
 pub use memory::Memory;

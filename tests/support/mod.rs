@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+pub mod cluster;
 pub mod streams;
 pub mod watch;
 

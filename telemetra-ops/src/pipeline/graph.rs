@@ -8,26 +8,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use differential_dataflow::{AsCollection, VecCollection};
-use telemetra_core::{
-    Change, Data, EventAccumulator, EventTime, Fact, Moment, MomentRule, Row, StreamRow, WindowRules,
-};
+use telemetra_core::{EventAccumulator, EventTime, Fact, Moment, MomentRule, Row, StreamRow, WindowRules};
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::probe::Handle as Probe;
 use timely::dataflow::operators::vec::Map;
-use timely::dataflow::operators::{Concat, Concatenate, Probe as _};
+use timely::dataflow::operators::{Concatenate, Probe as _};
 use timely::dataflow::{Scope, StreamVec};
 use timely::worker::Worker;
 
 use super::{Extension, Frontier};
 use crate::checkpoint::{Durability, Message, Recorder, Restored, reached_of};
-use crate::courier::Courier;
 use crate::deliver::deliver;
 use crate::failure::Failure;
 use crate::ingest::{IngestLinks, Ingested, ingest_with};
 use crate::ingress::Ingress;
 use crate::metadata::StreamRows;
 use crate::moments::Moments;
+use crate::outlet::Outlet;
 use crate::publish::Publish;
 use crate::record::record;
 use crate::windows::{Summaries, Windows};
@@ -54,16 +52,6 @@ impl<A: EventAccumulator> std::fmt::Debug for Graph<'_, A> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Graph").finish_non_exhaustive()
     }
-}
-
-/// A sink's place in the graph.
-pub(crate) struct Outlet<S> {
-    /// The index of its worker, which is in process 0.
-    pub(crate) home: usize,
-    /// Its thread, taken by that worker.
-    pub(crate) courier: Option<Courier<S>>,
-    /// The last time that was durable when it was opened.
-    pub(crate) durable: Option<EventTime>,
 }
 
 /// What each worker builds its graph from.
@@ -152,9 +140,9 @@ impl<A: EventAccumulator> Blueprint<A> {
         let mut ends = Vec::new();
         let mut outlets = self.outlets.lock().unwrap_or_else(PoisonError::into_inner);
         for outlet in outlets.iter_mut() {
-            let courier = if scope.index() == outlet.home { outlet.courier.take() } else { None };
-            let marked = with_markers(changes.clone(), markers.clone());
-            ends.push(deliver(marked, dead_letters.clone(), outlet.home, courier, outlet.durable));
+            let here = outlet.shards.extract_if(.., |shard| shard.home == scope.index()).collect();
+            let (changes, letters) = (changes.clone(), dead_letters.clone());
+            ends.push(deliver(changes, letters, markers.clone(), &outlet.homes, here));
         }
         match recorder {
             Some(recorder) => {
@@ -186,12 +174,4 @@ fn rows_of<A: EventAccumulator>(graph: Graph<'_, A>) -> VecCollection<'_, EventT
     let moments = graph.moments.map(Row::Moment);
     let streams = graph.streams.map(Row::Stream);
     summaries.concatenate([moments, streams, facts.as_collection()])
-}
-
-/// The changes, and a `None` for each marker.
-fn with_markers<'scope, S: Data>(
-    changes: StreamVec<'scope, EventTime, Change<S>>,
-    markers: StreamVec<'scope, EventTime, EventTime>,
-) -> StreamVec<'scope, EventTime, Option<Change<S>>> {
-    changes.map(Some).concat(markers.map(|_| None))
 }

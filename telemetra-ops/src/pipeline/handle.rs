@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use telemetra_core::{EventAccumulator, EventTime, Fates};
+use telemetra_core::{EventAccumulator, EventTime, Fates, Shard};
 use timely::communication::WorkerGuards;
 
 use super::Frontier;
 use super::graph::Blueprint;
-use crate::courier::SinkGauge;
 use crate::failure::{Failure, PipelineError, panic_text};
 use crate::ingress::{Ingress, PartitionStatus, Reading};
+use crate::outlet::SinkHandle;
 use crate::writer::CheckpointGauge;
 
 /// What happens to windows that are still open when a pipeline is drained.
@@ -29,7 +29,7 @@ pub enum Drain {
 pub struct Running {
     ingress: Ingress,
     frontier: Arc<Frontier>,
-    sinks: Vec<(String, Arc<SinkGauge>)>,
+    sinks: Vec<SinkHandle>,
     checkpoints: Arc<CheckpointGauge>,
     failure: Failure,
     halt: Arc<AtomicBool>,
@@ -53,7 +53,7 @@ pub struct PipelineStatus {
     pub durable: EventTime,
     /// How each partition stands.
     pub partitions: Vec<PartitionStatus>,
-    /// How each sink stands.
+    /// How each shard of each sink stands that lives in this process.
     pub sinks: Vec<SinkStatus>,
     /// The boundary of the last complete checkpoint.
     pub checkpoint: Option<EventTime>,
@@ -63,11 +63,13 @@ pub struct PipelineStatus {
     pub failure: Option<String>,
 }
 
-/// How a sink stands.
+/// How a shard of a sink stands.
 #[derive(Clone, Debug)]
 pub struct SinkStatus {
     /// Its name.
     pub name: String,
+    /// Which shard of it.
+    pub shard: Shard,
     /// Batches that wait for it.
     pub queued: usize,
     /// Changes it has applied in this life.
@@ -89,7 +91,7 @@ pub(super) fn run<A: EventAccumulator>(
     blueprint: Blueprint<A>,
     config: timely::Config,
     ingress: Ingress,
-    sinks: Vec<(String, Arc<SinkGauge>)>,
+    sinks: Vec<SinkHandle>,
     checkpoints: Arc<CheckpointGauge>,
     failure: Failure,
     threads: Vec<JoinHandle<()>>,
@@ -129,8 +131,9 @@ impl Running {
     /// How it stands. Cheap enough to be asked many times a second.
     #[must_use]
     pub fn status(&self) -> PipelineStatus {
-        let sink = |(name, gauge): &(String, Arc<SinkGauge>)| SinkStatus {
+        let sink = |SinkHandle { name, shard, gauge }: &SinkHandle| SinkStatus {
             name: name.clone(),
+            shard: *shard,
             queued: gauge.queued.load(Ordering::Relaxed),
             changes: gauge.changes.load(Ordering::Relaxed),
             retries: gauge.retries.load(Ordering::Relaxed),

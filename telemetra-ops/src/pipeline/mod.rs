@@ -3,29 +3,25 @@
 //! Built on the graph API and on nothing a user cannot reach: [`Ingress`](crate::Ingress), [`Ingest`](crate::Ingest),
 //! [`Windows`](crate::Windows), [`Moments`](crate::Moments), [`Publish`](crate::Publish) and threads.
 
+mod check;
 mod graph;
 mod handle;
+mod start;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
 use telemetra_core::{
-    Clock, ConfigError, Decoder, EventAccumulator, EventTime, MomentRule, Sentiment, Sink, Source, TimeConfig,
+    Clock, Decoder, EventAccumulator, EventTime, MomentRule, Sentiment, Shard, Sink, Source, TimeConfig,
 };
 
 pub use graph::Graph;
 pub use handle::{Drain, PipelineStatus, Report, Running, SinkStatus};
 
-use crate::checkpoint::Restored;
-use crate::courier::{Courier, SinkGauge};
-use crate::cut::Cuts;
-use crate::failure::{Failure, PipelineError};
-use crate::ingress::{Ingress, IngressConfig};
-use crate::open::Opening;
-use crate::writer::{CheckpointGauge, Stored, Writer};
+use crate::ingress::IngressConfig;
+use crate::outlet::SinkPlan;
 
 /// A hook that adds operators to every worker's graph.
 type Extension<A> = Arc<dyn for<'scope> Fn(&Graph<'scope, A>) + Send + Sync>;
@@ -37,7 +33,7 @@ pub struct Pipeline<A: EventAccumulator> {
     ingress: IngressConfig,
     sources: Vec<(Box<dyn Source>, Arc<dyn Decoder>)>,
     rules: Vec<MomentRule<A::Output>>,
-    sinks: Vec<Box<dyn Sink<A::Output>>>,
+    sinks: Vec<SinkPlan<A::Output>>,
     checkpoints: Option<Checkpoints>,
     extensions: Vec<Extension<A>>,
     cluster: Cluster,
@@ -133,7 +129,8 @@ impl<A: EventAccumulator> Pipeline<A> {
         self
     }
 
-    /// Keeps this sink in step with the answer. May be called for several sinks; each runs on a thread of its own.
+    /// Keeps this sink in step with the answer. May be called for several sinks; each runs on a thread of its own, in a
+    /// cluster in process 0.
     #[must_use]
     pub fn sink(self, sink: impl Sink<A::Output> + 'static) -> Self {
         self.boxed_sink(Box::new(sink))
@@ -142,7 +139,43 @@ impl<A: EventAccumulator> Pipeline<A> {
     /// The same for a sink chosen at run time.
     #[must_use]
     pub fn boxed_sink(mut self, sink: Box<dyn Sink<A::Output>>) -> Self {
-        self.sinks.push(sink);
+        self.sinks.push(SinkPlan::whole(sink));
+        self
+    }
+
+    /// Keeps a store in step by several sinks that share its rows, where one does not write fast enough. The rows of a stream go to
+    /// one shard. Shards live evenly on the workers of all processes; `make` is called in a process for those that live
+    /// there, and they are opened there, each on a thread of its own. A time is durable when it is in every shard.
+    ///
+    /// Dead letters go to the shard that the name of their partition falls to. One shard is the same as a
+    /// [`sink`](Self::sink). All processes must be given the same number; from one life to the next it may change.
+    ///
+    /// ```
+    /// # use telemetra_core::{Batch, Count, EventTime, ExternalError, Shard, Sink};
+    /// use telemetra_ops::Pipeline;
+    ///
+    /// struct Table(Shard);
+    /// impl Sink<u64> for Table {
+    /// #   fn name(&self) -> &str {
+    /// #       "table"
+    /// #   }
+    /// #   fn open(&mut self, _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    /// #       Ok(None)
+    /// #   }
+    ///     fn apply(&mut self, batches: &[Batch<u64>]) -> Result<(), ExternalError> {
+    ///         // Has the streams of which `Shard::index_of(stream, self.0.of)` is `self.0.index`.
+    /// #       Ok(())
+    ///     }
+    /// }
+    /// let pipeline = Pipeline::<Count>::new().sharded_sink(4, Table);
+    /// ```
+    #[must_use]
+    pub fn sharded_sink<K: Sink<A::Output> + 'static>(
+        mut self,
+        shards: usize,
+        make: impl FnMut(Shard) -> K + Send + 'static,
+    ) -> Self {
+        self.sinks.push(SinkPlan::sharded(shards, make));
         self
     }
 
@@ -164,7 +197,7 @@ impl<A: EventAccumulator> Pipeline<A> {
 
     /// Runs as one process of a cluster: the one with index `process` in the list of their addresses (`host:port`), which
     /// all must be given alike. Start-up waits for the others. The network must be private: there is neither
-    /// authentication nor encryption. Sinks live in process 0.
+    /// authentication nor encryption. Sinks live in process 0, but for [those of several shards](Self::sharded_sink).
     #[must_use]
     pub fn cluster(mut self, process: usize, addresses: Vec<String>) -> Self {
         self.cluster.process = process;
@@ -180,156 +213,6 @@ impl<A: EventAccumulator> Pipeline<A> {
     ) -> Self {
         self.extensions.push(Arc::new(extension));
         self
-    }
-
-    /// Checks the settings, opens sources and sinks, restores the newest checkpoint, and starts the workers.
-    ///
-    /// # Errors
-    ///
-    /// If a setting cannot work, or something outside cannot be reached.
-    pub fn start(mut self) -> Result<Running, PipelineError> {
-        let samples = self.check()?;
-        let cluster = self.cluster.clone();
-        let processes = cluster.addresses.len().max(1);
-        let peers = processes * cluster.workers;
-        let failure = Failure::default();
-        let fingerprint = self.fingerprint();
-        let restored = match &mut self.checkpoints {
-            Some(checkpoints) => Restored::read(&mut *checkpoints.store, &fingerprint)?,
-            None => None,
-        };
-        let resume = restored.as_ref().map(|restored| restored.boundary);
-
-        let (interval, pause) = match &self.checkpoints {
-            Some(checkpoints) if processes == 1 => (Some(checkpoints.every), checkpoints.pause),
-            Some(checkpoints) => (Some(checkpoints.every), Duration::ZERO),
-            None => (None, Duration::ZERO),
-        };
-        let cuts = Cuts::new(interval, pause, cluster.workers, self.ingress.time.windows.slide(), resume);
-        let windows = self.ingress.time.window_rules(samples);
-        let opening = Opening {
-            process: cluster.process,
-            processes,
-            restored: restored.as_ref(),
-            cuts,
-            failure: failure.clone(),
-        };
-        let sources = std::mem::take(&mut self.sources);
-        let ingress = Ingress::open_with(self.ingress.clone(), sources, opening)?;
-
-        let mut threads = Vec::new();
-        let mut outlets = Vec::new();
-        let mut gauges = Vec::new();
-        for (number, mut sink) in self.sinks.drain(..).enumerate() {
-            let name = sink.name().to_owned();
-            // All processes build the same graph; the sinks themselves live in the first.
-            let mut outlet = graph::Outlet { home: number % cluster.workers, courier: None, durable: None };
-            if cluster.process == 0 {
-                let failed = |source| PipelineError::Sink { sink: name.clone(), source };
-                outlet.durable = sink.open(resume.map(|boundary| boundary.minus(1))).map_err(failed)?;
-                let gauge = Arc::new(SinkGauge::default());
-                let started = Courier::start(sink, Arc::clone(&gauge), failure.clone());
-                let (courier, thread) = started.map_err(|error| PipelineError::Worker(error.to_string()))?;
-                outlet.courier = Some(courier);
-                threads.push(thread);
-                gauges.push((name, gauge));
-            }
-            outlets.push(outlet);
-        }
-
-        let gauge = Arc::new(CheckpointGauge::default());
-        let mut recorder = None;
-        let stored: Vec<Stored> = (0..cluster.workers).map(|_| Stored::default()).collect();
-        if let Some(Checkpoints { store, .. }) = self.checkpoints.take() {
-            let (parts, messages) = channel();
-            let writer = Writer {
-                store,
-                first_worker: cluster.process * cluster.workers,
-                stored: stored.clone(),
-                process: cluster.process,
-                processes,
-                peers,
-                fingerprint,
-                ingress: ingress.clone(),
-                gauge: Arc::clone(&gauge),
-                failure: failure.clone(),
-            };
-            threads.push(writer.start(messages).map_err(|error| PipelineError::Worker(error.to_string()))?);
-            recorder = Some(parts);
-        }
-
-        let blueprint = graph::Blueprint {
-            ingress: ingress.clone(),
-            windows,
-            rules: self.rules.into(),
-            outlets: std::sync::Mutex::new(outlets),
-            extensions: self.extensions,
-            restored: restored.map(Arc::new),
-            recorder: std::sync::Mutex::new(recorder),
-            stored,
-            failure: failure.clone(),
-            frontier: Arc::default(),
-            halt: Arc::default(),
-            cluster: (cluster.process, cluster.workers),
-            processes,
-        };
-        handle::run(blueprint, cluster.timely(), ingress, gauges, gauge, failure, threads)
-    }
-
-    /// Checks the settings, and returns the number of windows of the longest baseline.
-    fn check(&self) -> Result<u32, PipelineError> {
-        let samples = self.rules.iter().map(|rule| rule.detector.max_samples()).max().unwrap_or(0);
-        self.ingress.check(samples, self.sources.len(), self.cluster.workers)?;
-        let processes = self.cluster.addresses.len();
-        if self.cluster.process >= processes.max(1) {
-            let detail = format!("there is no process {} of {processes}", self.cluster.process);
-            return Err(ConfigError::new("process", detail, "processes count from 0").into());
-        }
-        let slide = self.ingress.time.windows.slide();
-        if let Some(Checkpoints { every, .. }) = &self.checkpoints
-            && (*every == 0 || every % slide != 0)
-        {
-            let detail = format!("{every} ms is not a multiple of the slide of {slide} ms");
-            return Err(ConfigError::new("checkpoints", detail, "cuts are made between panes").into());
-        }
-        for (index, rule) in self.rules.iter().enumerate() {
-            if self.rules[..index].iter().any(|other| other.moment_type == rule.moment_type) {
-                let detail = format!("two rules make moments of the type `{}`", rule.moment_type);
-                return Err(ConfigError::new("rules", detail, "give each a type of its own").into());
-            }
-        }
-        Ok(samples)
-    }
-
-    /// What state depends on: a checkpoint made with other settings does not fit.
-    fn fingerprint(&self) -> String {
-        let TimeConfig { windows, allowed_lateness, out_of_orderness, deduplicate, horizon, .. } =
-            &self.ingress.time;
-        let rules: Vec<_> = self.rules.iter().map(|rule| &rule.moment_type).collect();
-        format!(
-            "size {} slide {} lateness {allowed_lateness} disorder {out_of_orderness} horizon {horizon:?} deduplicate {deduplicate} rules {rules:?} of {}",
-            windows.size(),
-            windows.slide(),
-            std::any::type_name::<A>(),
-        )
-    }
-}
-
-impl Cluster {
-    fn timely(&self) -> timely::Config {
-        if self.addresses.len() < 2 {
-            return timely::Config::process(self.workers);
-        }
-        timely::Config {
-            communication: timely::CommunicationConfig::Cluster {
-                threads: self.workers,
-                process: self.process,
-                addresses: self.addresses.clone(),
-                report: false,
-                zerocopy: false,
-            },
-            worker: timely::WorkerConfig::default(),
-        }
     }
 }
 

@@ -1,0 +1,37 @@
+//! Clusters: as many pipelines as there are processes, each on a thread, over loopback. Nothing is shared but what the test shares.
+
+use telemetra::ops::{Pipeline, PipelineError, Report, Running};
+
+use super::Acc;
+use super::watch::in_time;
+
+/// Loopback addresses that nobody listens at.
+pub fn free_addresses(count: usize) -> Vec<String> {
+    let listeners: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
+}
+
+/// Starts a pipeline per process of a cluster and gives each running one to `live`; what comes of it, by process.
+pub fn cluster<T: Send + 'static>(
+    pipelines: Vec<Pipeline<Acc>>,
+    live: impl Fn(usize, Running) -> T + Clone + Send + 'static,
+) -> Vec<Result<T, PipelineError>> {
+    let addresses = if pipelines.len() > 1 { free_addresses(pipelines.len()) } else { Vec::new() };
+    let processes: Vec<_> = pipelines
+        .into_iter()
+        .enumerate()
+        .map(|(process, pipeline)| {
+            let (pipeline, live) = (pipeline.cluster(process, addresses.clone()), live.clone());
+            std::thread::spawn(move || {
+                in_time("a process of a cluster", move || Ok(live(process, pipeline.start()?)))
+            })
+        })
+        .collect();
+    processes.into_iter().map(|process| process.join().unwrap()).collect()
+}
+
+/// The same to the end of all input.
+pub fn wait(pipelines: Vec<Pipeline<Acc>>) -> Vec<Result<Report, PipelineError>> {
+    let ended = cluster(pipelines, |_, running| running.wait());
+    ended.into_iter().map(|ended| ended.and_then(|ended| ended)).collect()
+}
