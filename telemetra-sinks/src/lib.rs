@@ -10,6 +10,8 @@ mod kafka;
 mod lines;
 mod live;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod tabular;
@@ -23,6 +25,8 @@ pub use kafka::{
 pub use lines::{Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, StreamView, Subscription, Update};
 pub use memory::Memory;
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use tabular::{Column, ColumnKind, Decimal, Layout, RowKey, Tabular, Value};

@@ -1,0 +1,8 @@
+//! The Postgres sink and store, against real servers that the tests start and stop.
+#![cfg(feature = "postgres")]
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod compliance;
+mod server;
