@@ -7,6 +7,8 @@ use std::time::Duration;
 use telemetra::prelude::EventTime;
 use tracing::Level;
 
+use super::log::Format;
+
 /// A whole number in a range; `_` may part its digits.
 pub(crate) fn number<N>(text: &str, range: RangeInclusive<N>) -> Result<N, String>
 where
@@ -120,4 +122,9 @@ pub(crate) fn level(text: &str) -> Result<Option<Level>, String> {
         ("trace", Some(Level::TRACE)),
     ];
     choice(&text.to_lowercase(), &levels)
+}
+
+/// How the log looks.
+pub(crate) fn format(text: &str) -> Result<Format, String> {
+    choice(&text.to_lowercase(), &[("text", Format::Text), ("json", Format::Json)])
 }

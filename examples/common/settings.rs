@@ -81,6 +81,16 @@ pub(crate) struct Given<S> {
     pub(crate) hidden: BTreeMap<&'static str, String>,
 }
 
+/// What is never to be shown.
+#[derive(Clone, Default)]
+pub(crate) struct Secret<T>(pub(crate) T);
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
 /// Values, and who gave them.
 type Layer = BTreeMap<&'static str, (String, Vec<String>)>;
 

@@ -1,9 +1,11 @@
-//! The whole pipeline as a program: events from a generator, files or standard input; windows and moments to SQLite or files of
-//! JSON lines.
+//! The whole pipeline as a program: events from Kafka, files, standard input or a generator; windows and moments to Postgres,
+//! Redis, topics of Kafka, SQLite or files of JSON lines.
 //!
 //! ```sh
 //! cargo run --release --example full_pipeline
 //! cargo run --release --example full_pipeline -- --input events.jsonl --output jsonl:answers --workers 2 --json
+//! KAFKA_BOOTSTRAP_SERVERS=localhost:9092 POSTGRES_HOST=localhost REDIS_URL=redis://localhost \
+//!     cargo run --release --example full_pipeline
 //! cargo run --release --example full_pipeline -- --help
 //! ```
 //!
@@ -12,10 +14,13 @@
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
+mod embedded;
 mod options;
 mod pipeline;
+mod places;
 mod progress;
 mod report;
+mod servers;
 mod settings;
 mod tally;
 
@@ -32,6 +37,9 @@ use common::settings::{Command, Wrong};
 use common::show::print;
 use common::usage::Usage;
 use common::{log, stop};
+use embedded::Embedded;
+use pipeline::Built;
+use places::Source;
 use progress::Progress;
 use report::Outcome;
 use settings::Settings;
@@ -66,19 +74,31 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     let mut settings = settings.clone();
     let stop = stop::listen()?;
     let progress = Progress::new(&settings);
-    log::start(settings.log_level, &progress.bar);
-    let tally = Tally::new(settings.checkpoint.clone(), settings.is_scored());
+    log::start(settings.log_level, settings.log_format, &progress.bar);
+    for place in &settings.places {
+        progress.bar.suspend(|| eprintln!("{place}"));
+    }
+    let embedded = if settings.source == Source::Embedded { Some(Embedded::start(&settings)?) } else { None };
+    if let Some(embedded) = &embedded {
+        settings.kafka.servers = Some(embedded.servers().to_owned());
+    }
+    let tally = Tally::new(settings.checkpoint_folder(), settings.is_scored());
     let mut others = Others::default();
     if settings.processes > 1 {
         let addresses = cluster::free_addresses(settings.processes)?;
         settings.cluster = Some((0, addresses.clone()));
         // What cannot work is better told once than by each.
         pipeline::build(&settings, &tally)?;
-        others = Others::start(&addresses)?;
+        others = Others::start(&addresses, embedded.as_ref().map(Embedded::servers))?;
         others.watch();
     }
-    let running = pipeline::build(&settings, &tally)?.start()?;
-    let (report, interrupted) = follow(running, &settings, &stop, &mut others, progress, &tally)?;
+    let Built { pipeline, counters } = pipeline::build(&settings, &tally)?;
+    let running = pipeline.start()?;
+    if let Some(embedded) = &embedded {
+        embedded.write(&settings)?;
+    }
+    let watch = Watch { settings: &settings, stop: &stop, embedded: embedded.as_ref(), tally: &tally };
+    let (report, interrupted) = watch.follow(running, &mut others, progress)?;
     let elsewhere = others.join()?;
     let mut usage = Usage::now();
     usage += elsewhere.usage;
@@ -87,6 +107,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         fates: report.fates + elsewhere.fates,
         scores: report::scores(&settings, &counts),
         counts,
+        lost: counters.map_or(0, |counters| counters.lost_records()),
         wall: started.elapsed(),
         usage,
     };
@@ -97,38 +118,54 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     Ok(ExitCode::from(if interrupted { 130 } else { 0 }))
 }
 
-/// Shows how the pipeline gets on until its end, or drains it when told to. Says which it was.
-fn follow(
-    running: Running,
-    settings: &Settings,
-    stop: &AtomicBool,
-    others: &mut Others,
-    mut progress: Progress,
-    tally: &Tally,
-) -> Result<(Report, bool)> {
-    let mut shown = Instant::now();
-    while !running.is_finished() && !stop.load(Ordering::Acquire) {
-        std::thread::sleep(LOOK);
-        if shown.elapsed() >= SHOW {
-            shown = Instant::now();
-            let rows = tally.counts().windows;
-            progress.show(&running.status(), others.share().fates.read, rows);
+/// What the first process looks at while the pipeline runs.
+struct Watch<'a> {
+    settings: &'a Settings,
+    stop: &'a AtomicBool,
+    embedded: Option<&'a Embedded>,
+    tally: &'a Tally,
+}
+
+impl Watch<'_> {
+    /// Shows how the pipeline gets on until its end, or drains it when told to. Says whether it was told to.
+    fn follow(
+        &self,
+        running: Running,
+        others: &mut Others,
+        mut progress: Progress,
+    ) -> Result<(Report, bool)> {
+        let mut shown = Instant::now();
+        let mut read_all = false;
+        while !running.is_finished() && !self.stop.load(Ordering::Acquire) && !read_all {
+            std::thread::sleep(LOOK);
+            let elsewhere = others.share().fates.read;
+            if let Some(embedded) = self.embedded {
+                read_all = embedded.is_read(running.fates().read + elsewhere)?;
+            }
+            if shown.elapsed() >= SHOW {
+                shown = Instant::now();
+                let rows = self.tally.counts().windows;
+                progress.show(&running.status(), elsewhere, rows);
+            }
         }
+        progress.finish();
+        if running.is_finished() || !(read_all || self.stop.load(Ordering::Acquire)) {
+            return Ok((running.wait()?, false));
+        }
+        if !read_all {
+            eprintln!("finishing what was read; once more to stop at once");
+        }
+        others.drain();
+        Ok((running.drain(self.settings.drain())?, !read_all))
     }
-    progress.finish();
-    if running.is_finished() || !stop.load(Ordering::Acquire) {
-        return Ok((running.wait()?, false));
-    }
-    eprintln!("finishing what was read; once more to stop at once");
-    others.drain();
-    Ok((running.drain(settings.drain())?, true))
 }
 
 /// The life of a process that was started by another: works, tells how it stands, and obeys.
 fn assist(settings: &Settings) -> Result<ExitCode> {
     let drain = Arc::new(AtomicBool::new(false));
     cluster::obey(Arc::clone(&drain));
-    let running = pipeline::build(settings, &Tally::new(None, false))?.start()?;
+    log::start(settings.log_level, settings.log_format, &indicatif::ProgressBar::hidden());
+    let running = pipeline::build(settings, &Tally::new(None, false))?.pipeline.start()?;
     let mut told = Instant::now();
     while !running.is_finished() && !drain.load(Ordering::Acquire) {
         std::thread::sleep(LOOK);

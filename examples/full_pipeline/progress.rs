@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use telemetra::prelude::*;
 
 use crate::common::show::{clock, grouped};
+use crate::places::Source;
 use crate::settings::Settings;
 
 /// Between two lines where there is no terminal.
@@ -38,12 +39,14 @@ impl Progress {
         let generator = &settings.generator;
         let length =
             |path: &String| std::fs::metadata(path).ok().filter(|file| file.is_file()).map(|file| file.len());
-        let way = match settings.inputs.iter().map(length).sum::<Option<u64>>() {
-            _ if settings.inputs.is_empty() => {
+        let way = match settings.source {
+            Source::Generator | Source::Embedded => {
                 Way::Time(generator.start, generator.start.plus(generator.duration_ms))
             }
-            Some(bytes) => Way::Bytes(bytes),
-            None => Way::Endless,
+            Source::Lines => {
+                settings.inputs.iter().map(length).sum::<Option<u64>>().map_or(Way::Endless, Way::Bytes)
+            }
+            Source::Kafka => Way::Endless,
         };
         let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
         let template = match way {

@@ -2,16 +2,19 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 use telemetra::core::generate::GeneratorConfig;
 use telemetra::prelude::*;
 
+use crate::common::log::Format;
 use crate::common::parse::number;
 use crate::common::settings::{Command, Wrong};
 use crate::options;
+use crate::places::Source;
+use crate::servers::{Kafka, Postgres, Redis};
 
 /// Where answers go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,14 +42,31 @@ impl fmt::Display for Output {
     }
 }
 
+/// Where checkpoints are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Store {
+    Off,
+    Folder(PathBuf),
+    Postgres,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Files, `-` for standard input; none for the generator.
+    /// Decided by the settings: what is read, and for people, where everything is and why.
+    pub(crate) source: Source,
+    pub(crate) places: Vec<String>,
+    /// Files, `-` for standard input.
     pub(crate) inputs: Vec<String>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) workers: usize,
     pub(crate) processes: usize,
-    pub(crate) checkpoint: Option<PathBuf>,
+    /// Decided by the other settings if it is not given.
+    pub(crate) store: Option<Store>,
+    pub(crate) name: String,
+    pub(crate) kafka: Kafka,
+    pub(crate) postgres: Postgres,
+    pub(crate) redis: Redis,
+    pub(crate) start_over: bool,
     /// Milliseconds of event time, as are the next three.
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_pause: Duration,
@@ -56,6 +76,7 @@ pub(crate) struct Settings {
     pub(crate) pace: Option<f64>,
     pub(crate) json: bool,
     pub(crate) log_level: Option<tracing::Level>,
+    pub(crate) log_format: Format,
     pub(crate) time: TimeConfig,
     /// If it was given.
     pub(crate) idle_after: Option<Option<Duration>>,
@@ -70,11 +91,18 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            source: Source::Generator,
+            places: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             workers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)),
             processes: 1,
-            checkpoint: None,
+            store: None,
+            name: "telemetra".to_owned(),
+            kafka: Kafka::default(),
+            postgres: Postgres::default(),
+            redis: Redis::default(),
+            start_over: false,
             checkpoint_every: 60_000,
             checkpoint_pause: Duration::from_secs(1),
             window: 60_000,
@@ -83,6 +111,7 @@ impl Default for Settings {
             pace: None,
             json: false,
             log_level: Some(tracing::Level::WARN),
+            log_format: Format::Text,
             time: TimeConfig { deduplicate: true, ..TimeConfig::default() },
             idle_after: None,
             threshold: 3.0,
@@ -97,12 +126,24 @@ impl Default for Settings {
 impl Settings {
     /// Whether there are planted moments to be found.
     pub(crate) fn is_scored(&self) -> bool {
-        self.inputs.is_empty() && self.plant
+        matches!(self.source, Source::Generator | Source::Embedded) && self.plant
+    }
+
+    pub(crate) fn has_checkpoints(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| *store != Store::Off)
+    }
+
+    /// The folder of checkpoints, if that is where they are.
+    pub(crate) fn checkpoint_folder(&self) -> Option<&Path> {
+        match &self.store {
+            Some(Store::Folder(folder)) => Some(folder),
+            _ => None,
+        }
     }
 
     /// What becomes of open windows when the run is broken off.
     pub(crate) fn drain(&self) -> Drain {
-        if self.checkpoint.is_some() { Drain::KeepWindows } else { Drain::CloseWindows }
+        if self.has_checkpoints() { Drain::KeepWindows } else { Drain::CloseWindows }
     }
 }
 
@@ -113,7 +154,10 @@ pub(crate) fn read(
 ) -> Result<Command<Settings>> {
     let mut command = options::TABLE.read(arguments, variable)?;
     if let Command::Run(given) = &mut command {
-        options::settle(&mut given.settings)?;
+        if let Some(servers) = given.hidden.get("embedded-servers") {
+            given.settings.kafka.servers = Some(servers.clone());
+        }
+        options::settle(&mut given.settings, &given.origins)?;
         if let (Some(process), Some(addresses)) = (given.hidden.get("process"), given.hidden.get("addresses"))
         {
             let process = number(process, 1..=64).map_err(Wrong)?;

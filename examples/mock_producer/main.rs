@@ -50,9 +50,9 @@ fn produce(mut settings: Settings) -> Result<ExitCode> {
     settings.generator = generator.config().clone();
     let stop = stop::listen()?;
     let mut progress = Progress::new();
-    log::start(settings.log_level, &progress.bar);
+    log::start(settings.log_level, settings.log_format, &progress.bar);
     let topics = Topics::with_prefix(&settings.topic_prefix);
-    let sender = Sender::new(&settings.servers, &settings.properties, topics.clone())?;
+    let sender = Sender::new(&settings.servers, &settings.properties.0, topics.clone())?;
     for told in topics::ensure(&sender, &topics, &settings)? {
         progress.tell(&told);
     }

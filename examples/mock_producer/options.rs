@@ -7,8 +7,9 @@ use telemetra::core::generate::{Generator, GeneratorConfig, Planting};
 use telemetra::prelude::*;
 use tracing::Level;
 
+use crate::common::log::Format;
 use crate::common::parse::{self, boolean, number, optional, ratio, real, span};
-use crate::common::settings::{Setting, Table, put};
+use crate::common::settings::{Secret, Setting, Table, put};
 
 /// How fast events go out.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub(crate) enum Rate {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) servers: String,
-    pub(crate) properties: Vec<(String, String)>,
+    pub(crate) properties: Secret<Vec<(String, String)>>,
     pub(crate) topic_prefix: String,
     pub(crate) create_topics: bool,
     pub(crate) partitions: i32,
@@ -42,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) truth: Option<PathBuf>,
     pub(crate) json: bool,
     pub(crate) log_level: Option<Level>,
+    pub(crate) log_format: Format,
     pub(crate) generator: GeneratorConfig,
 }
 
@@ -49,7 +51,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             servers: "localhost:9092".to_owned(),
-            properties: Vec::new(),
+            properties: Secret::default(),
             topic_prefix: "telemetra.events".to_owned(),
             create_topics: true,
             partitions: 4,
@@ -68,6 +70,7 @@ impl Default for Settings {
             truth: None,
             json: false,
             log_level: Some(Level::WARN),
+            log_format: Format::Text,
             generator: GeneratorConfig { streams: 10, partitions: 1, ..GeneratorConfig::default() },
         }
     }
@@ -93,7 +96,7 @@ const KAFKA: &[Flag] = &[
     })
     .known_as("KAFKA_BOOTSTRAP_SERVERS"),
     Flag::new("kafka-property", "NAME=VALUE", "any property of librdkafka; may be repeated", |s, v| {
-        s.properties.push(parse::pair(v)?);
+        s.properties.0.push(parse::pair(v)?);
         Ok(())
     })
     .several(),
@@ -150,6 +153,10 @@ const RUN: &[Flag] = &[
         put(&mut s.log_level, parse::level(v))
     })
     .known_as("LOG_LEVEL"),
+    Flag::new("log-format", "text|json", "how the log on standard error looks [text]", |s, v| {
+        put(&mut s.log_format, parse::format(v))
+    })
+    .known_as("LOG_FORMAT"),
 ];
 
 const STREAMS: &[Flag] = &[

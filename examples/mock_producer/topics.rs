@@ -38,7 +38,7 @@ fn create(names: &[&str], settings: &Settings) -> Result<()> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &settings.servers);
     // Those of the connection matter here; what is for producers only is passed over with a log line.
-    config.extend(settings.properties.iter().cloned());
+    config.extend(settings.properties.0.iter().cloned());
     let admin: AdminClient<DefaultClientContext> =
         config.create().context("could not set up Kafka's admin client")?;
     let topic =
