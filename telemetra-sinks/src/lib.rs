@@ -12,6 +12,8 @@ mod live;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod tabular;
@@ -27,6 +29,8 @@ pub use live::{Closed, LiveReader, LiveView, Notice, StreamView, Subscription, U
 pub use memory::Memory;
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
+#[cfg(feature = "redis")]
+pub use redis::{RedisKeys, RedisServer, RedisSink};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 pub use tabular::{Column, ColumnKind, Decimal, Layout, RowKey, Tabular, Value};
