@@ -26,7 +26,8 @@ pub(crate) fn create(servers: &str, partitions: u64) -> Result<()> {
     let topic = NewTopic::new(TOPIC, i32::try_from(partitions)?, TopicReplication::Fixed(1));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let made = runtime.block_on(admin.create_topics([&topic], &AdminOptions::new()))?;
-    made.into_iter().try_for_each(|made| made.map(drop).map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}")))
+    made.into_iter()
+        .try_for_each(|made| made.map(drop).map_err(|(topic, code)| anyhow::anyhow!("{topic}: {code}")))
 }
 
 fn producer(servers: &str) -> Result<ThreadedProducer<DefaultProducerContext>> {

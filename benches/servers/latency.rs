@@ -97,7 +97,11 @@ pub(crate) fn watch(options: &Options) -> Result<()> {
         watcher.join().map_err(|_| anyhow::anyhow!("a watcher panicked"))??;
     }
     let mut out = std::io::stdout();
-    writeln!(out, "{events} events in {} s; {cpu:.2} CPU s, {librdkafka:.2} of them librdkafka's", length.as_secs())?;
+    writeln!(
+        out,
+        "{events} events in {} s; {cpu:.2} CPU s, {librdkafka:.2} of them librdkafka's",
+        length.as_secs()
+    )?;
     // The first windows find caches and plans cold; they count all the same, but for those before anything was there.
     for (name, seen) in [("row in Postgres", &rows), ("key in Redis", &keys)] {
         let mut waits = Vec::new();
@@ -131,9 +135,8 @@ type Watcher = std::thread::JoinHandle<Result<()>>;
 fn watch_postgres(url: &str, seen: Seen, stop: Arc<AtomicBool>) -> Result<Watcher> {
     let mut client = postgres::Client::connect(url, postgres::NoTls)?;
     Ok(std::thread::spawn(move || {
-        let statement = client.prepare(
-            "SELECT (1000 * extract(epoch FROM min(time)))::int8 FROM telemetra_progress",
-        )?;
+        let statement =
+            client.prepare("SELECT (1000 * extract(epoch FROM min(time)))::int8 FROM telemetra_progress")?;
         while !stop.load(Ordering::Acquire) {
             let time: Option<i64> = client.query_one(&statement, &[])?.get(0);
             if let Some(time) = time {

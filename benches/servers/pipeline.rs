@@ -52,9 +52,8 @@ pub(crate) fn build(
         .sink(Nowhere);
     if sinks.contains("postgres") {
         let config = PostgresConfig::from_url(options.text("postgres")?)?;
-        pipeline = pipeline.sharded_sink(workers, move |shard| {
-            Box::new(Postgres::new(config.clone()).shard(shard))
-        });
+        pipeline =
+            pipeline.sharded_sink(workers, move |shard| Box::new(Postgres::new(config.clone()).shard(shard)));
     }
     if sinks.contains("redis") {
         pipeline = pipeline.sink(RedisSink::new(options.text("redis")?)?);

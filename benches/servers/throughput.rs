@@ -37,7 +37,8 @@ fn read(line: &str) -> Result<Told> {
 }
 
 /// The cases, from the least to the whole.
-const CASES: &[&str] = &["bare", "nowhere", "postgres", "redis", "postgres+redis", "postgres+redis+checkpoints"];
+const CASES: &[&str] =
+    &["bare", "nowhere", "postgres", "redis", "postgres+redis", "postgres+redis+checkpoints"];
 
 pub(crate) fn measure(options: &Options) -> Result<()> {
     let kafka = Server::kafka();

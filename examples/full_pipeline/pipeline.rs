@@ -8,12 +8,15 @@ use telemetra::core::generate::Generator;
 use telemetra::core::{JsonDecoder, Lexicon};
 use telemetra::prelude::*;
 use telemetra::sinks::{
-    JsonLines, KafkaCounters, Lines, Pace, Postgres, PostgresStore, Sqlite, event_time_by,
+    JsonLines, KafkaCounters, Lines, Pace, Postgres, PostgresStore, RedisSink, Sqlite, event_time_by,
 };
 
 use crate::places::Source;
 use crate::settings::{Output, Settings, Store};
 use crate::tally::Tally;
+
+/// The longest that windows and moments stay in Redis, in milliseconds of event time.
+const REDIS_HORIZON: u64 = 30 * 60_000;
 
 /// A pipeline, and what its source counts besides.
 pub(crate) struct Built {
@@ -23,11 +26,13 @@ pub(crate) struct Built {
 
 /// The pipeline that these settings ask for. Nothing runs yet, and nothing outside is touched.
 pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
+    let rules = default_rules(settings.threshold)?;
+    let samples = rules.iter().map(|rule| rule.detector.max_samples()).max().unwrap_or(0);
     let mut pipeline = Pipeline::new()
         .time(settings.time.clone())
         .lead(settings.lead)
         .sentiment(Arc::new(Lexicon::english()))
-        .rules(default_rules(settings.threshold)?)
+        .rules(rules)
         .workers(settings.workers);
     let mut counters = None;
     pipeline = match settings.source {
@@ -62,6 +67,15 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
             if start_over { sink.start_over() } else { sink }
         };
         pipeline = pipeline.sharded_sink(settings.workers * settings.processes, shard);
+    }
+    if let Some(url) = &settings.redis.url.0 {
+        // It says whatever is current as of the newest time, so there is nothing of an earlier run to keep.
+        let sink = RedisSink::new(url.as_str())
+            .prefix(&settings.redis.prefix)
+            // No longer than the pipeline itself, which gives that much again after a restart.
+            .horizon(settings.time.horizon(samples).min(REDIS_HORIZON))
+            .silent_after(settings.window);
+        pipeline = pipeline.sink(if settings.start_over { sink.start_over() } else { sink });
     }
     if matches!(settings.source, Source::Kafka | Source::Embedded)
         && let Some(sink) = settings.kafka.sink()?
