@@ -12,7 +12,6 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::Value as Json;
 use telemetra::core::generate::{Generator, GeneratorConfig};
-use telemetra::prelude::*;
 use telemetra::sinks::EmbeddedKafka;
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
