@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::generate::Generator;
-use telemetra::core::{JsonDecoder, Lexicon};
+use telemetra::core::{JsonDecoder, Lexicon, Sentiment, Vader};
 use telemetra::prelude::*;
 use telemetra::sinks::{
     JsonLines, KafkaCounters, Lines, Pace, Postgres, PostgresStore, RedisSink, Sqlite, event_time_by,
@@ -31,9 +31,11 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     let mut pipeline = Pipeline::new()
         .time(settings.time.clone())
         .lead(settings.lead)
-        .sentiment(Arc::new(Lexicon::english()))
         .rules(rules)
         .workers(settings.workers);
+    if let Some(scorer) = scorer(&settings.sentiment)? {
+        pipeline = pipeline.sentiment(scorer);
+    }
     let mut counters = None;
     pipeline = match settings.source {
         Source::Generator => {
@@ -69,7 +71,7 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         pipeline = pipeline.sharded_sink(settings.workers * settings.processes, shard);
     }
     if let Some(url) = &settings.redis.url.0 {
-        // It says whatever is current as of the newest time, so there is nothing of an earlier run to keep.
+        // A run that is asked to start over overwrites keys that are of a later time.
         let sink = RedisSink::new(url.as_str())
             .prefix(&settings.redis.prefix)
             // No longer than the pipeline itself, which gives that much again after a restart.
@@ -95,6 +97,16 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         pipeline = pipeline.cluster(*process, addresses.clone());
     }
     Ok(Built { pipeline, counters })
+}
+
+/// What scores messages, if anything shall.
+fn scorer(name: &str) -> Result<Option<Arc<dyn Sentiment>>, ConfigError> {
+    Ok(match name {
+        "off" => None,
+        "vader" => Some(Arc::new(Vader::new())),
+        "lexicon" => Some(Arc::new(Lexicon::english())),
+        file => Some(Arc::new(Lexicon::from_file(file)?)),
+    })
 }
 
 /// The pace recorded, times a factor. An event from the future has a bad clock, and is not waited for.

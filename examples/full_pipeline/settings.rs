@@ -74,6 +74,8 @@ pub(crate) struct Settings {
     pub(crate) slide: u64,
     pub(crate) lead: u64,
     pub(crate) pace: Option<f64>,
+    /// `vader`, `lexicon`, `off` or a file of words.
+    pub(crate) sentiment: String,
     pub(crate) json: bool,
     pub(crate) log_level: Option<tracing::Level>,
     pub(crate) log_format: Format,
@@ -109,6 +111,7 @@ impl Default for Settings {
             slide: 10_000,
             lead: 120_000,
             pace: None,
+            sentiment: "vader".to_owned(),
             json: false,
             log_level: Some(tracing::Level::WARN),
             log_format: Format::Text,

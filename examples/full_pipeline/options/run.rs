@@ -60,6 +60,15 @@ pub(super) const FLAGS: &[Flag] = &[
             Ok(())
         },
     ),
+    Flag::new(
+        "sentiment",
+        "SCORER",
+        "`vader`, `lexicon` (half the cost), `off`, or a file of words [vader]",
+        |s, v| {
+            v.clone_into(&mut s.sentiment);
+            Ok(())
+        },
+    ),
     Flag::new("json", "", "make the last line of standard output one JSON object", |s, v| {
         put(&mut s.json, boolean(v))
     }),

@@ -3,7 +3,11 @@ use telemetra_core::{ExternalError, Retry};
 
 /// Says what was tried, whether it may pass, and what to do. `what` names the topic, the partition or the servers.
 pub(super) fn failed(what: impl Into<String>, error: KafkaError) -> ExternalError {
-    let (retry, hint) = match error.rdkafka_error_code() {
+    let code = match error {
+        KafkaError::AdminOp(code) => Some(code),
+        _ => error.rdkafka_error_code(),
+    };
+    let (retry, hint) = match code {
         Some(code) => judge(code),
         None => (Retry::Permanent, ""),
     };
@@ -36,7 +40,7 @@ pub(super) fn judge(code: Code) -> (Retry, &'static str) {
         }
         Code::InvalidTopic => "; this is no name for a topic",
         Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidMessageSize => {
-            "; raise the topic's `max.message.bytes`, and `message.max.bytes` here"
+            "; raise the topic's `max.message.bytes` (which also bounds a batch: or lower `batch.size` here), and `message.max.bytes` here"
         }
         Code::PolicyViolation | Code::InvalidConfig | Code::InvalidRecord => "; the broker does not allow it",
         Code::InvalidPartitions => "; give another number of partitions",

@@ -78,7 +78,11 @@ impl Reporter {
             return;
         }
         if is_of_servers(code) {
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            // That all are down says less than why one is.
+            if code != Code::AllBrokersDown || last.is_none() {
+                *last = Some((code, reason.to_owned()));
+            }
         }
         if let Some(withheld) = self.admit(&format!("{code:?}")) {
             tracing::warn!(withheld, servers = self.servers, "Kafka: {reason}");

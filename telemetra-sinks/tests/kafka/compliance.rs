@@ -1,17 +1,13 @@
 //! Source and sink keep their contracts.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use rdkafka::Message;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra_core::StreamSummary;
 use telemetra_core::testkit::{HeldRow, sink_compliance, source_compliance};
 use telemetra_sinks::{EmbeddedKafka, KafkaSink, KafkaSource};
 
-use crate::support::{config, source, write, write_numbers};
+use crate::support::{config, messages, write, write_numbers};
 
 #[test]
 fn the_source_keeps_the_contract() {
@@ -31,32 +27,9 @@ fn the_source_keeps_the_contract() {
 
 /// What a consumer of a compacted topic would hold: the newest message of each key, in the order of offsets.
 fn newest(servers: &str, topic: &str) -> BTreeMap<String, Option<Vec<u8>>> {
-    let consumer: BaseConsumer = rdkafka::ClientConfig::new()
-        .set("bootstrap.servers", servers)
-        .set("group.id", "reader")
-        .set("enable.partition.eof", "true")
-        .set("fetch.wait.max.ms", "5")
-        .create()
-        .unwrap();
-    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
-    let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|p| p.id()).collect();
-    let mut list = TopicPartitionList::new();
-    for partition in &partitions {
-        list.add_partition_offset(topic, *partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&list).unwrap();
-    let (mut rows, mut ended) = (BTreeMap::new(), BTreeSet::new());
-    while ended.len() < partitions.len() {
-        match consumer.poll(Duration::from_secs(10)).expect("the topic comes to an end") {
-            Ok(message) => {
-                let key = String::from_utf8(message.key().unwrap().to_vec()).unwrap();
-                rows.insert(key, message.payload().map(<[u8]>::to_vec));
-            }
-            Err(KafkaError::PartitionEOF(partition)) => drop(ended.insert(partition)),
-            Err(error) => panic!("{error}"),
-        }
-    }
-    rows
+    let messages = messages(servers, topic).into_iter();
+    let text = |key: &[u8]| String::from_utf8(key.to_vec()).unwrap();
+    messages.map(|m| (text(m.key().unwrap()), m.payload().map(<[u8]>::to_vec))).collect()
 }
 
 #[test]

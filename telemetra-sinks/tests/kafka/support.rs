@@ -1,9 +1,14 @@
 //! Writing to topics and reading partitions.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::OwnedMessage;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra_core::{ExternalError, Partition, PartitionId, Polled, RecordBatch, Retry, Source};
 use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSource};
 
@@ -102,4 +107,49 @@ pub(crate) fn read(partition: &mut dyn Partition, records: usize) -> Read {
 
 pub(crate) fn open(source: &mut KafkaSource, id: &str, from: Option<u64>) -> Box<dyn Partition> {
     source.open(&PartitionId::new(id), from).unwrap()
+}
+
+/// All messages of a topic that are committed, in the order of offsets within a partition.
+pub(crate) fn messages(servers: &str, topic: &str) -> Vec<OwnedMessage> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .set("group.id", "reader")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "5")
+        .create()
+        .unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), LONG).unwrap();
+    let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|p| p.id()).collect();
+    let mut list = TopicPartitionList::new();
+    for partition in &partitions {
+        list.add_partition_offset(topic, *partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&list).unwrap();
+    let (mut messages, mut ended) = (Vec::new(), BTreeSet::new());
+    while ended.len() < partitions.len() {
+        match consumer.poll(LONG).expect("the topic comes to an end") {
+            Ok(message) => messages.push(message.detach()),
+            Err(KafkaError::PartitionEOF(partition)) => drop(ended.insert(partition)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    messages
+}
+
+/// Waits for what another thread will finish.
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
 }

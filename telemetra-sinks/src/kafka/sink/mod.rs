@@ -114,7 +114,8 @@ impl<S> KafkaSink<S> {
         self
     }
 
-    /// Makes the topics that do not exist when the sink is opened. Those that do are left as they are.
+    /// Makes the topics that do not exist when the sink is opened. Those that do are left as they are. Not possible with a login by
+    /// OAUTHBEARER, where a topic that is missing is an error.
     #[must_use]
     pub fn create_topics(mut self, how: CreateTopics) -> Self {
         self.settings.create = Some(how);

@@ -7,16 +7,18 @@ use rdkafka::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Headers, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseRecord, Producer as _};
-use telemetra_core::{DeadLetter, ExternalError, Retry};
+use telemetra_core::{DeadLetter, ExternalError};
 
 use super::context::{Context, Failures, Kind, Producer};
 use super::settings::Settings;
 use super::{letter, topics};
-use crate::kafka::error::{failed, judge};
+use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
 /// How long to wait for events at a time.
 const WAIT: Duration = Duration::from_millis(100);
+/// The same, where somebody waits for the last.
+const MOMENT: Duration = Duration::from_millis(1);
 /// What a message may need beside key, value and headers.
 const OVERHEAD: usize = 512;
 
@@ -27,19 +29,31 @@ pub(super) struct Outbox {
     partitions: HashMap<String, usize>,
     /// Letters that were not delivered, to be sent again.
     again: Vec<OwnedMessage>,
+    /// Letters in a batch that the broker refused as too long: one of them may be so, or only all together.
+    refused: Vec<OwnedMessage>,
 }
 
 impl Outbox {
     pub(super) fn open(settings: &Settings) -> Result<Self, ExternalError> {
-        if let Some(how) = settings.create {
-            topics::create(settings, how)?;
-        }
         let producer = producer(settings)?;
-        let mut partitions = HashMap::new();
-        for (topic, _) in settings.topics() {
-            partitions.insert(topic.to_owned(), topics::partitions(&producer, topic, settings.timeout)?);
+        let mut missing = Vec::new();
+        if let Some(how) = settings.create {
+            for topic in settings.topics() {
+                if topics::partitions(&producer, topic.0, settings.timeout)?.is_none() {
+                    missing.push(topic);
+                }
+            }
+            if !missing.is_empty() {
+                topics::create(settings, &missing, how)?;
+            }
         }
-        Ok(Self { settings: settings.clone(), producer, partitions, again: Vec::new() })
+        let mut partitions = HashMap::new();
+        for (topic, rows) in settings.topics() {
+            let made = missing.contains(&(topic, rows));
+            let count = topics::known(&producer, topic, settings.timeout, made)?;
+            partitions.insert(topic.to_owned(), count);
+        }
+        Ok(Self { settings: settings.clone(), producer, partitions, again: Vec::new(), refused: Vec::new() })
     }
 
     /// Sends a row; `None` is a tombstone.
@@ -121,15 +135,7 @@ impl Outbox {
             self.settle(failures)?;
         }
         while let Some(unsent) = self.again.pop() {
-            let message = Outgoing {
-                kind: Kind::Letter,
-                topic: unsent.topic(),
-                key: unsent.key().unwrap_or_default(),
-                value: unsent.payload(),
-                partition: None,
-                headers: unsent.headers().cloned(),
-            };
-            if let Err(error) = self.send(message) {
+            if let Err(error) = self.resend(&unsent) {
                 let what = format!("cannot write dead letters to the topic `{}`", unsent.topic());
                 self.again.push(unsent);
                 return Err(failed(what, error));
@@ -138,53 +144,85 @@ impl Outbox {
         Ok(())
     }
 
+    fn resend(&self, letter: &OwnedMessage) -> Result<(), KafkaError> {
+        self.send(Outgoing {
+            kind: Kind::Letter,
+            topic: letter.topic(),
+            key: letter.key().unwrap_or_default(),
+            value: letter.payload(),
+            partition: None,
+            headers: letter.headers().cloned(),
+        })
+    }
+
     /// Waits until all that was sent is confirmed.
     pub(super) fn confirm(&mut self) -> Result<(), ExternalError> {
         loop {
             self.send_again()?;
-            while self.producer.in_flight_count() > 0 {
-                self.producer.poll(WAIT.min(Duration::from_millis(5)));
-            }
-            self.producer.poll(Duration::ZERO);
-            if !self.producer.context().has_failed() && self.again.is_empty() {
+            self.wait();
+            if self.producer.context().has_failed() {
+                let failures = self.producer.context().take_failures();
+                self.settle(failures)?;
+            } else if let Some(letter) = self.refused.pop() {
+                self.send_alone(letter)?;
+            } else if self.again.is_empty() {
                 return Ok(());
             }
-            let failures = self.producer.context().take_failures();
-            self.settle(failures)?;
+        }
+    }
+
+    /// Waits until each message is delivered or given up.
+    fn wait(&self) {
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(MOMENT);
+        }
+        self.producer.poll(Duration::ZERO);
+    }
+
+    /// Sends a letter in a batch of its own, half of it if that is refused, and so on.
+    fn send_alone(&mut self, mut letter: OwnedMessage) -> Result<(), ExternalError> {
+        loop {
+            let sent = self.resend(&letter);
+            self.wait();
+            let failure = self.producer.context().take_failures().letters.pop().map(|(error, _)| error);
+            let Some(error) = sent.err().or(failure) else { return Ok(()) };
+            let what = format!("cannot write dead letters to the topic `{}`", letter.topic());
+            if error.rdkafka_error_code() != Some(Code::MessageSizeTooLarge) {
+                self.again.push(letter);
+                return Err(failed(what, error));
+            }
+            letter = letter::halved(letter).ok_or_else(|| failed(what, error))?;
         }
     }
 
     /// Decides what is done about messages that were not delivered. Letters are kept, to be sent again.
     fn settle(&mut self, failures: Failures) -> Result<(), ExternalError> {
         let mut first = None;
-        for (error, message) in failures.letters {
-            let too_long = error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge);
-            let topic = message.topic().to_owned();
-            if !too_long {
-                self.again.push(message);
-            } else if let Some(shorter) = letter::halved(message) {
-                self.again.push(shorter);
-                continue;
+        for (error, letter) in failures.letters {
+            if error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge) {
+                self.refused.push(letter);
+            } else {
+                let what = format!("cannot write dead letters to the topic `{}`", letter.topic());
+                self.again.push(letter);
+                first.get_or_insert((error, what));
             }
-            first.get_or_insert((error, format!("cannot write dead letters to the topic `{topic}`")));
         }
         if let Some((error, key)) = failures.row {
             first = Some((error, format!("cannot write the row `{key}`")));
         }
         let Some((error, what)) = first else { return Ok(()) };
-        if let Some((code, reason)) = self.producer.client().fatal_error() {
+        if let Some((_, reason)) = self.producer.client().fatal_error() {
             // Such a producer sends nothing any more.
             self.producer = producer(&self.settings)?;
-            return Err(ExternalError::transient(format!("{what}: the producer had to be made anew"))
-                .because(format!("{code}: {reason}")));
+            let what = what + ": the producer had to be made anew";
+            return Err(ExternalError::transient(what).because(reason));
         }
-        match error.rdkafka_error_code() {
-            Some(
-                Code::MessageTimedOut | Code::PurgeQueue | Code::PurgeInflight | Code::BrokerTransportFailure,
-            ) => Err(self.producer.context().reporter.timed_out(&what, error)),
-            Some(code) if judge(code).0 == Retry::Permanent => Err(failed(what, error)),
-            _ => Err(failed(what, error)),
-        }
+        Err(match error.rdkafka_error_code() {
+            Some(Code::MessageTimedOut | Code::BrokerTransportFailure) => {
+                self.producer.context().reporter.timed_out(&what, error)
+            }
+            _ => failed(what, error),
+        })
     }
 }
 

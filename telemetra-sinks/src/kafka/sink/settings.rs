@@ -35,6 +35,8 @@ const OWNED: &[Owned] = &[
 /// What is better than librdkafka's own defaults here.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "telemetra"),
+    // A name that is misspelt is to be an error.
+    ("allow.auto.create.topics", "false"),
     ("linger.ms", "5"),
     ("compression.codec", "lz4"),
     // What brokers take unless told otherwise.

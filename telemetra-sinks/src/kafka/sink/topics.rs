@@ -17,6 +17,11 @@ use super::settings::Settings;
 use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
+/// How long to wait for an answer at a time.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How long to wait before asking again.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How topics are made that do not exist.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct CreateTopics {
@@ -36,28 +41,34 @@ impl Default for CreateTopics {
     }
 }
 
-/// Makes the topics that do not exist.
-pub(super) fn create(settings: &Settings, how: CreateTopics) -> Result<(), ExternalError> {
-    let what = || format!("cannot create topics at {}", settings.config.servers());
-    let refused = |error| ExternalError::permanent(what()).because(error);
-    let client = settings.client().map_err(refused)?;
+/// Makes these topics, each with whether it holds rows.
+pub(super) fn create(
+    settings: &Settings,
+    topics: &[(&str, bool)],
+    how: CreateTopics,
+) -> Result<(), ExternalError> {
+    let what = "cannot create topics";
+    if settings.config.token().is_some() {
+        // The client for this has nobody ask for tokens.
+        let hint = "while logging in by OAUTHBEARER; create them by other means";
+        let missing: Vec<_> = topics.iter().map(|(topic, _)| format!("`{topic}`")).collect();
+        return Err(ExternalError::permanent(format!("{what} ({}) {hint}", missing.join(", "))));
+    }
+    let client = settings.client().map_err(|error| ExternalError::permanent(what).because(error))?;
     let context = Context::new(Reporter::new(&settings.config));
     let client: AdminClient<Context> =
-        client.create_with_context(context).map_err(|error| failed(what(), error))?;
+        client.create_with_context(context).map_err(|error| failed(what, error))?;
     let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-    let topics: Vec<_> = settings
-        .topics()
-        .map(|(topic, rows)| {
-            let replication = TopicReplication::Fixed(i32::from(how.replication));
-            let topic = NewTopic::new(topic, number(how.partitions), replication);
-            if rows && how.compact { topic.set("cleanup.policy", "compact") } else { topic }
-        })
-        .collect();
+    let new = |&(topic, rows)| {
+        let replication = TopicReplication::Fixed(i32::from(how.replication));
+        let topic = NewTopic::new(topic, number(how.partitions), replication);
+        if rows && how.compact { topic.set("cleanup.policy", "compact") } else { topic }
+    };
+    let new: Vec<_> = topics.iter().map(new).collect();
     let options =
         AdminOptions::new().request_timeout(Some(settings.timeout)).operation_timeout(Some(settings.timeout));
     let reporter = &client.inner().context().reporter;
-    let made =
-        wait(client.create_topics(&topics, &options)).map_err(|error| reporter.timed_out(&what(), error))?;
+    let made = wait(client.create_topics(&new, &options)).map_err(|error| reporter.timed_out(what, error))?;
     for topic in made {
         match topic {
             Ok(topic) => tracing::info!(topic, partitions = how.partitions, "created a topic of Kafka"),
@@ -70,19 +81,19 @@ pub(super) fn create(settings: &Settings, how: CreateTopics) -> Result<(), Exter
     Ok(())
 }
 
-/// How many partitions the topic has.
+/// How many partitions the topic has; `None` if it does not exist.
 pub(super) fn partitions(
     producer: &Producer,
     topic: &str,
     timeout: Duration,
-) -> Result<usize, ExternalError> {
+) -> Result<Option<usize>, ExternalError> {
     let what = format!("cannot write to the topic `{topic}`");
     let reporter = &producer.context().reporter;
     let deadline = Instant::now() + timeout;
     loop {
         // Events come to who polls, and say why nobody answers.
         producer.poll(Duration::ZERO);
-        let asked = producer.client().fetch_metadata(Some(topic), Duration::from_millis(500).min(timeout));
+        let asked = producer.client().fetch_metadata(Some(topic), ASK_AGAIN.min(timeout));
         producer.poll(Duration::ZERO);
         let metadata = match asked {
             Ok(metadata) => metadata,
@@ -93,18 +104,33 @@ pub(super) fn partitions(
         let found = metadata.topics().iter().find(|found| found.name() == topic);
         let count = found.map_or(0, |found| found.partitions().len());
         match found.and_then(|found| found.error()).map(Code::from) {
-            None | Some(Code::LeaderNotAvailable) if count > 0 => return Ok(count),
-            // One that was just made, or that the broker makes because it was asked for, takes a moment.
-            None | Some(Code::LeaderNotAvailable) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) | None => {
-                let servers = reporter.servers();
+            None | Some(Code::LeaderNotAvailable) if count > 0 => return Ok(Some(count)),
+            None | Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => return Ok(None),
+            // It is being made.
+            Some(Code::LeaderNotAvailable) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            Some(code) => return Err(failed(what, KafkaError::MetadataFetch(code))),
+        }
+    }
+}
+
+/// The same of a topic that must exist; one that was just made takes a moment to be known.
+pub(super) fn known(
+    producer: &Producer,
+    topic: &str,
+    timeout: Duration,
+    made: bool,
+) -> Result<usize, ExternalError> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        match partitions(producer, topic, timeout)? {
+            Some(count) => return Ok(count),
+            None if made && Instant::now() < deadline => std::thread::sleep(PAUSE),
+            None => {
+                let servers = producer.context().reporter.servers();
                 return Err(ExternalError::permanent(format!(
-                    "{what}: it does not exist at {servers}; create it, or have the sink do so with `create_topics`"
+                    "cannot write to the topic `{topic}`: it does not exist at {servers}; create it, or have the sink do so with `create_topics`"
                 )));
             }
-            Some(code) => return Err(failed(what, KafkaError::MetadataFetch(code))),
         }
     }
 }

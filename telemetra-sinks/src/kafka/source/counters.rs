@@ -11,7 +11,6 @@ pub struct KafkaCounters(Arc<Counts>);
 struct Counts {
     lost: AtomicU64,
     pauses: AtomicU64,
-    tombstones: AtomicU64,
 }
 
 impl KafkaCounters {
@@ -28,22 +27,12 @@ impl KafkaCounters {
         self.0.pauses.load(Ordering::Relaxed)
     }
 
-    /// How many records without a value were read.
-    #[must_use]
-    pub fn tombstones(&self) -> u64 {
-        self.0.tombstones.load(Ordering::Relaxed)
-    }
-
     pub(super) fn lose(&self, records: u64) {
         self.0.lost.fetch_add(records, Ordering::Relaxed);
     }
 
     pub(super) fn pause(&self) {
         self.0.pauses.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn tombstone(&self) {
-        self.0.tombstones.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -52,7 +41,6 @@ impl fmt::Debug for KafkaCounters {
         f.debug_struct("KafkaCounters")
             .field("lost_records", &self.lost_records())
             .field("pauses", &self.pauses())
-            .field("tombstones", &self.tombstones())
             .finish()
     }
 }

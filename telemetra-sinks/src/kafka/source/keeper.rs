@@ -69,6 +69,7 @@ impl Keeper {
                 self.look();
             }
         }
+        self.take_stock();
         self.commit();
         let deadline = Instant::now() + LAST_COMMIT;
         while self.client.context().commits.load(Ordering::Acquire) < self.commits
@@ -106,13 +107,13 @@ impl Keeper {
         let now = Instant::now();
         let gone = {
             let mut lanes = lock(&self.lanes);
-            let gone = lanes.extract_if(.., |lane| lane.closed.load(Ordering::Acquire)).collect::<Vec<_>>();
             for lane in lanes.iter() {
                 if !self.seen.iter().any(|seen| Arc::ptr_eq(&seen.lane, lane)) {
-                    self.seen.push(Seen { lane: Arc::clone(lane), polls: 0, polled: now, committed: NONE });
+                    let lane = Arc::clone(lane);
+                    self.seen.push(Seen { lane, polls: 0, polled: now, committed: NONE });
                 }
             }
-            gone
+            lanes.extract_if(.., |lane| lane.closed.load(Ordering::Acquire)).collect::<Vec<_>>()
         };
         for lane in &gone {
             give_up(&self.client, lane);

@@ -25,8 +25,9 @@ pub(super) struct Lane {
     pub(super) wanted: AtomicBool,
     /// Set by the reader: it will not come again.
     pub(super) closed: AtomicBool,
-    /// Set by the thread: its broker cannot be reached.
+    /// Set by the thread: its broker cannot be reached, and could not when this was seen before.
     pub(super) unreachable: AtomicBool,
+    pub(super) was_down: AtomicBool,
     /// The end of the log when it was last seen.
     pub(super) end: AtomicI64,
     /// The offset to commit.
@@ -49,6 +50,7 @@ impl Lane {
             wanted: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
+            was_down: AtomicBool::new(false),
             end: AtomicI64::new(end.map_or(NONE, signed)),
             commit: AtomicI64::new(NONE),
             question: Mutex::default(),

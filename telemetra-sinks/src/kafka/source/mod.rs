@@ -40,7 +40,7 @@ use shared::Shared;
 /// * **Lost records** (removed by retention before they were read) are an error that says how many, or [counted](OnLost::GoOn).
 /// * **Brokers that are down** are waited for: reading goes on by itself when they are back, and meanwhile polling is a transient error, so
 ///   that silence is not taken for a quiet stream. A topic that was deleted is a permanent error.
-/// * A record without a value (a tombstone) is an empty record, and [counted](KafkaCounters::tombstones).
+/// * A record without a value (a tombstone) is malformed and becomes a dead letter.
 ///
 /// ```
 /// use telemetra_core::{EventTime, Source};
@@ -197,7 +197,7 @@ impl KafkaSource {
 
     /// How often to look for new partitions; `None`: never. Default: every 30 s.
     #[must_use]
-    pub fn refresh_every(mut self, interval: Option<Duration>) -> Self {
+    pub fn find_partitions_every(mut self, interval: Option<Duration>) -> Self {
         self.settings.refresh = interval;
         self
     }

@@ -23,7 +23,8 @@ pub(super) struct Reader {
     // Before the client, which it belongs to.
     queue: PartitionQueue<Context>,
     lane: Arc<Lane>,
-    shared: Arc<Shared>,
+    /// Keeps the client's thread at work.
+    _shared: Arc<Shared>,
     next: u64,
     /// Where it is for whoever asks for the lag: beyond markers at the end, which are no records.
     seen_to: u64,
@@ -51,7 +52,7 @@ impl Reader {
         end: Option<u64>,
     ) -> Self {
         let state = if end.is_some_and(|end| next >= end) { State::Done } else { State::Reading };
-        Self { queue, lane, shared, next, seen_to: next, end, pause: PAUSE, polls: 0, state }
+        Self { queue, lane, _shared: shared, next, seen_to: next, end, pause: PAUSE, polls: 0, state }
     }
 
     /// Takes messages until the batch is full or there is none.
@@ -75,11 +76,10 @@ impl Reader {
                         self.state = State::Done;
                         break;
                     }
-                    let payload = message.payload();
-                    if payload.is_none() {
-                        self.shared.counters.tombstone();
+                    match message.payload() {
+                        Some(payload) => batch.push(payload, offset),
+                        None => batch.push_tombstone(offset),
                     }
-                    batch.push(payload.unwrap_or_default(), offset);
                     self.next = offset + 1;
                     self.seen_to = self.next;
                     taken = true;
@@ -199,6 +199,10 @@ impl Partition for Reader {
 
     fn offset(&self) -> u64 {
         self.next
+    }
+
+    fn lag(&self) -> Option<u64> {
+        self.lane.lag()
     }
 
     fn committed(&mut self, offset: u64) {
