@@ -71,7 +71,7 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         pipeline = pipeline.sharded_sink(settings.workers * settings.processes, shard);
     }
     if let Some(url) = &settings.redis.url.0 {
-        // It says whatever is current as of the newest time, so there is nothing of an earlier run to keep.
+        // A run that is asked to start over overwrites keys that are of a later time.
         let sink = RedisSink::new(url.as_str())
             .prefix(&settings.redis.prefix)
             // No longer than the pipeline itself, which gives that much again after a restart.

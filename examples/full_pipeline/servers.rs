@@ -27,6 +27,7 @@ pub(crate) struct Kafka {
     pub(crate) dead_letters: Option<Option<String>>,
     pub(crate) summaries: Option<String>,
     pub(crate) moments: Option<String>,
+    pub(crate) create_topics: bool,
     pub(crate) replication: u16,
 }
 
@@ -44,6 +45,7 @@ impl Default for Kafka {
             dead_letters: None,
             summaries: None,
             moments: None,
+            create_topics: true,
             replication: 1,
         }
     }
@@ -89,7 +91,8 @@ impl Kafka {
         if let Some(topic) = &self.moments {
             sink = sink.moments(topic);
         }
-        if !self.embedded {
+        // One in the process has them already, and creates none for clients.
+        if self.create_topics && !self.embedded {
             let create = CreateTopics { replication: self.replication, ..CreateTopics::default() };
             sink = sink.create_topics(create);
         }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use differential_dataflow::input::Input;
 use serde_json::{Value as Json, json};
 use telemetra::core::{
-    Arena, Counted, Currency, Decoder, Event, JsonDecoder, Lexicon, MetaType, Moment, Sentiment, Sequencer,
-    StreamId, Summary, Window, default_rules,
+    Arena, Counted, Currency, Decoder, Event, JsonDecoder, MetaType, Moment, Sentiment, Sequencer, StreamId,
+    Summary, Vader, Window, default_rules,
 };
 use telemetra::ops::spec;
 use telemetra::prelude::*;
@@ -42,7 +42,7 @@ type Patches = BTreeMap<String, Vec<(EventTime, MetaType, [Option<Json>; 4])>>;
 pub fn compute(log: &Log, time: &TimeConfig) -> Batch {
     let mut batch = Batch::default();
     let (mut windows, mut patches) = (Windows::new(), Patches::new());
-    let lexicon = Lexicon::english();
+    let vader = Vader::new();
     let now = Clock::system().now();
     for (partition, records) in log {
         let mut sequencer = Sequencer::new(time, time.strategy());
@@ -60,7 +60,7 @@ pub fn compute(log: &Log, time: &TimeConfig) -> Batch {
                 }
             };
             if fate.is_counted() {
-                batch.count(&events[0], &lexicon, time.windows, &mut windows, &mut patches);
+                batch.count(&events[0], &vader, time.windows, &mut windows, &mut patches);
             } else {
                 batch.letters.insert((partition.clone(), offset, fate.as_str()));
             }
@@ -94,7 +94,7 @@ impl Batch {
     fn count(
         &mut self,
         event: &Event<'_>,
-        lexicon: &Lexicon,
+        vader: &Vader,
         spec: WindowSpec,
         windows: &mut Windows,
         patches: &mut Patches,
@@ -108,7 +108,7 @@ impl Batch {
         };
         match event {
             Event::Chat(chat) => {
-                let mood = lexicon.score(chat.message, chat.emotes);
+                let mood = vader.score(chat.message, chat.emotes);
                 each(&|window| {
                     window.summary.chat_count += 1;
                     window.summary.positive_count += u64::from(mood > 500);

@@ -27,6 +27,10 @@ pub fn build(example: &str) -> PathBuf {
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
+    // With the features that this test was built with, nothing is built twice.
+    if cfg!(feature = "kafka-tls") {
+        cargo.args(["--features", "kafka-tls"]);
+    }
     assert!(cargo.status().unwrap().success());
     folder.join("examples").join(format!("{example}{}", std::env::consts::EXE_SUFFIX))
 }

@@ -80,6 +80,9 @@ pub(super) const KAFKA: &[Flag] = &[
         s.kafka.moments = topic(v);
         Ok(())
     }),
+    Flag::new("create-topics", "", "create the topics written to that are not there [on]", |s, v| {
+        put(&mut s.kafka.create_topics, boolean(v))
+    }),
     Flag::new("topic-replication", "N", "replicas of topics that are created [1]", |s, v| {
         put(&mut s.kafka.replication, number(v, 1..=64))
     }),
