@@ -79,7 +79,9 @@ impl Options {
     pub(crate) fn command(&self, case: &str) -> Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("case").arg(case);
-        self.0.iter().for_each(|(name, value)| drop(command.arg(format!("--{name}")).arg(value)));
+        for (name, value) in &self.0 {
+            command.arg(format!("--{name}")).arg(value);
+        }
         Ok(command)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use telemetra::core::{Batch, EventTime, ExternalError, JsonDecoder, Lexicon, WindowSpec};
 use telemetra::prelude::*;
-use telemetra::sinks::{KafkaConfig, KafkaSource, Postgres, PostgresConfig, RedisSink};
+use telemetra::sinks::{KafkaConfig, KafkaSource, Postgres, PostgresConfig, RedisServer, RedisSink};
 
 use crate::Options;
 use crate::feed::TOPIC;
@@ -52,11 +52,10 @@ pub(crate) fn build(
         .sink(Nowhere);
     if sinks.contains("postgres") {
         let config = PostgresConfig::from_url(options.text("postgres")?)?;
-        pipeline =
-            pipeline.sharded_sink(workers, move |shard| Box::new(Postgres::new(config.clone()).shard(shard)));
+        pipeline = pipeline.sharded_sink(workers, move |shard| Postgres::new(config.clone()).shard(shard));
     }
     if sinks.contains("redis") {
-        pipeline = pipeline.sink(RedisSink::new(options.text("redis")?)?);
+        pipeline = pipeline.sink(RedisSink::new(RedisServer::url(options.text("redis")?)));
     }
     Ok(pipeline)
 }

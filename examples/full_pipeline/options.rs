@@ -109,6 +109,15 @@ const RUN: &[Setting] = &[
         s.pace = optional(v, |v| v.parse().map_err(|_| format!("`{v}` is no number")))?;
         Ok(())
     }),
+    setting(
+        "sentiment",
+        "SCORER",
+        "`vader`, `lexicon` (half the cost), `off`, or a file of words [vader]",
+        |s, v| {
+            v.clone_into(&mut s.sentiment);
+            Ok(())
+        },
+    ),
     setting("json", "", "make the last line of standard output one JSON object", |s, v| {
         put(&mut s.json, boolean(v))
     }),

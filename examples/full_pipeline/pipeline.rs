@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::generate::Generator;
-use telemetra::core::{JsonDecoder, Lexicon};
+use telemetra::core::{JsonDecoder, Lexicon, Sentiment, Vader};
 use telemetra::prelude::*;
 use telemetra::sinks::{JsonLines, Lines, Pace, Sqlite, event_time_by};
 
@@ -17,9 +17,11 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Pipeline<Strea
     let mut pipeline = Pipeline::new()
         .time(settings.time.clone())
         .lead(settings.lead)
-        .sentiment(Arc::new(Lexicon::english()))
         .rules(default_rules(settings.threshold)?)
         .workers(settings.workers);
+    if let Some(scorer) = scorer(&settings.sentiment)? {
+        pipeline = pipeline.sentiment(scorer);
+    }
     pipeline = if settings.inputs.is_empty() {
         pipeline.source(Generator::new(settings.generator.clone())?, JsonDecoder::mixed())
     } else {
@@ -45,6 +47,16 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Pipeline<Strea
         pipeline = pipeline.cluster(*process, addresses.clone());
     }
     Ok(pipeline)
+}
+
+/// What scores messages, if anything shall.
+fn scorer(name: &str) -> Result<Option<Arc<dyn Sentiment>>, ConfigError> {
+    Ok(match name {
+        "off" => None,
+        "vader" => Some(Arc::new(Vader::new())),
+        "lexicon" => Some(Arc::new(Lexicon::english())),
+        file => Some(Arc::new(Lexicon::from_file(file)?)),
+    })
 }
 
 /// The pace recorded, times a factor. An event from the future has a bad clock, and is not waited for.

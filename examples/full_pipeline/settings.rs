@@ -53,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) slide: u64,
     pub(crate) lead: u64,
     pub(crate) pace: Option<f64>,
+    /// `vader`, `lexicon`, `off` or a file of words.
+    pub(crate) sentiment: String,
     pub(crate) json: bool,
     pub(crate) log_level: Option<tracing::Level>,
     pub(crate) time: TimeConfig,
@@ -80,6 +82,7 @@ impl Default for Settings {
             slide: 10_000,
             lead: 120_000,
             pace: None,
+            sentiment: "vader".to_owned(),
             json: false,
             log_level: Some(tracing::Level::WARN),
             time: TimeConfig { deduplicate: true, ..TimeConfig::default() },

@@ -11,6 +11,7 @@ mod gather;
 mod letters;
 mod numeric;
 mod progress;
+mod retention;
 mod schema;
 mod session;
 mod start_over;
@@ -21,8 +22,9 @@ mod url;
 mod writer;
 
 use std::fmt;
+use std::time::Duration;
 
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Shard, Sink, StreamSummary};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Row, Shard, Sink, StreamSummary};
 
 pub use config::{PostgresConfig, TlsMode};
 pub use store::PostgresStore;
@@ -30,6 +32,7 @@ pub use store::PostgresStore;
 use crate::tabular::tables::Table;
 use crate::{Layout, Tabular};
 use progress::Claim;
+use retention::Retention;
 use session::Session;
 use statements::Plan;
 use writer::Writer;
@@ -66,6 +69,7 @@ pub struct Postgres<S = StreamSummary> {
     pipeline: String,
     shard: Shard,
     start_over: bool,
+    retention: Option<u64>,
     opened: Option<Opened>,
 }
 
@@ -73,6 +77,7 @@ struct Opened {
     claim: Claim,
     durable: Option<EventTime>,
     plans: Vec<Plan>,
+    retention: Option<Retention>,
     /// `None` after an error: the next try connects anew.
     writer: Option<Writer>,
 }
@@ -95,6 +100,7 @@ impl<S> Postgres<S> {
             pipeline: "telemetra".to_owned(),
             shard: Shard::WHOLE,
             start_over: false,
+            retention: None,
             opened: None,
         }
     }
@@ -123,6 +129,19 @@ impl<S> Postgres<S> {
         self.start_over = true;
         self
     }
+
+    /// Keeps summaries, viewer counts and transactions for so long, by event time, and drops what is older by whole days (UTC).
+    /// Streams, moments and dead letters stay. Default: everything is kept.
+    ///
+    /// These tables are then cut into partitions of a day, which are made as needed, so the role needs the right to create tables
+    /// at all times. The key of viewer counts and transactions gets the time as a second column: two events of one id and different
+    /// times are two rows. Tables that were made without a retention are refused, and the other way round.
+    /// Rows that are older than the retention when they come are not written.
+    #[must_use]
+    pub fn retention(mut self, keep: Duration) -> Self {
+        self.retention = Some(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
 }
 
 impl<S> fmt::Debug for Postgres<S> {
@@ -140,7 +159,7 @@ impl Opened {
     fn with_writer<T>(
         &mut self,
         config: &PostgresConfig,
-        work: impl FnOnce(&mut Writer, &Self) -> Result<T, ExternalError>,
+        work: impl FnOnce(&mut Writer, &mut Self) -> Result<T, ExternalError>,
     ) -> Result<T, ExternalError> {
         let mut writer = match self.writer.take() {
             Some(writer) if !writer.session.is_closed() => writer,
@@ -149,6 +168,25 @@ impl Opened {
         let done = work(&mut writer, self);
         self.writer = done.is_ok().then_some(writer);
         done
+    }
+
+    fn apply<S>(
+        &mut self,
+        writer: &mut Writer,
+        batches: &[Batch<S>],
+        layout: &Layout<S>,
+    ) -> Result<(), ExternalError> {
+        let Some(last) = batches.last() else { return Ok(()) };
+        let Some(retention) = &mut self.retention else {
+            return writer.write(batches, &self.plans, layout, &self.claim, |_| true);
+        };
+        let cutoff = retention.cutoff(last.time);
+        let is_kept = |row: &Row<S>| retention::time_of(row).is_none_or(|time| time >= cutoff);
+        retention.prepare(&writer.session, batches)?;
+        writer.write(batches, &self.plans, layout, &self.claim, is_kept)?;
+        self.durable = Some(last.time);
+        // The rows are there: if this fails, the next try writes nothing, and the days go another time.
+        retention.sweep(&writer.session, &self.claim, last.time)
     }
 }
 
@@ -160,16 +198,18 @@ impl<S: Send + Sync> Sink<S> for Postgres<S> {
     fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
         let session = Session::connect(&self.config)?;
-        let migrations = schema::rows(&self.layout, false);
+        let partitioned = self.retention.is_some();
+        let migrations = schema::rows(&self.layout, partitioned);
         let component = schema::Component { name: "tables", migrations: &migrations, tables: &schema::ROWS };
         schema::prepare(&session, &component)?;
-        schema::check(&session, &self.layout, false)?;
+        schema::check(&session, &self.layout, partitioned)?;
         let empty = self.start_over && resume.is_none();
         let (claim, durable) = progress::claim(&session, &self.pipeline, self.shard, empty)?;
         let plans: Vec<_> =
-            Table::ALL.into_iter().map(|table| Plan::new(table, &self.layout, false)).collect();
+            Table::ALL.into_iter().map(|table| Plan::new(table, &self.layout, partitioned)).collect();
         let writer = Some(Writer::new(session, &plans));
-        self.opened = Some(Opened { claim, durable, plans, writer });
+        let retention = self.retention.map(Retention::new);
+        self.opened = Some(Opened { claim, durable, plans, retention, writer });
         Ok(durable)
     }
 
@@ -179,9 +219,7 @@ impl<S: Send + Sync> Sink<S> for Postgres<S> {
         let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable);
         let Some(last) = batches[known..].last() else { return Ok(()) };
         let layout = &self.layout;
-        opened.with_writer(&self.config, |writer, opened| {
-            writer.write(&batches[known..], &opened.plans, layout, &opened.claim, |_| true)
-        })?;
+        opened.with_writer(&self.config, |writer, opened| opened.apply(writer, &batches[known..], layout))?;
         opened.durable = Some(last.time);
         Ok(())
     }

@@ -97,18 +97,17 @@ impl Writer {
         plans: &[Plan],
     ) -> Result<Vec<Step<'a>>, ExternalError> {
         let Self { session, tables, .. } = self;
-        session.run(&"could not prepare the statements", async |client| {
-            let mut steps = Vec::with_capacity(parts.len());
-            for Part { place, action, arrays, .. } in parts {
-                let (table, plan) = (&mut tables[*place], &plans[*place]);
-                let statement = match action {
-                    Action::Upsert => table.upsert(client, plan).await?,
-                    Action::Withdraw => table.withdraw(client, plan).await?,
-                };
-                steps.push(Step { statement, arrays });
-            }
-            Ok(steps)
-        })
+        let mut steps = Vec::with_capacity(parts.len());
+        for Part { place, action, arrays, .. } in parts {
+            let (table, plan) = (&mut tables[*place], &plans[*place]);
+            let what = format!("could not prepare to write to {}", plan.table.name());
+            let statement = session.run(&what, async |client| match action {
+                Action::Upsert => table.upsert(client, plan).await,
+                Action::Withdraw => table.withdraw(client, plan).await,
+            })?;
+            steps.push(Step { statement, arrays });
+        }
+        Ok(steps)
     }
 
     /// Finds a row that is refused among those that are: half of them, again and again, in transactions that are rolled back.

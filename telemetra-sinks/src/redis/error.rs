@@ -17,11 +17,15 @@ const PASSING: [(&str, &str); 10] = [
     ("ERR max number of clients reached", "raise `maxclients`"),
 ];
 
+const LACKS_A_RIGHT: &str =
+    "the user lacks a right: it needs the commands and keys in the documentation of `RedisSink`";
+
 /// What the server says where a person has to act.
-const LASTING: [(&str, &str); 5] = [
+const LASTING: [(&str, &str); 6] = [
     ("NOAUTH", "it wants a password: put it in the URL"),
     ("WRONGPASS", "user or password is wrong"),
-    ("NOPERM", "the user lacks a right: it needs the commands and keys in the documentation of `RedisSink`"),
+    ("NOPERM", LACKS_A_RIGHT),
+    ("The user executing the script", LACKS_A_RIGHT),
     ("WRONGTYPE", "the key is of another kind, so somebody else's: use another prefix, or delete it"),
     ("CROSSSLOT", "it is a cluster: connect to it as one"),
 ];

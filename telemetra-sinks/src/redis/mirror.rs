@@ -100,8 +100,9 @@ impl<S: Clone> Mirror<S> {
             }
             Row::Stream(_) | Row::Viewer(_) | Row::Transaction(_) => None,
         };
+        kept.forget_windows(since, 1);
         let stream = stream.clone();
-        self.settle(&stream, time);
+        self.plan(&stream);
         touched
     }
 
@@ -113,18 +114,18 @@ impl<S: Clone> Mirror<S> {
             let Some((_, stream)) = self.agenda.pop_first() else { break };
             if let Some(kept) = self.streams.get_mut(&stream) {
                 kept.due = None;
+                kept.forget(time.minus(self.horizon));
             }
-            self.settle(&stream, time);
+            self.plan(&stream);
             due.push((stream, Dirty::ALL));
         }
         due
     }
 
-    /// Forgets what is beyond the horizon, and notes when there will be something again.
-    fn settle(&mut self, stream: &StreamId, time: EventTime) {
+    /// Notes when time alone changes something of a stream next; forgets it if that is never.
+    fn plan(&mut self, stream: &StreamId) {
         let Some(kept) = self.streams.get_mut(stream) else { return };
-        kept.forget(time.minus(self.horizon));
-        let due = kept.next(time, self.horizon, self.silent_after);
+        let due = kept.next(self.as_of.unwrap_or_default(), self.horizon, self.silent_after);
         if due == kept.due {
             return;
         }
@@ -156,14 +157,21 @@ impl<S> Stream<S> {
         self.moments.values().rev()
     }
 
-    fn forget(&mut self, since: EventTime) {
-        while self.windows.first_key_value().is_some_and(|((end, _), _)| *end < since) {
+    /// Forgets windows that ended before `since`, but for so many of the newest.
+    fn forget_windows(&mut self, since: EventTime, keep: usize) {
+        while self.windows.len() > keep
+            && self.windows.first_key_value().is_some_and(|((end, _), _)| *end < since)
+        {
             self.windows.pop_first();
         }
+    }
+
+    fn forget(&mut self, since: EventTime) {
+        self.forget_windows(since, 0);
         self.moments.retain(|_, change| ended(change).is_none_or(|end| end >= since));
     }
 
-    /// When time alone changes a key next; `None` if there is nothing left that could change.
+    /// When, after `time`, time alone changes a key; `None` if there is nothing left that could change.
     fn next(&self, time: EventTime, horizon: u64, silent_after: u64) -> Option<EventTime> {
         let newest = self.windows.last_key_value().map(|((end, _), _)| *end);
         let silent = newest.map(|end| end.plus(silent_after).plus(1)).filter(|at| *at > time);

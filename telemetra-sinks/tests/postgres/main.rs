@@ -5,4 +5,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compliance;
+mod failures;
+mod fencing;
+mod proxy;
+mod retention;
+mod schema;
 mod server;
+mod throughput;
+mod tls;
+mod values;

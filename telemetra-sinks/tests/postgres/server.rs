@@ -12,8 +12,7 @@ use postgres::{Client, NoTls};
 use telemetra_sinks::PostgresConfig;
 
 /// Runs the server until its input ends, which it does when the test's process does, however that comes about.
-const KEEPER: &str =
-    r#""$@" & cat > /dev/null; kill -QUIT $(head -n 1 "$FOLDER/postmaster.pid"); wait; rm -rf "$FOLDER""#;
+const KEEPER: &str = r#""$@" & cat > /dev/null; kill -CONT $! ; kill -QUIT $!; wait; rm -rf "$FOLDER""#;
 
 /// One server, for all tests that do not break it.
 pub(crate) static SHARED: LazyLock<Server> = LazyLock::new(|| {
@@ -53,7 +52,9 @@ fn is_root() -> bool {
 fn as_server(program: &Path) -> Vec<String> {
     let program = program.to_str().unwrap().to_owned();
     if is_root() {
-        vec!["runuser".into(), "-u".into(), "postgres".into(), "--".into(), program]
+        ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", &program]
+            .map(Into::into)
+            .to_vec()
     } else {
         vec![program]
     }
@@ -85,11 +86,22 @@ impl Server {
     /// Starts it, again if it was stopped, and waits until it answers.
     pub(crate) fn resume(&mut self) {
         self.launch();
+        self.wait();
+    }
+
+    /// Waits until it answers, at its socket: what it does at its port is a matter of tests.
+    pub(crate) fn wait(&self) {
+        let url = format!("host={} port={} user=telemetra dbname=postgres", self.folder.display(), self.port);
         let until = Instant::now() + Duration::from_secs(60);
-        while Client::connect(&self.url("postgres"), NoTls).is_err() {
+        while Client::connect(&url, NoTls).is_err() {
             assert!(Instant::now() < until, "the server does not answer: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// One more setting, from the next start on.
+    pub(crate) fn set(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
     }
 
     pub(crate) fn launch(&mut self) {
@@ -128,10 +140,15 @@ impl Server {
         assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
     }
 
+    /// The id of its first process.
+    pub(crate) fn postmaster(&self) -> u32 {
+        let pid = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap();
+        pid.lines().next().unwrap().parse().unwrap()
+    }
+
     /// Stops all of its processes in their tracks, or lets them go on.
     pub(crate) fn freeze(&self, frozen: bool) {
-        let pid = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap();
-        let pid = pid.lines().next().unwrap().to_owned();
+        let pid = self.postmaster().to_string();
         let children = Command::new("pgrep").args(["-P", &pid]).output().unwrap();
         let children = String::from_utf8(children.stdout).unwrap();
         for pid in children.lines().chain([&*pid]) {

@@ -5,19 +5,23 @@
 //! partition's order. So one file, or one Kafka partition, is decoded by all workers, and what counts as late is the
 //! same as with one.
 
+mod lane;
+
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use telemetra_core::{
-    Clock, Decoder, EventTime, ExternalError, Fates, Partition, PartitionId, Polled, RecordBatch, Retry,
-    Sentiment, Sequencer, SequencerState, TimeConfig,
+    Clock, EventTime, ExternalError, Fates, PartitionId, Polled, RecordBatch, Retry, Sentiment, Sequencer,
+    TimeConfig,
 };
 
+use self::lane::LaneState;
+pub(crate) use self::lane::{Lane, LaneCheckpoint, OpenLane};
 use crate::cut::Cuts;
 use crate::failure::Failure;
+use crate::trouble::Failing;
 
 /// How reading goes, beyond the settings of time.
 #[derive(Clone)]
@@ -54,7 +58,12 @@ pub struct Ingress(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) config: IngressConfig,
-    pub(crate) lanes: Vec<Lane>,
+    /// Partitions are added while it runs, and none is removed. Nothing else is locked while this is.
+    lanes: RwLock<Vec<Arc<Lane>>>,
+    /// How many there are.
+    count: AtomicUsize,
+    /// The greatest floor that anyone was told: a worker may have let its capabilities go that far.
+    given_up: AtomicU64,
     pub(crate) cuts: Cuts,
     pub(crate) failure: Failure,
     /// How reading goes on: one of the constants of [`Reading`].
@@ -71,47 +80,6 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// One partition.
-pub(crate) struct Lane {
-    pub(crate) id: PartitionId,
-    pub(crate) decoder: Arc<dyn Decoder>,
-    /// The floor as of the last batch sequenced; [`EventTime::MAX`] once all are.
-    floor: AtomicU64,
-    idle: AtomicBool,
-    state: Mutex<LaneState>,
-    turn: Condvar,
-}
-
-struct LaneState {
-    partition: Box<dyn Partition>,
-    sequencer: Sequencer,
-    /// Batches handed out, and sequenced.
-    taken: u64,
-    sequenced: u64,
-    exhausted: bool,
-    /// When it was last found to have something, in processing time.
-    fed: Option<EventTime>,
-    /// When to ask again. Not in processing time: whose clock stands still or is set back would not be asked any more.
-    ask_again: Option<Instant>,
-    failures: u32,
-}
-
-/// A partition that was opened, with what reads it and where its sequencer goes on.
-pub(crate) struct OpenLane {
-    pub(crate) id: PartitionId,
-    pub(crate) decoder: Arc<dyn Decoder>,
-    pub(crate) partition: Box<dyn Partition>,
-    pub(crate) sequencer: Option<SequencerState>,
-}
-
-/// What a checkpoint keeps of a partition.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct LaneCheckpoint {
-    pub(crate) id: PartitionId,
-    pub(crate) offset: u64,
-    pub(crate) sequencer: SequencerState,
-}
-
 /// How a partition stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionStatus {
@@ -121,6 +89,12 @@ pub struct PartitionStatus {
     pub offset: u64,
     /// The watermark.
     pub watermark: EventTime,
+    /// How far, in milliseconds of event time, its watermark is behind the greatest of the partitions that this process reads.
+    pub behind: u64,
+    /// How many records it has that were not read, if it knows.
+    pub lag: Option<u64>,
+    /// Whether reading it fails now, and is tried again.
+    pub failing: Option<Failing>,
     /// The floor; [`EventTime::MAX`] once it has ended.
     pub floor: EventTime,
     /// Whether it has nothing to read and does not hold back the others.
@@ -157,40 +131,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ingress {
-    /// Shares these partitions, each with its decoder and the sequencer to go on with, among `workers` workers.
+    /// Shares these partitions among the workers of a process. `resume` is the boundary of the checkpoint that they go on from.
     pub(crate) fn new(
         config: IngressConfig,
         partitions: Vec<OpenLane>,
         cuts: Cuts,
         failure: Failure,
+        resume: Option<EventTime>,
     ) -> Self {
-        let lane = |OpenLane { id, decoder, partition, sequencer: state }| {
-            let mut sequencer = Sequencer::new(&config.time, config.time.strategy());
-            if let Some(state) = state {
-                sequencer.restore(state);
-            }
-            Lane {
-                id,
-                decoder,
-                floor: AtomicU64::new(sequencer.floor().0),
-                idle: AtomicBool::new(false),
-                state: Mutex::new(LaneState {
-                    partition,
-                    sequencer,
-                    taken: 0,
-                    sequenced: 0,
-                    exhausted: false,
-                    fed: None,
-                    ask_again: None,
-                    failures: 0,
-                }),
-                turn: Condvar::new(),
-            }
-        };
-        let lanes = partitions.into_iter().map(lane).collect();
+        // What is sent from here on takes effect after the checkpoint, what is read from a partition that it does not know too.
+        let least = config.time.windows.pane_start(resume.unwrap_or(EventTime::MIN));
+        let lane = |open| Arc::new(Lane::new(open, &config.time, least));
+        let lanes: Vec<_> = partitions.into_iter().map(lane).collect();
         Self(Arc::new(Shared {
             config,
-            lanes,
+            count: AtomicUsize::new(lanes.len()),
+            lanes: RwLock::new(lanes),
+            given_up: AtomicU64::new(least.0),
             cuts,
             failure,
             reading: AtomicU8::new(Reading::Goes as u8),
@@ -202,44 +159,58 @@ impl Ingress {
     /// What became of all events read in this process, those before a restart included.
     #[must_use]
     pub fn fates(&self) -> Fates {
-        let lanes = self.0.lanes.iter();
-        lanes.fold(Fates::default(), |sum, lane| sum + lock(&lane.state).sequencer.fates())
+        let lanes = self.0.lanes();
+        lanes.iter().fold(Fates::default(), |sum, lane| sum + lane.fates())
     }
 
     /// How each partition stands.
     #[must_use]
     pub fn status(&self) -> Vec<PartitionStatus> {
-        let status = |lane: &Lane| {
-            let state = lock(&lane.state);
-            PartitionStatus {
-                id: lane.id.clone(),
-                offset: state.partition.offset(),
-                watermark: state.sequencer.watermark(),
-                floor: lane.floor(),
-                idle: lane.idle.load(Ordering::Relaxed),
-                fates: state.sequencer.fates(),
-            }
-        };
-        self.0.lanes.iter().map(status).collect()
-    }
-}
-
-impl Lane {
-    fn floor(&self) -> EventTime {
-        EventTime(self.floor.load(Ordering::Acquire))
-    }
-
-    fn publish(&self, state: &LaneState) {
-        let ended = state.exhausted && state.sequenced == state.taken;
-        let floor = if ended { EventTime::MAX } else { state.sequencer.floor() };
-        self.floor.store(floor.0, Ordering::Release);
+        let mut all: Vec<_> = self.0.lanes().iter().map(|lane| lane.status()).collect();
+        let greatest = all.iter().map(|one| one.watermark).max().unwrap_or_default();
+        all.iter_mut().for_each(|one| one.behind = greatest - one.watermark);
+        all
     }
 }
 
 impl Shared {
-    /// The least floor of all partitions; [`EventTime::MAX`] once all have ended.
+    /// The partitions as of now.
+    fn lanes(&self) -> Vec<Arc<Lane>> {
+        self.read_lanes().clone()
+    }
+
+    fn read_lanes(&self) -> RwLockReadGuard<'_, Vec<Arc<Lane>>> {
+        self.lanes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings a worker's copy of the list up to date. Cheap where nothing is new.
+    pub(crate) fn refresh(&self, known: &mut Vec<Arc<Lane>>) {
+        if self.count.load(Ordering::Acquire) > known.len() {
+            known.extend_from_slice(&self.read_lanes()[known.len()..]);
+        }
+    }
+
+    /// Adds a partition while it runs. Nothing that is read from it takes effect before the floor that any worker was told, so
+    /// no capability has been given up that it needs. `false` if all have been, as all partitions had ended.
+    pub(crate) fn add(&self, open: OpenLane) -> bool {
+        let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+        // Nobody is told a floor without this partition any more.
+        let least = EventTime(self.given_up.load(Ordering::Acquire));
+        if least == EventTime::MAX {
+            return false;
+        }
+        lanes.push(Arc::new(Lane::new(open, &self.config.time, least)));
+        self.count.store(lanes.len(), Ordering::Release);
+        true
+    }
+
+    /// The least floor of all partitions; [`EventTime::MAX`] once all have ended. Who asks may let go of what lies before it.
     pub(crate) fn floor(&self) -> EventTime {
-        self.lanes.iter().map(Lane::floor).min().unwrap_or(EventTime::MAX)
+        let lanes = self.read_lanes();
+        let floor = lanes.iter().map(|lane| lane.floor()).min().unwrap_or(EventTime::MAX);
+        // Under the lock: who adds a partition sees it.
+        self.given_up.fetch_max(floor.0, Ordering::AcqRel);
+        floor
     }
 
     /// The greatest boundary at which anything takes effect. Final once the floor is [`EventTime::MAX`].
@@ -258,8 +229,7 @@ impl Shared {
     }
 
     /// Reads from a partition, unless it is too far ahead of the others, `floor` being theirs.
-    pub(crate) fn take(&self, lane: usize, floor: EventTime, batch: &mut RecordBatch) -> Take {
-        let lane = &self.lanes[lane];
+    pub(crate) fn take(&self, lane: &Lane, alone: bool, floor: EventTime, batch: &mut RecordBatch) -> Take {
         let own = lane.floor();
         if own == EventTime::MAX {
             return Take::Ended;
@@ -267,8 +237,8 @@ impl Shared {
         if own > floor.plus(self.config.lead) {
             return Take::Nothing(Duration::from_millis(1));
         }
-        // With one partition there is no other to turn to.
-        let mut state = if self.lanes.len() == 1 {
+        // Alone, there is no other to turn to.
+        let mut state = if alone {
             lock(&lane.state)
         } else {
             match lane.state.try_lock() {
@@ -290,12 +260,13 @@ impl Shared {
         }
         let polled = match state.partition.poll(batch) {
             Ok(polled) => {
-                state.failures = 0;
+                state.trouble.passed();
                 polled
             }
             Err(error) => return self.failed(lane, &mut state, error),
         };
-        state.exhausted = polled == Polled::Done;
+        state.done = polled == Polled::Done;
+        state.exhausted = state.done;
         if batch.is_empty() {
             lane.publish(&state);
             return match polled {
@@ -315,30 +286,19 @@ impl Shared {
         Take::Batch(state.taken - 1)
     }
 
-    /// Waits for the turn of a batch and has it sequenced. The batch before it is being decoded by a worker that waits for
-    /// nobody, so the wait is no longer than that takes.
+    /// Has a batch sequenced when it is its turn.
     pub(crate) fn sequence(
         &self,
-        lane: usize,
+        lane: &Lane,
         number: u64,
         work: impl FnOnce(&mut Sequencer, EventTime) -> EventTime,
     ) {
-        let lane = &self.lanes[lane];
-        let mut state = lock(&lane.state);
-        while state.sequenced != number {
-            if self.failure.is_set() {
-                return;
-            }
-            let wait = lane.turn.wait_timeout(state, Duration::from_millis(20));
-            state = wait.map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state);
-        }
-        let now = self.config.clock.now();
-        let greatest = work(&mut state.sequencer, now);
-        self.note_effective(greatest);
-        state.sequenced += 1;
-        lane.publish(&state);
-        drop(state);
-        lane.turn.notify_all();
+        let sequenced = lane.sequence(number, &self.failure, |sequencer| {
+            let greatest = work(sequencer, self.config.clock.now());
+            self.note_effective(greatest);
+        });
+        // It fails only with the pipeline, which then sends nothing more.
+        debug_assert!(sequenced.is_some() || self.failure.is_set());
     }
 
     /// Lets a partition that has had nothing for long follow the others, or the clock if all are so.
@@ -350,16 +310,18 @@ impl Shared {
             return;
         }
         lane.idle.store(true, Ordering::Relaxed);
-        let others = self.lanes.iter().filter(|lane| !lane.idle.load(Ordering::Relaxed));
-        let floor = match others.map(Lane::floor).filter(|floor| *floor != EventTime::MAX).min() {
+        let lanes = self.read_lanes();
+        let others = lanes.iter().filter(|lane| !lane.idle.load(Ordering::Relaxed));
+        let floor = match others.map(|lane| lane.floor()).filter(|floor| *floor != EventTime::MAX).min() {
             Some(floor) => floor,
             None if state.sequencer.greatest() == EventTime::MIN => {
                 // Never had anything: it follows the others that rest.
-                let floors = self.lanes.iter().map(Lane::floor).filter(|floor| *floor != EventTime::MAX);
+                let floors = lanes.iter().map(|lane| lane.floor()).filter(|floor| *floor != EventTime::MAX);
                 floors.max().unwrap_or(EventTime::MIN)
             }
             None => state.sequencer.watermark().plus(silence),
         };
+        drop(lanes);
         state.sequencer.raise_floor(self.config.time.windows.pane_start(floor));
         lane.publish(state);
     }
@@ -369,26 +331,15 @@ impl Shared {
             self.failure.set(crate::PipelineError::Source { partition: lane.id.clone(), source: error });
             return Take::Ended;
         }
-        state.failures += 1;
-        let pause = Duration::from_millis(10 << state.failures.min(9));
-        if state.failures == 1 {
-            tracing::warn!(partition = %lane.id, %error, "could not read, trying again");
-        }
+        let failures = state.trouble.failed(&error);
+        let pause = Duration::from_millis(10 << failures.min(9));
         state.ask_again = Instant::now().checked_add(pause);
         Take::Nothing(pause)
     }
 
     /// What a checkpoint keeps of the partitions. Call it while no batch is between take and sequence.
     pub(crate) fn keep(&self, cut: EventTime) -> Vec<LaneCheckpoint> {
-        let keep = |lane: &Lane| {
-            let state = lock(&lane.state);
-            LaneCheckpoint {
-                id: lane.id.clone(),
-                offset: state.partition.offset(),
-                sequencer: state.sequencer.state(),
-            }
-        };
-        let kept: Vec<_> = self.lanes.iter().map(keep).collect();
+        let kept: Vec<_> = self.lanes().iter().map(|lane| lane.keep()).collect();
         lock(&self.offsets).insert(cut, kept.iter().map(|lane| lane.offset).collect());
         kept
     }
@@ -397,7 +348,8 @@ impl Shared {
     pub(crate) fn commit(&self, cut: EventTime) {
         let mut offsets = lock(&self.offsets);
         if let Some(committed) = offsets.remove(&cut) {
-            for (lane, offset) in self.lanes.iter().zip(committed) {
+            // Those that were added since lie behind.
+            for (lane, offset) in self.lanes().iter().zip(committed) {
                 lock(&lane.state).partition.committed(offset);
             }
         }
