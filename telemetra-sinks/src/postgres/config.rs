@@ -61,7 +61,8 @@ pub(super) struct Tls {
 }
 
 impl PostgresConfig {
-    /// The server at `host`: a name, an address, or the folder of a Unix socket. Port 5432, user and database `postgres`, no password.
+    /// The server at `host`: a name, an address, or the folder of a Unix socket. Port 5432, user `postgres`, the database of the
+    /// user's name, no password.
     #[must_use]
     pub fn new(host: &str) -> Self {
         let mut client = tokio_postgres::Config::new();

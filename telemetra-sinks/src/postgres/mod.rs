@@ -177,6 +177,10 @@ impl Opened {
         layout: &Layout<S>,
     ) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
+        if last.time.0 > array::LAST {
+            let why = format!("rows as of {} cannot be written: it is after the year 294276", last.time);
+            return Err(error::refused(writer.session.place(), why));
+        }
         let Some(retention) = &mut self.retention else {
             return writer.write(batches, &self.plans, layout, &self.claim, |_| true);
         };

@@ -49,12 +49,13 @@ impl Session {
             }
         });
         let session = Self { runtime, client, place, patience };
+        // A plan for parameters of megabytes as constants costs more than it gains.
         // Whoever sleeps in a transaction holds rows that a successor waits for.
         let millis = config.statement_timeout.as_millis();
         let settings = format!(
             "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {}; \
              SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
-             SET client_min_messages = warning; \
+             SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan; \
              SET standard_conforming_strings = on; \
              SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END",
             millis.min(30_000)
