@@ -73,13 +73,24 @@ impl Session {
         self.client.is_closed()
     }
 
-    /// Runs to the end, or as long as the server may take.
+    /// Runs to the end, or as long as the server may take for a statement.
     pub(super) fn run<T>(
         &self,
         what: &dyn Display,
         work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, ExternalError> {
-        self.attempt(what, work)?.map_err(|error| failed(&self.place, what, error))
+        self.run_several(1, what, work)
+    }
+
+    /// As [`run`](Self::run), for so many statements.
+    pub(super) fn run_several<T>(
+        &self,
+        statements: usize,
+        what: &dyn Display,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, ExternalError> {
+        let patience = self.patience.saturating_mul(u32::try_from(statements).unwrap_or(u32::MAX));
+        self.within(patience, what, work)?.map_err(|error| failed(&self.place, what, error))
     }
 
     /// As [`run`](Self::run), with what the server refused as it said it.
@@ -88,8 +99,17 @@ impl Session {
         what: &dyn Display,
         work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<Result<T, Error>, ExternalError> {
-        let attempt = async { tokio::time::timeout(self.patience, work(&self.client)).await };
-        self.runtime.block_on(attempt).map_err(|_| silent(&self.place, what, self.patience.as_secs_f32()))
+        self.within(self.patience, what, work)
+    }
+
+    fn within<T>(
+        &self,
+        patience: Duration,
+        what: &dyn Display,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<Result<T, Error>, ExternalError> {
+        let attempt = async { tokio::time::timeout(patience, work(&self.client)).await };
+        self.runtime.block_on(attempt).map_err(|_| silent(&self.place, what, patience.as_secs_f32()))
     }
 }
 

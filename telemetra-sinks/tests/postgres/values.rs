@@ -128,6 +128,23 @@ fn the_last_change_of_a_row_wins_however_many_batches_come_at_once() {
     assert_eq!(sink.open(None).unwrap(), Some(batch::<()>(5, vec![]).time));
 }
 
+#[test]
+fn batches_of_any_size_are_written() {
+    let database = database();
+    let mut sink = Postgres::new(database.config());
+    sink.open(None).unwrap();
+    let many = |nth, count| {
+        let stream = |n| Change { revision: nth as u32, ..summary(&format!("{n:06}"), 0, nth) };
+        batch(nth, (0..count).map(stream).collect())
+    };
+    // More than a statement takes, and then more than a transaction.
+    sink.apply(&[many(1, 70_000), many(2, 40_000), many(3, 30_000), many(4, 5)]).unwrap();
+    let counts = "SELECT string_agg(chat_count || ':' || n, ' ' ORDER BY chat_count)
+                  FROM (SELECT chat_count, count(*) AS n FROM chat_summary_minute GROUP BY 1) c";
+    assert_eq!(database.text(counts), "1:30000 2:10000 3:29995 4:5");
+    assert_eq!(sink.open(None).unwrap(), Some(batch::<()>(4, vec![]).time));
+}
+
 /// One column of each kind.
 struct Every(Option<u64>);
 
