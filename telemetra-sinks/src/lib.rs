@@ -25,7 +25,7 @@ pub use kafka::{
     Start,
 };
 pub use lines::{Lines, Pace, event_time_by};
-pub use live::{Closed, LiveReader, LiveView, Notice, StreamView, Subscription, Update};
+pub use live::{Closed, LiveReader, LiveView, Notice, Published, StreamView, Subscription, Update};
 pub use memory::Memory;
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
