@@ -1,19 +1,39 @@
-# Commands for people and for CI. Each works on a machine that has a Rust toolchain and nothing else.
+# Commands for people and for CI. Each works on a Debian machine that has a Rust toolchain and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint doc compiler
+.PHONY: help demo api test test-dashboard fuzz-api services-up services-down bench lint doc compiler
 
 help: ## lists the commands
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 demo: compiler ## runs the whole pipeline on generated events
 	cargo run --release --example full_pipeline
 
-# Both runs share profile and features, so that nothing is built twice; doc tests are one of their own, as cargo has no
-# target for them. Benchmarks are left to `lint`, which checks that they compile.
-test: compiler ## runs all tests
-	cargo test --workspace --lib --bins --tests --examples
-	cargo test --workspace --doc
+api: compiler ## serves the API and the dashboard, on port 8000
+	cargo run --release --example api
+
+# Tests start servers of their own, which are installed first. Both runs share profile and features, so that nothing is
+# built twice; doc tests are one of their own, as cargo has no target for them. Benchmarks are left to `lint`, which checks
+# that they compile.
+test: compiler ## runs all tests, against real servers
+	scripts/services install
+	cargo test --workspace --features kafka-tls --lib --bins --tests --examples
+	cargo test --workspace --features kafka-tls --doc
+
+test-dashboard: compiler ## drives the dashboard in Chromium; needs Node
+	cargo build --release --example api
+	cd tests/dashboard && npm install --no-package-lock --no-audit --no-fund && npm test
+
+fuzz-api: compiler ## holds the API to its OpenAPI document; needs Python
+	cargo build --release --example api
+	tests/api/fuzz
+
+services-up: ## starts Postgres, Redis and Kafka, and prints what to export
+	@scripts/services install
+	@scripts/services up
+
+services-down: ## stops them, and keeps their data
+	@scripts/services down
 
 bench: compiler ## runs the benchmarks
 	cargo bench --benches
@@ -26,7 +46,7 @@ lint: compiler ## checks format, clippy and docs
 doc: compiler ## builds the documentation and opens it
 	cargo doc --workspace --no-deps --open
 
-# SQLite is compiled from source, and Rust links by the C compiler: a bare Debian has none.
+# SQLite and librdkafka are compiled from source, and Rust links by the C compiler: a bare Debian has none.
 compiler:
 	@command -v cargo >/dev/null || { \
 	    echo "error: there is no Rust toolchain; get one from https://rustup.rs" >&2; exit 1; }

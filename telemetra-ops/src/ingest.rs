@@ -302,6 +302,7 @@ impl<A: EventAccumulator> Reader<A> {
         for record in batch.records() {
             let decoded = match record.oversize {
                 Some(_) => Err(DecodeError::new(TOO_LONG)),
+                None if record.tombstone => Err(DecodeError::new(NO_VALUE)),
                 None => lane.decoder.decode(batch.bytes_of(record), arena, &mut events),
             };
             records.push(Decoded { end: events.len(), error: decoded.err() });
@@ -361,6 +362,9 @@ impl<A: EventAccumulator> Reader<A> {
 
 /// The reason why a record was not decoded that is longer than records may be.
 const TOO_LONG: &str = "the record is longer than a record may be";
+
+/// The reason why a tombstone was not decoded.
+const NO_VALUE: &str = "the record has no value (a tombstone)";
 
 /// Empties a vector and keeps its memory for events of another batch.
 #[expect(clippy::unnecessary_filter_map, reason = "`filter` would keep the lifetime")]
