@@ -35,8 +35,7 @@ fn judge(c: &mut Criterion) {
 /// A window of noise from its summary to its moments, retirement of an old one included.
 fn window(c: &mut Criterion) {
     type Watch = fn(&TimeConfig) -> Result<WatchedCounts, ConfigError>;
-    let trackers: [(&str, Watch); 10] = [
-        ("nothing", |time| Ok(WatchedCounts::new(time, ZScore::new(37.0)?.samples(9_000..=9_000)?))),
+    let trackers: [(&str, Watch); 9] = [
         ("zscore_8_to_30", |time| Ok(WatchedCounts::new(time, zscore(30)?))),
         ("zscore_8_to_300", |time| Ok(WatchedCounts::new(time, zscore(300)?))),
         ("zscore_influence", |time| Ok(WatchedCounts::new(time, zscore(30)?.influence(0.1)?))),

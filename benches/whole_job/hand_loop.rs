@@ -8,8 +8,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use telemetra::core::{
-    Arena, Baseline, Baselines, ChatMessage, JsonDecoder, Lexicon, Observed, PowerSums, Rolling, Sentiment,
-    Silence,
+    Arena, Baseline, ChatMessage, JsonDecoder, Lexicon, Observed, PowerSums, Rolling, Sentiment, Silence,
 };
 use telemetra::prelude::*;
 
@@ -144,7 +143,7 @@ fn close(
                 if rule.silence == Silence::Zero {
                     sums = sums.with_zeros(((end - oldest) / spec.size()).saturating_sub(sums.count));
                 }
-                let baselines = Sums { sums, scale: rule.scale };
+                let baselines = Baseline { sums, scale: rule.scale, samples: &() };
                 let window = Observed {
                     end: EventTime(end),
                     value,
@@ -157,18 +156,5 @@ fn close(
             }
             history.push_back((end, value));
         }
-    }
-}
-
-/// The one baseline of a window.
-#[derive(Debug)]
-struct Sums {
-    sums: PowerSums,
-    scale: i64,
-}
-
-impl Baselines for Sums {
-    fn baseline(&self, _reach: u32) -> Option<Baseline<'_>> {
-        Some(Baseline { sums: self.sums, scale: self.scale, samples: &() })
     }
 }

@@ -54,32 +54,30 @@ async fn run(settings: &Settings) -> Result<()> {
     })?;
     let address = listener.local_addr().context("could not find out where the service listens")?;
     let (stop, stopping) = watch::channel(false);
-    let orders = listen(stop)?;
+    listen(stop)?;
 
-    let (store, _folder) = pipeline::start(settings)?;
+    let answers = pipeline::open(settings)?;
     let options = settings.options();
     let limits = options.limits.clone();
-    let service = App::new(Arc::clone(&store) as _, options, stopping.clone());
+    let service = App::new(Arc::clone(&answers.store), options, stopping.clone());
     print(&format!("dashboard  http://{address}/\nAPI        http://{address}/docs\nCtrl-C stops it"))?;
     serve(listener, app(service), limits, stopping).await.context("could not go on serving")?;
 
+    let Some(embedded) = answers.embedded.clone() else { return Ok(()) };
     // What was read is finished before the folder goes.
-    let report = tokio::task::spawn_blocking(move || store.stop())
-        .await
-        .context("the pipeline could not be stopped")??;
-    orders.abort();
-    if let Some(report) = report {
+    let stopped = tokio::task::spawn_blocking(move || embedded.stop()).await;
+    if let Some(report) = stopped.context("the pipeline could not be stopped")?? {
         print(&format!("stopped; {} events were read", report.fates.read))?;
     }
     Ok(())
 }
 
 /// Stops the service at the first order, and the process at the second.
-fn listen(stop: watch::Sender<bool>) -> Result<tokio::task::JoinHandle<()>> {
+fn listen(stop: watch::Sender<bool>) -> Result<()> {
     let failed = "could not listen for the order to stop";
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt()).context(failed)?, signal(SignalKind::terminate()).context(failed)?);
-    Ok(tokio::spawn(async move {
+    tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = interrupt.recv() => {}
@@ -90,7 +88,8 @@ fn listen(stop: watch::Sender<bool>) -> Result<tokio::task::JoinHandle<()>> {
             }
             eprintln!("stopping; once more to stop at once");
         }
-    }))
+    });
+    Ok(())
 }
 
 fn log(settings: &Settings) {

@@ -1,4 +1,6 @@
-//! What embedding takes: a source, the rules, a live view to ask and follow, and tables for what is older.
+//! Where answers come from: a pipeline in this process, or what one elsewhere writes.
+//!
+//! Embedding takes a source, the rules, a live view to ask and follow, and tables for what is older.
 
 use std::sync::Arc;
 
@@ -7,15 +9,33 @@ use telemetra::prelude::*;
 use tempfile::TempDir;
 
 use crate::demo::Demo;
+use crate::server::store::Store;
 use crate::server::store::archive::Archive;
 use crate::server::store::embedded::Embedded;
+use crate::server::store::servers::{Channel, Servers, Tables};
 use crate::settings::{Input, Settings};
 
 /// How long answers stay in memory, in milliseconds of event time.
 const HORIZON: u64 = 2 * 3_600_000;
 
-/// Starts the pipeline. The folder, if there is one, holds the tables for as long as it is kept.
-pub(crate) fn start(settings: &Settings) -> Result<(Arc<Embedded>, Option<TempDir>)> {
+/// Answers, and what has to be ended with them.
+pub(crate) struct Answers {
+    pub(crate) store: Arc<dyn Store>,
+    /// Where the pipeline is here.
+    pub(crate) embedded: Option<Arc<Embedded>>,
+    /// Where the tables are, if they go at the end.
+    _folder: Option<TempDir>,
+}
+
+pub(crate) fn open(settings: &Settings) -> Result<Answers> {
+    let Some(redis) = &settings.servers.redis else { return embed(settings) };
+    let tables = Tables::new(settings.servers.tables(), &settings.servers.pipeline);
+    let store = Arc::new(Servers { tables, channel: Channel::new(redis, "telemetra")? });
+    Ok(Answers { store, embedded: None, _folder: None })
+}
+
+/// Starts the pipeline.
+fn embed(settings: &Settings) -> Result<Answers> {
     let clock = Clock::system();
     let pipeline = Pipeline::<StreamAccumulator>::new()
         .time(settings.time.clone())
@@ -42,5 +62,6 @@ pub(crate) fn start(settings: &Settings) -> Result<(Arc<Embedded>, Option<TempDi
     let view = LiveView::new(HORIZON);
     let reader = view.reader();
     let running = pipeline.sink(view).sink(tables).start()?;
-    Ok((Arc::new(Embedded::new(reader, Archive::new(&database), running)), folder))
+    let store = Arc::new(Embedded::new(reader, Archive::new(&database), running));
+    Ok(Answers { store: Arc::clone(&store) as _, embedded: Some(store), _folder: folder })
 }

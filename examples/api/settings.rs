@@ -17,6 +17,7 @@ pub(crate) struct Settings {
     title: String,
     origins: Vec<String>,
     token: Option<String>,
+    pub(crate) servers: Elsewhere,
     pub(crate) input: Input,
     pub(crate) database: Option<PathBuf>,
     pub(crate) streams: u32,
@@ -29,6 +30,39 @@ pub(crate) struct Settings {
     pub(crate) threshold: f64,
     pub(crate) log_level: String,
     pub(crate) log_json: bool,
+}
+
+/// The servers that a pipeline elsewhere writes to; without a host and a URL the pipeline is here.
+#[derive(Clone, Default)]
+pub(crate) struct Elsewhere {
+    pub(crate) postgres: Option<String>,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: String,
+    pub(crate) database: String,
+    pub(crate) redis: Option<String>,
+    pub(crate) pipeline: String,
+}
+
+impl std::fmt::Debug for Elsewhere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Elsewhere").field("postgres", &self.postgres).finish_non_exhaustive()
+    }
+}
+
+impl Elsewhere {
+    /// How to reach the tables.
+    pub(crate) fn tables(&self) -> postgres::Config {
+        let mut config = postgres::Config::new();
+        if let Some(host) = &self.postgres {
+            config.host(host);
+        }
+        config.port(self.port).user(&self.user).dbname(&self.database);
+        if !self.password.is_empty() {
+            config.password(&self.password);
+        }
+        config
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +198,36 @@ const SETTINGS: &[Setting] = &[
         "the z-score that makes a moment [3.0]",
         |s, v| put(&mut s.threshold, v, |z| *z > 0.0, "a number above 0"),
     ),
+    setting(
+        "",
+        "POSTGRES_HOST",
+        "HOST",
+        "read the tables there that a pipeline elsewhere writes [none]",
+        |s, v| {
+            s.servers.postgres = Some(v.to_owned());
+            Ok(())
+        },
+    ),
+    setting("", "POSTGRES_PORT", "N", "its port [5432]", |s, v| {
+        put(&mut s.servers.port, v, |_| true, "a port")
+    }),
+    setting("", "POSTGRES_USER", "USER", "who asks [postgres]", |s, v| {
+        put(&mut s.servers.user, v, |_| true, "a user")
+    }),
+    setting("", "POSTGRES_PASSWORD", "SECRET", "its password [none]", |s, v| {
+        v.clone_into(&mut s.servers.password);
+        Ok(())
+    }),
+    setting("", "POSTGRES_DB", "NAME", "the database [telemetra]", |s, v| {
+        put(&mut s.servers.database, v, |_| true, "a database")
+    }),
+    setting("", "REDIS_URL", "URL", "follow what that pipeline tells there [none]", |s, v| {
+        s.servers.redis = Some(v.to_owned());
+        Ok(())
+    }),
+    setting("pipeline", "TELEMETRA_PIPELINE", "NAME", "the name of that pipeline [telemetra]", |s, v| {
+        put(&mut s.servers.pipeline, v, |_| true, "a name")
+    }),
     setting("log-level", "LOG_LEVEL", "LEVEL", "error, warn, info, debug or trace [warn]", |s, v| {
         let level = if v.eq_ignore_ascii_case("warning") { "warn".to_owned() } else { v.to_lowercase() };
         put(
@@ -189,6 +253,13 @@ impl Settings {
             title: "Telemetra".to_owned(),
             origins: Vec::new(),
             token: None,
+            servers: Elsewhere {
+                port: 5432,
+                user: "postgres".to_owned(),
+                database: "telemetra".to_owned(),
+                pipeline: "telemetra".to_owned(),
+                ..Elsewhere::default()
+            },
             input: Input::Demo,
             database: None,
             streams: 24,
@@ -233,6 +304,10 @@ pub(crate) fn read(
         let value = args.value().map_err(|error| Wrong(error.to_string()))?;
         (setting.set)(&mut settings, &value.to_string_lossy())
             .map_err(|why| Wrong(format!("--{name}: {why}")))?;
+    }
+    if settings.servers.postgres.is_some() != settings.servers.redis.is_some() {
+        let why = "answers from elsewhere need both POSTGRES_HOST and REDIS_URL; give both, or none for a pipeline here";
+        return Err(Wrong(why.to_owned()).into());
     }
     settings.time.windows = WindowSpec::sliding(settings.window * 1000, settings.slide * 1000)?;
     Ok(Command::Run(Box::new(settings)))

@@ -225,7 +225,7 @@ fn all_rules() -> Vec<MomentRule<u64>> {
     let z = || ZScore::new(1.0).unwrap().samples(2..=4).unwrap();
     let ewma = || Ewma::new(1.0).unwrap().min_samples(3).unwrap();
     let value = |value: &u64| *value;
-    let gauge = |value: &u64| (*value % 11 != 0).then_some(*value as i64);
+    let gauge = |value: &u64| (!value.is_multiple_of(11)).then_some(*value as i64);
     let steady = z().hysteresis(0.5).unwrap().min_duration(2).unwrap().cooldown(40);
     vec![
         MomentRule::count("zscore", z(), value),

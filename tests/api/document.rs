@@ -93,6 +93,11 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) -> Result<()
     Ok(())
 }
 
+/// Checks what a WebSocket was told.
+pub(crate) fn check_message(document: &Value, message: &Value) {
+    check(document, &document["components"]["schemas"]["Message"], message, "message").unwrap();
+}
+
 /// Where the document has the schema of an answer.
 fn schema<'a>(document: &'a Value, path: &str, status: u16, kind: &str) -> &'a Value {
     let mut response = &document["paths"][path]["get"]["responses"][status.to_string()];
@@ -144,7 +149,6 @@ fn answers_are_as_documented() {
 fn messages_are_as_documented() {
     let mut service = busy();
     let document = service.get("/openapi.json").json();
-    let message = document["components"]["schemas"]["Message"].clone();
     let mut sockets =
         ["/live", "/live/ada", "/live/ada?since=2026-01-01T00:12:00Z"].map(|path| service.socket(path));
     service.chat("ada", 10, 250);
@@ -155,7 +159,7 @@ fn messages_are_as_documented() {
         let mut ended = false;
         while !ended {
             let told = socket.next().unwrap();
-            check(&document, &message, &told, "message").unwrap();
+            check_message(&document, &told);
             kinds.insert(format!("{} {}", told["type"], told["kind"]).replace('"', ""));
             ended =
                 told["metrics"]["window_end"] == "2026-01-01T00:15:00.000Z" || told["stream_id"] == "clock";

@@ -3,7 +3,7 @@
 use crate::client::{connect, read_answer, request};
 use crate::server::app::Options;
 use crate::server::limits::Limits;
-use crate::service::Service;
+use crate::service::{Service, wait};
 use std::io::Write;
 
 #[test]
@@ -105,8 +105,15 @@ fn a_store_that_is_down_is_said_and_what_is_in_memory_goes_on() {
 fn an_answer_that_takes_too_long_is_given_up() {
     let limits = Limits { answer: std::time::Duration::ZERO, ..Limits::default() };
     let service = Service::with(Options { limits, ..Options::default() }, 60_000);
-    // The tables are read on another thread, which takes longer than nothing.
-    let answer = service.get("/health");
-    assert_eq!((answer.status, &answer.json()["type"]), (503, &"/docs#unavailable".into()));
-    assert!(answer.json()["detail"].as_str().unwrap().contains("too long"));
+    // The tables are read on another thread, which mostly takes longer than nothing.
+    wait(|| {
+        let answer = service.get("/health");
+        let is_late = answer.status == 503;
+        assert!(
+            !is_late || answer.json()["detail"].as_str().unwrap().contains("too long"),
+            "{}",
+            answer.text()
+        );
+        is_late
+    });
 }

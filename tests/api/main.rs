@@ -18,4 +18,7 @@ mod errors;
 mod live;
 mod load;
 mod operation;
+mod servers;
 mod service;
+#[path = "../support/services.rs"]
+mod services;

@@ -1,6 +1,7 @@
 //! A pipeline that a test feeds, and the API over it.
 
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -17,21 +18,66 @@ use tokio::task::JoinHandle;
 use crate::client::{Answer, Socket, request};
 use crate::server::app::{App, Options, app};
 use crate::server::serve::serve;
+use crate::server::store::Store;
 use crate::server::store::archive::Archive;
 use crate::server::store::embedded::Embedded;
 
 pub(crate) const START: EventTime = EventTime(1_767_225_600_000);
 
-pub(crate) struct Service {
+/// The API over some store.
+pub(crate) struct Serving {
     pub(crate) address: SocketAddr,
-    pub(crate) handle: ChannelHandle,
-    pub(crate) reader: LiveReader<StreamSummary>,
-    pub(crate) store: Arc<Embedded>,
     stop: watch::Sender<bool>,
     serving: Option<JoinHandle<std::io::Result<()>>>,
     runtime: Runtime,
+}
+
+impl Serving {
+    pub(crate) fn start(store: Arc<dyn Store>, options: Options) -> Self {
+        // Seen where a test fails.
+        let _ = tracing_subscriber::fmt().with_env_filter("warn").with_test_writer().try_init();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let limits = options.limits.clone();
+        let (listener, router) = {
+            let _entered = runtime.enter();
+            let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+            (listener, app(App::new(store, options, stopping.clone())))
+        };
+        let address = listener.local_addr().unwrap();
+        let serving = Some(runtime.spawn(serve(listener, router, limits, stopping)));
+        Self { address, stop, serving, runtime }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        request(self.address, "GET", path, &[])
+    }
+
+    pub(crate) fn socket(&self, path: &str) -> Socket {
+        Socket::open(self.address, path)
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.stop.send_replace(true);
+        self.runtime.block_on(self.serving.take().unwrap()).unwrap().unwrap();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// The API over a pipeline in the same process, and what that is fed.
+pub(crate) struct Service {
+    pub(crate) feeder: Feeder,
+    serving: Serving,
+    pub(crate) address: SocketAddr,
+    pub(crate) reader: LiveReader<StreamSummary>,
+    pub(crate) store: Arc<Embedded>,
     folder: tempfile::TempDir,
-    events: u64,
 }
 
 impl Service {
@@ -56,30 +102,61 @@ impl Service {
             .start()
             .unwrap();
         let store = Arc::new(Embedded::new(reader.clone(), Archive::new(&database), running));
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (stop, stopping) = watch::channel(false);
-        let limits = options.limits.clone();
-        let (listener, router) = {
-            let _entered = runtime.enter();
-            let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-            (listener, app(App::new(Arc::clone(&store) as _, options, stopping.clone())))
-        };
-        let address = listener.local_addr().unwrap();
-        let serving = Some(runtime.spawn(serve(listener, router, limits, stopping)));
-        Self { address, handle, reader, store, stop, serving, runtime, folder, events: 0 }
+        let serving = Serving::start(Arc::clone(&store) as _, options);
+        Self { feeder: Feeder::new(handle), address: serving.address, serving, reader, store, folder }
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
-        request(self.address, "GET", path, &[])
+        self.serving.get(path)
     }
 
     pub(crate) fn socket(&self, path: &str) -> Socket {
-        Socket::open(self.address, path)
+        self.serving.socket(path)
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.serving.stop();
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+
+    /// Lets event time pass up to the end of a minute, and waits until that is answered, also by the tables.
+    pub(crate) fn until(&mut self, minute: u64) {
+        let store = Arc::clone(&self.store);
+        self.feeder.until(minute, || store.status().map_or(EventTime::MIN, |status| status.durable));
+    }
+
+    /// [`Feeder::spike`], found.
+    pub(crate) fn spike(&mut self, stream: &str) {
+        self.feeder.spike(stream);
+        self.until(14);
+    }
+}
+
+impl Deref for Service {
+    type Target = Feeder;
+    fn deref(&self) -> &Feeder {
+        &self.feeder
+    }
+}
+
+impl DerefMut for Service {
+    fn deref_mut(&mut self) -> &mut Feeder {
+        &mut self.feeder
+    }
+}
+
+/// Pushes events into a pipeline.
+pub(crate) struct Feeder {
+    handle: ChannelHandle,
+    events: u64,
+}
+
+impl Feeder {
+    pub(crate) fn new(handle: ChannelHandle) -> Self {
+        Self { handle, events: 0 }
     }
 
     fn push(&mut self, stream: &str, millis: u64, make: impl FnOnce(Header<'_>) -> Vec<u8>) {
@@ -116,7 +193,11 @@ impl Service {
     }
 
     pub(crate) fn viewers(&mut self, stream: &str, minute: u64, count: u64) {
-        self.push(stream, minute * 60_000, |header| {
+        self.viewers_at(stream, minute * 60_000, count);
+    }
+
+    fn viewers_at(&mut self, stream: &str, millis: u64, count: u64) {
+        self.push(stream, millis, |header| {
             encode(&Event::Viewer(ViewerCount {
                 header,
                 viewer_count: count,
@@ -155,41 +236,21 @@ impl Service {
         });
     }
 
-    /// Lets event time pass up to the end of a minute, and waits until that is answered, also by the tables.
-    pub(crate) fn until(&mut self, minute: u64) {
+    /// Lets event time pass up to the end of a minute, and waits until that is durable.
+    pub(crate) fn until(&mut self, minute: u64, durable: impl Fn() -> EventTime) {
         // Watermarks are ten seconds behind; so is this event, in a stream of its own.
-        self.push("clock", minute * 60_000 + 10_000, |header| {
-            encode(&Event::Viewer(ViewerCount {
-                header,
-                viewer_count: 1,
-                unique_viewers: None,
-                peak_viewers: None,
-            }))
-        });
-        let time = START.plus(minute * 60_000).minus(1);
-        let is_there = || self.store.status().is_some_and(|status| status.durable > time);
-        assert!(comes(is_there), "{time} never came: {:?}", self.store.status());
+        self.viewers_at("clock", minute * 60_000 + 10_000, 1);
+        let time = START.plus(minute * 60_000);
+        assert!(comes(|| durable() >= time), "{time} never came: it is {}", durable());
     }
 
-    /// Twelve quiet minutes, one with many messages, and one quiet again: there is a spike.
+    /// Twelve quiet minutes, one with many messages, and one quiet again: there is a spike once minute 14 begins.
     pub(crate) fn spike(&mut self, stream: &str) {
         for minute in 0..12 {
             self.chat(stream, minute, 20);
         }
         self.chat(stream, 12, 150);
         self.chat(stream, 13, 20);
-        self.until(14);
-    }
-
-    pub(crate) fn stop(&mut self) {
-        self.stop.send_replace(true);
-        self.runtime.block_on(self.serving.take().unwrap()).unwrap().unwrap();
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
     }
 }
 

@@ -11,7 +11,7 @@ export class Connection {
   // `onMessage(message)`, `onState(state, detail)`: connecting, live, stale, failed.
   constructor(path, { token, onMessage, onState }) {
     Object.assign(this, { path, token, onMessage, onState });
-    this.life = this.since = null;
+    this.life = this.since = this.newest = null;
     this.tries = 0;
     this.watch = setInterval(() => this.look(), 1000);
     this.wake = () => this.retry === undefined || this.open();
@@ -42,8 +42,9 @@ export class Connection {
     this.tries = 0;
     if (message.life) this.life = message.life;
     const reached = message.time ?? message.as_of;
-    // What is resumed from is a time up to which everything was received: that of a whole message, not of a heartbeat.
-    if (message.time || message.type === "snapshot") this.since = reached ?? this.since;
+    // Of the newest time there may be more to come, so what is resumed from is the one before. RFC 3339 in UTC sorts as text.
+    if (message.type === "snapshot") this.since = this.newest = message.as_of;
+    else if (message.time > (this.newest ?? "")) [this.since, this.newest] = [this.newest ?? this.since, message.time];
     if (reached && reached !== this.reached) {
       this.reached = reached;
       this.moved = this.heard;

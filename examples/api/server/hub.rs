@@ -4,6 +4,7 @@
 //! listener costs nothing but its own place: it finds that the ring has passed it, and is sent away.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
@@ -27,11 +28,13 @@ pub(crate) struct Hub {
     /// The rings by stream; `None` is all streams. Those without a listener go when the next one comes.
     rings: Mutex<HashMap<Option<Arc<str>>, Sender<Frame>>>,
     waiting: usize,
+    /// The greatest time told, in milliseconds and one more; 0 before.
+    told: AtomicU64,
 }
 
 impl Hub {
     pub(crate) fn new(waiting: usize) -> Self {
-        Self { rings: Mutex::default(), waiting }
+        Self { rings: Mutex::default(), waiting, told: AtomicU64::new(0) }
     }
 
     fn rings(&self) -> MutexGuard<'_, HashMap<Option<Arc<str>>, Sender<Frame>>> {
@@ -50,6 +53,11 @@ impl Hub {
         listener
     }
 
+    /// The greatest time of which something was told.
+    pub(crate) fn told(&self) -> Option<EventTime> {
+        self.told.load(Ordering::Acquire).checked_sub(1).map(EventTime)
+    }
+
     /// Passes on what the feed tells, until it ends.
     pub(crate) async fn run(&self, mut feed: Box<dyn Feed>) {
         while let Some(news) = feed.next().await {
@@ -65,6 +73,8 @@ impl Hub {
     }
 
     fn tell(&self, update: Update) {
+        // Before it is told: who comes in between asks for it.
+        self.told.fetch_max(update.time.0 + 1, Ordering::AcqRel);
         let stream_id: Arc<str> = update.stream_id.into();
         let listened = |key| self.rings().get(key).filter(|ring| ring.receiver_count() > 0).cloned();
         let rings = [listened(&Some(Arc::clone(&stream_id))), listened(&None)];

@@ -5,7 +5,7 @@ use std::time::Duration;
 pub(crate) struct Limits {
     /// Connections at a time, WebSockets included. Those beyond wait to be accepted.
     pub(crate) connections: usize,
-    /// How long a connection may say nothing. A WebSocket answers a ping with each heartbeat.
+    /// How long a connection may say nothing. With each heartbeat a WebSocket is sent a ping.
     pub(crate) silence: Duration,
     /// How long an answer may take.
     pub(crate) answer: Duration,
@@ -13,6 +13,8 @@ pub(crate) struct Limits {
     pub(crate) body: usize,
     /// How often a WebSocket is told that all is well.
     pub(crate) heartbeat: Duration,
+    /// How long a WebSocket may leave pings unanswered.
+    pub(crate) pong: Duration,
     /// How long a WebSocket may take to accept one message.
     pub(crate) send: Duration,
     /// How many messages may wait for a WebSocket.
@@ -31,6 +33,7 @@ impl Default for Limits {
             answer: Duration::from_secs(10),
             body: 16 * 1024,
             heartbeat: Duration::from_secs(15),
+            pong: Duration::from_secs(45),
             send: Duration::from_secs(10),
             waiting: 256,
             stalled: Duration::from_secs(60),

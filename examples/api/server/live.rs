@@ -133,7 +133,7 @@ impl Session<'_> {
         }
         Ok(vec![match &wish.stream {
             Some(id) => {
-                let snapshot = store.snapshot(id, wish.history).await?;
+                let snapshot = store.snapshot(id, wish.history, self.app.hub.told()).await?;
                 self.known.all = snapshot.updated;
                 Message::Snapshot {
                     life: life(),
@@ -144,9 +144,8 @@ impl Session<'_> {
                 }
             }
             None => {
-                let all = store.overview().await?;
-                let known = all.streams.iter().map(|stream| (stream.stream_id.clone(), stream.updated_at.0));
-                self.known.by_stream = known.collect();
+                let all = store.overview(self.app.hub.told()).await?;
+                self.known.by_stream = all.known;
                 let (as_of, streams, moments) = (all.as_of.map(Time), all.streams, all.moments);
                 Message::Overview { life: life(), as_of, streams, moments }
             }
@@ -175,7 +174,7 @@ impl Session<'_> {
                     Some(Ok(_)) => self.heard = Instant::now(),
                 },
                 _ = heartbeat.tick() => {
-                    if self.heard.elapsed() > self.app.limits.heartbeat * 3 {
+                    if self.heard.elapsed() > self.app.limits.pong {
                         return Err(End::Silent);
                     }
                     let as_of = self.app.progress.borrow().as_of.map(Time);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use telemetra::core::{Action, Change, Currency, EventTime, Moment, Row, StreamId, StreamSummary, Summary};
 use telemetra::sinks::{Decimal, Published};
 
@@ -13,6 +13,19 @@ pub(crate) struct Time(pub(crate) EventTime);
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Default for Time {
+    fn default() -> Self {
+        Self(EventTime::MIN)
     }
 }
 
@@ -38,7 +51,7 @@ pub(crate) struct StreamInfo {
 }
 
 /// A row of `chat_summary_minute`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Metrics {
     pub(crate) window_start: Time,
     pub(crate) window_end: Time,
@@ -55,6 +68,8 @@ pub(crate) struct Metrics {
     pub(crate) transaction_count: u64,
     pub(crate) transaction_amount: BTreeMap<String, String>,
     pub(crate) revision: u32,
+    /// Where it is told beside the row, it is not in it.
+    #[serde(default)]
     pub(crate) updated_at: Time,
 }
 
@@ -65,7 +80,7 @@ pub(crate) struct Emote {
 }
 
 /// A row of `moments`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct MomentInfo {
     pub(crate) moment_id: String,
     pub(crate) stream_id: String,
@@ -82,6 +97,8 @@ pub(crate) struct MomentInfo {
     pub(crate) baseline_samples: u64,
     pub(crate) context: Context,
     pub(crate) revision: u32,
+    /// Where it is told beside the row, it is not in it.
+    #[serde(default)]
     pub(crate) updated_at: Time,
 }
 
@@ -118,7 +135,7 @@ pub(crate) enum Message {
     Heartbeat { as_of: Option<Time> },
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WindowKind {
     Published,
@@ -126,7 +143,7 @@ pub(crate) enum WindowKind {
     Withdrawn,
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MomentKind {
     Opened,

@@ -11,6 +11,7 @@ pub struct Judge {
     tracker: Arc<dyn AnyTracker>,
     method: Arc<str>,
     threshold: f64,
+    least: f64,
     reaches: Arc<[u32]>,
     pure: bool,
 }
@@ -19,12 +20,13 @@ impl Judge {
     /// Of this tracker.
     #[must_use]
     pub fn new(tracker: impl Tracker) -> Self {
-        let (method, threshold, pure) = (tracker.name().into(), tracker.limit(), tracker.is_pure());
+        let (method, threshold, least) = (tracker.name().into(), tracker.limit(), tracker.least());
+        let pure = tracker.is_pure();
         let mut reaches = Vec::new();
         tracker.reaches(&mut reaches);
         reaches.sort_unstable();
         reaches.dedup();
-        Self { tracker: Arc::new(tracker), method, threshold, reaches: reaches.into(), pure }
+        Self { tracker: Arc::new(tracker), method, threshold, least, reaches: reaches.into(), pure }
     }
 
     /// Its name, as in a moment's `detection_method`.
@@ -37,6 +39,12 @@ impl Judge {
     #[must_use]
     pub fn threshold(&self) -> f64 {
         self.threshold
+    }
+
+    /// The least score that a finding may have.
+    #[must_use]
+    pub fn least(&self) -> f64 {
+        self.least
     }
 
     /// The lengths of baselines that it asks for, in disjoint windows, shortest first.

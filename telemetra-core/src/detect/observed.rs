@@ -50,6 +50,13 @@ pub trait Baselines: Debug {
     fn baseline(&self, reach: u32) -> Option<Baseline<'_>>;
 }
 
+/// The one baseline, however far back is asked for.
+impl Baselines for Baseline<'_> {
+    fn baseline(&self, _reach: u32) -> Option<Baseline<'_>> {
+        Some(*self)
+    }
+}
+
 /// No baselines: for what does not ask for any.
 impl Baselines for () {
     fn baseline(&self, _reach: u32) -> Option<Baseline<'_>> {

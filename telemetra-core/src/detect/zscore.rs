@@ -177,13 +177,14 @@ impl Detector for ZScore {
             return None;
         }
         let (mean, scale) = (sums.mean()?, baseline.scale.max(1) as f64);
+        let is_count = self.floor == VarianceFloor::Poisson && value >= 0 && mean >= 0.0;
+        // By whichever law. Most windows end here.
+        if is_count && departure * departure <= self.surely_calm * mean * scale {
+            return None;
+        }
         let own = sums.sample_variance()?;
         let variance = own.max(self.floor.variance(mean, n, scale));
-        let is_count = self.floor == VarianceFloor::Poisson && value >= 0 && mean >= 0.0;
         let score = if is_count && !poisson::is_overdispersed(own, mean * scale, n) {
-            if departure * departure <= self.surely_calm * mean * scale {
-                return None;
-            }
             let score = poisson::score(value as f64 / scale, sums.sum as f64 / scale, n).abs();
             Some(score).filter(|score| *score >= self.threshold)?
         } else {

@@ -19,7 +19,7 @@ pub use workload::Workload;
 
 pub use sink::{HeldRow, sink_compliance};
 pub use store::store_compliance;
-pub use tracker::tracker_compliance;
+pub use tracker::{judge_compliance, tracker_compliance};
 
 pub use noise::{Law, Noise};
 pub use watch::{Seen, WatchedCounts};

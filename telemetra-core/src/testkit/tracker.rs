@@ -22,22 +22,28 @@ use crate::{
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 pub fn tracker_compliance(tracker: impl Tracker) {
-    let name = tracker.name();
+    judge_compliance(&Judge::new(tracker));
+}
+
+/// The same for the judge of a rule.
+///
+/// # Panics
+///
+/// If its tracker breaks the contract; the message says how.
+pub fn judge_compliance(judge: &Judge) {
+    let (name, threshold, least) = (judge.method(), judge.threshold(), judge.least());
     assert!(!name.is_empty(), "a tracker must have a name");
-    let threshold = tracker.limit();
     assert!(threshold.is_finite() && threshold > 0.0, "`{name}` has a threshold of {threshold}");
-    let least = tracker.least();
     assert!(
         least > 0.0 && least <= threshold,
         "`{name}` may find what scores {least}, with a threshold of {threshold}"
     );
-    let judge = Judge::new(tracker);
     let shapes: [fn(i64) -> Option<i64>; 9] = [
         |_| Some(0),
         |i| Some(100 + (i * 7919) % 41),
         |i| Some(if i % 97 == 0 { 100_000 } else { (i * 7919) % 41 - 20 }),
         |i| (i % 7 != 0 && !(200..260).contains(&i)).then_some(i * i),
-        |i| (i < 150 || i > 380).then_some(1_000_000_000 + (i * 31) % 17),
+        |i| (!(150..=380).contains(&i)).then_some(1_000_000_000 + (i * 31) % 17),
         |_| Some(i64::MAX),
         |i| Some(if i % 2 == 0 { i64::MIN + 1 } else { i64::MAX }),
         |i| Some(if i > 300 { 50 } else { 40 + i % 3 }),
@@ -52,7 +58,7 @@ pub fn tracker_compliance(tracker: impl Tracker) {
                     let end = |i: i64| EventTime(start + slide * i.unsigned_abs());
                     let windows: Vec<_> =
                         (1..500).filter_map(|i| shape(i).map(|value| (end(i), value))).collect();
-                    run(&judge, least, &Stream { spec, silence, scale, windows });
+                    run(judge, &Stream { spec, silence, scale, windows });
                 }
             }
         }
@@ -68,7 +74,7 @@ struct Stream {
 }
 
 /// Follows a stream three ways, which must agree: straight on, going back again and again, and through saved states.
-fn run(judge: &Judge, least: f64, stream: &Stream) {
+fn run(judge: &Judge, stream: &Stream) {
     let name = judge.method();
     let (mut straight, mut back, mut saved) = (judge.follow(), judge.follow(), judge.follow());
     for index in 0..stream.windows.len() {
@@ -78,7 +84,7 @@ fn run(judge: &Judge, least: f64, stream: &Stream) {
             let finite = [verdict.score, verdict.mean, verdict.stddev].iter().all(|x| x.is_finite());
             assert!(finite, "`{name}` gives numbers that are not finite: {verdict:?}");
             assert!(
-                verdict.score.abs() >= least * (1.0 - 1e-12),
+                verdict.score.abs() >= judge.least() * (1.0 - 1e-12),
                 "`{name}` finds a window anomalous with a score of {}, below the least",
                 verdict.score
             );

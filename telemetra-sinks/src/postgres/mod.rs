@@ -37,6 +37,9 @@ use session::Session;
 use statements::Plan;
 use writer::Writer;
 
+/// The most rows of several batches in one transaction. A batch that is larger has one of its own.
+const MOST_ROWS: usize = 65_536;
+
 /// Writes rows to the tables of a Postgres database, dead letters to `telemetra_dead_letters`.
 ///
 /// * The tables are made and brought up to date by [`open`](Sink::open), in the first schema of the role's `search_path`. What is not
@@ -45,8 +48,8 @@ use writer::Writer;
 ///   at which it was published.
 /// * What Postgres cannot hold is written as what is nearest: a NUL in a text as U+FFFD, whole numbers beyond 2⁶³ − 1 as that, times
 ///   after the year 294276 as `infinity`.
-/// * Each [`apply`](Sink::apply) is one transaction of two round trips: it locks the shard's row in `telemetra_progress`, then
-///   writes all rows, the time they reach, and commits. It is durable even where the server's `synchronous_commit` is off.
+/// * All waiting batches, up to 65,536 rows, are one transaction of two round trips: it locks the shard's row in `telemetra_progress`,
+///   then writes all rows, the time they reach, and commits. It is durable even where the server's `synchronous_commit` is off.
 /// * **Shards.** Several sinks may share the rows, by stream: see [`shard`](Self::shard).
 /// * **Fenced.** Opening a shard takes it away from whoever had it: what that one writes afterwards is refused, as a permanent error,
 ///   and changes nothing.
@@ -177,6 +180,10 @@ impl Opened {
         layout: &Layout<S>,
     ) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
+        if last.time.0 > array::LAST {
+            let why = format!("rows as of {} cannot be written: it is after the year 294276", last.time);
+            return Err(error::refused(writer.session.place(), why));
+        }
         let Some(retention) = &mut self.retention else {
             return writer.write(batches, &self.plans, layout, &self.claim, |_| true);
         };
@@ -217,10 +224,14 @@ impl<S: Send + Sync> Sink<S> for Postgres<S> {
         let Some(opened) = &mut self.opened else { return Err(not_open(&self.config)) };
         // What is known already would overwrite what is newer.
         let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable);
-        let Some(last) = batches[known..].last() else { return Ok(()) };
-        let layout = &self.layout;
-        opened.with_writer(&self.config, |writer, opened| opened.apply(writer, &batches[known..], layout))?;
-        opened.durable = Some(last.time);
+        let mut rest = &batches[known..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(in_one_go(rest));
+            let layout = &self.layout;
+            opened.with_writer(&self.config, |writer, opened| opened.apply(writer, now, layout))?;
+            opened.durable = now.last().map(|batch| batch.time);
+            rest = later;
+        }
         Ok(())
     }
 
@@ -236,6 +247,17 @@ impl<S: Send + Sync> Sink<S> for Postgres<S> {
         self.opened = None;
         Ok(())
     }
+}
+
+/// How many of the first batches to write in one transaction: all that wait, unless it would take so long that a failure near its end
+/// could come again and again.
+fn in_one_go<S>(batches: &[Batch<S>]) -> usize {
+    let mut rows = 0;
+    let fits = batches.iter().take_while(|batch| {
+        rows += batch.changes.len();
+        rows <= MOST_ROWS
+    });
+    fits.count().max(1)
 }
 
 fn not_open(config: &PostgresConfig) -> ExternalError {

@@ -1,5 +1,6 @@
 //! What breaks, whether it is tried again, and that what comes after is right.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
 use super::common::{batch, batches, letter, summary};
 use super::compliance::held;
 use super::proxy::{Proxy, Then};
-use super::server::{Database, SHARED, Server};
+use super::server::{Database, administrator, database, database_in, durable, free_port};
 
 fn chain(error: &ExternalError) -> String {
     let mut text = error.to_string();
@@ -39,19 +40,19 @@ fn persist(mut attempt: impl FnMut() -> Result<(), ExternalError>) -> u32 {
 }
 
 fn through(proxy: &Proxy, database: &Database) -> PostgresConfig {
-    PostgresConfig::from_url(&database.url_at(proxy.port)).unwrap()
+    PostgresConfig::from_url(&database.words_at(("127.0.0.1", proxy.port))).unwrap()
 }
 
 #[test]
 fn what_will_not_pass_is_permanent_and_says_what_to_do() {
-    let database = SHARED.database();
+    let database = database();
     let error = |config: PostgresConfig| {
         let error = Postgres::<StreamSummary>::new(config).open(None).unwrap_err();
         assert_eq!(error.retry(), Retry::Permanent, "{}", chain(&error));
         chain(&error)
     };
     let none = error(database.config().database("no_such"));
-    assert!(none.contains("`no_such` at 127.0.0.1:") && none.contains("make the database first"), "{none}");
+    assert!(none.contains("`no_such` at ") && none.contains("make the database first"), "{none}");
     let nobody = error(database.config().user("nobody"));
     assert!(nobody.contains("check user and password"), "{nobody}");
     let mut client = database.client();
@@ -69,8 +70,7 @@ fn what_will_not_pass_is_permanent_and_says_what_to_do() {
 
 #[test]
 fn no_server_is_transient() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = PostgresConfig::new("127.0.0.1").port(port).password("hush");
+    let config = PostgresConfig::new("127.0.0.1").port(free_port()).password("hush");
     let text = transient(&Postgres::<StreamSummary>::new(config.clone()).open(None).unwrap_err());
     assert!(text.contains("check that the server runs"), "{text}");
     transient(&PostgresStore::new(config.clone()).list().unwrap_err());
@@ -79,12 +79,12 @@ fn no_server_is_transient() {
 
 #[test]
 fn a_wrong_password_is_permanent_and_not_shown() {
-    let server = Server::start(&[]);
-    let database = server.database();
+    let server = durable(&[]);
+    let database = database_in(&server, "t");
     database.client().batch_execute("ALTER ROLE telemetra PASSWORD 'right'").unwrap();
-    let rules = server.folder().join("pg_hba.conf");
+    let rules = server.folder().join("data/pg_hba.conf");
     std::fs::write(rules, "host all all 127.0.0.1/32 scram-sha-256\n").unwrap();
-    database.client().batch_execute("SELECT pg_reload_conf()").unwrap();
+    administrator(&server).batch_execute("SELECT pg_reload_conf()").unwrap();
     let open =
         |password: &str| Postgres::<StreamSummary>::new(database.config().password(password)).open(None);
     let mut outcome = open("wrong");
@@ -116,8 +116,8 @@ fn a_connection_that_is_cut_anywhere_leaves_all_or_nothing() {
         ("COMMIT", Then::CutBefore),
         ("COMMIT", Then::CutAfter),
     ] {
-        let database = SHARED.database();
-        let proxy = Proxy::to(database.port);
+        let database = database();
+        let proxy = Proxy::to(database.address());
         let mut sink = Postgres::new(through(&proxy, &database));
         sink.open(None).unwrap();
         let batches = batches(1_000, 2);
@@ -146,8 +146,8 @@ fn a_connection_that_is_cut_anywhere_leaves_all_or_nothing() {
 }
 
 /// Writes batches while `trouble` does what it does, and compares with a run without.
-fn survives(server: &Server, trouble: impl FnOnce(&Database) + Send) {
-    let (database, calm) = (server.database(), server.database());
+fn survives(trouble: impl FnOnce(&Database) + Send) {
+    let (database, calm) = (database(), database());
     let mut history: Vec<Batch<StreamSummary>> = batches(200, 150);
     for n in (10..150).step_by(10) {
         let old = history[n - 5].changes[n].clone();
@@ -192,7 +192,7 @@ fn survives(server: &Server, trouble: impl FnOnce(&Database) + Send) {
 
 #[test]
 fn connections_that_are_ended_again_and_again_cost_nothing() {
-    survives(&SHARED, |database| {
+    survives(|database| {
         for _ in 0..30 {
             database.cut_all();
             std::thread::sleep(Duration::from_millis(30));
@@ -202,8 +202,8 @@ fn connections_that_are_ended_again_and_again_cost_nothing() {
 
 #[test]
 fn a_server_that_is_restarted_under_load_loses_nothing() {
-    let mut server = Server::start(&[]);
-    let database = server.database();
+    let mut server = durable(&[]);
+    let database = database_in(&server, "t");
     let history = batches(500, 120);
     let config = database.config();
     let writer = std::thread::spawn(move || {
@@ -220,9 +220,9 @@ fn a_server_that_is_restarted_under_load_loses_nothing() {
     });
     for _ in 0..2 {
         std::thread::sleep(Duration::from_millis(400));
-        server.stop();
+        server.kill();
         std::thread::sleep(Duration::from_millis(200));
-        server.resume();
+        server.start_again();
     }
     let (failures, part, last) = writer.join().unwrap();
     assert!(failures > 0, "the server was not missed");
@@ -233,23 +233,23 @@ fn a_server_that_is_restarted_under_load_loses_nothing() {
 
 #[test]
 fn a_server_that_says_nothing_is_given_up() {
-    let server = Server::start(&[]);
-    let database = server.database();
+    let server = durable(&[]);
+    let database = database_in(&server, "t");
     let mut sink = Postgres::new(database.config().statement_timeout(Duration::from_millis(500)));
     sink.open(None).unwrap();
     sink.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap();
-    server.freeze(true);
+    server.freeze();
     let text = transient(&sink.apply(&[batch(1, vec![summary("s", 1, 1)])]).unwrap_err());
     assert!(text.contains("no answer for 5.5 s"), "{text}");
-    server.freeze(false);
+    server.thaw();
     persist(|| sink.apply(&[batch(1, vec![summary("s", 1, 1)])]));
     assert_eq!(database.text("SELECT count(*) FROM chat_summary_minute"), "2");
 }
 
 #[test]
 fn locks_and_read_only_servers_are_transient() {
-    let server = Server::start(&[]);
-    let database = server.database();
+    let server = durable(&[]);
+    let database = database_in(&server, "t");
     let mut sink = Postgres::new(database.config().statement_timeout(Duration::from_millis(300)));
     sink.open(None).unwrap();
     let mut other = database.client();
@@ -266,12 +266,13 @@ fn locks_and_read_only_servers_are_transient() {
     while database.text("SELECT current_setting('default_transaction_read_only')") != "on" {}
     let text = transient(&sink.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap_err());
     assert!(text.contains("connect to the primary"), "{text}");
-    other
-        .batch_execute(
-            "SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only",
-        )
-        .unwrap();
-    other.batch_execute("SELECT pg_reload_conf()").unwrap();
+    for sql in [
+        "SET default_transaction_read_only = off",
+        "ALTER SYSTEM RESET default_transaction_read_only",
+        "SELECT pg_reload_conf()",
+    ] {
+        other.batch_execute(sql).unwrap();
+    }
     persist(|| sink.apply(&[batch(0, vec![summary("s", 0, 1)])]));
     assert_eq!(database.text("SELECT count(*) FROM chat_summary_minute"), "1");
 }
@@ -279,12 +280,15 @@ fn locks_and_read_only_servers_are_transient() {
 /// Every write to `/dev/full` fails as on a full disk: the table's file is put in its place.
 #[test]
 fn a_full_disk_is_transient_until_there_is_room() {
-    let server = Server::start(&[]);
-    let database = server.database();
+    let server = durable(&[]);
+    let database = database_in(&server, "t");
     let mut sink = Postgres::new(database.config());
     sink.open(None).unwrap();
     sink.apply(&[batch(0, vec![])]).unwrap();
-    let file = server.folder().join(database.text("SELECT pg_relation_filepath('chat_summary_minute')"));
+    let file = server
+        .folder()
+        .join("data")
+        .join(database.text("SELECT pg_relation_filepath('chat_summary_minute')"));
     let aside = file.with_extension("aside");
     std::fs::rename(&file, &aside).unwrap();
     std::os::unix::fs::symlink("/dev/full", &file).unwrap();
@@ -308,15 +312,17 @@ fn a_full_disk_is_transient_until_there_is_room() {
 #[test]
 #[ignore = "needs the right to mount a file system"]
 fn a_server_whose_whole_disk_is_full_goes_on_when_there_is_room() {
-    let folder = tempfile::tempdir().unwrap().keep();
-    let mount = |options: &str| {
-        let mut command = std::process::Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&folder);
-        assert!(command.status().unwrap().success(), "could not mount a tmpfs");
-    };
-    mount("size=120m,mode=0700");
-    let mut server = Server::start_in(folder.clone(), &["max_wal_size=48MB", "min_wal_size=32MB"]);
-    let database = server.database();
+    let mut server = durable(&[("max_wal_size", "48MB"), ("min_wal_size", "32MB")]);
+    let database = database_in(&server, "t");
+    server.stop();
+    let data = server.folder().join("data");
+    let run =
+        |line: String| assert!(Command::new("sh").args(["-ec", &line]).status().unwrap().success(), "{line}");
+    let aside = server.folder().join("aside");
+    let (data, aside) = (data.display(), aside.display());
+    run(format!("cp -a {data} {aside}; mount -t tmpfs -o size=150m,mode=0700 tmpfs {data}"));
+    run(format!("cp -a {aside}/. {data}/; chown --reference {aside} {data}; rm -rf {aside}"));
+    server.start_again();
     let mut sink = Postgres::new(database.config());
     sink.open(None).unwrap();
     let history = batches(2_000, 120);
@@ -332,15 +338,15 @@ fn a_server_whose_whole_disk_is_full_goes_on_when_there_is_room() {
         transient(&sink.apply(&history[nth..=nth]).unwrap_err());
         std::thread::sleep(Duration::from_millis(50));
     }
-    mount("remount,size=400m");
-    server.stop();
-    server.resume();
+    run(format!("mount -o remount,size=600m {data}"));
+    // A server whose log has no room has ended, and whoever looks after it starts it again.
+    server.kill();
+    server.start_again();
     while nth < history.len() {
         persist(|| sink.apply(&history[nth..=nth]));
         nth += 1;
     }
     assert_eq!(database.text("SELECT count(*) FROM chat_summary_minute"), "240000");
-    drop(server);
-    assert!(std::process::Command::new("umount").arg("-l").arg(&folder).status().unwrap().success());
-    let _ = std::fs::remove_dir(&folder);
+    server.kill();
+    run(format!("umount -l {data}"));
 }

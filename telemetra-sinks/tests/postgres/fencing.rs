@@ -9,7 +9,7 @@ use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
 use super::common::{batch, letter, summary};
 use super::compliance::held;
 use super::proxy::{Proxy, Then};
-use super::server::{Database, SHARED};
+use super::server::{Database, database};
 
 fn sink(database: &Database, index: usize, of: usize) -> Postgres<StreamSummary> {
     Postgres::new(database.config()).shard(Shard { index, of })
@@ -36,7 +36,7 @@ fn is_fenced(old: &mut Postgres<StreamSummary>, database: &Database) {
 
 #[test]
 fn the_old_process_is_refused_when_a_new_one_has_opened() {
-    let database = SHARED.database();
+    let database = database();
     let (mut old, mut new) = (sink(&database, 0, 1), sink(&database, 0, 1));
     old.open(None).unwrap();
     old.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap();
@@ -53,7 +53,7 @@ fn the_old_process_is_refused_when_a_new_one_has_opened() {
 
 #[test]
 fn another_number_of_shards_starts_from_what_all_had_and_fences_the_old_ones() {
-    let database = SHARED.database();
+    let database = database();
     let open = |index, of| {
         let mut sink = sink(&database, index, of);
         let durable = sink.open(None).unwrap();
@@ -87,7 +87,7 @@ fn another_number_of_shards_starts_from_what_all_had_and_fences_the_old_ones() {
 
 #[test]
 fn a_shard_that_starts_over_empties_what_is_its_own() {
-    let database = SHARED.database();
+    let database = database();
     let streams: Vec<String> = (0..20).map(|n| format!("s{n}")).collect();
     let mine = |shard: usize| streams.iter().filter(move |stream| Shard::index_of(stream, 2) == shard);
     let rows = |shard| mine(shard).map(|stream| summary(stream, 0, 1)).collect::<Vec<_>>();
@@ -113,9 +113,9 @@ fn a_shard_that_starts_over_empties_what_is_its_own() {
 /// The old one sleeps within its transaction: the new one waits until the server ends that, and the old one's commit comes too late.
 #[test]
 fn a_process_that_sleeps_within_a_transaction_is_fenced() {
-    let database = SHARED.database();
-    let proxy = Proxy::to(database.port);
-    let config = PostgresConfig::from_url(&database.url_at(proxy.port)).unwrap();
+    let database = database();
+    let proxy = Proxy::to(database.address());
+    let config = PostgresConfig::from_url(&database.words_at(("127.0.0.1", proxy.port))).unwrap();
     let mut old = Postgres::new(config.statement_timeout(Duration::from_secs(2)));
     old.open(None).unwrap();
     old.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap();
@@ -139,7 +139,7 @@ fn a_process_that_sleeps_within_a_transaction_is_fenced() {
 
 #[test]
 fn an_old_process_stores_and_removes_no_checkpoint() {
-    let database = SHARED.database();
+    let database = database();
     let store = |process, processes| {
         let mut store = PostgresStore::new(database.config());
         store.claim(process, processes).unwrap();

@@ -11,6 +11,8 @@ mod proxy;
 mod retention;
 mod schema;
 mod server;
+#[path = "../../../tests/support/services.rs"]
+mod services;
 mod throughput;
 mod tls;
 mod values;

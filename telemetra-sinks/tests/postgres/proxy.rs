@@ -62,14 +62,14 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    pub(crate) fn to(server: u16) -> Self {
+    pub(crate) fn to(server: (String, u16)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let state = State::default();
         let proxy = Self { port: listener.local_addr().unwrap().port(), state: state.clone() };
         let proxy_end = state;
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+                let Ok(server) = TcpStream::connect((&*server.0, server.1)) else { continue };
                 let (to_server, to_client) = (server.try_clone().unwrap(), client.try_clone().unwrap());
                 let (asked, answered) = (proxy_end.clone(), proxy_end.clone());
                 std::thread::spawn(move || pass(client, to_server, |bytes| asked.may_ask(bytes)));

@@ -9,7 +9,7 @@ use telemetra_core::{
 use telemetra_sinks::Postgres;
 
 use super::common::upsert;
-use super::server::{Database, SHARED};
+use super::server::{Database, database};
 
 const DAY: u64 = 86_400_000;
 const START: u64 = 1_767_225_600_000;
@@ -55,7 +55,7 @@ const COUNTS: &str =
 
 #[test]
 fn days_are_made_as_needed_and_dropped_when_they_are_too_old() {
-    let database = SHARED.database();
+    let database = database();
     let mut sink = sink(&database);
     sink.open(None).unwrap();
     sink.apply(&[batch(0, vec![window(0), donation("a", 0)])]).unwrap();
@@ -85,7 +85,7 @@ fn days_are_made_as_needed_and_dropped_when_they_are_too_old() {
 
 #[test]
 fn a_day_that_somebody_reads_is_dropped_another_time() {
-    let database = SHARED.database();
+    let database = database();
     let mut sink = sink(&database);
     sink.open(None).unwrap();
     sink.apply(&[batch(0, vec![window(0)])]).unwrap();
@@ -100,7 +100,7 @@ fn a_day_that_somebody_reads_is_dropped_another_time() {
 
 #[test]
 fn no_day_is_dropped_that_a_slower_shard_needs() {
-    let database = SHARED.database();
+    let database = database();
     let open = |index| {
         let mut sink = sink(&database).shard(Shard { index, of: 2 });
         sink.open(None).unwrap();
@@ -119,7 +119,7 @@ fn no_day_is_dropped_that_a_slower_shard_needs() {
 
 #[test]
 fn shards_may_make_the_same_day_at_once() {
-    let database = SHARED.database();
+    let database = database();
     std::thread::scope(|scope| {
         for index in 0..4 {
             let database = &database;
@@ -138,7 +138,7 @@ fn shards_may_make_the_same_day_at_once() {
 #[test]
 fn whether_tables_are_cut_is_settled_when_they_are_made() {
     for cut in [true, false] {
-        let database = SHARED.database();
+        let database = database();
         let plain = Postgres::<StreamSummary>::new(database.config());
         let (mut first, mut second) = if cut { (sink(&database), plain) } else { (plain, sink(&database)) };
         first.open(None).unwrap();

@@ -7,7 +7,7 @@ use telemetra_core::{Retry, Sink, StreamSummary};
 use telemetra_sinks::{Layout, Postgres, PostgresStore};
 
 use super::common::{batch, summary};
-use super::server::{Database, SHARED};
+use super::server::{Database, database};
 
 fn open(database: &Database) -> Result<Postgres<StreamSummary>, String> {
     let mut sink = Postgres::new(database.config());
@@ -28,7 +28,7 @@ fn refused(database: &Database, word: &str) {
 
 #[test]
 fn several_processes_may_start_at_once() {
-    let database = SHARED.database();
+    let database = database();
     let start = Barrier::new(8);
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
@@ -57,7 +57,7 @@ fn several_processes_may_start_at_once() {
 
 #[test]
 fn tables_of_a_newer_version_are_refused() {
-    let database = SHARED.database();
+    let database = database();
     drop(open(&database).unwrap());
     database.client().batch_execute("UPDATE telemetra_schema SET version = 7").unwrap();
     refused(&database, "version 7");
@@ -66,12 +66,12 @@ fn tables_of_a_newer_version_are_refused() {
 
 #[test]
 fn tables_that_are_not_ours_are_refused_and_left_alone() {
-    let database = SHARED.database();
+    let database = database();
     database.client().batch_execute("CREATE TABLE moments (id int)").unwrap();
     refused(&database, "table moments that telemetra did not make");
     assert_eq!(database.one("SELECT to_regclass('telemetra_schema')"), None);
     // Another schema of the same database is another matter.
-    let own = format!("{}?options=-csearch_path%3Down", database.url());
+    let own = format!("{} options='-csearch_path=own'", database.words());
     database.client().batch_execute("CREATE SCHEMA own").unwrap();
     let config = telemetra_sinks::PostgresConfig::from_url(&own).unwrap();
     let mut sink = Postgres::<StreamSummary>::new(config);
@@ -82,7 +82,7 @@ fn tables_that_are_not_ours_are_refused_and_left_alone() {
 
 #[test]
 fn changed_tables_are_refused_unless_the_rows_still_fit() {
-    let database = SHARED.database();
+    let database = database();
     let change = |sql: &str| database.client().batch_execute(sql).unwrap();
     drop(open(&database).unwrap());
     change("ALTER TABLE moments ADD COLUMN note text, ADD COLUMN added timestamptz NOT NULL DEFAULT now()");
@@ -100,7 +100,7 @@ fn changed_tables_are_refused_unless_the_rows_still_fit() {
 
 #[test]
 fn other_summaries_need_tables_of_their_own() {
-    let database = SHARED.database();
+    let database = database();
     drop(open(&database).unwrap());
     let mut other = Postgres::with_layout(database.config(), Layout::<Vec<u8>>::json());
     let error = other.open(None).unwrap_err().to_string();
@@ -112,7 +112,7 @@ fn other_summaries_need_tables_of_their_own() {
 
 #[test]
 fn starting_over_empties_the_tables_unless_there_is_a_checkpoint() {
-    let database = SHARED.database();
+    let database = database();
     let sink = || Postgres::<StreamSummary>::new(database.config());
     let count = || database.text("SELECT count(*) FROM chat_summary_minute");
     let mut first = sink();

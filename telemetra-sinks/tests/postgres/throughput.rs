@@ -8,7 +8,8 @@ use telemetra_core::{Action, Change, Sink, StreamSummary};
 use telemetra_sinks::Postgres;
 
 use super::common::batches;
-use super::server::{Database, Server};
+use super::server::{Database, database_in, durable};
+use super::services::Server;
 
 /// User and system time of the server's processes and of this one, in seconds.
 fn cpu(server: &Server) -> (f64, f64) {
@@ -17,7 +18,7 @@ fn cpu(server: &Server) -> (f64, f64) {
         // Fields 14 to 17: of the process, and of its children that have ended.
         fields[11..15].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
     };
-    let postmaster = server.postmaster();
+    let postmaster = server.pid();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let stat = std::fs::read_to_string(entry.unwrap().path().join("stat")).ok()?;
         let parent: u32 = stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()?;
@@ -35,7 +36,7 @@ fn measure(
     at_once: usize,
     settings: &str,
 ) -> Database {
-    let database = server.database();
+    let database = database_in(server, &format!("{name}_{streams}_{at_once}"));
     let batches = batches(streams, windows);
     let mut sink = Postgres::<StreamSummary>::new(database.config());
     sink.open(None).unwrap();
@@ -67,7 +68,7 @@ fn measure(
 #[test]
 #[ignore = "a measurement"]
 fn throughput() {
-    let server = Server::start(&["max_wal_size=4GB", "shared_buffers=512MB"]);
+    let server = durable(&[("max_wal_size", "4GB"), ("shared_buffers", "512MB")]);
     for (streams, windows, at_once) in [(1_000, 240, 1), (1_000, 480, 16), (10_000, 48, 1), (10_000, 48, 16)]
     {
         measure(&server, "postgres", streams, windows, at_once, "");
@@ -94,13 +95,13 @@ fn throughput() {
 #[test]
 #[ignore = "a measurement"]
 fn alternatives() {
-    let server = Server::start(&["max_wal_size=4GB", "shared_buffers=512MB"]);
+    let server = durable(&[("max_wal_size", "4GB"), ("shared_buffers", "512MB")]);
     let of = |name: &str, settings: &str| measure(&server, name, 1_000, 128, 16, settings);
-    of("as it is", "");
-    of("not logged", "ALTER TABLE chat_summary_minute SET UNLOGGED");
-    of("and an index of blocks by time", "CREATE INDEX ON chat_summary_minute USING brin (window_start)");
+    of("as_it_is", "");
+    of("not_logged", "ALTER TABLE chat_summary_minute SET UNLOGGED");
+    of("and_blocks_by_time", "CREATE INDEX ON chat_summary_minute USING brin (window_start)");
     of(
-        "key by time first, and an index by stream",
+        "key_by_time_and_index_by_stream",
         "ALTER TABLE chat_summary_minute DROP CONSTRAINT chat_summary_minute_pkey, ADD PRIMARY KEY (window_start, stream_id);
          CREATE INDEX ON chat_summary_minute (stream_id, window_start DESC)",
     );

@@ -7,7 +7,8 @@ use telemetra_core::checkpoint::CheckpointStore;
 use telemetra_core::{ExternalError, Retry};
 use telemetra_sinks::{PostgresConfig, PostgresStore, TlsMode};
 
-use super::server::Server;
+use super::server::{administrator, durable};
+use super::services::Server;
 
 fn openssl(folder: &Path, args: &str) {
     let made =
@@ -34,23 +35,27 @@ fn certificates(folder: &Path) {
     }
 }
 
-/// A server that speaks TLS, and only TLS if `only`.
-fn server(only: &str) -> (Server, PathBuf) {
-    let mut server =
-        Server::start(&["ssl_cert_file=server.pem", "ssl_key_file=server.key", "ssl_ca_file=root.pem"]);
-    server.stop();
-    let folder = server.folder().to_owned();
+/// A server that speaks TLS, and lets in at its port whom `rule` says.
+fn server(rule: &str) -> (Server, PathBuf) {
+    let mut server = durable(&[]);
+    let folder = server.folder().join("data");
     certificates(&folder);
-    std::fs::write(folder.join("pg_hba.conf"), format!("local all all trust\n{only}\n")).unwrap();
-    let own = Command::new("chown")
-        .arg("--reference")
-        .arg(folder.join("PG_VERSION"))
-        .arg(folder.join("server.key"))
-        .status();
-    assert!(own.unwrap().success());
-    server.set("ssl=on");
-    server.launch();
-    server.wait();
+    std::fs::write(folder.join("pg_hba.conf"), format!("local all all trust\n{rule}\n")).unwrap();
+    let mut owned = Command::new("chown");
+    owned.arg("--reference").arg(folder.join("PG_VERSION")).arg(folder.join("server.key"));
+    assert!(owned.status().unwrap().success());
+    let mut client = administrator(&server);
+    for (setting, value) in [
+        ("ssl_cert_file", "server.pem"),
+        ("ssl_key_file", "server.key"),
+        ("ssl_ca_file", "root.pem"),
+        ("ssl", "on"),
+    ] {
+        client.batch_execute(&format!("ALTER SYSTEM SET {setting} = '{value}'")).unwrap();
+    }
+    drop(client);
+    server.stop();
+    server.start_again();
     (server, folder)
 }
 
@@ -70,7 +75,7 @@ fn servers_are_trusted_as_the_mode_says() {
     let (server, folder) = server("hostssl all all 127.0.0.1/32 trust");
     let root = folder.join("root.pem");
     let at = |host: &str, mode| {
-        PostgresConfig::new(host).port(server.port).user("telemetra").database("postgres").tls(mode)
+        PostgresConfig::new(host).port(server.port()).user("telemetra").database("postgres").tls(mode)
     };
     connect(&at("127.0.0.1", TlsMode::Prefer)).unwrap();
     connect(&at("127.0.0.1", TlsMode::Require)).unwrap();
@@ -87,7 +92,7 @@ fn servers_are_trusted_as_the_mode_says() {
     refused(&at("127.0.0.1", TlsMode::VerifyFull).root_certificates(&root), "its certificate is not trusted");
     let url = format!(
         "postgres://telemetra@localhost:{}/postgres?sslmode=verify-full&sslrootcert={}",
-        server.port,
+        server.port(),
         root.display()
     );
     connect(&PostgresConfig::from_url(&url).unwrap()).unwrap();
@@ -101,7 +106,7 @@ fn servers_are_trusted_as_the_mode_says() {
 #[test]
 fn a_client_may_have_to_show_a_certificate() {
     let (server, folder) = server("hostssl all all 127.0.0.1/32 cert");
-    let config = PostgresConfig::new("127.0.0.1").port(server.port).user("telemetra").database("postgres");
+    let config = PostgresConfig::new("127.0.0.1").port(server.port()).user("telemetra").database("postgres");
     let config = config.tls(TlsMode::VerifyCa).root_certificates(folder.join("root.pem"));
     refused(&config, "valid client certificate");
     connect(&config.client_certificate(folder.join("client.pem"), folder.join("client.key"))).unwrap();
@@ -109,8 +114,8 @@ fn a_client_may_have_to_show_a_certificate() {
 
 #[test]
 fn a_server_without_tls_is_refused_unless_clear_text_will_do() {
-    let server = &super::server::SHARED;
-    let config = server.database().config();
+    let server = durable(&[]);
+    let config = PostgresConfig::from_url(&server.url()).unwrap();
     connect(&config.clone().tls(TlsMode::Prefer)).unwrap();
     refused(&config.tls(TlsMode::Require), "TLS");
 }

@@ -7,7 +7,7 @@ use telemetra_core::{
 use telemetra_sinks::{Column, ColumnKind, Decimal, Layout, Postgres, Tabular, Value};
 
 use super::common::{batch, letter, moment, row, summary, upsert, window};
-use super::server::SHARED;
+use super::server::database;
 
 fn transaction(id: &str, amount: i64, message: Option<&str>) -> Row<StreamSummary> {
     Row::Transaction(TransactionRow {
@@ -24,7 +24,7 @@ fn transaction(id: &str, amount: i64, message: Option<&str>) -> Row<StreamSummar
 
 #[test]
 fn rows_have_the_columns_of_the_tables() {
-    let database = SHARED.database();
+    let database = database();
     let mut value = StreamSummary { chat_count: 30, sentiment_sum: 150_000, ..Default::default() };
     value.top_emotes = vec![Counted { name: "Ka\"ppa\0\\u0000".into(), count: 3 }];
     value.viewer_events = u64::MAX;
@@ -102,7 +102,7 @@ fn rows_have_the_columns_of_the_tables() {
 
 #[test]
 fn the_last_change_of_a_row_wins_however_many_batches_come_at_once() {
-    let database = SHARED.database();
+    let database = database();
     let mut sink = Postgres::new(database.config());
     sink.open(None).unwrap();
     let of = |nth, rows: Vec<(&str, u64, Action)>| {
@@ -122,6 +122,27 @@ fn the_last_change_of_a_row_wins_however_many_batches_come_at_once() {
     sink.apply(&[of(4, vec![("b", 2, Withdraw)]), of(5, vec![])]).unwrap();
     assert_eq!(database.text(rows), "a4 c3 d\u{fffd}3");
     assert_eq!(sink.open(None).unwrap(), Some(batch::<()>(5, vec![]).time));
+    // A time that the tables cannot say they are as of.
+    let never = telemetra_core::Batch { time: EventTime::MAX, changes: vec![] };
+    assert_eq!(sink.apply(&[never]).unwrap_err().retry(), Retry::Permanent);
+    assert_eq!(sink.open(None).unwrap(), Some(batch::<()>(5, vec![]).time));
+}
+
+#[test]
+fn batches_of_any_size_are_written() {
+    let database = database();
+    let mut sink = Postgres::new(database.config());
+    sink.open(None).unwrap();
+    let many = |nth, count| {
+        let stream = |n| Change { revision: nth as u32, ..summary(&format!("{n:06}"), 0, nth) };
+        batch(nth, (0..count).map(stream).collect())
+    };
+    // More than a statement takes, and then more than a transaction.
+    sink.apply(&[many(1, 70_000), many(2, 40_000), many(3, 30_000), many(4, 5)]).unwrap();
+    let counts = "SELECT string_agg(chat_count || ':' || n, ' ' ORDER BY chat_count)
+                  FROM (SELECT chat_count, count(*) AS n FROM chat_summary_minute GROUP BY 1) c";
+    assert_eq!(database.text(counts), "1:30000 2:10000 3:29995 4:5");
+    assert_eq!(sink.open(None).unwrap(), Some(batch::<()>(4, vec![]).time));
 }
 
 /// One column of each kind.
@@ -151,7 +172,7 @@ impl Tabular for Every {
 
 #[test]
 fn user_summaries_have_columns_of_every_kind() {
-    let database = SHARED.database();
+    let database = database();
     let mut sink = Postgres::<Every>::new(database.config());
     sink.open(None).unwrap();
     let rows = [None, Some(0), Some(5)].into_iter().zip(["a", "b", "c"]);
@@ -168,7 +189,7 @@ fn user_summaries_have_columns_of_every_kind() {
 
 #[test]
 fn any_serializable_summary_is_one_column() {
-    let database = SHARED.database();
+    let database = database();
     let mut sink = Postgres::with_layout(database.config(), Layout::<Vec<String>>::json());
     sink.open(None).unwrap();
     sink.apply(&[batch(0, vec![upsert(row("s", 0, vec!["a\0b".to_owned(), "\\u0000".to_owned()]))])])
@@ -199,7 +220,7 @@ impl Tabular for Wrong {
 
 #[test]
 fn a_row_that_does_not_fit_is_named_and_nothing_is_written() {
-    let database = SHARED.database();
+    let database = database();
     let mut sink = Postgres::<Wrong>::new(database.config());
     sink.open(None).unwrap();
     let mut client = database.client();
@@ -229,7 +250,7 @@ fn a_row_that_does_not_fit_is_named_and_nothing_is_written() {
 
 #[test]
 fn dead_letters_keep_their_bytes() {
-    let database = SHARED.database();
+    let database = database();
     let mut sink = Postgres::<StreamSummary>::new(database.config());
     sink.open(None).unwrap();
     let mut odd = letter(2, b"\0\xff\\x");

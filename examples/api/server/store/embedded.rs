@@ -207,7 +207,7 @@ impl Store for Embedded {
         })
     }
 
-    fn snapshot<'a>(&'a self, id: &'a str, history: u64) -> Answer<'a, Snapshot> {
+    fn snapshot<'a>(&'a self, id: &'a str, history: u64, _told: Option<EventTime>) -> Answer<'a, Snapshot> {
         Box::pin(async move {
             let as_of = self.reached();
             let Some(view) = self.reader.stream(id) else {
@@ -231,7 +231,7 @@ impl Store for Embedded {
         })
     }
 
-    fn overview(&self) -> Answer<'_, Overview> {
+    fn overview(&self, _told: Option<EventTime>) -> Answer<'_, Overview> {
         Box::pin(async {
             let as_of = self.reached();
             let all =
@@ -241,11 +241,9 @@ impl Store for Embedded {
                 found.iter().flat_map(|(_, view)| view.published_moments().filter(|known| known.row.open));
             let mut moments: Vec<_> = open.map(MomentInfo::from).collect();
             moments.sort_by_key(|moment| Reverse(moment.started_at));
-            Ok(Overview {
-                as_of,
-                streams: found.iter().map(|(id, view)| self.info(id, view)).collect(),
-                moments,
-            })
+            let known = found.iter().map(|(id, view)| (id.to_string(), view.updated())).collect();
+            let streams = found.iter().map(|(id, view)| self.info(id, view)).collect();
+            Ok(Overview { as_of, known, streams, moments })
         })
     }
 

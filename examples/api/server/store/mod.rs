@@ -2,7 +2,9 @@
 
 pub(crate) mod archive;
 pub(crate) mod embedded;
+pub(crate) mod servers;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -18,7 +20,7 @@ pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> +
 /// # Contract
 ///
 /// * **Whole.** What is said of one stream in one answer is as of one event time, or of a later one in parts that come from tables.
-/// * **Seen before told.** What [`feed`](Self::feed) tells is in the answers to questions asked after it was told.
+/// * **Seen when told.** A snapshot or an overview has what [`feed`](Self::feed) told before it was asked for.
 /// * **In order.** The feed tells of a stream in the order of time; who has a stream as of T needs what it tells after T, and no more.
 pub(crate) trait Store: Send + Sync {
     /// The event time that all answers have reached.
@@ -49,11 +51,11 @@ pub(crate) trait Store: Send + Sync {
         query: &'a MomentQuery,
     ) -> Answer<'a, Option<(Vec<MomentInfo>, bool)>>;
 
-    /// A stream with its windows that ended within `history` milliseconds, and their moments; empty if it is not known yet.
-    fn snapshot<'a>(&'a self, id: &'a str, history: u64) -> Answer<'a, Snapshot>;
+    /// A stream, with all that was told up to `told`, and with its windows that ended within `history` milliseconds, and their moments; empty if it is not known yet.
+    fn snapshot<'a>(&'a self, id: &'a str, history: u64, told: Option<EventTime>) -> Answer<'a, Snapshot>;
 
-    /// All streams, and their open moments.
-    fn overview(&self) -> Answer<'_, Overview>;
+    /// All streams, with all that was told up to `told`, and their open moments.
+    fn overview(&self, told: Option<EventTime>) -> Answer<'_, Overview>;
 
     /// What changed in one stream or in all after a time, in the order of time; `None` if that is not known, and only a snapshot
     /// will do.
@@ -82,7 +84,7 @@ pub(crate) struct Update {
     pub(crate) messages: Vec<Message>,
 }
 
-/// One stream as of the time of its last change.
+/// One stream: with all of its changes up to `updated`, and none after.
 #[derive(Default)]
 pub(crate) struct Snapshot {
     pub(crate) as_of: Option<EventTime>,
@@ -92,9 +94,10 @@ pub(crate) struct Snapshot {
     pub(crate) moments: Vec<MomentInfo>,
 }
 
-/// All streams, each as of the time of its last change.
+/// All streams: each with all of its changes up to the time that is `known` of it, and none after.
 pub(crate) struct Overview {
     pub(crate) as_of: Option<EventTime>,
+    pub(crate) known: HashMap<String, EventTime>,
     pub(crate) streams: Vec<StreamInfo>,
     pub(crate) moments: Vec<MomentInfo>,
 }
