@@ -1,13 +1,16 @@
 # Commands for people and for CI. Each works on a Debian machine that has a Rust toolchain and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test services-up services-down bench lint doc compiler
+.PHONY: help demo api test test-dashboard fuzz-api services-up services-down bench lint doc compiler
 
 help: ## lists the commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 demo: compiler ## runs the whole pipeline on generated events
 	cargo run --release --example full_pipeline
+
+api: compiler ## serves the API and the dashboard, on port 8000
+	cargo run --release --example api
 
 # Tests start servers of their own, which are installed first. Both runs share profile and features, so that nothing is
 # built twice; doc tests are one of their own, as cargo has no target for them. Benchmarks are left to `lint`, which checks
@@ -16,6 +19,14 @@ test: compiler ## runs all tests, against real servers
 	scripts/services install
 	cargo test --workspace --features kafka-tls --lib --bins --tests --examples
 	cargo test --workspace --features kafka-tls --doc
+
+test-dashboard: compiler ## drives the dashboard in Chromium; needs Node
+	cargo build --release --example api
+	cd tests/dashboard && npm install --no-package-lock --no-audit --no-fund && npm test
+
+fuzz-api: compiler ## holds the API to its OpenAPI document; needs Python
+	cargo build --release --example api
+	tests/api/fuzz
 
 services-up: ## starts Postgres, Redis and Kafka, and prints what to export
 	@scripts/services install

@@ -64,7 +64,8 @@ pub mod prelude {
     pub use telemetra_core::{
         Accumulate, Accumulator, Clock, ConfigError, Decoder, Detector, Event, EventAccumulator, EventTime,
         ExternalError, Fate, Fates, JsonDecoder, Lexicon, Moment, MomentRule, Partition, Sink, Source,
-        StreamAccumulator, StreamId, StreamSummary, Summary, TimeConfig, WindowSpec, ZScore, default_rules,
+        StreamAccumulator, StreamId, StreamSummary, Summary, TimeConfig, Vader, WindowSpec, ZScore,
+        default_rules,
     };
     pub use telemetra_ops::{
         Describe, Drain, Graph, Ingest, Ingress, IngressConfig, Latest, Moments, Pipeline, PipelineError,

@@ -6,6 +6,7 @@
 
 mod hand_loop;
 mod naive_loop;
+#[path = "../support/usage.rs"]
 mod usage;
 
 use std::fs::{self, File};

@@ -54,7 +54,7 @@ pub use panes::{KeyState, KeyWindows, WindowRules};
 pub use row::{
     Action, Batch, Change, DeadLetter, Row, StreamId, StreamRow, Summary, TransactionRow, ViewerRow,
 };
-pub use sentiment::{Lexicon, Sentiment};
+pub use sentiment::{Lexicon, Sentiment, Vader};
 pub use sequence::{Placement, Sequencer, SequencerState};
 pub use sink::{Shard, Sink};
 pub use source::{Partition, PartitionId, Polled, Record, RecordBatch, Source};

@@ -1,11 +1,17 @@
 //! The mood of a message.
 
+mod dictionary;
 mod english;
+mod letters;
 mod lexicon;
 mod token;
+mod vader;
 mod word;
+#[cfg(test)]
+mod work;
 
 pub use lexicon::Lexicon;
+pub use vader::Vader;
 
 /// Scores the mood of a chat message.
 ///

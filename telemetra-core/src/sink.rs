@@ -25,7 +25,8 @@ pub trait Sink<S>: Send {
     ///
     /// # Errors
     ///
-    /// If it cannot be reached or written.
+    /// If it cannot be reached or written. A transient one is tried again for a while, so that the store may come up later than
+    /// the pipeline.
     fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError>;
 
     /// Applies all changes of these times and makes them durable.

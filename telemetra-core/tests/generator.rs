@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
-use telemetra_core::generate::{Generator, GeneratorConfig, Planting};
+use telemetra_core::generate::{Generator, GeneratorConfig, PlantedMoment, Planting};
 use telemetra_core::source::Memory;
 use telemetra_core::testkit::{ScriptConfig, script, source_compliance};
 use telemetra_core::{EventKind, Polled, RecordBatch, Source};
@@ -88,6 +88,138 @@ fn the_bytes_are_the_same_on_every_machine() {
         "changes what users have recorded: say so in the changelog"
     );
     assert_ne!(records(&GeneratorConfig { seed: 2, ..small() }), records(&small()));
+}
+
+#[test]
+fn a_feed_gives_the_same_records_and_what_is_known_of_them() {
+    let config = GeneratorConfig { planted: planted(), duration_ms: 60_000, ..small() };
+    let generator = Generator::new(config.clone()).unwrap();
+    let (mut read, mut truth) = (Vec::new(), BTreeMap::<EventKind, u64>::new());
+    let mut planted = Vec::new();
+    for partition in 0..3 {
+        let (mut feed, mut of_partition, mut last) =
+            (generator.feed(partition).unwrap(), Vec::new(), config.start);
+        let mut bytes = Vec::new();
+        while let Some(next) = feed.next_arrival() {
+            let record = feed.next(&mut bytes).unwrap();
+            assert_eq!(record.arrives_at, next);
+            assert!(record.arrives_at >= last && record.arrives_at >= record.time, "{record:?}");
+            last = record.arrives_at;
+            let event: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            if let Some(kind) = kind(&event) {
+                assert_eq!((kind, event["stream_id"].as_str().unwrap()), (record.kind, record.stream_id));
+                let ahead = time(&event) - record.time.0;
+                assert!(ahead == 0 || ahead > 40 * 365 * 86_400_000, "{ahead} ms off");
+            }
+            of_partition.push(std::mem::take(&mut bytes));
+        }
+        for (kind, count) in feed.truth().events {
+            *truth.entry(kind).or_default() += count;
+        }
+        planted.extend(feed.truth().planted);
+        read.push(of_partition);
+    }
+    assert_eq!(read, records(&config));
+    assert_eq!(truth, generator.ground_truth().events);
+    let mut all = generator.planted();
+    let by_name = |moment: &PlantedMoment| (moment.stream_id.clone(), moment.started_at);
+    planted.sort_by_key(by_name);
+    all.sort_by_key(by_name);
+    assert_eq!(planted, all);
+    assert!(generator.feed(3).is_none());
+}
+
+/// Moments that fit into a minute.
+fn planted() -> Planting {
+    Planting { chat_spikes: 2, viewer_drops: 3, duration_ms: 10_000, warm_up_ms: 20_000, ..Planting::none() }
+}
+
+#[test]
+fn an_endless_one_goes_on_and_plants_anew() {
+    let config = GeneratorConfig {
+        endless: true,
+        planted: planted(),
+        partitions: 1,
+        duration_ms: 60_000,
+        stream_end_ratio: 0.5,
+        ..small().flawless()
+    };
+    let generator = Generator::new(config.clone()).unwrap();
+    let mut feed = generator.feed(0).unwrap();
+    let (mut ids, mut starts, mut ends, mut first) = (HashSet::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        let record = feed.next(&mut bytes).unwrap();
+        let (since, stream) = (record.arrives_at - config.start, record.stream_id.to_owned());
+        if since >= 300_000 {
+            break;
+        }
+        let event: Value = serde_json::from_slice(&bytes).unwrap();
+        assert!(ids.insert(event["event_id"].as_str().unwrap().to_owned()), "an id comes again");
+        match event["event_type"].as_str() {
+            Some("stream_start") => starts.push((record.time, stream)),
+            Some("stream_end") => {
+                ends.push((record.time, stream, event["duration_minutes"].as_u64().unwrap()))
+            }
+            _ => {}
+        }
+        if record.time < config.start.plus(60_000) {
+            first.push(bytes.clone());
+        }
+    }
+    // Each stream starts once, and again in the act after the one that it ended with.
+    assert_eq!(starts.iter().filter(|(time, _)| *time < config.start.plus(60_000)).count(), 50);
+    let again = starts.len() - 50;
+    assert!(again > 50, "of 50 streams half end every minute; {again} started again");
+    assert!(ends.len() >= again && ends.len() < again + 50, "{} ended and {again} started again", ends.len());
+    assert!(ends.iter().any(|(.., minutes)| *minutes == 1) && ends.iter().any(|(.., minutes)| *minutes > 1));
+    let planted = feed.truth().planted;
+    assert_eq!(planted.len(), 25, "five a minute");
+    let streams: HashSet<_> = planted.iter().map(|moment| (&moment.stream_id, &moment.moment_type)).collect();
+    assert!(streams.len() > 10, "they are on other streams every minute: {streams:?}");
+    // The first act is that of a generator that ends; that one's last events cannot be late.
+    let single = records(&GeneratorConfig { endless: false, ..config }).concat();
+    let single: HashSet<_> = single.into_iter().collect();
+    assert_eq!(first.into_iter().collect::<HashSet<_>>(), single);
+}
+
+#[test]
+fn raids_and_drops_come_and_go() {
+    let with = |raids_per_hour, drops_per_hour| {
+        let config = GeneratorConfig {
+            raids_per_hour,
+            drops_per_hour,
+            streams: 20,
+            duration_ms: 3_600_000,
+            events_per_second: 0.0,
+            metadata: false,
+            ..small().flawless()
+        };
+        let mut counts: HashMap<String, Vec<u64>> = HashMap::new();
+        for record in records(&config).concat() {
+            let event: Value = serde_json::from_slice(&record).unwrap();
+            let stream = event["stream_id"].as_str().unwrap().to_owned();
+            counts.entry(stream).or_default().push(event["viewer_count"].as_u64().unwrap());
+        }
+        counts
+    };
+    /// How many of the streams came to this multiple of their median, or beyond.
+    fn reached(counts: &HashMap<String, Vec<u64>>, factor: f64) -> usize {
+        let beyond = |of_stream: &&Vec<u64>| {
+            let mut sorted = (*of_stream).clone();
+            sorted.sort_unstable();
+            let bound = sorted[sorted.len() / 2] as f64 * factor;
+            let far =
+                |count: &u64| if factor > 1.0 { *count as f64 > bound } else { (*count as f64) < bound };
+            sorted.iter().any(far)
+        };
+        counts.values().filter(beyond).count()
+    }
+    let (quiet, raided, dropped) = (with(0.0, 0.0), with(2.0, 0.0), with(0.0, 2.0));
+    assert_eq!((reached(&quiet, 1.5), reached(&quiet, 0.5)), (0, 0));
+    assert!(reached(&raided, 1.5) > 10 && reached(&dropped, 0.5) > 8);
+    assert_eq!((reached(&raided, 0.5), reached(&dropped, 1.5)), (0, 0));
 }
 
 /// Fields that an event of the kind must have, as a test of its own of what is well-formed.

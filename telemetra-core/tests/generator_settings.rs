@@ -22,6 +22,16 @@ fn bad_settings_are_refused_by_name() {
         (GeneratorConfig { events_per_second: 1.0, ..default() }, "need as many streams with enough traffic"),
         (GeneratorConfig { late_delay_ms: (5, 1), ..default() }, "give the lesser first"),
         (GeneratorConfig { start: EventTime::LATEST, ..default() }, "generator.start"),
+        (GeneratorConfig { raids_per_hour: -1.0, ..default() }, "generator.raids_per_hour"),
+        (
+            GeneratorConfig { stream_ids: vec!["a".into(), "a".into()], ..default() },
+            "two streams are called `a`",
+        ),
+        (GeneratorConfig { stream_ids: vec!["stream_0002".into()], ..default() }, "are called `stream_0002`"),
+        (
+            GeneratorConfig { streams: 1, stream_ids: vec!["a".into(), "b".into()], ..default() },
+            "there are 2 for 1 streams",
+        ),
         (GeneratorConfig { emotes: vec![String::new()], ..default() }, "generator.emotes"),
     ];
     for (config, expected) in cases {

@@ -21,6 +21,7 @@ use timely::dataflow::{Scope, StreamVec};
 use timely::progress::frontier::{AntichainRef, MutableAntichain};
 
 use crate::failure::{Failure, RestoreError};
+use crate::trouble::Patience;
 
 /// How many checkpoints may build on one that is whole, before the next whole one.
 pub(crate) const CHAIN: usize = 16;
@@ -164,12 +165,13 @@ impl Restored {
     pub(crate) fn read(
         store: &mut dyn CheckpointStore,
         fingerprint: &str,
+        patience: Patience,
     ) -> Result<Option<Self>, RestoreError> {
-        let names = store.list()?;
+        let names = patience.wait("listing the checkpoints", || store.list())?;
         let Some(name) = names.iter().rev().find(|name| name.ends_with("/complete")) else {
             return Ok(None);
         };
-        let manifest: Manifest = read(store, name, EventTime::MIN)?;
+        let manifest: Manifest = read(store, name, EventTime::MIN, patience)?;
         let boundary = manifest.boundary;
         if manifest.fingerprint != fingerprint {
             return Err(RestoreError::Settings {
@@ -180,7 +182,8 @@ impl Restored {
         }
         let mut chain = Vec::new();
         for &link in &manifest.chain {
-            let parts = (0..manifest.peers).map(|worker| read(store, &blob_name(link, worker), boundary));
+            let parts =
+                (0..manifest.peers).map(|worker| read(store, &blob_name(link, worker), boundary, patience));
             chain.push(parts.collect::<Result<Vec<WorkerParts>, _>>()?);
         }
         Ok(Some(Self { boundary, chain }))
@@ -217,8 +220,11 @@ fn read<T: DeserializeOwned>(
     store: &mut dyn CheckpointStore,
     name: &str,
     boundary: EventTime,
+    patience: Patience,
 ) -> Result<T, RestoreError> {
-    let blob = store.get(name)?.ok_or_else(|| RestoreError::Missing { boundary, name: name.to_owned() })?;
+    let blob = patience
+        .wait("reading a checkpoint", || store.get(name))?
+        .ok_or_else(|| RestoreError::Missing { boundary, name: name.to_owned() })?;
     checkpoint::decode(&blob).map_err(|source| RestoreError::Damaged { name: name.to_owned(), source })
 }
 

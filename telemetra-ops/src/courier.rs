@@ -5,19 +5,18 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Retry, Sink};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink};
 use timely::scheduling::SyncActivator;
 
-use crate::failure::{Failure, PipelineError, chain, panic_text};
+use crate::failure::{Failure, PipelineError, panic_text};
+use crate::trouble::{GaveUp, Trouble, keep_trying};
 
 /// How many jobs may wait for a sink before reading is held back.
 const QUEUE: usize = 64;
 /// How many batches a sink is given at once.
 const MOST_AT_ONCE: usize = 16;
-/// The longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What a sink is given.
 #[derive(Debug)]
@@ -27,16 +26,50 @@ pub(crate) enum Job<S> {
 }
 
 /// How a sink stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SinkGauge {
     /// The last time that is durable; 0 for none, as nothing takes effect at the epoch.
     durable: AtomicU64,
-    /// Jobs in the queue.
+    /// Batches in the queue.
     pub(crate) queued: AtomicUsize,
-    /// Tries that had to be repeated.
-    pub(crate) retries: AtomicU64,
     /// Rows written.
     pub(crate) changes: AtomicU64,
+    /// The last call that succeeded.
+    last: Mutex<Option<Applied>>,
+    pub(crate) trouble: Trouble,
+}
+
+/// One call of a sink that succeeded.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// How many batches it was given.
+    pub batches: usize,
+    /// How many changes they held.
+    pub changes: usize,
+    /// How long it took, without tries that failed.
+    pub took: Duration,
+}
+
+impl SinkGauge {
+    /// That of a sink which logs call `label` and which has everything up to `durable`.
+    pub(crate) fn new(label: &str, durable: Option<EventTime>) -> Self {
+        Self {
+            durable: AtomicU64::new(durable.unwrap_or_default().0),
+            queued: AtomicUsize::new(0),
+            changes: AtomicU64::new(0),
+            last: Mutex::new(None),
+            trouble: Trouble::new(format!("the sink `{label}`")),
+        }
+    }
+
+    /// The last time that is durable; the epoch if none is, at which nothing takes effect.
+    pub(crate) fn durable(&self) -> EventTime {
+        EventTime(self.durable.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn last(&self) -> Option<Applied> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The worker's end of a sink's queue.
@@ -63,9 +96,10 @@ impl<S: Send + Sync + 'static> Courier<S> {
             // Without a word from this thread the workers would wait for the sink for ever.
             let run = AssertUnwindSafe(|| route.run(&mut *sink));
             let ended = catch_unwind(run).unwrap_or_else(|panic| {
-                Err(ExternalError::permanent(format!("it panicked: {}", panic_text(&*panic))))
+                let what = format!("it panicked: {}", panic_text(&*panic));
+                Err(GaveUp::Failed(ExternalError::permanent(what)))
             });
-            if let Err(source) = ended {
+            if let Err(GaveUp::Failed(source)) = ended {
                 route.failure.set(PipelineError::Sink { sink: label, source });
             }
         })?;
@@ -74,14 +108,17 @@ impl<S: Send + Sync + 'static> Courier<S> {
 
     /// Queues a job, and gives it back if the queue is full.
     pub(crate) fn try_send(&self, job: Job<S>) -> Result<(), TrySendError<Job<S>>> {
-        self.jobs.try_send(job)?;
-        self.gauge.queued.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        let is_batch = usize::from(matches!(job, Job::Batch(_)));
+        // Before it is there: the thread that takes it counts it out.
+        self.gauge.queued.fetch_add(is_batch, Ordering::Relaxed);
+        self.jobs.try_send(job).inspect_err(|_| {
+            self.gauge.queued.fetch_sub(is_batch, Ordering::Relaxed);
+        })
     }
 
     /// The last time that is durable; the epoch if none is, at which nothing takes effect.
     pub(crate) fn durable(&self) -> EventTime {
-        EventTime(self.gauge.durable.load(Ordering::Acquire))
+        self.gauge.durable()
     }
 
     /// Whom to wake when more is durable.
@@ -99,21 +136,22 @@ struct Route<S> {
 }
 
 impl<S> Route<S> {
-    fn run(&mut self, sink: &mut dyn Sink<S>) -> Result<(), ExternalError> {
+    /// Ends when nobody can send any more and everything was taken, or when the pipeline goes down: what is in the queue then
+    /// is not durable, and comes again after a restart.
+    fn run(&mut self, sink: &mut dyn Sink<S>) -> Result<(), GaveUp> {
         let mut batches = Vec::new();
         let mut next = None;
-        loop {
+        while !self.failure.is_down() {
             let job = match next.take() {
                 Some(job) => job,
                 None => match self.queue.recv_timeout(Duration::from_millis(100)) {
                     Ok(job) => self.taken(job),
-                    Err(RecvTimeoutError::Timeout) if self.failure.is_set() => return Ok(()),
                     Err(RecvTimeoutError::Timeout) => continue,
-                    Err(RecvTimeoutError::Disconnected) => return sink.close(),
+                    Err(RecvTimeoutError::Disconnected) => break,
                 },
             };
             match job {
-                Job::Letters(letters) => self.persist(|| sink.dead_letters(&letters))?,
+                Job::Letters(letters) => drop(self.persist(|| sink.dead_letters(&letters))?),
                 Job::Batch(batch) => {
                     batches.push(batch);
                     while batches.len() < MOST_AT_ONCE {
@@ -126,49 +164,41 @@ impl<S> Route<S> {
                             Err(_) => break,
                         }
                     }
-                    self.persist(|| sink.apply(&batches))?;
-                    let rows: usize = batches.iter().map(|batch| batch.changes.len()).sum();
-                    self.gauge.changes.fetch_add(rows as u64, Ordering::Relaxed);
-                    if let Some(last) = batches.last() {
-                        self.gauge.durable.store(last.time.0, Ordering::Release);
-                    }
+                    let took = self.persist(|| sink.apply(&batches))?;
+                    self.applied(&batches, took);
                     batches.clear();
-                    let activator = self.activator.lock().unwrap_or_else(PoisonError::into_inner);
-                    if let Some(activator) = &*activator {
-                        // It fails only when the worker has gone, who then does not need to know.
-                        let _ = activator.activate();
-                    }
                 }
             }
         }
+        sink.close().map_err(GaveUp::Failed)
     }
 
     fn taken(&self, job: Job<S>) -> Job<S> {
-        self.gauge.queued.fetch_sub(1, Ordering::Relaxed);
+        self.gauge.queued.fetch_sub(usize::from(matches!(job, Job::Batch(_))), Ordering::Relaxed);
         job
     }
 
-    /// Tries until it succeeds, fails for good, or the pipeline fails elsewhere.
-    fn persist(&self, mut attempt: impl FnMut() -> Result<(), ExternalError>) -> Result<(), ExternalError> {
-        let mut pause = Duration::from_millis(10);
-        loop {
-            match attempt() {
-                Err(error) if error.retry() == Retry::Transient && !self.failure.is_set() => {
-                    if self.gauge.retries.fetch_add(1, Ordering::Relaxed) == 0 {
-                        tracing::warn!(error = chain(&error), "a sink failed, trying again");
-                    }
-                    std::thread::sleep(jittered(pause));
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                done => return done,
-            }
+    /// Says that these batches are durable.
+    fn applied(&self, batches: &[Batch<S>], took: Duration) {
+        let changes = batches.iter().map(|batch| batch.changes.len()).sum();
+        self.gauge.changes.fetch_add(changes as u64, Ordering::Relaxed);
+        let applied = Applied { batches: batches.len(), changes, took };
+        *self.gauge.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(applied);
+        if let Some(last) = batches.last() {
+            self.gauge.durable.store(last.time.0, Ordering::Release);
+        }
+        let activator = self.activator.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(activator) = &*activator {
+            // It fails only when the worker has gone, who then does not need to know.
+            let _ = activator.activate();
         }
     }
-}
 
-/// Between half a pause and all of it, so that many who lost the same server do not all return at once.
-fn jittered(pause: Duration) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(pause) % 1000;
-    pause / 2 + pause.mul_f64(random as f64 / 2000.0)
+    /// Tries until it succeeds, fails for good, or the pipeline goes down. Returns how long the last try took.
+    fn persist(&self, mut attempt: impl FnMut() -> Result<(), ExternalError>) -> Result<Duration, GaveUp> {
+        keep_trying(&self.gauge.trouble, &self.failure, None, || {
+            let begun = Instant::now();
+            attempt().map(|()| begun.elapsed())
+        })
+    }
 }

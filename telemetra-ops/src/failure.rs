@@ -1,7 +1,8 @@
 //! The first error of a pipeline: what stops it, and what its handle reports.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use telemetra_core::checkpoint::CodecError;
 use telemetra_core::{ConfigError, EventTime, ExternalError, PartitionId};
@@ -45,6 +46,17 @@ pub enum PipelineError {
     /// A checkpoint could not be read.
     #[error("could not restore from a checkpoint")]
     Restore(#[from] RestoreError),
+    /// The processes of a cluster did not begin alike.
+    #[error("the processes of the cluster do not agree: {0}")]
+    Disagreement(String),
+    /// Another process of the cluster stopped.
+    #[error("process {process} of the cluster stopped: {}", why.as_deref().unwrap_or("it was told to"))]
+    Peer {
+        /// The process.
+        process: usize,
+        /// Its error, in words; `None` if it was told to stop.
+        why: Option<String>,
+    },
     /// A worker thread panicked: a defect of this library or of an operator of one's own.
     #[error("a worker stopped: {0}")]
     Worker(String),
@@ -76,6 +88,16 @@ pub enum RestoreError {
         /// The blob's name in the store.
         name: String,
     },
+    /// A partition that it counts is not there any more.
+    #[error(
+        "the checkpoint of {boundary} counts the partition `{partition}`, which no source lists any more, before its end was read; bring it back, or start afresh with another store and without what was counted from it"
+    )]
+    Gone {
+        /// The checkpoint's boundary.
+        boundary: EventTime,
+        /// The partition.
+        partition: PartitionId,
+    },
     /// It was made with other settings.
     #[error(
         "the checkpoint of {boundary} was made with other settings ({found}; now {expected}); use those, or start afresh with another store"
@@ -90,38 +112,70 @@ pub enum RestoreError {
     },
 }
 
-/// Keeps the first error and lets everybody see that there is one.
+/// Keeps the first error, and lets everybody see that there is one, or that they are told to stop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failure(Arc<FailureState>);
 
 #[derive(Debug, Default)]
 struct FailureState {
     set: AtomicBool,
+    halted: AtomicBool,
     first: Mutex<Option<PipelineError>>,
+    /// Wakes those who pause when either is set.
+    down: Condvar,
 }
 
 impl Failure {
     pub(crate) fn set(&self, error: PipelineError) {
-        let mut first = self.0.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = self.lock();
         if !self.is_set() {
-            tracing::error!(%error, "the pipeline stops");
+            tracing::error!(error = chain(&error), "the pipeline stops");
             *first = Some(error);
             self.0.set.store(true, Ordering::Release);
+            self.0.down.notify_all();
         }
     }
 
+    /// Whether there was an error.
     pub(crate) fn is_set(&self) -> bool {
         self.0.set.load(Ordering::Acquire)
     }
 
+    /// Has all stop without an error.
+    pub(crate) fn halt(&self) {
+        let _first = self.lock();
+        self.0.halted.store(true, Ordering::Release);
+        self.0.down.notify_all();
+    }
+
+    /// Whether all are to stop, by an error or by order.
+    pub(crate) fn is_down(&self) -> bool {
+        self.is_set() || self.0.halted.load(Ordering::Acquire)
+    }
+
+    /// Whether the first error is known to the other processes.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(&*self.lock(), Some(PipelineError::Disagreement(_) | PipelineError::Peer { .. }))
+    }
+
+    /// Sleeps that long, or until all are to stop. Says whether they are.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        let waited = self.0.down.wait_timeout_while(self.lock(), pause, |_| !self.is_down());
+        drop(waited);
+        self.is_down()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<PipelineError>> {
+        self.0.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn take(&self) -> Option<PipelineError> {
-        self.0.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.lock().take()
     }
 
     /// The first error in words, with what was underneath.
     pub(crate) fn describe(&self) -> Option<String> {
-        let first = self.0.first.lock().unwrap_or_else(PoisonError::into_inner);
-        first.as_ref().map(|error| chain(error))
+        self.lock().as_ref().map(|error| chain(error))
     }
 }
 

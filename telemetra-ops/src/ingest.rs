@@ -223,6 +223,8 @@ fn delayed(cap: &Capability<EventTime>, time: EventTime) -> Capability<EventTime
 /// Reads batches for one worker and folds them.
 struct Reader<A> {
     shared: Arc<Shared>,
+    /// The partitions it knows of.
+    lanes: Vec<Arc<Lane>>,
     buckets: Buckets<A>,
     letters: Vec<DeadLetter>,
     /// The partition to begin with: each in turn.
@@ -247,6 +249,7 @@ impl<A: EventAccumulator> Reader<A> {
         let slide = shared.config.time.windows.slide();
         Self {
             shared,
+            lanes: Vec::new(),
             buckets: Buckets::new(slide),
             letters: Vec::new(),
             lane: worker,
@@ -265,14 +268,18 @@ impl<A: EventAccumulator> Reader<A> {
         if floor == EventTime::MAX || durable.is_some_and(|durable| durable.less_than(&bound)) {
             return PAUSE;
         }
+        shared.refresh(&mut self.lanes);
+        let alone = self.lanes.len() == 1;
         for _ in 0..BATCHES_PER_TURN {
             let mut pause = Duration::MAX;
             let mut found = false;
-            for _ in 0..shared.lanes.len() {
-                self.lane = (self.lane + 1) % shared.lanes.len();
-                match shared.take(self.lane, floor, &mut self.batch) {
+            for _ in 0..self.lanes.len() {
+                self.lane = (self.lane + 1) % self.lanes.len();
+                let lane = &self.lanes[self.lane];
+                match shared.take(lane, alone, floor, &mut self.batch) {
                     Take::Batch(number) => {
-                        self.fold(&shared.lanes[self.lane], self.lane, number);
+                        let lane = Arc::clone(lane);
+                        self.fold(&lane, number);
                         found = true;
                         break;
                     }
@@ -289,17 +296,18 @@ impl<A: EventAccumulator> Reader<A> {
     }
 
     /// Decodes a batch, has it sequenced, and folds it.
-    fn fold(&mut self, lane: &Lane, number: usize, turn: u64) {
+    fn fold(&mut self, lane: &Lane, turn: u64) {
         let Self { batch, arena, records, placements, buckets, letters, .. } = self;
         let mut events: Vec<Event<'_>> = recycle(std::mem::take(&mut self.events));
         for record in batch.records() {
             let decoded = match record.oversize {
                 Some(_) => Err(DecodeError::new(TOO_LONG)),
+                None if record.tombstone => Err(DecodeError::new(NO_VALUE)),
                 None => lane.decoder.decode(batch.bytes_of(record), arena, &mut events),
             };
             records.push(Decoded { end: events.len(), error: decoded.err() });
         }
-        self.shared.sequence(number, turn, |sequencer, now| {
+        self.shared.sequence(lane, turn, |sequencer, now| {
             let mut greatest = EventTime::MIN;
             let mut start = 0;
             for Decoded { end, error } in records.iter() {
@@ -354,6 +362,9 @@ impl<A: EventAccumulator> Reader<A> {
 
 /// The reason why a record was not decoded that is longer than records may be.
 const TOO_LONG: &str = "the record is longer than a record may be";
+
+/// The reason why a tombstone was not decoded.
+const NO_VALUE: &str = "the record has no value (a tombstone)";
 
 /// Empties a vector and keeps its memory for events of another batch.
 #[expect(clippy::unnecessary_filter_map, reason = "`filter` would keep the lifetime")]

@@ -76,6 +76,7 @@
 
 mod buckets;
 mod checkpoint;
+mod council;
 mod courier;
 mod cut;
 mod deliver;
@@ -93,13 +94,16 @@ mod partial;
 mod pipeline;
 mod publish;
 mod record;
+mod scout;
 pub mod spec;
 mod top;
+mod trouble;
 mod waiting;
 mod windows;
 mod writer;
 
 pub use checkpoint::{Durability, Restored};
+pub use courier::Applied;
 pub use describe::{Describe, Described};
 pub use failure::{PipelineError, RestoreError};
 pub use ingest::{Ingest, Ingested};
@@ -111,4 +115,5 @@ pub use partial::Partial;
 pub use pipeline::{Drain, Graph, Pipeline, PipelineStatus, Report, Running, SinkStatus};
 pub use publish::Publish;
 pub use top::Top;
+pub use trouble::Failing;
 pub use windows::{Summaries, Windows};

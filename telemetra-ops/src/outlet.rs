@@ -8,6 +8,7 @@ use telemetra_core::{Data, EventTime, Shard, Sink};
 use crate::courier::{Courier, SinkGauge};
 use crate::deliver::{Homes, OpenShard};
 use crate::failure::{Failure, PipelineError};
+use crate::trouble::Patience;
 
 /// Makes the sink of a shard; `None` if it was made before.
 type Make<S> = Box<dyn FnMut(Shard) -> Option<Box<dyn Sink<S>>> + Send>;
@@ -83,6 +84,7 @@ pub(crate) fn open<S: Data>(
     mut plans: Vec<SinkPlan<S>>,
     (process, processes, workers): (usize, usize, usize),
     resume: Option<EventTime>,
+    patience: Patience,
     failure: &Failure,
 ) -> Result<Outlets<S>, PipelineError> {
     let numbers: Vec<usize> = plans.iter().map(|plan| plan.shards).collect();
@@ -93,10 +95,13 @@ pub(crate) fn open<S: Data>(
             let shard = Shard { index, of: plan.shards };
             let Some(mut sink) = (plan.make)(shard) else { continue };
             let name = sink.name().to_owned();
-            let failed = |source| PipelineError::Sink { sink: label(&name, shard), source };
-            let durable = sink.open(resume).map_err(failed)?;
-            let gauge = Arc::new(SinkGauge::default());
-            let started = Courier::start(sink, label(&name, shard), Arc::clone(&gauge), failure.clone());
+            let label = if shard == Shard::WHOLE { name.clone() } else { format!("{name}, {shard}") };
+            let failed = |source| PipelineError::Sink { sink: label.clone(), source };
+            let durable = patience
+                .wait(&format!("opening the sink `{label}`"), || sink.open(resume))
+                .map_err(failed)?;
+            let gauge = Arc::new(SinkGauge::new(&label, durable));
+            let started = Courier::start(sink, label, Arc::clone(&gauge), failure.clone());
             let (courier, thread) = started.map_err(|error| PipelineError::Worker(error.to_string()))?;
             shards.push(OpenShard { index, home, courier, durable });
             opened.handles.push(SinkHandle { name, shard, gauge });
@@ -105,11 +110,6 @@ pub(crate) fn open<S: Data>(
         opened.outlets.push(Outlet { homes, shards });
     }
     Ok(opened)
-}
-
-/// What a shard is called in errors and logs.
-fn label(name: &str, shard: Shard) -> String {
-    if shard == Shard::WHOLE { name.to_owned() } else { format!("{name}, {shard}") }
 }
 
 #[cfg(test)]

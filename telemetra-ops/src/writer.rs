@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 use telemetra_core::checkpoint::{CheckpointStore, encode};
-use telemetra_core::{EventTime, ExternalError, Retry};
+use telemetra_core::{EventTime, ExternalError};
 use timely::scheduling::SyncActivator;
 
 use crate::checkpoint::{CHAIN, Manifest, Message, WorkerParts, blob_name, manifest_name};
 use crate::failure::{Failure, PipelineError, panic_text};
 use crate::ingress::Ingress;
+use crate::trouble::{GaveUp, Trouble, keep_trying};
 
 /// How far a worker's parts are stored, and whom to wake when that moves.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +41,7 @@ impl Stored {
 }
 
 /// How checkpoints stand.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CheckpointGauge {
     /// The boundary of the last complete one; 0 for none.
     pub(crate) boundary: AtomicU64,
@@ -50,6 +51,15 @@ pub(crate) struct CheckpointGauge {
     pub(crate) bytes: AtomicU64,
     /// Microseconds spent writing.
     pub(crate) micros: AtomicU64,
+    pub(crate) trouble: Trouble,
+}
+
+impl Default for CheckpointGauge {
+    fn default() -> Self {
+        let zero = AtomicU64::default;
+        let trouble = Trouble::new("the checkpoint store".to_owned());
+        Self { boundary: zero(), completed: zero(), bytes: zero(), micros: zero(), trouble }
+    }
 }
 
 /// What the thread needs to know.
@@ -78,20 +88,23 @@ impl Writer {
             // Without a word from this thread a last checkpoint would be waited for for ever.
             let ended = catch_unwind(AssertUnwindSafe(|| self.run(&messages))).unwrap_or_else(|panic| {
                 let what = format!("the store panicked: {}", panic_text(&*panic));
-                Err(PipelineError::Checkpoint(ExternalError::permanent(what)))
+                Err(PipelineError::Checkpoint(ExternalError::permanent(what)).into())
             });
-            if let Err(error) = ended {
+            if let Err(Ended::Failed(error)) = ended {
                 failure.set(error);
             }
         })
     }
 
-    fn run(mut self, messages: &Receiver<Message>) -> Result<(), PipelineError> {
+    fn run(mut self, messages: &Receiver<Message>) -> Result<(), Ended> {
         let mut parts: BTreeMap<(EventTime, usize), Parts> = BTreeMap::new();
         let mut last: BTreeMap<usize, Parts> = BTreeMap::new();
         let mut chain: Vec<EventTime> = Vec::new();
         let mut began: BTreeSet<EventTime> = BTreeSet::new();
         while let Ok(message) = messages.recv() {
+            if self.failure.is_down() {
+                return Err(Ended::Down);
+            }
             match message {
                 Message::Part { boundary, worker, operator, part } => {
                     let part = part.map_err(|source| PipelineError::Encode { operator, source })?;
@@ -135,14 +148,14 @@ impl Writer {
     }
 
     /// Writes the manifest, if this is the process that does, and removes what no checkpoint needs any more.
-    fn complete(&mut self, boundary: EventTime, chain: Vec<EventTime>) -> Result<bool, PipelineError> {
+    fn complete(&mut self, boundary: EventTime, chain: Vec<EventTime>) -> Result<bool, Ended> {
         if chain.is_empty() {
             return Ok(false);
         }
         if self.process > 0 {
             return Ok(true);
         }
-        let names = self.store.list().map_err(PipelineError::Checkpoint)?;
+        let names = self.keep_trying(|store| store.list())?;
         let is_there = |process| names.contains(&source_name(boundary, process));
         if !(0..self.processes).all(is_there) {
             tracing::info!(%boundary, "a process had no part in this checkpoint, it is passed over");
@@ -161,31 +174,47 @@ impl Writer {
         for name in names.iter().filter(|name| **name < newest) {
             let needed = keep.iter().any(|group| name.starts_with(group)) && !name.ends_with("/complete");
             if !needed {
-                self.store.remove(name).map_err(PipelineError::Checkpoint)?;
+                self.keep_trying(|store| store.remove(name))?;
             }
         }
         Ok(true)
     }
 
-    fn put<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), PipelineError> {
+    fn keep_trying<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut dyn CheckpointStore) -> Result<T, ExternalError>,
+    ) -> Result<T, Ended> {
+        let store = &mut *self.store;
+        keep_trying(&self.gauge.trouble, &self.failure, None, || attempt(store)).map_err(|gave_up| {
+            match gave_up {
+                GaveUp::Failed(error) => PipelineError::Checkpoint(error).into(),
+                GaveUp::Down => Ended::Down,
+            }
+        })
+    }
+
+    fn put<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), Ended> {
         let begun = Instant::now();
         let encoded = |source| PipelineError::Encode { operator: "checkpoint", source };
         let blob = encode(value).map_err(encoded)?;
-        let mut pause = Duration::from_millis(10);
-        loop {
-            match self.store.put(name, &blob) {
-                Err(error) if error.retry() == Retry::Transient && !self.failure.is_set() => {
-                    std::thread::sleep(pause);
-                    pause = (pause * 2).min(Duration::from_secs(5));
-                }
-                Err(error) => return Err(PipelineError::Checkpoint(error)),
-                Ok(()) => break,
-            }
-        }
+        self.keep_trying(|store| store.put(name, &blob))?;
         self.gauge.bytes.fetch_add(blob.len() as u64, Ordering::Relaxed);
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.gauge.micros.fetch_add(micros, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// Why it writes no more.
+enum Ended {
+    Failed(PipelineError),
+    /// The pipeline goes down.
+    Down,
+}
+
+impl From<PipelineError> for Ended {
+    fn from(error: PipelineError) -> Self {
+        Self::Failed(error)
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use common::{batch, moment, row, summary, upsert, window};
-use telemetra_core::{Row, Sink, StreamSummary};
+use telemetra_core::{Action, Change, EventTime, Row, Sink, StreamSummary};
 use telemetra_sinks::{Closed, LiveView, Notice};
 
 fn view(horizon: u64) -> LiveView<StreamSummary> {
@@ -78,6 +78,60 @@ fn a_slow_subscriber_is_told_what_it_missed() {
     view.close().unwrap();
     assert_eq!(one.try_recv(), Err(Closed));
     assert_eq!(one.recv(), None);
+}
+
+/// What a reader knew before a row was withdrawn must not stay with it.
+#[test]
+fn goes_on_from_a_time_with_each_row_once_and_what_was_withdrawn() {
+    let mut view = view(200_000);
+    let reader = view.reader();
+    let time = |nth: u64| EventTime(window(nth).end.0 - 1);
+    assert_eq!(reader.changes_since("a", time(0)), None, "nothing is known yet");
+    view.apply(&[batch(0, vec![summary("a", 0, 1)]), batch(1, vec![summary("a", 1, 2)])]).unwrap();
+    view.apply(&[batch(2, vec![upsert(Row::Moment(moment("a", 1, true)))])]).unwrap();
+    let corrected = Change { revision: 1, ..summary("a", 0, 7) };
+    let untrue = Change { row: Row::Moment(moment("a", 1, true)), revision: 1, action: Action::Withdraw };
+    view.apply(&[batch(3, vec![corrected.clone(), summary("a", 2, 3)])]).unwrap();
+    view.apply(&[batch(4, vec![untrue.clone()])]).unwrap();
+
+    let changes = |since| reader.changes_since("a", since).unwrap();
+    let since = changes(time(1));
+    assert_eq!(since.iter().map(|update| update.time).collect::<Vec<_>>(), [time(3), time(4)]);
+    assert_eq!(since[0].changes, [corrected, summary("a", 2, 3)], "each row once, with its revision");
+    assert_eq!(since[1].changes, [untrue]);
+    assert!(changes(time(4)).is_empty(), "who is in step is told nothing");
+    assert_eq!(reader.changes_since("a", time(0).minus(1)), None, "the view was not there yet");
+    assert_eq!(reader.changes_since("a", time(5)), None, "the view has not come that far");
+    assert_eq!(reader.changes_since("b", time(2)), Some(Vec::new()));
+
+    // It turned out to be true after all: nobody need be told that it was not.
+    let again = Change { revision: 2, ..upsert(Row::Moment(moment("a", 1, true))) };
+    view.apply(&[batch(5, vec![again.clone()])]).unwrap();
+    assert_eq!(changes(time(3)).iter().flat_map(|update| &update.changes).collect::<Vec<_>>(), [&again]);
+    view.apply(&[batch(40, vec![summary("b", 40, 1)])]).unwrap();
+    assert_eq!(reader.known_since(), Some(time(40).minus(200_000)));
+    assert_eq!(reader.changes_since("a", time(5)), None, "that is beyond the horizon");
+}
+
+#[test]
+fn follows_from_a_snapshot_on_without_a_gap_or_a_repetition() {
+    let mut view = LiveView::<u64>::new(3_600_000);
+    view.open(None).unwrap();
+    let reader = view.reader();
+    let writer = thread::spawn(move || {
+        for nth in 0..2_000 {
+            view.apply(&[batch(nth, vec![upsert(row("a", 0, nth))])]).unwrap();
+        }
+    });
+    while !writer.is_finished() {
+        let (snapshot, changes) = reader.follow("a", 4_000);
+        let held = snapshot.and_then(|view| view.latest().map(|(_, value)| **value));
+        if let Some(Notice::Changed(update)) = changes.recv() {
+            let Row::Summary(_, next) = &update.changes[0].row else { panic!("{update:?}") };
+            assert_eq!(*next.value, held.map_or(0, |held| held + 1));
+        }
+    }
+    writer.join().unwrap();
 }
 
 struct Unpark(thread::Thread);

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 pub mod cluster;
+pub mod growing;
+pub mod log;
 pub mod streams;
 pub mod watch;
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::plan::{Plan, TICK};
-use super::planted::Effect;
+use super::planted::{Effect, Plant};
 use super::random::{Random, mix};
 use super::viewers::{Audience, Viewers};
 
@@ -26,12 +26,19 @@ pub(super) struct Arrival {
 
 #[derive(Copy, Clone, Debug)]
 pub(super) enum Body {
-    Chat { sour: bool },
+    Chat {
+        sour: bool,
+    },
     Viewer(Audience),
-    Transaction { surge: bool },
+    Transaction {
+        surge: bool,
+    },
     Start,
     Change,
-    End,
+    /// After so many minutes.
+    End {
+        minutes: u32,
+    },
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -47,7 +54,14 @@ pub(super) enum Flaw {
 pub(super) struct Arrivals {
     plan: Arc<Plan>,
     partition: usize,
+    endless: bool,
     tick: u64,
+    /// The tick with which this act began: one duration, of which an endless generator has many.
+    act_start: u64,
+    /// What is planted in this act.
+    plants: Vec<Plant>,
+    /// Of each stream of the partition, the tick with which it started; `None` while it is not live.
+    started: Vec<Option<u64>>,
     /// How many events were generated.
     generated: u64,
     /// The arrivals of this second and those after it.
@@ -58,20 +72,33 @@ pub(super) struct Arrivals {
 }
 
 impl Arrivals {
-    pub(super) fn new(plan: Arc<Plan>, partition: usize) -> Self {
-        let sour = vec![false; plan.shares[partition].streams.len()];
-        let viewers = Viewers::new(&plan, partition);
-        Self { plan, partition, tick: 0, generated: 0, calendar: VecDeque::new(), viewers, sour }
+    pub(super) fn new(plan: Arc<Plan>, partition: usize, endless: bool) -> Self {
+        let share = &plan.shares[partition];
+        let streams = share.streams.len();
+        Self {
+            partition,
+            endless,
+            tick: 0,
+            act_start: 0,
+            plants: share.plants.clone(),
+            started: vec![None; streams],
+            generated: 0,
+            calendar: VecDeque::new(),
+            viewers: Viewers::new(&plan, partition),
+            sour: vec![false; streams],
+            plan,
+        }
     }
 
     /// Replaces `arrivals` by those of the next second, unsorted; `false` if there are no more.
     pub(super) fn next_second(&mut self, arrivals: &mut Vec<Arrival>) -> bool {
         let plan = Arc::clone(&self.plan);
         arrivals.clear();
-        if self.calendar.is_empty() && self.tick >= plan.ticks {
+        let ended = !self.endless && self.tick >= plan.ticks;
+        if ended && self.calendar.is_empty() {
             return false;
         }
-        if self.tick < plan.ticks {
+        if !ended {
             self.generate(&plan);
         }
         if let Some(mut second) = self.calendar.pop_front() {
@@ -89,16 +116,23 @@ impl Arrivals {
     fn generate(&mut self, plan: &Plan) {
         let share = &plan.shares[self.partition];
         let Some(weighted) = &share.weighted else { return };
-        let tick = self.tick;
-        for plant in share.plants.iter().filter(|plant| plant.effect == Effect::SentimentShift) {
+        if self.tick - self.act_start == plan.ticks {
+            self.act_start = self.tick;
+            self.plants = share.of(&plan.replant(self.tick / plan.ticks));
+        }
+        let tick = self.tick - self.act_start;
+        for plant in self.plants.iter().filter(|plant| plant.effect == Effect::SentimentShift) {
             if let Ok(index) = share.streams.binary_search(&plant.stream) {
                 self.sour[index] = plant.is_active(tick);
             }
         }
         if tick == 0 && plan.config.metadata {
-            for &stream in &share.streams {
-                let (id, random) = self.draw(plan);
-                self.put(plan, id, random, stream, Body::Start);
+            for (index, &stream) in share.streams.iter().enumerate() {
+                if self.started[index].is_none() {
+                    self.started[index] = Some(self.tick);
+                    let (id, random) = self.draw(plan);
+                    self.put(plan, id, random, stream, Body::Start);
+                }
             }
         }
         for _ in 0..plan.due(share.chats, tick) {
@@ -113,22 +147,24 @@ impl Arrivals {
             self.put(plan, id, random, share.streams[index], Body::Transaction { surge: false });
         }
         self.extras(plan);
-        let mut viewers = std::mem::take(&mut self.viewers);
-        viewers.report(plan, &share.plants, tick, |stream, audience| {
+        let (mut viewers, plants) = (std::mem::take(&mut self.viewers), std::mem::take(&mut self.plants));
+        viewers.report(plan, &plants, self.tick, tick, |stream, audience| {
             let (id, random) = self.draw(plan);
             self.put(plan, id, random, stream, Body::Viewer(audience));
         });
-        self.viewers = viewers;
+        (self.viewers, self.plants) = (viewers, plants);
         for _ in 0..plan.due(share.changes, tick) {
             let (id, mut random) = self.draw(plan);
             let stream = share.streams[random.below(share.streams.len() as u64) as usize];
             self.put(plan, id, random, stream, Body::Change);
         }
         if tick + 1 == plan.ticks && plan.config.metadata {
-            for &stream in &share.streams {
+            for (index, &stream) in share.streams.iter().enumerate() {
                 let (id, mut random) = self.draw(plan);
                 if random.happens(plan.ending) {
-                    self.put(plan, id, random, stream, Body::End);
+                    let lived = self.started[index].take().map_or(0, |started| self.tick + 1 - started);
+                    let minutes = u32::try_from(lived * TICK / 60_000).unwrap_or(u32::MAX);
+                    self.put(plan, id, random, stream, Body::End { minutes });
                 }
             }
         }
@@ -137,8 +173,9 @@ impl Arrivals {
     /// What planted moments add.
     fn extras(&mut self, plan: &Plan) {
         let chats = plan.config.events_per_second * plan.ticks as f64;
-        let tick = self.tick;
-        for plant in plan.shares[self.partition].plants.iter().filter(|plant| plant.is_active(tick)) {
+        let tick = self.tick - self.act_start;
+        let plants = std::mem::take(&mut self.plants);
+        for plant in plants.iter().filter(|plant| plant.is_active(tick)) {
             let (total, body) = match plant.effect {
                 Effect::ChatSpike => (chats, Body::Chat { sour: false }),
                 Effect::DonationSurge => {
@@ -151,6 +188,7 @@ impl Arrivals {
                 self.put(plan, id, random, plant.stream, body);
             }
         }
+        self.plants = plants;
     }
 
     /// The id of the next event, and chance of its own.
@@ -176,7 +214,8 @@ impl Arrivals {
         } else if draw < flaws.too_late {
             let late = draw < flaws.late;
             let (from, to) = if late { plan.config.late_delay_ms } else { plan.config.too_late_delay_ms };
-            let left = (plan.ticks * TICK).saturating_sub(time);
+            let end = if self.endless { u64::MAX } else { plan.ticks * TICK };
+            let left = end.saturating_sub(time);
             if from <= left {
                 arrival.at = time + random.between(from, to.min(left));
             }

@@ -21,18 +21,30 @@ pub struct GeneratorConfig {
     pub seed: u64,
     /// How many streams.
     pub streams: u32,
+    /// The ids of the first streams, those with the most traffic first; the others are called `stream_0001` and so on by
+    /// their rank. May be empty.
+    pub stream_ids: Vec<String>,
     /// How unequal they are: the traffic of the stream of rank `r` is in proportion to `r` to the power of minus this.
     pub zipf_exponent: f64,
     /// The first instant of event time.
     pub start: EventTime,
     /// How much event time, in milliseconds; whole seconds.
     pub duration_ms: u64,
+    /// Whether it goes on for ever, each [`duration_ms`](Self::duration_ms) like the one before: moments are planted anew, and
+    /// the streams that ended start again.
+    pub endless: bool,
     /// Chat messages per second of event time, over all streams, planted spikes and duplicates aside.
     pub events_per_second: f64,
     /// How many partitions; a stream is in the one that the hash of its id says.
     pub partitions: u32,
     /// How often a stream reports its viewers, in milliseconds; whole seconds, 0 for never.
     pub viewer_interval_ms: u64,
+    /// How often, per stream and hour, a raid brings up to three times the usual viewers, who leave again within minutes.
+    /// Not among the planted moments.
+    pub raids_per_hour: f64,
+    /// How often, per stream and hour, a stream loses up to three quarters of its viewers, who come back within minutes. Not
+    /// among the planted moments.
+    pub drops_per_hour: f64,
     /// Transactions per chat message, planted surges aside.
     pub transaction_ratio: f64,
     /// Whether streams report starts, titles, categories and ends.
@@ -103,12 +115,16 @@ impl Default for GeneratorConfig {
         Self {
             seed: 1,
             streams: 1000,
+            stream_ids: Vec::new(),
             zipf_exponent: 0.9,
             start: EventTime(1_767_225_600_000),
             duration_ms: 30 * 60_000,
+            endless: false,
             events_per_second: 1000.0,
             partitions: 4,
             viewer_interval_ms: 15_000,
+            raids_per_hour: 0.0,
+            drops_per_hour: 0.0,
             transaction_ratio: 0.01,
             metadata: true,
             changes_per_hour: 1.0,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::arrivals::{Arrival, Body, Flaw};
 use super::damage::damage;
-use super::plan::{Plan, TICK};
+use super::plan::Plan;
 use super::random::{Random, mix};
 use super::words;
 use crate::decode::{encode_json, integer};
@@ -55,7 +55,7 @@ impl Writer {
                 });
                 encode_json(&event, out);
             }
-            Body::Start | Body::Change | Body::End => self.meta(arrival, &mut random, out),
+            Body::Start | Body::Change | Body::End { .. } => self.meta(arrival, &mut random, out),
         }
         if arrival.flaw == Flaw::Malformed {
             damage(out, start, &mut random);
@@ -68,7 +68,7 @@ impl Writer {
             Body::Chat { .. } => b"chat-",
             Body::Viewer(_) => b"view-",
             Body::Transaction { .. } => b"paid-",
-            Body::Start | Body::Change | Body::End => b"meta-",
+            Body::Start | Body::Change | Body::End { .. } => b"meta-",
         };
         self.event_id.clear();
         self.event_id.extend_from_slice(kind);
@@ -242,11 +242,11 @@ impl Writer {
             } else {
                 (meta.event_type, meta.new_title) = (MetaType::CategoryChange, None);
             }
-        } else if let Body::End = arrival.body {
+        } else if let Body::End { minutes } = arrival.body {
             meta.event_type = MetaType::StreamEnd;
             (meta.new_title, meta.new_category, meta.started_at) = (None, None, None);
             meta.ended_at = Some(time);
-            meta.duration_minutes = Some(self.plan.ticks * TICK / 60_000);
+            meta.duration_minutes = Some(minutes.into());
         }
         encode_json(&Event::Meta(meta), out);
     }

@@ -8,6 +8,7 @@ mod arrivals;
 mod config;
 mod content;
 mod damage;
+mod feed;
 mod plan;
 mod planted;
 pub(crate) mod random;
@@ -18,14 +19,15 @@ mod viewers;
 mod words;
 
 pub use config::{GeneratorConfig, Planting};
+pub use feed::{Feed, GeneratedRecord};
 pub use planted::PlantedMoment;
 pub use score::{Score, score};
 pub use truth::GroundTruth;
 
 use std::sync::Arc;
 
-use arrivals::{Arrival, Arrivals};
 use content::Writer;
+use feed::Cursor;
 use plan::Plan;
 
 use crate::{ConfigError, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source};
@@ -83,13 +85,21 @@ impl Generator {
         &self.plan.config
     }
 
-    /// The planted moments.
+    /// The planted moments; of an endless one those of the first [`duration_ms`](GeneratorConfig::duration_ms).
     #[must_use]
     pub fn planted(&self) -> Vec<PlantedMoment> {
         self.plan.planted()
     }
 
-    /// What it makes, counted. Decides on all events, so it takes a fraction of the time that reading them takes.
+    /// The records of one partition, counted from 0, one at a time; `None` if there is no such partition.
+    #[must_use]
+    pub fn feed(&self, partition: u32) -> Option<Feed> {
+        let index = partition as usize;
+        (index < self.plan.shares.len()).then(|| Feed::new(&self.plan, index))
+    }
+
+    /// What it makes, counted; of an endless one, what it would make if it ended with the first
+    /// [`duration_ms`](GeneratorConfig::duration_ms). Decides on all events, so it takes a fraction of the time that reading them takes.
     #[must_use]
     pub fn ground_truth(&self) -> GroundTruth {
         GroundTruth::new(&self.plan)
@@ -109,14 +119,12 @@ impl Source for Generator {
             )));
         };
         let mut partition = Generated {
-            arrivals: Arrivals::new(Arc::clone(&self.plan), index),
-            second: Vec::new(),
-            at: 0,
+            cursor: Cursor::new(&self.plan, index),
             next: 0,
             writer: Writer::new(Arc::clone(&self.plan)),
         };
         let from = from.unwrap_or(0);
-        partition.skip_to(from);
+        partition.next = partition.cursor.skip(from);
         if partition.next < from {
             return Err(ExternalError::permanent(format!(
                 "cannot open the partition `{id}` at offset {from}: it has {} records; give the generator the settings of the first run",
@@ -128,35 +136,16 @@ impl Source for Generator {
 }
 
 struct Generated {
-    arrivals: Arrivals,
-    /// The arrivals of one second, and the next of them.
-    second: Vec<Arrival>,
-    at: usize,
+    cursor: Cursor,
     next: u64,
     writer: Writer,
-}
-
-impl Generated {
-    fn skip_to(&mut self, from: u64) {
-        while self.next < from && self.arrivals.next_second(&mut self.second) {
-            let step = (from - self.next).min(self.second.len() as u64);
-            self.next += step;
-            self.at = step as usize;
-        }
-        Arrivals::sort(&mut self.second);
-    }
 }
 
 impl Partition for Generated {
     fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
         let before = self.next;
         while !batch.is_full() {
-            let Some(arrival) = self.second.get(self.at) else {
-                self.at = 0;
-                if self.arrivals.next_second(&mut self.second) {
-                    Arrivals::sort(&mut self.second);
-                    continue;
-                }
+            let Some(arrival) = self.cursor.next() else {
                 // The last records go on their way first.
                 return Ok(if self.next > before { Polled::Ready } else { Polled::Done });
             };
@@ -165,7 +154,6 @@ impl Partition for Generated {
             self.writer.write(arrival, out);
             let range = start..out.len();
             batch.mark(range, self.next);
-            self.at += 1;
             self.next += 1;
         }
         Ok(Polled::Ready)

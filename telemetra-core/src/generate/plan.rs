@@ -1,5 +1,7 @@
 //! What follows from the settings, once for all partitions.
 
+use std::collections::HashSet;
+
 use super::config::GeneratorConfig;
 use super::planted::{Plant, PlantedMoment, plant};
 use super::random::{Chance, Exponential, Weighted, zipf};
@@ -50,9 +52,8 @@ impl Plan {
     pub(super) fn new(config: GeneratorConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         let weights = zipf(config.streams, config.zipf_exponent);
-        let plants = plant(&config, &weights)?;
-        let width = config.streams.to_string().len().max(4);
-        let streams = (1..=config.streams).map(|rank| format!("stream_{rank:0width$}")).collect();
+        let plants = plant(&config, &weights, 0)?;
+        let streams = names(&config)?;
         let mut plan = Self {
             ticks: config.duration_ms / TICK,
             delays: Exponential::new(config.disorder_mean_ms),
@@ -94,8 +95,7 @@ impl Plan {
             share.transactions = part(transactions, to, total) - part(transactions, from, total);
             share.changes = part(changes, last, streams) - part(changes, first, streams);
             share.weighted = (!of_share.is_empty()).then(|| Weighted::new(&of_share));
-            let here = |plant: &&Plant| share.streams.binary_search(&plant.stream).is_ok();
-            share.plants = self.plants.iter().filter(here).copied().collect();
+            share.plants = share.of(&self.plants);
             (weight, count) = (to, last);
         }
     }
@@ -120,14 +120,60 @@ impl Plan {
     }
 
     pub(super) fn planted(&self) -> Vec<PlantedMoment> {
-        let moment = |plant: &Plant| PlantedMoment {
+        self.plants.iter().map(|plant| self.moment(plant, 0)).collect()
+    }
+
+    /// A planted moment of the act that begins with this tick.
+    pub(super) fn moment(&self, plant: &Plant, act_start: u64) -> PlantedMoment {
+        PlantedMoment {
             stream_id: StreamId::new(&self.streams[plant.stream as usize]),
             moment_type: plant.effect.as_str().into(),
-            started_at: self.config.start.plus(plant.from * TICK),
-            ended_at: self.config.start.plus(plant.to * TICK),
+            started_at: self.config.start.plus((act_start + plant.from) * TICK),
+            ended_at: self.config.start.plus((act_start + plant.to) * TICK),
             factor: plant.milli as f64 / 1000.0,
+        }
+    }
+
+    /// The moments on streams of a partition that begin before this tick, in all acts.
+    pub(super) fn planted_before(&self, tick: u64, partition: usize) -> Vec<PlantedMoment> {
+        let share = &self.shares[partition];
+        let of_act = |act: u64| {
+            let start = act * self.ticks;
+            let plants = if act == 0 { share.plants.clone() } else { share.of(&self.replant(act)) };
+            let begun = plants.into_iter().filter(move |plant| start + plant.from < tick);
+            begun.map(move |plant| self.moment(&plant, start))
         };
-        self.plants.iter().map(moment).collect()
+        (0..tick.div_ceil(self.ticks)).flat_map(of_act).collect()
+    }
+
+    /// What is planted in a later act.
+    pub(super) fn replant(&self, act: u64) -> Vec<Plant> {
+        // The settings were good for the first act, and no other needs more of them.
+        plant(&self.config, &self.weights, act).unwrap_or_default()
+    }
+}
+
+impl Share {
+    /// Those of these that are on its streams.
+    pub(super) fn of(&self, plants: &[Plant]) -> Vec<Plant> {
+        plants.iter().filter(|plant| self.streams.binary_search(&plant.stream).is_ok()).copied().collect()
+    }
+}
+
+/// The streams' ids, by rank.
+fn names(config: &GeneratorConfig) -> Result<Vec<String>, ConfigError> {
+    let width = config.streams.to_string().len().max(4);
+    let given = config.stream_ids.len() as u32;
+    let made = (given + 1..=config.streams).map(|rank| format!("stream_{rank:0width$}"));
+    let names: Vec<String> = config.stream_ids.iter().cloned().chain(made).collect();
+    let mut known = HashSet::new();
+    match names.iter().find(|name| given > 0 && !known.insert(name.as_str())) {
+        None => Ok(names),
+        Some(twice) => Err(ConfigError::new(
+            "generator.stream_ids",
+            format!("two streams are called `{twice}`"),
+            "give each an id of its own",
+        )),
     }
 }
 

@@ -72,8 +72,8 @@ impl Plant {
     }
 }
 
-/// Chooses streams and times. `weights` are the streams' shares of the traffic, greatest first.
-pub(super) fn plant(config: &GeneratorConfig, weights: &[u64]) -> Result<Vec<Plant>, ConfigError> {
+/// Chooses streams and times, anew for each act. `weights` are the streams' shares of the traffic, greatest first.
+pub(super) fn plant(config: &GeneratorConfig, weights: &[u64], act: u64) -> Result<Vec<Plant>, ConfigError> {
     let planting = &config.planted;
     let total: u64 = weights.iter().sum();
     let per_minute = |weight: u64| config.events_per_second * 60.0 * weight as f64 / total as f64;
@@ -90,7 +90,9 @@ pub(super) fn plant(config: &GeneratorConfig, weights: &[u64]) -> Result<Vec<Pla
         (Effect::SentimentShift, planting.sentiment_shifts, 1.0, busy(SHIFT_CHATS_PER_MINUTE, 1.0)),
     ];
 
-    let mut random = Random::new(mix(config.seed) ^ 0x706C_616E_7465_6400);
+    // The first act is that of a generator without others.
+    let salt = if act == 0 { 0 } else { mix(act) };
+    let mut random = Random::new(mix(config.seed) ^ 0x706C_616E_7465_6400 ^ salt);
     let length = planting.duration_ms / 1000;
     let (first, last) = (planting.warm_up_ms / 1000, (config.duration_ms / 1000).saturating_sub(length));
     let mut plants: Vec<Plant> = Vec::new();

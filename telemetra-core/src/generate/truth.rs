@@ -4,7 +4,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::PlantedMoment;
-use super::arrivals::{Arrival, Arrivals, Body, Flaw};
+use super::arrivals::{Arrival, Body, Flaw};
+use super::feed::Cursor;
 use super::plan::Plan;
 use crate::{EventKind, EventTime, Fate, Fates, WindowSpec};
 
@@ -28,21 +29,17 @@ const ALLOWED_LATENESS: u64 = 300_000;
 impl GroundTruth {
     pub(super) fn new(plan: &Arc<Plan>) -> Self {
         let mut truth = Self { planted: plan.planted(), ..Self::default() };
-        let mut second = Vec::new();
         for partition in 0..plan.shares.len() {
-            let mut arrivals = Arrivals::new(Arc::clone(plan), partition);
-            let mut floor = Floor { start: plan.config.start, ..Floor::default() };
-            while arrivals.next_second(&mut second) {
-                Arrivals::sort(&mut second);
-                for arrival in &second {
-                    truth.count(arrival, &mut floor);
-                }
+            let mut cursor = Cursor::of_one_act(plan, partition);
+            let mut floor = Floor::new(plan);
+            while let Some(arrival) = cursor.next() {
+                truth.count(arrival, &mut floor);
             }
         }
         truth
     }
 
-    fn count(&mut self, arrival: &Arrival, floor: &mut Floor) {
+    pub(super) fn count(&mut self, arrival: &Arrival, floor: &mut Floor) {
         self.fates.count(match arrival.flaw {
             Flaw::Malformed => Fate::Malformed,
             Flaw::Future => Fate::FromFuture,
@@ -50,26 +47,33 @@ impl GroundTruth {
             Flaw::None => floor.fate(arrival.time),
         });
         if arrival.flaw != Flaw::Malformed {
-            let kind = match arrival.body {
-                Body::Chat { .. } => EventKind::Chat,
-                Body::Viewer(_) => EventKind::Viewer,
-                Body::Transaction { .. } => EventKind::Transaction,
-                Body::Start | Body::Change | Body::End => EventKind::Meta,
-            };
-            *self.events.entry(kind).or_default() += 1;
+            *self.events.entry(kind_of(arrival)).or_default() += 1;
         }
+    }
+}
+
+pub(super) fn kind_of(arrival: &Arrival) -> EventKind {
+    match arrival.body {
+        Body::Chat { .. } => EventKind::Chat,
+        Body::Viewer(_) => EventKind::Viewer,
+        Body::Transaction { .. } => EventKind::Transaction,
+        Body::Start | Body::Change | Body::End { .. } => EventKind::Meta,
     }
 }
 
 /// The floor of a partition, as ingest with default settings has it.
 #[derive(Default)]
-struct Floor {
+pub(super) struct Floor {
     start: EventTime,
     greatest: EventTime,
     spec: WindowSpec,
 }
 
 impl Floor {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self { start: plan.config.start, ..Self::default() }
+    }
+
     fn fate(&mut self, since_start: u64) -> Fate {
         let time = self.start.plus(since_start);
         self.greatest = self.greatest.max(time);

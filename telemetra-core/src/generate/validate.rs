@@ -34,6 +34,8 @@ impl GeneratorConfig {
         number("events_per_second", self.events_per_second, 0.0, 1e7)?;
         number("transaction_ratio", self.transaction_ratio, 0.0, 10.0)?;
         number("changes_per_hour", self.changes_per_hour, 0.0, 3600.0)?;
+        number("raids_per_hour", self.raids_per_hour, 0.0, 60.0)?;
+        number("drops_per_hour", self.drops_per_hour, 0.0, 60.0)?;
         let mut flawed = 0.0;
         for (setting, ratio) in [
             ("late_ratio", self.late_ratio),
@@ -74,6 +76,12 @@ impl GeneratorConfig {
         let odd = self.emotes.iter().find(|emote| emote.is_empty() || emote.len() > 32);
         let hint = "give emotes of 1 to 32 bytes";
         check(odd.is_none(), "emotes", format!("an emote is `{}`", odd.map_or("", |e| e)), hint)?;
+        let odd = self.stream_ids.iter().find(|id| id.is_empty() || id.len() > 256);
+        let hint = "give ids of 1 to 256 bytes";
+        check(odd.is_none(), "stream_ids", format!("an id is `{}`", odd.map_or("", |id| id)), hint)?;
+        let (ids, streams) = (self.stream_ids.len(), self.streams);
+        let detail = format!("there are {ids} for {streams} streams");
+        check(ids <= streams as usize, "stream_ids", detail, "give fewer, or raise `streams`")?;
         let planted = &self.planted;
         if planted.is_empty() {
             return Ok(());

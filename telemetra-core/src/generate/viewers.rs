@@ -2,7 +2,7 @@
 
 use super::plan::{Plan, TICK};
 use super::planted::{Effect, Plant};
-use super::random::{Random, mix};
+use super::random::{Chance, Random, mix};
 
 /// One report of a stream.
 #[derive(Copy, Clone, Debug)]
@@ -17,6 +17,14 @@ pub(super) struct Audience {
 pub(super) struct Viewers {
     /// By the second of the interval in which they report.
     by_second: Vec<Vec<Walk>>,
+    leaps: Leaps,
+}
+
+/// How likely a report is to be the first one of a raid, or of a drop.
+#[derive(Copy, Clone, Default)]
+struct Leaps {
+    raid: Chance,
+    drop: Chance,
 }
 
 struct Walk {
@@ -41,15 +49,23 @@ impl Viewers {
             let walk = Walk { stream, level, strayed: 0, unique: 0, peak: 0, random: Random::new(seed) };
             by_second[(seed % interval) as usize].push(walk);
         }
-        Self { by_second }
+        let of_report = |per_hour: f64| {
+            Chance::new((per_hour * plan.config.viewer_interval_ms as f64 / 3_600_000.0).min(0.5))
+        };
+        let leaps = Leaps {
+            raid: of_report(plan.config.raids_per_hour),
+            drop: of_report(plan.config.drops_per_hour),
+        };
+        Self { by_second, leaps }
     }
 
-    /// Calls `report` for each stream that reports in this second.
+    /// Calls `report` for each stream that reports in this second, which is the second `in_act` of its act.
     pub(super) fn report(
         &mut self,
         plan: &Plan,
         plants: &[Plant],
         tick: u64,
+        in_act: u64,
         mut report: impl FnMut(u32, Audience),
     ) {
         let interval = plan.config.viewer_interval_ms / TICK;
@@ -58,26 +74,34 @@ impl Viewers {
         else {
             return;
         };
+        let leaps = self.leaps;
         for walk in walks {
             let milli = plants
                 .iter()
                 .find(|plant| {
                     plant.stream == walk.stream
                         && matches!(plant.effect, Effect::ViewerSurge | Effect::ViewerDrop)
-                        && plant.is_active(tick)
+                        && plant.is_active(in_act)
                 })
                 .map_or(1000, |plant| plant.milli);
-            report(walk.stream, walk.step(milli));
+            report(walk.stream, walk.step(milli, leaps));
         }
     }
 }
 
 impl Walk {
     /// One step: an eighth of the way back to the level, and some chance: a fortieth, or what single viewers make.
-    fn step(&mut self, milli: u64) -> Audience {
+    fn step(&mut self, milli: u64, leaps: Leaps) -> Audience {
         let noise = self.level / 40 + self.level.isqrt();
         let chance = self.random.below(noise as u64 + 1) + self.random.below(noise as u64 + 1);
         self.strayed += chance as i64 - noise - self.strayed / 8;
+        // No chance is drawn where nothing hangs on it, so that the other numbers stay what they are.
+        if leaps.raid.0 > 0 && self.random.happens(leaps.raid) {
+            self.strayed += self.level * self.random.between(50, 200) as i64 / 100;
+        }
+        if leaps.drop.0 > 0 && self.random.happens(leaps.drop) {
+            self.strayed -= self.level * self.random.between(25, 75) as i64 / 100;
+        }
         let usual = (self.level + self.strayed).max(0) as u64;
         let now = u32::try_from(usual * milli / 1000).unwrap_or(u32::MAX);
         self.unique = if self.unique == 0 { now } else { self.unique.saturating_add(now / 100) }.max(now);

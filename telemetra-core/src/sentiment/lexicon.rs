@@ -1,25 +1,39 @@
-use std::io::BufRead;
+//! Word lists: a weight for each word, and what is between words left alone.
 
-use hashbrown::HashTable;
+mod file;
+mod scan;
 
-use super::Sentiment;
+use self::scan::is_one_token;
+use super::dictionary::Dictionary;
 use super::english::{EMOTES, ENGLISH, NEGATIONS};
-use super::token::{Class, EMOTICON, class, ends_emoticon, symbol_end, word_end};
-use super::word::{LONGEST, folded, is_one_token};
-use crate::ident::mix;
+use super::letters::is_unspaced;
+use super::token::{Class, class};
+use super::word::{Folded, LONGEST};
 use crate::{ConfigError, SENTIMENT_SCALE};
 
 /// How many words a negation reaches.
 const REACH: u32 = 3;
+/// The longest word of a script without spaces, in characters, of which the shortest have three bytes.
+const UNSPACED: usize = LONGEST / 3;
 
 /// Scores a message by the words in it: the mean of the weights of those it knows, 0 if it knows none.
 ///
 /// A negation (*not*, *never*, *don't*, …) turns the weights of the next three words round and takes a quarter
 /// off, unless a mark such as `,` or `.` stands between. Emotes are looked up by name, from the list and
-/// in the text. ASCII letters match in either case, others as they are written. Irony, grammar and any language but the one in
-/// the lexicon are beyond it.
+/// in the text. Irony, grammar and any language but the one in the lexicon are beyond it.
 ///
-/// One pass, nothing allocated, and exact for words of up to 15 bytes; longer ones match by a hash of 127 bits.
+/// # Words
+///
+/// A word is a run of letters, digits and `_`, with apostrophes between them; an emoji or other symbol is a word
+/// by itself, and of emoticons, which begin with a mark and have up to four bytes, the longest counts. Case makes no difference, in any script that
+/// has it, by Unicode's small letters and without regard to the language. Typographic apostrophes are the same as straight ones, and joiners and variation selectors
+/// are left out. Other forms of one letter are different letters: lists and messages should both be in normal form C.
+///
+/// Thai, Lao, Burmese, Khmer, Chinese and Japanese put no space between words. There the longest word of the list that begins at a character
+/// is taken, and reading goes on behind it, or with the next character if there is none, which counts as a word.
+///
+/// One pass, nothing allocated, at most 22 look-ups per character, and exact for words of up to 15 bytes; longer ones, of up to
+/// 64 bytes, match by a hash of 127 bits.
 ///
 /// ```
 /// use telemetra_core::{Lexicon, Sentiment};
@@ -31,16 +45,11 @@ const REACH: u32 = 3;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lexicon {
-    words: HashTable<Word>,
-    longest: usize,
+    words: Dictionary<Meaning>,
     /// The marks that emoticons begin with.
     emoticons: u128,
-}
-
-#[derive(Copy, Clone, Debug)]
-struct Word {
-    id: u128,
-    meaning: Meaning,
+    /// The longest word of a script without spaces, in characters.
+    unspaced: usize,
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -50,19 +59,19 @@ enum Meaning {
 }
 
 impl Lexicon {
-    /// A few hundred English words, and the emotes, emoticons and emoji of stream chats.
+    /// A few hundred English words and negations, and the emotes, emoticons and emoji of stream chats.
     #[must_use]
     pub fn english() -> Self {
         let mut lexicon = Self::empty();
         for &(weight, words) in ENGLISH.iter().chain(EMOTES) {
-            for word in words.split_whitespace() {
-                lexicon.insert(word, Meaning::Weight(weight));
-            }
+            words.split_whitespace().for_each(|word| lexicon.insert(word, Meaning::Weight(weight)));
         }
+        NEGATIONS.split_whitespace().for_each(|word| lexicon.insert(word, Meaning::Negation));
         lexicon
     }
 
-    /// Words of your own with weights from −1 to 1. Of a word given twice the last weight counts. Negations are English.
+    /// Words of your own with weights from −1 to 1. Of a word given twice the last weight counts. There are no negations
+    /// but those of [`with_negations`](Self::with_negations).
     ///
     /// # Errors
     ///
@@ -71,8 +80,9 @@ impl Lexicon {
     ///
     /// ```
     /// use telemetra_core::{Lexicon, Sentiment};
-    /// let lexicon = Lexicon::from_pairs([("toll", 0.8), ("doof", -0.5)])?;
-    /// assert_eq!(lexicon.score("Das ist toll", &[]), 8_000);
+    /// let lexicon = Lexicon::from_pairs([("schön", 0.8), ("doof", -0.5)])?.with_negations(["nicht", "kein"])?;
+    /// assert_eq!(lexicon.score("Das ist SCHÖN", &[]), 8_000);
+    /// assert_eq!(lexicon.score("Das ist nicht schön", &[]), -6_000);
     /// assert!(Lexicon::from_pairs([("two words", 0.1)]).is_err());
     /// # Ok::<(), telemetra_core::ConfigError>(())
     /// ```
@@ -90,71 +100,30 @@ impl Lexicon {
         pairs: impl IntoIterator<Item = (W, f64)>,
     ) -> Result<Self, ConfigError> {
         for (word, weight) in pairs {
-            let word = word.as_ref();
-            let refused = |detail: String, hint: &str| Err(ConfigError::new("lexicon", detail, hint));
-            if !(-1.0..=1.0).contains(&weight) {
-                return refused(
-                    format!("the weight {weight} of `{word}` is not from -1 to 1"),
-                    "scale the weights",
-                );
-            }
-            // Emoji are often followed by a sign that asks for colour; in messages it is a symbol of its own.
-            let word = word.trim_end_matches('\u{fe0f}');
-            if !is_one_token(word.as_bytes()) {
-                return refused(
-                    format!("`{word}` is not one word, emoticon or emoji of at most {LONGEST} bytes"),
-                    "split it or leave it out",
-                );
-            }
-            self.insert(word, Meaning::Weight((weight * SENTIMENT_SCALE as f64).round() as i32));
+            self.add(word.as_ref(), weight).map_err(Refused::into_error)?;
         }
         Ok(self)
     }
 
-    /// Reads a word and its weight from each line, with white space between. Empty lines and those that
-    /// begin with `#` followed by white space are skipped.
+    /// Adds words that turn the weights of those after them round.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or a line is not like that, with the line's number; otherwise as for
-    /// [`from_pairs`](Self::from_pairs).
-    ///
-    /// ```
-    /// use telemetra_core::{Lexicon, Sentiment};
-    /// let lexicon = Lexicon::from_reader("# mine\nlit 0.7\nmid -0.4\n".as_bytes())?;
-    /// assert_eq!(lexicon.score("so lit", &[]), 7_000);
-    /// let error = Lexicon::from_reader("lit\n".as_bytes()).unwrap_err();
-    /// assert!(error.to_string().contains("line 1"));
-    /// # Ok::<(), telemetra_core::ConfigError>(())
-    /// ```
-    pub fn from_reader(reader: impl BufRead) -> Result<Self, ConfigError> {
-        let mut lexicon = Self::empty();
-        for (number, line) in (1..).zip(reader.lines()) {
-            let bad = |detail: String| {
-                ConfigError::new(
-                    "lexicon",
-                    format!("line {number}: {detail}"),
-                    "write a word and a weight on each line",
-                )
-            };
-            let line = line.map_err(|error| bad(error.to_string()))?;
-            let mut fields = line.split_whitespace();
-            match (fields.next(), fields.next(), fields.next()) {
-                (None | Some("#"), ..) => {}
-                (Some(word), Some(weight), None) => {
-                    let weight = weight.parse().map_err(|_| bad(format!("`{weight}` is not a number")))?;
-                    lexicon = lexicon.with([(word, weight)]).map_err(|error| bad(error.to_string()))?;
-                }
-                _ => return Err(bad(format!("`{line}` is not a word and its weight"))),
-            }
+    /// If a word could never be met in a message, as for [`from_pairs`](Self::from_pairs).
+    pub fn with_negations<W: AsRef<str>>(
+        mut self,
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Self, ConfigError> {
+        for word in words {
+            self.negate(word.as_ref()).map_err(Refused::into_error)?;
         }
-        Ok(lexicon)
+        Ok(self)
     }
 
     /// How many words it knows, negations not counted.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.words.iter().filter(|word| matches!(word.meaning, Meaning::Weight(_))).count()
+        self.words.values().filter(|meaning| matches!(meaning, Meaning::Weight(_))).count()
     }
 
     /// Whether it knows no word.
@@ -164,45 +133,43 @@ impl Lexicon {
     }
 
     fn empty() -> Self {
-        let mut lexicon = Self { words: HashTable::new(), longest: 0, emoticons: 0 };
-        NEGATIONS.split_whitespace().for_each(|word| lexicon.insert(word, Meaning::Negation));
-        lexicon
+        Self { words: Dictionary::new(), emoticons: 0, unspaced: 0 }
+    }
+
+    fn add(&mut self, word: &str, weight: f64) -> Result<(), Refused> {
+        if !(-1.0..=1.0).contains(&weight) {
+            let detail = format!("the weight {weight} of `{word}` is not from -1 to 1");
+            return Err(Refused { detail, hint: "scale the weights" });
+        }
+        self.check_and_insert(word, Meaning::Weight((weight * SENTIMENT_SCALE as f64).round() as i32))
+    }
+
+    fn negate(&mut self, word: &str) -> Result<(), Refused> {
+        self.check_and_insert(word, Meaning::Negation)
+    }
+
+    fn check_and_insert(&mut self, word: &str, meaning: Meaning) -> Result<(), Refused> {
+        // Emoji are often followed by a sign that asks for colour; in messages it is left out.
+        let word = word.trim_end_matches('\u{fe0f}');
+        if !is_one_token(word) {
+            let detail = format!("`{word}` is not one word, emoticon or emoji of at most {LONGEST} bytes");
+            return Err(Refused { detail, hint: "split it or leave it out" });
+        }
+        self.insert(word, meaning);
+        Ok(())
     }
 
     fn insert(&mut self, word: &str, meaning: Meaning) {
-        let text = word.as_bytes();
-        if let Some(&first) = text.first()
+        let Some(folded) = Folded::of(word) else { return };
+        if let Some(&first) = word.as_bytes().first()
             && class(first) == Class::Mark
         {
             self.emoticons |= 1 << first;
         }
-        self.longest = self.longest.max(text.len());
-        let word = Word { id: folded(text), meaning };
-        self.words
-            .entry(mix(word.id), |held| held.id == word.id, |held| mix(held.id))
-            .and_modify(|held| held.meaning = meaning)
-            .or_insert(word);
-    }
-
-    #[inline]
-    fn look_up(&self, text: &[u8]) -> Option<Meaning> {
-        if text.len() > self.longest {
-            return None;
+        if word.starts_with(is_unspaced) {
+            self.unspaced = self.unspaced.max(word.chars().count().min(UNSPACED));
         }
-        let id = folded(text);
-        self.words.find(mix(id), |held| held.id == id).map(|held| held.meaning)
-    }
-
-    /// The emoticon that begins at `at`, the longest of several: its weight and end.
-    fn emoticon(&self, text: &[u8], at: usize) -> Option<(Meaning, usize)> {
-        if self.emoticons >> text[at] & 1 == 0 {
-            return None;
-        }
-        (2..=EMOTICON).rev().find_map(|len| {
-            let end = at + len;
-            let found = text.get(at..end).filter(|_| ends_emoticon(text, end))?;
-            Some((self.look_up(found)?, end))
-        })
+        *self.words.entry(&folded, meaning) = meaning;
     }
 }
 
@@ -213,75 +180,22 @@ impl Default for Lexicon {
     }
 }
 
-/// The mean of what was found, and how far a negation still reaches.
-#[derive(Default)]
-struct Tally {
-    sum: i64,
-    found: i64,
-    negated: u32,
+/// Why a word cannot be taken.
+struct Refused {
+    detail: String,
+    hint: &'static str,
 }
 
-impl Tally {
-    #[inline]
-    fn take(&mut self, meaning: Option<Meaning>) {
-        match meaning {
-            Some(Meaning::Negation) => self.negated = REACH,
-            Some(Meaning::Weight(weight)) => {
-                let weight = i64::from(weight);
-                self.sum += if self.negated > 0 { -weight * 3 / 4 } else { weight };
-                self.found += 1;
-                self.negated = self.negated.saturating_sub(1);
-            }
-            None => self.negated = self.negated.saturating_sub(1),
-        }
-    }
-}
-
-impl Sentiment for Lexicon {
-    fn score(&self, message: &str, emotes: &[&str]) -> i32 {
-        let text = message.as_bytes();
-        let mut tally = Tally::default();
-        let mut at = 0;
-        while let Some(&byte) = text.get(at) {
-            at = match class(byte) {
-                Class::Space => at + 1,
-                Class::Word => {
-                    let end = word_end(text, at);
-                    tally.take(self.look_up(&text[at..end]));
-                    end
-                }
-                Class::Symbol => {
-                    let end = symbol_end(text, at);
-                    tally.take(self.look_up(&text[at..end]));
-                    end
-                }
-                Class::Mark => match self.emoticon(text, at) {
-                    Some((meaning, end)) => {
-                        tally.take(Some(meaning));
-                        end
-                    }
-                    None => {
-                        if matches!(byte, b'.' | b',' | b'!' | b'?' | b';' | b':') {
-                            tally.negated = 0;
-                        }
-                        at + 1
-                    }
-                },
-            };
-        }
-        tally.negated = 0;
-        emotes.iter().filter_map(|emote| self.look_up(emote.as_bytes())).for_each(|meaning| {
-            if let Meaning::Weight(_) = meaning {
-                tally.take(Some(meaning));
-            }
-        });
-        tally.sum.checked_div(tally.found).unwrap_or(0) as i32
+impl Refused {
+    fn into_error(self) -> ConfigError {
+        ConfigError::new("lexicon", self.detail, self.hint)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Sentiment;
 
     #[test]
     fn every_built_in_word_can_be_met() {
@@ -289,7 +203,7 @@ mod tests {
         let mut words = 0;
         for &(weight, list) in ENGLISH.iter().chain(EMOTES) {
             for word in list.split_whitespace() {
-                assert!(is_one_token(word.as_bytes()), "`{word}` is not one token");
+                assert!(is_one_token(word), "`{word}` is not one token");
                 assert_eq!(lexicon.score(word, &[]), weight, "`{word}` is in two lists");
                 words += 1;
             }

@@ -27,6 +27,8 @@ pub struct Record {
     /// The record's length where it was too long to be taken; `range` then holds its first bytes only.
     /// Such a record is malformed and is not decoded.
     pub oversize: Option<u64>,
+    /// Whether it has no value, not even an empty one: in Kafka a tombstone. Such a record is malformed and is not decoded.
+    pub tombstone: bool,
 }
 
 impl RecordBatch {
@@ -55,7 +57,13 @@ impl RecordBatch {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(prefix);
         let range = start..self.bytes.len();
-        self.records.push(Record { range, offset, oversize: Some(length) });
+        self.records.push(Record { range, offset, oversize: Some(length), tombstone: false });
+    }
+
+    /// Appends a record that has no value.
+    pub fn push_tombstone(&mut self, offset: u64) {
+        let end = self.bytes.len();
+        self.records.push(Record { range: end..end, offset, oversize: None, tombstone: true });
     }
 
     /// The buffer, for a partition that reads straight into it and then [marks](Self::mark) the records.
@@ -66,7 +74,7 @@ impl RecordBatch {
     /// Declares that these bytes of the buffer are a record.
     pub fn mark(&mut self, range: Range<usize>, offset: u64) {
         debug_assert!(range.end <= self.bytes.len());
-        self.records.push(Record { range, offset, oversize: None });
+        self.records.push(Record { range, offset, oversize: None, tombstone: false });
     }
 
     /// The records, in order.

@@ -257,6 +257,10 @@ impl Partition for Reader {
         self.next as u64
     }
 
+    fn lag(&self) -> Option<u64> {
+        Some(lock(&self.log).records.len().saturating_sub(self.next) as u64)
+    }
+
     fn committed(&mut self, offset: u64) {
         let mut log = lock(&self.log);
         log.committed = log.committed.max(offset);

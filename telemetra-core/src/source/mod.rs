@@ -58,7 +58,8 @@ impl fmt::Debug for PartitionId {
 ///   the same bytes in the same order as before. A source that cannot (a socket, a channel) says so by an
 ///   error, or starts with what it has and documents that a restart loses what was in memory.
 pub trait Source: Send {
-    /// The names of the partitions.
+    /// The names of the partitions. One that a checkpoint counts must be among them, or the pipeline does not start from it; one
+    /// that had [ended](Polled::Done) by then need not.
     ///
     /// # Errors
     ///
@@ -88,6 +89,10 @@ pub trait Source: Send {
 
     /// How often to ask for [`partitions`](Self::partitions) while the pipeline runs, so that new ones are read too; the
     /// source is then kept, and asked on a thread that may block. By default never.
+    ///
+    /// In a cluster each process asks, and a new partition is opened by one of those that read something at the start.
+    /// What fails while the pipeline runs is logged and tried again the next time.
+    /// When the pipeline ends the thread is not waited for: a call that it is in may outlast the pipeline.
     fn refresh_every(&self) -> Option<Duration> {
         None
     }
@@ -115,6 +120,12 @@ pub trait Partition: Send {
 
     /// The offset of the next record.
     fn offset(&self) -> u64;
+
+    /// How many records there are from [`offset`](Self::offset) to the end of what can be read now, for monitors. It is asked
+    /// often and must not block, so an answer of a moment ago will do. By default `None`: not known.
+    fn lag(&self) -> Option<u64> {
+        None
+    }
 
     /// Told that a checkpoint holds everything before `offset`: a hook for commits, by default nothing.
     fn committed(&mut self, offset: u64) {

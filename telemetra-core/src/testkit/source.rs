@@ -1,7 +1,11 @@
+use std::time::Duration;
+
 use crate::{Partition, PartitionId, Polled, Record, RecordBatch, Retry, Source};
 
 /// How many polls in a row may bring nothing before a partition counts as one that never ends.
 const PATIENCE: u32 = 10_000;
+/// The longest pause between two polls.
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 /// About how many resumes are tried on each partition.
 const RESUMES: usize = 12;
 
@@ -99,8 +103,11 @@ fn read(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId, from: Option<u64>
             fruitless < PATIENCE,
             "`{id}`: nothing in {PATIENCE} polls, and no end; is the source finite?"
         );
-        if polled == Some(Polled::Done) {
-            break;
+        match polled {
+            Some(Polled::Done) => break,
+            // It may have to hear from elsewhere. A script may also ask for hours.
+            Some(Polled::Idle(pause)) => std::thread::sleep(pause.min(LONGEST_PAUSE)),
+            Some(Polled::Ready) | None => {}
         }
     }
     reading.end = partition.offset();

@@ -1,18 +1,21 @@
 //! The handle of a running pipeline.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use telemetra_core::{EventAccumulator, EventTime, Fates, Shard};
+use telemetra_core::{EventAccumulator, EventTime, Fates};
 use timely::communication::WorkerGuards;
 
 use super::Frontier;
 use super::graph::Blueprint;
+use super::status::{PipelineStatus, SinkStatus};
 use crate::failure::{Failure, PipelineError, panic_text};
 use crate::ingress::{Ingress, PartitionStatus, Reading};
 use crate::outlet::SinkHandle;
+use crate::scout::Scout;
 use crate::writer::CheckpointGauge;
 
 /// What happens to windows that are still open when a pipeline is drained.
@@ -32,9 +35,10 @@ pub struct Running {
     sinks: Vec<SinkHandle>,
     checkpoints: Arc<CheckpointGauge>,
     failure: Failure,
-    halt: Arc<AtomicBool>,
     workers: Option<WorkerGuards<()>>,
     threads: Vec<JoinHandle<()>>,
+    /// Each ends a thread that looks for new partitions when it is dropped.
+    scouts: Vec<Sender<()>>,
     processes: usize,
 }
 
@@ -42,40 +46,6 @@ impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running").field("status", &self.status()).finish_non_exhaustive()
     }
-}
-
-/// How a pipeline stands.
-#[derive(Clone, Debug)]
-pub struct PipelineStatus {
-    /// What became of the events read in this process, those before a restart included.
-    pub fates: Fates,
-    /// Up to here everything is durable in all sinks; [`EventTime::MAX`] at the end.
-    pub durable: EventTime,
-    /// How each partition stands.
-    pub partitions: Vec<PartitionStatus>,
-    /// How each shard of each sink stands that lives in this process.
-    pub sinks: Vec<SinkStatus>,
-    /// The boundary of the last complete checkpoint.
-    pub checkpoint: Option<EventTime>,
-    /// How many checkpoints were completed in this life, the bytes written for them, and the time that took.
-    pub checkpoints: (u64, u64, Duration),
-    /// The first error, in words.
-    pub failure: Option<String>,
-}
-
-/// How a shard of a sink stands.
-#[derive(Clone, Debug)]
-pub struct SinkStatus {
-    /// Its name.
-    pub name: String,
-    /// Which shard of it.
-    pub shard: Shard,
-    /// Batches that wait for it.
-    pub queued: usize,
-    /// Changes it has applied in this life.
-    pub changes: u64,
-    /// Tries that had to be repeated.
-    pub retries: u64,
 }
 
 /// What a pipeline did, told at its end.
@@ -87,16 +57,23 @@ pub struct Report {
     pub partitions: Vec<PartitionStatus>,
 }
 
+/// What runs beside the workers, or is shared with them.
+pub(super) struct Parts {
+    pub(super) ingress: Ingress,
+    pub(super) sinks: Vec<SinkHandle>,
+    pub(super) checkpoints: Arc<CheckpointGauge>,
+    pub(super) failure: Failure,
+    pub(super) threads: Vec<JoinHandle<()>>,
+    pub(super) scouts: Vec<Scout>,
+}
+
 pub(super) fn run<A: EventAccumulator>(
     blueprint: Blueprint<A>,
     config: timely::Config,
-    ingress: Ingress,
-    sinks: Vec<SinkHandle>,
-    checkpoints: Arc<CheckpointGauge>,
-    failure: Failure,
-    threads: Vec<JoinHandle<()>>,
+    parts: Parts,
 ) -> Result<Running, PipelineError> {
-    let (frontier, halt) = (Arc::clone(&blueprint.frontier), Arc::clone(&blueprint.halt));
+    let Parts { ingress, sinks, checkpoints, failure, threads, scouts } = parts;
+    let frontier = Arc::clone(&blueprint.frontier);
     let processes = blueprint.processes;
     let panicked = failure.clone();
     let started = timely::execute(config, move |worker| {
@@ -108,17 +85,24 @@ pub(super) fn run<A: EventAccumulator>(
         }
     });
     let workers = started.map_err(PipelineError::Worker)?;
-    Ok(Running {
+    let mut running = Running {
         ingress,
         frontier,
         sinks,
         checkpoints,
         failure,
-        halt,
         workers: Some(workers),
         threads,
+        scouts: Vec::new(),
         processes,
-    })
+    };
+    for scout in scouts {
+        let (alive, over) = channel();
+        let started = scout.start(running.ingress.clone(), over);
+        started.map_err(|error| PipelineError::Worker(error.to_string()))?;
+        running.scouts.push(alive);
+    }
+    Ok(running)
 }
 
 impl Running {
@@ -131,25 +115,19 @@ impl Running {
     /// How it stands. Cheap enough to be asked many times a second.
     #[must_use]
     pub fn status(&self) -> PipelineStatus {
-        let sink = |SinkHandle { name, shard, gauge }: &SinkHandle| SinkStatus {
-            name: name.clone(),
-            shard: *shard,
-            queued: gauge.queued.load(Ordering::Relaxed),
-            changes: gauge.changes.load(Ordering::Relaxed),
-            retries: gauge.retries.load(Ordering::Relaxed),
-        };
         let checkpoint = EventTime(self.checkpoints.boundary.load(Ordering::Acquire));
         PipelineStatus {
             fates: self.ingress.fates(),
             durable: self.frontier.get(),
             partitions: self.ingress.status(),
-            sinks: self.sinks.iter().map(sink).collect(),
+            sinks: self.sinks.iter().map(SinkStatus::of).collect(),
             checkpoint: (checkpoint > EventTime::MIN).then_some(checkpoint),
             checkpoints: (
                 self.checkpoints.completed.load(Ordering::Relaxed),
                 self.checkpoints.bytes.load(Ordering::Relaxed),
                 Duration::from_micros(self.checkpoints.micros.load(Ordering::Relaxed)),
             ),
+            store_failing: self.checkpoints.trouble.failing(),
             failure: self.failure.describe(),
         }
     }
@@ -190,7 +168,8 @@ impl Running {
                 }
                 // With a last cut the workers wait there; without one they come to an end only if the sources did.
                 if cut.is_some() || shared.floor() < EventTime::MAX {
-                    self.halt.store(true, Ordering::Release);
+                    self.failure.halt();
+                    return self.join_told();
                 }
             }
         }
@@ -203,8 +182,20 @@ impl Running {
     ///
     /// The first error of the pipeline.
     pub fn stop(mut self) -> Result<Report, PipelineError> {
-        self.halt.store(true, Ordering::Release);
-        self.join()
+        self.failure.halt();
+        self.join_told()
+    }
+
+    /// The same after the order to stop, which another process of the cluster may have had before this one.
+    fn join_told(&mut self) -> Result<Report, PipelineError> {
+        match self.join() {
+            Err(PipelineError::Peer { why: None, .. }) => Ok(self.report()),
+            joined => joined,
+        }
+    }
+
+    fn report(&self) -> Report {
+        Report { fates: self.ingress.fates(), partitions: self.ingress.status() }
     }
 
     fn join(&mut self) -> Result<Report, PipelineError> {
@@ -212,6 +203,7 @@ impl Running {
         for worker in self.workers.take().map(WorkerGuards::join).into_iter().flatten() {
             panicked = worker.err().or(panicked);
         }
+        self.scouts.clear();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 panicked = panicked.or_else(|| Some("a sink or the checkpoint store panicked".to_owned()));
@@ -222,14 +214,14 @@ impl Running {
         }
         match panicked {
             Some(panic) => Err(PipelineError::Worker(panic)),
-            None => Ok(Report { fates: self.ingress.fates(), partitions: self.ingress.status() }),
+            None => Ok(self.report()),
         }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.halt.store(true, Ordering::Release);
+        self.failure.halt();
         if self.workers.is_some() {
             // The error is told by `wait`, `drain` and `stop`; who drops the handle does not ask.
             let _ = self.join();

@@ -7,6 +7,7 @@ mod check;
 mod graph;
 mod handle;
 mod start;
+mod status;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use telemetra_core::{
 };
 
 pub use graph::Graph;
-pub use handle::{Drain, PipelineStatus, Report, Running, SinkStatus};
+pub use handle::{Drain, Report, Running};
+pub use status::{PipelineStatus, SinkStatus};
 
 use crate::ingress::IngressConfig;
 use crate::outlet::SinkPlan;
@@ -37,6 +39,7 @@ pub struct Pipeline<A: EventAccumulator> {
     checkpoints: Option<Checkpoints>,
     extensions: Vec<Extension<A>>,
     cluster: Cluster,
+    patience: Duration,
     accumulator: PhantomData<A>,
 }
 
@@ -64,6 +67,7 @@ impl<A: EventAccumulator> Default for Pipeline<A> {
             checkpoints: None,
             extensions: Vec::new(),
             cluster: Cluster { workers: 1, process: 0, addresses: Vec::new() },
+            patience: Duration::from_secs(30),
             accumulator: PhantomData,
         }
     }
@@ -202,6 +206,15 @@ impl<A: EventAccumulator> Pipeline<A> {
     pub fn cluster(mut self, process: usize, addresses: Vec<String>) -> Self {
         self.cluster.process = process;
         self.cluster.addresses = addresses;
+        self
+    }
+
+    /// How long [`start`](Self::start) tries again when a source, a sink or the checkpoint store fails for the moment, so that
+    /// services may come up in any order; by default 30 seconds in all. An error that trying again does not cure is
+    /// returned at once. Once the pipeline runs, what fails for the moment is tried again without end.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 

@@ -7,13 +7,16 @@ use std::time::Duration;
 use telemetra_core::EventAccumulator;
 
 use super::graph::Blueprint;
-use super::{Checkpoints, Cluster, Pipeline, Running, handle};
+use super::handle::{self, Parts};
+use super::{Checkpoints, Cluster, Pipeline, Running};
 use crate::checkpoint::Restored;
+use crate::council::Pledge;
 use crate::cut::Cuts;
-use crate::failure::{Failure, PipelineError};
+use crate::failure::{Failure, PipelineError, RestoreError};
 use crate::ingress::Ingress;
-use crate::open::Opening;
+use crate::open::{Opened, Opening};
 use crate::outlet::{self, Outlets};
+use crate::trouble::Patience;
 use crate::writer::{CheckpointGauge, Stored, Writer};
 
 impl<A: EventAccumulator> Pipeline<A> {
@@ -28,9 +31,14 @@ impl<A: EventAccumulator> Pipeline<A> {
         let processes = cluster.addresses.len().max(1);
         let peers = processes * cluster.workers;
         let failure = Failure::default();
+        let patience = Patience::new(self.patience);
         let fingerprint = self.fingerprint();
         let restored = match &mut self.checkpoints {
-            Some(checkpoints) => Restored::read(&mut *checkpoints.store, &fingerprint)?,
+            Some(Checkpoints { store, .. }) => {
+                let claim = || store.claim(cluster.process, processes);
+                patience.wait("claiming the checkpoint store", claim).map_err(RestoreError::Store)?;
+                Restored::read(&mut **store, &fingerprint, patience)?
+            }
             None => None,
         };
         let resume = restored.as_ref().map(|restored| restored.boundary);
@@ -48,13 +56,17 @@ impl<A: EventAccumulator> Pipeline<A> {
             restored: restored.as_ref(),
             cuts,
             failure: failure.clone(),
+            patience,
         };
         let sources = std::mem::take(&mut self.sources);
-        let ingress = Ingress::open_with(self.ingress.clone(), sources, opening)?;
+        let Opened { ingress, scouts, partitions } =
+            Ingress::open_with(self.ingress.clone(), sources, opening)?;
+        let shards = self.sinks.iter().map(|sink| sink.shards).collect();
+        let pledge = Pledge { resume, settings: fingerprint.clone(), shards, partitions };
 
         let place = (cluster.process, processes, cluster.workers);
         let Outlets { outlets, handles, mut threads } =
-            outlet::open(self.sinks, place, resume.map(|boundary| boundary.minus(1)), &failure)?;
+            outlet::open(self.sinks, place, resume.map(|boundary| boundary.minus(1)), patience, &failure)?;
 
         let gauge = Arc::new(CheckpointGauge::default());
         let mut recorder = None;
@@ -88,11 +100,12 @@ impl<A: EventAccumulator> Pipeline<A> {
             stored,
             failure: failure.clone(),
             frontier: Arc::default(),
-            halt: Arc::default(),
             cluster: (cluster.process, cluster.workers),
             processes,
+            pledge,
         };
-        handle::run(blueprint, cluster.timely(), ingress, handles, gauge, failure, threads)
+        let parts = Parts { ingress, sinks: handles, checkpoints: gauge, failure, threads, scouts };
+        handle::run(blueprint, cluster.timely(), parts)
     }
 }
 

@@ -8,10 +8,10 @@ use crate::{Layout, Value};
 
 /// What is written before each value, for each table. `None` for the revision, which every line has in front.
 #[derive(Debug)]
-pub(super) struct Keys(Vec<Vec<Option<String>>>);
+pub(crate) struct Keys(Vec<Vec<Option<String>>>);
 
 impl Keys {
-    pub(super) fn new<S>(layout: &Layout<S>) -> Self {
+    pub(crate) fn new<S>(layout: &Layout<S>) -> Self {
         let keys = |table: Table| {
             let columns = table.columns(layout);
             columns.iter().map(|c| (c.name != "revision").then(|| format!(",{:?}:", c.name))).collect()
@@ -20,7 +20,7 @@ impl Keys {
     }
 
     /// Appends the line of a change that took effect at `time`, which is `text` when shown.
-    pub(super) fn write<S>(
+    pub(crate) fn write<S>(
         &self,
         out: &mut String,
         change: &Change<S>,

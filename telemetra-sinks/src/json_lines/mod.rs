@@ -4,7 +4,7 @@
 //! That is in `progress.json`; what lies beyond is cut off, and the log is as if nothing had happened.
 
 mod file;
-mod line;
+pub(crate) mod line;
 mod progress;
 
 use std::path::{Path, PathBuf};

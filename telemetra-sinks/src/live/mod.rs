@@ -8,7 +8,7 @@ mod subscribe;
 mod view;
 
 pub use subscribe::{Closed, Notice, Subscription, Update};
-pub use view::StreamView;
+pub use view::{Published, StreamView};
 
 use std::collections::HashMap;
 use std::fmt;
@@ -53,7 +53,6 @@ const SHARDS: usize = 64;
 /// ```
 pub struct LiveView<S> {
     shared: Arc<Shared<S>>,
-    horizon: u64,
     /// The shard whose silent streams are looked at next.
     sweep: usize,
 }
@@ -68,8 +67,18 @@ pub struct LiveReader<S>(Arc<Shared<S>>);
 struct Shared<S> {
     shards: [Shard<S>; SHARDS],
     hasher: RandomState,
-    as_of: RwLock<Option<EventTime>>,
+    reached: RwLock<Reached>,
+    horizon: u64,
     subscribers: Subscribers<S>,
+}
+
+/// How far the view has come.
+#[derive(Copy, Clone, Debug, Default)]
+struct Reached {
+    /// All changes after this time are known.
+    since: Option<EventTime>,
+    /// All streams have reached this time.
+    as_of: Option<EventTime>,
 }
 
 type Shard<S> = RwLock<HashMap<StreamId, Arc<StreamView<S>>>>;
@@ -77,6 +86,14 @@ type Shard<S> = RwLock<HashMap<StreamId, Arc<StreamView<S>>>>;
 impl<S> Shared<S> {
     fn shard(&self, stream: &str) -> &Shard<S> {
         &self.shards[self.hasher.hash_one(stream) as usize % SHARDS]
+    }
+
+    fn reached(&self) -> Reached {
+        *self.reached.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reach(&self, change: impl FnOnce(&mut Reached)) {
+        change(&mut self.reached.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -87,10 +104,11 @@ impl<S> LiveView<S> {
         let shared = Shared {
             shards: std::array::from_fn(|_| RwLock::default()),
             hasher: RandomState::new(),
-            as_of: RwLock::default(),
+            reached: RwLock::default(),
+            horizon,
             subscribers: Subscribers::default(),
         };
-        Self { shared: Arc::new(shared), horizon, sweep: 0 }
+        Self { shared: Arc::new(shared), sweep: 0 }
     }
 
     /// A reader of it.
@@ -104,7 +122,14 @@ impl<S> LiveReader<S> {
     /// The last event time that all streams have reached; `None` before the first batch.
     #[must_use]
     pub fn as_of(&self) -> Option<EventTime> {
-        *self.0.as_of.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.reached().as_of
+    }
+
+    /// The time since which all changes are known: that of the first batch, or where the horizon begins if that is later. `None`
+    /// before the first batch.
+    #[must_use]
+    pub fn known_since(&self) -> Option<EventTime> {
+        self.0.reached().since
     }
 
     /// The snapshot of a stream.
@@ -185,6 +210,27 @@ impl<S> LiveReader<S> {
         self.0.subscribers.add(Some(StreamId::new(stream)), capacity)
     }
 
+    /// The snapshot of a stream, and the changes that come after it: none is missed in between, and none of those given is in the
+    /// snapshot already.
+    ///
+    /// ```
+    /// use telemetra_core::{Batch, EventTime, Sink};
+    /// use telemetra_sinks::LiveView;
+    ///
+    /// let mut view = LiveView::<u64>::new(3_600_000);
+    /// let (snapshot, changes) = view.reader().follow("s1", 64);
+    /// assert!(snapshot.is_none(), "there is no such stream yet; if it comes, it is told");
+    /// # drop(changes);
+    /// ```
+    #[must_use]
+    pub fn follow(&self, stream: &str, capacity: usize) -> (Option<Arc<StreamView<S>>>, Subscription<S>) {
+        // In this order: what changes in between is in both, and is told apart by its time.
+        let mut changes = self.subscribe_to(stream, capacity);
+        let view = self.stream(stream);
+        changes.after = view.as_ref().map(|view| view.updated());
+        (view, changes)
+    }
+
     /// Calls `each` on all snapshots, no lock held.
     fn visit(&self, mut each: impl FnMut(&StreamId, &Arc<StreamView<S>>)) {
         for shard in &self.0.shards {
@@ -199,6 +245,43 @@ impl<S> LiveReader<S> {
     }
 }
 
+impl<S: Clone> LiveReader<S> {
+    /// What changed in a stream after a time, in the order of time: each row once, as it is now, or as it was when it was withdrawn.
+    /// For those who know the stream as of that time and want to go on: less than a snapshot, and it tells what is no longer true.
+    ///
+    /// `None` if not all changes since then are known ([`known_since`](Self::known_since)), or if the view has not come that far; then
+    /// only a snapshot will do.
+    ///
+    /// ```
+    /// use telemetra_core::{Action, Batch, Change, EventTime, Row, Sink, StreamId, Summary, Window};
+    /// use telemetra_sinks::LiveView;
+    ///
+    /// let mut view = LiveView::<u64>::new(3_600_000);
+    /// for count in 1..=3 {
+    ///     let end = EventTime(count * 60_000);
+    ///     let window = Window { start: end.minus(60_000), end };
+    ///     let row = Row::Summary(StreamId::new("s1"), Summary { window, value: count.into() });
+    ///     let change = Change { row, revision: 0, action: Action::Upsert };
+    ///     view.apply(&[Batch { time: end.minus(1), changes: vec![change] }])?;
+    /// }
+    /// let reader = view.reader();
+    /// assert_eq!(reader.changes_since("s1", EventTime(119_999)).map(|changes| changes.len()), Some(1));
+    /// assert_eq!(reader.changes_since("s1", EventTime(0)), None, "the view was not there yet");
+    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// ```
+    #[must_use]
+    pub fn changes_since(&self, stream: &str, since: EventTime) -> Option<Vec<Update<S>>> {
+        // In this order: the view is then at least as of this time, and has forgotten at most what is known to be.
+        let as_of = self.as_of();
+        let view = self.stream(stream);
+        if self.known_since().is_none_or(|known| since < known) || Some(since) > as_of {
+            return None;
+        }
+        let changes = view.map(|view| view.changes_since(&StreamId::new(stream), since));
+        Some(changes.unwrap_or_default())
+    }
+}
+
 impl<S> Clone for LiveReader<S> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
@@ -207,7 +290,7 @@ impl<S> Clone for LiveReader<S> {
 
 impl<S> fmt::Debug for LiveView<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveView").field("horizon", &self.horizon).finish_non_exhaustive()
+        f.debug_struct("LiveView").field("horizon", &self.shared.horizon).finish_non_exhaustive()
     }
 }
 impl<S> fmt::Debug for LiveReader<S> {

@@ -20,7 +20,7 @@ fn write<S>(
     shard.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<S> LiveView<S> {
+impl<S: Clone> LiveView<S> {
     /// All changes of a stream at one time, under one lock: a reader sees them all or none.
     fn change(&self, stream: &StreamId, group: Group<'_, S>, time: EventTime) {
         let kept = |change: &&&Change<S>| !matches!(change.row, Row::Viewer(_) | Row::Transaction(_));
@@ -30,13 +30,13 @@ impl<S> LiveView<S> {
             for change in group.iter().filter(kept) {
                 view.apply(change, time);
             }
-            view.forget(time.minus(self.horizon));
+            view.forget(time.minus(self.shared.horizon));
         }
     }
 
     /// Forgets what has left the horizon in streams that do not change any more, one shard at a time.
     fn sweep(&mut self, time: EventTime) {
-        let since = time.minus(self.horizon);
+        let since = time.minus(self.shared.horizon);
         let mut shard = write(&self.shared.shards[self.sweep]);
         shard.retain(|_, view| {
             if view.is_stale(since) {
@@ -59,12 +59,17 @@ impl<S: Clone + Send + Sync> Sink<S> for LiveView<S> {
         for shard in &self.shared.shards {
             write(shard).clear();
         }
-        *self.shared.as_of.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.reach(|reached| *reached = super::Reached::default());
         Ok(None)
     }
 
     fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
         for batch in batches {
+            // Before anything is forgotten.
+            let horizon = batch.time.minus(self.shared.horizon);
+            self.shared.reach(|reached| {
+                reached.since = Some(reached.since.unwrap_or(batch.time).max(horizon));
+            });
             let mut changes: Vec<_> = batch.changes.iter().collect();
             changes.sort_by(|a, b| stream_of(&a.row).cmp(stream_of(&b.row)));
             let groups = || changes.chunk_by(|a, b| stream_of(&a.row) == stream_of(&b.row));
@@ -72,7 +77,7 @@ impl<S: Clone + Send + Sync> Sink<S> for LiveView<S> {
                 self.change(stream_of(&group[0].row), group, batch.time);
             }
             self.sweep(batch.time);
-            *self.shared.as_of.write().unwrap_or_else(PoisonError::into_inner) = Some(batch.time);
+            self.shared.reach(|reached| reached.as_of = Some(batch.time));
             // After the view, so that who is told finds what it was told of.
             for group in groups() {
                 let stream = stream_of(&group[0].row);

@@ -33,20 +33,33 @@ pub enum Notice<S> {
 pub struct Subscription<S> {
     updates: Receiver<Arc<Update<S>>>,
     missed: Arc<AtomicU64>,
+    /// What is as old or older is known already.
+    pub(super) after: Option<EventTime>,
 }
 
 impl<S> Subscription<S> {
     /// The next notice, waiting for it. `None` once the view is closed and all was received.
     #[must_use]
     pub fn recv(&self) -> Option<Notice<S>> {
-        self.take_missed().or_else(|| self.updates.recv_blocking().ok().map(Notice::Changed))
+        loop {
+            if let Some(missed) = self.take_missed() {
+                return Some(missed);
+            }
+            if let Some(notice) = self.news(self.updates.recv_blocking().ok()?) {
+                return Some(notice);
+            }
+        }
     }
 
     /// The next notice, for tasks of an asynchronous runtime, whichever. `None` once the view is closed and all was received.
     pub async fn recv_async(&self) -> Option<Notice<S>> {
-        match self.take_missed() {
-            Some(missed) => Some(missed),
-            None => self.updates.recv().await.ok().map(Notice::Changed),
+        loop {
+            if let Some(missed) = self.take_missed() {
+                return Some(missed);
+            }
+            if let Some(notice) = self.news(self.updates.recv().await.ok()?) {
+                return Some(notice);
+            }
         }
     }
 
@@ -56,14 +69,25 @@ impl<S> Subscription<S> {
     ///
     /// [`Closed`] once the view is closed and all was received.
     pub fn try_recv(&self) -> Result<Option<Notice<S>>, Closed> {
-        if let Some(missed) = self.take_missed() {
-            return Ok(Some(missed));
+        loop {
+            if let Some(missed) = self.take_missed() {
+                return Ok(Some(missed));
+            }
+            match self.updates.try_recv() {
+                Ok(update) => {
+                    if let Some(notice) = self.news(update) {
+                        return Ok(Some(notice));
+                    }
+                }
+                Err(TryRecvError::Empty) => return Ok(None),
+                Err(TryRecvError::Closed) => return Err(Closed),
+            }
         }
-        match self.updates.try_recv() {
-            Ok(update) => Ok(Some(Notice::Changed(update))),
-            Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Closed) => Err(Closed),
-        }
+    }
+
+    /// The update, unless it is known already.
+    fn news(&self, update: Arc<Update<S>>) -> Option<Notice<S>> {
+        (Some(update.time) > self.after).then_some(Notice::Changed(update))
     }
 
     /// What is dropped is always older than what waits, so this comes first.
@@ -117,7 +141,7 @@ impl<S> Subscribers<S> {
     pub(super) fn add(&self, stream: Option<StreamId>, capacity: usize) -> Subscription<S> {
         let (updates, receiver) = async_channel::bounded(capacity.max(1));
         let missed = Arc::new(AtomicU64::new(0));
-        let subscription = Subscription { updates: receiver, missed: Arc::clone(&missed) };
+        let subscription = Subscription { updates: receiver, missed: Arc::clone(&missed), after: None };
         let mut lists = self.lists();
         // Where many come and go and nothing changes, the ended ones go here.
         lists.retain(|_, list| {

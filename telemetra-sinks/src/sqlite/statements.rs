@@ -91,13 +91,20 @@ fn bind(
         Value::Null | Value::Float(_) => statement.raw_bind_parameter(index, Null),
         Value::Text(text) => statement.raw_bind_parameter(index, text),
         Value::Time(time) => statement.raw_bind_parameter(index, millis(time)),
-        Value::Shown(shown) | Value::Json(shown) => {
-            scratch.clear();
-            write!(scratch, "{shown}")
-                .map_err(|error: fmt::Error| Error::ToSqlConversionFailure(error.into()))?;
-            statement.raw_bind_parameter(index, scratch.as_str())
-        }
+        Value::Decimal(decimal) => bind_shown(statement, index, &decimal, scratch),
+        Value::Shown(shown) | Value::Json(shown) => bind_shown(statement, index, shown, scratch),
     }
+}
+
+fn bind_shown(
+    statement: &mut Statement<'_>,
+    index: usize,
+    shown: &dyn fmt::Display,
+    scratch: &mut Scratch,
+) -> rusqlite::Result<()> {
+    scratch.clear();
+    write!(scratch, "{shown}").map_err(|error: fmt::Error| Error::ToSqlConversionFailure(error.into()))?;
+    statement.raw_bind_parameter(index, scratch.as_str())
 }
 
 fn saturated(n: u64) -> i64 {

@@ -37,6 +37,7 @@ pub(crate) fn value(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
         Value::Unsigned(n) => write!(out, "{n}"),
         Value::Float(x) if x.is_finite() => write!(out, "{x}"),
         Value::Float(_) => out.write_str("null"),
+        Value::Decimal(decimal) => write!(out, "\"{decimal}\""),
         Value::Text(text) => string(out, text),
         Value::Shown(text) => write!(Escaping::open(out)?, "{text}").and_then(|()| out.write_char('"')),
         Value::Time(time) => write!(out, "\"{time}\""),

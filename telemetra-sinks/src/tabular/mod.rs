@@ -85,9 +85,11 @@ pub enum ColumnKind {
     Integer,
     /// A float.
     Float,
-    /// Text; exact decimals are text too.
+    /// An exact decimal: text where there is no type for it.
+    Decimal,
+    /// Text.
     Text,
-    /// An event time: milliseconds in SQL, RFC 3339 in JSON.
+    /// An event time: milliseconds in SQLite, RFC 3339 in JSON.
     Time,
     /// A list or a map, as JSON.
     Json,
@@ -100,7 +102,21 @@ impl ColumnKind {
         match self {
             Self::Bool | Self::Integer | Self::Time => "INTEGER",
             Self::Float => "REAL",
-            Self::Text | Self::Json => "TEXT",
+            Self::Decimal | Self::Text | Self::Json => "TEXT",
+        }
+    }
+
+    /// The type of such a column in Postgres.
+    #[must_use]
+    pub const fn postgres(self) -> &'static str {
+        match self {
+            Self::Bool => "boolean",
+            Self::Integer => "bigint",
+            Self::Float => "double precision",
+            Self::Decimal => "numeric(39,6)",
+            Self::Text => "text",
+            Self::Time => "timestamp with time zone",
+            Self::Json => "jsonb",
         }
     }
 }
@@ -116,6 +132,8 @@ pub enum Value<'a> {
     Unsigned(u64),
     /// A float; one that is not finite is written as null.
     Float(f64),
+    /// An exact decimal.
+    Decimal(Decimal),
     /// Text.
     Text(&'a str),
     /// Text, as this displays.
@@ -133,6 +151,7 @@ impl fmt::Debug for Value<'_> {
             Self::Bool(b) => write!(f, "Bool({b})"),
             Self::Unsigned(n) => write!(f, "Unsigned({n})"),
             Self::Float(x) => write!(f, "Float({x})"),
+            Self::Decimal(decimal) => write!(f, "Decimal({decimal})"),
             Self::Text(text) => write!(f, "Text({text:?})"),
             Self::Shown(text) => write!(f, "Shown({text})"),
             Self::Time(time) => write!(f, "Time({time})"),

@@ -42,7 +42,7 @@ impl Table {
     }
 
     /// How many of the first columns are the key.
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) const fn keys(self) -> usize {
         match self {
             Self::Summaries => 2,
@@ -106,7 +106,7 @@ impl Table {
                 Column::new("transaction_id", Text),
                 Column::new("stream_id", Text),
                 Column::new("user_id", Text),
-                Column::new("amount", Text),
+                Column::new("amount", ColumnKind::Decimal),
                 Column::new("currency", Text),
                 Column::new("transaction_type", Text),
                 Column::nullable("message", Text),
@@ -177,7 +177,7 @@ pub(crate) fn values<S>(
             put(Value::Text(&row.transaction_id));
             put(Value::Text(&row.stream_id));
             put(Value::Text(&row.user_id));
-            put(Value::Shown(&Decimal(i128::from(row.amount))));
+            put(Value::Decimal(Decimal(i128::from(row.amount))));
             put(Value::Text(row.currency.as_str()));
             put(Value::Text(row.transaction_type.as_str()));
             text(&row.message, put);

@@ -1,0 +1,69 @@
+//! The pipelines that are measured.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use telemetra::core::{Batch, EventTime, ExternalError, JsonDecoder, Lexicon, WindowSpec};
+use telemetra::prelude::*;
+use telemetra::sinks::{KafkaConfig, KafkaSource, Postgres, PostgresConfig, RedisServer, RedisSink};
+
+use crate::Options;
+use crate::feed::TOPIC;
+
+/// Drops what it is given: the cheapest sink there is.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Sink<StreamSummary> for Nowhere {
+    fn name(&self) -> &str {
+        "nowhere"
+    }
+    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        Ok(None)
+    }
+    fn apply(&mut self, _batches: &[Batch<StreamSummary>]) -> Result<(), ExternalError> {
+        Ok(())
+    }
+}
+
+pub(crate) fn source(options: &Options) -> Result<KafkaSource> {
+    Ok(KafkaSource::new(KafkaConfig::new(options.text("kafka")?), [TOPIC])?)
+}
+
+pub(crate) fn windows(options: &Options) -> Result<WindowSpec> {
+    Ok(WindowSpec::sliding(options.number("window")?, options.number("slide")?)?)
+}
+
+/// From the topic to the sinks named, with all that is computed by default.
+pub(crate) fn build(
+    options: &Options,
+    source: KafkaSource,
+    time: TimeConfig,
+    sinks: &str,
+) -> Result<Pipeline<StreamAccumulator>> {
+    let workers = usize::try_from(options.number("workers")?)?;
+    let mut pipeline = Pipeline::new()
+        .source(source, JsonDecoder::mixed())
+        .time(TimeConfig { windows: windows(options)?, ..time })
+        .sentiment(Arc::new(Lexicon::english()))
+        .rules(default_rules(3.0)?)
+        .workers(workers)
+        .sink(Nowhere);
+    if sinks.contains("postgres") {
+        let config = PostgresConfig::from_url(options.text("postgres")?)?;
+        pipeline = pipeline.sharded_sink(workers, move |shard| Postgres::new(config.clone()).shard(shard));
+    }
+    if sinks.contains("redis") {
+        pipeline = pipeline.sink(RedisSink::new(RedisServer::url(options.text("redis")?)));
+    }
+    Ok(pipeline)
+}
+
+/// Checkpoints in the folder, one a minute of event time.
+pub(crate) fn checkpointed(
+    options: &Options,
+    pipeline: Pipeline<StreamAccumulator>,
+) -> Result<Pipeline<StreamAccumulator>> {
+    Ok(pipeline.checkpoints(Directory::new(options.text("folder")?), 60_000, Duration::ZERO))
+}

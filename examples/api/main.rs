@@ -1,0 +1,109 @@
+//! A service with everything in it: events, a pipeline, an API over HTTP and WebSocket, and a dashboard.
+//!
+//! ```sh
+//! cargo run --release --example api
+//! cargo run --release --example api -- --help
+//! ```
+//!
+//! The library's part is in `pipeline.rs`; `server/` is what a service has around it.
+
+mod demo;
+mod pipeline;
+mod server;
+mod settings;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use server::app::{App, app};
+use server::serve::serve;
+use settings::{Command, Settings, Wrong};
+
+fn main() -> ExitCode {
+    let done = match settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok()) {
+        Ok(Command::Help) => print(&settings::help()),
+        Ok(Command::Run(settings)) => start(&settings),
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn start(settings: &Settings) -> Result<()> {
+    log(settings);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("could not start the threads of the service")?.block_on(run(settings))
+}
+
+async fn run(settings: &Settings) -> Result<()> {
+    let (host, port) = (settings.host.as_str(), settings.port);
+    let listener = TcpListener::bind((host, port)).await.with_context(|| {
+        format!("could not listen on {host}:{port}; stop what listens there, or choose another --port")
+    })?;
+    let address = listener.local_addr().context("could not find out where the service listens")?;
+    let (stop, stopping) = watch::channel(false);
+    listen(stop)?;
+
+    let answers = pipeline::open(settings)?;
+    let options = settings.options();
+    let limits = options.limits.clone();
+    let service = App::new(Arc::clone(&answers.store), options, stopping.clone());
+    print(&format!("dashboard  http://{address}/\nAPI        http://{address}/docs\nCtrl-C stops it"))?;
+    serve(listener, app(service), limits, stopping).await.context("could not go on serving")?;
+
+    let Some(embedded) = answers.embedded.clone() else { return Ok(()) };
+    // What was read is finished before the folder goes.
+    let stopped = tokio::task::spawn_blocking(move || embedded.stop()).await;
+    if let Some(report) = stopped.context("the pipeline could not be stopped")?? {
+        print(&format!("stopped; {} events were read", report.fates.read))?;
+    }
+    Ok(())
+}
+
+/// Stops the service at the first order, and the process at the second.
+fn listen(stop: watch::Sender<bool>) -> Result<()> {
+    let failed = "could not listen for the order to stop";
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt()).context(failed)?, signal(SignalKind::terminate()).context(failed)?);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.send_replace(true) {
+                std::process::exit(130);
+            }
+            eprintln!("stopping; once more to stop at once");
+        }
+    });
+    Ok(())
+}
+
+fn log(settings: &Settings) {
+    let filter = EnvFilter::try_new(&settings.log_level).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if settings.log_json { log.json().init() } else { log.init() }
+}
+
+/// Prints to standard output, where nobody may be listening any more.
+fn print(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("could not write to standard output")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,46 @@
+// How numbers, times and names are shown.
+
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const seconds = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+export const count = (n) => whole.format(n);
+export const compact = (n) => (Math.abs(n) < 10_000 ? whole.format(n) : short.format(n));
+export const decimal = (n, places = 1) =>
+  n.toLocaleString(undefined, { minimumFractionDigits: places, maximumFractionDigits: places });
+export const signed = (n, places = 2) => {
+  const text = decimal(Math.abs(n), places);
+  const isZero = Number(Math.abs(n).toFixed(places)) === 0;
+  return (isZero ? "" : n > 0 ? "+" : "−") + text;
+};
+export const minute = (ms) => clock.format(ms);
+export const second = (ms) => seconds.format(ms);
+
+export function duration(ms) {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 60) return `${s} s`;
+  const m = Math.floor(s / 60);
+  if (m < 60) return s % 60 === 0 ? `${m} min` : `${m} min ${s % 60} s`;
+  return m % 60 === 0 ? `${Math.floor(m / 60)} h` : `${Math.floor(m / 60)} h ${m % 60} min`;
+}
+
+export function money(amount, currency) {
+  if (currency === "bits") return `${compact(amount)} bits`;
+  return new Intl.NumberFormat(undefined, { style: "currency", currency, maximumFractionDigits: amount < 1000 ? 2 : 0 })
+    .format(amount);
+}
+
+// What the built-in rules are called, in words and by what they watch. Rules of one's own go by their name.
+const KINDS = {
+  chat_spike: { label: "Chat spike", unit: "messages", mark: "▲", tone: "spike" },
+  viewer_surge: { label: "Viewer surge", unit: "viewers", mark: "↑", tone: "surge" },
+  viewer_drop: { label: "Viewer drop", unit: "viewers", mark: "↓", tone: "drop" },
+  donation_surge: { label: "Donation surge", unit: "transactions", mark: "◆", tone: "donation" },
+  sentiment_shift: { label: "Sentiment shift", unit: "", mark: "≈", tone: "mood" },
+};
+
+export function kind(type) {
+  const label = () => type.replaceAll("_", " ").replace(/^./, (c) => c.toUpperCase());
+  return KINDS[type] ?? { label: label(), unit: "", mark: "●", tone: "other" };
+}

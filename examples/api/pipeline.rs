@@ -1,0 +1,67 @@
+//! Where answers come from: a pipeline in this process, or what one elsewhere writes.
+//!
+//! Embedding takes a source, the rules, a live view to ask and follow, and tables for what is older.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use telemetra::prelude::*;
+use tempfile::TempDir;
+
+use crate::demo::Demo;
+use crate::server::store::Store;
+use crate::server::store::archive::Archive;
+use crate::server::store::embedded::Embedded;
+use crate::server::store::servers::{Channel, Servers, Tables};
+use crate::settings::{Input, Settings};
+
+/// How long answers stay in memory, in milliseconds of event time.
+const HORIZON: u64 = 2 * 3_600_000;
+
+/// Answers, and what has to be ended with them.
+pub(crate) struct Answers {
+    pub(crate) store: Arc<dyn Store>,
+    /// Where the pipeline is here.
+    pub(crate) embedded: Option<Arc<Embedded>>,
+    /// Where the tables are, if they go at the end.
+    _folder: Option<TempDir>,
+}
+
+pub(crate) fn open(settings: &Settings) -> Result<Answers> {
+    let Some(redis) = &settings.servers.redis else { return embed(settings) };
+    let tables = Tables::new(settings.servers.tables(), &settings.servers.pipeline);
+    let store = Arc::new(Servers { tables, channel: Channel::new(redis, "telemetra")? });
+    Ok(Answers { store, embedded: None, _folder: None })
+}
+
+/// Starts the pipeline.
+fn embed(settings: &Settings) -> Result<Answers> {
+    let clock = Clock::system();
+    let pipeline = Pipeline::<StreamAccumulator>::new()
+        .time(settings.time.clone())
+        .clock(clock.clone())
+        .sentiment(Arc::new(Lexicon::english()))
+        .rules(default_rules(settings.threshold)?);
+    let pipeline = match &settings.input {
+        Input::Demo => pipeline.source(Demo::new(settings, clock)?, JsonDecoder::mixed()),
+        Input::Lines(path) => pipeline.source(Lines::file(path), JsonDecoder::mixed()),
+    };
+    let (database, folder) = match &settings.database {
+        Some(path) => (path.clone(), None),
+        None => {
+            let folder = tempfile::Builder::new().prefix("telemetra-api-").tempdir();
+            let folder = folder.context("could not make a folder for the tables; give a --database")?;
+            (folder.path().join("telemetra.db"), Some(folder))
+        }
+    };
+    let mut tables = Sqlite::new(&database);
+    if settings.input != Input::Lines("-".into()) {
+        // What is read is not what was read before, or comes again from its beginning.
+        tables = tables.start_over();
+    }
+    let view = LiveView::new(HORIZON);
+    let reader = view.reader();
+    let running = pipeline.sink(view).sink(tables).start()?;
+    let store = Arc::new(Embedded::new(reader, Archive::new(&database), running));
+    Ok(Answers { store: Arc::clone(&store) as _, embedded: Some(store), _folder: folder })
+}

@@ -1,0 +1,18 @@
+//! The service, apart from the program that starts it.
+//!
+//! The idea: handlers know one trait, [`Store`](store::Store), and not where the answers come from. What is new comes as one
+//! feed, is written as JSON once, and is shared by all who listen.
+
+pub(crate) mod app;
+pub(crate) mod guard;
+pub(crate) mod hub;
+pub(crate) mod limits;
+mod live;
+pub(crate) mod model;
+mod observe;
+mod page;
+mod params;
+pub(crate) mod problem;
+mod routes;
+pub(crate) mod serve;
+pub(crate) mod store;

@@ -1,0 +1,85 @@
+//! What the service tells Prometheus.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::app::App;
+
+/// The recorder of this process. There can be one only, so all services in the process share it.
+#[derive(Clone)]
+pub(crate) struct Recorder(PrometheusHandle);
+
+/// From a hit in memory to a read of a day's windows.
+const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+impl Recorder {
+    pub(crate) fn shared() -> Self {
+        static SHARED: OnceLock<Recorder> = OnceLock::new();
+        let shared = SHARED.get_or_init(|| {
+            let builder = PrometheusBuilder::new();
+            let durations = Matcher::Suffix("_seconds".to_owned());
+            let recorder = match builder.set_buckets_for_metric(durations, &SECONDS) {
+                Ok(builder) => builder.build_recorder(),
+                // Without buckets durations are summaries, which serve as well.
+                Err(_) => PrometheusBuilder::new().build_recorder(),
+            };
+            let handle = recorder.handle();
+            if metrics::set_global_recorder(recorder).is_err() {
+                tracing::warn!("this process has a recorder of metrics already: /metrics stays empty");
+            }
+            describe();
+            Self(handle)
+        });
+        shared.clone()
+    }
+}
+
+fn describe() {
+    metrics::describe_counter!(
+        "telemetra_api_requests_total",
+        "Requests answered, by path, method and status."
+    );
+    metrics::describe_histogram!(
+        "telemetra_api_request_duration_seconds",
+        metrics::Unit::Seconds,
+        "How long requests took to answer, by path."
+    );
+    metrics::describe_gauge!("telemetra_api_websocket_clients", "WebSockets that are open.");
+    metrics::describe_counter!("telemetra_api_websocket_messages_total", "Messages sent to WebSockets.");
+    metrics::describe_counter!("telemetra_api_websocket_ends_total", "WebSockets that ended, by reason.");
+    metrics::describe_gauge!(
+        "telemetra_api_as_of_seconds",
+        metrics::Unit::Seconds,
+        "The event time that all answers have reached, in seconds since the epoch."
+    );
+}
+
+/// Counts requests and how long they took.
+pub(crate) async fn count(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let path = request.extensions().get::<MatchedPath>().map_or("other", |path| path.as_str()).to_owned();
+    let method = request.method().as_str().to_owned();
+    let response = next.run(request).await;
+    let status = response.status().as_str().to_owned();
+    metrics::histogram!("telemetra_api_request_duration_seconds", "path" => path.clone())
+        .record(started.elapsed().as_secs_f64());
+    metrics::counter!("telemetra_api_requests_total", "path" => path, "method" => method, "status" => status)
+        .increment(1);
+    response
+}
+
+/// `GET /metrics`.
+pub(crate) async fn render(State(app): State<App>) -> impl IntoResponse {
+    if let Some(as_of) = app.progress.borrow().as_of {
+        metrics::gauge!("telemetra_api_as_of_seconds").set(Duration::from_millis(as_of.0).as_secs_f64());
+    }
+    app.recorder.0.run_upkeep();
+    let kind: (HeaderName, _) = (header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+    ([kind], app.recorder.0.render())
+}

@@ -1,0 +1,291 @@
+//! Answers of a pipeline in this process: the newest from memory, older ones from SQLite.
+
+use std::cmp::Reverse;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::anyhow;
+use telemetra::core::{EventTime, StreamId, StreamSummary, Summary};
+use telemetra::ops::{Drain, PipelineStatus, Report, Running};
+use telemetra::sinks::{LiveReader, Notice, Published, StreamView, Subscription};
+
+use super::archive::Archive;
+use super::{
+    Answer, Component, Cursor, Feed, MetricsQuery, MomentQuery, News, Order, Overview, Snapshot, Store,
+    StreamQuery, Update,
+};
+use crate::server::model::{Message, Metrics, MomentInfo, StreamInfo, StreamRow};
+
+/// How many updates may wait: a whole window of very many streams.
+const WAITING: usize = 1 << 16;
+
+type View = StreamView<StreamSummary>;
+
+pub(crate) struct Embedded {
+    reader: LiveReader<StreamSummary>,
+    archive: Archive,
+    running: Mutex<Option<Running>>,
+    /// The time that was durable when it was last looked at, in milliseconds.
+    durable: AtomicU64,
+}
+
+impl Embedded {
+    pub(crate) fn new(reader: LiveReader<StreamSummary>, archive: Archive, running: Running) -> Self {
+        Self { reader, archive, running: Mutex::new(Some(running)), durable: AtomicU64::new(0) }
+    }
+
+    /// How the pipeline stands; `None` once it was stopped.
+    pub(crate) fn status(&self) -> Option<PipelineStatus> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Running::status)
+    }
+
+    /// Finishes what was read. Blocks until it is durable.
+    pub(crate) fn stop(&self) -> anyhow::Result<Option<Report>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(running.map(|running| running.drain(Drain::CloseWindows)).transpose()?)
+    }
+
+    /// The time that answers have reached. Where nothing changes, the view is told nothing; then the frontier knows more.
+    fn reached(&self) -> Option<EventTime> {
+        let durable = EventTime(self.durable.load(Ordering::Relaxed));
+        let before = (durable > EventTime::MIN).then(|| durable.minus(1));
+        self.reader.as_of().max(before)
+    }
+
+    /// The newest window, if it ended less than a window ago: else the stream is silent.
+    fn current<'v>(&self, view: &'v View) -> Option<&'v Published<Summary<StreamSummary>>> {
+        let newest = view.published_windows().next_back()?;
+        let window = newest.row.window;
+        let silence = self.reached()? - window.end;
+        (silence < window.end - window.start).then_some(newest)
+    }
+
+    fn info(&self, id: &StreamId, view: &View) -> StreamInfo {
+        let row = view.row().map(StreamRow::from);
+        StreamInfo {
+            stream_id: id.to_string(),
+            name: row.as_ref().map_or_else(|| id.to_string(), |row| row.name.clone()),
+            title: row.as_ref().and_then(|row| row.title.clone()),
+            category: row.as_ref().and_then(|row| row.category.clone()),
+            is_live: row.as_ref().and_then(|row| row.is_live),
+            started_at: row.as_ref().and_then(|row| row.started_at),
+            ended_at: row.as_ref().and_then(|row| row.ended_at),
+            updated_at: view.updated().into(),
+            open_moments: view.moments().filter(|moment| moment.open).count() as u64,
+            current: self.current(view).map(Metrics::from),
+        }
+    }
+
+    /// Those that the query asks for, in its order.
+    fn ranked(&self, query: &StreamQuery) -> Vec<(StreamId, Arc<View>)> {
+        let wanted = |view: &View| {
+            let live =
+                || view.row().and_then(|row| row.is_live).unwrap_or_else(|| self.current(view).is_some());
+            !query.live || live()
+        };
+        let rank = |view: &View| {
+            if !wanted(view) {
+                return None;
+            }
+            let current = if query.order == Order::Name { None } else { self.current(view) };
+            Some(match (query.order, current) {
+                (Order::Rate, Some(current)) => current.row.value.chat_count,
+                // The bits of floats that are not negative order as they do.
+                (Order::Viewers, Some(current)) => current.row.value.avg_viewers().unwrap_or(0.0).to_bits(),
+                _ => 0,
+            })
+        };
+        let mut found = self.reader.streams_by(rank);
+        if let Some(search) = &query.search {
+            found.retain(|(id, view)| {
+                let row = view.row();
+                let texts = [
+                    Some(&**id),
+                    row.map(|row| &*row.name),
+                    row.and_then(|row| row.title.as_deref()),
+                    row.and_then(|row| row.category.as_deref()),
+                ];
+                texts.into_iter().flatten().any(|text| text.to_lowercase().contains(search))
+            });
+        }
+        found
+    }
+
+    /// Whether windows that ended, or moments that began, from then on are all in memory.
+    fn is_recent(&self, from: Option<EventTime>) -> bool {
+        from.is_some_and(|from| self.reader.known_since().is_some_and(|since| from >= since))
+    }
+}
+
+impl Store for Embedded {
+    fn as_of(&self) -> Answer<'_, Option<EventTime>> {
+        Box::pin(async {
+            if let Some(status) = self.status().filter(|status| status.durable < EventTime::MAX) {
+                self.durable.store(status.durable.0, Ordering::Relaxed);
+            }
+            Ok(self.reached())
+        })
+    }
+
+    fn components(&self) -> Answer<'_, Vec<Component>> {
+        Box::pin(async {
+            let pipeline = match self.status() {
+                None => Err(anyhow!("it was stopped")),
+                Some(PipelineStatus { failure: Some(failure), .. }) => Err(anyhow!(failure)),
+                Some(_) => Ok(()),
+            };
+            let sqlite = self.archive.check().await;
+            Ok(vec![Component::new("pipeline", pipeline), Component::new("sqlite", sqlite)])
+        })
+    }
+
+    fn streams<'a>(&'a self, query: &'a StreamQuery) -> Answer<'a, (Vec<StreamInfo>, u64)> {
+        Box::pin(async {
+            let found = self.ranked(query);
+            let page = found.iter().skip(usize::try_from(query.offset)?).take(usize::try_from(query.limit)?);
+            Ok((page.map(|(id, view)| self.info(id, view)).collect(), found.len() as u64))
+        })
+    }
+
+    fn stream<'a>(&'a self, id: &'a str) -> Answer<'a, Option<StreamInfo>> {
+        Box::pin(async move { Ok(self.reader.stream(id).map(|view| self.info(&id.into(), &view))) })
+    }
+
+    fn metrics<'a>(
+        &'a self,
+        id: &'a str,
+        query: &'a MetricsQuery,
+    ) -> Answer<'a, Option<(Vec<Metrics>, bool)>> {
+        Box::pin(async move {
+            let Some(view) = self.reader.stream(id) else { return self.archive.metrics(id, query).await };
+            let wanted = view.published_windows().rev().filter(|known| {
+                let end = known.row.window.end;
+                query.from.is_none_or(|from| end >= from)
+                    && query.to.is_none_or(|to| end < to)
+                    && end.0.is_multiple_of(query.resolution)
+            });
+            let mut windows: Vec<_> = wanted.take(query.limit + 1).map(Metrics::from).collect();
+            if !self.is_recent(query.from.max(windows.get(query.limit).map(|window| window.window_end.0))) {
+                return self.archive.metrics(id, query).await;
+            }
+            let more = windows.len() > query.limit;
+            windows.truncate(query.limit);
+            windows.reverse();
+            Ok(Some((windows, more)))
+        })
+    }
+
+    fn moments<'a>(
+        &'a self,
+        id: &'a str,
+        query: &'a MomentQuery,
+    ) -> Answer<'a, Option<(Vec<MomentInfo>, bool)>> {
+        Box::pin(async move {
+            let Some(view) = self.reader.stream(id) else { return self.archive.moments(id, query).await };
+            let wanted = view.published_moments().filter(|known| {
+                let moment = &known.row;
+                query.from.is_none_or(|from| moment.started_at >= from)
+                    && query.to.is_none_or(|to| moment.started_at < to)
+                    && (moment.open || !query.open)
+                    && query.moment_type.as_deref().is_none_or(|wanted| *moment.moment_type == *wanted)
+            });
+            let mut moments: Vec<_> = wanted.map(MomentInfo::from).collect();
+            if let Some(Cursor { started_at, moment_id }) = &query.cursor {
+                moments.retain(|known| (known.started_at.0, &known.moment_id) < (*started_at, moment_id));
+            }
+            moments.sort_by(|a, b| (b.started_at, &b.moment_id).cmp(&(a.started_at, &a.moment_id)));
+            let first = query.from.max(moments.get(query.limit).map(|moment| moment.started_at.0));
+            // All open ones are in memory, however long ago they began.
+            if !query.open && !self.is_recent(first) {
+                return self.archive.moments(id, query).await;
+            }
+            let more = moments.len() > query.limit;
+            moments.truncate(query.limit);
+            Ok(Some((moments, more)))
+        })
+    }
+
+    fn snapshot<'a>(&'a self, id: &'a str, history: u64, _told: Option<EventTime>) -> Answer<'a, Snapshot> {
+        Box::pin(async move {
+            let as_of = self.reached();
+            let Some(view) = self.reader.stream(id) else {
+                return Ok(Snapshot { as_of, ..Snapshot::default() });
+            };
+            let since = view.updated().max(as_of.unwrap_or_default()).minus(history);
+            let windows = view.published_windows().filter(|known| known.row.window.end >= since);
+            let moments = view.published_moments();
+            let mut moments: Vec<_> = moments
+                .filter(|known| known.row.ended_at().is_none_or(|end| end >= since))
+                .map(MomentInfo::from)
+                .collect();
+            moments.sort_by_key(|moment| Reverse(moment.started_at));
+            Ok(Snapshot {
+                as_of,
+                updated: Some(view.updated()),
+                stream: Some(self.info(&id.into(), &view)),
+                metrics: windows.map(Metrics::from).collect(),
+                moments,
+            })
+        })
+    }
+
+    fn overview(&self, _told: Option<EventTime>) -> Answer<'_, Overview> {
+        Box::pin(async {
+            let as_of = self.reached();
+            let all =
+                StreamQuery { order: Order::Rate, live: false, search: None, offset: 0, limit: u64::MAX };
+            let found = self.ranked(&all);
+            let open =
+                found.iter().flat_map(|(_, view)| view.published_moments().filter(|known| known.row.open));
+            let mut moments: Vec<_> = open.map(MomentInfo::from).collect();
+            moments.sort_by_key(|moment| Reverse(moment.started_at));
+            let known = found.iter().map(|(id, view)| (id.to_string(), view.updated())).collect();
+            let streams = found.iter().map(|(id, view)| self.info(id, view)).collect();
+            Ok(Overview { as_of, known, streams, moments })
+        })
+    }
+
+    fn changes_since<'a>(&'a self, id: Option<&'a str>, since: EventTime) -> Answer<'a, Option<Vec<Update>>> {
+        Box::pin(async move {
+            let ids = match id {
+                Some(id) => vec![StreamId::new(id)],
+                None => self.reader.streams().into_iter().map(|(id, _)| id).collect(),
+            };
+            let mut updates = Vec::new();
+            for id in ids {
+                let Some(changes) = self.reader.changes_since(&id, since) else { return Ok(None) };
+                updates.extend(changes.iter().map(update));
+            }
+            updates.sort_by_key(|update| update.time);
+            Ok(Some(updates))
+        })
+    }
+
+    fn feed(&self) -> Box<dyn Feed> {
+        Box::new(LiveFeed(self.reader.subscribe(WAITING)))
+    }
+}
+
+fn update(update: &telemetra::sinks::Update<StreamSummary>) -> Update {
+    let message = |change| Message::of(&update.stream_id, change, update.time);
+    Update {
+        stream_id: update.stream_id.to_string(),
+        time: update.time,
+        messages: update.changes.iter().filter_map(message).collect(),
+    }
+}
+
+struct LiveFeed(Subscription<StreamSummary>);
+
+impl Feed for LiveFeed {
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<News>> + Send + '_>> {
+        Box::pin(async {
+            Some(match self.0.recv_async().await? {
+                Notice::Changed(changes) => News::Update(update(&changes)),
+                Notice::Missed(_) => News::Gap,
+            })
+        })
+    }
+}

@@ -1,0 +1,329 @@
+//! The tables in Postgres. Rows come as JSON under the names of their columns, which is what is said in the end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use postgres::types::ToSql;
+use postgres::{Client, Config, NoTls, Transaction};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use telemetra::core::EventTime;
+use tokio::sync::Semaphore;
+
+use super::{Shards, current};
+use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
+use crate::server::store::{Cursor, MetricsQuery, MomentQuery};
+
+/// The most connections at a time.
+const CONNECTIONS: usize = 8;
+
+/// Reads the tables over a few connections, which are kept.
+#[derive(Clone)]
+pub(crate) struct Tables(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    pipeline: String,
+    idle: Mutex<Vec<Client>>,
+    places: Arc<Semaphore>,
+}
+
+/// A client ends by talking to its server, which blocks, and tasks may not.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let clients = std::mem::take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if !clients.is_empty() {
+            std::thread::spawn(move || drop(clients));
+        }
+    }
+}
+
+/// All ids, by jumping from one to the next in the index of the windows; and those that only metadata names.
+const IDS: &str = "
+    RECURSIVE found AS (
+        (SELECT stream_id FROM chat_summary_minute ORDER BY stream_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT w.stream_id FROM chat_summary_minute w WHERE w.stream_id > found.stream_id
+            ORDER BY w.stream_id LIMIT 1) FROM found WHERE found.stream_id IS NOT NULL
+    ), ids AS (SELECT stream_id FROM found WHERE stream_id IS NOT NULL UNION SELECT stream_id FROM streams)";
+/// The one that is asked for, if it is known.
+const ID: &str = "
+    ids AS (SELECT $1::text AS stream_id WHERE EXISTS (SELECT 1 FROM streams WHERE stream_id = $1)
+        OR EXISTS (SELECT 1 FROM chat_summary_minute WHERE stream_id = $1)
+        OR EXISTS (SELECT 1 FROM viewer_timeseries WHERE stream_id = $1))";
+const STREAMS: &str = "
+    SELECT jsonb_build_object('stream_id', ids.stream_id, 'row', to_jsonb(s), 'newest', to_jsonb(w), 'open_moments',
+        (SELECT count(*) FROM moments m WHERE m.stream_id = ids.stream_id AND m.ended_at IS NULL))::text
+    FROM ids LEFT JOIN streams s ON s.stream_id = ids.stream_id
+    LEFT JOIN LATERAL (SELECT * FROM chat_summary_minute c WHERE c.stream_id = ids.stream_id
+        ORDER BY c.window_start DESC LIMIT 1) w ON true";
+
+#[derive(Deserialize)]
+struct Known {
+    stream_id: String,
+    row: Option<Row>,
+    newest: Option<Metrics>,
+    open_moments: u64,
+}
+
+/// A row of `streams`.
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    title: Option<String>,
+    category: Option<String>,
+    is_live: Option<bool>,
+    started_at: Option<Time>,
+    ended_at: Option<Time>,
+    updated_at: Time,
+}
+
+type Parameters = Vec<Box<dyn ToSql + Sync + Send>>;
+
+impl Tables {
+    /// The tables that the pipeline of that name writes. `config` says where; how long to wait is added.
+    pub(crate) fn new(mut config: Config, pipeline: &str) -> Self {
+        config
+            .application_name("telemetra_api")
+            .connect_timeout(Duration::from_secs(3))
+            .tcp_user_timeout(Duration::from_secs(10))
+            .options("-c statement_timeout=8000 -c default_transaction_read_only=on -c TimeZone=UTC");
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        Self(Arc::new(Inner { config, pipeline: pipeline.to_owned(), idle: Mutex::default(), places }))
+    }
+
+    /// Asks in one transaction, so that all is as of one time. A kept connection may have ended meanwhile: then once more.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl Fn(&mut Transaction<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let place = Arc::clone(&self.0.places).acquire_owned().await?;
+        let inner = Arc::clone(&self.0);
+        let asked = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let idle = || inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            loop {
+                let kept = idle().pop();
+                let is_kept = kept.is_some();
+                let mut client = kept.map_or_else(|| inner.config.connect(NoTls), Ok)?;
+                let level = postgres::IsolationLevel::RepeatableRead;
+                let transaction = client.build_transaction().isolation_level(level).read_only(true).start();
+                let answer =
+                    transaction.map_err(Into::into).and_then(|mut transaction| question(&mut transaction));
+                match answer {
+                    Err(_) if is_kept && client.is_closed() => {}
+                    answer => {
+                        if !client.is_closed() {
+                            idle().push(client);
+                        }
+                        return answer;
+                    }
+                }
+            }
+        });
+        asked
+            .await
+            .context("the reader of the tables failed")?
+            .context("could not read the tables in postgres")
+    }
+
+    pub(super) async fn shards(&self) -> Result<Shards> {
+        let pipeline = self.0.pipeline.clone();
+        self.ask(move |transaction| shards(transaction, &pipeline)).await
+    }
+
+    /// All streams, or one; and how far the shards were then.
+    pub(super) async fn streams(&self, id: Option<&str>) -> Result<(Shards, Vec<StreamInfo>)> {
+        let (pipeline, id) = (self.0.pipeline.clone(), id.map(ToOwned::to_owned));
+        self.ask(move |transaction| {
+            let shards = shards(transaction, &pipeline)?;
+            let streams = streams(transaction, id.as_deref(), &shards)?;
+            Ok((shards, streams))
+        })
+        .await
+    }
+
+    pub(super) async fn metrics(
+        &self,
+        id: &str,
+        query: &MetricsQuery,
+    ) -> Result<Option<(Vec<Metrics>, bool)>> {
+        let mut filter = Filter::of(id);
+        filter.and("window_end >= to_timestamp($::bigint::float8 / 1000)", query.from.map(millis));
+        filter.and("window_end < to_timestamp($::bigint::float8 / 1000)", query.to.map(millis));
+        let resolution = i64::try_from(query.resolution).ok().filter(|resolution| *resolution > 1000);
+        filter.and("(extract(epoch FROM window_end) * 1000)::bigint % $ = 0", resolution);
+        let select = filter.select("chat_summary_minute", "window_start DESC", query.limit);
+        let limit = query.limit;
+        let found = self.page(filter, select).await?;
+        Ok(found.map(|mut windows| {
+            let more = windows.len() > limit;
+            windows.truncate(limit);
+            windows.reverse();
+            (windows, more)
+        }))
+    }
+
+    pub(super) async fn moments(
+        &self,
+        id: &str,
+        query: &MomentQuery,
+    ) -> Result<Option<(Vec<MomentInfo>, bool)>> {
+        let mut filter = Filter::of(id);
+        filter.and("started_at >= to_timestamp($::bigint::float8 / 1000)", query.from.map(millis));
+        filter.and("started_at < to_timestamp($::bigint::float8 / 1000)", query.to.map(millis));
+        filter.and("moment_type = $", query.moment_type.clone());
+        filter.and("(ended_at IS NULL) = $", query.open.then_some(true));
+        if let Some(Cursor { started_at, moment_id }) = &query.cursor {
+            filter.and("started_at <= to_timestamp($::bigint::float8 / 1000)", Some(millis(*started_at)));
+            let before = "(started_at < to_timestamp($::bigint::float8 / 1000) OR moment_id < ";
+            filter.and(before, Some(millis(*started_at)));
+            filter.go_on("$)", moment_id.clone());
+        }
+        let select = filter.select("moments", "started_at DESC, moment_id DESC", query.limit);
+        let limit = query.limit;
+        let found = self.page(filter, select).await?;
+        Ok(found.map(|mut moments| {
+            let more = moments.len() > limit;
+            moments.truncate(limit);
+            (moments, more)
+        }))
+    }
+
+    async fn page<T: DeserializeOwned + Send + 'static>(
+        &self,
+        filter: Filter,
+        select: String,
+    ) -> Result<Option<Vec<T>>> {
+        self.ask(move |transaction| {
+            let found = rows(transaction, &select, &filter.parameters())?;
+            if !found.is_empty() {
+                return Ok(Some(found));
+            }
+            let known = format!("WITH {ID} SELECT 1 FROM ids");
+            Ok(transaction.query_opt(&known, &filter.parameters()[..1])?.map(|_| found))
+        })
+        .await
+    }
+
+    pub(super) async fn open_moments(&self) -> Result<Vec<MomentInfo>> {
+        let select =
+            "SELECT to_jsonb(t)::text FROM moments t WHERE ended_at IS NULL ORDER BY started_at DESC";
+        self.ask(move |transaction| rows(transaction, select, &[])).await
+    }
+
+    /// A stream, its windows and moments that ended within `history` milliseconds, and how far the shards were then.
+    pub(super) async fn snapshot(
+        &self,
+        id: &str,
+        history: u64,
+    ) -> Result<(Shards, Option<StreamInfo>, Vec<Metrics>, Vec<MomentInfo>)> {
+        let (pipeline, id) = (self.0.pipeline.clone(), id.to_owned());
+        self.ask(move |transaction| {
+            let shards = shards(transaction, &pipeline)?;
+            let stream = streams(transaction, Some(&id), &shards)?.pop();
+            let since = millis(shards.of(Some(&id)).unwrap_or_default().minus(history)) as f64;
+            let windows = "SELECT to_jsonb(t)::text FROM chat_summary_minute t
+                WHERE stream_id = $1 AND window_end >= to_timestamp($2::float8 / 1000) ORDER BY window_start";
+            let moments = "SELECT to_jsonb(t)::text FROM moments t
+                WHERE stream_id = $1 AND (ended_at IS NULL OR ended_at >= to_timestamp($2::float8 / 1000))
+                ORDER BY started_at DESC";
+            let windows = rows(transaction, windows, &[&id, &since])?;
+            let moments = rows(transaction, moments, &[&id, &since])?;
+            Ok((shards, stream, windows, moments))
+        })
+        .await
+    }
+}
+
+fn shards(transaction: &mut Transaction<'_>, pipeline: &str) -> Result<Shards> {
+    let select = "SELECT (extract(epoch FROM time) * 1000)::bigint FROM telemetra_progress
+        WHERE pipeline = $1 ORDER BY shard";
+    let time = |row: &postgres::Row| {
+        Ok(row.try_get::<_, Option<i64>>(0)?.map(|time| EventTime(time.unsigned_abs())))
+    };
+    Ok(Shards(transaction.query(select, &[&pipeline])?.iter().map(time).collect::<Result<_>>()?))
+}
+
+fn streams(transaction: &mut Transaction<'_>, id: Option<&str>, shards: &Shards) -> Result<Vec<StreamInfo>> {
+    let known: Vec<Known> = match id {
+        Some(id) => rows(transaction, &format!("WITH {ID} {STREAMS}"), &[&id])?,
+        None => rows(transaction, &format!("WITH {IDS} {STREAMS}"), &[])?,
+    };
+    Ok(known.into_iter().map(|known| info(known, shards.as_of())).collect())
+}
+
+fn info(known: Known, as_of: Option<EventTime>) -> StreamInfo {
+    let row = known.row.as_ref();
+    let newest = known.newest.as_ref().map(|metrics| metrics.updated_at);
+    StreamInfo {
+        name: row.map_or_else(|| known.stream_id.clone(), |row| row.name.clone()),
+        title: row.and_then(|row| row.title.clone()),
+        category: row.and_then(|row| row.category.clone()),
+        is_live: row.and_then(|row| row.is_live),
+        started_at: row.and_then(|row| row.started_at),
+        ended_at: row.and_then(|row| row.ended_at),
+        updated_at: row.map(|row| row.updated_at).max(newest).unwrap_or(Time(EventTime::MIN)),
+        open_moments: known.open_moments,
+        current: current(known.newest, as_of),
+        stream_id: known.stream_id,
+    }
+}
+
+fn rows<T: DeserializeOwned>(
+    transaction: &mut Transaction<'_>,
+    select: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<T>> {
+    let read = |row: &postgres::Row| Ok(serde_json::from_str(row.try_get(0)?)?);
+    transaction.query(select, parameters)?.iter().map(read).collect()
+}
+
+fn millis(time: EventTime) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+/// Conditions, and the values in them. The first value is the stream's id.
+struct Filter {
+    conditions: Vec<String>,
+    values: Parameters,
+}
+
+impl Filter {
+    fn of(id: &str) -> Self {
+        let mut filter = Self { conditions: Vec::new(), values: Vec::new() };
+        filter.and("stream_id = $", Some(id.to_owned()));
+        filter
+    }
+
+    /// The `$` stands for the value.
+    fn and(&mut self, condition: &str, value: Option<impl ToSql + Sync + Send + 'static>) {
+        if let Some(value) = value {
+            self.conditions.push(String::new());
+            self.go_on(condition, value);
+        }
+    }
+
+    /// Goes on with the last condition.
+    fn go_on(&mut self, condition: &str, value: impl ToSql + Sync + Send + 'static) {
+        self.values.push(Box::new(value));
+        let condition = condition.replace('$', &format!("${}", self.values.len()));
+        if let Some(last) = self.conditions.last_mut() {
+            last.push_str(&condition);
+        }
+    }
+
+    fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
+    }
+
+    /// One row more than asked for, so that it can be said whether there are more.
+    fn select(&self, table: &str, order: &str, limit: usize) -> String {
+        let conditions = self.conditions.join(" AND ");
+        format!(
+            "SELECT to_jsonb(t)::text FROM {table} t WHERE {conditions} ORDER BY {order} LIMIT {}",
+            limit + 1
+        )
+    }
+}

@@ -1,0 +1,130 @@
+//! From the text of a setting to its value. Errors say what is wrong with the value; whose it is, the caller adds.
+
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+use std::time::Duration;
+
+use telemetra::prelude::EventTime;
+use tracing::Level;
+
+use super::log::Format;
+
+/// A whole number in a range; `_` may part its digits.
+pub(crate) fn number<N>(text: &str, range: RangeInclusive<N>) -> Result<N, String>
+where
+    N: FromStr + PartialOrd + std::fmt::Display,
+{
+    let value = text.replace('_', "").parse().ok().filter(|value| range.contains(value));
+    value.ok_or_else(|| format!("`{text}` is no whole number from {} to {}", range.start(), range.end()))
+}
+
+/// A share.
+pub(crate) fn ratio(text: &str) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
+    value.ok_or_else(|| format!("`{text}` is no number from 0 to 1"))
+}
+
+/// A length of time: a number of seconds, or of `ms`, `s`, `m` or `h`.
+///
+/// Lengths beyond a year are left for the library to refuse.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => f64::NAN,
+    };
+    let seconds = digits.trim().parse::<f64>().map(|number| number * unit).ok();
+    let span = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    span.ok_or_else(|| format!("`{text}` is no time; give seconds, or a number and ms, s, m or h"))
+}
+
+/// `off`, or a value.
+pub(crate) fn optional<T>(
+    text: &str,
+    value: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    if text == "off" { Ok(None) } else { value(text).map(Some) }
+}
+
+/// On or off.
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
+    let on = ["true", "on", "yes", "1"].map(|on| (on, true));
+    let off = ["false", "off", "no", "0"].map(|off| (off, false));
+    choice(text, &[on, off].concat()).map_err(|_| format!("`{text}` is neither `on` nor `off`"))
+}
+
+/// One of some words.
+pub(crate) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    let names = || choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| format!("`{text}` is none of {}", names()))
+}
+
+/// How many letters must be put in, taken out or changed to make one word of the other.
+pub(crate) fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in to.bytes().enumerate() {
+            let change = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+/// A number that need not be whole.
+pub(crate) fn real(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+        .ok_or_else(|| format!("`{text}` is no number"))
+}
+
+/// A length of time in milliseconds.
+pub(crate) fn span(text: &str) -> Result<u64, String> {
+    duration(text).map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Two lengths of time in milliseconds, from and to.
+pub(crate) fn spans(text: &str) -> Result<(u64, u64), String> {
+    let (from, to) = text.split_once("..").ok_or_else(|| format!("`{text}` is no FROM..TO"))?;
+    Ok((span(from)?, span(to)?))
+}
+
+/// An instant as RFC 3339 has it.
+pub(crate) fn instant(text: &str) -> Result<EventTime, String> {
+    let parsed = text.parse::<jiff::Timestamp>().ok();
+    let millis = parsed.and_then(|time| u64::try_from(time.as_millisecond()).ok());
+    millis.map(EventTime).ok_or_else(|| format!("`{text}` is no time such as 2026-01-31T20:15:00Z"))
+}
+
+/// `NAME=VALUE`. The error does not tell the value, which may be a secret.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let pair = pair.ok_or_else(|| "it is no NAME=VALUE".to_owned())?;
+    Ok((pair.0.trim().to_owned(), pair.1.to_owned()))
+}
+
+/// A level of logging, or `off`.
+pub(crate) fn level(text: &str) -> Result<Option<Level>, String> {
+    let levels = [
+        ("off", None),
+        ("error", Some(Level::ERROR)),
+        ("warn", Some(Level::WARN)),
+        ("warning", Some(Level::WARN)),
+        ("info", Some(Level::INFO)),
+        ("debug", Some(Level::DEBUG)),
+        ("trace", Some(Level::TRACE)),
+    ];
+    choice(&text.to_lowercase(), &levels)
+}
+
+/// How the log looks.
+pub(crate) fn format(text: &str) -> Result<Format, String> {
+    choice(&text.to_lowercase(), &[("text", Format::Text), ("json", Format::Json)])
+}

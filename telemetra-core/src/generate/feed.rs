@@ -1,0 +1,155 @@
+use std::sync::Arc;
+
+use super::arrivals::{Arrival, Arrivals};
+use super::content::Writer;
+use super::plan::{Plan, TICK};
+use super::truth::{Floor, GroundTruth, kind_of};
+use crate::{EventKind, EventTime};
+
+/// What is known of a record that a [`Feed`] gave, its bytes aside.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedRecord<'f> {
+    /// The kind of its event, also where the bytes are damaged.
+    pub kind: EventKind,
+    /// The stream of its event, also where the bytes are damaged.
+    pub stream_id: &'f str,
+    /// When it happened. One from the future says something else of itself.
+    pub time: EventTime,
+    /// When it arrives: never before the one that was given before it.
+    pub arrives_at: EventTime,
+}
+
+/// The records of one partition of a [`Generator`](super::Generator), one at a time: for a program that sends them on. Who
+/// keeps to `arrives_at` sends them as they would have come.
+///
+/// ```
+/// use telemetra_core::generate::{Generator, GeneratorConfig, Planting};
+/// let config = GeneratorConfig {
+///     streams: 2,
+///     stream_ids: vec!["ada".into()],
+///     partitions: 1,
+///     endless: true,
+///     planted: Planting::none(),
+///     ..GeneratorConfig::default()
+/// };
+/// let mut feed = Generator::new(config)?.feed(0).ok_or("there is a first partition")?;
+/// let mut bytes = Vec::new();
+/// for _ in 0..1000 {
+///     bytes.clear();
+///     let record = feed.next(&mut bytes).ok_or("it is endless")?;
+///     assert!(["ada", "stream_0002"].contains(&record.stream_id));
+/// }
+/// assert_eq!(feed.truth().fates.read, 1000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Feed {
+    cursor: Cursor,
+    partition: usize,
+    writer: Writer,
+    truth: GroundTruth,
+    floor: Floor,
+    /// Of the newest event given, in milliseconds since the start.
+    reached: u64,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed").field("partition", &self.partition).finish_non_exhaustive()
+    }
+}
+
+impl Feed {
+    pub(super) fn new(plan: &Arc<Plan>, partition: usize) -> Self {
+        Self {
+            cursor: Cursor::new(plan, partition),
+            partition,
+            writer: Writer::new(Arc::clone(plan)),
+            truth: GroundTruth::default(),
+            floor: Floor::new(plan),
+            reached: 0,
+        }
+    }
+
+    /// When the next record arrives; `None` if there are no more.
+    pub fn next_arrival(&mut self) -> Option<EventTime> {
+        let at = self.cursor.peek()?.at;
+        Some(self.cursor.plan.config.start.plus(at))
+    }
+
+    /// Appends the bytes of the next record to `out`; `None` if there are no more.
+    pub fn next(&mut self, out: &mut Vec<u8>) -> Option<GeneratedRecord<'_>> {
+        let arrival = *self.cursor.next()?;
+        self.writer.write(&arrival, out);
+        self.truth.count(&arrival, &mut self.floor);
+        self.reached = self.reached.max(arrival.time);
+        let plan = &self.cursor.plan;
+        Some(GeneratedRecord {
+            kind: kind_of(&arrival),
+            stream_id: &plan.streams[arrival.stream as usize],
+            time: plan.config.start.plus(arrival.time),
+            arrives_at: plan.config.start.plus(arrival.at),
+        })
+    }
+
+    /// What was given so far, counted, and the moments planted so far.
+    #[must_use]
+    pub fn truth(&self) -> GroundTruth {
+        let plan = &self.cursor.plan;
+        let begun = if self.truth.fates.read == 0 { 0 } else { self.reached / TICK + 1 };
+        GroundTruth { planted: plan.planted_before(begun, self.partition), ..self.truth.clone() }
+    }
+}
+
+/// The arrivals of one partition in their order.
+pub(super) struct Cursor {
+    plan: Arc<Plan>,
+    arrivals: Arrivals,
+    /// The arrivals of one second, and the next of them.
+    second: Vec<Arrival>,
+    at: usize,
+}
+
+impl Cursor {
+    pub(super) fn new(plan: &Arc<Plan>, partition: usize) -> Self {
+        Self::with(plan, partition, plan.config.endless)
+    }
+
+    /// Of the first act alone, as if it were the only one.
+    pub(super) fn of_one_act(plan: &Arc<Plan>, partition: usize) -> Self {
+        Self::with(plan, partition, false)
+    }
+
+    fn with(plan: &Arc<Plan>, partition: usize, endless: bool) -> Self {
+        let arrivals = Arrivals::new(Arc::clone(plan), partition, endless);
+        Self { plan: Arc::clone(plan), arrivals, second: Vec::new(), at: 0 }
+    }
+
+    pub(super) fn next(&mut self) -> Option<&Arrival> {
+        self.peek()?;
+        self.at += 1;
+        self.second.get(self.at - 1)
+    }
+
+    fn peek(&mut self) -> Option<&Arrival> {
+        while self.at == self.second.len() {
+            self.at = 0;
+            if !self.arrivals.next_second(&mut self.second) {
+                return None;
+            }
+            Arrivals::sort(&mut self.second);
+        }
+        self.second.get(self.at)
+    }
+
+    /// Passes over up to `count` arrivals, and says how many there were. Only for one that is at its beginning.
+    pub(super) fn skip(&mut self, count: u64) -> u64 {
+        let mut skipped = 0;
+        while skipped < count && self.arrivals.next_second(&mut self.second) {
+            let step = (count - skipped).min(self.second.len() as u64);
+            skipped += step;
+            self.at = step as usize;
+        }
+        Arrivals::sort(&mut self.second);
+        skipped
+    }
+}

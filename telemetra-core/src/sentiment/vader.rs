@@ -1,0 +1,176 @@
+//! VADER: valences from people's ratings, and rules for what their neighbours make of them.
+
+mod build;
+mod class;
+mod emotes;
+mod reading;
+mod rules;
+mod scan;
+mod token;
+mod words;
+
+use std::fmt;
+
+use self::reading::Reading;
+use self::token::Token;
+use super::Sentiment;
+use super::dictionary::Dictionary;
+use crate::{ConfigError, SENTIMENT_SCALE};
+
+/// Scores a message by the rules and the lexicon of VADER (Hutto and Gilbert, 2014): 7,500 words, emoticons and
+/// abbreviations with the valence that ten people gave each, and what boosters (*very*), dampeners (*kind of*),
+/// negations (*not*, *never so*), *but*, *least*, capitals, exclamation and question marks and a few idioms make of them.
+/// Emoji stand for their names. To these it adds emotes, which are looked up by name, from the list and in the text, and which no rule touches;
+/// an emote that the text has is not counted again from the list.
+///
+/// With s the sum of the valences, the score is s / √(s² + 15), rounded to four decimals. Between ±0.05
+/// a message counts as neutral.
+///
+/// English only; words are what stands between white space. `docs/sentiment.md` has the figures, the emotes, and the few places
+/// where it differs from the reference implementation.
+///
+/// One pass, and nothing allocated. Building it reads the lexicon, which takes a few milliseconds.
+///
+/// ```
+/// use telemetra_core::{Sentiment, Vader};
+/// let vader = Vader::new();
+/// let score = |message: &str| vader.score(message, &[]);
+/// assert_eq!(score("VADER is smart, handsome, and funny."), 8_316);
+/// assert_eq!(score("VADER is VERY SMART, handsome, and FUNNY!!!"), 9_342);
+/// assert_eq!(score("VADER is not smart, handsome, nor funny."), -7_424);
+/// assert_eq!(score("the quick brown fox"), 0);
+/// assert!(vader.score("", &["Sadge"]) < -500);
+/// ```
+#[derive(Clone)]
+pub struct Vader {
+    words: Dictionary<Token>,
+    /// The words of emoji, one emoji's after the other's.
+    meanings: Vec<Token>,
+    emotes: usize,
+}
+
+impl Vader {
+    /// VADER's lexicon and the commonest emotes of live chats.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut vader = Self::build();
+        vader.add_chat();
+        vader
+    }
+
+    /// VADER's lexicon alone.
+    #[must_use]
+    pub fn without_emotes() -> Self {
+        Self::build()
+    }
+
+    /// Gives words, emoticons and emoji other valences, from −4 to 4, rounded to a tenth. The rules apply to them as to those of the lexicon.
+    ///
+    /// # Errors
+    ///
+    /// If a valence is out of range, or a word could never be met in a message: it is empty, longer than 64 bytes,
+    /// holds white space, or has punctuation around it.
+    ///
+    /// ```
+    /// use telemetra_core::{Sentiment, Vader};
+    /// let vader = Vader::new().with([("cracked", 2.5), ("🍕", 1.0)])?;
+    /// assert!(vader.score("absolutely cracked", &[]) > vader.score("cracked", &[]));
+    /// assert!(vader.score("🍕🍕", &[]) > 500);
+    /// assert!(vader.with([("two words", 1.0)]).is_err());
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    pub fn with<W: AsRef<str>>(self, words: impl IntoIterator<Item = (W, f64)>) -> Result<Self, ConfigError> {
+        self.add_words(words)
+    }
+
+    /// Adds emotes, or gives them other valences, from −4 to 4, rounded to a tenth. At most 448 in all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`with`](Self::with), and if there are too many.
+    ///
+    /// ```
+    /// use telemetra_core::{Sentiment, Vader};
+    /// let vader = Vader::new().with_emotes([("myChannelHype", 2.8)])?;
+    /// assert!(vader.score("myChannelHype", &["myChannelHype"]) > 5_000);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    pub fn with_emotes<W: AsRef<str>>(
+        self,
+        emotes: impl IntoIterator<Item = (W, f64)>,
+    ) -> Result<Self, ConfigError> {
+        self.add_emotes(emotes)
+    }
+}
+
+/// [`new`](Self::new).
+impl Default for Vader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Vader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Vader");
+        shown.field("words", &self.words).field("emotes", &self.emotes).finish_non_exhaustive()
+    }
+}
+
+impl Sentiment for Vader {
+    fn score(&self, message: &str, emotes: &[&str]) -> i32 {
+        let mut reading = Reading::new();
+        self.read(message, &mut reading);
+        reading.end_of_text();
+        for emote in emotes {
+            if let Some(token) = self.words.get(emote.as_bytes()).filter(|token| token.is(Token::EMOTE)) {
+                reading.listed_emote(token);
+            }
+        }
+        compound(reading.sum())
+    }
+}
+
+/// From a sum to a score.
+fn compound(sum: f64) -> i32 {
+    (sum / (sum * sum + 15.0).sqrt() * SENTIMENT_SCALE as f64).round() as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::emotes::EMOTES;
+    use super::words::{BOOSTERS, DAMPENERS, NEGATIONS};
+    use super::*;
+
+    #[test]
+    fn emotes_are_no_words_and_have_the_valence_of_one() {
+        let (plain, chat) = (Vader::without_emotes(), Vader::new());
+        let mut seen = HashSet::new();
+        for &(model, names) in EMOTES {
+            assert!(plain.token(model).is(Token::LISTED), "`{model}` is not in the lexicon");
+            for name in names.split_whitespace() {
+                assert_eq!(
+                    plain.token(name),
+                    Token::default().with(plain.token(name).0 & Token::LOUD),
+                    "`{name}`"
+                );
+                assert!(seen.insert(name.to_lowercase()), "`{name}` is given twice");
+                assert_eq!(chat.score(name, &[]), plain.score(model, &[]), "`{name}`");
+            }
+        }
+        assert_eq!(chat.emotes, seen.len());
+        assert!(seen.len() > 60, "{} emotes", seen.len());
+    }
+
+    #[test]
+    fn words_of_rules_have_no_valence() {
+        let plain = Vader::without_emotes();
+        for word in [BOOSTERS, DAMPENERS, NEGATIONS].iter().flat_map(|words| words.split_whitespace()) {
+            assert_eq!(plain.score(word, &[]), 0, "`{word}`");
+            assert!(plain.token(word).is(Token::BOOSTS | Token::DAMPENS | Token::NEGATES), "`{word}`");
+        }
+        assert!(plain.meanings.len() < usize::from(u16::MAX));
+    }
+}

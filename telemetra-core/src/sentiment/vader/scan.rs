@@ -1,0 +1,144 @@
+//! From a message to words: between white space, without the punctuation around them; emoji are words by themselves.
+
+use super::Vader;
+use super::class::{
+    APOSTROPHE, EXCLAMATION, LOWER, MARK, QUESTION, SPACE, UPPER, WIDE, class, classes, few, trimmed,
+};
+use super::reading::Reading;
+use super::token::Token;
+use crate::sentiment::word::Folded;
+
+impl Vader {
+    /// Puts all words of a message into the reading.
+    pub(super) fn read(&self, message: &str, reading: &mut Reading) {
+        let text = message.as_bytes();
+        let mut start = 0;
+        let mut all = 0;
+        for (at, &byte) in text.iter().enumerate() {
+            let class = class(byte);
+            if class & SPACE == 0 {
+                all |= class;
+                continue;
+            }
+            if start < at {
+                self.piece(message, start, at, all, reading);
+            }
+            (start, all) = (at + 1, 0);
+        }
+        if start < text.len() {
+            self.piece(message, start, text.len(), all, reading);
+        }
+    }
+
+    /// What stands between white space, of the given classes.
+    #[inline]
+    fn piece(&self, message: &str, start: usize, end: usize, classes: u8, reading: &mut Reading) {
+        let text = &message.as_bytes()[start..end];
+        if classes & (EXCLAMATION | QUESTION) != 0 {
+            let count =
+                |wanted| text.iter().filter(|&&byte| byte == wanted).count().try_into().unwrap_or(u32::MAX);
+            reading.punctuation(count(b'!'), count(b'?'));
+        }
+        if classes & WIDE == 0 {
+            reading.push(self.word(text, classes));
+        } else {
+            self.wide(&message[start..end], reading);
+        }
+    }
+
+    /// A word of the given classes.
+    #[inline]
+    fn word(&self, text: &[u8], classes: u8) -> Token {
+        let (word, found) =
+            if classes & MARK == 0 { (text, self.words.get(text)) } else { self.unwrapped(text) };
+        let mut token = found.unwrap_or_default();
+        if classes & (UPPER | LOWER) == UPPER {
+            token = token.with(Token::LOUD);
+        }
+        if classes & APOSTROPHE != 0 && has_nt(word) {
+            token = token.with(Token::NEGATES);
+        }
+        token
+    }
+
+    /// Without the punctuation around it, unless hardly anything would be left: then it is likely an emoticon (`:D`). If it
+    /// is none, it is a word (`gg!`), but one that modifies nothing behind its mark (`no, great`).
+    fn unwrapped<'a>(&self, text: &'a [u8]) -> (&'a [u8], Option<Token>) {
+        let kept = trimmed(text);
+        match few(kept) {
+            0 | 1 => (text, self.words.get(text)),
+            2 => (text, self.words.get(text).or_else(|| self.words.get(kept).and_then(Token::alone))),
+            _ => (kept, self.words.get(kept)),
+        }
+    }
+
+    /// A piece in which there is something beyond ASCII: emoji, white space, letters.
+    #[cold]
+    fn wide(&self, piece: &str, reading: &mut Reading) {
+        #[cfg(test)]
+        crate::sentiment::work::done(piece.len() as u64);
+        let (mut start, mut after_emoji) = (0, false);
+        for (at, character) in piece.char_indices().filter(|(_, character)| !character.is_ascii()) {
+            let end = at + character.len_utf8();
+            let text = &piece.as_bytes()[at..end];
+            if let Some(emoji) = self.words.get(text).filter(|token| token.is(Token::EMOJI)) {
+                self.letters(&piece[start..at], reading);
+                self.emoji(emoji, reading);
+                after_emoji = true;
+            } else if character.is_whitespace() {
+                self.letters(&piece[start..at], reading);
+                after_emoji = false;
+            } else if !(after_emoji
+                && at == start
+                && matches!(character, '\u{fe0e}' | '\u{fe0f}' | '\u{200d}'))
+            {
+                continue;
+            }
+            start = end;
+        }
+        self.letters(&piece[start..], reading);
+    }
+
+    fn letters(&self, piece: &str, reading: &mut Reading) {
+        if !piece.is_empty() {
+            reading.push(self.token(piece));
+        }
+    }
+
+    fn emoji(&self, emoji: Token, reading: &mut Reading) {
+        let (count, exclamations) = (emoji.0 & 7, emoji.0 >> 3 & 7);
+        reading.punctuation(exclamations, 0);
+        let words = self.meanings.iter().skip(emoji.number()).take(count as usize);
+        words.for_each(|&word| reading.push(word));
+    }
+
+    /// A word of any characters.
+    pub(super) fn token(&self, piece: &str) -> Token {
+        #[cfg(test)]
+        crate::sentiment::work::done(piece.len() as u64);
+        let classes = classes(piece.as_bytes());
+        if classes & WIDE == 0 {
+            return self.word(piece.as_bytes(), classes);
+        }
+        let kept = piece.trim_matches(|character: char| character.is_ascii_punctuation());
+        let kept = if few(kept.as_bytes()) > 2 { kept } else { piece };
+        // What is too long to be folded is in no lexicon.
+        let token = Folded::of(kept).map_or(Token::default(), |folded| {
+            let word = folded.bytes();
+            self.word(word, self::classes(word) & !(UPPER | LOWER))
+        });
+        if is_upper(piece) { token.with(Token::LOUD) } else { token }
+    }
+}
+
+/// Whether there is an *n't* in it.
+#[cold]
+fn has_nt(word: &[u8]) -> bool {
+    word.windows(3).any(|three| three.eq_ignore_ascii_case(b"n't"))
+}
+
+/// Whether all letters that have a case are capitals, and there are some.
+fn is_upper(word: &str) -> bool {
+    let cased = || word.chars().filter(|c| c.is_lowercase() || c.is_uppercase());
+    cased().next().is_some() && cased().all(char::is_uppercase)
+}

@@ -1,0 +1,156 @@
+//! One partition, and the order in which its batches are sequenced.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use telemetra_core::{
+    Decoder, EventTime, Fates, Partition, PartitionId, Sequencer, SequencerState, TimeConfig,
+};
+
+use super::{PartitionStatus, lock};
+use crate::failure::Failure;
+use crate::trouble::Trouble;
+
+/// One partition.
+pub(crate) struct Lane {
+    pub(crate) id: PartitionId,
+    pub(crate) decoder: Arc<dyn Decoder>,
+    /// The floor as of the last batch sequenced; [`EventTime::MAX`] once all are.
+    floor: AtomicU64,
+    pub(super) idle: AtomicBool,
+    pub(super) state: Mutex<LaneState>,
+    turn: Condvar,
+}
+
+pub(super) struct LaneState {
+    pub(super) partition: Box<dyn Partition>,
+    pub(super) sequencer: Sequencer,
+    /// Batches handed out, and sequenced.
+    pub(super) taken: u64,
+    pub(super) sequenced: u64,
+    pub(super) exhausted: bool,
+    /// Whether it said so itself.
+    pub(super) done: bool,
+    /// When it was last found to have something, in processing time.
+    pub(super) fed: Option<EventTime>,
+    /// When to ask again. Not in processing time: whose clock stands still or is set back would not be asked any more.
+    pub(super) ask_again: Option<Instant>,
+    pub(super) trouble: Trouble,
+}
+
+/// A partition that was opened, with what reads it and where its sequencer goes on.
+pub(crate) struct OpenLane {
+    pub(crate) id: PartitionId,
+    pub(crate) decoder: Arc<dyn Decoder>,
+    pub(crate) partition: Box<dyn Partition>,
+    pub(crate) sequencer: Option<SequencerState>,
+    /// Whether its end has been read: it is not polled any more.
+    pub(crate) ended: bool,
+}
+
+/// What a checkpoint keeps of a partition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LaneCheckpoint {
+    pub(crate) id: PartitionId,
+    pub(crate) offset: u64,
+    pub(crate) sequencer: SequencerState,
+    /// Whether all of it had been read, and it had said that no more would come.
+    pub(crate) ended: bool,
+}
+
+impl Lane {
+    /// A partition none of whose events takes effect before `least`, a boundary of panes.
+    pub(super) fn new(open: OpenLane, time: &TimeConfig, least: EventTime) -> Self {
+        let OpenLane { id, decoder, partition, sequencer: state, ended } = open;
+        let mut sequencer = Sequencer::new(time, time.strategy());
+        match state {
+            Some(state) => sequencer.restore(state),
+            None => sequencer.raise_floor(least),
+        }
+        let trouble = Trouble::new(format!("reading the partition `{id}`"));
+        Self {
+            id,
+            decoder,
+            floor: AtomicU64::new(if ended { EventTime::MAX.0 } else { sequencer.floor().0 }),
+            idle: AtomicBool::new(false),
+            state: Mutex::new(LaneState {
+                partition,
+                sequencer,
+                taken: 0,
+                sequenced: 0,
+                exhausted: ended,
+                done: ended,
+                fed: None,
+                ask_again: None,
+                trouble,
+            }),
+            turn: Condvar::new(),
+        }
+    }
+
+    pub(super) fn floor(&self) -> EventTime {
+        EventTime(self.floor.load(Ordering::Acquire))
+    }
+
+    pub(super) fn publish(&self, state: &LaneState) {
+        let ended = state.exhausted && state.sequenced == state.taken;
+        let floor = if ended { EventTime::MAX } else { state.sequencer.floor() };
+        self.floor.store(floor.0, Ordering::Release);
+    }
+
+    /// Waits for the turn of a batch and has it sequenced by `work`, whose answer is given back. The batch before it is being
+    /// decoded by a worker that waits for nobody, so the wait is no longer than that takes. `None` if the pipeline fails.
+    pub(super) fn sequence<T>(
+        &self,
+        number: u64,
+        failure: &Failure,
+        work: impl FnOnce(&mut Sequencer) -> T,
+    ) -> Option<T> {
+        let mut state = lock(&self.state);
+        while state.sequenced != number {
+            if failure.is_set() {
+                return None;
+            }
+            let wait = self.turn.wait_timeout(state, Duration::from_millis(20));
+            state = wait.map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state);
+        }
+        let answer = work(&mut state.sequencer);
+        state.sequenced += 1;
+        self.publish(&state);
+        drop(state);
+        self.turn.notify_all();
+        Some(answer)
+    }
+
+    /// What a checkpoint keeps of it. Call it while no batch is between being taken and being sequenced.
+    pub(super) fn keep(&self) -> LaneCheckpoint {
+        let state = lock(&self.state);
+        LaneCheckpoint {
+            id: self.id.clone(),
+            offset: state.partition.offset(),
+            sequencer: state.sequencer.state(),
+            ended: state.done,
+        }
+    }
+
+    pub(super) fn fates(&self) -> Fates {
+        lock(&self.state).sequencer.fates()
+    }
+
+    pub(super) fn status(&self) -> PartitionStatus {
+        let state = lock(&self.state);
+        PartitionStatus {
+            id: self.id.clone(),
+            offset: state.partition.offset(),
+            watermark: state.sequencer.watermark(),
+            behind: 0,
+            lag: state.partition.lag(),
+            failing: state.trouble.failing(),
+            floor: self.floor(),
+            idle: self.idle.load(Ordering::Relaxed),
+            fates: state.sequencer.fates(),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use telemetra_core::{ConfigError, EventTime};
+
+use super::properties::{check_build, is_shown};
+
+/// Where a Kafka cluster is and how to talk to it: for [`KafkaSource`](crate::KafkaSource) and [`KafkaSink`](crate::KafkaSink).
+///
+/// Any [property of librdkafka](https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md) can be
+/// [set](Self::set), but for those that offsets and guarantees rest on: these are refused by whoever owns them, with the
+/// reason. Properties are checked when a source or a sink is made of them, not when they are set.
+///
+/// Secrets never appear in `Debug`, errors or logs: only values known to be none are shown.
+///
+/// ```
+/// use telemetra_sinks::{KafkaConfig, KafkaSource};
+///
+/// let config = KafkaConfig::new("kafka-1:9092,kafka-2:9092").set("fetch.wait.max.ms", "20").sasl_plain("me", "hunter2");
+/// assert!(!format!("{config:?}").contains("hunter2"));
+/// let source = KafkaSource::new(config.clone(), ["telemetra.events.chat"])?;
+///
+/// let refused = KafkaSource::new(config.set("enable.auto.commit", "true"), ["telemetra.events.chat"]).unwrap_err();
+/// assert!(refused.to_string().contains("checkpoint"));
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct KafkaConfig {
+    servers: String,
+    properties: BTreeMap<String, String>,
+    tls: bool,
+    sasl: Option<&'static str>,
+    token: Option<TokenSource>,
+}
+
+/// What makes tokens for OAUTHBEARER.
+pub(super) type TokenSource =
+    Arc<dyn Fn() -> Result<OAuthToken, Box<dyn std::error::Error + Send + Sync>> + Send + Sync>;
+
+/// A token for the SASL mechanism OAUTHBEARER. Its `Debug` hides the token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OAuthToken {
+    /// The token.
+    pub token: String,
+    /// Whose it is.
+    pub principal: String,
+    /// When it expires. A new one is asked for when four fifths of the time until then have passed.
+    pub expires: EventTime,
+}
+
+impl fmt::Debug for OAuthToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { principal, expires, .. } = self;
+        f.debug_struct("OAuthToken")
+            .field("principal", principal)
+            .field("expires", expires)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A property, and why nobody else may set it.
+pub(super) type Owned = (&'static str, &'static str);
+
+impl KafkaConfig {
+    /// The cluster that these servers belong to: `host:port`, several separated by commas.
+    #[must_use]
+    pub fn new(servers: &str) -> Self {
+        Self {
+            servers: servers.trim().to_owned(),
+            properties: BTreeMap::new(),
+            tls: false,
+            sasl: None,
+            token: None,
+        }
+    }
+
+    /// Sets a property of librdkafka. The last value counts.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.properties.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Encrypts by TLS. Needs the feature `kafka-tls`. The servers' certificates are checked against the system's
+    /// authorities, or those of [`ca_file`](Self::ca_file).
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// TLS, with the authorities of this file of PEM certificates.
+    #[must_use]
+    pub fn ca_file(self, path: impl AsRef<Path>) -> Self {
+        self.tls().set("ssl.ca.location", &path.as_ref().to_string_lossy())
+    }
+
+    /// TLS, showing this certificate and key, both files in PEM.
+    #[must_use]
+    pub fn client_certificate(self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
+        self.tls()
+            .set("ssl.certificate.location", &certificate.as_ref().to_string_lossy())
+            .set("ssl.key.location", &key.as_ref().to_string_lossy())
+    }
+
+    /// The password of the key of [`client_certificate`](Self::client_certificate).
+    #[must_use]
+    pub fn key_password(self, password: &str) -> Self {
+        self.set("ssl.key.password", password)
+    }
+
+    /// Logs in by SASL PLAIN: without TLS the password crosses the network as it is.
+    #[must_use]
+    pub fn sasl_plain(self, user: &str, password: &str) -> Self {
+        self.sasl("PLAIN", user, password)
+    }
+
+    /// Logs in by SASL SCRAM-SHA-256. Needs the feature `kafka-tls`, also where TLS is not used.
+    #[must_use]
+    pub fn sasl_scram_sha_256(self, user: &str, password: &str) -> Self {
+        self.sasl("SCRAM-SHA-256", user, password)
+    }
+
+    /// Logs in by SASL SCRAM-SHA-512. Needs the feature `kafka-tls`, also where TLS is not used.
+    #[must_use]
+    pub fn sasl_scram_sha_512(self, user: &str, password: &str) -> Self {
+        self.sasl("SCRAM-SHA-512", user, password)
+    }
+
+    /// Logs in by SASL OAUTHBEARER with the tokens that `token` makes. It is called on a thread that may block, at first and
+    /// whenever a token is about to expire; an error is logged and the call repeated after ten seconds. Needs the feature `kafka-tls`.
+    #[must_use]
+    pub fn oauthbearer<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+        mut self,
+        token: impl Fn() -> Result<OAuthToken, E> + Send + Sync + 'static,
+    ) -> Self {
+        self.token = Some(Arc::new(move || token().map_err(Into::into)));
+        self.sasl = Some("OAUTHBEARER");
+        self
+    }
+
+    fn sasl(mut self, mechanism: &'static str, user: &str, password: &str) -> Self {
+        self.sasl = Some(mechanism);
+        self.set("sasl.username", user).set("sasl.password", password)
+    }
+
+    pub(super) fn servers(&self) -> &str {
+        &self.servers
+    }
+
+    pub(super) fn token(&self) -> Option<TokenSource> {
+        self.token.clone()
+    }
+
+    /// The value that was set for a property.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.properties.get(name).map(String::as_str)
+    }
+
+    /// The configuration of a client: `defaults` where nothing was set, and `fixed` in any case.
+    pub(super) fn client(
+        &self,
+        owned: &[Owned],
+        defaults: &[(&str, &str)],
+        fixed: &[(&str, &str)],
+    ) -> Result<ClientConfig, ConfigError> {
+        if self.servers.is_empty() {
+            let hint = "give at least one `host:port`";
+            return Err(ConfigError::new("bootstrap.servers", "there are none", hint));
+        }
+        let mut client = ClientConfig::new();
+        client.set_log_level(RDKafkaLogLevel::Info);
+        client.set("bootstrap.servers", &self.servers);
+        for (name, value) in defaults {
+            client.set(*name, *value);
+        }
+        match (self.tls, self.sasl) {
+            (false, None) => {}
+            (true, None) => drop(client.set("security.protocol", "ssl")),
+            (false, Some(_)) => drop(client.set("security.protocol", "sasl_plaintext")),
+            (true, Some(_)) => drop(client.set("security.protocol", "sasl_ssl")),
+        }
+        if let Some(mechanism) = self.sasl {
+            client.set("sasl.mechanisms", mechanism);
+        }
+        for (name, value) in &self.properties {
+            if let Some((_, reason)) = OWNED.iter().chain(owned).find(|(owned, _)| owned == name) {
+                return Err(ConfigError::new(name, format!("it cannot be set: {reason}"), "leave it out"));
+            }
+            client.set(name, value);
+        }
+        for (name, value) in fixed {
+            client.set(*name, *value);
+        }
+        for name in ["security.protocol", "sasl.mechanism", "sasl.mechanisms"] {
+            check_build(name, client.get(name).unwrap_or("plain"))?;
+        }
+        for (name, value) in &self.properties {
+            check_build(name, value)?;
+        }
+        match client.create_native_config() {
+            Ok(_) => Ok(client),
+            Err(KafkaError::ClientConfig(_, detail, name, value)) => {
+                // librdkafka puts the value into its explanation.
+                let known = is_shown(&name) || value.is_empty();
+                let detail =
+                    if known || !detail.contains(&value) { detail } else { "its value is not valid".into() };
+                let hint = "see librdkafka's CONFIGURATION.md for names and values";
+                Err(ConfigError::new(name, detail, hint))
+            }
+            Err(error) => Err(ConfigError::new("kafka", error.to_string(), "check the properties")),
+        }
+    }
+}
+
+/// What neither source nor sink lets others set.
+const OWNED: &[Owned] = &[
+    ("bootstrap.servers", "the servers are given to `KafkaConfig::new`"),
+    ("metadata.broker.list", "the servers are given to `KafkaConfig::new`"),
+    ("log.queue", "librdkafka's log goes to `tracing`"),
+    ("log_level", "librdkafka's log goes to `tracing`, which is where to choose"),
+    ("test.mock.num.brokers", "`EmbeddedKafka` is the broker for tests"),
+    ("enable.sasl.oauthbearer.unsecure.jwt", "tokens come from `KafkaConfig::oauthbearer`"),
+    ("plugin.library.paths", "code from elsewhere is not loaded"),
+];
+
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self
+            .properties
+            .iter()
+            .map(|(name, value)| (name.as_str(), if is_shown(name) { value.as_str() } else { "[hidden]" }));
+        f.debug_struct("KafkaConfig")
+            .field("servers", &self.servers)
+            .field("tls", &self.tls)
+            .field("sasl", &self.sasl)
+            .field("properties", &shown.collect::<BTreeMap<_, _>>())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,189 @@
+use std::fmt;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use telemetra_core::{ConfigError, ExternalError};
+
+use super::config::KafkaConfig;
+use super::error::failed;
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+type Job = Box<dyn FnOnce(&Cluster) + Send>;
+
+/// A Kafka cluster inside the process: librdkafka's mock cluster, for tests, demos and the injection of faults.
+///
+/// It speaks the real protocol on local ports, also to other processes, and lives as long as the value.
+///
+/// # Limits
+///
+/// * **It keeps 5 MiB or 100,000 batches per partition** and then drops the oldest, without an error to anyone. A
+///   [`KafkaSource`](crate::KafkaSource) that falls behind by more notices and stops. Give a topic as many
+///   [partitions as its data need](Self::partitions_for), and [check](Self::check_retained) that all is there.
+/// * All is lost with the value: nothing is on disk.
+/// * No transactions (they are accepted and ignored), no compaction, no deletion, no offsets by time, no topics made by
+///   clients' [`create_topics`](crate::KafkaSink::create_topics), no TLS, no SASL.
+/// * A fetch that finds nothing answers only after `fetch.wait.max.ms`: set it to about 5 where latency matters.
+///
+/// ```
+/// use telemetra_core::{Polled, RecordBatch, Source};
+/// use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSource};
+///
+/// let kafka = EmbeddedKafka::start(1)?;
+/// kafka.create_topic("telemetra.events.chat", 4)?;
+/// let mut source = KafkaSource::new(KafkaConfig::new(kafka.bootstrap_servers()), ["telemetra.events.chat"])?.until_end();
+/// let ids = source.partitions()?;
+/// assert_eq!(ids[3].as_str(), "telemetra.events.chat/3");
+/// let mut partition = source.open(&ids[3], None)?;
+/// assert_eq!(partition.poll(&mut RecordBatch::default())?, Polled::Done);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct EmbeddedKafka {
+    servers: String,
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl EmbeddedKafka {
+    /// How much a partition keeps, in bytes.
+    pub const PARTITION_BYTES: u64 = 5 * 1024 * 1024;
+
+    /// Starts a cluster of so many brokers.
+    ///
+    /// # Errors
+    ///
+    /// If there are none or more than 1000, or the process cannot have a port or a thread.
+    pub fn start(brokers: u16) -> Result<Self, ExternalError> {
+        if !(1..=1000).contains(&brokers) {
+            let what = format!("cannot start a Kafka cluster of {brokers} brokers; give 1 to 1000");
+            return Err(ExternalError::permanent(what));
+        }
+        let (jobs, queue) = channel::<Job>();
+        let (ready, started) = channel();
+        // The cluster cannot be sent to another thread, so it has one of its own.
+        let run = move || {
+            let cluster = MockCluster::new(i32::from(brokers));
+            let servers = cluster.as_ref().map(Cluster::bootstrap_servers).map_err(Clone::clone);
+            if ready.send(servers).is_err() {
+                return;
+            }
+            if let Ok(cluster) = cluster {
+                queue.into_iter().for_each(|job| job(&cluster));
+            }
+        };
+        let could_not = "cannot start a Kafka cluster in the process";
+        let thread = std::thread::Builder::new()
+            .name("embedded kafka".into())
+            .spawn(run)
+            .map_err(|error| ExternalError::permanent(could_not).because(error))?;
+        match started.recv() {
+            Ok(Ok(servers)) => Ok(Self { servers, jobs: Some(jobs), thread: Some(thread) }),
+            Ok(Err(error)) => Err(failed(could_not, error)),
+            Err(error) => Err(ExternalError::permanent(could_not).because(error)),
+        }
+    }
+
+    /// Its servers, as [`KafkaConfig::new`] takes them.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.servers
+    }
+
+    /// How many partitions a topic needs to keep `bytes` bytes: those that hold them, and a fifth more, as keys are not spread evenly.
+    ///
+    /// ```
+    /// use telemetra_sinks::EmbeddedKafka;
+    /// assert_eq!(EmbeddedKafka::partitions_for(1_000), 1);
+    /// assert_eq!(EmbeddedKafka::partitions_for(100 * 1024 * 1024), 24);
+    /// ```
+    #[must_use]
+    pub fn partitions_for(bytes: u64) -> u32 {
+        u32::try_from((bytes.saturating_mul(6) / 5).div_ceil(Self::PARTITION_BYTES))
+            .unwrap_or(u32::MAX)
+            .max(1)
+    }
+
+    /// Creates a topic.
+    ///
+    /// # Errors
+    ///
+    /// If it exists, or the name or the number is none that Kafka takes.
+    pub fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), ExternalError> {
+        let what = format!("cannot create the topic `{topic}` with {partitions} partitions");
+        let count = i32::try_from(partitions).ok().filter(|count| (1..=10_000).contains(count));
+        let Some(count) = count else { return Err(ExternalError::permanent(what + "; give 1 to 10,000")) };
+        let name = topic.to_owned();
+        self.with(move |cluster| cluster.create_topic(&name, count, 1)).map_err(|error| failed(what, error))
+    }
+
+    /// Checks that no partition of the topic has dropped anything.
+    ///
+    /// # Errors
+    ///
+    /// If one has (permanent), or could not be asked.
+    pub fn check_retained(&self, topic: &str) -> Result<(), ExternalError> {
+        let what = format!("cannot check what the topic `{topic}` keeps");
+        let refused = |error: ConfigError| ExternalError::permanent(what.clone()).because(error);
+        let client = KafkaConfig::new(&self.servers).client(&[], &[], &[]).map_err(refused)?;
+        let asked = || -> Result<Vec<(i32, i64)>, rdkafka::error::KafkaError> {
+            let consumer: BaseConsumer = client.create()?;
+            let timeout = Duration::from_secs(10);
+            let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+            let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+            partitions.map(|p| Ok((p.id(), consumer.fetch_watermarks(topic, p.id(), timeout)?.0))).collect()
+        };
+        for (partition, low) in asked().map_err(|error| failed(what, error))? {
+            if low > 0 {
+                return Err(ExternalError::permanent(format!(
+                    "the embedded Kafka dropped the first {low} records of `{topic}/{partition}`, as a partition keeps 5 MiB; \
+                     create the topic with more partitions, or write no faster than is read"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs `job` on the thread of the cluster, to take brokers down, move leaders or inject errors.
+    ///
+    /// ```
+    /// use telemetra_sinks::EmbeddedKafka;
+    /// let kafka = EmbeddedKafka::start(3)?;
+    /// kafka.with(|cluster| cluster.broker_down(2)).unwrap();
+    /// kafka.with(|cluster| cluster.broker_up(2)).unwrap();
+    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the job panics.
+    pub fn with<R: Send + 'static>(
+        &self,
+        job: impl FnOnce(&MockCluster<'static, DefaultProducerContext>) -> R + Send + 'static,
+    ) -> R {
+        let (answer, answered) = channel();
+        if let Some(jobs) = &self.jobs {
+            // If the thread has gone there is no answer either.
+            let _ = jobs.send(Box::new(move |cluster| drop(answer.send(job(cluster)))));
+        }
+        answered.recv().unwrap_or_else(|_| panic!("the thread of the embedded Kafka has panicked"))
+    }
+}
+
+impl Drop for EmbeddedKafka {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported to who ran the job.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for EmbeddedKafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedKafka").field("servers", &self.servers).finish_non_exhaustive()
+    }
+}

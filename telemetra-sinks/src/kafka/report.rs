@@ -1,0 +1,161 @@
+//! What librdkafka has to say, in few lines.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::OAuthToken as Token;
+use rdkafka::config::RDKafkaLogLevel as Level;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use telemetra_core::{ExternalError, Retry};
+
+use super::config::{KafkaConfig, TokenSource};
+use super::error::{is_of_servers, judge, make};
+
+/// How often a line of one kind is logged: a broker that is down has librdkafka say so several times a second.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Logs what librdkafka says, remembers its last error, and gets tokens.
+pub(super) struct Reporter {
+    servers: String,
+    token: Option<TokenSource>,
+    said: Mutex<HashMap<String, Said>>,
+    last: Mutex<Option<(Code, String)>>,
+}
+
+struct Said {
+    at: Instant,
+    withheld: u64,
+}
+
+impl Reporter {
+    pub(super) fn new(config: &KafkaConfig) -> Self {
+        Self {
+            servers: config.servers().to_owned(),
+            token: config.token(),
+            said: Mutex::default(),
+            last: Mutex::default(),
+        }
+    }
+
+    pub(super) fn servers(&self) -> &str {
+        &self.servers
+    }
+
+    /// Whether a line of this kind may be logged now, and how many were not since the last.
+    pub(super) fn admit(&self, kind: &str) -> Option<u64> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        match said.get_mut(kind) {
+            Some(said) if now - said.at < EVERY => {
+                said.withheld += 1;
+                None
+            }
+            Some(said) => {
+                said.at = now;
+                Some(std::mem::take(&mut said.withheld))
+            }
+            None => {
+                said.insert(kind.to_owned(), Said { at: now, withheld: 0 });
+                Some(0)
+            }
+        }
+    }
+
+    /// A line of librdkafka's log; `kind` is one of its few words such as `FAIL`.
+    pub(super) fn log(&self, level: Level, kind: &str, line: &str) {
+        if matches!(level, Level::Notice | Level::Info | Level::Debug) {
+            tracing::debug!(kind, "librdkafka: {line}");
+        } else if let Some(withheld) = self.admit(kind) {
+            tracing::warn!(kind, withheld, servers = self.servers, "librdkafka: {line}");
+        }
+    }
+
+    /// An error that is nobody's in particular.
+    pub(super) fn error(&self, error: &KafkaError, reason: &str) {
+        let Some(code) = error.rdkafka_error_code() else { return };
+        if code == Code::PartitionEOF {
+            return;
+        }
+        if is_of_servers(code) {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            // That all are down says less than why one is.
+            if code != Code::AllBrokersDown || last.is_none() {
+                *last = Some((code, reason.to_owned()));
+            }
+        }
+        if let Some(withheld) = self.admit(&format!("{code:?}")) {
+            tracing::warn!(withheld, servers = self.servers, "Kafka: {reason}");
+        }
+    }
+
+    /// Forgets the last error, since things go well.
+    pub(super) fn clear(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The error for something that timed out: the last error of the servers is what is behind it.
+    pub(super) fn timed_out(&self, what: &str, error: KafkaError) -> ExternalError {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let servers = &self.servers;
+        match last {
+            Some((code, reason)) => {
+                let (retry, hint) = judge(code);
+                // A hint about a topic would mislead: these are errors of servers.
+                make(retry, format!("{what} at {servers}{hint}")).because(reason)
+            }
+            None => {
+                let what = format!(
+                    "{what} at {servers}; check that it is a Kafka cluster, that it runs and can be reached"
+                );
+                make(Retry::Transient, what).because(error)
+            }
+        }
+    }
+
+    /// A new token.
+    pub(super) fn token(&self) -> Result<Token, Box<dyn std::error::Error>> {
+        let Some(source) = &self.token else {
+            return Err("no tokens: give `KafkaConfig::oauthbearer` something that makes them".into());
+        };
+        let made = source().map_err(|error| {
+            if let Some(withheld) = self.admit("token") {
+                tracing::warn!(withheld, %error, servers = self.servers, "could not get a token for Kafka");
+            }
+            // The text goes to C, where a NUL would end it.
+            error.to_string().replace('\0', "")
+        })?;
+        let lifetime_ms = i64::try_from(made.expires.0).unwrap_or(i64::MAX);
+        Ok(Token { token: made.token, principal_name: made.principal, lifetime_ms })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_logged_at_first_and_then_withheld() {
+        let reporter = Reporter::new(&KafkaConfig::new("host:9092"));
+        assert_eq!(reporter.admit("FAIL"), Some(0));
+        assert!((0..1_000).all(|_| reporter.admit("FAIL").is_none()));
+        assert_eq!(reporter.admit("TOKEN"), Some(0));
+    }
+
+    #[test]
+    fn the_reason_of_one_server_outweighs_that_all_are_down() {
+        let reporter = Reporter::new(&KafkaConfig::new("host:9092"));
+        let because = || {
+            let error = reporter.timed_out("cannot read", KafkaError::MetadataFetch(Code::OperationTimedOut));
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            (error.retry(), source.unwrap_or_default())
+        };
+        assert!(because().1.contains("OperationTimedOut"));
+        reporter.error(&KafkaError::Global(Code::Authentication), "wrong password");
+        reporter.error(&KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(because(), (Retry::Permanent, "wrong password".to_owned()));
+        reporter.error(&KafkaError::Global(Code::PartitionEOF), "the end");
+        reporter.clear();
+        assert!(because().1.contains("OperationTimedOut"));
+    }
+}

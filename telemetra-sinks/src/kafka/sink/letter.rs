@@ -1,0 +1,54 @@
+//! A dead letter as a message.
+
+use rdkafka::Message;
+use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
+use telemetra_core::DeadLetter;
+
+/// Says how long the record was, where the message holds its beginning only.
+const TRUNCATED: &str = "telemetra.truncated";
+/// The least that is kept of a record.
+const LEAST: usize = 256;
+
+/// Its place, by which it is known: it may be there more than once.
+pub(super) fn key(letter: &DeadLetter) -> String {
+    format!("{}/{}/{}", letter.partition, letter.offset, letter.index)
+}
+
+/// Fate, reason and origin, and the length of what is cut.
+pub(super) fn headers(letter: &DeadLetter, cut: bool) -> OwnedHeaders {
+    let text = |key: &'static str, value: &str, headers: OwnedHeaders| {
+        headers.insert(Header { key, value: Some(value) })
+    };
+    let mut headers = OwnedHeaders::new_with_capacity(8);
+    headers = text("telemetra.fate", letter.fate.as_str(), headers);
+    headers = text("telemetra.reason", &letter.reason, headers);
+    headers = text("telemetra.origin", letter.partition.as_str(), headers);
+    if let Some((topic, number)) = letter.partition.as_str().rsplit_once('/')
+        && number.parse::<u32>().is_ok()
+    {
+        headers = text("telemetra.origin.topic", topic, headers);
+        headers = text("telemetra.origin.partition", number, headers);
+    }
+    headers = text("telemetra.origin.offset", &letter.offset.to_string(), headers);
+    headers = text("telemetra.origin.index", &letter.index.to_string(), headers);
+    if cut {
+        headers = text(TRUNCATED, &letter.bytes.len().to_string(), headers);
+    }
+    headers
+}
+
+/// The message with half as much of the record; `None` if that is too little to be worth anything.
+pub(super) fn halved(mut message: OwnedMessage) -> Option<OwnedMessage> {
+    let bytes = message.payload().unwrap_or_default();
+    if bytes.len() <= LEAST {
+        return None;
+    }
+    let (half, length) = (bytes[..bytes.len() / 2].to_vec(), bytes.len());
+    let headers = message.detach_headers().unwrap_or_default();
+    let headers = if headers.iter().any(|header| header.key == TRUNCATED) {
+        headers
+    } else {
+        headers.insert(Header { key: TRUNCATED, value: Some(&length.to_string()) })
+    };
+    Some(message.set_payload(Some(half)).replace_headers(Some(headers)))
+}

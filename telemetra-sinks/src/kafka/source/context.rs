@@ -1,0 +1,57 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::lane::Lanes;
+use super::stats::Statistics;
+use crate::kafka::report::Reporter;
+
+pub(super) type Client = BaseConsumer<Context>;
+
+/// Gets what the client has to say.
+pub(super) struct Context {
+    pub(super) reporter: Reporter,
+    pub(super) lanes: Lanes,
+    /// Commits that came to an end, well or not.
+    pub(super) commits: AtomicU64,
+}
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, kind: &str, line: &str) {
+        self.reporter.log(level, kind, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.reporter.error(&error, reason);
+    }
+
+    fn stats_raw(&self, json: &[u8]) {
+        match serde_json::from_slice::<Statistics>(json) {
+            Ok(statistics) => statistics.tell(&self.lanes),
+            Err(error) => tracing::debug!(%error, "could not read librdkafka's statistics"),
+        }
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.reporter.token()
+    }
+}
+
+impl ConsumerContext for Context {
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        self.commits.fetch_add(1, Ordering::Release);
+        if let Err(error) = result
+            && let Some(withheld) = self.reporter.admit("commit")
+        {
+            // Only monitors of the lag look at these; a restart reads the checkpoint.
+            tracing::warn!(withheld, %error, "could not commit offsets to Kafka");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a [`KafkaSource`](crate::KafkaSource) counts beside the fates of events. Clones share it, so that it can be read while the pipeline
+/// has the source.
+#[derive(Clone, Default)]
+pub struct KafkaCounters(Arc<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    lost: AtomicU64,
+    pauses: AtomicU64,
+}
+
+impl KafkaCounters {
+    /// How many offsets the log no longer held when they were to be read, and were passed over: see
+    /// [`OnLost::GoOn`](crate::OnLost::GoOn). 0 where the source stops instead.
+    #[must_use]
+    pub fn lost_records(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// How often fetching was paused because a partition was not polled while others were.
+    #[must_use]
+    pub fn pauses(&self) -> u64 {
+        self.0.pauses.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn lose(&self, records: u64) {
+        self.0.lost.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(super) fn pause(&self) {
+        self.0.pauses.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for KafkaCounters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaCounters")
+            .field("lost_records", &self.lost_records())
+            .field("pauses", &self.pauses())
+            .finish()
+    }
+}

@@ -1,0 +1,174 @@
+//! Opening a partition: from what is asked for to an offset that the log holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use telemetra_core::{ExternalError, Partition, PartitionId};
+
+use super::lane::{Lane, signed};
+use super::partition::Reader;
+use super::shared::Shared;
+use super::{OnLost, Start};
+use crate::kafka::error::failed;
+
+/// What a log holds: offsets from `low` up to but without `high`.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Held {
+    pub(super) low: u64,
+    pub(super) high: u64,
+}
+
+/// What became of an offset that is to be read next.
+pub(super) enum Position {
+    /// The log holds it, or ends there.
+    Good,
+    /// So many before the first are gone.
+    Lost(u64),
+    /// The log ends before it.
+    Beyond,
+}
+
+impl Held {
+    pub(super) fn position(self, next: u64) -> Position {
+        if next < self.low {
+            Position::Lost(self.low - next)
+        } else if next > self.high {
+            Position::Beyond
+        } else {
+            Position::Good
+        }
+    }
+}
+
+/// The error for records that were removed before they were read.
+pub(super) fn lost(id: &PartitionId, next: u64, held: Held) -> ExternalError {
+    let Held { low, high } = held;
+    let count = low.saturating_sub(next);
+    ExternalError::permanent(format!(
+        "cannot read the partition `{id}` from offset {next}: it now holds {low} to {high}, so {count} records are lost, to retention or a deletion; \
+         keep records longer than a reader may stand still, and go on with `OnLost::GoOn`, or from a new checkpoint"
+    ))
+}
+
+/// The error for a log that ends before the offset.
+pub(super) fn beyond(id: &PartitionId, next: u64, held: Held) -> ExternalError {
+    let Held { low, high } = held;
+    ExternalError::permanent(format!(
+        "cannot read the partition `{id}` from offset {next}: it holds {low} to {high}, which ends before; \
+         if the topic was made anew, start from a new checkpoint; if replicas lost its end, find out what was lost first"
+    ))
+}
+
+impl Shared {
+    /// Opens a partition at `from`, or else where `start` says.
+    pub(super) fn open(
+        shared: &Arc<Self>,
+        id: &PartitionId,
+        from: Option<u64>,
+        start: Start,
+    ) -> Result<Box<dyn Partition>, ExternalError> {
+        let place = id.as_str().rsplit_once('/').and_then(|(topic, number)| {
+            Some((topic, number.parse::<i32>().ok().filter(|number| *number >= 0)?))
+        });
+        let Some((topic, number)) = place else {
+            return Err(ExternalError::permanent(format!(
+                "cannot open the partition `{id}`: Kafka's are called `topic/number`"
+            )));
+        };
+        if shared.is_open(id) {
+            let what = format!("cannot open the partition `{id}`: this source is reading it; open it once");
+            return Err(ExternalError::permanent(what));
+        }
+        let what = format!("cannot open the partition `{id}`");
+        let failed = |error| shared.client.context().reporter.timed_out(&what, error);
+        let held = shared.held(topic, number).map_err(|error| shared.explain(&what, error))?;
+        let mut next = match from {
+            Some(from) => from,
+            None => shared.first(topic, number, start, held).map_err(failed)?,
+        };
+        match held.position(next) {
+            Position::Good => {}
+            Position::Lost(count) if shared.settings.on_lost == OnLost::GoOn => {
+                tracing::warn!(partition = %id, wanted = next, first = held.low, lost = count, "records of Kafka are lost, going on");
+                shared.counters.lose(count);
+                next = held.low;
+            }
+            Position::Lost(_) => return Err(lost(id, next, held)),
+            Position::Beyond => return Err(beyond(id, next, held)),
+        }
+        let lane = Arc::new(Lane::new(id, topic, number, next, Some(held.high)));
+        // A queue that is split before the partition is assigned gets all its messages; one split after it may miss the first.
+        let queue = shared.client.split_partition_queue(topic, number).ok_or_else(|| {
+            ExternalError::permanent(format!("cannot open the partition `{id}`: it cannot have a queue"))
+        })?;
+        let assigned = assignment(&lane, next).and_then(|list| shared.client.incremental_assign(&list));
+        assigned.map_err(failed)?;
+        shared.add(&lane);
+        let end = shared.settings.until_end.then_some(held.high);
+        Ok(Box::new(Reader::new(Arc::clone(shared), lane, queue, next, end)))
+    }
+
+    fn held(&self, topic: &str, number: i32) -> Result<Held, KafkaError> {
+        held(&self.client, topic, number, self.settings.timeout)
+    }
+
+    /// An error about a topic says so; a time-out says what is wrong with the servers.
+    fn explain(&self, what: &str, error: KafkaError) -> ExternalError {
+        use rdkafka::error::RDKafkaErrorCode as Code;
+        match error.rdkafka_error_code() {
+            Some(Code::OperationTimedOut | Code::BrokerTransportFailure) | None => {
+                self.client.context().reporter.timed_out(what, error)
+            }
+            Some(_) => failed(what, error),
+        }
+    }
+
+    /// Where a partition begins that no checkpoint knows.
+    fn first(&self, topic: &str, number: i32, start: Start, held: Held) -> Result<u64, KafkaError> {
+        let timeout = self.settings.timeout;
+        let mut list = TopicPartitionList::new();
+        let answer = match start {
+            Start::Earliest => return Ok(held.low),
+            Start::Latest => return Ok(held.high),
+            Start::Timestamp(time) => {
+                let millis = i64::try_from(time.0).unwrap_or(i64::MAX);
+                list.add_partition_offset(topic, number, Offset::Offset(millis))?;
+                self.client.offsets_for_times(list, timeout)?
+            }
+            Start::Committed => {
+                list.add_partition(topic, number);
+                self.client.committed_offsets(list, timeout)?
+            }
+        };
+        let Some(element) = answer.find_partition(topic, number) else { return Ok(held.low) };
+        element.error()?;
+        Ok(match (element.offset(), start) {
+            (Offset::Offset(offset), _) => u64::try_from(offset).unwrap_or(0),
+            (Offset::End, _) | (_, Start::Timestamp(_)) => held.high,
+            _ => held.low,
+        })
+    }
+}
+
+/// What the log of a partition holds.
+pub(super) fn held(
+    client: &super::context::Client,
+    topic: &str,
+    number: i32,
+    timeout: Duration,
+) -> Result<Held, KafkaError> {
+    let (low, high) = client.fetch_watermarks(topic, number, timeout)?;
+    let unsigned = |offset: i64| u64::try_from(offset).unwrap_or(0);
+    Ok(Held { low: unsigned(low), high: unsigned(high) })
+}
+
+/// A list of this one partition, to be read from `next`.
+pub(super) fn assignment(lane: &Lane, next: u64) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    let offset = Offset::Offset(signed(next));
+    list.add_partition_offset(&lane.topic, lane.number, offset)?;
+    Ok(list)
+}

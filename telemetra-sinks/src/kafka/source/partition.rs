@@ -1,0 +1,217 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rdkafka::Message;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
+
+use super::context::Context;
+use super::lane::{Lane, signed};
+use super::shared::Shared;
+use crate::kafka::error::failed;
+
+/// How soon to look again at a partition that has nothing: at first, and after some times.
+const PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(8);
+/// How soon to look again while the thread is busy with the partition.
+const WAIT: Duration = Duration::from_millis(10);
+
+/// Takes messages from the partition's queue.
+pub(super) struct Reader {
+    // Before the client, which it belongs to.
+    queue: PartitionQueue<Context>,
+    lane: Arc<Lane>,
+    /// Keeps the client's thread at work.
+    _shared: Arc<Shared>,
+    next: u64,
+    /// Where it is for whoever asks for the lag: beyond markers at the end, which are no records.
+    seen_to: u64,
+    /// Where to stop.
+    end: Option<u64>,
+    pause: Duration,
+    polls: u64,
+    state: State,
+}
+
+enum State {
+    Reading,
+    /// The thread looks into an error.
+    Asking,
+    Failed(ExternalError),
+    Done,
+}
+
+impl Reader {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        lane: Arc<Lane>,
+        queue: PartitionQueue<Context>,
+        next: u64,
+        end: Option<u64>,
+    ) -> Self {
+        let state = if end.is_some_and(|end| next >= end) { State::Done } else { State::Reading };
+        Self { queue, lane, _shared: shared, next, seen_to: next, end, pause: PAUSE, polls: 0, state }
+    }
+
+    /// Takes messages until the batch is full or there is none.
+    fn take(&mut self, batch: &mut RecordBatch) -> Polled {
+        let mut taken = false;
+        while !batch.is_full() {
+            match self.queue.poll(Duration::ZERO) {
+                None if taken => break,
+                None => {
+                    let pause = self.pause;
+                    self.pause = (pause * 2).min(LONGEST_PAUSE);
+                    return Polled::Idle(pause);
+                }
+                Some(Ok(message)) => {
+                    let offset = u64::try_from(message.offset()).unwrap_or(0);
+                    if offset < self.next {
+                        // Fetched again after a pause.
+                        continue;
+                    }
+                    if self.end.is_some_and(|end| offset >= end) {
+                        self.state = State::Done;
+                        break;
+                    }
+                    match message.payload() {
+                        Some(payload) => batch.push(payload, offset),
+                        None => batch.push_tombstone(offset),
+                    }
+                    self.next = offset + 1;
+                    self.seen_to = self.next;
+                    taken = true;
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    if self.end.is_some() {
+                        self.state = State::Done;
+                        break;
+                    }
+                    let end = self.lane.end.load(Ordering::Relaxed);
+                    self.seen_to = self.seen_to.max(u64::try_from(end).unwrap_or(0));
+                }
+                Some(Err(error)) => {
+                    if let Some(state) = self.trouble(error) {
+                        self.state = state;
+                        break;
+                    }
+                }
+            }
+            if self.end.is_some_and(|end| self.next >= end) {
+                self.state = State::Done;
+                break;
+            }
+        }
+        self.pause = PAUSE;
+        Polled::Ready
+    }
+
+    /// What an error in the queue leads to; `None` if librdkafka goes on by itself.
+    fn trouble(&self, error: KafkaError) -> Option<State> {
+        let code = error.rdkafka_error_code()?;
+        match code {
+            Code::AutoOffsetReset
+            | Code::OffsetOutOfRange
+            | Code::NoOffset
+            | Code::LogTruncation
+            | Code::UnknownTopicOrPartition
+            | Code::UnknownTopic
+            | Code::UnknownTopicId
+            | Code::UnknownPartition => {
+                self.lane.ask(code, self.next);
+                Some(State::Asking)
+            }
+            _ => {
+                let what = format!("cannot read the partition `{}` at offset {}", self.lane.id, self.next);
+                let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
+                let error = failed(what, error);
+                if fatal || error.retry() == telemetra_core::Retry::Permanent {
+                    return Some(State::Failed(error));
+                }
+                None
+            }
+        }
+    }
+
+    /// What the thread has found out.
+    fn answered(&mut self) -> Option<ExternalError> {
+        match self.lane.answered()? {
+            Ok(next) => {
+                self.next = next;
+                self.seen_to = next;
+                self.state = State::Reading;
+                None
+            }
+            Err(error) => Some(error),
+        }
+    }
+
+    fn unreachable(&self) -> ExternalError {
+        ExternalError::transient(format!(
+            "cannot read the partition `{}` at offset {}: its broker cannot be reached; reading goes on when it is back",
+            self.lane.id, self.next
+        ))
+    }
+}
+
+impl Partition for Reader {
+    fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
+        self.polls += 1;
+        self.lane.polls.store(self.polls, Ordering::Relaxed);
+        if matches!(self.state, State::Asking)
+            && let Some(error) = self.answered()
+        {
+            return Err(error);
+        }
+        let before = batch.records().len();
+        let mut polled = match &self.state {
+            State::Reading if self.lane.paused.load(Ordering::Acquire) => {
+                self.lane.wanted.store(true, Ordering::Release);
+                Polled::Idle(WAIT)
+            }
+            State::Reading => self.take(batch),
+            State::Asking => Polled::Idle(WAIT),
+            State::Failed(_) => Polled::Ready,
+            State::Done => Polled::Done,
+        };
+        self.lane.next.store(signed(self.seen_to), Ordering::Relaxed);
+        let nothing = batch.records().len() == before;
+        match &self.state {
+            State::Done => {
+                self.lane.closed.store(true, Ordering::Release);
+                polled = Polled::Done;
+            }
+            // Nothing is to be lost by an error: what was taken before it goes first.
+            State::Failed(_) if nothing => {
+                if let State::Failed(error) = std::mem::replace(&mut self.state, State::Reading) {
+                    return Err(error);
+                }
+            }
+            State::Reading if nothing && self.lane.unreachable.load(Ordering::Relaxed) => {
+                return Err(self.unreachable());
+            }
+            State::Reading | State::Asking | State::Failed(_) => {}
+        }
+        Ok(polled)
+    }
+
+    fn offset(&self) -> u64 {
+        self.next
+    }
+
+    fn lag(&self) -> Option<u64> {
+        self.lane.lag()
+    }
+
+    fn committed(&mut self, offset: u64) {
+        self.lane.commit.store(signed(offset), Ordering::Release);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.lane.closed.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,246 @@
+//! Arrays in the binary format: a column of a batch is one parameter.
+
+use std::fmt::{self, Display, Write};
+
+use bytes::BytesMut;
+use telemetra_core::EventTime;
+use tokio_postgres::types::{IsNull, ToSql, Type};
+
+use super::numeric;
+use crate::{ColumnKind, Value};
+
+/// Milliseconds from the Unix epoch to that of Postgres, the year 2000.
+const EPOCH: i64 = 946_684_800_000;
+/// The last millisecond that a timestamp can hold, of the year 294276.
+pub(super) const LAST: u64 = 9_224_318_015_999_999;
+
+/// A column: values of one kind, encoded one after the other.
+pub(super) struct Array {
+    kind: Kind,
+    count: i32,
+    nulls: u32,
+    bytes: Vec<u8>,
+}
+
+/// The kinds of columns, and the one more that letters need.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    Column(ColumnKind),
+    Bytes,
+}
+
+impl Kind {
+    fn element(self) -> Type {
+        match self {
+            Self::Column(ColumnKind::Bool) => Type::BOOL,
+            Self::Column(ColumnKind::Integer) => Type::INT8,
+            Self::Column(ColumnKind::Float) => Type::FLOAT8,
+            Self::Column(ColumnKind::Decimal) => Type::NUMERIC,
+            Self::Column(ColumnKind::Text) => Type::TEXT,
+            Self::Column(ColumnKind::Time) => Type::TIMESTAMPTZ,
+            Self::Column(ColumnKind::Json) => Type::JSONB,
+            Self::Bytes => Type::BYTEA,
+        }
+    }
+
+    /// The type in SQL, to cast a parameter to.
+    pub(super) fn sql(self) -> String {
+        format!("{}[]", self.element().name())
+    }
+}
+
+impl Array {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self { kind, count: 0, nulls: 0, bytes: Vec::new() }
+    }
+
+    /// Adds a value and says whether it is null, unless it cannot be one of this column.
+    pub(super) fn push(&mut self, value: Value<'_>) -> Result<bool, Misfit> {
+        let Kind::Column(kind) = self.kind else { return Err(Misfit) };
+        self.count += 1;
+        let nulls = self.nulls;
+        match (kind, value) {
+            (_, Value::Null) => self.null(),
+            (ColumnKind::Bool, Value::Bool(b)) => self.element(&[u8::from(b)]),
+            (ColumnKind::Integer, Value::Unsigned(n)) => self.element(&saturated(n).to_be_bytes()),
+            (ColumnKind::Float, Value::Float(x)) if x.is_finite() => self.element(&x.to_be_bytes()),
+            (ColumnKind::Float, Value::Float(_)) => self.null(),
+            (ColumnKind::Time, Value::Time(time)) => self.element(&micros(time).to_be_bytes()),
+            (ColumnKind::Decimal, Value::Decimal(decimal)) => {
+                self.element_by(|bytes| numeric::encode(decimal, bytes));
+            }
+            (ColumnKind::Text, Value::Text(text)) => self.text(text),
+            (ColumnKind::Text, Value::Decimal(decimal)) => self.shown(&decimal)?,
+            (ColumnKind::Text, Value::Shown(shown)) => self.shown(shown)?,
+            (ColumnKind::Json, Value::Json(json)) => self.json(json)?,
+            _ => return Err(Misfit),
+        }
+        Ok(self.nulls > nulls)
+    }
+
+    pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
+        self.count += 1;
+        self.element(bytes);
+    }
+
+    fn null(&mut self) {
+        self.nulls += 1;
+        self.bytes.extend((-1_i32).to_be_bytes());
+    }
+
+    fn element(&mut self, bytes: &[u8]) {
+        self.element_by(|out| out.extend_from_slice(bytes));
+    }
+
+    fn element_by(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len() + 4;
+        self.bytes.extend([0; 4]);
+        write(&mut self.bytes);
+        let length = i32::try_from(self.bytes.len() - start).unwrap_or(i32::MAX);
+        self.bytes[start - 4..start].copy_from_slice(&length.to_be_bytes());
+    }
+
+    /// Postgres cannot hold a NUL in a text.
+    fn text(&mut self, text: &str) {
+        match memchr::memchr(0, text.as_bytes()) {
+            None => self.element(text.as_bytes()),
+            Some(_) => self.element(without_nul(text).as_bytes()),
+        }
+    }
+
+    fn shown(&mut self, shown: &dyn Display) -> Result<(), Misfit> {
+        let mut result = Ok(());
+        let start = self.bytes.len();
+        self.element_by(|out| result = write!(Utf8(out), "{shown}"));
+        result.map_err(|_| Misfit)?;
+        if memchr::memchr(0, &self.bytes[start + 4..]).is_some() {
+            let text = String::from_utf8_lossy(&self.bytes[start + 4..]).into_owned();
+            self.bytes.truncate(start);
+            self.text(&text);
+        }
+        Ok(())
+    }
+
+    /// A version, then the text. In it a NUL is `\u0000`.
+    fn json(&mut self, json: &dyn Display) -> Result<(), Misfit> {
+        let mut result = Ok(());
+        self.element_by(|out| {
+            out.push(1);
+            let start = out.len();
+            result = write!(Utf8(out), "{json}");
+            replace_escaped_nul(&mut out[start..]);
+        });
+        result.map_err(|_| Misfit)
+    }
+}
+
+/// A value that is not of the column's kind, or cannot be shown.
+#[derive(Debug)]
+pub(super) struct Misfit;
+
+struct Utf8<'a>(&'a mut Vec<u8>);
+
+impl Write for Utf8<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// The replacement character for each NUL.
+pub(super) fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+/// `\ufffd` for each `\u0000` whose backslash is not itself escaped.
+fn replace_escaped_nul(json: &mut [u8]) {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', &json[at..]) {
+        at += found;
+        if json[at..].starts_with(b"\\u0000") {
+            json[at + 2..at + 6].copy_from_slice(b"fffd");
+        }
+        // Whatever is escaped is passed over, a backslash too.
+        at = (at + 2).min(json.len());
+    }
+}
+
+fn saturated(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Microseconds since the year 2000; `infinity` for what is later than a timestamp can be.
+pub(super) fn micros(time: EventTime) -> i64 {
+    match i64::try_from(time.0) {
+        Ok(millis) if time.0 <= LAST => (millis - EPOCH) * 1000,
+        _ => i64::MAX,
+    }
+}
+
+/// The event time of a timestamp.
+pub(super) fn event_time(micros: i64) -> EventTime {
+    if micros == i64::MAX {
+        return EventTime::MAX;
+    }
+    EventTime(u64::try_from(micros.div_euclid(1000) + EPOCH).unwrap_or(0))
+}
+
+impl ToSql for Array {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        // One dimension, whose first index is 1.
+        for word in [1, i32::from(self.nulls > 0)] {
+            out.extend_from_slice(&word.to_be_bytes());
+        }
+        out.extend_from_slice(&self.kind.element().oid().to_be_bytes());
+        for word in [self.count, 1] {
+            out.extend_from_slice(&word.to_be_bytes());
+        }
+        out.extend_from_slice(&self.bytes);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    tokio_postgres::types::to_sql_checked!();
+}
+
+impl fmt::Debug for Array {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.count, self.kind.sql())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn nul_is_replaced_in_json_where_it_is_one() {
+        for (json, expected) in [
+            (r#"["\u0000"]"#, r#"["\ufffd"]"#),
+            (r#"["\\u0000"]"#, r#"["\\u0000"]"#),
+            (r#"["\\\u0000\n\u0000"]"#, r#"["\\\ufffd\n\ufffd"]"#),
+            (r#"["\u0001\"\u00"#, r#"["\u0001\"\u00"#),
+            ("\\", "\\"),
+        ] {
+            let mut bytes = json.as_bytes().to_vec();
+            replace_escaped_nul(&mut bytes);
+            assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn times_read_back() {
+        for time in [0, 1, 946_684_799_999, 1_767_225_600_000, EventTime::LATEST.0, LAST] {
+            assert_eq!(event_time(micros(EventTime(time))), EventTime(time));
+        }
+        assert_eq!(event_time(micros(EventTime(LAST + 1))), EventTime::MAX);
+    }
+}

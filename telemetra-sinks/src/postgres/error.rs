@@ -1,0 +1,86 @@
+use std::fmt::Display;
+
+use telemetra_core::{ExternalError, Retry};
+use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
+
+/// Whether an error may pass, by its SQLSTATE, and what to do.
+fn judged(error: &Error) -> (Retry, &'static str) {
+    use Retry::{Permanent, Transient};
+    let Some(code) = error.code() else { return judged_without_code(error) };
+    match code.code() {
+        "53100" => (Transient, "; its disk is full: it goes on as soon as there is room"),
+        "53300" => (Transient, "; it has no connection free"),
+        "57P01" | "57P02" => {
+            (Transient, "; it was shut down or the connection was ended by an administrator")
+        }
+        "57P03" => (Transient, "; it is starting up or shutting down"),
+        "57014" => (Transient, "; the statement was cancelled or took longer than the statement timeout"),
+        "25006" => (Transient, "; it is read-only, as a standby is: connect to the primary"),
+        "55P03" => (Transient, "; somebody else holds a lock on it"),
+        "28P01" | "28000" => (Permanent, "; check user and password, and its pg_hba.conf"),
+        "3D000" => (Permanent, "; make the database first"),
+        "42501" => (Permanent, "; grant the role the right to do so"),
+        "22P05" => (Permanent, "; the database has to be of the encoding UTF8"),
+        _ if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED => {
+            (Transient, "")
+        }
+        // A prepared statement that is gone is made anew with the connection.
+        "26000" | "25P03" | "25P04" | "57P05" => (Transient, ""),
+        // Connection, resources, operator, system.
+        code if ["08", "53", "57", "58"].contains(&&code[..2]) => (Transient, ""),
+        _ => (Permanent, ""),
+    }
+}
+
+fn judged_without_code(error: &Error) -> (Retry, &'static str) {
+    let source = std::error::Error::source(error);
+    let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
+    if let Some(tls) =
+        io.and_then(std::io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
+        return match tls {
+            rustls::Error::InvalidCertificate(_) => (
+                Retry::Permanent,
+                "; its certificate is not trusted: check `sslrootcert` and the host's name",
+            ),
+            rustls::Error::AlertReceived(_) => {
+                (Retry::Permanent, "; it wants another certificate or version of TLS")
+            }
+            _ => (Retry::Permanent, ""),
+        };
+    }
+    if io.is_some() || error.is_closed() {
+        return (
+            Retry::Transient,
+            "; the connection is lost or cannot be made: check that the server runs and can be reached",
+        );
+    }
+    (Retry::Permanent, "")
+}
+
+/// Says what was tried with which database, whether it may pass, and what to do.
+pub(super) fn failed(place: &str, what: &dyn Display, error: Error) -> ExternalError {
+    let (retry, hint) = judged(&error);
+    let what = format!("{what} in the database {place}{hint}");
+    match retry {
+        Retry::Transient => ExternalError::transient(what),
+        Retry::Permanent => ExternalError::permanent(what),
+    }
+    .because(error)
+}
+
+/// Whether a row is to blame: its data or a constraint.
+pub(super) fn is_of_a_row(error: &Error) -> bool {
+    error.code().is_some_and(|code| ["22", "23", "54", "P0"].contains(&&code.code()[..2]))
+}
+
+pub(super) fn refused(place: &str, why: impl Display) -> ExternalError {
+    ExternalError::permanent(format!("could not use the database {place}: {why}"))
+}
+
+pub(super) fn silent(place: &str, what: &dyn Display, seconds: f32) -> ExternalError {
+    ExternalError::transient(format!(
+        "{what} in the database {place}: no answer for {seconds} s; the connection is given up"
+    ))
+}

@@ -1,0 +1,265 @@
+//! Rows in a Postgres database, and checkpoints.
+//!
+//! The idea: the rows of all waiting batches and the time they reach go into one transaction, so that the tables are as of an event
+//! time at every instant. A batch is one statement per table, whose parameters are whole columns; all of a transaction's
+//! statements are under way at once.
+
+mod array;
+mod config;
+mod error;
+mod gather;
+mod letters;
+mod numeric;
+mod progress;
+mod retention;
+mod schema;
+mod session;
+mod start_over;
+mod statements;
+mod store;
+mod tls;
+mod url;
+mod writer;
+
+use std::fmt;
+use std::time::Duration;
+
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Row, Shard, Sink, StreamSummary};
+
+pub use config::{PostgresConfig, TlsMode};
+pub use store::PostgresStore;
+
+use crate::tabular::tables::Table;
+use crate::{Layout, Tabular};
+use progress::Claim;
+use retention::Retention;
+use session::Session;
+use statements::Plan;
+use writer::Writer;
+
+/// The most rows of several batches in one transaction. A batch that is larger has one of its own.
+const MOST_ROWS: usize = 65_536;
+
+/// Writes rows to the tables of a Postgres database, dead letters to `telemetra_dead_letters`.
+///
+/// * The tables are made and brought up to date by [`open`](Sink::open), in the first schema of the role's `search_path`. What is not
+///   telemetra's, or a newer version's, is refused.
+/// * Times are `timestamptz`, lists and maps `jsonb`, amounts `numeric`. `updated_at` of a summary or a moment is the event time
+///   at which it was published.
+/// * What Postgres cannot hold is written as what is nearest: a NUL in a text as U+FFFD, whole numbers beyond 2⁶³ − 1 as that, times
+///   after the year 294276 as `infinity`.
+/// * All waiting batches, up to 65,536 rows, are one transaction of two round trips: it locks the shard's row in `telemetra_progress`,
+///   then writes all rows, the time they reach, and commits. It is durable even where the server's `synchronous_commit` is off.
+/// * **Shards.** Several sinks may share the rows, by stream: see [`shard`](Self::shard).
+/// * **Fenced.** Opening a shard takes it away from whoever had it: what that one writes afterwards is refused, as a permanent error,
+///   and changes nothing.
+/// * **Errors.** What may pass (no connection, a restart, a fail-over, a full disk, a deadlock) is transient, and the next try makes a new
+///   connection. What will not (a wrong password, a missing right, a row that the table refuses) is permanent and names the row.
+///
+/// ```no_run
+/// use telemetra_core::{Sink, StreamSummary};
+/// use telemetra_sinks::{Postgres, PostgresConfig};
+///
+/// let config = PostgresConfig::from_url("postgres://telemetra:secret@localhost/telemetra")?;
+/// let mut sink = Postgres::<StreamSummary>::new(config);
+/// let durable = sink.open(None)?;
+/// println!("the tables are as of {durable:?}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Postgres<S = StreamSummary> {
+    config: PostgresConfig,
+    layout: Layout<S>,
+    pipeline: String,
+    shard: Shard,
+    start_over: bool,
+    retention: Option<u64>,
+    opened: Option<Opened>,
+}
+
+struct Opened {
+    claim: Claim,
+    durable: Option<EventTime>,
+    plans: Vec<Plan>,
+    retention: Option<Retention>,
+    /// `None` after an error: the next try connects anew.
+    writer: Option<Writer>,
+}
+
+impl<S: Tabular> Postgres<S> {
+    /// The database that `config` leads to. Summaries have the columns that their type names.
+    #[must_use]
+    pub fn new(config: PostgresConfig) -> Self {
+        Self::with_layout(config, Layout::tabular())
+    }
+}
+
+impl<S> Postgres<S> {
+    /// The database that `config` leads to, with summaries laid out as said.
+    #[must_use]
+    pub fn with_layout(config: PostgresConfig, layout: Layout<S>) -> Self {
+        Self {
+            config,
+            layout,
+            pipeline: "telemetra".to_owned(),
+            shard: Shard::WHOLE,
+            start_over: false,
+            retention: None,
+            opened: None,
+        }
+    }
+
+    /// The name by which a restart finds how far it was, and by which two processes know that they are the same. Default:
+    /// `telemetra`. Pipelines of different names may share the tables if they have no stream in common.
+    #[must_use]
+    pub fn pipeline(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.pipeline);
+        self
+    }
+
+    /// Makes this the sink of one shard, of one connection. All shards share the tables. If the tables were written by another
+    /// number of shards, each starts from what all of those had.
+    #[must_use]
+    pub fn shard(mut self, shard: Shard) -> Self {
+        self.shard = shard;
+        self
+    }
+
+    /// Empties the tables when a pipeline starts from the beginning: all of them, or the rows of this shard's streams if it is one of
+    /// several. Without this it goes on from the time found in them, which is right where the input is the same as before. A
+    /// pipeline that starts from a checkpoint keeps them in any case.
+    #[must_use]
+    pub fn start_over(mut self) -> Self {
+        self.start_over = true;
+        self
+    }
+
+    /// Keeps summaries, viewer counts and transactions for so long, by event time, and drops what is older by whole days (UTC).
+    /// Streams, moments and dead letters stay. Default: everything is kept.
+    ///
+    /// These tables are then cut into partitions of a day, which are made as needed, so the role needs the right to create tables
+    /// at all times. The key of viewer counts and transactions gets the time as a second column: two events of one id and different
+    /// times are two rows. Tables that were made without a retention are refused, and the other way round.
+    /// Rows that are older than the retention when they come are not written.
+    #[must_use]
+    pub fn retention(mut self, keep: Duration) -> Self {
+        self.retention = Some(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+}
+
+impl<S> fmt::Debug for Postgres<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres")
+            .field("config", &self.config)
+            .field("pipeline", &self.pipeline)
+            .field("shard", &self.shard)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Opened {
+    /// Runs `work` with a connection, a new one after an error.
+    fn with_writer<T>(
+        &mut self,
+        config: &PostgresConfig,
+        work: impl FnOnce(&mut Writer, &mut Self) -> Result<T, ExternalError>,
+    ) -> Result<T, ExternalError> {
+        let mut writer = match self.writer.take() {
+            Some(writer) if !writer.session.is_closed() => writer,
+            _ => Writer::new(Session::connect(config)?, &self.plans),
+        };
+        let done = work(&mut writer, self);
+        self.writer = done.is_ok().then_some(writer);
+        done
+    }
+
+    fn apply<S>(
+        &mut self,
+        writer: &mut Writer,
+        batches: &[Batch<S>],
+        layout: &Layout<S>,
+    ) -> Result<(), ExternalError> {
+        let Some(last) = batches.last() else { return Ok(()) };
+        if last.time.0 > array::LAST {
+            let why = format!("rows as of {} cannot be written: it is after the year 294276", last.time);
+            return Err(error::refused(writer.session.place(), why));
+        }
+        let Some(retention) = &mut self.retention else {
+            return writer.write(batches, &self.plans, layout, &self.claim, |_| true);
+        };
+        let cutoff = retention.cutoff(last.time);
+        let is_kept = |row: &Row<S>| retention::time_of(row).is_none_or(|time| time >= cutoff);
+        retention.prepare(&writer.session, batches)?;
+        writer.write(batches, &self.plans, layout, &self.claim, is_kept)?;
+        self.durable = Some(last.time);
+        // The rows are there: if this fails, the next try writes nothing, and the days go another time.
+        retention.sweep(&writer.session, &self.claim, last.time)
+    }
+}
+
+impl<S: Send + Sync> Sink<S> for Postgres<S> {
+    fn name(&self) -> &str {
+        "postgres"
+    }
+
+    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        self.opened = None;
+        let session = Session::connect(&self.config)?;
+        let partitioned = self.retention.is_some();
+        let migrations = schema::rows(&self.layout, partitioned);
+        let component = schema::Component { name: "tables", migrations: &migrations, tables: &schema::ROWS };
+        schema::prepare(&session, &component)?;
+        schema::check(&session, &self.layout, partitioned)?;
+        let empty = self.start_over && resume.is_none();
+        let (claim, durable) = progress::claim(&session, &self.pipeline, self.shard, empty)?;
+        let plans: Vec<_> =
+            Table::ALL.into_iter().map(|table| Plan::new(table, &self.layout, partitioned)).collect();
+        let writer = Some(Writer::new(session, &plans));
+        let retention = self.retention.map(Retention::new);
+        self.opened = Some(Opened { claim, durable, plans, retention, writer });
+        Ok(durable)
+    }
+
+    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+        let Some(opened) = &mut self.opened else { return Err(not_open(&self.config)) };
+        // What is known already would overwrite what is newer.
+        let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable);
+        let mut rest = &batches[known..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(in_one_go(rest));
+            let layout = &self.layout;
+            opened.with_writer(&self.config, |writer, opened| opened.apply(writer, now, layout))?;
+            opened.durable = now.last().map(|batch| batch.time);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
+        let Some(opened) = &mut self.opened else { return Err(not_open(&self.config)) };
+        if letters.is_empty() {
+            return Ok(());
+        }
+        opened.with_writer(&self.config, |writer, opened| writer.write_letters(letters, &opened.claim))
+    }
+
+    fn close(&mut self) -> Result<(), ExternalError> {
+        self.opened = None;
+        Ok(())
+    }
+}
+
+/// How many of the first batches to write in one transaction: all that wait, unless it would take so long that a failure near its end
+/// could come again and again.
+fn in_one_go<S>(batches: &[Batch<S>]) -> usize {
+    let mut rows = 0;
+    let fits = batches.iter().take_while(|batch| {
+        rows += batch.changes.len();
+        rows <= MOST_ROWS
+    });
+    fits.count().max(1)
+}
+
+fn not_open(config: &PostgresConfig) -> ExternalError {
+    error::refused(&config.place(), "the sink is not open; call `open` first")
+}

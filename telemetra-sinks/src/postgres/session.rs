@@ -1,0 +1,158 @@
+//! A connection with an end to all waiting.
+//!
+//! The client is asynchronous, on a runtime that lives in the caller's thread: so several statements go out before the first
+//! answer is in, and a server that says nothing holds nobody for ever.
+
+use std::fmt::Display;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use telemetra_core::ExternalError;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
+use tokio_postgres::{Client, Error};
+
+use super::config::PostgresConfig;
+use super::error::{failed, silent};
+use super::tls;
+
+/// Longer than the server's own limit, so that its error arrives where it still can.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) struct Session {
+    runtime: Runtime,
+    client: Client,
+    place: String,
+    patience: Duration,
+}
+
+impl Session {
+    pub(super) fn connect(config: &PostgresConfig) -> Result<Self, ExternalError> {
+        let place = config.place();
+        let connector = tls::connector(&config.tls)?;
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
+            ExternalError::permanent("could not start a runtime for the connection").because(error)
+        })?;
+        let patience = config.statement_timeout + GRACE;
+        let what = "could not connect";
+        let attempt = async { tokio::time::timeout(patience, config.client.connect(connector)).await };
+        let (client, connection) = runtime
+            .block_on(attempt)
+            .map_err(|_| silent(&place, &what, patience.as_secs_f32()))?
+            .map_err(|error| failed(&place, &what, error))?;
+        runtime.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "the connection to Postgres ended");
+            }
+        });
+        let session = Self { runtime, client, place, patience };
+        // A plan for parameters of megabytes as constants costs more than it gains.
+        // Whoever sleeps in a transaction holds rows that a successor waits for.
+        let millis = config.statement_timeout.as_millis();
+        let settings = format!(
+            "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {}; \
+             SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+             SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan; \
+             SET standard_conforming_strings = on; \
+             SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END",
+            millis.min(30_000)
+        );
+        session
+            .run(&"could not set up the connection", async |client| client.batch_execute(&settings).await)?;
+        Ok(session)
+    }
+
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Runs to the end, or as long as the server may take for a statement.
+    pub(super) fn run<T>(
+        &self,
+        what: &dyn Display,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, ExternalError> {
+        self.run_several(1, what, work)
+    }
+
+    /// As [`run`](Self::run), for so many statements.
+    pub(super) fn run_several<T>(
+        &self,
+        statements: usize,
+        what: &dyn Display,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, ExternalError> {
+        let patience = self.patience.saturating_mul(u32::try_from(statements).unwrap_or(u32::MAX));
+        self.within(patience, what, work)?.map_err(|error| failed(&self.place, what, error))
+    }
+
+    /// As [`run`](Self::run), with what the server refused as it said it.
+    pub(super) fn attempt<T>(
+        &self,
+        what: &dyn Display,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<Result<T, Error>, ExternalError> {
+        self.within(self.patience, what, work)
+    }
+
+    fn within<T>(
+        &self,
+        patience: Duration,
+        what: &dyn Display,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<Result<T, Error>, ExternalError> {
+        let attempt = async { tokio::time::timeout(patience, work(&self.client)).await };
+        self.runtime.block_on(attempt).map_err(|_| silent(&self.place, what, patience.as_secs_f32()))
+    }
+}
+
+/// A `timestamptz` as it is on the wire: microseconds since the year 2000.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Timestamp(pub(super) i64);
+
+impl<'a> FromSql<'a> for Timestamp {
+    fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        i64::from_sql(kind, raw).map(Self)
+    }
+    fn accepts(kind: &Type) -> bool {
+        *kind == Type::TIMESTAMPTZ
+    }
+}
+
+impl ToSql for Timestamp {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        self.0.to_sql(kind, out)
+    }
+    fn accepts(kind: &Type) -> bool {
+        *kind == Type::TIMESTAMPTZ
+    }
+    tokio_postgres::types::to_sql_checked!();
+}
+
+/// Waits for all, which were sent in this order, and gives their results in it.
+pub(super) async fn all<'a, T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + 'a>>>) -> Vec<T> {
+    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        let mut waits = false;
+        for (future, result) in futures.iter_mut().zip(&mut results).filter(|(_, result)| result.is_none()) {
+            match future.as_mut().poll(context) {
+                Poll::Ready(value) => *result = Some(value),
+                Poll::Pending => waits = true,
+            }
+        }
+        if waits { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    results.into_iter().flatten().collect()
+}

@@ -1,0 +1,204 @@
+use std::fmt;
+
+use telemetra_core::ExternalError;
+use telemetra_core::checkpoint::CheckpointStore;
+use tokio_postgres::{Client, Error};
+
+use super::config::PostgresConfig;
+use super::schema::{self, Component};
+use super::session::Session;
+
+/// A blob is stored in parts of so many bytes, as a value of Postgres has a limit.
+const PART: usize = 32 << 20;
+
+const TABLES: &str = "
+    CREATE TABLE telemetra_checkpoints (
+        pipeline text NOT NULL, name text COLLATE \"C\" NOT NULL, part bigint NOT NULL, blob bytea NOT NULL,
+        PRIMARY KEY (pipeline, name, part)
+    );
+    ALTER TABLE telemetra_checkpoints ALTER COLUMN blob SET STORAGE EXTERNAL;
+    CREATE TABLE telemetra_checkpoint_claims (
+        pipeline text NOT NULL, process bigint NOT NULL, generation bigint NOT NULL,
+        PRIMARY KEY (pipeline, process)
+    );
+";
+
+/// Checkpoints in a table of a Postgres database, for several processes that share no folder.
+///
+/// * Blobs are in `telemetra_checkpoints`, in parts of 32 MiB; the table is made when it is first needed.
+/// * A blob is replaced in one transaction, durable when it returns.
+/// * [`claim`](CheckpointStore::claim) takes a place away from whoever had it: what that one stores or removes afterwards is refused, as a
+///   permanent error, and changes nothing.
+/// * Errors are judged as those of [`Postgres`](crate::Postgres); after one, the next call makes a new connection.
+///
+/// ```no_run
+/// use telemetra_core::checkpoint::CheckpointStore;
+/// use telemetra_sinks::{PostgresConfig, PostgresStore};
+///
+/// let config = PostgresConfig::from_url("postgres://telemetra:secret@localhost/telemetra")?;
+/// let mut store = PostgresStore::new(config);
+/// store.claim(0, 1)?;
+/// store.put("0001/part", b"state")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct PostgresStore {
+    config: PostgresConfig,
+    pipeline: String,
+    claim: Option<Claim>,
+    session: Option<Session>,
+}
+
+#[derive(Copy, Clone)]
+struct Claim {
+    process: i64,
+    generation: i64,
+}
+
+impl PostgresStore {
+    /// A store in the database that `config` leads to. Connects when first used.
+    #[must_use]
+    pub fn new(config: PostgresConfig) -> Self {
+        Self { config, pipeline: "telemetra".to_owned(), claim: None, session: None }
+    }
+
+    /// Whose checkpoints these are: pipelines of different names do not see each other's. Default: `telemetra`.
+    #[must_use]
+    pub fn pipeline(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.pipeline);
+        self
+    }
+
+    /// Runs `work` with a connection, a new one after an error.
+    fn with_session<T>(
+        &mut self,
+        work: impl FnOnce(&Session, &str) -> Result<T, ExternalError>,
+    ) -> Result<T, ExternalError> {
+        let session = match self.session.take() {
+            Some(session) if !session.is_closed() => session,
+            _ => {
+                let session = Session::connect(&self.config)?;
+                let component = Component {
+                    name: "checkpoints",
+                    migrations: &[TABLES.to_owned()],
+                    tables: &["telemetra_checkpoints", "telemetra_checkpoint_claims"],
+                };
+                schema::prepare(&session, &component)?;
+                session
+            }
+        };
+        let done = work(&session, &self.pipeline);
+        self.session = done.is_ok().then_some(session);
+        done
+    }
+
+    /// Changes blobs in one transaction, unless the place is somebody else's by now.
+    fn change(
+        &mut self,
+        what: &str,
+        work: impl AsyncFnOnce(&Client, &str) -> Result<(), Error>,
+    ) -> Result<(), ExternalError> {
+        let claim = self.claim;
+        let ours = self.with_session(|session, pipeline| {
+            session.run(&what, async |client| {
+                client.batch_execute("BEGIN").await?;
+                if let Some(Claim { process, generation }) = claim {
+                    let held = "SELECT 1 FROM telemetra_checkpoint_claims
+                                WHERE pipeline = $1 AND process = $2 AND generation = $3 FOR SHARE";
+                    if client.query_opt(held, &[&pipeline, &process, &generation]).await?.is_none() {
+                        client.batch_execute("ROLLBACK").await?;
+                        return Ok(false);
+                    }
+                }
+                work(client, pipeline).await?;
+                client.batch_execute("COMMIT").await?;
+                Ok(true)
+            })
+        })?;
+        match claim {
+            Some(Claim { process, .. }) if !ours => Err(ExternalError::permanent(format!(
+                "{what} in the database {}: another process has taken over place {process} of the pipeline `{}`; stop one of the two",
+                self.config.place(),
+                self.pipeline
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("config", &self.config)
+            .field("pipeline", &self.pipeline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl CheckpointStore for PostgresStore {
+    fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
+        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let (process, processes) = (number(process), number(processes));
+        // In one statement, which waits for who is storing under the same place.
+        let sql = "WITH gone AS (
+                DELETE FROM telemetra_checkpoint_claims WHERE pipeline = $1 AND $2::int8 = 0 AND process >= $3
+            )
+            INSERT INTO telemetra_checkpoint_claims (pipeline, process, generation)
+            VALUES ($1, $2::int8, nextval('telemetra_generations'))
+            ON CONFLICT (pipeline, process) DO UPDATE SET generation = excluded.generation
+            RETURNING generation";
+        let generation = self.with_session(|session, pipeline| {
+            session.run(&format!("could not claim place {process} among the checkpoints"), async |client| {
+                client.query_one(sql, &[&pipeline, &process, &processes]).await.map(|row| row.get(0))
+            })
+        })?;
+        self.claim = Some(Claim { process, generation });
+        Ok(())
+    }
+
+    fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError> {
+        self.change(&format!("could not store the checkpoint `{name}`"), async |client, pipeline| {
+            let remove = client.prepare(REMOVE).await?;
+            let insert = client
+                .prepare(
+                    "INSERT INTO telemetra_checkpoints (pipeline, name, part, blob) VALUES ($1, $2, $3, $4)",
+                )
+                .await?;
+            client.execute(&remove, &[&pipeline, &name]).await?;
+            let first = [&[][..]];
+            let parts = blob.chunks(PART).chain(first.into_iter().filter(|_| blob.is_empty()));
+            for (part, blob) in (0_i64..).zip(parts) {
+                client.execute(&insert, &[&pipeline, &name, &part, &blob]).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExternalError> {
+        self.with_session(|session, pipeline| {
+            session.run(&format!("could not read the checkpoint `{name}`"), async |client| {
+                let sql =
+                    "SELECT blob FROM telemetra_checkpoints WHERE pipeline = $1 AND name = $2 ORDER BY part";
+                let parts = client.query(sql, &[&pipeline, &name]).await?;
+                let blobs = parts.iter().map(|row| row.get::<_, &[u8]>(0));
+                Ok((!parts.is_empty()).then(|| blobs.collect::<Vec<_>>().concat()))
+            })
+        })
+    }
+
+    fn list(&mut self) -> Result<Vec<String>, ExternalError> {
+        self.with_session(|session, pipeline| {
+            session.run(&"could not list the checkpoints", async |client| {
+                let sql = "SELECT DISTINCT name FROM telemetra_checkpoints WHERE pipeline = $1 ORDER BY name";
+                Ok(client.query(sql, &[&pipeline]).await?.iter().map(|row| row.get(0)).collect())
+            })
+        })
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), ExternalError> {
+        self.change(&format!("could not remove the checkpoint `{name}`"), async |client, pipeline| {
+            client.execute(REMOVE, &[&pipeline, &name]).await.map(drop)
+        })
+    }
+}
+
+const REMOVE: &str = "DELETE FROM telemetra_checkpoints WHERE pipeline = $1 AND name = $2";

@@ -1,0 +1,205 @@
+//! One transaction for all waiting batches: two round trips, however many tables.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use telemetra_core::{Action, Batch, DeadLetter, EventTime, ExternalError, Row};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Statement};
+
+use super::array::Array;
+use super::error::{failed, is_of_a_row};
+use super::gather::{Entry, encode, gather};
+use super::letters;
+use super::progress::{self, Claim};
+use super::session::{Session, all};
+use super::statements::{Plan, Prepared, once};
+use crate::{Layout, RowKey};
+
+/// The most rows of one statement, so that the time it may take does not depend on how many there are in all.
+const ROWS_A_STATEMENT: usize = 16_384;
+
+/// A connection and what is prepared on it.
+pub(super) struct Writer {
+    pub(super) session: Session,
+    tables: Vec<Prepared>,
+    progress: progress::Prepared,
+    letters: Option<Statement>,
+}
+
+/// A statement and its parameters.
+struct Step<'a> {
+    statement: Statement,
+    arrays: &'a [Array],
+}
+
+/// Changes of one table and kind, encoded.
+struct Part<'a, S> {
+    place: usize,
+    action: Action,
+    entries: Vec<&'a Entry<'a, S>>,
+    arrays: Vec<Array>,
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<u64, Error>> + 'a>>;
+
+impl Writer {
+    pub(super) fn new(session: Session, plans: &[Plan]) -> Self {
+        let tables = plans.iter().map(|_| Prepared::default()).collect();
+        Self { session, tables, progress: progress::Prepared::default(), letters: None }
+    }
+
+    /// Writes the batches and how far they reach, unless the shard is somebody else's by now.
+    pub(super) fn write<S>(
+        &mut self,
+        batches: &[Batch<S>],
+        plans: &[Plan],
+        layout: &Layout<S>,
+        claim: &Claim,
+        is_kept: impl Fn(&Row<S>) -> bool,
+    ) -> Result<(), ExternalError> {
+        let Some(last) = batches.last() else { return Ok(()) };
+        let gathered = gather(batches, plans, is_kept);
+        let mut parts = Vec::new();
+        for (place, entries) in gathered.iter().enumerate() {
+            for action in [Action::Upsert, Action::Withdraw] {
+                let entries: Vec<_> = entries.iter().filter(|entry| entry.change.action == action).collect();
+                for entries in entries.chunks(ROWS_A_STATEMENT) {
+                    let arrays = encode(&plans[place], entries, action, layout)?;
+                    parts.push(Part { place, action, entries: entries.to_vec(), arrays });
+                }
+            }
+        }
+        let what = format!("could not write the rows as of {}", last.time);
+        let steps = self.prepare(&parts, plans)?;
+        let Self { session, progress, .. } = self;
+        // The others wait while one is at work.
+        let outcome = session.run_several(steps.len().max(1), &what, async |client| {
+            commit(client, &steps, claim, progress, last.time).await
+        })?;
+        match outcome {
+            Outcome::Done => Ok(()),
+            Outcome::Lost => Err(claim.lost(self.session.place())),
+            Outcome::Refused(step, error) if is_of_a_row(&error) => {
+                let part = &parts[step];
+                let row = self.blame(part, &steps[step], &plans[part.place], layout)?;
+                Err(failed(self.session.place(), &format!("could not write the row {row}"), error))
+            }
+            Outcome::Refused(step, error) => {
+                let table = plans[parts[step].place].table.name();
+                Err(failed(
+                    self.session.place(),
+                    &format!("could not write to {table} as of {}", last.time),
+                    error,
+                ))
+            }
+        }
+    }
+
+    fn prepare<'a, S>(
+        &mut self,
+        parts: &'a [Part<'_, S>],
+        plans: &[Plan],
+    ) -> Result<Vec<Step<'a>>, ExternalError> {
+        let Self { session, tables, .. } = self;
+        let mut steps = Vec::with_capacity(parts.len());
+        for Part { place, action, arrays, .. } in parts {
+            let (table, plan) = (&mut tables[*place], &plans[*place]);
+            let what = format!("could not prepare to write to {}", plan.table.name());
+            let statement = session.run(&what, async |client| match action {
+                Action::Upsert => table.upsert(client, plan).await,
+                Action::Withdraw => table.withdraw(client, plan).await,
+            })?;
+            steps.push(Step { statement, arrays });
+        }
+        Ok(steps)
+    }
+
+    /// Finds a row that is refused among those that are: half of them, again and again, in transactions that are rolled back.
+    fn blame<S>(
+        &self,
+        part: &Part<'_, S>,
+        step: &Step<'_>,
+        plan: &Plan,
+        layout: &Layout<S>,
+    ) -> Result<String, ExternalError> {
+        let mut suspects = &part.entries[..];
+        while suspects.len() > 1 {
+            let (half, rest) = suspects.split_at(suspects.len() / 2);
+            let arrays = encode(plan, half, part.action, layout)?;
+            let tried = self.session.attempt(&"could not find the row that is refused", async |client| {
+                client.batch_execute("BEGIN").await?;
+                let tried = execute(client, &step.statement, &arrays).await;
+                client.batch_execute("ROLLBACK").await?;
+                tried
+            })?;
+            suspects = if tried.is_err() { half } else { rest };
+        }
+        Ok(suspects.first().map(|entry| RowKey::of(&entry.change.row).to_string()).unwrap_or_default())
+    }
+
+    /// Writes letters in a transaction of their own; those that are there stay as they are.
+    pub(super) fn write_letters(
+        &mut self,
+        letters: &[DeadLetter],
+        claim: &Claim,
+    ) -> Result<(), ExternalError> {
+        let arrays = letters::encode(letters);
+        let Self { session, progress, letters, .. } = self;
+        let written = session.run(&"could not write to telemetra_dead_letters", async |client| {
+            let insert = once(letters, client, letters::INSERT).await?;
+            if claim.begin(client, progress).await?.is_none() {
+                client.batch_execute("ROLLBACK").await?;
+                return Ok(false);
+            }
+            let commit = async { client.batch_execute("COMMIT").await.map(|()| 0) };
+            let running: Vec<Running<'_>> =
+                vec![Box::pin(execute(client, &insert, &arrays)), Box::pin(commit)];
+            all(running).await.into_iter().collect::<Result<Vec<_>, _>>().map(|_| true)
+        })?;
+        if written { Ok(()) } else { Err(claim.lost(self.session.place())) }
+    }
+}
+
+enum Outcome {
+    Done,
+    /// The shard is somebody else's.
+    Lost,
+    /// The server refused that step.
+    Refused(usize, Error),
+}
+
+async fn commit(
+    client: &Client,
+    steps: &[Step<'_>],
+    claim: &Claim,
+    prepared: &mut progress::Prepared,
+    time: EventTime,
+) -> Result<Outcome, Error> {
+    let advance = prepared.advance(client).await?;
+    if claim.begin(client, prepared).await?.is_none() {
+        client.batch_execute("ROLLBACK").await?;
+        return Ok(Outcome::Lost);
+    }
+    let mut running: Vec<Running<'_>> = Vec::with_capacity(steps.len() + 2);
+    for step in steps {
+        running.push(Box::pin(execute(client, &step.statement, step.arrays)));
+    }
+    running.push(Box::pin(claim.advance(client, &advance, time)));
+    // After a failure it rolls back.
+    running.push(Box::pin(async { client.batch_execute("COMMIT").await.map(|()| 0) }));
+    for (nth, result) in all(running).await.into_iter().enumerate() {
+        match result {
+            Ok(_) => {}
+            Err(error) if nth < steps.len() && error.as_db_error().is_some() => {
+                return Ok(Outcome::Refused(nth, error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+async fn execute(client: &Client, statement: &Statement, arrays: &[Array]) -> Result<u64, Error> {
+    client.execute_raw(statement, arrays.iter().map(|array| array as &(dyn ToSql + Sync))).await
+}

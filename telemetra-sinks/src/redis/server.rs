@@ -1,0 +1,286 @@
+use std::fmt;
+use std::time::Duration;
+
+use redis::cluster::{ClusterClient, ClusterConnection, cluster_pipe};
+use redis::{
+    Client, ClientTlsConfig, Cmd, Connection, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    RedisError, RedisResult, TlsCertificates, TlsMode, Value,
+};
+
+/// How many commands are sent before their answers are read.
+const AT_ONCE: usize = 1000;
+
+/// Where a Redis is, and how to get in: one server, a cluster, or what sentinels say is the master.
+///
+/// URLs are `redis://[user][:password@]host[:port][/database]`, `rediss://…` with TLS, or
+/// `redis+unix:///path[?db=…&user=…&pass=…]`. A URL is not shown again, in no error and no `Debug`, but for host and port.
+///
+/// ```
+/// use telemetra_sinks::RedisServer;
+/// let server = RedisServer::url("rediss://telemetra:secret@redis.example:6380/1");
+/// assert_eq!(format!("{server:?}"), "RedisServer(\"redis.example:6380\")");
+/// ```
+#[derive(Clone)]
+pub struct RedisServer {
+    kind: Kind,
+    urls: Vec<String>,
+    certificates: Option<TlsCertificates>,
+    time_out: Duration,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Single,
+    Cluster,
+    Sentinel { master: String, node: Option<String> },
+}
+
+impl RedisServer {
+    fn new(kind: Kind, urls: Vec<String>) -> Self {
+        Self { kind, urls, certificates: None, time_out: Duration::from_secs(10) }
+    }
+
+    /// One server.
+    #[must_use]
+    pub fn url(url: impl Into<String>) -> Self {
+        Self::new(Kind::Single, vec![url.into()])
+    }
+
+    /// A cluster that has these nodes; it names the others.
+    #[must_use]
+    pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::new(Kind::Cluster, urls.into_iter().map(Into::into).collect())
+    }
+
+    /// The server that the first of these sentinels to answer calls the master of that name.
+    #[must_use]
+    pub fn sentinel(urls: impl IntoIterator<Item = impl Into<String>>, master: impl Into<String>) -> Self {
+        let kind = Kind::Sentinel { master: master.into(), node: None };
+        Self::new(kind, urls.into_iter().map(Into::into).collect())
+    }
+
+    /// How to get into the master that sentinels name: a URL of which scheme, user, password and database count. Without it,
+    /// as into a sentinel without user and password.
+    #[must_use]
+    pub fn node(mut self, url: impl Into<String>) -> Self {
+        if let Kind::Sentinel { node, .. } = &mut self.kind {
+            *node = Some(url.into());
+        }
+        self
+    }
+
+    /// The authority that vouches for the server, in PEM. Default: those that the system trusts.
+    #[must_use]
+    pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates().root_cert = Some(pem.into());
+        self
+    }
+
+    /// The certificate and key by which the server knows us, in PEM.
+    #[must_use]
+    pub fn certificate(mut self, pem: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.certificates().client_tls =
+            Some(ClientTlsConfig { client_cert: pem.into(), client_key: key.into() });
+        self
+    }
+
+    fn certificates(&mut self) -> &mut TlsCertificates {
+        self.certificates.get_or_insert(TlsCertificates { client_tls: None, root_cert: None })
+    }
+
+    /// How long to wait for a connection, and for each answer, before it counts as lost. Default: 10 s.
+    #[must_use]
+    pub fn time_out(mut self, time_out: Duration) -> Self {
+        self.time_out = time_out.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Whether keys are on several servers.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.kind, Kind::Cluster)
+    }
+
+    /// Connects. The time for it is bounded.
+    pub(super) fn connect(&self) -> RedisResult<Link> {
+        prepare_tls();
+        match &self.kind {
+            Kind::Single => {
+                let url = self.urls.first().ok_or_else(no_url)?;
+                Ok(Link::Single(self.connect_to(url.as_str().into_connection_info()?)?))
+            }
+            Kind::Cluster => {
+                let mut builder = ClusterClient::builder(self.urls.iter().map(String::as_str))
+                    .connection_timeout(self.time_out)
+                    .response_timeout(self.time_out)
+                    // The pipeline tries again itself, with longer pauses.
+                    .retries(2);
+                if let Some(certificates) = &self.certificates {
+                    builder = builder.tls(TlsMode::Secure).certs(certificates.clone());
+                }
+                let connection = builder.build()?.get_connection()?;
+                connection.set_read_timeout(Some(self.time_out))?;
+                connection.set_write_timeout(Some(self.time_out))?;
+                Ok(Link::Cluster(Box::new(connection)))
+            }
+            Kind::Sentinel { master, node } => {
+                let info = self.ask_sentinels(master, node.as_deref())?;
+                Ok(Link::Single(self.connect_to(info)?))
+            }
+        }
+    }
+
+    fn connect_to(&self, info: ConnectionInfo) -> RedisResult<Connection> {
+        let client = match (&self.certificates, info.addr()) {
+            (Some(certificates), ConnectionAddr::TcpTls { .. }) => {
+                Client::build_with_tls(info, certificates.clone())?
+            }
+            _ => Client::open(info)?,
+        };
+        let connection = client.get_connection_with_timeout(self.time_out)?;
+        connection.set_read_timeout(Some(self.time_out))?;
+        connection.set_write_timeout(Some(self.time_out))?;
+        Ok(connection)
+    }
+
+    /// Asked one by one here, since the client's own way of asking waits for ever for one that hangs.
+    fn ask_sentinels(&self, master: &str, node: Option<&str>) -> RedisResult<ConnectionInfo> {
+        let mut last = no_url();
+        for url in &self.urls {
+            let asked = url.as_str().into_connection_info().and_then(|info| {
+                let mut sentinel = self.connect_to(info.clone())?;
+                let mut ask = redis::cmd("SENTINEL");
+                let found: Option<(String, u16)> =
+                    ask.arg("GET-MASTER-ADDR-BY-NAME").arg(master).query(&mut sentinel)?;
+                Ok((info, found))
+            });
+            match asked {
+                Ok((info, Some((host, port)))) => {
+                    let info = match node {
+                        Some(node) => node.into_connection_info()?,
+                        None => info.set_redis_settings(redis::RedisConnectionInfo::default()),
+                    };
+                    let addr = match info.addr() {
+                        ConnectionAddr::TcpTls { .. } => {
+                            ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+                        }
+                        _ => ConnectionAddr::Tcp(host, port),
+                    };
+                    return Ok(info.set_addr(addr));
+                }
+                Ok((_, None)) => {
+                    last =
+                        (ErrorKind::MasterNameNotFoundBySentinel, "the sentinel has no such master").into();
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// A process that has two providers of cryptography must choose; if nobody did, we do.
+fn prepare_tls() {
+    use rustls::crypto::{CryptoProvider, ring};
+    if CryptoProvider::get_default().is_none() {
+        // If another thread was faster, its choice stands.
+        let _ = ring::default_provider().install_default();
+    }
+}
+
+fn no_url() -> RedisError {
+    (ErrorKind::InvalidClientConfig, "no URL was given").into()
+}
+
+impl From<&str> for RedisServer {
+    fn from(url: &str) -> Self {
+        Self::url(url)
+    }
+}
+impl From<String> for RedisServer {
+    fn from(url: String) -> Self {
+        Self::url(url)
+    }
+}
+
+/// Hosts and ports.
+impl fmt::Display for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, url) in self.urls.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { "," })?;
+            match url.as_str().into_connection_info() {
+                Ok(info) => write!(f, "{}", info.addr())?,
+                Err(_) => f.write_str("(not a URL of Redis)")?,
+            }
+        }
+        Ok(())
+    }
+}
+impl fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisServer").field(&self.to_string()).finish()
+    }
+}
+
+/// A connection.
+pub(super) enum Link {
+    Single(Connection),
+    Cluster(Box<ClusterConnection>),
+}
+
+impl Link {
+    /// Runs commands, in order where they are of one key, and returns the answer of each. An error is one of the connection.
+    pub(super) fn run(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<RedisResult<Value>>> {
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut commands = commands.into_iter();
+        while commands.len() > 0 {
+            let part = commands.by_ref().take(AT_ONCE);
+            match self {
+                Self::Single(connection) => {
+                    let mut pipe = redis::pipe();
+                    for command in part {
+                        pipe.add_command(command);
+                    }
+                    answers.extend(pipe.ignore_errors().query::<Vec<RedisResult<Value>>>(connection)?);
+                }
+                Self::Cluster(connection) => {
+                    let mut pipe = cluster_pipe();
+                    for command in part {
+                        pipe.add_command(command);
+                    }
+                    let before = answers.len();
+                    match pipe.query::<Vec<Value>>(connection) {
+                        Ok(part) => answers.extend(part.into_iter().map(Ok)),
+                        Err(error) => {
+                            let refused = error.clone().into_server_errors().ok_or(error)?;
+                            // The answers of the others are lost, but one that was refused is enough to stop.
+                            for (at, error) in refused.iter() {
+                                answers.resize_with(before + at, || Ok(Value::Nil));
+                                answers.push(Err(error.clone().into()));
+                            }
+                            return Ok(answers);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    /// Has every server know a script.
+    pub(super) fn load(&mut self, script: &redis::Script) -> RedisResult<()> {
+        match self {
+            Self::Single(connection) => script.load(connection).map(drop),
+            Self::Cluster(connection) => script.load(&mut **connection).map(drop),
+        }
+    }
+
+    /// The type of a key, as the server calls it.
+    pub(super) fn type_of(&mut self, key: &str) -> RedisResult<String> {
+        let mut command = redis::cmd("TYPE");
+        command.arg(key);
+        match self {
+            Self::Single(connection) => command.query(connection),
+            Self::Cluster(connection) => command.query(&mut **connection),
+        }
+    }
+}

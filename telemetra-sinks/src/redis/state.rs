@@ -1,0 +1,274 @@
+//! The open sink: it keeps the mirror, and brings the keys in step with it.
+
+use std::collections::BTreeMap;
+
+use redis::{Cmd, FromRedisValue, RedisError, RedisResult, Value};
+use telemetra_core::{Batch, EventTime, ExternalError, Row, StreamId};
+
+use super::RedisServer;
+use super::error::{failed, refused};
+use super::message::message;
+use super::mirror::{Dirty, Mirror};
+use super::server::Link;
+use super::write::{Form, Pending, Ranks, Stamp};
+
+/// How often the keys are written in one go if their memory is lost in the middle.
+const TRIES: usize = 3;
+
+pub(super) struct State<S> {
+    server: RedisServer,
+    form: Form<S>,
+    link: Option<Link>,
+    mirror: Mirror<S>,
+    /// What has changed since the keys were last written.
+    pending: BTreeMap<StreamId, Pending>,
+    /// Nothing that took effect up to this time is published: it was before.
+    quiet_until: Option<EventTime>,
+    /// Times up to this may be overwritten, though they are newer.
+    over: EventTime,
+    /// What the progress was set to, and what it may have been set to without an answer.
+    wrote: Option<EventTime>,
+    tried: Option<EventTime>,
+    /// Whether all keys have to be written.
+    anew: bool,
+    behind: bool,
+}
+
+impl<S: Clone> State<S> {
+    /// Connects, and says as of which time the keys are.
+    pub(super) fn open(
+        server: RedisServer,
+        form: Form<S>,
+        mirror: Mirror<S>,
+        resume: Option<EventTime>,
+        start_over: bool,
+    ) -> Result<Self, ExternalError> {
+        let mut state = Self {
+            server,
+            form,
+            link: None,
+            mirror,
+            pending: BTreeMap::new(),
+            quiet_until: resume,
+            over: EventTime::MIN,
+            wrote: None,
+            tried: None,
+            anew: true,
+            behind: false,
+        };
+        state.connect()?;
+        let found = state.progress()?;
+        if start_over && resume.is_none() {
+            state.over = found.unwrap_or(EventTime::MIN);
+        }
+        Ok(state)
+    }
+
+    /// Takes in what is new among the batches, and writes it.
+    pub(super) fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+        let known = batches.partition_point(|batch| Some(batch.time) <= self.mirror.as_of());
+        for batch in &batches[known..] {
+            self.take(batch)?;
+        }
+        // What could not be written the last time is tried again also if nothing is new.
+        self.flush()
+    }
+
+    fn take(&mut self, batch: &Batch<S>) -> Result<(), ExternalError> {
+        let publish = Some(batch.time) > self.quiet_until;
+        for change in &batch.changes {
+            let Some((dirty, kind)) = self.mirror.change(change, batch.time) else { continue };
+            let (stream, columns) = match &change.row {
+                Row::Summary(stream, _) => (stream, &self.form.summaries),
+                Row::Moment(moment) => (&moment.stream_id, &self.form.moments),
+                Row::Stream(_) | Row::Viewer(_) | Row::Transaction(_) => continue,
+            };
+            if dirty == Dirty::default() && !publish {
+                continue;
+            }
+            let pending = self.pending.entry(stream.clone()).or_default();
+            pending.dirty.and(dirty);
+            if publish {
+                let message = message(kind, change, batch.time, columns, &self.form.layout);
+                pending.messages.push(message.map_err(|_| unwritable(&self.server, stream))?);
+            }
+        }
+        for (stream, dirty) in self.mirror.advance(batch.time) {
+            self.pending.entry(stream).or_default().dirty.and(dirty);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ExternalError> {
+        let Some(time) = self.mirror.as_of() else { return Ok(()) };
+        if self.wrote == Some(time) && self.pending.is_empty() {
+            return Ok(());
+        }
+        let stamp = Stamp { time, limit: time.max(self.over) };
+        for _ in 0..TRIES {
+            let found = self.progress()?;
+            if found > Some(stamp.limit) {
+                self.fall_behind(found);
+                return Ok(());
+            }
+            self.compare(found);
+            let Some(written) = self.write(stamp)? else { continue };
+            self.tried = Some(time);
+            let progress = self.form.progress(stamp);
+            let before = self.run(vec![progress], |state, _| state.form.keys.progress())?;
+            let Some(before) = before.first() else { continue };
+            if *before == found {
+                for stream in written {
+                    if let Some(kept) = self.mirror.get_mut(&stream) {
+                        kept.written = true;
+                    }
+                }
+                self.pending.clear();
+                (self.wrote, self.anew, self.behind) = (Some(time), false, false);
+                return Ok(());
+            }
+            self.anew = true;
+        }
+        self.link = None;
+        Err(ExternalError::transient(format!(
+            "could not write the keys as of {time} at Redis {}: others write the same keys, or it loses its memory all the time",
+            self.server
+        )))
+    }
+
+    /// Somebody is ahead: the process that took over from this one, or the one before it.
+    fn fall_behind(&mut self, found: Option<EventTime>) {
+        if !std::mem::replace(&mut self.behind, true) {
+            let (server, found) = (&self.server, found.unwrap_or_default());
+            tracing::info!(%server, as_of = %found, "redis holds what is newer; nothing is written until then");
+        }
+        // Whoever wrote it has published it. All keys are written later, and those that are no more must be known then.
+        self.pending.values_mut().for_each(|pending| pending.messages.clear());
+        (self.anew, self.wrote) = (true, None);
+    }
+
+    /// Whether the progress is what this sink has left there.
+    fn compare(&mut self, found: Option<EventTime>) {
+        if self.wrote.is_none() || found == self.wrote || (found.is_some() && found == self.tried) {
+            return;
+        }
+        self.anew = true;
+        let (server, wrote) = (&self.server, self.wrote.unwrap_or_default());
+        match found.filter(|found| *found > wrote) {
+            Some(found) => {
+                tracing::warn!(%server, as_of = %found, "another process writes the same keys to redis; writing all anew");
+            }
+            None => tracing::warn!(%server, as_of = %wrote, "redis lost its memory; writing all keys anew"),
+        }
+    }
+
+    /// Writes the keys that have to be; `None` if it turns out that all have to be.
+    fn write(&mut self, stamp: Stamp) -> Result<Option<Vec<StreamId>>, ExternalError> {
+        if self.anew {
+            for id in self.mirror.ids() {
+                self.pending.entry(id.clone()).or_default().dirty = Dirty::ALL;
+            }
+        }
+        let mut ranks: Vec<_> = self.form.boards.iter().map(|_| Ranks::default()).collect();
+        let (mut commands, mut streams) = (Vec::new(), Vec::new());
+        for (id, pending) in &self.pending {
+            let command = self.form.stream(&self.mirror, id, pending, stamp, &mut ranks);
+            commands.push(command.map_err(|_| unwritable(&self.server, id))?);
+            streams.push(id.clone());
+        }
+        for (board, ranks) in self.form.boards.iter().zip(&ranks) {
+            commands.push(self.form.board(board, ranks, self.anew, stamp));
+        }
+        let name = |state: &mut Self, at: usize| state.name(at, &streams);
+        let answers = self.run(commands, name)?;
+        // One server says by its progress what it has lost; of several each has to.
+        let lost = |(id, answer): (&StreamId, &Option<EventTime>)| {
+            answer.is_none() && self.mirror.get(id).is_some_and(|stream| stream.written)
+        };
+        if self.server.is_cluster() && !self.anew && streams.iter().zip(&answers).any(lost) {
+            tracing::warn!(server = %self.server, "a node of the redis cluster lost its memory; writing all keys anew");
+            self.anew = true;
+            return Ok(None);
+        }
+        Ok(Some(streams))
+    }
+
+    /// The keys that the command at a place is about, for an error; the one of a wrong type if that is what it is.
+    fn name(&mut self, at: usize, streams: &[StreamId]) -> String {
+        let (keys, types): (Vec<String>, &[&str]) = match streams.get(at) {
+            Some(id) => (self.form.stream_keys(id).into(), &["string", "hash", "list"]),
+            None => match self.form.boards.get(at - streams.len()) {
+                Some(board) => (self.form.board_keys(board).into(), &["zset", "string"]),
+                None => return self.form.keys.progress(),
+            },
+        };
+        let foreign = self.link.as_mut().and_then(|link| {
+            keys.iter().zip(types).find_map(|(key, wanted)| {
+                let found = link.type_of(key).ok()?;
+                (found != "none" && found != *wanted).then(|| key.clone())
+            })
+        });
+        foreign.unwrap_or_else(|| keys.join(", "))
+    }
+
+    fn connect(&mut self) -> Result<(), ExternalError> {
+        let connected = self.server.connect().and_then(|mut link| {
+            for script in self.form.scripts.all() {
+                link.load(script)?;
+            }
+            Ok(link)
+        });
+        let link = connected.map_err(|error| failed(&self.server.to_string(), &"connect", error))?;
+        self.link = Some(link);
+        Ok(())
+    }
+
+    /// The time up to which the server has everything.
+    fn progress(&mut self) -> Result<Option<EventTime>, ExternalError> {
+        let mut get = redis::cmd("GET");
+        get.arg(self.form.keys.progress());
+        let answers = self.run(vec![get], |state, _| state.form.keys.progress())?;
+        Ok(answers.first().copied().flatten())
+    }
+
+    /// Runs commands that answer a time or nothing. `name` says what the command at a place writes.
+    fn run(
+        &mut self,
+        commands: Vec<Cmd>,
+        name: impl Fn(&mut Self, usize) -> String,
+    ) -> Result<Vec<Option<EventTime>>, ExternalError> {
+        if self.link.is_none() {
+            self.connect()?;
+        }
+        let Some(link) = &mut self.link else { return Ok(Vec::new()) };
+        let answers = match link.run(commands) {
+            Ok(answers) => answers,
+            Err(error) => {
+                self.link = None;
+                return Err(failed(&self.server.to_string(), &"write", error));
+            }
+        };
+        let mut times = Vec::with_capacity(answers.len());
+        for (at, answer) in answers.into_iter().enumerate() {
+            match answer.and_then(time) {
+                Ok(time) => times.push(time),
+                Err(error) => {
+                    let what = format!("write {}", name(self, at));
+                    // After a failover another server is the right one; and one that forgot the scripts is told them.
+                    self.link = None;
+                    return Err(failed(&self.server.to_string(), &what, error));
+                }
+            }
+        }
+        Ok(times)
+    }
+}
+
+fn time(value: Value) -> RedisResult<Option<EventTime>> {
+    Option::<u64>::from_redis_value(value).map(|time| time.map(EventTime)).map_err(RedisError::from)
+}
+
+/// A layout that puts other values than it has columns, or JSON that cannot be written.
+fn unwritable(server: &RedisServer, stream: &StreamId) -> ExternalError {
+    refused(&server.to_string(), format!("a row of the stream {stream} cannot be written as its layout says"))
+}

@@ -1,0 +1,17 @@
+//! Kafka as source and as sink: against librdkafka's mock cluster, where faults are injected, and against a real broker, where the mock
+//! knows too little.
+#![cfg(feature = "kafka")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod compliance;
+mod faults;
+mod offsets;
+mod partitions;
+mod real;
+mod settings;
+mod sink;
+mod support;
+mod tls;
+
+#[path = "../../../tests/support/services.rs"]
+mod services;

@@ -1,0 +1,18 @@
+//! The Postgres sink and store, against real servers that the tests start and stop.
+#![cfg(feature = "postgres")]
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod compliance;
+mod failures;
+mod fencing;
+mod proxy;
+mod retention;
+mod schema;
+mod server;
+#[path = "../../../tests/support/services.rs"]
+mod services;
+mod throughput;
+mod tls;
+mod values;

@@ -1,0 +1,105 @@
+//! Who gets in, and how; and that no secret is told.
+
+use std::error::Error;
+
+use redis::Commands;
+use telemetra_core::{Retry, Sink};
+use telemetra_sinks::RedisKeys;
+
+use super::services::{Kind, Server};
+use super::*;
+
+/// The rights that the documentation asks for.
+pub(crate) const RIGHTS: &str = "+evalsha +script|load +type +get +set +del +pexpire +hset +hlen +rpush +llen +zadd +zrem +zcard +publish";
+
+fn client(url: &str, authority: Vec<u8>) -> Connection {
+    let certificates = redis::TlsCertificates { client_tls: None, root_cert: Some(authority) };
+    redis::Client::build_with_tls(url, certificates).unwrap().get_connection().unwrap()
+}
+
+fn written(mut connection: Connection, prefix: &str) -> bool {
+    connection.hget::<_, _, Option<u64>>(RedisKeys::new(prefix).latest("s1"), "chat_count").unwrap()
+        == Some(2)
+}
+
+fn write(mut sink: RedisSink) -> Result<(), telemetra_core::ExternalError> {
+    sink.open(None)?;
+    let changes = vec![summary("s1", 0, 2, 0, Action::Upsert), moment("s1", 0, 1, true, 0, Action::Upsert)];
+    sink.apply(&[common::batch(0, changes)])?;
+    // Also what leaves.
+    sink.apply(&[common::batch(300, vec![])])?;
+    sink.apply(&[tick(301, &[("s1", 2)])])
+}
+
+/// The whole error must not tell the password.
+fn denied(sink: RedisSink, says: &str, secret: &str) {
+    let shown = format!("{sink:?}");
+    let error = write(sink).unwrap_err();
+    let text = format!("{shown} {error} {error:?} {}", error.source().unwrap());
+    assert_eq!(error.retry(), Retry::Permanent, "{text}");
+    assert!(text.contains(says), "{text}");
+    assert!(!text.contains(secret), "{text}");
+}
+
+#[test]
+fn a_user_with_the_documented_rights_gets_in() {
+    let server = Server::of(Kind::Redis)
+        .set(
+            "user",
+            &format!("writer on >pass-word resetkeys ~telemetra:* resetchannels &telemetra:* -@all {RIGHTS}"),
+        )
+        .start();
+    let at = format!("127.0.0.1:{}", server.port());
+    write(sink(&format!("redis://writer:pass-word@{at}/"), "telemetra")).unwrap();
+    assert!(written(connect(&server.url()), "telemetra"));
+    // The right that lacks is on the key, the channel, or the command.
+    denied(sink(&format!("redis://writer:pass-word@{at}/"), "other"), "the user lacks a right", "pass-word");
+    denied(
+        sink(&format!("redis://writer:wrong-word@{at}/"), "telemetra"),
+        "user or password is wrong",
+        "wrong-word",
+    );
+    let mut admin = connect(&server.url());
+    redis::cmd("ACL").arg(&["SETUSER", "writer", "-publish"]).exec(&mut admin).unwrap();
+    denied(
+        sink(&format!("redis://writer:pass-word@{at}/"), "telemetra"),
+        "the user lacks a right",
+        "pass-word",
+    );
+    redis::cmd("ACL")
+        .arg(&["SETUSER", "default", ">pass-word", "resetpass", ">pass-word"])
+        .exec(&mut admin)
+        .unwrap();
+    denied(sink(&format!("redis://{at}/"), "telemetra"), "it wants a password", "pass-word");
+}
+
+#[test]
+fn tls_needs_an_authority_that_is_known() {
+    let server = Server::of(Kind::Redis).tls().set("requirepass", "pass-word").start();
+    let authority = std::fs::read(server.authority()).unwrap();
+    let url = format!("rediss://:pass-word@localhost:{}/", server.port());
+    let at = RedisServer::url(&*url).time_out(TIME_OUT);
+    denied(RedisSink::new(at.clone()), "its certificate is not trusted", "pass-word");
+    write(RedisSink::new(at.authority(authority.clone()))).unwrap();
+    assert!(written(client(&url, authority.clone()), "telemetra"));
+    // Any certificate of the authority's tells it who is there.
+    let mut admin = client(&url, authority.clone());
+    redis::cmd("CONFIG").arg(&["SET", "tls-auth-clients", "yes"]).exec(&mut admin).unwrap();
+    let tls = |name: &str| std::fs::read(server.folder().join("tls").join(name)).unwrap();
+    let at = RedisServer::url(&*url).time_out(TIME_OUT).authority(authority);
+    assert!(write(RedisSink::new(at.clone()).start_over()).is_err());
+    write(RedisSink::new(at.certificate(tls("server.crt"), tls("server.key"))).start_over()).unwrap();
+    let plain =
+        RedisServer::url(format!("redis://:pass-word@localhost:{}/", server.port())).time_out(TIME_OUT);
+    let error = write(RedisSink::new(plain)).unwrap_err();
+    assert!(!format!("{error:?}").contains("pass-word"));
+}
+
+#[test]
+fn a_socket_of_the_machine_and_another_database_will_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("redis.sock");
+    let server = Server::of(Kind::Redis).set("unixsocket", socket.to_str().unwrap()).start();
+    write(sink(&format!("redis+unix://{}?db=3", socket.display()), "telemetra")).unwrap();
+    assert!(written(connect(&format!("{}3", server.url())), "telemetra"));
+}

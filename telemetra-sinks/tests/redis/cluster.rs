@@ -1,0 +1,167 @@
+//! Several servers: a cluster whose nodes hold the keys between them, and a master that sentinels choose.
+
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+
+use telemetra_core::{Batch, ExternalError, Retry, Sink};
+use telemetra_sinks::RedisKeys;
+
+use super::model::{HORIZON, Held, MOST_MOMENTS, SILENT_AFTER, expected, held};
+use super::services::{Kind, Server};
+use super::*;
+
+const STREAMS: [&str; 8] = ["s1", "s2", "s3", "two words", "a}b{c", "", "x", "{y}"];
+
+fn history(batches: u64) -> Vec<Batch<StreamSummary>> {
+    let batch = |n: u64| {
+        let mut changes: Vec<_> = STREAMS
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !(n + *i as u64).is_multiple_of(3))
+            .map(|(_, stream)| summary(stream, n, n, 0, Action::Upsert))
+            .collect();
+        changes.push(moment(STREAMS[n as usize % STREAMS.len()], n, 1, true, 0, Action::Upsert));
+        changes.sort();
+        common::batch(n, changes)
+    };
+    (0..batches).map(batch).collect()
+}
+
+/// As a pipeline does, but not for ever.
+fn persist(sink: &mut RedisSink, batches: &[Batch<StreamSummary>]) {
+    let mut last: Option<ExternalError> = None;
+    for _ in 0..300 {
+        match sink.apply(batches) {
+            Ok(()) => return,
+            Err(error) => assert_eq!(error.retry(), Retry::Transient, "{error:?}"),
+        }
+        last = sink.apply(batches).err();
+        if last.is_none() {
+            return;
+        }
+        sleep(Duration::from_millis(50));
+    }
+    panic!("it does not recover: {last:?}");
+}
+
+fn modelled(server: RedisServer) -> RedisSink {
+    RedisSink::new(server.time_out(TIME_OUT))
+        .horizon(HORIZON)
+        .silent_after(SILENT_AFTER)
+        .most_moments(MOST_MOMENTS)
+}
+
+fn tell(server: &Server, words: &[&str]) -> String {
+    let mut command = redis::cmd(words[0]);
+    words[1..].iter().for_each(|word| drop(command.arg(*word).clone()));
+    let value: redis::Value = command.query(&mut connect(&server.url())).unwrap();
+    redis::from_redis_value(value).unwrap_or_default()
+}
+
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if is_so() {
+            return;
+        }
+        sleep(Duration::from_millis(50));
+    }
+    panic!("{what} takes too long");
+}
+
+#[test]
+fn the_nodes_of_a_cluster_hold_the_keys_between_them() {
+    let rights = super::access::RIGHTS;
+    let user = format!(
+        "writer on >word ~telemetra:* resetchannels &telemetra:* -@all {rights} +cluster|slots +ping"
+    );
+    let start = || {
+        let setup = Server::of(Kind::Redis).set("cluster-enabled", "yes").set("cluster-node-timeout", "1000");
+        setup.set("user", &user).start()
+    };
+    let mut nodes = [start(), start()];
+    tell(&nodes[0], &["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
+    tell(&nodes[1], &["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
+    tell(&nodes[0], &["CLUSTER", "MEET", "127.0.0.1", &nodes[1].port().to_string()]);
+    let ready = |nodes: &[Server; 2]| {
+        nodes.iter().all(|node| {
+            let info = tell(node, &["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok") && info.contains("cluster_size:2")
+        })
+    };
+    wait_for("the cluster", || ready(&nodes));
+    let all = |nodes: &[Server; 2]| -> Held {
+        nodes.iter().flat_map(|node| held(&mut connect(&node.url()), "telemetra")).collect()
+    };
+    let history = history(12);
+    let keys = RedisKeys::default();
+    let mut sink = modelled(RedisServer::cluster([nodes[0].url().replace("//", "//writer:word@")]));
+    let wrong = RedisServer::cluster([nodes[0].url().replace("//", "//writer:wrong@")]);
+    assert_eq!(modelled(wrong).open(None).unwrap_err().retry(), Retry::Permanent);
+    sink.open(None).unwrap();
+    for (n, batch) in history.iter().enumerate() {
+        // Each node in turn loses all it had, also the one that holds the progress.
+        if n % 4 == 3 {
+            let node = &mut nodes[n / 4 % 2];
+            node.kill();
+            node.start_again();
+            wait_for("the cluster", || ready(&nodes));
+        }
+        persist(&mut sink, std::slice::from_ref(batch));
+        assert_eq!(all(&nodes), expected(&keys, &history[..=n]), "after batch {n}");
+    }
+    assert!(nodes.iter().all(|node| !held(&mut connect(&node.url()), "telemetra").is_empty()));
+}
+
+/// A process that ends with the test.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_master_that_sentinels_choose_is_written() {
+    let server = || Server::of(Kind::Redis).set("repl-diskless-sync-delay", "0").start();
+    let (mut master, replica) = (server(), server());
+    tell(&replica, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
+    wait_for("replication", || tell(&replica, &["INFO", "replication"]).contains("master_link_status:up"));
+    // A port that a server has just had is free.
+    let port = Server::redis().port();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("sentinel.conf");
+    let text = format!(
+        "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\n\
+         sentinel down-after-milliseconds main 300\nsentinel failover-timeout main 3000\n",
+        master.port()
+    );
+    std::fs::write(&settings, text).unwrap();
+    let mut command = Command::new("redis-server");
+    command.arg(&settings).arg("--sentinel").stdout(Stdio::null()).stdin(Stdio::null());
+    let _sentinel = Guard(command.spawn().unwrap());
+    let url = format!("redis://127.0.0.1:{port}/");
+    let sentinel = || redis::Client::open(url.as_str()).unwrap().get_connection();
+    wait_for("the sentinel", || {
+        sentinel().is_ok_and(|mut connection| {
+            let replicas: Result<Vec<redis::Value>, _> =
+                redis::cmd("SENTINEL").arg("REPLICAS").arg("main").query(&mut connection);
+            replicas.is_ok_and(|replicas| replicas.len() == 1)
+        })
+    });
+    let history = history(8);
+    let at = RedisServer::sentinel(["redis://127.0.0.1:1/".to_owned(), url.clone()], "main");
+    let mut sink = modelled(at);
+    sink.open(None).unwrap();
+    persist(&mut sink, &history[..4]);
+    assert_eq!(
+        held(&mut connect(&master.url()), "telemetra"),
+        expected(&RedisKeys::default(), &history[..4])
+    );
+    master.kill();
+    persist(&mut sink, &history[4..]);
+    assert_eq!(held(&mut connect(&replica.url()), "telemetra"), expected(&RedisKeys::default(), &history));
+    let mut lost = modelled(RedisServer::sentinel([url.clone()], "other"));
+    assert!(lost.open(None).unwrap_err().to_string().contains("knows that master"));
+}

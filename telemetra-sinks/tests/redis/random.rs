@@ -1,0 +1,213 @@
+//! Whatever happens, in whatever order, the keys are those of the model.
+
+use proptest::prelude::*;
+use redis::Connection;
+use telemetra_core::{Action, Batch, Sink, StreamSummary};
+use telemetra_sinks::{RedisKeys, RedisSink};
+
+use super::model::{HORIZON, MOST_MOMENTS, SILENT_AFTER, expected, held, whole};
+use super::services::{Server, shared};
+use super::*;
+
+const STREAMS: [&str; 4] = ["s1", "two words", "a}b{c", ""];
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// So many batches come at once.
+    Batches(usize),
+    /// The server loses all its memory.
+    LoseMemory,
+    /// The server loses its scripts.
+    LoseScripts,
+    /// The process is killed, and another starts from the checkpoint of so many batches before.
+    Restart(usize),
+    /// The process that was killed last was not dead, and goes on.
+    WakeUp,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (1usize..4).prop_map(Step::Batches),
+        1 => Just(Step::LoseMemory),
+        1 => Just(Step::LoseScripts),
+        2 => (0usize..4).prop_map(Step::Restart),
+        2 => Just(Step::WakeUp),
+    ]
+}
+
+/// Changes of one batch: stream, how many windows back, messages, whether it is a moment and of how many windows, withdrawal.
+type Raw = (usize, u64, u64, Option<(u32, bool)>, bool);
+
+fn history() -> impl Strategy<Value = Vec<Batch<StreamSummary>>> {
+    let moment = prop_oneof![3 => Just(None), 2 => (1u32..4, any::<bool>()).prop_map(Some)];
+    let raw = (0..STREAMS.len(), 0u64..9, 0u64..50, moment, prop::bool::weighted(0.25));
+    prop::collection::vec(prop::collection::vec(raw, 0..6), 1..30).prop_map(|batches| build(&batches))
+}
+
+/// Revisions as a pipeline counts them, no withdrawal of what is not there, one change a row.
+fn build(raw: &[Vec<Raw>]) -> Vec<Batch<StreamSummary>> {
+    let mut published = std::collections::BTreeMap::new();
+    let mut batches = Vec::new();
+    for (n, raw) in raw.iter().enumerate() {
+        let (n, mut changes) = (n as u64 + 10, Vec::<Change<StreamSummary>>::new());
+        for &(stream, back, chats, moment_of, withdraw) in raw {
+            let stream = STREAMS[stream];
+            let make = |revision, action| match moment_of {
+                None => summary(stream, n - back, chats, revision, action),
+                Some((windows, open)) => moment(stream, n - back, windows, open, revision, action),
+            };
+            let key = telemetra_sinks::RowKey::of(&make(0, Action::Upsert).row);
+            let (count, there) = published.get(&key).copied().unwrap_or((0, false));
+            let action = if withdraw { Action::Withdraw } else { Action::Upsert };
+            let twice = changes.iter().any(|change| telemetra_sinks::RowKey::of(&change.row) == key);
+            if twice || (withdraw && !there) {
+                continue;
+            }
+            changes.push(make(count, action));
+            published.insert(key, (count + 1, !withdraw));
+        }
+        changes.sort();
+        batches.push(common::batch(n, changes));
+    }
+    batches
+}
+
+struct World<'a> {
+    url: &'a str,
+    prefix: &'a str,
+    history: &'a [Batch<StreamSummary>],
+    connection: &'a mut Connection,
+    live: RedisSink,
+    old: Option<(RedisSink, usize)>,
+    /// How many batches the live process has applied, and how many the keys are as of.
+    at: usize,
+    keys_at: usize,
+}
+
+impl World<'_> {
+    fn make(url: &str, prefix: &str) -> RedisSink {
+        sink(url, prefix).horizon(HORIZON).silent_after(SILENT_AFTER).most_moments(MOST_MOMENTS)
+    }
+
+    fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Batches(many) => {
+                let until = (self.at + many).min(self.history.len());
+                try_apply(&mut self.live, &self.history[self.at..until]);
+                if until > self.at {
+                    self.at = until;
+                    self.keys_at = self.keys_at.max(until);
+                }
+            }
+            Step::LoseMemory => {
+                let names: Vec<String> = held_names(self.connection, self.prefix);
+                for name in names {
+                    let _: () = redis::cmd("DEL").arg(name).query(self.connection).unwrap();
+                }
+                self.keys_at = 0;
+            }
+            Step::LoseScripts => redis::cmd("SCRIPT").arg("FLUSH").exec(self.connection).unwrap(),
+            Step::Restart(back) => {
+                let checkpoint = self.at.saturating_sub(back);
+                let state = whole(&self.history[..checkpoint]);
+                let mut next = Self::make(self.url, self.prefix);
+                assert_eq!(next.open(state.as_ref().map(|batch| batch.time)).unwrap(), None);
+                let before = std::mem::replace(&mut self.live, next);
+                self.old = Some((before, self.at));
+                if let Some(state) = state {
+                    try_apply(&mut self.live, &[state]);
+                    self.keys_at = self.keys_at.max(checkpoint);
+                }
+                self.at = checkpoint;
+            }
+            Step::WakeUp => {
+                // If it finds an empty server first, keys of streams that are no more stay until they expire.
+                let Some((old, at)) = &mut self.old else { return };
+                if let Some(batch) = self.history.get(*at).filter(|_| *at < self.keys_at) {
+                    try_apply(old, std::slice::from_ref(batch));
+                    *at += 1;
+                }
+            }
+        }
+    }
+}
+
+/// As a pipeline does: what is transient is tried again.
+fn try_apply(sink: &mut RedisSink, batches: &[Batch<StreamSummary>]) {
+    for _ in 0..3 {
+        match sink.apply(batches) {
+            Ok(()) => return,
+            Err(error) => assert_eq!(error.retry(), telemetra_core::Retry::Transient, "{error:?}"),
+        }
+    }
+    sink.apply(batches).unwrap();
+}
+
+fn held_names(connection: &mut Connection, prefix: &str) -> Vec<String> {
+    use redis::Commands;
+    connection.scan_match(format!("{prefix}:*")).unwrap().map(Result::unwrap).collect()
+}
+
+fn check(history: &[Batch<StreamSummary>], steps: &[Step], url: &str, prefix: &str) {
+    let mut connection = connect(url);
+    let mut live = World::make(url, prefix);
+    assert_eq!(live.open(None).unwrap(), None);
+    let mut world =
+        World { url, prefix, history, connection: &mut connection, live, old: None, at: 0, keys_at: 0 };
+    let keys = RedisKeys::new(prefix);
+    let last = [Step::Batches(history.len())];
+    for (n, step) in steps.iter().chain(&last).enumerate() {
+        world.step(step);
+        let expected = expected(&keys, &history[..world.keys_at]);
+        assert_eq!(held(world.connection, prefix), expected, "after step {n}, {step:?}");
+    }
+    for name in held_names(&mut connection, prefix) {
+        let _: () = redis::cmd("DEL").arg(name).query(&mut connection).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #[test]
+    fn the_keys_are_those_of_the_model(
+        history in history(),
+        steps in prop::collection::vec(step(), 0..14),
+    ) {
+        let place = shared(services::Kind::Redis);
+        check(&history, &steps, &place.url, &place.name);
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("TELEMETRA_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64)
+}
+
+/// The same with a server that restarts empty, is killed and comes back.
+#[test]
+fn a_server_that_restarts_has_the_same_keys() {
+    let mut server = Server::redis();
+    let (url, keys) = (server.url(), RedisKeys::new("p"));
+    let raw: Vec<Vec<Raw>> = (0..20)
+        .map(|n| {
+            vec![
+                (0, 0, n, None, false),
+                (1, n % 3, n + 2, None, false),
+                (0, 0, 0, Some((1, n % 2 == 0)), false),
+            ]
+        })
+        .collect();
+    let history = build(&raw);
+    let mut sink = World::make(&url, "p");
+    sink.open(None).unwrap();
+    for (n, batch) in history.iter().enumerate() {
+        if n % 7 == 3 {
+            server.kill();
+            let error = sink.apply(std::slice::from_ref(batch)).unwrap_err();
+            assert_eq!(error.retry(), telemetra_core::Retry::Transient);
+            server.start_again();
+        }
+        try_apply(&mut sink, std::slice::from_ref(batch));
+        assert_eq!(held(&mut connect(&url), "p"), expected(&keys, &history[..=n]), "after batch {n}");
+    }
+}

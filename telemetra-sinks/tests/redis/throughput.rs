@@ -1,0 +1,61 @@
+//! How fast the sink is. Run in release:
+//! `cargo test --release -p telemetra-sinks --features redis --test redis throughput -- --ignored --nocapture --test-threads 1`
+
+use std::fs;
+use std::time::Instant;
+
+use telemetra_core::{Counted, Sink};
+
+use super::services::Server;
+use super::*;
+
+/// Seconds of processor time that a process has had.
+fn processor_time(pid: &str) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn rows() {
+    for (streams, windows, at_once) in [(1_000u64, 200u64, 1usize), (1_000, 200, 16), (10_000, 20, 1)] {
+        let server = Server::redis();
+        let mut writer = sink(&server.url(), "telemetra");
+        writer.open(None).unwrap();
+        let batches: Vec<_> = (0..windows).map(|n| batch(streams, n)).collect();
+        let (ours, theirs) = (processor_time("self"), processor_time(&server.pid().to_string()));
+        let start = Instant::now();
+        for batches in batches.chunks(at_once) {
+            writer.apply(batches).unwrap();
+        }
+        let (took, rows) = (start.elapsed().as_secs_f64(), (streams * windows) as f64);
+        let memory: String = redis::cmd("INFO").arg("memory").query(&mut connect(&server.url())).unwrap();
+        println!("{}", memory.lines().nth(1).unwrap());
+        let per_row = |before: f64, pid: &str| (processor_time(pid) - before) / rows * 1e6;
+        println!(
+            "redis: {streams} streams, {windows} batches, {at_once} at once: {:.0} rows/s; processor time per row: sink {:.1} µs, server {:.1} µs",
+            rows / took,
+            per_row(ours, "self"),
+            per_row(theirs, &server.pid().to_string()),
+        );
+    }
+}
+
+fn batch(streams: u64, nth: u64) -> Batch<StreamSummary> {
+    let change = |stream: u64| {
+        let Change { row: Row::Summary(id, mut row), revision, action } =
+            summary(&format!("stream-{stream:06}"), nth, 1_000 + stream * 2, 0, Action::Upsert)
+        else {
+            unreachable!("it is a summary");
+        };
+        let mut value = (*row.value).clone();
+        value.top_emotes =
+            ["Kappa", "PogChamp", "LUL", "KEKW", "monkaS", "OMEGALUL", "Pepega", "5Head", "Sadge", "Clap"]
+                .map(|name| Counted { name: name.into(), count: 50 })
+                .into();
+        row.value = value.into();
+        Change { row: Row::Summary(id, row), revision, action }
+    };
+    common::batch(nth, (0..streams).map(change).collect())
+}

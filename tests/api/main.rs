@@ -1,0 +1,24 @@
+//! The API over a pipeline in the same process, as its clients see it: over real connections.
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+#[allow(dead_code, reason = "the program uses the rest")]
+#[path = "../../examples/api/server/mod.rs"]
+mod server;
+#[allow(dead_code, reason = "the program uses the rest")]
+#[path = "../../examples/api/settings.rs"]
+mod settings;
+
+mod answers;
+mod arguments;
+mod client;
+mod connections;
+mod corrections;
+mod document;
+mod errors;
+mod live;
+mod load;
+mod operation;
+mod servers;
+mod service;
+#[path = "../support/services.rs"]
+mod services;

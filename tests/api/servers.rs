@@ -1,0 +1,187 @@
+//! The same answers from a pipeline elsewhere: by real Postgres and Redis, and with each of them down.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use telemetra::core::source::Channel as Pushed;
+use telemetra::prelude::*;
+use telemetra::sinks::{Postgres, PostgresConfig, RedisSink};
+
+use crate::server::app::Options;
+use crate::server::store::servers::{Channel, Servers, Tables};
+use crate::service::{Feeder, Serving, wait};
+use crate::services::Server;
+
+/// A pipeline that writes to servers, and an API that reads from them.
+struct Elsewhere {
+    postgres: Server,
+    redis: Server,
+    feeder: Feeder,
+    running: Option<Running>,
+    api: Serving,
+}
+
+impl Elsewhere {
+    fn start() -> Self {
+        let (postgres, redis) = (Server::postgres(), Server::redis());
+        let (handle, source) = Pushed::bounded("test", 100_000).unwrap();
+        let running = Pipeline::<StreamAccumulator>::new()
+            .time(TimeConfig { idle_after: None, ..TimeConfig::default() })
+            .source(source, JsonDecoder::mixed())
+            .sentiment(Arc::new(Lexicon::english()))
+            .rules(default_rules(3.0).unwrap())
+            .sink(Postgres::new(PostgresConfig::from_url(&postgres.url()).unwrap()))
+            .sink(RedisSink::new(redis.url()).horizon(2 * 3_600_000))
+            .start()
+            .unwrap();
+        let tables = Tables::new(postgres.url().parse().unwrap(), "telemetra");
+        let channel = Channel::new(&redis.url(), "telemetra").unwrap();
+        let api = Serving::start(Arc::new(Servers { tables, channel }), Options::default());
+        Self { postgres, redis, feeder: Feeder::new(handle), running: Some(running), api }
+    }
+
+    fn until(&mut self, minute: u64) {
+        let running = self.running.as_ref().unwrap();
+        self.feeder.until(minute, || running.status().durable);
+    }
+
+    fn components(&self) -> (u16, Value, Value) {
+        let health = self.api.get("/health");
+        let components = &health.json()["components"];
+        (health.status, components["postgres"]["status"].clone(), components["redis"]["status"].clone())
+    }
+}
+
+/// A spike that was found, at minute 12; all of it in the past of minute 14.
+fn story(feeder: &mut Feeder) {
+    feeder.title("ada", 0, true, "Evening chat");
+    feeder.viewers("ada", 0, 50);
+    feeder.gift("ada", 3, 12_345_678);
+    feeder.spike("ada");
+    feeder.chat("bob", 13, 5);
+}
+
+#[test]
+fn answers_are_those_of_a_pipeline_in_the_same_process() {
+    let mut there = Elsewhere::start();
+    story(&mut there.feeder);
+    there.until(14);
+    let mut here = crate::service::Service::start();
+    story(&mut here.feeder);
+    here.until(14);
+    for path in [
+        "/streams?order=rate",
+        "/streams?order=viewers&limit=1",
+        "/streams?order=name&offset=1",
+        "/streams?live=true",
+        "/streams?search=EVENING",
+        "/streams/ada",
+        "/streams/nobody",
+        "/streams/ada/metrics",
+        "/streams/ada/metrics?resolution=60&from=2026-01-01T00:02:00Z&to=2026-01-01T00:09:00Z",
+        "/streams/ada/metrics?limit=3",
+        "/streams/nobody/metrics",
+        "/streams/ada/moments",
+        "/streams/ada/moments?type=chat_spike&from=2026-01-01T00:02:00Z",
+        "/streams/ada/moments?open=true&type=viewer_drop",
+        "/streams/bob/moments",
+    ] {
+        let strip = |answer: crate::client::Answer| {
+            let mut json = answer.json();
+            // Of a request; and of a stream the newest change, which the tables know only roughly.
+            for field in ["request_id", "updated_at"] {
+                json.as_object_mut().unwrap().remove(field);
+            }
+            for stream in json.get_mut("streams").and_then(Value::as_array_mut).into_iter().flatten() {
+                stream.as_object_mut().unwrap().remove("updated_at");
+            }
+            (answer.status, json)
+        };
+        assert_eq!(strip(there.api.get(path)), strip(here.get(path)), "{path}");
+    }
+    let moments = there.api.get("/streams/ada/moments").json();
+    let first = &moments["moments"][0];
+    let cursor = format!("9999999999999-{}", first["moment_id"].as_str().unwrap());
+    assert_eq!(there.api.get(&format!("/streams/ada/moments?cursor={cursor}")).json(), moments);
+}
+
+#[test]
+fn followers_have_a_snapshot_and_every_change_after_it() {
+    let mut there = Elsewhere::start();
+    story(&mut there.feeder);
+    there.until(14);
+    let (mut one, mut all) = (there.api.socket("/live/ada?history=3600"), there.api.socket("/live"));
+    let snapshot = one.next().unwrap();
+    let spike = snapshot["moments"][0].clone();
+    assert_eq!(
+        (&snapshot["type"], &snapshot["stream"]["title"]),
+        (&json!("snapshot"), &json!("Evening chat"))
+    );
+    assert_eq!(spike["moment_type"], "chat_spike");
+    assert_eq!(all.next().unwrap()["streams"].as_array().unwrap().len(), 2);
+
+    there.feeder.chat("ada", 10, 250);
+    there.until(15);
+    let document = there.api.get("/openapi.json").json();
+    let corrected = one.find(|message| message["kind"] == "corrected");
+    let withdrawn = one.find(|message| message["kind"] == "withdrawn");
+    assert_eq!(withdrawn["moment"]["moment_id"], spike["moment_id"]);
+    for message in [&snapshot, &corrected, &withdrawn, &all.find(|message| message["type"] == "moment")] {
+        crate::document::check_message(&document, message);
+    }
+    // Coming back is beginning again: the tables do not say what was withdrawn.
+    let again = there.api.socket("/live/ada?since=2026-01-01T00:13:59.999Z").next().unwrap();
+    assert_eq!(again["type"], "snapshot");
+}
+
+#[test]
+fn without_postgres_nothing_is_answered_and_then_all_is_again() {
+    let mut there = Elsewhere::start();
+    story(&mut there.feeder);
+    there.until(14);
+    assert_eq!(there.components(), (200, json!("ok"), json!("ok")));
+    there.postgres.stop();
+    assert_eq!(there.components(), (503, json!("down"), json!("ok")));
+    for path in ["/streams", "/streams/ada", "/streams/ada/metrics", "/streams/ada/moments"] {
+        let answer = there.api.get(path);
+        assert_eq!((answer.status, &answer.json()["type"]), (503, &json!("/docs#unavailable")), "{path}");
+    }
+    let (code, _) = there.api.socket("/live/ada").next().unwrap_err();
+    assert_eq!(code, 1012, "a follower is told to come again");
+    there.postgres.start_again();
+    wait(|| there.components() == (200, json!("ok"), json!("ok")));
+    assert_eq!(there.api.get("/streams/ada").status, 200);
+}
+
+#[test]
+fn without_redis_what_is_in_the_tables_is_answered_and_followers_begin_again() {
+    let mut there = Elsewhere::start();
+    story(&mut there.feeder);
+    there.until(14);
+    let mut socket = there.api.socket("/live/ada");
+    socket.next().unwrap();
+    there.redis.kill();
+    assert_eq!(there.components(), (503, json!("ok"), json!("down")));
+    assert_eq!(there.api.get("/streams/ada/metrics").status, 200);
+    there.redis.start_again();
+    wait(|| there.components() == (200, json!("ok"), json!("ok")));
+    // Something may have been missed: who followed is told to begin again, and misses nothing.
+    let (code, reason) = socket.next().unwrap_err();
+    assert_eq!(code, 1012, "{reason}");
+    let mut socket = there.api.socket("/live/ada");
+    socket.next().unwrap();
+    there.feeder.chat("ada", 14, 30);
+    there.until(15);
+    socket.find(|message| message["metrics"]["window_end"] == "2026-01-01T00:15:00.000Z");
+}
+
+#[test]
+fn a_frozen_server_holds_up_nobody_for_ever() {
+    let mut there = Elsewhere::start();
+    story(&mut there.feeder);
+    there.until(14);
+    there.redis.freeze();
+    assert_eq!(there.components(), (503, json!("ok"), json!("down")));
+    there.redis.thaw();
+    wait(|| there.components() == (200, json!("ok"), json!("ok")));
+}
