@@ -1,11 +1,11 @@
-//! What the arithmetic of the hot path costs: accumulators, the lexicon and the z-score. One thread.
+//! What the arithmetic of the hot path costs: accumulators and the lexicon. One thread.
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use telemetra::core::{
-    Accumulate, Accumulator, Baseline, ChatMessage, Detector, Event, EventTime, Header, Lexicon, PowerSums,
-    Rolling, Sentiment, Side, StreamAccumulator, VarianceFloor, ZScore,
+    Accumulate, Accumulator, ChatMessage, Event, EventTime, Header, Lexicon, Rolling, Sentiment,
+    StreamAccumulator,
 };
 
 const EMOTES: [&str; 24] = [
@@ -139,23 +139,5 @@ fn lexicon(c: &mut Criterion) {
     });
 }
 
-fn zscore(c: &mut Criterion) {
-    let mut group = c.benchmark_group("zscore");
-    let detector = ZScore::new(3.0).and_then(|z| z.side(Side::Upper).floor(VarianceFloor::Poisson));
-    let Ok(detector) = detector else { return };
-    for samples in [8, 30] {
-        let mut sums = PowerSums::default();
-        (0..samples).for_each(|n| sums.add(100 + n * 7 % 11));
-        for (name, value) in [("calm", 112), ("anomalous", 400)] {
-            group.bench_function(BenchmarkId::new(name, samples), |b| {
-                b.iter(|| {
-                    detector
-                        .judge(black_box(value), &Baseline { sums: black_box(sums), scale: 1, samples: &() })
-                });
-            });
-        }
-    }
-}
-
-criterion_group!(benches, accumulators, lexicon, zscore);
+criterion_group!(benches, accumulators, lexicon);
 criterion_main!(benches);

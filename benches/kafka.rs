@@ -1,6 +1,6 @@
 //! What does [`KafkaSource`] cost beside a bare consumer that only counts?
 //!
-//! `cargo bench --bench kafka -- [--records 1000000] [--rounds 5]`. The broker is the embedded one, in another process, so that its processor time is not
+//! `cargo bench --bench kafka -- [--records 1000000] [--rounds 5]`; with `--memory` it says what a source takes that is not read. The broker is the embedded one, in another process, so that its processor time is not
 //! counted; with `KAFKA_BOOTSTRAP_SERVERS` it is a real one, in which a topic is made. Both readers run in turn in this process, over the same
 //! records of 280 bytes. Processor time is that of the process; librdkafka's share is that of its own threads, where fetched data is
 //! unpacked, apart from what it does in the thread that takes the messages.
@@ -18,7 +18,6 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra::core::{Partition, Polled, RecordBatch, Source};
 use telemetra::sinks::{CreateTopics, EmbeddedKafka, KafkaConfig, KafkaSink, KafkaSource};
 
-const TOPIC: &str = "telemetra.bench";
 const RECORD_BYTES: usize = 280;
 const BROKER: &str = "--broker";
 
@@ -29,27 +28,41 @@ fn main() {
         at.and_then(|at| arguments.get(at + 1)).map_or(default, |text| text.parse().unwrap())
     };
     let (records, rounds) = (number("--records", 1_000_000), number("--rounds", 5));
+    // A real broker keeps what earlier runs left.
+    let topic = format!("telemetra.bench.{}", std::process::id());
     if arguments.iter().any(|argument| argument == BROKER) {
-        return broker(records);
+        return broker(&arguments[2], records);
     }
     let mut child = None;
     let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").unwrap_or_else(|_| {
-        let (started, servers) = start_broker(records);
+        let (started, servers) = start_broker(&topic, records);
         child = Some(started);
         servers
     });
     if child.is_none() {
         let how = CreateTopics { partitions: 16, replication: 1, compact: false };
         let sink = KafkaSink::<telemetra::core::StreamSummary>::new(KafkaConfig::new(&servers)).unwrap();
-        telemetra::core::Sink::open(&mut sink.dead_letters_to(TOPIC).create_topics(how), None).unwrap();
-        fill(&servers, records);
+        telemetra::core::Sink::open(&mut sink.dead_letters_to(&*topic).create_topics(how), None).unwrap();
+        fill(&servers, &topic, records);
     }
+    if arguments.iter().any(|argument| argument == "--memory") {
+        memory(&servers, &topic);
+    } else {
+        compare(&servers, &topic, records, rounds);
+    }
+    if let Some(mut child) = child {
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}
+
+fn compare(servers: &str, topic: &str, records: u64, rounds: u64) {
     println!("{records} records of {RECORD_BYTES} bytes; CPU seconds per million");
     println!("| reader | CPU s | of it librdkafka's threads | wall s |\n|---|---|---|---|");
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        bare.push(measure(|| read_bare(&servers)));
-        ours.push(measure(|| read_source(&servers)));
+        bare.push(measure(|| read_bare(servers, topic)));
+        ours.push(measure(|| read_source(servers, topic)));
     }
     let (bare, ours) = (median(bare, records), median(ours, records));
     for (name, cost) in [("bare consumer", &bare), ("`KafkaSource`", &ours)] {
@@ -61,41 +74,52 @@ fn main() {
         );
     }
     println!("`KafkaSource` takes {:.2} times the processor time of the bare consumer", ours.cpu / bare.cpu);
-    if let Some(mut child) = child {
-        drop(child.stdin.take());
-        child.wait().unwrap();
-    }
+}
+
+/// How much memory a source takes that has fetched all it may, and is not read.
+fn memory(servers: &str, topic: &str) {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    };
+    let before = resident();
+    let mut source = KafkaSource::new(KafkaConfig::new(servers), [topic]).unwrap();
+    let ids = source.partitions().unwrap();
+    let open: Vec<_> = ids.iter().map(|id| source.open(id, None).unwrap()).collect();
+    std::thread::sleep(Duration::from_secs(10));
+    println!("{} partitions that are not read hold {} MiB", open.len(), resident() - before);
 }
 
 /// The broker's process: it lives until its standard input ends.
-fn broker(records: u64) {
+fn broker(topic: &str, records: u64) {
     let kafka = EmbeddedKafka::start(1).unwrap();
     // What lies in a partition is more than the records.
-    kafka.create_topic(TOPIC, EmbeddedKafka::partitions_for(records * (RECORD_BYTES as u64 + 40))).unwrap();
-    fill(kafka.bootstrap_servers(), records);
-    kafka.check_retained(TOPIC).unwrap();
+    kafka.create_topic(topic, EmbeddedKafka::partitions_for(records * (RECORD_BYTES as u64 + 40))).unwrap();
+    fill(kafka.bootstrap_servers(), topic, records);
+    kafka.check_retained(topic).unwrap();
     println!("{}", kafka.bootstrap_servers());
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }
 
-fn start_broker(records: u64) -> (Child, String) {
+fn start_broker(topic: &str, records: u64) -> (Child, String) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([BROKER, "--records", &records.to_string()]);
+    command.args([BROKER, topic, "--records", &records.to_string()]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut servers = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut servers).unwrap();
     (child, servers.trim().to_owned())
 }
 
-fn fill(servers: &str, records: u64) {
+fn fill(servers: &str, topic: &str, records: u64) {
     let producer: BaseProducer =
         ClientConfig::new().set("bootstrap.servers", servers).set("linger.ms", "50").create().unwrap();
-    let metadata = producer.client().fetch_metadata(Some(TOPIC), Duration::from_secs(10)).unwrap();
+    let metadata = producer.client().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
     let partitions = metadata.topics()[0].partitions().len() as u64;
     for n in 0..records {
         let value = format!("{n:0RECORD_BYTES$}");
         let partition = i32::try_from(n / 100 % partitions).unwrap();
-        let mut record = BaseRecord::<(), _>::to(TOPIC).partition(partition).payload(&value);
+        let mut record = BaseRecord::<(), _>::to(topic).partition(partition).payload(&value);
         while let Err((_, unsent)) = producer.send(record) {
             record = unsent;
             producer.poll(Duration::from_millis(1));
@@ -105,7 +129,7 @@ fn fill(servers: &str, records: u64) {
 }
 
 /// Counts what comes until all partitions have ended.
-fn read_bare(servers: &str) -> (u64, f64) {
+fn read_bare(servers: &str, topic: &str) -> (u64, f64) {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("group.id", "bench")
@@ -113,10 +137,10 @@ fn read_bare(servers: &str) -> (u64, f64) {
         .set("enable.partition.eof", "true")
         .create()
         .unwrap();
-    let metadata = consumer.fetch_metadata(Some(TOPIC), Duration::from_secs(10)).unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
     let mut list = TopicPartitionList::new();
     for partition in metadata.topics()[0].partitions() {
-        list.add_partition_offset(TOPIC, partition.id(), Offset::Beginning).unwrap();
+        list.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
     }
     consumer.assign(&list).unwrap();
     let (mut count, mut bytes, mut open) = (0, 0, list.count());
@@ -135,8 +159,8 @@ fn read_bare(servers: &str) -> (u64, f64) {
     (count, library_cpu())
 }
 
-fn read_source(servers: &str) -> (u64, f64) {
-    let mut source = KafkaSource::new(KafkaConfig::new(servers), [TOPIC]).unwrap().until_end();
+fn read_source(servers: &str, topic: &str) -> (u64, f64) {
+    let mut source = KafkaSource::new(KafkaConfig::new(servers), [topic]).unwrap().until_end();
     let ids = source.partitions().unwrap();
     let mut open: Vec<Box<dyn Partition>> = ids.iter().map(|id| source.open(id, None).unwrap()).collect();
     let (mut count, mut batch) = (0, RecordBatch::default());

@@ -1,10 +1,15 @@
-//! What scoring a chat message of 60 bytes costs, beside the crate whose lexicon `Vader` has. One thread.
+//! What scoring a chat message of 60 bytes costs, beside the crate whose lexicon `Vader` has. One thread, time of the processor.
+
+#[path = "support/cpu_time.rs"]
+mod cpu_time;
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use telemetra::core::{Lexicon, Sentiment, Vader};
 use vader_sentiment::SentimentIntensityAnalyzer;
+
+use cpu_time::CpuTime;
 
 /// Words of chats, the common ones first. One in three has something to say to a lexicon or a rule.
 const WORDS: &str = "the you a to I is it that this and of in he what so for on not was be no have are just they but if do \
@@ -50,7 +55,7 @@ fn messages() -> Vec<String> {
     (0..4096).map(one).collect()
 }
 
-fn sentiment(c: &mut Criterion) {
+fn sentiment(c: &mut Criterion<CpuTime>) {
     let messages = messages();
     let mean = messages.iter().map(String::len).sum::<usize>() as f64 / messages.len() as f64;
     assert!((59.0..=60.0).contains(&mean), "messages have {mean} bytes");
@@ -81,9 +86,13 @@ fn sentiment(c: &mut Criterion) {
     group.finish();
 }
 
-fn build(c: &mut Criterion) {
+fn build(c: &mut Criterion<CpuTime>) {
     c.bench_function("vader_build", |b| b.iter(Vader::new));
 }
 
-criterion_group!(benches, sentiment, build);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = sentiment, build
+}
 criterion_main!(benches);

@@ -64,7 +64,8 @@ pub mod prelude {
     pub use telemetra_core::{
         Accumulate, Accumulator, Clock, ConfigError, Decoder, Detector, Event, EventAccumulator, EventTime,
         ExternalError, Fate, Fates, JsonDecoder, Lexicon, Moment, MomentRule, Partition, Sink, Source,
-        StreamAccumulator, StreamId, StreamSummary, Summary, TimeConfig, WindowSpec, ZScore, default_rules,
+        StreamAccumulator, StreamId, StreamSummary, Summary, TimeConfig, Vader, WindowSpec, ZScore,
+        default_rules,
     };
     pub use telemetra_ops::{
         Describe, Drain, Graph, Ingest, Ingress, IngressConfig, Latest, Moments, Pipeline, PipelineError,
@@ -78,6 +79,8 @@ pub mod prelude {
 mod documents {
     #[doc = include_str!("../README.md")]
     struct Readme;
+    #[doc = include_str!("../docs/moments.md")]
+    struct Moments;
     #[doc = include_str!("../docs/operators.md")]
     struct Operators;
     #[doc = include_str!("../docs/time.md")]

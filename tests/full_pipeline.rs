@@ -1,9 +1,12 @@
 //! The example program from end to end, as a user runs it.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -13,23 +16,6 @@ use serde_json::Value as Json;
 use telemetra::core::RecordBatch;
 use telemetra::core::generate::{Generator, GeneratorConfig, Planting};
 use telemetra::prelude::*;
-
-/// The program. `cargo test` alone builds it, a run of this test by its name does not: so it is asked to, once.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let folder = test.parent().unwrap().parent().unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--example", "full_pipeline", "--target-dir"]);
-        cargo.arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if folder.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().unwrap().success());
-        folder.join("examples").join(format!("full_pipeline{}", std::env::consts::EXE_SUFFIX))
-    })
-}
 
 /// A folder with `events.jsonl` in it: six minutes of all kinds of events, with all that can be wrong with them.
 fn folder() -> (tempfile::TempDir, Fates) {
@@ -66,10 +52,8 @@ fn folder() -> (tempfile::TempDir, Fates) {
 }
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(program());
-    command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    program::command(PROGRAM.get_or_init(|| program::build("full_pipeline")), folder, arguments)
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -78,9 +62,7 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
 
 /// The object on the last line of what a run that ended with `code` printed.
 fn told(output: &Output, code: i32) -> Json {
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
-    let told: Json = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    let told = program::last_line(output, code);
     let fates = Fate::ALL.map(|fate| told[fate.as_str()].as_u64().unwrap());
     assert_eq!(told["read"], fates.iter().sum::<u64>(), "something vanished: {told}");
     told
@@ -276,7 +258,8 @@ fn errors_say_what_is_wrong_and_where() {
     for (arguments, code, text) in cases {
         let output = run(folder.path(), arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(stderr.starts_with("error: ") && stderr.contains(text), "{arguments:?}: {stderr}");
+        let told = stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(told.contains(text), "{arguments:?}: {stderr}");
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
         assert!(output.stdout.is_empty());
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use telemetra::core::{
-    Arena, Baseline, ChatMessage, JsonDecoder, Lexicon, PowerSums, Rolling, Sentiment, Silence,
+    Arena, Baseline, ChatMessage, JsonDecoder, Lexicon, Observed, PowerSums, Rolling, Sentiment, Silence,
 };
 use telemetra::prelude::*;
 
@@ -143,9 +143,16 @@ fn close(
                 if rule.silence == Silence::Zero {
                     sums = sums.with_zeros(((end - oldest) / spec.size()).saturating_sub(sums.count));
                 }
-                let enough = sums.count >= u64::from(rule.detector.min_samples());
-                let baseline = Baseline { sums, scale: rule.scale, samples: &() };
-                outcome.moments += u64::from(enough && rule.detector.judge(value, &baseline).is_some());
+                let baselines = Baseline { sums, scale: rule.scale, samples: &() };
+                let window = Observed {
+                    end: EventTime(end),
+                    value,
+                    scale: rule.scale,
+                    spec: *spec,
+                    silence: rule.silence,
+                    baselines: &baselines,
+                };
+                outcome.moments += u64::from(rule.detector.judge(&window).is_some());
             }
             history.push_back((end, value));
         }

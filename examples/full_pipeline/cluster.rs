@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use telemetra::prelude::*;
 
-use crate::usage::Usage;
+use crate::common::usage::Usage;
 
 /// What one process tells of itself.
 #[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,14 +50,15 @@ pub(crate) fn free_addresses(count: usize) -> Result<Vec<String>> {
 }
 
 impl Others {
-    /// Starts the processes after the first one with the arguments of this one.
-    pub(crate) fn start(addresses: &[String]) -> Result<Self> {
+    /// Starts the processes after the first one with the arguments of this one, and the servers of its embedded Kafka.
+    pub(crate) fn start(addresses: &[String], embedded: Option<&str>) -> Result<Self> {
         let program = std::env::current_exe().context("could not find the program to start again")?;
         let mut others = Self::default();
         for process in 1..addresses.len() {
             let mut command = Command::new(&program);
             command.args(std::env::args_os().skip(1));
             command.args(["--process", &process.to_string(), "--addresses", &addresses.join(",")]);
+            command.args(embedded.iter().flat_map(|servers| ["--embedded-servers", servers]));
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
             // Ctrl-C is for the first process, which tells the others.
             #[cfg(unix)]

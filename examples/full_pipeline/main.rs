@@ -1,40 +1,50 @@
-//! The whole pipeline as a program: events from a generator, files or standard input; windows and moments to SQLite or files of
-//! JSON lines.
+//! The whole pipeline as a program: events from Kafka, files, standard input or a generator; windows and moments to Postgres,
+//! Redis, topics of Kafka, SQLite or files of JSON lines.
 //!
 //! ```sh
 //! cargo run --release --example full_pipeline
 //! cargo run --release --example full_pipeline -- --input events.jsonl --output jsonl:answers --workers 2 --json
+//! KAFKA_BOOTSTRAP_SERVERS=localhost:9092 POSTGRES_HOST=localhost REDIS_URL=redis://localhost \
+//!     cargo run --release --example full_pipeline
 //! cargo run --release --example full_pipeline -- --help
 //! ```
 //!
 //! The library's part is in `pipeline.rs`; the rest is what a program has around it.
 
 mod cluster;
-mod log;
+#[path = "../common/mod.rs"]
+mod common;
+mod embedded;
 mod options;
-mod parse;
 mod pipeline;
+mod places;
 mod progress;
 mod report;
+mod servers;
 mod settings;
 mod tally;
-mod usage;
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use telemetra::prelude::*;
 
 use cluster::{Others, Share};
+use common::log::Format;
+use common::settings::{Command, Wrong};
+use common::show::print;
+use common::usage::Usage;
+use common::{log, stop};
+use embedded::Embedded;
+use pipeline::Built;
+use places::Source;
 use progress::Progress;
 use report::Outcome;
-use settings::{Command, Settings, Wrong};
+use settings::Settings;
 use tally::Tally;
-use usage::Usage;
 
 /// How often it is looked whether something happened, and how often it is shown.
 const LOOK: Duration = Duration::from_millis(5);
@@ -44,11 +54,9 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let command = settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok());
     let done = match command {
-        Ok(Command::Help) => print(&options::help()).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Version) => {
-            print(concat!("full_pipeline ", env!("CARGO_PKG_VERSION"))).map(|()| ExitCode::SUCCESS)
-        }
-        Ok(Command::Run(settings)) => run(&settings, started),
+        Ok(Command::Help) => print(&options::TABLE.help()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Version) => print(&options::TABLE.version()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Run(given)) => run(&given.settings, started),
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
@@ -65,21 +73,37 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         return assist(settings);
     }
     let mut settings = settings.clone();
-    let stop = listen()?;
+    let stop = stop::listen()?;
     let progress = Progress::new(&settings);
-    log::start(settings.log_level, &progress.bar);
-    let tally = Tally::new(settings.checkpoint.clone(), settings.is_scored());
+    log::start(settings.log_level, settings.log_format, &progress.bar);
+    for place in &settings.places {
+        let line = match settings.log_format {
+            Format::Text => place.clone(),
+            Format::Json => serde_json::json!({ "level": "INFO", "message": place }).to_string(),
+        };
+        progress.bar.suspend(|| eprintln!("{line}"));
+    }
+    let embedded = if settings.source == Source::Embedded { Some(Embedded::start(&settings)?) } else { None };
+    if let Some(embedded) = &embedded {
+        settings.kafka.servers = Some(embedded.servers().to_owned());
+    }
+    let tally = Tally::new(settings.checkpoint_folder(), settings.is_scored());
     let mut others = Others::default();
     if settings.processes > 1 {
         let addresses = cluster::free_addresses(settings.processes)?;
         settings.cluster = Some((0, addresses.clone()));
         // What cannot work is better told once than by each.
         pipeline::build(&settings, &tally)?;
-        others = Others::start(&addresses)?;
+        others = Others::start(&addresses, embedded.as_ref().map(Embedded::servers))?;
         others.watch();
     }
-    let running = pipeline::build(&settings, &tally)?.start()?;
-    let (report, interrupted) = follow(running, &settings, &stop, &mut others, progress, &tally)?;
+    let Built { pipeline, counters } = pipeline::build(&settings, &tally)?;
+    let running = pipeline.start()?;
+    if let Some(embedded) = &embedded {
+        embedded.write(&settings)?;
+    }
+    let watch = Watch { settings: &settings, stop: &stop, embedded: embedded.as_ref(), tally: &tally };
+    let (report, interrupted) = watch.follow(running, &mut others, progress)?;
     let elsewhere = others.join()?;
     let mut usage = Usage::now();
     usage += elsewhere.usage;
@@ -88,6 +112,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         fates: report.fates + elsewhere.fates,
         scores: report::scores(&settings, &counts),
         counts,
+        lost: counters.map_or(0, |counters| counters.lost_records()),
         wall: started.elapsed(),
         usage,
     };
@@ -98,38 +123,54 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     Ok(ExitCode::from(if interrupted { 130 } else { 0 }))
 }
 
-/// Shows how the pipeline gets on until its end, or drains it when told to. Says which it was.
-fn follow(
-    running: Running,
-    settings: &Settings,
-    stop: &AtomicBool,
-    others: &mut Others,
-    mut progress: Progress,
-    tally: &Tally,
-) -> Result<(Report, bool)> {
-    let mut shown = Instant::now();
-    while !running.is_finished() && !stop.load(Ordering::Acquire) {
-        std::thread::sleep(LOOK);
-        if shown.elapsed() >= SHOW {
-            shown = Instant::now();
-            let rows = tally.counts().windows;
-            progress.show(&running.status(), others.share().fates.read, rows);
+/// What the first process looks at while the pipeline runs.
+struct Watch<'a> {
+    settings: &'a Settings,
+    stop: &'a AtomicBool,
+    embedded: Option<&'a Embedded>,
+    tally: &'a Tally,
+}
+
+impl Watch<'_> {
+    /// Shows how the pipeline gets on until its end, or drains it when told to. Says whether it was told to.
+    fn follow(
+        &self,
+        running: Running,
+        others: &mut Others,
+        mut progress: Progress,
+    ) -> Result<(Report, bool)> {
+        let mut shown = Instant::now();
+        let mut read_all = false;
+        while !running.is_finished() && !self.stop.load(Ordering::Acquire) && !read_all {
+            std::thread::sleep(LOOK);
+            let elsewhere = others.share().fates.read;
+            if let Some(embedded) = self.embedded {
+                read_all = embedded.is_read(running.fates().read + elsewhere)?;
+            }
+            if shown.elapsed() >= SHOW {
+                shown = Instant::now();
+                let rows = self.tally.counts().windows;
+                progress.show(&running.status(), elsewhere, rows);
+            }
         }
+        progress.finish();
+        if running.is_finished() || !(read_all || self.stop.load(Ordering::Acquire)) {
+            return Ok((running.wait()?, false));
+        }
+        if !read_all {
+            eprintln!("finishing what was read; once more to stop at once");
+        }
+        others.drain();
+        Ok((running.drain(self.settings.drain())?, !read_all))
     }
-    progress.finish();
-    if running.is_finished() || !stop.load(Ordering::Acquire) {
-        return Ok((running.wait()?, false));
-    }
-    eprintln!("finishing what was read; once more to stop at once");
-    others.drain();
-    Ok((running.drain(settings.drain())?, true))
 }
 
 /// The life of a process that was started by another: works, tells how it stands, and obeys.
 fn assist(settings: &Settings) -> Result<ExitCode> {
     let drain = Arc::new(AtomicBool::new(false));
     cluster::obey(Arc::clone(&drain));
-    let running = pipeline::build(settings, &Tally::new(None, false))?.start()?;
+    log::start(settings.log_level, settings.log_format, &indicatif::ProgressBar::hidden());
+    let running = pipeline::build(settings, &Tally::new(None, false))?.pipeline.start()?;
     let mut told = Instant::now();
     while !running.is_finished() && !drain.load(Ordering::Acquire) {
         std::thread::sleep(LOOK);
@@ -141,26 +182,4 @@ fn assist(settings: &Settings) -> Result<ExitCode> {
     let report = if running.is_finished() { running.wait()? } else { running.drain(settings.drain())? };
     cluster::tell(&Share { fates: report.fates, usage: Usage::now(), done: true });
     Ok(ExitCode::SUCCESS)
-}
-
-/// Sets a flag at the first order to stop; the second stops at once.
-fn listen() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // In this order: the first signal finds the flag not yet set.
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .context("could not listen for the order to stop")?;
-    }
-    Ok(stop)
-}
-
-/// Prints to standard output, where nobody may be listening any more.
-fn print(text: &str) -> Result<()> {
-    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("could not write to standard output")
-        }
-        _ => Ok(()),
-    }
 }

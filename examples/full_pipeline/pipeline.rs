@@ -5,29 +5,54 @@ use std::sync::Arc;
 use anyhow::Result;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::generate::Generator;
-use telemetra::core::{JsonDecoder, Lexicon};
+use telemetra::core::{JsonDecoder, Lexicon, Sentiment, Vader};
 use telemetra::prelude::*;
-use telemetra::sinks::{JsonLines, Lines, Pace, Sqlite, event_time_by};
+use telemetra::sinks::{
+    JsonLines, KafkaCounters, Lines, Pace, Postgres, PostgresStore, RedisSink, Sqlite, event_time_by,
+};
 
-use crate::settings::{Output, Settings};
+use crate::places::Source;
+use crate::settings::{Output, Settings, Store};
 use crate::tally::Tally;
 
+/// The longest that windows and moments stay in Redis, in milliseconds of event time.
+const REDIS_HORIZON: u64 = 30 * 60_000;
+
+/// A pipeline, and what its source counts besides.
+pub(crate) struct Built {
+    pub(crate) pipeline: Pipeline<StreamAccumulator>,
+    pub(crate) counters: Option<KafkaCounters>,
+}
+
 /// The pipeline that these settings ask for. Nothing runs yet, and nothing outside is touched.
-pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Pipeline<StreamAccumulator>> {
+pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
+    let rules = default_rules(settings.threshold)?;
+    let samples = rules.iter().map(|rule| rule.max_samples()).max().unwrap_or(0);
     let mut pipeline = Pipeline::new()
         .time(settings.time.clone())
         .lead(settings.lead)
-        .sentiment(Arc::new(Lexicon::english()))
-        .rules(default_rules(settings.threshold)?)
+        .rules(rules)
         .workers(settings.workers);
-    pipeline = if settings.inputs.is_empty() {
-        pipeline.source(Generator::new(settings.generator.clone())?, JsonDecoder::mixed())
-    } else {
-        let mut lines = Lines::files(&settings.inputs);
-        if let Some(factor) = settings.pace {
-            lines = lines.paced(pace(factor, settings.time.max_future_skew)?);
+    if let Some(scorer) = scorer(&settings.sentiment)? {
+        pipeline = pipeline.sentiment(scorer);
+    }
+    let mut counters = None;
+    pipeline = match settings.source {
+        Source::Generator => {
+            pipeline.source(Generator::new(settings.generator.clone())?, JsonDecoder::mixed())
         }
-        pipeline.source(lines, JsonDecoder::mixed())
+        Source::Lines => {
+            let mut lines = Lines::files(&settings.inputs);
+            if let Some(factor) = settings.pace {
+                lines = lines.paced(pace(factor, settings.time.max_future_skew)?);
+            }
+            pipeline.source(lines, JsonDecoder::mixed())
+        }
+        Source::Kafka | Source::Embedded => {
+            let source = settings.kafka.source(&settings.name)?;
+            counters = Some(source.counters());
+            pipeline.source(source, JsonDecoder::mixed())
+        }
     };
     for output in &settings.outputs {
         // Without a checkpoint to go on from, tables of an earlier run are of another run.
@@ -36,15 +61,52 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Pipeline<Strea
             Output::JsonLines(folder) => pipeline.sink(JsonLines::new(folder).start_over()),
         };
     }
-    pipeline = pipeline.sink(tally.clone());
-    if let Some(folder) = &settings.checkpoint {
-        let store = Directory::new(folder);
-        pipeline = pipeline.checkpoints(store, settings.checkpoint_every, settings.checkpoint_pause);
+    if let Some(config) = settings.postgres.config() {
+        // What is on a server may be somebody's: it is emptied only when asked for.
+        let (name, start_over) = (settings.name.clone(), settings.start_over);
+        let shard = move |shard| {
+            let sink = Postgres::new(config.clone()).pipeline(&name).shard(shard);
+            if start_over { sink.start_over() } else { sink }
+        };
+        pipeline = pipeline.sharded_sink(settings.workers * settings.processes, shard);
     }
+    if let Some(url) = &settings.redis.url.0 {
+        // A run that is asked to start over overwrites keys that are of a later time.
+        let sink = RedisSink::new(url.as_str())
+            .prefix(&settings.redis.prefix)
+            // No longer than the pipeline itself, which gives that much again after a restart.
+            .horizon(settings.time.horizon(samples).min(REDIS_HORIZON))
+            .silent_after(settings.window);
+        pipeline = pipeline.sink(if settings.start_over { sink.start_over() } else { sink });
+    }
+    if matches!(settings.source, Source::Kafka | Source::Embedded)
+        && let Some(sink) = settings.kafka.sink()?
+    {
+        pipeline = pipeline.sink(sink);
+    }
+    pipeline = pipeline.sink(tally.clone());
+    let (every, pause) = (settings.checkpoint_every, settings.checkpoint_pause);
+    pipeline = match (&settings.store, settings.postgres.config()) {
+        (Some(Store::Folder(folder)), _) => pipeline.checkpoints(Directory::new(folder), every, pause),
+        (Some(Store::Postgres), Some(config)) => {
+            pipeline.checkpoints(PostgresStore::new(config).pipeline(&settings.name), every, pause)
+        }
+        _ => pipeline,
+    };
     if let Some((process, addresses)) = &settings.cluster {
         pipeline = pipeline.cluster(*process, addresses.clone());
     }
-    Ok(pipeline)
+    Ok(Built { pipeline, counters })
+}
+
+/// What scores messages, if anything shall.
+fn scorer(name: &str) -> Result<Option<Arc<dyn Sentiment>>, ConfigError> {
+    Ok(match name {
+        "off" => None,
+        "vader" => Some(Arc::new(Vader::new())),
+        "lexicon" => Some(Arc::new(Lexicon::english())),
+        file => Some(Arc::new(Lexicon::from_file(file)?)),
+    })
 }
 
 /// The pace recorded, times a factor. An event from the future has a bad clock, and is not waited for.

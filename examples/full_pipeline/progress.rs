@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use telemetra::prelude::*;
 
-use crate::report::grouped;
+use crate::common::show::{clock, grouped};
+use crate::places::Source;
 use crate::settings::Settings;
 
 /// Between two lines where there is no terminal.
@@ -38,12 +39,14 @@ impl Progress {
         let generator = &settings.generator;
         let length =
             |path: &String| std::fs::metadata(path).ok().filter(|file| file.is_file()).map(|file| file.len());
-        let way = match settings.inputs.iter().map(length).sum::<Option<u64>>() {
-            _ if settings.inputs.is_empty() => {
+        let way = match settings.source {
+            Source::Generator | Source::Embedded => {
                 Way::Time(generator.start, generator.start.plus(generator.duration_ms))
             }
-            Some(bytes) => Way::Bytes(bytes),
-            None => Way::Endless,
+            Source::Lines => {
+                settings.inputs.iter().map(length).sum::<Option<u64>>().map_or(Way::Endless, Way::Bytes)
+            }
+            Source::Kafka => Way::Endless,
         };
         let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
         let template = match way {
@@ -118,10 +121,4 @@ impl Progress {
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
-}
-
-/// The time of day of an event time.
-pub(crate) fn clock(time: EventTime) -> String {
-    let text = time.to_string();
-    text.get(11..19).map_or(text.clone(), ToOwned::to_owned)
 }

@@ -10,16 +10,18 @@ use serde_json::json;
 use telemetra::core::generate::{Generator, GroundTruth, Score, score};
 use telemetra::prelude::*;
 
-use crate::progress::clock;
+use crate::common::show::{clock, grouped};
+use crate::common::usage::Usage;
 use crate::settings::Settings;
 use crate::tally::Counts;
-use crate::usage::Usage;
 
 pub(crate) struct Outcome {
     pub(crate) fates: Fates,
     pub(crate) counts: Counts,
     /// By type, where moments were planted.
     pub(crate) scores: Option<BTreeMap<Arc<str>, Score>>,
+    /// Records of Kafka that were removed before they were read, and passed over.
+    pub(crate) lost: u64,
     pub(crate) wall: Duration,
     pub(crate) usage: Usage,
 }
@@ -33,19 +35,6 @@ pub(crate) fn scores(settings: &Settings, counts: &Counts) -> Option<BTreeMap<Ar
     let truth = GroundTruth { planted, ..GroundTruth::default() };
     // A window keeps what it saw until it ends.
     Some(score(&truth, counts.found.values(), settings.window))
-}
-
-/// A number with its digits in threes.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn table<const N: usize>(head: [&str; N], left: &[usize]) -> Table {
@@ -78,6 +67,10 @@ impl Outcome {
     pub(crate) fn text(&self, settings: &Settings) -> String {
         let mut text = format!("{}\n{}\n\n", self.events(), self.identity());
         let Counts { windows, corrections, withdrawn, .. } = &self.counts;
+        if self.lost > 0 {
+            text +=
+                &format!("{} records were removed from Kafka before they were read\n\n", grouped(self.lost));
+        }
         // Writing to a string does not fail, here and below.
         let _ = writeln!(
             text,
@@ -117,7 +110,10 @@ impl Outcome {
             settings.processes,
             settings.workers,
         );
-        let outputs: Vec<_> = settings.outputs.iter().map(ToString::to_string).collect();
+        let mut outputs: Vec<_> = settings.outputs.iter().map(ToString::to_string).collect();
+        if settings.postgres.host.is_some() {
+            outputs.push(format!("Postgres at {}", settings.postgres.place()));
+        }
         let _ = writeln!(text, "written to {}", outputs.join(", "));
         text
     }
@@ -174,7 +170,7 @@ impl Outcome {
         let mut object = json!({
             "read": read, "on_time": on_time, "late_applied": late_applied, "too_late": too_late,
             "malformed": malformed, "from_future": from_future, "duplicate": duplicate,
-            "windows": windows, "moments": moments, "corrections": corrections, "withdrawn": withdrawn,
+            "lost_records": self.lost, "windows": windows, "moments": moments, "corrections": corrections, "withdrawn": withdrawn,
             "wall_seconds": self.wall.as_secs_f64(),
             "cpu_seconds": self.usage.cpu_seconds,
             "peak_rss_bytes": self.usage.peak_rss_bytes,

@@ -1,16 +1,20 @@
-//! The settings, and where they come from: a flag goes before a variable of the environment, that before the file, that
-//! before the default.
+//! The settings.
 
-use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::Result;
 use telemetra::core::generate::GeneratorConfig;
 use telemetra::prelude::*;
 
-use crate::options::{self, Setting};
+use crate::common::log::Format;
+use crate::common::parse::number;
+use crate::common::settings::{Command, Wrong};
+use crate::options;
+use crate::places::Source;
+use crate::servers::{Kafka, Postgres, Redis};
 
 /// Where answers go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +42,31 @@ impl fmt::Display for Output {
     }
 }
 
+/// Where checkpoints are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Store {
+    Off,
+    Folder(PathBuf),
+    Postgres,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Files, `-` for standard input; none for the generator.
+    /// Decided by the settings: what is read, and for people, where everything is and why.
+    pub(crate) source: Source,
+    pub(crate) places: Vec<String>,
+    /// Files, `-` for standard input.
     pub(crate) inputs: Vec<String>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) workers: usize,
     pub(crate) processes: usize,
-    pub(crate) checkpoint: Option<PathBuf>,
+    /// Decided by the other settings if it is not given.
+    pub(crate) store: Option<Store>,
+    pub(crate) name: String,
+    pub(crate) kafka: Kafka,
+    pub(crate) postgres: Postgres,
+    pub(crate) redis: Redis,
+    pub(crate) start_over: bool,
     /// Milliseconds of event time, as are the next three.
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_pause: Duration,
@@ -53,8 +74,11 @@ pub(crate) struct Settings {
     pub(crate) slide: u64,
     pub(crate) lead: u64,
     pub(crate) pace: Option<f64>,
+    /// `vader`, `lexicon`, `off` or a file of words.
+    pub(crate) sentiment: String,
     pub(crate) json: bool,
     pub(crate) log_level: Option<tracing::Level>,
+    pub(crate) log_format: Format,
     pub(crate) time: TimeConfig,
     /// If it was given.
     pub(crate) idle_after: Option<Option<Duration>>,
@@ -69,19 +93,28 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            source: Source::Generator,
+            places: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             workers: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(4)),
             processes: 1,
-            checkpoint: None,
+            store: None,
+            name: "telemetra".to_owned(),
+            kafka: Kafka::default(),
+            postgres: Postgres::default(),
+            redis: Redis::default(),
+            start_over: false,
             checkpoint_every: 60_000,
             checkpoint_pause: Duration::from_secs(1),
             window: 60_000,
             slide: 10_000,
             lead: 120_000,
             pace: None,
+            sentiment: "vader".to_owned(),
             json: false,
             log_level: Some(tracing::Level::WARN),
+            log_format: Format::Text,
             time: TimeConfig { deduplicate: true, ..TimeConfig::default() },
             idle_after: None,
             threshold: 3.0,
@@ -96,151 +129,43 @@ impl Default for Settings {
 impl Settings {
     /// Whether there are planted moments to be found.
     pub(crate) fn is_scored(&self) -> bool {
-        self.inputs.is_empty() && self.plant
+        matches!(self.source, Source::Generator | Source::Embedded) && self.plant
+    }
+
+    pub(crate) fn has_checkpoints(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| *store != Store::Off)
+    }
+
+    /// The folder of checkpoints, if that is where they are.
+    pub(crate) fn checkpoint_folder(&self) -> Option<&Path> {
+        match &self.store {
+            Some(Store::Folder(folder)) => Some(folder),
+            _ => None,
+        }
     }
 
     /// What becomes of open windows when the run is broken off.
     pub(crate) fn drain(&self) -> Drain {
-        if self.checkpoint.is_some() { Drain::KeepWindows } else { Drain::CloseWindows }
+        if self.has_checkpoints() { Drain::KeepWindows } else { Drain::CloseWindows }
     }
 }
-
-/// What the command line asks for.
-pub(crate) enum Command {
-    Run(Box<Settings>),
-    Help,
-    Version,
-}
-
-/// Values, and who gave them.
-type Layer = BTreeMap<&'static str, (String, Vec<String>)>;
-
-/// A wrong argument, variable or file of settings, in words.
-#[derive(Debug)]
-pub(crate) struct Wrong(pub(crate) String);
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-impl std::error::Error for Wrong {}
 
 /// Reads the settings from the arguments (without the program's name), the environment, and the file that one of them names.
 pub(crate) fn read(
-    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+    arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<String>,
-) -> anyhow::Result<Command> {
-    let mut flags = Layer::new();
-    let (mut config, mut process, mut addresses) = (None, None, None);
-    let mut parser = lexopt::Parser::from_args(arguments);
-    while let Some(argument) = parser.next().map_err(wrong)? {
-        let name = match argument {
-            lexopt::Arg::Short('h') => return Ok(Command::Help),
-            lexopt::Arg::Short('V') => return Ok(Command::Version),
-            lexopt::Arg::Long(name) => name.to_owned(),
-            other => return Err(wrong(other.unexpected())),
-        };
-        let mut text = || parser.value().and_then(lexopt::ValueExt::string).map_err(wrong);
-        match &*name {
-            "help" => return Ok(Command::Help),
-            "version" => return Ok(Command::Version),
-            "config" => config = Some(text()?),
-            "process" => process = Some(text()?),
-            "addresses" => addresses = Some(text()?),
-            _ => {
-                let (positive, switched) = match name.strip_prefix("no-") {
-                    Some(rest) => (rest, "off"),
-                    None => (&*name, "on"),
-                };
-                let setting = Setting::of(positive).filter(|s| s.value.is_empty() || switched == "on");
-                let setting =
-                    setting.ok_or_else(|| unknown("the flag", &format!("--{name}"), "--", &name))?;
-                let value = if setting.value.is_empty() {
-                    let given = parser.optional_value().and_then(|value| value.into_string().ok());
-                    given.unwrap_or_else(|| switched.to_owned())
-                } else {
-                    text()?
-                };
-                flags.entry(setting.name).or_insert_with(|| (format!("--{name}"), Vec::new())).1.push(value);
-            }
+) -> Result<Command<Settings>> {
+    let mut command = options::TABLE.read(arguments, variable)?;
+    if let Command::Run(given) = &mut command {
+        if let Some(servers) = given.hidden.get("embedded-servers") {
+            given.settings.kafka.servers = Some(servers.clone());
+        }
+        options::settle(&mut given.settings, &given.origins)?;
+        if let (Some(process), Some(addresses)) = (given.hidden.get("process"), given.hidden.get("addresses"))
+        {
+            let process = number(process, 1..=64).map_err(Wrong)?;
+            given.settings.cluster = Some((process, addresses.split(',').map(ToOwned::to_owned).collect()));
         }
     }
-    let mut layer = match config.or_else(|| variable("TELEMETRA_CONFIG")) {
-        Some(path) => file(&path)?,
-        None => Layer::new(),
-    };
-    for setting in options::all() {
-        if let Some(value) = variable(&setting.env()) {
-            let several = ["input", "output"].contains(&setting.name);
-            let values = if several { value.split(',').map(Into::into).collect() } else { vec![value] };
-            layer.insert(setting.name, (setting.env(), values));
-        }
-    }
-    layer.extend(flags);
-    let mut settings = apply(&layer)?;
-    if let (Some(process), Some(addresses)) = (process, addresses) {
-        let process = crate::parse::number(&process, 1..=64).map_err(Wrong)?;
-        settings.cluster = Some((process, addresses.split(',').map(ToOwned::to_owned).collect()));
-    }
-    Ok(Command::Run(Box::new(settings)))
-}
-
-fn apply(layer: &Layer) -> anyhow::Result<Settings> {
-    let mut settings = Settings::default();
-    for setting in options::all() {
-        let Some((origin, values)) = layer.get(setting.name) else { continue };
-        for value in values {
-            (setting.set)(&mut settings, value)
-                .map_err(|error| Wrong(format!("cannot use {origin}: {error}")))?;
-        }
-    }
-    options::settle(&mut settings)?;
-    Ok(settings)
-}
-
-fn file(path: &str) -> anyhow::Result<Layer> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("could not read the settings in {path}"))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        Wrong(format!("could not read the settings in {path}: {}", error.to_string().trim_end()))
-    })?;
-    let mut layer = Layer::new();
-    for (key, value) in table {
-        let setting =
-            Setting::of(&key).ok_or_else(|| unknown("the key", &format!("`{key}` in {path}"), "", &key))?;
-        let values = match value {
-            toml::Value::Array(values) => values.iter().map(plain).collect(),
-            value => plain(&value).map(|value| vec![value]),
-        };
-        let values = values.ok_or_else(|| {
-            Wrong(format!(
-                "cannot use `{key}` in {path}: give a number, a text, a truth value, or a list of them"
-            ))
-        })?;
-        layer.insert(setting.name, (format!("`{key}` in {path}"), values));
-    }
-    Ok(layer)
-}
-
-fn plain(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Float(number) => Some(number.to_string()),
-        toml::Value::Boolean(on) => Some(on.to_string()),
-        _ => None,
-    }
-}
-
-fn wrong(error: lexopt::Error) -> anyhow::Error {
-    Wrong(format!("{error}; `--help` lists what there is")).into()
-}
-
-fn unknown(what: &str, place: &str, prefix: &str, name: &str) -> anyhow::Error {
-    let hint = match Setting::like(name) {
-        Some(like) => format!("did you mean `{prefix}{like}`?"),
-        None => "`--help` lists what there is".to_owned(),
-    };
-    Wrong(format!("do not know {what} {place}; {hint}")).into()
+    Ok(command)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts, and keeps all moments if they are to be `scored`.
-    pub(crate) fn new(checkpoint: Option<PathBuf>, scored: bool) -> Self {
+    pub(crate) fn new(checkpoint: Option<&Path>, scored: bool) -> Self {
         // The store passes over names that begin with a dot.
         Self { counts: Arc::default(), file: checkpoint.map(|folder| folder.join(".tally.json")), scored }
     }

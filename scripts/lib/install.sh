@@ -73,12 +73,14 @@ apt_install() {
     rm -f "$log"
 }
 
+copy_dependencies=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
+
 # All is made beside its place and moved there last, so that what is there is whole, also if two do this at once.
 install_kafka() {
     local new="$kafka_home.$$" log
     echo "getting Apache Kafka $kafka_version" >&2
     mkdir -p "$new"
-    log=$(mvn -B -q -f "$here/kafka/pom.xml" dependency:copy-dependencies -DincludeScope=runtime \
+    log=$(mvn -B -q -f "$here/kafka/pom.xml" "$copy_dependencies" -DincludeScope=runtime \
         "-DoutputDirectory=$new/lib" 2>&1) || {
         rm -rf "$new"
         fail "Maven could not get Kafka's jars, from Maven Central or the mirror of ~/.m2/settings.xml:"$'\n'"$(tail -n 8 <<<"$log")"

@@ -35,8 +35,12 @@ pub use accumulate::{
 pub use board::{Leaderboard, Ranked};
 pub use config::TimeConfig;
 pub use decode::{Arena, BincodeDecoder, DecodeError, Decoder, JsonDecoder};
-pub use detect::{Baseline, Detector, Micro, PowerSums, Samples, Side, VarianceFloor, Verdict, ZScore};
-pub use episodes::{Hit, Hits, KeyEpisodes, WindowChange};
+pub use detect::{
+    Baseline, Baselines, Detector, Ewma, Finding, Follower, Judge, Learning, Micro, Model, NoveltyGap,
+    Observed, PowerSums, RobustZScore, Sample, Samples, Side, Silence, Tracker, Unseen, VarianceFloor,
+    Verdict, ZScore,
+};
+pub use episodes::{EpisodesState, Hit, Hits, KeyEpisodes, WindowChange};
 pub use error::{ConfigError, ExternalError, Retry};
 pub use event::{
     AMOUNT_SCALE, ChatMessage, Currency, Event, EventKind, Header, MAX_ID_BYTES, MAX_LIST_ITEMS,
@@ -45,7 +49,7 @@ pub use event::{
 pub use fate::{Fate, Fates};
 pub use ident::key_hash;
 pub use metadata::{Fact, MetaPatch, Stamp, StreamProfile};
-pub use moment::{Moment, MomentId, MomentRule, Silence};
+pub use moment::{Moment, MomentId, MomentRule};
 pub use panes::{KeyState, KeyWindows, WindowRules};
 pub use row::{
     Action, Batch, Change, DeadLetter, Row, StreamId, StreamRow, Summary, TransactionRow, ViewerRow,

@@ -1,11 +1,13 @@
 //! Moments: episodes in which a metric of a key departs from its baseline.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Detector, EventTime, Micro, StreamId};
+use crate::detect::{Judge, Silence, Tracker};
+use crate::{EventTime, Micro, StreamId};
 
 /// An episode of adjacent anomalous windows of one stream and one rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,16 +72,6 @@ impl fmt::Debug for MomentId {
     }
 }
 
-/// What a window without any event says about a metric.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Silence {
-    /// Nothing happened: the sample is 0. For counts and sums. Silence before the oldest sample of a baseline
-    /// does not count: there was no stream yet, or it had been silent for longer than a baseline.
-    Zero,
-    /// Nobody knows: there is no sample. For gauges.
-    Unknown,
-}
-
 /// Which metric of a summary is watched, by which detector, and what its moments are called.
 #[derive(Clone)]
 pub struct MomentRule<S> {
@@ -92,14 +84,16 @@ pub struct MomentRule<S> {
     /// What silence means.
     pub silence: Silence,
     /// The judge.
-    pub detector: Arc<dyn Detector>,
+    pub detector: Judge,
+    /// The judges of keys that have one of their own.
+    pub own: Arc<BTreeMap<StreamId, Judge>>,
 }
 
 impl<S> MomentRule<S> {
     /// A rule for a count: whole numbers, silence is zero.
     pub fn count(
         moment_type: &str,
-        detector: impl Detector + 'static,
+        detector: impl Tracker,
         metric: impl Fn(&S) -> u64 + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -107,14 +101,15 @@ impl<S> MomentRule<S> {
             metric: Arc::new(move |s| Some(i64::try_from(metric(s)).unwrap_or(i64::MAX))),
             scale: 1,
             silence: Silence::Zero,
-            detector: Arc::new(detector),
+            detector: Judge::new(detector),
+            own: Arc::default(),
         }
     }
 
     /// A rule for a gauge in fixed point, `scale` units to one; silence is unknown.
     pub fn gauge(
         moment_type: &str,
-        detector: impl Detector + 'static,
+        detector: impl Tracker,
         scale: i64,
         metric: impl Fn(&S) -> Option<i64> + Send + Sync + 'static,
     ) -> Self {
@@ -123,8 +118,38 @@ impl<S> MomentRule<S> {
             metric: Arc::new(metric),
             scale,
             silence: Silence::Unknown,
-            detector: Arc::new(detector),
+            detector: Judge::new(detector),
+            own: Arc::default(),
         }
+    }
+
+    /// The same with a judge of its own for one key.
+    ///
+    /// ```
+    /// use telemetra_core::{MomentRule, StreamId, ZScore};
+    /// let rule = MomentRule::count("spike", ZScore::new(3.0)?, |messages: &u64| *messages)
+    ///     .for_key(StreamId::new("the-busy-one"), ZScore::new(4.5)?);
+    /// assert_eq!(rule.judge_of(&StreamId::new("the-busy-one")).threshold(), 4.5);
+    /// assert_eq!(rule.judge_of(&StreamId::new("any-other")).threshold(), 3.0);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn for_key(mut self, key: StreamId, detector: impl Tracker) -> Self {
+        Arc::make_mut(&mut self.own).insert(key, Judge::new(detector));
+        self
+    }
+
+    /// The judge of a key.
+    #[must_use]
+    pub fn judge_of(&self, key: &StreamId) -> &Judge {
+        self.own.get(key).unwrap_or(&self.detector)
+    }
+
+    /// The longest baseline that any of its judges asks for, in disjoint windows.
+    #[must_use]
+    pub fn max_samples(&self) -> u32 {
+        let judges = self.own.values().chain([&self.detector]);
+        judges.map(Judge::max_samples).max().unwrap_or(0)
     }
 }
 

@@ -100,7 +100,9 @@ fn a_feed_gives_the_same_records_and_what_is_known_of_them() {
         let (mut feed, mut of_partition, mut last) =
             (generator.feed(partition).unwrap(), Vec::new(), config.start);
         let mut bytes = Vec::new();
-        while let Some(record) = feed.next(&mut bytes) {
+        while let Some(next) = feed.next_arrival() {
+            let record = feed.next(&mut bytes).unwrap();
+            assert_eq!(record.arrives_at, next);
             assert!(record.arrives_at >= last && record.arrives_at >= record.time, "{record:?}");
             last = record.arrives_at;
             let event: Value = serde_json::from_slice(&bytes).unwrap_or_default();

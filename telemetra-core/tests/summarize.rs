@@ -1,11 +1,11 @@
 //! The default summary: what it counts, that it keeps the contract of accumulators, and what its rules find.
 #![allow(clippy::unwrap_used)]
 
-use telemetra_core::testkit::{accumulator_compliance, detector_compliance};
+use telemetra_core::testkit::{accumulator_compliance, judge_compliance};
 use telemetra_core::{
     AMOUNT_SCALE, Accumulate, Accumulator, Baseline, ChatMessage, Currency, Event, EventTime, Header,
-    MetaType, MomentRule, PowerSums, StreamAccumulator, StreamMeta, StreamSummary, Transaction,
-    TransactionType, ViewerCount, default_rules,
+    MetaType, MomentRule, Observed, PowerSums, StreamAccumulator, StreamMeta, StreamSummary, Transaction,
+    TransactionType, ViewerCount, WindowSpec, default_rules,
 };
 
 const HEADER: Header<'_> = Header { event_id: "e", time: EventTime(1), stream_id: "s" };
@@ -111,11 +111,16 @@ fn score(name: &str, before: impl Iterator<Item = StreamSummary>, now: &StreamSu
     let rule: &MomentRule<StreamSummary> = rules.iter().find(|rule| &*rule.moment_type == name).unwrap();
     let mut sums = PowerSums::default();
     before.filter_map(|summary| (rule.metric)(&summary)).for_each(|value| sums.add(value));
-    let baseline = Baseline { sums, scale: rule.scale, samples: &() };
-    if sums.count < rule.detector.min_samples().into() {
-        return None;
-    }
-    Some(rule.detector.judge((rule.metric)(now)?, &baseline)?.score)
+    let baselines = Baseline { sums, scale: rule.scale, samples: &() };
+    let window = Observed {
+        end: EventTime(1_767_225_600_000),
+        value: (rule.metric)(now)?,
+        scale: rule.scale,
+        spec: WindowSpec::default(),
+        silence: rule.silence,
+        baselines: &baselines,
+    };
+    Some(rule.detector.judge(&window)?.verdict.score)
 }
 
 fn chats(chat_count: u64) -> StreamSummary {
@@ -174,7 +179,7 @@ fn a_mood_takes_ten_messages_and_shifts_both_ways() {
 
 #[test]
 fn the_detectors_of_the_rules_keep_the_contract() {
-    default_rules(3.0).unwrap().iter().for_each(|rule| detector_compliance(&*rule.detector));
+    default_rules(3.0).unwrap().iter().for_each(|rule| judge_compliance(&rule.detector));
     assert!(default_rules(f64::NAN).unwrap_err().to_string().contains("threshold"));
     assert!(default_rules(9.0).unwrap_err().to_string().contains("samples"));
 }

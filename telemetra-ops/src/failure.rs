@@ -46,6 +46,17 @@ pub enum PipelineError {
     /// A checkpoint could not be read.
     #[error("could not restore from a checkpoint")]
     Restore(#[from] RestoreError),
+    /// The processes of a cluster did not begin alike.
+    #[error("the processes of the cluster do not agree: {0}")]
+    Disagreement(String),
+    /// Another process of the cluster stopped.
+    #[error("process {process} of the cluster stopped: {}", why.as_deref().unwrap_or("it was told to"))]
+    Peer {
+        /// The process.
+        process: usize,
+        /// Its error, in words; `None` if it was told to stop.
+        why: Option<String>,
+    },
     /// A worker thread panicked: a defect of this library or of an operator of one's own.
     #[error("a worker stopped: {0}")]
     Worker(String),
@@ -140,6 +151,11 @@ impl Failure {
     /// Whether all are to stop, by an error or by order.
     pub(crate) fn is_down(&self) -> bool {
         self.is_set() || self.0.halted.load(Ordering::Acquire)
+    }
+
+    /// Whether the first error is known to the other processes.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(&*self.lock(), Some(PipelineError::Disagreement(_) | PipelineError::Peer { .. }))
     }
 
     /// Sleeps that long, or until all are to stop. Says whether they are.

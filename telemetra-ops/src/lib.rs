@@ -76,6 +76,7 @@
 
 mod buckets;
 mod checkpoint;
+mod council;
 mod courier;
 mod cut;
 mod deliver;

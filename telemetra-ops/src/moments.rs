@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
+use telemetra_core::checkpoint::CodecError;
 use telemetra_core::{
-    Data, EventTime, Hits, KeyEpisodes, Moment, MomentRule, StreamId, Summary, WindowChange, WindowRules,
-    key_hash,
+    Data, EpisodesState, EventTime, KeyEpisodes, Moment, MomentRule, StreamId, Summary, WindowChange,
+    WindowRules, key_hash,
 };
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::checkpoint::{Durability, Markers, Restored, is_mine, reached};
-use crate::failure::Failure;
+use crate::checkpoint::{Durability, Markers, Restored, is_mine, manifest_name, reached};
+use crate::failure::{Failure, PipelineError, RestoreError};
 use crate::keyed::Keyed;
 use crate::windows::Summaries;
 
@@ -27,7 +28,8 @@ pub trait Moments<'scope, S: Data>: Sized {
     /// horizon is only forgotten. Adjacent anomalous windows are one moment, open until the next window has
     /// come without being anomalous.
     ///
-    /// Work per key and window: one judgement per rule, whatever the length of the baseline.
+    /// Work per key and window: one judgement per rule, whatever the length of the baseline. A rule whose judge
+    /// [remembers](telemetra_core::Tracker) takes two, and after a revision one for each window that may still be revised.
     ///
     /// ```
     /// use differential_dataflow::input::Input;
@@ -121,7 +123,12 @@ impl<'scope, S: Data> Moments<'scope, S> for Summaries<'scope, S> {
                     let until = next.unwrap_or(limit);
                     while let Some((boundary, cap)) = markers.due(until) {
                         if let Some(recorder) = &recorder {
-                            recorder.part(boundary, "moments", &state.part());
+                            match state.part() {
+                                Ok(part) => recorder.part(boundary, "moments", &part),
+                                Err(source) => {
+                                    failure.set(PipelineError::Encode { operator: "moments", source });
+                                }
+                            }
                         }
                         drop(cap);
                     }
@@ -228,7 +235,7 @@ impl<S: Data> State<S> {
             entry.touched = false;
             let Entry { episodes, changes, .. } = entry;
             episodes.advance(&self.rules, &self.windows, key, boundary, changes, &mut emit);
-            if let Some(boundary) = episodes.wake(&self.windows) {
+            if let Some(boundary) = episodes.wake(&self.rules, &self.windows) {
                 // Always later than now: a key is looked at once at a time.
                 self.calendar.entry(boundary.minus(1).max(time.plus(1))).or_default().push(slot);
             } else if episodes.is_empty() {
@@ -237,18 +244,21 @@ impl<S: Data> State<S> {
         }
     }
 
-    fn part(&mut self) -> Vec<(StreamId, Hits)> {
-        let keys = self.keys.iter_mut();
-        keys.filter_map(|(_, key, entry)| Some((key.clone(), entry.episodes.hits()?.clone()))).collect()
+    fn part(&mut self) -> Result<Vec<(StreamId, EpisodesState)>, CodecError> {
+        let states = self.keys.iter_mut().map(|(_, key, entry)| Ok((key.clone(), entry.episodes.state()?)));
+        states.filter_map(|state| state.map(|(key, state)| Some((key, state?))).transpose()).collect()
     }
 
     fn restore(&mut self, restored: &Restored, failure: &Failure, worker: usize, peers: usize) {
         self.restored = restored.boundary;
-        let parts: Vec<Vec<(StreamId, Hits)>> = restored.parts("moments", failure);
-        for (key, hits) in parts.into_iter().flatten().filter(|(key, _)| is_mine(key, worker, peers)) {
+        let parts: Vec<Vec<(StreamId, EpisodesState)>> = restored.parts("moments", failure);
+        for (key, state) in parts.into_iter().flatten().filter(|(key, _)| is_mine(key, worker, peers)) {
             let slot = self.slot(&key);
-            if let Some((_, entry)) = self.keys.get_mut(slot) {
-                entry.episodes.restore_hits(hits);
+            if let Some((_, entry)) = self.keys.get_mut(slot)
+                && let Err(source) = entry.episodes.restore(&self.rules, &key, state)
+            {
+                let name = manifest_name(restored.boundary);
+                failure.set(RestoreError::Damaged { name, source }.into());
             }
             self.revived.push(slot);
         }

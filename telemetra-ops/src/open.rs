@@ -31,6 +31,15 @@ pub(crate) struct Opening<'a> {
     pub(crate) patience: Patience,
 }
 
+/// What opening makes.
+pub(crate) struct Opened {
+    pub(crate) ingress: Ingress,
+    /// What looks for new partitions.
+    pub(crate) scouts: Vec<Scout>,
+    /// The partitions of all processes, as the sources list them.
+    pub(crate) partitions: Vec<String>,
+}
+
 impl IngressConfig {
     /// Checks that `workers` workers can read `sources` sources for baselines of `samples` windows.
     pub(crate) fn check(&self, samples: u32, sources: usize, workers: usize) -> Result<(), ConfigError> {
@@ -92,15 +101,15 @@ impl Ingress {
         let failure = Failure::default();
         let patience = Patience::new(Duration::ZERO);
         let opening = Opening { process: 0, processes: 1, restored: None, cuts, failure, patience };
-        Ok(Self::open_with(config, sources, opening)?.0)
+        Ok(Self::open_with(config, sources, opening)?.ingress)
     }
 
-    /// Opens the partitions that fall to this process, where the checkpoint left them; and what looks for new ones.
+    /// Opens the partitions that fall to this process, where the checkpoint left them.
     pub(crate) fn open_with(
         config: IngressConfig,
         sources: Sources,
         opening: Opening<'_>,
-    ) -> Result<(Self, Vec<Scout>), PipelineError> {
+    ) -> Result<Opened, PipelineError> {
         let Opening { process, processes, restored, cuts, failure, patience } = opening;
         let kept: Vec<Vec<LaneCheckpoint>> =
             restored.map_or_else(Vec::new, |restored| restored.parts("partitions", &failure));
@@ -112,6 +121,7 @@ impl Ingress {
             kept.into_iter().flatten().map(|lane| (lane.id.clone(), lane)).collect();
         let mut lanes = Vec::new();
         let mut names: BTreeSet<PartitionId> = BTreeSet::new();
+        let mut listing = Vec::new();
         let mut listed: Sources = Vec::new();
         for (mut source, decoder) in sources {
             let list = patience.wait("listing the partitions of a source", || source.partitions());
@@ -121,6 +131,7 @@ impl Ingress {
                     let detail = format!("two partitions are called `{id}`");
                     return Err(ConfigError::new("source", detail, "give each a name of its own").into());
                 }
+                listing.push(id.clone());
                 let kept = kept.remove(&id);
                 if !mine {
                     continue;
@@ -156,6 +167,7 @@ impl Ingress {
                 }
             }
         }
+        let listing = listing.iter().map(ToString::to_string).collect();
         let place = (process, names.len().min(processes));
         let known = Arc::new(Mutex::new(names));
         let scout = |(source, decoder): (Box<dyn Source>, _)| {
@@ -163,7 +175,7 @@ impl Ingress {
             Some(Scout { source, decoder, every, known: Arc::clone(&known), place })
         };
         let scouts = listed.into_iter().filter_map(scout).collect();
-        Ok((Self::new(config, lanes, cuts, failure, resume), scouts))
+        Ok(Opened { ingress: Self::new(config, lanes, cuts, failure, resume), scouts, partitions: listing })
     }
 
     /// Whether reading has failed for good. It then stops without closing the windows that are not complete, so the graph

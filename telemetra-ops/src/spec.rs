@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{
-    Accumulator, Baseline, Data, EventTime, Micro, Moment, MomentRule, PowerSums, Ranked, Samples, Silence,
-    StreamId, StreamRow, Summary, WindowSpec,
+    Accumulator, Baseline, Baselines, Data, EventTime, Micro, Moment, MomentRule, Observed, PowerSums,
+    Ranked, Samples, Silence, StreamId, StreamRow, Summary, WindowSpec,
 };
 use timely::dataflow::operators::vec::Map;
 
@@ -129,27 +129,15 @@ fn of_key<S: Data>(
     windows: &BTreeMap<EventTime, &Arc<S>>,
 ) -> Vec<Moment> {
     let mut moments: Vec<Moment> = Vec::new();
+    let judge = rule.judge_of(key);
+    let mut follower = judge.follow();
     for (&end, value) in windows {
         let Some(value) = (rule.metric)(value) else { continue };
-        // One, two, … whole windows back; `None` where there is no row or no value.
-        let samples: Vec<Option<Option<i64>>> = (1..=u64::from(rule.detector.max_samples()))
-            .map(|back| windows.get(&end.minus(back * spec.size())).map(|value| (rule.metric)(value)))
-            .collect();
-        let reach = samples.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        let mut sums = PowerSums::default();
-        for sample in &samples[..reach] {
-            match (sample.flatten(), rule.silence) {
-                (Some(value), _) => sums.add(value),
-                (None, Silence::Zero) => sums.add(0),
-                (None, Silence::Unknown) => {}
-            }
-        }
-        if sums.count < u64::from(rule.detector.min_samples()) {
-            continue;
-        }
-        let samples = SpecSamples(samples);
-        let baseline = Baseline { sums, scale: rule.scale, samples: &samples };
-        let Some(verdict) = rule.detector.judge(value, &baseline) else { continue };
+        let ready = judge.reaches().iter().map(|&reach| (reach, samples(rule, spec, end, reach, windows)));
+        let baselines = SpecBaselines { scale: rule.scale, ready: ready.collect() };
+        let (scale, silence) = (rule.scale, rule.silence);
+        let window = Observed { end, value, scale, spec, silence, baselines: &baselines };
+        let Some(found) = follower.next(&window) else { continue };
         let hit = Moment {
             stream_id: key.clone(),
             moment_type: Arc::clone(&rule.moment_type),
@@ -157,13 +145,13 @@ fn of_key<S: Data>(
             peak_at: end,
             last_at: end,
             open: end == now,
-            detection_method: rule.detector.method().into(),
+            detection_method: Arc::clone(judge.method()),
             value: Micro::from_f64(value as f64 / rule.scale as f64),
-            threshold: Micro::from_f64(rule.detector.threshold()),
-            score: Micro::from_f64(verdict.score),
-            baseline_mean: Micro::from_f64(verdict.mean),
-            baseline_stddev: Micro::from_f64(verdict.stddev),
-            baseline_samples: u32::try_from(sums.count).unwrap_or(u32::MAX),
+            threshold: Micro::from_f64(judge.threshold()),
+            score: Micro::from_f64(found.verdict.score),
+            baseline_mean: Micro::from_f64(found.verdict.mean),
+            baseline_stddev: Micro::from_f64(found.verdict.stddev),
+            baseline_samples: found.samples,
             windows: 1,
         };
         match moments.last_mut().filter(|last| last.last_at.plus(spec.slide()) == end) {
@@ -179,14 +167,54 @@ fn of_key<S: Data>(
     moments
 }
 
+/// One, two, … whole windows back: `None` where that is no sample.
+fn samples<S>(
+    rule: &MomentRule<S>,
+    spec: WindowSpec,
+    end: EventTime,
+    reach: u32,
+    windows: &BTreeMap<EventTime, &Arc<S>>,
+) -> SpecSamples {
+    let ends = |back: u64| end.0.checked_sub(back * spec.size()).map(EventTime);
+    let value = |end: EventTime| windows.get(&end).and_then(|value| (rule.metric)(value));
+    // Where silence is zero, only windows that hold nothing of before the first pane in reach are samples.
+    let before = end.minus(u64::from(reach + 1) * spec.size());
+    let first = windows.range(before.plus(1)..).next().map(|(first, _)| first.minus(spec.slide()));
+    let is_whole = |end: EventTime| first.is_some_and(|first| end.minus(spec.size()) >= first);
+    let sample = |back: u64| match (ends(back)?, rule.silence) {
+        (end, Silence::Unknown) => value(end).map(|value| (value, true)),
+        (end, Silence::Zero) if end >= EventTime(spec.size()) && is_whole(end) => {
+            Some(value(end).map_or((0, false), |value| (value, true)))
+        }
+        _ => None,
+    };
+    SpecSamples((1..=u64::from(reach)).map(sample).collect())
+}
+
 #[derive(Debug)]
-struct SpecSamples(Vec<Option<Option<i64>>>);
+struct SpecBaselines {
+    scale: i64,
+    ready: Vec<(u32, SpecSamples)>,
+}
+
+impl Baselines for SpecBaselines {
+    fn baseline(&self, reach: u32) -> Option<Baseline<'_>> {
+        let (_, samples) = self.ready.iter().find(|(other, _)| *other == reach)?;
+        let mut sums = PowerSums::default();
+        samples.0.iter().flatten().for_each(|(value, _)| sums.add(*value));
+        Some(Baseline { sums, scale: self.scale, samples })
+    }
+}
+
+/// By how many windows back: the value, and whether there is a row.
+#[derive(Debug)]
+struct SpecSamples(Vec<Option<(i64, bool)>>);
 
 impl Samples for SpecSamples {
     fn visit(&self, visit: &mut dyn FnMut(u32, i64)) {
         for (back, sample) in (1..).zip(&self.0) {
-            if let Some(value) = sample.flatten() {
-                visit(back, value);
+            if let Some((value, true)) = sample {
+                visit(back, *value);
             }
         }
     }

@@ -2,48 +2,14 @@
 //! `cargo test --release -p telemetra-sinks --test throughput -- --ignored --nocapture --test-threads 1`
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::hint::black_box;
 use std::time::Instant;
 
-use telemetra_core::{
-    Action, Batch, Change, Counted, EventTime, Polled, RecordBatch, Row, Sink, Source, StreamId,
-    StreamSummary, Summary, Window,
-};
+use common::batches;
+use telemetra_core::{Polled, RecordBatch, Sink, Source, StreamSummary};
 use telemetra_sinks::{JsonLines, Lines};
-
-/// Windows of so many streams, a batch each.
-fn batches(streams: u64, windows: u64) -> Vec<Batch<StreamSummary>> {
-    let emotes =
-        ["Kappa", "PogChamp", "LUL", "KEKW", "monkaS", "OMEGALUL", "Pepega", "5Head", "Sadge", "Clap"];
-    let batch = |nth: u64| {
-        let start = EventTime(1_767_225_600_000 + nth * 10_000);
-        let window = Window { start, end: start.plus(60_000) };
-        let change = |stream: u64| {
-            let top_emotes =
-                (0..10).map(|i| Counted { name: emotes[i as usize].into(), count: 50 - i }).collect();
-            let value = StreamSummary {
-                chat_count: 1_000 + stream,
-                unique_chatters: 321,
-                positive_count: 200,
-                negative_count: 100,
-                sentiment_sum: 1_234_567,
-                top_emotes,
-                viewer_sum: 123_456 + u128::from(stream),
-                viewer_events: 6,
-                peak_viewers: Some(25_000),
-                transaction_count: 2,
-                transaction_amount: [12_500_000, 0, 4_990_000, 0],
-            };
-            let row = Row::Summary(
-                StreamId::new(&format!("stream-{stream:06}")),
-                Summary { window, value: value.into() },
-            );
-            Change { row, revision: 0, action: Action::Upsert }
-        };
-        Batch { time: EventTime(window.end.0 - 1), changes: (0..streams).map(change).collect() }
-    };
-    (0..windows).map(batch).collect()
-}
 
 fn measure(name: &str, sink: &mut dyn Sink<StreamSummary>, streams: u64, windows: u64, at_once: usize) {
     let batches = batches(streams, windows);

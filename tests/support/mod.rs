@@ -106,13 +106,19 @@ pub fn small_time() -> TimeConfig {
     }
 }
 
-/// Rules that fire often: few samples, low thresholds, both kinds of silence.
+/// Rules that fire often: few samples, low thresholds, both kinds of silence, judges with and without a memory.
 pub fn small_rules() -> Vec<MomentRule<Out>> {
     let detector = || ZScore::new(1.0).unwrap().samples(2..=4).unwrap();
-    let floored = detector().floor(VarianceFloor::Poisson).unwrap().min_value(0.0).unwrap();
+    let floored = || detector().floor(VarianceFloor::Poisson).unwrap().min_value(0.0).unwrap();
+    let learnt = || Ewma::new(0.8).unwrap().min_samples(3).unwrap().learning().forgets_after(400);
+    let steady = floored().hysteresis(0.4).unwrap().min_duration(2).unwrap().cooldown(60);
+    let longest = |out: &Out| out.2.map(|longest| longest as i64);
     vec![
-        MomentRule::count("busy", floored, |out: &Out| out.0),
-        MomentRule::gauge("longer", detector(), 1, |out: &Out| out.2.map(|longest| longest as i64)),
+        MomentRule::count("busy", floored(), |out: &Out| out.0).for_key("k1".into(), detector()),
+        MomentRule::gauge("longer", detector(), 1, longest),
+        MomentRule::count("either", learnt().max(detector().samples(2..=3).unwrap()), |out: &Out| out.0),
+        MomentRule::count("steady", steady, |out: &Out| out.0),
+        MomentRule::gauge("drift", learnt().all(detector()).cooldown(30), 1, longest),
     ]
 }
 

@@ -2,16 +2,48 @@
 //!
 //! A baseline is made of *disjoint earlier* windows. The judged window is never part of it (its own z could then
 //! not exceed (n−1)/√n), and neighbours that share most of their data are not counted as if they were independent.
+//!
+//! Three contracts, each a special case of the next: a [`Detector`] judges a value by its baseline, a [`Model`] learns, sample
+//! by sample, and a [`Tracker`] follows the windows of a key in the order of time.
 
 use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ConfigError;
+
+mod check;
+mod combine;
+mod ewma;
+mod influence;
+mod judge;
+mod model;
+mod novelty_gap;
+mod observed;
+mod poisson;
+mod records;
+mod robust;
+mod season;
+mod shape;
 mod side;
+mod sorted;
 mod tail;
+mod tracker;
+mod unseen;
 mod zscore;
 
+pub use combine::{All, Max};
+pub use ewma::{Ewma, EwmaState};
+pub use influence::{Influence, InfluenceState};
+pub use judge::{Follower, Judge};
+pub use model::{Learning, Learnt, Model, Sample};
+pub use novelty_gap::{NoveltyGap, NoveltyGapState};
+pub use observed::{Baselines, Finding, Observed, Silence};
+pub use robust::{RobustState, RobustZScore};
+pub use shape::{Cooldown, Hysteresis, MinDuration, Run};
 pub use side::{Side, VarianceFloor};
+pub use tracker::Tracker;
+pub use unseen::{Unseen, UnseenState};
 pub use zscore::ZScore;
 
 /// A number with six decimals, as moments carry it: ordered and hashable, so that it can be data.
@@ -151,4 +183,32 @@ pub trait Detector: Debug + Send + Sync {
 
     /// The verdict, if `value` (fixed point, by the baseline's scale) is anomalous.
     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict>;
+
+    /// The same with another threshold, which [`hysteresis`](Tracker::hysteresis) wants.
+    ///
+    /// # Errors
+    ///
+    /// If the threshold cannot work, or, as by default, the detector has but one.
+    fn with_threshold(&self, _threshold: f64) -> Result<Self, ConfigError>
+    where
+        Self: Sized,
+    {
+        Err(ConfigError::new(
+            "threshold",
+            format!("`{}` has one threshold, and says nothing below it", self.method()),
+            "implement `with_threshold`, or go without a hysteresis",
+        ))
+    }
+
+    /// The same on baselines into which what is anomalous enters with this share of its departure.
+    ///
+    /// # Errors
+    ///
+    /// If it is not between 0 and 1.
+    fn influence(self, influence: f64) -> Result<Learning<Influence<Self>>, ConfigError>
+    where
+        Self: Sized + 'static,
+    {
+        Influence::learning_of(self, influence)
+    }
 }

@@ -1,7 +1,7 @@
 use std::ops::RangeInclusive;
 
-use super::tail::{MAX_SCORE, critical_t, score_of};
-use super::{Side, VarianceFloor};
+use super::tail::{critical_t, score_of};
+use super::{Side, VarianceFloor, check, poisson};
 use crate::{Baseline, ConfigError, Detector, Verdict};
 
 /// A threshold that asks a value to lie further out than this many deviations is never met.
@@ -18,8 +18,15 @@ const LEAST_COUNT: f64 = 10.0;
 /// the same tail, so that a threshold of 3 promises the same 1.35 false alarms in a thousand windows, on each
 /// side, with 8 samples as with 30. (A plain z with 8 samples raises nine times as many.) Scores end at ±38.
 ///
-/// Where a [`VarianceFloor`] takes the place of `s` the degrees of freedom stay `n − 1`, although less is
-/// in doubt then: the score errs on the side of silence. The promise is made for samples that are roughly normal.
+/// Counts, which is what [`VarianceFloor::Poisson`] is for, have a law of their own: unless the samples scatter more than independent
+/// events do (Fisher's index of dispersion, at 1 in 5), the score is that of the exact test of a count against earlier
+/// ones, which estimates no deviation at all. So the promise holds for few events and for few samples. Counts that
+/// scatter more are judged by their own deviation, by the t.
+///
+/// Where another floor takes the place of `s` the degrees of freedom stay `n − 1`, although less is in doubt then:
+/// the score errs on the side of silence. The promise is made for samples that are roughly normal.
+///
+/// Sources: the predictive t, Student 1908; a count against counts, Przyborowski and Wilenski 1940.
 ///
 /// Judging costs the same for any length of baseline; the exact score is only computed of what is anomalous.
 ///
@@ -46,6 +53,8 @@ pub struct ZScore {
     min_value: Option<f64>,
     /// By number of samples, from `min`: the square of the critical t, times `1 + 1/n`.
     limits: Vec<f64>,
+    /// The square of how many deviations a count must at least be out to be worth an exact look.
+    surely_calm: f64,
 }
 
 impl ZScore {
@@ -55,15 +64,13 @@ impl ZScore {
     ///
     /// If the threshold is not above zero and finite, or so great that 8 samples can never reach it.
     pub fn new(threshold: f64) -> Result<Self, ConfigError> {
-        if !(threshold > 0.0 && threshold < MAX_SCORE) {
-            return Err(ConfigError::new(
-                "threshold",
-                format!("{threshold} is not between 0 and {MAX_SCORE}"),
-                "take a number of standard deviations, say 3",
-            ));
-        }
+        let threshold = check::deviations(threshold)?;
         let (side, floor) = (Side::default(), VarianceFloor::default());
-        Self { threshold, min: 0, max: 0, side, floor, min_value: None, limits: Vec::new() }.samples(8..=30)
+        // By the exact score no count is further out than 1/0.6 of its distance in deviations, which is reached below
+        // the mean, where a count ends at 0.
+        let surely_calm = (0.6 * threshold).powi(2);
+        Self { threshold, min: 0, max: 0, side, floor, min_value: None, limits: Vec::new(), surely_calm }
+            .samples(8..=30)
     }
 
     /// The fewest samples with which it speaks, and the most it looks at.
@@ -112,14 +119,7 @@ impl ZScore {
     ///
     /// If a number in it is negative or not finite.
     pub fn floor(mut self, floor: VarianceFloor) -> Result<Self, ConfigError> {
-        if !floor.is_valid() {
-            return Err(ConfigError::new(
-                "floor",
-                format!("{floor:?} is no least deviation"),
-                "take finite numbers that are not negative",
-            ));
-        }
-        self.floor = floor;
+        self.floor = check::floor(floor)?;
         Ok(self)
     }
 
@@ -177,19 +177,37 @@ impl Detector for ZScore {
             return None;
         }
         let (mean, scale) = (sums.mean()?, baseline.scale.max(1) as f64);
-        let variance = sums.sample_variance()?.max(self.floor.variance(mean, n, scale));
-        if departure * departure <= limit * variance
-            || (value as f64).abs().max(mean.abs()) < self.least() * scale
-        {
+        let is_count = self.floor == VarianceFloor::Poisson && value >= 0 && mean >= 0.0;
+        // By whichever law. Most windows end here.
+        if is_count && departure * departure <= self.surely_calm * mean * scale {
             return None;
         }
-        let t = departure.abs() / (variance * (1.0 + 1.0 / n)).sqrt();
-        // Rounding must not leave a score below the threshold that was just crossed.
-        let score = score_of(t, n - 1.0).max(self.threshold);
+        let own = sums.sample_variance()?;
+        let variance = own.max(self.floor.variance(mean, n, scale));
+        let score = if is_count && !poisson::is_overdispersed(own, mean * scale, n) {
+            let score = poisson::score(value as f64 / scale, sums.sum as f64 / scale, n).abs();
+            Some(score).filter(|score| *score >= self.threshold)?
+        } else {
+            if departure * departure <= limit * variance {
+                return None;
+            }
+            let t = departure.abs() / (variance * (1.0 + 1.0 / n)).sqrt();
+            // Rounding must not leave a score below the threshold that was just crossed.
+            score_of(t, n - 1.0).max(self.threshold)
+        };
+        if (value as f64).abs().max(mean.abs()) < self.least() * scale {
+            return None;
+        }
         Some(Verdict {
             score: score.copysign(departure),
             mean: mean / scale,
             stddev: variance.sqrt() / scale,
         })
+    }
+
+    fn with_threshold(&self, threshold: f64) -> Result<Self, ConfigError> {
+        let mut other = Self::new(threshold)?.samples(self.min..=self.max)?;
+        (other.side, other.floor, other.min_value) = (self.side, self.floor, self.min_value);
+        Ok(other)
     }
 }

@@ -70,6 +70,12 @@ impl Feed {
         }
     }
 
+    /// When the next record arrives; `None` if there are no more.
+    pub fn next_arrival(&mut self) -> Option<EventTime> {
+        let at = self.cursor.peek()?.at;
+        Some(self.cursor.plan.config.start.plus(at))
+    }
+
     /// Appends the bytes of the next record to `out`; `None` if there are no more.
     pub fn next(&mut self, out: &mut Vec<u8>) -> Option<GeneratedRecord<'_>> {
         let arrival = *self.cursor.next()?;
@@ -119,6 +125,12 @@ impl Cursor {
     }
 
     pub(super) fn next(&mut self) -> Option<&Arrival> {
+        self.peek()?;
+        self.at += 1;
+        self.second.get(self.at - 1)
+    }
+
+    fn peek(&mut self) -> Option<&Arrival> {
         while self.at == self.second.len() {
             self.at = 0;
             if !self.arrivals.next_second(&mut self.second) {
@@ -126,8 +138,7 @@ impl Cursor {
             }
             Arrivals::sort(&mut self.second);
         }
-        self.at += 1;
-        self.second.get(self.at - 1)
+        self.second.get(self.at)
     }
 
     /// Passes over up to `count` arrivals, and says how many there were. Only for one that is at its beginning.

@@ -4,10 +4,13 @@ mod accumulator;
 mod decoder;
 mod detector;
 mod history;
+mod noise;
 mod script;
 mod sink;
 mod source;
 mod store;
+mod tracker;
+mod watch;
 mod workload;
 
 pub use script::{ScriptConfig, script};
@@ -16,6 +19,10 @@ pub use workload::Workload;
 
 pub use sink::{HeldRow, sink_compliance};
 pub use store::store_compliance;
+pub use tracker::{judge_compliance, tracker_compliance};
+
+pub use noise::{Law, Noise};
+pub use watch::{Seen, WatchedCounts};
 
 pub use accumulator::accumulator_compliance;
 pub use decoder::decoder_compliance;

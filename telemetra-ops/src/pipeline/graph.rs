@@ -18,6 +18,7 @@ use timely::worker::Worker;
 
 use super::{Extension, Frontier};
 use crate::checkpoint::{Durability, Message, Recorder, Restored, reached_of};
+use crate::council::{Council, Pledge};
 use crate::deliver::deliver;
 use crate::failure::Failure;
 use crate::ingest::{IngestLinks, Ingested, ingest_with};
@@ -68,6 +69,8 @@ pub(crate) struct Blueprint<A: EventAccumulator> {
     /// This process, and the workers in each.
     pub(crate) cluster: (usize, usize),
     pub(crate) processes: usize,
+    /// How this process begins.
+    pub(crate) pledge: Pledge,
 }
 
 /// The longest a worker sleeps before it looks whether it should stop.
@@ -76,14 +79,30 @@ const PARK: Duration = Duration::from_millis(20);
 impl<A: EventAccumulator> Blueprint<A> {
     /// Builds the graph on a worker and runs it until its end, an error, or the order to stop.
     pub(crate) fn work(&self, worker: &mut Worker) {
+        let (process, workers) = self.cluster;
+        let first = worker.index() == process * workers;
+        if self.processes == 1 {
+            self.live(worker, first, None);
+            return;
+        }
+        let mut council = Council::open(worker, process, self.processes, first);
+        if council.agree(worker, &self.pledge, &self.failure) {
+            self.live(worker, first, Some(&council));
+        }
+        council.close(worker, &self.failure);
+    }
+
+    fn live(&self, worker: &mut Worker, first: bool, council: Option<&Council>) {
         let durable = Probe::new();
         let pending = Rc::new(RefCell::new(Vec::new()));
         let index = worker.next_dataflow_index();
         let sender = self.recorder.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let recorder = sender.clone().map(|parts| Recorder { worker: worker.index(), parts });
         worker.dataflow::<EventTime, _, _>(|scope| self.build(scope, recorder, &durable, &pending));
-        let first = worker.index() == self.cluster.0 * self.cluster.1;
         loop {
+            if let Some(council) = council {
+                council.listen(&self.failure);
+            }
             if self.failure.is_down() {
                 worker.drop_dataflow(index);
                 break;

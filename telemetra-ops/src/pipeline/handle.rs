@@ -169,6 +169,7 @@ impl Running {
                 // With a last cut the workers wait there; without one they come to an end only if the sources did.
                 if cut.is_some() || shared.floor() < EventTime::MAX {
                     self.failure.halt();
+                    return self.join_told();
                 }
             }
         }
@@ -182,7 +183,19 @@ impl Running {
     /// The first error of the pipeline.
     pub fn stop(mut self) -> Result<Report, PipelineError> {
         self.failure.halt();
-        self.join()
+        self.join_told()
+    }
+
+    /// The same after the order to stop, which another process of the cluster may have had before this one.
+    fn join_told(&mut self) -> Result<Report, PipelineError> {
+        match self.join() {
+            Err(PipelineError::Peer { why: None, .. }) => Ok(self.report()),
+            joined => joined,
+        }
+    }
+
+    fn report(&self) -> Report {
+        Report { fates: self.ingress.fates(), partitions: self.ingress.status() }
     }
 
     fn join(&mut self) -> Result<Report, PipelineError> {
@@ -201,7 +214,7 @@ impl Running {
         }
         match panicked {
             Some(panic) => Err(PipelineError::Worker(panic)),
-            None => Ok(Report { fates: self.ingress.fates(), partitions: self.ingress.status() }),
+            None => Ok(self.report()),
         }
     }
 }

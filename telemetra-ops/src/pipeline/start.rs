@@ -10,10 +10,11 @@ use super::graph::Blueprint;
 use super::handle::{self, Parts};
 use super::{Checkpoints, Cluster, Pipeline, Running};
 use crate::checkpoint::Restored;
+use crate::council::Pledge;
 use crate::cut::Cuts;
-use crate::failure::{Failure, PipelineError};
+use crate::failure::{Failure, PipelineError, RestoreError};
 use crate::ingress::Ingress;
-use crate::open::Opening;
+use crate::open::{Opened, Opening};
 use crate::outlet::{self, Outlets};
 use crate::trouble::Patience;
 use crate::writer::{CheckpointGauge, Stored, Writer};
@@ -33,7 +34,11 @@ impl<A: EventAccumulator> Pipeline<A> {
         let patience = Patience::new(self.patience);
         let fingerprint = self.fingerprint();
         let restored = match &mut self.checkpoints {
-            Some(checkpoints) => Restored::read(&mut *checkpoints.store, &fingerprint, patience)?,
+            Some(Checkpoints { store, .. }) => {
+                let claim = || store.claim(cluster.process, processes);
+                patience.wait("claiming the checkpoint store", claim).map_err(RestoreError::Store)?;
+                Restored::read(&mut **store, &fingerprint, patience)?
+            }
             None => None,
         };
         let resume = restored.as_ref().map(|restored| restored.boundary);
@@ -54,7 +59,10 @@ impl<A: EventAccumulator> Pipeline<A> {
             patience,
         };
         let sources = std::mem::take(&mut self.sources);
-        let (ingress, scouts) = Ingress::open_with(self.ingress.clone(), sources, opening)?;
+        let Opened { ingress, scouts, partitions } =
+            Ingress::open_with(self.ingress.clone(), sources, opening)?;
+        let shards = self.sinks.iter().map(|sink| sink.shards).collect();
+        let pledge = Pledge { resume, settings: fingerprint.clone(), shards, partitions };
 
         let place = (cluster.process, processes, cluster.workers);
         let Outlets { outlets, handles, mut threads } =
@@ -94,6 +102,7 @@ impl<A: EventAccumulator> Pipeline<A> {
             frontier: Arc::default(),
             cluster: (cluster.process, cluster.workers),
             processes,
+            pledge,
         };
         let parts = Parts { ingress, sinks: handles, checkpoints: gauge, failure, threads, scouts };
         handle::run(blueprint, cluster.timely(), parts)

@@ -129,3 +129,33 @@ impl Reporter {
         Ok(Token { token: made.token, principal_name: made.principal, lifetime_ms })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_logged_at_first_and_then_withheld() {
+        let reporter = Reporter::new(&KafkaConfig::new("host:9092"));
+        assert_eq!(reporter.admit("FAIL"), Some(0));
+        assert!((0..1_000).all(|_| reporter.admit("FAIL").is_none()));
+        assert_eq!(reporter.admit("TOKEN"), Some(0));
+    }
+
+    #[test]
+    fn the_reason_of_one_server_outweighs_that_all_are_down() {
+        let reporter = Reporter::new(&KafkaConfig::new("host:9092"));
+        let because = || {
+            let error = reporter.timed_out("cannot read", KafkaError::MetadataFetch(Code::OperationTimedOut));
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            (error.retry(), source.unwrap_or_default())
+        };
+        assert!(because().1.contains("OperationTimedOut"));
+        reporter.error(&KafkaError::Global(Code::Authentication), "wrong password");
+        reporter.error(&KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(because(), (Retry::Permanent, "wrong password".to_owned()));
+        reporter.error(&KafkaError::Global(Code::PartitionEOF), "the end");
+        reporter.clear();
+        assert!(because().1.contains("OperationTimedOut"));
+    }
+}

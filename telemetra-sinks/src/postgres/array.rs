@@ -12,7 +12,7 @@ use crate::{ColumnKind, Value};
 /// Milliseconds from the Unix epoch to that of Postgres, the year 2000.
 const EPOCH: i64 = 946_684_800_000;
 /// The last millisecond that a timestamp can hold, of the year 294276.
-const LAST: u64 = 9_224_318_015_999_999;
+pub(super) const LAST: u64 = 9_224_318_015_999_999;
 
 /// A column: values of one kind, encoded one after the other.
 pub(super) struct Array {

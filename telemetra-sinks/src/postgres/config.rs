@@ -61,7 +61,8 @@ pub(super) struct Tls {
 }
 
 impl PostgresConfig {
-    /// The server at `host`: a name, an address, or the folder of a Unix socket. Port 5432, user and database `postgres`, no password.
+    /// The server at `host`: a name, an address, or the folder of a Unix socket. Port 5432, user `postgres`, the database of the
+    /// user's name, no password.
     #[must_use]
     pub fn new(host: &str) -> Self {
         let mut client = tokio_postgres::Config::new();
@@ -169,7 +170,7 @@ impl PostgresConfig {
     }
 
     /// How long the server may take for a statement, and to answer at all; after that the connection is given up and the error is
-    /// transient. It has to be long enough for the largest batch. Default: 60 s; at least 1 ms, at most a day.
+    /// transient. A statement writes 16,384 rows at most. Default: 60 s; at least 1 ms, at most a day.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(86_400));

@@ -4,7 +4,8 @@ use super::array::{Array, Kind};
 use crate::{ColumnKind, Value};
 
 pub(super) const INSERT: &str = "INSERT INTO telemetra_dead_letters (partition, \"offset\", idx, fate, reason, bytes)
-    SELECT * FROM unnest($1::text[], $2::int8[], $3::int8[], $4::text[], $5::text[], $6::bytea[]) ON CONFLICT DO NOTHING";
+    SELECT unnest($1::text[]), unnest($2::int8[]), unnest($3::int8[]), unnest($4::text[]), unnest($5::text[]), unnest($6::bytea[])
+    ON CONFLICT DO NOTHING";
 
 pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 6] {
     use ColumnKind::{Integer, Text};

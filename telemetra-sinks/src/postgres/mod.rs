@@ -11,6 +11,7 @@ mod gather;
 mod letters;
 mod numeric;
 mod progress;
+mod retention;
 mod schema;
 mod session;
 mod start_over;
@@ -21,8 +22,9 @@ mod url;
 mod writer;
 
 use std::fmt;
+use std::time::Duration;
 
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Shard, Sink, StreamSummary};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Row, Shard, Sink, StreamSummary};
 
 pub use config::{PostgresConfig, TlsMode};
 pub use store::PostgresStore;
@@ -30,9 +32,13 @@ pub use store::PostgresStore;
 use crate::tabular::tables::Table;
 use crate::{Layout, Tabular};
 use progress::Claim;
+use retention::Retention;
 use session::Session;
 use statements::Plan;
 use writer::Writer;
+
+/// The most rows of several batches in one transaction. A batch that is larger has one of its own.
+const MOST_ROWS: usize = 65_536;
 
 /// Writes rows to the tables of a Postgres database, dead letters to `telemetra_dead_letters`.
 ///
@@ -42,8 +48,8 @@ use writer::Writer;
 ///   at which it was published.
 /// * What Postgres cannot hold is written as what is nearest: a NUL in a text as U+FFFD, whole numbers beyond 2⁶³ − 1 as that, times
 ///   after the year 294276 as `infinity`.
-/// * Each [`apply`](Sink::apply) is one transaction of two round trips: it locks the shard's row in `telemetra_progress`, then
-///   writes all rows, the time they reach, and commits. It is durable even where the server's `synchronous_commit` is off.
+/// * All waiting batches, up to 65,536 rows, are one transaction of two round trips: it locks the shard's row in `telemetra_progress`,
+///   then writes all rows, the time they reach, and commits. It is durable even where the server's `synchronous_commit` is off.
 /// * **Shards.** Several sinks may share the rows, by stream: see [`shard`](Self::shard).
 /// * **Fenced.** Opening a shard takes it away from whoever had it: what that one writes afterwards is refused, as a permanent error,
 ///   and changes nothing.
@@ -66,6 +72,7 @@ pub struct Postgres<S = StreamSummary> {
     pipeline: String,
     shard: Shard,
     start_over: bool,
+    retention: Option<u64>,
     opened: Option<Opened>,
 }
 
@@ -73,6 +80,7 @@ struct Opened {
     claim: Claim,
     durable: Option<EventTime>,
     plans: Vec<Plan>,
+    retention: Option<Retention>,
     /// `None` after an error: the next try connects anew.
     writer: Option<Writer>,
 }
@@ -95,6 +103,7 @@ impl<S> Postgres<S> {
             pipeline: "telemetra".to_owned(),
             shard: Shard::WHOLE,
             start_over: false,
+            retention: None,
             opened: None,
         }
     }
@@ -123,6 +132,19 @@ impl<S> Postgres<S> {
         self.start_over = true;
         self
     }
+
+    /// Keeps summaries, viewer counts and transactions for so long, by event time, and drops what is older by whole days (UTC).
+    /// Streams, moments and dead letters stay. Default: everything is kept.
+    ///
+    /// These tables are then cut into partitions of a day, which are made as needed, so the role needs the right to create tables
+    /// at all times. The key of viewer counts and transactions gets the time as a second column: two events of one id and different
+    /// times are two rows. Tables that were made without a retention are refused, and the other way round.
+    /// Rows that are older than the retention when they come are not written.
+    #[must_use]
+    pub fn retention(mut self, keep: Duration) -> Self {
+        self.retention = Some(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
 }
 
 impl<S> fmt::Debug for Postgres<S> {
@@ -140,7 +162,7 @@ impl Opened {
     fn with_writer<T>(
         &mut self,
         config: &PostgresConfig,
-        work: impl FnOnce(&mut Writer, &Self) -> Result<T, ExternalError>,
+        work: impl FnOnce(&mut Writer, &mut Self) -> Result<T, ExternalError>,
     ) -> Result<T, ExternalError> {
         let mut writer = match self.writer.take() {
             Some(writer) if !writer.session.is_closed() => writer,
@@ -149,6 +171,29 @@ impl Opened {
         let done = work(&mut writer, self);
         self.writer = done.is_ok().then_some(writer);
         done
+    }
+
+    fn apply<S>(
+        &mut self,
+        writer: &mut Writer,
+        batches: &[Batch<S>],
+        layout: &Layout<S>,
+    ) -> Result<(), ExternalError> {
+        let Some(last) = batches.last() else { return Ok(()) };
+        if last.time.0 > array::LAST {
+            let why = format!("rows as of {} cannot be written: it is after the year 294276", last.time);
+            return Err(error::refused(writer.session.place(), why));
+        }
+        let Some(retention) = &mut self.retention else {
+            return writer.write(batches, &self.plans, layout, &self.claim, |_| true);
+        };
+        let cutoff = retention.cutoff(last.time);
+        let is_kept = |row: &Row<S>| retention::time_of(row).is_none_or(|time| time >= cutoff);
+        retention.prepare(&writer.session, batches)?;
+        writer.write(batches, &self.plans, layout, &self.claim, is_kept)?;
+        self.durable = Some(last.time);
+        // The rows are there: if this fails, the next try writes nothing, and the days go another time.
+        retention.sweep(&writer.session, &self.claim, last.time)
     }
 }
 
@@ -160,16 +205,18 @@ impl<S: Send + Sync> Sink<S> for Postgres<S> {
     fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
         let session = Session::connect(&self.config)?;
-        let migrations = schema::rows(&self.layout, false);
+        let partitioned = self.retention.is_some();
+        let migrations = schema::rows(&self.layout, partitioned);
         let component = schema::Component { name: "tables", migrations: &migrations, tables: &schema::ROWS };
         schema::prepare(&session, &component)?;
-        schema::check(&session, &self.layout, false)?;
+        schema::check(&session, &self.layout, partitioned)?;
         let empty = self.start_over && resume.is_none();
         let (claim, durable) = progress::claim(&session, &self.pipeline, self.shard, empty)?;
         let plans: Vec<_> =
-            Table::ALL.into_iter().map(|table| Plan::new(table, &self.layout, false)).collect();
+            Table::ALL.into_iter().map(|table| Plan::new(table, &self.layout, partitioned)).collect();
         let writer = Some(Writer::new(session, &plans));
-        self.opened = Some(Opened { claim, durable, plans, writer });
+        let retention = self.retention.map(Retention::new);
+        self.opened = Some(Opened { claim, durable, plans, retention, writer });
         Ok(durable)
     }
 
@@ -177,12 +224,14 @@ impl<S: Send + Sync> Sink<S> for Postgres<S> {
         let Some(opened) = &mut self.opened else { return Err(not_open(&self.config)) };
         // What is known already would overwrite what is newer.
         let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable);
-        let Some(last) = batches[known..].last() else { return Ok(()) };
-        let layout = &self.layout;
-        opened.with_writer(&self.config, |writer, opened| {
-            writer.write(&batches[known..], &opened.plans, layout, &opened.claim, |_| true)
-        })?;
-        opened.durable = Some(last.time);
+        let mut rest = &batches[known..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(in_one_go(rest));
+            let layout = &self.layout;
+            opened.with_writer(&self.config, |writer, opened| opened.apply(writer, now, layout))?;
+            opened.durable = now.last().map(|batch| batch.time);
+            rest = later;
+        }
         Ok(())
     }
 
@@ -198,6 +247,17 @@ impl<S: Send + Sync> Sink<S> for Postgres<S> {
         self.opened = None;
         Ok(())
     }
+}
+
+/// How many of the first batches to write in one transaction: all that wait, unless it would take so long that a failure near its end
+/// could come again and again.
+fn in_one_go<S>(batches: &[Batch<S>]) -> usize {
+    let mut rows = 0;
+    let fits = batches.iter().take_while(|batch| {
+        rows += batch.changes.len();
+        rows <= MOST_ROWS
+    });
+    fits.count().max(1)
 }
 
 fn not_open(config: &PostgresConfig) -> ExternalError {

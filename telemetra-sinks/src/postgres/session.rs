@@ -49,12 +49,13 @@ impl Session {
             }
         });
         let session = Self { runtime, client, place, patience };
+        // A plan for parameters of megabytes as constants costs more than it gains.
         // Whoever sleeps in a transaction holds rows that a successor waits for.
         let millis = config.statement_timeout.as_millis();
         let settings = format!(
             "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {}; \
              SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
-             SET client_min_messages = warning; \
+             SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan; \
              SET standard_conforming_strings = on; \
              SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END",
             millis.min(30_000)
@@ -72,13 +73,24 @@ impl Session {
         self.client.is_closed()
     }
 
-    /// Runs to the end, or as long as the server may take.
+    /// Runs to the end, or as long as the server may take for a statement.
     pub(super) fn run<T>(
         &self,
         what: &dyn Display,
         work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, ExternalError> {
-        self.attempt(what, work)?.map_err(|error| failed(&self.place, what, error))
+        self.run_several(1, what, work)
+    }
+
+    /// As [`run`](Self::run), for so many statements.
+    pub(super) fn run_several<T>(
+        &self,
+        statements: usize,
+        what: &dyn Display,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, ExternalError> {
+        let patience = self.patience.saturating_mul(u32::try_from(statements).unwrap_or(u32::MAX));
+        self.within(patience, what, work)?.map_err(|error| failed(&self.place, what, error))
     }
 
     /// As [`run`](Self::run), with what the server refused as it said it.
@@ -87,8 +99,17 @@ impl Session {
         what: &dyn Display,
         work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<Result<T, Error>, ExternalError> {
-        let attempt = async { tokio::time::timeout(self.patience, work(&self.client)).await };
-        self.runtime.block_on(attempt).map_err(|_| silent(&self.place, what, self.patience.as_secs_f32()))
+        self.within(self.patience, what, work)
+    }
+
+    fn within<T>(
+        &self,
+        patience: Duration,
+        what: &dyn Display,
+        work: impl AsyncFnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<Result<T, Error>, ExternalError> {
+        let attempt = async { tokio::time::timeout(patience, work(&self.client)).await };
+        self.runtime.block_on(attempt).map_err(|_| silent(&self.place, what, patience.as_secs_f32()))
     }
 }
 

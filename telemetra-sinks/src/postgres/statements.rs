@@ -24,8 +24,9 @@ impl Plan {
         let place = |key: &&str| columns.iter().position(|column| column.name == *key);
         let keys: Vec<usize> = key_names.iter().filter_map(place).collect();
         let names: Vec<String> = columns.iter().map(|column| quoted(column.name)).collect();
+        // In the list of what is selected all arrays are walked side by side; in `FROM` each would be spread out first.
         let parameter = |(nth, place): (usize, usize)| {
-            format!("${}::{}", nth + 1, Kind::Column(columns[place].kind).sql())
+            format!("unnest(${}::{})", nth + 1, Kind::Column(columns[place].kind).sql())
         };
         let parameters: Vec<String> = (0..columns.len()).enumerate().map(parameter).collect();
         let key_parameters: Vec<String> = keys.iter().copied().enumerate().map(parameter).collect();
@@ -38,14 +39,14 @@ impl Plan {
         let name = table.name();
         Self {
             upsert: format!(
-                "INSERT INTO {name} ({}) SELECT * FROM unnest({}) ON CONFLICT ({}) DO UPDATE SET {}",
+                "INSERT INTO {name} ({}) SELECT {} ON CONFLICT ({}) DO UPDATE SET {}",
                 names.join(", "),
                 parameters.join(", "),
                 keys_sql.join(", "),
                 set.join(", ")
             ),
             withdraw: format!(
-                "DELETE FROM {name} t USING unnest({}) AS w ({}) WHERE {}",
+                "DELETE FROM {name} t USING (SELECT {}) AS w ({}) WHERE {}",
                 key_parameters.join(", "),
                 keys_sql.join(", "),
                 matches.join(" AND ")

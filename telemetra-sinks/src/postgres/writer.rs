@@ -16,6 +16,9 @@ use super::session::{Session, all};
 use super::statements::{Plan, Prepared, once};
 use crate::{Layout, RowKey};
 
+/// The most rows of one statement, so that the time it may take does not depend on how many there are in all.
+const ROWS_A_STATEMENT: usize = 16_384;
+
 /// A connection and what is prepared on it.
 pub(super) struct Writer {
     pub(super) session: Session,
@@ -30,7 +33,7 @@ struct Step<'a> {
     arrays: &'a [Array],
 }
 
-/// The changes of one table and kind, encoded.
+/// Changes of one table and kind, encoded.
 struct Part<'a, S> {
     place: usize,
     action: Action,
@@ -61,17 +64,19 @@ impl Writer {
         for (place, entries) in gathered.iter().enumerate() {
             for action in [Action::Upsert, Action::Withdraw] {
                 let entries: Vec<_> = entries.iter().filter(|entry| entry.change.action == action).collect();
-                if !entries.is_empty() {
-                    let arrays = encode(&plans[place], &entries, action, layout)?;
-                    parts.push(Part { place, action, entries, arrays });
+                for entries in entries.chunks(ROWS_A_STATEMENT) {
+                    let arrays = encode(&plans[place], entries, action, layout)?;
+                    parts.push(Part { place, action, entries: entries.to_vec(), arrays });
                 }
             }
         }
         let what = format!("could not write the rows as of {}", last.time);
         let steps = self.prepare(&parts, plans)?;
         let Self { session, progress, .. } = self;
-        let outcome =
-            session.run(&what, async |client| commit(client, &steps, claim, progress, last.time).await)?;
+        // The others wait while one is at work.
+        let outcome = session.run_several(steps.len().max(1), &what, async |client| {
+            commit(client, &steps, claim, progress, last.time).await
+        })?;
         match outcome {
             Outcome::Done => Ok(()),
             Outcome::Lost => Err(claim.lost(self.session.place())),
@@ -97,18 +102,17 @@ impl Writer {
         plans: &[Plan],
     ) -> Result<Vec<Step<'a>>, ExternalError> {
         let Self { session, tables, .. } = self;
-        session.run(&"could not prepare the statements", async |client| {
-            let mut steps = Vec::with_capacity(parts.len());
-            for Part { place, action, arrays, .. } in parts {
-                let (table, plan) = (&mut tables[*place], &plans[*place]);
-                let statement = match action {
-                    Action::Upsert => table.upsert(client, plan).await?,
-                    Action::Withdraw => table.withdraw(client, plan).await?,
-                };
-                steps.push(Step { statement, arrays });
-            }
-            Ok(steps)
-        })
+        let mut steps = Vec::with_capacity(parts.len());
+        for Part { place, action, arrays, .. } in parts {
+            let (table, plan) = (&mut tables[*place], &plans[*place]);
+            let what = format!("could not prepare to write to {}", plan.table.name());
+            let statement = session.run(&what, async |client| match action {
+                Action::Upsert => table.upsert(client, plan).await,
+                Action::Withdraw => table.withdraw(client, plan).await,
+            })?;
+            steps.push(Step { statement, arrays });
+        }
+        Ok(steps)
     }
 
     /// Finds a row that is refused among those that are: half of them, again and again, in transactions that are rolled back.

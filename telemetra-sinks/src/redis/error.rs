@@ -46,6 +46,8 @@ pub(super) fn failed(place: &str, what: &dyn Display, error: RedisError) -> Exte
     } else {
         match error.kind() {
             ErrorKind::AuthenticationFailed => (true, "user or password is wrong"),
+            // A cluster's nodes are tried one by one, and what each said is only in the text.
+            ErrorKind::Io if text.contains("AuthenticationFailed") => (true, "user or password is wrong"),
             ErrorKind::Io if text.contains("certificate") || text.contains("invalid peer") => {
                 (true, "its certificate is not trusted; give the authority's")
             }

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use telemetra_core::{
-    Action, Batch, Change, DeadLetter, EventTime, Fate, Micro, Moment, PartitionId, Row, StreamId,
+    Action, Batch, Change, Counted, DeadLetter, EventTime, Fate, Micro, Moment, PartitionId, Row, StreamId,
     StreamSummary, Summary, Window,
 };
 
@@ -57,4 +57,38 @@ pub(crate) fn letter(offset: u64, bytes: &[u8]) -> DeadLetter {
         reason: "`timestamp`: missing".into(),
         bytes: bytes.into(),
     }
+}
+
+/// Windows of so many streams, a batch each.
+pub(crate) fn batches(streams: u64, windows: u64) -> Vec<Batch<StreamSummary>> {
+    let emotes =
+        ["Kappa", "PogChamp", "LUL", "KEKW", "monkaS", "OMEGALUL", "Pepega", "5Head", "Sadge", "Clap"];
+    let batch = |nth: u64| {
+        let start = EventTime(1_767_225_600_000 + nth * 10_000);
+        let window = Window { start, end: start.plus(60_000) };
+        let change = |stream: u64| {
+            let top_emotes =
+                (0..10).map(|i| Counted { name: emotes[i as usize].into(), count: 50 - i }).collect();
+            let value = StreamSummary {
+                chat_count: 1_000 + stream,
+                unique_chatters: 321,
+                positive_count: 200,
+                negative_count: 100,
+                sentiment_sum: 1_234_567,
+                top_emotes,
+                viewer_sum: 123_456 + u128::from(stream),
+                viewer_events: 6,
+                peak_viewers: Some(25_000),
+                transaction_count: 2,
+                transaction_amount: [12_500_000, 0, 4_990_000, 0],
+            };
+            let row = Row::Summary(
+                StreamId::new(&format!("stream-{stream:06}")),
+                Summary { window, value: value.into() },
+            );
+            Change { row, revision: 0, action: Action::Upsert }
+        };
+        Batch { time: EventTime(window.end.0 - 1), changes: (0..streams).map(change).collect() }
+    };
+    (0..windows).map(batch).collect()
 }

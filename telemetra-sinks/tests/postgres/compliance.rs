@@ -7,7 +7,7 @@ use telemetra_core::testkit::{HeldRow, sink_compliance, store_compliance};
 use telemetra_core::{Shard, Sink, StreamSummary};
 use telemetra_sinks::{Postgres, PostgresStore};
 
-use super::server::{Database, SHARED};
+use super::server::{Database, database};
 
 const TABLES: [(&str, &str); 6] = [
     ("streams", "stream_id"),
@@ -38,7 +38,7 @@ fn suite(make: impl Fn(&Database) -> Postgres<StreamSummary>) {
         &TABLES.map(|(table, _)| table),
         |n| {
             let mut databases = databases.borrow_mut();
-            let database = databases.entry(n).or_insert_with(|| SHARED.database());
+            let database = databases.entry(n).or_insert_with(database);
             Box::new(make(database)) as Box<dyn Sink<StreamSummary>>
         },
         |n| held(&databases.borrow()[&n]),
@@ -59,7 +59,7 @@ fn a_shard_keeps_the_contract_too() {
 
 #[test]
 fn the_store_keeps_its_contract() {
-    let database = SHARED.database();
+    let database = database();
     store_compliance(&mut PostgresStore::new(database.config()));
     let mut claimed = PostgresStore::new(database.config()).pipeline("other");
     telemetra_core::checkpoint::CheckpointStore::claim(&mut claimed, 0, 1).unwrap();

@@ -5,4 +5,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compliance;
+mod failures;
+mod fencing;
+mod proxy;
+mod retention;
+mod schema;
 mod server;
+#[path = "../../../tests/support/services.rs"]
+mod services;
+mod throughput;
+mod tls;
+mod values;

@@ -70,8 +70,14 @@ fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
 
 #[test]
 fn the_nodes_of_a_cluster_hold_the_keys_between_them() {
-    let start =
-        || Server::of(Kind::Redis).set("cluster-enabled", "yes").set("cluster-node-timeout", "1000").start();
+    let rights = super::access::RIGHTS;
+    let user = format!(
+        "writer on >word ~telemetra:* resetchannels &telemetra:* -@all {rights} +cluster|slots +ping"
+    );
+    let start = || {
+        let setup = Server::of(Kind::Redis).set("cluster-enabled", "yes").set("cluster-node-timeout", "1000");
+        setup.set("user", &user).start()
+    };
     let mut nodes = [start(), start()];
     tell(&nodes[0], &["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
     tell(&nodes[1], &["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
@@ -88,7 +94,9 @@ fn the_nodes_of_a_cluster_hold_the_keys_between_them() {
     };
     let history = history(12);
     let keys = RedisKeys::default();
-    let mut sink = modelled(RedisServer::cluster([nodes[0].url()]));
+    let mut sink = modelled(RedisServer::cluster([nodes[0].url().replace("//", "//writer:word@")]));
+    let wrong = RedisServer::cluster([nodes[0].url().replace("//", "//writer:wrong@")]);
+    assert_eq!(modelled(wrong).open(None).unwrap_err().retry(), Retry::Permanent);
     sink.open(None).unwrap();
     for (n, batch) in history.iter().enumerate() {
         // Each node in turn loses all it had, also the one that holds the progress.

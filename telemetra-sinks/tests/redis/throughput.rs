@@ -30,6 +30,8 @@ fn rows() {
             writer.apply(batches).unwrap();
         }
         let (took, rows) = (start.elapsed().as_secs_f64(), (streams * windows) as f64);
+        let memory: String = redis::cmd("INFO").arg("memory").query(&mut connect(&server.url())).unwrap();
+        println!("{}", memory.lines().nth(1).unwrap());
         let per_row = |before: f64, pid: &str| (processor_time(pid) - before) / rows * 1e6;
         println!(
             "redis: {streams} streams, {windows} batches, {at_once} at once: {:.0} rows/s; processor time per row: sink {:.1} µs, server {:.1} µs",

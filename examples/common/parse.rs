@@ -4,6 +4,11 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use telemetra::prelude::EventTime;
+use tracing::Level;
+
+use super::log::Format;
+
 /// A whole number in a range; `_` may part its digits.
 pub(crate) fn number<N>(text: &str, range: RangeInclusive<N>) -> Result<N, String>
 where
@@ -70,4 +75,56 @@ pub(crate) fn distance(from: &str, to: &str) -> usize {
         }
     }
     row[to.len()]
+}
+
+/// A number that need not be whole.
+pub(crate) fn real(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+        .ok_or_else(|| format!("`{text}` is no number"))
+}
+
+/// A length of time in milliseconds.
+pub(crate) fn span(text: &str) -> Result<u64, String> {
+    duration(text).map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Two lengths of time in milliseconds, from and to.
+pub(crate) fn spans(text: &str) -> Result<(u64, u64), String> {
+    let (from, to) = text.split_once("..").ok_or_else(|| format!("`{text}` is no FROM..TO"))?;
+    Ok((span(from)?, span(to)?))
+}
+
+/// An instant as RFC 3339 has it.
+pub(crate) fn instant(text: &str) -> Result<EventTime, String> {
+    let parsed = text.parse::<jiff::Timestamp>().ok();
+    let millis = parsed.and_then(|time| u64::try_from(time.as_millisecond()).ok());
+    millis.map(EventTime).ok_or_else(|| format!("`{text}` is no time such as 2026-01-31T20:15:00Z"))
+}
+
+/// `NAME=VALUE`. The error does not tell the value, which may be a secret.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let pair = pair.ok_or_else(|| "it is no NAME=VALUE".to_owned())?;
+    Ok((pair.0.trim().to_owned(), pair.1.to_owned()))
+}
+
+/// A level of logging, or `off`.
+pub(crate) fn level(text: &str) -> Result<Option<Level>, String> {
+    let levels = [
+        ("off", None),
+        ("error", Some(Level::ERROR)),
+        ("warn", Some(Level::WARN)),
+        ("warning", Some(Level::WARN)),
+        ("info", Some(Level::INFO)),
+        ("debug", Some(Level::DEBUG)),
+        ("trace", Some(Level::TRACE)),
+    ];
+    choice(&text.to_lowercase(), &levels)
+}
+
+/// How the log looks.
+pub(crate) fn format(text: &str) -> Result<Format, String> {
+    choice(&text.to_lowercase(), &[("text", Format::Text), ("json", Format::Json)])
 }

@@ -13,9 +13,22 @@ pub(crate) struct Log {
     bar: ProgressBar,
 }
 
+/// How lines look.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
 /// Logs from now on.
-pub(crate) fn start(level: Option<Level>, bar: &ProgressBar) {
+pub(crate) fn start(level: Option<Level>, format: Format, bar: &ProgressBar) {
     let Some(most) = level else { return };
+    if format == Format::Json {
+        let json = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(most);
+        // As below.
+        let _ = json.with_writer(std::io::stderr).try_init();
+        return;
+    }
     // It fails only if there is another, and then that one logs.
     let _ = tracing::subscriber::set_global_default(Log { most, bar: bar.clone() });
 }

@@ -1,0 +1,10 @@
+//! What the programs among the examples share: settings from flags, environment and file; logs; the order to stop.
+#![allow(dead_code, reason = "each program uses its part")]
+
+pub(crate) mod log;
+pub(crate) mod parse;
+pub(crate) mod sender;
+pub(crate) mod settings;
+pub(crate) mod show;
+pub(crate) mod stop;
+pub(crate) mod usage;

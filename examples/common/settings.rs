@@ -1,0 +1,259 @@
+//! Settings, each told once in a table, and where they come from: a flag goes before a variable of the environment, that
+//! before the file, that before the default.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+
+use anyhow::{Context, Result};
+
+use super::parse;
+
+/// One setting of the settings `S`. `name` is the flag, and with `-` or `_` the key in the file.
+pub(crate) struct Setting<S: 'static> {
+    pub(crate) name: &'static str,
+    /// Where the variable is not `TELEMETRA_` and the name.
+    env: Option<&'static str>,
+    /// What stands for the value in the help; empty for a switch.
+    value: &'static str,
+    help: &'static str,
+    /// Whether it may be given several times; a variable then holds values between commas.
+    several: bool,
+    set: fn(&mut S, &str) -> Result<(), String>,
+}
+
+impl<S> Setting<S> {
+    pub(crate) const fn new(
+        name: &'static str,
+        value: &'static str,
+        help: &'static str,
+        set: fn(&mut S, &str) -> Result<(), String>,
+    ) -> Self {
+        Self { name, env: None, value, help, several: false, set }
+    }
+
+    /// One whose variable is called otherwise.
+    pub(crate) const fn known_as(self, env: &'static str) -> Self {
+        Self { env: Some(env), ..self }
+    }
+
+    /// One that may be given several times.
+    pub(crate) const fn several(self) -> Self {
+        Self { several: true, ..self }
+    }
+
+    fn env(&self) -> String {
+        let made = || format!("TELEMETRA_{}", self.name.replace('-', "_").to_uppercase());
+        self.env.map_or_else(made, ToOwned::to_owned)
+    }
+}
+
+/// Assigns and is done.
+pub(crate) fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
+}
+
+/// All settings of a program, in groups with titles.
+pub(crate) struct Table<S: 'static> {
+    /// The program's name.
+    pub(crate) program: &'static str,
+    /// What it does, for the help.
+    pub(crate) about: &'static str,
+    pub(crate) groups: &'static [(&'static str, &'static [Setting<S>])],
+    /// Flags with a value that are not for people: no help, variable or key.
+    pub(crate) hidden: &'static [&'static str],
+}
+
+/// What the command line asks for.
+pub(crate) enum Command<S> {
+    Run(Box<Given<S>>),
+    Help,
+    Version,
+}
+
+/// Settings, and how they came to be.
+pub(crate) struct Given<S> {
+    pub(crate) settings: S,
+    /// Of each setting that was given, by whom: `--name`, a variable, or a key of the file.
+    pub(crate) origins: BTreeMap<&'static str, String>,
+    /// The values of hidden flags.
+    pub(crate) hidden: BTreeMap<&'static str, String>,
+}
+
+/// What is never to be shown.
+#[derive(Clone, Default)]
+pub(crate) struct Secret<T>(pub(crate) T);
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+/// Values, and who gave them.
+type Layer = BTreeMap<&'static str, (String, Vec<String>)>;
+
+/// A wrong argument, variable or file of settings, in words.
+#[derive(Debug)]
+pub(crate) struct Wrong(pub(crate) String);
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl std::error::Error for Wrong {}
+
+impl<S: Default> Table<S> {
+    fn all(&self) -> impl Iterator<Item = &'static Setting<S>> {
+        self.groups.iter().flat_map(|(_, group)| *group)
+    }
+
+    /// The setting of that name, `-` and `_` being the same.
+    fn of(&self, name: &str) -> Option<&'static Setting<S>> {
+        let name = name.replace('_', "-");
+        self.all().find(|setting| setting.name == name)
+    }
+
+    /// Reads the settings from the arguments (without the program's name), the environment, and the file that one of them
+    /// names.
+    pub(crate) fn read(
+        &self,
+        arguments: impl IntoIterator<Item = OsString>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Command<S>> {
+        // Empty is what compose files make of a variable that is not set.
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let (mut flags, mut hidden) = (Layer::new(), BTreeMap::new());
+        let mut config = None;
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next().map_err(wrong)? {
+            let name = match argument {
+                lexopt::Arg::Short('h') => return Ok(Command::Help),
+                lexopt::Arg::Short('V') => return Ok(Command::Version),
+                lexopt::Arg::Long(name) => name.to_owned(),
+                other => return Err(wrong(other.unexpected())),
+            };
+            let mut text = || parser.value().and_then(lexopt::ValueExt::string).map_err(wrong);
+            match &*name {
+                "help" => return Ok(Command::Help),
+                "version" => return Ok(Command::Version),
+                "config" => config = Some(text()?),
+                _ => {
+                    if let Some(known) = self.hidden.iter().find(|known| **known == name) {
+                        hidden.insert(*known, text()?);
+                        continue;
+                    }
+                    let (positive, switched) = match name.strip_prefix("no-") {
+                        Some(rest) => (rest, "off"),
+                        None => (&*name, "on"),
+                    };
+                    let setting = self.of(positive).filter(|s| s.value.is_empty() || switched == "on");
+                    let setting =
+                        setting.ok_or_else(|| self.unknown("the flag", &format!("--{name}"), "--", &name))?;
+                    let value = if setting.value.is_empty() {
+                        let given = parser.optional_value().and_then(|value| value.into_string().ok());
+                        given.unwrap_or_else(|| switched.to_owned())
+                    } else {
+                        text()?
+                    };
+                    let entry = flags.entry(setting.name);
+                    entry.or_insert_with(|| (format!("--{name}"), Vec::new())).1.push(value);
+                }
+            }
+        }
+        let mut layer = match config.or_else(|| variable("TELEMETRA_CONFIG")) {
+            Some(path) => self.file(&path)?,
+            None => Layer::new(),
+        };
+        for setting in self.all() {
+            if let Some(value) = variable(&setting.env()) {
+                let several = setting.several;
+                let values = if several { value.split(',').map(Into::into).collect() } else { vec![value] };
+                layer.insert(setting.name, (setting.env(), values));
+            }
+        }
+        layer.extend(flags);
+        let mut settings = S::default();
+        for setting in self.all() {
+            let Some((origin, values)) = layer.get(setting.name) else { continue };
+            for value in values {
+                (setting.set)(&mut settings, value)
+                    .map_err(|error| Wrong(format!("cannot use {origin}: {error}")))?;
+            }
+        }
+        let origins = layer.into_iter().map(|(name, (origin, _))| (name, origin)).collect();
+        Ok(Command::Run(Box::new(Given { settings, origins, hidden })))
+    }
+
+    fn file(&self, path: &str) -> Result<Layer> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("could not read the settings in {path}"))?;
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+            Wrong(format!("could not read the settings in {path}: {}", error.to_string().trim_end()))
+        })?;
+        let mut layer = Layer::new();
+        for (key, value) in table {
+            let place = || format!("`{key}` in {path}");
+            let setting = self.of(&key).ok_or_else(|| self.unknown("the key", &place(), "", &key))?;
+            let values = match value {
+                toml::Value::Array(values) => values.iter().map(plain).collect(),
+                value => plain(&value).map(|value| vec![value]),
+            };
+            let hint = "give a number, a text, a truth value, or a list of them";
+            let values = values.ok_or_else(|| Wrong(format!("cannot use {}: {hint}", place())))?;
+            layer.insert(setting.name, (place(), values));
+        }
+        Ok(layer)
+    }
+
+    fn unknown(&self, what: &str, place: &str, prefix: &str, name: &str) -> anyhow::Error {
+        let name = name.replace('_', "-");
+        let near = self.all().map(|setting| (parse::distance(&name, setting.name), setting.name)).min();
+        let hint = match near.filter(|near| near.0 <= 1 + name.len() / 4) {
+            Some((_, like)) => format!("did you mean `{prefix}{like}`?"),
+            None => "`--help` lists what there is".to_owned(),
+        };
+        Wrong(format!("do not know {what} {place}; {hint}")).into()
+    }
+
+    /// All settings, for people.
+    pub(crate) fn help(&self) -> String {
+        let mut text = format!(
+            "{}\n\
+             A setting is a flag, a variable of the environment, or a key of the file that --config names;\n\
+             the first of these that has it counts. Times are in seconds, or with ms, s, m or h.\n",
+            self.about
+        );
+        for (title, group) in self.groups {
+            text += &format!("\n{title}:\n");
+            for setting in *group {
+                let switch = if setting.value.is_empty() { "[no-]" } else { "" };
+                let flag = format!("--{switch}{} {}", setting.name, setting.value);
+                text += &format!("  {flag:<28} {}\n  {:<28} {}\n", setting.help, "", setting.env());
+            }
+        }
+        text + "\nAlso:\n  --config FILE                a TOML file of settings\n  \
+                --help, --version            what you read, and the version\n"
+    }
+
+    /// The name and version.
+    pub(crate) fn version(&self) -> String {
+        format!("{} {}", self.program, env!("CARGO_PKG_VERSION"))
+    }
+}
+
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Boolean(on) => Some(on.to_string()),
+        _ => None,
+    }
+}
+
+fn wrong(error: lexopt::Error) -> anyhow::Error {
+    Wrong(format!("{error}; `--help` lists what there is")).into()
+}

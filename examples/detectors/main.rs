@@ -1,0 +1,147 @@
+//! How often detectors raise false alarms on noise, and how many bursts they find, how soon.
+//!
+//! ```sh
+//! cargo run --release --example detectors
+//! cargo run --release --example detectors -- --hours 200 --bursts 50 --seed 7
+//! ```
+//!
+//! Streams of independent events at steady rates, in windows of a minute that slide by ten seconds, through everything that
+//! finds moments in a pipeline. Bursts are a minute long, start with a pane, and come every 45 minutes. Seeded: the
+//! same command prints the same numbers on every machine.
+
+mod candidates;
+
+use anyhow::Result;
+use comfy_table::{Table, presets};
+use lexopt::prelude::*;
+use telemetra::core::TimeConfig;
+use telemetra::core::testkit::{Law, Noise, WatchedCounts};
+
+use candidates::Candidate;
+
+/// Events a second.
+const RATES: [f64; 7] = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0];
+/// Panes of ten seconds.
+const PER_HOUR: u64 = 360;
+const BETWEEN: u64 = 270;
+const BURST: u64 = 6;
+/// A burst is in the windows until so many panes after its start.
+const VISIBLE: u64 = 11;
+/// The share of windows that a threshold of 3 promises to find anomalous on one side: the tail of the normal.
+const PROMISE: f64 = 1.349_898e-3;
+/// Streams are watched for so long before bursts begin, so that every detector has spoken.
+const WARM_UP: u64 = 4 * PER_HOUR;
+
+struct Options {
+    hours: u64,
+    bursts: u64,
+    seed: u64,
+}
+
+fn main() -> Result<()> {
+    let mut options = Options { hours: 1_000, bursts: 200, seed: 1 };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("hours") => options.hours = parser.value()?.parse()?,
+            Long("bursts") => options.bursts = parser.value()?.parse()?,
+            Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("help") | Short('h') => {
+                println!("detectors [--hours N] [--bursts N] [--seed N]");
+                return Ok(());
+            }
+            _ => return Err(arg.unexpected().into()),
+        }
+    }
+    println!("False alarms: moments per stream-hour, by events per second\n\n{}\n", alarms(&options)?);
+    for factor in [1.5, 2.0, 3.0] {
+        println!(
+            "Bursts of {factor} times the rate: found, and seconds until the median one is\n\n{}\n",
+            bursts(&options, factor)?
+        );
+    }
+    Ok(())
+}
+
+fn table(first: &str) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header([first.to_owned()].into_iter().chain(RATES.map(|rate| rate.to_string())));
+    table
+}
+
+fn alarms(options: &Options) -> Result<Table> {
+    let mut table = table("detector");
+    let panes = options.hours * PER_HOUR;
+    for candidate in Candidate::ALL {
+        let mut row = vec![candidate.name.to_owned()];
+        let mut kept = vec![format!("{}: windows, to those promised", candidate.name)];
+        for (seed, rate) in (options.seed..).zip(RATES) {
+            let mut noise = Noise::new(seed);
+            let law = noise.law(rate * 10.0);
+            let mut watched = (candidate.watch)(&TimeConfig::default())?;
+            pass(&mut watched, WARM_UP, &law, &mut noise);
+            let (mut begun, mut anomalous) = (0, 0);
+            for _ in 0..panes {
+                let seen = watched.pane(noise.count(&law));
+                begun += u64::from(seen.begins);
+                anomalous += u64::from(seen.anomalous);
+            }
+            row.push(format!("{:.3}", begun as f64 / options.hours as f64));
+            kept.push(format!("{:.2}", anomalous as f64 / panes as f64 / PROMISE));
+        }
+        table.add_row(row);
+        // The one that promises something about noise.
+        if candidate.name == "ZScore" {
+            table.add_row(kept);
+        }
+    }
+    Ok(table)
+}
+
+fn bursts(options: &Options, factor: f64) -> Result<Table> {
+    let mut table = table("detector");
+    for candidate in Candidate::ALL {
+        let mut row = vec![candidate.name.to_owned()];
+        for (seed, rate) in (options.seed + 1_000..).zip(RATES) {
+            let mut delays =
+                delays(&mut (candidate.watch)(&TimeConfig::default())?, rate, factor, options.bursts, seed);
+            let missed = delays.iter().filter(|delay| delay.is_none()).count();
+            delays.sort_unstable_by_key(|delay| delay.unwrap_or(u64::MAX));
+            let found = 100.0 * (delays.len() - missed) as f64 / delays.len().max(1) as f64;
+            let median = delays.get(delays.len() / 2).copied().flatten();
+            row.push(match median {
+                Some(panes) => format!("{found:.0} %, {} s", panes * 10),
+                None => format!("{found:.0} %"),
+            });
+        }
+        table.add_row(row);
+    }
+    Ok(table)
+}
+
+/// Lets panes pass.
+fn pass(watched: &mut WatchedCounts, panes: u64, law: &Law, noise: &mut Noise) {
+    for _ in 0..panes {
+        watched.pane(noise.count(law));
+    }
+}
+
+/// After how many panes each burst was found.
+fn delays(watched: &mut WatchedCounts, rate: f64, factor: f64, bursts: u64, seed: u64) -> Vec<Option<u64>> {
+    let mut noise = Noise::new(seed);
+    let (usual, burst) = (noise.law(rate * 10.0), noise.law(rate * factor * 10.0));
+    pass(watched, WARM_UP, &usual, &mut noise);
+    let mut delays = Vec::new();
+    for _ in 0..bursts {
+        pass(watched, BETWEEN - VISIBLE, &usual, &mut noise);
+        let mut found = None;
+        for pane in 0..VISIBLE {
+            let law = if pane < BURST { &burst } else { &usual };
+            let seen = watched.pane(noise.count(law));
+            found = found.or(seen.anomalous.then_some(pane + 1));
+        }
+        delays.push(found);
+    }
+    delays
+}

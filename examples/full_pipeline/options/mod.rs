@@ -1,0 +1,68 @@
+//! Every setting once: its name, environment variable and meaning.
+
+mod generator;
+mod run;
+mod servers;
+mod time;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use telemetra::core::generate::Planting;
+use telemetra::prelude::*;
+
+use crate::common::settings::{Setting, Table};
+use crate::places::{self, Source};
+use crate::settings::Settings;
+
+type Flag = Setting<Settings>;
+
+pub(crate) const TABLE: Table<Settings> = Table {
+    program: "full_pipeline",
+    about: "Reads events, computes windows and moments, and keeps tables in step with the answer.\n\n\
+            Usage: full_pipeline [SETTINGS]\n\n\
+            Without settings it makes half an hour of events and writes the answer to telemetra.db, afresh.\n\
+            Kafka, Postgres and Redis are used where they are named, each by itself.",
+    groups: &[
+        ("Run", run::FLAGS),
+        ("Kafka", servers::KAFKA),
+        ("Postgres and Redis", servers::STORES),
+        ("Time and windows", time::FLAGS),
+        ("Generator, where nothing else is read", generator::FLAGS),
+    ],
+    hidden: &["process", "addresses", "embedded-servers"],
+};
+
+/// Where to stop waiting for a partition of the embedded Kafka: it holds what the generator has made, and no more comes.
+const EMBEDDED_IDLE: Duration = Duration::from_millis(200);
+
+/// Decides what depends on other settings. `origins` says who gave which.
+pub(crate) fn settle(
+    settings: &mut Settings,
+    origins: &BTreeMap<&'static str, String>,
+) -> Result<(), ConfigError> {
+    settings.time.windows = WindowSpec::sliding(settings.window, settings.slide)?;
+    places::choose(settings, origins)?;
+    let live = settings.inputs.iter().any(|input| input == "-");
+    let idle = match settings.source {
+        Source::Kafka if !settings.kafka.until_end => Some(Duration::from_secs(5)),
+        Source::Embedded => Some(EMBEDDED_IDLE),
+        Source::Lines if live => Some(Duration::from_secs(5)),
+        Source::Kafka | Source::Lines | Source::Generator => None,
+    };
+    settings.time.idle_after = settings.idle_after.unwrap_or(idle);
+    if let Some(events) = settings.events {
+        settings.generator.events_per_second = events as f64 * 1000.0 / settings.generator.duration_ms as f64;
+    }
+    if !settings.plant {
+        settings.generator.planted = Planting::none();
+    }
+    if settings.pace.is_some() && settings.source != Source::Lines {
+        return Err(ConfigError::new(
+            "pace",
+            format!("{} has no pace", settings.source),
+            "give an --input, or leave it out",
+        ));
+    }
+    Ok(())
+}

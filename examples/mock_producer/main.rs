@@ -1,0 +1,82 @@
+//! Made-up live streams into Kafka: what there is to analyse where there is nothing yet.
+//!
+//! ```sh
+//! cargo run --release --example mock_producer
+//! cargo run --release --example mock_producer -- --rate max --channels 1000 --duration 30m --truth truth.json
+//! cargo run --release --example mock_producer -- --help
+//! ```
+//!
+//! What streams do is decided by the library's generator; this is what puts it into topics.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod options;
+mod progress;
+mod report;
+mod run;
+mod topics;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use telemetra::prelude::*;
+
+use common::sender::{Sender, Topics};
+use common::settings::{Command, Wrong};
+use common::show::print;
+use common::{log, stop};
+use options::{Settings, TABLE};
+use progress::Progress;
+use report::Outcome;
+use run::Run;
+
+fn main() -> ExitCode {
+    let command = TABLE.read(std::env::args_os().skip(1), |name| std::env::var(name).ok());
+    let done = match command {
+        Ok(Command::Help) => print(&TABLE.help()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Version) => print(&TABLE.version()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Run(given)) => produce(given.settings),
+        Err(error) => Err(error),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(if error.is::<Wrong>() || error.is::<ConfigError>() { 2 } else { 1 })
+    })
+}
+
+fn produce(mut settings: Settings) -> Result<ExitCode> {
+    let generator = options::settle(&mut settings, Clock::system().now())?;
+    settings.generator = generator.config().clone();
+    let stop = stop::listen()?;
+    let mut progress = Progress::new();
+    log::start(settings.log_level, settings.log_format, &progress.bar);
+    let topics = Topics::with_prefix(&settings.topic_prefix);
+    let sender = Sender::new(&settings.servers, &settings.properties.0, topics.clone())?;
+    for told in topics::ensure(&sender, &topics, &settings)? {
+        progress.tell(&told);
+    }
+    let started = Instant::now();
+    let run = Run { settings: &settings, sender: &sender, stop: &stop, progress: &mut progress };
+    let sent = run.send(&generator)?;
+    progress.bar.finish_and_clear();
+    let delivered = sender.delivered();
+    let outcome =
+        Outcome { settings: &settings, sent: &sent, delivered: &delivered, wall: started.elapsed() };
+    print(&outcome.text())?;
+    if let Some(file) = &settings.truth {
+        outcome.write_truth(file)?;
+    }
+    if settings.json {
+        print(&outcome.json())?;
+    }
+    let lost = outcome.failed() + sent.undelivered;
+    if lost > 0 {
+        bail!(
+            "{lost} of {} records were not delivered to Kafka at {}",
+            sent.truth.fates.read,
+            settings.servers
+        );
+    }
+    Ok(ExitCode::from(if sent.interrupted { 130 } else { 0 }))
+}

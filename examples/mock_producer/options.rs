@@ -1,0 +1,315 @@
+//! Every setting once: its name, environment variable and meaning.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use telemetra::core::generate::{Generator, GeneratorConfig, Planting};
+use telemetra::prelude::*;
+use tracing::Level;
+
+use crate::common::log::Format;
+use crate::common::parse::{self, boolean, number, optional, ratio, real, span};
+use crate::common::settings::{Secret, Setting, Table, put};
+
+/// How fast events go out.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub(crate) enum Rate {
+    /// In real time, so many chat messages a second.
+    Paced(f64),
+    /// As fast as they are taken.
+    Max,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) servers: String,
+    pub(crate) properties: Secret<Vec<(String, String)>>,
+    pub(crate) topic_prefix: String,
+    pub(crate) create_topics: bool,
+    pub(crate) partitions: i32,
+    pub(crate) replication: i32,
+    pub(crate) flush_for: Duration,
+    pub(crate) rate: Rate,
+    event_rate: f64,
+    /// `None` is endless.
+    duration: Option<Option<u64>>,
+    pub(crate) start: Option<EventTime>,
+    seed: Option<u64>,
+    plant: Option<bool>,
+    warm_up: Option<u64>,
+    moment_length: Option<u64>,
+    raids_per_hour: Option<f64>,
+    drops_per_hour: Option<f64>,
+    pub(crate) truth: Option<PathBuf>,
+    pub(crate) json: bool,
+    pub(crate) log_level: Option<Level>,
+    pub(crate) log_format: Format,
+    pub(crate) generator: GeneratorConfig,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            servers: "localhost:9092".to_owned(),
+            properties: Secret::default(),
+            topic_prefix: "telemetra.events".to_owned(),
+            create_topics: true,
+            partitions: 4,
+            replication: 1,
+            flush_for: Duration::from_secs(30),
+            rate: Rate::Paced(100.0),
+            event_rate: 1000.0,
+            duration: None,
+            start: None,
+            seed: None,
+            plant: None,
+            warm_up: None,
+            moment_length: None,
+            raids_per_hour: None,
+            drops_per_hour: None,
+            truth: None,
+            json: false,
+            log_level: Some(Level::WARN),
+            log_format: Format::Text,
+            generator: GeneratorConfig { streams: 10, partitions: 1, ..GeneratorConfig::default() },
+        }
+    }
+}
+
+type Flag = Setting<Settings>;
+
+pub(crate) const TABLE: Table<Settings> = Table {
+    program: "mock_producer",
+    about: "Makes up live streams and writes their events to Kafka: chat with emotes, viewers with raids and drops,\n\
+            donations, stream starts, titles and ends, keyed by stream, with a little of everything that goes wrong.\n\n\
+            Usage: mock_producer [SETTINGS]\n\n\
+            Without settings it writes a hundred chat messages a second of ten streams until Ctrl-C.\n\
+            With --rate max it writes the last half hour at once.",
+    groups: &[("Kafka", KAFKA), ("Run", RUN), ("Streams", STREAMS), ("What goes wrong", FLAWS)],
+    hidden: &[],
+};
+
+const KAFKA: &[Flag] = &[
+    Flag::new("kafka", "HOST:PORT,…", "the servers to ask first [localhost:9092]", |s, v| {
+        s.servers = v.to_owned();
+        Ok(())
+    })
+    .known_as("KAFKA_BOOTSTRAP_SERVERS"),
+    Flag::new("kafka-property", "NAME=VALUE", "any property of librdkafka; may be repeated", |s, v| {
+        s.properties.0.push(parse::pair(v)?);
+        Ok(())
+    })
+    .several(),
+    Flag::new("topic-prefix", "NAME", "what the four topics' names begin with [telemetra.events]", |s, v| {
+        s.topic_prefix = v.to_owned();
+        Ok(())
+    }),
+    Flag::new("create-topics", "", "create topics that are not there [on]", |s, v| {
+        put(&mut s.create_topics, boolean(v))
+    }),
+    Flag::new("topic-partitions", "N", "partitions of a topic that is created [4]", |s, v| {
+        put(&mut s.partitions, number(v, 1..=10_000))
+    }),
+    Flag::new("topic-replication", "N", "replicas of a topic that is created [1]", |s, v| {
+        put(&mut s.replication, number(v, 1..=64))
+    }),
+    Flag::new("flush-for", "TIME", "how long to wait at the end for what is on its way [30s]", |s, v| {
+        put(&mut s.flush_for, parse::duration(v))
+    }),
+];
+
+const RUN: &[Flag] = &[
+    Flag::new("rate", "N|max", "chat messages a second, or as fast as it goes [100]", |s, v| {
+        s.rate = if v == "max" { Rate::Max } else { Rate::Paced(real(v)?) };
+        Ok(())
+    })
+    .known_as("PRODUCER_RATE_PER_SEC"),
+    Flag::new("event-rate", "N", "with --rate max, chat messages per second of event time [1000]", |s, v| {
+        put(&mut s.event_rate, real(v))
+    }),
+    Flag::new("duration", "TIME|off", "event time to make [without end; 30m with --rate max]", |s, v| {
+        put(&mut s.duration, optional(v, span).map(Some))
+    }),
+    Flag::new(
+        "start",
+        "TIME|now",
+        "the first event time [now; with --rate max, so that it ends now]",
+        |s, v| {
+            s.start = if v == "now" { None } else { Some(parse::instant(v)?) };
+            Ok(())
+        },
+    ),
+    Flag::new("seed", "N", "the same seed and start make the same events [from the clock]", |s, v| {
+        put(&mut s.seed, number(v, 0..=u64::MAX).map(Some))
+    }),
+    Flag::new("truth", "FILE", "write what was made there at the end: counts and planted moments", |s, v| {
+        s.truth = Some(v.into());
+        Ok(())
+    }),
+    Flag::new("json", "", "make the last line of standard output one JSON object", |s, v| {
+        put(&mut s.json, boolean(v))
+    }),
+    Flag::new("log-level", "LEVEL", "error, warn, info, debug or off [warn]", |s, v| {
+        put(&mut s.log_level, parse::level(v))
+    })
+    .known_as("LOG_LEVEL"),
+    Flag::new("log-format", "text|json", "how the log on standard error looks [text]", |s, v| {
+        put(&mut s.log_format, parse::format(v))
+    })
+    .known_as("LOG_FORMAT"),
+];
+
+const STREAMS: &[Flag] = &[
+    Flag::new("channels", "N|NAME,…", "how many streams, or their ids, the busiest first [10]", |s, v| {
+        let (streams, ids) = channels(v)?;
+        (s.generator.streams, s.generator.stream_ids) = (streams, ids);
+        Ok(())
+    })
+    .known_as("PRODUCER_CHANNELS"),
+    Flag::new("zipf-exponent", "X", "how unequal streams are [0.9]", |s, v| {
+        put(&mut s.generator.zipf_exponent, real(v))
+    }),
+    Flag::new("users-per-stream", "N", "different users in one stream [2000]", |s, v| {
+        put(&mut s.generator.users_per_stream, number(v, 1..=10_000_000))
+    }),
+    Flag::new(
+        "viewer-interval",
+        "TIME",
+        "how often a stream reports its viewers, 0 for never [15s]",
+        |s, v| put(&mut s.generator.viewer_interval_ms, span(v)),
+    ),
+    Flag::new("transaction-ratio", "SHARE", "transactions per message [0.01]", |s, v| {
+        put(&mut s.generator.transaction_ratio, real(v))
+    }),
+    Flag::new("metadata", "", "report starts, titles, categories and ends [on]", |s, v| {
+        put(&mut s.generator.metadata, boolean(v))
+    }),
+    Flag::new("changes-per-hour", "X", "new titles and categories per stream and hour [1]", |s, v| {
+        put(&mut s.generator.changes_per_hour, real(v))
+    }),
+    Flag::new(
+        "end-ratio",
+        "SHARE",
+        "streams that end with the last second, or every half hour [0.3]",
+        |s, v| put(&mut s.generator.stream_end_ratio, ratio(v)),
+    ),
+    Flag::new("raids-per-hour", "X", "raids per stream and hour [0.5; 0 with --truth]", |s, v| {
+        put(&mut s.raids_per_hour, real(v).map(Some))
+    }),
+    Flag::new("drops-per-hour", "X", "drops of viewers per stream and hour [0.5; 0 with --truth]", |s, v| {
+        put(&mut s.drops_per_hour, real(v).map(Some))
+    }),
+    Flag::new("plant", "", "plant moments to be found, anew every half hour [as many as fit]", |s, v| {
+        put(&mut s.plant, boolean(v).map(Some))
+    }),
+    Flag::new(
+        "plant-after",
+        "TIME",
+        "how long nothing is planted, so that there is a baseline [10m]",
+        |s, v| put(&mut s.warm_up, span(v).map(Some)),
+    ),
+    Flag::new("plant-length", "TIME", "how long a planted moment lasts [2m]", |s, v| {
+        put(&mut s.moment_length, span(v).map(Some))
+    }),
+];
+
+const FLAWS: &[Flag] = &[
+    Flag::new("disorder", "TIME", "how late events arrive on average [800ms]", |s, v| {
+        put(&mut s.generator.disorder_mean_ms, span(v))
+    }),
+    Flag::new("late-ratio", "SHARE", "events that are late [0.005]", |s, v| {
+        put(&mut s.generator.late_ratio, ratio(v))
+    }),
+    Flag::new("late-delay", "FROM..TO", "how much later those arrive [35s..270s]", |s, v| {
+        put(&mut s.generator.late_delay_ms, parse::spans(v))
+    }),
+    Flag::new("too-late-ratio", "SHARE", "events that are too late [0.0005]", |s, v| {
+        put(&mut s.generator.too_late_ratio, ratio(v))
+    }),
+    Flag::new("too-late-delay", "FROM..TO", "how much later those arrive [345s..600s]", |s, v| {
+        put(&mut s.generator.too_late_delay_ms, parse::spans(v))
+    }),
+    Flag::new("duplicate-ratio", "SHARE", "events that come twice [0.001]", |s, v| {
+        put(&mut s.generator.duplicate_ratio, ratio(v))
+    }),
+    Flag::new("malformed-ratio", "SHARE", "records that are damaged [0.0005]", |s, v| {
+        put(&mut s.generator.malformed_ratio, ratio(v))
+    }),
+    Flag::new("future-ratio", "SHARE", "events far in the future [0.0001]", |s, v| {
+        put(&mut s.generator.future_ratio, ratio(v))
+    }),
+];
+
+/// A number of streams, or their ids.
+fn channels(text: &str) -> Result<(u32, Vec<String>), String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+        return Ok((number(text, 1..=1_000_000)?, Vec::new()));
+    }
+    let ids: Vec<String> = text.split(',').map(|id| id.trim().to_owned()).collect();
+    let count = u32::try_from(ids.len()).map_err(|_| "there are too many".to_owned())?;
+    Ok((count, ids))
+}
+
+/// Decides what depends on other settings and on the time, and makes the generator.
+pub(crate) fn settle(settings: &mut Settings, now: EventTime) -> Result<Generator, ConfigError> {
+    const ACT: u64 = 30 * 60_000;
+    let Settings { generator, .. } = settings;
+    let duration = settings.duration.unwrap_or((settings.rate == Rate::Max).then_some(ACT));
+    (generator.duration_ms, generator.endless) = (duration.unwrap_or(ACT), duration.is_none());
+    generator.events_per_second = match settings.rate {
+        Rate::Paced(rate) => rate,
+        Rate::Max => settings.event_rate,
+    };
+    if settings.rate == Rate::Max && generator.endless {
+        let detail = "as fast as it goes, it would run ahead of the clock without end";
+        return Err(ConfigError::new("duration", detail, "give a --duration, or a --rate in numbers"));
+    }
+    let past = if settings.rate == Rate::Max { generator.duration_ms } else { 0 };
+    generator.start = settings.start.unwrap_or(now.minus(past));
+    // Two runs must not make events of the same ids, unless they are asked to.
+    generator.seed = settings.seed.unwrap_or(now.0);
+    let leaps = if settings.truth.is_some() { 0.0 } else { 0.5 };
+    generator.raids_per_hour = settings.raids_per_hour.unwrap_or(leaps);
+    generator.drops_per_hour = settings.drops_per_hour.unwrap_or(leaps);
+    let usual = Planting {
+        warm_up_ms: settings.warm_up.unwrap_or(Planting::default().warm_up_ms),
+        duration_ms: settings.moment_length.unwrap_or(Planting::default().duration_ms),
+        ..Planting::default()
+    };
+    // What is wrong apart from the moments is told first.
+    generator.planted =
+        Planting { duration_ms: usual.duration_ms, warm_up_ms: usual.warm_up_ms, ..Planting::none() };
+    let plain = Generator::new(generator.clone())?;
+    match settings.plant {
+        Some(false) => Ok(plain),
+        Some(true) => Generator::new(GeneratorConfig { planted: usual, ..generator.clone() }),
+        None => Ok(plant(generator, usual).unwrap_or(plain)),
+    }
+}
+
+const COUNTS: [fn(&mut Planting) -> &mut u32; 5] = [
+    |planting| &mut planting.chat_spikes,
+    |planting| &mut planting.viewer_surges,
+    |planting| &mut planting.viewer_drops,
+    |planting| &mut planting.donation_surges,
+    |planting| &mut planting.sentiment_shifts,
+];
+
+/// Plants what is usual, or as much of it as there are streams with enough traffic for. The settings are without moments.
+fn plant(config: &GeneratorConfig, mut usual: Planting) -> Option<Generator> {
+    if let Ok(whole) = Generator::new(GeneratorConfig { planted: usual.clone(), ..config.clone() }) {
+        return Some(whole);
+    }
+    let (mut config, mut made) = (config.clone(), None);
+    for count in COUNTS {
+        for tried in (1..=*count(&mut usual)).rev() {
+            *count(&mut config.planted) = tried;
+            if let Ok(generator) = Generator::new(config.clone()) {
+                made = Some(generator);
+                break;
+            }
+            *count(&mut config.planted) = 0;
+        }
+    }
+    made
+}

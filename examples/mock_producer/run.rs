@@ -1,0 +1,102 @@
+//! From the generator to Kafka, at its pace, until the end or the order to stop.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use telemetra::core::generate::{Feed, Generator, GroundTruth};
+use telemetra::prelude::*;
+
+use crate::common::sender::{Sender, Taken};
+use crate::options::{Rate, Settings};
+use crate::progress::Progress;
+
+/// The longest wait before it is looked whether to stop.
+const LOOK: Duration = Duration::from_millis(50);
+/// So many records are sent before deliveries are heard of again.
+const BURST: u64 = 256;
+
+/// What was made and sent.
+pub(crate) struct Sent {
+    /// Of what was made, which is all that was sent and all that is not yet delivered.
+    pub(crate) truth: GroundTruth,
+    /// Up to which event time.
+    pub(crate) reached: Option<EventTime>,
+    pub(crate) interrupted: bool,
+    /// What was not delivered when patience ended.
+    pub(crate) undelivered: u64,
+}
+
+/// One run.
+pub(crate) struct Run<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) sender: &'a Sender,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) progress: &'a mut Progress,
+}
+
+impl Run<'_> {
+    /// Sends what the generator makes, and waits for what is on its way.
+    pub(crate) fn send(mut self, generator: &Generator) -> Result<Sent> {
+        let Some(mut feed) = generator.feed(0) else { bail!("the generator has no partition") };
+        let (reached, stuck) = self.send_all(&mut feed)?;
+        let interrupted = self.is_stopped();
+        if interrupted {
+            self.progress.tell("finishing what was sent; once more to stop at once");
+        }
+        let until = Instant::now() + self.settings.flush_for;
+        while self.sender.queued() > 0 && Instant::now() < until {
+            self.wait(LOOK);
+        }
+        let undelivered = self.sender.queued() as u64 + u64::from(stuck);
+        Ok(Sent { truth: feed.truth(), reached, interrupted, undelivered })
+    }
+
+    /// Says up to which event time it came, and whether the last record found no place in the queue.
+    fn send_all(&mut self, feed: &mut Feed) -> Result<(Option<EventTime>, bool)> {
+        let (began, start) = (Instant::now(), self.settings.generator.start);
+        let paced = matches!(self.settings.rate, Rate::Paced(_));
+        let (mut bytes, mut sent, mut reached) = (Vec::new(), 0_u64, None);
+        while let Some(arrival) = feed.next_arrival() {
+            let due = Duration::from_millis(arrival - start);
+            while paced && !self.is_stopped() && began.elapsed() < due {
+                self.wait(LOOK.min(due.saturating_sub(began.elapsed())));
+            }
+            if self.is_stopped() {
+                break;
+            }
+            if sent.is_multiple_of(BURST) {
+                self.progress.behind =
+                    if paced { began.elapsed().saturating_sub(due) } else { Duration::ZERO };
+                self.wait(Duration::ZERO);
+            }
+            bytes.clear();
+            let Some(record) = feed.next(&mut bytes) else { break };
+            reached = reached.max(Some(record.time));
+            self.progress.reached = reached;
+            let mut patience = self.settings.flush_for;
+            while self.sender.send(&record, &bytes)? == Taken::Full {
+                if self.is_stopped() {
+                    patience = patience.saturating_sub(LOOK);
+                    if patience.is_zero() {
+                        return Ok((reached, true));
+                    }
+                }
+                self.wait(LOOK);
+            }
+            sent += 1;
+            self.progress.sent = sent;
+        }
+        Ok((reached, false))
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Hears of deliveries, for so long at most.
+    fn wait(&mut self, patience: Duration) {
+        self.sender.serve(patience);
+        self.progress.show(self.sender);
+    }
+}

@@ -1,0 +1,114 @@
+//! Runs detectors over the labelled series of the Numenta Anomaly Benchmark, and scores them.
+//!
+//! ```sh
+//! cargo run --release --example nab -- DATA                      # a table of all detectors
+//! cargo run --release --example nab -- DATA --detector unseen    # one, file by file
+//! cargo run --release --example nab -- DATA --detector unseen --out OUT
+//! ```
+//!
+//! `DATA` holds the benchmark's `data/FOLDER/NAME.csv` and `labels/combined_windows.json`. With `--out` the scores are written
+//! to `OUT/FOLDER/NAME.csv`, in the layout that the benchmark's own programs read. A series is read in order and
+//! once, and nobody tells a detector how long it is or what is labelled.
+
+mod detectors;
+mod score;
+mod series;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use comfy_table::{Table, presets};
+use lexopt::prelude::*;
+
+use detectors::Detector;
+use score::{Labelled, leave_one_folder_out, standard};
+use series::Series;
+
+struct Options {
+    data: PathBuf,
+    out: Option<PathBuf>,
+    detector: Option<Detector>,
+}
+
+fn options() -> Result<Options> {
+    let (mut data, mut out, mut detector) = (None, None, None);
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("out") => out = Some(parser.value()?.into()),
+            Long("detector") => detector = Some(Detector::named(&parser.value()?.string()?)?),
+            Long("help") | Short('h') => {
+                println!("nab DATA [--detector NAME] [--out FOLDER]\n\ndetectors: {}", Detector::names());
+                std::process::exit(0);
+            }
+            Value(value) if data.is_none() => data = Some(value.into()),
+            _ => return Err(arg.unexpected().into()),
+        }
+    }
+    let data = data.context("no folder was given; say where the benchmark's `data` and `labels` are")?;
+    if out.is_some() && detector.is_none() {
+        bail!("--out takes the scores of one detector; name it with --detector");
+    }
+    Ok(Options { data, out, detector })
+}
+
+fn main() -> Result<()> {
+    let Options { data, out, detector } = options()?;
+    let series = Series::all(&data)?;
+    let Some(detector) = detector else {
+        println!("{}", table(&series)?);
+        return Ok(());
+    };
+    let runs = run(detector, &series)?;
+    if let Some(out) = out {
+        for (series, run) in series.iter().zip(&runs) {
+            write(&out, series, &run.scores)?;
+        }
+    }
+    let best = standard(&runs, None);
+    println!("{:.2} at a threshold of {:.6}: {best}", best.normalised, best.threshold);
+    for (series, run) in series.iter().zip(&runs) {
+        println!("  {:58} {}", series.name, standard(std::slice::from_ref(run), Some(best.threshold)));
+    }
+    Ok(())
+}
+
+fn run<'a>(detector: Detector, series: &'a [Series]) -> Result<Vec<Labelled<'a>>> {
+    let run = |series: &'a Series| {
+        let mut score = detector.start()?;
+        let points = series.points.iter();
+        let scores = points.map(|point| score(point.time, point.value)).collect();
+        Ok(Labelled { folder: series.folder(), windows: &series.windows, scores })
+    };
+    series.iter().map(run).collect()
+}
+
+fn table(series: &[Series]) -> Result<Table> {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(["detector", "standard profile", "leave one folder out", "windows hit", "false alarms"]);
+    for detector in Detector::ALL {
+        let runs = run(*detector, series)?;
+        let best = standard(&runs, None);
+        table.add_row([
+            detector.name().to_owned(),
+            format!("{:.1}", best.normalised),
+            format!("{:.1}", leave_one_folder_out(&runs)),
+            format!("{} of {}", best.hit, best.windows),
+            best.false_alarms.to_string(),
+        ]);
+    }
+    Ok(table)
+}
+
+fn write(out: &Path, series: &Series, scores: &[f64]) -> Result<()> {
+    let path = out.join(&series.name);
+    let shown = path.display();
+    fs::create_dir_all(path.parent().unwrap_or(out))
+        .with_context(|| format!("could not make a folder for {shown}"))?;
+    let rows = series.points.iter().zip(scores);
+    let rows = rows.map(|(point, score)| format!("{},{},{score}\n", point.timestamp, point.value));
+    let text = format!("timestamp,value,anomaly_score\n{}", rows.collect::<String>());
+    fs::write(&path, text).with_context(|| format!("could not write {shown}"))
+}

@@ -1,0 +1,137 @@
+//! Counts of independent events: how far one is from those before it.
+
+use statrs::distribution::{ContinuousCDF, Normal};
+use statrs::function::beta::checked_beta_reg;
+
+use super::tail::MAX_SCORE;
+
+/// How likely it is at most that samples of independent events are said to scatter more than such do.
+/// Where the modified root is not good enough, and as far as the exact tail is soon computed.
+const SMALL: f64 = 20.0;
+const EXACT: f64 = 3_000.0;
+const DOUBT: f64 = 0.841_621_2; // The normal quantile of 1 in 5.
+
+/// The score of a count `x` after `n` counts that sum to `sum`, if all are of independent events at one rate.
+///
+/// Given `x + sum`, such an `x` is binomial with the share `1 / (n + 1)`, whatever the rate: nothing is estimated (Przyborowski and
+/// Wilenski 1940). The score is the `z` of a standard normal with the same tail, half of the probability of `x` itself
+/// counted to it: exactly where a count is small, else by the modified signed root of Barndorff-Nielsen 1986, which is
+/// then good to 0.05.
+pub(super) fn score(x: f64, sum: f64, n: f64) -> f64 {
+    let total = x + sum;
+    // At the ends the tail is one term.
+    if sum <= 0.0 {
+        return z_of_log_tail(-x * (n + 1.0).ln()).min(MAX_SCORE);
+    }
+    if x <= 0.0 {
+        return -z_of_log_tail(-sum * (1.0 / n).ln_1p()).min(MAX_SCORE);
+    }
+    if x.min(sum) < SMALL
+        && total < EXACT
+        && let Some(score) = exact(x, sum, n)
+    {
+        return score.clamp(-MAX_SCORE, MAX_SCORE);
+    }
+    let log_ratio = (x * n / sum).ln();
+    let deviance = x * (x * (n + 1.0) / total).ln() + sum * (sum * (n + 1.0) / (total * n)).ln();
+    let root = (2.0 * deviance.max(0.0)).sqrt().copysign(log_ratio);
+    let wald = log_ratio * (x * sum / total).sqrt();
+    // Near the mean the correction is 0/0, and nothing there is of interest.
+    if root.abs() < 0.1 {
+        return root;
+    }
+    (root + (wald / root).ln() / root).clamp(-MAX_SCORE, MAX_SCORE)
+}
+
+/// By the incomplete beta function, which is the tail of the binomial.
+fn exact(x: f64, sum: f64, n: f64) -> Option<f64> {
+    let share = 1.0 / (n + 1.0);
+    let (from, after) =
+        (checked_beta_reg(x, sum + 1.0, share).ok()?, checked_beta_reg(x + 1.0, sum, share).ok()?);
+    let upper = f64::midpoint(from, after);
+    let tail = upper.min(1.0 - upper);
+    // Beyond this the lower tail is lost in the 1.
+    let lost = tail < if upper < 0.5 { f64::MIN_POSITIVE } else { 1e-9 };
+    (!lost).then(|| (-Normal::standard().inverse_cdf(tail)).copysign(0.5 - upper))
+}
+
+/// The z above which a normal lies half as often as `e^log_tail`.
+fn z_of_log_tail(log_tail: f64) -> f64 {
+    let tail = log_tail.exp() / 2.0;
+    if tail > f64::MIN_POSITIVE { -Normal::standard().inverse_cdf(tail) } else { (-2.0 * log_tail).sqrt() }
+}
+
+/// Whether `n` samples scatter so much that they are hardly of independent events: Fisher's index of dispersion, the sum of
+/// squares over the mean, against the chi-squared with `n − 1` degrees of freedom by Wilson and Hilferty.
+pub(super) fn is_overdispersed(variance: f64, mean: f64, n: f64) -> bool {
+    let freedom = n - 1.0;
+    let part = 2.0 / (9.0 * freedom);
+    let limit = (1.0 - part + DOUBT * part.sqrt()).powi(3);
+    variance > limit * mean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tail of the binomial term by term, half of the term of `x` itself counted to it.
+    fn term_by_term(x: u32, sum: u32, n: f64) -> f64 {
+        let total = x + sum;
+        let log_odds = -n.ln();
+        // From nothing up, by the ratio of one term to the next.
+        let mut log_term = f64::from(total) * (n / (n + 1.0)).ln();
+        let (mut lower, mut upper) = (0.0, 0.0);
+        for count in 0..=total {
+            let term = log_term.exp();
+            let below = if count < x {
+                1.0
+            } else if count == x {
+                0.5
+            } else {
+                0.0
+            };
+            lower += below * term;
+            upper += (1.0 - below) * term;
+            log_term += (f64::from(total - count) / f64::from(count + 1)).ln() + log_odds;
+        }
+        let z = |tail: f64| -Normal::standard().inverse_cdf(tail);
+        if upper < lower { z(upper) } else { -z(lower) }
+    }
+
+    #[test]
+    fn scores_are_those_of_the_exact_tails() {
+        for n in [2.0, 8.0, 15.0, 30.0] {
+            for sum in [0, 1, 2, 5, 12, 20, 48, 200, 3_000] {
+                for x in (0..60).chain((60..600).step_by(7)) {
+                    let wanted = term_by_term(x, sum, n);
+                    // What is nearer is judged by no sensible threshold; further out the terms run out of digits.
+                    if wanted.abs() > 1.0 && wanted.abs() < 7.0 {
+                        let found = score(f64::from(x), f64::from(sum), n);
+                        assert!(
+                            (found - wanted).abs() < 0.05,
+                            "{found}, not {wanted}: {x} after {sum} in {n}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn scores_rise_and_stay_finite() {
+        for n in [2.0, 30.0, 10_000.0] {
+            for sum in [0.0, 1.0, 100.0, 1e9, 1e18] {
+                let mut before = f64::NEG_INFINITY;
+                for step in 0..400 {
+                    let x = if step == 0 { 0.0 } else { 10f64.powf(f64::from(step) / 20.0).round() };
+                    let found = score(x, sum, n);
+                    assert!(
+                        found.is_finite() && found >= before - 0.02,
+                        "{found} after {before} at {x}, {sum}, {n}"
+                    );
+                    before = found;
+                }
+            }
+        }
+    }
+}

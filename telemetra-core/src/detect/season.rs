@@ -1,0 +1,63 @@
+use serde::{Deserialize, Serialize};
+
+use crate::EventTime;
+
+const HOUR: u64 = 3_600_000;
+/// The weight of the newest value in the mean of its hour, and in that of all.
+const WEIGHT: f64 = 0.02;
+const WEIGHT_OF_ALL: f64 = 0.01;
+
+/// What is usual at an hour: means by the hour of the week, by the hour of the day, and of all, each with exponential
+/// weights, or of all values alike while there are few.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Season {
+    week: Vec<Slot>,
+    day: Vec<Slot>,
+    all: Slot,
+    /// The mean square of departures from the mean of all.
+    variance: f64,
+}
+
+#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Slot {
+    mean: f64,
+    count: u64,
+}
+
+impl Slot {
+    fn learn(&mut self, value: f64, weight: f64) {
+        self.count += 1;
+        self.mean += weight.max(1.0 / self.count as f64) * (value - self.mean);
+    }
+}
+
+impl Season {
+    /// What is usual at a time: at its hour of the week, else of the day, else at all. `None` before the first value.
+    pub(super) fn expected(&self, at: EventTime) -> Option<f64> {
+        let hour = at.0 / HOUR;
+        let slots =
+            [self.week.get((hour % 168) as usize), self.day.get((hour % 24) as usize), Some(&self.all)];
+        slots.into_iter().flatten().find(|slot| slot.count > 0).map(|slot| slot.mean)
+    }
+
+    /// The mean of all.
+    pub(super) fn mean(&self) -> f64 {
+        self.all.mean
+    }
+
+    /// The deviation from the mean of all.
+    pub(super) fn deviation(&self) -> f64 {
+        self.variance.max(0.0).sqrt()
+    }
+
+    pub(super) fn learn(&mut self, at: EventTime, value: f64) {
+        self.week.resize(168, Slot::default());
+        self.day.resize(24, Slot::default());
+        let hour = at.0 / HOUR;
+        self.week[(hour % 168) as usize].learn(value, WEIGHT);
+        self.day[(hour % 24) as usize].learn(value, WEIGHT);
+        self.all.learn(value, WEIGHT_OF_ALL);
+        let square = (value - self.all.mean).powi(2);
+        self.variance += WEIGHT_OF_ALL.max(1.0 / self.all.count as f64) * (square - self.variance);
+    }
+}

@@ -1,0 +1,188 @@
+//! What looks at how findings follow one another, and not at values.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::tracker::Tracker;
+use crate::{ConfigError, EventTime, Finding, Observed};
+
+/// The last window of a run, and what is known of the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    last: Option<EventTime>,
+    length: u32,
+    upper: bool,
+}
+
+impl Run {
+    /// Whether this window is the one after the last.
+    fn goes_on(&self, window: &Observed<'_>) -> bool {
+        self.last.is_some_and(|last| window.since(last) <= window.spec.slide())
+    }
+}
+
+/// A tracker that begins above its threshold and lasts until its score falls below a lower one, on the same side;
+/// made by [`Tracker::hysteresis`]. A moment whose score wavers about the threshold is then one and not several.
+#[derive(Clone, Debug)]
+pub struct Hysteresis<T> {
+    sensitive: T,
+    threshold: f64,
+}
+
+impl<T: Tracker> Hysteresis<T> {
+    pub(super) fn new(tracker: T, lower: f64) -> Result<Self, ConfigError> {
+        let threshold = tracker.limit();
+        if !(lower > 0.0 && lower <= threshold) {
+            return Err(ConfigError::new(
+                "hysteresis",
+                format!("{lower} is not between 0 and the threshold of {threshold}"),
+                "take about two thirds of the threshold",
+            ));
+        }
+        Ok(Self { sensitive: tracker.sensitive(lower)?, threshold })
+    }
+}
+
+impl<T: Tracker> Tracker for Hysteresis<T> {
+    type State = (T::State, Run);
+
+    fn name(&self) -> Cow<'static, str> {
+        self.sensitive.name()
+    }
+
+    fn limit(&self) -> f64 {
+        self.threshold
+    }
+
+    fn least(&self) -> f64 {
+        self.sensitive.least()
+    }
+
+    fn reaches(&self, reaches: &mut Vec<u32>) {
+        self.sensitive.reaches(reaches);
+    }
+
+    fn forgets_after(&self) -> u64 {
+        self.sensitive.forgets_after()
+    }
+
+    fn track(&self, (state, run): &mut Self::State, window: &Observed<'_>) -> Option<Finding> {
+        let found = self.sensitive.track(state, window)?;
+        let upper = found.verdict.score > 0.0;
+        let goes_on = run.goes_on(window) && run.upper == upper;
+        if !goes_on && found.verdict.score.abs() < self.threshold {
+            return None;
+        }
+        *run = Run { last: Some(window.end), length: 0, upper };
+        Some(found)
+    }
+}
+
+/// A tracker that is silent until so many adjacent windows in a row were anomalous; made by [`Tracker::min_duration`].
+/// A moment then starts with the window that made it one.
+#[derive(Clone, Debug)]
+pub struct MinDuration<T> {
+    tracker: T,
+    windows: u32,
+}
+
+impl<T: Tracker> MinDuration<T> {
+    pub(super) fn new(tracker: T, windows: u32) -> Result<Self, ConfigError> {
+        if windows == 0 {
+            return Err(ConfigError::new(
+                "min_duration",
+                "no moment lasts for 0 windows",
+                "take 1 or more; 1 changes nothing",
+            ));
+        }
+        Ok(Self { tracker, windows })
+    }
+}
+
+impl<T: Tracker> Tracker for MinDuration<T> {
+    type State = (T::State, Run);
+
+    fn name(&self) -> Cow<'static, str> {
+        self.tracker.name()
+    }
+
+    fn limit(&self) -> f64 {
+        self.tracker.limit()
+    }
+
+    fn least(&self) -> f64 {
+        self.tracker.least()
+    }
+
+    fn reaches(&self, reaches: &mut Vec<u32>) {
+        self.tracker.reaches(reaches);
+    }
+
+    fn forgets_after(&self) -> u64 {
+        self.tracker.forgets_after()
+    }
+
+    fn sensitive(&self, threshold: f64) -> Result<Self, ConfigError> {
+        Ok(Self { tracker: self.tracker.sensitive(threshold)?, windows: self.windows })
+    }
+
+    fn track(&self, (state, run): &mut Self::State, window: &Observed<'_>) -> Option<Finding> {
+        let found = self.tracker.track(state, window)?;
+        let length = if run.goes_on(window) { run.length.saturating_add(1) } else { 1 };
+        *run = Run { last: Some(window.end), length, upper: false };
+        (length >= self.windows).then_some(found)
+    }
+}
+
+/// A tracker that, when a moment has ended, is silent for a while; made by [`Tracker::cooldown`]. What is still
+/// anomalous when the while is over is a moment from then on.
+#[derive(Clone, Debug)]
+pub struct Cooldown<T> {
+    tracker: T,
+    millis: u64,
+}
+
+impl<T> Cooldown<T> {
+    pub(super) fn new(tracker: T, millis: u64) -> Self {
+        Self { tracker, millis }
+    }
+}
+
+impl<T: Tracker> Tracker for Cooldown<T> {
+    type State = (T::State, Run);
+
+    fn name(&self) -> Cow<'static, str> {
+        self.tracker.name()
+    }
+
+    fn limit(&self) -> f64 {
+        self.tracker.limit()
+    }
+
+    fn least(&self) -> f64 {
+        self.tracker.least()
+    }
+
+    fn reaches(&self, reaches: &mut Vec<u32>) {
+        self.tracker.reaches(reaches);
+    }
+
+    fn forgets_after(&self) -> u64 {
+        self.tracker.forgets_after().max(self.millis)
+    }
+
+    fn sensitive(&self, threshold: f64) -> Result<Self, ConfigError> {
+        Ok(Self { tracker: self.tracker.sensitive(threshold)?, millis: self.millis })
+    }
+
+    fn track(&self, (state, run): &mut Self::State, window: &Observed<'_>) -> Option<Finding> {
+        let found = self.tracker.track(state, window)?;
+        let cold = run.last.is_some_and(|last| window.since(last) <= self.millis) && !run.goes_on(window);
+        if cold {
+            return None;
+        }
+        run.last = Some(window.end);
+        Some(found)
+    }
+}

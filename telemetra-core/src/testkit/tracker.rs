@@ -1,0 +1,157 @@
+use std::fmt::Debug;
+
+use crate::{
+    Baseline, Baselines, EventTime, Judge, Observed, PowerSums, Samples, Silence, Tracker, WindowSpec,
+};
+
+/// Checks a tracker against its contract: a [`Detector`](crate::Detector), a [`Model`](crate::Model) that is
+/// [learning](crate::Learning), a combination, or one of your own.
+///
+/// It is shown streams that are flat, noisy, huge, silent for a while and full of contradictions, at several scales, in tumbling
+/// and sliding windows, of counts and of gauges: it must not panic, each finding must be finite and not below the threshold,
+/// and it must say the same again, also from a state that was kept on the way, cloned or written and read.
+///
+/// # Panics
+///
+/// If it breaks the contract; the message says how.
+///
+/// ```
+/// use telemetra_core::testkit::tracker_compliance;
+/// use telemetra_core::{Ewma, Model, Tracker, ZScore};
+/// tracker_compliance(ZScore::new(3.0)?.max(Ewma::new(3.0)?.learning()).cooldown(60_000));
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
+pub fn tracker_compliance(tracker: impl Tracker) {
+    judge_compliance(&Judge::new(tracker));
+}
+
+/// The same for the judge of a rule.
+///
+/// # Panics
+///
+/// If its tracker breaks the contract; the message says how.
+pub fn judge_compliance(judge: &Judge) {
+    let (name, threshold, least) = (judge.method(), judge.threshold(), judge.least());
+    assert!(!name.is_empty(), "a tracker must have a name");
+    assert!(threshold.is_finite() && threshold > 0.0, "`{name}` has a threshold of {threshold}");
+    assert!(
+        least > 0.0 && least <= threshold,
+        "`{name}` may find what scores {least}, with a threshold of {threshold}"
+    );
+    let shapes: [fn(i64) -> Option<i64>; 9] = [
+        |_| Some(0),
+        |i| Some(100 + (i * 7919) % 41),
+        |i| Some(if i % 97 == 0 { 100_000 } else { (i * 7919) % 41 - 20 }),
+        |i| (i % 7 != 0 && !(200..260).contains(&i)).then_some(i * i),
+        |i| (!(150..=380).contains(&i)).then_some(1_000_000_000 + (i * 31) % 17),
+        |_| Some(i64::MAX),
+        |i| Some(if i % 2 == 0 { i64::MIN + 1 } else { i64::MAX }),
+        |i| Some(if i > 300 { 50 } else { 40 + i % 3 }),
+        |i| Some(-(1i64 << (i % 60))),
+    ];
+    for shape in shapes {
+        for (size, slide) in [(60_000, 60_000), (60_000, 10_000)] {
+            for silence in [Silence::Zero, Silence::Unknown] {
+                for scale in [1, 1_000_000] {
+                    let Ok(spec) = WindowSpec::sliding(size, slide) else { continue };
+                    let start = 1_767_225_600_000;
+                    let end = |i: i64| EventTime(start + slide * i.unsigned_abs());
+                    let windows: Vec<_> =
+                        (1..500).filter_map(|i| shape(i).map(|value| (end(i), value))).collect();
+                    run(judge, &Stream { spec, silence, scale, windows });
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Stream {
+    spec: WindowSpec,
+    silence: Silence,
+    scale: i64,
+    windows: Vec<(EventTime, i64)>,
+}
+
+/// Follows a stream three ways, which must agree: straight on, going back again and again, and through saved states.
+fn run(judge: &Judge, stream: &Stream) {
+    let name = judge.method();
+    let (mut straight, mut back, mut saved) = (judge.follow(), judge.follow(), judge.follow());
+    for index in 0..stream.windows.len() {
+        let found = stream.show(index, |window| straight.next(window));
+        if let Some(found) = &found {
+            let verdict = found.verdict;
+            let finite = [verdict.score, verdict.mean, verdict.stddev].iter().all(|x| x.is_finite());
+            assert!(finite, "`{name}` gives numbers that are not finite: {verdict:?}");
+            assert!(
+                verdict.score.abs() >= judge.least() * (1.0 - 1e-12),
+                "`{name}` finds a window anomalous with a score of {}, below the least",
+                verdict.score
+            );
+            assert!(verdict.stddev >= 0.0, "`{name}` gives a deviation of {}", verdict.stddev);
+        }
+        assert_eq!(
+            found,
+            stream.show(index, |window| back.next(window)),
+            "`{name}` differs after going back"
+        );
+        if index % 5 == 4 {
+            (index - 4..index).for_each(|index| stream.show(index, |window| back.settle(window)));
+            back.rewind();
+            stream.show(index, |window| back.next(window));
+            stream.show(index, |window| back.settle(window));
+            back.rewind();
+        }
+        assert_eq!(
+            found,
+            stream.show(index, |window| saved.next(window)),
+            "`{name}` differs after a restart"
+        );
+        stream.show(index, |window| saved.settle(window));
+        if index % 50 == 49 {
+            let mut restarted = judge.follow();
+            let restored = saved.save().and_then(|state| restarted.restore(&state));
+            assert!(restored.is_ok(), "`{name}` cannot read its own state: {restored:?}");
+            saved = restarted;
+        }
+    }
+}
+
+impl Stream {
+    fn show<T>(&self, index: usize, ask: impl FnOnce(&Observed<'_>) -> T) -> T {
+        let Self { spec, silence, scale, .. } = *self;
+        let (end, value) = self.windows[index];
+        ask(&Observed { end, value, scale, spec, silence, baselines: &Plain { stream: self, index } })
+    }
+}
+
+/// Baselines as defined, without any care for speed.
+#[derive(Debug)]
+struct Plain<'a> {
+    stream: &'a Stream,
+    index: usize,
+}
+
+impl Baselines for Plain<'_> {
+    fn baseline(&self, reach: u32) -> Option<Baseline<'_>> {
+        let mut sums = PowerSums::default();
+        self.visit(&mut |back, value| {
+            if back <= reach {
+                sums.add(value)
+            }
+        });
+        Some(Baseline { sums, scale: self.stream.scale, samples: self })
+    }
+}
+
+impl Samples for Plain<'_> {
+    fn visit(&self, visit: &mut dyn FnMut(u32, i64)) {
+        let (end, _) = self.stream.windows[self.index];
+        for &(earlier, value) in self.stream.windows[..self.index].iter().rev() {
+            let (size, apart) = (self.stream.spec.size(), end - earlier);
+            if apart.is_multiple_of(size) {
+                visit(u32::try_from(apart / size).unwrap_or(u32::MAX), value);
+            }
+        }
+    }
+}

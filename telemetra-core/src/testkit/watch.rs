@@ -1,0 +1,90 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::{EventTime, KeyEpisodes, MomentRule, StreamId, TimeConfig, Tracker, WindowChange, WindowRules};
+
+/// One stream of counts, pane by pane, watched by one tracker through everything that finds moments in a pipeline: for
+/// measuring how often a tracker raises a false alarm, and how soon a true one.
+///
+/// ```
+/// use telemetra_core::testkit::WatchedCounts;
+/// use telemetra_core::{Side, TimeConfig, VarianceFloor, ZScore};
+/// let detector = ZScore::new(3.0)?.side(Side::Upper).floor(VarianceFloor::Poisson)?;
+/// let mut watched = WatchedCounts::new(&TimeConfig::default(), detector);
+/// // Ten messages in each ten seconds for an hour: nothing is anomalous.
+/// assert!((0..360).all(|_| !watched.pane(10).anomalous));
+/// // Then a hundred: a moment begins.
+/// let seen = watched.pane(100);
+/// assert!(seen.anomalous && seen.begins);
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct WatchedCounts {
+    rules: [MomentRule<u64>; 1],
+    windows: WindowRules,
+    key: StreamId,
+    episodes: KeyEpisodes,
+    /// The counts of the panes of a window.
+    panes: VecDeque<u64>,
+    /// The ends of windows that have not been retired.
+    live: VecDeque<EventTime>,
+    boundary: EventTime,
+    changes: Vec<WindowChange<u64>>,
+}
+
+/// What the window that ended with a pane was found to be.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Whether it is anomalous.
+    pub anomalous: bool,
+    /// Whether a moment begins with it.
+    pub begins: bool,
+}
+
+impl WatchedCounts {
+    /// A stream that is about to begin.
+    #[must_use]
+    pub fn new(time: &TimeConfig, tracker: impl Tracker) -> Self {
+        let rule = MomentRule::count("watched", tracker, |count: &u64| *count);
+        let windows = time.window_rules(rule.max_samples());
+        Self {
+            rules: [rule],
+            windows,
+            key: StreamId::new("watched"),
+            episodes: KeyEpisodes::new(1),
+            panes: VecDeque::new(),
+            live: VecDeque::new(),
+            boundary: windows.windows.pane_start(EventTime(1_767_225_600_000)),
+            changes: Vec::new(),
+        }
+    }
+
+    /// The next pane, and the window that ends with it. A window without any event has no row, as in a pipeline.
+    pub fn pane(&mut self, count: u64) -> Seen {
+        let spec = self.windows.windows;
+        self.boundary = self.boundary.plus(spec.slide());
+        self.panes.push_back(count);
+        if self.panes.len() as u64 > spec.panes_per_window() {
+            self.panes.pop_front();
+        }
+        while let Some(end) = self.live.front().copied()
+            && self.windows.is_retired(end, self.boundary)
+        {
+            self.live.pop_front();
+            self.changes.push(WindowChange { end, now: None });
+        }
+        let total: u64 = self.panes.iter().sum();
+        if total > 0 {
+            self.live.push_back(self.boundary);
+            self.changes.push(WindowChange { end: self.boundary, now: Some(Arc::new(total)) });
+        }
+        let Self { rules, windows, key, episodes, boundary, changes, .. } = self;
+        let mut seen = Seen::default();
+        episodes.advance(rules, windows, key, *boundary, changes, |moment, diff| {
+            if diff > 0 && moment.last_at == *boundary {
+                seen = Seen { anomalous: true, begins: moment.windows == 1 };
+            }
+        });
+        seen
+    }
+}

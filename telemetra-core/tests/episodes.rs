@@ -1,0 +1,310 @@
+//! The moments of a key: opened, updated, closed, withdrawn, merged and split; the same for any order in which windows were
+//! put right, and after any restart, under judges with and without a memory.
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use telemetra_core::{
+    Detector, EventTime, Ewma, KeyEpisodes, Model, Moment, MomentId, MomentRule, NoveltyGap, RobustZScore,
+    StreamId, TimeConfig, Tracker, Unseen, WindowChange, WindowRules, WindowSpec, ZScore,
+};
+
+const START: u64 = 1_000_000;
+
+/// Three panes a window; what is late by up to twelve panes counts.
+fn rules_of_time(samples: u32) -> WindowRules {
+    let time = TimeConfig {
+        windows: WindowSpec::sliding(30, 10).unwrap(),
+        allowed_lateness: 120,
+        ..TimeConfig::default()
+    };
+    time.window_rules(samples)
+}
+
+fn end(number: u64) -> EventTime {
+    EventTime(START + 10 * number)
+}
+
+/// A key, and what it was last told to be.
+struct Key {
+    id: StreamId,
+    rules: Vec<MomentRule<u64>>,
+    windows: WindowRules,
+    episodes: KeyEpisodes,
+    rows: BTreeMap<EventTime, u64>,
+    told: BTreeMap<(Arc<str>, MomentId), Moment>,
+}
+
+impl Key {
+    fn new(rules: Vec<MomentRule<u64>>) -> Self {
+        let samples = rules.iter().map(MomentRule::max_samples).max().unwrap();
+        Self {
+            id: StreamId::new("key"),
+            windows: rules_of_time(samples),
+            episodes: KeyEpisodes::new(rules.len()),
+            rules,
+            rows: BTreeMap::new(),
+            told: BTreeMap::new(),
+        }
+    }
+
+    /// At a boundary some windows are set (or taken back), and old ones retired.
+    fn step(&mut self, boundary: u64, set: &[(u64, Option<u64>)]) {
+        let boundary = end(boundary);
+        let mut changes = Vec::new();
+        for (number, value) in set {
+            match value {
+                Some(value) => drop(self.rows.insert(end(*number), *value)),
+                None => drop(self.rows.remove(&end(*number))),
+            }
+            changes.push(WindowChange { end: end(*number), now: value.map(Arc::new) });
+        }
+        while let Some(first) =
+            self.rows.first_entry().filter(|row| self.windows.is_retired(*row.key(), boundary))
+        {
+            changes.push(WindowChange { end: *first.key(), now: None });
+            first.remove();
+        }
+        let Self { id, rules, windows, episodes, told, .. } = self;
+        let mut changed = Vec::new();
+        episodes
+            .advance(rules, windows, id, boundary, &mut changes, |moment, diff| changed.push((moment, diff)));
+        changed.sort_by_key(|(_, diff)| *diff);
+        for (moment, diff) in changed {
+            let key = (Arc::clone(&moment.moment_type), moment.id());
+            if diff < 0 {
+                assert_eq!(told.remove(&key), Some(moment), "what is taken back was told");
+            } else {
+                assert_eq!(told.insert(key, moment), None, "what is told was not told");
+            }
+        }
+    }
+
+    /// The process ends and goes on from what a checkpoint keeps.
+    fn restart(&mut self, boundary: u64) {
+        let state = self.episodes.state().unwrap().map(|state| bincode::serialize(&state).unwrap());
+        self.episodes = KeyEpisodes::new(self.rules.len());
+        if let Some(state) = state {
+            let state = bincode::deserialize(&state).unwrap();
+            self.episodes.restore(&self.rules, &self.id, state).unwrap();
+        }
+        for (end, value) in &self.rows {
+            self.episodes.recall(&self.rules, &self.windows, *end, value);
+        }
+        let told = std::mem::take(&mut self.told);
+        self.step(boundary, &[]);
+        assert_eq!(self.told, told, "a restart changes nothing");
+    }
+
+    /// Number of the first pane, of the peak's window and of the last window, and whether it is open.
+    fn moments(&self) -> Vec<(u64, u64, u64, bool)> {
+        let number = |time: EventTime| (time.0 - START) / 10;
+        let mut all: Vec<_> = self.told.values().collect();
+        all.sort_by_key(|moment| moment.started_at);
+        let parts = |m: &&Moment| (number(m.started_at), number(m.peak_at), number(m.last_at), m.open);
+        all.iter().map(parts).collect()
+    }
+
+    fn ids(&self) -> Vec<MomentId> {
+        let mut all: Vec<_> = self.told.values().collect();
+        all.sort_by_key(|moment| moment.started_at);
+        all.iter().map(|moment| moment.id()).collect()
+    }
+}
+
+fn simple() -> Vec<MomentRule<u64>> {
+    let detector = ZScore::new(2.0).unwrap().samples(3..=5).unwrap();
+    vec![MomentRule::gauge("high", detector, 1, |value: &u64| Some(*value as i64))]
+}
+
+fn usual(number: u64) -> u64 {
+    100 + number * 7 % 5
+}
+
+/// A key after sixty usual windows.
+fn calm(rules: Vec<MomentRule<u64>>) -> Key {
+    let mut key = Key::new(rules);
+    for number in 0..60 {
+        key.step(number, &[(number, Some(usual(number)))]);
+    }
+    assert_eq!(key.moments(), []);
+    key
+}
+
+#[test]
+fn a_moment_opens_is_updated_closes_and_is_withdrawn() {
+    let mut key = calm(simple());
+    key.step(60, &[(60, Some(900))]);
+    assert_eq!(key.moments(), [(59, 60, 60, true)]);
+    let id = key.ids()[0];
+    key.step(61, &[(61, Some(5_000))]);
+    assert_eq!(key.moments(), [(59, 61, 61, true)], "the peak moves");
+    key.step(62, &[(62, Some(800))]);
+    assert_eq!(key.moments(), [(59, 61, 62, true)]);
+    key.step(63, &[(63, Some(usual(63)))]);
+    assert_eq!(key.moments(), [(59, 61, 62, false)], "closed by the next window");
+    assert_eq!(key.ids(), [id], "it was one moment all along");
+    key.step(
+        64,
+        &[(64, Some(usual(64))), (60, Some(usual(60))), (61, Some(usual(61))), (62, Some(usual(62)))],
+    );
+    assert_eq!(key.moments(), [], "it was not true");
+}
+
+#[test]
+fn a_moment_closes_when_nothing_follows() {
+    let mut key = calm(simple());
+    key.step(60, &[(60, Some(900))]);
+    assert_eq!(key.episodes.wake(&key.rules, &key.windows), Some(end(61)));
+    key.step(61, &[]);
+    assert_eq!(key.moments(), [(59, 60, 60, false)]);
+}
+
+#[test]
+fn corrections_merge_and_split_and_keep_ids_that_remain_true() {
+    let mut key = calm(simple());
+    for (number, value) in [(60, 900), (61, usual(61)), (62, 900), (63, usual(63))] {
+        key.step(number, &[(number, Some(value))]);
+    }
+    assert_eq!(key.moments(), [(59, 60, 60, false), (61, 62, 62, false)]);
+    let [first, second] = key.ids()[..] else { panic!("two moments") };
+    // The one between was anomalous too: the second is no moment of its own any more.
+    key.step(64, &[(61, Some(950)), (64, Some(usual(64)))]);
+    assert_eq!(key.moments().len(), 1);
+    assert_eq!(key.moments()[0].2, end(62).0.wrapping_sub(START) / 10);
+    assert_eq!(key.ids(), [first]);
+    // It was not after all.
+    key.step(65, &[(61, Some(usual(61))), (65, Some(usual(65)))]);
+    assert_eq!(key.ids(), [first, second], "both are what they were");
+    // The first never happened.
+    key.step(66, &[(60, Some(usual(60))), (66, Some(usual(66)))]);
+    assert_eq!(key.ids(), [second]);
+}
+
+#[test]
+fn a_correction_reaches_what_a_judge_remembers() {
+    let rules = || {
+        let spike = ZScore::new(2.0).unwrap().samples(3..=5).unwrap().cooldown(60);
+        vec![MomentRule::gauge("high", spike, 1, |value: &u64| Some(*value as i64))]
+    };
+    let mut key = calm(rules());
+    for (number, value) in [(60, 900), (61, usual(61)), (62, 900), (63, usual(63))] {
+        key.step(number, &[(number, Some(value))]);
+    }
+    assert_eq!(key.moments(), [(59, 60, 60, false)], "the second is in the cooldown of the first");
+    key.step(64, &[(60, Some(usual(60))), (64, Some(usual(64)))]);
+    assert_eq!(key.moments(), [(61, 62, 62, false)], "without the first there is no cooldown");
+}
+
+/// What is remembered is given back after a silence, and a key of which nothing is left says so.
+#[test]
+fn memories_end() {
+    let rules = || {
+        let learning = Ewma::new(2.0).unwrap().learning().forgets_after(2_000);
+        vec![MomentRule::gauge("high", learning, 1, |value: &u64| Some(*value as i64))]
+    };
+    let mut key = calm(rules());
+    let mut boundary = 60;
+    while let Some(next) = key.rows.last_key_value().map(|(end, _)| end.plus(key.windows.horizon)) {
+        boundary = (next.0 - START) / 10;
+        key.step(boundary, &[]);
+    }
+    assert!(!key.episodes.is_empty(), "what was learnt is still there");
+    let wake = key.episodes.wake(&key.rules, &key.windows).unwrap();
+    assert!(wake >= end(59 + 200), "{wake}");
+    key.step((wake.0 - START) / 10 - 1, &[]);
+    assert!(!key.episodes.is_empty());
+    key.step((wake.0 - START).div_ceil(10).max(boundary), &[]);
+    assert!(key.episodes.is_empty() && key.episodes.state().unwrap().is_none());
+}
+
+/// One rule for each kind of judge, all of which speak often.
+fn all_rules() -> Vec<MomentRule<u64>> {
+    let z = || ZScore::new(1.0).unwrap().samples(2..=4).unwrap();
+    let ewma = || Ewma::new(1.0).unwrap().min_samples(3).unwrap();
+    let value = |value: &u64| *value;
+    let gauge = |value: &u64| (!value.is_multiple_of(11)).then_some(*value as i64);
+    let steady = z().hysteresis(0.5).unwrap().min_duration(2).unwrap().cooldown(40);
+    vec![
+        MomentRule::count("zscore", z(), value),
+        MomentRule::gauge("gauge", z(), 1, gauge),
+        MomentRule::count("pure", z().max(ZScore::new(1.5).unwrap().samples(3..=3).unwrap()), value),
+        MomentRule::count(
+            "robust",
+            RobustZScore::new(2.0).unwrap().samples(3..=9).unwrap().learning(),
+            value,
+        ),
+        MomentRule::count("ewma", ewma().learning(), value),
+        MomentRule::gauge("pewma", ewma().probabilistic(0.9).unwrap().learning(), 1, gauge),
+        MomentRule::count("influence", z().influence(0.2).unwrap(), value),
+        MomentRule::count("steady", steady, value),
+        MomentRule::gauge("both", z().all(ewma().learning()).cooldown(20), 1, gauge),
+        MomentRule::count("gap", NoveltyGap::new(1e-6).unwrap().learning(), value),
+        MomentRule::count("unseen", Unseen::new(1e-6).unwrap().memory(120).unwrap().learning(), value),
+    ]
+}
+
+/// The value of a window, and what it was thought to be at first and how many panes later it was put right.
+fn script() -> impl Strategy<Value = Vec<(Option<u64>, Option<u64>, u64)>> {
+    let value =
+        || prop_oneof![6 => (20u64..40).prop_map(Some), 1 => (100u64..200).prop_map(Some), 1 => Just(None)];
+    prop::collection::vec((value(), value(), prop_oneof![3 => Just(0u64), 1 => 1u64..10]), 60..140)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// However windows came to be what they are, and wherever the process ended: the moments are those of a key
+    /// that was told the truth at once.
+    #[test]
+    fn moments_depend_on_what_is_true_alone(script in script(), restarts in prop::collection::vec(0u64..160, 0..4)) {
+        let (mut truth, mut corrected) = (Key::new(all_rules()), Key::new(all_rules()));
+        let mut late: BTreeMap<u64, Vec<(u64, Option<u64>)>> = BTreeMap::new();
+        let last = script.len() as u64 + 10;
+        for boundary in 0..last {
+            let mut set = late.remove(&boundary).unwrap_or_default();
+            let mut right = Vec::new();
+            if let Some((value, first, after)) = script.get(boundary as usize) {
+                right.extend(value.map(|value| (boundary, Some(value))));
+                if *after == 0 {
+                    set.extend(right.iter().copied());
+                } else {
+                    set.extend(first.map(|first| (boundary, Some(first))));
+                    if value.is_some() || first.is_some() {
+                        late.entry(boundary + after).or_default().push((boundary, *value));
+                    }
+                }
+            }
+            truth.step(boundary, &right);
+            corrected.step(boundary, &set);
+            if restarts.contains(&boundary) {
+                corrected.restart(boundary);
+            }
+        }
+        for ((key, found), (_, wanted)) in corrected.told.iter().zip(&truth.told) {
+            prop_assert_eq!(found, wanted, "{:?}", key);
+        }
+        prop_assert_eq!(corrected.told.len(), truth.told.len());
+    }
+}
+
+/// The random keys reach what they are meant to; else equality would say little.
+#[test]
+fn random_keys_have_moments_of_every_kind() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut found: BTreeMap<Arc<str>, u32> = BTreeMap::new();
+    for _ in 0..10 {
+        let values: Vec<_> = (0..5).flat_map(|_| script().new_tree(&mut runner).unwrap().current()).collect();
+        let mut key = Key::new(all_rules());
+        for (boundary, (value, ..)) in (0..).zip(values) {
+            key.step(boundary, &value.map(|value| (boundary, Some(value))).into_iter().collect::<Vec<_>>());
+            for (moment_type, _) in key.told.keys() {
+                *found.entry(Arc::clone(moment_type)).or_default() += 1;
+            }
+        }
+    }
+    assert_eq!(found.len(), all_rules().len(), "{found:?}");
+}

@@ -1,0 +1,155 @@
+//! Tables cut into days of event time: a day that is too old is dropped as a whole, which costs nothing and leaves nothing behind.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use telemetra_core::{Action, Batch, EventTime, ExternalError, Row};
+use tokio_postgres::{Client, Error};
+
+use super::array::event_time;
+use super::progress::Claim;
+use super::schema::{LOCK, day_column};
+use super::session::{Session, Timestamp};
+use crate::tabular::tables::Table;
+
+const DAY: u64 = 86_400_000;
+/// How much event time passes between two looks for old days.
+const SWEEP_EVERY: u64 = 3_600_000;
+/// How long readers may be kept waiting by a day that is dropped while others read it.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '1s'";
+
+/// How long rows are kept, and which days are known to be there.
+#[derive(Debug)]
+pub(super) struct Retention {
+    keep: u64,
+    known: BTreeSet<(&'static str, u64)>,
+    next_sweep: EventTime,
+}
+
+impl Retention {
+    pub(super) fn new(keep: u64) -> Self {
+        Self { keep, known: BTreeSet::new(), next_sweep: EventTime::MIN }
+    }
+
+    /// The first time that is kept as of `now`: the beginning of a day.
+    pub(super) fn cutoff(&self, now: EventTime) -> EventTime {
+        EventTime(now.minus(self.keep).0 / DAY * DAY)
+    }
+
+    /// Makes the days that these rows need. Readers and writers do not wait for it.
+    pub(super) fn prepare<S>(
+        &mut self,
+        session: &Session,
+        batches: &[Batch<S>],
+    ) -> Result<(), ExternalError> {
+        let Some(last) = batches.last() else { return Ok(()) };
+        let cutoff = self.cutoff(last.time);
+        let upserts =
+            batches.iter().flat_map(|batch| &batch.changes).filter(|change| change.action == Action::Upsert);
+        let days = upserts.filter_map(|change| {
+            let time = time_of(&change.row).filter(|time| (cutoff..=EventTime::LATEST).contains(time))?;
+            Some((Table::of(&change.row).name(), time.0 / DAY))
+        });
+        let missing: BTreeSet<_> = days.filter(|day| !self.known.contains(day)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        session.run(&"could not make the tables of new days", async |client| {
+            client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await?;
+            let made = make(client, &missing).await;
+            client.batch_execute(if made.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+            made
+        })?;
+        self.known.extend(missing);
+        Ok(())
+    }
+
+    /// Drops days that no shard needs any more. What cannot be dropped now, as somebody reads it, is dropped another time.
+    pub(super) fn sweep(
+        &mut self,
+        session: &Session,
+        claim: &Claim,
+        now: EventTime,
+    ) -> Result<(), ExternalError> {
+        if claim.shard != 0 || now < self.next_sweep {
+            return Ok(());
+        }
+        self.next_sweep = now.plus(SWEEP_EVERY);
+        let all_have = session.run(&"could not read telemetra_progress", async |client| {
+            let sql = "SELECT CASE WHEN bool_and(time IS NOT NULL) THEN min(time) END FROM telemetra_progress WHERE pipeline = $1";
+            client.query_one(sql, &[&claim.pipeline]).await.map(|row| row.get::<_, Option<Timestamp>>(0))
+        })?;
+        let Some(all_have) = all_have else { return Ok(()) };
+        let cutoff = self.cutoff(event_time(all_have.0)).0 / DAY;
+        let old = session.run(&"could not look for old days", async |client| old(client, cutoff).await)?;
+        for name in old {
+            let sql = format!("BEGIN; {PATIENCE}; DROP TABLE {name}; COMMIT");
+            let what = format!("could not drop {name}");
+            match session.attempt(&what, async |client| client.batch_execute(&sql).await)? {
+                Ok(()) => tracing::info!(table = name, "dropped a day that is older than the retention"),
+                Err(error) => {
+                    tracing::warn!(table = name, %error, "could not drop a day that is older than the retention; trying again later");
+                    session.run(&what, async |client| client.batch_execute("ROLLBACK").await)?;
+                }
+            }
+        }
+        self.known.retain(|(_, day)| *day >= cutoff);
+        Ok(())
+    }
+}
+
+/// The time by which a row is kept, if its table is cut into days.
+pub(super) fn time_of<S>(row: &Row<S>) -> Option<EventTime> {
+    match row {
+        Row::Summary(_, summary) => Some(summary.window.start),
+        Row::Viewer(row) => Some(row.timestamp),
+        Row::Transaction(row) => Some(row.timestamp),
+        Row::Stream(_) | Row::Moment(_) => None,
+    }
+}
+
+/// A day's table: its name ends in year, month and day.
+fn name_of(table: &str, day: u64) -> String {
+    let date = EventTime(day * DAY).to_string();
+    format!("{table}_{}{}{}", &date[..4], &date[5..7], &date[8..10])
+}
+
+async fn make(client: &Client, days: &BTreeSet<(&'static str, u64)>) -> Result<(), Error> {
+    let there = client
+        .query("SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relnamespace = current_schema()::regnamespace", &[])
+        .await?;
+    let there: BTreeSet<&str> = there.iter().map(|row| row.get(0)).collect();
+    let mut sql = String::new();
+    for (table, day) in days {
+        let name = name_of(table, *day);
+        if !there.contains(&*name) {
+            // Attaching takes a weaker lock than making it in its place.
+            let (from, to) = (day * DAY / 1000, (day + 1) * DAY / 1000);
+            let _ = write!(
+                sql,
+                "CREATE TABLE {name} (LIKE {table} INCLUDING ALL EXCLUDING INDEXES);
+                 ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM (to_timestamp({from})) TO (to_timestamp({to}));"
+            );
+        }
+    }
+    client.batch_execute(&sql).await
+}
+
+/// The tables of days before `cutoff`.
+async fn old(client: &Client, cutoff: u64) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for table in Table::ALL.into_iter().filter(|table| day_column(*table).is_some()).map(Table::name) {
+        let first_kept = name_of(table, cutoff);
+        let names = client
+            .query(
+                "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = to_regclass($1)",
+                &[&table],
+            )
+            .await?;
+        // Names of one length sort as their days do; others are none of ours.
+        let names = names.iter().map(|row| row.get::<_, String>(0));
+        found.extend(names.filter(|name| name.len() == first_kept.len() && *name < first_kept));
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,129 @@
+//! Who makes the tables, and which are refused.
+
+use std::sync::Barrier;
+
+use telemetra_core::checkpoint::CheckpointStore;
+use telemetra_core::{Retry, Sink, StreamSummary};
+use telemetra_sinks::{Layout, Postgres, PostgresStore};
+
+use super::common::{batch, summary};
+use super::server::{Database, database};
+
+fn open(database: &Database) -> Result<Postgres<StreamSummary>, String> {
+    let mut sink = Postgres::new(database.config());
+    match sink.open(None) {
+        Ok(_) => Ok(sink),
+        Err(error) => {
+            assert_eq!(error.retry(), Retry::Permanent);
+            Err(error.to_string())
+        }
+    }
+}
+
+fn refused(database: &Database, word: &str) {
+    let error =
+        open(database).err().unwrap_or_else(|| panic!("a database is used that should not be: {word}"));
+    assert!(error.contains(word) && error.contains(&database.name), "{error}");
+}
+
+#[test]
+fn several_processes_may_start_at_once() {
+    let database = database();
+    let start = Barrier::new(8);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|n| {
+                let (database, start) = (&database, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let mut store = PostgresStore::new(database.config());
+                    store.put(&format!("{n}"), b"x").unwrap();
+                    open(database).map(drop)
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap().unwrap();
+        }
+    });
+    assert_eq!(
+        database
+            .text("SELECT string_agg(component || version, ' ' ORDER BY component) FROM telemetra_schema"),
+        "checkpoints1 tables1"
+    );
+    assert_eq!(database.text("SELECT count(*) FROM telemetra_checkpoints"), "8");
+    assert_eq!(database.text("SELECT generation FROM telemetra_progress"), "8", "each has claimed the shard");
+}
+
+#[test]
+fn tables_of_a_newer_version_are_refused() {
+    let database = database();
+    drop(open(&database).unwrap());
+    database.client().batch_execute("UPDATE telemetra_schema SET version = 7").unwrap();
+    refused(&database, "version 7");
+    assert_eq!(database.text("SELECT generation FROM telemetra_progress"), "1", "nothing was claimed");
+}
+
+#[test]
+fn tables_that_are_not_ours_are_refused_and_left_alone() {
+    let database = database();
+    database.client().batch_execute("CREATE TABLE moments (id int)").unwrap();
+    refused(&database, "table moments that telemetra did not make");
+    assert_eq!(database.one("SELECT to_regclass('telemetra_schema')"), None);
+    // Another schema of the same database is another matter.
+    let own = format!("{} options='-csearch_path=own'", database.words());
+    database.client().batch_execute("CREATE SCHEMA own").unwrap();
+    let config = telemetra_sinks::PostgresConfig::from_url(&own).unwrap();
+    let mut sink = Postgres::<StreamSummary>::new(config);
+    sink.open(None).unwrap();
+    sink.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap();
+    assert_eq!(database.text("SELECT count(*) FROM own.chat_summary_minute"), "1");
+}
+
+#[test]
+fn changed_tables_are_refused_unless_the_rows_still_fit() {
+    let database = database();
+    let change = |sql: &str| database.client().batch_execute(sql).unwrap();
+    drop(open(&database).unwrap());
+    change("ALTER TABLE moments ADD COLUMN note text, ADD COLUMN added timestamptz NOT NULL DEFAULT now()");
+    change("CREATE INDEX ON moments (note)");
+    drop(open(&database).unwrap());
+    change("ALTER TABLE moments ADD COLUMN needed int NOT NULL");
+    refused(&database, "needs a value for the column needed");
+    change("ALTER TABLE moments DROP COLUMN needed, ALTER COLUMN score TYPE real");
+    refused(&database, "column score of type real");
+    change("ALTER TABLE moments DROP COLUMN score");
+    refused(&database, "lacks the columns that this pipeline's rows have: \"score\" double precision");
+    change("DROP TABLE moments");
+    refused(&database, "its table moments is gone");
+}
+
+#[test]
+fn other_summaries_need_tables_of_their_own() {
+    let database = database();
+    drop(open(&database).unwrap());
+    let mut other = Postgres::with_layout(database.config(), Layout::<Vec<u8>>::json());
+    let error = other.open(None).unwrap_err().to_string();
+    assert!(error.contains("lacks the columns that this pipeline's rows have: \"summary\" jsonb"), "{error}");
+    database.client().batch_execute("ALTER TABLE chat_summary_minute ADD COLUMN summary jsonb").unwrap();
+    let error = other.open(None).unwrap_err().to_string();
+    assert!(error.contains("needs a value for the column chat_count"), "{error}");
+}
+
+#[test]
+fn starting_over_empties_the_tables_unless_there_is_a_checkpoint() {
+    let database = database();
+    let sink = || Postgres::<StreamSummary>::new(database.config());
+    let count = || database.text("SELECT count(*) FROM chat_summary_minute");
+    let mut first = sink();
+    first.open(None).unwrap();
+    first.apply(&[batch(3, vec![summary("s", 0, 1)])]).unwrap();
+    first.dead_letters(&[super::common::letter(1, b"x")]).unwrap();
+    let time = batch::<()>(3, vec![]).time;
+    assert_eq!(sink().start_over().open(Some(time)).unwrap(), Some(time));
+    assert_eq!(sink().open(None).unwrap(), Some(time));
+    assert_eq!(count(), "1");
+    assert_eq!(sink().start_over().open(None).unwrap(), None);
+    assert_eq!(count(), "0");
+    assert_eq!(database.text("SELECT count(*) FROM telemetra_dead_letters"), "0");
+}
