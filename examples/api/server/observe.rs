@@ -19,6 +19,7 @@ pub(crate) struct Recorder(PrometheusHandle);
 const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 impl Recorder {
+    /// Installed when it is first asked for.
     pub(crate) fn shared() -> Self {
         static SHARED: OnceLock<Recorder> = OnceLock::new();
         let shared = SHARED.get_or_init(|| {
