@@ -318,8 +318,8 @@ fn broken_links(page: &Path, text: &str) -> Vec<String> {
     links.filter(|link| !link.contains("://")).filter(is_broken).map(ToOwned::to_owned).collect()
 }
 
+/// The text of a page; a picture has no headings.
 fn read_if_page(path: &Path) -> String {
-    // A picture has no headings.
     if path.extension().is_some_and(|extension| extension == "md") { read(path) } else { String::new() }
 }
 
