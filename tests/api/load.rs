@@ -62,7 +62,7 @@ fn a_thousand_clients_are_told_every_update_of_their_stream() {
         received.extend(told.iter().take(CLIENTS));
     }
     let visible: HashMap<_, _> = visible.try_iter().collect();
-    let mut micros: Vec<_> = told
+    let mut micros: Vec<_> = received
         .iter()
         .filter_map(|(key, at)| Some(at.saturating_duration_since(*visible.get(key)?).as_micros()))
         .collect();
