@@ -43,16 +43,16 @@ pub(super) fn score(x: f64, sum: f64, n: f64) -> f64 {
     (root + (wald / root).ln() / root).clamp(-MAX_SCORE, MAX_SCORE)
 }
 
-/// By the incomplete beta function, which is the tail of the binomial.
+/// By the incomplete beta function, which is the tail of the binomial; by the side on which it is short.
 fn exact(x: f64, sum: f64, n: f64) -> Option<f64> {
-    let share = 1.0 / (n + 1.0);
-    let (from, after) =
-        (checked_beta_reg(x, sum + 1.0, share).ok()?, checked_beta_reg(x + 1.0, sum, share).ok()?);
-    let upper = f64::midpoint(from, after);
-    let tail = upper.min(1.0 - upper);
-    // Beyond this the lower tail is lost in the 1.
-    let lost = tail < if upper < 0.5 { f64::MIN_POSITIVE } else { 1e-9 };
-    (!lost).then(|| (-Normal::standard().inverse_cdf(tail)).copysign(0.5 - upper))
+    let is_below = x * n < sum;
+    let (share, near, far) = if is_below { (n / (n + 1.0), sum, x) } else { (1.0 / (n + 1.0), x, sum) };
+    // From the count itself on, and from the one after.
+    let from = checked_beta_reg(near, far + 1.0, share).ok()?;
+    let after = checked_beta_reg(near + 1.0, far, share).ok()?;
+    let tail = f64::midpoint(from, after);
+    let z = (tail > f64::MIN_POSITIVE).then(|| -Normal::standard().inverse_cdf(tail))?;
+    Some(if is_below { -z } else { z })
 }
 
 /// The z above which a normal lies half as often as `e^log_tail`.
