@@ -5,30 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use telemetra::core::JsonDecoder;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory;
-use telemetra::core::{Arena, Count, DecodeError, ViewerCount};
 use telemetra::ops::metric::{self, Kind, Metric};
 use telemetra::prelude::*;
 use telemetra::sinks::JsonLines;
 
-/// Reads records like `ada 12000`: a stream, and the time of an event.
-struct Words;
-impl Decoder for Words {
-    fn decode<'a>(
-        &self,
-        record: &'a [u8],
-        _: &'a Arena,
-        events: &mut Vec<Event<'a>>,
-    ) -> Result<(), DecodeError> {
-        let text = std::str::from_utf8(record).map_err(|_| DecodeError::new("not UTF-8"))?;
-        let (stream_id, time) = text.split_once(' ').ok_or(DecodeError::new("no time"))?;
-        let time = time.parse().map_err(|_| DecodeError::field("time", "not a number"))?;
-        let header = Header { event_id: "", time: EventTime(time), stream_id };
-        let count = ViewerCount { header, viewer_count: 1, unique_viewers: None, peak_viewers: None };
-        events.push(Event::Viewer(count));
-        Ok(())
-    }
+/// A chat message.
+fn message(stream: &str, time: EventTime) -> String {
+    format!(
+        r#"{{"event_id":"{time}","timestamp":"{time}","stream_id":"{stream}","user_id":"u","username":"u","message":"hi"}}"#
+    )
 }
 
 /// The lines of an exposition: name and labels to value.
@@ -78,14 +66,14 @@ fn a_pipeline_tells_everything_that_is_listed_and_goes_on_counting_in_its_next_l
     // Ten minutes of two streams, in a partition of which each tenth record is damaged.
     let records = (0..600).map(|n| match n % 10 {
         9 => "damaged".to_owned(),
-        _ => format!("{} {}", if n % 2 == 0 { "ada" } else { "bob" }, n * 1000),
+        _ => message(if n % 2 == 0 { "ada" } else { "bob" }, EventTime(1_767_225_600_000 + n * 1000)),
     });
     let source = Memory::default().partition("p", records);
     let pipeline = || {
-        Pipeline::<Count>::new()
+        Pipeline::<StreamAccumulator>::new()
             .name("counted")
             .operator_times(true)
-            .source(source.clone(), Words)
+            .source(source.clone(), JsonDecoder::mixed())
             .sink(JsonLines::new(folder.path().join("a")))
             .sink(JsonLines::new(folder.path().join("b")))
             .checkpoints(Directory::new(folder.path().join("checkpoints")), 60_000, Duration::ZERO)

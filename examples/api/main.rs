@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use server::app::{App, app};
+use server::observe::Recorder;
 use server::serve::serve;
 use settings::{Command, Settings, Wrong};
 
@@ -56,6 +57,8 @@ async fn run(settings: &Settings) -> Result<()> {
     let (stop, stopping) = watch::channel(false);
     listen(stop)?;
 
+    // Before the pipeline, so that it finds where its metrics go.
+    Recorder::shared();
     let answers = pipeline::open(settings)?;
     let options = settings.options();
     let limits = options.limits.clone();

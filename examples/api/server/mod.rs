@@ -9,7 +9,7 @@ pub(crate) mod hub;
 pub(crate) mod limits;
 mod live;
 pub(crate) mod model;
-mod observe;
+pub(crate) mod observe;
 mod page;
 mod params;
 pub(crate) mod problem;
