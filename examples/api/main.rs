@@ -57,7 +57,7 @@ async fn run(settings: &Settings) -> Result<()> {
     let (stop, stopping) = watch::channel(false);
     listen(stop)?;
 
-    // Before the pipeline, which may have something to measure.
+    // Before the pipeline, so that it finds where its metrics go.
     Recorder::shared();
     let answers = pipeline::open(settings)?;
     let options = settings.options();
