@@ -29,6 +29,7 @@ use settings::{Command, Settings, Wrong};
 
 fn main() -> ExitCode {
     let done = match settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok()) {
+        Ok(Command::Markdown) => print(&settings::markdown()),
         Ok(Command::Help) => print(&settings::help()),
         Ok(Command::Run(settings)) => start(&settings),
         Err(error) => Err(error),
