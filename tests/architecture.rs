@@ -309,7 +309,7 @@ fn broken_links(page: &Path, text: &str) -> Vec<String> {
         if !root().join(&target).exists() {
             return true;
         }
-        let target_text = if path.is_empty() { text.to_owned() } else { read_if_file(&target) };
+        let target_text = if path.is_empty() { text.to_owned() } else { read_if_page(&target) };
         let headings = target_text.lines().filter(|line| line.starts_with('#'));
         !heading.is_empty()
             && target.extension().is_some_and(|extension| extension == "md")
@@ -318,8 +318,9 @@ fn broken_links(page: &Path, text: &str) -> Vec<String> {
     links.filter(|link| !link.contains("://")).filter(is_broken).map(ToOwned::to_owned).collect()
 }
 
-fn read_if_file(path: &Path) -> String {
-    if root().join(path).is_file() { read(path) } else { String::new() }
+/// The text of a page; a picture has no headings.
+fn read_if_page(path: &Path) -> String {
+    if path.extension().is_some_and(|extension| extension == "md") { read(path) } else { String::new() }
 }
 
 #[test]

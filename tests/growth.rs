@@ -207,10 +207,13 @@ fn trouble_with_looking_does_not_disturb_what_is_read() {
     let trouble = [ExternalError::permanent("forbidden"), ExternalError::transient("the line is down")];
     source.fail_to_list(trouble.into_iter().collect());
     until("both errors are given", || source.has_failed_to_list());
-    let found = source.add("p1", &records("p1", 30, 0));
-    until("the new one is read all the same", || running.fates().read == 50);
-    kept.end();
-    found.end();
+    source.shut("p1", true);
+    let shut = source.add("p1", &records("p1", 30, 0));
+    let found = source.add("p2", &records("p2", 30, 0));
+    until("what can be opened is read all the same", || running.fates().read == 50);
+    source.shut("p1", false);
+    until("the other is tried again", || running.fates().read == 80);
+    [kept, shut, found].iter().for_each(|handle| handle.end());
     finish(running).unwrap();
 }
 

@@ -55,6 +55,22 @@ fn life(
     }
 }
 
+/// In a cluster, a checkpoint that a life before this one began would be taken for whole without a process that skips it now.
+#[test]
+fn what_an_earlier_life_said_of_its_partitions_is_forgotten() {
+    use telemetra::core::checkpoint::CheckpointStore;
+    let folder = tempfile::tempdir().unwrap();
+    let (mut store, sink) = (Directory::new(folder.path()), Memory::new());
+    let (left, others) = ("09999999999999999999/source-0000", "09999999999999999999/source-0001");
+    store.put(left, b"of a life that was killed").unwrap();
+    store.put(others, b"of another process, which sees to it itself").unwrap();
+    let script = vec![(0..50).map(|n| format!("k {} e{n} u m", BASE + n * 10)).collect()];
+    life(&script, &small_time(), &sink, &store, 1, None).unwrap();
+    let names = store.list().unwrap();
+    assert!(names.iter().any(|name| name.ends_with("/complete")), "{names:?}");
+    assert!(!names.iter().any(|name| name == left) && names.iter().any(|name| name == others), "{names:?}");
+}
+
 fn end() -> impl Strategy<Value = (End, usize)> {
     let end = prop_oneof![
         4 => (0usize..3, 0usize..120).prop_map(|(partition, after)| End::Failure { partition, after }),

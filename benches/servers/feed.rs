@@ -124,6 +124,6 @@ pub(crate) fn paced(options: &Options) -> Result<()> {
         }
     }
     producer.flush(Duration::from_secs(30))?;
-    writeln!(std::io::stdout(), "{sent} events, the last {:?} behind at most", late)?;
+    writeln!(std::io::stdout(), "{sent} events, {late:?} behind at most")?;
     Ok(())
 }

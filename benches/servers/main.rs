@@ -6,6 +6,7 @@
 //! cargo bench --bench servers -- throughput
 //! cargo bench --bench servers -- latency
 //! cargo bench --bench servers -- restart
+//! cargo bench --bench servers -- slow --seconds 600 --slide 1000 --window 6000
 //! ```
 
 mod bare;
@@ -15,6 +16,7 @@ mod pipeline;
 mod restart;
 #[path = "../../tests/support/services.rs"]
 mod services;
+mod slow;
 #[path = "../support/threads.rs"]
 mod threads;
 mod throughput;
@@ -98,7 +100,7 @@ impl Options {
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let Some((what, rest)) = args.split_first() else {
-        println!("give one of throughput, latency, restart; options, with defaults:");
+        println!("give one of throughput, latency, restart, slow; options, with defaults:");
         OPTIONS.iter().for_each(|(name, default)| println!("  --{name} {default}"));
         return Ok(());
     };
@@ -106,17 +108,19 @@ fn main() -> Result<()> {
         ("throughput", rest) => throughput::measure(&Options::read(rest)?),
         ("latency", rest) => latency::measure(&Options::read(rest)?),
         ("restart", rest) => restart::measure(&Options::read(rest)?),
+        ("slow", rest) => slow::measure(&Options::read(rest)?),
         ("case", [case, rest @ ..]) => {
             let options = Options::read(rest)?;
             match case.as_str() {
                 "bare" => bare::run(&options),
                 "feed" => feed::paced(&options),
                 "watch" => latency::watch(&options),
+                "suffer" => slow::suffer(&options),
                 "keep" => restart::keep(&options),
                 "resume" => restart::resume(&options),
                 sinks => throughput::run(&options, sinks),
             }
         }
-        _ => bail!("there is nothing called `{what}` to measure; give throughput, latency or restart"),
+        _ => bail!("there is nothing called `{what}` to measure; give throughput, latency, restart or slow"),
     }
 }

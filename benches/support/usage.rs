@@ -15,8 +15,18 @@ pub(crate) fn cpu_seconds() -> Result<f64> {
 
 /// The most memory that was resident at once.
 pub(crate) fn peak_rss_bytes() -> Result<u64> {
+    memory("VmHWM:")
+}
+
+/// The memory that is resident now.
+#[allow(dead_code, reason = "each bench uses its part")]
+pub(crate) fn rss_bytes() -> Result<u64> {
+    memory("VmRSS:")
+}
+
+fn memory(name: &str) -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
+    let line = status.lines().find(|line| line.starts_with(name)).context("unknown format")?;
     let kib: u64 = line.split_whitespace().nth(1).context("unknown format")?.parse()?;
     Ok(kib * 1024)
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 use telemetra::prelude::*;
 
 use crate::server::app::Options;
-use crate::server::guard::is_sendable;
+use crate::server::guard::Token;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     pub(crate) port: u16,
     title: String,
     origins: Vec<String>,
-    token: Option<String>,
+    token: Option<Token>,
     pub(crate) servers: Elsewhere,
     pub(crate) input: Input,
     pub(crate) database: Option<PathBuf>,
@@ -149,9 +149,9 @@ const SETTINGS: &[Setting] = &[
         },
     ),
     setting("", "API_TOKEN", "TOKEN", "what clients have to send as a bearer token [none]", |s, v| {
-        s.token = Some(v.to_owned());
         let why = "it has to be of letters, digits and `-._~+`, as WebSockets can send no other";
-        if is_sendable(v) { Ok(()) } else { Err(why.to_owned()) }
+        s.token = Some(Token::new(v).ok_or(why)?);
+        Ok(())
     }),
     setting(
         "input",

@@ -33,6 +33,7 @@ use anyhow::Result;
 use telemetra::prelude::*;
 
 use cluster::{Others, Share};
+use common::log::Format;
 use common::settings::{Command, Wrong};
 use common::show::print;
 use common::usage::Usage;
@@ -77,7 +78,11 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     let progress = Progress::new(&settings);
     log::start(settings.log_level, settings.log_format, &progress.bar);
     for place in &settings.places {
-        progress.bar.suspend(|| eprintln!("{place}"));
+        let line = match settings.log_format {
+            Format::Text => place.clone(),
+            Format::Json => serde_json::json!({ "level": "INFO", "message": place }).to_string(),
+        };
+        progress.bar.suspend(|| eprintln!("{line}"));
     }
     if let Some(address) = settings.metrics_address() {
         let bound = metrics::serve(&address)?;

@@ -27,7 +27,7 @@ pub(crate) struct Built {
 /// The pipeline that these settings ask for. Nothing runs yet, and nothing outside is touched.
 pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     let rules = default_rules(settings.threshold)?;
-    let samples = rules.iter().map(|rule| rule.detector.max_samples()).max().unwrap_or(0);
+    let samples = rules.iter().map(|rule| rule.max_samples()).max().unwrap_or(0);
     let mut pipeline = Pipeline::new()
         .name(&settings.name)
         .operator_times(settings.operator_times)

@@ -108,13 +108,11 @@ pub(crate) fn choose(
     tell("checkpoints:", place, why);
     settings.store = Some(store);
 
-    let topic = settings.kafka.dead_letter_topic().filter(|_| source == Source::Kafka);
+    let through_kafka = matches!(source, Source::Kafka | Source::Embedded);
+    let topic = settings.kafka.dead_letter_topic().filter(|_| through_kafka);
     let (place, why) = match topic {
-        Some(topic) => (
-            format!("the topic {topic}, and the tables"),
-            format!("{}; --dead-letter-topic says which", by("kafka")),
-        ),
-        None if source == Source::Kafka => ("the tables".to_owned(), by("dead-letter-topic")),
+        Some(topic) => (format!("the topic {topic}, and the tables"), format!("the source is {source}")),
+        None if through_kafka => ("the tables".to_owned(), by("dead-letter-topic")),
         None => ("the tables".to_owned(), format!("the source is {source}")),
     };
     tell("dead letters:", place, why);

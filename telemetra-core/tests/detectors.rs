@@ -1,10 +1,11 @@
 //! Every detector keeps the contract; the default keeps its promise on noise, from the first verdict on, and is quick.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+use proptest::prelude::*;
 use telemetra_core::testkit::{Noise, WatchedCounts, detector_compliance, tracker_compliance};
 use telemetra_core::{
-    Baseline, ConfigError, Detector, Ewma, Model, NoveltyGap, RobustZScore, Side, TimeConfig, Tracker,
-    Unseen, VarianceFloor, Verdict, WindowSpec, ZScore, default_rules,
+    Baseline, ConfigError, Detector, EventTime, Ewma, Judge, Model, NoveltyGap, Observed, RobustZScore, Side,
+    Silence, TimeConfig, Tracker, Unseen, VarianceFloor, Verdict, WindowSpec, ZScore, default_rules,
 };
 
 /// What a threshold of 3 promises: the tail of the normal above it.
@@ -227,4 +228,48 @@ fn combinations_shape_moments() {
     assert_eq!(run(WatchedCounts::new(&time, both()), &[20, 60, 59]), ".x.");
     assert_eq!(run(WatchedCounts::new(&time, high().max(Twentieth(1.0, 1.0))), &[19, 20, 60]), ".xx");
     assert_eq!(run(WatchedCounts::new(&time, high().all(Twentieth(1.0, -1.0))), &[20, 60, 90]), "...");
+}
+
+/// One of each kind that a value can reach.
+fn judges() -> Vec<Judge> {
+    let z = || ZScore::new(2.0).unwrap().samples(3..=6).unwrap();
+    vec![
+        Judge::new(RobustZScore::new(2.0).unwrap().samples(3..=9).unwrap().learning()),
+        Judge::new(Ewma::new(1.0).unwrap().min_samples(3).unwrap().learning()),
+        Judge::new(Ewma::new(1.0).unwrap().probabilistic(0.9).unwrap().learning()),
+        Judge::new(NoveltyGap::new(1e-9).unwrap().learning()),
+        Judge::new(Unseen::new(1e-9).unwrap().learning()),
+        Judge::new(z().influence(0.5).unwrap()),
+        Judge::new(z().floor(VarianceFloor::Poisson).unwrap().influence(0.5).unwrap().cooldown(10)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any values at any distance: no panic, and numbers that are numbers.
+    #[test]
+    fn no_values_break_a_judge(
+        windows in prop::collection::vec((1u64..5_000_000_000, any::<i64>(), 0u32..63), 1..400),
+        near in any::<bool>(),
+        counts in any::<bool>(),
+        scale in prop_oneof![Just(1i64), Just(1_000_000), any::<i64>()],
+    ) {
+        let spec = WindowSpec::sliding(60, 10).unwrap();
+        let silence = if counts { Silence::Zero } else { Silence::Unknown };
+        for judge in judges() {
+            let mut follower = judge.follow();
+            let mut end = EventTime(0);
+            for &(apart, value, shift) in &windows {
+                end = end.plus(10 * if near { 1 + apart % 9 } else { apart });
+                let window = Observed { end, value: value >> shift, scale, spec, silence, baselines: &() };
+                if let Some(found) = follower.next(&window) {
+                    let verdict = found.verdict;
+                    prop_assert!(verdict.score.is_finite() && verdict.mean.is_finite(), "{:?}", verdict);
+                    prop_assert!(verdict.stddev.is_finite() && verdict.stddev >= 0.0, "{:?}", verdict);
+                    prop_assert!(verdict.score.abs() >= judge.least(), "{:?}", verdict);
+                }
+            }
+        }
+    }
 }

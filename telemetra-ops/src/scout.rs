@@ -50,25 +50,30 @@ impl Scout {
         Ok(())
     }
 
-    /// Opens what is new and falls to this process. What could not be opened is new again the next time.
+    /// Opens what is new and falls to this process. What could not be opened is new again the next time, and does not keep the
+    /// others from being opened; the first error is returned.
     fn look(&mut self, ingress: &Ingress) -> Result<(), ExternalError> {
+        let mut looked = Ok(());
         for id in self.source.partitions()? {
-            let is_known = |known: &BTreeSet<PartitionId>| known.contains(&id);
-            if is_known(&self.known.lock().unwrap_or_else(PoisonError::into_inner)) {
-                continue;
-            }
-            if falls_to(&id, self.place.1) == self.place.0 {
-                let partition = self.source.open_new(&id)?;
-                let decoder = Arc::clone(&self.decoder);
-                let open = OpenLane { id: id.clone(), decoder, partition, sequencer: None, ended: false };
-                if ingress.0.add(open) {
-                    tracing::info!(partition = %id, "a new partition is read");
-                } else {
-                    tracing::warn!(partition = %id, "a new partition is not read in this life, as all others of this process have ended");
-                }
-            }
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+            let is_known = self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
+            let opened = if is_known { Ok(()) } else { self.open(&id, ingress) };
+            looked = looked.and(opened);
         }
+        looked
+    }
+
+    fn open(&mut self, id: &PartitionId, ingress: &Ingress) -> Result<(), ExternalError> {
+        if falls_to(id, self.place.1) == self.place.0 {
+            let partition = self.source.open_new(id)?;
+            let decoder = Arc::clone(&self.decoder);
+            let open = OpenLane { id: id.clone(), decoder, partition, sequencer: None, ended: false };
+            if ingress.0.add(open) {
+                tracing::info!(partition = %id, "a new partition is read");
+            } else {
+                tracing::warn!(partition = %id, "a new partition is not read in this life, as all others of this process have ended");
+            }
+        }
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
         Ok(())
     }
 }

@@ -108,6 +108,7 @@ impl Writer {
     }
 
     fn run(mut self, messages: &Receiver<Message>) -> Result<(), Ended> {
+        self.forget_sources()?;
         let mut parts: BTreeMap<(EventTime, usize), Parts> = BTreeMap::new();
         let mut last: BTreeMap<usize, Parts> = BTreeMap::new();
         let mut chain: Vec<EventTime> = Vec::new();
@@ -155,6 +156,18 @@ impl Writer {
                         self.gauge.boundary.store(boundary.0, Ordering::Release);
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what earlier lives said of this process's partitions. A checkpoint that one of them began and this one
+    /// completes would be taken for whole without them, where this process has no part in it.
+    fn forget_sources(&mut self) -> Result<(), Ended> {
+        let own = source_name(EventTime::MIN, self.process).split_off(GROUP);
+        for name in self.keep_trying(|store| store.list())? {
+            if name.ends_with(&own) {
+                self.keep_trying(|store| store.remove(&name))?;
             }
         }
         Ok(())
@@ -245,6 +258,9 @@ impl From<PipelineError> for Ended {
         Self::Failed(error)
     }
 }
+
+/// The digits of the boundary that the names of a checkpoint begin with.
+const GROUP: usize = 20;
 
 /// The name of the blob that says that a process's partitions are in a checkpoint.
 fn source_name(boundary: EventTime, process: usize) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::client::{Socket, connect, read_answer, request};
 use crate::server::app::Options;
+use crate::server::guard::Token;
 use crate::server::limits::Limits;
 use crate::service::Service;
 
@@ -44,7 +45,7 @@ fn pages_of_allowed_origins_may_read_and_connect() {
 
 #[test]
 fn a_service_with_a_token_tells_nothing_without_it() {
-    let service = service(Options { token: Some("s3cret.Token~".to_owned()), ..Options::default() });
+    let service = service(Options { token: Token::new("s3cret.Token~"), ..Options::default() });
     let address = service.address;
     for path in
         ["/streams", "/streams/ada", "/streams/ada/metrics", "/streams/ada/moments", "/metrics", "/live/ada"]

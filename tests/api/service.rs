@@ -174,9 +174,14 @@ impl Feeder {
 
     /// The same in several streams, in the order of time: of one after the other, the second would be late.
     pub(crate) fn chats(&mut self, streams: &[&str], minute: u64, count: u64) {
+        self.chats_within(streams, minute * 60_000, 60_000, count);
+    }
+
+    /// The same within `length` milliseconds from `start` on.
+    pub(crate) fn chats_within(&mut self, streams: &[&str], start: u64, length: u64, count: u64) {
         for (n, stream) in (0..count).flat_map(|n| streams.iter().map(move |stream| (n, stream))) {
             let user = format!("user{}", n % 7);
-            self.push(stream, minute * 60_000 + n * 60_000 / count, |header| {
+            self.push(stream, start + n * length / count, |header| {
                 encode(&Event::Chat(ChatMessage {
                     header,
                     user_id: &user,
@@ -194,6 +199,12 @@ impl Feeder {
 
     pub(crate) fn viewers(&mut self, stream: &str, minute: u64, count: u64) {
         self.viewers_at(stream, minute * 60_000, count);
+    }
+
+    /// Lets event time pass up to so many milliseconds.
+    pub(crate) fn pass(&mut self, millis: u64) {
+        // Watermarks are ten seconds behind; so is this event, in a stream of its own.
+        self.viewers_at("clock", millis + 10_000, 1);
     }
 
     fn viewers_at(&mut self, stream: &str, millis: u64, count: u64) {
@@ -238,8 +249,7 @@ impl Feeder {
 
     /// Lets event time pass up to the end of a minute, and waits until that is durable.
     pub(crate) fn until(&mut self, minute: u64, durable: impl Fn() -> EventTime) {
-        // Watermarks are ten seconds behind; so is this event, in a stream of its own.
-        self.viewers_at("clock", minute * 60_000 + 10_000, 1);
+        self.pass(minute * 60_000);
         let time = START.plus(minute * 60_000);
         assert!(comes(|| durable() >= time), "{time} never came: it is {}", durable());
     }

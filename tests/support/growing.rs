@@ -17,6 +17,8 @@ struct World {
     gone: Vec<String>,
     /// What was opened: the name, and whether as new.
     opened: Vec<(String, bool)>,
+    /// Names that cannot be opened.
+    shut: Vec<String>,
     /// Errors that listing gives first.
     listing: Vec<ExternalError>,
 }
@@ -33,6 +35,13 @@ impl Growing {
 
     pub fn remove(&self, name: &str) {
         self.0.lock().unwrap().gone.push(name.to_owned());
+    }
+
+    /// Has opening that partition fail, or not any more.
+    pub fn shut(&self, name: &str, shut: bool) {
+        let mut world = self.0.lock().unwrap();
+        world.shut.retain(|other| other != name);
+        world.shut.extend(shut.then(|| name.to_owned()));
     }
 
     pub fn fail_to_list(&self, errors: Vec<ExternalError>) {
@@ -71,6 +80,9 @@ impl Source for Growing {
 
     fn open_new(&mut self, id: &PartitionId) -> Result<Box<dyn Partition>, ExternalError> {
         let mut world = self.0.lock().unwrap();
+        if world.shut.iter().any(|name| id.as_str() == name) {
+            return Err(ExternalError::permanent(format!("may not open `{id}`")));
+        }
         world.opened.push((id.as_str().to_owned(), true));
         world.memory.open(id, None)
     }

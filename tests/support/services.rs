@@ -214,7 +214,16 @@ impl Server {
 
     /// Stops it in its tracks: connections stay, nothing answers.
     pub fn freeze(&self) {
-        signal("STOP", &self.processes());
+        let processes = self.processes();
+        signal("STOP", &processes);
+        // The signal is sent; that it has come shows a little later.
+        let stopped = |pid: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.map_or(true, |stat| stat.contains(") T "))
+        };
+        while !processes.iter().all(stopped) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
     }
 
     /// Lets a frozen one go on.

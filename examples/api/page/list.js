@@ -83,7 +83,8 @@ export class List {
     const isLive = stream.is_live ?? stream.current !== null;
     item.dataset.live = isLive;
     item.dataset.moments = stream.open_moments;
-    who.textContent = stream.name;
+    // The dot before the name says it to those who see it.
+    who.replaceChildren(stream.name, html("span", { class: "hidden" }, isLive ? ", live" : ", offline"));
     what.textContent = stream.title ?? stream.category ?? "";
     const viewers = stream.current?.avg_viewers;
     const rate = stream.current ? `${decimal(stream.current.chat_rate)} msg/s` : "silent";
@@ -93,9 +94,6 @@ export class List {
       ...(viewers === null || viewers === undefined ? [] : [html("span", {}, `${compact(viewers)} viewers`)]),
       ...(moments ? [html("span", { class: "flag" }, moments)] : []));
     level.firstChild.style.width = `${(100 * (stream.current?.chat_rate ?? 0)) / greatest}%`;
-    item.firstChild.setAttribute("aria-label",
-      [stream.name, stream.title, isLive ? "live" : "offline", rate, viewers ? `${compact(viewers)} viewers` : "", moments]
-        .filter(Boolean).join(", "));
   }
 
   mark(id) {

@@ -119,6 +119,9 @@ export class Stream {
 
   index() {
     this.byEndOf = this.windows.length + ":" + this.latest?.end;
-    return new Map(this.windows.map((window) => [window.end, window]));
+    // The first windows of a stream reach back to before it began, and are no measure.
+    const [first, second] = this.windows;
+    const began = second ? first.end - (second.end - first.end) : 0;
+    return new Map(this.windows.filter((window) => window.start >= began).map((window) => [window.end, window]));
   }
 }

@@ -18,7 +18,7 @@ use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetReques
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 
-use super::guard;
+use super::guard::{self, Token};
 use super::hub::Hub;
 use super::limits::Limits;
 use super::observe::{self, Recorder};
@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// The origins whose pages may use it, besides its own; `*` is all.
     pub(crate) origins: Vec<String>,
     /// What every client has to know; `None`: anybody may ask.
-    pub(crate) token: Option<String>,
+    pub(crate) token: Option<Token>,
     pub(crate) limits: Limits,
 }
 

@@ -13,7 +13,7 @@ const PROTOCOL: &str = "bearer.";
 
 pub(crate) async fn token(State(app): State<App>, request: Request, next: Next) -> Response {
     match &app.options.token {
-        Some(token) if !given(request.headers()).any(|given| equal(given, token)) => {
+        Some(token) if !given(request.headers()).any(|given| token.is(given)) => {
             Problem::unauthorized().into_response()
         }
         _ => next.run(request).await,
@@ -36,10 +36,28 @@ fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     lists.flat_map(|list| list.split(',')).map(str::trim)
 }
 
-/// Takes as long for a wrong token as for the right one.
-fn equal(given: &str, token: &str) -> bool {
-    let pairs = given.bytes().zip(token.bytes());
-    given.len() == token.len() && pairs.fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+/// What every client has to know. `Debug` does not show it.
+#[derive(Clone)]
+pub(crate) struct Token(String);
+
+impl Token {
+    /// `None` if it cannot be sent in all the ways there are: subprotocols have few signs.
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let is_sent = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+".contains(&byte);
+        (!text.is_empty() && text.bytes().all(is_sent)).then(|| Self(text.to_owned()))
+    }
+
+    /// Takes as long for a wrong one as for the right one.
+    fn is(&self, given: &str) -> bool {
+        let pairs = given.bytes().zip(self.0.bytes());
+        given.len() == self.0.len() && pairs.fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 /// Pages of other origins may not open a WebSocket unless they are among those allowed: browsers ask nobody before they do.
@@ -52,9 +70,4 @@ pub(crate) fn origin(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::forbidden("pages of this origin may not connect; allow it by CORS_ORIGINS"))
-}
-
-/// Whether a token can be sent in all the ways there are.
-pub(crate) fn is_sendable(token: &str) -> bool {
-    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+".contains(&byte))
 }

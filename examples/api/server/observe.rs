@@ -23,6 +23,7 @@ const ROWS: [f64; 7] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
 const BYTES: [f64; 7] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
 impl Recorder {
+    /// Installed when it is first asked for.
     pub(crate) fn shared() -> Self {
         static SHARED: OnceLock<Recorder> = OnceLock::new();
         let shared = SHARED.get_or_init(|| {

@@ -1,6 +1,6 @@
 //! Checking: a setting that cannot work is refused before anything is read.
 
-use telemetra_core::{ConfigError, EventAccumulator, TimeConfig};
+use telemetra_core::{ConfigError, EventAccumulator, MomentRule, TimeConfig};
 
 use super::{Checkpoints, Pipeline};
 use crate::failure::PipelineError;
@@ -8,7 +8,7 @@ use crate::failure::PipelineError;
 impl<A: EventAccumulator> Pipeline<A> {
     /// Checks the settings, and returns the number of windows of the longest baseline.
     pub(super) fn check(&self) -> Result<u32, PipelineError> {
-        let samples = self.rules.iter().map(|rule| rule.detector.max_samples()).max().unwrap_or(0);
+        let samples = self.rules.iter().map(MomentRule::max_samples).max().unwrap_or(0);
         self.ingress.check(samples, self.sources.len(), self.cluster.workers)?;
         let processes = self.cluster.addresses.len();
         if self.cluster.process >= processes.max(1) {
@@ -38,7 +38,12 @@ impl<A: EventAccumulator> Pipeline<A> {
     pub(super) fn fingerprint(&self) -> String {
         let TimeConfig { windows, allowed_lateness, out_of_orderness, deduplicate, horizon, .. } =
             &self.ingress.time;
-        let rules: Vec<_> = self.rules.iter().map(|rule| &rule.moment_type).collect();
+        // What a judge remembers means nothing to one of another kind.
+        let rules = self.rules.iter().map(|rule| match &rule.detector {
+            judge if judge.is_pure() => rule.moment_type.to_string(),
+            judge => format!("{} by {}", rule.moment_type, judge.method()),
+        });
+        let rules: Vec<_> = rules.collect();
         format!(
             "size {} slide {} lateness {allowed_lateness} disorder {out_of_orderness} horizon {horizon:?} deduplicate {deduplicate} rules {rules:?} of {}",
             windows.size(),

@@ -11,7 +11,10 @@ use telemetra::core::EventTime;
 use super::{Cursor, MetricsQuery, MomentQuery};
 use crate::server::model::{Metrics, MomentInfo, Time};
 
-/// Reads a database. Connections are kept, one for each question that is asked at the same time.
+/// How many connections are kept.
+const KEPT: usize = 8;
+
+/// Reads a database, with a connection for each question that is asked at the same time.
 #[derive(Clone)]
 pub(crate) struct Archive(Arc<Inner>);
 
@@ -38,7 +41,10 @@ impl Archive {
             let connection = kept.map_or_else(|| Connection::open_with_flags(&this.0.path, flags), Ok);
             let answer = connection.and_then(|connection| {
                 let answer = question(&connection)?;
-                idle().push(connection);
+                let mut idle = idle();
+                if idle.len() < KEPT {
+                    idle.push(connection);
+                }
                 Ok(answer)
             });
             answer.with_context(|| format!("could not read the database {}", this.0.path.display()))
