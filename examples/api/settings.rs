@@ -213,7 +213,7 @@ const SETTINGS: &[Setting] = &[
     setting("", "POSTGRES_PORT", "N", "its port [5432]", |s, v| {
         put(&mut s.servers.port, v, |_| true, "a port")
     }),
-    setting("", "POSTGRES_USER", "USER", "who asks [postgres]", |s, v| {
+    setting("", "POSTGRES_USER", "USER", "who asks [telemetra]", |s, v| {
         put(&mut s.servers.user, v, |_| true, "a user")
     }),
     setting("", "POSTGRES_PASSWORD", "SECRET", "its password [none]", |s, v| {
@@ -257,7 +257,7 @@ impl Settings {
             token: None,
             servers: Elsewhere {
                 port: 5432,
-                user: "postgres".to_owned(),
+                user: "telemetra".to_owned(),
                 database: "telemetra".to_owned(),
                 pipeline: "telemetra".to_owned(),
                 ..Elsewhere::default()
