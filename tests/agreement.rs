@@ -144,7 +144,8 @@ fn the_order_to_stop_one_process_stops_all() {
         pipeline.lead(10_000).sink(Memory::<Out>::new())
     };
     let ended = cluster((0..2).map(process).collect(), |process, running| {
-        until("its partition is read", || running.fates().read == 100);
+        // The one that is stopped by the other may not get that far.
+        until("its partition is read", || running.fates().read == 100 || running.is_finished());
         if process == 1 { running.stop() } else { finish(running) }
     });
     let ended: Vec<_> = ended.into_iter().map(|ended| ended.and_then(|ended| ended)).collect();
