@@ -7,7 +7,7 @@ use crate::client::{Socket, connect, read_answer, request};
 use crate::server::app::Options;
 use crate::server::guard::Token;
 use crate::server::limits::Limits;
-use crate::service::Service;
+use crate::service::{Service, wait};
 
 fn service(options: Options) -> Service {
     Service::with(options, 3_600_000)
@@ -121,6 +121,8 @@ fn it_stops_although_connections_are_open_and_loses_nothing() {
     let limits = Limits { farewell: Duration::from_millis(200), ..Limits::default() };
     let mut service = service(Options { limits, ..Options::default() });
     service.chat("ada", 0, 50);
+    // What waits in the channel has not been read, and is the host's to push again.
+    wait(|| service.store.status().is_some_and(|status| status.fates.read == 50));
     let idle = connect(service.address);
     let mut half = connect(service.address);
     half.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n").unwrap();
