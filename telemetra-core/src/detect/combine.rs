@@ -38,85 +38,62 @@ fn on_scale(from: f64, to: f64, found: Finding) -> Finding {
     Finding { verdict: Verdict { score, ..verdict }, samples }
 }
 
-/// Both findings on one scale.
-fn pair<A: Tracker, B: Tracker>(
-    (a, b): (&A, &B),
-    (state_a, state_b): &mut (A::State, B::State),
-    window: &Observed<'_>,
-) -> (Option<Finding>, Option<Finding>) {
-    let found = b.track(state_b, window).map(|found| on_scale(b.limit(), a.limit(), found));
-    (a.track(state_a, window), found)
+/// What is the same of both ways to combine two trackers.
+macro_rules! combines {
+    ($type:ident, $name:literal, $choose:expr) => {
+        impl<A: Tracker, B: Tracker> Tracker for $type<A, B> {
+            type State = (A::State, B::State);
+
+            fn name(&self) -> Cow<'static, str> {
+                format!(concat!($name, "({}, {})"), self.0.name(), self.1.name()).into()
+            }
+
+            fn limit(&self) -> f64 {
+                self.0.limit()
+            }
+
+            fn least(&self) -> f64 {
+                self.0.least().min(self.1.least() / self.1.limit() * self.0.limit())
+            }
+
+            fn reaches(&self, reaches: &mut Vec<u32>) {
+                self.0.reaches(reaches);
+                self.1.reaches(reaches);
+            }
+
+            fn is_pure(&self) -> bool {
+                self.0.is_pure() && self.1.is_pure()
+            }
+
+            fn forgets_after(&self) -> u64 {
+                self.0.forgets_after().max(self.1.forgets_after())
+            }
+
+            fn track(&self, (a, b): &mut Self::State, window: &Observed<'_>) -> Option<Finding> {
+                let second = self.1.track(b, window);
+                let second = second.map(|found| on_scale(self.1.limit(), self.0.limit(), found));
+                $choose(self.0.track(a, window), second)
+            }
+        }
+    };
 }
 
-impl<A: Tracker, B: Tracker> Tracker for Max<A, B> {
-    type State = (A::State, B::State);
+combines!(Max, "max", further);
+combines!(All, "all", nearer_of_both);
 
-    fn name(&self) -> Cow<'static, str> {
-        format!("max({}, {})", self.0.name(), self.1.name()).into()
-    }
-
-    fn limit(&self) -> f64 {
-        self.0.limit()
-    }
-
-    fn least(&self) -> f64 {
-        self.0.least().min(self.1.least() / self.1.limit() * self.0.limit())
-    }
-
-    fn reaches(&self, reaches: &mut Vec<u32>) {
-        self.0.reaches(reaches);
-        self.1.reaches(reaches);
-    }
-
-    fn is_pure(&self) -> bool {
-        self.0.is_pure() && self.1.is_pure()
-    }
-
-    fn forgets_after(&self) -> u64 {
-        self.0.forgets_after().max(self.1.forgets_after())
-    }
-
-    fn track(&self, state: &mut Self::State, window: &Observed<'_>) -> Option<Finding> {
-        match pair((&self.0, &self.1), state, window) {
-            (Some(a), Some(b)) if b.verdict.score.abs() > a.verdict.score.abs() => Some(b),
-            (a, b) => a.or(b),
-        }
+/// The one further above its threshold.
+fn further(a: Option<Finding>, b: Option<Finding>) -> Option<Finding> {
+    match (a, b) {
+        (Some(a), Some(b)) if b.verdict.score.abs() > a.verdict.score.abs() => Some(b),
+        (a, b) => a.or(b),
     }
 }
 
-impl<A: Tracker, B: Tracker> Tracker for All<A, B> {
-    type State = (A::State, B::State);
-
-    fn name(&self) -> Cow<'static, str> {
-        format!("all({}, {})", self.0.name(), self.1.name()).into()
+/// The one less far above its threshold, if both are and on the same side.
+fn nearer_of_both(a: Option<Finding>, b: Option<Finding>) -> Option<Finding> {
+    let (a, b) = (a?, b?);
+    if a.verdict.score.is_sign_positive() != b.verdict.score.is_sign_positive() {
+        return None;
     }
-
-    fn limit(&self) -> f64 {
-        self.0.limit()
-    }
-
-    fn least(&self) -> f64 {
-        self.0.least().min(self.1.least() / self.1.limit() * self.0.limit())
-    }
-
-    fn reaches(&self, reaches: &mut Vec<u32>) {
-        self.0.reaches(reaches);
-        self.1.reaches(reaches);
-    }
-
-    fn is_pure(&self) -> bool {
-        self.0.is_pure() && self.1.is_pure()
-    }
-
-    fn forgets_after(&self) -> u64 {
-        self.0.forgets_after().max(self.1.forgets_after())
-    }
-
-    fn track(&self, state: &mut Self::State, window: &Observed<'_>) -> Option<Finding> {
-        let (Some(a), Some(b)) = pair((&self.0, &self.1), state, window) else { return None };
-        if a.verdict.score.is_sign_positive() != b.verdict.score.is_sign_positive() {
-            return None;
-        }
-        Some(if b.verdict.score.abs() < a.verdict.score.abs() { b } else { a })
-    }
+    Some(if b.verdict.score.abs() < a.verdict.score.abs() { b } else { a })
 }
