@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use telemetra::core::EventTime;
 
-use super::{Cursor, MetricsQuery, MomentQuery};
+use super::{Cursor, MetricsQuery, MomentQuery, oldest_first, page};
 use crate::server::model::{Metrics, MomentInfo, Time};
 
 /// How many connections are kept.
@@ -72,12 +72,7 @@ impl Archive {
             let windows = rows(connection, &sql, &filter, metrics)?;
             Ok(if windows.is_empty() && !is_known(connection, &filter)? { None } else { Some(windows) })
         });
-        Ok(found.await?.map(|mut windows| {
-            let more = windows.len() > limit;
-            windows.truncate(limit);
-            windows.reverse();
-            (windows, more)
-        }))
+        Ok(found.await?.map(|windows| oldest_first(page(windows, limit))))
     }
 
     pub(crate) async fn moments(
@@ -100,11 +95,7 @@ impl Archive {
             let moments = rows(connection, &sql, &filter, moment)?;
             Ok(if moments.is_empty() && !is_known(connection, &filter)? { None } else { Some(moments) })
         });
-        Ok(found.await?.map(|mut moments| {
-            let more = moments.len() > limit;
-            moments.truncate(limit);
-            (moments, more)
-        }))
+        Ok(found.await?.map(|moments| page(moments, limit)))
     }
 }
 

@@ -14,7 +14,7 @@ use telemetra::sinks::{LiveReader, Notice, Published, StreamView, Subscription};
 use super::archive::Archive;
 use super::{
     Answer, Component, Cursor, Feed, MetricsQuery, MomentQuery, News, Order, Overview, Snapshot, Store,
-    StreamQuery, Update,
+    StreamQuery, Update, oldest_first, page,
 };
 use crate::server::model::{Message, Metrics, MomentInfo, StreamInfo, StreamRow};
 
@@ -166,14 +166,11 @@ impl Store for Embedded {
                     && query.to.is_none_or(|to| end < to)
                     && end.0.is_multiple_of(query.resolution)
             });
-            let mut windows: Vec<_> = wanted.take(query.limit + 1).map(Metrics::from).collect();
+            let windows: Vec<_> = wanted.take(query.limit + 1).map(Metrics::from).collect();
             if !self.is_recent(query.from.max(windows.get(query.limit).map(|window| window.window_end.0))) {
                 return self.archive.metrics(id, query).await;
             }
-            let more = windows.len() > query.limit;
-            windows.truncate(query.limit);
-            windows.reverse();
-            Ok(Some((windows, more)))
+            Ok(Some(oldest_first(page(windows, query.limit))))
         })
     }
 
@@ -201,9 +198,7 @@ impl Store for Embedded {
             if !query.open && !self.is_recent(first) {
                 return self.archive.moments(id, query).await;
             }
-            let more = moments.len() > query.limit;
-            moments.truncate(query.limit);
-            Ok(Some((moments, more)))
+            Ok(Some(page(moments, query.limit)))
         })
     }
 

@@ -189,3 +189,16 @@ impl serde::Serialize for Cursor {
         serializer.collect_str(self)
     }
 }
+
+/// Of rows of which one more than `limit` was asked for: so many, and whether there are more.
+fn page<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    (rows, more)
+}
+
+/// A page that was found newest first, as it is told.
+fn oldest_first<T>((mut rows, more): (Vec<T>, bool)) -> (Vec<T>, bool) {
+    rows.reverse();
+    (rows, more)
+}

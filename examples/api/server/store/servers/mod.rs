@@ -1,6 +1,7 @@
 //! Answers of a pipeline elsewhere: its tables in Postgres, and what it tells through Redis.
 
 mod channel;
+mod filter;
 mod tables;
 
 use std::cmp::Ordering;

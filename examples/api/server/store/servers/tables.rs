@@ -11,9 +11,10 @@ use serde::de::DeserializeOwned;
 use telemetra::core::EventTime;
 use tokio::sync::Semaphore;
 
+use super::filter::Filter;
 use super::{Shards, current};
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
-use crate::server::store::{Cursor, MetricsQuery, MomentQuery};
+use crate::server::store::{Cursor, MetricsQuery, MomentQuery, oldest_first, page};
 
 /// The most connections at a time.
 const CONNECTIONS: usize = 8;
@@ -78,8 +79,6 @@ struct Row {
     ended_at: Option<Time>,
     updated_at: Time,
 }
-
-type Parameters = Vec<Box<dyn ToSql + Sync + Send>>;
 
 impl Tables {
     /// The tables that the pipeline of that name writes. `config` says where; how long to wait is added.
@@ -155,14 +154,8 @@ impl Tables {
         let resolution = i64::try_from(query.resolution).ok().filter(|resolution| *resolution > 1000);
         filter.and("(extract(epoch FROM window_end) * 1000)::bigint % $ = 0", resolution);
         let select = filter.select("chat_summary_minute", "window_start DESC", query.limit);
-        let limit = query.limit;
-        let found = self.page(filter, select).await?;
-        Ok(found.map(|mut windows| {
-            let more = windows.len() > limit;
-            windows.truncate(limit);
-            windows.reverse();
-            (windows, more)
-        }))
+        let found = self.found(filter, select).await?;
+        Ok(found.map(|windows| oldest_first(page(windows, query.limit))))
     }
 
     pub(super) async fn moments(
@@ -182,16 +175,12 @@ impl Tables {
             filter.go_on("$)", moment_id.clone());
         }
         let select = filter.select("moments", "started_at DESC, moment_id DESC", query.limit);
-        let limit = query.limit;
-        let found = self.page(filter, select).await?;
-        Ok(found.map(|mut moments| {
-            let more = moments.len() > limit;
-            moments.truncate(limit);
-            (moments, more)
-        }))
+        let found = self.found(filter, select).await?;
+        Ok(found.map(|moments| page(moments, query.limit)))
     }
 
-    async fn page<T: DeserializeOwned + Send + 'static>(
+    /// What fits the filter; `None` if there is no such stream.
+    async fn found<T: DeserializeOwned + Send + 'static>(
         &self,
         filter: Filter,
         select: String,
@@ -282,48 +271,4 @@ fn rows<T: DeserializeOwned>(
 
 fn millis(time: EventTime) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
-}
-
-/// Conditions, and the values in them. The first value is the stream's id.
-struct Filter {
-    conditions: Vec<String>,
-    values: Parameters,
-}
-
-impl Filter {
-    fn of(id: &str) -> Self {
-        let mut filter = Self { conditions: Vec::new(), values: Vec::new() };
-        filter.and("stream_id = $", Some(id.to_owned()));
-        filter
-    }
-
-    /// The `$` stands for the value.
-    fn and(&mut self, condition: &str, value: Option<impl ToSql + Sync + Send + 'static>) {
-        if let Some(value) = value {
-            self.conditions.push(String::new());
-            self.go_on(condition, value);
-        }
-    }
-
-    /// Goes on with the last condition.
-    fn go_on(&mut self, condition: &str, value: impl ToSql + Sync + Send + 'static) {
-        self.values.push(Box::new(value));
-        let condition = condition.replace('$', &format!("${}", self.values.len()));
-        if let Some(last) = self.conditions.last_mut() {
-            last.push_str(&condition);
-        }
-    }
-
-    fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
-    }
-
-    /// One row more than asked for, so that it can be said whether there are more.
-    fn select(&self, table: &str, order: &str, limit: usize) -> String {
-        let conditions = self.conditions.join(" AND ");
-        format!(
-            "SELECT to_jsonb(t)::text FROM {table} t WHERE {conditions} ORDER BY {order} LIMIT {}",
-            limit + 1
-        )
-    }
 }

@@ -1,0 +1,47 @@
+//! Conditions of a question to Postgres.
+
+use postgres::types::ToSql;
+
+/// Conditions, and the values in them. The first value is the stream's id.
+pub(super) struct Filter {
+    conditions: Vec<String>,
+    values: Vec<Box<dyn ToSql + Sync + Send>>,
+}
+
+impl Filter {
+    pub(super) fn of(id: &str) -> Self {
+        let mut filter = Self { conditions: Vec::new(), values: Vec::new() };
+        filter.and("stream_id = $", Some(id.to_owned()));
+        filter
+    }
+
+    /// The `$` stands for the value.
+    pub(super) fn and(&mut self, condition: &str, value: Option<impl ToSql + Sync + Send + 'static>) {
+        if let Some(value) = value {
+            self.conditions.push(String::new());
+            self.go_on(condition, value);
+        }
+    }
+
+    /// Goes on with the last condition.
+    pub(super) fn go_on(&mut self, condition: &str, value: impl ToSql + Sync + Send + 'static) {
+        self.values.push(Box::new(value));
+        let condition = condition.replace('$', &format!("${}", self.values.len()));
+        if let Some(last) = self.conditions.last_mut() {
+            last.push_str(&condition);
+        }
+    }
+
+    pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
+    }
+
+    /// One row more than asked for, so that it can be said whether there are more.
+    pub(super) fn select(&self, table: &str, order: &str, limit: usize) -> String {
+        let conditions = self.conditions.join(" AND ");
+        format!(
+            "SELECT to_jsonb(t)::text FROM {table} t WHERE {conditions} ORDER BY {order} LIMIT {}",
+            limit + 1
+        )
+    }
+}
