@@ -7,6 +7,7 @@ use telemetra::core::generate::{Generator, GeneratorConfig, Planting};
 use telemetra::prelude::*;
 use tracing::Level;
 
+use crate::common::generator::{Flags, Generates};
 use crate::common::log::Format;
 use crate::common::parse::{self, boolean, number, optional, ratio, real, span};
 use crate::common::settings::{Secret, Setting, Table, put};
@@ -77,6 +78,12 @@ impl Default for Settings {
 }
 
 type Flag = Setting<Settings>;
+
+impl Generates for Settings {
+    fn generator(&mut self) -> &mut GeneratorConfig {
+        &mut self.generator
+    }
+}
 
 pub(crate) const TABLE: Table<Settings> = Table {
     program: "mock_producer",
@@ -166,21 +173,10 @@ const STREAMS: &[Flag] = &[
         Ok(())
     })
     .known_as("PRODUCER_CHANNELS"),
-    Flag::new("zipf-exponent", "X", "how unequal streams are [0.9]", |s, v| {
-        put(&mut s.generator.zipf_exponent, real(v))
-    }),
-    Flag::new("users-per-stream", "N", "different users in one stream [2000]", |s, v| {
-        put(&mut s.generator.users_per_stream, number(v, 1..=10_000_000))
-    }),
-    Flag::new(
-        "viewer-interval",
-        "TIME",
-        "how often a stream reports its viewers, 0 for never [15s]",
-        |s, v| put(&mut s.generator.viewer_interval_ms, span(v)),
-    ),
-    Flag::new("transaction-ratio", "SHARE", "transactions per message [0.01]", |s, v| {
-        put(&mut s.generator.transaction_ratio, real(v))
-    }),
+    Flags::ZIPF_EXPONENT,
+    Flags::USERS_PER_STREAM,
+    Flags::VIEWER_INTERVAL,
+    Flags::TRANSACTION_RATIO,
     Flag::new("metadata", "", "report starts, titles, categories and ends [on]", |s, v| {
         put(&mut s.generator.metadata, boolean(v))
     }),
@@ -214,30 +210,18 @@ const STREAMS: &[Flag] = &[
 ];
 
 const FLAWS: &[Flag] = &[
-    Flag::new("disorder", "TIME", "how late events arrive on average [800ms]", |s, v| {
-        put(&mut s.generator.disorder_mean_ms, span(v))
-    }),
-    Flag::new("late-ratio", "SHARE", "events that are late [0.005]", |s, v| {
-        put(&mut s.generator.late_ratio, ratio(v))
-    }),
+    Flags::DISORDER,
+    Flags::LATE_RATIO,
     Flag::new("late-delay", "FROM..TO", "how much later those arrive [35s..270s]", |s, v| {
         put(&mut s.generator.late_delay_ms, parse::spans(v))
     }),
-    Flag::new("too-late-ratio", "SHARE", "events that are too late [0.0005]", |s, v| {
-        put(&mut s.generator.too_late_ratio, ratio(v))
-    }),
+    Flags::TOO_LATE_RATIO,
     Flag::new("too-late-delay", "FROM..TO", "how much later those arrive [345s..600s]", |s, v| {
         put(&mut s.generator.too_late_delay_ms, parse::spans(v))
     }),
-    Flag::new("duplicate-ratio", "SHARE", "events that come twice [0.001]", |s, v| {
-        put(&mut s.generator.duplicate_ratio, ratio(v))
-    }),
-    Flag::new("malformed-ratio", "SHARE", "records that are damaged [0.0005]", |s, v| {
-        put(&mut s.generator.malformed_ratio, ratio(v))
-    }),
-    Flag::new("future-ratio", "SHARE", "events far in the future [0.0001]", |s, v| {
-        put(&mut s.generator.future_ratio, ratio(v))
-    }),
+    Flags::DUPLICATE_RATIO,
+    Flags::MALFORMED_RATIO,
+    Flags::FUTURE_RATIO,
 ];
 
 /// A number of streams, or their ids.

@@ -1,8 +1,16 @@
 //! The generator's.
 
 use super::Flag;
-use crate::common::parse::{boolean, number, ratio, real, span};
+use crate::common::generator::{Flags, Generates};
+use crate::common::parse::{boolean, number};
 use crate::common::settings::put;
+use crate::settings::Settings;
+
+impl Generates for Settings {
+    fn generator(&mut self) -> &mut telemetra::core::generate::GeneratorConfig {
+        &mut self.generator
+    }
+}
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag::new("seed", "N", "the same seed makes the same events [1]", |s, v| {
@@ -21,37 +29,14 @@ pub(super) const FLAGS: &[Flag] = &[
         put(&mut s.events, number(v, 0..=u64::MAX).map(Some))
     }),
     Flag::new("plant", "", "plant moments to be found [on]", |s, v| put(&mut s.plant, boolean(v))),
-    Flag::new("zipf-exponent", "X", "how unequal streams are [0.9]", |s, v| {
-        put(&mut s.generator.zipf_exponent, real(v))
-    }),
-    Flag::new("users-per-stream", "N", "different users in one stream [2000]", |s, v| {
-        put(&mut s.generator.users_per_stream, number(v, 1..=10_000_000))
-    }),
-    Flag::new(
-        "viewer-interval",
-        "TIME",
-        "how often a stream reports its viewers, 0 for never [15s]",
-        |s, v| put(&mut s.generator.viewer_interval_ms, span(v)),
-    ),
-    Flag::new("transaction-ratio", "SHARE", "transactions per message [0.01]", |s, v| {
-        put(&mut s.generator.transaction_ratio, real(v))
-    }),
-    Flag::new("disorder", "TIME", "how late events arrive on average [800ms]", |s, v| {
-        put(&mut s.generator.disorder_mean_ms, span(v))
-    }),
-    Flag::new("late-ratio", "SHARE", "events that are late [0.005]", |s, v| {
-        put(&mut s.generator.late_ratio, ratio(v))
-    }),
-    Flag::new("too-late-ratio", "SHARE", "events that are too late [0.0005]", |s, v| {
-        put(&mut s.generator.too_late_ratio, ratio(v))
-    }),
-    Flag::new("duplicate-ratio", "SHARE", "events that come twice [0.001]", |s, v| {
-        put(&mut s.generator.duplicate_ratio, ratio(v))
-    }),
-    Flag::new("malformed-ratio", "SHARE", "records that are damaged [0.0005]", |s, v| {
-        put(&mut s.generator.malformed_ratio, ratio(v))
-    }),
-    Flag::new("future-ratio", "SHARE", "events far in the future [0.0001]", |s, v| {
-        put(&mut s.generator.future_ratio, ratio(v))
-    }),
+    Flags::ZIPF_EXPONENT,
+    Flags::USERS_PER_STREAM,
+    Flags::VIEWER_INTERVAL,
+    Flags::TRANSACTION_RATIO,
+    Flags::DISORDER,
+    Flags::LATE_RATIO,
+    Flags::TOO_LATE_RATIO,
+    Flags::DUPLICATE_RATIO,
+    Flags::MALFORMED_RATIO,
+    Flags::FUTURE_RATIO,
 ];

@@ -1,0 +1,61 @@
+//! The settings of made-up events that several programs have, each told once.
+
+use std::marker::PhantomData;
+
+use telemetra::core::generate::GeneratorConfig;
+
+use super::parse::{number, ratio, real, span};
+use super::settings::{Setting, put};
+
+/// Settings of a program that makes up events.
+pub(crate) trait Generates: 'static {
+    fn generator(&mut self) -> &mut GeneratorConfig;
+}
+
+/// The flags of a program with the settings `S`.
+pub(crate) struct Flags<S>(PhantomData<S>);
+
+impl<S: Generates> Flags<S> {
+    pub(crate) const ZIPF_EXPONENT: Setting<S> =
+        Setting::new("zipf-exponent", "X", "how unequal streams are [0.9]", |s, v| {
+            put(&mut s.generator().zipf_exponent, real(v))
+        });
+    pub(crate) const USERS_PER_STREAM: Setting<S> =
+        Setting::new("users-per-stream", "N", "different users in one stream [2000]", |s, v| {
+            put(&mut s.generator().users_per_stream, number(v, 1..=10_000_000))
+        });
+    pub(crate) const VIEWER_INTERVAL: Setting<S> = Setting::new(
+        "viewer-interval",
+        "TIME",
+        "how often a stream reports its viewers, 0 for never [15s]",
+        |s, v| put(&mut s.generator().viewer_interval_ms, span(v)),
+    );
+    pub(crate) const TRANSACTION_RATIO: Setting<S> =
+        Setting::new("transaction-ratio", "SHARE", "transactions per message [0.01]", |s, v| {
+            put(&mut s.generator().transaction_ratio, real(v))
+        });
+    pub(crate) const DISORDER: Setting<S> =
+        Setting::new("disorder", "TIME", "how late events arrive on average [800ms]", |s, v| {
+            put(&mut s.generator().disorder_mean_ms, span(v))
+        });
+    pub(crate) const LATE_RATIO: Setting<S> =
+        Setting::new("late-ratio", "SHARE", "events that are late [0.005]", |s, v| {
+            put(&mut s.generator().late_ratio, ratio(v))
+        });
+    pub(crate) const TOO_LATE_RATIO: Setting<S> =
+        Setting::new("too-late-ratio", "SHARE", "events that are too late [0.0005]", |s, v| {
+            put(&mut s.generator().too_late_ratio, ratio(v))
+        });
+    pub(crate) const DUPLICATE_RATIO: Setting<S> =
+        Setting::new("duplicate-ratio", "SHARE", "events that come twice [0.001]", |s, v| {
+            put(&mut s.generator().duplicate_ratio, ratio(v))
+        });
+    pub(crate) const MALFORMED_RATIO: Setting<S> =
+        Setting::new("malformed-ratio", "SHARE", "records that are damaged [0.0005]", |s, v| {
+            put(&mut s.generator().malformed_ratio, ratio(v))
+        });
+    pub(crate) const FUTURE_RATIO: Setting<S> =
+        Setting::new("future-ratio", "SHARE", "events far in the future [0.0001]", |s, v| {
+            put(&mut s.generator().future_ratio, ratio(v))
+        });
+}
