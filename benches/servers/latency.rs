@@ -12,7 +12,8 @@ use telemetra::prelude::*;
 use timely::dataflow::channels::pact;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::services::{Kind, Server};
+use crate::rig::Rig;
+use crate::services::Server;
 use crate::{Options, feed, pipeline, threads, usage};
 
 /// When each time was first seen to have been passed.
@@ -39,14 +40,8 @@ impl Seen {
 pub(crate) fn measure(options: &Options) -> Result<()> {
     let kafka = Server::kafka();
     feed::create(&kafka.url(), options.number("partitions")?)?;
-    let postgres = Server::of(Kind::Postgres).durable().start();
-    let redis = Server::redis();
-    let folder = tempfile::tempdir()?;
-    let options = options
-        .with("kafka", kafka.url())
-        .with("postgres", postgres.url())
-        .with("redis", redis.url())
-        .with("folder", folder.path().display());
+    let rig = Rig::start()?;
+    let options = rig.options(options, &kafka);
     let mut feed = options.command("feed")?.spawn()?;
     let told = options.run("watch")?;
     anyhow::ensure!(feed.wait()?.success(), "the feed failed");
@@ -102,11 +97,11 @@ pub(crate) fn watch(options: &Options) -> Result<()> {
         "{events} events in {} s; {cpu:.2} CPU s, {librdkafka:.2} of them librdkafka's",
         length.as_secs()
     )?;
-    // The first windows find caches and plans cold; they count all the same, but for those before anything was there.
+    // The first windows find caches and plans cold, and count all the same. No window ends at the epoch, where frontiers begin.
     for (name, seen) in [("row in Postgres", &rows), ("key in Redis", &keys)] {
         let mut waits = Vec::new();
         for end in frontier.times() {
-            if end.0 % slide != 0 {
+            if end == EventTime::MIN || end.0 % slide != 0 {
                 continue;
             }
             if let (Some(passed), Some(visible)) = (frontier.passed(end), seen.passed(end.minus(1))) {

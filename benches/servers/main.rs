@@ -14,6 +14,7 @@ mod feed;
 mod latency;
 mod pipeline;
 mod restart;
+mod rig;
 #[path = "../../tests/support/services.rs"]
 mod services;
 mod slow;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use telemetra::prelude::*;
 
-use crate::services::{Kind, Server};
+use crate::services::Server;
 use crate::{Options, feed, pipeline, usage};
 
 pub(crate) fn measure(options: &Options) -> Result<()> {
@@ -13,14 +13,8 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
     feed::create(&kafka.url(), options.number("partitions")?)?;
     let options = options.with("streams", options.number("streams")?.max(10_000));
     feed::fill(&options, &kafka.url())?;
-    let postgres = Server::of(Kind::Postgres).durable().start();
-    let redis = Server::redis();
     let folder = tempfile::tempdir()?;
-    let options = options
-        .with("kafka", kafka.url())
-        .with("postgres", postgres.url())
-        .with("redis", redis.url())
-        .with("folder", folder.path().display());
+    let options = options.with("kafka", kafka.url()).with("folder", folder.path().display());
     print!("{}", options.run("keep")?);
     for _ in 0..options.number("runs")? {
         print!("{}", options.run("resume")?);

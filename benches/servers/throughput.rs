@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use telemetra::prelude::*;
 
+use crate::rig::Rig;
 use crate::services::Server;
 use crate::{Options, feed, pipeline, threads, usage};
 
@@ -50,16 +51,8 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
     let mut told: Vec<Vec<Told>> = vec![Vec::new(); cases.len()];
     for _ in 0..options.number("runs")? {
         for (case, told) in cases.iter().zip(&mut told) {
-            // Each on servers that hold nothing, and are as durable as in production.
-            let postgres = Server::of(crate::services::Kind::Postgres).durable().start();
-            let redis = Server::redis();
-            let folder = tempfile::tempdir()?;
-            let options = options
-                .with("kafka", kafka.url())
-                .with("postgres", postgres.url())
-                .with("redis", redis.url())
-                .with("folder", folder.path().display());
-            let line = options.run(case)?;
+            let rig = Rig::start()?;
+            let line = rig.options(options, &kafka).run(case)?;
             told.push(read(line.lines().last().context("it said nothing")?)?);
         }
     }
