@@ -17,6 +17,9 @@ use telemetra::sinks::event_time_by;
 
 use crate::Options;
 
+/// How long before the first paced event the feed begins.
+pub(crate) const LEAD: Duration = Duration::from_secs(20);
+
 pub(crate) const TOPIC: &str = "telemetra.events.chat";
 
 /// Makes the topic.
@@ -84,7 +87,8 @@ pub(crate) fn fill(options: &Options, servers: &str) -> Result<()> {
 /// Sends events of now, as they happen: what is sent does not depend on whether anybody keeps up.
 pub(crate) fn paced(options: &Options) -> Result<()> {
     let clock = Clock::system();
-    let start = EventTime(clock.now().0 / 1000 * 1000 + 2000);
+    // Deciding what to send takes a while, and must not make a backlog.
+    let start = EventTime(clock.now().0 / 1000 * 1000 + LEAD.as_secs() * 1000);
     let mut generator = Generator::new(GeneratorConfig {
         streams: u32::try_from(options.number("streams")?)?,
         partitions: 1,

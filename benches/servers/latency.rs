@@ -84,7 +84,7 @@ pub(crate) fn watch(options: &Options) -> Result<()> {
         watch_redis(options.text("redis")?, keys.clone(), Arc::clone(&stop))?,
     ];
     let (begun, before) = (Instant::now(), usage::cpu_seconds()?);
-    let length = Duration::from_secs(options.number("seconds")?);
+    let length = feed::LEAD + Duration::from_secs(options.number("seconds")?);
     while begun.elapsed() < length {
         anyhow::ensure!(!running.is_finished(), "{:?}", running.status().failure);
         std::thread::sleep(Duration::from_millis(50));

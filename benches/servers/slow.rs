@@ -71,8 +71,7 @@ pub(crate) fn suffer(options: &Options) -> Result<()> {
             println!("| {elapsed} | {} | {behind} | {resident:.0} |", status.fates.read);
             next += (seconds / 10).max(1);
         }
-        // The feed begins two seconds ahead.
-        if elapsed > seconds + 2 && !healed.swap(true, Ordering::AcqRel) {
+        if elapsed > seconds + feed::LEAD.as_secs() && !healed.swap(true, Ordering::AcqRel) {
             println!("the sink is as fast as the others from now on");
             next = elapsed;
         }
@@ -85,7 +84,8 @@ pub(crate) fn suffer(options: &Options) -> Result<()> {
             status.fates.read
         );
     }
-    let caught_up = caught_up.context("it did not catch up")?.as_secs_f64() - seconds as f64 - 2.0;
+    let caught_up =
+        caught_up.context("it did not catch up")?.as_secs_f64() - seconds as f64 - feed::LEAD.as_secs_f64();
     let report = running.drain(Drain::CloseWindows)?;
     anyhow::ensure!(report.fates.is_balanced() && report.fates.read == events, "{:?}", report.fates);
     let peak = usage::peak_rss_bytes()? as f64 / 1048576.0;

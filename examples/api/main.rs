@@ -29,6 +29,7 @@ use settings::{Command, Settings, Wrong};
 
 fn main() -> ExitCode {
     let done = match settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok()) {
+        Ok(Command::Markdown) => print(&settings::markdown()),
         Ok(Command::Help) => print(&settings::help()),
         Ok(Command::Run(settings)) => start(&settings),
         Err(error) => Err(error),
@@ -57,7 +58,7 @@ async fn run(settings: &Settings) -> Result<()> {
     let (stop, stopping) = watch::channel(false);
     listen(stop)?;
 
-    // Before the pipeline, which may have something to measure.
+    // Before the pipeline, so that it finds where its metrics go.
     Recorder::shared();
     let answers = pipeline::open(settings)?;
     let options = settings.options();

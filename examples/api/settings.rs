@@ -76,6 +76,8 @@ pub(crate) enum Input {
 pub(crate) enum Command {
     Run(Box<Settings>),
     Help,
+    /// The same for the documentation.
+    Markdown,
 }
 
 /// A setting that cannot be used.
@@ -211,7 +213,7 @@ const SETTINGS: &[Setting] = &[
     setting("", "POSTGRES_PORT", "N", "its port [5432]", |s, v| {
         put(&mut s.servers.port, v, |_| true, "a port")
     }),
-    setting("", "POSTGRES_USER", "USER", "who asks [postgres]", |s, v| {
+    setting("", "POSTGRES_USER", "USER", "who asks [telemetra]", |s, v| {
         put(&mut s.servers.user, v, |_| true, "a user")
     }),
     setting("", "POSTGRES_PASSWORD", "SECRET", "its password [none]", |s, v| {
@@ -255,7 +257,7 @@ impl Settings {
             token: None,
             servers: Elsewhere {
                 port: 5432,
-                user: "postgres".to_owned(),
+                user: "telemetra".to_owned(),
                 database: "telemetra".to_owned(),
                 pipeline: "telemetra".to_owned(),
                 ..Elsewhere::default()
@@ -296,6 +298,7 @@ pub(crate) fn read(
     while let Some(arg) = args.next().map_err(|error| Wrong(error.to_string()))? {
         let name = match arg {
             lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Command::Help),
+            lexopt::Arg::Long("help-markdown") => return Ok(Command::Markdown),
             lexopt::Arg::Long(name) => name.to_owned(),
             other => return Err(Wrong(format!("{}; see --help", other.unexpected())).into()),
         };
@@ -311,6 +314,17 @@ pub(crate) fn read(
     }
     settings.time.windows = WindowSpec::sliding(settings.window * 1000, settings.slide * 1000)?;
     Ok(Command::Run(Box::new(settings)))
+}
+
+/// All settings as a table of Markdown, for the documentation.
+pub(crate) fn markdown() -> String {
+    let mut text = "| flag | variable | meaning, and default |\n|---|---|---|\n".to_owned();
+    for Setting { flag, env, value, help, .. } in SETTINGS {
+        let flag = if flag.is_empty() { String::new() } else { format!("`--{flag} {value}`") };
+        let cells = [flag, format!("`{env}`"), (*help).to_owned()];
+        let _ = writeln!(text, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+    }
+    text
 }
 
 pub(crate) fn help() -> String {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each program uses its part")]
 
 pub(crate) mod log;
+pub(crate) mod metrics;
 pub(crate) mod parse;
 pub(crate) mod sender;
 pub(crate) mod settings;

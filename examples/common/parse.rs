@@ -49,6 +49,13 @@ pub(crate) fn optional<T>(
     if text == "off" { Ok(None) } else { value(text).map(Some) }
 }
 
+/// A host and a port.
+pub(crate) fn address(text: &str) -> Result<(String, u16), String> {
+    let parts = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    let parts = parts.and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+    parts.ok_or_else(|| format!("`{text}` is no host and port, as 127.0.0.1:9100"))
+}
+
 /// On or off.
 pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     let on = ["true", "on", "yes", "1"].map(|on| (on, true));

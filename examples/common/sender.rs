@@ -168,7 +168,8 @@ impl Sender {
         Ok(metadata.topics().iter().map(|topic| (topic.name().to_owned(), partitions(topic))).collect())
     }
 
-    /// Queues a record. One that can never be sent, as it is too long say, is taken and counted as failed.
+    /// Queues a record. One that can never be sent, as it is too long say, is taken and counted as failed. An error is for
+    /// good, and the record is counted as failed too.
     pub(crate) fn send(&self, record: &GeneratedRecord<'_>, bytes: &[u8]) -> Result<Taken> {
         let topic = self.topics.of(record.kind);
         match self.producer.send(BaseRecord::to(topic).key(record.stream_id).payload(bytes)) {
@@ -184,7 +185,10 @@ impl Sender {
                     self.ledger.fail(topic, &error);
                     Ok(Taken::Yes)
                 }
-                _ => Err(error).context(format!("could not go on sending to {topic}")),
+                _ => {
+                    self.ledger.fail(topic, &error);
+                    Err(error).context(format!("could not go on sending to {topic}"))
+                }
             },
         }
     }

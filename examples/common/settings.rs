@@ -69,6 +69,8 @@ pub(crate) struct Table<S: 'static> {
 pub(crate) enum Command<S> {
     Run(Box<Given<S>>),
     Help,
+    /// The same for the documentation.
+    Markdown,
     Version,
 }
 
@@ -138,6 +140,7 @@ impl<S: Default> Table<S> {
             let mut text = || parser.value().and_then(lexopt::ValueExt::string).map_err(wrong);
             match &*name {
                 "help" => return Ok(Command::Help),
+                "help-markdown" => return Ok(Command::Markdown),
                 "version" => return Ok(Command::Version),
                 "config" => config = Some(text()?),
                 _ => {
@@ -236,6 +239,19 @@ impl<S: Default> Table<S> {
         }
         text + "\nAlso:\n  --config FILE                a TOML file of settings\n  \
                 --help, --version            what you read, and the version\n"
+    }
+
+    /// All settings as a table of Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = "| flag | variable | meaning, and default |\n|---|---|---|\n".to_owned();
+        for setting in self.groups.iter().flat_map(|(_, group)| *group) {
+            let switch = if setting.value.is_empty() { "[no-]" } else { "" };
+            let flag = format!("--{switch}{} {}", setting.name, setting.value);
+            let cells =
+                [format!("`{}`", flag.trim_end()), format!("`{}`", setting.env()), setting.help.to_owned()];
+            text += &format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+        }
+        text
     }
 
     /// The name and version.

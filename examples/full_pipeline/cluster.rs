@@ -58,6 +58,7 @@ impl Others {
             let mut command = Command::new(&program);
             command.args(std::env::args_os().skip(1));
             command.args(["--process", &process.to_string(), "--addresses", &addresses.join(",")]);
+            command.args(["--assist", "yes"]);
             command.args(embedded.iter().flat_map(|servers| ["--embedded-servers", servers]));
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
             // Ctrl-C is for the first process, which tells the others.

@@ -37,7 +37,7 @@ use common::log::Format;
 use common::settings::{Command, Wrong};
 use common::show::print;
 use common::usage::Usage;
-use common::{log, stop};
+use common::{log, metrics, stop};
 use embedded::Embedded;
 use pipeline::Built;
 use places::Source;
@@ -55,6 +55,7 @@ fn main() -> ExitCode {
     let command = settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok());
     let done = match command {
         Ok(Command::Help) => print(&options::TABLE.help()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Markdown) => print(&options::TABLE.markdown()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => print(&options::TABLE.version()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Run(given)) => run(&given.settings, started),
         Err(error) => Err(error),
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
-    if settings.cluster.is_some() {
+    if settings.assists {
         return assist(settings);
     }
     let mut settings = settings.clone();
@@ -83,13 +84,17 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         };
         progress.bar.suspend(|| eprintln!("{line}"));
     }
+    if let Some(address) = settings.metrics_address() {
+        let bound = metrics::serve(&address)?;
+        progress.bar.suspend(|| eprintln!("metrics at http://{bound}/metrics"));
+    }
     let embedded = if settings.source == Source::Embedded { Some(Embedded::start(&settings)?) } else { None };
     if let Some(embedded) = &embedded {
         settings.kafka.servers = Some(embedded.servers().to_owned());
     }
     let tally = Tally::new(settings.checkpoint_folder(), settings.is_scored());
     let mut others = Others::default();
-    if settings.processes > 1 {
+    if settings.processes > 1 && settings.cluster.is_none() {
         let addresses = cluster::free_addresses(settings.processes)?;
         settings.cluster = Some((0, addresses.clone()));
         // What cannot work is better told once than by each.
@@ -170,6 +175,9 @@ fn assist(settings: &Settings) -> Result<ExitCode> {
     let drain = Arc::new(AtomicBool::new(false));
     cluster::obey(Arc::clone(&drain));
     log::start(settings.log_level, settings.log_format, &indicatif::ProgressBar::hidden());
+    if let Some(address) = settings.metrics_address() {
+        metrics::serve(&address)?;
+    }
     let running = pipeline::build(settings, &Tally::new(None, false))?.pipeline.start()?;
     let mut told = Instant::now();
     while !running.is_finished() && !drain.load(Ordering::Acquire) {

@@ -29,6 +29,8 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     let rules = default_rules(settings.threshold)?;
     let samples = rules.iter().map(|rule| rule.max_samples()).max().unwrap_or(0);
     let mut pipeline = Pipeline::new()
+        .name(&settings.name)
+        .operator_times(settings.operator_times)
         .time(settings.time.clone())
         .lead(settings.lead)
         .rules(rules)

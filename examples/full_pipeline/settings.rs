@@ -10,8 +10,7 @@ use telemetra::core::generate::GeneratorConfig;
 use telemetra::prelude::*;
 
 use crate::common::log::Format;
-use crate::common::parse::number;
-use crate::common::settings::{Command, Wrong};
+use crate::common::settings::Command;
 use crate::options;
 use crate::places::Source;
 use crate::servers::{Kafka, Postgres, Redis};
@@ -77,6 +76,9 @@ pub(crate) struct Settings {
     /// `vader`, `lexicon`, `off` or a file of words.
     pub(crate) sentiment: String,
     pub(crate) json: bool,
+    /// Host and port of the first process.
+    pub(crate) metrics_address: Option<(String, u16)>,
+    pub(crate) operator_times: bool,
     pub(crate) log_level: Option<tracing::Level>,
     pub(crate) log_format: Format,
     pub(crate) time: TimeConfig,
@@ -86,7 +88,12 @@ pub(crate) struct Settings {
     pub(crate) generator: GeneratorConfig,
     pub(crate) events: Option<u64>,
     pub(crate) plant: bool,
-    /// This process and the addresses of all, given to those that the first one starts.
+    /// Where the processes of a cluster are, and which this one is.
+    pub(crate) addresses: Vec<String>,
+    pub(crate) process: usize,
+    /// Whether it was started by the first of them.
+    pub(crate) assists: bool,
+    /// Decided by these: this process and the addresses of all.
     pub(crate) cluster: Option<(usize, Vec<String>)>,
 }
 
@@ -113,6 +120,8 @@ impl Default for Settings {
             pace: None,
             sentiment: "vader".to_owned(),
             json: false,
+            metrics_address: None,
+            operator_times: false,
             log_level: Some(tracing::Level::WARN),
             log_format: Format::Text,
             time: TimeConfig { deduplicate: true, ..TimeConfig::default() },
@@ -121,6 +130,9 @@ impl Default for Settings {
             generator: GeneratorConfig::default(),
             events: None,
             plant: true,
+            addresses: Vec::new(),
+            process: 0,
+            assists: false,
             cluster: None,
         }
     }
@@ -129,11 +141,20 @@ impl Default for Settings {
 impl Settings {
     /// Whether there are planted moments to be found.
     pub(crate) fn is_scored(&self) -> bool {
-        matches!(self.source, Source::Generator | Source::Embedded) && self.plant
+        let first = self.cluster.as_ref().is_none_or(|(process, _)| *process == 0);
+        matches!(self.source, Source::Generator | Source::Embedded) && self.plant && first
     }
 
     pub(crate) fn has_checkpoints(&self) -> bool {
         self.store.as_ref().is_some_and(|store| *store != Store::Off)
+    }
+
+    /// Where this process serves metrics, if it does: each at a port of its own.
+    pub(crate) fn metrics_address(&self) -> Option<String> {
+        let (host, port) = self.metrics_address.as_ref()?;
+        let process = self.cluster.as_ref().map_or(0, |(process, _)| *process);
+        let offset = if *port == 0 { 0 } else { u16::try_from(process).unwrap_or(0) };
+        Some(format!("{host}:{}", port.saturating_add(offset)))
     }
 
     /// The folder of checkpoints, if that is where they are.
@@ -160,12 +181,8 @@ pub(crate) fn read(
         if let Some(servers) = given.hidden.get("embedded-servers") {
             given.settings.kafka.servers = Some(servers.clone());
         }
+        given.settings.assists = given.hidden.contains_key("assist");
         options::settle(&mut given.settings, &given.origins)?;
-        if let (Some(process), Some(addresses)) = (given.hidden.get("process"), given.hidden.get("addresses"))
-        {
-            let process = number(process, 1..=64).map_err(Wrong)?;
-            given.settings.cluster = Some((process, addresses.split(',').map(ToOwned::to_owned).collect()));
-        }
     }
     Ok(command)
 }

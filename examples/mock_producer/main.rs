@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     let command = TABLE.read(std::env::args_os().skip(1), |name| std::env::var(name).ok());
     let done = match command {
         Ok(Command::Help) => print(&TABLE.help()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Markdown) => print(&TABLE.markdown()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => print(&TABLE.version()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Run(given)) => produce(given.settings),
         Err(error) => Err(error),

@@ -75,7 +75,16 @@ impl Run<'_> {
             reached = reached.max(Some(record.time));
             self.progress.reached = reached;
             let mut patience = self.settings.flush_for;
-            while self.sender.send(&record, &bytes)? == Taken::Full {
+            loop {
+                match self.sender.send(&record, &bytes) {
+                    Ok(Taken::Yes) => break,
+                    Ok(Taken::Full) => {}
+                    // What was made and delivered until then is told all the same.
+                    Err(error) => {
+                        self.progress.tell(&format!("error: {error:#}"));
+                        return Ok((reached, false));
+                    }
+                }
                 if self.is_stopped() {
                     patience = patience.saturating_sub(LOOK);
                     if patience.is_zero() {

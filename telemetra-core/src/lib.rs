@@ -50,7 +50,7 @@ pub use fate::{Fate, Fates};
 pub use ident::key_hash;
 pub use metadata::{Fact, MetaPatch, Stamp, StreamProfile};
 pub use moment::{Moment, MomentId, MomentRule};
-pub use panes::{KeyState, KeyWindows, WindowRules};
+pub use panes::{KeyState, KeyWindows, StateSize, WindowRules};
 pub use row::{
     Action, Batch, Change, DeadLetter, Row, StreamId, StreamRow, Summary, TransactionRow, ViewerRow,
 };

@@ -34,6 +34,15 @@ impl WindowRules {
     }
 }
 
+/// How much is kept of a key.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateSize {
+    /// Panes.
+    pub panes: usize,
+    /// Summaries.
+    pub summaries: usize,
+}
+
 /// The windows of one key.
 #[derive(Debug)]
 pub struct KeyWindows<A: Accumulator> {
@@ -157,6 +166,20 @@ impl<A: Accumulator> KeyWindows<A> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.panes.is_empty() && self.summaries.is_empty()
+    }
+
+    /// How much is kept of this key.
+    #[must_use]
+    pub fn size(&self) -> StateSize {
+        StateSize { panes: self.panes.len(), summaries: self.summaries.len() }
+    }
+
+    /// What its newest pane and its newest summary take encoded, for estimates; `None` of what it has none of, or what cannot be
+    /// encoded. Costs a walk through both.
+    #[must_use]
+    pub fn newest_bytes(&self) -> (Option<u64>, Option<u64>) {
+        let pane = self.panes.back().and_then(|pane| bincode::serialized_size(&pane.partial).ok());
+        (pane, self.summaries.back().and_then(|kept| bincode::serialized_size(&*kept.value).ok()))
     }
 
     /// The summaries that are live, oldest first.

@@ -20,6 +20,7 @@ use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::{Scope, StreamVec};
 use timely::progress::frontier::{AntichainRef, MutableAntichain};
 
+use crate::census::Census;
 use crate::failure::{Failure, RestoreError};
 use crate::trouble::Patience;
 
@@ -43,13 +44,16 @@ pub struct Durability<'scope> {
     pub(crate) recorder: Option<Recorder>,
     pub(crate) restored: Option<Arc<Restored>>,
     pub(crate) failure: Failure,
+    /// Where the size of the windows' state is told.
+    pub(crate) census: Arc<Census>,
 }
 
 impl<'scope> Durability<'scope> {
     /// State that lives and dies with the process.
     #[must_use]
     pub fn none(scope: Scope<'scope, EventTime>) -> Self {
-        Self { markers: empty(scope), recorder: None, restored: None, failure: Failure::default() }
+        let (failure, census) = (Failure::default(), Arc::default());
+        Self { markers: empty(scope), recorder: None, restored: None, failure, census }
     }
 }
 

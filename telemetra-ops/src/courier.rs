@@ -11,6 +11,7 @@ use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink};
 use timely::scheduling::SyncActivator;
 
 use crate::failure::{Failure, PipelineError, panic_text};
+use crate::metric::{self, Value};
 use crate::trouble::{GaveUp, Trouble, keep_trying};
 
 /// How many jobs may wait for a sink before reading is held back.
@@ -37,6 +38,8 @@ pub(crate) struct SinkGauge {
     /// The last call that succeeded.
     last: Mutex<Option<Applied>>,
     pub(crate) trouble: Trouble,
+    /// The pipeline, the sink and the shard, as metrics have them.
+    pub(crate) labels: [Value; 3],
 }
 
 /// One call of a sink that succeeded.
@@ -51,14 +54,15 @@ pub struct Applied {
 }
 
 impl SinkGauge {
-    /// That of a sink which logs call `label` and which has everything up to `durable`.
-    pub(crate) fn new(label: &str, durable: Option<EventTime>) -> Self {
+    /// That of a sink which logs call `label` and metrics `labels`, and which has everything up to `durable`.
+    pub(crate) fn new(label: &str, labels: [Value; 3], durable: Option<EventTime>) -> Self {
         Self {
             durable: AtomicU64::new(durable.unwrap_or_default().0),
             queued: AtomicUsize::new(0),
             changes: AtomicU64::new(0),
             last: Mutex::new(None),
             trouble: Trouble::new(format!("the sink `{label}`")),
+            labels,
         }
     }
 
@@ -182,6 +186,9 @@ impl<S> Route<S> {
     fn applied(&self, batches: &[Batch<S>], took: Duration) {
         let changes = batches.iter().map(|batch| batch.changes.len()).sum();
         self.gauge.changes.fetch_add(changes as u64, Ordering::Relaxed);
+        let labels = self.gauge.labels.each_ref();
+        metric::SINK_ROWS.record(&labels, changes as f64);
+        metric::SINK_SECONDS.record(&labels, took.as_secs_f64());
         let applied = Applied { batches: batches.len(), changes, took };
         *self.gauge.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(applied);
         if let Some(last) = batches.last() {

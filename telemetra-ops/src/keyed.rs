@@ -39,6 +39,11 @@ impl<V> Keyed<V> {
         slot
     }
 
+    /// How many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
     /// Key and state of a slot; `None` if the key has gone.
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<(&StreamId, &mut V)> {
         self.slots.get_mut(slot as usize)?.as_mut().map(|(key, value)| (&*key, value))

@@ -75,6 +75,8 @@
 #![forbid(missing_docs)]
 
 mod buckets;
+mod busy;
+mod census;
 mod checkpoint;
 mod council;
 mod courier;
@@ -87,6 +89,7 @@ mod ingress;
 mod keyed;
 mod latest;
 mod metadata;
+pub mod metric;
 mod moments;
 mod open;
 mod outlet;

@@ -70,7 +70,7 @@ impl<'scope> StreamRows<'scope> for StreamVec<'scope, EventTime, Fact> {
     ) -> VecCollection<'scope, EventTime, StreamRow, isize> {
         let scope = self.scope();
         let (worker, peers) = (scope.index(), scope.peers());
-        let Durability { markers: marks, recorder, restored, failure } = durability.clone();
+        let Durability { markers: marks, recorder, restored, failure, .. } = durability.clone();
         let by_key = Exchange::new(|fact: &Fact| key_hash(fact.stream_id()));
         let updates =
             self.binary_frontier(marks, by_key, Pipeline, "StreamRows", move |capability, _info| {

@@ -93,7 +93,7 @@ impl<'scope, S: Data> Moments<'scope, S> for Summaries<'scope, S> {
     ) -> VecCollection<'scope, EventTime, Moment, isize> {
         let scope = self.inner.scope();
         let (worker, peers) = (scope.index(), scope.peers());
-        let Durability { markers: marks, recorder, restored, failure } = durability.clone();
+        let Durability { markers: marks, recorder, restored, failure, .. } = durability.clone();
         let by_key = Exchange::new(|update: &Update<S>| key_hash(&update.0.0));
         let updates = self.inner.binary_frontier(marks, by_key, Pipeline, "Moments", move |capability, _| {
             drop(capability);

@@ -1,5 +1,6 @@
 //! The sinks of a pipeline: which worker each shard lives on, and opening those of this process.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -8,6 +9,7 @@ use telemetra_core::{Data, EventTime, Shard, Sink};
 use crate::courier::{Courier, SinkGauge};
 use crate::deliver::{Homes, OpenShard};
 use crate::failure::{Failure, PipelineError};
+use crate::metric::Value;
 use crate::trouble::Patience;
 
 /// Makes the sink of a shard; `None` if it was made before.
@@ -82,6 +84,7 @@ pub(crate) struct Outlets<S> {
 /// Opens the shards that live in process `process` of `processes`, each of `workers` workers, and starts their threads.
 pub(crate) fn open<S: Data>(
     mut plans: Vec<SinkPlan<S>>,
+    pipeline: &Value,
     (process, processes, workers): (usize, usize, usize),
     resume: Option<EventTime>,
     patience: Patience,
@@ -89,7 +92,9 @@ pub(crate) fn open<S: Data>(
 ) -> Result<Outlets<S>, PipelineError> {
     let numbers: Vec<usize> = plans.iter().map(|plan| plan.shards).collect();
     let mut opened = Outlets { outlets: Vec::new(), handles: Vec::new(), threads: Vec::new() };
+    let mut alike: BTreeMap<String, usize> = BTreeMap::new();
     for (plan, homes) in plans.iter_mut().zip(deal(&numbers, processes, workers)) {
+        let mut called: Option<Value> = None;
         let mut shards = Vec::new();
         for (index, &home) in homes.0.iter().enumerate().filter(|(_, home)| *home / workers == process) {
             let shard = Shard { index, of: plan.shards };
@@ -100,7 +105,14 @@ pub(crate) fn open<S: Data>(
             let durable = patience
                 .wait(&format!("opening the sink `{label}`"), || sink.open(resume))
                 .map_err(failed)?;
-            let gauge = Arc::new(SinkGauge::new(&label, durable));
+            // Metrics tell sinks of one name apart by a number.
+            let called = called.get_or_insert_with(|| {
+                let number = alike.entry(name.clone()).or_default();
+                *number += 1;
+                if *number == 1 { name.as_str().into() } else { format!("{name} {number}").into() }
+            });
+            let labels = [Arc::clone(pipeline), Arc::clone(called), index.to_string().into()];
+            let gauge = Arc::new(SinkGauge::new(&label, labels, durable));
             let started = Courier::start(sink, label, Arc::clone(&gauge), failure.clone());
             let (courier, thread) = started.map_err(|error| PipelineError::Worker(error.to_string()))?;
             shards.push(OpenShard { index, home, courier, durable });

@@ -123,7 +123,7 @@ impl<'scope, S: Data> Publish<'scope, S> for VecCollection<'scope, EventTime, Ro
     ) -> StreamVec<'scope, EventTime, Change<S>> {
         let scope = self.inner.scope();
         let (worker, peers) = (scope.index(), scope.peers());
-        let Durability { markers: marks, recorder, restored, failure } = durability.clone();
+        let Durability { markers: marks, recorder, restored, failure, .. } = durability.clone();
         let by_key = Exchange::new(|update: &(Row<S>, EventTime, isize)| key_hash(stream_of(&update.0)));
         self.inner.binary_frontier(marks, by_key, Pipeline, "Publish", move |capability, _info| {
             drop(capability);

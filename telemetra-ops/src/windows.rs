@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{
-    Accumulator, EventTime, KeyState, KeyWindows, StreamId, Summary, WindowRules, key_hash,
+    Accumulator, EventTime, KeyState, KeyWindows, StateSize, StreamId, Summary, WindowRules, key_hash,
 };
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 
+use crate::census::Counting;
 use crate::checkpoint::{CHAIN, Durability, Markers, Restored, is_mine, reached};
 use crate::failure::Failure;
 use crate::keyed::Keyed;
@@ -82,7 +83,7 @@ impl<'scope, A: Accumulator> Windows<'scope, A> for StreamVec<'scope, EventTime,
     ) -> Summaries<'scope, A::Output> {
         let scope = self.scope();
         let (worker, peers) = (scope.index(), scope.peers());
-        let Durability { markers: marks, recorder, restored, failure } = durability.clone();
+        let Durability { markers: marks, recorder, restored, failure, census } = durability.clone();
         let by_key = Exchange::new(|partial: &Partial<A>| key_hash(&partial.key));
         let updates = self.binary_frontier(marks, by_key, Pipeline, "Windows", move |capability, _info| {
             let mut state = State::<A>::new(rules);
@@ -134,6 +135,7 @@ impl<'scope, A: Accumulator> Windows<'scope, A> for StreamVec<'scope, EventTime,
                         session.give(((key.clone(), summary), time, diff));
                     });
                 }
+                state.counting.tell(state.keys.len(), &census);
                 match (state.next(limit == EventTime::MAX), &mut held) {
                     (Some(boundary), Some(cap)) => cap.downgrade(&boundary.minus(1).max(*cap.time())),
                     _ => held = None,
@@ -157,6 +159,7 @@ struct State<A: Accumulator> {
     /// The boundary of the last checkpoint, and how many built on a whole one.
     recorded: EventTime,
     parts: usize,
+    counting: Counting,
 }
 
 struct Entry<A: Accumulator> {
@@ -181,6 +184,7 @@ impl<A: Accumulator> State<A> {
             last_close: EventTime::MIN,
             recorded: EventTime::MIN,
             parts: 0,
+            counting: Counting::default(),
         }
     }
 
@@ -215,7 +219,9 @@ impl<A: Accumulator> State<A> {
         for slot in touched {
             let Some((key, entry)) = self.keys.get_mut(slot) else { continue };
             let Entry { windows, pending, wake } = entry;
+            let before = windows.size();
             windows.advance(&self.rules, boundary, pending, |summary, diff| emit(key, summary, diff));
+            self.counting.changed(before, windows);
             match windows.wake(&self.rules, boundary) {
                 Some(next) => {
                     *wake = next;
@@ -255,6 +261,7 @@ impl<A: Accumulator> State<A> {
         let mut gone = Vec::new();
         for (slot, _, entry) in self.keys.iter_mut() {
             entry.windows.trim(&self.rules, boundary);
+            self.counting.changed(StateSize::default(), &entry.windows);
             match entry.windows.wake(&self.rules, boundary) {
                 Some(next) => {
                     entry.wake = next;

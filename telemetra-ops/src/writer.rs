@@ -16,6 +16,7 @@ use timely::scheduling::SyncActivator;
 use crate::checkpoint::{CHAIN, Manifest, Message, WorkerParts, blob_name, manifest_name};
 use crate::failure::{Failure, PipelineError, panic_text};
 use crate::ingress::Ingress;
+use crate::metric::{self, Value};
 use crate::trouble::{GaveUp, Trouble, keep_trying};
 
 /// How far a worker's parts are stored, and whom to wake when that moves.
@@ -72,9 +73,19 @@ pub(crate) struct Writer {
     pub(crate) processes: usize,
     pub(crate) peers: usize,
     pub(crate) fingerprint: String,
+    /// The pipeline, as metrics have it.
+    pub(crate) pipeline: Value,
+    /// What each checkpoint under way has taken.
+    pub(crate) efforts: BTreeMap<EventTime, Effort>,
     pub(crate) ingress: Ingress,
     pub(crate) gauge: Arc<CheckpointGauge>,
     pub(crate) failure: Failure,
+}
+
+/// What a checkpoint took.
+pub(crate) struct Effort {
+    begun: Instant,
+    bytes: u64,
 }
 
 /// The part of each operator of a worker, by name.
@@ -109,6 +120,7 @@ impl Writer {
             match message {
                 Message::Part { boundary, worker, operator, part } => {
                     let part = part.map_err(|source| PipelineError::Encode { operator, source })?;
+                    self.effort(boundary);
                     parts.entry((boundary, worker)).or_default().insert(operator, part);
                 }
                 Message::Last { worker, operator, part } => {
@@ -122,10 +134,10 @@ impl Writer {
                     }
                     // A checkpoint is only whole if each process's partitions are in it.
                     if these.contains_key("partitions") {
-                        self.put(&source_name(boundary, self.process), &())?;
+                        self.put(boundary, &source_name(boundary, self.process), &())?;
                     }
                     let these = these.into_iter().map(|(name, part)| (name.to_owned(), part)).collect();
-                    self.put(&blob_name(boundary, worker), &WorkerParts { parts: these })?;
+                    self.put(boundary, &blob_name(boundary, worker), &WorkerParts { parts: these })?;
                     if began.insert(boundary) {
                         if chain.len() == CHAIN {
                             chain.clear();
@@ -139,6 +151,7 @@ impl Writer {
                     let links = chain[..end].to_vec();
                     if self.complete(boundary, links)? {
                         self.ingress.0.commit(boundary);
+                        self.measure(boundary);
                         self.gauge.completed.fetch_add(1, Ordering::Relaxed);
                         self.gauge.boundary.store(boundary.0, Ordering::Release);
                     }
@@ -180,7 +193,7 @@ impl Writer {
             peers: self.peers,
             fingerprint: self.fingerprint.clone(),
         };
-        self.put(&manifest_name(boundary), &manifest)?;
+        self.put(boundary, &manifest_name(boundary), &manifest)?;
         let group = |boundary: EventTime| format!("{:020}/", boundary.0);
         let keep: Vec<String> = chain.iter().map(|link| group(*link)).collect();
         let newest = group(boundary);
@@ -206,12 +219,27 @@ impl Writer {
         })
     }
 
-    fn put<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), Ended> {
+    /// What a checkpoint has taken so far; from now on, if this is the first that is heard of it.
+    fn effort(&mut self, boundary: EventTime) -> &mut Effort {
+        self.efforts.entry(boundary).or_insert_with(|| Effort { begun: Instant::now(), bytes: 0 })
+    }
+
+    /// Notes what a checkpoint took that is complete; those before it will not be any more.
+    fn measure(&mut self, boundary: EventTime) {
+        if let Some(Effort { begun, bytes }) = self.efforts.remove(&boundary) {
+            metric::CHECKPOINT_SECONDS.record(&[&self.pipeline], begun.elapsed().as_secs_f64());
+            metric::CHECKPOINT_BYTES.record(&[&self.pipeline], bytes as f64);
+        }
+        self.efforts.retain(|other, _| *other > boundary);
+    }
+
+    fn put<T: Serialize>(&mut self, boundary: EventTime, name: &str, value: &T) -> Result<(), Ended> {
         let begun = Instant::now();
         let encoded = |source| PipelineError::Encode { operator: "checkpoint", source };
         let blob = encode(value).map_err(encoded)?;
         self.keep_trying(|store| store.put(name, &blob))?;
         self.gauge.bytes.fetch_add(blob.len() as u64, Ordering::Relaxed);
+        self.effort(boundary).bytes += blob.len() as u64;
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.gauge.micros.fetch_add(micros, Ordering::Relaxed);
         Ok(())

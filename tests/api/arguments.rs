@@ -6,7 +6,7 @@ fn settings(args: &[&str], env: &[(&str, &str)]) -> Result<Settings, String> {
     let env = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
     match read(args.iter().map(Into::into), env) {
         Ok(Command::Run(settings)) => Ok(*settings),
-        Ok(Command::Help) => Err("help".to_owned()),
+        Ok(Command::Help | Command::Markdown) => Err("help".to_owned()),
         Err(error) => {
             assert!(error.is::<Wrong>() || error.to_string().contains("slide"), "{error:#}");
             Err(format!("{error:#}"))

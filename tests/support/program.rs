@@ -50,5 +50,6 @@ pub fn command(program: &Path, folder: &Path, arguments: &[&str]) -> Command {
 pub fn last_line(output: &Output, code: i32) -> Json {
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
-    serde_json::from_str(stdout.lines().last().unwrap()).unwrap()
+    let last = stdout.lines().last().unwrap_or_else(|| panic!("it told nothing: {stderr}"));
+    serde_json::from_str(last).unwrap()
 }

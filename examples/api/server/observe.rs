@@ -18,19 +18,30 @@ pub(crate) struct Recorder(PrometheusHandle);
 /// From a hit in memory to a read of a day's windows.
 const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
+/// What the pipeline writes at once, where it is in this process.
+const ROWS: [f64; 7] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
+const BYTES: [f64; 7] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+
 impl Recorder {
     /// Installed when it is first asked for.
     pub(crate) fn shared() -> Self {
         static SHARED: OnceLock<Recorder> = OnceLock::new();
         let shared = SHARED.get_or_init(|| {
-            let builder = PrometheusBuilder::new();
-            let durations = Matcher::Suffix("_seconds".to_owned());
-            let recorder = match builder.set_buckets_for_metric(durations, &SECONDS) {
-                Ok(builder) => builder.build_recorder(),
-                // Without buckets durations are summaries, which serve as well.
-                Err(_) => PrometheusBuilder::new().build_recorder(),
-            };
+            let ends: [(&str, &[f64]); 3] = [("_seconds", &SECONDS), ("_rows", &ROWS), ("_bytes", &BYTES)];
+            let builder = ends.into_iter().try_fold(PrometheusBuilder::new(), |builder, (end, buckets)| {
+                builder.set_buckets_for_metric(Matcher::Suffix(end.to_owned()), buckets)
+            });
+            // Without buckets histograms are summaries, which serve as well.
+            let recorder = builder.unwrap_or_else(|_| PrometheusBuilder::new()).build_recorder();
             let handle = recorder.handle();
+            let upkeep = handle.clone();
+            // Whether anybody asks or not: until then what histograms are told is kept as it is.
+            std::thread::spawn(move || {
+                loop {
+                    std::thread::sleep(Duration::from_secs(5));
+                    upkeep.run_upkeep();
+                }
+            });
             if metrics::set_global_recorder(recorder).is_err() {
                 tracing::warn!("this process has a recorder of metrics already: /metrics stays empty");
             }

@@ -30,7 +30,7 @@ pub(crate) const TABLE: Table<Settings> = Table {
         ("Time and windows", time::FLAGS),
         ("Generator, where nothing else is read", generator::FLAGS),
     ],
-    hidden: &["process", "addresses", "embedded-servers"],
+    hidden: &["assist", "embedded-servers"],
 };
 
 /// Where to stop waiting for a partition of the embedded Kafka: it holds what the generator has made, and no more comes.
@@ -43,6 +43,7 @@ pub(crate) fn settle(
 ) -> Result<(), ConfigError> {
     settings.time.windows = WindowSpec::sliding(settings.window, settings.slide)?;
     places::choose(settings, origins)?;
+    cluster(settings, origins)?;
     let live = settings.inputs.iter().any(|input| input == "-");
     let idle = match settings.source {
         Source::Kafka if !settings.kafka.until_end => Some(Duration::from_secs(5)),
@@ -64,5 +65,25 @@ pub(crate) fn settle(
             "give an --input, or leave it out",
         ));
     }
+    Ok(())
+}
+
+/// Decides which process of which cluster this one is, if it is told where the others are.
+fn cluster(settings: &mut Settings, origins: &BTreeMap<&'static str, String>) -> Result<(), ConfigError> {
+    if settings.addresses.is_empty() {
+        return match origins.get("process") {
+            Some(origin) => {
+                let detail = "it is not told where the others are".to_owned();
+                Err(ConfigError::new("process", detail, format!("give --addresses with {origin}")))
+            }
+            None => Ok(()),
+        };
+    }
+    if settings.source == Source::Embedded && !settings.assists {
+        let detail = "a Kafka within one process is not there for the others".to_owned();
+        return Err(ConfigError::new("addresses", detail, "name the servers of another, or use --processes"));
+    }
+    settings.processes = settings.addresses.len();
+    settings.cluster = Some((settings.process, settings.addresses.clone()));
     Ok(())
 }

@@ -33,6 +33,18 @@ pub(super) const FLAGS: &[Flag] = &[
         put(&mut s.processes, number(v, 1..=64))
     }),
     Flag::new(
+        "addresses",
+        "HOST:PORT,…",
+        "where each process of a cluster is that is started by hand; all are given the same [none]",
+        |s, v| {
+            let addresses = v.split(',').map(|one| parse::address(one).map(|_| one.to_owned()));
+            put(&mut s.addresses, addresses.collect())
+        },
+    ),
+    Flag::new("process", "N", "which of these this one is, from 0 [0]", |s, v| {
+        put(&mut s.process, number(v, 0..=63))
+    }),
+    Flag::new(
         "checkpoint",
         "DIR|postgres|off",
         "keep state there, and go on from it after a restart [postgres if there, else off]",
@@ -71,6 +83,15 @@ pub(super) const FLAGS: &[Flag] = &[
     ),
     Flag::new("json", "", "make the last line of standard output one JSON object", |s, v| {
         put(&mut s.json, boolean(v))
+    }),
+    Flag::new(
+        "metrics-address",
+        "HOST:PORT",
+        "serve metrics for Prometheus there, at /metrics; process N at the port plus N [off]",
+        |s, v| put(&mut s.metrics_address, parse::address(v).map(Some)),
+    ),
+    Flag::new("operator-times", "", "measure the time in each operator, for the metrics [off]", |s, v| {
+        put(&mut s.operator_times, boolean(v))
     }),
     Flag::new("log-level", "LEVEL", "error, warn, info, debug or off [warn]", |s, v| {
         put(&mut s.log_level, parse::level(v))

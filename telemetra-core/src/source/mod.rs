@@ -127,6 +127,12 @@ pub trait Partition: Send {
         None
     }
 
+    /// How many records were gone before they could be read, and were passed over since it was opened, for monitors. By default 0:
+    /// a partition that loses none, or fails instead.
+    fn lost(&self) -> u64 {
+        0
+    }
+
     /// Told that a checkpoint holds everything before `offset`: a hook for commits, by default nothing.
     fn committed(&mut self, offset: u64) {
         let _ = offset;

@@ -177,6 +177,8 @@ impl Lane {
             watermark: state.sequencer.watermark(),
             behind: 0,
             lag: state.partition.lag(),
+            lost: state.partition.lost(),
+            retries: state.trouble.retries(),
             failing: state.trouble.failing(),
             floor: self.floor(),
             idle: self.idle.load(Ordering::Relaxed),

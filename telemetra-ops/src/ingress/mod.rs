@@ -97,6 +97,10 @@ pub struct PartitionStatus {
     pub behind: u64,
     /// How many records it has that were not read, if it knows.
     pub lag: Option<u64>,
+    /// How many records were gone before they could be read, and were passed over.
+    pub lost: u64,
+    /// Reads that failed and were tried again.
+    pub retries: u64,
     /// Whether reading it fails now, and is tried again.
     pub failing: Option<Failing>,
     /// The floor; [`EventTime::MAX`] once it has ended.

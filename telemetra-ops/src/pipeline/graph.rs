@@ -16,7 +16,9 @@ use timely::dataflow::operators::{Concatenate, Probe as _};
 use timely::dataflow::{Scope, StreamVec};
 use timely::worker::Worker;
 
+use super::meter::Monitored;
 use super::{Extension, Frontier};
+use crate::busy;
 use crate::checkpoint::{Durability, Message, Recorder, Restored, reached_of};
 use crate::council::{Council, Pledge};
 use crate::deliver::deliver;
@@ -71,6 +73,10 @@ pub(crate) struct Blueprint<A: EventAccumulator> {
     pub(crate) processes: usize,
     /// How this process begins.
     pub(crate) pledge: Pledge,
+    /// What each worker of this process tells of itself.
+    pub(crate) monitored: Arc<[Monitored]>,
+    /// Whether the time in each operator is measured.
+    pub(crate) operator_times: bool,
 }
 
 /// The longest a worker sleeps before it looks whether it should stop.
@@ -98,6 +104,9 @@ impl<A: EventAccumulator> Blueprint<A> {
         let index = worker.next_dataflow_index();
         let sender = self.recorder.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let recorder = sender.clone().map(|parts| Recorder { worker: worker.index(), parts });
+        if self.operator_times {
+            busy::watch(worker, Arc::clone(&self.here(worker.index()).busy));
+        }
         worker.dataflow::<EventTime, _, _>(|scope| self.build(scope, recorder, &durable, &pending));
         loop {
             if let Some(council) = &mut council {
@@ -126,6 +135,14 @@ impl<A: EventAccumulator> Blueprint<A> {
                 break;
             }
         }
+        if self.operator_times {
+            busy::unwatch(worker);
+        }
+    }
+
+    /// What the worker of that index tells of itself.
+    fn here(&self, worker: usize) -> &Monitored {
+        &self.monitored[worker % self.cluster.1]
     }
 
     fn build<'scope>(
@@ -147,6 +164,7 @@ impl<A: EventAccumulator> Blueprint<A> {
             recorder: recorder.clone(),
             restored: self.restored.clone(),
             failure: self.failure.clone(),
+            census: Arc::clone(&self.here(scope.index()).census),
         };
         let summaries = partials.windows_with(self.windows, &durability);
         let moments = summaries.clone().moments_with(self.windows, Arc::clone(&self.rules), &durability);

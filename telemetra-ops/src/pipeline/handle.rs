@@ -11,9 +11,11 @@ use timely::communication::WorkerGuards;
 
 use super::Frontier;
 use super::graph::Blueprint;
+use super::meter::{Meter, Monitored, Readings};
 use super::status::{PipelineStatus, SinkStatus};
 use crate::failure::{Failure, PipelineError, panic_text};
 use crate::ingress::{Ingress, PartitionStatus, Reading};
+use crate::metric::Value;
 use crate::outlet::SinkHandle;
 use crate::scout::Scout;
 use crate::writer::CheckpointGauge;
@@ -30,6 +32,7 @@ pub enum Drain {
 
 /// A pipeline at work. Dropping it stops the pipeline without draining.
 pub struct Running {
+    meter: Option<Meter>,
     ingress: Ingress,
     frontier: Arc<Frontier>,
     sinks: Vec<SinkHandle>,
@@ -59,6 +62,9 @@ pub struct Report {
 
 /// What runs beside the workers, or is shared with them.
 pub(super) struct Parts {
+    pub(super) name: Value,
+    pub(super) monitored: Arc<[Monitored]>,
+    pub(super) has_checkpoints: bool,
     pub(super) ingress: Ingress,
     pub(super) sinks: Vec<SinkHandle>,
     pub(super) checkpoints: Arc<CheckpointGauge>,
@@ -72,8 +78,21 @@ pub(super) fn run<A: EventAccumulator>(
     config: timely::Config,
     parts: Parts,
 ) -> Result<Running, PipelineError> {
-    let Parts { ingress, sinks, checkpoints, failure, threads, scouts } = parts;
+    let Parts { name, monitored, has_checkpoints, ingress, sinks, checkpoints, failure, threads, scouts } =
+        parts;
     let frontier = Arc::clone(&blueprint.frontier);
+    let readings = Readings {
+        pipeline: name,
+        ingress: ingress.clone(),
+        frontier: Arc::clone(&frontier),
+        sinks: sinks.clone(),
+        checkpoints: has_checkpoints.then(|| Arc::clone(&checkpoints)),
+        failure: failure.clone(),
+        workers: monitored,
+        first_worker: blueprint.cluster.0 * blueprint.cluster.1,
+    };
+    // Before anything is read: what has been counted until then was read before a restart.
+    let meter = Meter::start(readings).map_err(|error| PipelineError::Worker(error.to_string()))?;
     let processes = blueprint.processes;
     let panicked = failure.clone();
     let started = timely::execute(config, move |worker| {
@@ -86,6 +105,7 @@ pub(super) fn run<A: EventAccumulator>(
     });
     let workers = started.map_err(PipelineError::Worker)?;
     let mut running = Running {
+        meter: Some(meter),
         ingress,
         frontier,
         sinks,
@@ -209,6 +229,8 @@ impl Running {
                 panicked = panicked.or_else(|| Some("a sink or the checkpoint store panicked".to_owned()));
             }
         }
+        // Before the failure is taken: it is told whether there was one.
+        drop(self.meter.take());
         if let Some(error) = self.failure.take() {
             return Err(error);
         }

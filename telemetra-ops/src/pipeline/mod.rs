@@ -6,6 +6,7 @@
 mod check;
 mod graph;
 mod handle;
+mod meter;
 mod start;
 mod status;
 
@@ -40,6 +41,8 @@ pub struct Pipeline<A: EventAccumulator> {
     extensions: Vec<Extension<A>>,
     cluster: Cluster,
     patience: Duration,
+    name: String,
+    operator_times: bool,
     accumulator: PhantomData<A>,
 }
 
@@ -68,6 +71,8 @@ impl<A: EventAccumulator> Default for Pipeline<A> {
             extensions: Vec::new(),
             cluster: Cluster { workers: 1, process: 0, addresses: Vec::new() },
             patience: Duration::from_secs(30),
+            name: "telemetra".to_owned(),
+            operator_times: false,
             accumulator: PhantomData,
         }
     }
@@ -215,6 +220,21 @@ impl<A: EventAccumulator> Pipeline<A> {
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// What the [metrics](crate::metric) call it, by default `telemetra`. Of the pipelines of one process each needs its own.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Measures the time that is spent in each operator, by timely's own event log, for the metric
+    /// `telemetra_operator_busy_seconds_total`; by default off, as the clock is then read at every step.
+    #[must_use]
+    pub fn operator_times(mut self, measured: bool) -> Self {
+        self.operator_times = measured;
         self
     }
 

@@ -1,5 +1,6 @@
 //! Starting: from settings to threads at work.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -8,12 +9,14 @@ use telemetra_core::EventAccumulator;
 
 use super::graph::Blueprint;
 use super::handle::{self, Parts};
+use super::meter::Monitored;
 use super::{Checkpoints, Cluster, Pipeline, Running};
 use crate::checkpoint::Restored;
 use crate::council::Pledge;
 use crate::cut::Cuts;
 use crate::failure::{Failure, PipelineError, RestoreError};
 use crate::ingress::Ingress;
+use crate::metric::Value;
 use crate::open::{Opened, Opening};
 use crate::outlet::{self, Outlets};
 use crate::trouble::Patience;
@@ -31,6 +34,7 @@ impl<A: EventAccumulator> Pipeline<A> {
         let processes = cluster.addresses.len().max(1);
         let peers = processes * cluster.workers;
         let failure = Failure::default();
+        let name = Value::from(self.name.as_str());
         let patience = Patience::new(self.patience);
         let fingerprint = self.fingerprint();
         let restored = match &mut self.checkpoints {
@@ -65,12 +69,19 @@ impl<A: EventAccumulator> Pipeline<A> {
         let pledge = Pledge { resume, settings: fingerprint.clone(), shards, partitions };
 
         let place = (cluster.process, processes, cluster.workers);
-        let Outlets { outlets, handles, mut threads } =
-            outlet::open(self.sinks, place, resume.map(|boundary| boundary.minus(1)), patience, &failure)?;
+        let Outlets { outlets, handles, mut threads } = outlet::open(
+            self.sinks,
+            &name,
+            place,
+            resume.map(|boundary| boundary.minus(1)),
+            patience,
+            &failure,
+        )?;
 
         let gauge = Arc::new(CheckpointGauge::default());
         let mut recorder = None;
         let stored: Vec<Stored> = (0..cluster.workers).map(|_| Stored::default()).collect();
+        let has_checkpoints = self.checkpoints.is_some();
         if let Some(Checkpoints { store, .. }) = self.checkpoints.take() {
             let (parts, messages) = channel();
             let writer = Writer {
@@ -81,6 +92,8 @@ impl<A: EventAccumulator> Pipeline<A> {
                 processes,
                 peers,
                 fingerprint,
+                pipeline: Arc::clone(&name),
+                efforts: BTreeMap::new(),
                 ingress: ingress.clone(),
                 gauge: Arc::clone(&gauge),
                 failure: failure.clone(),
@@ -89,6 +102,7 @@ impl<A: EventAccumulator> Pipeline<A> {
             recorder = Some(parts);
         }
 
+        let monitored = (0..cluster.workers).map(|_| Monitored::default()).collect::<Arc<[_]>>();
         let blueprint = Blueprint {
             ingress: ingress.clone(),
             windows,
@@ -103,8 +117,20 @@ impl<A: EventAccumulator> Pipeline<A> {
             cluster: (cluster.process, cluster.workers),
             processes,
             pledge,
+            monitored: Arc::clone(&monitored),
+            operator_times: self.operator_times,
         };
-        let parts = Parts { ingress, sinks: handles, checkpoints: gauge, failure, threads, scouts };
+        let parts = Parts {
+            name,
+            monitored,
+            has_checkpoints,
+            ingress,
+            sinks: handles,
+            checkpoints: gauge,
+            failure,
+            threads,
+            scouts,
+        };
         handle::run(blueprint, cluster.timely(), parts)
     }
 }

@@ -42,7 +42,10 @@ fn split_url(text: &str) -> Result<(String, Pairs), ConfigError> {
             Some((name, value)) if is_ours(name) => {
                 ours.push((name.to_owned(), decoded(value).ok_or_else(unreadable)?));
             }
-            _ => theirs.push(pair),
+            Some(_) => theirs.push(pair),
+            // The client passes over it, and it may be the rest of a password that was not encoded.
+            None if !pair.is_empty() => return Err(unreadable()),
+            None => {}
         }
     }
     let mark = if theirs.is_empty() { "" } else { "?" };

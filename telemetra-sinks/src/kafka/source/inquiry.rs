@@ -1,6 +1,7 @@
 //! Looking into errors of partitions: what does the log hold, and does the topic exist?
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -76,6 +77,7 @@ impl Inquiry {
                 if matches!(finding, Finding::GoOn(_)) {
                     tracing::warn!(partition = %lane.id, wanted = next, first = held.low, lost = count, "records of Kafka are lost, going on");
                     self.counters.lose(count);
+                    lane.lost.fetch_add(count, Ordering::Relaxed);
                 }
                 finding
             }

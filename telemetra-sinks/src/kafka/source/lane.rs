@@ -30,6 +30,8 @@ pub(super) struct Lane {
     pub(super) was_down: AtomicBool,
     /// The end of the log when it was last seen.
     pub(super) end: AtomicI64,
+    /// How many records were passed over because the log no longer held them.
+    pub(super) lost: AtomicU64,
     /// The offset to commit.
     pub(super) commit: AtomicI64,
     /// Set by the reader: look into this error.
@@ -52,6 +54,7 @@ impl Lane {
             unreachable: AtomicBool::new(false),
             was_down: AtomicBool::new(false),
             end: AtomicI64::new(end.map_or(NONE, signed)),
+            lost: AtomicU64::new(0),
             commit: AtomicI64::new(NONE),
             question: Mutex::default(),
             answer: Mutex::default(),

@@ -1,6 +1,7 @@
 //! Opening a partition: from what is asked for to an offset that the log holds.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
@@ -89,17 +90,20 @@ impl Shared {
             Some(from) => from,
             None => shared.first(topic, number, start, held).map_err(failed)?,
         };
+        let mut passed_over = 0;
         match held.position(next) {
             Position::Good => {}
             Position::Lost(count) if shared.settings.on_lost == OnLost::GoOn => {
                 tracing::warn!(partition = %id, wanted = next, first = held.low, lost = count, "records of Kafka are lost, going on");
                 shared.counters.lose(count);
+                passed_over = count;
                 next = held.low;
             }
             Position::Lost(_) => return Err(lost(id, next, held)),
             Position::Beyond => return Err(beyond(id, next, held)),
         }
         let lane = Arc::new(Lane::new(id, topic, number, next, Some(held.high)));
+        lane.lost.store(passed_over, Ordering::Relaxed);
         // A queue that is split before the partition is assigned gets all its messages; one split after it may miss the first.
         let queue = shared.client.split_partition_queue(topic, number).ok_or_else(|| {
             ExternalError::permanent(format!("cannot open the partition `{id}`: it cannot have a queue"))

@@ -205,6 +205,10 @@ impl Partition for Reader {
         self.lane.lag()
     }
 
+    fn lost(&self) -> u64 {
+        self.lane.lost.load(Ordering::Relaxed)
+    }
+
     fn committed(&mut self, offset: u64) {
         self.lane.commit.store(signed(offset), Ordering::Release);
     }

@@ -1,0 +1,141 @@
+//! The metrics of a pipeline: every name once, with its type, labels and meaning.
+//!
+//! They go to the recorder that the host has installed with the `metrics` crate, whichever that is, and nowhere if it has none.
+//! Names and labels are a contract: dashboards and alerts are built on them.
+//!
+//! ```
+//! use telemetra_ops::metric::{ALL, EVENTS, Kind};
+//!
+//! assert_eq!((EVENTS.name, EVENTS.kind), ("telemetra_events_total", Kind::Counter));
+//! assert_eq!(EVENTS.labels, ["pipeline", "fate"]);
+//! assert!(ALL.iter().all(|metric| metric.name.starts_with("telemetra_")));
+//! ```
+
+use std::sync::Arc;
+
+use metrics::{Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
+
+/// What kind of number a metric is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises, from 0 at the start of a pipeline.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Counts how large values were.
+    Histogram,
+}
+
+/// A metric.
+#[derive(Copy, Clone, Debug)]
+pub struct Metric {
+    /// Its name, with the unit where there is one; what only rises ends in `_total`.
+    pub name: &'static str,
+    /// What kind of number it is.
+    pub kind: Kind,
+    /// The names of its labels. The first is always `pipeline`.
+    pub labels: &'static [&'static str],
+    /// What it means, in one line.
+    pub help: &'static str,
+}
+
+const PIPELINE: &[&str] = &["pipeline"];
+const PARTITION: &[&str] = &["pipeline", "partition"];
+const WORKER: &[&str] = &["pipeline", "worker"];
+const SINK: &[&str] = &["pipeline", "sink", "shard"];
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, help }
+}
+
+const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Histogram, labels, help }
+}
+
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident($name:literal, $labels:expr, $help:literal);)*) => {
+        $(#[doc = $help] pub const $constant: Metric = $kind($name, $labels, $help);)*
+        /// All of them, in the order of the flow.
+        pub const ALL: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    UP = gauge("telemetra_pipeline_up", PIPELINE, "1 while the pipeline runs, 0 once it has ended or failed.");
+    EVENTS = counter("telemetra_events_total", &["pipeline", "fate"], "Events read since the start, by what became of them.");
+    FRONTIER_LAG = gauge("telemetra_frontier_lag_seconds", PIPELINE, "Processing time less the event time up to which everything is durable in all sinks.");
+    WATERMARK_LAG = gauge("telemetra_partition_watermark_lag_seconds", PARTITION, "Processing time less the watermark of the partition.");
+    FLOOR_LAG = gauge("telemetra_partition_floor_lag_seconds", PARTITION, "Processing time less the floor of the partition: how far it holds the frontier back.");
+    LAG = gauge("telemetra_partition_lag_records", PARTITION, "Records that are there and were not read, where the source knows.");
+    IDLE = gauge("telemetra_partition_idle", PARTITION, "1 while the partition has nothing to read and does not hold back the others.");
+    READ_FAILING = gauge("telemetra_partition_failing", PARTITION, "1 while reading the partition fails and is tried again.");
+    READ_RETRIES = counter("telemetra_partition_retries_total", PARTITION, "Reads of the partition that failed and were tried again.");
+    LOST = counter("telemetra_partition_lost_records_total", PARTITION, "Records that were gone before they could be read, and were passed over.");
+    KEYS = gauge("telemetra_state_keys", WORKER, "Keys of which the windows of the worker know something.");
+    PANES = gauge("telemetra_state_panes", WORKER, "Panes that the windows of the worker keep, as they are open or may be revised.");
+    SUMMARIES = gauge("telemetra_state_summaries", WORKER, "Summaries that the windows of the worker keep, within the horizon.");
+    STATE_BYTES = gauge("telemetra_state_bytes", WORKER, "What these panes and summaries would take encoded: an estimate from a sample.");
+    BUSY = gauge("telemetra_operator_busy_seconds_total", &["pipeline", "worker", "operator"], "Time spent in the operators of that name, without those nested in them.");
+    SINK_QUEUE = gauge("telemetra_sink_queue_batches", SINK, "Batches that wait for the sink.");
+    SINK_CHANGES = counter("telemetra_sink_changes_total", SINK, "Changes of rows that the sink has applied.");
+    SINK_ROWS = histogram("telemetra_sink_apply_rows", SINK, "Changes of rows that the sink was given at once.");
+    SINK_SECONDS = histogram("telemetra_sink_apply_duration_seconds", SINK, "How long the sink took to make them durable, without tries that failed.");
+    SINK_RETRIES = counter("telemetra_sink_retries_total", SINK, "Calls of the sink that failed and were tried again.");
+    SINK_FAILING = gauge("telemetra_sink_failing", SINK, "1 while the sink fails and is tried again.");
+    CHECKPOINTS = counter("telemetra_checkpoints_total", PIPELINE, "Checkpoints that were completed.");
+    CHECKPOINT_AGE = gauge("telemetra_checkpoint_age_seconds", PIPELINE, "Time since a checkpoint was completed, or since the start, where there is a store.");
+    CHECKPOINT_SECONDS = histogram("telemetra_checkpoint_duration_seconds", PIPELINE, "Time from the first part of a checkpoint to its completion.");
+    CHECKPOINT_BYTES = histogram("telemetra_checkpoint_bytes", PIPELINE, "Bytes that this process wrote for a checkpoint.");
+    CHECKPOINT_RETRIES = counter("telemetra_checkpoint_retries_total", PIPELINE, "Calls of the checkpoint store that failed and were tried again.");
+    CHECKPOINT_FAILING = gauge("telemetra_checkpoint_failing", PIPELINE, "1 while the checkpoint store fails and is tried again.");
+}
+
+/// The value of a label.
+pub(crate) type Value = Arc<str>;
+
+const METADATA: Metadata<'static> = Metadata::new("telemetra", Level::INFO, Some(module_path!()));
+
+impl Metric {
+    /// Tells the recorder what each metric means.
+    pub(crate) fn describe_all() {
+        with_recorder(|recorder| {
+            for Self { name, kind, help, .. } in ALL {
+                let unit = [("_seconds", Unit::Seconds), ("_bytes", Unit::Bytes)];
+                let unit = unit.into_iter().find_map(|(end, unit)| name.ends_with(end).then_some(unit));
+                let (name, help) = ((*name).into(), SharedString::const_str(help));
+                match kind {
+                    Kind::Counter => recorder.describe_counter(name, unit, help),
+                    Kind::Gauge => recorder.describe_gauge(name, unit, help),
+                    Kind::Histogram => recorder.describe_histogram(name, unit, help),
+                }
+            }
+        });
+    }
+
+    fn key(&self, values: &[&Value]) -> Key {
+        debug_assert_eq!(values.len(), self.labels.len(), "the labels of {}", self.name);
+        let labels = self.labels.iter().zip(values);
+        let labels =
+            labels.map(|(name, value)| Label::new(*name, SharedString::from_shared(Arc::clone(value))));
+        Key::from_parts(self.name, labels.collect::<Vec<_>>())
+    }
+
+    /// Sets a gauge.
+    pub(crate) fn set(&self, values: &[&Value], to: f64) {
+        with_recorder(|recorder| recorder.register_gauge(&self.key(values), &METADATA).set(to));
+    }
+
+    /// Raises a counter; by 0 it is there, and has a value to begin from.
+    pub(crate) fn add(&self, values: &[&Value], count: u64) {
+        with_recorder(|recorder| recorder.register_counter(&self.key(values), &METADATA).increment(count));
+    }
+
+    /// Notes a value in a histogram.
+    pub(crate) fn record(&self, values: &[&Value], value: f64) {
+        with_recorder(|recorder| recorder.register_histogram(&self.key(values), &METADATA).record(value));
+    }
+}

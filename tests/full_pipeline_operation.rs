@@ -1,0 +1,141 @@
+//! Running the example program: the metrics it serves, and the processes of a cluster started by hand.
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+#[path = "support/program.rs"]
+mod program;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use telemetra::prelude::EventTime;
+
+fn full_pipeline() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| program::build("full_pipeline"))
+}
+
+/// Sends a request as it is, and returns all that is answered.
+fn ask(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn get(address: &str, path: &str) -> String {
+    ask(address, &format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n"))
+}
+
+#[test]
+fn metrics_are_served_while_it_runs_and_nobody_can_hold_them_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments =
+        ["--input", "-", "--metrics-address", "127.0.0.1:0", "--operator-times", "--name", "ours"];
+    let mut command = program::command(full_pipeline(), folder.path(), &arguments);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let address = told.find_map(|line| Some(line.split_once("metrics at http://")?.1.to_owned())).unwrap();
+    let address = address.strip_suffix("/metrics").unwrap().to_owned();
+    // What it says besides must not fill the pipe.
+    let rest = std::thread::spawn(move || told.count());
+
+    for n in 0..100 {
+        let time = EventTime(1_767_225_600_000 + n * 1000);
+        writeln!(
+            input,
+            r#"{{"event_id":"{n}","timestamp":"{time}","stream_id":"ada","user_id":"u","username":"u","message":"hi"}}"#
+        )
+        .unwrap();
+    }
+    input.write_all(b"damaged\n").unwrap();
+    // Somebody who asks for nothing, and one who goes without waiting.
+    let silent = TcpStream::connect(&address).unwrap();
+    TcpStream::connect(&address).unwrap().write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+    let counted = r#"telemetra_events_total{pipeline="ours",fate="on_time"} 100"#;
+    let answer = (0..300).find_map(|_| {
+        let answer = get(&address, "/metrics");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        std::thread::sleep(Duration::from_millis(50));
+        answer.contains(counted).then_some(answer)
+    });
+    let answer = answer.expect("all events are counted within some seconds");
+    for line in [
+        r#"telemetra_events_total{pipeline="ours",fate="malformed"} 1"#,
+        r#"telemetra_pipeline_up{pipeline="ours"} 1"#,
+        "# TYPE telemetra_sink_apply_duration_seconds histogram",
+        "# HELP telemetra_state_bytes ",
+    ] {
+        assert!(answer.contains(line), "{line} is not in {answer}");
+    }
+    drop(silent);
+    assert!(get(&address, "/").starts_with("HTTP/1.1 404 "));
+    assert!(ask(&address, "POST /metrics HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405 "));
+    let (head, body) = (ask(&address, "HEAD /metrics HTTP/1.1\r\n\r\n"), "\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with(body), "{head}");
+    // Longer than any head is: it is not waited for its end.
+    let endless = TcpStream::connect(&address).unwrap();
+    let _ = (&endless).write_all(&[b'x'; 100_000]);
+    assert!(get(&address, "/metrics").contains("telemetra_"));
+
+    drop(input);
+    assert!(child.wait().unwrap().success());
+    rest.join().unwrap();
+}
+
+#[test]
+fn an_address_that_is_taken_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output =
+        program::command(full_pipeline(), folder.path(), &["--metrics-address", &address]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains(&address) && stderr.contains("choose another --metrics-address"), "{stderr}");
+}
+
+#[test]
+fn processes_started_by_hand_are_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let small =
+        ["--minutes", "10", "--streams", "20", "--events", "12000", "--no-plant", "--workers", "1", "--json"];
+    let command = |more: &[&str]| -> Command {
+        program::command(full_pipeline(), folder.path(), &[&small[..], more].concat())
+    };
+    let one = program::last_line(&command(&["--output", "sqlite:one.db"]).output().unwrap(), 0);
+
+    let held = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let addresses =
+        held.iter().map(|held| held.local_addr().unwrap().to_string()).collect::<Vec<_>>().join(",");
+    drop(held);
+    let process = |number: &str| {
+        let arguments = ["--output", "sqlite:two.db", "--addresses", &addresses, "--process", number];
+        command(&arguments).spawn().unwrap()
+    };
+    let (second, first) = (process("1"), process("0"));
+    let first = program::last_line(&first.wait_with_output().unwrap(), 0);
+    let second = program::last_line(&second.wait_with_output().unwrap(), 0);
+    let read = |told: &serde_json::Value| told["read"].as_u64().unwrap();
+    assert!(read(&first) > 0 && read(&second) > 0, "each reads its partitions");
+    assert_eq!(read(&first) + read(&second), read(&one));
+    assert_eq!(first["windows"], one["windows"], "and together they know what one does");
+    assert_eq!(first["moments"], one["moments"]);
+
+    for (wrong, says) in [
+        (&["--process", "1"][..], "--addresses"),
+        (&["--addresses", "127.0.0.1:1,127.0.0.1:2", "--process", "2"], "there is no process 2 of 2"),
+        (&["--addresses", "here"], "`here` is no host and port"),
+        (&["--addresses", "127.0.0.1:1,127.0.0.1:2", "--embedded-kafka"], "the others"),
+    ] {
+        let output = command(wrong).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}: {stderr}");
+        assert!(stderr.contains(says), "{wrong:?}: {stderr}");
+    }
+}
