@@ -9,7 +9,19 @@ use std::path::{Path, PathBuf};
 /// The files of `telemetra-ops` in the order of the flow. A file may name those of its own line and of earlier ones.
 const FLOW: [&[&str]; 12] = [
     // What every operator stands on.
-    &["failure", "trouble", "metric", "busy", "census", "council", "checkpoint", "cut", "keyed", "waiting"],
+    &[
+        "failure",
+        "trouble",
+        "metric",
+        "busy",
+        "census",
+        "standing",
+        "council",
+        "checkpoint",
+        "cut",
+        "keyed",
+        "waiting",
+    ],
     &["ingress"],
     &["open", "scout"],
     &["partial", "buckets"],

@@ -3,10 +3,9 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use support::hand::{Hand, at, idle_after_a_second, reached, steady};
 use support::watch::{finish, in_time, until};
 use support::*;
 use telemetra::core::source::Memory as MemorySource;
@@ -24,39 +23,6 @@ fn assert_specified(script: &Script, time: &TimeConfig, workers: usize) -> (Memo
     (sink, report)
 }
 
-/// A record `millis` after the base.
-fn at(key: &str, millis: u64, id: &str) -> String {
-    format!("{key} {} {id} u m", BASE + millis)
-}
-
-/// One event every ten milliseconds.
-fn steady(key: &str, from: u64, to: u64) -> Vec<String> {
-    (from..to).step_by(10).map(|millis| at(key, millis, &format!("{key}{millis}"))).collect()
-}
-
-/// A clock that is moved by hand.
-#[derive(Clone, Debug)]
-struct Hand(Arc<AtomicU64>);
-
-impl Hand {
-    fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(BASE + 5_000)))
-    }
-
-    fn clock(&self) -> Clock {
-        let now = Arc::clone(&self.0);
-        Clock::from_fn(move || EventTime(now.load(Ordering::SeqCst)))
-    }
-
-    fn advance(&self, millis: u64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
-    }
-}
-
-fn idle_after_a_second() -> TimeConfig {
-    TimeConfig { idle_after: Some(Duration::from_secs(1)), ..small_time() }
-}
-
 fn start(source: MemorySource, time: &TimeConfig, hand: &Hand, workers: usize) -> (Running, Memory<Out>) {
     let sink = Memory::new().with_log();
     let pipeline = pipeline_from(source, time, &sink).clock(hand.clock()).workers(workers);
@@ -65,11 +31,6 @@ fn start(source: MemorySource, time: &TimeConfig, hand: &Hand, workers: usize) -
 
 fn has_read(running: &Running, records: u64) -> bool {
     running.status().partitions.iter().map(|partition| partition.offset).sum::<u64>() == records
-}
-
-/// Whether all that took effect before so many milliseconds after the base is in the sinks.
-fn reached(running: &Running, millis: u64) -> bool {
-    running.status().durable >= EventTime(BASE + millis)
 }
 
 #[test]

@@ -1,13 +1,14 @@
-//! What the processes of a cluster tell each other beside the data: how each begins, and that one stops.
+//! What the processes of a cluster tell each other beside the data: how each begins, how its partitions stand, and that it
+//! stops.
 //!
 //! At the start each says what it goes on from, and no graph is built before all are seen to say the same: with different
-//! checkpoints their states would not belong together. Later a process that stops says why, as the others would wait
-//! for it for ever.
+//! checkpoints their states would not belong together. While it runs, each says how far its partitions are that may get more,
+//! as one that is idle goes by those of all. A process that stops says why, as the others would wait for it for ever.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use telemetra_core::EventTime;
@@ -17,6 +18,7 @@ use timely::dataflow::operators::vec::{Broadcast, Input};
 use timely::worker::Worker;
 
 use crate::failure::{Failure, PipelineError};
+use crate::standing::Standing;
 
 /// How a process begins; all must begin alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,8 @@ pub(crate) struct Pledge {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Word {
     Begins(Pledge),
+    /// So its partitions stand now.
+    Stands(Standing),
     /// It stops: by order, or because of an error, in words.
     Stops(Option<String>),
 }
@@ -46,8 +50,15 @@ pub(crate) struct Council {
     dataflow: usize,
     input: InputHandleVec<EventTime, (usize, Word)>,
     heard: Rc<RefCell<Vec<(usize, Word)>>>,
+    /// What each process said last of how its partitions stand.
+    standings: Vec<Standing>,
+    /// What this one said last, and when it last looked whether that is so.
+    said: Option<Standing>,
+    looked: Option<Instant>,
 }
 
+/// The least time between two words of a process about its partitions.
+const BREATH: Duration = Duration::from_millis(5);
 /// The longest a worker sleeps before it looks whether it should stop.
 const PARK: Duration = Duration::from_millis(20);
 
@@ -62,7 +73,17 @@ impl Council {
             words.broadcast().inspect(move |word| ears.borrow_mut().push(word.clone()));
             input
         });
-        Self { place: (process, processes), speaker, dataflow, input, heard }
+        let standings = vec![Standing::UNKNOWN; processes];
+        Self {
+            place: (process, processes),
+            speaker,
+            dataflow,
+            input,
+            heard,
+            standings,
+            said: None,
+            looked: None,
+        }
     }
 
     fn say(&mut self, word: Word) {
@@ -79,12 +100,7 @@ impl Council {
         let mut pledges = BTreeMap::new();
         while pledges.len() < self.place.1 && !failure.is_down() {
             worker.step_or_park(Some(PARK));
-            for (process, word) in self.heard.take() {
-                match word {
-                    Word::Begins(pledge) => drop(pledges.insert(process, pledge)),
-                    Word::Stops(why) => self.lost(process, why, failure),
-                }
-            }
+            self.listen_to(&mut pledges, failure);
         }
         let pledges: Vec<_> = pledges.into_values().collect();
         if let Some(difference) = difference(&pledges) {
@@ -93,13 +109,40 @@ impl Council {
         !failure.is_down()
     }
 
-    /// Stops if another process has said that it does.
-    pub(crate) fn listen(&self, failure: &Failure) {
+    /// Hears what was said, and stops if another process has said that it does.
+    pub(crate) fn listen(&mut self, failure: &Failure) {
+        self.listen_to(&mut BTreeMap::new(), failure);
+    }
+
+    fn listen_to(&mut self, pledges: &mut BTreeMap<usize, Pledge>, failure: &Failure) {
         for (process, word) in self.heard.take() {
-            if let Word::Stops(why) = word {
-                self.lost(process, why, failure);
+            match word {
+                Word::Begins(pledge) => drop(pledges.insert(process, pledge)),
+                // A process may begin before another knows that it may.
+                Word::Stands(standing) => {
+                    if let Some(known) = self.standings.get_mut(process) {
+                        *known = standing;
+                    }
+                }
+                Word::Stops(why) => self.lost(process, why, failure),
             }
         }
+    }
+
+    /// Says how the partitions of this process stand, if that is news, and how those of all others do by what they said last.
+    /// `None` on a worker that does not speak, or if it was asked just now.
+    pub(crate) fn exchange(&mut self, own: impl FnOnce() -> Standing) -> Option<Standing> {
+        if !self.speaker || self.looked.is_some_and(|looked| looked.elapsed() < BREATH) {
+            return None;
+        }
+        self.looked = Some(Instant::now());
+        let (own, process) = (own(), self.place.0);
+        if self.said != Some(own) {
+            self.said = Some(own);
+            self.say(Word::Stands(own));
+        }
+        let others = self.standings.iter().enumerate().filter(|(other, _)| *other != process);
+        Some(others.fold(Standing::NONE, |all, (_, standing)| all.and(*standing)))
     }
 
     fn lost(&self, process: usize, why: Option<String>, failure: &Failure) {

@@ -99,6 +99,7 @@ mod publish;
 mod record;
 mod scout;
 pub mod spec;
+mod standing;
 mod top;
 mod trouble;
 mod waiting;

@@ -13,6 +13,7 @@ use crate::cut::Cuts;
 use crate::failure::{Failure, PipelineError, RestoreError};
 use crate::ingress::{Ingress, IngressConfig, LaneCheckpoint, OpenLane};
 use crate::scout::Scout;
+use crate::standing::Standing;
 use crate::trouble::Patience;
 
 /// Sources, each with what decodes its records.
@@ -175,7 +176,10 @@ impl Ingress {
             Some(Scout { source, decoder, every, known: Arc::clone(&known), place })
         };
         let scouts = listed.into_iter().filter_map(scout).collect();
-        Ok(Opened { ingress: Self::new(config, lanes, cuts, failure, resume), scouts, partitions: listing })
+        // Nobody rests before all others have said how they stand.
+        let others = if processes > 1 { Standing::UNKNOWN } else { Standing::NONE };
+        let ingress = Self::new(config, lanes, cuts, failure, resume, others);
+        Ok(Opened { ingress, scouts, partitions: listing })
     }
 
     /// Whether reading has failed for good. It then stops without closing the windows that are not complete, so the graph

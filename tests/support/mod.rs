@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod growing;
+pub mod hand;
 pub mod log;
 pub mod streams;
 pub mod watch;

@@ -11,6 +11,7 @@ use telemetra_core::{
 
 use super::{PartitionStatus, lock};
 use crate::failure::Failure;
+use crate::standing::Standing;
 use crate::trouble::Trouble;
 
 /// One partition.
@@ -19,6 +20,10 @@ pub(crate) struct Lane {
     pub(crate) decoder: Arc<dyn Decoder>,
     /// The floor as of the last batch sequenced; [`EventTime::MAX`] once all are.
     floor: AtomicU64,
+    /// The watermark at that time.
+    watermark: AtomicU64,
+    /// When it was last found to have something, in processing time; [`EventTime::MIN`] if nobody has looked.
+    fed: AtomicU64,
     pub(super) idle: AtomicBool,
     pub(super) state: Mutex<LaneState>,
     turn: Condvar,
@@ -33,8 +38,6 @@ pub(super) struct LaneState {
     pub(super) exhausted: bool,
     /// Whether it said so itself.
     pub(super) done: bool,
-    /// When it was last found to have something, in processing time.
-    pub(super) fed: Option<EventTime>,
     /// When to ask again. Not in processing time: whose clock stands still or is set back would not be asked any more.
     pub(super) ask_again: Option<Instant>,
     pub(super) trouble: Trouble,
@@ -74,6 +77,8 @@ impl Lane {
             id,
             decoder,
             floor: AtomicU64::new(if ended { EventTime::MAX.0 } else { sequencer.floor().0 }),
+            watermark: AtomicU64::new(sequencer.watermark().0),
+            fed: AtomicU64::new(EventTime::MIN.0),
             idle: AtomicBool::new(false),
             state: Mutex::new(LaneState {
                 partition,
@@ -82,7 +87,6 @@ impl Lane {
                 sequenced: 0,
                 exhausted: ended,
                 done: ended,
-                fed: None,
                 ask_again: None,
                 trouble,
             }),
@@ -97,7 +101,33 @@ impl Lane {
     pub(super) fn publish(&self, state: &LaneState) {
         let ended = state.exhausted && state.sequenced == state.taken;
         let floor = if ended { EventTime::MAX } else { state.sequencer.floor() };
+        self.watermark.store(state.sequencer.watermark().0, Ordering::Release);
         self.floor.store(floor.0, Ordering::Release);
+    }
+
+    /// Notes that it has something, and that it is not idle.
+    pub(super) fn feed(&self, now: EventTime) {
+        self.fed.store(now.0, Ordering::Release);
+        self.idle.store(false, Ordering::Release);
+    }
+
+    /// How long it has had nothing, as far as was looked.
+    pub(super) fn silence(&self, now: EventTime) -> u64 {
+        let unset = EventTime::MIN.0;
+        let fed = self.fed.compare_exchange(unset, now.0, Ordering::AcqRel, Ordering::Acquire);
+        now - EventTime(fed.err().unwrap_or(now.0))
+    }
+
+    /// How it stands for others.
+    pub(super) fn standing(&self, now: EventTime) -> Standing {
+        let floor = self.floor();
+        if floor != EventTime::MAX && !self.idle.load(Ordering::Acquire) {
+            return Standing::Holds(floor);
+        }
+        match EventTime(self.watermark.load(Ordering::Acquire)) {
+            EventTime::MIN => Standing::NONE,
+            watermark => Standing::Rests { watermark, reached: watermark.plus(self.silence(now)) },
+        }
     }
 
     /// Waits for the turn of a batch and has it sequenced by `work`, whose answer is given back. The batch before it is being

@@ -19,8 +19,10 @@ use telemetra_core::{
 
 use self::lane::LaneState;
 pub(crate) use self::lane::{Lane, LaneCheckpoint, OpenLane};
+use crate::council::Council;
 use crate::cut::Cuts;
 use crate::failure::Failure;
+use crate::standing::Standing;
 use crate::trouble::Failing;
 
 /// How reading goes, beyond the settings of time.
@@ -70,6 +72,8 @@ pub(crate) struct Shared {
     reading: AtomicU8,
     /// The greatest boundary at which anything takes effect.
     greatest_effective: AtomicU64,
+    /// How the partitions of all other processes stand.
+    others: Mutex<Standing>,
     /// The offsets of each checkpoint that is under way.
     offsets: Mutex<BTreeMap<EventTime, Vec<u64>>>,
 }
@@ -135,13 +139,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ingress {
-    /// Shares these partitions among the workers of a process. `resume` is the boundary of the checkpoint that they go on from.
+    /// Shares these partitions among the workers of a process. `resume` is the boundary of the checkpoint that they go on from;
+    /// `others` is how the partitions of other processes stand.
     pub(crate) fn new(
         config: IngressConfig,
         partitions: Vec<OpenLane>,
         cuts: Cuts,
         failure: Failure,
         resume: Option<EventTime>,
+        others: Standing,
     ) -> Self {
         // What is sent from here on takes effect after the checkpoint, what is read from a partition that it does not know too.
         let least = config.time.windows.pane_start(resume.unwrap_or(EventTime::MIN));
@@ -156,6 +162,7 @@ impl Ingress {
             failure,
             reading: AtomicU8::new(Reading::Goes as u8),
             greatest_effective: AtomicU64::new(0),
+            others: Mutex::new(others),
             offsets: Mutex::new(BTreeMap::new()),
         }))
     }
@@ -284,8 +291,7 @@ impl Shared {
                 }
             };
         }
-        state.fed = Some(now);
-        lane.idle.store(false, Ordering::Relaxed);
+        lane.feed(now);
         state.taken += 1;
         Take::Batch(state.taken - 1)
     }
@@ -305,29 +311,33 @@ impl Shared {
         debug_assert!(sequenced.is_some() || self.failure.is_set());
     }
 
-    /// Lets a partition that has had nothing for long follow the others, or the clock if all are so.
+    /// Lets a partition that has had nothing for long follow the others of all processes, or the clock if all are so.
     fn rest(&self, lane: &Lane, state: &mut LaneState, now: EventTime) {
-        let fed = *state.fed.get_or_insert(now);
         let Some(idle_after) = self.config.time.idle_after else { return };
-        let silence = now - fed;
-        if u128::from(silence) < idle_after.as_millis() || state.sequenced != state.taken {
+        if u128::from(lane.silence(now)) < idle_after.as_millis() || state.sequenced != state.taken {
             return;
         }
-        lane.idle.store(true, Ordering::Relaxed);
-        let lanes = self.read_lanes();
-        let others = lanes.iter().filter(|lane| !lane.idle.load(Ordering::Relaxed));
-        let floor = match others.map(|lane| lane.floor()).filter(|floor| *floor != EventTime::MAX).min() {
-            Some(floor) => floor,
-            None if state.sequencer.greatest() == EventTime::MIN => {
-                // Never had anything: it follows the others that rest.
-                let floors = lanes.iter().map(|lane| lane.floor()).filter(|floor| *floor != EventTime::MAX);
-                floors.max().unwrap_or(EventTime::MIN)
-            }
-            None => state.sequencer.watermark().plus(silence),
-        };
-        drop(lanes);
+        lane.idle.store(true, Ordering::Release);
+        let floor = self.standing(now).and(*lock(&self.others)).leads_to();
         state.sequencer.raise_floor(self.config.time.windows.pane_start(floor));
         lane.publish(state);
+    }
+
+    /// How the partitions of this process stand.
+    pub(crate) fn standing(&self, now: EventTime) -> Standing {
+        let lanes = self.read_lanes();
+        lanes.iter().map(|lane| lane.standing(now)).fold(Standing::NONE, Standing::and)
+    }
+
+    /// Tells the other processes how the partitions of this one stand, and takes note of how theirs do.
+    pub(crate) fn exchange(&self, council: &mut Council) {
+        let TimeConfig { idle_after, windows, .. } = self.config.time;
+        // Where nothing is ever idle, nobody asks.
+        if idle_after.is_some()
+            && let Some(others) = council.exchange(|| self.standing(self.config.clock.now()).rounded(windows))
+        {
+            *lock(&self.others) = others;
+        }
     }
 
     fn failed(&self, lane: &Lane, state: &mut LaneState, error: ExternalError) -> Take {

@@ -93,12 +93,12 @@ impl<A: EventAccumulator> Blueprint<A> {
         }
         let mut council = Council::open(worker, process, self.processes, first);
         if council.agree(worker, &self.pledge, &self.failure) {
-            self.live(worker, first, Some(&council));
+            self.live(worker, first, Some(&mut council));
         }
         council.close(worker, &self.failure);
     }
 
-    fn live(&self, worker: &mut Worker, first: bool, council: Option<&Council>) {
+    fn live(&self, worker: &mut Worker, first: bool, mut council: Option<&mut Council>) {
         let durable = Probe::new();
         let pending = Rc::new(RefCell::new(Vec::new()));
         let index = worker.next_dataflow_index();
@@ -109,8 +109,9 @@ impl<A: EventAccumulator> Blueprint<A> {
         }
         worker.dataflow::<EventTime, _, _>(|scope| self.build(scope, recorder, &durable, &pending));
         loop {
-            if let Some(council) = council {
+            if let Some(council) = &mut council {
                 council.listen(&self.failure);
+                self.ingress.0.exchange(council);
             }
             if self.failure.is_down() {
                 worker.drop_dataflow(index);
