@@ -80,6 +80,20 @@ fn a_slow_subscriber_is_told_what_it_missed() {
     assert_eq!(one.recv(), None);
 }
 
+#[test]
+fn who_subscribes_to_what_has_ended_does_not_wait_for_it() {
+    let mut ended = view(100_000);
+    let reader = ended.reader();
+    ended.close().unwrap();
+    assert_eq!(reader.subscribe(1).try_recv(), Err(Closed));
+    ended.open(None).unwrap();
+    let again = reader.subscribe(1);
+    assert_eq!(again.try_recv(), Ok(None), "it goes on");
+    drop(ended);
+    assert_eq!(again.recv(), None);
+    assert_eq!(reader.follow("a", 1).1.recv(), None);
+}
+
 /// What a reader knew before a row was withdrawn must not stay with it.
 #[test]
 fn goes_on_from_a_time_with_each_row_once_and_what_was_withdrawn() {

@@ -198,7 +198,8 @@ impl<S> LiveReader<S> {
         ranked.into_iter().map(|(_, id, view)| (id, view)).collect()
     }
 
-    /// Follows the changes of all streams from now on. At most `capacity` updates (at least 1) wait to be received.
+    /// Follows the changes of all streams from now on. At most `capacity` updates (at least 1) wait to be received. Of a view that is
+    /// closed it ends at once.
     #[must_use]
     pub fn subscribe(&self, capacity: usize) -> Subscription<S> {
         self.0.subscribers.add(None, capacity)

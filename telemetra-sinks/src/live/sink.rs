@@ -60,6 +60,7 @@ impl<S: Clone + Send + Sync> Sink<S> for LiveView<S> {
             write(shard).clear();
         }
         self.shared.reach(|reached| *reached = super::Reached::default());
+        self.shared.subscribers.open();
         Ok(None)
     }
 

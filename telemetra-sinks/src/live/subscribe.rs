@@ -116,8 +116,8 @@ impl fmt::Display for Closed {
 }
 impl std::error::Error for Closed {}
 
-/// Those who are told.
-pub(super) struct Subscribers<S>(Mutex<Lists<S>>);
+/// Those who are told; `None` once there is nothing more to tell.
+pub(super) struct Subscribers<S>(Mutex<Option<Lists<S>>>);
 
 /// By stream; `None` is all streams.
 type Lists<S> = HashMap<Option<StreamId>, Vec<Subscriber<S>>>;
@@ -129,12 +129,12 @@ struct Subscriber<S> {
 
 impl<S> Default for Subscribers<S> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(Mutex::new(Some(Lists::new())))
     }
 }
 
 impl<S> Subscribers<S> {
-    fn lists(&self) -> MutexGuard<'_, Lists<S>> {
+    fn lists(&self) -> MutexGuard<'_, Option<Lists<S>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,6 +143,8 @@ impl<S> Subscribers<S> {
         let missed = Arc::new(AtomicU64::new(0));
         let subscription = Subscription { updates: receiver, missed: Arc::clone(&missed), after: None };
         let mut lists = self.lists();
+        // It ends at once, as nobody would end it later.
+        let Some(lists) = lists.as_mut() else { return subscription };
         // Where many come and go and nothing changes, the ended ones go here.
         lists.retain(|_, list| {
             list.retain(|subscriber| !subscriber.updates.is_closed());
@@ -155,9 +157,7 @@ impl<S> Subscribers<S> {
     /// Gives the update to those who follow the stream, or all; makes it only if there is one.
     pub(super) fn tell(&self, stream: &StreamId, make: impl FnOnce() -> Update<S>) {
         let mut lists = self.lists();
-        if lists.is_empty() {
-            return;
-        }
+        let Some(lists) = lists.as_mut().filter(|lists| !lists.is_empty()) else { return };
         let (mut make, mut update) = (Some(make), None);
         for key in [None, Some(stream.clone())] {
             let Some(list) = lists.get_mut(&key) else { continue };
@@ -179,8 +179,13 @@ impl<S> Subscribers<S> {
         }
     }
 
-    /// Ends all. What waits can still be received.
+    /// Begins again after the end.
+    pub(super) fn open(&self) {
+        self.lists().get_or_insert_default();
+    }
+
+    /// Ends all, and those to come. What waits can still be received.
     pub(super) fn close(&self) {
-        self.lists().clear();
+        *self.lists() = None;
     }
 }
