@@ -103,7 +103,8 @@ pub(crate) fn paced(options: &Options) -> Result<()> {
     let id = generator.partitions()?.remove(0);
     let mut partition = generator.open(&id, None)?;
     let mut batch = RecordBatch::default();
-    let (mut sent, mut late) = (0_usize, Duration::ZERO);
+    // A record is due with the newest event before it: it may be old itself.
+    let (mut sent, mut due, mut late) = (0_usize, Duration::ZERO, Duration::ZERO);
     let begun = Instant::now();
     let origin = clock.now();
     loop {
@@ -111,7 +112,7 @@ pub(crate) fn paced(options: &Options) -> Result<()> {
         for record in batch.records() {
             let payload = batch.bytes_of(record);
             if let Some(time) = time_of(payload) {
-                let due = Duration::from_millis(time - origin);
+                due = due.max(Duration::from_millis(time - origin));
                 let now = begun.elapsed();
                 if due > now + Duration::from_millis(1) {
                     std::thread::sleep(due - now);

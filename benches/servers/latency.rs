@@ -54,7 +54,7 @@ pub(crate) fn watch(options: &Options) -> Result<()> {
     let slide = options.number("slide")?;
     let time = TimeConfig {
         idle_after: Some(Duration::from_secs(5)),
-        out_of_orderness: 2 * slide.min(5_000),
+        out_of_orderness: options.number("disorder")?,
         allowed_lateness: 60_000,
         ..TimeConfig::default()
     };
@@ -97,13 +97,12 @@ pub(crate) fn watch(options: &Options) -> Result<()> {
         "{events} events in {} s; {cpu:.2} CPU s, {librdkafka:.2} of them librdkafka's",
         length.as_secs()
     )?;
-    // The first windows find caches and plans cold, and count all the same. No window ends at the epoch, where frontiers begin.
+    // The first windows find caches and plans cold, and count all the same. Before them, frontiers pass where no window ends.
     for (name, seen) in [("row in Postgres", &rows), ("key in Redis", &keys)] {
         let mut waits = Vec::new();
-        for end in frontier.times() {
-            if end == EventTime::MIN || end.0 % slide != 0 {
-                continue;
-            }
+        let ends: Vec<_> = frontier.times().into_iter().filter(|end| end.0 % slide == 0).collect();
+        let first = seen.times().first().context("nothing was seen")?.plus(1);
+        for end in ends.iter().copied().filter(|end| *end >= first) {
             if let (Some(passed), Some(visible)) = (frontier.passed(end), seen.passed(end.minus(1))) {
                 waits.push(visible.saturating_duration_since(passed).as_secs_f64() * 1e3);
             }

@@ -41,6 +41,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("seconds", "120"),
     ("window", "60000"),
     ("slide", "10000"),
+    ("disorder", "10000"),
     ("only", ""),
 ];
 
