@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use telemetra::prelude::*;
+use telemetra::sinks::PostgresConfig;
 
 use crate::server::app::Options;
 use crate::server::guard::Token;
@@ -52,16 +53,12 @@ impl std::fmt::Debug for Elsewhere {
 
 impl Elsewhere {
     /// How to reach the tables.
-    pub(crate) fn tables(&self) -> postgres::Config {
-        let mut config = postgres::Config::new();
-        if let Some(host) = &self.postgres {
-            config.host(host);
-        }
-        config.port(self.port).user(&self.user).dbname(&self.database);
-        if !self.password.is_empty() {
-            config.password(&self.password);
-        }
-        config
+    pub(crate) fn tables(&self) -> PostgresConfig {
+        let config = PostgresConfig::new(self.postgres.as_deref().unwrap_or_default())
+            .port(self.port)
+            .user(&self.user)
+            .database(&self.database);
+        if self.password.is_empty() { config } else { config.password(&self.password) }
     }
 }
 

@@ -34,7 +34,7 @@ impl Elsewhere {
             .sink(RedisSink::new(redis.url()).horizon(2 * 3_600_000))
             .start()
             .unwrap();
-        let tables = Tables::new(postgres.url().parse().unwrap(), "telemetra");
+        let tables = Tables::new(PostgresConfig::from_url(&postgres.url()).unwrap(), "telemetra");
         let channel = Channel::new(&redis.url(), "telemetra").unwrap();
         let api = Serving::start(Arc::new(Servers { tables, channel }), Options::default());
         Self { postgres, redis, feeder: Feeder::new(handle), running: Some(running), api }
