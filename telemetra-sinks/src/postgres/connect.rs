@@ -37,7 +37,7 @@ impl PostgresConfig {
     ///
     /// # Complexity
     ///
-    /// Five to eight round trips, by TLS and the kind of password. With TLS that looks at certificates, files are read before, which
+    /// Three to eight round trips, by TLS and the kind of password. With TLS that looks at certificates, files are read before, which
     /// blocks for milliseconds: keep connections, as a pool does.
     ///
     /// ```no_run
