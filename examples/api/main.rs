@@ -7,38 +7,43 @@
 //!
 //! The library's part is in `pipeline.rs`; `server/` is what a service has around it.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod demo;
 mod pipeline;
 mod server;
 mod settings;
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use telemetra::prelude::*;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
+use common::log::Format;
+use common::settings::{Command, Wrong};
+use common::show::print;
 use server::app::{App, app};
 use server::observe::Recorder;
 use server::serve::serve;
-use settings::{Command, Settings, Wrong};
+use settings::{Settings, TABLE};
 
 fn main() -> ExitCode {
     let done = match settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok()) {
-        Ok(Command::Markdown) => print(&settings::markdown()),
-        Ok(Command::Help) => print(&settings::help()),
-        Ok(Command::Run(settings)) => start(&settings),
+        Ok(Command::Help) => print(&TABLE.help()),
+        Ok(Command::Markdown) => print(&TABLE.markdown()),
+        Ok(Command::Version) => print(&TABLE.version()),
+        Ok(Command::Run(given)) => start(&given.settings),
         Err(error) => Err(error),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
+            ExitCode::from(if error.is::<Wrong>() || error.is::<ConfigError>() { 2 } else { 1 })
         }
     }
 }
@@ -97,17 +102,10 @@ fn listen(stop: watch::Sender<bool>) -> Result<()> {
 }
 
 fn log(settings: &Settings) {
-    let filter = EnvFilter::try_new(&settings.log_level).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if settings.log_json { log.json().init() } else { log.init() }
-}
-
-/// Prints to standard output, where nobody may be listening any more.
-fn print(text: &str) -> Result<()> {
-    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("could not write to standard output")
-        }
-        _ => Ok(()),
+    let Some(most) = settings.log_level else { return };
+    let log = tracing_subscriber::fmt().with_max_level(most).with_writer(std::io::stderr);
+    match settings.log_format {
+        Format::Text => log.init(),
+        Format::Json => log.json().init(),
     }
 }

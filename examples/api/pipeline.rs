@@ -28,9 +28,11 @@ pub(crate) struct Answers {
 }
 
 pub(crate) fn open(settings: &Settings) -> Result<Answers> {
-    let Some(redis) = &settings.servers.redis else { return embed(settings) };
-    let tables = Tables::new(settings.servers.tables(), &settings.servers.pipeline);
-    let store = Arc::new(Servers { tables, channel: Channel::new(redis, "telemetra")? });
+    let (Some(postgres), Some(redis)) = (settings.postgres.config(), &settings.redis.url.0) else {
+        return embed(settings);
+    };
+    let tables = Tables::new(postgres, &settings.pipeline);
+    let store = Arc::new(Servers { tables, channel: Channel::new(redis, &settings.redis.prefix)? });
     Ok(Answers { store, embedded: None, _folder: None })
 }
 

@@ -1,12 +1,16 @@
 //! Every setting once: its flag, environment variable and meaning.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use telemetra::prelude::*;
+use tracing::Level;
 
+use crate::common::log::Format;
+use crate::common::parse::{self, number, real, span};
+use crate::common::settings::{Command, Setting, Table, Wrong, put};
+use crate::common::stores::{self, Postgres, Redis, Stores};
 use crate::server::app::Options;
 use crate::server::guard::Token;
 
@@ -17,52 +21,23 @@ pub(crate) struct Settings {
     title: String,
     origins: Vec<String>,
     token: Option<Token>,
-    pub(crate) servers: Elsewhere,
+    /// Where a pipeline elsewhere writes; without both the pipeline is here.
+    pub(crate) postgres: Postgres,
+    pub(crate) redis: Redis,
+    pub(crate) pipeline: String,
     pub(crate) input: Input,
     pub(crate) database: Option<PathBuf>,
     pub(crate) streams: u32,
     pub(crate) rate: f64,
+    /// In milliseconds of event time, as are the windows.
     pub(crate) history: u64,
     pub(crate) seed: u64,
     pub(crate) time: TimeConfig,
     window: u64,
     slide: u64,
     pub(crate) threshold: f64,
-    pub(crate) log_level: String,
-    pub(crate) log_json: bool,
-}
-
-/// The servers that a pipeline elsewhere writes to; without a host and a URL the pipeline is here.
-#[derive(Clone, Default)]
-pub(crate) struct Elsewhere {
-    pub(crate) postgres: Option<String>,
-    pub(crate) port: u16,
-    pub(crate) user: String,
-    pub(crate) password: String,
-    pub(crate) database: String,
-    pub(crate) redis: Option<String>,
-    pub(crate) pipeline: String,
-}
-
-impl std::fmt::Debug for Elsewhere {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Elsewhere").field("postgres", &self.postgres).finish_non_exhaustive()
-    }
-}
-
-impl Elsewhere {
-    /// How to reach the tables.
-    pub(crate) fn tables(&self) -> postgres::Config {
-        let mut config = postgres::Config::new();
-        if let Some(host) = &self.postgres {
-            config.host(host);
-        }
-        config.port(self.port).user(&self.user).dbname(&self.database);
-        if !self.password.is_empty() {
-            config.password(&self.password);
-        }
-        config
-    }
+    pub(crate) log_level: Option<Level>,
+    pub(crate) log_format: Format,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,180 +48,8 @@ pub(crate) enum Input {
     Lines(String),
 }
 
-pub(crate) enum Command {
-    Run(Box<Settings>),
-    Help,
-    /// The same for the documentation.
-    Markdown,
-}
-
-/// A setting that cannot be used.
-#[derive(Debug)]
-pub(crate) struct Wrong(String);
-
-impl std::fmt::Display for Wrong {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-impl std::error::Error for Wrong {}
-
-struct Setting {
-    /// Empty for what only the environment may say: other users see arguments.
-    flag: &'static str,
-    env: &'static str,
-    value: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, &str) -> Result<(), String>,
-}
-
-const fn setting(
-    flag: &'static str,
-    env: &'static str,
-    value: &'static str,
-    help: &'static str,
-    set: fn(&mut Settings, &str) -> Result<(), String>,
-) -> Setting {
-    Setting { flag, env, value, help, set }
-}
-
-fn put<T: std::str::FromStr>(
-    place: &mut T,
-    text: &str,
-    fits: impl Fn(&T) -> bool,
-    what: &str,
-) -> Result<(), String> {
-    *place = text.trim().parse().ok().filter(fits).ok_or_else(|| format!("`{text}` is not {what}"))?;
-    Ok(())
-}
-
-const SETTINGS: &[Setting] = &[
-    setting(
-        "host",
-        "API_HOST",
-        "ADDRESS",
-        "where to listen [127.0.0.1]; 0.0.0.0 is every network",
-        |s, v| put(&mut s.host, v, |host| !host.is_empty(), "an address"),
-    ),
-    setting("port", "API_PORT", "N", "where to listen [8000]; 0 is any that is free", |s, v| {
-        put(&mut s.port, v, |_| true, "a port")
-    }),
-    setting("title", "API_TITLE", "TEXT", "what the service calls itself [Telemetra]", |s, v| {
-        put(&mut s.title, v, |_| true, "a title")
-    }),
-    setting(
-        "cors-origins",
-        "CORS_ORIGINS",
-        "LIST",
-        "pages that may use it, `*` for all [its own]",
-        |s, v| {
-            s.origins = v.split(',').map(|origin| origin.trim().trim_end_matches('/').to_owned()).collect();
-            s.origins.retain(|origin| !origin.is_empty());
-            match s.origins.iter().find(|origin| *origin != "*" && !origin.contains("://")) {
-                Some(origin) => Err(format!("`{origin}` is not an origin like https://example.org")),
-                None => Ok(()),
-            }
-        },
-    ),
-    setting("", "API_TOKEN", "TOKEN", "what clients have to send as a bearer token [none]", |s, v| {
-        let why = "it has to be of letters, digits and `-._~+`, as WebSockets can send no other";
-        s.token = Some(Token::new(v).ok_or(why)?);
-        Ok(())
-    }),
-    setting(
-        "input",
-        "API_INPUT",
-        "FILE|-",
-        "JSON lines to read, `-` for standard input [made-up streams]",
-        |s, v| {
-            s.input = Input::Lines(v.to_owned());
-            Ok(())
-        },
-    ),
-    setting(
-        "database",
-        "API_DATABASE",
-        "FILE",
-        "keep the tables there [a folder that goes at the end]",
-        |s, v| {
-            s.database = Some(v.into());
-            Ok(())
-        },
-    ),
-    setting("streams", "PRODUCER_CHANNELS", "N", "made-up streams [24]", |s, v| {
-        put(&mut s.streams, v, |n| (1..=100_000).contains(n), "a number from 1 to 100000")
-    }),
-    setting("rate", "PRODUCER_RATE_PER_SEC", "N", "made-up chat messages a second [80]", |s, v| {
-        put(&mut s.rate, v, |rate| (0.1..=1e6).contains(rate), "a number from 0.1 to 1000000")
-    }),
-    setting("history", "API_HISTORY_MINUTES", "N", "minutes of their past to begin with [60]", |s, v| {
-        put(&mut s.history, v, |n| *n <= 1440, "a number up to 1440")?;
-        s.history *= 60_000;
-        Ok(())
-    }),
-    setting("seed", "API_SEED", "N", "the same seed makes the same streams [1]", |s, v| {
-        put(&mut s.seed, v, |_| true, "a whole number")
-    }),
-    setting("window", "CHAT_WINDOW_DURATION_SECONDS", "N", "the size of windows in seconds [60]", |s, v| {
-        put(&mut s.window, v, |n| (1..=86_400).contains(n), "a number of seconds")
-    }),
-    setting("slide", "CHAT_WINDOW_SLIDE_SECONDS", "N", "the slide of windows in seconds [10]", |s, v| {
-        put(&mut s.slide, v, |n| (1..=86_400).contains(n), "a number of seconds")
-    }),
-    setting(
-        "threshold",
-        "ANOMALY_DETECTION_THRESHOLD",
-        "Z",
-        "the z-score that makes a moment [3.0]",
-        |s, v| put(&mut s.threshold, v, |z| *z > 0.0, "a number above 0"),
-    ),
-    setting(
-        "",
-        "POSTGRES_HOST",
-        "HOST",
-        "read the tables there that a pipeline elsewhere writes [none]",
-        |s, v| {
-            s.servers.postgres = Some(v.to_owned());
-            Ok(())
-        },
-    ),
-    setting("", "POSTGRES_PORT", "N", "its port [5432]", |s, v| {
-        put(&mut s.servers.port, v, |_| true, "a port")
-    }),
-    setting("", "POSTGRES_USER", "USER", "who asks [telemetra]", |s, v| {
-        put(&mut s.servers.user, v, |_| true, "a user")
-    }),
-    setting("", "POSTGRES_PASSWORD", "SECRET", "its password [none]", |s, v| {
-        v.clone_into(&mut s.servers.password);
-        Ok(())
-    }),
-    setting("", "POSTGRES_DB", "NAME", "the database [telemetra]", |s, v| {
-        put(&mut s.servers.database, v, |_| true, "a database")
-    }),
-    setting("", "REDIS_URL", "URL", "follow what that pipeline tells there [none]", |s, v| {
-        s.servers.redis = Some(v.to_owned());
-        Ok(())
-    }),
-    setting("pipeline", "TELEMETRA_PIPELINE", "NAME", "the name of that pipeline [telemetra]", |s, v| {
-        put(&mut s.servers.pipeline, v, |_| true, "a name")
-    }),
-    setting("log-level", "LOG_LEVEL", "LEVEL", "error, warn, info, debug or trace [warn]", |s, v| {
-        let level = if v.eq_ignore_ascii_case("warning") { "warn".to_owned() } else { v.to_lowercase() };
-        put(
-            &mut s.log_level,
-            &level,
-            |level| tracing_subscriber::EnvFilter::try_new(level).is_ok(),
-            "a level",
-        )
-    }),
-    setting("log-format", "LOG_FORMAT", "FORMAT", "text or json [text]", |s, v| {
-        s.log_json = v == "json";
-        if ["json", "text"].contains(&v) { Ok(()) } else { Err(format!("`{v}` is not text or json")) }
-    }),
-];
-
-impl Settings {
-    fn new() -> Self {
+impl Default for Settings {
+    fn default() -> Self {
         // Made-up events are disordered by less than a second on average.
         let time = TimeConfig { out_of_orderness: 5_000, deduplicate: true, ..TimeConfig::default() };
         Self {
@@ -255,13 +58,9 @@ impl Settings {
             title: "Telemetra".to_owned(),
             origins: Vec::new(),
             token: None,
-            servers: Elsewhere {
-                port: 5432,
-                user: "telemetra".to_owned(),
-                database: "telemetra".to_owned(),
-                pipeline: "telemetra".to_owned(),
-                ..Elsewhere::default()
-            },
+            postgres: Postgres::default(),
+            redis: Redis::default(),
+            pipeline: "telemetra".to_owned(),
             input: Input::Demo,
             database: None,
             streams: 24,
@@ -269,70 +68,156 @@ impl Settings {
             history: 60 * 60_000,
             seed: 1,
             time,
-            window: 60,
-            slide: 10,
+            window: 60_000,
+            slide: 10_000,
             threshold: 3.0,
-            log_level: "warn".to_owned(),
-            log_json: false,
+            log_level: Some(Level::WARN),
+            log_format: Format::Text,
         }
     }
+}
 
+impl Settings {
     pub(crate) fn options(&self) -> Options {
         let (title, origins, token) = (self.title.clone(), self.origins.clone(), self.token.clone());
         Options { title, origins, token, ..Options::default() }
     }
 }
 
-/// Reads flags over environment variables over defaults.
+impl Stores for Settings {
+    fn postgres(&mut self) -> &mut Postgres {
+        &mut self.postgres
+    }
+
+    fn redis(&mut self) -> &mut Redis {
+        &mut self.redis
+    }
+}
+
+type Flag = Setting<Settings>;
+
+pub(crate) const TABLE: Table<Settings> = Table {
+    program: "api",
+    about: "Events, a pipeline, an API and a dashboard in one process; or an API over what a pipeline elsewhere writes.\n\n\
+            Usage: api [SETTINGS]\n\n\
+            Without settings it makes up live streams, and answers at port 8000 of this machine.\n\
+            With POSTGRES_HOST and REDIS_URL it answers what another pipeline writes there.",
+    groups: &[("Service", SERVICE), ("Pipeline here", HERE), ("Pipeline elsewhere", ELSEWHERE)],
+    hidden: &[],
+};
+
+const SERVICE: &[Flag] = &[
+    Flag::new("host", "ADDRESS", "where to listen [127.0.0.1]; 0.0.0.0 is every network", |s, v| {
+        s.host = v.to_owned();
+        Ok(())
+    })
+    .known_as("API_HOST"),
+    Flag::new("port", "N", "where to listen [8000]; 0 is any that is free", |s, v| {
+        put(&mut s.port, number(v, 0..=u16::MAX))
+    })
+    .known_as("API_PORT"),
+    Flag::new("title", "TEXT", "what the service calls itself [Telemetra]", |s, v| {
+        s.title = v.to_owned();
+        Ok(())
+    })
+    .known_as("API_TITLE"),
+    Flag::new(
+        "cors-origins",
+        "ORIGIN",
+        "pages that may use it, `*` for all; may be repeated [its own]",
+        |s, v| {
+            for origin in v.split(',').map(|origin| origin.trim().trim_end_matches('/')) {
+                match origin {
+                    "" => {}
+                    _ if origin == "*" || origin.contains("://") => s.origins.push(origin.to_owned()),
+                    _ => return Err(format!("`{origin}` is no origin, as https://example.org")),
+                }
+            }
+            Ok(())
+        },
+    )
+    .known_as("CORS_ORIGINS")
+    .several(),
+    Flag::new("token", "TEXT", "what clients have to send as a bearer token [none]", |s, v| {
+        let why = "it has to be of letters, digits and `-._~+`, as WebSockets can send no other";
+        s.token = Some(Token::new(v).ok_or(why)?);
+        Ok(())
+    })
+    .known_as("API_TOKEN")
+    .secret(),
+    Flag::new("log-level", "LEVEL", "error, warn, info, debug, trace or off [warn]", |s, v| {
+        put(&mut s.log_level, parse::level(v))
+    })
+    .known_as("LOG_LEVEL"),
+    Flag::new("log-format", "text|json", "how the log on standard error looks [text]", |s, v| {
+        put(&mut s.log_format, parse::format(v))
+    })
+    .known_as("LOG_FORMAT"),
+];
+
+const HERE: &[Flag] = &[
+    Flag::new("input", "FILE|-", "JSON lines to read, `-` for standard input [made-up streams]", |s, v| {
+        s.input = Input::Lines(v.to_owned());
+        Ok(())
+    })
+    .known_as("API_INPUT"),
+    Flag::new("database", "FILE", "keep the tables there [a folder that goes at the end]", |s, v| {
+        s.database = Some(v.into());
+        Ok(())
+    })
+    .known_as("API_DATABASE"),
+    Flag::new("streams", "N", "made-up streams [24]", |s, v| put(&mut s.streams, number(v, 1..=100_000)))
+        .known_as("PRODUCER_CHANNELS"),
+    Flag::new("rate", "N", "made-up chat messages a second [80]", |s, v| put(&mut s.rate, real(v)))
+        .known_as("PRODUCER_RATE_PER_SEC"),
+    Flag::new("history", "N", "minutes of their past to begin with [60]", |s, v| {
+        put(&mut s.history, number(v, 0..=1440).map(|minutes: u64| minutes * 60_000))
+    })
+    .known_as("API_HISTORY_MINUTES"),
+    Flag::new("seed", "N", "the same seed makes the same streams [1]", |s, v| {
+        put(&mut s.seed, number(v, 0..=u64::MAX))
+    })
+    .known_as("API_SEED"),
+    Flag::new("window", "TIME", "the size of windows [60s]", |s, v| put(&mut s.window, span(v)))
+        .known_as("CHAT_WINDOW_DURATION_SECONDS"),
+    Flag::new("slide", "TIME", "the slide of windows [10s]", |s, v| put(&mut s.slide, span(v)))
+        .known_as("CHAT_WINDOW_SLIDE_SECONDS"),
+    Flag::new("threshold", "Z", "the z-score that makes a moment [3.0]", |s, v| {
+        put(&mut s.threshold, real(v))
+    })
+    .known_as("ANOMALY_DETECTION_THRESHOLD"),
+];
+
+const ELSEWHERE: &[Flag] = &[
+    stores::Flags::POSTGRES_HOST.told("read the tables there that a pipeline elsewhere writes [none]"),
+    stores::Flags::POSTGRES_PORT,
+    stores::Flags::POSTGRES_USER,
+    stores::Flags::POSTGRES_PASSWORD.told("the password [none]").secret(),
+    stores::Flags::POSTGRES_DB,
+    stores::Flags::POSTGRES_TLS,
+    stores::Flags::POSTGRES_CA,
+    // It may hold a password.
+    stores::Flags::REDIS.told("follow what that pipeline tells there [none]").secret(),
+    stores::Flags::REDIS_PREFIX,
+    Flag::new("pipeline", "NAME", "the name of that pipeline [telemetra]", |s, v| {
+        s.pipeline = v.to_owned();
+        Ok(())
+    }),
+];
+
+/// Reads the settings from the arguments (without the program's name), the environment, and the file that one of them names.
 pub(crate) fn read(
-    args: impl IntoIterator<Item = OsString>,
-    env: impl Fn(&str) -> Option<String>,
-) -> Result<Command> {
-    let mut settings = Settings::new();
-    for setting in SETTINGS {
-        if let Some(value) = env(setting.env).filter(|value| !value.is_empty()) {
-            (setting.set)(&mut settings, &value).map_err(|why| Wrong(format!("{}: {why}", setting.env)))?;
+    arguments: impl IntoIterator<Item = OsString>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Command<Settings>> {
+    let mut command = TABLE.read(arguments, variable)?;
+    if let Command::Run(given) = &mut command {
+        let settings = &mut given.settings;
+        if settings.postgres.host.is_some() != settings.redis.url.0.is_some() {
+            let why = "answers from elsewhere need both POSTGRES_HOST and REDIS_URL; give both, or none for a pipeline here";
+            return Err(Wrong(why.to_owned()).into());
         }
+        settings.time.windows = WindowSpec::sliding(settings.window, settings.slide)?;
     }
-    let mut args = lexopt::Parser::from_args(args);
-    while let Some(arg) = args.next().map_err(|error| Wrong(error.to_string()))? {
-        let name = match arg {
-            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => return Ok(Command::Help),
-            lexopt::Arg::Long("help-markdown") => return Ok(Command::Markdown),
-            lexopt::Arg::Long(name) => name.to_owned(),
-            other => return Err(Wrong(format!("{}; see --help", other.unexpected())).into()),
-        };
-        let known = SETTINGS.iter().find(|setting| !setting.flag.is_empty() && setting.flag == name);
-        let setting = known.ok_or_else(|| Wrong(format!("there is no option --{name}; see --help")))?;
-        let value = args.value().map_err(|error| Wrong(error.to_string()))?;
-        (setting.set)(&mut settings, &value.to_string_lossy())
-            .map_err(|why| Wrong(format!("--{name}: {why}")))?;
-    }
-    if settings.servers.postgres.is_some() != settings.servers.redis.is_some() {
-        let why = "answers from elsewhere need both POSTGRES_HOST and REDIS_URL; give both, or none for a pipeline here";
-        return Err(Wrong(why.to_owned()).into());
-    }
-    settings.time.windows = WindowSpec::sliding(settings.window * 1000, settings.slide * 1000)?;
-    Ok(Command::Run(Box::new(settings)))
-}
-
-/// All settings as a table of Markdown, for the documentation.
-pub(crate) fn markdown() -> String {
-    let mut text = "| flag | variable | meaning, and default |\n|---|---|---|\n".to_owned();
-    for Setting { flag, env, value, help, .. } in SETTINGS {
-        let flag = if flag.is_empty() { String::new() } else { format!("`--{flag} {value}`") };
-        let cells = [flag, format!("`{env}`"), (*help).to_owned()];
-        let _ = writeln!(text, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
-    }
-    text
-}
-
-pub(crate) fn help() -> String {
-    let mut text = "api: events, a pipeline, an API and a dashboard in one process\n\n".to_owned();
-    for Setting { flag, env, value, help, .. } in SETTINGS {
-        let flag = if flag.is_empty() { String::new() } else { format!("--{flag} {value}") };
-        let _ = writeln!(text, "  {flag:<24} {env:<30} {help}");
-    }
-    text.push_str("\nFlags win over environment variables.\n");
-    text
+    Ok(command)
 }

@@ -9,4 +9,5 @@ pub(crate) mod sender;
 pub(crate) mod settings;
 pub(crate) mod show;
 pub(crate) mod stop;
+pub(crate) mod stores;
 pub(crate) mod usage;

@@ -19,6 +19,8 @@ pub(crate) struct Setting<S: 'static> {
     help: &'static str,
     /// Whether it may be given several times; a variable then holds values between commas.
     several: bool,
+    /// Whether only the variable may say it: arguments are seen by other users, files by whoever copies them.
+    secret: bool,
     set: fn(&mut S, &str) -> Result<(), String>,
 }
 
@@ -29,7 +31,7 @@ impl<S> Setting<S> {
         help: &'static str,
         set: fn(&mut S, &str) -> Result<(), String>,
     ) -> Self {
-        Self { name, env: None, value, help, several: false, set }
+        Self { name, env: None, value, help, several: false, secret: false, set }
     }
 
     /// One whose variable is called otherwise.
@@ -40,6 +42,31 @@ impl<S> Setting<S> {
     /// One that may be given several times.
     pub(crate) const fn several(self) -> Self {
         Self { several: true, ..self }
+    }
+
+    /// One that only its variable may say.
+    pub(crate) const fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    /// One that means this, in words, to the program.
+    pub(crate) const fn told(self, help: &'static str) -> Self {
+        Self { help, ..self }
+    }
+
+    /// Itself, where arguments or a file may say it.
+    fn open(&self, place: &str) -> Result<&Self> {
+        if self.secret {
+            let why = format!("cannot use {place}: it is a secret; give it by the variable {}", self.env());
+            return Err(Wrong(why).into());
+        }
+        Ok(self)
+    }
+
+    /// As in a help or a table: with the value, and `[no-]` of a switch.
+    fn flag(&self) -> Option<String> {
+        let switch = if self.value.is_empty() { "[no-]" } else { "" };
+        (!self.secret).then(|| format!("--{switch}{} {}", self.name, self.value).trim_end().to_owned())
     }
 
     fn env(&self) -> String {
@@ -153,8 +180,9 @@ impl<S: Default> Table<S> {
                         None => (&*name, "on"),
                     };
                     let setting = self.of(positive).filter(|s| s.value.is_empty() || switched == "on");
-                    let setting =
-                        setting.ok_or_else(|| self.unknown("the flag", &format!("--{name}"), "--", &name))?;
+                    let place = format!("--{name}");
+                    let setting = setting.ok_or_else(|| self.unknown("the flag", &place, "--", &name))?;
+                    let setting = setting.open(&place)?;
                     let value = if setting.value.is_empty() {
                         let given = parser.optional_value().and_then(|value| value.into_string().ok());
                         given.unwrap_or_else(|| switched.to_owned())
@@ -162,7 +190,7 @@ impl<S: Default> Table<S> {
                         text()?
                     };
                     let entry = flags.entry(setting.name);
-                    entry.or_insert_with(|| (format!("--{name}"), Vec::new())).1.push(value);
+                    entry.or_insert_with(|| (place, Vec::new())).1.push(value);
                 }
             }
         }
@@ -200,6 +228,7 @@ impl<S: Default> Table<S> {
         for (key, value) in table {
             let place = || format!("`{key}` in {path}");
             let setting = self.of(&key).ok_or_else(|| self.unknown("the key", &place(), "", &key))?;
+            let setting = setting.open(&place())?;
             let values = match value {
                 toml::Value::Array(values) => values.iter().map(plain).collect(),
                 value => plain(&value).map(|value| vec![value]),
@@ -213,7 +242,8 @@ impl<S: Default> Table<S> {
 
     fn unknown(&self, what: &str, place: &str, prefix: &str, name: &str) -> anyhow::Error {
         let name = name.replace('_', "-");
-        let near = self.all().map(|setting| (parse::distance(&name, setting.name), setting.name)).min();
+        let open = self.all().filter(|setting| !setting.secret);
+        let near = open.map(|setting| (parse::distance(&name, setting.name), setting.name)).min();
         let hint = match near.filter(|near| near.0 <= 1 + name.len() / 4) {
             Some((_, like)) => format!("did you mean `{prefix}{like}`?"),
             None => "`--help` lists what there is".to_owned(),
@@ -232,9 +262,10 @@ impl<S: Default> Table<S> {
         for (title, group) in self.groups {
             text += &format!("\n{title}:\n");
             for setting in *group {
-                let switch = if setting.value.is_empty() { "[no-]" } else { "" };
-                let flag = format!("--{switch}{} {}", setting.name, setting.value);
-                text += &format!("  {flag:<28} {}\n  {:<28} {}\n", setting.help, "", setting.env());
+                let env = setting.env();
+                let alone = || (env.clone(), "by this variable alone, as it is a secret".to_owned());
+                let (name, other) = setting.flag().map_or_else(alone, |flag| (flag, env.clone()));
+                text += &format!("  {name:<28} {}\n  {:<28} {other}\n", setting.help, "");
             }
         }
         text + "\nAlso:\n  --config FILE                a TOML file of settings\n  \
@@ -245,10 +276,8 @@ impl<S: Default> Table<S> {
     pub(crate) fn markdown(&self) -> String {
         let mut text = "| flag | variable | meaning, and default |\n|---|---|---|\n".to_owned();
         for setting in self.groups.iter().flat_map(|(_, group)| *group) {
-            let switch = if setting.value.is_empty() { "[no-]" } else { "" };
-            let flag = format!("--{switch}{} {}", setting.name, setting.value);
-            let cells =
-                [format!("`{}`", flag.trim_end()), format!("`{}`", setting.env()), setting.help.to_owned()];
+            let flag = setting.flag().map(|flag| format!("`{flag}`")).unwrap_or_default();
+            let cells = [flag, format!("`{}`", setting.env()), setting.help.to_owned()];
             text += &format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
         }
         text

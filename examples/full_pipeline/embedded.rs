@@ -12,7 +12,7 @@ use telemetra::core::generate::Generator;
 use telemetra::sinks::EmbeddedKafka;
 
 use crate::common::sender::{Sender, Taken};
-use crate::servers::Kafka;
+use crate::kafka::Kafka;
 use crate::settings::Settings;
 
 /// How many records may be written that were not read: of 400 bytes at most, they fit into a partition.

@@ -15,12 +15,12 @@ mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
 mod embedded;
+mod kafka;
 mod options;
 mod pipeline;
 mod places;
 mod progress;
 mod report;
-mod servers;
 mod settings;
 mod tally;
 

@@ -11,9 +11,10 @@ use telemetra::prelude::*;
 
 use crate::common::log::Format;
 use crate::common::settings::Command;
+use crate::common::stores::{Postgres, Redis};
+use crate::kafka::Kafka;
 use crate::options;
 use crate::places::Source;
-use crate::servers::{Kafka, Postgres, Redis};
 
 /// Where answers go.
 #[derive(Clone, Debug, PartialEq, Eq)]

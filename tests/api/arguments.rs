@@ -1,14 +1,19 @@
 //! The program's flags and variables.
 
-use crate::settings::{Command, Input, Settings, Wrong, help, read};
+use std::ffi::OsString;
 
-fn settings(args: &[&str], env: &[(&str, &str)]) -> Result<Settings, String> {
+use telemetra::core::ConfigError;
+
+use crate::common::settings::{Command, Wrong};
+use crate::settings::{Input, Settings, TABLE, read};
+
+pub(crate) fn settings(args: &[&str], env: &[(&str, &str)]) -> Result<Settings, String> {
     let env = |name: &str| env.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    match read(args.iter().map(Into::into), env) {
-        Ok(Command::Run(settings)) => Ok(*settings),
-        Ok(Command::Help | Command::Markdown) => Err("help".to_owned()),
+    match read(args.iter().map(OsString::from), env) {
+        Ok(Command::Run(given)) => Ok(given.settings),
+        Ok(_) => Err("help".to_owned()),
         Err(error) => {
-            assert!(error.is::<Wrong>() || error.to_string().contains("slide"), "{error:#}");
+            assert!(error.is::<Wrong>() || error.is::<ConfigError>(), "{error:#}");
             Err(format!("{error:#}"))
         }
     }
@@ -29,7 +34,7 @@ fn flags_win_over_variables_and_these_over_defaults() {
         ("API_DATABASE", ""),
     ];
     let both = settings(&["--port", "82", "--input=-"], &env).unwrap();
-    assert_eq!((both.port, both.streams, &*both.log_level), (82, 7, "warn"));
+    assert_eq!((both.port, both.streams, both.log_level), (82, 7, Some(tracing::Level::WARN)));
     assert_eq!(
         (both.input, both.time.windows.slide(), both.database),
         (Input::Lines("-".to_owned()), 20_000, None)
@@ -43,26 +48,72 @@ fn flags_win_over_variables_and_these_over_defaults() {
 #[test]
 fn what_cannot_be_is_said() {
     for (args, env, says) in [
-        (&["--port", "70000"][..], &[][..], "--port: `70000` is not a port"),
-        (&["--prot", "1"], &[], "no option --prot"),
+        (&["--port", "70000"][..], &[][..], "cannot use --port: `70000` is no whole number from 0 to 65535"),
+        (&["--prot", "1"], &[], "do not know the flag --prot; did you mean `--port`?"),
         (&["--port"], &[], "port"),
         (&["here"], &[], "here"),
-        (&[], &[("PRODUCER_CHANNELS", "0")], "PRODUCER_CHANNELS: `0`"),
+        (&[], &[("PRODUCER_CHANNELS", "0")], "cannot use PRODUCER_CHANNELS: `0`"),
         (&["--rate", "NaN"], &[], "--rate"),
-        (&["--slide", "7"], &[], "slide"),
-        (&["--cors-origins", "example.org"], &[], "not an origin"),
-        (&["--log-format", "xml"], &[], "not text or json"),
-        (&[], &[("API_TOKEN", "has space")], "API_TOKEN: it has to be of letters"),
+        (&["--slide", "7"], &[], "a slide of 7000 ms"),
+        (&["--cors-origins", "example.org"], &[], "`example.org` is no origin"),
+        (&["--log-format", "xml"], &[], "`xml` is none of text, json"),
+        (&[], &[("API_TOKEN", "has space")], "cannot use API_TOKEN: it has to be of letters"),
+        (&["--token", "abc"], &[], "cannot use --token: it is a secret; give it by the variable API_TOKEN"),
+        (&["--redis", "redis://:abc@r"], &[], "cannot use --redis: it is a secret"),
+        (&["--no-token"], &[], "do not know the flag --no-token"),
+        (&["--postgres-host", "db"], &[], "need both POSTGRES_HOST and REDIS_URL"),
+        (&["--postgres-tls", "verify"], &[], "`verify` is none of disable, prefer"),
         (&["--help"], &[], "help"),
     ] {
         let error = settings(args, env).unwrap_err();
         assert!(error.contains(says), "{args:?} {env:?}: {error}");
     }
-    assert!(
-        !settings(&[], &[("API_TOKEN", "has space")]).unwrap_err().contains("has space"),
-        "a token is a secret"
-    );
-    for name in ["--port", "API_TOKEN", "CORS_ORIGINS", "API_TITLE", "LOG_LEVEL"] {
-        assert!(help().contains(name), "{name}");
+    for (args, env) in [
+        (&[][..], &[("API_TOKEN", "has space")][..]),
+        (&["--token=has space"], &[]),
+        (&["--redis=has space"], &[]),
+    ] {
+        assert!(!settings(args, env).unwrap_err().contains("has space"), "a secret is not told");
     }
+    for name in ["--port", "API_TOKEN", "CORS_ORIGINS", "API_TITLE", "LOG_LEVEL"] {
+        assert!(TABLE.help().contains(name), "{name}");
+    }
+    for secret in ["--token", "--redis ", "--postgres-password"] {
+        assert!(!TABLE.help().contains(secret) && !TABLE.markdown().contains(secret), "{secret} is no flag");
+    }
+}
+
+#[test]
+fn a_file_says_what_is_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("api.toml");
+    let with = |text: &str, args: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        settings(&[&["--config", file.to_str().unwrap()], args].concat(), &[("API_PORT", "81")])
+    };
+    let text =
+        "port = 80\ntitle = \"Ours\"\nstreams = 7\ncors_origins = [\"https://a.org\", \"https://b.org\"]\n";
+    let read = with(text, &["--streams", "8"]).unwrap();
+    assert_eq!((read.port, read.streams), (81, 8), "a flag goes before a variable, and that before the file");
+    assert_eq!((&*read.options().title, read.options().origins.len()), ("Ours", 2));
+    let error = with("postgres_password = \"abc\"\n", &[]).unwrap_err();
+    assert!(error.contains("`postgres_password` in ") && error.contains("by the variable POSTGRES_PASSWORD"));
+    assert!(!error.contains("abc"), "{error}");
+}
+
+#[test]
+fn the_servers_of_a_pipeline_elsewhere_are_its_own_variables() {
+    let env = [
+        ("POSTGRES_HOST", "db"),
+        ("POSTGRES_PASSWORD", "abc"),
+        ("TELEMETRA_POSTGRES_TLS", "verify-full"),
+        ("TELEMETRA_POSTGRES_CA", "/etc/ca.pem"),
+        ("REDIS_URL", "redis://:abc@r"),
+    ];
+    let read = settings(&["--postgres-port", "5433"], &env).unwrap();
+    let text = format!("{read:?} {:?}", read.postgres.config().unwrap());
+    for word in ["`telemetra` at db:5433", "VerifyFull", "/etc/ca.pem"] {
+        assert!(text.contains(word), "{word} is missing in {text}");
+    }
+    assert!(!text.contains("abc"), "a password is a secret: {text}");
 }

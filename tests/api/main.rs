@@ -1,6 +1,8 @@
 //! The API over a pipeline in the same process, as its clients see it: over real connections.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+#[path = "../../examples/common/mod.rs"]
+mod common;
 #[allow(dead_code, reason = "the program uses the rest")]
 #[path = "../../examples/api/server/mod.rs"]
 mod server;

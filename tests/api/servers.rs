@@ -1,6 +1,8 @@
 //! The same answers from a pipeline elsewhere: by real Postgres and Redis, and with each of them down.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use telemetra::core::source::Channel as Pushed;
@@ -8,9 +10,10 @@ use telemetra::prelude::*;
 use telemetra::sinks::{Postgres, PostgresConfig, RedisSink};
 
 use crate::server::app::Options;
+use crate::server::store::Store;
 use crate::server::store::servers::{Channel, Servers, Tables};
 use crate::service::{Feeder, Serving, wait};
-use crate::services::Server;
+use crate::services::{Kind, Server};
 
 /// A pipeline that writes to servers, and an API that reads from them.
 struct Elsewhere {
@@ -23,7 +26,11 @@ struct Elsewhere {
 
 impl Elsewhere {
     fn start() -> Self {
-        let (postgres, redis) = (Server::postgres(), Server::redis());
+        Self::over(Server::postgres(), &[])
+    }
+
+    fn over(postgres: Server, settings: &[(&str, &str)]) -> Self {
+        let redis = Server::redis();
         let (handle, source) = Pushed::bounded("test", 100_000).unwrap();
         let running = Pipeline::<StreamAccumulator>::new()
             .time(TimeConfig { idle_after: None, ..TimeConfig::default() })
@@ -34,9 +41,7 @@ impl Elsewhere {
             .sink(RedisSink::new(redis.url()).horizon(2 * 3_600_000))
             .start()
             .unwrap();
-        let tables = Tables::new(postgres.url().parse().unwrap(), "telemetra");
-        let channel = Channel::new(&redis.url(), "telemetra").unwrap();
-        let api = Serving::start(Arc::new(Servers { tables, channel }), Options::default());
+        let api = api(&postgres, &redis, settings);
         Self { postgres, redis, feeder: Feeder::new(handle), running: Some(running), api }
     }
 
@@ -50,6 +55,26 @@ impl Elsewhere {
         let components = &health.json()["components"];
         (health.status, components["postgres"]["status"].clone(), components["redis"]["status"].clone())
     }
+}
+
+/// A store as the program makes it of these variables, and of those that say where the servers are.
+fn servers(postgres: &Server, redis: &str, settings: &[(&str, &str)]) -> Arc<Servers> {
+    let port = postgres.port().to_string();
+    let servers = [("POSTGRES_HOST", "localhost"), ("POSTGRES_PORT", &*port), ("REDIS_URL", redis)];
+    let settings = crate::arguments::settings(&[], &[&servers, settings].concat()).unwrap();
+    let tables = Tables::new(settings.postgres.config().unwrap(), &settings.pipeline);
+    Arc::new(Servers { tables, channel: Channel::new(redis, &settings.redis.prefix).unwrap() })
+}
+
+fn api(postgres: &Server, redis: &Server, settings: &[(&str, &str)]) -> Serving {
+    Serving::start(servers(postgres, &redis.url(), settings), Options::default())
+}
+
+/// What the server has of the connections of APIs.
+fn connections<T: postgres::types::FromSqlOwned>(server: &Server, what: &str) -> T {
+    let of = "pg_stat_activity LEFT JOIN pg_stat_ssl USING (pid) WHERE application_name = 'telemetra_api'";
+    let mut client = postgres::Client::connect(&server.url(), postgres::NoTls).unwrap();
+    client.query_one(&format!("SELECT {what} FROM {of}"), &[]).unwrap().get(0)
 }
 
 /// A spike that was found, at minute 12; all of it in the past of minute 14.
@@ -184,4 +209,72 @@ fn a_frozen_server_holds_up_nobody_for_ever() {
     assert_eq!(there.components(), (503, json!("ok"), json!("down")));
     there.redis.thaw();
     wait(|| there.components() == (200, json!("ok"), json!("ok")));
+    there.postgres.freeze();
+    assert_eq!(there.components(), (503, json!("down"), json!("ok")));
+    there.postgres.thaw();
+    wait(|| there.components() == (200, json!("ok"), json!("ok")));
+}
+
+#[test]
+fn tables_are_read_over_tls_from_a_server_that_is_who_it_says() {
+    let clear = [("TELEMETRA_POSTGRES_TLS", "disable")];
+    let mut there = Elsewhere::over(Server::of(Kind::Postgres).tls().start(), &clear);
+    story(&mut there.feeder);
+    there.until(14);
+    assert_eq!(there.components(), (200, json!("ok"), json!("ok")));
+    assert!(!connections::<bool>(&there.postgres, "bool_or(ssl)"));
+    let verified = |root: &Path| {
+        let root =
+            [("TELEMETRA_POSTGRES_TLS", "verify-full"), ("TELEMETRA_POSTGRES_CA", root.to_str().unwrap())];
+        api(&there.postgres, &there.redis, &root)
+    };
+    let trusting = verified(&there.postgres.authority());
+    assert_eq!(trusting.get("/health").json()["status"], "ok");
+    assert_eq!(trusting.get("/streams/ada").status, 200);
+    assert!(connections::<bool>(&there.postgres, "bool_or(ssl)"));
+
+    // Any other authority will do.
+    let other = Server::of(Kind::Redis).tls().start();
+    let wary = verified(&other.authority());
+    let health = wary.get("/health");
+    let (status, postgres) = (&health.json()["status"], &health.json()["components"]["postgres"]);
+    assert_eq!((health.status, status, &postgres["status"]), (503, &json!("degraded"), &json!("down")));
+    let error = postgres["error"].as_str().unwrap();
+    for words in [
+        "could not read the tables in postgres",
+        "its certificate is not trusted",
+        "invalid peer certificate",
+    ] {
+        assert!(error.contains(words), "{error}");
+    }
+    assert_eq!(wary.get("/streams/ada").status, 503);
+}
+
+#[test]
+fn connections_are_few_and_kept_also_when_nobody_waits_for_the_answer() {
+    let server = Server::postgres();
+    let mut client = postgres::Client::connect(&server.url(), postgres::NoTls).unwrap();
+    client
+        .batch_execute("CREATE TABLE telemetra_progress (pipeline text, shard int, time timestamptz)")
+        .unwrap();
+    let store = servers(&server, "redis://127.0.0.1:1/", &[]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut lock = client.transaction().unwrap();
+    lock.batch_execute("LOCK TABLE telemetra_progress IN ACCESS EXCLUSIVE MODE").unwrap();
+    runtime.block_on(async {
+        for _ in 0..20 {
+            tokio::time::timeout(Duration::from_millis(100), store.as_of()).await.unwrap_err();
+        }
+    });
+    let most: i64 = connections(&server, "count(*)");
+    assert!((1..=8).contains(&most), "{most} connections");
+    lock.rollback().unwrap();
+    // Their transactions end before others begin.
+    assert_eq!(runtime.block_on(store.as_of()).unwrap(), None);
+    wait(|| connections::<bool>(&server, "bool_and(state = 'idle')"));
+    assert_eq!(connections::<i64>(&server, "count(*)"), most, "they are kept");
+    // Of those that ended meanwhile none is seen.
+    let ended: i64 = connections(&server, "count(pg_terminate_backend(pid))");
+    assert_eq!((ended, runtime.block_on(store.as_of()).unwrap()), (most, None));
+    assert_eq!(connections::<i64>(&server, "count(*)"), 1);
 }

@@ -1,10 +1,12 @@
 //! Kafka, Postgres and Redis.
 
-use telemetra::sinks::{OnLost, Start, TlsMode};
+use telemetra::sinks::{OnLost, Start};
 
 use super::Flag;
 use crate::common::parse::{self, boolean, choice, number};
-use crate::common::settings::{Secret, put};
+use crate::common::settings::put;
+use crate::common::stores::{self, Postgres, Redis, Stores};
+use crate::settings::Settings;
 
 pub(super) const KAFKA: &[Flag] = &[
     Flag::new("kafka", "HOST:PORT,…", "read the topics of these servers [off]", |s, v| {
@@ -89,65 +91,32 @@ pub(super) const KAFKA: &[Flag] = &[
 ];
 
 pub(super) const STORES: &[Flag] = &[
-    Flag::new("postgres-host", "HOST", "keep tables, and checkpoints, in Postgres there [off]", |s, v| {
-        s.postgres.host = Some(v.to_owned());
-        Ok(())
-    })
-    .known_as("POSTGRES_HOST"),
-    Flag::new("postgres-port", "PORT", "its port [5432]", |s, v| {
-        put(&mut s.postgres.port, number(v, 1..=u16::MAX))
-    })
-    .known_as("POSTGRES_PORT"),
-    Flag::new("postgres-user", "NAME", "whom to log in as [telemetra]", |s, v| {
-        s.postgres.user = v.to_owned();
-        Ok(())
-    })
-    .known_as("POSTGRES_USER"),
-    Flag::new("postgres-password", "TEXT", "the password; better given by the variable [none]", |s, v| {
-        s.postgres.password = Secret(Some(v.to_owned()));
-        Ok(())
-    })
-    .known_as("POSTGRES_PASSWORD"),
-    Flag::new("postgres-db", "NAME", "the database [telemetra]", |s, v| {
-        s.postgres.database = v.to_owned();
-        Ok(())
-    })
-    .known_as("POSTGRES_DB"),
-    Flag::new(
-        "postgres-tls",
-        "MODE",
-        "disable, prefer, require, verify-ca or verify-full [prefer]",
-        |s, v| {
-            let modes = [
-                ("disable", TlsMode::Disable),
-                ("prefer", TlsMode::Prefer),
-                ("require", TlsMode::Require),
-                ("verify-ca", TlsMode::VerifyCa),
-                ("verify-full", TlsMode::VerifyFull),
-            ];
-            put(&mut s.postgres.tls, choice(v, &modes))
-        },
-    ),
-    Flag::new("postgres-ca", "FILE", "root certificates in PEM [the system's]", |s, v| {
-        s.postgres.roots = Some(v.into());
-        Ok(())
-    }),
+    stores::Flags::POSTGRES_HOST.told("keep tables, and checkpoints, in Postgres there [off]"),
+    stores::Flags::POSTGRES_PORT,
+    stores::Flags::POSTGRES_USER,
+    stores::Flags::POSTGRES_PASSWORD,
+    stores::Flags::POSTGRES_DB,
+    stores::Flags::POSTGRES_TLS,
+    stores::Flags::POSTGRES_CA,
     Flag::new(
         "start-over",
         "",
         "empty the servers' tables where no checkpoint is gone on from [off]",
         |s, v| put(&mut s.start_over, boolean(v)),
     ),
-    Flag::new("redis", "URL", "keep what is current in Redis there [off]", |s, v| {
-        s.redis.url = Secret(Some(v.to_owned()));
-        Ok(())
-    })
-    .known_as("REDIS_URL"),
-    Flag::new("redis-prefix", "NAME", "what the keys begin with [telemetra]", |s, v| {
-        s.redis.prefix = v.to_owned();
-        Ok(())
-    }),
+    stores::Flags::REDIS.told("keep what is current in Redis there [off]"),
+    stores::Flags::REDIS_PREFIX,
 ];
+
+impl Stores for Settings {
+    fn postgres(&mut self) -> &mut Postgres {
+        &mut self.postgres
+    }
+
+    fn redis(&mut self) -> &mut Redis {
+        &mut self.redis
+    }
+}
 
 fn topic(text: &str) -> Option<String> {
     (text != "off").then(|| text.to_owned())

@@ -7,7 +7,8 @@ use tokio_postgres::config::{Host, SslMode};
 
 use super::url;
 
-/// The server, the database, who asks, and how long to wait. For the sink and the store of checkpoints alike.
+/// The server, the database, who asks, and how long to wait. For the sink and the store of checkpoints alike, and for
+/// [services that read the tables](Self::connect).
 ///
 /// `Debug` shows no password.
 ///
@@ -159,6 +160,13 @@ impl PostgresConfig {
     #[must_use]
     pub fn client_certificate(mut self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.tls.client = Some((certificates.into(), key.into()));
+        self
+    }
+
+    /// What the server calls the connection where it lists them. Default: `telemetra`.
+    #[must_use]
+    pub fn application_name(mut self, name: &str) -> Self {
+        self.client.application_name(name);
         self
     }
 

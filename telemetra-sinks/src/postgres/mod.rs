@@ -6,6 +6,7 @@
 
 mod array;
 mod config;
+mod connect;
 mod error;
 mod gather;
 mod letters;

@@ -17,10 +17,6 @@ use tokio_postgres::{Client, Error};
 
 use super::config::PostgresConfig;
 use super::error::{failed, silent};
-use super::tls;
-
-/// Longer than the server's own limit, so that its error arrives where it still can.
-const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) struct Session {
     runtime: Runtime,
@@ -31,38 +27,27 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn connect(config: &PostgresConfig) -> Result<Self, ExternalError> {
-        let place = config.place();
-        let connector = tls::connector(&config.tls)?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             ExternalError::permanent("could not start a runtime for the connection").because(error)
         })?;
-        let patience = config.statement_timeout + GRACE;
-        let what = "could not connect";
-        let attempt = async { tokio::time::timeout(patience, config.client.connect(connector)).await };
-        let (client, connection) = runtime
-            .block_on(attempt)
-            .map_err(|_| silent(&place, &what, patience.as_secs_f32()))?
-            .map_err(|error| failed(&place, &what, error))?;
-        runtime.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "the connection to Postgres ended");
-            }
-        });
-        let session = Self { runtime, client, place, patience };
         // A plan for parameters of megabytes as constants costs more than it gains.
         // Whoever sleeps in a transaction holds rows that a successor waits for.
-        let millis = config.statement_timeout.as_millis();
         let settings = format!(
-            "SET statement_timeout = {millis}; SET idle_in_transaction_session_timeout = {}; \
+            "SET idle_in_transaction_session_timeout = {}; \
              SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
              SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan; \
              SET standard_conforming_strings = on; \
              SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END",
-            millis.min(30_000)
+            config.statement_timeout.as_millis().min(30_000)
         );
-        session
-            .run(&"could not set up the connection", async |client| client.batch_execute(&settings).await)?;
-        Ok(session)
+        let (client, connection) = runtime.block_on(config.connect_with(&settings))?;
+        runtime.spawn(async move {
+            if let Err(error) = connection.await {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::debug!(error, "the connection to Postgres ended");
+            }
+        });
+        Ok(Self { runtime, client, place: config.place(), patience: config.patience() })
     }
 
     pub(super) fn place(&self) -> &str {

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compliance;
+mod connect;
 mod failures;
 mod fencing;
 mod proxy;

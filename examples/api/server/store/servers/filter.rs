@@ -1,6 +1,6 @@
 //! Conditions of a question to Postgres.
 
-use postgres::types::ToSql;
+use tokio_postgres::types::ToSql;
 
 /// Conditions, and the values in them. The first value is the stream's id.
 pub(super) struct Filter {

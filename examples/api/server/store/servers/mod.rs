@@ -2,6 +2,7 @@
 
 mod channel;
 mod filter;
+mod pool;
 mod tables;
 
 use std::cmp::Ordering;
@@ -67,11 +68,9 @@ impl Store for Servers {
 
     fn components(&self) -> Answer<'_, Vec<Component>> {
         Box::pin(async {
-            let postgres = self.tables.shards().await.map(|_| ());
-            Ok(vec![
-                Component::new("postgres", postgres),
-                Component::new("redis", self.channel.check().await),
-            ])
+            // At once: both may take their time to be found down.
+            let (postgres, redis) = tokio::join!(self.tables.shards(), self.channel.check());
+            Ok(vec![Component::new("postgres", postgres.map(drop)), Component::new("redis", redis)])
         })
     }
 

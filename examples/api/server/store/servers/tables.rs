@@ -1,43 +1,23 @@
 //! The tables in Postgres. Rows come as JSON under the names of their columns, which is what is said in the end.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use anyhow::{Context as _, Result};
-use postgres::types::ToSql;
-use postgres::{Client, Config, NoTls, Transaction};
+use anyhow::Result;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use telemetra::core::EventTime;
-use tokio::sync::Semaphore;
+use telemetra::sinks::PostgresConfig;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
 
 use super::filter::Filter;
+use super::pool::Pool;
 use super::{Shards, current};
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
 use crate::server::store::{Cursor, MetricsQuery, MomentQuery, oldest_first, page};
 
-/// The most connections at a time.
-const CONNECTIONS: usize = 8;
-
-/// Reads the tables over a few connections, which are kept.
-#[derive(Clone)]
-pub(crate) struct Tables(Arc<Inner>);
-
-struct Inner {
-    config: Config,
+/// Reads the tables.
+pub(crate) struct Tables {
+    pool: Pool,
     pipeline: String,
-    idle: Mutex<Vec<Client>>,
-    places: Arc<Semaphore>,
-}
-
-/// A client ends by talking to its server, which blocks, and tasks may not.
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let clients = std::mem::take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
-        if !clients.is_empty() {
-            std::thread::spawn(move || drop(clients));
-        }
-    }
 }
 
 /// All ids, by jumping from one to the next in the index of the windows; and those that only metadata names.
@@ -63,14 +43,14 @@ const STREAMS: &str = "
 #[derive(Deserialize)]
 struct Known {
     stream_id: String,
-    row: Option<Row>,
+    row: Option<Named>,
     newest: Option<Metrics>,
     open_moments: u64,
 }
 
 /// A row of `streams`.
 #[derive(Deserialize)]
-struct Row {
+struct Named {
     name: String,
     title: Option<String>,
     category: Option<String>,
@@ -81,66 +61,23 @@ struct Row {
 }
 
 impl Tables {
-    /// The tables that the pipeline of that name writes. `config` says where; how long to wait is added.
-    pub(crate) fn new(mut config: Config, pipeline: &str) -> Self {
-        config
-            .application_name("telemetra_api")
-            .connect_timeout(Duration::from_secs(3))
-            .tcp_user_timeout(Duration::from_secs(10))
-            .options("-c statement_timeout=8000 -c default_transaction_read_only=on -c TimeZone=UTC");
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        Self(Arc::new(Inner { config, pipeline: pipeline.to_owned(), idle: Mutex::default(), places }))
-    }
-
-    /// Asks in one transaction, so that all is as of one time. A kept connection may have ended meanwhile: then once more.
-    async fn ask<T: Send + 'static>(
-        &self,
-        question: impl Fn(&mut Transaction<'_>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let place = Arc::clone(&self.0.places).acquire_owned().await?;
-        let inner = Arc::clone(&self.0);
-        let asked = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            let idle = || inner.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            loop {
-                let kept = idle().pop();
-                let is_kept = kept.is_some();
-                let mut client = kept.map_or_else(|| inner.config.connect(NoTls), Ok)?;
-                let level = postgres::IsolationLevel::RepeatableRead;
-                let transaction = client.build_transaction().isolation_level(level).read_only(true).start();
-                let answer =
-                    transaction.map_err(Into::into).and_then(|mut transaction| question(&mut transaction));
-                match answer {
-                    Err(_) if is_kept && client.is_closed() => {}
-                    answer => {
-                        if !client.is_closed() {
-                            idle().push(client);
-                        }
-                        return answer;
-                    }
-                }
-            }
-        });
-        asked
-            .await
-            .context("the reader of the tables failed")?
-            .context("could not read the tables in postgres")
+    /// The tables that the pipeline of that name writes, where `config` says.
+    pub(crate) fn new(config: PostgresConfig, pipeline: &str) -> Self {
+        Self { pool: Pool::new(config), pipeline: pipeline.to_owned() }
     }
 
     pub(super) async fn shards(&self) -> Result<Shards> {
-        let pipeline = self.0.pipeline.clone();
-        self.ask(move |transaction| shards(transaction, &pipeline)).await
+        self.pool.ask(async |client| shards(client, &self.pipeline).await).await
     }
 
     /// All streams, or one; and how far the shards were then.
     pub(super) async fn streams(&self, id: Option<&str>) -> Result<(Shards, Vec<StreamInfo>)> {
-        let (pipeline, id) = (self.0.pipeline.clone(), id.map(ToOwned::to_owned));
-        self.ask(move |transaction| {
-            let shards = shards(transaction, &pipeline)?;
-            let streams = streams(transaction, id.as_deref(), &shards)?;
+        let ask = async |client: &Client| {
+            let shards = shards(client, &self.pipeline).await?;
+            let streams = streams(client, id, &shards).await?;
             Ok((shards, streams))
-        })
-        .await
+        };
+        self.pool.ask(ask).await
     }
 
     pub(super) async fn metrics(
@@ -180,26 +117,22 @@ impl Tables {
     }
 
     /// What fits the filter; `None` if there is no such stream.
-    async fn found<T: DeserializeOwned + Send + 'static>(
-        &self,
-        filter: Filter,
-        select: String,
-    ) -> Result<Option<Vec<T>>> {
-        self.ask(move |transaction| {
-            let found = rows(transaction, &select, &filter.parameters())?;
+    async fn found<T: DeserializeOwned>(&self, filter: Filter, select: String) -> Result<Option<Vec<T>>> {
+        let ask = async |client: &Client| {
+            let found = rows(client, &select, &filter.parameters()).await?;
             if !found.is_empty() {
                 return Ok(Some(found));
             }
             let known = format!("WITH {ID} SELECT 1 FROM ids");
-            Ok(transaction.query_opt(&known, &filter.parameters()[..1])?.map(|_| found))
-        })
-        .await
+            Ok(client.query_opt(&known, &filter.parameters()[..1]).await?.map(|_| found))
+        };
+        self.pool.ask(ask).await
     }
 
     pub(super) async fn open_moments(&self) -> Result<Vec<MomentInfo>> {
         let select =
             "SELECT to_jsonb(t)::text FROM moments t WHERE ended_at IS NULL ORDER BY started_at DESC";
-        self.ask(move |transaction| rows(transaction, select, &[])).await
+        self.pool.ask(async |client| rows(client, select, &[]).await).await
     }
 
     /// A stream, its windows and moments that ended within `history` milliseconds, and how far the shards were then.
@@ -208,37 +141,34 @@ impl Tables {
         id: &str,
         history: u64,
     ) -> Result<(Shards, Option<StreamInfo>, Vec<Metrics>, Vec<MomentInfo>)> {
-        let (pipeline, id) = (self.0.pipeline.clone(), id.to_owned());
-        self.ask(move |transaction| {
-            let shards = shards(transaction, &pipeline)?;
-            let stream = streams(transaction, Some(&id), &shards)?.pop();
-            let since = millis(shards.of(Some(&id)).unwrap_or_default().minus(history)) as f64;
+        let ask = async |client: &Client| {
+            let shards = shards(client, &self.pipeline).await?;
+            let stream = streams(client, Some(id), &shards).await?.pop();
+            let since = millis(shards.of(Some(id)).unwrap_or_default().minus(history)) as f64;
             let windows = "SELECT to_jsonb(t)::text FROM chat_summary_minute t
                 WHERE stream_id = $1 AND window_end >= to_timestamp($2::float8 / 1000) ORDER BY window_start";
             let moments = "SELECT to_jsonb(t)::text FROM moments t
                 WHERE stream_id = $1 AND (ended_at IS NULL OR ended_at >= to_timestamp($2::float8 / 1000))
                 ORDER BY started_at DESC";
-            let windows = rows(transaction, windows, &[&id, &since])?;
-            let moments = rows(transaction, moments, &[&id, &since])?;
+            let windows = rows(client, windows, &[&id, &since]).await?;
+            let moments = rows(client, moments, &[&id, &since]).await?;
             Ok((shards, stream, windows, moments))
-        })
-        .await
+        };
+        self.pool.ask(ask).await
     }
 }
 
-fn shards(transaction: &mut Transaction<'_>, pipeline: &str) -> Result<Shards> {
+async fn shards(client: &Client, pipeline: &str) -> Result<Shards> {
     let select = "SELECT (extract(epoch FROM time) * 1000)::bigint FROM telemetra_progress
         WHERE pipeline = $1 ORDER BY shard";
-    let time = |row: &postgres::Row| {
-        Ok(row.try_get::<_, Option<i64>>(0)?.map(|time| EventTime(time.unsigned_abs())))
-    };
-    Ok(Shards(transaction.query(select, &[&pipeline])?.iter().map(time).collect::<Result<_>>()?))
+    let time = |row: &Row| Ok(row.try_get::<_, Option<i64>>(0)?.map(|time| EventTime(time.unsigned_abs())));
+    Ok(Shards(client.query(select, &[&pipeline]).await?.iter().map(time).collect::<Result<_>>()?))
 }
 
-fn streams(transaction: &mut Transaction<'_>, id: Option<&str>, shards: &Shards) -> Result<Vec<StreamInfo>> {
+async fn streams(client: &Client, id: Option<&str>, shards: &Shards) -> Result<Vec<StreamInfo>> {
     let known: Vec<Known> = match id {
-        Some(id) => rows(transaction, &format!("WITH {ID} {STREAMS}"), &[&id])?,
-        None => rows(transaction, &format!("WITH {IDS} {STREAMS}"), &[])?,
+        Some(id) => rows(client, &format!("WITH {ID} {STREAMS}"), &[&id]).await?,
+        None => rows(client, &format!("WITH {IDS} {STREAMS}"), &[]).await?,
     };
     Ok(known.into_iter().map(|known| info(known, shards.as_of())).collect())
 }
@@ -260,13 +190,13 @@ fn info(known: Known, as_of: Option<EventTime>) -> StreamInfo {
     }
 }
 
-fn rows<T: DeserializeOwned>(
-    transaction: &mut Transaction<'_>,
+async fn rows<T: DeserializeOwned>(
+    client: &Client,
     select: &str,
     parameters: &[&(dyn ToSql + Sync)],
 ) -> Result<Vec<T>> {
-    let read = |row: &postgres::Row| Ok(serde_json::from_str(row.try_get(0)?)?);
-    transaction.query(select, parameters)?.iter().map(read).collect()
+    let read = |row: &Row| Ok(serde_json::from_str(row.try_get(0)?)?);
+    client.query(select, parameters).await?.iter().map(read).collect()
 }
 
 fn millis(time: EventTime) -> i64 {

@@ -1,12 +1,9 @@
-//! The servers, as the settings have them, and as the library wants them.
+//! Kafka, as the settings have it, and as the library wants it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use telemetra::prelude::*;
-use telemetra::sinks::{
-    CreateTopics, KafkaConfig, KafkaSink, KafkaSource, OnLost, PostgresConfig, Start, TlsMode,
-};
+use telemetra::sinks::{CreateTopics, KafkaConfig, KafkaSink, KafkaSource, OnLost, Start};
 
 use crate::common::sender::Topics;
 use crate::common::settings::Secret;
@@ -97,73 +94,5 @@ impl Kafka {
             sink = sink.create_topics(create);
         }
         Ok(Some(sink))
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Postgres {
-    /// Where it is, if it is used.
-    pub(crate) host: Option<String>,
-    pub(crate) port: u16,
-    pub(crate) user: String,
-    pub(crate) password: Secret<Option<String>>,
-    pub(crate) database: String,
-    pub(crate) tls: TlsMode,
-    pub(crate) roots: Option<PathBuf>,
-}
-
-impl Default for Postgres {
-    fn default() -> Self {
-        Self {
-            host: None,
-            port: 5432,
-            user: "telemetra".to_owned(),
-            password: Secret::default(),
-            database: "telemetra".to_owned(),
-            tls: TlsMode::default(),
-            roots: None,
-        }
-    }
-}
-
-impl Postgres {
-    /// If it is used.
-    pub(crate) fn config(&self) -> Option<PostgresConfig> {
-        let config = PostgresConfig::new(self.host.as_deref()?)
-            .port(self.port)
-            .user(&self.user)
-            .database(&self.database)
-            .tls(self.tls);
-        let config = self.password.0.iter().fold(config, |config, password| config.password(password));
-        Some(self.roots.iter().fold(config, |config, roots| config.root_certificates(roots)))
-    }
-
-    /// For people.
-    pub(crate) fn place(&self) -> String {
-        format!("{}:{}/{}", self.host.as_deref().unwrap_or_default(), self.port, self.database)
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Redis {
-    /// Where it is, if it is used; it may hold a password.
-    pub(crate) url: Secret<Option<String>>,
-    pub(crate) prefix: String,
-}
-
-impl Default for Redis {
-    fn default() -> Self {
-        Self { url: Secret::default(), prefix: "telemetra".to_owned() }
-    }
-}
-
-impl Redis {
-    /// For people: where it is, without user and password.
-    pub(crate) fn place(&self) -> String {
-        let url = self.url.0.as_deref().unwrap_or_default();
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-        let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
-        if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
     }
 }

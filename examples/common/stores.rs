@@ -1,0 +1,152 @@
+//! Postgres and Redis: their settings, each told once for the programs that have them, and what the library wants.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+
+use telemetra::sinks::{PostgresConfig, TlsMode};
+
+use super::parse::{choice, number};
+use super::settings::{Secret, Setting, put};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Postgres {
+    /// Where it is, if it is used.
+    pub(crate) host: Option<String>,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: Secret<Option<String>>,
+    pub(crate) database: String,
+    pub(crate) tls: TlsMode,
+    pub(crate) roots: Option<PathBuf>,
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self {
+            host: None,
+            port: 5432,
+            user: "telemetra".to_owned(),
+            password: Secret::default(),
+            database: "telemetra".to_owned(),
+            tls: TlsMode::default(),
+            roots: None,
+        }
+    }
+}
+
+impl Postgres {
+    /// If it is used.
+    pub(crate) fn config(&self) -> Option<PostgresConfig> {
+        let config = PostgresConfig::new(self.host.as_deref()?)
+            .port(self.port)
+            .user(&self.user)
+            .database(&self.database)
+            .tls(self.tls);
+        let config = self.password.0.iter().fold(config, |config, password| config.password(password));
+        Some(self.roots.iter().fold(config, |config, roots| config.root_certificates(roots)))
+    }
+
+    /// For people.
+    pub(crate) fn place(&self) -> String {
+        format!("{}:{}/{}", self.host.as_deref().unwrap_or_default(), self.port, self.database)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Redis {
+    /// Where it is, if it is used; it may hold a password.
+    pub(crate) url: Secret<Option<String>>,
+    pub(crate) prefix: String,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self { url: Secret::default(), prefix: "telemetra".to_owned() }
+    }
+}
+
+impl Redis {
+    /// For people: where it is, without user and password.
+    pub(crate) fn place(&self) -> String {
+        let url = self.url.0.as_deref().unwrap_or_default();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+        let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
+        if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
+    }
+}
+
+/// Settings of a program that uses both.
+pub(crate) trait Stores: 'static {
+    fn postgres(&mut self) -> &mut Postgres;
+    fn redis(&mut self) -> &mut Redis;
+}
+
+/// The flags of a program with the settings `S`.
+pub(crate) struct Flags<S>(PhantomData<S>);
+
+impl<S: Stores> Flags<S> {
+    pub(crate) const POSTGRES_HOST: Setting<S> =
+        Setting::<S>::new("postgres-host", "HOST", "where Postgres is [off]", |s, v| {
+            s.postgres().host = Some(v.to_owned());
+            Ok(())
+        })
+        .known_as("POSTGRES_HOST");
+    pub(crate) const POSTGRES_PORT: Setting<S> =
+        Setting::<S>::new("postgres-port", "PORT", "its port [5432]", |s, v| {
+            put(&mut s.postgres().port, number(v, 1..=u16::MAX))
+        })
+        .known_as("POSTGRES_PORT");
+    pub(crate) const POSTGRES_USER: Setting<S> =
+        Setting::<S>::new("postgres-user", "NAME", "whom to log in as [telemetra]", |s, v| {
+            s.postgres().user = v.to_owned();
+            Ok(())
+        })
+        .known_as("POSTGRES_USER");
+    pub(crate) const POSTGRES_PASSWORD: Setting<S> = Setting::<S>::new(
+        "postgres-password",
+        "TEXT",
+        "the password; better given by the variable [none]",
+        |s, v| {
+            s.postgres().password = Secret(Some(v.to_owned()));
+            Ok(())
+        },
+    )
+    .known_as("POSTGRES_PASSWORD");
+    pub(crate) const POSTGRES_DB: Setting<S> =
+        Setting::<S>::new("postgres-db", "NAME", "the database [telemetra]", |s, v| {
+            s.postgres().database = v.to_owned();
+            Ok(())
+        })
+        .known_as("POSTGRES_DB");
+    pub(crate) const POSTGRES_TLS: Setting<S> = Setting::<S>::new(
+        "postgres-tls",
+        "MODE",
+        "disable, prefer, require, verify-ca or verify-full [prefer]",
+        |s, v| {
+            let modes = [
+                ("disable", TlsMode::Disable),
+                ("prefer", TlsMode::Prefer),
+                ("require", TlsMode::Require),
+                ("verify-ca", TlsMode::VerifyCa),
+                ("verify-full", TlsMode::VerifyFull),
+            ];
+            put(&mut s.postgres().tls, choice(v, &modes))
+        },
+    );
+    pub(crate) const POSTGRES_CA: Setting<S> =
+        Setting::<S>::new("postgres-ca", "FILE", "root certificates in PEM [the system's]", |s, v| {
+            s.postgres().roots = Some(v.into());
+            Ok(())
+        });
+    pub(crate) const REDIS: Setting<S> = Setting::<S>::new("redis", "URL", "where Redis is [off]", |s, v| {
+        s.redis().url = Secret(Some(v.to_owned()));
+        Ok(())
+    })
+    .known_as("REDIS_URL");
+    pub(crate) const REDIS_PREFIX: Setting<S> =
+        Setting::<S>::new("redis-prefix", "NAME", "what the keys begin with [telemetra]", |s, v| {
+            s.redis().prefix = v.to_owned();
+            Ok(())
+        });
+}
