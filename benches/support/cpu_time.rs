@@ -1,16 +1,16 @@
 //! Time of the processor as what criterion measures: on a machine that does other work it says more than the clock.
 
-use std::fs;
-
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds that this thread has been running.
 #[derive(Debug)]
 pub(crate) struct CpuTime;
 
+/// The scheduler's statistics in `/proc` are as of the last tick, which is too coarse.
 fn now() -> f64 {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    stat.split(' ').next().and_then(|ran| ran.parse().ok()).unwrap_or(f64::NAN)
+    let ran = clock_gettime(ClockId::ThreadCPUTime);
+    ran.tv_sec as f64 * 1e9 + ran.tv_nsec as f64
 }
 
 impl Measurement for CpuTime {
