@@ -1,6 +1,9 @@
 //! What a window costs, by detector: judged alone, and through a key's episodes.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
+#[path = "support/cpu_time.rs"]
+mod cpu_time;
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -10,12 +13,14 @@ use telemetra::core::{
     Tracker, Unseen, VarianceFloor, ZScore,
 };
 
+use cpu_time::CpuTime;
+
 fn zscore(samples: u32) -> Result<ZScore, ConfigError> {
     ZScore::new(3.0)?.samples(8..=samples)?.side(Side::Upper).floor(VarianceFloor::Poisson)
 }
 
 /// One judgement by the default: of a calm window, of one that is looked at twice, of an anomalous one.
-fn judge(c: &mut Criterion) {
+fn judge(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("zscore");
     let mut noise = Noise::new(1);
     let law = noise.law(100.0);
@@ -33,7 +38,7 @@ fn judge(c: &mut Criterion) {
 }
 
 /// A window of noise from its summary to its moments, retirement of an old one included.
-fn window(c: &mut Criterion) {
+fn window(c: &mut Criterion<CpuTime>) {
     type Watch = fn(&TimeConfig) -> Result<WatchedCounts, ConfigError>;
     let trackers: [(&str, Watch); 9] = [
         ("zscore_8_to_30", |time| Ok(WatchedCounts::new(time, zscore(30)?))),
@@ -63,5 +68,9 @@ fn window(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, judge, window);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = judge, window
+}
 criterion_main!(benches);
