@@ -29,7 +29,7 @@ use crate::{ConfigError, SENTIMENT_SCALE};
 /// English only; words are what stands between white space. `docs/sentiment.md` has the figures, the emotes, and the few places
 /// where it differs from the reference implementation.
 ///
-/// One pass, and nothing allocated. Building it reads the lexicon, which takes a few milliseconds.
+/// One pass, and nothing allocated. Building it reads the lexicon, which takes about a millisecond.
 ///
 /// ```
 /// use telemetra_core::{Sentiment, Vader};
