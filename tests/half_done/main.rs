@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 mod letters;
+mod partitions;
 #[path = "../support/mod.rs"]
 mod support;
 
