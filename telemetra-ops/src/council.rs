@@ -191,9 +191,9 @@ fn difference(pledges: &[Pledge]) -> Option<String> {
             ));
         }
         if other.settings != first.settings {
+            let (first, other) = crate::checkpoint::difference(&first.settings, &other.settings);
             return Some(format!(
-                "process 0 has the settings `{}` and process {process} `{}`; give all the same",
-                first.settings, other.settings
+                "process 0 has the settings `{first}` and process {process} `{other}`; give all the same"
             ));
         }
         if other.shards != first.shards {
