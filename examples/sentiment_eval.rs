@@ -19,6 +19,9 @@ impl Sentiment for Crate {
         let compound = self.0.polarity_scores(message).get("compound").copied().unwrap_or(0.0);
         (compound * SENTIMENT_SCALE as f64).round() as i32
     }
+    fn identity(&self) -> String {
+        "the vader_sentiment crate".to_owned()
+    }
 }
 
 fn scorer(name: &str) -> Result<Box<dyn Sentiment>> {

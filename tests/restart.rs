@@ -4,14 +4,17 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
+use support::streams::{DAY, chat, json_pipeline, ten_seconds};
+use support::watch::{chain, finish, in_time, until};
 use support::*;
 use telemetra::core::checkpoint::Directory;
-use telemetra::core::source::MemoryStep;
+use telemetra::core::source::{Memory as MemorySource, MemoryStep};
 use telemetra::core::*;
-use telemetra::ops::{Drain, PipelineError, Report};
+use telemetra::ops::{Drain, PipelineError, Report, Running};
 use telemetra::sinks::Memory;
 
 /// How a life ends.
@@ -69,6 +72,66 @@ fn what_an_earlier_life_said_of_its_partitions_is_forgotten() {
     let names = store.list().unwrap();
     assert!(names.iter().any(|name| name.ends_with("/complete")), "{names:?}");
     assert!(!names.iter().any(|name| name == left) && names.iter().any(|name| name == others), "{names:?}");
+}
+
+#[test]
+fn a_checkpoint_of_another_scorer_is_refused_and_of_the_same_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut source = MemorySource::default();
+    let partition = source.handle("p");
+    let start = |scorer: Arc<dyn Sentiment>| {
+        let pipeline = json_pipeline(source.clone(), &ten_seconds()).sentiment(scorer).sink(Memory::new());
+        pipeline.checkpoints(Directory::new(folder.path()), 10_000, Duration::ZERO).start()
+    };
+    (0..20).for_each(|n| partition.append(chat("a", n * 1_000, &format!("e{n}"))));
+    let english = Lexicon::english().identity();
+    let running = start(Arc::new(Lexicon::english())).unwrap();
+    until("all is read", || running.fates().read == 20);
+    running.drain(Drain::KeepWindows).unwrap();
+
+    let others: [Arc<dyn Sentiment>; 2] =
+        [Arc::new(Lexicon::english().with([("hi", 0.5)]).unwrap()), Arc::new(Vader::new())];
+    for other in others {
+        let now = other.identity();
+        let error = start(other).unwrap_err();
+        assert!(matches!(error, PipelineError::Restore(_)), "{error:?}");
+        let differing = format!("other settings (sentiment by {english}; now sentiment by {now}); use those");
+        assert!(chain(&error).contains(&differing), "{}", chain(&error));
+    }
+    let running = start(Arc::new(Lexicon::english())).unwrap();
+    partition.append(chat("a", 25_000, "last"));
+    partition.end();
+    assert_eq!(finish(running).unwrap().fates.on_time, 21);
+}
+
+/// A pipeline that reads one record and waits for more.
+fn waiting(folder: &tempfile::TempDir, patience: Duration) -> Result<Running, PipelineError> {
+    let mut source = MemorySource::default();
+    source.handle("p").append(format!("k {DAY} e u m"));
+    let pipeline = pipeline_from(source, &small_time(), &Memory::new()).patience(patience);
+    pipeline.checkpoints(Directory::new(folder.path()), 100, Duration::ZERO).start()
+}
+
+#[test]
+fn a_second_pipeline_on_one_folder_waits_for_the_end_of_the_first_and_is_refused_if_that_does_not_come() {
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let first = waiting(&folder, Duration::ZERO).unwrap();
+    let error = waiting(&folder, Duration::ZERO).unwrap_err();
+    let words = format!("is held by process {}, which still runs; stop it", std::process::id());
+    assert!(
+        chain(&error).contains("could not restore from a checkpoint: place 0 among"),
+        "{}",
+        chain(&error)
+    );
+    assert!(chain(&error).contains(&words), "{}", chain(&error));
+
+    let shared = Arc::clone(&folder);
+    let second = std::thread::spawn(move || waiting(&shared, Duration::from_secs(30)));
+    first.stop().unwrap();
+    let second = in_time("waiting for the folder", move || second.join().unwrap()).unwrap();
+    assert!(waiting(&folder, Duration::ZERO).is_err());
+    drop(second);
+    waiting(&folder, Duration::ZERO).unwrap().stop().unwrap();
 }
 
 fn end() -> impl Strategy<Value = (End, usize)> {

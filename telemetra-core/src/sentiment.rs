@@ -19,7 +19,40 @@ pub use vader::Vader;
 ///
 /// * **Range.** The score is in units of `1 /` [`SENTIMENT_SCALE`](crate::SENTIMENT_SCALE), from −1 to 1; 0 is neutral.
 /// * **Pure and total.** The same message has the same score; none panics; time is linear in its length.
+/// * **Known by its identity.** Two scorers of one [`identity`](Self::identity) give every message the same score, in any process
+///   and any version of the program.
+///
+/// Checked by [`sentiment_compliance`](crate::testkit::sentiment_compliance).
+///
+/// ```
+/// use telemetra_core::{Sentiment, key_hash};
+///
+/// /// Positive if one of its words is in the list.
+/// struct Cheers(String);
+///
+/// impl Sentiment for Cheers {
+///     fn score(&self, message: &str, _emotes: &[&str]) -> i32 {
+///         let knows = |word: &str| self.0.split(' ').any(|known| known == word);
+///         if message.split(' ').any(knows) { 5_000 } else { 0 }
+///     }
+///     fn identity(&self) -> String {
+///         // The number goes up with any change of `score`.
+///         format!("cheers 1, {:016x}", key_hash(&self.0))
+///     }
+/// }
+///
+/// let one = Cheers("hooray yay".to_owned());
+/// telemetra_core::testkit::sentiment_compliance(&[&one, &Cheers("hooray".to_owned())], &["hooray", "yay", "boo"]);
+/// ```
 pub trait Sentiment: Send + Sync {
     /// The score of `message`, given the emotes in it.
     fn score(&self, message: &str, emotes: &[&str]) -> i32;
+
+    /// All that scores depend on, in few words: its name, a version that goes up with every change of its rules, and a digest of the
+    /// words it was given. A checkpoint holds it, and a restart with a scorer of another identity is refused: a window would be the
+    /// mean of scores that cannot be compared.
+    ///
+    /// No default: only its author knows what its scores depend on. Do not use the standard library's hashers for
+    /// the digest, as they may change; [`key_hash`](crate::key_hash) does not.
+    fn identity(&self) -> String;
 }

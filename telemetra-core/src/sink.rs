@@ -10,7 +10,7 @@ use crate::{Batch, DeadLetter, EventTime, ExternalError};
 ///
 /// * **In order.** Batches come in order of their time, each time once in a life; after a restart from what was durable on.
 /// * **Durable on return.** When [`apply`](Self::apply) returns `Ok`, all batches it was given, and the letters given before, survive a crash
-///   (as far as the sink has anything that can). A sink may make several batches durable in one go; it is given all that wait.
+///   (as far as the sink has anything that can). It may be given no batch at all, for the letters' sake. A sink may make several batches durable in one go; it is given all that wait.
 /// * **All or nothing, or idempotent.** After an error or a crash, applying the same batches again has the same effect
 ///   as applying them once. Rows have keys and letters have places, so upserts will do.
 /// * **Says what it has.** [`open`](Self::open) returns the time of the last batch that is durable. It will be given
@@ -29,7 +29,8 @@ pub trait Sink<S>: Send {
     /// the pipeline.
     fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError>;
 
-    /// Applies all changes of these times and makes them durable.
+    /// Applies all changes of these times and makes them durable, and with them the letters given before. There may be no
+    /// batch: after a restart letters may come before a time that the sink has and is not given again.
     ///
     /// # Errors
     ///

@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
+use telemetra_core::Retry;
 use telemetra_core::checkpoint::{CheckpointStore, Directory, decode, encode};
 use telemetra_core::testkit::store_compliance;
 
@@ -55,4 +59,81 @@ fn names_stay_inside() {
         let error = store.put(name, b"x").unwrap_err().to_string();
         assert!(error.contains("cannot be a checkpoint's name"), "{error}");
     }
+}
+
+/// The error of a place that somebody has.
+fn held(folder: &Path, process: usize, processes: usize) -> String {
+    let error = Directory::new(folder).claim(process, processes).unwrap_err();
+    assert_eq!(error.retry(), Retry::Transient, "whoever has it may be about to end");
+    error.to_string()
+}
+
+#[test]
+fn a_place_has_one_holder_until_that_is_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("not/yet/made");
+    let mut first = Directory::new(&folder);
+    first.claim(0, 2).unwrap();
+    first.claim(0, 2).unwrap();
+    let mut second = Directory::new(&folder);
+    second.claim(1, 2).unwrap();
+    let error = held(&folder, 1, 2);
+    let holder = format!(
+        "place 1 among the checkpoints in {} is held by process {}",
+        folder.display(),
+        std::process::id()
+    );
+    assert!(error.starts_with(&holder), "{error}");
+    assert!(first.list().unwrap().is_empty(), "places are no blobs");
+    drop(second);
+    Directory::new(&folder).claim(1, 2).unwrap();
+    let clone = first.clone();
+    drop(first);
+    held(&folder, 0, 2);
+    drop(clone);
+    Directory::new(&folder).claim(0, 2).unwrap();
+}
+
+#[test]
+fn a_smaller_cluster_waits_for_the_places_beyond_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [mut third, mut first] = [2, 0].map(|_| Directory::new(folder.path()));
+    third.claim(2, 3).unwrap();
+    assert!(held(folder.path(), 0, 2).starts_with("place 2 "));
+    // To be refused leaves nothing locked.
+    first.claim(0, 3).unwrap();
+    drop((first, third));
+    let mut first = Directory::new(folder.path());
+    first.claim(0, 2).unwrap();
+    held(folder.path(), 2, 3);
+}
+
+const HOLDER: &str = "TELEMETRA_TEST_PLACE";
+
+/// Not a test by itself: the process that the next one kills.
+#[test]
+fn holds_a_place_until_it_is_killed() {
+    let Ok(folder) = std::env::var(HOLDER) else { return };
+    let mut store = Directory::new(folder);
+    store.claim(0, 1).unwrap();
+    println!("it holds the place");
+    // Until whoever started it has gone.
+    let _ = std::io::stdin().read(&mut [0]);
+    drop(store);
+}
+
+#[test]
+fn a_place_is_free_as_soon_as_its_holder_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "holds_a_place_until_it_is_killed", "--nocapture"]);
+    command.env(HOLDER, folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = command.spawn().unwrap();
+    let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("it holds the place")));
+    assert!(held(folder.path(), 0, 1).contains(&format!("process {}", holder.id())));
+    // `kill -9`.
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    Directory::new(folder.path()).claim(0, 1).unwrap();
 }

@@ -27,6 +27,18 @@ use crate::trouble::Patience;
 /// How many checkpoints may build on one that is whole, before the next whole one.
 pub(crate) const CHAIN: usize = 16;
 
+/// What stands between the parts of a fingerprint.
+pub(crate) const SEPARATOR: &str = "; ";
+
+/// The parts in which two fingerprints differ.
+pub(crate) fn difference(one: &str, other: &str) -> (String, String) {
+    let differing = |one: &str, other: &str| {
+        let parts = one.split(SEPARATOR).filter(|part| other.split(SEPARATOR).all(|known| known != *part));
+        parts.collect::<Vec<_>>().join(SEPARATOR)
+    };
+    (differing(one, other), differing(other, one))
+}
+
 /// The frontier as a time; [`EventTime::MAX`] if nothing more will come.
 pub(crate) fn reached(frontier: &MutableAntichain<EventTime>) -> EventTime {
     reached_of(frontier.frontier())
@@ -178,11 +190,8 @@ impl Restored {
         let manifest: Manifest = read(store, name, EventTime::MIN, patience)?;
         let boundary = manifest.boundary;
         if manifest.fingerprint != fingerprint {
-            return Err(RestoreError::Settings {
-                boundary,
-                found: manifest.fingerprint,
-                expected: fingerprint.to_owned(),
-            });
+            let (found, expected) = difference(&manifest.fingerprint, fingerprint);
+            return Err(RestoreError::Settings { boundary, found, expected });
         }
         let mut chain = Vec::new();
         for &link in &manifest.chain {

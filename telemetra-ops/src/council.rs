@@ -31,6 +31,8 @@ pub(crate) struct Pledge {
     pub(crate) shards: Vec<usize>,
     /// The partitions that the sources list.
     pub(crate) partitions: Vec<String>,
+    /// The greatest time that one of its sinks has, the epoch if none has any. This need not be alike.
+    pub(crate) durable: EventTime,
 }
 
 /// What a process says.
@@ -94,8 +96,13 @@ impl Council {
     }
 
     /// Waits until all processes have said how they begin. If they begin differently, the pipeline fails, on all of them alike.
-    /// Says whether it may begin.
-    pub(crate) fn agree(&mut self, worker: &mut Worker, pledge: &Pledge, failure: &Failure) -> bool {
+    /// Gives the greatest time that a sink of any of them has; `None` if it may not begin.
+    pub(crate) fn agree(
+        &mut self,
+        worker: &mut Worker,
+        pledge: &Pledge,
+        failure: &Failure,
+    ) -> Option<EventTime> {
         self.say(Word::Begins(pledge.clone()));
         let mut pledges = BTreeMap::new();
         while pledges.len() < self.place.1 && !failure.is_down() {
@@ -106,7 +113,8 @@ impl Council {
         if let Some(difference) = difference(&pledges) {
             failure.set(PipelineError::Disagreement(difference));
         }
-        !failure.is_down()
+        let durable = pledges.iter().map(|pledge| pledge.durable).max().unwrap_or_default();
+        (!failure.is_down()).then_some(durable)
     }
 
     /// Hears what was said, and stops if another process has said that it does.
@@ -183,9 +191,9 @@ fn difference(pledges: &[Pledge]) -> Option<String> {
             ));
         }
         if other.settings != first.settings {
+            let (first, other) = crate::checkpoint::difference(&first.settings, &other.settings);
             return Some(format!(
-                "process 0 has the settings `{}` and process {process} `{}`; give all the same",
-                first.settings, other.settings
+                "process 0 has the settings `{first}` and process {process} `{other}`; give all the same"
             ));
         }
         if other.shards != first.shards {

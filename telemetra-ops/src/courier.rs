@@ -24,6 +24,8 @@ const MOST_AT_ONCE: usize = 16;
 pub(crate) enum Job<S> {
     Batch(Batch<S>),
     Letters(Vec<DeadLetter>),
+    /// Make the letters given before durable, without a batch.
+    Settle,
 }
 
 /// How a sink stands.
@@ -31,6 +33,8 @@ pub(crate) enum Job<S> {
 pub(crate) struct SinkGauge {
     /// The last time that is durable; 0 for none, as nothing takes effect at the epoch.
     durable: AtomicU64,
+    /// How many jobs of letters are durable.
+    settled: AtomicU64,
     /// Batches in the queue.
     pub(crate) queued: AtomicUsize,
     /// Rows written.
@@ -58,6 +62,7 @@ impl SinkGauge {
     pub(crate) fn new(label: &str, labels: [Value; 3], durable: Option<EventTime>) -> Self {
         Self {
             durable: AtomicU64::new(durable.unwrap_or_default().0),
+            settled: AtomicU64::new(0),
             queued: AtomicUsize::new(0),
             changes: AtomicU64::new(0),
             last: Mutex::new(None),
@@ -125,6 +130,11 @@ impl<S: Send + Sync + 'static> Courier<S> {
         self.gauge.durable()
     }
 
+    /// How many of the jobs of letters are durable.
+    pub(crate) fn settled(&self) -> u64 {
+        self.gauge.settled.load(Ordering::Acquire)
+    }
+
     /// Whom to wake when more is durable.
     pub(crate) fn wake_by(&mut self, activator: SyncActivator) {
         *self.activator.lock().unwrap_or_else(PoisonError::into_inner) = Some(activator);
@@ -145,6 +155,7 @@ impl<S> Route<S> {
     fn run(&mut self, sink: &mut dyn Sink<S>) -> Result<(), GaveUp> {
         let mut batches = Vec::new();
         let mut next = None;
+        let mut letters = 0;
         while !self.failure.is_down() {
             let job = match next.take() {
                 Some(job) => job,
@@ -155,14 +166,21 @@ impl<S> Route<S> {
                 },
             };
             match job {
-                Job::Letters(letters) => drop(self.persist(|| sink.dead_letters(&letters))?),
+                Job::Letters(these) => {
+                    self.persist(|| sink.dead_letters(&these))?;
+                    letters += 1;
+                }
+                Job::Settle => {
+                    self.persist(|| sink.apply(&[]))?;
+                    self.settled(letters);
+                }
                 Job::Batch(batch) => {
                     batches.push(batch);
                     while batches.len() < MOST_AT_ONCE {
                         match self.queue.try_recv().map(|job| self.taken(job)) {
                             Ok(Job::Batch(batch)) => batches.push(batch),
-                            Ok(letters) => {
-                                next = Some(letters);
+                            Ok(other) => {
+                                next = Some(other);
                                 break;
                             }
                             Err(_) => break,
@@ -170,6 +188,7 @@ impl<S> Route<S> {
                     }
                     let took = self.persist(|| sink.apply(&batches))?;
                     self.applied(&batches, took);
+                    self.settled(letters);
                     batches.clear();
                 }
             }
@@ -194,6 +213,11 @@ impl<S> Route<S> {
         if let Some(last) = batches.last() {
             self.gauge.durable.store(last.time.0, Ordering::Release);
         }
+    }
+
+    /// Says that so many jobs of letters are durable, and wakes the worker.
+    fn settled(&self, letters: u64) {
+        self.gauge.settled.store(letters, Ordering::Release);
         let activator = self.activator.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(activator) = &*activator {
             // It fails only when the worker has gone, who then does not need to know.

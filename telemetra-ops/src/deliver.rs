@@ -56,11 +56,24 @@ struct Mailbox<S> {
     /// What waits for room in the queue. Letters hold a capability until they are in it; batches until they are durable.
     ready: VecDeque<(Job<S>, Option<Capability<EventTime>>)>,
     under_way: BTreeMap<EventTime, Capability<EventTime>>,
+    /// Jobs of letters: how many came, and how many of those have something behind them that makes them durable.
+    letters: u64,
+    covered: u64,
+    /// Times whose changes the shard had when it was opened: each waits for the letters found before it.
+    settling: VecDeque<(u64, Capability<EventTime>)>,
 }
 
 impl<S: Data> Mailbox<S> {
     fn new(shard: OpenShard<S>) -> Self {
-        Self { shard, open: BTreeMap::new(), ready: VecDeque::new(), under_way: BTreeMap::new() }
+        Self {
+            shard,
+            open: BTreeMap::new(),
+            ready: VecDeque::new(),
+            under_way: BTreeMap::new(),
+            letters: 0,
+            covered: 0,
+            settling: VecDeque::new(),
+        }
     }
 
     /// The changes of the time of `cap`. Even if none come, the shard is told that the time has passed.
@@ -68,17 +81,30 @@ impl<S: Data> Mailbox<S> {
         &mut self.open.entry(*cap.time()).or_insert_with(|| (cap.clone(), Vec::new())).1
     }
 
+    /// Letters that were found at the time of `cap` or before.
+    fn post(&mut self, letters: Vec<DeadLetter>, cap: Capability<EventTime>) {
+        self.ready.push_back((Job::Letters(letters), Some(cap)));
+        self.letters += 1;
+    }
+
     /// Makes batches of what lies before `limit`, hands over what the queue has room for, and lets go of what is durable.
     /// Says whether something waits for room.
     fn advance(&mut self, limit: EventTime) -> bool {
         while let Some(entry) = self.open.first_entry().filter(|entry| *entry.key() < limit) {
             let (time, (cap, mut changes)) = entry.remove_entry();
-            if self.shard.durable.is_some_and(|durable| time <= durable) {
-                continue;
+            let is_known = self.shard.durable.is_some_and(|durable| time <= durable);
+            if !is_known {
+                changes.sort_unstable();
+                self.ready.push_back((Job::Batch(Batch { time, changes }), None));
+                self.under_way.insert(time, cap);
+            } else {
+                // In this life letters may have been found before it that were not found before it in the last.
+                if self.covered < self.letters {
+                    self.ready.push_back((Job::Settle, None));
+                }
+                self.settling.push_back((self.letters, cap));
             }
-            changes.sort_unstable();
-            self.ready.push_back((Job::Batch(Batch { time, changes }), None));
-            self.under_way.insert(time, cap);
+            self.covered = self.letters;
         }
         while let Some((job, cap)) = self.ready.pop_front() {
             match self.shard.courier.try_send(job) {
@@ -94,6 +120,10 @@ impl<S: Data> Mailbox<S> {
         let durable = self.shard.courier.durable();
         while self.under_way.first_key_value().is_some_and(|(time, _)| *time <= durable) {
             self.under_way.pop_first();
+        }
+        let settled = self.shard.courier.settled();
+        while self.settling.front().is_some_and(|(letters, _)| *letters <= settled) {
+            self.settling.pop_front();
         }
         !self.ready.is_empty()
     }
@@ -153,7 +183,7 @@ pub(crate) fn deliver<'scope, S: Data>(
                 for (mailbox, letters) in
                     mailboxes.iter_mut().zip(found).filter(|(_, found)| !found.is_empty())
                 {
-                    mailbox.ready.push_back((Job::Letters(letters), Some(cap.clone())));
+                    mailbox.post(letters, cap.clone());
                 }
             });
             markers.for_each_stamp(|cap, messages| {

@@ -105,9 +105,9 @@ pub enum RestoreError {
     Settings {
         /// The checkpoint's boundary.
         boundary: EventTime,
-        /// The settings it was made with.
+        /// Those that differ, as it was made with.
         found: String,
-        /// The settings now.
+        /// The same as they are now.
         expected: String,
     },
 }

@@ -21,8 +21,8 @@ mod tabular;
 pub use json_lines::JsonLines;
 #[cfg(feature = "kafka")]
 pub use kafka::{
-    CreateTopics, EmbeddedKafka, KafkaConfig, KafkaCounters, KafkaSink, KafkaSource, OAuthToken, OnLost,
-    Start,
+    CreateTopics, EmbeddedKafka, KafkaConfig, KafkaCounters, KafkaFault, KafkaRequest, KafkaSink,
+    KafkaSource, OAuthToken, OnLost, Start,
 };
 pub use lines::{Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, Published, StreamView, Subscription, Update};

@@ -1,11 +1,17 @@
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::CheckpointStore;
 use crate::ExternalError;
 
 /// A directory: a file a blob, written beside its place, synced, and renamed into it.
+///
+/// [`claim`](CheckpointStore::claim) locks a file for each place, `.place-0000` and so on, until the store and its clones are dropped or the
+/// process ends in whatever way. As long as one process has a place another cannot claim it: two pipelines do not
+/// mix their checkpoints, and the processes of a cluster share one folder. The lock is the file system's (`flock`); where that has none,
+/// nothing is locked.
 ///
 /// ```
 /// use telemetra_core::checkpoint::{CheckpointStore, Directory};
@@ -19,12 +25,14 @@ use crate::ExternalError;
 #[derive(Clone, Debug)]
 pub struct Directory {
     root: PathBuf,
+    /// The files of the places that were claimed, locked.
+    places: Vec<Arc<File>>,
 }
 
 impl Directory {
     /// A store in this folder, which is made when first written to.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), places: Vec::new() }
     }
 
     fn path_of(&self, name: &str) -> Result<PathBuf, ExternalError> {
@@ -38,7 +46,48 @@ impl Directory {
         }
         Ok(self.root.join(name))
     }
+
+    /// Locks the file of a place.
+    fn lock(&self, place: usize) -> Result<Arc<File>, ExternalError> {
+        let path = self.root.join(format!("{PLACE}{place:04}"));
+        let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let mut file = opened.map_err(failed("claim a place by", &path))?;
+        match file.try_lock() {
+            Ok(()) => {
+                // For the error of whoever comes next.
+                let noted = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+                noted.map_err(failed("claim a place by", &path))?;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // Some systems do not let others read what is locked.
+                let _ = file.read_to_string(&mut holder);
+                let holder = if holder.is_empty() { "another" } else { &holder };
+                return Err(ExternalError::transient(format!(
+                    "place {place} among the checkpoints in {} is held by process {holder}, which still runs; stop it, or give this pipeline another folder",
+                    self.root.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
+        }
+        Ok(Arc::new(file))
+    }
+
+    /// The places that were ever claimed here.
+    fn known_places(&self) -> Result<Vec<usize>, ExternalError> {
+        let mut places = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(failed("list", &self.root))? {
+            let name = entry.map_err(failed("list", &self.root))?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix(PLACE));
+            places.extend(number.and_then(|number| number.parse::<usize>().ok()));
+        }
+        Ok(places)
+    }
 }
+
+/// What the names of the files of places begin with. Not the name of a blob.
+const PLACE: &str = ".place-";
 
 /// Says what was tried with which path.
 fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> ExternalError {
@@ -47,6 +96,17 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> ExternalError {
 }
 
 impl CheckpointStore for Directory {
+    fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
+        // This one's own, if it claims again.
+        self.places.clear();
+        fs::create_dir_all(&self.root).map_err(failed("make the folder of", &self.root))?;
+        let beyond = if process == 0 { self.known_places()? } else { Vec::new() };
+        let beyond = beyond.into_iter().filter(|place| *place >= processes.max(1));
+        let places = std::iter::once(process).chain(beyond).map(|place| self.lock(place));
+        self.places = places.collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
     fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError> {
         let path = self.path_of(name)?;
         let folder = path.parent().unwrap_or(&self.root);

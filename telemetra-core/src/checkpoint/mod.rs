@@ -21,12 +21,12 @@ use crate::ExternalError;
 pub trait CheckpointStore: Send {
     /// Makes this the store of process `process` of `processes`, before anything is read from it. From then on whoever claimed the same
     /// place before, and if this is process 0 any process of a place beyond `processes`, can store and remove nothing any more: a
-    /// process that was thought dead and wakes up must not overwrite what its successor wrote. By default nothing: a
-    /// store that only one process can reach needs none.
+    /// process that was thought dead and wakes up must not overwrite what its successor wrote. A store that cannot take a
+    /// place away fails as long as whoever has it lives. By default nothing: a store that only one process can reach needs none.
     ///
     /// # Errors
     ///
-    /// If the store cannot be reached.
+    /// If the store cannot be reached; if somebody has the place and it cannot be taken away, a transient one.
     fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
         let _ = (process, processes);
         Ok(())

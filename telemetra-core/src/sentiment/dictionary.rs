@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hashbrown::HashTable;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::word::{Folded, number};
 use crate::ident::mix;
@@ -58,6 +59,18 @@ impl<V: Copy> Dictionary<V> {
     /// What is held for a word of any letters.
     pub(super) fn get_folded(&self, word: &str) -> Option<V> {
         self.get(Folded::of(word)?.bytes())
+    }
+
+    /// A digest of all words and of what `meaning` makes of what is held for each, whatever order they came in.
+    pub(super) fn digest(&self, meaning: impl Fn(V) -> u64) -> u64 {
+        let mut words: Vec<_> = self.table.iter().map(|&(word, held)| (word, meaning(held))).collect();
+        words.sort_unstable();
+        let mut digest = Xxh3::new();
+        for (word, meaning) in words {
+            digest.update(&word.to_le_bytes());
+            digest.update(&meaning.to_le_bytes());
+        }
+        digest.digest()
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = V> {

@@ -11,6 +11,8 @@ use super::token::{Class, class};
 use super::word::{Folded, LONGEST};
 use crate::{ConfigError, SENTIMENT_SCALE};
 
+/// Goes up with every change of the rules: one that gives any message another score with the same words.
+const RULES: u32 = 1;
 /// How many words a negation reaches.
 const REACH: u32 = 3;
 /// The longest word of a script without spaces, in characters, of which the shortest have three bytes.
@@ -130,6 +132,14 @@ impl Lexicon {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// A digest of its words and what they mean.
+    fn digest(&self) -> u64 {
+        self.words.digest(|meaning| match meaning {
+            Meaning::Weight(weight) => u64::from(weight.cast_unsigned()),
+            Meaning::Negation => u64::MAX,
+        })
     }
 
     fn empty() -> Self {

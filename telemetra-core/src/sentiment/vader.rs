@@ -17,6 +17,9 @@ use super::Sentiment;
 use super::dictionary::Dictionary;
 use crate::{ConfigError, SENTIMENT_SCALE};
 
+/// Goes up with every change of the rules: one that gives any message another score with the same words.
+const RULES: u32 = 1;
+
 /// Scores a message by the rules and the lexicon of VADER (Hutto and Gilbert, 2014): 7,500 words, emoticons and
 /// abbreviations with the valence that ten people gave each, and what boosters (*very*), dampeners (*kind of*),
 /// negations (*not*, *never so*), *but*, *least*, capitals, exclamation and question marks and a few idioms make of them.
@@ -128,6 +131,10 @@ impl Sentiment for Vader {
             }
         }
         compound(reading.sum())
+    }
+
+    fn identity(&self) -> String {
+        format!("vader {RULES}, {:016x}", self.digest())
     }
 }
 

@@ -6,6 +6,7 @@ mod detector;
 mod history;
 mod noise;
 mod script;
+mod sentiment;
 mod sink;
 mod source;
 mod store;
@@ -14,6 +15,7 @@ mod watch;
 mod workload;
 
 pub use script::{ScriptConfig, script};
+pub use sentiment::sentiment_compliance;
 pub use source::source_compliance;
 pub use workload::Workload;
 

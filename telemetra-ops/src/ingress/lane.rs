@@ -27,6 +27,8 @@ pub(crate) struct Lane {
     pub(super) idle: AtomicBool,
     pub(super) state: Mutex<LaneState>,
     turn: Condvar,
+    /// Whether it came into being after the checkpoint that this life goes on from, or while it runs.
+    joins: bool,
 }
 
 pub(super) struct LaneState {
@@ -64,8 +66,9 @@ pub(crate) struct LaneCheckpoint {
 }
 
 impl Lane {
-    /// A partition none of whose events takes effect before `least`, a boundary of panes.
-    pub(super) fn new(open: OpenLane, time: &TimeConfig, least: EventTime) -> Self {
+    /// A partition none of whose events takes effect before `least`, a boundary of panes, if it joins others or is read from
+    /// its beginning.
+    pub(super) fn new(open: OpenLane, time: &TimeConfig, least: EventTime, joins: bool) -> Self {
         let OpenLane { id, decoder, partition, sequencer: state, ended } = open;
         let mut sequencer = Sequencer::new(time, time.strategy());
         match state {
@@ -91,6 +94,16 @@ impl Lane {
                 trouble,
             }),
             turn: Condvar::new(),
+            joins,
+        }
+    }
+
+    /// Has a partition that joins others begin no earlier than there.
+    pub(super) fn begin_at(&self, least: EventTime) {
+        if self.joins {
+            let mut state = lock(&self.state);
+            state.sequencer.raise_floor(least);
+            self.publish(&state);
         }
     }
 

@@ -151,7 +151,10 @@ impl Ingress {
     ) -> Self {
         // What is sent from here on takes effect after the checkpoint, what is read from a partition that it does not know too.
         let least = config.time.windows.pane_start(resume.unwrap_or(EventTime::MIN));
-        let lane = |open| Arc::new(Lane::new(open, &config.time, least));
+        let lane = |open: OpenLane| {
+            let joins = resume.is_some() && open.sequencer.is_none();
+            Arc::new(Lane::new(open, &config.time, least, joins))
+        };
         let lanes: Vec<_> = partitions.into_iter().map(lane).collect();
         Self(Arc::new(Shared {
             config,
@@ -210,9 +213,22 @@ impl Shared {
         if least == EventTime::MAX {
             return false;
         }
-        lanes.push(Arc::new(Lane::new(open, &self.config.time, least)));
+        lanes.push(Arc::new(Lane::new(open, &self.config.time, least, true)));
         self.count.store(lanes.len(), Ordering::Release);
         true
+    }
+
+    /// Has partitions that join others take effect after `durable`, up to which some sink has everything: it is not given
+    /// those times again, and they had no part in them.
+    pub(crate) fn begin_after(&self, durable: EventTime) {
+        if durable > EventTime::MIN {
+            let least = self.config.time.windows.pane_end(durable);
+            let lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+            self.given_up.fetch_max(least.0, Ordering::AcqRel);
+            let lanes_now = lanes.clone();
+            drop(lanes);
+            lanes_now.iter().for_each(|lane| lane.begin_at(least));
+        }
     }
 
     /// The least floor of all partitions; [`EventTime::MAX`] once all have ended. Who asks may let go of what lies before it.

@@ -3,6 +3,7 @@
 use telemetra_core::{ConfigError, EventAccumulator, MomentRule, TimeConfig};
 
 use super::{Checkpoints, Pipeline};
+use crate::checkpoint::SEPARATOR;
 use crate::failure::PipelineError;
 
 impl<A: EventAccumulator> Pipeline<A> {
@@ -44,11 +45,18 @@ impl<A: EventAccumulator> Pipeline<A> {
             judge => format!("{} by {}", rule.moment_type, judge.method()),
         });
         let rules: Vec<_> = rules.collect();
-        format!(
-            "size {} slide {} lateness {allowed_lateness} disorder {out_of_orderness} horizon {horizon:?} deduplicate {deduplicate} rules {rules:?} of {}",
-            windows.size(),
-            windows.slide(),
-            std::any::type_name::<A>(),
-        )
+        let sentiment = self.ingress.sentiment.as_ref().map(|scorer| scorer.identity());
+        [
+            format!("size {}", windows.size()),
+            format!("slide {}", windows.slide()),
+            format!("lateness {allowed_lateness}"),
+            format!("disorder {out_of_orderness}"),
+            format!("horizon {horizon:?}"),
+            format!("deduplicate {deduplicate}"),
+            format!("rules {rules:?}"),
+            format!("sentiment by {}", sentiment.as_deref().unwrap_or("nothing")),
+            format!("aggregates {}", std::any::type_name::<A>()),
+        ]
+        .join(SEPARATOR)
     }
 }

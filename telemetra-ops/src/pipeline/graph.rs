@@ -88,11 +88,13 @@ impl<A: EventAccumulator> Blueprint<A> {
         let (process, workers) = self.cluster;
         let first = worker.index() == process * workers;
         if self.processes == 1 {
+            self.ingress.0.begin_after(self.pledge.durable);
             self.live(worker, first, None);
             return;
         }
         let mut council = Council::open(worker, process, self.processes, first);
-        if council.agree(worker, &self.pledge, &self.failure) {
+        if let Some(durable) = council.agree(worker, &self.pledge, &self.failure) {
+            self.ingress.0.begin_after(durable);
             self.live(worker, first, Some(&mut council));
         }
         council.close(worker, &self.failure);

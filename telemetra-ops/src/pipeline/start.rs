@@ -66,8 +66,6 @@ impl<A: EventAccumulator> Pipeline<A> {
         let Opened { ingress, scouts, partitions } =
             Ingress::open_with(self.ingress.clone(), sources, opening)?;
         let shards = self.sinks.iter().map(|sink| sink.shards).collect();
-        let pledge = Pledge { resume, settings: fingerprint.clone(), shards, partitions };
-
         let place = (cluster.process, processes, cluster.workers);
         let Outlets { outlets, handles, mut threads } = outlet::open(
             self.sinks,
@@ -77,6 +75,9 @@ impl<A: EventAccumulator> Pipeline<A> {
             patience,
             &failure,
         )?;
+
+        let durable = handles.iter().map(|sink| sink.gauge.durable()).max().unwrap_or_default();
+        let pledge = Pledge { resume, settings: fingerprint.clone(), shards, partitions, durable };
 
         let gauge = Arc::new(CheckpointGauge::default());
         let mut recorder = None;

@@ -4,6 +4,7 @@
 //! That is in `progress.json`; what lies beyond is cut off, and the log is as if nothing had happened.
 
 mod file;
+mod letters;
 pub(crate) mod line;
 mod progress;
 
@@ -13,6 +14,7 @@ use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, StreamSu
 
 use crate::{Layout, RowKey};
 use file::Rolling;
+use letters::Known;
 use line::Keys;
 use progress::Progress;
 
@@ -32,8 +34,8 @@ const BLOCK: usize = 1024 * 1024;
 /// numbered. They are rotated between batches.
 ///
 /// Each [`apply`](Sink::apply) is synced before it returns. When it is opened again, everything after the last durable time is
-/// cut off, so that each change is there once. So is each dead letter, as those of a partition are found in the order
-/// of their offsets: up to the last that was durable, they are known.
+/// cut off, so that each change is there once. So is each dead letter: one that lies before the last of its partition is
+/// looked for in the files, which are read once for that if such a one comes.
 ///
 /// ```
 /// use telemetra_core::{Batch, EventTime, Sink, StreamSummary};
@@ -69,8 +71,7 @@ struct Opened {
     durable: Progress,
     /// What is written, and will be durable with the next batch.
     written: Progress,
-    /// Up to where the dead letters of each partition were known when it was opened.
-    known: progress::Seen,
+    known: Known,
     changes: Rolling,
     letters: Rolling,
     /// After an error the files may end in half a line.
@@ -131,7 +132,7 @@ impl Opened {
         let mut letters = Rolling::new(folder, "dead_letters-");
         changes.restore(durable.changes.as_ref())?;
         letters.restore(durable.dead_letters.as_ref())?;
-        let (written, known) = (durable.clone(), durable.seen.clone());
+        let (written, known) = (durable.clone(), Known::new(durable.seen.clone()));
         Ok(Self { durable, written, known, changes, letters, torn: false, text: String::new() })
     }
     /// Cuts off what an error left behind. What is written next may fail too, and clears the mark if it does not.
@@ -147,7 +148,6 @@ impl Opened {
     }
 
     fn write<S>(&mut self, batches: &[Batch<S>], sink: &Settings<S>) -> Result<(), ExternalError> {
-        let Some(last) = batches.last() else { return Ok(()) };
         for batch in batches {
             if sink.is_over(&self.changes, batch.time) {
                 self.changes.begin(batch.time.0)?;
@@ -169,25 +169,29 @@ impl Opened {
         }
         self.changes.sync()?;
         self.letters.sync()?;
-        self.written.time = Some(last.time);
-        self.written.changes = self.changes.place();
+        if let Some(last) = batches.last() {
+            self.written.time = Some(last.time);
+            self.written.changes = self.changes.place();
+        } else if self.written.dead_letters == self.durable.dead_letters {
+            return Ok(());
+        }
         self.written.store(&sink.folder)?;
         self.durable = self.written.clone();
         Ok(())
     }
 
-    fn write_letters(&mut self, letters: &[DeadLetter], rotate_bytes: u64) -> Result<(), ExternalError> {
+    fn write_letters<S>(&mut self, letters: &[DeadLetter], sink: &Settings<S>) -> Result<(), ExternalError> {
         let mut seen = self.written.seen.clone();
         for letter in letters {
             let place = (letter.offset, letter.index);
-            if self.known.get(letter.partition.as_str()).is_some_and(|known| place <= *known) {
+            if self.known.has(letter, &sink.folder)? {
                 continue;
             }
             match seen.get_mut(letter.partition.as_str()) {
                 Some(last) => *last = place.max(*last),
                 None => drop(seen.insert(letter.partition.as_str().to_owned(), place)),
             }
-            if self.letters.length().is_none_or(|length| length >= rotate_bytes) {
+            if self.letters.length().is_none_or(|length| length >= sink.rotate_bytes) {
                 self.letters.begin(self.letters.number().map_or(0, |number| number + 1))?;
             }
             line::write_letter(&mut self.text, letter);
@@ -239,7 +243,7 @@ impl<S: Send + Sync> Sink<S> for JsonLines<S> {
     fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(not_open(&self.settings.folder)) };
         opened.mend(&self.settings.folder)?;
-        opened.write_letters(letters, self.settings.rotate_bytes)?;
+        opened.write_letters(letters, &self.settings)?;
         opened.torn = false;
         Ok(())
     }

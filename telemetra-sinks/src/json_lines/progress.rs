@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,12 +6,10 @@ use serde::{Deserialize, Serialize};
 use telemetra_core::{EventTime, ExternalError};
 
 use super::file::{Place, failed, number_of, sync_folder};
+use super::letters::Seen;
 
 const NAME: &str = "progress.json";
 const VERSION: u32 = 1;
-
-/// For each partition the greatest offset and index of a dead letter.
-pub(super) type Seen = BTreeMap<String, (u64, u32)>;
 
 /// How far the files are good.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -11,10 +11,11 @@ use telemetra_core::{ConfigError, ExternalError};
 use super::config::KafkaConfig;
 use super::error::failed;
 
-type Cluster = MockCluster<'static, DefaultProducerContext>;
+pub(super) type Cluster = MockCluster<'static, DefaultProducerContext>;
 type Job = Box<dyn FnOnce(&Cluster) + Send>;
 
-/// A Kafka cluster inside the process: librdkafka's mock cluster, for tests, demos and the injection of faults.
+/// A Kafka cluster inside the process: librdkafka's mock cluster, for tests, demos and the injection of faults
+/// ([`broker_down`](Self::broker_down), [`move_leader`](Self::move_leader), [`fail_requests`](Self::fail_requests), …).
 ///
 /// It speaks the real protocol on local ports, also to other processes, and lives as long as the value.
 ///
@@ -146,23 +147,8 @@ impl EmbeddedKafka {
         Ok(())
     }
 
-    /// Runs `job` on the thread of the cluster, to take brokers down, move leaders or inject errors.
-    ///
-    /// ```
-    /// use telemetra_sinks::EmbeddedKafka;
-    /// let kafka = EmbeddedKafka::start(3)?;
-    /// kafka.with(|cluster| cluster.broker_down(2)).unwrap();
-    /// kafka.with(|cluster| cluster.broker_up(2)).unwrap();
-    /// # Ok::<(), telemetra_core::ExternalError>(())
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// If the job panics.
-    pub fn with<R: Send + 'static>(
-        &self,
-        job: impl FnOnce(&MockCluster<'static, DefaultProducerContext>) -> R + Send + 'static,
-    ) -> R {
+    /// Runs `job` on the thread of the cluster.
+    pub(super) fn with<R: Send + 'static>(&self, job: impl FnOnce(&Cluster) -> R + Send + 'static) -> R {
         let (answer, answered) = channel();
         if let Some(jobs) = &self.jobs {
             // If the thread has gone there is no answer either.
@@ -176,7 +162,7 @@ impl Drop for EmbeddedKafka {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was reported to who ran the job.
+            // A panic was reported to whoever ran the job.
             let _ = thread.join();
         }
     }

@@ -6,6 +6,7 @@
 mod config;
 mod embedded;
 mod error;
+mod faults;
 mod properties;
 mod report;
 mod sink;
@@ -13,5 +14,6 @@ mod source;
 
 pub use config::{KafkaConfig, OAuthToken};
 pub use embedded::EmbeddedKafka;
+pub use faults::{KafkaFault, KafkaRequest};
 pub use sink::{CreateTopics, KafkaSink};
 pub use source::{KafkaCounters, KafkaSource, OnLost, Start};

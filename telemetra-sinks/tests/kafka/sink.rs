@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use rdkafka::Message;
 use rdkafka::message::{Headers, OwnedMessage};
-use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use telemetra_core::{
     Action, Batch, Change, DeadLetter, EventTime, Fate, PartitionId, Retry, Row, Sink, StreamId,
     StreamSummary, Summary, Window,
 };
-use telemetra_sinks::{EmbeddedKafka, KafkaSink};
+use telemetra_sinks::KafkaFault::{Disconnected, TimedOut, TooFewReplicas, TopicRefused};
+use telemetra_sinks::{EmbeddedKafka, KafkaRequest, KafkaSink};
 
 use crate::support::{config, messages};
 
@@ -144,14 +144,14 @@ fn a_broker_that_is_down_holds_back_and_loses_nothing() {
     let kafka = cluster();
     let mut sink = sink(&kafka);
     sink.apply(&[batch(0, &["ada"], Action::Upsert)]).unwrap();
-    kafka.with(|cluster| cluster.broker_down(1)).unwrap();
+    kafka.broker_down(1).unwrap();
     sink.dead_letters(&[letter(1, b"one"), letter(2, b"two")]).unwrap();
     for _ in 0..2 {
         let error = sink.apply(&[batch(1, &["ada"], Action::Upsert)]).unwrap_err();
         assert_eq!(error.retry(), Retry::Transient);
         assert!(error.to_string().contains(kafka.bootstrap_servers()), "{error}");
     }
-    kafka.with(|cluster| cluster.broker_up(1)).unwrap();
+    kafka.broker_up(1).unwrap();
     while let Err(error) = sink.apply(&[batch(1, &["ada"], Action::Upsert)]) {
         assert_eq!(error.retry(), Retry::Transient);
     }
@@ -165,15 +165,11 @@ fn a_broker_that_is_down_holds_back_and_loses_nothing() {
 
 #[test]
 fn requests_that_fail_are_repeated_and_write_once() {
-    use RDKafkaRespErr::{
-        RD_KAFKA_RESP_ERR__TRANSPORT as CUT, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS as FEW,
-        RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT as LATE,
-    };
     let kafka = cluster();
     let config = config(&kafka);
     let mut sink = KafkaSink::<StreamSummary>::new(config).unwrap().summaries("summaries");
     sink.open(None).unwrap();
-    kafka.with(|cluster| cluster.request_errors(RDKafkaApiKey::Produce, &[CUT, FEW, LATE, CUT]));
+    kafka.fail_requests(KafkaRequest::Produce, &[Disconnected, TooFewReplicas, TimedOut, Disconnected]);
     let batches: Vec<_> = (0..50).map(|nth| batch(nth, &["ada"], Action::Upsert)).collect();
     sink.apply(&batches).unwrap();
     assert_eq!(messages(kafka.bootstrap_servers(), "summaries").len(), 50);
@@ -183,8 +179,7 @@ fn requests_that_fail_are_repeated_and_write_once() {
 fn no_right_to_write_stops_the_sink() {
     let kafka = cluster();
     let mut sink = sink(&kafka);
-    let refusals = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED; 50];
-    kafka.with(move |cluster| cluster.request_errors(RDKafkaApiKey::Produce, &refusals));
+    kafka.fail_requests(KafkaRequest::Produce, &[TopicRefused; 50]);
     let error = sink.apply(&[batch(0, &["ada"], Action::Upsert)]).unwrap_err();
     assert_eq!(error.retry(), Retry::Permanent);
     assert!(error.to_string().contains("`ada/0`") && error.to_string().contains("grant"), "{error}");

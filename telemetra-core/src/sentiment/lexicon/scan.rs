@@ -1,6 +1,6 @@
 //! A message, word by word.
 
-use super::{Lexicon, Meaning, REACH, UNSPACED};
+use super::{Lexicon, Meaning, REACH, RULES, UNSPACED};
 use crate::Sentiment;
 use crate::sentiment::letters::{ends_clause, is_joined, is_symbol, is_unspaced};
 use crate::sentiment::token::{Class, EMOTICON, class, run_end};
@@ -68,6 +68,10 @@ impl Sentiment for Lexicon {
             }
         });
         tally.sum.checked_div(tally.found).unwrap_or(0) as i32
+    }
+
+    fn identity(&self) -> String {
+        format!("lexicon {RULES} of {} words, {:016x}", self.len(), self.digest())
     }
 }
 

@@ -6,6 +6,7 @@ use super::emotes::EMOTES as CHAT;
 use super::token::{EMOTES, Part, Token};
 use super::words::{BOOSTERS, DAMPENERS, NEGATIONS};
 use crate::ConfigError;
+use crate::ident::mix;
 use crate::sentiment::dictionary::Dictionary;
 use crate::sentiment::word::{Folded, LONGEST};
 
@@ -134,6 +135,21 @@ impl Vader {
         let exclamations = words.bytes().filter(|&byte| byte == b'!').count().min(7) as u8;
         let held = Token(u32::from(count | exclamations << 3)).with(Token::EMOJI).with_number(start as u16);
         self.mark(emoji, |_| held);
+    }
+
+    /// A digest of its words, emoji and emotes. In which order they were given makes no difference to scores, nor to it.
+    pub(super) fn digest(&self) -> u64 {
+        self.words.digest(|token| {
+            let own = u64::from(token.0);
+            if token.is(Token::EMOTE) {
+                return own & 0xffff;
+            }
+            if !token.is(Token::EMOJI) {
+                return own;
+            }
+            let words = self.meanings.iter().skip(token.number()).take((own & 7) as usize);
+            words.fold(own & 0xffff, |digest, word| mix(u128::from(digest) << 32 | u128::from(word.0)))
+        })
     }
 }
 

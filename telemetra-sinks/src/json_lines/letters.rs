@@ -1,0 +1,69 @@
+//! Which dead letters are there already.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use serde::Deserialize;
+use telemetra_core::{DeadLetter, ExternalError};
+
+use super::file::{failed, number_of};
+
+/// The dead letters that were there when the sink was opened.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// The greatest offset and index of each partition: what lies behind is new.
+    last: Seen,
+    /// Where one lies before that, the files are read: several workers read a partition, so it may be new all the same.
+    places: Option<BTreeMap<String, BTreeSet<(u64, u32)>>>,
+}
+
+/// For each partition the greatest offset and index of a dead letter.
+pub(super) type Seen = BTreeMap<String, (u64, u32)>;
+
+/// What is read of a line.
+#[derive(Deserialize)]
+struct Line {
+    partition: String,
+    offset: u64,
+    index: u32,
+}
+
+impl Known {
+    pub(super) fn new(last: Seen) -> Self {
+        Self { last, places: None }
+    }
+
+    pub(super) fn has(&mut self, letter: &DeadLetter, folder: &Path) -> Result<bool, ExternalError> {
+        let (partition, place) = (letter.partition.as_str(), (letter.offset, letter.index));
+        if self.last.get(partition).is_none_or(|last| place > *last) {
+            return Ok(false);
+        }
+        let places = match &mut self.places {
+            Some(places) => places,
+            none => none.insert(read(folder)?),
+        };
+        Ok(places.get(partition).is_some_and(|places| places.contains(&place)))
+    }
+}
+
+/// The places of all letters in the files of a folder.
+fn read(folder: &Path) -> Result<BTreeMap<String, BTreeSet<(u64, u32)>>, ExternalError> {
+    let mut places = BTreeMap::<_, BTreeSet<_>>::new();
+    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
+        let path = entry.map_err(failed("list", folder))?.path();
+        if path.file_name().is_none_or(|name| number_of(&name.to_string_lossy(), "dead_letters-").is_none()) {
+            continue;
+        }
+        let file = File::open(&path).map_err(failed("open", &path))?;
+        for line in BufReader::new(file).split(b'\n') {
+            let line = line.map_err(failed("read", &path))?;
+            // What somebody else wrote there is no letter.
+            if let Ok(Line { partition, offset, index }) = serde_json::from_slice(&line) {
+                places.entry(partition).or_default().insert((offset, index));
+            }
+        }
+    }
+    Ok(places)
+}

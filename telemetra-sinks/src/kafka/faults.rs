@@ -1,0 +1,151 @@
+//! Faults of the embedded Kafka, for tests.
+
+use std::time::Duration;
+
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use telemetra_core::ExternalError;
+
+use super::embedded::EmbeddedKafka;
+use super::error::failed;
+
+/// What clients ask a broker for.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KafkaRequest {
+    /// To write records.
+    Produce,
+    /// To read records.
+    Fetch,
+    /// To tell the offsets of a partition.
+    ListOffsets,
+    /// To tell topics, partitions and leaders.
+    Metadata,
+    /// To keep a group's offsets.
+    OffsetCommit,
+}
+
+/// How a broker fails to answer a request.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KafkaFault {
+    /// The connection is cut.
+    Disconnected,
+    /// It took too long.
+    TimedOut,
+    /// Another broker leads the partition.
+    NotLeader,
+    /// Too few replicas are in step.
+    TooFewReplicas,
+    /// The client has no right to the topic.
+    TopicRefused,
+    /// The client has no right to the group.
+    GroupRefused,
+    /// An error that the broker has no name for.
+    Unknown,
+}
+
+impl KafkaRequest {
+    fn key(self) -> RDKafkaApiKey {
+        match self {
+            Self::Produce => RDKafkaApiKey::Produce,
+            Self::Fetch => RDKafkaApiKey::Fetch,
+            Self::ListOffsets => RDKafkaApiKey::ListOffsets,
+            Self::Metadata => RDKafkaApiKey::Metadata,
+            Self::OffsetCommit => RDKafkaApiKey::OffsetCommit,
+        }
+    }
+}
+
+impl KafkaFault {
+    fn code(self) -> RDKafkaRespErr {
+        match self {
+            Self::Disconnected => RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT,
+            Self::TimedOut => RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+            Self::NotLeader => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+            Self::TooFewReplicas => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+            Self::TopicRefused => RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            Self::GroupRefused => RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+            Self::Unknown => RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN,
+        }
+    }
+}
+
+/// Faults.
+impl EmbeddedKafka {
+    /// Takes a broker down: it cuts its connections and takes no more. Brokers count from 1.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such broker.
+    ///
+    /// ```
+    /// use telemetra_sinks::EmbeddedKafka;
+    /// let kafka = EmbeddedKafka::start(3)?;
+    /// kafka.broker_down(2)?;
+    /// kafka.broker_up(2)?;
+    /// assert!(kafka.broker_down(4).is_err());
+    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// ```
+    pub fn broker_down(&self, broker: u16) -> Result<(), ExternalError> {
+        let down = self.with(move |cluster| cluster.broker_down(i32::from(broker)));
+        down.map_err(|error| failed(format!("cannot take broker {broker} down"), error))
+    }
+
+    /// Brings a broker up again, with all that it had.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such broker.
+    pub fn broker_up(&self, broker: u16) -> Result<(), ExternalError> {
+        let up = self.with(move |cluster| cluster.broker_up(i32::from(broker)));
+        up.map_err(|error| failed(format!("cannot bring broker {broker} up"), error))
+    }
+
+    /// Has a broker answer each request that much later; no more if it is zero.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such broker.
+    pub fn slow_broker(&self, broker: u16, delay: Duration) -> Result<(), ExternalError> {
+        let slow = self.with(move |cluster| cluster.broker_round_trip_time(i32::from(broker), delay));
+        slow.map_err(|error| failed(format!("cannot slow broker {broker} down"), error))
+    }
+
+    /// Makes a broker the leader of a partition.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such partition or broker.
+    ///
+    /// ```
+    /// use telemetra_sinks::EmbeddedKafka;
+    /// let kafka = EmbeddedKafka::start(2)?;
+    /// kafka.create_topic("chat", 1)?;
+    /// kafka.move_leader("chat", 0, 2)?;
+    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// ```
+    pub fn move_leader(&self, topic: &str, partition: u32, broker: u16) -> Result<(), ExternalError> {
+        let what = format!("cannot make broker {broker} the leader of `{topic}/{partition}`");
+        let Ok(number) = i32::try_from(partition) else {
+            return Err(ExternalError::permanent(what + "; there is no such partition"));
+        };
+        let topic = topic.to_owned();
+        let moved =
+            self.with(move |cluster| cluster.partition_leader(&topic, number, Some(i32::from(broker))));
+        moved.map_err(|error| failed(what, error))
+    }
+
+    /// Has the next requests of that kind fail, each by the next of these faults, whoever asks whichever broker. They come after
+    /// the faults that were ordered before.
+    ///
+    /// ```
+    /// use telemetra_sinks::{EmbeddedKafka, KafkaFault, KafkaRequest};
+    /// let kafka = EmbeddedKafka::start(1)?;
+    /// kafka.fail_requests(KafkaRequest::Fetch, &[KafkaFault::Disconnected, KafkaFault::TimedOut]);
+    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// ```
+    pub fn fail_requests(&self, requests: KafkaRequest, faults: &[KafkaFault]) {
+        let codes: Vec<_> = faults.iter().map(|fault| fault.code()).collect();
+        self.with(move |cluster| cluster.request_errors(requests.key(), &codes));
+    }
+}
