@@ -52,12 +52,10 @@ impl Pool {
 
     async fn begin(&self) -> Result<Reading> {
         let place = Arc::clone(&self.0.places).acquire_owned().await?;
-        // A kept connection may have ended meanwhile.
+        // A kept connection may have ended meanwhile, or be about to: what is wrong for good, a new one will tell.
         while let Some(kept) = self.0.take() {
-            match kept.batch_execute(BEGIN).await {
-                Ok(()) => return Ok(Reading::new(self, kept, place)),
-                Err(_) if kept.is_closed() => {}
-                Err(error) => return Err(error.into()),
+            if kept.batch_execute(BEGIN).await.is_ok() {
+                return Ok(Reading::new(self, kept, place));
             }
         }
         let (client, connection) = self.0.config.connect().await?;
