@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `telemetra-ops` in the order of the flow. A file may name those of its own line and of earlier ones.
-const FLOW: [&[&str]; 12] = [
+const FLOW: [&[&str]; 13] = [
     // What every operator stands on.
     &[
         "failure",
@@ -25,6 +25,7 @@ const FLOW: [&[&str]; 12] = [
     &["ingress"],
     &["open", "scout"],
     &["partial", "buckets"],
+    &["reader"],
     &["ingest"],
     &["windows"],
     &["moments"],

@@ -96,6 +96,7 @@ mod outlet;
 mod partial;
 mod pipeline;
 mod publish;
+mod reader;
 mod record;
 mod scout;
 pub mod spec;
