@@ -7,6 +7,7 @@
 mod arrivals;
 mod config;
 mod content;
+mod cursor;
 mod damage;
 mod feed;
 mod plan;
@@ -27,7 +28,7 @@ pub use truth::GroundTruth;
 use std::sync::Arc;
 
 use content::Writer;
-use feed::Cursor;
+use cursor::Cursor;
 use plan::Plan;
 
 use crate::{ConfigError, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PlantedMoment;
 use super::arrivals::{Arrival, Body, Flaw};
-use super::feed::Cursor;
+use super::cursor::Cursor;
 use super::plan::Plan;
 use crate::{EventKind, EventTime, Fate, Fates, WindowSpec};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use telemetra_core::ConfigError;
 use tokio_postgres::config::{Host, SslMode};
 
+use super::tls::{Tls, TlsMode};
 use super::url;
 
 /// The server, the database, who asks, and how long to wait. For the sink and the store of checkpoints alike, and for
@@ -31,34 +32,6 @@ pub struct PostgresConfig {
     pub(super) client: tokio_postgres::Config,
     pub(super) tls: Tls,
     pub(super) statement_timeout: Duration,
-}
-
-/// How a connection is encrypted and whom it trusts: `sslmode` of libpq.
-///
-/// As there, [`Require`](Self::Require) is [`VerifyCa`](Self::VerifyCa) where root certificates are given. Unlike there,
-/// [`Prefer`](Self::Prefer) is not tried again in clear when the handshake fails, only where the server has no TLS.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub enum TlsMode {
-    /// In clear.
-    Disable,
-    /// Encrypted if the server can, without looking at whom it is: no help against somebody in between. The default, as in libpq.
-    #[default]
-    Prefer,
-    /// Encrypted, without looking at whom it is, unless root certificates are given.
-    Require,
-    /// Encrypted, with a server whose certificate is signed by a root, whatever its name.
-    VerifyCa,
-    /// Encrypted, with a server whose certificate is signed by a root and names the host.
-    VerifyFull,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tls {
-    pub(super) mode: TlsMode,
-    /// A file of PEM certificates; the system's without it.
-    pub(super) roots: Option<PathBuf>,
-    /// Files of PEM: certificates and key.
-    pub(super) client: Option<(PathBuf, PathBuf)>,
 }
 
 impl PostgresConfig {

@@ -27,8 +27,9 @@ use std::time::Duration;
 
 use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Row, Shard, Sink, StreamSummary};
 
-pub use config::{PostgresConfig, TlsMode};
+pub use config::PostgresConfig;
 pub use store::PostgresStore;
+pub use tls::TlsMode;
 
 use crate::tabular::tables::Table;
 use crate::{Layout, Tabular};

@@ -1,6 +1,6 @@
 //! Encryption by rustls, with the meanings of `sslmode`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -12,7 +12,33 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 use telemetra_core::ExternalError;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::config::{Tls, TlsMode};
+/// How a connection is encrypted and whom it trusts: `sslmode` of libpq.
+///
+/// As there, [`Require`](Self::Require) is [`VerifyCa`](Self::VerifyCa) where root certificates are given. Unlike there,
+/// [`Prefer`](Self::Prefer) is not tried again in clear when the handshake fails, only where the server has no TLS.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum TlsMode {
+    /// In clear.
+    Disable,
+    /// Encrypted if the server can, without looking at whom it is: no help against somebody in between. The default, as in libpq.
+    #[default]
+    Prefer,
+    /// Encrypted, without looking at whom it is, unless root certificates are given.
+    Require,
+    /// Encrypted, with a server whose certificate is signed by a root, whatever its name.
+    VerifyCa,
+    /// Encrypted, with a server whose certificate is signed by a root and names the host.
+    VerifyFull,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tls {
+    pub(super) mode: TlsMode,
+    /// A file of PEM certificates; the system's without it.
+    pub(super) roots: Option<PathBuf>,
+    /// Files of PEM: certificates and key.
+    pub(super) client: Option<(PathBuf, PathBuf)>,
+}
 
 pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, ExternalError> {
     let provider = Arc::new(ring::default_provider());

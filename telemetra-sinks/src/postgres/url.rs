@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use telemetra_core::ConfigError;
 use tokio_postgres::Config;
 
-use super::config::{Tls, TlsMode};
+use super::tls::{Tls, TlsMode};
 
 pub(super) fn parse(text: &str) -> Result<(Config, Tls), ConfigError> {
     let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");

@@ -8,7 +8,7 @@ mod outbox;
 mod settings;
 mod topics;
 
-pub use topics::CreateTopics;
+pub use settings::CreateTopics;
 
 use std::fmt;
 use std::time::Duration;

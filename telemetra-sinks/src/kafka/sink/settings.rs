@@ -3,7 +3,6 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use telemetra_core::ConfigError;
 
-use super::topics::CreateTopics;
 use crate::kafka::config::{KafkaConfig, Owned};
 
 /// Where to write, and how.
@@ -16,6 +15,25 @@ pub(super) struct Settings {
     pub(super) create: Option<CreateTopics>,
     pub(super) timeout: Duration,
     pub(super) delivery: Duration,
+}
+
+/// How topics are made that do not exist.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct CreateTopics {
+    /// How many partitions each has.
+    pub partitions: u32,
+    /// How many replicas each partition has.
+    pub replication: u16,
+    /// Whether topics of summaries and moments are compacted: they then hold the newest of each row for ever. The topic of
+    /// dead letters keeps what it is given for as long as the broker keeps records.
+    pub compact: bool,
+}
+
+impl Default for CreateTopics {
+    /// One partition, one replica, compacted.
+    fn default() -> Self {
+        Self { partitions: 1, replication: 1, compact: true }
+    }
 }
 
 /// What the sink does not let others set.

@@ -13,7 +13,7 @@ use rdkafka::producer::Producer as _;
 use telemetra_core::ExternalError;
 
 use super::context::{Context, Producer};
-use super::settings::Settings;
+use super::settings::{CreateTopics, Settings};
 use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
@@ -21,25 +21,6 @@ use crate::kafka::report::Reporter;
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// How long to wait before asking again.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// How topics are made that do not exist.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct CreateTopics {
-    /// How many partitions each has.
-    pub partitions: u32,
-    /// How many replicas each partition has.
-    pub replication: u16,
-    /// Whether topics of summaries and moments are compacted: they then hold the newest of each row for ever. The topic of
-    /// dead letters keeps what it is given for as long as the broker keeps records.
-    pub compact: bool,
-}
-
-impl Default for CreateTopics {
-    /// One partition, one replica, compacted.
-    fn default() -> Self {
-        Self { partitions: 1, replication: 1, compact: true }
-    }
-}
 
 /// Makes these topics, each with whether it holds rows.
 pub(super) fn create(

@@ -9,10 +9,10 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use telemetra_core::{ExternalError, PartitionId, Retry};
 
+use super::assign::{assignment, give_up};
 use super::context::Client;
+use super::held::{self, Position, partition_count};
 use super::lane::{Lane, lock};
-use super::open::{self, Position, assignment};
-use super::shared::partition_count;
 use super::{KafkaCounters, OnLost, Settings};
 use crate::kafka::error::failed;
 
@@ -60,7 +60,7 @@ impl Inquiry {
             Err(error) if error.retry() == Retry::Permanent => return Finding::Stop(error),
             Err(_) => return Finding::Unknown,
         }
-        let Ok(held) = open::held(&self.client, &lane.topic, lane.number, ANSWER) else {
+        let Ok(held) = held::held(&self.client, &lane.topic, lane.number, ANSWER) else {
             return Finding::Unknown;
         };
         match held.position(next) {
@@ -81,8 +81,8 @@ impl Inquiry {
                 }
                 finding
             }
-            Position::Lost(_) => Finding::Stop(open::lost(&lane.id, next, held)),
-            Position::Beyond => Finding::Stop(open::beyond(&lane.id, next, held)),
+            Position::Lost(_) => Finding::Stop(held::lost(&lane.id, next, held)),
+            Position::Beyond => Finding::Stop(held::beyond(&lane.id, next, held)),
         }
     }
 
@@ -105,7 +105,7 @@ impl Inquiry {
 
     /// Has the partition fetched from `next`. After an error it is not fetched any more, so it cannot be sought.
     fn go_on(&self, lane: &Lane, next: u64) -> Finding {
-        super::keeper::give_up(&self.client, lane);
+        give_up(&self.client, lane);
         match assignment(lane, next).and_then(|list| self.client.incremental_assign(&list)) {
             Ok(()) => Finding::GoOn(next),
             Err(error) => {

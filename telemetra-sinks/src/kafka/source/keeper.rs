@@ -10,6 +10,7 @@ use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::assign::give_up;
 use super::context::Client;
 use super::inquiry::{Finding, Inquiry};
 use super::lane::{Lane, Lanes, NONE, lock};
@@ -225,14 +226,5 @@ impl Keeper {
                 lane.end.fetch_max(end, Ordering::Relaxed);
             }
         }
-    }
-}
-
-/// Stops fetching a partition.
-pub(super) fn give_up(client: &Client, lane: &Lane) {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(&lane.topic, lane.number);
-    if let Err(error) = client.incremental_unassign(&list) {
-        tracing::debug!(partition = %lane.id, %error, "could not let go of a partition of Kafka");
     }
 }

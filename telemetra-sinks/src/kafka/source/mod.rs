@@ -3,8 +3,10 @@
 //! The idea: one client for all partitions of the process, a queue for each. Workers take messages from the queues and never wait;
 //! whatever may wait (finding partitions, looking into errors, pausing, committing) is done by one thread beside them.
 
+mod assign;
 mod context;
 mod counters;
+mod held;
 mod inquiry;
 mod keeper;
 mod lane;

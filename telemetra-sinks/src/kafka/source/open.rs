@@ -2,66 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra_core::{ExternalError, Partition, PartitionId};
 
-use super::lane::{Lane, signed};
+use super::assign::assignment;
+use super::held::{Held, Position, beyond, held, lost};
+use super::lane::Lane;
 use super::partition::Reader;
 use super::shared::Shared;
 use super::{OnLost, Start};
 use crate::kafka::error::failed;
-
-/// What a log holds: offsets from `low` up to but without `high`.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct Held {
-    pub(super) low: u64,
-    pub(super) high: u64,
-}
-
-/// What became of an offset that is to be read next.
-pub(super) enum Position {
-    /// The log holds it, or ends there.
-    Good,
-    /// So many before the first are gone.
-    Lost(u64),
-    /// The log ends before it.
-    Beyond,
-}
-
-impl Held {
-    pub(super) fn position(self, next: u64) -> Position {
-        if next < self.low {
-            Position::Lost(self.low - next)
-        } else if next > self.high {
-            Position::Beyond
-        } else {
-            Position::Good
-        }
-    }
-}
-
-/// The error for records that were removed before they were read.
-pub(super) fn lost(id: &PartitionId, next: u64, held: Held) -> ExternalError {
-    let Held { low, high } = held;
-    let count = low.saturating_sub(next);
-    ExternalError::permanent(format!(
-        "cannot read the partition `{id}` from offset {next}: it now holds {low} to {high}, so {count} records are lost, to retention or a deletion; \
-         keep records longer than a reader may stand still, and go on with `OnLost::GoOn`, or from a new checkpoint"
-    ))
-}
-
-/// The error for a log that ends before the offset.
-pub(super) fn beyond(id: &PartitionId, next: u64, held: Held) -> ExternalError {
-    let Held { low, high } = held;
-    ExternalError::permanent(format!(
-        "cannot read the partition `{id}` from offset {next}: it holds {low} to {high}, which ends before; \
-         if the topic was made anew, start from a new checkpoint; if replicas lost its end, find out what was lost first"
-    ))
-}
 
 impl Shared {
     /// Opens a partition at `from`, or else where `start` says.
@@ -155,24 +108,4 @@ impl Shared {
             _ => held.low,
         })
     }
-}
-
-/// What the log of a partition holds.
-pub(super) fn held(
-    client: &super::context::Client,
-    topic: &str,
-    number: i32,
-    timeout: Duration,
-) -> Result<Held, KafkaError> {
-    let (low, high) = client.fetch_watermarks(topic, number, timeout)?;
-    let unsigned = |offset: i64| u64::try_from(offset).unwrap_or(0);
-    Ok(Held { low: unsigned(low), high: unsigned(high) })
-}
-
-/// A list of this one partition, to be read from `next`.
-pub(super) fn assignment(lane: &Lane, next: u64) -> Result<TopicPartitionList, KafkaError> {
-    let mut list = TopicPartitionList::new();
-    let offset = Offset::Offset(signed(next));
-    list.add_partition_offset(&lane.topic, lane.number, offset)?;
-    Ok(list)
 }

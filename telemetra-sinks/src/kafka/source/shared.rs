@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer;
-use rdkafka::error::RDKafkaErrorCode as Code;
 use telemetra_core::{ExternalError, PartitionId};
 
+use super::assign::give_up;
 use super::context::{Client, Context};
+use super::held::partition_count;
 use super::keeper::Keeper;
 use super::lane::{Lane, Lanes, lock};
 use super::{KafkaCounters, Settings};
@@ -111,7 +112,7 @@ impl Shared {
         lanes.retain(|lane| {
             let gone = lane.id == *id && lane.closed.load(Ordering::Acquire);
             if gone {
-                super::keeper::give_up(&self.client, lane);
+                give_up(&self.client, lane);
             }
             !gone
         });
@@ -120,27 +121,6 @@ impl Shared {
 
     pub(super) fn add(&self, lane: &Arc<Lane>) {
         lock(&self.lanes).push(Arc::clone(lane));
-    }
-}
-
-/// How many partitions a topic has; `None` if it does not exist.
-pub(super) fn partition_count(
-    client: &Client,
-    topic: &str,
-    timeout: Duration,
-) -> Result<Option<usize>, ExternalError> {
-    let what = || format!("cannot find the partitions of the topic `{topic}`");
-    let reporter = &client.context().reporter;
-    let metadata =
-        client.fetch_metadata(Some(topic), timeout).map_err(|error| reporter.timed_out(&what(), error))?;
-    reporter.clear();
-    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
-    match found.error().map(Code::from) {
-        None => Ok(Some(found.partitions().len()).filter(|count| *count > 0)),
-        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
-        // It is being made.
-        Some(Code::LeaderNotAvailable) => Ok(Some(found.partitions().len()).filter(|count| *count > 0)),
-        Some(code) => Err(failed(what(), rdkafka::error::KafkaError::MetadataFetch(code))),
     }
 }
 

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use super::arrivals::{Arrival, Arrivals};
+use super::plan::Plan;
+
+/// The arrivals of one partition in their order.
+pub(super) struct Cursor {
+    pub(super) plan: Arc<Plan>,
+    arrivals: Arrivals,
+    /// The arrivals of one second, and the next of them.
+    second: Vec<Arrival>,
+    at: usize,
+}
+
+impl Cursor {
+    pub(super) fn new(plan: &Arc<Plan>, partition: usize) -> Self {
+        Self::with(plan, partition, plan.config.endless)
+    }
+
+    /// Of the first act alone, as if it were the only one.
+    pub(super) fn of_one_act(plan: &Arc<Plan>, partition: usize) -> Self {
+        Self::with(plan, partition, false)
+    }
+
+    fn with(plan: &Arc<Plan>, partition: usize, endless: bool) -> Self {
+        let arrivals = Arrivals::new(Arc::clone(plan), partition, endless);
+        Self { plan: Arc::clone(plan), arrivals, second: Vec::new(), at: 0 }
+    }
+
+    pub(super) fn next(&mut self) -> Option<&Arrival> {
+        self.peek()?;
+        self.at += 1;
+        self.second.get(self.at - 1)
+    }
+
+    pub(super) fn peek(&mut self) -> Option<&Arrival> {
+        while self.at == self.second.len() {
+            self.at = 0;
+            if !self.arrivals.next_second(&mut self.second) {
+                return None;
+            }
+            Arrivals::sort(&mut self.second);
+        }
+        self.second.get(self.at)
+    }
+
+    /// Passes over up to `count` arrivals, and says how many there were. Only for one that is at its beginning.
+    pub(super) fn skip(&mut self, count: u64) -> u64 {
+        let mut skipped = 0;
+        while skipped < count && self.arrivals.next_second(&mut self.second) {
+            let step = (count - skipped).min(self.second.len() as u64);
+            skipped += step;
+            self.at = step as usize;
+        }
+        Arrivals::sort(&mut self.second);
+        skipped
+    }
+}

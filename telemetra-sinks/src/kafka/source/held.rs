@@ -1,0 +1,86 @@
+//! What the brokers have: how many partitions a topic, and which offsets a partition's log.
+
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use telemetra_core::{ExternalError, PartitionId};
+
+use super::context::Client;
+use crate::kafka::error::failed;
+
+/// What a log holds: offsets from `low` up to but without `high`.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Held {
+    pub(super) low: u64,
+    pub(super) high: u64,
+}
+
+/// What became of an offset that is to be read next.
+pub(super) enum Position {
+    /// The log holds it, or ends there.
+    Good,
+    /// So many before the first are gone.
+    Lost(u64),
+    /// The log ends before it.
+    Beyond,
+}
+
+impl Held {
+    pub(super) fn position(self, next: u64) -> Position {
+        if next < self.low {
+            Position::Lost(self.low - next)
+        } else if next > self.high {
+            Position::Beyond
+        } else {
+            Position::Good
+        }
+    }
+}
+
+/// The error for records that were removed before they were read.
+pub(super) fn lost(id: &PartitionId, next: u64, held: Held) -> ExternalError {
+    let Held { low, high } = held;
+    let count = low.saturating_sub(next);
+    ExternalError::permanent(format!(
+        "cannot read the partition `{id}` from offset {next}: it now holds {low} to {high}, so {count} records are lost, to retention or a deletion; \
+         keep records longer than a reader may stand still, and go on with `OnLost::GoOn`, or from a new checkpoint"
+    ))
+}
+
+/// The error for a log that ends before the offset.
+pub(super) fn beyond(id: &PartitionId, next: u64, held: Held) -> ExternalError {
+    let Held { low, high } = held;
+    ExternalError::permanent(format!(
+        "cannot read the partition `{id}` from offset {next}: it holds {low} to {high}, which ends before; \
+         if the topic was made anew, start from a new checkpoint; if replicas lost its end, find out what was lost first"
+    ))
+}
+
+/// What the log of a partition holds.
+pub(super) fn held(client: &Client, topic: &str, number: i32, timeout: Duration) -> Result<Held, KafkaError> {
+    let (low, high) = client.fetch_watermarks(topic, number, timeout)?;
+    let unsigned = |offset: i64| u64::try_from(offset).unwrap_or(0);
+    Ok(Held { low: unsigned(low), high: unsigned(high) })
+}
+
+/// How many partitions a topic has; `None` if it does not exist.
+pub(super) fn partition_count(
+    client: &Client,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Option<usize>, ExternalError> {
+    let what = || format!("cannot find the partitions of the topic `{topic}`");
+    let reporter = &client.context().reporter;
+    let metadata =
+        client.fetch_metadata(Some(topic), timeout).map_err(|error| reporter.timed_out(&what(), error))?;
+    reporter.clear();
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
+    match found.error().map(Code::from) {
+        None => Ok(Some(found.partitions().len()).filter(|count| *count > 0)),
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
+        // It is being made.
+        Some(Code::LeaderNotAvailable) => Ok(Some(found.partitions().len()).filter(|count| *count > 0)),
+        Some(code) => Err(failed(what(), KafkaError::MetadataFetch(code))),
+    }
+}
