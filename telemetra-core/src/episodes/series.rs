@@ -3,6 +3,9 @@ use std::collections::VecDeque;
 use super::NONE;
 use crate::{Baseline, Baselines, EventTime, MomentRule, PowerSums, Samples, Silence, WindowSpec};
 
+/// How many of the oldest are looked at one by one: they share a cache line.
+const NEAR: usize = 4;
+
 /// Windows of one key that do not overlap, in order.
 #[derive(Debug, Default)]
 pub(super) struct Series {
@@ -54,7 +57,8 @@ impl Series {
 
     /// Where the window that ended at `end` is.
     pub(super) fn find(&self, end: EventTime) -> Option<usize> {
-        self.ends.binary_search(&end).ok()
+        let index = first_from(&self.ends, end);
+        (self.ends.get(index) == Some(&end)).then_some(index)
     }
 
     /// Sets or removes a window; what follows is to be judged again. Returns whether one came or went.
@@ -68,7 +72,7 @@ impl Series {
             self.values.extend(metrics);
             return true;
         }
-        let index = if newest { self.ends.len() } else { self.ends.partition_point(|other| *other < end) };
+        let index = if newest { self.ends.len() } else { first_from(&self.ends, end) };
         let known = self.ends.get(index) == Some(&end);
         // The sums held the old value, or miss the new one.
         self.sums.clear();
@@ -103,7 +107,7 @@ impl Series {
 
     /// The indices of the windows to be judged again, of which there are none after this.
     pub(super) fn take_dirty(&mut self) -> std::ops::Range<usize> {
-        let first = self.dirty.take().map(|dirty| self.ends.partition_point(|end| *end < dirty));
+        let first = self.dirty.take().map(|dirty| first_from(&self.ends, dirty));
         first.unwrap_or(self.ends.len())..self.ends.len()
     }
 
@@ -131,13 +135,13 @@ impl Series {
         let Place { rule, rules, index, .. } = place;
         if self.sums.len() < rules {
             // Start with the oldest sample.
-            let from = self.ends.partition_point(|end| *end < reach.oldest).min(index);
+            let from = first_from(&self.ends, reach.oldest).min(index);
             self.sums.resize(rules, Running { from, to: from, sums: PowerSums::default() });
         }
         let Self { ends, values, sums, .. } = self;
         let running = &mut sums[rule];
         if running.to > index || running.from > 0 && ends[running.from - 1] >= reach.oldest {
-            let from = ends.partition_point(|end| *end < reach.oldest).min(index);
+            let from = first_from(ends, reach.oldest).min(index);
             *running = Running { from, to: from, sums: PowerSums::default() };
         }
         let value = |at: usize| Some(values[at * rules + rule]).filter(|value| *value != NONE);
@@ -155,7 +159,7 @@ impl Series {
     /// The baseline of a window, summed anew.
     pub(super) fn scanned(&self, place: Place, reach: &Reach) -> Ready<'_> {
         let Place { rule, rules, index, .. } = place;
-        let from = self.ends.partition_point(|end| *end < reach.oldest).min(index);
+        let from = first_from(&self.ends, reach.oldest).min(index);
         let mut sums = PowerSums::default();
         (from..index).filter_map(|at| self.value(rule, rules, at)).for_each(|value| sums.add(value));
         self.ready(place, reach, sums, from)
@@ -169,6 +173,18 @@ impl Series {
         };
         let samples = SeriesSamples { series: self, place, from };
         Ready { reach: reach.samples, sums, samples }
+    }
+}
+
+/// The index of the first that is not before `time`. It is nearly always the newest, or among the oldest that are kept.
+fn first_from(ends: &VecDeque<EventTime>, time: EventTime) -> usize {
+    match ends.back() {
+        Some(newest) if *newest < time => ends.len(),
+        Some(newest) if *newest == time => ends.len() - 1,
+        _ => {
+            let near = ends.iter().take(NEAR).position(|end| *end >= time);
+            near.unwrap_or_else(|| ends.partition_point(|end| *end < time))
+        }
     }
 }
 
@@ -206,7 +222,7 @@ pub(super) fn first_after(series: &[Series], spec: WindowSpec, time: EventTime) 
         if first > time {
             return Some(first);
         }
-        series.ends.get(series.ends.partition_point(|end| *end <= time)).copied()
+        series.ends.get(first_from(&series.ends, time.plus(1))).copied()
     });
     firsts.min()
 }
