@@ -150,6 +150,15 @@ fn the_generator_needs_no_input_and_is_scored() {
 }
 
 #[test]
+fn of_an_interrupted_run_only_what_was_planted_so_far_is_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = command(folder.path(), &["--json"]).spawn().unwrap();
+    let told = told(&signalled(child, Duration::from_millis(1500), "-INT"), 130);
+    assert!(told["windows"].as_u64() > Some(0), "{told}");
+    assert!(told["planted"].as_u64().is_some_and(|planted| planted < 27), "of 27 in half an hour: {told}");
+}
+
+#[test]
 fn workers_and_processes_change_nothing() {
     let (folder, _) = folder();
     let (one, told_one) = undisturbed(folder.path());

@@ -31,7 +31,10 @@ pub(crate) fn scores(settings: &Settings, counts: &Counts) -> Option<BTreeMap<Ar
     if !settings.is_scored() {
         return None;
     }
-    let planted = Generator::new(settings.generator.clone()).ok()?.planted();
+    let mut planted = Generator::new(settings.generator.clone()).ok()?.planted();
+    // A run that was interrupted has seen the moments that began a window ago.
+    let seen = |begun: EventTime| counts.time.is_some_and(|time| begun.plus(settings.window) <= time);
+    planted.retain(|moment| seen(moment.started_at));
     let truth = GroundTruth { planted, ..GroundTruth::default() };
     // A window keeps what it saw until it ends.
     Some(score(&truth, counts.found.values(), settings.window))
