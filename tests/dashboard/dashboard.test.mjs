@@ -121,6 +121,17 @@ test("a moment appears, and a correction withdraws it", async () => {
     await page.locator("#announcer", { hasText: /Chat spike/ }).waitFor({ state: "attached" });
     await accessible(page, "a withdrawn moment");
     if (images) await page.screenshot({ path: `${images}/correction.png` });
+    // The colours of moments that may be open at another time.
+    const moment = page.locator(`[data-testid="moments"] li[data-id="${id}"]`);
+    for (const tone of ["spike", "surge", "drop", "donation", "mood", "other"]) {
+      await moment.evaluate((item, tone) => {
+        item.dataset.tone = tone;
+        item.querySelector(".chip").dataset.state = "open";
+      }, tone);
+      await accessible(page, `an open moment of the tone ${tone}`);
+    }
+    await moment.evaluate((item) => Array.from({ length: 12 }, () => item.after(item.cloneNode(true))));
+    await accessible(page, "more moments than have room");
     assert.deepEqual(page.errors, []);
   } finally {
     assert.equal(await service.stop(), 0);

@@ -15,7 +15,7 @@ function sentence(moment) {
 
 export class Timeline {
   constructor(root) {
-    this.list = html("ol", { class: "timeline", "data-testid": "moments" });
+    this.list = html("ol", { class: "timeline", tabindex: 0, "aria-label": "Moments", "data-testid": "moments" });
     this.hint = html("p", { class: "hint" });
     root.append(this.list, this.hint);
   }
