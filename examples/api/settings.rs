@@ -1,6 +1,7 @@
 //! Every setting once: its flag, environment variable and meaning.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -8,7 +9,7 @@ use telemetra::prelude::*;
 use tracing::Level;
 
 use crate::common::log::Format;
-use crate::common::parse::{self, number, real, span};
+use crate::common::parse::{self, number, real, real_in, span_in};
 use crate::common::settings::{Command, Setting, Table, Wrong, put};
 use crate::common::stores::{self, Postgres, Redis, Stores};
 use crate::server::app::Options;
@@ -96,6 +97,9 @@ impl Stores for Settings {
 
 type Flag = Setting<Settings>;
 
+/// How long windows and slides may be, in seconds.
+const A_DAY: RangeInclusive<u64> = 1..=86_400;
+
 pub(crate) const TABLE: Table<Settings> = Table {
     program: "api",
     about: "Events, a pipeline, an API and a dashboard in one process; or an API over what a pipeline elsewhere writes.\n\n\
@@ -108,6 +112,9 @@ pub(crate) const TABLE: Table<Settings> = Table {
 
 const SERVICE: &[Flag] = &[
     Flag::new("host", "ADDRESS", "where to listen [127.0.0.1]; 0.0.0.0 is every network", |s, v| {
+        if v.is_empty() {
+            return Err("it is empty; give an address or a name".to_owned());
+        }
         s.host = v.to_owned();
         Ok(())
     })
@@ -168,8 +175,10 @@ const HERE: &[Flag] = &[
     .known_as("API_DATABASE"),
     Flag::new("streams", "N", "made-up streams [24]", |s, v| put(&mut s.streams, number(v, 1..=100_000)))
         .known_as("PRODUCER_CHANNELS"),
-    Flag::new("rate", "N", "made-up chat messages a second [80]", |s, v| put(&mut s.rate, real(v)))
-        .known_as("PRODUCER_RATE_PER_SEC"),
+    Flag::new("rate", "N", "made-up chat messages a second [80]", |s, v| {
+        put(&mut s.rate, real_in(v, 0.1..=1e6))
+    })
+    .known_as("PRODUCER_RATE_PER_SEC"),
     Flag::new("history", "N", "minutes of their past to begin with [60]", |s, v| {
         put(&mut s.history, number(v, 0..=1440).map(|minutes: u64| minutes * 60_000))
     })
@@ -178,9 +187,9 @@ const HERE: &[Flag] = &[
         put(&mut s.seed, number(v, 0..=u64::MAX))
     })
     .known_as("API_SEED"),
-    Flag::new("window", "TIME", "the size of windows [60s]", |s, v| put(&mut s.window, span(v)))
+    Flag::new("window", "TIME", "the size of windows [60s]", |s, v| put(&mut s.window, span_in(v, A_DAY)))
         .known_as("CHAT_WINDOW_DURATION_SECONDS"),
-    Flag::new("slide", "TIME", "the slide of windows [10s]", |s, v| put(&mut s.slide, span(v)))
+    Flag::new("slide", "TIME", "the slide of windows [10s]", |s, v| put(&mut s.slide, span_in(v, A_DAY)))
         .known_as("CHAT_WINDOW_SLIDE_SECONDS"),
     Flag::new("threshold", "Z", "the z-score that makes a moment [3.0]", |s, v| {
         put(&mut s.threshold, real(v))

@@ -20,8 +20,13 @@ where
 
 /// A share.
 pub(crate) fn ratio(text: &str) -> Result<f64, String> {
-    let value = text.parse().ok().filter(|value| (0.0..=1.0).contains(value));
-    value.ok_or_else(|| format!("`{text}` is no number from 0 to 1"))
+    real_in(text, 0.0..=1.0)
+}
+
+/// A number in a range.
+pub(crate) fn real_in(text: &str, range: RangeInclusive<f64>) -> Result<f64, String> {
+    let value = text.parse().ok().filter(|value| range.contains(value));
+    value.ok_or_else(|| format!("`{text}` is no number from {} to {}", range.start(), range.end()))
 }
 
 /// A length of time: a number of seconds, or of `ms`, `s`, `m` or `h`.
@@ -95,6 +100,13 @@ pub(crate) fn real(text: &str) -> Result<f64, String> {
 /// A length of time in milliseconds.
 pub(crate) fn span(text: &str) -> Result<u64, String> {
     duration(text).map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A length of time in milliseconds, of so many seconds.
+pub(crate) fn span_in(text: &str, seconds: RangeInclusive<u64>) -> Result<u64, String> {
+    let (least, most) = (*seconds.start(), *seconds.end());
+    let fits = |span: &u64| (least * 1000..=most * 1000).contains(span);
+    Some(span(text)?).filter(fits).ok_or_else(|| format!("`{text}` is not from {least} s to {most} s"))
 }
 
 /// Two lengths of time in milliseconds, from and to.
