@@ -209,11 +209,9 @@ impl Shared {
     pub(crate) fn begin_after(&self, durable: EventTime) {
         if durable > EventTime::MIN {
             let least = self.config.time.windows.pane_end(durable);
-            let lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
+            // Before the list is read: who adds a partition sees this, or has added it by then.
             self.given_up.fetch_max(least.0, Ordering::AcqRel);
-            let lanes_now = lanes.clone();
-            drop(lanes);
-            lanes_now.iter().for_each(|lane| lane.begin_at(least));
+            self.lanes().iter().for_each(|lane| lane.begin_at(least));
         }
     }
 
