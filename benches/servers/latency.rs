@@ -100,9 +100,11 @@ pub(crate) fn watch(options: &Options) -> Result<()> {
     // The first windows find caches and plans cold, and count all the same. Before them, frontiers pass where no window ends.
     for (name, seen) in [("row in Postgres", &rows), ("key in Redis", &keys)] {
         let mut waits = Vec::new();
-        let ends: Vec<_> = frontier.times().into_iter().filter(|end| end.0 % slide == 0).collect();
         let first = seen.times().first().context("nothing was seen")?.plus(1);
-        for end in ends.iter().copied().filter(|end| *end >= first) {
+        for end in frontier.times() {
+            if end < first || end.0 % slide != 0 {
+                continue;
+            }
             if let (Some(passed), Some(visible)) = (frontier.passed(end), seen.passed(end.minus(1))) {
                 waits.push(visible.saturating_duration_since(passed).as_secs_f64() * 1e3);
             }

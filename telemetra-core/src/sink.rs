@@ -10,7 +10,8 @@ use crate::{Batch, DeadLetter, EventTime, ExternalError};
 ///
 /// * **In order.** Batches come in order of their time, each time once in a life; after a restart from what was durable on.
 /// * **Durable on return.** When [`apply`](Self::apply) returns `Ok`, all batches it was given, and the letters given before, survive a crash
-///   (as far as the sink has anything that can). It may be given no batch at all, for the letters' sake. A sink may make several batches durable in one go; it is given all that wait.
+///   (as far as the sink has anything that can). A sink may make several batches durable in one go; it is given all that wait,
+///   and none where only letters do.
 /// * **All or nothing, or idempotent.** After an error or a crash, applying the same batches again has the same effect
 ///   as applying them once. Rows have keys and letters have places, so upserts will do.
 /// * **Says what it has.** [`open`](Self::open) returns the time of the last batch that is durable. It will be given
