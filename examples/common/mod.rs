@@ -3,6 +3,7 @@
 
 pub(crate) mod generator;
 pub(crate) mod log;
+mod manual;
 pub(crate) mod metrics;
 pub(crate) mod parse;
 pub(crate) mod sender;

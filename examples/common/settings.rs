@@ -15,12 +15,12 @@ pub(crate) struct Setting<S: 'static> {
     /// Where the variable is not `TELEMETRA_` and the name.
     env: Option<&'static str>,
     /// What stands for the value in the help; empty for a switch.
-    value: &'static str,
-    help: &'static str,
+    pub(super) value: &'static str,
+    pub(super) help: &'static str,
     /// Whether it may be given several times; a variable then holds values between commas.
     several: bool,
     /// Whether only the variable may say it: arguments are seen by other users, files by whoever copies them.
-    secret: bool,
+    pub(super) secret: bool,
     set: fn(&mut S, &str) -> Result<(), String>,
 }
 
@@ -63,13 +63,7 @@ impl<S> Setting<S> {
         Ok(self)
     }
 
-    /// As in a help or a table: with the value, and `[no-]` of a switch.
-    fn flag(&self) -> Option<String> {
-        let switch = if self.value.is_empty() { "[no-]" } else { "" };
-        (!self.secret).then(|| format!("--{switch}{} {}", self.name, self.value).trim_end().to_owned())
-    }
-
-    fn env(&self) -> String {
+    pub(super) fn env(&self) -> String {
         let made = || format!("TELEMETRA_{}", self.name.replace('-', "_").to_uppercase());
         self.env.map_or_else(made, ToOwned::to_owned)
     }
@@ -249,43 +243,6 @@ impl<S: Default> Table<S> {
             None => "`--help` lists what there is".to_owned(),
         };
         Wrong(format!("do not know {what} {place}; {hint}")).into()
-    }
-
-    /// All settings, for people.
-    pub(crate) fn help(&self) -> String {
-        let mut text = format!(
-            "{}\n\
-             A setting is a flag, a variable of the environment, or a key of the file that --config names;\n\
-             the first of these that has it counts. Times are in seconds, or with ms, s, m or h.\n",
-            self.about
-        );
-        for (title, group) in self.groups {
-            text += &format!("\n{title}:\n");
-            for setting in *group {
-                let env = setting.env();
-                let alone = || (env.clone(), "by this variable alone, as it is a secret".to_owned());
-                let (name, other) = setting.flag().map_or_else(alone, |flag| (flag, env.clone()));
-                text += &format!("  {name:<28} {}\n  {:<28} {other}\n", setting.help, "");
-            }
-        }
-        text + "\nAlso:\n  --config FILE                a TOML file of settings\n  \
-                --help, --version            what you read, and the version\n"
-    }
-
-    /// All settings as a table of Markdown.
-    pub(crate) fn markdown(&self) -> String {
-        let mut text = "| flag | variable | meaning, and default |\n|---|---|---|\n".to_owned();
-        for setting in self.groups.iter().flat_map(|(_, group)| *group) {
-            let flag = setting.flag().map(|flag| format!("`{flag}`")).unwrap_or_default();
-            let cells = [flag, format!("`{}`", setting.env()), setting.help.to_owned()];
-            text += &format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
-        }
-        text
-    }
-
-    /// The name and version.
-    pub(crate) fn version(&self) -> String {
-        format!("{} {}", self.program, env!("CARGO_PKG_VERSION"))
     }
 }
 
