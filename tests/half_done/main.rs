@@ -5,6 +5,7 @@ mod letters;
 mod partitions;
 #[path = "../support/mod.rs"]
 mod support;
+mod world;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -94,6 +94,22 @@ impl Decoder for Words {
     }
 }
 
+/// [`Words`], of which each event is shown before it counts.
+pub struct Shown<F>(pub F);
+
+impl<F: Fn(&Event<'_>) + Send + Sync> Decoder for Shown<F> {
+    fn decode<'a>(
+        &self,
+        record: &'a [u8],
+        arena: &'a Arena,
+        events: &mut Vec<Event<'a>>,
+    ) -> Result<(), DecodeError> {
+        Words.decode(record, arena, events)?;
+        events.last().into_iter().for_each(&self.0);
+        Ok(())
+    }
+}
+
 /// Settings in which little time is enough for everything to happen.
 pub fn small_time() -> TimeConfig {
     TimeConfig {
