@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use telemetra::core::{
-    Accumulate, Accumulator, ChatMessage, Event, EventTime, Header, Lexicon, Rolling, Sentiment,
+    Accumulate, Accumulator, ChatMessage, Event, EventTime, Header, Lexicon, Sliding, Sentiment,
     StreamAccumulator,
 };
 
@@ -94,7 +94,7 @@ fn accumulators(c: &mut Criterion) {
             bench.iter_batched_ref(|| a.clone(), |a| a.merge(black_box(&b)), BatchSize::SmallInput);
         });
         let panes: Vec<_> = (0..7).map(|seed| pane(count, seed)).collect();
-        let mut rolling = <StreamAccumulator as Accumulator>::Rolling::default();
+        let mut rolling = <StreamAccumulator as Accumulator>::Sliding::default();
         panes[..6].iter().for_each(|pane| rolling.push(pane));
         let mut at = 0;
         group.bench_function(BenchmarkId::new("slide_and_finish", count), |bench| {
@@ -106,7 +106,7 @@ fn accumulators(c: &mut Criterion) {
             });
         });
         let mut at = 0;
-        let mut rolling = <StreamAccumulator as Accumulator>::Rolling::default();
+        let mut rolling = <StreamAccumulator as Accumulator>::Sliding::default();
         panes[..6].iter().for_each(|pane| rolling.push(pane));
         group.bench_function(BenchmarkId::new("slide", count), |bench| {
             bench.iter(|| {

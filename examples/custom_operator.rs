@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use telemetra::core::generate::{Generator, GeneratorConfig};
-use telemetra::core::{Baseline, JsonDecoder, Rolling, Verdict};
+use telemetra::core::{Baseline, JsonDecoder, Sliding, Verdict};
 use telemetra::prelude::*;
 use telemetra::sinks::Memory;
 
@@ -27,7 +27,7 @@ impl Accumulate<&Event<'_>> for Laughs {
 
 impl Accumulator for Laughs {
     type Output = u64;
-    type Rolling = Sliding;
+    type Sliding = CountSliding;
     fn merge(&mut self, other: &Self) {
         self.0 += other.0;
     }
@@ -36,11 +36,11 @@ impl Accumulator for Laughs {
     }
 }
 
-/// **Its sliding form.** A count can subtract, so a window costs one pane in and one out. `Refold<Laughs>` would do too.
+/// **Its sliding form.** A count can subtract, so a window costs one pane in and one out. `TwoStacks<Laughs>` would do too.
 #[derive(Debug, Default)]
-struct Sliding(u64);
+struct CountSliding(u64);
 
-impl Rolling<Laughs> for Sliding {
+impl Sliding<Laughs> for CountSliding {
     fn push(&mut self, pane: &Laughs) {
         self.0 += pane.0;
     }

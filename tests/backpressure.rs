@@ -163,7 +163,7 @@ struct Bomb(u64);
 
 impl Accumulator for Bomb {
     type Output = u64;
-    type Rolling = Refold<Self>;
+    type Sliding = TwoStacks<Self>;
     fn merge(&mut self, other: &Self) {
         self.0 += other.0;
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use telemetra::core::{
-    Arena, Baseline, ChatMessage, JsonDecoder, Lexicon, Observed, PowerSums, Rolling, Sentiment, Silence,
+    Arena, Baseline, ChatMessage, JsonDecoder, Lexicon, Observed, PowerSums, Sliding, Sentiment, MissingWindow,
 };
 use telemetra::prelude::*;
 
@@ -49,7 +49,7 @@ type Rules = Vec<telemetra::core::MomentRule<StreamSummary>>;
 #[derive(Default)]
 struct Stream {
     panes: VecDeque<(u64, StreamAccumulator)>,
-    rolling: <StreamAccumulator as Accumulator>::Rolling,
+    rolling: <StreamAccumulator as Accumulator>::Sliding,
     /// By rule: the values of the windows so far.
     history: Vec<VecDeque<(u64, Option<i64>)>>,
 }
@@ -140,7 +140,7 @@ fn close(
                     value.iter().for_each(|value| sums.add(*value));
                     oldest = *at;
                 }
-                if rule.silence == Silence::Zero {
+                if rule.silence == MissingWindow::Zero {
                     sums = sums.with_zeros(((end - oldest) / spec.size()).saturating_sub(sums.count));
                 }
                 let baselines = Baseline { sums, scale: rule.scale, samples: &() };

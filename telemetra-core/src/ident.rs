@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_128;
 const PACKED: usize = 15;
 
 /// Up to 15 bytes as a number that no other text has: the bytes from the low end, the length in the top byte.
-pub(crate) fn pack(text: &[u8]) -> Option<u128> {
+pub fn pack(text: &[u8]) -> Option<u128> {
     let len = text.len();
     // Two overlapping reads each: where they overlap they hold the same bytes, so they can be or-ed.
     let bytes = if len > PACKED {
@@ -28,22 +28,16 @@ pub(crate) fn pack(text: &[u8]) -> Option<u128> {
 }
 
 /// The number of an id: exact up to 15 bytes, a hash of 127 bits beyond, never one for the other.
-pub(crate) fn id_of(text: &str) -> u128 {
+pub fn id_of(text: &str) -> u128 {
     pack(text.as_bytes()).unwrap_or_else(|| xxh3_128(text.as_bytes()) | 1 << 127)
 }
 
 /// A hash of such a number, for tables: one wide multiplication, folded.
-pub(crate) fn mix(id: u128) -> u64 {
+pub fn mix(id: u128) -> u64 {
     let low = id as u64 ^ 0x9e37_79b9_7f4a_7c15;
     let high = (id >> 64) as u64 ^ 0xd1b5_4a32_d192_ed03;
     let wide = u128::from(low) * u128::from(high);
     wide as u64 ^ (wide >> 64) as u64
-}
-
-/// The hash by which keys are dealt to workers, and by which a checkpoint's state is dealt out again.
-#[must_use]
-pub fn key_hash(key: &str) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(key.as_bytes())
 }
 
 #[cfg(test)]

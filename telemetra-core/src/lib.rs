@@ -1,65 +1,81 @@
-//! Words, contracts and arithmetic of Telemetra. Builds no dataflow.
+//! Words, contracts and arithmetic of Telemetra: what its operators, sources and sinks are made of. Builds no dataflow, and knows no
+//! domain.
+//!
+//! The folders are the steps of the flow: [`time`](EventTime), [`source`] and decoding, [`aggregate`], [`detect`], rows and sinks, then
+//! [`checkpoint`]s and the [`testkit`].
 #![forbid(missing_docs)]
 
-pub mod accumulate;
-mod board;
+pub mod aggregate;
 pub mod checkpoint;
-mod config;
-pub mod decode;
+mod codec;
+mod column;
+mod data;
 pub mod detect;
-mod episodes;
 mod error;
-mod event;
-mod fate;
-pub mod generate;
 mod ident;
-mod metadata;
-mod moment;
-mod panes;
-mod row;
-mod sentiment;
-mod sequence;
-mod sink;
-pub mod source;
-mod summarize;
-mod summary;
+pub mod json;
+mod key;
+mod micro;
+mod read;
 pub mod testkit;
 mod time;
-mod watermark;
-mod window;
+mod write;
 
-pub use accumulate::{
-    Accumulate, Accumulator, Count, Data, Distinct, EventAccumulator, Frequent, HyperLogLog, Max, Mean, Min,
-    Pick, Project, Refold, Rolling, Running, SpaceSaving, Sum, TopK, Unmerge,
+pub use aggregate::leaderboard::{Leaderboard, Ranked};
+pub use aggregate::{
+    Accumulate, Accumulator, Aggregate, Aggregates, Count, Counted, Distinct, Frequent, HyperLogLog, Max,
+    Mean, Min, Number, Pick, PowerSums, Project, Sliding, SpaceSaving, Subtract, SubtractOnEvict, Sum,
+    Summary, TopK, TwoStacks,
 };
-pub use board::{Leaderboard, Ranked};
-pub use config::TimeConfig;
-pub use decode::{Arena, BincodeDecoder, DecodeError, Decoder, JsonDecoder};
+pub use column::{Column, ColumnKind, Decimal, Value};
+pub use data::Data;
+pub use detect::moment::{Moment, MomentId, MomentRule};
 pub use detect::{
-    Baseline, Baselines, Detector, Ewma, Finding, Follower, Judge, Learning, Micro, Model, NoveltyGap,
-    Observed, PowerSums, RobustZScore, Sample, Samples, Side, Silence, Tracker, Unseen, VarianceFloor,
-    Verdict, ZScore,
+    AnyDetector, Baseline, Baselines, Detector, Ewma, Finding, Learning, MissingWindow, Model, NoveltyGap,
+    Observed, RobustZScore, Sample, Samples, Side, Tracker, Unseen, VarianceFloor, Verdict, ZScore,
 };
-pub use episodes::{EpisodesState, Hit, Hits, KeyEpisodes, WindowChange};
 pub use error::{ConfigError, ExternalError, Retry};
-pub use event::{
-    AMOUNT_SCALE, ChatMessage, Currency, Event, EventKind, Header, MAX_ID_BYTES, MAX_LIST_ITEMS,
-    MAX_TEXT_BYTES, MetaType, SENTIMENT_SCALE, StreamMeta, Transaction, TransactionType, ViewerCount,
-};
-pub use fate::{Fate, Fates};
-pub use ident::key_hash;
-pub use metadata::{Fact, MetaPatch, Stamp, StreamProfile};
-pub use moment::{Moment, MomentId, MomentRule};
-pub use panes::{KeyState, KeyWindows, StateSize, WindowRules};
-pub use row::{
-    Action, Batch, Change, DeadLetter, Row, StreamId, StreamRow, Summary, TransactionRow, ViewerRow,
-};
-pub use sentiment::{Lexicon, Sentiment, Vader};
-pub use sequence::{Placement, Sequencer, SequencerState};
-pub use sink::{Shard, Sink};
-pub use source::{Partition, PartitionId, Polled, Record, RecordBatch, Source};
-pub use summarize::{StreamAccumulator, StreamRolling, default_rules};
-pub use summary::{Counted, StreamSummary};
-pub use time::{Clock, EventTime};
-pub use watermark::{BoundedOutOfOrderness, WatermarkStrategy};
-pub use window::{Window, WindowSpec};
+pub use key::{Key, key_hash};
+pub use micro::Micro;
+pub use read::arena::Arena;
+pub use read::batch::{Record, RecordBatch, RecordPlace};
+pub use read::dead_letter::DeadLetter;
+pub use read::decode::{DecodeError, Decoder};
+pub use read::event::{Event, EventId, Events};
+pub use read::fate::{Fate, Fates};
+pub use read::serde_json::SerdeJson;
+pub use read::source::{Partition, PartitionId, Polled, Source};
+pub use time::config::TimeConfig;
+pub use time::event_time::{Clock, EventTime};
+pub use time::rfc3339::{TimeError, parse_timestamp};
+pub use time::watermark::{BoundedOutOfOrderness, WatermarkStrategy};
+pub use time::window::{Window, WindowRules, WindowSpec};
+pub use write::change::{Action, AnyRow, Batch, Change};
+pub use write::layout::Layout;
+pub use write::row::{KeyPart, Row, RowKey};
+pub use write::rows::SummaryRow;
+pub use write::sink::{Shard, Sink};
+pub use write::table::{Index, Shape, Table};
+
+/// Sources, their partitions, and batches of records.
+pub mod source {
+    pub use crate::read::batch::{Record, RecordBatch, RecordPlace};
+    pub use crate::read::channel::{Channel, Typed};
+    pub use crate::read::channel_handle::{ChannelHandle, PushError};
+    pub use crate::read::memory::{Memory, MemoryHandle, MemoryStep};
+    pub use crate::read::source::{Partition, PartitionId, Polled, Source};
+}
+
+/// What only the engine needs: the arithmetic that operators drive. No part of the public interface.
+#[doc(hidden)]
+pub mod engine {
+    pub use crate::aggregate::panes::{KeyState, KeyWindows, StateSize};
+    pub use crate::codec::CodecError;
+    pub use crate::detect::any_detector::DetectorState;
+    pub use crate::detect::episodes::{
+        AnomalousWindow, AnomalousWindows, EpisodesState, KeyEpisodes, WindowChange,
+    };
+    pub use crate::ident::{id_of, mix, pack};
+    pub use crate::read::sequence::{Placement, Sequencer, SequencerState};
+    pub use crate::time::event_time::civil_from_days;
+}

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use telemetra_core::accumulate::pick;
 use telemetra_core::testkit::accumulator_compliance;
 use telemetra_core::{
-    Accumulate, Accumulator, Count, Distinct, HyperLogLog, Max, Mean, Min, PowerSums, Refold, Rolling, Sum,
-    TopK,
+    Accumulate, Accumulator, Count, Distinct, HyperLogLog, Max, Mean, Min, PowerSums, Sliding, Sum, TopK,
+    TwoStacks,
 };
 
 const NUMBERS: &[i64] =
@@ -73,7 +73,7 @@ fn the_suite_finds_an_accumulator_that_depends_on_order() {
     struct Last(Option<i64>);
     impl Accumulator for Last {
         type Output = Option<i64>;
-        type Rolling = Refold<Self>;
+        type Sliding = TwoStacks<Self>;
         fn merge(&mut self, other: &Self) {
             self.0 = other.0.or(self.0);
         }
@@ -98,7 +98,7 @@ fn the_suite_finds_a_sliding_form_that_forgets_to_let_go() {
     struct Sticks(Count);
     impl Accumulator for Sticky {
         type Output = u64;
-        type Rolling = Sticks;
+        type Sliding = Sticks;
         fn merge(&mut self, other: &Self) {
             self.0.merge(&other.0);
         }
@@ -106,7 +106,7 @@ fn the_suite_finds_a_sliding_form_that_forgets_to_let_go() {
             self.0.finish()
         }
     }
-    impl Rolling<Sticky> for Sticks {
+    impl Sliding<Sticky> for Sticks {
         fn push(&mut self, pane: &Sticky) {
             self.0.merge(&pane.0);
         }

@@ -4,8 +4,9 @@
 use proptest::prelude::*;
 use telemetra_core::testkit::{Noise, WatchedCounts, detector_compliance, tracker_compliance};
 use telemetra_core::{
-    Baseline, ConfigError, Detector, EventTime, Ewma, Judge, Model, NoveltyGap, Observed, RobustZScore, Side,
-    Silence, TimeConfig, Tracker, Unseen, VarianceFloor, Verdict, WindowSpec, ZScore, default_rules,
+    AnyDetector, Baseline, ConfigError, Detector, EventTime, Ewma, MissingWindow, Model, NoveltyGap,
+    Observed, RobustZScore, Side, TimeConfig, Tracker, Unseen, VarianceFloor, Verdict, WindowSpec, ZScore,
+    default_rules,
 };
 
 /// What a threshold of 3 promises: the tail of the normal above it.
@@ -231,16 +232,16 @@ fn combinations_shape_moments() {
 }
 
 /// One of each kind that a value can reach.
-fn judges() -> Vec<Judge> {
+fn judges() -> Vec<AnyDetector> {
     let z = || ZScore::new(2.0).unwrap().samples(3..=6).unwrap();
     vec![
-        Judge::new(RobustZScore::new(2.0).unwrap().samples(3..=9).unwrap().learning()),
-        Judge::new(Ewma::new(1.0).unwrap().min_samples(3).unwrap().learning()),
-        Judge::new(Ewma::new(1.0).unwrap().probabilistic(0.9).unwrap().learning()),
-        Judge::new(NoveltyGap::new(1e-9).unwrap().learning()),
-        Judge::new(Unseen::new(1e-9).unwrap().learning()),
-        Judge::new(z().influence(0.5).unwrap()),
-        Judge::new(z().floor(VarianceFloor::Poisson).unwrap().influence(0.5).unwrap().cooldown(10)),
+        AnyDetector::new(RobustZScore::new(2.0).unwrap().samples(3..=9).unwrap().learning()),
+        AnyDetector::new(Ewma::new(1.0).unwrap().min_samples(3).unwrap().learning()),
+        AnyDetector::new(Ewma::new(1.0).unwrap().probabilistic(0.9).unwrap().learning()),
+        AnyDetector::new(NoveltyGap::new(1e-9).unwrap().learning()),
+        AnyDetector::new(Unseen::new(1e-9).unwrap().learning()),
+        AnyDetector::new(z().influence(0.5).unwrap()),
+        AnyDetector::new(z().floor(VarianceFloor::Poisson).unwrap().influence(0.5).unwrap().cooldown(10)),
     ]
 }
 
@@ -256,13 +257,13 @@ proptest! {
         scale in prop_oneof![Just(1i64), Just(1_000_000), any::<i64>()],
     ) {
         let spec = WindowSpec::sliding(60, 10).unwrap();
-        let silence = if counts { Silence::Zero } else { Silence::Unknown };
+        let silence = if counts { MissingWindow::Zero } else { MissingWindow::Skip };
         for judge in judges() {
             let mut follower = judge.follow();
             let mut end = EventTime(0);
             for &(apart, value, shift) in &windows {
                 end = end.plus(10 * if near { 1 + apart % 9 } else { apart });
-                let window = Observed { end, value: value >> shift, scale, spec, silence, baselines: &() };
+                let window = Observed { end, value: value >> shift, scale, spec, missing, baselines: &() };
                 if let Some(found) = follower.next(&window) {
                     let verdict = found.verdict;
                     prop_assert!(verdict.score.is_finite() && verdict.mean.is_finite(), "{:?}", verdict);

@@ -198,7 +198,7 @@ fn a_correction_reaches_what_a_judge_remembers() {
     assert_eq!(key.moments(), [(61, 62, 62, false)], "without the first there is no cooldown");
 }
 
-/// What is remembered is given back after a silence, and a key of which nothing is left says so.
+/// What is remembered is given back after a missing, and a key of which nothing is left says so.
 #[test]
 fn memories_end() {
     let rules = || {

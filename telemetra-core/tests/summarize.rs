@@ -1,7 +1,7 @@
 //! The default summary: what it counts, that it keeps the contract of accumulators, and what its rules find.
 #![allow(clippy::unwrap_used)]
 
-use telemetra_core::testkit::{accumulator_compliance, judge_compliance};
+use telemetra_core::testkit::{accumulator_compliance, any_detector_compliance};
 use telemetra_core::{
     AMOUNT_SCALE, Accumulate, Accumulator, Baseline, ChatMessage, Currency, Event, EventTime, Header,
     MetaType, MomentRule, Observed, PowerSums, StreamAccumulator, StreamMeta, StreamSummary, Transaction,
@@ -117,7 +117,7 @@ fn score(name: &str, before: impl Iterator<Item = StreamSummary>, now: &StreamSu
         value: (rule.metric)(now)?,
         scale: rule.scale,
         spec: WindowSpec::default(),
-        silence: rule.silence,
+        missing: rule.missing,
         baselines: &baselines,
     };
     Some(rule.detector.judge(&window)?.verdict.score)
@@ -179,7 +179,7 @@ fn a_mood_takes_ten_messages_and_shifts_both_ways() {
 
 #[test]
 fn the_detectors_of_the_rules_keep_the_contract() {
-    default_rules(3.0).unwrap().iter().for_each(|rule| judge_compliance(&rule.detector));
+    default_rules(3.0).unwrap().iter().for_each(|rule| any_detector_compliance(&rule.detector));
     assert!(default_rules(f64::NAN).unwrap_err().to_string().contains("threshold"));
     assert!(default_rules(9.0).unwrap_err().to_string().contains("samples"));
 }

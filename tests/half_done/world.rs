@@ -37,7 +37,7 @@ impl<const TEST: usize> Serialize for Told<TEST> {
 
 impl<const TEST: usize> Accumulator for Told<TEST> {
     type Output = Out;
-    type Rolling = Refold<Self>;
+    type Sliding = TwoStacks<Self>;
     fn merge(&mut self, other: &Self) {
         self.0.merge(&other.0);
         self.1 = self.1.max(other.1);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::CheckpointStore;
-use crate::ExternalError;
+use crate::error::ExternalError;
 
 /// A directory: a file a blob, written beside its place, synced, and renamed into it.
 ///

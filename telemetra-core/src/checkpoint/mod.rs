@@ -1,12 +1,11 @@
 //! Checkpoints: where they are stored, and how they are encoded.
 
-mod codec;
-mod directory;
+pub(crate) mod directory;
 
-pub use codec::{CodecError, decode, encode};
+pub use crate::codec::{CodecError, decode, encode};
 pub use directory::Directory;
 
-use crate::ExternalError;
+use crate::error::ExternalError;
 
 /// Stores named blobs durably.
 ///

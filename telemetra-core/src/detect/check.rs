@@ -2,7 +2,8 @@
 
 use super::tail::MAX_SCORE;
 use super::{Side, VarianceFloor};
-use crate::{ConfigError, Verdict};
+use crate::detect::Verdict;
+use crate::error::ConfigError;
 
 /// A threshold in standard deviations.
 pub(super) fn deviations(threshold: f64) -> Result<f64, ConfigError> {

@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 
 use super::tracker::Tracker;
-use crate::{Finding, Observed, Verdict};
+use crate::detect::Verdict;
+use crate::detect::observed::{Finding, Observed};
 
 /// What either of two trackers finds; made by [`Tracker::max`].
 ///

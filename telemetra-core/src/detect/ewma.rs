@@ -3,7 +3,9 @@ use serde::{Deserialize, Serialize};
 use super::check;
 use super::tail::score_of;
 use super::{Side, VarianceFloor};
-use crate::{ConfigError, Model, Sample, Verdict};
+use crate::detect::Verdict;
+use crate::detect::model::{Model, Sample};
+use crate::error::ConfigError;
 
 /// How many standard deviations a value departs from a mean that follows it with exponential weights.
 ///

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::model::Learning;
-use crate::{Baseline, ConfigError, Detector, Model, PowerSums, Sample, Samples, Verdict};
+use crate::aggregate::power_sums::PowerSums;
+use crate::detect::model::{Model, Sample};
+use crate::detect::{Baseline, Detector, Samples, Verdict};
+use crate::error::ConfigError;
 
 /// A [`Detector`] whose baselines moments do not poison; made by [`Detector::influence`].
 ///

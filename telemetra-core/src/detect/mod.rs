@@ -8,122 +8,44 @@
 
 use std::fmt::Debug;
 
-use serde::{Deserialize, Serialize};
+use crate::aggregate::power_sums::PowerSums;
+use crate::error::ConfigError;
 
-use crate::ConfigError;
-
+pub(crate) mod any_detector;
 mod check;
 mod combine;
+pub(crate) mod episodes;
 mod ewma;
 mod influence;
-mod judge;
-mod model;
+pub(crate) mod model;
+pub(crate) mod moment;
 mod novelty_gap;
-mod observed;
+pub(crate) mod observed;
 mod poisson;
 mod records;
 mod robust;
 mod season;
 mod shape;
-mod side;
+pub(crate) mod side;
 mod sorted;
 mod tail;
-mod tracker;
+pub(crate) mod tracker;
 mod unseen;
-mod zscore;
+pub(crate) mod zscore;
 
+pub use any_detector::{AnyDetector, DetectorState};
 pub use combine::{All, Max};
 pub use ewma::{Ewma, EwmaState};
 pub use influence::{Influence, InfluenceState};
-pub use judge::{Follower, Judge};
 pub use model::{Learning, Learnt, Model, Sample};
 pub use novelty_gap::{NoveltyGap, NoveltyGapState};
-pub use observed::{Baselines, Finding, Observed, Silence};
+pub use observed::{Baselines, Finding, MissingWindow, Observed};
 pub use robust::{RobustState, RobustZScore};
 pub use shape::{Cooldown, Hysteresis, MinDuration, Run};
 pub use side::{Side, VarianceFloor};
 pub use tracker::Tracker;
 pub use unseen::{Unseen, UnseenState};
 pub use zscore::ZScore;
-
-/// A number with six decimals, as moments carry it: ordered and hashable, so that it can be data.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Micro(pub i64);
-
-impl Micro {
-    /// The nearest such number; saturates, and takes "not a number" for 0.
-    #[must_use]
-    pub fn from_f64(value: f64) -> Self {
-        Self((value * 1e6).round() as i64)
-    }
-
-    /// As a float.
-    #[must_use]
-    pub fn to_f64(self) -> f64 {
-        self.0 as f64 / 1e6
-    }
-}
-
-/// Count, sum and sum of squares of fixed-point values: exact, so that taking away undoes adding.
-///
-/// ```
-/// let mut sums = telemetra_core::PowerSums::default();
-/// for x in [2, 4, 4, 4, 5, 5, 7, 9] { sums.add(x); }
-/// assert_eq!(sums.mean(), Some(5.0));
-/// assert_eq!(sums.sample_variance().map(|v| (v * 1000.0).round()), Some(4571.0));
-/// ```
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct PowerSums {
-    /// How many values.
-    pub count: u64,
-    /// Their sum.
-    pub sum: i128,
-    /// The sum of their squares.
-    pub sum_sq: i128,
-}
-
-impl PowerSums {
-    /// Takes a value in.
-    pub fn add(&mut self, value: i64) {
-        let value = i128::from(value);
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(value);
-        self.sum_sq = self.sum_sq.wrapping_add(value * value);
-    }
-
-    /// Takes a value that was added out again.
-    pub fn remove(&mut self, value: i64) {
-        let value = i128::from(value);
-        self.count = self.count.saturating_sub(1);
-        self.sum = self.sum.wrapping_sub(value);
-        self.sum_sq = self.sum_sq.wrapping_sub(value * value);
-    }
-
-    /// Adds `zeros` values of zero.
-    #[must_use]
-    pub fn with_zeros(mut self, zeros: u64) -> Self {
-        self.count += zeros;
-        self
-    }
-
-    /// The mean; `None` of nothing.
-    #[must_use]
-    pub fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
-    }
-
-    /// The variance of a sample, with n − 1 below; `None` of fewer than two values. The numerator is an exact integer.
-    #[must_use]
-    pub fn sample_variance(&self) -> Option<f64> {
-        if self.count < 2 {
-            return None;
-        }
-        let n = i128::from(self.count);
-        let numerator = n.wrapping_mul(self.sum_sq).wrapping_sub(self.sum.wrapping_mul(self.sum));
-        Some(numerator.max(0) as f64 / (n as f64 * (n - 1) as f64))
-    }
-}
 
 /// The disjoint earlier windows that a value is judged against.
 #[derive(Copy, Clone, Debug)]
@@ -132,7 +54,7 @@ pub struct Baseline<'a> {
     pub sums: PowerSums,
     /// Fixed-point units per one of the metric: 1 for counts.
     pub scale: i64,
-    /// The samples that are not silence, newest first: how many windows back (1 is the nearest), and the value.
+    /// The samples that are not missing, newest first: how many windows back (1 is the nearest), and the value.
     pub samples: &'a dyn Samples,
 }
 

@@ -5,7 +5,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::tracker::Tracker;
-use crate::{ConfigError, EventTime, Finding, Observed, Silence, Verdict, Window};
+use crate::detect::Verdict;
+use crate::detect::observed::{Finding, MissingWindow, Observed};
+use crate::error::ConfigError;
+use crate::time::event_time::EventTime;
+use crate::time::window::Window;
 
 /// A stream that is silent for longer than so many windows is absent: its silence is no sample.
 const ABSENT: u64 = 30;
@@ -130,7 +134,7 @@ impl<M: Model> Learning<M> {
             while state.next.plus(size) <= window.end {
                 match state.pending.take() {
                     Some(pending) => self.learn(state, window, pending),
-                    None if window.silence == Silence::Zero => self.learn(state, window, (0, false)),
+                    None if window.missing == MissingWindow::Zero => self.learn(state, window, (0, false)),
                     None => {}
                 }
                 state.next = state.next.plus(size);
@@ -140,9 +144,9 @@ impl<M: Model> Learning<M> {
         if let Some(pending) = state.pending.take() {
             self.learn(state, window, pending);
         }
-        state.whole = match window.silence {
-            Silence::Zero => window.end.plus(size - slide),
-            Silence::Unknown => window.end,
+        state.whole = match window.missing {
+            MissingWindow::Zero => window.end.plus(size - slide),
+            MissingWindow::Skip => window.end,
         };
         state.next = EventTime(state.whole.0.div_ceil(size).saturating_mul(size));
     }

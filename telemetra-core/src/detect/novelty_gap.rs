@@ -4,7 +4,10 @@ use super::check;
 use super::records::{Fade, Records};
 use super::season::Season;
 use super::sorted::Sorted;
-use crate::{ConfigError, Model, Sample, Side, Verdict};
+use crate::detect::Verdict;
+use crate::detect::model::{Model, Sample};
+use crate::detect::side::Side;
+use crate::error::ConfigError;
 
 /// How many values are remembered.
 const MEMORY: usize = 4_000;

@@ -1,16 +1,18 @@
 use std::fmt::Debug;
 
-use crate::{Baseline, EventTime, Verdict, Window, WindowSpec};
+use crate::detect::{Baseline, Verdict};
+use crate::time::event_time::EventTime;
+use crate::time::window::{Window, WindowSpec};
 
-/// What a window without any event says about a metric.
+/// What a window without any event says about a metric: the fill policy.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Silence {
-    /// A value of zero, and a sample of zero in baselines. For counts. Silence before the stream's first window in reach of a
+pub enum MissingWindow {
+    /// A value of zero, and a sample of zero in baselines. For counts. MissingWindow before the stream's first window in reach of a
     /// baseline does not count: there was no stream yet, or it had been silent for longer than a baseline. Nor
     /// does a window that began before it: it is no sample of a whole window.
     Zero,
     /// Nobody knows: there is no sample. For gauges.
-    Unknown,
+    Skip,
 }
 
 /// One window of one key, as what judges it sees it.
@@ -25,7 +27,7 @@ pub struct Observed<'a> {
     /// Size and slide of the windows.
     pub spec: WindowSpec,
     /// What a window without any event says.
-    pub silence: Silence,
+    pub missing: MissingWindow,
     /// Gives the baselines of this window.
     pub baselines: &'a dyn Baselines,
 }

@@ -1,7 +1,10 @@
 use super::check;
 use super::sorted::Sorted;
 use super::{Side, VarianceFloor};
-use crate::{ConfigError, Model, PowerSums, Sample, Verdict};
+use crate::aggregate::power_sums::PowerSums;
+use crate::detect::Verdict;
+use crate::detect::model::{Model, Sample};
+use crate::error::ConfigError;
 
 /// The median distance from the median of normal values, in standard deviations.
 const MAD_OF_NORMAL: f64 = 0.6745;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::EventTime;
+use crate::time::event_time::EventTime;
 
 const HOUR: u64 = 3_600_000;
 /// The weight of the newest value in the mean of its hour, and in that of all.

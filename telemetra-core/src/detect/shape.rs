@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::tracker::Tracker;
-use crate::{ConfigError, EventTime, Finding, Observed};
+use crate::detect::observed::{Finding, Observed};
+use crate::error::ConfigError;
+use crate::time::event_time::EventTime;
 
 /// The last window of a run, and what is known of the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

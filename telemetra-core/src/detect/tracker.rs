@@ -5,7 +5,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{All, Cooldown, Hysteresis, Max, MinDuration};
-use crate::{ConfigError, Detector, Finding, Observed};
+use crate::detect::Detector;
+use crate::detect::observed::{Finding, Observed};
+use crate::error::ConfigError;
 
 /// A day, in milliseconds.
 pub(super) const DAY: u64 = 86_400_000;

@@ -5,7 +5,10 @@ use super::novelty_gap::gap;
 use super::records::{Fade, Records};
 use super::season::Season;
 use super::sorted::Sorted;
-use crate::{ConfigError, Model, Sample, Side, Verdict};
+use crate::detect::Verdict;
+use crate::detect::model::{Model, Sample};
+use crate::detect::side::Side;
+use crate::error::ConfigError;
 
 /// How many values are remembered unless set otherwise: eleven days of minutes.
 const MEMORY: u32 = 16_384;

@@ -2,7 +2,8 @@ use std::ops::RangeInclusive;
 
 use super::tail::{critical_t, score_of};
 use super::{Side, VarianceFloor, check, poisson};
-use crate::{Baseline, ConfigError, Detector, Verdict};
+use crate::detect::{Baseline, Detector, Verdict};
+use crate::error::ConfigError;
 
 /// A threshold that asks a value to lie further out than this many deviations is never met.
 const FURTHEST: f64 = 100.0;

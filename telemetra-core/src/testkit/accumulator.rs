@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::fmt::Debug;
 
-use crate::{Accumulate, Accumulator, Rolling};
+use crate::aggregate::{Accumulate, Accumulator, Sliding};
 
 /// How often the inputs are split anew.
 const ROUNDS: usize = 24;
@@ -94,7 +94,7 @@ fn merge_in_any_order<A: Accumulator>(
 
 /// Panes enter and leave at random; some are empty; at the end all leave.
 fn slide<A: Accumulate<I>, I: Copy>(inputs: &[I], random: &mut Random) {
-    let mut rolling = A::Rolling::default();
+    let mut rolling = A::Sliding::default();
     let mut held: VecDeque<A> = VecDeque::new();
     let mut rest = inputs;
     while !(rest.is_empty() && held.is_empty()) {

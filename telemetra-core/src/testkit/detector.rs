@@ -1,4 +1,5 @@
-use crate::{Baseline, Detector, PowerSums, Samples, Verdict};
+use crate::aggregate::power_sums::PowerSums;
+use crate::detect::{Baseline, Detector, Samples, Verdict};
 
 /// Checks a detector against its contract.
 ///

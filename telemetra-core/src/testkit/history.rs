@@ -1,64 +1,191 @@
-//! What the compliance suite gives to sinks: every table, revisions, withdrawals, and text that wants escaping.
+//! What the compliance suite gives to sinks: tables of every shape, revisions, withdrawals, and text that wants escaping.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::{
-    Action, Batch, Change, Counted, Currency, DeadLetter, EventTime, Fate, Micro, Moment, PartitionId, Row,
-    StreamId, StreamRow, StreamSummary, Summary, TransactionRow, TransactionType, ViewerRow, Window,
-};
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::panes::Summary;
+use crate::column::{Column, ColumnKind, Decimal, Value};
+use crate::detect::moment::Moment;
+use crate::micro::Micro;
+use crate::read::dead_letter::DeadLetter;
+use crate::read::fate::Fate;
+use crate::read::source::PartitionId;
+use crate::time::event_time::EventTime;
+use crate::time::window::Window;
+use crate::write::change::{Action, AnyRow, Batch, Change};
+use crate::write::layout::Layout;
+use crate::write::row::{KeyPart, Row, RowKey};
+use crate::write::rows::SummaryRow;
+use crate::write::table::Table;
 
 /// The table and key of a row, as [`HeldRow`](super::HeldRow) wants them.
-pub(super) fn key_of(row: &Row<StreamSummary>) -> (&'static str, String) {
-    match row {
-        Row::Stream(row) => ("streams", row.stream_id.to_string()),
-        Row::Summary(stream, summary) => {
-            ("chat_summary_minute", format!("{stream}/{}", summary.window.start.0))
-        }
-        Row::Moment(moment) => ("moments", moment.id().to_string()),
-        Row::Viewer(row) => ("viewer_timeseries", row.event_id.to_string()),
-        Row::Transaction(row) => ("transactions", row.transaction_id.to_string()),
+pub(super) fn key_of(row: &dyn AnyRow) -> (String, String) {
+    let key = RowKey::of(row);
+    let part = |part: &KeyPart| match part {
+        KeyPart::Time(time) => time.0.to_string(),
+        part => part.to_string(),
+    };
+    (key.table().to_owned(), key.parts().iter().map(part).collect::<Vec<_>>().join("/"))
+}
+
+/// What is known of a device now: a row that is about the present.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+struct Device {
+    device: String,
+    label: Option<String>,
+    online: Option<bool>,
+    seen_at: EventTime,
+}
+
+impl Row for Device {
+    fn table() -> Table {
+        Table::new("devices")
+            .key(Column::new("device", ColumnKind::Text))
+            .column(Column::nullable("label", ColumnKind::Text))
+            .column(Column::nullable("online", ColumnKind::Bool))
+            .column(Column::new("seen_at", ColumnKind::Time))
+            .index_named("devices_online", ["device"], Some("online"))
+    }
+
+    fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::Text(&self.device));
+        put(Value::or_null(self.label.as_deref().map(Value::Text)));
+        put(Value::or_null(self.online.map(Value::Bool)));
+        put(Value::Time(self.seen_at));
     }
 }
 
-/// The batches of a short life.
-pub(super) fn batches() -> Vec<Batch<StreamSummary>> {
-    let (one, two) = ("s1", "it's \"two\"; --");
+/// An event that is kept as a row, with a value of every kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+struct Payment {
+    id: String,
+    device: String,
+    at: EventTime,
+    balance: i64,
+    amount: i64,
+    note: Option<String>,
+}
+
+impl Row for Payment {
+    fn table() -> Table {
+        Table::new("payments")
+            .key(Column::new("id", ColumnKind::Text))
+            .column(Column::new("device", ColumnKind::Text))
+            .column(Column::new("at", ColumnKind::Time))
+            .column(Column::new("balance", ColumnKind::Integer))
+            .column(Column::new("amount", ColumnKind::Decimal))
+            .column(Column::nullable("note", ColumnKind::Text))
+            .column(Column::new("raw", ColumnKind::Bytes))
+            .column(Column::new("digits", ColumnKind::Integers))
+            .column(Column::new("shares", ColumnKind::Floats))
+            .column(Column::new("tags", ColumnKind::Texts))
+            .index(["device", "at"])
+            .by_day("at")
+    }
+
+    fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::Text(&self.id));
+        put(Value::Text(&self.device));
+        put(Value::Time(self.at));
+        put(Value::Signed(self.balance));
+        put(Value::Decimal(Decimal(self.amount.into())));
+        put(Value::or_null(self.note.as_deref().map(Value::Text)));
+        put(Value::Bytes(&[0, 255, b'\'']));
+        put(Value::Integers(&[self.balance, -1, 0]));
+        put(Value::Floats(&[0.5, -2.0]));
+        put(Value::Texts(&["a \"quoted\", {braced} text", "", "back\\slash", "NULL"]));
+    }
+
+    fn time(&self) -> Option<EventTime> {
+        Some(self.at)
+    }
+}
+
+/// What a window holds: a count, a mean in fixed point, and names.
+type Reading = (u64, Option<i64>, Vec<String>);
+
+fn readings() -> Layout<SummaryRow<String, Reading>> {
+    let columns = vec![
+        Column::new("readings", ColumnKind::Integer),
+        Column::new("per_second", ColumnKind::Float),
+        Column::nullable("mean", ColumnKind::Float),
+        Column::new("names", ColumnKind::Json),
+    ];
+    Layout::summaries("device_minute", &["device"], columns, |(count, mean, names): &Reading, window, put| {
+        put(Value::Unsigned(*count));
+        put(Value::Float(*count as f64 / window.seconds()));
+        put(Value::or_null(mean.map(|mean| Value::Float(mean as f64 / 1e6))));
+        put(Value::Json(&Names(names)));
+    })
+}
+
+struct Names<'a>(&'a [String]);
+
+impl std::fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[")?;
+        for (n, name) in self.0.iter().enumerate() {
+            f.write_str(if n > 0 { "," } else { "" })?;
+            crate::json::string(f, name)?;
+        }
+        f.write_str("]")
+    }
+}
+
+fn moments() -> Layout<Moment<String>> {
+    Layout::moments("moments", &["device"])
+}
+
+/// The tables of the history, in the order in which a pipeline has them.
+pub(super) fn tables() -> Vec<Arc<Table>> {
+    vec![
+        Arc::clone(Layout::<Device>::of_row().table()),
+        Arc::clone(readings().table()),
+        Arc::clone(moments().table()),
+        Arc::clone(Layout::<Payment>::of_row().table()),
+    ]
+}
+
+/// The batches of a short run.
+pub(super) fn batches() -> Vec<Batch> {
+    let (one, two) = ("d1", "it's \"two\"; --");
     let mut history = History::default();
     for row in [
-        stream(one, Some("first")),
-        stream(two, None),
-        summary(one, 0, 10),
-        summary(two, 0, 20),
+        device(one, Some("first")),
+        device(two, None),
+        reading(one, 0, 10),
+        reading(two, 0, 20),
         moment(one, 0, 1),
-        viewer("v1", one),
-        transaction("t1", one, None),
+        payment("p1", one, None),
+        payment("p2", one, Some("")),
     ] {
         history.upsert(row);
     }
     history.close();
     for row in [
-        stream(one, Some("a \"title\"\nof two lines, \u{1F3AE}")),
-        summary(one, 1, u64::MAX),
-        summary(two, 1, 0),
+        device(one, Some("a \"label\"\nof two lines, \u{1F3AE}")),
+        reading(one, 1, u64::MAX),
+        reading(two, 1, 0),
         moment(one, 0, 2),
     ] {
         history.upsert(row);
     }
     history.close();
     // A late event: one window corrected, one that had been there by mistake, and a moment of another start.
-    history.upsert(summary(one, 0, 11));
-    history.withdraw(summary(two, 0, 20));
+    history.upsert(reading(one, 0, 11));
+    history.withdraw(reading(two, 0, 20));
     history.withdraw(moment(one, 0, 2));
     history.upsert(moment(one, 1, 1));
     history.close();
     history.close();
-    history.upsert(summary(two, 0, 21));
-    history.upsert(summary(two, 2, 5));
-    history.upsert(viewer("v2", two));
-    history.upsert(transaction("t2", two, Some("thanks\\")));
+    history.upsert(reading(two, 0, 21));
+    history.upsert(reading(two, 2, 5));
+    history.upsert(payment("p3", two, Some("thanks\\")));
     history.close();
-    history.withdraw(viewer("v2", two));
-    history.withdraw(transaction("t1", one, None));
+    history.withdraw(payment("p3", two, Some("thanks\\")));
+    history.withdraw(payment("p1", one, None));
     history.upsert(moment(two, 0, 3));
     history.close();
     history.batches
@@ -84,28 +211,28 @@ pub(super) fn letters() -> Vec<DeadLetter> {
 
 #[derive(Default)]
 struct History {
-    batches: Vec<Batch<StreamSummary>>,
-    changes: Vec<Change<StreamSummary>>,
-    published: BTreeMap<(&'static str, String), u32>,
+    batches: Vec<Batch>,
+    changes: Vec<Change>,
+    published: BTreeMap<(String, String), u32>,
 }
 
 impl History {
-    fn upsert(&mut self, row: Row<StreamSummary>) {
+    fn upsert(&mut self, row: Arc<dyn AnyRow>) {
         self.change(row, Action::Upsert);
     }
 
-    fn withdraw(&mut self, row: Row<StreamSummary>) {
+    fn withdraw(&mut self, row: Arc<dyn AnyRow>) {
         self.change(row, Action::Withdraw);
     }
 
-    fn change(&mut self, row: Row<StreamSummary>, action: Action) {
-        let published = self.published.entry(key_of(&row)).or_default();
+    fn change(&mut self, row: Arc<dyn AnyRow>, action: Action) {
+        let published = self.published.entry(key_of(&*row)).or_default();
         self.changes.push(Change { row, revision: *published, action });
         *published += 1;
     }
 
     fn close(&mut self) {
-        self.changes.sort();
+        self.changes.sort_by(|a, b| a.row.compare_key(&*b.row));
         let time = EventTime(1_767_225_599_999 + 10_000 * self.batches.len() as u64);
         self.batches.push(Batch { time, changes: std::mem::take(&mut self.changes) });
     }
@@ -113,44 +240,29 @@ impl History {
 
 const START: EventTime = EventTime(1_767_225_540_000);
 
-fn stream(id: &str, title: Option<&str>) -> Row<StreamSummary> {
-    Row::Stream(StreamRow {
-        stream_id: StreamId::new(id),
-        name: id.into(),
-        title: title.map(Into::into),
-        category: None,
-        is_live: title.map(|_| true),
-        started_at: title.map(|_| START),
-        ended_at: None,
-        created_at: START,
-        updated_at: START.plus(5),
+fn device(id: &str, label: Option<&str>) -> Arc<dyn AnyRow> {
+    Layout::of_row().erase(Device {
+        device: id.to_owned(),
+        label: label.map(Into::into),
+        online: label.map(|_| true),
+        seen_at: START.plus(5),
     })
 }
 
-fn summary(id: &str, nth: u64, chats: u64) -> Row<StreamSummary> {
+fn reading(id: &str, nth: u64, count: u64) -> Arc<dyn AnyRow> {
     let start = START.plus(10_000 * nth);
-    let mut value = StreamSummary { chat_count: chats, unique_chatters: chats / 2, ..Default::default() };
-    if chats > 0 {
-        value.sentiment_sum = -12_345;
-        value.top_emotes = vec![Counted { name: "Kappa\"".into(), count: 3 }];
-        value.viewer_sum = u128::from(chats) * 7;
-        value.viewer_events = 2;
-        value.peak_viewers = Some(chats);
-        value.transaction_count = 1;
-        value.transaction_amount[Currency::Eur as usize] = 12_500_000;
-    }
-    Row::Summary(
-        StreamId::new(id),
-        Summary { window: Window { start, end: start.plus(60_000) }, value: value.into() },
-    )
+    let names = if count > 0 { vec!["a \"name\"".to_owned()] } else { Vec::new() };
+    let value = (count, (count > 0).then_some(-12_345), names);
+    let summary = Summary { window: Window { start, end: start.plus(60_000) }, value: value.into() };
+    readings().erase(SummaryRow { key: id.to_owned(), summary })
 }
 
-fn moment(id: &str, nth: u64, windows: u32) -> Row<StreamSummary> {
+fn moment(id: &str, nth: u64, windows: u32) -> Arc<dyn AnyRow> {
     let started_at = START.plus(50_000 + 10_000 * nth);
     let last_at = started_at.plus(10_000 * u64::from(windows));
-    Row::Moment(Moment {
-        stream_id: StreamId::new(id),
-        moment_type: "chat_spike".into(),
+    moments().erase(Moment {
+        key: id.to_owned(),
+        moment_type: "spike".into(),
         started_at,
         peak_at: last_at,
         last_at,
@@ -166,26 +278,13 @@ fn moment(id: &str, nth: u64, windows: u32) -> Row<StreamSummary> {
     })
 }
 
-fn viewer(event: &str, id: &str) -> Row<StreamSummary> {
-    Row::Viewer(ViewerRow {
-        event_id: event.into(),
-        stream_id: StreamId::new(id),
-        timestamp: START.plus(1),
-        viewer_count: 1_000,
-        unique_viewers: None,
-        peak_viewers: Some(1_200),
-    })
-}
-
-fn transaction(event: &str, id: &str, message: Option<&str>) -> Row<StreamSummary> {
-    Row::Transaction(TransactionRow {
-        transaction_id: event.into(),
-        stream_id: StreamId::new(id),
-        user_id: "u1".into(),
+fn payment(id: &str, device: &str, note: Option<&str>) -> Arc<dyn AnyRow> {
+    Layout::of_row().erase(Payment {
+        id: id.to_owned(),
+        device: device.to_owned(),
+        at: START.plus(2),
+        balance: -5,
         amount: 4_990_000,
-        currency: Currency::Usd,
-        transaction_type: TransactionType::Donation,
-        message: message.map(Into::into),
-        timestamp: START.plus(2),
+        note: note.map(Into::into),
     })
 }

@@ -1,7 +1,12 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::history::{batches, key_of, letters};
-use crate::{Action, Batch, DeadLetter, ExternalError, Sink, StreamSummary};
+use super::history::{batches, key_of, letters, tables};
+use crate::error::ExternalError;
+use crate::read::dead_letter::DeadLetter;
+use crate::write::change::{Action, Batch};
+use crate::write::sink::Sink;
+use crate::write::table::Table;
 
 /// The table of dead letters, as [`sink_compliance`] calls it.
 const LETTERS: &str = "telemetra_dead_letters";
@@ -11,8 +16,7 @@ const LETTERS: &str = "telemetra_dead_letters";
 pub struct HeldRow {
     /// The table.
     pub table: String,
-    /// The key: the id; of `chat_summary_minute` stream, slash and start in milliseconds; of `telemetra_dead_letters` partition, offset and
-    /// index with slashes between.
+    /// The values of the key columns with slashes between, times in milliseconds; of `telemetra_dead_letters` partition, offset and index.
     pub key: String,
     /// Everything else, in any form: equal if and only if the row is.
     pub contents: String,
@@ -20,7 +24,7 @@ pub struct HeldRow {
 
 /// Checks that a sink keeps the contract of [`Sink`].
 ///
-/// * `tables`: those of the five that it keeps, and `telemetra_dead_letters` if it keeps these.
+/// * `tables`: those that it keeps of `devices`, `device_minute`, `moments` and `payments`, and `telemetra_dead_letters` if it keeps these.
 /// * `make`: makes the sink on the store of that number. Stores are empty at first; the same number is the same store, as if
 ///   the process had been started again.
 /// * `read_back`: what the store of that number holds now, in any order.
@@ -32,10 +36,10 @@ pub struct HeldRow {
 /// If the contract is broken; the message says where.
 pub fn sink_compliance(
     tables: &[&str],
-    make: impl FnMut(u32) -> Box<dyn Sink<StreamSummary>>,
+    make: impl FnMut(u32) -> Box<dyn Sink>,
     read_back: impl FnMut(u32) -> Vec<HeldRow>,
 ) {
-    let mut suite = Suite { tables, make, read_back, stores: 0 };
+    let mut suite = Suite { tables, all: tables_of_history(), make, read_back, stores: 0 };
     let history = batches();
     let end = suite.one_by_one(&history);
     suite.together(&history, &end);
@@ -46,8 +50,16 @@ pub fn sink_compliance(
     suite.letters(&history);
 }
 
+/// The tables that [`sink_compliance`] opens a sink with: `devices`, `device_minute`, `moments` and `payments`.
+#[must_use]
+pub fn tables_of_history() -> Vec<Arc<Table>> {
+    tables()
+}
+
 struct Suite<'a, M, R> {
     tables: &'a [&'a str],
+    /// The tables that the sink is opened with.
+    all: Vec<Arc<Table>>,
     make: M,
     read_back: R,
     stores: u32,
@@ -55,15 +67,15 @@ struct Suite<'a, M, R> {
 
 impl<M, R> Suite<'_, M, R>
 where
-    M: FnMut(u32) -> Box<dyn Sink<StreamSummary>>,
+    M: FnMut(u32) -> Box<dyn Sink>,
     R: FnMut(u32) -> Vec<HeldRow>,
 {
     /// A sink on a store of its own, open.
-    fn fresh(&mut self) -> (u32, Box<dyn Sink<StreamSummary>>) {
+    fn fresh(&mut self) -> (u32, Box<dyn Sink>) {
         self.stores += 1;
         let mut sink = (self.make)(self.stores);
         assert!(!sink.name().is_empty(), "a sink has a name");
-        assert_eq!(good(sink.open(None), "open"), None, "an empty store holds no time");
+        assert_eq!(good(sink.open(&self.all, None), "open"), None, "an empty store holds no time");
         (self.stores, sink)
     }
 
@@ -75,25 +87,25 @@ where
     }
 
     /// The tables after each batch hold the rows upserted and not withdrawn, and a batch changes no row but its own.
-    fn one_by_one(&mut self, history: &[Batch<StreamSummary>]) -> Vec<HeldRow> {
+    fn one_by_one(&mut self, history: &[Batch]) -> Vec<HeldRow> {
         let (store, mut sink) = self.fresh();
         let (mut model, mut held) = (BTreeSet::new(), Vec::new());
         for batch in history {
             good(sink.apply(std::slice::from_ref(batch)), "apply");
             let before = std::mem::replace(&mut held, self.held(store));
             for change in &batch.changes {
-                let (table, key) = key_of(&change.row);
+                let (table, key) = key_of(&*change.row);
                 let find =
                     |rows: &[HeldRow]| rows.iter().find(|row| row.table == table && row.key == key).cloned();
-                if !self.tables.contains(&table) {
+                if !self.tables.contains(&&*table) {
                     continue;
                 }
                 match change.action {
                     Action::Upsert => {
                         assert_ne!(find(&before), find(&held), "{table} ({key}) was not upserted");
-                        model.insert((table.to_owned(), key));
+                        model.insert((table.clone(), key));
                     }
-                    Action::Withdraw => drop(model.remove(&(table.to_owned(), key))),
+                    Action::Withdraw => drop(model.remove(&(table.clone(), key))),
                 }
             }
             let keys: Vec<_> = held.iter().map(|row| (row.table.clone(), row.key.clone())).collect();
@@ -102,7 +114,7 @@ where
                 "as of {} the tables should hold {model:?} and hold {keys:?}",
                 batch.time
             );
-            let named: Vec<_> = batch.changes.iter().map(|change| key_of(&change.row)).collect();
+            let named: Vec<_> = batch.changes.iter().map(|change| key_of(&*change.row)).collect();
             for row in
                 before.iter().filter(|row| !named.iter().any(|(t, k)| row.table == *t && row.key == *k))
             {
@@ -114,7 +126,7 @@ where
     }
 
     /// Several batches at once are the same as one after the other.
-    fn together(&mut self, history: &[Batch<StreamSummary>], end: &[HeldRow]) {
+    fn together(&mut self, history: &[Batch], end: &[HeldRow]) {
         let (store, mut sink) = self.fresh();
         good(sink.apply(&[]), "apply of nothing");
         good(sink.apply(history), "apply");
@@ -122,7 +134,7 @@ where
     }
 
     /// Batches applied again, as after an error, change nothing.
-    fn again(&mut self, history: &[Batch<StreamSummary>], end: &[HeldRow]) {
+    fn again(&mut self, history: &[Batch], end: &[HeldRow]) {
         let (store, mut sink) = self.fresh();
         good(sink.apply(&history[..3]), "apply");
         good(sink.apply(&history[1..3]), "apply again");
@@ -131,13 +143,13 @@ where
     }
 
     /// After a crash the sink says what it has, is given the rest, and holds what it would have held.
-    fn restarted(&mut self, history: &[Batch<StreamSummary>], cut: usize, end: &[HeldRow]) {
+    fn restarted(&mut self, history: &[Batch], cut: usize, end: &[HeldRow]) {
         let (store, mut sink) = self.fresh();
         good(sink.apply(&history[..cut]), "apply");
         drop(sink);
         let last = cut.checked_sub(1).map(|last| history[last].time);
         let mut sink = (self.make)(store);
-        let durable = good(sink.open(last), "open again");
+        let durable = good(sink.open(&self.all, last), "open again");
         assert!(
             durable.is_none() || durable == last,
             "`open` said {durable:?} where the last batch was of {last:?}"
@@ -147,7 +159,7 @@ where
         assert_eq!(self.held(store), end, "a restart after {cut} batches changed the rows");
         good(sink.close(), "close");
         drop(sink);
-        let reopened = good((self.make)(store).open(None), "open after close");
+        let reopened = good((self.make)(store).open(&self.all, None), "open after close");
         let end = history.last().map(|batch| batch.time);
         match (cut, durable) {
             // A sink that has written in one life only may be of either kind.
@@ -159,7 +171,7 @@ where
 
     /// Letters are durable with the next `apply`, and those seen again after a restart are there once. Several workers read a
     /// partition, so one may come after a restart for the first time though a later one of its partition came before.
-    fn letters(&mut self, history: &[Batch<StreamSummary>]) {
+    fn letters(&mut self, history: &[Batch]) {
         let letters = letters();
         let (store, mut sink) = self.fresh();
         good(sink.dead_letters(&letters[1..2]), "dead_letters");
@@ -168,7 +180,7 @@ where
         good(sink.apply(&[]), "apply of nothing, for the letters");
         drop(sink);
         let mut sink = (self.make)(store);
-        good(sink.open(Some(history[0].time)), "open again");
+        good(sink.open(&self.all, Some(history[0].time)), "open again");
         self.assert_letters(store, &letters[1..3], "a letter given before an `apply` is durable");
         good(sink.dead_letters(&letters), "dead_letters again");
         good(sink.apply(&history[1..2]), "apply");

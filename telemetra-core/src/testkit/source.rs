@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use crate::{Partition, PartitionId, Polled, Record, RecordBatch, Retry, Source};
+use crate::error::Retry;
+use crate::read::batch::{RecordBatch, RecordPlace};
+use crate::read::source::{Partition, PartitionId, Polled, Source};
 
 /// How many polls in a row may bring nothing before a partition counts as one that never ends.
 const PATIENCE: u32 = 10_000;
@@ -131,7 +133,14 @@ fn poll(partition: &mut dyn Partition, batch: &mut RecordBatch, id: &PartitionId
     }
 }
 
-fn check(id: &PartitionId, reading: &Reading, before: u64, after: u64, batch: &RecordBatch, new: &[Record]) {
+fn check(
+    id: &PartitionId,
+    reading: &Reading,
+    before: u64,
+    after: u64,
+    batch: &RecordBatch,
+    new: &[RecordPlace],
+) {
     let mut last = reading.records.last().map(|(offset, ..)| *offset);
     for record in new {
         let offset = record.offset;

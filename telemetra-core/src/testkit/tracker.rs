@@ -1,8 +1,12 @@
 use std::fmt::Debug;
 
-use crate::{
-    Baseline, Baselines, EventTime, Judge, Observed, PowerSums, Samples, Silence, Tracker, WindowSpec,
-};
+use crate::aggregate::power_sums::PowerSums;
+use crate::detect::any_detector::AnyDetector;
+use crate::detect::observed::{Baselines, MissingWindow, Observed};
+use crate::detect::tracker::Tracker;
+use crate::detect::{Baseline, Samples};
+use crate::time::event_time::EventTime;
+use crate::time::window::WindowSpec;
 
 /// Checks a tracker against its contract: a [`Detector`](crate::Detector), a [`Model`](crate::Model) that is
 /// [learning](crate::Learning), a combination, or one of your own.
@@ -22,7 +26,7 @@ use crate::{
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 pub fn tracker_compliance(tracker: impl Tracker) {
-    judge_compliance(&Judge::new(tracker));
+    any_detector_compliance(&AnyDetector::new(tracker));
 }
 
 /// The same for the judge of a rule.
@@ -30,7 +34,7 @@ pub fn tracker_compliance(tracker: impl Tracker) {
 /// # Panics
 ///
 /// If its tracker breaks the contract; the message says how.
-pub fn judge_compliance(judge: &Judge) {
+pub fn any_detector_compliance(judge: &AnyDetector) {
     let (name, threshold, least) = (judge.method(), judge.threshold(), judge.least());
     assert!(!name.is_empty(), "a tracker must have a name");
     assert!(threshold.is_finite() && threshold > 0.0, "`{name}` has a threshold of {threshold}");
@@ -51,14 +55,14 @@ pub fn judge_compliance(judge: &Judge) {
     ];
     for shape in shapes {
         for (size, slide) in [(60_000, 60_000), (60_000, 10_000)] {
-            for silence in [Silence::Zero, Silence::Unknown] {
+            for missing in [MissingWindow::Zero, MissingWindow::Skip] {
                 for scale in [1, 1_000_000] {
                     let Ok(spec) = WindowSpec::sliding(size, slide) else { continue };
                     let start = 1_767_225_600_000;
                     let end = |i: i64| EventTime(start + slide * i.unsigned_abs());
                     let windows: Vec<_> =
                         (1..500).filter_map(|i| shape(i).map(|value| (end(i), value))).collect();
-                    run(judge, &Stream { spec, silence, scale, windows });
+                    run(judge, &Stream { spec, missing, scale, windows });
                 }
             }
         }
@@ -68,13 +72,13 @@ pub fn judge_compliance(judge: &Judge) {
 #[derive(Debug)]
 struct Stream {
     spec: WindowSpec,
-    silence: Silence,
+    missing: MissingWindow,
     scale: i64,
     windows: Vec<(EventTime, i64)>,
 }
 
 /// Follows a stream three ways, which must agree: straight on, going back again and again, and through saved states.
-fn run(judge: &Judge, stream: &Stream) {
+fn run(judge: &AnyDetector, stream: &Stream) {
     let name = judge.method();
     let (mut straight, mut back, mut saved) = (judge.follow(), judge.follow(), judge.follow());
     for index in 0..stream.windows.len() {
@@ -119,9 +123,9 @@ fn run(judge: &Judge, stream: &Stream) {
 
 impl Stream {
     fn show<T>(&self, index: usize, ask: impl FnOnce(&Observed<'_>) -> T) -> T {
-        let Self { spec, silence, scale, .. } = *self;
+        let Self { spec, missing, scale, .. } = *self;
         let (end, value) = self.windows[index];
-        ask(&Observed { end, value, scale, spec, silence, baselines: &Plain { stream: self, index } })
+        ask(&Observed { end, value, scale, spec, missing, baselines: &Plain { stream: self, index } })
     }
 }
 

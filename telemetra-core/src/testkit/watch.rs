@@ -1,9 +1,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::{EventTime, KeyEpisodes, MomentRule, StreamId, TimeConfig, Tracker, WindowChange, WindowRules};
+use crate::detect::episodes::{KeyEpisodes, WindowChange};
+use crate::detect::moment::MomentRule;
+use crate::detect::tracker::Tracker;
+use crate::time::config::TimeConfig;
+use crate::time::event_time::EventTime;
+use crate::time::window::WindowRules;
 
-/// One stream of counts, pane by pane, watched by one tracker through everything that finds moments in a pipeline: for
+/// A series of counts of one key, pane by pane, watched by one tracker through everything that finds moments in a pipeline: for
 /// measuring how often a tracker raises a false alarm, and how soon a true one.
 ///
 /// ```
@@ -22,8 +27,8 @@ use crate::{EventTime, KeyEpisodes, MomentRule, StreamId, TimeConfig, Tracker, W
 pub struct WatchedCounts {
     rules: [MomentRule<u64>; 1],
     windows: WindowRules,
-    key: StreamId,
-    episodes: KeyEpisodes,
+    key: String,
+    episodes: KeyEpisodes<String>,
     /// The counts of the panes of a window.
     panes: VecDeque<u64>,
     /// The ends of windows that have not been retired.
@@ -42,7 +47,7 @@ pub struct Seen {
 }
 
 impl WatchedCounts {
-    /// A stream that is about to begin.
+    /// A series that is about to begin.
     #[must_use]
     pub fn new(time: &TimeConfig, tracker: impl Tracker) -> Self {
         let rule = MomentRule::count("watched", tracker, |count: &u64| *count);
@@ -50,7 +55,7 @@ impl WatchedCounts {
         Self {
             rules: [rule],
             windows,
-            key: StreamId::new("watched"),
+            key: "watched".to_owned(),
             episodes: KeyEpisodes::new(1),
             panes: VecDeque::new(),
             live: VecDeque::new(),

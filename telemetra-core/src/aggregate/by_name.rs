@@ -1,0 +1,468 @@
+//! Aggregates by name: values that pick their inputs out of events by closures and name the columns they finish to.
+//!
+//! An *aggregate* is a value, which may hold closures; what it fills is an [`Accumulator`], which is plain data that is merged,
+//! slid, checkpointed and finished without the value. So operators and checkpoints know nothing of closures.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
+use crate::aggregate::extreme::{End, Extreme, Greatest, Least};
+use crate::aggregate::name_counts::Counted;
+use crate::aggregate::number::{Number, value_of};
+use crate::aggregate::{Accumulate, Accumulator, Count, Distinct, Mean, Sum, TopK};
+use crate::column::{Column, ColumnKind, Value};
+use crate::read::event::Events;
+use crate::time::window::Window;
+
+/// What a grouping computes of the events of a key in a window: how an event is added, and the columns of the result.
+///
+/// Made by [`Aggregates`], composed in tuples of up to eight. Implement it for an accumulator of your own.
+///
+/// # Contract
+///
+/// * **Pure.** Adding depends on the event alone.
+/// * **Columns.** [`values`](Self::values) puts one value for each of [`columns`](Self::columns), in that order; equal outputs of
+///   equal windows put equal values.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an aggregate of events of `{E}`",
+    note = "make one by `|a| (a.count(\"name\"), a.mean(\"name\", |event| event.field))`, or implement `Aggregate<{E}>`"
+)]
+pub trait Aggregate<E: Events>: Send + Sync + 'static {
+    /// What is filled.
+    type State: Accumulator;
+
+    /// Adds an event.
+    fn add(&self, state: &mut Self::State, event: &E::Of<'_>);
+
+    /// The columns of the result.
+    fn columns(&self) -> Vec<Column>;
+
+    /// Puts the value of each column.
+    fn values(
+        &self,
+        output: &<Self::State as Accumulator>::Output,
+        window: Window,
+        put: &mut dyn FnMut(Value<'_>),
+    );
+}
+
+/// Makes aggregates of events of one family: each names its column and, where it needs one, picks a value out of an event.
+///
+/// ```
+/// # struct Reading { device: String, celsius: f64, ok: bool }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { Default::default() }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// use telemetra_core::{Accumulator, Aggregate, Aggregates};
+/// let a = Aggregates::<Reading>::new();
+/// let aggregate = (a.count("readings"), a.mean("celsius", |r| r.celsius), a.count_if("failures", |r| !r.ok));
+///
+/// let mut state = Default::default();
+/// for (celsius, ok) in [(-1.5, true), (2.0, false)] {
+///     aggregate.add(&mut state, &Reading { device: "d1".into(), celsius, ok });
+/// }
+/// let (readings, celsius, failures) = state.finish();
+/// assert_eq!((readings, celsius.mean(1_000_000), failures), (2, Some(0.25), 1));
+/// ```
+pub struct Aggregates<E>(PhantomData<fn() -> E>);
+
+impl<E> Copy for Aggregates<E> {}
+impl<E> Clone for Aggregates<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<E> Default for Aggregates<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+impl<E> fmt::Debug for Aggregates<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Aggregates")
+    }
+}
+
+impl<E> Aggregates<E> {
+    /// The maker.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<E: Events> Aggregates<E> {
+    /// How many events there were.
+    #[must_use]
+    pub fn count(self, name: &str) -> CountOf {
+        CountOf { column: Column::named(name, ColumnKind::Integer) }
+    }
+
+    /// How many events the condition holds for.
+    pub fn count_if<F>(self, name: &str, holds: F) -> CountIf<F>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> bool + Send + Sync + 'static,
+    {
+        CountIf { column: Column::named(name, ColumnKind::Integer), holds }
+    }
+
+    /// The sum of a number.
+    pub fn sum<N: Number, F>(self, name: &str, of: F) -> SumOf<F, N>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+    {
+        SumOf { column: Column::named(name, N::KIND), of, number: PhantomData }
+    }
+
+    /// The mean of a number.
+    pub fn mean<N: Number, F>(self, name: &str, of: F) -> MeanOf<F, N>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+    {
+        MeanOf { column: Column::named(name, ColumnKind::Float).or_null(), of, number: PhantomData }
+    }
+
+    /// The least of a number.
+    pub fn min<N: Number, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Least>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+    {
+        ExtremeOf { column: Column::named(name, N::KIND).or_null(), of, number: PhantomData }
+    }
+
+    /// The greatest of a number.
+    pub fn max<N: Number, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Greatest>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+    {
+        ExtremeOf { column: Column::named(name, N::KIND).or_null(), of, number: PhantomData }
+    }
+
+    /// How many different texts there were: exact.
+    pub fn distinct<F>(self, name: &str, of: F) -> DistinctOf<F>
+    where
+        F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
+    {
+        DistinctOf { column: Column::named(name, ColumnKind::Integer), of }
+    }
+
+    /// The `K` texts seen most often, by count, then by name, as a JSON list of `{"name", "count"}`: exact.
+    pub fn top<const K: usize, F>(self, name: &str, of: F) -> TopOf<F, K>
+    where
+        F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
+    {
+        TopOf { column: Column::named(name, ColumnKind::Json), of }
+    }
+
+    /// An accumulator of your own that takes references to events, with the columns that `values` puts.
+    pub fn accumulator<A: Accumulator>(
+        self,
+        columns: Vec<Column>,
+        values: impl Fn(&A::Output, Window, &mut dyn FnMut(Value<'_>)) + Send + Sync + 'static,
+    ) -> AccumulatorOf<A>
+    where
+        A: for<'e, 'a> Accumulate<&'e E::Of<'a>>,
+    {
+        AccumulatorOf { columns, values: Arc::new(values), accumulator: PhantomData }
+    }
+}
+
+macro_rules! debug_by_column {
+    ($($type:ident <$($p:ident),*>),+) => {$(
+        impl<$($p),*> fmt::Debug for $type<$($p),*> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($type), "({})"), self.column.name)
+            }
+        }
+    )+};
+}
+debug_by_column!(CountIf<F>, SumOf<F, N>, MeanOf<F, N>, ExtremeOf<F, N, X>, DistinctOf<F>);
+
+/// See [`Aggregates::count`].
+#[derive(Clone, Debug)]
+pub struct CountOf {
+    column: Column,
+}
+
+impl<E: Events> Aggregate<E> for CountOf {
+    type State = Count;
+
+    fn add(&self, state: &mut Count, event: &E::Of<'_>) {
+        let _ = event;
+        state.add(());
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        vec![self.column.clone()]
+    }
+
+    fn values(&self, output: &u64, _: Window, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::Unsigned(*output));
+    }
+}
+
+/// See [`Aggregates::count_if`].
+#[derive(Clone)]
+pub struct CountIf<F> {
+    column: Column,
+    holds: F,
+}
+
+impl<E: Events, F> Aggregate<E> for CountIf<F>
+where
+    F: for<'a> Fn(&E::Of<'a>) -> bool + Send + Sync + 'static,
+{
+    type State = Count;
+
+    fn add(&self, state: &mut Count, event: &E::Of<'_>) {
+        if (self.holds)(event) {
+            state.add(());
+        }
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        vec![self.column.clone()]
+    }
+
+    fn values(&self, output: &u64, _: Window, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::Unsigned(*output));
+    }
+}
+
+/// See [`Aggregates::sum`].
+#[derive(Clone)]
+pub struct SumOf<F, N> {
+    column: Column,
+    of: F,
+    number: PhantomData<fn() -> N>,
+}
+
+impl<E: Events, N: Number, F> Aggregate<E> for SumOf<F, N>
+where
+    F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+{
+    type State = Sum;
+
+    fn add(&self, state: &mut Sum, event: &E::Of<'_>) {
+        state.add((self.of)(event).units());
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        vec![self.column.clone()]
+    }
+
+    fn values(&self, output: &i128, _: Window, put: &mut dyn FnMut(Value<'_>)) {
+        put(value_of::<N>(*output));
+    }
+}
+
+/// See [`Aggregates::mean`].
+#[derive(Clone)]
+pub struct MeanOf<F, N> {
+    column: Column,
+    of: F,
+    number: PhantomData<fn() -> N>,
+}
+
+impl<E: Events, N: Number, F> Aggregate<E> for MeanOf<F, N>
+where
+    F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+{
+    type State = Mean;
+
+    fn add(&self, state: &mut Mean, event: &E::Of<'_>) {
+        state.add((self.of)(event).units());
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        vec![self.column.clone()]
+    }
+
+    fn values(&self, output: &Mean, _: Window, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::or_null(output.mean(N::SCALE).map(Value::Float)));
+    }
+}
+
+/// See [`Aggregates::min`] and [`Aggregates::max`].
+#[derive(Clone)]
+pub struct ExtremeOf<F, N, X> {
+    column: Column,
+    of: F,
+    number: PhantomData<fn() -> (N, X)>,
+}
+
+impl<E: Events, N: Number, X: End, F> Aggregate<E> for ExtremeOf<F, N, X>
+where
+    F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+{
+    type State = Extreme<i64, X>;
+
+    fn add(&self, state: &mut Extreme<i64, X>, event: &E::Of<'_>) {
+        state.add((self.of)(event).units());
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        vec![self.column.clone()]
+    }
+
+    fn values(&self, output: &Option<i64>, _: Window, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::or_null(output.map(|units| value_of::<N>(units.into()))));
+    }
+}
+
+/// See [`Aggregates::distinct`].
+#[derive(Clone)]
+pub struct DistinctOf<F> {
+    column: Column,
+    of: F,
+}
+
+impl<E: Events, F> Aggregate<E> for DistinctOf<F>
+where
+    F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
+{
+    type State = Distinct;
+
+    fn add(&self, state: &mut Distinct, event: &E::Of<'_>) {
+        state.add((self.of)(event));
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        vec![self.column.clone()]
+    }
+
+    fn values(&self, output: &u64, _: Window, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::Unsigned(*output));
+    }
+}
+
+/// See [`Aggregates::top`].
+#[derive(Clone)]
+pub struct TopOf<F, const K: usize> {
+    column: Column,
+    of: F,
+}
+
+impl<F, const K: usize> fmt::Debug for TopOf<F, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TopOf({})", self.column.name)
+    }
+}
+
+impl<E: Events, F, const K: usize> Aggregate<E> for TopOf<F, K>
+where
+    F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
+{
+    type State = TopK<K>;
+
+    fn add(&self, state: &mut TopK<K>, event: &E::Of<'_>) {
+        state.add((self.of)(event));
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        vec![self.column.clone()]
+    }
+
+    fn values(&self, output: &Vec<Counted>, _: Window, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::Json(&CountedJson(output)));
+    }
+}
+
+/// Names and counts as JSON: `[{"name":…,"count":…},…]`.
+#[derive(Debug)]
+pub struct CountedJson<'a>(pub &'a [Counted]);
+
+impl fmt::Display for CountedJson<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (i, Counted { name, count }) in self.0.iter().enumerate() {
+            let name: &CompactString = name;
+            f.write_str(if i == 0 { "{\"name\":" } else { ",{\"name\":" })?;
+            crate::json::string(f, name)?;
+            write!(f, ",\"count\":{count}}}")?;
+        }
+        f.write_str("]")
+    }
+}
+
+type PutValues<O> = Arc<dyn Fn(&O, Window, &mut dyn FnMut(Value<'_>)) + Send + Sync>;
+
+/// See [`Aggregates::accumulator`].
+pub struct AccumulatorOf<A: Accumulator> {
+    columns: Vec<Column>,
+    values: PutValues<A::Output>,
+    accumulator: PhantomData<fn() -> A>,
+}
+
+impl<A: Accumulator> Clone for AccumulatorOf<A> {
+    fn clone(&self) -> Self {
+        Self { columns: self.columns.clone(), values: Arc::clone(&self.values), accumulator: PhantomData }
+    }
+}
+
+impl<A: Accumulator> fmt::Debug for AccumulatorOf<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccumulatorOf<{}>", std::any::type_name::<A>())
+    }
+}
+
+impl<E: Events, A: Accumulator> Aggregate<E> for AccumulatorOf<A>
+where
+    A: for<'e, 'a> Accumulate<&'e E::Of<'a>>,
+{
+    type State = A;
+
+    #[inline]
+    fn add(&self, state: &mut A, event: &E::Of<'_>) {
+        state.add(event);
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        self.columns.clone()
+    }
+
+    fn values(&self, output: &A::Output, window: Window, put: &mut dyn FnMut(Value<'_>)) {
+        (self.values)(output, window, put);
+    }
+}
+
+macro_rules! tuple {
+    ($($A:ident $i:tt),+) => {
+        impl<Ev: Events, $($A: Aggregate<Ev>),+> Aggregate<Ev> for ($($A,)+) {
+            type State = ($($A::State,)+);
+
+            fn add(&self, state: &mut Self::State, event: &Ev::Of<'_>) {
+                $(self.$i.add(&mut state.$i, event);)+
+            }
+
+            fn columns(&self) -> Vec<Column> {
+                let mut columns = Vec::new();
+                $(columns.extend(self.$i.columns());)+
+                columns
+            }
+
+            fn values(
+                &self,
+                output: &<Self::State as Accumulator>::Output,
+                window: Window,
+                put: &mut dyn FnMut(Value<'_>),
+            ) {
+                $(self.$i.values(&output.$i, window, put);)+
+            }
+        }
+    };
+}
+
+tuple!(A 0);
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);
+tuple!(A 0, B 1, C 2, D 3, E 4);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);

@@ -1,0 +1,58 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Accumulate, Accumulator, Subtract, SubtractOnEvict};
+
+/// The mean of whole numbers or fixed point. It finishes to itself, sum and count: only asking for the mean divides.
+///
+/// ```
+/// use telemetra_core::{Accumulate, Accumulator, Mean};
+/// let mut mean = Mean::default();
+/// mean.add(1_500);
+/// mean.add(2_000);
+/// let finished = mean.finish();
+/// assert_eq!((finished.sum, finished.count), (3_500, 2));
+/// assert_eq!(finished.mean(1_000), Some(1.75));
+/// ```
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Mean {
+    /// The sum of the inputs, in their own units.
+    pub sum: i128,
+    /// How many there were.
+    pub count: u64,
+}
+
+impl Mean {
+    /// The mean, where `scale` units make one; `None` of nothing.
+    #[must_use]
+    pub fn mean(&self, scale: i64) -> Option<f64> {
+        (self.count > 0).then(|| self.sum as f64 / self.count as f64 / scale as f64)
+    }
+}
+
+impl Accumulator for Mean {
+    type Output = Self;
+    type Sliding = SubtractOnEvict<Self>;
+
+    fn merge(&mut self, other: &Self) {
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.count = self.count.wrapping_add(other.count);
+    }
+
+    fn finish(&self) -> Self {
+        *self
+    }
+}
+
+impl Subtract for Mean {
+    fn subtract(&mut self, other: &Self) {
+        self.sum = self.sum.wrapping_sub(other.sum);
+        self.count = self.count.wrapping_sub(other.count);
+    }
+}
+
+impl<I: Into<i128>> Accumulate<I> for Mean {
+    fn add(&mut self, input: I) {
+        self.sum = self.sum.wrapping_add(input.into());
+        self.count = self.count.wrapping_add(1);
+    }
+}

@@ -1,0 +1,72 @@
+//! Numbers as aggregates take them: whole numbers as they are, floats in fixed point.
+
+use crate::column::{ColumnKind, Value};
+use crate::micro::Micro;
+
+/// A number that can be summed without regard to order: an integer, or a float taken as a [`Micro`].
+///
+/// Implemented for integers up to 64 bits, `f32`, `f64` and [`Micro`]. A float keeps six decimals; what is not a number counts as 0, and
+/// what does not fit as the greatest that does.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a number that can be aggregated",
+    note = "give an integer, a float (kept with six decimals) or a `Micro`; for `Option<number>` give only those that are there, by `count_if` or a grouping of its own"
+)]
+pub trait Number: Copy + Send + Sync + 'static {
+    /// Units of the fixed point per one.
+    const SCALE: i64;
+    /// The kind of a column that holds one of them.
+    const KIND: ColumnKind;
+
+    /// The number in fixed point.
+    fn units(self) -> i64;
+}
+
+/// A number of units as a value of a column.
+#[must_use]
+pub fn value_of<N: Number>(units: i128) -> Value<'static> {
+    match N::KIND {
+        ColumnKind::Integer => match i64::try_from(units) {
+            Ok(units) => Value::Signed(units),
+            Err(_) if units > 0 => Value::Unsigned(u64::try_from(units).unwrap_or(u64::MAX)),
+            Err(_) => Value::Signed(i64::MIN),
+        },
+        _ => Value::Float(units as f64 / N::SCALE as f64),
+    }
+}
+
+macro_rules! integer {
+    ($($type:ty),+) => {$(
+        impl Number for $type {
+            const SCALE: i64 = 1;
+            const KIND: ColumnKind = ColumnKind::Integer;
+
+            fn units(self) -> i64 {
+                i64::try_from(self).unwrap_or(i64::MAX)
+            }
+        }
+    )+};
+}
+integer!(u8, u16, u32, u64, usize, i8, i16, i32, i64);
+
+macro_rules! float {
+    ($($type:ty),+) => {$(
+        impl Number for $type {
+            const SCALE: i64 = Micro::SCALE;
+            const KIND: ColumnKind = ColumnKind::Float;
+
+            fn units(self) -> i64 {
+                Micro::from_f64(self.into()).0
+            }
+        }
+    )+};
+}
+float!(f32, f64);
+
+impl Number for Micro {
+    const SCALE: i64 = Self::SCALE;
+    const KIND: ColumnKind = ColumnKind::Float;
+
+    fn units(self) -> i64 {
+        self.0
+    }
+}

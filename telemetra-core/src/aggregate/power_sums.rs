@@ -1,0 +1,95 @@
+//! Mean and variance of fixed-point values, exact: what baselines are made of.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Accumulate, Accumulator, Subtract, SubtractOnEvict};
+
+/// Count, sum and sum of squares of fixed-point values: exact, so that taking away undoes adding.
+///
+/// ```
+/// let mut sums = telemetra_core::PowerSums::default();
+/// for x in [2, 4, 4, 4, 5, 5, 7, 9] { sums.add(x); }
+/// assert_eq!(sums.mean(), Some(5.0));
+/// assert_eq!(sums.sample_variance().map(|v| (v * 1000.0).round()), Some(4571.0));
+/// ```
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PowerSums {
+    /// How many values.
+    pub count: u64,
+    /// Their sum.
+    pub sum: i128,
+    /// The sum of their squares.
+    pub sum_sq: i128,
+}
+
+impl PowerSums {
+    /// Takes a value in.
+    pub fn add(&mut self, value: i64) {
+        let value = i128::from(value);
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(value);
+        self.sum_sq = self.sum_sq.wrapping_add(value * value);
+    }
+
+    /// Takes a value that was added out again.
+    pub fn remove(&mut self, value: i64) {
+        let value = i128::from(value);
+        self.count = self.count.saturating_sub(1);
+        self.sum = self.sum.wrapping_sub(value);
+        self.sum_sq = self.sum_sq.wrapping_sub(value * value);
+    }
+
+    /// Adds `zeros` values of zero.
+    #[must_use]
+    pub fn with_zeros(mut self, zeros: u64) -> Self {
+        self.count += zeros;
+        self
+    }
+
+    /// The mean; `None` of nothing.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum as f64 / self.count as f64)
+    }
+
+    /// The variance of a sample, with n − 1 below; `None` of fewer than two values. The numerator is an exact integer.
+    #[must_use]
+    pub fn sample_variance(&self) -> Option<f64> {
+        if self.count < 2 {
+            return None;
+        }
+        let n = i128::from(self.count);
+        let numerator = n.wrapping_mul(self.sum_sq).wrapping_sub(self.sum.wrapping_mul(self.sum));
+        Some(numerator.max(0) as f64 / (n as f64 * (n - 1) as f64))
+    }
+}
+
+/// Finishes to itself; see [`PowerSums::mean`] and [`PowerSums::sample_variance`].
+impl Accumulator for PowerSums {
+    type Output = Self;
+    type Sliding = SubtractOnEvict<Self>;
+
+    fn merge(&mut self, other: &Self) {
+        self.count = self.count.wrapping_add(other.count);
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.sum_sq = self.sum_sq.wrapping_add(other.sum_sq);
+    }
+
+    fn finish(&self) -> Self {
+        *self
+    }
+}
+
+impl Subtract for PowerSums {
+    fn subtract(&mut self, other: &Self) {
+        self.count = self.count.wrapping_sub(other.count);
+        self.sum = self.sum.wrapping_sub(other.sum);
+        self.sum_sq = self.sum_sq.wrapping_sub(other.sum_sq);
+    }
+}
+
+impl Accumulate<i64> for PowerSums {
+    fn add(&mut self, input: i64) {
+        Self::add(self, input);
+    }
+}

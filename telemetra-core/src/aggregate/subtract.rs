@@ -1,0 +1,46 @@
+use super::{Accumulator, Sliding};
+
+/// An accumulator from which what was merged can be taken out again.
+///
+/// # Contract
+///
+/// * **Undoes.** After `a.merge(&b); a.subtract(&b)` the accumulator `a` finishes, and merges on, as before.
+///
+/// With it, [`SubtractOnEvict`] is the sliding form: one merge and one subtract a pane, and one total for the whole window.
+pub trait Subtract: Accumulator {
+    /// Takes out what `other` has, which was merged before.
+    fn subtract(&mut self, other: &Self);
+}
+
+/// The sliding form of an accumulator that can subtract: the total of the panes that are in.
+///
+/// ```
+/// use telemetra_core::{Accumulate, Sliding, SubtractOnEvict, Sum};
+/// let (mut a, mut b) = (Sum::default(), Sum::default());
+/// a.add(3);
+/// b.add(4);
+/// let mut running = SubtractOnEvict::<Sum>::default();
+/// running.push(&a);
+/// running.push(&b);
+/// assert_eq!(running.finish(), 7);
+/// running.pop(&a);
+/// assert_eq!(running.finish(), 4);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct SubtractOnEvict<A> {
+    total: A,
+}
+
+impl<A: Subtract> Sliding<A> for SubtractOnEvict<A> {
+    fn push(&mut self, pane: &A) {
+        self.total.merge(pane);
+    }
+
+    fn pop(&mut self, pane: &A) {
+        self.total.subtract(pane);
+    }
+
+    fn finish(&self) -> A::Output {
+        self.total.finish()
+    }
+}

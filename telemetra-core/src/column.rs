@@ -1,0 +1,241 @@
+//! Columns and values: the words in which rows are described to sinks.
+
+use std::fmt::{self, Write};
+
+use crate::time::event_time::EventTime;
+
+/// A column of a table: its name, what it holds, and whether it may be null.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The name.
+    pub name: std::borrow::Cow<'static, str>,
+    /// What it holds.
+    pub kind: ColumnKind,
+    /// Whether it may hold nothing.
+    pub nullable: bool,
+}
+
+impl Column {
+    /// A column that always holds something.
+    #[must_use]
+    pub const fn new(name: &'static str, kind: ColumnKind) -> Self {
+        Self { name: std::borrow::Cow::Borrowed(name), kind, nullable: false }
+    }
+
+    /// A column that may be null.
+    #[must_use]
+    pub const fn nullable(name: &'static str, kind: ColumnKind) -> Self {
+        Self { name: std::borrow::Cow::Borrowed(name), kind, nullable: true }
+    }
+
+    /// A column whose name is made at run time.
+    #[must_use]
+    pub fn named(name: impl Into<String>, kind: ColumnKind) -> Self {
+        Self { name: std::borrow::Cow::Owned(name.into()), kind, nullable: false }
+    }
+
+    /// The same column, which may be null.
+    #[must_use]
+    pub fn or_null(mut self) -> Self {
+        self.nullable = true;
+        self
+    }
+}
+
+/// What a column holds.
+///
+/// | kind | SQLite | Postgres | JSON |
+/// |---|---|---|---|
+/// | `Bool` | `INTEGER` | `boolean` | `true`, `false` |
+/// | `Integer` | `INTEGER` | `bigint` | a number |
+/// | `Float` | `REAL` | `double precision` | a number |
+/// | `Decimal` | `TEXT` | `numeric(39,6)` | a string |
+/// | `Text` | `TEXT` | `text` | a string |
+/// | `Time` | `INTEGER`, milliseconds | `timestamptz` | RFC 3339 |
+/// | `Json` | `TEXT` | `jsonb` | itself |
+/// | `Bytes` | `BLOB` | `bytea` | a string of hexadecimal digits |
+/// | `Integers`, `Floats`, `Texts` | `TEXT`, a JSON array | `bigint[]`, `double precision[]`, `text[]` | an array |
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ColumnKind {
+    /// True or false.
+    Bool,
+    /// A whole number of 64 bits, signed where a database knows no other.
+    Integer,
+    /// A float.
+    Float,
+    /// An exact decimal: text where there is no type for it.
+    Decimal,
+    /// Text.
+    Text,
+    /// An event time.
+    Time,
+    /// A list or a map, as JSON.
+    Json,
+    /// Bytes.
+    Bytes,
+    /// A list of whole numbers.
+    Integers,
+    /// A list of floats.
+    Floats,
+    /// A list of texts.
+    Texts,
+}
+
+/// The value of one column of one row. Borrows, so that putting one costs no memory.
+#[derive(Copy, Clone)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// Nothing.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A whole number. Above 2⁶³ − 1 databases get 2⁶³ − 1: no counter gets there.
+    Unsigned(u64),
+    /// A whole number that may be negative.
+    Signed(i64),
+    /// A float; one that is not finite is written as null.
+    Float(f64),
+    /// An exact decimal.
+    Decimal(Decimal),
+    /// Text.
+    Text(&'a str),
+    /// Text, as this displays.
+    Shown(&'a dyn fmt::Display),
+    /// An event time.
+    Time(EventTime),
+    /// JSON, as this displays.
+    Json(&'a dyn fmt::Display),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// A list of whole numbers.
+    Integers(&'a [i64]),
+    /// A list of floats.
+    Floats(&'a [f64]),
+    /// A list of texts.
+    Texts(&'a [&'a str]),
+    /// The revision of the change that publishes the row, a whole number: see [`Change::values`](crate::Change::values).
+    Revision,
+    /// The event time at which the row is published: see [`Change::values`](crate::Change::values).
+    PublishedAt,
+}
+
+impl<'a> Value<'a> {
+    /// What is there, or null.
+    #[must_use]
+    pub fn or_null(value: Option<Self>) -> Self {
+        value.unwrap_or(Self::Null)
+    }
+
+    /// Whether a column of that kind can hold this.
+    #[must_use]
+    pub fn fits(&self, kind: ColumnKind) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Bool(_) => kind == ColumnKind::Bool,
+            Self::Unsigned(_) | Self::Signed(_) | Self::Revision => kind == ColumnKind::Integer,
+            Self::Float(_) => kind == ColumnKind::Float,
+            Self::Decimal(_) => matches!(kind, ColumnKind::Decimal | ColumnKind::Text),
+            Self::Text(_) | Self::Shown(_) => kind == ColumnKind::Text,
+            Self::Time(_) | Self::PublishedAt => kind == ColumnKind::Time,
+            Self::Json(_) => kind == ColumnKind::Json,
+            Self::Bytes(_) => kind == ColumnKind::Bytes,
+            Self::Integers(_) => kind == ColumnKind::Integers,
+            Self::Floats(_) => kind == ColumnKind::Floats,
+            Self::Texts(_) => kind == ColumnKind::Texts,
+        }
+    }
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Bool(b) => write!(f, "Bool({b})"),
+            Self::Unsigned(n) => write!(f, "Unsigned({n})"),
+            Self::Signed(n) => write!(f, "Signed({n})"),
+            Self::Float(x) => write!(f, "Float({x})"),
+            Self::Decimal(decimal) => write!(f, "Decimal({decimal})"),
+            Self::Text(text) => write!(f, "Text({text:?})"),
+            Self::Shown(text) => write!(f, "Shown({text})"),
+            Self::Time(time) => write!(f, "Time({time})"),
+            Self::Json(json) => write!(f, "Json({json})"),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.escape_ascii()),
+            Self::Integers(list) => write!(f, "Integers({list:?})"),
+            Self::Floats(list) => write!(f, "Floats({list:?})"),
+            Self::Texts(list) => write!(f, "Texts({list:?})"),
+            Self::Revision => f.write_str("Revision"),
+            Self::PublishedAt => f.write_str("PublishedAt"),
+        }
+    }
+}
+
+/// Writes a value of a key as text: numbers in decimal, times in RFC 3339.
+pub(crate) fn write_plain(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
+    match value {
+        Value::Null | Value::Revision | Value::PublishedAt => Ok(()),
+        Value::Bool(b) => write!(out, "{b}"),
+        Value::Unsigned(n) => write!(out, "{n}"),
+        Value::Signed(n) => write!(out, "{n}"),
+        Value::Float(x) => write!(out, "{x}"),
+        Value::Decimal(decimal) => write!(out, "{decimal}"),
+        Value::Text(text) => out.write_str(text),
+        Value::Shown(text) | Value::Json(text) => write!(out, "{text}"),
+        Value::Time(time) => write!(out, "{time}"),
+        Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}")),
+        Value::Integers(list) => write!(out, "{list:?}"),
+        Value::Floats(list) => write!(out, "{list:?}"),
+        Value::Texts(list) => write!(out, "{list:?}"),
+    }
+}
+
+/// An exact decimal with six places, shown with at least two.
+///
+/// ```
+/// use telemetra_core::Decimal;
+/// assert_eq!(Decimal(12_500_000).to_string(), "12.50");
+/// assert_eq!(Decimal(-1).to_string(), "-0.000001");
+/// assert_eq!(Decimal(3_000_000_000_000).to_string(), "3000000.00");
+/// ```
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Decimal(
+    /// In units of one millionth.
+    pub i128,
+);
+
+impl Decimal {
+    /// How many units make one.
+    pub const SCALE: u128 = 1_000_000;
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, mut part) = (self.0.unsigned_abs() / Self::SCALE, self.0.unsigned_abs() % Self::SCALE);
+        let mut places = Self::SCALE.ilog10() as usize;
+        while places > 2 && part.is_multiple_of(10) {
+            part /= 10;
+            places -= 1;
+        }
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write!(f, "{sign}{whole}.{part:0places$}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_decimal_loses_nothing(units in any::<i64>()) {
+            let text = Decimal(i128::from(units)).to_string();
+            let (whole, part) = text.trim_start_matches('-').split_once('.').unwrap();
+            prop_assert!((2..=6).contains(&part.len()));
+            let padded: i128 = format!("{whole}{part:0<6}").parse().unwrap();
+            prop_assert_eq!(if units < 0 { -padded } else { padded }, i128::from(units));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Anomalous windows make episodes, and only what changed of them is emitted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{AnomalousWindow, KeyEpisodes};
+use crate::detect::moment::{Moment, MomentRule};
+use crate::key::Key;
+use crate::micro::Micro;
+use crate::time::event_time::EventTime;
+use crate::time::window::WindowRules;
+
+impl<K: Key> KeyEpisodes<K> {
+    /// Compares the episodes with those last emitted.
+    pub(super) fn emit_changes<S>(
+        &mut self,
+        rules: &[MomentRule<S>],
+        windows: &WindowRules,
+        key: &K,
+        boundary: EventTime,
+        emit: &mut impl FnMut(Moment<K>, isize),
+    ) {
+        let slide = windows.windows.slide();
+        for (number, rule) in rules.iter().enumerate() {
+            let (hits, emitted) = (&mut self.hits[number], &mut self.emitted[number]);
+            let due = emitted.last().is_some_and(|last| last.open)
+                || emitted.first().is_some_and(|first| windows.is_retired(first.last_at, boundary));
+            if !due && !std::mem::take(&mut self.changed[number]) {
+                continue;
+            }
+            // An episode goes as a whole, when its last window goes: its start stays what it was.
+            while let Some(end) = first_episode(hits, slide)
+                && windows.is_retired(end, boundary)
+            {
+                *hits = hits.split_off(&end.plus(1));
+            }
+            let now = episodes(rule, slide, key, boundary, hits);
+            for old in emitted.iter().filter(|old| !now.contains(old)) {
+                emit(old.clone(), -1);
+            }
+            for new in now.iter().filter(|new| !emitted.contains(new)) {
+                emit(new.clone(), 1);
+            }
+            *emitted = now;
+        }
+    }
+}
+
+/// The end of the last window of the first episode.
+fn first_episode(hits: &BTreeMap<EventTime, AnomalousWindow>, slide: u64) -> Option<EventTime> {
+    let mut ends = hits.keys().copied();
+    let mut last = ends.next()?;
+    for end in ends {
+        if end != last.plus(slide) {
+            break;
+        }
+        last = end;
+    }
+    Some(last)
+}
+
+/// Makes moments of anomalous windows: those that follow one another by one slide are one.
+fn episodes<K: Key, S>(
+    rule: &MomentRule<S>,
+    slide: u64,
+    key: &K,
+    boundary: EventTime,
+    hits: &BTreeMap<EventTime, AnomalousWindow>,
+) -> Vec<Moment<K>> {
+    let judge = rule.detector_of(key);
+    let mut moments: Vec<Moment<K>> = Vec::new();
+    for (&end, hit) in hits {
+        if let Some(moment) = moments.last_mut().filter(|moment| moment.last_at.plus(slide) == end) {
+            moment.last_at = end;
+            moment.windows += 1;
+            if hit.score.0.unsigned_abs() > moment.score.0.unsigned_abs() {
+                moment.peak_at = end;
+                (moment.value, moment.score) = (hit.value, hit.score);
+                (moment.baseline_mean, moment.baseline_stddev) = (hit.mean, hit.stddev);
+                moment.baseline_samples = hit.samples;
+            }
+            continue;
+        }
+        moments.push(Moment {
+            key: key.clone(),
+            moment_type: Arc::clone(&rule.moment_type),
+            started_at: end.minus(slide),
+            peak_at: end,
+            last_at: end,
+            open: false,
+            detection_method: Arc::clone(judge.method()),
+            value: hit.value,
+            threshold: Micro::from_f64(judge.threshold()),
+            score: hit.score,
+            baseline_mean: hit.mean,
+            baseline_stddev: hit.stddev,
+            baseline_samples: hit.samples,
+            windows: 1,
+        });
+    }
+    if let Some(last) = moments.last_mut() {
+        last.open = last.last_at.plus(slide) > boundary;
+    }
+    moments
+}

@@ -1,0 +1,153 @@
+//! Judges that remember: followed up to the newest window, and kept as of what will not change any more.
+
+use super::series::{Place, ReadyAll, first_after, reach};
+use super::{AnomalousWindow, KeyEpisodes};
+use crate::codec::CodecError;
+use crate::detect::any_detector::{AnyDetector, DetectorState};
+use crate::detect::moment::MomentRule;
+use crate::detect::observed::Observed;
+use crate::key::Key;
+use crate::time::event_time::EventTime;
+use crate::time::window::WindowRules;
+
+/// The judges of one key that remember.
+#[derive(Debug)]
+pub(super) struct Following {
+    /// By rule; `None` where a rule's judge remembers nothing.
+    followers: Vec<Option<DetectorState>>,
+    /// The end of the last window that is settled.
+    settled: EventTime,
+    /// Whether the windows after it must be followed again.
+    stale: bool,
+}
+
+impl Following {
+    pub(super) fn new<K: Key, S>(rules: &[MomentRule<S>], key: &K) -> Self {
+        let judges = rules.iter().map(|rule| rule.detector_of(key));
+        let followers = judges.map(|judge| (!judge.is_pure()).then(|| judge.follow())).collect();
+        Self { followers, settled: EventTime::MIN, stale: false }
+    }
+
+    /// What is settled.
+    pub(super) fn save(&self) -> Result<(EventTime, Vec<Vec<u8>>), CodecError> {
+        let saved = self.followers.iter().map(|follower| match follower {
+            Some(follower) => follower.save(),
+            None => Ok(Vec::new()),
+        });
+        Ok((self.settled, saved.collect::<Result<_, _>>()?))
+    }
+
+    pub(super) fn restore(&mut self, settled: EventTime, saved: &[Vec<u8>]) -> Result<(), CodecError> {
+        (self.settled, self.stale) = (settled, true);
+        for (follower, saved) in self.followers.iter_mut().zip(saved) {
+            if let Some(follower) = follower {
+                follower.restore(saved)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<K: Key> KeyEpisodes<K> {
+    /// When a key without windows has been silent for so long that what its judges remember is void.
+    pub(super) fn forgets_at<S>(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> EventTime {
+        let judges = rules.iter().flat_map(|rule| rule.own.values().chain([&rule.detector]));
+        let longest = judges.filter(|judge| !judge.is_pure()).map(AnyDetector::forgets_after).max();
+        // A late event may still make a window that much earlier.
+        let late = windows.allowed_lateness + windows.windows.size() + 3 * windows.windows.slide();
+        self.last.plus(longest.unwrap_or(0).saturating_add(late))
+    }
+
+    /// Takes the windows that will not change any more into what is kept, before they are retired.
+    pub(super) fn settle<S>(
+        &mut self,
+        rules: &[MomentRule<S>],
+        windows: &WindowRules,
+        key: &K,
+        boundary: EventTime,
+    ) {
+        let Some(mut following) = self.following.take() else { return };
+        // An event that takes effect just before the boundary is in a pane that ended after this.
+        let limit = boundary.minus(windows.allowed_lateness + 2 * windows.windows.slide());
+        while let Some(end) = first_after(&self.series, windows.windows, following.settled)
+            && end <= limit
+        {
+            self.observe(rules, windows, key, end, &mut following, true);
+            following.settled = end;
+        }
+        let windowless = self.series.iter().all(|series| series.ends.is_empty());
+        if !windowless || boundary < self.forgets_at(rules, windows) {
+            self.following = Some(following);
+        }
+    }
+
+    /// Follows a new window, or again all that may have changed.
+    pub(super) fn follow<S>(
+        &mut self,
+        rules: &[MomentRule<S>],
+        windows: &WindowRules,
+        key: &K,
+        newest: Option<EventTime>,
+        revised: bool,
+    ) {
+        if rules.iter().all(|rule| rule.detector_of(key).is_pure()) {
+            return;
+        }
+        let mut following = match self.following.take() {
+            Some(following) => following,
+            None if newest.is_none() && !revised => return,
+            None => Box::new(Following { stale: true, ..Following::new(rules, key) }),
+        };
+        if revised || std::mem::take(&mut following.stale) {
+            following.followers.iter_mut().flatten().for_each(DetectorState::rewind);
+            let mut after = following.settled;
+            while let Some(end) = first_after(&self.series, windows.windows, after) {
+                self.observe(rules, windows, key, end, &mut following, false);
+                after = end;
+            }
+        } else if let Some(end) = newest {
+            self.observe(rules, windows, key, end, &mut following, false);
+        }
+        self.following = Some(following);
+    }
+
+    /// Shows a window to all followers: as the next, or as one that is settled.
+    fn observe<S>(
+        &mut self,
+        rules: &[MomentRule<S>],
+        windows: &WindowRules,
+        key: &K,
+        end: EventTime,
+        following: &mut Following,
+        settles: bool,
+    ) {
+        let spec = windows.windows;
+        let number = spec.series_of(end);
+        let Some(index) = self.series.get(number).and_then(|series| series.find(end)) else { return };
+        for (rule_number, rule) in rules.iter().enumerate() {
+            let Some(follower) = &mut following.followers[rule_number] else { continue };
+            let Some(value) = self.series[number].value(rule_number, rules.len(), index) else {
+                if !settles {
+                    self.note(rule_number, end, None);
+                }
+                continue;
+            };
+            let place = Place { rule: rule_number, rules: rules.len(), index, size: spec.size() };
+            let ready = rule.detector_of(key).reaches().iter().map(|&samples| {
+                let reach = reach(&self.series, spec, rule.missing, end, samples);
+                self.series[number].scanned(place, &reach)
+            });
+            let ready: Vec<_> = ready.collect();
+            let baselines = ReadyAll { scale: rule.scale, ready: &ready };
+            let (scale, missing) = (rule.scale, rule.missing);
+            let window = Observed { end, value, scale, spec, missing, baselines: &baselines };
+            if settles {
+                follower.settle(&window);
+                continue;
+            }
+            let hit = follower.next(&window).map(|found| AnomalousWindow::new(value, scale, &found));
+            drop(ready);
+            self.note(rule_number, end, hit);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Writing JSON piece by piece, straight into the line or cell that is being made.
+
+use std::fmt::{self, Write};
+
+use crate::column::Value;
+
+/// Writes `text` as a JSON string.
+///
+/// # Errors
+///
+/// If `out` fails.
+pub fn string(out: &mut impl Write, text: &str) -> fmt::Result {
+    out.write_char('"')?;
+    let mut done = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.write_str(&text[done..at])?;
+        done = at + 1;
+        match byte {
+            b'"' => out.write_str("\\\"")?,
+            b'\\' => out.write_str("\\\\")?,
+            b'\n' => out.write_str("\\n")?,
+            b'\r' => out.write_str("\\r")?,
+            b'\t' => out.write_str("\\t")?,
+            _ => write!(out, "\\u{byte:04x}")?,
+        }
+    }
+    out.write_str(&text[done..])?;
+    out.write_char('"')
+}
+
+/// Writes a value as JSON: times as RFC 3339, decimals and bytes as strings, what is not finite as null.
+///
+/// # Errors
+///
+/// If `out` fails, or what is displayed does.
+pub fn value(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
+    match value {
+        Value::Null | Value::Revision | Value::PublishedAt => out.write_str("null"),
+        Value::Bool(b) => out.write_str(if b { "true" } else { "false" }),
+        Value::Unsigned(n) => write!(out, "{n}"),
+        Value::Signed(n) => write!(out, "{n}"),
+        Value::Float(x) if x.is_finite() => write!(out, "{x}"),
+        Value::Float(_) => out.write_str("null"),
+        Value::Decimal(decimal) => write!(out, "\"{decimal}\""),
+        Value::Text(text) => string(out, text),
+        Value::Shown(text) => write!(Escaping::open(out)?, "{text}").and_then(|()| out.write_char('"')),
+        Value::Time(time) => write!(out, "\"{time}\""),
+        Value::Json(json) => write!(out, "{json}"),
+        Value::Bytes(bytes) => {
+            out.write_char('"')?;
+            bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?;
+            out.write_char('"')
+        }
+        Value::Integers(items) => list(out, items.iter().map(|n| Value::Signed(*n))),
+        Value::Floats(items) => list(out, items.iter().map(|x| Value::Float(*x))),
+        Value::Texts(items) => list(out, items.iter().map(|text| Value::Text(text))),
+    }
+}
+
+fn list<'a>(out: &mut impl Write, items: impl Iterator<Item = Value<'a>>) -> fmt::Result {
+    out.write_char('[')?;
+    for (n, item) in items.enumerate() {
+        if n > 0 {
+            out.write_char(',')?;
+        }
+        value(out, item)?;
+    }
+    out.write_char(']')
+}
+
+/// Escapes what is written through it.
+struct Escaping<'a, W>(&'a mut W);
+
+impl<'a, W: Write> Escaping<'a, W> {
+    fn open(out: &'a mut W) -> Result<Self, fmt::Error> {
+        out.write_char('"')?;
+        Ok(Self(out))
+    }
+}
+
+impl<W: Write> Write for Escaping<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.bytes().all(|b| b >= b' ' && b != b'"' && b != b'\\') {
+            return self.0.write_str(text);
+        }
+        let mut quoted = String::with_capacity(text.len() + 8);
+        string(&mut quoted, text)?;
+        self.0.write_str(&quoted[1..quoted.len() - 1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn strings_read_back(text in any::<String>(), controls in "[\\x00-\\x22\\\\]{0,8}") {
+            let text = text + &controls;
+            for value in [Value::Text(&text), Value::Shown(&text)] {
+                let mut out = String::new();
+                super::value(&mut out, value).unwrap();
+                prop_assert_eq!(&serde_json::from_str::<String>(&out).unwrap(), &text);
+            }
+        }
+
+        #[test]
+        fn floats_read_back(x in any::<f64>()) {
+            let mut out = String::new();
+            value(&mut out, Value::Float(x)).unwrap();
+            let read: Option<f64> = serde_json::from_str(&out).unwrap();
+            prop_assert_eq!(read.is_some(), x.is_finite());
+            // The parser of the standard library is exact.
+            prop_assert_eq!(out.parse().ok(), read.map(|_| x));
+        }
+    }
+}

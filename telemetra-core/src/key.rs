@@ -1,0 +1,286 @@
+//! Keys: what an aggregate is by.
+//!
+//! A key is looked up for every event, so it has a *borrowed form*, as `str` is the borrowed form of `String`: a key that is
+//! known is found without an allocation. Keys decide which worker aggregates what, so their hash is the same in every
+//! process and in every release of one format of checkpoints.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::column::{ColumnKind, Value, write_plain};
+use crate::data::Data;
+use crate::time::event_time::EventTime;
+
+/// What an aggregate is by: strings, integers, booleans, and tuples of up to four of these, or a type of your own.
+///
+/// # Contract
+///
+/// * **One identity.** A key equals what [`from_ref`](Self::from_ref) makes of its borrowed form, and both hash alike.
+/// * **Columns.** [`values`](Self::values) puts one value for each of [`KINDS`](Self::KINDS), none of them null, and
+///   different keys put different values: they are the key columns of tables.
+///
+/// Checked by [`key_compliance`](crate::testkit::key_compliance).
+///
+/// ```
+/// use telemetra_core::{ColumnKind, Key, Value};
+///
+/// #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+/// struct Sensor { site: u32, number: u32 }
+///
+/// impl Key for Sensor {
+///     type Ref<'a> = &'a Sensor;
+///     const KINDS: &'static [ColumnKind] = &[ColumnKind::Integer, ColumnKind::Integer];
+///     fn as_ref(&self) -> &Self { self }
+///     fn from_ref(key: &Self) -> Self { key.clone() }
+///     fn is(&self, key: &Self) -> bool { self == key }
+///     fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+///         put(Value::Unsigned(self.site.into()));
+///         put(Value::Unsigned(self.number.into()));
+///     }
+/// }
+/// telemetra_core::testkit::key_compliance(&[Sensor { site: 1, number: 2 }, Sensor { site: 2, number: 1 }]);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a key",
+    note = "strings, integers, booleans and tuples of these are keys; for a type of your own implement `Key`"
+)]
+pub trait Key: Data {
+    /// The borrowed form: `&str` for strings, the value itself for numbers, a tuple of borrowed forms for tuples.
+    type Ref<'a>: Copy + Debug + Hash;
+
+    /// The kinds of the columns that hold the key in a table.
+    const KINDS: &'static [ColumnKind];
+
+    /// This key, borrowed.
+    fn as_ref(&self) -> Self::Ref<'_>;
+
+    /// The key of a borrowed form.
+    fn from_ref(key: Self::Ref<'_>) -> Self;
+
+    /// Whether this is the key of that borrowed form.
+    fn is(&self, key: Self::Ref<'_>) -> bool;
+
+    /// Puts the value of each key column.
+    fn values(&self, put: &mut dyn FnMut(Value<'_>));
+
+    /// The key as one text: its columns, joined by the unit separator U+001F. Moments' ids, shards and message channels go by it.
+    fn text(&self) -> Cow<'_, str> {
+        let mut text = String::new();
+        let mut first = true;
+        self.values(&mut |value| {
+            if !std::mem::take(&mut first) {
+                text.push('\u{1f}');
+            }
+            let _ = write_plain(&mut text, value);
+        });
+        text.into()
+    }
+}
+
+macro_rules! text_key {
+    ($($type:ty),+) => {$(
+        impl Key for $type {
+            type Ref<'a> = &'a str;
+            const KINDS: &'static [ColumnKind] = &[ColumnKind::Text];
+
+            fn as_ref(&self) -> &str {
+                self
+            }
+
+            fn from_ref(key: &str) -> Self {
+                key.into()
+            }
+
+            #[inline]
+            fn is(&self, key: &str) -> bool {
+                **self == *key
+            }
+
+            fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+                put(Value::Text(self));
+            }
+
+            fn text(&self) -> Cow<'_, str> {
+                Cow::Borrowed(self)
+            }
+        }
+    )+};
+}
+text_key!(String, CompactString, Box<str>, Arc<str>);
+
+macro_rules! copied_key {
+    ($($type:ty: $kind:ident $value:ident as $as:ty),+) => {$(
+        impl Key for $type {
+            type Ref<'a> = Self;
+            const KINDS: &'static [ColumnKind] = &[ColumnKind::$kind];
+
+            fn as_ref(&self) -> Self {
+                *self
+            }
+
+            fn from_ref(key: Self) -> Self {
+                key
+            }
+
+            #[inline]
+            fn is(&self, key: Self) -> bool {
+                *self == key
+            }
+
+            fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+                put(Value::$value(<$as>::from(*self)));
+            }
+        }
+    )+};
+}
+copied_key!(
+    u8: Integer Unsigned as u64, u16: Integer Unsigned as u64, u32: Integer Unsigned as u64, u64: Integer Unsigned as u64,
+    i8: Integer Signed as i64, i16: Integer Signed as i64, i32: Integer Signed as i64, i64: Integer Signed as i64,
+    bool: Bool Bool as bool, EventTime: Time Time as EventTime
+);
+
+/// The one key of everything: an aggregate over all events.
+impl Key for () {
+    type Ref<'a> = ();
+    const KINDS: &'static [ColumnKind] = &[];
+
+    fn as_ref(&self) {}
+
+    fn from_ref((): ()) {}
+
+    fn is(&self, (): ()) -> bool {
+        true
+    }
+
+    fn values(&self, _: &mut dyn FnMut(Value<'_>)) {}
+}
+
+/// The kinds of several keys, one after the other.
+const fn joined<const N: usize>(parts: &[&[ColumnKind]]) -> [ColumnKind; N] {
+    let mut kinds = [ColumnKind::Bool; N];
+    let (mut part, mut at) = (0, 0);
+    while part < parts.len() {
+        let mut n = 0;
+        while n < parts[part].len() {
+            kinds[at] = parts[part][n];
+            at += 1;
+            n += 1;
+        }
+        part += 1;
+    }
+    kinds
+}
+
+macro_rules! tuple_key {
+    ($($K:ident $i:tt),+) => {
+        impl<$($K: Key),+> Key for ($($K,)+) {
+            type Ref<'a> = ($($K::Ref<'a>,)+);
+            // The number of kinds is not known to the type system: room for as many as a table's key may have.
+            const KINDS: &'static [ColumnKind] = {
+                const MOST: usize = 16;
+                let length = 0 $(+ $K::KINDS.len())+;
+                assert!(length <= MOST, "a key has at most 16 columns");
+                (const { &joined::<MOST>(&[$($K::KINDS),+]) } as &'static [ColumnKind]).split_at(length).0
+            };
+
+            fn as_ref(&self) -> Self::Ref<'_> {
+                ($(self.$i.as_ref(),)+)
+            }
+
+            fn from_ref(key: Self::Ref<'_>) -> Self {
+                ($($K::from_ref(key.$i),)+)
+            }
+
+            #[inline]
+            fn is(&self, key: Self::Ref<'_>) -> bool {
+                $(self.$i.is(key.$i))&&+
+            }
+
+            fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+                $(self.$i.values(put);)+
+            }
+        }
+    };
+}
+tuple_key!(A 0);
+tuple_key!(A 0, B 1);
+tuple_key!(A 0, B 1, C 2);
+tuple_key!(A 0, B 1, C 2, D 3);
+
+/// The hash by which keys are assigned to workers, and by which a checkpoint's state is assigned again. It is the same on
+/// every machine. A borrowed form has the hash of its key.
+///
+/// ```
+/// use telemetra_core::key_hash;
+/// assert_eq!(key_hash("ada"), key_hash(&String::from("ada")));
+/// assert_ne!(key_hash(&(1u32, 2u32)), key_hash(&(2u32, 1u32)));
+/// ```
+#[must_use]
+#[inline]
+pub fn key_hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
+    let mut hasher = KeyHasher(0);
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A hasher without a random seed: xxh3 for text, a folded multiplication for numbers.
+struct KeyHasher(u64);
+
+impl KeyHasher {
+    #[inline]
+    fn mix(&mut self, word: u64) {
+        let wide = u128::from(self.0 ^ word ^ 0x9e37_79b9_7f4a_7c15) * 0xd1b5_4a32_d192_ed03_u128;
+        self.0 = wide as u64 ^ (wide >> 64) as u64;
+    }
+}
+
+impl Hasher for KeyHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    #[inline]
+    fn write_u8(&mut self, n: u8) {
+        // What ends a text: its hash is spread well already.
+        if n == 0xff {
+            self.0 = self.0.rotate_left(23) ^ 0xff;
+        } else {
+            self.mix(n.into());
+        }
+    }
+
+    fn write_u16(&mut self, n: u16) {
+        self.mix(n.into());
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.mix(n.into());
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.mix(n);
+    }
+
+    fn write_u128(&mut self, n: u128) {
+        self.mix(n as u64);
+        self.mix((n >> 64) as u64);
+    }
+
+    // As wide on every machine.
+    fn write_usize(&mut self, n: usize) {
+        self.mix(n as u64);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        // The low bits choose the worker and the high bits the shard: small numbers must spread over both.
+        let wide = u128::from(self.0 ^ 0x2545_f491_4f6c_dd1d) * 0x9e37_79b9_7f4a_7c15_u128;
+        wide as u64 ^ (wide >> 64) as u64
+    }
+}

@@ -1,0 +1,292 @@
+//! Batches of records in one buffer.
+
+use std::any::Any;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::time::event_time::EventTime;
+
+/// One record, as a decoder sees it: a value, and what else its source knows of it.
+///
+/// ```
+/// use telemetra_core::{EventTime, RecordBatch};
+/// let mut batch = RecordBatch::default();
+/// batch.push(b"21.5", 7);
+/// batch.annotate(Some(b"sensor-1"), Some(EventTime(1_000)), [("unit", Some(&b"C"[..]))]);
+/// let record = batch.record(&batch.records()[0], "readings");
+/// assert_eq!((record.value, record.key, record.offset), (&b"21.5"[..], Some(&b"sensor-1"[..]), 7));
+/// assert_eq!(record.header("unit"), Some(&b"C"[..]));
+/// ```
+#[derive(Copy, Clone)]
+#[non_exhaustive]
+pub struct Record<'a> {
+    /// The value.
+    pub value: &'a [u8],
+    /// The record's key, where the source has one: Kafka does.
+    pub key: Option<&'a [u8]>,
+    /// The time that the source gave it: in Kafka the producer's or the broker's.
+    pub timestamp: Option<EventTime>,
+    /// The topic it comes from; empty where the source knows none.
+    pub topic: &'a str,
+    /// Its offset in the partition.
+    pub offset: u64,
+    headers: Headers<'a>,
+    attached: Option<(&'a (dyn Any + Send + Sync), usize)>,
+}
+
+#[derive(Copy, Clone)]
+struct Headers<'a> {
+    bytes: &'a [u8],
+    headers: &'a [Header],
+}
+
+impl<'a> Record<'a> {
+    /// A record of that value alone.
+    #[must_use]
+    pub const fn new(value: &'a [u8]) -> Self {
+        let headers = Headers { bytes: &[], headers: &[] };
+        Self { value, key: None, timestamp: None, topic: "", offset: 0, headers, attached: None }
+    }
+
+    /// The same record from that topic.
+    #[must_use]
+    pub const fn of_topic(mut self, topic: &'a str) -> Self {
+        self.topic = topic;
+        self
+    }
+
+    /// The headers in order; a header without a value is `None`.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + 'a {
+        let Headers { bytes, headers } = self.headers;
+        headers.iter().map(move |header| {
+            let name = std::str::from_utf8(&bytes[header.name.clone()]).unwrap_or_default();
+            (name, header.value.clone().map(|value| &bytes[value]))
+        })
+    }
+
+    /// The value of the last header of that name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers().filter(|(found, _)| *found == name).last().and_then(|(_, value)| value)
+    }
+
+    /// What the source attached to the batch, and the number of this record in it: for sources that give values, not bytes.
+    #[must_use]
+    pub fn attached<T: 'static>(&self) -> Option<(&'a T, usize)> {
+        let (attached, number) = self.attached?;
+        Some((attached.downcast_ref()?, number))
+    }
+}
+
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("topic", &self.topic)
+            .field("offset", &self.offset)
+            .field("value", &format_args!("{}", self.value.escape_ascii()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Records in one buffer, each with its place.
+///
+/// A partition appends to it, so that thousands of records cost one allocation, reused for the next batch.
+///
+/// ```
+/// let mut batch = telemetra_core::RecordBatch::default();
+/// batch.push(b"one", 0);
+/// batch.push(b"two", 1);
+/// let all: Vec<&[u8]> = batch.records().iter().map(|r| batch.bytes_of(r)).collect();
+/// assert_eq!(all, [b"one", b"two"]);
+/// ```
+#[derive(Clone, Default)]
+pub struct RecordBatch {
+    bytes: Vec<u8>,
+    records: Vec<RecordPlace>,
+    extras: Vec<Extras>,
+    headers: Vec<Header>,
+    attached: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// The place of one record in a [`RecordBatch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordPlace {
+    /// Its bytes in the batch's buffer.
+    pub range: Range<usize>,
+    /// Its offset in the partition.
+    pub offset: u64,
+    /// The record's length where it was too long to be taken; `range` then holds its first bytes only. Such a record is malformed
+    /// and is not decoded.
+    pub oversize: Option<u64>,
+    /// Whether it has no value, not even an empty one: in Kafka a tombstone. Such a record is malformed and is not decoded.
+    pub tombstone: bool,
+    /// The number of its extras, or [`NO_EXTRAS`].
+    extras: u32,
+    /// Its number in the batch.
+    number: u32,
+}
+
+const NO_EXTRAS: u32 = u32::MAX;
+
+#[derive(Clone, Debug)]
+struct Extras {
+    key: Option<Range<usize>>,
+    timestamp: Option<EventTime>,
+    headers: Range<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Header {
+    name: Range<usize>,
+    value: Option<Range<usize>>,
+}
+
+impl fmt::Debug for RecordBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordBatch").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+impl RecordBatch {
+    /// The number of bytes after which a batch is full. Chosen by measurement: the buffer and the events
+    /// decoded from it stay within a core's cache.
+    pub const TARGET_BYTES: usize = 64 * 1024;
+    /// The longest record in bytes. A longer one is malformed; its first [`OVERSIZE_PREFIX`](Self::OVERSIZE_PREFIX)
+    /// bytes are kept.
+    pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
+    /// How much is kept of a record that is too long.
+    pub const OVERSIZE_PREFIX: usize = 1024;
+    /// The number of records after which a batch is full whatever their size.
+    const MOST_RECORDS: usize = 4096;
+
+    /// Appends a record by copying it; one longer than [`MAX_RECORD_BYTES`](Self::MAX_RECORD_BYTES) is cut and marked.
+    pub fn push(&mut self, record: &[u8], offset: u64) {
+        if record.len() > Self::MAX_RECORD_BYTES {
+            self.push_oversize(&record[..Self::OVERSIZE_PREFIX], record.len() as u64, offset);
+        } else {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(record);
+            self.mark(start..self.bytes.len(), offset);
+        }
+    }
+
+    /// Appends the beginning of a record of `length` bytes that was too long to be taken.
+    pub fn push_oversize(&mut self, prefix: &[u8], length: u64, offset: u64) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(prefix);
+        self.place(start..self.bytes.len(), offset, Some(length), false);
+    }
+
+    /// Appends a record that has no value.
+    pub fn push_tombstone(&mut self, offset: u64) {
+        let end = self.bytes.len();
+        self.place(end..end, offset, None, true);
+    }
+
+    /// Adds key, timestamp and headers to the record appended last. Without a record it does nothing.
+    pub fn annotate<'h>(
+        &mut self,
+        key: Option<&[u8]>,
+        timestamp: Option<EventTime>,
+        headers: impl IntoIterator<Item = (&'h str, Option<&'h [u8]>)>,
+    ) {
+        let first = self.headers.len();
+        let key = key.map(|key| self.keep(key));
+        for (name, value) in headers {
+            let name = self.keep(name.as_bytes());
+            let value = value.map(|value| self.keep(value));
+            self.headers.push(Header { name, value });
+        }
+        let extras = Extras { key, timestamp, headers: first..self.headers.len() };
+        if let Some(last) = self.records.last_mut() {
+            last.extras = self.extras.len() as u32;
+            self.extras.push(extras);
+        }
+    }
+
+    /// Attaches a value to the batch, which [`Record::attached`] gives to the decoder.
+    pub fn attach(&mut self, value: Arc<dyn Any + Send + Sync>) {
+        self.attached = Some(value);
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+
+    /// The buffer, for a partition that reads straight into it and then [marks](Self::mark) the records.
+    pub fn buffer_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Declares that these bytes of the buffer are a record.
+    #[inline]
+    pub fn mark(&mut self, range: Range<usize>, offset: u64) {
+        debug_assert!(range.end <= self.bytes.len());
+        self.place(range, offset, None, false);
+    }
+
+    #[inline]
+    fn place(&mut self, range: Range<usize>, offset: u64, oversize: Option<u64>, tombstone: bool) {
+        let number = self.records.len() as u32;
+        self.records.push(RecordPlace { range, offset, oversize, tombstone, extras: NO_EXTRAS, number });
+    }
+
+    /// The places of the records, in order.
+    #[must_use]
+    pub fn records(&self) -> &[RecordPlace] {
+        &self.records
+    }
+
+    /// The bytes of a record's value.
+    ///
+    /// # Panics
+    ///
+    /// If the record is of another batch and beyond this one's buffer.
+    #[must_use]
+    pub fn bytes_of(&self, place: &RecordPlace) -> &[u8] {
+        &self.bytes[place.range.clone()]
+    }
+
+    /// A record as a decoder sees it.
+    ///
+    /// # Panics
+    ///
+    /// If the record is of another batch and beyond this one's buffer.
+    #[must_use]
+    #[inline]
+    pub fn record<'a>(&'a self, place: &RecordPlace, topic: &'a str) -> Record<'a> {
+        let mut record = Record::new(self.bytes_of(place)).of_topic(topic);
+        record.offset = place.offset;
+        record.attached = self.attached.as_deref().map(|attached| (attached, place.number as usize));
+        if let Some(extras) = self.extras.get(place.extras as usize) {
+            record.key = extras.key.clone().map(|key| &self.bytes[key]);
+            record.timestamp = extras.timestamp;
+            record.headers = Headers { bytes: &self.bytes, headers: &self.headers[extras.headers.clone()] };
+        }
+        record
+    }
+
+    /// Whether the batch is large enough to be handed over.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() >= Self::TARGET_BYTES || self.records.len() >= Self::MOST_RECORDS
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Forgets the records and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+        self.extras.clear();
+        self.headers.clear();
+        self.attached = None;
+    }
+}

@@ -1,0 +1,257 @@
+//! Events pushed by the host service itself, through a bounded channel.
+
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_channel::{Receiver, TryRecvError};
+
+use crate::error::{ConfigError, ExternalError};
+use crate::read::arena::Arena;
+use crate::read::batch::{Record, RecordBatch};
+use crate::read::channel_handle::ChannelHandle;
+use crate::read::decode::{DecodeError, Decoder};
+use crate::read::event::Event;
+use crate::read::source::{Partition, PartitionId, Polled, Source};
+
+/// How soon to look again when the channel is empty.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A source of one partition, into which a host service pushes values through [`ChannelHandle`]s: typed events, which nobody
+/// encodes to decode them again, or records of bytes (`Channel<Vec<u8>>`), decoded like those of any source.
+///
+/// The channel holds a fixed number of values; when it is full, pushing waits: that is the back-pressure. It ends
+/// when it is [closed](ChannelHandle::close) or the last handle is dropped, once what is in it has been read.
+///
+/// **Not replayable.** Opened at an offset it goes on numbering from there with what is pushed next. What the process had
+/// in memory when it died, in the channel or read but in no checkpoint, is lost. A host that can send
+/// again keeps its values until [`ChannelHandle::committed`] has passed them.
+///
+/// A channel lives in one process: in a cluster, give it to a process that reads it itself. The dead letter of a typed event holds what
+/// its `Debug` shows.
+///
+/// ```
+/// use telemetra_core::source::{Channel, Polled, RecordBatch, Source};
+/// let (handle, mut source) = Channel::bounded("host", 1000)?;
+/// let mut partition = source.open(&source.id().clone(), None)?;
+/// handle.push("a record")?;
+/// drop(handle);
+/// let mut batch = RecordBatch::default();
+/// assert_eq!(partition.poll(&mut batch)?, Polled::Ready);
+/// assert_eq!(partition.poll(&mut batch)?, Polled::Done);
+/// assert_eq!(batch.records().len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Channel<T = Vec<u8>> {
+    id: PartitionId,
+    receiver: Receiver<T>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Whether a partition is reading: two would take values from each other.
+    reading: AtomicBool,
+    pub(super) first: AtomicU64,
+    pub(super) committed: AtomicU64,
+}
+
+impl Channel<Vec<u8>> {
+    /// A channel that holds up to `capacity` records of bytes, as a source whose partition has that name.
+    ///
+    /// # Errors
+    ///
+    /// If the capacity is 0.
+    pub fn bounded(name: &str, capacity: usize) -> Result<(ChannelHandle, Self), ConfigError> {
+        Self::new(name, capacity)
+    }
+}
+
+impl<E: Event + Debug + Send + 'static> Channel<E> {
+    /// A channel that holds up to `capacity` events, as a source whose partition has that name, and what goes in the place of a
+    /// decoder.
+    ///
+    /// # Errors
+    ///
+    /// If the capacity is 0.
+    ///
+    /// ```
+    /// # #[derive(Debug)] struct Reading(u64);
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = u64;
+    /// #     fn time(&self) -> telemetra_core::EventTime { Default::default() }
+    /// #     fn key(&self) -> u64 { self.0 }
+    /// # }
+    /// use telemetra_core::source::Channel;
+    /// let (handle, source, decoder) = Channel::<Reading>::typed("host", 1000)?;
+    /// handle.push(Reading(7)).map_err(|_| "closed")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn typed(name: &str, capacity: usize) -> Result<(ChannelHandle<E>, Self, Typed<E>), ConfigError> {
+        let (handle, channel) = Self::new(name, capacity)?;
+        Ok((handle, channel, Typed(PhantomData)))
+    }
+}
+
+impl<T> Channel<T> {
+    fn new(name: &str, capacity: usize) -> Result<(ChannelHandle<T>, Self), ConfigError> {
+        if capacity == 0 {
+            let hint = "let it hold at least one";
+            return Err(ConfigError::new("channel capacity", "a channel cannot hold 0 values", hint));
+        }
+        let (sender, receiver) = async_channel::bounded(capacity);
+        let shared = Arc::<Shared>::default();
+        let handle = ChannelHandle { sender, shared: Arc::clone(&shared) };
+        Ok((handle, Self { id: PartitionId::new(name), receiver, shared }))
+    }
+
+    /// The name of its partition.
+    #[must_use]
+    pub fn id(&self) -> &PartitionId {
+        &self.id
+    }
+
+    fn take(&self, id: &PartitionId, from: Option<u64>) -> Result<Reader<T>, ExternalError> {
+        if *id != self.id {
+            return Err(ExternalError::permanent(format!(
+                "cannot open the partition `{id}`: the channel's partition is `{}`; open that",
+                self.id
+            )));
+        }
+        if self.shared.reading.swap(true, Ordering::AcqRel) {
+            return Err(ExternalError::permanent(format!(
+                "cannot open the partition `{id}`: the channel is being read; drop the partition opened before"
+            )));
+        }
+        let next = from.unwrap_or(0);
+        self.shared.first.store(next, Ordering::Release);
+        self.shared.committed.store(next, Ordering::Release);
+        Ok(Reader { receiver: self.receiver.clone(), shared: Arc::clone(&self.shared), next })
+    }
+}
+
+/// How values of a channel get into a batch.
+trait Carried: Sized + Send + 'static {
+    /// Takes values until the batch is full; the last error says how the channel stands.
+    fn fill(
+        batch: &mut RecordBatch,
+        next: &mut u64,
+        take: impl FnMut() -> Result<Self, TryRecvError>,
+    ) -> TryRecvError;
+}
+
+impl Carried for Vec<u8> {
+    fn fill(
+        batch: &mut RecordBatch,
+        next: &mut u64,
+        mut take: impl FnMut() -> Result<Self, TryRecvError>,
+    ) -> TryRecvError {
+        while !batch.is_full() {
+            match take() {
+                Ok(record) => batch.push(&record, *next),
+                Err(error) => return error,
+            }
+            *next += 1;
+        }
+        TryRecvError::Empty
+    }
+}
+
+/// The events of one batch, each taken once by the decoder.
+struct Carrier<E>(Mutex<Vec<Option<E>>>);
+
+impl<E: Event + Debug + Send + 'static> Carried for E {
+    fn fill(
+        batch: &mut RecordBatch,
+        next: &mut u64,
+        mut take: impl FnMut() -> Result<Self, TryRecvError>,
+    ) -> TryRecvError {
+        let mut events = Vec::new();
+        let ended = loop {
+            if batch.is_full() {
+                break TryRecvError::Empty;
+            }
+            match take() {
+                Ok(event) => events.push(Some(event)),
+                Err(error) => break error,
+            }
+            batch.push(b"", *next);
+            *next += 1;
+        };
+        if !events.is_empty() {
+            batch.attach(Arc::new(Carrier(Mutex::new(events))));
+        }
+        ended
+    }
+}
+
+impl<T: Carried> Source for Channel<T> {
+    fn partitions(&mut self) -> Result<Vec<PartitionId>, ExternalError> {
+        Ok(vec![self.id.clone()])
+    }
+
+    fn open(&mut self, id: &PartitionId, from: Option<u64>) -> Result<Box<dyn Partition>, ExternalError> {
+        Ok(Box::new(self.take(id, from)?))
+    }
+}
+
+struct Reader<T> {
+    receiver: Receiver<T>,
+    shared: Arc<Shared>,
+    next: u64,
+}
+
+impl<T: Carried> Partition for Reader<T> {
+    fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
+        let before = self.next;
+        let receiver = &self.receiver;
+        let ended = T::fill(batch, &mut self.next, || receiver.try_recv());
+        Ok(match ended {
+            // What was taken goes on its way first; the next poll says how things stand.
+            _ if self.next > before => Polled::Ready,
+            TryRecvError::Empty => Polled::Idle(PAUSE),
+            TryRecvError::Closed => Polled::Done,
+        })
+    }
+
+    fn offset(&self) -> u64 {
+        self.next
+    }
+
+    fn committed(&mut self, offset: u64) {
+        self.shared.committed.fetch_max(offset, Ordering::AcqRel);
+    }
+}
+
+impl<T> Drop for Reader<T> {
+    fn drop(&mut self) {
+        self.shared.reading.store(false, Ordering::Release);
+    }
+}
+
+/// Takes the events of a typed [`Channel`] out of their batch: what goes in the place of a decoder.
+pub struct Typed<E>(PhantomData<fn() -> E>);
+
+impl<E> Debug for Typed<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Typed<{}>", std::any::type_name::<E>())
+    }
+}
+
+impl<E: Event + Debug + Send + 'static> Decoder<E> for Typed<E> {
+    fn decode<'a>(&self, record: Record<'a>, _: &'a Arena, events: &mut Vec<E>) -> Result<(), DecodeError> {
+        let Some((Carrier(carried), number)) = record.attached::<Carrier<E>>() else {
+            return Err(DecodeError::new("the record is not of a channel of this type of event"));
+        };
+        let mut carried = carried.lock().unwrap_or_else(PoisonError::into_inner);
+        events.extend(carried.get_mut(number).and_then(Option::take));
+        Ok(())
+    }
+
+    fn letter_bytes(&self, _: Record<'_>, event: &E) -> Box<[u8]> {
+        format!("{event:?}").into_bytes().into()
+    }
+}

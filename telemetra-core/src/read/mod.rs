@@ -1,0 +1,14 @@
+//! Reading: from the records of a source's partitions to events, and what becomes of each.
+
+pub(crate) mod arena;
+pub(crate) mod batch;
+pub(crate) mod channel;
+pub(crate) mod channel_handle;
+pub(crate) mod dead_letter;
+pub(crate) mod decode;
+pub(crate) mod event;
+pub(crate) mod fate;
+pub(crate) mod memory;
+pub(crate) mod sequence;
+pub(crate) mod serde_json;
+pub(crate) mod source;

@@ -1,0 +1,67 @@
+//! The decoder of JSON for every event type that serde can deserialise.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::DeserializeOwned;
+
+use crate::read::arena::Arena;
+use crate::read::batch::Record;
+use crate::read::decode::{DecodeError, Decoder};
+use crate::read::event::Event;
+
+/// Decodes records that are one JSON value each, by serde. A record of white space alone holds no event.
+///
+/// The reason in the dead letter of a malformed record is serde's own text. Costs what `serde_json` costs, and the allocations of
+/// the event's owned fields.
+///
+/// ```
+/// # use serde::Deserialize;
+/// # use telemetra_core::{Arena, Decoder, Event, EventTime, Record, SerdeJson};
+/// #[derive(Debug, PartialEq, Deserialize)]
+/// struct Reading { device: String, time: EventTime, celsius: f64 }
+/// # impl Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// let (decoder, arena, mut readings) = (SerdeJson::<Reading>::new(), Arena::default(), Vec::new());
+/// let record = br#"{"device": "d1", "time": "2026-01-01T00:00:00Z", "celsius": -12.5}"#;
+/// decoder.decode(Record::new(record), &arena, &mut readings)?;
+/// assert_eq!(readings[0].celsius, -12.5);
+///
+/// let error = decoder.decode(Record::new(br#"{"device": "d1"}"#), &arena, &mut readings).unwrap_err();
+/// assert_eq!(error.to_string(), "missing field `time` at line 1 column 16");
+/// # Ok::<(), telemetra_core::DecodeError>(())
+/// ```
+pub struct SerdeJson<E>(PhantomData<fn() -> E>);
+
+impl<E> SerdeJson<E> {
+    /// The decoder.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<E> Default for SerdeJson<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E> fmt::Debug for SerdeJson<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SerdeJson<{}>", std::any::type_name::<E>())
+    }
+}
+
+impl<E: Event + DeserializeOwned + 'static> Decoder<E> for SerdeJson<E> {
+    fn decode<'a>(&self, record: Record<'a>, _: &'a Arena, events: &mut Vec<E>) -> Result<(), DecodeError> {
+        if record.value.iter().all(u8::is_ascii_whitespace) {
+            return Ok(());
+        }
+        events.push(::serde_json::from_slice(record.value).map_err(DecodeError::because)?);
+        Ok(())
+    }
+}

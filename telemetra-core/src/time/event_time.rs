@@ -1,0 +1,223 @@
+//! Event time, which is also the timestamp of every dataflow, and the clock on the wall.
+//!
+//! The idea: a timely frontier *is* a watermark once the timestamp is event time. So the type
+//! here is both the milliseconds of an event and the timestamp of the dataflow.
+
+use std::fmt;
+use std::sync::Arc;
+
+use differential_dataflow::lattice::{Lattice, Maximum};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use timely::order::{PartialOrder, TotalOrder};
+use timely::progress::timestamp::{PathSummary, Refines, Timestamp};
+
+/// Milliseconds since the Unix epoch, UTC. Totally ordered; the timestamp of all dataflows.
+///
+/// ```
+/// use telemetra_core::EventTime;
+/// let t = EventTime(1_767_225_600_000);
+/// assert_eq!(t.to_string(), "2026-01-01T00:00:00.000Z");
+/// assert_eq!(t.plus(1_500) - t, 1_500);
+/// ```
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventTime(pub u64);
+
+/// RFC 3339 for formats that people read, milliseconds for others.
+impl Serialize for EventTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_u64(self.0)
+        }
+    }
+}
+
+/// From formats that people read: RFC 3339, or a number of milliseconds. From others: milliseconds.
+impl<'de> Deserialize<'de> for EventTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(TimeVisitor)
+        } else {
+            u64::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+struct TimeVisitor;
+
+impl Visitor<'_> for TimeVisitor {
+    type Value = EventTime;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time as RFC 3339 text or in milliseconds since the Unix epoch")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, millis: u64) -> Result<EventTime, E> {
+        Ok(EventTime(millis))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, millis: i64) -> Result<EventTime, E> {
+        u64::try_from(millis).map(EventTime).map_err(|_| E::custom("a time before 1970 cannot be used"))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<EventTime, E> {
+        crate::time::rfc3339::parse_timestamp(text.as_bytes())
+            .map_err(|error| E::custom(format_args!("the time `{text}` {error}")))
+    }
+}
+
+impl EventTime {
+    /// The least time: the epoch.
+    pub const MIN: Self = Self(0);
+    /// The greatest time. A floor of `MAX` means that nothing more will come.
+    pub const MAX: Self = Self(u64::MAX);
+    /// The latest time that decoding accepts: the last millisecond of the year 9999.
+    pub const LATEST: Self = Self(253_402_300_799_999);
+
+    /// This time and `millis` more, saturating.
+    #[must_use]
+    pub const fn plus(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// This time less `millis`, saturating at the epoch.
+    #[must_use]
+    pub const fn minus(self, millis: u64) -> Self {
+        Self(self.0.saturating_sub(millis))
+    }
+}
+
+/// The distance in milliseconds, 0 if `rhs` is later.
+impl std::ops::Sub for EventTime {
+    type Output = u64;
+    fn sub(self, rhs: Self) -> u64 {
+        self.0.saturating_sub(rhs.0)
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds; times past the year 9999 as a number of milliseconds.
+impl fmt::Display for EventTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self > Self::LATEST {
+            return write!(f, "{}ms", self.0);
+        }
+        let (days, in_day) = (self.0 / 86_400_000, self.0 % 86_400_000);
+        let (y, m, d) = civil_from_days(days);
+        let (secs, ms) = (in_day / 1000, in_day % 1000);
+        let (h, min, s) = (secs / 3600, secs / 60 % 60, secs % 60);
+        write!(f, "{y:04}-{m:02}-{d:02}T{h:02}:{min:02}:{s:02}.{ms:03}Z")
+    }
+}
+
+/// Year, month and day of a count of days since 1970-01-01 in the proleptic Gregorian calendar.
+///
+/// Follows "chrono-Compatible Low-Level Date Algorithms" by Howard Hinnant.
+#[must_use]
+pub fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    let z = days + 719_468;
+    let era = z / 146_097;
+    let doe = z % 146_097;
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let d = doy - (153 * mp + 2) / 5 + 1;
+    let m = if mp < 10 { mp + 3 } else { mp - 9 };
+    (yoe + era * 400 + u64::from(m <= 2), m, d)
+}
+
+impl PartialOrder for EventTime {
+    fn less_equal(&self, other: &Self) -> bool {
+        self.0 <= other.0
+    }
+}
+impl TotalOrder for EventTime {}
+
+impl Timestamp for EventTime {
+    type Summary = Self;
+    fn minimum() -> Self {
+        Self::MIN
+    }
+}
+impl PathSummary<Self> for EventTime {
+    fn results_in(&self, src: &Self) -> Option<Self> {
+        self.0.checked_add(src.0).map(Self)
+    }
+    fn followed_by(&self, other: &Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+}
+impl Refines<()> for EventTime {
+    fn to_inner((): ()) -> Self {
+        Self::MIN
+    }
+    fn to_outer(self) {}
+    fn summarize(_: Self) {}
+}
+impl Lattice for EventTime {
+    fn join(&self, other: &Self) -> Self {
+        *self.max(other)
+    }
+    fn meet(&self, other: &Self) -> Self {
+        *self.min(other)
+    }
+}
+impl Maximum for EventTime {
+    fn maximum() -> Self {
+        Self::MAX
+    }
+}
+
+/// Where processing time comes from: the one place that reads the clock on the wall.
+///
+/// ```
+/// use telemetra_core::{Clock, EventTime};
+/// let clock = Clock::fixed(EventTime(5_000));
+/// assert_eq!(clock.now(), EventTime(5_000));
+/// assert!(Clock::system().now() > EventTime(1_700_000_000_000));
+/// ```
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> EventTime + Send + Sync>);
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn system() -> Self {
+        Self::from_fn(|| {
+            let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            EventTime(since_epoch.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
+        })
+    }
+
+    /// A clock that stands still, for tests.
+    #[must_use]
+    pub fn fixed(now: EventTime) -> Self {
+        Self::from_fn(move || now)
+    }
+
+    /// Any clock, for instance one that a test moves.
+    #[must_use]
+    pub fn from_fn(now: impl Fn() -> EventTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Processing time now.
+    #[must_use]
+    pub fn now(&self) -> EventTime {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::system()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({})", self.now())
+    }
+}

@@ -1,0 +1,194 @@
+//! Layouts: how rows of a type become rows of a table.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::column::Value;
+use crate::data::Data;
+use crate::time::event_time::EventTime;
+use crate::write::change::{Action, AnyRow, Change};
+use crate::write::row::{Row, compare_keys, plain};
+use crate::write::table::Table;
+
+type Put<'p> = &'p mut dyn FnMut(Value<'_>);
+
+/// How rows of type `R` become rows of a table: the value form of [`Row`], for a table whose name or columns are known at run time only.
+///
+/// ```
+/// use telemetra_core::{Column, ColumnKind, Layout, Table, Value};
+/// let table = Table::new("totals").key(Column::new("site", ColumnKind::Integer)).column(Column::new("total", ColumnKind::Integer));
+/// let layout = Layout::new(table, |(site, total): &(u32, i64), put| {
+///     put(Value::Unsigned((*site).into()));
+///     put(Value::Signed(*total));
+/// });
+/// assert_eq!(layout.table().name(), "totals");
+/// ```
+pub struct Layout<R> {
+    inner: Arc<Inner<R>>,
+}
+
+struct Inner<R> {
+    table: Arc<Table>,
+    values: Box<dyn Fn(&R, Put<'_>) + Send + Sync>,
+    time: Box<dyn Fn(&R) -> Option<EventTime> + Send + Sync>,
+    subject: Box<dyn for<'r> Fn(&'r R) -> Cow<'r, str> + Send + Sync>,
+    compare: Option<fn(&R, &R) -> Ordering>,
+}
+
+impl<R> Clone for Layout<R> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner) }
+    }
+}
+
+impl<R> fmt::Debug for Layout<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Layout").field(&self.inner.table).finish()
+    }
+}
+
+impl<R: Row> Layout<R> {
+    /// The layout of a type that knows its own table.
+    #[must_use]
+    pub fn of_row() -> Self {
+        Self::with(R::table(), R::values, R::time, R::subject, None)
+    }
+}
+
+impl<R: Data> Layout<R> {
+    /// A layout by a closure that puts the value of each column, the key's first. Rows are about the first key column and about now.
+    pub fn new(table: Table, values: impl Fn(&R, &mut dyn FnMut(Value<'_>)) + Send + Sync + 'static) -> Self {
+        let values = Arc::new(values);
+        let first = Arc::clone(&values);
+        let subject = borrowing(move |row: &R| {
+            let mut subject = None;
+            first(row, &mut |value| {
+                subject.get_or_insert_with(|| plain(value));
+            });
+            Cow::Owned(subject.unwrap_or_default())
+        });
+        Self::with(table, move |row: &R, put: Put<'_>| values(row, put), |_| None, subject, None)
+    }
+
+    /// A layout of all its parts.
+    #[doc(hidden)]
+    pub fn with(
+        table: Table,
+        values: impl Fn(&R, Put<'_>) + Send + Sync + 'static,
+        time: impl Fn(&R) -> Option<EventTime> + Send + Sync + 'static,
+        subject: impl for<'r> Fn(&'r R) -> Cow<'r, str> + Send + Sync + 'static,
+        compare: Option<fn(&R, &R) -> Ordering>,
+    ) -> Self {
+        let (values, time, subject) = (Box::new(values), Box::new(time), Box::new(subject));
+        Self { inner: Arc::new(Inner { table: Arc::new(table), values, time, subject, compare }) }
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn table(&self) -> &Arc<Table> {
+        &self.inner.table
+    }
+
+    /// Puts the values of a row.
+    pub fn values(&self, row: &R, put: &mut dyn FnMut(Value<'_>)) {
+        (self.inner.values)(row, put);
+    }
+
+    /// The event time that a row tells of.
+    #[must_use]
+    pub fn time(&self, row: &R) -> Option<EventTime> {
+        (self.inner.time)(row)
+    }
+
+    /// What a row is about.
+    #[must_use]
+    pub fn subject<'r>(&self, row: &'r R) -> Cow<'r, str> {
+        (self.inner.subject)(row)
+    }
+
+    /// The order of two rows by their keys: equal if they are the same row.
+    #[must_use]
+    pub fn compare(&self, one: &R, other: &R) -> Ordering {
+        match self.inner.compare {
+            Some(compare) => compare(one, other),
+            None => {
+                let keys = self.inner.table.keys().len();
+                compare_keys(keys, |put| self.values(one, put), |put| self.values(other, put))
+            }
+        }
+    }
+
+    /// A row as sinks see it.
+    #[must_use]
+    pub fn erase(&self, row: R) -> Arc<dyn AnyRow> {
+        Arc::new(Laid { layout: self.clone(), row })
+    }
+
+    /// A change that upserts a row.
+    #[must_use]
+    pub fn upsert(&self, row: R, revision: u32) -> Change {
+        Change { row: self.erase(row), revision, action: Action::Upsert }
+    }
+
+    /// A change that withdraws a row.
+    #[must_use]
+    pub fn withdraw(&self, row: R, revision: u32) -> Change {
+        Change { row: self.erase(row), revision, action: Action::Withdraw }
+    }
+}
+
+/// Tells the compiler that a closure's answer may borrow from its argument.
+fn borrowing<R, F: for<'r> Fn(&'r R) -> Cow<'r, str>>(subject: F) -> F {
+    subject
+}
+
+/// A row and its layout.
+struct Laid<R> {
+    layout: Layout<R>,
+    row: R,
+}
+
+impl<R: fmt::Debug> fmt::Debug for Laid<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.row.fmt(f)
+    }
+}
+
+impl<R: Data> AnyRow for Laid<R> {
+    fn table(&self) -> &Arc<Table> {
+        self.layout.table()
+    }
+
+    fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+        self.layout.values(&self.row, put);
+    }
+
+    fn subject(&self) -> Cow<'_, str> {
+        self.layout.subject(&self.row)
+    }
+
+    fn time(&self) -> Option<EventTime> {
+        self.layout.time(&self.row)
+    }
+
+    fn typed(&self) -> &dyn std::any::Any {
+        &self.row
+    }
+
+    fn compare_key(&self, other: &dyn AnyRow) -> Ordering {
+        let tables = self.table().name().cmp(other.table().name());
+        tables.then_with(|| match other.typed().downcast_ref::<R>() {
+            Some(other) => self.layout.compare(&self.row, other),
+            None => {
+                let keys = self.table().keys().len();
+                compare_keys(keys, |put| self.values(put), |put| other.values(put))
+            }
+        })
+    }
+
+    fn equals(&self, other: &dyn AnyRow) -> bool {
+        self.table().name() == other.table().name() && other.typed().downcast_ref::<R>() == Some(&self.row)
+    }
+}

@@ -1,0 +1,260 @@
+//! Tables: what rows of one kind are called and hold, whatever sink keeps them.
+
+use std::borrow::Cow;
+
+use crate::column::{Column, ColumnKind};
+use crate::error::ConfigError;
+
+/// A table: its name, its key columns, its other columns, and how readers look rows up.
+///
+/// ```
+/// use telemetra_core::{Column, ColumnKind, Table};
+/// let alerts = Table::new("alerts")
+///     .key(Column::new("device", ColumnKind::Text))
+///     .key(Column::new("raised_at", ColumnKind::Time))
+///     .column(Column::new("celsius", ColumnKind::Float))
+///     .revision("revision")
+///     .published_at("updated_at")
+///     .index(["raised_at"]);
+/// assert_eq!(alerts.keys().len(), 2);
+/// assert!(alerts.check().is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    name: Cow<'static, str>,
+    columns: Vec<Column>,
+    keys: usize,
+    indexes: Vec<Index>,
+    day: Option<usize>,
+    shape: Shape,
+    published_at: Option<usize>,
+}
+
+/// What the rows of a table are, for sinks that treat some in a way of their own.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Shape {
+    /// Rows of any kind: each is what it is until it is replaced or withdrawn.
+    #[default]
+    Rows,
+    /// Summaries of windows: the key of the grouping, `window_start`, `window_end`, then columns.
+    Windows,
+    /// Moments: episodes that open, change and close.
+    Moments,
+}
+
+/// An index: a name, columns, and whether it holds only some rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// Its name; with none given, the table's with `_by_` and the columns'.
+    pub name: Cow<'static, str>,
+    /// The columns in order.
+    pub columns: Vec<Cow<'static, str>>,
+    /// A condition in SQL that both SQLite and Postgres know; the index then holds only the rows that meet it.
+    pub only: Option<Cow<'static, str>>,
+}
+
+impl Table {
+    /// A table of that name, without columns.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            name: name.into(),
+            columns: Vec::new(),
+            keys: 0,
+            indexes: Vec::new(),
+            day: None,
+            shape: Shape::Rows,
+            published_at: None,
+        }
+    }
+
+    /// Adds a key column. Keys come before all other columns: one that is added later is put behind the last key.
+    #[must_use]
+    pub fn key(mut self, column: Column) -> Self {
+        self.columns.insert(self.keys, column);
+        self.keys += 1;
+        self
+    }
+
+    /// Adds a column.
+    #[must_use]
+    pub fn column(mut self, column: Column) -> Self {
+        self.columns.push(column);
+        self
+    }
+
+    /// Adds several columns.
+    #[must_use]
+    pub fn columns(mut self, columns: impl IntoIterator<Item = Column>) -> Self {
+        self.columns.extend(columns);
+        self
+    }
+
+    /// Adds a column of the revision: how often the row was published before. The row puts
+    /// [`Value::Revision`](crate::Value::Revision) there.
+    #[must_use]
+    pub fn revision(self, name: &'static str) -> Self {
+        self.column(Column::new(name, ColumnKind::Integer))
+    }
+
+    /// Adds a column of the event time at which the row was published. The row puts
+    /// [`Value::PublishedAt`](crate::Value::PublishedAt) there. Messages and snapshots leave it out: a row that did not change stays equal.
+    #[must_use]
+    pub fn published_at(mut self, name: &'static str) -> Self {
+        self.published_at = Some(self.columns.len());
+        self.column(Column::new(name, ColumnKind::Time))
+    }
+
+    /// Adds an index over these columns.
+    #[must_use]
+    pub fn index<const N: usize>(mut self, columns: [&'static str; N]) -> Self {
+        let name = format!("{}_by_{}", self.name, columns.join("_"));
+        let columns = columns.into_iter().map(Cow::Borrowed).collect();
+        self.indexes.push(Index { name: name.into(), columns, only: None });
+        self
+    }
+
+    /// Adds an index of that name over these columns, of the rows that meet a condition in SQL if one is given.
+    #[must_use]
+    pub fn index_named<const N: usize>(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        columns: [&'static str; N],
+        only: Option<&'static str>,
+    ) -> Self {
+        let columns = columns.into_iter().map(Cow::Borrowed).collect();
+        self.indexes.push(Index { name: name.into(), columns, only: only.map(Cow::Borrowed) });
+        self
+    }
+
+    /// Names the column by which the table is cut into days where a sink has a retention: one of time. Without it rows stay.
+    #[must_use]
+    pub fn by_day(mut self, column: &str) -> Self {
+        // A column that is not there is found by `check`.
+        self.day = Some(self.position(column).unwrap_or(usize::MAX));
+        self
+    }
+
+    /// Says what its rows are.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn shape(mut self, shape: Shape) -> Self {
+        self.shape = shape;
+        self
+    }
+
+    /// The same table under another name. Indexes keep theirs.
+    #[must_use]
+    pub fn renamed(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All columns, the key's first.
+    #[must_use]
+    pub fn all_columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The key columns.
+    #[must_use]
+    pub fn keys(&self) -> &[Column] {
+        &self.columns[..self.keys]
+    }
+
+    /// The indexes.
+    #[must_use]
+    pub fn indexes(&self) -> &[Index] {
+        &self.indexes
+    }
+
+    /// The place of the column by which the table is cut into days.
+    #[must_use]
+    pub fn day_column(&self) -> Option<&Column> {
+        self.day.and_then(|day| self.columns.get(day))
+    }
+
+    /// What its rows are.
+    #[must_use]
+    pub fn row_shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The place of the column that [`published_at`](Self::published_at) added.
+    #[must_use]
+    pub fn published_at_column(&self) -> Option<usize> {
+        self.published_at
+    }
+
+    /// The place of a column.
+    #[must_use]
+    pub fn position(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|known| known.name == column)
+    }
+
+    /// Checks that the table can be made.
+    ///
+    /// # Errors
+    ///
+    /// If it has no name, no key, a key that may be null, two columns of one name, or an index or a day over a column that it has not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let error =
+            |detail: String, hint: &str| Err(ConfigError::new(format!("table {}", self.name), detail, hint));
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name.len() <= 63
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                && !name.as_bytes()[0].is_ascii_digit()
+        };
+        if !is_name(&self.name) {
+            let hint = "take letters, digits and underscores, at most 63, not beginning with a digit";
+            return error(format!("`{}` cannot be the name of a table", self.name), hint);
+        }
+        if self.name.starts_with("telemetra_") {
+            return error(
+                "names that begin with `telemetra_` are the library's".to_owned(),
+                "take another name",
+            );
+        }
+        if self.keys == 0 {
+            return error("it has no key column".to_owned(), "add one by `key`: rows are upserted by it");
+        }
+        for (n, column) in self.columns.iter().enumerate() {
+            if !is_name(&column.name) {
+                let hint = "take letters, digits and underscores, at most 63, not beginning with a digit";
+                return error(format!("`{}` cannot be the name of a column", column.name), hint);
+            }
+            if self.columns[..n].iter().any(|other| other.name == column.name) {
+                return error(
+                    format!("two columns are called `{}`", column.name),
+                    "give each a name of its own",
+                );
+            }
+            if n < self.keys && column.nullable {
+                return error(
+                    format!("the key column `{}` may be null", column.name),
+                    "make it `Column::new`",
+                );
+            }
+        }
+        for index in &self.indexes {
+            for column in &index.columns {
+                if self.position(column).is_none() {
+                    let detail = format!("the index `{}` is over `{column}`, which it has not", index.name);
+                    return error(detail, "name a column of the table");
+                }
+            }
+        }
+        if self.day.is_some() && self.day_column().is_none_or(|day| day.kind != ColumnKind::Time) {
+            return error("`by_day` names no column of time".to_owned(), "name a column of the kind `Time`");
+        }
+        Ok(())
+    }
+}
