@@ -15,7 +15,7 @@ const BOUNDED_LETTERS: usize = 10_000;
 
 /// Keeps rows in memory, current and by key. Clones are handles on the same rows.
 ///
-/// Within a process it is a durable store: a pipeline that is restarted with the same handle is told what is there and
+/// Within a process it is a durable store: a pipeline that is restarted with the same handle is notified of what is there and
 /// goes on from it. A new process starts with nothing.
 ///
 /// ```
@@ -76,7 +76,7 @@ impl<S> Memory<S> {
         self
     }
 
-    /// Forgets rows `millis` of event time after the time they tell of, and all but 10 000 dead letters,
+    /// Forgets rows `millis` of event time after the time they are about, and all but 10 000 dead letters,
     /// so that a long run does not grow. Rows of `streams` and open moments stay.
     #[must_use]
     pub fn keep_for(mut self, millis: u64) -> Self {
@@ -169,8 +169,8 @@ impl<S: Clone> Memory<S> {
     }
 }
 
-/// The event time that a row tells of, `None` if it is about now.
-fn told_of<S>(row: &Row<S>) -> Option<EventTime> {
+/// The event time that a row is about, `None` if it is current state.
+fn time_of<S>(row: &Row<S>) -> Option<EventTime> {
     match row {
         Row::Stream(_) => None,
         Row::Summary(_, summary) => Some(summary.window.end),
@@ -209,7 +209,7 @@ impl<S: Clone + Send + Sync> Sink<S> for Memory<S> {
         }
         if let (Some(millis), Some(now)) = (self.keep_for, state.durable) {
             let since = now.minus(millis);
-            state.rows.retain(|_, change| told_of(&change.row).is_none_or(|time| time >= since));
+            state.rows.retain(|_, change| time_of(&change.row).is_none_or(|time| time >= since));
         }
         Ok(())
     }

@@ -113,12 +113,12 @@ fn goes_on_from_a_time_with_each_row_once_and_what_was_withdrawn() {
     assert_eq!(since.iter().map(|update| update.time).collect::<Vec<_>>(), [time(3), time(4)]);
     assert_eq!(since[0].changes, [corrected, summary("a", 2, 3)], "each row once, with its revision");
     assert_eq!(since[1].changes, [untrue]);
-    assert!(changes(time(4)).is_empty(), "who is in step is told nothing");
+    assert!(changes(time(4)).is_empty(), "who is in step is notified of nothing");
     assert_eq!(reader.changes_since("a", time(0).minus(1)), None, "the view was not there yet");
     assert_eq!(reader.changes_since("a", time(5)), None, "the view has not come that far");
     assert_eq!(reader.changes_since("b", time(2)), Some(Vec::new()));
 
-    // It turned out to be true after all: nobody need be told that it was not.
+    // It turned out to be true after all: nobody need be notified that it was not.
     let again = Change { revision: 2, ..upsert(Row::Moment(moment("a", 1, true))) };
     view.apply(&[batch(5, vec![again.clone()])]).unwrap();
     assert_eq!(changes(time(3)).iter().flat_map(|update| &update.changes).collect::<Vec<_>>(), [&again]);

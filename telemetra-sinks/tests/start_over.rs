@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use telemetra_core::{EventTime, Sink, StreamSummary};
 use telemetra_sinks::{JsonLines, Sqlite};
 
-/// Writes a batch in a first life, opens anew, and says what the sink then takes for durable.
+/// Writes a batch in a first run, opens anew, and says what the sink then takes for durable.
 fn reopened(
     mut sink: impl FnMut() -> Box<dyn Sink<StreamSummary>>,
     resume: Option<EventTime>,

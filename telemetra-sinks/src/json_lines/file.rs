@@ -1,3 +1,5 @@
+//! Numbered, rolling files in a folder, of which the last one is appended to.
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

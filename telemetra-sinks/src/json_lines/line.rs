@@ -1,3 +1,5 @@
+//! Formats changes, progress marks, and dead letters as lines of JSON.
+
 use std::fmt::{self, Write};
 
 use telemetra_core::{Action, Change, DeadLetter, EventTime};

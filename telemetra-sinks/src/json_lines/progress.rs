@@ -1,3 +1,5 @@
+//! The file `progress.json`: the durable event time, and the lengths of the files as of that time.
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;

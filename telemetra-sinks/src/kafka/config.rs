@@ -1,3 +1,6 @@
+//! The connection settings of a Kafka cluster: bootstrap servers, librdkafka properties, and SASL
+//! credentials.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;

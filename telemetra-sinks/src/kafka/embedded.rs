@@ -1,3 +1,5 @@
+//! A Kafka cluster inside the process, for tests and demos: librdkafka's mock cluster.
+
 use std::fmt;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;

@@ -1,3 +1,5 @@
+//! Classifies Kafka errors as transient or permanent, and adds what was tried and what to do about it.
+
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use telemetra_core::{ExternalError, Retry};
 

@@ -16,9 +16,9 @@ pub enum KafkaRequest {
     Produce,
     /// To read records.
     Fetch,
-    /// To tell the offsets of a partition.
+    /// To look up the offsets of a partition.
     ListOffsets,
-    /// To tell topics, partitions and leaders.
+    /// To list topics, partitions and leaders.
     Metadata,
     /// To keep a group's offsets.
     OffsetCommit,

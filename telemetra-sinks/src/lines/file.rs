@@ -1,3 +1,5 @@
+//! The partition that reads the lines of a file, from any byte offset.
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};

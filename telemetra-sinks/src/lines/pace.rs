@@ -1,3 +1,5 @@
+//! Replays recorded lines at the pace of their event times, times a factor.
+
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

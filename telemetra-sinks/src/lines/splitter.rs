@@ -1,3 +1,5 @@
+//! Splits blocks of bytes into lines, including lines that span blocks or exceed the longest record.
+
 use std::io;
 
 use memchr::memchr;

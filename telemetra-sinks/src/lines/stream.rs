@@ -1,3 +1,5 @@
+//! The partition that reads the lines of standard input or a pipe, through a thread that may block.
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -1,3 +1,5 @@
+//! The reader handle of a live view: other threads query snapshots and subscribe to changes through it.
+
 use std::fmt;
 use std::ops::RangeBounds;
 use std::sync::{Arc, PoisonError};
@@ -115,12 +117,12 @@ impl<S> LiveReader<S> {
     ///
     /// let mut view = LiveView::<u64>::new(3_600_000);
     /// let (snapshot, changes) = view.reader().follow("s1", 64);
-    /// assert!(snapshot.is_none(), "there is no such stream yet; if it comes, it is told");
+    /// assert!(snapshot.is_none(), "there is no such stream yet; if it comes, its subscribers are notified");
     /// # drop(changes);
     /// ```
     #[must_use]
     pub fn follow(&self, stream: &str, capacity: usize) -> (Option<Arc<StreamView<S>>>, Subscription<S>) {
-        // In this order: what changes in between is in both, and is told apart by its time.
+        // In this order: what changes in between is in both, and its time shows which it is.
         let mut changes = self.subscribe_to(stream, capacity);
         let view = self.stream(stream);
         changes.after = view.as_ref().map(|view| view.updated());

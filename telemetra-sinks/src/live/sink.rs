@@ -1,3 +1,5 @@
+//! The sink of a live view: it applies batches to the snapshots and notifies the subscribers.
+
 use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 
 use telemetra_core::{Batch, Change, EventTime, ExternalError, Row, Sink, StreamId};
@@ -79,10 +81,10 @@ impl<S: Clone + Send + Sync> Sink<S> for LiveView<S> {
             }
             self.sweep(batch.time);
             self.shared.reach(|reached| reached.as_of = Some(batch.time));
-            // After the view, so that who is told finds what it was told of.
+            // After the view, so that a notified subscriber finds the change there.
             for group in groups() {
                 let stream = stream_of(&group[0].row);
-                self.shared.subscribers.tell(stream, || Update {
+                self.shared.subscribers.notify(stream, || Update {
                     time: batch.time,
                     stream_id: stream.clone(),
                     changes: group.iter().map(|change| (*change).clone()).collect(),

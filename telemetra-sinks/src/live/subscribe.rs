@@ -1,3 +1,5 @@
+//! Subscriptions to a live view: bounded queues of updates that drop the oldest when a subscriber is slow.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +19,7 @@ pub struct Update<S> {
     pub changes: Vec<Change<S>>,
 }
 
-/// What a subscriber is told.
+/// What a subscriber is notified of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice<S> {
     /// A stream changed.
@@ -29,7 +31,7 @@ pub enum Notice<S> {
 
 /// Receives the changes that a live view is given.
 ///
-/// A slow one loses the oldest updates, and is told how many; it slows down nobody. Dropping it ends it.
+/// A slow one loses the oldest updates, and is notified of how many; it slows down nobody. Dropping it ends it.
 pub struct Subscription<S> {
     updates: Receiver<Arc<Update<S>>>,
     missed: Arc<AtomicU64>,
@@ -116,7 +118,7 @@ impl fmt::Display for Closed {
 }
 impl std::error::Error for Closed {}
 
-/// Those who are told; `None` once there is nothing more to tell.
+/// The subscribers to notify; `None` once the view is closed.
 pub(super) struct Subscribers<S>(Mutex<Option<Lists<S>>>);
 
 /// By stream; `None` is all streams.
@@ -155,7 +157,7 @@ impl<S> Subscribers<S> {
     }
 
     /// Gives the update to those who follow the stream, or all; makes it only if there is one.
-    pub(super) fn tell(&self, stream: &StreamId, make: impl FnOnce() -> Update<S>) {
+    pub(super) fn notify(&self, stream: &StreamId, make: impl FnOnce() -> Update<S>) {
         let mut lists = self.lists();
         let Some(lists) = lists.as_mut().filter(|lists| !lists.is_empty()) else { return };
         let (mut make, mut update) = (Some(make), None);

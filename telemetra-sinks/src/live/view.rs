@@ -1,3 +1,5 @@
+//! The snapshot of one stream in a live view: its row, its summaries, and its moments.
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;

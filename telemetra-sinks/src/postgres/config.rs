@@ -1,3 +1,5 @@
+//! The connection settings of a Postgres server: host, database, user, TLS, and timeouts.
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;

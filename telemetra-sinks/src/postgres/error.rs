@@ -1,3 +1,5 @@
+//! Classifies Postgres errors as transient or permanent by their SQLSTATE, and adds what to do about them.
+
 use std::fmt::Display;
 
 use telemetra_core::{ExternalError, Retry};

@@ -5,20 +5,20 @@
 //! statements are under way at once.
 
 mod array;
+mod batch_columns;
 mod config;
 mod connect;
+mod dead_letters;
 mod error;
-mod gather;
-mod letters;
 mod numeric;
 mod progress;
 mod retention;
 mod schema;
 mod session;
-mod start_over;
 mod statements;
 mod store;
 mod tls;
+mod truncate;
 mod url;
 mod writer;
 
@@ -33,7 +33,7 @@ pub use tls::TlsMode;
 
 use crate::tabular::tables::Table;
 use crate::{Layout, Tabular};
-use progress::Claim;
+use progress::Fence;
 use retention::Retention;
 use session::Session;
 use statements::Plan;
@@ -79,7 +79,7 @@ pub struct Postgres<S = StreamSummary> {
 }
 
 struct Opened {
-    claim: Claim,
+    fence: Fence,
     durable: Option<EventTime>,
     plans: Vec<Plan>,
     retention: Option<Retention>,
@@ -187,15 +187,15 @@ impl Opened {
             return Err(error::refused(writer.session.place(), why));
         }
         let Some(retention) = &mut self.retention else {
-            return writer.write(batches, &self.plans, layout, &self.claim, |_| true);
+            return writer.write(batches, &self.plans, layout, &self.fence, |_| true);
         };
         let cutoff = retention.cutoff(last.time);
         let is_kept = |row: &Row<S>| retention::time_of(row).is_none_or(|time| time >= cutoff);
         retention.prepare(&writer.session, batches)?;
-        writer.write(batches, &self.plans, layout, &self.claim, is_kept)?;
+        writer.write(batches, &self.plans, layout, &self.fence, is_kept)?;
         self.durable = Some(last.time);
         // The rows are there: if this fails, the next try writes nothing, and the days go another time.
-        retention.sweep(&writer.session, &self.claim, last.time)
+        retention.sweep(&writer.session, &self.fence, last.time)
     }
 }
 
@@ -213,12 +213,12 @@ impl<S: Send + Sync> Sink<S> for Postgres<S> {
         schema::prepare(&session, &component)?;
         schema::check(&session, &self.layout, partitioned)?;
         let empty = self.start_over && resume.is_none();
-        let (claim, durable) = progress::claim(&session, &self.pipeline, self.shard, empty)?;
+        let (fence, durable) = progress::acquire_fence(&session, &self.pipeline, self.shard, empty)?;
         let plans: Vec<_> =
             Table::ALL.into_iter().map(|table| Plan::new(table, &self.layout, partitioned)).collect();
         let writer = Some(Writer::new(session, &plans));
         let retention = self.retention.map(Retention::new);
-        self.opened = Some(Opened { claim, durable, plans, retention, writer });
+        self.opened = Some(Opened { fence, durable, plans, retention, writer });
         Ok(durable)
     }
 
@@ -242,7 +242,7 @@ impl<S: Send + Sync> Sink<S> for Postgres<S> {
         if letters.is_empty() {
             return Ok(());
         }
-        opened.with_writer(&self.config, |writer, opened| writer.write_letters(letters, &opened.claim))
+        opened.with_writer(&self.config, |writer, opened| writer.write_letters(letters, &opened.fence))
     }
 
     fn close(&mut self) -> Result<(), ExternalError> {

@@ -9,18 +9,18 @@ use tokio_postgres::{Client, Error, Statement};
 use super::array::{event_time, micros};
 use super::error::refused;
 use super::session::{Session, Timestamp};
-use super::start_over;
 use super::statements::once;
+use super::truncate;
 
 /// A shard of a pipeline as one process holds it.
 #[derive(Clone, Debug)]
-pub(super) struct Claim {
+pub(super) struct Fence {
     pub(super) pipeline: String,
     pub(super) shard: i64,
     pub(super) generation: i64,
 }
 
-/// The statements by which a claim is upheld.
+/// The statements that check and advance a fence.
 #[derive(Default)]
 pub(super) struct Prepared {
     lock: Option<Statement>,
@@ -33,12 +33,12 @@ const LOCK: &str = "SELECT time FROM telemetra_progress WHERE pipeline = $1 AND 
 
 /// Takes a shard over from whoever had it, and says how far it is. If the rows are of another number of shards, they are replaced by
 /// rows of this one with the least time among them: so much is known of every stream, whichever shard it falls to now.
-pub(super) fn claim(
+pub(super) fn acquire_fence(
     session: &Session,
     pipeline: &str,
     shard: Shard,
     empty: bool,
-) -> Result<(Claim, Option<EventTime>), ExternalError> {
+) -> Result<(Fence, Option<EventTime>), ExternalError> {
     let (index, of) = (number(shard.index), number(shard.of));
     if index >= of {
         return Err(refused(session.place(), format!("there is no shard {index} among {of}")));
@@ -46,11 +46,11 @@ pub(super) fn claim(
     let (generation, time) =
         session.run(&"could not claim the shard in telemetra_progress", async |client| {
             client.batch_execute("BEGIN").await?;
-            let claimed = take_over(client, pipeline, (index, of), empty).await;
-            client.batch_execute(if claimed.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-            claimed
+            let acquired = take_over(client, pipeline, (index, of), empty).await;
+            client.batch_execute(if acquired.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+            acquired
         })?;
-    Ok((Claim { pipeline: pipeline.to_owned(), shard: index, generation }, time))
+    Ok((Fence { pipeline: pipeline.to_owned(), shard: index, generation }, time))
 }
 
 async fn take_over(
@@ -81,7 +81,7 @@ async fn take_over(
             .await?;
     }
     if empty {
-        start_over::empty(client, index, of).await?;
+        truncate::truncate_shard(client, index, of).await?;
         client
             .execute(
                 "UPDATE telemetra_progress SET time = NULL WHERE pipeline = $1 AND shard = $2",
@@ -99,7 +99,7 @@ async fn take_over(
     Ok((row.get(0), row.get::<_, Option<Timestamp>>(1).map(|time| event_time(time.0))))
 }
 
-impl Claim {
+impl Fence {
     /// Begins a transaction and locks the shard's row. `None`: somebody else has it. `Some`: how far it is.
     pub(super) async fn begin(
         &self,

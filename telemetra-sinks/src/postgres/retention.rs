@@ -7,7 +7,7 @@ use telemetra_core::{Action, Batch, EventTime, ExternalError, Row};
 use tokio_postgres::{Client, Error};
 
 use super::array::event_time;
-use super::progress::Claim;
+use super::progress::Fence;
 use super::schema::{LOCK, day_column};
 use super::session::{Session, Timestamp};
 use crate::tabular::tables::Table;
@@ -16,7 +16,7 @@ const DAY: u64 = 86_400_000;
 /// How much event time passes between two looks for old days.
 const SWEEP_EVERY: u64 = 3_600_000;
 /// How long readers may be kept waiting by a day that is dropped while others read it.
-const PATIENCE: &str = "SET LOCAL lock_timeout = '1s'";
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
 
 /// How long rows are kept, and which days are known to be there.
 #[derive(Debug)]
@@ -68,22 +68,22 @@ impl Retention {
     pub(super) fn sweep(
         &mut self,
         session: &Session,
-        claim: &Claim,
+        fence: &Fence,
         now: EventTime,
     ) -> Result<(), ExternalError> {
-        if claim.shard != 0 || now < self.next_sweep {
+        if fence.shard != 0 || now < self.next_sweep {
             return Ok(());
         }
         self.next_sweep = now.plus(SWEEP_EVERY);
         let all_have = session.run(&"could not read telemetra_progress", async |client| {
             let sql = "SELECT CASE WHEN bool_and(time IS NOT NULL) THEN min(time) END FROM telemetra_progress WHERE pipeline = $1";
-            client.query_one(sql, &[&claim.pipeline]).await.map(|row| row.get::<_, Option<Timestamp>>(0))
+            client.query_one(sql, &[&fence.pipeline]).await.map(|row| row.get::<_, Option<Timestamp>>(0))
         })?;
         let Some(all_have) = all_have else { return Ok(()) };
         let cutoff = self.cutoff(event_time(all_have.0)).0 / DAY;
         let old = session.run(&"could not look for old days", async |client| old(client, cutoff).await)?;
         for name in old {
-            let sql = format!("BEGIN; {PATIENCE}; DROP TABLE {name}; COMMIT");
+            let sql = format!("BEGIN; {LOCK_TIMEOUT}; DROP TABLE {name}; COMMIT");
             let what = format!("could not drop {name}");
             match session.attempt(&what, async |client| client.batch_execute(&sql).await)? {
                 Ok(()) => tracing::info!(table = name, "dropped a day that is older than the retention"),

@@ -1,3 +1,5 @@
+//! A checkpoint store in a Postgres database, for pipelines whose processes share no file system.
+
 use std::fmt;
 
 use telemetra_core::ExternalError;

@@ -8,10 +8,10 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
 use super::array::Array;
+use super::batch_columns::{Entry, encode, last_changes};
+use super::dead_letters;
 use super::error::{failed, is_of_a_row};
-use super::gather::{Entry, encode, gather};
-use super::letters;
-use super::progress::{self, Claim};
+use super::progress::{self, Fence};
 use super::session::{Session, all};
 use super::statements::{Plan, Prepared, once};
 use crate::{Layout, RowKey};
@@ -41,7 +41,7 @@ struct Part<'a, S> {
     arrays: Vec<Array>,
 }
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<u64, Error>> + 'a>>;
+type PendingStatement<'a> = Pin<Box<dyn Future<Output = Result<u64, Error>> + 'a>>;
 
 impl Writer {
     pub(super) fn new(session: Session, plans: &[Plan]) -> Self {
@@ -55,13 +55,13 @@ impl Writer {
         batches: &[Batch<S>],
         plans: &[Plan],
         layout: &Layout<S>,
-        claim: &Claim,
+        fence: &Fence,
         is_kept: impl Fn(&Row<S>) -> bool,
     ) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
-        let gathered = gather(batches, plans, is_kept);
+        let by_table = last_changes(batches, plans, is_kept);
         let mut parts = Vec::new();
-        for (place, entries) in gathered.iter().enumerate() {
+        for (place, entries) in by_table.iter().enumerate() {
             for action in [Action::Upsert, Action::Withdraw] {
                 let entries: Vec<_> = entries.iter().filter(|entry| entry.change.action == action).collect();
                 for entries in entries.chunks(ROWS_A_STATEMENT) {
@@ -75,14 +75,14 @@ impl Writer {
         let Self { session, progress, .. } = self;
         // The others wait while one is at work.
         let outcome = session.run_several(steps.len().max(1), &what, async |client| {
-            commit(client, &steps, claim, progress, last.time).await
+            commit(client, &steps, fence, progress, last.time).await
         })?;
         match outcome {
             Outcome::Done => Ok(()),
-            Outcome::Lost => Err(claim.lost(self.session.place())),
+            Outcome::Lost => Err(fence.lost(self.session.place())),
             Outcome::Refused(step, error) if is_of_a_row(&error) => {
                 let part = &parts[step];
-                let row = self.blame(part, &steps[step], &plans[part.place], layout)?;
+                let row = self.find_refused_row(part, &steps[step], &plans[part.place], layout)?;
                 Err(failed(self.session.place(), &format!("could not write the row {row}"), error))
             }
             Outcome::Refused(step, error) => {
@@ -116,7 +116,7 @@ impl Writer {
     }
 
     /// Finds a row that is refused among those that are: half of them, again and again, in transactions that are rolled back.
-    fn blame<S>(
+    fn find_refused_row<S>(
         &self,
         part: &Part<'_, S>,
         step: &Step<'_>,
@@ -142,22 +142,22 @@ impl Writer {
     pub(super) fn write_letters(
         &mut self,
         letters: &[DeadLetter],
-        claim: &Claim,
+        fence: &Fence,
     ) -> Result<(), ExternalError> {
-        let arrays = letters::encode(letters);
+        let arrays = dead_letters::encode(letters);
         let Self { session, progress, letters, .. } = self;
         let written = session.run(&"could not write to telemetra_dead_letters", async |client| {
-            let insert = once(letters, client, letters::INSERT).await?;
-            if claim.begin(client, progress).await?.is_none() {
+            let insert = once(letters, client, dead_letters::INSERT).await?;
+            if fence.begin(client, progress).await?.is_none() {
                 client.batch_execute("ROLLBACK").await?;
                 return Ok(false);
             }
             let commit = async { client.batch_execute("COMMIT").await.map(|()| 0) };
-            let running: Vec<Running<'_>> =
+            let pending: Vec<PendingStatement<'_>> =
                 vec![Box::pin(execute(client, &insert, &arrays)), Box::pin(commit)];
-            all(running).await.into_iter().collect::<Result<Vec<_>, _>>().map(|_| true)
+            all(pending).await.into_iter().collect::<Result<Vec<_>, _>>().map(|_| true)
         })?;
-        if written { Ok(()) } else { Err(claim.lost(self.session.place())) }
+        if written { Ok(()) } else { Err(fence.lost(self.session.place())) }
     }
 }
 
@@ -172,23 +172,23 @@ enum Outcome {
 async fn commit(
     client: &Client,
     steps: &[Step<'_>],
-    claim: &Claim,
+    fence: &Fence,
     prepared: &mut progress::Prepared,
     time: EventTime,
 ) -> Result<Outcome, Error> {
     let advance = prepared.advance(client).await?;
-    if claim.begin(client, prepared).await?.is_none() {
+    if fence.begin(client, prepared).await?.is_none() {
         client.batch_execute("ROLLBACK").await?;
         return Ok(Outcome::Lost);
     }
-    let mut running: Vec<Running<'_>> = Vec::with_capacity(steps.len() + 2);
+    let mut pending: Vec<PendingStatement<'_>> = Vec::with_capacity(steps.len() + 2);
     for step in steps {
-        running.push(Box::pin(execute(client, &step.statement, step.arrays)));
+        pending.push(Box::pin(execute(client, &step.statement, step.arrays)));
     }
-    running.push(Box::pin(claim.advance(client, &advance, time)));
+    pending.push(Box::pin(fence.advance(client, &advance, time)));
     // After a failure it rolls back.
-    running.push(Box::pin(async { client.batch_execute("COMMIT").await.map(|()| 0) }));
-    for (nth, result) in all(running).await.into_iter().enumerate() {
+    pending.push(Box::pin(async { client.batch_execute("COMMIT").await.map(|()| 0) }));
+    for (nth, result) in all(pending).await.into_iter().enumerate() {
         match result {
             Ok(_) => {}
             Err(error) if nth < steps.len() && error.as_db_error().is_some() => {

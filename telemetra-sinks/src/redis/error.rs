@@ -1,3 +1,5 @@
+//! Classifies Redis errors as transient or permanent, and adds what to do about them.
+
 use std::fmt::Display;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};

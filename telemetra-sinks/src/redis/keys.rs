@@ -1,3 +1,5 @@
+//! The names of the Redis keys and channels that the sink writes.
+
 use std::fmt;
 
 /// The keys and channels that a [`RedisSink`](super::RedisSink) writes, for who reads them.

@@ -8,7 +8,7 @@ use crate::tabular::json;
 use crate::tabular::tables::{self, Table};
 use crate::{Layout, Value};
 
-/// The columns of a table but `updated_at`, which is the last: the time is told beside the row, and after a restart a row that
+/// The columns of a table but `updated_at`, which is the last: the time is published beside the row, and after a restart a row that
 /// did not change is the same.
 #[derive(Debug)]
 pub(super) struct Columns(Vec<&'static str>);

@@ -4,10 +4,10 @@
 //! refuses what is older than what is there, so nobody who comes late can do harm; and when the server has less than was
 //! written, all is written anew.
 
+mod cache;
 mod error;
 mod keys;
 mod message;
-mod mirror;
 mod server;
 mod state;
 mod write;
@@ -22,9 +22,9 @@ pub use server::RedisServer;
 
 use crate::tabular::tables::Table;
 use crate::{Layout, Tabular};
+use cache::Cache;
 use error::refused;
 use message::Columns;
-use mirror::Mirror;
 use state::State;
 use write::{Board, Form, Scripts};
 
@@ -219,8 +219,8 @@ impl<S: Clone + Send + Sync> Sink<S> for RedisSink<S> {
 
     fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
         self.state = None;
-        let mirror = Mirror::new(self.horizon, self.silent_after);
-        let state = State::open(self.server.clone(), self.form()?, mirror, resume, self.start_over)?;
+        let cache = Cache::new(self.horizon, self.silent_after);
+        let state = State::open(self.server.clone(), self.form()?, cache, resume, self.start_over)?;
         self.state = Some(state);
         Ok(None)
     }

@@ -1,3 +1,5 @@
+//! The address of a Redis server, cluster, or master behind sentinels, and the connection to it.
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The open sink: it keeps the mirror, and brings the keys in step with it.
+//! The state of an open Redis sink: it applies batches to the cache and writes the keys that changed.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use redis::{Cmd, FromRedisValue, RedisError, RedisResult, Value};
 use telemetra_core::{Batch, EventTime, ExternalError, Row, StreamId};
 
 use super::RedisServer;
+use super::cache::{Cache, Dirty};
 use super::error::{failed, refused};
 use super::message::message;
-use super::mirror::{Dirty, Mirror};
 use super::server::Link;
 use super::write::{Form, Pending, Ranks, Stamp};
 
@@ -19,7 +19,7 @@ pub(super) struct State<S> {
     server: RedisServer,
     form: Form<S>,
     link: Option<Link>,
-    mirror: Mirror<S>,
+    cache: Cache<S>,
     /// What has changed since the keys were last written.
     pending: BTreeMap<StreamId, Pending>,
     /// Nothing that took effect up to this time is published: it was before.
@@ -39,7 +39,7 @@ impl<S: Clone> State<S> {
     pub(super) fn open(
         server: RedisServer,
         form: Form<S>,
-        mirror: Mirror<S>,
+        cache: Cache<S>,
         resume: Option<EventTime>,
         start_over: bool,
     ) -> Result<Self, ExternalError> {
@@ -47,7 +47,7 @@ impl<S: Clone> State<S> {
             server,
             form,
             link: None,
-            mirror,
+            cache,
             pending: BTreeMap::new(),
             quiet_until: resume,
             over: EventTime::MIN,
@@ -66,7 +66,7 @@ impl<S: Clone> State<S> {
 
     /// Takes in what is new among the batches, and writes it.
     pub(super) fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
-        let known = batches.partition_point(|batch| Some(batch.time) <= self.mirror.as_of());
+        let known = batches.partition_point(|batch| Some(batch.time) <= self.cache.as_of());
         for batch in &batches[known..] {
             self.take(batch)?;
         }
@@ -77,7 +77,7 @@ impl<S: Clone> State<S> {
     fn take(&mut self, batch: &Batch<S>) -> Result<(), ExternalError> {
         let publish = Some(batch.time) > self.quiet_until;
         for change in &batch.changes {
-            let Some((dirty, kind)) = self.mirror.change(change, batch.time) else { continue };
+            let Some((dirty, kind)) = self.cache.change(change, batch.time) else { continue };
             let (stream, columns) = match &change.row {
                 Row::Summary(stream, _) => (stream, &self.form.summaries),
                 Row::Moment(moment) => (&moment.stream_id, &self.form.moments),
@@ -93,14 +93,14 @@ impl<S: Clone> State<S> {
                 pending.messages.push(message.map_err(|_| unwritable(&self.server, stream))?);
             }
         }
-        for (stream, dirty) in self.mirror.advance(batch.time) {
+        for (stream, dirty) in self.cache.advance(batch.time) {
             self.pending.entry(stream).or_default().dirty.and(dirty);
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), ExternalError> {
-        let Some(time) = self.mirror.as_of() else { return Ok(()) };
+        let Some(time) = self.cache.as_of() else { return Ok(()) };
         if self.wrote == Some(time) && self.pending.is_empty() {
             return Ok(());
         }
@@ -119,7 +119,7 @@ impl<S: Clone> State<S> {
             let Some(before) = before.first() else { continue };
             if *before == found {
                 for stream in written {
-                    if let Some(kept) = self.mirror.get_mut(&stream) {
+                    if let Some(kept) = self.cache.get_mut(&stream) {
                         kept.written = true;
                     }
                 }
@@ -165,14 +165,14 @@ impl<S: Clone> State<S> {
     /// Writes the keys that have to be; `None` if it turns out that all have to be.
     fn write(&mut self, stamp: Stamp) -> Result<Option<Vec<StreamId>>, ExternalError> {
         if self.anew {
-            for id in self.mirror.ids() {
+            for id in self.cache.ids() {
                 self.pending.entry(id.clone()).or_default().dirty = Dirty::ALL;
             }
         }
         let mut ranks: Vec<_> = self.form.boards.iter().map(|_| Ranks::default()).collect();
         let (mut commands, mut streams) = (Vec::new(), Vec::new());
         for (id, pending) in &self.pending {
-            let command = self.form.stream(&self.mirror, id, pending, stamp, &mut ranks);
+            let command = self.form.stream(&self.cache, id, pending, stamp, &mut ranks);
             commands.push(command.map_err(|_| unwritable(&self.server, id))?);
             streams.push(id.clone());
         }
@@ -183,7 +183,7 @@ impl<S: Clone> State<S> {
         let answers = self.run(commands, name)?;
         // One server says by its progress what it has lost; of several each has to.
         let lost = |(id, answer): (&StreamId, &Option<EventTime>)| {
-            answer.is_none() && self.mirror.get(id).is_some_and(|stream| stream.written)
+            answer.is_none() && self.cache.get(id).is_some_and(|stream| stream.written)
         };
         if self.server.is_cluster() && !self.anew && streams.iter().zip(&answers).any(lost) {
             tracing::warn!(server = %self.server, "a node of the redis cluster lost its memory; writing all keys anew");
@@ -254,7 +254,7 @@ impl<S: Clone> State<S> {
                 Ok(time) => times.push(time),
                 Err(error) => {
                     let what = format!("write {}", name(self, at));
-                    // After a failover another server is the right one; and one that forgot the scripts is told them.
+                    // After a failover another server is the right one; and one that forgot the scripts is sent them.
                     self.link = None;
                     return Err(failed(&self.server.to_string(), &what, error));
                 }

@@ -1,4 +1,4 @@
-//! From the mirror to commands.
+//! Builds the Redis commands that write a stream's cached state to its keys.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use redis::{Cmd, Script};
 use telemetra_core::{EventTime, StreamId};
 
 use super::RedisKeys;
+use super::cache::{Cache, Dirty, Stream};
 use super::message::{Columns, text};
-use super::mirror::{Dirty, Mirror, Stream};
 use crate::Layout;
 
 /// The scripts, as the server knows them.
@@ -83,18 +83,18 @@ impl<S: Clone> Form<S> {
     /// The keys of a stream that have to be written, and its places on the leaderboards.
     pub(super) fn stream(
         &self,
-        mirror: &Mirror<S>,
+        cache: &Cache<S>,
         id: &StreamId,
         pending: &Pending,
         stamp: Stamp,
         ranks: &mut [Ranks],
     ) -> Result<Cmd, fmt::Error> {
-        let stream = mirror.get(id);
+        let stream = cache.get(id);
         let keys = self.stream_keys(id);
         let mut command = call(&self.scripts.stream, &keys, stamp);
         command.arg(self.ttl_ms).arg(self.as_of_ttl_ms);
         if pending.dirty.latest {
-            self.latest(mirror, id, stream, stamp, &mut command, ranks)?;
+            self.latest(cache, id, stream, stamp, &mut command, ranks)?;
         } else {
             command.arg(-1);
         }
@@ -120,7 +120,7 @@ impl<S: Clone> Form<S> {
 
     fn latest(
         &self,
-        mirror: &Mirror<S>,
+        cache: &Cache<S>,
         id: &StreamId,
         stream: Option<&Stream<S>>,
         stamp: Stamp,
@@ -131,7 +131,7 @@ impl<S: Clone> Form<S> {
         let mut scores = vec![None; self.boards.len()];
         let mut fields = Vec::new();
         if let Some((stream, change)) = latest {
-            let (ranked, mut place) = (mirror.is_ranked(stream), 0);
+            let (ranked, mut place) = (cache.is_ranked(stream), 0);
             self.summaries.each(change, &self.layout, |name, value| {
                 if let Some(text) = text(value)? {
                     for (board, score) in self.boards.iter().zip(&mut scores) {

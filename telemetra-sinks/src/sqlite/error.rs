@@ -1,3 +1,5 @@
+//! Classifies SQLite errors as transient or permanent, and adds what to do about them.
+
 use std::fmt::Display;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! The schema of an SQLite database: it creates the tables, or checks that those in the file fit.
+
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};

@@ -1,3 +1,5 @@
+//! The SQL statements that write rows and dead letters to an SQLite database.
+
 use std::fmt::{self, Write};
 
 use rusqlite::types::Null;

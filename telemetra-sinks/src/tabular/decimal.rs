@@ -1,3 +1,5 @@
+//! An amount in millionths, formatted as an exact decimal.
+
 use std::fmt;
 
 use telemetra_core::AMOUNT_SCALE;

@@ -1,3 +1,5 @@
+//! The primary key of a row, with the table it belongs to.
+
 use std::fmt;
 
 use compact_str::CompactString;

@@ -1,3 +1,5 @@
+//! The mapping of a user's summary type to columns.
+
 use std::fmt;
 
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! The columns of the built-in summary, `StreamSummary`.
+
 use telemetra_core::{StreamSummary, Window};
 
 use super::json::{Amounts, Emotes};

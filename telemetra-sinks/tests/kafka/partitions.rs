@@ -94,7 +94,7 @@ fn a_partition_that_is_not_polled_is_paused_and_goes_on_where_it_was() {
         more += 1;
     }
     assert!(seen.into_iter().eq(0..more));
-    // While it is paused nothing tells where its log ends, so it is asked.
+    // While it is paused no fetch shows where its log ends, so it is asked.
     write_numbers(servers, "t", 0, 1_000..1_500);
     while still.lag() != Some(1_500 - still.offset()) {
         assert!(started.elapsed() < LONG, "its lag is {:?} at {}", still.lag(), still.offset());

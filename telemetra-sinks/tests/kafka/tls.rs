@@ -128,7 +128,7 @@ fn a_password_that_does_not_cross_the_network() {
     there_and_back(&config);
 }
 
-/// A token that nobody has signed, as a broker takes it unless told otherwise.
+/// A token that nobody has signed, as a broker takes it unless configured otherwise.
 fn unsigned(lifetime: Duration) -> OAuthToken {
     let base64 = |text: &str| {
         const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -163,14 +163,14 @@ fn survives(trouble: impl FnOnce(&Database) + Send) {
             done.store(true, Ordering::SeqCst);
         });
         let mut failures = 0;
-        let (mut nth, mut lives) = (0, 0);
+        let (mut nth, mut runs) = (0, 0);
         // On and on, until the trouble is over and everything is written.
         while nth < history.len() || !done.load(Ordering::SeqCst) {
             if nth == history.len() {
-                (nth, lives) = (0, lives + 1);
+                (nth, runs) = (0, runs + 1);
             }
             let mut batch = history[nth].clone();
-            batch.time = batch.time.plus(lives * 10_000_000);
+            batch.time = batch.time.plus(runs * 10_000_000);
             failures += persist(|| sink.dead_letters(&[letter(nth as u64, b"x")]));
             failures += persist(|| sink.apply(std::slice::from_ref(&batch)));
             nth += 1;

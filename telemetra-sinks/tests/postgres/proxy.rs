@@ -13,7 +13,7 @@ pub(crate) enum Then {
     CutBefore,
     /// Cut both ends when the server has done it and says so: the client never hears.
     CutAfter,
-    /// Keep it back until told to go on.
+    /// Keep it back until it is released.
     Hold,
 }
 

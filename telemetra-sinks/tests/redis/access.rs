@@ -1,4 +1,4 @@
-//! Who gets in, and how; and that no secret is told.
+//! Who gets in, and how; and that no secret is logged.
 
 use std::error::Error;
 
@@ -31,7 +31,7 @@ fn write(mut sink: RedisSink) -> Result<(), telemetra_core::ExternalError> {
     sink.apply(&[tick(301, &[("s1", 2)])])
 }
 
-/// The whole error must not tell the password.
+/// The whole error must not show the password.
 fn denied(sink: RedisSink, says: &str, secret: &str) {
     let shown = format!("{sink:?}");
     let error = write(sink).unwrap_err();
@@ -82,7 +82,7 @@ fn tls_needs_an_authority_that_is_known() {
     denied(RedisSink::new(at.clone()), "its certificate is not trusted", "pass-word");
     write(RedisSink::new(at.authority(authority.clone()))).unwrap();
     assert!(written(client(&url, authority.clone()), "telemetra"));
-    // Any certificate of the authority's tells it who is there.
+    // Any certificate of the authority's shows it who is there.
     let mut admin = client(&url, authority.clone());
     redis::cmd("CONFIG").arg(&["SET", "tls-auth-clients", "yes"]).exec(&mut admin).unwrap();
     let tls = |name: &str| std::fs::read(server.folder().join("tls").join(name)).unwrap();

@@ -51,7 +51,7 @@ fn modelled(server: RedisServer) -> RedisSink {
         .most_moments(MOST_MOMENTS)
 }
 
-fn tell(server: &Server, words: &[&str]) -> String {
+fn run_command(server: &Server, words: &[&str]) -> String {
     let mut command = redis::cmd(words[0]);
     words[1..].iter().for_each(|word| drop(command.arg(*word).clone()));
     let value: redis::Value = command.query(&mut connect(&server.url())).unwrap();
@@ -79,12 +79,12 @@ fn the_nodes_of_a_cluster_hold_the_keys_between_them() {
         setup.set("user", &user).start()
     };
     let mut nodes = [start(), start()];
-    tell(&nodes[0], &["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
-    tell(&nodes[1], &["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
-    tell(&nodes[0], &["CLUSTER", "MEET", "127.0.0.1", &nodes[1].port().to_string()]);
+    run_command(&nodes[0], &["CLUSTER", "ADDSLOTSRANGE", "0", "8191"]);
+    run_command(&nodes[1], &["CLUSTER", "ADDSLOTSRANGE", "8192", "16383"]);
+    run_command(&nodes[0], &["CLUSTER", "MEET", "127.0.0.1", &nodes[1].port().to_string()]);
     let ready = |nodes: &[Server; 2]| {
         nodes.iter().all(|node| {
-            let info = tell(node, &["CLUSTER", "INFO"]);
+            let info = run_command(node, &["CLUSTER", "INFO"]);
             info.contains("cluster_state:ok") && info.contains("cluster_size:2")
         })
     };
@@ -126,8 +126,10 @@ impl Drop for Guard {
 fn the_master_that_sentinels_choose_is_written() {
     let server = || Server::of(Kind::Redis).set("repl-diskless-sync-delay", "0").start();
     let (mut master, replica) = (server(), server());
-    tell(&replica, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
-    wait_for("replication", || tell(&replica, &["INFO", "replication"]).contains("master_link_status:up"));
+    run_command(&replica, &["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
+    wait_for("replication", || {
+        run_command(&replica, &["INFO", "replication"]).contains("master_link_status:up")
+    });
     // A port that a server has just had is free.
     let port = Server::redis().port();
     let folder = tempfile::tempdir().unwrap();

@@ -1,3 +1,5 @@
+//! The callbacks of the Kafka producer: delivery reports, logs, errors, and OAuth tokens.
+
 use std::mem::take;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -27,7 +27,7 @@ use settings::Settings;
 /// Writes dead letters to a topic and, by choice, summaries and moments to others.
 ///
 /// * **Dead letters** go to `telemetra.events.dead_letter`. The value is the record as it came, the key its place
-///   (`partition/offset/index`), and headers tell the rest: `telemetra.fate`, `.reason`, `.origin` (the partition's name), `.origin.topic`,
+///   (`partition/offset/index`), and headers hold the rest: `telemetra.fate`, `.reason`, `.origin` (the partition's name), `.origin.topic`,
 ///   `.origin.partition`, `.origin.offset` and `.origin.index`. What is longer than a message may be is cut, and the header
 ///   `telemetra.truncated` says how long it was.
 /// * **Rows** are JSON objects, one line as of [`JsonLines`](crate::JsonLines); the key is the row's: `stream/window start in

@@ -1,3 +1,5 @@
+//! The settings of a Kafka sink: its topics, how missing topics are created, and the producer's properties.
+
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -57,7 +59,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
     ("linger.ms", "5"),
     ("compression.codec", "lz4"),
-    // What brokers take unless told otherwise.
+    // What brokers take unless configured otherwise.
     ("message.max.bytes", "1048588"),
     // A broker that is down is to hold back the pipeline, not to fill the memory.
     ("queue.buffering.max.kbytes", "65536"),

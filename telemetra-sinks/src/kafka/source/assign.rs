@@ -5,21 +5,21 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::context::Client;
-use super::lane::{Lane, signed};
+use super::partition_state::{PartitionState, signed};
 
 /// A list of this one partition, to be read from `next`.
-pub(super) fn assignment(lane: &Lane, next: u64) -> Result<TopicPartitionList, KafkaError> {
+pub(super) fn assignment(partition: &PartitionState, next: u64) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
     let offset = Offset::Offset(signed(next));
-    list.add_partition_offset(&lane.topic, lane.number, offset)?;
+    list.add_partition_offset(&partition.topic, partition.number, offset)?;
     Ok(list)
 }
 
 /// Stops fetching a partition.
-pub(super) fn give_up(client: &Client, lane: &Lane) {
+pub(super) fn give_up(client: &Client, partition: &PartitionState) {
     let mut list = TopicPartitionList::new();
-    list.add_partition(&lane.topic, lane.number);
+    list.add_partition(&partition.topic, partition.number);
     if let Err(error) = client.incremental_unassign(&list) {
-        tracing::debug!(partition = %lane.id, %error, "could not let go of a partition of Kafka");
+        tracing::debug!(partition = %partition.id, %error, "could not let go of a partition of Kafka");
     }
 }

@@ -1,3 +1,5 @@
+//! The callbacks of the Kafka consumer: logs, errors, statistics, OAuth tokens, and the results of commits.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rdkafka::ClientContext;
@@ -7,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::lane::Lanes;
+use super::partition_state::Partitions;
 use super::stats::Statistics;
 use crate::kafka::report::Reporter;
 
@@ -16,7 +18,7 @@ pub(super) type Client = BaseConsumer<Context>;
 /// Gets what the client has to say.
 pub(super) struct Context {
     pub(super) reporter: Reporter,
-    pub(super) lanes: Lanes,
+    pub(super) partitions: Partitions,
     /// Commits that came to an end, well or not.
     pub(super) commits: AtomicU64,
 }
@@ -34,7 +36,7 @@ impl ClientContext for Context {
 
     fn stats_raw(&self, json: &[u8]) {
         match serde_json::from_slice::<Statistics>(json) {
-            Ok(statistics) => statistics.tell(&self.lanes),
+            Ok(statistics) => statistics.publish(&self.partitions),
             Err(error) => tracing::debug!(%error, "could not read librdkafka's statistics"),
         }
     }

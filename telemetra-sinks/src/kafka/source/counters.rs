@@ -1,3 +1,5 @@
+//! The counters of a Kafka source: lost records and paused partitions.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

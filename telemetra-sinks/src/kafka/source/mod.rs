@@ -4,15 +4,15 @@
 //! whatever may wait (finding partitions, looking into errors, pausing, committing) is done by one thread beside them.
 
 mod assign;
+mod buffered;
+mod consumer;
+mod consumer_thread;
 mod context;
 mod counters;
-mod held;
-mod inquiry;
-mod keeper;
-mod lane;
+mod offsets;
 mod open;
 mod partition;
-mod shared;
+mod partition_state;
 mod start;
 mod stats;
 
@@ -26,7 +26,7 @@ use rdkafka::ClientConfig;
 use telemetra_core::{ConfigError, ExternalError, Partition, PartitionId, Source};
 
 use super::config::{KafkaConfig, Owned};
-use shared::Shared;
+use consumer::SharedConsumer;
 
 /// Reads topics. A partition is called `topic/number`, as `telemetra.events.chat/3`.
 ///
@@ -69,7 +69,7 @@ pub struct KafkaSource {
     topics: Vec<String>,
     settings: Settings,
     counters: KafkaCounters,
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<SharedConsumer>>,
 }
 
 /// How to read.
@@ -234,12 +234,12 @@ impl KafkaSource {
     }
 
     /// The client, made when it is needed first.
-    fn shared(&mut self) -> Result<&Arc<Shared>, ExternalError> {
+    fn shared(&mut self) -> Result<&Arc<SharedConsumer>, ExternalError> {
         if self.shared.is_none() {
             let what = || format!("cannot make a Kafka client for {}", self.config.servers());
             let client = self.settings.client(&self.config);
             let client = client.map_err(|error| ExternalError::permanent(what()).because(error))?;
-            self.shared = Some(Shared::start(&self.config, client, &self.settings, &self.counters)?);
+            self.shared = Some(SharedConsumer::start(&self.config, client, &self.settings, &self.counters)?);
         }
         self.shared.as_ref().ok_or_else(|| ExternalError::permanent("there is no Kafka client"))
     }
@@ -276,11 +276,11 @@ impl Source for KafkaSource {
 
     fn open(&mut self, id: &PartitionId, from: Option<u64>) -> Result<Box<dyn Partition>, ExternalError> {
         let start = self.settings.start;
-        Shared::open(self.shared()?, id, from, start)
+        SharedConsumer::open(self.shared()?, id, from, start)
     }
 
     fn open_new(&mut self, id: &PartitionId) -> Result<Box<dyn Partition>, ExternalError> {
-        Shared::open(self.shared()?, id, None, Start::Earliest)
+        SharedConsumer::open(self.shared()?, id, None, Start::Earliest)
     }
 
     fn refresh_every(&self) -> Option<Duration> {

@@ -9,14 +9,14 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra_core::{ExternalError, Partition, PartitionId};
 
 use super::assign::assignment;
-use super::held::{Held, Position, beyond, held, lost};
-use super::lane::Lane;
+use super::buffered::{Buffered, Position, beyond, fetch_buffered, lost};
+use super::consumer::SharedConsumer;
 use super::partition::Reader;
-use super::shared::Shared;
+use super::partition_state::PartitionState;
 use super::{OnLost, Start};
 use crate::kafka::error::failed;
 
-impl Shared {
+impl SharedConsumer {
     /// Opens a partition at `from`, or else where `start` says.
     pub(super) fn open(
         shared: &Arc<Self>,
@@ -38,38 +38,38 @@ impl Shared {
         }
         let what = format!("cannot open the partition `{id}`");
         let failed = |error| shared.client.context().reporter.timed_out(&what, error);
-        let held = shared.held(topic, number).map_err(|error| shared.explain(&what, error))?;
+        let log = shared.buffered(topic, number).map_err(|error| shared.explain(&what, error))?;
         let mut next = match from {
             Some(from) => from,
-            None => shared.first(topic, number, start, held).map_err(failed)?,
+            None => shared.first(topic, number, start, log).map_err(failed)?,
         };
         let mut passed_over = 0;
-        match held.position(next) {
+        match log.position(next) {
             Position::Good => {}
             Position::Lost(count) if shared.settings.on_lost == OnLost::GoOn => {
-                tracing::warn!(partition = %id, wanted = next, first = held.low, lost = count, "records of Kafka are lost, going on");
+                tracing::warn!(partition = %id, wanted = next, first = log.low, lost = count, "records of Kafka are lost, going on");
                 shared.counters.lose(count);
                 passed_over = count;
-                next = held.low;
+                next = log.low;
             }
-            Position::Lost(_) => return Err(lost(id, next, held)),
-            Position::Beyond => return Err(beyond(id, next, held)),
+            Position::Lost(_) => return Err(lost(id, next, log)),
+            Position::Beyond => return Err(beyond(id, next, log)),
         }
-        let lane = Arc::new(Lane::new(id, topic, number, next, Some(held.high)));
-        lane.lost.store(passed_over, Ordering::Relaxed);
+        let partition = Arc::new(PartitionState::new(id, topic, number, next, Some(log.high)));
+        partition.lost.store(passed_over, Ordering::Relaxed);
         // A queue that is split before the partition is assigned gets all its messages; one split after it may miss the first.
         let queue = shared.client.split_partition_queue(topic, number).ok_or_else(|| {
             ExternalError::permanent(format!("cannot open the partition `{id}`: it cannot have a queue"))
         })?;
-        let assigned = assignment(&lane, next).and_then(|list| shared.client.incremental_assign(&list));
+        let assigned = assignment(&partition, next).and_then(|list| shared.client.incremental_assign(&list));
         assigned.map_err(failed)?;
-        shared.add(&lane);
-        let end = shared.settings.until_end.then_some(held.high);
-        Ok(Box::new(Reader::new(Arc::clone(shared), lane, queue, next, end)))
+        shared.add(&partition);
+        let end = shared.settings.until_end.then_some(log.high);
+        Ok(Box::new(Reader::new(Arc::clone(shared), partition, queue, next, end)))
     }
 
-    fn held(&self, topic: &str, number: i32) -> Result<Held, KafkaError> {
-        held(&self.client, topic, number, self.settings.timeout)
+    fn buffered(&self, topic: &str, number: i32) -> Result<Buffered, KafkaError> {
+        fetch_buffered(&self.client, topic, number, self.settings.timeout)
     }
 
     /// An error about a topic says so; a time-out says what is wrong with the servers.
@@ -84,12 +84,12 @@ impl Shared {
     }
 
     /// Where a partition begins that no checkpoint knows.
-    fn first(&self, topic: &str, number: i32, start: Start, held: Held) -> Result<u64, KafkaError> {
+    fn first(&self, topic: &str, number: i32, start: Start, log: Buffered) -> Result<u64, KafkaError> {
         let timeout = self.settings.timeout;
         let mut list = TopicPartitionList::new();
         let answer = match start {
-            Start::Earliest => return Ok(held.low),
-            Start::Latest => return Ok(held.high),
+            Start::Earliest => return Ok(log.low),
+            Start::Latest => return Ok(log.high),
             Start::Timestamp(time) => {
                 let millis = i64::try_from(time.0).unwrap_or(i64::MAX);
                 list.add_partition_offset(topic, number, Offset::Offset(millis))?;
@@ -100,12 +100,12 @@ impl Shared {
                 self.client.committed_offsets(list, timeout)?
             }
         };
-        let Some(element) = answer.find_partition(topic, number) else { return Ok(held.low) };
+        let Some(element) = answer.find_partition(topic, number) else { return Ok(log.low) };
         element.error()?;
         Ok(match (element.offset(), start) {
             (Offset::Offset(offset), _) => u64::try_from(offset).unwrap_or(0),
-            (Offset::End, _) | (_, Start::Timestamp(_)) => held.high,
-            _ => held.low,
+            (Offset::End, _) | (_, Start::Timestamp(_)) => log.high,
+            _ => log.low,
         })
     }
 }

@@ -1,3 +1,6 @@
+//! The reader of one Kafka partition: it takes messages from the partition's queue and puts them into
+//! batches, without ever blocking.
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,9 +10,9 @@ use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
 
+use super::consumer::SharedConsumer;
 use super::context::Context;
-use super::lane::{Lane, signed};
-use super::shared::Shared;
+use super::partition_state::{PartitionState, signed};
 use crate::kafka::error::failed;
 
 /// How soon to look again at a partition that has nothing: at first, and after some times.
@@ -22,9 +25,9 @@ const WAIT: Duration = Duration::from_millis(10);
 pub(super) struct Reader {
     // Before the client, which it belongs to.
     queue: PartitionQueue<Context>,
-    lane: Arc<Lane>,
+    partition: Arc<PartitionState>,
     /// Keeps the client's thread at work.
-    _shared: Arc<Shared>,
+    _shared: Arc<SharedConsumer>,
     next: u64,
     /// Where it is for whoever asks for the lag: beyond markers at the end, which are no records.
     seen_to: u64,
@@ -45,14 +48,14 @@ enum State {
 
 impl Reader {
     pub(super) fn new(
-        shared: Arc<Shared>,
-        lane: Arc<Lane>,
+        shared: Arc<SharedConsumer>,
+        partition: Arc<PartitionState>,
         queue: PartitionQueue<Context>,
         next: u64,
         end: Option<u64>,
     ) -> Self {
         let state = if end.is_some_and(|end| next >= end) { State::Done } else { State::Reading };
-        Self { queue, lane, _shared: shared, next, seen_to: next, end, pause: PAUSE, polls: 0, state }
+        Self { queue, partition, _shared: shared, next, seen_to: next, end, pause: PAUSE, polls: 0, state }
     }
 
     /// Takes messages until the batch is full or there is none.
@@ -89,7 +92,7 @@ impl Reader {
                         self.state = State::Done;
                         break;
                     }
-                    let end = self.lane.end.load(Ordering::Relaxed);
+                    let end = self.partition.end.load(Ordering::Relaxed);
                     self.seen_to = self.seen_to.max(u64::try_from(end).unwrap_or(0));
                 }
                 Some(Err(error)) => {
@@ -120,11 +123,12 @@ impl Reader {
             | Code::UnknownTopic
             | Code::UnknownTopicId
             | Code::UnknownPartition => {
-                self.lane.ask(code, self.next);
+                self.partition.ask(code, self.next);
                 Some(State::Asking)
             }
             _ => {
-                let what = format!("cannot read the partition `{}` at offset {}", self.lane.id, self.next);
+                let what =
+                    format!("cannot read the partition `{}` at offset {}", self.partition.id, self.next);
                 let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
                 let error = failed(what, error);
                 if fatal || error.retry() == telemetra_core::Retry::Permanent {
@@ -137,7 +141,7 @@ impl Reader {
 
     /// What the thread has found out.
     fn answered(&mut self) -> Option<ExternalError> {
-        match self.lane.answered()? {
+        match self.partition.answered()? {
             Ok(next) => {
                 self.next = next;
                 self.seen_to = next;
@@ -151,7 +155,7 @@ impl Reader {
     fn unreachable(&self) -> ExternalError {
         ExternalError::transient(format!(
             "cannot read the partition `{}` at offset {}: its broker cannot be reached; reading goes on when it is back",
-            self.lane.id, self.next
+            self.partition.id, self.next
         ))
     }
 }
@@ -159,7 +163,7 @@ impl Reader {
 impl Partition for Reader {
     fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
         self.polls += 1;
-        self.lane.polls.store(self.polls, Ordering::Relaxed);
+        self.partition.polls.store(self.polls, Ordering::Relaxed);
         if matches!(self.state, State::Asking)
             && let Some(error) = self.answered()
         {
@@ -167,8 +171,8 @@ impl Partition for Reader {
         }
         let before = batch.records().len();
         let mut polled = match &self.state {
-            State::Reading if self.lane.paused.load(Ordering::Acquire) => {
-                self.lane.wanted.store(true, Ordering::Release);
+            State::Reading if self.partition.paused.load(Ordering::Acquire) => {
+                self.partition.wanted.store(true, Ordering::Release);
                 Polled::Idle(WAIT)
             }
             State::Reading => self.take(batch),
@@ -176,11 +180,11 @@ impl Partition for Reader {
             State::Failed(_) => Polled::Ready,
             State::Done => Polled::Done,
         };
-        self.lane.next.store(signed(self.seen_to), Ordering::Relaxed);
+        self.partition.next.store(signed(self.seen_to), Ordering::Relaxed);
         let nothing = batch.records().len() == before;
         match &self.state {
             State::Done => {
-                self.lane.closed.store(true, Ordering::Release);
+                self.partition.closed.store(true, Ordering::Release);
                 polled = Polled::Done;
             }
             // Nothing is to be lost by an error: what was taken before it goes first.
@@ -189,7 +193,7 @@ impl Partition for Reader {
                     return Err(error);
                 }
             }
-            State::Reading if nothing && self.lane.unreachable.load(Ordering::Relaxed) => {
+            State::Reading if nothing && self.partition.unreachable.load(Ordering::Relaxed) => {
                 return Err(self.unreachable());
             }
             State::Reading | State::Asking | State::Failed(_) => {}
@@ -202,20 +206,20 @@ impl Partition for Reader {
     }
 
     fn lag(&self) -> Option<u64> {
-        self.lane.lag()
+        self.partition.lag()
     }
 
     fn lost(&self) -> u64 {
-        self.lane.lost.load(Ordering::Relaxed)
+        self.partition.lost.load(Ordering::Relaxed)
     }
 
     fn committed(&mut self, offset: u64) {
-        self.lane.commit.store(signed(offset), Ordering::Release);
+        self.partition.commit.store(signed(offset), Ordering::Release);
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.lane.closed.store(true, Ordering::Release);
+        self.partition.closed.store(true, Ordering::Release);
     }
 }

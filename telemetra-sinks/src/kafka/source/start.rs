@@ -1,3 +1,6 @@
+//! The settings for where a partition without a checkpoint starts, and for what happens when records are lost
+//! to retention.
+
 use telemetra_core::EventTime;
 
 /// Where to begin a partition of which there is no checkpoint.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde::Deserialize;
 
-use super::lane::{Lanes, lock};
+use super::partition_state::{Partitions, lock};
 
 /// The part of the statistics that is of use here.
 #[derive(Deserialize)]
@@ -38,23 +38,23 @@ struct Partition {
 }
 
 impl Statistics {
-    /// Tells it to the partitions.
-    pub(super) fn tell(&self, lanes: &Lanes) {
+    /// Publishes it to the partitions.
+    pub(super) fn publish(&self, partitions: &Partitions) {
         // Below 0 are no brokers but the addresses that were given, and a partition without one.
         let up =
             |id| id >= 0 && self.brokers.values().any(|broker| broker.nodeid == id && broker.state == "UP");
-        for lane in lock(lanes).iter() {
-            let topic = self.topics.get(&lane.topic);
-            let Some(partition) = topic.and_then(|topic| topic.partitions.get(&lane.number.to_string()))
+        for state in lock(partitions).iter() {
+            let topic = self.topics.get(&state.topic);
+            let Some(partition) = topic.and_then(|topic| topic.partitions.get(&state.number.to_string()))
             else {
                 continue;
             };
             // Seen twice: a connection may just be in the making.
             let down = !up(partition.broker);
-            lane.unreachable.store(lane.was_down.swap(down, Ordering::Relaxed) && down, Ordering::Relaxed);
+            state.unreachable.store(state.was_down.swap(down, Ordering::Relaxed) && down, Ordering::Relaxed);
             let end = if partition.ls_offset >= 0 { partition.ls_offset } else { partition.hi_offset };
             // It can only be older than what was asked for.
-            lane.end.fetch_max(end, Ordering::Relaxed);
+            state.end.fetch_max(end, Ordering::Relaxed);
         }
     }
 }

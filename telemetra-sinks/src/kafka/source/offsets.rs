@@ -1,4 +1,5 @@
-//! Looking into errors of partitions: what does the log hold, and does the topic exist?
+//! Looks up which offset a partition can be read from after the brokers have answered a fetch with an error,
+//! or why it can no longer be read.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -10,9 +11,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use telemetra_core::{ExternalError, PartitionId, Retry};
 
 use super::assign::{assignment, give_up};
+use super::buffered::{self, Position, partition_count};
 use super::context::Client;
-use super::held::{self, Position, partition_count};
-use super::lane::{Lane, lock};
+use super::partition_state::{PartitionState, lock};
 use super::{KafkaCounters, OnLost, Settings};
 use crate::kafka::error::failed;
 
@@ -23,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often a partition may fail at an offset that the log holds.
 const REPEATS: u32 = 5;
 
-/// What came of an inquiry.
+/// What came of a lookup.
 pub(super) enum Finding {
     /// Nobody answered: ask again.
     Unknown,
@@ -33,7 +34,7 @@ pub(super) enum Finding {
     Stop(ExternalError),
 }
 
-pub(super) struct Inquiry {
+pub(super) struct OffsetLookup {
     client: Arc<Client>,
     on_lost: OnLost,
     counters: KafkaCounters,
@@ -46,43 +47,44 @@ struct Tried {
     times: u32,
 }
 
-impl Inquiry {
+impl OffsetLookup {
     pub(super) fn new(client: Arc<Client>, settings: &Settings, counters: KafkaCounters) -> Self {
         Self { client, on_lost: settings.on_lost, counters, tried: Mutex::default() }
     }
 
     /// Looks into the error that a partition met.
-    pub(super) fn look_into(&self, lane: &Lane, code: Code, next: u64) -> Finding {
-        let Some(times) = self.due(&lane.id, next) else { return Finding::Unknown };
-        match partition_count(&self.client, &lane.topic, ANSWER) {
-            Ok(Some(count)) if usize::try_from(lane.number).is_ok_and(|number| number < count) => {}
-            Ok(_) => return Finding::Stop(gone(&lane.id, next)),
+    pub(super) fn look_up(&self, partition: &PartitionState, code: Code, next: u64) -> Finding {
+        let Some(times) = self.due(&partition.id, next) else { return Finding::Unknown };
+        match partition_count(&self.client, &partition.topic, ANSWER) {
+            Ok(Some(count)) if usize::try_from(partition.number).is_ok_and(|number| number < count) => {}
+            Ok(_) => return Finding::Stop(gone(&partition.id, next)),
             Err(error) if error.retry() == Retry::Permanent => return Finding::Stop(error),
             Err(_) => return Finding::Unknown,
         }
-        let Ok(held) = held::held(&self.client, &lane.topic, lane.number, ANSWER) else {
+        let Ok(log) = buffered::fetch_buffered(&self.client, &partition.topic, partition.number, ANSWER)
+        else {
             return Finding::Unknown;
         };
-        match held.position(next) {
+        match log.position(next) {
             Position::Good if code == Code::LogTruncation || times > REPEATS => {
-                let what = format!("cannot read the partition `{}` from offset {next}", lane.id);
+                let what = format!("cannot read the partition `{}` from offset {next}", partition.id);
                 let hint = "; replicas may have lost the end of the log: find out what was lost, then start from a new checkpoint";
                 Finding::Stop(
                     ExternalError::permanent(what + hint).because(KafkaError::MessageConsumption(code)),
                 )
             }
-            Position::Good => self.go_on(lane, next),
+            Position::Good => self.go_on(partition, next),
             Position::Lost(count) if self.on_lost == OnLost::GoOn => {
-                let finding = self.go_on(lane, held.low);
+                let finding = self.go_on(partition, log.low);
                 if matches!(finding, Finding::GoOn(_)) {
-                    tracing::warn!(partition = %lane.id, wanted = next, first = held.low, lost = count, "records of Kafka are lost, going on");
+                    tracing::warn!(partition = %partition.id, wanted = next, first = log.low, lost = count, "records of Kafka are lost, going on");
                     self.counters.lose(count);
-                    lane.lost.fetch_add(count, Ordering::Relaxed);
+                    partition.lost.fetch_add(count, Ordering::Relaxed);
                 }
                 finding
             }
-            Position::Lost(_) => Finding::Stop(held::lost(&lane.id, next, held)),
-            Position::Beyond => Finding::Stop(held::beyond(&lane.id, next, held)),
+            Position::Lost(_) => Finding::Stop(buffered::lost(&partition.id, next, log)),
+            Position::Beyond => Finding::Stop(buffered::beyond(&partition.id, next, log)),
         }
     }
 
@@ -104,12 +106,12 @@ impl Inquiry {
     }
 
     /// Has the partition fetched from `next`. After an error it is not fetched any more, so it cannot be sought.
-    fn go_on(&self, lane: &Lane, next: u64) -> Finding {
-        give_up(&self.client, lane);
-        match assignment(lane, next).and_then(|list| self.client.incremental_assign(&list)) {
+    fn go_on(&self, partition: &PartitionState, next: u64) -> Finding {
+        give_up(&self.client, partition);
+        match assignment(partition, next).and_then(|list| self.client.incremental_assign(&list)) {
             Ok(()) => Finding::GoOn(next),
             Err(error) => {
-                let what = format!("cannot read the partition `{}` from offset {next}", lane.id);
+                let what = format!("cannot read the partition `{}` from offset {next}", partition.id);
                 Finding::Stop(failed(what, error))
             }
         }

@@ -1,3 +1,5 @@
+//! Deletes the rows of a shard when a pipeline starts over, by TRUNCATE where there is only one shard.
+
 use std::collections::BTreeSet;
 
 use telemetra_core::Shard;
@@ -8,7 +10,7 @@ use crate::tabular::tables::Table;
 
 /// Deletes what is a shard's: its streams' rows, and the dead letters of its partitions. The other shards empty their own, and may
 /// have begun to write already.
-pub(super) async fn empty(client: &Client, index: i64, of: i64) -> Result<(), Error> {
+pub(super) async fn truncate_shard(client: &Client, index: i64, of: i64) -> Result<(), Error> {
     if of == 1 {
         let tables: Vec<_> = ROWS.into_iter().filter(|table| *table != "telemetra_progress").collect();
         return client.batch_execute(&format!("TRUNCATE {}", tables.join(", "))).await;

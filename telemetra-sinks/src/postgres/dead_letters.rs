@@ -1,3 +1,5 @@
+//! The INSERT statement for the table of dead letters, and the encoding of its parameters.
+
 use telemetra_core::DeadLetter;
 
 use super::array::{Array, Kind};

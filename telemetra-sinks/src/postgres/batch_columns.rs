@@ -1,4 +1,5 @@
-//! From changes to parameters: the last change of each row, in the order of keys, as columns.
+//! Turns batches into the parameters of SQL statements: the last change of each row, sorted by key, with one
+//! array per column.
 
 use std::borrow::Cow;
 
@@ -17,20 +18,20 @@ pub(super) struct Entry<'a, S> {
 }
 
 /// The last change of each row of each table, sorted: whoever writes rows of one table takes locks in one order.
-pub(super) fn gather<'a, S>(
+pub(super) fn last_changes<'a, S>(
     batches: &'a [Batch<S>],
     plans: &[Plan],
     is_kept: impl Fn(&Row<S>) -> bool,
 ) -> Vec<Vec<Entry<'a, S>>> {
-    let mut gathered: Vec<Vec<Entry<'a, S>>> = plans.iter().map(|_| Vec::new()).collect();
+    let mut by_table: Vec<Vec<Entry<'a, S>>> = plans.iter().map(|_| Vec::new()).collect();
     for batch in batches {
         for change in batch.changes.iter().filter(|change| is_kept(&change.row)) {
             let table = tables::Table::of(&change.row) as usize;
             let by_time = plans[table].keys.len() > 1;
-            gathered[table].push(Entry { key: key(&change.row, by_time), change, time: batch.time });
+            by_table[table].push(Entry { key: key(&change.row, by_time), change, time: batch.time });
         }
     }
-    for entries in &mut gathered {
+    for entries in &mut by_table {
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         // The later one of two stays: sorting keeps their order.
         entries.dedup_by(|later, earlier| {
@@ -41,7 +42,7 @@ pub(super) fn gather<'a, S>(
             same
         });
     }
-    gathered
+    by_table
 }
 
 /// What tells rows of one table apart, as the database sees it.

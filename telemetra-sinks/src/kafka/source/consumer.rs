@@ -1,4 +1,5 @@
-//! The client that all partitions of the process share, and the life of the thread that looks after them.
+//! The Kafka consumer that all partitions of a source share: it owns the client and starts and stops the
+//! consumer thread.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,10 +12,10 @@ use rdkafka::consumer::Consumer;
 use telemetra_core::{ExternalError, PartitionId};
 
 use super::assign::give_up;
+use super::buffered::partition_count;
+use super::consumer_thread::ConsumerThread;
 use super::context::{Client, Context};
-use super::held::partition_count;
-use super::keeper::Keeper;
-use super::lane::{Lane, Lanes, lock};
+use super::partition_state::{PartitionState, Partitions, lock};
 use super::{KafkaCounters, Settings};
 use crate::kafka::config::KafkaConfig;
 use crate::kafka::error::failed;
@@ -24,22 +25,22 @@ use crate::kafka::report::Reporter;
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The client, the partitions, and the thread, which ends with the last who holds this.
-pub(super) struct Shared {
+pub(super) struct SharedConsumer {
     pub(super) client: Arc<Client>,
-    pub(super) lanes: Lanes,
+    pub(super) partitions: Partitions,
     pub(super) settings: Settings,
     pub(super) counters: KafkaCounters,
     stop: Arc<AtomicBool>,
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for SharedConsumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("lanes", &self.lanes).finish_non_exhaustive()
+        f.debug_struct("SharedConsumer").field("partitions", &self.partitions).finish_non_exhaustive()
     }
 }
 
-impl Shared {
+impl SharedConsumer {
     pub(super) fn start(
         config: &KafkaConfig,
         client: ClientConfig,
@@ -47,33 +48,33 @@ impl Shared {
         counters: &KafkaCounters,
     ) -> Result<Arc<Self>, ExternalError> {
         let what = || format!("cannot make a Kafka client for {}", config.servers());
-        let lanes = Lanes::default();
+        let partitions = Partitions::default();
         let context = Context {
             reporter: Reporter::new(config),
-            lanes: Arc::clone(&lanes),
+            partitions: Arc::clone(&partitions),
             commits: AtomicU64::new(0),
         };
         let client: Client = client.create_with_context(context).map_err(|error| failed(what(), error))?;
         let client = Arc::new(client);
         let stop = Arc::new(AtomicBool::new(false));
-        let keeper = Keeper::new(
+        let consumer_thread = ConsumerThread::new(
             Arc::clone(&client),
-            Arc::clone(&lanes),
+            Arc::clone(&partitions),
             settings,
             counters.clone(),
             Arc::clone(&stop),
         );
         let thread = std::thread::Builder::new()
             .name("kafka source".into())
-            .spawn(move || keeper.run())
+            .spawn(move || consumer_thread.run())
             .map_err(|error| ExternalError::permanent(what()).because(error))?;
         Ok(Arc::new(Self {
             client,
-            lanes,
+            partitions,
             settings: settings.clone(),
             counters: counters.clone(),
             stop,
-            keeper: Mutex::new(Some(thread)),
+            thread: Mutex::new(Some(thread)),
         }))
     }
 
@@ -108,28 +109,28 @@ impl Shared {
 
     /// Whether the partition is being read; one that was read is given up.
     pub(super) fn is_open(&self, id: &PartitionId) -> bool {
-        let mut lanes = lock(&self.lanes);
-        lanes.retain(|lane| {
-            let gone = lane.id == *id && lane.closed.load(Ordering::Acquire);
+        let mut partitions = lock(&self.partitions);
+        partitions.retain(|partition| {
+            let gone = partition.id == *id && partition.closed.load(Ordering::Acquire);
             if gone {
-                give_up(&self.client, lane);
+                give_up(&self.client, partition);
             }
             !gone
         });
-        lanes.iter().any(|lane| lane.id == *id)
+        partitions.iter().any(|partition| partition.id == *id)
     }
 
-    pub(super) fn add(&self, lane: &Arc<Lane>) {
-        lock(&self.lanes).push(Arc::clone(lane));
+    pub(super) fn add(&self, partition: &Arc<PartitionState>) {
+        lock(&self.partitions).push(Arc::clone(partition));
     }
 }
 
-impl Drop for Shared {
+impl Drop for SharedConsumer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        if let Some(keeper) = lock(&self.keeper).take() {
+        if let Some(thread) = lock(&self.thread).take() {
             // It has nothing to say if it panicked: the partitions are gone.
-            let _ = keeper.join();
+            let _ = thread.join();
         }
     }
 }

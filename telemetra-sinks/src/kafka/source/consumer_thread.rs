@@ -1,6 +1,5 @@
-//! The thread beside the partitions: it does what may wait.
-//!
-//! It serves the client's events, looks into errors, pauses what is not polled, commits, and lets go of partitions that nobody reads.
+//! The consumer thread of a Kafka source: it polls the client's events, resolves partition errors, pauses and
+//! resumes partitions, commits offsets, and unassigns partitions that are closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,25 +11,25 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::assign::give_up;
 use super::context::Client;
-use super::inquiry::{Finding, Inquiry};
-use super::lane::{Lane, Lanes, NONE, lock};
+use super::offsets::{Finding, OffsetLookup};
+use super::partition_state::{NONE, PartitionState, Partitions, lock};
 use super::{KafkaCounters, Settings};
 
 /// How often it looks after the partitions.
 const TICK: Duration = Duration::from_millis(20);
 /// How long a partition may go without being polled, while others are, before it is paused.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How often the ends of paused partitions are asked for: nothing is fetched that would tell.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
+/// How often the ends of paused partitions are asked for: no fetch would show them.
 const ENDS: Duration = Duration::from_secs(5);
 /// How long an answer about ends may take: meanwhile nothing else is looked after.
 const ANSWER: Duration = Duration::from_secs(1);
 /// How long to wait for the last commit.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
 
-pub(super) struct Keeper {
+pub(super) struct ConsumerThread {
     client: Arc<Client>,
-    lanes: Lanes,
-    inquiry: Inquiry,
+    partitions: Partitions,
+    lookup: OffsetLookup,
     counters: KafkaCounters,
     stop: Arc<AtomicBool>,
     seen: Vec<Seen>,
@@ -41,24 +40,24 @@ pub(super) struct Keeper {
 
 /// What is known of a partition beside what it says itself.
 struct Seen {
-    lane: Arc<Lane>,
+    partition: Arc<PartitionState>,
     polls: u64,
     /// When it was last found to have been polled.
     polled: Instant,
     committed: i64,
 }
 
-impl Keeper {
+impl ConsumerThread {
     pub(super) fn new(
         client: Arc<Client>,
-        lanes: Lanes,
+        partitions: Partitions,
         settings: &Settings,
         counters: KafkaCounters,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        let inquiry = Inquiry::new(Arc::clone(&client), settings, counters.clone());
+        let lookup = OffsetLookup::new(Arc::clone(&client), settings, counters.clone());
         let (seen, asked_ends) = (Vec::new(), Instant::now());
-        Self { client, lanes, inquiry, counters, stop, seen, asked_ends, commits: 0 }
+        Self { client, partitions, lookup, counters, stop, seen, asked_ends, commits: 0 }
     }
 
     pub(super) fn run(mut self) {
@@ -96,7 +95,7 @@ impl Keeper {
     fn look(&mut self) {
         self.take_stock();
         for seen in &self.seen {
-            self.inquire(&seen.lane);
+            self.look_up_offset(&seen.partition);
         }
         self.pause_and_resume();
         self.commit();
@@ -107,27 +106,29 @@ impl Keeper {
     fn take_stock(&mut self) {
         let now = Instant::now();
         let gone = {
-            let mut lanes = lock(&self.lanes);
-            for lane in lanes.iter() {
-                if !self.seen.iter().any(|seen| Arc::ptr_eq(&seen.lane, lane)) {
-                    let lane = Arc::clone(lane);
-                    self.seen.push(Seen { lane, polls: 0, polled: now, committed: NONE });
+            let mut partitions = lock(&self.partitions);
+            for partition in partitions.iter() {
+                if !self.seen.iter().any(|seen| Arc::ptr_eq(&seen.partition, partition)) {
+                    let partition = Arc::clone(partition);
+                    self.seen.push(Seen { partition, polls: 0, polled: now, committed: NONE });
                 }
             }
-            lanes.extract_if(.., |lane| lane.closed.load(Ordering::Acquire)).collect::<Vec<_>>()
+            partitions
+                .extract_if(.., |partition| partition.closed.load(Ordering::Acquire))
+                .collect::<Vec<_>>()
         };
-        for lane in &gone {
-            give_up(&self.client, lane);
+        for partition in &gone {
+            give_up(&self.client, partition);
         }
         // Its last commit may come after it was closed, as long as somebody has it.
         self.seen.retain(|seen| {
-            let lane = &seen.lane;
-            !lane.closed.load(Ordering::Acquire)
-                || Arc::strong_count(lane) > 1
-                || lane.commit.load(Ordering::Acquire) != seen.committed
+            let partition = &seen.partition;
+            !partition.closed.load(Ordering::Acquire)
+                || Arc::strong_count(partition) > 1
+                || partition.commit.load(Ordering::Acquire) != seen.committed
         });
         for seen in &mut self.seen {
-            let polls = seen.lane.polls.load(Ordering::Relaxed);
+            let polls = seen.partition.polls.load(Ordering::Relaxed);
             if polls != seen.polls {
                 (seen.polls, seen.polled) = (polls, now);
             }
@@ -135,62 +136,71 @@ impl Keeper {
     }
 
     /// Looks into what a partition asks about.
-    fn inquire(&self, lane: &Lane) {
-        let Some((code, next)) = lane.question() else { return };
-        match self.inquiry.look_into(lane, code, next) {
+    fn look_up_offset(&self, partition: &PartitionState) {
+        let Some((code, next)) = partition.question() else { return };
+        match self.lookup.look_up(partition, code, next) {
             Finding::Unknown => {}
-            Finding::GoOn(next) => lane.answer(Ok(next)),
-            Finding::Stop(error) => lane.answer(Err(error)),
+            Finding::GoOn(next) => partition.answer(Ok(next)),
+            Finding::Stop(error) => partition.answer(Err(error)),
         }
     }
 
     /// Pauses what is not polled while others are, and resumes what is.
     fn pause_and_resume(&self) {
         let now = Instant::now();
-        let others_go_on = self.seen.iter().any(|seen| now - seen.polled < PATIENCE / 2);
+        let others_go_on = self.seen.iter().any(|seen| now - seen.polled < PAUSE_AFTER / 2);
         for seen in &self.seen {
-            let lane = &*seen.lane;
-            if lane.closed.load(Ordering::Acquire) {
+            let partition = &*seen.partition;
+            if partition.closed.load(Ordering::Acquire) {
                 continue;
             }
-            if lane.paused.load(Ordering::Acquire) {
-                if lane.wanted.swap(false, Ordering::AcqRel)
-                    && self.told(lane, "resume", |list| self.client.resume(list))
+            if partition.paused.load(Ordering::Acquire) {
+                if partition.wanted.swap(false, Ordering::AcqRel)
+                    && self.request(partition, "resume", |list| self.client.resume(list))
                 {
-                    lane.paused.store(false, Ordering::Release);
+                    partition.paused.store(false, Ordering::Release);
                 }
-            } else if others_go_on && now - seen.polled >= PATIENCE {
+            } else if others_go_on && now - seen.polled >= PAUSE_AFTER {
                 // First the mark: who polls now must not take the silence of the queue for the end.
-                lane.paused.store(true, Ordering::Release);
-                if self.told(lane, "pause", |list| self.client.pause(list)) {
+                partition.paused.store(true, Ordering::Release);
+                if self.request(partition, "pause", |list| self.client.pause(list)) {
                     self.counters.pause();
                 } else {
-                    lane.paused.store(false, Ordering::Release);
+                    partition.paused.store(false, Ordering::Release);
                 }
             }
         }
     }
 
-    fn told(&self, lane: &Lane, what: &str, tell: impl Fn(&TopicPartitionList) -> KafkaResult<()>) -> bool {
+    fn request(
+        &self,
+        partition: &PartitionState,
+        what: &str,
+        send: impl Fn(&TopicPartitionList) -> KafkaResult<()>,
+    ) -> bool {
         let mut list = TopicPartitionList::new();
-        list.add_partition(&lane.topic, lane.number);
-        let told = tell(&list);
-        if let Err(error) = &told
+        list.add_partition(&partition.topic, partition.number);
+        let sent = send(&list);
+        if let Err(error) = &sent
             && let Some(withheld) = self.client.context().reporter.admit(what)
         {
-            tracing::warn!(partition = %lane.id, withheld, %error, "could not {what} a partition of Kafka");
+            tracing::warn!(partition = %partition.id, withheld, %error, "could not {what} a partition of Kafka");
         }
-        told.is_ok()
+        sent.is_ok()
     }
 
     /// Commits what checkpoints hold, in one request.
     fn commit(&mut self) {
         let mut list = TopicPartitionList::new();
         for seen in &mut self.seen {
-            let offset = seen.lane.commit.load(Ordering::Acquire);
+            let offset = seen.partition.commit.load(Ordering::Acquire);
             if offset != seen.committed
                 && list
-                    .add_partition_offset(&seen.lane.topic, seen.lane.number, Offset::Offset(offset))
+                    .add_partition_offset(
+                        &seen.partition.topic,
+                        seen.partition.number,
+                        Offset::Offset(offset),
+                    )
                     .is_ok()
             {
                 seen.committed = offset;
@@ -207,10 +217,10 @@ impl Keeper {
     /// Asks for the ends of paused partitions.
     fn ask_ends(&mut self) {
         let mut list = TopicPartitionList::new();
-        for Seen { lane, .. } in &self.seen {
-            if lane.paused.load(Ordering::Acquire) && !lane.closed.load(Ordering::Acquire) {
+        for Seen { partition, .. } in &self.seen {
+            if partition.paused.load(Ordering::Acquire) && !partition.closed.load(Ordering::Acquire) {
                 // An offset that cannot be asked for is not known, which does no harm.
-                let _ = list.add_partition_offset(&lane.topic, lane.number, Offset::End);
+                let _ = list.add_partition_offset(&partition.topic, partition.number, Offset::End);
             }
         }
         if list.count() == 0 || self.asked_ends.elapsed() < ENDS {
@@ -218,12 +228,12 @@ impl Keeper {
         }
         let ends = self.client.offsets_for_times(list, ANSWER);
         self.asked_ends = Instant::now();
-        for Seen { lane, .. } in &self.seen {
+        for Seen { partition, .. } in &self.seen {
             if let Ok(ends) = &ends
-                && let Some(element) = ends.find_partition(&lane.topic, lane.number)
+                && let Some(element) = ends.find_partition(&partition.topic, partition.number)
                 && let Offset::Offset(end) = element.offset()
             {
-                lane.end.fetch_max(end, Ordering::Relaxed);
+                partition.end.fetch_max(end, Ordering::Relaxed);
             }
         }
     }

@@ -1,4 +1,5 @@
-//! What a partition and the thread that looks after it tell each other.
+//! The state that a partition's reader and the consumer thread share: positions, flags, and the offset to
+//! commit.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ pub(super) const NONE: i64 = -1;
 
 /// One partition that is being read.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct PartitionState {
     pub(super) id: PartitionId,
     pub(super) topic: String,
     pub(super) number: i32,
@@ -40,7 +41,7 @@ pub(super) struct Lane {
     answer: Mutex<Option<Result<u64, ExternalError>>>,
 }
 
-impl Lane {
+impl PartitionState {
     pub(super) fn new(id: &PartitionId, topic: &str, number: i32, next: u64, end: Option<u64>) -> Self {
         Self {
             id: id.clone(),
@@ -93,7 +94,7 @@ pub(super) fn signed(offset: u64) -> i64 {
 }
 
 /// The partitions that are being read.
-pub(super) type Lanes = Arc<Mutex<Vec<Arc<Lane>>>>;
+pub(super) type Partitions = Arc<Mutex<Vec<Arc<PartitionState>>>>;
 
 /// What is behind the mutexes here is whole whatever became of the thread that held one.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,4 +1,5 @@
-//! What the keys should hold, as of an event time: enough to write them all anew.
+//! The sink's in-memory cache of what the Redis keys should hold as of an event time. It is complete enough
+//! to rewrite every key.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,7 +10,7 @@ use telemetra_core::{Action, Change, EventTime, Row, StreamId, Window};
 use super::message::Kind;
 
 /// The streams, and when something about each changes without an event: it falls silent, or goes beyond the horizon.
-pub(super) struct Mirror<S> {
+pub(super) struct Cache<S> {
     horizon: u64,
     silent_after: u64,
     streams: HashMap<StreamId, Stream<S>>,
@@ -43,7 +44,7 @@ impl Dirty {
     }
 }
 
-impl<S: Clone> Mirror<S> {
+impl<S: Clone> Cache<S> {
     pub(super) fn new(horizon: u64, silent_after: u64) -> Self {
         let (streams, agenda) = (HashMap::new(), BTreeSet::new());
         Self { horizon, silent_after, streams, agenda, as_of: None }
@@ -178,7 +179,7 @@ impl<S> Stream<S> {
         let gone = newest.map(|end| end.plus(horizon).plus(1));
         let over = self.moments.values().map(|change| match ended(change) {
             Some(end) => end.plus(horizon).plus(1),
-            // It will be closed, unless its stream is not told of any more.
+            // It will be closed, unless no more changes of its stream come.
             None => time.plus(horizon).plus(1),
         });
         silent.into_iter().chain(gone).chain(over).min()
