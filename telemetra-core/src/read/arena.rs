@@ -29,8 +29,17 @@ impl Arena {
         self.0.alloc_slice_fill_iter(items)
     }
 
-    /// Memory to build a text in.
-    #[doc(hidden)]
+    /// So many bytes, all zero, to build a text in: for decoders that unescape.
+    ///
+    /// ```
+    /// let arena = telemetra_core::Arena::default();
+    /// let built = arena.zeroed(2);
+    /// built.copy_from_slice(b"hi");
+    /// let text: &str = std::str::from_utf8(built)?;
+    /// assert_eq!(text, "hi");
+    /// # Ok::<(), std::str::Utf8Error>(())
+    /// ```
+    #[expect(clippy::mut_from_ref, reason = "each call gives other memory")]
     pub fn zeroed(&self, len: usize) -> &mut [u8] {
         self.0.alloc_slice_fill_copy(len, 0)
     }

@@ -31,9 +31,9 @@ pub struct Layout<R> {
 
 struct Inner<R> {
     table: Arc<Table>,
-    values: Box<dyn Fn(&R, Put<'_>) + Send + Sync>,
-    time: Box<dyn Fn(&R) -> Option<EventTime> + Send + Sync>,
-    subject: Box<dyn for<'r> Fn(&'r R) -> Cow<'r, str> + Send + Sync>,
+    values: Arc<dyn Fn(&R, Put<'_>) + Send + Sync>,
+    time: Arc<dyn Fn(&R) -> Option<EventTime> + Send + Sync>,
+    subject: Arc<dyn for<'r> Fn(&'r R) -> Cow<'r, str> + Send + Sync>,
     compare: Option<fn(&R, &R) -> Ordering>,
 }
 
@@ -81,8 +81,25 @@ impl<R: Data> Layout<R> {
         subject: impl for<'r> Fn(&'r R) -> Cow<'r, str> + Send + Sync + 'static,
         compare: Option<fn(&R, &R) -> Ordering>,
     ) -> Self {
-        let (values, time, subject) = (Box::new(values), Box::new(time), Box::new(subject));
+        let (values, time, subject) = (Arc::new(values), Arc::new(time), Arc::new(subject));
         Self { inner: Arc::new(Inner { table: Arc::new(table), values, time, subject, compare }) }
+    }
+
+    /// The same layout of another table, made of this one: of another name, with indexes, cut into days. The columns must stay as
+    /// they are, since rows put a value for each of them.
+    ///
+    /// ```
+    /// use telemetra_core::{Layout, Moment};
+    /// let layout = Layout::<Moment<String>>::moments("moments", &["device"])
+    ///     .map_table(|table| table.index(["device", "started_at"]));
+    /// assert_eq!(layout.table().indexes()[0].name, "moments_by_device_started_at");
+    /// ```
+    #[must_use]
+    pub fn map_table(self, change: impl FnOnce(Table) -> Table) -> Self {
+        let Inner { table, values, time, subject, compare } = &*self.inner;
+        let table = Arc::new(change(Table::clone(table)));
+        let (values, time, subject) = (Arc::clone(values), Arc::clone(time), Arc::clone(subject));
+        Self { inner: Arc::new(Inner { table, values, time, subject, compare: *compare }) }
     }
 
     /// The table.
