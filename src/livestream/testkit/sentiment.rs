@@ -1,4 +1,4 @@
-use crate::{SENTIMENT_SCALE, Sentiment};
+use crate::livestream::{SENTIMENT_SCALE, Sentiment};
 
 /// Checks that scorers keep the contract of [`Sentiment`]: give it one of your type with each of a few settings, and messages
 /// that they score differently.
@@ -8,10 +8,10 @@ use crate::{SENTIMENT_SCALE, Sentiment};
 /// If the contract is broken, or no message is scored differently by two of different identities; the message says where.
 ///
 /// ```
-/// use telemetra_core::{Lexicon, Vader, testkit::sentiment_compliance};
+/// use telemetra::livestream::{testkit::sentiment_compliance, Lexicon, Vader};
 /// let mine = Lexicon::from_pairs([("gg", 0.5)])?;
 /// sentiment_compliance(&[&mine, &Lexicon::english(), &Vader::new()], &["gg", "love it", "not good", ""]);
-/// # Ok::<(), telemetra_core::ConfigError>(())
+/// # Ok::<(), telemetra::core::ConfigError>(())
 /// ```
 pub fn sentiment_compliance(scorers: &[&dyn Sentiment], messages: &[&str]) {
     let range = -(SENTIMENT_SCALE as i32)..=SENTIMENT_SCALE as i32;

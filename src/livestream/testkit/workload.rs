@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 
-use crate::generate::{Generator, GeneratorConfig};
-use crate::{ConfigError, ExternalError, Polled, RecordBatch, Source};
+use crate::core::{ConfigError, ExternalError, Polled, RecordBatch, Source};
+use crate::livestream::generate::{Generator, GeneratorConfig};
 
 /// The workload of the benchmarks: chat events as JSON of about 280 bytes, in order of arrival.
 ///
@@ -10,7 +10,7 @@ use crate::{ConfigError, ExternalError, Polled, RecordBatch, Source};
 /// It is the same on every machine.
 ///
 /// ```
-/// use telemetra_core::testkit::Workload;
+/// use telemetra::livestream::testkit::Workload;
 /// let mut lines = Vec::new();
 /// let written = Workload::standard().streams(10).events(500).minutes(1).write_to(&mut lines)?;
 /// assert_eq!(written, 500);

@@ -1,8 +1,9 @@
-use crate::decode::encode_json;
-use crate::generate::random::{Chance, Random};
-use crate::read::event::Event;
-use crate::time::event_time::EventTime;
-use crate::{AMOUNT_SCALE, ChatMessage, Currency, Header, MetaType, StreamMeta, Transaction, TransactionType, ViewerCount};
+use crate::core::EventTime;
+use crate::livestream::generate::random::{Chance, Random};
+use crate::livestream::{
+    AMOUNT_SCALE, ChatMessage, Currency, Event, Header, MetaType, StreamMeta, Transaction, TransactionType,
+    ViewerCount, encode_json,
+};
 
 /// What a [`script`] holds: few events of few keys, so that a property test meets every corner often.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,8 +61,8 @@ impl Default for ScriptConfig {
 /// same seed and settings tell the same story. Zero partitions, streams or users count as one.
 ///
 /// ```
-/// use telemetra_core::source::Memory;
-/// use telemetra_core::testkit::{ScriptConfig, script};
+/// use telemetra::core::source::Memory;
+/// use telemetra::livestream::testkit::{ScriptConfig, script};
 /// let records = script(7, &ScriptConfig { events: 50, ..ScriptConfig::default() });
 /// assert_eq!(records, script(7, &ScriptConfig { events: 50, ..ScriptConfig::default() }));
 /// let source = records.into_iter().fold(Memory::default(), |memory, (partition, record)| {
