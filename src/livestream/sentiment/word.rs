@@ -57,8 +57,13 @@ fn pack(text: &[u8]) -> Option<u128> {
     } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
         u128::from(u64::from(first) | u64::from(last) << (8 * (len - 4)))
+    } else if let [first, .., last] = text {
+        let middle = text[len / 2];
+        let bytes =
+            u32::from(*first) | u32::from(middle) << (8 * (len / 2)) | u32::from(*last) << (8 * (len - 1));
+        u128::from(bytes)
     } else {
-        text.iter().rev().fold(0, |bytes, &byte| bytes << 8 | u128::from(byte))
+        text.first().map_or(0, |&only| u128::from(only))
     };
     Some(bytes | (len as u128) << 120)
 }

@@ -7,13 +7,14 @@ use std::path::Path;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use telemetra_core::{Arena, BincodeDecoder};
+use telemetra::core::Arena;
+use telemetra::livestream::BincodeDecoder;
 
-use crate::differential::compare;
-use crate::mutate::mutation;
+use super::differential::compare;
+use super::mutate::mutation;
 
 fn corpus() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/json");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/livestream/corpus/json");
     let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.iter().map(|file| std::fs::read(file).unwrap()).collect()
@@ -36,7 +37,7 @@ fn damaged_records_are_read_as_the_oracle_reads_them() {
         }
         compare(&record)?;
         // As bincode it is noise, which must only not panic.
-        let _ = crate::decode(&BincodeDecoder, &record, &Arena::default());
+        let _ = super::decode(&BincodeDecoder, &record, &Arena::default());
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));

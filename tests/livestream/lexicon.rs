@@ -1,10 +1,9 @@
 //! The lexicon: what it makes of what people write, and that nothing they write can hurt it.
-#![allow(clippy::unwrap_used)]
 
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use telemetra_core::{Lexicon, SENTIMENT_SCALE, Sentiment};
+use telemetra::livestream::{Lexicon, SENTIMENT_SCALE, Sentiment};
 
 #[test]
 fn the_mood_of_a_chat() {

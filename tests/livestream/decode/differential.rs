@@ -2,10 +2,11 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use telemetra_core::{Arena, EventKind, JsonDecoder};
+use telemetra::core::Arena;
+use telemetra::livestream::{EventKind, JsonDecoder};
 
-use crate::mutate::mutation;
-use crate::{decode, oracle};
+use super::mutate::mutation;
+use super::{decode, oracle};
 
 /// Decodes as each kind and as mixed, and compares. Says how many of these took the record.
 pub(crate) fn compare(record: &[u8]) -> Result<usize, TestCaseError> {

@@ -1,11 +1,11 @@
 //! Settings of the generator that cannot work, and how finds are scored against what it planted.
-#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 
-use telemetra_core::generate::{Generator, GeneratorConfig, score};
-use telemetra_core::testkit::Workload;
-use telemetra_core::{EventTime, Micro, Moment, StreamId};
+use telemetra::core::{EventTime, Micro, Moment};
+use telemetra::livestream::StreamId;
+use telemetra::livestream::generate::{Generator, GeneratorConfig, score};
+use telemetra::livestream::testkit::Workload;
 
 #[test]
 fn bad_settings_are_refused_by_name() {
@@ -50,7 +50,7 @@ fn scores_hold_found_moments_against_planted_ones() {
     let truth = Generator::new(GeneratorConfig::default()).unwrap().ground_truth();
     let planted = &truth.planted;
     let found = |stream_id: &StreamId, moment_type: &Arc<str>, from: EventTime, to: EventTime| Moment {
-        stream_id: stream_id.clone(),
+        key: stream_id.clone(),
         moment_type: Arc::clone(moment_type),
         started_at: from,
         peak_at: to,
@@ -82,7 +82,7 @@ fn scores_hold_found_moments_against_planted_ones() {
     assert_eq!((spikes.planted, spikes.recalled, spikes.found, spikes.correct), (8, 1, 4, 2));
     assert_eq!((spikes.recall(), spikes.precision()), (Some(0.125), Some(0.5)));
     assert_eq!((scores["viewer_drop"].found, scores["viewer_drop"].correct), (1, 0));
-    let exact: Vec<Moment> =
+    let exact: Vec<Moment<StreamId>> =
         planted.iter().map(|p| found(&p.stream_id, &p.moment_type, p.started_at, p.ended_at)).collect();
     assert!(score(&truth, &exact, 0).values().all(|s| s.recall() == Some(1.0) && s.precision() == Some(1.0)));
 }

@@ -1,13 +1,14 @@
 //! The generator: the same for ever, what it claims, and what it plants.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
-use telemetra_core::generate::{Generator, GeneratorConfig, PlantedMoment, Planting};
-use telemetra_core::source::Memory;
-use telemetra_core::testkit::{ScriptConfig, script, source_compliance};
-use telemetra_core::{EventKind, Polled, RecordBatch, Source};
+use telemetra::core::source::Memory;
+use telemetra::core::testkit::source_compliance;
+use telemetra::core::{Polled, RecordBatch, Source};
+use telemetra::livestream::EventKind;
+use telemetra::livestream::generate::{Generator, GeneratorConfig, PlantedMoment, Planting};
+use telemetra::livestream::testkit::{ScriptConfig, script};
 
 /// Half a minute of everything, with more going wrong than usual.
 fn small() -> GeneratorConfig {

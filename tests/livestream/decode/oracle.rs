@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
-use telemetra_core::decode::parse_timestamp;
-use telemetra_core::{
-    AMOUNT_SCALE, Arena, ChatMessage, Currency, Event, EventKind, EventTime, Header, MAX_ID_BYTES,
-    MAX_LIST_ITEMS, MAX_TEXT_BYTES, MetaType, StreamMeta, Transaction, TransactionType, ViewerCount,
+use telemetra::core::parse_timestamp;
+use telemetra::core::{Arena, EventTime};
+use telemetra::livestream::{
+    AMOUNT_SCALE, ChatMessage, Currency, Event, EventKind, Header, MAX_ID_BYTES, MAX_LIST_ITEMS,
+    MAX_TEXT_BYTES, MetaType, StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 
 /// The events of a record, `None` if it is bad. `Err` if `serde_json` has limits here that the decoder has not.
@@ -42,15 +43,18 @@ type Optional<T> = Option<Option<T>>;
 
 impl<'a> Fields<'_, 'a> {
     fn event(&self, kind: Option<EventKind>) -> Option<Event<'a>> {
-        let any = |names: &[&str]| names.iter().any(|name| self.raw.contains_key(*name));
+        let has = |names: &[&str]| names.iter().all(|name| self.raw.contains_key(*name));
+        let is_meta =
+            || self.string("event_type").flatten().is_some_and(|t| MetaType::from_wire(t).is_some());
         let kind = match (kind, self.string("topic")) {
             (Some(kind), _) => kind,
             (None, Some(Some(topic))) => EventKind::from_topic(topic)?,
             (None, None) => return None,
-            _ if any(&["event_type"]) => EventKind::Meta,
-            _ if any(&["viewer_count"]) => EventKind::Viewer,
-            _ if any(&["amount", "currency", "transaction_type"]) => EventKind::Transaction,
-            _ => EventKind::Chat,
+            _ if has(&["amount", "currency", "transaction_type"]) => EventKind::Transaction,
+            _ if has(&["message", "user_id"]) => EventKind::Chat,
+            _ if has(&["event_type"]) && (is_meta() || !has(&["viewer_count"])) => EventKind::Meta,
+            _ if has(&["viewer_count"]) => EventKind::Viewer,
+            _ => return None,
         };
         let time = parse_timestamp(self.string("timestamp")??.as_bytes()).ok()?;
         let header = Header { event_id: self.id("event_id")?, time, stream_id: self.id("stream_id")? };

@@ -3,13 +3,14 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use telemetra_core::decode::{encode_bincode, encode_json, encode_json_with_topic};
-use telemetra_core::{
-    Arena, BincodeDecoder, ChatMessage, Currency, Event, EventKind, EventTime, Header, JsonDecoder,
-    MAX_TEXT_BYTES, MetaType, StreamMeta, Transaction, TransactionType, ViewerCount,
+use telemetra::core::{Arena, EventTime};
+use telemetra::livestream::{
+    BincodeDecoder, ChatMessage, Currency, Event, EventKind, Header, JsonDecoder, MAX_TEXT_BYTES, MetaType,
+    StreamMeta, Transaction, TransactionType, ViewerCount,
 };
+use telemetra::livestream::{encode_bincode, encode_json, encode_json_with_topic};
 
-use crate::decode;
+use super::decode;
 
 /// What events of any kind can be made of.
 #[derive(Clone, Debug)]

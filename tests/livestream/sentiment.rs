@@ -1,8 +1,7 @@
 //! Scorers are known by their identity: it changes with whatever changes a score, and with nothing else.
-#![allow(clippy::unwrap_used)]
 
-use telemetra_core::testkit::sentiment_compliance;
-use telemetra_core::{Lexicon, Sentiment, Vader};
+use telemetra::livestream::testkit::sentiment_compliance;
+use telemetra::livestream::{Lexicon, Sentiment, Vader};
 
 const MESSAGES: [&str; 9] = [
     "what an AMAZING play, love it :)",

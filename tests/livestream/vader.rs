@@ -1,10 +1,9 @@
 //! VADER: that it scores as the reference implementation does, where it does not and why, and that nothing can hurt it.
-#![allow(clippy::unwrap_used)]
 
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use telemetra_core::{SENTIMENT_SCALE, Sentiment, Vader};
+use telemetra::livestream::{SENTIMENT_SCALE, Sentiment, Vader};
 use vader_sentiment::{LEXICON, SentimentIntensityAnalyzer};
 
 static PLAIN: LazyLock<Vader> = LazyLock::new(Vader::without_emotes);

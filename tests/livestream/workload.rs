@@ -1,10 +1,9 @@
 //! The workload of the benchmarks is what it says.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
-use telemetra_core::testkit::Workload;
+use telemetra::livestream::testkit::Workload;
 
 fn time(event: &Value) -> u64 {
     let time: jiff::Timestamp = event["timestamp"].as_str().unwrap().parse().unwrap();

@@ -1,13 +1,14 @@
 //! What JSON records decode to.
 
-use telemetra_core::testkit::decoder_compliance;
-use telemetra_core::{
-    Arena, ChatMessage, Currency, Decoder, Event, EventKind, EventTime, Header, JsonDecoder, MetaType,
-    StreamMeta, Transaction, TransactionType, ViewerCount,
+use telemetra::core::testkit::decoder_compliance;
+use telemetra::core::{Arena, Decoder, EventTime, Record};
+use telemetra::livestream::{
+    ChatMessage, Currency, Event, EventKind, Header, JsonDecoder, LiveEvents, MetaType, StreamMeta,
+    Transaction, TransactionType, ViewerCount,
 };
 
-use crate::decode;
-use crate::records::{CHAT, META, TRANSACTION, VIEWER, with, without};
+use super::decode;
+use super::records::{CHAT, META, TRANSACTION, VIEWER, with, without};
 
 const NOON: EventTime = EventTime(1_767_268_800_000);
 
@@ -80,8 +81,8 @@ fn each_kind_decodes_with_all_its_fields() {
 fn decoders_comply() {
     let good = [CHAT, VIEWER, TRANSACTION, META, "", " \r\n\t"].map(str::as_bytes);
     let bad = ["{}", "[]", "null", "{\"event_id\":\"\\ud800\"}"].map(str::as_bytes);
-    decoder_compliance(&JsonDecoder::mixed(), &good, &bad);
-    decoder_compliance(&JsonDecoder::of(EventKind::Chat), &good[..1], &bad);
+    decoder_compliance::<LiveEvents>(&JsonDecoder::mixed(), &good, &bad);
+    decoder_compliance::<LiveEvents>(&JsonDecoder::of(EventKind::Chat), &good[..1], &bad);
 }
 
 #[test]
@@ -261,7 +262,7 @@ fn limits_are_inclusive() {
 fn events_are_appended() {
     let (arena, mut events) = (Arena::default(), Vec::new());
     for record in [CHAT, VIEWER, ""] {
-        JsonDecoder::mixed().decode(record.as_bytes(), &arena, &mut events).unwrap();
+        JsonDecoder::mixed().decode(Record::new(record.as_bytes()), &arena, &mut events).unwrap();
     }
     assert_eq!(events.iter().map(Event::kind).collect::<Vec<_>>(), [EventKind::Chat, EventKind::Viewer]);
 }

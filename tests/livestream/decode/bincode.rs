@@ -1,14 +1,14 @@
 //! Bincode records that are bad, and how their errors read.
 
-use telemetra_core::decode::encode_bincode;
-use telemetra_core::testkit::decoder_compliance;
-use telemetra_core::{
-    Arena, BincodeDecoder, Currency, Event, EventKind, EventTime, Header, JsonDecoder, Transaction,
-    TransactionType,
+use telemetra::core::testkit::decoder_compliance;
+use telemetra::core::{Arena, EventTime};
+use telemetra::livestream::encode_bincode;
+use telemetra::livestream::{
+    BincodeDecoder, Currency, Event, EventKind, Header, JsonDecoder, LiveEvents, Transaction, TransactionType,
 };
 
-use crate::records::{CHAT, META, TRANSACTION, VIEWER};
-use crate::{decode, error};
+use super::records::{CHAT, META, TRANSACTION, VIEWER};
+use super::{decode, error};
 
 fn encoded(event: Event<'_>) -> Vec<u8> {
     let mut record = Vec::new();
@@ -26,7 +26,7 @@ fn complies() {
     let good = [CHAT, VIEWER, TRANSACTION, META].map(recoded);
     let mut good: Vec<&[u8]> = good.iter().map(Vec::as_slice).collect();
     good.push(b"");
-    decoder_compliance(&BincodeDecoder, &good, &[b"\0", b"\x07\0\0\0", &[0xff; 64]]);
+    decoder_compliance::<LiveEvents>(&BincodeDecoder, &good, &[b"\0", b"\x07\0\0\0", &[0xff; 64]]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What is wrong with bad records, and that the error says so.
 
-use telemetra_core::{EventKind, JsonDecoder};
+use telemetra::livestream::{EventKind, JsonDecoder};
 
-use crate::error;
-use crate::records::{CHAT, META, TRANSACTION, VIEWER, with, without};
+use super::error;
+use super::records::{CHAT, META, TRANSACTION, VIEWER, with, without};
 
 #[test]
 fn faults_of_fields_name_the_field() {
@@ -214,7 +214,7 @@ fn nesting_is_bounded() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")] {
         let levels = open.matches(['[', '{']).count();
         let most = 127 / levels;
-        crate::decode(&JsonDecoder::mixed(), nested(most, open, close).as_bytes(), &Default::default())
+        super::decode(&JsonDecoder::mixed(), nested(most, open, close).as_bytes(), &Default::default())
             .unwrap();
         for depth in [most + 1, 100_000] {
             let text = error(&JsonDecoder::mixed(), nested(depth, open, close).as_bytes());

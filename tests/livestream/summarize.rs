@@ -1,11 +1,12 @@
 //! The default summary: what it counts, that it keeps the contract of accumulators, and what its rules find.
-#![allow(clippy::unwrap_used)]
 
-use telemetra_core::testkit::{accumulator_compliance, any_detector_compliance};
-use telemetra_core::{
-    AMOUNT_SCALE, Accumulate, Accumulator, Baseline, ChatMessage, Currency, Event, EventTime, Header,
-    MetaType, MomentRule, Observed, PowerSums, StreamAccumulator, StreamMeta, StreamSummary, Transaction,
-    TransactionType, ViewerCount, WindowSpec, default_rules,
+use telemetra::core::testkit::{accumulator_compliance, any_detector_compliance};
+use telemetra::core::{
+    Accumulate, Accumulator, Baseline, EventTime, MomentRule, Observed, PowerSums, WindowSpec,
+};
+use telemetra::livestream::{
+    AMOUNT_SCALE, ChatMessage, Currency, Event, Header, MetaType, StreamAccumulator, StreamMeta,
+    StreamSummary, Transaction, TransactionType, ViewerCount, default_rules,
 };
 
 const HEADER: Header<'_> = Header { event_id: "e", time: EventTime(1), stream_id: "s" };
