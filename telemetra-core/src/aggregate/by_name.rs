@@ -64,7 +64,7 @@ pub trait Aggregate<E: Events>: Send + Sync + 'static {
 ///
 /// let mut state = Default::default();
 /// for (celsius, ok) in [(-1.5, true), (2.0, false)] {
-///     aggregate.add(&mut state, &Reading { device: "d1".into(), celsius, ok });
+///     Aggregate::<Reading>::add(&aggregate, &mut state, &Reading { device: "d1".into(), celsius, ok });
 /// }
 /// let (readings, celsius, failures) = state.finish();
 /// assert_eq!((readings, celsius.mean(1_000_000), failures), (2, Some(0.25), 1));

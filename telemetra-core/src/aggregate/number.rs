@@ -23,7 +23,7 @@ pub trait Number: Copy + Send + Sync + 'static {
 
 /// A number of units as a value of a column.
 #[must_use]
-pub fn value_of<N: Number>(units: i128) -> Value<'static> {
+pub(super) fn value_of<N: Number>(units: i128) -> Value<'static> {
     match N::KIND {
         ColumnKind::Integer => match i64::try_from(units) {
             Ok(units) => Value::Signed(units),

@@ -191,6 +191,9 @@ impl RecordBatch {
         timestamp: Option<EventTime>,
         headers: impl IntoIterator<Item = (&'h str, Option<&'h [u8]>)>,
     ) {
+        if self.records.is_empty() {
+            return;
+        }
         let first = self.headers.len();
         let key = key.map(|key| self.keep(key));
         for (name, value) in headers {
@@ -208,6 +211,11 @@ impl RecordBatch {
     /// Attaches a value to the batch, which [`Record::attached`] gives to the decoder.
     pub fn attach(&mut self, value: Arc<dyn Any + Send + Sync>) {
         self.attached = Some(value);
+    }
+
+    /// What was attached to the batch, if it is of that type.
+    pub(super) fn attached<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        Arc::clone(self.attached.as_ref()?).downcast().ok()
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Range<usize> {

@@ -16,6 +16,8 @@ use crate::read::decode::{DecodeError, Decoder};
 use crate::read::event::Event;
 use crate::read::source::{Partition, PartitionId, Polled, Source};
 
+const NOT_HERE: &str = "the record is not of a channel of this type of event, or was decoded before";
+
 /// How soon to look again when the channel is empty.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -160,7 +162,7 @@ impl Carried for Vec<u8> {
     }
 }
 
-/// The events of one batch, each taken once by the decoder.
+/// The events of one batch, by the number of their record. The decoder takes each out once.
 struct Carrier<E>(Mutex<Vec<Option<E>>>);
 
 impl<E: Event + Debug + Send + 'static> Carried for E {
@@ -170,6 +172,7 @@ impl<E: Event + Debug + Send + 'static> Carried for E {
         mut take: impl FnMut() -> Result<Self, TryRecvError>,
     ) -> TryRecvError {
         let mut events = Vec::new();
+        let first = batch.records().len();
         let ended = loop {
             if batch.is_full() {
                 break TryRecvError::Empty;
@@ -182,7 +185,15 @@ impl<E: Event + Debug + Send + 'static> Carried for E {
             *next += 1;
         };
         if !events.is_empty() {
-            batch.attach(Arc::new(Carrier(Mutex::new(events))));
+            let carrier = batch.attached::<Carrier<E>>().unwrap_or_else(|| {
+                let carrier = Arc::new(Carrier(Mutex::new(Vec::new())));
+                batch.attach(Arc::clone(&carrier) as _);
+                carrier
+            });
+            let mut carried = carrier.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // The records in between are not of this channel.
+            carried.resize_with(first, || None);
+            carried.append(&mut events);
         }
         ended
     }
@@ -243,11 +254,11 @@ impl<E> Debug for Typed<E> {
 
 impl<E: Event + Debug + Send + 'static> Decoder<E> for Typed<E> {
     fn decode<'a>(&self, record: Record<'a>, _: &'a Arena, events: &mut Vec<E>) -> Result<(), DecodeError> {
-        let Some((Carrier(carried), number)) = record.attached::<Carrier<E>>() else {
-            return Err(DecodeError::new("the record is not of a channel of this type of event"));
-        };
-        let mut carried = carried.lock().unwrap_or_else(PoisonError::into_inner);
-        events.extend(carried.get_mut(number).and_then(Option::take));
+        let taken = record.attached::<Carrier<E>>().and_then(|(Carrier(carried), number)| {
+            let mut carried = carried.lock().unwrap_or_else(PoisonError::into_inner);
+            carried.get_mut(number).and_then(Option::take)
+        });
+        events.push(taken.ok_or(DecodeError::new(NOT_HERE))?);
         Ok(())
     }
 

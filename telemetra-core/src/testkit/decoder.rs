@@ -184,8 +184,10 @@ mod tests {
     #[should_panic(expected = "zero or more events: decoding removed")]
     fn finds_events_removed() {
         let clears = |record: &[u8], events: &mut Vec<Letter>| {
-            events.clear();
-            events.push(Letter(record.len() as u8));
+            match record {
+                b"x" => events.push(Letter(1)),
+                _ => events.clear(),
+            }
             Ok(())
         };
         decoder_compliance(&Broken(clears), &[b"x", b"xy"], &[]);

@@ -35,7 +35,7 @@ impl std::error::Error for TimeError {}
 /// use telemetra_core::{EventTime, parse_timestamp};
 /// assert_eq!(parse_timestamp(b"1970-01-01T01:00:00.25+01:00"), Ok(EventTime(250)));
 /// let error = parse_timestamp(b"2026-02-29T00:00:00Z").unwrap_err();
-/// assert_eq!(error.to_string(), "`timestamp`: names a day that does not exist");
+/// assert_eq!(error.to_string(), "names a day that does not exist");
 /// ```
 pub fn parse_timestamp(text: &[u8]) -> Result<EventTime, TimeError> {
     parse(text).map_err(TimeError)
