@@ -9,10 +9,10 @@ use crate::livestream::event::{
 };
 
 /// The kind of a record whose source knows no topic: told by its field `topic` if it has one, else by what a kind requires.
+#[inline]
 pub(super) fn kind_of(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
-    if let Some(topic) = fields.word(Field::Topic)? {
-        let unknown = || DecodeError::field(Field::Topic.name(), "names no kind of event");
-        return EventKind::from_topic(topic).ok_or_else(unknown);
+    if fields.has(Field::Topic) {
+        return by_topic(fields);
     }
     let has = |required: &[Field]| required.iter().all(|field| fields.has(*field));
     // Those that require most come first: a transaction may have what a chat message requires, and anybody may add a
@@ -28,6 +28,12 @@ pub(super) fn kind_of(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
     } else {
         likeliest(fields)
     }
+}
+
+/// The kind that the field `topic` names, which must be one.
+fn by_topic(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
+    let kind = fields.word(Field::Topic)?.and_then(EventKind::from_topic);
+    kind.ok_or_else(|| DecodeError::field(Field::Topic.name(), "names no kind of event"))
 }
 
 /// Whether the type is one of metadata: others use this name too.
