@@ -42,8 +42,10 @@ pub fn value(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
         Value::Bool(b) => out.write_str(if b { "true" } else { "false" }),
         Value::Unsigned(n) => write!(out, "{n}"),
         Value::Signed(n) => write!(out, "{n}"),
-        Value::Float(x) if x.is_finite() => write!(out, "{x}"),
-        Value::Float(_) => out.write_str("null"),
+        Value::Float(x) if !x.is_finite() => out.write_str("null"),
+        // Without an exponent some readers find the greatest floats out of range.
+        Value::Float(x) if x.abs() >= 1e16 => write!(out, "{x:e}"),
+        Value::Float(x) => write!(out, "{x}"),
         Value::Decimal(decimal) => write!(out, "\"{decimal}\""),
         Value::Text(text) => string(out, text),
         Value::Shown(text) => write!(Escaping::open(out)?, "{text}").and_then(|()| out.write_char('"')),

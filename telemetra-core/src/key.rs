@@ -16,6 +16,11 @@ use crate::column::{ColumnKind, Value, write_plain};
 use crate::data::Data;
 use crate::time::event_time::EventTime;
 
+/// Between the columns of a key's text.
+const SEPARATOR: char = '\u{1f}';
+/// Before a separator or an escape that is part of a column.
+const ESCAPE: char = '\u{1b}';
+
 /// What an aggregate is by: strings, integers, booleans, and tuples of up to four of these, or a type of your own.
 ///
 /// # Contract
@@ -23,6 +28,7 @@ use crate::time::event_time::EventTime;
 /// * **One identity.** A key equals what [`from_ref`](Self::from_ref) makes of its borrowed form, and both hash alike.
 /// * **Columns.** [`values`](Self::values) puts one value for each of [`KINDS`](Self::KINDS), none of them null, and
 ///   different keys put different values: they are the key columns of tables.
+/// * **Text.** Different keys have different [texts](Self::text).
 ///
 /// Checked by [`key_compliance`](crate::testkit::key_compliance).
 ///
@@ -68,15 +74,27 @@ pub trait Key: Data {
     /// Puts the value of each key column.
     fn values(&self, put: &mut dyn FnMut(Value<'_>));
 
-    /// The key as one text: its columns, joined by the unit separator U+001F. Moments' ids, shards and message channels go by it.
+    /// The key as one text, which no other key has: its columns, joined by the unit separator U+001F. Where a column holds
+    /// that character or the escape U+001B, an escape is put before it. The ids of moments, shards and message channels go
+    /// by it.
     fn text(&self) -> Cow<'_, str> {
         let mut text = String::new();
         let mut first = true;
         self.values(&mut |value| {
             if !std::mem::take(&mut first) {
-                text.push('\u{1f}');
+                text.push(SEPARATOR);
             }
+            let start = text.len();
             let _ = write_plain(&mut text, value);
+            if text[start..].contains([SEPARATOR, ESCAPE]) {
+                let column = text.split_off(start);
+                for letter in column.chars() {
+                    if matches!(letter, SEPARATOR | ESCAPE) {
+                        text.push(ESCAPE);
+                    }
+                    text.push(letter);
+                }
+            }
         });
         text.into()
     }

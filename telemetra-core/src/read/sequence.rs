@@ -198,6 +198,12 @@ impl Sequencer {
         self.floor
     }
 
+    /// How long the partition may have nothing to read before it is idle.
+    #[must_use]
+    pub fn idle_after(&self) -> Option<std::time::Duration> {
+        self.strategy.idle_after()
+    }
+
     /// The watermark.
     #[must_use]
     pub fn watermark(&self) -> EventTime {

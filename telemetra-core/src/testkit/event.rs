@@ -77,6 +77,8 @@ pub fn key_compliance<K: Key>(keys: &[K]) {
         assert!(decoded.is_ok_and(|decoded| decoded == **key), "{key:?} does not survive bincode");
     }
     assert_eq!(columns.len(), different.len(), "columns: two keys put the same values");
+    let texts: BTreeSet<_> = different.iter().map(|key| key.text()).collect();
+    assert_eq!(texts.len(), different.len(), "text: two keys have the same text");
     for one in &different {
         for other in &different {
             assert_eq!(one == other, one.is(other.as_ref()), "one identity: {one:?} is taken for {other:?}");

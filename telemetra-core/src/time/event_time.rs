@@ -55,11 +55,18 @@ impl Visitor<'_> for TimeVisitor {
     }
 
     fn visit_u64<E: serde::de::Error>(self, millis: u64) -> Result<EventTime, E> {
-        Ok(EventTime(millis))
+        let time = EventTime(millis);
+        if time > EventTime::LATEST {
+            return Err(E::custom("a time after the year 9999 cannot be used"));
+        }
+        Ok(time)
     }
 
     fn visit_i64<E: serde::de::Error>(self, millis: i64) -> Result<EventTime, E> {
-        u64::try_from(millis).map(EventTime).map_err(|_| E::custom("a time before 1970 cannot be used"))
+        match u64::try_from(millis) {
+            Ok(millis) => self.visit_u64(millis),
+            Err(_) => Err(E::custom("a time before 1970 cannot be used")),
+        }
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<EventTime, E> {

@@ -137,6 +137,26 @@ impl<R: Data> Layout<R> {
         }
     }
 
+    /// A number of 128 bits that identifies a row within its table: a hash of the values of its key columns. `scratch` is only used for
+    /// its memory.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn key_id(&self, row: &R, scratch: &mut String) -> u128 {
+        scratch.clear();
+        let mut left = self.inner.table.keys().len();
+        self.values(row, &mut |value| {
+            if left > 0 {
+                left -= 1;
+                let start = scratch.len();
+                let _ = crate::column::write_plain(scratch, value);
+                // The length keeps apart what two columns hold.
+                let length = scratch.len() - start;
+                let _ = fmt::Write::write_fmt(scratch, format_args!("\u{1f}{length}\u{1f}"));
+            }
+        });
+        xxhash_rust::xxh3::xxh3_128(scratch.as_bytes())
+    }
+
     /// A row as sinks see it.
     #[must_use]
     pub fn erase(&self, row: R) -> Arc<dyn AnyRow> {

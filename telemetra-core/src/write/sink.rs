@@ -129,8 +129,14 @@ impl Shard {
     /// ```
     #[must_use]
     pub fn index_of(subject: &str, shards: usize) -> usize {
-        // The dataflow deals keys to workers by the low bits.
-        let high = u128::from(crate::key::key_hash(subject));
-        usize::try_from((high * shards as u128) >> 64).unwrap_or(0)
+        Self::index_of_hash(crate::key::key_hash(subject), shards)
+    }
+
+    /// The index of the shard for a subject of that [hash](crate::key_hash).
+    #[doc(hidden)]
+    #[must_use]
+    pub fn index_of_hash(hash: u64, shards: usize) -> usize {
+        // The dataflow assigns keys to workers by the low bits.
+        usize::try_from((u128::from(hash) * shards as u128) >> 64).unwrap_or(0)
     }
 }

@@ -73,6 +73,12 @@ impl Table {
     #[must_use]
     pub fn key(mut self, column: Column) -> Self {
         self.columns.insert(self.keys, column);
+        // The places of the columns behind it are now one further.
+        for place in [&mut self.day, &mut self.published_at].into_iter().flatten() {
+            if *place >= self.keys {
+                *place = place.saturating_add(1);
+            }
+        }
         self.keys += 1;
         self
     }
@@ -244,7 +250,15 @@ impl Table {
                 );
             }
         }
-        for index in &self.indexes {
+        for (n, index) in self.indexes.iter().enumerate() {
+            if !is_name(&index.name) {
+                let hint = "name it by `index_named`: letters, digits and underscores, at most 63";
+                return error(format!("`{}` cannot be the name of an index", index.name), hint);
+            }
+            if self.indexes[..n].iter().any(|other| other.name == index.name) {
+                let hint = "give each a name of its own, by `index_named`";
+                return error(format!("two indexes are called `{}`", index.name), hint);
+            }
             for column in &index.columns {
                 if self.position(column).is_none() {
                     let detail = format!("the index `{}` is over `{column}`, which it has not", index.name);
