@@ -160,13 +160,13 @@ impl<E: Events> Aggregates<E> {
     }
 
     /// An accumulator of your own that takes references to events, with the columns that `values` puts.
-    pub fn accumulator<A: Accumulator>(
+    pub fn accumulator<A>(
         self,
         columns: Vec<Column>,
         values: impl Fn(&A::Output, Window, &mut dyn FnMut(Value<'_>)) + Send + Sync + 'static,
     ) -> AccumulatorOf<A>
     where
-        A: for<'e, 'a> Accumulate<&'e E::Of<'a>>,
+        A: Accumulator + for<'e, 'a> Accumulate<&'e E::Of<'a>>,
     {
         AccumulatorOf { columns, values: Arc::new(values), accumulator: PhantomData }
     }

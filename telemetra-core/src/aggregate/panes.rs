@@ -77,9 +77,9 @@ impl<A: Accumulator> Default for KeyWindows<A> {
 }
 
 impl<A: Accumulator> KeyWindows<A> {
-    /// Takes the key to `boundary`: merges what took effect just before it, revises the windows that this changed, retires
-    /// what is beyond the horizon, and closes the window that ends here if one does. A boundary may lie between two
-    /// windows' ends, where the panes of a pipeline's groupings are not of one length.
+    /// Takes the key to `boundary`: merges what took effect just before it, and revises the windows that this changed. If
+    /// a window ends here, it is closed, and what is beyond the horizon is retired. A boundary lies between the ends of two
+    /// windows where the panes of a pipeline's groupings are not of one length.
     ///
     /// `emit` gets each change of the collection. Costs a merge per partial, a push, a pop and a finish, and for each
     /// late pane as much for each of its windows.
@@ -105,13 +105,13 @@ impl<A: Accumulator> KeyWindows<A> {
             late.dedup();
             self.revise(rules, boundary, closed, &late, &mut emit);
         }
+        if spec.pane_start(boundary) != boundary {
+            return;
+        }
         while self.summaries.front().is_some_and(|kept| rules.is_retired(kept.end, boundary)) {
             if let Some(Kept { end, value, .. }) = self.summaries.pop_front() {
                 emit(Summary { window: spec.window_ending(end), value }, -1);
             }
-        }
-        if spec.pane_start(boundary) != boundary {
-            return;
         }
         self.roll_to(&spec, boundary);
         let start = boundary.minus(spec.size());

@@ -39,7 +39,6 @@ impl Arena {
     /// assert_eq!(text, "hi");
     /// # Ok::<(), std::str::Utf8Error>(())
     /// ```
-    #[expect(clippy::mut_from_ref, reason = "each call gives other memory")]
     pub fn zeroed(&self, len: usize) -> &mut [u8] {
         self.0.alloc_slice_fill_copy(len, 0)
     }
