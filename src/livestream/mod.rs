@@ -12,6 +12,8 @@
 //! | [`Aggregate`](crate::core::Aggregate), [`Accumulator`](crate::core::Accumulator) | [`chat_aggregate`], [`StreamAccumulator`]; for your own, what [`pick`] picks |
 //! | [`MomentRule`](crate::core::MomentRule) | the five [`default_rules`] |
 //! | [`Row`](crate::core::Row), [`Layout`](crate::core::Layout) | [`StreamRow`], [`ViewerRow`], [`TransactionRow`], [`summary_layout`], [`moment_layout`] |
+//! | [`Tactic`](crate::ops::Tactic) | [`StreamRows`]: an operator with state in checkpoints |
+//! | [`Pipeline`](crate::ops::Pipeline) | [`pipeline`] |
 //! | [`Source`](crate::core::Source) | [`generate`]: made-up streams that say what is to be found in them |
 //!
 //! From a record to the values of a row:
@@ -45,9 +47,11 @@ mod event;
 pub mod generate;
 mod key;
 pub mod pick;
+mod pipeline;
 mod profile;
 mod rows;
 mod sentiment;
+mod stream_rows;
 mod summarize;
 mod summary;
 mod tables;
@@ -61,9 +65,11 @@ pub use event::{
     MAX_TEXT_BYTES, MetaType, SENTIMENT_SCALE, StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 pub use key::StreamId;
+pub use pipeline::{LiveStreams, pipeline};
 pub use profile::{StreamPatch, StreamProfile, Version};
 pub use rows::{StreamRow, TransactionRow, ViewerRow};
 pub use sentiment::{Lexicon, Sentiment, Vader};
+pub use stream_rows::StreamRows;
 pub use summarize::{StreamAccumulator, StreamSliding, chat_aggregate, default_rules};
 pub use summary::StreamSummary;
 pub use tables::{moment_layout, summary_layout};

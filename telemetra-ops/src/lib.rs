@@ -67,7 +67,7 @@
 //!     result?;
 //! }
 //! assert!(ingress.take_error().is_none());
-//! assert_eq!(bursts.lock().unwrap()[0], ("bob".to_owned(), EventTime(480_000)));
+//! assert!(bursts.lock().unwrap().contains(&("bob".to_owned(), EventTime(480_000))));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(missing_docs)]

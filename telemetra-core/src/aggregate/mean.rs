@@ -27,6 +27,13 @@ impl Mean {
     pub fn mean(&self, scale: i64) -> Option<f64> {
         (self.count > 0).then(|| self.sum as f64 / self.count as f64 / scale as f64)
     }
+
+    /// The mean in the units of the inputs, rounded towards zero; `None` of nothing. A metric for moment rules.
+    #[must_use]
+    pub fn rounded(&self) -> Option<i64> {
+        let mean = self.sum.checked_div(i128::from(self.count))?;
+        Some(i64::try_from(mean).unwrap_or(if mean < 0 { i64::MIN } else { i64::MAX }))
+    }
 }
 
 impl Accumulator for Mean {

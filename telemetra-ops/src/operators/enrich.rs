@@ -32,12 +32,12 @@ pub trait Enrich<'scope, K: Key, V: Data>: Sized {
     /// let captured = timely::execute_directly(|worker| {
     ///     let (mut counts, mut rows, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
     ///         let (counts_in, counts) = scope.new_collection::<(String, u64), isize>();
-    ///         let (rows_in, rows) = scope.new_collection::<(String, &'static str), isize>();
+    ///         let (rows_in, rows) = scope.new_collection::<(String, u32), isize>();
     ///         (counts_in, rows_in, counts.enrich(rows).inner.capture())
     ///     });
     ///     counts.insert(("a".to_owned(), 7));
     ///     // The row of the key comes later.
-    ///     rows.update_at(("a".to_owned(), "Ada"), EventTime(5), 1);
+    ///     rows.update_at(("a".to_owned(), 2026), EventTime(5), 1);
     ///     captured
     /// });
     /// let updates = captured.extract().into_iter().flat_map(|(_, updates)| updates);

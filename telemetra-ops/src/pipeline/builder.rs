@@ -7,7 +7,7 @@ use differential_dataflow::VecCollection;
 use telemetra_core::checkpoint::CheckpointStore;
 use telemetra_core::{
     Aggregate, Aggregates, Clock, Data, Decoder, EventTime, Events, Key, Layout, Moment, MomentRule, PartitionId, Row,
-    Shard, Sink, Source, SummaryRow, Table, TimeConfig, WatermarkStrategy,
+    Shard, Sink, Source, SummaryRow, Table, TimeConfig, Tracker, WatermarkStrategy,
 };
 use timely::dataflow::StreamVec;
 
@@ -21,7 +21,7 @@ use crate::read::ingress::IngressConfig;
 
 /// What a pipeline over events of the family `E` is made of. Nothing runs before [`start`](Self::start).
 ///
-/// `L` is the grouping that was added last: [`moments`](Self::moments) and other methods are about it.
+/// `L` is the grouping that was added last: [`key_columns`](Self::key_columns), [`rules`](Self::rules) and other methods are about it.
 ///
 /// ```
 /// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
@@ -31,7 +31,7 @@ use crate::read::ingress::IngressConfig;
 /// #     fn key(&self) -> &str { &self.device }
 /// # }
 /// use telemetra_core::source::Memory;
-/// use telemetra_core::{MomentRule, SerdeJson, ZScore};
+/// use telemetra_core::{Micro, SerdeJson, ZScore};
 /// use telemetra_ops::{Pipeline, hours, minutes, sliding, tumbling};
 ///
 /// let lines = ["{\"device\": \"d1\", \"site\": 4, \"time\": \"2026-01-01T00:00:00Z\", \"celsius\": 20.5}"];
@@ -39,7 +39,7 @@ use crate::read::ingress::IngressConfig;
 ///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
 ///     .group("device_minute", tumbling(minutes(1)), |a| (a.count("readings"), a.mean("celsius", |r| r.celsius)))
 ///     .key_columns(["device"])
-///     .moments(MomentRule::gauge("departure", ZScore::new(3.0)?, 1_000_000, |(_, celsius)| celsius.rounded()))
+///     .gauge_moments("departure", ZScore::new(3.0)?, Micro::SCALE, |(_, celsius)| celsius.rounded())
 ///     .group_by("site_hour", |r| r.site, sliding(hours(1), minutes(5)), |a| a.count("readings"))
 ///     .start()?
 ///     .wait()?;
@@ -342,21 +342,41 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Watches the summaries by this rule, besides those given before. Moments go to the table `{grouping's table}_moments`.
+    /// Finds moments of a count: windows for which `detector` finds it anomalous. A window without any event counts 0.
+    ///
+    /// Moments go to the [moments table](Self::moments_table), with those of the rules given before. A rule with detectors of its own
+    /// for some keys is made by [`MomentRule`] and given to [`rules`](Self::rules).
     #[must_use]
-    pub fn moments(mut self, rule: MomentRule<OutputOf<E, A>>) -> Self {
-        self.last.rules.push(rule);
-        self
+    pub fn count_moments(
+        self,
+        moment_type: &str,
+        detector: impl Tracker,
+        metric: impl Fn(&OutputOf<E, A>) -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        self.rules([MomentRule::count(moment_type, detector, metric)])
     }
 
-    /// Watches the summaries by several rules.
+    /// Finds moments of a gauge, a number that is unknown in a window without any event. `scale` units of the metric make one:
+    /// [`Micro::SCALE`](telemetra_core::Micro::SCALE) for aggregates of floats, 1 for those of integers.
+    #[must_use]
+    pub fn gauge_moments(
+        self,
+        moment_type: &str,
+        detector: impl Tracker,
+        scale: i64,
+        metric: impl Fn(&OutputOf<E, A>) -> Option<i64> + Send + Sync + 'static,
+    ) -> Self {
+        self.rules([MomentRule::gauge(moment_type, detector, scale, metric)])
+    }
+
+    /// Finds moments by these rules, besides those given before.
     #[must_use]
     pub fn rules(mut self, rules: impl IntoIterator<Item = MomentRule<OutputOf<E, A>>>) -> Self {
         self.last.rules.extend(rules);
         self
     }
 
-    /// The table of the grouping's moments.
+    /// The table of the grouping's moments, by default `{table of the grouping}_moments`.
     #[must_use]
     pub fn moments_table(mut self, table: &str) -> Self {
         self.last.moments_table = Some(table.to_owned());

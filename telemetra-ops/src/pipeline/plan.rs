@@ -8,7 +8,7 @@ use crate::pipeline::graph::Graph;
 use crate::read::plan::FoldPlan;
 
 /// A grouping, or rows that are kept as they come: whatever the types of its keys and aggregates.
-pub(crate) trait Plan<E: Events>: Send + Sync {
+pub trait Plan<E: Events>: Send + Sync {
     /// The tables that it publishes.
     fn tables(&self) -> Vec<Arc<Table>>;
 
@@ -26,13 +26,14 @@ pub(crate) trait Plan<E: Events>: Send + Sync {
 }
 
 /// A plan that a worker is building.
-pub(crate) trait OpenPlan<'scope, E: Events>: FoldPlan<'scope, E> {
+pub trait OpenPlan<'scope, E: Events>: FoldPlan<'scope, E> {
     /// Builds what follows the output that was attached to ingest.
     fn build(self: Box<Self>, graph: &Graph<'scope>);
 }
 
 /// The plan that a builder has not finished: what the methods for the last plan work on.
-pub(crate) trait LastPlan<E: Events> {
+#[doc(hidden)]
+pub trait LastPlan<E: Events> {
     /// The plan, if there is one.
     fn finish(self) -> Option<Box<dyn Plan<E>>>;
 }

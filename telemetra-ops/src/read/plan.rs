@@ -7,7 +7,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 /// Folds the events of one worker for one plan, and sends what takes effect.
-pub(crate) trait Fold<E: Events> {
+pub trait Fold<E: Events> {
     /// Folds the counted ones of these events; each has its placement.
     fn add(&mut self, events: &[E::Of<'_>], placements: &[Placement]);
 
@@ -22,7 +22,7 @@ pub(crate) trait Fold<E: Events> {
 }
 
 /// A plan as ingest sees it: adds an output to the operator, and gives what folds for it.
-pub(crate) trait FoldPlan<'scope, E: Events> {
+pub trait FoldPlan<'scope, E: Events> {
     /// Its name, which checkpoints know its pre-aggregates by.
     fn name(&self) -> &str;
 

@@ -17,9 +17,6 @@ use crate::read::discovery::PartitionDiscovery;
 use crate::cluster::progress::SourceProgress;
 use crate::support::retry::RetryDeadline;
 
-/// Sources, each with what decodes its records.
-pub(crate) type Sources<E> = Vec<(Box<dyn Source>, Arc<dyn Decoder<E>>)>;
-
 /// What ties partitions to the rest of their pipeline.
 pub(crate) struct Opening<'a> {
     /// Which of how many processes reads them.
