@@ -1,3 +1,5 @@
+//! Accumulators over a part of their input.
+
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
@@ -5,21 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use super::{Accumulate, Accumulator, Sliding};
 
-/// Picks values out of an input. Implemented by a type without content, so that a pipeline's accumulator
-/// can be written down as a type: see [`Project`].
+/// A function from an input to the values in it, as a type: [`Project`] names it, so that a composed
+/// accumulator can be written as a type. Implement it for a type without fields.
 ///
 /// # Contract
 ///
 /// * **Pure.** The same input gives the same values.
+///
+/// For inputs that borrow, `&'e Event<'a>`, values with the lifetime `'a` work everywhere. The compiler does
+/// not accept some types with both lifetimes, such as `slice::Iter<'e, &'a str>`, where a pipeline asks for
+/// all lifetimes.
 pub trait Pick<I>: 'static {
-    /// The values: an `Option` for one or none, any iterator for several.
+    /// The values: an `Option` for at most one, any iterator for several.
     type Picked: IntoIterator;
 
     /// The values in `input`.
     fn pick(input: I) -> Self::Picked;
 }
 
-/// Gives to the accumulator `A` what `P` picks out of each input.
+/// The accumulator `A` over the values that `P` picks from each input.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, Count, Distinct, Pick, Project, TopK};
@@ -105,7 +111,7 @@ where
     }
 }
 
-/// The sliding form of [`Project`]: that of the accumulator in it.
+/// The sliding form of [`Project`], made of the sliding form of its accumulator.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectSliding<R>(R);
 
