@@ -1,51 +1,46 @@
 //! Formats changes, progress marks, and dead letters as lines of JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
-use telemetra_core::{Action, Change, DeadLetter, EventTime};
+use telemetra_core::{Action, Change, DeadLetter, EventTime, Table, Value, json};
 
-use crate::tabular::json;
-use crate::tabular::tables::{self, Table};
-use crate::{Layout, Value};
+/// The text before each value of a row, by table. `None` for the revision, which every line has in front.
+#[derive(Debug, Default)]
+pub(crate) struct Columns(BTreeMap<String, Vec<Option<String>>>);
 
-/// What is written before each value, for each table. `None` for the revision, which every line has in front.
-#[derive(Debug)]
-pub(crate) struct Keys(Vec<Vec<Option<String>>>);
-
-impl Keys {
-    pub(crate) fn new<S>(layout: &Layout<S>) -> Self {
-        let keys = |table: Table| {
-            let columns = table.columns(layout);
-            columns.iter().map(|c| (c.name != "revision").then(|| format!(",{:?}:", c.name))).collect()
-        };
-        Self(Table::ALL.into_iter().map(keys).collect())
+impl Columns {
+    pub(crate) fn new(tables: &[Arc<Table>]) -> Self {
+        let mut columns = Self::default();
+        for table in tables {
+            columns.0.insert(table.name().to_owned(), names(table));
+        }
+        columns
     }
 
     /// Appends the line of a change that took effect at `time`, which is `text` when shown.
-    pub(crate) fn write<S>(
-        &self,
-        out: &mut String,
-        change: &Change<S>,
-        time: EventTime,
-        text: &str,
-        layout: &Layout<S>,
-    ) -> fmt::Result {
-        let table = Table::of(&change.row);
+    pub(crate) fn write(&mut self, out: &mut String, change: &Change, time: EventTime, text: &str) -> fmt::Result {
+        let table = change.row.table();
+        if !self.0.contains_key(table.name()) {
+            self.0.insert(table.name().to_owned(), names(table));
+        }
+        let Some(names) = self.0.get(table.name()) else { return Err(fmt::Error) };
         let action = match change.action {
             Action::Upsert => "upsert",
             Action::Withdraw => "withdraw",
         };
-        out.push_str("{\"table\":\"");
-        out.push_str(table.name());
-        out.push_str("\",\"time\":\"");
+        out.push_str("{\"table\":");
+        json::string(out, table.name())?;
+        out.push_str(",\"time\":\"");
         out.push_str(text);
         out.push_str("\",\"action\":\"");
         out.push_str(action);
         write!(out, "\",\"revision\":{}", change.revision)?;
-        let (mut keys, mut result) = (self.0[table as usize].iter(), Ok(()));
-        tables::values(change, time, layout, &mut |value| match keys.next() {
-            Some(Some(key)) if result.is_ok() => {
-                out.push_str(key);
+        let (mut names, mut result) = (names.iter(), Ok(()));
+        change.values(time, &mut |value| match names.next() {
+            Some(Some(name)) if result.is_ok() => {
+                out.push_str(name);
                 result = match value {
                     Value::Time(at) if at == time => json::value(out, Value::Text(text)),
                     value => json::value(out, value),
@@ -55,8 +50,19 @@ impl Keys {
             None => result = Err(fmt::Error),
         });
         out.push_str("}\n");
-        if keys.next().is_some() { Err(fmt::Error) } else { result }
+        if names.next().is_some() { Err(fmt::Error) } else { result }
     }
+}
+
+fn names(table: &Table) -> Vec<Option<String>> {
+    let name = |name: &str| {
+        let mut text = ",".to_owned();
+        // Writing to a string does not fail.
+        let _ = json::string(&mut text, name);
+        text.push(':');
+        text
+    };
+    table.all_columns().iter().map(|column| (column.name != "revision").then(|| name(&column.name))).collect()
 }
 
 /// Appends the line that says that everything up to a time is there.

@@ -9,19 +9,20 @@ pub(crate) mod line;
 mod progress;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, StreamSummary};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, RowKey, Sink, Table};
 
-use crate::{Layout, RowKey};
 use file::Rolling;
 use letters::Known;
-use line::Keys;
+use line::Columns;
 use progress::Progress;
 
 /// Lines are written out when there are so many bytes of them.
 const BLOCK: usize = 1024 * 1024;
 
-/// Writes each change as a line of JSON into files of a folder.
+/// A sink that writes each change as a line of JSON into files of a folder.
 ///
 /// * `changes-….jsonl`: a line is an object with `table`, `time` (the event time at which the change took effect), `action`
 ///   (`upsert` or `withdraw`), `revision`, and the row's other columns; times are RFC 3339. After the last change of a time
@@ -38,35 +39,35 @@ const BLOCK: usize = 1024 * 1024;
 /// looked for in the files, which are read once for that if such a one comes.
 ///
 /// ```
-/// use telemetra_core::{Batch, EventTime, Sink, StreamSummary};
+/// use telemetra_core::{Batch, EventTime, Sink};
 /// use telemetra_sinks::JsonLines;
 ///
 /// let folder = tempfile::tempdir()?;
-/// let mut sink = JsonLines::<StreamSummary>::new(folder.path());
-/// sink.open(None)?;
+/// let mut sink = JsonLines::new(folder.path());
+/// sink.open(&[], None)?;
 /// sink.apply(&[Batch { time: EventTime(59_999), changes: Vec::new() }])?;
 /// let lines = std::fs::read_to_string(folder.path().join("changes-00000000000000059999.jsonl"))?;
 /// assert_eq!(lines, "{\"table\":\"telemetra_progress\",\"time\":\"1970-01-01T00:00:59.999Z\",\"action\":\"upsert\"}\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct JsonLines<S = StreamSummary> {
-    settings: Settings<S>,
+pub struct JsonLines {
+    settings: Settings,
     opened: Option<Opened>,
 }
 
 #[derive(Debug)]
-struct Settings<S> {
+struct Settings {
     folder: PathBuf,
-    layout: Layout<S>,
-    keys: Keys,
     rotate_bytes: u64,
+    /// In milliseconds.
     rotate_every: Option<u64>,
     start_over: bool,
 }
 
 #[derive(Debug)]
 struct Opened {
+    columns: Columns,
     /// What is durable.
     durable: Progress,
     /// What is written, and will be durable with the next batch.
@@ -79,20 +80,11 @@ struct Opened {
     text: String,
 }
 
-impl<S: crate::Tabular> JsonLines<S> {
-    /// Files in this folder, which is made if there is none. Summaries have the columns that their type names.
+impl JsonLines {
+    /// Files in this folder, which is made if there is none.
     pub fn new(folder: impl AsRef<Path>) -> Self {
-        Self::with_layout(folder, Layout::tabular())
-    }
-}
-
-impl<S> JsonLines<S> {
-    /// Files in this folder, with summaries laid out as said: [`Layout::json`] fits every type that is `Serialize`.
-    pub fn with_layout(folder: impl AsRef<Path>, layout: Layout<S>) -> Self {
         let settings = Settings {
             folder: folder.as_ref().to_owned(),
-            keys: Keys::new(&layout),
-            layout,
             rotate_bytes: 256 * 1024 * 1024,
             rotate_every: None,
             start_over: false,
@@ -107,10 +99,10 @@ impl<S> JsonLines<S> {
         self
     }
 
-    /// Also begins a new file of changes whenever so many milliseconds of event time are full: 3 600 000 for
-    /// one an hour. 0 is never.
+    /// Also begins a new file of changes whenever that much event time is full: an hour for one an hour. Zero is never.
     #[must_use]
-    pub fn rotate_every(mut self, millis: u64) -> Self {
+    pub fn rotate_every(mut self, span: Duration) -> Self {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         self.settings.rotate_every = (millis > 0).then_some(millis);
         self
     }
@@ -126,15 +118,17 @@ impl<S> JsonLines<S> {
 }
 
 impl Opened {
-    fn load(folder: &Path) -> Result<Self, ExternalError> {
+    fn load(folder: &Path, tables: &[Arc<Table>]) -> Result<Self, ExternalError> {
         let durable = Progress::load(folder)?;
         let mut changes = Rolling::new(folder, "changes-");
         let mut letters = Rolling::new(folder, "dead_letters-");
         changes.restore(durable.changes.as_ref())?;
         letters.restore(durable.dead_letters.as_ref())?;
         let (written, known) = (durable.clone(), Known::new(durable.seen.clone()));
-        Ok(Self { durable, written, known, changes, letters, torn: false, text: String::new() })
+        let columns = Columns::new(tables);
+        Ok(Self { columns, durable, written, known, changes, letters, torn: false, text: String::new() })
     }
+
     /// Cuts off what an error left behind. What is written next may fail too, and clears the mark if it does not.
     fn mend(&mut self, folder: &Path) -> Result<(), ExternalError> {
         if std::mem::replace(&mut self.torn, true) {
@@ -147,16 +141,16 @@ impl Opened {
         Ok(())
     }
 
-    fn write<S>(&mut self, batches: &[Batch<S>], sink: &Settings<S>) -> Result<(), ExternalError> {
+    fn write(&mut self, batches: &[Batch], sink: &Settings) -> Result<(), ExternalError> {
         for batch in batches {
             if sink.is_over(&self.changes, batch.time) {
                 self.changes.begin(batch.time.0)?;
             }
             let time = batch.time.to_string();
             for change in &batch.changes {
-                let made = sink.keys.write(&mut self.text, change, batch.time, &time, &sink.layout);
+                let made = self.columns.write(&mut self.text, change, batch.time, &time);
                 if let Err(error) = made {
-                    let row = RowKey::of(&change.row);
+                    let row = RowKey::of(&*change.row);
                     return Err(ExternalError::permanent(format!("could not write the row {row} as JSON"))
                         .because(error));
                 }
@@ -180,7 +174,7 @@ impl Opened {
         Ok(())
     }
 
-    fn write_letters<S>(&mut self, letters: &[DeadLetter], sink: &Settings<S>) -> Result<(), ExternalError> {
+    fn write_letters(&mut self, letters: &[DeadLetter], sink: &Settings) -> Result<(), ExternalError> {
         let mut seen = self.written.seen.clone();
         for letter in letters {
             let place = (letter.offset, letter.index);
@@ -206,7 +200,7 @@ impl Opened {
     }
 }
 
-impl<S> Settings<S> {
+impl Settings {
     /// Whether a batch of that time begins a new file.
     fn is_over(&self, changes: &Rolling, time: EventTime) -> bool {
         let (Some(length), Some(first)) = (changes.length(), changes.number()) else { return true };
@@ -215,23 +209,27 @@ impl<S> Settings<S> {
     }
 }
 
-impl<S: Send + Sync> Sink<S> for JsonLines<S> {
+impl Sink for JsonLines {
     fn name(&self) -> &str {
         "json_lines"
     }
 
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
         if self.settings.start_over && resume.is_none() {
             // What no progress names is removed when the files are opened.
             Progress::load(&self.settings.folder)?;
             Progress::nothing().store(&self.settings.folder)?;
         }
-        let opened = self.opened.insert(Opened::load(&self.settings.folder)?);
+        let opened = self.opened.insert(Opened::load(&self.settings.folder, tables)?);
         Ok(opened.durable.time)
     }
 
-    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(not_open(&self.settings.folder)) };
         opened.mend(&self.settings.folder)?;
         let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable.time);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use telemetra_core::{
-    Arena, Clock, ConfigError, Decoder, EventTime, ExternalError, Partition, Polled, RecordBatch,
+    Arena, Clock, ConfigError, Decoder, Event, EventTime, Events, ExternalError, Partition, Polled, Record, RecordBatch,
 };
 
 /// The longest pause before a paced partition looks at the clock again.
@@ -83,13 +83,13 @@ impl fmt::Debug for Pace {
 }
 
 /// Reads the time of a record by a decoder: that of its first event, `None` if there is none or it is malformed.
-pub fn event_time_by(
-    decoder: impl Decoder + 'static,
+pub fn event_time_by<E: Events>(
+    decoder: impl Decoder<E> + 'static,
 ) -> impl Fn(&[u8]) -> Option<EventTime> + Send + Sync + 'static {
     move |record| {
         let (arena, mut events) = (Arena::default(), Vec::new());
-        decoder.decode(record, &arena, &mut events).ok()?;
-        events.first().map(|event| event.header().time)
+        decoder.decode(Record::new(record), &arena, &mut events).ok()?;
+        events.first().map(Event::time)
     }
 }
 
@@ -140,6 +140,10 @@ impl Partition for Paced {
 
     fn offset(&self) -> u64 {
         self.ahead.records().get(self.next).map_or_else(|| self.inner.offset(), |record| record.offset)
+    }
+
+    fn topic(&self) -> &str {
+        self.inner.topic()
     }
 
     fn committed(&mut self, offset: u64) {

@@ -10,29 +10,29 @@ mod topics;
 
 pub use settings::CreateTopics;
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{
-    Action, Batch, Change, ConfigError, DeadLetter, EventTime, ExternalError, Row, Shard, Sink, StreamId,
-    StreamSummary,
+    Action, Batch, Change, ConfigError, DeadLetter, EventTime, ExternalError, KeyPart, RowKey, Shard, Sink, Table,
 };
 
 use super::config::KafkaConfig;
-use crate::json_lines::line::Keys;
-use crate::{Layout, RowKey};
+use crate::json_lines::line::Columns;
 use outbox::Outbox;
 use settings::Settings;
 
-/// Writes dead letters to a topic and, by choice, summaries and moments to others.
+/// A sink that writes dead letters to a topic and, by choice, the rows of tables to others.
 ///
 /// * **Dead letters** go to `telemetra.events.dead_letter`. The value is the record as it came, the key its place
 ///   (`partition/offset/index`), and headers hold the rest: `telemetra.fate`, `.reason`, `.origin` (the partition's name), `.origin.topic`,
 ///   `.origin.partition`, `.origin.offset` and `.origin.index`. What is longer than a message may be is cut, and the header
 ///   `telemetra.truncated` says how long it was.
-/// * **Rows** are JSON objects, one line as of [`JsonLines`](crate::JsonLines); the key is the row's: `stream/window start in
-///   milliseconds` of a summary, the id of a moment. A withdrawal is a tombstone, so in a compacted topic there is the newest of each row
-///   and no other. All rows of a stream are in one partition, in the order in which they changed.
+/// * **Rows** are JSON objects, one line as of [`JsonLines`](crate::JsonLines); the key is the row's: the values of
+///   its key columns with `/` between them, times in milliseconds. A withdrawal is a tombstone, so in a compacted topic there is the newest
+///   of each row and no other. All rows of a subject are in one partition, in the order in which they changed.
 /// * **Durable** is what all replicas that are in sync have confirmed (`acks=all`); the producer is idempotent, so its own retries write
 ///   nothing twice. Each [`apply`](Sink::apply) waits for everything written so far.
 /// * **After a restart** the sink is given the state anew, as [`open`](Sink::open) names no time: rows are written again under their keys, and
@@ -42,55 +42,42 @@ use settings::Settings;
 /// permanent one.
 ///
 /// ```
-/// use telemetra_core::{Batch, EventTime, Sink, StreamSummary};
+/// use telemetra_core::{Batch, EventTime, Sink};
 /// use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSink};
 ///
 /// let kafka = EmbeddedKafka::start(1)?;
 /// kafka.create_topic("telemetra.events.dead_letter", 1)?;
-/// kafka.create_topic("telemetra.moments", 1)?;
-/// let mut sink = KafkaSink::<StreamSummary>::new(KafkaConfig::new(kafka.bootstrap_servers()))?.moments("telemetra.moments");
-/// assert_eq!(sink.open(None)?, None);
+/// kafka.create_topic("sensors.moments", 1)?;
+/// let mut sink = KafkaSink::new(KafkaConfig::new(kafka.bootstrap_servers()))?.topic("moments", "sensors.moments");
+/// assert_eq!(sink.open(&[], None)?, None);
 /// sink.apply(&[Batch { time: EventTime(59_999), changes: Vec::new() }])?;
 /// sink.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct KafkaSink<S = StreamSummary> {
+pub struct KafkaSink {
     settings: Settings,
-    layout: Layout<S>,
-    keys: Keys,
+    columns: Columns,
     opened: Option<Outbox>,
     text: String,
 }
 
-impl<S: crate::Tabular> KafkaSink<S> {
-    /// Writes to this cluster. Summaries have the columns that their type names.
+impl KafkaSink {
+    /// Writes to this cluster.
     ///
     /// # Errors
     ///
     /// If a property cannot be set or needs a feature that this build does not have.
     pub fn new(config: KafkaConfig) -> Result<Self, ConfigError> {
-        Self::with_layout(config, Layout::tabular())
-    }
-}
-
-impl<S> KafkaSink<S> {
-    /// Writes to this cluster, with summaries laid out as said.
-    ///
-    /// # Errors
-    ///
-    /// As for [`new`](Self::new).
-    pub fn with_layout(config: KafkaConfig, layout: Layout<S>) -> Result<Self, ConfigError> {
         let settings = Settings {
             config,
             letters: Some("telemetra.events.dead_letter".to_owned()),
-            summaries: None,
-            moments: None,
+            topics: BTreeMap::new(),
             create: None,
             timeout: Duration::from_secs(10),
             delivery: Duration::from_secs(30),
         };
         settings.client()?;
-        Ok(Self { settings, keys: Keys::new(&layout), layout, opened: None, text: String::new() })
+        Ok(Self { settings, columns: Columns::default(), opened: None, text: String::new() })
     }
 
     /// The topic of dead letters; `None`: they are not written. Default: `telemetra.events.dead_letter`.
@@ -100,17 +87,11 @@ impl<S> KafkaSink<S> {
         self
     }
 
-    /// Writes summaries to this topic, which should be compacted. Default: they are not written.
+    /// Writes the rows of a table to this topic, which should be compacted. May be called for several tables, each with a topic
+    /// of its own. The rows of other tables are not written.
     #[must_use]
-    pub fn summaries(mut self, topic: &str) -> Self {
-        self.settings.summaries = Some(topic.to_owned());
-        self
-    }
-
-    /// Writes moments to this topic, which should be compacted. Default: they are not written.
-    #[must_use]
-    pub fn moments(mut self, topic: &str) -> Self {
-        self.settings.moments = Some(topic.to_owned());
+    pub fn topic(mut self, table: &str, topic: &str) -> Self {
+        self.settings.topics.insert(table.to_owned(), topic.to_owned());
         self
     }
 
@@ -136,46 +117,51 @@ impl<S> KafkaSink<S> {
         self
     }
 
-    fn write(&mut self, change: &Change<S>, time: EventTime, shown: &str) -> Result<(), ExternalError> {
-        let (topic, stream): (_, &StreamId) = match &change.row {
-            Row::Summary(stream, _) => (&self.settings.summaries, stream),
-            Row::Moment(moment) => (&self.settings.moments, &moment.stream_id),
-            Row::Stream(_) | Row::Viewer(_) | Row::Transaction(_) => return Ok(()),
-        };
-        let (Some(topic), Some(outbox)) = (topic, &mut self.opened) else { return Ok(()) };
-        let key = match RowKey::of(&change.row) {
-            RowKey::Summary(stream, window) => format!("{stream}/{}", window.start.0),
-            RowKey::Moment(id) => id.to_string(),
-            RowKey::Stream(_) | RowKey::Viewer(_) | RowKey::Transaction(_) => return Ok(()),
-        };
+    fn write(&mut self, change: &Change, time: EventTime, shown: &str) -> Result<(), ExternalError> {
+        let Some(topic) = self.settings.topics.get(change.table()) else { return Ok(()) };
+        let Some(outbox) = &mut self.opened else { return Ok(()) };
+        let row = RowKey::of(&*change.row);
+        let key = row.parts().iter().map(shown_key).collect::<Vec<_>>().join("/");
         let value = match change.action {
             Action::Withdraw => None,
             Action::Upsert => {
                 self.text.clear();
-                let made = self.keys.write(&mut self.text, change, time, shown, &self.layout);
-                made.map_err(|error| {
-                    let row = RowKey::of(&change.row);
+                self.columns.write(&mut self.text, change, time, shown).map_err(|error| {
                     ExternalError::permanent(format!("cannot write the row {row} as JSON")).because(error)
                 })?;
                 Some(self.text.trim_end().as_bytes())
             }
         };
-        outbox.row(topic, &key, value, |partitions| Shard::index_of(stream, partitions))
+        let subject = change.row.subject();
+        outbox.row(topic, &key, value, |partitions| Shard::index_of(&subject, partitions))
     }
 }
 
-impl<S: Send + Sync> Sink<S> for KafkaSink<S> {
+/// A part of a message's key: times in milliseconds.
+fn shown_key(part: &KeyPart) -> String {
+    match part {
+        KeyPart::Time(time) => time.0.to_string(),
+        part => part.to_string(),
+    }
+}
+
+impl Sink for KafkaSink {
     fn name(&self) -> &str {
         "kafka"
     }
 
-    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        _resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
+        self.columns = Columns::new(tables);
         self.opened = Some(Outbox::open(&self.settings)?);
         Ok(None)
     }
 
-    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         if self.opened.is_none() {
             return Err(not_open(&self.settings));
         }
@@ -209,7 +195,7 @@ fn not_open(settings: &Settings) -> ExternalError {
     ))
 }
 
-impl<S> fmt::Debug for KafkaSink<S> {
+impl fmt::Debug for KafkaSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaSink").field("settings", &self.settings).finish_non_exhaustive()
     }

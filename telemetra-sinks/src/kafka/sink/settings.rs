@@ -1,5 +1,6 @@
 //! The settings of a Kafka sink: its topics, how missing topics are created, and the producer's properties.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -12,8 +13,8 @@ use crate::kafka::config::{KafkaConfig, Owned};
 pub(super) struct Settings {
     pub(super) config: KafkaConfig,
     pub(super) letters: Option<String>,
-    pub(super) summaries: Option<String>,
-    pub(super) moments: Option<String>,
+    /// The topics of rows, by table.
+    pub(super) topics: BTreeMap<String, String>,
     pub(super) create: Option<CreateTopics>,
     pub(super) timeout: Duration,
     pub(super) delivery: Duration,
@@ -26,7 +27,7 @@ pub struct CreateTopics {
     pub partitions: u32,
     /// How many replicas each partition has.
     pub replication: u16,
-    /// Whether topics of summaries and moments are compacted: they then hold the newest of each row for ever. The topic of
+    /// Whether topics of rows are compacted: they then hold the newest of each row for ever. The topic of
     /// dead letters keeps what it is given for as long as the broker keeps records.
     pub compact: bool,
 }
@@ -76,7 +77,7 @@ impl Settings {
 
     /// The topics that are written to, and whether they hold rows.
     pub(super) fn topics(&self) -> impl Iterator<Item = (&str, bool)> {
-        let rows = [&self.summaries, &self.moments].into_iter().flatten().map(|topic| (topic.as_str(), true));
+        let rows = self.topics.values().map(|topic| (topic.as_str(), true));
         self.letters.iter().map(|topic| (topic.as_str(), false)).chain(rows)
     }
 

@@ -12,7 +12,7 @@ use rdkafka::consumer::Consumer;
 use telemetra_core::{ExternalError, PartitionId};
 
 use super::assign::give_up;
-use super::buffered::partition_count;
+use super::log_range::partition_count;
 use super::consumer_thread::ConsumerThread;
 use super::context::{Client, Context};
 use super::partition_state::{PartitionState, Partitions, lock};

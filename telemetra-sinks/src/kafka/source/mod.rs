@@ -4,7 +4,7 @@
 //! whatever may wait (finding partitions, looking into errors, pausing, committing) is done by one thread beside them.
 
 mod assign;
-mod buffered;
+mod log_range;
 mod consumer;
 mod consumer_thread;
 mod context;
@@ -28,7 +28,7 @@ use telemetra_core::{ConfigError, ExternalError, Partition, PartitionId, Source}
 use super::config::{KafkaConfig, Owned};
 use consumer::SharedConsumer;
 
-/// Reads topics. A partition is called `topic/number`, as `telemetra.events.chat/3`.
+/// Reads topics. A partition is called `topic/number`, as `readings/3`.
 ///
 /// * **Offsets are the checkpoint's.** There is no consumer group: partitions are assigned to processes by their place in the list, and go
 ///   on where the checkpoint left them, else at [`start`](Self::start). A partition that is found while running is read from its first
@@ -49,17 +49,17 @@ use consumer::SharedConsumer;
 /// use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSource, OnLost, Start};
 ///
 /// let kafka = EmbeddedKafka::start(1)?;
-/// kafka.create_topic("telemetra.events.chat", 2)?;
-/// kafka.create_topic("telemetra.events.viewer", 1)?;
+/// kafka.create_topic("readings", 2)?;
+/// kafka.create_topic("alarms", 1)?;
 ///
 /// let config = KafkaConfig::new(kafka.bootstrap_servers());
-/// let mut source = KafkaSource::new(config, ["telemetra.events.chat", "telemetra.events.viewer"])?
+/// let mut source = KafkaSource::new(config, ["readings", "alarms"])?
 ///     .start(Start::Latest)
 ///     .on_lost(OnLost::GoOn)
 ///     .group("telemetra-demo");
 /// let lost = source.counters();
 /// let ids: Vec<_> = source.partitions()?.iter().map(ToString::to_string).collect();
-/// assert_eq!(ids, ["telemetra.events.chat/0", "telemetra.events.chat/1", "telemetra.events.viewer/0"]);
+/// assert_eq!(ids, ["readings/0", "readings/1", "alarms/0"]);
 /// assert_eq!(lost.lost_records(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

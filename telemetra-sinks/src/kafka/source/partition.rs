@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use rdkafka::Message;
 use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::message::Headers;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
+use telemetra_core::{EventTime, ExternalError, Partition, Polled, RecordBatch};
 
 use super::consumer::SharedConsumer;
 use super::context::Context;
@@ -83,6 +84,10 @@ impl Reader {
                         Some(payload) => batch.push(payload, offset),
                         None => batch.push_tombstone(offset),
                     }
+                    let timestamp = message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok());
+                    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+                    let headers = headers.map(|header| (header.key, header.value));
+                    batch.annotate(message.key(), timestamp.map(EventTime), headers);
                     self.next = offset + 1;
                     self.seen_to = self.next;
                     taken = true;
@@ -199,6 +204,10 @@ impl Partition for Reader {
             State::Reading | State::Asking | State::Failed(_) => {}
         }
         Ok(polled)
+    }
+
+    fn topic(&self) -> &str {
+        &self.partition.topic
     }
 
     fn offset(&self) -> u64 {
