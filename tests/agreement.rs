@@ -141,7 +141,7 @@ fn the_order_to_stop_one_process_stops_all() {
     let handles: Vec<_> = (0..2).map(|n| open.add(&format!("p{n}"), &script()[n])).collect();
     let process = |_| {
         let pipeline = Pipeline::<Acc>::new().source(open.clone(), Words).time(small_time()).clock(clock());
-        pipeline.lead(10_000).sink(Memory::<Out>::new())
+        pipeline.max_watermark_drift(Duration::from_millis(10_000)).sink(Memory::<Out>::new())
     };
     let ended = cluster((0..2).map(process).collect(), |process, running| {
         // The one that is stopped by the other may not get that far.

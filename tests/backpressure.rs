@@ -68,7 +68,7 @@ fn steady(events: u64) -> Script {
 
 fn pipeline(script: &Script, sink: impl Sink<Out> + 'static) -> Pipeline<Acc> {
     let pipeline = Pipeline::new().source(source(script, 10), Words).time(small_time()).clock(clock());
-    pipeline.lead(200).rules(small_rules()).sink(sink)
+    pipeline.max_watermark_drift(Duration::from_millis(200)).rules(small_rules()).sink(sink)
 }
 
 fn assert_equals_undisturbed(script: &Script, found: &Memory<Out>) {

@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use support::streams::{DAY, chats, json_pipeline, ten_seconds};
 use support::watch::{finish, until};
@@ -120,7 +121,7 @@ fn start(source: MemorySource, folder: &Path) -> (Running, Sinks<'_>) {
     let view = LiveView::new(86_400_000);
     let live = view.reader();
     let pipeline = json_pipeline(source, &ten_seconds())
-        .lead(3_600_000)
+        .max_watermark_drift(Duration::from_millis(3_600_000))
         .workers(2)
         .sink(memory.clone())
         .sink(view)

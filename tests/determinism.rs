@@ -5,6 +5,7 @@ mod support;
 
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -54,7 +55,11 @@ fn run_case(case: usize, workers: usize, place: Place) -> Outcome {
         let scripts = (0..=case).map(|_| script().new_tree(&mut runner).unwrap().current());
         let script = scripts.last().unwrap();
         let pipeline = Pipeline::<Acc>::new().source(source(&script, 7), Words).time(small_time());
-        return outcome(pipeline.clock(clock()).lead(10_000).rules(small_rules()), workers, place);
+        return outcome(
+            pipeline.clock(clock()).max_watermark_drift(Duration::from_millis(10_000)).rules(small_rules()),
+            workers,
+            place,
+        );
     }
     let mut time = TimeConfig { deduplicate: true, idle_after: None, ..TimeConfig::default() };
     if case == RANDOM_SCRIPTS {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use telemetra::core::source::{Memory, MemoryStep};
 use telemetra::core::{Arena, Count, DecodeError, Decoder, Event, EventTime, Retry};
@@ -23,8 +24,13 @@ fn what_cannot_work_is_refused() {
     let source = || Memory::default().partition("log", ["one"]);
     let error = open(source(), IngressConfig::default(), 0).unwrap_err();
     assert!(error.to_string().contains("workers"), "{error}");
-    let error = open(source(), IngressConfig { lead: 1, ..IngressConfig::default() }, 1).unwrap_err();
-    assert!(error.to_string().contains("lead"), "{error}");
+    let error = open(
+        source(),
+        IngressConfig { max_watermark_drift: Duration::from_millis(1), ..IngressConfig::default() },
+        1,
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("max_watermark_drift"), "{error}");
     let error = Ingress::open(
         IngressConfig::default(),
         vec![(Box::new(source()), Arc::new(Nothing)), (Box::new(source()), Arc::new(Nothing))],

@@ -24,7 +24,7 @@ fn patient() -> TimeConfig {
 
 fn pipeline(source: &Growing, sink: &Memory<Out>) -> Pipeline<Acc> {
     let pipeline = Pipeline::new().source(source.clone(), Words).time(patient()).clock(clock());
-    pipeline.lead(200_000).rules(small_rules()).sink(sink.clone())
+    pipeline.max_watermark_drift(Duration::from_millis(200_000)).rules(small_rules()).sink(sink.clone())
 }
 
 /// Records of one partition: one every few milliseconds.

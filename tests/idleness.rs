@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::cluster::cluster;
 use support::hand::{Hand, at, idle_after_a_second, reached, steady};
 use support::watch::{finish, until};
@@ -25,7 +27,7 @@ struct World {
 
 impl World {
     /// Partitions with these records, that go on. Each falls to the next process.
-    fn start(processes: usize, lead: u64, partitions: &[(&str, Vec<String>)]) -> Self {
+    fn start(processes: usize, drift: u64, partitions: &[(&str, Vec<String>)]) -> Self {
         let mut source = MemorySource::default();
         let (hand, sink) = (Hand::new(), Memory::new().with_log());
         let handles = partitions.iter().map(|(name, records)| {
@@ -37,7 +39,7 @@ impl World {
         let time = idle_after_a_second();
         let pipeline = || {
             let pipeline = pipeline_from(source.clone(), &time, &sink).clock(hand.clock());
-            pipeline.lead(lead).workers(2)
+            pipeline.max_watermark_drift(Duration::from_millis(drift)).workers(2)
         };
         let pipelines = (0..processes).map(|_| pipeline()).collect();
         let processes = cluster(pipelines, |_, running| running).into_iter().map(Result::unwrap).collect();
@@ -84,7 +86,7 @@ fn a_process_that_has_nothing_to_read_holds_the_others_back_until_it_is_idle() {
         let busy = &world.handles[usize::from(!busy_first)];
         let never = &world.handles[usize::from(busy_first)];
         until("all is read", || world.has_read("busy", 50));
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
         assert!(!world.reached(1), "the silent partition is not idle yet");
         assert!(world.sink.summaries().is_empty());
         // What is busy stays so.

@@ -122,7 +122,7 @@ fn a_pipeline_tells_everything_that_is_listed_and_goes_on_counting_in_its_next_l
     };
     assert!(busy("Ingest") > 0.0 && busy("Windows") > 0.0);
 
-    // A second life in the same process: what its checkpoint knows was counted in the first.
+    // A second run in the same process: what its checkpoint knows was counted in the first.
     let again = pipeline().start().unwrap().wait().unwrap();
     let told = parse(&handle.render());
     let read = value(&told, "telemetra_events_total", &[of, ("fate", "on_time")]);

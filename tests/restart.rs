@@ -17,7 +17,7 @@ use telemetra::core::*;
 use telemetra::ops::{Drain, PipelineError, Report, Running};
 use telemetra::sinks::Memory;
 
-/// How a life ends.
+/// How a run ends.
 #[derive(Clone, Debug)]
 enum End {
     /// Reading a partition fails for good after so many records.
@@ -58,7 +58,7 @@ fn life(
     }
 }
 
-/// In a cluster, a checkpoint that a life before this one began would be taken for whole without a process that skips it now.
+/// In a cluster, a checkpoint that a run before this one began would be taken for whole without a process that skips it now.
 #[test]
 fn what_an_earlier_life_said_of_its_partitions_is_forgotten() {
     use telemetra::core::checkpoint::CheckpointStore;
@@ -108,7 +108,7 @@ fn a_checkpoint_of_another_scorer_is_refused_and_of_the_same_it_goes_on() {
 fn waiting(folder: &tempfile::TempDir, patience: Duration) -> Result<Running, PipelineError> {
     let mut source = MemorySource::default();
     source.handle("p").append(format!("k {DAY} e u m"));
-    let pipeline = pipeline_from(source, &small_time(), &Memory::new()).patience(patience);
+    let pipeline = pipeline_from(source, &small_time(), &Memory::new()).startup_timeout(patience);
     pipeline.checkpoints(Directory::new(folder.path()), 100, Duration::ZERO).start()
 }
 

@@ -66,7 +66,7 @@ fn pipelines(
             .source(source, Words)
             .time(small_time())
             .clock(clock())
-            .lead(10_000)
+            .max_watermark_drift(Duration::from_millis(10_000))
             .rules(small_rules())
             .sharded_sink(stores.0.len(), move |shard| made.0[shard.index].clone())
             .workers(workers);

@@ -100,7 +100,11 @@ fn script() -> Script {
 }
 
 fn pipeline() -> Pipeline<Acc> {
-    Pipeline::new().source(source(&script(), 10), Words).time(small_time()).clock(clock()).lead(10_000)
+    Pipeline::new()
+        .source(source(&script(), 10), Words)
+        .time(small_time())
+        .clock(clock())
+        .max_watermark_drift(Duration::from_millis(10_000))
 }
 
 #[test]
@@ -115,7 +119,8 @@ fn one_warning_when_it_fails_and_one_word_when_it_works_again() {
         writing: Faults::of("the archive", 4),
     };
     let pipeline = Pipeline::<Acc>::new().source(source, Words).time(small_time()).clock(clock());
-    let pipeline = pipeline.lead(10_000).sink(Faulty::new("noisy", 0, 3));
+    let pipeline =
+        pipeline.max_watermark_drift(Duration::from_millis(10_000)).sink(Faulty::new("noisy", 0, 3));
     finish(pipeline.checkpoints(store, 100, Duration::ZERO).start().unwrap()).unwrap();
     for (what, tries, error) in [
         ("the sink `noisy`", 3, "cannot reach the server: the line is down"),
@@ -209,20 +214,22 @@ fn services_may_start_in_any_order() {
         writing: Faults::new(0),
     };
     let pipeline = Pipeline::<Acc>::new().source(source, Words).time(small_time()).clock(clock());
-    let pipeline = pipeline.lead(10_000).sink(Faulty::new("late", 3, 0));
+    let pipeline =
+        pipeline.max_watermark_drift(Duration::from_millis(10_000)).sink(Faulty::new("late", 3, 0));
     let running = pipeline.checkpoints(store, 100, Duration::ZERO).start().unwrap();
     assert_eq!(finish(running).unwrap().fates.read, 100);
 }
 
 #[test]
 fn a_start_gives_up_after_its_patience_and_at_once_where_trying_does_not_help() {
-    let impatient = pipeline().sink(Faulty::new("late", usize::MAX, 0)).patience(Duration::from_millis(30));
+    let impatient =
+        pipeline().sink(Faulty::new("late", usize::MAX, 0)).startup_timeout(Duration::from_millis(30));
     let error = in_time("starting", move || impatient.start().unwrap_err());
     assert!(matches!(&error, PipelineError::Sink { sink, .. } if sink == "late"), "{error:?}");
     assert!(chain(&error).ends_with("cannot reach the server: the line is down"), "{}", chain(&error));
     let source = Growing::default();
     source.fail_to_list(vec![ExternalError::permanent("forbidden")]);
-    let hopeless = Pipeline::<Acc>::new().source(source, Words).patience(Duration::from_secs(3600));
+    let hopeless = Pipeline::<Acc>::new().source(source, Words).startup_timeout(Duration::from_secs(3600));
     let error = in_time("starting", move || hopeless.start().unwrap_err());
     assert_eq!(chain(&error), "could not open a source: forbidden");
 }

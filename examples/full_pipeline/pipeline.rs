@@ -1,6 +1,7 @@
 //! From settings to a pipeline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use telemetra::core::checkpoint::Directory;
@@ -32,7 +33,7 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         .name(&settings.name)
         .operator_times(settings.operator_times)
         .time(settings.time.clone())
-        .lead(settings.lead)
+        .max_watermark_drift(Duration::from_millis(settings.lead))
         .rules(rules)
         .workers(settings.workers);
     if let Some(scorer) = scorer(&settings.sentiment)? {

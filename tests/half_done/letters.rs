@@ -92,7 +92,8 @@ fn write(handle: &MemoryHandle, records: &[String]) {
 
 fn start(source: &Growing, sink: &Lazy, store: impl CheckpointStore + 'static) -> Running {
     let pipeline = Pipeline::<Acc>::new().source(source.clone(), Words).time(small_time()).clock(clock());
-    let pipeline = pipeline.lead(10_000).rules(small_rules()).sink(sink.clone());
+    let pipeline =
+        pipeline.max_watermark_drift(Duration::from_millis(10_000)).rules(small_rules()).sink(sink.clone());
     pipeline.checkpoints(store, EVERY, Duration::ZERO).start().unwrap()
 }
 

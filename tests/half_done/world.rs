@@ -139,7 +139,11 @@ impl<const TEST: usize> World<TEST> {
             }
         });
         let pipeline = Pipeline::<Told<TEST>>::new().source(self.source.clone(), held);
-        let pipeline = pipeline.time(patient()).clock(clock()).lead(200_000).rules(small_rules());
+        let pipeline = pipeline
+            .time(patient())
+            .clock(clock())
+            .max_watermark_drift(Duration::from_millis(200_000))
+            .rules(small_rules());
         let pipeline = pipeline.sink(Stuck(self.sink.clone(), sink)).workers(workers);
         let pipeline = pipeline.extend(move |graph| {
             let (held, gate) = (graph.scope.index() == 1, worker.clone());

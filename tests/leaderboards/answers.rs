@@ -3,7 +3,7 @@
 use differential_dataflow::VecCollection;
 use differential_dataflow::consolidation::consolidate_updates;
 use telemetra::core::*;
-use telemetra::ops::{Describe, Latest, Summaries, Top, spec};
+use telemetra::ops::{Enrich, Latest, Summaries, Top, spec};
 
 use crate::support::*;
 
@@ -15,7 +15,7 @@ pub(crate) type Answers<'scope> = VecCollection<'scope, EventTime, Answer, isize
 pub(crate) enum Answer {
     Latest(StreamId, Summary<Out>),
     Ranked(Ranked),
-    Described(StreamId, Summary<Out>, Option<StreamRow>),
+    Enriched(StreamId, Summary<Out>, Option<StreamRow>),
     /// Of all summaries, and not only the newest.
     OfAll(Box<Self>),
 }
@@ -35,13 +35,13 @@ pub(crate) fn fast<'scope>(
 ) -> Answers<'scope> {
     let latest = summaries.clone().latest(rules);
     let boards = latest.clone().top(2, "busiest", count).concat(latest.clone().top(9, "longest", longest));
-    let described = latest.clone().describe(streams.clone());
+    let enriched = latest.clone().enrich(streams.clone());
     let of_all = summaries.clone().top(3, "all", count).map(Answer::Ranked);
-    let of_all = of_all.concat(summaries.describe(streams).map(of_described));
+    let of_all = of_all.concat(summaries.enrich(streams).map(of_enriched));
     of_all
         .map(|answer| Answer::OfAll(Box::new(answer)))
         .concat(latest.map(|(key, summary)| Answer::Latest(key, summary)))
-        .concatenate([boards.map(Answer::Ranked), described.map(of_described)])
+        .concatenate([boards.map(Answer::Ranked), enriched.map(of_enriched)])
 }
 
 pub(crate) fn plain<'scope>(
@@ -56,17 +56,17 @@ pub(crate) fn plain<'scope>(
         "longest",
         longest,
     ));
-    let described = spec::describe(latest.clone(), streams.clone());
+    let enriched = spec::enrich(latest.clone(), streams.clone());
     let of_all = spec::top(summaries.clone(), 3, "all", count).map(Answer::Ranked);
-    let of_all = of_all.concat(spec::describe(summaries, streams).map(of_described));
+    let of_all = of_all.concat(spec::enrich(summaries, streams).map(of_enriched));
     of_all
         .map(|answer| Answer::OfAll(Box::new(answer)))
         .concat(latest.map(|(key, summary)| Answer::Latest(key, summary)))
-        .concatenate([boards.map(Answer::Ranked), described.map(of_described)])
+        .concatenate([boards.map(Answer::Ranked), enriched.map(of_enriched)])
 }
 
-pub(crate) fn of_described((key, (summary, row)): (StreamId, (Summary<Out>, Option<StreamRow>))) -> Answer {
-    Answer::Described(key, summary, row)
+pub(crate) fn of_enriched((key, (summary, row)): (StreamId, (Summary<Out>, Option<StreamRow>))) -> Answer {
+    Answer::Enriched(key, summary, row)
 }
 
 /// A change of the answers.

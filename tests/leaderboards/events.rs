@@ -53,7 +53,12 @@ pub(crate) fn graph(
     workers: usize,
     per_poll: usize,
 ) -> (Vec<Said>, Fates) {
-    let config = IngressConfig { time: time.clone(), clock: clock(), sentiment: None, lead: 10_000 };
+    let config = IngressConfig {
+        time: time.clone(),
+        clock: clock(),
+        sentiment: None,
+        max_watermark_drift: Duration::from_millis(10_000),
+    };
     let source = Box::new(source(script, per_poll));
     let ingress = Ingress::open(config, vec![(source, Arc::new(Tagged))], workers).unwrap();
     let rules = time.window_rules(4);
@@ -75,7 +80,7 @@ pub(crate) fn graph(
     (consolidated(std::mem::take(&mut updates.lock().unwrap())), ingress.fates())
 }
 
-/// The answers of a pipeline's second life: the first ended, with a checkpoint, when half of the records were read.
+/// The answers of a pipeline's second run: the first ended, with a checkpoint, when half of the records were read.
 pub(crate) fn two_lives(script: &Script, time: &TimeConfig, workers: (usize, usize)) -> Vec<Said> {
     let mut source = MemorySource::default().records_per_poll(10);
     let handles: Vec<_> = (0..script.len()).map(|number| source.handle(&format!("p{number}"))).collect();
@@ -86,7 +91,10 @@ pub(crate) fn two_lives(script: &Script, time: &TimeConfig, workers: (usize, usi
         let pipeline =
             Pipeline::<Acc>::new().source(source.clone(), Tagged).time(time.clone()).clock(clock());
         let store = Directory::new(folder.path());
-        let pipeline = pipeline.lead(10_000).workers(workers).checkpoints(store, 20, Duration::ZERO);
+        let pipeline = pipeline
+            .max_watermark_drift(Duration::from_millis(10_000))
+            .workers(workers)
+            .checkpoints(store, 20, Duration::ZERO);
         let extended = pipeline.extend(move |graph| {
             let said = Arc::clone(&said);
             fast(graph.summaries.clone(), graph.streams.clone(), graph.windows)

@@ -114,7 +114,7 @@ fn random_scripts_reach_silence_lateness_and_new_leaders() {
                 Answer::OfAll(answer) => {
                     restated += u32::from(
                         *diff < 0
-                            && matches!(&**answer, Answer::Described(_, summary, Some(_)) if summary.window.end < *at),
+                            && matches!(&**answer, Answer::Enriched(_, summary, Some(_)) if summary.window.end < *at),
                     )
                 }
                 _ => {}
@@ -136,7 +136,7 @@ fn answers_after_a_restart_equal_those_of_an_undisturbed_run() {
     let mut compared = 0;
     for lives in 0..12 {
         let mut script = script().new_tree(&mut runner).unwrap().current();
-        // A partition of which nothing was read yet would hold back the first life.
+        // A partition of which nothing was read yet would hold back the first run.
         script.retain(|records| records.len() > 1);
         if script.is_empty() {
             continue;

@@ -10,6 +10,7 @@ pub mod streams;
 pub mod watch;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use differential_dataflow::consolidation::consolidate_updates;
 use differential_dataflow::input::Input;
@@ -159,7 +160,7 @@ pub fn pipeline_from(source: MemorySource, time: &TimeConfig, sink: &Memory<Out>
         .source(source, Words)
         .time(time.clone())
         .clock(clock())
-        .lead(10_000)
+        .max_watermark_drift(Duration::from_millis(10_000))
         .rules(small_rules())
         .sink(sink.clone())
 }
