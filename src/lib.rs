@@ -27,7 +27,7 @@
 //!     .key_columns(["device"])
 //!     .gauge_moments("departure", ZScore::new(3.0)?, Micro::SCALE, |(_, celsius)| celsius.rounded())
 //!     .sink(tables.clone())
-//!     .checkpoints(Directory::open(checkpoints)?, minutes(5))
+//!     .checkpoints(Directory::new(checkpoints), minutes(5))
 //!     .start()?
 //!     .wait()?;
 //!

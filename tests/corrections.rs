@@ -40,10 +40,10 @@ impl Sinks<'_> {
 
     fn in_memory(&self) -> Held {
         let mut held = Held::default();
-        for (stream, summary) in self.memory.summaries() {
+        for (stream, summary) in self.summaries(&memory) {
             held.summaries.insert((stream.to_string(), summary.window.start.0), summary.value.chat_count);
         }
-        held.moments.extend(self.memory.moments().iter().map(moment_key));
+        held.moments.extend(self.moments(&memory).iter().map(moment_key));
         held
     }
 
@@ -117,7 +117,7 @@ fn moment_key(moment: &Moment) -> (String, String, u64) {
 
 /// A pipeline into all sinks.
 fn start(source: MemorySource, folder: &Path) -> (Running, Sinks<'_>) {
-    let memory = Memory::new();
+    let memory = MemorySink::new();
     let view = LiveView::new(86_400_000);
     let live = view.reader();
     let pipeline = json_pipeline(source, &ten_seconds())

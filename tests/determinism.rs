@@ -18,7 +18,7 @@ use telemetra::core::generate::{Generator, GeneratorConfig, Planting};
 use telemetra::core::testkit::{self, ScriptConfig};
 use telemetra::core::*;
 use telemetra::ops::Pipeline;
-use telemetra::sinks::Memory;
+use telemetra::sinks::MemorySink;
 
 /// The changes of each time, sorted and encoded; and what became of the events, as far as this process read them.
 type Outcome = (Vec<(EventTime, Vec<u8>)>, Fates);
@@ -36,7 +36,7 @@ fn outcome<A: EventAccumulator>(pipeline: Pipeline<A>, workers: usize, place: Pl
 where
     A::Output: Serialize,
 {
-    let sink = Memory::new().with_log();
+    let sink = MemorySink::new().with_log();
     let mut pipeline = pipeline.sink(sink.clone()).workers(workers);
     if let Some((process, addresses)) = place {
         pipeline = pipeline.cluster(process, addresses);
@@ -54,7 +54,7 @@ fn run_case(case: usize, workers: usize, place: Place) -> Outcome {
         let mut runner = TestRunner::deterministic();
         let scripts = (0..=case).map(|_| script().new_tree(&mut runner).unwrap().current());
         let script = scripts.last().unwrap();
-        let pipeline = Pipeline::<Acc>::new().source(source(&script, 7), Words).time(small_time());
+        let pipeline = Pipeline::<Saying>::new().source(source(&script, 7), Words).time(small_time());
         return outcome(
             pipeline.clock(clock()).max_watermark_drift(Duration::from_millis(10_000)).rules(small_rules()),
             workers,

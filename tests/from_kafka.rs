@@ -118,7 +118,7 @@ fn a_restart_goes_on_where_it_was() {
     let life = |source, workers| {
         let store = Directory::new(folder.path());
         let pipeline =
-            json_pipeline(source, &time).workers(workers).checkpoints(store, 10_000, Duration::ZERO);
+            json_pipeline(source, &time).workers(workers).checkpoints(store, Duration::from_millis(10_000));
         pipeline.sink(tables.clone()).start().unwrap()
     };
     for (nth, workers) in [1, 2, 3].into_iter().enumerate() {

@@ -65,5 +65,5 @@ pub(crate) fn checkpointed(
     options: &Options,
     pipeline: Pipeline<StreamAccumulator>,
 ) -> Result<Pipeline<StreamAccumulator>> {
-    Ok(pipeline.checkpoints(Directory::new(options.text("folder")?), 60_000, Duration::ZERO))
+    Ok(pipeline.checkpoints(Directory::new(options.text("folder")?), Duration::from_millis(60_000)))
 }

@@ -100,6 +100,8 @@ pub use pipeline::graph::Graph;
 pub use pipeline::group::{ByKey, KeyOf, OwnKey};
 pub use pipeline::group::{Group, GroupGraph, OutputOf};
 pub use pipeline::handle::{Report, Running};
+#[doc(hidden)]
+pub use pipeline::plan::LastPlan;
 pub use pipeline::windows::{WindowKind, hours, minutes, seconds, sliding, tumbling};
 pub use read::ingest::{Ingest, Ingested};
 pub use read::ingress::{Ingress, IngressConfig, PartitionStatus, Watermarks};

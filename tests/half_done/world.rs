@@ -8,7 +8,7 @@ use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::MemoryHandle;
 use telemetra::core::*;
 use telemetra::ops::{Pipeline, Running};
-use telemetra::sinks::Memory;
+use telemetra::sinks::MemorySink;
 use timely::dataflow::operators::Inspect;
 
 use crate::Gate;
@@ -55,16 +55,16 @@ impl<'e, 'a, const TEST: usize> Accumulate<&'e Event<'a>> for Told<TEST> {
 }
 
 /// A sink that does not return from a batch of the checkpoint's marker as long as the gate is shut.
-struct Stuck(Memory<Out>, Gate);
+struct Stuck(MemorySink, Gate);
 
-impl Sink<Out> for Stuck {
+impl Sink for Stuck {
     fn name(&self) -> &str {
         "stuck"
     }
     fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
         self.0.open(resume)
     }
-    fn apply(&mut self, batches: &[Batch<Out>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         if batches.iter().any(|batch| batch.time.0 == BASE + CUT - 1) {
             self.1.pass();
         }
@@ -84,7 +84,7 @@ pub(super) struct Gates {
 /// Partitions, what was written to each, and what came of it.
 pub(super) struct World<const TEST: usize> {
     source: Growing,
-    sink: Memory<Out>,
+    sink: MemorySink,
     folder: tempfile::TempDir,
     pub(super) gates: Gates,
     script: Script,
@@ -97,7 +97,7 @@ impl<const TEST: usize> World<TEST> {
     pub(super) fn new() -> Self {
         Self {
             source: Growing::default(),
-            sink: Memory::new(),
+            sink: MemorySink::new(),
             folder: tempfile::tempdir().unwrap(),
             gates: Gates::default(),
             script: Script::new(),
@@ -153,7 +153,7 @@ impl<const TEST: usize> World<TEST> {
                 }
             });
         });
-        pipeline.checkpoints(Directory::new(self.folder.path()), CUT, Duration::ZERO)
+        pipeline.checkpoints(Directory::new(self.folder.path()), Duration::from_millis(CUT))
     }
 
     /// A life that has read its partitions up to before the checkpoint.
@@ -204,7 +204,7 @@ impl<const TEST: usize> World<TEST> {
         assert_eq!((fates.read, fates.on_time + fates.late_applied), (self.len(), self.len()), "{fates:?}");
         assert_eq!(self.source.opened(&format!("p{new}")), opened);
         let undisturbed = run(&self.script, &patient(), 1, 7).unwrap().0;
-        let rows = |sink: &Memory<Out>| sink.rows().into_iter().map(|change| change.row).collect::<Vec<_>>();
+        let rows = |sink: &MemorySink| sink.rows().into_iter().map(|change| change.row).collect::<Vec<_>>();
         assert_eq!(rows(&self.sink), rows(&undisturbed));
     }
 

@@ -13,9 +13,9 @@ pub(crate) type Answers<'scope> = VecCollection<'scope, EventTime, Answer, isize
 /// All that is computed here, in one collection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Answer {
-    Latest(StreamId, Summary<Out>),
+    Latest(String, Summary<Out>),
     Ranked(Ranked),
-    Enriched(StreamId, Summary<Out>, Option<StreamRow>),
+    Enriched(String, Summary<Out>, Option<StreamRow>),
     /// Of all summaries, and not only the newest.
     OfAll(Box<Self>),
 }
@@ -65,7 +65,7 @@ pub(crate) fn plain<'scope>(
         .concatenate([boards.map(Answer::Ranked), enriched.map(of_enriched)])
 }
 
-pub(crate) fn of_enriched((key, (summary, row)): (StreamId, (Summary<Out>, Option<StreamRow>))) -> Answer {
+pub(crate) fn of_enriched((key, (summary, row)): (String, (Summary<Out>, Option<StreamRow>))) -> Answer {
     Answer::Enriched(key, summary, row)
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn changes<D: Clone>(spans: &[Span<D>]) -> Vec<(D, EventTime, isize)>
     changes
 }
 
-pub(crate) type Records = Vec<((StreamId, Summary<Out>), EventTime, isize)>;
+pub(crate) type Records = Vec<((String, Summary<Out>), EventTime, isize)>;
 pub(crate) type RowChanges = Vec<(StreamRow, EventTime, isize)>;
 
 /// The answers to any collections, by the operators if `workers` is some, else by definition.

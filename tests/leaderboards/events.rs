@@ -89,12 +89,12 @@ pub(crate) fn two_lives(script: &Script, time: &TimeConfig, workers: (usize, usi
     let start = |workers| {
         let said = Arc::clone(&said);
         let pipeline =
-            Pipeline::<Acc>::new().source(source.clone(), Tagged).time(time.clone()).clock(clock());
+            Pipeline::<Saying>::new().source(source.clone(), Tagged).time(time.clone()).clock(clock());
         let store = Directory::new(folder.path());
         let pipeline = pipeline
             .max_watermark_drift(Duration::from_millis(10_000))
             .workers(workers)
-            .checkpoints(store, 20, Duration::ZERO);
+            .checkpoints(store, Duration::from_millis(20));
         let extended = pipeline.extend(move |graph| {
             let said = Arc::clone(&said);
             fast(graph.summaries.clone(), graph.streams.clone(), graph.windows)
@@ -136,7 +136,7 @@ pub(crate) fn defined(counted: &[Counted], time: &TimeConfig) -> Vec<Said> {
         .collect();
     let captured = timely::execute_directly(move |worker| {
         let (mut events, mut clock, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
-            let (events_in, events) = scope.new_collection::<(StreamId, (EventTime, String)), isize>();
+            let (events_in, events) = scope.new_collection::<(String, (EventTime, String)), isize>();
             let (clock_in, clock) = scope.new_collection::<EventTime, isize>();
             let windows = spec::windows(events.clone(), spec, |acc: &mut Acc, record: &String| {
                 let (arena, mut events) = (Arena::default(), Vec::new());

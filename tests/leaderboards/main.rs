@@ -70,13 +70,13 @@ proptest! {
             .map(|((key, pane, value), at, diff)| {
                 let window = spec.window_ending(EventTime(10 * pane));
                 let value = Arc::new((value, 0, (value > 1).then_some(value / 2)));
-                ((StreamId::new(&format!("k{key}")), Summary { window, value }), at, diff)
+                ((&format!("k{key}".to_owned()), Summary { window, value }), at, diff)
             })
             .collect();
         let rows: RowChanges = changes(&rows)
             .into_iter()
             .map(|((key, updated), at, diff)| {
-                let row = StreamProfile::default().row(&StreamId::new(&format!("k{key}")));
+                let row = StreamProfile::default().row(&&format!("k{key}".to_owned()));
                 (StreamRow { updated_at: EventTime(updated), ..row }, at, diff)
             })
             .collect();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
-use telemetra::ops::Pipeline;
+use telemetra::livestream::{self, JsonDecoder, Lexicon, LiveStreams, WithSentiment, default_rules};
 
 /// 2026-01-01, a boundary of every window here.
 pub const DAY: u64 = 1_767_225_600_000;
@@ -35,12 +35,11 @@ pub fn ten_seconds() -> TimeConfig {
     }
 }
 
-pub fn json_pipeline(source: impl Source + 'static, time: &TimeConfig) -> Pipeline<StreamAccumulator> {
-    Pipeline::new()
-        .source(source, JsonDecoder::default())
+pub fn json_pipeline(source: impl Source + 'static, time: &TimeConfig) -> LiveStreams {
+    livestream::pipeline()
+        .source(source, JsonDecoder::mixed().with_sentiment(Arc::new(Lexicon::english())))
         .time(time.clone())
         .clock(Clock::fixed(EventTime(DAY + 10 * 86_400_000)))
-        .sentiment(Arc::new(Lexicon::english()))
         .rules(default_rules(3.0).unwrap())
 }
 

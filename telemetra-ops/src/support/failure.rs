@@ -51,11 +51,11 @@ pub enum PipelineError {
     #[error("the processes of the cluster do not agree: {0}")]
     Disagreement(String),
     /// Another process of the cluster stopped.
-    #[error("process {process} of the cluster stopped: {}", why.as_deref().unwrap_or("it was exported to"))]
+    #[error("process {process} of the cluster stopped: {}", why.as_deref().unwrap_or("it was told to"))]
     Peer {
         /// The process.
         process: usize,
-        /// Its error, in words; `None` if it was exported to stop.
+        /// Its error, in words; `None` if it was told to stop.
         why: Option<String>,
     },
     /// A worker thread panicked: a defect of this library or of an operator of one's own.
