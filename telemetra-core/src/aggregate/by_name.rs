@@ -156,8 +156,8 @@ impl<E: Events> Aggregates<E> {
         DistinctOf { column: Column::named(name, ColumnKind::Integer), of }
     }
 
-    /// The `K` most frequent texts and their exact counts, by count, then by name: a JSON list of `{"name",
-    /// "count"}`.
+    /// The `K` most frequent texts and their exact counts, by count, then by name: a JSON list of
+    /// `{"name", "count"}`.
     pub fn top<const K: usize, F>(self, name: &str, of: F) -> TopOf<F, K>
     where
         F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,

@@ -107,8 +107,8 @@ impl Fates {
         }
     }
 
-    /// Whether each event has a fate: `read = on_time + late_applied + too_late + malformed + from_future +
-    /// duplicate`.
+    /// Whether each event has a fate:
+    /// `read = on_time + late_applied + too_late + malformed + from_future + duplicate`.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
         self.read == Fate::ALL.iter().map(|&fate| self.of(fate)).sum::<u64>()
