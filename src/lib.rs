@@ -96,7 +96,7 @@ pub mod prelude {
     pub use telemetra_ops::{
         CheckpointContext, Checkpointed, Drain, Enrich, Graph, GroupGraph, Ingest, Ingress, IngressConfig, Latest,
         Moments, Pipeline, PipelineError, PipelineStatus, Report, Running, StopHandle, Tactic, Top, Windows, hours,
-        minutes, seconds, sliding, tumbling,
+        minutes, seconds, sessions, sliding, tumbling,
     };
     #[cfg(feature = "kafka")]
     pub use telemetra_sinks::{KafkaConfig, KafkaSink, KafkaSource};

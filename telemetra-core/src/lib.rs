@@ -74,6 +74,8 @@ pub mod source {
 #[doc(hidden)]
 pub mod engine {
     pub use crate::aggregate::panes::{KeyState, KeyWindows, StateSize};
+    pub use crate::aggregate::sessions::{KeySessions, Segment, Segments, SessionRules};
+    pub use crate::aggregate::window_state::WindowState;
     pub use crate::codec::CodecError;
     pub use crate::detect::any_detector::DetectorState;
     pub use crate::detect::episodes::{

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use telemetra_core::engine::{KeyState, KeyWindows};
+use telemetra_core::engine::{KeyState, KeyWindows, WindowState};
 use telemetra_core::{
     Accumulate, Accumulator, Count, Distinct, EventTime, Max, Summary, TopK, Window, WindowRules, WindowSpec,
 };
@@ -142,8 +142,7 @@ impl Driven {
         let aligned = self.rules.windows.pane_start(EventTime(boundary));
         self.windows.trim(&self.rules, aligned);
         self.wake = self.windows.wake(&self.rules, EventTime(boundary));
-        let spec = self.rules.windows;
-        let summaries = self.windows.summaries(spec);
+        let summaries = self.windows.summaries(&self.rules);
         let live: BTreeMap<_, _> = summaries.map(|s| (s.window, Output::clone(&s.value))).collect();
         assert_eq!(live, self.live, "a restart changes nothing");
     }

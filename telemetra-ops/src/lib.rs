@@ -102,7 +102,7 @@ pub use pipeline::group::{Group, GroupGraph, OutputOf};
 pub use pipeline::handle::{Report, Running};
 #[doc(hidden)]
 pub use pipeline::plan::LastPlan;
-pub use pipeline::windows::{WindowKind, hours, minutes, seconds, sliding, tumbling};
+pub use pipeline::windows::{WindowKind, hours, minutes, seconds, sessions, sliding, tumbling};
 pub use read::ingest::{Ingest, Ingested};
 pub use read::ingress::{Ingress, IngressConfig, PartitionStatus, Watermarks};
 pub use read::partial::Partial;

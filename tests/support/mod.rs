@@ -295,7 +295,7 @@ pub struct Counted {
     pub effective: EventTime,
 }
 
-fn add(acc: &mut Acc, time: EventTime, user: &str, message: &str) {
+pub fn add(acc: &mut Acc, time: EventTime, user: &str, message: &str) {
     let (user, message) = (user.to_owned(), message.to_owned());
     acc.add(&Saying { key: String::new(), time, id: String::new(), user, message });
 }

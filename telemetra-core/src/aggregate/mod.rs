@@ -28,12 +28,14 @@ pub(crate) mod number;
 pub(crate) mod panes;
 pub(crate) mod power_sums;
 pub(crate) mod project;
+pub(crate) mod sessions;
 pub(crate) mod space_saving;
 pub(crate) mod subtract;
 pub(crate) mod sum;
 pub(crate) mod top_k;
 mod tuple;
 pub(crate) mod two_stacks;
+pub(crate) mod window_state;
 
 pub use by_name::{
     AccumulatorOf, Aggregate, Aggregates, CountIf, CountOf, CountedJson, DistinctOf, ExtremeOf, MeanOf,

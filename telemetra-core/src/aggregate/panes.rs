@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::window_state::WindowState;
 use crate::aggregate::{Accumulator, Sliding};
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowRules, WindowSpec};
@@ -79,7 +80,16 @@ impl<A: Accumulator> Default for KeyWindows<A> {
     }
 }
 
-impl<A: Accumulator> KeyWindows<A> {
+impl<A: Accumulator> WindowState for KeyWindows<A> {
+    type Rules = WindowRules;
+    type Partial = A;
+    type Output = A::Output;
+    type State = KeyState<A>;
+
+    fn panes(rules: &WindowRules) -> WindowSpec {
+        rules.windows
+    }
+
     /// Advances the key to `boundary`: merges the partials that took effect just before it, and corrects the
     /// closed windows that they change. If a window ends at `boundary`, it is closed, and summaries beyond
     /// the horizon are retired. Not every boundary is the end of a window, if the groupings of a pipeline
@@ -87,7 +97,7 @@ impl<A: Accumulator> KeyWindows<A> {
     ///
     /// `emit` is called with each change of the collection. Costs one merge per partial, one push, pop and
     /// finish, and the same again for each window that contains a late pane.
-    pub fn advance(
+    fn advance(
         &mut self,
         rules: &WindowRules,
         boundary: EventTime,
@@ -132,8 +142,7 @@ impl<A: Accumulator> KeyWindows<A> {
     }
 
     /// The boundary at which the key must be advanced next if no partial arrives; `None` if it has no state.
-    #[must_use]
-    pub fn wake(&self, rules: &WindowRules, boundary: EventTime) -> Option<EventTime> {
+    fn wake(&self, rules: &WindowRules, boundary: EventTime) -> Option<EventTime> {
         let spec = rules.windows;
         let next = spec.pane_end(boundary);
         if self.is_open(rules, boundary) {
@@ -151,34 +160,26 @@ impl<A: Accumulator> KeyWindows<A> {
     }
 
     /// Whether the first window that ends after `boundary` contains a pane already.
-    #[must_use]
-    pub fn is_open(&self, rules: &WindowRules, boundary: EventTime) -> bool {
+    fn is_open(&self, rules: &WindowRules, boundary: EventTime) -> bool {
         let next = rules.windows.pane_end(boundary);
         self.panes.back().is_some_and(|pane| pane.start.plus(rules.windows.size()) >= next)
     }
 
-    /// Whether the key has no state.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.panes.is_empty() && self.summaries.is_empty()
-    }
-
     /// The size of the key's state.
-    #[must_use]
-    pub fn size(&self) -> StateSize {
+    fn size(&self) -> StateSize {
         StateSize { panes: self.panes.len(), summaries: self.summaries.len() }
     }
 
     /// The encoded sizes of the newest pane and the newest summary, for estimates; `None` if there is none,
     /// or it cannot be encoded. Costs as much as encoding both.
-    #[must_use]
-    pub fn newest_bytes(&self) -> (Option<u64>, Option<u64>) {
+    fn newest_bytes(&self) -> (Option<u64>, Option<u64>) {
         let pane = self.panes.back().and_then(|pane| bincode::serialized_size(&pane.partial).ok());
         (pane, self.summaries.back().and_then(|kept| bincode::serialized_size(&*kept.value).ok()))
     }
 
     /// The summaries in the collection, oldest first.
-    pub fn summaries(&self, spec: WindowSpec) -> impl Iterator<Item = Summary<A::Output>> + '_ {
+    fn summaries(&self, rules: &WindowRules) -> impl Iterator<Item = Summary<A::Output>> + '_ {
+        let spec = rules.windows;
         self.summaries
             .iter()
             .map(move |kept| Summary { window: spec.window_ending(kept.end), value: Arc::clone(&kept.value) })
@@ -186,8 +187,7 @@ impl<A: Accumulator> KeyWindows<A> {
 
     /// The part of the state that changed after `since`; all of it for [`EventTime::MIN`]. `None` if nothing
     /// changed.
-    #[must_use]
-    pub fn state_since(&self, since: EventTime) -> Option<KeyState<A>> {
+    fn state_since(&self, since: EventTime) -> Option<KeyState<A>> {
         let state = KeyState {
             panes: self
                 .panes
@@ -207,7 +207,7 @@ impl<A: Accumulator> KeyWindows<A> {
 
     /// Restores a part of a checkpoint that was taken at `boundary`. Parts are restored oldest first; a later
     /// part replaces.
-    pub fn restore(&mut self, state: KeyState<A>, boundary: EventTime) {
+    fn restore(&mut self, state: KeyState<A>, boundary: EventTime) {
         for (start, partial) in state.panes {
             let pane = Pane { start, partial, changed: boundary };
             match self.panes.binary_search_by_key(&start, |pane| pane.start) {
@@ -222,10 +222,18 @@ impl<A: Accumulator> KeyWindows<A> {
 
     /// Removes the panes and summaries that were removed before `boundary`. A checkpoint of several parts
     /// still contains them.
-    pub fn trim(&mut self, rules: &WindowRules, boundary: EventTime) {
+    fn trim(&mut self, rules: &WindowRules, boundary: EventTime) {
         let oldest = rules.oldest_pane(boundary);
         self.panes.retain(|pane| pane.start >= oldest);
         self.summaries.retain(|kept| !rules.is_retired(kept.end, boundary));
+    }
+}
+
+impl<A: Accumulator> KeyWindows<A> {
+    /// Whether the key has no state.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.panes.is_empty() && self.summaries.is_empty()
     }
 
     /// The index of the first pane that starts at or after `start`.

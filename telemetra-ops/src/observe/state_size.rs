@@ -2,8 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use telemetra_core::Accumulator;
-use telemetra_core::engine::{KeyWindows, StateSize};
+use telemetra_core::engine::{StateSize, WindowState};
 
 /// One in so many looks at a key measures its bytes, which takes about as long as merging a pane.
 const ONE_IN: u64 = 64;
@@ -37,7 +36,7 @@ pub(crate) struct StateSizeCounter {
 
 impl StateSizeCounter {
     /// A key that was of one size is now of another.
-    pub(crate) fn changed<A: Accumulator>(&mut self, before: StateSize, windows: &KeyWindows<A>) {
+    pub(crate) fn changed(&mut self, before: StateSize, windows: &impl WindowState) {
         self.size.panes = self.size.panes + windows.size().panes - before.panes;
         self.size.summaries = self.size.summaries + windows.size().summaries - before.summaries;
         if self.looks.is_multiple_of(ONE_IN) {

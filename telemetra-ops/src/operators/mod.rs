@@ -6,6 +6,8 @@ pub(crate) mod enrich;
 pub(crate) mod keyed;
 pub(crate) mod latest;
 pub(crate) mod moments;
+pub(crate) mod sessions;
 pub(crate) mod stash;
 pub(crate) mod top;
 pub(crate) mod windows;
+pub(crate) mod windows_by_key;

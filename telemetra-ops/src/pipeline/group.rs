@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use differential_dataflow::VecCollection;
-use telemetra_core::engine::Placement;
+use differential_dataflow::{AsCollection, VecCollection};
+use telemetra_core::engine::{Placement, Segments, SessionRules};
 use telemetra_core::{
     Accumulator, Aggregate, AnyDetector, ConfigError, Event, EventTime, Events, Key, Layout, Moment, MomentRule,
     SummaryRow, Table, TimeConfig, WindowRules, WindowSpec,
@@ -14,6 +14,7 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::operators::moments::Moments;
+use crate::operators::sessions::sessions;
 use crate::operators::windows::{Summaries, Windows};
 use crate::pipeline::graph::Graph;
 use crate::pipeline::plan::{LastPlan, OpenPlan, Plan};
@@ -195,6 +196,10 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
         let (_, time) = self.rules_of(time)?;
         time.check(self.samples())?;
         check_key_names(&self.table, self.key_columns.as_deref(), K::KINDS.len())?;
+        if self.windows.gap().is_some() && !self.rules.is_empty() {
+            let detail = format!("`{}` groups by sessions, and rules compare windows of one length", self.table);
+            return Err(ConfigError::new("rules", detail, "add a grouping by tumbling or sliding windows for them"));
+        }
         for (index, rule) in self.rules.iter().enumerate() {
             if self.rules[..index].iter().any(|other| other.moment_type == rule.moment_type) {
                 let detail = format!("two rules make moments of the type `{}`", rule.moment_type);
@@ -214,10 +219,11 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
         let windows = self.windows.spec(time).map(|spec| (spec.size(), spec.slide()));
         let (size, slide) = windows.unwrap_or_default();
         format!(
-            "`{}` of {} by {} in windows of {size} every {slide} with rules {rules:?}",
+            "`{}` of {} by {} in windows of {size} every {slide}{} with rules {rules:?}",
             self.table,
             std::any::type_name::<A::State>(),
             std::any::type_name::<K>(),
+            self.windows.gap().map(|gap| format!(" of sessions with gaps of {gap}")).unwrap_or_default(),
         )
     }
 
@@ -226,13 +232,14 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
         Box::new(OpenGroup {
             name: self.table.clone(),
             panes: windows,
+            gap: self.windows.gap(),
             windows: time.window_rules(self.samples()),
             key: Arc::clone(&self.key),
             aggregate: Arc::clone(&self.aggregate),
             rules: self.rules.clone().into(),
             layouts: (self.summary_layout(), self.moment_layout()),
             extensions: self.extensions.clone(),
-            partials: None,
+            partials: Partials::None,
         })
     }
 }
@@ -246,13 +253,21 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> LastPlan<E> for Group<E
 struct OpenGroup<'scope, E: Events, K: Key, A: Aggregate<E>, F> {
     name: String,
     panes: WindowSpec,
+    gap: Option<u64>,
     windows: WindowRules,
     key: Arc<F>,
     aggregate: Arc<A>,
     rules: Arc<[MomentRule<OutputOf<E, A>>]>,
     layouts: (Layout<SummaryRow<K, OutputOf<E, A>>>, Layout<Moment<K>>),
     extensions: Vec<Extension<K, OutputOf<E, A>>>,
-    partials: Option<StreamVec<'scope, EventTime, Partial<K, A::State>>>,
+    partials: Partials<'scope, K, A::State>,
+}
+
+/// The output of ingest that was attached for the grouping.
+enum Partials<'scope, K: Key, A: Accumulator> {
+    None,
+    Panes(StreamVec<'scope, EventTime, Partial<K, A>>),
+    Runs(StreamVec<'scope, EventTime, Partial<K, Segments<A>>>, u64),
 }
 
 impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope, E> for OpenGroup<'scope, E, K, A, F> {
@@ -261,9 +276,20 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope
     }
 
     fn attach(&mut self, builder: &mut OperatorBuilder<'scope, EventTime>) -> Box<dyn Fold<E>> {
-        let (output, stream) = builder.new_output();
-        self.partials = Some(stream);
         let (key, aggregate) = (Arc::clone(&self.key), Arc::clone(&self.aggregate));
+        if let Some(gap) = self.gap {
+            let (output, stream) = builder.new_output();
+            self.partials = Partials::Runs(stream, gap);
+            let add = move |folded: &mut PreAggregates<K, Segments<A::State>>, event: &E::Of<'_>, placement: &Placement| {
+                let time = event.time();
+                key.with(event, |key| {
+                    aggregate.add(folded.accumulator(key, time, placement).accumulator(time, gap), event);
+                });
+            };
+            return Box::new(GroupFold::<E, K, Segments<A::State>, _>::new(self.panes, output, add));
+        }
+        let (output, stream) = builder.new_output();
+        self.partials = Partials::Panes(stream);
         let add = move |folded: &mut PreAggregates<K, A::State>, event: &E::Of<'_>, placement: &Placement| {
             key.with(event, |key| aggregate.add(folded.accumulator(key, event.time(), placement), event));
         };
@@ -273,11 +299,22 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope
 
 impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope, E> for OpenGroup<'scope, E, K, A, F> {
     fn build(self: Box<Self>, graph: &Graph<'scope>) {
-        let Some(partials) = self.partials else { return };
         let (context, windows) = (graph.context(), self.windows);
-        let summaries = partials.windows(windows, &format!("windows {}", self.name), context);
-        let name = format!("moments {}", self.name);
-        let moments = summaries.clone().moments(windows, Arc::clone(&self.rules), &name, context);
+        let name = format!("windows {}", self.name);
+        let summaries = match self.partials {
+            Partials::None => return,
+            Partials::Panes(partials) => partials.windows(windows, &name, context),
+            Partials::Runs(runs, gap) => {
+                let rules = SessionRules { gap, panes: windows.windows, horizon: windows.horizon };
+                sessions(runs, rules, &name, context)
+            }
+        };
+        let moments = if self.rules.is_empty() {
+            timely::dataflow::operators::generic::operator::empty(graph.scope()).as_collection()
+        } else {
+            let name = format!("moments {}", self.name);
+            summaries.clone().moments(windows, Arc::clone(&self.rules), &name, context)
+        };
         let rows = summaries.clone().map(|(key, summary)| SummaryRow { key, summary });
         let (summary_layout, moment_layout) = self.layouts;
         graph.publish_within(&summary_layout, rows, windows.horizon);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use telemetra_core::{ConfigError, TimeConfig, WindowSpec};
 
-/// The windows of a grouping. Made by [`tumbling`] and [`sliding`]; checked when the pipeline starts.
+/// The windows of a grouping. Made by [`tumbling`], [`sliding`] and [`sessions`]; checked when the pipeline starts. The default is the
+/// windows of the pipeline's [settings of time](crate::Pipeline::time).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
 pub struct WindowKind(pub(crate) Kind);
 
@@ -17,7 +18,13 @@ pub(crate) enum Kind {
         size: Duration,
         slide: Duration,
     },
+    Sessions {
+        gap: Duration,
+    },
 }
+
+/// The panes of a session's grouping are at most this long, so that a session is closed soon after its end.
+const SESSION_PANE: u64 = 10_000;
 
 /// Windows of that size, end to end.
 ///
@@ -41,6 +48,21 @@ pub const fn sliding(size: Duration, slide: Duration) -> WindowKind {
     WindowKind(Kind::Sliding { size, slide })
 }
 
+/// Sessions: runs of a key's events of which each is less than `gap` after the one before. The window of a session reaches from its first
+/// event to a gap after its last, and is closed at the first end of a pane at or after that; panes are as long as the greatest common divisor
+/// of the gap and ten seconds.
+///
+/// A late event that joins sessions takes back their rows and puts one. A grouping by sessions has no moments: rules compare windows of one length.
+///
+/// ```
+/// use telemetra_ops::{minutes, sessions};
+/// let visits = sessions(minutes(30));
+/// ```
+#[must_use]
+pub const fn sessions(gap: Duration) -> WindowKind {
+    WindowKind(Kind::Sessions { gap })
+}
+
 /// A span of seconds.
 #[must_use]
 pub const fn seconds(n: u64) -> Duration {
@@ -60,11 +82,23 @@ pub const fn hours(n: u64) -> Duration {
 }
 
 impl WindowKind {
-    /// The windows, with those of `time` where the grouping takes the settings'.
+    /// The windows, with those of `time` where the grouping takes the settings'; for sessions, their panes.
     pub(crate) fn spec(self, time: &TimeConfig) -> Result<WindowSpec, ConfigError> {
         match self.0 {
             Kind::Settings => Ok(time.windows),
             Kind::Sliding { size, slide } => WindowSpec::sliding(whole("window", size)?, whole("window", slide)?),
+            Kind::Sessions { gap } => WindowSpec::tumbling(match whole("sessions", gap)? {
+                0 => return Err(ConfigError::new("sessions", "a gap of 0 separates every event", "give a longer gap")),
+                gap => gcd(gap, SESSION_PANE),
+            }),
+        }
+    }
+
+    /// The gap in milliseconds, if these are sessions.
+    pub(crate) fn gap(self) -> Option<u64> {
+        match self.0 {
+            Kind::Sessions { gap } => whole("sessions", gap).ok(),
+            _ => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{
     Accumulator, Baseline, Baselines, Data, EventTime, Key, Micro, MissingWindow, Moment, MomentRule, Observed, PowerSums,
-    Ranked, Samples, Summary, WindowSpec,
+    Ranked, Samples, Summary, Window, WindowSpec,
 };
 use timely::dataflow::operators::vec::Map;
 
@@ -45,6 +45,36 @@ pub fn windows<'scope, K: Key, A: Accumulator, D: Data>(
             output.push((Arc::new(accumulator.finish()), 1));
         })
         .map(move |((key, end), value)| (key, Summary { window: spec.window_ending(end), value }))
+}
+
+/// The sessions of events that count: `(key, (event time, payload))`, each at its effective time.
+///
+/// A session is not there before the first end of a pane at or after its own end.
+pub fn sessions<'scope, K: Key, A: Accumulator, D: Data>(
+    events: VecCollection<'scope, EventTime, (K, (EventTime, D)), isize>,
+    gap: u64,
+    panes: WindowSpec,
+    add: impl Fn(&mut A, &D) + 'static,
+) -> Summaries<'scope, K, A::Output> {
+    events
+        .reduce_named("SessionsSpec", move |_, events, output| {
+            // The events come sorted by time.
+            for session in events.chunk_by(|((one, _), _), ((next, _), _)| *next < one.plus(gap)) {
+                let (Some(((start, _), _)), Some(((last, _), _))) = (session.first(), session.last()) else { continue };
+                let mut accumulator = A::default();
+                for ((_, payload), count) in session {
+                    (0..*count).for_each(|_| add(&mut accumulator, payload));
+                }
+                let window = Window { start: *start, end: last.plus(gap) };
+                output.push((Summary { window, value: Arc::new(accumulator.finish()) }, 1));
+            }
+        })
+        .inner
+        .map(move |(record, time, diff)| {
+            let closes = EventTime(record.1.window.end.0.next_multiple_of(panes.slide()));
+            (record, time.max(closes.minus(1)), diff)
+        })
+        .as_collection()
 }
 
 /// The moments of summaries. `clock` holds, at each time, the boundary that follows it, which tells whether a moment is open.
