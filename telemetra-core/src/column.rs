@@ -204,12 +204,12 @@ pub(crate) fn write_plain(out: &mut impl Write, value: Value<'_>) -> fmt::Result
 /// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Decimal(
-    /// In units of one millionth.
+    /// The number of millionths.
     pub i128,
 );
 
 impl Decimal {
-    /// How many units make one.
+    /// The number of units that make one.
     pub const SCALE: u128 = 1_000_000;
 }
 

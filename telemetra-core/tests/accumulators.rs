@@ -185,7 +185,9 @@ proptest! {
 
     /// Against the obvious way to count.
     #[test]
-    fn distinct_and_top_are_exact(names in prop::collection::vec("[a-e]{0,3}|[a-z]{14,18}|\\PC{0,6}", 0..200)) {
+    fn distinct_and_top_are_exact(
+        names in prop::collection::vec("[a-e]{0,3}|[a-z]{14,18}|\\PC{0,6}", 0..200),
+    ) {
         let (mut distinct, mut top) = (Distinct::default(), TopK::<3>::default());
         let mut counts = std::collections::BTreeMap::<&str, u64>::new();
         for name in &names {

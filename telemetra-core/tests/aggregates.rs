@@ -1,4 +1,5 @@
-//! Aggregates by name: what each computes, the columns it has, and that no order and no split of the events changes it.
+//! Aggregates by name: what each computes, the columns it has, and that no order and no split of the events
+//! changes it.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -238,7 +239,8 @@ fn events() -> impl Strategy<Value = Vec<(String, f64, i64, bool, usize)>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Partials of any split, encoded and decoded on the way, merged in any order, finish to what one pass gives: floats too.
+    /// Partials of any split, encoded and decoded on the way, merged in any order, finish to what one pass
+    /// gives: floats too.
     #[test]
     fn no_order_and_no_split_changes_an_aggregate(
         events in events(),
@@ -279,9 +281,11 @@ proptest! {
         prop_assert_eq!(values_of(&all, &merged), expected);
     }
 
-    /// A sum of floats is that of their millionths.
+    /// The sum of floats equals the sum of their millionths.
     #[test]
-    fn a_sum_of_floats_is_exact_in_millionths(micros in prop::collection::vec(-1_000_000_000_000_i64..1_000_000_000_000, 0..60)) {
+    fn a_sum_of_floats_is_exact_in_millionths(
+        micros in prop::collection::vec(-1_000_000_000_000_i64..1_000_000_000_000, 0..60),
+    ) {
         let readings: Vec<_> = micros.iter().map(|micro| reading("", *micro as f64 / 1e6, 0, true)).collect();
         let sum = fold(&a().sum("x", |r| r.celsius), &readings).finish();
         prop_assert_eq!(sum, micros.iter().map(|micro| i128::from(*micro)).sum::<i128>());

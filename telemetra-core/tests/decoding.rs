@@ -1,4 +1,5 @@
-//! What decoders see of a record, the JSON decoder for every event type, and how event times are written and read.
+//! What decoders see of a record, the JSON decoder for every event type, and how event times are written and
+//! read.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Every detector keeps the contract; the default keeps its promise on noise, from the first verdict on, and is quick.
+//! Every detector keeps the contract; the default keeps its promise on noise, from the first verdict on, and
+//! is quick.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use proptest::prelude::*;
@@ -113,7 +114,8 @@ fn false_alarms_are_as_many_as_promised_from_the_first_verdict_on() {
     }
 }
 
-/// The pane after the start of each burst in which the default reports it, if it does before the burst has left the windows.
+/// The pane after the start of each burst in which the default reports it, if it does before the burst has
+/// left the windows.
 fn delays(rate: f64, factor: f64, bursts: u64, seed: u64) -> Vec<Option<u64>> {
     let mut noise = Noise::new(seed);
     let (usual, burst) = (noise.law(rate * 10.0), noise.law(rate * factor * 10.0));

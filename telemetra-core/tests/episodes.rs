@@ -1,5 +1,5 @@
-//! The moments of a key: opened, updated, closed, withdrawn, merged and split; the same for any order in which windows were
-//! put right, and after any restart, under detectors with and without a memory.
+//! The moments of a key: opened, updated, closed, withdrawn, merged and split; the same for any order in
+//! which windows were put right, and after any restart, under detectors with and without a memory.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use std::collections::BTreeMap;
@@ -258,10 +258,13 @@ fn script() -> impl Strategy<Value = Vec<(Option<u64>, Option<u64>, u64)>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// However windows came to be what they are, and wherever the process ended: the moments are those of a key
-    /// that was given the truth at once.
+    /// However windows came to be what they are, and wherever the process ended: the moments are those of a
+    /// key that was given the truth at once.
     #[test]
-    fn moments_depend_on_what_is_true_alone(script in script(), restarts in prop::collection::vec(0u64..160, 0..4)) {
+    fn moments_depend_on_what_is_true_alone(
+        script in script(),
+        restarts in prop::collection::vec(0u64..160, 0..4),
+    ) {
         let (mut truth, mut corrected) = (Key::new(all_rules()), Key::new(all_rules()));
         let mut late: BTreeMap<u64, Vec<(u64, Option<u64>)>> = BTreeMap::new();
         let last = script.len() as u64 + 10;

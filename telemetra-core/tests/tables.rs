@@ -1,4 +1,5 @@
-//! Tables, rows and layouts: what is refused, what the compliance suite finds, and how values are written as JSON.
+//! Tables, rows and layouts: what is refused, what the compliance suite finds, and how values are written as
+//! JSON.
 #![allow(clippy::unwrap_used)]
 
 use std::borrow::Cow;
@@ -49,7 +50,8 @@ fn a_table_needs_a_key_that_is_always_there() {
     let none = Table::new("alerts").column(Column::new("level", ColumnKind::Integer));
     assert_eq!(
         refusal(none),
-        "cannot use the setting `table alerts`: it has no key column; add one by `key`: rows are upserted by it"
+        "cannot use the setting `table alerts`: it has no key column; \
+         add one by `key`: rows are upserted by it"
     );
     let nullable = alerts().key(Column::nullable("site", ColumnKind::Text));
     assert!(refusal(nullable).contains("the key column `site` may be null; make it `Column::new`"));

@@ -1,5 +1,5 @@
-//! The windows of a key, against their plain definition: whatever is late, whatever lies between two windows' ends, and
-//! wherever the process ended.
+//! The windows of a key, against their plain definition: whatever is late, whatever lies between two windows'
+//! ends, and wherever the process ended.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -44,8 +44,8 @@ fn boundary_of((at, _, late): Seen) -> u64 {
     START + (at / BASE + 1 + late) * BASE
 }
 
-/// What is live when `boundary` has been reached, by definition: each window that has ended, holds an event that took
-/// effect, and had not gone beyond the horizon at the last end of a window.
+/// What is live when `boundary` has been reached, by definition: each window that has ended, holds an event
+/// that took effect, and had not gone beyond the horizon at the last end of a window.
 fn defined(rules: &WindowRules, events: &[Seen], boundary: u64) -> BTreeMap<Window, Output> {
     let spec = rules.windows;
     let newest = spec.pane_start(EventTime(boundary));
@@ -182,7 +182,8 @@ proptest! {
     }
 }
 
-/// The case in small: an event between two ends counts when the next window ends, and a late one revises at once.
+/// The case in small: an event between two ends counts when the next window ends, and a late one revises at
+/// once.
 #[test]
 fn a_boundary_between_two_ends_closes_nothing_and_revises() {
     let rules = rules(0);

@@ -92,7 +92,7 @@ impl Sliding<Distinct> for DistinctSliding {
                 }
             }
         }
-        // After a burst the memory is given back.
+        // After a burst the memory is freed.
         if self.held.capacity() > 64 && self.held.len() < self.held.capacity() / 8 {
             self.held.shrink_to(self.held.len() * 2, |held| mix(held.id()));
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
 
-/// One place on a leaderboard.
+/// A place on a leaderboard, and the key in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Ranked<K: Key> {

@@ -32,7 +32,7 @@ pub trait Pick<I>: 'static {
 ///
 /// struct Reading<'a> { device: &'a str, tags: &'a [&'a str], ok: bool }
 ///
-/// /// One unit for each reading that failed.
+/// /// A unit value for each reading that failed.
 /// struct Failures;
 /// impl<'e, 'a> Pick<&'e Reading<'a>> for Failures {
 ///     type Picked = Option<()>;

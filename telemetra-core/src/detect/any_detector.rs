@@ -69,7 +69,7 @@ impl AnyDetector {
         self.pure
     }
 
-    /// After how long a silence of the key its state is reset, in milliseconds.
+    /// The length of a silence of the key after which its state is reset, in milliseconds.
     #[must_use]
     pub fn forgets_after(&self) -> u64 {
         self.tracker.forgets_after()

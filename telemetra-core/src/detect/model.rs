@@ -104,7 +104,8 @@ pub struct Learning<M> {
 }
 
 impl<M> Learning<M> {
-    /// Sets after how long a silence of a key the model is reset, in milliseconds; by default after a week.
+    /// Sets the length of a silence of the key after which the model is reset, in milliseconds; by default a
+    /// week.
     #[must_use]
     pub fn forgets_after(mut self, millis: u64) -> Self {
         self.forgets_after = millis;

@@ -66,7 +66,8 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         false
     }
 
-    /// After how long a silence of the key its state is reset and its memory freed, in milliseconds.
+    /// The length of a silence of the key after which its state is reset and its memory freed, in
+    /// milliseconds.
     fn forgets_after(&self) -> u64 {
         DAY
     }

@@ -18,7 +18,7 @@ use crate::read::source::{Partition, PartitionId, Polled, Source};
 
 const NOT_HERE: &str = "the record is not of a channel of this type of event, or was decoded before";
 
-/// How soon to look again when the channel is empty.
+/// The pause until the next poll when the channel is empty.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A source that is a bounded channel, like `tokio::sync::mpsc`: the host service pushes values through

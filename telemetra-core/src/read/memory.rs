@@ -7,7 +7,7 @@ use crate::error::{ExternalError, Retry};
 use crate::read::batch::RecordBatch;
 use crate::read::source::{Partition, PartitionId, Polled, Source};
 
-/// How soon to look again at a partition that may get more records.
+/// The pause until the next poll of a partition that may get more records.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A source whose partitions are lists of records in memory. The offset of a record is its index.

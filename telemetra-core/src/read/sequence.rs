@@ -202,7 +202,7 @@ impl Sequencer {
         self.floor
     }
 
-    /// After how long without records the partition is idle.
+    /// The time without records after which the partition is idle.
     #[must_use]
     pub fn idle_after(&self) -> Option<std::time::Duration> {
         self.strategy.idle_after()

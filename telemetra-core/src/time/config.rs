@@ -25,16 +25,16 @@ pub struct TimeConfig {
     pub windows: WindowSpec,
     /// The distance that the watermark of a partition keeps from the greatest event time seen in it.
     pub out_of_orderness: u64,
-    /// For how long after the end of its pane a late event is still applied, as a correction. The time is
+    /// The time after the end of its pane during which a late event is still applied, as a correction. It is
     /// measured by the floor of its partition.
     pub allowed_lateness: u64,
-    /// For how long after the end of its window a summary stays in the collection. By default just as long as
-    /// lateness and baselines need.
+    /// The time after the end of its window during which a summary stays in the collection. By default it is
+    /// as long as lateness and baselines need.
     pub horizon: Option<u64>,
     /// The greatest distance by which an event may be ahead of processing time. `None` accepts any distance.
     pub max_future_skew: Option<u64>,
-    /// After how long without records a partition is idle: the watermark then no longer waits for it. `None`
-    /// means never, which is right for a replay.
+    /// The time without records after which a partition is idle: the watermark then no longer waits for it.
+    /// `None` means never, which is right for a replay.
     pub idle_after: Option<Duration>,
     /// Whether an event is dropped if one with the same [id](crate::Event::id) came before in its partition,
     /// within the allowed lateness.

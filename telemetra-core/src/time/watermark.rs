@@ -22,8 +22,8 @@ pub trait WatermarkStrategy: Debug + Send {
     /// The time before which no more events are expected.
     fn watermark(&self) -> EventTime;
 
-    /// After how long without records, in processing time, a partition is idle: other partitions then no
-    /// longer wait for its watermark. `None` means never, which is right for a replay.
+    /// The processing time without records after which a partition is idle: other partitions then no longer
+    /// wait for its watermark. `None` means never, which is right for a replay.
     fn idle_after(&self) -> Option<Duration> {
         None
     }

@@ -143,9 +143,9 @@ impl Window {
 pub struct WindowRules {
     /// Size and slide.
     pub windows: WindowSpec,
-    /// For how long after its end a pane may still be corrected, in milliseconds.
+    /// The time after its end during which a pane may still be corrected, in milliseconds.
     pub allowed_lateness: u64,
-    /// For how long after the end of its window a summary stays in the collection, in milliseconds.
+    /// The time after the end of its window during which a summary stays in the collection, in milliseconds.
     pub horizon: u64,
 }
 

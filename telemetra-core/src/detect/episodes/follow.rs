@@ -49,8 +49,8 @@ impl Following {
 }
 
 impl<K: Key> KeyEpisodes<K> {
-    /// When the states of a key without windows are freed: its silence is then longer than all detectors need
-    /// them.
+    /// The time at which the states of a key without windows are freed: its silence is then longer than all
+    /// detectors need them.
     pub(super) fn forgets_at<S>(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> EventTime {
         let detectors = rules.iter().flat_map(|rule| rule.own.values().chain([&rule.detector]));
         let longest = detectors.filter(|detector| !detector.is_pure()).map(AnyDetector::forgets_after).max();
