@@ -100,7 +100,7 @@ pub mod prelude {
     };
     #[cfg(feature = "kafka")]
     pub use telemetra_sinks::{KafkaConfig, KafkaSink, KafkaSource};
-    pub use telemetra_sinks::{JsonLines, Lines, MemorySink};
+    pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};
     #[cfg(feature = "postgres")]
     pub use telemetra_sinks::{Postgres, PostgresConfig};
     #[cfg(feature = "redis")]

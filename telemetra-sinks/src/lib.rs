@@ -8,7 +8,12 @@ mod json_lines;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod lines;
+mod live;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use json_lines::JsonLines;
 #[cfg(feature = "kafka")]
@@ -17,4 +22,9 @@ pub use kafka::{
     KafkaSource, OAuthToken, OnLost, Start,
 };
 pub use lines::{Lines, Pace, event_time_by};
+pub use live::{Closed, LiveReader, LiveView, Notice, Published, SubjectView, Subscription, Update};
 pub use memory::MemorySink;
+#[cfg(feature = "redis")]
+pub use redis::{RedisKeys, RedisServer, RedisSink, RedisTable};
+#[cfg(feature = "sqlite")]
+pub use sqlite::Sqlite;

@@ -9,25 +9,25 @@ mod statements;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, StreamSummary};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, RowKey, Sink, Table};
 
-use crate::tabular::tables::Table;
-use crate::{Layout, RowKey};
 use error::failed;
 use statements::{Scratch, Sql, Writer, millis};
 
-/// Writes rows to the tables of an SQLite database, dead letters to `telemetra_dead_letters`.
+/// A sink that writes rows to the tables of an SQLite database, and dead letters to `telemetra_dead_letters`.
 ///
-/// * Times are milliseconds since the epoch. Lists and maps are JSON; amounts are exact decimals as text.
-///   `updated_at` of a summary or a moment is the event time at which it was published. `moments.context` holds how many windows
-///   the moment has, how long it has lasted and whether it is above or below its baseline.
+/// * A table that is missing is made, with its key, columns and indexes. A table that is there gets the columns that are new, if they may be
+///   null; one whose key differs is an error.
+/// * Times are milliseconds since the epoch. Lists and maps are JSON; decimals are exact, as text; the types of columns are those of
+///   [`ColumnKind`](telemetra_core::ColumnKind).
 /// * Whole numbers beyond 2⁶³ − 1, which SQLite cannot hold, are written as 2⁶³ − 1: no counter gets there.
 /// * The journal is a write-ahead log, so readers and the writer do not wait for each other. Each
 ///   [`apply`](Sink::apply) is one transaction, synced before it returns; `telemetra_progress` is part of it.
-/// * Rows of summaries lie in the order of time, so that a batch is written in one piece; a narrow index finds those of a stream.
+/// * Rows lie in the order of the times in their key, so that a batch is written in one piece; narrow indexes find those of a subject.
 ///   Several batches at once, as after a pause, cost little more than one: the index's pages are then written once for all.
 /// * Dead letters have transactions of their own. They are known by their place, so seeing one again changes nothing.
 /// * A busy database is a transient error; a full, damaged or read-only one is permanent.
@@ -35,17 +35,16 @@ use statements::{Scratch, Sql, Writer, millis};
 /// The schema has a version. A database of a newer one is refused, and so is one whose tables are not ours.
 ///
 /// ```
-/// use telemetra_core::{Sink, StreamSummary};
+/// use telemetra_core::Sink;
 /// use telemetra_sinks::Sqlite;
 ///
 /// let folder = tempfile::tempdir()?;
-/// let mut sink = Sqlite::<StreamSummary>::new(folder.path().join("telemetra.db"));
-/// assert_eq!(sink.open(None)?, None);
+/// let mut sink = Sqlite::new(folder.path().join("telemetra.db"));
+/// assert_eq!(sink.open(&[], None)?, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Sqlite<S = StreamSummary> {
+pub struct Sqlite {
     path: PathBuf,
-    layout: Layout<S>,
     busy_timeout: Duration,
     max_pages: Option<u32>,
     start_over: bool,
@@ -55,24 +54,15 @@ pub struct Sqlite<S = StreamSummary> {
 struct Opened {
     connection: Connection,
     durable: Option<EventTime>,
-    sql: Vec<Sql>,
+    tables: Vec<(Arc<Table>, Sql)>,
     scratch: Scratch,
 }
 
-impl<S: crate::Tabular> Sqlite<S> {
-    /// The database at `path`, made if there is none. Summaries have the columns that their type names.
+impl Sqlite {
+    /// The database at `path`, made if there is none.
     pub fn new(path: impl AsRef<Path>) -> Self {
-        Self::with_layout(path, Layout::tabular())
-    }
-}
-
-impl<S> Sqlite<S> {
-    /// The database at `path`, with summaries laid out as said.
-    pub fn with_layout(path: impl AsRef<Path>, layout: Layout<S>) -> Self {
-        let path = path.as_ref().to_owned();
         Self {
-            path,
-            layout,
+            path: path.as_ref().to_owned(),
             busy_timeout: Duration::from_secs(5),
             max_pages: None,
             start_over: false,
@@ -102,11 +92,11 @@ impl<S> Sqlite<S> {
         self
     }
 
-    fn connect(&self) -> Result<Connection, ExternalError> {
+    fn connect(&self, tables: &[Arc<Table>]) -> Result<Connection, ExternalError> {
         let failed = |error| failed(&self.path, &"could not open it", error);
         let connection = Connection::open(&self.path).map_err(failed)?;
         connection.busy_timeout(self.busy_timeout).map_err(failed)?;
-        schema::prepare(&connection, &self.path, &self.layout)?;
+        schema::prepare(&connection, &self.path, tables)?;
         // Durable on return needs `FULL`: with less, the log is synced only now and then.
         connection
             .execute_batch(
@@ -122,36 +112,35 @@ impl<S> Sqlite<S> {
     }
 }
 
-impl<S> fmt::Debug for Sqlite<S> {
+impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sqlite").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
 impl Opened {
-    fn write<S>(
-        &mut self,
-        batches: &[Batch<S>],
-        layout: &Layout<S>,
-        path: &Path,
-    ) -> Result<(), ExternalError> {
+    fn write(&mut self, batches: &[Batch], path: &Path) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
         let begin = |error| failed(path, &"could not begin a transaction", error);
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(begin)?;
         {
-            let mut writers = Vec::with_capacity(self.sql.len());
-            for sql in &self.sql {
-                writers.push(Writer::new(&transaction, sql).map_err(begin)?);
+            let mut writers = Vec::with_capacity(self.tables.len());
+            for (table, sql) in &self.tables {
+                writers.push((table.name(), Writer::new(&transaction, sql).map_err(begin)?));
             }
+            let mut place = 0;
             for batch in batches {
                 for change in &batch.changes {
-                    writers[Table::of(&change.row) as usize]
-                        .write(change, batch.time, layout, &mut self.scratch)
-                        .map_err(|error| {
-                            let what = format!("could not write the row {}", RowKey::of(&change.row));
-                            failed(path, &what, error)
-                        })?;
+                    // The changes of a batch come table by table.
+                    if writers.get(place).is_none_or(|(name, _)| *name != change.table()) {
+                        place = writers.iter().position(|(name, _)| *name == change.table()).unwrap_or(usize::MAX);
+                    }
+                    let Some((_, writer)) = writers.get_mut(place) else { return Err(unknown_table(path, change)) };
+                    writer.write(change, batch.time, &mut self.scratch).map_err(|error| {
+                        let what = format!("could not write the row {}", RowKey::of(&*change.row));
+                        failed(path, &what, error)
+                    })?;
                 }
             }
             transaction
@@ -167,16 +156,25 @@ impl Opened {
     }
 }
 
-impl<S: Send + Sync> Sink<S> for Sqlite<S> {
+fn unknown_table(path: &Path, change: &telemetra_core::Change) -> ExternalError {
+    let row = RowKey::of(&*change.row);
+    error::refused(path, format!("the row {row} is of a table that the sink was not opened with"))
+}
+
+impl Sink for Sqlite {
     fn name(&self) -> &str {
         "sqlite"
     }
 
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
-        let connection = self.connect()?;
+        let connection = self.connect(tables)?;
         if self.start_over && resume.is_none() {
-            schema::clear(&connection)
+            schema::clear(&connection, tables)
                 .map_err(|error| failed(&self.path, &"could not empty the tables", error))?;
         }
         let durable = connection
@@ -184,16 +182,16 @@ impl<S: Send + Sync> Sink<S> for Sqlite<S> {
             .optional()
             .map_err(|error| failed(&self.path, &"could not read telemetra_progress", error))?
             .map(|time| EventTime(u64::try_from(time).unwrap_or(0)));
-        let sql = Table::ALL.into_iter().map(|table| Sql::new(table, &self.layout)).collect();
-        self.opened = Some(Opened { connection, durable, sql, scratch: Scratch::default() });
+        let tables = tables.iter().map(|table| (Arc::clone(table), Sql::new(table))).collect();
+        self.opened = Some(Opened { connection, durable, tables, scratch: Scratch::default() });
         Ok(durable)
     }
 
-    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(error::not_open(&self.path)) };
         // What is known already would overwrite what is newer.
         let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable);
-        opened.write(&batches[known..], &self.layout, &self.path)
+        opened.write(&batches[known..], &self.path)
     }
 
     fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {

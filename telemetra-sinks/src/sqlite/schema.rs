@@ -1,20 +1,19 @@
-//! The schema of an SQLite database: it creates the tables, or checks that those in the file fit.
+//! The schema of an SQLite database: it creates the tables that are missing, adds new columns, and checks that the rest fits.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
-use telemetra_core::ExternalError;
+use telemetra_core::{Column, ColumnKind, ExternalError, Table};
 
 use super::error::{failed, refused};
-use crate::tabular::tables::Table;
-use crate::{Column, Layout};
 
-/// Counts up whenever the tables change.
+/// Counts up whenever the fixed tables change.
 const VERSION: i64 = 1;
 /// Marks a database as ours: "TLMT".
 const APPLICATION: i64 = 0x544c_4d54;
 
-/// What the tables do not say themselves: the time reached, the letters, and the ways in which readers look rows up.
+/// The tables of every database: the time reached, and the dead letters.
 const FIXED: &str = "
     CREATE TABLE telemetra_progress (id INTEGER PRIMARY KEY CHECK (id = 1), time INTEGER NOT NULL) STRICT;
     CREATE TABLE telemetra_dead_letters (
@@ -22,19 +21,10 @@ const FIXED: &str = "
         fate TEXT NOT NULL, reason TEXT NOT NULL, bytes BLOB NOT NULL,
         PRIMARY KEY (\"partition\", \"offset\", idx)
     ) STRICT;
-    CREATE INDEX summaries_by_stream ON chat_summary_minute (stream_id, window_start);
-    CREATE INDEX moments_by_stream ON moments (stream_id, started_at);
-    CREATE INDEX moments_open ON moments (started_at) WHERE ended_at IS NULL;
-    CREATE INDEX viewers_by_stream ON viewer_timeseries (stream_id, timestamp);
-    CREATE INDEX transactions_by_stream ON transactions (stream_id, timestamp);
 ";
 
-/// Makes the tables where there are none, and checks those that there are.
-pub(super) fn prepare<S>(
-    connection: &Connection,
-    path: &Path,
-    layout: &Layout<S>,
-) -> Result<(), ExternalError> {
+/// Makes the tables that there are not, and checks those that there are.
+pub(super) fn prepare(connection: &Connection, path: &Path, tables: &[Arc<Table>]) -> Result<(), ExternalError> {
     let read = |error| failed(path, &"could not read the version of the tables", error);
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (version, application) =
@@ -48,81 +38,134 @@ pub(super) fn prepare<S>(
             ),
         ));
     }
-    if application == APPLICATION {
-        return check(connection, path, layout);
+    let is_new = application != APPLICATION;
+    if is_new {
+        let found: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'", [], |row| row.get(0))
+            .map_err(read)?;
+        if found > 0 || application != 0 {
+            return Err(refused(path, "it has tables that telemetra did not make; use another file"));
+        }
     }
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'", [], |row| row.get(0))
-        .map_err(read)?;
-    if tables > 0 || application != 0 {
-        return Err(refused(path, "it has tables that telemetra did not make; use another file"));
+    let made = |error| failed(path, &"could not make the tables", error);
+    if is_new {
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(made)?;
     }
-    create(connection, layout).map_err(|error| failed(path, &"could not make the tables", error))
-}
-
-fn create<S>(connection: &Connection, layout: &Layout<S>) -> rusqlite::Result<()> {
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    for table in Table::ALL {
-        transaction.execute_batch(&create_table(table, layout))?;
+    let behaviour = TransactionBehavior::Immediate;
+    let transaction = rusqlite::Transaction::new_unchecked(connection, behaviour).map_err(made)?;
+    if is_new {
+        transaction.execute_batch(FIXED).map_err(made)?;
+        transaction.pragma_update(None, "application_id", APPLICATION).map_err(made)?;
+        transaction.pragma_update(None, "user_version", VERSION).map_err(made)?;
     }
-    transaction.execute_batch(FIXED)?;
-    transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()
+    for table in tables {
+        let found = columns_of(&transaction, table)
+            .map_err(|error| failed(path, &format!("could not read the columns of {}", table.name()), error))?;
+        let statements =
+            if found.is_empty() { vec![create_table(table)] } else { fit(table, &found).map_err(|why| refused(path, why))? };
+        let statements = statements.into_iter().chain(create_indexes(table));
+        statements.map(|sql| transaction.execute_batch(&sql)).collect::<Result<(), _>>().map_err(made)?;
+    }
+    transaction.commit().map_err(made)
 }
 
 /// Deletes all rows, in one transaction.
-pub(super) fn clear(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn clear(connection: &Connection, tables: &[Arc<Table>]) -> rusqlite::Result<()> {
     let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    let tables = Table::ALL.into_iter().map(Table::name);
+    let tables = tables.iter().map(|table| table.name());
     for table in tables.chain(["telemetra_dead_letters", "telemetra_progress"]) {
-        transaction.execute(&format!("DELETE FROM {table}"), [])?;
+        transaction.execute(&format!("DELETE FROM {}", quoted(table)), [])?;
     }
     transaction.commit()
 }
 
-/// A table is a tree by its key, the time first where it has one: then a batch lies side by side, and is written several times as
-/// fast as when each of its rows goes to the page of its stream. Only the narrow index by stream is written here and there.
-fn create_table<S>(table: Table, layout: &Layout<S>) -> String {
-    let columns = table.columns(layout);
-    let define = |column: &Column| {
-        let null = if column.nullable { "" } else { " NOT NULL" };
-        format!("{} {}{null}", quoted(column.name), column.kind.sqlite())
-    };
-    let mut keys: Vec<_> = columns[..table.keys()].iter().map(|column| quoted(column.name)).collect();
-    keys.reverse();
+/// The columns of a table that exists, each with its place in the primary key, from 1, or 0.
+fn columns_of(connection: &Connection, table: &Table) -> rusqlite::Result<Vec<(String, i64)>> {
+    let mut statement = connection.prepare("SELECT name, pk FROM pragma_table_info(?1)")?;
+    statement.query_map([table.name()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+}
+
+/// The key columns in the order of the tree: times first. Then a batch lies side by side, and is written several times as fast as when
+/// each of its rows goes to the page of its subject. Only narrow indexes are written here and there.
+fn stored_key(table: &Table) -> Vec<&str> {
+    let is_time = |column: &&Column| column.kind == ColumnKind::Time;
+    let times = table.keys().iter().filter(is_time);
+    let others = table.keys().iter().filter(|column| !is_time(column));
+    times.chain(others).map(|column| &*column.name).collect()
+}
+
+fn create_table(table: &Table) -> String {
+    let keys: Vec<_> = stored_key(table).into_iter().map(quoted).collect();
     format!(
         "CREATE TABLE {} ({}, PRIMARY KEY ({})) STRICT, WITHOUT ROWID",
-        table.name(),
-        columns.iter().map(define).collect::<Vec<_>>().join(", "),
+        quoted(table.name()),
+        table.all_columns().iter().map(define).collect::<Vec<_>>().join(", "),
         keys.join(", ")
     )
 }
 
-/// Only the summaries' columns can differ: they are the user's.
-fn check<S>(connection: &Connection, path: &Path, layout: &Layout<S>) -> Result<(), ExternalError> {
-    let table = Table::Summaries;
-    let found = connection
-        .prepare("SELECT name FROM pragma_table_info(?1)")
-        .and_then(|mut statement| {
-            statement.query_map([table.name()], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()
-        })
-        .map_err(|error| failed(path, &format!("could not read the columns of {}", table.name()), error))?;
-    let columns = table.columns(layout);
-    if columns.iter().map(|column| column.name).eq(found.iter().map(String::as_str)) {
-        return Ok(());
-    }
-    let expected: Vec<_> = columns.iter().map(|column| column.name).collect();
-    Err(refused(
-        path,
+fn create_indexes(table: &Table) -> impl Iterator<Item = String> + '_ {
+    table.indexes().iter().map(|index| {
+        let columns: Vec<_> = index.columns.iter().map(|column| quoted(column)).collect();
+        let condition = index.only.as_ref().map(|only| format!(" WHERE {only}")).unwrap_or_default();
         format!(
-            "its table {} has the columns {}, this pipeline's summaries have {}; use another file",
-            table.name(),
-            found.join(", "),
-            expected.join(", ")
-        ),
-    ))
+            "CREATE INDEX IF NOT EXISTS {} ON {} ({}){condition}",
+            quoted(&index.name),
+            quoted(table.name()),
+            columns.join(", ")
+        )
+    })
+}
+
+/// The statements that make a table that exists fit, or why it cannot.
+fn fit(table: &Table, found: &[(String, i64)]) -> Result<Vec<String>, String> {
+    let name = table.name();
+    let mut key: Vec<_> = found.iter().filter(|(_, place)| *place > 0).collect();
+    key.sort_by_key(|(_, place)| *place);
+    let key: Vec<_> = key.into_iter().map(|(name, _)| name.as_str()).collect();
+    if key != stored_key(table) {
+        let (has, wants) = (key.join(", "), stored_key(table).join(", "));
+        return Err(format!(
+            "its table {name} has the key {has}, and this pipeline's has {wants}; use another file, or name the table otherwise"
+        ));
+    }
+    let columns = table.all_columns();
+    if let Some((other, _)) = found.iter().find(|(found, _)| !columns.iter().any(|column| column.name == *found)) {
+        let has: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+        let wants: Vec<_> = columns.iter().map(|column| &*column.name).collect();
+        return Err(format!(
+            "its table {name} has the column {other}, which this pipeline does not write: it has the columns {}, and the pipeline's table {}; \
+             use another file, or name the table otherwise",
+            has.join(", "),
+            wants.join(", ")
+        ));
+    }
+    let mut added = Vec::new();
+    for column in columns.iter().filter(|column| !found.iter().any(|(found, _)| column.name == *found)) {
+        if !column.nullable {
+            return Err(format!(
+                "its table {name} has no column {}, and rows that are there would have no value for it; \
+                 let the column be null, or use another file",
+                column.name
+            ));
+        }
+        added.push(format!("ALTER TABLE {} ADD COLUMN {}", quoted(name), define(column)));
+    }
+    Ok(added)
+}
+
+fn define(column: &Column) -> String {
+    let null = if column.nullable { "" } else { " NOT NULL" };
+    format!("{} {}{null}", quoted(&column.name), type_of(column.kind))
+}
+
+fn type_of(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Bool | ColumnKind::Integer | ColumnKind::Time => "INTEGER",
+        ColumnKind::Float => "REAL",
+        ColumnKind::Bytes => "BLOB",
+        _ => "TEXT",
+    }
 }
 
 /// A name as an identifier of SQL.

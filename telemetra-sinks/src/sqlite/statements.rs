@@ -4,11 +4,9 @@ use std::fmt::{self, Write};
 
 use rusqlite::types::Null;
 use rusqlite::{CachedStatement, Connection, Error, Statement, TransactionBehavior, params};
-use telemetra_core::{Action, Change, DeadLetter, EventTime};
+use telemetra_core::{Action, Change, DeadLetter, EventTime, Table, Value, json};
 
 use super::schema::quoted;
-use crate::tabular::tables::{self, Table};
-use crate::{Layout, Value};
 
 /// The statements of one table.
 pub(super) struct Sql {
@@ -19,10 +17,10 @@ pub(super) struct Sql {
 }
 
 impl Sql {
-    pub(super) fn new<S>(table: Table, layout: &Layout<S>) -> Self {
-        let names: Vec<_> = table.columns(layout).iter().map(|column| quoted(column.name)).collect();
+    pub(super) fn new(table: &Table) -> Self {
+        let names: Vec<_> = table.all_columns().iter().map(|column| quoted(&column.name)).collect();
         let places: Vec<_> = (1..=names.len()).map(|i| format!("?{i}")).collect();
-        let (table_name, keys) = (table.name(), table.keys());
+        let (table_name, keys) = (quoted(table.name()), table.keys().len());
         let matches: Vec<_> = (0..keys).map(|i| format!("{} = {}", names[i], places[i])).collect();
         Self {
             upsert: format!(
@@ -54,11 +52,10 @@ impl<'a> Writer<'a> {
         Ok(Self { upsert, withdraw, sql })
     }
 
-    pub(super) fn write<S>(
+    pub(super) fn write(
         &mut self,
-        change: &Change<S>,
+        change: &Change,
         time: EventTime,
-        layout: &Layout<S>,
         scratch: &mut Scratch,
     ) -> rusqlite::Result<()> {
         let (statement, wanted): (&mut Statement<'_>, _) = match change.action {
@@ -66,7 +63,7 @@ impl<'a> Writer<'a> {
             Action::Withdraw => (&mut self.withdraw, self.sql.keys),
         };
         let (mut count, mut result) = (0, Ok(()));
-        tables::values(change, time, layout, &mut |value| {
+        change.values(time, &mut |value| {
             count += 1;
             if count <= wanted && result.is_ok() {
                 result = bind(statement, count, value, scratch);
@@ -89,12 +86,20 @@ fn bind(
     match value {
         Value::Bool(b) => statement.raw_bind_parameter(index, b),
         Value::Unsigned(n) => statement.raw_bind_parameter(index, saturated(n)),
+        Value::Signed(n) => statement.raw_bind_parameter(index, n),
         Value::Float(x) if x.is_finite() => statement.raw_bind_parameter(index, x),
         Value::Null | Value::Float(_) => statement.raw_bind_parameter(index, Null),
+        Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes),
         Value::Text(text) => statement.raw_bind_parameter(index, text),
         Value::Time(time) => statement.raw_bind_parameter(index, millis(time)),
         Value::Decimal(decimal) => bind_shown(statement, index, &decimal, scratch),
         Value::Shown(shown) | Value::Json(shown) => bind_shown(statement, index, shown, scratch),
+        // A list is a JSON array. A change has put its revision and time in the place of the two others.
+        value => {
+            scratch.clear();
+            json::value(scratch, value).map_err(|error| Error::ToSqlConversionFailure(error.into()))?;
+            statement.raw_bind_parameter(index, scratch.as_str())
+        }
     }
 }
 
