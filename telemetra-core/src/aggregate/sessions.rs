@@ -1,21 +1,22 @@
-//! Sessions: runs of a key's events that are separated by gaps.
+//! Session windows of one key: runs of events that are separated by gaps.
 //!
-//! A pane holds [`Segments`]: runs of events with the times of the first and the last, split where a gap is as long as the session's.
-//! Merged by [`KeySessions`] they are exact, although no event leaves its worker. Arithmetic only.
+//! The partial of a pane is a list of [`Segments`]: runs of events with the times of the first and the last
+//! event, split where a gap is as long as the session's. [`KeySessions`] merges them, so sessions are exact
+//! although only partials are sent to other workers. This is the arithmetic of the *sessions* operator.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::Accumulator;
 use crate::aggregate::panes::{StateSize, Summary};
 use crate::aggregate::two_stacks::TwoStacks;
 use crate::aggregate::window_state::WindowState;
-use crate::aggregate::Accumulator;
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowSpec};
 
-/// A run of events without a gap as long as the session's.
+/// A run of events in which each gap is shorter than the session's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Segment<A: Accumulator> {
@@ -28,7 +29,7 @@ pub struct Segment<A: Accumulator> {
 }
 
 impl<A: Accumulator> Segment<A> {
-    /// Whether events of both would be in one session.
+    /// Whether this run and events from `first` to `last` belong to the same session.
     fn is_near(&self, first: EventTime, last: EventTime, gap: u64) -> bool {
         first < self.last.plus(gap) && self.first < last.plus(gap)
     }
@@ -42,7 +43,8 @@ impl<A: Accumulator> Segment<A> {
 
 /// The runs of events of one key in one pane.
 ///
-/// As an [`Accumulator`] it is merged by keeping the runs of both: [`KeySessions`], which knows the gap, joins them.
+/// Merging two of them keeps the runs of both, since the gap is not known here. [`KeySessions`] joins the
+/// runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Segments<A: Accumulator>(Vec<Segment<A>>);
@@ -54,7 +56,7 @@ impl<A: Accumulator> Default for Segments<A> {
 }
 
 impl<A: Accumulator> Segments<A> {
-    /// The aggregate that an event of that time is added to.
+    /// The accumulator to which an event with this time is added.
     pub fn accumulator(&mut self, time: EventTime, gap: u64) -> &mut A {
         let near = |segment: &Segment<A>| segment.is_near(time, time, gap);
         let index = match self.0.iter().rposition(near) {
@@ -64,7 +66,7 @@ impl<A: Accumulator> Segments<A> {
                 self.0.len() - 1
             }
         };
-        // The event may join two runs that were apart.
+        // The event may join two runs.
         let other = self.0[..index].iter().rposition(near);
         let index = match other {
             Some(other) => {
@@ -82,7 +84,7 @@ impl<A: Accumulator> Segments<A> {
 }
 
 impl<A: Accumulator> Accumulator for Segments<A> {
-    /// First, last and aggregate of each run, sorted.
+    /// The first time, the last time and the result of each run, sorted.
     type Output = Vec<(EventTime, EventTime, A::Output)>;
     type Sliding = TwoStacks<Self>;
 
@@ -101,16 +103,16 @@ impl<A: Accumulator> Accumulator for Segments<A> {
 /// The settings of sessions.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct SessionRules {
-    /// The gap in milliseconds that ends a session.
+    /// The gap that ends a session, in milliseconds.
     pub gap: u64,
-    /// The panes: a session is closed at the first end of a pane that is a gap after its last event.
+    /// The panes. A session is closed at the first pane boundary that is at least a gap after its last event.
     pub panes: WindowSpec,
-    /// How long in milliseconds a session stays after its end.
+    /// The time after its end during which a session stays in the collection, in milliseconds.
     pub horizon: u64,
 }
 
 impl SessionRules {
-    /// The boundary at which a session with that last event is closed.
+    /// The boundary at which a session with this last event is closed.
     #[must_use]
     pub fn closes(&self, last: EventTime) -> EventTime {
         EventTime(last.plus(self.gap).0.next_multiple_of(self.panes.slide()))
@@ -125,18 +127,20 @@ impl SessionRules {
     }
 }
 
-/// The sessions of one key, oldest first: those that may still be joined by late events, and the one that is open.
+/// The state of one key's sessions: the closed sessions within the horizon, and the open ones.
 #[derive(Debug)]
 pub struct KeySessions<A: Accumulator> {
+    /// The sessions, oldest first.
     sessions: VecDeque<Session<A>>,
 }
 
+/// A session, open or closed.
 #[derive(Debug)]
 struct Session<A: Accumulator> {
     run: Segment<A>,
-    /// Its summary, once it is closed.
+    /// The result, if the session is closed.
     published: Option<Arc<A::Output>>,
-    /// The boundary of the last change, so that a checkpoint can write what is new.
+    /// The boundary of the last change, so that a checkpoint writes only what is new.
     changed: EventTime,
 }
 
@@ -147,7 +151,7 @@ impl<A: Accumulator> Default for KeySessions<A> {
 }
 
 impl<A: Accumulator> KeySessions<A> {
-    /// Joins a run with all sessions that it is near to. Their summaries go to `withdrawn`.
+    /// Adds a run, joined with all sessions to which it belongs. Their summaries are added to `withdrawn`.
     fn absorb(
         &mut self,
         rules: &SessionRules,
@@ -197,7 +201,7 @@ impl<A: Accumulator> WindowState for KeySessions<A> {
                 session.published = Some(Arc::clone(&value));
                 let summary = Summary { window: rules.window(*first, *last), value };
                 match withdrawn.iter().position(|old| *old == summary) {
-                    // It was joined by what changes nothing.
+                    // The new run did not change the summary.
                     Some(same) => drop(withdrawn.swap_remove(same)),
                     None => emit(summary, 1),
                 }
@@ -215,7 +219,8 @@ impl<A: Accumulator> WindowState for KeySessions<A> {
         let open = self.sessions.iter().rev().take_while(|session| session.published.is_none());
         let closes = open.map(|session| rules.closes(session.run.last)).min();
         let retires = self.sessions.front().map(|session| {
-            EventTime(session.run.last.plus(rules.gap + rules.horizon).0.next_multiple_of(rules.panes.slide()))
+            let end = session.run.last.plus(rules.gap + rules.horizon);
+            EventTime(end.0.next_multiple_of(rules.panes.slide()))
         });
         let next = closes.into_iter().chain(retires).min()?;
         Some(next.max(rules.panes.pane_end(boundary)))
@@ -241,7 +246,7 @@ impl<A: Accumulator> WindowState for KeySessions<A> {
 
     fn restore(&mut self, state: Vec<Segment<A>>, boundary: EventTime) {
         for run in state {
-            // Sessions only grow: one that a later part holds stands for all that it covers.
+            // Sessions only grow, so a session of a later part replaces all sessions within its bounds.
             self.sessions.retain(|old| old.run.last < run.first || run.last < old.run.first);
             let index = self.sessions.partition_point(|old| old.run.first < run.first);
             self.sessions.insert(index, Session { run, published: None, changed: boundary });

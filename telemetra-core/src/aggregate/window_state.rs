@@ -1,4 +1,4 @@
-//! The contract between the operator of windows and the windows of one key, sliding or sessions.
+//! The contract between the windows operator and the state of one key, for sliding windows and sessions.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,23 +9,24 @@ use crate::data::Data;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
-/// The windows of one key: arithmetic that an operator drives from boundary to boundary.
+/// The state of one key's windows, which the windows operator advances from pane boundary to pane boundary.
 pub trait WindowState: Default + 'static {
-    /// The settings.
+    /// The settings of all keys.
     type Rules: Copy + 'static;
-    /// The aggregate of a pane.
+    /// The partial aggregate of a pane.
     type Partial: Accumulator;
     /// The finished aggregate of a window.
     type Output: Data;
-    /// The part of a checkpoint that one key takes.
+    /// The state of one key in a checkpoint.
     type State: Serialize + DeserializeOwned + 'static;
 
-    /// The panes, between which windows are closed.
+    /// The panes, at whose boundaries windows are closed.
     fn panes(rules: &Self::Rules) -> WindowSpec;
 
-    /// Advances the key to `boundary`: merges the partials that took effect just before it, with the starts of their panes,
-    /// revises the windows that this changed, closes those that end, and retires those beyond the horizon. `emit` gets each
-    /// change of the collection of summaries.
+    /// Advances the key to `boundary`: merges the partials that took effect just before it, which come with
+    /// the start of their pane; corrects the windows that they change; closes the windows that end; and
+    /// retires the windows beyond the horizon. `emit` is called with each change of the collection of
+    /// summaries.
     fn advance(
         &mut self,
         rules: &Self::Rules,
@@ -34,30 +35,31 @@ pub trait WindowState: Default + 'static {
         emit: impl FnMut(Summary<Self::Output>, isize),
     );
 
-    /// The boundary at which this key must be advanced next if nothing arrives; `None` if nothing is left of it.
+    /// The boundary at which the key must be advanced next if no partial arrives; `None` if it has no state.
     fn wake(&self, rules: &Self::Rules, boundary: EventTime) -> Option<EventTime>;
 
-    /// Whether a window has something in it and has not ended at `boundary`.
+    /// Whether there is a window with events that has not ended at `boundary`.
     fn is_open(&self, rules: &Self::Rules, boundary: EventTime) -> bool;
 
-    /// The live summaries, oldest first.
+    /// The summaries in the collection, oldest first.
     fn summaries(&self, rules: &Self::Rules) -> impl Iterator<Item = Summary<Self::Output>> + '_;
 
-    /// What changed after `since` was reached; all of it from [`EventTime::MIN`]. `None` if nothing did.
+    /// The part of the state that changed after `since`; all of it for [`EventTime::MIN`]. `None` if nothing
+    /// changed.
     fn state_since(&self, since: EventTime) -> Option<Self::State>;
 
-    /// Takes in a part of a checkpoint taken at `boundary`. Parts come oldest first, and the content of a later part replaces
-    /// that of an earlier one.
+    /// Restores a part of a checkpoint that was taken at `boundary`. Parts are restored oldest first; a later
+    /// part replaces.
     fn restore(&mut self, state: Self::State, boundary: EventTime);
 
-    /// Drops what had gone by the time `boundary` was reached, which a checkpoint made of several parts still holds, and marks
-    /// what had been closed by then.
+    /// Completes a restore: removes the state that was removed before `boundary`, which a checkpoint of
+    /// several parts still contains, and marks the windows that were closed by then.
     fn trim(&mut self, rules: &Self::Rules, boundary: EventTime);
 
-    /// The number of panes and summaries that are kept.
+    /// The size of the state.
     fn size(&self) -> StateSize;
 
-    /// The encoded sizes of the newest pane and of the newest summary, for estimates; `None` of what there is none of, or what
-    /// cannot be encoded. Costs a walk through both.
+    /// The encoded sizes of the newest pane and the newest summary, for estimates; `None` if there is none,
+    /// or it cannot be encoded. Costs as much as encoding both.
     fn newest_bytes(&self) -> (Option<u64>, Option<u64>);
 }
