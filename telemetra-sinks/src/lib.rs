@@ -10,6 +10,8 @@ mod kafka;
 mod lines;
 mod live;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "sqlite")]
@@ -24,6 +26,8 @@ pub use kafka::{
 pub use lines::{Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, Published, SubjectView, Subscription, Update};
 pub use memory::MemorySink;
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "redis")]
 pub use redis::{RedisKeys, RedisServer, RedisSink, RedisTable};
 #[cfg(feature = "sqlite")]

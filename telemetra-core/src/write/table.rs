@@ -195,6 +195,19 @@ impl Table {
         self.shape
     }
 
+    /// The columns that the [subject](crate::Row::subject) of a row is made of: those of the grouping's key, or the first key column. A
+    /// row type that says another subject has it from other columns.
+    #[must_use]
+    pub fn subject_columns(&self) -> &[Column] {
+        match self.shape {
+            Shape::Rows => self.columns.get(..1.min(self.keys)),
+            // The window's start is the last of the key.
+            Shape::Windows => self.columns.get(..self.keys.saturating_sub(1)),
+            Shape::Moments => self.columns.get(self.keys..self.position("moment_type").unwrap_or(self.keys)),
+        }
+        .unwrap_or_default()
+    }
+
     /// The index of the column that [`published_at`](Self::published_at) added.
     #[must_use]
     pub fn published_at_column(&self) -> Option<usize> {
