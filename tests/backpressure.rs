@@ -12,7 +12,7 @@ use support::*;
 use telemetra::core::checkpoint::{CheckpointStore, Directory};
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
-use telemetra::ops::{Pipeline, PipelineError};
+use telemetra::ops::{LastPlan, Pipeline, PipelineError, WindowKind};
 use telemetra::sinks::MemorySink;
 
 /// What a sink does before it passes a call on.
@@ -41,8 +41,8 @@ impl Sink for Trouble {
     fn name(&self) -> &str {
         "troubled"
     }
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
-        self.inner.open(resume)
+    fn open(&mut self, tables: &[Arc<Table>], resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        self.inner.open(tables, resume)
     }
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         if self.after {
@@ -67,7 +67,7 @@ fn steady(events: u64) -> Script {
 }
 
 fn pipeline(script: &Script, sink: impl Sink + 'static) -> Sayings {
-    let pipeline = Pipeline::new().source(source(script, 10), Words).time(small_time()).clock(clock());
+    let pipeline = sayings(source(script, 10), Words, &small_time());
     pipeline.max_watermark_drift(Duration::from_millis(200)).rules(small_rules()).sink(sink)
 }
 
@@ -171,14 +171,14 @@ impl Accumulator for Bomb {
         self.0
     }
 }
-impl<'e, 'a> Accumulate<&'e Event<'a>> for Bomb {
-    fn add(&mut self, event: &'e Event<'a>) {
-        assert!(event.header().event_id != "e500", "an accumulator panics");
+impl<'e> Accumulate<&'e Saying> for Bomb {
+    fn add(&mut self, event: &'e Saying) {
+        assert!(event.id != "e500", "an accumulator panics");
         self.0 += 1;
     }
 }
 
-fn assert_panicked<A: EventAccumulator>(pipeline: Pipeline<A>, with: &str) {
+fn assert_panicked<L: LastPlan<Saying>>(pipeline: Pipeline<Saying, L>, with: &str) {
     let error = finish(pipeline.start().unwrap()).unwrap_err();
     assert!(matches!(error, PipelineError::Worker(_) | PipelineError::Sink { .. }), "{error:?}");
     assert!(chain(&error).contains(with), "{}", chain(&error));
@@ -188,11 +188,14 @@ fn assert_panicked<A: EventAccumulator>(pipeline: Pipeline<A>, with: &str) {
 fn a_panic_of_a_users_part_comes_out_of_wait() {
     let script = steady(1_500);
     for workers in [1, 3] {
-        let bomb = Pipeline::<Bomb>::new().source(source(&script, 10), Words).time(small_time());
-        assert_panicked(bomb.clock(clock()).workers(workers), "an accumulator panics");
-        let fuse = Shown(|event: &Event<'_>| assert!(event.header().event_id != "e500", "a decoder panics"));
-        let fuse = Pipeline::<Saying>::new().source(source(&script, 10), fuse).time(small_time());
-        assert_panicked(fuse.clock(clock()).workers(workers), "a decoder panics");
+        let bomb = Pipeline::<Saying>::new().source(source(&script, 10), Words).time(small_time()).clock(clock());
+        let bomb = bomb.group("bombs", WindowKind::default(), |a| {
+            a.accumulator::<Bomb>(vec![Column::new("count", ColumnKind::Integer)], |count, _, put| put(Value::Unsigned(*count)))
+        });
+        assert_panicked(bomb.workers(workers), "an accumulator panics");
+        let fuse = Shown(|event: &Saying| assert!(event.id != "e500", "a decoder panics"));
+        let fuse = sayings(source(&script, 10), fuse, &small_time());
+        assert_panicked(fuse.workers(workers), "a decoder panics");
         let sink = Trouble::new(&MemorySink::new(), |call| match call {
             2 => panic!("a sink panics"),
             _ => Ok(()),
@@ -231,6 +234,6 @@ fn a_source_that_never_ends_does_not_hide_a_failed_sink() {
     let mut source = MemorySource::default().partition("p", steady(300).remove(0));
     let _open = source.handle("p");
     let sink = Trouble::new(&MemorySink::new(), |_| Err(ExternalError::permanent("gone")));
-    let pipeline = Pipeline::<Saying>::new().source(source, Words).time(small_time()).clock(clock()).sink(sink);
+    let pipeline = sayings(source, Words, &small_time()).sink(sink);
     assert!(chain(&finish(pipeline.start().unwrap()).unwrap_err()).contains("`troubled`: gone"));
 }

@@ -15,7 +15,8 @@ use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
 use telemetra::ops::PipelineError;
-use telemetra::sinks::{JsonLines, Lines, Memory, Sqlite};
+use telemetra::livestream::{StreamId, StreamSummary};
+use telemetra::sinks::{JsonLines, Lines, MemorySink, Sqlite};
 
 fn assert_says(error: &PipelineError, parts: &[&str]) {
     let text = chain(error);
@@ -69,7 +70,7 @@ fn bad_records_are_kept_with_place_and_reason_and_spoil_nothing() {
     let fates = finish(pipeline.start().unwrap()).unwrap().fates;
     let total = bad.len() as u64;
     assert_eq!((fates.on_time, fates.malformed, fates.from_future), (total, total - 1, 1));
-    assert_eq!(summaries(&sink)[0].1.value.chat_count, total);
+    assert_eq!(sink.rows_of::<SummaryRow<StreamId, StreamSummary>>()[0].summary.value.chat_count, total);
     let letters = sink.dead_letters();
     assert_eq!(letters.len(), expected.len());
     for (letter, (offset, bytes, reason)) in letters.iter().zip(expected) {
@@ -200,9 +201,7 @@ fn a_full_database_stops_the_pipeline_and_with_room_again_the_tables_are_whole()
     };
     drop(run(Sqlite::new(&whole), "whole").unwrap());
     // As many pages as an empty one has, and one more.
-    let mut empty = Sqlite::<StreamSummary>::new(&path);
-    Sink::open(&mut empty, None).unwrap();
-    Sink::<StreamSummary>::close(&mut empty).unwrap();
+    drop(json_pipeline(MemorySource::default(), &ten_seconds()).sink(Sqlite::new(&path)).start().unwrap().wait().unwrap());
     let pages = u32::try_from(fs::metadata(&path).unwrap().len() / 4096).unwrap();
     let error = run(Sqlite::new(&path).max_pages(pages + 1), "store").unwrap_err();
     assert_says(

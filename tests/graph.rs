@@ -5,17 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra::core::source::{Memory, MemoryStep};
-use telemetra::core::{Arena, Count, DecodeError, Decoder, Event, EventTime, Retry};
+use telemetra::core::{Aggregates, Arena, DecodeError, Decoder, Event, EventTime, Record, Retry};
 use telemetra::ops::{Ingest, Ingress, IngressConfig, PipelineError};
+use telemetra::timely;
+
+struct Reading;
+impl Event for Reading {
+    type Key = u64;
+    fn time(&self) -> EventTime {
+        EventTime::MIN
+    }
+    fn key(&self) -> u64 {
+        0
+    }
+}
 
 struct Nothing;
-impl Decoder for Nothing {
-    fn decode<'a>(&self, _: &'a [u8], _: &'a Arena, _: &mut Vec<Event<'a>>) -> Result<(), DecodeError> {
+impl Decoder<Reading> for Nothing {
+    fn decode<'a>(&self, _: Record<'a>, _: &'a Arena, _: &mut Vec<Reading>) -> Result<(), DecodeError> {
         Ok(())
     }
 }
 
-fn open(source: Memory, config: IngressConfig, workers: usize) -> Result<Ingress, PipelineError> {
+fn open(source: Memory, config: IngressConfig, workers: usize) -> Result<Ingress<Reading>, PipelineError> {
     Ingress::open(config, vec![(Box::new(source), Arc::new(Nothing))], workers)
 }
 
@@ -31,7 +43,7 @@ fn what_cannot_work_is_refused() {
     )
     .unwrap_err();
     assert!(error.to_string().contains("max_watermark_drift"), "{error}");
-    let error = Ingress::open(
+    let error = Ingress::<Reading>::open(
         IngressConfig::default(),
         vec![(Box::new(source()), Arc::new(Nothing)), (Box::new(source()), Arc::new(Nothing))],
         1,
@@ -49,7 +61,7 @@ fn a_graph_sees_that_reading_failed() {
     let shared = ingress.clone();
     timely::execute_directly(move |worker| {
         let index = worker.next_dataflow_index();
-        worker.dataflow::<EventTime, _, _>(|scope| drop(scope.ingest::<Count>(&shared)));
+        worker.dataflow::<EventTime, _, _>(|scope| drop(scope.ingest(&shared, Aggregates::<Reading>::new().count("readings"))));
         while !shared.has_failed() {
             worker.step();
         }

@@ -14,7 +14,7 @@ use support::watch::{finish, until};
 use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::*;
-use telemetra::ops::{Drain, Pipeline, PipelineError, RestoreError};
+use telemetra::ops::{Drain, PipelineError, RestoreError};
 use telemetra::sinks::MemorySink;
 
 /// Late is never too late: whenever a partition is found, the answer in the end is the same.
@@ -23,7 +23,7 @@ fn patient() -> TimeConfig {
 }
 
 fn pipeline(source: &Growing, sink: &MemorySink) -> Sayings {
-    let pipeline = Pipeline::new().source(source.clone(), Words).time(patient()).clock(clock());
+    let pipeline = sayings(source.clone(), Words, &patient());
     pipeline.max_watermark_drift(Duration::from_millis(200_000)).rules(small_rules()).sink(sink.clone())
 }
 
@@ -35,12 +35,12 @@ fn records(name: &str, events: u64, from: u64) -> Vec<String> {
     (0..events).map(record).collect()
 }
 
-fn rows(sink: &MemorySink) -> Vec<Row<Out>> {
-    sink.rows().into_iter().map(|change| change.row).collect()
+fn rows(sink: &MemorySink) -> Vec<Published> {
+    sink.rows().iter().map(Published::of).collect()
 }
 
 /// The rows in the end if all partitions had been there from the beginning.
-fn expected(script: &Script) -> Vec<Row<Out>> {
+fn expected(script: &Script) -> Vec<Published> {
     rows(&run(script, &patient(), 1, 7).unwrap().0)
 }
 

@@ -88,7 +88,7 @@ fn a_process_that_has_nothing_to_read_holds_the_others_back_until_it_is_idle() {
         until("all is read", || world.has_read("busy", 50));
         std::thread::sleep(Duration::from_millis(50));
         assert!(!world.reached(1), "the silent partition is not idle yet");
-        assert!(world.summaries(&sink).is_empty());
+        assert!(summaries(&world.sink).is_empty());
         // What is busy stays so.
         let mut read = 50;
         until("the busy process goes on alone", || {
@@ -98,7 +98,7 @@ fn a_process_that_has_nothing_to_read_holds_the_others_back_until_it_is_idle() {
             until("it is read", || world.has_read("busy", read));
             world.reached(480)
         });
-        assert!(world.summaries(&sink).iter().any(|(_, summary)| summary.window.end == floor(480)));
+        assert!(summaries(&world.sink).iter().any(|(_, summary)| summary.window.end == floor(480)));
         let followed = EventTime((read - 1) * 10 + BASE).minus(15 + 5);
         until("it is caught up with", || world.partition("never").floor == followed);
         assert_eq!(world.partition("busy").floor, followed);
@@ -146,7 +146,7 @@ fn the_last_windows_close_by_the_clock_when_the_partitions_of_all_processes_are_
         world.hand.advance(1_000);
         // From the greatest watermark, 2 975: the others need not wait until the clock has brought theirs there.
         until("the last windows close", || world.reached(3_970));
-        let last = world.summaries(&sink).iter().map(|(_, summary)| summary.window.end).max();
+        let last = summaries(&world.sink).iter().map(|(_, summary)| summary.window.end).max();
         assert_eq!(last, Some(floor(3_020)), "the last pane is in three windows");
         assert!(["never", "ahead", "behind"].iter().all(|name| world.partition(name).floor == floor(3_970)));
         // All are woken, and hold each other back again.

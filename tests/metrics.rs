@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use telemetra::core::JsonDecoder;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory;
+use telemetra::livestream::{self, JsonDecoder};
 use telemetra::ops::metric::{self, Kind, Metric};
 use telemetra::prelude::*;
 use telemetra::sinks::JsonLines;
@@ -70,13 +70,13 @@ fn a_pipeline_tells_everything_that_is_listed_and_goes_on_counting_in_its_next_l
     });
     let source = Memory::default().partition("p", records);
     let pipeline = || {
-        Pipeline::<StreamAccumulator>::new()
+        livestream::pipeline()
             .name("counted")
             .operator_times(true)
             .source(source.clone(), JsonDecoder::mixed())
             .sink(JsonLines::new(folder.path().join("a")))
             .sink(JsonLines::new(folder.path().join("b")))
-            .checkpoints(Directory::new(folder.path().join("checkpoints")), 60_000, Duration::ZERO)
+            .checkpoints(Directory::new(folder.path().join("checkpoints")), Duration::from_secs(60))
     };
     let report = pipeline().start().unwrap().wait().unwrap();
     assert_eq!((report.fates.read, report.fates.malformed), (600, 60));

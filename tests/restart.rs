@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use support::streams::{DAY, chat, json_pipeline, ten_seconds};
+use support::streams::{DAY, chat, scored_pipeline, ten_seconds};
 use support::watch::{chain, finish, in_time, until};
 use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::{Memory as MemorySource, MemoryStep};
 use telemetra::core::*;
+use telemetra::livestream::{Lexicon, Sentiment, Vader};
 use telemetra::ops::{Drain, PipelineError, Report, Running};
 use telemetra::sinks::MemorySink;
 
@@ -80,7 +81,7 @@ fn a_checkpoint_of_another_scorer_is_refused_and_of_the_same_it_goes_on() {
     let mut source = MemorySource::default();
     let partition = source.handle("p");
     let start = |scorer: Arc<dyn Sentiment>| {
-        let pipeline = json_pipeline(source.clone(), &ten_seconds()).sentiment(scorer).sink(MemorySink::new());
+        let pipeline = scored_pipeline(source.clone(), scorer, &ten_seconds()).sink(MemorySink::new());
         pipeline.checkpoints(Directory::new(folder.path()), Duration::from_millis(10_000)).start()
     };
     (0..20).for_each(|n| partition.append(chat("a", n * 1_000, &format!("e{n}"))));

@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -12,7 +13,7 @@ use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::MemoryStep;
 use telemetra::core::*;
-use telemetra::ops::{Pipeline, PipelineError};
+use telemetra::ops::PipelineError;
 use telemetra::sinks::MemorySink;
 
 /// The stores of the shards of one sink, as they would be somewhere outside.
@@ -26,13 +27,13 @@ impl Stores {
 
     /// The rows of all shards, in the order of one store.
     fn rows(&self) -> Vec<Change> {
-        let mut rows: Vec<_> = self.0.iter().flat_map(Memory::rows).collect();
-        rows.sort();
+        let mut rows: Vec<_> = self.0.iter().flat_map(MemorySink::rows).collect();
+        sort(&mut rows);
         rows
     }
 
     fn letters(&self) -> Vec<DeadLetter> {
-        let mut letters: Vec<_> = self.0.iter().flat_map(Memory::dead_letters).collect();
+        let mut letters: Vec<_> = self.0.iter().flat_map(MemorySink::dead_letters).collect();
         letters.sort();
         letters
     }
@@ -40,7 +41,7 @@ impl Stores {
     /// The changes of each time, over all shards.
     fn published(&self) -> Vec<Update> {
         let mut by_time: BTreeMap<EventTime, Vec<Change>> = BTreeMap::new();
-        for batch in self.0.iter().flat_map(Memory::batches) {
+        for batch in self.0.iter().flat_map(MemorySink::batches) {
             by_time.entry(batch.time).or_default().extend(batch.changes);
         }
         let batches: Vec<_> = by_time.into_iter().map(|(time, changes)| Batch { time, changes }).collect();
@@ -62,10 +63,7 @@ fn pipelines(
             source = source.script(&name, [MemoryStep::Records(after), MemoryStep::Fail(Retry::Permanent)]);
         }
         let made = stores.clone();
-        let mut pipeline = Pipeline::new()
-            .source(source, Words)
-            .time(small_time())
-            .clock(clock())
+        let mut pipeline = sayings(source, Words, &small_time())
             .max_watermark_drift(Duration::from_millis(10_000))
             .rules(small_rules())
             .sharded_sink(stores.0.len(), move |shard| made.0[shard.index].clone())
@@ -81,13 +79,13 @@ fn pipelines(
 fn assert_same(script: &Script, stores: &Stores) {
     let (whole, _) = run(script, &small_time(), 1, 7).unwrap();
     let (mut rows, mut letters) = (whole.rows(), whole.dead_letters());
-    rows.sort();
+    sort(&mut rows);
     letters.sort();
     assert_eq!(stores.rows(), rows);
     assert_eq!(stores.letters(), letters);
     assert_eq!(stores.published(), published(&whole.batches()));
     for (index, store) in stores.0.iter().enumerate() {
-        for (stream, _) in summaries(&store) {
+        for (stream, _) in summaries(store) {
             assert_eq!(Shard::index_of(&stream, stores.0.len()), index, "{stream} is in the wrong shard");
         }
     }
@@ -162,7 +160,7 @@ fn a_shard_that_fails_is_named() {
     let script = vec![vec![format!("k {BASE} e u m")]];
     let stores = Stores::new(3);
     let index = Shard::index_of("k", 3);
-    let pipeline = Pipeline::<Saying>::new().source(source(&script, 1), Words).time(small_time()).clock(clock());
+    let pipeline = sayings(source(&script, 1), Words, &small_time());
     let pipeline = pipeline.sharded_sink(3, move |shard| Picky { fails: shard.index == index });
     let error = pipeline.start().unwrap().wait().unwrap_err();
     assert_eq!(error.to_string(), format!("could not write to the sink `picky, shard {index} of 3`"));
@@ -179,7 +177,7 @@ impl Sink for Picky {
     fn name(&self) -> &str {
         "picky"
     }
-    fn open(&mut self, _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(&mut self, _: &[Arc<Table>], _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
         Ok(None)
     }
     fn apply(&mut self, _: &[Batch]) -> Result<(), ExternalError> {

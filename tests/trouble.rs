@@ -61,9 +61,9 @@ impl Sink for Faulty {
     fn name(&self) -> &str {
         &self.name
     }
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(&mut self, tables: &[Arc<Table>], resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
         self.opening.meet()?;
-        self.inner.open(resume)
+        self.inner.open(tables, resume)
     }
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         self.writing.meet()?;
@@ -100,11 +100,7 @@ fn script() -> Script {
 }
 
 fn pipeline() -> Sayings {
-    Pipeline::new()
-        .source(source(&script(), 10), Words)
-        .time(small_time())
-        .clock(clock())
-        .max_watermark_drift(Duration::from_millis(10_000))
+    sayings(source(&script(), 10), Words, &small_time()).max_watermark_drift(Duration::from_millis(10_000))
 }
 
 #[test]
@@ -118,7 +114,7 @@ fn one_warning_when_it_fails_and_one_word_when_it_works_again() {
         reading: Faults::new(0),
         writing: Faults::of("the archive", 4),
     };
-    let pipeline = Pipeline::<Saying>::new().source(source, Words).time(small_time()).clock(clock());
+    let pipeline = sayings(source, Words, &small_time());
     let pipeline =
         pipeline.max_watermark_drift(Duration::from_millis(10_000)).sink(Faulty::new("noisy", 0, 3));
     finish(pipeline.checkpoints(store, Duration::from_millis(100)).start().unwrap()).unwrap();
@@ -182,7 +178,7 @@ fn an_error_elsewhere_does_not_wait_for_what_is_tried_again() {
         fn name(&self) -> &str {
             "fatal"
         }
-        fn open(&mut self, _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        fn open(&mut self, _: &[Arc<Table>], _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
             Ok(None)
         }
         fn apply(&mut self, _: &[Batch]) -> Result<(), ExternalError> {
@@ -213,7 +209,7 @@ fn services_may_start_in_any_order() {
         reading: Faults::new(2),
         writing: Faults::new(0),
     };
-    let pipeline = Pipeline::<Saying>::new().source(source, Words).time(small_time()).clock(clock());
+    let pipeline = sayings(source, Words, &small_time());
     let pipeline =
         pipeline.max_watermark_drift(Duration::from_millis(10_000)).sink(Faulty::new("late", 3, 0));
     let running = pipeline.checkpoints(store, Duration::from_millis(100)).start().unwrap();

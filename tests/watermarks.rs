@@ -11,7 +11,7 @@ use support::*;
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
 use telemetra::ops::{Report, Running};
-use telemetra::sinks::{Lines, Memory};
+use telemetra::sinks::{Lines, MemorySink};
 
 /// Runs a script, and checks fates and every change against the plain definition.
 fn assert_specified(script: &Script, time: &TimeConfig, workers: usize) -> (MemorySink, Report) {
@@ -75,7 +75,7 @@ fn a_silent_partition_holds_the_others_back_until_it_is_idle_and_loses_nothing_w
     assert_eq!((report.fates.read, report.fates.on_time + report.fates.late_applied), (55, 55));
     assert_eq!(report.fates.late_applied, 1, "{:?}", report.fates);
     assert!(
-        summaries(&sink).iter().any(|(key, summary)| &**key == "b" && summary.window.end.0 == BASE + 480)
+        summaries(&sink).iter().any(|(key, summary)| key == "b" && summary.window.end.0 == BASE + 480)
     );
 }
 
@@ -94,7 +94,7 @@ fn the_last_windows_close_by_the_clock_when_all_partitions_are_idle() {
     // The last pane is in three windows.
     let last = summaries(&sink).iter().map(|(_, summary)| summary.window.end.0).max();
     assert_eq!(last, Some(BASE + 320));
-    assert_eq!(summaries(&sink).iter().filter(|(key, _)| &**key == "a").count(), 32);
+    assert_eq!(summaries(&sink).iter().filter(|(key, _)| key == "a").count(), 32);
     // Time went on: what comes now for those windows is late, and still counts.
     handles[0].append(at("a", 295, "late"));
     handles.iter().for_each(|handle| handle.end());
@@ -110,7 +110,7 @@ fn a_partition_that_has_ended_holds_nobody_back() {
     let (running, sink) = start(source, &small_time(), &Hand::new(), 3);
     steady("b", 0, 400).into_iter().for_each(|record| long.append(record));
     until("the other's windows close", || reached(&running, 370));
-    assert!(summaries(&sink).iter().any(|(key, _)| &**key == "a"), "and those of the one that ended");
+    assert!(summaries(&sink).iter().any(|(key, _)| key == "a"), "and those of the one that ended");
     long.end();
     assert_eq!(finish(running).unwrap().fates.on_time, 41);
 }

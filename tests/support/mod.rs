@@ -185,14 +185,16 @@ pub fn source(script: &Script, per_poll: usize) -> MemorySource {
     })
 }
 
+/// A pipeline of sayings without rules and sinks.
+pub fn sayings(source: impl Source + 'static, decoder: impl Decoder<Saying> + 'static, time: &TimeConfig) -> Sayings {
+    let pipeline = Pipeline::<Saying>::new().source(source, decoder).time(time.clone()).clock(clock());
+    pipeline.group("sayings", WindowKind::default(), |_| aggregate())
+}
+
 pub fn pipeline_from(source: MemorySource, time: &TimeConfig, sink: &MemorySink) -> Sayings {
-    Pipeline::<Saying>::new()
-        .source(source, Words)
-        .time(time.clone())
-        .clock(clock())
+    sayings(source, Words, time)
         .max_watermark_drift(Duration::from_secs(10))
         .sink(sink.clone())
-        .group("sayings", WindowKind::default(), |_| aggregate())
         .rules(small_rules())
 }
 
@@ -228,6 +230,11 @@ impl Published {
 /// The summaries that a sink holds, by key and window.
 pub fn summaries(sink: &MemorySink) -> Vec<(String, Summary<Out>)> {
     sink.rows_of::<SummaryRow<String, Out>>().into_iter().map(|row| (row.key, row.summary)).collect()
+}
+
+/// Changes in the order of their tables and keys.
+pub fn sort(changes: &mut [Change]) {
+    changes.sort_by(|one, other| one.row.compare_key(&*other.row));
 }
 
 /// The moments that a sink holds, sorted.
