@@ -120,7 +120,7 @@ fn a_pipeline_tells_everything_that_is_listed_and_goes_on_counting_in_its_next_l
     let busy = |operator: &str| {
         value(&told, "telemetra_operator_busy_seconds_total", &[of, ("worker", "0"), ("operator", operator)])
     };
-    assert!(busy("Ingest") > 0.0 && busy("Windows") > 0.0);
+    assert!(busy("Ingest") > 0.0 && busy("windows chat_summary_minute") > 0.0);
 
     // A second run in the same process: what its checkpoint knows was counted in the first.
     let again = pipeline().start().unwrap().wait().unwrap();

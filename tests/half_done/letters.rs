@@ -7,7 +7,7 @@ use std::time::Duration;
 use telemetra::core::checkpoint::{CheckpointStore, Directory};
 use telemetra::core::source::MemoryHandle;
 use telemetra::core::*;
-use telemetra::ops::{Pipeline, PipelineError, Running};
+use telemetra::ops::{PipelineError, Running};
 use telemetra::sinks::MemorySink;
 
 use crate::Gate;
@@ -43,9 +43,9 @@ impl Sink for Lazy {
     fn name(&self) -> &str {
         "lazy"
     }
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(&mut self, tables: &[Arc<Table>], resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
         self.held.lock().unwrap().clear();
-        self.inner.open(resume)
+        self.inner.open(tables, resume)
     }
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         self.pass(&self.applied)?;
@@ -91,7 +91,7 @@ fn write(handle: &MemoryHandle, records: &[String]) {
 }
 
 fn start(source: &Growing, sink: &Lazy, store: impl CheckpointStore + 'static) -> Running {
-    let pipeline = Pipeline::<Saying>::new().source(source.clone(), Words).time(small_time()).clock(clock());
+    let pipeline = sayings(source.clone(), Words, &small_time());
     let pipeline =
         pipeline.max_watermark_drift(Duration::from_millis(10_000)).rules(small_rules()).sink(sink.clone());
     pipeline.checkpoints(store, Duration::from_millis(EVERY)).start().unwrap()

@@ -3,19 +3,21 @@
 use differential_dataflow::VecCollection;
 use differential_dataflow::consolidation::consolidate_updates;
 use telemetra::core::*;
-use telemetra::ops::{Enrich, Latest, Summaries, Top, spec};
+use telemetra::differential_dataflow;
+use telemetra::ops::testkit::spec;
+use telemetra::ops::{Enrich, Latest, Summaries, Top};
 
 use crate::support::*;
 
-pub(crate) type Rows<'scope> = VecCollection<'scope, EventTime, StreamRow, isize>;
+pub(crate) type Rows<'scope> = VecCollection<'scope, EventTime, (String, u64), isize>;
 pub(crate) type Answers<'scope> = VecCollection<'scope, EventTime, Answer, isize>;
 
 /// All that is computed here, in one collection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Answer {
     Latest(String, Summary<Out>),
-    Ranked(Ranked),
-    Enriched(String, Summary<Out>, Option<StreamRow>),
+    Ranked(Ranked<String>),
+    Enriched(String, Summary<Out>, Option<u64>),
     /// Of all summaries, and not only the newest.
     OfAll(Box<Self>),
 }
@@ -29,7 +31,7 @@ pub(crate) fn longest(out: &Out) -> Option<i64> {
 }
 
 pub(crate) fn fast<'scope>(
-    summaries: Summaries<'scope, Out>,
+    summaries: Summaries<'scope, String, Out>,
     streams: Rows<'scope>,
     rules: WindowRules,
 ) -> Answers<'scope> {
@@ -45,7 +47,7 @@ pub(crate) fn fast<'scope>(
 }
 
 pub(crate) fn plain<'scope>(
-    summaries: Summaries<'scope, Out>,
+    summaries: Summaries<'scope, String, Out>,
     streams: Rows<'scope>,
     clock: VecCollection<'scope, EventTime, EventTime, isize>,
 ) -> Answers<'scope> {
@@ -65,7 +67,7 @@ pub(crate) fn plain<'scope>(
         .concatenate([boards.map(Answer::Ranked), enriched.map(of_enriched)])
 }
 
-pub(crate) fn of_enriched((key, (summary, row)): (String, (Summary<Out>, Option<StreamRow>))) -> Answer {
+pub(crate) fn of_enriched((key, (summary, row)): (String, (Summary<Out>, Option<u64>))) -> Answer {
     Answer::Enriched(key, summary, row)
 }
 

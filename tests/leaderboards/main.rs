@@ -1,4 +1,4 @@
-//! The newest summaries, the boards made of them and their join with what is known of streams equal their plain
+//! The newest summaries, the boards made of them and their join with rows by key equal their plain
 //! definition, update by update.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
@@ -70,14 +70,13 @@ proptest! {
             .map(|((key, pane, value), at, diff)| {
                 let window = spec.window_ending(EventTime(10 * pane));
                 let value = Arc::new((value, 0, (value > 1).then_some(value / 2)));
-                ((&format!("k{key}".to_owned()), Summary { window, value }), at, diff)
+                ((format!("k{key}"), Summary { window, value }), at, diff)
             })
             .collect();
         let rows: RowChanges = changes(&rows)
             .into_iter()
             .map(|((key, updated), at, diff)| {
-                let row = StreamProfile::default().row(&&format!("k{key}".to_owned()));
-                (StreamRow { updated_at: EventTime(updated), ..row }, at, diff)
+                ((format!("k{key}"), updated), at, diff)
             })
             .collect();
         let found = of_collections(&records, &rows, Some(workers));
@@ -108,7 +107,7 @@ fn random_scripts_reach_silence_lateness_and_new_leaders() {
                 Answer::Ranked(place) if place.rank == 1 && *diff < 0 => {
                     leaders += u32::from(replaced(&|other| {
                         matches!(other, Answer::Ranked(new)
-                            if new.rank == 1 && new.board == place.board && new.stream_id != place.stream_id)
+                            if new.rank == 1 && new.board == place.board && new.key != place.key)
                     }));
                 }
                 Answer::OfAll(answer) => {

@@ -326,7 +326,8 @@ pub fn specified(counted: &[Counted], time: &TimeConfig) -> Vec<Update> {
             });
             let moments = spec::moments(windows.clone(), clock, spec, small_rules().into());
             let rows =
-                windows.map(|(key, summary)| Published::Summary(key, summary)).concat(moments.map(Published::Moment));
+                windows.filter(move |(_, summary)| summary.window.end - summary.window.start == spec.size())
+                    .map(|(key, summary)| Published::Summary(key, summary)).concat(moments.map(Published::Moment));
             (events_in, clock_in, rows.inner.capture())
         });
         for Counted { key, time, user, message, effective } in counted {

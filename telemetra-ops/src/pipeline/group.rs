@@ -301,6 +301,7 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
     fn build(self: Box<Self>, graph: &Graph<'scope>) {
         let (context, windows) = (graph.context(), self.windows);
         let name = format!("windows {}", self.name);
+        let is_sessions = self.gap.is_some();
         let summaries = match self.partials {
             Partials::None => return,
             Partials::Panes(partials) => partials.windows(windows, &name, context),
@@ -315,7 +316,12 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
             let name = format!("moments {}", self.name);
             summaries.clone().moments(windows, Arc::clone(&self.rules), &name, context)
         };
-        let rows = summaries.clone().map(|(key, summary)| SummaryRow { key, summary });
+        let (size, sliding) = (windows.windows.size(), !is_sessions);
+        let rows = summaries.clone().flat_map(move |(key, summary)| {
+            // Windows that reach before 1970 are cut there: they all begin at the same instant, which is part of a row's key.
+            let is_whole = !sliding || summary.window.end - summary.window.start == size;
+            is_whole.then_some(SummaryRow { key, summary })
+        });
         let (summary_layout, moment_layout) = self.layouts;
         graph.publish_within(&summary_layout, rows, windows.horizon);
         if !self.rules.is_empty() {
