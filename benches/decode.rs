@@ -8,10 +8,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use telemetra::core::decode::{encode_bincode, encode_json, parse_timestamp};
-use telemetra::core::{
-    Arena, BincodeDecoder, ChatMessage, Decoder, Event, EventKind, EventTime, Header, JsonDecoder,
-    RecordBatch,
-};
+use telemetra::core::{Arena, Decoder, Event, EventTime, RecordBatch};
+use telemetra::livestream::{BincodeDecoder, ChatMessage, EventKind, Header, JsonDecoder};
 
 const RECORDS: usize = 2_000;
 const RECORD_BYTES: usize = 280;

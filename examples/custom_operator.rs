@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use telemetra::core::generate::{Generator, GeneratorConfig};
-use telemetra::core::{Baseline, JsonDecoder, Sliding, Verdict};
+use telemetra::livestream::generate::{Generator, GeneratorConfig};
+use telemetra::core::{Baseline, Sliding, Verdict};
+use telemetra::livestream::JsonDecoder;
 use telemetra::prelude::*;
 use telemetra::sinks::Memory;
 

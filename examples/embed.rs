@@ -12,7 +12,8 @@ use std::time::Duration;
 use anyhow::Result;
 use telemetra::core::decode::encode_json;
 use telemetra::core::source::{Channel, ChannelHandle, PushError};
-use telemetra::core::{Action, ChatMessage, Header, JsonDecoder, Lexicon, Row};
+use telemetra::core::{Action, Row};
+use telemetra::livestream::{ChatMessage, Header, JsonDecoder, Lexicon};
 use telemetra::prelude::*;
 use telemetra::sinks::{LiveReader, LiveView, Notice, Subscription};
 

@@ -13,7 +13,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use support::streams::{chat, json_pipeline, ten_seconds};
 use support::watch::{finish, until};
 use telemetra::core::checkpoint::Directory;
-use telemetra::core::{Source, StreamSummary};
+use telemetra::core::Source;
+use telemetra::livestream::StreamSummary;
 use telemetra::ops::Drain;
 use telemetra::sinks::{EmbeddedKafka, KafkaConfig, KafkaSink, KafkaSource, Memory};
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use telemetra::core::{Batch, EventTime, ExternalError, JsonDecoder, Lexicon, WindowSpec};
+use telemetra::core::{Batch, EventTime, ExternalError, WindowSpec};
+use telemetra::livestream::{JsonDecoder, Lexicon};
 use telemetra::prelude::*;
 use telemetra::sinks::{KafkaConfig, KafkaSource, Postgres, PostgresConfig, RedisServer, RedisSink};
 

@@ -7,9 +7,8 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::Result;
-use telemetra::core::{
-    Arena, Baseline, ChatMessage, JsonDecoder, Lexicon, Observed, PowerSums, Sliding, Sentiment, MissingWindow,
-};
+use telemetra::core::{Arena, Baseline, Observed, PowerSums, Sliding, MissingWindow};
+use telemetra::livestream::{ChatMessage, JsonDecoder, Lexicon, Sentiment};
 use telemetra::prelude::*;
 
 use crate::{Outcome, Size};

@@ -18,7 +18,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use telemetra::core::testkit::Workload;
-use telemetra::core::{Batch, EventTime, ExternalError, JsonDecoder, Lexicon, Row, WindowSpec};
+use telemetra::core::{Batch, EventTime, ExternalError, Row, WindowSpec};
+use telemetra::livestream::{JsonDecoder, Lexicon};
 use telemetra::prelude::*;
 use telemetra::sinks::Lines;
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::Path;
 
 use anyhow::Result;
-use telemetra::core::{Baseline, Lexicon, PowerSums, Sentiment};
+use telemetra::core::{Baseline, PowerSums};
+use telemetra::livestream::{Lexicon, Sentiment};
 use telemetra::prelude::*;
 
 use crate::hand_loop::for_each_event;

@@ -49,6 +49,8 @@ mod key;
 pub mod pick;
 mod pipeline;
 mod profile;
+#[cfg(feature = "redis")]
+mod redis;
 mod rows;
 mod sentiment;
 mod stream_rows;
@@ -67,6 +69,8 @@ pub use event::{
 pub use key::StreamId;
 pub use pipeline::{LiveStreams, pipeline};
 pub use profile::{StreamPatch, StreamProfile, Version};
+#[cfg(feature = "redis")]
+pub use redis::redis_keys;
 pub use rows::{StreamRow, TransactionRow, ViewerRow};
 pub use sentiment::{Lexicon, Sentiment, Vader};
 pub use stream_rows::StreamRows;

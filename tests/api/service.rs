@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use telemetra::core::decode::encode_json;
 use telemetra::core::source::{Channel, ChannelHandle};
-use telemetra::core::{ChatMessage, Header, MetaType, StreamMeta, Transaction, TransactionType, ViewerCount};
+use telemetra::livestream::{ChatMessage, Header, MetaType, StreamMeta, Transaction, TransactionType, ViewerCount};
 use telemetra::prelude::*;
 use telemetra::sinks::LiveReader;
 use tokio::runtime::Runtime;

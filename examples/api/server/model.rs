@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use telemetra::core::{Action, Change, Currency, EventTime, Moment, Row, StreamId, StreamSummary, Summary};
+use telemetra::core::{Action, Change, EventTime, Moment, Row, Summary};
+use telemetra::livestream::{Currency, StreamId, StreamSummary};
 use telemetra::sinks::{Decimal, Published};
 
 /// An event time, said as RFC 3339.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
-use telemetra::core::{EventTime, StreamId, StreamSummary, Summary};
+use telemetra::core::{EventTime, Summary};
+use telemetra::livestream::{StreamId, StreamSummary};
 use telemetra::ops::{Drain, PipelineStatus, Report, Running};
 use telemetra::sinks::{LiveReader, Notice, Published, StreamView, Subscription};
 
