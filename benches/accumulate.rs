@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use telemetra::core::{Accumulate, Accumulator, Event, EventTime, Sliding};
-use telemetra::livestream::{ChatMessage, Header, Lexicon, Sentiment, StreamAccumulator};
+use telemetra::core::{Accumulate, Accumulator, EventTime, Sliding};
+use telemetra::livestream::{ChatMessage, Event, Header, Lexicon, Sentiment, StreamAccumulator};
 
 const EMOTES: [&str; 24] = [
     "Kappa",

@@ -14,8 +14,8 @@ use telemetra::livestream::generate::{Generator, GeneratorConfig};
 use telemetra::livestream::{Event, JsonDecoder, LiveEvents, StreamId};
 use telemetra::ops::WindowKind;
 use telemetra::prelude::{
-    Accumulate, Accumulator, Column, ColumnKind, Detector, EventTime, GroupGraph, MemorySink, Moment, Pipeline, Running,
-    SummaryRow, Value,
+    Accumulate, Accumulator, Column, ColumnKind, Detector, EventTime, GroupGraph, MemorySink, Moment,
+    Pipeline, Running, SummaryRow, Value,
 };
 
 /// **The accumulator** counts messages that laugh. Counting is a commutative monoid: it can be done in pieces, on any worker.
@@ -151,7 +151,10 @@ mod tests {
         }
         assert!(expected.len() > 100);
         assert_eq!(*leaders.lock().unwrap_or_else(PoisonError::into_inner), expected);
-        assert!(!sink.rows_of::<Moment<StreamId>>().is_empty(), "spikes of chat were planted, and chats that spike laugh");
+        assert!(
+            !sink.rows_of::<Moment<StreamId>>().is_empty(),
+            "spikes of chat were planted, and chats that spike laugh"
+        );
         Ok(())
     }
 

@@ -79,7 +79,9 @@ fn announce(changes: &Subscription) -> Vec<Moment<String>> {
     let mut announced = Vec::new();
     while let Some(notice) = changes.recv() {
         let Notice::Changed(update) = notice else { continue };
-        for change in update.changes.iter().filter(|change| change.action == Action::Upsert && change.revision == 0) {
+        for change in
+            update.changes.iter().filter(|change| change.action == Action::Upsert && change.revision == 0)
+        {
             if let Some(moment) = change.row::<Moment<String>>() {
                 println!("as of {}: {} in the {}", update.time, moment.moment_type, moment.key);
                 announced.push(moment.clone());
@@ -126,7 +128,8 @@ mod tests {
     #[test]
     fn the_failures_are_announced_and_open() -> anyhow::Result<()> {
         let (announced, open, report) = super::run()?;
-        let failing = |moment: &super::Moment<String>| &*moment.moment_type == "failing" && moment.key == "kitchen";
+        let failing =
+            |moment: &super::Moment<String>| &*moment.moment_type == "failing" && moment.key == "kitchen";
         assert!(announced.iter().any(failing) && open.iter().any(failing), "{announced:?} {open:?}");
         assert_eq!(report.fates.on_time, report.fates.read);
         Ok(())

@@ -54,7 +54,10 @@
 //!   [compliance suites](core::testkit) for parts of your own.
 //! * [`ops`]: the operators, an extension trait each, and the pipeline built on them.
 //! * [`sinks`]: connectors to Kafka, Postgres, SQLite, Redis, JSON lines, and a live view in the process.
-#![cfg_attr(feature = "livestream", doc = "* [`livestream`]: the domain that Telemetra comes with, and the worked example of how to bring your own.")]
+#![cfg_attr(
+    feature = "livestream",
+    doc = "* [`livestream`]: the domain that Telemetra comes with, and the worked example of how to bring your own."
+)]
 //!
 //! # Features
 //!
@@ -88,25 +91,25 @@ pub mod prelude {
     pub use telemetra_core::checkpoint::Directory;
     pub use telemetra_core::source::{Channel, ChannelHandle, Memory as MemorySource};
     pub use telemetra_core::{
-        Accumulate, Accumulator, Aggregate, Aggregates, Batch, Clock, Column, ColumnKind, ConfigError, Data, Decoder,
-        Detector, Event, EventId, EventTime, Events, Ewma, ExternalError, Fate, Fates, Key, Layout, Micro, MissingWindow,
-        Moment, MomentRule, Partition, PartitionId, Record, RobustZScore, Row, SerdeJson, Shard, Sink, Source, Summary,
-        SummaryRow, Table, TimeConfig, Value, WindowSpec, ZScore,
+        Accumulate, Accumulator, Aggregate, Aggregates, Batch, Clock, Column, ColumnKind, ConfigError, Data,
+        Decoder, Detector, Event, EventId, EventTime, Events, Ewma, ExternalError, Fate, Fates, Key, Layout,
+        Micro, MissingWindow, Moment, MomentRule, Partition, PartitionId, Record, RobustZScore, Row,
+        SerdeJson, Shard, Sink, Source, Summary, SummaryRow, Table, TimeConfig, Value, WindowSpec, ZScore,
     };
     pub use telemetra_ops::{
-        CheckpointContext, Checkpointed, Drain, Enrich, Graph, GroupGraph, Ingest, Ingress, IngressConfig, Latest,
-        Moments, Pipeline, PipelineError, PipelineStatus, Report, Running, StopHandle, Tactic, Top, Windows, hours,
-        minutes, seconds, sessions, sliding, tumbling,
+        CheckpointContext, Checkpointed, Drain, Enrich, Graph, GroupGraph, Ingest, Ingress, IngressConfig,
+        Latest, Moments, Pipeline, PipelineError, PipelineStatus, Report, Running, StopHandle, Tactic, Top,
+        Windows, hours, minutes, seconds, sessions, sliding, tumbling,
     };
+    #[cfg(feature = "sqlite")]
+    pub use telemetra_sinks::Sqlite;
+    pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};
     #[cfg(feature = "kafka")]
     pub use telemetra_sinks::{KafkaConfig, KafkaSink, KafkaSource};
-    pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};
     #[cfg(feature = "postgres")]
     pub use telemetra_sinks::{Postgres, PostgresConfig};
     #[cfg(feature = "redis")]
     pub use telemetra_sinks::{RedisSink, RedisTable};
-    #[cfg(feature = "sqlite")]
-    pub use telemetra_sinks::Sqlite;
 }
 
 /// The code in the documents runs as tests.

@@ -140,7 +140,8 @@ fn the_order_to_stop_one_process_stops_all() {
     let open = Growing::default();
     let handles: Vec<_> = (0..2).map(|n| open.add(&format!("p{n}"), &script()[n])).collect();
     let process = |_| {
-        let pipeline = Pipeline::<Saying>::new().source(open.clone(), Words).time(small_time()).clock(clock());
+        let pipeline =
+            Pipeline::<Saying>::new().source(open.clone(), Words).time(small_time()).clock(clock());
         pipeline.max_watermark_drift(Duration::from_millis(10_000)).sink(MemorySink::new())
     };
     let ended = cluster((0..2).map(process).collect(), |process, running| {

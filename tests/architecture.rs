@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The folders and files of `telemetra-ops` in the order of the flow. A file may name what stands in its own entry and in
 /// earlier ones. A file that has no entry of its own has that of its folder.
-const FLOW: [&str; 12] = [
+const FLOW: [&str; 13] = [
     "support",
     // Metrics and what they are measured by are for all; what reads them comes late.
     "observe/metrics",
@@ -18,6 +18,7 @@ const FLOW: [&str; 12] = [
     "cluster",
     "read",
     "operators",
+    "testkit",
     "deliver",
     "observe/exporter",
     "observe/status",
@@ -243,10 +244,65 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
 
 #[test]
 fn core_knows_of_dataflows_only_what_a_timestamp_is() {
-    for file in files("telemetra-core/src", "rs").iter().filter(|file| !file.ends_with("src/time.rs")) {
+    for file in files("telemetra-core/src", "rs").iter().filter(|file| !file.ends_with("time/event_time.rs"))
+    {
         let found = forbidden(&read(file), &["timely", "differential_dataflow", "Capability"]);
         assert!(found.is_empty(), "{} names {found:?}", file.display());
         assert!(!tokens(&read(file)).iter().any(|word| word == "Capability"), "{}", file.display());
+    }
+}
+
+/// The folders of `telemetra-core` in the order of the flow; the files at its root are for all of them.
+const CORE_FLOW: [&str; 8] = ["time", "read", "aggregate", "detect", "write", "checkpoint", "testkit", "lib"];
+
+#[test]
+fn no_file_of_the_core_names_a_later_folder() {
+    // Each folder names its own and earlier ones; reading and time name each other's smallest parts.
+    let allowed = [("time", "read")];
+    let mut late = Vec::new();
+    for file in files("telemetra-core/src", "rs") {
+        let inside = file.strip_prefix("telemetra-core/src").unwrap();
+        let folder = inside.iter().next().and_then(|folder| folder.to_str()).unwrap();
+        let Some(own) = CORE_FLOW.iter().position(|name| *name == folder) else { continue };
+        for path in paths(&read(&file)).into_iter().filter(|path| path.len() > 1 && path[0] == "crate") {
+            let other = CORE_FLOW.iter().position(|name| *name == path[1]);
+            if other.is_some_and(|other| other > own) && !allowed.contains(&(folder, &*path[1])) {
+                late.push(format!("{}: {}", file.display(), path.join("::")));
+            }
+        }
+    }
+    assert!(late.is_empty(), "these name later folders: {late:#?}");
+}
+
+/// The live-stream domain is one domain among others: the three crates below it know no word of it, in code, docs and tests.
+#[test]
+fn no_crate_below_the_facade_knows_a_word_of_the_domain() {
+    let words = ["chat", "viewer", "emote", "stream_id", "sentiment", "donation"];
+    let mut found = Vec::new();
+    for folder in ["telemetra-core/src", "telemetra-ops/src", "telemetra-sinks/src"] {
+        for file in files(folder, "rs") {
+            let text = read(&file).to_lowercase();
+            found.extend(
+                words
+                    .iter()
+                    .filter(|word| text.contains(**word))
+                    .map(|word| format!("{}: {word}", file.display())),
+            );
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// The domain is written on what a user of the library has: nothing hidden, and no crate but the facade.
+#[test]
+fn the_domain_and_the_examples_use_the_public_interface_alone() {
+    for folder in ["src/livestream", "examples"] {
+        for file in files(folder, "rs") {
+            let code = read(&file);
+            let found = forbidden(&code, &["telemetra_core", "telemetra_ops", "telemetra_sinks"]);
+            let hidden = paths(&code).into_iter().any(|path| path.iter().any(|part| part == "engine"));
+            assert!(found.is_empty() && !hidden, "{} names {found:?} or what is hidden", file.display());
+        }
     }
 }
 

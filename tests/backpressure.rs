@@ -41,7 +41,11 @@ impl Sink for Trouble {
     fn name(&self) -> &str {
         "troubled"
     }
-    fn open(&mut self, tables: &[Arc<Table>], resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.inner.open(tables, resume)
     }
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
@@ -188,9 +192,12 @@ fn assert_panicked<L: LastPlan<Saying>>(pipeline: Pipeline<Saying, L>, with: &st
 fn a_panic_of_a_users_part_comes_out_of_wait() {
     let script = steady(1_500);
     for workers in [1, 3] {
-        let bomb = Pipeline::<Saying>::new().source(source(&script, 10), Words).time(small_time()).clock(clock());
+        let bomb =
+            Pipeline::<Saying>::new().source(source(&script, 10), Words).time(small_time()).clock(clock());
         let bomb = bomb.group("bombs", WindowKind::default(), |a| {
-            a.accumulator::<Bomb>(vec![Column::new("count", ColumnKind::Integer)], |count, _, put| put(Value::Unsigned(*count)))
+            a.accumulator::<Bomb>(vec![Column::new("count", ColumnKind::Integer)], |count, _, put| {
+                put(Value::Unsigned(*count))
+            })
         });
         assert_panicked(bomb.workers(workers), "an accumulator panics");
         let fuse = Shown(|event: &Saying| assert!(event.id != "e500", "a decoder panics"));

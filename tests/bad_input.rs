@@ -14,8 +14,8 @@ use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
-use telemetra::ops::PipelineError;
 use telemetra::livestream::{StreamId, StreamSummary};
+use telemetra::ops::PipelineError;
 use telemetra::sinks::{JsonLines, Lines, MemorySink, Sqlite};
 
 fn assert_says(error: &PipelineError, parts: &[&str]) {
@@ -121,7 +121,8 @@ fn a_line_of_a_hundred_megabytes_is_passed_over_in_bounded_memory() {
 #[test]
 fn files_that_cannot_be_read_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let start = |path: &Path| json_pipeline(Lines::file(path), &ten_seconds()).sink(MemorySink::new()).start();
+    let start =
+        |path: &Path| json_pipeline(Lines::file(path), &ten_seconds()).sink(MemorySink::new()).start();
     let missing = folder.path().join("missing.jsonl");
     assert_says(
         &start(&missing).unwrap_err(),
@@ -201,7 +202,14 @@ fn a_full_database_stops_the_pipeline_and_with_room_again_the_tables_are_whole()
     };
     drop(run(Sqlite::new(&whole), "whole").unwrap());
     // As many pages as an empty one has, and one more.
-    drop(json_pipeline(MemorySource::default(), &ten_seconds()).sink(Sqlite::new(&path)).start().unwrap().wait().unwrap());
+    drop(
+        json_pipeline(MemorySource::default(), &ten_seconds())
+            .sink(Sqlite::new(&path))
+            .start()
+            .unwrap()
+            .wait()
+            .unwrap(),
+    );
     let pages = u32::try_from(fs::metadata(&path).unwrap().len() / 4096).unwrap();
     let error = run(Sqlite::new(&path).max_pages(pages + 1), "store").unwrap_err();
     assert_says(

@@ -11,8 +11,8 @@ use support::streams::{DAY, chats, json_pipeline, ten_seconds};
 use support::watch::{finish, until};
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
-use telemetra::ops::Running;
 use telemetra::livestream::{StreamId, StreamSummary};
+use telemetra::ops::Running;
 use telemetra::sinks::{JsonLines, LiveReader, LiveView, MemorySink, Sqlite};
 
 /// What a sink holds: messages by stream and start of the window, and moments by stream, type and start.

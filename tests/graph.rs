@@ -61,7 +61,9 @@ fn a_graph_sees_that_reading_failed() {
     let shared = ingress.clone();
     timely::execute_directly(move |worker| {
         let index = worker.next_dataflow_index();
-        worker.dataflow::<EventTime, _, _>(|scope| drop(scope.ingest(&shared, Aggregates::<Reading>::new().count("readings"))));
+        worker.dataflow::<EventTime, _, _>(|scope| {
+            drop(scope.ingest(&shared, Aggregates::<Reading>::new().count("readings")))
+        });
         while !shared.has_failed() {
             worker.step();
         }

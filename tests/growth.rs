@@ -121,7 +121,11 @@ fn a_restart_finds_it_in_the_checkpoint_or_as_new() {
     let script = vec![records("p0", 60, 0), records("p1", 40, 30)];
     let start = |folder: &tempfile::TempDir, sink: &MemorySink| {
         let store = Directory::new(folder.path());
-        pipeline(&source, sink).workers(2).checkpoints(store, Duration::from_millis(1_000_000)).start().unwrap()
+        pipeline(&source, sink)
+            .workers(2)
+            .checkpoints(store, Duration::from_millis(1_000_000))
+            .start()
+            .unwrap()
     };
     let kept = source.add("p0", &script[0]);
     let running = start(&older, &sink);

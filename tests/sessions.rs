@@ -56,11 +56,13 @@ fn of_sessions(sink: &MemorySink) -> Vec<Update> {
 fn specified_sessions(counted: Vec<Counted>) -> Vec<Update> {
     let captured = timely::execute_directly(move |worker| {
         let (mut events, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
-            let (events_in, events) = scope.new_collection::<(String, (EventTime, (String, String))), isize>();
+            let (events_in, events) =
+                scope.new_collection::<(String, (EventTime, (String, String))), isize>();
             let panes = WindowSpec::tumbling(GAP).unwrap();
-            let sessions = spec::sessions(events, GAP, panes, |acc: &mut Acc, (user, message): &(String, String)| {
-                add(acc, EventTime(0), user, message);
-            });
+            let sessions =
+                spec::sessions(events, GAP, panes, |acc: &mut Acc, (user, message): &(String, String)| {
+                    add(acc, EventTime(0), user, message);
+                });
             (events_in, sessions.map(|(key, summary)| Published::Summary(key, summary)).inner.capture())
         });
         for Counted { key, time, user, message, effective } in counted {
@@ -124,15 +126,21 @@ proptest! {
 fn a_late_event_joins_two_sessions_into_one() {
     let at = |millis: u64, id: &str| format!("k {} {id} u m", BASE + millis);
     // Two sessions, 30 ms apart; what lies between them comes late.
-    let script = vec![vec![at(500, "a"), at(505, "b"), at(535, "c"), at(580, "d"), at(522, "late"), at(700, "e")]];
+    let script =
+        vec![vec![at(500, "a"), at(505, "b"), at(535, "c"), at(580, "d"), at(522, "late"), at(700, "e")]];
     let sink = MemorySink::new().with_log();
     groupings(source(&script, 1), &sink).start().unwrap().wait().unwrap();
     let spans: Vec<_> = summaries_in(&sink, "sessions");
     assert_eq!(spans, [(500, 555, 4), (580, 600, 1), (700, 720, 1)]);
-    let withdrawn = sink.batches().into_iter().flat_map(|batch| batch.changes).filter(|change| {
-        change.table() == "sessions" && change.action == telemetra::core::Action::Withdraw
-    });
-    assert_eq!(withdrawn.count(), 1, "one row gives way, the other is revised: their keys are the key and the start");
+    let withdrawn =
+        sink.batches().into_iter().flat_map(|batch| batch.changes).filter(|change| {
+            change.table() == "sessions" && change.action == telemetra::core::Action::Withdraw
+        });
+    assert_eq!(
+        withdrawn.count(),
+        1,
+        "one row gives way, the other is revised: their keys are the key and the start"
+    );
 }
 
 /// Start and end after the base, and the number of events, of each row of a table.

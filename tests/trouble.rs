@@ -61,7 +61,11 @@ impl Sink for Faulty {
     fn name(&self) -> &str {
         &self.name
     }
-    fn open(&mut self, tables: &[Arc<Table>], resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.opening.meet()?;
         self.inner.open(tables, resume)
     }
@@ -178,7 +182,11 @@ fn an_error_elsewhere_does_not_wait_for_what_is_tried_again() {
         fn name(&self) -> &str {
             "fatal"
         }
-        fn open(&mut self, _: &[Arc<Table>], _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        fn open(
+            &mut self,
+            _: &[Arc<Table>],
+            _: Option<EventTime>,
+        ) -> Result<Option<EventTime>, ExternalError> {
             Ok(None)
         }
         fn apply(&mut self, _: &[Batch]) -> Result<(), ExternalError> {

@@ -74,9 +74,7 @@ fn a_silent_partition_holds_the_others_back_until_it_is_idle_and_loses_nothing_w
     let report = finish(running).unwrap();
     assert_eq!((report.fates.read, report.fates.on_time + report.fates.late_applied), (55, 55));
     assert_eq!(report.fates.late_applied, 1, "{:?}", report.fates);
-    assert!(
-        summaries(&sink).iter().any(|(key, summary)| key == "b" && summary.window.end.0 == BASE + 480)
-    );
+    assert!(summaries(&sink).iter().any(|(key, summary)| key == "b" && summary.window.end.0 == BASE + 480));
 }
 
 #[test]

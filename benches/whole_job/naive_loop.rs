@@ -6,8 +6,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use telemetra::core::{Baseline, PowerSums};
+use telemetra::livestream::Event;
 use telemetra::livestream::{Lexicon, Sentiment};
-use telemetra::prelude::*;
+use telemetra::prelude::{Detector, EventTime, ZScore};
 
 use crate::hand_loop::for_each_event;
 use crate::{Outcome, Size};

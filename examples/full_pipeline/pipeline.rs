@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 use telemetra::core::checkpoint::Directory;
 use telemetra::livestream::generate::Generator;
-use telemetra::livestream::{JsonDecoder, Lexicon, Sentiment, Vader};
 use telemetra::livestream::{self, LiveEvents, LiveStreams, WithSentiment, default_rules};
+use telemetra::livestream::{JsonDecoder, Lexicon, Sentiment, Vader};
 use telemetra::prelude::*;
 use telemetra::sinks::{
     JsonLines, KafkaCounters, Lines, Pace, Postgres, PostgresStore, RedisSink, Sqlite, event_time_by,
@@ -43,9 +43,7 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     };
     let mut counters = None;
     pipeline = match settings.source {
-        Source::Generator => {
-            pipeline.source(Generator::new(settings.generator.clone())?, decoder)
-        }
+        Source::Generator => pipeline.source(Generator::new(settings.generator.clone())?, decoder),
         Source::Lines => {
             let mut lines = Lines::files(&settings.inputs);
             if let Some(factor) = settings.pace {

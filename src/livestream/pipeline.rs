@@ -2,13 +2,14 @@
 
 use crate::core::aggregate::AccumulatorOf;
 use crate::livestream::{
-    LiveEvents, StreamAccumulator, StreamId, StreamPatch, StreamRows, TransactionRow, ViewerRow, chat_aggregate,
-    moment_layout, summary_layout,
+    LiveEvents, StreamAccumulator, StreamId, StreamPatch, StreamRows, TransactionRow, ViewerRow,
+    chat_aggregate, moment_layout, summary_layout,
 };
 use crate::ops::{Group, OwnKey, Pipeline, WindowKind};
 
 /// A pipeline over live-stream events whose last grouping is `chat_summary_minute`.
-pub type LiveStreams = Pipeline<LiveEvents, Group<LiveEvents, StreamId, AccumulatorOf<StreamAccumulator>, OwnKey>>;
+pub type LiveStreams =
+    Pipeline<LiveEvents, Group<LiveEvents, StreamId, AccumulatorOf<StreamAccumulator>, OwnKey>>;
 
 /// The live-stream job, to which sources, rules and sinks are added: its tables are `streams`, `viewer_timeseries`,
 /// `transactions`, `chat_summary_minute` and `moments`.
@@ -35,9 +36,13 @@ pub type LiveStreams = Pipeline<LiveEvents, Group<LiveEvents, StreamId, Accumula
 pub fn pipeline() -> LiveStreams {
     Pipeline::<LiveEvents>::new()
         .table::<crate::livestream::StreamRow>()
-        .collect("streams", |event| StreamPatch::of(event), |graph, patches| {
-            graph.publish(patches.stream_rows(graph.context()));
-        })
+        .collect(
+            "streams",
+            |event| StreamPatch::of(event),
+            |graph, patches| {
+                graph.publish(patches.stream_rows(graph.context()));
+            },
+        )
         .rows(|event| ViewerRow::of(event))
         .rows(|event| TransactionRow::of(event))
         .group("chat_summary_minute", WindowKind::default(), |_| chat_aggregate())

@@ -19,6 +19,7 @@ pub fn redis_keys() -> RedisKeys {
         .rank("streams:by_viewers", "avg_viewers")
         .message("metrics")
         .subject_field("stream_id");
-    let moments = RedisTable::moments("moments").key("stream:{}:moments").message("moment").subject_field("stream_id");
+    let moments =
+        RedisTable::moments("moments").key("stream:{}:moments").message("moment").subject_field("stream_id");
     RedisKeys::default().as_of_key("stream:{}:as_of").table(windows).table(moments)
 }

@@ -48,11 +48,17 @@ pub trait StreamRows<'scope>: Sized {
     /// let (row, _, diff) = &updates[0];
     /// assert_eq!((row.title.as_deref(), *diff, updates.len()), (Some("new"), 1, 1));
     /// ```
-    fn stream_rows(self, context: &CheckpointContext<'scope>) -> VecCollection<'scope, EventTime, StreamRow, isize>;
+    fn stream_rows(
+        self,
+        context: &CheckpointContext<'scope>,
+    ) -> VecCollection<'scope, EventTime, StreamRow, isize>;
 }
 
 impl<'scope> StreamRows<'scope> for StreamVec<'scope, EventTime, StreamPatch> {
-    fn stream_rows(self, context: &CheckpointContext<'scope>) -> VecCollection<'scope, EventTime, StreamRow, isize> {
+    fn stream_rows(
+        self,
+        context: &CheckpointContext<'scope>,
+    ) -> VecCollection<'scope, EventTime, StreamRow, isize> {
         self.checkpointed("streams", context, Profiles::default()).as_collection()
     }
 }

@@ -43,7 +43,11 @@ impl Sink for Lazy {
     fn name(&self) -> &str {
         "lazy"
     }
-    fn open(&mut self, tables: &[Arc<Table>], resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.held.lock().unwrap().clear();
         self.inner.open(tables, resume)
     }

@@ -62,7 +62,11 @@ impl Sink for Stuck {
     fn name(&self) -> &str {
         "stuck"
     }
-    fn open(&mut self, tables: &[Arc<Table>], resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.0.open(tables, resume)
     }
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
@@ -140,25 +144,29 @@ impl<const TEST: usize> World<TEST> {
             }
         });
         let pipeline = Pipeline::<Saying>::new().source(self.source.clone(), held);
-        let pipeline = pipeline
-            .time(patient())
-            .clock(clock())
-            .max_watermark_drift(Duration::from_millis(200_000));
+        let pipeline =
+            pipeline.time(patient()).clock(clock()).max_watermark_drift(Duration::from_millis(200_000));
         let pipeline = pipeline.sink(Stuck(self.sink.clone(), sink)).workers(workers);
         let pipeline = pipeline.checkpoints(Directory::new(self.folder.path()), Duration::from_millis(CUT));
         let pipeline = pipeline.group("sayings", WindowKind::default(), |a| {
             let columns = Aggregate::<Saying>::columns(&aggregate());
-            a.accumulator::<Told<TEST>>(columns, |out, window, put| Aggregate::<Saying>::values(&aggregate(), out, window, put))
+            a.accumulator::<Told<TEST>>(columns, |out, window, put| {
+                Aggregate::<Saying>::values(&aggregate(), out, window, put)
+            })
         });
         let pipeline = pipeline.rules(small_rules());
-        pipeline.collect("nothing", |_| None::<u64>, move |graph, events| {
-            let (held, gate) = (graph.scope().index() == 1, worker.clone());
-            events.inspect_core(move |event| {
-                if held && event.is_err() {
-                    gate.pass();
-                }
-            });
-        })
+        pipeline.collect(
+            "nothing",
+            |_| None::<u64>,
+            move |graph, events| {
+                let (held, gate) = (graph.scope().index() == 1, worker.clone());
+                events.inspect_core(move |event| {
+                    if held && event.is_err() {
+                        gate.pass();
+                    }
+                });
+            },
+        )
     }
 
     /// A life that has read its partitions up to before the checkpoint.

@@ -8,8 +8,8 @@ use differential_dataflow::input::Input;
 use serde_json::{Value as Json, json};
 use telemetra::core::engine::Sequencer;
 use telemetra::core::{
-    Arena, Clock, Counted, Decoder, Event as _, EventTime, Fate, Fates, Moment, Record, Summary, TimeConfig, Window,
-    WindowSpec,
+    Arena, Clock, Counted, Decoder, Event as _, EventTime, Fate, Fates, Moment, Record, Summary, TimeConfig,
+    Window, WindowSpec,
 };
 use telemetra::livestream::{
     Currency, Event, JsonDecoder, MetaType, Sentiment, StreamId, StreamSummary, Vader, default_rules,

@@ -39,7 +39,8 @@ pub(crate) fn graph(
         max_watermark_drift: Duration::from_millis(10_000),
     };
     let source = Box::new(source(script, per_poll));
-    let ingress = Ingress::<Saying>::open(config, vec![(source as _, Arc::new(Words) as _)], workers).unwrap();
+    let ingress =
+        Ingress::<Saying>::open(config, vec![(source as _, Arc::new(Words) as _)], workers).unwrap();
     let rules = time.window_rules(4);
     let updates = Arc::new(Mutex::new(Vec::new()));
     let (shared, said) = (ingress.clone(), Arc::clone(&updates));

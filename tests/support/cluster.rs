@@ -1,6 +1,5 @@
 //! Clusters: as many pipelines as there are processes, each on a thread, over loopback. Nothing is shared but what the test shares.
 
-
 use telemetra::core::Events;
 use telemetra::ops::{LastPlan, Pipeline, PipelineError, Report, Running};
 
@@ -32,7 +31,9 @@ pub fn cluster<E: Events, L: LastPlan<E> + Send + 'static, T: Send + 'static>(
 }
 
 /// The same to the end of all input.
-pub fn wait<E: Events, L: LastPlan<E> + Send + 'static>(pipelines: Vec<Pipeline<E, L>>) -> Vec<Result<Report, PipelineError>> {
+pub fn wait<E: Events, L: LastPlan<E> + Send + 'static>(
+    pipelines: Vec<Pipeline<E, L>>,
+) -> Vec<Result<Report, PipelineError>> {
     let ended = cluster(pipelines, |_, running| running.wait());
     ended.into_iter().map(|ended| ended.and_then(|ended| ended)).collect()
 }

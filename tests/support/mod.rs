@@ -186,7 +186,11 @@ pub fn source(script: &Script, per_poll: usize) -> MemorySource {
 }
 
 /// A pipeline of sayings without rules and sinks.
-pub fn sayings(source: impl Source + 'static, decoder: impl Decoder<Saying> + 'static, time: &TimeConfig) -> Sayings {
+pub fn sayings(
+    source: impl Source + 'static,
+    decoder: impl Decoder<Saying> + 'static,
+    time: &TimeConfig,
+) -> Sayings {
     let pipeline = Pipeline::<Saying>::new().source(source, decoder).time(time.clone()).clock(clock());
     pipeline.group("sayings", WindowKind::default(), |_| aggregate())
 }
@@ -325,9 +329,10 @@ pub fn specified(counted: &[Counted], time: &TimeConfig) -> Vec<Update> {
                 add(acc, EventTime(0), user, message);
             });
             let moments = spec::moments(windows.clone(), clock, spec, small_rules().into());
-            let rows =
-                windows.filter(move |(_, summary)| summary.window.end - summary.window.start == spec.size())
-                    .map(|(key, summary)| Published::Summary(key, summary)).concat(moments.map(Published::Moment));
+            let rows = windows
+                .filter(move |(_, summary)| summary.window.end - summary.window.start == spec.size())
+                .map(|(key, summary)| Published::Summary(key, summary))
+                .concat(moments.map(Published::Moment));
             (events_in, clock_in, rows.inner.capture())
         });
         for Counted { key, time, user, message, effective } in counted {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
-use telemetra::livestream::{self, JsonDecoder, Lexicon, LiveStreams, Sentiment, WithSentiment, default_rules};
+use telemetra::livestream::{
+    self, JsonDecoder, Lexicon, LiveStreams, Sentiment, WithSentiment, default_rules,
+};
 
 /// 2026-01-01, a boundary of every window here.
 pub const DAY: u64 = 1_767_225_600_000;
@@ -40,7 +42,11 @@ pub fn json_pipeline(source: impl Source + 'static, time: &TimeConfig) -> LiveSt
 }
 
 /// The same with messages scored by that.
-pub fn scored_pipeline(source: impl Source + 'static, scorer: Arc<dyn Sentiment>, time: &TimeConfig) -> LiveStreams {
+pub fn scored_pipeline(
+    source: impl Source + 'static,
+    scorer: Arc<dyn Sentiment>,
+    time: &TimeConfig,
+) -> LiveStreams {
     livestream::pipeline()
         .source(source, JsonDecoder::mixed().with_sentiment(scorer))
         .time(time.clone())

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 
+use crate::aggregate::accumulator_of::AccumulatorOf;
 use crate::aggregate::extreme::{End, Extreme, Greatest, Least};
 use crate::aggregate::name_counts::Counted;
 use crate::aggregate::number::{Number, value_of};
@@ -396,80 +397,3 @@ impl fmt::Display for CountedJson<'_> {
         f.write_str("]")
     }
 }
-
-type PutValues<O> = Arc<dyn Fn(&O, Window, &mut dyn FnMut(Value<'_>)) + Send + Sync>;
-
-/// The aggregate of [`Aggregates::accumulator`].
-pub struct AccumulatorOf<A: Accumulator> {
-    columns: Vec<Column>,
-    values: PutValues<A::Output>,
-    accumulator: PhantomData<fn() -> A>,
-}
-
-impl<A: Accumulator> Clone for AccumulatorOf<A> {
-    fn clone(&self) -> Self {
-        Self { columns: self.columns.clone(), values: Arc::clone(&self.values), accumulator: PhantomData }
-    }
-}
-
-impl<A: Accumulator> fmt::Debug for AccumulatorOf<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AccumulatorOf<{}>", std::any::type_name::<A>())
-    }
-}
-
-impl<E: Events, A: Accumulator> Aggregate<E> for AccumulatorOf<A>
-where
-    A: for<'e, 'a> Accumulate<&'e E::Of<'a>>,
-{
-    type State = A;
-
-    #[inline]
-    fn add(&self, state: &mut A, event: &E::Of<'_>) {
-        state.add(event);
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        self.columns.clone()
-    }
-
-    fn values(&self, output: &A::Output, window: Window, put: &mut dyn FnMut(Value<'_>)) {
-        (self.values)(output, window, put);
-    }
-}
-
-macro_rules! tuple {
-    ($($A:ident $i:tt),+) => {
-        impl<Ev: Events, $($A: Aggregate<Ev>),+> Aggregate<Ev> for ($($A,)+) {
-            type State = ($($A::State,)+);
-
-            fn add(&self, state: &mut Self::State, event: &Ev::Of<'_>) {
-                $(self.$i.add(&mut state.$i, event);)+
-            }
-
-            fn columns(&self) -> Vec<Column> {
-                let mut columns = Vec::new();
-                $(columns.extend(self.$i.columns());)+
-                columns
-            }
-
-            fn values(
-                &self,
-                output: &<Self::State as Accumulator>::Output,
-                window: Window,
-                put: &mut dyn FnMut(Value<'_>),
-            ) {
-                $(self.$i.values(&output.$i, window, put);)+
-            }
-        }
-    };
-}
-
-tuple!(A 0);
-tuple!(A 0, B 1);
-tuple!(A 0, B 1, C 2);
-tuple!(A 0, B 1, C 2, D 3);
-tuple!(A 0, B 1, C 2, D 3, E 4);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);

@@ -15,6 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::data::Data;
 
+pub(crate) mod accumulator_of;
+mod aggregate_tuple;
 pub(crate) mod by_name;
 pub(crate) mod count;
 pub(crate) mod distinct;
@@ -37,9 +39,9 @@ mod tuple;
 pub(crate) mod two_stacks;
 pub(crate) mod window_state;
 
+pub use accumulator_of::AccumulatorOf;
 pub use by_name::{
-    AccumulatorOf, Aggregate, Aggregates, CountIf, CountOf, CountedJson, DistinctOf, ExtremeOf, MeanOf,
-    SumOf, TopOf,
+    Aggregate, Aggregates, CountIf, CountOf, CountedJson, DistinctOf, ExtremeOf, MeanOf, SumOf, TopOf,
 };
 pub use count::Count;
 pub use distinct::{Distinct, DistinctSliding};

@@ -17,8 +17,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use telemetra_core::checkpoint::{self, CheckpointStore, CodecError};
 use telemetra_core::{ConfigError, EventTime};
-use timely::dataflow::operators::{Capability, Concatenate};
 use timely::dataflow::operators::generic::operator::empty;
+use timely::dataflow::operators::{Capability, Concatenate};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::observe::state_size::StateSizeGauge;
@@ -138,11 +138,17 @@ impl SnapshotWriter {
     /// Encodes a part and hands it over. That nobody listens any more means that the pipeline is going down.
     pub(crate) fn snapshot<T: Serialize>(&self, boundary: EventTime, operator: &str, part: &T) {
         let part = bincode::serialize(part).map_err(CodecError::from);
-        let _ = self.parts.send(Message::Part { boundary, worker: self.worker, operator: operator.into(), part });
+        let _ =
+            self.parts.send(Message::Part { boundary, worker: self.worker, operator: operator.into(), part });
     }
 
     /// Hands over a part that is encoded.
-    pub(crate) fn encoded(&self, boundary: EventTime, operator: &Arc<str>, part: Result<(EventTime, Vec<u8>), CodecError>) {
+    pub(crate) fn encoded(
+        &self,
+        boundary: EventTime,
+        operator: &Arc<str>,
+        part: Result<(EventTime, Vec<u8>), CodecError>,
+    ) {
         // The reader of a checkpoint decodes a value: here one of a boundary and bytes.
         let part = part.and_then(|part| bincode::serialize(&part).map_err(CodecError::from));
         let operator = Arc::clone(operator);

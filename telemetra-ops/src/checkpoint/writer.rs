@@ -14,8 +14,8 @@ use telemetra_core::{EventTime, ExternalError};
 use timely::scheduling::SyncActivator;
 
 use crate::checkpoint::state::{CHAIN, Manifest, Message, WorkerParts, blob_name, manifest_name};
-use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::observe::metrics::{self as metric, Value};
+use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::retry::{RetryError, RetryState, retry_until};
 
 /// How far a worker's parts are stored, and whom to wake when that moves.
@@ -119,12 +119,14 @@ impl Writer {
             }
             match message {
                 Message::Part { boundary, worker, operator, part } => {
-                    let part = part.map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
+                    let part = part
+                        .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
                     self.effort(boundary);
                     parts.entry((boundary, worker)).or_default().insert(operator, part);
                 }
                 Message::Last { worker, operator, part } => {
-                    let part = part.map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
+                    let part = part
+                        .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
                     last.entry(worker).or_default().insert(operator, part);
                 }
                 Message::Flush { boundary, worker } => {
@@ -211,11 +213,9 @@ impl Writer {
         mut attempt: impl FnMut(&mut dyn CheckpointStore) -> Result<T, ExternalError>,
     ) -> Result<T, Ended> {
         let store = &mut *self.store;
-        retry_until(&self.gauge.retry, &self.failure, None, || attempt(store)).map_err(|ended| {
-            match ended {
-                RetryError::Failed(error) => PipelineError::Checkpoint(error).into(),
-                RetryError::Down => Ended::Down,
-            }
+        retry_until(&self.gauge.retry, &self.failure, None, || attempt(store)).map_err(|ended| match ended {
+            RetryError::Failed(error) => PipelineError::Checkpoint(error).into(),
+            RetryError::Down => Ended::Down,
         })
     }
 

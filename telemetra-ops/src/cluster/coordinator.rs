@@ -16,8 +16,8 @@ use timely::dataflow::operators::Inspect;
 use timely::dataflow::operators::vec::{Broadcast, Input};
 use timely::worker::Worker;
 
-use crate::support::failure::{Failure, PipelineError};
 use crate::cluster::progress::SourceProgress;
+use crate::support::failure::{Failure, PipelineError};
 
 /// How a process begins; all must begin alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

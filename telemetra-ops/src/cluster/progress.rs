@@ -30,10 +30,7 @@ impl SourceProgress {
             (Self::Active(floor), Self::Idle { .. }) | (Self::Idle { .. }, Self::Active(floor)) => {
                 Self::Active(floor)
             }
-            (
-                Self::Idle { watermark, reached },
-                Self::Idle { watermark: other, reached: other_reached },
-            ) => {
+            (Self::Idle { watermark, reached }, Self::Idle { watermark: other, reached: other_reached }) => {
                 let (watermark, reached) = (watermark, reached).max((other, other_reached));
                 Self::Idle { watermark, reached }
             }

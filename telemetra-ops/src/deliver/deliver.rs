@@ -135,7 +135,8 @@ pub(crate) fn deliver<'scope>(
         shard.queue.wake_by(scope.worker().sync_activator_for(address.to_vec()));
     }
     let to = homes.clone();
-    let by_partition = Exchange::new(move |letter: &DeadLetter| to.home_of(key_hash(letter.partition.as_str())));
+    let by_partition =
+        Exchange::new(move |letter: &DeadLetter| to.home_of(key_hash(letter.partition.as_str())));
     let mut tables: Vec<_> =
         publications.iter().map(|publication| publication.attach(&mut builder, homes)).collect();
     let mut letters = builder.new_input(letters, by_partition);
@@ -159,7 +160,8 @@ pub(crate) fn deliver<'scope>(
                 for letter in messages.flat_map(|message| message.drain(..)) {
                     found[place[homes.shard_of(key_hash(letter.partition.as_str()))]].push(letter);
                 }
-                for (buffer, letters) in buffers.iter_mut().zip(found).filter(|(_, found)| !found.is_empty()) {
+                for (buffer, letters) in buffers.iter_mut().zip(found).filter(|(_, found)| !found.is_empty())
+                {
                     buffer.post(letters, cap.clone());
                 }
             });
@@ -170,7 +172,8 @@ pub(crate) fn deliver<'scope>(
             });
             // A time is durable with the letters that were found before it, so it waits for them too.
             let limit = frontiers.iter().map(reached).min().unwrap_or(EventTime::MAX);
-            let waits = buffers.iter_mut().fold(false, |waits, buffer| buffer.advance(limit, &mut tables) | waits);
+            let waits =
+                buffers.iter_mut().fold(false, |waits, buffer| buffer.advance(limit, &mut tables) | waits);
             if waits {
                 activator.activate_after(Duration::from_millis(1));
             }

@@ -6,10 +6,10 @@ use std::thread::JoinHandle;
 
 use telemetra_core::{EventTime, Shard, Sink, Table};
 
-use crate::deliver::sink_thread::{SinkQueue, SinkGauge};
 use crate::deliver::deliver::OpenShard;
-use crate::support::failure::{Failure, PipelineError};
+use crate::deliver::sink_thread::{SinkGauge, SinkQueue};
 use crate::observe::metrics::Value;
+use crate::support::failure::{Failure, PipelineError};
 use crate::support::retry::RetryDeadline;
 
 /// Makes the sink of a shard; `None` if it was made before.

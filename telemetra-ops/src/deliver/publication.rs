@@ -6,8 +6,8 @@ use std::sync::Arc;
 use telemetra_core::{Change, Data, EventTime, Layout, Table, key_hash};
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::deliver::placement::ShardHomes;
 use crate::operators::changes::RowChange;
@@ -18,7 +18,11 @@ pub(crate) trait Publication<'scope> {
     fn table(&self) -> &Arc<Table>;
 
     /// Adds an input for the table's changes to the delivery operator of a sink.
-    fn attach(&self, builder: &mut OperatorBuilder<'scope, EventTime>, homes: &ShardHomes) -> Box<dyn TableInput>;
+    fn attach(
+        &self,
+        builder: &mut OperatorBuilder<'scope, EventTime>,
+        homes: &ShardHomes,
+    ) -> Box<dyn TableInput>;
 }
 
 /// One input of a delivery operator: what has come of one table and is not handed over.
@@ -41,7 +45,11 @@ impl<'scope, R: Data> Publication<'scope> for TypedPublication<'scope, R> {
         self.layout.table()
     }
 
-    fn attach(&self, builder: &mut OperatorBuilder<'scope, EventTime>, homes: &ShardHomes) -> Box<dyn TableInput> {
+    fn attach(
+        &self,
+        builder: &mut OperatorBuilder<'scope, EventTime>,
+        homes: &ShardHomes,
+    ) -> Box<dyn TableInput> {
         let (layout, to) = (self.layout.clone(), homes.clone());
         let home = to.only_home();
         // With one shard nobody needs to know what a row is about.

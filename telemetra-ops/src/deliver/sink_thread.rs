@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink};
 use timely::scheduling::SyncActivator;
 
-use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::observe::metrics::{self as metric, Value};
+use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::retry::{RetryError, RetryState, retry_until};
 
 /// How many jobs may wait for a sink before reading is held back.
@@ -226,7 +226,10 @@ impl SinkLoop {
     }
 
     /// Tries until it succeeds, fails for good, or the pipeline goes down. Returns how long the last try took.
-    fn persist(&self, mut attempt: impl FnMut() -> Result<(), ExternalError>) -> Result<Duration, RetryError> {
+    fn persist(
+        &self,
+        mut attempt: impl FnMut() -> Result<(), ExternalError>,
+    ) -> Result<Duration, RetryError> {
         retry_until(&self.gauge.retry, &self.failure, None, || {
             let begun = Instant::now();
             attempt().map(|()| begun.elapsed())

@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use telemetra_core::{EventTime, Fate};
 
-use crate::support::frontier::DurableFrontier;
+use crate::checkpoint::writer::CheckpointGauge;
+use crate::deliver::placement::SinkHandle;
+use crate::observe::metrics::{self as metric, Metric, Value};
 use crate::observe::operator_times::OperatorTimesGauge;
 use crate::observe::state_size::StateSizeGauge;
-use crate::support::failure::Failure;
 use crate::read::ingress::{PartitionStatus, Shared};
-use crate::observe::metrics::{self as metric, Metric, Value};
-use crate::deliver::placement::SinkHandle;
-use crate::checkpoint::writer::CheckpointGauge;
+use crate::support::failure::Failure;
+use crate::support::frontier::DurableFrontier;
 
 /// Between two readings.
 const EVERY: Duration = Duration::from_secs(1);

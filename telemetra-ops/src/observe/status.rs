@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use telemetra_core::{EventTime, Fates, Shard};
 
+use crate::deliver::placement::SinkHandle;
 use crate::deliver::sink_thread::Applied;
 use crate::read::ingress::PartitionStatus;
-use crate::deliver::placement::SinkHandle;
 use crate::support::retry::Failing;
 
 /// How a pipeline stands.

@@ -185,7 +185,11 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
         let (writer, failure) = (context.writer.clone(), context.failure.clone());
         let mut restored_at = None;
         if let Some(restored) = &context.restored {
-            let parts = if T::INCREMENTAL { restored.chained(&name, &failure) } else { restored.parts(&name, &failure) };
+            let parts = if T::INCREMENTAL {
+                restored.chained(&name, &failure)
+            } else {
+                restored.parts(&name, &failure)
+            };
             let is_mine = |hash| is_mine(hash, worker, peers);
             if let Err(source) = tactic.restore(restored.boundary, parts, &is_mine) {
                 failure.set(RestoreError::damaged(restored.boundary, source).into());

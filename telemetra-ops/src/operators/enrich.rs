@@ -44,11 +44,17 @@ pub trait Enrich<'scope, K: Key, V: Data>: Sized {
     /// let found: Vec<_> = updates.map(|((_, (count, row)), at, diff)| (at.0, count, row.is_some(), diff)).collect();
     /// assert_eq!(found, [(0, 7, false, 1), (5, 7, false, -1), (5, 7, true, 1)]);
     /// ```
-    fn enrich<R: Data>(self, rows: VecCollection<'scope, EventTime, (K, R), isize>) -> Enriched<'scope, K, V, R>;
+    fn enrich<R: Data>(
+        self,
+        rows: VecCollection<'scope, EventTime, (K, R), isize>,
+    ) -> Enriched<'scope, K, V, R>;
 }
 
 impl<'scope, K: Key, V: Data> Enrich<'scope, K, V> for VecCollection<'scope, EventTime, (K, V), isize> {
-    fn enrich<R: Data>(self, rows: VecCollection<'scope, EventTime, (K, R), isize>) -> Enriched<'scope, K, V, R> {
+    fn enrich<R: Data>(
+        self,
+        rows: VecCollection<'scope, EventTime, (K, R), isize>,
+    ) -> Enriched<'scope, K, V, R> {
         let records_by_key = Exchange::new(|update: &Update<(K, V)>| key_hash(&update.0.0.as_ref()));
         let rows_by_key = Exchange::new(|update: &Update<(K, R)>| key_hash(&update.0.0.as_ref()));
         let rows = rows.inner;
@@ -104,11 +110,7 @@ struct Entry<V, R> {
 
 impl<K: Key, V: Data, R: Data> State<K, V, R> {
     /// Takes in the changes of one time, each sorted.
-    fn advance(
-        &mut self,
-        records: Vec<((K, V), isize)>,
-        rows: Vec<((K, R), isize)>,
-    ) -> Vec<Change<K, V, R>> {
+    fn advance(&mut self, records: Vec<((K, V), isize)>, rows: Vec<((K, R), isize)>) -> Vec<Change<K, V, R>> {
         let mut changes = Vec::new();
         let mut emptied = Vec::new();
         for rows in rows.chunk_by(|(a, _), (b, _)| a.0 == b.0) {

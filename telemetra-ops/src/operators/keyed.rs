@@ -68,6 +68,8 @@ impl<K: Key, V> Keyed<K, V> {
     /// All keys and their slots.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &K, &mut V)> {
         let slots = self.slots.iter_mut().enumerate();
-        slots.filter_map(|(slot, entry)| entry.as_mut().map(|entry| (slot as u32, &entry.key, &mut entry.value)))
+        slots.filter_map(|(slot, entry)| {
+            entry.as_mut().map(|entry| (slot as u32, &entry.key, &mut entry.value))
+        })
     }
 }

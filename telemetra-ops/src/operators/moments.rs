@@ -203,7 +203,9 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
         is_mine: &dyn Fn(u64) -> bool,
     ) -> Result<(), CodecError> {
         self.restored = restored;
-        for (key, state) in snapshots.into_iter().flatten().filter(|(key, _)| is_mine(key_hash(&key.as_ref()))) {
+        for (key, state) in
+            snapshots.into_iter().flatten().filter(|(key, _)| is_mine(key_hash(&key.as_ref())))
+        {
             let slot = self.slot(&key);
             if let Some((_, entry)) = self.keys.get_mut(slot) {
                 entry.episodes.restore(&self.rules, &key, state)?;

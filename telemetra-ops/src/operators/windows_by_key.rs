@@ -131,7 +131,9 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
         let since = if whole { EventTime::MIN } else { self.recorded };
         self.recorded = boundary;
         let keys = self.keys.iter_mut();
-        Ok(keys.filter_map(|(_, key, entry)| Some((key.clone(), entry.windows.state_since(since)?))).collect())
+        Ok(keys
+            .filter_map(|(_, key, entry)| Some((key.clone(), entry.windows.state_since(since)?)))
+            .collect())
     }
 
     fn restore(
@@ -143,7 +145,9 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
         (self.recorded, self.restored) = (restored, restored);
         // A last checkpoint may lie between two boundaries; all before it is as of the one before.
         let boundary = W::panes(&self.rules).pane_start(restored);
-        for (key, state) in snapshots.into_iter().flatten().filter(|(key, _)| is_mine(key_hash(&key.as_ref()))) {
+        for (key, state) in
+            snapshots.into_iter().flatten().filter(|(key, _)| is_mine(key_hash(&key.as_ref())))
+        {
             let slot = self.keys.slot_or_insert(key.as_ref(), Entry::default);
             if let Some((_, entry)) = self.keys.get_mut(slot) {
                 entry.windows.restore(state, boundary);

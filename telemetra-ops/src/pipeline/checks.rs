@@ -43,7 +43,9 @@ impl<E: Events> Parts<E> {
             return Err(ConfigError::new("sharded_sink", "there is no shard", "give at least one").into());
         }
         let every = match &self.checkpoints {
-            Some(Checkpoints { every, .. }) => Some(self.check_interval(whole("checkpoints", *every)?, pane)?),
+            Some(Checkpoints { every, .. }) => {
+                Some(self.check_interval(whole("checkpoints", *every)?, pane)?)
+            }
             None => None,
         };
         let horizon = time.horizon(0);
@@ -53,7 +55,11 @@ impl<E: Events> Parts<E> {
     fn check_interval(&self, every: u64, pane: WindowSpec) -> Result<u64, ConfigError> {
         if every == 0 || every % pane.slide() != 0 {
             let detail = format!("{every} ms is not a multiple of the panes of {} ms", pane.slide());
-            return Err(ConfigError::new("checkpoints", detail, "checkpoints are taken between panes: round it"));
+            return Err(ConfigError::new(
+                "checkpoints",
+                detail,
+                "checkpoints are taken between panes: round it",
+            ));
         }
         Ok(every)
     }
@@ -65,7 +71,11 @@ impl<E: Events> Parts<E> {
             table.check()?;
             if tables.iter().any(|other| other.name() == table.name()) {
                 let detail = format!("two tables are called `{}`", table.name());
-                return Err(ConfigError::new("table", detail, "give each grouping and each row type a table of its own"));
+                return Err(ConfigError::new(
+                    "table",
+                    detail,
+                    "give each grouping and each row type a table of its own",
+                ));
             }
             tables.push(table);
         }

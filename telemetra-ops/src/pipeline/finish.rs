@@ -88,7 +88,9 @@ impl StopHandle {
             Drain::CloseWindows => self.shared.set_reading(Reading::Ends),
             Drain::KeepWindows => {
                 self.shared.set_reading(Reading::Rests);
-                let last = (self.processes == 1).then(|| self.shared.trigger.close(|| self.shared.floor())).flatten();
+                let last = (self.processes == 1)
+                    .then(|| self.shared.trigger.close(|| self.shared.floor()))
+                    .flatten();
                 match last {
                     Some(last) => self.finish.last.store(last.0, Ordering::Release),
                     // Without a last checkpoint the workers come to an end by themselves only if the sources have.

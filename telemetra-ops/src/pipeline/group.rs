@@ -7,8 +7,8 @@ use std::sync::Arc;
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::engine::{Placement, Segments, SessionRules};
 use telemetra_core::{
-    Accumulator, Aggregate, AnyDetector, ConfigError, Event, EventTime, Events, Key, Layout, Moment, MomentRule,
-    SummaryRow, Table, TimeConfig, WindowRules, WindowSpec,
+    Accumulator, Aggregate, AnyDetector, ConfigError, Event, EventTime, Events, Key, Layout, Moment,
+    MomentRule, SummaryRow, Table, TimeConfig, WindowRules, WindowSpec,
 };
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -104,7 +104,10 @@ pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {
 
 impl<E: Events, K: Key, A: Aggregate<E>, F> fmt::Debug for Group<E, K, A, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("table", &self.table).field("windows", &self.windows).finish_non_exhaustive()
+        f.debug_struct("Group")
+            .field("table", &self.table)
+            .field("windows", &self.windows)
+            .finish_non_exhaustive()
     }
 }
 
@@ -169,10 +172,15 @@ pub(crate) fn key_names(given: Option<&[&'static str]>, number: usize) -> Vec<&'
 }
 
 /// Checks that there is a name for each key column.
-pub(crate) fn check_key_names(table: &str, given: Option<&[&'static str]>, number: usize) -> Result<(), ConfigError> {
+pub(crate) fn check_key_names(
+    table: &str,
+    given: Option<&[&'static str]>,
+    number: usize,
+) -> Result<(), ConfigError> {
     match given {
         Some(given) if given.len() != number => {
-            let detail = format!("the key of `{table}` has {number} columns, and {} names were given", given.len());
+            let detail =
+                format!("the key of `{table}` has {number} columns, and {} names were given", given.len());
             Err(ConfigError::new("key_columns", detail, "name each column of the key"))
         }
         _ => Ok(()),
@@ -197,8 +205,13 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
         time.check(self.samples())?;
         check_key_names(&self.table, self.key_columns.as_deref(), K::KINDS.len())?;
         if self.windows.gap().is_some() && !self.rules.is_empty() {
-            let detail = format!("`{}` groups by sessions, and rules compare windows of one length", self.table);
-            return Err(ConfigError::new("rules", detail, "add a grouping by tumbling or sliding windows for them"));
+            let detail =
+                format!("`{}` groups by sessions, and rules compare windows of one length", self.table);
+            return Err(ConfigError::new(
+                "rules",
+                detail,
+                "add a grouping by tumbling or sliding windows for them",
+            ));
         }
         for (index, rule) in self.rules.iter().enumerate() {
             if self.rules[..index].iter().any(|other| other.moment_type == rule.moment_type) {
@@ -270,7 +283,9 @@ enum Partials<'scope, K: Key, A: Accumulator> {
     Runs(StreamVec<'scope, EventTime, Partial<K, Segments<A>>>, u64),
 }
 
-impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope, E> for OpenGroup<'scope, E, K, A, F> {
+impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope, E>
+    for OpenGroup<'scope, E, K, A, F>
+{
     fn name(&self) -> &str {
         &self.name
     }
@@ -280,7 +295,9 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope
         if let Some(gap) = self.gap {
             let (output, stream) = builder.new_output();
             self.partials = Partials::Runs(stream, gap);
-            let add = move |folded: &mut PreAggregates<K, Segments<A::State>>, event: &E::Of<'_>, placement: &Placement| {
+            let add = move |folded: &mut PreAggregates<K, Segments<A::State>>,
+                            event: &E::Of<'_>,
+                            placement: &Placement| {
                 let time = event.time();
                 key.with(event, |key| {
                     aggregate.add(folded.accumulator(key, time, placement).accumulator(time, gap), event);
@@ -297,7 +314,9 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope
     }
 }
 
-impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope, E> for OpenGroup<'scope, E, K, A, F> {
+impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope, E>
+    for OpenGroup<'scope, E, K, A, F>
+{
     fn build(self: Box<Self>, graph: &Graph<'scope>) {
         let (context, windows) = (graph.context(), self.windows);
         let name = format!("windows {}", self.name);

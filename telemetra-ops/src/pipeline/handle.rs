@@ -70,8 +70,17 @@ pub(super) fn run<E: Events>(
     config: timely::Config,
     parts: RunParts,
 ) -> Result<Running, PipelineError> {
-    let RunParts { name, monitored, has_checkpoints, ingress, sinks, checkpoints, failure, threads, discoveries } =
-        parts;
+    let RunParts {
+        name,
+        monitored,
+        has_checkpoints,
+        ingress,
+        sinks,
+        checkpoints,
+        failure,
+        threads,
+        discoveries,
+    } = parts;
     let frontier = Arc::clone(&blueprint.frontier);
     let readings = Readings {
         pipeline: name,

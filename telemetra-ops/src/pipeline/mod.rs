@@ -9,6 +9,7 @@ pub(crate) mod graph;
 pub(crate) mod group;
 pub(crate) mod handle;
 pub(crate) mod kept;
+mod last_group;
 pub(crate) mod plan;
 pub(crate) mod start;
 pub(crate) mod windows;

@@ -71,8 +71,10 @@ impl<E: Events> Parts<E> {
             deadline,
         };
         let (sources, decoders): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sources).into_iter().unzip();
-        let ingress_config = crate::read::ingress::IngressConfig { time: ingest_time, ..self.ingress.clone() };
-        let Opened { ingress: shared, discoveries, partitions } = sources::open(ingress_config, sources, opening)?;
+        let ingress_config =
+            crate::read::ingress::IngressConfig { time: ingest_time, ..self.ingress.clone() };
+        let Opened { ingress: shared, discoveries, partitions } =
+            sources::open(ingress_config, sources, opening)?;
         let ingress = Ingress { shared: Arc::clone(&shared), decoders: decoders.into() };
         let shards = self.sinks.iter().map(|sink| sink.shards).collect();
         let place = (cluster.process, processes, cluster.workers);

@@ -86,9 +86,17 @@ impl WindowKind {
     pub(crate) fn spec(self, time: &TimeConfig) -> Result<WindowSpec, ConfigError> {
         match self.0 {
             Kind::Settings => Ok(time.windows),
-            Kind::Sliding { size, slide } => WindowSpec::sliding(whole("window", size)?, whole("window", slide)?),
+            Kind::Sliding { size, slide } => {
+                WindowSpec::sliding(whole("window", size)?, whole("window", slide)?)
+            }
             Kind::Sessions { gap } => WindowSpec::tumbling(match whole("sessions", gap)? {
-                0 => return Err(ConfigError::new("sessions", "a gap of 0 separates every event", "give a longer gap")),
+                0 => {
+                    return Err(ConfigError::new(
+                        "sessions",
+                        "a gap of 0 separates every event",
+                        "give a longer gap",
+                    ));
+                }
                 gap => gcd(gap, SESSION_PANE),
             }),
         }

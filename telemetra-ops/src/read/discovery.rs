@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use telemetra_core::{ExternalError, PartitionId, Source, key_hash};
 
-use crate::support::failure::panic_text;
 use crate::read::ingress::Shared;
 use crate::read::partition::OpenPartition;
+use crate::support::failure::panic_text;
 use crate::support::retry::RetryState;
 
 /// A source that is asked for new partitions.

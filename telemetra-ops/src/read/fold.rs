@@ -145,7 +145,14 @@ impl<E: Events> Reader<E> {
                     Some(length) => format!("{error}: {length} bytes"),
                     None => error.to_string(),
                 };
-                letters.push(letter(partition, place, 0, Fate::Malformed, reason, batch.bytes_of(place).into()));
+                letters.push(letter(
+                    partition,
+                    place,
+                    0,
+                    Fate::Malformed,
+                    reason,
+                    batch.bytes_of(place).into(),
+                ));
             }
             for (index, (event, placement)) in placed.by_ref().take(end - start).enumerate() {
                 if !placement.fate.is_counted() {

@@ -85,15 +85,21 @@ pub trait Ingest<'scope>: Sized {
     /// assert!(ingress.fates().is_balanced());
     /// # Ok::<(), telemetra_ops::PipelineError>(())
     /// ```
-    fn ingest<E: Events, A: Aggregate<E>>(self, ingress: &Ingress<E>, aggregate: A) -> Ingested<'scope, E, A>;
+    fn ingest<E: Events, A: Aggregate<E>>(self, ingress: &Ingress<E>, aggregate: A)
+    -> Ingested<'scope, E, A>;
 }
 
 impl<'scope> Ingest<'scope> for Scope<'scope, EventTime> {
-    fn ingest<E: Events, A: Aggregate<E>>(self, ingress: &Ingress<E>, aggregate: A) -> Ingested<'scope, E, A> {
+    fn ingest<E: Events, A: Aggregate<E>>(
+        self,
+        ingress: &Ingress<E>,
+        aggregate: A,
+    ) -> Ingested<'scope, E, A> {
         let panes = ingress.shared.config.time.windows;
         let mut plan = SinglePlan { panes, aggregate: Some(aggregate), partials: None };
         let streams = ingest_with(self, ingress, &mut [&mut plan], IngestLinks::default());
-        let partials = plan.partials.unwrap_or_else(|| timely::dataflow::operators::generic::operator::empty(self));
+        let partials =
+            plan.partials.unwrap_or_else(|| timely::dataflow::operators::generic::operator::empty(self));
         Ingested { partials, dead_letters: streams.dead_letters }
     }
 }

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use telemetra_core::{Clock, EventTime, Events, Fates, PartitionId, TimeConfig, WatermarkStrategy};
 
+use crate::checkpoint::trigger::CheckpointTrigger;
+use crate::cluster::progress::SourceProgress;
 use crate::read::fold::Decoders;
 use crate::read::partition::{OpenPartition, PartitionCheckpoint, PartitionReader};
-use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::support::failure::Failure;
-use crate::cluster::progress::SourceProgress;
 use crate::support::retry::Failing;
 
 /// How reading goes, beyond the settings of time.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use telemetra_core::engine::{Sequencer, SequencerState};
 use telemetra_core::{EventTime, Fates, Partition, PartitionId};
 
+use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{IngressConfig, PartitionStatus, lock};
 use crate::support::failure::Failure;
-use crate::cluster::progress::SourceProgress;
 use crate::support::retry::RetryState;
 
 /// One partition.

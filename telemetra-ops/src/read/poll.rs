@@ -7,10 +7,10 @@ use telemetra_core::engine::Sequencer;
 use telemetra_core::{EventTime, ExternalError, Polled, RecordBatch, Retry};
 
 use crate::cluster::coordinator::Coordinator;
+use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{Reading, Shared, lock};
 use crate::read::partition::{PartitionReader, PartitionReaderState};
 use crate::support::failure::PipelineError;
-use crate::cluster::progress::SourceProgress;
 
 /// What a worker gets when it wants to read.
 pub(crate) enum PollResult {
@@ -24,7 +24,13 @@ pub(crate) enum PollResult {
 
 impl Shared {
     /// Reads from a partition, unless it is too far ahead of the others, `floor` being theirs.
-    pub(crate) fn poll(&self, reader: &PartitionReader, alone: bool, floor: EventTime, batch: &mut RecordBatch) -> PollResult {
+    pub(crate) fn poll(
+        &self,
+        reader: &PartitionReader,
+        alone: bool,
+        floor: EventTime,
+        batch: &mut RecordBatch,
+    ) -> PollResult {
         let own = reader.floor();
         if own == EventTime::MAX {
             return PollResult::Ended;
@@ -118,13 +124,19 @@ impl Shared {
         let windows = self.config.time.windows;
         // Without idle partitions there is nothing to exchange.
         if (self.config.time.idle_after.is_some() || self.config.watermarks.is_some())
-            && let Some(others) = coordinator.exchange(|| self.progress(self.config.clock.now()).rounded(windows))
+            && let Some(others) =
+                coordinator.exchange(|| self.progress(self.config.clock.now()).rounded(windows))
         {
             *lock(&self.others) = others;
         }
     }
 
-    fn failed(&self, reader: &PartitionReader, state: &mut PartitionReaderState, error: ExternalError) -> PollResult {
+    fn failed(
+        &self,
+        reader: &PartitionReader,
+        state: &mut PartitionReaderState,
+        error: ExternalError,
+    ) -> PollResult {
         if error.retry() == Retry::Permanent {
             self.failure.set(PipelineError::Source { partition: reader.id.clone(), source: error });
             return PollResult::Ended;

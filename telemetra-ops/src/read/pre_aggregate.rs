@@ -105,7 +105,11 @@ impl<K: Key, A: Accumulator> PreAggregates<K, A> {
         let panes = self.panes;
         let aggregate = self.at(placement.effective_end);
         // Nearly always the event is in the pane that is about to end.
-        let pane = if time >= aggregate.pane && time < aggregate.end { aggregate.pane } else { panes.pane_start(time) };
+        let pane = if time >= aggregate.pane && time < aggregate.end {
+            aggregate.pane
+        } else {
+            panes.pane_start(time)
+        };
         aggregate.accumulator(key, pane)
     }
 

@@ -5,16 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use telemetra_core::{
-    ConfigError, Decoder, Events, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source, WindowSpec,
+    ConfigError, Decoder, Events, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source,
+    WindowSpec,
 };
 
 use crate::checkpoint::state::RestoredCheckpoint;
 use crate::checkpoint::trigger::CheckpointTrigger;
-use crate::support::failure::{Failure, PipelineError, RestoreError};
+use crate::cluster::progress::SourceProgress;
+use crate::read::discovery::PartitionDiscovery;
 use crate::read::ingress::{Ingress, IngressConfig, Shared};
 use crate::read::partition::{OpenPartition, PartitionCheckpoint};
-use crate::read::discovery::PartitionDiscovery;
-use crate::cluster::progress::SourceProgress;
+use crate::support::failure::{Failure, PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
 
 /// What ties partitions to the rest of their pipeline.
@@ -104,7 +105,8 @@ impl<E: Events> Ingress<E> {
         workers: usize,
     ) -> Result<Self, PipelineError> {
         config.check(0, sources.len(), workers, config.time.windows)?;
-        let trigger = CheckpointTrigger::new(None, Duration::ZERO, workers, config.time.windows.slide(), None);
+        let trigger =
+            CheckpointTrigger::new(None, Duration::ZERO, workers, config.time.windows.slide(), None);
         let failure = Failure::default();
         let deadline = RetryDeadline::new(Duration::ZERO);
         let opening = Opening { process: 0, processes: 1, restored: None, trigger, failure, deadline };
@@ -128,79 +130,73 @@ impl<E: Events> Ingress<E> {
 
 /// Opens the partitions that fall to this process, where the checkpoint left them.
 pub(crate) fn open(
-        config: IngressConfig,
-        sources: Vec<Box<dyn Source>>,
-        opening: Opening<'_>,
-    ) -> Result<Opened, PipelineError> {
-        let Opening { process, processes, restored, trigger, failure, deadline } = opening;
-        let kept: Vec<Vec<PartitionCheckpoint>> =
-            restored.map_or_else(Vec::new, |restored| restored.parts("partitions", &failure));
-        if let Some(error) = failure.take() {
-            return Err(error);
-        }
-        let resume = restored.map(|restored| restored.boundary);
-        let mut kept: BTreeMap<PartitionId, PartitionCheckpoint> =
-            kept.into_iter().flatten().map(|reader| (reader.id.clone(), reader)).collect();
-        let mut readers = Vec::new();
-        let mut names: BTreeSet<PartitionId> = BTreeSet::new();
-        let mut listing = Vec::new();
-        let mut listed: Vec<(Box<dyn Source>, usize)> = Vec::new();
-        for (decoder, mut source) in sources.into_iter().enumerate() {
-            let list = deadline.wait("listing the partitions of a source", || source.partitions());
-            for id in list.map_err(PipelineError::Open)? {
-                let mine = names.len() % processes == process;
-                if !names.insert(id.clone()) {
-                    let detail = format!("two partitions are called `{id}`");
-                    return Err(ConfigError::new("source", detail, "give each a name of its own").into());
-                }
-                listing.push(id.clone());
-                let kept = kept.remove(&id);
-                if !mine {
-                    continue;
-                }
-                let open = || match (&kept, resume) {
-                    // It came into being after the checkpoint.
-                    (None, Some(_)) => source.open_new(&id),
-                    (kept, _) => source.open(&id, kept.as_ref().map(|reader| reader.offset)),
-                };
-                let partition = deadline.wait(&format!("opening the partition `{id}`"), open);
-                let partition = partition.map_err(PipelineError::Open)?;
-                let sequencer = kept.map(|reader| reader.sequencer);
-                readers.push(OpenPartition { id, decoder, partition, sequencer, ended: false });
-            }
-            listed.push((source, decoder));
-        }
-        if let (Some(boundary), Some(decoder)) = (resume, listed.first().map(|(_, decoder)| decoder)) {
-            for (id, reader) in kept {
-                if !reader.ended {
-                    return Err(RestoreError::Gone { boundary, partition: id }.into());
-                }
-                // What it counted stays counted, in one of the processes.
-                if process == 0 {
-                    let (partition, sequencer) = (Box::new(Gone(reader.offset)), Some(reader.sequencer));
-                    readers.push(OpenPartition {
-                        id,
-                        decoder: *decoder,
-                        partition,
-                        sequencer,
-                        ended: true,
-                    });
-                }
-            }
-        }
-        let listing = listing.iter().map(ToString::to_string).collect();
-        let place = (process, names.len().min(processes));
-        let known = Arc::new(Mutex::new(names));
-        let discovery = |(source, decoder): (Box<dyn Source>, usize)| {
-            let every = source.refresh_every()?;
-            Some(PartitionDiscovery { source, decoder, every, known: Arc::clone(&known), place })
-        };
-        let discoveries = listed.into_iter().filter_map(discovery).collect();
-        // Nobody rests before all others have said how they stand.
-        let others = if processes > 1 { SourceProgress::UNKNOWN } else { SourceProgress::NONE };
-        let ingress = Shared::new(config, readers, trigger, failure, resume, others);
-        Ok(Opened { ingress, discoveries, partitions: listing })
+    config: IngressConfig,
+    sources: Vec<Box<dyn Source>>,
+    opening: Opening<'_>,
+) -> Result<Opened, PipelineError> {
+    let Opening { process, processes, restored, trigger, failure, deadline } = opening;
+    let kept: Vec<Vec<PartitionCheckpoint>> =
+        restored.map_or_else(Vec::new, |restored| restored.parts("partitions", &failure));
+    if let Some(error) = failure.take() {
+        return Err(error);
     }
+    let resume = restored.map(|restored| restored.boundary);
+    let mut kept: BTreeMap<PartitionId, PartitionCheckpoint> =
+        kept.into_iter().flatten().map(|reader| (reader.id.clone(), reader)).collect();
+    let mut readers = Vec::new();
+    let mut names: BTreeSet<PartitionId> = BTreeSet::new();
+    let mut listing = Vec::new();
+    let mut listed: Vec<(Box<dyn Source>, usize)> = Vec::new();
+    for (decoder, mut source) in sources.into_iter().enumerate() {
+        let list = deadline.wait("listing the partitions of a source", || source.partitions());
+        for id in list.map_err(PipelineError::Open)? {
+            let mine = names.len() % processes == process;
+            if !names.insert(id.clone()) {
+                let detail = format!("two partitions are called `{id}`");
+                return Err(ConfigError::new("source", detail, "give each a name of its own").into());
+            }
+            listing.push(id.clone());
+            let kept = kept.remove(&id);
+            if !mine {
+                continue;
+            }
+            let open = || match (&kept, resume) {
+                // It came into being after the checkpoint.
+                (None, Some(_)) => source.open_new(&id),
+                (kept, _) => source.open(&id, kept.as_ref().map(|reader| reader.offset)),
+            };
+            let partition = deadline.wait(&format!("opening the partition `{id}`"), open);
+            let partition = partition.map_err(PipelineError::Open)?;
+            let sequencer = kept.map(|reader| reader.sequencer);
+            readers.push(OpenPartition { id, decoder, partition, sequencer, ended: false });
+        }
+        listed.push((source, decoder));
+    }
+    if let (Some(boundary), Some(decoder)) = (resume, listed.first().map(|(_, decoder)| decoder)) {
+        for (id, reader) in kept {
+            if !reader.ended {
+                return Err(RestoreError::Gone { boundary, partition: id }.into());
+            }
+            // What it counted stays counted, in one of the processes.
+            if process == 0 {
+                let (partition, sequencer) = (Box::new(Gone(reader.offset)), Some(reader.sequencer));
+                readers.push(OpenPartition { id, decoder: *decoder, partition, sequencer, ended: true });
+            }
+        }
+    }
+    let listing = listing.iter().map(ToString::to_string).collect();
+    let place = (process, names.len().min(processes));
+    let known = Arc::new(Mutex::new(names));
+    let discovery = |(source, decoder): (Box<dyn Source>, usize)| {
+        let every = source.refresh_every()?;
+        Some(PartitionDiscovery { source, decoder, every, known: Arc::clone(&known), place })
+    };
+    let discoveries = listed.into_iter().filter_map(discovery).collect();
+    // Nobody rests before all others have said how they stand.
+    let others = if processes > 1 { SourceProgress::UNKNOWN } else { SourceProgress::NONE };
+    let ingress = Shared::new(config, readers, trigger, failure, resume, others);
+    Ok(Opened { ingress, discoveries, partitions: listing })
+}
 
 /// A partition that was read to its end in an earlier run and is not there any more.
 struct Gone(u64);

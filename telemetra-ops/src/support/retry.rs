@@ -180,12 +180,10 @@ impl RetryDeadline {
         attempt: impl FnMut() -> Result<T, ExternalError>,
     ) -> Result<T, ExternalError> {
         let never = Failure::default();
-        retry_until(&RetryState::new(what.to_owned()), &never, self.0, attempt).map_err(
-            |ended| match ended {
-                RetryError::Failed(error) => error,
-                RetryError::Down => ExternalError::permanent("the pipeline was exported to stop"),
-            },
-        )
+        retry_until(&RetryState::new(what.to_owned()), &never, self.0, attempt).map_err(|ended| match ended {
+            RetryError::Failed(error) => error,
+            RetryError::Down => ExternalError::permanent("the pipeline was exported to stop"),
+        })
     }
 }
 
@@ -208,10 +206,7 @@ mod tests {
         assert_eq!(retry.clear(at(0)), None, "that it works is no news");
         assert_eq!(retry.note("a", at(0)), (Some(Word::First), 1));
         assert_eq!(retry.note("b", at(59)), (None, 2));
-        assert_eq!(
-            retry.failing().map(|failing| (failing.tries, failing.error)),
-            Some((2, "b".to_owned()))
-        );
+        assert_eq!(retry.failing().map(|failing| (failing.tries, failing.error)), Some((2, "b".to_owned())));
         let reminder = Word::Reminder { lasting: Duration::from_secs(61), tries: 3 };
         assert_eq!(retry.note("b", at(61)), (Some(reminder), 3));
         assert_eq!(retry.note("b", at(120)), (None, 4), "a minute after the last word");
@@ -233,13 +228,11 @@ mod tests {
         assert!(matches!(passes, Ok("done")));
         assert_eq!((retry.retries(), left), (2, 0));
 
-        let for_good =
-            retry_until(&retry, &failure, None, || Err::<(), _>(ExternalError::permanent("full")));
+        let for_good = retry_until(&retry, &failure, None, || Err::<(), _>(ExternalError::permanent("full")));
         assert!(matches!(for_good, Err(RetryError::Failed(error)) if error.to_string() == "full"));
 
         let deadline = Some(Instant::now());
-        let late =
-            retry_until(&retry, &failure, deadline, || Err::<(), _>(ExternalError::transient("busy")));
+        let late = retry_until(&retry, &failure, deadline, || Err::<(), _>(ExternalError::transient("busy")));
         assert!(matches!(late, Err(RetryError::Failed(error)) if error.to_string() == "busy"));
 
         let down = retry_until(&retry, &failure, None, || {

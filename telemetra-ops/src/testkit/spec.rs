@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{
-    Accumulator, Baseline, Baselines, Data, EventTime, Key, Micro, MissingWindow, Moment, MomentRule, Observed, PowerSums,
-    Ranked, Samples, Summary, Window, WindowSpec,
+    Accumulator, Baseline, Baselines, Data, EventTime, Key, Micro, MissingWindow, Moment, MomentRule,
+    Observed, PowerSums, Ranked, Samples, Summary, Window, WindowSpec,
 };
 use timely::dataflow::operators::vec::Map;
 
@@ -60,7 +60,9 @@ pub fn sessions<'scope, K: Key, A: Accumulator, D: Data>(
         .reduce_named("SessionsSpec", move |_, events, output| {
             // The events come sorted by time.
             for session in events.chunk_by(|((one, _), _), ((next, _), _)| *next < one.plus(gap)) {
-                let (Some(((start, _), _)), Some(((last, _), _))) = (session.first(), session.last()) else { continue };
+                let (Some(((start, _), _)), Some(((last, _), _))) = (session.first(), session.last()) else {
+                    continue;
+                };
                 let mut accumulator = A::default();
                 for ((_, payload), count) in session {
                     (0..*count).for_each(|_| add(&mut accumulator, payload));

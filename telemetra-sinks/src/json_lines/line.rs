@@ -20,7 +20,13 @@ impl Columns {
     }
 
     /// Appends the line of a change that took effect at `time`, which is `text` when shown.
-    pub(crate) fn write(&mut self, out: &mut String, change: &Change, time: EventTime, text: &str) -> fmt::Result {
+    pub(crate) fn write(
+        &mut self,
+        out: &mut String,
+        change: &Change,
+        time: EventTime,
+        text: &str,
+    ) -> fmt::Result {
         let table = change.row.table();
         if !self.0.contains_key(table.name()) {
             self.0.insert(table.name().to_owned(), names(table));

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use telemetra_core::{
-    Arena, Clock, ConfigError, Decoder, Event, EventTime, Events, ExternalError, Partition, Polled, Record, RecordBatch,
+    Arena, Clock, ConfigError, Decoder, Event, EventTime, Events, ExternalError, Partition, Polled, Record,
+    RecordBatch,
 };
 
 /// The longest pause before a paced partition looks at the clock again.

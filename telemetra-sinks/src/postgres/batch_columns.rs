@@ -40,7 +40,11 @@ pub(super) fn last_changes<'a>(
                     Value::Text(text) if plan.keys.contains(&nth) => {
                         has_nul[place] |= memchr::memchr(0, text.as_bytes()).is_some();
                     }
-                    Value::Time(time) if plan.keys.len() > plan.table.keys().len() && plan.keys.contains(&nth) => day = time,
+                    Value::Time(time)
+                        if plan.keys.len() > plan.table.keys().len() && plan.keys.contains(&nth) =>
+                    {
+                        day = time
+                    }
                     _ => {}
                 }
                 nth += 1;

@@ -41,11 +41,7 @@ impl Retention {
     }
 
     /// Makes the days that these rows need. Readers and writers do not wait for it.
-    pub(super) fn prepare(
-        &mut self,
-        session: &Session,
-        batches: &[Batch],
-    ) -> Result<(), ExternalError> {
+    pub(super) fn prepare(&mut self, session: &Session, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
         let cutoff = self.cutoff(last.time);
         let upserts =
@@ -87,7 +83,8 @@ impl Retention {
         })?;
         let Some(all_have) = all_have else { return Ok(()) };
         let cutoff = self.cutoff(event_time(all_have.0)).0 / DAY;
-        let old = session.run(&"could not look for old days", async |client| old(client, &self.tables, cutoff).await)?;
+        let old = session
+            .run(&"could not look for old days", async |client| old(client, &self.tables, cutoff).await)?;
         for name in old {
             let sql = format!("BEGIN; {LOCK_TIMEOUT}; DROP TABLE {}; COMMIT", quoted(&name));
             let what = format!("could not drop {name}");

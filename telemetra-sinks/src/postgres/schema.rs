@@ -41,7 +41,11 @@ const FIXED: &str = "
 ";
 
 /// Makes or updates the tables of rows, and checks them.
-pub(super) fn prepare_rows(session: &Session, tables: &[Arc<Table>], partitioned: bool) -> Result<(), ExternalError> {
+pub(super) fn prepare_rows(
+    session: &Session,
+    tables: &[Arc<Table>],
+    partitioned: bool,
+) -> Result<(), ExternalError> {
     let mut names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
     names.extend(["telemetra_progress", "telemetra_dead_letters"]);
     prepare(session, &Component { name: "tables", migrations: &[FIXED.to_owned()], tables: &names })?;
@@ -59,8 +63,13 @@ pub(super) fn prepare_rows(session: &Session, tables: &[Arc<Table>], partitioned
 
 /// Makes the tables that are new, and gives those that are there the columns and indexes that are new. `Some` is a table that is there and
 /// was not made by us.
-async fn make_rows(client: &Client, tables: &[Arc<Table>], partitioned: bool) -> Result<Option<String>, Error> {
-    let known = client.query("SELECT component FROM telemetra_schema WHERE component LIKE 'table %'", &[]).await?;
+async fn make_rows(
+    client: &Client,
+    tables: &[Arc<Table>],
+    partitioned: bool,
+) -> Result<Option<String>, Error> {
+    let known =
+        client.query("SELECT component FROM telemetra_schema WHERE component LIKE 'table %'", &[]).await?;
     let known: Vec<&str> = known.iter().map(|row| row.get(0)).collect();
     for table in tables {
         let found = columns_of(client, table).await?;
@@ -78,7 +87,9 @@ async fn make_rows(client: &Client, tables: &[Arc<Table>], partitioned: bool) ->
         sql.push_str(&create_indexes(table, partitioned));
         client.batch_execute(&sql).await?;
         if !is_known {
-            client.execute("INSERT INTO telemetra_schema (component, version) VALUES ($1, 1)", &[&component]).await?;
+            client
+                .execute("INSERT INTO telemetra_schema (component, version) VALUES ($1, 1)", &[&component])
+                .await?;
         }
     }
     Ok(None)
@@ -128,7 +139,9 @@ fn create_indexes(table: &Table, partitioned: bool) -> String {
 fn add_columns(table: &Table, found: &[FoundColumn]) -> String {
     let is_new = |column: &&Column| column.nullable && !found.iter().any(|found| found.name == column.name);
     let added = table.all_columns().iter().filter(is_new);
-    added.map(|column| format!("ALTER TABLE {} ADD COLUMN {};", quoted(table.name()), define(column))).collect()
+    added
+        .map(|column| format!("ALTER TABLE {} ADD COLUMN {};", quoted(table.name()), define(column)))
+        .collect()
 }
 
 fn define(column: &Column) -> String {
@@ -290,9 +303,8 @@ fn compare(table: &Table, found: &[FoundColumn], partitioned: bool) -> Result<()
             missing.join(", ")
         ));
     }
-    let needed = found
-        .iter()
-        .find(|found| found.needed && !columns.iter().any(|column| column.name == found.name));
+    let needed =
+        found.iter().find(|found| found.needed && !columns.iter().any(|column| column.name == found.name));
     if let Some(FoundColumn { name: needed, .. }) = needed {
         return Err(format!(
             "its table {name} needs a value for the column {needed}, which this pipeline's rows do not have; \
@@ -309,7 +321,8 @@ fn compare(table: &Table, found: &[FoundColumn], partitioned: bool) -> Result<()
     }
     let mut wants = keys(table, partitioned);
     wants.sort_unstable();
-    let mut has: Vec<_> = found.iter().filter(|found| found.is_key).map(|found| found.name.as_str()).collect();
+    let mut has: Vec<_> =
+        found.iter().filter(|found| found.is_key).map(|found| found.name.as_str()).collect();
     has.sort_unstable();
     if has != wants {
         return Err(format!(

@@ -20,12 +20,11 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(table: &Arc<Table>, partitioned: bool) -> Self {
         let columns = table.all_columns();
-        let keys: Vec<usize> = keys(table, partitioned).iter().filter_map(|key| table.position(key)).collect();
+        let keys: Vec<usize> =
+            keys(table, partitioned).iter().filter_map(|key| table.position(key)).collect();
         let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
         // In the list of what is selected all arrays are walked side by side; in `FROM` each would be spread out first.
-        let parameter = |(nth, place): (usize, usize)| {
-            spread(nth + 1, columns[place].kind)
-        };
+        let parameter = |(nth, place): (usize, usize)| spread(nth + 1, columns[place].kind);
         let parameters: Vec<String> = (0..columns.len()).enumerate().map(parameter).collect();
         let key_parameters: Vec<String> = keys.iter().copied().enumerate().map(parameter).collect();
         let set: Vec<String> = (0..columns.len())
@@ -35,7 +34,8 @@ impl Plan {
         let keys_sql = keys.iter().map(|place| &*names[*place]).collect::<Vec<_>>();
         let matches: Vec<String> = keys_sql.iter().map(|key| format!("t.{key} = w.{key}")).collect();
         let name = quoted(table.name());
-        let update = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
+        let update =
+            if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
         Self {
             upsert: format!(
                 "INSERT INTO {name} ({}) SELECT {} ON CONFLICT ({}) DO {update}",

@@ -11,7 +11,12 @@ use super::session::Timestamp;
 
 /// Deletes what is a shard's: the rows of its subjects, and the dead letters of its partitions. The other shards empty their own, and may
 /// have begun to write already.
-pub(super) async fn truncate_shard(client: &Client, tables: &[Arc<Table>], index: i64, of: i64) -> Result<(), Error> {
+pub(super) async fn truncate_shard(
+    client: &Client,
+    tables: &[Arc<Table>],
+    index: i64,
+    of: i64,
+) -> Result<(), Error> {
     if of == 1 {
         let tables = tables.iter().map(|table| quoted(table.name()));
         let tables: Vec<_> = tables.chain(["telemetra_dead_letters".to_owned()]).collect();
@@ -49,12 +54,16 @@ pub(super) async fn truncate_shard(client: &Client, tables: &[Arc<Table>], index
                     _ => parameters.push(Box::new(row.get::<_, String>(place))),
                 }
             }
-            let parameters: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = parameters.iter().map(|p| &**p).collect();
-            client.execute(&format!("DELETE FROM {name} WHERE {}", conditions.join(" AND ")), &parameters).await?;
+            let parameters: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
+                parameters.iter().map(|p| &**p).collect();
+            client
+                .execute(&format!("DELETE FROM {name} WHERE {}", conditions.join(" AND ")), &parameters)
+                .await?;
         }
     }
     let found = client.query("SELECT DISTINCT partition FROM telemetra_dead_letters", &[]).await?;
-    let ours: Vec<&str> = found.iter().map(|row| row.get::<_, &str>(0)).filter(|partition| is_ours(partition)).collect();
+    let ours: Vec<&str> =
+        found.iter().map(|row| row.get::<_, &str>(0)).filter(|partition| is_ours(partition)).collect();
     client.execute("DELETE FROM telemetra_dead_letters WHERE partition = ANY($1)", &[&ours]).await.map(drop)
 }
 

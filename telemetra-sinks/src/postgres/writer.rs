@@ -57,8 +57,12 @@ impl Writer {
         is_kept: impl Fn(&dyn AnyRow) -> bool,
     ) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
-        let by_table = last_changes(batches, plans, is_kept)
-            .map_err(|row| refused(self.session.place(), format!("the row {row} is of a table that the sink was not opened with")))?;
+        let by_table = last_changes(batches, plans, is_kept).map_err(|row| {
+            refused(
+                self.session.place(),
+                format!("the row {row} is of a table that the sink was not opened with"),
+            )
+        })?;
         let mut parts = Vec::new();
         for (place, entries) in by_table.iter().enumerate() {
             for action in [Action::Upsert, Action::Withdraw] {
@@ -95,11 +99,7 @@ impl Writer {
         }
     }
 
-    fn prepare<'a>(
-        &mut self,
-        parts: &'a [Part<'_>],
-        plans: &[Plan],
-    ) -> Result<Vec<Step<'a>>, ExternalError> {
+    fn prepare<'a>(&mut self, parts: &'a [Part<'_>], plans: &[Plan]) -> Result<Vec<Step<'a>>, ExternalError> {
         let Self { session, tables, .. } = self;
         let mut steps = Vec::with_capacity(parts.len());
         for Part { place, action, arrays, .. } in parts {

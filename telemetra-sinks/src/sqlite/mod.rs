@@ -134,9 +134,14 @@ impl Opened {
                 for change in &batch.changes {
                     // The changes of a batch come table by table.
                     if writers.get(place).is_none_or(|(name, _)| *name != change.table()) {
-                        place = writers.iter().position(|(name, _)| *name == change.table()).unwrap_or(usize::MAX);
+                        place = writers
+                            .iter()
+                            .position(|(name, _)| *name == change.table())
+                            .unwrap_or(usize::MAX);
                     }
-                    let Some((_, writer)) = writers.get_mut(place) else { return Err(unknown_table(path, change)) };
+                    let Some((_, writer)) = writers.get_mut(place) else {
+                        return Err(unknown_table(path, change));
+                    };
                     writer.write(change, batch.time, &mut self.scratch).map_err(|error| {
                         let what = format!("could not write the row {}", RowKey::of(&*change.row));
                         failed(path, &what, error)

@@ -24,7 +24,11 @@ const FIXED: &str = "
 ";
 
 /// Makes the tables that there are not, and checks those that there are.
-pub(super) fn prepare(connection: &Connection, path: &Path, tables: &[Arc<Table>]) -> Result<(), ExternalError> {
+pub(super) fn prepare(
+    connection: &Connection,
+    path: &Path,
+    tables: &[Arc<Table>],
+) -> Result<(), ExternalError> {
     let read = |error| failed(path, &"could not read the version of the tables", error);
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (version, application) =
@@ -41,7 +45,9 @@ pub(super) fn prepare(connection: &Connection, path: &Path, tables: &[Arc<Table>
     let is_new = application != APPLICATION;
     if is_new {
         let found: i64 = connection
-            .query_row("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'", [], |row| row.get(0))
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'", [], |row| {
+                row.get(0)
+            })
             .map_err(read)?;
         if found > 0 || application != 0 {
             return Err(refused(path, "it has tables that telemetra did not make; use another file"));
@@ -59,10 +65,14 @@ pub(super) fn prepare(connection: &Connection, path: &Path, tables: &[Arc<Table>
         transaction.pragma_update(None, "user_version", VERSION).map_err(made)?;
     }
     for table in tables {
-        let found = columns_of(&transaction, table)
-            .map_err(|error| failed(path, &format!("could not read the columns of {}", table.name()), error))?;
-        let statements =
-            if found.is_empty() { vec![create_table(table)] } else { fit(table, &found).map_err(|why| refused(path, why))? };
+        let found = columns_of(&transaction, table).map_err(|error| {
+            failed(path, &format!("could not read the columns of {}", table.name()), error)
+        })?;
+        let statements = if found.is_empty() {
+            vec![create_table(table)]
+        } else {
+            fit(table, &found).map_err(|why| refused(path, why))?
+        };
         let statements = statements.into_iter().chain(create_indexes(table));
         statements.map(|sql| transaction.execute_batch(&sql)).collect::<Result<(), _>>().map_err(made)?;
     }
@@ -130,7 +140,9 @@ fn fit(table: &Table, found: &[(String, i64)]) -> Result<Vec<String>, String> {
         ));
     }
     let columns = table.all_columns();
-    if let Some((other, _)) = found.iter().find(|(found, _)| !columns.iter().any(|column| column.name == *found)) {
+    if let Some((other, _)) =
+        found.iter().find(|(found, _)| !columns.iter().any(|column| column.name == *found))
+    {
         let has: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
         let wants: Vec<_> = columns.iter().map(|column| &*column.name).collect();
         return Err(format!(

@@ -83,8 +83,11 @@ impl Embedded {
     /// Those that the query asks for, in its order.
     fn ranked(&self, query: &StreamQuery) -> Vec<(Arc<str>, Arc<View>)> {
         let wanted = |view: &View| {
-            let live =
-                || view.row::<livestream::StreamRow>().and_then(|row| row.is_live).unwrap_or_else(|| self.current(view).is_some());
+            let live = || {
+                view.row::<livestream::StreamRow>()
+                    .and_then(|row| row.is_live)
+                    .unwrap_or_else(|| self.current(view).is_some())
+            };
             !query.live || live()
         };
         let rank = |view: &View| {

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{
-    Action, Batch, Change, ConfigError, DeadLetter, EventTime, ExternalError, KeyPart, RowKey, Shard, Sink, Table,
+    Action, Batch, Change, ConfigError, DeadLetter, EventTime, ExternalError, KeyPart, RowKey, Shard, Sink,
+    Table,
 };
 
 use super::config::KafkaConfig;

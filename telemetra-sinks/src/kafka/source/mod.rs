@@ -4,11 +4,11 @@
 //! whatever may wait (finding partitions, looking into errors, pausing, committing) is done by one thread beside them.
 
 mod assign;
-mod log_range;
 mod consumer;
 mod consumer_thread;
 mod context;
 mod counters;
+mod log_range;
 mod offsets;
 mod open;
 mod partition;

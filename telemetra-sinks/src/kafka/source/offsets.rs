@@ -11,8 +11,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use telemetra_core::{ExternalError, PartitionId, Retry};
 
 use super::assign::{assignment, give_up};
-use super::log_range::{self, Position, partition_count};
 use super::context::Client;
+use super::log_range::{self, Position, partition_count};
 use super::partition_state::{PartitionState, lock};
 use super::{KafkaCounters, OnLost, Settings};
 use crate::kafka::error::failed;

@@ -9,8 +9,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra_core::{ExternalError, Partition, PartitionId};
 
 use super::assign::assignment;
-use super::log_range::{LogRange, Position, beyond, fetch_log_range, lost};
 use super::consumer::SharedConsumer;
+use super::log_range::{LogRange, Position, beyond, fetch_log_range, lost};
 use super::partition::Reader;
 use super::partition_state::PartitionState;
 use super::{OnLost, Start};

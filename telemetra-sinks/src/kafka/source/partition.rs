@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rdkafka::Message;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::message::Headers;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::Headers;
 use telemetra_core::{EventTime, ExternalError, Partition, Polled, RecordBatch};
 
 use super::consumer::SharedConsumer;
@@ -84,7 +84,8 @@ impl Reader {
                         Some(payload) => batch.push(payload, offset),
                         None => batch.push_tombstone(offset),
                     }
-                    let timestamp = message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok());
+                    let timestamp =
+                        message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok());
                     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
                     let headers = headers.map(|header| (header.key, header.value));
                     batch.annotate(message.key(), timestamp.map(EventTime), headers);
