@@ -221,7 +221,7 @@ fn nothing_points_back_up_the_table_of_crates() {
         ("telemetra-core/Cargo.toml", &[][..]),
         ("telemetra-ops/Cargo.toml", &["telemetra-core"]),
         ("telemetra-sinks/Cargo.toml", &["telemetra-core"]),
-        ("Cargo.toml", &["telemetra-core", "telemetra-ops", "telemetra-sinks"]),
+        ("Cargo.toml", &["telemetra", "telemetra-core", "telemetra-ops", "telemetra-sinks"]),
     ] {
         let found = dependencies(manifest);
         let wrong: Vec<_> = found

@@ -1,13 +1,10 @@
 //! A sink in memory: the tables as they are now, for tests and small hosts.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use telemetra_core::{Action, Batch, Change, DeadLetter, EventTime, ExternalError, RowKey, Sink, Table};
-
-/// The most dead letters that a handle [bounded](MemorySink::keep_for) in time keeps.
-const BOUNDED_LETTERS: usize = 10_000;
+use telemetra_core::{Action, Batch, Change, DeadLetter, EventTime, ExternalError, PartitionId, Sink, Table};
 
 /// A sink that keeps rows in memory, current and by key. Clones are handles on the same rows.
 ///
@@ -15,23 +12,22 @@ const BOUNDED_LETTERS: usize = 10_000;
 /// goes on from it. A new process starts with nothing.
 ///
 /// ```
-/// # use telemetra_core::{Column, ColumnKind, Row, Table, Value};
-/// # #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-/// # struct Alert(String);
-/// # impl Row for Alert {
-/// #     fn table() -> Table { Table::new("alerts").key(Column::new("device", ColumnKind::Text)) }
-/// #     fn values(&self, put: &mut dyn FnMut(Value<'_>)) { put(Value::Text(&self.0)) }
-/// # }
-/// use telemetra_core::{Batch, EventTime, Layout, Sink};
+/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
 /// use telemetra_sinks::MemorySink;
 ///
-/// let layout = Layout::<Alert>::of_row();
+/// let table = Table::new("totals").key(Column::new("site", ColumnKind::Integer)).column(Column::new("total", ColumnKind::Integer));
+/// let totals = Layout::new(table, |(site, total): &(u32, i64), put| {
+///     put(Value::Unsigned((*site).into()));
+///     put(Value::Signed(*total));
+/// });
+///
 /// let memory = MemorySink::new();
 /// let mut sink = memory.clone();
-/// sink.open(&[layout.table().clone()], None)?;
-/// sink.apply(&[Batch { time: EventTime(59_999), changes: vec![layout.upsert(Alert("d1".into()), 0)] }])?;
-/// assert_eq!(memory.rows_of::<Alert>(), [Alert("d1".into())]);
-/// assert_eq!(memory.table("alerts").len(), 1);
+/// sink.open(&[totals.table().clone()], None)?;
+/// let changes = vec![totals.upsert((1, -5), 0), totals.upsert((2, 7), 0)];
+/// sink.apply(&[Batch { time: EventTime(59_999), changes }])?;
+/// assert_eq!(memory.rows_of::<(u32, i64)>(), [(1, -5), (2, 7)]);
+/// assert_eq!(memory.table("totals").len(), 2);
 /// assert_eq!(memory.durable(), Some(EventTime(59_999)));
 /// # Ok::<(), telemetra_core::ExternalError>(())
 /// ```
@@ -39,16 +35,39 @@ const BOUNDED_LETTERS: usize = 10_000;
 pub struct MemorySink {
     state: Arc<Mutex<State>>,
     log: bool,
-    keep_for: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    rows: BTreeMap<RowKey, Change>,
-    letters: BTreeMap<(String, u64, u32), DeadLetter>,
+    rows: BTreeSet<Held>,
+    letters: BTreeMap<(PartitionId, u64, u32), DeadLetter>,
     log: Vec<Batch>,
     durable: Option<EventTime>,
 }
+
+/// A row as last published, ordered by its table and key.
+#[derive(Debug)]
+struct Held(Change);
+
+impl Ord for Held {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.row.compare_key(&*other.0.row)
+    }
+}
+
+impl PartialOrd for Held {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Held {}
 
 impl MemorySink {
     /// A sink that keeps all rows and letters, and no log.
@@ -64,34 +83,27 @@ impl MemorySink {
         self
     }
 
-    /// Forgets rows when that much event time has passed since the time that they tell of, and all but 10 000 dead letters,
-    /// so that a long run does not grow. Rows about now stay.
-    #[must_use]
-    pub fn keep_for(mut self, span: Duration) -> Self {
-        self.keep_for = Some(span);
-        self
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The rows of all tables, by table and key, as they were last published.
+    /// The rows of all tables as they were last published, by table and key.
     #[must_use]
     pub fn rows(&self) -> Vec<Change> {
-        self.state().rows.values().cloned().collect()
+        self.collect(|change| Some(change.clone()))
     }
 
-    /// The rows of one table, by key, as they were last published.
+    /// The rows of one table as they were last published, by key.
     #[must_use]
-    pub fn table(&self, table: &str) -> Vec<Change> {
-        self.state().rows.values().filter(|change| change.table() == table).cloned().collect()
+    pub fn table(&self, name: &str) -> Vec<Change> {
+        self.collect(|change| (change.table() == name).then(|| change.clone()))
     }
 
-    /// The rows of one type, by table and key.
+    /// The rows of one type, by table and key: `rows_of::<SummaryRow<String, u64>>()`, `rows_of::<Moment<String>>()`, or a type of
+    /// your own.
     #[must_use]
     pub fn rows_of<R: Clone + 'static>(&self) -> Vec<R> {
-        self.state().rows.values().filter_map(|change| change.row::<R>().cloned()).collect()
+        self.collect(|change| change.row::<R>().cloned())
     }
 
     /// The dead letters, by place.
@@ -110,6 +122,10 @@ impl MemorySink {
     #[must_use]
     pub fn durable(&self) -> Option<EventTime> {
         self.state().durable
+    }
+
+    fn collect<T>(&self, pick: impl Fn(&Change) -> Option<T>) -> Vec<T> {
+        self.state().rows.iter().filter_map(|held| pick(&held.0)).collect()
     }
 }
 
@@ -133,10 +149,10 @@ impl Sink for MemorySink {
                 continue;
             }
             for change in &batch.changes {
-                let key = RowKey::of(&*change.row);
+                let held = Held(change.clone());
                 match change.action {
-                    Action::Upsert => drop(state.rows.insert(key, change.clone())),
-                    Action::Withdraw => drop(state.rows.remove(&key)),
+                    Action::Upsert => drop(state.rows.replace(held)),
+                    Action::Withdraw => drop(state.rows.remove(&held)),
                 }
             }
             if self.log {
@@ -144,21 +160,14 @@ impl Sink for MemorySink {
             }
             state.durable = Some(batch.time);
         }
-        if let (Some(span), Some(now)) = (self.keep_for, state.durable) {
-            let since = now.minus(u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
-            state.rows.retain(|_, change| change.row.time().is_none_or(|time| time >= since));
-        }
         Ok(())
     }
 
     fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
         let mut state = self.state();
         for letter in letters {
-            let place = (letter.partition.as_str().to_owned(), letter.offset, letter.index);
+            let place = (letter.partition.clone(), letter.offset, letter.index);
             state.letters.insert(place, letter.clone());
-            if self.keep_for.is_some() && state.letters.len() > BOUNDED_LETTERS {
-                state.letters.pop_first();
-            }
         }
         Ok(())
     }

@@ -12,21 +12,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, RowKey, Sink, Table};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, Table};
 
 use file::Rolling;
 use letters::Known;
-use line::Columns;
+use line::ChangeLines;
 use progress::Progress;
 
 /// Lines are written out when there are so many bytes of them.
 const BLOCK: usize = 1024 * 1024;
 
-/// A sink that writes each change as a line of JSON into files of a folder.
+/// A log of changes in files of a folder, each change a line of JSON.
 ///
 /// * `changes-….jsonl`: a line is an object with `table`, `time` (the event time at which the change took effect), `action`
-///   (`upsert` or `withdraw`), `revision`, and the row's other columns; times are RFC 3339. After the last change of a time
-///   comes a line of the table `telemetra_progress`: what is before it is complete.
+///   (`upsert` or `withdraw`), `revision`, and the row's columns but for the one that holds the revision; times are RFC 3339. A column
+///   of the name of one of these four gets an underscore behind it: `time_`. After the last change of a time comes a line of the table
+///   `telemetra_progress`: what is before it is complete.
 /// * `dead_letters-….jsonl`: a line is a record that was not counted: `partition`, `offset`, `index`, `fate`, `reason`, and `record`,
 ///   or `record_hex` where the record is not UTF-8.
 /// * `progress.json`: the last durable time, and how long the files were then.
@@ -39,15 +40,22 @@ const BLOCK: usize = 1024 * 1024;
 /// looked for in the files, which are read once for that if such a one comes.
 ///
 /// ```
-/// use telemetra_core::{Batch, EventTime, Sink};
+/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
 /// use telemetra_sinks::JsonLines;
+///
+/// let table = Table::new("sites").key(Column::new("site", ColumnKind::Text));
+/// let sites = Layout::new(table, |site: &String, put| put(Value::Text(site)));
 ///
 /// let folder = tempfile::tempdir()?;
 /// let mut sink = JsonLines::new(folder.path());
-/// sink.open(&[], None)?;
-/// sink.apply(&[Batch { time: EventTime(59_999), changes: Vec::new() }])?;
+/// sink.open(&[sites.table().clone()], None)?;
+/// sink.apply(&[Batch { time: EventTime(59_999), changes: vec![sites.upsert("north".to_owned(), 0)] }])?;
 /// let lines = std::fs::read_to_string(folder.path().join("changes-00000000000000059999.jsonl"))?;
-/// assert_eq!(lines, "{\"table\":\"telemetra_progress\",\"time\":\"1970-01-01T00:00:59.999Z\",\"action\":\"upsert\"}\n");
+/// let lines: Vec<_> = lines.lines().collect();
+/// assert_eq!(lines, [
+///     r#"{"table":"sites","time":"1970-01-01T00:00:59.999Z","action":"upsert","revision":0,"site":"north"}"#,
+///     r#"{"table":"telemetra_progress","time":"1970-01-01T00:00:59.999Z","action":"upsert"}"#,
+/// ]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -60,14 +68,13 @@ pub struct JsonLines {
 struct Settings {
     folder: PathBuf,
     rotate_bytes: u64,
-    /// In milliseconds.
+    /// In milliseconds of event time.
     rotate_every: Option<u64>,
     start_over: bool,
 }
 
 #[derive(Debug)]
 struct Opened {
-    columns: Columns,
     /// What is durable.
     durable: Progress,
     /// What is written, and will be durable with the next batch.
@@ -75,13 +82,14 @@ struct Opened {
     known: Known,
     changes: Rolling,
     letters: Rolling,
+    lines: ChangeLines,
     /// After an error the files may end in half a line.
     torn: bool,
     text: String,
 }
 
 impl JsonLines {
-    /// Files in this folder, which is made if there is none.
+    /// A log in this folder, which is made if there is none.
     pub fn new(folder: impl AsRef<Path>) -> Self {
         let settings = Settings {
             folder: folder.as_ref().to_owned(),
@@ -99,11 +107,12 @@ impl JsonLines {
         self
     }
 
-    /// Also begins a new file of changes whenever that much event time is full: an hour for one an hour. Zero is never.
+    /// Also begins a new file of changes whenever so much event time is full, counted from the epoch: with an hour there is one
+    /// for each. To the millisecond; zero is never. Default: never.
     #[must_use]
-    pub fn rotate_every(mut self, span: Duration) -> Self {
-        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        self.settings.rotate_every = (millis > 0).then_some(millis);
+    pub fn rotate_every(mut self, interval: Duration) -> Self {
+        let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        self.settings.rotate_every = (!interval.is_zero()).then_some(millis.max(1));
         self
     }
 
@@ -125,8 +134,8 @@ impl Opened {
         changes.restore(durable.changes.as_ref())?;
         letters.restore(durable.dead_letters.as_ref())?;
         let (written, known) = (durable.clone(), Known::new(durable.seen.clone()));
-        let columns = Columns::new(tables);
-        Ok(Self { columns, durable, written, known, changes, letters, torn: false, text: String::new() })
+        let lines = ChangeLines::new(tables);
+        Ok(Self { durable, written, known, changes, letters, lines, torn: false, text: String::new() })
     }
 
     /// Cuts off what an error left behind. What is written next may fail too, and clears the mark if it does not.
@@ -148,12 +157,7 @@ impl Opened {
             }
             let time = batch.time.to_string();
             for change in &batch.changes {
-                let made = self.columns.write(&mut self.text, change, batch.time, &time);
-                if let Err(error) = made {
-                    let row = RowKey::of(&*change.row);
-                    return Err(ExternalError::permanent(format!("could not write the row {row} as JSON"))
-                        .because(error));
-                }
+                self.lines.write(&mut self.text, change, batch.time, &time)?;
                 if self.text.len() >= BLOCK {
                     self.changes.append(&mut self.text)?;
                 }

@@ -1,7 +1,8 @@
 //! The newest answers in process: a host service queries and follows them while the pipeline runs.
 //!
-//! The idea: one writer, many readers, and a snapshot for each subject. The writer changes a subject's snapshot in place
-//! while no reader holds it, and a copy of it otherwise; a reader takes a counted reference and is done with locks.
+//! The idea: one writer, many readers, and a snapshot for each subject. The writer changes a subject's
+//! snapshot in place while no reader holds it, and a copy of it otherwise; a reader takes a counted reference
+//! and is done with locks.
 
 mod reader;
 mod sink;
@@ -26,24 +27,28 @@ use subscribe::Subscribers;
 /// A power of two, large enough that the writer and readers seldom meet.
 const SHARDS: usize = 64;
 
-/// The writing half of a live view: a sink that keeps in memory what a host asks for, of one grouping with keys `K` and summaries `S`.
+/// The writing half of a live view: a sink that keeps in memory what a host asks for, of one grouping with
+/// keys `K` and summaries `S`.
 ///
-/// It keeps, by [subject](telemetra_core::AnyRow::subject), the windows and moments of the grouping for the horizon, and rows of any
-/// other type that are about now ([`AnyRow::time`](telemetra_core::AnyRow::time) is `None`) until they are withdrawn. Rows that tell of
-/// an event time are passed to subscribers and not kept. A pipeline of several groupings has a view for each.
+/// It keeps, by [subject](telemetra_core::AnyRow::subject), the windows and moments of the grouping for the
+/// horizon, and rows of any other type that are about now ([`AnyRow::time`](telemetra_core::AnyRow::time) is
+/// `None`) until they are withdrawn. Rows that tell of an event time are passed to subscribers and not kept.
+/// A pipeline of several groupings has a view for each.
 ///
 /// It keeps nothing over a restart, so the pipeline gives it the whole state anew.
 ///
-/// Memory is a few words for each row: rows are shared with the other sinks. Silent subjects are forgotten within 64 batches after the
-/// horizon has passed them.
+/// Memory is a few words for each row: rows are shared with the other sinks. Silent subjects are forgotten
+/// within 64 batches after the horizon has passed them.
 ///
 /// ```
 /// use std::time::Duration;
-/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Summary, SummaryRow, Value, Window};
+/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink};
+/// use telemetra_core::{Summary, SummaryRow, Value, Window};
 /// use telemetra_sinks::{LiveView, Notice};
 ///
 /// let columns = vec![Column::new("readings", ColumnKind::Integer)];
-/// let layout = Layout::<SummaryRow<String, u64>>::summaries("device_minute", &["device"], columns, |readings, _, put| {
+/// type Row = SummaryRow<String, u64>;
+/// let layout = Layout::<Row>::summaries("device_minute", &["device"], columns, |readings, _, put| {
 ///     put(Value::Unsigned(*readings));
 /// });
 ///
@@ -122,8 +127,8 @@ impl<S, K> LiveView<S, K> {
         Self { shared: Arc::new(shared), only: Vec::new(), windows: None, sweep: 0 }
     }
 
-    /// Takes the rows of these tables alone: where several groupings have keys and summaries of the same types, or where a pipeline has
-    /// tables that readers of this view do not ask for.
+    /// Takes the rows of these tables alone: where several groupings have keys and summaries of the same
+    /// types, or where a pipeline has tables that readers of this view do not ask for.
     #[must_use]
     pub fn only(mut self, tables: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.only = tables.into_iter().map(Into::into).collect();

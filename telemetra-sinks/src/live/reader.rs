@@ -10,9 +10,9 @@ use super::{Shared, SubjectView, Subscription, Update};
 
 /// The reading half: cheap to clone, and usable from any thread.
 ///
-/// A subject's snapshot is as of one event time: it has all changes of that time or none. Two subjects may be one time apart
-/// while the writer is between them; [`as_of`](Self::as_of) is the time that all have reached. To have all of them as of one
-/// time would mean to lock all, or to copy all.
+/// A subject's snapshot is as of one event time: it has all changes of that time or none. Two subjects may be
+/// one time apart while the writer is between them; [`as_of`](Self::as_of) is the time that all have reached.
+/// To have all of them as of one time would mean to lock all, or to copy all.
 pub struct LiveReader<S, K = String>(pub(super) Arc<Shared<S, K>>);
 
 impl<S, K> LiveReader<S, K> {
@@ -22,8 +22,8 @@ impl<S, K> LiveReader<S, K> {
         self.0.reached().as_of
     }
 
-    /// The time since which all changes are known: that of the first batch, or where the horizon begins if that is later. `None`
-    /// before the first batch.
+    /// The time since which all changes are known: that of the first batch, or where the horizon begins if
+    /// that is later. `None` before the first batch.
     #[must_use]
     pub fn known_since(&self) -> Option<EventTime> {
         self.0.reached().since
@@ -66,8 +66,8 @@ impl<S, K> LiveReader<S, K> {
         ranked.into_iter().map(|(_, subject, view)| (subject, view)).collect()
     }
 
-    /// Follows the changes of all subjects from now on. At most `capacity` updates (at least 1) wait to be received. Of a view that is
-    /// closed it ends at once.
+    /// Follows the changes of all subjects from now on. At most `capacity` updates (at least 1) wait to be
+    /// received. Of a view that is closed it ends at once.
     #[must_use]
     pub fn subscribe(&self, capacity: usize) -> Subscription {
         self.0.subscribers.add(None, capacity)
@@ -79,8 +79,8 @@ impl<S, K> LiveReader<S, K> {
         self.0.subscribers.add(Some(subject), capacity)
     }
 
-    /// The snapshot of a subject, and the changes that come after it: none is missed in between, and none of those given is in the
-    /// snapshot already.
+    /// The snapshot of a subject, and the changes that come after it: none is missed in between, and none of
+    /// those given is in the snapshot already.
     ///
     /// ```
     /// use std::time::Duration;
@@ -88,7 +88,7 @@ impl<S, K> LiveReader<S, K> {
     ///
     /// let view = LiveView::<u64>::new(Duration::from_secs(3600));
     /// let (snapshot, changes) = view.reader().follow("d1", 64);
-    /// assert!(snapshot.is_none(), "there is no such subject yet; if it comes, its subscribers are notified");
+    /// assert!(snapshot.is_none(), "there is no such subject yet; its subscribers are notified if it comes");
     /// # drop(changes);
     /// ```
     #[must_use]
@@ -100,18 +100,20 @@ impl<S, K> LiveReader<S, K> {
         (view, changes)
     }
 
-    /// What changed in a subject after a time, in the order of time: each row once, as it is now, or as it was when it was withdrawn.
-    /// For those who know the subject as of that time and want to go on: less than a snapshot, and it tells what is no longer true.
+    /// What changed in a subject after a time, in the order of time: each row once, as it is now, or as it
+    /// was when it was withdrawn. For those who know the subject as of that time and want to go on: less than
+    /// a snapshot, and it tells what is no longer true.
     ///
-    /// `None` if not all changes since then are known ([`known_since`](Self::known_since)), or if the view has not come that far; then
-    /// only a snapshot will do.
+    /// `None` if not all changes since then are known ([`known_since`](Self::known_since)), or if the view
+    /// has not come that far; then only a snapshot will do.
     ///
     /// ```
     /// use std::time::Duration;
     /// use telemetra_core::{Batch, EventTime, Layout, Sink, Summary, SummaryRow, Window};
     /// use telemetra_sinks::LiveView;
     ///
-    /// let layout = Layout::<SummaryRow<String, u64>>::summaries("device_minute", &["device"], vec![], |_, _, _| {});
+    /// type Row = SummaryRow<String, u64>;
+    /// let layout = Layout::<Row>::summaries("device_minute", &["device"], vec![], |_, _, _| {});
     /// let mut view = LiveView::<u64>::new(Duration::from_secs(3600));
     /// for count in 1..=3 {
     ///     let end = EventTime(count * 60_000);
@@ -126,7 +128,8 @@ impl<S, K> LiveReader<S, K> {
     /// ```
     #[must_use]
     pub fn changes_since(&self, subject: &str, since: EventTime) -> Option<Vec<Update>> {
-        // In this order: the view is then at least as of this time, and has forgotten at most what is known to be.
+        // In this order: the view is then at least as of this time, and has forgotten at most what is known
+        // to be.
         let as_of = self.as_of();
         let view = self.subject(subject);
         if self.known_since().is_none_or(|known| since < known) || Some(since) > as_of {

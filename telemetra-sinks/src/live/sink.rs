@@ -40,8 +40,8 @@ impl<S: Data, K: Key> LiveView<S, K> {
                 Some(known) if known == table => {}
                 Some(known) => {
                     return Err(ExternalError::permanent(format!(
-                        "the live view is given windows of one type from two tables, `{known}` and `{table}`; name the tables of one \
-                         grouping by `LiveView::only`"
+                        "the live view is given windows of one type from two tables, `{known}` and \
+                         `{table}`; name the tables of one grouping by `LiveView::only`"
                     )));
                 }
             }

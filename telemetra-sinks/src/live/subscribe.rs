@@ -27,16 +27,18 @@ pub struct Update {
 pub enum Notice {
     /// Rows about a subject changed.
     Changed(Arc<Update>),
-    /// So many updates were dropped since the last notice, as they were not received in time. Those that follow are newer:
-    /// read the view to be in step again.
+    /// So many updates were dropped since the last notice, as they were not received in time. Those that
+    /// follow are newer: read the view to be in step again.
     Missed(u64),
 }
 
 /// Receives the changes that a live view is given.
 ///
-/// A slow one loses the oldest updates, and is notified of how many; it slows down nobody. Dropping it ends it.
+/// A slow one loses the oldest updates, and is notified of how many; it slows down nobody. Dropping it ends
+/// it.
 ///
-/// It is a [`Stream`] of [`Notice`]s too, for the combinators of an asynchronous runtime; that ends once the view is closed.
+/// It is a [`Stream`] of [`Notice`]s too, for the combinators of an asynchronous runtime; that ends once the
+/// view is closed.
 pub struct Subscription {
     /// Pinned, as polling it wants that and a subscription may be moved.
     updates: Pin<Box<Receiver<Arc<Update>>>>,
@@ -59,7 +61,8 @@ impl Subscription {
         }
     }
 
-    /// The next notice, for tasks of an asynchronous runtime, whichever. `None` once the view is closed and all was received.
+    /// The next notice, for tasks of an asynchronous runtime, whichever. `None` once the view is closed and
+    /// all was received.
     pub async fn recv_async(&self) -> Option<Notice> {
         loop {
             if let Some(missed) = self.take_missed() {

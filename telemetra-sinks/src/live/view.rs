@@ -34,8 +34,8 @@ impl Held {
     }
 }
 
-/// The rows about one subject as of one event time: its windows and moments within the horizon, and those that are about now. Rows
-/// are shared, so a copy costs little.
+/// The rows about one subject as of one event time: its windows and moments within the horizon, and those
+/// that are about now. Rows are shared, so a copy costs little.
 pub struct SubjectView<S, K = String> {
     /// By table and key.
     rows: Vec<Held>,
@@ -103,7 +103,8 @@ impl<S, K> SubjectView<S, K> {
         self.rows.binary_search_by(|held| held.row.compare_key(row))
     }
 
-    /// What changed after a time, as updates in the order of time: each row once, as it is now or as it was when it was withdrawn.
+    /// What changed after a time, as updates in the order of time: each row once, as it is now or as it was
+    /// when it was withdrawn.
     pub(super) fn changes_since(&self, subject: &Arc<str>, since: EventTime) -> Vec<Update> {
         let mut updates: BTreeMap<EventTime, Vec<Change>> = BTreeMap::new();
         let windows = self.windows.iter().map(|(_, held)| held);

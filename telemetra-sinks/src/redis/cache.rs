@@ -10,7 +10,8 @@ use super::form::Place;
 use super::message::Kind;
 use super::subject::{Dirty, Subject};
 
-/// The subjects, and when something about each changes without an event: it falls silent, or goes beyond the horizon.
+/// The subjects, and when something about each changes without an event: it falls silent, or goes beyond the
+/// horizon.
 pub(super) struct Cache {
     horizon: u64,
     silent_after: u64,
@@ -42,7 +43,8 @@ impl Cache {
         self.subjects.iter()
     }
 
-    /// Takes one change of a kept table in, and says which keys it touches and what has become of the row; `None` where nothing has.
+    /// Takes one change of a kept table in, and says which keys it touches and what has become of the row;
+    /// `None` where nothing has.
     pub(super) fn change(
         &mut self,
         table: usize,
@@ -65,7 +67,8 @@ impl Cache {
         touched
     }
 
-    /// Everything up to `time` has been taken in. Says which subjects have keys to write for what time alone has done.
+    /// Everything up to `time` has been taken in. Says which subjects have keys to write for what time alone
+    /// has done.
     pub(super) fn advance(&mut self, time: EventTime) -> Vec<(Arc<str>, Dirty)> {
         self.as_of = Some(time);
         let mut due = Vec::new();
@@ -97,7 +100,8 @@ impl Cache {
         }
     }
 
-    /// Whether a subject whose newest window in a table ended then is ranked by it: it has not been silent for too long.
+    /// Whether a subject whose newest window in a table ended then is ranked by it: it has not been silent
+    /// for too long.
     pub(super) fn is_ranked(&self, end: EventTime) -> bool {
         self.as_of.unwrap_or(EventTime::MIN) <= end.plus(self.silent_after)
     }

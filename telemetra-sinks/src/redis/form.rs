@@ -1,4 +1,5 @@
-//! How each kept table becomes keys: the user's settings, resolved against the tables that the sink is opened with.
+//! How each kept table becomes keys: the user's settings, resolved against the tables that the sink is opened
+//! with.
 
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ pub(super) struct Form {
     pub(super) message: String,
     pub(super) subject_field: String,
     pub(super) columns: Columns,
-    /// The columns by which rows have their place: of windows the start and the end, of moments the start, the type and the end.
+    /// The columns by which rows have their place: of windows the start and the end, of moments the start,
+    /// the type and the end.
     places: Vec<usize>,
 }
 
@@ -152,7 +154,8 @@ impl Form {
         let pattern = named.pattern(table.keys().len());
         if named.kept == Kept::Rows && table.keys().len() > 1 && !pattern.contains("{key}") {
             return Err(format!(
-                "rows of `{name}` are known by several columns; say by `{{key}}` where their values are to be in the pattern `{pattern}`"
+                "rows of `{name}` are known by several columns; say by `{{key}}` where their values are to be \
+                 in the pattern `{pattern}`"
             ));
         }
         let field = &named.subject_field;
@@ -208,8 +211,8 @@ impl Form {
         let is_subject = || matches!(&parts[..], [only] if only == subject);
         if !self.pattern.contains("{key}") && !is_subject() {
             return Err(ExternalError::permanent(format!(
-                "could not keep the row {key} in Redis: it is about `{subject}`, of which there may be several rows; put `{{key}}` into \
-                 the pattern `{}` by `RedisTable::key`",
+                "could not keep the row {key} in Redis: it is about `{subject}`, of which there may be several \
+                 rows; put `{{key}}` into the pattern `{}` by `RedisTable::key`",
                 self.pattern
             )));
         }
@@ -221,6 +224,7 @@ impl Form {
 pub(super) fn unwritable(row: &dyn AnyRow) -> ExternalError {
     let key = RowKey::of(row);
     ExternalError::permanent(format!(
-        "could not keep the row {key} in Redis: its values are not those of its columns, or are JSON that cannot be written"
+        "could not keep the row {key} in Redis: its values are not those of its columns, or are JSON that \
+         cannot be written"
     ))
 }

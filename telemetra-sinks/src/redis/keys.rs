@@ -5,14 +5,16 @@ use std::fmt::{self, Write};
 
 use super::table::{Kept, RedisTable};
 
-/// The keys and channels that a [`RedisSink`](super::RedisSink) writes: given to the sink, and used by those who read what it wrote.
+/// The keys and channels that a [`RedisSink`](super::RedisSink) writes: given to the sink, and used by those
+/// who read what it wrote.
 ///
-/// Keys of one subject share the hash tag `{subject}`, so in a cluster they are on one node. In it `%`, `{` and `}` are written
-/// `%25`, `%7B` and `%7D`, and an empty subject `%`, since a cluster reads braces.
+/// Keys of one subject share the hash tag `{subject}`, so in a cluster they are on one node. In it `%`, `{`
+/// and `}` are written `%25`, `%7B` and `%7D`, and an empty subject `%`, since a cluster reads braces.
 ///
 /// ```
 /// use telemetra_sinks::{RedisKeys, RedisTable};
-/// let keys = RedisKeys::new("app").table(RedisTable::latest("device_minute").key("device:{}:latest")).channel("changes:{}");
+/// let table = RedisTable::latest("device_minute").key("device:{}:latest");
+/// let keys = RedisKeys::new("app").table(table).channel("changes:{}");
 /// assert_eq!(keys.latest("device_minute", "d1"), "app:device:{d1}:latest");
 /// assert_eq!(keys.moments("moments", "d1"), "app:moments:{d1}");
 /// assert_eq!(keys.live("a}b"), "app:changes:{a%7Db}");
@@ -47,23 +49,24 @@ impl RedisKeys {
         self
     }
 
-    /// Names a table that is kept. With none named, every table of windows is kept as [`RedisTable::latest`] and every table of
-    /// moments as [`RedisTable::moments`]; once one is, no other but those that are named.
+    /// Names a table that is kept. With none named, every table of windows is kept as [`RedisTable::latest`]
+    /// and every table of moments as [`RedisTable::moments`]; once one is, no other but those that are named.
     #[must_use]
     pub fn table(mut self, table: RedisTable) -> Self {
         self.tables.push(table);
         self
     }
 
-    /// The pattern of the keys that say as of when a subject's keys were last written, with `{}` for its hash tag. Default:
-    /// `as_of:{}`.
+    /// The pattern of the keys that say as of when a subject's keys were last written, with `{}` for its hash
+    /// tag. Default: `as_of:{}`.
     #[must_use]
     pub fn as_of_key(mut self, pattern: impl Into<String>) -> Self {
         self.as_of = pattern.into();
         self
     }
 
-    /// The pattern of the channels on which changes are published, with `{}` for the subject's hash tag. Default: `live:{}`.
+    /// The pattern of the channels on which changes are published, with `{}` for the subject's hash tag.
+    /// Default: `live:{}`.
     #[must_use]
     pub fn channel(mut self, pattern: impl Into<String>) -> Self {
         self.channel = pattern.into();
@@ -101,8 +104,8 @@ impl RedisKeys {
         self.fill(&self.channel, subject, None)
     }
 
-    /// The pattern of the channels of all subjects, for `PSUBSCRIBE`. It matches as text: a prefix with `*`, `?`, `[` or `\` is
-    /// not for patterns.
+    /// The pattern of the channels of all subjects, for `PSUBSCRIBE`. It matches as text: a prefix with `*`,
+    /// `?`, `[` or `\` is not for patterns.
     #[must_use]
     pub fn live_pattern(&self) -> String {
         format!("{}:{}", self.prefix, self.channel.replacen("{}", "*", 1))
@@ -154,8 +157,8 @@ impl RedisKeys {
         name
     }
 
-    /// Whether the patterns of these tables, and those of the sink itself, make keys of which no two are the same, and which are on one
-    /// node of a cluster where they have to be.
+    /// Whether the patterns of these tables, and those of the sink itself, make keys of which no two are the
+    /// same, and which are on one node of a cluster where they have to be.
     pub(super) fn check(&self, tables: &[(String, &RedisTable)]) -> Result<(), String> {
         check_prefix(&self.prefix)?;
         check_pattern(&self.channel, false)?;
@@ -175,7 +178,8 @@ impl RedisKeys {
             if let Some((_, other)) = known.iter().find(|(known, _)| may_meet(known, pattern)) {
                 let name = &table.name;
                 return Err(format!(
-                    "the keys `{pattern}` of the table `{name}` may be those of {other}; give it others by `RedisTable::key`"
+                    "the keys `{pattern}` of the table `{name}` may be those of {other}; give it others by \
+                     `RedisTable::key`"
                 ));
             }
             known.push((pattern, format!("the table `{}`", table.name)));

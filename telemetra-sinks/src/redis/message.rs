@@ -6,8 +6,8 @@ use telemetra_core::{Action, Change, EventTime, Table, Value, json};
 
 use super::form::Form;
 
-/// The columns of a table but the one of the publication time: the time is published beside the row, and after a restart a row that did
-/// not change is the same.
+/// The columns of a table but the one of the publication time: the time is published beside the row, and
+/// after a restart a row that did not change is the same.
 #[derive(Debug)]
 pub(super) struct Columns {
     names: Vec<String>,
@@ -20,8 +20,8 @@ impl Columns {
         Self { names, left_out: table.published_at_column() }
     }
 
-    /// Calls `put` with the place and name of each column and its value. Fails where the row puts another number of values than it
-    /// has columns.
+    /// Calls `put` with the place and name of each column and its value. Fails where the row puts another
+    /// number of values than it has columns.
     pub(super) fn each<'c>(
         &'c self,
         change: &Change,

@@ -1,8 +1,9 @@
-//! What is current, in Redis: the newest window of each subject, its moments and rows, leaderboards, and a channel of changes.
+//! What is current, in Redis: the newest window of each subject, its moments and rows, leaderboards, and a
+//! channel of changes.
 //!
-//! The idea: the sink knows what the keys should be, and every write says as of which event time it is. A script
-//! refuses what is older than what is there, so nobody who comes late can do harm; and when the server has less than was
-//! written, all is written anew.
+//! The idea: the sink knows what the keys should be, and every write says as of which event time it is. A
+//! script refuses what is older than what is there, so nobody who comes late can do harm; and when the server
+//! has less than was written, all is written anew.
 
 mod cache;
 mod error;
@@ -32,55 +33,66 @@ use write::{Scripts, Writer};
 
 /// A sink that keeps what is current in Redis 6.2 or newer, or in what speaks its protocol.
 ///
-/// By default it keeps every table of windows and every table of moments that the pipeline has. What is kept otherwise, and under what
-/// keys, [`RedisTable`]s say; [`RedisKeys`] makes the names for those who read.
+/// By default it keeps every table of windows and every table of moments that the pipeline has. What is kept
+/// otherwise, and under what keys, [`RedisTable`]s say; [`RedisKeys`] makes the names for those who read.
 ///
 /// | key | holds |
 /// |---|---|
 /// | `telemetra:{table}:{subject}:latest` | hash: the columns of the subject's newest window, and `time` |
-/// | `telemetra:{table}:{subject}` | list: the newest moments that are open or ended within the horizon, newest first, as JSON |
-/// | `telemetra:{table}:{subject}` | hash: the columns of a row, and `time`, where [`RedisTable::rows`] names the table |
+/// | `telemetra:{table}:{subject}` | list: the newest moments of the horizon, newest first, as JSON |
+/// | `telemetra:{table}:{subject}` | hash: the columns of a row, and `time`, of [`RedisTable::rows`] |
 /// | as [`RedisTable::rank`] says | sorted set: subjects by a column of their newest window |
 /// | `telemetra:progress` | the time up to which everything is there |
 /// | `telemetra:live:{subject}` | channel: each change of a kept row of the subject |
 ///
-/// The braces around the subject are part of the names; those around `table` are not. `time` and the progress are event times in
-/// milliseconds since the epoch; columns are as in JSON (times as RFC 3339, bytes in hexadecimal, a column without a value has no field).
-/// The column of the publication time ([`Table::published_at`]) is left out, and `time` where the table has a column of that name.
+/// The braces around the subject are part of the names; those around `table` are not. `time` and the progress
+/// are event times in milliseconds since the epoch; columns are as in JSON (times as RFC 3339, bytes in
+/// hexadecimal, a column without a value has no field). The column of the publication time
+/// ([`Table::published_at`]) is left out, and `time` where the table has a column of that name.
 ///
-/// **Messages** are JSON objects: `type` (the table's name, or what [`RedisTable::message`] says), `kind`, the subject under `key` (or as
-/// [`RedisTable::subject_field`] says), `time` (when the change took effect), `revision`, and `row`, the columns; of what is withdrawn,
-/// the row as it was. Of windows the kinds are `published`, `corrected` (also of a window that is not the newest) and `withdrawn`; of moments
-/// `opened`, `updated`, `closed` and `withdrawn`; of other rows `published`, `updated` and `withdrawn`. Each is published after its
-/// keys are written, with a later time than the message before it. After an error messages may come again; one that a receiver has
-/// seen has the same `time` and `revision`. Who was not connected has missed them, and reads the keys.
+/// **Messages** are JSON objects: `type` (the table's name, or what [`RedisTable::message`] says), `kind`,
+/// the subject under `key` (or as [`RedisTable::subject_field`] says), `time` (when the change took effect),
+/// `revision`, and `row`, the columns; of what is withdrawn, the row as it was. Of windows the kinds are
+/// `published`, `corrected` (also of a window that is not the newest) and `withdrawn`; of moments `opened`,
+/// `updated`, `closed` and `withdrawn`; of other rows `published`, `updated` and `withdrawn`. Each is
+/// published after its keys are written, with a later time than the message before it. After an error
+/// messages may come again; one that a receiver has seen has the same `time` and `revision`. Who was not
+/// connected has missed them, and reads the keys.
 ///
 /// ```json
-/// {"type":"moments","kind":"opened","key":"d1","time":1767225659999,"revision":0,"row":{"moment_id":"…","ended_at":null,…}}
+/// {"type":"moments","kind":"opened","key":"d1","time":1767225659999,"revision":0,
+///  "row":{"moment_id":"…","ended_at":null,…}}
 /// ```
 ///
-/// * **Corrections.** A window that is withdrawn uncovers the one before it. One that is older than the newest changes no key.
-///   A subject that has had no window for [`silent_after`](Self::silent_after) leaves the leaderboards, and one that has had none for
-///   the [`horizon`](Self::horizon) leaves all: both by event time, so the keys are a function of the input. A row that tells of an event
-///   time ([`AnyRow::time`](telemetra_core::AnyRow::time)) is kept for the horizon too; one that is about now until it is withdrawn.
-/// * **Nothing older overwrites.** Every write carries the time as of which it is; a script refuses it where the key is of a later
-///   time. So a process that was thought dead does no harm, and one that starts from a checkpoint waits until it is as far as the
-///   keys are. `telemetra:as_of:{subject}` and the `as_of` of each leaderboard hold these times.
-/// * **Memory that was lost is written anew**: after a restart without data, `FLUSHALL` or a failover to a replica that had less, the
-///   progress is not what it was, and all keys are written in one go. Keys that alone were evicted come back with the next change.
-/// * Keys expire after [`ttl`](Self::ttl) by the server's clock, but for rows that are about now: they do not outlive a pipeline that is
-///   gone.
-/// * **In memory** the sink keeps the rows within the horizon: about 200 bytes a window, besides the row itself, which is shared with
-///   the other sinks. Of windows of a minute that slide by ten seconds that is 180 windows a subject.
-/// * An apply is one round trip for a thousand subjects, and two short ones before and after. In a cluster each script is on one node,
-///   and the leaderboards, the progress and each subject may be on different ones.
+/// * **Corrections.** A window that is withdrawn uncovers the one before it. One that is older than the
+///   newest changes no key. A subject that has had no window for [`silent_after`](Self::silent_after) leaves
+///   the leaderboards, and one that has had none for the [`horizon`](Self::horizon) leaves all: both by event
+///   time, so the keys are a function of the input. A row that tells of an event time
+///   ([`AnyRow::time`](telemetra_core::AnyRow::time)) is kept for the horizon too; one that is about now
+///   until it is withdrawn.
+/// * **Nothing older overwrites.** Every write carries the time as of which it is; a script refuses it where
+///   the key is of a later time. So a process that was thought dead does no harm, and one that starts from a
+///   checkpoint waits until it is as far as the keys are. `telemetra:as_of:{subject}` and the `as_of` of each
+///   leaderboard hold these times.
+/// * **Memory that was lost is written anew**: after a restart without data, `FLUSHALL` or a failover to a
+///   replica that had less, the progress is not what it was, and all keys are written in one go. Keys that
+///   alone were evicted come back with the next change.
+/// * Keys expire after [`ttl`](Self::ttl) by the server's clock, but for rows that are about now: they do not
+///   outlive a pipeline that is gone.
+/// * **In memory** the sink keeps the rows within the horizon: about 200 bytes a window, besides the row
+///   itself, which is shared with the other sinks. Of windows of a minute that slide by ten seconds that is
+///   180 windows a subject.
+/// * An apply is one round trip for a thousand subjects, and two short ones before and after. In a cluster
+///   each script is on one node, and the leaderboards, the progress and each subject may be on different
+///   ones.
 ///
 /// [`open`](Sink::open) returns `None`: a restart gives the whole state again, of which nothing is published.
 ///
-/// Connections lost, timeouts, servers that load, are busy, full or read-only, and clusters that move keys are
-/// transient errors. A password that is refused, a right that is missing, a key of another kind, and a table or column that the pipeline
-/// has not got are permanent. The user needs `EVALSHA`, `SCRIPT LOAD`, `TYPE` and what the scripts call: `+get +set +del +pexpire +hset
-/// +hlen +rpush +llen +zadd +zrem +zcard +publish`, for the keys and channels `telemetra:*`.
+/// Connections lost, timeouts, servers that load, are busy, full or read-only, and clusters that move keys
+/// are transient errors. A password that is refused, a right that is missing, a key of another kind, and a
+/// table or column that the pipeline has not got are permanent. The user needs `EVALSHA`, `SCRIPT LOAD`,
+/// `TYPE` and what the scripts call: `+get +set +del +pexpire +hset +hlen +rpush +llen +zadd +zrem +zcard
+/// +publish`, for the keys and channels `telemetra:*`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -88,10 +100,12 @@ use write::{Scripts, Writer};
 ///
 /// let sink = RedisSink::new("redis://127.0.0.1:6379/");
 /// // Or, with a password, TLS, an authority of one's own, and names:
-/// let server = RedisServer::url("rediss://telemetra:secret@redis.example/").authority(std::fs::read("ca.pem")?);
+/// let authority = std::fs::read("ca.pem")?;
+/// let server = RedisServer::url("rediss://telemetra:secret@redis.example/").authority(authority);
+/// let minute = RedisTable::latest("device_minute").key("device:{}:latest").rank("by_rate", "per_second");
 /// let sink = RedisSink::new(server)
 ///     .prefix("app")
-///     .table(RedisTable::latest("device_minute").key("device:{}:latest").rank("devices:by_rate", "per_second"))
+///     .table(minute)
 ///     .table(RedisTable::rows("devices").subject_field("device"))
 ///     .horizon(Duration::from_secs(3600));
 /// # Ok::<(), std::io::Error>(())
@@ -142,7 +156,8 @@ impl RedisSink {
         self
     }
 
-    /// Names a table that is kept. Once one is named, those that are not are left out. See [`RedisKeys::table`].
+    /// Names a table that is kept. Once one is named, those that are not are left out. See
+    /// [`RedisKeys::table`].
     #[must_use]
     pub fn table(mut self, table: RedisTable) -> Self {
         self.keys = self.keys.table(table);
@@ -156,15 +171,16 @@ impl RedisSink {
         self
     }
 
-    /// How long after they were last written keys expire, by the server's clock. Should be longer than the horizon. Default: one hour.
+    /// How long after they were last written keys expire, by the server's clock. Should be longer than the
+    /// horizon. Default: one hour.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl.clamp(Duration::from_millis(1), Duration::from_secs(366 * 86_400));
         self
     }
 
-    /// For how much event time windows and moments are kept: at least the allowed lateness; and no more than the
-    /// horizon of the pipeline, if the keys are to be the same after a restart. Default: 30 minutes.
+    /// For how much event time windows and moments are kept: at least the allowed lateness; and no more than
+    /// the horizon of the pipeline, if the keys are to be the same after a restart. Default: 30 minutes.
     #[must_use]
     pub fn horizon(mut self, horizon: Duration) -> Self {
         self.horizon = horizon;
@@ -178,9 +194,9 @@ impl RedisSink {
         self
     }
 
-    /// Overwrites what is newer, when a pipeline starts from the beginning. Without this nothing is written until it is as far as
-    /// the keys are, which is right where the input is the same as before. Keys of subjects that are no more are left to expire, and
-    /// those of rows about now stay.
+    /// Overwrites what is newer, when a pipeline starts from the beginning. Without this nothing is written
+    /// until it is as far as the keys are, which is right where the input is the same as before. Keys of
+    /// subjects that are no more are left to expire, and those of rows about now stay.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;

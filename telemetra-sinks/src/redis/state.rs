@@ -141,7 +141,8 @@ impl State {
         }
         self.link = None;
         Err(ExternalError::transient(format!(
-            "could not write the keys as of {time} at Redis {}: others write the same keys, or it loses its memory all the time",
+            "could not write the keys as of {time} at Redis {}: others write the same keys, or it loses its \
+             memory all the time",
             self.server
         )))
     }
@@ -150,9 +151,12 @@ impl State {
     fn fall_behind(&mut self, found: Option<EventTime>) {
         if !std::mem::replace(&mut self.behind, true) {
             let (server, found) = (&self.server, found.unwrap_or_default());
-            tracing::info!(%server, as_of = %found, "redis holds what is newer; nothing is written until then");
+            tracing::info!(
+                %server, as_of = %found, "redis holds what is newer; nothing is written until then"
+            );
         }
-        // Whoever wrote it has published it. All keys are written later, and those that are no more must be known then.
+        // Whoever wrote it has published it. All keys are written later, and those that are no more must be
+        // known then.
         self.pending.values_mut().for_each(|pending| pending.messages.clear());
         (self.anew, self.wrote) = (true, None);
     }
@@ -166,7 +170,10 @@ impl State {
         let (server, wrote) = (&self.server, self.wrote.unwrap_or_default());
         match found.filter(|found| *found > wrote) {
             Some(found) => {
-                tracing::warn!(%server, as_of = %found, "another process writes the same keys to redis; writing all anew");
+                tracing::warn!(
+                    %server, as_of = %found,
+                    "another process writes the same keys to redis; writing all anew"
+                );
             }
             None => tracing::warn!(%server, as_of = %wrote, "redis lost its memory; writing all keys anew"),
         }
@@ -196,14 +203,17 @@ impl State {
             answer.is_none() && self.cache.get(id).is_some_and(|subject| subject.written)
         };
         if self.server.is_cluster() && !self.anew && written.iter().zip(&answers).any(lost) {
-            tracing::warn!(server = %self.server, "a node of the redis cluster lost its memory; writing all keys anew");
+            tracing::warn!(
+                server = %self.server, "a node of the redis cluster lost its memory; writing all keys anew"
+            );
             self.anew = true;
             return Ok(None);
         }
         Ok(Some(written))
     }
 
-    /// The keys that the command at a place is about, for an error; the one of a wrong type if that is what it is.
+    /// The keys that the command at a place is about, for an error; the one of a wrong type if that is what
+    /// it is.
     fn name(&mut self, at: usize, written: &[Written]) -> String {
         let keys = match written.get(at) {
             Some((id, part)) => {
@@ -268,7 +278,8 @@ impl State {
                 Ok(time) => times.push(time),
                 Err(error) => {
                     let what = format!("write {}", name(self, at));
-                    // After a failover another server is the right one; and one that forgot the scripts is sent them.
+                    // After a failover another server is the right one; and one that forgot the scripts is
+                    // sent them.
                     self.link = None;
                     return Err(failed(&self.server.to_string(), &what, error));
                 }

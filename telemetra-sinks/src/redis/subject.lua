@@ -1,8 +1,7 @@
--- Writes what is current of one subject, unless something newer is there, and publishes what changed.
--- KEYS: as_of, then those to write.
--- ARGV: time, greatest time that may be overwritten, milliseconds to live of as_of; then for each key to write HSET or RPUSH,
--- milliseconds to live, how many arguments follow (0 deletes the key) and these; then the channel and the messages. What lives for
--- 0 milliseconds does not expire.
+-- Writes what is current of one subject, unless something newer is there, and publishes what changed. KEYS:
+-- as_of, then those to write. ARGV: time, greatest time that may be overwritten, milliseconds to live of
+-- as_of; then for each key to write HSET or RPUSH, milliseconds to live, how many arguments follow (0 deletes
+-- the key) and these; then the channel and the messages. What lives for 0 milliseconds does not expire.
 -- Returns the time that was there.
 local stored = redis.call('GET', KEYS[1])
 if stored and tonumber(stored) > tonumber(ARGV[2]) then return stored end

@@ -66,8 +66,8 @@ impl Held {
 }
 
 impl Subject {
-    /// Takes one change in, with nothing that ended before `since`, and says which keys it touches and what has become of the row;
-    /// `None` where nothing has.
+    /// Takes one change in, with nothing that ended before `since`, and says which keys it touches and what
+    /// has become of the row; `None` where nothing has.
     pub(super) fn change(
         &mut self,
         table: usize,
@@ -108,7 +108,7 @@ impl Subject {
             (Held::Rows { rows, ends }, Place::Row { key, time }) => {
                 let over = time.is_some_and(|time| time < since);
                 let kept = (upsert && !over).then(|| (time, change.clone()));
-                let now = kept.as_ref().and_then(|_| time);
+                let now = kept.as_ref().and(time);
                 let before = put(rows, Arc::clone(&key), kept)?;
                 if let Some((Some(time), _)) = before {
                     ends.remove(&(time, Arc::clone(&key)));
@@ -123,8 +123,8 @@ impl Subject {
         Some((dirty, kind))
     }
 
-    /// Forgets what ended before `since`, and says which keys may hold something else by that: those of all windows and moments, as
-    /// the subject may also have fallen silent.
+    /// Forgets what ended before `since`, and says which keys may hold something else by that: those of all
+    /// windows and moments, as the subject may also have fallen silent.
     pub(super) fn forget(&mut self, since: EventTime) -> Dirty {
         let mut dirty = Dirty::default();
         for (table, held) in &mut self.tables {

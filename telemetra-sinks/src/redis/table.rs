@@ -2,16 +2,17 @@
 
 use std::borrow::Cow;
 
-/// A table that a [`RedisSink`](super::RedisSink) keeps: in what form, under what keys, and what its messages are called.
+/// A table that a [`RedisSink`](super::RedisSink) keeps: in what form, under what keys, and what its messages
+/// are called.
 ///
 /// A key's *pattern* is what comes after the prefix and its colon. In it `{}` stands for the row's
-/// [subject](telemetra_core::AnyRow::subject) in braces, its hash tag: all keys of one subject are on one node of a cluster.
+/// [subject](telemetra_core::AnyRow::subject) in braces, its hash tag: all keys of one subject are on one
+/// node of a cluster.
 ///
 /// ```
 /// use telemetra_sinks::{RedisKeys, RedisTable};
-/// let keys = RedisKeys::default()
-///     .table(RedisTable::latest("device_minute").key("device:{}:latest").rank("devices:by_rate", "per_second"))
-///     .table(RedisTable::rows("devices"));
+/// let minute = RedisTable::latest("device_minute").key("device:{}:latest").rank("by_rate", "per_second");
+/// let keys = RedisKeys::default().table(minute).table(RedisTable::rows("devices"));
 /// assert_eq!(keys.latest("device_minute", "d1"), "telemetra:device:{d1}:latest");
 /// assert_eq!(keys.row("devices", "d1", &["d1"]), "telemetra:devices:{d1}");
 /// ```
@@ -39,37 +40,40 @@ impl RedisTable {
         Self { name: name.into(), kept, pattern, ranks, message, subject_field: "key".into() }
     }
 
-    /// A table of windows, kept as a hash for each subject: the columns of its newest window, and `time`, as of when the hash is.
-    /// By default the keys are `{table}:{}:latest`.
+    /// A table of windows, kept as a hash for each subject: the columns of its newest window, and `time`, as
+    /// of when the hash is. By default the keys are `{table}:{}:latest`.
     #[must_use]
     pub fn latest(table: impl Into<String>) -> Self {
         Self::new(table, Kept::Latest)
     }
 
-    /// A table of moments, kept as a list for each subject: its newest moments, newest first, as JSON. By default the keys are
-    /// `{table}:{}`.
+    /// A table of moments, kept as a list for each subject: its newest moments, newest first, as JSON. By
+    /// default the keys are `{table}:{}`.
     #[must_use]
     pub fn moments(table: impl Into<String>) -> Self {
         Self::new(table, Kept::Moments)
     }
 
-    /// A table of any other rows, kept as a hash for each row: its columns, and `time`, as of when the hash is. It is removed when the
-    /// row is withdrawn. By default the keys are `{table}:{}` where the table has one key column, and `{table}:{}:{key}` where it has
-    /// several: `{key}` stands for their values, with slashes between.
+    /// A table of any other rows, kept as a hash for each row: its columns, and `time`, as of when the hash
+    /// is. It is removed when the row is withdrawn. By default the keys are `{table}:{}` where the table has
+    /// one key column, and `{table}:{}:{key}` where it has several: `{key}` stands for their values, with
+    /// slashes between.
     #[must_use]
     pub fn rows(table: impl Into<String>) -> Self {
         Self::new(table, Kept::Rows)
     }
 
-    /// The pattern of the keys, with `{}` where the subject's hash tag is to be, and for rows `{key}` where the values of the key
-    /// columns are to be. It may be left out where a table has one key column and its rows are about just that.
+    /// The pattern of the keys, with `{}` where the subject's hash tag is to be, and for rows `{key}` where
+    /// the values of the key columns are to be. It may be left out where a table has one key column and its
+    /// rows are about just that.
     #[must_use]
     pub fn key(mut self, pattern: impl Into<String>) -> Self {
         self.pattern = Some(pattern.into());
         self
     }
 
-    /// Adds a leaderboard: the sorted set of that key after the prefix, of subjects by a column of numbers in their newest window.
+    /// Adds a leaderboard: the sorted set of that key after the prefix, of subjects by a column of numbers in
+    /// their newest window.
     #[must_use]
     pub fn rank(mut self, key: impl Into<String>, column: impl Into<String>) -> Self {
         self.ranks.push((key.into(), column.into()));

@@ -13,7 +13,8 @@ use super::message::text;
 use super::subject::{Dirty, Subject};
 use super::table::Kept;
 
-/// How many keys of rows one script writes: a server does nothing else meanwhile, and a command has so many arguments at most.
+/// How many keys of rows one script writes: a server does nothing else meanwhile, and a command has so many
+/// arguments at most.
 const ROWS_AT_ONCE: usize = 500;
 
 /// The scripts, as the server knows them.

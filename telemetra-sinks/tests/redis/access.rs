@@ -9,7 +9,8 @@ use super::services::{Kind, Server};
 use super::*;
 
 /// The rights that the documentation asks for.
-pub(crate) const RIGHTS: &str = "+evalsha +script|load +type +get +set +del +pexpire +hset +hlen +rpush +llen +zadd +zrem +zcard +publish";
+pub(crate) const RIGHTS: &str = "+evalsha +script|load +type +get +set +del +pexpire +hset +hlen +rpush \
+                                 +llen +zadd +zrem +zcard +publish";
 
 fn client(url: &str, authority: Vec<u8>) -> Connection {
     let certificates = redis::TlsCertificates { client_tls: None, root_cert: Some(authority) };

@@ -1,4 +1,5 @@
-//! The contract of every sink. Of the tables this one keeps the rows whole, and the moments until there are too many.
+//! The contract of every sink. Of the tables this one keeps the rows whole, and the moments until there are
+//! too many.
 
 use redis::Commands;
 use serde_json::Value;

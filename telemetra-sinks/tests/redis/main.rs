@@ -47,10 +47,6 @@ fn latest(prefix: &str, device: &str) -> String {
     names(prefix).latest("device_minute", device)
 }
 
-fn moments(prefix: &str, device: &str) -> String {
-    names(prefix).moments("moments", device)
-}
-
 fn at(server: RedisServer, prefix: &str) -> RedisSink {
     RedisSink::new(server.time_out(TIME_OUT)).keys(names(prefix))
 }

@@ -103,12 +103,11 @@ fn a_message_has_the_columns_of_its_table() {
         message.get_payload().unwrap()
     };
     let window = common::window(0);
-    let expected = format!(
-        "{{\"type\":\"metrics\",\"kind\":\"published\",\"device\":\"a\\\"b\",\"time\":{},\"revision\":0,\"row\":{{\
-         \"device\":\"a\\\"b\",\"window_start\":\"{}\",\"window_end\":\"{}\",\"readings\":6,\"per_second\":0.1,\"mean\":60,\
-         \"peak\":66,\"least\":-6,\"tags\":[\"a \\\"tag\\\"\"],\"revision\":0}}}}",
-        batch.time.0, window.start, window.end,
-    );
+    let (time, start, end) = (batch.time.0, window.start, window.end);
+    let head = format!(r#""type":"metrics","kind":"published","device":"a\"b","time":{time},"revision":0"#);
+    let key = format!(r#""device":"a\"b","window_start":"{start}","window_end":"{end}""#);
+    let columns = r#""readings":6,"per_second":0.1,"mean":60,"peak":66,"least":-6,"tags":["a \"tag\""]"#;
+    let expected = format!(r#"{{{head},"row":{{{key},{columns},"revision":0}}}}"#);
     assert_eq!(next(), expected, "byte for byte");
     let moment: Value = serde_json::from_str(&next()).unwrap();
     assert_eq!(moment["kind"], "opened");

@@ -1,6 +1,7 @@
 //! What the keys should hold, the plain way: from all changes up to a time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use redis::{Commands, Connection};
 use serde_json::Value as Json;
@@ -37,7 +38,7 @@ pub(crate) fn modelled(server: RedisServer, prefix: &str) -> RedisSink {
 /// Opens it with all tables, and the second of windows.
 pub(crate) fn open_modelled(sink: &mut RedisSink, resume: Option<EventTime>) {
     let mut tables = all_tables();
-    tables.push(readings_in("device_hour").table().clone());
+    tables.push(Arc::clone(readings_in("device_hour").table()));
     assert_eq!(sink.open(&tables, resume).unwrap(), None);
 }
 

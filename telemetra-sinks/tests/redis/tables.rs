@@ -1,6 +1,7 @@
 //! Which tables are kept, and under what keys.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use redis::Commands;
 use telemetra_core::{Column, ColumnKind, Layout, Retry, Row, Table, Value};
@@ -20,7 +21,7 @@ fn without_names_all_windows_and_moments_are_kept() {
     let mut sink = RedisSink::new(&*place.url).prefix(&*place.name);
     let keys = sink.key_names().clone();
     let mut tables = all_tables();
-    tables.push(readings_in("device_hour").table().clone());
+    tables.push(Arc::clone(readings_in("device_hour").table()));
     sink.open(&tables, None).unwrap();
     let changes = vec![
         of_row(device("d1", None, 1), 0, Action::Upsert),
@@ -87,20 +88,17 @@ fn a_row_is_a_hash_until_it_is_withdrawn() {
     assert!(!connection.exists::<_, bool>(key()).unwrap());
     assert!(connection.pttl::<_, i64>(keys.as_of("d1")).unwrap() > 0);
     let columns = |label: &str, revision: u32| {
-        format!(
-            "\"device\":\"d1\",\"label\":{label},\"offset\":-7,\"raw\":\"00ff27\",\"digits\":[-7,0],\"shares\":[0.5,-2],\
-             \"tags\":[\"a \\\"quoted\\\" text\",\"\"],\"revision\":{revision}"
-        )
+        let before = format!(r#""device":"d1","label":{label},"offset":-7,"raw":"00ff27","digits":[-7,0]"#);
+        let tags = r#"["a \"quoted\" text",""]"#;
+        format!(r#"{before},"shares":[0.5,-2],"tags":{tags},"revision":{revision}"#)
     };
     for (nth, kind, label, revision) in
         [(0, "published", "\"first\"", 0), (1, "updated", "null", 1), (10_001, "withdrawn", "null", 2)]
     {
         let text: String = messages.get_message().unwrap().get_payload().unwrap();
-        let expected = format!(
-            "{{\"type\":\"devices\",\"kind\":\"{kind}\",\"device\":\"d1\",\"time\":{},\"revision\":{revision},\"row\":{{{}}}}}",
-            time(nth),
-            columns(label, revision)
-        );
+        let head = format!(r#""type":"devices","kind":"{kind}","device":"d1","time":{}"#, time(nth));
+        let row = columns(label, revision);
+        let expected = format!(r#"{{{head},"revision":{revision},"row":{{{row}}}}}"#);
         assert_eq!(text, expected);
     }
 }
@@ -159,7 +157,7 @@ impl Row for Job {
 #[test]
 fn rows_of_one_subject_do_not_overwrite_each_other() {
     let place = shared(Kind::Redis);
-    let jobs = vec![Layout::<Job>::of_row().table().clone()];
+    let jobs = vec![Arc::clone(Layout::<Job>::of_row().table())];
     let changes = || ["d1/a", "d1/b"].map(|job| of_row(Job(job.into()), 0, Action::Upsert)).into();
     let mut sink = RedisSink::new(&*place.url).prefix(&*place.name).table(RedisTable::rows("jobs"));
     sink.open(&jobs, None).unwrap();
@@ -219,7 +217,7 @@ fn two_tables_may_be_ranked_each_by_its_own_windows() {
         .table(RedisTable::latest("device_hour").rank("hour", "readings"));
     let mut sink = RedisSink::new(&*place.url).keys(keys.clone()).silent_after(Duration::from_secs(30));
     sink.open(
-        &[readings_in("device_minute").table().clone(), readings_in("device_hour").table().clone()],
+        &[Arc::clone(readings_in("device_minute").table()), Arc::clone(readings_in("device_hour").table())],
         None,
     )
     .unwrap();

@@ -1,5 +1,5 @@
-//! How fast the sink is. Run in release:
-//! `cargo test --release -p telemetra-sinks --features redis --test redis throughput -- --ignored --nocapture --test-threads 1`
+//! How fast the sink is. Run in release: `cargo test --release -p telemetra-sinks --features redis --test
+//! redis throughput -- --ignored --nocapture --test-threads 1`
 
 use std::fs;
 use std::time::Instant;
@@ -32,7 +32,8 @@ fn rows() {
         println!("{}", memory.lines().nth(1).unwrap());
         let per_row = |before: f64, pid: &str| (processor_time(pid) - before) / rows * 1e6;
         println!(
-            "redis: {devices} devices, {windows} batches, {at_once} at once: {:.0} rows/s; processor time per row: sink {:.1} µs, server {:.1} µs",
+            "redis: {devices} devices, {windows} batches, {at_once} at once: {:.0} rows/s; processor \
+             time per row: sink {:.1} µs, server {:.1} µs",
             rows / took,
             per_row(ours, "self"),
             per_row(theirs, &server.pid().to_string()),

@@ -12,9 +12,9 @@ use rdkafka::consumer::Consumer;
 use telemetra_core::{ExternalError, PartitionId};
 
 use super::assign::give_up;
+use super::buffered::partition_count;
 use super::consumer_thread::ConsumerThread;
 use super::context::{Client, Context};
-use super::log_range::partition_count;
 use super::partition_state::{PartitionState, Partitions, lock};
 use super::{KafkaCounters, Settings};
 use crate::kafka::config::KafkaConfig;

@@ -4,11 +4,11 @@
 //! whatever may wait (finding partitions, looking into errors, pausing, committing) is done by one thread beside them.
 
 mod assign;
+mod buffered;
 mod consumer;
 mod consumer_thread;
 mod context;
 mod counters;
-mod log_range;
 mod offsets;
 mod open;
 mod partition;
@@ -28,7 +28,7 @@ use telemetra_core::{ConfigError, ExternalError, Partition, PartitionId, Source}
 use super::config::{KafkaConfig, Owned};
 use consumer::SharedConsumer;
 
-/// Reads topics. A partition is called `topic/number`, as `readings/3`.
+/// A source that reads topics. A partition is called `topic/number`, as `readings/3`.
 ///
 /// * **Offsets are the checkpoint's.** There is no consumer group: partitions are assigned to processes by their place in the list, and go
 ///   on where the checkpoint left them, else at [`start`](Self::start). A partition that is found while running is read from its first
@@ -41,7 +41,8 @@ use consumer::SharedConsumer;
 ///   that waits in it would hold on to what was fetched together with it.
 /// * **Lost records** (removed by retention before they were read) are an error that says how many, or [counted](OnLost::GoOn).
 /// * **Brokers that are down** are waited for: reading goes on by itself when they are back, and meanwhile polling is a transient error, so
-///   that silence is not taken for a quiet stream. A topic that was deleted is a permanent error.
+///   that silence is not taken for a quiet topic. A topic that was deleted is a permanent error.
+/// * **Decoders see** topic, key, headers and timestamp of a record with its value. A header whose name is not UTF-8 is left out.
 /// * A record without a value (a tombstone) is malformed and becomes a dead letter.
 ///
 /// ```

@@ -11,8 +11,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use telemetra_core::{ExternalError, PartitionId, Retry};
 
 use super::assign::{assignment, give_up};
+use super::buffered::{self, Position, partition_count};
 use super::context::Client;
-use super::log_range::{self, Position, partition_count};
 use super::partition_state::{PartitionState, lock};
 use super::{KafkaCounters, OnLost, Settings};
 use crate::kafka::error::failed;
@@ -61,7 +61,7 @@ impl OffsetLookup {
             Err(error) if error.retry() == Retry::Permanent => return Finding::Stop(error),
             Err(_) => return Finding::Unknown,
         }
-        let Ok(log) = log_range::fetch_log_range(&self.client, &partition.topic, partition.number, ANSWER)
+        let Ok(log) = buffered::fetch_buffered(&self.client, &partition.topic, partition.number, ANSWER)
         else {
             return Finding::Unknown;
         };
@@ -83,8 +83,8 @@ impl OffsetLookup {
                 }
                 finding
             }
-            Position::Lost(_) => Finding::Stop(log_range::lost(&partition.id, next, log)),
-            Position::Beyond => Finding::Stop(log_range::beyond(&partition.id, next, log)),
+            Position::Lost(_) => Finding::Stop(buffered::lost(&partition.id, next, log)),
+            Position::Beyond => Finding::Stop(buffered::beyond(&partition.id, next, log)),
         }
     }
 

@@ -9,8 +9,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra_core::{ExternalError, Partition, PartitionId};
 
 use super::assign::assignment;
+use super::buffered::{Buffered, Position, beyond, fetch_buffered, lost};
 use super::consumer::SharedConsumer;
-use super::log_range::{LogRange, Position, beyond, fetch_log_range, lost};
 use super::partition::Reader;
 use super::partition_state::PartitionState;
 use super::{OnLost, Start};
@@ -38,7 +38,7 @@ impl SharedConsumer {
         }
         let what = format!("cannot open the partition `{id}`");
         let failed = |error| shared.client.context().reporter.timed_out(&what, error);
-        let log = shared.log_range(topic, number).map_err(|error| shared.explain(&what, error))?;
+        let log = shared.buffered(topic, number).map_err(|error| shared.explain(&what, error))?;
         let mut next = match from {
             Some(from) => from,
             None => shared.first(topic, number, start, log).map_err(failed)?,
@@ -68,8 +68,8 @@ impl SharedConsumer {
         Ok(Box::new(Reader::new(Arc::clone(shared), partition, queue, next, end)))
     }
 
-    fn log_range(&self, topic: &str, number: i32) -> Result<LogRange, KafkaError> {
-        fetch_log_range(&self.client, topic, number, self.settings.timeout)
+    fn buffered(&self, topic: &str, number: i32) -> Result<Buffered, KafkaError> {
+        fetch_buffered(&self.client, topic, number, self.settings.timeout)
     }
 
     /// An error about a topic says so; a time-out says what is wrong with the servers.
@@ -84,7 +84,7 @@ impl SharedConsumer {
     }
 
     /// Where a partition begins that no checkpoint knows.
-    fn first(&self, topic: &str, number: i32, start: Start, log: LogRange) -> Result<u64, KafkaError> {
+    fn first(&self, topic: &str, number: i32, start: Start, log: Buffered) -> Result<u64, KafkaError> {
         let timeout = self.settings.timeout;
         let mut list = TopicPartitionList::new();
         let answer = match start {

@@ -12,7 +12,7 @@ use crate::kafka::error::failed;
 
 /// The range of offsets that a log holds, between its watermarks: from `low` up to but without `high`.
 #[derive(Copy, Clone, Debug)]
-pub(super) struct LogRange {
+pub(super) struct Buffered {
     pub(super) low: u64,
     pub(super) high: u64,
 }
@@ -27,7 +27,7 @@ pub(super) enum Position {
     Beyond,
 }
 
-impl LogRange {
+impl Buffered {
     pub(super) fn position(self, next: u64) -> Position {
         if next < self.low {
             Position::Lost(self.low - next)
@@ -40,8 +40,8 @@ impl LogRange {
 }
 
 /// The error for records that were removed before they were read.
-pub(super) fn lost(id: &PartitionId, next: u64, log: LogRange) -> ExternalError {
-    let LogRange { low, high } = log;
+pub(super) fn lost(id: &PartitionId, next: u64, log: Buffered) -> ExternalError {
+    let Buffered { low, high } = log;
     let count = low.saturating_sub(next);
     ExternalError::permanent(format!(
         "cannot read the partition `{id}` from offset {next}: it now holds {low} to {high}, so {count} records are lost, to retention or a deletion; \
@@ -50,8 +50,8 @@ pub(super) fn lost(id: &PartitionId, next: u64, log: LogRange) -> ExternalError 
 }
 
 /// The error for a log that ends before the offset.
-pub(super) fn beyond(id: &PartitionId, next: u64, log: LogRange) -> ExternalError {
-    let LogRange { low, high } = log;
+pub(super) fn beyond(id: &PartitionId, next: u64, log: Buffered) -> ExternalError {
+    let Buffered { low, high } = log;
     ExternalError::permanent(format!(
         "cannot read the partition `{id}` from offset {next}: it holds {low} to {high}, which ends before; \
          if the topic was made anew, start from a new checkpoint; if replicas lost its end, find out what was lost first"
@@ -59,15 +59,15 @@ pub(super) fn beyond(id: &PartitionId, next: u64, log: LogRange) -> ExternalErro
 }
 
 /// What the log of a partition holds.
-pub(super) fn fetch_log_range(
+pub(super) fn fetch_buffered(
     client: &Client,
     topic: &str,
     number: i32,
     timeout: Duration,
-) -> Result<LogRange, KafkaError> {
+) -> Result<Buffered, KafkaError> {
     let (low, high) = client.fetch_watermarks(topic, number, timeout)?;
     let unsigned = |offset: i64| u64::try_from(offset).unwrap_or(0);
-    Ok(LogRange { low: unsigned(low), high: unsigned(high) })
+    Ok(Buffered { low: unsigned(low), high: unsigned(high) })
 }
 
 /// How many partitions a topic has; `None` if it does not exist.
