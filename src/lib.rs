@@ -123,4 +123,6 @@ mod documents {
     struct Operators;
     #[doc = include_str!("../docs/time.md")]
     struct Time;
+    #[doc = include_str!("../docs/your-events.md")]
+    struct YourEvents;
 }

@@ -1,9 +1,10 @@
 //! Rows in an SQLite database: one file, one writer, any number of readers.
 //!
-//! The idea: the rows of all waiting batches and the time they reach go into one transaction, so that the database is as
-//! of an event time at every instant, and a restart goes on from the time it finds there.
+//! The rows of all waiting batches and the time they reach go into one transaction, so that the database is
+//! as of an event time at every instant, and a restart goes on from the time it finds there.
 
 mod error;
+mod migrate;
 mod schema;
 mod statements;
 
@@ -13,34 +14,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, RowKey, Sink, Table};
+use telemetra_core::{AnyRow, Batch, Change, DeadLetter, EventTime, ExternalError, RowKey, Sink, Table};
 
-use error::failed;
+use error::{failed, refused};
 use statements::{Scratch, Sql, Writer, millis};
 
-/// A sink that writes rows to the tables of an SQLite database, and dead letters to `telemetra_dead_letters`.
+/// A sink that keeps rows in the tables of an SQLite database, and dead letters in `telemetra_dead_letters`.
 ///
-/// * A table that is missing is made, with its key, columns and indexes. A table that is there gets the columns that are new, if they may be
-///   null; one whose key differs is an error.
-/// * Times are milliseconds since the epoch. Lists and maps are JSON; decimals are exact, as text; the types of columns are those of
-///   [`ColumnKind`](telemetra_core::ColumnKind).
+/// * Each [`Table`] of the pipeline is an SQL table of the same name, columns and indexes, made if it is
+///   missing. [`ColumnKind`](telemetra_core::ColumnKind) lists the types: times are milliseconds since the
+///   epoch, arrays are JSON, decimals are exact and text, bytes are blobs.
 /// * Whole numbers beyond 2⁶³ − 1, which SQLite cannot hold, are written as 2⁶³ − 1: no counter gets there.
 /// * The journal is a write-ahead log, so readers and the writer do not wait for each other. Each
 ///   [`apply`](Sink::apply) is one transaction, synced before it returns; `telemetra_progress` is part of it.
-/// * Rows lie in the order of the times in their key, so that a batch is written in one piece; narrow indexes find those of a subject.
-///   Several batches at once, as after a pause, cost little more than one: the index's pages are then written once for all.
-/// * Dead letters have transactions of their own. They are known by their place, so seeing one again changes nothing.
+/// * Rows lie in the order of their key, columns of time first, so that a batch of windows is written in one
+///   piece; add an [index](Table::index) to find the windows of a key. Several batches at once, as after a
+///   pause, cost little more than one: the index's pages are then written once for all.
+/// * Dead letters have transactions of their own. They are known by their place, so seeing one again changes
+///   nothing.
 /// * A busy database is a transient error; a full, damaged or read-only one is permanent.
 ///
-/// The schema has a version. A database of a newer one is refused, and so is one whose tables are not ours.
+/// # Migration
+///
+/// Columns and indexes that a table has gained are added when the sink is opened. Rows that are there already
+/// have null in a new column, so it must be [nullable](telemetra_core::Column::nullable) unless the table is
+/// empty. A new table holds what is published after the time found in the database; to fill it, [start
+/// over](Self::start_over). Columns that a table has lost stay, and are null in rows that are written from
+/// then on. A table that has another key, or a column of another type, is refused, and so is a database of a
+/// newer version or with tables that are not ours.
 ///
 /// ```
-/// use telemetra_core::Sink;
+/// use std::sync::Arc;
+/// use telemetra_core::{Column, ColumnKind, Sink, Table};
 /// use telemetra_sinks::Sqlite;
 ///
+/// let devices = Table::new("devices")
+///     .key(Column::new("device", ColumnKind::Text))
+///     .column(Column::nullable("celsius", ColumnKind::Float));
 /// let folder = tempfile::tempdir()?;
 /// let mut sink = Sqlite::new(folder.path().join("telemetra.db"));
-/// assert_eq!(sink.open(&[], None)?, None);
+/// assert_eq!(sink.open(&[Arc::new(devices)], None)?, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Sqlite {
@@ -54,7 +67,7 @@ pub struct Sqlite {
 struct Opened {
     connection: Connection,
     durable: Option<EventTime>,
-    tables: Vec<(Arc<Table>, Sql)>,
+    sql: Vec<Sql>,
     scratch: Scratch,
 }
 
@@ -70,7 +83,8 @@ impl Sqlite {
         }
     }
 
-    /// How long to wait for a database that another process writes to, before the error is transient. Default: 5 s.
+    /// How long to wait for a database that another process writes to, before the error is transient.
+    /// Default: 5 s.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout.min(Duration::from_secs(3600));
@@ -84,19 +98,20 @@ impl Sqlite {
         self
     }
 
-    /// Empties the tables when a pipeline starts from the beginning. Without this it goes on from the time found in them, which is
-    /// right where the input is the same as before. A pipeline that starts from a checkpoint keeps them in any case.
+    /// Empties the pipeline's tables when it starts from the beginning. Without this it goes on from the time
+    /// found in the database, which is right where the input is the same as before. A pipeline that starts
+    /// from a checkpoint keeps them in any case.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;
         self
     }
 
-    fn connect(&self, tables: &[Arc<Table>]) -> Result<Connection, ExternalError> {
+    fn connect(&self, tables: &[Arc<Table>], clear: bool) -> Result<Connection, ExternalError> {
         let failed = |error| failed(&self.path, &"could not open it", error);
         let connection = Connection::open(&self.path).map_err(failed)?;
         connection.busy_timeout(self.busy_timeout).map_err(failed)?;
-        schema::prepare(&connection, &self.path, tables)?;
+        schema::prepare(&connection, &self.path, tables, clear)?;
         // Durable on return needs `FULL`: with less, the log is synced only now and then.
         connection
             .execute_batch(
@@ -125,24 +140,15 @@ impl Opened {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(begin)?;
         {
-            let mut writers = Vec::with_capacity(self.tables.len());
-            for (table, sql) in &self.tables {
-                writers.push((table.name(), Writer::new(&transaction, sql).map_err(begin)?));
+            let mut writers = Vec::with_capacity(self.sql.len());
+            for sql in &self.sql {
+                writers.push(Writer::new(&transaction, sql).map_err(begin)?);
             }
             let mut place = 0;
             for batch in batches {
                 for change in &batch.changes {
-                    // The changes of a batch come table by table.
-                    if writers.get(place).is_none_or(|(name, _)| *name != change.table()) {
-                        place = writers
-                            .iter()
-                            .position(|(name, _)| *name == change.table())
-                            .unwrap_or(usize::MAX);
-                    }
-                    let Some((_, writer)) = writers.get_mut(place) else {
-                        return Err(unknown_table(path, change));
-                    };
-                    writer.write(change, batch.time, &mut self.scratch).map_err(|error| {
+                    place = place_of(&self.sql, place, &*change.row).ok_or_else(|| unknown(path, change))?;
+                    writers[place].write(change, batch.time, &mut self.scratch).map_err(|error| {
                         let what = format!("could not write the row {}", RowKey::of(&*change.row));
                         failed(path, &what, error)
                     })?;
@@ -161,9 +167,19 @@ impl Opened {
     }
 }
 
-fn unknown_table(path: &Path, change: &telemetra_core::Change) -> ExternalError {
+/// The place of a row's table among those that the sink was opened with. Changes come table by table, so it
+/// mostly is that of the row before.
+fn place_of(sql: &[Sql], before: usize, row: &dyn AnyRow) -> Option<usize> {
+    let table = row.table();
+    match sql.get(before) {
+        Some(sql) if Arc::ptr_eq(&sql.table, table) => Some(before),
+        _ => sql.iter().position(|sql| sql.table.name() == table.name()),
+    }
+}
+
+fn unknown(path: &Path, change: &Change) -> ExternalError {
     let row = RowKey::of(&*change.row);
-    error::refused(path, format!("the row {row} is of a table that the sink was not opened with"))
+    refused(path, format!("the row {row} is of a table that the sink was not opened with"))
 }
 
 impl Sink for Sqlite {
@@ -177,18 +193,14 @@ impl Sink for Sqlite {
         resume: Option<EventTime>,
     ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
-        let connection = self.connect(tables)?;
-        if self.start_over && resume.is_none() {
-            schema::clear(&connection, tables)
-                .map_err(|error| failed(&self.path, &"could not empty the tables", error))?;
-        }
+        let connection = self.connect(tables, self.start_over && resume.is_none())?;
         let durable = connection
             .query_row("SELECT time FROM telemetra_progress", [], |row| row.get::<_, i64>(0))
             .optional()
             .map_err(|error| failed(&self.path, &"could not read telemetra_progress", error))?
             .map(|time| EventTime(u64::try_from(time).unwrap_or(0)));
-        let tables = tables.iter().map(|table| (Arc::clone(table), Sql::new(table))).collect();
-        self.opened = Some(Opened { connection, durable, tables, scratch: Scratch::default() });
+        let sql = tables.iter().map(Sql::new).collect();
+        self.opened = Some(Opened { connection, durable, sql, scratch: Scratch::default() });
         Ok(durable)
     }
 

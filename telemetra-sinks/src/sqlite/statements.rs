@@ -1,6 +1,7 @@
 //! The SQL statements that write rows and dead letters to an SQLite database.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use rusqlite::types::Null;
 use rusqlite::{CachedStatement, Connection, Error, Statement, TransactionBehavior, params};
@@ -10,27 +11,25 @@ use super::schema::quoted;
 
 /// The statements of one table.
 pub(super) struct Sql {
+    pub(super) table: Arc<Table>,
     upsert: String,
     withdraw: String,
-    columns: usize,
-    keys: usize,
 }
 
 impl Sql {
-    pub(super) fn new(table: &Table) -> Self {
+    pub(super) fn new(table: &Arc<Table>) -> Self {
         let names: Vec<_> = table.all_columns().iter().map(|column| quoted(&column.name)).collect();
         let places: Vec<_> = (1..=names.len()).map(|i| format!("?{i}")).collect();
         let (table_name, keys) = (quoted(table.name()), table.keys().len());
         let matches: Vec<_> = (0..keys).map(|i| format!("{} = {}", names[i], places[i])).collect();
         Self {
+            table: Arc::clone(table),
             upsert: format!(
                 "INSERT OR REPLACE INTO {table_name} ({}) VALUES ({})",
                 names.join(", "),
                 places.join(", ")
             ),
             withdraw: format!("DELETE FROM {table_name} WHERE {}", matches.join(" AND ")),
-            columns: names.len(),
-            keys,
         }
     }
 }
@@ -58,9 +57,10 @@ impl<'a> Writer<'a> {
         time: EventTime,
         scratch: &mut Scratch,
     ) -> rusqlite::Result<()> {
+        let columns = self.sql.table.all_columns().len();
         let (statement, wanted): (&mut Statement<'_>, _) = match change.action {
-            Action::Upsert => (&mut self.upsert, self.sql.columns),
-            Action::Withdraw => (&mut self.withdraw, self.sql.keys),
+            Action::Upsert => (&mut self.upsert, columns),
+            Action::Withdraw => (&mut self.withdraw, self.sql.table.keys().len()),
         };
         let (mut count, mut result) = (0, Ok(()));
         change.values(time, &mut |value| {
@@ -70,8 +70,8 @@ impl<'a> Writer<'a> {
             }
         });
         result?;
-        if count != self.sql.columns {
-            return Err(Error::InvalidParameterCount(count, self.sql.columns));
+        if count != columns {
+            return Err(Error::InvalidParameterCount(count, columns));
         }
         statement.raw_execute().map(drop)
     }
@@ -89,18 +89,22 @@ fn bind(
         Value::Signed(n) => statement.raw_bind_parameter(index, n),
         Value::Float(x) if x.is_finite() => statement.raw_bind_parameter(index, x),
         Value::Null | Value::Float(_) => statement.raw_bind_parameter(index, Null),
-        Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes),
         Value::Text(text) => statement.raw_bind_parameter(index, text),
         Value::Time(time) => statement.raw_bind_parameter(index, millis(time)),
         Value::Decimal(decimal) => bind_shown(statement, index, &decimal, scratch),
         Value::Shown(shown) | Value::Json(shown) => bind_shown(statement, index, shown, scratch),
-        // A list is a JSON array. A change has put its revision and time in the place of the two others.
-        value => {
+        Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes),
+        Value::Integers(_) | Value::Floats(_) | Value::Texts(_) => {
             scratch.clear();
-            json::value(scratch, value).map_err(|error| Error::ToSqlConversionFailure(error.into()))?;
+            json::value(scratch, value).map_err(unwritable)?;
             statement.raw_bind_parameter(index, scratch.as_str())
         }
+        other => Err(Error::ToSqlConversionFailure(format!("no column can hold {other:?}").into())),
     }
+}
+
+fn unwritable(error: fmt::Error) -> Error {
+    Error::ToSqlConversionFailure(error.into())
 }
 
 fn bind_shown(
@@ -110,7 +114,7 @@ fn bind_shown(
     scratch: &mut Scratch,
 ) -> rusqlite::Result<()> {
     scratch.clear();
-    write!(scratch, "{shown}").map_err(|error: fmt::Error| Error::ToSqlConversionFailure(error.into()))?;
+    write!(scratch, "{shown}").map_err(unwritable)?;
     statement.raw_bind_parameter(index, scratch.as_str())
 }
 
@@ -128,7 +132,8 @@ pub(super) fn write_letters(connection: &mut Connection, letters: &[DeadLetter])
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut insert = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO telemetra_dead_letters (\"partition\", \"offset\", idx, fate, reason, bytes)
+            "INSERT OR IGNORE INTO telemetra_dead_letters
+             (\"partition\", \"offset\", idx, fate, reason, bytes)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
         for letter in letters {

@@ -103,7 +103,7 @@ impl Row for Device {
         put(Value::Signed(self.offset));
         put(Value::Bytes(&[0, 255, 39]));
         put(Value::Integers(&[self.offset, 0]));
-        put(Value::Floats(&[0.5, -2.0]));
+        put(Value::Floats(&[0.5, -2.5]));
         put(Value::Texts(&["a \"quoted\" text", ""]));
         put(Value::Revision);
         put(Value::PublishedAt);

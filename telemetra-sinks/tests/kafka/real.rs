@@ -363,8 +363,7 @@ pub(crate) fn guarded(protocol: &str, mechanism: &str) -> Server {
 fn it_logs_in_by_a_password() {
     let server = guarded("SASL_PLAINTEXT", "PLAIN");
     let config = |password| config(&server.url()).sasl_plain("me", password);
-    let mut sink =
-        KafkaSink::new(config("pass:word")).unwrap().create_topics(CreateTopics::default());
+    let mut sink = KafkaSink::new(config("pass:word")).unwrap().create_topics(CreateTopics::default());
     sink.open(&tables(), None).unwrap();
     sink.dead_letters(&[letter(1, b"{")]).unwrap();
     sink.apply(&[]).unwrap();
@@ -377,8 +376,7 @@ fn it_logs_in_by_a_password() {
     let timeout = Duration::from_secs(3);
     let source =
         KafkaSource::new(config("wr0ng"), [topic]).unwrap().timeout(timeout).partitions().unwrap_err();
-    let sink =
-        KafkaSink::new(config("wr0ng")).unwrap().timeout(timeout).open(&tables(), None).unwrap_err();
+    let sink = KafkaSink::new(config("wr0ng")).unwrap().timeout(timeout).open(&tables(), None).unwrap_err();
     for error in [source, sink] {
         assert_eq!(error.retry(), Retry::Permanent, "{error}");
         let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());

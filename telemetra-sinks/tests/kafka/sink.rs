@@ -6,8 +6,8 @@ use std::time::Duration;
 use rdkafka::Message;
 use rdkafka::message::{Headers, OwnedMessage};
 use telemetra_core::{
-    Action, Batch, Change, Column, ColumnKind, DeadLetter, EventTime, Fate, Layout, PartitionId, Retry, Sink, Summary,
-    SummaryRow, Table, Value, Window,
+    Action, Batch, Change, Column, ColumnKind, DeadLetter, EventTime, Fate, Layout, PartitionId, Retry, Sink,
+    Summary, SummaryRow, Table, Value, Window,
 };
 use telemetra_sinks::KafkaFault::{Disconnected, TimedOut, TooFewReplicas, TopicRefused};
 use telemetra_sinks::{EmbeddedKafka, KafkaRequest, KafkaSink};
@@ -47,7 +47,9 @@ pub(crate) fn letter(offset: u64, bytes: &[u8]) -> DeadLetter {
 /// The number of readings of a device in a minute.
 fn layout() -> Layout<SummaryRow<String, u64>> {
     let columns = vec![Column::new("readings", ColumnKind::Integer)];
-    Layout::summaries("device_minute", &["device"], columns, |readings: &u64, _, put| put(Value::Unsigned(*readings)))
+    Layout::summaries("device_minute", &["device"], columns, |readings: &u64, _, put| {
+        put(Value::Unsigned(*readings))
+    })
 }
 
 pub(crate) fn tables() -> Vec<Arc<Table>> {
@@ -58,7 +60,8 @@ pub(crate) fn batch(nth: u64, devices: &[&str], action: Action) -> Batch {
     let start = EventTime(60_000 * nth);
     let window = Window { start, end: start.plus(60_000) };
     let change = |device: &&str| {
-        let row = SummaryRow { key: (*device).to_owned(), summary: Summary { window, value: (nth + 1).into() } };
+        let row =
+            SummaryRow { key: (*device).to_owned(), summary: Summary { window, value: (nth + 1).into() } };
         Change { row: layout().erase(row), revision: 0, action }
     };
     Batch { time: EventTime(start.0 + 59_999), changes: devices.iter().map(change).collect() }

@@ -13,7 +13,7 @@ const TABLES: [(&str, &str); 5] = [
     ("devices", "device"),
     ("device_minute", "device || '/' || (extract(epoch from window_start) * 1000)::bigint"),
     ("moments", "moment_id"),
-    ("payments", "payment_id"),
+    ("payments", "id"),
     ("telemetra_dead_letters", "partition || '/' || \"offset\" || '/' || idx"),
 ];
 
@@ -22,6 +22,10 @@ pub(crate) fn held(database: &Database) -> Vec<HeldRow> {
     let mut client = database.client();
     let mut rows = Vec::new();
     for (table, key) in TABLES {
+        // Other tests have other tables.
+        if client.query_one("SELECT to_regclass($1) IS NULL", &[&table]).unwrap().get(0) {
+            continue;
+        }
         for row in client.query(&format!("SELECT {key}, t::text FROM {table} t"), &[]).unwrap() {
             rows.push(HeldRow { table: table.to_owned(), key: row.get(0), contents: row.get(1) });
         }

@@ -85,8 +85,7 @@ fn a_wrong_password_is_permanent_and_not_shown() {
     let rules = server.folder().join("data/pg_hba.conf");
     std::fs::write(rules, "host all all 127.0.0.1/32 scram-sha-256\n").unwrap();
     administrator(&server).batch_execute("SELECT pg_reload_conf()").unwrap();
-    let open =
-        |password: &str| Postgres::new(database.config().password(password)).open(&tables(), None);
+    let open = |password: &str| Postgres::new(database.config().password(password)).open(&tables(), None);
     let mut outcome = open("wrong");
     // The server reads its rules when it gets round to it.
     for _ in 0..500 {
@@ -255,10 +254,7 @@ fn locks_and_read_only_servers_are_transient() {
     let mut other = database.client();
     other.batch_execute("BEGIN; LOCK TABLE device_minute").unwrap();
     let text = transient(&sink.apply(&[batch(0, vec![readings("s", 0, 1)])]).unwrap_err());
-    assert!(
-        text.contains("longer than the statement timeout") && text.contains("device_minute"),
-        "{text}"
-    );
+    assert!(text.contains("longer than the statement timeout") && text.contains("device_minute"), "{text}");
     other.batch_execute("ROLLBACK").unwrap();
     // As after a fail-over, when this one has become the standby.
     other.batch_execute("ALTER SYSTEM SET default_transaction_read_only = on").unwrap();
@@ -285,10 +281,8 @@ fn a_full_disk_is_transient_until_there_is_room() {
     let mut sink = Postgres::new(database.config());
     sink.open(&tables(), None).unwrap();
     sink.apply(&[batch(0, vec![])]).unwrap();
-    let file = server
-        .folder()
-        .join("data")
-        .join(database.text("SELECT pg_relation_filepath('device_minute')"));
+    let file =
+        server.folder().join("data").join(database.text("SELECT pg_relation_filepath('device_minute')"));
     let aside = file.with_extension("aside");
     std::fs::rename(&file, &aside).unwrap();
     std::os::unix::fs::symlink("/dev/full", &file).unwrap();

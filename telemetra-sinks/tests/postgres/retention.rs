@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use std::sync::Arc;
 
-use telemetra_core::{Action, Batch, Change, Column, ColumnKind, EventTime, Layout, Shard, Sink, Table, Value, Window};
+use telemetra_core::{
+    Action, Batch, Change, Column, ColumnKind, EventTime, Layout, Shard, Sink, Table, Value, Window,
+};
 use telemetra_core::{Summary, SummaryRow};
 use telemetra_sinks::Postgres;
 
@@ -58,8 +60,7 @@ fn days(database: &Database, table: &str) -> String {
     database.text(&sql)
 }
 
-const COUNTS: &str =
-    "SELECT string_agg(readings::text, ' ' ORDER BY window_start) FROM device_minute";
+const COUNTS: &str = "SELECT string_agg(readings::text, ' ' ORDER BY window_start) FROM device_minute";
 
 #[test]
 fn days_are_made_as_needed_and_dropped_when_they_are_too_old() {
@@ -86,7 +87,8 @@ fn days_are_made_as_needed_and_dropped_when_they_are_too_old() {
     sink.apply(&[batch(5, vec![window(3), window(5)])]).unwrap();
     assert_eq!(database.text(COUNTS), "3 4 5");
     // The indexes of the whole are those of each day.
-    let indexes = "SELECT count(*) FROM pg_index WHERE indrelid = 'device_minute_20260105'::regclass AND indisunique";
+    let indexes =
+        "SELECT count(*) FROM pg_index WHERE indrelid = 'device_minute_20260105'::regclass AND indisunique";
     assert_eq!(database.text(indexes), "1");
 }
 

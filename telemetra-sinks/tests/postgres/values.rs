@@ -49,7 +49,7 @@ fn rows_have_the_columns_of_the_tables() {
     is(of("encode(raw, 'hex')"), "00ff27");
     is(of("digits[1]"), "-5");
     is(of("array_length(digits, 1)"), "2");
-    is(of("shares[2]"), "-2");
+    is(of("shares[2]"), "-2.5");
     is(of("tags[1]"), "a \"quoted\" text");
     is(of("tags[2]"), "");
     is(database.one("SELECT count(*) FROM devices WHERE label IS NULL AND revision = 1"), "1");

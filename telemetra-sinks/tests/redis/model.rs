@@ -65,7 +65,7 @@ fn text(value: Value<'_>) -> Option<String> {
         Value::Time(time) => Some(time.to_string()),
         Value::Bytes(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
         Value::Integers(list) => Some(serde_json::to_string(list).unwrap()),
-        Value::Floats(_) => Some("[0.5,-2]".into()),
+        Value::Floats(_) => Some("[0.5,-2.5]".into()),
         Value::Texts(list) => Some(serde_json::to_string(list).unwrap()),
         other => panic!("no row has {other:?}"),
     }

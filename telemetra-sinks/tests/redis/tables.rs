@@ -65,7 +65,7 @@ fn a_row_is_a_hash_until_it_is_withdrawn() {
             ("offset", "-7".to_owned()),
             ("raw", "00ff27".to_owned()),
             ("revision", nth.to_string()),
-            ("shares", "[0.5,-2]".to_owned()),
+            ("shares", "[0.5,-2.5]".to_owned()),
             ("tags", r#"["a \"quoted\" text",""]"#.to_owned()),
             ("time", time(nth).to_string()),
         ];
@@ -90,7 +90,7 @@ fn a_row_is_a_hash_until_it_is_withdrawn() {
     let columns = |label: &str, revision: u32| {
         let before = format!(r#""device":"d1","label":{label},"offset":-7,"raw":"00ff27","digits":[-7,0]"#);
         let tags = r#"["a \"quoted\" text",""]"#;
-        format!(r#"{before},"shares":[0.5,-2],"tags":{tags},"revision":{revision}"#)
+        format!(r#"{before},"shares":[0.5,-2.5],"tags":{tags},"revision":{revision}"#)
     };
     for (nth, kind, label, revision) in
         [(0, "published", "\"first\"", 0), (1, "updated", "null", 1), (10_001, "withdrawn", "null", 2)]
