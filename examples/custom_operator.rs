@@ -15,7 +15,7 @@ use telemetra::livestream::{Event, JsonDecoder, LiveEvents, StreamId};
 use telemetra::ops::WindowKind;
 use telemetra::prelude::{
     Accumulate, Accumulator, Column, ColumnKind, Detector, EventTime, GroupGraph, MemorySink, Moment,
-    Pipeline, Running, SummaryRow, Value,
+    Pipeline, Running, Value,
 };
 
 /// **The accumulator** counts messages that laugh. Counting is a commutative monoid: it can be done in pieces, on any worker.
@@ -136,6 +136,8 @@ fn main() -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use telemetra::core::SummaryRow;
+
     use super::*;
 
     #[test]

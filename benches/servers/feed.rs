@@ -112,7 +112,7 @@ pub(crate) fn paced(options: &Options) -> Result<()> {
         let polled = partition.poll(&mut batch)?;
         for record in batch.records() {
             let payload = batch.bytes_of(record);
-            if let Some(time) = time_of(payload) {
+            if let Some(time) = time_of(Record::new(payload)) {
                 due = due.max(Duration::from_millis(time - origin));
                 let now = begun.elapsed();
                 if due > now + Duration::from_millis(1) {

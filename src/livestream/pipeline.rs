@@ -36,15 +36,11 @@ pub type LiveStreams =
 pub fn pipeline() -> LiveStreams {
     Pipeline::<LiveEvents>::new()
         .table::<crate::livestream::StreamRow>()
-        .collect(
-            "streams",
-            |event| StreamPatch::of(event),
-            |graph, patches| {
-                graph.publish(patches.stream_rows(graph.context()));
-            },
-        )
-        .rows(|event| ViewerRow::of(event))
-        .rows(|event| TransactionRow::of(event))
+        .collect("streams", StreamPatch::of, |graph, patches| {
+            graph.publish(patches.stream_rows(graph.context()));
+        })
+        .rows(ViewerRow::of)
+        .rows(TransactionRow::of)
         .group("chat_summary_minute", WindowKind::default(), |_| chat_aggregate())
         .layouts(summary_layout(), moment_layout())
 }

@@ -12,7 +12,7 @@ use crate::time::window::Window;
 
 pub(crate) type PutValues<O> = Arc<dyn Fn(&O, Window, &mut dyn FnMut(Value<'_>)) + Send + Sync>;
 
-/// The aggregate of [`Aggregates::accumulator`].
+/// The aggregate of [`Aggregates::accumulator`](crate::Aggregates::accumulator).
 pub struct AccumulatorOf<A: Accumulator> {
     pub(crate) columns: Vec<Column>,
     pub(crate) values: PutValues<A::Output>,

@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 
 use telemetra_core::{EventTime, Shard, Sink, Table};
 
-use crate::deliver::deliver::OpenShard;
 use crate::deliver::sink_thread::{SinkGauge, SinkQueue};
+use crate::deliver::to_sinks::OpenShard;
 use crate::observe::metrics::Value;
 use crate::support::failure::{Failure, PipelineError};
 use crate::support::retry::RetryDeadline;

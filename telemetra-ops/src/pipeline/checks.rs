@@ -53,7 +53,7 @@ impl<E: Events> Parts<E> {
     }
 
     fn check_interval(&self, every: u64, pane: WindowSpec) -> Result<u64, ConfigError> {
-        if every == 0 || every % pane.slide() != 0 {
+        if every == 0 || !every.is_multiple_of(pane.slide()) {
             let detail = format!("{every} ms is not a multiple of the panes of {} ms", pane.slide());
             return Err(ConfigError::new(
                 "checkpoints",

@@ -1,0 +1,163 @@
+//! The compliance suite of tactics.
+
+use std::fmt::Debug;
+
+use telemetra_core::EventTime;
+
+use crate::operators::checkpointed::Tactic;
+
+/// Checks the [contract](Tactic#contract) of a tactic on some arrivals, each with the time at which it takes effect: outputs do not depend
+/// on the order of arrivals at one time, due times rise, and a tactic that is restored from snapshots taken at any boundary, on one worker
+/// or spread over two, emits what an undisturbed one does from there on.
+///
+/// `make` makes a fresh tactic. Give arrivals of several keys and times, some of them in one.
+///
+/// # Panics
+///
+/// If the tactic breaks the contract, with how.
+///
+/// ```
+/// # use std::collections::BTreeMap;
+/// # use telemetra_core::checkpoint::CodecError;
+/// # use telemetra_core::{EventTime, key_hash};
+/// # use telemetra_ops::{Inbox, Tactic};
+/// # #[derive(Default)]
+/// # struct Totals { arrived: Inbox<(String, u64)>, totals: BTreeMap<String, u64> }
+/// # impl Tactic for Totals {
+/// #     type In = (String, u64);
+/// #     type Out = (String, u64);
+/// #     type Snapshot = Vec<(String, u64)>;
+/// #     fn route((key, _): &Self::In) -> u64 { key_hash(key) }
+/// #     fn take_in(&mut self, time: EventTime, arrival: Self::In) { self.arrived.push(time, arrival); }
+/// #     fn next(&self, _: bool) -> Option<EventTime> { self.arrived.next() }
+/// #     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
+/// #         let mut arrived = self.arrived.take(time);
+/// #         arrived.sort();
+/// #         for (key, n) in arrived {
+/// #             let total = self.totals.entry(key.clone()).or_default();
+/// #             *total += n;
+/// #             emit((key, *total));
+/// #         }
+/// #     }
+/// #     fn snapshot(&mut self, _: EventTime, _: bool) -> Result<Self::Snapshot, CodecError> {
+/// #         Ok(self.totals.clone().into_iter().collect())
+/// #     }
+/// #     fn restore(&mut self, _: EventTime, parts: Vec<Self::Snapshot>, is_mine: &dyn Fn(u64) -> bool) -> Result<(), CodecError> {
+/// #         self.totals.extend(parts.into_iter().flatten().filter(|(key, _)| is_mine(key_hash(key))));
+/// #         Ok(())
+/// #     }
+/// # }
+/// let arrivals = [(1, "a", 5), (1, "b", 1), (2, "a", 7), (4, "b", 2), (4, "a", 1)];
+/// let arrivals = arrivals.map(|(time, key, n)| (EventTime(time), (key.to_owned(), n)));
+/// telemetra_ops::testkit::tactic_compliance(Totals::default, &arrivals);
+/// ```
+pub fn tactic_compliance<T>(make: impl Fn() -> T, arrivals: &[(EventTime, T::In)])
+where
+    T: Tactic,
+    T::In: Clone,
+    T::Out: Debug + Ord,
+{
+    let undisturbed = run(&mut [make()], arrivals);
+    let mut backwards = arrivals.to_vec();
+    backwards.reverse();
+    let found = run(&mut [make()], &backwards);
+    assert_eq!(found, undisturbed, "the order of arrivals at one time changes what is emitted");
+    let spread = run(&mut [make(), make()], arrivals);
+    assert_eq!(spread, undisturbed, "two workers emit something else than one");
+    let mut boundaries: Vec<_> = undisturbed.iter().map(|(time, _)| *time).collect();
+    boundaries.extend(arrivals.iter().map(|(time, _)| *time));
+    boundaries.sort();
+    boundaries.dedup();
+    for boundary in boundaries {
+        for (before, after) in [(1, 1), (1, 2), (2, 1)] {
+            let what = format!("restored at {boundary} from {before} workers on {after}");
+            let found = restored(&make, arrivals, boundary, before, after);
+            let expected: Vec<_> =
+                undisturbed.iter().filter(|(time, _)| *time >= boundary).cloned().collect();
+            assert_eq!(found, expected, "{what}");
+        }
+    }
+}
+
+/// Which of so many workers an arrival goes to.
+fn worker_of(route: u64, workers: usize) -> usize {
+    usize::try_from(route % workers as u64).unwrap_or(0)
+}
+
+/// Takes in all arrivals, spread over the workers, advances to everything that is due before `limit`, and returns what was emitted, sorted.
+fn run_before<T: Tactic>(
+    workers: &mut [T],
+    arrivals: &[(EventTime, T::In)],
+    limit: EventTime,
+) -> Vec<(EventTime, T::Out)>
+where
+    T::In: Clone,
+    T::Out: Ord,
+{
+    let count = workers.len();
+    for (stamp, arrival) in arrivals {
+        let time = T::time_of(arrival, *stamp).max(*stamp);
+        workers[worker_of(T::route(arrival), count)].take_in(time, arrival.clone());
+    }
+    let mut emitted = Vec::new();
+    for worker in workers {
+        let mut last = None;
+        while let Some(time) = worker.next(limit == EventTime::MAX).filter(|time| *time < limit) {
+            assert!(last < Some(time), "{time} is due again after {last:?}");
+            last = Some(time);
+            worker.advance(time, &mut |out| emitted.push((time, out)));
+        }
+        worker.end_of_turn();
+    }
+    emitted.sort();
+    emitted
+}
+
+fn run<T: Tactic>(workers: &mut [T], arrivals: &[(EventTime, T::In)]) -> Vec<(EventTime, T::Out)>
+where
+    T::In: Clone,
+    T::Out: Ord,
+{
+    run_before(workers, arrivals, EventTime::MAX)
+}
+
+/// What comes out from `boundary` on, if the tactics before are replaced there by others that are restored from their snapshots.
+fn restored<T: Tactic>(
+    make: &impl Fn() -> T,
+    arrivals: &[(EventTime, T::In)],
+    boundary: EventTime,
+    before: usize,
+    after: usize,
+) -> Vec<(EventTime, T::Out)>
+where
+    T::In: Clone,
+    T::Out: Ord,
+{
+    let mut first: Vec<T> = (0..before).map(|_| make()).collect();
+    run_before(&mut first, arrivals, boundary);
+    let mut encoded: Vec<Vec<u8>> = Vec::new();
+    for tactic in &mut first {
+        let snapshot =
+            tactic.snapshot(boundary, true).unwrap_or_else(|error| panic!("a snapshot fails: {error}"));
+        encoded.push(
+            bincode::serialize(&snapshot)
+                .unwrap_or_else(|error| panic!("a snapshot is not encoded: {error}")),
+        );
+    }
+    let mut second: Vec<T> = (0..after).map(|_| make()).collect();
+    for (worker, tactic) in second.iter_mut().enumerate() {
+        let decode = |bytes: &Vec<u8>| {
+            bincode::deserialize(bytes).unwrap_or_else(|error| panic!("a snapshot is not decoded: {error}"))
+        };
+        let is_mine = |route: u64| worker_of(route, after) == worker;
+        let parts = encoded.iter().map(decode).collect();
+        tactic.restore(boundary, parts, &is_mine).unwrap_or_else(|error| panic!("restoring fails: {error}"));
+    }
+    // What has not taken effect arrives again.
+    let rest: Vec<_> = arrivals
+        .iter()
+        .filter(|(stamp, arrival)| T::time_of(arrival, *stamp).max(*stamp) >= boundary)
+        .cloned()
+        .collect();
+    run(&mut second, &rest)
+}
