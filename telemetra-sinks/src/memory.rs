@@ -1,72 +1,79 @@
 //! A sink in memory: the tables as they are now, for tests and small hosts.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use telemetra_core::{
-    Action, Batch, Change, DeadLetter, EventTime, ExternalError, Moment, Row, Sink, StreamId, StreamRow,
-    Summary, TransactionRow, ViewerRow,
-};
+use telemetra_core::{Action, Batch, Change, DeadLetter, EventTime, ExternalError, PartitionId, Sink, Table};
 
-use crate::RowKey;
-
-/// The most dead letters that a handle [bounded](Memory::keep_for) in time keeps.
-const BOUNDED_LETTERS: usize = 10_000;
-
-/// Keeps rows in memory, current and by key. Clones are handles on the same rows.
+/// A sink that keeps rows in memory, current and by key. Clones are handles on the same rows.
 ///
-/// Within a process it is a durable store: a pipeline that is restarted with the same handle is notified of what is there and
+/// Within a process it is a durable store: a pipeline that is restarted with the same handle is told what is there and
 /// goes on from it. A new process starts with nothing.
 ///
 /// ```
-/// use telemetra_core::{Action, Batch, Change, EventTime, Row, Sink, StreamId, Summary, Window};
-/// use telemetra_sinks::Memory;
+/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
+/// use telemetra_sinks::MemorySink;
 ///
-/// let memory = Memory::<u64>::new();
+/// let table = Table::new("totals").key(Column::new("site", ColumnKind::Integer)).column(Column::new("total", ColumnKind::Integer));
+/// let totals = Layout::new(table, |(site, total): &(u32, i64), put| {
+///     put(Value::Unsigned((*site).into()));
+///     put(Value::Signed(*total));
+/// });
+///
+/// let memory = MemorySink::new();
 /// let mut sink = memory.clone();
-/// sink.open(None)?;
-/// let window = Window { start: EventTime(0), end: EventTime(60_000) };
-/// let row = Row::Summary(StreamId::new("s1"), Summary { window, value: 7.into() });
-/// let changes = vec![Change { row, revision: 0, action: Action::Upsert }];
+/// sink.open(&[totals.table().clone()], None)?;
+/// let changes = vec![totals.upsert((1, -5), 0), totals.upsert((2, 7), 0)];
 /// sink.apply(&[Batch { time: EventTime(59_999), changes }])?;
-/// assert_eq!(*memory.summaries()[0].1.value, 7);
+/// assert_eq!(memory.rows_of::<(u32, i64)>(), [(1, -5), (2, 7)]);
+/// assert_eq!(memory.table("totals").len(), 2);
 /// assert_eq!(memory.durable(), Some(EventTime(59_999)));
 /// # Ok::<(), telemetra_core::ExternalError>(())
 /// ```
-#[derive(Debug)]
-pub struct Memory<S> {
-    state: Arc<Mutex<State<S>>>,
+#[derive(Clone, Debug, Default)]
+pub struct MemorySink {
+    state: Arc<Mutex<State>>,
     log: bool,
-    keep_for: Option<u64>,
 }
 
-#[derive(Debug)]
-struct State<S> {
-    rows: BTreeMap<RowKey, Change<S>>,
-    letters: BTreeMap<(String, u64, u32), DeadLetter>,
-    log: Vec<Batch<S>>,
+#[derive(Debug, Default)]
+struct State {
+    rows: BTreeSet<Held>,
+    letters: BTreeMap<(PartitionId, u64, u32), DeadLetter>,
+    log: Vec<Batch>,
     durable: Option<EventTime>,
 }
 
-impl<S> Clone for Memory<S> {
-    fn clone(&self) -> Self {
-        Self { state: Arc::clone(&self.state), ..*self }
+/// A row as last published, ordered by its table and key.
+#[derive(Debug)]
+struct Held(Change);
+
+impl Ord for Held {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.row.compare_key(&*other.0.row)
     }
 }
 
-impl<S> Default for Memory<S> {
-    fn default() -> Self {
-        Self::new()
+impl PartialOrd for Held {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
-impl<S> Memory<S> {
-    /// Keeps all rows and letters, and no log.
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Held {}
+
+impl MemorySink {
+    /// A sink that keeps all rows and letters, and no log.
     #[must_use]
     pub fn new() -> Self {
-        let (rows, letters) = (BTreeMap::new(), BTreeMap::new());
-        let state = State { rows, letters, log: Vec::new(), durable: None };
-        Self { state: Arc::new(Mutex::new(state)), log: false, keep_for: None }
+        Self::default()
     }
 
     /// Also keeps the batches as they were applied, without bound.
@@ -76,74 +83,27 @@ impl<S> Memory<S> {
         self
     }
 
-    /// Forgets rows `millis` of event time after the time they are about, and all but 10 000 dead letters,
-    /// so that a long run does not grow. Rows of `streams` and open moments stay.
-    #[must_use]
-    pub fn keep_for(mut self, millis: u64) -> Self {
-        self.keep_for = Some(millis);
-        self
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<S>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl<S: Clone> Memory<S> {
-    /// The rows of all tables, by table and key, as they were last published.
+    /// The rows of all tables as they were last published, by table and key.
     #[must_use]
-    pub fn rows(&self) -> Vec<Change<S>> {
+    pub fn rows(&self) -> Vec<Change> {
         self.collect(|change| Some(change.clone()))
     }
 
-    /// The rows of `chat_summary_minute`, by stream and window.
+    /// The rows of one table as they were last published, by key.
     #[must_use]
-    pub fn summaries(&self) -> Vec<(StreamId, Summary<S>)> {
-        self.collect(|change| match &change.row {
-            Row::Summary(stream, summary) => {
-                let value = Arc::clone(&summary.value);
-                Some((stream.clone(), Summary { window: summary.window, value }))
-            }
-            _ => None,
-        })
+    pub fn table(&self, name: &str) -> Vec<Change> {
+        self.collect(|change| (change.table() == name).then(|| change.clone()))
     }
 
-    /// The rows of `moments`, by stream, type and start.
+    /// The rows of one type, by table and key: `rows_of::<SummaryRow<String, u64>>()`, `rows_of::<Moment<String>>()`, or a type of
+    /// your own.
     #[must_use]
-    pub fn moments(&self) -> Vec<Moment> {
-        let mut moments = self.collect(|change| match &change.row {
-            Row::Moment(moment) => Some(moment.clone()),
-            _ => None,
-        });
-        moments.sort();
-        moments
-    }
-
-    /// The rows of `streams`, by id.
-    #[must_use]
-    pub fn streams(&self) -> Vec<StreamRow> {
-        self.collect(|change| match &change.row {
-            Row::Stream(row) => Some(row.clone()),
-            _ => None,
-        })
-    }
-
-    /// The rows of `viewer_timeseries`, by id.
-    #[must_use]
-    pub fn viewers(&self) -> Vec<ViewerRow> {
-        self.collect(|change| match &change.row {
-            Row::Viewer(row) => Some(row.clone()),
-            _ => None,
-        })
-    }
-
-    /// The rows of `transactions`, by id.
-    #[must_use]
-    pub fn transactions(&self) -> Vec<TransactionRow> {
-        self.collect(|change| match &change.row {
-            Row::Transaction(row) => Some(row.clone()),
-            _ => None,
-        })
+    pub fn rows_of<R: Clone + 'static>(&self) -> Vec<R> {
+        self.collect(|change| change.row::<R>().cloned())
     }
 
     /// The dead letters, by place.
@@ -154,7 +114,7 @@ impl<S: Clone> Memory<S> {
 
     /// The batches as they were applied; none without [`with_log`](Self::with_log).
     #[must_use]
-    pub fn batches(&self) -> Vec<Batch<S>> {
+    pub fn batches(&self) -> Vec<Batch> {
         self.state().log.clone()
     }
 
@@ -164,42 +124,35 @@ impl<S: Clone> Memory<S> {
         self.state().durable
     }
 
-    fn collect<T>(&self, pick: impl Fn(&Change<S>) -> Option<T>) -> Vec<T> {
-        self.state().rows.values().filter_map(pick).collect()
+    fn collect<T>(&self, pick: impl Fn(&Change) -> Option<T>) -> Vec<T> {
+        self.state().rows.iter().filter_map(|held| pick(&held.0)).collect()
     }
 }
 
-/// The event time that a row is about, `None` if it is current state.
-fn time_of<S>(row: &Row<S>) -> Option<EventTime> {
-    match row {
-        Row::Stream(_) => None,
-        Row::Summary(_, summary) => Some(summary.window.end),
-        Row::Moment(moment) => moment.ended_at(),
-        Row::Viewer(row) => Some(row.timestamp),
-        Row::Transaction(row) => Some(row.timestamp),
-    }
-}
-
-impl<S: Clone + Send + Sync> Sink<S> for Memory<S> {
+impl Sink for MemorySink {
     fn name(&self) -> &str {
         "memory"
     }
 
-    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        _tables: &[Arc<Table>],
+        _resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         Ok(self.state().durable)
     }
 
-    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let mut state = self.state();
         for batch in batches {
             if state.durable.is_some_and(|durable| batch.time <= durable) {
                 continue;
             }
             for change in &batch.changes {
-                let key = RowKey::of(&change.row);
+                let held = Held(change.clone());
                 match change.action {
-                    Action::Upsert => drop(state.rows.insert(key, change.clone())),
-                    Action::Withdraw => drop(state.rows.remove(&key)),
+                    Action::Upsert => drop(state.rows.replace(held)),
+                    Action::Withdraw => drop(state.rows.remove(&held)),
                 }
             }
             if self.log {
@@ -207,21 +160,14 @@ impl<S: Clone + Send + Sync> Sink<S> for Memory<S> {
             }
             state.durable = Some(batch.time);
         }
-        if let (Some(millis), Some(now)) = (self.keep_for, state.durable) {
-            let since = now.minus(millis);
-            state.rows.retain(|_, change| time_of(&change.row).is_none_or(|time| time >= since));
-        }
         Ok(())
     }
 
     fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
         let mut state = self.state();
         for letter in letters {
-            let place = (letter.partition.as_str().to_owned(), letter.offset, letter.index);
+            let place = (letter.partition.clone(), letter.offset, letter.index);
             state.letters.insert(place, letter.clone());
-            if self.keep_for.is_some() && state.letters.len() > BOUNDED_LETTERS {
-                state.letters.pop_first();
-            }
         }
         Ok(())
     }

@@ -1,62 +1,120 @@
 //! Formats changes, progress marks, and dead letters as lines of JSON.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
-use telemetra_core::{Action, Change, DeadLetter, EventTime};
+use telemetra_core::{Action, Change, DeadLetter, EventTime, ExternalError, RowKey, Table, Value, json};
 
-use crate::tabular::json;
-use crate::tabular::tables::{self, Table};
-use crate::{Layout, Value};
+/// What every line has in front of the row's columns.
+const FRONT: [&str; 4] = ["table", "time", "action", "revision"];
 
-/// What is written before each value, for each table. `None` for the revision, which every line has in front.
+/// What is written around the values of a row, for each table that the sink was opened with.
+#[derive(Debug, Default)]
+pub(crate) struct ChangeLines(Vec<TableLines>);
+
 #[derive(Debug)]
-pub(crate) struct Keys(Vec<Vec<Option<String>>>);
+struct TableLines {
+    table: Arc<Table>,
+    /// The name of each column as JSON, between comma and colon.
+    names: Vec<String>,
+}
 
-impl Keys {
-    pub(crate) fn new<S>(layout: &Layout<S>) -> Self {
-        let keys = |table: Table| {
-            let columns = table.columns(layout);
-            columns.iter().map(|c| (c.name != "revision").then(|| format!(",{:?}:", c.name))).collect()
-        };
-        Self(Table::ALL.into_iter().map(keys).collect())
+impl ChangeLines {
+    pub(crate) fn new(tables: &[Arc<Table>]) -> Self {
+        let lines =
+            |table: &Arc<Table>| TableLines { table: Arc::clone(table), names: column_names(table) };
+        Self(tables.iter().map(lines).collect())
     }
 
     /// Appends the line of a change that took effect at `time`, which is `text` when shown.
-    pub(crate) fn write<S>(
+    pub(crate) fn write(
         &self,
         out: &mut String,
-        change: &Change<S>,
+        change: &Change,
         time: EventTime,
         text: &str,
-        layout: &Layout<S>,
-    ) -> fmt::Result {
-        let table = Table::of(&change.row);
+    ) -> Result<(), ExternalError> {
+        let failed = |why: &str| {
+            let row = RowKey::of(&*change.row);
+            ExternalError::permanent(format!("could not write the row {row} as JSON: {why}"))
+        };
+        let Some(lines) = self.0.iter().find(|lines| lines.table.name() == change.table()) else {
+            return Err(failed("the sink was not opened with its table"));
+        };
+        lines.write(out, change, time, text).map_err(|error| match error {
+            Wrong::Columns => failed("it does not put one value for each column of its table"),
+            Wrong::Value => failed("a value cannot be shown"),
+        })
+    }
+}
+
+/// What is wrong with a row.
+enum Wrong {
+    Columns,
+    Value,
+}
+
+impl TableLines {
+    fn write(&self, out: &mut String, change: &Change, time: EventTime, text: &str) -> Result<(), Wrong> {
         let action = match change.action {
             Action::Upsert => "upsert",
             Action::Withdraw => "withdraw",
         };
         out.push_str("{\"table\":\"");
-        out.push_str(table.name());
+        out.push_str(self.table.name());
         out.push_str("\",\"time\":\"");
         out.push_str(text);
         out.push_str("\",\"action\":\"");
         out.push_str(action);
-        write!(out, "\",\"revision\":{}", change.revision)?;
-        let (mut keys, mut result) = (self.0[table as usize].iter(), Ok(()));
-        tables::values(change, time, layout, &mut |value| match keys.next() {
-            Some(Some(key)) if result.is_ok() => {
-                out.push_str(key);
-                result = match value {
-                    Value::Time(at) if at == time => json::value(out, Value::Text(text)),
-                    value => json::value(out, value),
-                };
+        out.push_str("\",\"revision\":");
+        // Writing to a string does not fail.
+        let _ = write!(out, "{}", change.revision);
+        let (mut names, mut result) = (self.names.iter(), Ok(()));
+        change.row.values(&mut |value| {
+            let Some(name) = names.next() else { return result = Err(Wrong::Columns) };
+            if result.is_err() || matches!(value, Value::Revision) {
+                return;
             }
-            Some(_) => {}
-            None => result = Err(fmt::Error),
+            out.push_str(name);
+            let made = match value {
+                Value::PublishedAt => json::value(out, Value::Text(text)),
+                Value::Time(at) if at == time => json::value(out, Value::Text(text)),
+                Value::Json(text) => on_one_line(out, text),
+                value => json::value(out, value),
+            };
+            result = made.map_err(|_| Wrong::Value);
         });
         out.push_str("}\n");
-        if keys.next().is_some() { Err(fmt::Error) } else { result }
+        if names.next().is_some() { Err(Wrong::Columns) } else { result }
     }
+}
+
+/// Writes JSON that may have ends of lines between its parts: in strings they are escaped.
+fn on_one_line(out: &mut String, text: &dyn fmt::Display) -> fmt::Result {
+    let start = out.len();
+    write!(out, "{text}")?;
+    if out[start..].contains(['\n', '\r']) {
+        let text = out.split_off(start);
+        out.push_str(&text.replace(['\n', '\r'], " "));
+    }
+    Ok(())
+}
+
+/// The columns' names, each behind a comma and before a colon. One that every line has in front gets underscores behind it, as many as
+/// make it a name of its own: an object that has a name twice is read in as many ways as there are readers.
+fn column_names(table: &Table) -> Vec<String> {
+    let columns = table.all_columns();
+    let named = |name: &str| {
+        let mut own = name.to_owned();
+        while FRONT.contains(&&*own) || (own != name && table.position(&own).is_some()) {
+            own.push('_');
+        }
+        let mut text = String::from(",");
+        let _ = json::string(&mut text, &own);
+        text.push(':');
+        text
+    };
+    columns.iter().map(|column| named(&column.name)).collect()
 }
 
 /// Appends the line that says that everything up to a time is there.
@@ -86,11 +144,8 @@ fn try_letter(out: &mut String, letter: &DeadLetter) -> fmt::Result {
             json::string(out, text)?;
         }
         Err(_) => {
-            out.push_str(",\"record_hex\":\"");
-            for byte in &letter.bytes {
-                write!(out, "{byte:02x}")?;
-            }
-            out.push('"');
+            out.push_str(",\"record_hex\":");
+            json::value(out, Value::Bytes(&letter.bytes))?;
         }
     }
     out.push_str("}\n");

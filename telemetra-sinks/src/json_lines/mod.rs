@@ -9,23 +9,25 @@ pub(crate) mod line;
 mod progress;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, StreamSummary};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, Table};
 
-use crate::{Layout, RowKey};
 use file::Rolling;
 use letters::Known;
-use line::Keys;
+use line::ChangeLines;
 use progress::Progress;
 
 /// Lines are written out when there are so many bytes of them.
 const BLOCK: usize = 1024 * 1024;
 
-/// Writes each change as a line of JSON into files of a folder.
+/// A log of changes in files of a folder, each change a line of JSON.
 ///
 /// * `changes-….jsonl`: a line is an object with `table`, `time` (the event time at which the change took effect), `action`
-///   (`upsert` or `withdraw`), `revision`, and the row's other columns; times are RFC 3339. After the last change of a time
-///   comes a line of the table `telemetra_progress`: what is before it is complete.
+///   (`upsert` or `withdraw`), `revision`, and the row's columns but for the one that holds the revision; times are RFC 3339. A column
+///   of the name of one of these four gets an underscore behind it: `time_`. After the last change of a time comes a line of the table
+///   `telemetra_progress`: what is before it is complete.
 /// * `dead_letters-….jsonl`: a line is a record that was not counted: `partition`, `offset`, `index`, `fate`, `reason`, and `record`,
 ///   or `record_hex` where the record is not UTF-8.
 /// * `progress.json`: the last durable time, and how long the files were then.
@@ -38,29 +40,35 @@ const BLOCK: usize = 1024 * 1024;
 /// looked for in the files, which are read once for that if such a one comes.
 ///
 /// ```
-/// use telemetra_core::{Batch, EventTime, Sink, StreamSummary};
+/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
 /// use telemetra_sinks::JsonLines;
 ///
+/// let table = Table::new("sites").key(Column::new("site", ColumnKind::Text));
+/// let sites = Layout::new(table, |site: &String, put| put(Value::Text(site)));
+///
 /// let folder = tempfile::tempdir()?;
-/// let mut sink = JsonLines::<StreamSummary>::new(folder.path());
-/// sink.open(None)?;
-/// sink.apply(&[Batch { time: EventTime(59_999), changes: Vec::new() }])?;
+/// let mut sink = JsonLines::new(folder.path());
+/// sink.open(&[sites.table().clone()], None)?;
+/// sink.apply(&[Batch { time: EventTime(59_999), changes: vec![sites.upsert("north".to_owned(), 0)] }])?;
 /// let lines = std::fs::read_to_string(folder.path().join("changes-00000000000000059999.jsonl"))?;
-/// assert_eq!(lines, "{\"table\":\"telemetra_progress\",\"time\":\"1970-01-01T00:00:59.999Z\",\"action\":\"upsert\"}\n");
+/// let lines: Vec<_> = lines.lines().collect();
+/// assert_eq!(lines, [
+///     r#"{"table":"sites","time":"1970-01-01T00:00:59.999Z","action":"upsert","revision":0,"site":"north"}"#,
+///     r#"{"table":"telemetra_progress","time":"1970-01-01T00:00:59.999Z","action":"upsert"}"#,
+/// ]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct JsonLines<S = StreamSummary> {
-    settings: Settings<S>,
+pub struct JsonLines {
+    settings: Settings,
     opened: Option<Opened>,
 }
 
 #[derive(Debug)]
-struct Settings<S> {
+struct Settings {
     folder: PathBuf,
-    layout: Layout<S>,
-    keys: Keys,
     rotate_bytes: u64,
+    /// In milliseconds of event time.
     rotate_every: Option<u64>,
     start_over: bool,
 }
@@ -74,25 +82,17 @@ struct Opened {
     known: Known,
     changes: Rolling,
     letters: Rolling,
+    lines: ChangeLines,
     /// After an error the files may end in half a line.
     torn: bool,
     text: String,
 }
 
-impl<S: crate::Tabular> JsonLines<S> {
-    /// Files in this folder, which is made if there is none. Summaries have the columns that their type names.
+impl JsonLines {
+    /// A log in this folder, which is made if there is none.
     pub fn new(folder: impl AsRef<Path>) -> Self {
-        Self::with_layout(folder, Layout::tabular())
-    }
-}
-
-impl<S> JsonLines<S> {
-    /// Files in this folder, with summaries laid out as said: [`Layout::json`] fits every type that is `Serialize`.
-    pub fn with_layout(folder: impl AsRef<Path>, layout: Layout<S>) -> Self {
         let settings = Settings {
             folder: folder.as_ref().to_owned(),
-            keys: Keys::new(&layout),
-            layout,
             rotate_bytes: 256 * 1024 * 1024,
             rotate_every: None,
             start_over: false,
@@ -107,11 +107,12 @@ impl<S> JsonLines<S> {
         self
     }
 
-    /// Also begins a new file of changes whenever so many milliseconds of event time are full: 3 600 000 for
-    /// one an hour. 0 is never.
+    /// Also begins a new file of changes whenever so much event time is full, counted from the epoch: with an hour there is one
+    /// for each. To the millisecond; zero is never. Default: never.
     #[must_use]
-    pub fn rotate_every(mut self, millis: u64) -> Self {
-        self.settings.rotate_every = (millis > 0).then_some(millis);
+    pub fn rotate_every(mut self, interval: Duration) -> Self {
+        let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        self.settings.rotate_every = (!interval.is_zero()).then_some(millis.max(1));
         self
     }
 
@@ -126,15 +127,17 @@ impl<S> JsonLines<S> {
 }
 
 impl Opened {
-    fn load(folder: &Path) -> Result<Self, ExternalError> {
+    fn load(folder: &Path, tables: &[Arc<Table>]) -> Result<Self, ExternalError> {
         let durable = Progress::load(folder)?;
         let mut changes = Rolling::new(folder, "changes-");
         let mut letters = Rolling::new(folder, "dead_letters-");
         changes.restore(durable.changes.as_ref())?;
         letters.restore(durable.dead_letters.as_ref())?;
         let (written, known) = (durable.clone(), Known::new(durable.seen.clone()));
-        Ok(Self { durable, written, known, changes, letters, torn: false, text: String::new() })
+        let lines = ChangeLines::new(tables);
+        Ok(Self { durable, written, known, changes, letters, lines, torn: false, text: String::new() })
     }
+
     /// Cuts off what an error left behind. What is written next may fail too, and clears the mark if it does not.
     fn mend(&mut self, folder: &Path) -> Result<(), ExternalError> {
         if std::mem::replace(&mut self.torn, true) {
@@ -147,19 +150,14 @@ impl Opened {
         Ok(())
     }
 
-    fn write<S>(&mut self, batches: &[Batch<S>], sink: &Settings<S>) -> Result<(), ExternalError> {
+    fn write(&mut self, batches: &[Batch], sink: &Settings) -> Result<(), ExternalError> {
         for batch in batches {
             if sink.is_over(&self.changes, batch.time) {
                 self.changes.begin(batch.time.0)?;
             }
             let time = batch.time.to_string();
             for change in &batch.changes {
-                let made = sink.keys.write(&mut self.text, change, batch.time, &time, &sink.layout);
-                if let Err(error) = made {
-                    let row = RowKey::of(&change.row);
-                    return Err(ExternalError::permanent(format!("could not write the row {row} as JSON"))
-                        .because(error));
-                }
+                self.lines.write(&mut self.text, change, batch.time, &time)?;
                 if self.text.len() >= BLOCK {
                     self.changes.append(&mut self.text)?;
                 }
@@ -180,7 +178,7 @@ impl Opened {
         Ok(())
     }
 
-    fn write_letters<S>(&mut self, letters: &[DeadLetter], sink: &Settings<S>) -> Result<(), ExternalError> {
+    fn write_letters(&mut self, letters: &[DeadLetter], sink: &Settings) -> Result<(), ExternalError> {
         let mut seen = self.written.seen.clone();
         for letter in letters {
             let place = (letter.offset, letter.index);
@@ -206,7 +204,7 @@ impl Opened {
     }
 }
 
-impl<S> Settings<S> {
+impl Settings {
     /// Whether a batch of that time begins a new file.
     fn is_over(&self, changes: &Rolling, time: EventTime) -> bool {
         let (Some(length), Some(first)) = (changes.length(), changes.number()) else { return true };
@@ -215,23 +213,27 @@ impl<S> Settings<S> {
     }
 }
 
-impl<S: Send + Sync> Sink<S> for JsonLines<S> {
+impl Sink for JsonLines {
     fn name(&self) -> &str {
         "json_lines"
     }
 
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
         if self.settings.start_over && resume.is_none() {
             // What no progress names is removed when the files are opened.
             Progress::load(&self.settings.folder)?;
             Progress::nothing().store(&self.settings.folder)?;
         }
-        let opened = self.opened.insert(Opened::load(&self.settings.folder)?);
+        let opened = self.opened.insert(Opened::load(&self.settings.folder, tables)?);
         Ok(opened.durable.time)
     }
 
-    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(not_open(&self.settings.folder)) };
         opened.mend(&self.settings.folder)?;
         let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable.time);

@@ -25,7 +25,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// That of a new folder.
+    /// The progress of a new folder.
     pub(super) fn nothing() -> Self {
         Self { version: VERSION, time: None, changes: None, dead_letters: None, seen: Seen::new() }
     }

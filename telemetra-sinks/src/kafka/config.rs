@@ -26,9 +26,9 @@ use super::properties::{check_build, is_shown};
 ///
 /// let config = KafkaConfig::new("kafka-1:9092,kafka-2:9092").set("fetch.wait.max.ms", "20").sasl_plain("me", "hunter2");
 /// assert!(!format!("{config:?}").contains("hunter2"));
-/// let source = KafkaSource::new(config.clone(), ["telemetra.events.chat"])?;
+/// let source = KafkaSource::new(config.clone(), ["readings"])?;
 ///
-/// let refused = KafkaSource::new(config.set("enable.auto.commit", "true"), ["telemetra.events.chat"]).unwrap_err();
+/// let refused = KafkaSource::new(config.set("enable.auto.commit", "true"), ["readings"]).unwrap_err();
 /// assert!(refused.to_string().contains("checkpoint"));
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```

@@ -36,10 +36,10 @@ type Job = Box<dyn FnOnce(&Cluster) + Send>;
 /// use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSource};
 ///
 /// let kafka = EmbeddedKafka::start(1)?;
-/// kafka.create_topic("telemetra.events.chat", 4)?;
-/// let mut source = KafkaSource::new(KafkaConfig::new(kafka.bootstrap_servers()), ["telemetra.events.chat"])?.until_end();
+/// kafka.create_topic("readings", 4)?;
+/// let mut source = KafkaSource::new(KafkaConfig::new(kafka.bootstrap_servers()), ["readings"])?.until_end();
 /// let ids = source.partitions()?;
-/// assert_eq!(ids[3].as_str(), "telemetra.events.chat/3");
+/// assert_eq!(ids[3].as_str(), "readings/3");
 /// let mut partition = source.open(&ids[3], None)?;
 /// assert_eq!(partition.poll(&mut RecordBatch::default())?, Polled::Done);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

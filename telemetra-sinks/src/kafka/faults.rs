@@ -120,8 +120,8 @@ impl EmbeddedKafka {
     /// ```
     /// use telemetra_sinks::EmbeddedKafka;
     /// let kafka = EmbeddedKafka::start(2)?;
-    /// kafka.create_topic("chat", 1)?;
-    /// kafka.move_leader("chat", 0, 2)?;
+    /// kafka.create_topic("readings", 1)?;
+    /// kafka.move_leader("readings", 0, 2)?;
     /// # Ok::<(), telemetra_core::ExternalError>(())
     /// ```
     pub fn move_leader(&self, topic: &str, partition: u32, broker: u16) -> Result<(), ExternalError> {

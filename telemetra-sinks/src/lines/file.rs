@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
@@ -21,6 +22,7 @@ pub(super) struct FileLines {
     read: u64,
     splitter: Splitter,
     follow: Option<Duration>,
+    topic: Arc<str>,
 }
 
 impl FileLines {
@@ -28,6 +30,7 @@ impl FileLines {
         path: &Path,
         from: Option<u64>,
         follow: Option<Duration>,
+        topic: &Arc<str>,
     ) -> Result<Self, ExternalError> {
         let from = from.unwrap_or(0);
         let failed = |error| failed(path, from, error);
@@ -52,7 +55,8 @@ impl FileLines {
                 )));
             }
         }
-        Ok(Self { path: path.to_owned(), file, read: from, splitter: Splitter::new(from), follow })
+        let (path, topic) = (path.to_owned(), Arc::clone(topic));
+        Ok(Self { path, file, read: from, splitter: Splitter::new(from), follow, topic })
     }
 }
 
@@ -116,5 +120,9 @@ impl Partition for FileLines {
 
     fn offset(&self) -> u64 {
         self.splitter.position()
+    }
+
+    fn topic(&self) -> &str {
+        &self.topic
     }
 }

@@ -11,6 +11,7 @@ mod stream;
 pub use pace::{Pace, event_time_by};
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{ExternalError, Partition, PartitionId, Source};
@@ -19,7 +20,7 @@ use file::FileLines;
 use pace::Paced;
 use stream::StreamLines;
 
-/// Each line of some files, or of standard input, is a record; each file is a partition, named by its path as given.
+/// A source of the lines of files, or of standard input: each line is a record, each file a partition, named by its path as given.
 ///
 /// The record is the line without its `\n`, and without a `\r` before that. A last line needs no `\n`. Blank lines
 /// are passed over. A line longer than [`RecordBatch::MAX_RECORD_BYTES`](telemetra_core::RecordBatch::MAX_RECORD_BYTES)
@@ -50,6 +51,7 @@ pub struct Lines {
     paths: Vec<PathBuf>,
     follow: Option<Duration>,
     pace: Option<Pace>,
+    topic: Arc<str>,
 }
 
 impl Lines {
@@ -61,7 +63,7 @@ impl Lines {
     /// The lines of several files.
     pub fn files(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         let paths = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
-        Self { paths, follow: None, pace: None }
+        Self { paths, follow: None, pace: None, topic: "".into() }
     }
 
     /// The lines of standard input.
@@ -74,6 +76,13 @@ impl Lines {
     #[must_use]
     pub fn follow(mut self, pause: Duration) -> Self {
         self.follow = Some(pause);
+        self
+    }
+
+    /// The topic that decoders see of all records of these files, where they tell kinds of records by it. Default: empty.
+    #[must_use]
+    pub fn topic(mut self, topic: &str) -> Self {
+        self.topic = topic.into();
         self
     }
 
@@ -116,9 +125,9 @@ impl Source for Lines {
             )));
         };
         let lines: Box<dyn Partition> = if path.as_os_str() == "-" || is_pipe(path) {
-            Box::new(StreamLines::open(path, from)?)
+            Box::new(StreamLines::open(path, from, &self.topic)?)
         } else {
-            Box::new(FileLines::open(path, from, self.follow)?)
+            Box::new(FileLines::open(path, from, self.follow, &self.topic)?)
         };
         Ok(match &self.pace {
             Some(pace) => Box::new(Paced::new(lines, pace.clone())),

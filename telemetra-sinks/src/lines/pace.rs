@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use telemetra_core::{
-    Arena, Clock, ConfigError, Decoder, EventTime, ExternalError, Partition, Polled, RecordBatch,
+    Arena, Clock, ConfigError, Decoder, Event, EventTime, Events, ExternalError, Partition, Polled, Record,
+    RecordBatch,
 };
 
 /// The longest pause before a paced partition looks at the clock again.
@@ -14,9 +15,9 @@ const LONGEST_PAUSE: u64 = 100;
 /// once: it must not hold up all behind it.
 const LONGEST_WAIT: u64 = 3_600_000;
 
-type TimeOf = Arc<dyn Fn(&[u8]) -> Option<EventTime> + Send + Sync>;
+type TimeOf = Arc<dyn Fn(Record<'_>) -> Option<EventTime> + Send + Sync>;
 
-/// Replays records at the pace at which they were recorded, times a factor.
+/// The pace of a replay: as recorded, times a factor.
 ///
 /// The first record that has a time is due at once, whichever partition it is in; each later one when as much
 /// processing time has passed, times the factor, as event time lies between. A record without a time is due with the one before.
@@ -26,8 +27,8 @@ type TimeOf = Arc<dyn Fn(&[u8]) -> Option<EventTime> + Send + Sync>;
 /// use telemetra_sinks::{Lines, Pace};
 ///
 /// // Ten times as fast as recorded; the time is the line's first word.
-/// let pace = Pace::new(10.0, Clock::system(), |line| {
-///     let word = line.split(|b| *b == b' ').next()?;
+/// let pace = Pace::new(10.0, Clock::system(), |record| {
+///     let word = record.value.split(|b| *b == b' ').next()?;
 ///     std::str::from_utf8(word).ok()?.parse().ok().map(EventTime)
 /// })?;
 /// let source = Lines::file("recorded.log").paced(pace);
@@ -54,7 +55,7 @@ impl Pace {
     pub fn new(
         factor: f64,
         clock: Clock,
-        time_of: impl Fn(&[u8]) -> Option<EventTime> + Send + Sync + 'static,
+        time_of: impl Fn(Record<'_>) -> Option<EventTime> + Send + Sync + 'static,
     ) -> Result<Self, ConfigError> {
         if !(factor.is_finite() && factor > 0.0) {
             return Err(ConfigError::new(
@@ -82,14 +83,15 @@ impl fmt::Debug for Pace {
     }
 }
 
-/// Reads the time of a record by a decoder: that of its first event, `None` if there is none or it is malformed.
-pub fn event_time_by(
-    decoder: impl Decoder + 'static,
-) -> impl Fn(&[u8]) -> Option<EventTime> + Send + Sync + 'static {
+/// A function that reads the time of a record by a decoder: its first event's, `None` if there is none or it is malformed.
+pub fn event_time_by<E: Events>(
+    decoder: impl Decoder<E> + 'static,
+) -> impl Fn(Record<'_>) -> Option<EventTime> + Send + Sync + 'static {
     move |record| {
-        let (arena, mut events) = (Arena::default(), Vec::new());
+        let arena = Arena::default();
+        let mut events = Vec::<E::Of<'_>>::new();
         decoder.decode(record, &arena, &mut events).ok()?;
-        events.first().map(|event| event.header().time)
+        events.first().map(Event::time)
     }
 }
 
@@ -123,15 +125,15 @@ impl Partition for Paced {
                 return Ok(polled);
             }
         }
-        while let Some(record) = self.ahead.records().get(self.next) {
-            let bytes = self.ahead.bytes_of(record);
-            let wait = (self.pace.time_of)(bytes).map_or(0, |time| self.pace.wait(time));
+        while let Some(place) = self.ahead.records().get(self.next) {
+            let record = self.ahead.record(place, self.inner.topic());
+            let wait = (self.pace.time_of)(record).map_or(0, |time| self.pace.wait(time));
             if wait > 0 {
                 return Ok(Polled::Idle(Duration::from_millis(wait.min(LONGEST_PAUSE))));
             }
-            match record.oversize {
-                Some(length) => batch.push_oversize(bytes, length, record.offset),
-                None => batch.push(bytes, record.offset),
+            match place.oversize {
+                Some(length) => batch.push_oversize(record.value, length, place.offset),
+                None => batch.push(record.value, place.offset),
             }
             self.next += 1;
         }
@@ -140,6 +142,10 @@ impl Partition for Paced {
 
     fn offset(&self) -> u64 {
         self.ahead.records().get(self.next).map_or_else(|| self.inner.offset(), |record| record.offset)
+    }
+
+    fn topic(&self) -> &str {
+        self.inner.topic()
     }
 
     fn committed(&mut self, offset: u64) {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -22,10 +23,11 @@ pub(super) struct StreamLines {
     path: PathBuf,
     blocks: Receiver<io::Result<Vec<u8>>>,
     splitter: Splitter,
+    topic: Arc<str>,
 }
 
 impl StreamLines {
-    pub(super) fn open(path: &Path, from: Option<u64>) -> Result<Self, ExternalError> {
+    pub(super) fn open(path: &Path, from: Option<u64>, topic: &Arc<str>) -> Result<Self, ExternalError> {
         if from.is_some_and(|from| from > 0) {
             return Err(ExternalError::permanent(format!(
                 "could not resume `{}`: standard input and pipes cannot be read again; \
@@ -53,7 +55,7 @@ impl StreamLines {
                 ExternalError::permanent(format!("could not start a thread to read `{}`", path.display()))
                     .because(error)
             })?;
-        Ok(Self { path: path.to_owned(), blocks, splitter: Splitter::new(0) })
+        Ok(Self { path: path.to_owned(), blocks, splitter: Splitter::new(0), topic: Arc::clone(topic) })
     }
 }
 
@@ -108,5 +110,9 @@ impl Partition for StreamLines {
 
     fn offset(&self) -> u64 {
         self.splitter.position()
+    }
+
+    fn topic(&self) -> &str {
+        &self.topic
     }
 }

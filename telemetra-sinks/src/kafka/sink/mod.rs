@@ -5,34 +5,36 @@
 mod context;
 mod letter;
 mod outbox;
+mod routes;
 mod settings;
 mod topics;
 
 pub use settings::CreateTopics;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{
-    Action, Batch, Change, ConfigError, DeadLetter, EventTime, ExternalError, Row, Shard, Sink, StreamId,
-    StreamSummary,
+    Action, Batch, Change, ConfigError, DeadLetter, EventTime, ExternalError, Shard, Sink, Table,
 };
 
 use super::config::KafkaConfig;
-use crate::json_lines::line::Keys;
-use crate::{Layout, RowKey};
+use crate::json_lines::line::ChangeLines;
 use outbox::Outbox;
+use routes::{Routes, message_key};
 use settings::Settings;
 
-/// Writes dead letters to a topic and, by choice, summaries and moments to others.
+/// A producer that writes dead letters to a topic and, by choice, the rows of tables to others.
 ///
 /// * **Dead letters** go to `telemetra.events.dead_letter`. The value is the record as it came, the key its place
 ///   (`partition/offset/index`), and headers hold the rest: `telemetra.fate`, `.reason`, `.origin` (the partition's name), `.origin.topic`,
 ///   `.origin.partition`, `.origin.offset` and `.origin.index`. What is longer than a message may be is cut, and the header
 ///   `telemetra.truncated` says how long it was.
-/// * **Rows** are JSON objects, one line as of [`JsonLines`](crate::JsonLines); the key is the row's: `stream/window start in
-///   milliseconds` of a summary, the id of a moment. A withdrawal is a tombstone, so in a compacted topic there is the newest of each row
-///   and no other. All rows of a stream are in one partition, in the order in which they changed.
+/// * **Rows** of the tables that have a [`topic`](Self::topic) are JSON objects, one line as of [`JsonLines`](crate::JsonLines). The key is
+///   the row's key columns with slashes between, times in milliseconds: `device/window start`, say. In all but the first column a slash is
+///   `%2F` and a percent sign `%25`. A withdrawal is a tombstone, so in a compacted topic there is the newest of each row and no other. All
+///   rows of one [subject](telemetra_core::Row::subject) are in one partition, in the order in which they changed.
 /// * **Durable** is what all replicas that are in sync have confirmed (`acks=all`); the producer is idempotent, so its own retries write
 ///   nothing twice. Each [`apply`](Sink::apply) waits for everything written so far.
 /// * **After a restart** the sink is given the state anew, as [`open`](Sink::open) names no time: rows are written again under their keys, and
@@ -42,55 +44,51 @@ use settings::Settings;
 /// permanent one.
 ///
 /// ```
-/// use telemetra_core::{Batch, EventTime, Sink, StreamSummary};
+/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
 /// use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSink};
 ///
 /// let kafka = EmbeddedKafka::start(1)?;
 /// kafka.create_topic("telemetra.events.dead_letter", 1)?;
-/// kafka.create_topic("telemetra.moments", 1)?;
-/// let mut sink = KafkaSink::<StreamSummary>::new(KafkaConfig::new(kafka.bootstrap_servers()))?.moments("telemetra.moments");
-/// assert_eq!(sink.open(None)?, None);
-/// sink.apply(&[Batch { time: EventTime(59_999), changes: Vec::new() }])?;
+/// kafka.create_topic("plant.sites", 1)?;
+///
+/// let table = Table::new("sites").key(Column::new("site", ColumnKind::Text));
+/// let sites = Layout::new(table, |site: &String, put| put(Value::Text(site)));
+/// let mut sink = KafkaSink::new(KafkaConfig::new(kafka.bootstrap_servers()))?.topic("sites", "plant.sites");
+/// assert_eq!(sink.open(&[sites.table().clone()], None)?, None);
+/// sink.apply(&[Batch { time: EventTime(59_999), changes: vec![sites.upsert("north".to_owned(), 0)] }])?;
 /// sink.close()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct KafkaSink<S = StreamSummary> {
+pub struct KafkaSink {
     settings: Settings,
-    layout: Layout<S>,
-    keys: Keys,
-    opened: Option<Outbox>,
+    opened: Option<Opened>,
+}
+
+struct Opened {
+    outbox: Outbox,
+    routes: Routes,
+    lines: ChangeLines,
     text: String,
 }
 
-impl<S: crate::Tabular> KafkaSink<S> {
-    /// Writes to this cluster. Summaries have the columns that their type names.
+impl KafkaSink {
+    /// Writes to this cluster: dead letters, and the rows of no table.
     ///
     /// # Errors
     ///
     /// If a property cannot be set or needs a feature that this build does not have.
     pub fn new(config: KafkaConfig) -> Result<Self, ConfigError> {
-        Self::with_layout(config, Layout::tabular())
-    }
-}
-
-impl<S> KafkaSink<S> {
-    /// Writes to this cluster, with summaries laid out as said.
-    ///
-    /// # Errors
-    ///
-    /// As for [`new`](Self::new).
-    pub fn with_layout(config: KafkaConfig, layout: Layout<S>) -> Result<Self, ConfigError> {
         let settings = Settings {
             config,
             letters: Some("telemetra.events.dead_letter".to_owned()),
-            summaries: None,
-            moments: None,
+            tables: Vec::new(),
+            prefix: None,
             create: None,
             timeout: Duration::from_secs(10),
             delivery: Duration::from_secs(30),
         };
         settings.client()?;
-        Ok(Self { settings, keys: Keys::new(&layout), layout, opened: None, text: String::new() })
+        Ok(Self { settings, opened: None })
     }
 
     /// The topic of dead letters; `None`: they are not written. Default: `telemetra.events.dead_letter`.
@@ -100,17 +98,18 @@ impl<S> KafkaSink<S> {
         self
     }
 
-    /// Writes summaries to this topic, which should be compacted. Default: they are not written.
+    /// Writes the rows of a table to a topic, which should be compacted and be no other table's; `None`: they are not written. A table that
+    /// the pipeline does not have is an error when the sink is opened. Default: no rows are written.
     #[must_use]
-    pub fn summaries(mut self, topic: &str) -> Self {
-        self.settings.summaries = Some(topic.to_owned());
+    pub fn topic<'a>(mut self, table: &str, topic: impl Into<Option<&'a str>>) -> Self {
+        self.settings.tables.push((table.to_owned(), topic.into().map(str::to_owned)));
         self
     }
 
-    /// Writes moments to this topic, which should be compacted. Default: they are not written.
+    /// Writes the rows of every table for which no [`topic`](Self::topic) is given to the topic `prefix.table`.
     #[must_use]
-    pub fn moments(mut self, topic: &str) -> Self {
-        self.settings.moments = Some(topic.to_owned());
+    pub fn topics_by_prefix(mut self, prefix: &str) -> Self {
+        self.settings.prefix = Some(prefix.to_owned());
         self
     }
 
@@ -135,69 +134,63 @@ impl<S> KafkaSink<S> {
         self.settings.delivery = timeout.clamp(Duration::from_secs(1), Duration::from_secs(3600));
         self
     }
+}
 
-    fn write(&mut self, change: &Change<S>, time: EventTime, shown: &str) -> Result<(), ExternalError> {
-        let (topic, stream): (_, &StreamId) = match &change.row {
-            Row::Summary(stream, _) => (&self.settings.summaries, stream),
-            Row::Moment(moment) => (&self.settings.moments, &moment.stream_id),
-            Row::Stream(_) | Row::Viewer(_) | Row::Transaction(_) => return Ok(()),
-        };
-        let (Some(topic), Some(outbox)) = (topic, &mut self.opened) else { return Ok(()) };
-        let key = match RowKey::of(&change.row) {
-            RowKey::Summary(stream, window) => format!("{stream}/{}", window.start.0),
-            RowKey::Moment(id) => id.to_string(),
-            RowKey::Stream(_) | RowKey::Viewer(_) | RowKey::Transaction(_) => return Ok(()),
-        };
+impl Opened {
+    fn write(&mut self, change: &Change, time: EventTime, shown: &str) -> Result<(), ExternalError> {
+        let Some(topic) = self.routes.topic_of(change.table()) else { return Ok(()) };
         let value = match change.action {
             Action::Withdraw => None,
             Action::Upsert => {
                 self.text.clear();
-                let made = self.keys.write(&mut self.text, change, time, shown, &self.layout);
-                made.map_err(|error| {
-                    let row = RowKey::of(&change.row);
-                    ExternalError::permanent(format!("cannot write the row {row} as JSON")).because(error)
-                })?;
+                self.lines.write(&mut self.text, change, time, shown)?;
                 Some(self.text.trim_end().as_bytes())
             }
         };
-        outbox.row(topic, &key, value, |partitions| Shard::index_of(stream, partitions))
+        let subject = change.row.subject();
+        let partition = |partitions| Shard::index_of(&subject, partitions);
+        self.outbox.row(topic, &message_key(&*change.row), value, partition)
     }
 }
 
-impl<S: Send + Sync> Sink<S> for KafkaSink<S> {
+impl Sink for KafkaSink {
     fn name(&self) -> &str {
         "kafka"
     }
 
-    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        _resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
-        self.opened = Some(Outbox::open(&self.settings)?);
+        let routes = Routes::new(&self.settings, tables)?;
+        let outbox = Outbox::open(&self.settings, &routes)?;
+        self.opened = Some(Opened { outbox, routes, lines: ChangeLines::new(tables), text: String::new() });
         Ok(None)
     }
 
-    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
-        if self.opened.is_none() {
-            return Err(not_open(&self.settings));
-        }
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+        let Some(opened) = &mut self.opened else { return Err(not_open(&self.settings)) };
         for batch in batches {
             let shown = batch.time.to_string();
             for change in &batch.changes {
-                self.write(change, batch.time, &shown)?;
+                opened.write(change, batch.time, &shown)?;
             }
         }
-        self.opened.as_mut().map_or(Ok(()), Outbox::confirm)
+        opened.outbox.confirm()
     }
 
     fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
-        let Some(outbox) = &mut self.opened else { return Err(not_open(&self.settings)) };
+        let Some(opened) = &mut self.opened else { return Err(not_open(&self.settings)) };
         let Some(topic) = &self.settings.letters else { return Ok(()) };
-        letters.iter().try_for_each(|letter| outbox.letter(topic, letter))
+        letters.iter().try_for_each(|letter| opened.outbox.letter(topic, letter))
     }
 
     fn close(&mut self) -> Result<(), ExternalError> {
         match self.opened.take() {
             None => Ok(()),
-            Some(mut outbox) => outbox.confirm(),
+            Some(mut opened) => opened.outbox.confirm(),
         }
     }
 }
@@ -209,7 +202,7 @@ fn not_open(settings: &Settings) -> ExternalError {
     ))
 }
 
-impl<S> fmt::Debug for KafkaSink<S> {
+impl fmt::Debug for KafkaSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaSink").field("settings", &self.settings).finish_non_exhaustive()
     }

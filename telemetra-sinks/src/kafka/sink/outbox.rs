@@ -10,6 +10,7 @@ use rdkafka::producer::{BaseRecord, Producer as _};
 use telemetra_core::{DeadLetter, ExternalError};
 
 use super::context::{Context, Failures, Kind, Producer};
+use super::routes::Routes;
 use super::settings::Settings;
 use super::{letter, topics};
 use crate::kafka::error::failed;
@@ -34,11 +35,11 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn open(settings: &Settings) -> Result<Self, ExternalError> {
+    pub(super) fn open(settings: &Settings, routes: &Routes) -> Result<Self, ExternalError> {
         let producer = producer(settings)?;
         let mut missing = Vec::new();
         if let Some(how) = settings.create {
-            for topic in settings.topics() {
+            for topic in routes.topics() {
                 if topics::partitions(&producer, topic.0, settings.timeout)?.is_none() {
                     missing.push(topic);
                 }
@@ -48,7 +49,7 @@ impl Outbox {
             }
         }
         let mut partitions = HashMap::new();
-        for (topic, rows) in settings.topics() {
+        for (topic, rows) in routes.topics() {
             let made = missing.contains(&(topic, rows));
             let count = topics::known(&producer, topic, settings.timeout, made)?;
             partitions.insert(topic.to_owned(), count);

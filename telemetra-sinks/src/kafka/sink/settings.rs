@@ -12,8 +12,10 @@ use crate::kafka::config::{KafkaConfig, Owned};
 pub(super) struct Settings {
     pub(super) config: KafkaConfig,
     pub(super) letters: Option<String>,
-    pub(super) summaries: Option<String>,
-    pub(super) moments: Option<String>,
+    /// The topics of tables, in the order in which they were given; `None`: the table's rows are not written.
+    pub(super) tables: Vec<(String, Option<String>)>,
+    /// Before the names of all other tables, if these are written.
+    pub(super) prefix: Option<String>,
     pub(super) create: Option<CreateTopics>,
     pub(super) timeout: Duration,
     pub(super) delivery: Duration,
@@ -26,8 +28,8 @@ pub struct CreateTopics {
     pub partitions: u32,
     /// How many replicas each partition has.
     pub replication: u16,
-    /// Whether topics of summaries and moments are compacted: they then hold the newest of each row for ever. The topic of
-    /// dead letters keeps what it is given for as long as the broker keeps records.
+    /// Whether topics of tables are compacted: they then hold the newest of each row for ever. The topic of dead letters keeps what it
+    /// is given for as long as the broker keeps records.
     pub compact: bool,
 }
 
@@ -72,12 +74,6 @@ impl Settings {
         let fixed =
             [("enable.idempotence", "true"), ("acks", "all"), ("message.timeout.ms", delivery.as_str())];
         self.config.client(OWNED, DEFAULTS, &fixed)
-    }
-
-    /// The topics that are written to, and whether they hold rows.
-    pub(super) fn topics(&self) -> impl Iterator<Item = (&str, bool)> {
-        let rows = [&self.summaries, &self.moments].into_iter().flatten().map(|topic| (topic.as_str(), true));
-        self.letters.iter().map(|topic| (topic.as_str(), false)).chain(rows)
     }
 
     /// The longest message that librdkafka takes, with its key and headers.

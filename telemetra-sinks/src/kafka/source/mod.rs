@@ -28,7 +28,7 @@ use telemetra_core::{ConfigError, ExternalError, Partition, PartitionId, Source}
 use super::config::{KafkaConfig, Owned};
 use consumer::SharedConsumer;
 
-/// Reads topics. A partition is called `topic/number`, as `telemetra.events.chat/3`.
+/// A source that reads topics. A partition is called `topic/number`, as `readings/3`.
 ///
 /// * **Offsets are the checkpoint's.** There is no consumer group: partitions are assigned to processes by their place in the list, and go
 ///   on where the checkpoint left them, else at [`start`](Self::start). A partition that is found while running is read from its first
@@ -41,7 +41,8 @@ use consumer::SharedConsumer;
 ///   that waits in it would hold on to what was fetched together with it.
 /// * **Lost records** (removed by retention before they were read) are an error that says how many, or [counted](OnLost::GoOn).
 /// * **Brokers that are down** are waited for: reading goes on by itself when they are back, and meanwhile polling is a transient error, so
-///   that silence is not taken for a quiet stream. A topic that was deleted is a permanent error.
+///   that silence is not taken for a quiet topic. A topic that was deleted is a permanent error.
+/// * **Decoders see** topic, key, headers and timestamp of a record with its value. A header whose name is not UTF-8 is left out.
 /// * A record without a value (a tombstone) is malformed and becomes a dead letter.
 ///
 /// ```
@@ -49,17 +50,17 @@ use consumer::SharedConsumer;
 /// use telemetra_sinks::{EmbeddedKafka, KafkaConfig, KafkaSource, OnLost, Start};
 ///
 /// let kafka = EmbeddedKafka::start(1)?;
-/// kafka.create_topic("telemetra.events.chat", 2)?;
-/// kafka.create_topic("telemetra.events.viewer", 1)?;
+/// kafka.create_topic("readings", 2)?;
+/// kafka.create_topic("alarms", 1)?;
 ///
 /// let config = KafkaConfig::new(kafka.bootstrap_servers());
-/// let mut source = KafkaSource::new(config, ["telemetra.events.chat", "telemetra.events.viewer"])?
+/// let mut source = KafkaSource::new(config, ["readings", "alarms"])?
 ///     .start(Start::Latest)
 ///     .on_lost(OnLost::GoOn)
 ///     .group("telemetra-demo");
 /// let lost = source.counters();
 /// let ids: Vec<_> = source.partitions()?.iter().map(ToString::to_string).collect();
-/// assert_eq!(ids, ["telemetra.events.chat/0", "telemetra.events.chat/1", "telemetra.events.viewer/0"]);
+/// assert_eq!(ids, ["readings/0", "readings/1", "alarms/0"]);
 /// assert_eq!(lost.lost_records(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

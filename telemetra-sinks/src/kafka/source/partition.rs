@@ -1,6 +1,7 @@
 //! The reader of one Kafka partition: it takes messages from the partition's queue and puts them into
 //! batches, without ever blocking.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 use rdkafka::Message;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers};
+use telemetra_core::{EventTime, ExternalError, Partition, Polled, RecordBatch};
 
 use super::consumer::SharedConsumer;
 use super::context::Context;
@@ -83,6 +85,7 @@ impl Reader {
                         Some(payload) => batch.push(payload, offset),
                         None => batch.push_tombstone(offset),
                     }
+                    annotate(batch, &message);
                     self.next = offset + 1;
                     self.seen_to = self.next;
                     taken = true;
@@ -160,6 +163,24 @@ impl Reader {
     }
 }
 
+/// Adds what Kafka knows of a message besides its value.
+fn annotate(batch: &mut RecordBatch, message: &BorrowedMessage<'_>) {
+    let timestamp = message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok());
+    let (key, headers) = (message.key(), message.headers());
+    if key.is_none() && headers.is_none() && timestamp.is_none() {
+        return;
+    }
+    let count = headers.map_or(0, Headers::count);
+    let headers = (0..count).filter_map(|index| header(headers?, index));
+    batch.annotate(key, timestamp.map(EventTime), headers);
+}
+
+/// A header, unless its name is not UTF-8: on such a one `rdkafka` panics, and whoever writes to the topic could stop the pipeline by it.
+fn header(headers: &BorrowedHeaders, index: usize) -> Option<(&str, Option<&[u8]>)> {
+    let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(index))).ok()??;
+    Some((header.key, header.value))
+}
+
 impl Partition for Reader {
     fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
         self.polls += 1;
@@ -203,6 +224,10 @@ impl Partition for Reader {
 
     fn offset(&self) -> u64 {
         self.next
+    }
+
+    fn topic(&self) -> &str {
+        &self.partition.topic
     }
 
     fn lag(&self) -> Option<u64> {
