@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use telemetra_core::{Clock, EventTime, Partition, PartitionId, Polled, RecordBatch, Source};
-use telemetra_sinks::{Lines, Pace};
+use telemetra_core::{
+    Clock, Event, EventTime, Partition, PartitionId, Polled, Record, RecordBatch, SerdeJson, Source,
+};
+use telemetra_sinks::{Lines, Pace, event_time_by};
 
 type Line = (Vec<u8>, u64, Option<u64>);
 
@@ -231,11 +233,12 @@ fn a_paced_file_gives_records_when_they_are_due() {
         let now = Arc::clone(&now);
         move || EventTime(now.load(Ordering::Relaxed))
     });
-    let pace = Pace::new(2.0, clock, |line| {
-        let word = line.split(|b| *b == b' ').next()?;
+    let pace = Pace::new(2.0, clock, |record| {
+        assert_eq!(record.topic, "words");
+        let word = record.value.split(|b| *b == b' ').next()?;
         std::str::from_utf8(word).ok()?.parse().ok().map(EventTime)
     });
-    let mut partition = open(Lines::file(file.path()).paced(pace.unwrap()), None);
+    let mut partition = open(Lines::file(file.path()).topic("words").paced(pace.unwrap()), None);
     let mut due = |at: u64| {
         now.store(at, Ordering::Relaxed);
         let (mut batch, mut lines) = (RecordBatch::default(), Vec::new());
@@ -248,13 +251,45 @@ fn a_paced_file_gives_records_when_they_are_due() {
             }
         }
     };
-    let idle = |millis| Polled::Idle(Duration::from_millis(millis));
+    let idle = |millis: u64| Polled::Idle(Duration::from_millis(millis));
     let first = ["1000", "1000 again", "no time"].map(String::from).to_vec();
     assert_eq!(due(50_000), (first, 24, idle(100)));
     assert_eq!(due(50_990), (vec![], 24, idle(10)));
     assert_eq!(due(51_000), (vec!["3000".into(), "2500".into()], 34, idle(100)));
     assert_eq!(due(54_000), (vec!["9000".into()], 39, Polled::Done));
+    assert_eq!(partition.topic(), "words");
     for factor in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(Pace::new(factor, Clock::system(), |_| None).is_err());
     }
+}
+
+#[test]
+fn records_are_of_the_topic_that_is_given() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    assert_eq!(open(Lines::file(file.path()), None).topic(), "");
+    assert_eq!(open(Lines::file(file.path()).topic("alarms"), None).topic(), "alarms");
+    assert_eq!(open(Lines::stdin().topic("alarms"), None).topic(), "alarms");
+}
+
+#[test]
+fn a_decoder_tells_the_pace() {
+    #[derive(serde::Deserialize)]
+    struct Reading {
+        device: String,
+        time: EventTime,
+    }
+    impl Event for Reading {
+        type Key = String;
+        fn time(&self) -> EventTime {
+            self.time
+        }
+        fn key(&self) -> &str {
+            &self.device
+        }
+    }
+    let time_of = event_time_by(SerdeJson::<Reading>::new());
+    let record = br#"{"device": "d1", "time": "1970-01-01T00:00:01Z"}"#;
+    assert_eq!(time_of(Record::new(record)), Some(EventTime(1_000)));
+    assert_eq!(time_of(Record::new(b" ")), None);
+    assert_eq!(time_of(Record::new(b"{")), None);
 }

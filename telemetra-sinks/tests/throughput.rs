@@ -7,21 +7,21 @@ mod common;
 use std::hint::black_box;
 use std::time::Instant;
 
-use common::batches;
-use telemetra_core::{Polled, RecordBatch, Sink, Source, StreamSummary};
+use common::{batches, tables};
+use telemetra_core::{Polled, RecordBatch, Sink, Source};
 use telemetra_sinks::{JsonLines, Lines};
 
-fn measure(name: &str, sink: &mut dyn Sink<StreamSummary>, streams: u64, windows: u64, at_once: usize) {
-    let batches = batches(streams, windows);
-    sink.open(None).unwrap();
+fn measure(name: &str, sink: &mut dyn Sink, devices: u64, windows: u64, at_once: usize) {
+    let batches = batches(devices, windows);
+    sink.open(&tables(), None).unwrap();
     let start = Instant::now();
     for batch in batches.chunks(at_once) {
         sink.apply(batch).unwrap();
     }
     let took = start.elapsed().as_secs_f64();
-    let rows = streams * windows;
+    let rows = devices * windows;
     println!(
-        "{name}: {streams} streams, {windows} batches, {at_once} at once: {:.0} rows/s",
+        "{name}: {devices} devices, {windows} batches, {at_once} at once: {:.0} rows/s",
         rows as f64 / took
     );
 }
@@ -30,19 +30,19 @@ fn measure(name: &str, sink: &mut dyn Sink<StreamSummary>, streams: u64, windows
 #[test]
 #[ignore = "a measurement"]
 fn sqlite() {
-    for (streams, windows, at_once) in [(1_000, 360, 1), (1_000, 360, 30), (10_000, 60, 1)] {
+    for (devices, windows, at_once) in [(1_000, 360, 1), (1_000, 360, 30), (10_000, 60, 1)] {
         let folder = tempfile::tempdir().unwrap();
         let mut sink = telemetra_sinks::Sqlite::new(folder.path().join("t.db"));
-        measure("sqlite", &mut sink, streams, windows, at_once);
+        measure("sqlite", &mut sink, devices, windows, at_once);
     }
 }
 
 #[test]
 #[ignore = "a measurement"]
 fn json_lines() {
-    for (streams, windows, at_once) in [(1_000, 360, 1), (1_000, 360, 30), (10_000, 60, 1)] {
+    for (devices, windows, at_once) in [(1_000, 360, 1), (1_000, 360, 30), (10_000, 60, 1)] {
         let folder = tempfile::tempdir().unwrap();
-        measure("json_lines", &mut JsonLines::new(folder.path()), streams, windows, at_once);
+        measure("json_lines", &mut JsonLines::new(folder.path()), devices, windows, at_once);
     }
 }
 
