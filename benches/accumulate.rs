@@ -3,10 +3,8 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use telemetra::core::{
-    Accumulate, Accumulator, ChatMessage, Event, EventTime, Header, Lexicon, Sliding, Sentiment,
-    StreamAccumulator,
-};
+use telemetra::core::{Accumulate, Accumulator, EventTime, Sliding};
+use telemetra::livestream::{ChatMessage, Event, Header, Lexicon, Sentiment, StreamAccumulator};
 
 const EMOTES: [&str; 24] = [
     "Kappa",

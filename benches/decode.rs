@@ -7,10 +7,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use telemetra::core::decode::{encode_bincode, encode_json, parse_timestamp};
-use telemetra::core::{
-    Arena, BincodeDecoder, ChatMessage, Decoder, Event, EventKind, EventTime, Header, JsonDecoder,
-    RecordBatch,
+use telemetra::core::{Arena, Decoder, EventTime, Record, RecordBatch, parse_timestamp};
+use telemetra::livestream::{
+    BincodeDecoder, ChatMessage, Event, EventKind, Header, JsonDecoder, LiveEvents, encode_bincode,
+    encode_json,
 };
 
 const RECORDS: usize = 2_000;
@@ -82,12 +82,12 @@ struct Chat<'a> {
 }
 
 /// Decodes in batches of the size that partitions hand over.
-fn decode_all(decoder: &dyn Decoder, records: &[Vec<u8>], arena: &mut Arena) {
+fn decode_all(decoder: &dyn Decoder<LiveEvents>, records: &[Vec<u8>], arena: &mut Arena) {
     for batch in records.chunks(RecordBatch::TARGET_BYTES / RECORD_BYTES) {
         arena.reset();
         let mut events = Vec::with_capacity(batch.len());
         for record in batch {
-            decoder.decode(record, arena, &mut events).unwrap();
+            decoder.decode(Record::new(record), arena, &mut events).unwrap();
         }
         black_box(&events);
     }
@@ -99,7 +99,7 @@ fn decoders(c: &mut Criterion) {
     let json = encoded(encode_json);
     assert!(json.iter().all(|record| record.len() == RECORD_BYTES));
     let bincode = encoded(encode_bincode);
-    let all: [(&str, &dyn Decoder, _); 3] = [
+    let all: [(&str, &dyn Decoder<LiveEvents>, _); 3] = [
         ("json of one kind", &JsonDecoder::of(EventKind::Chat), &json),
         ("json mixed", &JsonDecoder::mixed(), &json),
         ("bincode", &BincodeDecoder, &bincode),
@@ -134,7 +134,7 @@ fn encoders(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let chat = encoded(encode_json).swap_remove(2);
     let (arena, mut events, mut out) = (Arena::default(), Vec::new(), Vec::new());
-    JsonDecoder::mixed().decode(&chat, &arena, &mut events).unwrap();
+    JsonDecoder::mixed().decode(Record::new(&chat), &arena, &mut events).unwrap();
     let all: [(&str, fn(&Event<'_>, &mut Vec<u8>)); 2] = [("json", encode_json), ("bincode", encode_bincode)];
     for (name, encode) in all {
         group.bench_function(name, |b| {

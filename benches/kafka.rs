@@ -41,8 +41,9 @@ fn main() {
     });
     if child.is_none() {
         let how = CreateTopics { partitions: 16, replication: 1, compact: false };
-        let sink = KafkaSink::<telemetra::core::StreamSummary>::new(KafkaConfig::new(&servers)).unwrap();
-        telemetra::core::Sink::open(&mut sink.dead_letters_to(&*topic).create_topics(how), None).unwrap();
+        let sink = KafkaSink::new(KafkaConfig::new(&servers)).unwrap();
+        telemetra::core::Sink::open(&mut sink.dead_letters_to(&*topic).create_topics(how), &[], None)
+            .unwrap();
         fill(&servers, &topic, records);
     }
     if arguments.iter().any(|argument| argument == "--memory") {

@@ -6,7 +6,7 @@ mod cpu_time;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use telemetra::core::{Lexicon, Sentiment, Vader};
+use telemetra::livestream::{Lexicon, Sentiment, Vader};
 use vader_sentiment::SentimentIntensityAnalyzer;
 
 use cpu_time::CpuTime;

@@ -9,10 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use telemetra::core::generate::{Generator, GeneratorConfig};
-use telemetra::core::{Baseline, JsonDecoder, Sliding, Verdict};
-use telemetra::prelude::*;
-use telemetra::sinks::Memory;
+use telemetra::core::{Baseline, Sliding, Verdict};
+use telemetra::livestream::generate::{Generator, GeneratorConfig};
+use telemetra::livestream::{Event, JsonDecoder, LiveEvents, StreamId};
+use telemetra::ops::WindowKind;
+use telemetra::prelude::{
+    Accumulate, Accumulator, Column, ColumnKind, Detector, EventTime, GroupGraph, MemorySink, Moment,
+    Pipeline, Running, SummaryRow, Value,
+};
 
 /// **The accumulator** counts messages that laugh. Counting is a commutative monoid: it can be done in pieces, on any worker.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -84,18 +88,22 @@ impl Detector for Record {
 /// For each window the stream that laughed most, by the window's end.
 type Leaders = Arc<Mutex<BTreeMap<EventTime, (u64, StreamId)>>>;
 
-fn build(config: GeneratorConfig, sink: Memory<u64>, leaders: &Leaders) -> anyhow::Result<Pipeline<Laughs>> {
+fn start(config: GeneratorConfig, sink: MemorySink, leaders: &Leaders) -> anyhow::Result<Running> {
     let leaders = Arc::clone(leaders);
-    Ok(Pipeline::new()
+    let running = Pipeline::<LiveEvents>::new()
         .source(Generator::new(config)?, JsonDecoder::mixed())
-        .rules([MomentRule::count("laughter", Record, |laughs: &u64| *laughs)])
         .sink(sink)
         .workers(2)
+        .group("laughs_minute", WindowKind::default(), |a| {
+            let columns = vec![Column::new("laughs", ColumnKind::Integer)];
+            a.accumulator::<Laughs>(columns, |laughs, _, put| put(Value::Unsigned(*laughs)))
+        })
+        .count_moments("laughter", Record, |laughs| *laughs)
         // **The operator**, plain differential dataflow on the collection of summaries: when a late event changes a summary, the
         // greatest is found again, and only where it changed.
-        .extend(move |graph: &Graph<'_, Laughs>| {
+        .extend(move |group: &GroupGraph<'_, StreamId, u64>| {
             let leaders = Arc::clone(&leaders);
-            let by_window = graph.summaries.clone().map(|(stream, s)| (s.window.end, (*s.value, stream)));
+            let by_window = group.summaries.clone().map(|(stream, s)| (s.window.end, (*s.value, stream)));
             let greatest = by_window.reduce(|_, streams, best| {
                 best.extend(streams.last().map(|(leader, _)| ((*leader).clone(), 1)));
             });
@@ -105,15 +113,17 @@ fn build(config: GeneratorConfig, sink: Memory<u64>, leaders: &Leaders) -> anyho
                     leaders.lock().unwrap_or_else(PoisonError::into_inner).insert(*end, leader.clone());
                 }
             });
-        }))
+        })
+        .start()?;
+    Ok(running)
 }
 
 fn main() -> anyhow::Result<()> {
-    let (sink, leaders) = (Memory::new(), Leaders::default());
-    build(GeneratorConfig::default(), sink.clone(), &leaders)?.start()?.wait()?;
+    let (sink, leaders) = (MemorySink::new(), Leaders::default());
+    start(GeneratorConfig::default(), sink.clone(), &leaders)?.wait()?;
     println!("moments of laughter, and how many times the record:");
-    for moment in sink.moments() {
-        println!("  {} {} ×{:.1}", moment.started_at, moment.stream_id, moment.score.to_f64());
+    for moment in sink.rows_of::<Moment<StreamId>>() {
+        println!("  {} {} ×{:.1}", moment.started_at, moment.key, moment.score.to_f64());
     }
     println!("who laughed most, every five minutes:");
     for (end, (laughs, stream)) in leaders.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -130,18 +140,21 @@ mod tests {
 
     #[test]
     fn the_operator_agrees_with_the_rows() -> anyhow::Result<()> {
-        let (sink, leaders) = (Memory::new(), Leaders::default());
+        let (sink, leaders) = (MemorySink::new(), Leaders::default());
         let config = GeneratorConfig { streams: 50, events_per_second: 200.0, ..GeneratorConfig::default() };
-        build(config, sink.clone(), &leaders)?.start()?.wait()?;
+        start(config, sink.clone(), &leaders)?.wait()?;
         let mut expected = BTreeMap::new();
-        for (stream, summary) in sink.summaries() {
+        for SummaryRow { key: stream, summary } in sink.rows_of::<SummaryRow<StreamId, u64>>() {
             let leader: &mut (u64, StreamId) =
                 expected.entry(summary.window.end).or_insert((0, StreamId::new("")));
             *leader = leader.clone().max((*summary.value, stream));
         }
         assert!(expected.len() > 100);
         assert_eq!(*leaders.lock().unwrap_or_else(PoisonError::into_inner), expected);
-        assert!(!sink.moments().is_empty(), "spikes of chat were planted, and chats that spike laugh");
+        assert!(
+            !sink.rows_of::<Moment<StreamId>>().is_empty(),
+            "spikes of chat were planted, and chats that spike laugh"
+        );
         Ok(())
     }
 

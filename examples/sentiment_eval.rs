@@ -8,7 +8,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, bail};
-use telemetra::core::{Lexicon, SENTIMENT_SCALE, Sentiment, Vader};
+use telemetra::livestream::{Lexicon, SENTIMENT_SCALE, Sentiment, Vader};
 use vader_sentiment::SentimentIntensityAnalyzer;
 
 /// The scores of the `vader_sentiment` crate.

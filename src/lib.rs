@@ -1,58 +1,87 @@
 //! Real-time analytics over event streams, on timely dataflow and differential dataflow.
 //!
-//! The idea: event time is the timestamp of the dataflow, so the frontier is the watermark, and the summaries of
-//! windows are an ordinary differential collection, so whatever is built from them is corrected when they are. Events are many
-//! and are folded early, by timely operators; facts are few and change, and their consequences follow by themselves.
-//!
-//! There are two ways in:
-//!
-//! * the **pipeline API**, [`Pipeline`](prelude::Pipeline): sources, an accumulator, rules, sinks and a checkpoint store,
-//!   checked, run on threads or processes, and watched through a handle;
-//! * the **graph API** beneath it, [`ops`]: operators as methods in a dataflow of one's own.
+//! An event type of your own, a JSON source, one grouping with an aggregate of two lines, one moment rule, a table, checkpoints:
 //!
 //! ```
 //! use telemetra::prelude::*;
 //!
-//! // One message every ten seconds, and fifty within ten seconds of the twentieth minute.
-//! let steady = (0..150).map(|n| n * 10_000);
-//! let mut times: Vec<u64> = steady.chain((0..50).map(|n| 1_200_000 + n * 200)).collect();
-//! times.sort_unstable();
-//! let records = times.iter().enumerate().map(|(n, &time)| {
-//!     let timestamp = EventTime(time);
-//!     format!(
-//!         r#"{{"event_id": "{n}", "timestamp": "{timestamp}", "stream_id": "ada",
-//!             "user_id": "u{n}", "username": "U", "message": "hello"}}"#
-//!     )
-//! });
+//! #[derive(serde::Deserialize)]
+//! struct Reading { device: String, time: EventTime, celsius: f64 }
+//!
+//! impl Event for Reading {
+//!     type Key = String;
+//!     fn time(&self) -> EventTime { self.time }
+//!     fn key(&self) -> &str { &self.device }
+//! }
+//!
+//! // A reading every ten seconds; in the twentieth minute the device is hot.
+//! let celsius = |n: u64| if (120..126).contains(&n) { 80.0 } else { 20.0 + (n % 7) as f64 / 10.0 };
+//! let lines = (0..150).map(|n| format!(r#"{{"device": "d1", "time": {}, "celsius": {}}}"#, n * 10_000, celsius(n)));
+//! # let directory = tempfile::tempdir()?;
+//! # let checkpoints = directory.path();
 //!
 //! let tables = MemorySink::new();
-//! let running = Pipeline::<StreamAccumulator>::new()
-//!     .source(MemorySource::default().partition("chat", records), JsonDecoder::mixed())
-//!     .rules(default_rules(3.0)?)
+//! let report = Pipeline::<Reading>::new()
+//!     .source(MemorySource::default().partition("readings", lines), SerdeJson::new())
+//!     .group("device_minute", tumbling(minutes(1)), |a| (a.count("readings"), a.mean("celsius", |r| r.celsius)))
+//!     .key_columns(["device"])
+//!     .gauge_moments("departure", ZScore::new(3.0)?, Micro::SCALE, |(_, celsius)| celsius.rounded())
 //!     .sink(tables.clone())
-//!     .start()?;
-//! let report = running.wait()?;
+//!     .checkpoints(Directory::new(checkpoints), minutes(5))
+//!     .start()?
+//!     .wait()?;
 //!
-//! assert!(report.fates.is_balanced());
-//! let moments = tables.moments();
-//! assert_eq!(moments.len(), 1);
-//! assert_eq!(&*moments[0].moment_type, "chat_spike");
-//! assert_eq!(moments[0].started_at, EventTime(1_200_000));
+//! assert_eq!(report.fates.on_time, 150);
+//! assert_eq!(tables.table("device_minute").len(), 25);
+//! assert_eq!(tables.table("device_minute_moments").len(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is where:
+//! The idea: event time is the timestamp of the dataflow, so the frontier is the watermark, and the summaries of
+//! windows are an ordinary differential collection, so whatever is built from them is corrected when they are. Events are many
+//! and are folded early, by timely operators; rows are few and change, and their consequences follow by themselves.
 //!
-//! * [`core`]: words, contracts and arithmetic, without a dataflow. Events and decoding, time and windows,
-//!   [accumulators](core::accumulate), [detectors](core::detect), [sources](core::source), the
-//!   [compliance suites](core::testkit) for parts of your own, and a [generator](core::generate) of events.
+//! There are two ways in:
+//!
+//! * the **pipeline API**, [`Pipeline`](prelude::Pipeline): sources, groupings, rules, sinks and a checkpoint store,
+//!   checked, run on threads or processes, and watched through a handle;
+//! * the **graph API** beneath it, [`ops`]: operators as methods in a dataflow of your own.
+//!
+//! The crates and modules:
+//!
+//! * [`core`]: contracts and arithmetic, without a dataflow. [Events](core::Event) and [decoding](core::Decoder), time and windows,
+//!   [aggregates](core::aggregate), [detectors](core::detect), [sources](core::source), and the
+//!   [compliance suites](core::testkit) for parts of your own.
 //! * [`ops`]: the operators, an extension trait each, and the pipeline built on them.
-//! * [`sinks`]: connectors to the outside.
+//! * [`sinks`]: connectors to Kafka, Postgres, SQLite, Redis, JSON lines, and a live view in the process.
+#![cfg_attr(
+    feature = "livestream",
+    doc = "* [`livestream`]: the domain that Telemetra comes with, and the worked example of how to bring your own."
+)]
+//!
+//! # Features
+//!
+//! | feature | what it adds | what it needs |
+//! |---|---|---|
+//! | `livestream` (default) | the live-stream domain, [`livestream`] | nothing |
+//! | `sqlite` | SQLite as sink and as checkpoint store | a C compiler |
+//! | `kafka` | Kafka as source and as sink | a C compiler and `make` |
+//! | `kafka-tls` | Kafka by TLS and SASL | `libssl-dev` |
+//! | `postgres` | Postgres as sink and as checkpoint store | nothing |
+//! | `redis` | Redis as sink | a C compiler |
+//! | `full` | all of these but `kafka-tls` | |
 #![forbid(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub use differential_dataflow;
+pub use timely;
 
 pub use telemetra_core as core;
 pub use telemetra_ops as ops;
 pub use telemetra_sinks as sinks;
+
+#[cfg(feature = "livestream")]
+pub mod livestream;
 
 /// What most programs need.
 ///
@@ -62,16 +91,25 @@ pub mod prelude {
     pub use telemetra_core::checkpoint::Directory;
     pub use telemetra_core::source::{Channel, ChannelHandle, Memory as MemorySource};
     pub use telemetra_core::{
-        Accumulate, Accumulator, Clock, ConfigError, Decoder, Detector, Event, EventAccumulator, EventTime,
-        ExternalError, Fate, Fates, JsonDecoder, Lexicon, Moment, MomentRule, Partition, Sink, Source,
-        StreamAccumulator, StreamId, StreamSummary, Summary, TimeConfig, Vader, WindowSpec, ZScore,
-        default_rules,
+        Accumulate, Accumulator, Aggregate, Aggregates, Batch, Clock, Column, ColumnKind, ConfigError, Data,
+        Decoder, Detector, Event, EventId, EventTime, Events, Ewma, ExternalError, Fate, Fates, Key, Layout,
+        Micro, MissingWindow, Moment, MomentRule, Partition, PartitionId, Record, RobustZScore, Row,
+        SerdeJson, Shard, Sink, Source, Summary, SummaryRow, Table, TimeConfig, Value, WindowSpec, ZScore,
     };
     pub use telemetra_ops::{
-        Describe, Drain, Graph, Ingest, Ingress, IngressConfig, Latest, Moments, Pipeline, PipelineError,
-        PipelineStatus, Publish, Report, Running, StreamRows, Top, Windows,
+        CheckpointContext, Checkpointed, Drain, Enrich, Graph, GroupGraph, Ingest, Ingress, IngressConfig,
+        Latest, Moments, Pipeline, PipelineError, PipelineStatus, Report, Running, StopHandle, Tactic, Top,
+        Windows, hours, minutes, seconds, sessions, sliding, tumbling,
     };
-    pub use telemetra_sinks::{JsonLines, Lines, LiveView, Memory as MemorySink, Sqlite};
+    #[cfg(feature = "sqlite")]
+    pub use telemetra_sinks::Sqlite;
+    pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};
+    #[cfg(feature = "kafka")]
+    pub use telemetra_sinks::{KafkaConfig, KafkaSink, KafkaSource};
+    #[cfg(feature = "postgres")]
+    pub use telemetra_sinks::{Postgres, PostgresConfig};
+    #[cfg(feature = "redis")]
+    pub use telemetra_sinks::{RedisSink, RedisTable};
 }
 
 /// The code in the documents runs as tests.
@@ -85,4 +123,6 @@ mod documents {
     struct Operators;
     #[doc = include_str!("../docs/time.md")]
     struct Time;
+    #[doc = include_str!("../docs/your-events.md")]
+    struct YourEvents;
 }

@@ -14,14 +14,14 @@ use telemetra::core::checkpoint::{CheckpointStore, Directory};
 use telemetra::core::source::MemoryStep;
 use telemetra::core::*;
 use telemetra::ops::{Drain, Pipeline, PipelineError, Report};
-use telemetra::sinks::Memory;
+use telemetra::sinks::MemorySink;
 
 fn script() -> Script {
     let records = |p: u64| (0..100).map(|n| format!("k{} {} {p}-{n} u m", n % 3, BASE + n * 4)).collect();
     (0..2).map(records).collect()
 }
 
-fn pipeline(script: &Script, sink: &Memory<Out>) -> Pipeline<Acc> {
+fn pipeline(script: &Script, sink: &MemorySink) -> Sayings {
     pipeline_from(source(script, 5), &small_time(), sink)
 }
 
@@ -61,7 +61,7 @@ fn a_store_is_claimed_before_it_is_read() {
     let notes: Vec<_> = (0..2).map(|_| Arc::<Mutex<Vec<String>>>::default()).collect();
     let process = |process: usize| {
         let store = Noted(Directory::new(folder.path()), Arc::clone(&notes[process]));
-        pipeline(&script(), &Memory::new()).checkpoints(store, 100, Duration::ZERO)
+        pipeline(&script(), &MemorySink::new()).checkpoints(store, Duration::from_millis(100))
     };
     for ended in wait(vec![process(0), process(1)]) {
         ended.unwrap();
@@ -75,12 +75,12 @@ fn a_store_is_claimed_before_it_is_read() {
 #[test]
 fn from_different_checkpoints_none_begins() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let sink = Memory::new();
+    let sink = MemorySink::new();
     let mut source = source(&script(), 5);
     let _open = [source.handle("p0"), source.handle("p1")];
     let with = |folder: &tempfile::TempDir| {
         let pipeline = pipeline_from(source.clone(), &small_time(), &sink);
-        pipeline.checkpoints(Directory::new(folder.path()), 100, Duration::ZERO)
+        pipeline.checkpoints(Directory::new(folder.path()), Duration::from_millis(100))
     };
     let running = with(&one).start().unwrap();
     until("all is read", || running.fates().read == 200);
@@ -99,7 +99,7 @@ fn from_different_checkpoints_none_begins() {
 
 #[test]
 fn with_different_partitions_shards_or_settings_none_begins() {
-    let sink = Memory::new();
+    let sink = MemorySink::new();
     let longer = [script(), vec![vec![format!("k0 {BASE} more u m")]]].concat();
     let more = wait(vec![pipeline(&script(), &sink), pipeline(&longer, &sink)]);
     for error in errors(more) {
@@ -108,7 +108,7 @@ fn with_different_partitions_shards_or_settings_none_begins() {
             "{error}"
         );
     }
-    let sharded = |shards| pipeline(&script(), &sink).sharded_sink(shards, |_| Memory::new());
+    let sharded = |shards| pipeline(&script(), &sink).sharded_sink(shards, |_| MemorySink::new());
     for error in errors(wait(vec![sharded(2), sharded(3)])) {
         assert!(error.contains("process 0 has sinks of [1, 2] shards and process 1 of [1, 3]"), "{error}");
     }
@@ -127,7 +127,7 @@ fn what_stops_one_process_stops_all() {
     };
     // The second partition is read by the second process.
     let reads =
-        |_| pipeline_from(fails(source(&script(), 5), "p1"), &small_time(), &Memory::new()).workers(2);
+        |_| pipeline_from(fails(source(&script(), 5), "p1"), &small_time(), &MemorySink::new()).workers(2);
     let ended = errors(wait((0..3).map(reads).collect()));
     assert!(ended[1].starts_with("could not read the partition `p1`: cannot read"), "{}", ended[1]);
     for other in [&ended[0], &ended[2]] {
@@ -140,8 +140,9 @@ fn the_order_to_stop_one_process_stops_all() {
     let open = Growing::default();
     let handles: Vec<_> = (0..2).map(|n| open.add(&format!("p{n}"), &script()[n])).collect();
     let process = |_| {
-        let pipeline = Pipeline::<Acc>::new().source(open.clone(), Words).time(small_time()).clock(clock());
-        pipeline.lead(10_000).sink(Memory::<Out>::new())
+        let pipeline =
+            Pipeline::<Saying>::new().source(open.clone(), Words).time(small_time()).clock(clock());
+        pipeline.max_watermark_drift(Duration::from_millis(10_000)).sink(MemorySink::new())
     };
     let ended = cluster((0..2).map(process).collect(), |process, running| {
         // The one that is stopped by the other may not get that far.

@@ -6,34 +6,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The files of `telemetra-ops` in the order of the flow. A file may name those of its own line and of earlier ones.
-const FLOW: [&[&str]; 13] = [
-    // What every operator stands on.
-    &[
-        "failure",
-        "trouble",
-        "metric",
-        "busy",
-        "census",
-        "standing",
-        "council",
-        "checkpoint",
-        "cut",
-        "keyed",
-        "waiting",
-    ],
-    &["ingress"],
-    &["open", "scout"],
-    &["partial", "buckets"],
-    &["reader"],
-    &["ingest"],
-    &["windows"],
-    &["moments"],
-    &["metadata"],
-    &["latest", "top", "describe", "spec"],
-    &["publish"],
-    &["courier", "writer", "deliver", "outlet", "record"],
-    &["pipeline"],
+/// The folders and files of `telemetra-ops` in the order of the flow. A file may name what stands in its own entry and in
+/// earlier ones. A file that has no entry of its own has that of its folder.
+const FLOW: [&str; 13] = [
+    "support",
+    // Metrics and what they are measured by are for all; what reads them comes late.
+    "observe/metrics",
+    "observe/state_size",
+    "observe/operator_times",
+    "checkpoint",
+    "cluster",
+    "read",
+    "operators",
+    "testkit",
+    "deliver",
+    "observe/exporter",
+    "observe/status",
+    "pipeline",
 ];
 
 /// The longest that a source file may be, in lines.
@@ -169,15 +158,19 @@ fn roots(code: &str) -> BTreeSet<String> {
 fn code_is_read_as_it_is_meant() {
     let bad = r#"
         // use telemetra_ops::Comment;
-        use crate::{publish::Publish, cut::{Cuts, Arrival}};
+        use crate::{deliver::deliver, checkpoint::{trigger::Arrival, state::Markers}};
+        use super::exporter::Exporter;
         const TEXT: &str = "use telemetra_sinks::Text;";
-        fn f<'a>(quote: char) -> bool { quote == '"' && crate::writer::is_there() }
+        fn f<'a>(quote: char) -> bool { quote == '"' && crate::pipeline::is_there() }
         use telemetra_ops as ops;
     "#;
     let named: Vec<String> = paths(bad).iter().map(|path| path.join("::")).collect();
-    for path in
-        ["crate::publish::Publish", "crate::cut::Cuts", "crate::cut::Arrival", "crate::writer::is_there"]
-    {
+    for path in [
+        "crate::deliver::deliver",
+        "crate::checkpoint::trigger::Arrival",
+        "crate::checkpoint::state::Markers",
+        "crate::pipeline::is_there",
+    ] {
         assert!(named.iter().any(|named| named == path), "{path} is missing in {named:?}");
     }
     assert!(roots(bad).contains("telemetra_ops"));
@@ -185,14 +178,17 @@ fn code_is_read_as_it_is_meant() {
         !named.iter().any(|path| path.contains("Comment") || path.contains("telemetra_sinks")),
         "{named:?}"
     );
-    let exports = BTreeMap::from([("Publish".to_owned(), "publish".to_owned())]);
+    let exports = exports("pub use operators::changes::Publish; pub use pipeline::builder::Pipeline;");
+    let late = |file: &str, code: &str| out_of_order(file, code, &exports);
+    assert_eq!(late("operators/windows", bad).len(), 2, "`deliver` and `pipeline` come after `operators`");
+    assert_eq!(late("observe/status", bad), ["pipeline/is_there"], "of one folder, and not earlier in it");
+    assert_eq!(late("observe/metrics", "use super::exporter::Exporter;"), ["observe/exporter/Exporter"]);
     assert_eq!(
-        out_of_order("windows", bad, &exports).len(),
-        2,
-        "`publish` and `writer` come after `windows`"
+        late("read/fold", "use crate::Publish;"),
+        ["operators/changes/Publish"],
+        "also by its short name"
     );
-    assert_eq!(out_of_order("windows", "use crate::Publish;", &exports).len(), 1, "also by its short name");
-    assert!(out_of_order("windows", "use crate::cut::Cuts;", &exports).is_empty());
+    assert!(late("operators/top", "use crate::Publish;").is_empty());
     assert_eq!(forbidden("use telemetra_ops::{Ingest};", &["telemetra_ops"]), ["telemetra_ops"]);
     assert!(
         broken_links(Path::new("README.md"), "[a](no-such-file.md) [b](https://x.org) `[c](d)`").len() == 1
@@ -225,7 +221,7 @@ fn nothing_points_back_up_the_table_of_crates() {
         ("telemetra-core/Cargo.toml", &[][..]),
         ("telemetra-ops/Cargo.toml", &["telemetra-core"]),
         ("telemetra-sinks/Cargo.toml", &["telemetra-core"]),
-        ("Cargo.toml", &["telemetra-core", "telemetra-ops", "telemetra-sinks"]),
+        ("Cargo.toml", &["telemetra", "telemetra-core", "telemetra-ops", "telemetra-sinks"]),
     ] {
         let found = dependencies(manifest);
         let wrong: Vec<_> = found
@@ -248,39 +244,107 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
 
 #[test]
 fn core_knows_of_dataflows_only_what_a_timestamp_is() {
-    for file in files("telemetra-core/src", "rs").iter().filter(|file| !file.ends_with("src/time.rs")) {
+    for file in files("telemetra-core/src", "rs").iter().filter(|file| !file.ends_with("time/event_time.rs"))
+    {
         let found = forbidden(&read(file), &["timely", "differential_dataflow", "Capability"]);
         assert!(found.is_empty(), "{} names {found:?}", file.display());
         assert!(!tokens(&read(file)).iter().any(|word| word == "Capability"), "{}", file.display());
     }
 }
 
-/// What `lib.rs` re-exports from which file.
-fn exports(lib: &str) -> BTreeMap<String, String> {
-    let of_two = paths(lib).into_iter().filter(|path| path.len() == 2);
-    of_two.map(|path| (path[1].clone(), path[0].clone())).collect()
+/// The folders of `telemetra-core` in the order of the flow; the files at its root are for all of them.
+const CORE_FLOW: [&str; 8] = ["time", "read", "aggregate", "detect", "write", "checkpoint", "testkit", "lib"];
+
+#[test]
+fn no_file_of_the_core_names_a_later_folder() {
+    // Each folder names its own and earlier ones; reading and time name each other's smallest parts.
+    let allowed = [("time", "read")];
+    let mut late = Vec::new();
+    for file in files("telemetra-core/src", "rs") {
+        let inside = file.strip_prefix("telemetra-core/src").unwrap();
+        let folder = inside.iter().next().and_then(|folder| folder.to_str()).unwrap();
+        let Some(own) = CORE_FLOW.iter().position(|name| *name == folder) else { continue };
+        for path in paths(&read(&file)).into_iter().filter(|path| path.len() > 1 && path[0] == "crate") {
+            let other = CORE_FLOW.iter().position(|name| *name == path[1]);
+            if other.is_some_and(|other| other > own) && !allowed.contains(&(folder, &*path[1])) {
+                late.push(format!("{}: {}", file.display(), path.join("::")));
+            }
+        }
+    }
+    assert!(late.is_empty(), "these name later folders: {late:#?}");
 }
 
-/// What a file of `telemetra-ops` names that comes later in the flow.
-fn out_of_order(module: &str, code: &str, exports: &BTreeMap<String, String>) -> Vec<String> {
-    let place = |module: &str| FLOW.iter().position(|step| step.contains(&module));
-    let own = place(module).unwrap_or_else(|| panic!("`{module}` is not in the flow: give it its place"));
-    let named = paths(code).into_iter().filter(|path| path.len() > 1 && path[0] == "crate");
-    let modules = named.map(|path| exports.get(&path[1]).unwrap_or(&path[1]).clone());
-    modules.filter(|other| place(other).is_none_or(|other| other > own)).collect()
+/// The live-stream domain is one domain among others: the three crates below it know no word of it, in code, docs and tests.
+#[test]
+fn no_crate_below_the_facade_knows_a_word_of_the_domain() {
+    let words = ["chat", "viewer", "emote", "stream_id", "sentiment", "donation"];
+    let mut found = Vec::new();
+    for folder in ["telemetra-core/src", "telemetra-ops/src", "telemetra-sinks/src"] {
+        for file in files(folder, "rs") {
+            let text = read(&file).to_lowercase();
+            found.extend(
+                words
+                    .iter()
+                    .filter(|word| text.contains(**word))
+                    .map(|word| format!("{}: {word}", file.display())),
+            );
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// The domain is written on what a user of the library has: nothing hidden, and no crate but the facade.
+#[test]
+fn the_domain_and_the_examples_use_the_public_interface_alone() {
+    for folder in ["src/livestream", "examples"] {
+        for file in files(folder, "rs") {
+            let code = read(&file);
+            let found = forbidden(&code, &["telemetra_core", "telemetra_ops", "telemetra_sinks"]);
+            let hidden = paths(&code).into_iter().any(|path| path.iter().any(|part| part == "engine"));
+            assert!(found.is_empty() && !hidden, "{} names {found:?} or what is hidden", file.display());
+        }
+    }
+}
+
+/// What `lib.rs` re-exports, by its path.
+fn exports(lib: &str) -> BTreeMap<String, String> {
+    let long = paths(lib).into_iter().filter(|path| path.len() > 1);
+    long.map(|path| (path[path.len() - 1].clone(), path[..path.len().min(3)].join("/"))).collect()
+}
+
+/// Where a path, like `read/ingress/Ingress`, stands in the flow.
+fn place(path: &str) -> Option<usize> {
+    FLOW.iter().position(|entry| {
+        path.strip_prefix(entry).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// What a file of `telemetra-ops`, like `read/ingress`, names that comes later in the flow.
+fn out_of_order(file: &str, code: &str, exports: &BTreeMap<String, String>) -> Vec<String> {
+    let own = place(file).unwrap_or_else(|| panic!("`{file}` is not in the flow: give it its place"));
+    let folder = file.split('/').next().unwrap_or_default();
+    let named = paths(code).into_iter().filter(|path| path.len() > 1).filter_map(|path| {
+        match (&*path[0], exports.get(&path[1])) {
+            ("crate", Some(exported)) => Some(exported.clone()),
+            ("crate", None) => Some(path[1..].join("/")),
+            // Of another file of the folder, or of the file itself from a module within it.
+            ("super", _) => Some(format!("{folder}/{}", path[1..].join("/"))),
+            _ => None,
+        }
+    });
+    named.filter(|other| place(other).is_none_or(|other| other > own)).collect()
 }
 
 #[test]
 fn no_operator_names_a_later_step_of_the_flow() {
     let exports = exports(&read(Path::new("telemetra-ops/src/lib.rs")));
     for file in files("telemetra-ops/src", "rs") {
-        let inside = file.strip_prefix("telemetra-ops/src").unwrap();
-        let module =
-            inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
-        if module == "lib" {
+        let inside = file.strip_prefix("telemetra-ops/src").unwrap().with_extension("");
+        // Those only list files.
+        if inside.ends_with("lib") || inside.ends_with("mod") {
             continue;
         }
-        let late = out_of_order(module, &read(&file), &exports);
+        let late = out_of_order(inside.to_str().unwrap(), &read(&file), &exports);
         assert!(late.is_empty(), "{} names {late:?}, which come later in the flow", file.display());
     }
 }

@@ -12,8 +12,8 @@ use support::*;
 use telemetra::core::checkpoint::{CheckpointStore, Directory};
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
-use telemetra::ops::{Pipeline, PipelineError};
-use telemetra::sinks::Memory;
+use telemetra::ops::{LastPlan, Pipeline, PipelineError, WindowKind};
+use telemetra::sinks::MemorySink;
 
 /// What a sink does before it passes a call on.
 type Before = Arc<dyn Fn(usize) -> Result<(), ExternalError> + Send + Sync>;
@@ -21,7 +21,7 @@ type Before = Arc<dyn Fn(usize) -> Result<(), ExternalError> + Send + Sync>;
 /// A sink in front of another, for trouble. Counts its calls.
 #[derive(Clone)]
 struct Trouble {
-    inner: Memory<Out>,
+    inner: MemorySink,
     calls: Arc<AtomicUsize>,
     before: Before,
     /// Whether the error comes after the write: its answer was lost.
@@ -30,21 +30,25 @@ struct Trouble {
 
 impl Trouble {
     fn new(
-        inner: &Memory<Out>,
+        inner: &MemorySink,
         before: impl Fn(usize) -> Result<(), ExternalError> + Send + Sync + 'static,
     ) -> Self {
         Self { inner: inner.clone(), calls: Arc::default(), before: Arc::new(before), after: false }
     }
 }
 
-impl Sink<Out> for Trouble {
+impl Sink for Trouble {
     fn name(&self) -> &str {
         "troubled"
     }
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
-        self.inner.open(resume)
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
+        self.inner.open(tables, resume)
     }
-    fn apply(&mut self, batches: &[Batch<Out>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         if self.after {
             self.inner.apply(batches)?;
         }
@@ -66,12 +70,12 @@ fn steady(events: u64) -> Script {
     vec![(0..events).map(record).collect()]
 }
 
-fn pipeline(script: &Script, sink: impl Sink<Out> + 'static) -> Pipeline<Acc> {
-    let pipeline = Pipeline::new().source(source(script, 10), Words).time(small_time()).clock(clock());
-    pipeline.lead(200).rules(small_rules()).sink(sink)
+fn pipeline(script: &Script, sink: impl Sink + 'static) -> Sayings {
+    let pipeline = sayings(source(script, 10), Words, &small_time());
+    pipeline.max_watermark_drift(Duration::from_millis(200)).rules(small_rules()).sink(sink)
 }
 
-fn assert_equals_undisturbed(script: &Script, found: &Memory<Out>) {
+fn assert_equals_undisturbed(script: &Script, found: &MemorySink) {
     let (undisturbed, _) = run(script, &small_time(), 1, 10).unwrap();
     assert_eq!(found.rows(), undisturbed.rows());
     assert_eq!(found.dead_letters(), undisturbed.dead_letters());
@@ -81,7 +85,7 @@ fn assert_equals_undisturbed(script: &Script, found: &Memory<Out>) {
 #[test]
 fn a_slow_sink_makes_reading_wait_and_gets_everything_in_the_end() {
     let script = steady(4_000);
-    let memory = Memory::new().with_log();
+    let memory = MemorySink::new().with_log();
     let gate = Arc::new(AtomicBool::new(false));
     let open = Arc::clone(&gate);
     let slow = Trouble::new(&memory, move |_| {
@@ -117,7 +121,7 @@ fn a_slow_sink_makes_reading_wait_and_gets_everything_in_the_end() {
 fn a_sink_that_fails_now_and_then_loses_and_doubles_nothing() {
     for after in [false, true] {
         let script = steady(800);
-        let memory = Memory::new().with_log();
+        let memory = MemorySink::new().with_log();
         let mut flaky = Trouble::new(&memory, |call| match call % 3 {
             0 => Err(ExternalError::transient("the line is down")),
             _ => Ok(()),
@@ -136,7 +140,7 @@ fn a_sink_that_fails_now_and_then_loses_and_doubles_nothing() {
 #[test]
 fn a_permanent_error_stops_the_pipeline_with_the_sinks_name_and_a_restart_completes() {
     let script = steady(1_500);
-    let (memory, healthy) = (Memory::new().with_log(), Memory::new().with_log());
+    let (memory, healthy) = (MemorySink::new().with_log(), MemorySink::new().with_log());
     let folder = tempfile::tempdir().unwrap();
     let store = Directory::new(folder.path());
     for fails_at in [0, 4, 1] {
@@ -145,14 +149,14 @@ fn a_permanent_error_stops_the_pipeline_with_the_sinks_name_and_a_restart_comple
             _ => Ok(()),
         });
         let pipeline = pipeline(&script, failing).sink(healthy.clone()).workers(2);
-        let running = pipeline.checkpoints(store.clone(), 20, Duration::ZERO).start().unwrap();
+        let running = pipeline.checkpoints(store.clone(), Duration::from_millis(20)).start().unwrap();
         until("it has failed", || running.status().failure.is_some());
         let error = finish(running).unwrap_err();
         assert!(matches!(&error, PipelineError::Sink { sink, .. } if sink == "troubled"), "{error:?}");
         assert_eq!(chain(&error), "could not write to the sink `troubled`: the disk is full");
     }
     let pipeline = pipeline(&script, memory.clone()).sink(healthy.clone()).workers(3);
-    finish(pipeline.checkpoints(store, 20, Duration::ZERO).start().unwrap()).unwrap();
+    finish(pipeline.checkpoints(store, Duration::from_millis(20)).start().unwrap()).unwrap();
     assert_equals_undisturbed(&script, &memory);
     assert_equals_undisturbed(&script, &healthy);
 }
@@ -171,14 +175,14 @@ impl Accumulator for Bomb {
         self.0
     }
 }
-impl<'e, 'a> Accumulate<&'e Event<'a>> for Bomb {
-    fn add(&mut self, event: &'e Event<'a>) {
-        assert!(event.header().event_id != "e500", "an accumulator panics");
+impl<'e> Accumulate<&'e Saying> for Bomb {
+    fn add(&mut self, event: &'e Saying) {
+        assert!(event.id != "e500", "an accumulator panics");
         self.0 += 1;
     }
 }
 
-fn assert_panicked<A: EventAccumulator>(pipeline: Pipeline<A>, with: &str) {
+fn assert_panicked<L: LastPlan<Saying>>(pipeline: Pipeline<Saying, L>, with: &str) {
     let error = finish(pipeline.start().unwrap()).unwrap_err();
     assert!(matches!(error, PipelineError::Worker(_) | PipelineError::Sink { .. }), "{error:?}");
     assert!(chain(&error).contains(with), "{}", chain(&error));
@@ -188,12 +192,18 @@ fn assert_panicked<A: EventAccumulator>(pipeline: Pipeline<A>, with: &str) {
 fn a_panic_of_a_users_part_comes_out_of_wait() {
     let script = steady(1_500);
     for workers in [1, 3] {
-        let bomb = Pipeline::<Bomb>::new().source(source(&script, 10), Words).time(small_time());
-        assert_panicked(bomb.clock(clock()).workers(workers), "an accumulator panics");
-        let fuse = Shown(|event: &Event<'_>| assert!(event.header().event_id != "e500", "a decoder panics"));
-        let fuse = Pipeline::<Acc>::new().source(source(&script, 10), fuse).time(small_time());
-        assert_panicked(fuse.clock(clock()).workers(workers), "a decoder panics");
-        let sink = Trouble::new(&Memory::new(), |call| match call {
+        let bomb =
+            Pipeline::<Saying>::new().source(source(&script, 10), Words).time(small_time()).clock(clock());
+        let bomb = bomb.group("bombs", WindowKind::default(), |a| {
+            a.accumulator::<Bomb>(vec![Column::new("count", ColumnKind::Integer)], |count, _, put| {
+                put(Value::Unsigned(*count))
+            })
+        });
+        assert_panicked(bomb.workers(workers), "an accumulator panics");
+        let fuse = Shown(|event: &Saying| assert!(event.id != "e500", "a decoder panics"));
+        let fuse = sayings(source(&script, 10), fuse, &small_time());
+        assert_panicked(fuse.workers(workers), "a decoder panics");
+        let sink = Trouble::new(&MemorySink::new(), |call| match call {
             2 => panic!("a sink panics"),
             _ => Ok(()),
         });
@@ -221,7 +231,7 @@ impl CheckpointStore for NoStore {
 
 #[test]
 fn a_panic_of_a_checkpoint_store_comes_out_of_wait() {
-    let pipeline = pipeline(&steady(500), Memory::new()).checkpoints(NoStore, 20, Duration::ZERO);
+    let pipeline = pipeline(&steady(500), MemorySink::new()).checkpoints(NoStore, Duration::from_millis(20));
     let error = finish(pipeline.workers(2).start().unwrap()).unwrap_err();
     assert_eq!(chain(&error), "could not store a checkpoint: the store panicked: a store panics");
 }
@@ -230,7 +240,7 @@ fn a_panic_of_a_checkpoint_store_comes_out_of_wait() {
 fn a_source_that_never_ends_does_not_hide_a_failed_sink() {
     let mut source = MemorySource::default().partition("p", steady(300).remove(0));
     let _open = source.handle("p");
-    let sink = Trouble::new(&Memory::new(), |_| Err(ExternalError::permanent("gone")));
-    let pipeline = Pipeline::<Acc>::new().source(source, Words).time(small_time()).clock(clock()).sink(sink);
+    let sink = Trouble::new(&MemorySink::new(), |_| Err(ExternalError::permanent("gone")));
+    let pipeline = sayings(source, Words, &small_time()).sink(sink);
     assert!(chain(&finish(pipeline.start().unwrap()).unwrap_err()).contains("`troubled`: gone"));
 }

@@ -14,8 +14,9 @@ use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
+use telemetra::livestream::{StreamId, StreamSummary};
 use telemetra::ops::PipelineError;
-use telemetra::sinks::{JsonLines, Lines, Memory, Sqlite};
+use telemetra::sinks::{JsonLines, Lines, MemorySink, Sqlite};
 
 fn assert_says(error: &PipelineError, parts: &[&str]) {
     let text = chain(error);
@@ -62,14 +63,14 @@ fn bad_records_are_kept_with_place_and_reason_and_spoil_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
     fs::write(&path, content).unwrap();
-    let sink = Memory::new();
+    let sink = MemorySink::new();
     let time = TimeConfig { max_future_skew: Some(86_400_000), ..ten_seconds() };
     let pipeline = json_pipeline(Lines::file(&path), &time).sink(sink.clone()).workers(2);
     let pipeline = pipeline.sink(Sqlite::new(folder.path().join("t.db")));
     let fates = finish(pipeline.start().unwrap()).unwrap().fates;
     let total = bad.len() as u64;
     assert_eq!((fates.on_time, fates.malformed, fates.from_future), (total, total - 1, 1));
-    assert_eq!(sink.summaries()[0].1.value.chat_count, total);
+    assert_eq!(sink.rows_of::<SummaryRow<StreamId, StreamSummary>>()[0].summary.value.chat_count, total);
     let letters = sink.dead_letters();
     assert_eq!(letters.len(), expected.len());
     for (letter, (offset, bytes, reason)) in letters.iter().zip(expected) {
@@ -106,7 +107,7 @@ fn a_line_of_a_hundred_megabytes_is_passed_over_in_bounded_memory() {
     file.seek(SeekFrom::Current(LENGTH as i64)).unwrap();
     file.write_all(format!("\n{}\n", chat("a", 1, "after")).as_bytes()).unwrap();
     drop(file);
-    let sink = Memory::new();
+    let sink = MemorySink::new();
     let held = peak();
     let running = json_pipeline(Lines::file(&path), &ten_seconds()).sink(sink.clone()).start().unwrap();
     let fates = finish(running).unwrap().fates;
@@ -120,7 +121,8 @@ fn a_line_of_a_hundred_megabytes_is_passed_over_in_bounded_memory() {
 #[test]
 fn files_that_cannot_be_read_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let start = |path: &Path| json_pipeline(Lines::file(path), &ten_seconds()).sink(Memory::new()).start();
+    let start =
+        |path: &Path| json_pipeline(Lines::file(path), &ten_seconds()).sink(MemorySink::new()).start();
     let missing = folder.path().join("missing.jsonl");
     assert_says(
         &start(&missing).unwrap_err(),
@@ -196,13 +198,18 @@ fn a_full_database_stops_the_pipeline_and_with_room_again_the_tables_are_whole()
     let run = |sink: Sqlite, name: &str| {
         let store = Directory::new(folder.path().join(name));
         let pipeline = json_pipeline(source.clone(), &ten_seconds()).sink(sink).workers(2);
-        finish(pipeline.checkpoints(store, 20_000, Duration::ZERO).start().unwrap())
+        finish(pipeline.checkpoints(store, Duration::from_millis(20_000)).start().unwrap())
     };
     drop(run(Sqlite::new(&whole), "whole").unwrap());
     // As many pages as an empty one has, and one more.
-    let mut empty = Sqlite::<StreamSummary>::new(&path);
-    Sink::open(&mut empty, None).unwrap();
-    Sink::<StreamSummary>::close(&mut empty).unwrap();
+    drop(
+        json_pipeline(MemorySource::default(), &ten_seconds())
+            .sink(Sqlite::new(&path))
+            .start()
+            .unwrap()
+            .wait()
+            .unwrap(),
+    );
     let pages = u32::try_from(fs::metadata(&path).unwrap().len() / 4096).unwrap();
     let error = run(Sqlite::new(&path).max_pages(pages + 1), "store").unwrap_err();
     assert_says(
@@ -214,13 +221,13 @@ fn a_full_database_stops_the_pipeline_and_with_room_again_the_tables_are_whole()
 }
 
 /// A store with checkpoints of a pipeline that was stopped half-way, and its sink.
-fn half_way(folder: &Path) -> (MemorySource, Memory<Out>) {
+fn half_way(folder: &Path) -> (MemorySource, MemorySink) {
     let record = |n: u64| format!("k {} e{n} u{} m", BASE + n * 3, n % 7);
     let mut source = MemorySource::default().records_per_poll(10).partition("p", (0..200).map(record));
     let partition = source.handle("p");
-    let sink = Memory::new().with_log();
+    let sink = MemorySink::new().with_log();
     let pipeline = pipeline_from(source.clone(), &small_time(), &sink).workers(2);
-    let running = pipeline.checkpoints(Directory::new(folder), 20, Duration::ZERO).start().unwrap();
+    let running = pipeline.checkpoints(Directory::new(folder), Duration::from_millis(20)).start().unwrap();
     until("there are checkpoints", || running.status().checkpoint >= Some(EventTime(BASE + 500)));
     running.stop().unwrap();
     (200..300).for_each(|n| partition.append(record(n)));
@@ -232,11 +239,11 @@ fn half_way(folder: &Path) -> (MemorySource, Memory<Out>) {
 fn again(
     folder: &Path,
     source: &MemorySource,
-    sink: &Memory<Out>,
+    sink: &MemorySink,
     time: &TimeConfig,
 ) -> Result<telemetra::ops::Report, PipelineError> {
     let pipeline = pipeline_from(source.clone(), time, sink).workers(3);
-    finish(pipeline.checkpoints(Directory::new(folder), 20, Duration::ZERO).start()?)
+    finish(pipeline.checkpoints(Directory::new(folder), Duration::from_millis(20)).start()?)
 }
 
 /// The files of the newest checkpoint: its manifest, and a worker's part.
@@ -311,8 +318,8 @@ fn the_advice_for_a_damaged_checkpoint_holds() {
     }
 }
 
-fn assert_undisturbed(source: &MemorySource, found: &Memory<Out>) {
-    let undisturbed = Memory::new().with_log();
+fn assert_undisturbed(source: &MemorySource, found: &MemorySink) {
+    let undisturbed = MemorySink::new().with_log();
     finish(pipeline_from(source.clone(), &small_time(), &undisturbed).start().unwrap()).unwrap();
     assert_eq!(found.rows(), undisturbed.rows());
     assert_eq!(published(&found.batches()), published(&undisturbed.batches()));

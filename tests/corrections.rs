@@ -5,13 +5,15 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use support::streams::{DAY, chats, json_pipeline, ten_seconds};
 use support::watch::{finish, until};
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
+use telemetra::livestream::{StreamId, StreamSummary};
 use telemetra::ops::Running;
-use telemetra::sinks::{JsonLines, LiveReader, LiveView, Memory, Sqlite};
+use telemetra::sinks::{JsonLines, LiveReader, LiveView, MemorySink, Sqlite};
 
 /// What a sink holds: messages by stream and start of the window, and moments by stream, type and start.
 #[derive(Debug, Default, PartialEq)]
@@ -22,8 +24,8 @@ struct Held {
 
 /// All sinks of one pipeline.
 struct Sinks<'a> {
-    memory: Memory<StreamSummary>,
-    live: LiveReader<StreamSummary>,
+    memory: MemorySink,
+    live: LiveReader<StreamSummary, StreamId>,
     folder: &'a Path,
 }
 
@@ -39,16 +41,16 @@ impl Sinks<'_> {
 
     fn in_memory(&self) -> Held {
         let mut held = Held::default();
-        for (stream, summary) in self.memory.summaries() {
-            held.summaries.insert((stream.to_string(), summary.window.start.0), summary.value.chat_count);
+        for SummaryRow { key, summary } in self.memory.rows_of::<SummaryRow<StreamId, StreamSummary>>() {
+            held.summaries.insert((key.to_string(), summary.window.start.0), summary.value.chat_count);
         }
-        held.moments.extend(self.memory.moments().iter().map(moment_key));
+        held.moments.extend(self.memory.rows_of::<Moment<StreamId>>().iter().map(moment_key));
         held
     }
 
     fn in_live_view(&self) -> Held {
         let mut held = Held::default();
-        for (stream, _) in self.live.streams() {
+        for (stream, _) in self.live.subjects() {
             for (window, value) in self.live.history(&stream, ..) {
                 held.summaries.insert((stream.to_string(), window.start.0), value.chat_count);
             }
@@ -110,17 +112,17 @@ fn number(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|number| u64::try_from(number).unwrap())
 }
 
-fn moment_key(moment: &Moment) -> (String, String, u64) {
-    (moment.stream_id.to_string(), moment.moment_type.to_string(), moment.started_at.0)
+fn moment_key(moment: &Moment<StreamId>) -> (String, String, u64) {
+    (moment.key.to_string(), moment.moment_type.to_string(), moment.started_at.0)
 }
 
 /// A pipeline into all sinks.
 fn start(source: MemorySource, folder: &Path) -> (Running, Sinks<'_>) {
-    let memory = Memory::new();
-    let view = LiveView::new(86_400_000);
+    let memory = MemorySink::new();
+    let view = LiveView::new(Duration::from_secs(86_400));
     let live = view.reader();
     let pipeline = json_pipeline(source, &ten_seconds())
-        .lead(3_600_000)
+        .max_watermark_drift(Duration::from_millis(3_600_000))
         .workers(2)
         .sink(memory.clone())
         .sink(view)

@@ -3,21 +3,22 @@
 
 mod support;
 
+use std::fmt::Write;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use serde::Serialize;
 use support::cluster::free_addresses;
 use support::streams::{DAY, json_pipeline, partitions};
 use support::watch::{finish, until};
 use support::*;
-use telemetra::core::generate::{Generator, GeneratorConfig, Planting};
-use telemetra::core::testkit::{self, ScriptConfig};
 use telemetra::core::*;
-use telemetra::ops::Pipeline;
-use telemetra::sinks::Memory;
+use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
+use telemetra::livestream::testkit::{self, ScriptConfig};
+use telemetra::ops::{LastPlan, Pipeline};
+use telemetra::sinks::MemorySink;
 
 /// The changes of each time, sorted and encoded; and what became of the events, as far as this process read them.
 type Outcome = (Vec<(EventTime, Vec<u8>)>, Fates);
@@ -31,19 +32,23 @@ const CLUSTERED: [usize; 4] = [1, 4, RANDOM_SCRIPTS, RANDOM_SCRIPTS + 1];
 /// Which process of which addresses; none for one process.
 type Place = Option<(usize, Vec<String>)>;
 
-fn outcome<A: EventAccumulator>(pipeline: Pipeline<A>, workers: usize, place: Place) -> Outcome
-where
-    A::Output: Serialize,
-{
-    let sink = Memory::new().with_log();
+fn outcome<E: Events, L: LastPlan<E>>(pipeline: Pipeline<E, L>, workers: usize, place: Place) -> Outcome {
+    let sink = MemorySink::new().with_log();
     let mut pipeline = pipeline.sink(sink.clone()).workers(workers);
     if let Some((process, addresses)) = place {
         pipeline = pipeline.cluster(process, addresses);
     }
     let report = finish(pipeline.start().unwrap()).unwrap();
-    let encoded = |mut batch: Batch<A::Output>| {
-        batch.changes.sort();
-        (batch.time, bincode::serialize(&batch.changes).unwrap())
+    let encoded = |mut batch: Batch| {
+        batch.changes.sort_by(|one, other| one.row.compare_key(&*other.row));
+        let mut text = String::new();
+        for change in &batch.changes {
+            let _ = write!(text, "{} {} {:?}", change.table(), change.revision, change.action);
+            change.values(batch.time, &mut |value| {
+                let _ = json::value(&mut text, value);
+            });
+        }
+        (batch.time, text.into_bytes())
     };
     (sink.batches().into_iter().map(encoded).collect(), report.fates)
 }
@@ -53,8 +58,8 @@ fn run_case(case: usize, workers: usize, place: Place) -> Outcome {
         let mut runner = TestRunner::deterministic();
         let scripts = (0..=case).map(|_| script().new_tree(&mut runner).unwrap().current());
         let script = scripts.last().unwrap();
-        let pipeline = Pipeline::<Acc>::new().source(source(&script, 7), Words).time(small_time());
-        return outcome(pipeline.clock(clock()).lead(10_000).rules(small_rules()), workers, place);
+        let pipeline = sayings(source(&script, 7), Words, &small_time()).rules(small_rules());
+        return outcome(pipeline.max_watermark_drift(Duration::from_secs(10)), workers, place);
     }
     let mut time = TimeConfig { deduplicate: true, idle_after: None, ..TimeConfig::default() };
     if case == RANDOM_SCRIPTS {

@@ -12,10 +12,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use support::streams::{chat, json_pipeline, ten_seconds};
 use support::watch::{finish, until};
+use telemetra::core::Source;
 use telemetra::core::checkpoint::Directory;
-use telemetra::core::{Source, StreamSummary};
 use telemetra::ops::Drain;
-use telemetra::sinks::{EmbeddedKafka, KafkaConfig, KafkaSink, KafkaSource, Memory};
+use telemetra::sinks::{EmbeddedKafka, KafkaConfig, KafkaSink, KafkaSource, MemorySink};
 
 const CHAT: &str = "telemetra.events.chat";
 const LETTERS: &str = "telemetra.events.dead_letter";
@@ -76,11 +76,11 @@ fn what_is_bad_becomes_a_letter() {
     let long = vec![b'x'; 1_200_000];
     let records = [good(0), None, good(1), Some(b"not JSON".to_vec()), good(2), Some(long), good(3)];
     write(&kafka, records.into_iter().map(|record| (3, record)));
-    let tables = Memory::new();
+    let tables = MemorySink::new();
     let fates = finish(
         json_pipeline(source(&kafka).until_end(), &ten_seconds())
             .sink(tables.clone())
-            .sink(KafkaSink::<StreamSummary>::new(config(&kafka)).unwrap())
+            .sink(KafkaSink::new(config(&kafka)).unwrap())
             .start()
             .unwrap(),
     )
@@ -114,11 +114,11 @@ fn a_restart_goes_on_where_it_was() {
     };
     let time = ten_seconds();
     let folder = tempfile::tempdir().unwrap();
-    let tables = Memory::new();
+    let tables = MemorySink::new();
     let life = |source, workers| {
         let store = Directory::new(folder.path());
         let pipeline =
-            json_pipeline(source, &time).workers(workers).checkpoints(store, 10_000, Duration::ZERO);
+            json_pipeline(source, &time).workers(workers).checkpoints(store, Duration::from_millis(10_000));
         pipeline.sink(tables.clone()).start().unwrap()
     };
     for (nth, workers) in [1, 2, 3].into_iter().enumerate() {
@@ -131,9 +131,9 @@ fn a_restart_goes_on_where_it_was() {
     }
     let report = finish(life(source(&kafka).until_end(), 1)).unwrap();
     assert_eq!((report.fates.read, report.fates.on_time), (12_000, 12_000), "each record once");
-    let fresh = Memory::new();
+    let fresh = MemorySink::new();
     finish(json_pipeline(source(&kafka).until_end(), &time).sink(fresh.clone()).start().unwrap()).unwrap();
-    assert_eq!(tables.summaries().len(), 20 * 60);
+    assert_eq!(tables.table("chat_summary_minute").len(), 20 * 60);
     assert!(tables.rows() == fresh.rows(), "the tables of four lives differ from those of one");
 
     // What a checkpoint holds is committed for whoever watches the lag.

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use serde_json::Value as Json;
 use telemetra::core::RecordBatch;
-use telemetra::core::generate::{Generator, GeneratorConfig, Planting};
+use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
 use telemetra::prelude::*;
 
 /// A folder with `events.jsonl` in it: six minutes of all kinds of events, with all that can be wrong with them.

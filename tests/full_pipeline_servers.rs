@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::Value as Json;
-use telemetra::core::generate::{Generator, GeneratorConfig};
+use telemetra::livestream::generate::{Generator, GeneratorConfig};
 use telemetra::sinks::EmbeddedKafka;
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {

@@ -2,19 +2,32 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use telemetra::core::source::{Memory, MemoryStep};
-use telemetra::core::{Arena, Count, DecodeError, Decoder, Event, EventTime, Retry};
+use telemetra::core::{Aggregates, Arena, DecodeError, Decoder, Event, EventTime, Record, Retry};
 use telemetra::ops::{Ingest, Ingress, IngressConfig, PipelineError};
+use telemetra::timely;
+
+struct Reading;
+impl Event for Reading {
+    type Key = u64;
+    fn time(&self) -> EventTime {
+        EventTime::MIN
+    }
+    fn key(&self) -> u64 {
+        0
+    }
+}
 
 struct Nothing;
-impl Decoder for Nothing {
-    fn decode<'a>(&self, _: &'a [u8], _: &'a Arena, _: &mut Vec<Event<'a>>) -> Result<(), DecodeError> {
+impl Decoder<Reading> for Nothing {
+    fn decode<'a>(&self, _: Record<'a>, _: &'a Arena, _: &mut Vec<Reading>) -> Result<(), DecodeError> {
         Ok(())
     }
 }
 
-fn open(source: Memory, config: IngressConfig, workers: usize) -> Result<Ingress, PipelineError> {
+fn open(source: Memory, config: IngressConfig, workers: usize) -> Result<Ingress<Reading>, PipelineError> {
     Ingress::open(config, vec![(Box::new(source), Arc::new(Nothing))], workers)
 }
 
@@ -23,9 +36,14 @@ fn what_cannot_work_is_refused() {
     let source = || Memory::default().partition("log", ["one"]);
     let error = open(source(), IngressConfig::default(), 0).unwrap_err();
     assert!(error.to_string().contains("workers"), "{error}");
-    let error = open(source(), IngressConfig { lead: 1, ..IngressConfig::default() }, 1).unwrap_err();
-    assert!(error.to_string().contains("lead"), "{error}");
-    let error = Ingress::open(
+    let error = open(
+        source(),
+        IngressConfig { max_watermark_drift: Duration::from_millis(1), ..IngressConfig::default() },
+        1,
+    )
+    .unwrap_err();
+    assert!(error.to_string().contains("max_watermark_drift"), "{error}");
+    let error = Ingress::<Reading>::open(
         IngressConfig::default(),
         vec![(Box::new(source()), Arc::new(Nothing)), (Box::new(source()), Arc::new(Nothing))],
         1,
@@ -43,7 +61,9 @@ fn a_graph_sees_that_reading_failed() {
     let shared = ingress.clone();
     timely::execute_directly(move |worker| {
         let index = worker.next_dataflow_index();
-        worker.dataflow::<EventTime, _, _>(|scope| drop(scope.ingest::<Count>(&shared)));
+        worker.dataflow::<EventTime, _, _>(|scope| {
+            drop(scope.ingest(&shared, Aggregates::<Reading>::new().count("readings")))
+        });
         while !shared.has_failed() {
             worker.step();
         }

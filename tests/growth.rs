@@ -14,17 +14,17 @@ use support::watch::{finish, until};
 use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::*;
-use telemetra::ops::{Drain, Pipeline, PipelineError, RestoreError};
-use telemetra::sinks::Memory;
+use telemetra::ops::{Drain, PipelineError, RestoreError};
+use telemetra::sinks::MemorySink;
 
 /// Late is never too late: whenever a partition is found, the answer in the end is the same.
 fn patient() -> TimeConfig {
     TimeConfig { allowed_lateness: 100_000, ..small_time() }
 }
 
-fn pipeline(source: &Growing, sink: &Memory<Out>) -> Pipeline<Acc> {
-    let pipeline = Pipeline::new().source(source.clone(), Words).time(patient()).clock(clock());
-    pipeline.lead(200_000).rules(small_rules()).sink(sink.clone())
+fn pipeline(source: &Growing, sink: &MemorySink) -> Sayings {
+    let pipeline = sayings(source.clone(), Words, &patient());
+    pipeline.max_watermark_drift(Duration::from_millis(200_000)).rules(small_rules()).sink(sink.clone())
 }
 
 /// Records of one partition: one every few milliseconds.
@@ -35,12 +35,12 @@ fn records(name: &str, events: u64, from: u64) -> Vec<String> {
     (0..events).map(record).collect()
 }
 
-fn rows(sink: &Memory<Out>) -> Vec<Row<Out>> {
-    sink.rows().into_iter().map(|change| change.row).collect()
+fn rows(sink: &MemorySink) -> Vec<Published> {
+    sink.rows().iter().map(Published::of).collect()
 }
 
 /// The rows in the end if all partitions had been there from the beginning.
-fn expected(script: &Script) -> Vec<Row<Out>> {
+fn expected(script: &Script) -> Vec<Published> {
     rows(&run(script, &patient(), 1, 7).unwrap().0)
 }
 
@@ -53,7 +53,7 @@ proptest! {
         found in prop::collection::vec((1u64..80, 0u64..400, 0u64..2_000), 1..6),
         workers in 1usize..=4,
     ) {
-        let (source, sink) = (Growing::default(), Memory::new());
+        let (source, sink) = (Growing::default(), MemorySink::new());
         let mut script = vec![records("p0", first, 0)];
         let mut handles = vec![source.add("p0", &script[0])];
         let running = pipeline(&source, &sink).workers(workers).start().unwrap();
@@ -77,7 +77,7 @@ proptest! {
 
 #[test]
 fn in_a_cluster_one_process_reads_it() {
-    let (source, sink) = (Growing::default(), Memory::new());
+    let (source, sink) = (Growing::default(), MemorySink::new());
     let mut script: Script = (0..3).map(|n| records(&format!("p{n}"), 50, n)).collect();
     let mut handles: Vec<_> = (0..3).map(|n| source.add(&format!("p{n}"), &script[n])).collect();
     // Three of the four have something to read at the start, so nothing new falls to the last.
@@ -116,12 +116,16 @@ fn in_a_cluster_one_process_reads_it() {
 
 #[test]
 fn a_restart_finds_it_in_the_checkpoint_or_as_new() {
-    let (source, sink) = (Growing::default(), Memory::new());
+    let (source, sink) = (Growing::default(), MemorySink::new());
     let (older, newer) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let script = vec![records("p0", 60, 0), records("p1", 40, 30)];
-    let start = |folder: &tempfile::TempDir, sink: &Memory<Out>| {
+    let start = |folder: &tempfile::TempDir, sink: &MemorySink| {
         let store = Directory::new(folder.path());
-        pipeline(&source, sink).workers(2).checkpoints(store, 1_000_000, Duration::ZERO).start().unwrap()
+        pipeline(&source, sink)
+            .workers(2)
+            .checkpoints(store, Duration::from_millis(1_000_000))
+            .start()
+            .unwrap()
     };
     let kept = source.add("p0", &script[0]);
     let running = start(&older, &sink);
@@ -140,7 +144,7 @@ fn a_restart_finds_it_in_the_checkpoint_or_as_new() {
     kept.end();
     found.end();
     for (folder, opened) in [(&newer, (2, 1)), (&older, (3, 2))] {
-        let sink = Memory::new();
+        let sink = MemorySink::new();
         let report = finish(start(folder, &sink)).unwrap();
         assert_eq!(report.fates.read, 100);
         assert_eq!(source.opened("p1"), opened);
@@ -163,11 +167,11 @@ fn copy(folder: &std::path::Path, into: &std::path::Path) {
 #[test]
 fn a_partition_that_is_gone_is_an_error_unless_its_end_was_read() {
     for ended in [false, true] {
-        let (source, sink) = (Growing::default(), Memory::new());
+        let (source, sink) = (Growing::default(), MemorySink::new());
         let folder = tempfile::tempdir().unwrap();
-        let start = |sink: &Memory<Out>| {
+        let start = |sink: &MemorySink| {
             let store = Directory::new(folder.path());
-            pipeline(&source, sink).checkpoints(store, 100, Duration::ZERO).start()
+            pipeline(&source, sink).checkpoints(store, Duration::from_millis(100)).start()
         };
         let (kept, other) =
             (source.add("p0", &records("p0", 60, 0)), source.add("p1", &records("p1", 20, 0)));
@@ -182,7 +186,7 @@ fn a_partition_that_is_gone_is_an_error_unless_its_end_was_read() {
         running.drain(Drain::KeepWindows).unwrap();
         source.remove("p1");
         for life in 0..2 {
-            match start(&Memory::new()) {
+            match start(&MemorySink::new()) {
                 Err(PipelineError::Restore(RestoreError::Gone { partition, .. })) => {
                     assert!(!ended && partition.as_str() == "p1");
                 }
@@ -201,7 +205,7 @@ fn a_partition_that_is_gone_is_an_error_unless_its_end_was_read() {
 
 #[test]
 fn trouble_with_looking_does_not_disturb_what_is_read() {
-    let (source, sink) = (Growing::default(), Memory::new());
+    let (source, sink) = (Growing::default(), MemorySink::new());
     let kept = source.add("p0", &records("p0", 20, 0));
     let running = pipeline(&source, &sink).workers(2).start().unwrap();
     let trouble = [ExternalError::permanent("forbidden"), ExternalError::transient("the line is down")];
@@ -219,7 +223,7 @@ fn trouble_with_looking_does_not_disturb_what_is_read() {
 
 #[test]
 fn when_all_have_ended_nothing_new_is_read() {
-    let (source, sink) = (Growing::default(), Memory::new());
+    let (source, sink) = (Growing::default(), MemorySink::new());
     source.add("p0", &records("p0", 20, 0)).end();
     let running = pipeline(&source, &sink).start().unwrap();
     until("it has ended", || running.is_finished());

@@ -11,7 +11,7 @@ use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::{Channel, Memory as MemorySource, PushError};
 use telemetra::core::*;
 use telemetra::ops::{Drain, Report, Running};
-use telemetra::sinks::Memory;
+use telemetra::sinks::MemorySink;
 
 /// One event every five milliseconds, of two keys.
 fn records(events: u64) -> Vec<String> {
@@ -26,7 +26,7 @@ fn drain(running: Running, how: Drain) -> Report {
     report
 }
 
-fn undisturbed(records: &[String]) -> Memory<Out> {
+fn undisturbed(records: &[String]) -> MemorySink {
     run(&vec![records.to_vec()], &small_time(), 1, 10).unwrap().0
 }
 
@@ -45,7 +45,7 @@ fn open_source(records: &[String]) -> MemorySource {
 fn draining_closes_windows_as_if_the_sources_had_ended() {
     let records = records(200);
     for workers in [1, 3] {
-        let sink = Memory::new().with_log();
+        let sink = MemorySink::new().with_log();
         let running =
             pipeline_from(open_source(&records), &small_time(), &sink).workers(workers).start().unwrap();
         until("all is read", || offset(&running) == 200);
@@ -62,23 +62,23 @@ fn draining_that_keeps_windows_and_a_restart_equal_an_undisturbed_run() {
     let (expected, expected_report) = run(&vec![all.clone()], &small_time(), 1, 10).unwrap();
     for (first, workers) in [(0, 1), (1, 2), (40, 1), (150, 3), (299, 2), (300, 4)] {
         let folder = tempfile::tempdir().unwrap();
-        let (sink, store) = (Memory::new().with_log(), Directory::new(folder.path()));
+        let (sink, store) = (MemorySink::new().with_log(), Directory::new(folder.path()));
         let mut source = source(&vec![all[..first].to_vec()], 10);
         let partition = source.handle("p0");
         let start = |workers| {
             let pipeline = pipeline_from(source.clone(), &small_time(), &sink).workers(workers);
-            pipeline.checkpoints(store.clone(), 200, Duration::ZERO).start().unwrap()
+            pipeline.checkpoints(store.clone(), Duration::from_millis(200)).start().unwrap()
         };
         let running = start(workers);
         until("the first part is read", || offset(&running) == first as u64);
         let report = drain(running, Drain::KeepWindows);
         assert_eq!(report.fates.read, first as u64);
-        let before = sink.summaries().len();
+        let before = summaries(&sink).len();
         all[first..].iter().for_each(|record| partition.append(record.as_str()));
         partition.end();
         let report = finish(start(3)).unwrap();
         assert_eq!(report.fates, expected_report.fates, "after {first} of {}", all.len());
-        assert!(before < sink.summaries().len(), "some windows were open");
+        assert!(before < summaries(&sink).len(), "some windows were open");
         assert_eq!(published(&sink.batches()), published(&expected.batches()), "after {first}");
         assert_eq!(sink.rows(), expected.rows());
     }
@@ -88,12 +88,12 @@ fn draining_that_keeps_windows_and_a_restart_equal_an_undisturbed_run() {
 fn stopping_does_not_wait_for_the_sources_and_a_restart_completes() {
     let all = records(300);
     let folder = tempfile::tempdir().unwrap();
-    let (sink, store) = (Memory::new().with_log(), Directory::new(folder.path()));
+    let (sink, store) = (MemorySink::new().with_log(), Directory::new(folder.path()));
     let mut source = source(&vec![all.clone()], 10);
     let partition = source.handle("p0");
     for workers in [2, 1] {
         let pipeline = pipeline_from(source.clone(), &small_time(), &sink).workers(workers);
-        let running = pipeline.checkpoints(store.clone(), 20, Duration::ZERO).start().unwrap();
+        let running = pipeline.checkpoints(store.clone(), Duration::from_millis(20)).start().unwrap();
         until("there is a checkpoint", || workers == 1 || running.status().checkpoint.is_some());
         let report = in_time("stopping", move || running.stop()).unwrap();
         assert!(report.fates.is_balanced() && report.fates.read <= 300, "{:?}", report.fates);
@@ -101,7 +101,7 @@ fn stopping_does_not_wait_for_the_sources_and_a_restart_completes() {
     assert!(partition.committed() > 0);
     partition.end();
     let pipeline = pipeline_from(source.clone(), &small_time(), &sink);
-    let report = finish(pipeline.checkpoints(store, 20, Duration::ZERO).start().unwrap()).unwrap();
+    let report = finish(pipeline.checkpoints(store, Duration::from_millis(20)).start().unwrap()).unwrap();
     assert_eq!(report.fates.on_time, 300);
     assert_eq!(published(&sink.batches()), published(&undisturbed(&all).batches()));
 }
@@ -109,7 +109,7 @@ fn stopping_does_not_wait_for_the_sources_and_a_restart_completes() {
 #[test]
 fn dropping_the_handle_stops_the_pipeline_and_frees_its_source() {
     let (handle, channel) = Channel::bounded("host", 10).unwrap();
-    let sink = Memory::new();
+    let sink = MemorySink::new();
     let pipeline =
         pipeline_from(MemorySource::default(), &small_time(), &sink).source(channel, Words).workers(2);
     let running = pipeline.start().unwrap();
@@ -117,13 +117,13 @@ fn dropping_the_handle_stops_the_pipeline_and_frees_its_source() {
     in_time("dropping the handle", move || drop(running));
     assert!(handle.is_closed());
     assert!(matches!(handle.push("lost"), Err(PushError::Closed(record)) if record == b"lost"));
-    assert!(sink.summaries().is_empty(), "its window was open");
+    assert!(summaries(&sink).is_empty(), "its window was open");
 }
 
 #[test]
 fn several_pipelines_run_side_by_side() {
     let all: Vec<_> = [100, 250, 180, 220].map(records).into();
-    let sinks: Vec<_> = all.iter().map(|_| Memory::new().with_log()).collect();
+    let sinks: Vec<_> = all.iter().map(|_| MemorySink::new().with_log()).collect();
     let start = |number: usize| {
         let source = source(&vec![all[number].clone()], 10);
         pipeline_from(source, &small_time(), &sinks[number]).workers(1 + number % 3).start().unwrap()
@@ -148,10 +148,10 @@ fn threads_push_into_a_channel_while_it_is_read_and_are_told_what_is_safe() {
     assert!(matches!(&full, Err(PushError::Full(record)) if record == b"one more"), "{full:?}");
     // Threads are not in step: what one pushes may be behind the others by any time.
     let time = TimeConfig { allowed_lateness: 10_000, ..small_time() };
-    let sink = Memory::new();
+    let sink = MemorySink::new();
     let pipeline = pipeline_from(MemorySource::default(), &time, &sink).source(channel, Words).workers(3);
     let store = Directory::new(folder.path());
-    let running = pipeline.checkpoints(store, 100, Duration::ZERO).start().unwrap();
+    let running = pipeline.checkpoints(store, Duration::from_millis(100)).start().unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let handle = handle.clone();
@@ -174,14 +174,14 @@ fn threads_push_into_a_channel_while_it_is_read_and_are_told_what_is_safe() {
     let report = finish(running).unwrap();
     assert_eq!(report.fates.on_time + report.fates.late_applied, pushed);
     // Each event is in three windows of 30 by 10.
-    assert_eq!(sink.summaries().iter().map(|(_, summary)| summary.value.0).sum::<u64>(), 3 * pushed);
+    assert_eq!(summaries(&sink).iter().map(|(_, summary)| summary.value.0).sum::<u64>(), 3 * pushed);
 }
 
 #[test]
 fn the_status_of_a_running_pipeline_tells_how_it_stands() {
     let mut source = open_source(&records(200));
     let partition = source.handle("p0");
-    let sink = Memory::new();
+    let sink = MemorySink::new();
     let running = pipeline_from(source, &small_time(), &sink).workers(2).start().unwrap();
     until("all is read and durable", || running.status().durable >= EventTime(BASE + 970));
     let status = running.status();

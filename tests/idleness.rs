@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::cluster::cluster;
 use support::hand::{Hand, at, idle_after_a_second, reached, steady};
 use support::watch::{finish, until};
@@ -10,7 +12,7 @@ use support::*;
 use telemetra::core::source::{Memory as MemorySource, MemoryHandle};
 use telemetra::core::*;
 use telemetra::ops::{PartitionStatus, Running};
-use telemetra::sinks::Memory;
+use telemetra::sinks::MemorySink;
 
 /// So large that reading never waits for what is durable, the first of which is [`BASE`].
 const ANY_LEAD: u64 = 2 * BASE;
@@ -19,15 +21,15 @@ const ANY_LEAD: u64 = 2 * BASE;
 struct World {
     hand: Hand,
     processes: Vec<Running>,
-    sink: Memory<Out>,
+    sink: MemorySink,
     handles: Vec<MemoryHandle>,
 }
 
 impl World {
     /// Partitions with these records, that go on. Each falls to the next process.
-    fn start(processes: usize, lead: u64, partitions: &[(&str, Vec<String>)]) -> Self {
+    fn start(processes: usize, drift: u64, partitions: &[(&str, Vec<String>)]) -> Self {
         let mut source = MemorySource::default();
-        let (hand, sink) = (Hand::new(), Memory::new().with_log());
+        let (hand, sink) = (Hand::new(), MemorySink::new().with_log());
         let handles = partitions.iter().map(|(name, records)| {
             let handle = source.handle(name);
             records.iter().for_each(|record| handle.append(record.as_str()));
@@ -37,7 +39,7 @@ impl World {
         let time = idle_after_a_second();
         let pipeline = || {
             let pipeline = pipeline_from(source.clone(), &time, &sink).clock(hand.clock());
-            pipeline.lead(lead).workers(2)
+            pipeline.max_watermark_drift(Duration::from_millis(drift)).workers(2)
         };
         let pipelines = (0..processes).map(|_| pipeline()).collect();
         let processes = cluster(pipelines, |_, running| running).into_iter().map(Result::unwrap).collect();
@@ -84,9 +86,9 @@ fn a_process_that_has_nothing_to_read_holds_the_others_back_until_it_is_idle() {
         let busy = &world.handles[usize::from(!busy_first)];
         let never = &world.handles[usize::from(busy_first)];
         until("all is read", || world.has_read("busy", 50));
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
         assert!(!world.reached(1), "the silent partition is not idle yet");
-        assert!(world.sink.summaries().is_empty());
+        assert!(summaries(&world.sink).is_empty());
         // What is busy stays so.
         let mut read = 50;
         until("the busy process goes on alone", || {
@@ -96,7 +98,7 @@ fn a_process_that_has_nothing_to_read_holds_the_others_back_until_it_is_idle() {
             until("it is read", || world.has_read("busy", read));
             world.reached(480)
         });
-        assert!(world.sink.summaries().iter().any(|(_, summary)| summary.window.end == floor(480)));
+        assert!(summaries(&world.sink).iter().any(|(_, summary)| summary.window.end == floor(480)));
         let followed = EventTime((read - 1) * 10 + BASE).minus(15 + 5);
         until("it is caught up with", || world.partition("never").floor == followed);
         assert_eq!(world.partition("busy").floor, followed);
@@ -144,7 +146,7 @@ fn the_last_windows_close_by_the_clock_when_the_partitions_of_all_processes_are_
         world.hand.advance(1_000);
         // From the greatest watermark, 2 975: the others need not wait until the clock has brought theirs there.
         until("the last windows close", || world.reached(3_970));
-        let last = world.sink.summaries().iter().map(|(_, summary)| summary.window.end).max();
+        let last = summaries(&world.sink).iter().map(|(_, summary)| summary.window.end).max();
         assert_eq!(last, Some(floor(3_020)), "the last pane is in three windows");
         assert!(["never", "ahead", "behind"].iter().all(|name| world.partition(name).floor == floor(3_970)));
         // All are woken, and hold each other back again.

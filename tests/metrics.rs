@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use telemetra::core::JsonDecoder;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory;
+use telemetra::livestream::{self, JsonDecoder};
 use telemetra::ops::metric::{self, Kind, Metric};
 use telemetra::prelude::*;
 use telemetra::sinks::JsonLines;
@@ -70,13 +70,13 @@ fn a_pipeline_tells_everything_that_is_listed_and_goes_on_counting_in_its_next_l
     });
     let source = Memory::default().partition("p", records);
     let pipeline = || {
-        Pipeline::<StreamAccumulator>::new()
+        livestream::pipeline()
             .name("counted")
             .operator_times(true)
             .source(source.clone(), JsonDecoder::mixed())
             .sink(JsonLines::new(folder.path().join("a")))
             .sink(JsonLines::new(folder.path().join("b")))
-            .checkpoints(Directory::new(folder.path().join("checkpoints")), 60_000, Duration::ZERO)
+            .checkpoints(Directory::new(folder.path().join("checkpoints")), Duration::from_secs(60))
     };
     let report = pipeline().start().unwrap().wait().unwrap();
     assert_eq!((report.fates.read, report.fates.malformed), (600, 60));
@@ -120,9 +120,9 @@ fn a_pipeline_tells_everything_that_is_listed_and_goes_on_counting_in_its_next_l
     let busy = |operator: &str| {
         value(&told, "telemetra_operator_busy_seconds_total", &[of, ("worker", "0"), ("operator", operator)])
     };
-    assert!(busy("Ingest") > 0.0 && busy("Windows") > 0.0);
+    assert!(busy("Ingest") > 0.0 && busy("windows chat_summary_minute") > 0.0);
 
-    // A second life in the same process: what its checkpoint knows was counted in the first.
+    // A second run in the same process: what its checkpoint knows was counted in the first.
     let again = pipeline().start().unwrap().wait().unwrap();
     let told = parse(&handle.render());
     let read = value(&told, "telemetra_events_total", &[of, ("fate", "on_time")]);

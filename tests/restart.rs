@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use support::streams::{DAY, chat, json_pipeline, ten_seconds};
+use support::streams::{DAY, chat, scored_pipeline, ten_seconds};
 use support::watch::{chain, finish, in_time, until};
 use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::{Memory as MemorySource, MemoryStep};
 use telemetra::core::*;
+use telemetra::livestream::{Lexicon, Sentiment, Vader};
 use telemetra::ops::{Drain, PipelineError, Report, Running};
-use telemetra::sinks::Memory;
+use telemetra::sinks::MemorySink;
 
-/// How a life ends.
+/// How a run ends.
 #[derive(Clone, Debug)]
 enum End {
     /// Reading a partition fails for good after so many records.
@@ -31,7 +32,7 @@ enum End {
 fn life(
     script: &Script,
     time: &TimeConfig,
-    sink: &Memory<Out>,
+    sink: &MemorySink,
     store: &Directory,
     workers: usize,
     end: Option<&End>,
@@ -43,7 +44,7 @@ fn life(
     }
     let running = pipeline_from(source, time, sink)
         .workers(workers)
-        .checkpoints(store.clone(), 20, Duration::ZERO)
+        .checkpoints(store.clone(), Duration::from_millis(20))
         .start()?;
     match end {
         Some(End::Stop(after)) => {
@@ -58,12 +59,12 @@ fn life(
     }
 }
 
-/// In a cluster, a checkpoint that a life before this one began would be taken for whole without a process that skips it now.
+/// In a cluster, a checkpoint that a run before this one began would be taken for whole without a process that skips it now.
 #[test]
 fn what_an_earlier_life_said_of_its_partitions_is_forgotten() {
     use telemetra::core::checkpoint::CheckpointStore;
     let folder = tempfile::tempdir().unwrap();
-    let (mut store, sink) = (Directory::new(folder.path()), Memory::new());
+    let (mut store, sink) = (Directory::new(folder.path()), MemorySink::new());
     let (left, others) = ("09999999999999999999/source-0000", "09999999999999999999/source-0001");
     store.put(left, b"of a life that was killed").unwrap();
     store.put(others, b"of another process, which sees to it itself").unwrap();
@@ -80,8 +81,8 @@ fn a_checkpoint_of_another_scorer_is_refused_and_of_the_same_it_goes_on() {
     let mut source = MemorySource::default();
     let partition = source.handle("p");
     let start = |scorer: Arc<dyn Sentiment>| {
-        let pipeline = json_pipeline(source.clone(), &ten_seconds()).sentiment(scorer).sink(Memory::new());
-        pipeline.checkpoints(Directory::new(folder.path()), 10_000, Duration::ZERO).start()
+        let pipeline = scored_pipeline(source.clone(), scorer, &ten_seconds()).sink(MemorySink::new());
+        pipeline.checkpoints(Directory::new(folder.path()), Duration::from_millis(10_000)).start()
     };
     (0..20).for_each(|n| partition.append(chat("a", n * 1_000, &format!("e{n}"))));
     let english = Lexicon::english().identity();
@@ -108,8 +109,8 @@ fn a_checkpoint_of_another_scorer_is_refused_and_of_the_same_it_goes_on() {
 fn waiting(folder: &tempfile::TempDir, patience: Duration) -> Result<Running, PipelineError> {
     let mut source = MemorySource::default();
     source.handle("p").append(format!("k {DAY} e u m"));
-    let pipeline = pipeline_from(source, &small_time(), &Memory::new()).patience(patience);
-    pipeline.checkpoints(Directory::new(folder.path()), 100, Duration::ZERO).start()
+    let pipeline = pipeline_from(source, &small_time(), &MemorySink::new()).startup_timeout(patience);
+    pipeline.checkpoints(Directory::new(folder.path()), Duration::from_millis(100)).start()
 }
 
 #[test]
@@ -155,7 +156,7 @@ proptest! {
         let time = small_time();
         let (undisturbed, expected) = run(&script, &time, 1, 7).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let (store, sink) = (Directory::new(folder.path()), Memory::new().with_log());
+        let (store, sink) = (Directory::new(folder.path()), MemorySink::new().with_log());
         for (end, workers) in &lives {
             let ended = life(&script, &time, &sink, &store, *workers, Some(end));
             if let Err(error) = ended {

@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -12,35 +13,35 @@ use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::MemoryStep;
 use telemetra::core::*;
-use telemetra::ops::{Pipeline, PipelineError};
-use telemetra::sinks::Memory;
+use telemetra::ops::PipelineError;
+use telemetra::sinks::MemorySink;
 
 /// The stores of the shards of one sink, as they would be somewhere outside.
 #[derive(Clone, Debug)]
-struct Stores(Vec<Memory<Out>>);
+struct Stores(Vec<MemorySink>);
 
 impl Stores {
     fn new(shards: usize) -> Self {
-        Self((0..shards).map(|_| Memory::new().with_log()).collect())
+        Self((0..shards).map(|_| MemorySink::new().with_log()).collect())
     }
 
     /// The rows of all shards, in the order of one store.
-    fn rows(&self) -> Vec<Change<Out>> {
-        let mut rows: Vec<_> = self.0.iter().flat_map(Memory::rows).collect();
-        rows.sort();
+    fn rows(&self) -> Vec<Change> {
+        let mut rows: Vec<_> = self.0.iter().flat_map(MemorySink::rows).collect();
+        sort(&mut rows);
         rows
     }
 
     fn letters(&self) -> Vec<DeadLetter> {
-        let mut letters: Vec<_> = self.0.iter().flat_map(Memory::dead_letters).collect();
+        let mut letters: Vec<_> = self.0.iter().flat_map(MemorySink::dead_letters).collect();
         letters.sort();
         letters
     }
 
     /// The changes of each time, over all shards.
     fn published(&self) -> Vec<Update> {
-        let mut by_time: BTreeMap<EventTime, Vec<Change<Out>>> = BTreeMap::new();
-        for batch in self.0.iter().flat_map(Memory::batches) {
+        let mut by_time: BTreeMap<EventTime, Vec<Change>> = BTreeMap::new();
+        for batch in self.0.iter().flat_map(MemorySink::batches) {
             by_time.entry(batch.time).or_default().extend(batch.changes);
         }
         let batches: Vec<_> = by_time.into_iter().map(|(time, changes)| Batch { time, changes }).collect();
@@ -54,7 +55,7 @@ fn pipelines(
     checkpoints: Option<&Directory>,
     (workers, processes): (usize, usize),
     fails: Option<(usize, usize)>,
-) -> Vec<Pipeline<Acc>> {
+) -> Vec<Sayings> {
     let pipeline = |_| {
         let mut source = source(script, 3);
         if let Some((partition, after)) = fails {
@@ -62,16 +63,13 @@ fn pipelines(
             source = source.script(&name, [MemoryStep::Records(after), MemoryStep::Fail(Retry::Permanent)]);
         }
         let made = stores.clone();
-        let mut pipeline = Pipeline::new()
-            .source(source, Words)
-            .time(small_time())
-            .clock(clock())
-            .lead(10_000)
+        let mut pipeline = sayings(source, Words, &small_time())
+            .max_watermark_drift(Duration::from_millis(10_000))
             .rules(small_rules())
             .sharded_sink(stores.0.len(), move |shard| made.0[shard.index].clone())
             .workers(workers);
         if let Some(store) = checkpoints {
-            pipeline = pipeline.checkpoints(store.clone(), 20, Duration::ZERO);
+            pipeline = pipeline.checkpoints(store.clone(), Duration::from_millis(20));
         }
         pipeline
     };
@@ -81,13 +79,13 @@ fn pipelines(
 fn assert_same(script: &Script, stores: &Stores) {
     let (whole, _) = run(script, &small_time(), 1, 7).unwrap();
     let (mut rows, mut letters) = (whole.rows(), whole.dead_letters());
-    rows.sort();
+    sort(&mut rows);
     letters.sort();
     assert_eq!(stores.rows(), rows);
     assert_eq!(stores.letters(), letters);
     assert_eq!(stores.published(), published(&whole.batches()));
     for (index, store) in stores.0.iter().enumerate() {
-        for (stream, _) in store.summaries() {
+        for (stream, _) in summaries(store) {
             assert_eq!(Shard::index_of(&stream, stores.0.len()), index, "{stream} is in the wrong shard");
         }
     }
@@ -145,7 +143,7 @@ fn every_shard_sees_every_marked_time_also_without_rows() {
     for ended in wait(pipelines(&script, &stores, Some(&store), (2, 2), None)) {
         ended.unwrap();
     }
-    let times = |memory: &Memory<Out>| -> BTreeSet<EventTime> {
+    let times = |memory: &MemorySink| -> BTreeSet<EventTime> {
         memory.batches().iter().map(|batch| batch.time).collect()
     };
     let full = Shard::index_of("only", 4);
@@ -162,12 +160,12 @@ fn a_shard_that_fails_is_named() {
     let script = vec![vec![format!("k {BASE} e u m")]];
     let stores = Stores::new(3);
     let index = Shard::index_of("k", 3);
-    let pipeline = Pipeline::<Acc>::new().source(source(&script, 1), Words).time(small_time()).clock(clock());
+    let pipeline = sayings(source(&script, 1), Words, &small_time());
     let pipeline = pipeline.sharded_sink(3, move |shard| Picky { fails: shard.index == index });
     let error = pipeline.start().unwrap().wait().unwrap_err();
     assert_eq!(error.to_string(), format!("could not write to the sink `picky, shard {index} of 3`"));
     let pipelines = pipelines(&script, &stores, None, (1, 1), None);
-    let none = pipelines.into_iter().next().unwrap().sharded_sink(0, |_| Memory::new());
+    let none = pipelines.into_iter().next().unwrap().sharded_sink(0, |_| MemorySink::new());
     assert!(none.start().unwrap_err().to_string().contains("`sharded_sink`: there is no shard"));
 }
 
@@ -175,14 +173,14 @@ struct Picky {
     fails: bool,
 }
 
-impl Sink<Out> for Picky {
+impl Sink for Picky {
     fn name(&self) -> &str {
         "picky"
     }
-    fn open(&mut self, _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(&mut self, _: &[Arc<Table>], _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
         Ok(None)
     }
-    fn apply(&mut self, _: &[Batch<Out>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, _: &[Batch]) -> Result<(), ExternalError> {
         if self.fails { Err(ExternalError::permanent("it does not like it")) } else { Ok(()) }
     }
 }

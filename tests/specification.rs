@@ -49,8 +49,9 @@ fn random_scripts_reach_every_fate_and_correct_moments() {
         let (sink, report) = run(&script, &small_time(), 2, 10).unwrap();
         fates += report.fates;
         for change in sink.batches().iter().flat_map(|batch| &batch.changes) {
-            corrections += usize::from(change.revision > 0 && matches!(change.row, Row::Summary(..)));
-            let is_moment = matches!(change.row, Row::Moment(_));
+            corrections +=
+                usize::from(change.revision > 0 && matches!(Published::of(change), Published::Summary(..)));
+            let is_moment = matches!(Published::of(change), Published::Moment(_));
             withdrawn += usize::from(change.action == Action::Withdraw && is_moment);
         }
     }

@@ -15,7 +15,7 @@ use telemetra::core::checkpoint::{CheckpointStore, Directory};
 use telemetra::core::source::MemoryStep::{Fail, Records};
 use telemetra::core::*;
 use telemetra::ops::{Pipeline, PipelineError};
-use telemetra::sinks::Memory;
+use telemetra::sinks::MemorySink;
 
 /// Fails so many times, then never again.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl Faults {
 /// A sink that meets faults when it is opened and when it is written.
 struct Faulty {
     name: String,
-    inner: Memory<Out>,
+    inner: MemorySink,
     opening: Faults,
     writing: Faults,
 }
@@ -53,19 +53,23 @@ struct Faulty {
 impl Faulty {
     fn new(name: &str, opening: usize, writing: usize) -> Self {
         let (opening, writing) = (Faults::new(opening), Faults::new(writing));
-        Self { name: name.to_owned(), inner: Memory::new(), opening, writing }
+        Self { name: name.to_owned(), inner: MemorySink::new(), opening, writing }
     }
 }
 
-impl Sink<Out> for Faulty {
+impl Sink for Faulty {
     fn name(&self) -> &str {
         &self.name
     }
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.opening.meet()?;
-        self.inner.open(resume)
+        self.inner.open(tables, resume)
     }
-    fn apply(&mut self, batches: &[Batch<Out>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         self.writing.meet()?;
         self.inner.apply(batches)
     }
@@ -99,8 +103,8 @@ fn script() -> Script {
     vec![(0..100).map(|n| format!("k{} {} e{n} u m", n % 3, BASE + n * 4)).collect()]
 }
 
-fn pipeline() -> Pipeline<Acc> {
-    Pipeline::new().source(source(&script(), 10), Words).time(small_time()).clock(clock()).lead(10_000)
+fn pipeline() -> Sayings {
+    sayings(source(&script(), 10), Words, &small_time()).max_watermark_drift(Duration::from_millis(10_000))
 }
 
 #[test]
@@ -114,9 +118,10 @@ fn one_warning_when_it_fails_and_one_word_when_it_works_again() {
         reading: Faults::new(0),
         writing: Faults::of("the archive", 4),
     };
-    let pipeline = Pipeline::<Acc>::new().source(source, Words).time(small_time()).clock(clock());
-    let pipeline = pipeline.lead(10_000).sink(Faulty::new("noisy", 0, 3));
-    finish(pipeline.checkpoints(store, 100, Duration::ZERO).start().unwrap()).unwrap();
+    let pipeline = sayings(source, Words, &small_time());
+    let pipeline =
+        pipeline.max_watermark_drift(Duration::from_millis(10_000)).sink(Faulty::new("noisy", 0, 3));
+    finish(pipeline.checkpoints(store, Duration::from_millis(100)).start().unwrap()).unwrap();
     for (what, tries, error) in [
         ("the sink `noisy`", 3, "cannot reach the server: the line is down"),
         ("the checkpoint store", 4, "cannot reach the archive: the line is down"),
@@ -173,20 +178,24 @@ fn an_error_elsewhere_does_not_wait_for_what_is_tried_again() {
         writing: Faults::new(usize::MAX),
     };
     struct Fatal(Arc<AtomicBool>);
-    impl Sink<Out> for Fatal {
+    impl Sink for Fatal {
         fn name(&self) -> &str {
             "fatal"
         }
-        fn open(&mut self, _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        fn open(
+            &mut self,
+            _: &[Arc<Table>],
+            _: Option<EventTime>,
+        ) -> Result<Option<EventTime>, ExternalError> {
             Ok(None)
         }
-        fn apply(&mut self, _: &[Batch<Out>]) -> Result<(), ExternalError> {
+        fn apply(&mut self, _: &[Batch]) -> Result<(), ExternalError> {
             until("it may fail", || self.0.load(Ordering::SeqCst));
             Err(ExternalError::permanent("the disk is full"))
         }
     }
     let pipeline = pipeline().sink(Faulty::new("down", 0, usize::MAX)).sink(Fatal(trigger));
-    let running = pipeline.checkpoints(store, 100, Duration::ZERO).start().unwrap();
+    let running = pipeline.checkpoints(store, Duration::from_millis(100)).start().unwrap();
     until("both are tried again", || {
         let status = running.status();
         status.sinks[0].retries > 4 && status.store_failing.is_some_and(|failing| failing.tries > 2)
@@ -208,21 +217,23 @@ fn services_may_start_in_any_order() {
         reading: Faults::new(2),
         writing: Faults::new(0),
     };
-    let pipeline = Pipeline::<Acc>::new().source(source, Words).time(small_time()).clock(clock());
-    let pipeline = pipeline.lead(10_000).sink(Faulty::new("late", 3, 0));
-    let running = pipeline.checkpoints(store, 100, Duration::ZERO).start().unwrap();
+    let pipeline = sayings(source, Words, &small_time());
+    let pipeline =
+        pipeline.max_watermark_drift(Duration::from_millis(10_000)).sink(Faulty::new("late", 3, 0));
+    let running = pipeline.checkpoints(store, Duration::from_millis(100)).start().unwrap();
     assert_eq!(finish(running).unwrap().fates.read, 100);
 }
 
 #[test]
 fn a_start_gives_up_after_its_patience_and_at_once_where_trying_does_not_help() {
-    let impatient = pipeline().sink(Faulty::new("late", usize::MAX, 0)).patience(Duration::from_millis(30));
+    let impatient =
+        pipeline().sink(Faulty::new("late", usize::MAX, 0)).startup_timeout(Duration::from_millis(30));
     let error = in_time("starting", move || impatient.start().unwrap_err());
     assert!(matches!(&error, PipelineError::Sink { sink, .. } if sink == "late"), "{error:?}");
     assert!(chain(&error).ends_with("cannot reach the server: the line is down"), "{}", chain(&error));
     let source = Growing::default();
     source.fail_to_list(vec![ExternalError::permanent("forbidden")]);
-    let hopeless = Pipeline::<Acc>::new().source(source, Words).patience(Duration::from_secs(3600));
+    let hopeless = Pipeline::<Saying>::new().source(source, Words).startup_timeout(Duration::from_secs(3600));
     let error = in_time("starting", move || hopeless.start().unwrap_err());
     assert_eq!(chain(&error), "could not open a source: forbidden");
 }

@@ -11,10 +11,10 @@ use support::*;
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
 use telemetra::ops::{Report, Running};
-use telemetra::sinks::{Lines, Memory};
+use telemetra::sinks::{Lines, MemorySink};
 
 /// Runs a script, and checks fates and every change against the plain definition.
-fn assert_specified(script: &Script, time: &TimeConfig, workers: usize) -> (Memory<Out>, Report) {
+fn assert_specified(script: &Script, time: &TimeConfig, workers: usize) -> (MemorySink, Report) {
     let (owned, time_too) = (script.clone(), time.clone());
     let (sink, report) = in_time("the script", move || run(&owned, &time_too, workers, 5).unwrap());
     let (fates, counted) = reference_fates(script, time);
@@ -23,8 +23,8 @@ fn assert_specified(script: &Script, time: &TimeConfig, workers: usize) -> (Memo
     (sink, report)
 }
 
-fn start(source: MemorySource, time: &TimeConfig, hand: &Hand, workers: usize) -> (Running, Memory<Out>) {
-    let sink = Memory::new().with_log();
+fn start(source: MemorySource, time: &TimeConfig, hand: &Hand, workers: usize) -> (Running, MemorySink) {
+    let sink = MemorySink::new().with_log();
     let pipeline = pipeline_from(source, time, &sink).clock(hand.clock()).workers(workers);
     (pipeline.start().unwrap(), sink)
 }
@@ -44,7 +44,7 @@ fn a_partition_that_follows_is_asked_again_also_if_the_clock_stands_still() {
     }
     partition.end();
     assert_eq!(finish(running).unwrap().fates.on_time, 5);
-    assert!(!sink.summaries().is_empty());
+    assert!(!summaries(&sink).is_empty());
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_silent_partition_holds_the_others_back_until_it_is_idle_and_loses_nothing_w
     until("all is read", || has_read(&running, 51));
     std::thread::sleep(Duration::from_millis(20));
     assert!(!reached(&running, 1), "the silent partition is not idle yet");
-    assert_eq!(sink.summaries().len(), 0);
+    assert_eq!(summaries(&sink).len(), 0);
     // What is busy stays so.
     hand.advance(900);
     busy.append(at("a", 500, "a500"));
@@ -74,9 +74,7 @@ fn a_silent_partition_holds_the_others_back_until_it_is_idle_and_loses_nothing_w
     let report = finish(running).unwrap();
     assert_eq!((report.fates.read, report.fates.on_time + report.fates.late_applied), (55, 55));
     assert_eq!(report.fates.late_applied, 1, "{:?}", report.fates);
-    assert!(
-        sink.summaries().iter().any(|(key, summary)| &**key == "b" && summary.window.end.0 == BASE + 480)
-    );
+    assert!(summaries(&sink).iter().any(|(key, summary)| key == "b" && summary.window.end.0 == BASE + 480));
 }
 
 #[test]
@@ -92,9 +90,9 @@ fn the_last_windows_close_by_the_clock_when_all_partitions_are_idle() {
         reached(&running, 330)
     });
     // The last pane is in three windows.
-    let last = sink.summaries().iter().map(|(_, summary)| summary.window.end.0).max();
+    let last = summaries(&sink).iter().map(|(_, summary)| summary.window.end.0).max();
     assert_eq!(last, Some(BASE + 320));
-    assert_eq!(sink.summaries().iter().filter(|(key, _)| &**key == "a").count(), 32);
+    assert_eq!(summaries(&sink).iter().filter(|(key, _)| key == "a").count(), 32);
     // Time went on: what comes now for those windows is late, and still counts.
     handles[0].append(at("a", 295, "late"));
     handles.iter().for_each(|handle| handle.end());
@@ -110,7 +108,7 @@ fn a_partition_that_has_ended_holds_nobody_back() {
     let (running, sink) = start(source, &small_time(), &Hand::new(), 3);
     steady("b", 0, 400).into_iter().for_each(|record| long.append(record));
     until("the other's windows close", || reached(&running, 370));
-    assert!(sink.summaries().iter().any(|(key, _)| &**key == "a"), "and those of the one that ended");
+    assert!(summaries(&sink).iter().any(|(key, _)| key == "a"), "and those of the one that ended");
     long.end();
     assert_eq!(finish(running).unwrap().fates.on_time, 41);
 }
@@ -120,7 +118,7 @@ fn workers_without_a_partition_hold_nobody_back() {
     for script in [vec![steady("a", 0, 500)], vec![vec![]], vec![vec![], steady("a", 0, 200), vec![]], vec![]]
     {
         let (sink, report) = assert_specified(&script, &small_time(), 4);
-        assert_eq!(sink.summaries().is_empty(), report.fates.read == 0);
+        assert_eq!(summaries(&sink).is_empty(), report.fates.read == 0);
     }
 }
 
@@ -129,7 +127,7 @@ fn an_empty_file_ends_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("empty");
     std::fs::write(&path, "").unwrap();
-    let sink = Memory::<Out>::new().with_log();
+    let sink = MemorySink::new().with_log();
     let pipeline = pipeline_from(MemorySource::default(), &small_time(), &sink);
     let report = finish(pipeline.source(Lines::file(&path), Words).workers(2).start().unwrap()).unwrap();
     assert_eq!((report.fates, report.partitions.len()), (Fates::default(), 1));
@@ -157,7 +155,7 @@ fn an_event_at_the_end_of_a_pane_is_in_the_next() {
     let script = vec![vec![at("a", 9, "last"), at("a", 10, "first"), at("a", 100, "far")]];
     let (sink, _) = assert_specified(&script, &small_time(), 1);
     let count = |end: u64| {
-        let found = sink.summaries().into_iter().find(|(_, summary)| summary.window.end.0 == BASE + end);
+        let found = summaries(&sink).into_iter().find(|(_, summary)| summary.window.end.0 == BASE + end);
         found.map(|(_, summary)| summary.value.0)
     };
     // Windows of 30 end at 10 with `last` alone, at 20 and 30 with both, at 40 with `first` alone.
@@ -180,12 +178,12 @@ fn a_gap_of_days_costs_nothing_and_loses_nothing() {
     let days = 3 * 86_400_000;
     let mut records = steady("a", 0, 200);
     records.extend(steady("a", days, days + 200));
-    let sink = Memory::<Out>::new();
+    let sink = MemorySink::new();
     let time = TimeConfig { max_future_skew: None, ..small_time() };
     let pipeline = pipeline_from(source(&vec![records, steady("b", 0, 100)], 7), &time, &sink).workers(2);
     let report = finish(pipeline.start().unwrap()).unwrap();
     assert_eq!(report.fates.on_time, 50);
-    let after = sink.summaries().into_iter().filter(|(_, summary)| summary.window.end.0 > BASE + days);
+    let after = summaries(&sink).into_iter().filter(|(_, summary)| summary.window.end.0 > BASE + days);
     assert_eq!(after.count(), 22);
 }
 

@@ -9,9 +9,10 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-use telemetra::core::generate::{Generator, GeneratorConfig};
-use telemetra::core::testkit::Workload;
-use telemetra::core::{Clock, JsonDecoder, Polled, RecordBatch};
+use telemetra::core::{Clock, Polled, RecordBatch};
+use telemetra::livestream::JsonDecoder;
+use telemetra::livestream::generate::{Generator, GeneratorConfig};
+use telemetra::livestream::testkit::Workload;
 use telemetra::prelude::*;
 use telemetra::sinks::event_time_by;
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use telemetra::prelude::*;
-use timely::dataflow::channels::pact;
-use timely::dataflow::operators::generic::operator::Operator;
+use telemetra::timely::dataflow::channels::pact;
+use telemetra::timely::dataflow::operators::generic::operator::Operator;
 
 use crate::rig::Rig;
 use crate::services::Server;
@@ -62,16 +62,20 @@ pub(crate) fn watch(options: &Options) -> Result<()> {
     let noted = frontier.clone();
     let pipeline = pipeline::build(options, pipeline::source(options)?, time, "postgres+redis")?;
     let running = pipeline::checkpointed(options, pipeline)?
-        .extend(move |graph: &Graph<'_, StreamAccumulator>| {
-            let noted = noted.clone();
-            // The frontier of ingest: it passes a window's end when no event can change that any more but a late one.
-            graph.facts.clone().sink(pact::Pipeline, "Watch", move |(input, frontier)| {
-                input.for_each_stamp(|_, messages| messages.for_each(Vec::clear));
-                if let Some(time) = frontier.frontier().first() {
-                    noted.note(*time);
-                }
-            });
-        })
+        .collect(
+            "frontier",
+            |_| None::<u64>,
+            move |_, events| {
+                let noted = noted.clone();
+                // The frontier of ingest: it passes a window's end when no event can change that any more but a late one.
+                events.sink(pact::Pipeline, "Watch", move |(input, frontier)| {
+                    input.for_each_stamp(|_, messages| messages.for_each(Vec::clear));
+                    if let Some(time) = frontier.frontier().first() {
+                        noted.note(*time);
+                    }
+                });
+            },
+        )
         .start()?;
     let stop = Arc::new(AtomicBool::new(false));
     let watchers = [

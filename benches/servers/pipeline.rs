@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use telemetra::core::{Batch, EventTime, ExternalError, JsonDecoder, Lexicon, WindowSpec};
+use telemetra::core::WindowSpec;
+use telemetra::livestream::{self, JsonDecoder, Lexicon, LiveStreams, WithSentiment, default_rules};
 use telemetra::prelude::*;
 use telemetra::sinks::{KafkaConfig, KafkaSource, Postgres, PostgresConfig, RedisServer, RedisSink};
 
@@ -15,14 +16,18 @@ use crate::feed::TOPIC;
 #[derive(Debug)]
 struct Nowhere;
 
-impl Sink<StreamSummary> for Nowhere {
+impl Sink for Nowhere {
     fn name(&self) -> &str {
         "nowhere"
     }
-    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        _tables: &[Arc<Table>],
+        _resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         Ok(None)
     }
-    fn apply(&mut self, _batches: &[Batch<StreamSummary>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, _batches: &[Batch]) -> Result<(), ExternalError> {
         Ok(())
     }
 }
@@ -41,12 +46,11 @@ pub(crate) fn build(
     source: KafkaSource,
     time: TimeConfig,
     sinks: &str,
-) -> Result<Pipeline<StreamAccumulator>> {
+) -> Result<LiveStreams> {
     let workers = usize::try_from(options.number("workers")?)?;
-    let mut pipeline = Pipeline::new()
-        .source(source, JsonDecoder::mixed())
+    let mut pipeline = livestream::pipeline()
+        .source(source, JsonDecoder::mixed().with_sentiment(Arc::new(Lexicon::english())))
         .time(TimeConfig { windows: windows(options)?, ..time })
-        .sentiment(Arc::new(Lexicon::english()))
         .rules(default_rules(3.0)?)
         .workers(workers)
         .sink(Nowhere);
@@ -55,15 +59,13 @@ pub(crate) fn build(
         pipeline = pipeline.sharded_sink(workers, move |shard| Postgres::new(config.clone()).shard(shard));
     }
     if sinks.contains("redis") {
-        pipeline = pipeline.sink(RedisSink::new(RedisServer::url(options.text("redis")?)));
+        pipeline = pipeline
+            .sink(RedisSink::new(RedisServer::url(options.text("redis")?)).keys(livestream::redis_keys()));
     }
     Ok(pipeline)
 }
 
 /// Checkpoints in the folder, one a minute of event time.
-pub(crate) fn checkpointed(
-    options: &Options,
-    pipeline: Pipeline<StreamAccumulator>,
-) -> Result<Pipeline<StreamAccumulator>> {
-    Ok(pipeline.checkpoints(Directory::new(options.text("folder")?), 60_000, Duration::ZERO))
+pub(crate) fn checkpointed(options: &Options, pipeline: LiveStreams) -> Result<LiveStreams> {
+    Ok(pipeline.checkpoints(Directory::new(options.text("folder")?), Duration::from_millis(60_000)))
 }

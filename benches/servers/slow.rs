@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use telemetra::core::{Batch, EventTime, ExternalError};
 use telemetra::prelude::*;
 
 use crate::services::Server;
@@ -18,14 +17,18 @@ struct Slow {
     healed: Arc<AtomicBool>,
 }
 
-impl Sink<StreamSummary> for Slow {
+impl Sink for Slow {
     fn name(&self) -> &str {
         "slow"
     }
-    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        _tables: &[Arc<Table>],
+        _resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         Ok(None)
     }
-    fn apply(&mut self, batches: &[Batch<StreamSummary>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         for _ in batches {
             let begun = Instant::now();
             while begun.elapsed() < self.each && !self.healed.load(Ordering::Acquire) {

@@ -7,10 +7,12 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::Result;
-use telemetra::core::{
-    Arena, Baseline, ChatMessage, JsonDecoder, Lexicon, Observed, PowerSums, Sliding, Sentiment, MissingWindow,
+use telemetra::core::{Accumulate, Accumulator, Decoder, EventTime, Record};
+use telemetra::core::{Arena, Baseline, MissingWindow, Observed, PowerSums, Sliding};
+use telemetra::livestream::{
+    ChatMessage, Event, JsonDecoder, Lexicon, Sentiment, StreamAccumulator, StreamId, StreamSummary,
+    default_rules,
 };
-use telemetra::prelude::*;
 
 use crate::{Outcome, Size};
 
@@ -28,7 +30,7 @@ pub(crate) fn for_each_event(path: &Path, mut work: impl FnMut(&mut Event<'_>)) 
         {
             let mut events = Vec::new();
             for end in memchr::memchr_iter(b'\n', &block[..filled]) {
-                if decoder.decode(&block[start..end], &arena, &mut events).is_ok() {
+                if decoder.decode(Record::new(&block[start..end]), &arena, &mut events).is_ok() {
                     events.drain(..).for_each(|mut event| work(&mut event));
                 }
                 start = end + 1;
@@ -140,7 +142,7 @@ fn close(
                     value.iter().for_each(|value| sums.add(*value));
                     oldest = *at;
                 }
-                if rule.silence == MissingWindow::Zero {
+                if rule.missing == MissingWindow::Zero {
                     sums = sums.with_zeros(((end - oldest) / spec.size()).saturating_sub(sums.count));
                 }
                 let baselines = Baseline { sums, scale: rule.scale, samples: &() };
@@ -149,7 +151,7 @@ fn close(
                     value,
                     scale: rule.scale,
                     spec: *spec,
-                    silence: rule.silence,
+                    missing: rule.missing,
                     baselines: &baselines,
                 };
                 outcome.moments += u64::from(rule.detector.judge(&window).is_some());

@@ -17,8 +17,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use telemetra::core::testkit::Workload;
-use telemetra::core::{Batch, EventTime, ExternalError, JsonDecoder, Lexicon, Row, WindowSpec};
+use telemetra::core::WindowSpec;
+use telemetra::livestream::testkit::Workload;
+use telemetra::livestream::{
+    self, JsonDecoder, Lexicon, StreamId, StreamSummary, WithSentiment, default_rules,
+};
 use telemetra::prelude::*;
 use telemetra::sinks::Lines;
 
@@ -37,24 +40,29 @@ pub(crate) struct Outcome {
     pub(crate) chatters: u64,
 }
 
-impl Sink<StreamSummary> for Tally {
+impl Sink for Tally {
     fn name(&self) -> &str {
         "tally"
     }
-    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        _tables: &[Arc<Table>],
+        _resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         Ok(None)
     }
-    fn apply(&mut self, batches: &[Batch<StreamSummary>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let mut tally = self.0.lock().map_err(|_| ExternalError::permanent("poisoned"))?;
         for change in batches.iter().flat_map(|batch| &batch.changes) {
-            match &change.row {
-                Row::Summary(_, summary) if change.revision == 0 => {
-                    tally.windows += 1;
-                    tally.messages += summary.value.chat_count;
-                    tally.chatters += summary.value.unique_chatters;
-                }
-                Row::Moment(_) if change.revision == 0 => tally.moments += 1,
-                _ => {}
+            if change.revision > 0 {
+                continue;
+            }
+            if let Some(SummaryRow { summary, .. }) = change.row::<SummaryRow<StreamId, StreamSummary>>() {
+                tally.windows += 1;
+                tally.messages += summary.value.chat_count;
+                tally.chatters += summary.value.unique_chatters;
+            } else if change.row::<Moment<StreamId>>().is_some() {
+                tally.moments += 1;
             }
         }
         Ok(())
@@ -94,10 +102,9 @@ impl Size {
 fn pipeline(path: &Path, size: &Size, workers: usize) -> Result<Outcome> {
     let tally = Tally::default();
     let time = TimeConfig { windows: size.windows()?, idle_after: None, ..TimeConfig::default() };
-    let report = Pipeline::<StreamAccumulator>::new()
-        .source(Lines::file(path), JsonDecoder::mixed())
+    let report = livestream::pipeline()
+        .source(Lines::file(path), JsonDecoder::mixed().with_sentiment(Arc::new(Lexicon::english())))
         .time(time)
-        .sentiment(Arc::new(Lexicon::english()))
         .rules(default_rules(3.0)?)
         .sink(tally.clone())
         .workers(workers)

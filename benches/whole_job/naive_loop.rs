@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::Path;
 
 use anyhow::Result;
-use telemetra::core::{Baseline, Lexicon, PowerSums, Sentiment};
-use telemetra::prelude::*;
+use telemetra::core::{Baseline, PowerSums};
+use telemetra::livestream::Event;
+use telemetra::livestream::{Lexicon, Sentiment};
+use telemetra::prelude::{Detector, EventTime, ZScore};
 
 use crate::hand_loop::for_each_event;
 use crate::{Outcome, Size};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use telemetra::core::generate::{Feed, Generator, GeneratorConfig, Planting};
 use telemetra::core::{Clock, EventTime, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source};
+use telemetra::livestream::generate::{Feed, Generator, GeneratorConfig, Planting};
 
 use crate::settings::Settings;
 

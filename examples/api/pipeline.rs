@@ -3,8 +3,10 @@
 //! Embedding takes a source, the rules, a live view to ask and follow, and tables for what is older.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use telemetra::livestream::{self, JsonDecoder, Lexicon, WithSentiment, default_rules};
 use telemetra::prelude::*;
 use tempfile::TempDir;
 
@@ -15,8 +17,8 @@ use crate::server::store::embedded::Embedded;
 use crate::server::store::servers::{Channel, Servers, Tables};
 use crate::settings::{Input, Settings};
 
-/// How long answers stay in memory, in milliseconds of event time.
-const HORIZON: u64 = 2 * 3_600_000;
+/// How long answers stay in memory, by event time.
+const HORIZON: Duration = Duration::from_secs(2 * 3600);
 
 /// Answers, and what has to be ended with them.
 pub(crate) struct Answers {
@@ -39,14 +41,14 @@ pub(crate) fn open(settings: &Settings) -> Result<Answers> {
 /// Starts the pipeline.
 fn embed(settings: &Settings) -> Result<Answers> {
     let clock = Clock::system();
-    let pipeline = Pipeline::<StreamAccumulator>::new()
+    let decoder = JsonDecoder::mixed().with_sentiment(Arc::new(Lexicon::english()));
+    let pipeline = livestream::pipeline()
         .time(settings.time.clone())
         .clock(clock.clone())
-        .sentiment(Arc::new(Lexicon::english()))
         .rules(default_rules(settings.threshold)?);
     let pipeline = match &settings.input {
-        Input::Demo => pipeline.source(Demo::new(settings, clock)?, JsonDecoder::mixed()),
-        Input::Lines(path) => pipeline.source(Lines::file(path), JsonDecoder::mixed()),
+        Input::Demo => pipeline.source(Demo::new(settings, clock)?, decoder),
+        Input::Lines(path) => pipeline.source(Lines::file(path), decoder),
     };
     let (database, folder) = match &settings.database {
         Some(path) => (path.clone(), None),
@@ -61,7 +63,7 @@ fn embed(settings: &Settings) -> Result<Answers> {
         // What is read is not what was read before, or comes again from its beginning.
         tables = tables.start_over();
     }
-    let view = LiveView::new(HORIZON);
+    let view = LiveView::new(HORIZON).only(["streams", "chat_summary_minute", "moments"]);
     let reader = view.reader();
     let running = pipeline.sink(view).sink(tables).start()?;
     let store = Arc::new(Embedded::new(reader, Archive::new(&database), running));

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use telemetra::core::generate::GeneratorConfig;
+use telemetra::livestream::generate::GeneratorConfig;
 
 use super::parse::{number, ratio, real, span};
 use super::settings::{Setting, put};

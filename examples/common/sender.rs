@@ -12,8 +12,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientContext, Message};
-use telemetra::core::EventKind;
-use telemetra::core::generate::GeneratedRecord;
+use telemetra::livestream::EventKind;
+use telemetra::livestream::generate::GeneratedRecord;
 use tracing::{debug, info, warn};
 
 /// The topics of the four kinds of events.

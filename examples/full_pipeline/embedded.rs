@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use telemetra::core::generate::Generator;
+use telemetra::livestream::generate::Generator;
 use telemetra::sinks::EmbeddedKafka;
 
 use crate::common::sender::{Sender, Taken};
@@ -56,7 +56,7 @@ impl Embedded {
 
     /// Starts writing.
     pub(crate) fn write(&self, settings: &Settings) -> Result<()> {
-        let generator = Generator::new(telemetra::core::generate::GeneratorConfig {
+        let generator = Generator::new(telemetra::livestream::generate::GeneratorConfig {
             partitions: 1,
             ..settings.generator.clone()
         })?;

@@ -83,10 +83,10 @@ impl Kafka {
         }
         let mut sink = KafkaSink::new(self.config())?.dead_letters_to(dead_letters.as_deref());
         if let Some(topic) = &self.summaries {
-            sink = sink.summaries(topic);
+            sink = sink.topic("chat_summary_minute", topic.as_str());
         }
         if let Some(topic) = &self.moments {
-            sink = sink.moments(topic);
+            sink = sink.topic("moments", topic.as_str());
         }
         // One in the process has them already, and creates none for clients.
         if self.create_topics && !self.embedded {

@@ -1,11 +1,13 @@
 //! From settings to a pipeline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use telemetra::core::checkpoint::Directory;
-use telemetra::core::generate::Generator;
-use telemetra::core::{JsonDecoder, Lexicon, Sentiment, Vader};
+use telemetra::livestream::generate::Generator;
+use telemetra::livestream::{self, LiveEvents, LiveStreams, WithSentiment, default_rules};
+use telemetra::livestream::{JsonDecoder, Lexicon, Sentiment, Vader};
 use telemetra::prelude::*;
 use telemetra::sinks::{
     JsonLines, KafkaCounters, Lines, Pace, Postgres, PostgresStore, RedisSink, Sqlite, event_time_by,
@@ -15,12 +17,12 @@ use crate::places::Source;
 use crate::settings::{Output, Settings, Store};
 use crate::tally::Tally;
 
-/// The longest that windows and moments stay in Redis, in milliseconds of event time.
-const REDIS_HORIZON: u64 = 30 * 60_000;
+/// The longest that windows and moments stay in Redis, by event time.
+const REDIS_HORIZON: Duration = Duration::from_secs(30 * 60);
 
 /// A pipeline, and what its source counts besides.
 pub(crate) struct Built {
-    pub(crate) pipeline: Pipeline<StreamAccumulator>,
+    pub(crate) pipeline: LiveStreams,
     pub(crate) counters: Option<KafkaCounters>,
 }
 
@@ -28,32 +30,31 @@ pub(crate) struct Built {
 pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     let rules = default_rules(settings.threshold)?;
     let samples = rules.iter().map(|rule| rule.max_samples()).max().unwrap_or(0);
-    let mut pipeline = Pipeline::new()
+    let mut pipeline = livestream::pipeline()
         .name(&settings.name)
         .operator_times(settings.operator_times)
         .time(settings.time.clone())
-        .lead(settings.lead)
+        .max_watermark_drift(Duration::from_millis(settings.lead))
         .rules(rules)
         .workers(settings.workers);
-    if let Some(scorer) = scorer(&settings.sentiment)? {
-        pipeline = pipeline.sentiment(scorer);
-    }
+    let decoder: Arc<dyn Decoder<LiveEvents>> = match scorer(&settings.sentiment)? {
+        Some(scorer) => Arc::new(JsonDecoder::mixed().with_sentiment(scorer)),
+        None => Arc::new(JsonDecoder::mixed()),
+    };
     let mut counters = None;
     pipeline = match settings.source {
-        Source::Generator => {
-            pipeline.source(Generator::new(settings.generator.clone())?, JsonDecoder::mixed())
-        }
+        Source::Generator => pipeline.source(Generator::new(settings.generator.clone())?, decoder),
         Source::Lines => {
             let mut lines = Lines::files(&settings.inputs);
             if let Some(factor) = settings.pace {
                 lines = lines.paced(pace(factor, settings.time.max_future_skew)?);
             }
-            pipeline.source(lines, JsonDecoder::mixed())
+            pipeline.source(lines, decoder)
         }
         Source::Kafka | Source::Embedded => {
             let source = settings.kafka.source(&settings.name)?;
             counters = Some(source.counters());
-            pipeline.source(source, JsonDecoder::mixed())
+            pipeline.source(source, decoder)
         }
     };
     for output in &settings.outputs {
@@ -75,10 +76,11 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     if let Some(url) = &settings.redis.url.0 {
         // A run that is asked to start over overwrites keys that are of a later time.
         let sink = RedisSink::new(url.as_str())
+            .keys(livestream::redis_keys())
             .prefix(&settings.redis.prefix)
             // No longer than the pipeline itself, which gives that much again after a restart.
-            .horizon(settings.time.horizon(samples).min(REDIS_HORIZON))
-            .silent_after(settings.window);
+            .horizon(Duration::from_millis(settings.time.horizon(samples)).min(REDIS_HORIZON))
+            .silent_after(Duration::from_millis(settings.window));
         pipeline = pipeline.sink(if settings.start_over { sink.start_over() } else { sink });
     }
     if matches!(settings.source, Source::Kafka | Source::Embedded)
@@ -87,14 +89,15 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         pipeline = pipeline.sink(sink);
     }
     pipeline = pipeline.sink(tally.clone());
-    let (every, pause) = (settings.checkpoint_every, settings.checkpoint_pause);
+    let every = Duration::from_millis(settings.checkpoint_every);
     pipeline = match (&settings.store, settings.postgres.config()) {
-        (Some(Store::Folder(folder)), _) => pipeline.checkpoints(Directory::new(folder), every, pause),
+        (Some(Store::Folder(folder)), _) => pipeline.checkpoints(Directory::new(folder), every),
         (Some(Store::Postgres), Some(config)) => {
-            pipeline.checkpoints(PostgresStore::new(config).pipeline(&settings.name), every, pause)
+            pipeline.checkpoints(PostgresStore::new(config).pipeline(&settings.name), every)
         }
         _ => pipeline,
     };
+    pipeline = pipeline.checkpoint_pause(settings.checkpoint_pause);
     if let Some((process, addresses)) = &settings.cluster {
         pipeline = pipeline.cluster(*process, addresses.clone());
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
-use telemetra::core::generate::{Generator, GroundTruth, Score, score};
+use telemetra::livestream::generate::{Generator, GroundTruth, Score, score};
 use telemetra::prelude::*;
 
 use crate::common::show::{clock, grouped};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
-use telemetra::core::generate::GeneratorConfig;
+use telemetra::livestream::generate::GeneratorConfig;
 use telemetra::prelude::*;
 
 use crate::common::log::Format;

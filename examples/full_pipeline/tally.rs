@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use telemetra::core::{Action, Batch, ExternalError, Row};
+use telemetra::core::{Action, Batch, ExternalError, RowKey};
+use telemetra::livestream::{StreamId, StreamSummary};
 use telemetra::prelude::*;
-use telemetra::sinks::RowKey;
 
 /// How many of the busiest streams to tell of.
 const BUSIEST: usize = 5;
@@ -28,24 +28,24 @@ pub(crate) struct Counts {
     /// Messages in the busiest window of a stream, and that window's end; the busiest first.
     pub(crate) busiest: Vec<(u64, StreamId, EventTime)>,
     /// The moments themselves, where they are to be scored.
-    pub(crate) found: BTreeMap<String, Moment>,
+    pub(crate) found: BTreeMap<String, Moment<StreamId>>,
     /// Rows that were taken back and not put again.
     gone: BTreeSet<String>,
 }
 
 impl Counts {
-    fn apply(&mut self, batch: &Batch<StreamSummary>, scored: bool) {
+    fn apply(&mut self, batch: &Batch, scored: bool) {
         for change in &batch.changes {
             let (put, again) = match change.action {
                 Action::Withdraw => {
-                    self.gone.insert(RowKey::of(&change.row).to_string());
+                    self.gone.insert(RowKey::of(&*change.row).to_string());
                     self.withdrawn += 1;
                     (false, false)
                 }
                 Action::Upsert if change.revision == 0 => (true, false),
                 Action::Upsert => {
                     let back =
-                        !self.gone.is_empty() && self.gone.remove(&RowKey::of(&change.row).to_string());
+                        !self.gone.is_empty() && self.gone.remove(&RowKey::of(&*change.row).to_string());
                     (true, !back)
                 }
             };
@@ -54,22 +54,18 @@ impl Counts {
                 (true, true) => {}
                 (false, _) => *number = number.saturating_sub(1),
             };
-            match &change.row {
-                Row::Summary(stream, summary) => {
-                    count(&mut self.windows);
-                    self.corrections += u64::from(change.revision > 0);
-                    self.rank(stream, summary.value.chat_count, summary.window.end);
+            if let Some(SummaryRow { key, summary }) = change.row::<SummaryRow<StreamId, StreamSummary>>() {
+                count(&mut self.windows);
+                self.corrections += u64::from(change.revision > 0);
+                self.rank(key, summary.value.chat_count, summary.window.end);
+            } else if let Some(moment) = change.row::<Moment<StreamId>>() {
+                count(&mut self.moments);
+                count(self.moments_by_type.entry(Arc::clone(&moment.moment_type)).or_default());
+                match (scored, put) {
+                    (true, true) => drop(self.found.insert(moment.id().to_string(), moment.clone())),
+                    (true, false) => drop(self.found.remove(&moment.id().to_string())),
+                    (false, _) => {}
                 }
-                Row::Moment(moment) => {
-                    count(&mut self.moments);
-                    count(self.moments_by_type.entry(Arc::clone(&moment.moment_type)).or_default());
-                    match (scored, put) {
-                        (true, true) => drop(self.found.insert(moment.id().to_string(), moment.clone())),
-                        (true, false) => drop(self.found.remove(&moment.id().to_string())),
-                        (false, _) => {}
-                    }
-                }
-                Row::Stream(_) | Row::Viewer(_) | Row::Transaction(_) => {}
             }
         }
         self.time = Some(batch.time);
@@ -111,12 +107,16 @@ impl Tally {
     }
 }
 
-impl Sink<StreamSummary> for Tally {
+impl Sink for Tally {
     fn name(&self) -> &str {
         "tally"
     }
 
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        _tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         let kept = match (&self.file, resume) {
             (Some(file), Some(_)) => fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok()),
             _ => None,
@@ -127,7 +127,7 @@ impl Sink<StreamSummary> for Tally {
         Ok(time)
     }
 
-    fn apply(&mut self, batches: &[Batch<StreamSummary>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let mut counts = self.counts();
         for batch in batches.iter().filter(|batch| Some(batch.time) > counts.time).collect::<Vec<_>>() {
             counts.apply(batch, self.scored);

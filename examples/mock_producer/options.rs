@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use telemetra::core::generate::{Generator, GeneratorConfig, Planting};
+use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
 use telemetra::prelude::*;
 use tracing::Level;
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use telemetra::core::generate::{Feed, Generator, GroundTruth};
+use telemetra::livestream::generate::{Feed, Generator, GroundTruth};
 use telemetra::prelude::*;
 
 use crate::common::sender::{Sender, Taken};

@@ -1,11 +1,12 @@
-//! The four kinds of event, borrowed from the record they were decoded from.
+//! The four kinds of event, borrowed from the record they were decoded from, and the family that stands for them.
 //!
-//! An event lives as long as its record's buffer and its [`Arena`](crate::Arena), which is one
+//! An event lives as long as its record's buffer and its [`Arena`](crate::core::Arena), which is one
 //! batch. What must live longer is copied by the accumulator that wants it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::EventTime;
+use crate::core::{self, EventId, EventTime};
+use crate::livestream::StreamId;
 
 /// The longest id (`event_id`, `stream_id`, `user_id`) in bytes.
 pub const MAX_ID_BYTES: usize = 256;
@@ -34,7 +35,7 @@ pub enum Event<'a> {
 /// What every event has.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
-    /// The event's id, unique to it; what duplicates are found by.
+    /// The event's id, unique among those of its kind; what duplicates are found by.
     pub event_id: &'a str,
     /// The event's own time.
     pub time: EventTime,
@@ -66,8 +67,37 @@ impl<'a> Event<'a> {
     }
 }
 
+/// The key is the stream; what duplicates are found by is the event's kind and id, so that each kind may count its own.
+impl core::Event for Event<'_> {
+    type Key = StreamId;
+
+    #[inline]
+    fn time(&self) -> EventTime {
+        self.header().time
+    }
+
+    #[inline]
+    fn key(&self) -> &str {
+        self.header().stream_id
+    }
+
+    #[inline]
+    fn id(&self) -> Option<EventId> {
+        Some(EventId::of_kind(self.kind() as u8, self.header().event_id))
+    }
+}
+
+/// The family of [`Event`]s: what decoders, aggregates and pipelines of live streams are generic over.
+#[derive(Copy, Clone, Debug)]
+pub struct LiveEvents;
+
+impl core::Events for LiveEvents {
+    type Key = StreamId;
+    type Of<'a> = Event<'a>;
+}
+
 /// The kinds of event, each with a topic of its own.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EventKind {
     /// [`ChatMessage`].
     Chat,
@@ -86,9 +116,8 @@ impl EventKind {
     /// The name of its topic.
     ///
     /// ```
-    /// use telemetra_core::EventKind;
+    /// use telemetra::livestream::EventKind;
     /// assert_eq!(EventKind::Chat.topic(), "telemetra.events.chat");
-    /// assert_eq!(EventKind::from_topic("telemetra.events.viewer"), Some(EventKind::Viewer));
     /// ```
     #[must_use]
     pub const fn topic(self) -> &'static str {
@@ -100,12 +129,27 @@ impl EventKind {
         }
     }
 
-    /// The kind of a topic's events: by the full name, or by its last part alone.
+    /// The kind of a topic's events, by the last part of its name: what is before the last `.` is the operator's.
+    ///
+    /// ```
+    /// use telemetra::livestream::EventKind;
+    /// assert_eq!(EventKind::from_topic("telemetra.events.viewer"), Some(EventKind::Viewer));
+    /// assert_eq!(EventKind::from_topic("staging.transactions"), Some(EventKind::Transaction));
+    /// assert_eq!(EventKind::from_topic("chat"), Some(EventKind::Chat));
+    /// assert_eq!(EventKind::from_topic("telemetra.events"), None);
+    /// ```
     #[must_use]
+    #[inline]
     pub fn from_topic(topic: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| {
-            kind.topic() == topic || kind.topic().strip_prefix("telemetra.events.") == Some(topic)
-        })
+        // Last parts are short: looking from the end at one byte after the other costs less than a search.
+        let dot = topic.bytes().rposition(|byte| byte == b'.');
+        match &topic[dot.map_or(0, |dot| dot + 1)..] {
+            "chat" => Some(Self::Chat),
+            "viewer" => Some(Self::Viewer),
+            "transactions" => Some(Self::Transaction),
+            "stream_meta" => Some(Self::Meta),
+            _ => None,
+        }
     }
 }
 
@@ -128,8 +172,8 @@ pub struct ChatMessage<'a> {
     pub is_subscriber: bool,
     /// Whether the writer moderates the stream.
     pub is_moderator: bool,
-    /// Sentiment in units of `1 /` [`SENTIMENT_SCALE`], −1 to 1. Decoders leave 0; ingest fills it
-    /// in by the configured [`Sentiment`](crate::Sentiment).
+    /// Sentiment in units of `1 /` [`SENTIMENT_SCALE`], −1 to 1. The decoders of the formats leave 0; a
+    /// [`Scored`](super::Scored) one fills it in.
     pub sentiment: i32,
 }
 
@@ -188,7 +232,7 @@ pub struct StreamMeta<'a> {
 macro_rules! wire_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $wire:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {

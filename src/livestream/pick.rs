@@ -1,10 +1,45 @@
-//! What can be picked out of an event, each for use in a [`Project`](super::Project).
+//! What can be picked out of an event, each for use in a [`Project`](crate::core::Project): accumulators of your own, written
+//! down as types.
+//!
+//! ```
+//! use telemetra::core::aggregate::{Count, Distinct, Pick, Project, TopK};
+//! use telemetra::core::{Accumulate, Accumulator, Aggregates, Column, ColumnKind, Value};
+//! use telemetra::livestream::{ChatMessage, Event, Header, LiveEvents, pick};
+//!
+//! /// Messages by subscribers.
+//! struct BySubscribers;
+//! impl<'e, 'a> Pick<&'e Event<'a>> for BySubscribers {
+//!     type Picked = Option<()>;
+//!     fn pick(event: &'e Event<'a>) -> Option<()> {
+//!         matches!(event, Event::Chat(chat) if chat.is_subscriber).then_some(())
+//!     }
+//! }
+//!
+//! type Mine = (Project<BySubscribers, Count>, Project<pick::Chatter, Distinct>, Project<pick::Emotes, TopK<3>>);
+//! let mut mine = Mine::default();
+//! # let header = Header { event_id: "1", time: Default::default(), stream_id: "s" };
+//! # let event = Event::Chat(ChatMessage {
+//! #     header, user_id: "ada", username: "Ada", message: "hi", emotes: &["Kappa", "Kappa"], badges: &[],
+//! #     is_subscriber: true, is_moderator: false, sentiment: 0,
+//! # });
+//! mine.add(&event);
+//! let (by_subscribers, chatters, emotes) = mine.finish();
+//! assert_eq!((by_subscribers, chatters, emotes[0].count), (1, 1, 2));
+//!
+//! // As the aggregate of a grouping, with the columns it fills.
+//! let columns = ["by_subscribers", "chatters"].map(|name| Column::new(name, ColumnKind::Integer));
+//! let aggregate = Aggregates::<LiveEvents>::new().accumulator::<Mine>(columns.into(), |(by, chatters, _), _, put| {
+//!     put(Value::Unsigned(*by));
+//!     put(Value::Unsigned(*chatters));
+//! });
+//! # let _ = aggregate;
+//! ```
 
 use std::iter::Copied;
 use std::slice::Iter;
 
-use super::Pick;
-use crate::{ChatMessage, Event, Transaction};
+use crate::core::Pick;
+use crate::livestream::{ChatMessage, Event, Transaction};
 
 /// Chat messages.
 #[derive(Copy, Clone, Debug)]
@@ -45,7 +80,7 @@ impl<'e, 'a> Pick<&'e Event<'a>> for Emotes {
     }
 }
 
-/// The sentiment of each chat message, in units of `1 /` [`SENTIMENT_SCALE`](crate::SENTIMENT_SCALE).
+/// The sentiment of each chat message, in units of `1 /` [`SENTIMENT_SCALE`](crate::livestream::SENTIMENT_SCALE).
 #[derive(Copy, Clone, Debug)]
 pub struct Mood;
 

@@ -1,86 +1,27 @@
-//! Facts kept as rows, and what is known of a stream: the newest word on each of its fields.
+//! What is known of a stream: the newest word on each of its fields.
 
-use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use crate::ident::id_of;
-use crate::{Event, EventTime, MetaType, StreamId, StreamRow, TransactionRow, ViewerRow};
-
-/// A counted event that is kept as a row, or that changes one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Fact {
-    /// A row of `viewer_timeseries`.
-    Viewer(ViewerRow),
-    /// A row of `transactions`.
-    Transaction(TransactionRow),
-    /// A change of a row of `streams`.
-    Meta(MetaPatch),
-}
-
-impl Fact {
-    /// The fact in an event, if it is not chat.
-    #[must_use]
-    pub fn of(event: &Event<'_>) -> Option<Self> {
-        Some(match event {
-            Event::Chat(_) => return None,
-            Event::Viewer(viewer) => Self::Viewer(ViewerRow {
-                event_id: CompactString::new(viewer.header.event_id),
-                stream_id: StreamId::new(viewer.header.stream_id),
-                timestamp: viewer.header.time,
-                viewer_count: viewer.viewer_count,
-                unique_viewers: viewer.unique_viewers,
-                peak_viewers: viewer.peak_viewers,
-            }),
-            Event::Transaction(transaction) => Self::Transaction(TransactionRow {
-                transaction_id: CompactString::new(transaction.header.event_id),
-                stream_id: StreamId::new(transaction.header.stream_id),
-                user_id: CompactString::new(transaction.user_id),
-                amount: transaction.amount,
-                currency: transaction.currency,
-                transaction_type: transaction.transaction_type,
-                message: transaction.message.map(Into::into),
-                timestamp: transaction.header.time,
-            }),
-            Event::Meta(meta) => Self::Meta(MetaPatch {
-                stream_id: StreamId::new(meta.header.stream_id),
-                stamp: Stamp { time: meta.header.time, event: id_of(meta.header.event_id) },
-                event_type: meta.event_type,
-                new_title: meta.new_title.map(Into::into),
-                new_category: meta.new_category.map(Into::into),
-                started_at: meta.started_at,
-                ended_at: meta.ended_at,
-            }),
-        })
-    }
-
-    /// The stream it is about.
-    #[must_use]
-    pub fn stream_id(&self) -> &StreamId {
-        match self {
-            Self::Viewer(row) => &row.stream_id,
-            Self::Transaction(row) => &row.stream_id,
-            Self::Meta(patch) => &patch.stream_id,
-        }
-    }
-}
+use crate::core::{EventId, EventTime};
+use crate::livestream::{Event, MetaType, StreamId, StreamRow};
 
 /// When something was said: by event time, and between equal times by the event's id, so that the newest word does not
 /// depend on the order of arrival.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Stamp {
+pub struct Version {
     /// The event's time.
     pub time: EventTime,
-    /// The event's id.
+    /// The event's id as a number: an [`EventId`](crate::core::EventId).
     pub event: u128,
 }
 
 /// What a metadata event says of a stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct MetaPatch {
+pub struct StreamPatch {
     /// The stream.
     pub stream_id: StreamId,
     /// When it was said.
-    pub stamp: Stamp,
+    pub version: Version,
     /// What changed.
     pub event_type: MetaType,
     /// The title from then on.
@@ -93,9 +34,26 @@ pub struct MetaPatch {
     pub ended_at: Option<EventTime>,
 }
 
+impl StreamPatch {
+    /// What an event says of its stream, `None` if it is no metadata.
+    #[must_use]
+    pub fn of(event: &Event<'_>) -> Option<Self> {
+        let Event::Meta(meta) = event else { return None };
+        Some(Self {
+            stream_id: StreamId::new(meta.header.stream_id),
+            version: Version { time: meta.header.time, event: EventId::of(meta.header.event_id).0 },
+            event_type: meta.event_type,
+            new_title: meta.new_title.map(Into::into),
+            new_category: meta.new_category.map(Into::into),
+            started_at: meta.started_at,
+            ended_at: meta.ended_at,
+        })
+    }
+}
+
 /// A field, and when it was set. Setting it in any order leaves the newest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Register<T>(Option<(Stamp, T)>);
+struct Register<T>(Option<(Version, T)>);
 
 impl<T> Default for Register<T> {
     fn default() -> Self {
@@ -104,9 +62,9 @@ impl<T> Default for Register<T> {
 }
 
 impl<T: Clone> Register<T> {
-    fn set(&mut self, stamp: Stamp, value: T) {
-        if self.0.as_ref().is_none_or(|(known, _)| *known <= stamp) {
-            self.0 = Some((stamp, value));
+    fn set(&mut self, version: Version, value: T) {
+        if self.0.as_ref().is_none_or(|(known, _)| *known <= version) {
+            self.0 = Some((version, value));
         }
     }
 
@@ -118,10 +76,11 @@ impl<T: Clone> Register<T> {
 /// The newest word on each field of a stream. Patches may come in any order and more than once.
 ///
 /// ```
-/// use telemetra_core::{EventTime, MetaPatch, MetaType, Stamp, StreamProfile};
-/// let patch = |time, title: &str| MetaPatch {
+/// use telemetra::core::EventTime;
+/// use telemetra::livestream::{MetaType, StreamPatch, StreamProfile, Version};
+/// let patch = |time, title: &str| StreamPatch {
 ///     stream_id: "a".into(),
-///     stamp: Stamp { time: EventTime(time), event: 0 },
+///     version: Version { time: EventTime(time), event: 0 },
 ///     event_type: MetaType::TitleChange,
 ///     new_title: Some(title.into()),
 ///     new_category: None,
@@ -146,26 +105,26 @@ pub struct StreamProfile {
 
 impl StreamProfile {
     /// Takes in what an event says.
-    pub fn apply(&mut self, patch: &MetaPatch) {
-        let (stamp, time) = (patch.stamp, patch.stamp.time);
+    pub fn apply(&mut self, patch: &StreamPatch) {
+        let (version, time) = (patch.version, patch.version.time);
         if let Some(title) = &patch.new_title {
-            self.title.set(stamp, title.clone());
+            self.title.set(version, title.clone());
         }
         if let Some(category) = &patch.new_category {
-            self.category.set(stamp, category.clone());
+            self.category.set(version, category.clone());
         }
         if let Some(started_at) = patch.started_at {
-            self.started_at.set(stamp, started_at);
+            self.started_at.set(version, started_at);
         }
         match patch.event_type {
             MetaType::StreamStart => {
-                self.is_live.set(stamp, true);
-                self.started_at.set(stamp, patch.started_at.unwrap_or(time));
-                self.ended_at.set(stamp, None);
+                self.is_live.set(version, true);
+                self.started_at.set(version, patch.started_at.unwrap_or(time));
+                self.ended_at.set(version, None);
             }
             MetaType::StreamEnd => {
-                self.is_live.set(stamp, false);
-                self.ended_at.set(stamp, Some(patch.ended_at.unwrap_or(time)));
+                self.is_live.set(version, false);
+                self.ended_at.set(version, Some(patch.ended_at.unwrap_or(time)));
             }
             MetaType::TitleChange | MetaType::CategoryChange => {}
         }

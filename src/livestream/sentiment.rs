@@ -17,15 +17,16 @@ pub use vader::Vader;
 ///
 /// # Contract
 ///
-/// * **Range.** The score is in units of `1 /` [`SENTIMENT_SCALE`](crate::SENTIMENT_SCALE), from −1 to 1; 0 is neutral.
+/// * **Range.** The score is in units of `1 /` [`SENTIMENT_SCALE`](crate::livestream::SENTIMENT_SCALE), from −1 to 1; 0 is neutral.
 /// * **Pure and total.** The same message has the same score; none panics; time is linear in its length.
 /// * **Known by its identity.** Two scorers of one [`identity`](Self::identity) give every message the same score, in any process
 ///   and any version of the program.
 ///
-/// Checked by [`sentiment_compliance`](crate::testkit::sentiment_compliance).
+/// Checked by [`sentiment_compliance`](crate::livestream::testkit::sentiment_compliance).
 ///
 /// ```
-/// use telemetra_core::{Sentiment, key_hash};
+/// use telemetra::core::key_hash;
+/// use telemetra::livestream::Sentiment;
 ///
 /// /// Positive if one of its words is in the list.
 /// struct Cheers(String);
@@ -42,7 +43,7 @@ pub use vader::Vader;
 /// }
 ///
 /// let one = Cheers("hooray yay".to_owned());
-/// telemetra_core::testkit::sentiment_compliance(&[&one, &Cheers("hooray".to_owned())], &["hooray", "yay", "boo"]);
+/// telemetra::livestream::testkit::sentiment_compliance(&[&one, &Cheers("hooray".to_owned())], &["hooray", "yay", "boo"]);
 /// ```
 pub trait Sentiment: Send + Sync {
     /// The score of `message`, given the emotes in it.
@@ -53,6 +54,6 @@ pub trait Sentiment: Send + Sync {
     /// mean of scores that cannot be compared.
     ///
     /// No default: only its author knows what its scores depend on. Do not use the standard library's hashers for
-    /// the digest, as they may change; [`key_hash`](crate::key_hash) does not.
+    /// the digest, as they may change; [`key_hash`](crate::core::key_hash) does not.
     fn identity(&self) -> String;
 }

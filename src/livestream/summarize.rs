@@ -1,6 +1,6 @@
-//! From events to the summary of a stream and window: the accumulator and the rules of a pipeline by default.
+//! From events to the summary of a stream and window: the accumulator, the aggregate made of it, and the rules by default.
 //!
-//! It is made of the public parts of [`accumulate`](crate::accumulate) and of nothing else. Most panes of most streams hold
+//! The accumulator is made of the public parts of [`aggregate`](crate::core::aggregate) and of nothing else. Most panes of most streams hold
 //! an event or two, so what is rare, transactions, takes eight bytes until there is one.
 
 mod rules;
@@ -11,16 +11,15 @@ use serde::{Deserialize, Serialize};
 pub use rules::default_rules;
 use totals::{Totals, Transactions};
 
-use crate::accumulate::{DistinctSliding, Monotonic, SubtractOnEvict};
-use crate::{
-    Accumulate, Accumulator, ChatMessage, Distinct, Event, Max, Sliding, StreamSummary, TopK, Transaction,
-    ViewerCount,
-};
+use crate::core::aggregate::{AccumulatorOf, DistinctSliding, Monotonic};
+use crate::core::{Accumulate, Accumulator, Aggregates, Distinct, Max, Sliding, SubtractOnEvict, TopK};
+use crate::livestream::{ChatMessage, Event, LiveEvents, StreamSummary, Transaction, ViewerCount};
 
 /// The aggregate of one stream by default: takes events, finishes to a [`StreamSummary`].
 ///
 /// ```
-/// use telemetra_core::{Accumulate, Accumulator, Event, EventTime, Header, StreamAccumulator, ViewerCount};
+/// use telemetra::core::{Accumulate, Accumulator, EventTime};
+/// use telemetra::livestream::{Event, Header, StreamAccumulator, ViewerCount};
 /// let header = Header { event_id: "1", time: EventTime(0), stream_id: "a" };
 /// let mut pane = StreamAccumulator::default();
 /// for viewer_count in [100, 200] {
@@ -94,6 +93,18 @@ impl<'e, 'a> Accumulate<&'e Event<'a>> for StreamAccumulator {
             Event::Meta(_) => {}
         }
     }
+}
+
+/// The aggregate of a stream by default: fills a [`StreamAccumulator`] and names the columns of its [`StreamSummary`].
+///
+/// ```
+/// use telemetra::core::Aggregate;
+/// use telemetra::livestream::{LiveEvents, StreamSummary, chat_aggregate};
+/// assert_eq!(Aggregate::<LiveEvents>::columns(&chat_aggregate()), StreamSummary::columns());
+/// ```
+#[must_use]
+pub fn chat_aggregate() -> AccumulatorOf<StreamAccumulator> {
+    Aggregates::<LiveEvents>::new().accumulator(StreamSummary::columns(), StreamSummary::values)
 }
 
 /// The sliding form of [`StreamAccumulator`]: the sliding forms of its parts. What a slide costs depends on what

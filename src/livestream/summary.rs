@@ -1,9 +1,13 @@
 //! What is computed per stream and window by default.
 
-use compact_str::CompactString;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Currency, SENTIMENT_SCALE, Window};
+use crate::core::aggregate::CountedJson;
+use crate::core::{Column, ColumnKind, Counted, Value, Window};
+use crate::livestream::rows::decimal;
+use crate::livestream::{Currency, SENTIMENT_SCALE};
 
 /// The aggregate of one stream in one window. Whole numbers and fixed point; the ratios are methods.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,17 +33,8 @@ pub struct StreamSummary {
     /// Transactions.
     pub transaction_count: u64,
     /// Their amounts by currency, in the order of [`Currency::ALL`], in units of `1 /`
-    /// [`AMOUNT_SCALE`](crate::AMOUNT_SCALE).
+    /// [`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE).
     pub transaction_amount: [i128; Currency::ALL.len()],
-}
-
-/// A name, and how often it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Counted {
-    /// The name.
-    pub name: CompactString,
-    /// How often.
-    pub count: u64,
 }
 
 impl StreamSummary {
@@ -62,9 +57,59 @@ impl StreamSummary {
         (self.viewer_events > 0).then(|| self.viewer_sum as f64 / self.viewer_events as f64)
     }
 
-    /// The amount in a currency, in units of `1 /` [`AMOUNT_SCALE`](crate::AMOUNT_SCALE).
+    /// The amount in a currency, in units of `1 /` [`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE).
     #[must_use]
     pub fn amount(&self, currency: Currency) -> i128 {
         self.transaction_amount[currency as usize]
+    }
+
+    /// The columns that a window has of it.
+    #[must_use]
+    pub fn columns() -> Vec<Column> {
+        vec![
+            Column::new("chat_count", ColumnKind::Integer),
+            Column::new("chat_rate", ColumnKind::Float),
+            Column::new("unique_chatters", ColumnKind::Integer),
+            Column::new("positive_count", ColumnKind::Integer),
+            Column::new("negative_count", ColumnKind::Integer),
+            Column::nullable("sentiment_score", ColumnKind::Float),
+            Column::new("top_emotes", ColumnKind::Json),
+            Column::nullable("avg_viewers", ColumnKind::Float),
+            Column::nullable("peak_viewers", ColumnKind::Integer),
+            Column::new("viewer_events", ColumnKind::Integer),
+            Column::new("transaction_count", ColumnKind::Integer),
+            Column::new("transaction_amount", ColumnKind::Json),
+        ]
+    }
+
+    /// Puts the value of each of the [`columns`](Self::columns).
+    pub fn values(&self, window: Window, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::Unsigned(self.chat_count));
+        put(Value::Float(self.chat_rate(window)));
+        put(Value::Unsigned(self.unique_chatters));
+        put(Value::Unsigned(self.positive_count));
+        put(Value::Unsigned(self.negative_count));
+        put(Value::or_null(self.sentiment_score().map(Value::Float)));
+        put(Value::Json(&CountedJson(&self.top_emotes)));
+        put(Value::or_null(self.avg_viewers().map(Value::Float)));
+        put(Value::or_null(self.peak_viewers.map(Value::Unsigned)));
+        put(Value::Unsigned(self.viewer_events));
+        put(Value::Unsigned(self.transaction_count));
+        put(Value::Json(&Amounts(&self.transaction_amount)));
+    }
+}
+
+/// `{"USD":"12.50",…}`: the currencies with an amount.
+struct Amounts<'a>(&'a [i128]);
+
+impl fmt::Display for Amounts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        let present = Currency::ALL.iter().zip(self.0).filter(|(_, units)| **units != 0);
+        for (i, (currency, units)) in present.enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}\"{}\":\"{}\"", currency.as_str(), decimal(*units))?;
+        }
+        f.write_str("}")
     }
 }

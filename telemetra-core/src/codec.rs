@@ -1,37 +1,40 @@
+//! The encoding of checkpoints: bincode behind a header with magic, version and checksum.
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 const MAGIC: &[u8; 4] = b"TLMC";
 const VERSION: u16 = 1;
-/// Magic, version, two bytes of zero, checksum, length of the body.
+/// The header's length: magic, version, two zero bytes, checksum, length of the body.
 const HEADER: usize = 4 + 2 + 2 + 4 + 8;
 
-/// Why a blob is not what was written.
+/// The reason why a blob cannot be decoded, or a value cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// It does not begin like a checkpoint.
+    /// The blob does not begin with a checkpoint's magic bytes.
     #[error("this is not a checkpoint: it does not begin with the letters TLMC")]
     Magic,
-    /// It was written by a version of the library that this one does not read.
+    /// The blob has a format that this version of the library does not read.
     #[error(
-        "the checkpoint has format {found}, this version reads format {VERSION}; restart with the version that wrote it, drain, and start afresh"
+        "the checkpoint has format {found}, this version reads format {VERSION}; \
+         restart with the version that wrote it, drain, and start afresh"
     )]
     Version {
         /// The format's number.
         found: u16,
     },
-    /// It is shorter or longer than its header says.
+    /// The blob is shorter or longer than its header says.
     #[error("the checkpoint is cut off: it should have {expected} bytes and has {found}")]
     Length {
-        /// As the header says.
+        /// The length that the header gives.
         expected: u64,
-        /// As it is.
+        /// The length of the blob.
         found: u64,
     },
-    /// Its checksum is wrong.
+    /// The checksum does not match the content.
     #[error("the checkpoint is damaged: its checksum does not match")]
     Checksum,
-    /// It does not hold what was expected, or could not be encoded.
+    /// The content is of another type, or the value cannot be encoded.
     #[error("the checkpoint's content does not fit this pipeline: {0}")]
     Content(#[from] bincode::Error),
 }
@@ -40,7 +43,7 @@ pub enum CodecError {
 ///
 /// # Errors
 ///
-/// If the value cannot be encoded, say a map of unknown length.
+/// If the value cannot be encoded: a map of unknown length, for instance.
 ///
 /// ```
 /// use telemetra_core::checkpoint::{decode, encode};
@@ -62,11 +65,11 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(blob)
 }
 
-/// Decodes what [`encode`] made.
+/// Decodes a blob that [`encode`] made.
 ///
 /// # Errors
 ///
-/// If it is not that, not whole, damaged, or of another type.
+/// If the blob is something else, incomplete, damaged, or of another type.
 pub fn decode<T: DeserializeOwned>(blob: &[u8]) -> Result<T, CodecError> {
     let found = blob.len() as u64;
     if blob.len() >= 4 && &blob[..4] != MAGIC {

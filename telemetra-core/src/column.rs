@@ -1,22 +1,22 @@
-//! Columns and values: the words in which rows are described to sinks.
+//! Columns and their values: the description of rows that sinks work from.
 
 use std::fmt::{self, Write};
 
 use crate::time::event_time::EventTime;
 
-/// A column of a table: its name, what it holds, and whether it may be null.
+/// A column of a table: its name, its kind, and whether it may be null.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// The name.
     pub name: std::borrow::Cow<'static, str>,
-    /// What it holds.
+    /// The kind of its values.
     pub kind: ColumnKind,
-    /// Whether it may hold nothing.
+    /// Whether it may be null.
     pub nullable: bool,
 }
 
 impl Column {
-    /// A column that always holds something.
+    /// A column that is never null.
     #[must_use]
     pub const fn new(name: &'static str, kind: ColumnKind) -> Self {
         Self { name: std::borrow::Cow::Borrowed(name), kind, nullable: false }
@@ -42,7 +42,7 @@ impl Column {
     }
 }
 
-/// What a column holds.
+/// The kind of a column's values, and the type that each database gives to it.
 ///
 /// | kind | SQLite | Postgres | JSON |
 /// |---|---|---|---|
@@ -54,23 +54,25 @@ impl Column {
 /// | `Time` | `INTEGER`, milliseconds | `timestamptz` | RFC 3339 |
 /// | `Json` | `TEXT` | `jsonb` | itself |
 /// | `Bytes` | `BLOB` | `bytea` | a string of hexadecimal digits |
-/// | `Integers`, `Floats`, `Texts` | `TEXT`, a JSON array | `bigint[]`, `double precision[]`, `text[]` | an array |
+/// | `Integers` | `TEXT`, a JSON array | `bigint[]` | an array |
+/// | `Floats` | `TEXT`, a JSON array | `double precision[]` | an array |
+/// | `Texts` | `TEXT`, a JSON array | `text[]` | an array |
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ColumnKind {
     /// True or false.
     Bool,
-    /// A whole number of 64 bits, signed where a database knows no other.
+    /// A whole number of 64 bits; signed, in databases that have no unsigned type.
     Integer,
     /// A float.
     Float,
-    /// An exact decimal: text where there is no type for it.
+    /// An exact decimal; text, in databases that have no decimal type.
     Decimal,
     /// Text.
     Text,
     /// An event time.
     Time,
-    /// A list or a map, as JSON.
+    /// A list or a map, written as JSON.
     Json,
     /// Bytes.
     Bytes,
@@ -82,15 +84,15 @@ pub enum ColumnKind {
     Texts,
 }
 
-/// The value of one column of one row. Borrows, so that putting one costs no memory.
+/// The value of one column in one row. It borrows from the row, so no memory is allocated for it.
 #[derive(Copy, Clone)]
 #[non_exhaustive]
 pub enum Value<'a> {
-    /// Nothing.
+    /// Null.
     Null,
     /// True or false.
     Bool(bool),
-    /// A whole number. Above 2⁶³ − 1 databases get 2⁶³ − 1: no counter gets there.
+    /// A whole number. Databases store 2⁶³ − 1 in place of a greater one.
     Unsigned(u64),
     /// A whole number that may be negative.
     Signed(i64),
@@ -100,11 +102,11 @@ pub enum Value<'a> {
     Decimal(Decimal),
     /// Text.
     Text(&'a str),
-    /// Text, as this displays.
+    /// Text, written by the value's `Display`.
     Shown(&'a dyn fmt::Display),
     /// An event time.
     Time(EventTime),
-    /// JSON, as this displays.
+    /// JSON, written by the value's `Display`.
     Json(&'a dyn fmt::Display),
     /// Bytes.
     Bytes(&'a [u8]),
@@ -114,20 +116,22 @@ pub enum Value<'a> {
     Floats(&'a [f64]),
     /// A list of texts.
     Texts(&'a [&'a str]),
-    /// The revision of the change that publishes the row, a whole number: see [`Change::values`](crate::Change::values).
+    /// A placeholder for the revision, a whole number: [`Change::values`](crate::Change::values) puts the
+    /// number of the change that publishes the row.
     Revision,
-    /// The event time at which the row is published: see [`Change::values`](crate::Change::values).
+    /// A placeholder for the event time at which the row is published, which
+    /// [`Change::values`](crate::Change::values) puts.
     PublishedAt,
 }
 
 impl<'a> Value<'a> {
-    /// What is there, or null.
+    /// The value, or null for `None`.
     #[must_use]
     pub fn or_null(value: Option<Self>) -> Self {
         value.unwrap_or(Self::Null)
     }
 
-    /// Whether a column of that kind can hold this.
+    /// Whether a column of this kind can hold the value. Null fits every kind.
     #[must_use]
     pub fn fits(&self, kind: ColumnKind) -> bool {
         match self {
@@ -170,7 +174,8 @@ impl fmt::Debug for Value<'_> {
     }
 }
 
-/// Writes a value of a key as text: numbers in decimal, times in RFC 3339.
+/// Writes a value as plain text: numbers in decimal, times in RFC 3339, bytes in hexadecimal, null as
+/// nothing.
 pub(crate) fn write_plain(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
     match value {
         Value::Null | Value::Revision | Value::PublishedAt => Ok(()),
@@ -189,7 +194,7 @@ pub(crate) fn write_plain(out: &mut impl Write, value: Value<'_>) -> fmt::Result
     }
 }
 
-/// An exact decimal with six places, shown with at least two.
+/// An exact decimal with six places, displayed with at least two.
 ///
 /// ```
 /// use telemetra_core::Decimal;
@@ -199,12 +204,12 @@ pub(crate) fn write_plain(out: &mut impl Write, value: Value<'_>) -> fmt::Result
 /// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Decimal(
-    /// In units of one millionth.
+    /// The number of millionths.
     pub i128,
 );
 
 impl Decimal {
-    /// How many units make one.
+    /// The number of units that make one.
     pub const SCALE: u128 = 1_000_000;
 }
 

@@ -1,8 +1,9 @@
-//! Errors of the contracts. Each says what was tried, where, and what to do about it.
+//! The errors of settings, sources, sinks and stores. Each says what was tried, where, and what to do about
+//! it.
 
 use std::fmt;
 
-/// A setting that cannot work. Found when the pipeline is built, before anything runs.
+/// The error of a setting that cannot work, returned when the pipeline is built, before anything runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: String,
@@ -11,7 +12,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The setting's name, what is wrong with it, and what to do.
+    /// An error with the setting's name, a description of the problem, and a hint what to do.
     pub fn new(setting: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { setting: setting.into(), detail: detail.into(), hint: hint.into() }
     }
@@ -30,16 +31,16 @@ impl fmt::Display for ConfigError {
 }
 impl std::error::Error for ConfigError {}
 
-/// Whether trying again can help.
+/// Whether a failed operation may succeed if it is repeated.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// A passing trouble: a lost connection, a busy database. Tried again with backoff.
+    /// It may: a lost connection, a busy database. The operation is repeated with backoff.
     Transient,
-    /// Trying again gives the same: a full disk, a wrong password, a row that does not fit.
+    /// It cannot: a full disk, a wrong password, a row that does not fit. The pipeline stops.
     Permanent,
 }
 
-/// An error of a source, a sink or a checkpoint store: of something outside the process.
+/// An error of a system outside the process: of a source, a sink or a checkpoint store.
 #[derive(Debug)]
 pub struct ExternalError {
     what: String,
@@ -48,24 +49,24 @@ pub struct ExternalError {
 }
 
 impl ExternalError {
-    /// An error that trying again will not cure. `what` says what was tried, on which file, table or row.
+    /// A [permanent](Retry::Permanent) error. `what` says what was tried, on which file, table or row.
     pub fn permanent(what: impl Into<String>) -> Self {
         Self { what: what.into(), retry: Retry::Permanent, source: None }
     }
 
-    /// An error that may pass.
+    /// A [transient](Retry::Transient) error. `what` says what was tried, on which file, table or row.
     pub fn transient(what: impl Into<String>) -> Self {
         Self { what: what.into(), retry: Retry::Transient, source: None }
     }
 
-    /// Adds the error underneath.
+    /// The same error with the error that caused it.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Whether trying again can help.
+    /// Whether the operation may succeed if it is repeated.
     #[must_use]
     pub fn retry(&self) -> Retry {
         self.retry

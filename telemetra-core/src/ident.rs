@@ -1,14 +1,16 @@
-//! Ids as numbers of 128 bits, so that sets of them need neither text nor pointers.
+//! Ids as numbers of 128 bits, so that a set of ids stores neither text nor pointers.
 
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The longest text that [`pack`] keeps exactly.
 const PACKED: usize = 15;
 
-/// Up to 15 bytes as a number that no other text has: the bytes from the low end, the length in the top byte.
+/// A text of up to 15 bytes as a number that no other text has: its bytes from the low end, its length in the
+/// top byte. `None` for a longer text.
 pub fn pack(text: &[u8]) -> Option<u128> {
     let len = text.len();
-    // Two overlapping reads each: where they overlap they hold the same bytes, so they can be or-ed.
+    // Each case reads twice, and the reads may overlap: the overlap holds the same bytes, so the results can
+    // be or-ed.
     let bytes = if len > PACKED {
         return None;
     } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
@@ -27,12 +29,13 @@ pub fn pack(text: &[u8]) -> Option<u128> {
     Some(bytes | (len as u128) << 120)
 }
 
-/// The number of an id: exact up to 15 bytes, a hash of 127 bits beyond, never one for the other.
+/// The number of an id: exact up to 15 bytes, a hash of 127 bits for longer texts. The top bit keeps the two
+/// kinds apart.
 pub fn id_of(text: &str) -> u128 {
     pack(text.as_bytes()).unwrap_or_else(|| xxh3_128(text.as_bytes()) | 1 << 127)
 }
 
-/// A hash of such a number, for tables: one wide multiplication, folded.
+/// A hash of such a number for hash tables: a multiplication to 128 bits whose halves are xor-ed.
 pub fn mix(id: u128) -> u64 {
     let low = id as u64 ^ 0x9e37_79b9_7f4a_7c15;
     let high = (id >> 64) as u64 ^ 0xd1b5_4a32_d192_ed03;

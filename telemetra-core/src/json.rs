@@ -1,4 +1,4 @@
-//! Writing JSON piece by piece, straight into the line or cell that is being made.
+//! Functions that write JSON directly into a line or cell, without a document in between.
 
 use std::fmt::{self, Write};
 
@@ -31,19 +31,22 @@ pub fn string(out: &mut impl Write, text: &str) -> fmt::Result {
     out.write_char('"')
 }
 
-/// Writes a value as JSON: times as RFC 3339, decimals and bytes as strings, what is not finite as null.
+/// Writes a column's value as JSON: times as RFC 3339, decimals as strings, bytes as a string of hexadecimal
+/// digits, floats that are not finite as null.
 ///
 /// # Errors
 ///
-/// If `out` fails, or what is displayed does.
+/// If `out` fails, or the `Display` of the value does.
 pub fn value(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
     match value {
         Value::Null | Value::Revision | Value::PublishedAt => out.write_str("null"),
         Value::Bool(b) => out.write_str(if b { "true" } else { "false" }),
         Value::Unsigned(n) => write!(out, "{n}"),
         Value::Signed(n) => write!(out, "{n}"),
-        Value::Float(x) if x.is_finite() => write!(out, "{x}"),
-        Value::Float(_) => out.write_str("null"),
+        Value::Float(x) if !x.is_finite() => out.write_str("null"),
+        // Some parsers find the greatest floats out of range unless they have an exponent.
+        Value::Float(x) if x.abs() >= 1e16 => write!(out, "{x:e}"),
+        Value::Float(x) => write!(out, "{x}"),
         Value::Decimal(decimal) => write!(out, "\"{decimal}\""),
         Value::Text(text) => string(out, text),
         Value::Shown(text) => write!(Escaping::open(out)?, "{text}").and_then(|()| out.write_char('"')),
@@ -71,7 +74,7 @@ fn list<'a>(out: &mut impl Write, items: impl Iterator<Item = Value<'a>>) -> fmt
     out.write_char(']')
 }
 
-/// Escapes what is written through it.
+/// A writer that escapes for a JSON string.
 struct Escaping<'a, W>(&'a mut W);
 
 impl<'a, W: Write> Escaping<'a, W> {

@@ -1,8 +1,9 @@
-//! Keys: what an aggregate is by.
+//! Keys: the values by which events are grouped, like the result of Flink's `keyBy`.
 //!
-//! A key is looked up for every event, so it has a *borrowed form*, as `str` is the borrowed form of `String`: a key that is
-//! known is found without an allocation. Keys decide which worker aggregates what, so their hash is the same in every
-//! process and in every release of one format of checkpoints.
+//! A key is looked up for every event, so it has a *borrowed form*, as `str` is the borrowed form of
+//! `String`: a key that has state is found without an allocation. The hash of a key decides which worker
+//! aggregates its events, so it is the same in every process, and in all releases that read the same format
+//! of checkpoints.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -16,13 +17,21 @@ use crate::column::{ColumnKind, Value, write_plain};
 use crate::data::Data;
 use crate::time::event_time::EventTime;
 
-/// What an aggregate is by: strings, integers, booleans, and tuples of up to four of these, or a type of your own.
+/// Between the columns of a key's text.
+const SEPARATOR: char = '\u{1f}';
+/// Before a separator or an escape that is part of a column.
+const ESCAPE: char = '\u{1b}';
+
+/// A type by which events are grouped: a string, integer, boolean or time, a tuple of up to four keys, or
+/// your own type.
 ///
 /// # Contract
 ///
-/// * **One identity.** A key equals what [`from_ref`](Self::from_ref) makes of its borrowed form, and both hash alike.
-/// * **Columns.** [`values`](Self::values) puts one value for each of [`KINDS`](Self::KINDS), none of them null, and
-///   different keys put different values: they are the key columns of tables.
+/// * **One identity.** [`from_ref`](Self::from_ref) of a key's borrowed form equals the key, and both have
+///   the same hash.
+/// * **Columns.** [`values`](Self::values) puts one value for each of [`KINDS`](Self::KINDS), never null, and
+///   different keys put different values. They become the key columns of tables.
+/// * **Text.** Different keys have different [texts](Self::text).
 ///
 /// Checked by [`key_compliance`](crate::testkit::key_compliance).
 ///
@@ -50,33 +59,46 @@ use crate::time::event_time::EventTime;
     note = "strings, integers, booleans and tuples of these are keys; for a type of your own implement `Key`"
 )]
 pub trait Key: Data {
-    /// The borrowed form: `&str` for strings, the value itself for numbers, a tuple of borrowed forms for tuples.
+    /// The borrowed form: `&str` for strings, the value itself for numbers, a tuple of borrowed forms for
+    /// tuples.
     type Ref<'a>: Copy + Debug + Hash;
 
-    /// The kinds of the columns that hold the key in a table.
+    /// The kinds of the table columns that hold the key.
     const KINDS: &'static [ColumnKind];
 
-    /// This key, borrowed.
+    /// The borrowed form of this key.
     fn as_ref(&self) -> Self::Ref<'_>;
 
-    /// The key of a borrowed form.
+    /// The key that has this borrowed form.
     fn from_ref(key: Self::Ref<'_>) -> Self;
 
-    /// Whether this is the key of that borrowed form.
+    /// Whether this key has that borrowed form.
     fn is(&self, key: Self::Ref<'_>) -> bool;
 
     /// Puts the value of each key column.
     fn values(&self, put: &mut dyn FnMut(Value<'_>));
 
-    /// The key as one text: its columns, joined by the unit separator U+001F. Moments' ids, shards and message channels go by it.
+    /// The key as one text, which no other key has: its columns, joined by the unit separator U+001F. Where a
+    /// column contains that character or the escape U+001B, an escape is put before it. Ids of moments,
+    /// shards and message channels are derived from this text.
     fn text(&self) -> Cow<'_, str> {
         let mut text = String::new();
         let mut first = true;
         self.values(&mut |value| {
             if !std::mem::take(&mut first) {
-                text.push('\u{1f}');
+                text.push(SEPARATOR);
             }
+            let start = text.len();
             let _ = write_plain(&mut text, value);
+            if text[start..].contains([SEPARATOR, ESCAPE]) {
+                let column = text.split_off(start);
+                for letter in column.chars() {
+                    if matches!(letter, SEPARATOR | ESCAPE) {
+                        text.push(ESCAPE);
+                    }
+                    text.push(letter);
+                }
+            }
         });
         text.into()
     }
@@ -139,12 +161,19 @@ macro_rules! copied_key {
     )+};
 }
 copied_key!(
-    u8: Integer Unsigned as u64, u16: Integer Unsigned as u64, u32: Integer Unsigned as u64, u64: Integer Unsigned as u64,
-    i8: Integer Signed as i64, i16: Integer Signed as i64, i32: Integer Signed as i64, i64: Integer Signed as i64,
-    bool: Bool Bool as bool, EventTime: Time Time as EventTime
+    u8: Integer Unsigned as u64,
+    u16: Integer Unsigned as u64,
+    u32: Integer Unsigned as u64,
+    u64: Integer Unsigned as u64,
+    i8: Integer Signed as i64,
+    i16: Integer Signed as i64,
+    i32: Integer Signed as i64,
+    i64: Integer Signed as i64,
+    bool: Bool Bool as bool,
+    EventTime: Time Time as EventTime
 );
 
-/// The one key of everything: an aggregate over all events.
+/// The key of a global aggregate: all events have it.
 impl Key for () {
     type Ref<'a> = ();
     const KINDS: &'static [ColumnKind] = &[];
@@ -160,7 +189,7 @@ impl Key for () {
     fn values(&self, _: &mut dyn FnMut(Value<'_>)) {}
 }
 
-/// The kinds of several keys, one after the other.
+/// The kinds of several keys, concatenated.
 const fn joined<const N: usize>(parts: &[&[ColumnKind]]) -> [ColumnKind; N] {
     let mut kinds = [ColumnKind::Bool; N];
     let (mut part, mut at) = (0, 0);
@@ -180,7 +209,8 @@ macro_rules! tuple_key {
     ($($K:ident $i:tt),+) => {
         impl<$($K: Key),+> Key for ($($K,)+) {
             type Ref<'a> = ($($K::Ref<'a>,)+);
-            // The number of kinds is not known to the type system: room for as many as a table's key may have.
+            // The length of an array cannot depend on `KINDS` of a type parameter, so the array has the
+            // greatest length.
             const KINDS: &'static [ColumnKind] = {
                 const MOST: usize = 16;
                 let length = 0 $(+ $K::KINDS.len())+;
@@ -212,8 +242,8 @@ tuple_key!(A 0, B 1);
 tuple_key!(A 0, B 1, C 2);
 tuple_key!(A 0, B 1, C 2, D 3);
 
-/// The hash by which keys are assigned to workers, and by which a checkpoint's state is assigned again. It is the same on
-/// every machine. A borrowed form has the hash of its key.
+/// The hash by which keys are assigned to workers, also when a checkpoint is restored on another number of
+/// workers. It is the same on every machine, and the same for a key and its borrowed form.
 ///
 /// ```
 /// use telemetra_core::key_hash;
@@ -247,7 +277,7 @@ impl Hasher for KeyHasher {
 
     #[inline]
     fn write_u8(&mut self, n: u8) {
-        // What ends a text: its hash is spread well already.
+        // `str` ends with this byte. The hash of its bytes is well spread already.
         if n == 0xff {
             self.0 = self.0.rotate_left(23) ^ 0xff;
         } else {
@@ -272,14 +302,15 @@ impl Hasher for KeyHasher {
         self.mix((n >> 64) as u64);
     }
 
-    // As wide on every machine.
+    // 64 bits on every machine.
     fn write_usize(&mut self, n: usize) {
         self.mix(n as u64);
     }
 
     #[inline]
     fn finish(&self) -> u64 {
-        // The low bits choose the worker and the high bits the shard: small numbers must spread over both.
+        // The low bits choose the worker and the high bits the shard, so hashes of small numbers must be
+        // spread over both.
         let wide = u128::from(self.0 ^ 0x2545_f491_4f6c_dd1d) * 0x9e37_79b9_7f4a_7c15_u128;
         wide as u64 ^ (wide >> 64) as u64
     }

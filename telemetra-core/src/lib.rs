@@ -1,8 +1,11 @@
-//! Words, contracts and arithmetic of Telemetra: what its operators, sources and sinks are made of. Builds no dataflow, and knows no
-//! domain.
+//! The types, traits and arithmetic of Telemetra that need no dataflow: event time and windows, sources and
+//! decoders, aggregates, anomaly detectors, rows and sinks, checkpoint stores.
 //!
-//! The folders are the steps of the flow: [`time`](EventTime), [`source`] and decoding, [`aggregate`], [`detect`], rows and sinks, then
-//! [`checkpoint`]s and the [`testkit`].
+//! The operators of `telemetra-ops` and the connectors of `telemetra-sinks` are written on this crate. It
+//! contains nothing that belongs to one domain: events, keys, aggregates and tables are the user's.
+//!
+//! The folders follow the flow of the data: time, reading ([`source`] and decoding), [`aggregate`],
+//! [`detect`], writing (rows, tables and sinks), [`checkpoint`], and the compliance suites of [`testkit`].
 #![forbid(missing_docs)]
 
 pub mod aggregate;
@@ -57,7 +60,7 @@ pub use write::rows::SummaryRow;
 pub use write::sink::{Shard, Sink};
 pub use write::table::{Index, Shape, Table};
 
-/// Sources, their partitions, and batches of records.
+/// Sources: their partitions, the batches of records that partitions fill, and the built-in sources.
 pub mod source {
     pub use crate::read::batch::{Record, RecordBatch, RecordPlace};
     pub use crate::read::channel::{Channel, Typed};
@@ -66,10 +69,13 @@ pub mod source {
     pub use crate::read::source::{Partition, PartitionId, Polled, Source};
 }
 
-/// What only the engine needs: the arithmetic that operators drive. No part of the public interface.
+/// The parts that only Telemetra's own operators use: window and moment state of one key, event placement, id
+/// hashing. Not a part of the public interface: it may change in any release.
 #[doc(hidden)]
 pub mod engine {
     pub use crate::aggregate::panes::{KeyState, KeyWindows, StateSize};
+    pub use crate::aggregate::sessions::{KeySessions, Segment, Segments, SessionRules};
+    pub use crate::aggregate::window_state::WindowState;
     pub use crate::codec::CodecError;
     pub use crate::detect::any_detector::DetectorState;
     pub use crate::detect::episodes::{

@@ -1,9 +1,9 @@
-//! Fixed point with six decimals.
+//! Fixed-point numbers with six decimals.
 
 use serde::{Deserialize, Serialize};
 
-/// A number with six decimals, kept as an integer: ordered and hashable, so that it can be data, and its sums do not depend
-/// on the order of adding.
+/// A fixed-point number with six decimals, stored as an integer. Unlike a float it has a total order and a
+/// hash, so it can be in a collection, and sums do not depend on the order of adding.
 ///
 /// ```
 /// use telemetra_core::Micro;
@@ -15,16 +15,16 @@ use serde::{Deserialize, Serialize};
 pub struct Micro(pub i64);
 
 impl Micro {
-    /// How many units make one.
+    /// The number of units that make one.
     pub const SCALE: i64 = 1_000_000;
 
-    /// The nearest such number; saturates, and takes "not a number" for 0.
+    /// The nearest fixed-point number. Values out of range become the least or the greatest; NaN becomes 0.
     #[must_use]
     pub fn from_f64(value: f64) -> Self {
         Self((value * 1e6).round() as i64)
     }
 
-    /// As a float.
+    /// The number as a float.
     #[must_use]
     pub fn to_f64(self) -> f64 {
         self.0 as f64 / 1e6

@@ -2,11 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use telemetra_core::accumulate::pick;
 use telemetra_core::testkit::accumulator_compliance;
 use telemetra_core::{
-    Accumulate, Accumulator, Count, Distinct, HyperLogLog, Max, Mean, Min, PowerSums, Sliding, Sum, TopK,
-    TwoStacks,
+    Accumulate, Accumulator, Count, Distinct, Event, EventTime, Events, HyperLogLog, Max, Mean, Min, Pick,
+    PowerSums, Project, Sliding, Sum, TopK, TwoStacks,
 };
 
 const NUMBERS: &[i64] =
@@ -51,19 +50,77 @@ fn tuples() {
     accumulator_compliance::<((Count, Sum), (Min<i64>, (Max<i64>, PowerSums))), i64>(NUMBERS);
 }
 
+/// A reading of a sensor, borrowed from the record it was decoded from.
+struct Reading<'a> {
+    sensor: &'a str,
+    tags: &'a [&'a str],
+    celsius: Option<i64>,
+}
+
+impl Event for Reading<'_> {
+    type Key = String;
+    fn time(&self) -> EventTime {
+        EventTime::MIN
+    }
+    fn key(&self) -> &str {
+        self.sensor
+    }
+}
+
+struct Readings;
+impl Events for Readings {
+    type Key = String;
+    type Of<'a> = Reading<'a>;
+}
+
+/// The three ways to pick: one value, many, and perhaps none.
+struct Sensor;
+impl<'e, 'a> Pick<&'e Reading<'a>> for Sensor {
+    type Picked = [&'e str; 1];
+    fn pick(reading: &'e Reading<'a>) -> Self::Picked {
+        [reading.sensor]
+    }
+}
+struct Tags;
+impl<'e, 'a> Pick<&'e Reading<'a>> for Tags {
+    type Picked = std::iter::Copied<std::slice::Iter<'a, &'a str>>;
+    fn pick(reading: &'e Reading<'a>) -> Self::Picked {
+        reading.tags.iter().copied()
+    }
+}
+struct Celsius;
+impl<'e, 'a> Pick<&'e Reading<'a>> for Celsius {
+    type Picked = Option<i64>;
+    fn pick(reading: &'e Reading<'a>) -> Self::Picked {
+        reading.celsius
+    }
+}
+
 /// A pipeline asks for this bound; a tuple of projections must meet it.
 #[test]
 fn projections_take_events_of_any_lifetime() {
-    use telemetra_core::{EventAccumulator, Project};
-    fn takes_events<A: EventAccumulator>() {}
-    takes_events::<(
-        Count,
-        Project<pick::Chatter, Distinct>,
-        Project<pick::Emotes, TopK<5>>,
-        Project<pick::Viewers, (Max<u64>, Mean)>,
-        Project<pick::Mood, PowerSums>,
-        Project<pick::Transactions, Count>,
-    )>();
+    fn takes_events<E: Events, A: for<'e, 'a> Accumulate<&'e E::Of<'a>>>() -> A {
+        A::default()
+    }
+    let mut all = takes_events::<
+        Readings,
+        (
+            Count,
+            Project<Sensor, Distinct>,
+            Project<Tags, TopK<5>>,
+            Project<Celsius, (Max<i64>, Mean)>,
+            Project<Celsius, PowerSums>,
+            Project<Celsius, Count>,
+        ),
+    >();
+    for (sensor, celsius) in [("a", Some(-3)), ("b", None), ("a", Some(5))] {
+        let owned = [String::from("lab"), String::from(sensor)];
+        all.add(&Reading { sensor: &owned[1], tags: &[&owned[0], &owned[1]], celsius });
+    }
+    let (count, sensors, tags, (max, mean), sums, with_celsius) = all.finish();
+    assert_eq!((count, sensors, max, mean.mean(1), with_celsius), (3, 2, Some(5), Some(1.0), 2));
+    assert_eq!((tags[0].name.as_str(), tags[0].count), ("lab", 3));
+    assert_eq!(sums.sum_sq, 34);
 }
 
 #[test]
@@ -128,7 +185,9 @@ proptest! {
 
     /// Against the obvious way to count.
     #[test]
-    fn distinct_and_top_are_exact(names in prop::collection::vec("[a-e]{0,3}|[a-z]{14,18}|\\PC{0,6}", 0..200)) {
+    fn distinct_and_top_are_exact(
+        names in prop::collection::vec("[a-e]{0,3}|[a-z]{14,18}|\\PC{0,6}", 0..200),
+    ) {
         let (mut distinct, mut top) = (Distinct::default(), TopK::<3>::default());
         let mut counts = std::collections::BTreeMap::<&str, u64>::new();
         for name in &names {

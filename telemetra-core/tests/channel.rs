@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use telemetra_core::source::{Channel, ChannelHandle, PushError};
 use telemetra_core::{
-    Event, EventTime, Header, Partition, PartitionId, Polled, RecordBatch, Retry, Source, ViewerCount,
+    Arena, Decoder, Event, EventTime, Partition, PartitionId, Polled, RecordBatch, RecordPlace, Retry, Source,
 };
 
 fn open(source: &mut dyn Source, from: Option<u64>) -> Box<dyn Partition> {
@@ -44,7 +44,7 @@ fn channel_gives_the_record_back_when_full_and_when_closed() {
     handle.close();
     let error = handle.push("d").unwrap_err();
     assert!(error.to_string().contains("the channel is closed"), "{error}");
-    assert_eq!(error.into_record(), b"d");
+    assert_eq!(error.into_inner(), b"d");
     assert_eq!(poll(&mut *partition).0, ["c"], "what was pushed before closing is read");
     assert_eq!(poll(&mut *partition).1, Ok(Polled::Done));
 }
@@ -176,18 +176,131 @@ fn channel_numbers_on_and_tells_the_host_what_is_safe() {
     assert!(Channel::bounded("none", 0).is_err());
 }
 
+/// A reading of a sensor: an event that the host has in memory.
+#[derive(Clone, Debug, PartialEq)]
+struct Reading {
+    sensor: &'static str,
+    celsius: i32,
+}
+
+impl Event for Reading {
+    type Key = String;
+    fn time(&self) -> EventTime {
+        EventTime(1)
+    }
+    fn key(&self) -> &str {
+        self.sensor
+    }
+}
+
+const NOT_HERE: &str = "the record is not of a channel of this type of event, or was decoded before";
+const WARM: Reading = Reading { sensor: "s1", celsius: 21 };
+const COLD: Reading = Reading { sensor: "s2", celsius: -4 };
+const HOT: Reading = Reading { sensor: "s1", celsius: 90 };
+
+/// What a decoder makes of each record of a batch.
+fn decode(decoder: &dyn Decoder<Reading>, batch: &RecordBatch) -> Vec<Result<Vec<Reading>, String>> {
+    let arena = Arena::default();
+    let one = |place: &RecordPlace| {
+        let mut events = Vec::new();
+        let decoded = decoder.decode(batch.record(place, ""), &arena, &mut events);
+        decoded.map(|()| events).map_err(|error| error.to_string())
+    };
+    batch.records().iter().map(one).collect()
+}
+
 #[test]
-fn channel_takes_events_by_any_encoder() {
-    let (handle, mut source) = channel(1);
+fn a_typed_channel_gives_the_events_that_were_pushed() {
+    let (handle, mut source, decoder) = Channel::<Reading>::typed("host", 2).unwrap();
+    let mut partition = open(&mut source, Some(5));
+    handle.push(WARM).unwrap();
+    handle.try_push(COLD).unwrap();
+    assert_eq!(handle.waiting(), 2);
+    assert_eq!(handle.try_push(HOT).unwrap_err().into_inner(), HOT, "a full channel gives the event back");
+    let mut batch = RecordBatch::default();
+    assert_eq!(partition.poll(&mut batch).unwrap(), Polled::Ready);
+    assert_eq!(batch.records().iter().map(|place| place.offset).collect::<Vec<_>>(), [5, 6]);
+    assert_eq!(decode(&decoder, &batch), [Ok(vec![WARM]), Ok(vec![COLD])]);
+    assert_eq!(partition.offset(), 7);
+
+    batch.clear();
+    assert_eq!(partition.poll(&mut batch).unwrap(), Polled::Idle(Duration::from_millis(1)));
+    block_on(handle.push_async(HOT)).unwrap();
+    handle.close();
+    assert_eq!(handle.push(WARM).unwrap_err().into_inner(), WARM);
+    assert_eq!(partition.poll(&mut batch).unwrap(), Polled::Ready, "what was pushed before closing is read");
+    assert_eq!(decode(&decoder, &batch), [Ok(vec![HOT])]);
+    assert_eq!(partition.poll(&mut batch).unwrap(), Polled::Done);
+    assert_eq!(decode(&decoder, &batch), [Err(NOT_HERE.to_owned())], "an event is decoded once");
+}
+
+/// A poll appends: to records of another kind, and to events of an earlier poll.
+#[test]
+fn a_typed_channel_appends_to_a_batch_that_holds_something() {
+    let (handle, mut source, decoder) = Channel::<Reading>::typed("host", 10).unwrap();
     let mut partition = open(&mut source, None);
-    let header = Header { event_id: "e", time: EventTime(1), stream_id: "s" };
-    let event =
-        Event::Viewer(ViewerCount { header, viewer_count: 5, unique_viewers: None, peak_viewers: None });
-    let encode =
-        |event: &Event<'_>, out: &mut Vec<u8>| out.extend_from_slice(event.header().event_id.as_bytes());
-    handle.push_event(&event, encode).unwrap();
-    assert_eq!(handle.try_push_event(&event, encode), Err(PushError::Full(b"e".to_vec())));
-    let _ = poll(&mut *partition);
-    block_on(handle.push_event_async(&event, encode)).unwrap();
-    assert_eq!(poll(&mut *partition).0, ["e"]);
+    let mut batch = RecordBatch::default();
+    batch.push(b"bytes", 100);
+    handle.push(WARM).unwrap();
+    partition.poll(&mut batch).unwrap();
+    batch.push(b"more bytes", 101);
+    handle.push(COLD).unwrap();
+    handle.push(HOT).unwrap();
+    partition.poll(&mut batch).unwrap();
+    batch.annotate(Some(b"key"), None, []);
+    let not_here = || Err(NOT_HERE.to_owned());
+    let expected = [not_here(), Ok(vec![WARM]), not_here(), Ok(vec![COLD]), Ok(vec![HOT])];
+    assert_eq!(decode(&decoder, &batch), expected);
+}
+
+#[test]
+fn a_typed_channel_fills_no_more_than_a_batch() {
+    let (handle, mut source, decoder) = Channel::<Reading>::typed("host", 10_000).unwrap();
+    let mut partition = open(&mut source, None);
+    (0..10_000).for_each(|celsius| handle.push(Reading { sensor: "s", celsius }).unwrap());
+    drop(handle);
+    let (mut batch, mut all) = (RecordBatch::default(), Vec::new());
+    while partition.poll(&mut batch).unwrap() != Polled::Done {
+        assert!(batch.is_full() || partition.offset() == 10_000);
+        all.extend(decode(&decoder, &batch).into_iter().flat_map(Result::unwrap));
+        batch.clear();
+    }
+    assert!(all.iter().map(|reading| reading.celsius).eq(0..10_000), "each once, in the order of pushing");
+}
+
+#[test]
+fn a_dead_letter_of_a_typed_event_shows_it() {
+    let (handle, mut source, decoder) = Channel::<Reading>::typed("host", 1).unwrap();
+    let mut partition = open(&mut source, None);
+    handle.push(WARM).unwrap();
+    let mut batch = RecordBatch::default();
+    partition.poll(&mut batch).unwrap();
+    let record = batch.record(&batch.records()[0], "");
+    assert_eq!(record.value, b"", "nobody encodes it");
+    let letter = Decoder::<Reading>::letter_bytes(&decoder, record, &WARM);
+    assert_eq!(String::from_utf8(letter.into()).unwrap(), r#"Reading { sensor: "s1", celsius: 21 }"#);
+}
+
+#[test]
+fn a_typed_decoder_refuses_records_of_another_source() {
+    let (.., decoder) = Channel::<Reading>::typed("host", 1).unwrap();
+    let mut batch = RecordBatch::default();
+    batch.push(b"bytes", 0);
+    assert_eq!(decode(&decoder, &batch), [Err(NOT_HERE.to_owned())]);
+    let (handle, mut other, _) = Channel::<Other>::typed("other", 1).unwrap();
+    handle.push(Other).unwrap();
+    batch.clear();
+    open(&mut other, None).poll(&mut batch).unwrap();
+    assert!(decode(&decoder, &batch)[0].is_err());
+    assert!(Channel::<Reading>::typed("none", 0).is_err());
+}
+
+#[derive(Debug)]
+struct Other;
+impl Event for Other {
+    type Key = ();
+    fn time(&self) -> EventTime {
+        EventTime(1)
+    }
+    fn key(&self) {}
 }

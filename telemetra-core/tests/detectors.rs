@@ -1,4 +1,5 @@
-//! Every detector keeps the contract; the default keeps its promise on noise, from the first verdict on, and is quick.
+//! Every detector keeps the contract; the default keeps its promise on noise, from the first verdict on, and
+//! is quick.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use proptest::prelude::*;
@@ -6,7 +7,6 @@ use telemetra_core::testkit::{Noise, WatchedCounts, detector_compliance, tracker
 use telemetra_core::{
     AnyDetector, Baseline, ConfigError, Detector, EventTime, Ewma, MissingWindow, Model, NoveltyGap,
     Observed, RobustZScore, Side, TimeConfig, Tracker, Unseen, VarianceFloor, Verdict, WindowSpec, ZScore,
-    default_rules,
 };
 
 /// What a threshold of 3 promises: the tail of the normal above it.
@@ -14,14 +14,14 @@ const PROMISE: f64 = 1.349_898e-3;
 /// Events a second.
 const RATES: [f64; 7] = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0];
 
-fn chat_spike() -> ZScore {
+fn spike() -> ZScore {
     ZScore::new(3.0).unwrap().side(Side::Upper).floor(VarianceFloor::Poisson).unwrap()
 }
 
 #[test]
 fn every_tracker_keeps_the_contract() {
-    detector_compliance(&chat_spike());
-    tracker_compliance(chat_spike());
+    detector_compliance(&spike());
+    tracker_compliance(spike());
     for floor in [
         VarianceFloor::None,
         VarianceFloor::Poisson,
@@ -36,7 +36,7 @@ fn every_tracker_keeps_the_contract() {
             tracker_compliance(ewma.probabilistic(0.9).unwrap().learning());
         }
     }
-    tracker_compliance(chat_spike().influence(0.1).unwrap());
+    tracker_compliance(spike().influence(0.1).unwrap());
     tracker_compliance(NoveltyGap::new(0.01).unwrap().learning());
     tracker_compliance(Unseen::new(0.01).unwrap().learning());
     tracker_compliance(Unseen::new(1e-6).unwrap().memory(130).unwrap().learning());
@@ -45,11 +45,11 @@ fn every_tracker_keeps_the_contract() {
 #[test]
 fn combinations_keep_the_contract() {
     let ewma = || Ewma::new(2.0).unwrap().learning();
-    tracker_compliance(chat_spike().max(ewma()));
-    tracker_compliance(chat_spike().all(ZScore::new(1.0).unwrap().samples(2..=9).unwrap()));
-    tracker_compliance(chat_spike().hysteresis(1.5).unwrap().min_duration(3).unwrap().cooldown(120_000));
+    tracker_compliance(spike().max(ewma()));
+    tracker_compliance(spike().all(ZScore::new(1.0).unwrap().samples(2..=9).unwrap()));
+    tracker_compliance(spike().hysteresis(1.5).unwrap().min_duration(3).unwrap().cooldown(120_000));
     tracker_compliance(ewma().hysteresis(1.0).unwrap().max(ewma().all(ewma()).cooldown(0)));
-    tracker_compliance(chat_spike().cooldown(60_000).min_duration(2).unwrap().hysteresis(1.0).unwrap());
+    tracker_compliance(spike().cooldown(60_000).min_duration(2).unwrap().hysteresis(1.0).unwrap());
 }
 
 #[test]
@@ -62,11 +62,11 @@ fn settings_that_cannot_work_are_refused() {
             && Ewma::new(3.0).unwrap().min_samples(2).is_err()
     );
     assert!(RobustZScore::new(99.0).is_err() && RobustZScore::new(3.0).unwrap().samples(1..=2).is_err());
-    assert!(chat_spike().influence(0.0).is_err() && chat_spike().influence(1.0).is_err());
-    assert!(chat_spike().min_duration(0).is_err());
-    let error = chat_spike().hysteresis(4.0).unwrap_err();
+    assert!(spike().influence(0.0).is_err() && spike().influence(1.0).is_err());
+    assert!(spike().min_duration(0).is_err());
+    let error = spike().hysteresis(4.0).unwrap_err();
     assert_eq!(error.setting(), "hysteresis");
-    assert!(chat_spike().max(chat_spike()).hysteresis(1.0).is_err(), "a combination has one threshold");
+    assert!(spike().max(spike()).hysteresis(1.0).is_err(), "a combination has one threshold");
 }
 
 /// Anomalous windows as a multiple of what is promised, over `hours` of noise from the first window on.
@@ -74,7 +74,7 @@ fn alarms(rate: f64, hours: u64, seed: u64) -> f64 {
     let time = TimeConfig::default();
     let mut noise = Noise::new(seed);
     let law = noise.law(rate * 10.0);
-    let mut watched = WatchedCounts::new(&time, chat_spike());
+    let mut watched = WatchedCounts::new(&time, spike());
     let windows = hours * 360;
     let anomalous = (0..windows).filter(|_| watched.pane(noise.count(&law)).anomalous).count();
     anomalous as f64 / windows as f64 / PROMISE
@@ -91,22 +91,22 @@ fn false_alarms_of_the_default_are_as_many_as_promised_at_every_rate() {
     }
 }
 
-/// Streams that end with their first verdict, which stands on eight samples.
+/// Keys that end with their first verdict, which stands on eight samples.
 #[test]
 fn false_alarms_are_as_many_as_promised_from_the_first_verdict_on() {
-    const STREAMS: u32 = 60_000;
+    const KEYS: u32 = 60_000;
     let time = TimeConfig { windows: WindowSpec::tumbling(60_000).unwrap(), ..TimeConfig::default() };
-    let detector = chat_spike();
+    let detector = spike();
     for (seed, rate) in (100..).zip([0.2, 1.0, 10.0, 100.0]) {
         let mut noise = Noise::new(seed);
         let law = noise.law(rate * 60.0);
         let mut anomalous = 0;
-        for _ in 0..STREAMS {
+        for _ in 0..KEYS {
             let mut watched = WatchedCounts::new(&time, detector.clone());
             (0..8).for_each(|_| assert!(!watched.pane(noise.count(&law)).anomalous, "too early to say"));
             anomalous += u32::from(watched.pane(noise.count(&law)).anomalous);
         }
-        let ratio = f64::from(anomalous) / f64::from(STREAMS) / PROMISE;
+        let ratio = f64::from(anomalous) / f64::from(KEYS) / PROMISE;
         assert!(
             (1.0 / 1.5..1.5).contains(&ratio),
             "{ratio} times what is promised at {rate} events a second"
@@ -114,11 +114,12 @@ fn false_alarms_are_as_many_as_promised_from_the_first_verdict_on() {
     }
 }
 
-/// The pane after the start of each burst in which the default reports it, if it does before the burst has left the windows.
+/// The pane after the start of each burst in which the default reports it, if it does before the burst has
+/// left the windows.
 fn delays(rate: f64, factor: f64, bursts: u64, seed: u64) -> Vec<Option<u64>> {
     let mut noise = Noise::new(seed);
     let (usual, burst) = (noise.law(rate * 10.0), noise.law(rate * factor * 10.0));
-    let mut watched = WatchedCounts::new(&TimeConfig::default(), chat_spike());
+    let mut watched = WatchedCounts::new(&TimeConfig::default(), spike());
     let burst = |watched: &mut WatchedCounts, noise: &mut Noise| {
         for _ in 0..240 {
             watched.pane(noise.count(&usual));
@@ -148,9 +149,8 @@ fn a_threefold_burst_is_reported_within_twenty_seconds_at_the_median() {
 /// No later than with the pane that shows it: the window that ends with it is judged when it ends.
 #[test]
 fn a_moment_is_reported_with_the_first_window_that_shows_it() {
-    let rules = default_rules(3.0).unwrap();
-    assert!(rules.iter().all(|rule| rule.detector.is_pure()), "the default rules need no memory");
-    let mut watched = WatchedCounts::new(&TimeConfig::default(), chat_spike());
+    assert!(AnyDetector::new(spike()).is_pure(), "the default needs no memory");
+    let mut watched = WatchedCounts::new(&TimeConfig::default(), spike());
     assert!((0..100).all(|_| !watched.pane(20).anomalous));
     let seen = watched.pane(200);
     assert!(seen.begins && seen.anomalous);
@@ -232,7 +232,7 @@ fn combinations_shape_moments() {
 }
 
 /// One of each kind that a value can reach.
-fn judges() -> Vec<AnyDetector> {
+fn detectors() -> Vec<AnyDetector> {
     let z = || ZScore::new(2.0).unwrap().samples(3..=6).unwrap();
     vec![
         AnyDetector::new(RobustZScore::new(2.0).unwrap().samples(3..=9).unwrap().learning()),
@@ -250,16 +250,16 @@ proptest! {
 
     /// Any values at any distance: no panic, and numbers that are numbers.
     #[test]
-    fn no_values_break_a_judge(
+    fn no_values_break_a_detector(
         windows in prop::collection::vec((1u64..5_000_000_000, any::<i64>(), 0u32..63), 1..400),
         near in any::<bool>(),
         counts in any::<bool>(),
         scale in prop_oneof![Just(1i64), Just(1_000_000), any::<i64>()],
     ) {
         let spec = WindowSpec::sliding(60, 10).unwrap();
-        let silence = if counts { MissingWindow::Zero } else { MissingWindow::Skip };
-        for judge in judges() {
-            let mut follower = judge.follow();
+        let missing = if counts { MissingWindow::Zero } else { MissingWindow::Skip };
+        for detector in detectors() {
+            let mut follower = detector.follow();
             let mut end = EventTime(0);
             for &(apart, value, shift) in &windows {
                 end = end.plus(10 * if near { 1 + apart % 9 } else { apart });
@@ -268,7 +268,7 @@ proptest! {
                     let verdict = found.verdict;
                     prop_assert!(verdict.score.is_finite() && verdict.mean.is_finite(), "{:?}", verdict);
                     prop_assert!(verdict.stddev.is_finite() && verdict.stddev >= 0.0, "{:?}", verdict);
-                    prop_assert!(verdict.score.abs() >= judge.least(), "{:?}", verdict);
+                    prop_assert!(verdict.score.abs() >= detector.least(), "{:?}", verdict);
                 }
             }
         }

@@ -1,14 +1,15 @@
-//! The moments of a key: opened, updated, closed, withdrawn, merged and split; the same for any order in which windows were
-//! put right, and after any restart, under judges with and without a memory.
+//! The moments of a key: opened, updated, closed, withdrawn, merged and split; the same for any order in
+//! which windows were put right, and after any restart, under detectors with and without a memory.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use telemetra_core::engine::{KeyEpisodes, WindowChange};
 use telemetra_core::{
-    Detector, EventTime, Ewma, KeyEpisodes, Model, Moment, MomentId, MomentRule, NoveltyGap, RobustZScore,
-    StreamId, TimeConfig, Tracker, Unseen, WindowChange, WindowRules, WindowSpec, ZScore,
+    Detector, EventTime, Ewma, Model, Moment, MomentId, MomentRule, NoveltyGap, RobustZScore, TimeConfig,
+    Tracker, Unseen, WindowRules, WindowSpec, ZScore,
 };
 
 const START: u64 = 1_000_000;
@@ -27,26 +28,26 @@ fn end(number: u64) -> EventTime {
     EventTime(START + 10 * number)
 }
 
-/// A key, and what it was last told to be.
+/// A key, and the moments that it has emitted and not taken back.
 struct Key {
-    id: StreamId,
+    id: String,
     rules: Vec<MomentRule<u64>>,
     windows: WindowRules,
-    episodes: KeyEpisodes,
+    episodes: KeyEpisodes<String>,
     rows: BTreeMap<EventTime, u64>,
-    told: BTreeMap<(Arc<str>, MomentId), Moment>,
+    emitted: BTreeMap<(Arc<str>, MomentId), Moment<String>>,
 }
 
 impl Key {
     fn new(rules: Vec<MomentRule<u64>>) -> Self {
         let samples = rules.iter().map(MomentRule::max_samples).max().unwrap();
         Self {
-            id: StreamId::new("key"),
+            id: "key".to_owned(),
             windows: rules_of_time(samples),
             episodes: KeyEpisodes::new(rules.len()),
             rules,
             rows: BTreeMap::new(),
-            told: BTreeMap::new(),
+            emitted: BTreeMap::new(),
         }
     }
 
@@ -67,7 +68,7 @@ impl Key {
             changes.push(WindowChange { end: *first.key(), now: None });
             first.remove();
         }
-        let Self { id, rules, windows, episodes, told, .. } = self;
+        let Self { id, rules, windows, episodes, emitted, .. } = self;
         let mut changed = Vec::new();
         episodes
             .advance(rules, windows, id, boundary, &mut changes, |moment, diff| changed.push((moment, diff)));
@@ -75,9 +76,9 @@ impl Key {
         for (moment, diff) in changed {
             let key = (Arc::clone(&moment.moment_type), moment.id());
             if diff < 0 {
-                assert_eq!(told.remove(&key), Some(moment), "what is taken back was told");
+                assert_eq!(emitted.remove(&key), Some(moment), "what is taken back was emitted");
             } else {
-                assert_eq!(told.insert(key, moment), None, "what is told was not told");
+                assert_eq!(emitted.insert(key, moment), None, "what is emitted was not emitted");
             }
         }
     }
@@ -93,22 +94,23 @@ impl Key {
         for (end, value) in &self.rows {
             self.episodes.recall(&self.rules, &self.windows, *end, value);
         }
-        let told = std::mem::take(&mut self.told);
+        let emitted = std::mem::take(&mut self.emitted);
         self.step(boundary, &[]);
-        assert_eq!(self.told, told, "a restart changes nothing");
+        assert_eq!(self.emitted, emitted, "a restart changes nothing");
     }
 
     /// Number of the first pane, of the peak's window and of the last window, and whether it is open.
     fn moments(&self) -> Vec<(u64, u64, u64, bool)> {
         let number = |time: EventTime| (time.0 - START) / 10;
-        let mut all: Vec<_> = self.told.values().collect();
+        let mut all: Vec<_> = self.emitted.values().collect();
         all.sort_by_key(|moment| moment.started_at);
-        let parts = |m: &&Moment| (number(m.started_at), number(m.peak_at), number(m.last_at), m.open);
+        let parts =
+            |m: &&Moment<String>| (number(m.started_at), number(m.peak_at), number(m.last_at), m.open);
         all.iter().map(parts).collect()
     }
 
     fn ids(&self) -> Vec<MomentId> {
-        let mut all: Vec<_> = self.told.values().collect();
+        let mut all: Vec<_> = self.emitted.values().collect();
         all.sort_by_key(|moment| moment.started_at);
         all.iter().map(|moment| moment.id()).collect()
     }
@@ -184,7 +186,7 @@ fn corrections_merge_and_split_and_keep_ids_that_remain_true() {
 }
 
 #[test]
-fn a_correction_reaches_what_a_judge_remembers() {
+fn a_correction_reaches_what_a_detector_remembers() {
     let rules = || {
         let spike = ZScore::new(2.0).unwrap().samples(3..=5).unwrap().cooldown(60);
         vec![MomentRule::gauge("high", spike, 1, |value: &u64| Some(*value as i64))]
@@ -198,7 +200,7 @@ fn a_correction_reaches_what_a_judge_remembers() {
     assert_eq!(key.moments(), [(61, 62, 62, false)], "without the first there is no cooldown");
 }
 
-/// What is remembered is given back after a missing, and a key of which nothing is left says so.
+/// What is remembered is given back after a silence, and a key of which nothing is left says so.
 #[test]
 fn memories_end() {
     let rules = || {
@@ -220,7 +222,7 @@ fn memories_end() {
     assert!(key.episodes.is_empty() && key.episodes.state().unwrap().is_none());
 }
 
-/// One rule for each kind of judge, all of which speak often.
+/// One rule for each kind of detector, all of which speak often.
 fn all_rules() -> Vec<MomentRule<u64>> {
     let z = || ZScore::new(1.0).unwrap().samples(2..=4).unwrap();
     let ewma = || Ewma::new(1.0).unwrap().min_samples(3).unwrap();
@@ -256,10 +258,13 @@ fn script() -> impl Strategy<Value = Vec<(Option<u64>, Option<u64>, u64)>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// However windows came to be what they are, and wherever the process ended: the moments are those of a key
-    /// that was told the truth at once.
+    /// However windows came to be what they are, and wherever the process ended: the moments are those of a
+    /// key that was given the truth at once.
     #[test]
-    fn moments_depend_on_what_is_true_alone(script in script(), restarts in prop::collection::vec(0u64..160, 0..4)) {
+    fn moments_depend_on_what_is_true_alone(
+        script in script(),
+        restarts in prop::collection::vec(0u64..160, 0..4),
+    ) {
         let (mut truth, mut corrected) = (Key::new(all_rules()), Key::new(all_rules()));
         let mut late: BTreeMap<u64, Vec<(u64, Option<u64>)>> = BTreeMap::new();
         let last = script.len() as u64 + 10;
@@ -283,10 +288,10 @@ proptest! {
                 corrected.restart(boundary);
             }
         }
-        for ((key, found), (_, wanted)) in corrected.told.iter().zip(&truth.told) {
+        for ((key, found), (_, wanted)) in corrected.emitted.iter().zip(&truth.emitted) {
             prop_assert_eq!(found, wanted, "{:?}", key);
         }
-        prop_assert_eq!(corrected.told.len(), truth.told.len());
+        prop_assert_eq!(corrected.emitted.len(), truth.emitted.len());
     }
 }
 
@@ -301,7 +306,7 @@ fn random_keys_have_moments_of_every_kind() {
         let mut key = Key::new(all_rules());
         for (boundary, (value, ..)) in (0..).zip(values) {
             key.step(boundary, &value.map(|value| (boundary, Some(value))).into_iter().collect::<Vec<_>>());
-            for (moment_type, _) in key.told.keys() {
+            for (moment_type, _) in key.emitted.keys() {
                 *found.entry(Arc::clone(moment_type)).or_default() += 1;
             }
         }

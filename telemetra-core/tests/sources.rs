@@ -173,7 +173,7 @@ fn compliance_names_the_clause_that_does_not_hold() {
         (Fault::ForgetsTheBatch, "a poll changed what was in the batch"),
         (Fault::SameOffsets, "offsets grow"),
         (Fault::OffsetAhead, "resume is exact"),
-        (Fault::GoesOnAfterDone, "honest verdicts"),
+        (Fault::GoesOnAfterDone, "the end is final"),
         (Fault::NeverStops, "never blocks"),
         (Fault::NeverEnds, "is the source finite?"),
     ];

@@ -27,8 +27,8 @@ fn every_kind_keeps_the_contract() {
     detector_compliance(&ZScore::new(2.0).unwrap().samples(5..=1_000).unwrap());
 }
 
-/// Mean 5 and deviation 2.13809 of eight samples; the one-sided critical t of 1 in 1000 with 7 degrees of freedom is
-/// 4.7853, so the line is at 5 + 4.7853 · 2.13809 · √(1 + 1/8) = 15.852.
+/// Mean 5 and deviation 2.13809 of eight samples; the one-sided critical t of 1 in 1000 with 7 degrees of
+/// freedom is 4.7853, so the line is at 5 + 4.7853 · 2.13809 · √(1 + 1/8) = 15.852.
 #[test]
 fn the_line_is_where_the_textbook_draws_it() {
     let samples = [2_000, 4_000, 4_000, 4_000, 5_000, 5_000, 7_000, 9_000];
@@ -128,7 +128,11 @@ fn baselines() -> impl Strategy<Value = Vec<i64>> {
 proptest! {
     /// Further out is never less anomalous, and the threshold is where the score says.
     #[test]
-    fn scores_rise_with_the_value(samples in baselines(), a in -9_000_000i64..9_000_000, by in 1i64..9_000_000) {
+    fn scores_rise_with_the_value(
+        samples in baselines(),
+        a in -9_000_000i64..9_000_000,
+        by in 1i64..9_000_000,
+    ) {
         let samples = &samples[..samples.len().min(30)];
         let sensitive = ZScore::new(0.01).unwrap().side(Side::Upper);
         let detector = ZScore::new(3.0).unwrap().side(Side::Upper);
@@ -148,10 +152,15 @@ proptest! {
 
     /// A change of units or of the zero changes no score.
     #[test]
-    fn scores_have_no_units(samples in baselines(), value in -9_000_000i64..9_000_000, shift in -1_000_000i64..1_000_000) {
+    fn scores_have_no_units(
+        samples in baselines(),
+        value in -9_000_000i64..9_000_000,
+        shift in -1_000_000i64..1_000_000,
+    ) {
         let detector = ZScore::new(2.0).unwrap();
         let moved: Vec<i64> = samples.iter().map(|x| (x + shift) * 1_000).collect();
-        let (a, b) = (judge(&detector, value, &samples, 1), judge(&detector, (value + shift) * 1_000, &moved, 1_000));
+        let a = judge(&detector, value, &samples, 1);
+        let b = judge(&detector, (value + shift) * 1_000, &moved, 1_000);
         prop_assert_eq!(a.is_some(), b.is_some());
         if let (Some(a), Some(b)) = (a, b) {
             prop_assert!((a.score - b.score).abs() < 1e-6 && (a.stddev - b.stddev).abs() < 1e-6 * a.stddev);

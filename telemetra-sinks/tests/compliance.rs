@@ -179,7 +179,9 @@ mod broken {
             tables: &[Arc<Table>],
             resume: Option<EventTime>,
         ) -> Result<Option<EventTime>, ExternalError> {
-            self.memory.open(tables, resume).map(|durable| self.durable.filter(|_| resume.is_some()).or(durable))
+            self.memory
+                .open(tables, resume)
+                .map(|durable| self.durable.filter(|_| resume.is_some()).or(durable))
         }
         fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
             let mut batches = batches.to_vec();

@@ -68,7 +68,7 @@ fn lines_have_the_columns_of_the_tables() {
         lines[2],
         json!({
             "table": "devices", "time": time, "action": "withdraw", "revision": 1, "device": "d2", "label": null,
-            "offset": -7, "raw": "00ff27", "digits": [-7, 0], "shares": [0.5, -2.0],
+            "offset": -7, "raw": "00ff27", "digits": [-7, 0], "shares": [0.5, -2.5],
             "tags": ["a \"quoted\" text", ""], "updated_at": time,
         })
     );
@@ -85,7 +85,9 @@ fn columns_come_in_their_order_and_have_names_of_their_own() {
         .column(text("revision"))
         .column(text("action"));
     let calls = Layout::new(table, |call: &String, put| {
-        for value in [Value::Text(call), Value::Text("a"), Value::Revision, Value::Text("b"), Value::Text("c")] {
+        for value in
+            [Value::Text(call), Value::Text("a"), Value::Revision, Value::Text("b"), Value::Text("c")]
+        {
             put(value);
         }
     });

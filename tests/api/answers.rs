@@ -134,7 +134,7 @@ fn moments_are_given_by_type_range_state_and_page() {
 /// What has left memory is in the tables, and says the same.
 #[test]
 fn what_is_older_than_memory_comes_from_the_tables() {
-    let whole = |horizon: u64| {
+    let whole = |horizon: std::time::Duration| {
         let mut service = Service::with(crate::server::app::Options::default(), horizon);
         service.title("gone", 0, true, "Once");
         service.chat("gone", 0, 20);
@@ -158,7 +158,8 @@ fn what_is_older_than_memory_comes_from_the_tables() {
         ];
         (in_memory, paths.map(|path| service.get(path).json()))
     };
-    let ((all, from_memory), (few, from_tables)) = (whole(2 * 3_600_000), whole(120_000));
+    let ((all, from_memory), (few, from_tables)) =
+        (whole(std::time::Duration::from_secs(7200)), whole(std::time::Duration::from_secs(120)));
     assert!(few < all, "the second has most of it in its tables alone");
     assert_eq!(from_memory[4]["metrics"][0]["transaction_amount"], json!({"EUR": "12.345678"}));
     assert_eq!(column(&from_tables[5]["moments"], "moment_type"), [&json!("chat_spike")]);

@@ -10,7 +10,7 @@ use crate::server::limits::Limits;
 use crate::service::{Service, wait};
 
 fn service(options: Options) -> Service {
-    Service::with(options, 3_600_000)
+    Service::with(options, std::time::Duration::from_secs(3600))
 }
 
 #[test]

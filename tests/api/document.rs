@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use telemetra::core::decode::parse_timestamp;
+use telemetra::core::parse_timestamp;
 
 use crate::service::Service;
 

@@ -151,7 +151,8 @@ fn a_client_goes_on_from_where_it_was() {
 #[test]
 fn heartbeats_say_how_far_the_answers_are_and_pings_are_answered() {
     let limits = Limits { heartbeat: Duration::from_millis(20), ..Limits::default() };
-    let mut service = Service::with(Options { limits, ..Options::default() }, 3_600_000);
+    let mut service =
+        Service::with(Options { limits, ..Options::default() }, std::time::Duration::from_secs(3600));
     let mut socket = service.socket("/live/ada");
     service.chat("ada", 0, 5);
     service.until(1);
@@ -170,7 +171,8 @@ fn a_client_that_answers_no_ping_is_sent_away() {
         pong: Duration::from_millis(100),
         ..Limits::default()
     };
-    let service = Service::with(Options { limits, ..Options::default() }, 3_600_000);
+    let service =
+        Service::with(Options { limits, ..Options::default() }, std::time::Duration::from_secs(3600));
     // A client that reads and never writes.
     let mut stream = connect(service.address);
     let key = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -190,7 +192,8 @@ fn a_client_that_answers_no_ping_is_sent_away() {
 #[test]
 fn a_client_that_falls_behind_is_sent_away_and_holds_up_nobody() {
     let limits = Limits { waiting: 8, ..Limits::default() };
-    let mut service = Service::with(Options { limits, ..Options::default() }, 3_600_000);
+    let mut service =
+        Service::with(Options { limits, ..Options::default() }, std::time::Duration::from_secs(3600));
     let (mut slow, mut quick) = (service.socket("/live/s0"), service.socket("/live/s1"));
     for minute in 0..2 {
         service.chats(&["s0", "s1"], minute, 30);
@@ -220,7 +223,8 @@ fn a_client_that_falls_behind_is_sent_away_and_holds_up_nobody() {
 #[test]
 fn a_client_that_accepts_nothing_is_given_up() {
     let limits = Limits { send: Duration::from_millis(100), ..Limits::default() };
-    let mut service = Service::with(Options { limits, ..Options::default() }, 2 * 3_600_000);
+    let mut service =
+        Service::with(Options { limits, ..Options::default() }, std::time::Duration::from_secs(7200));
     let mut deaf = service.socket("/live");
     let mut windows = 0;
     let streams: Vec<_> = (0..200).map(|stream| format!("s{stream}")).collect();

@@ -30,8 +30,7 @@ fn a_thousand_clients_are_told_every_update_of_their_stream() {
     let changes = service.reader.subscribe(1 << 16);
     thread::spawn(move || {
         while let Some(Notice::Changed(update)) = changes.recv() {
-            let _ =
-                visible_tx.send(((update.stream_id.to_string(), update.time.to_string()), Instant::now()));
+            let _ = visible_tx.send(((update.subject.to_string(), update.time.to_string()), Instant::now()));
         }
     });
     let (told_tx, told) = mpsc::channel();

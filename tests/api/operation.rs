@@ -9,7 +9,8 @@ use crate::service::{Service, wait};
 #[test]
 fn it_is_ready_while_answers_move_on() {
     let limits = Limits { stalled: Duration::from_millis(300), ..Limits::default() };
-    let mut service = Service::with(Options { limits, ..Options::default() }, 3_600_000);
+    let mut service =
+        Service::with(Options { limits, ..Options::default() }, std::time::Duration::from_secs(3600));
     let ready = |service: &Service| {
         let answer = service.get("/ready");
         (answer.status, answer.json()["status"].as_str().unwrap().to_owned())

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use telemetra::core::source::Channel as Pushed;
+use telemetra::livestream::{self, JsonDecoder, Lexicon, WithSentiment, default_rules};
 use telemetra::prelude::*;
 use telemetra::sinks::{Postgres, PostgresConfig, RedisSink};
 
@@ -32,13 +33,16 @@ impl Elsewhere {
     fn over(postgres: Server, settings: &[(&str, &str)]) -> Self {
         let redis = Server::redis();
         let (handle, source) = Pushed::bounded("test", 100_000).unwrap();
-        let running = Pipeline::<StreamAccumulator>::new()
+        let running = livestream::pipeline()
             .time(TimeConfig { idle_after: None, ..TimeConfig::default() })
-            .source(source, JsonDecoder::mixed())
-            .sentiment(Arc::new(Lexicon::english()))
+            .source(source, JsonDecoder::mixed().with_sentiment(Arc::new(Lexicon::english())))
             .rules(default_rules(3.0).unwrap())
             .sink(Postgres::new(PostgresConfig::from_url(&postgres.url()).unwrap()))
-            .sink(RedisSink::new(redis.url()).horizon(2 * 3_600_000))
+            .sink(
+                RedisSink::new(redis.url())
+                    .keys(livestream::redis_keys())
+                    .horizon(Duration::from_secs(2 * 3600)),
+            )
             .start()
             .unwrap();
         let api = api(&postgres, &redis, settings);

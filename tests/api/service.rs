@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use telemetra::core::decode::encode_json;
 use telemetra::core::source::{Channel, ChannelHandle};
-use telemetra::core::{ChatMessage, Header, MetaType, StreamMeta, Transaction, TransactionType, ViewerCount};
-use telemetra::prelude::*;
-use telemetra::sinks::LiveReader;
+use telemetra::core::{EventTime, TimeConfig};
+use telemetra::livestream::{
+    self, ChatMessage, Currency, Event, Header, JsonDecoder, Lexicon, MetaType, StreamId, StreamMeta,
+    StreamSummary, Transaction, TransactionType, ViewerCount, WithSentiment, default_rules, encode_json,
+};
+use telemetra::sinks::{LiveReader, LiveView, Sqlite};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -75,27 +77,26 @@ pub(crate) struct Service {
     pub(crate) feeder: Feeder,
     serving: Serving,
     pub(crate) address: SocketAddr,
-    pub(crate) reader: LiveReader<StreamSummary>,
+    pub(crate) reader: LiveReader<StreamSummary, StreamId>,
     pub(crate) store: Arc<Embedded>,
     folder: tempfile::TempDir,
 }
 
 impl Service {
     pub(crate) fn start() -> Self {
-        Self::with(Options { title: "Test".to_owned(), ..Options::default() }, 2 * 3_600_000)
+        Self::with(Options { title: "Test".to_owned(), ..Options::default() }, Duration::from_secs(2 * 3600))
     }
 
-    /// With answers of the last `horizon` milliseconds in memory.
-    pub(crate) fn with(options: Options, horizon: u64) -> Self {
+    /// With answers of the last `horizon` in memory.
+    pub(crate) fn with(options: Options, horizon: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("telemetra.db");
         let (handle, source) = Channel::bounded("test", 100_000).unwrap();
-        let view = LiveView::new(horizon);
+        let view = LiveView::new(horizon).only(["streams", "chat_summary_minute", "moments"]);
         let reader = view.reader();
-        let running = Pipeline::<StreamAccumulator>::new()
+        let running = livestream::pipeline()
             .time(TimeConfig { idle_after: None, ..TimeConfig::default() })
-            .source(source, JsonDecoder::mixed())
-            .sentiment(Arc::new(Lexicon::english()))
+            .source(source, JsonDecoder::mixed().with_sentiment(Arc::new(Lexicon::english())))
             .rules(default_rules(3.0).unwrap())
             .sink(view)
             .sink(Sqlite::new(&database))
@@ -226,7 +227,7 @@ impl Feeder {
                 username: "Ada",
                 transaction_type: TransactionType::Donation,
                 amount: micros,
-                currency: telemetra::core::Currency::Eur,
+                currency: Currency::Eur,
                 message: None,
             }))
         });

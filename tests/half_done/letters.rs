@@ -7,8 +7,8 @@ use std::time::Duration;
 use telemetra::core::checkpoint::{CheckpointStore, Directory};
 use telemetra::core::source::MemoryHandle;
 use telemetra::core::*;
-use telemetra::ops::{Pipeline, PipelineError, Running};
-use telemetra::sinks::Memory;
+use telemetra::ops::{PipelineError, Running};
+use telemetra::sinks::MemorySink;
 
 use crate::Gate;
 use crate::support::growing::Growing;
@@ -22,7 +22,7 @@ const EVERY: u64 = 200;
 /// A sink that keeps letters in its process until the next `apply`, as the contract allows.
 #[derive(Clone, Default)]
 struct Lazy {
-    inner: Memory<Out>,
+    inner: MemorySink,
     held: Arc<Mutex<Vec<DeadLetter>>>,
     /// Where it stays with letters, or with what it is to make durable.
     given: Gate,
@@ -39,15 +39,19 @@ impl Lazy {
     }
 }
 
-impl Sink<Out> for Lazy {
+impl Sink for Lazy {
     fn name(&self) -> &str {
         "lazy"
     }
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.held.lock().unwrap().clear();
-        self.inner.open(resume)
+        self.inner.open(tables, resume)
     }
-    fn apply(&mut self, batches: &[Batch<Out>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         self.pass(&self.applied)?;
         Sink::dead_letters(&mut self.inner, &std::mem::take(&mut *self.held.lock().unwrap()))?;
         self.inner.apply(batches)
@@ -91,9 +95,10 @@ fn write(handle: &MemoryHandle, records: &[String]) {
 }
 
 fn start(source: &Growing, sink: &Lazy, store: impl CheckpointStore + 'static) -> Running {
-    let pipeline = Pipeline::<Acc>::new().source(source.clone(), Words).time(small_time()).clock(clock());
-    let pipeline = pipeline.lead(10_000).rules(small_rules()).sink(sink.clone());
-    pipeline.checkpoints(store, EVERY, Duration::ZERO).start().unwrap()
+    let pipeline = sayings(source.clone(), Words, &small_time());
+    let pipeline =
+        pipeline.max_watermark_drift(Duration::from_millis(10_000)).rules(small_rules()).sink(sink.clone());
+    pipeline.checkpoints(store, Duration::from_millis(EVERY)).start().unwrap()
 }
 
 fn assert_equals_undisturbed(script: &Script, sink: &Lazy) {

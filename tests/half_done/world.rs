@@ -1,5 +1,6 @@
 //! Partitions that grow in number, read in lives with a checkpoint that can be held half done.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::MemoryHandle;
 use telemetra::core::*;
-use telemetra::ops::{Pipeline, Running};
-use telemetra::sinks::Memory;
-use timely::dataflow::operators::Inspect;
+use telemetra::ops::{Pipeline, Running, WindowKind};
+use telemetra::sinks::MemorySink;
+use telemetra::timely::dataflow::operators::Inspect;
 
 use crate::Gate;
 use crate::support::cluster::wait;
@@ -47,24 +48,28 @@ impl<const TEST: usize> Accumulator for Told<TEST> {
     }
 }
 
-impl<'e, 'a, const TEST: usize> Accumulate<&'e Event<'a>> for Told<TEST> {
-    fn add(&mut self, event: &'e Event<'a>) {
+impl<'e, const TEST: usize> Accumulate<&'e Saying> for Told<TEST> {
+    fn add(&mut self, event: &'e Saying) {
         self.0.add(event);
-        self.1 = self.1.max(event.header().time.0);
+        self.1 = self.1.max(event.time.0);
     }
 }
 
 /// A sink that does not return from a batch of the checkpoint's marker as long as the gate is shut.
-struct Stuck(Memory<Out>, Gate);
+struct Stuck(MemorySink, Gate);
 
-impl Sink<Out> for Stuck {
+impl Sink for Stuck {
     fn name(&self) -> &str {
         "stuck"
     }
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
-        self.0.open(resume)
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
+        self.0.open(tables, resume)
     }
-    fn apply(&mut self, batches: &[Batch<Out>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         if batches.iter().any(|batch| batch.time.0 == BASE + CUT - 1) {
             self.1.pass();
         }
@@ -84,7 +89,7 @@ pub(super) struct Gates {
 /// Partitions, what was written to each, and what came of it.
 pub(super) struct World<const TEST: usize> {
     source: Growing,
-    sink: Memory<Out>,
+    sink: MemorySink,
     folder: tempfile::TempDir,
     pub(super) gates: Gates,
     script: Script,
@@ -97,7 +102,7 @@ impl<const TEST: usize> World<TEST> {
     pub(super) fn new() -> Self {
         Self {
             source: Growing::default(),
-            sink: Memory::new(),
+            sink: MemorySink::new(),
             folder: tempfile::tempdir().unwrap(),
             gates: Gates::default(),
             script: Script::new(),
@@ -130,26 +135,38 @@ impl<const TEST: usize> World<TEST> {
         self.script[partition].push(record);
     }
 
-    fn pipeline(&self, workers: usize) -> Pipeline<Told<TEST>> {
+    fn pipeline(&self, workers: usize) -> Pipeline<Saying> {
         let Gates { decoder, worker, sink } = self.gates.clone();
         // One user is not read as long as the gate is shut.
-        let held = Shown(move |event: &Event<'_>| {
-            if matches!(event, Event::Chat(chat) if chat.user_id == "held") {
+        let held = Shown(move |event: &Saying| {
+            if event.user == "held" {
                 decoder.pass();
             }
         });
-        let pipeline = Pipeline::<Told<TEST>>::new().source(self.source.clone(), held);
-        let pipeline = pipeline.time(patient()).clock(clock()).lead(200_000).rules(small_rules());
+        let pipeline = Pipeline::<Saying>::new().source(self.source.clone(), held);
+        let pipeline =
+            pipeline.time(patient()).clock(clock()).max_watermark_drift(Duration::from_millis(200_000));
         let pipeline = pipeline.sink(Stuck(self.sink.clone(), sink)).workers(workers);
-        let pipeline = pipeline.extend(move |graph| {
-            let (held, gate) = (graph.scope.index() == 1, worker.clone());
-            graph.facts.clone().inspect_core(move |event| {
-                if held && event.is_err() {
-                    gate.pass();
-                }
-            });
+        let pipeline = pipeline.checkpoints(Directory::new(self.folder.path()), Duration::from_millis(CUT));
+        let pipeline = pipeline.group("sayings", WindowKind::default(), |a| {
+            let columns = Aggregate::<Saying>::columns(&aggregate());
+            a.accumulator::<Told<TEST>>(columns, |out, window, put| {
+                Aggregate::<Saying>::values(&aggregate(), out, window, put)
+            })
         });
-        pipeline.checkpoints(Directory::new(self.folder.path()), CUT, Duration::ZERO)
+        let pipeline = pipeline.rules(small_rules());
+        pipeline.collect(
+            "nothing",
+            |_| None::<u64>,
+            move |graph, events| {
+                let (held, gate) = (graph.scope().index() == 1, worker.clone());
+                events.inspect_core(move |event| {
+                    if held && event.is_err() {
+                        gate.pass();
+                    }
+                });
+            },
+        )
     }
 
     /// A life that has read its partitions up to before the checkpoint.
@@ -200,7 +217,7 @@ impl<const TEST: usize> World<TEST> {
         assert_eq!((fates.read, fates.on_time + fates.late_applied), (self.len(), self.len()), "{fates:?}");
         assert_eq!(self.source.opened(&format!("p{new}")), opened);
         let undisturbed = run(&self.script, &patient(), 1, 7).unwrap().0;
-        let rows = |sink: &Memory<Out>| sink.rows().into_iter().map(|change| change.row).collect::<Vec<_>>();
+        let rows = |sink: &MemorySink| sink.rows().iter().map(Published::of).collect::<Vec<_>>();
         assert_eq!(rows(&self.sink), rows(&undisturbed));
     }
 

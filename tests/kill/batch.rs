@@ -6,12 +6,16 @@ use std::sync::Arc;
 
 use differential_dataflow::input::Input;
 use serde_json::{Value as Json, json};
+use telemetra::core::engine::Sequencer;
 use telemetra::core::{
-    Arena, Counted, Currency, Decoder, Event, JsonDecoder, MetaType, Moment, Sentiment, Sequencer, StreamId,
-    Summary, Vader, Window, default_rules,
+    Arena, Clock, Counted, Decoder, Event as _, EventTime, Fate, Fates, Moment, Record, Summary, TimeConfig,
+    Window, WindowSpec,
 };
-use telemetra::ops::spec;
-use telemetra::prelude::*;
+use telemetra::livestream::{
+    Currency, Event, JsonDecoder, MetaType, Sentiment, StreamId, StreamSummary, Vader, default_rules,
+};
+use telemetra::ops::testkit::spec;
+use telemetra::{differential_dataflow, timely};
 use timely::dataflow::operators::Capture;
 use timely::dataflow::operators::capture::Extract;
 
@@ -48,15 +52,14 @@ pub fn compute(log: &Log, time: &TimeConfig) -> Batch {
         let mut sequencer = Sequencer::new(time, time.strategy());
         for (offset, record) in (0..).zip(records) {
             let (arena, mut events) = (Arena::default(), Vec::new());
-            let fate = match JsonDecoder::mixed().decode(record, &arena, &mut events) {
+            let fate = match JsonDecoder::mixed().decode(Record::new(record), &arena, &mut events) {
                 Err(_) => {
                     sequencer.malformed();
                     Fate::Malformed
                 }
                 Ok(()) => {
                     assert_eq!(events.len(), 1);
-                    let header = events[0].header();
-                    sequencer.place(header.time, header.event_id, now).fate
+                    sequencer.place(events[0].time(), || events[0].id(), now).fate
                 }
             };
             if fate.is_counted() {
@@ -234,7 +237,7 @@ fn stream_row(stream: &str, mut patches: Vec<(EventTime, MetaType, [Option<Json>
 }
 
 /// The moments of all windows, by the plain definition, as of when they have all ended.
-fn moments(summaries: &[(String, EventTime, StreamSummary)], spec: WindowSpec) -> Vec<Moment> {
+fn moments(summaries: &[(String, EventTime, StreamSummary)], spec: WindowSpec) -> Vec<Moment<StreamId>> {
     let summaries = summaries.to_vec();
     let last = summaries.iter().map(|(_, end, _)| *end).max().unwrap_or_default();
     let captured = timely::execute_directly(move |worker| {
@@ -256,10 +259,10 @@ fn moments(summaries: &[(String, EventTime, StreamSummary)], spec: WindowSpec) -
     captured.extract().into_iter().flat_map(|(_, updates)| updates).map(|(moment, ..)| moment).collect()
 }
 
-fn moment_row(moment: &Moment) -> Json {
+fn moment_row(moment: &Moment<StreamId>) -> Json {
     let side = if moment.score.0 < 0 { "below" } else { "above" };
     json!({
-        "moment_id": moment.id().to_string(), "stream_id": moment.stream_id.as_str(),
+        "moment_id": moment.id().to_string(), "stream_id": moment.key.as_str(),
         "moment_type": moment.moment_type, "detection_method": moment.detection_method,
         "started_at": moment.started_at.0, "peak_at": moment.peak_at.0,
         "ended_at": moment.ended_at().map(|time| time.0),

@@ -3,19 +3,21 @@
 use differential_dataflow::VecCollection;
 use differential_dataflow::consolidation::consolidate_updates;
 use telemetra::core::*;
-use telemetra::ops::{Describe, Latest, Summaries, Top, spec};
+use telemetra::differential_dataflow;
+use telemetra::ops::testkit::spec;
+use telemetra::ops::{Enrich, Latest, Summaries, Top};
 
 use crate::support::*;
 
-pub(crate) type Rows<'scope> = VecCollection<'scope, EventTime, StreamRow, isize>;
+pub(crate) type Rows<'scope> = VecCollection<'scope, EventTime, (String, u64), isize>;
 pub(crate) type Answers<'scope> = VecCollection<'scope, EventTime, Answer, isize>;
 
 /// All that is computed here, in one collection.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Answer {
-    Latest(StreamId, Summary<Out>),
-    Ranked(Ranked),
-    Described(StreamId, Summary<Out>, Option<StreamRow>),
+    Latest(String, Summary<Out>),
+    Ranked(Ranked<String>),
+    Enriched(String, Summary<Out>, Option<u64>),
     /// Of all summaries, and not only the newest.
     OfAll(Box<Self>),
 }
@@ -29,23 +31,23 @@ pub(crate) fn longest(out: &Out) -> Option<i64> {
 }
 
 pub(crate) fn fast<'scope>(
-    summaries: Summaries<'scope, Out>,
+    summaries: Summaries<'scope, String, Out>,
     streams: Rows<'scope>,
     rules: WindowRules,
 ) -> Answers<'scope> {
     let latest = summaries.clone().latest(rules);
     let boards = latest.clone().top(2, "busiest", count).concat(latest.clone().top(9, "longest", longest));
-    let described = latest.clone().describe(streams.clone());
+    let enriched = latest.clone().enrich(streams.clone());
     let of_all = summaries.clone().top(3, "all", count).map(Answer::Ranked);
-    let of_all = of_all.concat(summaries.describe(streams).map(of_described));
+    let of_all = of_all.concat(summaries.enrich(streams).map(of_enriched));
     of_all
         .map(|answer| Answer::OfAll(Box::new(answer)))
         .concat(latest.map(|(key, summary)| Answer::Latest(key, summary)))
-        .concatenate([boards.map(Answer::Ranked), described.map(of_described)])
+        .concatenate([boards.map(Answer::Ranked), enriched.map(of_enriched)])
 }
 
 pub(crate) fn plain<'scope>(
-    summaries: Summaries<'scope, Out>,
+    summaries: Summaries<'scope, String, Out>,
     streams: Rows<'scope>,
     clock: VecCollection<'scope, EventTime, EventTime, isize>,
 ) -> Answers<'scope> {
@@ -56,17 +58,17 @@ pub(crate) fn plain<'scope>(
         "longest",
         longest,
     ));
-    let described = spec::describe(latest.clone(), streams.clone());
+    let enriched = spec::enrich(latest.clone(), streams.clone());
     let of_all = spec::top(summaries.clone(), 3, "all", count).map(Answer::Ranked);
-    let of_all = of_all.concat(spec::describe(summaries, streams).map(of_described));
+    let of_all = of_all.concat(spec::enrich(summaries, streams).map(of_enriched));
     of_all
         .map(|answer| Answer::OfAll(Box::new(answer)))
         .concat(latest.map(|(key, summary)| Answer::Latest(key, summary)))
-        .concatenate([boards.map(Answer::Ranked), described.map(of_described)])
+        .concatenate([boards.map(Answer::Ranked), enriched.map(of_enriched)])
 }
 
-pub(crate) fn of_described((key, (summary, row)): (StreamId, (Summary<Out>, Option<StreamRow>))) -> Answer {
-    Answer::Described(key, summary, row)
+pub(crate) fn of_enriched((key, (summary, row)): (String, (Summary<Out>, Option<u64>))) -> Answer {
+    Answer::Enriched(key, summary, row)
 }
 
 /// A change of the answers.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use differential_dataflow::input::Input;
 use proptest::prelude::*;
 use telemetra::core::*;
+use telemetra::{differential_dataflow, timely};
 
 use crate::answers::*;
 use crate::support::*;
@@ -27,8 +28,8 @@ pub(crate) fn changes<D: Clone>(spans: &[Span<D>]) -> Vec<(D, EventTime, isize)>
     changes
 }
 
-pub(crate) type Records = Vec<((StreamId, Summary<Out>), EventTime, isize)>;
-pub(crate) type RowChanges = Vec<(StreamRow, EventTime, isize)>;
+pub(crate) type Records = Vec<((String, Summary<Out>), EventTime, isize)>;
+pub(crate) type RowChanges = Vec<((String, u64), EventTime, isize)>;
 
 /// The answers to any collections, by the operators if `workers` is some, else by definition.
 pub(crate) fn of_collections(records: &Records, rows: &RowChanges, workers: Option<usize>) -> Vec<Said> {

@@ -8,42 +8,21 @@ use proptest::prelude::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
-use telemetra::ops::{Drain, Ingest, Ingress, IngressConfig, Pipeline, StreamRows, Windows, spec};
+use telemetra::ops::testkit::spec;
+use telemetra::ops::{CheckpointContext, Drain, Ingest, Ingress, IngressConfig, Summaries, Windows};
+use telemetra::{differential_dataflow, timely};
 use timely::dataflow::operators::{Capture, Probe, capture::Extract};
 
 use crate::answers::*;
 use crate::support::{Counted, *};
 
-/// As [`Words`], but a message that begins with `!` changes the title of its stream.
-pub(crate) struct Tagged;
-
-impl Decoder for Tagged {
-    fn decode<'a>(
-        &self,
-        record: &'a [u8],
-        arena: &'a Arena,
-        events: &mut Vec<Event<'a>>,
-    ) -> Result<(), DecodeError> {
-        let first = events.len();
-        Words.decode(record, arena, events)?;
-        for event in &mut events[first..] {
-            if let Event::Chat(ChatMessage { header, user_id, message, .. }) = *event
-                && message.starts_with('!')
-            {
-                *event = Event::Meta(StreamMeta {
-                    header,
-                    event_type: MetaType::TitleChange,
-                    // At one time one title, so that the newest is never a matter of order.
-                    new_title: Some(if header.time.0 % 2 == 0 { "even" } else { "odd" }),
-                    new_category: (user_id.len() % 2 == 0).then_some("even"),
-                    started_at: None,
-                    ended_at: None,
-                    duration_minutes: None,
-                });
-            }
+/// Rows of keys that follow from their summaries: how many messages there were at most.
+pub(crate) fn rows_of<'scope>(summaries: Summaries<'scope, String, Out>) -> Rows<'scope> {
+    summaries.map(|(key, summary)| (key, summary.value.0)).reduce(|_, counts, output| {
+        if let Some((greatest, _)) = counts.last() {
+            output.push((**greatest, 1));
         }
-        Ok(())
-    }
+    })
 }
 
 /// The answers to a script by the graph API.
@@ -53,17 +32,24 @@ pub(crate) fn graph(
     workers: usize,
     per_poll: usize,
 ) -> (Vec<Said>, Fates) {
-    let config = IngressConfig { time: time.clone(), clock: clock(), sentiment: None, lead: 10_000 };
+    let config = IngressConfig {
+        time: time.clone(),
+        clock: clock(),
+        watermarks: None,
+        max_watermark_drift: Duration::from_millis(10_000),
+    };
     let source = Box::new(source(script, per_poll));
-    let ingress = Ingress::open(config, vec![(source, Arc::new(Tagged))], workers).unwrap();
+    let ingress =
+        Ingress::<Saying>::open(config, vec![(source as _, Arc::new(Words) as _)], workers).unwrap();
     let rules = time.window_rules(4);
     let updates = Arc::new(Mutex::new(Vec::new()));
     let (shared, said) = (ingress.clone(), Arc::clone(&updates));
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
         let said = Arc::clone(&said);
         let probe = worker.dataflow::<EventTime, _, _>(|scope| {
-            let ingested = scope.ingest::<Acc>(&shared);
-            let answers = fast(ingested.partials.windows(rules), ingested.facts.stream_rows(), rules);
+            let context = CheckpointContext::none(scope);
+            let summaries = scope.ingest(&shared, aggregate()).partials.windows(rules, "windows", &context);
+            let answers = fast(summaries.clone(), rows_of(summaries), rules);
             answers.inspect(move |update| said.lock().unwrap().push(update.clone())).inner.probe().0
         });
         while !probe.done() {
@@ -75,7 +61,7 @@ pub(crate) fn graph(
     (consolidated(std::mem::take(&mut updates.lock().unwrap())), ingress.fates())
 }
 
-/// The answers of a pipeline's second life: the first ended, with a checkpoint, when half of the records were read.
+/// The answers of a pipeline's second run: the first ended, with a checkpoint, when half of the records were read.
 pub(crate) fn two_lives(script: &Script, time: &TimeConfig, workers: (usize, usize)) -> Vec<Said> {
     let mut source = MemorySource::default().records_per_poll(10);
     let handles: Vec<_> = (0..script.len()).map(|number| source.handle(&format!("p{number}"))).collect();
@@ -83,13 +69,15 @@ pub(crate) fn two_lives(script: &Script, time: &TimeConfig, workers: (usize, usi
     let said = Arc::new(Mutex::new(Vec::new()));
     let start = |workers| {
         let said = Arc::clone(&said);
-        let pipeline =
-            Pipeline::<Acc>::new().source(source.clone(), Tagged).time(time.clone()).clock(clock());
+        let pipeline = sayings(source.clone(), Words, time);
         let store = Directory::new(folder.path());
-        let pipeline = pipeline.lead(10_000).workers(workers).checkpoints(store, 20, Duration::ZERO);
+        let pipeline = pipeline
+            .max_watermark_drift(Duration::from_millis(10_000))
+            .workers(workers)
+            .checkpoints(store, Duration::from_millis(20));
         let extended = pipeline.extend(move |graph| {
             let said = Arc::clone(&said);
-            fast(graph.summaries.clone(), graph.streams.clone(), graph.windows)
+            fast(graph.summaries.clone(), rows_of(graph.summaries.clone()), graph.windows)
                 .inspect(move |update| said.lock().unwrap().push(update.clone()));
         });
         extended.start().unwrap()
@@ -128,27 +116,14 @@ pub(crate) fn defined(counted: &[Counted], time: &TimeConfig) -> Vec<Said> {
         .collect();
     let captured = timely::execute_directly(move |worker| {
         let (mut events, mut clock, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
-            let (events_in, events) = scope.new_collection::<(StreamId, (EventTime, String)), isize>();
+            let (events_in, events) = scope.new_collection::<(String, (EventTime, String)), isize>();
             let (clock_in, clock) = scope.new_collection::<EventTime, isize>();
-            let windows = spec::windows(events.clone(), spec, |acc: &mut Acc, record: &String| {
+            let windows = spec::windows(events, spec, |acc: &mut Acc, record: &String| {
                 let (arena, mut events) = (Arena::default(), Vec::new());
-                Tagged.decode(record.as_bytes(), &arena, &mut events).unwrap();
+                Words.decode(Record::new(record.as_bytes()), &arena, &mut events).unwrap();
                 events.iter().for_each(|event| acc.add(event));
             });
-            let patches = events.flat_map(|(key, (_, record))| {
-                let (arena, mut events) = (Arena::default(), Vec::new());
-                Tagged.decode(record.as_bytes(), &arena, &mut events).unwrap();
-                match Fact::of(&events[0]) {
-                    Some(Fact::Meta(patch)) => Some((key, patch)),
-                    _ => None,
-                }
-            });
-            let rows = patches.reduce(|key, patches, output| {
-                let mut profile = StreamProfile::default();
-                patches.iter().for_each(|(patch, _)| profile.apply(patch));
-                output.push((profile.row(key), 1));
-            });
-            let rows = rows.map(|(_, row)| row);
+            let rows = rows_of(windows.clone());
             (events_in, clock_in, plain(windows, rows, clock).inner.capture())
         });
         records.into_iter().for_each(|(key, at, record, effective)| {
@@ -170,7 +145,7 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
     (prop::collection::vec(partition, 1..4), 1i64..12).prop_map(|(partitions, pace)| {
         let render = |(position, (key, disorder, id, user, length, oddity)): (usize, _)| {
             let time = (BASE + 500).saturating_add_signed(position as i64 * pace + disorder);
-            let message = if oddity < 3 { "!".to_owned() } else { "m".repeat(length as usize) };
+            let message = "m".repeat(length as usize);
             if oddity == 19 { "broken".to_owned() } else { format!("k{key} {time} e{id} u{user} {message}") }
         };
         partitions.into_iter().map(|records| records.into_iter().enumerate().map(render).collect()).collect()

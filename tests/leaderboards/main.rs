@@ -1,4 +1,4 @@
-//! The newest summaries, the boards made of them and their join with what is known of streams equal their plain
+//! The newest summaries, the boards made of them and their join with rows by key equal their plain
 //! definition, update by update.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
@@ -49,9 +49,10 @@ proptest! {
         let (mut found, found_fates) = graph(&script, &time, workers, per_poll);
         let mut expected = defined(&counted, &time);
         if retires {
-            // By definition nothing ever retires; the newest summaries do not notice.
-            found.retain(|(answer, ..)| !matches!(answer, Answer::OfAll(_)));
-            expected.retain(|(answer, ..)| !matches!(answer, Answer::OfAll(_)));
+            // By definition nothing ever retires; the newest summaries do not notice, the rows made of all summaries do.
+            let notices = |answer: &Answer| matches!(answer, Answer::OfAll(_) | Answer::Enriched(..));
+            found.retain(|(answer, ..)| !notices(answer));
+            expected.retain(|(answer, ..)| !notices(answer));
         }
         prop_assert_eq!(found_fates, fates);
         equal(&found, &expected)?;
@@ -70,14 +71,13 @@ proptest! {
             .map(|((key, pane, value), at, diff)| {
                 let window = spec.window_ending(EventTime(10 * pane));
                 let value = Arc::new((value, 0, (value > 1).then_some(value / 2)));
-                ((StreamId::new(&format!("k{key}")), Summary { window, value }), at, diff)
+                ((format!("k{key}"), Summary { window, value }), at, diff)
             })
             .collect();
         let rows: RowChanges = changes(&rows)
             .into_iter()
             .map(|((key, updated), at, diff)| {
-                let row = StreamProfile::default().row(&StreamId::new(&format!("k{key}")));
-                (StreamRow { updated_at: EventTime(updated), ..row }, at, diff)
+                ((format!("k{key}"), updated), at, diff)
             })
             .collect();
         let found = of_collections(&records, &rows, Some(workers));
@@ -108,13 +108,13 @@ fn random_scripts_reach_silence_lateness_and_new_leaders() {
                 Answer::Ranked(place) if place.rank == 1 && *diff < 0 => {
                     leaders += u32::from(replaced(&|other| {
                         matches!(other, Answer::Ranked(new)
-                            if new.rank == 1 && new.board == place.board && new.stream_id != place.stream_id)
+                            if new.rank == 1 && new.board == place.board && new.key != place.key)
                     }));
                 }
                 Answer::OfAll(answer) => {
                     restated += u32::from(
                         *diff < 0
-                            && matches!(&**answer, Answer::Described(_, summary, Some(_)) if summary.window.end < *at),
+                            && matches!(&**answer, Answer::Enriched(_, summary, Some(_)) if summary.window.end < *at),
                     )
                 }
                 _ => {}
@@ -136,7 +136,7 @@ fn answers_after_a_restart_equal_those_of_an_undisturbed_run() {
     let mut compared = 0;
     for lives in 0..12 {
         let mut script = script().new_tree(&mut runner).unwrap().current();
-        // A partition of which nothing was read yet would hold back the first life.
+        // A partition of which nothing was read yet would hold back the first run.
         script.retain(|records| records.len() > 1);
         if script.is_empty() {
             continue;

@@ -1,7 +1,7 @@
 //! Clusters: as many pipelines as there are processes, each on a thread, over loopback. Nothing is shared but what the test shares.
 
-use telemetra::core::EventAccumulator;
-use telemetra::ops::{Pipeline, PipelineError, Report, Running};
+use telemetra::core::Events;
+use telemetra::ops::{LastPlan, Pipeline, PipelineError, Report, Running};
 
 use super::watch::in_time;
 
@@ -12,8 +12,8 @@ pub fn free_addresses(count: usize) -> Vec<String> {
 }
 
 /// Starts a pipeline per process of a cluster and gives each running one to `live`; what comes of it, by process.
-pub fn cluster<A: EventAccumulator, T: Send + 'static>(
-    pipelines: Vec<Pipeline<A>>,
+pub fn cluster<E: Events, L: LastPlan<E> + Send + 'static, T: Send + 'static>(
+    pipelines: Vec<Pipeline<E, L>>,
     live: impl Fn(usize, Running) -> T + Clone + Send + 'static,
 ) -> Vec<Result<T, PipelineError>> {
     let addresses = if pipelines.len() > 1 { free_addresses(pipelines.len()) } else { Vec::new() };
@@ -31,7 +31,9 @@ pub fn cluster<A: EventAccumulator, T: Send + 'static>(
 }
 
 /// The same to the end of all input.
-pub fn wait<A: EventAccumulator>(pipelines: Vec<Pipeline<A>>) -> Vec<Result<Report, PipelineError>> {
+pub fn wait<E: Events, L: LastPlan<E> + Send + 'static>(
+    pipelines: Vec<Pipeline<E, L>>,
+) -> Vec<Result<Report, PipelineError>> {
     let ended = cluster(pipelines, |_, running| running.wait());
     ended.into_iter().map(|ended| ended.and_then(|ended| ended)).collect()
 }

@@ -10,22 +10,56 @@ pub mod streams;
 pub mod watch;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use differential_dataflow::consolidation::consolidate_updates;
 use differential_dataflow::input::Input;
 use proptest::prelude::{Strategy, prop, prop_oneof};
+use telemetra::core::aggregate::AccumulatorOf;
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
-use telemetra::ops::{Pipeline, PipelineError, Report, spec};
-use telemetra::sinks::Memory;
+use telemetra::differential_dataflow;
+use telemetra::ops::testkit::spec;
+use telemetra::ops::{Group, OwnKey, Pipeline, PipelineError, Report, WindowKind};
+use telemetra::sinks::MemorySink;
+use telemetra::timely;
 use timely::dataflow::operators::Capture;
 use timely::dataflow::operators::capture::Extract;
 
 pub const BASE: u64 = 1_000_000_000;
 
+/// An event of these tests: someone says something.
+#[derive(Clone, Debug)]
+pub struct Saying {
+    pub key: String,
+    pub time: EventTime,
+    pub id: String,
+    pub user: String,
+    pub message: String,
+}
+
+impl Event for Saying {
+    type Key = String;
+
+    fn time(&self) -> EventTime {
+        self.time
+    }
+
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn id(&self) -> Option<EventId> {
+        Some(EventId::of(&self.id))
+    }
+}
+
 /// The accumulator under test: a count, distinct users, the longest message. The last cannot subtract.
 pub type Acc = (Project<Messages, Count>, Project<Users, Distinct>, Project<Lengths, Max<u64>>);
 pub type Out = <Acc as Accumulator>::Output;
+
+/// The pipelines of these tests.
+pub type Sayings = Pipeline<Saying, Group<Saying, String, AccumulatorOf<Acc>, OwnKey>>;
 
 #[derive(Debug)]
 pub struct Messages;
@@ -34,62 +68,59 @@ pub struct Users;
 #[derive(Debug)]
 pub struct Lengths;
 
-impl<'e, 'a> Pick<&'e Event<'a>> for Messages {
-    type Picked = Option<&'e Event<'a>>;
-    fn pick(event: &'e Event<'a>) -> Self::Picked {
+impl<'e> Pick<&'e Saying> for Messages {
+    type Picked = Option<&'e Saying>;
+    fn pick(event: &'e Saying) -> Self::Picked {
         Some(event)
     }
 }
-impl<'e, 'a> Pick<&'e Event<'a>> for Users {
-    type Picked = Option<&'a str>;
-    fn pick(event: &'e Event<'a>) -> Self::Picked {
-        match event {
-            Event::Chat(chat) => Some(chat.user_id),
-            _ => None,
-        }
+impl<'e> Pick<&'e Saying> for Users {
+    type Picked = Option<&'e str>;
+    fn pick(event: &'e Saying) -> Self::Picked {
+        Some(&event.user)
     }
 }
-impl<'e, 'a> Pick<&'e Event<'a>> for Lengths {
+impl<'e> Pick<&'e Saying> for Lengths {
     type Picked = Option<u64>;
-    fn pick(event: &'e Event<'a>) -> Self::Picked {
-        match event {
-            Event::Chat(chat) => Some(chat.message.len() as u64),
-            _ => None,
-        }
+    fn pick(event: &'e Saying) -> Self::Picked {
+        Some(event.message.len() as u64)
     }
 }
 
-/// Reads `stream time id user message`, separated by single spaces; `-` is a record without events.
+/// The accumulator as an aggregate, with its columns.
+pub fn aggregate() -> AccumulatorOf<Acc> {
+    let columns = vec![
+        Column::new("messages", ColumnKind::Integer),
+        Column::new("users", ColumnKind::Integer),
+        Column::nullable("longest", ColumnKind::Integer),
+    ];
+    Aggregates::<Saying>::new().accumulator(columns, |(messages, users, longest): &Out, _, put| {
+        put(Value::Unsigned(*messages));
+        put(Value::Unsigned(*users));
+        put(Value::or_null(longest.map(Value::Unsigned)));
+    })
+}
+
+/// Reads `key time id user message`, separated by single spaces; `-` is a record without events.
 #[derive(Clone, Debug)]
 pub struct Words;
 
-impl Decoder for Words {
+impl Decoder<Saying> for Words {
     fn decode<'a>(
         &self,
-        record: &'a [u8],
-        arena: &'a Arena,
-        events: &mut Vec<Event<'a>>,
+        record: Record<'a>,
+        _arena: &'a Arena,
+        events: &mut Vec<Saying>,
     ) -> Result<(), DecodeError> {
-        let text = std::str::from_utf8(record).map_err(|_| DecodeError::new("not UTF-8"))?;
+        let text = std::str::from_utf8(record.value).map_err(|_| DecodeError::new("not UTF-8"))?;
         if text == "-" {
             return Ok(());
         }
-        let mut words = text.splitn(5, ' ');
+        let mut words = text.splitn(5, ' ').map(ToOwned::to_owned);
         let mut word = || words.next().ok_or(DecodeError::new("too few words"));
-        let (stream_id, time, event_id, user_id, message) = (word()?, word()?, word()?, word()?, word()?);
+        let (key, time, id, user, message) = (word()?, word()?, word()?, word()?, word()?);
         let time = time.parse().map_err(|_| DecodeError::field("time", "not a number"))?;
-        let header = Header { event_id, time: EventTime(time), stream_id };
-        events.push(Event::Chat(ChatMessage {
-            header,
-            user_id,
-            username: user_id,
-            message,
-            emotes: arena.list([]),
-            badges: arena.list([]),
-            is_subscriber: false,
-            is_moderator: false,
-            sentiment: 0,
-        }));
+        events.push(Saying { key, time: EventTime(time), id, user, message });
         Ok(())
     }
 }
@@ -97,12 +128,12 @@ impl Decoder for Words {
 /// [`Words`], of which each event is shown before it counts.
 pub struct Shown<F>(pub F);
 
-impl<F: Fn(&Event<'_>) + Send + Sync> Decoder for Shown<F> {
+impl<F: Fn(&Saying) + Send + Sync> Decoder<Saying> for Shown<F> {
     fn decode<'a>(
         &self,
-        record: &'a [u8],
+        record: Record<'a>,
         arena: &'a Arena,
-        events: &mut Vec<Event<'a>>,
+        events: &mut Vec<Saying>,
     ) -> Result<(), DecodeError> {
         Words.decode(record, arena, events)?;
         events.last().into_iter().for_each(&self.0);
@@ -131,7 +162,7 @@ pub fn small_rules() -> Vec<MomentRule<Out>> {
     let steady = floored().hysteresis(0.4).unwrap().min_duration(2).unwrap().cooldown(60);
     let longest = |out: &Out| out.2.map(|longest| longest as i64);
     vec![
-        MomentRule::count("busy", floored(), |out: &Out| out.0).for_key("k1".into(), detector()),
+        MomentRule::count("busy", floored(), |out: &Out| out.0).for_key(&"k1".to_owned(), detector()),
         MomentRule::gauge("longer", detector(), 1, longest),
         MomentRule::count("either", learnt().max(detector().samples(2..=3).unwrap()), |out: &Out| out.0),
         MomentRule::count("steady", steady, |out: &Out| out.0),
@@ -154,14 +185,21 @@ pub fn source(script: &Script, per_poll: usize) -> MemorySource {
     })
 }
 
-pub fn pipeline_from(source: MemorySource, time: &TimeConfig, sink: &Memory<Out>) -> Pipeline<Acc> {
-    Pipeline::new()
-        .source(source, Words)
-        .time(time.clone())
-        .clock(clock())
-        .lead(10_000)
-        .rules(small_rules())
+/// A pipeline of sayings without rules and sinks.
+pub fn sayings(
+    source: impl Source + 'static,
+    decoder: impl Decoder<Saying> + 'static,
+    time: &TimeConfig,
+) -> Sayings {
+    let pipeline = Pipeline::<Saying>::new().source(source, decoder).time(time.clone()).clock(clock());
+    pipeline.group("sayings", WindowKind::default(), |_| aggregate())
+}
+
+pub fn pipeline_from(source: MemorySource, time: &TimeConfig, sink: &MemorySink) -> Sayings {
+    sayings(source, Words, time)
+        .max_watermark_drift(Duration::from_secs(10))
         .sink(sink.clone())
+        .rules(small_rules())
 }
 
 pub fn run(
@@ -169,16 +207,49 @@ pub fn run(
     time: &TimeConfig,
     workers: usize,
     per_poll: usize,
-) -> Result<(Memory<Out>, Report), PipelineError> {
-    let sink = Memory::new().with_log();
+) -> Result<(MemorySink, Report), PipelineError> {
+    let sink = MemorySink::new().with_log();
     let source = source(script, per_poll);
     let report = pipeline_from(source, time, &sink).workers(workers).start()?.wait()?;
     assert!(report.fates.is_balanced(), "{:?}", report.fates);
     Ok((sink, report))
 }
 
+/// A row that the pipelines of these tests publish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Published {
+    Summary(String, Summary<Out>),
+    Moment(Moment<String>),
+}
+
+impl Published {
+    pub fn of(change: &Change) -> Self {
+        let summary = change.row::<SummaryRow<String, Out>>();
+        let summary = summary.map(|row| Self::Summary(row.key.clone(), row.summary.clone()));
+        let moment = || Self::Moment(change.row::<Moment<String>>().expect("one of the two").clone());
+        summary.unwrap_or_else(moment)
+    }
+}
+
+/// The summaries that a sink holds, by key and window.
+pub fn summaries(sink: &MemorySink) -> Vec<(String, Summary<Out>)> {
+    sink.rows_of::<SummaryRow<String, Out>>().into_iter().map(|row| (row.key, row.summary)).collect()
+}
+
+/// Changes in the order of their tables and keys.
+pub fn sort(changes: &mut [Change]) {
+    changes.sort_by(|one, other| one.row.compare_key(&*other.row));
+}
+
+/// The moments that a sink holds, sorted.
+pub fn moments(sink: &MemorySink) -> Vec<Moment<String>> {
+    let mut moments = sink.rows_of::<Moment<String>>();
+    moments.sort();
+    moments
+}
+
 /// A change of a collection of rows.
-pub type Update = (Row<Out>, EventTime, isize);
+pub type Update = (Published, EventTime, isize);
 
 /// What became of each event of a script by the definition, without any of the library's code for it; and the events that
 /// count: key, time, user and message, and the effective time.
@@ -228,26 +299,16 @@ pub fn reference_fates(script: &Script, time: &TimeConfig) -> (Fates, Vec<Counte
 
 #[derive(Clone, Debug)]
 pub struct Counted {
-    pub key: StreamId,
+    pub key: String,
     pub time: EventTime,
     pub user: String,
     pub message: String,
     pub effective: EventTime,
 }
 
-fn add(acc: &mut Acc, time: EventTime, user: &str, message: &str) {
-    let event = Event::Chat(ChatMessage {
-        header: Header { event_id: "", time, stream_id: "" },
-        user_id: user,
-        username: user,
-        message,
-        emotes: &[],
-        badges: &[],
-        is_subscriber: false,
-        is_moderator: false,
-        sentiment: 0,
-    });
-    acc.add(&event);
+pub fn add(acc: &mut Acc, time: EventTime, user: &str, message: &str) {
+    let (user, message) = (user.to_owned(), message.to_owned());
+    acc.add(&Saying { key: String::new(), time, id: String::new(), user, message });
 }
 
 /// The changes of summaries and moments by the plain differential definition, consolidated.
@@ -262,14 +323,16 @@ pub fn specified(counted: &[Counted], time: &TimeConfig) -> Vec<Update> {
     let captured = timely::execute_directly(move |worker| {
         let (mut events, mut clock, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
             let (events_in, events) =
-                scope.new_collection::<(StreamId, (EventTime, (String, String))), isize>();
+                scope.new_collection::<(String, (EventTime, (String, String))), isize>();
             let (clock_in, clock) = scope.new_collection::<EventTime, isize>();
             let windows = spec::windows(events, spec, |acc: &mut Acc, (user, message)| {
                 add(acc, EventTime(0), user, message);
             });
             let moments = spec::moments(windows.clone(), clock, spec, small_rules().into());
-            let rows =
-                windows.map(|(key, summary)| Row::Summary(key, summary)).concat(moments.map(Row::Moment));
+            let rows = windows
+                .filter(move |(_, summary)| summary.window.end - summary.window.start == spec.size())
+                .map(|(key, summary)| Published::Summary(key, summary))
+                .concat(moments.map(Published::Moment));
             (events_in, clock_in, rows.inner.capture())
         });
         for Counted { key, time, user, message, effective } in counted {
@@ -291,22 +354,18 @@ pub fn specified(counted: &[Counted], time: &TimeConfig) -> Vec<Update> {
 }
 
 /// The changes that a sink was given, as changes of a collection, consolidated.
-pub fn published(batches: &[Batch<Out>]) -> Vec<Update> {
-    let mut table: BTreeMap<String, Row<Out>> = BTreeMap::new();
+pub fn published(batches: &[Batch]) -> Vec<Update> {
+    let mut table: BTreeMap<RowKey, Published> = BTreeMap::new();
     let mut updates = Vec::new();
     for batch in batches {
         for change in &batch.changes {
-            let key = match &change.row {
-                Row::Summary(key, summary) => format!("summary {key} {}", summary.window.end),
-                Row::Moment(moment) => format!("moment {}", moment.id()),
-                other => format!("{other:?}"),
-            };
+            let (key, row) = (RowKey::of(&*change.row), Published::of(change));
             if let Some(old) = table.remove(&key) {
                 updates.push((old, batch.time, -1));
             }
             if change.action == Action::Upsert {
-                table.insert(key, change.row.clone());
-                updates.push((change.row.clone(), batch.time, 1));
+                table.insert(key, row.clone());
+                updates.push((row, batch.time, 1));
             }
         }
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
-use telemetra::ops::Pipeline;
+use telemetra::livestream::{
+    self, JsonDecoder, Lexicon, LiveStreams, Sentiment, WithSentiment, default_rules,
+};
 
 /// 2026-01-01, a boundary of every window here.
 pub const DAY: u64 = 1_767_225_600_000;
@@ -35,12 +37,20 @@ pub fn ten_seconds() -> TimeConfig {
     }
 }
 
-pub fn json_pipeline(source: impl Source + 'static, time: &TimeConfig) -> Pipeline<StreamAccumulator> {
-    Pipeline::new()
-        .source(source, JsonDecoder::default())
+pub fn json_pipeline(source: impl Source + 'static, time: &TimeConfig) -> LiveStreams {
+    scored_pipeline(source, Arc::new(Lexicon::english()), time)
+}
+
+/// The same with messages scored by that.
+pub fn scored_pipeline(
+    source: impl Source + 'static,
+    scorer: Arc<dyn Sentiment>,
+    time: &TimeConfig,
+) -> LiveStreams {
+    livestream::pipeline()
+        .source(source, JsonDecoder::mixed().with_sentiment(scorer))
         .time(time.clone())
         .clock(Clock::fixed(EventTime(DAY + 10 * 86_400_000)))
-        .sentiment(Arc::new(Lexicon::english()))
         .rules(default_rules(3.0).unwrap())
 }
 

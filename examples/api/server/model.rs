@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use telemetra::core::{Action, Change, Currency, EventTime, Moment, Row, StreamId, StreamSummary, Summary};
-use telemetra::sinks::{Decimal, Published};
+use telemetra::core::{Action, Change, Decimal, EventTime, Moment, Summary, SummaryRow};
+use telemetra::livestream::{self, Currency, StreamId, StreamSummary};
+use telemetra::sinks::Published;
 
 /// An event time, said as RFC 3339.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,8 +164,8 @@ pub(crate) struct StreamRow {
     pub(crate) ended_at: Option<Time>,
 }
 
-impl From<&telemetra::core::StreamRow> for StreamRow {
-    fn from(row: &telemetra::core::StreamRow) -> Self {
+impl From<&livestream::StreamRow> for StreamRow {
+    fn from(row: &livestream::StreamRow) -> Self {
         Self {
             name: row.name.to_string(),
             title: row.title.as_deref().map(Into::into),
@@ -208,17 +209,17 @@ impl Metrics {
     }
 }
 
-impl From<&Published<Summary<StreamSummary>>> for Metrics {
-    fn from(published: &Published<Summary<StreamSummary>>) -> Self {
-        Self::new(&published.row, published.revision, published.time)
+impl From<Published<&Summary<StreamSummary>>> for Metrics {
+    fn from(published: Published<&Summary<StreamSummary>>) -> Self {
+        Self::new(published.row, published.revision, published.time)
     }
 }
 
 impl MomentInfo {
-    pub(crate) fn new(moment: &Moment, revision: u32, time: EventTime) -> Self {
+    pub(crate) fn new(moment: &Moment<StreamId>, revision: u32, time: EventTime) -> Self {
         Self {
             moment_id: moment.id().to_string(),
-            stream_id: moment.stream_id.to_string(),
+            stream_id: moment.key.to_string(),
             moment_type: moment.moment_type.to_string(),
             detection_method: moment.detection_method.to_string(),
             started_at: moment.started_at.into(),
@@ -241,39 +242,37 @@ impl MomentInfo {
     }
 }
 
-impl From<&Published<Moment>> for MomentInfo {
-    fn from(published: &Published<Moment>) -> Self {
-        Self::new(&published.row, published.revision, published.time)
+impl From<Published<&Moment<StreamId>>> for MomentInfo {
+    fn from(published: Published<&Moment<StreamId>>) -> Self {
+        Self::new(published.row, published.revision, published.time)
     }
 }
 
 impl Message {
     /// What a change says; `None` for rows that only the tables have.
-    pub(crate) fn of(stream: &StreamId, change: &Change<StreamSummary>, time: EventTime) -> Option<Self> {
-        let (stream_id, revision) = (stream.to_string(), change.revision);
+    pub(crate) fn of(stream: &str, change: &Change, time: EventTime) -> Option<Self> {
+        let (stream_id, revision) = (stream.to_owned(), change.revision);
         let withdrawn = change.action == Action::Withdraw;
-        Some(match &change.row {
-            Row::Summary(_, summary) => {
-                let kind = match revision {
-                    _ if withdrawn => WindowKind::Withdrawn,
-                    0 => WindowKind::Published,
-                    _ => WindowKind::Corrected,
-                };
-                let metrics = Metrics::new(summary, revision, time);
-                Self::Metrics { stream_id, time: time.into(), revision, kind, metrics }
-            }
-            Row::Moment(moment) => {
-                let kind = match (withdrawn, moment.open, revision) {
-                    (true, ..) => MomentKind::Withdrawn,
-                    (_, true, 0) => MomentKind::Opened,
-                    (_, true, _) => MomentKind::Updated,
-                    (_, false, _) => MomentKind::Closed,
-                };
-                let moment = MomentInfo::new(moment, revision, time);
-                Self::Moment { stream_id, time: time.into(), revision, kind, moment }
-            }
-            Row::Stream(row) => Self::Stream { stream_id, time: time.into(), stream: row.into() },
-            Row::Viewer(_) | Row::Transaction(_) => return None,
-        })
+        if let Some(row) = change.row::<SummaryRow<StreamId, StreamSummary>>() {
+            let kind = match revision {
+                _ if withdrawn => WindowKind::Withdrawn,
+                0 => WindowKind::Published,
+                _ => WindowKind::Corrected,
+            };
+            let metrics = Metrics::new(&row.summary, revision, time);
+            return Some(Self::Metrics { stream_id, time: time.into(), revision, kind, metrics });
+        }
+        if let Some(moment) = change.row::<Moment<StreamId>>() {
+            let kind = match (withdrawn, moment.open, revision) {
+                (true, ..) => MomentKind::Withdrawn,
+                (_, true, 0) => MomentKind::Opened,
+                (_, true, _) => MomentKind::Updated,
+                (_, false, _) => MomentKind::Closed,
+            };
+            let moment = MomentInfo::new(moment, revision, time);
+            return Some(Self::Moment { stream_id, time: time.into(), revision, kind, moment });
+        }
+        let row = change.row::<livestream::StreamRow>()?;
+        Some(Self::Stream { stream_id, time: time.into(), stream: row.into() })
     }
 }

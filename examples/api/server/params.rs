@@ -2,8 +2,7 @@
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use telemetra::core::EventTime;
-use telemetra::core::decode::parse_timestamp;
+use telemetra::core::{EventTime, parse_timestamp};
 
 use super::problem::Problem;
 
@@ -71,7 +70,7 @@ impl Params {
         let is_spaced = text.as_bytes().get(10).is_some_and(|byte| !byte.eq_ignore_ascii_case(&b'T'));
         match parse_timestamp(text.as_bytes()) {
             Ok(time) if !is_spaced => Ok(Some(time)),
-            Err(error) if error.reason == BEFORE_EPOCH && !is_spaced => Ok(Some(EventTime::MIN)),
+            Err(error) if error.0 == BEFORE_EPOCH && !is_spaced => Ok(Some(EventTime::MIN)),
             _ => {
                 let form = "2026-01-31T12:00:00Z or 2026-01-31T13:00:00%2B01:00";
                 Err(Problem::parameter(name, format!("it has to be a time that exists, written like {form}")))

@@ -7,7 +7,7 @@ use crate::common::settings::put;
 use crate::settings::Settings;
 
 impl Generates for Settings {
-    fn generator(&mut self) -> &mut telemetra::core::generate::GeneratorConfig {
+    fn generator(&mut self) -> &mut telemetra::livestream::generate::GeneratorConfig {
         &mut self.generator
     }
 }

@@ -8,7 +8,7 @@ mod time;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use telemetra::core::generate::Planting;
+use telemetra::livestream::generate::Planting;
 use telemetra::prelude::*;
 
 use crate::common::settings::{Setting, Table};

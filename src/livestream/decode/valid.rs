@@ -1,6 +1,6 @@
 //! What must hold of an event whatever format it came in. The errors are for one field.
 
-use crate::event::{MAX_ID_BYTES, MAX_LIST_ITEMS, MAX_TEXT_BYTES};
+use crate::livestream::event::{MAX_ID_BYTES, MAX_LIST_ITEMS, MAX_TEXT_BYTES};
 
 pub(super) const MISSING: &str = "is missing";
 pub(super) const NEGATIVE: &str = "is negative";

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::EventTime;
+use crate::core::EventTime;
 
 /// What a [`Generator`](super::Generator) makes. The defaults are a demo of about two million events in half an hour of
 /// event time, with a little of everything that goes wrong, and planted moments.
@@ -8,11 +8,11 @@ use crate::EventTime;
 /// Ratios are shares of events, from 0 to 1.
 ///
 /// ```
-/// use telemetra_core::generate::{GeneratorConfig, Planting};
+/// use telemetra::livestream::generate::{GeneratorConfig, Planting};
 /// let config = GeneratorConfig { streams: 10, planted: Planting::none(), ..GeneratorConfig::default() };
 /// config.validate()?;
 /// assert!(GeneratorConfig { late_ratio: 2.0, ..config }.validate().is_err());
-/// # Ok::<(), telemetra_core::ConfigError>(())
+/// # Ok::<(), telemetra::core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -7,10 +7,11 @@ use super::damage::damage;
 use super::plan::Plan;
 use super::random::{Random, mix};
 use super::words;
-use crate::decode::{encode_json, integer};
-use crate::{
-    AMOUNT_SCALE, ChatMessage, Currency, Event, EventTime, Header, MetaType, StreamMeta, Transaction,
-    TransactionType, ViewerCount,
+use crate::core::EventTime;
+use crate::livestream::decode::{encode_json, integer};
+use crate::livestream::{
+    AMOUNT_SCALE, ChatMessage, Currency, Event, Header, MetaType, StreamMeta, Transaction, TransactionType,
+    ViewerCount,
 };
 
 /// How far ahead events from the future are: 50 years, more than any clock that is merely wrong by a setting.

@@ -4,7 +4,8 @@ use super::content::Writer;
 use super::cursor::Cursor;
 use super::plan::{Plan, TICK};
 use super::truth::{Floor, GroundTruth, kind_of};
-use crate::{EventKind, EventTime};
+use crate::core::EventTime;
+use crate::livestream::EventKind;
 
 /// What is known of a record that a [`Feed`] gave, its bytes aside.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct GeneratedRecord<'f> {
 /// keeps to `arrives_at` sends them as they would have come.
 ///
 /// ```
-/// use telemetra_core::generate::{Generator, GeneratorConfig, Planting};
+/// use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
 /// let config = GeneratorConfig {
 ///     streams: 2,
 ///     stream_ids: vec!["ada".into()],

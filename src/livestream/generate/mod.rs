@@ -31,7 +31,7 @@ use content::Writer;
 use cursor::Cursor;
 use plan::Plan;
 
-use crate::{ConfigError, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source};
+use crate::core::{ConfigError, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source};
 
 /// A source of made-up events, as JSON records of all four kinds.
 ///
@@ -43,8 +43,8 @@ use crate::{ConfigError, ExternalError, Partition, PartitionId, Polled, RecordBa
 /// that comes before and writes none of it.
 ///
 /// ```
-/// use telemetra_core::generate::{Generator, GeneratorConfig, Planting};
-/// use telemetra_core::{Polled, RecordBatch, Source};
+/// use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
+/// use telemetra::core::{Polled, RecordBatch, Source};
 /// let config = GeneratorConfig {
 ///     streams: 20,
 ///     duration_ms: 10_000,

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use super::config::GeneratorConfig;
 use super::planted::{Plant, PlantedMoment, plant};
 use super::random::{Chance, Exponential, Weighted, zipf};
-use crate::{ConfigError, PartitionId, StreamId};
+use crate::core::{ConfigError, PartitionId};
+use crate::livestream::StreamId;
 
 /// A tick is a second of event time: what is generated in one go.
 pub(super) const TICK: u64 = 1000;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::config::GeneratorConfig;
 use super::random::{Random, mix};
-use crate::{ConfigError, EventTime, StreamId};
+use crate::core::{ConfigError, EventTime};
+use crate::livestream::StreamId;
 
 /// A moment that the generator planted, to be found again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{GroundTruth, PlantedMoment};
-use crate::Moment;
+use crate::core::Moment;
+use crate::livestream::StreamId;
 
 /// How well moments were found: of one type, or of all.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -38,16 +39,16 @@ impl Score {
 /// Found moments of types that were not planted at all do not count.
 ///
 /// ```
-/// use telemetra_core::generate::{Generator, GeneratorConfig, score};
+/// use telemetra::livestream::generate::{Generator, GeneratorConfig, score};
 /// let truth = Generator::new(GeneratorConfig { events_per_second: 500.0, ..Default::default() })?.ground_truth();
 /// let scores = score(&truth, [], 60_000);
 /// assert_eq!(scores["chat_spike"].recall(), Some(0.0));
 /// assert_eq!(scores["chat_spike"].precision(), None);
-/// # Ok::<(), telemetra_core::ConfigError>(())
+/// # Ok::<(), telemetra::core::ConfigError>(())
 /// ```
 pub fn score<'m>(
     truth: &GroundTruth,
-    found: impl IntoIterator<Item = &'m Moment>,
+    found: impl IntoIterator<Item = &'m Moment<StreamId>>,
     tolerance: u64,
 ) -> BTreeMap<Arc<str>, Score> {
     let mut scores: BTreeMap<Arc<str>, Score> = BTreeMap::new();
@@ -74,8 +75,8 @@ pub fn score<'m>(
     scores
 }
 
-fn belongs(moment: &Moment, planted: &PlantedMoment, tolerance: u64) -> bool {
-    moment.stream_id == planted.stream_id
+fn belongs(moment: &Moment<StreamId>, planted: &PlantedMoment, tolerance: u64) -> bool {
+    moment.key == planted.stream_id
         && moment.moment_type == planted.moment_type
         && moment.started_at < planted.ended_at.plus(tolerance)
         && moment.last_at > planted.started_at.minus(tolerance)

@@ -7,7 +7,8 @@ use super::PlantedMoment;
 use super::arrivals::{Arrival, Body, Flaw};
 use super::cursor::Cursor;
 use super::plan::Plan;
-use crate::{EventKind, EventTime, Fate, Fates, WindowSpec};
+use crate::core::{EventTime, Fate, Fates, WindowSpec};
+use crate::livestream::EventKind;
 
 /// What a [`Generator`](super::Generator) makes, counted: to hold against what a pipeline finds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

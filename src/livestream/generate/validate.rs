@@ -1,5 +1,5 @@
 use super::config::GeneratorConfig;
-use crate::{ConfigError, EventTime};
+use crate::core::{ConfigError, EventTime};
 
 impl GeneratorConfig {
     /// Checks every setting. Whether enough streams have the traffic for the planted moments is seen by

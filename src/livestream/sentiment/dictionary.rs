@@ -5,8 +5,7 @@ use std::fmt;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::word::{Folded, number};
-use crate::ident::mix;
+use super::word::{Folded, mix, number};
 
 /// How many bits of a word's hash choose its place in the filter.
 const FILTER_BITS: u32 = 16;

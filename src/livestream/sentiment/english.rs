@@ -1,6 +1,6 @@
 //! The built-in lexicon: everyday English, and what stream chats add to it. Weights by our own judgement.
 
-/// Words by weight, in units of `1 /` [`SENTIMENT_SCALE`](crate::SENTIMENT_SCALE).
+/// Words by weight, in units of `1 /` [`SENTIMENT_SCALE`](crate::livestream::SENTIMENT_SCALE).
 pub(super) const ENGLISH: &[(i32, &str)] = &[
     (
         9_000,

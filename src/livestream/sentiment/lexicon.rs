@@ -9,7 +9,8 @@ use super::english::{EMOTES, ENGLISH, NEGATIONS};
 use super::letters::is_unspaced;
 use super::token::{Class, class};
 use super::word::{Folded, LONGEST};
-use crate::{ConfigError, SENTIMENT_SCALE};
+use crate::core::ConfigError;
+use crate::livestream::SENTIMENT_SCALE;
 
 /// Goes up with every change of the rules: one that gives any message another score with the same words.
 const RULES: u32 = 1;
@@ -38,7 +39,7 @@ const UNSPACED: usize = LONGEST / 3;
 /// 64 bytes, match by a hash of 127 bits.
 ///
 /// ```
-/// use telemetra_core::{Lexicon, Sentiment};
+/// use telemetra::livestream::{Lexicon, Sentiment};
 /// let lexicon = Lexicon::english();
 /// assert!(lexicon.score("what an AMAZING play, love it :)", &[]) > 5_000);
 /// assert!(lexicon.score("this is not good", &[]) < 0);
@@ -81,12 +82,12 @@ impl Lexicon {
     /// made of several.
     ///
     /// ```
-    /// use telemetra_core::{Lexicon, Sentiment};
+    /// use telemetra::livestream::{Lexicon, Sentiment};
     /// let lexicon = Lexicon::from_pairs([("schön", 0.8), ("doof", -0.5)])?.with_negations(["nicht", "kein"])?;
     /// assert_eq!(lexicon.score("Das ist SCHÖN", &[]), 8_000);
     /// assert_eq!(lexicon.score("Das ist nicht schön", &[]), -6_000);
     /// assert!(Lexicon::from_pairs([("two words", 0.1)]).is_err());
-    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// # Ok::<(), telemetra::core::ConfigError>(())
     /// ```
     pub fn from_pairs<W: AsRef<str>>(pairs: impl IntoIterator<Item = (W, f64)>) -> Result<Self, ConfigError> {
         Self::empty().with(pairs)
@@ -205,7 +206,7 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Sentiment;
+    use crate::livestream::Sentiment;
 
     #[test]
     fn every_built_in_word_can_be_met() {

@@ -15,7 +15,8 @@ use self::reading::Reading;
 use self::token::Token;
 use super::Sentiment;
 use super::dictionary::Dictionary;
-use crate::{ConfigError, SENTIMENT_SCALE};
+use crate::core::ConfigError;
+use crate::livestream::SENTIMENT_SCALE;
 
 /// Goes up with every change of the rules: one that gives any message another score with the same words.
 const RULES: u32 = 1;
@@ -35,7 +36,7 @@ const RULES: u32 = 1;
 /// One pass, and nothing allocated. Building it reads the lexicon, which takes about a millisecond.
 ///
 /// ```
-/// use telemetra_core::{Sentiment, Vader};
+/// use telemetra::livestream::{Sentiment, Vader};
 /// let vader = Vader::new();
 /// let score = |message: &str| vader.score(message, &[]);
 /// assert_eq!(score("VADER is smart, handsome, and funny."), 8_316);
@@ -75,12 +76,12 @@ impl Vader {
     /// holds white space, or has punctuation around it.
     ///
     /// ```
-    /// use telemetra_core::{Sentiment, Vader};
+    /// use telemetra::livestream::{Sentiment, Vader};
     /// let vader = Vader::new().with([("cracked", 2.5), ("🍕", 1.0)])?;
     /// assert!(vader.score("absolutely cracked", &[]) > vader.score("cracked", &[]));
     /// assert!(vader.score("🍕🍕", &[]) > 500);
     /// assert!(vader.with([("two words", 1.0)]).is_err());
-    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// # Ok::<(), telemetra::core::ConfigError>(())
     /// ```
     pub fn with<W: AsRef<str>>(self, words: impl IntoIterator<Item = (W, f64)>) -> Result<Self, ConfigError> {
         self.add_words(words)
@@ -93,10 +94,10 @@ impl Vader {
     /// As for [`with`](Self::with), and if there are too many.
     ///
     /// ```
-    /// use telemetra_core::{Sentiment, Vader};
+    /// use telemetra::livestream::{Sentiment, Vader};
     /// let vader = Vader::new().with_emotes([("myChannelHype", 2.8)])?;
     /// assert!(vader.score("myChannelHype", &["myChannelHype"]) > 5_000);
-    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// # Ok::<(), telemetra::core::ConfigError>(())
     /// ```
     pub fn with_emotes<W: AsRef<str>>(
         self,

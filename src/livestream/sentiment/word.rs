@@ -2,8 +2,6 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::ident::pack;
-
 /// The longest word in bytes.
 pub(super) const LONGEST: usize = 64;
 
@@ -45,6 +43,39 @@ impl Folded {
     }
 }
 
+/// The longest word that [`pack`] keeps exactly.
+const PACKED: usize = 15;
+
+/// Up to 15 bytes as a number that no others make: the bytes from the low end, the length in the top byte.
+fn pack(text: &[u8]) -> Option<u128> {
+    let len = text.len();
+    // Two overlapping reads each: where they overlap they hold the same bytes, so they can be or-ed.
+    let bytes = if len > PACKED {
+        return None;
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << (8 * (len - 8))
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        u128::from(u64::from(first) | u64::from(last) << (8 * (len - 4)))
+    } else if let [first, .., last] = text {
+        let middle = text[len / 2];
+        let bytes =
+            u32::from(*first) | u32::from(middle) << (8 * (len / 2)) | u32::from(*last) << (8 * (len - 1));
+        u128::from(bytes)
+    } else {
+        text.first().map_or(0, |&only| u128::from(only))
+    };
+    Some(bytes | (len as u128) << 120)
+}
+
+/// A hash of a word's number, for tables: one wide multiplication, folded.
+pub(super) fn mix(number: u128) -> u64 {
+    let low = number as u64 ^ 0x9e37_79b9_7f4a_7c15;
+    let high = (number >> 64) as u64 ^ 0xd1b5_4a32_d192_ed03;
+    let wide = u128::from(low) * u128::from(high);
+    wide as u64 ^ (wide >> 64) as u64
+}
+
 /// The number of a word without regard to the case of ASCII letters; others have to be folded. Exact up to 15 bytes, a hash of 127 bits beyond. For words of at most [`LONGEST`] bytes.
 #[inline]
 pub(super) fn number(text: &[u8]) -> u128 {
@@ -74,6 +105,17 @@ fn lower(bytes: u128) -> u128 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn packing_keeps_every_byte_and_the_length() {
+        for len in 0..=PACKED {
+            let text: Vec<u8> = (1..=len as u8).map(|b| b * 13).collect();
+            let bytes = pack(&text).map(u128::to_le_bytes);
+            assert_eq!(bytes.map(|b| b[..len].to_vec()), Some(text), "of {len} bytes");
+            assert_eq!(bytes.map(|b| b[15]), Some(len as u8));
+        }
+        assert_eq!(pack(&[0; 16]), None);
+    }
 
     #[test]
     fn lowering_sixteen_bytes_is_lowering_each() {

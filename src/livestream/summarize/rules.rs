@@ -1,5 +1,6 @@
 use super::totals::NEUTRAL;
-use crate::{ConfigError, MomentRule, SENTIMENT_SCALE, Side, StreamSummary, VarianceFloor, ZScore};
+use crate::core::{ConfigError, MomentRule, Side, VarianceFloor, ZScore};
+use crate::livestream::{SENTIMENT_SCALE, StreamSummary};
 
 /// Fixed-point units per viewer: an average of few counts has decimals.
 const VIEWER_SCALE: i64 = 1_000;
@@ -12,7 +13,7 @@ const LEAST_TRANSACTIONS: f64 = 3.0;
 /// Fewer messages in a window than this do not make a mood.
 const LEAST_MESSAGES: u64 = 10;
 
-/// The five rules of a pipeline by default, each judged by a [`ZScore`] over 8 to 30 disjoint earlier windows.
+/// The five rules of a pipeline by default, each with a [`ZScore`] over 8 to 30 disjoint earlier windows as its detector.
 ///
 /// | moment | metric | side | what keeps it quiet |
 /// |---|---|---|---|
@@ -31,10 +32,10 @@ const LEAST_MESSAGES: u64 = 10;
 /// If the threshold cannot work, as [`ZScore::new`] finds.
 ///
 /// ```
-/// let rules = telemetra_core::default_rules(3.0)?;
+/// let rules = telemetra::livestream::default_rules(3.0)?;
 /// let names: Vec<&str> = rules.iter().map(|rule| &*rule.moment_type).collect();
 /// assert_eq!(names, ["chat_spike", "viewer_surge", "viewer_drop", "donation_surge", "sentiment_shift"]);
-/// # Ok::<(), telemetra_core::ConfigError>(())
+/// # Ok::<(), telemetra::core::ConfigError>(())
 /// ```
 pub fn default_rules(threshold: f64) -> Result<Vec<MomentRule<StreamSummary>>, ConfigError> {
     let zscore = ZScore::new(threshold)?;

@@ -1,8 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Currency, StreamSummary, Transaction};
+use crate::livestream::{Currency, StreamSummary, Transaction};
 
-/// A sentiment within this of 0 is neutral, in units of `1 /` [`SENTIMENT_SCALE`](crate::SENTIMENT_SCALE): ±0.05.
+/// A sentiment within this of 0 is neutral, in units of `1 /` [`SENTIMENT_SCALE`](crate::livestream::SENTIMENT_SCALE): ±0.05.
 pub(super) const NEUTRAL: i32 = 500;
 
 /// What is only added up. Wrapping, so that taking away always undoes adding.

@@ -1,7 +1,9 @@
-//! Aggregates by name: values that pick their inputs out of events by closures and name the columns they finish to.
+//! Aggregates by name: aggregates that get their inputs from events by closures, and name the columns of
+//! their results.
 //!
-//! An *aggregate* is a value, which may hold closures; what it fills is an [`Accumulator`], which is plain data that is merged,
-//! slid, checkpointed and finished without the value. So operators and checkpoints know nothing of closures.
+//! An *aggregate* is a value that may contain closures. Its state is an [`Accumulator`]: plain data, which is
+//! merged, slid, checkpointed and finished without the aggregate. So operators and checkpoints do not deal
+//! with closures. The split is that of a `CombineFn` and its accumulator in Beam.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 
+use crate::aggregate::accumulator_of::AccumulatorOf;
 use crate::aggregate::extreme::{End, Extreme, Greatest, Least};
 use crate::aggregate::name_counts::Counted;
 use crate::aggregate::number::{Number, value_of};
@@ -17,30 +20,31 @@ use crate::column::{Column, ColumnKind, Value};
 use crate::read::event::Events;
 use crate::time::window::Window;
 
-/// What a grouping computes of the events of a key in a window: how an event is added, and the columns of the result.
+/// An aggregate: how an event is added to an accumulator, and the columns of the result.
 ///
-/// Made by [`Aggregates`], composed in tuples of up to eight. Implement it for an accumulator of your own.
+/// [`Aggregates`] makes the built-in ones. A tuple of up to eight aggregates is an aggregate.
 ///
 /// # Contract
 ///
-/// * **Pure.** Adding depends on the event alone.
-/// * **Columns.** [`values`](Self::values) puts one value for each of [`columns`](Self::columns), in that order; equal outputs of
-///   equal windows put equal values.
+/// * **Pure.** The effect of adding depends on the state and the event alone.
+/// * **Columns.** [`values`](Self::values) puts one value for each of [`columns`](Self::columns), in that
+///   order. Equal outputs and windows put equal values.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an aggregate of events of `{E}`",
-    note = "make one by `|a| (a.count(\"name\"), a.mean(\"name\", |event| event.field))`, or implement `Aggregate<{E}>`"
+    note = "make one by `|a| (a.count(\"name\"), a.mean(\"name\", |event| event.field))`, \
+            or implement `Aggregate<{E}>`"
 )]
 pub trait Aggregate<E: Events>: Send + Sync + 'static {
-    /// What is filled.
+    /// The accumulator.
     type State: Accumulator;
 
-    /// Adds an event.
+    /// Adds an event to the accumulator.
     fn add(&self, state: &mut Self::State, event: &E::Of<'_>);
 
     /// The columns of the result.
     fn columns(&self) -> Vec<Column>;
 
-    /// Puts the value of each column.
+    /// Puts the value of each column for a result.
     fn values(
         &self,
         output: &<Self::State as Accumulator>::Output,
@@ -49,7 +53,8 @@ pub trait Aggregate<E: Events>: Send + Sync + 'static {
     );
 }
 
-/// Makes aggregates of events of one family: each names its column and, where it needs one, picks a value out of an event.
+/// A factory of aggregates of one type of events. Each method takes the name of the column and, except
+/// `count`, a closure that gets a value from an event.
 ///
 /// ```
 /// # struct Reading { device: String, celsius: f64, ok: bool }
@@ -60,11 +65,12 @@ pub trait Aggregate<E: Events>: Send + Sync + 'static {
 /// # }
 /// use telemetra_core::{Accumulator, Aggregate, Aggregates};
 /// let a = Aggregates::<Reading>::new();
-/// let aggregate = (a.count("readings"), a.mean("celsius", |r| r.celsius), a.count_if("failures", |r| !r.ok));
+/// let (readings, celsius) = (a.count("readings"), a.mean("celsius", |r| r.celsius));
+/// let aggregate = (readings, celsius, a.count_if("failures", |r| !r.ok));
 ///
 /// let mut state = Default::default();
 /// for (celsius, ok) in [(-1.5, true), (2.0, false)] {
-///     aggregate.add(&mut state, &Reading { device: "d1".into(), celsius, ok });
+///     Aggregate::<Reading>::add(&aggregate, &mut state, &Reading { device: "d1".into(), celsius, ok });
 /// }
 /// let (readings, celsius, failures) = state.finish();
 /// assert_eq!((readings, celsius.mean(1_000_000), failures), (2, Some(0.25), 1));
@@ -89,7 +95,7 @@ impl<E> fmt::Debug for Aggregates<E> {
 }
 
 impl<E> Aggregates<E> {
-    /// The maker.
+    /// Creates the factory.
     #[must_use]
     pub const fn new() -> Self {
         Self(PhantomData)
@@ -97,13 +103,13 @@ impl<E> Aggregates<E> {
 }
 
 impl<E: Events> Aggregates<E> {
-    /// How many events there were.
+    /// The number of events.
     #[must_use]
     pub fn count(self, name: &str) -> CountOf {
         CountOf { column: Column::named(name, ColumnKind::Integer) }
     }
 
-    /// How many events the condition holds for.
+    /// The number of events for which a condition holds.
     pub fn count_if<F>(self, name: &str, holds: F) -> CountIf<F>
     where
         F: for<'a> Fn(&E::Of<'a>) -> bool + Send + Sync + 'static,
@@ -127,7 +133,7 @@ impl<E: Events> Aggregates<E> {
         MeanOf { column: Column::named(name, ColumnKind::Float).or_null(), of, number: PhantomData }
     }
 
-    /// The least of a number.
+    /// The least value of a number.
     pub fn min<N: Number, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Least>
     where
         F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
@@ -135,7 +141,7 @@ impl<E: Events> Aggregates<E> {
         ExtremeOf { column: Column::named(name, N::KIND).or_null(), of, number: PhantomData }
     }
 
-    /// The greatest of a number.
+    /// The greatest value of a number.
     pub fn max<N: Number, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Greatest>
     where
         F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
@@ -143,7 +149,7 @@ impl<E: Events> Aggregates<E> {
         ExtremeOf { column: Column::named(name, N::KIND).or_null(), of, number: PhantomData }
     }
 
-    /// How many different texts there were: exact.
+    /// The exact number of different texts.
     pub fn distinct<F>(self, name: &str, of: F) -> DistinctOf<F>
     where
         F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
@@ -151,7 +157,8 @@ impl<E: Events> Aggregates<E> {
         DistinctOf { column: Column::named(name, ColumnKind::Integer), of }
     }
 
-    /// The `K` texts seen most often, by count, then by name, as a JSON list of `{"name", "count"}`: exact.
+    /// The `K` most frequent texts and their exact counts, by count, then by name: a JSON list of
+    /// `{"name", "count"}`.
     pub fn top<const K: usize, F>(self, name: &str, of: F) -> TopOf<F, K>
     where
         F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
@@ -159,14 +166,15 @@ impl<E: Events> Aggregates<E> {
         TopOf { column: Column::named(name, ColumnKind::Json), of }
     }
 
-    /// An accumulator of your own that takes references to events, with the columns that `values` puts.
-    pub fn accumulator<A: Accumulator>(
+    /// An aggregate made of your own accumulator, which takes references to events; `values` puts the values
+    /// of its columns.
+    pub fn accumulator<A>(
         self,
         columns: Vec<Column>,
         values: impl Fn(&A::Output, Window, &mut dyn FnMut(Value<'_>)) + Send + Sync + 'static,
     ) -> AccumulatorOf<A>
     where
-        A: for<'e, 'a> Accumulate<&'e E::Of<'a>>,
+        A: Accumulator + for<'e, 'a> Accumulate<&'e E::Of<'a>>,
     {
         AccumulatorOf { columns, values: Arc::new(values), accumulator: PhantomData }
     }
@@ -183,7 +191,7 @@ macro_rules! debug_by_column {
 }
 debug_by_column!(CountIf<F>, SumOf<F, N>, MeanOf<F, N>, ExtremeOf<F, N, X>, DistinctOf<F>);
 
-/// See [`Aggregates::count`].
+/// The aggregate of [`Aggregates::count`].
 #[derive(Clone, Debug)]
 pub struct CountOf {
     column: Column,
@@ -206,7 +214,7 @@ impl<E: Events> Aggregate<E> for CountOf {
     }
 }
 
-/// See [`Aggregates::count_if`].
+/// The aggregate of [`Aggregates::count_if`].
 #[derive(Clone)]
 pub struct CountIf<F> {
     column: Column,
@@ -234,7 +242,7 @@ where
     }
 }
 
-/// See [`Aggregates::sum`].
+/// The aggregate of [`Aggregates::sum`].
 #[derive(Clone)]
 pub struct SumOf<F, N> {
     column: Column,
@@ -261,7 +269,7 @@ where
     }
 }
 
-/// See [`Aggregates::mean`].
+/// The aggregate of [`Aggregates::mean`].
 #[derive(Clone)]
 pub struct MeanOf<F, N> {
     column: Column,
@@ -288,7 +296,7 @@ where
     }
 }
 
-/// See [`Aggregates::min`] and [`Aggregates::max`].
+/// The aggregate of [`Aggregates::min`] and [`Aggregates::max`].
 #[derive(Clone)]
 pub struct ExtremeOf<F, N, X> {
     column: Column,
@@ -315,7 +323,7 @@ where
     }
 }
 
-/// See [`Aggregates::distinct`].
+/// The aggregate of [`Aggregates::distinct`].
 #[derive(Clone)]
 pub struct DistinctOf<F> {
     column: Column,
@@ -341,7 +349,7 @@ where
     }
 }
 
-/// See [`Aggregates::top`].
+/// The aggregate of [`Aggregates::top`].
 #[derive(Clone)]
 pub struct TopOf<F, const K: usize> {
     column: Column,
@@ -373,7 +381,7 @@ where
     }
 }
 
-/// Names and counts as JSON: `[{"name":…,"count":…},…]`.
+/// Names and counts, displayed as JSON: `[{"name":…,"count":…},…]`.
 #[derive(Debug)]
 pub struct CountedJson<'a>(pub &'a [Counted]);
 
@@ -389,80 +397,3 @@ impl fmt::Display for CountedJson<'_> {
         f.write_str("]")
     }
 }
-
-type PutValues<O> = Arc<dyn Fn(&O, Window, &mut dyn FnMut(Value<'_>)) + Send + Sync>;
-
-/// See [`Aggregates::accumulator`].
-pub struct AccumulatorOf<A: Accumulator> {
-    columns: Vec<Column>,
-    values: PutValues<A::Output>,
-    accumulator: PhantomData<fn() -> A>,
-}
-
-impl<A: Accumulator> Clone for AccumulatorOf<A> {
-    fn clone(&self) -> Self {
-        Self { columns: self.columns.clone(), values: Arc::clone(&self.values), accumulator: PhantomData }
-    }
-}
-
-impl<A: Accumulator> fmt::Debug for AccumulatorOf<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AccumulatorOf<{}>", std::any::type_name::<A>())
-    }
-}
-
-impl<E: Events, A: Accumulator> Aggregate<E> for AccumulatorOf<A>
-where
-    A: for<'e, 'a> Accumulate<&'e E::Of<'a>>,
-{
-    type State = A;
-
-    #[inline]
-    fn add(&self, state: &mut A, event: &E::Of<'_>) {
-        state.add(event);
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        self.columns.clone()
-    }
-
-    fn values(&self, output: &A::Output, window: Window, put: &mut dyn FnMut(Value<'_>)) {
-        (self.values)(output, window, put);
-    }
-}
-
-macro_rules! tuple {
-    ($($A:ident $i:tt),+) => {
-        impl<Ev: Events, $($A: Aggregate<Ev>),+> Aggregate<Ev> for ($($A,)+) {
-            type State = ($($A::State,)+);
-
-            fn add(&self, state: &mut Self::State, event: &Ev::Of<'_>) {
-                $(self.$i.add(&mut state.$i, event);)+
-            }
-
-            fn columns(&self) -> Vec<Column> {
-                let mut columns = Vec::new();
-                $(columns.extend(self.$i.columns());)+
-                columns
-            }
-
-            fn values(
-                &self,
-                output: &<Self::State as Accumulator>::Output,
-                window: Window,
-                put: &mut dyn FnMut(Value<'_>),
-            ) {
-                $(self.$i.values(&output.$i, window, put);)+
-            }
-        }
-    };
-}
-
-tuple!(A 0);
-tuple!(A 0, B 1);
-tuple!(A 0, B 1, C 2);
-tuple!(A 0, B 1, C 2, D 3);
-tuple!(A 0, B 1, C 2, D 3, E 4);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
-tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);

@@ -1,8 +1,10 @@
+//! The accumulator that counts.
+
 use serde::{Deserialize, Serialize};
 
 use super::{Accumulate, Accumulator, Subtract, SubtractOnEvict};
 
-/// Counts its inputs, whatever they are.
+/// The number of inputs, whatever they are.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, Count};

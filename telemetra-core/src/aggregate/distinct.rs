@@ -1,3 +1,5 @@
+//! The exact count of different ids, and its sliding form.
+
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Serialize};
@@ -6,19 +8,20 @@ use super::id_set::IdSet;
 use super::{Accumulate, Accumulator, Sliding};
 use crate::ident::{id_of, mix};
 
-/// How many different ids there were: exact.
+/// The exact number of different ids.
 ///
-/// Ids of up to 15 bytes are kept as they are, in 16 bytes each; longer ones as a hash of 127 bits. Among
-/// 10⁹ longer ids the odds that any two share one are below 10⁻²⁰, unless somebody who chooses ids sets out to
-/// find such a pair. Up to three ids need no memory of their own.
+/// An id takes 16 bytes: the id itself if it has up to 15 bytes, otherwise a hash of 127 bits. Among 10⁹
+/// longer ids the probability that any two have the same hash is below 10⁻²⁰, unless somebody chooses ids for
+/// that purpose. Up to three ids are stored in place, without an allocation.
+/// [`HyperLogLog`](super::HyperLogLog) needs less memory for many ids.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, Distinct};
-/// let mut chatters = Distinct::default();
+/// let mut users = Distinct::default();
 /// for user in ["ada", "grace", "ada"] {
-///     chatters.add(user);
+///     users.add(user);
 /// }
-/// assert_eq!(chatters.finish(), 2);
+/// assert_eq!(users.finish(), 2);
 /// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -44,15 +47,17 @@ impl Accumulate<&str> for Distinct {
     }
 }
 
-/// The sliding form of [`Distinct`]: for each id, how many panes of the window have it.
+/// The sliding form of [`Distinct`]: for each id, the number of panes that contain it.
 ///
-/// Sliding costs one look-up for each id that a pane brings or takes, whatever the number of panes in a window.
+/// It costs one look-up for each id of a pane that enters or leaves, whatever the number of panes in a
+/// window.
 #[derive(Clone, Debug, Default)]
 pub struct DistinctSliding {
     held: HashTable<Held>,
 }
 
-/// Two halves rather than one number of 128 bits, whose alignment would make this 32 bytes instead of 24.
+/// An id, and the number of panes that contain it. The id is in two halves: with the alignment of a `u128`
+/// this would take 32 bytes instead of 24.
 #[derive(Copy, Clone, Debug)]
 struct Held {
     low: u64,
@@ -87,7 +92,7 @@ impl Sliding<Distinct> for DistinctSliding {
                 }
             }
         }
-        // What a burst needed is given back when it has passed.
+        // After a burst the memory is freed.
         if self.held.capacity() > 64 && self.held.len() < self.held.capacity() / 8 {
             self.held.shrink_to(self.held.len() * 2, |held| mix(held.id()));
         }

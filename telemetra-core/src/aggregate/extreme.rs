@@ -1,5 +1,4 @@
-//! The least and the greatest. They cannot subtract, but of the panes in a window only those matter that no newer
-//! one beats: a queue of these is the sliding form.
+//! The accumulators of the least and the greatest input, and their sliding form: a monotonic queue.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -27,17 +26,17 @@ pub type Min<T> = Extreme<T, Least>;
 /// ```
 pub type Max<T> = Extreme<T, Greatest>;
 
-/// Which end [`Extreme`] keeps.
+/// The choice between the least and the greatest input in [`Extreme`].
 pub trait End: Copy + Debug + Default + Send + Sync + 'static {
-    /// Whether `a` lies further out than `b`.
+    /// Whether `a` is kept rather than `b`.
     fn beats<T: Ord>(a: &T, b: &T) -> bool;
 }
 
-/// The end of [`Min`].
+/// The choice of the least input, for [`Min`].
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Least;
 
-/// The end of [`Max`].
+/// The choice of the greatest input, for [`Max`].
 #[derive(Copy, Clone, Debug, Default)]
 pub struct Greatest;
 
@@ -52,7 +51,7 @@ impl End for Greatest {
     }
 }
 
-/// The least or the greatest input, `None` of nothing: [`Min`] and [`Max`].
+/// The least or the greatest input, `None` without inputs: the type behind [`Min`] and [`Max`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent, bound = "T: Data")]
 pub struct Extreme<T, E> {
@@ -91,10 +90,11 @@ impl<T: Data, E: End> Accumulate<T> for Extreme<T, E> {
     }
 }
 
-/// The sliding form of [`Min`] and [`Max`]: the panes that no newer one beats, in order. A pane enters and leaves once.
+/// The sliding form of [`Min`] and [`Max`]: a monotonic queue of the panes that no newer pane beats. A pane
+/// enters and leaves it once.
 #[derive(Clone, Debug)]
 pub struct Monotonic<T> {
-    /// The number of each pane and its extreme; the oldest, and furthest out, first.
+    /// The number and the extreme of each pane, oldest first: the first one is the result.
     unbeaten: VecDeque<(u64, T)>,
     pushed: u64,
     popped: u64,

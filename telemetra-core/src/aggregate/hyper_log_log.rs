@@ -1,15 +1,16 @@
+//! The HyperLogLog sketch.
+
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Accumulate, Accumulator, TwoStacks};
 
-/// About how many different ids there were: HyperLogLog with `2^P` registers of a byte, 4 ≤ `P` ≤ 18.
+/// The approximate number of different ids, by HyperLogLog with `2^P` registers of a byte, 4 ≤ `P` ≤ 18.
 ///
-/// The standard error is `1.04 / √(2^P)`: 1.6 % at the `P` of 12, in 4 KiB. While there are no more than `2^P / 16`
-/// ids their hashes are kept instead, eight bytes each, and the count is exact (but for collisions of 64 bits).
-/// Merging takes the maximum of each register, so the estimate is the same for any split of the
-/// inputs, and the accumulator keeps the contract to the letter. The estimate is Ertl's (*New cardinality
-/// estimation algorithms for HyperLogLog sketches*, 2017), which needs no tables of bias.
+/// The standard error is `1.04 / √(2^P)`: 1.6 % for `P` = 12, in 4 KiB. Up to `2^P / 16` ids are counted
+/// exactly, by a list of their 64-bit hashes. Merging takes the maximum of each register, so the estimate
+/// does not depend on the split of the inputs. The estimator is Ertl's (*New cardinality estimation
+/// algorithms for HyperLogLog sketches*, 2017), which needs no bias tables.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, HyperLogLog};
@@ -23,11 +24,12 @@ use super::{Accumulate, Accumulator, TwoStacks};
 #[serde(try_from = "Content", into = "Content")]
 pub struct HyperLogLog<const P: u32 = 12>(Content);
 
+/// The content of a sketch, small or large.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Content {
-    /// The hashes, in order.
+    /// The hashes, sorted.
     Few(Vec<u64>),
-    /// For each register the greatest rank.
+    /// The greatest rank in each register.
     Registers(Vec<u8>),
 }
 
@@ -41,7 +43,7 @@ impl<const P: u32> Default for HyperLogLog<P> {
 impl<const P: u32> HyperLogLog<P> {
     const REGISTERS: usize = 1 << P;
     const FEW: usize = Self::REGISTERS / 16;
-    /// The greatest rank: one more than the bits of the hash that do not choose the register.
+    /// The greatest possible rank: one more than the number of hash bits that do not choose the register.
     const TOP: usize = 64 - P as usize + 1;
 
     fn insert(&mut self, hash: u64) {
@@ -58,7 +60,7 @@ impl<const P: u32> HyperLogLog<P> {
         }
     }
 
-    /// From hashes to registers.
+    /// Converts hashes to registers.
     fn spread(&mut self) {
         if let Content::Few(hashes) = &self.0 {
             let mut registers = vec![0; Self::REGISTERS];
@@ -128,7 +130,7 @@ impl<const P: u32> TryFrom<Content> for HyperLogLog<P> {
     }
 }
 
-/// Ertl's improved raw estimate, from how many registers have each rank.
+/// Ertl's improved raw estimate, from the number of registers with each rank.
 fn estimate(histogram: &[u32], registers: f64) -> f64 {
     let [zeros, ranks @ .., top] = histogram else { return 0.0 };
     let mut z = registers * tau(1.0 - f64::from(*top) / registers);
@@ -139,7 +141,7 @@ fn estimate(histogram: &[u32], registers: f64) -> f64 {
     registers * registers / (2.0 * std::f64::consts::LN_2 * z)
 }
 
-/// `x + Σ x^(2^k) · 2^(k−1)` over k ≥ 1.
+/// The sum `x + Σ x^(2^k) · 2^(k−1)` over k ≥ 1.
 fn sigma(mut x: f64) -> f64 {
     if x >= 1.0 {
         return f64::INFINITY;
@@ -156,7 +158,7 @@ fn sigma(mut x: f64) -> f64 {
     }
 }
 
-/// `(1 − x − Σ (1 − x^(2^−k))² · 2^−k) / 3` over k ≥ 1.
+/// The number `(1 − x − Σ (1 − x^(2^−k))² · 2^−k) / 3`, summed over k ≥ 1.
 fn tau(mut x: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return 0.0;
@@ -177,7 +179,7 @@ fn tau(mut x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// The error over a hundred independent sets must be what is promised: mean near 0, deviation near 1.04 / √m.
+    /// The relative error over sixty independent sets has a mean near 0 and a deviation near 1.04 / √m.
     #[test]
     fn the_error_is_as_stated() {
         for size in [300u64, 2_000, 20_000] {

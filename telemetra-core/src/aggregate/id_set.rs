@@ -1,13 +1,16 @@
+//! Sets of ids.
+
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ident::mix;
 
-/// How many ids are kept in place. Most streams of most panes have no more.
+/// The number of ids that are stored in place. Most panes of most keys have no more.
 const FEW: usize = 3;
 
-/// A set of ids: a few in place, more in a hash table. Encoded in order, so that equal sets have equal bytes.
+/// A set of ids, stored in place or in a hash table. It is encoded in order, so that equal sets have equal
+/// bytes.
 #[derive(Clone, Debug)]
 pub(super) enum IdSet {
     Few { len: u8, ids: [u128; FEW] },
@@ -56,13 +59,13 @@ impl IdSet {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        // Copying a table costs less than filling one, so the smaller is put into the larger.
+        // Copying a table costs less than filling one, so the smaller set is inserted into the larger.
         if self.len() < other.len() {
             let smaller = std::mem::replace(self, other.clone());
             smaller.iter().for_each(|id| self.insert(id));
         } else {
-            // Half of them, as some will be in already. Growing on the way would be worse: they come in the order of
-            // their hash.
+            // Half of them, as some are contained already. Growing on the way would be slower, since they
+            // come in the order of their hash.
             if let Self::Many(_) = self {
                 self.grow(other.len().div_ceil(2));
             }
@@ -70,7 +73,7 @@ impl IdSet {
         }
     }
 
-    /// Makes it a table with room for `more`.
+    /// Converts it to a table with room for `more` ids.
     fn grow(&mut self, more: usize) -> &mut Self {
         match self {
             Self::Many(table) => table.reserve(more, |&id| mix(id)),

@@ -1,6 +1,7 @@
-//! Leaderboards: the first few of many, kept as they come, change and go.
+//! Leaderboards: the first entries of a changing collection.
 //!
-//! Only the order matters here. The operators say what is ranked, and put the boards of all workers together.
+//! This is the arithmetic of the *top* operator, which decides what is ranked and combines the boards of all
+//! workers.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,24 +11,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
 
-/// One place on a leaderboard.
+/// A place on a leaderboard, and the key in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Ranked<K: Key> {
-    /// The board's name.
+    /// The name of the leaderboard.
     pub board: Arc<str>,
     /// The place, from 1.
     pub rank: u32,
-    /// The key that holds it.
+    /// The key in this place.
     pub key: K,
-    /// Its value, in the units of the board's metric.
+    /// The key's value, in the units of the board's metric.
     pub value: i64,
 }
 
-/// The first `size` entries of a collection, in their order: the first is the best.
+/// The first `size` entries of a changing collection, in their order: the least entry is first.
 ///
-/// Entries may be there more than once and then stand once; one whose count is below zero does not stand. Memory is that of
-/// all entries, as each may move up when another goes.
+/// The collection may contain an entry several times; it is then ranked once. An entry whose count is not
+/// positive is not ranked. All entries are kept in memory, since each may move up when another is removed.
 ///
 /// ```
 /// use telemetra_core::Leaderboard;
@@ -45,11 +46,11 @@ pub struct Ranked<K: Key> {
 #[derive(Clone, Debug)]
 pub struct Leaderboard<T> {
     size: usize,
-    /// How often each entry is there.
+    /// The count of each entry.
     entries: BTreeMap<T, isize>,
-    /// The first of them, as they were last settled.
+    /// The first entries, as of the last call of `settle`.
     board: Vec<T>,
-    /// Whether something has changed since that may concern the board.
+    /// Whether a change since then may affect the board.
     stale: bool,
 }
 
@@ -60,9 +61,9 @@ impl<T: Clone + Ord> Leaderboard<T> {
         Self { size, entries: BTreeMap::new(), board: Vec::new(), stale: false }
     }
 
-    /// Takes in that `entry` is there `diff` times more. Costs the logarithm of the number of entries.
+    /// Adds `diff` to the count of an entry. Costs the logarithm of the number of entries.
     pub fn update(&mut self, entry: T, diff: isize) {
-        // What comes or goes behind a full board does not concern it.
+        // A change behind the last place of a full board does not affect it.
         let full = self.board.len() >= self.size;
         self.stale |= !full || self.board.last().is_some_and(|last| entry <= *last);
         match self.entries.entry(entry) {
@@ -77,8 +78,9 @@ impl<T: Clone + Ord> Leaderboard<T> {
         }
     }
 
-    /// Settles the board: `emit` gets each place that changed hands, counted from 1, with who lost it, `-1`, and who
-    /// has it now, `+1`. Costs the size of the board, and nothing if nothing on it changed.
+    /// Updates the board, and calls `emit` for each place that changed, counted from 1: with the old entry
+    /// and `-1`, and with the new entry and `+1`. Costs the size of the board, or nothing if the board did
+    /// not change.
     pub fn settle_places(&mut self, mut emit: impl FnMut(u32, &T, isize)) {
         let before = self.settle();
         for (rank, place) in (1..).zip(0..before.len().max(self.board.len())) {
@@ -90,8 +92,8 @@ impl<T: Clone + Ord> Leaderboard<T> {
         }
     }
 
-    /// Settles the board: `emit` gets each entry that left it, `-1`, or came onto it, `+1`, whatever its place; in order.
-    /// Costs the same.
+    /// Updates the board, and calls `emit` in order for each entry that is no longer on it, with `-1`, or is
+    /// new on it, with `+1`, whatever its place. Costs as much as [`settle_places`](Self::settle_places).
     pub fn settle_entries(&mut self, mut emit: impl FnMut(&T, isize)) {
         let before = self.settle();
         let (mut old, mut new) = (before.iter().peekable(), self.board.iter().peekable());
@@ -110,7 +112,7 @@ impl<T: Clone + Ord> Leaderboard<T> {
         }
     }
 
-    /// Brings the board up to date, and returns it as it was; if nothing changed, as it is.
+    /// Updates the board and returns the previous one.
     fn settle(&mut self) -> Vec<T> {
         if !std::mem::take(&mut self.stale) {
             return self.board.clone();
@@ -129,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    /// The board by its definition.
+    /// The board, computed by its definition.
     fn first(entries: &BTreeMap<u8, isize>, size: usize) -> Vec<u8> {
         entries.iter().filter(|(_, count)| **count > 0).map(|(entry, _)| *entry).take(size).collect()
     }
@@ -158,10 +160,11 @@ mod tests {
                     *by_place.entry((rank, *entry)).or_default() += diff;
                 });
                 members.settle_entries(|entry, diff| *by_entry.entry(*entry).or_default() += diff);
-                prop_assert!(before != after || emitted == 0, "a board that stays says nothing");
+                prop_assert!(before != after || emitted == 0, "an unchanged board emits nothing");
                 by_place.retain(|_, count| *count != 0);
                 by_entry.retain(|_, count| *count != 0);
-                let expected: BTreeMap<_, _> = (1..).zip(&after).map(|(rank, entry)| ((rank, *entry), 1)).collect();
+                let expected = (1..).zip(&after).map(|(rank, entry)| ((rank, *entry), 1));
+                let expected: BTreeMap<_, _> = expected.collect();
                 prop_assert_eq!(&by_place, &expected);
                 prop_assert_eq!(&by_entry, &after.iter().map(|entry| (*entry, 1)).collect());
             }

@@ -1,8 +1,11 @@
+//! The accumulator of the mean.
+
 use serde::{Deserialize, Serialize};
 
 use super::{Accumulate, Accumulator, Subtract, SubtractOnEvict};
 
-/// The mean of whole numbers or fixed point. It finishes to itself, sum and count: only asking for the mean divides.
+/// The mean of integers or fixed-point numbers. Its output is itself, a sum and a count, so that two outputs
+/// are equal if and only if they are exactly equal; [`mean`](Self::mean) divides.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, Mean};
@@ -17,15 +20,23 @@ use super::{Accumulate, Accumulator, Subtract, SubtractOnEvict};
 pub struct Mean {
     /// The sum of the inputs, in their own units.
     pub sum: i128,
-    /// How many there were.
+    /// The number of inputs.
     pub count: u64,
 }
 
 impl Mean {
-    /// The mean, where `scale` units make one; `None` of nothing.
+    /// The mean, for inputs of which `scale` units make one; `None` without inputs.
     #[must_use]
     pub fn mean(&self, scale: i64) -> Option<f64> {
         (self.count > 0).then(|| self.sum as f64 / self.count as f64 / scale as f64)
+    }
+
+    /// The mean in the units of the inputs, rounded towards zero; `None` of nothing. A metric for moment
+    /// rules.
+    #[must_use]
+    pub fn rounded(&self) -> Option<i64> {
+        let mean = self.sum.checked_div(i128::from(self.count))?;
+        Some(i64::try_from(mean).unwrap_or(if mean < 0 { i64::MIN } else { i64::MAX }))
     }
 }
 

@@ -1,12 +1,12 @@
-//! Accumulators: aggregates that can be made piece by piece, merged in any order, and slid.
+//! Aggregation: accumulators, their sliding forms, aggregates by name, and the windows of one key.
 //!
-//! The idea: the partial aggregate of a pane is made once per worker, merged across workers, and then
-//! belongs to `size / slide` windows. So that the cost of a window does not grow with that ratio, an accumulator
-//! names a [`Sliding`] form that takes a pane in at the front and lets one go at the back. [`TwoStacks`] is
-//! the form that fits every accumulator; those that can subtract have a cheaper one.
+//! Each worker makes a partial aggregate of each pane; the partials of all workers are merged, and the pane
+//! then belongs to `size / slide` windows. So that the cost of a window does not grow with that ratio, an
+//! accumulator has a [`Sliding`] form, which adds the newest pane and removes the oldest. [`TwoStacks`] works
+//! for every accumulator; accumulators that can subtract have a cheaper form.
 //!
-//! Inside there are integers only, so that the order of merging cannot change a bit of the answer;
-//! only finishing divides.
+//! Accumulators contain integers only, so that the order of merging cannot change the result. Division
+//! happens only in the end.
 
 use std::fmt::Debug;
 
@@ -15,6 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::data::Data;
 
+pub(crate) mod accumulator_of;
+mod aggregate_tuple;
 pub(crate) mod by_name;
 pub(crate) mod count;
 pub(crate) mod distinct;
@@ -28,16 +30,18 @@ pub(crate) mod number;
 pub(crate) mod panes;
 pub(crate) mod power_sums;
 pub(crate) mod project;
+pub(crate) mod sessions;
 pub(crate) mod space_saving;
 pub(crate) mod subtract;
 pub(crate) mod sum;
 pub(crate) mod top_k;
 mod tuple;
 pub(crate) mod two_stacks;
+pub(crate) mod window_state;
 
+pub use accumulator_of::AccumulatorOf;
 pub use by_name::{
-    AccumulatorOf, Aggregate, Aggregates, CountIf, CountOf, CountedJson, DistinctOf, ExtremeOf, MeanOf,
-    SumOf, TopOf,
+    Aggregate, Aggregates, CountIf, CountOf, CountedJson, DistinctOf, ExtremeOf, MeanOf, SumOf, TopOf,
 };
 pub use count::Count;
 pub use distinct::{Distinct, DistinctSliding};
@@ -55,34 +59,36 @@ pub use sum::Sum;
 pub use top_k::TopK;
 pub use two_stacks::TwoStacks;
 
-/// A mergeable aggregate: a commutative monoid with a last step.
+/// An accumulator: the mergeable state of an aggregate, like the accumulator of Flink's `AggregateFunction`.
+/// Mathematically it is a commutative monoid with a function from states to outputs.
 ///
 /// # Contract
 ///
-/// * **Monoid.** `Default` is empty: merging it changes nothing. Merging is associative and commutative,
-///   and adding commutes with merging: any split of the inputs over any number of accumulators, merged in any
-///   order, *finishes* to the same output. Floats whose sums depend on order break this.
-/// * **Finishing is pure** and leaves the accumulator as it is; equal inputs finish to equal outputs.
-/// * **Encoding round-trips** with `bincode`: what is decoded merges and finishes like the original.
+/// * **Monoid.** `Default` is empty: merging it changes nothing. Merging is associative and commutative, and
+///   adding commutes with merging. So any split of the inputs over any number of accumulators, merged in any
+///   order, *finishes* to the same output. Sums of floats break this.
+/// * **Finishing is pure.** It does not change the accumulator, and equal inputs finish to equal outputs.
+/// * **Encoding round-trips.** An accumulator decoded by `bincode` merges and finishes like the original.
 ///
 /// Checked by [`accumulator_compliance`](crate::testkit::accumulator_compliance).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an accumulator",
-    note = "implement `Accumulator` (merge, finish, Sliding) and `Accumulate<&Event>` (add), or compose built-in ones in a tuple"
+    note = "implement `Accumulator` (merge, finish, Sliding) and `Accumulate<&Event>` (add), \
+            or compose built-in accumulators in a tuple"
 )]
 pub trait Accumulator:
     Default + Clone + Debug + Send + Sync + Serialize + DeserializeOwned + 'static
 {
-    /// What it finishes to.
+    /// The type of the result.
     type Output: Data;
 
-    /// Its sliding form; [`TwoStacks<Self>`] if there is none better.
+    /// The sliding form; [`TwoStacks<Self>`] works for every accumulator.
     type Sliding: Sliding<Self>;
 
-    /// Takes in what `other` has.
+    /// Merges another accumulator into this one.
     fn merge(&mut self, other: &Self);
 
-    /// The aggregate of all that was added and merged.
+    /// The result over all inputs that were added and merged.
     fn finish(&self) -> Self::Output;
 }
 
@@ -92,22 +98,23 @@ pub trait Accumulator:
     note = "implement `Accumulate<{I}>` for it; the accumulator of a grouping takes references to its events"
 )]
 pub trait Accumulate<I>: Accumulator {
-    /// Takes in one input.
+    /// Adds one input.
     fn add(&mut self, input: I);
 }
 
-/// The aggregate of a run of consecutive panes that slides: panes enter at the front and leave at the back.
+/// The sliding form of an accumulator: the aggregate of consecutive panes, where the newest pane enters and
+/// the oldest leaves.
 ///
 /// # Contract
 ///
-/// * **First in, first out.** [`pop`](Self::pop) is called with the pane that was pushed longest ago and is
-///   still in, exactly as it was when pushed.
-/// * **Equal to refolding.** [`finish`](Self::finish) equals merging the panes that are in and finishing that.
+/// * **First in, first out.** [`pop`](Self::pop) is called with the oldest pane that was pushed and not
+///   popped, unchanged since.
+/// * **Equal to merging anew.** [`finish`](Self::finish) equals the result of merging all panes between.
 pub trait Sliding<A: Accumulator>: Default + Debug + Send + 'static {
-    /// The next pane enters.
+    /// Adds the next pane.
     fn push(&mut self, pane: &A);
-    /// The oldest pane leaves.
+    /// Removes the oldest pane.
     fn pop(&mut self, pane: &A);
-    /// The aggregate of the panes that are in.
+    /// The result over the panes that were pushed and not popped.
     fn finish(&self) -> A::Output;
 }

@@ -1,4 +1,4 @@
-//! Exact counts by name: the state of the accumulators of frequent names.
+//! Exact counts by name: the state of [`TopK`](super::TopK) and [`SpaceSaving`](super::SpaceSaving).
 
 use compact_str::CompactString;
 use hashbrown::HashTable;
@@ -7,19 +7,20 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ident::{id_of, mix};
 
-/// A name, and how often it was seen.
+/// A name and its count.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Counted {
     /// The name.
     pub name: CompactString,
-    /// How often.
+    /// The count.
     pub count: u64,
 }
 
-/// Up to this many names are searched one by one.
+/// The greatest number of names that are stored in a list and searched one by one.
 const FEW: usize = 8;
 
-/// Exact counts by name, none of them 0. Encoded in the order of the names, so that equal counts have equal bytes.
+/// Counts by name, none of them 0. They are encoded in the order of the names, so that equal counts have
+/// equal bytes.
 #[derive(Clone, Debug)]
 pub(super) enum NameCounts {
     Few(Vec<Counted>),
@@ -79,7 +80,7 @@ impl NameCounts {
         }
     }
 
-    /// Takes away what was added; a name without any is forgotten.
+    /// Subtracts from a count. A name whose count becomes 0 is removed.
     pub(super) fn subtract(&mut self, name: &str, count: u64) {
         match self {
             Self::Few(few) => {
@@ -104,7 +105,7 @@ impl NameCounts {
         }
     }
 
-    /// Takes `count` off every name; those that had no more are forgotten.
+    /// Subtracts `count` from every count. Names whose count becomes 0 are removed.
     pub(super) fn lower_all(&mut self, count: u64) {
         let lower = |held: &mut Counted| {
             held.count = held.count.saturating_sub(count);
@@ -124,8 +125,8 @@ impl NameCounts {
         }
     }
 
-    /// The `k` names counted most often, by count descending, then by name. Mostly one comparison
-    /// a name, at worst `k`.
+    /// The `k` names with the greatest counts, by count descending, then by name. Mostly costs one comparison
+    /// per name, at most `k`.
     pub(super) fn top(&self, k: usize) -> Vec<Counted> {
         let before = |a: &Counted, b: &Counted| a.count > b.count || (a.count == b.count && a.name < b.name);
         let mut top: Vec<&Counted> = Vec::with_capacity(k.min(self.len()));
@@ -135,7 +136,7 @@ impl NameCounts {
             } else if top.last().is_none_or(|last| !before(held, last)) {
                 continue;
             }
-            // Into its place from the back; the least of all falls out.
+            // Insert from the back; the last one is dropped.
             let mut at = top.len() - 1;
             while at > 0 && before(held, top[at - 1]) {
                 top[at] = top[at - 1];

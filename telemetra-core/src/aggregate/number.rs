@@ -1,29 +1,30 @@
-//! Numbers as aggregates take them: whole numbers as they are, floats in fixed point.
+//! The numbers that aggregates accept: integers, and floats in fixed point.
 
 use crate::column::{ColumnKind, Value};
 use crate::micro::Micro;
 
-/// A number that can be summed without regard to order: an integer, or a float taken as a [`Micro`].
+/// A number whose sums do not depend on order: an integer, or a float that is converted to a [`Micro`].
 ///
-/// Implemented for integers up to 64 bits, `f32`, `f64` and [`Micro`]. A float keeps six decimals; what is not a number counts as 0, and
-/// what does not fit as the greatest that does.
+/// Implemented for integers of up to 64 bits, `f32`, `f64` and [`Micro`]. A float keeps six decimals; NaN
+/// counts as 0. A number out of range counts as the least or the greatest [`i64`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a number that can be aggregated",
-    note = "give an integer, a float (kept with six decimals) or a `Micro`; for `Option<number>` give only those that are there, by `count_if` or a grouping of its own"
+    note = "give an integer, a float (kept with six decimals) or a `Micro`; \
+            for an `Option` of one, write an accumulator that skips `None`"
 )]
 pub trait Number: Copy + Send + Sync + 'static {
-    /// Units of the fixed point per one.
+    /// The number of fixed-point units that make one.
     const SCALE: i64;
-    /// The kind of a column that holds one of them.
+    /// The kind of a column of such numbers.
     const KIND: ColumnKind;
 
     /// The number in fixed point.
     fn units(self) -> i64;
 }
 
-/// A number of units as a value of a column.
+/// A number of units as the value of a column.
 #[must_use]
-pub fn value_of<N: Number>(units: i128) -> Value<'static> {
+pub(super) fn value_of<N: Number>(units: i128) -> Value<'static> {
     match N::KIND {
         ColumnKind::Integer => match i64::try_from(units) {
             Ok(units) => Value::Signed(units),

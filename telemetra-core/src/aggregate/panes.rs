@@ -1,12 +1,14 @@
 //! The windows of one key: its panes, the sliding aggregate, and the summaries that may still change.
 //!
-//! Arithmetic only. The operator decides when a boundary has been reached and who gets the changes.
+//! This is the arithmetic of the *windows* operator, which calls it when a boundary has been reached, and
+//! sends the changes on.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::window_state::WindowState;
 use crate::aggregate::{Accumulator, Sliding};
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowRules, WindowSpec};
@@ -16,31 +18,32 @@ use crate::time::window::{Window, WindowRules, WindowSpec};
 pub struct Summary<S> {
     /// The window.
     pub window: Window,
-    /// What the accumulator finished to. Shared by all who hold it: the state, the collection, the sinks.
+    /// The output of the accumulator. It is shared by the state, the collection and the sinks.
     pub value: Arc<S>,
 }
 
-/// How much is kept of a key.
+/// The size of a key's state.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateSize {
-    /// Panes.
+    /// The number of panes.
     pub panes: usize,
-    /// Summaries.
+    /// The number of summaries.
     pub summaries: usize,
 }
 
-/// The windows of one key.
+/// The state of one key's windows.
 #[derive(Debug)]
 pub struct KeyWindows<A: Accumulator> {
-    /// By start, oldest first. The boundary is that of the last change, so that a checkpoint can write what is new.
+    /// The panes by start, oldest first.
     panes: VecDeque<Pane<A>>,
-    /// By the window's end, oldest first.
+    /// The summaries by the end of their window, oldest first.
     summaries: VecDeque<Kept<A::Output>>,
-    /// The aggregate of the panes that start in `rolled`.
+    /// The aggregate of the panes that start in the interval `rolled`.
     rolling: A::Sliding,
     rolled: (EventTime, EventTime),
 }
 
+/// A pane. `changed` is the boundary of the last change, so that a checkpoint writes only what is new.
 #[derive(Debug)]
 struct Pane<A> {
     start: EventTime,
@@ -48,6 +51,7 @@ struct Pane<A> {
     changed: EventTime,
 }
 
+/// A summary. `changed` is the boundary of the last change.
 #[derive(Debug)]
 struct Kept<S> {
     end: EventTime,
@@ -55,13 +59,13 @@ struct Kept<S> {
     changed: EventTime,
 }
 
-/// What a checkpoint keeps of one key: all of it, or what changed since the last.
+/// The state of one key in a checkpoint: all of it, or the part that changed since the last checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct KeyState<A: Accumulator> {
-    /// Start and partial of each pane.
+    /// The start and the partial of each pane.
     pub panes: Vec<(EventTime, A)>,
-    /// End and value of each window's summary.
+    /// The window's end and the value of each summary.
     pub summaries: Vec<(EventTime, Arc<A::Output>)>,
 }
 
@@ -76,14 +80,24 @@ impl<A: Accumulator> Default for KeyWindows<A> {
     }
 }
 
-impl<A: Accumulator> KeyWindows<A> {
-    /// Takes the key to `boundary`: merges what took effect just before it, revises the windows that this changed, retires
-    /// what is beyond the horizon, and closes the window that ends here if one does. A boundary may lie between two
-    /// windows' ends, where the panes of a pipeline's groupings are not of one length.
+impl<A: Accumulator> WindowState for KeyWindows<A> {
+    type Rules = WindowRules;
+    type Partial = A;
+    type Output = A::Output;
+    type State = KeyState<A>;
+
+    fn panes(rules: &WindowRules) -> WindowSpec {
+        rules.windows
+    }
+
+    /// Advances the key to `boundary`: merges the partials that took effect just before it, and corrects the
+    /// closed windows that they change. If a window ends at `boundary`, it is closed, and summaries beyond
+    /// the horizon are retired. Not every boundary is the end of a window, if the groupings of a pipeline
+    /// have panes of different lengths.
     ///
-    /// `emit` gets each change of the collection. Costs a merge per partial, a push, a pop and a finish, and for each
-    /// late pane as much for each of its windows.
-    pub fn advance(
+    /// `emit` is called with each change of the collection. Costs one merge per partial, one push, pop and
+    /// finish, and the same again for each window that contains a late pane.
+    fn advance(
         &mut self,
         rules: &WindowRules,
         boundary: EventTime,
@@ -91,7 +105,7 @@ impl<A: Accumulator> KeyWindows<A> {
         mut emit: impl FnMut(Summary<A::Output>, isize),
     ) {
         let spec = rules.windows;
-        // The end of the last window that is closed.
+        // The end of the last closed window.
         let closed = spec.pane_start(boundary.minus(1));
         let mut late = Vec::new();
         for (start, partial) in partials.drain(..) {
@@ -105,13 +119,13 @@ impl<A: Accumulator> KeyWindows<A> {
             late.dedup();
             self.revise(rules, boundary, closed, &late, &mut emit);
         }
+        if spec.pane_start(boundary) != boundary {
+            return;
+        }
         while self.summaries.front().is_some_and(|kept| rules.is_retired(kept.end, boundary)) {
             if let Some(Kept { end, value, .. }) = self.summaries.pop_front() {
                 emit(Summary { window: spec.window_ending(end), value }, -1);
             }
-        }
-        if spec.pane_start(boundary) != boundary {
-            return;
         }
         self.roll_to(&spec, boundary);
         let start = boundary.minus(spec.size());
@@ -127,9 +141,8 @@ impl<A: Accumulator> KeyWindows<A> {
         }
     }
 
-    /// When this key must be looked at next if nothing arrives; `None` if nothing is left of it.
-    #[must_use]
-    pub fn wake(&self, rules: &WindowRules, boundary: EventTime) -> Option<EventTime> {
+    /// The boundary at which the key must be advanced next if no partial arrives; `None` if it has no state.
+    fn wake(&self, rules: &WindowRules, boundary: EventTime) -> Option<EventTime> {
         let spec = rules.windows;
         let next = spec.pane_end(boundary);
         if self.is_open(rules, boundary) {
@@ -146,43 +159,35 @@ impl<A: Accumulator> KeyWindows<A> {
         Some(EventTime(goes.0.next_multiple_of(spec.slide())).max(next))
     }
 
-    /// Whether the window after the one that ended at `boundary` has something in it already.
-    #[must_use]
-    pub fn is_open(&self, rules: &WindowRules, boundary: EventTime) -> bool {
+    /// Whether the first window that ends after `boundary` contains a pane already.
+    fn is_open(&self, rules: &WindowRules, boundary: EventTime) -> bool {
         let next = rules.windows.pane_end(boundary);
         self.panes.back().is_some_and(|pane| pane.start.plus(rules.windows.size()) >= next)
     }
 
-    /// Whether nothing is left of this key.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.panes.is_empty() && self.summaries.is_empty()
-    }
-
-    /// How much is kept of this key.
-    #[must_use]
-    pub fn size(&self) -> StateSize {
+    /// The size of the key's state.
+    fn size(&self) -> StateSize {
         StateSize { panes: self.panes.len(), summaries: self.summaries.len() }
     }
 
-    /// What its newest pane and its newest summary take encoded, for estimates; `None` of what it has none of, or what cannot be
-    /// encoded. Costs a walk through both.
-    #[must_use]
-    pub fn newest_bytes(&self) -> (Option<u64>, Option<u64>) {
+    /// The encoded sizes of the newest pane and the newest summary, for estimates; `None` if there is none,
+    /// or it cannot be encoded. Costs as much as encoding both.
+    fn newest_bytes(&self) -> (Option<u64>, Option<u64>) {
         let pane = self.panes.back().and_then(|pane| bincode::serialized_size(&pane.partial).ok());
         (pane, self.summaries.back().and_then(|kept| bincode::serialized_size(&*kept.value).ok()))
     }
 
-    /// The summaries that are live, oldest first.
-    pub fn summaries(&self, spec: WindowSpec) -> impl Iterator<Item = Summary<A::Output>> + '_ {
+    /// The summaries in the collection, oldest first.
+    fn summaries(&self, rules: &WindowRules) -> impl Iterator<Item = Summary<A::Output>> + '_ {
+        let spec = rules.windows;
         self.summaries
             .iter()
             .map(move |kept| Summary { window: spec.window_ending(kept.end), value: Arc::clone(&kept.value) })
     }
 
-    /// What changed after `since` was reached; all of it from [`EventTime::MIN`]. `None` if nothing.
-    #[must_use]
-    pub fn state_since(&self, since: EventTime) -> Option<KeyState<A>> {
+    /// The part of the state that changed after `since`; all of it for [`EventTime::MIN`]. `None` if nothing
+    /// changed.
+    fn state_since(&self, since: EventTime) -> Option<KeyState<A>> {
         let state = KeyState {
             panes: self
                 .panes
@@ -200,8 +205,9 @@ impl<A: Accumulator> KeyWindows<A> {
         (!state.panes.is_empty() || !state.summaries.is_empty()).then_some(state)
     }
 
-    /// Takes in a part of a checkpoint taken at `boundary`; parts come oldest first, and what is in a later one replaces.
-    pub fn restore(&mut self, state: KeyState<A>, boundary: EventTime) {
+    /// Restores a part of a checkpoint that was taken at `boundary`. Parts are restored oldest first; a later
+    /// part replaces.
+    fn restore(&mut self, state: KeyState<A>, boundary: EventTime) {
         for (start, partial) in state.panes {
             let pane = Pane { start, partial, changed: boundary };
             match self.panes.binary_search_by_key(&start, |pane| pane.start) {
@@ -214,16 +220,25 @@ impl<A: Accumulator> KeyWindows<A> {
         }
     }
 
-    /// Drops what had gone by the time `boundary` was reached, which a checkpoint made of several parts still holds.
-    pub fn trim(&mut self, rules: &WindowRules, boundary: EventTime) {
+    /// Removes the panes and summaries that were removed before `boundary`. A checkpoint of several parts
+    /// still contains them.
+    fn trim(&mut self, rules: &WindowRules, boundary: EventTime) {
         let oldest = rules.oldest_pane(boundary);
         self.panes.retain(|pane| pane.start >= oldest);
         self.summaries.retain(|kept| !rules.is_retired(kept.end, boundary));
     }
+}
+
+impl<A: Accumulator> KeyWindows<A> {
+    /// Whether the key has no state.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.panes.is_empty() && self.summaries.is_empty()
+    }
 
     /// The index of the first pane that starts at or after `start`.
     fn first_from(&self, start: EventTime) -> usize {
-        // Most often asked for the newest pane, or the one after it.
+        // Mostly the result is the newest pane, or the place after it.
         let newer = self.panes.iter().rev().take(2).take_while(|pane| pane.start >= start).count();
         if newer < 2 {
             return self.panes.len() - newer;
@@ -242,7 +257,7 @@ impl<A: Accumulator> KeyWindows<A> {
         }
     }
 
-    /// Sets the summary of a window, and returns the one it had.
+    /// Sets the summary of a window, and returns the previous one.
     fn keep(&mut self, end: EventTime, value: Arc<A::Output>, changed: EventTime) -> Option<Arc<A::Output>> {
         let kept = Kept { end, value, changed };
         match self.summaries.binary_search_by_key(&end, |kept| kept.end) {
@@ -254,7 +269,7 @@ impl<A: Accumulator> KeyWindows<A> {
         }
     }
 
-    /// Computes again the windows before `boundary` that hold one of the `late` panes.
+    /// Recomputes the closed windows that contain one of the `late` panes.
     fn revise(
         &mut self,
         rules: &WindowRules,
@@ -264,7 +279,7 @@ impl<A: Accumulator> KeyWindows<A> {
         emit: &mut impl FnMut(Summary<A::Output>, isize),
     ) {
         let spec = rules.windows;
-        // A sliding aggregate must let panes go as they were when they entered; so begin it anew.
+        // A pane must be popped as it was when it was pushed, so the sliding aggregate starts anew.
         self.rolling = A::Sliding::default();
         self.rolled = (EventTime::MIN, EventTime::MIN);
         let mut next = EventTime::MIN;

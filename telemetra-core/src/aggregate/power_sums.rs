@@ -1,10 +1,11 @@
-//! Mean and variance of fixed-point values, exact: what baselines are made of.
+//! Exact sums for mean and variance.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Accumulate, Accumulator, Subtract, SubtractOnEvict};
 
-/// Count, sum and sum of squares of fixed-point values: exact, so that taking away undoes adding.
+/// The count, sum and sum of squares of fixed-point values, from which mean and variance follow. The sums are
+/// exact, so removing a value undoes adding it. Baselines consist of them.
 ///
 /// ```
 /// let mut sums = telemetra_core::PowerSums::default();
@@ -14,16 +15,16 @@ use super::{Accumulate, Accumulator, Subtract, SubtractOnEvict};
 /// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PowerSums {
-    /// How many values.
+    /// The number of values.
     pub count: u64,
-    /// Their sum.
+    /// The sum of the values.
     pub sum: i128,
-    /// The sum of their squares.
+    /// The sum of the squares.
     pub sum_sq: i128,
 }
 
 impl PowerSums {
-    /// Takes a value in.
+    /// Adds a value.
     pub fn add(&mut self, value: i64) {
         let value = i128::from(value);
         self.count += 1;
@@ -31,7 +32,7 @@ impl PowerSums {
         self.sum_sq = self.sum_sq.wrapping_add(value * value);
     }
 
-    /// Takes a value that was added out again.
+    /// Removes a value that was added.
     pub fn remove(&mut self, value: i64) {
         let value = i128::from(value);
         self.count = self.count.saturating_sub(1);
@@ -46,13 +47,14 @@ impl PowerSums {
         self
     }
 
-    /// The mean; `None` of nothing.
+    /// The mean; `None` without values.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum as f64 / self.count as f64)
     }
 
-    /// The variance of a sample, with n − 1 below; `None` of fewer than two values. The numerator is an exact integer.
+    /// The sample variance, with n − 1 as denominator; `None` for fewer than two values. The numerator is an
+    /// exact integer.
     #[must_use]
     pub fn sample_variance(&self) -> Option<f64> {
         if self.count < 2 {
@@ -64,7 +66,7 @@ impl PowerSums {
     }
 }
 
-/// Finishes to itself; see [`PowerSums::mean`] and [`PowerSums::sample_variance`].
+/// The output is the accumulator itself; see [`PowerSums::mean`] and [`PowerSums::sample_variance`].
 impl Accumulator for PowerSums {
     type Output = Self;
     type Sliding = SubtractOnEvict<Self>;

@@ -1,3 +1,5 @@
+//! Accumulators over a part of their input.
+
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
@@ -5,45 +7,61 @@ use serde::{Deserialize, Serialize};
 
 use super::{Accumulate, Accumulator, Sliding};
 
-/// Picks values out of an input. Implemented by a type without content, so that a pipeline's accumulator
-/// can be written down as a type: see [`Project`], and [`pick`](super::pick) for those of events.
+/// A function from an input to the values in it, as a type: [`Project`] names it, so that a composed
+/// accumulator can be written as a type. Implement it for a type without fields.
 ///
 /// # Contract
 ///
 /// * **Pure.** The same input gives the same values.
+///
+/// For inputs that borrow, `&'e Event<'a>`, values with the lifetime `'a` work everywhere. The compiler does
+/// not accept some types with both lifetimes, such as `slice::Iter<'e, &'a str>`, where a pipeline asks for
+/// all lifetimes.
 pub trait Pick<I>: 'static {
-    /// The values: an `Option` for one or none, any iterator for several.
+    /// The values: an `Option` for at most one, any iterator for several.
     type Picked: IntoIterator;
 
     /// The values in `input`.
     fn pick(input: I) -> Self::Picked;
 }
 
-/// Gives to the accumulator `A` what `P` picks out of each input.
+/// The accumulator `A` over the values that `P` picks from each input.
 ///
 /// ```
-/// use telemetra_core::accumulate::{Pick, pick};
-/// use telemetra_core::{Accumulate, Accumulator, Count, Distinct, Event, Project, TopK};
+/// use telemetra_core::{Accumulate, Accumulator, Count, Distinct, Pick, Project, TopK};
 ///
-/// /// Messages by subscribers.
-/// struct BySubscribers;
-/// impl<'e, 'a> Pick<&'e Event<'a>> for BySubscribers {
+/// struct Reading<'a> { device: &'a str, tags: &'a [&'a str], ok: bool }
+///
+/// /// A unit value for each reading that failed.
+/// struct Failures;
+/// impl<'e, 'a> Pick<&'e Reading<'a>> for Failures {
 ///     type Picked = Option<()>;
-///     fn pick(event: &'e Event<'a>) -> Option<()> {
-///         matches!(event, Event::Chat(chat) if chat.is_subscriber).then_some(())
+///     fn pick(reading: &'e Reading<'a>) -> Option<()> {
+///         (!reading.ok).then_some(())
 ///     }
 /// }
 ///
-/// type Mine = (Project<BySubscribers, Count>, Project<pick::Chatter, Distinct>, Project<pick::Emotes, TopK<3>>);
+/// struct Device;
+/// impl<'e, 'a> Pick<&'e Reading<'a>> for Device {
+///     type Picked = Option<&'a str>;
+///     fn pick(reading: &'e Reading<'a>) -> Option<&'a str> {
+///         Some(reading.device)
+///     }
+/// }
+///
+/// struct Tags;
+/// impl<'e, 'a> Pick<&'e Reading<'a>> for Tags {
+///     type Picked = std::iter::Copied<std::slice::Iter<'a, &'a str>>;
+///     fn pick(reading: &'e Reading<'a>) -> Self::Picked {
+///         reading.tags.iter().copied()
+///     }
+/// }
+///
+/// type Mine = (Project<Failures, Count>, Project<Device, Distinct>, Project<Tags, TopK<3>>);
 /// let mut mine = Mine::default();
-/// # let header = telemetra_core::Header { event_id: "1", time: Default::default(), stream_id: "s" };
-/// # let event = Event::Chat(telemetra_core::ChatMessage {
-/// #     header, user_id: "ada", username: "Ada", message: "hi", emotes: &["Kappa", "Kappa"], badges: &[],
-/// #     is_subscriber: true, is_moderator: false, sentiment: 0,
-/// # });
-/// mine.add(&event);
-/// let (by_subscribers, chatters, emotes) = mine.finish();
-/// assert_eq!((by_subscribers, chatters, emotes[0].count), (1, 1, 2));
+/// mine.add(&Reading { device: "d1", tags: &["lab", "lab"], ok: false });
+/// let (failures, devices, tags) = mine.finish();
+/// assert_eq!((failures, devices, tags[0].count), (1, 1, 2));
 /// ```
 #[derive(Serialize, Deserialize)]
 #[serde(transparent, bound = "A: Accumulator")]
@@ -93,7 +111,7 @@ where
     }
 }
 
-/// The sliding form of [`Project`]: that of the accumulator in it.
+/// The sliding form of [`Project`], made of the sliding form of its accumulator.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectSliding<R>(R);
 

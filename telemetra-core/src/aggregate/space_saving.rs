@@ -1,22 +1,24 @@
+//! The Space-Saving sketch of frequent names.
+
 use serde::{Deserialize, Serialize};
 
 use super::name_counts::NameCounts;
 use super::{Accumulate, Accumulator, TwoStacks};
 use crate::aggregate::name_counts::Counted;
 
-/// About which names were seen most often, in bounded memory: at most `2 K` names.
+/// The approximately most frequent names, in bounded memory: at most `2 K` names.
 ///
 /// This is the mergeable form of Space-Saving (Misra–Gries with merges after Agarwal and others, *Mergeable
-/// summaries*, 2012): when it holds more than `2 K` names, the count of the one ranked `K + 1` is taken off all of them.
-/// Of `n` inputs, however they were split and merged,
+/// summaries*, 2012): when there are more than `2 K` names, the count of the name ranked `K + 1` is
+/// subtracted from all. For `n` inputs, in any split and any order of merging,
 ///
-/// * each count is at most the true one, and short of it by no more than [`Frequent::short`] ≤ `n / (K + 1)`;
-/// * each name with more than `n / (K + 1)` is among the `K` it finishes to.
+/// * each count is at most the true count, and less than it by at most [`Frequent::short`] ≤ `n / (K + 1)`;
+/// * each name with a true count above `n / (K + 1)` is among the `K` names of the output.
 ///
-/// It bends the contract of accumulators: merging is commutative, but **only approximately associative**. Above `2 K`
-/// different names the counts may differ within that bound between one worker and many, and between an
-/// undisturbed run and one with corrections. Up to `2 K` names it is exact. Where equal answers matter more than
-/// memory take [`TopK`](super::TopK).
+/// It does not fully keep the contract of accumulators: merging is commutative, but **only approximately
+/// associative**. With more than `2 K` different names, the counts may differ within that bound between one
+/// worker and many, and between runs with and without corrections. Up to `2 K` names it is exact.
+/// [`TopK`](super::TopK) is always exact.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, SpaceSaving};
@@ -35,12 +37,12 @@ pub struct SpaceSaving<const K: usize> {
     short: u64,
 }
 
-/// What [`SpaceSaving`] finishes to.
+/// The output of [`SpaceSaving`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Frequent {
     /// The names by count descending, then by name. Each count is a lower bound.
     pub top: Vec<Counted>,
-    /// By how much any count may be short of the true one; 0 if all are exact.
+    /// The greatest amount by which a count may be less than the true count; 0 if all counts are exact.
     pub short: u64,
 }
 

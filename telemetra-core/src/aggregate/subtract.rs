@@ -1,18 +1,20 @@
+//! Accumulators that can subtract, and their sliding form.
+
 use super::{Accumulator, Sliding};
 
-/// An accumulator from which what was merged can be taken out again.
+/// An accumulator that can undo a merge.
 ///
 /// # Contract
 ///
-/// * **Undoes.** After `a.merge(&b); a.subtract(&b)` the accumulator `a` finishes, and merges on, as before.
+/// * **Undoes.** After `a.merge(&b); a.subtract(&b)` the accumulator `a` finishes and merges as before.
 ///
-/// With it, [`SubtractOnEvict`] is the sliding form: one merge and one subtract a pane, and one total for the whole window.
+/// Its sliding form can then be [`SubtractOnEvict`], which costs one merge and one subtraction per pane.
 pub trait Subtract: Accumulator {
-    /// Takes out what `other` has, which was merged before.
+    /// Removes `other`, which was merged before.
     fn subtract(&mut self, other: &Self);
 }
 
-/// The sliding form of an accumulator that can subtract: the total of the panes that are in.
+/// The sliding form of an accumulator that can subtract: the total of the panes in the window.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Sliding, SubtractOnEvict, Sum};

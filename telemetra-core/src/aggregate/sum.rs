@@ -1,8 +1,11 @@
+//! The accumulator of the sum.
+
 use serde::{Deserialize, Serialize};
 
 use super::{Accumulate, Accumulator, Subtract, SubtractOnEvict};
 
-/// The sum of whole numbers or fixed point, in 128 bits: more than 10¹⁹ inputs of 64 bits fit. Past that it wraps.
+/// The sum of integers or fixed-point numbers, in 128 bits: it is exact for up to 10¹⁹ inputs of 64 bits, and
+/// wraps beyond.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, Sum};

@@ -1,23 +1,25 @@
+//! The exact counts of the most frequent names.
+
 use serde::{Deserialize, Serialize};
 
 use super::name_counts::NameCounts;
 use super::{Accumulate, Accumulator, Subtract, SubtractOnEvict};
 use crate::aggregate::name_counts::Counted;
 
-/// The `K` names seen most often, by count descending, then by name. Exact: it counts every name.
+/// The `K` most frequent names, by count descending, then by name. It is exact, since it counts every name.
 ///
-/// Memory is about 32 bytes for each different name (more for names above 24 bytes);
-/// [`SpaceSaving`](super::SpaceSaving) bounds it where names are many.
+/// It takes about 32 bytes for each different name, more for names above 24 bytes.
+/// [`SpaceSaving`](super::SpaceSaving) has bounded memory.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, TopK};
-/// let mut emotes = TopK::<2>::default();
-/// for emote in ["Kappa", "PogChamp", "LUL", "PogChamp"] {
-///     emotes.add(emote);
+/// let mut words = TopK::<2>::default();
+/// for word in ["a", "the", "of", "the"] {
+///     words.add(word);
 /// }
-/// let top = emotes.finish();
-/// assert_eq!((top[0].name.as_str(), top[0].count), ("PogChamp", 2));
-/// assert_eq!((top[1].name.as_str(), top[1].count), ("Kappa", 1));
+/// let top = words.finish();
+/// assert_eq!((top[0].name.as_str(), top[0].count), ("the", 2));
+/// assert_eq!((top[1].name.as_str(), top[1].count), ("a", 1));
 /// ```
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,4 +1,5 @@
-//! Tuples of accumulators are accumulators: each takes every input, and they finish to the tuple of their outputs.
+//! Tuples of accumulators, which are accumulators: each part takes every input, and the output is the tuple
+//! of the parts' outputs.
 
 use super::{Accumulate, Accumulator, Sliding};
 

@@ -1,12 +1,14 @@
+//! The two-stacks algorithm for sliding windows.
+
 use std::collections::VecDeque;
 
 use super::{Accumulator, Sliding};
 
-/// The sliding form of any accumulator: two stacks of partial merges.
+/// The sliding form that works for every accumulator: the two-stacks algorithm.
 ///
-/// Panes that entered lie on one stack with their running merge; when the other runs out, all of them are turned
-/// over to it, each merged with those after it. So a pane is merged twice in its life, whatever the
-/// number of panes in a window; memory is one accumulator a pane.
+/// New panes are pushed on one stack, with their merge. When the other stack is empty, all panes move to it,
+/// each merged with the panes after it. So each pane is merged twice, whatever the number of panes in a
+/// window. Memory is one accumulator per pane.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, Count, TwoStacks, Sliding};
@@ -24,7 +26,7 @@ pub struct TwoStacks<A> {
     /// The newer panes, oldest first, and their merge.
     front: VecDeque<A>,
     front_merge: A,
-    /// For the older panes, newest first: each merged with all after it in this half.
+    /// The older panes, newest first, each merged with the panes after it in this half.
     back: Vec<A>,
 }
 

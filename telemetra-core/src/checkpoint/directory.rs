@@ -1,3 +1,5 @@
+//! The checkpoint store in a directory.
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -6,12 +8,13 @@ use std::sync::Arc;
 use super::CheckpointStore;
 use crate::error::ExternalError;
 
-/// A directory: a file a blob, written beside its place, synced, and renamed into it.
+/// A checkpoint store in a directory. Each blob is a file, which is written under a temporary name, synced
+/// and renamed.
 ///
-/// [`claim`](CheckpointStore::claim) locks a file for each place, `.place-0000` and so on, until the store and its clones are dropped or the
-/// process ends in whatever way. As long as one process has a place another cannot claim it: two pipelines do not
-/// mix their checkpoints, and the processes of a cluster share one folder. The lock is the file system's (`flock`); where that has none,
-/// nothing is locked.
+/// [`claim`](CheckpointStore::claim) locks a file for each place, `.place-0000` and so on, until the store
+/// and its clones are dropped or the process ends. While a process has a place, no other process can claim
+/// it. So two pipelines do not mix their checkpoints, and the processes of a cluster can share one directory.
+/// The lock is that of the file system (`flock`); a file system without locks gives no protection.
 ///
 /// ```
 /// use telemetra_core::checkpoint::{CheckpointStore, Directory};
@@ -25,12 +28,12 @@ use crate::error::ExternalError;
 #[derive(Clone, Debug)]
 pub struct Directory {
     root: PathBuf,
-    /// The files of the places that were claimed, locked.
+    /// The locked files of the claimed places.
     places: Vec<Arc<File>>,
 }
 
 impl Directory {
-    /// A store in this folder, which is made when first written to.
+    /// A store in this directory, which is created when it is first written to.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), places: Vec::new() }
     }
@@ -54,17 +57,18 @@ impl Directory {
         let mut file = opened.map_err(failed("claim a place by", &path))?;
         match file.try_lock() {
             Ok(()) => {
-                // For the error of whoever comes next.
+                // The number is for the error of the next process.
                 let noted = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
                 noted.map_err(failed("claim a place by", &path))?;
             }
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // Some systems do not let others read what is locked.
+                // Some systems do not allow to read a locked file.
                 let _ = file.read_to_string(&mut holder);
                 let holder = if holder.is_empty() { "another" } else { &holder };
                 return Err(ExternalError::transient(format!(
-                    "place {place} among the checkpoints in {} is held by process {holder}, which still runs; stop it, or give this pipeline another folder",
+                    "place {place} among the checkpoints in {} is held by process {holder}, \
+                     which still runs; stop it, or give this pipeline another folder",
                     self.root.display()
                 )));
             }
@@ -74,7 +78,7 @@ impl Directory {
         Ok(Arc::new(file))
     }
 
-    /// The places that were ever claimed here.
+    /// The numbers of all places that have been claimed in this directory.
     fn known_places(&self) -> Result<Vec<usize>, ExternalError> {
         let mut places = Vec::new();
         for entry in fs::read_dir(&self.root).map_err(failed("list", &self.root))? {
@@ -86,10 +90,10 @@ impl Directory {
     }
 }
 
-/// What the names of the files of places begin with. Not the name of a blob.
+/// The prefix of the names of places' files. No blob has such a name.
 const PLACE: &str = ".place-";
 
-/// Says what was tried with which path.
+/// Makes an error that says what was tried with which path.
 fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> ExternalError {
     let what = format!("could not {what} the checkpoint at {}", path.display());
     move |error| ExternalError::permanent(what).because(error)
@@ -97,7 +101,7 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> ExternalError {
 
 impl CheckpointStore for Directory {
     fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
-        // This one's own, if it claims again.
+        // A store may claim again.
         self.places.clear();
         fs::create_dir_all(&self.root).map_err(failed("make the folder of", &self.root))?;
         let beyond = if process == 0 { self.known_places()? } else { Vec::new() };
@@ -116,7 +120,7 @@ impl CheckpointStore for Directory {
         file.write_all(blob).map_err(failed("write", &path))?;
         file.sync_all().map_err(failed("sync", &path))?;
         fs::rename(&beside, &path).map_err(failed("rename", &path))?;
-        // The rename itself is durable only once the folders are, up to the root.
+        // The rename is durable only when the directories are, up to the root.
         for up in folder.ancestors() {
             File::open(up).and_then(|dir| dir.sync_all()).map_err(failed("sync the folder of", &path))?;
             if up == self.root {
@@ -165,7 +169,7 @@ impl CheckpointStore for Directory {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path)(error)),
             _ => {
-                // A group's folder goes with its last blob.
+                // The directory of a group is removed with its last blob.
                 if let Some(folder) = path.parent().filter(|folder| *folder != self.root) {
                     let _ = fs::remove_dir(folder);
                 }

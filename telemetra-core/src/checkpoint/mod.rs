@@ -1,4 +1,4 @@
-//! Checkpoints: where they are stored, and how they are encoded.
+//! Checkpoint stores, and the encoding of checkpoints.
 
 pub(crate) mod directory;
 
@@ -7,38 +7,43 @@ pub use directory::Directory;
 
 use crate::error::ExternalError;
 
-/// Stores named blobs durably.
+/// A durable store of named blobs, such as a directory, a database table or an object store.
 ///
 /// # Contract
 ///
-/// * **Atomic.** After [`put`](Self::put) returns, the blob survives a crash; if it does not return, the name holds what
-///   it held before, or nothing.
-/// * **What is read was written.** Blobs are sealed with a checksum by [`encode`], so a store need not detect damage.
-/// * **Names** are of `a-z`, `0-9`, `-`, `.` and `/`; a slash makes a group but needs no folder made first.
+/// * **Atomic.** After [`put`](Self::put) returns, the blob survives a crash. If the process dies before, the
+///   name has its previous blob, or none.
+/// * **Unchanged.** [`get`](Self::get) returns the bytes that were put. [`encode`] adds a checksum, so a
+///   store does not have to detect damage.
+/// * **Names.** They consist of `a-z`, `0-9`, `-`, `.` and `/`. A slash makes a group, which does not have to
+///   be created first.
 ///
 /// Checked by [`store_compliance`](crate::testkit::store_compliance).
 pub trait CheckpointStore: Send {
-    /// Makes this the store of process `process` of `processes`, before anything is read from it. From then on whoever claimed the same
-    /// place before, and if this is process 0 any process of a place beyond `processes`, can store and remove nothing any more: a
-    /// process that was thought dead and wakes up must not overwrite what its successor wrote. A store that cannot take a
-    /// place away fails as long as whoever has it lives. By default nothing: a store that only one process can reach needs none.
+    /// Claims a place in the store for process number `process` of `processes`, before anything is read: a
+    /// fence against processes that were replaced. From then on, a process that claimed the same place before
+    /// can neither put nor remove, and if this is process 0, neither can a process with a number of
+    /// `processes` or more. So a process that was thought dead cannot overwrite what its successor wrote. A
+    /// store that cannot revoke a claim fails while the previous process lives. Does nothing by default,
+    /// which is right for a store that only one process can reach.
     ///
     /// # Errors
     ///
-    /// If the store cannot be reached; if somebody has the place and it cannot be taken away, a transient one.
+    /// If the store cannot be reached. If another process has the place and its claim cannot be revoked, the
+    /// error is transient.
     fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
         let _ = (process, processes);
         Ok(())
     }
 
-    /// Stores a blob under a name, over what was there.
+    /// Stores a blob under a name, and replaces the previous one.
     ///
     /// # Errors
     ///
     /// If it could not be made durable.
     fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError>;
 
-    /// The blob of that name, `None` if there is none.
+    /// The blob with this name; `None` if there is none.
     ///
     /// # Errors
     ///
@@ -52,7 +57,7 @@ pub trait CheckpointStore: Send {
     /// If they could not be listed.
     fn list(&mut self) -> Result<Vec<String>, ExternalError>;
 
-    /// Removes a blob; that there is none is no error.
+    /// Removes a blob. Does nothing if there is none.
     ///
     /// # Errors
     ///

@@ -1,3 +1,5 @@
+//! Trackers behind a trait object, and their state for one key.
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -6,7 +8,7 @@ use crate::codec::CodecError;
 use crate::detect::observed::{Finding, Observed};
 use crate::time::event_time::EventTime;
 
-/// A [`Tracker`] of any type, ready to be run: what a rule holds.
+/// A [`Tracker`] of any type behind a trait object, as a [`MomentRule`](crate::MomentRule) contains it.
 #[derive(Clone, Debug)]
 pub struct AnyDetector {
     tracker: Arc<dyn ErasedTracker>,
@@ -18,7 +20,7 @@ pub struct AnyDetector {
 }
 
 impl AnyDetector {
-    /// Of this tracker.
+    /// Wraps a tracker.
     #[must_use]
     pub fn new(tracker: impl Tracker) -> Self {
         let (method, threshold, least) = (tracker.name().into(), tracker.limit(), tracker.least());
@@ -30,13 +32,13 @@ impl AnyDetector {
         Self { tracker: Arc::new(tracker), method, threshold, least, reaches: reaches.into(), pure }
     }
 
-    /// Its name, as in a moment's `detection_method`.
+    /// The name of the method, which is a moment's `detection_method`.
     #[must_use]
     pub fn method(&self) -> &Arc<str> {
         &self.method
     }
 
-    /// The threshold of its scores.
+    /// The threshold of the score.
     #[must_use]
     pub fn threshold(&self) -> f64 {
         self.threshold
@@ -48,64 +50,67 @@ impl AnyDetector {
         self.least
     }
 
-    /// The lengths of baselines that it asks for, in disjoint windows, shortest first.
+    /// The lengths of the baselines that it needs, in disjoint windows, shortest first.
     #[must_use]
     pub fn reaches(&self) -> &[u32] {
         &self.reaches
     }
 
-    /// The longest of them; 0 if there are none.
+    /// The length of the longest baseline that it needs; 0 if it needs none.
     #[must_use]
     pub fn max_samples(&self) -> u32 {
         self.reaches.last().copied().unwrap_or(0)
     }
 
-    /// Whether it looks at baselines alone, and so may be asked about windows in any order.
+    /// Whether its findings depend on value and baselines alone, so that windows may be evaluated in any
+    /// order.
     #[must_use]
     pub fn is_pure(&self) -> bool {
         self.pure
     }
 
-    /// After how long a silence its state is as new, in milliseconds.
+    /// The length of a silence of the key after which its state is reset, in milliseconds.
     #[must_use]
     pub fn forgets_after(&self) -> u64 {
         self.tracker.forgets_after()
     }
 
-    /// What a new key's first window would be found to be; for a pure one, what any window is.
+    /// The finding in a window, by a new state: for a [pure](Self::is_pure) tracker, the finding in any
+    /// window.
     #[must_use]
     pub fn judge(&self, window: &Observed<'_>) -> Option<Finding> {
-        self.tracker.judge_first(window)
+        self.tracker.track_first(window)
     }
 
-    /// Follows a new key.
+    /// The state for a new key.
     #[must_use]
     pub fn follow(&self) -> DetectorState {
         DetectorState(Arc::clone(&self.tracker).follow())
     }
 }
 
-/// One tracker following one key: its state after the newest window, and as it was before what may still change.
+/// The state of a tracker for one key: after the newest window, and after the newest window that is final. A
+/// final, or *settled*, window cannot be corrected any more.
 #[derive(Debug)]
 pub struct DetectorState(Box<dyn ErasedState>);
 
 impl DetectorState {
-    /// What is found in the next window.
+    /// Evaluates the next window.
     pub fn next(&mut self, window: &Observed<'_>) -> Option<Finding> {
         self.0.next(window)
     }
 
-    /// Takes the next window into what is kept for going back: it will not change any more.
+    /// Adds the next window to the settled state.
     pub fn settle(&mut self, window: &Observed<'_>) {
         self.0.settle(window);
     }
 
-    /// Goes back to what is settled.
+    /// Returns to the settled state.
     pub fn rewind(&mut self) {
         self.0.rewind();
     }
 
-    /// What is settled, for a checkpoint.
+    /// The settled state, for a checkpoint.
     ///
     /// # Errors
     ///
@@ -114,24 +119,25 @@ impl DetectorState {
         self.0.save()
     }
 
-    /// Takes what is settled from a checkpoint, and goes back to it.
+    /// Restores the settled state from a checkpoint, and returns to it.
     ///
     /// # Errors
     ///
-    /// If it is not what a tracker of this type saved; nothing is changed then.
+    /// If a tracker of another type saved it. The state is then unchanged.
     pub fn restore(&mut self, saved: &[u8]) -> Result<(), CodecError> {
         self.0.restore(saved)
     }
 }
 
+/// The object-safe form of [`Tracker`].
 trait ErasedTracker: Debug + Send + Sync {
-    fn judge_first(&self, window: &Observed<'_>) -> Option<Finding>;
+    fn track_first(&self, window: &Observed<'_>) -> Option<Finding>;
     fn follow(self: Arc<Self>) -> Box<dyn ErasedState>;
     fn forgets_after(&self) -> u64;
 }
 
 impl<T: Tracker> ErasedTracker for T {
-    fn judge_first(&self, window: &Observed<'_>) -> Option<Finding> {
+    fn track_first(&self, window: &Observed<'_>) -> Option<Finding> {
         self.track(&mut T::State::default(), window)
     }
 
@@ -144,6 +150,7 @@ impl<T: Tracker> ErasedTracker for T {
     }
 }
 
+/// The object-safe form of a tracker with its states.
 trait ErasedState: Debug + Send {
     fn next(&mut self, window: &Observed<'_>) -> Option<Finding>;
     fn settle(&mut self, window: &Observed<'_>);
@@ -159,7 +166,7 @@ struct Following<T: Tracker> {
     settled: Folded<T::State>,
 }
 
-/// A state, and the end of the last window in it.
+/// A state, and the end of the last window that is in it.
 #[derive(Clone, Debug, Default)]
 struct Folded<S> {
     last: Option<EventTime>,

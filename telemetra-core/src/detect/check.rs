@@ -1,11 +1,11 @@
-//! What settings of detectors have in common, and how they are refused.
+//! Checks of the settings that detectors have in common.
 
 use super::tail::MAX_SCORE;
 use super::{Side, VarianceFloor};
 use crate::detect::Verdict;
 use crate::error::ConfigError;
 
-/// A threshold in standard deviations.
+/// Checks a threshold in standard deviations.
 pub(super) fn deviations(threshold: f64) -> Result<f64, ConfigError> {
     if threshold > 0.0 && threshold < MAX_SCORE {
         return Ok(threshold);
@@ -17,7 +17,7 @@ pub(super) fn deviations(threshold: f64) -> Result<f64, ConfigError> {
     ))
 }
 
-/// A share, both ends excluded.
+/// Checks a share: a number between 0 and 1, both excluded.
 pub(super) fn share(setting: &'static str, value: f64, hint: &str) -> Result<f64, ConfigError> {
     if value > 0.0 && value < 1.0 {
         return Ok(value);
@@ -25,7 +25,7 @@ pub(super) fn share(setting: &'static str, value: f64, hint: &str) -> Result<f64
     Err(ConfigError::new(setting, format!("{value} is not between 0 and 1"), hint))
 }
 
-/// A number of samples.
+/// Checks a number of samples.
 pub(super) fn samples(setting: &'static str, value: u32, least: u32, most: u32) -> Result<u32, ConfigError> {
     if (least..=most).contains(&value) {
         return Ok(value);
@@ -37,7 +37,7 @@ pub(super) fn samples(setting: &'static str, value: u32, least: u32, most: u32) 
     ))
 }
 
-/// A least deviation.
+/// Checks a least deviation.
 pub(super) fn floor(floor: VarianceFloor) -> Result<VarianceFloor, ConfigError> {
     if floor.is_valid() {
         return Ok(floor);
@@ -49,7 +49,7 @@ pub(super) fn floor(floor: VarianceFloor) -> Result<VarianceFloor, ConfigError> 
     ))
 }
 
-/// A verdict about a departure, if its side matters and no number in it got out of hand.
+/// The verdict on a departure from the mean, if its side is watched and all its numbers are finite.
 pub(super) fn verdict(side: Side, departure: f64, size: f64, mean: f64, stddev: f64) -> Option<Verdict> {
     let finite = size.is_finite() && mean.is_finite() && stddev.is_finite();
     (side.takes(departure) && finite).then(|| Verdict { score: size.copysign(departure), mean, stddev })

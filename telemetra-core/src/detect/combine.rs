@@ -1,13 +1,15 @@
+//! Combinations of two trackers.
+
 use std::borrow::Cow;
 
 use super::tracker::Tracker;
 use crate::detect::Verdict;
 use crate::detect::observed::{Finding, Observed};
 
-/// What either of two trackers finds; made by [`Tracker::max`].
+/// A tracker that reports what either of two trackers finds; made by [`Tracker::max`].
 ///
-/// Of two findings it takes the one further above its own threshold. The scores of the second are put on the scale of
-/// the first, so that one threshold holds for both.
+/// Of two findings it takes the one that is further above its own threshold. Scores of the second tracker are
+/// converted to the scale of the first, so that one threshold applies to both.
 ///
 /// ```
 /// use telemetra_core::{Ewma, Model, Tracker, ZScore};
@@ -19,9 +21,9 @@ use crate::detect::observed::{Finding, Observed};
 #[derive(Clone, Debug)]
 pub struct Max<A, B>(pub(super) A, pub(super) B);
 
-/// What both of two trackers find, on the same side; made by [`Tracker::all`].
+/// A tracker that reports what both of two trackers find, on the same side; made by [`Tracker::all`].
 ///
-/// It takes the finding that is less far above its own threshold, on the scale of the first.
+/// It takes the finding that is less far above its own threshold, on the scale of the first tracker.
 ///
 /// ```
 /// use telemetra_core::{Model, RobustZScore, Tracker, ZScore};
@@ -32,14 +34,14 @@ pub struct Max<A, B>(pub(super) A, pub(super) B);
 #[derive(Clone, Debug)]
 pub struct All<A, B>(pub(super) A, pub(super) B);
 
-/// A finding of the second on the scale of the first.
+/// Converts a finding from one threshold's scale to another's.
 fn on_scale(from: f64, to: f64, found: Finding) -> Finding {
     let Finding { verdict, samples } = found;
     let score = verdict.score / from * to;
     Finding { verdict: Verdict { score, ..verdict }, samples }
 }
 
-/// What is the same of both ways to combine two trackers.
+/// Implements `Tracker` for a combination of two, given how to choose between their findings.
 macro_rules! combines {
     ($type:ident, $name:literal, $choose:expr) => {
         impl<A: Tracker, B: Tracker> Tracker for $type<A, B> {
@@ -82,7 +84,7 @@ macro_rules! combines {
 combines!(Max, "max", further);
 combines!(All, "all", nearer_of_both);
 
-/// The one further above its threshold.
+/// The finding with the greater score.
 fn further(a: Option<Finding>, b: Option<Finding>) -> Option<Finding> {
     match (a, b) {
         (Some(a), Some(b)) if b.verdict.score.abs() > a.verdict.score.abs() => Some(b),
@@ -90,7 +92,7 @@ fn further(a: Option<Finding>, b: Option<Finding>) -> Option<Finding> {
     }
 }
 
-/// The one less far above its threshold, if both are and on the same side.
+/// The finding with the lesser score, if there are two on the same side.
 fn nearer_of_both(a: Option<Finding>, b: Option<Finding>) -> Option<Finding> {
     let (a, b) = (a?, b?);
     if a.verdict.score.is_sign_positive() != b.verdict.score.is_sign_positive() {

@@ -1,3 +1,5 @@
+//! The detector by exponentially weighted mean and variance.
+
 use serde::{Deserialize, Serialize};
 
 use super::check;
@@ -7,21 +9,25 @@ use crate::detect::Verdict;
 use crate::detect::model::{Model, Sample};
 use crate::error::ConfigError;
 
-/// How many standard deviations a value departs from a mean that follows it with exponential weights.
+/// A detector that compares a value with an exponentially weighted moving average, in standard deviations. It
+/// suits metrics that drift.
 ///
-/// With weight `α`, mean `m` and variance `s²` go on by `m ← m + α (x − m)` and `s² ← (1 − α)(s² + α (x − m)²)`; while there are
-/// fewer than `1/α` values all count alike. Such a mean is worth `n = (2 − α)/α` values, and the **score** is that of
-/// the predictive t with `n − 1` degrees of freedom, on the scale of a standard normal, as for [`ZScore`](crate::ZScore).
-/// It suits metrics that drift. (Roberts 1959; the variance by West 1979.)
+/// With weight `α`, a value `x` changes mean `m` and variance `s²` by `m ← m + α (x − m)` and
+/// `s² ← (1 − α)(s² + α (x − m)²)`; the first `1/α` values all have the same weight. Such a mean is as good
+/// as one of `n = (2 − α)/α` values, and the **score** is that of the predictive t with `n − 1` degrees of
+/// freedom, on the scale of a standard normal, as for [`ZScore`](crate::ZScore). (Roberts 1959; the variance
+/// by West 1979.)
 ///
-/// [`probabilistic`](Self::probabilistic) learns the less from a value the less likely it was: PEWMA, by Carter and Streilein 2012.
+/// With [`probabilistic`](Self::probabilistic), unlikely values have less weight: PEWMA, by Carter and
+/// Streilein 2012.
 ///
-/// Costs the same for any weight, and 24 bytes a key and rule. Silent for the first 8 samples, or as many as set.
+/// The cost does not depend on the weight. The state takes 24 bytes per key and rule. There is no verdict on
+/// the first 8 samples, or as many as are set.
 ///
 /// ```
 /// use telemetra_core::{Ewma, Model, MomentRule, Side, VarianceFloor};
 /// let detector = Ewma::new(3.0)?.weight(0.1)?.side(Side::Upper).floor(VarianceFloor::Poisson)?;
-/// let rule = MomentRule::count("chat_spike", detector.learning(), |messages: &u64| *messages);
+/// let rule = MomentRule::count("spike", detector.learning(), |requests: &u64| *requests);
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -34,7 +40,7 @@ pub struct Ewma {
     floor: VarianceFloor,
 }
 
-/// What [`Ewma`] has learnt: in fixed-point units.
+/// The state of [`Ewma`], in fixed-point units.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EwmaState {
     count: u64,
@@ -43,7 +49,7 @@ pub struct EwmaState {
 }
 
 impl Ewma {
-    /// Scores above `threshold` are anomalous. Weight 0.05, both sides, no floor, from 8 samples on.
+    /// A detector for scores above `threshold`, with weight 0.05, both sides, no floor, from 8 samples on.
     ///
     /// # Errors
     ///
@@ -59,7 +65,7 @@ impl Ewma {
         })
     }
 
-    /// The weight of the newest value.
+    /// Sets the weight of the newest value.
     ///
     /// # Errors
     ///
@@ -69,8 +75,8 @@ impl Ewma {
         Ok(self)
     }
 
-    /// How much the weight of a value depends on how likely it was: with `p` its likelihood as a share of the greatest, the weight
-    /// is between the given one, at `p = 1`, and `1 − doubt` of it, at `p = 0`.
+    /// Reduces the weight of unlikely values: with `p` the likelihood of a value as a share of the greatest
+    /// likelihood, its weight is that of [`weight`](Self::weight) times `1 − doubt · (1 − p)`.
     ///
     /// # Errors
     ///
@@ -80,24 +86,24 @@ impl Ewma {
         Ok(self)
     }
 
-    /// The fewest samples with which it speaks.
+    /// Sets the least number of samples for a verdict.
     ///
     /// # Errors
     ///
-    /// If they are fewer than 3.
+    /// If it is less than 3.
     pub fn min_samples(mut self, samples: u32) -> Result<Self, ConfigError> {
         self.min = check::samples("min_samples", samples, 3, 1_000_000)?;
         Ok(self)
     }
 
-    /// Which departures matter.
+    /// Sets the side on which values are anomalous.
     #[must_use]
     pub fn side(mut self, side: Side) -> Self {
         self.side = side;
         self
     }
 
-    /// The least deviation that the past is believed to have.
+    /// Sets the floor of the standard deviation.
     ///
     /// # Errors
     ///
@@ -107,10 +113,10 @@ impl Ewma {
         Ok(self)
     }
 
-    /// How many equally weighted values the mean is worth, and the variance in force.
+    /// The number of equally weighted values that the mean is as good as, and the variance after the floor.
     fn worth(&self, state: &EwmaState, scale: f64) -> (f64, f64) {
         let n = ((2.0 - self.weight) / self.weight).min(state.count as f64);
-        // What the weights take away: of few values as of a sample, of many as of exponential weights.
+        // Corrects the bias of the weighted variance, for few values and for many.
         let variance = state.variance * n / (n - 1.0);
         (n, variance.max(self.floor.variance(state.mean, n, scale)))
     }
@@ -140,7 +146,7 @@ impl Model for Ewma {
         let (n, variance) = self.worth(state, scale);
         let departure = sample.value as f64 - state.mean;
         let spread = (variance * (1.0 + 1.0 / n)).sqrt();
-        // The tails of t are heavier than those of the normal, so this is no alarm by either.
+        // The tails of t are heavier than those of the normal, so this is not anomalous by either.
         if !self.side.takes(departure) || departure.abs() <= self.threshold * spread {
             return None;
         }

@@ -1,3 +1,5 @@
+//! Detectors on baselines that anomalous values hardly change.
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -9,23 +11,26 @@ use crate::detect::model::{Model, Sample};
 use crate::detect::{Baseline, Detector, Samples, Verdict};
 use crate::error::ConfigError;
 
-/// A [`Detector`] whose baselines moments do not poison; made by [`Detector::influence`].
+/// A [`Detector`] whose baselines contain anomalous values only with reduced deviation; made by
+/// [`Detector::influence`].
 ///
-/// What was anomalous enters the baseline as `m + influence · (x − m)`, with `m` the mean of the baseline by which it was judged,
-/// so a moment neither hides the next one nor widens what counts as usual. (Brakel's smoothed z-score of 2014, which starts
-/// from the previous value instead of the mean.) The smaller the influence, the longer a level that changes for good is a moment.
+/// An anomalous value `x` enters the baseline as `m + influence · (x − m)`, where `m` is the mean of its own
+/// baseline. So a moment neither hides the next one nor increases the deviation. (This is Brakel's smoothed
+/// z-score of 2014, with the mean in place of the previous value.) With a small influence, a permanent change
+/// of level is a moment for a long time.
 ///
-/// Costs what the detector does, one value in and one out, and 8 bytes a sample, key and rule.
+/// Costs as much as the detector, and one value added and one removed per window; 8 bytes per sample, key and
+/// rule.
 #[derive(Clone, Debug)]
 pub struct Influence<D> {
     detector: D,
     influence: f64,
 }
 
-/// The samples of the baseline as they count.
+/// The samples of the baseline, with reduced deviations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InfluenceState {
-    /// Newest first.
+    /// The samples, newest first.
     samples: VecDeque<i64>,
     sums: PowerSums,
 }
@@ -35,7 +40,7 @@ impl<D: Detector + 'static> Influence<D> {
         let influence = check::share(
             "influence",
             influence,
-            "0.1 keeps most of a moment out; with 0 a level that changes for good would be a moment for ever",
+            "0.1 keeps most of a moment out; with 0 a permanent change of level would be a moment for ever",
         )?;
         Ok(Self { detector, influence }.learning())
     }

@@ -1,10 +1,12 @@
-//! Detectors: how far a value departs from its baseline.
+//! Anomaly detection: detectors, their baselines, and the moments that they find.
 //!
-//! A baseline is made of *disjoint earlier* windows. The judged window is never part of it (its own z could then
-//! not exceed (n−1)/√n), and neighbours that share most of their data are not counted as if they were independent.
+//! A baseline consists of *disjoint earlier* windows. The evaluated window is never part of its own baseline,
+//! since its z could then not exceed (n−1)/√n, and overlapping windows are not treated as independent
+//! samples.
 //!
-//! Three contracts, each a special case of the next: a [`Detector`] judges a value by its baseline, a [`Model`] learns, sample
-//! by sample, and a [`Tracker`] follows the windows of a key in the order of time.
+//! There are three contracts, each a special case of the next: a [`Detector`] compares a value with its
+//! baseline, a [`Model`] learns from one sample after the other, and a [`Tracker`] sees all windows of a key
+//! in the order of time.
 
 use std::fmt::Debug;
 
@@ -47,86 +49,93 @@ pub use tracker::Tracker;
 pub use unseen::{Unseen, UnseenState};
 pub use zscore::ZScore;
 
-/// The disjoint earlier windows that a value is judged against.
+/// The baseline of a value: the disjoint earlier windows that it is compared with.
 #[derive(Copy, Clone, Debug)]
 pub struct Baseline<'a> {
-    /// Count, sum and sum of squares, in fixed-point units, silence that counts as zero included.
+    /// The count, sum and sum of squares of the samples in fixed-point units, including zeros for missing
+    /// windows.
     pub sums: PowerSums,
-    /// Fixed-point units per one of the metric: 1 for counts.
+    /// The number of fixed-point units that make one in the metric: 1 for counts.
     pub scale: i64,
-    /// The samples that are not missing, newest first: how many windows back (1 is the nearest), and the value.
+    /// The samples one by one, without zeros for missing windows.
     pub samples: &'a dyn Samples,
 }
 
-/// Gives the samples of a baseline one by one, for detectors to which sums are not enough.
+/// The samples of a baseline one by one, for detectors that need more than sums.
 pub trait Samples: Debug {
-    /// Calls `visit` with how many windows back (from 1) and the value, newest first, without those that are silence.
+    /// Calls `visit` for each sample, newest first, with its distance in disjoint windows (1 is the nearest)
+    /// and its value. Missing windows are left out.
     fn visit(&self, visit: &mut dyn FnMut(u32, i64));
 }
 
-/// Nothing to visit: for detectors that only look at sums, and tests of these.
+/// No samples, for tests of detectors that use sums only.
 impl Samples for () {
     fn visit(&self, _visit: &mut dyn FnMut(u32, i64)) {}
 }
 
-/// What a detector found: that the value is anomalous, and by how much.
+/// The verdict of a detector on an anomalous value: its score, and the baseline that it was compared with.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// How far out, on the detector's own scale; its sign is the side.
+    /// The distance from the baseline on the detector's own scale; negative below the baseline.
     pub score: f64,
-    /// The baseline's mean, in the metric's own units.
+    /// The mean of the baseline, in the metric's own units.
     pub mean: f64,
-    /// The baseline's deviation as the detector used it, floors included, in the metric's own units.
+    /// The standard deviation that the detector used, after its floor was applied, in the metric's own units.
     pub stddev: f64,
 }
 
-/// Judges a value against its baseline.
+/// A detector without state: it decides whether a value is anomalous by comparing it with its baseline.
 ///
 /// # Contract
 ///
-/// * **Pure.** The verdict depends on value and baseline alone. Corrections judge a window again, and a restart all of them.
-/// * **Silent when unsure.** With fewer than [`min_samples`](Self::min_samples) there is no call and no verdict.
-/// * **`Some` is anomalous.** What is not is `None`, so that the hot path need not compute an exact score.
-/// * **Total.** No value and no baseline make it panic; the score is finite.
+/// * **Pure.** The verdict depends on value and baseline alone. After a correction, windows are evaluated
+///   again.
+/// * **Enough samples.** [`judge`](Self::judge) is not called with fewer than
+///   [`min_samples`](Self::min_samples).
+/// * **`Some` is anomalous.** For a usual value the verdict is `None`, so no exact score has to be computed
+///   for it.
+/// * **Total.** No value and no baseline make it panic, and the score is finite.
 ///
 /// Checked by [`detector_compliance`](crate::testkit::detector_compliance).
 pub trait Detector: Debug + Send + Sync {
-    /// Its name, as in a moment's `detection_method`.
+    /// The name of the method, which is a moment's `detection_method`.
     fn method(&self) -> &'static str;
 
-    /// The threshold of its score, as in a moment's `threshold`.
+    /// The threshold of the score, which is a moment's `threshold`.
     fn threshold(&self) -> f64;
 
-    /// The fewest samples with which it speaks.
+    /// The least number of samples for a verdict.
     fn min_samples(&self) -> u32;
 
-    /// The most samples it looks at: how many disjoint windows back the baseline goes.
+    /// The greatest number of samples: the length of the baseline in disjoint windows.
     fn max_samples(&self) -> u32;
 
-    /// The verdict, if `value` (fixed point, by the baseline's scale) is anomalous.
+    /// The verdict if `value` is anomalous, else `None`. The value is in fixed point with the baseline's
+    /// scale.
     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict>;
 
-    /// The same with another threshold, which [`hysteresis`](Tracker::hysteresis) wants.
+    /// The same detector with another threshold, which [`hysteresis`](Tracker::hysteresis) needs.
     ///
     /// # Errors
     ///
-    /// If the threshold cannot work, or, as by default, the detector has but one.
+    /// If the threshold cannot work, or the detector has a fixed threshold, as by default.
     fn with_threshold(&self, _threshold: f64) -> Result<Self, ConfigError>
     where
         Self: Sized,
     {
         Err(ConfigError::new(
             "threshold",
-            format!("`{}` has one threshold, and says nothing below it", self.method()),
+            format!("`{}` has a fixed threshold", self.method()),
             "implement `with_threshold`, or go without a hysteresis",
         ))
     }
 
-    /// The same on baselines into which what is anomalous enters with this share of its departure.
+    /// The same detector on baselines in which the deviation of anomalous values is reduced to the given
+    /// share, so that a moment does not hide the next one. See [`Influence`].
     ///
     /// # Errors
     ///
-    /// If it is not between 0 and 1.
+    /// If the share is not between 0 and 1.
     fn influence(self, influence: f64) -> Result<Learning<Influence<Self>>, ConfigError>
     where
         Self: Sized + 'static,

@@ -1,3 +1,5 @@
+//! Models that learn from one sample after the other, and the tracker that runs them.
+
 use std::borrow::Cow;
 use std::fmt::Debug;
 
@@ -11,69 +13,72 @@ use crate::error::ConfigError;
 use crate::time::event_time::EventTime;
 use crate::time::window::Window;
 
-/// A stream that is silent for longer than so many windows is absent: its silence is no sample.
+/// The number of windows without events after which a key is absent: its missing windows are then no samples.
 const ABSENT: u64 = 30;
-/// A week: a season by the hour of the week outlives a day without a stream.
+/// A week: what a model knows of the hours of the week is kept over some days without events.
 const WEEK: u64 = 604_800_000;
 
-/// A value that a model judges or learns.
+/// The value of a metric in one window, as a model sees it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The window that it is of.
+    /// The window.
     pub window: Window,
-    /// The metric, in fixed point.
+    /// The value of the metric, in fixed point.
     pub value: i64,
-    /// Fixed-point units per one of the metric; at least 1.
+    /// The number of fixed-point units that make one in the metric; at least 1.
     pub scale: i64,
 }
 
 impl Sample {
-    /// In the metric's own units.
+    /// The value in the metric's own units.
     #[must_use]
     pub fn in_units(&self) -> f64 {
         self.value as f64 / self.scale as f64
     }
 }
 
-/// Learns what is normal for one metric of one key, one disjoint window after the other.
+/// An online model: it learns the usual values of one metric of one key from one disjoint window after the
+/// other, and evaluates a window by what it has learnt.
 ///
-/// A model knows nothing of time that slides, of silence or of corrections; [`learning`](Self::learning) makes a
-/// [`Tracker`] of it, which sees to these.
+/// A model does not deal with sliding windows, missing windows and corrections. [`learning`](Self::learning)
+/// makes a [`Tracker`] of it, which does.
 ///
 /// # Contract
 ///
-/// * **A fold**: what is learnt depends on the samples in their order, and on nothing else.
-/// * **Judging changes nothing**, and is of a window that is not yet learnt and shares no data with what is.
-/// * **Total**, and findings are finite, as for a [`Detector`](crate::Detector).
+/// * **A fold.** The state depends on the samples in their order, and on nothing else.
+/// * **Separate steps.** A window is evaluated before it is learnt, by a state that contains no data of it.
+///   Evaluating does not change the state.
+/// * **Total.** No samples make it panic, and verdicts are finite, as for a [`Detector`](crate::Detector).
 pub trait Model: Debug + Send + Sync + 'static {
-    /// What has been learnt.
+    /// The state: all that was learnt of a key.
     type State: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + 'static;
 
-    /// Its name, as in a moment's `detection_method`.
+    /// The name of the method, which is a moment's `detection_method`.
     fn method(&self) -> &'static str;
 
-    /// The threshold of its score, as in a moment's `threshold`.
+    /// The threshold of the score, which is a moment's `threshold`.
     fn threshold(&self) -> f64;
 
-    /// The same with another threshold.
+    /// The same model with another threshold.
     ///
     /// # Errors
     ///
-    /// If it cannot work.
+    /// If the threshold cannot work.
     fn with_threshold(&self, threshold: f64) -> Result<Self, ConfigError>
     where
         Self: Sized;
 
-    /// The fewest samples with which it speaks.
+    /// The least number of samples for a verdict.
     fn min_samples(&self) -> u32;
 
-    /// The verdict, if the sample is anomalous.
+    /// The verdict if the sample is anomalous, else `None`.
     fn judge(&self, state: &Self::State, sample: &Sample) -> Option<Verdict>;
 
-    /// Learns a sample that was judged, or a silence that was not.
+    /// Learns a sample; `anomalous` says whether it had a verdict. A missing window may be a sample of zero,
+    /// without an evaluation.
     fn learn(&self, state: &mut Self::State, sample: &Sample, anomalous: bool);
 
-    /// The tracker that learns by this model.
+    /// The tracker that runs this model.
     fn learning(self) -> Learning<Self>
     where
         Self: Sized,
@@ -82,14 +87,16 @@ pub trait Model: Debug + Send + Sync + 'static {
     }
 }
 
-/// A tracker that judges every window by a [`Model`] of disjoint earlier ones.
+/// The tracker that runs a [`Model`]: it evaluates every window by the model, and lets it learn from disjoint
+/// windows.
 ///
-/// The model learns the windows that end at a multiple of their size, each as soon as a window that shares nothing with it
-/// is judged. So there is one model for a key and not one for each of the `size / slide` places where a
-/// window may lie, and what is learnt last ended less than two sizes ago.
+/// The model learns the windows that end at a multiple of their size, each when the first window that does
+/// not overlap it is evaluated. So there is one model per key, not one for each of the `size / slide` series
+/// of disjoint windows, and the last learnt window ended less than two sizes ago.
 ///
-/// To a rule for counts silence is a sample of zero. A stream that says nothing for longer than 30 windows is absent:
-/// that teaches nothing, and when it is back, what began before it was is no whole window, and is not judged.
+/// For a rule for counts, a missing window is a sample of zero. A key without events for more than 30 windows
+/// is absent: its missing windows are not learnt. After it is back, windows that began before its first pane
+/// are incomplete, so they are not evaluated.
 #[derive(Clone, Debug)]
 pub struct Learning<M> {
     model: M,
@@ -97,7 +104,8 @@ pub struct Learning<M> {
 }
 
 impl<M> Learning<M> {
-    /// After how long a silence what was learnt is given up, in milliseconds; a week by default.
+    /// Sets the length of a silence of the key after which the model is reset, in milliseconds; by default a
+    /// week.
     #[must_use]
     pub fn forgets_after(mut self, millis: u64) -> Self {
         self.forgets_after = millis;
@@ -105,17 +113,18 @@ impl<M> Learning<M> {
     }
 }
 
-/// What a model has learnt of a key, and what it is about to.
+/// The state of a [`Learning`] tracker for one key: the model's state, and the window to be learnt next.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Learnt<S> {
     model: S,
     samples: u32,
-    /// The end of the last window seen.
+    /// The end of the last window.
     last: Option<EventTime>,
-    /// The first window that holds nothing of before the stream was there ends here.
+    /// The end of the first window that began when the key was not absent.
     whole: EventTime,
     /// The end of the next window to be learnt.
     next: EventTime,
+    /// The value of that window and whether it is anomalous, if it was seen.
     pending: Option<(i64, bool)>,
 }
 
@@ -127,7 +136,7 @@ impl<M: Model> Learning<M> {
         state.samples = state.samples.saturating_add(1);
     }
 
-    /// Learns what no longer shares data with this window.
+    /// Learns the windows that do not overlap this window.
     fn catch_up(&self, state: &mut Learnt<M::State>, window: &Observed<'_>) {
         let (size, slide) = (window.spec.size(), window.spec.slide());
         if state.last.is_some_and(|last| window.since(last) <= ABSENT * size) {
@@ -176,9 +185,9 @@ impl<M: Model> Tracker for Learning<M> {
     fn track(&self, state: &mut Self::State, window: &Observed<'_>) -> Option<Finding> {
         self.catch_up(state, window);
         state.last = Some(window.end);
-        let speaks = window.end >= state.whole && state.samples >= self.model.min_samples();
+        let ready = window.end >= state.whole && state.samples >= self.model.min_samples();
         let sample = Sample { window: window.window(), value: window.value, scale: window.scale.max(1) };
-        let verdict = speaks.then(|| self.model.judge(&state.model, &sample)).flatten();
+        let verdict = ready.then(|| self.model.judge(&state.model, &sample)).flatten();
         if window.end == state.next {
             state.pending = Some((window.value, verdict.is_some()));
         }

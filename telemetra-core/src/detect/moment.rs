@@ -1,4 +1,5 @@
-//! Moments: episodes in which a metric of a key departs from its baseline.
+//! Moments, which are episodes in which a metric of a key is anomalous, and the rules by which they are
+//! found.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use crate::key::Key;
 use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 
-/// An episode of adjacent anomalous windows of one key and one rule.
+/// A moment: an episode of adjacent anomalous windows of one key, found by one rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Moment<K: Key> {
@@ -19,48 +20,49 @@ pub struct Moment<K: Key> {
     pub key: K,
     /// The rule's name.
     pub moment_type: Arc<str>,
-    /// The start of the pane that tipped the first anomalous window: that window's newest.
+    /// The start of the newest pane of the first anomalous window.
     pub started_at: EventTime,
-    /// The end of the window with the greatest score; of several, the first.
+    /// The end of the window with the greatest score, or of the first of several.
     pub peak_at: EventTime,
     /// The end of the last anomalous window.
     pub last_at: EventTime,
-    /// Whether the next window may still go on with it.
+    /// Whether the next window may still belong to it.
     pub open: bool,
     /// The detector's name.
     pub detection_method: Arc<str>,
-    /// The metric at the peak.
+    /// The value of the metric at the peak.
     pub value: Micro,
     /// The detector's threshold.
     pub threshold: Micro,
-    /// The score at the peak; its sign is the side.
+    /// The score at the peak; negative below the baseline.
     pub score: Micro,
     /// The mean of the baseline at the peak.
     pub baseline_mean: Micro,
-    /// The deviation of the baseline at the peak.
+    /// The standard deviation of the baseline at the peak.
     pub baseline_stddev: Micro,
     /// The number of samples in the baseline at the peak.
     pub baseline_samples: u32,
-    /// How many windows it holds.
+    /// The number of its windows.
     pub windows: u32,
 }
 
 impl<K: Key> Moment<K> {
-    /// Its id: the same whenever and wherever it is found, as it depends on key, rule and start alone.
+    /// The id. It depends on key, rule and start alone, so it is the same whenever and wherever the moment is
+    /// found.
     #[must_use]
     pub fn id(&self) -> MomentId {
         let text = format!("{}\u{1f}{}\u{1f}{}", self.key.text(), self.moment_type, self.started_at.0);
         MomentId(xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
     }
 
-    /// When it ended; `None` while open.
+    /// The end of its last window; `None` while it is open.
     #[must_use]
     pub fn ended_at(&self) -> Option<EventTime> {
         (!self.open).then_some(self.last_at)
     }
 }
 
-/// A moment's id: 128 bits, written as 32 hexadecimal digits.
+/// The id of a moment: 128 bits, displayed as 32 hexadecimal digits.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MomentId(pub u128);
 
@@ -75,25 +77,26 @@ impl fmt::Debug for MomentId {
     }
 }
 
-/// Which metric of a summary is watched, by which detector, and what its moments are called.
+/// A rule that finds moments: a metric of a summary, the detector that watches it, and the name of the
+/// moments' type.
 #[derive(Clone)]
 pub struct MomentRule<S> {
-    /// The type of the moments it makes.
+    /// The type of its moments.
     pub moment_type: Arc<str>,
-    /// The metric in fixed point, `None` where the window has none.
+    /// The function that gets the metric from a summary, in fixed point; `None` if the window has no value.
     pub metric: Arc<dyn Fn(&S) -> Option<i64> + Send + Sync>,
-    /// Fixed-point units per one of the metric.
+    /// The number of fixed-point units that make one in the metric.
     pub scale: i64,
-    /// What silence means.
+    /// The meaning of a window without events.
     pub missing: MissingWindow,
     /// The detector.
     pub detector: AnyDetector,
-    /// The detectors of keys that have one of their own, by the key's [text](Key::text).
+    /// The detectors of keys that have their own, by the key's [text](Key::text).
     pub own: Arc<BTreeMap<String, AnyDetector>>,
 }
 
 impl<S> MomentRule<S> {
-    /// A rule for a count: whole numbers; a window without any event counts as zero.
+    /// A rule for a count: a metric of whole numbers, for which a window without events counts as zero.
     pub fn count(
         moment_type: &str,
         detector: impl Tracker,
@@ -109,7 +112,8 @@ impl<S> MomentRule<S> {
         }
     }
 
-    /// A rule for a gauge in fixed point, `scale` units to one; a window without any event says nothing.
+    /// A rule for a gauge: a metric in fixed point, `scale` units of which make one, for which a window
+    /// without events has no value.
     pub fn gauge(
         moment_type: &str,
         detector: impl Tracker,
@@ -126,11 +130,11 @@ impl<S> MomentRule<S> {
         }
     }
 
-    /// The same with a detector of its own for one key.
+    /// The same rule with another detector for one key.
     ///
     /// ```
     /// use telemetra_core::{MomentRule, ZScore};
-    /// let rule = MomentRule::count("spike", ZScore::new(3.0)?, |messages: &u64| *messages)
+    /// let rule = MomentRule::count("spike", ZScore::new(3.0)?, |requests: &u64| *requests)
     ///     .for_key(&"the-busy-one".to_owned(), ZScore::new(4.5)?);
     /// assert_eq!(rule.detector_of(&"the-busy-one".to_owned()).threshold(), 4.5);
     /// assert_eq!(rule.detector_of(&"any-other".to_owned()).threshold(), 3.0);
@@ -151,7 +155,7 @@ impl<S> MomentRule<S> {
         self.own.get(&*key.text()).unwrap_or(&self.detector)
     }
 
-    /// The longest baseline that any of its detectors asks for, in disjoint windows.
+    /// The length of the longest baseline that one of its detectors needs, in disjoint windows.
     #[must_use]
     pub fn max_samples(&self) -> u32 {
         let detectors = self.own.values().chain([&self.detector]);

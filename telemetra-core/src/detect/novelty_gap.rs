@@ -1,3 +1,5 @@
+//! The detector by distance from all past values.
+
 use serde::{Deserialize, Serialize};
 
 use super::check;
@@ -9,36 +11,40 @@ use crate::detect::model::{Model, Sample};
 use crate::detect::side::Side;
 use crate::error::ConfigError;
 
-/// How many values are remembered.
+/// The number of values that are kept.
 const MEMORY: usize = 4_000;
-/// For how many samples a high score silences lower ones.
+/// The number of samples during which a high score suppresses lower ones.
 const QUIET: Fade = Fade::Sudden(75);
-/// What a departure from the season counts beside the value itself.
+/// The weight of a departure from the season, relative to the value itself.
 const SEASONAL: f64 = 0.2;
 
-/// How far a value lies from every value of the past.
+/// A detector that measures the distance of a value from all past values. It makes no assumption about their
+/// distribution, so it suits metrics of unknown kind; but a threshold does not determine a rate of false
+/// alarms.
 ///
-/// With `gap(v)` the least distance of `v` to any of the last 4,000 values, divided by their range, and `e` the departure
-/// from what is [usual at the hour](#season), `s = max(gap(v), 0.2 · gap(|e|))`, each with a memory of its own. Only an `s` above
-/// all of the previous 75 speaks; divided by `1 + 0.1 k`, where `k` as high ones spoke within the memory, it
-/// gives the **score** `s / (1 + s)`, between 0 and 1, with the sign of the value's departure from the mean.
+/// Let `gap(v)` be the least distance of `v` from the last 4,000 values, divided by their range; let `e` be
+/// the departure of `v` from the [usual value at its hour](#season), and `gap(|e|)` the same for departures.
+/// Let `s = max(gap(v), 0.2 · gap(|e|))`. Only an `s` above the previous 75 is reported. It is divided by
+/// `1 + 0.1 k`, where `k` is the number of reports at least as high within the last 4,000 samples. The
+/// **score** is `s / (1 + s)`, between 0 and 1, with the sign of the value's departure from the mean.
 ///
-/// It makes no assumption about distributions, so it suits metrics of unknown kind, and a threshold promises no rate of false alarms.
 /// On Numenta's benchmark the best threshold is near 0.012.
 ///
 /// # Season
 ///
-/// The mean at the hour of the week, else of the day, else of all, with exponential weights (0.02, and 0.01 for all), or
-/// of all values alike while there are few. Hours are UTC.
+/// The usual value at an hour is the mean at that hour of the week; if there is none, at that hour of the
+/// day; if there is none, the mean of all values. Means have exponential weights (0.02; 0.01 for the mean of
+/// all), and equal weights while there are few values. Hours are in UTC.
 ///
 /// # Cost and warm-up
 ///
-/// O(log M) for each window, and a move of a few hundred bytes for each that is learnt; 64 KiB a key and rule. Silent for
-/// the first 76 samples.
+/// Evaluating a window takes time logarithmic in the number of values, and learning moves a few hundred
+/// bytes. The state takes 64 KiB per key and rule. There is no verdict on the first 76 samples.
 ///
 /// ```
 /// use telemetra_core::{Model, MomentRule, NoveltyGap};
-/// let rule = MomentRule::count("chat_novelty", NoveltyGap::new(0.05)?.learning(), |messages: &u64| *messages);
+/// let detector = NoveltyGap::new(0.05)?;
+/// let rule = MomentRule::count("novelty", detector.learning(), |requests: &u64| *requests);
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -47,7 +53,7 @@ pub struct NoveltyGap {
     side: Side,
 }
 
-/// What [`NoveltyGap`] has learnt.
+/// The state of [`NoveltyGap`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NoveltyGapState {
     values: Sorted,
@@ -57,7 +63,7 @@ pub struct NoveltyGapState {
 }
 
 impl NoveltyGap {
-    /// Scores above `threshold` are anomalous, on both sides.
+    /// A detector for scores above `threshold`, on both sides.
     ///
     /// # Errors
     ///
@@ -67,7 +73,7 @@ impl NoveltyGap {
         Ok(Self { threshold, side: Side::Both })
     }
 
-    /// Which departures from the mean matter.
+    /// Sets the side of the mean on which values are anomalous.
     #[must_use]
     pub fn side(mut self, side: Side) -> Self {
         self.side = side;
@@ -75,7 +81,7 @@ impl NoveltyGap {
     }
 }
 
-/// The distance to the nearest, in units of the range; 0 while there is no range.
+/// The distance from the nearest value, divided by the range of values; 0 if all values are equal.
 pub(super) fn gap(values: &Sorted, value: i64) -> f64 {
     match values.ends() {
         Some((least, greatest)) if least < greatest => {
@@ -86,12 +92,13 @@ pub(super) fn gap(values: &Sorted, value: i64) -> f64 {
 }
 
 impl NoveltyGapState {
-    /// How far the value departs from its hour, in fixed point.
+    /// The distance of the value from the usual value at its hour, in fixed point.
     fn departure(&self, sample: &Sample) -> Option<i64> {
         let expected = self.season.expected(sample.window.start)?;
         Some((sample.value as f64 - expected).abs().round() as i64)
     }
 
+    /// The `s` of the documentation.
     fn raw(&self, sample: &Sample) -> f64 {
         let seasonal = self.departure(sample).map_or(0.0, |e| gap(&self.departures, e));
         gap(&self.values, sample.value).max(SEASONAL * seasonal)

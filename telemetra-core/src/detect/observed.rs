@@ -1,34 +1,36 @@
+//! Windows as trackers see them, and their findings.
+
 use std::fmt::Debug;
 
 use crate::detect::{Baseline, Verdict};
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowSpec};
 
-/// What a window without any event says about a metric: the fill policy.
+/// The meaning of a window without events for a metric: the policy for filling gaps.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum MissingWindow {
-    /// A value of zero, and a sample of zero in baselines. For counts. MissingWindow before the stream's first window in reach of a
-    /// baseline does not count: there was no stream yet, or it had been silent for longer than a baseline. Nor
-    /// does a window that began before it: it is no sample of a whole window.
+    /// The window is a sample of zero in baselines; for counts. Within the length of a baseline, this applies
+    /// from the key's first pane on: before it, the key was new, or had no events for longer than a baseline,
+    /// so there is no sample. A window that began before that pane is incomplete and no sample either.
     Zero,
-    /// Nobody knows: there is no sample. For gauges.
+    /// The window is no sample; for gauges.
     Skip,
 }
 
-/// One window of one key, as what judges it sees it.
+/// One window of one key, as a tracker sees it.
 #[derive(Copy, Clone, Debug)]
 pub struct Observed<'a> {
     /// The window's end.
     pub end: EventTime,
-    /// The metric, in fixed point.
+    /// The value of the metric, in fixed point.
     pub value: i64,
-    /// Fixed-point units per one of the metric: 1 for counts.
+    /// The number of fixed-point units that make one in the metric: 1 for counts.
     pub scale: i64,
-    /// Size and slide of the windows.
+    /// The size and slide of the windows.
     pub spec: WindowSpec,
-    /// What a window without any event says.
+    /// The meaning of a window without events.
     pub missing: MissingWindow,
-    /// Gives the baselines of this window.
+    /// The baselines of this window.
     pub baselines: &'a dyn Baselines,
 }
 
@@ -39,38 +41,39 @@ impl Observed<'_> {
         self.spec.window_ending(self.end)
     }
 
-    /// How long after another window this one ended, in milliseconds.
+    /// The time from the end of another window to the end of this one, in milliseconds.
     #[must_use]
     pub fn since(&self, end: EventTime) -> u64 {
         self.end.0.saturating_sub(end.0)
     }
 }
 
-/// Gives the baselines of one window.
+/// The baselines of one window.
 pub trait Baselines: Debug {
-    /// The one that goes back `reach` disjoint windows; `None` if nobody [asked](crate::Tracker::reaches) for it.
+    /// The baseline of the last `reach` disjoint windows; `None` if the tracker does not
+    /// [need](crate::Tracker::reaches) it.
     fn baseline(&self, reach: u32) -> Option<Baseline<'_>>;
 }
 
-/// The one baseline, however far back is asked for.
+/// A single baseline, which is returned for any length.
 impl Baselines for Baseline<'_> {
     fn baseline(&self, _reach: u32) -> Option<Baseline<'_>> {
         Some(*self)
     }
 }
 
-/// No baselines: for what does not ask for any.
+/// No baselines, for trackers that need none.
 impl Baselines for () {
     fn baseline(&self, _reach: u32) -> Option<Baseline<'_>> {
         None
     }
 }
 
-/// That a window is anomalous, by how much, and on how many samples this stands.
+/// The finding of a tracker in an anomalous window.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// Score, mean and deviation.
+    /// The score, mean and deviation.
     pub verdict: Verdict,
-    /// How many samples the window was judged against.
+    /// The number of samples that the window was compared with.
     pub samples: u32,
 }

@@ -1,25 +1,29 @@
-//! Counts of independent events: how far one is from those before it.
+//! The exact test of a count of independent events against earlier counts.
 
 use statrs::distribution::{ContinuousCDF, Normal};
 use statrs::function::beta::checked_beta_reg;
 
 use super::tail::MAX_SCORE;
 
-/// How likely it is at most that samples of independent events are said to scatter more than such do.
-/// Where the modified root is not good enough, and as far as the exact tail is soon computed.
+/// Below this count the modified signed root is not accurate enough.
 const SMALL: f64 = 20.0;
+/// Up to this total the exact tail is computed quickly.
 const EXACT: f64 = 3_000.0;
-const DOUBT: f64 = 0.841_621_2; // The normal quantile of 1 in 5.
+/// The normal quantile of 1 in 5, the probability with which samples of independent events are found
+/// overdispersed.
+const DISPERSION_QUANTILE: f64 = 0.841_621_2;
 
-/// The score of a count `x` after `n` counts that sum to `sum`, if all are of independent events at one rate.
+/// The score of a count `x` after `n` counts with the sum `sum`, if all are counts of independent events at
+/// the same rate.
 ///
-/// Given `x + sum`, such an `x` is binomial with the share `1 / (n + 1)`, whatever the rate: nothing is estimated (Przyborowski and
-/// Wilenski 1940). The score is the `z` of a standard normal with the same tail, half of the probability of `x` itself
-/// counted to it: exactly where a count is small, else by the modified signed root of Barndorff-Nielsen 1986, which is
-/// then good to 0.05.
+/// Given `x + sum`, such an `x` is binomial with probability `1 / (n + 1)`, whatever the rate, so nothing has
+/// to be estimated (Przyborowski and Wilenski 1940). The score is the `z` at which a standard normal has the
+/// same tail probability, where half of the probability of `x` itself belongs to the tail. It is exact for
+/// small counts. For others it is the modified signed root of Barndorff-Nielsen 1986, with an error of at
+/// most 0.05.
 pub(super) fn score(x: f64, sum: f64, n: f64) -> f64 {
     let total = x + sum;
-    // At the ends the tail is one term.
+    // If one of the counts is zero, the tail is one term.
     if sum <= 0.0 {
         return z_of_log_tail(-x * (n + 1.0).ln()).min(MAX_SCORE);
     }
@@ -36,18 +40,18 @@ pub(super) fn score(x: f64, sum: f64, n: f64) -> f64 {
     let deviance = x * (x * (n + 1.0) / total).ln() + sum * (sum * (n + 1.0) / (total * n)).ln();
     let root = (2.0 * deviance.max(0.0)).sqrt().copysign(log_ratio);
     let wald = log_ratio * (x * sum / total).sqrt();
-    // Near the mean the correction is 0/0, and nothing there is of interest.
+    // Near the mean the correction is 0/0, and scores are too small to matter.
     if root.abs() < 0.1 {
         return root;
     }
     (root + (wald / root).ln() / root).clamp(-MAX_SCORE, MAX_SCORE)
 }
 
-/// By the incomplete beta function, which is the tail of the binomial; by the side on which it is short.
+/// The exact score, by the incomplete beta function, which is the tail of the binomial on the smaller side.
 fn exact(x: f64, sum: f64, n: f64) -> Option<f64> {
     let is_below = x * n < sum;
     let (share, near, far) = if is_below { (n / (n + 1.0), sum, x) } else { (1.0 / (n + 1.0), x, sum) };
-    // From the count itself on, and from the one after.
+    // The tail from the count itself, and from the next count.
     let from = checked_beta_reg(near, far + 1.0, share).ok()?;
     let after = checked_beta_reg(near + 1.0, far, share).ok()?;
     let tail = f64::midpoint(from, after);
@@ -55,18 +59,19 @@ fn exact(x: f64, sum: f64, n: f64) -> Option<f64> {
     Some(if is_below { -z } else { z })
 }
 
-/// The z above which a normal lies half as often as `e^log_tail`.
+/// The z at which a standard normal has a tail probability of half of `e^log_tail`.
 fn z_of_log_tail(log_tail: f64) -> f64 {
     let tail = log_tail.exp() / 2.0;
     if tail > f64::MIN_POSITIVE { -Normal::standard().inverse_cdf(tail) } else { (-2.0 * log_tail).sqrt() }
 }
 
-/// Whether `n` samples scatter so much that they are hardly of independent events: Fisher's index of dispersion, the sum of
-/// squares over the mean, against the chi-squared with `n − 1` degrees of freedom by Wilson and Hilferty.
+/// Whether `n` samples scatter more than counts of independent events do: compares Fisher's index of
+/// dispersion, the sum of squares over the mean, with the chi-squared distribution with `n − 1` degrees of
+/// freedom, by the approximation of Wilson and Hilferty.
 pub(super) fn is_overdispersed(variance: f64, mean: f64, n: f64) -> bool {
     let freedom = n - 1.0;
     let part = 2.0 / (9.0 * freedom);
-    let limit = (1.0 - part + DOUBT * part.sqrt()).powi(3);
+    let limit = (1.0 - part + DISPERSION_QUANTILE * part.sqrt()).powi(3);
     variance > limit * mean
 }
 
@@ -74,11 +79,11 @@ pub(super) fn is_overdispersed(variance: f64, mean: f64, n: f64) -> bool {
 mod tests {
     use super::*;
 
-    /// The tail of the binomial term by term, half of the term of `x` itself counted to it.
+    /// The score by the tail of the binomial, term by term, including half of the term of `x` itself.
     fn term_by_term(x: u32, sum: u32, n: f64) -> f64 {
         let total = x + sum;
         let log_odds = -n.ln();
-        // From nothing up, by the ratio of one term to the next.
+        // From zero up, by the ratio of one term to the next.
         let mut log_term = f64::from(total) * (n / (n + 1.0)).ln();
         let (mut lower, mut upper) = (0.0, 0.0);
         for count in 0..=total {
@@ -104,7 +109,7 @@ mod tests {
             for sum in [0, 1, 2, 5, 12, 20, 48, 200, 3_000] {
                 for x in (0..60).chain((60..600).step_by(7)) {
                     let wanted = term_by_term(x, sum, n);
-                    // What is nearer is judged by no sensible threshold; further out the terms run out of digits.
+                    // No sensible threshold is below 1; beyond 7 the sum of terms is not exact.
                     if wanted.abs() > 1.0 && wanted.abs() < 7.0 {
                         let found = score(f64::from(x), f64::from(sum), n);
                         assert!(

@@ -1,35 +1,38 @@
+//! Suppression of scores that are not higher than recent ones.
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// How much each earlier record that was at least as high takes from a score.
+/// The reduction of a score by each earlier report that was at least as high.
 const DISCOUNT: f64 = 0.1;
 
-/// For how long a high score silences lower ones.
+/// The time during which a high score suppresses lower ones.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fade {
-    /// In full for so many samples, then not at all.
+    /// The score suppresses lower ones for this number of samples.
     Sudden(u64),
-    /// Ever less, down to nothing after so many samples.
+    /// The score counts ever less, down to zero after this number of samples.
     Linear(u64),
 }
 
-/// The scores of the past, and which of them were records when they came.
+/// The recent scores, and those of them that were reported.
 ///
-/// One event makes many high scores, and a lively series makes high scores all the time. So only a score above all
-/// recent ones speaks, and the more often one as high spoke before, the less it says.
+/// One incident causes many high scores, and in a varied series high scores are frequent. So a score is
+/// reported only if it is above all recent ones, and the more reports were at least as high before, the more
+/// it is reduced.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Records {
-    /// How many scores there were.
+    /// The number of scores so far.
     count: u64,
-    /// Number and score, each lower than those before it: the others are outdone by a later one.
+    /// The numbers and values of recent scores that no later score exceeds, highest first.
     recent: VecDeque<(u64, f64)>,
-    /// Number and score of those that spoke.
-    spoken: VecDeque<(u64, f64)>,
+    /// The numbers and values of the reported scores.
+    reported: VecDeque<(u64, f64)>,
 }
 
 impl Records {
-    /// What a score says: nothing, if it is not above the recent ones.
+    /// The reduced score, or `None` if it is not above the recent ones.
     pub(super) fn rate(&self, score: f64, fade: Fade) -> Option<f64> {
         let lasts = |&(number, high): &(u64, f64)| {
             let age = self.count - number;
@@ -48,13 +51,13 @@ impl Records {
         if score <= top {
             return None;
         }
-        let as_high = self.spoken.iter().filter(|(_, other)| *other >= score).count();
+        let as_high = self.reported.iter().filter(|(_, other)| *other >= score).count();
         Some(score / (1.0 + DISCOUNT * as_high as f64))
     }
 
-    /// Takes a score in, remembering those that spoke for `memory` samples.
+    /// Adds a score. Reports are kept for `memory` samples.
     pub(super) fn push(&mut self, score: f64, fade: Fade, memory: u64) {
-        let speaks = self.rate(score, fade).is_some();
+        let is_report = self.rate(score, fade).is_some();
         self.count += 1;
         let (Fade::Sudden(longest) | Fade::Linear(longest)) = fade;
         while self.recent.back().is_some_and(|(_, other)| *other <= score) {
@@ -64,11 +67,11 @@ impl Records {
         while self.recent.front().is_some_and(|(number, _)| number + longest <= self.count) {
             self.recent.pop_front();
         }
-        if speaks {
-            self.spoken.push_back((self.count, score));
+        if is_report {
+            self.reported.push_back((self.count, score));
         }
-        while self.spoken.front().is_some_and(|(number, _)| number + memory <= self.count) {
-            self.spoken.pop_front();
+        while self.reported.front().is_some_and(|(number, _)| number + memory <= self.count) {
+            self.reported.pop_front();
         }
     }
 }
@@ -78,16 +81,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_exceeds_the_recent_speaks_and_repetition_takes_from_it() {
+    fn only_what_exceeds_the_recent_is_reported_and_repetition_reduces_it() {
         let fade = Fade::Sudden(3);
         let mut records = Records::default();
-        let mut said = Vec::new();
+        let mut rated = Vec::new();
         for score in [1.0, 2.0, 2.0, 1.0, 1.0, 1.5, 2.0, 0.0] {
-            said.push(records.rate(score, fade));
+            rated.push(records.rate(score, fade));
             records.push(score, fade, 100);
         }
         let expected = [Some(1.0), Some(2.0), None, None, None, None, Some(2.0 / 1.1), None];
-        assert_eq!(said, expected);
+        assert_eq!(rated, expected);
         // Fading: 2.0 is down to 1.0 after half the time.
         let fade = Fade::Linear(4);
         let mut records = Records::default();

@@ -1,3 +1,5 @@
+//! The detector by median and median absolute deviation.
+
 use super::check;
 use super::sorted::Sorted;
 use super::{Side, VarianceFloor};
@@ -6,22 +8,25 @@ use crate::detect::Verdict;
 use crate::detect::model::{Model, Sample};
 use crate::error::ConfigError;
 
-/// The median distance from the median of normal values, in standard deviations.
+/// The median absolute deviation of a normal distribution, in standard deviations.
 const MAD_OF_NORMAL: f64 = 0.6745;
 
-/// How far a value departs from the median, in units of the median distance from it: what a few wild samples do not move.
+/// A detector that measures the distance of a value from the median, in units of the median absolute
+/// deviation (MAD). A few outliers among the samples hardly change it.
 ///
-/// The **score** is `0.6745 · (x − median) / MAD`, which for normal values and many samples is the z-score (Iglewicz and Hoaglin 1993,
-/// who recommend a threshold of 3.5). With few samples it raises more false alarms than a z would: half of them say how wide
-/// the spread is. Where more than half of the samples are alike the MAD is 0 and says nothing: the standard deviation takes
-/// its place, and if that is 0 too, the least unit of the metric. A [`VarianceFloor`] holds in any case.
+/// The **score** is `0.6745 · (x − median) / MAD`, which equals the z-score for normal values and many
+/// samples (Iglewicz and Hoaglin 1993, who recommend a threshold of 3.5). With few samples it raises more
+/// false alarms than a z-score, since the MAD is less exact than a standard deviation. If more than half of
+/// the samples are equal, the MAD is 0; the standard deviation is then used instead, and if that is 0 too,
+/// the least unit of the metric. A [`VarianceFloor`] applies in each case.
 ///
-/// Two binary searches for each window, and 16 bytes a sample, key and rule. Silent for the first 15 samples.
+/// Evaluating a window takes two binary searches. The state takes 16 bytes per sample, key and rule. There is
+/// no verdict on the first 15 samples.
 ///
 /// ```
 /// use telemetra_core::{Model, MomentRule, RobustZScore, Side, VarianceFloor};
 /// let detector = RobustZScore::new(3.5)?.side(Side::Upper).floor(VarianceFloor::Poisson)?;
-/// let rule = MomentRule::count("chat_spike", detector.learning(), |messages: &u64| *messages);
+/// let rule = MomentRule::count("spike", detector.learning(), |requests: &u64| *requests);
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -33,7 +38,7 @@ pub struct RobustZScore {
     floor: VarianceFloor,
 }
 
-/// The samples that [`RobustZScore`] looks at.
+/// The state of [`RobustZScore`]: its samples.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct RobustState {
     samples: Sorted,
@@ -41,7 +46,7 @@ pub struct RobustState {
 }
 
 impl RobustZScore {
-    /// Scores above `threshold` are anomalous. The last 60 samples, from 15 on, both sides, no floor.
+    /// A detector for scores above `threshold`, with 15 to 60 samples, both sides, no floor.
     ///
     /// # Errors
     ///
@@ -51,7 +56,7 @@ impl RobustZScore {
         Ok(Self { threshold, min: 15, max: 60, side: Side::Both, floor: VarianceFloor::None })
     }
 
-    /// The fewest samples with which it speaks, and the most it looks at.
+    /// Sets the least number of samples for a verdict, and the greatest number that is kept.
     ///
     /// # Errors
     ///
@@ -62,14 +67,14 @@ impl RobustZScore {
         Ok(self)
     }
 
-    /// Which departures matter.
+    /// Sets the side on which values are anomalous.
     #[must_use]
     pub fn side(mut self, side: Side) -> Self {
         self.side = side;
         self
     }
 
-    /// The least deviation that the samples are believed to have.
+    /// Sets the floor of the standard deviation.
     ///
     /// # Errors
     ///

@@ -1,3 +1,5 @@
+//! Means by the hour of the week and of the day.
+
 use serde::{Deserialize, Serialize};
 
 use crate::time::event_time::EventTime;
@@ -7,17 +9,18 @@ const HOUR: u64 = 3_600_000;
 const WEIGHT: f64 = 0.02;
 const WEIGHT_OF_ALL: f64 = 0.01;
 
-/// What is usual at an hour: means by the hour of the week, by the hour of the day, and of all, each with exponential
-/// weights, or of all values alike while there are few.
+/// The usual values of a metric: means by the hour of the week, by the hour of the day, and of all values.
+/// They have exponential weights, and equal weights while there are few values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Season {
     week: Vec<Slot>,
     day: Vec<Slot>,
     all: Slot,
-    /// The mean square of departures from the mean of all.
+    /// The mean square of the departures from the mean of all values.
     variance: f64,
 }
 
+/// A mean, and the number of its values.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Slot {
     mean: f64,
@@ -32,7 +35,8 @@ impl Slot {
 }
 
 impl Season {
-    /// What is usual at a time: at its hour of the week, else of the day, else at all. `None` before the first value.
+    /// The usual value at a time: the mean at its hour of the week, else of the day, else of all values.
+    /// `None` before the first value.
     pub(super) fn expected(&self, at: EventTime) -> Option<f64> {
         let hour = at.0 / HOUR;
         let slots =
@@ -40,12 +44,12 @@ impl Season {
         slots.into_iter().flatten().find(|slot| slot.count > 0).map(|slot| slot.mean)
     }
 
-    /// The mean of all.
+    /// The mean of all values.
     pub(super) fn mean(&self) -> f64 {
         self.all.mean
     }
 
-    /// The deviation from the mean of all.
+    /// The standard deviation of all values.
     pub(super) fn deviation(&self) -> f64 {
         self.variance.max(0.0).sqrt()
     }

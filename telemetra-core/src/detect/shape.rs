@@ -1,4 +1,5 @@
-//! What looks at how findings follow one another, and not at values.
+//! Trackers that filter the findings of another tracker by their order in time: hysteresis, minimum duration,
+//! cooldown.
 
 use std::borrow::Cow;
 
@@ -9,7 +10,7 @@ use crate::detect::observed::{Finding, Observed};
 use crate::error::ConfigError;
 use crate::time::event_time::EventTime;
 
-/// The last window of a run, and what is known of the run.
+/// The state of a run of adjacent windows: the last window, the length, and the side.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     last: Option<EventTime>,
@@ -18,14 +19,15 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether this window is the one after the last.
+    /// Whether this window follows the last one.
     fn goes_on(&self, window: &Observed<'_>) -> bool {
         self.last.is_some_and(|last| window.since(last) <= window.spec.slide())
     }
 }
 
-/// A tracker that begins above its threshold and lasts until its score falls below a lower one, on the same side;
-/// made by [`Tracker::hysteresis`]. A moment whose score wavers about the threshold is then one and not several.
+/// A tracker with a second, lower threshold; made by [`Tracker::hysteresis`]. A moment begins above the first
+/// threshold and lasts until the score falls below the second, on the same side. So a score that varies
+/// around one threshold makes one moment and not several.
 #[derive(Clone, Debug)]
 pub struct Hysteresis<T> {
     sensitive: T,
@@ -81,8 +83,8 @@ impl<T: Tracker> Tracker for Hysteresis<T> {
     }
 }
 
-/// A tracker that is silent until so many adjacent windows in a row were anomalous; made by [`Tracker::min_duration`].
-/// A moment then starts with the window that made it one.
+/// A tracker that reports a window only if a minimum number of adjacent windows up to it were anomalous; made
+/// by [`Tracker::min_duration`]. A moment starts with the first window that is reported.
 #[derive(Clone, Debug)]
 pub struct MinDuration<T> {
     tracker: T,
@@ -137,8 +139,8 @@ impl<T: Tracker> Tracker for MinDuration<T> {
     }
 }
 
-/// A tracker that, when a moment has ended, is silent for a while; made by [`Tracker::cooldown`]. What is still
-/// anomalous when the while is over is a moment from then on.
+/// A tracker that reports nothing for some time after the end of a moment; made by [`Tracker::cooldown`]. If
+/// windows are still anomalous after that time, a moment begins then.
 #[derive(Clone, Debug)]
 pub struct Cooldown<T> {
     tracker: T,

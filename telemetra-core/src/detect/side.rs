@@ -1,17 +1,20 @@
-/// Which departures matter.
+//! Settings that detectors share: the side on which values are anomalous, and the floor of the deviation.
+
+/// The side of the mean on which values are anomalous.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Side {
-    /// Above the mean.
+    /// Values above the mean are anomalous.
     Upper,
-    /// Below the mean.
+    /// Values below the mean are anomalous.
     Lower,
-    /// Both. A threshold holds for each side by itself, so there are twice as many false alarms as with one.
+    /// Values on both sides are anomalous. A threshold applies to each side, so there are twice as many false
+    /// alarms as with one side.
     #[default]
     Both,
 }
 
 impl Side {
-    /// Whether a departure of this sign matters. None does not.
+    /// Whether a departure of this sign is watched; a departure of zero is not.
     pub(super) fn takes(self, departure: f64) -> bool {
         match self {
             Self::Upper => departure > 0.0,
@@ -21,20 +24,20 @@ impl Side {
     }
 }
 
-/// The least deviation that a baseline is believed to have. A few samples that happen to be alike do not
-/// mean that the next must be.
+/// The least standard deviation that a detector assumes. If a few samples happen to be equal, the next one
+/// may still differ.
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 pub enum VarianceFloor {
-    /// None: after samples that are all equal any departure is as far out as can be.
+    /// No floor: after samples that are all equal, any other value has the greatest score.
     #[default]
     None,
-    /// For counts: a variance of at least `m + 1/n`, for a mean of `m` over `n` samples. Events that come
-    /// independently of each other scatter by `m`; the `1/n` is one event more than was seen, so that a
-    /// baseline of zeros does not make a single event a moment of endless score.
+    /// A floor for counts: a variance of `m + 1/n` for a mean of `m` over `n` samples. Counts of independent
+    /// events have a variance of `m`; the `1/n` stands for one more event than was seen, so that after a
+    /// baseline of zeros a single event does not have an infinite score.
     Poisson,
-    /// A deviation of at least this much, in the metric's own units: what cannot be told apart.
+    /// A fixed deviation in the metric's own units: the resolution of the metric.
     Resolution(f64),
-    /// A deviation of at least `share` of the mean, and of at least `least` in the metric's own units.
+    /// A deviation of `share` of the mean, and of at least `least` in the metric's own units.
     Relative {
         /// The share of the mean.
         share: f64,
@@ -44,7 +47,7 @@ pub enum VarianceFloor {
 }
 
 impl VarianceFloor {
-    /// The least variance, in fixed-point units, of `count` samples of this mean.
+    /// The least variance for `count` samples with this mean, in fixed-point units.
     pub(super) fn variance(self, mean: f64, count: f64, scale: f64) -> f64 {
         match self {
             Self::None => 0.0,
@@ -54,7 +57,7 @@ impl VarianceFloor {
         }
     }
 
-    /// Whether its numbers can be used.
+    /// Whether its numbers are finite and not negative.
     pub(super) fn is_valid(self) -> bool {
         let good = |x: f64| x.is_finite() && x >= 0.0;
         match self {

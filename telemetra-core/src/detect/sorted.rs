@@ -1,19 +1,21 @@
+//! A window of recent values in sorted order.
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-/// How many values a block holds before it is split.
+/// The number of values in a block at which it is split.
 const BLOCK: usize = 256;
 
-/// The last so many values, in their order and sorted.
+/// Recent values, in the order of arrival and sorted.
 ///
-/// Sorted blocks: finding is two binary searches, putting in and taking out moves at most a block, and a copy is a few
-/// copies of memory, as going back after a correction wants it.
+/// They are stored in sorted blocks. Finding takes two binary searches, and inserting or removing moves at
+/// most one block. Cloning, which is needed after a correction, copies a few pieces of memory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sorted {
-    /// Oldest first.
+    /// The values, oldest first.
     order: VecDeque<i64>,
-    /// None is empty.
+    /// The values in sorted blocks, none of which is empty.
     blocks: Vec<Vec<i64>>,
 }
 
@@ -22,7 +24,7 @@ impl Sorted {
         self.order.len()
     }
 
-    /// Takes a value in, and the oldest out if there are then more than `most`: it is returned.
+    /// Adds a value. If there are then more than `most`, removes the oldest and returns it.
     pub(super) fn push(&mut self, value: i64, most: usize) -> Option<i64> {
         self.order.push_back(value);
         self.insert(value);
@@ -31,12 +33,12 @@ impl Sorted {
         Some(oldest)
     }
 
-    /// The least and the greatest.
+    /// The least and the greatest value.
     pub(super) fn ends(&self) -> Option<(i64, i64)> {
         Some((*self.blocks.first()?.first()?, *self.blocks.last()?.last()?))
     }
 
-    /// The distance to the nearest, `u64::MAX` if there is none.
+    /// The distance from the nearest value, `u64::MAX` if there is none.
     pub(super) fn distance(&self, value: i64) -> u64 {
         let block = self.blocks.partition_point(|block| block.last().is_some_and(|last| *last < value));
         let within = self.blocks.get(block).map_or(0, |values| values.partition_point(|x| *x < value));
@@ -48,7 +50,7 @@ impl Sorted {
         [above, below].into_iter().flatten().map(|near| near.abs_diff(value)).min().unwrap_or(u64::MAX)
     }
 
-    /// The one that is in place `rank` of all, from 0.
+    /// The value with this rank, from 0.
     pub(super) fn nth(&self, mut rank: usize) -> Option<i64> {
         for block in &self.blocks {
             match block.get(rank) {
@@ -59,7 +61,7 @@ impl Sorted {
         None
     }
 
-    /// Twice the median, exactly.
+    /// Twice the median, which is an exact integer.
     pub(super) fn median_twice(&self) -> Option<i128> {
         let n = self.len();
         let upper = self.nth(n / 2)?;
@@ -67,20 +69,20 @@ impl Sorted {
         Some(i128::from(lower) + i128::from(upper))
     }
 
-    /// Twice the median of the distances from half of `centre`: of an even number the upper one.
+    /// Twice the median of the distances from `centre / 2`; of an even number of distances, the upper median.
     ///
-    /// The values below and those above, each seen from the middle, are two sorted lists; this bisects how many
-    /// of the nearest are below.
+    /// The distances of the values below the centre, and of those above, are two sorted lists. A bisection
+    /// finds how many of the nearest values are below.
     pub(super) fn spread_twice(&self, centre: i128) -> Option<i128> {
         let n = self.len();
         let twice = |rank: usize| self.nth(rank).map(|value| 2 * i128::from(value) - centre);
         let split = self.rank_below(centre);
         let wanted = n / 2 + 1;
-        // The nearest `wanted` are `lower` just below the middle and the rest just above.
+        // The nearest `wanted` values are `lower` values just below the centre, and the rest just above.
         let (mut least, mut most) = (wanted.saturating_sub(n - split), split.min(wanted));
         while least < most {
             let lower = least.midpoint(most);
-            // The next below, and the last taken above: is the one below nearer?
+            // Whether the next value below is nearer than the last one above.
             let below = twice(split - lower - 1).map(i128::abs)?;
             let above = twice(split + (wanted - lower) - 1).map(i128::abs)?;
             if below < above { least = lower + 1 } else { most = lower }
@@ -90,7 +92,7 @@ impl Sorted {
         Some(below.max(above))
     }
 
-    /// How many are below half of `centre`.
+    /// The number of values below `centre / 2`.
     fn rank_below(&self, centre: i128) -> usize {
         let is_below = |value: i64| 2 * i128::from(value) < centre;
         let whole = self.blocks.partition_point(|block| block.last().is_some_and(|last| is_below(*last)));
@@ -130,9 +132,9 @@ impl Sorted {
 mod tests {
     use super::*;
 
-    /// Against sorting anew, over values that repeat, grow and fall, with few and many blocks.
+    /// The results equal those of sorting, for values that repeat, rise and fall, with few and many blocks.
     #[test]
-    fn is_what_sorting_anew_gives() {
+    fn results_equal_those_of_sorting() {
         let mut state = 1u64;
         let mut random = move |below: u64| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

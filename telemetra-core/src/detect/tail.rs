@@ -1,34 +1,36 @@
-//! Between the t of few samples and the z of a normal: by equal tails.
+//! Conversion between Student's t and the z of a normal distribution, by equal tail probabilities.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// The greatest score: that of the least tail a float holds. What lies further out has this score.
+/// The greatest score, which belongs to the least tail probability that a float can represent.
 pub(super) const MAX_SCORE: f64 = 38.0;
 
-/// How often a standard normal lies above `z`.
+/// The probability that a standard normal is above `z`.
 fn normal_tail(z: f64) -> f64 {
     Normal::standard().sf(z)
 }
 
-/// How often Student's t lies above `t`.
+/// The probability that Student's t is above `t`.
 fn t_tail(t: f64, freedom: f64) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(0.0, |student| student.sf(t))
 }
 
-/// The z above which a normal lies as often as Student's t lies above `t` ≥ 0; at most [`MAX_SCORE`].
+/// The z at which a standard normal has the tail probability that Student's t has at `t` ≥ 0; at most
+/// [`MAX_SCORE`].
 pub(super) fn score_of(t: f64, freedom: f64) -> f64 {
     let tail = t_tail(t, freedom);
-    // Also for a tail that is no number: `t` was beyond what can be computed.
+    // A tail of NaN means that `t` is beyond what can be computed.
     if tail > 0.0 { (-Normal::standard().inverse_cdf(tail)).min(MAX_SCORE) } else { MAX_SCORE }
 }
 
-/// The t above which Student's t lies as often as a normal lies above `z` > 0; `None` if it is above `limit`.
+/// The t at which Student's t has the tail probability that a standard normal has at `z` > 0; `None` if it is
+/// above `limit`.
 pub(super) fn critical_t(z: f64, freedom: f64, limit: f64) -> Option<f64> {
     let tail = normal_tail(z);
     if t_tail(limit, freedom) > tail {
         return None;
     }
-    // The tails of t are heavier, so `z` is a bound below.
+    // The tails of t are heavier, so `z` is a lower bound.
     let (mut low, mut high) = (z.min(limit), limit);
     for _ in 0..60 {
         let middle = low.midpoint(high);
@@ -43,7 +45,7 @@ mod tests {
 
     #[test]
     fn critical_values_are_those_of_the_tables() {
-        // Tail, its normal quantile, degrees of freedom, the t in any textbook.
+        // The normal quantile, the degrees of freedom, and the t in any textbook.
         for (z, freedom, t) in [
             (1.644_853_627, 7.0, 1.8946),
             (1.644_853_627, 29.0, 1.6991),

@@ -1,3 +1,5 @@
+//! The general contract of anomaly detection: trackers with state.
+
 use std::borrow::Cow;
 use std::fmt::Debug;
 
@@ -12,66 +14,74 @@ use crate::error::ConfigError;
 /// A day, in milliseconds.
 pub(super) const DAY: u64 = 86_400_000;
 
-/// Judges the windows of one key in the order of time, and may remember.
+/// A tracker: an anomaly detector with state, which evaluates the windows of one key in the order of time.
 ///
-/// The general form of what finds moments. A [`Detector`], which needs a baseline and nothing else, is a tracker without
-/// state; a [`Model`](crate::Model) learns from disjoint windows; combinators take trackers and are trackers.
+/// It is the general form of detection. A [`Detector`], which needs only a baseline, is a tracker without
+/// state. A [`Model`](crate::Model), which learns from disjoint windows, becomes a tracker by
+/// [`learning`](crate::Model::learning). Combinations of trackers are trackers.
 ///
 /// # Contract
 ///
-/// * **A fold.** State and findings depend on the windows alone, in the order of their ends. So a late event is put right by
-///   folding again from before it, and the answer is the same for any order of arrival, any number of workers
-///   and after any restart. State is cloned to be kept from before what may still change, and is written into checkpoints.
-/// * **Silent when unsure**, and **`Some` is anomalous**, as for a [`Detector`].
-/// * **Total.** No sequence of values makes it panic; findings are finite.
-/// * **Pure** ones say so, and then must not use their state: they are judged again only where their baselines change.
+/// * **A fold.** State and findings depend on the windows alone, in the order of their ends. After a
+///   correction, the tracker evaluates the windows again, from a clone of an earlier state. So results do not
+///   depend on the order of arrival, the number of workers, or restarts. The state is written into
+///   checkpoints.
+/// * **`Some` is anomalous.** The finding in a usual window, or with too few samples, is `None`.
+/// * **Total.** No sequence of values makes it panic, and findings are finite.
+/// * **Pure trackers use no state.** If [`is_pure`](Self::is_pure), a window is evaluated again only if its
+///   value or its baselines change.
 ///
 /// Checked by [`tracker_compliance`](crate::testkit::tracker_compliance).
 ///
 /// ```
 /// use telemetra_core::{MomentRule, Side, Tracker, VarianceFloor, ZScore};
 /// let spike = ZScore::new(3.0)?.side(Side::Upper).floor(VarianceFloor::Poisson)?;
-/// // Begins above 3 and lasts until it falls below 2; two windows in a row; one moment in ten minutes.
+/// // A moment begins above 3 and lasts until the score falls below 2. It takes two windows in a row, and the
+/// // next one comes after ten minutes at the earliest.
 /// let steady = spike.hysteresis(2.0)?.min_duration(2)?.cooldown(600_000);
-/// let rule = MomentRule::count("chat_spike", steady, |messages: &u64| *messages);
+/// let rule = MomentRule::count("spike", steady, |requests: &u64| *requests);
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 pub trait Tracker: Debug + Send + Sync + 'static {
-    /// What is remembered of a key; as new at its first window.
+    /// The state for one key; the default is the state before its first window.
     type State: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + 'static;
 
-    /// Its name, as in a moment's `detection_method`.
+    /// The name of the method, which is a moment's `detection_method`.
     fn name(&self) -> Cow<'static, str>;
 
-    /// The threshold of its scores, as in a moment's `threshold`.
+    /// The threshold of the score, which is a moment's `threshold`.
     fn limit(&self) -> f64;
 
-    /// The least score that a finding may have: the threshold, but for what a [`hysteresis`](Self::hysteresis) goes on with.
+    /// The least score of a finding: the threshold, or, with a [`hysteresis`](Self::hysteresis), its lower
+    /// threshold.
     fn least(&self) -> f64 {
         self.limit()
     }
 
-    /// Adds the lengths of baselines that it asks for, in disjoint windows.
+    /// Adds the lengths of the baselines that it needs, in disjoint windows.
     fn reaches(&self, reaches: &mut Vec<u32>);
 
-    /// Whether findings depend on value and baselines alone.
+    /// Whether its findings depend on value and baselines alone.
     fn is_pure(&self) -> bool {
         false
     }
 
-    /// After how long a silence of the key, in milliseconds, its state is as new: memory is then given back.
+    /// The length of a silence of the key after which its state is reset and its memory freed, in
+    /// milliseconds.
     fn forgets_after(&self) -> u64 {
         DAY
     }
 
-    /// What it finds in a window; called once for each, in the order of their ends.
+    /// Evaluates a window. Called for each window in the order of their ends.
     fn track(&self, state: &mut Self::State, window: &Observed<'_>) -> Option<Finding>;
 
-    /// The same that begins above its threshold but lasts until the score falls below `lower`.
+    /// The same tracker with a second threshold: a moment lasts until the score falls below `lower`. See
+    /// [`Hysteresis`].
     ///
     /// # Errors
     ///
-    /// If `lower` is not between zero and the threshold, or the tracker has no [`sensitive`](Self::sensitive) form.
+    /// If `lower` is not between zero and the threshold, or the tracker has no [`sensitive`](Self::sensitive)
+    /// form.
     fn hysteresis(self, lower: f64) -> Result<Hysteresis<Self>, ConfigError>
     where
         Self: Sized,
@@ -79,23 +89,23 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         Hysteresis::new(self, lower)
     }
 
-    /// The same tracker with a lower threshold, if it can be had.
+    /// The same tracker with a lower threshold, which [`hysteresis`](Self::hysteresis) needs.
     ///
     /// # Errors
     ///
-    /// If it cannot.
+    /// If the tracker has a fixed threshold, as by default, or the threshold cannot work.
     fn sensitive(&self, _threshold: f64) -> Result<Self, ConfigError>
     where
         Self: Sized,
     {
         Err(ConfigError::new(
             "hysteresis",
-            format!("`{}` has one threshold, and says nothing below it", self.name()),
+            format!("`{}` has a fixed threshold", self.name()),
             "put the hysteresis on the detector itself",
         ))
     }
 
-    /// What either finds; of two findings the one further above its own threshold.
+    /// A tracker that reports what either of two trackers finds. See [`Max`].
     fn max<O: Tracker>(self, other: O) -> Max<Self, O>
     where
         Self: Sized,
@@ -103,7 +113,7 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         Max(self, other)
     }
 
-    /// What both find, on the same side; the one less far above its own threshold.
+    /// A tracker that reports what both of two trackers find, on the same side. See [`All`].
     fn all<O: Tracker>(self, other: O) -> All<Self, O>
     where
         Self: Sized,
@@ -111,7 +121,8 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         All(self, other)
     }
 
-    /// The same, silent until `windows` adjacent windows in a row were anomalous.
+    /// The same tracker, which reports a window only if it is at least the `windows`-th adjacent anomalous
+    /// one. See [`MinDuration`].
     ///
     /// # Errors
     ///
@@ -123,7 +134,8 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         MinDuration::new(self, windows)
     }
 
-    /// The same, silent for so many milliseconds after a moment has ended.
+    /// The same tracker, which reports nothing for `millis` milliseconds after the end of a moment. See
+    /// [`Cooldown`].
     fn cooldown(self, millis: u64) -> Cooldown<Self>
     where
         Self: Sized,
@@ -132,7 +144,7 @@ pub trait Tracker: Debug + Send + Sync + 'static {
     }
 }
 
-/// A detector needs no state.
+/// A detector is a tracker without state.
 impl<D: Detector + 'static> Tracker for D {
     type State = ();
 

@@ -1,3 +1,5 @@
+//! The detector by distance from all past values, on a scale of square roots.
+
 use serde::{Deserialize, Serialize};
 
 use super::check;
@@ -10,39 +12,42 @@ use crate::detect::model::{Model, Sample};
 use crate::detect::side::Side;
 use crate::error::ConfigError;
 
-/// How many values are remembered unless set otherwise: eleven days of minutes.
+/// The default number of values that are kept: eleven days of minutes.
 const MEMORY: u32 = 16_384;
-/// How many departures from the season are, and records: seasons drift, so what was unusual long ago says little.
+/// The number of departures from the season, and of reports, that are kept. It is less, since seasons drift.
 const DRIFT: usize = 4_000;
-/// Over how many samples a high score fades.
+/// The number of samples over which the effect of a high score fades.
 const QUIET: Fade = Fade::Linear(120);
-/// What a departure from the season counts beside the value itself.
+/// The weight of a departure from the season, relative to the value itself.
 const SEASONAL: f64 = 0.15;
-/// Fixed-point units per one of a root.
+/// The number of fixed-point units that make one in a root.
 const ROOT_SCALE: f64 = 1_048_576.0;
 
-/// How far a value lies from every value it ever had, on the scale on which noise is even.
+/// A detector that measures the distance of a value from all past values, on a scale on which the noise of
+/// counts is uniform. It is a refinement of [`NoveltyGap`](crate::NoveltyGap):
 ///
-/// The idea is that of [`NoveltyGap`](crate::NoveltyGap), with what its rule of thumb lacks:
+/// * **Square roots.** It compares `x = ±√|v|`. For counts, the noise is then the same at every level, so a
+///   distance between small values means as much as one between great values, and one huge value does not
+///   make all later distances small.
+/// * **Two memories.** Values are kept for long, since a value is not new if it occurred at any time.
+///   Departures from the season are kept for less, since seasons change.
+/// * **Fading.** The effect of a high score fades, instead of suppressing others for a fixed time.
 ///
-/// * **Everything is measured in square roots**, `x = ±√|v|`. For counts that makes the noise the same at every level, so a gap
-///   means the same between small values as between great ones, and one giant does not make all later gaps small.
-/// * **Values are remembered for long, departures from the season for less**: that a value was ever seen makes it old, but what
-///   was unusual for its hour in another season says little.
-/// * **A high score fades** instead of silencing for a fixed time and then not at all.
-///
-/// With `gap` as there, `e = x − usual(hour)`, signed, and `s = max(gap(x), 0.15 · gap(e))`, only an `s` above each of the last 120,
-/// less `1/120` of it for each sample since, speaks; divided by `1 + 0.1 k`, where `k` as high ones spoke within 4,000
-/// samples, it gives the **score** `s / (1 + s)`, between 0 and 1, with the sign of the departure from the mean.
+/// With `gap` as in [`NoveltyGap`](crate::NoveltyGap), `e = x − usual(hour)`, signed, and
+/// `s = max(gap(x), 0.15 · gap(e))`, an `s` is reported if it is above each of the last 120, which are
+/// reduced by `1/120` for each sample since. It is divided by `1 + 0.1 k`, where `k` is the number of reports
+/// at least as high within 4,000 samples. The **score** is `s / (1 + s)`, between 0 and 1, with the sign of
+/// the departure from the mean.
 ///
 /// # Cost and warm-up
 ///
-/// As for [`NoveltyGap`](crate::NoveltyGap); with the whole memory 400 KiB a key and rule. Silent for the first 120 samples.
+/// The cost is that of [`NoveltyGap`](crate::NoveltyGap). With the default memory the state takes 400 KiB per
+/// key and rule. There is no verdict on the first 120 samples.
 ///
 /// ```
 /// use telemetra_core::{Model, MomentRule, Side, Unseen};
 /// let detector = Unseen::new(0.02)?.side(Side::Upper).memory(4_000)?;
-/// let rule = MomentRule::count("chat_novelty", detector.learning(), |messages: &u64| *messages);
+/// let rule = MomentRule::count("novelty", detector.learning(), |requests: &u64| *requests);
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -52,18 +57,18 @@ pub struct Unseen {
     memory: u32,
 }
 
-/// What [`Unseen`] has learnt.
+/// The state of [`Unseen`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UnseenState {
     roots: Sorted,
     departures: Sorted,
-    /// Of roots.
+    /// The usual roots.
     season: Season,
     records: Records,
 }
 
 impl Unseen {
-    /// Scores above `threshold` are anomalous, on both sides.
+    /// A detector for scores above `threshold`, on both sides.
     ///
     /// # Errors
     ///
@@ -73,35 +78,37 @@ impl Unseen {
         Ok(Self { threshold, side: Side::Both, memory: MEMORY })
     }
 
-    /// Which departures from the mean matter.
+    /// Sets the side of the mean on which values are anomalous.
     #[must_use]
     pub fn side(mut self, side: Side) -> Self {
         self.side = side;
         self
     }
 
-    /// How many values are remembered, 16,384 by default: 16 bytes each.
+    /// Sets the number of values that are kept, at 16 bytes each; by default 16,384.
     ///
     /// # Errors
     ///
-    /// If there are fewer than 120 or more than a million.
+    /// If it is less than 120 or more than a million.
     pub fn memory(mut self, values: u32) -> Result<Self, ConfigError> {
         self.memory = check::samples("memory", values, 120, 1_000_000)?;
         Ok(self)
     }
 }
 
-/// The root with the value's sign, in fixed point.
+/// The square root of a value, with its sign, in fixed point.
 fn root(sample: &Sample) -> i64 {
     let value = sample.in_units();
     (value.abs().sqrt() * ROOT_SCALE).copysign(value).round() as i64
 }
 
 impl UnseenState {
+    /// The departure of a root from the usual root at its hour.
     fn departure(&self, sample: &Sample, root: i64) -> Option<i64> {
         Some((root as f64 - self.season.expected(sample.window.start)?).round() as i64)
     }
 
+    /// The `s` of the documentation.
     fn raw(&self, sample: &Sample, root: i64) -> f64 {
         let seasonal = self.departure(sample, root).map_or(0.0, |e| gap(&self.departures, e));
         gap(&self.roots, root).max(SEASONAL * seasonal)
@@ -134,7 +141,8 @@ impl Model for Unseen {
         if score < self.threshold {
             return None;
         }
-        // Back from roots: the mean's own square, and how much a value moves as its root does by a deviation.
+        // From roots to values: the square of the mean, and the change of a value when its root changes by a
+        // deviation.
         let mean = state.season.mean() / ROOT_SCALE;
         let deviation = state.season.deviation() / ROOT_SCALE;
         let spread = 2.0 * mean.abs() * deviation + deviation * deviation;

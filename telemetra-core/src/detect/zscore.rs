@@ -1,3 +1,5 @@
+//! The default detector: the z-score.
+
 use std::ops::RangeInclusive;
 
 use super::tail::{critical_t, score_of};
@@ -5,38 +7,41 @@ use super::{Side, VarianceFloor, check, poisson};
 use crate::detect::{Baseline, Detector, Verdict};
 use crate::error::ConfigError;
 
-/// A threshold that asks a value to lie further out than this many deviations is never met.
+/// The greatest distance in deviations at which a threshold may be met. Beyond, it would never be met.
 const FURTHEST: f64 = 100.0;
-/// The longest baseline.
+/// The greatest length of a baseline.
 const MOST_SAMPLES: u32 = 10_000;
-/// Below this a count is no moment, whatever its baseline, unless set otherwise.
+/// The default for the least count that is anomalous.
 const LEAST_COUNT: f64 = 10.0;
 
-/// How many standard deviations a value departs from its baseline, with due doubt of small samples.
+/// The default detector: the distance of a value from the mean of its baseline in standard deviations,
+/// corrected for small samples.
 ///
-/// For a baseline of `n` samples with mean `m` and deviation `s` the statistic is the predictive
-/// `t = (x − m) / (s √(1 + 1/n))` with `n − 1` degrees of freedom. The **score** is the `z` of a standard normal with
-/// the same tail, so that a threshold of 3 promises the same 1.35 false alarms in a thousand windows, on each
-/// side, with 8 samples as with 30. (A plain z with 8 samples raises nine times as many.) Scores end at ±38.
+/// For a baseline of `n` samples with mean `m` and standard deviation `s`, the statistic is the predictive
+/// `t = (x − m) / (s √(1 + 1/n))` with `n − 1` degrees of freedom. The **score** is the `z` at which a
+/// standard normal has the same tail probability. So a threshold of 3 means 1.35 false alarms in a thousand
+/// windows, on each side, with 8 samples as well as with 30. (A plain z with 8 samples raises nine times as
+/// many.) Scores are limited to ±38.
 ///
-/// Counts, which is what [`VarianceFloor::Poisson`] is for, have a law of their own: unless the samples scatter more than independent
-/// events do (Fisher's index of dispersion, at 1 in 5), the score is that of the exact test of a count against earlier
-/// ones, which estimates no deviation at all. So the promise holds for few events and for few samples. Counts that
-/// scatter more are judged by their own deviation, by the t.
+/// With [`VarianceFloor::Poisson`], values are counts. Unless the samples scatter more than counts of
+/// independent events do (by Fisher's index of dispersion, at 1 in 5), the score is that of the exact test of
+/// a count against earlier counts, which needs no estimate of the deviation. So the rate of false alarms is
+/// as stated also for few events and few samples. Counts that scatter more are compared by the t.
 ///
-/// Where another floor takes the place of `s` the degrees of freedom stay `n − 1`, although less is in doubt then:
-/// the score errs on the side of silence. The promise is made for samples that are roughly normal.
+/// With another floor in place of `s`, the degrees of freedom are still `n − 1`, which gives lower scores and
+/// fewer alarms. The rate of false alarms is as stated if samples are roughly normal.
 ///
 /// Sources: the predictive t, Student 1908; a count against counts, Przyborowski and Wilenski 1940.
 ///
-/// Judging costs the same for any length of baseline; the exact score is only computed of what is anomalous.
+/// The cost does not depend on the length of the baseline. The exact score is computed only for anomalous
+/// values.
 ///
 /// ```
 /// use telemetra_core::{Baseline, Detector, PowerSums, Side, VarianceFloor, ZScore};
 /// let detector = ZScore::new(3.0)?.samples(8..=30)?.side(Side::Upper).floor(VarianceFloor::Poisson)?;
 /// let mut sums = PowerSums::default();
-/// for messages in [40, 44, 39, 41, 38, 43, 40, 42] {
-///     sums.add(messages);
+/// for requests in [40, 44, 39, 41, 38, 43, 40, 42] {
+///     sums.add(requests);
 /// }
 /// let baseline = Baseline { sums, scale: 1, samples: &() };
 /// assert_eq!(detector.judge(60, &baseline), None);
@@ -52,14 +57,14 @@ pub struct ZScore {
     side: Side,
     floor: VarianceFloor,
     min_value: Option<f64>,
-    /// By number of samples, from `min`: the square of the critical t, times `1 + 1/n`.
+    /// The square of the critical t times `1 + 1/n`, by number of samples, from `min`.
     limits: Vec<f64>,
-    /// The square of how many deviations a count must at least be out to be worth an exact look.
-    surely_calm: f64,
+    /// The square of a number of deviations within which no count is anomalous.
+    clearly_usual: f64,
 }
 
 impl ZScore {
-    /// Scores beyond `threshold` are anomalous. Baselines of 8 to 30 samples, both sides, no floor.
+    /// A detector for scores above `threshold`, with baselines of 8 to 30 samples, both sides, no floor.
     ///
     /// # Errors
     ///
@@ -67,19 +72,20 @@ impl ZScore {
     pub fn new(threshold: f64) -> Result<Self, ConfigError> {
         let threshold = check::deviations(threshold)?;
         let (side, floor) = (Side::default(), VarianceFloor::default());
-        // By the exact score no count is further out than 1/0.6 of its distance in deviations, which is reached below
-        // the mean, where a count ends at 0.
-        let surely_calm = (0.6 * threshold).powi(2);
-        Self { threshold, min: 0, max: 0, side, floor, min_value: None, limits: Vec::new(), surely_calm }
+        // The exact score of a count is at most 1/0.6 of its distance in deviations, which is reached below
+        // the mean for a count of 0.
+        let clearly_usual = (0.6 * threshold).powi(2);
+        Self { threshold, min: 0, max: 0, side, floor, min_value: None, limits: Vec::new(), clearly_usual }
             .samples(8..=30)
     }
 
-    /// The fewest samples with which it speaks, and the most it looks at.
+    /// Sets the least number of samples for a verdict, and the length of the baseline.
     ///
     /// # Errors
     ///
-    /// If the range is empty, starts below 2, ends above 10,000, or starts so low that the threshold would only be met more
-    /// than a hundred deviations out: with 2 samples and a threshold of 3, say, it would be 235.
+    /// If the range is empty, starts below 2 or ends above 10,000, or if with the least number of samples
+    /// only values more than a hundred deviations from the mean would be anomalous: with 2 samples and a
+    /// threshold of 3 it would be 235 deviations.
     pub fn samples(mut self, samples: RangeInclusive<u32>) -> Result<Self, ConfigError> {
         let (min, max) = (*samples.start(), *samples.end());
         let refused = |detail: String, hint: &str| Err(ConfigError::new("samples", detail, hint));
@@ -107,14 +113,14 @@ impl ZScore {
         Ok(self)
     }
 
-    /// Which departures matter.
+    /// Sets the side on which values are anomalous.
     #[must_use]
     pub fn side(mut self, side: Side) -> Self {
         self.side = side;
         self
     }
 
-    /// The least deviation that a baseline is believed to have.
+    /// Sets the floor of the standard deviation.
     ///
     /// # Errors
     ///
@@ -124,9 +130,9 @@ impl ZScore {
         Ok(self)
     }
 
-    /// No moment while both the value and the baseline's mean are nearer to zero than this, in the metric's own units:
-    /// from 0 to 3 is far for statistics, and nothing to tell anybody of. By default 10 with [`VarianceFloor::Poisson`],
-    /// which is for counts, otherwise 0, which is off.
+    /// Sets a least absolute value, in the metric's own units: a window is not anomalous if both the value
+    /// and the baseline's mean are below it. A change from 0 to 3 may be significant and still not worth a
+    /// report. The default is 10 with [`VarianceFloor::Poisson`], otherwise 0, which has no effect.
     ///
     /// # Errors
     ///
@@ -168,10 +174,10 @@ impl Detector for ZScore {
     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict> {
         let sums = &baseline.sums;
         let samples = u32::try_from(sums.count).unwrap_or(u32::MAX);
-        // More samples than asked for are judged as strictly as the most asked for.
+        // With more samples than the greatest number, the limit for the greatest number applies.
         let limit = *self.limits.get(samples.min(self.max).checked_sub(self.min)? as usize)?;
         let n = sums.count as f64;
-        // Exact up to the division: a small departure from a great mean loses no digit.
+        // The numerator is exact, so a small departure from a great mean loses no digit.
         let departure =
             i128::from(value).wrapping_mul(i128::from(sums.count)).wrapping_sub(sums.sum) as f64 / n;
         if !self.side.takes(departure) {
@@ -179,8 +185,8 @@ impl Detector for ZScore {
         }
         let (mean, scale) = (sums.mean()?, baseline.scale.max(1) as f64);
         let is_count = self.floor == VarianceFloor::Poisson && value >= 0 && mean >= 0.0;
-        // By whichever law. Most windows end here.
-        if is_count && departure * departure <= self.surely_calm * mean * scale {
+        // Most windows are decided here.
+        if is_count && departure * departure <= self.clearly_usual * mean * scale {
             return None;
         }
         let own = sums.sample_variance()?;
@@ -193,7 +199,7 @@ impl Detector for ZScore {
                 return None;
             }
             let t = departure.abs() / (variance * (1.0 + 1.0 / n)).sqrt();
-            // Rounding must not leave a score below the threshold that was just crossed.
+            // Rounding must not lower the score below the threshold.
             score_of(t, n - 1.0).max(self.threshold)
         };
         if (value as f64).abs().max(mean.abs()) < self.least() * scale {

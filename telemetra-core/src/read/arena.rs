@@ -1,9 +1,12 @@
+//! The bump allocator of decoders.
+
 use std::fmt;
 
-/// Keeps what a decoder had to build, for as long as the events of one batch live.
+/// A bump allocator for strings and lists that a decoder builds, which live as long as the events of one
+/// batch.
 ///
-/// Most strings are borrowed from the record itself. Those with escapes, and lists, are put here: one
-/// bump of a pointer each, and all given back at once when the batch is done.
+/// Most strings of an event are borrowed from its record. Strings with escapes, and lists, are allocated
+/// here: an allocation moves a pointer, and all of them are freed at once after the batch.
 ///
 /// ```
 /// let mut arena = telemetra_core::Arena::default();
@@ -15,12 +18,12 @@ use std::fmt;
 pub struct Arena(bumpalo::Bump);
 
 impl Arena {
-    /// Copies `text`.
+    /// Copies a text into the arena.
     pub fn text(&self, text: &str) -> &str {
         self.0.alloc_str(text)
     }
 
-    /// Makes a list.
+    /// Collects texts into a list in the arena.
     pub fn list<'a, I>(&'a self, items: I) -> &'a [&'a str]
     where
         I: IntoIterator<Item = &'a str>,
@@ -29,13 +32,21 @@ impl Arena {
         self.0.alloc_slice_fill_iter(items)
     }
 
-    /// Memory to build a text in.
-    #[doc(hidden)]
+    /// Allocates `len` bytes, all zero, in which a decoder can build an unescaped text.
+    ///
+    /// ```
+    /// let arena = telemetra_core::Arena::default();
+    /// let built = arena.zeroed(2);
+    /// built.copy_from_slice(b"hi");
+    /// let text: &str = std::str::from_utf8(built)?;
+    /// assert_eq!(text, "hi");
+    /// # Ok::<(), std::str::Utf8Error>(())
+    /// ```
     pub fn zeroed(&self, len: usize) -> &mut [u8] {
         self.0.alloc_slice_fill_copy(len, 0)
     }
 
-    /// Forgets everything and keeps the largest piece of memory for the next batch.
+    /// Frees all allocations, and keeps the largest chunk of memory for the next batch.
     pub fn reset(&mut self) {
         self.0.reset();
     }

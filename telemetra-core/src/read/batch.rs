@@ -1,4 +1,4 @@
-//! Batches of records in one buffer.
+//! Batches of records that share one buffer.
 
 use std::any::Any;
 use std::fmt;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::time::event_time::EventTime;
 
-/// One record, as a decoder sees it: a value, and what else its source knows of it.
+/// One record as a decoder sees it: a value, and the key, headers, timestamp and topic that its source has,
+/// like Kafka's `ConsumerRecord`.
 ///
 /// ```
 /// use telemetra_core::{EventTime, RecordBatch};
@@ -23,13 +24,13 @@ use crate::time::event_time::EventTime;
 pub struct Record<'a> {
     /// The value.
     pub value: &'a [u8],
-    /// The record's key, where the source has one: Kafka does.
+    /// The key, if the source has keys, as Kafka does.
     pub key: Option<&'a [u8]>,
-    /// The time that the source gave it: in Kafka the producer's or the broker's.
+    /// The timestamp, if the source has timestamps: in Kafka the producer's or the broker's.
     pub timestamp: Option<EventTime>,
-    /// The topic it comes from; empty where the source knows none.
+    /// The topic; empty if the source has no topics.
     pub topic: &'a str,
-    /// Its offset in the partition.
+    /// The offset in the partition.
     pub offset: u64,
     headers: Headers<'a>,
     attached: Option<(&'a (dyn Any + Send + Sync), usize)>,
@@ -42,21 +43,21 @@ struct Headers<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// A record of that value alone.
+    /// A record with a value and nothing else.
     #[must_use]
     pub const fn new(value: &'a [u8]) -> Self {
         let headers = Headers { bytes: &[], headers: &[] };
         Self { value, key: None, timestamp: None, topic: "", offset: 0, headers, attached: None }
     }
 
-    /// The same record from that topic.
+    /// The same record with another topic.
     #[must_use]
     pub const fn of_topic(mut self, topic: &'a str) -> Self {
         self.topic = topic;
         self
     }
 
-    /// The headers in order; a header without a value is `None`.
+    /// The names and values of the headers, in order. The value of a header without one is `None`.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + 'a {
         let Headers { bytes, headers } = self.headers;
         headers.iter().map(move |header| {
@@ -65,13 +66,14 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// The value of the last header of that name.
+    /// The value of the last header with that name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers().filter(|(found, _)| *found == name).last().and_then(|(_, value)| value)
     }
 
-    /// What the source attached to the batch, and the number of this record in it: for sources that give values, not bytes.
+    /// The value that the source [attached](RecordBatch::attach) to the batch, and the number of this record
+    /// in the batch. Sources of typed values use it instead of bytes.
     #[must_use]
     pub fn attached<T: 'static>(&self) -> Option<(&'a T, usize)> {
         let (attached, number) = self.attached?;
@@ -89,9 +91,8 @@ impl fmt::Debug for Record<'_> {
     }
 }
 
-/// Records in one buffer, each with its place.
-///
-/// A partition appends to it, so that thousands of records cost one allocation, reused for the next batch.
+/// A buffer of records that a partition appends to. Thousands of records share one allocation, which is
+/// reused for the next batch.
 ///
 /// ```
 /// let mut batch = telemetra_core::RecordBatch::default();
@@ -112,23 +113,25 @@ pub struct RecordBatch {
 /// The place of one record in a [`RecordBatch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordPlace {
-    /// Its bytes in the batch's buffer.
+    /// The range of its value in the batch's buffer.
     pub range: Range<usize>,
-    /// Its offset in the partition.
+    /// The offset in the partition.
     pub offset: u64,
-    /// The record's length where it was too long to be taken; `range` then holds its first bytes only. Such a record is malformed
-    /// and is not decoded.
+    /// The length of a record that is longer than allowed; `range` then covers only its first bytes. Such a
+    /// record is malformed and is not decoded.
     pub oversize: Option<u64>,
-    /// Whether it has no value, not even an empty one: in Kafka a tombstone. Such a record is malformed and is not decoded.
+    /// Whether the record has no value, not even an empty one: a tombstone in Kafka. Such a record is
+    /// malformed and is not decoded.
     pub tombstone: bool,
-    /// The number of its extras, or [`NO_EXTRAS`].
+    /// The index of its extras, or [`NO_EXTRAS`].
     extras: u32,
-    /// Its number in the batch.
+    /// The number of the record in the batch.
     number: u32,
 }
 
 const NO_EXTRAS: u32 = u32::MAX;
 
+/// The key, timestamp and headers of a record that has any of them.
 #[derive(Clone, Debug)]
 struct Extras {
     key: Option<Range<usize>>,
@@ -149,18 +152,19 @@ impl fmt::Debug for RecordBatch {
 }
 
 impl RecordBatch {
-    /// The number of bytes after which a batch is full. Chosen by measurement: the buffer and the events
-    /// decoded from it stay within a core's cache.
+    /// The number of bytes at which a batch is full. It was chosen by measurement: the buffer and the events
+    /// decoded from it fit into a core's cache.
     pub const TARGET_BYTES: usize = 64 * 1024;
-    /// The longest record in bytes. A longer one is malformed; its first [`OVERSIZE_PREFIX`](Self::OVERSIZE_PREFIX)
-    /// bytes are kept.
+    /// The greatest length of a record in bytes. A longer record is malformed; its first
+    /// [`OVERSIZE_PREFIX`](Self::OVERSIZE_PREFIX) bytes are kept.
     pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
-    /// How much is kept of a record that is too long.
+    /// The number of bytes that are kept of a record that is too long.
     pub const OVERSIZE_PREFIX: usize = 1024;
-    /// The number of records after which a batch is full whatever their size.
+    /// The number of records at which a batch is full, whatever their size.
     const MOST_RECORDS: usize = 4096;
 
-    /// Appends a record by copying it; one longer than [`MAX_RECORD_BYTES`](Self::MAX_RECORD_BYTES) is cut and marked.
+    /// Appends a copy of a record. A record longer than [`MAX_RECORD_BYTES`](Self::MAX_RECORD_BYTES) is cut
+    /// and marked as oversize.
     pub fn push(&mut self, record: &[u8], offset: u64) {
         if record.len() > Self::MAX_RECORD_BYTES {
             self.push_oversize(&record[..Self::OVERSIZE_PREFIX], record.len() as u64, offset);
@@ -171,7 +175,7 @@ impl RecordBatch {
         }
     }
 
-    /// Appends the beginning of a record of `length` bytes that was too long to be taken.
+    /// Appends the first bytes of a record of `length` bytes that is too long.
     pub fn push_oversize(&mut self, prefix: &[u8], length: u64, offset: u64) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(prefix);
@@ -184,13 +188,17 @@ impl RecordBatch {
         self.place(end..end, offset, None, true);
     }
 
-    /// Adds key, timestamp and headers to the record appended last. Without a record it does nothing.
+    /// Sets the key, timestamp and headers of the record that was appended last. Does nothing if the batch is
+    /// empty.
     pub fn annotate<'h>(
         &mut self,
         key: Option<&[u8]>,
         timestamp: Option<EventTime>,
         headers: impl IntoIterator<Item = (&'h str, Option<&'h [u8]>)>,
     ) {
+        if self.records.is_empty() {
+            return;
+        }
         let first = self.headers.len();
         let key = key.map(|key| self.keep(key));
         for (name, value) in headers {
@@ -205,23 +213,30 @@ impl RecordBatch {
         }
     }
 
-    /// Attaches a value to the batch, which [`Record::attached`] gives to the decoder.
+    /// Attaches a value to the batch, which the decoder gets by [`Record::attached`]. A batch has one such
+    /// value.
     pub fn attach(&mut self, value: Arc<dyn Any + Send + Sync>) {
         self.attached = Some(value);
     }
 
+    /// The value that was attached to the batch, if it has that type.
+    pub(super) fn attached<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        Arc::clone(self.attached.as_ref()?).downcast().ok()
+    }
+
+    /// Copies bytes into the buffer.
     fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         start..self.bytes.len()
     }
 
-    /// The buffer, for a partition that reads straight into it and then [marks](Self::mark) the records.
+    /// The buffer, for a partition that reads directly into it and then [marks](Self::mark) the records.
     pub fn buffer_mut(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// Declares that these bytes of the buffer are a record.
+    /// Adds a record whose value is this range of the buffer.
     #[inline]
     pub fn mark(&mut self, range: Range<usize>, offset: u64) {
         debug_assert!(range.end <= self.bytes.len());
@@ -269,19 +284,19 @@ impl RecordBatch {
         record
     }
 
-    /// Whether the batch is large enough to be handed over.
+    /// Whether the batch is so large that a partition should stop appending.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.bytes.len() >= Self::TARGET_BYTES || self.records.len() >= Self::MOST_RECORDS
     }
 
-    /// Whether there is no record.
+    /// Whether the batch has no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Forgets the records and keeps the memory.
+    /// Removes all records and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.records.clear();

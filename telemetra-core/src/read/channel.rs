@@ -1,4 +1,4 @@
-//! Events pushed by the host service itself, through a bounded channel.
+//! The channel source: a bounded channel into which the host service pushes events or records.
 
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
@@ -16,21 +16,24 @@ use crate::read::decode::{DecodeError, Decoder};
 use crate::read::event::Event;
 use crate::read::source::{Partition, PartitionId, Polled, Source};
 
-/// How soon to look again when the channel is empty.
+const NOT_HERE: &str = "the record is not of a channel of this type of event, or was decoded before";
+
+/// The pause until the next poll when the channel is empty.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A source of one partition, into which a host service pushes values through [`ChannelHandle`]s: typed events, which nobody
-/// encodes to decode them again, or records of bytes (`Channel<Vec<u8>>`), decoded like those of any source.
+/// A source that is a bounded channel, like `tokio::sync::mpsc`: the host service pushes values through
+/// [`ChannelHandle`]s. The values are events of its own type, which are never encoded, or records of bytes
+/// (`Channel<Vec<u8>>`), which are decoded like those of any source. It has one partition.
 ///
-/// The channel holds a fixed number of values; when it is full, pushing waits: that is the back-pressure. It ends
-/// when it is [closed](ChannelHandle::close) or the last handle is dropped, once what is in it has been read.
+/// When the channel is full, pushing waits: this is the back-pressure. The source ends after it was
+/// [closed](ChannelHandle::close) or its last handle was dropped, when all values have been read.
 ///
-/// **Not replayable.** Opened at an offset it goes on numbering from there with what is pushed next. What the process had
-/// in memory when it died, in the channel or read but in no checkpoint, is lost. A host that can send
-/// again keeps its values until [`ChannelHandle::committed`] has passed them.
+/// **Not replayable.** Opened at an offset, it numbers the next values from there. Values that are in the
+/// channel when the process dies, or were read but are not yet in a checkpoint, are lost. A host that can
+/// push again should keep its values until [`ChannelHandle::committed`] has passed them.
 ///
-/// A channel lives in one process: in a cluster, give it to a process that reads it itself. The dead letter of a typed event holds what
-/// its `Debug` shows.
+/// A channel exists within one process. In a cluster, give it to the process that pushes into it. The dead
+/// letter of a typed event contains its `Debug` text.
 ///
 /// ```
 /// use telemetra_core::source::{Channel, Polled, RecordBatch, Source};
@@ -53,14 +56,16 @@ pub struct Channel<T = Vec<u8>> {
 
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Whether a partition is reading: two would take values from each other.
+    /// Whether a partition is open. Two partitions would take values from each other.
     reading: AtomicBool,
+    /// The offset of the first value.
     pub(super) first: AtomicU64,
+    /// The offset up to which a checkpoint holds all values.
     pub(super) committed: AtomicU64,
 }
 
 impl Channel<Vec<u8>> {
-    /// A channel that holds up to `capacity` records of bytes, as a source whose partition has that name.
+    /// A channel of up to `capacity` records of bytes. Its partition has the given name.
     ///
     /// # Errors
     ///
@@ -71,8 +76,8 @@ impl Channel<Vec<u8>> {
 }
 
 impl<E: Event + Debug + Send + 'static> Channel<E> {
-    /// A channel that holds up to `capacity` events, as a source whose partition has that name, and what goes in the place of a
-    /// decoder.
+    /// A channel of up to `capacity` events, and the decoder for it. The source's partition has the given
+    /// name.
     ///
     /// # Errors
     ///
@@ -123,7 +128,8 @@ impl<T> Channel<T> {
         }
         if self.shared.reading.swap(true, Ordering::AcqRel) {
             return Err(ExternalError::permanent(format!(
-                "cannot open the partition `{id}`: the channel is being read; drop the partition opened before"
+                "cannot open the partition `{id}`: the channel is being read; \
+                 drop the partition opened before"
             )));
         }
         let next = from.unwrap_or(0);
@@ -133,9 +139,10 @@ impl<T> Channel<T> {
     }
 }
 
-/// How values of a channel get into a batch.
+/// A value that a channel can carry: it knows how to get into a batch.
 trait Carried: Sized + Send + 'static {
-    /// Takes values until the batch is full; the last error says how the channel stands.
+    /// Appends values to the batch until it is full or no value is there. The error says whether more can
+    /// come.
     fn fill(
         batch: &mut RecordBatch,
         next: &mut u64,
@@ -160,7 +167,8 @@ impl Carried for Vec<u8> {
     }
 }
 
-/// The events of one batch, each taken once by the decoder.
+/// The value that a typed channel attaches to a batch: its events, by the number of their record. The decoder
+/// takes each event out once.
 struct Carrier<E>(Mutex<Vec<Option<E>>>);
 
 impl<E: Event + Debug + Send + 'static> Carried for E {
@@ -170,6 +178,7 @@ impl<E: Event + Debug + Send + 'static> Carried for E {
         mut take: impl FnMut() -> Result<Self, TryRecvError>,
     ) -> TryRecvError {
         let mut events = Vec::new();
+        let first = batch.records().len();
         let ended = loop {
             if batch.is_full() {
                 break TryRecvError::Empty;
@@ -182,7 +191,15 @@ impl<E: Event + Debug + Send + 'static> Carried for E {
             *next += 1;
         };
         if !events.is_empty() {
-            batch.attach(Arc::new(Carrier(Mutex::new(events))));
+            let carrier = batch.attached::<Carrier<E>>().unwrap_or_else(|| {
+                let carrier = Arc::new(Carrier(Mutex::new(Vec::new())));
+                batch.attach(Arc::clone(&carrier) as _);
+                carrier
+            });
+            let mut carried = carrier.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Records in between were appended by others.
+            carried.resize_with(first, || None);
+            carried.append(&mut events);
         }
         ended
     }
@@ -210,7 +227,7 @@ impl<T: Carried> Partition for Reader<T> {
         let receiver = &self.receiver;
         let ended = T::fill(batch, &mut self.next, || receiver.try_recv());
         Ok(match ended {
-            // What was taken goes on its way first; the next poll says how things stand.
+            // Values were read, so the next poll tells whether the channel is empty or closed.
             _ if self.next > before => Polled::Ready,
             TryRecvError::Empty => Polled::Idle(PAUSE),
             TryRecvError::Closed => Polled::Done,
@@ -232,7 +249,7 @@ impl<T> Drop for Reader<T> {
     }
 }
 
-/// Takes the events of a typed [`Channel`] out of their batch: what goes in the place of a decoder.
+/// The decoder of a typed [`Channel`]: it takes the events out of their batch.
 pub struct Typed<E>(PhantomData<fn() -> E>);
 
 impl<E> Debug for Typed<E> {
@@ -243,11 +260,11 @@ impl<E> Debug for Typed<E> {
 
 impl<E: Event + Debug + Send + 'static> Decoder<E> for Typed<E> {
     fn decode<'a>(&self, record: Record<'a>, _: &'a Arena, events: &mut Vec<E>) -> Result<(), DecodeError> {
-        let Some((Carrier(carried), number)) = record.attached::<Carrier<E>>() else {
-            return Err(DecodeError::new("the record is not of a channel of this type of event"));
-        };
-        let mut carried = carried.lock().unwrap_or_else(PoisonError::into_inner);
-        events.extend(carried.get_mut(number).and_then(Option::take));
+        let taken = record.attached::<Carrier<E>>().and_then(|(Carrier(carried), number)| {
+            let mut carried = carried.lock().unwrap_or_else(PoisonError::into_inner);
+            carried.get_mut(number).and_then(Option::take)
+        });
+        events.push(taken.ok_or(DecodeError::new(NOT_HERE))?);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The host's end of a channel.
+//! The sending half of a channel source.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,8 @@ use async_channel::{Sender, TrySendError};
 
 use crate::read::channel::Shared;
 
-/// Pushes values into a [`Channel`](super::channel::Channel). Clones push into the same one.
+/// The sending half of a [`Channel`](super::channel::Channel), like `tokio::sync::mpsc::Sender`. Clones push
+/// into the same channel.
 #[derive(Debug)]
 pub struct ChannelHandle<T = Vec<u8>> {
     pub(super) sender: Sender<T>,
@@ -43,8 +44,8 @@ impl<T> ChannelHandle<T> {
         })
     }
 
-    /// Pushes a value, waiting for room without blocking the thread. Runs on any executor. Dropped before
-    /// it is ready, it has pushed nothing.
+    /// Pushes a value, and waits for room without blocking the thread. Works with any executor. If the future
+    /// is dropped before it is ready, nothing was pushed.
     ///
     /// # Errors
     ///
@@ -53,39 +54,40 @@ impl<T> ChannelHandle<T> {
         self.sender.send(record.into()).await.map_err(|error| PushError::Closed(error.0))
     }
 
-    /// Ends the channel for all handles. What is in it is still read.
+    /// Closes the channel for all handles. Values that are in it are still read.
     pub fn close(&self) {
         self.sender.close();
     }
 
-    /// Whether it is closed, by a handle or because the pipeline is gone.
+    /// Whether the channel is closed, by a handle or because the pipeline is gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
-    /// How many values are waiting to be read.
+    /// The number of values that are waiting to be read.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.sender.len()
     }
 
-    /// The offset of the first value pushed: 0, or where the checkpoint ended that the pipeline was started from.
+    /// The offset of the first value: 0, or the offset at which the pipeline resumed from a checkpoint.
     #[must_use]
     pub fn first_offset(&self) -> u64 {
         self.shared.first.load(Ordering::Acquire)
     }
 
-    /// The offset up to which a checkpoint holds everything: values before it survive a crash, and the host may
-    /// acknowledge them to where it has them from. Offsets count pushes in their order, from
-    /// [`first_offset`](Self::first_offset); several threads that push at once cannot tell whose was first.
+    /// The offset before which all values are in a checkpoint. They survive a crash, so the host may
+    /// acknowledge them to where it received them. Values are numbered in the order of pushing, from
+    /// [`first_offset`](Self::first_offset). Threads that push at the same time cannot tell which value came
+    /// first.
     #[must_use]
     pub fn committed(&self) -> u64 {
         self.shared.committed.load(Ordering::Acquire)
     }
 }
 
-/// Why a value was not pushed. Holds the value.
+/// The error of a push that failed. It contains the value.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PushError<T = Vec<u8>> {
     /// The channel is full.

@@ -1,23 +1,24 @@
-//! Dead letters: records that were not counted, for side outputs.
+//! Dead letters: the records and events that were not counted, as side outputs get them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::read::fate::Fate;
 use crate::read::source::PartitionId;
 
-/// A record that was not counted, with its bytes, place and reason. The place is its identity.
+/// A record or event that was not counted, with its bytes, its place and the reason. Partition, offset and
+/// index identify it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// The partition it was read from.
+    /// The partition of the record.
     pub partition: PartitionId,
-    /// Its offset there.
+    /// The offset of the record.
     pub offset: u64,
-    /// Which of several events in the record, from 0.
+    /// The number of the event within the record, from 0.
     pub index: u32,
     /// Why it was not counted: malformed, from the future, too late, or a duplicate.
     pub fate: Fate,
     /// The reason in words.
     pub reason: Box<str>,
-    /// The record as it came; only its beginning where it was longer than a record may be.
+    /// The bytes of the record; only its first bytes if it was too long.
     pub bytes: Box<[u8]>,
 }

@@ -1,4 +1,4 @@
-//! Decoding: from a record to events.
+//! The contract of decoders, which turn records into events.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,29 +7,31 @@ use crate::read::arena::Arena;
 use crate::read::batch::Record;
 use crate::read::event::Events;
 
-/// Turns one record into events of the family `E`.
+/// A decoder: turns one record into events of type `E`, like Flink's `DeserializationSchema`.
 ///
 /// # Contract
 ///
-/// * **Zero or more events.** A record may hold none (a heartbeat) or several. They are appended to `events`; what was there
-///   stays.
-/// * **All or nothing.** On an error `events` is as it was: no event of a bad record counts.
-/// * **Input untouched.** The record is not changed, so that a bad one can be kept as it came.
-/// * **Pure.** The same record gives the same events, on any thread, now or after a restart. Not checked, and without it
-///   neither restarts nor numbers of workers would give equal answers.
-/// * **Total.** No input panics, hangs, or takes more than linear time.
+/// * **Zero or more events.** A record may contain no event (a heartbeat) or several. They are appended to
+///   `events`; earlier events stay.
+/// * **All or nothing.** After an error `events` is unchanged: no event of a bad record counts.
+/// * **Input untouched.** The record is not changed, so that a dead letter keeps the bytes that came.
+/// * **Pure.** The same record gives the same events, on any thread, and after a restart. Otherwise results
+///   would depend on restarts and on the number of workers.
+/// * **Total.** No input makes it panic, hang, or take more than linear time.
 ///
-/// The test kit's [`decoder_compliance`](crate::testkit::decoder_compliance) checks all but purity across restarts.
+/// The test kit's [`decoder_compliance`](crate::testkit::decoder_compliance) checks all clauses, except that
+/// results are the same after a restart.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not decode events of `{E}`",
     note = "take `SerdeJson::new()` for JSON and a type that is `Deserialize`, or implement `Decoder<{E}>`"
 )]
 pub trait Decoder<E: Events>: Send + Sync {
-    /// Appends the events of `record` to `events`. Strings that had to be unescaped, and lists, go to `arena`.
+    /// Appends the events of `record` to `events`. Strings that were unescaped, and lists, are allocated in
+    /// `arena`.
     ///
     /// # Errors
     ///
-    /// If the record is not what this decoder reads, or an event in it is not valid.
+    /// If the record has another format, or an event in it is not valid.
     fn decode<'a>(
         &self,
         record: Record<'a>,
@@ -37,13 +39,14 @@ pub trait Decoder<E: Events>: Send + Sync {
         events: &mut Vec<E::Of<'a>>,
     ) -> Result<(), DecodeError>;
 
-    /// What its answers depend on besides the record: settings of its own, say. A checkpoint of a pipeline whose decoders had another
-    /// identity is refused. By default empty.
+    /// A text that identifies the decoder's settings: everything other than the record that its result
+    /// depends on. A pipeline does not start from a checkpoint that was taken with another identity. Empty by
+    /// default.
     fn identity(&self) -> String {
         String::new()
     }
 
-    /// The bytes that a dead letter of `event` keeps; by default those of the record's value.
+    /// The bytes that a dead letter of `event` contains: by default the record's value.
     fn letter_bytes(&self, record: Record<'_>, event: &E::Of<'_>) -> Box<[u8]> {
         let _ = event;
         record.value.into()
@@ -69,15 +72,15 @@ impl<E: Events, D: Decoder<E> + ?Sized> Decoder<E> for std::sync::Arc<D> {
     }
 }
 
-/// Why a record could not be decoded.
+/// The error of a record that could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodeError {
-    /// The field at fault, if it is one field's.
+    /// The name of the bad field, if one field is bad.
     pub field: Option<Cow<'static, str>>,
-    /// The byte of the record at which it was noticed, if known.
+    /// The index of the byte at which the error was found, if known.
     pub at: Option<usize>,
-    /// What is wrong.
+    /// The description of the error.
     pub reason: Cow<'static, str>,
 }
 
@@ -94,13 +97,13 @@ impl DecodeError {
         Self { field: Some(Cow::Borrowed(field)), at: None, reason: Cow::Borrowed(reason) }
     }
 
-    /// An error whose reason is made at run time: the text of a parser, say.
+    /// An error of the record as a whole, described by another error: that of a parser, for instance.
     #[must_use]
     pub fn because(reason: impl fmt::Display) -> Self {
         Self { field: None, at: None, reason: Cow::Owned(reason.to_string()) }
     }
 
-    /// Adds the byte at which it was noticed.
+    /// The same error with the index of the byte at which it was found.
     #[must_use]
     pub const fn at(mut self, at: usize) -> Self {
         self.at = Some(at);

@@ -1,4 +1,4 @@
-//! Events: values of the user's own type, with a time, a key, and an id where duplicates are looked for.
+//! Events: decoded values of the user's own type, with a time, a key, and optionally an id.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use crate::ident::{id_of, pack};
 use crate::key::Key;
 use crate::time::event_time::EventTime;
 
-/// One decoded value of your own type.
+/// An event: a decoded value of your own type that has an event time and a key.
 ///
 /// # Contract
 ///
-/// * **Pure.** Time, key and id depend on the event alone: an event that is read again after a restart must fall to the same
-///   key and pane.
-/// * **An id is unique** among the events of a partition within the allowed lateness.
+/// * **Pure.** Time, key and id depend on the event alone, so that an event that is read again after a
+///   restart is in the same pane of the same key.
+/// * **Unique ids.** Within the allowed lateness, two different events of a partition have different ids.
 ///
 /// Checked by [`event_compliance`](crate::testkit::event_compliance).
 ///
@@ -34,26 +34,27 @@ use crate::time::event_time::EventTime;
     note = "implement `Event` for it: `type Key`, `fn time(&self) -> EventTime` and `fn key(&self)`"
 )]
 pub trait Event {
-    /// What aggregates are by.
+    /// The type of the key by which events are grouped.
     type Key: Key;
 
-    /// When it happened.
+    /// The event time: when the event happened.
     fn time(&self) -> EventTime;
 
-    /// Whom it is about, in the borrowed form of the key: `&str` for a `String`, the number itself for a number.
+    /// The key, in its borrowed form: `&str` for a `String`, the number itself for a number.
     fn key(&self) -> <Self::Key as Key>::Ref<'_>;
 
-    /// The id that duplicates are found by, `None` if it has none. Asked for only where
+    /// The id by which duplicates are recognised; `None` if the event has no id. It is used only if
     /// [duplicates are dropped](crate::TimeConfig::deduplicate).
     fn id(&self) -> Option<EventId> {
         None
     }
 }
 
-/// A family of event types, one for each lifetime: what a pipeline is generic over.
+/// The events of a pipeline: an event type, or a family of event types that differ only in a lifetime. It is
+/// the type parameter of a pipeline.
 ///
-/// An event that owns its fields is its own family: `Pipeline::<Reading>`. Events that borrow from the record they were decoded
-/// from need a type that stands for all of them:
+/// A type of events that own their fields is used directly: `Pipeline::<Reading>`. Events that borrow from
+/// the record from which they were decoded have a lifetime, so another type names the family:
 ///
 /// ```
 /// use telemetra_core::{Event, EventTime, Events};
@@ -73,13 +74,14 @@ pub trait Event {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither an event nor a family of events",
-    note = "implement `Event` for a type that owns its fields; for one that borrows, implement `Events` for a type that stands for it"
+    note = "implement `Event` for a type that owns its fields; \
+            for a type that borrows, implement `Events` for another type, which names the family"
 )]
 pub trait Events: 'static {
-    /// What aggregates are by.
+    /// The type of the key by which events are grouped.
     type Key: Key;
 
-    /// The event that borrows for `'a`.
+    /// The event type with the lifetime `'a`.
     type Of<'a>: Event<Key = Self::Key>;
 }
 
@@ -88,7 +90,7 @@ impl<E: Event + 'static> Events for E {
     type Of<'a> = E;
 }
 
-/// An event's id as a number of 128 bits: exact for texts of up to 15 bytes, a hash of 124 bits beyond.
+/// The id of an event, as a number of 128 bits: exact for texts of up to 15 bytes, a hash for longer texts.
 ///
 /// ```
 /// use telemetra_core::EventId;
@@ -99,14 +101,15 @@ impl<E: Event + 'static> Events for E {
 pub struct EventId(pub u128);
 
 impl EventId {
-    /// The id of that text.
+    /// The id with that text.
     #[must_use]
     #[inline]
     pub fn of(text: &str) -> Self {
         Self(id_of(text))
     }
 
-    /// The id of that text among the events of one kind, of at most 8 kinds: where each kind counts its own ids.
+    /// The id with that text among the events of one kind, for sources in which each kind of event has ids of
+    /// its own. There are 8 kinds, numbered from 0.
     #[must_use]
     #[inline]
     pub fn of_kind(kind: u8, text: &str) -> Self {

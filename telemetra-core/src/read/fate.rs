@@ -1,33 +1,33 @@
-//! What becomes of each event that is read.
+//! The outcomes of events: counted, late, or not counted for one of several reasons.
 
 use std::fmt;
 use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-/// What became of an event. Every event read has exactly one fate.
+/// The outcome of an event: whether it was counted, and why not. Each event that is read has exactly one.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Fate {
-    /// Counted, before its pane was closed.
+    /// The event was counted before its pane was closed.
     OnTime,
-    /// Counted, as a correction of windows already published.
+    /// The event was counted as a correction of windows that were published already.
     LateApplied,
-    /// Not counted: its pane had ended longer ago than the allowed lateness.
+    /// The event was not counted: its pane had ended longer ago than the allowed lateness.
     TooLate,
-    /// Not counted: the record could not be decoded.
+    /// The record was not counted: it could not be decoded.
     Malformed,
-    /// Not counted: its time was further ahead of processing time than may be.
+    /// The event was not counted: its time was too far ahead of processing time.
     FromFuture,
-    /// Not counted: an event of the same id had been counted.
+    /// The event was not counted: one with the same id had come before.
     Duplicate,
 }
 
 impl Fate {
-    /// All six, in the order of reports.
+    /// All fates, in the order of reports.
     pub const ALL: [Self; 6] =
         [Self::OnTime, Self::LateApplied, Self::TooLate, Self::Malformed, Self::FromFuture, Self::Duplicate];
 
-    /// Its name in reports, metrics and tables.
+    /// The name of the fate in reports, metrics and tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Fate {
         }
     }
 
-    /// Whether events of this fate are part of the answer.
+    /// Whether events of this fate are counted in the results.
     #[must_use]
     pub const fn is_counted(self) -> bool {
         matches!(self, Self::OnTime | Self::LateApplied)
@@ -53,8 +53,8 @@ impl fmt::Display for Fate {
     }
 }
 
-/// How many events were read and what became of them. A record that cannot be decoded counts as one event;
-/// one without any event (a blank line) as none.
+/// The number of events read, and the numbers of each fate. A record that cannot be decoded counts as one
+/// event, a record without events (a blank line) as none.
 ///
 /// ```
 /// use telemetra_core::{Fate, Fates};
@@ -66,30 +66,30 @@ impl fmt::Display for Fate {
 /// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fates {
-    /// All that were read.
+    /// The number of all events.
     pub read: u64,
-    /// [`Fate::OnTime`].
+    /// The number of [`Fate::OnTime`].
     pub on_time: u64,
-    /// [`Fate::LateApplied`].
+    /// The number of [`Fate::LateApplied`].
     pub late_applied: u64,
-    /// [`Fate::TooLate`].
+    /// The number of [`Fate::TooLate`].
     pub too_late: u64,
-    /// [`Fate::Malformed`].
+    /// The number of [`Fate::Malformed`].
     pub malformed: u64,
-    /// [`Fate::FromFuture`].
+    /// The number of [`Fate::FromFuture`].
     pub from_future: u64,
-    /// [`Fate::Duplicate`].
+    /// The number of [`Fate::Duplicate`].
     pub duplicate: u64,
 }
 
 impl Fates {
-    /// Counts one event read, and its fate.
+    /// Counts one event that was read and had this fate.
     pub fn count(&mut self, fate: Fate) {
         self.read += 1;
         *self.slot(fate) += 1;
     }
 
-    /// How many had this fate.
+    /// The number of events that had this fate.
     #[must_use]
     pub fn of(&self, fate: Fate) -> u64 {
         let mut copy = *self;
@@ -107,7 +107,8 @@ impl Fates {
         }
     }
 
-    /// Whether nothing vanished: `read = on_time + late_applied + too_late + malformed + from_future + duplicate`.
+    /// Whether each event has a fate:
+    /// `read = on_time + late_applied + too_late + malformed + from_future + duplicate`.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
         self.read == Fate::ALL.iter().map(|&fate| self.of(fate)).sum::<u64>()

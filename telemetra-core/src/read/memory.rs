@@ -1,4 +1,4 @@
-//! Records held in memory: for tests, examples and small replays.
+//! The memory source: lists of records, for tests, examples and small replays.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,14 +7,14 @@ use crate::error::{ExternalError, Retry};
 use crate::read::batch::RecordBatch;
 use crate::read::source::{Partition, PartitionId, Polled, Source};
 
-/// How soon to look again at a partition that may get more records.
+/// The pause until the next poll of a partition that may get more records.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A source whose partitions are lists of records; a record's offset is its index.
+/// A source whose partitions are lists of records in memory. The offset of a record is its index.
 ///
-/// Replayable from any offset. Clones share their records, so that a test can start a pipeline again on
-/// the source that the first one read. Made for tests, a partition can also follow a script in which it falls silent,
-/// fails or ends early.
+/// It is replayable from any offset. Clones share their records, so a test can restart a pipeline on the
+/// source that the first one read. For tests, a partition can follow a script in which it is idle, fails or
+/// ends early.
 ///
 /// ```
 /// use telemetra_core::source::{Memory, Polled, RecordBatch, Source};
@@ -36,13 +36,14 @@ pub struct Memory {
 /// One step of a partition's script; see [`Memory::script`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum MemoryStep {
-    /// Gives the next so many records. With an open [handle](Memory::handle) it waits for those that are not there yet.
+    /// The partition gives this number of records. If it has a [handle](Memory::handle), it waits for records
+    /// that are not there yet.
     Records(usize),
-    /// Says once that there is nothing for this long.
+    /// The partition returns [`Polled::Idle`] once.
     Idle(Duration),
-    /// Fails once.
+    /// The partition fails once.
     Fail(Retry),
-    /// Ends the partition, also if records are left.
+    /// The partition ends, also if records are left.
     Done,
 }
 
@@ -56,7 +57,7 @@ struct Log {
 }
 
 impl Memory {
-    /// Adds a partition of these records, or more records to the partition of that name.
+    /// Adds a partition with these records, or adds the records to the partition with that name.
     #[must_use]
     pub fn partition<R: Into<Vec<u8>>>(mut self, name: &str, records: impl IntoIterator<Item = R>) -> Self {
         let log = self.log(name);
@@ -64,13 +65,15 @@ impl Memory {
         self
     }
 
-    /// Gives the partition of that name a script, one step a poll. When the script has run out, the records that are
-    /// left follow, then the end. A partition opened at an offset skips the steps that led there.
+    /// Sets the script of the partition with that name. Each poll runs one step. After the script the
+    /// remaining records follow, then the end. A partition that is opened at an offset skips the steps before
+    /// it.
     ///
     /// ```
     /// use telemetra_core::Retry;
     /// use telemetra_core::source::{Memory, MemoryStep::*, Polled, RecordBatch, Source};
-    /// let mut source = Memory::default().partition("p", ["a", "b"]).script("p", [Records(1), Fail(Retry::Transient)]);
+    /// let script = [Records(1), Fail(Retry::Transient)];
+    /// let mut source = Memory::default().partition("p", ["a", "b"]).script("p", script);
     /// let mut partition = source.open(&source.clone().partitions()?[0], None)?;
     /// let mut batch = RecordBatch::default();
     /// assert_eq!(partition.poll(&mut batch)?, Polled::Ready);
@@ -86,22 +89,22 @@ impl Memory {
         self
     }
 
-    /// Gives at most so many records a poll, at least one. Without it a poll fills the batch.
+    /// Sets the greatest number of records per poll; 0 counts as 1. By default a poll fills the batch.
     #[must_use]
     pub fn records_per_poll(mut self, records: usize) -> Self {
         self.records_per_poll = Some(records.max(1));
         self
     }
 
-    /// A handle to append to the partition of that name, which is made if there is none. From now on the partition
-    /// goes on until [`MemoryHandle::end`].
+    /// A handle that appends to the partition with that name, which is added if there is none. The partition
+    /// then does not end before [`MemoryHandle::end`].
     pub fn handle(&mut self, name: &str) -> MemoryHandle {
         let log = self.log(name);
         lock(&log).open = true;
         MemoryHandle { log }
     }
 
-    /// The log of that name, made if there is none.
+    /// The records of the partition with that name, which is added if there is none.
     fn log(&mut self, name: &str) -> Arc<Mutex<Log>> {
         if let Some((_, log)) = self.partitions.iter().find(|(id, _)| id.as_str() == name) {
             return Arc::clone(log);
@@ -120,13 +123,15 @@ impl Source for Memory {
     fn open(&mut self, id: &PartitionId, from: Option<u64>) -> Result<Box<dyn Partition>, ExternalError> {
         let Some((_, log)) = self.partitions.iter().find(|(known, _)| known == id) else {
             return Err(ExternalError::permanent(format!(
-                "cannot open the partition `{id}`: the memory source has none of that name; add it with `partition`"
+                "cannot open the partition `{id}`: the memory source has none of that name; \
+                 add it with `partition`"
             )));
         };
         let (next, held) = (from.unwrap_or(0), lock(log).records.len() as u64);
         if next > held {
             return Err(ExternalError::permanent(format!(
-                "cannot open the partition `{id}` at offset {next}: it holds {held} records; give it those of the first run"
+                "cannot open the partition `{id}` at offset {next}: it holds {held} records; \
+                 give it those of the first run"
             )));
         }
         let next = usize::try_from(next).unwrap_or(usize::MAX);
@@ -143,7 +148,7 @@ impl Source for Memory {
     }
 }
 
-/// Appends to a partition of a [`Memory`] source while it is read.
+/// A handle that appends records to a partition of a [`Memory`] source while it is read.
 #[derive(Clone, Debug)]
 pub struct MemoryHandle {
     log: Arc<Mutex<Log>>,
@@ -155,12 +160,12 @@ impl MemoryHandle {
         lock(&self.log).records.push(record.into());
     }
 
-    /// Ends the partition once all its records are read.
+    /// Ends the partition after its last record.
     pub fn end(&self) {
         lock(&self.log).open = false;
     }
 
-    /// The offset up to which the last checkpoint holds everything, 0 if there is none.
+    /// The offset before which all records are in a checkpoint; 0 before the first checkpoint.
     #[must_use]
     pub fn committed(&self) -> u64 {
         lock(&self.log).committed
@@ -171,7 +176,7 @@ struct Reader {
     id: PartitionId,
     log: Arc<Mutex<Log>>,
     next: usize,
-    /// The step of the script, and how many records it has given.
+    /// The current step of the script, and the number of records that it has given.
     step: usize,
     given: usize,
     per_poll: usize,
@@ -197,7 +202,7 @@ impl Reader {
         }
     }
 
-    /// Appends up to `most` records and says how many.
+    /// Appends up to `most` records and returns their number.
     fn give(&mut self, log: &Log, most: usize, batch: &mut RecordBatch) -> usize {
         let before = self.next;
         for record in log.records[before..].iter().take(most.min(self.per_poll)) {
@@ -268,7 +273,7 @@ impl Partition for Reader {
     }
 }
 
-/// A list is whole whatever became of the thread that held it.
+/// Locks a log, also after a panic of another thread: no panic leaves a log inconsistent.
 fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-//! Reading: from the records of a source's partitions to events, and what becomes of each.
+//! Reading: sources and their partitions, batches of records, decoders, events, and the placement of each
+//! event in event time.
 
 pub(crate) mod arena;
 pub(crate) mod batch;

@@ -1,8 +1,9 @@
-//! What becomes of each event of a partition, decided in the partition's order.
+//! The sequential part of reading a partition: the watermark, the floor, and the fate of each event.
 //!
-//! The fate of an event depends on the floor when it is read, and so on every event before it in its partition. That
-//! much has to be done in order. It costs a few nanoseconds an event; decoding before it and folding after it
-//! may be done by anyone at any time. So all workers can share one partition and get the same answer.
+//! The fate of an event depends on the floor at the time of reading, and thus on all events before it in its
+//! partition. So this part is done in the order of the partition. It costs a few nanoseconds per event.
+//! Decoding comes before it and aggregation after it; any worker may do these at any time, so several workers
+//! can share one partition and get the same results.
 
 use std::collections::VecDeque;
 
@@ -17,18 +18,19 @@ use crate::time::event_time::EventTime;
 use crate::time::watermark::WatermarkStrategy;
 use crate::time::window::WindowSpec;
 
-/// Where an event counts.
+/// The result of placing an event: its fate, its pane, and when it takes effect.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
-    /// What became of it. If it is not counted, the rest says nothing.
+    /// The fate. The other fields have a meaning only if the event is counted.
     pub fate: Fate,
-    /// The start of its pane.
+    /// The start of the event's pane.
     pub pane: EventTime,
-    /// The boundary after its effective time: the pane's end, or if late, the end of the pane that starts at the floor.
+    /// The pane boundary after the effective time: the end of the event's pane, or, if the event is late, of
+    /// the pane that starts at the floor.
     pub effective_end: EventTime,
 }
 
-/// The watermark, floor, fates and remembered ids of one partition.
+/// The state of one partition: its watermark, floor, fates, and the ids of recent events.
 ///
 /// ```
 /// use telemetra_core::engine::Sequencer;
@@ -52,27 +54,28 @@ pub struct Sequencer {
     strategy: Box<dyn WatermarkStrategy>,
     greatest: EventTime,
     floor: EventTime,
-    /// The pane of the last event: the next is most often in it, and dividing is slow.
+    /// The start and end of the last event's pane. The next event is mostly in the same pane, which saves a
+    /// division.
     pane: (EventTime, EventTime),
     seen: Option<SeenIds>,
     fates: Fates,
 }
 
-/// What a checkpoint keeps of a [`Sequencer`].
+/// The state of a [`Sequencer`] in a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequencerState {
     /// The greatest event time seen.
     pub greatest: EventTime,
     /// The floor.
     pub floor: EventTime,
-    /// What became of the events so far.
+    /// The fates of the events so far.
     pub fates: Fates,
-    /// The ids remembered, by the end of their pane.
+    /// The ids of recent events, by the end of their pane.
     pub seen: Vec<(EventTime, Vec<u128>)>,
 }
 
 impl Sequencer {
-    /// For a partition from its beginning.
+    /// The state of a partition before its first event.
     #[must_use]
     pub fn new(time: &TimeConfig, strategy: Box<dyn WatermarkStrategy>) -> Self {
         Self {
@@ -88,7 +91,7 @@ impl Sequencer {
         }
     }
 
-    /// Goes on where a checkpoint was taken.
+    /// Continues from the state in a checkpoint.
     pub fn restore(&mut self, state: SequencerState) {
         self.greatest = state.greatest;
         self.floor = state.floor;
@@ -105,7 +108,7 @@ impl Sequencer {
         }
     }
 
-    /// What a checkpoint has to keep.
+    /// The state for a checkpoint.
     #[must_use]
     pub fn state(&self) -> SequencerState {
         SequencerState {
@@ -116,10 +119,10 @@ impl Sequencer {
         }
     }
 
-    /// Decides what becomes of the next event, and moves watermark and floor. `now` is processing time; `id` is asked only where
-    /// duplicates are looked for.
+    /// Places the next event, and updates watermark and floor. `now` is processing time; `id` is called only
+    /// if duplicates are dropped.
     ///
-    /// The order of the questions: is it from the future; is it too late; is it a duplicate; is it late.
+    /// The checks come in this order: from the future, too late, duplicate, late.
     #[inline]
     pub fn place(
         &mut self,
@@ -129,13 +132,13 @@ impl Sequencer {
     ) -> Placement {
         let (pane, end) = self.pane_of(time);
         let mut placement = Placement { fate: Fate::OnTime, pane, effective_end: end };
-        placement.fate = self.judge(time, id, now, &mut placement.effective_end, end);
+        placement.fate = self.fate_of(time, id, now, &mut placement.effective_end, end);
         self.fates.count(placement.fate);
         placement
     }
 
     #[inline]
-    fn judge(
+    fn fate_of(
         &mut self,
         time: EventTime,
         id: impl FnOnce() -> Option<EventId>,
@@ -176,12 +179,13 @@ impl Sequencer {
         self.pane
     }
 
-    /// Counts a record that could not be decoded. It moves no watermark.
+    /// Counts a record that could not be decoded. The watermark does not change.
     pub fn malformed(&mut self) {
         self.fates.count(Fate::Malformed);
     }
 
-    /// Raises the floor to at least `floor`, which must be a pane boundary: for a partition that is idle.
+    /// Raises the floor to at least `floor`, which must be a pane boundary. Used for a partition that is
+    /// idle.
     pub fn raise_floor(&mut self, floor: EventTime) {
         debug_assert_eq!(floor, self.windows.pane_start(floor));
         if floor > self.floor {
@@ -192,10 +196,16 @@ impl Sequencer {
         }
     }
 
-    /// The watermark rounded down to a pane boundary. Never moves back.
+    /// The floor: the watermark rounded down to a pane boundary. It never moves back.
     #[must_use]
     pub fn floor(&self) -> EventTime {
         self.floor
+    }
+
+    /// The time without records after which the partition is idle.
+    #[must_use]
+    pub fn idle_after(&self) -> Option<std::time::Duration> {
+        self.strategy.idle_after()
     }
 
     /// The watermark.
@@ -210,23 +220,23 @@ impl Sequencer {
         self.greatest
     }
 
-    /// What became of the events so far.
+    /// The fates of the events so far.
     #[must_use]
     pub fn fates(&self) -> Fates {
         self.fates
     }
 }
 
-/// Ids of events whose pane may still be revised.
+/// The ids of events whose pane may still be corrected.
 #[derive(Debug, Default)]
 struct SeenIds {
     ids: HashTable<u128>,
-    /// By the end of the pane, oldest first: what to forget when.
+    /// The ids by the end of their pane, oldest first, so that old ones can be removed.
     by_end: VecDeque<(EventTime, Vec<u128>)>,
 }
 
 impl SeenIds {
-    /// Remembers an id; false if it was known.
+    /// Adds an id. Returns whether it is new.
     fn insert(&mut self, id: u128, end: EventTime) -> bool {
         let entry = self.ids.entry(mix(id), |&known| known == id, |&known| mix(known));
         let hashbrown::hash_table::Entry::Vacant(vacant) = entry else { return false };
@@ -239,7 +249,7 @@ impl SeenIds {
         true
     }
 
-    /// Forgets the ids of panes that ended before `bound`.
+    /// Removes the ids of panes that ended before `bound`.
     fn forget_before(&mut self, bound: EventTime) {
         while self.by_end.front().is_some_and(|(end, _)| *end < bound) {
             for id in self.by_end.pop_front().into_iter().flat_map(|(_, ids)| ids) {

@@ -1,4 +1,4 @@
-//! The decoder of JSON for every event type that serde can deserialise.
+//! The JSON decoder for every event type that serde can deserialise.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,10 +10,11 @@ use crate::read::batch::Record;
 use crate::read::decode::{DecodeError, Decoder};
 use crate::read::event::Event;
 
-/// Decodes records that are one JSON value each, by serde. A record of white space alone holds no event.
+/// A decoder of records that are JSON values, for events that implement `Deserialize`. A record contains one
+/// event, or none if it is blank.
 ///
-/// The reason in the dead letter of a malformed record is serde's own text. Costs what `serde_json` costs, and the allocations of
-/// the event's owned fields.
+/// The reason in the dead letter of a malformed record is the error of `serde_json`. Decoding costs as much
+/// as `serde_json` and the allocations of the event's fields.
 ///
 /// ```
 /// # use serde::Deserialize;
@@ -37,7 +38,7 @@ use crate::read::event::Event;
 pub struct SerdeJson<E>(PhantomData<fn() -> E>);
 
 impl<E> SerdeJson<E> {
-    /// The decoder.
+    /// Creates the decoder.
     #[must_use]
     pub const fn new() -> Self {
         Self(PhantomData)

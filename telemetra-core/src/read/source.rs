@@ -41,37 +41,38 @@ impl fmt::Debug for PartitionId {
     }
 }
 
-/// Something that has partitions to read.
+/// A source: it lists its partitions and opens them, like a Kafka topic or a folder of files.
 ///
 /// # Contract
 ///
 /// * **Same list everywhere.** [`partitions`](Self::partitions) gives the same names in the same order on
-///   every process of a cluster; each process opens those that fall to it.
-/// * **Replayable where it can be.** [`open`](Self::open) with an offset gives the records from that offset on,
-///   the same bytes in the same order as before. A source that cannot (a socket, a channel) says so by an
-///   error, or starts with what it has and documents that a restart loses what was in memory.
+///   every process of a cluster. Each process opens the partitions that are assigned to it.
+/// * **Replayable if possible.** [`open`](Self::open) with an offset gives the records from that offset on,
+///   with the same bytes in the same order as before. A source that cannot do this (a socket, a channel)
+///   returns an error, or continues with new records and documents that a restart loses those in memory.
 pub trait Source: Send {
-    /// The names of the partitions. One that a checkpoint counts must be among them, or the pipeline does not start from it; one
-    /// that had [ended](Polled::Done) by then need not.
+    /// The names of the partitions. A pipeline starts from a checkpoint only if all partitions in it are
+    /// listed, except those that had [ended](Polled::Done).
     ///
     /// # Errors
     ///
     /// If the source cannot be reached, or does not exist.
     fn partitions(&mut self) -> Result<Vec<PartitionId>, ExternalError>;
 
-    /// Opens one partition, at `from` if given, else at its configured beginning.
+    /// Opens a partition at the offset `from`; without one, at the start that is configured.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or no longer holds the offset asked for.
+    /// If the partition cannot be read, or no longer has a record at the offset.
     fn open(
         &mut self,
         partition: &PartitionId,
         from: Option<u64>,
     ) -> Result<Box<dyn Partition>, ExternalError>;
 
-    /// Opens a partition that came into being after the pipeline began, from its first record: a source that may be
-    /// told to begin elsewhere would lose what was written before it was found. By default the same as to open it.
+    /// Opens a partition that was discovered while the pipeline runs, at its first record. A source whose
+    /// configured start may be later must implement this, or it would miss the records written before the
+    /// discovery. By default it calls [`open`](Self::open).
     ///
     /// # Errors
     ///
@@ -80,27 +81,28 @@ pub trait Source: Send {
         self.open(partition, None)
     }
 
-    /// How often to ask for [`partitions`](Self::partitions) while the pipeline runs, so that new ones are read too; the
-    /// source is then kept, and asked on a thread that may block. By default never.
+    /// The interval of partition discovery: how often [`partitions`](Self::partitions) is called while the
+    /// pipeline runs, on a thread that may block. `None`, the default, turns it off.
     ///
-    /// In a cluster each process asks, and a new partition is opened by one of those that read something at the start.
-    /// What fails while the pipeline runs is logged and tried again the next time.
-    /// When the pipeline ends the thread is not waited for: a call that it is in may outlast the pipeline.
+    /// In a cluster each process calls it, and a new partition is opened by one of the processes that read
+    /// from the start. A call that fails is logged and repeated after the interval. The pipeline does not
+    /// wait for the thread when it ends, so a call may return after that.
     fn refresh_every(&self) -> Option<Duration> {
         None
     }
 }
 
-/// An ordered, replayable sequence of records with offsets.
+/// An open partition: an ordered, replayable sequence of records with offsets, like a Kafka partition or a
+/// file.
 ///
 /// # Contract
 ///
-/// * **Never blocks.** [`poll`](Self::poll) appends what there is, at most about the batch's
-///   [target](RecordBatch::is_full), and returns. It is called by whichever worker has time.
-/// * **Offsets grow.** Each record has an offset above the one before.
-/// * **Resume is exact.** [`offset`](Self::offset) is where to open the partition so that the next record
-///   is the one after the last given: not that one, and not the one after the next.
-/// * **Honest verdicts.** [`Polled::Done`] is final: the partition is not polled again.
+/// * **Never blocks.** [`poll`](Self::poll) appends the records that are available until the batch is
+///   [full](RecordBatch::is_full), and returns. Any worker may call it.
+/// * **Offsets grow.** The offset of a record is greater than that of the record before.
+/// * **Resume is exact.** A partition that is opened at [`offset`](Self::offset) continues with the record
+///   after the last one: none is repeated and none is skipped.
+/// * **The end is final.** After [`Polled::Done`] the partition is not polled again.
 ///
 /// Checked by [`source_compliance`](crate::testkit::source_compliance).
 pub trait Partition: Send {
@@ -108,42 +110,45 @@ pub trait Partition: Send {
     ///
     /// # Errors
     ///
-    /// If reading failed. A transient error is polled again with backoff; a permanent one stops the pipeline.
+    /// If reading failed. After a transient error the partition is polled again with backoff; a permanent
+    /// error stops the pipeline.
     fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError>;
 
     /// The offset of the next record.
     fn offset(&self) -> u64;
 
-    /// The topic its records come from, which decoders see; by default empty: the source knows none.
+    /// The topic of its records, which decoders get. Empty by default.
     fn topic(&self) -> &str {
         ""
     }
 
-    /// How many records there are from [`offset`](Self::offset) to the end of what can be read now, for monitors. It is asked
-    /// often and must not block, so an answer of a moment ago will do. By default `None`: not known.
+    /// The number of records from [`offset`](Self::offset) to the present end of the partition, for metrics.
+    /// It is called often and must not block, so it may be slightly out of date. `None`, the default, means
+    /// unknown.
     fn lag(&self) -> Option<u64> {
         None
     }
 
-    /// How many records were gone before they could be read, and were passed over since it was opened, for monitors. By default 0:
-    /// a partition that loses none, or fails instead.
+    /// The number of records that were skipped since the partition was opened because they no longer existed,
+    /// for metrics. 0, the default, is right for a partition that never skips, or fails instead.
     fn lost(&self) -> u64 {
         0
     }
 
-    /// Told that a checkpoint holds everything before `offset`: a hook for commits, by default nothing.
+    /// Called when a checkpoint contains all records before `offset`, so that the source may commit it. Does
+    /// nothing by default.
     fn committed(&mut self, offset: u64) {
         let _ = offset;
     }
 }
 
-/// What a partition says when it is polled.
+/// The result of a poll: whether the partition may have more records.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Polled {
-    /// There may be more at once.
+    /// There may be more records now.
     Ready,
-    /// Nothing more for now; look again after this pause.
+    /// There is no more record now. The partition is polled again after this pause.
     Idle(Duration),
-    /// Nothing more, ever.
+    /// There will be no more records.
     Done,
 }

@@ -1,20 +1,24 @@
+//! The compliance suite of accumulators.
+
 use std::collections::VecDeque;
 use std::fmt::Debug;
 
 use crate::aggregate::{Accumulate, Accumulator, Sliding};
 
-/// How often the inputs are split anew.
+/// The number of random splits of the inputs.
 const ROUNDS: usize = 24;
 
-/// Checks an accumulator against its contract, on inputs of your choice: some dozens, with repetitions and extremes.
+/// Checks that an accumulator keeps the contract of [`Accumulator`], on inputs of your choice: take some
+/// dozens, with repetitions and extremes.
 ///
-/// Checks that it is a commutative monoid as far as finishing can tell (any order, any split, any order of
-/// merging), that finishing changes nothing, that every partial survives `bincode`, and that its sliding form
-/// equals refolding the panes that are in. The same inputs are always checked in the same way.
+/// The suite checks that the output does not depend on the order of adding, the split, or the order of
+/// merging; that finishing changes nothing; that each partial is the same after encoding and decoding by
+/// `bincode`; and that the sliding form equals merging its panes anew. The same inputs are always checked in
+/// the same way.
 ///
 /// # Panics
 ///
-/// If it breaks the contract; the message names the law.
+/// If the contract is broken. The message names the clause.
 ///
 /// ```
 /// use telemetra_core::testkit::accumulator_compliance;
@@ -77,7 +81,7 @@ fn fold<A: Accumulate<I>, I: Copy>(inputs: &[I]) -> A {
     all
 }
 
-/// Merges two of the partials, at random, until one is left: every tree of merges can come up.
+/// Merges two random partials until one is left, so that any tree of merges can occur.
 fn merge_in_any_order<A: Accumulator>(
     mut partials: Vec<A>,
     random: &mut Random,
@@ -92,7 +96,7 @@ fn merge_in_any_order<A: Accumulator>(
     same::<A>(&partials.swap_remove(0).finish(), output, law);
 }
 
-/// Panes enter and leave at random; some are empty; at the end all leave.
+/// Pushes and pops random panes, some of them empty; at the end all are popped.
 fn slide<A: Accumulate<I>, I: Copy>(inputs: &[I], random: &mut Random) {
     let mut rolling = A::Sliding::default();
     let mut held: VecDeque<A> = VecDeque::new();
@@ -136,7 +140,7 @@ where
     );
 }
 
-/// SplitMix64: enough to shuffle with, and the same everywhere.
+/// The random generator SplitMix64, which gives the same numbers on every machine.
 struct Random(u64);
 
 impl Random {

@@ -1,15 +1,18 @@
+//! The compliance suite of detectors.
+
 use crate::aggregate::power_sums::PowerSums;
 use crate::detect::{Baseline, Detector, Samples, Verdict};
 
-/// Checks a detector against its contract.
+/// Checks that a detector keeps the contract of [`Detector`].
 ///
-/// It is given baselines that are flat, noisy, huge, empty and contradictory, at several scales, and values from the
-/// least to the greatest: it must not panic, must say the same twice, and each verdict must be finite, not
-/// below the threshold, and on the side of the mean that its sign says. Its settings must make sense.
+/// The suite calls it with baselines that are constant, noisy, huge, empty and inconsistent, at several
+/// scales, and with values from the least to the greatest. It must not panic, and must return the same
+/// verdict twice. Each verdict must be finite, not below the threshold, and have the sign of the departure
+/// from the mean. The settings must be valid.
 ///
 /// # Panics
 ///
-/// If it breaks the contract; the message says how.
+/// If the contract is broken. The message describes the violation.
 ///
 /// ```
 /// use telemetra_core::ZScore;
@@ -50,7 +53,7 @@ pub fn detector_compliance(detector: &dyn Detector) {
         }
     }
 
-    // Sums that no samples have: only to be survived.
+    // No samples have these sums. The detector must only not panic.
     let wild = [i128::MIN, -1, 0, 1, i128::MAX];
     for (sum, sum_sq) in wild.into_iter().flat_map(|a| wild.map(|b| (a, b))) {
         for count in [0, u64::from(min), u64::MAX] {
@@ -69,7 +72,7 @@ pub fn detector_compliance(detector: &dyn Detector) {
 fn check(detector: &dyn Detector, value: i64, baseline: &Baseline<'_>) {
     let method = detector.method();
     let verdict = detector.judge(value, baseline);
-    assert_eq!(verdict, detector.judge(value, baseline), "`{method}` says different things of {value}");
+    assert_eq!(verdict, detector.judge(value, baseline), "`{method}` gives two verdicts on {value}");
     let Some(verdict) = verdict else { return };
     assert_finite(method, &verdict);
     assert!(
@@ -91,7 +94,7 @@ fn assert_finite(method: &str, verdict: &Verdict) {
     assert!(finite, "`{method}` gives numbers that are not finite: {verdict:?}");
 }
 
-/// Samples without silence.
+/// Samples without missing windows.
 #[derive(Debug)]
 struct Listed(Vec<i64>);
 

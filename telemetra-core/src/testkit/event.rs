@@ -1,4 +1,4 @@
-//! Compliance of events and keys.
+//! The compliance suites of events and keys.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use crate::key::{Key, key_hash};
 use crate::read::event::Event;
 use crate::write::row::key_parts;
 
-/// Checks the contract of [`Event`] on some events, and that of [`Key`] on their keys.
+/// Checks that events keep the contract of [`Event`], and their keys that of [`Key`].
 ///
 /// # Panics
 ///
-/// If a clause does not hold; the message names it.
+/// If a contract is broken. The message names the clause.
 ///
 /// ```
 /// # struct Reading(String);
@@ -39,11 +39,11 @@ pub fn event_compliance<E: Event>(events: &[E]) {
     key_compliance(&keys);
 }
 
-/// Checks the contract of [`Key`] on some keys.
+/// Checks that keys keep the contract of [`Key`].
 ///
 /// # Panics
 ///
-/// If a clause does not hold; the message names it.
+/// If the contract is broken. The message names the clause.
 ///
 /// ```
 /// telemetra_core::testkit::key_compliance(&[("eu".to_owned(), 1_u32), ("us".to_owned(), 1)]);
@@ -77,6 +77,8 @@ pub fn key_compliance<K: Key>(keys: &[K]) {
         assert!(decoded.is_ok_and(|decoded| decoded == **key), "{key:?} does not survive bincode");
     }
     assert_eq!(columns.len(), different.len(), "columns: two keys put the same values");
+    let texts: BTreeSet<_> = different.iter().map(|key| key.text()).collect();
+    assert_eq!(texts.len(), different.len(), "text: two keys have the same text");
     for one in &different {
         for other in &different {
             assert_eq!(one == other, one.is(other.as_ref()), "one identity: {one:?} is taken for {other:?}");

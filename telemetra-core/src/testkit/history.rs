@@ -1,4 +1,5 @@
-//! What the compliance suite gives to sinks: tables of every shape, revisions, withdrawals, and text that wants escaping.
+//! The batches of the compliance suite for sinks: tables of every shape, values of every kind, revisions,
+//! withdrawals, and text with special characters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::write::row::{KeyPart, Row, RowKey};
 use crate::write::rows::SummaryRow;
 use crate::write::table::Table;
 
-/// The table and key of a row, as [`HeldRow`](super::HeldRow) wants them.
+/// The table and key of a row in the form of [`HeldRow`](super::HeldRow).
 pub(super) fn key_of(row: &dyn AnyRow) -> (String, String) {
     let key = RowKey::of(row);
     let part = |part: &KeyPart| match part {
@@ -30,7 +31,7 @@ pub(super) fn key_of(row: &dyn AnyRow) -> (String, String) {
     (key.table().to_owned(), key.parts().iter().map(part).collect::<Vec<_>>().join("/"))
 }
 
-/// What is known of a device now: a row that is about the present.
+/// The present state of a device: a row without a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 struct Device {
     device: String,
@@ -57,7 +58,7 @@ impl Row for Device {
     }
 }
 
-/// An event that is kept as a row, with a value of every kind.
+/// A payment: a row with a time and with values of every kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 struct Payment {
     id: String,
@@ -103,7 +104,7 @@ impl Row for Payment {
     }
 }
 
-/// What a window holds: a count, a mean in fixed point, and names.
+/// The aggregate of a window: a count, a mean in fixed point, and names.
 type Reading = (u64, Option<i64>, Vec<String>);
 
 fn readings() -> Layout<SummaryRow<String, Reading>> {
@@ -138,7 +139,7 @@ fn moments() -> Layout<Moment<String>> {
     Layout::moments("moments", &["device"])
 }
 
-/// The tables of the history, in the order in which a pipeline has them.
+/// The tables of the batches, in the order of a pipeline.
 pub(super) fn tables() -> Vec<Arc<Table>> {
     vec![
         Arc::clone(Layout::<Device>::of_row().table()),
@@ -173,7 +174,7 @@ pub(super) fn batches() -> Vec<Batch> {
         history.upsert(row);
     }
     history.close();
-    // A late event: one window corrected, one that had been there by mistake, and a moment of another start.
+    // A correction: one window changes, one is withdrawn, and a moment gets another start.
     history.upsert(reading(one, 0, 11));
     history.withdraw(reading(two, 0, 20));
     history.withdraw(moment(one, 0, 2));
@@ -191,7 +192,7 @@ pub(super) fn batches() -> Vec<Batch> {
     history.batches
 }
 
-/// Letters of two partitions, in the order in which they are found.
+/// Dead letters of two partitions, in the order in which they are found.
 pub(super) fn letters() -> Vec<DeadLetter> {
     let letter = |partition, offset, index, bytes: &[u8]| DeadLetter {
         partition: PartitionId::new(partition),

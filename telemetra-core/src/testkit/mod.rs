@@ -1,4 +1,5 @@
-//! Compliance suites for the contracts. For tests, yours and ours.
+//! The test kit: a compliance suite for each contract, to be called from your tests, and generators of random
+//! counts.
 
 mod accumulator;
 mod decoder;

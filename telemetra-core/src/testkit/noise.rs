@@ -1,4 +1,6 @@
-/// Random counts of independent events: the same for the same seed, on every machine.
+//! Random counts with a Poisson distribution.
+
+/// A random generator for counts of independent events. The same seed gives the same counts on every machine.
 ///
 /// ```
 /// use telemetra_core::testkit::Noise;
@@ -10,7 +12,7 @@
 #[derive(Clone, Debug)]
 pub struct Noise(u64);
 
-/// How often each count comes: the law of Poisson, summed up.
+/// A Poisson distribution, as cumulative probabilities.
 #[derive(Clone, Debug)]
 pub struct Law {
     first: u64,
@@ -18,13 +20,13 @@ pub struct Law {
 }
 
 impl Noise {
-    /// From a seed.
+    /// A generator with a seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The law of counts with this mean, from 0 to 100,000.
+    /// The Poisson distribution with this mean, from 0 to 100,000.
     ///
     /// # Panics
     ///
@@ -34,7 +36,7 @@ impl Noise {
         assert!((0.0..=100_000.0).contains(&mean), "{mean} is not between 0 and 100000");
         let reach = 12.0 * mean.sqrt() + 40.0;
         let (first, last) = ((mean - reach).max(0.0) as u64, (mean + reach) as u64);
-        // From the middle out, so that no term is too small to begin with.
+        // The terms are computed from the middle, so that the first one is not too small.
         let middle = mean as u64;
         let mut terms = vec![0.0; (last - first + 1) as usize];
         terms[(middle - first) as usize] = 1.0;
@@ -53,13 +55,13 @@ impl Noise {
         Law { first, sums: sums.collect() }
     }
 
-    /// A count by a law.
+    /// A random count with this distribution.
     pub fn count(&mut self, law: &Law) -> u64 {
         let at = self.uniform();
         law.first + law.sums.partition_point(|sum| *sum < at) as u64
     }
 
-    /// A number from 0 to 1, both excluded: SplitMix64.
+    /// A uniform random number between 0 and 1, both excluded, by SplitMix64.
     pub fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

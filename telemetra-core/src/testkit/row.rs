@@ -1,4 +1,4 @@
-//! Compliance of rows.
+//! The compliance suite of rows and layouts.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +8,19 @@ use crate::data::Data;
 use crate::write::layout::Layout;
 use crate::write::row::{RowKey, plain};
 
-/// Checks the contract of [`Row`](crate::Row), or of any [`Layout`], on some rows. Give rows of one key and different content, and rows
-/// of different keys.
+/// Checks that rows keep the contract of [`Row`](crate::Row) in a [`Layout`]. Give rows with the same key and
+/// different content, and rows with different keys.
 ///
 /// # Panics
 ///
-/// If a clause does not hold; the message names it.
+/// If the contract is broken. The message names the clause.
 ///
 /// ```
 /// use telemetra_core::testkit::row_compliance;
 /// use telemetra_core::{Column, ColumnKind, Layout, Table, Value};
-/// let table = Table::new("totals").key(Column::new("site", ColumnKind::Integer)).column(Column::new("total", ColumnKind::Integer));
+/// let table = Table::new("totals")
+///     .key(Column::new("site", ColumnKind::Integer))
+///     .column(Column::new("total", ColumnKind::Integer));
 /// let layout = Layout::new(table, |(site, total): &(u32, i64), put| {
 ///     put(Value::Unsigned((*site).into()));
 ///     put(Value::Signed(*total));

@@ -1,3 +1,5 @@
+//! The compliance suite of sinks.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -8,32 +10,34 @@ use crate::write::change::{Action, Batch};
 use crate::write::sink::Sink;
 use crate::write::table::Table;
 
-/// The table of dead letters, as [`sink_compliance`] calls it.
+/// The name of the table of dead letters in [`sink_compliance`].
 const LETTERS: &str = "telemetra_dead_letters";
 
-/// A row as a sink holds it: what [`sink_compliance`] reads back.
+/// A row that a sink holds, as [`sink_compliance`] reads it back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HeldRow {
-    /// The table.
+    /// The name of the table.
     pub table: String,
-    /// The values of the key columns with slashes between, times in milliseconds; of `telemetra_dead_letters` partition, offset and index.
+    /// The values of the key columns separated by slashes, times in milliseconds. For
+    /// `telemetra_dead_letters`, the partition, offset and index.
     pub key: String,
-    /// Everything else, in any form: equal if and only if the row is.
+    /// The other columns, in any form that is equal if and only if they are.
     pub contents: String,
 }
 
 /// Checks that a sink keeps the contract of [`Sink`].
 ///
-/// * `tables`: those that it keeps of `devices`, `device_minute`, `moments` and `payments`, and `telemetra_dead_letters` if it keeps these.
-/// * `make`: makes the sink on the store of that number. Stores are empty at first; the same number is the same store, as if
-///   the process had been started again.
-/// * `read_back`: what the store of that number holds now, in any order.
+/// * `tables`: the tables that the sink keeps, out of `devices`, `device_minute`, `moments`, `payments` and
+///   `telemetra_dead_letters`.
+/// * `make`: makes the sink on the store with this number. A store is empty at first. The same number is the
+///   same store, as after a restart of the process.
+/// * `read_back`: returns the rows in the store with this number, in any order.
 ///
-/// That rows survive a power cut cannot be checked from inside a process.
+/// The suite cannot check that rows survive a power failure.
 ///
 /// # Panics
 ///
-/// If the contract is broken; the message says where.
+/// If the contract is broken. The message says where.
 pub fn sink_compliance(
     tables: &[&str],
     make: impl FnMut(u32) -> Box<dyn Sink>,
@@ -50,7 +54,8 @@ pub fn sink_compliance(
     suite.letters(&history);
 }
 
-/// The tables that [`sink_compliance`] opens a sink with: `devices`, `device_minute`, `moments` and `payments`.
+/// The tables that [`sink_compliance`] opens a sink with: `devices`, `device_minute`, `moments` and
+/// `payments`.
 #[must_use]
 pub fn tables_of_history() -> Vec<Arc<Table>> {
     tables()
@@ -58,7 +63,7 @@ pub fn tables_of_history() -> Vec<Arc<Table>> {
 
 struct Suite<'a, M, R> {
     tables: &'a [&'a str],
-    /// The tables that the sink is opened with.
+    /// The tables with which the sink is opened.
     all: Vec<Arc<Table>>,
     make: M,
     read_back: R,
@@ -70,7 +75,7 @@ where
     M: FnMut(u32) -> Box<dyn Sink>,
     R: FnMut(u32) -> Vec<HeldRow>,
 {
-    /// A sink on a store of its own, open.
+    /// A new store, and an open sink on it.
     fn fresh(&mut self) -> (u32, Box<dyn Sink>) {
         self.stores += 1;
         let mut sink = (self.make)(self.stores);
@@ -86,7 +91,8 @@ where
         rows
     }
 
-    /// The tables after each batch hold the rows upserted and not withdrawn, and a batch changes no row but its own.
+    /// After each batch, the tables contain the rows that were upserted and not withdrawn, and a batch
+    /// changes no other rows.
     fn one_by_one(&mut self, history: &[Batch]) -> Vec<HeldRow> {
         let (store, mut sink) = self.fresh();
         let (mut model, mut held) = (BTreeSet::new(), Vec::new());
@@ -125,7 +131,7 @@ where
         held
     }
 
-    /// Several batches at once are the same as one after the other.
+    /// Several batches in one call have the same effect as one after the other.
     fn together(&mut self, history: &[Batch], end: &[HeldRow]) {
         let (store, mut sink) = self.fresh();
         good(sink.apply(&[]), "apply of nothing");
@@ -133,7 +139,7 @@ where
         assert_eq!(self.held(store), end, "batches at once differ from one by one");
     }
 
-    /// Batches applied again, as after an error, change nothing.
+    /// Batches that are applied again, as after an error, change nothing.
     fn again(&mut self, history: &[Batch], end: &[HeldRow]) {
         let (store, mut sink) = self.fresh();
         good(sink.apply(&history[..3]), "apply");
@@ -142,7 +148,8 @@ where
         assert_eq!(self.held(store), end, "batches applied again changed the rows");
     }
 
-    /// After a crash the sink says what it has, is given the rest, and holds what it would have held.
+    /// After a crash, the sink reports its progress and gets the other batches, and then has the same rows as
+    /// without the crash.
     fn restarted(&mut self, history: &[Batch], cut: usize, end: &[HeldRow]) {
         let (store, mut sink) = self.fresh();
         good(sink.apply(&history[..cut]), "apply");
@@ -162,15 +169,16 @@ where
         let reopened = good((self.make)(store).open(&self.all, None), "open after close");
         let end = history.last().map(|batch| batch.time);
         match (cut, durable) {
-            // A sink that has written in one life only may be of either kind.
+            // A sink that wrote in one run only may be of either kind.
             (0, _) => assert!(reopened.is_none() || reopened == end, "`open` made up the time {reopened:?}"),
             (_, None) => assert_eq!(reopened, None, "`open` made up a time"),
             (_, Some(_)) => assert_eq!(reopened, end, "`open` after `close` is not the last time"),
         }
     }
 
-    /// Letters are durable with the next `apply`, and those seen again after a restart are there once. Several workers read a
-    /// partition, so one may come after a restart for the first time though a later one of its partition came before.
+    /// Dead letters are durable after the next `apply`, and a dead letter that comes again after a restart is
+    /// stored once. Several workers read a partition, so after a restart a letter may come for the first time
+    /// although a later one of its partition came before.
     fn letters(&mut self, history: &[Batch]) {
         let letters = letters();
         let (store, mut sink) = self.fresh();

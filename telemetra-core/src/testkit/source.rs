@@ -1,27 +1,32 @@
+//! The compliance suite of sources.
+
 use std::time::Duration;
 
 use crate::error::Retry;
 use crate::read::batch::{RecordBatch, RecordPlace};
 use crate::read::source::{Partition, PartitionId, Polled, Source};
 
-/// How many polls in a row may bring nothing before a partition counts as one that never ends.
+/// The number of polls in a row without a record after which a partition is considered endless.
 const PATIENCE: u32 = 10_000;
 /// The longest pause between two polls.
 const LONGEST_PAUSE: Duration = Duration::from_millis(2);
-/// About how many resumes are tried on each partition.
+/// The approximate number of resumes that are tried on each partition.
 const RESUMES: usize = 12;
 
-/// Checks the contracts of [`Source`] and [`Partition`] on sources that `make` makes, all alike: finite, replayable, and not
-/// changing meanwhile.
+/// Checks that sources keep the contracts of [`Source`] and [`Partition`]. All sources that `make` makes must
+/// be equal, finite, replayable, and unchanging.
 ///
-/// * Every source lists the same partitions in the same order, each once, every time.
-/// * Offsets grow, and [`offset`](Partition::offset) is between the record before and the next.
-/// * A poll appends: it leaves alone what is in the batch, and stops when the batch is full, give or take a record.
-/// * [`Polled::Done`] is final.
-/// * Opened at an offset, a partition gives exactly the records from there on: tried at offsets of records throughout,
-///   at what `offset` says between polls, and at the end.
+/// * Every source lists the same partitions in the same order, each once, in every call.
+/// * Offsets grow, and [`offset`](Partition::offset) is greater than that of the last record and at most that
+///   of the next.
+/// * A poll appends: it does not change the records in the batch, and stops when the batch is full, or one
+///   record later.
+/// * After [`Polled::Done`] a partition has no more records.
+/// * A partition that is opened at an offset gives exactly the records from there on. The suite tries offsets
+///   of records, offsets between polls, and the end.
 ///
-/// Transient errors are polled again. A source that cannot replay, such as [`Channel`](crate::source::Channel), cannot pass.
+/// After a transient error the partition is polled again. A source that cannot replay, such as
+/// [`Channel`](crate::source::Channel), cannot pass.
 ///
 /// ```
 /// use telemetra_core::source::Memory;
@@ -32,7 +37,7 @@ const RESUMES: usize = 12;
 ///
 /// # Panics
 ///
-/// If a clause of the contract does not hold; the message says which, and where.
+/// If a contract is broken. The message names the clause and the place.
 pub fn source_compliance(make: impl Fn() -> Box<dyn Source>) {
     let mut source = make();
     let ids = partitions(&mut *source);
@@ -69,14 +74,14 @@ fn partition_compliance(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId) {
     }
 }
 
-/// All that is to be compared of a record: offset, bytes, full length if too long.
+/// The parts of a record that are compared: offset, bytes, and the full length if it is too long.
 type Copied = (u64, Vec<u8>, Option<u64>);
 
-/// What came of reading a partition to its end.
+/// The result of reading a partition to its end.
 #[derive(Default)]
 struct Reading {
     records: Vec<Copied>,
-    /// What `offset` said after each poll, and how many records there were by then.
+    /// The offset and the number of records after each poll.
     pauses: Vec<(u64, usize)>,
     end: u64,
 }
@@ -90,7 +95,7 @@ fn read(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId, from: Option<u64>
     loop {
         let before = partition.offset();
         batch.clear();
-        // Something that is there already, to see whether it stays.
+        // A record that must stay in the batch.
         batch.push(b"kept", u64::MAX);
         let polled = poll(&mut *partition, &mut batch, id);
         let (kept, new) =
@@ -107,7 +112,7 @@ fn read(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId, from: Option<u64>
         );
         match polled {
             Some(Polled::Done) => break,
-            // It may have to hear from elsewhere. A script may also ask for hours.
+            // The source may need time. A script may also ask for hours.
             Some(Polled::Idle(pause)) => std::thread::sleep(pause.min(LONGEST_PAUSE)),
             Some(Polled::Ready) | None => {}
         }
@@ -117,14 +122,14 @@ fn read(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId, from: Option<u64>
     assert_eq!(
         poll(&mut *partition, &mut batch, id),
         Some(Polled::Done),
-        "`{id}`: honest verdicts: went on after `Done`"
+        "`{id}`: the end is final: went on after `Done`"
     );
-    assert!(batch.is_empty(), "`{id}`: honest verdicts: gave a record after `Done`");
+    assert!(batch.is_empty(), "`{id}`: the end is final: gave a record after `Done`");
     assert_eq!(partition.offset(), reading.end, "`{id}`: the offset moved after `Done`");
     reading
 }
 
-/// Polls; `None` for a transient error.
+/// Polls a partition; `None` after a transient error.
 fn poll(partition: &mut dyn Partition, batch: &mut RecordBatch, id: &PartitionId) -> Option<Polled> {
     match partition.poll(batch) {
         Ok(polled) => Some(polled),
@@ -147,7 +152,8 @@ fn check(
         assert!(last.is_none_or(|last| last < offset), "`{id}`: offsets grow: {offset} follows {last:?}");
         assert!(
             (before..after).contains(&offset),
-            "`{id}`: resume is exact: `offset` was {before} before and {after} after a poll that gave {offset}"
+            "`{id}`: resume is exact: `offset` was {before} before and {after} after a poll \
+             that gave {offset}"
         );
         last = Some(offset);
     }
@@ -155,7 +161,8 @@ fn check(
         let bytes: usize = most.iter().map(|record| batch.bytes_of(record).len()).sum();
         assert!(
             bytes <= RecordBatch::TARGET_BYTES,
-            "`{id}`: never blocks: a poll went on for a record or more after {bytes} bytes, when the batch was full"
+            "`{id}`: never blocks: a poll went on for a record or more after {bytes} bytes, \
+             when the batch was full"
         );
     }
 }

@@ -1,12 +1,15 @@
+//! The compliance suite of checkpoint stores.
+
 use crate::checkpoint::CheckpointStore;
 
-/// Checks that a store keeps the contract of [`CheckpointStore`]. It has to be empty, and is empty afterwards.
+/// Checks that a store keeps the contract of [`CheckpointStore`]. The store must be empty, and is empty
+/// afterwards.
 ///
-/// That blobs survive a crash cannot be checked from inside a process.
+/// The suite cannot check that blobs survive a crash.
 ///
 /// # Panics
 ///
-/// If the contract is broken; the message says where.
+/// If the contract is broken. The message says where.
 ///
 /// ```
 /// let folder = tempfile::tempdir()?;
@@ -28,7 +31,7 @@ pub fn store_compliance(store: &mut dyn CheckpointStore) {
     assert_eq!(get(store, "a"), None, "a blob that is not there");
     remove(store, "a");
 
-    // Not in the order of their names, as `list` has to sort.
+    // The order is not that of the names, since `list` has to sort.
     for (name, blob) in blobs.iter().rev() {
         put(store, name, blob);
     }

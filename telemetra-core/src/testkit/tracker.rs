@@ -1,3 +1,5 @@
+//! The compliance suites of trackers and models.
+
 use std::fmt::Debug;
 
 use crate::aggregate::power_sums::PowerSums;
@@ -8,16 +10,17 @@ use crate::detect::{Baseline, Samples};
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
-/// Checks a tracker against its contract: a [`Detector`](crate::Detector), a [`Model`](crate::Model) that is
-/// [learning](crate::Learning), a combination, or one of your own.
+/// Checks that a tracker keeps the contract of [`Tracker`]: a [`Detector`](crate::Detector), a
+/// [`Model`](crate::Model) that is [learning](crate::Learning), a combination, or your own implementation.
 ///
-/// It is shown streams that are flat, noisy, huge, silent for a while and full of contradictions, at several scales, in tumbling
-/// and sliding windows, of counts and of gauges: it must not panic, each finding must be finite and not below the threshold,
-/// and it must say the same again, also from a state that was kept on the way, cloned or written and read.
+/// The suite runs it on series that are constant, noisy, huge, erratic, or interrupted, at several scales, in
+/// tumbling and sliding windows, of counts and of gauges. It must not panic, each finding must be finite and
+/// not below the threshold, and findings must be the same again, also from an earlier state that was cloned,
+/// or encoded and decoded.
 ///
 /// # Panics
 ///
-/// If it breaks the contract; the message says how.
+/// If the contract is broken. The message describes the violation.
 ///
 /// ```
 /// use telemetra_core::testkit::tracker_compliance;
@@ -29,13 +32,13 @@ pub fn tracker_compliance(tracker: impl Tracker) {
     any_detector_compliance(&AnyDetector::new(tracker));
 }
 
-/// The same for the judge of a rule.
+/// Checks the same for the detector of a rule.
 ///
 /// # Panics
 ///
-/// If its tracker breaks the contract; the message says how.
-pub fn any_detector_compliance(judge: &AnyDetector) {
-    let (name, threshold, least) = (judge.method(), judge.threshold(), judge.least());
+/// If its tracker breaks the contract. The message describes the violation.
+pub fn any_detector_compliance(detector: &AnyDetector) {
+    let (name, threshold, least) = (detector.method(), detector.threshold(), detector.least());
     assert!(!name.is_empty(), "a tracker must have a name");
     assert!(threshold.is_finite() && threshold > 0.0, "`{name}` has a threshold of {threshold}");
     assert!(
@@ -62,7 +65,7 @@ pub fn any_detector_compliance(judge: &AnyDetector) {
                     let end = |i: i64| EventTime(start + slide * i.unsigned_abs());
                     let windows: Vec<_> =
                         (1..500).filter_map(|i| shape(i).map(|value| (end(i), value))).collect();
-                    run(judge, &Stream { spec, missing, scale, windows });
+                    run(detector, &Series { spec, missing, scale, windows });
                 }
             }
         }
@@ -70,25 +73,26 @@ pub fn any_detector_compliance(judge: &AnyDetector) {
 }
 
 #[derive(Debug)]
-struct Stream {
+struct Series {
     spec: WindowSpec,
     missing: MissingWindow,
     scale: i64,
     windows: Vec<(EventTime, i64)>,
 }
 
-/// Follows a stream three ways, which must agree: straight on, going back again and again, and through saved states.
-fn run(judge: &AnyDetector, stream: &Stream) {
-    let name = judge.method();
-    let (mut straight, mut back, mut saved) = (judge.follow(), judge.follow(), judge.follow());
-    for index in 0..stream.windows.len() {
-        let found = stream.show(index, |window| straight.next(window));
+/// Runs a detector on a series in three ways, which must agree: without interruption, with rewinding, and
+/// with saved states.
+fn run(detector: &AnyDetector, series: &Series) {
+    let name = detector.method();
+    let (mut straight, mut back, mut saved) = (detector.follow(), detector.follow(), detector.follow());
+    for index in 0..series.windows.len() {
+        let found = series.show(index, |window| straight.next(window));
         if let Some(found) = &found {
             let verdict = found.verdict;
             let finite = [verdict.score, verdict.mean, verdict.stddev].iter().all(|x| x.is_finite());
             assert!(finite, "`{name}` gives numbers that are not finite: {verdict:?}");
             assert!(
-                verdict.score.abs() >= judge.least() * (1.0 - 1e-12),
+                verdict.score.abs() >= detector.least() * (1.0 - 1e-12),
                 "`{name}` finds a window anomalous with a score of {}, below the least",
                 verdict.score
             );
@@ -96,24 +100,24 @@ fn run(judge: &AnyDetector, stream: &Stream) {
         }
         assert_eq!(
             found,
-            stream.show(index, |window| back.next(window)),
+            series.show(index, |window| back.next(window)),
             "`{name}` differs after going back"
         );
         if index % 5 == 4 {
-            (index - 4..index).for_each(|index| stream.show(index, |window| back.settle(window)));
+            (index - 4..index).for_each(|index| series.show(index, |window| back.settle(window)));
             back.rewind();
-            stream.show(index, |window| back.next(window));
-            stream.show(index, |window| back.settle(window));
+            series.show(index, |window| back.next(window));
+            series.show(index, |window| back.settle(window));
             back.rewind();
         }
         assert_eq!(
             found,
-            stream.show(index, |window| saved.next(window)),
+            series.show(index, |window| saved.next(window)),
             "`{name}` differs after a restart"
         );
-        stream.show(index, |window| saved.settle(window));
+        series.show(index, |window| saved.settle(window));
         if index % 50 == 49 {
-            let mut restarted = judge.follow();
+            let mut restarted = detector.follow();
             let restored = saved.save().and_then(|state| restarted.restore(&state));
             assert!(restored.is_ok(), "`{name}` cannot read its own state: {restored:?}");
             saved = restarted;
@@ -121,18 +125,18 @@ fn run(judge: &AnyDetector, stream: &Stream) {
     }
 }
 
-impl Stream {
+impl Series {
     fn show<T>(&self, index: usize, ask: impl FnOnce(&Observed<'_>) -> T) -> T {
         let Self { spec, missing, scale, .. } = *self;
         let (end, value) = self.windows[index];
-        ask(&Observed { end, value, scale, spec, missing, baselines: &Plain { stream: self, index } })
+        ask(&Observed { end, value, scale, spec, missing, baselines: &Plain { series: self, index } })
     }
 }
 
-/// Baselines as defined, without any care for speed.
+/// Baselines, computed by their definition.
 #[derive(Debug)]
 struct Plain<'a> {
-    stream: &'a Stream,
+    series: &'a Series,
     index: usize,
 }
 
@@ -144,15 +148,15 @@ impl Baselines for Plain<'_> {
                 sums.add(value)
             }
         });
-        Some(Baseline { sums, scale: self.stream.scale, samples: self })
+        Some(Baseline { sums, scale: self.series.scale, samples: self })
     }
 }
 
 impl Samples for Plain<'_> {
     fn visit(&self, visit: &mut dyn FnMut(u32, i64)) {
-        let (end, _) = self.stream.windows[self.index];
-        for &(earlier, value) in self.stream.windows[..self.index].iter().rev() {
-            let (size, apart) = (self.stream.spec.size(), end - earlier);
+        let (end, _) = self.series.windows[self.index];
+        for &(earlier, value) in self.series.windows[..self.index].iter().rev() {
+            let (size, apart) = (self.series.spec.size(), end - earlier);
             if apart.is_multiple_of(size) {
                 visit(u32::try_from(apart / size).unwrap_or(u32::MAX), value);
             }

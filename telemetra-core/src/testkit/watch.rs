@@ -1,3 +1,5 @@
+//! A test bed for trackers on series of counts.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -8,15 +10,15 @@ use crate::time::config::TimeConfig;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
-/// A series of counts of one key, pane by pane, watched by one tracker through everything that finds moments in a pipeline: for
-/// measuring how often a tracker raises a false alarm, and how soon a true one.
+/// A test bed that runs a tracker on the counts of one key, pane by pane, in the same way as a pipeline. Use
+/// it to measure how often a tracker raises a false alarm, and how soon a true one.
 ///
 /// ```
 /// use telemetra_core::testkit::WatchedCounts;
 /// use telemetra_core::{Side, TimeConfig, VarianceFloor, ZScore};
 /// let detector = ZScore::new(3.0)?.side(Side::Upper).floor(VarianceFloor::Poisson)?;
 /// let mut watched = WatchedCounts::new(&TimeConfig::default(), detector);
-/// // Ten messages in each ten seconds for an hour: nothing is anomalous.
+/// // Ten events in each ten seconds for an hour: nothing is anomalous.
 /// assert!((0..360).all(|_| !watched.pane(10).anomalous));
 /// // Then a hundred: a moment begins.
 /// let seen = watched.pane(100);
@@ -29,25 +31,25 @@ pub struct WatchedCounts {
     windows: WindowRules,
     key: String,
     episodes: KeyEpisodes<String>,
-    /// The counts of the panes of a window.
+    /// The counts of the panes of the newest window.
     panes: VecDeque<u64>,
-    /// The ends of windows that have not been retired.
+    /// The ends of the windows that are not retired.
     live: VecDeque<EventTime>,
     boundary: EventTime,
     changes: Vec<WindowChange<u64>>,
 }
 
-/// What the window that ended with a pane was found to be.
+/// The evaluation of the window that ended with a pane.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Whether it is anomalous.
+    /// Whether the window is anomalous.
     pub anomalous: bool,
-    /// Whether a moment begins with it.
+    /// Whether a moment begins with the window.
     pub begins: bool,
 }
 
 impl WatchedCounts {
-    /// A series that is about to begin.
+    /// A test bed before the first pane.
     #[must_use]
     pub fn new(time: &TimeConfig, tracker: impl Tracker) -> Self {
         let rule = MomentRule::count("watched", tracker, |count: &u64| *count);
@@ -64,7 +66,8 @@ impl WatchedCounts {
         }
     }
 
-    /// The next pane, and the window that ends with it. A window without any event has no row, as in a pipeline.
+    /// Adds the count of the next pane, and evaluates the window that ends with it. As in a pipeline, a
+    /// window without events has no summary.
     pub fn pane(&mut self, count: u64) -> Seen {
         let spec = self.windows.windows;
         self.boundary = self.boundary.plus(spec.slide());

@@ -1,4 +1,4 @@
-//! Settings of time: windows, disorder, lateness. Checked before anything runs.
+//! The settings of event time: windows, out-of-orderness, lateness. They are checked before anything runs.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::error::ConfigError;
 use crate::time::watermark::{BoundedOutOfOrderness, WatermarkStrategy};
 use crate::time::window::{WindowRules, WindowSpec};
 
-/// How event time is cut, and how long answers may still change. All lengths in milliseconds of event time,
-/// unless they are a [`Duration`] of processing time.
+/// The settings of event time in a pipeline: windows, watermarks, and for how long results may still be
+/// corrected. Numbers are milliseconds of event time; a [`Duration`] is processing time.
 ///
 /// ```
 /// use telemetra_core::TimeConfig;
@@ -23,18 +23,21 @@ use crate::time::window::{WindowRules, WindowSpec};
 pub struct TimeConfig {
     /// Size and slide of the windows.
     pub windows: WindowSpec,
-    /// How far events of one partition may be behind the greatest time seen in it before they are late.
+    /// The distance that the watermark of a partition keeps from the greatest event time seen in it.
     pub out_of_orderness: u64,
-    /// How far before the floor a pane may have ended and still be revised.
+    /// The time after the end of its pane during which a late event is still applied, as a correction. It is
+    /// measured by the floor of its partition.
     pub allowed_lateness: u64,
-    /// How far back summaries stay in the live collection; by default just as far as lateness and baselines need.
+    /// The time after the end of its window during which a summary stays in the collection. By default it is
+    /// as long as lateness and baselines need.
     pub horizon: Option<u64>,
-    /// How far ahead of processing time an event may be; `None`: any distance.
+    /// The greatest distance by which an event may be ahead of processing time. `None` accepts any distance.
     pub max_future_skew: Option<u64>,
-    /// How long a partition may have nothing to read before it stops holding back the others; `None`: for ever,
-    /// as a replay wants it.
+    /// The time without records after which a partition is idle: the watermark then no longer waits for it.
+    /// `None` means never, which is right for a replay.
     pub idle_after: Option<Duration>,
-    /// Whether events are dropped whose `event_id` was seen before in their partition, within the allowed lateness.
+    /// Whether an event is dropped if one with the same [id](crate::Event::id) came before in its partition,
+    /// within the allowed lateness.
     pub deduplicate: bool,
 }
 
@@ -53,8 +56,9 @@ impl Default for TimeConfig {
 }
 
 impl TimeConfig {
-    /// The least horizon that serves baselines of `samples` disjoint windows: a window may be revised for the
-    /// allowed lateness after its last pane ended, and each that it is a sample of is then judged again.
+    /// The least horizon that works for baselines of `samples` disjoint windows. A window may be corrected
+    /// for the allowed lateness after its last pane ended; all windows in whose baseline it is are then
+    /// evaluated again, so they must still be there.
     #[must_use]
     pub fn least_horizon(&self, samples: u32) -> u64 {
         let windows = u64::from(samples) + 2;
@@ -63,13 +67,13 @@ impl TimeConfig {
             .saturating_add(2 * self.windows.slide())
     }
 
-    /// The horizon in force with baselines of `samples` windows.
+    /// The horizon with baselines of `samples` windows: the one that is set, or the least.
     #[must_use]
     pub fn horizon(&self, samples: u32) -> u64 {
         self.horizon.unwrap_or_else(|| self.least_horizon(samples))
     }
 
-    /// What windows need to know of these settings, with baselines of `samples` windows.
+    /// The settings that the windows operator needs, with baselines of `samples` windows.
     #[must_use]
     pub fn window_rules(&self, samples: u32) -> WindowRules {
         WindowRules {
@@ -86,9 +90,9 @@ impl TimeConfig {
     ///
     /// # Errors
     ///
-    /// If one cannot, with what to change.
+    /// If one cannot. The error says how to change it.
     pub fn check(&self, samples: u32) -> Result<(), ConfigError> {
-        // Deserialised specs have not been through the constructor.
+        // A deserialised spec was not checked by the constructor.
         WindowSpec::sliding(self.windows.size(), self.windows.slide())?;
         for (setting, value) in
             [("out_of_orderness", self.out_of_orderness), ("allowed_lateness", self.allowed_lateness)]
@@ -106,7 +110,8 @@ impl TimeConfig {
             Some(horizon) if horizon < least => Err(ConfigError::new(
                 "horizon",
                 format!(
-                    "{horizon} ms is shorter than the allowed lateness and a baseline of {samples} windows need"
+                    "{horizon} ms is shorter than the allowed lateness \
+                     and a baseline of {samples} windows need"
                 ),
                 format!("make it at least {least} ms, or leave it out"),
             )),
@@ -114,7 +119,7 @@ impl TimeConfig {
         }
     }
 
-    /// The default strategy of these settings.
+    /// The default watermark strategy with these settings.
     #[must_use]
     pub fn strategy(&self) -> Box<dyn WatermarkStrategy> {
         Box::new(BoundedOutOfOrderness::new(self.out_of_orderness).idle_after(self.idle_after))

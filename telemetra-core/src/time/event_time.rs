@@ -1,7 +1,7 @@
-//! Event time, which is also the timestamp of every dataflow, and the clock on the wall.
+//! Event time, which is also the timestamp of every dataflow, and the clock of processing time.
 //!
-//! The idea: a timely frontier *is* a watermark once the timestamp is event time. So the type
-//! here is both the milliseconds of an event and the timestamp of the dataflow.
+//! If the timestamp of a dataflow is event time, a timely frontier *is* a watermark. So one type is both the
+//! time of an event and the timestamp of the dataflow.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use timely::order::{PartialOrder, TotalOrder};
 use timely::progress::timestamp::{PathSummary, Refines, Timestamp};
 
-/// Milliseconds since the Unix epoch, UTC. Totally ordered; the timestamp of all dataflows.
+/// A point in event time: milliseconds since the Unix epoch, UTC. It is the timestamp of all dataflows.
 ///
 /// ```
 /// use telemetra_core::EventTime;
@@ -23,7 +23,7 @@ use timely::progress::timestamp::{PathSummary, Refines, Timestamp};
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventTime(pub u64);
 
-/// RFC 3339 for formats that people read, milliseconds for others.
+/// Written as RFC 3339 in human-readable formats, and as a number of milliseconds in others.
 impl Serialize for EventTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -34,7 +34,8 @@ impl Serialize for EventTime {
     }
 }
 
-/// From formats that people read: RFC 3339, or a number of milliseconds. From others: milliseconds.
+/// Read from RFC 3339 or a number of milliseconds in human-readable formats, and from a number of
+/// milliseconds in others.
 impl<'de> Deserialize<'de> for EventTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
@@ -55,11 +56,18 @@ impl Visitor<'_> for TimeVisitor {
     }
 
     fn visit_u64<E: serde::de::Error>(self, millis: u64) -> Result<EventTime, E> {
-        Ok(EventTime(millis))
+        let time = EventTime(millis);
+        if time > EventTime::LATEST {
+            return Err(E::custom("a time after the year 9999 cannot be used"));
+        }
+        Ok(time)
     }
 
     fn visit_i64<E: serde::de::Error>(self, millis: i64) -> Result<EventTime, E> {
-        u64::try_from(millis).map(EventTime).map_err(|_| E::custom("a time before 1970 cannot be used"))
+        match u64::try_from(millis) {
+            Ok(millis) => self.visit_u64(millis),
+            Err(_) => Err(E::custom("a time before 1970 cannot be used")),
+        }
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<EventTime, E> {
@@ -71,25 +79,25 @@ impl Visitor<'_> for TimeVisitor {
 impl EventTime {
     /// The least time: the epoch.
     pub const MIN: Self = Self(0);
-    /// The greatest time. A floor of `MAX` means that nothing more will come.
+    /// The greatest time. A floor of `MAX` means that no event will come any more.
     pub const MAX: Self = Self(u64::MAX);
-    /// The latest time that decoding accepts: the last millisecond of the year 9999.
+    /// The latest time that a text or JSON may have: the last millisecond of the year 9999.
     pub const LATEST: Self = Self(253_402_300_799_999);
 
-    /// This time and `millis` more, saturating.
+    /// The time `millis` later, at most [`MAX`](Self::MAX).
     #[must_use]
     pub const fn plus(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// This time less `millis`, saturating at the epoch.
+    /// The time `millis` earlier, at least [`MIN`](Self::MIN).
     #[must_use]
     pub const fn minus(self, millis: u64) -> Self {
         Self(self.0.saturating_sub(millis))
     }
 }
 
-/// The distance in milliseconds, 0 if `rhs` is later.
+/// The distance in milliseconds; 0 if `rhs` is later.
 impl std::ops::Sub for EventTime {
     type Output = u64;
     fn sub(self, rhs: Self) -> u64 {
@@ -97,7 +105,7 @@ impl std::ops::Sub for EventTime {
     }
 }
 
-/// RFC 3339 in UTC with milliseconds; times past the year 9999 as a number of milliseconds.
+/// Displayed as RFC 3339 in UTC with milliseconds; times after the year 9999 as a number of milliseconds.
 impl fmt::Display for EventTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if *self > Self::LATEST {
@@ -111,7 +119,7 @@ impl fmt::Display for EventTime {
     }
 }
 
-/// Year, month and day of a count of days since 1970-01-01 in the proleptic Gregorian calendar.
+/// The year, month and day of a day that is counted from 1970-01-01, in the proleptic Gregorian calendar.
 ///
 /// Follows "chrono-Compatible Low-Level Date Algorithms" by Howard Hinnant.
 #[must_use]
@@ -169,7 +177,7 @@ impl Maximum for EventTime {
     }
 }
 
-/// Where processing time comes from: the one place that reads the clock on the wall.
+/// The clock of processing time. Only [`Clock::system`] reads the system's clock; tests set their own.
 ///
 /// ```
 /// use telemetra_core::{Clock, EventTime};
@@ -181,9 +189,9 @@ impl Maximum for EventTime {
 pub struct Clock(Arc<dyn Fn() -> EventTime + Send + Sync>);
 
 impl Clock {
-    /// The system's clock.
+    /// The clock of the system.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    #[expect(clippy::disallowed_methods, reason = "only this function reads the system's clock")]
     pub fn system() -> Self {
         Self::from_fn(|| {
             let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -191,19 +199,19 @@ impl Clock {
         })
     }
 
-    /// A clock that stands still, for tests.
+    /// A clock that always shows the same time, for tests.
     #[must_use]
     pub fn fixed(now: EventTime) -> Self {
         Self::from_fn(move || now)
     }
 
-    /// Any clock, for instance one that a test moves.
+    /// A clock that calls a function: for instance one that a test moves.
     #[must_use]
     pub fn from_fn(now: impl Fn() -> EventTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// Processing time now.
+    /// The present processing time.
     #[must_use]
     pub fn now(&self) -> EventTime {
         (self.0)()

@@ -1,4 +1,5 @@
-//! Event time: the timestamp of every dataflow, the windows it is cut into, and the watermarks that say how far it has come.
+//! Event time, which is the timestamp of every dataflow; its windows; and watermarks, which say up to what
+//! time the events of a partition have arrived.
 
 pub(crate) mod config;
 pub(crate) mod event_time;

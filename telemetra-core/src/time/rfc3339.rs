@@ -1,4 +1,4 @@
-//! RFC 3339 to event time. In the hot path: no allocation, no table of formats, one look at each byte.
+//! The parser of RFC 3339 times. It is in the hot path, so it allocates nothing and reads each byte once.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ const NO_OFFSET: &str = "has no offset; end it with `Z`, or with one such as `+0
 const TOO_LATE: &str = "is after the year 9999";
 const BAD_OFFSET: &str = "has an offset that does not exist";
 
-/// Why a text is no time: what is wrong with it, in words.
+/// The reason why a text is not an RFC 3339 time, in words.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct TimeError(pub &'static str);
 
@@ -20,28 +20,29 @@ impl std::fmt::Display for TimeError {
 }
 impl std::error::Error for TimeError {}
 
-/// Reads an RFC 3339 time.
+/// Parses an RFC 3339 time.
 ///
-/// The date and the time of day are parted by `T`, `t` or a space; the fraction of a second may have any
-/// number of digits (what is below a millisecond is cut off) or be absent; the offset is `Z`, `z` or as
-/// in `+05:30`, and may not be absent. A 60th second counts as the start of the next minute, with or without a
-/// fraction: so leap seconds and seconds that were rounded up have a place.
+/// Date and time of day are separated by `T`, `t` or a space. The fraction of a second is optional and may
+/// have any number of digits, of which three are kept. The offset is `Z`, `z` or of the form `+05:30`, and is
+/// required. A 60th second, with or without a fraction, is the start of the next minute: leap seconds and
+/// seconds that were rounded up are accepted.
 ///
 /// # Errors
 ///
-/// If it has another form, names a day or a time of day that does not exist, or is before 1970 or after the year 9999.
+/// If the text has another form, names a day or a time of day that does not exist, or is before 1970 or after
+/// the year 9999.
 ///
 /// ```
 /// use telemetra_core::{EventTime, parse_timestamp};
 /// assert_eq!(parse_timestamp(b"1970-01-01T01:00:00.25+01:00"), Ok(EventTime(250)));
 /// let error = parse_timestamp(b"2026-02-29T00:00:00Z").unwrap_err();
-/// assert_eq!(error.to_string(), "`timestamp`: names a day that does not exist");
+/// assert_eq!(error.to_string(), "names a day that does not exist");
 /// ```
 pub fn parse_timestamp(text: &[u8]) -> Result<EventTime, TimeError> {
     parse(text).map_err(TimeError)
 }
 
-/// Reads an RFC 3339 time, like [`parse_timestamp`].
+/// Parses an RFC 3339 time, like [`parse_timestamp`].
 ///
 /// ```
 /// assert_eq!("1970-01-01 00:00:01Z".parse(), Ok(telemetra_core::EventTime(1_000)));
@@ -53,8 +54,8 @@ impl FromStr for EventTime {
     }
 }
 
-/// As [`parse_timestamp`]; the error is the reason alone.
-pub(super) fn parse(text: &[u8]) -> Result<EventTime, &'static str> {
+/// Does the work of [`parse_timestamp`].
+fn parse(text: &[u8]) -> Result<EventTime, &'static str> {
     let Some((head, rest)) = text.split_first_chunk::<19>() else { return Err(SHAPE) };
     let [y1, y2, y3, y4, d1, m1, m2, d2, day1, day2, t, clock @ ..] = *head;
     let date = digit_pairs([y1, y2, y3, y4, d1, m1, m2, d2], b"0000-00-");
@@ -82,17 +83,19 @@ pub(super) fn parse(text: &[u8]) -> Result<EventTime, &'static str> {
     }
 }
 
-/// At the place of each digit of `form` that another follows, the number that these two make; `None` if the text
-/// does not have that form. `form` has a `0` for each digit, and punctuation as it must stand.
+/// The numbers that adjacent digits of a text form, or `None` if the text does not have the given form.
+/// `form` has a `0` for each digit, and all other characters as they must be. The result has, at the index of
+/// each digit that is followed by another, the number of these two digits.
 ///
-/// All eight bytes at once, in one word.
+/// All eight bytes are handled at once, in one word.
 #[inline]
 fn digit_pairs(text: [u8; 8], form: &[u8; 8]) -> Option<[u8; 8]> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     let digits = u64::from_le_bytes(form.map(|b| if b == b'0' { 0xFF } else { 0 }));
-    // What is left of a digit is its value, of right punctuation nothing.
+    // Xor leaves the value of a digit, and zero for each other character that is right.
     let values = u64::from_le_bytes(text) ^ u64::from_le_bytes(*form);
-    // Adding 0x76 takes a value above 9 to the highest bit; where that carries, the byte's own highest bit is set.
+    // Adding 0x76 sets the highest bit for a value above 9; where that carries, the byte's own highest bit is
+    // set.
     let above_nine = (values.wrapping_add(ONES * 0x76) | values) & (ONES * 0x80);
     if values & !digits != 0 || above_nine != 0 {
         return None;
@@ -100,7 +103,7 @@ fn digit_pairs(text: [u8; 8], form: &[u8; 8]) -> Option<[u8; 8]> {
     Some((values * 10 + (values >> 8)).to_le_bytes())
 }
 
-/// Milliseconds of the fraction at the start of `text`, if there is one, and what follows it.
+/// The milliseconds of the fraction at the start of `text`, 0 without a fraction, and the rest of the text.
 fn fraction(text: &[u8]) -> Result<(i64, &[u8]), &'static str> {
     let [b'.', rest @ ..] = text else { return Ok((0, text)) };
     let count = rest.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -112,7 +115,7 @@ fn fraction(text: &[u8]) -> Result<(i64, &[u8]), &'static str> {
     Ok((digit(0) * 100 + digit(1) * 10 + digit(2), rest))
 }
 
-/// Seconds east of Greenwich.
+/// The offset from UTC in seconds, positive to the east.
 fn offset(text: &[u8]) -> Result<i64, &'static str> {
     match *text {
         [b'Z' | b'z'] => Ok(0),
@@ -133,7 +136,7 @@ fn offset(text: &[u8]) -> Result<i64, &'static str> {
     }
 }
 
-/// 0 if there is no such month, so that no day is in it.
+/// The number of days in a month; 0 if there is no such month.
 fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -144,10 +147,10 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days since 1970-01-01; right from the year 1 on, and negative before.
+/// The number of days since 1970-01-01, negative before. Correct from the year 1 on.
 ///
-/// Counts years from March, so that the leap day is the last, as in "chrono-Compatible Low-Level Date
-/// Algorithms" by Howard Hinnant.
+/// Years are counted from March, so that the leap day is the last day of a year, as in "chrono-Compatible
+/// Low-Level Date Algorithms" by Howard Hinnant.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468

@@ -1,34 +1,36 @@
-//! Watermarks: how far event time has come in one partition.
+//! Watermark strategies: how the watermark of a partition follows from the times of its events.
 
 use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::time::event_time::EventTime;
 
-/// Says how far event time has come in a partition, from the times of its events.
+/// The generator of one partition's watermark, like Flink's `WatermarkGenerator`: it sees the times of the
+/// events and says before what time no more events are expected.
 ///
 /// # Contract
 ///
 /// * **Never back.** [`watermark`](Self::watermark) never decreases.
-/// * **Restartable.** After a restart the strategy is made anew and observes the greatest event time seen
-///   before; its watermark must then be what it was, or later floors differ from those of an undisturbed run.
-///   The floor itself is kept by the checkpoint and never moves back.
-/// * **Deterministic.** It depends on the observed times alone, not on the clock.
+/// * **Restartable.** After a restart a new strategy observes the greatest event time of before. Its
+///   watermark must then be the same as before the restart, or later floors differ from those of a run
+///   without one. The floor itself is in the checkpoint and never moves back.
+/// * **Deterministic.** The watermark depends on the observed times alone, not on the clock.
 pub trait WatermarkStrategy: Debug + Send {
-    /// Takes note of an event's time. Not called for events from the future or malformed records.
+    /// Takes the time of an event into account. Not called for malformed records and events from the future.
     fn observe(&mut self, time: EventTime);
 
-    /// The time before which events are no longer expected.
+    /// The time before which no more events are expected.
     fn watermark(&self) -> EventTime;
 
-    /// How long, in processing time, a partition may have nothing to read before it stops holding back
-    /// the others. `None`: for ever, as a replay wants it.
+    /// The processing time without records after which a partition is idle: other partitions then no longer
+    /// wait for its watermark. `None` means never, which is right for a replay.
     fn idle_after(&self) -> Option<Duration> {
         None
     }
 }
 
-/// The greatest event time seen, less a fixed bound on disorder.
+/// The watermark strategy that stays a fixed time behind the greatest event time seen, like Flink's
+/// `forBoundedOutOfOrderness`.
 ///
 /// ```
 /// use telemetra_core::{BoundedOutOfOrderness, EventTime, WatermarkStrategy};
@@ -45,13 +47,13 @@ pub struct BoundedOutOfOrderness {
 }
 
 impl BoundedOutOfOrderness {
-    /// Events may be up to `bound` milliseconds behind the greatest time seen.
+    /// A strategy that stays `bound` milliseconds behind the greatest event time seen.
     #[must_use]
     pub fn new(bound: u64) -> Self {
         Self { bound, idle_after: None, greatest: EventTime::MIN }
     }
 
-    /// Lets a partition that has had nothing to read for `idle_after` stop holding back the others.
+    /// The same strategy with a time after which a partition without records is idle; `None` means never.
     #[must_use]
     pub fn idle_after(mut self, idle_after: Option<Duration>) -> Self {
         self.idle_after = idle_after;

@@ -1,8 +1,8 @@
-//! Panes and windows: the arithmetic of event time cut into pieces.
+//! Windows of event time, and the panes that they consist of.
 //!
-//! Time is cut into half-open *panes* `[start, end)` as long as the slide and aligned to it. A
-//! window is `size / slide` consecutive panes, so an event is aggregated once, into its pane,
-//! and not once into each of its windows.
+//! Event time is divided into half-open *panes* `[start, end)`, which are as long as the slide and aligned to
+//! it. A window is `size / slide` consecutive panes. So an event is aggregated once, into its pane, and not
+//! once into each of its windows.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ConfigError;
 use crate::time::event_time::EventTime;
 
-/// Size and slide of the windows, in milliseconds. A slide equal to the size makes tumbling windows.
+/// The size and slide of windows, in milliseconds. Tumbling windows have a slide equal to the size.
 ///
 /// ```
 /// use telemetra_core::{EventTime, WindowSpec};
@@ -29,7 +29,7 @@ pub struct WindowSpec {
 }
 
 impl WindowSpec {
-    /// Windows of `size` milliseconds, one every `slide` milliseconds.
+    /// Sliding windows: windows of `size` milliseconds, of which one starts every `slide` milliseconds.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl WindowSpec {
         Ok(Self { size, slide })
     }
 
-    /// Windows of `size` milliseconds, end to end.
+    /// Tumbling windows: windows of `size` milliseconds that do not overlap.
     ///
     /// # Errors
     ///
@@ -61,39 +61,39 @@ impl WindowSpec {
         self.size
     }
 
-    /// The length of a pane, and the distance between windows, in milliseconds.
+    /// The distance between the starts of windows, which is the length of a pane, in milliseconds.
     #[must_use]
     pub const fn slide(&self) -> u64 {
         self.slide
     }
 
-    /// How many panes make a window.
+    /// The number of panes in a window.
     #[must_use]
     pub const fn panes_per_window(&self) -> u64 {
         self.size / self.slide
     }
 
-    /// The start of the pane that holds `time`; also: `time` rounded down to a pane boundary.
+    /// The start of the pane that contains `time`: `time` rounded down to a pane boundary.
     #[must_use]
     pub const fn pane_start(&self, time: EventTime) -> EventTime {
         EventTime(time.0 - time.0 % self.slide)
     }
 
-    /// The end of the pane that holds `time`: the first instant after it.
+    /// The end of the pane that contains `time`: the first instant after the pane.
     #[must_use]
     pub const fn pane_end(&self, time: EventTime) -> EventTime {
         EventTime((time.0 - time.0 % self.slide).saturating_add(self.slide))
     }
 
-    /// Which of the [`panes_per_window`](Self::panes_per_window) interleaved series of disjoint windows the one
-    /// that ends at `end` belongs to.
+    /// The number of the series of disjoint windows to which the window that ends at `end` belongs. There are
+    /// [`panes_per_window`](Self::panes_per_window) series, interleaved.
     #[must_use]
     pub const fn series_of(&self, end: EventTime) -> usize {
         (end.0 / self.slide % self.panes_per_window()) as usize
     }
 
-    /// When the window that ends at `end` is the newest of all that have ended: from its last instant until, and without, the
-    /// last instant of the next.
+    /// The times at which the window that ends at `end` is the newest window that has ended: from its last
+    /// instant to before the last instant of the next window.
     ///
     /// ```
     /// use telemetra_core::{EventTime, WindowSpec};
@@ -107,14 +107,14 @@ impl WindowSpec {
         last..last.plus(self.slide)
     }
 
-    /// The window that ends at `end`. Windows reach back before the epoch; their start is cut there.
+    /// The window that ends at `end`. The start of a window that reaches back before the epoch is the epoch.
     #[must_use]
     pub const fn window_ending(&self, end: EventTime) -> Window {
         Window { start: EventTime(end.0.saturating_sub(self.size)), end }
     }
 }
 
-/// One minute sliding by ten seconds.
+/// Windows of one minute that slide by ten seconds.
 impl Default for WindowSpec {
     fn default() -> Self {
         Self { size: 60_000, slide: 10_000 }
@@ -124,40 +124,40 @@ impl Default for WindowSpec {
 /// A half-open interval of event time, `[start, end)`.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Window {
-    /// The first instant inside. Windows order by their end; a spec's windows all have one size.
+    /// The first instant of the window.
     pub start: EventTime,
-    /// The first instant after.
+    /// The first instant after the window.
     pub end: EventTime,
 }
 
 impl Window {
-    /// Its length in seconds.
+    /// The length of the window in seconds.
     #[must_use]
     pub fn seconds(&self) -> f64 {
         (self.end - self.start) as f64 / 1000.0
     }
 }
 
-/// What the windows of all keys have in common.
+/// The settings that the windows of all keys share.
 #[derive(Copy, Clone, Debug)]
 pub struct WindowRules {
     /// Size and slide.
     pub windows: WindowSpec,
-    /// How long after its end a pane may still be revised.
+    /// The time after its end during which a pane may still be corrected, in milliseconds.
     pub allowed_lateness: u64,
-    /// How long after its end a window's summary stays.
+    /// The time after the end of its window during which a summary stays in the collection, in milliseconds.
     pub horizon: u64,
 }
 
 impl WindowRules {
-    /// Whether a summary whose window ended at `end` has gone beyond the horizon when `boundary` is reached. What is taken
-    /// back then is retired, which is not news.
+    /// Whether the summary of the window that ended at `end` is beyond the horizon when `boundary` is
+    /// reached. It is then retired: removed from the collection, while sinks keep its row.
     #[must_use]
     pub fn is_retired(&self, end: EventTime, boundary: EventTime) -> bool {
         end.plus(self.horizon) <= boundary
     }
 
-    /// The start of the oldest pane that a later change could need when `boundary` has been reached.
+    /// The start of the oldest pane that a correction may still need when `boundary` has been reached.
     pub(crate) fn oldest_pane(&self, boundary: EventTime) -> EventTime {
         boundary.minus(self.windows.slide() + self.allowed_lateness + self.windows.size())
     }

@@ -1,4 +1,4 @@
-//! Changes: upserts and withdrawals of rows, as of each event time.
+//! Changes of rows: upserts and withdrawals, in batches by event time.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -12,43 +12,44 @@ use crate::column::Value;
 use crate::time::event_time::EventTime;
 use crate::write::table::Table;
 
-/// A row of any table and any type, as sinks see it. Made by a [`Layout`](crate::Layout).
+/// A row of any table and any type, as sinks see it. A [`Layout`](crate::Layout) makes it.
 pub trait AnyRow: Debug + Send + Sync {
     /// The table.
     fn table(&self) -> &Arc<Table>;
 
-    /// Puts the value of each column, the key's first; [`Change::values`] puts revision and time in their places.
+    /// Puts the value of each column, the key columns first. Revision and time are placeholders, which
+    /// [`Change::values`] replaces.
     fn values(&self, put: &mut dyn FnMut(Value<'_>));
 
-    /// What the row is about.
+    /// The subject: what the row is about, as [`Row::subject`](crate::Row::subject) defines it.
     fn subject(&self) -> Cow<'_, str>;
 
-    /// The event time that it tells of.
+    /// The event time that the row describes; `None` if it describes the present.
     fn time(&self) -> Option<EventTime>;
 
-    /// The row in its own type, to be downcast.
+    /// The row in its own type, for a downcast.
     fn typed(&self) -> &dyn Any;
 
-    /// The order by table and key: equal if both are the same row.
+    /// The order by table name and key. The result is equal if both have the same key in the same table.
     fn compare_key(&self, other: &dyn AnyRow) -> Ordering;
 
-    /// Whether the other is a row of the same table with the same content.
+    /// Whether the other is an equal row of the same table and type.
     fn equals(&self, other: &dyn AnyRow) -> bool;
 }
 
-/// A change of one row.
+/// A change of one row: an upsert or a withdrawal.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// The row: as it is now, or as it was if withdrawn.
+    /// The new row of an upsert, or the last row before a withdrawal.
     pub row: Arc<dyn AnyRow>,
-    /// How often the row was published before: 0 is the first time. Withdrawing counts.
+    /// The number of changes of this row that were published before. A withdrawal counts as a change.
     pub revision: u32,
-    /// Upsert or withdrawal.
+    /// The kind of the change.
     pub action: Action,
 }
 
 impl Change {
-    /// The row in its own type, `None` if it is of another.
+    /// The row, if its type is `R`.
     #[must_use]
     pub fn row<R: 'static>(&self) -> Option<&R> {
         self.row.typed().downcast_ref()
@@ -60,7 +61,8 @@ impl Change {
         self.row.table().name()
     }
 
-    /// Puts the value of each column of the row as published at `time`.
+    /// Puts the value of each column of the row, with this change's revision and the given time of
+    /// publication.
     pub fn values(&self, time: EventTime, put: &mut dyn FnMut(Value<'_>)) {
         self.row.values(&mut |value| match value {
             Value::Revision => put(Value::Unsigned(self.revision.into())),
@@ -77,20 +79,20 @@ impl PartialEq for Change {
 }
 impl Eq for Change {}
 
-/// What to do with a row.
+/// The kind of a change.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Action {
-    /// Insert it, or overwrite the one of its key.
+    /// The row is inserted, or replaces the row with the same key.
     Upsert,
-    /// Delete it: a correction made it untrue.
+    /// The row is deleted, since it does not hold after a correction.
     Withdraw,
 }
 
-/// All changes that took effect at one event time.
+/// All changes that took effect at one event time. A sink applies it as a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// When they took effect. Everything up to and including this time is now known.
+    /// The time at which they took effect. All changes up to and including this time are now known.
     pub time: EventTime,
-    /// At most one per row, table by table, each table's sorted.
+    /// The changes, at most one per row, by table, and by key within a table.
     pub changes: Vec<Change>,
 }

@@ -1,4 +1,4 @@
-//! Layouts: how rows of a type become rows of a table.
+//! Layouts: the mapping from values of a type to rows of a table.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -14,11 +14,14 @@ use crate::write::table::Table;
 
 type Put<'p> = &'p mut dyn FnMut(Value<'_>);
 
-/// How rows of type `R` become rows of a table: the value form of [`Row`], for a table whose name or columns are known at run time only.
+/// A mapping from values of type `R` to rows of a table. It is the alternative to implementing [`Row`], for a
+/// table whose name or columns are not known before run time.
 ///
 /// ```
 /// use telemetra_core::{Column, ColumnKind, Layout, Table, Value};
-/// let table = Table::new("totals").key(Column::new("site", ColumnKind::Integer)).column(Column::new("total", ColumnKind::Integer));
+/// let table = Table::new("totals")
+///     .key(Column::new("site", ColumnKind::Integer))
+///     .column(Column::new("total", ColumnKind::Integer));
 /// let layout = Layout::new(table, |(site, total): &(u32, i64), put| {
 ///     put(Value::Unsigned((*site).into()));
 ///     put(Value::Signed(*total));
@@ -31,9 +34,9 @@ pub struct Layout<R> {
 
 struct Inner<R> {
     table: Arc<Table>,
-    values: Box<dyn Fn(&R, Put<'_>) + Send + Sync>,
-    time: Box<dyn Fn(&R) -> Option<EventTime> + Send + Sync>,
-    subject: Box<dyn for<'r> Fn(&'r R) -> Cow<'r, str> + Send + Sync>,
+    values: Arc<dyn Fn(&R, Put<'_>) + Send + Sync>,
+    time: Arc<dyn Fn(&R) -> Option<EventTime> + Send + Sync>,
+    subject: Arc<dyn for<'r> Fn(&'r R) -> Cow<'r, str> + Send + Sync>,
     compare: Option<fn(&R, &R) -> Ordering>,
 }
 
@@ -50,7 +53,7 @@ impl<R> fmt::Debug for Layout<R> {
 }
 
 impl<R: Row> Layout<R> {
-    /// The layout of a type that knows its own table.
+    /// The layout that the implementation of [`Row`] defines.
     #[must_use]
     pub fn of_row() -> Self {
         Self::with(R::table(), R::values, R::time, R::subject, None)
@@ -58,7 +61,8 @@ impl<R: Row> Layout<R> {
 }
 
 impl<R: Data> Layout<R> {
-    /// A layout by a closure that puts the value of each column, the key's first. Rows are about the first key column and about now.
+    /// A layout by a closure that puts the value of each column, the key columns first. The subject of a row
+    /// is its first key column, and rows describe the present.
     pub fn new(table: Table, values: impl Fn(&R, &mut dyn FnMut(Value<'_>)) + Send + Sync + 'static) -> Self {
         let values = Arc::new(values);
         let first = Arc::clone(&values);
@@ -72,7 +76,8 @@ impl<R: Data> Layout<R> {
         Self::with(table, move |row: &R, put: Put<'_>| values(row, put), |_| None, subject, None)
     }
 
-    /// A layout of all its parts.
+    /// A layout with all its functions. Without `compare`, rows are compared by the values of their key
+    /// columns.
     #[doc(hidden)]
     pub fn with(
         table: Table,
@@ -81,8 +86,25 @@ impl<R: Data> Layout<R> {
         subject: impl for<'r> Fn(&'r R) -> Cow<'r, str> + Send + Sync + 'static,
         compare: Option<fn(&R, &R) -> Ordering>,
     ) -> Self {
-        let (values, time, subject) = (Box::new(values), Box::new(time), Box::new(subject));
+        let (values, time, subject) = (Arc::new(values), Arc::new(time), Arc::new(subject));
         Self { inner: Arc::new(Inner { table: Arc::new(table), values, time, subject, compare }) }
+    }
+
+    /// The same layout with a changed table: with another name or indexes, or partitioned by day. The columns
+    /// must not change, since rows put a value for each of them.
+    ///
+    /// ```
+    /// use telemetra_core::{Layout, Moment};
+    /// let layout = Layout::<Moment<String>>::moments("moments", &["device"])
+    ///     .map_table(|table| table.index(["device", "started_at"]));
+    /// assert_eq!(layout.table().indexes()[0].name, "moments_by_device_started_at");
+    /// ```
+    #[must_use]
+    pub fn map_table(self, change: impl FnOnce(Table) -> Table) -> Self {
+        let Inner { table, values, time, subject, compare } = &*self.inner;
+        let table = Arc::new(change(Table::clone(table)));
+        let (values, time, subject) = (Arc::clone(values), Arc::clone(time), Arc::clone(subject));
+        Self { inner: Arc::new(Inner { table, values, time, subject, compare: *compare }) }
     }
 
     /// The table.
@@ -91,24 +113,24 @@ impl<R: Data> Layout<R> {
         &self.inner.table
     }
 
-    /// Puts the values of a row.
+    /// Puts the value of each column of a row.
     pub fn values(&self, row: &R, put: &mut dyn FnMut(Value<'_>)) {
         (self.inner.values)(row, put);
     }
 
-    /// The event time that a row tells of.
+    /// The event time that a row describes; `None` if it describes the present.
     #[must_use]
     pub fn time(&self, row: &R) -> Option<EventTime> {
         (self.inner.time)(row)
     }
 
-    /// What a row is about.
+    /// The subject of a row.
     #[must_use]
     pub fn subject<'r>(&self, row: &'r R) -> Cow<'r, str> {
         (self.inner.subject)(row)
     }
 
-    /// The order of two rows by their keys: equal if they are the same row.
+    /// The order of two rows by their keys. The result is equal if both have the same key.
     #[must_use]
     pub fn compare(&self, one: &R, other: &R) -> Ordering {
         match self.inner.compare {
@@ -120,7 +142,27 @@ impl<R: Data> Layout<R> {
         }
     }
 
-    /// A row as sinks see it.
+    /// A number of 128 bits that identifies a row within its table: a hash of the values of its key columns.
+    /// `scratch` is only used for its memory.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn key_id(&self, row: &R, scratch: &mut String) -> u128 {
+        scratch.clear();
+        let mut left = self.inner.table.keys().len();
+        self.values(row, &mut |value| {
+            if left > 0 {
+                left -= 1;
+                let start = scratch.len();
+                let _ = crate::column::write_plain(scratch, value);
+                // The length keeps apart what two columns hold.
+                let length = scratch.len() - start;
+                let _ = fmt::Write::write_fmt(scratch, format_args!("\u{1f}{length}\u{1f}"));
+            }
+        });
+        xxhash_rust::xxh3::xxh3_128(scratch.as_bytes())
+    }
+
+    /// The row as sinks see it.
     #[must_use]
     pub fn erase(&self, row: R) -> Arc<dyn AnyRow> {
         Arc::new(Laid { layout: self.clone(), row })
@@ -139,12 +181,12 @@ impl<R: Data> Layout<R> {
     }
 }
 
-/// Tells the compiler that a closure's answer may borrow from its argument.
+/// Tells the compiler that the result of a closure may borrow from its argument.
 fn borrowing<R, F: for<'r> Fn(&'r R) -> Cow<'r, str>>(subject: F) -> F {
     subject
 }
 
-/// A row and its layout.
+/// A row with its layout.
 struct Laid<R> {
     layout: Layout<R>,
     row: R,

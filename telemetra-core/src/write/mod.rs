@@ -1,4 +1,4 @@
-//! Writing: tables, rows, their changes, and the contract of sinks.
+//! Writing: tables, rows and layouts, changes of rows, and the contract of sinks.
 
 pub(crate) mod change;
 pub(crate) mod layout;

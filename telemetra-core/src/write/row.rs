@@ -1,4 +1,4 @@
-//! Rows: what sinks keep of a collection.
+//! Rows of tables, and their keys.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -9,15 +9,15 @@ use crate::data::Data;
 use crate::time::event_time::EventTime;
 use crate::write::table::Table;
 
-/// A row of a table: a value of your own type that goes to every sink, is overwritten by its key, and is withdrawn when a
-/// correction takes it back.
+/// A row of a table: a value of your own type that the pipeline writes into every sink. A row with the same
+/// key replaces it, and it is withdrawn when a correction removes it from its collection.
 ///
 /// # Contract
 ///
-/// * **Columns.** [`values`](Self::values) puts one value for each column of [`table`](Self::table), in that order, each of its column's
-///   kind, and null only where the column may be.
-/// * **Identity.** Two rows are the same row if the values of their key columns are equal. At one time a collection holds at most one
-///   row of a key.
+/// * **Columns.** [`values`](Self::values) puts one value for each column of [`table`](Self::table), in that
+///   order. Each value fits the kind of its column, and is null only if the column may be null.
+/// * **Identity.** Two rows with equal values in the key columns are versions of the same row. At any time a
+///   collection contains at most one row with a key.
 /// * **Subject.** [`subject`](Self::subject) depends on the key alone.
 /// * **Pure.** Equal rows put equal values.
 ///
@@ -46,23 +46,24 @@ use crate::write::table::Table;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a row",
-    note = "implement `Row` for it: its table and the values of its columns; or give a `Layout` with `publish_as`"
+    note = "implement `Row` for it (its table and the values of its columns), \
+            or give a `Layout` with `publish_as`"
 )]
 pub trait Row: Data {
     /// The table.
     fn table() -> Table;
 
-    /// Puts the value of each column, the key's first.
+    /// Puts the value of each column, the key columns first.
     fn values(&self, put: &mut dyn FnMut(Value<'_>));
 
-    /// The event time that the row tells of, `None` if it is about now. A row that is taken back a horizon after it has only been
-    /// forgotten: sinks keep it.
+    /// The event time that the row describes, or `None` if it describes the present. A row that is removed
+    /// from its collection a horizon after this time is retired, not corrected: sinks keep it.
     fn time(&self) -> Option<EventTime> {
         None
     }
 
-    /// What the row is about, as text: rows of one subject go to one shard of a sink, and one message channel. By default the first key
-    /// column.
+    /// The subject: what the row is about, as text. Rows with the same subject go to the same shard of a sink
+    /// and the same message channel. By default it is the first key column.
     fn subject(&self) -> Cow<'_, str> {
         let mut subject = None;
         self.values(&mut |value| {
@@ -72,14 +73,14 @@ pub trait Row: Data {
     }
 }
 
-/// A value as text.
+/// The value as plain text.
 pub(crate) fn plain(value: Value<'_>) -> String {
     let mut text = String::new();
     let _ = crate::column::write_plain(&mut text, value);
     text
 }
 
-/// What a row is known by: its table and the values of its key columns.
+/// The key of a row: its table and the values of its key columns.
 ///
 /// ```
 /// # use telemetra_core::{Change, Column, ColumnKind, EventTime, Layout, Row, RowKey, Table, Value};
@@ -98,7 +99,7 @@ pub struct RowKey {
     parts: Box<[KeyPart]>,
 }
 
-/// The value of a key column, owned.
+/// The owned value of a key column.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum KeyPart {
@@ -108,7 +109,7 @@ pub enum KeyPart {
     Bool(bool),
     /// A time.
     Time(EventTime),
-    /// Text, and everything that is shown as text.
+    /// Text, also of values of other kinds.
     Text(Box<str>),
     /// Bytes.
     Bytes(Box<[u8]>),
@@ -182,7 +183,7 @@ pub(crate) fn compare_keys(
     key_parts(keys, one).cmp(&key_parts(keys, other))
 }
 
-/// For errors: the table, and the key in parentheses.
+/// Displayed as the table and, in parentheses, the key, for errors.
 impl fmt::Display for RowKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (", self.table)?;

@@ -21,18 +21,19 @@ use crate::write::table::{Shape, Table};
 pub struct SummaryRow<K: Key, S: Data> {
     /// The key.
     pub key: K,
-    /// The window and what it holds.
+    /// The window and its aggregate.
     pub summary: Summary<S>,
 }
 
-/// The key columns of a grouping: `names` for the kinds of `K`.
+/// The key columns of a grouping, with these names and the kinds of `K`.
 fn key_columns<K: Key>(names: &[&'static str]) -> Vec<Column> {
     K::KINDS.iter().zip(names).map(|(kind, name)| Column::new(name, *kind)).collect()
 }
 
 impl<K: Key, S: Data> Layout<SummaryRow<K, S>> {
-    /// The layout of the summaries of a grouping: key columns of these names, `window_start`, `window_end`, what `columns` name and
-    /// `values` puts, `revision` and `updated_at`. The key is the key columns and `window_start`.
+    /// The layout of a grouping's summaries. The columns are key columns with these names, `window_start`,
+    /// `window_end`, the given `columns`, for which `values` puts the values, `revision` and `updated_at`.
+    /// The key consists of the key columns and `window_start`.
     pub fn summaries(
         table: impl Into<Cow<'static, str>>,
         key: &[&'static str],
@@ -73,7 +74,7 @@ impl<K: Key, S: Data> Layout<SummaryRow<K, S>> {
 }
 
 impl<K: Key> Layout<Moment<K>> {
-    /// The layout of the moments of a grouping whose key columns have these names. The key is `moment_id`.
+    /// The layout of a grouping's moments, in which the key columns have these names. The key is `moment_id`.
     pub fn moments(table: impl Into<Cow<'static, str>>, key: &[&'static str]) -> Self {
         let float = |name| Column::new(name, ColumnKind::Float);
         let time = |name| Column::new(name, ColumnKind::Time);
@@ -92,7 +93,7 @@ impl<K: Key> Layout<Moment<K>> {
         Self::with(
             table,
             |moment: &Moment<K>, put: &mut dyn FnMut(Value<'_>)| moment_values(moment, put),
-            // An open moment is about now.
+            // An open moment describes the present.
             |moment| moment.ended_at(),
             |moment| moment.key.text(),
             Some(|one, other| {
@@ -121,7 +122,7 @@ fn moment_values<K: Key>(moment: &Moment<K>, put: &mut dyn FnMut(Value<'_>)) {
     put(Value::PublishedAt);
 }
 
-/// What else is known of a moment: how many windows it holds, how long it has lasted, and on which side it is.
+/// The column `context` of a moment: the number of its windows, its duration, and its side.
 struct Context<'a, K: Key>(&'a Moment<K>);
 
 impl<K: Key> fmt::Display for Context<'_, K> {

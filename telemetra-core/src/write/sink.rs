@@ -1,4 +1,4 @@
-//! The contract of sinks: where answers go.
+//! The contract of sinks, and the sharding of their rows.
 
 use std::sync::Arc;
 
@@ -8,49 +8,52 @@ use crate::time::event_time::EventTime;
 use crate::write::change::Batch;
 use crate::write::table::Table;
 
-/// Keeps rows in step with the answer, as of each event time.
+/// A sink: it writes the changes of all tables to a system outside of the pipeline, batch by batch.
 ///
-/// A sink runs on a thread of its own and may block. It never sees the dataflow.
+/// A sink runs on its own thread and may block.
 ///
 /// # Contract
 ///
-/// * **In order.** Batches come in order of their time, each time once in a life; after a restart from what was durable on.
-/// * **Durable on return.** When [`apply`](Self::apply) returns `Ok`, all batches it was given, and the letters given before, survive a crash
-///   (as far as the sink has anything that can). A sink may make several batches durable in one go; it is given all that wait,
-///   and none where only letters do.
-/// * **All or nothing, or idempotent.** After an error or a crash, applying the same batches again has the same effect
-///   as applying them once. Rows have keys and letters have places, so upserts will do.
-/// * **Says what it has.** [`open`](Self::open) returns the time of the last batch that is durable. It will be given
-///   everything later; a sink that keeps nothing over a restart returns `None` and is given the whole state anew.
+/// * **In order.** Batches come in the order of their times, each time once in a run; after a restart, from
+///   the last durable batch on.
+/// * **Durable on return.** When [`apply`](Self::apply) returns `Ok`, its batches, and all dead letters that
+///   came before, survive a crash (if the sink stores anything durably). A call gets all batches that are
+///   waiting, so several can be made durable together. It gets none if only dead letters are waiting.
+/// * **All or nothing, or idempotent.** After an error or a crash, applying the same batches again has the
+///   same effect as applying them once. Rows have keys and dead letters have places, so upserts are enough.
+/// * **Reports its progress.** [`open`](Self::open) returns the time of the last durable batch, and gets all
+///   later batches. A sink that stores nothing over a restart returns `None` and gets all current rows again.
 ///
 /// Checked by [`sink_compliance`](crate::testkit::sink_compliance).
 pub trait Sink: Send {
-    /// Its name in errors, logs and metrics.
+    /// The name of the sink in errors, logs and metrics.
     fn name(&self) -> &str;
 
-    /// Opens it. `tables` are those whose rows it will be given; `resume` is the time of the checkpoint that the pipeline starts from,
-    /// `None` if from the beginning.
+    /// Opens the sink. `tables` are the tables whose rows it will get. `resume` is the time of the checkpoint
+    /// from which the pipeline starts, `None` without one.
     ///
     /// # Errors
     ///
-    /// If it cannot be reached or written. A transient one is tried again for a while, so that the store may come up later than
-    /// the pipeline.
+    /// If the system cannot be reached or written to. After a transient error the call is repeated for some
+    /// time, so that the system may start later than the pipeline.
     fn open(
         &mut self,
         tables: &[Arc<Table>],
         resume: Option<EventTime>,
     ) -> Result<Option<EventTime>, ExternalError>;
 
-    /// Applies all changes of these times and makes them durable, and with them the letters given before. There may be no
-    /// batch: after a restart letters may come before a time that the sink has and is not given again.
+    /// Applies batches and makes them durable, together with the dead letters that came before. There may be
+    /// no batch: after a restart, dead letters may come again whose batches the sink has already.
     ///
     /// # Errors
     ///
-    /// A transient one is tried again with backoff; a permanent one stops the pipeline. Its text names the row.
+    /// If the batches cannot be applied. After a transient error the call is repeated with backoff; a
+    /// permanent error stops the pipeline. The text names the row.
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError>;
 
-    /// Takes records that were not counted. They come as they are found, not by time, and again after a restart;
-    /// they need be durable only when the next `apply` is. By default they are dropped: they are counted in any case.
+    /// Takes dead letters. They come in the order in which they are found, not by time, and may come again
+    /// after a restart. They must be durable only after the next `apply`. By default they are ignored;
+    /// metrics count them in any case.
     ///
     /// # Errors
     ///
@@ -60,11 +63,11 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// Closes it. Nothing comes after.
+    /// Closes the sink, after the last batch.
     ///
     /// # Errors
     ///
-    /// If what was written could not be brought to its end.
+    /// If writing could not be completed.
     fn close(&mut self) -> Result<(), ExternalError> {
         Ok(())
     }
@@ -96,17 +99,18 @@ impl<K: Sink + ?Sized> Sink for Box<K> {
     }
 }
 
-/// One of several sinks that share the rows of one store among them, by [subject](crate::Row::subject).
+/// The number of a sink among several that write to one store in parallel. Rows are assigned to shards by
+/// their [subject](crate::Row::subject).
 ///
-/// All rows about one subject go to one shard, so no row is written by two. Each shard is opened, is given batches, and says what it
-/// has on its own. What a sink remembers of its progress it must keep by `index` *and* `of`: among another number of
-/// shards the subjects fall elsewhere, and what one of those has says nothing of what this one lacks. A shard that says `None`
-/// is given the whole state.
+/// All rows with the same subject go to the same shard, so no row is written by two. Each shard is opened,
+/// gets batches and reports its progress independently. A sink must store its progress by `index` *and* `of`,
+/// since with another number of shards rows are assigned differently, and the progress of the old shards does
+/// not apply. A shard that returns `None` gets all its current rows again.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard {
-    /// Which one, from 0.
+    /// The number of the shard, from 0.
     pub index: usize,
-    /// Of how many.
+    /// The number of all shards.
     pub of: usize,
 }
 
@@ -117,10 +121,10 @@ impl std::fmt::Display for Shard {
 }
 
 impl Shard {
-    /// The only one.
+    /// The only shard.
     pub const WHOLE: Self = Self { index: 0, of: 1 };
 
-    /// The index of the shard that the rows about a subject go to.
+    /// The index of the shard for rows with this subject.
     ///
     /// ```
     /// use telemetra_core::Shard;
@@ -129,8 +133,14 @@ impl Shard {
     /// ```
     #[must_use]
     pub fn index_of(subject: &str, shards: usize) -> usize {
-        // The dataflow deals keys to workers by the low bits.
-        let high = u128::from(crate::key::key_hash(subject));
-        usize::try_from((high * shards as u128) >> 64).unwrap_or(0)
+        Self::index_of_hash(crate::key::key_hash(subject), shards)
+    }
+
+    /// The index of the shard for a subject of that [hash](crate::key_hash).
+    #[doc(hidden)]
+    #[must_use]
+    pub fn index_of_hash(hash: u64, shards: usize) -> usize {
+        // The dataflow assigns keys to workers by the low bits.
+        usize::try_from((u128::from(hash) * shards as u128) >> 64).unwrap_or(0)
     }
 }

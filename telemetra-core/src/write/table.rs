@@ -1,11 +1,11 @@
-//! Tables: what rows of one kind are called and hold, whatever sink keeps them.
+//! Tables: the name, columns and indexes of rows, the same for every sink.
 
 use std::borrow::Cow;
 
 use crate::column::{Column, ColumnKind};
 use crate::error::ConfigError;
 
-/// A table: its name, its key columns, its other columns, and how readers look rows up.
+/// The definition of a table: its name, its key columns, its other columns, and its indexes.
 ///
 /// ```
 /// use telemetra_core::{Column, ColumnKind, Table};
@@ -30,32 +30,32 @@ pub struct Table {
     published_at: Option<usize>,
 }
 
-/// What the rows of a table are, for sinks that treat some in a way of their own.
+/// The kind of a table's rows, for sinks that treat some kinds in a special way.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Shape {
-    /// Rows of any kind: each is what it is until it is replaced or withdrawn.
+    /// Rows of any other kind.
     #[default]
     Rows,
-    /// Summaries of windows: the key of the grouping, `window_start`, `window_end`, then columns.
+    /// Summaries of windows: the key of the grouping, `window_start`, `window_end`, then other columns.
     Windows,
-    /// Moments: episodes that open, change and close.
+    /// Moments.
     Moments,
 }
 
-/// An index: a name, columns, and whether it holds only some rows.
+/// An index of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
-    /// Its name; with none given, the table's with `_by_` and the columns'.
+    /// The name; by default the table's name, `_by_` and the names of the columns.
     pub name: Cow<'static, str>,
-    /// The columns in order.
+    /// The names of the columns, in order.
     pub columns: Vec<Cow<'static, str>>,
-    /// A condition in SQL that both SQLite and Postgres know; the index then holds only the rows that meet it.
+    /// The condition of a partial index, in SQL that both SQLite and Postgres accept.
     pub only: Option<Cow<'static, str>>,
 }
 
 impl Table {
-    /// A table of that name, without columns.
+    /// A table without columns.
     #[must_use]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -69,10 +69,16 @@ impl Table {
         }
     }
 
-    /// Adds a key column. Keys come before all other columns: one that is added later is put behind the last key.
+    /// Adds a key column, after the other key columns and before all columns that are not in the key.
     #[must_use]
     pub fn key(mut self, column: Column) -> Self {
         self.columns.insert(self.keys, column);
+        // The columns after it move by one place.
+        for place in [&mut self.day, &mut self.published_at].into_iter().flatten() {
+            if *place >= self.keys {
+                *place = place.saturating_add(1);
+            }
+        }
         self.keys += 1;
         self
     }
@@ -91,15 +97,16 @@ impl Table {
         self
     }
 
-    /// Adds a column of the revision: how often the row was published before. The row puts
-    /// [`Value::Revision`](crate::Value::Revision) there.
+    /// Adds a column for the revision, the number of changes of the row that were published before. The row
+    /// puts [`Value::Revision`](crate::Value::Revision) there.
     #[must_use]
     pub fn revision(self, name: &'static str) -> Self {
         self.column(Column::new(name, ColumnKind::Integer))
     }
 
-    /// Adds a column of the event time at which the row was published. The row puts
-    /// [`Value::PublishedAt`](crate::Value::PublishedAt) there. Messages and snapshots leave it out: a row that did not change stays equal.
+    /// Adds a column for the event time at which the row was published. The row puts
+    /// [`Value::PublishedAt`](crate::Value::PublishedAt) there. Messages and snapshots do not contain it, so
+    /// that an unchanged row stays equal.
     #[must_use]
     pub fn published_at(mut self, name: &'static str) -> Self {
         self.published_at = Some(self.columns.len());
@@ -115,7 +122,7 @@ impl Table {
         self
     }
 
-    /// Adds an index of that name over these columns, of the rows that meet a condition in SQL if one is given.
+    /// Adds an index with a name. With a condition in SQL, it is a partial index.
     #[must_use]
     pub fn index_named<const N: usize>(
         mut self,
@@ -128,15 +135,16 @@ impl Table {
         self
     }
 
-    /// Names the column by which the table is cut into days where a sink has a retention: one of time. Without it rows stay.
+    /// Sets the time column by which a sink with a retention partitions the table into days. The rows of a
+    /// table without one are kept for ever.
     #[must_use]
     pub fn by_day(mut self, column: &str) -> Self {
-        // A column that is not there is found by `check`.
+        // `check` finds a column that does not exist.
         self.day = Some(self.position(column).unwrap_or(usize::MAX));
         self
     }
 
-    /// Says what its rows are.
+    /// Sets the kind of its rows.
     #[doc(hidden)]
     #[must_use]
     pub fn shape(mut self, shape: Shape) -> Self {
@@ -144,7 +152,7 @@ impl Table {
         self
     }
 
-    /// The same table under another name. Indexes keep theirs.
+    /// The same table with another name. Indexes keep their names.
     #[must_use]
     pub fn renamed(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = name.into();
@@ -157,7 +165,7 @@ impl Table {
         &self.name
     }
 
-    /// All columns, the key's first.
+    /// All columns, the key columns first.
     #[must_use]
     pub fn all_columns(&self) -> &[Column] {
         &self.columns
@@ -175,35 +183,50 @@ impl Table {
         &self.indexes
     }
 
-    /// The place of the column by which the table is cut into days.
+    /// The column by which the table is partitioned into days.
     #[must_use]
     pub fn day_column(&self) -> Option<&Column> {
         self.day.and_then(|day| self.columns.get(day))
     }
 
-    /// What its rows are.
+    /// The kind of its rows.
     #[must_use]
     pub fn row_shape(&self) -> Shape {
         self.shape
     }
 
-    /// The place of the column that [`published_at`](Self::published_at) added.
+    /// The columns that the [subject](crate::Row::subject) of a row is made of: those of the grouping's key, or the first key column. A
+    /// row type that says another subject has it from other columns.
+    #[must_use]
+    pub fn subject_columns(&self) -> &[Column] {
+        match self.shape {
+            Shape::Rows => self.columns.get(..1.min(self.keys)),
+            // The window's start is the last of the key.
+            Shape::Windows => self.columns.get(..self.keys.saturating_sub(1)),
+            Shape::Moments => self.columns.get(self.keys..self.position("moment_type").unwrap_or(self.keys)),
+        }
+        .unwrap_or_default()
+    }
+
+    /// The index of the column that [`published_at`](Self::published_at) added.
     #[must_use]
     pub fn published_at_column(&self) -> Option<usize> {
         self.published_at
     }
 
-    /// The place of a column.
+    /// The index of the column with this name.
     #[must_use]
     pub fn position(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|known| known.name == column)
     }
 
-    /// Checks that the table can be made.
+    /// Checks that the table can be created.
     ///
     /// # Errors
     ///
-    /// If it has no name, no key, a key that may be null, two columns of one name, or an index or a day over a column that it has not.
+    /// If a name cannot be used, there is no key column, a key column may be null, two columns or indexes
+    /// have the same name, an index is over a column that does not exist, or the column for days does not
+    /// exist or is not of time.
     pub fn check(&self) -> Result<(), ConfigError> {
         let error =
             |detail: String, hint: &str| Err(ConfigError::new(format!("table {}", self.name), detail, hint));
@@ -244,7 +267,15 @@ impl Table {
                 );
             }
         }
-        for index in &self.indexes {
+        for (n, index) in self.indexes.iter().enumerate() {
+            if !is_name(&index.name) {
+                let hint = "name it by `index_named`: letters, digits and underscores, at most 63";
+                return error(format!("`{}` cannot be the name of an index", index.name), hint);
+            }
+            if self.indexes[..n].iter().any(|other| other.name == index.name) {
+                let hint = "give each a name of its own, by `index_named`";
+                return error(format!("two indexes are called `{}`", index.name), hint);
+            }
             for column in &index.columns {
                 if self.position(column).is_none() {
                     let detail = format!("the index `{}` is over `{column}`, which it has not", index.name);

@@ -1,215 +1,97 @@
-//! The graph of one worker, and its life.
+//! The graph of one worker: what operators of your own are built on.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use differential_dataflow::{AsCollection, VecCollection};
-use telemetra_core::{EventAccumulator, EventTime, Fact, Moment, MomentRule, Row, StreamRow, WindowRules};
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::operator::Operator;
-use timely::dataflow::operators::probe::Handle as Probe;
-use timely::dataflow::operators::vec::Map;
-use timely::dataflow::operators::{Concatenate, Probe as _};
-use timely::dataflow::{Scope, StreamVec};
-use timely::worker::Worker;
+use differential_dataflow::VecCollection;
+use telemetra_core::{ConfigError, Data, EventTime, Layout, Row};
+use timely::dataflow::Scope;
 
-use super::meter::Monitored;
-use super::{Extension, Frontier};
-use crate::busy;
-use crate::checkpoint::{Durability, Message, Recorder, Restored, reached_of};
-use crate::council::{Council, Pledge};
-use crate::deliver::deliver;
-use crate::failure::Failure;
-use crate::ingest::{IngestLinks, Ingested, ingest_with};
-use crate::ingress::Ingress;
-use crate::metadata::StreamRows;
-use crate::moments::Moments;
-use crate::outlet::Outlet;
-use crate::publish::Publish;
-use crate::record::record;
-use crate::windows::{Summaries, Windows};
-use crate::writer::Stored;
+use crate::checkpoint::state::CheckpointContext;
+use crate::deliver::publication::{Publication, TypedPublication};
+use crate::operators::changes::Changes;
 
-/// The streams and collections of one worker's graph, for operators of one's own.
+/// One worker's graph, while it is built. Clones are handles on the same graph.
 #[derive(Clone)]
-pub struct Graph<'scope, A: EventAccumulator> {
-    /// The scope they are in.
-    pub scope: Scope<'scope, EventTime>,
-    /// How its windows are cut.
-    pub windows: WindowRules,
-    /// The live summaries.
-    pub summaries: Summaries<'scope, A::Output>,
-    /// The moments.
-    pub moments: VecCollection<'scope, EventTime, Moment, isize>,
-    /// The streams' rows.
-    pub streams: VecCollection<'scope, EventTime, StreamRow, isize>,
-    /// The events kept as rows, as they were counted.
-    pub facts: StreamVec<'scope, EventTime, Fact>,
+pub struct Graph<'scope> {
+    scope: Scope<'scope, EventTime>,
+    context: CheckpointContext<'scope>,
+    /// How long in milliseconds rows that tell of a time may still change.
+    horizon: u64,
+    /// The tables that the sinks were opened with.
+    tables: Arc<BTreeSet<String>>,
+    publications: Rc<RefCell<Vec<Box<dyn Publication<'scope> + 'scope>>>>,
 }
 
-impl<A: EventAccumulator> std::fmt::Debug for Graph<'_, A> {
+impl std::fmt::Debug for Graph<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Graph").finish_non_exhaustive()
+        f.debug_struct("Graph").field("tables", &self.tables).finish_non_exhaustive()
     }
 }
 
-/// What each worker builds its graph from.
-pub(crate) struct Blueprint<A: EventAccumulator> {
-    pub(crate) ingress: Ingress,
-    pub(crate) windows: WindowRules,
-    pub(crate) rules: Arc<[MomentRule<A::Output>]>,
-    pub(crate) outlets: Mutex<Vec<Outlet<A::Output>>>,
-    pub(crate) extensions: Vec<Extension<A>>,
-    pub(crate) restored: Option<Arc<Restored>>,
-    pub(crate) recorder: Mutex<Option<Sender<Message>>>,
-    pub(crate) stored: Vec<Stored>,
-    pub(crate) failure: Failure,
-    pub(crate) frontier: Arc<Frontier>,
-    /// This process, and the workers in each.
-    pub(crate) cluster: (usize, usize),
-    pub(crate) processes: usize,
-    /// How this process begins.
-    pub(crate) pledge: Pledge,
-    /// What each worker of this process tells of itself.
-    pub(crate) monitored: Arc<[Monitored]>,
-    /// Whether the time in each operator is measured.
-    pub(crate) operator_times: bool,
-}
+impl<'scope> Graph<'scope> {
+    pub(crate) fn new(
+        scope: Scope<'scope, EventTime>,
+        context: CheckpointContext<'scope>,
+        horizon: u64,
+        tables: Arc<BTreeSet<String>>,
+    ) -> Self {
+        Self { scope, context, horizon, tables, publications: Rc::default() }
+    }
 
-/// The longest a worker sleeps before it looks whether it should stop.
-const PARK: Duration = Duration::from_millis(20);
+    /// The scope that it is in.
+    #[must_use]
+    pub fn scope(&self) -> Scope<'scope, EventTime> {
+        self.scope
+    }
 
-impl<A: EventAccumulator> Blueprint<A> {
-    /// Builds the graph on a worker and runs it until its end, an error, or the order to stop.
-    pub(crate) fn work(&self, worker: &mut Worker) {
-        let (process, workers) = self.cluster;
-        let first = worker.index() == process * workers;
-        if self.processes == 1 {
-            self.ingress.0.begin_after(self.pledge.durable);
-            self.live(worker, first, None);
+    /// The pipeline's checkpoints, for [operators with state](crate::Checkpointed).
+    #[must_use]
+    pub fn context(&self) -> &CheckpointContext<'scope> {
+        &self.context
+    }
+
+    /// Publishes a collection of rows: all sinks keep its table in step with it, in the same transaction as all other tables, with
+    /// corrections and revisions, exactly once. The table must be declared by [`Pipeline::table`](crate::Pipeline::table), as sinks are
+    /// opened before graphs are built.
+    pub fn publish<R: Row>(&self, rows: VecCollection<'scope, EventTime, R, isize>) {
+        self.publish_as(&Layout::of_row(), rows);
+    }
+
+    /// Publishes a collection of rows by a layout of theirs, for tables that are known at run time only.
+    pub fn publish_as<R: Data>(&self, layout: &Layout<R>, rows: VecCollection<'scope, EventTime, R, isize>) {
+        self.publish_within(layout, rows, self.horizon);
+    }
+
+    /// Publishes rows that are retired that many milliseconds after the time they tell of.
+    pub(crate) fn publish_within<R: Data>(
+        &self,
+        layout: &Layout<R>,
+        rows: VecCollection<'scope, EventTime, R, isize>,
+        horizon: u64,
+    ) {
+        let table = layout.table().name().to_owned();
+        let mut publications = self.publications.borrow_mut();
+        let error = if !self.tables.contains(&table) {
+            Some(("is published, and no sink knows of it", "declare it: `.table(…)` of the pipeline"))
+        } else if publications.iter().any(|other| other.table().name() == table) {
+            Some(("is published twice", "concatenate the collections, or give each a table of its own"))
+        } else {
+            None
+        };
+        if let Some((detail, hint)) = error {
+            let error = ConfigError::new("publish", format!("the table `{table}` {detail}"), hint);
+            self.context.failure.set(error.into());
             return;
         }
-        let mut council = Council::open(worker, process, self.processes, first);
-        if let Some(durable) = council.agree(worker, &self.pledge, &self.failure) {
-            self.ingress.0.begin_after(durable);
-            self.live(worker, first, Some(&mut council));
-        }
-        council.close(worker, &self.failure);
+        let changes = rows.changes(layout.clone(), horizon, &format!("changes {table}"), &self.context);
+        publications.push(Box::new(TypedPublication { layout: layout.clone(), changes }));
     }
 
-    fn live(&self, worker: &mut Worker, first: bool, mut council: Option<&mut Council>) {
-        let durable = Probe::new();
-        let pending = Rc::new(RefCell::new(Vec::new()));
-        let index = worker.next_dataflow_index();
-        let sender = self.recorder.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let recorder = sender.clone().map(|parts| Recorder { worker: worker.index(), parts });
-        if self.operator_times {
-            busy::watch(worker, Arc::clone(&self.here(worker.index()).busy));
-        }
-        worker.dataflow::<EventTime, _, _>(|scope| self.build(scope, recorder, &durable, &pending));
-        loop {
-            if let Some(council) = &mut council {
-                council.listen(&self.failure);
-                self.ingress.0.exchange(council);
-            }
-            if self.failure.is_down() {
-                worker.drop_dataflow(index);
-                break;
-            }
-            worker.step_or_park(Some(PARK));
-            if first {
-                let reached = durable.with_frontier(reached_of);
-                self.frontier.set(reached);
-                let mut pending = pending.borrow_mut();
-                pending.sort_unstable();
-                while pending.first().is_some_and(|boundary| *boundary <= reached) {
-                    let boundary = pending.remove(0);
-                    if let Some(sender) = &sender {
-                        // The thread has ended if it has failed, and said so.
-                        let _ = sender.send(Message::Complete { boundary });
-                    }
-                }
-            }
-            if durable.done() {
-                break;
-            }
-        }
-        if self.operator_times {
-            busy::unwatch(worker);
-        }
+    /// What was published.
+    pub(crate) fn into_publications(self) -> Vec<Box<dyn Publication<'scope> + 'scope>> {
+        self.publications.take()
     }
-
-    /// What the worker of that index tells of itself.
-    fn here(&self, worker: usize) -> &Monitored {
-        &self.monitored[worker % self.cluster.1]
-    }
-
-    fn build<'scope>(
-        &self,
-        scope: Scope<'scope, EventTime>,
-        recorder: Option<Recorder>,
-        durable: &Probe<EventTime>,
-        pending: &Rc<RefCell<Vec<EventTime>>>,
-    ) {
-        let links = IngestLinks {
-            durable: Some(durable.clone()),
-            recorder: recorder.clone(),
-            restored: self.restored.clone(),
-        };
-        let Ingested { partials, facts, dead_letters, markers } =
-            ingest_with::<A>(scope, &self.ingress, links);
-        let durability = Durability {
-            markers: markers.clone(),
-            recorder: recorder.clone(),
-            restored: self.restored.clone(),
-            failure: self.failure.clone(),
-            census: Arc::clone(&self.here(scope.index()).census),
-        };
-        let summaries = partials.windows_with(self.windows, &durability);
-        let moments = summaries.clone().moments_with(self.windows, Arc::clone(&self.rules), &durability);
-        let streams = facts.clone().stream_rows_with(&durability);
-        let graph = Graph::<A> { scope, windows: self.windows, summaries, moments, streams, facts };
-        self.extensions.iter().for_each(|extension| extension(&graph));
-
-        let changes = rows_of(graph).publish_with(self.windows, &durability);
-        let mut ends = Vec::new();
-        let mut outlets = self.outlets.lock().unwrap_or_else(PoisonError::into_inner);
-        for outlet in outlets.iter_mut() {
-            let here = outlet.shards.extract_if(.., |shard| shard.home == scope.index()).collect();
-            let (changes, letters) = (changes.clone(), dead_letters.clone());
-            ends.push(deliver(changes, letters, markers.clone(), &outlet.homes, here));
-        }
-        match recorder {
-            Some(recorder) => {
-                let stored = self.stored[scope.index() % self.cluster.1].clone();
-                ends.push(record(changes, markers, recorder, stored, Rc::clone(pending)));
-            }
-            None => ends.push(changes.flat_map(|_| None)),
-        }
-        scope.concatenate(ends).probe_with(durable);
-    }
-}
-
-/// The rows of all collections, each stated as a change of its table.
-fn rows_of<A: EventAccumulator>(graph: Graph<'_, A>) -> VecCollection<'_, EventTime, Row<A::Output>, isize> {
-    let facts = graph.facts.unary(Pipeline, "FactRows", |_, _| {
-        |input, output| {
-            input.for_each_stamp(|cap, messages| {
-                let Some(&time) = cap.least() else { return };
-                let rows = messages.flat_map(|message| message.drain(..)).filter_map(|fact| match fact {
-                    Fact::Viewer(row) => Some((Row::Viewer(row), time, 1)),
-                    Fact::Transaction(row) => Some((Row::Transaction(row), time, 1)),
-                    Fact::Meta(_) => None,
-                });
-                output.session(&cap).give_iterator(rows);
-            });
-        }
-    });
-    let summaries = graph.summaries.map(|(key, summary)| Row::Summary(key, summary));
-    let moments = graph.moments.map(Row::Moment);
-    let streams = graph.streams.map(Row::Stream);
-    summaries.concatenate([moments, streams, facts.as_collection()])
 }

@@ -6,43 +6,34 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use telemetra_core::{EventAccumulator, EventTime, Fates};
+use telemetra_core::{EventTime, Events, Fates};
 use timely::communication::WorkerGuards;
 
-use super::Frontier;
-use super::graph::Blueprint;
-use super::meter::{Meter, Monitored, Readings};
-use super::status::{PipelineStatus, SinkStatus};
-use crate::failure::{Failure, PipelineError, panic_text};
-use crate::ingress::{Ingress, PartitionStatus, Reading};
-use crate::metric::Value;
-use crate::outlet::SinkHandle;
-use crate::scout::Scout;
-use crate::writer::CheckpointGauge;
-
-/// What happens to windows that are still open when a pipeline is drained.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Drain {
-    /// They close as if all partitions had ended. What comes after a restart starts new windows.
-    CloseWindows,
-    /// They stay open: the state is kept in a checkpoint, and a restart goes on as if nothing had been. Without
-    /// checkpoints, and for a cluster of processes, it is as if the process had been killed.
-    KeepWindows,
-}
+use crate::checkpoint::writer::CheckpointGauge;
+use crate::deliver::placement::SinkHandle;
+use crate::observe::exporter::{Exporter, Monitored, Readings};
+use crate::observe::metrics::Value;
+use crate::observe::status::{PipelineStatus, SinkStatus};
+use crate::pipeline::finish::{Drain, StopHandle};
+use crate::pipeline::worker::Blueprint;
+use crate::read::discovery::PartitionDiscovery;
+use crate::read::ingress::{PartitionStatus, Shared};
+use crate::support::failure::{Failure, PipelineError, panic_text};
+use crate::support::frontier::DurableFrontier;
 
 /// A pipeline at work. Dropping it stops the pipeline without draining.
 pub struct Running {
-    meter: Option<Meter>,
-    ingress: Ingress,
-    frontier: Arc<Frontier>,
+    exporter: Option<Exporter>,
+    ingress: Arc<Shared>,
+    frontier: Arc<DurableFrontier>,
     sinks: Vec<SinkHandle>,
     checkpoints: Arc<CheckpointGauge>,
     failure: Failure,
     workers: Option<WorkerGuards<()>>,
     threads: Vec<JoinHandle<()>>,
     /// Each ends a thread that looks for new partitions when it is dropped.
-    scouts: Vec<Sender<()>>,
-    processes: usize,
+    discoveries: Vec<Sender<()>>,
+    stop: StopHandle,
 }
 
 impl std::fmt::Debug for Running {
@@ -51,39 +42,49 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// What a pipeline did, told at its end.
+/// What a pipeline did, as its handle reports at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
-    /// What became of all events, those before a restart included.
+    /// The fates of all events, those before a restart included.
     pub fates: Fates,
     /// The same by partition.
     pub partitions: Vec<PartitionStatus>,
 }
 
 /// What runs beside the workers, or is shared with them.
-pub(super) struct Parts {
+pub(super) struct RunParts {
     pub(super) name: Value,
     pub(super) monitored: Arc<[Monitored]>,
     pub(super) has_checkpoints: bool,
-    pub(super) ingress: Ingress,
+    pub(super) ingress: Arc<Shared>,
     pub(super) sinks: Vec<SinkHandle>,
     pub(super) checkpoints: Arc<CheckpointGauge>,
     pub(super) failure: Failure,
     pub(super) threads: Vec<JoinHandle<()>>,
-    pub(super) scouts: Vec<Scout>,
+    pub(super) discoveries: Vec<PartitionDiscovery>,
 }
 
-pub(super) fn run<A: EventAccumulator>(
-    blueprint: Blueprint<A>,
+pub(super) fn run<E: Events>(
+    blueprint: Blueprint<E>,
     config: timely::Config,
-    parts: Parts,
+    parts: RunParts,
 ) -> Result<Running, PipelineError> {
-    let Parts { name, monitored, has_checkpoints, ingress, sinks, checkpoints, failure, threads, scouts } =
-        parts;
+    let RunParts {
+        name,
+        monitored,
+        has_checkpoints,
+        ingress,
+        sinks,
+        checkpoints,
+        failure,
+        threads,
+        discoveries,
+    } = parts;
     let frontier = Arc::clone(&blueprint.frontier);
     let readings = Readings {
         pipeline: name,
-        ingress: ingress.clone(),
+        ingress: Arc::clone(&ingress),
         frontier: Arc::clone(&frontier),
         sinks: sinks.clone(),
         checkpoints: has_checkpoints.then(|| Arc::clone(&checkpoints)),
@@ -92,12 +93,20 @@ pub(super) fn run<A: EventAccumulator>(
         first_worker: blueprint.cluster.0 * blueprint.cluster.1,
     };
     // Before anything is read: what has been counted until then was read before a restart.
-    let meter = Meter::start(readings).map_err(|error| PipelineError::Worker(error.to_string()))?;
-    let processes = blueprint.processes;
+    let exporter = Exporter::start(readings).map_err(|error| PipelineError::Worker(error.to_string()))?;
+    let stop = StopHandle {
+        shared: Arc::clone(&ingress),
+        failure: failure.clone(),
+        finish: Arc::clone(&blueprint.finish),
+        processes: blueprint.processes,
+    };
+    let finish = Arc::clone(&blueprint.finish);
     let panicked = failure.clone();
     let started = timely::execute(config, move |worker| {
         let work = std::panic::AssertUnwindSafe(|| blueprint.work(worker));
-        if let Err(panic) = std::panic::catch_unwind(work) {
+        let worked = std::panic::catch_unwind(work);
+        finish.worker_ended();
+        if let Err(panic) = worked {
             // Let the others know before the panic goes on: they would wait for this worker for ever.
             panicked.set(PipelineError::Worker(format!("it panicked: {}", panic_text(&*panic))));
             std::panic::resume_unwind(panic);
@@ -105,7 +114,7 @@ pub(super) fn run<A: EventAccumulator>(
     });
     let workers = started.map_err(PipelineError::Worker)?;
     let mut running = Running {
-        meter: Some(meter),
+        exporter: Some(exporter),
         ingress,
         frontier,
         sinks,
@@ -113,26 +122,26 @@ pub(super) fn run<A: EventAccumulator>(
         failure,
         workers: Some(workers),
         threads,
-        scouts: Vec::new(),
-        processes,
+        discoveries: Vec::new(),
+        stop,
     };
-    for scout in scouts {
+    for discovery in discoveries {
         let (alive, over) = channel();
-        let started = scout.start(running.ingress.clone(), over);
+        let started = discovery.start(Arc::clone(&running.ingress), over);
         started.map_err(|error| PipelineError::Worker(error.to_string()))?;
-        running.scouts.push(alive);
+        running.discoveries.push(alive);
     }
     Ok(running)
 }
 
 impl Running {
-    /// What became of the events read so far in this process, those before a restart included.
+    /// The fates of the events read so far in this process, those before a restart included.
     #[must_use]
     pub fn fates(&self) -> Fates {
         self.ingress.fates()
     }
 
-    /// How it stands. Cheap enough to be asked many times a second.
+    /// Its status. Cheap enough to be asked many times a second.
     #[must_use]
     pub fn status(&self) -> PipelineStatus {
         let checkpoint = EventTime(self.checkpoints.boundary.load(Ordering::Acquire));
@@ -147,8 +156,8 @@ impl Running {
                 self.checkpoints.bytes.load(Ordering::Relaxed),
                 Duration::from_micros(self.checkpoints.micros.load(Ordering::Relaxed)),
             ),
-            store_failing: self.checkpoints.trouble.failing(),
-            failure: self.failure.describe(),
+            store_failing: self.checkpoints.retry.failing(),
+            failure: self.failure.enrich(),
         }
     }
 
@@ -158,6 +167,12 @@ impl Running {
         self.failure.is_set() || self.frontier.get() == EventTime::MAX
     }
 
+    /// A handle to stop or drain it from another thread or task, and to await its end.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
     /// Waits until all sources have ended, all windows are closed and everything is durable. A source that never ends
     /// makes it wait for ever; then use [`drain`](Self::drain).
     ///
@@ -165,7 +180,10 @@ impl Running {
     ///
     /// The first error of the pipeline.
     pub fn wait(mut self) -> Result<Report, PipelineError> {
-        self.join()
+        match self.join() {
+            Err(PipelineError::Peer { why: None, .. }) if self.failure.is_halted() => Ok(self.report()),
+            joined => joined,
+        }
     }
 
     /// Stops reading, finishes what was read, flushes the sinks, and keeps a checkpoint if windows stay open.
@@ -174,26 +192,11 @@ impl Running {
     ///
     /// The first error of the pipeline.
     pub fn drain(mut self, how: Drain) -> Result<Report, PipelineError> {
+        self.stop.drain(how);
         match how {
-            Drain::CloseWindows => self.ingress.0.set_reading(Reading::Ends),
-            Drain::KeepWindows => {
-                self.ingress.0.set_reading(Reading::Rests);
-                let shared = &self.ingress.0;
-                let cut = if self.processes == 1 { shared.cuts.close(|| shared.floor()) } else { None };
-                while let Some(cut) = cut
-                    && self.checkpoints.boundary.load(Ordering::Acquire) < cut.0
-                    && !self.is_finished()
-                {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                // With a last cut the workers wait there; without one they come to an end only if the sources did.
-                if cut.is_some() || shared.floor() < EventTime::MAX {
-                    self.failure.halt();
-                    return self.join_told();
-                }
-            }
+            Drain::CloseWindows => self.join(),
+            Drain::KeepWindows => self.join_stopped(),
         }
-        self.join()
     }
 
     /// Stops as soon as can be. What is not in a checkpoint is read again after a restart.
@@ -202,12 +205,12 @@ impl Running {
     ///
     /// The first error of the pipeline.
     pub fn stop(mut self) -> Result<Report, PipelineError> {
-        self.failure.halt();
-        self.join_told()
+        self.stop.stop();
+        self.join_stopped()
     }
 
     /// The same after the order to stop, which another process of the cluster may have had before this one.
-    fn join_told(&mut self) -> Result<Report, PipelineError> {
+    fn join_stopped(&mut self) -> Result<Report, PipelineError> {
         match self.join() {
             Err(PipelineError::Peer { why: None, .. }) => Ok(self.report()),
             joined => joined,
@@ -223,14 +226,14 @@ impl Running {
         for worker in self.workers.take().map(WorkerGuards::join).into_iter().flatten() {
             panicked = worker.err().or(panicked);
         }
-        self.scouts.clear();
+        self.discoveries.clear();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 panicked = panicked.or_else(|| Some("a sink or the checkpoint store panicked".to_owned()));
             }
         }
-        // Before the failure is taken: it is told whether there was one.
-        drop(self.meter.take());
+        // Before the failure is taken: it is exported whether there was one.
+        drop(self.exporter.take());
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
@@ -245,7 +248,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.failure.halt();
         if self.workers.is_some() {
-            // The error is told by `wait`, `drain` and `stop`; who drops the handle does not ask.
+            // The error is exported by `wait`, `drain` and `stop`; who drops the handle does not ask.
             let _ = self.join();
         }
     }

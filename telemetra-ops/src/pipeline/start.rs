@@ -1,86 +1,97 @@
 //! Starting: from settings to threads at work.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use telemetra_core::EventAccumulator;
+use telemetra_core::Events;
 
-use super::graph::Blueprint;
-use super::handle::{self, Parts};
-use super::meter::Monitored;
-use super::{Checkpoints, Cluster, Pipeline, Running};
-use crate::checkpoint::Restored;
-use crate::council::Pledge;
-use crate::cut::Cuts;
-use crate::failure::{Failure, PipelineError, RestoreError};
-use crate::ingress::Ingress;
-use crate::metric::Value;
-use crate::open::{Opened, Opening};
-use crate::outlet::{self, Outlets};
-use crate::trouble::Patience;
-use crate::writer::{CheckpointGauge, Stored, Writer};
+use crate::checkpoint::state::RestoredCheckpoint;
+use crate::checkpoint::trigger::CheckpointTrigger;
+use crate::checkpoint::writer::{CheckpointGauge, Stored, Writer};
+use crate::cluster::coordinator::StartState;
+use crate::deliver::placement::{self, OpenSinks};
+use crate::observe::exporter::Monitored;
+use crate::observe::metrics::Value;
+use crate::pipeline::builder::{Checkpoints, Cluster, Parts, Pipeline};
+use crate::pipeline::checks::Checked;
+use crate::pipeline::finish::Finish;
+use crate::pipeline::handle::{self, RunParts, Running};
+use crate::pipeline::plan::LastPlan;
+use crate::pipeline::worker::Blueprint;
+use crate::read::ingress::Ingress;
+use crate::read::sources::{self, Opened, Opening};
+use crate::support::failure::{Failure, PipelineError, RestoreError};
+use crate::support::retry::RetryDeadline;
 
-impl<A: EventAccumulator> Pipeline<A> {
+impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     /// Checks the settings, opens sources and sinks, restores the newest checkpoint, and starts the workers.
     ///
     /// # Errors
     ///
     /// If a setting cannot work, or something outside cannot be reached.
-    pub fn start(mut self) -> Result<Running, PipelineError> {
-        let samples = self.check()?;
+    pub fn start(self) -> Result<Running, PipelineError> {
+        self.finish_last().parts.run()
+    }
+}
+
+impl<E: Events> Parts<E> {
+    fn run(mut self) -> Result<Running, PipelineError> {
+        let Checked { time, pane, horizon, tables, every } = self.check()?;
         let cluster = self.cluster.clone();
         let processes = cluster.addresses.len().max(1);
         let peers = processes * cluster.workers;
         let failure = Failure::default();
         let name = Value::from(self.name.as_str());
-        let patience = Patience::new(self.patience);
+        let deadline = RetryDeadline::new(self.startup_timeout);
         let fingerprint = self.fingerprint();
+        let ingest_time = telemetra_core::TimeConfig { windows: pane, ..time.clone() };
         let restored = match &mut self.checkpoints {
             Some(Checkpoints { store, .. }) => {
                 let claim = || store.claim(cluster.process, processes);
-                patience.wait("claiming the checkpoint store", claim).map_err(RestoreError::Store)?;
-                Restored::read(&mut **store, &fingerprint, patience)?
+                deadline.wait("claiming the checkpoint store", claim).map_err(RestoreError::Store)?;
+                RestoredCheckpoint::read(&mut **store, &fingerprint, deadline)?
             }
             None => None,
         };
         let resume = restored.as_ref().map(|restored| restored.boundary);
 
         let (interval, pause) = match &self.checkpoints {
-            Some(checkpoints) if processes == 1 => (Some(checkpoints.every), checkpoints.pause),
-            Some(checkpoints) => (Some(checkpoints.every), Duration::ZERO),
-            None => (None, Duration::ZERO),
+            Some(checkpoints) if processes == 1 => (every, checkpoints.pause),
+            _ => (every, Duration::ZERO),
         };
-        let cuts = Cuts::new(interval, pause, cluster.workers, self.ingress.time.windows.slide(), resume);
-        let windows = self.ingress.time.window_rules(samples);
+        let trigger = CheckpointTrigger::new(interval, pause, cluster.workers, pane.slide(), resume);
         let opening = Opening {
             process: cluster.process,
             processes,
             restored: restored.as_ref(),
-            cuts,
+            trigger,
             failure: failure.clone(),
-            patience,
+            deadline,
         };
-        let sources = std::mem::take(&mut self.sources);
-        let Opened { ingress, scouts, partitions } =
-            Ingress::open_with(self.ingress.clone(), sources, opening)?;
+        let (sources, decoders): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sources).into_iter().unzip();
+        let ingress_config =
+            crate::read::ingress::IngressConfig { time: ingest_time, ..self.ingress.clone() };
+        let Opened { ingress: shared, discoveries, partitions } =
+            sources::open(ingress_config, sources, opening)?;
+        let ingress = Ingress { shared: Arc::clone(&shared), decoders: decoders.into() };
         let shards = self.sinks.iter().map(|sink| sink.shards).collect();
         let place = (cluster.process, processes, cluster.workers);
-        let Outlets { outlets, handles, mut threads } = outlet::open(
+        let OpenSinks { placements, handles, mut threads } = placement::open(
             self.sinks,
             &name,
             place,
-            resume.map(|boundary| boundary.minus(1)),
-            patience,
+            (&tables, resume.map(|boundary| boundary.minus(1))),
+            deadline,
             &failure,
         )?;
 
         let durable = handles.iter().map(|sink| sink.gauge.durable()).max().unwrap_or_default();
-        let pledge = Pledge { resume, settings: fingerprint.clone(), shards, partitions, durable };
+        let start_state = StartState { resume, settings: fingerprint.clone(), shards, partitions, durable };
 
         let gauge = Arc::new(CheckpointGauge::default());
-        let mut recorder = None;
+        let mut messages_to_writer = None;
         let stored: Vec<Stored> = (0..cluster.workers).map(|_| Stored::default()).collect();
         let has_checkpoints = self.checkpoints.is_some();
         if let Some(Checkpoints { store, .. }) = self.checkpoints.take() {
@@ -95,42 +106,47 @@ impl<A: EventAccumulator> Pipeline<A> {
                 fingerprint,
                 pipeline: Arc::clone(&name),
                 efforts: BTreeMap::new(),
-                ingress: ingress.clone(),
+                commit: {
+                    let shared = Arc::clone(&shared);
+                    Box::new(move |boundary| shared.commit(boundary))
+                },
                 gauge: Arc::clone(&gauge),
                 failure: failure.clone(),
             };
             threads.push(writer.start(messages).map_err(|error| PipelineError::Worker(error.to_string()))?);
-            recorder = Some(parts);
+            messages_to_writer = Some(parts);
         }
 
         let monitored = (0..cluster.workers).map(|_| Monitored::default()).collect::<Arc<[_]>>();
         let blueprint = Blueprint {
-            ingress: ingress.clone(),
-            windows,
-            rules: self.rules.into(),
-            outlets: std::sync::Mutex::new(outlets),
-            extensions: self.extensions,
+            ingress,
+            time,
+            horizon,
+            plans: self.plans,
+            tables: Arc::new(tables.iter().map(|table| table.name().to_owned()).collect()),
+            placements: Mutex::new(placements),
             restored: restored.map(Arc::new),
-            recorder: std::sync::Mutex::new(recorder),
+            messages: Mutex::new(messages_to_writer),
             stored,
             failure: failure.clone(),
+            finish: Arc::new(Finish::new(cluster.workers, Arc::clone(&gauge))),
             frontier: Arc::default(),
             cluster: (cluster.process, cluster.workers),
             processes,
-            pledge,
+            start_state,
             monitored: Arc::clone(&monitored),
             operator_times: self.operator_times,
         };
-        let parts = Parts {
+        let parts = RunParts {
             name,
             monitored,
             has_checkpoints,
-            ingress,
+            ingress: shared,
             sinks: handles,
             checkpoints: gauge,
             failure,
             threads,
-            scouts,
+            discoveries,
         };
         handle::run(blueprint, cluster.timely(), parts)
     }

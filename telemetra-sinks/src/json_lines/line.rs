@@ -21,8 +21,7 @@ struct TableLines {
 
 impl ChangeLines {
     pub(crate) fn new(tables: &[Arc<Table>]) -> Self {
-        let lines =
-            |table: &Arc<Table>| TableLines { table: Arc::clone(table), names: column_names(table) };
+        let lines = |table: &Arc<Table>| TableLines { table: Arc::clone(table), names: column_names(table) };
         Self(tables.iter().map(lines).collect())
     }
 

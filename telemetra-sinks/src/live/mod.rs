@@ -1,7 +1,8 @@
 //! The newest answers in process: a host service queries and follows them while the pipeline runs.
 //!
-//! The idea: one writer, many readers, and a snapshot for each stream. The writer changes a stream's snapshot in place
-//! while no reader holds it, and a copy of it otherwise; a reader takes a counted reference and is done with locks.
+//! The idea: one writer, many readers, and a snapshot for each subject. The writer changes a subject's
+//! snapshot in place while no reader holds it, and a copy of it otherwise; a reader takes a counted reference
+//! and is done with locks.
 
 mod reader;
 mod sink;
@@ -10,60 +11,80 @@ mod view;
 
 pub use reader::LiveReader;
 pub use subscribe::{Closed, Notice, Subscription, Update};
-pub use view::{Published, StreamView};
+pub use view::{Published, SubjectView};
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::marker::PhantomData;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use telemetra_core::{Change, EventTime, StreamId};
+use telemetra_core::EventTime;
 
 use subscribe::Subscribers;
 
 /// A power of two, large enough that the writer and readers seldom meet.
 const SHARDS: usize = 64;
 
-/// The writing half of a live view: a sink that keeps the summaries and moments of a horizon in memory.
+/// The writing half of a live view: a sink that keeps in memory what a host asks for, of one grouping with
+/// keys `K` and summaries `S`.
 ///
-/// It keeps nothing over a restart, so the pipeline gives it the whole state anew. Rows of `streams` are kept for all streams; those
-/// of `viewer_timeseries` and `transactions` are passed to subscribers and not kept.
+/// It keeps, by [subject](telemetra_core::AnyRow::subject), the windows and moments of the grouping for the
+/// horizon, and rows of any other type that are about now ([`AnyRow::time`](telemetra_core::AnyRow::time) is
+/// `None`) until they are withdrawn. Rows that tell of an event time are passed to subscribers and not kept.
+/// A pipeline of several groupings has a view for each.
 ///
-/// Memory is a few words for each window and stream within the horizon: the summaries themselves are shared with the pipeline.
-/// What is silent is forgotten within 64 batches after the horizon has passed it.
+/// It keeps nothing over a restart, so the pipeline gives it the whole state anew.
+///
+/// Memory is a few words for each row: rows are shared with the other sinks. Silent subjects are forgotten
+/// within 64 batches after the horizon has passed them.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use telemetra_core::{Action, Batch, Change, EventTime, Row, Sink, StreamId, Summary, Window};
+/// use std::time::Duration;
+/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink};
+/// use telemetra_core::{Summary, SummaryRow, Value, Window};
 /// use telemetra_sinks::{LiveView, Notice};
 ///
-/// let mut view = LiveView::<u64>::new(3_600_000);
+/// let columns = vec![Column::new("readings", ColumnKind::Integer)];
+/// type Row = SummaryRow<String, u64>;
+/// let layout = Layout::<Row>::summaries("device_minute", &["device"], columns, |readings, _, put| {
+///     put(Value::Unsigned(*readings));
+/// });
+///
+/// let mut view = LiveView::<u64>::new(Duration::from_secs(3600));
 /// let reader = view.reader();
 /// let changes = reader.subscribe(16);
 ///
-/// view.open(None)?;
+/// view.open(&[layout.table().clone()], None)?;
 /// let window = Window { start: EventTime(0), end: EventTime(60_000) };
-/// let row = Row::Summary(StreamId::new("s1"), Summary { window, value: Arc::new(7) });
-/// let change = Change { row, revision: 0, action: Action::Upsert };
-/// view.apply(&[Batch { time: EventTime(59_999), changes: vec![change] }])?;
+/// let row = SummaryRow { key: "d1".to_owned(), summary: Summary { window, value: 7.into() } };
+/// view.apply(&[Batch { time: EventTime(59_999), changes: vec![layout.upsert(row, 0)] }])?;
 ///
 /// assert_eq!(reader.as_of(), Some(EventTime(59_999)));
-/// assert_eq!(*reader.latest("s1").unwrap().1, 7);
-/// assert!(matches!(changes.recv(), Some(Notice::Changed(update)) if &*update.stream_id == "s1"));
+/// assert_eq!(*reader.latest("d1").unwrap().1, 7);
+/// assert!(matches!(changes.recv(), Some(Notice::Changed(update)) if &*update.subject == "d1"));
 /// # Ok::<(), telemetra_core::ExternalError>(())
 /// ```
-pub struct LiveView<S> {
-    shared: Arc<Shared<S>>,
-    /// The shard whose silent streams are looked at next.
+pub struct LiveView<S, K = String> {
+    shared: Arc<Shared<S, K>>,
+    /// The names of the tables whose rows are taken; empty for all.
+    only: Vec<String>,
+    /// The name of the table that the windows come from.
+    windows: Option<String>,
+    /// The shard whose silent subjects are looked at next.
     sweep: usize,
 }
 
-struct Shared<S> {
-    shards: [Shard<S>; SHARDS],
+/// Of these types, without holding any.
+type Typed<S, K> = PhantomData<fn() -> (S, K)>;
+
+struct Shared<S, K> {
+    shards: [Shard<S, K>; SHARDS],
     hasher: RandomState,
     reached: RwLock<Reached>,
     horizon: u64,
-    subscribers: Subscribers<S>,
+    subscribers: Subscribers,
 }
 
 /// How far the view has come.
@@ -71,15 +92,16 @@ struct Shared<S> {
 struct Reached {
     /// All changes after this time are known.
     since: Option<EventTime>,
-    /// All streams have reached this time.
+    /// All subjects have reached this time.
     as_of: Option<EventTime>,
 }
 
-type Shard<S> = RwLock<HashMap<StreamId, Arc<StreamView<S>>>>;
+type Shard<S, K> = RwLock<Subjects<S, K>>;
+type Subjects<S, K> = HashMap<Arc<str>, Arc<SubjectView<S, K>>>;
 
-impl<S> Shared<S> {
-    fn shard(&self, stream: &str) -> &Shard<S> {
-        &self.shards[self.hasher.hash_one(stream) as usize % SHARDS]
+impl<S, K> Shared<S, K> {
+    fn shard(&self, subject: &str) -> &Shard<S, K> {
+        &self.shards[self.hasher.hash_one(subject) as usize % SHARDS]
     }
 
     fn reached(&self) -> Reached {
@@ -91,31 +113,40 @@ impl<S> Shared<S> {
     }
 }
 
-impl<S> LiveView<S> {
-    /// A view of the last `horizon` milliseconds of event time.
+impl<S, K> LiveView<S, K> {
+    /// A view of so much event time up to now, over the rows of all tables.
     #[must_use]
-    pub fn new(horizon: u64) -> Self {
+    pub fn new(horizon: Duration) -> Self {
         let shared = Shared {
             shards: std::array::from_fn(|_| RwLock::default()),
             hasher: RandomState::new(),
             reached: RwLock::default(),
-            horizon,
+            horizon: u64::try_from(horizon.as_millis()).unwrap_or(u64::MAX),
             subscribers: Subscribers::default(),
         };
-        Self { shared: Arc::new(shared), sweep: 0 }
+        Self { shared: Arc::new(shared), only: Vec::new(), windows: None, sweep: 0 }
+    }
+
+    /// Takes the rows of these tables alone: where several groupings have keys and summaries of the same
+    /// types, or where a pipeline has tables that readers of this view do not ask for.
+    #[must_use]
+    pub fn only(mut self, tables: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.only = tables.into_iter().map(Into::into).collect();
+        self
     }
 
     /// A reader of it.
     #[must_use]
-    pub fn reader(&self) -> LiveReader<S> {
+    pub fn reader(&self) -> LiveReader<S, K> {
         LiveReader(Arc::clone(&self.shared))
     }
 }
 
-impl<S> fmt::Debug for LiveView<S> {
+impl<S, K> fmt::Debug for LiveView<S, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveView").field("horizon", &self.shared.horizon).finish_non_exhaustive()
+        f.debug_struct("LiveView")
+            .field("horizon", &Duration::from_millis(self.shared.horizon))
+            .field("only", &self.only)
+            .finish_non_exhaustive()
     }
 }
-/// The changes of one stream at one time, as the writer groups them.
-type Group<'a, S> = &'a [&'a Change<S>];

@@ -1,42 +1,88 @@
 //! The sink of a live view: it applies batches to the snapshots and notifies the subscribers.
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 
-use telemetra_core::{Batch, Change, EventTime, ExternalError, Row, Sink, StreamId};
+use telemetra_core::{
+    Batch, Change, Data, EventTime, ExternalError, Key, Moment, Shape, Sink, SummaryRow, Table,
+};
 
-use super::{Group, LiveView, SHARDS, Shard, StreamView, Update};
+use super::{LiveView, SHARDS, Shard, Subjects, Update};
 
-fn stream_of<S>(row: &Row<S>) -> &StreamId {
-    match row {
-        Row::Stream(row) => &row.stream_id,
-        Row::Summary(stream, _) => stream,
-        Row::Moment(moment) => &moment.stream_id,
-        Row::Viewer(row) => &row.stream_id,
-        Row::Transaction(row) => &row.stream_id,
-    }
-}
+/// A change, and the subject of its row.
+type About<'c> = (Cow<'c, str>, &'c Change);
 
-fn write<S>(
-    shard: &Shard<S>,
-) -> RwLockWriteGuard<'_, std::collections::HashMap<StreamId, Arc<StreamView<S>>>> {
+fn write<S, K>(shard: &Shard<S, K>) -> RwLockWriteGuard<'_, Subjects<S, K>> {
     shard.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<S: Clone> LiveView<S> {
-    /// All changes of a stream at one time, under one lock: a reader sees them all or none.
-    fn change(&self, stream: &StreamId, group: Group<'_, S>, time: EventTime) {
-        let kept = |change: &&&Change<S>| !matches!(change.row, Row::Viewer(_) | Row::Transaction(_));
-        if group.iter().any(|change| kept(&change)) {
-            let mut shard = write(self.shared.shard(stream));
-            let view = Arc::make_mut(shard.entry(stream.clone()).or_default());
-            for change in group.iter().filter(kept) {
-                view.apply(change, time);
-            }
-            view.forget(time.minus(self.shared.horizon));
-        }
+impl<S: Data, K: Key> LiveView<S, K> {
+    /// The changes of the tables that are taken, sorted by subject.
+    fn taken<'c>(&self, batch: &'c Batch) -> Vec<About<'c>> {
+        let is_taken =
+            |change: &&Change| self.only.is_empty() || self.only.iter().any(|table| table == change.table());
+        let mut changes: Vec<_> =
+            batch.changes.iter().filter(is_taken).map(|change| (change.row.subject(), change)).collect();
+        changes.sort_by(|a, b| a.0.cmp(&b.0));
+        changes
     }
 
-    /// Forgets what has left the horizon in streams that do not change any more, one shard at a time.
+    /// Checks that all windows are of one table: those of several would be taken for one another.
+    fn check_windows(&mut self, changes: &[About<'_>]) -> Result<(), ExternalError> {
+        for (_, change) in changes {
+            if change.row.table().row_shape() != Shape::Windows || change.row::<SummaryRow<K, S>>().is_none()
+            {
+                continue;
+            }
+            let table = change.table();
+            match &self.windows {
+                None => self.windows = Some(table.to_owned()),
+                Some(known) if known == table => {}
+                Some(known) => {
+                    return Err(ExternalError::permanent(format!(
+                        "the live view is given windows of one type from two tables, `{known}` and \
+                         `{table}`; name the tables of one grouping by `LiveView::only`"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a row stays in the view: not one of a time, and none of another grouping.
+    fn stays(change: &Change) -> bool {
+        let row = &change.row;
+        change.row::<SummaryRow<K, S>>().is_some()
+            || change.row::<Moment<K>>().is_some()
+            || (row.table().row_shape() == Shape::Rows && row.time().is_none())
+    }
+
+    /// All changes of a subject at one time, under one lock: a reader sees them all or none.
+    fn change(&self, subject: &str, group: &[About<'_>], time: EventTime) {
+        let shard = self.shared.shard(subject);
+        if !group.iter().any(|(_, change)| Self::stays(change)) {
+            // Rows that came to tell of a time leave; those that always did are not there.
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(view) = shard.get(subject) else { return };
+            if !group.iter().any(|(_, change)| view.holds(&*change.row)) {
+                return;
+            }
+        }
+        let mut shard = write(shard);
+        if !shard.contains_key(subject) {
+            shard.insert(subject.into(), Arc::default());
+        }
+        let Some(view) = shard.get_mut(subject) else { return };
+        let view = Arc::make_mut(view);
+        for (_, change) in group {
+            if Self::stays(change) || view.holds(&*change.row) {
+                view.apply(change, time);
+            }
+        }
+        view.forget(time.minus(self.shared.horizon));
+    }
+
+    /// Forgets what has left the horizon in subjects that do not change any more, one shard at a time.
     fn sweep(&mut self, time: EventTime) {
         let since = time.minus(self.shared.horizon);
         let mut shard = write(&self.shared.shards[self.sweep]);
@@ -52,12 +98,25 @@ impl<S: Clone> LiveView<S> {
     }
 }
 
-impl<S: Clone + Send + Sync> Sink<S> for LiveView<S> {
+impl<S: Data, K: Key> Sink for LiveView<S, K> {
     fn name(&self) -> &str {
         "live_view"
     }
 
-    fn open(&mut self, _resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        _resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
+        if let Some(unknown) = self.only.iter().find(|name| tables.iter().all(|table| table.name() != **name))
+        {
+            let known: Vec<_> = tables.iter().map(|table| format!("`{}`", table.name())).collect();
+            return Err(ExternalError::permanent(format!(
+                "the pipeline has no table `{unknown}`, which `LiveView::only` names; it has these: {}",
+                known.join(", ")
+            )));
+        }
+        self.windows = None;
         for shard in &self.shared.shards {
             write(shard).clear();
         }
@@ -66,28 +125,28 @@ impl<S: Clone + Send + Sync> Sink<S> for LiveView<S> {
         Ok(None)
     }
 
-    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         for batch in batches {
+            let changes = self.taken(batch);
+            self.check_windows(&changes)?;
             // Before anything is forgotten.
             let horizon = batch.time.minus(self.shared.horizon);
             self.shared.reach(|reached| {
                 reached.since = Some(reached.since.unwrap_or(batch.time).max(horizon));
             });
-            let mut changes: Vec<_> = batch.changes.iter().collect();
-            changes.sort_by(|a, b| stream_of(&a.row).cmp(stream_of(&b.row)));
-            let groups = || changes.chunk_by(|a, b| stream_of(&a.row) == stream_of(&b.row));
+            let groups = || changes.chunk_by(|a, b| a.0 == b.0);
             for group in groups() {
-                self.change(stream_of(&group[0].row), group, batch.time);
+                self.change(&group[0].0, group, batch.time);
             }
             self.sweep(batch.time);
             self.shared.reach(|reached| reached.as_of = Some(batch.time));
             // After the view, so that a notified subscriber finds the change there.
             for group in groups() {
-                let stream = stream_of(&group[0].row);
-                self.shared.subscribers.notify(stream, || Update {
+                let subject = &*group[0].0;
+                self.shared.subscribers.notify(subject, || Update {
                     time: batch.time,
-                    stream_id: stream.clone(),
-                    changes: group.iter().map(|change| (*change).clone()).collect(),
+                    subject: subject.into(),
+                    changes: group.iter().map(|(_, change)| (*change).clone()).collect(),
                 });
             }
         }
@@ -101,7 +160,7 @@ impl<S: Clone + Send + Sync> Sink<S> for LiveView<S> {
 }
 
 /// Subscribers must not wait for a writer that is gone.
-impl<S> Drop for LiveView<S> {
+impl<S, K> Drop for LiveView<S, K> {
     fn drop(&mut self) {
         self.shared.subscribers.close();
     }

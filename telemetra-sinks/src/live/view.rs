@@ -1,16 +1,16 @@
-//! The snapshot of one stream in a live view: its row, its summaries, and its moments.
+//! The snapshot of one subject in a live view: its rows, its windows, and its moments.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use telemetra_core::{Action, Change, EventTime, Moment, Row, StreamId, StreamRow, Summary, Window};
+use telemetra_core::{Action, AnyRow, Change, Data, EventTime, Key, Moment, Summary, SummaryRow, Window};
 
-use super::Update;
-use crate::RowKey;
+use super::{Typed, Update};
 
 /// A row as it was last published.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Published<T> {
     /// The row.
     pub row: T,
@@ -20,49 +20,47 @@ pub struct Published<T> {
     pub time: EventTime,
 }
 
-/// One stream as of one event time. Summaries are shared, so a copy costs little.
-#[derive(Clone)]
-pub struct StreamView<S> {
-    row: Option<Published<StreamRow>>,
-    /// By the end of the window, oldest first.
-    windows: VecDeque<Published<Summary<S>>>,
-    moments: BTreeMap<(Arc<str>, EventTime), Published<Moment>>,
-    /// Rows that turned out to be untrue, for those who still hold them. Few, so they are searched.
-    withdrawn: Vec<Published<Row<S>>>,
-    updated: EventTime,
+/// A row of any type as it was last published.
+type Held = Published<Arc<dyn AnyRow>>;
+
+impl Held {
+    fn typed<R: 'static>(&self) -> Option<Published<&R>> {
+        let row = self.row.typed().downcast_ref()?;
+        Some(Published { row, revision: self.revision, time: self.time })
+    }
+
+    fn change(&self, action: Action) -> Change {
+        Change { row: Arc::clone(&self.row), revision: self.revision, action }
+    }
 }
 
-impl<S> StreamView<S> {
-    /// The row of `streams`, if there was any metadata.
+/// The rows about one subject as of one event time: its windows and moments within the horizon, and those
+/// that are about now. Rows are shared, so a copy costs little.
+pub struct SubjectView<S, K = String> {
+    /// By table and key.
+    rows: Vec<Held>,
+    /// By start; each with its window.
+    windows: VecDeque<(Window, Held)>,
+    /// By type, start and table.
+    moments: BTreeMap<(Arc<str>, EventTime, Box<str>), (Option<EventTime>, Held)>,
+    /// Rows that turned out to be untrue, for those who still hold them. Few, so they are searched.
+    withdrawn: Vec<Held>,
+    updated: EventTime,
+    typed: Typed<S, K>,
+}
+
+impl<S, K> SubjectView<S, K> {
+    /// The row of that type that is about now; of several the first by table and key.
+    ///
+    /// Rows of an event time are in no view: subscribers see them as they come.
     #[must_use]
-    pub fn row(&self) -> Option<&StreamRow> {
-        self.row.as_ref().map(|published| &published.row)
+    pub fn row<R: 'static>(&self) -> Option<&R> {
+        self.rows.iter().find_map(|held| held.row.typed().downcast_ref())
     }
 
-    /// The newest window and its summary.
-    #[must_use]
-    pub fn latest(&self) -> Option<(Window, &Arc<S>)> {
-        self.windows.back().map(|published| (published.row.window, &published.row.value))
-    }
-
-    /// The windows within the horizon and their summaries, oldest first.
-    pub fn history(&self) -> impl DoubleEndedIterator<Item = (Window, &Arc<S>)> {
-        self.windows.iter().map(|published| (published.row.window, &published.row.value))
-    }
-
-    /// The moments that are open or ended within the horizon, by type and start.
-    pub fn moments(&self) -> impl Iterator<Item = &Moment> {
-        self.moments.values().map(|published| &published.row)
-    }
-
-    /// The windows within the horizon as they were published, oldest first.
-    pub fn published_windows(&self) -> impl DoubleEndedIterator<Item = &Published<Summary<S>>> {
-        self.windows.iter()
-    }
-
-    /// The moments that are open or ended within the horizon as they were published, by type and start.
-    pub fn published_moments(&self) -> impl Iterator<Item = &Published<Moment>> {
-        self.moments.values()
+    /// All rows that are about now as they were published, by table and key.
+    pub fn rows(&self) -> impl DoubleEndedIterator<Item = &Published<Arc<dyn AnyRow>>> {
+        self.rows.iter()
     }
 
     /// The event time of the last change.
@@ -73,109 +71,156 @@ impl<S> StreamView<S> {
 
     /// Whether something in it ended before `since`.
     pub(super) fn is_stale(&self, since: EventTime) -> bool {
-        self.windows.front().is_some_and(|known| known.row.window.end < since)
-            || self.moments.values().any(|known| ended_before(&known.row, since))
-            || self.withdrawn.iter().any(|known| known.time < since)
+        self.windows.front().is_some_and(|(window, _)| window.end < since)
+            || self.moments.values().any(|(end, _)| end.is_some_and(|end| end < since))
+            || self.withdrawn.iter().any(|held| held.time < since)
             || (self.is_bare() && self.updated < since)
     }
 
     /// Forgets what ended before `since`.
     pub(super) fn forget(&mut self, since: EventTime) {
-        while self.windows.front().is_some_and(|known| known.row.window.end < since) {
+        while self.windows.front().is_some_and(|(window, _)| window.end < since) {
             self.windows.pop_front();
         }
-        self.moments.retain(|_, known| !ended_before(&known.row, since));
-        self.withdrawn.retain(|known| known.time >= since);
+        self.moments.retain(|_, (end, _)| end.is_none_or(|end| end >= since));
+        self.withdrawn.retain(|held| held.time >= since);
     }
 
     /// Whether there is nothing worth keeping.
     pub(super) fn is_bare(&self) -> bool {
-        self.row.is_none() && self.windows.is_empty() && self.moments.is_empty() && self.withdrawn.is_empty()
+        self.rows.is_empty()
+            && self.windows.is_empty()
+            && self.moments.is_empty()
+            && self.withdrawn.is_empty()
     }
-}
 
-impl<S: Clone> StreamView<S> {
-    /// What changed after a time, as updates in the order of time: each row once, as it is now or as it was when it was withdrawn.
-    pub(super) fn changes_since(&self, stream: &StreamId, since: EventTime) -> Vec<Update<S>> {
-        let mut updates: BTreeMap<EventTime, Vec<Change<S>>> = BTreeMap::new();
-        let mut put = |row: Row<S>, revision, time, action| {
-            updates.entry(time).or_default().push(Change { row, revision, action });
-        };
-        for Published { row, revision, time } in self.row.iter().filter(|known| known.time > since) {
-            put(Row::Stream(row.clone()), *revision, *time, Action::Upsert);
+    /// Whether it holds that row among those about now.
+    pub(super) fn holds(&self, row: &dyn AnyRow) -> bool {
+        self.place(row).is_ok()
+    }
+
+    fn place(&self, row: &dyn AnyRow) -> Result<usize, usize> {
+        self.rows.binary_search_by(|held| held.row.compare_key(row))
+    }
+
+    /// What changed after a time, as updates in the order of time: each row once, as it is now or as it was
+    /// when it was withdrawn.
+    pub(super) fn changes_since(&self, subject: &Arc<str>, since: EventTime) -> Vec<Update> {
+        let mut updates: BTreeMap<EventTime, Vec<Change>> = BTreeMap::new();
+        let windows = self.windows.iter().map(|(_, held)| held);
+        let moments = self.moments.values().map(|(_, held)| held);
+        let there = self.rows.iter().chain(windows).chain(moments).map(|held| (held, Action::Upsert));
+        let gone = self.withdrawn.iter().map(|held| (held, Action::Withdraw));
+        for (held, action) in there.chain(gone).filter(|(held, _)| held.time > since) {
+            updates.entry(held.time).or_default().push(held.change(action));
         }
-        for Published { row, revision, time } in self.windows.iter().filter(|known| known.time > since) {
-            put(Row::Summary(stream.clone(), row.clone()), *revision, *time, Action::Upsert);
-        }
-        for Published { row, revision, time } in self.moments.values().filter(|known| known.time > since) {
-            put(Row::Moment(row.clone()), *revision, *time, Action::Upsert);
-        }
-        for Published { row, revision, time } in self.withdrawn.iter().filter(|known| known.time > since) {
-            put(row.clone(), *revision, *time, Action::Withdraw);
-        }
-        let update = |(time, changes)| Update { time, stream_id: stream.clone(), changes };
+        let update = |(time, changes)| Update { time, subject: Arc::clone(subject), changes };
         updates.into_iter().map(update).collect()
     }
+}
 
-    pub(super) fn apply(&mut self, change: &Change<S>, time: EventTime) {
+impl<S: Data, K: Key> SubjectView<S, K> {
+    /// The key, if there is a window or a moment within the horizon.
+    #[must_use]
+    pub fn key(&self) -> Option<&K> {
+        let of_window = self.windows.back().and_then(|(_, held)| held.typed::<SummaryRow<K, S>>());
+        of_window.map(|known| &known.row.key).or_else(|| self.moments().next().map(|moment| &moment.key))
+    }
+
+    /// The newest window and its summary.
+    #[must_use]
+    pub fn latest(&self) -> Option<(Window, &Arc<S>)> {
+        self.history().next_back()
+    }
+
+    /// The windows within the horizon and their summaries, oldest first.
+    pub fn history(&self) -> impl DoubleEndedIterator<Item = (Window, &Arc<S>)> {
+        self.published_windows().map(|known| (known.row.window, &known.row.value))
+    }
+
+    /// The moments that are open or ended within the horizon, by type and start.
+    pub fn moments(&self) -> impl Iterator<Item = &Moment<K>> {
+        self.published_moments().map(|known| known.row)
+    }
+
+    /// The windows within the horizon as they were published, oldest first.
+    pub fn published_windows(&self) -> impl DoubleEndedIterator<Item = Published<&Summary<S>>> {
+        self.windows.iter().filter_map(|(_, held)| {
+            let Published { row, revision, time } = held.typed::<SummaryRow<K, S>>()?;
+            Some(Published { row: &row.summary, revision, time })
+        })
+    }
+
+    /// The moments that are open or ended within the horizon as they were published, by type and start.
+    pub fn published_moments(&self) -> impl Iterator<Item = Published<&Moment<K>>> {
+        self.moments.values().filter_map(|(_, held)| held.typed())
+    }
+
+    /// Takes one change in. A row that tells of an event time, but for windows and moments, is not kept.
+    pub(super) fn apply(&mut self, change: &Change, time: EventTime) {
         let upsert = change.action == Action::Upsert;
-        let revision = change.revision;
+        let held = || Published { row: Arc::clone(&change.row), revision: change.revision, time };
         self.updated = time;
-        if !self.withdrawn.is_empty() {
-            let key = RowKey::of(&change.row);
-            self.withdrawn.retain(|withdrawn| RowKey::of(&withdrawn.row) != key);
-        }
-        match &change.row {
-            Row::Stream(row) => self.row = upsert.then(|| Published { row: row.clone(), revision, time }),
-            Row::Summary(_, summary) => {
-                let key = (summary.window.end, summary.window.start);
-                let found = self
-                    .windows
-                    .binary_search_by_key(&key, |known| (known.row.window.end, known.row.window.start));
-                let published = Published { row: summary.clone(), revision, time };
-                match (found, upsert) {
-                    (Ok(at), true) => self.windows[at] = published,
-                    (Ok(at), false) => drop(self.windows.remove(at)),
-                    (Err(at), true) => self.windows.insert(at, published),
-                    (Err(_), false) => {}
-                }
+        self.withdrawn.retain(|withdrawn| withdrawn.row.compare_key(&*change.row).is_ne());
+        if let Some(SummaryRow { summary, .. }) = change.row::<SummaryRow<K, S>>() {
+            let start = summary.window.start;
+            match (self.windows.binary_search_by_key(&start, |(window, _)| window.start), upsert) {
+                (Ok(at), true) => self.windows[at] = (summary.window, held()),
+                (Ok(at), false) => drop(self.windows.remove(at)),
+                (Err(at), true) => self.windows.insert(at, (summary.window, held())),
+                (Err(_), false) => {}
             }
-            Row::Moment(moment) => {
-                let key = (Arc::clone(&moment.moment_type), moment.started_at);
-                if upsert {
-                    self.moments.insert(key, Published { row: moment.clone(), revision, time });
-                } else {
-                    self.moments.remove(&key);
-                }
+        } else if let Some(moment) = change.row::<Moment<K>>() {
+            let key = (Arc::clone(&moment.moment_type), moment.started_at, change.table().into());
+            if upsert {
+                self.moments.insert(key, (moment.ended_at(), held()));
+            } else {
+                self.moments.remove(&key);
             }
-            Row::Viewer(_) | Row::Transaction(_) => return,
+        } else {
+            match (self.place(&*change.row), upsert && change.row.time().is_none()) {
+                (Ok(at), true) => self.rows[at] = held(),
+                (Ok(at), false) => drop(self.rows.remove(at)),
+                (Err(at), true) => self.rows.insert(at, held()),
+                (Err(_), false) => {}
+            }
         }
         if !upsert {
-            self.withdrawn.push(Published { row: change.row.clone(), revision, time });
+            self.withdrawn.push(held());
         }
     }
 }
 
-fn ended_before(moment: &Moment, since: EventTime) -> bool {
-    moment.ended_at().is_some_and(|end| end < since)
+impl<S, K> Clone for SubjectView<S, K> {
+    fn clone(&self) -> Self {
+        Self {
+            rows: self.rows.clone(),
+            windows: self.windows.clone(),
+            moments: self.moments.clone(),
+            withdrawn: self.withdrawn.clone(),
+            updated: self.updated,
+            typed: PhantomData,
+        }
+    }
 }
 
-impl<S> Default for StreamView<S> {
+impl<S, K> Default for SubjectView<S, K> {
     fn default() -> Self {
         Self {
-            row: None,
+            rows: Vec::new(),
             windows: VecDeque::new(),
             moments: BTreeMap::new(),
             withdrawn: Vec::new(),
             updated: EventTime::MIN,
+            typed: PhantomData,
         }
     }
 }
 
-impl<S: fmt::Debug> fmt::Debug for StreamView<S> {
+impl<S: Data, K: Key> fmt::Debug for SubjectView<S, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamView")
-            .field("row", &self.row())
+        f.debug_struct("SubjectView")
+            .field("rows", &self.rows)
             .field("updated", &self.updated)
             .field("latest", &self.latest())
             .finish_non_exhaustive()

@@ -3,11 +3,10 @@
 use std::fmt::{self, Display, Write};
 
 use bytes::BytesMut;
-use telemetra_core::EventTime;
+use telemetra_core::{ColumnKind, EventTime, Value};
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
 use super::numeric;
-use crate::{ColumnKind, Value};
 
 /// Milliseconds from the Unix epoch to that of Postgres, the year 2000.
 const EPOCH: i64 = 946_684_800_000;
@@ -16,47 +15,45 @@ pub(super) const LAST: u64 = 9_224_318_015_999_999;
 
 /// A column: values of one kind, encoded one after the other.
 pub(super) struct Array {
-    kind: Kind,
+    kind: ColumnKind,
     count: i32,
     nulls: u32,
     bytes: Vec<u8>,
 }
 
-/// The kinds of columns, and the one more that letters need.
-#[derive(Copy, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
-    Column(ColumnKind),
-    Bytes,
+/// The type of a parameter's elements. A list goes as the text of its literal: an array of arrays would need lists of one length.
+fn element(kind: ColumnKind) -> Type {
+    match kind {
+        ColumnKind::Bool => Type::BOOL,
+        ColumnKind::Integer => Type::INT8,
+        ColumnKind::Float => Type::FLOAT8,
+        ColumnKind::Decimal => Type::NUMERIC,
+        ColumnKind::Time => Type::TIMESTAMPTZ,
+        ColumnKind::Json => Type::JSONB,
+        ColumnKind::Bytes => Type::BYTEA,
+        _ => Type::TEXT,
+    }
 }
 
-impl Kind {
-    fn element(self) -> Type {
-        match self {
-            Self::Column(ColumnKind::Bool) => Type::BOOL,
-            Self::Column(ColumnKind::Integer) => Type::INT8,
-            Self::Column(ColumnKind::Float) => Type::FLOAT8,
-            Self::Column(ColumnKind::Decimal) => Type::NUMERIC,
-            Self::Column(ColumnKind::Text) => Type::TEXT,
-            Self::Column(ColumnKind::Time) => Type::TIMESTAMPTZ,
-            Self::Column(ColumnKind::Json) => Type::JSONB,
-            Self::Bytes => Type::BYTEA,
-        }
-    }
-
-    /// The type in SQL, to cast a parameter to.
-    pub(super) fn sql(self) -> String {
-        format!("{}[]", self.element().name())
+/// The elements of a parameter, spread out into a column.
+pub(super) fn spread(parameter: usize, kind: ColumnKind) -> String {
+    let spread = format!("unnest(${parameter}::{}[])", element(kind).name());
+    match kind {
+        ColumnKind::Integers => format!("{spread}::bigint[]"),
+        ColumnKind::Floats => format!("{spread}::double precision[]"),
+        ColumnKind::Texts => format!("{spread}::text[]"),
+        _ => spread,
     }
 }
 
 impl Array {
-    pub(super) fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: ColumnKind) -> Self {
         Self { kind, count: 0, nulls: 0, bytes: Vec::new() }
     }
 
     /// Adds a value and says whether it is null, unless it cannot be one of this column.
     pub(super) fn push(&mut self, value: Value<'_>) -> Result<bool, Misfit> {
-        let Kind::Column(kind) = self.kind else { return Err(Misfit) };
+        let kind = self.kind;
         self.count += 1;
         let nulls = self.nulls;
         match (kind, value) {
@@ -73,14 +70,18 @@ impl Array {
             (ColumnKind::Text, Value::Decimal(decimal)) => self.shown(&decimal)?,
             (ColumnKind::Text, Value::Shown(shown)) => self.shown(shown)?,
             (ColumnKind::Json, Value::Json(json)) => self.json(json)?,
+            (ColumnKind::Integer, Value::Signed(n)) => self.element(&n.to_be_bytes()),
+            (ColumnKind::Bytes, Value::Bytes(bytes)) => self.element(bytes),
+            (ColumnKind::Integers, Value::Integers(list)) => self.list(list, |out, n| {
+                let _ = write!(Utf8(out), "{n}");
+            }),
+            (ColumnKind::Floats, Value::Floats(list)) => self.list(list, |out, x| {
+                let _ = if x.is_finite() { write!(Utf8(out), "{x}") } else { Utf8(out).write_str("NULL") };
+            }),
+            (ColumnKind::Texts, Value::Texts(list)) => self.list(list, |out, text| quote_element(out, text)),
             _ => return Err(Misfit),
         }
         Ok(self.nulls > nulls)
-    }
-
-    pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
-        self.count += 1;
-        self.element(bytes);
     }
 
     fn null(&mut self) {
@@ -121,6 +122,20 @@ impl Array {
         Ok(())
     }
 
+    /// The literal of an array. Writing to memory does not fail.
+    fn list<T>(&mut self, list: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+        self.element_by(|out| {
+            out.push(b'{');
+            for (n, item) in list.iter().enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                write(out, item);
+            }
+            out.push(b'}');
+        });
+    }
+
     /// A version, then the text. In it a NUL is `\u0000`.
     fn json(&mut self, json: &dyn Display) -> Result<(), Misfit> {
         let mut result = Ok(());
@@ -145,6 +160,18 @@ impl Write for Utf8<'_> {
         self.0.extend_from_slice(text.as_bytes());
         Ok(())
     }
+}
+
+/// A text within the literal of an array.
+fn quote_element(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    for byte in without_nul(text).bytes() {
+        if byte == b'"' || byte == b'\\' {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
 }
 
 /// The replacement character for each NUL.
@@ -195,7 +222,7 @@ impl ToSql for Array {
         for word in [1, i32::from(self.nulls > 0)] {
             out.extend_from_slice(&word.to_be_bytes());
         }
-        out.extend_from_slice(&self.kind.element().oid().to_be_bytes());
+        out.extend_from_slice(&element(self.kind).oid().to_be_bytes());
         for word in [self.count, 1] {
             out.extend_from_slice(&word.to_be_bytes());
         }
@@ -212,7 +239,7 @@ impl ToSql for Array {
 
 impl fmt::Debug for Array {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}", self.count, self.kind.sql())
+        write!(f, "{} of {:?}", self.count, self.kind)
     }
 }
 

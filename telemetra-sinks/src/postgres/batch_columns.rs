@@ -1,85 +1,104 @@
 //! Turns batches into the parameters of SQL statements: the last change of each row, sorted by key, with one
 //! array per column.
 
-use std::borrow::Cow;
+use std::cmp::Ordering;
 
-use telemetra_core::{Action, Batch, Change, EventTime, ExternalError, Row};
+use telemetra_core::{Action, AnyRow, Batch, Change, EventTime, ExternalError, RowKey, Value};
 
 use super::array::{Array, without_nul};
 use super::statements::Plan;
-use crate::tabular::tables;
-use crate::{Layout, RowKey};
 
-/// A change, with the key by which its table knows the row.
-pub(super) struct Entry<'a, S> {
-    key: (Cow<'a, str>, u64, &'a str),
-    pub(super) change: &'a Change<S>,
+/// The last change of a row, with what its table knows it by besides its own key.
+pub(super) struct Entry<'a> {
+    pub(super) change: &'a Change,
     time: EventTime,
+    /// The time by which the table is cut into days, where it is part of the table's key and not of the row's.
+    day: EventTime,
 }
 
-/// The last change of each row of each table, sorted: whoever writes rows of one table takes locks in one order.
-pub(super) fn last_changes<'a, S>(
-    batches: &'a [Batch<S>],
+/// The last change of each row of each table, sorted: whoever writes rows of one table takes locks in one order. The error is a row of a
+/// table for which there is no plan.
+pub(super) fn last_changes<'a>(
+    batches: &'a [Batch],
     plans: &[Plan],
-    is_kept: impl Fn(&Row<S>) -> bool,
-) -> Vec<Vec<Entry<'a, S>>> {
-    let mut by_table: Vec<Vec<Entry<'a, S>>> = plans.iter().map(|_| Vec::new()).collect();
+    is_kept: impl Fn(&dyn AnyRow) -> bool,
+) -> Result<Vec<Vec<Entry<'a>>>, RowKey> {
+    let mut by_table: Vec<Vec<Entry<'a>>> = plans.iter().map(|_| Vec::new()).collect();
+    let mut has_nul = vec![false; plans.len()];
+    let mut place = 0;
     for batch in batches {
-        for change in batch.changes.iter().filter(|change| is_kept(&change.row)) {
-            let table = tables::Table::of(&change.row) as usize;
-            let by_time = plans[table].keys.len() > 1;
-            by_table[table].push(Entry { key: key(&change.row, by_time), change, time: batch.time });
+        for change in batch.changes.iter().filter(|change| is_kept(&*change.row)) {
+            // The changes of a batch come table by table.
+            if plans.get(place).is_none_or(|plan| plan.table.name() != change.table()) {
+                let found = plans.iter().position(|plan| plan.table.name() == change.table());
+                place = found.ok_or_else(|| RowKey::of(&*change.row))?;
+            }
+            let plan = &plans[place];
+            let (mut nth, mut day) = (0, EventTime::MIN);
+            change.row.values(&mut |value| {
+                match value {
+                    Value::Text(text) if plan.keys.contains(&nth) => {
+                        has_nul[place] |= memchr::memchr(0, text.as_bytes()).is_some();
+                    }
+                    Value::Time(time)
+                        if plan.keys.len() > plan.table.keys().len() && plan.keys.contains(&nth) =>
+                    {
+                        day = time
+                    }
+                    _ => {}
+                }
+                nth += 1;
+            });
+            by_table[place].push(Entry { change, time: batch.time, day });
         }
     }
-    for entries in &mut by_table {
-        entries.sort_by(|a, b| a.key.cmp(&b.key));
-        // The later one of two stays: sorting keeps their order.
-        entries.dedup_by(|later, earlier| {
-            let same = later.key == earlier.key;
-            if same {
-                std::mem::swap(later, earlier);
-            }
-            same
-        });
+    for (entries, has_nul) in by_table.iter_mut().zip(has_nul) {
+        if has_nul {
+            // Keys that differ may be one in the database, which replaces what it cannot hold.
+            let stored = |entry: &Entry<'_>| {
+                let key = RowKey::of(&*entry.change.row);
+                (key.parts().iter().map(|part| without_nul(&part.to_string())).collect::<Vec<_>>(), entry.day)
+            };
+            entries.sort_by_cached_key(stored);
+            keep_last(entries, |one, other| stored(one).cmp(&stored(other)));
+        } else {
+            let by_key = |one: &Entry<'_>, other: &Entry<'_>| {
+                one.change.row.compare_key(&*other.change.row).then(one.day.cmp(&other.day))
+            };
+            entries.sort_by(by_key);
+            keep_last(entries, by_key);
+        }
     }
-    by_table
+    Ok(by_table)
 }
 
-/// What tells rows of one table apart, as the database sees it.
-fn key<S>(row: &Row<S>, by_time: bool) -> (Cow<'_, str>, u64, &str) {
-    let event = |time: EventTime| if by_time { time.0 } else { 0 };
-    let (id, time, rest) = match row {
-        Row::Stream(row) => (&*row.stream_id, 0, ""),
-        Row::Summary(stream, summary) => (&**stream, summary.window.start.0, ""),
-        Row::Moment(moment) => (&*moment.stream_id, moment.started_at.0, &*moment.moment_type),
-        Row::Viewer(row) => (&*row.event_id, event(row.timestamp), ""),
-        Row::Transaction(row) => (&*row.transaction_id, event(row.timestamp), ""),
-    };
-    // A moment's key is a hash of the text as it is.
-    let is_text = !matches!(row, Row::Moment(_));
-    let id = match memchr::memchr(0, id.as_bytes()) {
-        Some(_) if is_text => Cow::Owned(without_nul(id)),
-        _ => Cow::Borrowed(id),
-    };
-    (id, time, rest)
+/// The later one of two that are equal stays: sorting keeps their order.
+fn keep_last<'a>(entries: &mut Vec<Entry<'a>>, compare: impl Fn(&Entry<'a>, &Entry<'a>) -> Ordering) {
+    entries.dedup_by(|later, earlier| {
+        let same = compare(later, earlier).is_eq();
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
 }
 
 /// Rows as columns: all of them for an upsert, those of the key for a withdrawal.
-pub(super) fn encode<S>(
+pub(super) fn encode(
     plan: &Plan,
-    entries: &[&Entry<'_, S>],
+    entries: &[&Entry<'_>],
     action: Action,
-    layout: &Layout<S>,
 ) -> Result<Vec<Array>, ExternalError> {
     let whole = action == Action::Upsert;
     let mut arrays = plan.arrays(whole);
+    let columns = plan.table.all_columns();
     for entry in entries {
         let mut count = 0;
         let mut wrong = None;
-        tables::values(entry.change, entry.time, layout, &mut |value| {
+        entry.change.values(entry.time, &mut |value| {
             let place = count;
             count += 1;
-            let Some(column) = plan.columns.get(place) else { return };
+            let Some(column) = columns.get(place) else { return };
             let slot = if whole { Some(place) } else { plan.keys.iter().position(|key| *key == place) };
             let Some(array) = slot.and_then(|slot| arrays.get_mut(slot)) else { return };
             let Ok(is_null) = array.push(value) else {
@@ -90,11 +109,11 @@ pub(super) fn encode<S>(
                 wrong.get_or_insert_with(|| format!("there is nothing in the column {}", column.name));
             }
         });
-        if count != plan.columns.len() {
-            wrong = Some(format!("it has {count} values for {} columns", plan.columns.len()));
+        if count != columns.len() {
+            wrong = Some(format!("it has {count} values for {} columns", columns.len()));
         }
         if let Some(wrong) = wrong {
-            let key = RowKey::of(&entry.change.row);
+            let key = RowKey::of(&*entry.change.row);
             return Err(ExternalError::permanent(format!("could not write the row {key}: {wrong}")));
         }
     }

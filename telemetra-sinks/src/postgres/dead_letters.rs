@@ -1,34 +1,29 @@
 //! The INSERT statement for the table of dead letters, and the encoding of its parameters.
 
-use telemetra_core::DeadLetter;
+use telemetra_core::{ColumnKind, DeadLetter, Value};
 
-use super::array::{Array, Kind};
-use crate::{ColumnKind, Value};
+use super::array::Array;
 
 pub(super) const INSERT: &str = "INSERT INTO telemetra_dead_letters (partition, \"offset\", idx, fate, reason, bytes)
     SELECT unnest($1::text[]), unnest($2::int8[]), unnest($3::int8[]), unnest($4::text[]), unnest($5::text[]), unnest($6::bytea[])
     ON CONFLICT DO NOTHING";
 
 pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 6] {
-    use ColumnKind::{Integer, Text};
+    use ColumnKind::{Bytes, Integer, Text};
     let column = |kind, value: for<'a> fn(&'a DeadLetter) -> Value<'a>| {
-        let mut array = Array::new(Kind::Column(kind));
+        let mut array = Array::new(kind);
         for letter in letters {
             // Kinds and values are side by side below.
             let _ = array.push(value(letter));
         }
         array
     };
-    let mut bytes = Array::new(Kind::Bytes);
-    for letter in letters {
-        bytes.push_bytes(&letter.bytes);
-    }
     [
         column(Text, |letter| Value::Text(letter.partition.as_str())),
         column(Integer, |letter| Value::Unsigned(letter.offset)),
         column(Integer, |letter| Value::Unsigned(letter.index.into())),
         column(Text, |letter| Value::Text(letter.fate.as_str())),
         column(Text, |letter| Value::Text(&letter.reason)),
-        bytes,
+        column(Bytes, |letter| Value::Bytes(&letter.bytes)),
     ]
 }

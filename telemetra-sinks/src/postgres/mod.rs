@@ -23,16 +23,15 @@ mod url;
 mod writer;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Row, Shard, Sink, StreamSummary};
+use telemetra_core::{AnyRow, Batch, DeadLetter, EventTime, ExternalError, Shard, Sink, Table};
 
 pub use config::PostgresConfig;
 pub use store::PostgresStore;
 pub use tls::TlsMode;
 
-use crate::tabular::tables::Table;
-use crate::{Layout, Tabular};
 use progress::Fence;
 use retention::Retention;
 use session::Session;
@@ -42,35 +41,35 @@ use writer::Writer;
 /// The most rows of several batches in one transaction. A batch that is larger has one of its own.
 const MOST_ROWS: usize = 65_536;
 
-/// Writes rows to the tables of a Postgres database, dead letters to `telemetra_dead_letters`.
+/// A sink that writes rows to the tables of a Postgres database, and dead letters to `telemetra_dead_letters`.
 ///
-/// * The tables are made and brought up to date by [`open`](Sink::open), in the first schema of the role's `search_path`. What is not
-///   telemetra's, or a newer version's, is refused.
-/// * Times are `timestamptz`, lists and maps `jsonb`, amounts `numeric`. `updated_at` of a summary or a moment is the event time
-///   at which it was published.
+/// * The tables are made and brought up to date by [`open`](Sink::open), in the first schema of the role's `search_path`: a table that is
+///   missing is made, with its key, columns and indexes, and one that is there gets the columns that are new, if they may be null. A table
+///   that is not telemetra's, a newer version's or of another key is refused.
+/// * Times are `timestamptz`, lists and maps `jsonb`, decimals `numeric`; the types of columns are those of
+///   [`ColumnKind`](telemetra_core::ColumnKind).
 /// * What Postgres cannot hold is written as what is nearest: a NUL in a text as U+FFFD, whole numbers beyond 2⁶³ − 1 as that, times
 ///   after the year 294276 as `infinity`.
 /// * All waiting batches, up to 65,536 rows, are one transaction of two round trips: it locks the shard's row in `telemetra_progress`,
 ///   then writes all rows, the time they reach, and commits. It is durable even where the server's `synchronous_commit` is off.
-/// * **Shards.** Several sinks may share the rows, by stream: see [`shard`](Self::shard).
+/// * **Shards.** Several sinks may share the rows, by subject: see [`shard`](Self::shard).
 /// * **Fenced.** Opening a shard takes it away from whoever had it: what that one writes afterwards is refused, as a permanent error,
 ///   and changes nothing.
 /// * **Errors.** What may pass (no connection, a restart, a fail-over, a full disk, a deadlock) is transient, and the next try makes a new
 ///   connection. What will not (a wrong password, a missing right, a row that the table refuses) is permanent and names the row.
 ///
 /// ```no_run
-/// use telemetra_core::{Sink, StreamSummary};
+/// use telemetra_core::Sink;
 /// use telemetra_sinks::{Postgres, PostgresConfig};
 ///
 /// let config = PostgresConfig::from_url("postgres://telemetra:secret@localhost/telemetra")?;
-/// let mut sink = Postgres::<StreamSummary>::new(config);
-/// let durable = sink.open(None)?;
+/// let mut sink = Postgres::new(config);
+/// let durable = sink.open(&[], None)?;
 /// println!("the tables are as of {durable:?}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Postgres<S = StreamSummary> {
+pub struct Postgres {
     config: PostgresConfig,
-    layout: Layout<S>,
     pipeline: String,
     shard: Shard,
     start_over: bool,
@@ -87,21 +86,12 @@ struct Opened {
     writer: Option<Writer>,
 }
 
-impl<S: Tabular> Postgres<S> {
-    /// The database that `config` leads to. Summaries have the columns that their type names.
+impl Postgres {
+    /// A sink for the database that `config` leads to.
     #[must_use]
     pub fn new(config: PostgresConfig) -> Self {
-        Self::with_layout(config, Layout::tabular())
-    }
-}
-
-impl<S> Postgres<S> {
-    /// The database that `config` leads to, with summaries laid out as said.
-    #[must_use]
-    pub fn with_layout(config: PostgresConfig, layout: Layout<S>) -> Self {
         Self {
             config,
-            layout,
             pipeline: "telemetra".to_owned(),
             shard: Shard::WHOLE,
             start_over: false,
@@ -111,7 +101,7 @@ impl<S> Postgres<S> {
     }
 
     /// The name by which a restart finds how far it was, and by which two processes know that they are the same. Default:
-    /// `telemetra`. Pipelines of different names may share the tables if they have no stream in common.
+    /// `telemetra`. Pipelines of different names may share the tables if they have no subject in common.
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         name.clone_into(&mut self.pipeline);
@@ -126,7 +116,7 @@ impl<S> Postgres<S> {
         self
     }
 
-    /// Empties the tables when a pipeline starts from the beginning: all of them, or the rows of this shard's streams if it is one of
+    /// Empties the tables when a pipeline starts from the beginning: all of them, or the rows of this shard's subjects if it is one of
     /// several. Without this it goes on from the time found in them, which is right where the input is the same as before. A
     /// pipeline that starts from a checkpoint keeps them in any case.
     #[must_use]
@@ -135,11 +125,11 @@ impl<S> Postgres<S> {
         self
     }
 
-    /// Keeps summaries, viewer counts and transactions for so long, by event time, and drops what is older by whole days (UTC).
-    /// Streams, moments and dead letters stay. Default: everything is kept.
+    /// Keeps the rows of tables with a [day column](telemetra_core::Table::by_day) for so long, by event time, and drops what is older by
+    /// whole days (UTC). Other tables and dead letters stay. Default: everything is kept.
     ///
     /// These tables are then cut into partitions of a day, which are made as needed, so the role needs the right to create tables
-    /// at all times. The key of viewer counts and transactions gets the time as a second column: two events of one id and different
+    /// at all times. A key without the time gets it as its last column: two rows of one id and different
     /// times are two rows. Tables that were made without a retention are refused, and the other way round.
     /// Rows that are older than the retention when they come are not written.
     #[must_use]
@@ -149,7 +139,7 @@ impl<S> Postgres<S> {
     }
 }
 
-impl<S> fmt::Debug for Postgres<S> {
+impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Postgres")
             .field("config", &self.config)
@@ -175,62 +165,56 @@ impl Opened {
         done
     }
 
-    fn apply<S>(
-        &mut self,
-        writer: &mut Writer,
-        batches: &[Batch<S>],
-        layout: &Layout<S>,
-    ) -> Result<(), ExternalError> {
+    fn apply(&mut self, writer: &mut Writer, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
         if last.time.0 > array::LAST {
             let why = format!("rows as of {} cannot be written: it is after the year 294276", last.time);
             return Err(error::refused(writer.session.place(), why));
         }
         let Some(retention) = &mut self.retention else {
-            return writer.write(batches, &self.plans, layout, &self.fence, |_| true);
+            return writer.write(batches, &self.plans, &self.fence, |_| true);
         };
         let cutoff = retention.cutoff(last.time);
-        let is_kept = |row: &Row<S>| retention::time_of(row).is_none_or(|time| time >= cutoff);
+        let is_kept = |row: &dyn AnyRow| retention::time_of(row).is_none_or(|time| time >= cutoff);
         retention.prepare(&writer.session, batches)?;
-        writer.write(batches, &self.plans, layout, &self.fence, is_kept)?;
+        writer.write(batches, &self.plans, &self.fence, is_kept)?;
         self.durable = Some(last.time);
         // The rows are there: if this fails, the next try writes nothing, and the days go another time.
         retention.sweep(&writer.session, &self.fence, last.time)
     }
 }
 
-impl<S: Send + Sync> Sink<S> for Postgres<S> {
+impl Sink for Postgres {
     fn name(&self) -> &str {
         "postgres"
     }
 
-    fn open(&mut self, resume: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
         let session = Session::connect(&self.config)?;
         let partitioned = self.retention.is_some();
-        let migrations = schema::rows(&self.layout, partitioned);
-        let component = schema::Component { name: "tables", migrations: &migrations, tables: &schema::ROWS };
-        schema::prepare(&session, &component)?;
-        schema::check(&session, &self.layout, partitioned)?;
-        let empty = self.start_over && resume.is_none();
+        schema::prepare_rows(&session, tables, partitioned)?;
+        let empty = (self.start_over && resume.is_none()).then_some(tables);
         let (fence, durable) = progress::acquire_fence(&session, &self.pipeline, self.shard, empty)?;
-        let plans: Vec<_> =
-            Table::ALL.into_iter().map(|table| Plan::new(table, &self.layout, partitioned)).collect();
+        let plans: Vec<_> = tables.iter().map(|table| Plan::new(table, partitioned)).collect();
         let writer = Some(Writer::new(session, &plans));
-        let retention = self.retention.map(Retention::new);
+        let retention = self.retention.map(|keep| Retention::new(keep, tables));
         self.opened = Some(Opened { fence, durable, plans, retention, writer });
         Ok(durable)
     }
 
-    fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(not_open(&self.config)) };
         // What is known already would overwrite what is newer.
         let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable);
         let mut rest = &batches[known..];
         while !rest.is_empty() {
             let (now, later) = rest.split_at(in_one_go(rest));
-            let layout = &self.layout;
-            opened.with_writer(&self.config, |writer, opened| opened.apply(writer, now, layout))?;
+            opened.with_writer(&self.config, |writer, opened| opened.apply(writer, now))?;
             opened.durable = now.last().map(|batch| batch.time);
             rest = later;
         }
@@ -253,7 +237,7 @@ impl<S: Send + Sync> Sink<S> for Postgres<S> {
 
 /// How many of the first batches to write in one transaction: all that wait, unless it would take so long that a failure near its end
 /// could come again and again.
-fn in_one_go<S>(batches: &[Batch<S>]) -> usize {
+fn in_one_go(batches: &[Batch]) -> usize {
     let mut rows = 0;
     let fits = batches.iter().take_while(|batch| {
         rows += batch.changes.len();

@@ -1,14 +1,12 @@
 //! Exact decimals in the binary format of `numeric`: digits to the base of 10,000.
 
-use telemetra_core::AMOUNT_SCALE;
-
-use crate::Decimal;
+use telemetra_core::Decimal;
 
 const BASE: u128 = 10_000;
 /// Decimals that are shown.
 const SCALE: i16 = 6;
 // Two digits after the point hold eight decimals, so six of them are shifted by two.
-const _: () = assert!(AMOUNT_SCALE == 1_000_000);
+const _: () = assert!(Decimal::SCALE == 1_000_000);
 
 /// How many digits, the power of the first, the sign, the decimals shown, and the digits.
 pub(super) fn encode(decimal: Decimal, out: &mut Vec<u8>) {

@@ -3,7 +3,9 @@
 //! Whoever opens a shard gets a generation that nobody had before. Each transaction locks the shard's row and looks for its
 //! own generation there, so a process that was thought dead and wakes up finds that it has lost the shard before it writes.
 
-use telemetra_core::{EventTime, ExternalError, Shard};
+use std::sync::Arc;
+
+use telemetra_core::{EventTime, ExternalError, Shard, Table};
 use tokio_postgres::{Client, Error, Statement};
 
 use super::array::{event_time, micros};
@@ -37,7 +39,7 @@ pub(super) fn acquire_fence(
     session: &Session,
     pipeline: &str,
     shard: Shard,
-    empty: bool,
+    empty: Option<&[Arc<Table>]>,
 ) -> Result<(Fence, Option<EventTime>), ExternalError> {
     let (index, of) = (number(shard.index), number(shard.of));
     if index >= of {
@@ -57,7 +59,7 @@ async fn take_over(
     client: &Client,
     pipeline: &str,
     (index, of): (i64, i64),
-    empty: bool,
+    empty: Option<&[Arc<Table>]>,
 ) -> Result<(i64, Option<EventTime>), Error> {
     client
         .query("SELECT pg_advisory_xact_lock(hashtextextended('telemetra ' || $1, 0))", &[&pipeline])
@@ -80,8 +82,8 @@ async fn take_over(
             )
             .await?;
     }
-    if empty {
-        truncate::truncate_shard(client, index, of).await?;
+    if let Some(tables) = empty {
+        truncate::truncate_shard(client, tables, index, of).await?;
         client
             .execute(
                 "UPDATE telemetra_progress SET time = NULL WHERE pipeline = $1 AND shard = $2",

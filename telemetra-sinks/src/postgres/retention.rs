@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::sync::Arc;
 
-use telemetra_core::{Action, Batch, EventTime, ExternalError, Row};
+use telemetra_core::{Action, AnyRow, Batch, EventTime, ExternalError, Table, Value};
 use tokio_postgres::{Client, Error};
 
 use super::array::event_time;
 use super::progress::Fence;
-use super::schema::{LOCK, day_column};
+use super::schema::{LOCK, quoted};
 use super::session::{Session, Timestamp};
-use crate::tabular::tables::Table;
 
 const DAY: u64 = 86_400_000;
 /// How much event time passes between two looks for old days.
@@ -22,13 +22,17 @@ const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
 #[derive(Debug)]
 pub(super) struct Retention {
     keep: u64,
-    known: BTreeSet<(&'static str, u64)>,
+    /// The tables that are cut into days.
+    tables: Vec<String>,
+    known: BTreeSet<(String, u64)>,
     next_sweep: EventTime,
 }
 
 impl Retention {
-    pub(super) fn new(keep: u64) -> Self {
-        Self { keep, known: BTreeSet::new(), next_sweep: EventTime::MIN }
+    pub(super) fn new(keep: u64, tables: &[Arc<Table>]) -> Self {
+        let cut = tables.iter().filter(|table| table.day_column().is_some());
+        let tables = cut.map(|table| table.name().to_owned()).collect();
+        Self { keep, tables, known: BTreeSet::new(), next_sweep: EventTime::MIN }
     }
 
     /// The first time that is kept as of `now`: the beginning of a day.
@@ -37,19 +41,17 @@ impl Retention {
     }
 
     /// Makes the days that these rows need. Readers and writers do not wait for it.
-    pub(super) fn prepare<S>(
-        &mut self,
-        session: &Session,
-        batches: &[Batch<S>],
-    ) -> Result<(), ExternalError> {
+    pub(super) fn prepare(&mut self, session: &Session, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
         let cutoff = self.cutoff(last.time);
         let upserts =
             batches.iter().flat_map(|batch| &batch.changes).filter(|change| change.action == Action::Upsert);
         let days = upserts.filter_map(|change| {
-            let time = time_of(&change.row).filter(|time| (cutoff..=EventTime::LATEST).contains(time))?;
-            Some((Table::of(&change.row).name(), time.0 / DAY))
+            let time = time_of(&*change.row).filter(|time| (cutoff..=EventTime::LATEST).contains(time))?;
+            Some((change.table(), time.0 / DAY))
         });
+        let days: BTreeSet<_> = days.collect();
+        let days = days.into_iter().map(|(table, day)| (table.to_owned(), day));
         let missing: BTreeSet<_> = days.filter(|day| !self.known.contains(day)).collect();
         if missing.is_empty() {
             return Ok(());
@@ -81,9 +83,10 @@ impl Retention {
         })?;
         let Some(all_have) = all_have else { return Ok(()) };
         let cutoff = self.cutoff(event_time(all_have.0)).0 / DAY;
-        let old = session.run(&"could not look for old days", async |client| old(client, cutoff).await)?;
+        let old = session
+            .run(&"could not look for old days", async |client| old(client, &self.tables, cutoff).await)?;
         for name in old {
-            let sql = format!("BEGIN; {LOCK_TIMEOUT}; DROP TABLE {name}; COMMIT");
+            let sql = format!("BEGIN; {LOCK_TIMEOUT}; DROP TABLE {}; COMMIT", quoted(&name));
             let what = format!("could not drop {name}");
             match session.attempt(&what, async |client| client.batch_execute(&sql).await)? {
                 Ok(()) => tracing::info!(table = name, "dropped a day that is older than the retention"),
@@ -99,13 +102,19 @@ impl Retention {
 }
 
 /// The time by which a row is kept, if its table is cut into days.
-pub(super) fn time_of<S>(row: &Row<S>) -> Option<EventTime> {
-    match row {
-        Row::Summary(_, summary) => Some(summary.window.start),
-        Row::Viewer(row) => Some(row.timestamp),
-        Row::Transaction(row) => Some(row.timestamp),
-        Row::Stream(_) | Row::Moment(_) => None,
-    }
+pub(super) fn time_of(row: &dyn AnyRow) -> Option<EventTime> {
+    let table = row.table();
+    let day = table.position(&table.day_column()?.name)?;
+    let (mut nth, mut time) = (0, None);
+    row.values(&mut |value| {
+        if nth == day
+            && let Value::Time(found) = value
+        {
+            time = Some(found);
+        }
+        nth += 1;
+    });
+    time
 }
 
 /// A day's table: its name ends in year, month and day.
@@ -114,7 +123,7 @@ fn name_of(table: &str, day: u64) -> String {
     format!("{table}_{}{}{}", &date[..4], &date[5..7], &date[8..10])
 }
 
-async fn make(client: &Client, days: &BTreeSet<(&'static str, u64)>) -> Result<(), Error> {
+async fn make(client: &Client, days: &BTreeSet<(String, u64)>) -> Result<(), Error> {
     let there = client
         .query("SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relnamespace = current_schema()::regnamespace", &[])
         .await?;
@@ -124,6 +133,7 @@ async fn make(client: &Client, days: &BTreeSet<(&'static str, u64)>) -> Result<(
         let name = name_of(table, *day);
         if !there.contains(&*name) {
             // Attaching takes a weaker lock than making it in its place.
+            let (name, table) = (quoted(&name), quoted(table));
             let (from, to) = (day * DAY / 1000, (day + 1) * DAY / 1000);
             let _ = write!(
                 sql,
@@ -136,14 +146,14 @@ async fn make(client: &Client, days: &BTreeSet<(&'static str, u64)>) -> Result<(
 }
 
 /// The tables of days before `cutoff`.
-async fn old(client: &Client, cutoff: u64) -> Result<Vec<String>, Error> {
+async fn old(client: &Client, tables: &[String], cutoff: u64) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
-    for table in Table::ALL.into_iter().filter(|table| day_column(*table).is_some()).map(Table::name) {
+    for table in tables {
         let first_kept = name_of(table, cutoff);
         let names = client
             .query(
-                "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = to_regclass($1)",
-                &[&table],
+                "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = to_regclass(quote_ident($1))",
+                &[table],
             )
             .await?;
         // Names of one length sort as their days do; others are none of ours.

@@ -1,14 +1,13 @@
 //! The tables: made where there are none, brought up to date, and checked, by whoever comes first.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
-use telemetra_core::ExternalError;
+use telemetra_core::{Column, ColumnKind, ExternalError, Table};
 use tokio_postgres::{Client, Error};
 
 use super::error::refused;
 use super::session::Session;
-use crate::tabular::tables::Table;
-use crate::{Column, Layout};
 
 /// Held while tables are made: "TLMT".
 pub(super) const LOCK: i64 = 0x544c_4d54;
@@ -18,7 +17,7 @@ pub(super) struct Component<'a> {
     pub(super) name: &'static str,
     pub(super) migrations: &'a [String],
     /// What must not be there before the first step.
-    pub(super) tables: &'a [&'static str],
+    pub(super) tables: &'a [&'a str],
 }
 
 const MADE: &str = "
@@ -28,7 +27,7 @@ const MADE: &str = "
     CREATE SEQUENCE IF NOT EXISTS telemetra_generations;
 ";
 
-/// What the tables of rows do not say themselves.
+/// The tables of every database, in each of their versions: the times reached, and the dead letters.
 const FIXED: &str = "
     CREATE TABLE telemetra_progress (
         pipeline text NOT NULL, shard bigint NOT NULL, shards bigint NOT NULL, time timestamptz, generation bigint NOT NULL,
@@ -39,72 +38,132 @@ const FIXED: &str = "
         fate text NOT NULL, reason text NOT NULL, bytes bytea NOT NULL,
         PRIMARY KEY (partition, \"offset\", idx)
     );
-    CREATE INDEX streams_live ON streams (stream_id) WHERE is_live;
-    CREATE INDEX moments_by_stream ON moments (stream_id, started_at DESC);
-    CREATE INDEX moments_by_time ON moments (started_at DESC);
-    CREATE INDEX moments_by_type ON moments (moment_type, started_at DESC);
-    CREATE INDEX moments_open ON moments (started_at DESC) WHERE ended_at IS NULL;
-    CREATE INDEX viewers_by_stream ON viewer_timeseries (stream_id, timestamp DESC);
-    CREATE INDEX transactions_by_stream ON transactions (stream_id, timestamp DESC);
 ";
 
-/// The tables of rows, in each of their versions.
-pub(super) fn rows<S>(layout: &Layout<S>, partitioned: bool) -> Vec<String> {
-    let mut first: String =
-        Table::ALL.into_iter().map(|table| create_table(table, layout, partitioned)).collect();
-    first.push_str(FIXED);
-    vec![first]
-}
-
-/// The names of all tables of rows.
-pub(super) const ROWS: [&str; 7] = [
-    "streams",
-    "chat_summary_minute",
-    "moments",
-    "viewer_timeseries",
-    "transactions",
-    "telemetra_progress",
-    "telemetra_dead_letters",
-];
-
-/// The column by which a table is cut into days, if it can be.
-pub(super) const fn day_column(table: Table) -> Option<&'static str> {
-    match table {
-        Table::Summaries => Some("window_start"),
-        Table::Viewers | Table::Transactions => Some("timestamp"),
-        Table::Streams | Table::Moments => None,
+/// Makes or updates the tables of rows, and checks them.
+pub(super) fn prepare_rows(
+    session: &Session,
+    tables: &[Arc<Table>],
+    partitioned: bool,
+) -> Result<(), ExternalError> {
+    let mut names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
+    names.extend(["telemetra_progress", "telemetra_dead_letters"]);
+    prepare(session, &Component { name: "tables", migrations: &[FIXED.to_owned()], tables: &names })?;
+    let foreign = session.run(&"could not make the tables", async |client| {
+        client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await?;
+        let foreign = make_rows(client, tables, partitioned).await;
+        client.batch_execute(if matches!(foreign, Ok(None)) { "COMMIT" } else { "ROLLBACK" }).await?;
+        foreign
+    })?;
+    match foreign {
+        Some(table) => Err(is_foreign(session, &table)),
+        None => check(session, tables, partitioned),
     }
 }
 
+/// Makes the tables that are new, and gives those that are there the columns and indexes that are new. `Some` is a table that is there and
+/// was not made by us.
+async fn make_rows(
+    client: &Client,
+    tables: &[Arc<Table>],
+    partitioned: bool,
+) -> Result<Option<String>, Error> {
+    let known =
+        client.query("SELECT component FROM telemetra_schema WHERE component LIKE 'table %'", &[]).await?;
+    let known: Vec<&str> = known.iter().map(|row| row.get(0)).collect();
+    for table in tables {
+        let found = columns_of(client, table).await?;
+        let component = format!("table {}", table.name());
+        let is_known = known.contains(&&*component);
+        let mut sql = String::new();
+        match (is_known, found.is_empty()) {
+            // It was dropped by somebody: checking says so.
+            (true, true) => continue,
+            (false, true) => sql.push_str(&create_table(table, partitioned)),
+            // A database of before tables were listed one by one lists none.
+            (false, false) if !known.is_empty() => return Ok(Some(table.name().to_owned())),
+            (_, false) => sql.push_str(&add_columns(table, &found)),
+        }
+        sql.push_str(&create_indexes(table, partitioned));
+        client.batch_execute(&sql).await?;
+        if !is_known {
+            client
+                .execute("INSERT INTO telemetra_schema (component, version) VALUES ($1, 1)", &[&component])
+                .await?;
+        }
+    }
+    Ok(None)
+}
+
 /// The names of a table's key. One that is cut into days needs the time in it.
-pub(super) fn keys(table: Table, partitioned: bool) -> Vec<&'static str> {
-    let by_time = partitioned && matches!(table, Table::Viewers | Table::Transactions);
-    let mut keys = match table {
-        Table::Streams => vec!["stream_id"],
-        Table::Summaries => vec!["stream_id", "window_start"],
-        Table::Moments => vec!["moment_id"],
-        Table::Viewers => vec!["event_id"],
-        Table::Transactions => vec!["transaction_id"],
-    };
-    if by_time {
-        keys.push("timestamp");
+pub(super) fn keys(table: &Table, partitioned: bool) -> Vec<&str> {
+    let mut keys: Vec<&str> = table.keys().iter().map(|column| &*column.name).collect();
+    if let Some(day) = table.day_column().filter(|day| partitioned && !keys.contains(&&*day.name)) {
+        keys.push(&day.name);
     }
     keys
 }
 
-/// Rows of summaries lie in the order in which they come, and the key finds those of a stream by time.
-fn create_table<S>(table: Table, layout: &Layout<S>, partitioned: bool) -> String {
-    let mut sql = format!("CREATE TABLE {} (", table.name());
-    for column in table.columns(layout) {
-        let null = if column.nullable { "" } else { " NOT NULL" };
-        let _ = write!(sql, "{} {}{null}, ", quoted(column.name), column.kind.postgres());
+/// Rows lie in the order in which they come, and the key finds those of a subject.
+fn create_table(table: &Table, partitioned: bool) -> String {
+    let mut sql = format!("CREATE TABLE {} (", quoted(table.name()));
+    for column in table.all_columns() {
+        let _ = write!(sql, "{}, ", define(column));
     }
-    let _ = write!(sql, "PRIMARY KEY ({}))", keys(table, partitioned).join(", "));
-    if let Some(column) = day_column(table).filter(|_| partitioned) {
-        let _ = write!(sql, " PARTITION BY RANGE ({column})");
+    let keys: Vec<_> = keys(table, partitioned).into_iter().map(quoted).collect();
+    let _ = write!(sql, "PRIMARY KEY ({}))", keys.join(", "));
+    if let Some(column) = table.day_column().filter(|_| partitioned) {
+        let _ = write!(sql, " PARTITION BY RANGE ({})", quoted(&column.name));
     }
     sql.push(';');
     sql
+}
+
+/// An index over the key is there already.
+fn create_indexes(table: &Table, partitioned: bool) -> String {
+    let keys = keys(table, partitioned);
+    let mut sql = String::new();
+    for index in table.indexes().iter().filter(|index| index.only.is_some() || index.columns != keys) {
+        let columns: Vec<_> = index.columns.iter().map(|column| quoted(column)).collect();
+        let (name, on) = (quoted(&index.name), quoted(table.name()));
+        let _ = write!(sql, "CREATE INDEX IF NOT EXISTS {name} ON {on} ({})", columns.join(", "));
+        if let Some(only) = &index.only {
+            let _ = write!(sql, " WHERE {only}");
+        }
+        sql.push(';');
+    }
+    sql
+}
+
+/// Columns that may be null; of one that may not, the rows that are there would have no value.
+fn add_columns(table: &Table, found: &[FoundColumn]) -> String {
+    let is_new = |column: &&Column| column.nullable && !found.iter().any(|found| found.name == column.name);
+    let added = table.all_columns().iter().filter(is_new);
+    added
+        .map(|column| format!("ALTER TABLE {} ADD COLUMN {};", quoted(table.name()), define(column)))
+        .collect()
+}
+
+fn define(column: &Column) -> String {
+    let null = if column.nullable { "" } else { " NOT NULL" };
+    format!("{} {}{null}", quoted(&column.name), type_of(column.kind))
+}
+
+/// The type of a column, as Postgres shows it.
+fn type_of(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Bool => "boolean",
+        ColumnKind::Integer => "bigint",
+        ColumnKind::Float => "double precision",
+        ColumnKind::Decimal => "numeric(39,6)",
+        ColumnKind::Time => "timestamp with time zone",
+        ColumnKind::Json => "jsonb",
+        ColumnKind::Bytes => "bytea",
+        ColumnKind::Integers => "bigint[]",
+        ColumnKind::Floats => "double precision[]",
+        ColumnKind::Texts => "text[]",
+        _ => "text",
+    }
 }
 
 /// Makes or updates the tables, in one transaction. Several processes may start at once: one does it, the others wait.
@@ -131,11 +190,13 @@ pub(super) fn prepare(session: &Session, component: &Component<'_>) -> Result<()
             ),
         )),
         Found::Version(_) => Ok(()),
-        Found::Foreign(table) => Err(refused(
-            session.place(),
-            format!("it has a table {table} that telemetra did not make; use another database or schema"),
-        )),
+        Found::Foreign(table) => Err(is_foreign(session, &table)),
     }
+}
+
+fn is_foreign(session: &Session, table: &str) -> ExternalError {
+    let why = format!("it has a table {table} that telemetra did not make; use another database or schema");
+    refused(session.place(), why)
 }
 
 enum Found {
@@ -176,50 +237,61 @@ async fn migrate(client: &Client, component: &Component<'_>) -> Result<Found, Er
     Ok(Found::Version(newest))
 }
 
+/// A column that a table has.
+struct FoundColumn {
+    name: String,
+    kind: String,
+    /// Whether a row needs a value for it.
+    needed: bool,
+    is_key: bool,
+    /// Whether its table is cut into partitions.
+    is_partitioned: bool,
+}
+
+async fn columns_of(client: &Client, table: &Table) -> Result<Vec<FoundColumn>, Error> {
+    let found = client
+        .query(
+            "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull AND NOT atthasdef AND attidentity = '' AND attgenerated = '',
+                    (SELECT relkind = 'p' FROM pg_class WHERE oid = attrelid),
+                    EXISTS (SELECT FROM pg_index WHERE indrelid = attrelid AND indisprimary AND attnum = ANY(indkey::int2[]))
+             FROM pg_attribute WHERE attrelid = to_regclass(quote_ident($1)) AND attnum > 0 AND NOT attisdropped",
+            &[&table.name()],
+        )
+        .await?;
+    let column = |row: &tokio_postgres::Row| FoundColumn {
+        name: row.get(0),
+        kind: row.get(1),
+        needed: row.get(2),
+        is_partitioned: row.get(3),
+        is_key: row.get(4),
+    };
+    Ok(found.iter().map(column).collect())
+}
+
 /// Checks that the tables can take the rows: what is written has a column of its type, and what is not written may be absent.
-pub(super) fn check<S>(
-    session: &Session,
-    layout: &Layout<S>,
-    partitioned: bool,
-) -> Result<(), ExternalError> {
-    for table in Table::ALL {
-        let found = session.run(&format!("could not read the columns of {}", table.name()), async |client| {
-            client
-                .query(
-                    "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull AND NOT atthasdef AND attidentity = '' AND attgenerated = '',
-                            (SELECT relkind = 'p' FROM pg_class WHERE oid = attrelid)
-                     FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
-                    &[&table.name()],
-                )
-                .await
-        })?;
-        let found: Vec<(String, String, bool, bool)> =
-            found.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect();
-        compare(table, &table.columns(layout), &found, partitioned)
-            .map_err(|why| refused(session.place(), why))?;
+fn check(session: &Session, tables: &[Arc<Table>], partitioned: bool) -> Result<(), ExternalError> {
+    for table in tables {
+        let what = format!("could not read the columns of {}", table.name());
+        let found = session.run(&what, async |client| columns_of(client, table).await)?;
+        compare(table, &found, partitioned).map_err(|why| refused(session.place(), why))?;
     }
     Ok(())
 }
 
-fn compare(
-    table: Table,
-    columns: &[Column],
-    found: &[(String, String, bool, bool)],
-    partitioned: bool,
-) -> Result<(), String> {
-    let name = table.name();
+fn compare(table: &Table, found: &[FoundColumn], partitioned: bool) -> Result<(), String> {
+    let (name, columns) = (table.name(), table.all_columns());
     if found.is_empty() {
         return Err(format!("its table {name} is gone; restore it, or use another database or schema"));
     }
     let mut missing = Vec::new();
     for column in columns {
-        match found.iter().find(|(found, ..)| found == column.name) {
-            None => missing.push(format!("{} {}", quoted(column.name), column.kind.postgres())),
-            Some((_, kind, ..)) if kind != column.kind.postgres() => {
+        match found.iter().find(|found| found.name == column.name) {
+            None => missing.push(format!("{} {}", quoted(&column.name), type_of(column.kind))),
+            Some(FoundColumn { kind, .. }) if kind != type_of(column.kind) => {
                 return Err(format!(
                     "its table {name} has the column {} of type {kind}, and {} is written to it; use another database or schema",
                     column.name,
-                    column.kind.postgres()
+                    type_of(column.kind)
                 ));
             }
             Some(_) => {}
@@ -231,21 +303,32 @@ fn compare(
             missing.join(", ")
         ));
     }
-    let needed = found
-        .iter()
-        .find(|(found, _, needed, _)| *needed && !columns.iter().any(|column| column.name == found));
-    if let Some((needed, ..)) = needed {
+    let needed =
+        found.iter().find(|found| found.needed && !columns.iter().any(|column| column.name == found.name));
+    if let Some(FoundColumn { name: needed, .. }) = needed {
         return Err(format!(
             "its table {name} needs a value for the column {needed}, which this pipeline's rows do not have; \
              drop it, or use another database or schema"
         ));
     }
-    let is_partitioned = found.iter().any(|(.., is_partitioned)| *is_partitioned);
-    if day_column(table).is_some() && is_partitioned != partitioned {
+    let is_partitioned = found.iter().any(|found| found.is_partitioned);
+    if table.day_column().is_some() && is_partitioned != partitioned {
         let (is, wants) = if is_partitioned { ("", "has none") } else { ("not ", "has a retention") };
         return Err(format!(
             "its table {name} is {is}cut into days, and this pipeline {wants}; that is settled when the tables are \
              made: use another database or schema, or set the retention accordingly"
+        ));
+    }
+    let mut wants = keys(table, partitioned);
+    wants.sort_unstable();
+    let mut has: Vec<_> =
+        found.iter().filter(|found| found.is_key).map(|found| found.name.as_str()).collect();
+    has.sort_unstable();
+    if has != wants {
+        return Err(format!(
+            "its table {name} has the key ({}), and this pipeline's rows have ({}); use another database or schema, or name the table otherwise",
+            has.join(", "),
+            wants.join(", ")
         ));
     }
     Ok(())

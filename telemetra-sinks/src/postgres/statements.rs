@@ -1,16 +1,16 @@
 //! The statements of a table, prepared when they are first needed, once per connection.
 
+use std::sync::Arc;
+
+use telemetra_core::{Column, Table};
 use tokio_postgres::{Client, Error, Statement};
 
-use super::array::{Array, Kind};
+use super::array::{Array, spread};
 use super::schema::{keys, quoted};
-use crate::tabular::tables::Table;
-use crate::{Column, Layout};
 
 /// What is known of a table before there is a connection.
 pub(super) struct Plan {
-    pub(super) table: Table,
-    pub(super) columns: Vec<Column>,
+    pub(super) table: Arc<Table>,
     /// The places of the key's columns.
     pub(super) keys: Vec<usize>,
     upsert: String,
@@ -18,16 +18,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new<S>(table: Table, layout: &Layout<S>, partitioned: bool) -> Self {
-        let columns = table.columns(layout);
-        let key_names = keys(table, partitioned);
-        let place = |key: &&str| columns.iter().position(|column| column.name == *key);
-        let keys: Vec<usize> = key_names.iter().filter_map(place).collect();
-        let names: Vec<String> = columns.iter().map(|column| quoted(column.name)).collect();
+    pub(super) fn new(table: &Arc<Table>, partitioned: bool) -> Self {
+        let columns = table.all_columns();
+        let keys: Vec<usize> =
+            keys(table, partitioned).iter().filter_map(|key| table.position(key)).collect();
+        let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
         // In the list of what is selected all arrays are walked side by side; in `FROM` each would be spread out first.
-        let parameter = |(nth, place): (usize, usize)| {
-            format!("unnest(${}::{})", nth + 1, Kind::Column(columns[place].kind).sql())
-        };
+        let parameter = |(nth, place): (usize, usize)| spread(nth + 1, columns[place].kind);
         let parameters: Vec<String> = (0..columns.len()).enumerate().map(parameter).collect();
         let key_parameters: Vec<String> = keys.iter().copied().enumerate().map(parameter).collect();
         let set: Vec<String> = (0..columns.len())
@@ -36,14 +33,15 @@ impl Plan {
             .collect();
         let keys_sql = keys.iter().map(|place| &*names[*place]).collect::<Vec<_>>();
         let matches: Vec<String> = keys_sql.iter().map(|key| format!("t.{key} = w.{key}")).collect();
-        let name = table.name();
+        let name = quoted(table.name());
+        let update =
+            if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
         Self {
             upsert: format!(
-                "INSERT INTO {name} ({}) SELECT {} ON CONFLICT ({}) DO UPDATE SET {}",
+                "INSERT INTO {name} ({}) SELECT {} ON CONFLICT ({}) DO {update}",
                 names.join(", "),
                 parameters.join(", "),
-                keys_sql.join(", "),
-                set.join(", ")
+                keys_sql.join(", ")
             ),
             withdraw: format!(
                 "DELETE FROM {name} t USING (SELECT {}) AS w ({}) WHERE {}",
@@ -51,19 +49,19 @@ impl Plan {
                 keys_sql.join(", "),
                 matches.join(" AND ")
             ),
-            table,
-            columns,
+            table: Arc::clone(table),
             keys,
         }
     }
 
     /// Empty columns for all of a row, or for its key.
     pub(super) fn arrays(&self, whole: bool) -> Vec<Array> {
-        let array = |column: &Column| Array::new(Kind::Column(column.kind));
+        let columns = self.table.all_columns();
+        let array = |column: &Column| Array::new(column.kind);
         if whole {
-            self.columns.iter().map(array).collect()
+            columns.iter().map(array).collect()
         } else {
-            self.keys.iter().map(|place| array(&self.columns[*place])).collect()
+            self.keys.iter().map(|place| array(&columns[*place])).collect()
         }
     }
 }

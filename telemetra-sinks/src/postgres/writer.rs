@@ -3,18 +3,17 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use telemetra_core::{Action, Batch, DeadLetter, EventTime, ExternalError, Row};
+use telemetra_core::{Action, AnyRow, Batch, DeadLetter, EventTime, ExternalError, RowKey};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
 use super::array::Array;
 use super::batch_columns::{Entry, encode, last_changes};
 use super::dead_letters;
-use super::error::{failed, is_of_a_row};
+use super::error::{failed, is_of_a_row, refused};
 use super::progress::{self, Fence};
 use super::session::{Session, all};
 use super::statements::{Plan, Prepared, once};
-use crate::{Layout, RowKey};
 
 /// The most rows of one statement, so that the time it may take does not depend on how many there are in all.
 const ROWS_A_STATEMENT: usize = 16_384;
@@ -34,10 +33,10 @@ struct Step<'a> {
 }
 
 /// Changes of one table and kind, encoded.
-struct Part<'a, S> {
+struct Part<'a> {
     place: usize,
     action: Action,
-    entries: Vec<&'a Entry<'a, S>>,
+    entries: Vec<&'a Entry<'a>>,
     arrays: Vec<Array>,
 }
 
@@ -50,22 +49,26 @@ impl Writer {
     }
 
     /// Writes the batches and how far they reach, unless the shard is somebody else's by now.
-    pub(super) fn write<S>(
+    pub(super) fn write(
         &mut self,
-        batches: &[Batch<S>],
+        batches: &[Batch],
         plans: &[Plan],
-        layout: &Layout<S>,
         fence: &Fence,
-        is_kept: impl Fn(&Row<S>) -> bool,
+        is_kept: impl Fn(&dyn AnyRow) -> bool,
     ) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
-        let by_table = last_changes(batches, plans, is_kept);
+        let by_table = last_changes(batches, plans, is_kept).map_err(|row| {
+            refused(
+                self.session.place(),
+                format!("the row {row} is of a table that the sink was not opened with"),
+            )
+        })?;
         let mut parts = Vec::new();
         for (place, entries) in by_table.iter().enumerate() {
             for action in [Action::Upsert, Action::Withdraw] {
                 let entries: Vec<_> = entries.iter().filter(|entry| entry.change.action == action).collect();
                 for entries in entries.chunks(ROWS_A_STATEMENT) {
-                    let arrays = encode(&plans[place], entries, action, layout)?;
+                    let arrays = encode(&plans[place], entries, action)?;
                     parts.push(Part { place, action, entries: entries.to_vec(), arrays });
                 }
             }
@@ -82,7 +85,7 @@ impl Writer {
             Outcome::Lost => Err(fence.lost(self.session.place())),
             Outcome::Refused(step, error) if is_of_a_row(&error) => {
                 let part = &parts[step];
-                let row = self.find_refused_row(part, &steps[step], &plans[part.place], layout)?;
+                let row = self.find_refused_row(part, &steps[step], &plans[part.place])?;
                 Err(failed(self.session.place(), &format!("could not write the row {row}"), error))
             }
             Outcome::Refused(step, error) => {
@@ -96,11 +99,7 @@ impl Writer {
         }
     }
 
-    fn prepare<'a, S>(
-        &mut self,
-        parts: &'a [Part<'_, S>],
-        plans: &[Plan],
-    ) -> Result<Vec<Step<'a>>, ExternalError> {
+    fn prepare<'a>(&mut self, parts: &'a [Part<'_>], plans: &[Plan]) -> Result<Vec<Step<'a>>, ExternalError> {
         let Self { session, tables, .. } = self;
         let mut steps = Vec::with_capacity(parts.len());
         for Part { place, action, arrays, .. } in parts {
@@ -116,17 +115,16 @@ impl Writer {
     }
 
     /// Finds a row that is refused among those that are: half of them, again and again, in transactions that are rolled back.
-    fn find_refused_row<S>(
+    fn find_refused_row(
         &self,
-        part: &Part<'_, S>,
+        part: &Part<'_>,
         step: &Step<'_>,
         plan: &Plan,
-        layout: &Layout<S>,
     ) -> Result<String, ExternalError> {
         let mut suspects = &part.entries[..];
         while suspects.len() > 1 {
             let (half, rest) = suspects.split_at(suspects.len() / 2);
-            let arrays = encode(plan, half, part.action, layout)?;
+            let arrays = encode(plan, half, part.action)?;
             let tried = self.session.attempt(&"could not find the row that is refused", async |client| {
                 client.batch_execute("BEGIN").await?;
                 let tried = execute(client, &step.statement, &arrays).await;
@@ -135,7 +133,7 @@ impl Writer {
             })?;
             suspects = if tried.is_err() { half } else { rest };
         }
-        Ok(suspects.first().map(|entry| RowKey::of(&entry.change.row).to_string()).unwrap_or_default())
+        Ok(suspects.first().map(|entry| RowKey::of(&*entry.change.row).to_string()).unwrap_or_default())
     }
 
     /// Writes letters in a transaction of their own; those that are there stay as they are.

@@ -1,8 +1,7 @@
--- Changes a leaderboard, unless something newer is there.
--- KEYS: the leaderboard, its as_of.
--- ARGV: time, greatest time that may be overwritten, milliseconds to live, the same of as_of, 1 if it is written anew, how many
--- arguments follow that are added (score, member, …), these, then the members that leave.
--- Returns the time that was there.
+-- Changes a leaderboard, unless something newer is there. KEYS: the leaderboard, its as_of. ARGV: time,
+-- greatest time that may be overwritten, milliseconds to live, the same of as_of, 1 if it is written anew,
+-- how many arguments follow that are added (score, member, …), these, then the members that leave. Returns
+-- the time that was there.
 local stored = redis.call('GET', KEYS[2])
 if stored and tonumber(stored) > tonumber(ARGV[2]) then return stored end
 redis.call('ZCARD', KEYS[1])

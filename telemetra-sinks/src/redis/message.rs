@@ -2,49 +2,53 @@
 
 use std::fmt::{self, Write};
 
-use telemetra_core::{Action, Change, EventTime, Row};
+use telemetra_core::{Action, Change, EventTime, Table, Value, json};
 
-use crate::tabular::json;
-use crate::tabular::tables::{self, Table};
-use crate::{Layout, Value};
+use super::form::Form;
 
-/// The columns of a table but `updated_at`, which is the last: the time is published beside the row, and after a restart a row that
-/// did not change is the same.
+/// The columns of a table but the one of the publication time: the time is published beside the row, and
+/// after a restart a row that did not change is the same.
 #[derive(Debug)]
-pub(super) struct Columns(Vec<&'static str>);
+pub(super) struct Columns {
+    names: Vec<String>,
+    left_out: Option<usize>,
+}
 
 impl Columns {
-    pub(super) fn of<S>(table: Table, layout: &Layout<S>) -> Self {
-        let mut names: Vec<_> = table.columns(layout).iter().map(|column| column.name).collect();
-        names.retain(|name| *name != "updated_at");
-        Self(names)
+    pub(super) fn of(table: &Table) -> Self {
+        let names = table.all_columns().iter().map(|column| column.name.to_string()).collect();
+        Self { names, left_out: table.published_at_column() }
     }
 
-    /// The place of a column.
-    pub(super) fn position(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|column| *column == name)
-    }
-
-    /// Calls `put` with each column and its value. Fails where the layout puts another number of values than it has columns.
-    pub(super) fn each<S>(
-        &self,
-        change: &Change<S>,
-        layout: &Layout<S>,
-        mut put: impl FnMut(&'static str, Value<'_>) -> fmt::Result,
+    /// Calls `put` with the place and name of each column and its value. Fails where the row puts another
+    /// number of values than it has columns.
+    pub(super) fn each<'c>(
+        &'c self,
+        change: &Change,
+        mut put: impl FnMut(usize, &'c str, Value<'_>) -> fmt::Result,
     ) -> fmt::Result {
-        let (mut names, mut extra, mut result) = (self.0.iter(), 0, Ok(()));
-        tables::values(change, EventTime::MIN, layout, &mut |value| match names.next() {
-            Some(name) if result.is_ok() => result = put(name, value),
-            Some(_) => {}
-            None => extra += 1,
+        let (mut at, mut result) = (0, Ok(()));
+        change.values(EventTime::MIN, &mut |value| {
+            if let Some(name) = self.names.get(at)
+                && self.left_out != Some(at)
+                && result.is_ok()
+            {
+                result = put(at, name, value);
+            }
+            at += 1;
         });
-        if names.next().is_some() || extra != 1 { Err(fmt::Error) } else { result }
+        if at == self.names.len() { result } else { Err(fmt::Error) }
+    }
+
+    /// Whether there is a column of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.iter().enumerate().any(|(at, column)| column == name && self.left_out != Some(at))
     }
 
     /// The row as a JSON object.
-    pub(super) fn object<S>(&self, out: &mut String, change: &Change<S>, layout: &Layout<S>) -> fmt::Result {
+    pub(super) fn object(&self, out: &mut String, change: &Change) -> fmt::Result {
         let mut before = '{';
-        self.each(change, layout, |name, value| {
+        self.each(change, |_, name, value| {
             write!(out, "{before}\"{name}\":")?;
             before = ',';
             json::value(out, value)
@@ -55,23 +59,18 @@ impl Columns {
 
 /// A value as text, as a field of a hash or a score has it; nothing where there is none.
 pub(super) fn text(value: Value<'_>) -> Result<Option<String>, fmt::Error> {
-    Ok(match value {
-        Value::Null => None,
-        Value::Float(x) if !x.is_finite() => None,
-        Value::Text(text) => Some(text.to_owned()),
-        Value::Shown(shown) | Value::Json(shown) => {
-            let mut text = String::new();
-            write!(text, "{shown}")?;
-            Some(text)
-        }
-        Value::Time(time) => Some(time.to_string()),
-        Value::Decimal(decimal) => Some(decimal.to_string()),
-        Value::Bool(_) | Value::Unsigned(_) | Value::Float(_) => {
-            let mut text = String::new();
-            json::value(&mut text, value)?;
-            Some(text)
-        }
-    })
+    let mut text = String::new();
+    match value {
+        Value::Null => return Ok(None),
+        Value::Float(x) if !x.is_finite() => return Ok(None),
+        Value::Text(plain) => text.push_str(plain),
+        Value::Shown(shown) | Value::Json(shown) => write!(text, "{shown}")?,
+        Value::Time(time) => write!(text, "{time}")?,
+        Value::Decimal(decimal) => write!(text, "{decimal}")?,
+        Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(text, "{byte:02x}"))?,
+        value => json::value(&mut text, value)?,
+    }
+    Ok(Some(text))
 }
 
 /// What became of a row.
@@ -86,12 +85,20 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Of a summary, by how often it was published.
-    pub(super) fn of_summary<S>(change: &Change<S>) -> Self {
+    /// Of a window, by how often it was published.
+    pub(super) fn of_window(change: &Change) -> Self {
         match (change.action, change.revision) {
             (Action::Withdraw, _) => Self::Withdrawn,
             (Action::Upsert, 0) => Self::Published,
             (Action::Upsert, _) => Self::Corrected,
+        }
+    }
+
+    /// Of a row of any other kind, by how often it was published.
+    pub(super) fn of_row(change: &Change) -> Self {
+        match Self::of_window(change) {
+            Self::Corrected => Self::Updated,
+            kind => kind,
         }
     }
 
@@ -116,24 +123,26 @@ impl Kind {
     }
 }
 
+/// The fields of a message beside the subject's.
+pub(super) const FIELDS: [&str; 5] = ["type", "kind", "time", "revision", "row"];
+
 /// The message of a change.
-pub(super) fn message<S>(
+pub(super) fn message(
     kind: Kind,
-    change: &Change<S>,
+    change: &Change,
+    subject: &str,
     time: EventTime,
-    columns: &Columns,
-    layout: &Layout<S>,
+    form: &Form,
 ) -> Result<String, fmt::Error> {
-    let (of, stream) = match &change.row {
-        Row::Moment(moment) => ("moment", &moment.stream_id),
-        Row::Summary(stream, _) => ("metrics", stream),
-        Row::Stream(_) | Row::Viewer(_) | Row::Transaction(_) => return Err(fmt::Error),
-    };
     let mut out = String::with_capacity(512);
-    write!(out, "{{\"type\":\"{of}\",\"kind\":\"{}\",\"stream_id\":", kind.as_str())?;
-    json::string(&mut out, stream)?;
+    out.push_str("{\"type\":");
+    json::string(&mut out, &form.message)?;
+    write!(out, ",\"kind\":\"{}\",", kind.as_str())?;
+    json::string(&mut out, &form.subject_field)?;
+    out.push(':');
+    json::string(&mut out, subject)?;
     write!(out, ",\"time\":{},\"revision\":{},\"row\":", time.0, change.revision)?;
-    columns.object(&mut out, change, layout)?;
+    form.columns.object(&mut out, change)?;
     out.push('}');
     Ok(out)
 }

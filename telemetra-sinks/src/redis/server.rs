@@ -15,7 +15,8 @@ const AT_ONCE: usize = 1000;
 /// Where a Redis is, and how to get in: one server, a cluster, or what sentinels say is the master.
 ///
 /// URLs are `redis://[user][:password@]host[:port][/database]`, `rediss://…` with TLS, or
-/// `redis+unix:///path[?db=…&user=…&pass=…]`. A URL is not shown again, in no error and no `Debug`, but for host and port.
+/// `redis+unix:///path[?db=…&user=…&pass=…]`. A URL is not shown again, in no error and no `Debug`, but for
+/// host and port.
 ///
 /// ```
 /// use telemetra_sinks::RedisServer;
@@ -61,8 +62,8 @@ impl RedisServer {
         Self::new(kind, urls.into_iter().map(Into::into).collect())
     }
 
-    /// How to get into the master that sentinels name: a URL of which scheme, user, password and database count. Without it,
-    /// as into a sentinel without user and password.
+    /// How to get into the master that sentinels name: a URL of which scheme, user, password and database
+    /// count. Without it, as into a sentinel without user and password.
     #[must_use]
     pub fn node(mut self, url: impl Into<String>) -> Self {
         if let Kind::Sentinel { node, .. } = &mut self.kind {
@@ -230,7 +231,8 @@ pub(super) enum Link {
 }
 
 impl Link {
-    /// Runs commands, in order where they are of one key, and returns the answer of each. An error is one of the connection.
+    /// Runs commands, in order where they are of one key, and returns the answer of each. An error is one of
+    /// the connection.
     pub(super) fn run(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<RedisResult<Value>>> {
         let mut answers = Vec::with_capacity(commands.len());
         let mut commands = commands.into_iter();

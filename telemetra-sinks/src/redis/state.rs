@@ -1,27 +1,32 @@
 //! The state of an open Redis sink: it applies batches to the cache and writes the keys that changed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use redis::{Cmd, FromRedisValue, RedisError, RedisResult, Value};
-use telemetra_core::{Batch, EventTime, ExternalError, Row, StreamId};
+use telemetra_core::{Batch, EventTime, ExternalError};
 
 use super::RedisServer;
-use super::cache::{Cache, Dirty};
-use super::error::{failed, refused};
+use super::cache::Cache;
+use super::error::failed;
+use super::form::unwritable;
 use super::message::message;
 use super::server::Link;
-use super::write::{Form, Pending, Ranks, Stamp};
+use super::write::{Pending, Ranks, Stamp, Writer};
 
 /// How often the keys are written in one go if their memory is lost in the middle.
 const TRIES: usize = 3;
 
-pub(super) struct State<S> {
+/// A script that writes keys of a subject: whose, and which of several.
+type Written = (Arc<str>, usize);
+
+pub(super) struct State {
     server: RedisServer,
-    form: Form<S>,
+    writer: Writer,
     link: Option<Link>,
-    cache: Cache<S>,
+    cache: Cache,
     /// What has changed since the keys were last written.
-    pending: BTreeMap<StreamId, Pending>,
+    pending: BTreeMap<Arc<str>, Pending>,
     /// Nothing that took effect up to this time is published: it was before.
     quiet_until: Option<EventTime>,
     /// Times up to this may be overwritten, though they are newer.
@@ -34,18 +39,18 @@ pub(super) struct State<S> {
     behind: bool,
 }
 
-impl<S: Clone> State<S> {
+impl State {
     /// Connects, and says as of which time the keys are.
     pub(super) fn open(
         server: RedisServer,
-        form: Form<S>,
-        cache: Cache<S>,
+        writer: Writer,
+        cache: Cache,
         resume: Option<EventTime>,
         start_over: bool,
     ) -> Result<Self, ExternalError> {
         let mut state = Self {
             server,
-            form,
+            writer,
             link: None,
             cache,
             pending: BTreeMap::new(),
@@ -65,7 +70,7 @@ impl<S: Clone> State<S> {
     }
 
     /// Takes in what is new among the batches, and writes it.
-    pub(super) fn apply(&mut self, batches: &[Batch<S>]) -> Result<(), ExternalError> {
+    pub(super) fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let known = batches.partition_point(|batch| Some(batch.time) <= self.cache.as_of());
         for batch in &batches[known..] {
             self.take(batch)?;
@@ -74,27 +79,32 @@ impl<S: Clone> State<S> {
         self.flush()
     }
 
-    fn take(&mut self, batch: &Batch<S>) -> Result<(), ExternalError> {
+    fn take(&mut self, batch: &Batch) -> Result<(), ExternalError> {
         let publish = Some(batch.time) > self.quiet_until;
         for change in &batch.changes {
-            let Some((dirty, kind)) = self.cache.change(change, batch.time) else { continue };
-            let (stream, columns) = match &change.row {
-                Row::Summary(stream, _) => (stream, &self.form.summaries),
-                Row::Moment(moment) => (&moment.stream_id, &self.form.moments),
-                Row::Stream(_) | Row::Viewer(_) | Row::Transaction(_) => continue,
-            };
-            if dirty == Dirty::default() && !publish {
+            let name = change.table();
+            let Some(table) = self.writer.forms.iter().position(|form| form.table.name() == name) else {
                 continue;
-            }
-            let pending = self.pending.entry(stream.clone()).or_default();
+            };
+            let form = &self.writer.forms[table];
+            let subject = change.row.subject();
+            let place = form.place(change, &subject, &self.writer.keys)?;
+            let touched = self.cache.change(table, &subject, place, change, batch.time);
+            let Some((dirty, kind)) = touched.filter(|(dirty, _)| publish || !dirty.is_empty()) else {
+                continue;
+            };
+            let pending = match self.pending.get_mut(&*subject) {
+                Some(pending) => pending,
+                None => self.pending.entry(subject.as_ref().into()).or_default(),
+            };
             pending.dirty.and(dirty);
             if publish {
-                let message = message(kind, change, batch.time, columns, &self.form.layout);
-                pending.messages.push(message.map_err(|_| unwritable(&self.server, stream))?);
+                let message = message(kind, change, &subject, batch.time, form);
+                pending.messages.push(message.map_err(|_| unwritable(&*change.row))?);
             }
         }
-        for (stream, dirty) in self.cache.advance(batch.time) {
-            self.pending.entry(stream).or_default().dirty.and(dirty);
+        for (subject, dirty) in self.cache.advance(batch.time) {
+            self.pending.entry(subject).or_default().dirty.and(dirty);
         }
         Ok(())
     }
@@ -114,13 +124,13 @@ impl<S: Clone> State<S> {
             self.compare(found);
             let Some(written) = self.write(stamp)? else { continue };
             self.tried = Some(time);
-            let progress = self.form.progress(stamp);
-            let before = self.run(vec![progress], |state, _| state.form.keys.progress())?;
+            let progress = self.writer.progress(stamp);
+            let before = self.run(vec![progress], |state, _| state.writer.keys.progress())?;
             let Some(before) = before.first() else { continue };
             if *before == found {
-                for stream in written {
-                    if let Some(kept) = self.cache.get_mut(&stream) {
-                        kept.written = true;
+                for (subject, _) in written {
+                    if let Some(known) = self.cache.get_mut(&subject) {
+                        known.written = true;
                     }
                 }
                 self.pending.clear();
@@ -131,7 +141,8 @@ impl<S: Clone> State<S> {
         }
         self.link = None;
         Err(ExternalError::transient(format!(
-            "could not write the keys as of {time} at Redis {}: others write the same keys, or it loses its memory all the time",
+            "could not write the keys as of {time} at Redis {}: others write the same keys, or it loses its \
+             memory all the time",
             self.server
         )))
     }
@@ -140,9 +151,12 @@ impl<S: Clone> State<S> {
     fn fall_behind(&mut self, found: Option<EventTime>) {
         if !std::mem::replace(&mut self.behind, true) {
             let (server, found) = (&self.server, found.unwrap_or_default());
-            tracing::info!(%server, as_of = %found, "redis holds what is newer; nothing is written until then");
+            tracing::info!(
+                %server, as_of = %found, "redis holds what is newer; nothing is written until then"
+            );
         }
-        // Whoever wrote it has published it. All keys are written later, and those that are no more must be known then.
+        // Whoever wrote it has published it. All keys are written later, and those that are no more must be
+        // known then.
         self.pending.values_mut().for_each(|pending| pending.messages.clear());
         (self.anew, self.wrote) = (true, None);
     }
@@ -156,64 +170,74 @@ impl<S: Clone> State<S> {
         let (server, wrote) = (&self.server, self.wrote.unwrap_or_default());
         match found.filter(|found| *found > wrote) {
             Some(found) => {
-                tracing::warn!(%server, as_of = %found, "another process writes the same keys to redis; writing all anew");
+                tracing::warn!(
+                    %server, as_of = %found,
+                    "another process writes the same keys to redis; writing all anew"
+                );
             }
             None => tracing::warn!(%server, as_of = %wrote, "redis lost its memory; writing all keys anew"),
         }
     }
 
     /// Writes the keys that have to be; `None` if it turns out that all have to be.
-    fn write(&mut self, stamp: Stamp) -> Result<Option<Vec<StreamId>>, ExternalError> {
+    fn write(&mut self, stamp: Stamp) -> Result<Option<Vec<Written>>, ExternalError> {
         if self.anew {
-            for id in self.cache.ids() {
-                self.pending.entry(id.clone()).or_default().dirty = Dirty::ALL;
+            for (id, subject) in self.cache.subjects() {
+                self.pending.entry(Arc::clone(id)).or_default().dirty.and(self.writer.all(subject));
             }
         }
-        let mut ranks: Vec<_> = self.form.boards.iter().map(|_| Ranks::default()).collect();
-        let (mut commands, mut streams) = (Vec::new(), Vec::new());
+        let mut ranks: Vec<_> = self.writer.boards.iter().map(|_| Ranks::default()).collect();
+        let (mut commands, mut written) = (Vec::new(), Vec::<Written>::new());
         for (id, pending) in &self.pending {
-            let command = self.form.stream(&self.cache, id, pending, stamp, &mut ranks);
-            commands.push(command.map_err(|_| unwritable(&self.server, id))?);
-            streams.push(id.clone());
+            let made = self.writer.subject(&self.cache, id, pending, stamp, &mut ranks, &mut commands);
+            made.map_err(|row| unwritable(&*row))?;
+            written.extend((0..Writer::parts(&pending.dirty)).map(|part| (Arc::clone(id), part)));
         }
-        for (board, ranks) in self.form.boards.iter().zip(&ranks) {
-            commands.push(self.form.board(board, ranks, self.anew, stamp));
+        for (board, ranks) in self.writer.boards.iter().zip(&ranks) {
+            commands.push(self.writer.board(board, ranks, self.anew, stamp));
         }
-        let name = |state: &mut Self, at: usize| state.name(at, &streams);
+        let name = |state: &mut Self, at: usize| state.name(at, &written);
         let answers = self.run(commands, name)?;
         // One server says by its progress what it has lost; of several each has to.
-        let lost = |(id, answer): (&StreamId, &Option<EventTime>)| {
-            answer.is_none() && self.cache.get(id).is_some_and(|stream| stream.written)
+        let lost = |((id, _), answer): (&Written, &Option<EventTime>)| {
+            answer.is_none() && self.cache.get(id).is_some_and(|subject| subject.written)
         };
-        if self.server.is_cluster() && !self.anew && streams.iter().zip(&answers).any(lost) {
-            tracing::warn!(server = %self.server, "a node of the redis cluster lost its memory; writing all keys anew");
+        if self.server.is_cluster() && !self.anew && written.iter().zip(&answers).any(lost) {
+            tracing::warn!(
+                server = %self.server, "a node of the redis cluster lost its memory; writing all keys anew"
+            );
             self.anew = true;
             return Ok(None);
         }
-        Ok(Some(streams))
+        Ok(Some(written))
     }
 
-    /// The keys that the command at a place is about, for an error; the one of a wrong type if that is what it is.
-    fn name(&mut self, at: usize, streams: &[StreamId]) -> String {
-        let (keys, types): (Vec<String>, &[&str]) = match streams.get(at) {
-            Some(id) => (self.form.stream_keys(id).into(), &["string", "hash", "list"]),
-            None => match self.form.boards.get(at - streams.len()) {
-                Some(board) => (self.form.board_keys(board).into(), &["zset", "string"]),
-                None => return self.form.keys.progress(),
+    /// The keys that the command at a place is about, for an error; the one of a wrong type if that is what
+    /// it is.
+    fn name(&mut self, at: usize, written: &[Written]) -> String {
+        let keys = match written.get(at) {
+            Some((id, part)) => {
+                let dirty = self.pending.get(id).map(|pending| &pending.dirty);
+                dirty.map_or_else(Vec::new, |dirty| self.writer.subject_keys(id, dirty, *part))
+            }
+            None => match self.writer.boards.get(at - written.len()) {
+                Some(board) => self.writer.board_keys(board).into_iter().zip(["zset", "string"]).collect(),
+                None => return self.writer.keys.progress(),
             },
         };
         let foreign = self.link.as_mut().and_then(|link| {
-            keys.iter().zip(types).find_map(|(key, wanted)| {
+            keys.iter().find_map(|(key, wanted)| {
                 let found = link.type_of(key).ok()?;
                 (found != "none" && found != *wanted).then(|| key.clone())
             })
         });
-        foreign.unwrap_or_else(|| keys.join(", "))
+        let some = || keys.iter().take(5).map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(", ");
+        foreign.unwrap_or_else(some)
     }
 
     fn connect(&mut self) -> Result<(), ExternalError> {
         let connected = self.server.connect().and_then(|mut link| {
-            for script in self.form.scripts.all() {
+            for script in self.writer.scripts.all() {
                 link.load(script)?;
             }
             Ok(link)
@@ -226,8 +250,8 @@ impl<S: Clone> State<S> {
     /// The time up to which the server has everything.
     fn progress(&mut self) -> Result<Option<EventTime>, ExternalError> {
         let mut get = redis::cmd("GET");
-        get.arg(self.form.keys.progress());
-        let answers = self.run(vec![get], |state, _| state.form.keys.progress())?;
+        get.arg(self.writer.keys.progress());
+        let answers = self.run(vec![get], |state, _| state.writer.keys.progress())?;
         Ok(answers.first().copied().flatten())
     }
 
@@ -254,7 +278,8 @@ impl<S: Clone> State<S> {
                 Ok(time) => times.push(time),
                 Err(error) => {
                     let what = format!("write {}", name(self, at));
-                    // After a failover another server is the right one; and one that forgot the scripts is sent them.
+                    // After a failover another server is the right one; and one that forgot the scripts is
+                    // sent them.
                     self.link = None;
                     return Err(failed(&self.server.to_string(), &what, error));
                 }
@@ -266,9 +291,4 @@ impl<S: Clone> State<S> {
 
 fn time(value: Value) -> RedisResult<Option<EventTime>> {
     Option::<u64>::from_redis_value(value).map(|time| time.map(EventTime)).map_err(RedisError::from)
-}
-
-/// A layout that puts other values than it has columns, or JSON that cannot be written.
-fn unwritable(server: &RedisServer, stream: &StreamId) -> ExternalError {
-    refused(&server.to_string(), format!("a row of the stream {stream} cannot be written as its layout says"))
 }

@@ -1,56 +1,55 @@
-//! Builds the Redis commands that write a stream's cached state to its keys.
+//! Builds the Redis commands that write a subject's cached state to its keys.
 
 use std::fmt;
+use std::sync::Arc;
 
 use redis::{Cmd, Script};
-use telemetra_core::{EventTime, StreamId};
+use telemetra_core::{AnyRow, Change, EventTime};
 
 use super::RedisKeys;
-use super::cache::{Cache, Dirty, Stream};
-use super::message::{Columns, text};
-use crate::Layout;
+use super::cache::Cache;
+use super::form::{Board, Form};
+use super::message::text;
+use super::subject::{Dirty, Subject};
+use super::table::Kept;
+
+/// How many keys of rows one script writes: a server does nothing else meanwhile, and a command has so many
+/// arguments at most.
+const ROWS_AT_ONCE: usize = 500;
 
 /// The scripts, as the server knows them.
 pub(super) struct Scripts {
-    pub(super) stream: Script,
-    pub(super) board: Script,
-    pub(super) progress: Script,
+    subject: Script,
+    board: Script,
+    progress: Script,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            stream: Script::new(include_str!("stream.lua")),
+            subject: Script::new(include_str!("subject.lua")),
             board: Script::new(include_str!("board.lua")),
             progress: Script::new(include_str!("progress.lua")),
         }
     }
 
     pub(super) fn all(&self) -> [&Script; 3] {
-        [&self.stream, &self.board, &self.progress]
+        [&self.subject, &self.board, &self.progress]
     }
 }
 
-/// A leaderboard: its name, and the place of its column among those of the summaries.
-pub(super) struct Board {
-    pub(super) name: String,
-    pub(super) column: usize,
-}
-
 /// How rows become keys.
-pub(super) struct Form<S> {
+pub(super) struct Writer {
     pub(super) scripts: Scripts,
     pub(super) keys: RedisKeys,
-    pub(super) layout: Layout<S>,
-    pub(super) summaries: Columns,
-    pub(super) moments: Columns,
+    pub(super) forms: Vec<Form>,
     pub(super) boards: Vec<Board>,
     pub(super) most_moments: usize,
     pub(super) ttl_ms: u64,
     pub(super) as_of_ttl_ms: u64,
 }
 
-/// What has changed of a stream since its keys were last written.
+/// What has changed of a subject since its keys were last written.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) dirty: Dirty,
@@ -67,116 +66,208 @@ pub(super) struct Stamp {
 /// What leaves and joins a leaderboard.
 #[derive(Default)]
 pub(super) struct Ranks {
-    scores: Vec<(String, StreamId)>,
-    leave: Vec<StreamId>,
+    scores: Vec<(String, Arc<str>)>,
+    leave: Vec<Arc<str>>,
 }
 
-/// Appends `EVALSHA`, the keys, and what every script but that of the progress begins with.
-fn call(script: &Script, keys: &[String], stamp: Stamp) -> Cmd {
+/// A key that a subject's script writes.
+struct Target {
+    key: Arc<str>,
+    table: usize,
+}
+
+/// Appends `EVALSHA`, the keys, and what every script begins with.
+fn call<'k>(script: &Script, keys: impl ExactSizeIterator<Item = &'k str>, stamp: Stamp) -> Cmd {
     let mut command = redis::cmd("EVALSHA");
-    command.arg(script.get_hash()).arg(keys.len()).arg(keys);
+    command.arg(script.get_hash()).arg(keys.len());
+    for key in keys {
+        command.arg(key);
+    }
     command.arg(stamp.time.0).arg(stamp.limit.0);
     command
 }
 
-impl<S: Clone> Form<S> {
-    /// The keys of a stream that have to be written, and its places on the leaderboards.
-    pub(super) fn stream(
+/// A row that cannot be written.
+pub(super) type Unwritable = Arc<dyn AnyRow>;
+
+impl Writer {
+    /// How many scripts write the keys of a subject.
+    pub(super) fn parts(dirty: &Dirty) -> usize {
+        dirty.rows.len().div_ceil(ROWS_AT_ONCE).max(1)
+    }
+
+    /// All keys of windows and moments, and of the rows that are known.
+    pub(super) fn all(&self, subject: &Subject) -> Dirty {
+        let of_subjects = |table: &usize| self.forms[*table].kept != Kept::Rows;
+        let tables = (0..self.forms.len()).filter(of_subjects).collect();
+        Dirty { tables, rows: subject.row_keys().collect() }
+    }
+
+    /// The keys that one of the scripts of a subject writes: those of tables are in the first.
+    fn targets(&self, subject: &str, dirty: &Dirty, part: usize) -> Vec<Target> {
+        let of_subject = dirty.tables.iter().filter(|_| part == 0).map(|table| {
+            let key = self.keys.fill(&self.forms[*table].pattern, subject, None);
+            Target { key: key.into(), table: *table }
+        });
+        let rows = dirty.rows.iter().skip(part * ROWS_AT_ONCE).take(ROWS_AT_ONCE);
+        of_subject.chain(rows.map(|(table, key)| Target { key: Arc::clone(key), table: *table })).collect()
+    }
+
+    /// The keys that one of the scripts of a subject writes, each with its type.
+    pub(super) fn subject_keys(
         &self,
-        cache: &Cache<S>,
-        id: &StreamId,
+        subject: &str,
+        dirty: &Dirty,
+        part: usize,
+    ) -> Vec<(String, &'static str)> {
+        let mut keys = vec![(self.keys.as_of(subject), "string")];
+        keys.extend(self.targets(subject, dirty, part).into_iter().map(|target| {
+            let kind = if self.forms[target.table].kept == Kept::Moments { "list" } else { "hash" };
+            (target.key.to_string(), kind)
+        }));
+        keys
+    }
+
+    /// The scripts that write the keys of a subject that have to be, and its places on the leaderboards.
+    pub(super) fn subject(
+        &self,
+        cache: &Cache,
+        id: &Arc<str>,
         pending: &Pending,
         stamp: Stamp,
         ranks: &mut [Ranks],
-    ) -> Result<Cmd, fmt::Error> {
-        let stream = cache.get(id);
-        let keys = self.stream_keys(id);
-        let mut command = call(&self.scripts.stream, &keys, stamp);
-        command.arg(self.ttl_ms).arg(self.as_of_ttl_ms);
-        if pending.dirty.latest {
-            self.latest(cache, id, stream, stamp, &mut command, ranks)?;
-        } else {
-            command.arg(-1);
-        }
-        if pending.dirty.moments {
-            let mut rows = Vec::new();
-            for change in stream.into_iter().flat_map(Stream::moments).take(self.most_moments) {
-                let mut row = String::with_capacity(384);
-                self.moments.object(&mut row, change, &self.layout)?;
-                rows.push(row);
+        commands: &mut Vec<Cmd>,
+    ) -> Result<(), Unwritable> {
+        let subject = cache.get(id);
+        let (as_of, parts) = (self.keys.as_of(id), Self::parts(&pending.dirty));
+        let as_of_ttl = if subject.is_some_and(Subject::is_lasting) { 0 } else { self.as_of_ttl_ms };
+        for part in 0..parts {
+            let targets = self.targets(id, &pending.dirty, part);
+            let keys: Vec<&str> =
+                std::iter::once(&*as_of).chain(targets.iter().map(|target| &*target.key)).collect();
+            let mut command = call(&self.scripts.subject, keys.into_iter(), stamp);
+            command.arg(as_of_ttl);
+            for Target { key, table } in &targets {
+                match self.forms[*table].kept {
+                    Kept::Latest => self.latest(cache, id, *table, stamp, ranks, &mut command)?,
+                    Kept::Moments => self.moments(subject, *table, &mut command)?,
+                    Kept::Rows => self.row(subject, *table, key, stamp, &mut command)?,
+                }
             }
-            command.arg(rows.len()).arg(rows);
-        } else {
-            command.arg(-1);
+            command.arg(self.keys.live(id));
+            // Once all is written.
+            if part + 1 == parts {
+                command.arg(&pending.messages);
+            }
+            commands.push(command);
         }
-        command.arg(self.keys.live(id)).arg(&pending.messages);
-        Ok(command)
-    }
-
-    /// Those of the stream's script: of a string, a hash and a list.
-    pub(super) fn stream_keys(&self, id: &str) -> [String; 3] {
-        [self.keys.as_of(id), self.keys.latest(id), self.keys.moments(id)]
+        Ok(())
     }
 
     fn latest(
         &self,
-        cache: &Cache<S>,
-        id: &StreamId,
-        stream: Option<&Stream<S>>,
+        cache: &Cache,
+        id: &Arc<str>,
+        table: usize,
         stamp: Stamp,
-        command: &mut Cmd,
         ranks: &mut [Ranks],
-    ) -> fmt::Result {
-        let latest = stream.and_then(|stream| Some((stream, stream.latest()?.1)));
+        command: &mut Cmd,
+    ) -> Result<(), Unwritable> {
+        let latest = cache.get(id).and_then(|subject| subject.latest(table));
+        let is_ranked = latest.is_some_and(|(end, _)| cache.is_ranked(end));
         let mut scores = vec![None; self.boards.len()];
-        let mut fields = Vec::new();
-        if let Some((stream, change)) = latest {
-            let (ranked, mut place) = (cache.is_ranked(stream), 0);
-            self.summaries.each(change, &self.layout, |name, value| {
-                if let Some(text) = text(value)? {
-                    for (board, score) in self.boards.iter().zip(&mut scores) {
-                        if ranked && board.column == place {
-                            *score = Some(text.clone());
-                        }
-                    }
-                    fields.push((name, text));
+        self.hash(latest.map(|(_, change)| change), table, self.ttl_ms, stamp, command, |place, text| {
+            for (board, score) in self.boards.iter().zip(&mut scores) {
+                if is_ranked && (board.table, board.column) == (table, place) {
+                    *score = Some(text.to_owned());
                 }
-                place += 1;
-                Ok(())
-            })?;
-            fields.push(("time", stamp.time.0.to_string()));
-        }
-        command.arg(2 * fields.len());
-        for (name, text) in fields {
-            command.arg(name).arg(text);
-        }
-        for (ranks, score) in ranks.iter_mut().zip(scores) {
+            }
+        })?;
+        for ((board, ranks), score) in self.boards.iter().zip(ranks).zip(scores) {
             match score {
-                Some(score) => ranks.scores.push((score, id.clone())),
-                None => ranks.leave.push(id.clone()),
+                _ if board.table != table => {}
+                Some(score) => ranks.scores.push((score, Arc::clone(id))),
+                None => ranks.leave.push(Arc::clone(id)),
             }
         }
         Ok(())
     }
 
-    /// Those of a leaderboard's script: of a sorted set and a string.
+    fn moments(&self, subject: Option<&Subject>, table: usize, command: &mut Cmd) -> Result<(), Unwritable> {
+        let mut rows = Vec::new();
+        let moments = subject.into_iter().flat_map(|subject| subject.moments(table));
+        for change in moments.take(self.most_moments) {
+            let mut row = String::with_capacity(384);
+            self.forms[table].columns.object(&mut row, change).map_err(|_| Arc::clone(&change.row))?;
+            rows.push(row);
+        }
+        command.arg("RPUSH").arg(self.ttl_ms).arg(rows.len()).arg(rows);
+        Ok(())
+    }
+
+    fn row(
+        &self,
+        subject: Option<&Subject>,
+        table: usize,
+        key: &str,
+        stamp: Stamp,
+        command: &mut Cmd,
+    ) -> Result<(), Unwritable> {
+        let row = subject.and_then(|subject| subject.row(table, key));
+        let ttl = if row.is_some_and(|(is_lasting, _)| is_lasting) { 0 } else { self.ttl_ms };
+        self.hash(row.map(|(_, change)| change), table, ttl, stamp, command, |_, _| {})
+    }
+
+    /// A hash of the columns of a row, and of the time; `see` is shown the place and the text of each.
+    fn hash(
+        &self,
+        change: Option<&Change>,
+        table: usize,
+        ttl_ms: u64,
+        stamp: Stamp,
+        command: &mut Cmd,
+        mut see: impl FnMut(usize, &str),
+    ) -> Result<(), Unwritable> {
+        let (columns, mut fields) = (&self.forms[table].columns, Vec::new());
+        if let Some(change) = change {
+            let written = columns.each(change, |place, name, value| {
+                if let Some(text) = text(value)? {
+                    see(place, &text);
+                    fields.push((name, text));
+                }
+                fmt::Result::Ok(())
+            });
+            written.map_err(|_| Arc::clone(&change.row))?;
+            if !columns.has("time") {
+                fields.push(("time", stamp.time.0.to_string()));
+            }
+        }
+        command.arg("HSET").arg(ttl_ms).arg(2 * fields.len());
+        for (name, text) in fields {
+            command.arg(name).arg(text);
+        }
+        Ok(())
+    }
+
+    /// The keys of a leaderboard's script: of a sorted set and a string.
     pub(super) fn board_keys(&self, board: &Board) -> [String; 2] {
-        [self.keys.leaderboard(&board.name), self.keys.leaderboard_as_of(&board.name)]
+        [self.keys.rank(&board.key), self.keys.rank_as_of(&board.key)]
     }
 
     pub(super) fn board(&self, board: &Board, ranks: &Ranks, anew: bool, stamp: Stamp) -> Cmd {
-        let mut command = call(&self.scripts.board, &self.board_keys(board), stamp);
+        let keys = self.board_keys(board);
+        let mut command = call(&self.scripts.board, keys.iter().map(String::as_str), stamp);
         command.arg(self.ttl_ms).arg(self.as_of_ttl_ms).arg(u8::from(anew)).arg(2 * ranks.scores.len());
         for (score, id) in &ranks.scores {
-            command.arg(score).arg(id.as_str());
+            command.arg(score).arg(&**id);
         }
         for id in ranks.leave.iter().filter(|_| !anew) {
-            command.arg(id.as_str());
+            command.arg(&**id);
         }
         command
     }
 
     pub(super) fn progress(&self, stamp: Stamp) -> Cmd {
-        call(&self.scripts.progress, &[self.keys.progress()], stamp)
+        call(&self.scripts.progress, [&*self.keys.progress()].into_iter(), stamp)
     }
 }

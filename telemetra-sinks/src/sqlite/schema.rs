@@ -1,20 +1,20 @@
-//! The schema of an SQLite database: it creates the tables, or checks that those in the file fit.
+//! The schema of an SQLite database: the statements that make its tables, and the check that it is ours.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
-use telemetra_core::ExternalError;
+use telemetra_core::{Column, ColumnKind, ExternalError, Index, Table};
 
 use super::error::{failed, refused};
-use crate::tabular::tables::Table;
-use crate::{Column, Layout};
+use super::migrate;
 
-/// Counts up whenever the tables change.
+/// The version of the tables that are the sink's own. Counts up whenever they change.
 const VERSION: i64 = 1;
 /// Marks a database as ours: "TLMT".
 const APPLICATION: i64 = 0x544c_4d54;
 
-/// What the tables do not say themselves: the time reached, the letters, and the ways in which readers look rows up.
+/// The tables that are the sink's own: the time reached, and the dead letters.
 const FIXED: &str = "
     CREATE TABLE telemetra_progress (id INTEGER PRIMARY KEY CHECK (id = 1), time INTEGER NOT NULL) STRICT;
     CREATE TABLE telemetra_dead_letters (
@@ -22,19 +22,67 @@ const FIXED: &str = "
         fate TEXT NOT NULL, reason TEXT NOT NULL, bytes BLOB NOT NULL,
         PRIMARY KEY (\"partition\", \"offset\", idx)
     ) STRICT;
-    CREATE INDEX summaries_by_stream ON chat_summary_minute (stream_id, window_start);
-    CREATE INDEX moments_by_stream ON moments (stream_id, started_at);
-    CREATE INDEX moments_open ON moments (started_at) WHERE ended_at IS NULL;
-    CREATE INDEX viewers_by_stream ON viewer_timeseries (stream_id, timestamp);
-    CREATE INDEX transactions_by_stream ON transactions (stream_id, timestamp);
 ";
 
-/// Makes the tables where there are none, and checks those that there are.
-pub(super) fn prepare<S>(
+/// Makes the tables and columns that are missing, and checks those that are there. With `clear` the rows of
+/// the given tables are deleted first. All of it is one transaction.
+pub(super) fn prepare(
     connection: &Connection,
     path: &Path,
-    layout: &Layout<S>,
+    tables: &[Arc<Table>],
+    clear: bool,
 ) -> Result<(), ExternalError> {
+    check_names(path, tables)?;
+    let fresh = is_fresh(connection, path)?;
+    let mut steps = Vec::new();
+    if fresh {
+        steps.push(FIXED.to_owned());
+        steps.push(format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}"));
+    } else if clear {
+        steps.push("DELETE FROM telemetra_dead_letters; DELETE FROM telemetra_progress".to_owned());
+    }
+    for table in tables {
+        migrate::plan(connection, path, table, clear, &mut steps)?;
+    }
+    // A database that has everything is not locked for writing.
+    if steps.is_empty() {
+        return Ok(());
+    }
+    run(connection, fresh, &steps).map_err(|error| failed(path, &"could not make the tables", error))
+}
+
+fn run(connection: &Connection, fresh: bool, steps: &[String]) -> rusqlite::Result<()> {
+    if fresh {
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    }
+    let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.commit()
+}
+
+/// SQLite does not tell names apart by case, so two tables can have one name here that have two elsewhere.
+fn check_names(path: &Path, tables: &[Arc<Table>]) -> Result<(), ExternalError> {
+    for (n, table) in tables.iter().enumerate() {
+        table.check().map_err(|error| refused(path, error))?;
+        if tables[..n].iter().any(|other| other.name().eq_ignore_ascii_case(table.name())) {
+            return Err(refused(path, format!("two tables are called {}; rename one", table.name())));
+        }
+        for index in table.indexes() {
+            let mut others = tables[..n].iter().flat_map(|other| other.indexes());
+            if others.any(|other| other.name.eq_ignore_ascii_case(&index.name)) {
+                let name = &index.name;
+                let why = format!("two tables have an index {name}; give one another name by `index_named`");
+                return Err(refused(path, why));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the database is empty. One that is neither empty nor ours is refused.
+fn is_fresh(connection: &Connection, path: &Path) -> Result<bool, ExternalError> {
     let read = |error| failed(path, &"could not read the version of the tables", error);
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (version, application) =
@@ -49,7 +97,7 @@ pub(super) fn prepare<S>(
         ));
     }
     if application == APPLICATION {
-        return check(connection, path, layout);
+        return Ok(false);
     }
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'", [], |row| row.get(0))
@@ -57,72 +105,59 @@ pub(super) fn prepare<S>(
     if tables > 0 || application != 0 {
         return Err(refused(path, "it has tables that telemetra did not make; use another file"));
     }
-    create(connection, layout).map_err(|error| failed(path, &"could not make the tables", error))
+    Ok(true)
 }
 
-fn create<S>(connection: &Connection, layout: &Layout<S>) -> rusqlite::Result<()> {
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    for table in Table::ALL {
-        transaction.execute_batch(&create_table(table, layout))?;
-    }
-    transaction.execute_batch(FIXED)?;
-    transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()
-}
-
-/// Deletes all rows, in one transaction.
-pub(super) fn clear(connection: &Connection) -> rusqlite::Result<()> {
-    let transaction = rusqlite::Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    let tables = Table::ALL.into_iter().map(Table::name);
-    for table in tables.chain(["telemetra_dead_letters", "telemetra_progress"]) {
-        transaction.execute(&format!("DELETE FROM {table}"), [])?;
-    }
-    transaction.commit()
-}
-
-/// A table is a tree by its key, the time first where it has one: then a batch lies side by side, and is written several times as
-/// fast as when each of its rows goes to the page of its stream. Only the narrow index by stream is written here and there.
-fn create_table<S>(table: Table, layout: &Layout<S>) -> String {
-    let columns = table.columns(layout);
-    let define = |column: &Column| {
-        let null = if column.nullable { "" } else { " NOT NULL" };
-        format!("{} {}{null}", quoted(column.name), column.kind.sqlite())
-    };
-    let mut keys: Vec<_> = columns[..table.keys()].iter().map(|column| quoted(column.name)).collect();
-    keys.reverse();
+/// The statement that makes a table.
+///
+/// A table is a tree by its key, columns of time first: then a batch lies side by side, and is written
+/// several times as fast as when each of its rows goes to the page of its subject.
+pub(super) fn create_table(table: &Table) -> String {
+    let columns: Vec<_> = table.all_columns().iter().map(definition).collect();
+    let keys: Vec<_> = key_order(table).into_iter().map(quoted).collect();
     format!(
         "CREATE TABLE {} ({}, PRIMARY KEY ({})) STRICT, WITHOUT ROWID",
-        table.name(),
-        columns.iter().map(define).collect::<Vec<_>>().join(", "),
+        quoted(table.name()),
+        columns.join(", "),
         keys.join(", ")
     )
 }
 
-/// Only the summaries' columns can differ: they are the user's.
-fn check<S>(connection: &Connection, path: &Path, layout: &Layout<S>) -> Result<(), ExternalError> {
-    let table = Table::Summaries;
-    let found = connection
-        .prepare("SELECT name FROM pragma_table_info(?1)")
-        .and_then(|mut statement| {
-            statement.query_map([table.name()], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()
-        })
-        .map_err(|error| failed(path, &format!("could not read the columns of {}", table.name()), error))?;
-    let columns = table.columns(layout);
-    if columns.iter().map(|column| column.name).eq(found.iter().map(String::as_str)) {
-        return Ok(());
+/// The statement that makes an index of a table.
+pub(super) fn create_index(table: &Table, index: &Index) -> String {
+    let columns: Vec<_> = index.columns.iter().map(|column| quoted(column)).collect();
+    let only = index.only.as_ref().map(|only| format!(" WHERE {only}")).unwrap_or_default();
+    format!("CREATE INDEX {} ON {} ({}){only}", quoted(&index.name), quoted(table.name()), columns.join(", "))
+}
+
+/// A column with its type, as `CREATE TABLE` and `ALTER TABLE` want it.
+pub(super) fn definition(column: &Column) -> String {
+    let null = if column.nullable { "" } else { " NOT NULL" };
+    format!("{} {}{null}", quoted(&column.name), sql_type(column.kind))
+}
+
+/// The names of the key columns in the order of the primary key: columns of time first.
+pub(super) fn key_order(table: &Table) -> Vec<&str> {
+    let (times, others): (Vec<&Column>, Vec<&Column>) =
+        table.keys().iter().partition(|column| column.kind == ColumnKind::Time);
+    times.into_iter().chain(others).map(|column| &*column.name).collect()
+}
+
+/// The type of a column of that kind.
+pub(super) fn sql_type(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Bool | ColumnKind::Integer | ColumnKind::Time => "INTEGER",
+        ColumnKind::Float => "REAL",
+        ColumnKind::Decimal
+        | ColumnKind::Text
+        | ColumnKind::Json
+        | ColumnKind::Integers
+        | ColumnKind::Floats
+        | ColumnKind::Texts => "TEXT",
+        ColumnKind::Bytes => "BLOB",
+        // A kind that is newer than this sink.
+        _ => "ANY",
     }
-    let expected: Vec<_> = columns.iter().map(|column| column.name).collect();
-    Err(refused(
-        path,
-        format!(
-            "its table {} has the columns {}, this pipeline's summaries have {}; use another file",
-            table.name(),
-            found.join(", "),
-            expected.join(", ")
-        ),
-    ))
 }
 
 /// A name as an identifier of SQL.

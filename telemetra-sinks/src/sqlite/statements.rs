@@ -1,38 +1,35 @@
 //! The SQL statements that write rows and dead letters to an SQLite database.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use rusqlite::types::Null;
 use rusqlite::{CachedStatement, Connection, Error, Statement, TransactionBehavior, params};
-use telemetra_core::{Action, Change, DeadLetter, EventTime};
+use telemetra_core::{Action, Change, DeadLetter, EventTime, Table, Value, json};
 
 use super::schema::quoted;
-use crate::tabular::tables::{self, Table};
-use crate::{Layout, Value};
 
 /// The statements of one table.
 pub(super) struct Sql {
+    pub(super) table: Arc<Table>,
     upsert: String,
     withdraw: String,
-    columns: usize,
-    keys: usize,
 }
 
 impl Sql {
-    pub(super) fn new<S>(table: Table, layout: &Layout<S>) -> Self {
-        let names: Vec<_> = table.columns(layout).iter().map(|column| quoted(column.name)).collect();
+    pub(super) fn new(table: &Arc<Table>) -> Self {
+        let names: Vec<_> = table.all_columns().iter().map(|column| quoted(&column.name)).collect();
         let places: Vec<_> = (1..=names.len()).map(|i| format!("?{i}")).collect();
-        let (table_name, keys) = (table.name(), table.keys());
+        let (table_name, keys) = (quoted(table.name()), table.keys().len());
         let matches: Vec<_> = (0..keys).map(|i| format!("{} = {}", names[i], places[i])).collect();
         Self {
+            table: Arc::clone(table),
             upsert: format!(
                 "INSERT OR REPLACE INTO {table_name} ({}) VALUES ({})",
                 names.join(", "),
                 places.join(", ")
             ),
             withdraw: format!("DELETE FROM {table_name} WHERE {}", matches.join(" AND ")),
-            columns: names.len(),
-            keys,
         }
     }
 }
@@ -54,27 +51,27 @@ impl<'a> Writer<'a> {
         Ok(Self { upsert, withdraw, sql })
     }
 
-    pub(super) fn write<S>(
+    pub(super) fn write(
         &mut self,
-        change: &Change<S>,
+        change: &Change,
         time: EventTime,
-        layout: &Layout<S>,
         scratch: &mut Scratch,
     ) -> rusqlite::Result<()> {
+        let columns = self.sql.table.all_columns().len();
         let (statement, wanted): (&mut Statement<'_>, _) = match change.action {
-            Action::Upsert => (&mut self.upsert, self.sql.columns),
-            Action::Withdraw => (&mut self.withdraw, self.sql.keys),
+            Action::Upsert => (&mut self.upsert, columns),
+            Action::Withdraw => (&mut self.withdraw, self.sql.table.keys().len()),
         };
         let (mut count, mut result) = (0, Ok(()));
-        tables::values(change, time, layout, &mut |value| {
+        change.values(time, &mut |value| {
             count += 1;
             if count <= wanted && result.is_ok() {
                 result = bind(statement, count, value, scratch);
             }
         });
         result?;
-        if count != self.sql.columns {
-            return Err(Error::InvalidParameterCount(count, self.sql.columns));
+        if count != columns {
+            return Err(Error::InvalidParameterCount(count, columns));
         }
         statement.raw_execute().map(drop)
     }
@@ -89,13 +86,25 @@ fn bind(
     match value {
         Value::Bool(b) => statement.raw_bind_parameter(index, b),
         Value::Unsigned(n) => statement.raw_bind_parameter(index, saturated(n)),
+        Value::Signed(n) => statement.raw_bind_parameter(index, n),
         Value::Float(x) if x.is_finite() => statement.raw_bind_parameter(index, x),
         Value::Null | Value::Float(_) => statement.raw_bind_parameter(index, Null),
         Value::Text(text) => statement.raw_bind_parameter(index, text),
         Value::Time(time) => statement.raw_bind_parameter(index, millis(time)),
         Value::Decimal(decimal) => bind_shown(statement, index, &decimal, scratch),
         Value::Shown(shown) | Value::Json(shown) => bind_shown(statement, index, shown, scratch),
+        Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes),
+        Value::Integers(_) | Value::Floats(_) | Value::Texts(_) => {
+            scratch.clear();
+            json::value(scratch, value).map_err(unwritable)?;
+            statement.raw_bind_parameter(index, scratch.as_str())
+        }
+        other => Err(Error::ToSqlConversionFailure(format!("no column can hold {other:?}").into())),
     }
+}
+
+fn unwritable(error: fmt::Error) -> Error {
+    Error::ToSqlConversionFailure(error.into())
 }
 
 fn bind_shown(
@@ -105,7 +114,7 @@ fn bind_shown(
     scratch: &mut Scratch,
 ) -> rusqlite::Result<()> {
     scratch.clear();
-    write!(scratch, "{shown}").map_err(|error: fmt::Error| Error::ToSqlConversionFailure(error.into()))?;
+    write!(scratch, "{shown}").map_err(unwritable)?;
     statement.raw_bind_parameter(index, scratch.as_str())
 }
 
@@ -123,7 +132,8 @@ pub(super) fn write_letters(connection: &mut Connection, letters: &[DeadLetter])
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut insert = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO telemetra_dead_letters (\"partition\", \"offset\", idx, fate, reason, bytes)
+            "INSERT OR IGNORE INTO telemetra_dead_letters
+             (\"partition\", \"offset\", idx, fate, reason, bytes)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?;
         for letter in letters {

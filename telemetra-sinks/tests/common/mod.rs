@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use telemetra_core::{
-    Action, Batch, Change, Column, ColumnKind, DeadLetter, EventTime, Fate, Layout, Micro, Moment, PartitionId,
-    Row, Summary, SummaryRow, Table, Value, Window, json,
+    Action, Batch, Change, Column, ColumnKind, DeadLetter, EventTime, Fate, Layout, Micro, Moment,
+    PartitionId, Row, Summary, SummaryRow, Table, Value, Window, json,
 };
 
 pub(crate) fn window(nth: u64) -> Window {
@@ -103,7 +103,7 @@ impl Row for Device {
         put(Value::Signed(self.offset));
         put(Value::Bytes(&[0, 255, 39]));
         put(Value::Integers(&[self.offset, 0]));
-        put(Value::Floats(&[0.5, -2.0]));
+        put(Value::Floats(&[0.5, -2.5]));
         put(Value::Texts(&["a \"quoted\" text", ""]));
         put(Value::Revision);
         put(Value::PublishedAt);

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use rdkafka::Message;
-use telemetra_core::StreamSummary;
 use telemetra_core::testkit::{HeldRow, sink_compliance, source_compliance};
 use telemetra_sinks::{EmbeddedKafka, KafkaSink, KafkaSource};
 
@@ -37,21 +36,24 @@ fn the_sink_keeps_the_contract() {
     let kafka = EmbeddedKafka::start(1).unwrap();
     let topic = |kind: &str, n: u32| format!("{kind}-{n}");
     for n in 1..40 {
-        for kind in ["letters", "summaries", "moments"] {
+        for kind in ["letters", "devices", "summaries", "moments", "payments"] {
             kafka.create_topic(&topic(kind, n), 3).unwrap();
         }
     }
-    let tables =
-        [("summaries", "chat_summary_minute"), ("moments", "moments"), ("letters", "telemetra_dead_letters")];
+    let tables = [
+        ("devices", "devices"),
+        ("summaries", "device_minute"),
+        ("moments", "moments"),
+        ("payments", "payments"),
+        ("letters", "telemetra_dead_letters"),
+    ];
     sink_compliance(
         &tables.map(|(_, table)| table),
         |n| {
-            let sink = KafkaSink::<StreamSummary>::new(config(&kafka)).unwrap();
-            Box::new(
-                sink.dead_letters_to(&*topic("letters", n))
-                    .summaries(&topic("summaries", n))
-                    .moments(&topic("moments", n)),
-            )
+            let sink = KafkaSink::new(config(&kafka)).unwrap();
+            let rows = tables.iter().filter(|(kind, _)| *kind != "letters");
+            let sink = sink.dead_letters_to(&*topic("letters", n));
+            Box::new(rows.fold(sink, |sink, (kind, table)| sink.topic(table, &*topic(kind, n))))
         },
         |n| {
             let held = tables.iter().flat_map(|(kind, table)| {

@@ -9,11 +9,11 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use telemetra_core::testkit::source_compliance;
-use telemetra_core::{Action, EventTime, PartitionId, Retry, Sink, Source, StreamSummary};
+use telemetra_core::{Action, EventTime, PartitionId, Retry, Sink, Source};
 use telemetra_sinks::{CreateTopics, KafkaConfig, KafkaSink, KafkaSource, OnLost, Start};
 
 use crate::services::{Kind, Server, shared};
-use crate::sink::{batch, header, letter};
+use crate::sink::{batch, header, letter, tables};
 use crate::support::{LONG, messages, open, producer, read, read_until, wait, write, write_numbers};
 
 fn admin(servers: &str) -> AdminClient<DefaultClientContext> {
@@ -238,16 +238,16 @@ fn the_sink_makes_its_topics() {
     let place = shared(Kind::Kafka);
     let (letters, summaries) = (format!("{}-letters", place.name), format!("{}-summaries", place.name));
     let make = || {
-        let sink = KafkaSink::<StreamSummary>::new(config(&place.url)).unwrap();
-        sink.dead_letters_to(&*letters).summaries(&summaries)
+        let sink = KafkaSink::new(config(&place.url)).unwrap();
+        sink.dead_letters_to(&*letters).topic("device_minute", &*summaries)
     };
-    let error = make().open(None).unwrap_err();
+    let error = make().open(&tables(), None).unwrap_err();
     assert_eq!(error.retry(), Retry::Permanent);
     assert!(error.to_string().contains(&letters) && error.to_string().contains("create_topics"), "{error}");
     for _ in 0..2 {
         let how = CreateTopics { partitions: 3, replication: 1, compact: true };
         let mut sink = make().create_topics(how);
-        sink.open(None).unwrap();
+        sink.open(&tables(), None).unwrap();
         sink.apply(&[batch(0, &["ada"], Action::Upsert)]).unwrap();
     }
     assert_eq!(messages(&place.url, &summaries).len(), 2);
@@ -257,7 +257,7 @@ fn the_sink_makes_its_topics() {
     assert_eq!(described.get("cleanup.policy").unwrap().value.as_deref(), Some("compact"));
 
     let too_many = CreateTopics { replication: 5, ..CreateTopics::default() };
-    let error = make().dead_letters_to("other").create_topics(too_many).open(None).unwrap_err();
+    let error = make().dead_letters_to("other").create_topics(too_many).open(&tables(), None).unwrap_err();
     assert!(
         error.to_string().contains("`other`") && error.to_string().contains("fewer brokers"),
         "{error:?}"
@@ -267,8 +267,8 @@ fn the_sink_makes_its_topics() {
 #[test]
 fn a_letter_over_the_topics_limit_is_cut_until_it_fits() {
     let (servers, topic) = topic(1, &[("max.message.bytes", "10000")]);
-    let mut sink = KafkaSink::<StreamSummary>::new(config(&servers)).unwrap().dead_letters_to(&*topic);
-    sink.open(None).unwrap();
+    let mut sink = KafkaSink::new(config(&servers)).unwrap().dead_letters_to(&*topic);
+    sink.open(&tables(), None).unwrap();
     // Bytes that cannot be compressed.
     let mut state = 1_u64;
     let long: Vec<u8> = std::iter::repeat_with(|| {
@@ -290,8 +290,8 @@ fn a_letter_over_the_topics_limit_is_cut_until_it_fits() {
     assert_eq!(of("3").payload().unwrap(), b"also short");
 
     let mut sink =
-        KafkaSink::<StreamSummary>::new(config(&servers)).unwrap().dead_letters_to(None).summaries(&topic);
-    sink.open(None).unwrap();
+        KafkaSink::new(config(&servers)).unwrap().dead_letters_to(None).topic("device_minute", &*topic);
+    sink.open(&tables(), None).unwrap();
     let streams: Vec<String> = (0..2).map(|n| format!("{n}{}", long[..20_000].escape_ascii())).collect();
     let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
     let error = sink.apply(&[batch(0, &streams[..1], Action::Upsert)]).unwrap_err();
@@ -308,8 +308,8 @@ fn a_broker_that_is_restarted_costs_nothing() {
     let mut source = source(&servers, "t");
     let (mut partition, mut empty) = (open(&mut source, "t/0", None), open(&mut source, "t/1", None));
     let mut sink =
-        KafkaSink::<StreamSummary>::new(config(&servers)).unwrap().dead_letters_to(None).summaries("t");
-    sink.open(None).unwrap();
+        KafkaSink::new(config(&servers)).unwrap().dead_letters_to(None).topic("device_minute", "t");
+    sink.open(&tables(), None).unwrap();
     read(&mut *partition, 100);
     server.kill();
     // Silence is not taken for a quiet stream.
@@ -363,9 +363,8 @@ pub(crate) fn guarded(protocol: &str, mechanism: &str) -> Server {
 fn it_logs_in_by_a_password() {
     let server = guarded("SASL_PLAINTEXT", "PLAIN");
     let config = |password| config(&server.url()).sasl_plain("me", password);
-    let mut sink =
-        KafkaSink::<StreamSummary>::new(config("pass:word")).unwrap().create_topics(CreateTopics::default());
-    sink.open(None).unwrap();
+    let mut sink = KafkaSink::new(config("pass:word")).unwrap().create_topics(CreateTopics::default());
+    sink.open(&tables(), None).unwrap();
     sink.dead_letters(&[letter(1, b"{")]).unwrap();
     sink.apply(&[]).unwrap();
     let topic = "telemetra.events.dead_letter";
@@ -377,8 +376,7 @@ fn it_logs_in_by_a_password() {
     let timeout = Duration::from_secs(3);
     let source =
         KafkaSource::new(config("wr0ng"), [topic]).unwrap().timeout(timeout).partitions().unwrap_err();
-    let sink =
-        KafkaSink::<StreamSummary>::new(config("wr0ng")).unwrap().timeout(timeout).open(None).unwrap_err();
+    let sink = KafkaSink::new(config("wr0ng")).unwrap().timeout(timeout).open(&tables(), None).unwrap_err();
     for error in [source, sink] {
         assert_eq!(error.retry(), Retry::Permanent, "{error}");
         let text = format!("{error}: {}", std::error::Error::source(&error).unwrap());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use telemetra_core::{ConfigError, EventTime, Retry, Sink, Source, StreamSummary};
+use telemetra_core::{ConfigError, EventTime, Retry, Sink, Source};
 use telemetra_sinks::{KafkaConfig, KafkaSink, KafkaSource, OAuthToken};
 
 fn source_of(config: KafkaConfig) -> Result<KafkaSource, ConfigError> {
@@ -10,7 +10,7 @@ fn source_of(config: KafkaConfig) -> Result<KafkaSource, ConfigError> {
 }
 
 fn sink_of(config: KafkaConfig) -> Result<KafkaSink, ConfigError> {
-    KafkaSink::<StreamSummary>::new(config)
+    KafkaSink::new(config)
 }
 
 const SECRET: &str = "s3cr3t-w0rd";
@@ -134,7 +134,7 @@ fn servers_that_are_not_there_are_named() {
     let servers = format!("127.0.0.1:{port}");
     let (config, timeout) = (KafkaConfig::new(&servers), Duration::from_secs(2));
     let source = source_of(config.clone()).unwrap().timeout(timeout).partitions().unwrap_err();
-    let sink = sink_of(config).unwrap().timeout(timeout).open(None).unwrap_err();
+    let sink = sink_of(config).unwrap().timeout(timeout).open(&[], None).unwrap_err();
     for error in [source, sink] {
         assert_eq!(error.retry(), Retry::Transient);
         let because = std::error::Error::source(&error).unwrap().to_string();

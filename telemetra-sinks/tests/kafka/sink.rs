@@ -1,12 +1,13 @@
 //! What the sink writes, and what it does when it cannot.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::Message;
 use rdkafka::message::{Headers, OwnedMessage};
 use telemetra_core::{
-    Action, Batch, Change, DeadLetter, EventTime, Fate, PartitionId, Retry, Row, Sink, StreamId,
-    StreamSummary, Summary, Window,
+    Action, Batch, Change, Column, ColumnKind, DeadLetter, EventTime, Fate, Layout, PartitionId, Retry, Sink,
+    Summary, SummaryRow, Table, Value, Window,
 };
 use telemetra_sinks::KafkaFault::{Disconnected, TimedOut, TooFewReplicas, TopicRefused};
 use telemetra_sinks::{EmbeddedKafka, KafkaRequest, KafkaSink};
@@ -22,9 +23,9 @@ fn cluster() -> EmbeddedKafka {
 }
 
 fn sink(kafka: &EmbeddedKafka) -> KafkaSink {
-    let mut sink = KafkaSink::<StreamSummary>::new(config(kafka)).unwrap().summaries("summaries");
+    let mut sink = KafkaSink::new(config(kafka)).unwrap().topic("device_minute", "summaries");
     sink = sink.delivery_timeout(Duration::from_secs(1));
-    sink.open(None).unwrap();
+    sink.open(&tables(), None).unwrap();
     sink
 }
 
@@ -34,7 +35,7 @@ fn letters(kafka: &EmbeddedKafka) -> Vec<OwnedMessage> {
 
 pub(crate) fn letter(offset: u64, bytes: &[u8]) -> DeadLetter {
     DeadLetter {
-        partition: PartitionId::new("telemetra.events.chat/7"),
+        partition: PartitionId::new("sensors.readings/7"),
         offset,
         index: 2,
         fate: Fate::Malformed,
@@ -43,14 +44,27 @@ pub(crate) fn letter(offset: u64, bytes: &[u8]) -> DeadLetter {
     }
 }
 
-pub(crate) fn batch(nth: u64, streams: &[&str], action: Action) -> Batch<StreamSummary> {
+/// The number of readings of a device in a minute.
+fn layout() -> Layout<SummaryRow<String, u64>> {
+    let columns = vec![Column::new("readings", ColumnKind::Integer)];
+    Layout::summaries("device_minute", &["device"], columns, |readings: &u64, _, put| {
+        put(Value::Unsigned(*readings))
+    })
+}
+
+pub(crate) fn tables() -> Vec<Arc<Table>> {
+    vec![Arc::clone(layout().table())]
+}
+
+pub(crate) fn batch(nth: u64, devices: &[&str], action: Action) -> Batch {
     let start = EventTime(60_000 * nth);
     let window = Window { start, end: start.plus(60_000) };
-    let change = |stream: &&str| {
-        let value = StreamSummary { chat_count: nth + 1, ..Default::default() }.into();
-        Change { row: Row::Summary(StreamId::new(stream), Summary { window, value }), revision: 0, action }
+    let change = |device: &&str| {
+        let row =
+            SummaryRow { key: (*device).to_owned(), summary: Summary { window, value: (nth + 1).into() } };
+        Change { row: layout().erase(row), revision: 0, action }
     };
-    Batch { time: EventTime(start.0 + 59_999), changes: streams.iter().map(change).collect() }
+    Batch { time: EventTime(start.0 + 59_999), changes: devices.iter().map(change).collect() }
 }
 
 pub(crate) fn header(message: &OwnedMessage, key: &str) -> Option<String> {
@@ -67,12 +81,12 @@ fn a_dead_letter_has_its_bytes_and_says_where_it_came_from() {
     sink.apply(&[]).unwrap();
     let message = letters(&kafka).remove(0);
     assert_eq!(message.payload().unwrap(), bytes);
-    assert_eq!(message.key().unwrap(), b"telemetra.events.chat/7/42/2");
+    assert_eq!(message.key().unwrap(), b"sensors.readings/7/42/2");
     for (name, value) in [
         ("telemetra.fate", "malformed"),
         ("telemetra.reason", "`timestamp`: missing"),
-        ("telemetra.origin", "telemetra.events.chat/7"),
-        ("telemetra.origin.topic", "telemetra.events.chat"),
+        ("telemetra.origin", "sensors.readings/7"),
+        ("telemetra.origin.topic", "sensors.readings"),
         ("telemetra.origin.partition", "7"),
         ("telemetra.origin.offset", "42"),
         ("telemetra.origin.index", "2"),
@@ -86,8 +100,8 @@ fn a_dead_letter_has_its_bytes_and_says_where_it_came_from() {
 fn a_letter_over_the_clients_limit_is_cut_and_says_so() {
     let kafka = cluster();
     let config = config(&kafka).set("message.max.bytes", "20000");
-    let mut sink = KafkaSink::<StreamSummary>::new(config).unwrap();
-    sink.open(None).unwrap();
+    let mut sink = KafkaSink::new(config).unwrap();
+    sink.open(&tables(), None).unwrap();
     let long: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
     sink.dead_letters(&[letter(1, &long), letter(2, b"short")]).unwrap();
     sink.apply(&[]).unwrap();
@@ -101,31 +115,31 @@ fn a_letter_over_the_clients_limit_is_cut_and_says_so() {
 }
 
 #[test]
-fn the_rows_of_a_stream_are_in_one_partition_in_order() {
+fn the_rows_of_a_device_are_in_one_partition_in_order() {
     let kafka = cluster();
     let mut sink = sink(&kafka);
-    let streams = ["ada", "bob", "cyd", "dee", "eve", "fay"];
-    let batches: Vec<_> = (0..20).map(|nth| batch(nth, &streams, Action::Upsert)).collect();
+    let devices = ["ada", "bob", "cyd", "dee", "eve", "fay"];
+    let batches: Vec<_> = (0..20).map(|nth| batch(nth, &devices, Action::Upsert)).collect();
     sink.apply(&batches).unwrap();
     sink.apply(&[batch(3, &["ada"], Action::Withdraw)]).unwrap();
     let messages = messages(kafka.bootstrap_servers(), "summaries");
     let mut partitions = std::collections::BTreeSet::new();
-    for stream in streams {
-        let of_stream: Vec<_> =
-            messages.iter().filter(|m| m.key().unwrap().starts_with(stream.as_bytes())).collect();
-        assert!(of_stream.iter().all(|m| m.partition() == of_stream[0].partition()));
-        let starts: Vec<u64> = of_stream
+    for device in devices {
+        let of_device: Vec<_> =
+            messages.iter().filter(|m| m.key().unwrap().starts_with(device.as_bytes())).collect();
+        assert!(of_device.iter().all(|m| m.partition() == of_device[0].partition()));
+        let starts: Vec<u64> = of_device
             .iter()
             .map(|m| {
                 std::str::from_utf8(m.key().unwrap()).unwrap().rsplit_once('/').unwrap().1.parse().unwrap()
             })
             .collect();
-        let withdrawn = (stream == "ada").then_some(180_000);
+        let withdrawn = (device == "ada").then_some(180_000);
         assert!(starts.into_iter().eq((0..20).map(|nth| nth * 60_000).chain(withdrawn)));
-        partitions.insert(of_stream[0].partition());
-        assert_eq!(of_stream.last().unwrap().payload().is_none(), stream == "ada");
+        partitions.insert(of_device[0].partition());
+        assert_eq!(of_device.last().unwrap().payload().is_none(), device == "ada");
     }
-    assert!(partitions.len() > 1, "streams are spread");
+    assert!(partitions.len() > 1, "devices are spread");
 }
 
 #[test]
@@ -134,7 +148,7 @@ fn a_row_is_the_line_that_files_have() {
     sink(&kafka).apply(&[batch(0, &["ada"], Action::Upsert)]).unwrap();
     let message = messages(kafka.bootstrap_servers(), "summaries").remove(0);
     let row: serde_json::Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
-    assert_eq!((&row["stream_id"], &row["chat_count"]), (&"ada".into(), &1.into()));
+    assert_eq!((&row["device"], &row["readings"]), (&"ada".into(), &1.into()));
     assert_eq!(row["window_start"], "1970-01-01T00:00:00.000Z");
     assert_eq!(message.payload().unwrap().last(), Some(&b'}'));
 }
@@ -167,8 +181,8 @@ fn a_broker_that_is_down_holds_back_and_loses_nothing() {
 fn requests_that_fail_are_repeated_and_write_once() {
     let kafka = cluster();
     let config = config(&kafka);
-    let mut sink = KafkaSink::<StreamSummary>::new(config).unwrap().summaries("summaries");
-    sink.open(None).unwrap();
+    let mut sink = KafkaSink::new(config).unwrap().topic("device_minute", "summaries");
+    sink.open(&tables(), None).unwrap();
     kafka.fail_requests(KafkaRequest::Produce, &[Disconnected, TooFewReplicas, TimedOut, Disconnected]);
     let batches: Vec<_> = (0..50).map(|nth| batch(nth, &["ada"], Action::Upsert)).collect();
     sink.apply(&batches).unwrap();
@@ -188,10 +202,10 @@ fn no_right_to_write_stops_the_sink() {
 #[test]
 fn a_row_too_long_for_a_message_is_named() {
     let kafka = cluster();
-    let mut sink = KafkaSink::<StreamSummary>::new(config(&kafka).set("message.max.bytes", "1000"))
+    let mut sink = KafkaSink::new(config(&kafka).set("message.max.bytes", "1000"))
         .unwrap()
-        .summaries("summaries");
-    sink.open(None).unwrap();
+        .topic("device_minute", "summaries");
+    sink.open(&tables(), None).unwrap();
     let long = "s".repeat(900);
     let error = sink.apply(&[batch(0, &[&long], Action::Upsert)]).unwrap_err();
     assert_eq!(error.retry(), Retry::Permanent);
@@ -201,7 +215,7 @@ fn a_row_too_long_for_a_message_is_named() {
 #[test]
 fn what_is_not_open_is_not_written() {
     let kafka = cluster();
-    let mut sink = KafkaSink::<StreamSummary>::new(config(&kafka)).unwrap();
+    let mut sink = KafkaSink::new(config(&kafka)).unwrap();
     for error in [sink.apply(&[]).unwrap_err(), sink.dead_letters(&[]).unwrap_err()] {
         assert!(error.to_string().contains("call `open` first"), "{error}");
     }

@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use telemetra_core::{EventTime, Retry, Sink, Source, StreamSummary};
+use telemetra_core::{EventTime, Retry, Sink, Source};
 use telemetra_sinks::{CreateTopics, KafkaConfig, KafkaSink, KafkaSource, OAuthToken};
 
 use crate::real::guarded;
@@ -16,14 +16,14 @@ const TOPIC: &str = "telemetra.events.dead_letter";
 
 /// Makes the topic.
 fn prepare(config: &KafkaConfig) {
-    let sink = KafkaSink::<StreamSummary>::new(config.clone()).unwrap();
-    sink.create_topics(CreateTopics::default()).open(None).unwrap();
+    let sink = KafkaSink::new(config.clone()).unwrap();
+    sink.create_topics(CreateTopics::default()).open(&[], None).unwrap();
 }
 
 /// Writes a letter and reads it back.
 fn there_and_back(config: &KafkaConfig) {
-    let mut sink = KafkaSink::<StreamSummary>::new(config.clone()).unwrap();
-    sink.open(None).unwrap();
+    let mut sink = KafkaSink::new(config.clone()).unwrap();
+    sink.open(&[], None).unwrap();
     sink.dead_letters(&[letter(1, b"{")]).unwrap();
     sink.apply(&[]).unwrap();
     let mut source = KafkaSource::new(config.clone(), [TOPIC]).unwrap().until_end();
@@ -158,8 +158,8 @@ fn a_token() {
     let server = guarded("SASL_SSL", "OAUTHBEARER");
     let config = || KafkaConfig::new(&server.url()).ca_file(server.authority());
     let bearer = || config().oauthbearer(|| Ok::<_, String>(unsigned(Duration::from_secs(600))));
-    let sink = KafkaSink::<StreamSummary>::new(bearer()).unwrap().create_topics(CreateTopics::default());
-    let error = { sink }.open(None).unwrap_err().to_string();
+    let sink = KafkaSink::new(bearer()).unwrap().create_topics(CreateTopics::default());
+    let error = { sink }.open(&[], None).unwrap_err().to_string();
     assert!(error.contains(TOPIC) && error.contains("other means"), "{error}");
     prepare(&config().sasl_plain("me", "pass:word"));
     let made = Arc::new(AtomicUsize::new(0));

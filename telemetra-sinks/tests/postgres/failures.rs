@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
-use telemetra_core::{Action, Batch, Change, ExternalError, Retry, Sink, StreamSummary};
+use telemetra_core::{Action, Batch, Change, ExternalError, Retry, Sink};
 use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
 
-use super::common::{batch, batches, letter, summary};
+use super::common::{batch, batches, letter, readings, tables};
 use super::compliance::held;
 use super::proxy::{Proxy, Then};
 use super::server::{Database, administrator, database, database_in, durable, free_port};
@@ -47,7 +47,7 @@ fn through(proxy: &Proxy, database: &Database) -> PostgresConfig {
 fn what_will_not_pass_is_permanent_and_says_what_to_do() {
     let database = database();
     let error = |config: PostgresConfig| {
-        let error = Postgres::<StreamSummary>::new(config).open(None).unwrap_err();
+        let error = Postgres::new(config).open(&tables(), None).unwrap_err();
         assert_eq!(error.retry(), Retry::Permanent, "{}", chain(&error));
         chain(&error)
     };
@@ -63,7 +63,7 @@ fn what_will_not_pass_is_permanent_and_says_what_to_do() {
         .unwrap();
     let guest = error(database.config().user("guest"));
     assert!(guest.contains("grant the role the right") && guest.contains("permission denied"), "{guest}");
-    let mut sink = Postgres::<StreamSummary>::new(database.config());
+    let mut sink = Postgres::new(database.config());
     let closed = sink.apply(&[batch(0, vec![])]).unwrap_err();
     assert!(closed.to_string().contains("call `open` first"), "{closed}");
 }
@@ -71,7 +71,7 @@ fn what_will_not_pass_is_permanent_and_says_what_to_do() {
 #[test]
 fn no_server_is_transient() {
     let config = PostgresConfig::new("127.0.0.1").port(free_port()).password("hush");
-    let text = transient(&Postgres::<StreamSummary>::new(config.clone()).open(None).unwrap_err());
+    let text = transient(&Postgres::new(config.clone()).open(&tables(), None).unwrap_err());
     assert!(text.contains("check that the server runs"), "{text}");
     transient(&PostgresStore::new(config.clone()).list().unwrap_err());
     assert!(!text.contains("hush") && !format!("{config:?}").contains("hush"));
@@ -85,8 +85,7 @@ fn a_wrong_password_is_permanent_and_not_shown() {
     let rules = server.folder().join("data/pg_hba.conf");
     std::fs::write(rules, "host all all 127.0.0.1/32 scram-sha-256\n").unwrap();
     administrator(&server).batch_execute("SELECT pg_reload_conf()").unwrap();
-    let open =
-        |password: &str| Postgres::<StreamSummary>::new(database.config().password(password)).open(None);
+    let open = |password: &str| Postgres::new(database.config().password(password)).open(&tables(), None);
     let mut outcome = open("wrong");
     // The server reads its rules when it gets round to it.
     for _ in 0..500 {
@@ -112,20 +111,20 @@ fn a_connection_that_is_cut_anywhere_leaves_all_or_nothing() {
         ("FOR NO KEY UPDATE", Then::CutBefore),
         ("BEGIN", Then::CutBefore),
         ("BEGIN", Then::CutAfter),
-        ("stream-000999", Then::CutBefore),
+        ("device-000999", Then::CutBefore),
         ("COMMIT", Then::CutBefore),
         ("COMMIT", Then::CutAfter),
     ] {
         let database = database();
         let proxy = Proxy::to(database.address());
         let mut sink = Postgres::new(through(&proxy, &database));
-        sink.open(None).unwrap();
+        sink.open(&tables(), None).unwrap();
         let batches = batches(1_000, 2);
         sink.apply(&batches[..1]).unwrap();
         sink.dead_letters(&[letter(1, b"x")]).unwrap();
         let mut second = batches[1].clone();
         second.changes.push(Change { action: Action::Withdraw, ..batches[0].changes[7].clone() });
-        second.changes.sort();
+        super::common::sort(&mut second.changes);
         proxy.when(wanted, then);
         let outcome = sink.apply(std::slice::from_ref(&second));
         if wanted == "FOR NO KEY UPDATE" {
@@ -137,26 +136,26 @@ fn a_connection_that_is_cut_anywhere_leaves_all_or_nothing() {
             assert!(text.contains("the connection is lost"), "{wanted}: {text}");
             let committed = wanted == "COMMIT" && then == Then::CutAfter;
             let rows = if committed { "1999" } else { "1000" };
-            assert_eq!(database.text("SELECT count(*) FROM chat_summary_minute"), rows, "{wanted}");
+            assert_eq!(database.text("SELECT count(*) FROM device_minute"), rows, "{wanted}");
             sink.apply(std::slice::from_ref(&second)).unwrap();
         }
-        assert_eq!(database.text("SELECT count(*) FROM chat_summary_minute"), "1999", "{wanted}");
-        assert_eq!(Postgres::<StreamSummary>::new(database.config()).open(None).unwrap(), Some(second.time));
+        assert_eq!(database.text("SELECT count(*) FROM device_minute"), "1999", "{wanted}");
+        assert_eq!(Postgres::new(database.config()).open(&tables(), None).unwrap(), Some(second.time));
     }
 }
 
 /// Writes batches while `trouble` does what it does, and compares with a run without.
 fn survives(trouble: impl FnOnce(&Database) + Send) {
     let (database, calm) = (database(), database());
-    let mut history: Vec<Batch<StreamSummary>> = batches(200, 150);
+    let mut history: Vec<Batch> = batches(200, 150);
     for n in (10..150).step_by(10) {
         let old = history[n - 5].changes[n].clone();
         history[n].changes.push(Change { action: Action::Withdraw, ..old });
-        history[n].changes.sort();
+        super::common::sort(&mut history[n].changes);
     }
     let done = AtomicBool::new(false);
     let mut sink = Postgres::new(database.config());
-    sink.open(None).unwrap();
+    sink.open(&tables(), None).unwrap();
     let failures = std::thread::scope(|scope| {
         let troubled = scope.spawn(|| {
             trouble(&database);
@@ -180,10 +179,10 @@ fn survives(trouble: impl FnOnce(&Database) + Send) {
     });
     assert!(failures > 0, "there was no trouble");
     let mut undisturbed = Postgres::new(calm.config());
-    undisturbed.open(None).unwrap();
+    undisturbed.open(&tables(), None).unwrap();
     undisturbed.apply(&history).unwrap();
     let without_time = |database: &Database| {
-        database.client().batch_execute("UPDATE chat_summary_minute SET updated_at = window_end").unwrap();
+        database.client().batch_execute("UPDATE device_minute SET updated_at = window_end").unwrap();
         held(database).into_iter().filter(|row| row.table != "telemetra_dead_letters").collect::<Vec<_>>()
     };
     assert_eq!(without_time(&database), without_time(&calm));
@@ -209,7 +208,7 @@ fn a_server_that_is_restarted_under_load_loses_nothing() {
     let writer = std::thread::spawn(move || {
         let mut sink = Postgres::new(config.clone());
         let mut store = PostgresStore::new(config);
-        let mut failures = persist(|| sink.open(None).map(drop));
+        let mut failures = persist(|| sink.open(&tables(), None).map(drop));
         failures += persist(|| store.claim(0, 1));
         for (nth, batch) in history.iter().enumerate() {
             failures += persist(|| sink.apply(std::slice::from_ref(batch)));
@@ -227,8 +226,8 @@ fn a_server_that_is_restarted_under_load_loses_nothing() {
     let (failures, part, last) = writer.join().unwrap();
     assert!(failures > 0, "the server was not missed");
     assert_eq!(part, b"119");
-    assert_eq!(database.text("SELECT count(*) FROM chat_summary_minute"), "60000");
-    assert_eq!(Postgres::<StreamSummary>::new(database.config()).open(None).unwrap(), Some(last));
+    assert_eq!(database.text("SELECT count(*) FROM device_minute"), "60000");
+    assert_eq!(Postgres::new(database.config()).open(&tables(), None).unwrap(), Some(last));
 }
 
 #[test]
@@ -236,14 +235,14 @@ fn a_server_that_says_nothing_is_given_up() {
     let server = durable(&[]);
     let database = database_in(&server, "t");
     let mut sink = Postgres::new(database.config().statement_timeout(Duration::from_millis(500)));
-    sink.open(None).unwrap();
-    sink.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap();
+    sink.open(&tables(), None).unwrap();
+    sink.apply(&[batch(0, vec![readings("s", 0, 1)])]).unwrap();
     server.freeze();
-    let text = transient(&sink.apply(&[batch(1, vec![summary("s", 1, 1)])]).unwrap_err());
+    let text = transient(&sink.apply(&[batch(1, vec![readings("s", 1, 1)])]).unwrap_err());
     assert!(text.contains("no answer for 5.5 s"), "{text}");
     server.thaw();
-    persist(|| sink.apply(&[batch(1, vec![summary("s", 1, 1)])]));
-    assert_eq!(database.text("SELECT count(*) FROM chat_summary_minute"), "2");
+    persist(|| sink.apply(&[batch(1, vec![readings("s", 1, 1)])]));
+    assert_eq!(database.text("SELECT count(*) FROM device_minute"), "2");
 }
 
 #[test]
@@ -251,20 +250,17 @@ fn locks_and_read_only_servers_are_transient() {
     let server = durable(&[]);
     let database = database_in(&server, "t");
     let mut sink = Postgres::new(database.config().statement_timeout(Duration::from_millis(300)));
-    sink.open(None).unwrap();
+    sink.open(&tables(), None).unwrap();
     let mut other = database.client();
-    other.batch_execute("BEGIN; LOCK TABLE chat_summary_minute").unwrap();
-    let text = transient(&sink.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap_err());
-    assert!(
-        text.contains("longer than the statement timeout") && text.contains("chat_summary_minute"),
-        "{text}"
-    );
+    other.batch_execute("BEGIN; LOCK TABLE device_minute").unwrap();
+    let text = transient(&sink.apply(&[batch(0, vec![readings("s", 0, 1)])]).unwrap_err());
+    assert!(text.contains("longer than the statement timeout") && text.contains("device_minute"), "{text}");
     other.batch_execute("ROLLBACK").unwrap();
     // As after a fail-over, when this one has become the standby.
     other.batch_execute("ALTER SYSTEM SET default_transaction_read_only = on").unwrap();
     other.batch_execute("SELECT pg_reload_conf()").unwrap();
     while database.text("SELECT current_setting('default_transaction_read_only')") != "on" {}
-    let text = transient(&sink.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap_err());
+    let text = transient(&sink.apply(&[batch(0, vec![readings("s", 0, 1)])]).unwrap_err());
     assert!(text.contains("connect to the primary"), "{text}");
     for sql in [
         "SET default_transaction_read_only = off",
@@ -273,8 +269,8 @@ fn locks_and_read_only_servers_are_transient() {
     ] {
         other.batch_execute(sql).unwrap();
     }
-    persist(|| sink.apply(&[batch(0, vec![summary("s", 0, 1)])]));
-    assert_eq!(database.text("SELECT count(*) FROM chat_summary_minute"), "1");
+    persist(|| sink.apply(&[batch(0, vec![readings("s", 0, 1)])]));
+    assert_eq!(database.text("SELECT count(*) FROM device_minute"), "1");
 }
 
 /// Every write to `/dev/full` fails as on a full disk: the table's file is put in its place.
@@ -283,16 +279,14 @@ fn a_full_disk_is_transient_until_there_is_room() {
     let server = durable(&[]);
     let database = database_in(&server, "t");
     let mut sink = Postgres::new(database.config());
-    sink.open(None).unwrap();
+    sink.open(&tables(), None).unwrap();
     sink.apply(&[batch(0, vec![])]).unwrap();
-    let file = server
-        .folder()
-        .join("data")
-        .join(database.text("SELECT pg_relation_filepath('chat_summary_minute')"));
+    let file =
+        server.folder().join("data").join(database.text("SELECT pg_relation_filepath('device_minute')"));
     let aside = file.with_extension("aside");
     std::fs::rename(&file, &aside).unwrap();
     std::os::unix::fs::symlink("/dev/full", &file).unwrap();
-    let full = [batch(1, vec![summary("s", 0, 1)])];
+    let full = [batch(1, vec![readings("s", 0, 1)])];
     for _ in 0..3 {
         // Whoever has the old file open would go on with it.
         database.cut_all();
@@ -305,7 +299,7 @@ fn a_full_disk_is_transient_until_there_is_room() {
     std::fs::rename(&aside, &file).unwrap();
     database.cut_all();
     persist(|| sink.apply(&full));
-    assert_eq!(database.text("SELECT count(*) FROM chat_summary_minute"), "1");
+    assert_eq!(database.text("SELECT count(*) FROM device_minute"), "1");
 }
 
 /// The disk of the server's log is full too, so that the server goes down and cannot come up.
@@ -324,7 +318,7 @@ fn a_server_whose_whole_disk_is_full_goes_on_when_there_is_room() {
     run(format!("cp -a {aside}/. {data}/; chown --reference {aside} {data}; rm -rf {aside}"));
     server.start_again();
     let mut sink = Postgres::new(database.config());
-    sink.open(None).unwrap();
+    sink.open(&tables(), None).unwrap();
     let history = batches(2_000, 120);
     let mut nth = 0;
     let error = loop {
@@ -346,7 +340,7 @@ fn a_server_whose_whole_disk_is_full_goes_on_when_there_is_room() {
         persist(|| sink.apply(&history[nth..=nth]));
         nth += 1;
     }
-    assert_eq!(database.text("SELECT count(*) FROM chat_summary_minute"), "240000");
+    assert_eq!(database.text("SELECT count(*) FROM device_minute"), "240000");
     server.kill();
     run(format!("umount -l {data}"));
 }

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
-use telemetra_core::{EventTime, ExternalError, Retry, Shard, Sink, StreamSummary};
+use telemetra_core::{EventTime, ExternalError, Retry, Shard, Sink};
 use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
 
-use super::common::{batch, letter, summary};
+use super::common::{batch, letter, readings, tables};
 use super::compliance::held;
 use super::proxy::{Proxy, Then};
 use super::server::{Database, database};
 
-fn sink(database: &Database, index: usize, of: usize) -> Postgres<StreamSummary> {
+fn sink(database: &Database, index: usize, of: usize) -> Postgres {
     Postgres::new(database.config()).shard(Shard { index, of })
 }
 
 fn time(nth: u64) -> EventTime {
-    batch::<()>(nth, vec![]).time
+    batch(nth, vec![]).time
 }
 
 fn lost(error: &ExternalError) {
@@ -25,10 +25,10 @@ fn lost(error: &ExternalError) {
 }
 
 /// Nothing of what the old one tries leaves a trace.
-fn is_fenced(old: &mut Postgres<StreamSummary>, database: &Database) {
+fn is_fenced(old: &mut Postgres, database: &Database) {
     let progress = || database.text("SELECT json_agg(p ORDER BY shard)::text FROM telemetra_progress p");
     let before = (held(database), progress());
-    lost(&old.apply(&[batch(50, vec![summary("s", 7, 7)])]).unwrap_err());
+    lost(&old.apply(&[batch(50, vec![readings("s", 7, 7)])]).unwrap_err());
     lost(&old.dead_letters(&[letter(99, b"x")]).unwrap_err());
     lost(&old.apply(&[batch(51, vec![])]).unwrap_err());
     assert_eq!((held(database), progress()), before);
@@ -38,16 +38,16 @@ fn is_fenced(old: &mut Postgres<StreamSummary>, database: &Database) {
 fn the_old_process_is_refused_when_a_new_one_has_opened() {
     let database = database();
     let (mut old, mut new) = (sink(&database, 0, 1), sink(&database, 0, 1));
-    old.open(None).unwrap();
-    old.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap();
-    assert_eq!(new.open(None).unwrap(), Some(time(0)));
+    old.open(&tables(), None).unwrap();
+    old.apply(&[batch(0, vec![readings("s", 0, 1)])]).unwrap();
+    assert_eq!(new.open(&tables(), None).unwrap(), Some(time(0)));
     is_fenced(&mut old, &database);
-    new.apply(&[batch(1, vec![summary("s", 1, 2)])]).unwrap();
+    new.apply(&[batch(1, vec![readings("s", 1, 2)])]).unwrap();
     is_fenced(&mut old, &database);
     // Other shards and other pipelines have rows of their own.
     let mut other = sink(&database, 0, 1).pipeline("other");
-    assert_eq!(other.open(None).unwrap(), None);
-    other.apply(&[batch(9, vec![summary("o", 0, 1)])]).unwrap();
+    assert_eq!(other.open(&tables(), None).unwrap(), None);
+    other.apply(&[batch(9, vec![readings("o", 0, 1)])]).unwrap();
     new.apply(&[batch(2, vec![])]).unwrap();
 }
 
@@ -56,12 +56,12 @@ fn another_number_of_shards_starts_from_what_all_had_and_fences_the_old_ones() {
     let database = database();
     let open = |index, of| {
         let mut sink = sink(&database, index, of);
-        let durable = sink.open(None).unwrap();
+        let durable = sink.open(&tables(), None).unwrap();
         (sink, durable)
     };
     let ((mut a, _), (mut b, none)) = (open(0, 2), open(1, 2));
     assert_eq!(none, None);
-    a.apply(&[batch(5, vec![summary("s", 0, 1)])]).unwrap();
+    a.apply(&[batch(5, vec![readings("s", 0, 1)])]).unwrap();
     // One that has nothing is less than any.
     let (mut c, least) = open(2, 3);
     assert_eq!(least, None);
@@ -81,7 +81,7 @@ fn another_number_of_shards_starts_from_what_all_had_and_fences_the_old_ones() {
     assert_eq!(open(3, 4).1, Some(time(7)));
     assert_eq!(open(0, 4).1, Some(time(7)), "all of them");
     assert_eq!(database.text("SELECT count(*) FROM telemetra_progress"), "4");
-    let none = sink(&database, 4, 4).open(None).unwrap_err();
+    let none = sink(&database, 4, 4).open(&tables(), None).unwrap_err();
     assert!(none.to_string().contains("no shard 4 among 4"), "{none}");
 }
 
@@ -90,18 +90,18 @@ fn a_shard_that_starts_over_empties_what_is_its_own() {
     let database = database();
     let streams: Vec<String> = (0..20).map(|n| format!("s{n}")).collect();
     let mine = |shard: usize| streams.iter().filter(move |stream| Shard::index_of(stream, 2) == shard);
-    let rows = |shard| mine(shard).map(|stream| summary(stream, 0, 1)).collect::<Vec<_>>();
+    let rows = |shard| mine(shard).map(|stream| readings(stream, 0, 1)).collect::<Vec<_>>();
     assert!(mine(0).count() > 0 && mine(1).count() > 0);
     for shard in [0, 1] {
         let mut sink = sink(&database, shard, 2);
-        sink.open(None).unwrap();
+        sink.open(&tables(), None).unwrap();
         sink.apply(&[batch(0, rows(shard))]).unwrap();
     }
     let mut first = sink(&database, 0, 2).start_over();
-    assert_eq!(first.open(None).unwrap(), None);
+    assert_eq!(first.open(&tables(), None).unwrap(), None);
     first.apply(&[batch(0, rows(0))]).unwrap();
     let mut second = sink(&database, 1, 2).start_over();
-    assert_eq!(second.open(None).unwrap(), None);
+    assert_eq!(second.open(&tables(), None).unwrap(), None);
     let left = held(&database);
     assert_eq!(
         left.len(),
@@ -117,24 +117,24 @@ fn a_process_that_sleeps_within_a_transaction_is_fenced() {
     let proxy = Proxy::to(database.address());
     let config = PostgresConfig::from_url(&database.words_at(("127.0.0.1", proxy.port))).unwrap();
     let mut old = Postgres::new(config.statement_timeout(Duration::from_secs(2)));
-    old.open(None).unwrap();
-    old.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap();
+    old.open(&tables(), None).unwrap();
+    old.apply(&[batch(0, vec![readings("s", 0, 1)])]).unwrap();
     proxy.when("COMMIT", Then::Hold);
     let sleeper = std::thread::spawn(move || {
-        let outcome = old.apply(&[batch(1, vec![summary("s", 0, 666)])]);
+        let outcome = old.apply(&[batch(1, vec![readings("s", 0, 666)])]);
         (old, outcome)
     });
     while proxy.triggered() == 0 {
         std::thread::sleep(Duration::from_millis(2));
     }
     let mut new = sink(&database, 0, 1);
-    assert_eq!(new.open(None).unwrap(), Some(time(0)), "the old one's transaction has gone");
-    new.apply(&[batch(1, vec![summary("s", 0, 2)])]).unwrap();
+    assert_eq!(new.open(&tables(), None).unwrap(), Some(time(0)), "the old one's transaction has gone");
+    new.apply(&[batch(1, vec![readings("s", 0, 2)])]).unwrap();
     proxy.go_on();
     let (mut old, outcome) = sleeper.join().unwrap();
     assert_eq!(outcome.unwrap_err().retry(), Retry::Transient, "it cannot know yet");
     is_fenced(&mut old, &database);
-    assert_eq!(database.text("SELECT chat_count FROM chat_summary_minute"), "2");
+    assert_eq!(database.text("SELECT readings FROM device_minute"), "2");
 }
 
 #[test]

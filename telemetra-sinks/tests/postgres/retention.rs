@@ -2,43 +2,53 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use telemetra_core::{
-    Action, Batch, Change, Currency, EventTime, Row, Shard, Sink, StreamId, StreamSummary, Summary,
-    TransactionRow, TransactionType, Window,
+    Action, Batch, Change, Column, ColumnKind, EventTime, Layout, Shard, Sink, Table, Value, Window,
 };
+use telemetra_core::{Summary, SummaryRow};
 use telemetra_sinks::Postgres;
 
-use super::common::upsert;
+use super::common::{Readings, readings_in};
 use super::server::{Database, database};
 
 const DAY: u64 = 86_400_000;
 const START: u64 = 1_767_225_600_000;
 
-fn sink(database: &Database) -> Postgres<StreamSummary> {
+fn sink(database: &Database) -> Postgres {
     Postgres::new(database.config()).retention(Duration::from_secs(2 * 86_400))
 }
 
-fn window(day: u64) -> Change<StreamSummary> {
+/// A row with an id, cut into days by a time that is not in its key.
+fn payments() -> Layout<(String, EventTime)> {
+    let table = Table::new("payments")
+        .key(Column::new("payment_id", ColumnKind::Text))
+        .column(Column::new("timestamp", ColumnKind::Time))
+        .by_day("timestamp");
+    Layout::new(table, |(id, time): &(String, EventTime), put: &mut dyn FnMut(Value<'_>)| {
+        put(Value::Text(id));
+        put(Value::Time(*time));
+    })
+}
+
+fn tables() -> Vec<Arc<Table>> {
+    vec![Arc::clone(readings_in("device_minute").table()), Arc::clone(payments().table())]
+}
+
+fn window(day: u64) -> Change {
     let start = EventTime(START + day * DAY + 1);
     let window = Window { start, end: start.plus(60_000) };
-    let value = StreamSummary { chat_count: day, ..Default::default() };
-    upsert(Row::Summary(StreamId::new("s"), Summary { window, value: value.into() }))
+    let value = Readings { count: day, ..Readings::default() };
+    let row = SummaryRow { key: "d".to_owned(), summary: Summary { window, value: value.into() } };
+    readings_in("device_minute").upsert(row, 0)
 }
 
-fn donation(id: &str, day: u64) -> Change<StreamSummary> {
-    upsert(Row::Transaction(TransactionRow {
-        transaction_id: id.into(),
-        stream_id: StreamId::new("s"),
-        user_id: "u".into(),
-        amount: 1,
-        currency: Currency::Usd,
-        transaction_type: TransactionType::Bits,
-        message: None,
-        timestamp: EventTime(START + day * DAY),
-    }))
+fn payment(id: &str, day: u64) -> Change {
+    payments().upsert((id.to_owned(), EventTime(START + day * DAY)), 0)
 }
 
-fn batch(day: u64, changes: Vec<Change<StreamSummary>>) -> Batch<StreamSummary> {
+fn batch(day: u64, changes: Vec<Change>) -> Batch {
     Batch { time: EventTime(START + day * DAY + 120_000), changes }
 }
 
@@ -50,36 +60,35 @@ fn days(database: &Database, table: &str) -> String {
     database.text(&sql)
 }
 
-const COUNTS: &str =
-    "SELECT string_agg(chat_count::text, ' ' ORDER BY window_start) FROM chat_summary_minute";
+const COUNTS: &str = "SELECT string_agg(readings::text, ' ' ORDER BY window_start) FROM device_minute";
 
 #[test]
 fn days_are_made_as_needed_and_dropped_when_they_are_too_old() {
     let database = database();
     let mut sink = sink(&database);
-    sink.open(None).unwrap();
-    sink.apply(&[batch(0, vec![window(0), donation("a", 0)])]).unwrap();
-    sink.apply(&[batch(1, vec![window(1)]), batch(2, vec![window(2), donation("b", 2)])]).unwrap();
-    assert_eq!(days(&database, "chat_summary_minute"), "20260101 20260102 20260103");
-    assert_eq!(days(&database, "transactions"), "20260101 20260103");
-    assert_eq!(days(&database, "viewer_timeseries"), "");
+    sink.open(&tables(), None).unwrap();
+    sink.apply(&[batch(0, vec![window(0), payment("a", 0)])]).unwrap();
+    sink.apply(&[batch(1, vec![window(1)]), batch(2, vec![window(2), payment("b", 2)])]).unwrap();
+    assert_eq!(days(&database, "device_minute"), "20260101 20260102 20260103");
+    assert_eq!(days(&database, "payments"), "20260101 20260103");
     // Corrections and withdrawals within the retention.
     let corrected = Change { revision: 1, ..window(1) };
-    let withdrawn = Change { action: Action::Withdraw, ..donation("b", 2) };
+    let withdrawn = Change { action: Action::Withdraw, ..payment("b", 2) };
     sink.apply(&[Batch { time: EventTime(START + 2 * DAY + 130_000), changes: vec![corrected, withdrawn] }])
         .unwrap();
-    assert_eq!(database.text("SELECT sum(revision) FROM chat_summary_minute"), "1");
-    assert_eq!(database.text("SELECT count(*) FROM transactions"), "1");
+    assert_eq!(database.text("SELECT sum(revision) FROM device_minute"), "1");
+    assert_eq!(database.text("SELECT count(*) FROM payments"), "1");
     // What is older than two days goes, by whole days, and what comes too late is not written.
-    sink.apply(&[batch(4, vec![window(1), window(2), window(4), donation("late", 1)])]).unwrap();
-    assert_eq!(days(&database, "chat_summary_minute"), "20260103 20260105");
+    sink.apply(&[batch(4, vec![window(1), window(2), window(4), payment("late", 1)])]).unwrap();
+    assert_eq!(days(&database, "device_minute"), "20260103 20260105");
     assert_eq!(database.text(COUNTS), "2 4");
-    assert_eq!(days(&database, "transactions"), "20260103");
-    assert_eq!(sink.open(None).unwrap(), Some(batch(4, vec![]).time));
+    assert_eq!(days(&database, "payments"), "20260103");
+    assert_eq!(sink.open(&tables(), None).unwrap(), Some(batch(4, vec![]).time));
     sink.apply(&[batch(5, vec![window(3), window(5)])]).unwrap();
     assert_eq!(database.text(COUNTS), "3 4 5");
     // The indexes of the whole are those of each day.
-    let indexes = "SELECT count(*) FROM pg_index WHERE indrelid = 'chat_summary_minute_20260105'::regclass AND indisunique";
+    let indexes =
+        "SELECT count(*) FROM pg_index WHERE indrelid = 'device_minute_20260105'::regclass AND indisunique";
     assert_eq!(database.text(indexes), "1");
 }
 
@@ -87,15 +96,15 @@ fn days_are_made_as_needed_and_dropped_when_they_are_too_old() {
 fn a_day_that_somebody_reads_is_dropped_another_time() {
     let database = database();
     let mut sink = sink(&database);
-    sink.open(None).unwrap();
+    sink.open(&tables(), None).unwrap();
     sink.apply(&[batch(0, vec![window(0)])]).unwrap();
     let mut reader = database.client();
-    reader.batch_execute("BEGIN; SELECT * FROM chat_summary_minute").unwrap();
+    reader.batch_execute("BEGIN; SELECT * FROM device_minute").unwrap();
     sink.apply(&[batch(9, vec![window(9)])]).unwrap();
-    assert_eq!(days(&database, "chat_summary_minute"), "20260101 20260110");
+    assert_eq!(days(&database, "device_minute"), "20260101 20260110");
     reader.batch_execute("COMMIT").unwrap();
     sink.apply(&[batch(10, vec![])]).unwrap();
-    assert_eq!(days(&database, "chat_summary_minute"), "20260110");
+    assert_eq!(days(&database, "device_minute"), "20260110");
 }
 
 #[test]
@@ -103,18 +112,18 @@ fn no_day_is_dropped_that_a_slower_shard_needs() {
     let database = database();
     let open = |index| {
         let mut sink = sink(&database).shard(Shard { index, of: 2 });
-        sink.open(None).unwrap();
+        sink.open(&tables(), None).unwrap();
         sink
     };
     let (mut fast, mut slow) = (open(0), open(1));
     fast.apply(&[batch(0, vec![window(0)])]).unwrap();
     fast.apply(&[batch(9, vec![window(9)])]).unwrap();
-    slow.apply(&[batch(1, vec![donation("slow", 0), donation("slow", 1)])]).unwrap();
+    slow.apply(&[batch(1, vec![payment("slow", 0), payment("slow", 1)])]).unwrap();
     fast.apply(&[batch(10, vec![])]).unwrap();
-    assert_eq!(days(&database, "transactions"), "20260101 20260102");
+    assert_eq!(days(&database, "payments"), "20260101 20260102");
     slow.apply(&[batch(10, vec![])]).unwrap();
     fast.apply(&[batch(11, vec![])]).unwrap();
-    assert_eq!(days(&database, "transactions"), "");
+    assert_eq!(days(&database, "payments"), "");
 }
 
 #[test]
@@ -125,24 +134,24 @@ fn shards_may_make_the_same_day_at_once() {
             let database = &database;
             scope.spawn(move || {
                 let mut sink = sink(database).shard(Shard { index, of: 4 });
-                sink.open(None).unwrap();
+                sink.open(&tables(), None).unwrap();
                 for day in 0..5 {
-                    sink.apply(&[batch(day, vec![donation(&format!("{index} {day}"), day)])]).unwrap();
+                    sink.apply(&[batch(day, vec![payment(&format!("{index} {day}"), day)])]).unwrap();
                 }
             });
         }
     });
-    assert_eq!(database.text("SELECT count(*) FROM transactions WHERE timestamp >= '2026-01-03Z'"), "12");
+    assert_eq!(database.text("SELECT count(*) FROM payments WHERE timestamp >= '2026-01-03Z'"), "12");
 }
 
 #[test]
 fn whether_tables_are_cut_is_settled_when_they_are_made() {
     for cut in [true, false] {
         let database = database();
-        let plain = Postgres::<StreamSummary>::new(database.config());
+        let plain = Postgres::new(database.config());
         let (mut first, mut second) = if cut { (sink(&database), plain) } else { (plain, sink(&database)) };
-        first.open(None).unwrap();
-        let error = second.open(None).unwrap_err().to_string();
+        first.open(&tables(), None).unwrap();
+        let error = second.open(&tables(), None).unwrap_err().to_string();
         assert!(error.contains("cut into days"), "{error}");
     }
 }

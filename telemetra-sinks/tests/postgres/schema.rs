@@ -3,15 +3,15 @@
 use std::sync::Barrier;
 
 use telemetra_core::checkpoint::CheckpointStore;
-use telemetra_core::{Retry, Sink, StreamSummary};
-use telemetra_sinks::{Layout, Postgres, PostgresStore};
+use telemetra_core::{Retry, Sink};
+use telemetra_sinks::{Postgres, PostgresStore};
 
-use super::common::{batch, summary};
+use super::common::{batch, readings, tables};
 use super::server::{Database, database};
 
-fn open(database: &Database) -> Result<Postgres<StreamSummary>, String> {
+fn open(database: &Database) -> Result<Postgres, String> {
     let mut sink = Postgres::new(database.config());
-    match sink.open(None) {
+    match sink.open(&tables(), None) {
         Ok(_) => Ok(sink),
         Err(error) => {
             assert_eq!(error.retry(), Retry::Permanent);
@@ -49,7 +49,7 @@ fn several_processes_may_start_at_once() {
     assert_eq!(
         database
             .text("SELECT string_agg(component || version, ' ' ORDER BY component) FROM telemetra_schema"),
-        "checkpoints1 tables1"
+        "checkpoints1 table alerts1 table device_minute1 table devices1 table moments1 tables1"
     );
     assert_eq!(database.text("SELECT count(*) FROM telemetra_checkpoints"), "8");
     assert_eq!(database.text("SELECT generation FROM telemetra_progress"), "8", "each has claimed the shard");
@@ -74,10 +74,10 @@ fn tables_that_are_not_ours_are_refused_and_left_alone() {
     let own = format!("{} options='-csearch_path=own'", database.words());
     database.client().batch_execute("CREATE SCHEMA own").unwrap();
     let config = telemetra_sinks::PostgresConfig::from_url(&own).unwrap();
-    let mut sink = Postgres::<StreamSummary>::new(config);
-    sink.open(None).unwrap();
-    sink.apply(&[batch(0, vec![summary("s", 0, 1)])]).unwrap();
-    assert_eq!(database.text("SELECT count(*) FROM own.chat_summary_minute"), "1");
+    let mut sink = Postgres::new(config);
+    sink.open(&tables(), None).unwrap();
+    sink.apply(&[batch(0, vec![readings("s", 0, 1)])]).unwrap();
+    assert_eq!(database.text("SELECT count(*) FROM own.device_minute"), "1");
 }
 
 #[test]
@@ -99,31 +99,19 @@ fn changed_tables_are_refused_unless_the_rows_still_fit() {
 }
 
 #[test]
-fn other_summaries_need_tables_of_their_own() {
-    let database = database();
-    drop(open(&database).unwrap());
-    let mut other = Postgres::with_layout(database.config(), Layout::<Vec<u8>>::json());
-    let error = other.open(None).unwrap_err().to_string();
-    assert!(error.contains("lacks the columns that this pipeline's rows have: \"summary\" jsonb"), "{error}");
-    database.client().batch_execute("ALTER TABLE chat_summary_minute ADD COLUMN summary jsonb").unwrap();
-    let error = other.open(None).unwrap_err().to_string();
-    assert!(error.contains("needs a value for the column chat_count"), "{error}");
-}
-
-#[test]
 fn starting_over_empties_the_tables_unless_there_is_a_checkpoint() {
     let database = database();
-    let sink = || Postgres::<StreamSummary>::new(database.config());
-    let count = || database.text("SELECT count(*) FROM chat_summary_minute");
+    let sink = || Postgres::new(database.config());
+    let count = || database.text("SELECT count(*) FROM device_minute");
     let mut first = sink();
-    first.open(None).unwrap();
-    first.apply(&[batch(3, vec![summary("s", 0, 1)])]).unwrap();
+    first.open(&tables(), None).unwrap();
+    first.apply(&[batch(3, vec![readings("s", 0, 1)])]).unwrap();
     first.dead_letters(&[super::common::letter(1, b"x")]).unwrap();
-    let time = batch::<()>(3, vec![]).time;
-    assert_eq!(sink().start_over().open(Some(time)).unwrap(), Some(time));
-    assert_eq!(sink().open(None).unwrap(), Some(time));
+    let time = batch(3, vec![]).time;
+    assert_eq!(sink().start_over().open(&tables(), Some(time)).unwrap(), Some(time));
+    assert_eq!(sink().open(&tables(), None).unwrap(), Some(time));
     assert_eq!(count(), "1");
-    assert_eq!(sink().start_over().open(None).unwrap(), None);
+    assert_eq!(sink().start_over().open(&tables(), None).unwrap(), None);
     assert_eq!(count(), "0");
     assert_eq!(database.text("SELECT count(*) FROM telemetra_dead_letters"), "0");
 }

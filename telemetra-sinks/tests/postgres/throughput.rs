@@ -4,10 +4,10 @@
 use std::io::{Read, Write};
 use std::time::Instant;
 
-use telemetra_core::{Action, Change, Sink, StreamSummary};
+use telemetra_core::{Action, Change, Sink};
 use telemetra_sinks::Postgres;
 
-use super::common::batches;
+use super::common::{batches, tables};
 use super::server::{Database, database_in, durable};
 use super::services::Server;
 
@@ -38,8 +38,8 @@ fn measure(
 ) -> Database {
     let database = database_in(server, &format!("{name}_{streams}_{at_once}"));
     let batches = batches(streams, windows);
-    let mut sink = Postgres::<StreamSummary>::new(database.config());
-    sink.open(None).unwrap();
+    let mut sink = Postgres::new(database.config());
+    sink.open(&tables(), None).unwrap();
     database.client().batch_execute(settings).unwrap();
     let (before, wal) = (cpu(server), database.text("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"));
     let start = Instant::now();
@@ -82,8 +82,8 @@ fn throughput() {
     for batch in &mut batches {
         batch.time = batch.time.plus(1_000_000);
     }
-    let mut sink = Postgres::<StreamSummary>::new(database.config());
-    sink.open(None).unwrap();
+    let mut sink = Postgres::new(database.config());
+    sink.open(&tables(), None).unwrap();
     let start = Instant::now();
     for batches in batches.chunks(16) {
         sink.apply(batches).unwrap();
@@ -98,12 +98,12 @@ fn alternatives() {
     let server = durable(&[("max_wal_size", "4GB"), ("shared_buffers", "512MB")]);
     let of = |name: &str, settings: &str| measure(&server, name, 1_000, 128, 16, settings);
     of("as_it_is", "");
-    of("not_logged", "ALTER TABLE chat_summary_minute SET UNLOGGED");
-    of("and_blocks_by_time", "CREATE INDEX ON chat_summary_minute USING brin (window_start)");
+    of("not_logged", "ALTER TABLE device_minute SET UNLOGGED");
+    of("and_blocks_by_time", "CREATE INDEX ON device_minute USING brin (window_start)");
     of(
         "key_by_time_and_index_by_stream",
-        "ALTER TABLE chat_summary_minute DROP CONSTRAINT chat_summary_minute_pkey, ADD PRIMARY KEY (window_start, stream_id);
-         CREATE INDEX ON chat_summary_minute (stream_id, window_start DESC)",
+        "ALTER TABLE device_minute DROP CONSTRAINT device_minute_pkey, ADD PRIMARY KEY (window_start, device);
+         CREATE INDEX ON device_minute (device, window_start DESC)",
     );
     let database = of("again", "");
     copies(&server, &database);
@@ -116,20 +116,20 @@ fn copies(server: &Server, database: &Database) {
     for chunk in 0..8 {
         let mut bytes = Vec::new();
         let sql = format!(
-            "COPY (SELECT * FROM chat_summary_minute WHERE (extract(epoch FROM window_start) - 1767225600)::int / 160 = {chunk}
-             ORDER BY stream_id, window_start) TO STDOUT (FORMAT binary)"
+            "COPY (SELECT * FROM device_minute WHERE (extract(epoch FROM window_start) - 1767225600)::int / 160 = {chunk}
+             ORDER BY device, window_start) TO STDOUT (FORMAT binary)"
         );
         client.copy_out(&sql).unwrap().read_to_end(&mut bytes).unwrap();
         chunks.push(bytes);
     }
     client
         .batch_execute(
-            "TRUNCATE chat_summary_minute;
-             CREATE TEMP TABLE stage (LIKE chat_summary_minute) ON COMMIT DELETE ROWS",
+            "TRUNCATE device_minute;
+             CREATE TEMP TABLE stage (LIKE device_minute) ON COMMIT DELETE ROWS",
         )
         .unwrap();
-    let insert = "INSERT INTO chat_summary_minute SELECT * FROM stage ON CONFLICT (stream_id, window_start) DO UPDATE
-        SET chat_count = excluded.chat_count, top_emotes = excluded.top_emotes, transaction_amount = excluded.transaction_amount";
+    let insert = "INSERT INTO device_minute SELECT * FROM stage ON CONFLICT (device, window_start) DO UPDATE
+        SET readings = excluded.readings, top_emotes = excluded.top_emotes, transaction_amount = excluded.transaction_amount";
     let insert = client.prepare(insert).unwrap();
     let before = cpu(server);
     let start = Instant::now();

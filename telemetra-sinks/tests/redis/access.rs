@@ -3,14 +3,14 @@
 use std::error::Error;
 
 use redis::Commands;
-use telemetra_core::{Retry, Sink};
-use telemetra_sinks::RedisKeys;
+use telemetra_core::Retry;
 
 use super::services::{Kind, Server};
 use super::*;
 
 /// The rights that the documentation asks for.
-pub(crate) const RIGHTS: &str = "+evalsha +script|load +type +get +set +del +pexpire +hset +hlen +rpush +llen +zadd +zrem +zcard +publish";
+pub(crate) const RIGHTS: &str = "+evalsha +script|load +type +get +set +del +pexpire +hset +hlen +rpush \
+                                 +llen +zadd +zrem +zcard +publish";
 
 fn client(url: &str, authority: Vec<u8>) -> Connection {
     let certificates = redis::TlsCertificates { client_tls: None, root_cert: Some(authority) };
@@ -18,17 +18,16 @@ fn client(url: &str, authority: Vec<u8>) -> Connection {
 }
 
 fn written(mut connection: Connection, prefix: &str) -> bool {
-    connection.hget::<_, _, Option<u64>>(RedisKeys::new(prefix).latest("s1"), "chat_count").unwrap()
-        == Some(2)
+    connection.hget::<_, _, Option<u64>>(latest(prefix, "d1"), "readings").unwrap() == Some(2)
 }
 
 fn write(mut sink: RedisSink) -> Result<(), telemetra_core::ExternalError> {
-    sink.open(None)?;
-    let changes = vec![summary("s1", 0, 2, 0, Action::Upsert), moment("s1", 0, 1, true, 0, Action::Upsert)];
+    open(&mut sink, None)?;
+    let changes = vec![readings("d1", 0, 2, 0, Action::Upsert), moment("d1", 0, 1, true, 0, Action::Upsert)];
     sink.apply(&[common::batch(0, changes)])?;
     // Also what leaves.
     sink.apply(&[common::batch(300, vec![])])?;
-    sink.apply(&[tick(301, &[("s1", 2)])])
+    sink.apply(&[tick(301, &[("d1", 2)])])
 }
 
 /// The whole error must not show the password.
@@ -79,19 +78,19 @@ fn tls_needs_an_authority_that_is_known() {
     let authority = std::fs::read(server.authority()).unwrap();
     let url = format!("rediss://:pass-word@localhost:{}/", server.port());
     let at = RedisServer::url(&*url).time_out(TIME_OUT);
-    denied(RedisSink::new(at.clone()), "its certificate is not trusted", "pass-word");
-    write(RedisSink::new(at.authority(authority.clone()))).unwrap();
+    denied(super::at(at.clone(), "telemetra"), "its certificate is not trusted", "pass-word");
+    write(super::at(at.authority(authority.clone()), "telemetra")).unwrap();
     assert!(written(client(&url, authority.clone()), "telemetra"));
     // Any certificate of the authority's shows it who is there.
     let mut admin = client(&url, authority.clone());
     redis::cmd("CONFIG").arg(&["SET", "tls-auth-clients", "yes"]).exec(&mut admin).unwrap();
     let tls = |name: &str| std::fs::read(server.folder().join("tls").join(name)).unwrap();
     let at = RedisServer::url(&*url).time_out(TIME_OUT).authority(authority);
-    assert!(write(RedisSink::new(at.clone()).start_over()).is_err());
-    write(RedisSink::new(at.certificate(tls("server.crt"), tls("server.key"))).start_over()).unwrap();
+    assert!(write(super::at(at.clone(), "telemetra").start_over()).is_err());
+    write(super::at(at.certificate(tls("server.crt"), tls("server.key")), "telemetra").start_over()).unwrap();
     let plain =
         RedisServer::url(format!("redis://:pass-word@localhost:{}/", server.port())).time_out(TIME_OUT);
-    let error = write(RedisSink::new(plain)).unwrap_err();
+    let error = write(super::at(plain, "telemetra")).unwrap_err();
     assert!(!format!("{error:?}").contains("pass-word"));
 }
 

@@ -3,32 +3,35 @@
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 
-use telemetra_core::{Batch, ExternalError, Retry, Sink};
-use telemetra_sinks::RedisKeys;
+use telemetra_core::{Batch, ExternalError, Retry};
 
-use super::model::{HORIZON, Held, MOST_MOMENTS, SILENT_AFTER, expected, held};
+use super::common::{alert, device};
+use super::model::{Held, all_names, expected, held, of_row, open_modelled};
 use super::services::{Kind, Server};
 use super::*;
 
-const STREAMS: [&str; 8] = ["s1", "s2", "s3", "two words", "a}b{c", "", "x", "{y}"];
+const DEVICES: [&str; 8] = ["d1", "d2", "d3", "two words", "a}b{c", "", "x", "{y}"];
 
-fn history(batches: u64) -> Vec<Batch<StreamSummary>> {
+fn history(batches: u64) -> Vec<Batch> {
     let batch = |n: u64| {
-        let mut changes: Vec<_> = STREAMS
+        let mut changes: Vec<_> = DEVICES
             .iter()
             .enumerate()
             .filter(|(i, _)| !(n + *i as u64).is_multiple_of(3))
-            .map(|(_, stream)| summary(stream, n, n, 0, Action::Upsert))
+            .map(|(_, device)| readings(device, n, n, 0, Action::Upsert))
             .collect();
-        changes.push(moment(STREAMS[n as usize % STREAMS.len()], n, 1, true, 0, Action::Upsert));
-        changes.sort();
+        changes.push(moment(DEVICES[n as usize % DEVICES.len()], n, 1, true, 0, Action::Upsert));
+        let id = DEVICES[(n as usize * 3) % DEVICES.len()];
+        changes.push(of_row(device(id, None, n as i64), 0, Action::Upsert));
+        changes.push(of_row(alert(id, n, n as i64), 0, Action::Upsert));
+        common::sort(&mut changes);
         common::batch(n, changes)
     };
     (0..batches).map(batch).collect()
 }
 
 /// As a pipeline does, but not for ever.
-fn persist(sink: &mut RedisSink, batches: &[Batch<StreamSummary>]) {
+fn persist(sink: &mut RedisSink, batches: &[Batch]) {
     let mut last: Option<ExternalError> = None;
     for _ in 0..300 {
         match sink.apply(batches) {
@@ -45,10 +48,7 @@ fn persist(sink: &mut RedisSink, batches: &[Batch<StreamSummary>]) {
 }
 
 fn modelled(server: RedisServer) -> RedisSink {
-    RedisSink::new(server.time_out(TIME_OUT))
-        .horizon(HORIZON)
-        .silent_after(SILENT_AFTER)
-        .most_moments(MOST_MOMENTS)
+    super::model::modelled(server, "telemetra")
 }
 
 fn run_command(server: &Server, words: &[&str]) -> String {
@@ -93,11 +93,11 @@ fn the_nodes_of_a_cluster_hold_the_keys_between_them() {
         nodes.iter().flat_map(|node| held(&mut connect(&node.url()), "telemetra")).collect()
     };
     let history = history(12);
-    let keys = RedisKeys::default();
+    let keys = all_names("telemetra");
     let mut sink = modelled(RedisServer::cluster([nodes[0].url().replace("//", "//writer:word@")]));
     let wrong = RedisServer::cluster([nodes[0].url().replace("//", "//writer:wrong@")]);
-    assert_eq!(modelled(wrong).open(None).unwrap_err().retry(), Retry::Permanent);
-    sink.open(None).unwrap();
+    assert_eq!(open(&mut at(wrong, "telemetra"), None).unwrap_err().retry(), Retry::Permanent);
+    open_modelled(&mut sink, None);
     for (n, batch) in history.iter().enumerate() {
         // Each node in turn loses all it had, also the one that holds the progress.
         if n % 4 == 3 {
@@ -153,17 +153,17 @@ fn the_master_that_sentinels_choose_is_written() {
         })
     });
     let history = history(8);
-    let at = RedisServer::sentinel(["redis://127.0.0.1:1/".to_owned(), url.clone()], "main");
-    let mut sink = modelled(at);
-    sink.open(None).unwrap();
+    let place = RedisServer::sentinel(["redis://127.0.0.1:1/".to_owned(), url.clone()], "main");
+    let mut sink = modelled(place);
+    open_modelled(&mut sink, None);
     persist(&mut sink, &history[..4]);
     assert_eq!(
         held(&mut connect(&master.url()), "telemetra"),
-        expected(&RedisKeys::default(), &history[..4])
+        expected(&all_names("telemetra"), &history[..4])
     );
     master.kill();
     persist(&mut sink, &history[4..]);
-    assert_eq!(held(&mut connect(&replica.url()), "telemetra"), expected(&RedisKeys::default(), &history));
-    let mut lost = modelled(RedisServer::sentinel([url.clone()], "other"));
-    assert!(lost.open(None).unwrap_err().to_string().contains("knows that master"));
+    assert_eq!(held(&mut connect(&replica.url()), "telemetra"), expected(&all_names("telemetra"), &history));
+    let mut lost = at(RedisServer::sentinel([url.clone()], "other"), "telemetra");
+    assert!(open(&mut lost, None).unwrap_err().to_string().contains("knows that master"));
 }

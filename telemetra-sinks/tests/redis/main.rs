@@ -2,7 +2,7 @@
 #![cfg(feature = "redis")]
 #![allow(clippy::unwrap_used)]
 
-#[path = "../common/mod.rs"]
+#[path = "../common/devices.rs"]
 mod common;
 #[path = "../../../tests/support/services.rs"]
 mod services;
@@ -15,13 +15,15 @@ mod keys;
 mod messages;
 mod model;
 mod random;
+mod tables;
 mod throughput;
 
 use std::time::Duration;
 
+use common::{Readings, moment_of, moments_in, readings_in, readings_row, tables as all_tables};
 use redis::Connection;
-use telemetra_core::{Action, Batch, Change, Currency, Micro, Moment, Row, StreamId, StreamSummary, Summary};
-use telemetra_sinks::{RedisServer, RedisSink};
+use telemetra_core::{Action, Batch, Change, EventTime, Sink};
+use telemetra_sinks::{RedisKeys, RedisServer, RedisSink, RedisTable};
 
 /// A time-out that is long for a server that works, and short for a test.
 const TIME_OUT: Duration = Duration::from_millis(500);
@@ -30,41 +32,63 @@ fn connect(url: &str) -> Connection {
     redis::Client::open(url).unwrap().get_connection().unwrap()
 }
 
-fn sink(url: &str, prefix: &str) -> RedisSink {
-    RedisSink::new(RedisServer::url(url).time_out(TIME_OUT)).prefix(prefix)
+/// Windows and moments under names of one's own.
+fn names(prefix: &str) -> RedisKeys {
+    let latest = RedisTable::latest("device_minute").key("device:{}:latest").message("metrics");
+    let ranked = latest.rank("devices:by_rate", "per_second").rank("devices:by_mean", "mean");
+    let moments = RedisTable::moments("moments").key("device:{}:moments").message("moment");
+    RedisKeys::new(prefix)
+        .table(ranked.subject_field("device"))
+        .table(moments.subject_field("device"))
+        .as_of_key("device:{}:as_of")
 }
 
-/// The summary of the `nth` window, its revision, and whether it is there.
-fn summary(stream: &str, nth: u64, chats: u64, revision: u32, action: Action) -> Change<StreamSummary> {
-    let mut value = StreamSummary { chat_count: chats, unique_chatters: chats / 2, ..Default::default() };
-    if chats.is_multiple_of(2) {
-        value.viewer_sum = u128::from(chats) * 30;
-        value.viewer_events = 3;
-        value.peak_viewers = Some(chats * 11);
-        value.transaction_amount[Currency::Eur as usize] = 12_500_000;
+fn latest(prefix: &str, device: &str) -> String {
+    names(prefix).latest("device_minute", device)
+}
+
+fn at(server: RedisServer, prefix: &str) -> RedisSink {
+    RedisSink::new(server.time_out(TIME_OUT)).keys(names(prefix))
+}
+
+fn sink(url: &str, prefix: &str) -> RedisSink {
+    at(RedisServer::url(url), prefix)
+}
+
+/// Opens it with all tables.
+fn open(sink: &mut RedisSink, resume: Option<EventTime>) -> Result<(), telemetra_core::ExternalError> {
+    sink.open(&all_tables(), resume).map(|durable| assert_eq!(durable, None))
+}
+
+/// The readings of the `nth` window in a table, their revision, and whether they are there.
+fn readings_of(
+    table: &'static str,
+    device: &str,
+    nth: u64,
+    count: u64,
+    revision: u32,
+    action: Action,
+) -> Change {
+    let mut readings = Readings { count, least: -(count as i64), ..Readings::default() };
+    if count.is_multiple_of(2) {
+        readings.mean = Some(count as i64 * 10_000_000);
+        readings.peak = Some(count * 11);
+        readings.tags = vec!["a \"tag\"".into()];
     }
-    let summary = Summary { window: common::window(nth), value: value.into() };
-    Change { row: Row::Summary(StreamId::new(stream), summary), revision, action }
+    common::change(&readings_in(table), readings_row(device, nth, readings), revision, action)
+}
+
+fn readings(device: &str, nth: u64, count: u64, revision: u32, action: Action) -> Change {
+    readings_of("device_minute", device, nth, count, revision, action)
 }
 
 /// A moment that starts in the newest pane of the `nth` window and has lasted for `windows`.
-fn moment(
-    stream: &str,
-    nth: u64,
-    windows: u32,
-    open: bool,
-    revision: u32,
-    action: Action,
-) -> Change<StreamSummary> {
-    let mut moment: Moment = common::moment(stream, nth, open);
-    moment.last_at = moment.started_at.plus(10_000 * u64::from(windows));
-    moment.windows = windows;
-    moment.score = Micro(4_000_000 + i64::from(windows));
-    Change { row: Row::Moment(moment), revision, action }
+fn moment(device: &str, nth: u64, windows: u32, open: bool, revision: u32, action: Action) -> Change {
+    common::change(&moments_in("moments"), moment_of(device, nth, windows, open), revision, action)
 }
 
-/// A batch without moments: each stream's `nth` window with that many messages.
-fn tick(nth: u64, streams: &[(&str, u64)]) -> Batch<StreamSummary> {
-    let change = |(stream, chats): &(&str, u64)| summary(stream, nth, *chats, 0, Action::Upsert);
-    common::batch(nth, streams.iter().map(change).collect())
+/// A batch without moments: each device's `nth` window with that many readings.
+fn tick(nth: u64, devices: &[(&str, u64)]) -> Batch {
+    let change = |(device, count): &(&str, u64)| readings(device, nth, *count, 0, Action::Upsert);
+    common::batch(nth, devices.iter().map(change).collect())
 }

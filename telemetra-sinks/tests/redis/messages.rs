@@ -2,8 +2,6 @@
 
 use redis::Commands;
 use serde_json::{Value, json};
-use telemetra_core::Sink;
-use telemetra_sinks::RedisKeys;
 
 use super::services::{Kind, shared};
 use super::*;
@@ -13,12 +11,12 @@ fn brief(message: &Value) -> (String, u64, u64, String) {
     let time = (message["time"].as_u64().unwrap() - tick(0, &[]).time.0) / 10_000;
     let row = &message["row"];
     let which = match message["type"].as_str().unwrap() {
-        "metrics" => row["chat_count"].to_string(),
+        "metrics" => row["readings"].to_string(),
         "moment" => format!("{} {}", row["started_at"], row["ended_at"]),
         other => panic!("a message of type {other}"),
     };
     assert_eq!(message["revision"], row["revision"]);
-    assert_eq!(message["stream_id"], row["stream_id"]);
+    assert_eq!(message["device"], row["device"]);
     (message["kind"].as_str().unwrap().to_owned(), time, message["revision"].as_u64().unwrap(), which)
 }
 
@@ -26,23 +24,23 @@ fn brief(message: &Value) -> (String, u64, u64, String) {
 fn every_change_is_published_once_and_in_order() {
     use Action::{Upsert, Withdraw};
     let place = shared(Kind::Redis);
-    let keys = RedisKeys::new(&place.name);
+    let keys = names(&place.name);
     let mut listener = connect(&place.url);
     let mut messages = listener.as_pubsub();
-    messages.subscribe(keys.live("s 1")).unwrap();
+    messages.subscribe(keys.live("d 1")).unwrap();
     let history = [
-        common::batch(0, vec![summary("s 1", 0, 1, 0, Upsert), moment("s 1", 0, 1, true, 0, Upsert)]),
-        common::batch(1, vec![summary("s 1", 1, 2, 0, Upsert), moment("s 1", 0, 2, true, 1, Upsert)]),
-        common::batch(2, vec![summary("s 1", 0, 3, 1, Upsert), moment("s 1", 0, 2, false, 2, Upsert)]),
-        common::batch(3, vec![summary("s 1", 1, 2, 1, Withdraw), summary("s 2", 1, 9, 0, Upsert)]),
+        common::batch(0, vec![readings("d 1", 0, 1, 0, Upsert), moment("d 1", 0, 1, true, 0, Upsert)]),
+        common::batch(1, vec![readings("d 1", 1, 2, 0, Upsert), moment("d 1", 0, 2, true, 1, Upsert)]),
+        common::batch(2, vec![readings("d 1", 0, 3, 1, Upsert), moment("d 1", 0, 2, false, 2, Upsert)]),
+        common::batch(3, vec![readings("d 1", 1, 2, 1, Withdraw), readings("d 2", 1, 9, 0, Upsert)]),
         common::batch(
             4,
-            vec![moment("s 1", 0, 2, false, 3, Withdraw), moment("s 1", 3, 1, false, 0, Upsert)],
+            vec![moment("d 1", 0, 2, false, 3, Withdraw), moment("d 1", 3, 1, false, 0, Upsert)],
         ),
-        common::batch(5, vec![moment("s 1", 3, 2, false, 1, Upsert)]),
+        common::batch(5, vec![moment("d 1", 3, 2, false, 1, Upsert)]),
     ];
     let mut writer = sink(&place.url, &place.name);
-    writer.open(None).unwrap();
+    open(&mut writer, None).unwrap();
     writer.apply(&history[..1]).unwrap();
     // Batches at once are published one by one; those that come again are not published again.
     writer.apply(&history[1..4]).unwrap();
@@ -50,11 +48,11 @@ fn every_change_is_published_once_and_in_order() {
     // A restart gives the whole state: it is no news.
     let state = super::model::whole(&history[..4]).unwrap();
     let mut writer = sink(&place.url, &place.name);
-    writer.open(Some(state.time)).unwrap();
+    open(&mut writer, Some(state.time)).unwrap();
     writer.apply(&[state]).unwrap();
     writer.apply(&history[4..]).unwrap();
     let mut connection = connect(&place.url);
-    let _: () = connection.publish(keys.live("s 1"), "null").unwrap();
+    let _: () = connection.publish(keys.live("d 1"), "null").unwrap();
     let mut seen = Vec::new();
     loop {
         let text: String = messages.get_message().unwrap().get_payload().unwrap();
@@ -89,35 +87,31 @@ fn every_change_is_published_once_and_in_order() {
 #[test]
 fn a_message_has_the_columns_of_its_table() {
     let place = shared(Kind::Redis);
-    let keys = RedisKeys::new(&place.name);
+    let keys = names(&place.name);
     let mut listener = connect(&place.url);
     let mut messages = listener.as_pubsub();
     messages.psubscribe(keys.live_pattern()).unwrap();
     let mut writer = sink(&place.url, &place.name);
-    writer.open(None).unwrap();
+    open(&mut writer, None).unwrap();
     let changes =
-        vec![summary("a\"b", 0, 6, 0, Action::Upsert), moment("a\"b", 0, 1, true, 0, Action::Upsert)];
+        vec![readings("a\"b", 0, 6, 0, Action::Upsert), moment("a\"b", 0, 1, true, 0, Action::Upsert)];
     let batch = common::batch(0, changes);
     writer.apply(std::slice::from_ref(&batch)).unwrap();
-    let mut next = || -> Value {
+    let mut next = || -> String {
         let message = messages.get_message().unwrap();
         assert_eq!(message.get_channel_name(), keys.live("a\"b"));
-        serde_json::from_str(&message.get_payload::<String>().unwrap()).unwrap()
+        message.get_payload().unwrap()
     };
     let window = common::window(0);
-    let expected = json!({
-        "type": "metrics", "kind": "published", "stream_id": "a\"b", "time": batch.time.0, "revision": 0,
-        "row": {
-            "stream_id": "a\"b", "window_start": window.start.to_string(), "window_end": window.end.to_string(),
-            "chat_count": 6, "chat_rate": 0.1, "unique_chatters": 3, "positive_count": 0, "negative_count": 0,
-            "sentiment_score": 0, "top_emotes": [], "avg_viewers": 60, "peak_viewers": 66, "viewer_events": 3,
-            "transaction_count": 0, "transaction_amount": {"EUR": "12.50"}, "revision": 0,
-        },
-    });
-    assert_eq!(next(), expected);
-    let moment = next();
+    let (time, start, end) = (batch.time.0, window.start, window.end);
+    let head = format!(r#""type":"metrics","kind":"published","device":"a\"b","time":{time},"revision":0"#);
+    let key = format!(r#""device":"a\"b","window_start":"{start}","window_end":"{end}""#);
+    let columns = r#""readings":6,"per_second":0.1,"mean":60,"peak":66,"least":-6,"tags":["a \"tag\""]"#;
+    let expected = format!(r#"{{{head},"row":{{{key},{columns},"revision":0}}}}"#);
+    assert_eq!(next(), expected, "byte for byte");
+    let moment: Value = serde_json::from_str(&next()).unwrap();
     assert_eq!(moment["kind"], "opened");
-    let row: String = connect(&place.url).lindex(keys.moments("a\"b"), 0).unwrap();
+    let row: String = connect(&place.url).lindex(keys.moments("moments", "a\"b"), 0).unwrap();
     assert_eq!(
         moment["row"],
         serde_json::from_str::<Value>(&row).unwrap(),

@@ -1,11 +1,15 @@
 //! What the keys should hold, the plain way: from all changes up to a time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use redis::{Commands, Connection};
 use serde_json::Value as Json;
-use telemetra_core::{Action, Batch, Change, EventTime, Row, StreamSummary};
-use telemetra_sinks::{Layout, RedisKeys, RowKey, Tabular, Value};
+use telemetra_core::{Action, Batch, Change, Layout, Moment, RowKey, Value};
+use telemetra_sinks::{RedisKeys, RedisTable};
+
+use super::common::{Alert, Device, ReadingsRow, readings_in};
+use super::*;
 
 pub(crate) const HORIZON: u64 = 60_000;
 pub(crate) const SILENT_AFTER: u64 = 15_000;
@@ -14,13 +18,37 @@ pub(crate) const MOST_MOMENTS: usize = 3;
 /// All keys by name, but those that say as of when they are; with what they hold as text.
 pub(crate) type Held = BTreeMap<String, Vec<(String, String)>>;
 
-/// The rows after these batches, by stream and key.
-pub(crate) fn table(batches: &[Batch<StreamSummary>]) -> BTreeMap<RowKey, Change<StreamSummary>> {
+/// The names of a sink that keeps two tables of windows, the moments, and two tables of rows.
+pub(crate) fn all_names(prefix: &str) -> RedisKeys {
+    names(prefix)
+        .table(RedisTable::latest("device_hour"))
+        .table(RedisTable::rows("devices").key("device:{}:now"))
+        .table(RedisTable::rows("alerts"))
+}
+
+/// A sink of these names, as the model is.
+pub(crate) fn modelled(server: RedisServer, prefix: &str) -> RedisSink {
+    at(server, prefix)
+        .keys(all_names(prefix))
+        .horizon(Duration::from_millis(HORIZON))
+        .silent_after(Duration::from_millis(SILENT_AFTER))
+        .most_moments(MOST_MOMENTS)
+}
+
+/// Opens it with all tables, and the second of windows.
+pub(crate) fn open_modelled(sink: &mut RedisSink, resume: Option<EventTime>) {
+    let mut tables = all_tables();
+    tables.push(Arc::clone(readings_in("device_hour").table()));
+    assert_eq!(sink.open(&tables, resume).unwrap(), None);
+}
+
+/// The rows after these batches.
+pub(crate) fn table(batches: &[Batch]) -> BTreeMap<RowKey, Change> {
     let mut table = BTreeMap::new();
     for change in batches.iter().flat_map(|batch| &batch.changes) {
         match change.action {
-            Action::Upsert => drop(table.insert(RowKey::of(&change.row), change.clone())),
-            Action::Withdraw => drop(table.remove(&RowKey::of(&change.row))),
+            Action::Upsert => drop(table.insert(RowKey::of(&*change.row), change.clone())),
+            Action::Withdraw => drop(table.remove(&RowKey::of(&*change.row))),
         }
     }
     table
@@ -30,74 +58,75 @@ fn text(value: Value<'_>) -> Option<String> {
     match value {
         Value::Null => None,
         Value::Unsigned(n) => Some(n.to_string()),
+        Value::Signed(n) => Some(n.to_string()),
         Value::Float(x) => Some(x.to_string()),
-        Value::Shown(shown) | Value::Json(shown) => Some(shown.to_string()),
+        Value::Text(text) => Some(text.to_owned()),
+        Value::Json(json) => Some(json.to_string()),
         Value::Time(time) => Some(time.to_string()),
-        other => panic!("summaries have no {other:?}"),
+        Value::Bytes(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        Value::Integers(list) => Some(serde_json::to_string(list).unwrap()),
+        Value::Floats(_) => Some("[0.5,-2.5]".into()),
+        Value::Texts(list) => Some(serde_json::to_string(list).unwrap()),
+        other => panic!("no row has {other:?}"),
     }
 }
 
-pub(crate) fn expected(keys: &RedisKeys, batches: &[Batch<StreamSummary>]) -> Held {
+/// The fields of a row's hash but `time`.
+fn fields(change: &Change) -> Vec<(String, String)> {
+    let (mut fields, mut columns) = (Vec::new(), change.row.table().all_columns().iter());
+    change.values(EventTime(0), &mut |value| {
+        let name = columns.next().unwrap().name.to_string();
+        if name != "updated_at" {
+            fields.extend(text(value).map(|text| (name, text)));
+        }
+    });
+    fields.sort();
+    fields
+}
+
+pub(crate) fn expected(keys: &RedisKeys, batches: &[Batch]) -> Held {
     let mut held = Held::new();
     let Some(time) = batches.last().map(|batch| batch.time) else { return held };
     let since = time.minus(HORIZON);
     let rows = table(batches);
-    let mut streams = BTreeSet::new();
     for change in rows.values() {
-        match &change.row {
-            Row::Summary(stream, _) => streams.insert(stream.clone()),
-            Row::Moment(moment) => streams.insert(moment.stream_id.clone()),
-            _ => false,
-        };
+        if let Some(device) = change.row::<Device>() {
+            held.insert(keys.row("devices", &device.device, &[&device.device]), fields(change));
+        } else if let Some(alert) = change.row::<Alert>().filter(|alert| alert.raised_at >= since) {
+            let key = [&alert.device, &*alert.raised_at.to_string()];
+            held.insert(keys.row("alerts", &alert.device, &key), fields(change));
+        }
     }
-    for stream in streams {
-        let of = rows.values().filter_map(|change| match &change.row {
-            Row::Summary(id, summary) if *id == stream && summary.window.end >= since => {
-                Some((summary, change))
-            }
-            _ => None,
-        });
-        if let Some((summary, change)) = of.max_by_key(|(summary, _)| summary.window.end) {
-            let mut fields = vec![
-                ("stream_id".to_owned(), stream.to_string()),
-                ("window_start".to_owned(), summary.window.start.to_string()),
-                ("window_end".to_owned(), summary.window.end.to_string()),
-                ("revision".to_owned(), change.revision.to_string()),
-            ];
-            let mut names = StreamSummary::COLUMNS.iter();
-            Layout::tabular().values(&*summary.value, summary.window, &mut |value| {
-                let name = names.next().unwrap().name;
-                fields.extend(text(value).map(|text| (name.to_owned(), text)));
-            });
-            fields.sort();
-            held.insert(keys.latest(&stream), fields);
-            if time <= summary.window.end.plus(SILENT_AFTER) {
-                let mut rank = |name, score: Option<f64>| {
-                    let members = score.map(|score| (stream.to_string(), score.to_string()));
-                    held.entry(keys.leaderboard(name)).or_default().extend(members);
+    let devices: BTreeSet<String> = rows.values().map(|change| change.row.subject().into_owned()).collect();
+    for device in devices {
+        for table in ["device_minute", "device_hour"] {
+            let of = rows.values().filter(|change| change.table() == table);
+            let of = of.filter_map(|change| Some((change.row::<ReadingsRow>()?, change)));
+            let of = of.filter(|(row, _)| row.key == device && row.summary.window.end >= since);
+            let Some((row, change)) = of.max_by_key(|(row, _)| row.summary.window.end) else { continue };
+            held.insert(keys.latest(table, &device), fields(change));
+            if table == "device_minute" && time <= row.summary.window.end.plus(SILENT_AFTER) {
+                let mut rank = |key, score: Option<f64>| {
+                    let members = score.map(|score| (device.clone(), score.to_string()));
+                    held.entry(keys.rank(key)).or_default().extend(members);
                 };
-                rank("by_chat_rate", Some(summary.value.chat_count as f64 / 60.0));
-                rank("by_viewers", summary.value.avg_viewers());
+                rank("devices:by_rate", Some(row.summary.value.count as f64 / 60.0));
+                rank("devices:by_mean", row.summary.value.mean());
             }
         }
-        let mut moments: Vec<_> = rows
-            .values()
-            .filter_map(|change| match &change.row {
-                Row::Moment(moment) if moment.stream_id == stream => Some((moment, change.revision)),
-                _ => None,
-            })
-            .filter(|(moment, _)| moment.open || moment.last_at >= since)
+        let moments =
+            rows.values().filter_map(|change| Some((change.row::<Moment<String>>()?, change.revision)));
+        let mut moments: Vec<_> = moments
+            .filter(|(moment, _)| moment.key == device && (moment.open || moment.last_at >= since))
             .collect();
         moments.sort_by_key(|(moment, _)| std::cmp::Reverse(moment.started_at));
-        let describe = |(moment, revision): (&telemetra_core::Moment, u32)| {
+        let describe = |(moment, revision): (&Moment<String>, u32)| {
             let ended = moment.ended_at().map(|end| end.to_string());
             (moment.id().to_string(), format!("{revision} {ended:?} {}", moment.score.to_f64()))
         };
         if !moments.is_empty() {
-            held.insert(
-                keys.moments(&stream),
-                moments.into_iter().take(MOST_MOMENTS).map(describe).collect(),
-            );
+            let list = moments.into_iter().take(MOST_MOMENTS).map(describe).collect();
+            held.insert(keys.moments("moments", &device), list);
         }
     }
     held.retain(|_, rows| !rows.is_empty());
@@ -153,9 +182,14 @@ fn describe(row: &str) -> (String, String) {
 }
 
 /// The whole state, as a pipeline gives it that starts from its checkpoint after these batches.
-pub(crate) fn whole(batches: &[Batch<StreamSummary>]) -> Option<Batch<StreamSummary>> {
-    let time: EventTime = batches.last()?.time;
+pub(crate) fn whole(batches: &[Batch]) -> Option<Batch> {
+    let time = batches.last()?.time;
     let mut changes: Vec<_> = table(batches).into_values().collect();
-    changes.sort();
+    common::sort(&mut changes);
     Some(Batch { time, changes })
+}
+
+/// A change of a row about now, or of one of a time.
+pub(crate) fn of_row<R: telemetra_core::Row>(row: R, revision: u32, action: Action) -> Change {
+    common::change(&Layout::of_row(), row, revision, action)
 }

@@ -1,10 +1,8 @@
-//! How fast the sink is. Run in release:
-//! `cargo test --release -p telemetra-sinks --features redis --test redis throughput -- --ignored --nocapture --test-threads 1`
+//! How fast the sink is. Run in release: `cargo test --release -p telemetra-sinks --features redis --test
+//! redis throughput -- --ignored --nocapture --test-threads 1`
 
 use std::fs;
 use std::time::Instant;
-
-use telemetra_core::{Counted, Sink};
 
 use super::services::Server;
 use super::*;
@@ -19,22 +17,23 @@ fn processor_time(pid: &str) -> f64 {
 #[test]
 #[ignore = "a measurement"]
 fn rows() {
-    for (streams, windows, at_once) in [(1_000u64, 200u64, 1usize), (1_000, 200, 16), (10_000, 20, 1)] {
+    for (devices, windows, at_once) in [(1_000u64, 200u64, 1usize), (1_000, 200, 16), (10_000, 20, 1)] {
         let server = Server::redis();
         let mut writer = sink(&server.url(), "telemetra");
-        writer.open(None).unwrap();
-        let batches: Vec<_> = (0..windows).map(|n| batch(streams, n)).collect();
+        open(&mut writer, None).unwrap();
+        let batches: Vec<_> = (0..windows).map(|n| batch(devices, n)).collect();
         let (ours, theirs) = (processor_time("self"), processor_time(&server.pid().to_string()));
         let start = Instant::now();
         for batches in batches.chunks(at_once) {
             writer.apply(batches).unwrap();
         }
-        let (took, rows) = (start.elapsed().as_secs_f64(), (streams * windows) as f64);
+        let (took, rows) = (start.elapsed().as_secs_f64(), (devices * windows) as f64);
         let memory: String = redis::cmd("INFO").arg("memory").query(&mut connect(&server.url())).unwrap();
         println!("{}", memory.lines().nth(1).unwrap());
         let per_row = |before: f64, pid: &str| (processor_time(pid) - before) / rows * 1e6;
         println!(
-            "redis: {streams} streams, {windows} batches, {at_once} at once: {:.0} rows/s; processor time per row: sink {:.1} µs, server {:.1} µs",
+            "redis: {devices} devices, {windows} batches, {at_once} at once: {:.0} rows/s; processor \
+             time per row: sink {:.1} µs, server {:.1} µs",
             rows / took,
             per_row(ours, "self"),
             per_row(theirs, &server.pid().to_string()),
@@ -42,20 +41,20 @@ fn rows() {
     }
 }
 
-fn batch(streams: u64, nth: u64) -> Batch<StreamSummary> {
-    let change = |stream: u64| {
-        let Change { row: Row::Summary(id, mut row), revision, action } =
-            summary(&format!("stream-{stream:06}"), nth, 1_000 + stream * 2, 0, Action::Upsert)
-        else {
-            unreachable!("it is a summary");
+fn batch(devices: u64, nth: u64) -> Batch {
+    let layout = readings_in("device_minute");
+    let change = |device: u64| {
+        let count = 1_000 + device * 2;
+        let tags = ["red", "green", "blue", "cyan", "magenta", "yellow", "black", "white", "grey", "brown"];
+        let tags = tags.map(str::to_owned).into();
+        let readings = Readings {
+            count,
+            mean: Some(count as i64 * 10_000_000),
+            peak: Some(count * 11),
+            least: -1,
+            tags,
         };
-        let mut value = (*row.value).clone();
-        value.top_emotes =
-            ["Kappa", "PogChamp", "LUL", "KEKW", "monkaS", "OMEGALUL", "Pepega", "5Head", "Sadge", "Clap"]
-                .map(|name| Counted { name: name.into(), count: 50 })
-                .into();
-        row.value = value.into();
-        Change { row: Row::Summary(id, row), revision, action }
+        layout.upsert(readings_row(&format!("device-{device:06}"), nth, readings), 0)
     };
-    common::batch(nth, (0..streams).map(change).collect())
+    common::batch(nth, (0..devices).map(change).collect())
 }

@@ -3,7 +3,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use serde::Serialize;
-use telemetra::core::MAX_ID_BYTES;
+use telemetra::livestream::MAX_ID_BYTES;
 
 use super::failed;
 use crate::server::app::App;

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
-use telemetra::core::{EventTime, StreamId, StreamSummary, Summary};
+use telemetra::core::{EventTime, Summary};
+use telemetra::livestream::{self, StreamId, StreamSummary};
 use telemetra::ops::{Drain, PipelineStatus, Report, Running};
-use telemetra::sinks::{LiveReader, Notice, Published, StreamView, Subscription};
+use telemetra::sinks::{LiveReader, Notice, Published, SubjectView, Subscription};
 
 use super::archive::Archive;
 use super::{
@@ -21,10 +22,11 @@ use crate::server::model::{Message, Metrics, MomentInfo, StreamInfo, StreamRow};
 /// How many updates may wait: a whole window of very many streams.
 const WAITING: usize = 1 << 16;
 
-type View = StreamView<StreamSummary>;
+type View = SubjectView<StreamSummary, StreamId>;
+type Reader = LiveReader<StreamSummary, StreamId>;
 
 pub(crate) struct Embedded {
-    reader: LiveReader<StreamSummary>,
+    reader: Reader,
     archive: Archive,
     running: Mutex<Option<Running>>,
     /// The time that was durable when it was last looked at, in milliseconds.
@@ -32,7 +34,7 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    pub(crate) fn new(reader: LiveReader<StreamSummary>, archive: Archive, running: Running) -> Self {
+    pub(crate) fn new(reader: Reader, archive: Archive, running: Running) -> Self {
         Self { reader, archive, running: Mutex::new(Some(running)), durable: AtomicU64::new(0) }
     }
 
@@ -55,15 +57,15 @@ impl Embedded {
     }
 
     /// The newest window, if it ended less than a window ago: else the stream is silent.
-    fn current<'v>(&self, view: &'v View) -> Option<&'v Published<Summary<StreamSummary>>> {
+    fn current<'v>(&self, view: &'v View) -> Option<Published<&'v Summary<StreamSummary>>> {
         let newest = view.published_windows().next_back()?;
         let window = newest.row.window;
         let silence = self.reached()? - window.end;
         (silence < window.end - window.start).then_some(newest)
     }
 
-    fn info(&self, id: &StreamId, view: &View) -> StreamInfo {
-        let row = view.row().map(StreamRow::from);
+    fn info(&self, id: &str, view: &View) -> StreamInfo {
+        let row = view.row::<livestream::StreamRow>().map(StreamRow::from);
         StreamInfo {
             stream_id: id.to_string(),
             name: row.as_ref().map_or_else(|| id.to_string(), |row| row.name.clone()),
@@ -79,10 +81,13 @@ impl Embedded {
     }
 
     /// Those that the query asks for, in its order.
-    fn ranked(&self, query: &StreamQuery) -> Vec<(StreamId, Arc<View>)> {
+    fn ranked(&self, query: &StreamQuery) -> Vec<(Arc<str>, Arc<View>)> {
         let wanted = |view: &View| {
-            let live =
-                || view.row().and_then(|row| row.is_live).unwrap_or_else(|| self.current(view).is_some());
+            let live = || {
+                view.row::<livestream::StreamRow>()
+                    .and_then(|row| row.is_live)
+                    .unwrap_or_else(|| self.current(view).is_some())
+            };
             !query.live || live()
         };
         let rank = |view: &View| {
@@ -97,10 +102,10 @@ impl Embedded {
                 _ => 0,
             })
         };
-        let mut found = self.reader.streams_by(rank);
+        let mut found = self.reader.subjects_by(rank);
         if let Some(search) = &query.search {
             found.retain(|(id, view)| {
-                let row = view.row();
+                let row = view.row::<livestream::StreamRow>();
                 let texts = [
                     Some(&**id),
                     row.map(|row| &*row.name),
@@ -150,7 +155,7 @@ impl Store for Embedded {
     }
 
     fn stream<'a>(&'a self, id: &'a str) -> Answer<'a, Option<StreamInfo>> {
-        Box::pin(async move { Ok(self.reader.stream(id).map(|view| self.info(&id.into(), &view))) })
+        Box::pin(async move { Ok(self.reader.subject(id).map(|view| self.info(id, &view))) })
     }
 
     fn metrics<'a>(
@@ -159,7 +164,7 @@ impl Store for Embedded {
         query: &'a MetricsQuery,
     ) -> Answer<'a, Option<(Vec<Metrics>, bool)>> {
         Box::pin(async move {
-            let Some(view) = self.reader.stream(id) else { return self.archive.metrics(id, query).await };
+            let Some(view) = self.reader.subject(id) else { return self.archive.metrics(id, query).await };
             let wanted = view.published_windows().rev().filter(|known| {
                 let end = known.row.window.end;
                 query.from.is_none_or(|from| end >= from)
@@ -180,9 +185,9 @@ impl Store for Embedded {
         query: &'a MomentQuery,
     ) -> Answer<'a, Option<(Vec<MomentInfo>, bool)>> {
         Box::pin(async move {
-            let Some(view) = self.reader.stream(id) else { return self.archive.moments(id, query).await };
+            let Some(view) = self.reader.subject(id) else { return self.archive.moments(id, query).await };
             let wanted = view.published_moments().filter(|known| {
-                let moment = &known.row;
+                let moment = known.row;
                 query.from.is_none_or(|from| moment.started_at >= from)
                     && query.to.is_none_or(|to| moment.started_at < to)
                     && (moment.open || !query.open)
@@ -205,7 +210,7 @@ impl Store for Embedded {
     fn snapshot<'a>(&'a self, id: &'a str, history: u64, _told: Option<EventTime>) -> Answer<'a, Snapshot> {
         Box::pin(async move {
             let as_of = self.reached();
-            let Some(view) = self.reader.stream(id) else {
+            let Some(view) = self.reader.subject(id) else {
                 return Ok(Snapshot { as_of, ..Snapshot::default() });
             };
             let since = view.updated().max(as_of.unwrap_or_default()).minus(history);
@@ -219,7 +224,7 @@ impl Store for Embedded {
             Ok(Snapshot {
                 as_of,
                 updated: Some(view.updated()),
-                stream: Some(self.info(&id.into(), &view)),
+                stream: Some(self.info(id, &view)),
                 metrics: windows.map(Metrics::from).collect(),
                 moments,
             })
@@ -245,8 +250,8 @@ impl Store for Embedded {
     fn changes_since<'a>(&'a self, id: Option<&'a str>, since: EventTime) -> Answer<'a, Option<Vec<Update>>> {
         Box::pin(async move {
             let ids = match id {
-                Some(id) => vec![StreamId::new(id)],
-                None => self.reader.streams().into_iter().map(|(id, _)| id).collect(),
+                Some(id) => vec![Arc::from(id)],
+                None => self.reader.subjects().into_iter().map(|(id, _)| id).collect(),
             };
             let mut updates = Vec::new();
             for id in ids {
@@ -263,16 +268,16 @@ impl Store for Embedded {
     }
 }
 
-fn update(update: &telemetra::sinks::Update<StreamSummary>) -> Update {
-    let message = |change| Message::of(&update.stream_id, change, update.time);
+fn update(update: &telemetra::sinks::Update) -> Update {
+    let message = |change| Message::of(&update.subject, change, update.time);
     Update {
-        stream_id: update.stream_id.to_string(),
+        stream_id: update.subject.to_string(),
         time: update.time,
         messages: update.changes.iter().filter_map(message).collect(),
     }
 }
 
-struct LiveFeed(Subscription<StreamSummary>);
+struct LiveFeed(Subscription);
 
 impl Feed for LiveFeed {
     fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<News>> + Send + '_>> {

@@ -4,25 +4,27 @@ mod wire;
 
 use ::bincode::{DefaultOptions, ErrorKind, Options};
 
-use super::{Arena, DecodeError, Decoder};
-use crate::event::Event;
+use crate::core::{Arena, DecodeError, Decoder, Record};
+use crate::livestream::LiveEvents;
+use crate::livestream::event::Event;
 use wire::Wire;
 
 /// Decodes records that [`encode_bincode`] made: one event each, and nothing after it.
 ///
-/// Checks what [`JsonDecoder`](super::JsonDecoder) checks. An empty record has no event.
+/// Checks what [`JsonDecoder`](super::JsonDecoder) checks. A record says itself of which kind it is, so its topic does not matter. An
+/// empty record has no event.
 ///
 /// ```
-/// use telemetra_core::decode::{BincodeDecoder, encode_bincode};
-/// use telemetra_core::{Arena, Decoder, Event, EventTime, Header, ViewerCount};
+/// use telemetra::core::{Arena, Decoder, EventTime, Record};
+/// use telemetra::livestream::{BincodeDecoder, Event, Header, ViewerCount, encode_bincode};
 ///
 /// let header = Header { event_id: "e1", time: EventTime(1_500), stream_id: "s1" };
 /// let event = Event::Viewer(ViewerCount { header, viewer_count: 42, unique_viewers: None, peak_viewers: None });
 /// let (mut record, arena, mut events) = (Vec::new(), Arena::default(), Vec::new());
 /// encode_bincode(&event, &mut record);
-/// BincodeDecoder.decode(&record, &arena, &mut events)?;
+/// BincodeDecoder.decode(Record::new(&record), &arena, &mut events)?;
 /// assert_eq!(events, [event]);
-/// # Ok::<(), telemetra_core::DecodeError>(())
+/// # Ok::<(), telemetra::core::DecodeError>(())
 /// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct BincodeDecoder;
@@ -34,18 +36,18 @@ pub fn encode_bincode(event: &Event<'_>, out: &mut Vec<u8>) {
     debug_assert!(written.is_ok(), "writing to a vector does not fail: {written:?}");
 }
 
-impl Decoder for BincodeDecoder {
+impl Decoder<LiveEvents> for BincodeDecoder {
     fn decode<'a>(
         &self,
-        record: &'a [u8],
+        record: Record<'a>,
         arena: &'a Arena,
         events: &mut Vec<Event<'a>>,
     ) -> Result<(), DecodeError> {
-        if record.is_empty() {
+        if record.value.is_empty() {
             return Ok(());
         }
         let options = DefaultOptions::new().with_fixint_encoding().reject_trailing_bytes();
-        let wire: Wire<'a, Vec<&'a str>> = options.deserialize(record).map_err(|e| reason(&e))?;
+        let wire: Wire<'a, Vec<&'a str>> = options.deserialize(record.value).map_err(|e| reason(&e))?;
         events.push(wire.event(arena)?);
         Ok(())
     }

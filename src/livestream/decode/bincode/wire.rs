@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::EventTime;
-use crate::decode::{Arena, DecodeError, valid};
-use crate::event::{
+use crate::core::{Arena, DecodeError, EventTime};
+use crate::livestream::decode::valid;
+use crate::livestream::event::{
     ChatMessage, Currency, Event, Header, MetaType, StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 

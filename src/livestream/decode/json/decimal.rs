@@ -1,6 +1,6 @@
 //! JSON numbers to integers and fixed point, exactly: no float between.
 
-use crate::decode::valid;
+use crate::livestream::decode::valid;
 
 /// What to do with digits beyond the last that is kept.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

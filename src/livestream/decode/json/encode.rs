@@ -1,9 +1,8 @@
 //! Events to JSON, for generators and producers.
 
 use super::scan;
-use crate::EventTime;
-use crate::event::{AMOUNT_SCALE, Event, Header};
-use crate::time::civil_from_days;
+use crate::core::EventTime;
+use crate::livestream::event::{AMOUNT_SCALE, Event, Header};
 
 /// Appends an event to `out` as one JSON object, without a line's end.
 ///
@@ -12,7 +11,8 @@ use crate::time::civil_from_days;
 /// empty lists are left out.
 ///
 /// ```
-/// use telemetra_core::{Event, EventTime, Header, ViewerCount, decode::encode_json};
+/// use telemetra::core::EventTime;
+/// use telemetra::livestream::{encode_json, Event, Header, ViewerCount};
 /// let header = Header { event_id: "e1", time: EventTime(1_500), stream_id: "s1" };
 /// let event = Event::Viewer(ViewerCount { header, viewer_count: 42, unique_viewers: None, peak_viewers: None });
 /// let mut out = Vec::new();
@@ -28,7 +28,8 @@ pub fn encode_json(event: &Event<'_>, out: &mut Vec<u8>) {
 /// As [`encode_json`], with the field `topic` in front, so that a decoder of mixed records need not guess.
 ///
 /// ```
-/// use telemetra_core::{Event, EventTime, Header, ViewerCount, decode::encode_json_with_topic};
+/// use telemetra::core::EventTime;
+/// use telemetra::livestream::{encode_json_with_topic, Event, Header, ViewerCount};
 /// let header = Header { event_id: "e1", time: EventTime(1_500), stream_id: "s1" };
 /// let event = Event::Viewer(ViewerCount { header, viewer_count: 42, unique_viewers: None, peak_viewers: None });
 /// let mut out = Vec::new();
@@ -149,7 +150,7 @@ fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-pub(crate) fn integer(value: u64, out: &mut Vec<u8>) {
+pub(in crate::livestream) fn integer(value: u64, out: &mut Vec<u8>) {
     let (mut digits, mut at, mut value) = ([0; 20], 20, value);
     loop {
         at -= 1;
@@ -186,6 +187,20 @@ fn amount(amount: i64, out: &mut Vec<u8>) {
             out.pop();
         }
     }
+}
+
+/// Year, month and day of a count of days since 1970-01-01.
+///
+/// Counts years from March, so that the leap day is the last, as in "chrono-Compatible Low-Level Date Algorithms" by Howard
+/// Hinnant.
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year + u64::from(month <= 2), month, day_of_year - (153 * from_march + 2) / 5 + 1)
 }
 
 fn timestamp(time: EventTime, out: &mut Vec<u8>) {

@@ -7,8 +7,9 @@ use super::decimal::{Rest, shifted};
 use super::field::Field;
 use super::reader::{Fault, Kind, Reader, Token};
 use super::unescape::unescape;
-use crate::decode::{timestamp, valid};
-use crate::{AMOUNT_SCALE, Arena, DecodeError, EventTime};
+use crate::core::{Arena, DecodeError, EventTime, parse_timestamp};
+use crate::livestream::AMOUNT_SCALE;
+use crate::livestream::decode::valid;
 
 const AMOUNT_DECIMALS: i64 = AMOUNT_SCALE.ilog10() as i64;
 const _: () = assert!(10_i64.pow(AMOUNT_SCALE.ilog10()) == AMOUNT_SCALE);
@@ -80,7 +81,10 @@ impl<'a> Fields<'a> {
 
     /// An optional time.
     pub(super) fn time(&self, field: Field) -> Result<Option<EventTime>, DecodeError> {
-        self.read(field, |token| timestamp::parse(self.text_of(token, "is not a string")?.as_bytes()))
+        self.read(field, |token| {
+            let text = self.text_of(token, "is not a string")?;
+            parse_timestamp(text.as_bytes()).map_err(|error| error.0)
+        })
     }
 
     /// An optional count.
@@ -133,7 +137,7 @@ impl<'a> Fields<'a> {
     /// The value, or the error that there is none.
     #[inline]
     pub(super) fn required<T>(&self, field: Field, value: Option<T>) -> Result<T, DecodeError> {
-        value.ok_or(DecodeError::field(field.name(), valid::MISSING))
+        value.ok_or_else(|| missing(field))
     }
 
     /// Reads a field if it is there; an error gets its name and place.
@@ -188,6 +192,11 @@ impl<'a> Fields<'a> {
             _ => Err(otherwise),
         }
     }
+}
+
+#[cold]
+fn missing(field: Field) -> DecodeError {
+    DecodeError::field(field.name(), valid::MISSING)
 }
 
 #[cold]

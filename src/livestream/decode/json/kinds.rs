@@ -2,39 +2,66 @@
 
 use super::field::Field;
 use super::fields::Fields;
-use crate::DecodeError;
-use crate::event::{
+use crate::core::DecodeError;
+use crate::livestream::event::{
     ChatMessage, Currency, Event, EventKind, Header, MetaType, StreamMeta, Transaction, TransactionType,
     ViewerCount,
 };
 
-/// The kind of a record, told by its topic if it has one, else by its fields.
+/// The kind of a record whose source knows no topic: told by its field `topic` if it has one, else by what a kind requires.
+#[inline]
 pub(super) fn kind_of(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
-    if let Some(topic) = fields.word(Field::Topic)? {
-        let unknown = DecodeError::field(Field::Topic.name(), "names no kind of event");
-        return EventKind::from_topic(topic).ok_or(unknown);
+    if fields.has(Field::Topic) {
+        return by_topic(fields);
     }
-    let marks: [(EventKind, &[Field]); 4] = [
-        (EventKind::Meta, &[Field::EventType]),
-        (EventKind::Viewer, &[Field::ViewerCount]),
-        (EventKind::Transaction, &[Field::Amount, Field::Currency, Field::TransactionType]),
-        (
-            EventKind::Chat,
-            &[
-                Field::Message,
-                Field::Emotes,
-                Field::Badges,
-                Field::IsSubscriber,
-                Field::IsModerator,
-                Field::UserId,
-                Field::Username,
-            ],
-        ),
-    ];
-    let kind = marks.iter().find(|(_, marks)| marks.iter().any(|mark| fields.has(*mark)));
-    kind.map(|(kind, _)| *kind).ok_or(DecodeError::new(
-        "the record has no field that tells its kind; add `topic`, or fix the kind in the decoder",
-    ))
+    let has = |required: &[Field]| required.iter().all(|field| fields.has(*field));
+    // Those that require most come first: a transaction may have what a chat message requires, and anybody may add a
+    // field such as `viewer_count` to their messages.
+    if has(&[Field::Amount, Field::Currency, Field::TransactionType]) {
+        Ok(EventKind::Transaction)
+    } else if has(&[Field::Message, Field::UserId]) {
+        Ok(EventKind::Chat)
+    } else if fields.has(Field::EventType) && (!fields.has(Field::ViewerCount) || is_meta(fields)) {
+        Ok(EventKind::Meta)
+    } else if fields.has(Field::ViewerCount) {
+        Ok(EventKind::Viewer)
+    } else {
+        likeliest(fields)
+    }
+}
+
+/// The kind that the field `topic` names, which must be one.
+fn by_topic(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
+    let kind = fields.word(Field::Topic)?.and_then(EventKind::from_topic);
+    kind.ok_or_else(|| DecodeError::field(Field::Topic.name(), "names no kind of event"))
+}
+
+/// Whether the type is one of metadata: others use this name too.
+fn is_meta(fields: &Fields<'_>) -> bool {
+    matches!(fields.word(Field::EventType), Ok(Some(name)) if MetaType::from_wire(name).is_some())
+}
+
+/// The kind of a record that lacks what every kind requires, so that the error says what it lacks.
+#[cold]
+fn likeliest(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
+    let any = |marks: &[Field]| marks.iter().any(|field| fields.has(*field));
+    if any(&[Field::Amount, Field::Currency, Field::TransactionType]) {
+        Ok(EventKind::Transaction)
+    } else if any(&[
+        Field::Message,
+        Field::UserId,
+        Field::Username,
+        Field::Emotes,
+        Field::Badges,
+        Field::IsSubscriber,
+        Field::IsModerator,
+    ]) {
+        Ok(EventKind::Chat)
+    } else {
+        Err(DecodeError::new(
+            "the record has no field that tells its kind; add `topic`, or fix the kind in the decoder",
+        ))
+    }
 }
 
 /// The event of that kind.
@@ -125,5 +152,5 @@ fn one_of<T>(
     otherwise: &'static str,
 ) -> Result<T, DecodeError> {
     let name = fields.required(field, fields.word(field)?)?;
-    from_wire(name).ok_or(DecodeError::field(field.name(), otherwise))
+    from_wire(name).ok_or_else(|| DecodeError::field(field.name(), otherwise))
 }

@@ -12,18 +12,24 @@ mod reader;
 mod scan;
 mod unescape;
 
-pub(crate) use encode::integer;
+pub(in crate::livestream) use encode::integer;
 pub use encode::{encode_json, encode_json_with_topic};
 
-use super::{Arena, DecodeError, Decoder};
-use crate::event::{Event, EventKind};
+use crate::core::{Arena, DecodeError, Decoder, Record};
+use crate::livestream::LiveEvents;
+use crate::livestream::event::{Event, EventKind};
 use fields::Fields;
 
 /// Decodes records that are one JSON object each.
 ///
-/// The kind of event is fixed by [`of`](Self::of), where a topic has one kind only; or told by each record, by
-/// its field `topic` (the topic's full name, or its last part) or else by the fields it has: `event_type`,
-/// `viewer_count`, one of a transaction, one of a chat message, in this order.
+/// The kind of a record's event is told by the first of these that is known:
+///
+/// 1. the decoder, if it was made by [`of`](Self::of);
+/// 2. the topic that the record comes from, where its last part is that of a [kind's topic](EventKind::from_topic);
+/// 3. the record's field `topic`, which must then name a kind;
+/// 4. what the record has of that which a kind requires: `amount`, `currency` and `transaction_type`; `message` and `user_id`;
+///    `event_type`; `viewer_count`, in this order. A field more makes no difference: a chat message that tells `viewer_count` is a
+///    chat message.
 ///
 /// What it takes, beyond the fields of each kind:
 ///
@@ -31,30 +37,31 @@ use fields::Fields;
 ///   at most. Of two of the same name the last counts.
 /// * `null` is as if the field were absent. Required are ids, `timestamp`, `username`, a chat's `message`,
 ///   `viewer_count`, `amount` and the enumerations; a flag that is absent is false, a list empty.
-/// * Ids of 1 to [`MAX_ID_BYTES`](crate::MAX_ID_BYTES) bytes, other texts of at most
-///   [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES), lists of at most [`MAX_LIST_ITEMS`](crate::MAX_LIST_ITEMS); none with
+/// * Ids of 1 to [`MAX_ID_BYTES`](crate::livestream::MAX_ID_BYTES) bytes, other texts of at most
+///   [`MAX_TEXT_BYTES`](crate::livestream::MAX_TEXT_BYTES), lists of at most [`MAX_LIST_ITEMS`](crate::livestream::MAX_LIST_ITEMS); none with
 ///   a NUL character, which databases do not store.
 /// * Counts are numbers whose *value* is a non-negative integer below 2⁶⁴: `12`, `12.0` and `1.2e1` are the same
 ///   number in JSON, and some producers write all their numbers with a point.
 /// * `amount` is a number, or a string that holds one, not negative; it becomes fixed point
-///   ([`AMOUNT_SCALE`](crate::AMOUNT_SCALE)) exactly, what is beyond the sixth decimal rounded half to even.
-/// * Times as by [`parse_timestamp`](super::parse_timestamp).
+///   ([`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE)) exactly, what is beyond the sixth decimal rounded half to even.
+/// * Times as by [`parse_timestamp`](crate::core::parse_timestamp).
 ///
 /// A record of white space has no event. Time is linear in the length of the record. Nothing is allocated but
 /// texts with escapes and lists, in the [`Arena`].
 ///
 /// ```
-/// use telemetra_core::{Arena, Decoder, Event, decode::JsonDecoder};
+/// use telemetra::core::{Arena, Decoder, Record};
+/// use telemetra::livestream::{Event, JsonDecoder};
 ///
 /// let record = br#"{"event_id": "e1", "timestamp": "2026-01-01T12:00:00Z", "stream_id": "s1", "viewer_count": 42}"#;
 /// let (arena, mut events) = (Arena::default(), Vec::new());
-/// JsonDecoder::mixed().decode(record, &arena, &mut events)?;
+/// JsonDecoder::mixed().decode(Record::new(record), &arena, &mut events)?;
 /// let Event::Viewer(viewers) = events[0] else { panic!("not a viewer count") };
 /// assert_eq!((viewers.header.stream_id, viewers.viewer_count), ("s1", 42));
 ///
-/// let error = JsonDecoder::mixed().decode(&record[..90], &arena, &mut events).unwrap_err();
+/// let error = JsonDecoder::mixed().decode(Record::new(&record[..90]), &arena, &mut events).unwrap_err();
 /// assert_eq!(error.to_string(), "the JSON ends too early (at byte 90)");
-/// # Ok::<(), telemetra_core::DecodeError>(())
+/// # Ok::<(), telemetra::core::DecodeError>(())
 /// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct JsonDecoder {
@@ -62,31 +69,34 @@ pub struct JsonDecoder {
 }
 
 impl JsonDecoder {
-    /// For records of any kind.
+    /// For records of any kind, told by their topic or by what they hold.
     #[must_use]
     pub const fn mixed() -> Self {
         Self { kind: None }
     }
 
-    /// For records that are all of one kind; a field `topic` has no meaning.
+    /// For records that are all of one kind, whatever their topic.
     #[must_use]
     pub const fn of(kind: EventKind) -> Self {
         Self { kind: Some(kind) }
     }
 }
 
-impl Decoder for JsonDecoder {
+impl Decoder<LiveEvents> for JsonDecoder {
     fn decode<'a>(
         &self,
-        record: &'a [u8],
+        record: Record<'a>,
         arena: &'a Arena,
         events: &mut Vec<Event<'a>>,
     ) -> Result<(), DecodeError> {
-        let mut fields = Fields::new(record, arena)?;
+        let mut fields = Fields::new(record.value, arena)?;
         if !fields.find()? {
             return Ok(());
         }
-        let kind = self.kind.map_or_else(|| kinds::kind_of(&fields), Ok)?;
+        let kind = match self.kind.or_else(|| EventKind::from_topic(record.topic)) {
+            Some(kind) => kind,
+            None => kinds::kind_of(&fields)?,
+        };
         events.push(kinds::event(kind, &fields)?);
         Ok(())
     }

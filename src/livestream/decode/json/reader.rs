@@ -5,7 +5,7 @@
 
 use super::scan;
 use super::unescape::hex4;
-use crate::DecodeError;
+use crate::core::DecodeError;
 
 /// What is wrong at the place the reader stands at. Thin, so that results fit in registers.
 pub(super) type Fault = &'static &'static str;

@@ -1,6 +1,6 @@
 //! From a string's escapes to its characters.
 
-use crate::Arena;
+use crate::core::Arena;
 
 /// Unescapes a string whose escapes the reader has found valid.
 ///

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use super::{Lexicon, Refused};
-use crate::ConfigError;
+use crate::core::ConfigError;
 
 /// How a line has to be.
 const FORM: &str = "write a word and a weight from -1 to 1, or a word and `not`, on each line";
@@ -20,13 +20,13 @@ impl Lexicon {
     /// [`from_pairs`](Self::from_pairs).
     ///
     /// ```
-    /// use telemetra_core::{Lexicon, Sentiment};
+    /// use telemetra::livestream::{Lexicon, Sentiment};
     /// let lexicon = Lexicon::from_reader("# Chinese\n好 0.7\n糟糕 -0.6\n不 not\n".as_bytes())?;
     /// assert_eq!(lexicon.score("这个游戏很好！", &[]), 7_000);
     /// assert!(lexicon.score("不好", &[]) < 0);
     /// let error = Lexicon::from_reader("lit\n".as_bytes()).unwrap_err();
     /// assert!(error.to_string().contains("line 1"));
-    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// # Ok::<(), telemetra::core::ConfigError>(())
     /// ```
     pub fn from_reader(reader: impl BufRead) -> Result<Self, ConfigError> {
         Self::read(reader, "")

@@ -1,10 +1,10 @@
 //! A message, word by word.
 
 use super::{Lexicon, Meaning, REACH, RULES, UNSPACED};
-use crate::Sentiment;
-use crate::sentiment::letters::{ends_clause, is_joined, is_symbol, is_unspaced};
-use crate::sentiment::token::{Class, EMOTICON, class, run_end};
-use crate::sentiment::word::Folded;
+use crate::livestream::Sentiment;
+use crate::livestream::sentiment::letters::{ends_clause, is_joined, is_symbol, is_unspaced};
+use crate::livestream::sentiment::token::{Class, EMOTICON, class, run_end};
+use crate::livestream::sentiment::word::Folded;
 
 /// The mean of what was found, and how far a negation still reaches.
 #[derive(Default)]
@@ -95,7 +95,7 @@ impl Lexicon {
     #[cold]
     fn wide(&self, run: &str, tally: &mut Tally) {
         #[cfg(test)]
-        crate::sentiment::work::done(run.len() as u64);
+        crate::livestream::sentiment::work::done(run.len() as u64);
         let (mut start, mut at) = (0, 0);
         while let Some(character) = run[at..].chars().next() {
             let end = at + character.len_utf8();

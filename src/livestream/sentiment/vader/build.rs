@@ -5,10 +5,9 @@ use super::class::{few, trimmed};
 use super::emotes::EMOTES as CHAT;
 use super::token::{EMOTES, Part, Token};
 use super::words::{BOOSTERS, DAMPENERS, NEGATIONS};
-use crate::ConfigError;
-use crate::ident::mix;
-use crate::sentiment::dictionary::Dictionary;
-use crate::sentiment::word::{Folded, LONGEST};
+use crate::core::ConfigError;
+use crate::livestream::sentiment::dictionary::Dictionary;
+use crate::livestream::sentiment::word::{Folded, LONGEST, mix};
 
 /// A word or emoticon and its mean rating by ten people on each line.
 const LEXICON: &str = include_str!("lexicon.tsv");

@@ -6,7 +6,7 @@ use super::class::{
 };
 use super::reading::Reading;
 use super::token::Token;
-use crate::sentiment::word::Folded;
+use crate::livestream::sentiment::word::Folded;
 
 impl Vader {
     /// Puts all words of a message into the reading.
@@ -76,7 +76,7 @@ impl Vader {
     #[cold]
     fn wide(&self, piece: &str, reading: &mut Reading) {
         #[cfg(test)]
-        crate::sentiment::work::done(piece.len() as u64);
+        crate::livestream::sentiment::work::done(piece.len() as u64);
         let (mut start, mut after_emoji) = (0, false);
         for (at, character) in piece.char_indices().filter(|(_, character)| !character.is_ascii()) {
             let end = at + character.len_utf8();
@@ -115,7 +115,7 @@ impl Vader {
     /// A word of any characters.
     pub(super) fn token(&self, piece: &str) -> Token {
         #[cfg(test)]
-        crate::sentiment::work::done(piece.len() as u64);
+        crate::livestream::sentiment::work::done(piece.len() as u64);
         let classes = classes(piece.as_bytes());
         if classes & WIDE == 0 {
             return self.word(piece.as_bytes(), classes);

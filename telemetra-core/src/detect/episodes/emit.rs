@@ -1,4 +1,4 @@
-//! Anomalous windows make episodes, and only what changed of them is emitted.
+//! Episodes of anomalous windows, and the changes of moments that are emitted for them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
 impl<K: Key> KeyEpisodes<K> {
-    /// Compares the episodes with those last emitted.
+    /// Computes the moments, and emits the differences from those in the collection.
     pub(super) fn emit_changes<S>(
         &mut self,
         rules: &[MomentRule<S>],
@@ -28,7 +28,7 @@ impl<K: Key> KeyEpisodes<K> {
             if !due && !std::mem::take(&mut self.changed[number]) {
                 continue;
             }
-            // An episode goes as a whole, when its last window goes: its start stays what it was.
+            // An episode is retired as a whole, with its last window, so that its start does not change.
             while let Some(end) = first_episode(hits, slide)
                 && windows.is_retired(end, boundary)
             {
@@ -59,7 +59,7 @@ fn first_episode(hits: &BTreeMap<EventTime, AnomalousWindow>, slide: u64) -> Opt
     Some(last)
 }
 
-/// Makes moments of anomalous windows: those that follow one another by one slide are one.
+/// Makes moments of anomalous windows: windows whose ends are one slide apart are in the same moment.
 fn episodes<K: Key, S>(
     rule: &MomentRule<S>,
     slide: u64,
@@ -67,7 +67,7 @@ fn episodes<K: Key, S>(
     boundary: EventTime,
     hits: &BTreeMap<EventTime, AnomalousWindow>,
 ) -> Vec<Moment<K>> {
-    let judge = rule.detector_of(key);
+    let detector = rule.detector_of(key);
     let mut moments: Vec<Moment<K>> = Vec::new();
     for (&end, hit) in hits {
         if let Some(moment) = moments.last_mut().filter(|moment| moment.last_at.plus(slide) == end) {
@@ -88,9 +88,9 @@ fn episodes<K: Key, S>(
             peak_at: end,
             last_at: end,
             open: false,
-            detection_method: Arc::clone(judge.method()),
+            detection_method: Arc::clone(detector.method()),
             value: hit.value,
-            threshold: Micro::from_f64(judge.threshold()),
+            threshold: Micro::from_f64(detector.threshold()),
             score: hit.score,
             baseline_mean: hit.mean,
             baseline_stddev: hit.stddev,

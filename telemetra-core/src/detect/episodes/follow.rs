@@ -1,4 +1,4 @@
-//! Judges that remember: followed up to the newest window, and kept as of what will not change any more.
+//! The states of detectors that are not pure: after the newest window, and after the last settled window.
 
 use super::series::{Place, ReadyAll, first_after, reach};
 use super::{AnomalousWindow, KeyEpisodes};
@@ -10,28 +10,28 @@ use crate::key::Key;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
-/// The judges of one key that remember.
+/// The detector states of one key.
 #[derive(Debug)]
 pub(super) struct Following {
-    /// By rule; `None` where a rule's judge remembers nothing.
-    followers: Vec<Option<DetectorState>>,
-    /// The end of the last window that is settled.
+    /// The states by rule; `None` for a pure detector.
+    states: Vec<Option<DetectorState>>,
+    /// The end of the last settled window.
     settled: EventTime,
-    /// Whether the windows after it must be followed again.
+    /// Whether the windows after it must be evaluated again.
     stale: bool,
 }
 
 impl Following {
     pub(super) fn new<K: Key, S>(rules: &[MomentRule<S>], key: &K) -> Self {
-        let judges = rules.iter().map(|rule| rule.detector_of(key));
-        let followers = judges.map(|judge| (!judge.is_pure()).then(|| judge.follow())).collect();
-        Self { followers, settled: EventTime::MIN, stale: false }
+        let detectors = rules.iter().map(|rule| rule.detector_of(key));
+        let states = detectors.map(|detector| (!detector.is_pure()).then(|| detector.follow())).collect();
+        Self { states, settled: EventTime::MIN, stale: false }
     }
 
-    /// What is settled.
+    /// The end of the last settled window, and the states after it.
     pub(super) fn save(&self) -> Result<(EventTime, Vec<Vec<u8>>), CodecError> {
-        let saved = self.followers.iter().map(|follower| match follower {
-            Some(follower) => follower.save(),
+        let saved = self.states.iter().map(|state| match state {
+            Some(state) => state.save(),
             None => Ok(Vec::new()),
         });
         Ok((self.settled, saved.collect::<Result<_, _>>()?))
@@ -39,9 +39,9 @@ impl Following {
 
     pub(super) fn restore(&mut self, settled: EventTime, saved: &[Vec<u8>]) -> Result<(), CodecError> {
         (self.settled, self.stale) = (settled, true);
-        for (follower, saved) in self.followers.iter_mut().zip(saved) {
-            if let Some(follower) = follower {
-                follower.restore(saved)?;
+        for (state, saved) in self.states.iter_mut().zip(saved) {
+            if let Some(state) = state {
+                state.restore(saved)?;
             }
         }
         Ok(())
@@ -49,16 +49,17 @@ impl Following {
 }
 
 impl<K: Key> KeyEpisodes<K> {
-    /// When a key without windows has been silent for so long that what its judges remember is void.
+    /// The time at which the states of a key without windows are freed: its silence is then longer than all
+    /// detectors need them.
     pub(super) fn forgets_at<S>(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> EventTime {
-        let judges = rules.iter().flat_map(|rule| rule.own.values().chain([&rule.detector]));
-        let longest = judges.filter(|judge| !judge.is_pure()).map(AnyDetector::forgets_after).max();
-        // A late event may still make a window that much earlier.
+        let detectors = rules.iter().flat_map(|rule| rule.own.values().chain([&rule.detector]));
+        let longest = detectors.filter(|detector| !detector.is_pure()).map(AnyDetector::forgets_after).max();
+        // A late event may still create an earlier window.
         let late = windows.allowed_lateness + windows.windows.size() + 3 * windows.windows.slide();
         self.last.plus(longest.unwrap_or(0).saturating_add(late))
     }
 
-    /// Takes the windows that will not change any more into what is kept, before they are retired.
+    /// Settles the windows that cannot change any more, before they are retired.
     pub(super) fn settle<S>(
         &mut self,
         rules: &[MomentRule<S>],
@@ -67,7 +68,7 @@ impl<K: Key> KeyEpisodes<K> {
         boundary: EventTime,
     ) {
         let Some(mut following) = self.following.take() else { return };
-        // An event that takes effect just before the boundary is in a pane that ended after this.
+        // The pane of an event that takes effect just before the boundary ended after this limit.
         let limit = boundary.minus(windows.allowed_lateness + 2 * windows.windows.slide());
         while let Some(end) = first_after(&self.series, windows.windows, following.settled)
             && end <= limit
@@ -81,7 +82,7 @@ impl<K: Key> KeyEpisodes<K> {
         }
     }
 
-    /// Follows a new window, or again all that may have changed.
+    /// Evaluates a new window, or, after a correction, all windows that are not settled.
     pub(super) fn follow<S>(
         &mut self,
         rules: &[MomentRule<S>],
@@ -99,7 +100,7 @@ impl<K: Key> KeyEpisodes<K> {
             None => Box::new(Following { stale: true, ..Following::new(rules, key) }),
         };
         if revised || std::mem::take(&mut following.stale) {
-            following.followers.iter_mut().flatten().for_each(DetectorState::rewind);
+            following.states.iter_mut().flatten().for_each(DetectorState::rewind);
             let mut after = following.settled;
             while let Some(end) = first_after(&self.series, windows.windows, after) {
                 self.observe(rules, windows, key, end, &mut following, false);
@@ -111,7 +112,7 @@ impl<K: Key> KeyEpisodes<K> {
         self.following = Some(following);
     }
 
-    /// Shows a window to all followers: as the next, or as one that is settled.
+    /// Evaluates a window by all detectors with state, or settles it.
     fn observe<S>(
         &mut self,
         rules: &[MomentRule<S>],
@@ -125,7 +126,7 @@ impl<K: Key> KeyEpisodes<K> {
         let number = spec.series_of(end);
         let Some(index) = self.series.get(number).and_then(|series| series.find(end)) else { return };
         for (rule_number, rule) in rules.iter().enumerate() {
-            let Some(follower) = &mut following.followers[rule_number] else { continue };
+            let Some(state) = &mut following.states[rule_number] else { continue };
             let Some(value) = self.series[number].value(rule_number, rules.len(), index) else {
                 if !settles {
                     self.note(rule_number, end, None);
@@ -142,10 +143,10 @@ impl<K: Key> KeyEpisodes<K> {
             let (scale, missing) = (rule.scale, rule.missing);
             let window = Observed { end, value, scale, spec, missing, baselines: &baselines };
             if settles {
-                follower.settle(&window);
+                state.settle(&window);
                 continue;
             }
-            let hit = follower.next(&window).map(|found| AnomalousWindow::new(value, scale, &found));
+            let hit = state.next(&window).map(|found| AnomalousWindow::new(value, scale, &found));
             drop(ready);
             self.note(rule_number, end, hit);
         }

@@ -1,12 +1,13 @@
-//! The moments of one key: which of its windows are anomalous, and the episodes they make.
+//! The moments of one key: the anomalous windows, and the episodes that they form.
 //!
-//! Arithmetic only. The baseline of a window is made of the windows one, two, … whole sizes before it, so the windows
-//! of a key fall into `size / slide` interleaved series of disjoint windows, and each series keeps rolling
-//! sums: judging a new window costs one value in and one out, whatever the length of the baseline.
+//! This is the arithmetic of the *moments* operator. The baseline of a window consists of the windows one,
+//! two, … whole sizes before it. So the windows of a key form `size / slide` interleaved series of disjoint
+//! windows, and each series keeps running sums: evaluating a new window adds one value and removes one,
+//! whatever the length of the baseline.
 //!
-//! A judge that looks at baselines alone is asked again about the windows whose baselines changed. One that remembers is folded
-//! over the windows in their order, twice: once over all of them, and once over those that will not change any more,
-//! which is where it starts again when an earlier window has been revised.
+//! A pure detector evaluates again the windows whose baselines changed. A detector with state evaluates the
+//! windows in their order. It keeps two states: one after all windows, and one after the windows that cannot
+//! change any more, from which it starts again after a correction.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,10 +29,10 @@ mod series;
 use follow::Following;
 use series::{Place, ReadyAll, Series, reach};
 
-/// The value of a metric that a window does not have.
+/// The value of a metric in a window that has no value.
 const NONE: i64 = i64::MIN;
 
-/// An anomalous window: what is needed to make moments of it.
+/// An anomalous window: the part of its finding that moments consist of.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnomalousWindow {
     value: Micro,
@@ -41,50 +42,51 @@ pub struct AnomalousWindow {
     samples: u32,
 }
 
-/// The anomalous windows of a key, by rule and by the window's end.
+/// The anomalous windows of a key, by rule and by the end of the window.
 pub type AnomalousWindows = Vec<BTreeMap<EventTime, AnomalousWindow>>;
 
-/// What a checkpoint keeps of a key. Its summaries are in the windows operator's part; what was judged by summaries that are
-/// gone cannot be judged again, and what judges have learnt cannot be learnt again.
+/// The state of a key in a checkpoint: its anomalous windows and the states of its detectors, which cannot be
+/// recomputed without the summaries of retired windows. The other summaries are in the state of the windows
+/// operator.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EpisodesState {
     hits: AnomalousWindows,
-    /// The end of the last window that judges with a memory have taken in for good.
+    /// The end of the last settled window: the last one in the saved states.
     settled: EventTime,
     /// The end of the last window.
     last: EventTime,
-    /// What they remember, by rule; empty where a rule's judge remembers nothing.
+    /// The states of the detectors, by rule; empty for a pure detector.
     memories: Vec<Vec<u8>>,
 }
 
 /// The episodes of one key under a list of rules.
 #[derive(Debug)]
 pub struct KeyEpisodes<K: Key> {
-    /// By the end of the window modulo the size: series of disjoint windows. Made when first needed.
+    /// The series of disjoint windows, by the end of the window modulo the size. Allocated when first needed.
     series: Vec<Series>,
-    /// By rule.
+    /// The anomalous windows, by rule.
     hits: AnomalousWindows,
-    /// By rule: the moments as last emitted.
+    /// The moments in the collection, by rule.
     emitted: Vec<Vec<Moment<K>>>,
-    /// By rule: whether the anomalous windows changed since.
+    /// Whether the anomalous windows changed since the moments were emitted, by rule.
     changed: Vec<bool>,
-    /// The end of the newest window there ever was.
+    /// The end of the newest window so far.
     last: EventTime,
-    /// What judges with a memory remember; `None` if there is nothing yet.
+    /// The states of detectors that are not pure; `None` before the first window.
     following: Option<Box<Following>>,
 }
 
-/// A change of one window: its end, its summary before and after.
+/// A change of one window.
 #[derive(Clone, Debug)]
 pub struct WindowChange<S> {
     /// The window's end.
     pub end: EventTime,
-    /// What it is now; `None` if it was withdrawn.
+    /// The summary after the change; `None` if it was withdrawn or retired.
     pub now: Option<Arc<S>>,
 }
 
 impl<K: Key> KeyEpisodes<K> {
-    /// Nothing seen yet, under this many rules.
+    /// The state of a key before its first window, for this number of rules.
     #[must_use]
     pub fn new(rules: usize) -> Self {
         Self {
@@ -97,11 +99,11 @@ impl<K: Key> KeyEpisodes<K> {
         }
     }
 
-    /// Goes on from a checkpoint.
+    /// Restores the state from a checkpoint.
     ///
     /// # Errors
     ///
-    /// If it was made under other judges, and what theirs remembered means nothing to these.
+    /// If the states of detectors in it are not those of the detectors of these rules.
     pub fn restore<S>(
         &mut self,
         rules: &[MomentRule<S>],
@@ -121,11 +123,11 @@ impl<K: Key> KeyEpisodes<K> {
         Ok(())
     }
 
-    /// What a checkpoint keeps; `None` if there is nothing to keep.
+    /// The state for a checkpoint; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// If what a judge remembers cannot be encoded.
+    /// If the state of a detector cannot be encoded.
     pub fn state(&self) -> Result<Option<EpisodesState>, CodecError> {
         let (settled, memories) = match &self.following {
             Some(following) => following.save()?,
@@ -135,7 +137,7 @@ impl<K: Key> KeyEpisodes<K> {
         Ok(any.then(|| EpisodesState { hits: self.hits.clone(), settled, last: self.last, memories }))
     }
 
-    /// Takes in a summary of before a restart, which was judged then.
+    /// Adds a summary that was evaluated before a restart.
     pub fn recall<S>(&mut self, rules: &[MomentRule<S>], windows: &WindowRules, end: EventTime, value: &S) {
         let series = self.series_of(windows, end);
         series.set(rules, end, Some(value));
@@ -143,14 +145,15 @@ impl<K: Key> KeyEpisodes<K> {
         self.last = self.last.max(end);
     }
 
-    /// Takes in the changes of windows as of `boundary`, judges again what depends on them, and calls `emit` with the
-    /// changes of the moments.
+    /// Applies the changes of windows as of `boundary`, evaluates all windows that depend on them, and calls
+    /// `emit` with the changes of the moments.
     ///
-    /// A new window costs one judgement per rule; a revised one also those of the windows that it is a sample of, and
-    /// to judges with a memory those of all windows that may still be revised.
+    /// A new window costs one evaluation per rule. A correction costs, for pure detectors, one for each
+    /// window in whose baseline the corrected window is; for detectors with state, one for each window that
+    /// is not settled.
     ///
-    /// Windows are revised while an event within the allowed lateness may touch them. To judges with a memory a change of
-    /// an older one comes too late.
+    /// A window can be corrected while an event within the allowed lateness may belong to it. Detectors with
+    /// state ignore a change of an older window.
     pub fn advance<S>(
         &mut self,
         rules: &[MomentRule<S>],
@@ -178,8 +181,8 @@ impl<K: Key> KeyEpisodes<K> {
             }
             revised = true;
             if came_or_went {
-                // Where a stream begins is where all its baselines do.
-                self.series.iter_mut().for_each(|series| series.doubt(change.end));
+                // Baselines begin at the first window of the key, which may be another one now.
+                self.series.iter_mut().for_each(|series| series.invalidate(change.end));
             }
             if change.now.is_none() {
                 for (hits, changed) in self.hits.iter_mut().zip(&mut self.changed) {
@@ -189,15 +192,15 @@ impl<K: Key> KeyEpisodes<K> {
         }
         for series in 0..self.series.len() {
             for index in self.series[series].take_dirty() {
-                self.judge_pure(rules, windows, key, (series, index));
+                self.detect_pure(rules, windows, key, (series, index));
             }
         }
         self.follow(rules, windows, key, newest, revised);
         self.emit_changes(rules, windows, key, boundary, &mut emit);
     }
 
-    /// When this key must be looked at next if nothing changes: when an open moment's next window has not come, or when what
-    /// its judges remember may be forgotten.
+    /// The boundary at which the key must be advanced next if no window changes: to close an open moment, or
+    /// to free the states of its detectors.
     #[must_use]
     pub fn wake<S>(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> Option<EventTime> {
         let open = self.emitted.iter().filter_map(|emitted| emitted.last()).filter(|moment| moment.open);
@@ -207,12 +210,12 @@ impl<K: Key> KeyEpisodes<K> {
         closes.into_iter().chain(forgets).min()
     }
 
-    /// The moments as last emitted.
+    /// The moments in the collection.
     pub fn moments(&self) -> impl Iterator<Item = &Moment<K>> {
         self.emitted.iter().flatten()
     }
 
-    /// Whether nothing is left of this key.
+    /// Whether the key has no state.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.following.is_none()
@@ -228,8 +231,8 @@ impl<K: Key> KeyEpisodes<K> {
         &mut self.series[windows.windows.series_of(end)]
     }
 
-    /// Asks the judges that look at baselines alone.
-    fn judge_pure<S>(
+    /// Evaluates a window by the pure detectors.
+    fn detect_pure<S>(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
@@ -239,8 +242,8 @@ impl<K: Key> KeyEpisodes<K> {
         let spec = windows.windows;
         let end = self.series[number].ends[index];
         for (rule_number, rule) in rules.iter().enumerate() {
-            let judge = rule.detector_of(key);
-            if !judge.is_pure() {
+            let detector = rule.detector_of(key);
+            if !detector.is_pure() {
                 continue;
             }
             let found = self.series[number].value(rule_number, rules.len(), index).and_then(|value| {
@@ -248,15 +251,15 @@ impl<K: Key> KeyEpisodes<K> {
                 let observe = |ready: &[_]| {
                     let baselines = ReadyAll { scale: rule.scale, ready };
                     let (scale, missing) = (rule.scale, rule.missing);
-                    judge.judge(&Observed { end, value, scale, spec, missing, baselines: &baselines })
+                    detector.judge(&Observed { end, value, scale, spec, missing, baselines: &baselines })
                 };
-                if let [samples] = *judge.reaches() {
+                if let [samples] = *detector.reaches() {
                     let reach = reach(&self.series, spec, rule.missing, end, samples);
                     let series = &mut self.series[number];
                     let (sums, from) = series.roll(place, &reach);
                     observe(&[series.ready(place, &reach, sums, from)])
                 } else {
-                    let scanned = judge.reaches().iter().map(|&samples| {
+                    let scanned = detector.reaches().iter().map(|&samples| {
                         let reach = reach(&self.series, spec, rule.missing, end, samples);
                         self.series[number].scanned(place, &reach)
                     });
@@ -268,12 +271,12 @@ impl<K: Key> KeyEpisodes<K> {
         }
     }
 
-    /// Keeps what was found in a window.
+    /// Sets or removes the finding in a window.
     fn note(&mut self, rule: usize, end: EventTime, hit: Option<AnomalousWindow>) {
         let hits = &mut self.hits[rule];
         self.changed[rule] |= match hit {
             Some(hit) => hits.insert(end, hit) != Some(hit),
-            // Most windows were no hit before either: do not search an empty map.
+            // The map is mostly empty, so a search is avoided.
             None => !hits.is_empty() && hits.remove(&end).is_some(),
         };
     }

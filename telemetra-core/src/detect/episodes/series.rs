@@ -1,3 +1,5 @@
+//! Series of disjoint windows, and the baselines that they give.
+
 use std::collections::VecDeque;
 
 use super::NONE;
@@ -8,49 +10,52 @@ use crate::detect::{Baseline, Samples};
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
-/// How many of the oldest are looked at one by one: they share a cache line.
+/// The number of the oldest windows that are searched one by one: they share a cache line.
 const NEAR: usize = 4;
 
-/// Windows of one key that do not overlap, in order.
+/// A series of windows of one key that do not overlap, in order.
 #[derive(Debug, Default)]
 pub(super) struct Series {
+    /// The ends of the windows.
     pub(super) ends: VecDeque<EventTime>,
-    /// The fixed-point values, rule by rule, window by window.
+    /// The values in fixed point: of each window, those of all rules.
     values: VecDeque<i64>,
-    /// By rule: the sums of the values of the windows from an index up to the last.
+    /// The running sums over a range of windows, by rule.
     sums: Vec<RunningSums>,
-    /// The first window that is to be judged again.
+    /// The end of the first window that must be evaluated again.
     dirty: Option<EventTime>,
 }
 
+/// The sums of one rule's values over a range of windows.
 #[derive(Copy, Clone, Debug, Default)]
 struct RunningSums {
     /// The index of the first window in the sums.
     from: usize,
-    /// The index after the last.
+    /// The index after the last window in the sums.
     to: usize,
     sums: PowerSums,
 }
 
-/// Which value of which window.
+/// The place of one rule's value in one window.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Place {
-    /// The rule's number, and how many there are.
+    /// The number of the rule, and the number of all rules.
     pub(super) rule: usize,
     pub(super) rules: usize,
-    /// The window's index in its series.
+    /// The index of the window in its series.
     pub(super) index: usize,
-    /// The size of windows.
+    /// The size of the windows.
     pub(super) size: u64,
 }
 
-/// The baseline of one window that goes back so far.
+/// The extent of one window's baseline.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Reach {
+    /// The length that the detector needs, in disjoint windows.
     pub(super) samples: u32,
-    /// No sample ended before.
+    /// The least end of a sample.
     pub(super) oldest: EventTime,
-    /// How many samples there are, those of silence included; `None` if silence is no sample.
+    /// The number of samples including missing windows; `None` if a missing window is no sample.
     pub(super) slots: Option<u64>,
 }
 
@@ -60,13 +65,14 @@ impl Series {
         self.values.get(index * rules + rule).copied().filter(|value| *value != NONE)
     }
 
-    /// Where the window that ended at `end` is.
+    /// The index of the window that ended at `end`.
     pub(super) fn find(&self, end: EventTime) -> Option<usize> {
         let index = first_from(&self.ends, end);
         (self.ends.get(index) == Some(&end)).then_some(index)
     }
 
-    /// Sets or removes a window; what follows is to be judged again. Returns whether one came or went.
+    /// Sets or removes a window, and marks the following windows to be evaluated again. Returns whether a
+    /// window was added or removed.
     pub(super) fn set<S>(&mut self, rules: &[MomentRule<S>], end: EventTime, value: Option<&S>) -> bool {
         let width = rules.len();
         let metrics = value.map(|value| rules.iter().map(move |rule| (rule.metric)(value).unwrap_or(NONE)));
@@ -79,7 +85,7 @@ impl Series {
         }
         let index = if newest { self.ends.len() } else { first_from(&self.ends, end) };
         let known = self.ends.get(index) == Some(&end);
-        // The sums held the old value, or miss the new one.
+        // The sums contain the old value, or lack the new one.
         self.sums.clear();
         match metrics {
             Some(metrics) if known => {
@@ -104,19 +110,19 @@ impl Series {
         }
     }
 
-    /// Has windows from `end` on judged again, as something else than values of this series changed.
-    pub(super) fn doubt(&mut self, end: EventTime) {
+    /// Marks the windows from `end` on to be evaluated again, after a change outside of this series.
+    pub(super) fn invalidate(&mut self, end: EventTime) {
         self.sums.clear();
         self.dirty = Some(self.dirty.map_or(end, |dirty| dirty.min(end)));
     }
 
-    /// The indices of the windows to be judged again, of which there are none after this.
+    /// Returns the indices of the windows that must be evaluated again, and unmarks them.
     pub(super) fn take_dirty(&mut self) -> std::ops::Range<usize> {
         let first = self.dirty.take().map(|dirty| first_from(&self.ends, dirty));
         first.unwrap_or(self.ends.len())..self.ends.len()
     }
 
-    /// Drops the windows up to one that has gone beyond the horizon.
+    /// Removes the windows up to one that is beyond the horizon.
     pub(super) fn retire(&mut self, width: usize, end: EventTime) {
         while self.ends.front().is_some_and(|first| *first <= end) {
             for (number, running) in self.sums.iter_mut().enumerate() {
@@ -135,11 +141,12 @@ impl Series {
         }
     }
 
-    /// The sums of the samples of the window at an index, from those of the one before: a value in and one out.
+    /// The sums of a window's samples and the index of the first sample. They are computed from the sums for
+    /// the window before, by adding one value and removing one.
     pub(super) fn roll(&mut self, place: Place, reach: &Reach) -> (PowerSums, usize) {
         let Place { rule, rules, index, .. } = place;
         if self.sums.len() < rules {
-            // Start with the oldest sample.
+            // The sums start with the oldest sample.
             let from = first_from(&self.ends, reach.oldest).min(index);
             self.sums.resize(rules, RunningSums { from, to: from, sums: PowerSums::default() });
         }
@@ -161,7 +168,7 @@ impl Series {
         (running.sums, running.from)
     }
 
-    /// The baseline of a window, summed anew.
+    /// The baseline of a window, with sums over all its samples.
     pub(super) fn scanned(&self, place: Place, reach: &Reach) -> Ready<'_> {
         let Place { rule, rules, index, .. } = place;
         let from = first_from(&self.ends, reach.oldest).min(index);
@@ -170,7 +177,7 @@ impl Series {
         self.ready(place, reach, sums, from)
     }
 
-    /// A baseline of sums that are known, of the samples from an index on.
+    /// The baseline with given sums, of the samples from an index on.
     pub(super) fn ready(&self, place: Place, reach: &Reach, sums: PowerSums, from: usize) -> Ready<'_> {
         let sums = match reach.slots {
             Some(slots) => sums.with_zeros(slots.saturating_sub(sums.count)),
@@ -181,7 +188,8 @@ impl Series {
     }
 }
 
-/// The index of the first that is not before `time`. It is nearly always the newest, or among the oldest that are kept.
+/// The index of the first end that is not before `time`. It is nearly always the newest end or one of the
+/// oldest.
 fn first_from(ends: &VecDeque<EventTime>, time: EventTime) -> usize {
     match ends.back() {
         Some(newest) if *newest < time => ends.len(),
@@ -193,9 +201,10 @@ fn first_from(ends: &VecDeque<EventTime>, time: EventTime) -> usize {
     }
 }
 
-/// How far the baseline of the window that ended at `end` goes back.
+/// The extent of the baseline of the window that ended at `end`.
 ///
-/// Where silence is zero only windows count that began when the stream was there: at or after its first pane in reach.
+/// If a missing window is a sample of zero, only windows are samples that began at or after the key's first
+/// pane within the length of the baseline.
 pub(super) fn reach(
     series: &[Series],
     spec: WindowSpec,
@@ -215,10 +224,10 @@ pub(super) fn reach(
     Reach { samples, oldest: end.minus(slots * size), slots: Some(slots) }
 }
 
-/// The end of the first window of the key that ended after a time.
+/// The end of the key's first window that ended after a time.
 pub(super) fn first_after(series: &[Series], spec: WindowSpec, time: EventTime) -> Option<EventTime> {
     let next = time.plus(spec.slide());
-    // Most streams have one at each slide, and young ones have none before.
+    // Mostly there is a window at each slide.
     if series.get(spec.series_of(next)).is_some_and(|series| series.find(next).is_some()) {
         return Some(next);
     }
@@ -232,7 +241,7 @@ pub(super) fn first_after(series: &[Series], spec: WindowSpec, time: EventTime) 
     firsts.min()
 }
 
-/// A baseline, ready to be asked for.
+/// A baseline with its sums.
 #[derive(Debug)]
 pub(super) struct Ready<'a> {
     reach: u32,
@@ -254,7 +263,7 @@ impl Baselines for ReadyAll<'_> {
     }
 }
 
-/// The samples of one baseline, for detectors that want each.
+/// The samples of one baseline, one by one.
 #[derive(Debug)]
 struct SeriesSamples<'a> {
     series: &'a Series,
@@ -264,9 +273,9 @@ struct SeriesSamples<'a> {
 
 impl Samples for SeriesSamples<'_> {
     fn visit(&self, visit: &mut dyn FnMut(u32, i64)) {
-        let Place { rule, rules, index: judged, size } = self.place;
-        let end = self.series.ends[judged];
-        for index in (self.from..judged).rev() {
+        let Place { rule, rules, index: evaluated, size } = self.place;
+        let end = self.series.ends[evaluated];
+        for index in (self.from..evaluated).rev() {
             if let Some(value) = self.series.value(rule, rules, index) {
                 let back = (end - self.series.ends[index]) / size;
                 visit(u32::try_from(back).unwrap_or(u32::MAX), value);

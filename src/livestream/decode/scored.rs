@@ -1,0 +1,86 @@
+//! A decoder that also scores the mood of what it decodes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::core::{Arena, DecodeError, Decoder, Record};
+use crate::livestream::{Event, LiveEvents, Sentiment};
+
+/// Decodes by another decoder, and fills in the sentiment of each chat message.
+///
+/// A checkpoint keeps which scorer it was, by its identity, and a restart with another is refused: a window would be the mean of
+/// scores that cannot be compared.
+///
+/// ```
+/// use std::sync::Arc;
+/// use telemetra::core::{Arena, Decoder, Record};
+/// use telemetra::livestream::{Event, JsonDecoder, Lexicon, WithSentiment};
+/// let decoder = JsonDecoder::mixed().with_sentiment(Arc::new(Lexicon::english()));
+///
+/// let record = br#"{"event_id": "e1", "timestamp": "2026-01-01T12:00:00Z", "stream_id": "s1",
+///     "user_id": "u1", "username": "Ann", "message": "what an amazing play"}"#;
+/// let (arena, mut events) = (Arena::default(), Vec::new());
+/// decoder.decode(Record::new(record), &arena, &mut events)?;
+/// assert!(matches!(events[0], Event::Chat(chat) if chat.sentiment > 5_000));
+/// assert!(decoder.identity().starts_with("sentiment by lexicon 1"));
+/// # Ok::<(), telemetra::core::DecodeError>(())
+/// ```
+#[derive(Clone)]
+pub struct Scored<D> {
+    decoder: D,
+    sentiment: Arc<dyn Sentiment>,
+}
+
+impl<D> Scored<D> {
+    /// Scores what `decoder` decodes by `sentiment`. Decoders may share a scorer.
+    #[must_use]
+    pub fn new(decoder: D, sentiment: Arc<dyn Sentiment>) -> Self {
+        Self { decoder, sentiment }
+    }
+}
+
+impl<D: fmt::Debug> fmt::Debug for Scored<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sentiment = self.sentiment.identity();
+        f.debug_struct("Scored").field("decoder", &self.decoder).field("sentiment", &sentiment).finish()
+    }
+}
+
+impl<D: Decoder<LiveEvents>> Decoder<LiveEvents> for Scored<D> {
+    fn decode<'a>(
+        &self,
+        record: Record<'a>,
+        arena: &'a Arena,
+        events: &mut Vec<Event<'a>>,
+    ) -> Result<(), DecodeError> {
+        let before = events.len();
+        self.decoder.decode(record, arena, events)?;
+        for event in events.iter_mut().skip(before) {
+            if let Event::Chat(chat) = event {
+                chat.sentiment = self.sentiment.score(chat.message, chat.emotes);
+            }
+        }
+        Ok(())
+    }
+
+    fn identity(&self) -> String {
+        let (decoder, sentiment) = (self.decoder.identity(), self.sentiment.identity());
+        let comma = if decoder.is_empty() { "" } else { ", " };
+        format!("{decoder}{comma}sentiment by {sentiment}")
+    }
+
+    fn letter_bytes(&self, record: Record<'_>, event: &Event<'_>) -> Box<[u8]> {
+        self.decoder.letter_bytes(record, event)
+    }
+}
+
+/// Adds [`with_sentiment`](Self::with_sentiment) to every decoder of live streams' events.
+pub trait WithSentiment: Decoder<LiveEvents> + Sized {
+    /// The same decoder, which scores the mood of each chat message too. Without it every score is 0.
+    #[must_use]
+    fn with_sentiment(self, sentiment: Arc<dyn Sentiment>) -> Scored<Self> {
+        Scored::new(self, sentiment)
+    }
+}
+
+impl<D: Decoder<LiveEvents>> WithSentiment for D {}

@@ -1,0 +1,79 @@
+//! Live streams: chat messages, viewer counts, transactions and metadata of streams, summed up by stream and minute, with the moments
+//! in which something happens.
+//!
+//! This is the domain that Telemetra comes with, and the worked example of how to bring one's own: it is written on the public
+//! interface of [`core`](crate::core) and on nothing else. What a domain is made of, and where it is here:
+//!
+//! | contract | what it is here |
+//! |---|---|
+//! | [`Event`](crate::core::Event), [`Events`](crate::core::Events) | the enum [`Event`], borrowed from its record, and its family [`LiveEvents`] |
+//! | [`Key`](crate::core::Key) | [`StreamId`] |
+//! | [`Decoder`](crate::core::Decoder) | [`JsonDecoder`], [`BincodeDecoder`], and [`Scored`], which adds the mood of a message |
+//! | [`Aggregate`](crate::core::Aggregate), [`Accumulator`](crate::core::Accumulator) | [`chat_aggregate`], [`StreamAccumulator`]; for your own, what [`pick`] picks |
+//! | [`MomentRule`](crate::core::MomentRule) | the five [`default_rules`] |
+//! | [`Row`](crate::core::Row), [`Layout`](crate::core::Layout) | [`StreamRow`], [`ViewerRow`], [`TransactionRow`], [`summary_layout`], [`moment_layout`] |
+//! | [`Tactic`](crate::ops::Tactic) | [`StreamRows`]: an operator with state in checkpoints |
+//! | [`Pipeline`](crate::ops::Pipeline) | [`pipeline`] |
+//! | [`Source`](crate::core::Source) | [`generate`]: made-up streams that say what is to be found in them |
+//!
+//! From a record to the values of a row:
+//!
+//! ```
+//! use telemetra::core::{Accumulator, Aggregate, Arena, Decoder, EventTime, Record, Value, Window};
+//! use telemetra::livestream::{JsonDecoder, LiveEvents, chat_aggregate};
+//!
+//! let record = br#"{"event_id": "e1", "timestamp": "2026-01-01T12:00:00Z", "stream_id": "ada", "viewer_count": 42}"#;
+//! let (arena, mut events) = (Arena::default(), Vec::new());
+//! let record = Record::new(record).of_topic("telemetra.events.viewer");
+//! JsonDecoder::mixed().decode(record, &arena, &mut events)?;
+//!
+//! let aggregate = chat_aggregate();
+//! let mut pane = Default::default();
+//! for event in &events {
+//!     Aggregate::<LiveEvents>::add(&aggregate, &mut pane, event);
+//! }
+//! let summary = pane.finish();
+//! assert_eq!(summary.peak_viewers, Some(42));
+//!
+//! let (start, mut values) = (EventTime(1_767_268_800_000), Vec::new());
+//! let window = Window { start, end: start.plus(60_000) };
+//! summary.values(window, &mut |value| values.push(format!("{value:?}")));
+//! assert_eq!(values[7..10], ["Float(42)", "Unsigned(42)", "Unsigned(1)"]);
+//! # Ok::<(), telemetra::core::DecodeError>(())
+//! ```
+
+mod decode;
+mod event;
+pub mod generate;
+mod key;
+pub mod pick;
+mod pipeline;
+mod profile;
+#[cfg(feature = "redis")]
+mod redis;
+mod rows;
+mod sentiment;
+mod stream_rows;
+mod summarize;
+mod summary;
+mod tables;
+pub mod testkit;
+
+pub use decode::{
+    BincodeDecoder, JsonDecoder, Scored, WithSentiment, encode_bincode, encode_json, encode_json_with_topic,
+};
+pub use event::{
+    AMOUNT_SCALE, ChatMessage, Currency, Event, EventKind, Header, LiveEvents, MAX_ID_BYTES, MAX_LIST_ITEMS,
+    MAX_TEXT_BYTES, MetaType, SENTIMENT_SCALE, StreamMeta, Transaction, TransactionType, ViewerCount,
+};
+pub use key::StreamId;
+pub use pipeline::{LiveStreams, pipeline};
+pub use profile::{StreamPatch, StreamProfile, Version};
+#[cfg(feature = "redis")]
+pub use redis::redis_keys;
+pub use rows::{StreamRow, TransactionRow, ViewerRow};
+pub use sentiment::{Lexicon, Sentiment, Vader};
+pub use stream_rows::StreamRows;
+pub use summarize::{StreamAccumulator, StreamSliding, chat_aggregate, default_rules};
+pub use summary::StreamSummary;
+pub use tables::{moment_layout, summary_layout};

@@ -1,0 +1,65 @@
+//! The contract between the windows operator and the state of one key, for sliding windows and sessions.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::aggregate::Accumulator;
+use crate::aggregate::panes::{StateSize, Summary};
+use crate::data::Data;
+use crate::time::event_time::EventTime;
+use crate::time::window::WindowSpec;
+
+/// The state of one key's windows, which the windows operator advances from pane boundary to pane boundary.
+pub trait WindowState: Default + 'static {
+    /// The settings of all keys.
+    type Rules: Copy + 'static;
+    /// The partial aggregate of a pane.
+    type Partial: Accumulator;
+    /// The finished aggregate of a window.
+    type Output: Data;
+    /// The state of one key in a checkpoint.
+    type State: Serialize + DeserializeOwned + 'static;
+
+    /// The panes, at whose boundaries windows are closed.
+    fn panes(rules: &Self::Rules) -> WindowSpec;
+
+    /// Advances the key to `boundary`: merges the partials that took effect just before it, which come with
+    /// the start of their pane; corrects the windows that they change; closes the windows that end; and
+    /// retires the windows beyond the horizon. `emit` is called with each change of the collection of
+    /// summaries.
+    fn advance(
+        &mut self,
+        rules: &Self::Rules,
+        boundary: EventTime,
+        partials: &mut Vec<(EventTime, Self::Partial)>,
+        emit: impl FnMut(Summary<Self::Output>, isize),
+    );
+
+    /// The boundary at which the key must be advanced next if no partial arrives; `None` if it has no state.
+    fn wake(&self, rules: &Self::Rules, boundary: EventTime) -> Option<EventTime>;
+
+    /// Whether there is a window with events that has not ended at `boundary`.
+    fn is_open(&self, rules: &Self::Rules, boundary: EventTime) -> bool;
+
+    /// The summaries in the collection, oldest first.
+    fn summaries(&self, rules: &Self::Rules) -> impl Iterator<Item = Summary<Self::Output>> + '_;
+
+    /// The part of the state that changed after `since`; all of it for [`EventTime::MIN`]. `None` if nothing
+    /// changed.
+    fn state_since(&self, since: EventTime) -> Option<Self::State>;
+
+    /// Restores a part of a checkpoint that was taken at `boundary`. Parts are restored oldest first; a later
+    /// part replaces.
+    fn restore(&mut self, state: Self::State, boundary: EventTime);
+
+    /// Completes a restore: removes the state that was removed before `boundary`, which a checkpoint of
+    /// several parts still contains, and marks the windows that were closed by then.
+    fn trim(&mut self, rules: &Self::Rules, boundary: EventTime);
+
+    /// The size of the state.
+    fn size(&self) -> StateSize;
+
+    /// The encoded sizes of the newest pane and the newest summary, for estimates; `None` if there is none,
+    /// or it cannot be encoded. Costs as much as encoding both.
+    fn newest_bytes(&self) -> (Option<u64>, Option<u64>);
+}

@@ -1,0 +1,201 @@
+//! The windows of a key, against their plain definition: whatever is late, whatever lies between two windows'
+//! ends, and wherever the process ended.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use telemetra_core::engine::{KeyState, KeyWindows, WindowState};
+use telemetra_core::{
+    Accumulate, Accumulator, Count, Distinct, EventTime, Max, Summary, TopK, Window, WindowRules, WindowSpec,
+};
+
+/// Accumulators with each of the sliding forms.
+type All = (Count, Max<i64>, Distinct, TopK<2>, telemetra_core::HyperLogLog<4>);
+type Output = <All as Accumulator>::Output;
+
+fn add(all: &mut All, value: i64) {
+    all.0.add(value);
+    all.1.add(value);
+    let name = (value % 5).to_string();
+    all.2.add(name.as_str());
+    all.3.add(name.as_str());
+    all.4.add(name.as_str());
+}
+
+const START: u64 = 1_000_000_020_000;
+/// The panes of the pipeline, of which these windows' panes are made.
+const BASE: u64 = 10_000;
+
+/// One minute every half: the end of a window is every third boundary.
+fn rules(horizon: u64) -> WindowRules {
+    WindowRules {
+        windows: WindowSpec::sliding(60_000, 30_000).unwrap(),
+        allowed_lateness: 100_000,
+        horizon: 100_000 + 2 * 60_000 + 2 * 30_000 + horizon,
+    }
+}
+
+/// An event: its time after the start, its value, and by how many boundaries it is late.
+type Seen = (u64, i64, u64);
+
+/// The boundary at which an event takes effect.
+fn boundary_of((at, _, late): Seen) -> u64 {
+    START + (at / BASE + 1 + late) * BASE
+}
+
+/// What is live when `boundary` has been reached, by definition: each window that has ended, holds an event
+/// that took effect, and had not gone beyond the horizon at the last end of a window.
+fn defined(rules: &WindowRules, events: &[Seen], boundary: u64) -> BTreeMap<Window, Output> {
+    let spec = rules.windows;
+    let newest = spec.pane_start(EventTime(boundary));
+    let mut windows = BTreeMap::new();
+    let mut end = spec.pane_start(EventTime(START));
+    while end <= newest {
+        let window = spec.window_ending(end);
+        let mut all = All::default();
+        let mut any = false;
+        for event in events {
+            let time = EventTime(START + event.0);
+            if window.start <= time && time < window.end && boundary_of(*event) <= boundary {
+                add(&mut all, event.1);
+                any = true;
+            }
+        }
+        if any && !rules.is_retired(end, newest) {
+            windows.insert(window, all.finish());
+        }
+        end = end.plus(spec.slide());
+    }
+    windows
+}
+
+/// A key as the operator drives it: looked at when something arrives, and when it asks to be.
+struct Driven {
+    rules: WindowRules,
+    windows: KeyWindows<All>,
+    wake: Option<EventTime>,
+    live: BTreeMap<Window, Output>,
+    /// The parts of a checkpoint, each since the one before.
+    parts: Vec<(KeyState<All>, EventTime)>,
+    recorded: EventTime,
+}
+
+impl Driven {
+    fn new(rules: WindowRules) -> Self {
+        let (windows, live) = (KeyWindows::default(), BTreeMap::new());
+        Self { rules, windows, wake: None, live, parts: Vec::new(), recorded: EventTime::MIN }
+    }
+
+    fn step(&mut self, boundary: u64, events: &[Seen]) {
+        let now = EventTime(boundary);
+        // By two workers, each with a partial of its own a pane.
+        let mut partials: BTreeMap<(EventTime, bool), All> = BTreeMap::new();
+        for event in events.iter().filter(|event| boundary_of(**event) == boundary) {
+            let pane = self.rules.windows.pane_start(EventTime(START + event.0));
+            add(partials.entry((pane, event.1 % 2 == 0)).or_default(), event.1);
+        }
+        if partials.is_empty() && self.wake != Some(now) {
+            assert!(self.wake.is_none_or(|wake| wake > now), "it was to be looked at before");
+            return;
+        }
+        let mut partials = partials.into_iter().map(|((pane, _), partial)| (pane, partial)).collect();
+        let live = &mut self.live;
+        let mut changes = BTreeMap::new();
+        self.windows.advance(&self.rules, now, &mut partials, |Summary { window, value }, diff| {
+            *changes.entry((window, Output::clone(&value))).or_insert(0) += diff;
+        });
+        assert!(partials.is_empty());
+        for ((window, value), diff) in changes {
+            match diff {
+                -1 if live.get(&window) == Some(&value) => drop(live.remove(&window)),
+                -1 => panic!("{window:?} is taken back, and was not there"),
+                _ => {}
+            }
+            if diff == 1 {
+                // What replaces a value may come before it is taken back.
+                live.insert(window, value);
+            }
+            assert!((-1..=1).contains(&diff), "{diff} times");
+        }
+        self.wake = self.windows.wake(&self.rules, now);
+        assert_eq!(self.wake.is_none(), self.windows.is_empty(), "a key of which something is left wakes");
+    }
+
+    /// Writes what changed since the last time.
+    fn record(&mut self, boundary: u64) {
+        let now = EventTime(boundary);
+        if let Some(state) = self.windows.state_since(self.recorded) {
+            let state = bincode::deserialize(&bincode::serialize(&state).unwrap()).unwrap();
+            self.parts.push((state, now));
+        }
+        self.recorded = now;
+    }
+
+    /// The process ends, and goes on from the parts that were written.
+    fn restart(&mut self, boundary: u64) {
+        self.record(boundary);
+        self.windows = KeyWindows::default();
+        for (state, _) in &self.parts {
+            self.windows.restore(state.clone(), EventTime(boundary));
+        }
+        let aligned = self.rules.windows.pane_start(EventTime(boundary));
+        self.windows.trim(&self.rules, aligned);
+        self.wake = self.windows.wake(&self.rules, EventTime(boundary));
+        let summaries = self.windows.summaries(&self.rules);
+        let live: BTreeMap<_, _> = summaries.map(|s| (s.window, Output::clone(&s.value))).collect();
+        assert_eq!(live, self.live, "a restart changes nothing");
+    }
+}
+
+fn events() -> impl Strategy<Value = Vec<Seen>> {
+    // Late by up to the allowed lateness: ten boundaries.
+    let late = prop_oneof![3 => Just(0_u64), 2 => 1..=10_u64];
+    prop::collection::vec((0..600_000_u64, -20..20_i64, late), 0..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// At every boundary, also at those between two windows' ends.
+    #[test]
+    fn windows_are_what_they_are_defined_to_be(
+        events in events(),
+        horizon in prop_oneof![Just(0_u64), Just(30_000), Just(1), 0..100_000_u64],
+        records in prop::collection::btree_set(0..100_u64, 0..6),
+        restarts in prop::collection::btree_set(0..100_u64, 0..4),
+    ) {
+        let rules = rules(horizon);
+        let mut key = Driven::new(rules);
+        for number in 1..110 {
+            let boundary = START + number * BASE;
+            key.step(boundary, &events);
+            prop_assert_eq!(&key.live, &defined(&rules, &events, boundary), "at boundary {}", number);
+            if records.contains(&number) {
+                key.record(boundary);
+            }
+            if restarts.contains(&number) {
+                key.restart(boundary);
+            }
+        }
+        prop_assert!(key.windows.is_empty() && key.wake.is_none(), "nothing is left");
+    }
+}
+
+/// The case in small: an event between two ends counts when the next window ends, and a late one revises at
+/// once.
+#[test]
+fn a_boundary_between_two_ends_closes_nothing_and_revises() {
+    let rules = rules(0);
+    let mut key = Driven::new(rules);
+    let aligned = rules.windows.pane_start(EventTime(START)).0;
+    assert_eq!(START - aligned, 0, "the first boundary is an end");
+    let events = [(5_000, 1, 0), (35_000, 2, 0), (1_000, 4, 3)];
+    let mut counts = Vec::new();
+    for number in 1..=9 {
+        key.step(START + number * BASE, &events);
+        counts.push(key.live.values().map(|output| output.0).collect::<Vec<_>>());
+    }
+    let expected: [&[u64]; 9] = [&[], &[], &[1], &[2], &[2], &[2, 3], &[2, 3], &[2, 3], &[2, 3, 1]];
+    assert_eq!(counts, expected);
+}

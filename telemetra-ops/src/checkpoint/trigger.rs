@@ -1,0 +1,153 @@
+//! When to take a checkpoint, agreed among the workers of a process.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use telemetra_core::EventTime;
+
+/// The next boundary at which ingest trigger, and who has done so.
+///
+/// Each worker sends what takes effect before the boundary and nothing after, keeps the rest, *arrives*, and reads nothing until
+/// all have arrived. Then no batch is between being read and being folded, and offsets and partials agree.
+#[derive(Debug)]
+pub(crate) struct CheckpointTrigger {
+    /// The distance between boundaries in milliseconds of event time; `None`: no checkpoints.
+    interval: Option<u64>,
+    /// The least processing time between two checkpoints.
+    pause: Duration,
+    workers: usize,
+    /// The length of a pane: between two boundaries nothing takes effect.
+    slide: u64,
+    state: Mutex<TriggerState>,
+}
+
+#[derive(Debug)]
+struct TriggerState {
+    /// The next boundary; `None` until the first floor is known.
+    next: Option<EventTime>,
+    last: EventTime,
+    arrived: usize,
+    taken_at: Option<Instant>,
+    /// The next cut is the last: nobody goes on after it.
+    closing: bool,
+}
+
+/// What a worker that has sent everything before the boundary does there.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Keep your part, then wait.
+    Keep,
+    /// Keep your part and that of the partitions: you are the last, nobody is reading.
+    KeepAll,
+    /// No checkpoint here; go on.
+    Skip,
+}
+
+impl CheckpointTrigger {
+    pub(crate) fn new(
+        interval: Option<u64>,
+        pause: Duration,
+        workers: usize,
+        slide: u64,
+        restored: Option<EventTime>,
+    ) -> Self {
+        let state = TriggerState {
+            next: None,
+            last: restored.unwrap_or(EventTime::MIN),
+            arrived: 0,
+            taken_at: None,
+            closing: false,
+        };
+        Self { interval, pause, workers, slide, state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, TriggerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far workers may send, given the floor; and the cut that stops them, if one does.
+    pub(crate) fn limit(
+        &self,
+        floor: EventTime,
+        greatest_effective: EventTime,
+    ) -> (EventTime, Option<EventTime>) {
+        let mut state = self.lock();
+        if state.next.is_none()
+            && let Some(interval) = self.interval
+            && floor > EventTime::MIN
+            && floor < EventTime::MAX
+        {
+            // A partition that had ended before a restart begins behind the others.
+            state.next = Some(EventTime((floor.max(state.last).0 / interval + 1) * interval));
+        }
+        match state.next {
+            // At the end of input, what is left is cut only as far as anything takes effect.
+            Some(next) if floor == EventTime::MAX && next > greatest_effective && !state.closing => {
+                (floor, None)
+            }
+            Some(next) if next <= floor || (state.closing && next < floor.plus(self.slide)) => {
+                (next, Some(next))
+            }
+            _ => (floor, None),
+        }
+    }
+
+    /// A worker has sent everything before `cut`, which [`limit`](Self::limit) gave it, and keeps the rest.
+    pub(crate) fn arrive(&self, cut: EventTime, floor: EventTime) -> Arrival {
+        let mut state = self.lock();
+        if state.next != Some(cut) {
+            return Arrival::Skip;
+        }
+        let soon = state.taken_at.is_some_and(|at| at.elapsed() < self.pause);
+        if state.arrived == 0 && soon && !state.closing {
+            self.go_on(&mut state, cut, floor);
+            return Arrival::Skip;
+        }
+        state.arrived += 1;
+        if state.arrived < self.workers { Arrival::Keep } else { Arrival::KeepAll }
+    }
+
+    /// The last to arrive has kept its part: all go on.
+    pub(crate) fn release(&self, cut: EventTime, floor: EventTime) {
+        let mut state = self.lock();
+        state.arrived = 0;
+        state.last = cut;
+        state.taken_at = Some(Instant::now());
+        if !state.closing {
+            self.go_on(&mut state, cut, floor);
+        }
+    }
+
+    fn go_on(&self, state: &mut TriggerState, cut: EventTime, floor: EventTime) {
+        let interval = self.interval.unwrap_or(u64::MAX);
+        let next = cut.plus(interval);
+        // After a gap in the data, do not take one for each boundary in it.
+        let gap = if floor < EventTime::MAX { EventTime(floor.0 / interval * interval) } else { next };
+        state.next = Some(next.max(gap));
+    }
+
+    /// Whether a worker that arrived at `cut` may go on.
+    pub(crate) fn is_released(&self, cut: EventTime) -> bool {
+        // A last cut stays the next one for ever.
+        self.lock().next != Some(cut)
+    }
+
+    /// Takes a last checkpoint as soon as can be, just after the floor. Returns its boundary; `None` if there is nothing to
+    /// keep or no store to keep it in.
+    pub(crate) fn close(&self, floor: impl FnOnce() -> EventTime) -> Option<EventTime> {
+        let mut state = self.lock();
+        self.interval?;
+        // Read under the lock: no worker has been let go further than this.
+        let floor = floor();
+        // After the floor, where workers may have sent everything, and after the last cut, whose parts must not mix with these.
+        let next = floor.max(state.last).plus(1);
+        if floor == EventTime::MIN || floor == EventTime::MAX || next >= floor.plus(self.slide) {
+            return None;
+        }
+        state.closing = true;
+        if state.arrived == 0 || state.next.is_none() {
+            state.next = Some(next);
+        }
+        state.next
+    }
+}

@@ -1,0 +1,268 @@
+//! The thread that writes checkpoints: parts as workers hand them over, the manifest when everything is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use serde::Serialize;
+use telemetra_core::checkpoint::{CheckpointStore, encode};
+use telemetra_core::{EventTime, ExternalError};
+use timely::scheduling::SyncActivator;
+
+use crate::checkpoint::state::{CHAIN, Manifest, Message, WorkerParts, blob_name, manifest_name};
+use crate::observe::metrics::{self as metric, Value};
+use crate::support::failure::{Failure, PipelineError, panic_text};
+use crate::support::retry::{RetryError, RetryState, retry_until};
+
+/// How far a worker's parts are stored, and whom to wake when that moves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stored(Arc<(AtomicU64, Mutex<Option<SyncActivator>>)>);
+
+impl Stored {
+    pub(crate) fn boundary(&self) -> EventTime {
+        EventTime(self.0.0.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn wake_by(&self, activator: SyncActivator) {
+        *self.0.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(activator);
+    }
+
+    fn advance(&self, boundary: EventTime) {
+        self.0.0.store(boundary.0, Ordering::Release);
+        if let Some(activator) = &*self.0.1.lock().unwrap_or_else(PoisonError::into_inner) {
+            // It fails only when the worker has gone, who then does not need to know.
+            let _ = activator.activate();
+        }
+    }
+}
+
+/// How checkpoints stand.
+#[derive(Debug)]
+pub(crate) struct CheckpointGauge {
+    /// The boundary of the last complete one; 0 for none.
+    pub(crate) boundary: AtomicU64,
+    /// How many were completed in this run.
+    pub(crate) completed: AtomicU64,
+    /// Bytes written for them.
+    pub(crate) bytes: AtomicU64,
+    /// Microseconds spent writing.
+    pub(crate) micros: AtomicU64,
+    pub(crate) retry: RetryState,
+}
+
+impl Default for CheckpointGauge {
+    fn default() -> Self {
+        let zero = AtomicU64::default;
+        let retry = RetryState::new("the checkpoint store".to_owned());
+        Self { boundary: zero(), completed: zero(), bytes: zero(), micros: zero(), retry }
+    }
+}
+
+/// What the thread needs to know.
+pub(crate) struct Writer {
+    pub(crate) store: Box<dyn CheckpointStore>,
+    /// The index of the first worker of this process, and the workers' gauges.
+    pub(crate) first_worker: usize,
+    pub(crate) stored: Vec<Stored>,
+    pub(crate) process: usize,
+    pub(crate) processes: usize,
+    pub(crate) peers: usize,
+    pub(crate) fingerprint: String,
+    /// The pipeline, as metrics have it.
+    pub(crate) pipeline: Value,
+    /// What each checkpoint under way has taken.
+    pub(crate) efforts: BTreeMap<EventTime, Effort>,
+    /// Tells the partitions that a checkpoint is complete.
+    pub(crate) commit: Box<dyn FnMut(EventTime) + Send>,
+    pub(crate) gauge: Arc<CheckpointGauge>,
+    pub(crate) failure: Failure,
+}
+
+/// What a checkpoint took.
+pub(crate) struct Effort {
+    begun: Instant,
+    bytes: u64,
+}
+
+/// The part of each operator of a worker, by name.
+type Parts = BTreeMap<Arc<str>, Vec<u8>>;
+
+impl Writer {
+    /// Starts the thread; it ends when nobody can send to it any more.
+    pub(crate) fn start(self, messages: Receiver<Message>) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("checkpoints".to_owned()).spawn(move || {
+            let failure = self.failure.clone();
+            // Without a word from this thread a last checkpoint would be waited for for ever.
+            let ended = catch_unwind(AssertUnwindSafe(|| self.run(&messages))).unwrap_or_else(|panic| {
+                let what = format!("the store panicked: {}", panic_text(&*panic));
+                Err(PipelineError::Checkpoint(ExternalError::permanent(what)).into())
+            });
+            if let Err(Ended::Failed(error)) = ended {
+                failure.set(error);
+            }
+        })
+    }
+
+    fn run(mut self, messages: &Receiver<Message>) -> Result<(), Ended> {
+        self.forget_sources()?;
+        let mut parts: BTreeMap<(EventTime, usize), Parts> = BTreeMap::new();
+        let mut last: BTreeMap<usize, Parts> = BTreeMap::new();
+        let mut chain: Vec<EventTime> = Vec::new();
+        let mut began: BTreeSet<EventTime> = BTreeSet::new();
+        while let Ok(message) = messages.recv() {
+            if self.failure.is_down() {
+                return Err(Ended::Down);
+            }
+            match message {
+                Message::Part { boundary, worker, operator, part } => {
+                    let part = part
+                        .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
+                    self.effort(boundary);
+                    parts.entry((boundary, worker)).or_default().insert(operator, part);
+                }
+                Message::Last { worker, operator, part } => {
+                    let part = part
+                        .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
+                    last.entry(worker).or_default().insert(operator, part);
+                }
+                Message::Flush { boundary, worker } => {
+                    let mut these = parts.remove(&(boundary, worker)).unwrap_or_default();
+                    for (operator, part) in last.get(&worker).into_iter().flatten() {
+                        these.entry(Arc::clone(operator)).or_insert_with(|| part.clone());
+                    }
+                    // A checkpoint is only whole if each process's partitions are in it.
+                    if these.contains_key("partitions") {
+                        self.put(boundary, &source_name(boundary, self.process), &())?;
+                    }
+                    let these = these.into_iter().map(|(name, part)| (name.to_string(), part)).collect();
+                    self.put(boundary, &blob_name(boundary, worker), &WorkerParts { parts: these })?;
+                    if began.insert(boundary) {
+                        if chain.len() == CHAIN {
+                            chain.clear();
+                        }
+                        chain.push(boundary);
+                    }
+                    self.stored[worker - self.first_worker].advance(boundary);
+                }
+                Message::Complete { boundary } => {
+                    let end = chain.iter().position(|link| *link == boundary).map_or(0, |index| index + 1);
+                    let links = chain[..end].to_vec();
+                    if self.complete(boundary, links)? {
+                        (self.commit)(boundary);
+                        self.measure(boundary);
+                        self.gauge.completed.fetch_add(1, Ordering::Relaxed);
+                        self.gauge.boundary.store(boundary.0, Ordering::Release);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what earlier runs said of this process's partitions. A checkpoint that one of them began and this one
+    /// completes would be taken for whole without them, where this process has no part in it.
+    fn forget_sources(&mut self) -> Result<(), Ended> {
+        let own = source_name(EventTime::MIN, self.process).split_off(GROUP);
+        for name in self.retry_until(|store| store.list())? {
+            if name.ends_with(&own) {
+                self.retry_until(|store| store.remove(&name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the manifest, if this is the process that does, and removes what no checkpoint needs any more.
+    fn complete(&mut self, boundary: EventTime, chain: Vec<EventTime>) -> Result<bool, Ended> {
+        if chain.is_empty() {
+            return Ok(false);
+        }
+        if self.process > 0 {
+            return Ok(true);
+        }
+        let names = self.retry_until(|store| store.list())?;
+        let is_there = |process| names.contains(&source_name(boundary, process));
+        if !(0..self.processes).all(is_there) {
+            tracing::info!(%boundary, "a process had no part in this checkpoint, it is passed over");
+            return Ok(false);
+        }
+        let manifest = Manifest {
+            boundary,
+            chain: chain.clone(),
+            peers: self.peers,
+            fingerprint: self.fingerprint.clone(),
+        };
+        self.put(boundary, &manifest_name(boundary), &manifest)?;
+        let group = |boundary: EventTime| format!("{:020}/", boundary.0);
+        let keep: Vec<String> = chain.iter().map(|link| group(*link)).collect();
+        let newest = group(boundary);
+        for name in names.iter().filter(|name| **name < newest) {
+            let needed = keep.iter().any(|group| name.starts_with(group)) && !name.ends_with("/complete");
+            if !needed {
+                self.retry_until(|store| store.remove(name))?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn retry_until<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut dyn CheckpointStore) -> Result<T, ExternalError>,
+    ) -> Result<T, Ended> {
+        let store = &mut *self.store;
+        retry_until(&self.gauge.retry, &self.failure, None, || attempt(store)).map_err(|ended| match ended {
+            RetryError::Failed(error) => PipelineError::Checkpoint(error).into(),
+            RetryError::Down => Ended::Down,
+        })
+    }
+
+    /// What a checkpoint has taken so far; from now on, if this is the first that is heard of it.
+    fn effort(&mut self, boundary: EventTime) -> &mut Effort {
+        self.efforts.entry(boundary).or_insert_with(|| Effort { begun: Instant::now(), bytes: 0 })
+    }
+
+    /// Notes what a checkpoint took that is complete; those before it will not be any more.
+    fn measure(&mut self, boundary: EventTime) {
+        if let Some(Effort { begun, bytes }) = self.efforts.remove(&boundary) {
+            metric::CHECKPOINT_SECONDS.record(&[&self.pipeline], begun.elapsed().as_secs_f64());
+            metric::CHECKPOINT_BYTES.record(&[&self.pipeline], bytes as f64);
+        }
+        self.efforts.retain(|other, _| *other > boundary);
+    }
+
+    fn put<T: Serialize>(&mut self, boundary: EventTime, name: &str, value: &T) -> Result<(), Ended> {
+        let begun = Instant::now();
+        let encoded = |source| PipelineError::Encode { operator: "checkpoint".to_owned(), source };
+        let blob = encode(value).map_err(encoded)?;
+        self.retry_until(|store| store.put(name, &blob))?;
+        self.gauge.bytes.fetch_add(blob.len() as u64, Ordering::Relaxed);
+        self.effort(boundary).bytes += blob.len() as u64;
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.gauge.micros.fetch_add(micros, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Why it writes no more.
+enum Ended {
+    Failed(PipelineError),
+    /// The pipeline goes down.
+    Down,
+}
+
+impl From<PipelineError> for Ended {
+    fn from(error: PipelineError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// The digits of the boundary that the names of a checkpoint begin with.
+const GROUP: usize = 20;
+
+/// The name of the blob that says that a process's partitions are in a checkpoint.
+fn source_name(boundary: EventTime, process: usize) -> String {
+    format!("{:020}/source-{process:04}", boundary.0)
+}

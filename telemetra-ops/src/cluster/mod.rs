@@ -1,0 +1,4 @@
+//! Coordination of the processes of a cluster, outside the dataflow.
+
+pub(crate) mod coordinator;
+pub(crate) mod progress;

@@ -1,0 +1,176 @@
+//! The sinks of a pipeline: which worker each shard runs on, and opening those of this process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use telemetra_core::{EventTime, Shard, Sink, Table};
+
+use crate::deliver::deliver::OpenShard;
+use crate::deliver::sink_thread::{SinkGauge, SinkQueue};
+use crate::observe::metrics::Value;
+use crate::support::failure::{Failure, PipelineError};
+use crate::support::retry::RetryDeadline;
+
+/// Makes the sink of a shard; `None` if it was made before.
+type Make = Box<dyn FnMut(Shard) -> Option<Box<dyn Sink>> + Send>;
+
+/// A sink that is not made yet.
+pub(crate) struct SinkPlan {
+    pub(crate) shards: usize,
+    make: Make,
+}
+
+impl SinkPlan {
+    /// One that is there.
+    pub(crate) fn whole(sink: Box<dyn Sink>) -> Self {
+        let mut sink = Some(sink);
+        Self { shards: 1, make: Box::new(move |_| sink.take()) }
+    }
+
+    /// One that is made by shard.
+    pub(crate) fn sharded<K: Sink + 'static>(
+        shards: usize,
+        mut make: impl FnMut(Shard) -> K + Send + 'static,
+    ) -> Self {
+        Self { shards, make: Box::new(move |shard| Some(Box::new(make(shard)))) }
+    }
+}
+
+/// The workers that are home to the shards of a sink, by shard; all processes have the same.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardHomes(pub(crate) Arc<[usize]>);
+
+impl ShardHomes {
+    /// The number of shards.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The home of the only shard, as timely's exchange wants it; `None` if there are several.
+    pub(crate) fn only_home(&self) -> Option<u64> {
+        match self.0[..] {
+            [only] => Some(only as u64),
+            _ => None,
+        }
+    }
+
+    /// The shard of what has that hash.
+    pub(crate) fn shard_of(&self, hash: u64) -> usize {
+        Shard::index_of_hash(hash, self.len())
+    }
+
+    /// The worker that is home to that shard, as timely's exchange wants it.
+    pub(crate) fn home_of(&self, hash: u64) -> u64 {
+        self.0[self.shard_of(hash)] as u64
+    }
+}
+
+/// Assigns the shards of sinks, whose numbers are given, to the workers of a cluster, evenly. A sink of one shard stays in
+/// the first process, which is where a user expects the only one.
+pub(crate) fn assign(shards: &[usize], processes: usize, workers: usize) -> Vec<ShardHomes> {
+    let mut load = vec![0_usize; processes * workers];
+    let mut homes = vec![Vec::new(); shards.len()];
+    let (whole, several): (Vec<_>, Vec<_>) = (0..shards.len()).partition(|sink| shards[*sink] == 1);
+    for sink in whole.into_iter().chain(several) {
+        let span = if shards[sink] == 1 { 1 } else { processes };
+        for _ in 0..shards[sink] {
+            // Among workers of one load, processes take turns.
+            let free = |worker: &usize| (load[*worker], worker % workers, worker / workers);
+            let Some(home) = (0..span * workers).min_by_key(free) else { continue };
+            load[home] += 1;
+            homes[sink].push(home);
+        }
+    }
+    homes.into_iter().map(|homes| ShardHomes(homes.into())).collect()
+}
+
+/// A sink's place in the graph of a process.
+pub(crate) struct SinkPlacement {
+    pub(crate) homes: ShardHomes,
+    /// The shards that live in this process; each is taken by its worker.
+    pub(crate) shards: Vec<OpenShard>,
+}
+
+/// A shard's name and state, for reports.
+#[derive(Clone, Debug)]
+pub(crate) struct SinkHandle {
+    pub(crate) name: String,
+    pub(crate) shard: Shard,
+    pub(crate) gauge: Arc<SinkGauge>,
+}
+
+/// What opening sinks makes.
+pub(crate) struct OpenSinks {
+    pub(crate) placements: Vec<SinkPlacement>,
+    pub(crate) handles: Vec<SinkHandle>,
+    pub(crate) threads: Vec<JoinHandle<()>>,
+}
+
+/// Opens the shards that live in process `process` of `processes`, each of `workers` workers, and starts their threads.
+pub(crate) fn open(
+    mut plans: Vec<SinkPlan>,
+    pipeline: &Value,
+    (process, processes, workers): (usize, usize, usize),
+    (tables, resume): (&[Arc<Table>], Option<EventTime>),
+    deadline: RetryDeadline,
+    failure: &Failure,
+) -> Result<OpenSinks, PipelineError> {
+    let numbers: Vec<usize> = plans.iter().map(|plan| plan.shards).collect();
+    let mut opened = OpenSinks { placements: Vec::new(), handles: Vec::new(), threads: Vec::new() };
+    let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+    for (plan, homes) in plans.iter_mut().zip(assign(&numbers, processes, workers)) {
+        let mut called: Option<Value> = None;
+        let mut shards = Vec::new();
+        for (index, &home) in homes.0.iter().enumerate().filter(|(_, home)| *home / workers == process) {
+            let shard = Shard { index, of: plan.shards };
+            let Some(mut sink) = (plan.make)(shard) else { continue };
+            let name = sink.name().to_owned();
+            let label = if shard == Shard::WHOLE { name.clone() } else { format!("{name}, {shard}") };
+            let failed = |source| PipelineError::Sink { sink: label.clone(), source };
+            let durable = deadline
+                .wait(&format!("opening the sink `{label}`"), || sink.open(tables, resume))
+                .map_err(failed)?;
+            // Metrics tell sinks of one name apart by a number.
+            let called = called.get_or_insert_with(|| {
+                let number = alike.entry(name.clone()).or_default();
+                *number += 1;
+                if *number == 1 { name.as_str().into() } else { format!("{name} {number}").into() }
+            });
+            let labels = [Arc::clone(pipeline), Arc::clone(called), index.to_string().into()];
+            let gauge = Arc::new(SinkGauge::new(&label, labels, durable));
+            let started = SinkQueue::start(sink, label, Arc::clone(&gauge), failure.clone());
+            let (queue, thread) = started.map_err(|error| PipelineError::Worker(error.to_string()))?;
+            shards.push(OpenShard { index, home, queue, durable });
+            opened.handles.push(SinkHandle { name, shard, gauge });
+            opened.threads.push(thread);
+        }
+        opened.placements.push(SinkPlacement { homes, shards });
+    }
+    Ok(opened)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::assign;
+
+    fn assigned(shards: &[usize], processes: usize, workers: usize) -> Vec<Vec<usize>> {
+        assign(shards, processes, workers).iter().map(|homes| homes.0.to_vec()).collect()
+    }
+
+    #[test]
+    fn shards_are_dealt_evenly_and_whole_sinks_to_the_first_process() {
+        assert_eq!(assigned(&[1, 1, 1], 2, 2), [[0], [1], [0]]);
+        // One a worker, processes in turn.
+        assert_eq!(assigned(&[4], 2, 2), [[0, 2, 1, 3]]);
+        assert_eq!(assigned(&[2], 2, 2), [[0, 2]]);
+        // What the whole ones take is made good.
+        assert_eq!(assigned(&[2, 1, 1], 2, 2), [vec![2, 3], vec![0], vec![1]]);
+        for (shards, processes, workers) in [(7, 3, 2), (16, 2, 3), (5, 1, 4), (3, 5, 1)] {
+            let homes = assigned(&[shards, 1], processes, workers).concat();
+            let at = |worker: usize| homes.iter().filter(|home| **home == worker).count();
+            let loads: Vec<usize> = (0..processes * workers).map(at).collect();
+            assert!(loads.iter().max() <= loads.iter().min().map(|least| least + 1).as_ref(), "{loads:?}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Observation: metrics, gauges, and the status of a running pipeline.
+
+pub(crate) mod exporter;
+pub mod metrics;
+pub(crate) mod operator_times;
+pub(crate) mod state_size;
+pub(crate) mod status;

@@ -1,0 +1,236 @@
+//! Changes: from a collection of rows to upserts and withdrawals with revisions, a changelog of the collection.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use differential_dataflow::VecCollection;
+use differential_dataflow::consolidation::consolidate;
+use serde::{Deserialize, Serialize};
+use telemetra_core::checkpoint::CodecError;
+use telemetra_core::{Action, Data, EventTime, Layout, key_hash};
+use timely::dataflow::StreamVec;
+
+use crate::checkpoint::state::CheckpointContext;
+use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
+
+/// A change of a row in its own type: what travels to the worker that is home to the row's shard.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct RowChange<R: Data> {
+    /// The row: as it is now, or as it was if withdrawn.
+    pub row: R,
+    /// How often the row was published before.
+    pub revision: u32,
+    /// Upsert or withdrawal.
+    pub action: Action,
+}
+
+/// Turns a collection of rows into changes.
+pub trait Changes<'scope, R: Data>: Sized {
+    /// The changes of a collection of rows of one table: at most one per row and time. What is taken back and put anew at one time is an
+    /// upsert, what is only taken back a withdrawal. What is taken back because it went beyond the `horizon` (in milliseconds) is no news
+    /// and is dropped; rows that are about now, whose layout gives no time, have none.
+    ///
+    /// Each change carries the revision of its row: how often the row was published before. The state, one number per row that was
+    /// published more than once and may still change, is in the checkpoints of `context` under `name`.
+    ///
+    /// ```
+    /// use differential_dataflow::input::Input;
+    /// use telemetra_core::{Action, Column, ColumnKind, EventTime, Layout, Table, Value};
+    /// use telemetra_ops::{Changes, CheckpointContext};
+    /// use timely::dataflow::operators::{Capture, capture::Extract};
+    ///
+    /// let table = Table::new("totals").key(Column::new("site", ColumnKind::Integer)).column(Column::new("total", ColumnKind::Integer));
+    /// let layout = Layout::new(table, |(site, total): &(u32, i64), put| {
+    ///     put(Value::Unsigned((*site).into()));
+    ///     put(Value::Signed(*total));
+    /// });
+    /// let captured = timely::execute_directly(move |worker| {
+    ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
+    ///         let (input, rows) = scope.new_collection::<(u32, i64), isize>();
+    ///         let context = CheckpointContext::none(scope);
+    ///         (input, rows.changes(layout, u64::MAX, "totals", &context).capture())
+    ///     });
+    ///     input.update_at((7, 1), EventTime(1), 1);
+    ///     // The row is replaced, then taken back.
+    ///     input.update_at((7, 1), EventTime(2), -1);
+    ///     input.update_at((7, 2), EventTime(2), 1);
+    ///     input.update_at((7, 2), EventTime(3), -1);
+    ///     captured
+    /// });
+    /// let changes = captured.extract().into_iter().flat_map(|(_, changes)| changes);
+    /// let actions: Vec<_> = changes.map(|change| (change.action, change.revision)).collect();
+    /// assert_eq!(actions, [(Action::Upsert, 0), (Action::Upsert, 1), (Action::Withdraw, 2)]);
+    /// ```
+    fn changes(
+        self,
+        layout: Layout<R>,
+        horizon: u64,
+        name: &str,
+        context: &CheckpointContext<'scope>,
+    ) -> StreamVec<'scope, EventTime, RowChange<R>>;
+}
+
+impl<'scope, R: Data> Changes<'scope, R> for VecCollection<'scope, EventTime, R, isize> {
+    fn changes(
+        self,
+        layout: Layout<R>,
+        horizon: u64,
+        name: &str,
+        context: &CheckpointContext<'scope>,
+    ) -> StreamVec<'scope, EventTime, RowChange<R>> {
+        use timely::dataflow::operators::vec::Map;
+        let routes = layout.clone();
+        let routed = self.inner.map(move |(row, time, diff)| {
+            let route = key_hash(&*routes.subject(&row));
+            Routed { route, row, time, diff }
+        });
+        let tactic = ChangesTactic {
+            layout,
+            horizon,
+            inbox: Inbox::default(),
+            revisions: HashMap::new(),
+            restored: EventTime::MIN,
+            scratch: String::new(),
+        };
+        routed.checkpointed(name, context, tactic)
+    }
+}
+
+/// An update of a collection of rows, with the hash of what its row is about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
+struct Routed<R: Data> {
+    route: u64,
+    row: R,
+    time: EventTime,
+    diff: isize,
+}
+
+struct ChangesTactic<R: Data> {
+    layout: Layout<R>,
+    horizon: u64,
+    inbox: Inbox<(R, isize, u64)>,
+    /// How often rows were published, for those that were so more than once, with their route.
+    revisions: HashMap<u128, (u64, u32)>,
+    /// The state before a restart comes again, for sinks that keep nothing: up to here it counts as published.
+    restored: EventTime,
+    scratch: String,
+}
+
+/// What became of one row at one time.
+struct Net<R> {
+    row: R,
+    route: u64,
+    action: Action,
+    /// Whether the row was there before.
+    known: bool,
+}
+
+impl<R: Data> ChangesTactic<R> {
+    /// Nets the changes of each row: its last state, and whether it had one before.
+    fn net_changes(&self, updates: Vec<(R, isize, u64)>) -> Vec<Net<R>> {
+        let mut updates: Vec<((R, u64), isize)> =
+            updates.into_iter().map(|(row, diff, route)| ((row, route), diff)).collect();
+        consolidate(&mut updates);
+        // The states of one row lie side by side; of equal keys the order of rows decides, as everywhere.
+        updates.sort_by(|((a, _), _), ((b, _), _)| self.layout.compare(a, b));
+        let mut nets: Vec<Net<R>> = Vec::with_capacity(updates.len());
+        for ((row, route), diff) in updates {
+            let action = if diff > 0 { Action::Upsert } else { Action::Withdraw };
+            match nets.last_mut().filter(|net| self.layout.compare(&net.row, &row).is_eq()) {
+                Some(net) => {
+                    net.known |= action == Action::Withdraw;
+                    if action == Action::Upsert {
+                        (net.row, net.action) = (row, action);
+                    }
+                }
+                None => nets.push(Net { row, route, action, known: action == Action::Withdraw }),
+            }
+        }
+        nets
+    }
+
+    /// Whether a row that is taken back at `boundary` has gone beyond the horizon.
+    fn is_retired(&self, row: &R, boundary: EventTime) -> bool {
+        self.layout.time(row).is_some_and(|time| time.plus(self.horizon) <= boundary)
+    }
+
+    /// The revision of this change.
+    fn revision(&mut self, net: &Net<R>) -> u32 {
+        if !net.known && self.revisions.is_empty() {
+            return 0;
+        }
+        match self.revisions.entry(self.layout.key_id(&net.row, &mut self.scratch)) {
+            Entry::Occupied(mut entry) => {
+                entry.get_mut().1 += 1;
+                entry.get().1
+            }
+            Entry::Vacant(entry) if net.known => entry.insert((net.route, 1)).1,
+            Entry::Vacant(_) => 0,
+        }
+    }
+
+    /// The revision that a row had.
+    fn known(&mut self, row: &R) -> u32 {
+        if self.revisions.is_empty() {
+            return 0;
+        }
+        self.revisions.get(&self.layout.key_id(row, &mut self.scratch)).map_or(0, |(_, revision)| *revision)
+    }
+}
+
+impl<R: Data> Tactic for ChangesTactic<R> {
+    type In = Routed<R>;
+    type Out = RowChange<R>;
+    type Snapshot = Vec<(u128, u64, u32)>;
+
+    fn route(update: &Routed<R>) -> u64 {
+        update.route
+    }
+
+    fn time_of(update: &Routed<R>, _: EventTime) -> EventTime {
+        update.time
+    }
+
+    fn take_in(&mut self, time: EventTime, update: Routed<R>) {
+        self.inbox.push(time, (update.row, update.diff, update.route));
+    }
+
+    fn next(&self, _: bool) -> Option<EventTime> {
+        self.inbox.next()
+    }
+
+    fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(RowChange<R>)) {
+        let updates = self.inbox.take(time);
+        for net in self.net_changes(updates) {
+            if net.action == Action::Withdraw && self.is_retired(&net.row, time.plus(1)) {
+                if !self.revisions.is_empty() {
+                    self.revisions.remove(&self.layout.key_id(&net.row, &mut self.scratch));
+                }
+                continue;
+            }
+            let revision = if time < self.restored { self.known(&net.row) } else { self.revision(&net) };
+            emit(RowChange { row: net.row, revision, action: net.action });
+        }
+    }
+
+    fn snapshot(&mut self, _: EventTime, _: bool) -> Result<Self::Snapshot, CodecError> {
+        let mut revisions: Vec<_> =
+            self.revisions.iter().map(|(id, (route, revision))| (*id, *route, *revision)).collect();
+        revisions.sort_unstable();
+        Ok(revisions)
+    }
+
+    fn restore(
+        &mut self,
+        restored: EventTime,
+        snapshots: Vec<Self::Snapshot>,
+        is_mine: &dyn Fn(u64) -> bool,
+    ) -> Result<(), CodecError> {
+        self.restored = restored;
+        let mine = snapshots.into_iter().flatten().filter(|(_, route, _)| is_mine(*route));
+        self.revisions.extend(mine.map(|(id, route, revision)| (id, (route, revision))));
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! Latest: from the collection of summaries to the newest of each key.
+
+use differential_dataflow::AsCollection;
+use telemetra_core::{Data, Key, WindowRules};
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::operator::Operator;
+
+use crate::operators::stash::Stash;
+use crate::operators::windows::Summaries;
+
+/// Keeps the newest summary of each key.
+pub trait Latest: Sized {
+    /// The summary of the window that ended last, for each key that has one: what is true *now*.
+    ///
+    /// A summary appears when its window ends and is replaced when the next one does, corrected when it is revised meanwhile,
+    /// and withdrawn when the next window ends without anything in it: the key has fallen silent. Older windows, and
+    /// what late data does to them, are passed over. When the input has ended, time goes on to the end, where all keys
+    /// are silent.
+    ///
+    /// State: one summary per key that is not silent, shared with whoever else holds it. Work: proportional to the
+    /// changes, and nothing is exchanged. After a restart all of it comes from the summaries again.
+    ///
+    /// ```
+    /// use differential_dataflow::input::Input;
+    /// use std::sync::Arc;
+    /// use telemetra_core::{EventTime, Summary, TimeConfig, WindowSpec};
+    /// use telemetra_ops::Latest;
+    /// use timely::dataflow::operators::{Capture, capture::Extract};
+    ///
+    /// let time = TimeConfig { windows: WindowSpec::sliding(20, 10)?, ..TimeConfig::default() };
+    /// let rules = time.window_rules(0);
+    /// let captured = timely::execute_directly(move |worker| {
+    ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
+    ///         let (input, summaries) = scope.new_collection::<(String, Summary<u64>), isize>();
+    ///         (input, summaries.latest(rules).inner.capture())
+    ///     });
+    ///     // Two windows in a row, then silence.
+    ///     for (end, value) in [(20, 7), (30, 5)] {
+    ///         let summary = Summary { window: rules.windows.window_ending(EventTime(end)), value: Arc::new(value) };
+    ///         input.update_at(("a".to_owned(), summary), EventTime(end - 1), 1);
+    ///     }
+    ///     captured
+    /// });
+    /// let updates = captured.extract().into_iter().flat_map(|(_, updates)| updates);
+    /// let values: Vec<_> = updates.map(|((_, summary), at, diff)| (at.0, *summary.value, diff)).collect();
+    /// assert_eq!(values, [(19, 7, 1), (29, 7, -1), (29, 5, 1), (39, 5, -1)]);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    fn latest(self, windows: WindowRules) -> Self;
+}
+
+impl<K: Key, S: Data> Latest for Summaries<'_, K, S> {
+    fn latest(self, windows: WindowRules) -> Self {
+        let spec = windows.windows;
+        let updates = self.inner.unary_frontier(Pipeline, "Latest", move |capability, _info| {
+            drop(capability);
+            let mut waiting = Stash::default();
+            move |(summaries, frontier), output| {
+                summaries.for_each_stamp(|cap, messages| {
+                    let Some(cap) = cap.retain_least(output.output_index()) else { return };
+                    for (data, time, diff) in messages.flat_map(|message| message.drain(..)) {
+                        let newest = spec.newest_during(data.1.window.end);
+                        let from = time.max(newest.start);
+                        // Each summary brings its own withdrawal with it, so no state is needed by key: what is
+                        // taken back in time takes its withdrawal back too.
+                        if from < newest.end {
+                            waiting.add(&cap, (data.clone(), from, diff));
+                            waiting.add(&cap, (data, newest.end, -diff));
+                        }
+                    }
+                });
+                while let Some((cap, updates)) = waiting.due(frontier) {
+                    let time = *cap.time();
+                    let updates = updates.into_iter().map(|(data, diff)| (data, time, diff));
+                    output.session(&cap).give_iterator(updates);
+                }
+            }
+        });
+        updates.as_collection()
+    }
+}

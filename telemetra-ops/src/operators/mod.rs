@@ -1,0 +1,13 @@
+//! The operators: windows, sessions, moments, and what is built on them.
+
+pub(crate) mod changes;
+pub(crate) mod checkpointed;
+pub(crate) mod enrich;
+pub(crate) mod keyed;
+pub(crate) mod latest;
+pub(crate) mod moments;
+pub(crate) mod sessions;
+pub(crate) mod stash;
+pub(crate) mod top;
+pub(crate) mod windows;
+pub(crate) mod windows_by_key;

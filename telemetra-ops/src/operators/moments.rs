@@ -1,0 +1,217 @@
+//! Moments: from the collection of summaries to the collection of episodes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use differential_dataflow::{AsCollection, VecCollection};
+use telemetra_core::checkpoint::CodecError;
+use telemetra_core::engine::{EpisodesState, KeyEpisodes, WindowChange};
+use telemetra_core::{Data, EventTime, Key, Moment, MomentRule, Summary, WindowRules, key_hash};
+
+use crate::checkpoint::state::CheckpointContext;
+use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
+use crate::operators::keyed::Keyed;
+use crate::operators::windows::Summaries;
+
+/// Finds episodes in summaries.
+pub trait Moments<'scope, K: Key, S: Data>: Sized {
+    /// The moments of all keys under all rules, as a collection: corrected when summaries are, and retired when the
+    /// last of their windows is. The state is in the checkpoints of `context` under `name`.
+    ///
+    /// Every window that appears is judged by each rule's detector against the disjoint windows before it. A window that
+    /// is revised is judged again, and so are those that it is a sample of. A window that is taken back beyond the
+    /// horizon is only forgotten. Adjacent anomalous windows are one moment, open until the next window has
+    /// come without being anomalous.
+    ///
+    /// Work per key and window: one judgement per rule, whatever the length of the baseline. A rule whose detector
+    /// [remembers](telemetra_core::Tracker) takes two, and after a revision one for each window that may still be revised.
+    ///
+    /// ```
+    /// use differential_dataflow::input::Input;
+    /// use std::sync::Arc;
+    /// use telemetra_core::{EventTime, MomentRule, Summary, TimeConfig, WindowSpec, ZScore};
+    /// use telemetra_ops::{CheckpointContext, Moments};
+    /// use timely::dataflow::operators::{Capture, capture::Extract};
+    ///
+    /// let detector = ZScore::new(3.0)?.samples(3..=4)?;
+    /// let rules = [MomentRule::count("spike", detector, |count: &u64| *count)];
+    /// let time = TimeConfig { windows: WindowSpec::tumbling(10)?, ..TimeConfig::default() };
+    /// let windows = time.window_rules(4);
+    /// let captured = timely::execute_directly(move |worker| {
+    ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
+    ///         let (input, summaries) = scope.new_collection::<(String, Summary<u64>), isize>();
+    ///         let context = CheckpointContext::none(scope);
+    ///         (input, summaries.moments(windows, rules.into(), "moments", &context).inner.capture())
+    ///     });
+    ///     for (n, count) in (1..).zip([9, 11, 10, 10, 90, 10]) {
+    ///         let window = windows.windows.window_ending(EventTime(10 * n));
+    ///         let summary = Summary { window, value: Arc::new(count) };
+    ///         input.update_at(("a".to_owned(), summary), window.end.minus(1), 1);
+    ///     }
+    ///     captured
+    /// });
+    /// let updates = captured.extract().into_iter().flat_map(|(_, updates)| updates);
+    /// let spike: Vec<_> = updates.map(|(moment, at, diff)| (at.0, moment.peak_at.0, moment.open, diff)).collect();
+    /// // Open when it is found, then replaced by one that the next window closed.
+    /// assert_eq!(spike, [(49, 50, true, 1), (59, 50, false, 1), (59, 50, true, -1)]);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    fn moments(
+        self,
+        windows: WindowRules,
+        rules: Arc<[MomentRule<S>]>,
+        name: &str,
+        context: &CheckpointContext<'scope>,
+    ) -> VecCollection<'scope, EventTime, Moment<K>, isize>;
+}
+
+impl<'scope, K: Key, S: Data> Moments<'scope, K, S> for Summaries<'scope, K, S> {
+    fn moments(
+        self,
+        windows: WindowRules,
+        rules: Arc<[MomentRule<S>]>,
+        name: &str,
+        context: &CheckpointContext<'scope>,
+    ) -> VecCollection<'scope, EventTime, Moment<K>, isize> {
+        self.inner.checkpointed(name, context, MomentsTactic::<K, S>::new(windows, rules)).as_collection()
+    }
+}
+
+/// The keys of one worker.
+struct MomentsTactic<K: Key, S> {
+    windows: WindowRules,
+    rules: Arc<[MomentRule<S>]>,
+    keys: Keyed<K, Entry<K, S>>,
+    inbox: Inbox<((K, Summary<S>), isize)>,
+    /// Which keys have a moment that closes at a time unless its next window is anomalous.
+    calendar: BTreeMap<EventTime, Vec<u32>>,
+    /// Before this time windows were judged before a restart.
+    restored: EventTime,
+    revived: Vec<u32>,
+}
+
+struct Entry<K: Key, S> {
+    episodes: KeyEpisodes<K>,
+    changes: Vec<WindowChange<S>>,
+    touched: bool,
+}
+
+impl<K: Key, S: Data> MomentsTactic<K, S> {
+    fn new(windows: WindowRules, rules: Arc<[MomentRule<S>]>) -> Self {
+        Self {
+            windows,
+            rules,
+            keys: Keyed::default(),
+            inbox: Inbox::default(),
+            calendar: BTreeMap::new(),
+            restored: EventTime::MIN,
+            revived: Vec::new(),
+        }
+    }
+
+    fn slot(&mut self, key: &K) -> u32 {
+        let rules = self.rules.len();
+        self.keys.slot_or_insert(key.as_ref(), || Entry {
+            episodes: KeyEpisodes::new(rules),
+            changes: Vec::new(),
+            touched: false,
+        })
+    }
+}
+
+impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
+    type In = ((K, Summary<S>), EventTime, isize);
+    type Out = (Moment<K>, EventTime, isize);
+    type Snapshot = Vec<(K, EpisodesState)>;
+
+    fn route(((key, _), ..): &Self::In) -> u64 {
+        key_hash(&key.as_ref())
+    }
+
+    fn time_of((_, time, _): &Self::In, _: EventTime) -> EventTime {
+        *time
+    }
+
+    fn take_in(&mut self, time: EventTime, (data, _, diff): Self::In) {
+        self.inbox.push(time, (data, diff));
+    }
+
+    fn next(&self, _: bool) -> Option<EventTime> {
+        match (self.inbox.next(), self.calendar.keys().next().copied()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
+        let boundary = time.plus(1);
+        let mut touched = self.calendar.remove(&time).unwrap_or_default();
+        if time < self.restored {
+            touched.append(&mut self.revived);
+        }
+        touched.retain(|&slot| {
+            let fresh = self.keys.get_mut(slot).filter(|(_, entry)| !entry.touched);
+            fresh.map(|(_, entry)| entry.touched = true).is_some()
+        });
+        for ((key, summary), diff) in self.inbox.take(time) {
+            let slot = self.slot(&key);
+            let recalled = time < self.restored;
+            let Some((_, entry)) = self.keys.get_mut(slot) else { continue };
+            let end = summary.window.end;
+            if recalled {
+                entry.episodes.recall(&self.rules, &self.windows, end, &*summary.value);
+            } else {
+                // What is taken back and put anew at one time is one change.
+                match entry.changes.iter_mut().find(|change| change.end == end) {
+                    Some(change) if diff > 0 => change.now = Some(summary.value),
+                    Some(_) => {}
+                    None => {
+                        entry.changes.push(WindowChange { end, now: (diff > 0).then_some(summary.value) });
+                    }
+                }
+            }
+            if !entry.touched {
+                entry.touched = true;
+                touched.push(slot);
+            }
+        }
+        for slot in touched {
+            let Some((key, entry)) = self.keys.get_mut(slot) else { continue };
+            entry.touched = false;
+            let Entry { episodes, changes, .. } = entry;
+            episodes.advance(&self.rules, &self.windows, key, boundary, changes, |moment, diff| {
+                emit((moment, time, diff));
+            });
+            if let Some(boundary) = episodes.wake(&self.rules, &self.windows) {
+                // Always later than now: a key is looked at once at a time.
+                self.calendar.entry(boundary.minus(1).max(time.plus(1))).or_default().push(slot);
+            } else if episodes.is_empty() {
+                self.keys.remove(slot);
+            }
+        }
+    }
+
+    fn snapshot(&mut self, _: EventTime, _: bool) -> Result<Self::Snapshot, CodecError> {
+        let states = self.keys.iter_mut().map(|(_, key, entry)| Ok((key.clone(), entry.episodes.state()?)));
+        states.filter_map(|state| state.map(|(key, state)| Some((key, state?))).transpose()).collect()
+    }
+
+    fn restore(
+        &mut self,
+        restored: EventTime,
+        snapshots: Vec<Self::Snapshot>,
+        is_mine: &dyn Fn(u64) -> bool,
+    ) -> Result<(), CodecError> {
+        self.restored = restored;
+        for (key, state) in
+            snapshots.into_iter().flatten().filter(|(key, _)| is_mine(key_hash(&key.as_ref())))
+        {
+            let slot = self.slot(&key);
+            if let Some((_, entry)) = self.keys.get_mut(slot) {
+                entry.episodes.restore(&self.rules, &key, state)?;
+            }
+            self.revived.push(slot);
+        }
+        Ok(())
+    }
+}

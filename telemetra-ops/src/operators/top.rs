@@ -1,0 +1,117 @@
+//! Top: from the newest summaries to a leaderboard.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use differential_dataflow::{AsCollection, VecCollection};
+use telemetra_core::{Data, EventTime, Key, Leaderboard, Ranked, key_hash};
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::generic::operator::Operator;
+
+use crate::operators::stash::Stash;
+use crate::operators::windows::Summaries;
+
+/// Ranks keys.
+pub trait Top<'scope, K: Key, S: Data>: Sized {
+    /// The `n` keys with the greatest metric, as a collection of places: the busiest keys now of the
+    /// [latest](crate::Latest) summaries. Keys of equal value stand in the order of their names. A metric may also be an
+    /// `Option<i64>`: keys for which it is `None` are not ranked.
+    ///
+    /// A place is stated when someone takes it or the value of who holds it changes; a board that stays as it is says
+    /// nothing. The board is the same for any number of workers. A key that has several summaries, as in a collection that
+    /// does not hold the latest only, stands once for each different value.
+    ///
+    /// State: per worker, value and name of each of its keys; on one worker besides, of `n` keys per worker. Each
+    /// worker finds the first `n` of its own, and sends only what changes among these. Work: the logarithm of the number
+    /// of keys per change, and `n` per time at which the board may have changed.
+    ///
+    /// ```
+    /// use differential_dataflow::input::Input;
+    /// use std::sync::Arc;
+    /// use telemetra_core::{EventTime, Summary, WindowSpec};
+    /// use telemetra_ops::Top;
+    /// use timely::dataflow::operators::{Capture, capture::Extract};
+    ///
+    /// let window = WindowSpec::tumbling(10)?.window_ending(EventTime(10));
+    /// let captured = timely::execute_directly(move |worker| {
+    ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
+    ///         let (input, latest) = scope.new_collection::<(String, Summary<u64>), isize>();
+    ///         (input, latest.top(2, "busiest", |count| *count as i64).inner.capture())
+    ///     });
+    ///     for (key, count) in [("a", 3), ("b", 9), ("c", 3)] {
+    ///         input.insert((key.to_owned(), Summary { window, value: Arc::new(count) }));
+    ///     }
+    ///     captured
+    /// });
+    /// let places = captured.extract().into_iter().flat_map(|(_, updates)| updates);
+    /// let places: Vec<_> = places.map(|(place, _, _)| (place.rank, place.key, place.value)).collect();
+    /// assert_eq!(places, [(1, "b".to_owned(), 9), (2, "a".to_owned(), 3)]);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    fn top<V: Into<Option<i64>>>(
+        self,
+        n: usize,
+        name: &str,
+        metric: impl Fn(&S) -> V + 'static,
+    ) -> VecCollection<'scope, EventTime, Ranked<K>, isize>;
+}
+
+/// A key by its value: the greatest first, then by name.
+type Place<K> = (Reverse<i64>, K);
+type Update<D> = (D, EventTime, isize);
+
+impl<'scope, K: Key, S: Data> Top<'scope, K, S> for Summaries<'scope, K, S> {
+    fn top<V: Into<Option<i64>>>(
+        self,
+        n: usize,
+        name: &str,
+        metric: impl Fn(&S) -> V + 'static,
+    ) -> VecCollection<'scope, EventTime, Ranked<K>, isize> {
+        let places = self.flat_map(move |(key, summary)| {
+            let value: Option<i64> = metric(&summary.value).into();
+            value.map(|value| (Reverse(value), key))
+        });
+        let by_key = Exchange::new(|update: &Update<Place<K>>| key_hash(&update.0.1.as_ref()));
+        let first = settled(places.inner, by_key, "TopOfWorker", n, |board, emit| {
+            board.settle_entries(|place, diff| emit(place.clone(), diff));
+        });
+        let (board_name, home): (Arc<str>, _) = (name.into(), key_hash(name));
+        let to_one = Exchange::new(move |_: &Update<Place<K>>| home);
+        let ranked = settled(first, to_one, "Top", n, move |board, emit| {
+            board.settle_places(|rank, (Reverse(value), key), diff| {
+                let board = Arc::clone(&board_name);
+                emit(Ranked { board, rank, key: key.clone(), value: *value }, diff);
+            });
+        });
+        ranked.as_collection()
+    }
+}
+
+/// A board on each worker: the changes that `settle` states of it, once per time.
+fn settled<'scope, K: Key, D: 'static>(
+    places: StreamVec<'scope, EventTime, Update<Place<K>>>,
+    pact: Exchange<Update<Place<K>>, impl FnMut(&Update<Place<K>>) -> u64 + 'static>,
+    name: &str,
+    n: usize,
+    settle: impl Fn(&mut Leaderboard<Place<K>>, &mut dyn FnMut(D, isize)) + 'static,
+) -> StreamVec<'scope, EventTime, Update<D>> {
+    places.unary_frontier(pact, name, move |capability, _info| {
+        drop(capability);
+        let mut board = Leaderboard::new(n);
+        let mut waiting = Stash::default();
+        move |(places, frontier), output| {
+            places.for_each_stamp(|cap, messages| {
+                let Some(cap) = cap.retain_least(output.output_index()) else { return };
+                let updates = messages.flat_map(|message| message.drain(..));
+                updates.for_each(|update| waiting.add(&cap, update));
+            });
+            while let Some((cap, updates)) = waiting.due(frontier) {
+                updates.into_iter().for_each(|(place, diff)| board.update(place, diff));
+                let time = *cap.time();
+                let mut session = output.session(&cap);
+                settle(&mut board, &mut |data, diff| session.give((data, time, diff)));
+            }
+        }
+    })
+}

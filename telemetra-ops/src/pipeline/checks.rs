@@ -1,0 +1,100 @@
+//! Checking: a setting that cannot work is refused before anything is read.
+
+use std::sync::Arc;
+
+use telemetra_core::{ConfigError, Events, Table, TimeConfig, WindowSpec};
+
+use crate::checkpoint::state::SEPARATOR;
+use crate::pipeline::builder::{Checkpoints, Parts};
+use crate::pipeline::windows::{gcd, whole};
+use crate::support::failure::PipelineError;
+
+/// What checking finds out.
+pub(crate) struct Checked {
+    pub(crate) time: TimeConfig,
+    /// The panes that floors and effective times go by: the greatest common divisor of all slides.
+    pub(crate) pane: WindowSpec,
+    /// How long rows of operators of the user's may still change.
+    pub(crate) horizon: u64,
+    pub(crate) tables: Vec<Arc<Table>>,
+    /// The distance between checkpoints in milliseconds.
+    pub(crate) every: Option<u64>,
+}
+
+impl<E: Events> Parts<E> {
+    /// Checks the settings.
+    pub(crate) fn check(&self) -> Result<Checked, PipelineError> {
+        let time = self.ingress.time.clone();
+        let mut pane = None;
+        for plan in &self.plans {
+            plan.check(&time)?;
+            if let Some(slide) = plan.pane(&time)? {
+                pane = Some(gcd(slide, pane.unwrap_or(0)));
+            }
+        }
+        let pane = WindowSpec::tumbling(pane.unwrap_or_else(|| time.windows.slide()))?;
+        self.ingress.check(0, self.sources.len(), self.cluster.workers, pane)?;
+        let processes = self.cluster.addresses.len();
+        if self.cluster.process >= processes.max(1) {
+            let detail = format!("there is no process {} of {processes}", self.cluster.process);
+            return Err(ConfigError::new("process", detail, "processes count from 0").into());
+        }
+        if self.sinks.iter().any(|sink| sink.shards == 0) {
+            return Err(ConfigError::new("sharded_sink", "there is no shard", "give at least one").into());
+        }
+        let every = match &self.checkpoints {
+            Some(Checkpoints { every, .. }) => {
+                Some(self.check_interval(whole("checkpoints", *every)?, pane)?)
+            }
+            None => None,
+        };
+        let horizon = time.horizon(0);
+        Ok(Checked { horizon, tables: self.check_tables()?, time, pane, every })
+    }
+
+    fn check_interval(&self, every: u64, pane: WindowSpec) -> Result<u64, ConfigError> {
+        if every == 0 || every % pane.slide() != 0 {
+            let detail = format!("{every} ms is not a multiple of the panes of {} ms", pane.slide());
+            return Err(ConfigError::new(
+                "checkpoints",
+                detail,
+                "checkpoints are taken between panes: round it",
+            ));
+        }
+        Ok(every)
+    }
+
+    /// The tables of all plans and those declared, each once.
+    fn check_tables(&self) -> Result<Vec<Arc<Table>>, ConfigError> {
+        let mut tables: Vec<Arc<Table>> = Vec::new();
+        for table in self.plans.iter().flat_map(|plan| plan.tables()).chain(self.tables.iter().cloned()) {
+            table.check()?;
+            if tables.iter().any(|other| other.name() == table.name()) {
+                let detail = format!("two tables are called `{}`", table.name());
+                return Err(ConfigError::new(
+                    "table",
+                    detail,
+                    "give each grouping and each row type a table of its own",
+                ));
+            }
+            tables.push(table);
+        }
+        Ok(tables)
+    }
+
+    /// What state depends on: a checkpoint made with other settings does not fit.
+    pub(crate) fn fingerprint(&self) -> String {
+        let TimeConfig { allowed_lateness, out_of_orderness, deduplicate, horizon, .. } = &self.ingress.time;
+        let mut decoders: Vec<String> = self.sources.iter().map(|(_, decoder)| decoder.identity()).collect();
+        decoders.retain(|identity| !identity.is_empty());
+        let mut parts = vec![
+            format!("lateness {allowed_lateness}"),
+            format!("disorder {out_of_orderness}"),
+            format!("horizon {horizon:?}"),
+            format!("deduplicate {deduplicate}"),
+        ];
+        parts.extend(decoders);
+        parts.extend(self.plans.iter().map(|plan| plan.fingerprint(&self.ingress.time)));
+        parts.join(SEPARATOR)
+    }
+}

@@ -1,0 +1,352 @@
+//! Groupings: the aggregate of events by a key in windows, into a table, with rules.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use differential_dataflow::{AsCollection, VecCollection};
+use telemetra_core::engine::{Placement, Segments, SessionRules};
+use telemetra_core::{
+    Accumulator, Aggregate, AnyDetector, ConfigError, Event, EventTime, Events, Key, Layout, Moment,
+    MomentRule, SummaryRow, Table, TimeConfig, WindowRules, WindowSpec,
+};
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use crate::operators::moments::Moments;
+use crate::operators::sessions::sessions;
+use crate::operators::windows::{Summaries, Windows};
+use crate::pipeline::graph::Graph;
+use crate::pipeline::plan::{LastPlan, OpenPlan, Plan};
+use crate::pipeline::windows::WindowKind;
+use crate::read::group_fold::GroupFold;
+use crate::read::partial::Partial;
+use crate::read::plan::{Fold, FoldPlan};
+use crate::read::pre_aggregate::PreAggregates;
+
+/// The output of a grouping's aggregate.
+pub type OutputOf<E, A> = <<A as Aggregate<E>>::State as Accumulator>::Output;
+
+/// Says what the key of an event is.
+#[doc(hidden)]
+pub trait KeyOf<E: Events, K: Key>: Send + Sync + 'static {
+    /// Calls `with` with the key of an event.
+    fn with<T>(&self, event: &E::Of<'_>, with: impl FnOnce(K::Ref<'_>) -> T) -> T;
+}
+
+/// The key that the events themselves name.
+#[doc(hidden)]
+#[derive(Copy, Clone, Debug)]
+pub struct OwnKey;
+
+impl<E: Events> KeyOf<E, E::Key> for OwnKey {
+    #[inline]
+    fn with<T>(&self, event: &E::Of<'_>, with: impl FnOnce(<E::Key as Key>::Ref<'_>) -> T) -> T {
+        with(event.key())
+    }
+}
+
+/// The key that a closure makes.
+#[doc(hidden)]
+#[derive(Copy, Clone, Debug)]
+pub struct ByKey<F>(pub(crate) F);
+
+impl<E: Events, K: Key, F> KeyOf<E, K> for ByKey<F>
+where
+    F: for<'a> Fn(&E::Of<'a>) -> K + Send + Sync + 'static,
+{
+    fn with<T>(&self, event: &E::Of<'_>, with: impl FnOnce(K::Ref<'_>) -> T) -> T {
+        with((self.0)(event).as_ref())
+    }
+}
+
+/// The streams and collections of one grouping on one worker, for operators of your own. It derefs to the [`Graph`].
+pub struct GroupGraph<'scope, K: Key, S: telemetra_core::Data> {
+    graph: Graph<'scope>,
+    /// How its windows are cut, and how long its summaries stay.
+    pub windows: WindowRules,
+    /// The live summaries.
+    pub summaries: Summaries<'scope, K, S>,
+    /// The moments that its rules find.
+    pub moments: VecCollection<'scope, EventTime, Moment<K>, isize>,
+}
+
+impl<'scope, K: Key, S: telemetra_core::Data> Deref for GroupGraph<'scope, K, S> {
+    type Target = Graph<'scope>;
+
+    fn deref(&self) -> &Graph<'scope> {
+        &self.graph
+    }
+}
+
+impl<K: Key, S: telemetra_core::Data> fmt::Debug for GroupGraph<'_, K, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupGraph").field("windows", &self.windows).finish_non_exhaustive()
+    }
+}
+
+/// A hook that adds operators behind a grouping.
+type Extension<K, S> = Arc<dyn for<'scope> Fn(&GroupGraph<'scope, K, S>) + Send + Sync>;
+
+/// The grouping that was added to a pipeline last: see [`Pipeline::group`](crate::Pipeline::group).
+pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {
+    pub(crate) table: String,
+    pub(crate) key: Arc<F>,
+    pub(crate) key_columns: Option<Vec<&'static str>>,
+    pub(crate) windows: WindowKind,
+    pub(crate) aggregate: Arc<A>,
+    pub(crate) rules: Vec<MomentRule<OutputOf<E, A>>>,
+    pub(crate) moments_table: Option<String>,
+    pub(crate) summary_layout: Option<Layout<SummaryRow<K, OutputOf<E, A>>>>,
+    pub(crate) moment_layout: Option<Layout<Moment<K>>>,
+    pub(crate) extensions: Vec<Extension<K, OutputOf<E, A>>>,
+}
+
+impl<E: Events, K: Key, A: Aggregate<E>, F> fmt::Debug for Group<E, K, A, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("table", &self.table)
+            .field("windows", &self.windows)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
+    pub(crate) fn new(table: &str, key: F, windows: WindowKind, aggregate: A) -> Self {
+        Self {
+            table: table.to_owned(),
+            key: Arc::new(key),
+            key_columns: None,
+            windows,
+            aggregate: Arc::new(aggregate),
+            rules: Vec::new(),
+            moments_table: None,
+            summary_layout: None,
+            moment_layout: None,
+            extensions: Vec::new(),
+        }
+    }
+
+    fn samples(&self) -> u32 {
+        self.rules.iter().map(MomentRule::max_samples).max().unwrap_or(0)
+    }
+
+    fn summary_layout(&self) -> Layout<SummaryRow<K, OutputOf<E, A>>> {
+        self.summary_layout.clone().unwrap_or_else(|| {
+            let aggregate = Arc::clone(&self.aggregate);
+            let columns = aggregate.columns();
+            Layout::summaries(self.table.clone(), &self.key_names(), columns, move |output, window, put| {
+                aggregate.values(output, window, put);
+            })
+        })
+    }
+
+    fn moment_layout(&self) -> Layout<Moment<K>> {
+        self.moment_layout.clone().unwrap_or_else(|| {
+            let table = self.moments_table.clone().unwrap_or_else(|| format!("{}_moments", self.table));
+            Layout::moments(table, &self.key_names())
+        })
+    }
+
+    fn key_names(&self) -> Vec<&'static str> {
+        key_names(self.key_columns.as_deref(), K::KINDS.len())
+    }
+
+    fn rules_of(&self, time: &TimeConfig) -> Result<(WindowSpec, TimeConfig), ConfigError> {
+        let windows = self.windows.spec(time)?;
+        Ok((windows, TimeConfig { windows, ..time.clone() }))
+    }
+}
+
+/// The names of key columns: those given, or `key`, or `key_1`, `key_2`, …
+pub(crate) fn key_names(given: Option<&[&'static str]>, number: usize) -> Vec<&'static str> {
+    const NUMBERED: [&str; 16] = [
+        "key_1", "key_2", "key_3", "key_4", "key_5", "key_6", "key_7", "key_8", "key_9", "key_10", "key_11",
+        "key_12", "key_13", "key_14", "key_15", "key_16",
+    ];
+    match given {
+        Some(given) => given.to_vec(),
+        None if number == 1 => vec!["key"],
+        None => NUMBERED[..number.min(16)].to_vec(),
+    }
+}
+
+/// Checks that there is a name for each key column.
+pub(crate) fn check_key_names(
+    table: &str,
+    given: Option<&[&'static str]>,
+    number: usize,
+) -> Result<(), ConfigError> {
+    match given {
+        Some(given) if given.len() != number => {
+            let detail =
+                format!("the key of `{table}` has {number} columns, and {} names were given", given.len());
+            Err(ConfigError::new("key_columns", detail, "name each column of the key"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K, A, F> {
+    fn tables(&self) -> Vec<Arc<Table>> {
+        let mut tables = vec![Arc::clone(self.summary_layout().table())];
+        if !self.rules.is_empty() || self.moment_layout.is_some() {
+            tables.push(Arc::clone(self.moment_layout().table()));
+        }
+        tables
+    }
+
+    fn pane(&self, time: &TimeConfig) -> Result<Option<u64>, ConfigError> {
+        Ok(Some(self.windows.spec(time)?.slide()))
+    }
+
+    fn check(&self, time: &TimeConfig) -> Result<(), ConfigError> {
+        let (_, time) = self.rules_of(time)?;
+        time.check(self.samples())?;
+        check_key_names(&self.table, self.key_columns.as_deref(), K::KINDS.len())?;
+        if self.windows.gap().is_some() && !self.rules.is_empty() {
+            let detail =
+                format!("`{}` groups by sessions, and rules compare windows of one length", self.table);
+            return Err(ConfigError::new(
+                "rules",
+                detail,
+                "add a grouping by tumbling or sliding windows for them",
+            ));
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            if self.rules[..index].iter().any(|other| other.moment_type == rule.moment_type) {
+                let detail = format!("two rules make moments of the type `{}`", rule.moment_type);
+                return Err(ConfigError::new("rules", detail, "give each a type of its own"));
+            }
+        }
+        Ok(())
+    }
+
+    fn fingerprint(&self, time: &TimeConfig) -> String {
+        // What a detector remembers means nothing to one of another kind.
+        let rules = self.rules.iter().map(|rule| match &rule.detector {
+            detector if AnyDetector::is_pure(detector) => rule.moment_type.to_string(),
+            detector => format!("{} by {}", rule.moment_type, detector.method()),
+        });
+        let rules: Vec<_> = rules.collect();
+        let windows = self.windows.spec(time).map(|spec| (spec.size(), spec.slide()));
+        let (size, slide) = windows.unwrap_or_default();
+        format!(
+            "`{}` of {} by {} in windows of {size} every {slide}{} with rules {rules:?}",
+            self.table,
+            std::any::type_name::<A::State>(),
+            std::any::type_name::<K>(),
+            self.windows.gap().map(|gap| format!(" of sessions with gaps of {gap}")).unwrap_or_default(),
+        )
+    }
+
+    fn begin<'scope>(&self, time: &TimeConfig) -> Box<dyn OpenPlan<'scope, E> + 'scope> {
+        let (windows, time) = self.rules_of(time).unwrap_or((time.windows, time.clone()));
+        Box::new(OpenGroup {
+            name: self.table.clone(),
+            panes: windows,
+            gap: self.windows.gap(),
+            windows: time.window_rules(self.samples()),
+            key: Arc::clone(&self.key),
+            aggregate: Arc::clone(&self.aggregate),
+            rules: self.rules.clone().into(),
+            layouts: (self.summary_layout(), self.moment_layout()),
+            extensions: self.extensions.clone(),
+            partials: Partials::None,
+        })
+    }
+}
+
+impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> LastPlan<E> for Group<E, K, A, F> {
+    fn finish(self) -> Option<Box<dyn Plan<E>>> {
+        Some(Box::new(self))
+    }
+}
+
+struct OpenGroup<'scope, E: Events, K: Key, A: Aggregate<E>, F> {
+    name: String,
+    panes: WindowSpec,
+    gap: Option<u64>,
+    windows: WindowRules,
+    key: Arc<F>,
+    aggregate: Arc<A>,
+    rules: Arc<[MomentRule<OutputOf<E, A>>]>,
+    layouts: (Layout<SummaryRow<K, OutputOf<E, A>>>, Layout<Moment<K>>),
+    extensions: Vec<Extension<K, OutputOf<E, A>>>,
+    partials: Partials<'scope, K, A::State>,
+}
+
+/// The output of ingest that was attached for the grouping.
+enum Partials<'scope, K: Key, A: Accumulator> {
+    None,
+    Panes(StreamVec<'scope, EventTime, Partial<K, A>>),
+    Runs(StreamVec<'scope, EventTime, Partial<K, Segments<A>>>, u64),
+}
+
+impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope, E>
+    for OpenGroup<'scope, E, K, A, F>
+{
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn attach(&mut self, builder: &mut OperatorBuilder<'scope, EventTime>) -> Box<dyn Fold<E>> {
+        let (key, aggregate) = (Arc::clone(&self.key), Arc::clone(&self.aggregate));
+        if let Some(gap) = self.gap {
+            let (output, stream) = builder.new_output();
+            self.partials = Partials::Runs(stream, gap);
+            let add = move |folded: &mut PreAggregates<K, Segments<A::State>>,
+                            event: &E::Of<'_>,
+                            placement: &Placement| {
+                let time = event.time();
+                key.with(event, |key| {
+                    aggregate.add(folded.accumulator(key, time, placement).accumulator(time, gap), event);
+                });
+            };
+            return Box::new(GroupFold::<E, K, Segments<A::State>, _>::new(self.panes, output, add));
+        }
+        let (output, stream) = builder.new_output();
+        self.partials = Partials::Panes(stream);
+        let add = move |folded: &mut PreAggregates<K, A::State>, event: &E::Of<'_>, placement: &Placement| {
+            key.with(event, |key| aggregate.add(folded.accumulator(key, event.time(), placement), event));
+        };
+        Box::new(GroupFold::<E, K, A::State, _>::new(self.panes, output, add))
+    }
+}
+
+impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope, E>
+    for OpenGroup<'scope, E, K, A, F>
+{
+    fn build(self: Box<Self>, graph: &Graph<'scope>) {
+        let (context, windows) = (graph.context(), self.windows);
+        let name = format!("windows {}", self.name);
+        let is_sessions = self.gap.is_some();
+        let summaries = match self.partials {
+            Partials::None => return,
+            Partials::Panes(partials) => partials.windows(windows, &name, context),
+            Partials::Runs(runs, gap) => {
+                let rules = SessionRules { gap, panes: windows.windows, horizon: windows.horizon };
+                sessions(runs, rules, &name, context)
+            }
+        };
+        let moments = if self.rules.is_empty() {
+            timely::dataflow::operators::generic::operator::empty(graph.scope()).as_collection()
+        } else {
+            let name = format!("moments {}", self.name);
+            summaries.clone().moments(windows, Arc::clone(&self.rules), &name, context)
+        };
+        let (size, sliding) = (windows.windows.size(), !is_sessions);
+        let rows = summaries.clone().flat_map(move |(key, summary)| {
+            // Windows that reach before 1970 are cut there: they all begin at the same instant, which is part of a row's key.
+            let is_whole = !sliding || summary.window.end - summary.window.start == size;
+            is_whole.then_some(SummaryRow { key, summary })
+        });
+        let (summary_layout, moment_layout) = self.layouts;
+        graph.publish_within(&summary_layout, rows, windows.horizon);
+        if !self.rules.is_empty() {
+            graph.publish_within(&moment_layout, moments.clone(), windows.horizon);
+        }
+        let group = GroupGraph { graph: graph.clone(), windows, summaries, moments };
+        self.extensions.iter().for_each(|extension| extension(&group));
+    }
+}

@@ -1,0 +1,218 @@
+//! Folding: one worker decodes a batch, has it sequenced, and gives its events to every plan.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use telemetra_core::engine::Placement;
+use telemetra_core::{
+    Arena, DeadLetter, DecodeError, Decoder, Event, EventTime, Events, Fate, RecordBatch, RecordPlace,
+};
+use timely::dataflow::operators::probe;
+
+use crate::read::ingress::Shared;
+use crate::read::partition::PartitionReader;
+use crate::read::plan::Fold;
+use crate::read::poll::PollResult;
+
+/// The decoders of a pipeline, by the number of their source.
+pub(crate) type Decoders<E> = Arc<[Arc<dyn Decoder<E>>]>;
+
+/// How many batches are read before other operators get their turn.
+const BATCHES_PER_TURN: usize = 4;
+/// How long a worker waits that has nothing to do and is not woken when there is.
+pub(crate) const PAUSE: Duration = Duration::from_millis(1);
+
+/// Reads batches for one worker and folds them.
+pub(crate) struct Reader<E: Events> {
+    shared: Arc<Shared>,
+    decoders: Decoders<E>,
+    /// The partitions it knows of.
+    partitions: Vec<Arc<PartitionReader>>,
+    /// One for each plan.
+    pub(crate) folds: Vec<Box<dyn Fold<E>>>,
+    /// What was not counted and not yet sent.
+    pub(crate) letters: Vec<DeadLetter>,
+    /// The partition to begin with: each in turn.
+    turn: usize,
+    batch: RecordBatch,
+    arena: Arena,
+    /// Kept for their memory; empty between batches.
+    events: Vec<E::Of<'static>>,
+    records: Vec<Decoded>,
+    placements: Vec<Placement>,
+}
+
+/// What decoding made of a record.
+struct Decoded {
+    /// The number of events up to and including this record's.
+    end: usize,
+    error: Option<DecodeError>,
+}
+
+impl<E: Events> Reader<E> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        decoders: Decoders<E>,
+        worker: usize,
+        folds: Vec<Box<dyn Fold<E>>>,
+    ) -> Self {
+        Self {
+            shared,
+            decoders,
+            partitions: Vec::new(),
+            folds,
+            letters: Vec::new(),
+            turn: worker,
+            batch: RecordBatch::default(),
+            arena: Arena::default(),
+            events: Vec::new(),
+            records: Vec::new(),
+            placements: Vec::new(),
+        }
+    }
+
+    /// Reads a few batches, and says how long to wait before the next.
+    pub(crate) fn read(&mut self, floor: EventTime, durable: Option<&probe::Handle<EventTime>>) -> Duration {
+        let shared = Arc::clone(&self.shared);
+        let bound = floor.minus(shared.config.drift());
+        if floor == EventTime::MAX || durable.is_some_and(|durable| durable.less_than(&bound)) {
+            return PAUSE;
+        }
+        shared.refresh(&mut self.partitions);
+        let alone = self.partitions.len() == 1;
+        for _ in 0..BATCHES_PER_TURN {
+            let mut pause = Duration::MAX;
+            let mut found = false;
+            for _ in 0..self.partitions.len() {
+                self.turn = (self.turn + 1) % self.partitions.len();
+                let partition = &self.partitions[self.turn];
+                match shared.poll(partition, alone, floor, &mut self.batch) {
+                    PollResult::Batch(number) => {
+                        let partition = Arc::clone(partition);
+                        self.fold(&partition, number);
+                        found = true;
+                        break;
+                    }
+                    PollResult::Nothing(this_long) => pause = pause.min(this_long),
+                    PollResult::Ended => pause = pause.min(PAUSE),
+                }
+            }
+            if !found {
+                // Sources are asked, they do not call: look again soon.
+                return pause.min(10 * PAUSE);
+            }
+        }
+        Duration::ZERO
+    }
+
+    /// Decodes a batch, has it sequenced, and folds it.
+    fn fold(&mut self, partition: &PartitionReader, turn: u64) {
+        let Self { batch, arena, records, placements, folds, letters, decoders, .. } = self;
+        let decoder = &*decoders[partition.decoder];
+        let mut events: Vec<E::Of<'_>> = recycle::<E>(std::mem::take(&mut self.events));
+        for place in batch.records() {
+            let decoded = match place.oversize {
+                Some(_) => Err(DecodeError::new(TOO_LONG)),
+                None if place.tombstone => Err(DecodeError::new(NO_VALUE)),
+                None => decoder.decode(batch.record(place, &partition.topic), arena, &mut events),
+            };
+            records.push(Decoded { end: events.len(), error: decoded.err() });
+        }
+        self.shared.sequence(partition, turn, |sequencer, now| {
+            let mut greatest = EventTime::MIN;
+            let mut start = 0;
+            for Decoded { end, error } in records.iter() {
+                if error.is_some() {
+                    sequencer.malformed();
+                }
+                for event in &events[start..*end] {
+                    let placement = sequencer.place(event.time(), || event.id(), now);
+                    if placement.fate.is_counted() {
+                        greatest = greatest.max(placement.effective_end);
+                    }
+                    placements.push(placement);
+                }
+                start = *end;
+            }
+            greatest
+        });
+        // A pipeline that has failed does not sequence any more: then there are no placements, and nothing is folded.
+        let mut placed = events.iter().zip(placements.iter());
+        let mut start = 0;
+        for (place, Decoded { end, error }) in batch.records().iter().zip(records.drain(..)) {
+            if let Some(error) = error {
+                let reason = match place.oversize {
+                    Some(length) => format!("{error}: {length} bytes"),
+                    None => error.to_string(),
+                };
+                letters.push(letter(
+                    partition,
+                    place,
+                    0,
+                    Fate::Malformed,
+                    reason,
+                    batch.bytes_of(place).into(),
+                ));
+            }
+            for (index, (event, placement)) in placed.by_ref().take(end - start).enumerate() {
+                if !placement.fate.is_counted() {
+                    let bytes = decoder.letter_bytes(batch.record(place, &partition.topic), event);
+                    let reason = reason::<E>(event, placement.fate);
+                    letters.push(letter(partition, place, index, placement.fate, reason, bytes));
+                }
+            }
+            start = end;
+        }
+        if placements.len() == events.len() {
+            folds.iter_mut().for_each(|fold| fold.add(&events, placements));
+        }
+        placements.clear();
+        self.events = recycle::<E>(events);
+        arena.reset();
+        batch.clear();
+    }
+}
+
+/// The reason why a record was not decoded that is longer than records may be.
+const TOO_LONG: &str = "the record is longer than a record may be";
+
+/// The reason why a tombstone was not decoded.
+const NO_VALUE: &str = "the record has no value (a tombstone)";
+
+/// Empties a vector and keeps its memory for events of another batch.
+#[expect(clippy::unnecessary_filter_map, reason = "`filter` would keep the lifetime")]
+fn recycle<'b, E: Events>(mut events: Vec<E::Of<'_>>) -> Vec<E::Of<'b>> {
+    events.clear();
+    // Collecting in place: the types differ in a lifetime only.
+    events.into_iter().filter_map(|_| None).collect()
+}
+
+fn letter(
+    partition: &PartitionReader,
+    place: &RecordPlace,
+    index: usize,
+    fate: Fate,
+    reason: String,
+    bytes: Box<[u8]>,
+) -> DeadLetter {
+    DeadLetter {
+        partition: partition.id.clone(),
+        offset: place.offset,
+        index: u32::try_from(index).unwrap_or(u32::MAX),
+        fate,
+        reason: reason.into(),
+        bytes,
+    }
+}
+
+fn reason<E: Events>(event: &E::Of<'_>, fate: Fate) -> String {
+    match fate {
+        Fate::TooLate => format!("the pane of {} ended longer ago than the allowed lateness", event.time()),
+        Fate::FromFuture => format!("{} is too far ahead of processing time", event.time()),
+        Fate::Duplicate => match event.id() {
+            Some(id) => format!("an event with the id {id} has been counted"),
+            None => "an event of the same id has been counted".to_owned(),
+        },
+        Fate::Malformed | Fate::OnTime | Fate::LateApplied => String::new(),
+    }
+}

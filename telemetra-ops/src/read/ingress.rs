@@ -1,0 +1,304 @@
+//! The partitions of one process, shared by all its workers.
+//!
+//! Any worker may read any partition of its process, a batch at a time. Decoding and folding a batch can be done by
+//! anyone at any time; only the *sequencing* between them, which decides each event's fate, has to go in the
+//! partition's order. So one file, or one Kafka partition, is decoded by all workers, and what counts as late is the
+//! same as with one.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use telemetra_core::{Clock, EventTime, Events, Fates, PartitionId, TimeConfig, WatermarkStrategy};
+
+use crate::checkpoint::trigger::CheckpointTrigger;
+use crate::cluster::progress::SourceProgress;
+use crate::read::fold::Decoders;
+use crate::read::partition::{OpenPartition, PartitionCheckpoint, PartitionReader};
+use crate::support::failure::Failure;
+use crate::support::retry::Failing;
+
+/// How reading goes, beyond the settings of time.
+#[derive(Clone)]
+pub struct IngressConfig {
+    /// The settings of time.
+    pub time: TimeConfig,
+    /// Where processing time comes from.
+    pub clock: Clock,
+    /// How far, in event time, reading may be ahead of the slowest partition and of the sinks.
+    pub max_watermark_drift: Duration,
+    /// The watermark strategy of each partition; `None`: what `time` says, for all.
+    pub watermarks: Option<Watermarks>,
+}
+
+/// Makes the watermark strategy of a partition.
+pub type Watermarks = Arc<dyn Fn(&PartitionId) -> Box<dyn WatermarkStrategy> + Send + Sync>;
+
+impl IngressConfig {
+    /// The strategy of a partition.
+    pub(crate) fn strategy(&self, id: &PartitionId) -> Box<dyn WatermarkStrategy> {
+        self.watermarks.as_ref().map_or_else(|| self.time.strategy(), |make| make(id))
+    }
+
+    /// The drift in milliseconds.
+    pub(crate) fn drift(&self) -> u64 {
+        u64::try_from(self.max_watermark_drift.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Default for IngressConfig {
+    fn default() -> Self {
+        Self {
+            time: TimeConfig::default(),
+            clock: Clock::system(),
+            max_watermark_drift: Duration::from_secs(120),
+            watermarks: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for IngressConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IngressConfig")
+            .field("time", &self.time)
+            .field("max_watermark_drift", &self.max_watermark_drift)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The partitions of one process and their decoders, for dataflows of your own. Clones share them.
+pub struct Ingress<E: Events> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) decoders: Decoders<E>,
+}
+
+impl<E: Events> Clone for Ingress<E> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), decoders: Arc::clone(&self.decoders) }
+    }
+}
+
+impl<E: Events> std::fmt::Debug for Ingress<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.shared.fmt(f)
+    }
+}
+
+impl<E: Events> Ingress<E> {
+    /// The fates of all events read in this process, those before a restart included.
+    #[must_use]
+    pub fn fates(&self) -> Fates {
+        self.shared.fates()
+    }
+
+    /// The status of each partition.
+    #[must_use]
+    pub fn status(&self) -> Vec<PartitionStatus> {
+        self.shared.status()
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: IngressConfig,
+    /// Partitions are added while it runs, and none is removed. Nothing else is locked while this is.
+    readers: RwLock<Vec<Arc<PartitionReader>>>,
+    /// How many there are.
+    count: AtomicUsize,
+    /// The greatest floor that anyone was exported: a worker may have let its capabilities go that far.
+    given_up: AtomicU64,
+    pub(crate) trigger: CheckpointTrigger,
+    pub(crate) failure: Failure,
+    /// How reading goes on: one of the constants of [`Reading`].
+    pub(super) reading: AtomicU8,
+    /// The greatest boundary at which anything takes effect.
+    greatest_effective: AtomicU64,
+    /// How the partitions of all other processes stand.
+    pub(super) others: Mutex<SourceProgress>,
+    /// The offsets of each checkpoint that is under way.
+    offsets: Mutex<BTreeMap<EventTime, Vec<u64>>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// The status of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartitionStatus {
+    /// Its name.
+    pub id: PartitionId,
+    /// The offset of the next record.
+    pub offset: u64,
+    /// The watermark.
+    pub watermark: EventTime,
+    /// How far, in milliseconds of event time, its watermark is behind the greatest of the partitions that this process reads.
+    pub behind: u64,
+    /// How many records it has that were not read, if it knows.
+    pub lag: Option<u64>,
+    /// How many records were gone before they could be read, and were passed over.
+    pub lost: u64,
+    /// Reads that failed and were tried again.
+    pub retries: u64,
+    /// Whether reading it fails now, and is tried again.
+    pub failing: Option<Failing>,
+    /// The floor; [`EventTime::MAX`] once it has ended.
+    pub floor: EventTime,
+    /// Whether it has nothing to read and does not hold back the others.
+    pub idle: bool,
+    /// What became of its events.
+    pub fates: Fates,
+}
+
+/// Whether more is read.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Reading {
+    /// As long as there is something.
+    Goes,
+    /// No more, as if all partitions had ended.
+    Ends,
+    /// No more in this run.
+    Rests,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A worker that panicked has failed the pipeline; what it left is only read for reports.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Shares these partitions among the workers of a process. `resume` is the boundary of the checkpoint that they go on from;
+    /// `others` is how the partitions of other processes stand.
+    pub(crate) fn new(
+        config: IngressConfig,
+        partitions: Vec<OpenPartition>,
+        trigger: CheckpointTrigger,
+        failure: Failure,
+        resume: Option<EventTime>,
+        others: SourceProgress,
+    ) -> Arc<Self> {
+        // What is sent from here on takes effect after the checkpoint, what is read from a partition that it does not know too.
+        let least = config.time.windows.pane_start(resume.unwrap_or(EventTime::MIN));
+        let reader = |open: OpenPartition| {
+            let joins = resume.is_some() && open.sequencer.is_none();
+            Arc::new(PartitionReader::new(open, &config, least, joins))
+        };
+        let readers: Vec<_> = partitions.into_iter().map(reader).collect();
+        Arc::new(Self {
+            config,
+            count: AtomicUsize::new(readers.len()),
+            readers: RwLock::new(readers),
+            given_up: AtomicU64::new(least.0),
+            trigger,
+            failure,
+            reading: AtomicU8::new(Reading::Goes as u8),
+            greatest_effective: AtomicU64::new(0),
+            others: Mutex::new(others),
+            offsets: Mutex::new(BTreeMap::new()),
+        })
+    }
+
+    /// The fates of all events read in this process, those before a restart included.
+    pub(crate) fn fates(&self) -> Fates {
+        let readers = self.readers();
+        readers.iter().fold(Fates::default(), |sum, reader| sum + reader.fates())
+    }
+
+    /// The status of each partition.
+    pub(crate) fn status(&self) -> Vec<PartitionStatus> {
+        let mut all: Vec<_> = self.readers().iter().map(|reader| reader.status()).collect();
+        let greatest = all.iter().map(|one| one.watermark).max().unwrap_or_default();
+        all.iter_mut().for_each(|one| one.behind = greatest - one.watermark);
+        all
+    }
+}
+
+impl Shared {
+    /// The partitions as of now.
+    fn readers(&self) -> Vec<Arc<PartitionReader>> {
+        self.read_readers().clone()
+    }
+
+    pub(super) fn read_readers(&self) -> RwLockReadGuard<'_, Vec<Arc<PartitionReader>>> {
+        self.readers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings a worker's copy of the list up to date. Cheap where nothing is new.
+    pub(crate) fn refresh(&self, known: &mut Vec<Arc<PartitionReader>>) {
+        if self.count.load(Ordering::Acquire) > known.len() {
+            known.extend_from_slice(&self.read_readers()[known.len()..]);
+        }
+    }
+
+    /// Adds a partition while it runs. Nothing that is read from it takes effect before the floor that any worker was exported, so
+    /// no capability has been given up that it needs. `false` if all have been, as all partitions had ended.
+    pub(crate) fn add(&self, open: OpenPartition) -> bool {
+        let mut readers = self.readers.write().unwrap_or_else(PoisonError::into_inner);
+        // Nobody is exported a floor without this partition any more.
+        let least = EventTime(self.given_up.load(Ordering::Acquire));
+        if least == EventTime::MAX {
+            return false;
+        }
+        readers.push(Arc::new(PartitionReader::new(open, &self.config, least, true)));
+        self.count.store(readers.len(), Ordering::Release);
+        true
+    }
+
+    /// Has partitions that join others take effect after `durable`, up to which some sink has everything: it is not given
+    /// those times again, and they had no part in them.
+    pub(crate) fn begin_after(&self, durable: EventTime) {
+        if durable > EventTime::MIN {
+            let least = self.config.time.windows.pane_end(durable);
+            // Before the list is read: who adds a partition sees this, or has added it by then.
+            self.given_up.fetch_max(least.0, Ordering::AcqRel);
+            self.readers().iter().for_each(|reader| reader.begin_at(least));
+        }
+    }
+
+    /// The least floor of all partitions; [`EventTime::MAX`] once all have ended. Who asks may let go of what lies before it.
+    pub(crate) fn floor(&self) -> EventTime {
+        let readers = self.read_readers();
+        let floor = readers.iter().map(|reader| reader.floor()).min().unwrap_or(EventTime::MAX);
+        // Under the lock: who adds a partition sees it.
+        self.given_up.fetch_max(floor.0, Ordering::AcqRel);
+        floor
+    }
+
+    /// The greatest boundary at which anything takes effect. Final once the floor is [`EventTime::MAX`].
+    pub(crate) fn greatest_effective(&self) -> EventTime {
+        EventTime(self.greatest_effective.load(Ordering::Acquire))
+    }
+
+    /// Counts what was restored in what takes effect.
+    pub(crate) fn note_effective(&self, end: EventTime) {
+        self.greatest_effective.fetch_max(end.0, Ordering::AcqRel);
+    }
+
+    /// Has reading go on or stop.
+    pub(crate) fn set_reading(&self, reading: Reading) {
+        self.reading.store(reading as u8, Ordering::Release);
+    }
+
+    /// What a checkpoint keeps of the partitions. Call it while no batch is between take and sequence.
+    pub(crate) fn keep(&self, cut: EventTime) -> Vec<PartitionCheckpoint> {
+        let kept: Vec<_> = self.readers().iter().map(|reader| reader.keep()).collect();
+        lock(&self.offsets).insert(cut, kept.iter().map(|reader| reader.offset).collect());
+        kept
+    }
+
+    /// Tells each partition that a checkpoint is complete.
+    pub(crate) fn commit(&self, cut: EventTime) {
+        let mut offsets = lock(&self.offsets);
+        if let Some(committed) = offsets.remove(&cut) {
+            // Those that were added since lie behind.
+            for (reader, offset) in self.readers().iter().zip(committed) {
+                lock(&reader.state).partition.committed(offset);
+            }
+        }
+        offsets.retain(|other, _| *other > cut);
+    }
+}

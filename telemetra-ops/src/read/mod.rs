@@ -1,0 +1,13 @@
+//! Reading: partitions, decoding, sequencing, and folding events into pre-aggregates.
+
+pub(crate) mod discovery;
+pub(crate) mod fold;
+pub(crate) mod group_fold;
+pub(crate) mod ingest;
+pub(crate) mod ingress;
+pub(crate) mod partial;
+pub(crate) mod partition;
+pub(crate) mod plan;
+pub(crate) mod poll;
+pub(crate) mod pre_aggregate;
+pub(crate) mod sources;

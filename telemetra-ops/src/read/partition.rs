@@ -1,0 +1,205 @@
+//! The reader of one partition: its state, and the order in which its batches are sequenced.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use telemetra_core::engine::{Sequencer, SequencerState};
+use telemetra_core::{EventTime, Fates, Partition, PartitionId};
+
+use crate::cluster::progress::SourceProgress;
+use crate::read::ingress::{IngressConfig, PartitionStatus, lock};
+use crate::support::failure::Failure;
+use crate::support::retry::RetryState;
+
+/// One partition.
+pub(crate) struct PartitionReader {
+    pub(crate) id: PartitionId,
+    /// The topic of its records.
+    pub(crate) topic: Arc<str>,
+    /// The number of the source's decoder.
+    pub(crate) decoder: usize,
+    /// The floor as of the last batch sequenced; [`EventTime::MAX`] once all are.
+    floor: AtomicU64,
+    /// The watermark at that time.
+    watermark: AtomicU64,
+    /// When it was last found to have something, in processing time; [`EventTime::MIN`] if nobody has looked.
+    fed: AtomicU64,
+    pub(super) idle: AtomicBool,
+    pub(super) state: Mutex<PartitionReaderState>,
+    turn: Condvar,
+    /// Whether it came into being after the checkpoint that this run goes on from, or while it runs.
+    joins: bool,
+}
+
+pub(super) struct PartitionReaderState {
+    pub(super) partition: Box<dyn Partition>,
+    pub(super) sequencer: Sequencer,
+    /// Batches handed out, and sequenced.
+    pub(super) taken: u64,
+    pub(super) sequenced: u64,
+    pub(super) exhausted: bool,
+    /// Whether it said so itself.
+    pub(super) done: bool,
+    /// When to ask again. Not in processing time: whose clock stands still or is set back would not be asked any more.
+    pub(super) ask_again: Option<Instant>,
+    pub(super) retry: RetryState,
+}
+
+/// A partition that was opened, with what reads it and where its sequencer goes on.
+pub(crate) struct OpenPartition {
+    pub(crate) id: PartitionId,
+    pub(crate) decoder: usize,
+    pub(crate) partition: Box<dyn Partition>,
+    pub(crate) sequencer: Option<SequencerState>,
+    /// Whether its end has been read: it is not polled any more.
+    pub(crate) ended: bool,
+}
+
+/// What a checkpoint keeps of a partition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PartitionCheckpoint {
+    pub(crate) id: PartitionId,
+    pub(crate) offset: u64,
+    pub(crate) sequencer: SequencerState,
+    /// Whether all of it had been read, and it had said that no more would come.
+    pub(crate) ended: bool,
+}
+
+impl PartitionReader {
+    /// A partition none of whose events takes effect before `least`, a boundary of panes, if it joins others or is read from
+    /// its beginning.
+    pub(super) fn new(open: OpenPartition, config: &IngressConfig, least: EventTime, joins: bool) -> Self {
+        let OpenPartition { id, decoder, partition, sequencer: state, ended } = open;
+        let mut sequencer = Sequencer::new(&config.time, config.strategy(&id));
+        match state {
+            Some(state) => sequencer.restore(state),
+            None => sequencer.raise_floor(least),
+        }
+        let topic = partition.topic().into();
+        let retry = RetryState::new(format!("reading the partition `{id}`"));
+        Self {
+            id,
+            topic,
+            decoder,
+            floor: AtomicU64::new(if ended { EventTime::MAX.0 } else { sequencer.floor().0 }),
+            watermark: AtomicU64::new(sequencer.watermark().0),
+            fed: AtomicU64::new(EventTime::MIN.0),
+            idle: AtomicBool::new(false),
+            state: Mutex::new(PartitionReaderState {
+                partition,
+                sequencer,
+                taken: 0,
+                sequenced: 0,
+                exhausted: ended,
+                done: ended,
+                ask_again: None,
+                retry,
+            }),
+            turn: Condvar::new(),
+            joins,
+        }
+    }
+
+    /// Has a partition that joins others begin no earlier than there.
+    pub(super) fn begin_at(&self, least: EventTime) {
+        if self.joins {
+            let mut state = lock(&self.state);
+            state.sequencer.raise_floor(least);
+            self.publish(&state);
+        }
+    }
+
+    pub(super) fn floor(&self) -> EventTime {
+        EventTime(self.floor.load(Ordering::Acquire))
+    }
+
+    pub(super) fn publish(&self, state: &PartitionReaderState) {
+        let ended = state.exhausted && state.sequenced == state.taken;
+        let floor = if ended { EventTime::MAX } else { state.sequencer.floor() };
+        self.watermark.store(state.sequencer.watermark().0, Ordering::Release);
+        self.floor.store(floor.0, Ordering::Release);
+    }
+
+    /// Notes that it has something, and that it is not idle.
+    pub(super) fn feed(&self, now: EventTime) {
+        self.fed.store(now.0, Ordering::Release);
+        self.idle.store(false, Ordering::Release);
+    }
+
+    /// How long it has had nothing, as far as was looked.
+    pub(super) fn silence(&self, now: EventTime) -> u64 {
+        let unset = EventTime::MIN.0;
+        let fed = self.fed.compare_exchange(unset, now.0, Ordering::AcqRel, Ordering::Acquire);
+        now - EventTime(fed.err().unwrap_or(now.0))
+    }
+
+    /// How it stands for others.
+    pub(super) fn progress(&self, now: EventTime) -> SourceProgress {
+        let floor = self.floor();
+        if floor != EventTime::MAX && !self.idle.load(Ordering::Acquire) {
+            return SourceProgress::Active(floor);
+        }
+        match EventTime(self.watermark.load(Ordering::Acquire)) {
+            EventTime::MIN => SourceProgress::NONE,
+            watermark => SourceProgress::Idle { watermark, reached: watermark.plus(self.silence(now)) },
+        }
+    }
+
+    /// Waits for the turn of a batch and has it sequenced by `work`, whose answer is given back. The batch before it is being
+    /// decoded by a worker that waits for nobody, so the wait is no longer than that takes. `None` if the pipeline fails.
+    pub(super) fn sequence<T>(
+        &self,
+        number: u64,
+        failure: &Failure,
+        work: impl FnOnce(&mut Sequencer) -> T,
+    ) -> Option<T> {
+        let mut state = lock(&self.state);
+        while state.sequenced != number {
+            if failure.is_set() {
+                return None;
+            }
+            let wait = self.turn.wait_timeout(state, Duration::from_millis(20));
+            state = wait.map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state);
+        }
+        let answer = work(&mut state.sequencer);
+        state.sequenced += 1;
+        self.publish(&state);
+        drop(state);
+        self.turn.notify_all();
+        Some(answer)
+    }
+
+    /// What a checkpoint keeps of it. Call it while no batch is between being taken and being sequenced.
+    pub(super) fn keep(&self) -> PartitionCheckpoint {
+        let state = lock(&self.state);
+        PartitionCheckpoint {
+            id: self.id.clone(),
+            offset: state.partition.offset(),
+            sequencer: state.sequencer.state(),
+            ended: state.done,
+        }
+    }
+
+    pub(super) fn fates(&self) -> Fates {
+        lock(&self.state).sequencer.fates()
+    }
+
+    pub(super) fn status(&self) -> PartitionStatus {
+        let state = lock(&self.state);
+        PartitionStatus {
+            id: self.id.clone(),
+            offset: state.partition.offset(),
+            watermark: state.sequencer.watermark(),
+            behind: 0,
+            lag: state.partition.lag(),
+            lost: state.partition.lost(),
+            retries: state.retry.retries(),
+            failing: state.retry.failing(),
+            floor: self.floor(),
+            idle: self.idle.load(Ordering::Relaxed),
+            fates: state.sequencer.fates(),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Plans: what a pipeline makes of the events it reads, each with an output of its own behind one reading.
+
+use telemetra_core::checkpoint::CodecError;
+use telemetra_core::engine::Placement;
+use telemetra_core::{EventTime, Events};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+/// Folds the events of one worker for one plan, and sends what takes effect.
+pub trait Fold<E: Events> {
+    /// Folds the counted ones of these events; each has its placement.
+    fn add(&mut self, events: &[E::Of<'_>], placements: &[Placement]);
+
+    /// Sends what takes effect before `limit`, by a capability for this output.
+    fn send(&mut self, limit: EventTime, cap: &Capability<EventTime>);
+
+    /// What was folded and not sent, encoded for a checkpoint, and the greatest boundary before which something of it takes effect.
+    fn snapshot(&self) -> Result<(EventTime, Vec<u8>), CodecError>;
+
+    /// Takes in such a snapshot.
+    fn restore(&mut self, snapshot: &[u8]) -> Result<(), CodecError>;
+}
+
+/// A plan as ingest sees it: adds an output to the operator, and gives what folds for it.
+pub trait FoldPlan<'scope, E: Events> {
+    /// Its name, which checkpoints know its pre-aggregates by.
+    fn name(&self) -> &str;
+
+    /// Adds the plan's output.
+    fn attach(&mut self, builder: &mut OperatorBuilder<'scope, EventTime>) -> Box<dyn Fold<E>>;
+}
+
+/// A capability for `time`, or for its own time if that is later.
+pub(crate) fn delayed(cap: &Capability<EventTime>, time: EventTime) -> Capability<EventTime> {
+    cap.delayed(&time.max(*cap.time()))
+}

@@ -1,0 +1,149 @@
+//! Reading a partition: its next batch, or how long there is nothing; and what becomes of the floor of one that is idle.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use telemetra_core::engine::Sequencer;
+use telemetra_core::{EventTime, ExternalError, Polled, RecordBatch, Retry};
+
+use crate::cluster::coordinator::Coordinator;
+use crate::cluster::progress::SourceProgress;
+use crate::read::ingress::{Reading, Shared, lock};
+use crate::read::partition::{PartitionReader, PartitionReaderState};
+use crate::support::failure::PipelineError;
+
+/// What a worker gets when it wants to read.
+pub(crate) enum PollResult {
+    /// A batch, and its number in the partition.
+    Batch(u64),
+    /// Nothing for this long.
+    Nothing(Duration),
+    /// Nothing ever again.
+    Ended,
+}
+
+impl Shared {
+    /// Reads from a partition, unless it is too far ahead of the others, `floor` being theirs.
+    pub(crate) fn poll(
+        &self,
+        reader: &PartitionReader,
+        alone: bool,
+        floor: EventTime,
+        batch: &mut RecordBatch,
+    ) -> PollResult {
+        let own = reader.floor();
+        if own == EventTime::MAX {
+            return PollResult::Ended;
+        }
+        if own > floor.plus(self.config.drift()) {
+            return PollResult::Nothing(Duration::from_millis(1));
+        }
+        // Alone, there is no other to turn to.
+        let mut state = if alone {
+            lock(&reader.state)
+        } else {
+            match reader.state.try_lock() {
+                Ok(state) => state,
+                Err(_) => return PollResult::Nothing(Duration::ZERO),
+            }
+        };
+        let reading = self.reading.load(Ordering::Acquire);
+        state.exhausted |= reading == Reading::Ends as u8;
+        if state.exhausted || reading == Reading::Rests as u8 {
+            reader.publish(&state);
+            return PollResult::Nothing(Duration::from_millis(1));
+        }
+        let now = self.config.clock.now();
+        let pause = state.ask_again.map(|at| at.saturating_duration_since(Instant::now()));
+        if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
+            self.rest(reader, &mut state, now);
+            return PollResult::Nothing(pause);
+        }
+        let polled = match state.partition.poll(batch) {
+            Ok(polled) => {
+                state.retry.passed();
+                polled
+            }
+            Err(error) => return self.failed(reader, &mut state, error),
+        };
+        state.done = polled == Polled::Done;
+        state.exhausted = state.done;
+        if batch.is_empty() {
+            reader.publish(&state);
+            return match polled {
+                Polled::Ready => PollResult::Nothing(Duration::ZERO),
+                Polled::Done => PollResult::Ended,
+                Polled::Idle(pause) => {
+                    let pause = pause.max(Duration::from_millis(1));
+                    state.ask_again = Instant::now().checked_add(pause);
+                    self.rest(reader, &mut state, now);
+                    PollResult::Nothing(pause)
+                }
+            };
+        }
+        reader.feed(now);
+        state.taken += 1;
+        PollResult::Batch(state.taken - 1)
+    }
+
+    /// Has a batch sequenced when it is its turn.
+    pub(crate) fn sequence(
+        &self,
+        reader: &PartitionReader,
+        number: u64,
+        work: impl FnOnce(&mut Sequencer, EventTime) -> EventTime,
+    ) {
+        let sequenced = reader.sequence(number, &self.failure, |sequencer| {
+            let greatest = work(sequencer, self.config.clock.now());
+            self.note_effective(greatest);
+        });
+        // It fails only with the pipeline, which then sends nothing more.
+        debug_assert!(sequenced.is_some() || self.failure.is_set());
+    }
+
+    /// Lets a partition that has had nothing for long follow the others of all processes, or the clock if all are so.
+    fn rest(&self, reader: &PartitionReader, state: &mut PartitionReaderState, now: EventTime) {
+        let Some(idle_after) = state.sequencer.idle_after() else { return };
+        if u128::from(reader.silence(now)) < idle_after.as_millis() || state.sequenced != state.taken {
+            return;
+        }
+        reader.idle.store(true, Ordering::Release);
+        let floor = self.progress(now).and(*lock(&self.others)).idle_target();
+        state.sequencer.raise_floor(self.config.time.windows.pane_start(floor));
+        reader.publish(state);
+    }
+
+    /// How the partitions of this process stand.
+    pub(crate) fn progress(&self, now: EventTime) -> SourceProgress {
+        let readers = self.read_readers();
+        readers.iter().map(|reader| reader.progress(now)).fold(SourceProgress::NONE, SourceProgress::and)
+    }
+
+    /// Tells the other processes how the partitions of this one stand, and takes note of how theirs do.
+    pub(crate) fn exchange(&self, coordinator: &mut Coordinator) {
+        let windows = self.config.time.windows;
+        // Without idle partitions there is nothing to exchange.
+        if (self.config.time.idle_after.is_some() || self.config.watermarks.is_some())
+            && let Some(others) =
+                coordinator.exchange(|| self.progress(self.config.clock.now()).rounded(windows))
+        {
+            *lock(&self.others) = others;
+        }
+    }
+
+    fn failed(
+        &self,
+        reader: &PartitionReader,
+        state: &mut PartitionReaderState,
+        error: ExternalError,
+    ) -> PollResult {
+        if error.retry() == Retry::Permanent {
+            self.failure.set(PipelineError::Source { partition: reader.id.clone(), source: error });
+            return PollResult::Ended;
+        }
+        let failures = state.retry.failed(&error);
+        let pause = Duration::from_millis(10 << failures.min(9));
+        state.ask_again = Instant::now().checked_add(pause);
+        PollResult::Nothing(pause)
+    }
+}

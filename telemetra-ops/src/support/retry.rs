@@ -1,0 +1,244 @@
+//! Something outside that fails for the moment: what the logs and the status say of it, and trying again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use telemetra_core::{ExternalError, Retry};
+
+use crate::support::failure::{Failure, chain};
+
+/// How often the log is exported while it lasts.
+const REMIND: Duration = Duration::from_secs(60);
+/// The first pause between two tries, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(10));
+
+/// The passing failures of one thing: a warning at the first and one a minute while they last, and a word when they are over.
+/// Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct RetryState(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// What fails, as in "the sink `table`".
+    what: String,
+    now: Mutex<Option<Episode>>,
+    /// Tries that had to be repeated, ever.
+    retries: AtomicU64,
+}
+
+/// One retry, from the first failure on.
+#[derive(Clone, Debug)]
+struct Episode {
+    since: Instant,
+    said: Instant,
+    tries: u64,
+    error: String,
+}
+
+/// Something that fails for the moment, and is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// How long ago it failed first.
+    pub lasting: Duration,
+    /// How often it has failed since.
+    pub tries: u64,
+    /// The last error and what was underneath, in one line.
+    pub error: String,
+}
+
+/// What there is to say after a try.
+#[derive(Debug, PartialEq, Eq)]
+enum Word {
+    First,
+    Reminder { lasting: Duration, tries: u64 },
+    Over { after: Duration, tries: u64 },
+}
+
+impl RetryState {
+    pub(crate) fn new(what: String) -> Self {
+        Self(Arc::new(Inner { what, now: Mutex::new(None), retries: AtomicU64::new(0) }))
+    }
+
+    fn now(&self) -> MutexGuard<'_, Option<Episode>> {
+        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It failed and will be tried again. Returns how often it has failed in a row.
+    pub(crate) fn failed(&self, error: &dyn std::error::Error) -> u64 {
+        self.0.retries.fetch_add(1, Ordering::Relaxed);
+        let error = chain(error);
+        let (word, tries) = self.note(&error, Instant::now());
+        let what = &self.0.what;
+        match word {
+            Some(Word::Reminder { lasting, tries }) => {
+                tracing::warn!(error, tries, ?lasting, "{what} still fails, trying again");
+            }
+            Some(_) => tracing::warn!(error, "{what} failed, trying again"),
+            None => {}
+        }
+        tries
+    }
+
+    /// It works.
+    pub(crate) fn passed(&self) {
+        if let Some(Word::Over { after, tries }) = self.clear(Instant::now()) {
+            tracing::info!(tries, ?after, "{} works again", self.0.what);
+        }
+    }
+
+    fn note(&self, error: &str, now: Instant) -> (Option<Word>, u64) {
+        let mut episode = self.now();
+        let Some(episode) = &mut *episode else {
+            *episode = Some(Episode { since: now, said: now, tries: 1, error: error.to_owned() });
+            return (Some(Word::First), 1);
+        };
+        episode.tries += 1;
+        episode.error.clear();
+        episode.error.push_str(error);
+        let due = now.duration_since(episode.said) >= REMIND;
+        let word = due.then(|| {
+            episode.said = now;
+            Word::Reminder { lasting: now.duration_since(episode.since), tries: episode.tries }
+        });
+        (word, episode.tries)
+    }
+
+    fn clear(&self, now: Instant) -> Option<Word> {
+        let over = self.now().take()?;
+        Some(Word::Over { after: now.duration_since(over.since), tries: over.tries })
+    }
+
+    /// `None` if it works.
+    pub(crate) fn failing(&self) -> Option<Failing> {
+        let failing = |Episode { since, tries, error, .. }: &Episode| Failing {
+            lasting: since.elapsed(),
+            tries: *tries,
+            error: error.clone(),
+        };
+        self.now().as_ref().map(failing)
+    }
+
+    /// How many tries had to be repeated, ever.
+    pub(crate) fn retries(&self) -> u64 {
+        self.0.retries.load(Ordering::Relaxed)
+    }
+}
+
+/// Why it was not tried again.
+#[derive(Debug)]
+pub(crate) enum RetryError {
+    /// It fails for good, or for too long.
+    Failed(ExternalError),
+    /// The pipeline goes down.
+    Down,
+}
+
+/// Tries until it succeeds, fails for good, `deadline` has passed, or the pipeline goes down, which it does not hold up.
+pub(crate) fn retry_until<T>(
+    retry: &RetryState,
+    failure: &Failure,
+    deadline: Option<Instant>,
+    mut attempt: impl FnMut() -> Result<T, ExternalError>,
+) -> Result<T, RetryError> {
+    let (mut pause, longest) = PAUSES;
+    loop {
+        let error = match attempt() {
+            Ok(done) => {
+                retry.passed();
+                return Ok(done);
+            }
+            Err(error) => error,
+        };
+        let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if error.retry() == Retry::Permanent || late {
+            return Err(RetryError::Failed(error));
+        }
+        retry.failed(&error);
+        let left = deadline.map_or(longest, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if failure.pause(jittered(pause).min(left)) {
+            return Err(RetryError::Down);
+        }
+        pause = (pause * 2).min(longest);
+    }
+}
+
+/// How long a start tries again what fails for the moment, so that services may come up in any order.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct RetryDeadline(Option<Instant>);
+
+impl RetryDeadline {
+    /// From now on for that long.
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self(Instant::now().checked_add(limit))
+    }
+
+    /// Does that, called `what` in logs.
+    pub(crate) fn wait<T>(
+        self,
+        what: &str,
+        attempt: impl FnMut() -> Result<T, ExternalError>,
+    ) -> Result<T, ExternalError> {
+        let never = Failure::default();
+        retry_until(&RetryState::new(what.to_owned()), &never, self.0, attempt).map_err(|ended| match ended {
+            RetryError::Failed(error) => error,
+            RetryError::Down => ExternalError::permanent("the pipeline was exported to stop"),
+        })
+    }
+}
+
+/// Between half a pause and all of it, so that many who lost the same server do not all return at once.
+fn jittered(pause: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    let random = RandomState::new().hash_one(pause) % 1000;
+    pause / 2 + pause.mul_f64(random as f64 / 2000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_is_told_then_one_a_minute_then_the_end() {
+        let retry = RetryState::new("the sink `t`".to_owned());
+        let begin = Instant::now();
+        let at = |seconds: u64| begin + Duration::from_secs(seconds);
+        assert_eq!(retry.clear(at(0)), None, "that it works is no news");
+        assert_eq!(retry.note("a", at(0)), (Some(Word::First), 1));
+        assert_eq!(retry.note("b", at(59)), (None, 2));
+        assert_eq!(retry.failing().map(|failing| (failing.tries, failing.error)), Some((2, "b".to_owned())));
+        let reminder = Word::Reminder { lasting: Duration::from_secs(61), tries: 3 };
+        assert_eq!(retry.note("b", at(61)), (Some(reminder), 3));
+        assert_eq!(retry.note("b", at(120)), (None, 4), "a minute after the last word");
+        let over = Word::Over { after: Duration::from_secs(125), tries: 4 };
+        assert_eq!(retry.clear(at(125)), Some(over));
+        assert!(retry.failing().is_none());
+        assert_eq!(retry.note("c", at(126)), (Some(Word::First), 1), "a new retry");
+    }
+
+    #[test]
+    fn it_is_tried_until_it_works_fails_for_good_takes_too_long_or_the_pipeline_goes_down() {
+        let retry = RetryState::new("it".to_owned());
+        let failure = Failure::default();
+        let mut left = 3;
+        let passes = retry_until(&retry, &failure, None, || {
+            left -= 1;
+            if left > 0 { Err(ExternalError::transient("busy")) } else { Ok("done") }
+        });
+        assert!(matches!(passes, Ok("done")));
+        assert_eq!((retry.retries(), left), (2, 0));
+
+        let for_good = retry_until(&retry, &failure, None, || Err::<(), _>(ExternalError::permanent("full")));
+        assert!(matches!(for_good, Err(RetryError::Failed(error)) if error.to_string() == "full"));
+
+        let deadline = Some(Instant::now());
+        let late = retry_until(&retry, &failure, deadline, || Err::<(), _>(ExternalError::transient("busy")));
+        assert!(matches!(late, Err(RetryError::Failed(error)) if error.to_string() == "busy"));
+
+        let down = retry_until(&retry, &failure, None, || {
+            failure.halt();
+            Err::<(), _>(ExternalError::transient("busy"))
+        });
+        assert!(matches!(down, Err(RetryError::Down)));
+    }
+}

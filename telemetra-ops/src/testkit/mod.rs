@@ -1,0 +1,3 @@
+//! What proves operators: their executable specification in plain differential dataflow.
+
+pub mod spec;

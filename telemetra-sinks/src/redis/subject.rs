@@ -1,0 +1,236 @@
+//! What the sink's cache holds of one subject: its windows, moments and rows within the horizon.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use telemetra_core::{Action, Change, EventTime};
+
+use super::form::Place;
+use super::message::Kind;
+
+/// Which keys of a subject have to be written: those of kept tables, and those of rows, each with its table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dirty {
+    pub(super) tables: BTreeSet<usize>,
+    pub(super) rows: BTreeSet<(usize, Arc<str>)>,
+}
+
+impl Dirty {
+    pub(super) fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.rows.is_empty()
+    }
+
+    pub(super) fn and(&mut self, other: Self) {
+        self.tables.extend(other.tables);
+        self.rows.extend(other.rows);
+    }
+}
+
+/// One subject.
+#[derive(Default)]
+pub(super) struct Subject {
+    /// By the place of the kept table: the few in which the subject has rows.
+    tables: Vec<(usize, Held)>,
+    /// When time alone changes something about it next, as the agenda has it.
+    pub(super) due: Option<EventTime>,
+    /// Whether its keys were written.
+    pub(super) written: bool,
+}
+
+/// The rows of a subject in one table, each with the time at which it ended, if it has one.
+enum Held {
+    /// By start: windows of one table and subject are all of one length, or are apart.
+    Windows(BTreeMap<EventTime, (EventTime, Change)>),
+    /// By start and type.
+    Moments(BTreeMap<(EventTime, Box<str>), (Option<EventTime>, Change)>),
+    /// By the name of the key that each is kept under.
+    Rows { rows: BTreeMap<Arc<str>, (Option<EventTime>, Change)>, ends: BTreeSet<(EventTime, Arc<str>)> },
+}
+
+impl Held {
+    fn of(place: &Place) -> Self {
+        match place {
+            Place::Window(_) => Self::Windows(BTreeMap::new()),
+            Place::Moment { .. } => Self::Moments(BTreeMap::new()),
+            Place::Row { .. } => Self::Rows { rows: BTreeMap::new(), ends: BTreeSet::new() },
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Windows(windows) => windows.is_empty(),
+            Self::Moments(moments) => moments.is_empty(),
+            Self::Rows { rows, .. } => rows.is_empty(),
+        }
+    }
+}
+
+impl Subject {
+    /// Takes one change in, with nothing that ended before `since`, and says which keys it touches and what
+    /// has become of the row; `None` where nothing has.
+    pub(super) fn change(
+        &mut self,
+        table: usize,
+        place: Place,
+        change: &Change,
+        since: EventTime,
+    ) -> Option<(Dirty, Kind)> {
+        let at = match self.tables.iter().position(|(known, _)| *known == table) {
+            Some(at) => at,
+            None => {
+                self.tables.push((table, Held::of(&place)));
+                self.tables.len() - 1
+            }
+        };
+        let upsert = change.action == Action::Upsert;
+        let mut dirty = Dirty::default();
+        let kind = match (&mut self.tables[at].1, place) {
+            (Held::Windows(windows), Place::Window(window)) => {
+                let newest = windows.last_key_value().map(|(start, _)| *start);
+                let kept = (upsert && window.end >= since).then(|| (window.end, change.clone()));
+                put(windows, window.start, kept)?;
+                if newest.is_none_or(|newest| window.start >= newest) {
+                    dirty.tables.insert(table);
+                }
+                forget_windows(windows, since, 1);
+                Kind::of_window(change)
+            }
+            (Held::Moments(moments), Place::Moment { started_at, moment_type, ended_at }) => {
+                let over = ended_at.is_some_and(|end| end < since);
+                let kept = (upsert && !over).then(|| (ended_at, change.clone()));
+                let before = put(moments, (started_at, moment_type), kept)?;
+                dirty.tables.insert(table);
+                match upsert {
+                    true => Kind::of_moment(ended_at.is_none(), before.map(|(end, _)| end.is_none())),
+                    false => Kind::Withdrawn,
+                }
+            }
+            (Held::Rows { rows, ends }, Place::Row { key, time }) => {
+                let over = time.is_some_and(|time| time < since);
+                let kept = (upsert && !over).then(|| (time, change.clone()));
+                let now = kept.as_ref().and(time);
+                let before = put(rows, Arc::clone(&key), kept)?;
+                if let Some((Some(time), _)) = before {
+                    ends.remove(&(time, Arc::clone(&key)));
+                }
+                ends.extend(now.map(|time| (time, Arc::clone(&key))));
+                dirty.rows.insert((table, key));
+                Kind::of_row(change)
+            }
+            // A table's rows are all of one shape.
+            _ => return None,
+        };
+        Some((dirty, kind))
+    }
+
+    /// Forgets what ended before `since`, and says which keys may hold something else by that: those of all
+    /// windows and moments, as the subject may also have fallen silent.
+    pub(super) fn forget(&mut self, since: EventTime) -> Dirty {
+        let mut dirty = Dirty::default();
+        for (table, held) in &mut self.tables {
+            match held {
+                Held::Windows(windows) => {
+                    dirty.tables.insert(*table);
+                    forget_windows(windows, since, 0);
+                }
+                Held::Moments(moments) => {
+                    dirty.tables.insert(*table);
+                    moments.retain(|_, (end, _)| end.is_none_or(|end| end >= since));
+                }
+                Held::Rows { rows, ends } => {
+                    while ends.first().is_some_and(|(end, _)| *end < since) {
+                        let Some((_, key)) = ends.pop_first() else { break };
+                        rows.remove(&key);
+                        dirty.rows.insert((*table, key));
+                    }
+                }
+            }
+        }
+        self.tables.retain(|(_, held)| !held.is_empty());
+        dirty
+    }
+
+    /// When, after `time`, time alone changes a key; `None` if there is nothing left that could change so.
+    pub(super) fn next(&self, time: EventTime, horizon: u64, silent_after: u64) -> Option<EventTime> {
+        let gone = |end: EventTime| end.plus(horizon).plus(1);
+        let next = |held: &Held| match held {
+            Held::Windows(windows) => {
+                let newest = windows.last_key_value().map(|(_, (end, _))| *end)?;
+                let silent = Some(newest.plus(silent_after).plus(1)).filter(|at| *at > time);
+                silent.into_iter().chain([gone(newest)]).min()
+            }
+            // One that is open will be closed, unless no more changes of its subject come.
+            Held::Moments(moments) => moments.values().map(|(end, _)| gone(end.unwrap_or(time))).min(),
+            Held::Rows { ends, .. } => ends.first().map(|(end, _)| gone(*end)),
+        };
+        self.tables.iter().filter_map(|(_, held)| next(held)).min()
+    }
+
+    /// Whether nothing is known of it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tables.iter().all(|(_, held)| held.is_empty())
+    }
+
+    /// Whether it has a row that stays until it is withdrawn.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.tables.iter().any(|(_, held)| match held {
+            Held::Rows { rows, ends } => rows.len() > ends.len(),
+            Held::Windows(_) | Held::Moments(_) => false,
+        })
+    }
+
+    fn table(&self, table: usize) -> Option<&Held> {
+        self.tables.iter().find(|(known, _)| *known == table).map(|(_, held)| held)
+    }
+
+    /// The newest window in a table: its end, and the change that published it.
+    pub(super) fn latest(&self, table: usize) -> Option<(EventTime, &Change)> {
+        match self.table(table)? {
+            Held::Windows(windows) => windows.last_key_value().map(|(_, (end, change))| (*end, change)),
+            _ => None,
+        }
+    }
+
+    /// The moments in a table, newest first.
+    pub(super) fn moments(&self, table: usize) -> impl Iterator<Item = &Change> {
+        let moments = match self.table(table) {
+            Some(Held::Moments(moments)) => Some(moments),
+            _ => None,
+        };
+        moments.into_iter().flat_map(|moments| moments.values().rev().map(|(_, change)| change))
+    }
+
+    /// The row that is kept under a key, and whether it stays until it is withdrawn.
+    pub(super) fn row(&self, table: usize, key: &str) -> Option<(bool, &Change)> {
+        match self.table(table)? {
+            Held::Rows { rows, .. } => rows.get(key).map(|(end, change)| (end.is_none(), change)),
+            _ => None,
+        }
+    }
+
+    /// The keys of all rows, each with its table.
+    pub(super) fn row_keys(&self) -> impl Iterator<Item = (usize, Arc<str>)> {
+        self.tables.iter().flat_map(|(table, held)| {
+            let rows = match held {
+                Held::Rows { rows, .. } => Some(rows),
+                _ => None,
+            };
+            rows.into_iter().flat_map(|rows| rows.keys().map(|key| (*table, Arc::clone(key))))
+        })
+    }
+}
+
+/// Forgets windows that ended before `since`, but for so many of the newest.
+fn forget_windows(windows: &mut BTreeMap<EventTime, (EventTime, Change)>, since: EventTime, keep: usize) {
+    while windows.len() > keep && windows.first_key_value().is_some_and(|(_, (end, _))| *end < since) {
+        windows.pop_first();
+    }
+}
+
+/// Puts or removes an entry and returns what was there; `None` if nothing was there and nothing is.
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) -> Option<Option<V>> {
+    match value {
+        Some(value) => Some(map.insert(key, value)),
+        None => map.remove(&key).map(Some),
+    }
+}
