@@ -55,14 +55,14 @@ fn topic_key_headers_and_timestamp_are_there() {
     assert!(batch.records()[2].tombstone);
 }
 
-/// The bytes of a request that writes one record with two headers, as a client of another language can make it.
+/// The bytes of a request that writes one record with two headers, as a client in C can make it.
 fn produce(first: &[u8], second: &[u8]) -> Vec<u8> {
     // Lengths within a record are variable, and doubled as they have a sign: all here are below 64.
     let counted = |bytes: &[u8]| [&[bytes.len() as u8 * 2], bytes].concat();
     let headers = [counted(first), counted(b"1"), counted(second), counted(b"2")].concat();
     // No attributes, no differences of time and offset, no key.
     let record = [&[0, 0, 0, 1][..], &counted(b"value"), &[2 * 2], &headers].concat();
-    // Leader epoch, version, checksum (not checked), attributes, last offset; times and producer; how many records.
+    // Leader epoch, version, checksum (not checked), attributes, last offset; times; how many records.
     let epoch = [&(-1_i32).to_be_bytes()[..], &[2], &[0; 4], &[0; 2], &[0; 4]].concat();
     let times = [1_000_i64.to_be_bytes(), 1_000_i64.to_be_bytes(), (-1_i64).to_be_bytes()].concat();
     let count = [&(-1_i16).to_be_bytes()[..], &(-1_i32).to_be_bytes(), &1_i32.to_be_bytes()].concat();
@@ -71,7 +71,7 @@ fn produce(first: &[u8], second: &[u8]) -> Vec<u8> {
     let batch = sized(&[&0_i64.to_be_bytes()[..], &sized(&batch)].concat());
 
     let text = |text: &str| [&(text.len() as i16).to_be_bytes()[..], text.as_bytes()].concat();
-    // Which request, version, its number; client; no transaction, all replicas, 5 s; one topic, one partition.
+    // Kind, version and number; client; no transaction, all replicas, 5 s; one topic, one partition.
     let request = [&[0, 0, 0, 3, 0, 0, 0, 7][..], &text("raw")].concat();
     let how = [&(-1_i16).to_be_bytes()[..], &(-1_i16).to_be_bytes(), &5_000_i32.to_be_bytes()].concat();
     let place = [&1_i32.to_be_bytes()[..], &text("readings"), &1_i32.to_be_bytes(), &[0; 4]].concat();
