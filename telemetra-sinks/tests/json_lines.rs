@@ -6,6 +6,7 @@ mod common;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ fn sink(folder: &Path) -> JsonLines {
 fn line_of<R: Data>(layout: &Layout<R>, row: R) -> String {
     let folder = tempfile::tempdir().unwrap();
     let mut sink = JsonLines::new(folder.path());
-    sink.open(&[std::sync::Arc::clone(layout.table())], None).unwrap();
+    sink.open(&[Arc::clone(layout.table())], None).unwrap();
     sink.apply(&[batch(0, vec![layout.upsert(row, 3)])]).unwrap();
     read(folder.path(), "changes-").lines().next().unwrap().to_owned()
 }
@@ -136,7 +137,7 @@ fn a_row_that_cannot_be_written_is_named() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut sink = JsonLines::new(folder.path());
-        sink.open(&[std::sync::Arc::clone(layout.table())], None).unwrap();
+        sink.open(&[Arc::clone(layout.table())], None).unwrap();
         let error = sink.apply(&[batch(0, vec![layout.upsert("a".to_owned(), 0)])]).unwrap_err();
         assert_eq!(error.retry(), Retry::Permanent);
         assert!(error.to_string().contains("t (a, 1970-01-01T00:00:00.000Z)"), "{error}");

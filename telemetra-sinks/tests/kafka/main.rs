@@ -8,10 +8,12 @@ mod faults;
 mod offsets;
 mod partitions;
 mod real;
+mod records;
 mod settings;
 mod sink;
 mod support;
 mod tls;
+mod topics;
 
 #[path = "../../../tests/support/services.rs"]
 mod services;

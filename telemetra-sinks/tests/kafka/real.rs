@@ -292,9 +292,9 @@ fn a_letter_over_the_topics_limit_is_cut_until_it_fits() {
     let mut sink =
         KafkaSink::new(config(&servers)).unwrap().dead_letters_to(None).topic("device_minute", &*topic);
     sink.open(&tables(), None).unwrap();
-    let streams: Vec<String> = (0..2).map(|n| format!("{n}{}", long[..20_000].escape_ascii())).collect();
-    let streams: Vec<&str> = streams.iter().map(String::as_str).collect();
-    let error = sink.apply(&[batch(0, &streams[..1], Action::Upsert)]).unwrap_err();
+    let devices: Vec<String> = (0..2).map(|n| format!("{n}{}", long[..20_000].escape_ascii())).collect();
+    let devices: Vec<&str> = devices.iter().map(String::as_str).collect();
+    let error = sink.apply(&[batch(0, &devices[..1], Action::Upsert)]).unwrap_err();
     assert_eq!(error.retry(), Retry::Permanent);
     assert!(error.to_string().contains("max.message.bytes"), "{error}");
 }
@@ -312,7 +312,7 @@ fn a_broker_that_is_restarted_costs_nothing() {
     sink.open(&tables(), None).unwrap();
     read(&mut *partition, 100);
     server.kill();
-    // Silence is not taken for a quiet stream.
+    // Silence is not taken for a quiet topic.
     read_until(&mut *empty, |read| !read.transient.is_empty()).unwrap();
     std::thread::scope(|scope| {
         let written = scope.spawn(|| sink.apply(&[batch(0, &["ada", "bob", "cyd", "dee"], Action::Upsert)]));

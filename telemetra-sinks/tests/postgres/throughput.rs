@@ -129,7 +129,7 @@ fn copies(server: &Server, database: &Database) {
         )
         .unwrap();
     let insert = "INSERT INTO device_minute SELECT * FROM stage ON CONFLICT (device, window_start) DO UPDATE
-        SET readings = excluded.readings, top_emotes = excluded.top_emotes, transaction_amount = excluded.transaction_amount";
+        SET readings = excluded.readings, tags = excluded.tags";
     let insert = client.prepare(insert).unwrap();
     let before = cpu(server);
     let start = Instant::now();
