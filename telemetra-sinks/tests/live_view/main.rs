@@ -1,7 +1,7 @@
 //! The live view, as a host service sees it.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../common/devices.rs"]
+#[path = "../common/mod.rs"]
 mod common;
 
 mod subscribe;

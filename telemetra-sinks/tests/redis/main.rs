@@ -2,7 +2,7 @@
 #![cfg(feature = "redis")]
 #![allow(clippy::unwrap_used)]
 
-#[path = "../common/devices.rs"]
+#[path = "../common/mod.rs"]
 mod common;
 #[path = "../../../tests/support/services.rs"]
 mod services;
