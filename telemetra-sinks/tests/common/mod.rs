@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use telemetra_core::{
-    Action, Batch, Change, Column, ColumnKind, DeadLetter, EventTime, Fate, Layout, Micro, Moment,
+    Action, Batch, Change, Column, ColumnKind, DeadLetter, EventTime, Fate, Key, Layout, Micro, Moment,
     PartitionId, Row, Summary, SummaryRow, Table, Value, Window, json,
 };
 
@@ -167,10 +167,10 @@ pub(crate) fn readings(device: &str, nth: u64, count: u64) -> Change {
 }
 
 /// A moment that starts in the newest pane of the `nth` window and has lasted for so many panes.
-pub(crate) fn moment_of(device: &str, nth: u64, windows: u32, open: bool) -> Moment<String> {
+pub(crate) fn moment_by<K: Key>(key: K, nth: u64, windows: u32, open: bool) -> Moment<K> {
     let started_at = window(nth).end.minus(10_000);
     Moment {
-        key: device.to_owned(),
+        key,
         moment_type: "spike".into(),
         started_at,
         peak_at: window(nth).end,
@@ -185,6 +185,11 @@ pub(crate) fn moment_of(device: &str, nth: u64, windows: u32, open: bool) -> Mom
         baseline_samples: 12,
         windows,
     }
+}
+
+/// The same of a device.
+pub(crate) fn moment_of(device: &str, nth: u64, windows: u32, open: bool) -> Moment<String> {
+    moment_by(device.to_owned(), nth, windows, open)
 }
 
 /// The first sight of a moment of one pane, in the table `moments`.
