@@ -29,7 +29,20 @@ use crate::error::ExternalError;
 pub struct Directory {
     root: PathBuf,
     /// The locked files of the claimed places.
-    places: Vec<Arc<File>>,
+    places: Vec<Arc<Lock>>,
+}
+
+/// A file that is locked until the value is dropped.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Unlocks the file, not only closes it. The lock belongs to the open file, which a child process that
+    /// this process is just starting has too, until it executes its program.
+    fn drop(&mut self) {
+        // A file system without locks.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Directory {
@@ -51,7 +64,7 @@ impl Directory {
     }
 
     /// Locks the file of a place.
-    fn lock(&self, place: usize) -> Result<Arc<File>, ExternalError> {
+    fn lock(&self, place: usize) -> Result<Arc<Lock>, ExternalError> {
         let path = self.root.join(format!("{PLACE}{place:04}"));
         let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
         let mut file = opened.map_err(failed("claim a place by", &path))?;
@@ -75,7 +88,7 @@ impl Directory {
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
         }
-        Ok(Arc::new(file))
+        Ok(Arc::new(Lock(file)))
     }
 
     /// The numbers of all places that have been claimed in this directory.
@@ -176,5 +189,21 @@ impl CheckpointStore for Directory {
                 Ok(())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_place_is_free_while_a_child_process_still_has_the_open_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Directory::new(folder.path());
+        store.claim(0, 1).unwrap();
+        let of_the_child = store.places[0].0.try_clone().unwrap();
+        drop(store);
+        Directory::new(folder.path()).claim(0, 1).unwrap();
+        drop(of_the_child);
     }
 }
