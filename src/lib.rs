@@ -98,8 +98,8 @@ pub mod prelude {
     };
     pub use telemetra_ops::{
         CheckpointContext, Checkpointed, Drain, Enrich, Graph, GroupGraph, Ingest, Ingress, IngressConfig,
-        Latest, Moments, Pipeline, PipelineError, PipelineStatus, Report, Running, StopHandle, Tactic, Top,
-        Windows, hours, minutes, seconds, sessions, sliding, tumbling,
+        KeyedProcess, Latest, Moments, Pipeline, PipelineError, PipelineStatus, ProcessByKey, Report,
+        Running, StopHandle, Tactic, Top, Windows, hours, minutes, seconds, sessions, sliding, tumbling,
     };
     #[cfg(feature = "sqlite")]
     pub use telemetra_sinks::Sqlite;

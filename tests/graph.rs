@@ -38,7 +38,7 @@ fn what_cannot_work_is_refused() {
     assert!(error.to_string().contains("workers"), "{error}");
     let error = open(
         source(),
-        IngressConfig { max_watermark_drift: Duration::from_millis(1), ..IngressConfig::default() },
+        IngressConfig { max_watermark_drift: Some(Duration::from_millis(1)), ..IngressConfig::default() },
         1,
     )
     .unwrap_err();

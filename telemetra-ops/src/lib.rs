@@ -89,6 +89,7 @@ pub use observe::status::{PipelineStatus, SinkStatus};
 pub use operators::changes::{Changes, RowChange};
 pub use operators::checkpointed::{Checkpointed, Inbox, Tactic};
 pub use operators::enrich::{Enrich, Enriched};
+pub use operators::keyed_process::{KeyedProcess, ProcessByKey};
 pub use operators::latest::Latest;
 pub use operators::moments::Moments;
 pub use operators::top::Top;
@@ -96,10 +97,10 @@ pub use operators::windows::{Summaries, Windows};
 pub use pipeline::builder::Pipeline;
 pub use pipeline::finish::{Drain, StopHandle};
 pub use pipeline::graph::Graph;
-#[doc(hidden)]
-pub use pipeline::group::{ByKey, KeyOf, OwnKey};
 pub use pipeline::group::{Group, GroupGraph, OutputOf};
 pub use pipeline::handle::{Report, Running};
+#[doc(hidden)]
+pub use pipeline::key_of::{ByKey, KeyOf, OwnKey};
 #[doc(hidden)]
 pub use pipeline::plan::LastPlan;
 pub use pipeline::windows::{WindowKind, hours, minutes, seconds, sessions, sliding, tumbling};

@@ -36,7 +36,7 @@ pub(crate) fn graph(
         time: time.clone(),
         clock: clock(),
         watermarks: None,
-        max_watermark_drift: Duration::from_millis(10_000),
+        max_watermark_drift: Some(Duration::from_millis(10_000)),
     };
     let source = Box::new(source(script, per_poll));
     let ingress =

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use crate::aggregate::accumulator_of::AccumulatorOf;
+use crate::aggregate::distinct_ids::DistinctIds;
 use crate::aggregate::extreme::{End, Extreme, Greatest, Least};
 use crate::aggregate::name_counts::Counted;
 use crate::aggregate::number::{Number, value_of};
@@ -155,6 +156,15 @@ impl<E: Events> Aggregates<E> {
         F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
     {
         DistinctOf { column: Column::named(name, ColumnKind::Integer), of }
+    }
+
+    /// The exact number of different ids. The closure returns an id or, for events that have none, an
+    /// `Option`.
+    pub fn distinct_ids<I: Into<Option<u64>>, F>(self, name: &str, of: F) -> DistinctIds<F>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> I + Send + Sync + 'static,
+    {
+        DistinctIds { column: Column::named(name, ColumnKind::Integer), of }
     }
 
     /// The `K` most frequent texts and their exact counts, by count, then by name: a JSON list of

@@ -47,6 +47,14 @@ impl Accumulate<&str> for Distinct {
     }
 }
 
+impl Accumulate<u64> for Distinct {
+    #[inline]
+    fn add(&mut self, input: u64) {
+        // As a text of these eight bytes would be.
+        self.0.insert(u128::from(input) | 8 << 120);
+    }
+}
+
 /// The sliding form of [`Distinct`]: for each id, the number of panes that contain it.
 ///
 /// It costs one look-up for each id of a pane that enters or leaves, whatever the number of panes in a

@@ -20,6 +20,7 @@ mod aggregate_tuple;
 pub(crate) mod by_name;
 pub(crate) mod count;
 pub(crate) mod distinct;
+pub(crate) mod distinct_ids;
 pub(crate) mod extreme;
 pub(crate) mod hyper_log_log;
 mod id_set;
@@ -45,6 +46,7 @@ pub use by_name::{
 };
 pub use count::Count;
 pub use distinct::{Distinct, DistinctSliding};
+pub use distinct_ids::DistinctIds;
 pub use extreme::{End, Extreme, Greatest, Least, Max, Min, Monotonic};
 pub use hyper_log_log::HyperLogLog;
 pub use mean::Mean;

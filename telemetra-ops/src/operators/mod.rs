@@ -4,6 +4,7 @@ pub(crate) mod changes;
 pub(crate) mod checkpointed;
 pub(crate) mod enrich;
 pub(crate) mod keyed;
+pub(crate) mod keyed_process;
 pub(crate) mod latest;
 pub(crate) mod moments;
 pub(crate) mod sessions;

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
 use telemetra_core::{
-    Aggregate, Aggregates, Clock, Data, Decoder, EventTime, Events, Key, Layout, PartitionId, Row, Shard,
-    Sink, Source, Table, TimeConfig, WatermarkStrategy,
+    Aggregate, Aggregates, Clock, Decoder, EventTime, Events, Key, Layout, PartitionId, Row, Shard, Sink,
+    Source, Table, TimeConfig, WatermarkStrategy,
 };
+use timely::ExchangeData;
 use timely::dataflow::StreamVec;
 
 use crate::deliver::placement::SinkPlan;
 use crate::pipeline::graph::Graph;
-use crate::pipeline::group::{ByKey, Group, OwnKey};
+use crate::pipeline::group::Group;
 use crate::pipeline::kept::Collect;
+use crate::pipeline::key_of::{ByKey, OwnKey};
 use crate::pipeline::plan::{LastPlan, Plan};
 use crate::pipeline::windows::WindowKind;
 use crate::read::ingress::IngressConfig;
@@ -148,11 +150,11 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// How far, in event time, reading may be ahead of the slowest partition and of the sinks; by default two minutes. It bounds
-    /// memory when a sink is slow.
+    /// How far, in event time, reading may be ahead of the slowest partition and of the sinks; by default two minutes, or two panes if these
+    /// are longer. It bounds memory when a sink is slow.
     #[must_use]
     pub fn max_watermark_drift(mut self, drift: Duration) -> Self {
-        self.parts.ingress.max_watermark_drift = drift;
+        self.parts.ingress.max_watermark_drift = Some(drift);
         self
     }
 
@@ -305,7 +307,7 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     /// Picks values out of events, as a stream on every worker on which `build` builds: each value at the effective time of its event.
     /// `name` is what checkpoints know it by.
     #[must_use]
-    pub fn collect<D: Data, F>(
+    pub fn collect<D: ExchangeData, F>(
         self,
         name: &str,
         pick: F,

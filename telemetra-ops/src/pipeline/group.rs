@@ -17,6 +17,7 @@ use crate::operators::moments::Moments;
 use crate::operators::sessions::sessions;
 use crate::operators::windows::{Summaries, Windows};
 use crate::pipeline::graph::Graph;
+use crate::pipeline::key_of::KeyOf;
 use crate::pipeline::plan::{LastPlan, OpenPlan, Plan};
 use crate::pipeline::windows::WindowKind;
 use crate::read::group_fold::GroupFold;
@@ -26,39 +27,6 @@ use crate::read::pre_aggregate::PreAggregates;
 
 /// The output of a grouping's aggregate.
 pub type OutputOf<E, A> = <<A as Aggregate<E>>::State as Accumulator>::Output;
-
-/// Says what the key of an event is.
-#[doc(hidden)]
-pub trait KeyOf<E: Events, K: Key>: Send + Sync + 'static {
-    /// Calls `with` with the key of an event.
-    fn with<T>(&self, event: &E::Of<'_>, with: impl FnOnce(K::Ref<'_>) -> T) -> T;
-}
-
-/// The key that the events themselves name.
-#[doc(hidden)]
-#[derive(Copy, Clone, Debug)]
-pub struct OwnKey;
-
-impl<E: Events> KeyOf<E, E::Key> for OwnKey {
-    #[inline]
-    fn with<T>(&self, event: &E::Of<'_>, with: impl FnOnce(<E::Key as Key>::Ref<'_>) -> T) -> T {
-        with(event.key())
-    }
-}
-
-/// The key that a closure makes.
-#[doc(hidden)]
-#[derive(Copy, Clone, Debug)]
-pub struct ByKey<F>(pub(crate) F);
-
-impl<E: Events, K: Key, F> KeyOf<E, K> for ByKey<F>
-where
-    F: for<'a> Fn(&E::Of<'a>) -> K + Send + Sync + 'static,
-{
-    fn with<T>(&self, event: &E::Of<'_>, with: impl FnOnce(K::Ref<'_>) -> T) -> T {
-        with((self.0)(event).as_ref())
-    }
-}
 
 /// The streams and collections of one grouping on one worker, for operators of your own. It derefs to the [`Graph`].
 pub struct GroupGraph<'scope, K: Key, S: telemetra_core::Data> {
@@ -100,7 +68,13 @@ pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {
     pub(crate) summary_layout: Option<Layout<SummaryRow<K, OutputOf<E, A>>>>,
     pub(crate) moment_layout: Option<Layout<Moment<K>>>,
     pub(crate) extensions: Vec<Extension<K, OutputOf<E, A>>>,
+    pub(crate) filter: Option<Filter<E>>,
+    /// Whether its summaries go to its table.
+    pub(crate) is_published: bool,
 }
+
+/// Says which events a grouping aggregates.
+pub(crate) type Filter<E> = Arc<dyn for<'a> Fn(&<E as Events>::Of<'a>) -> bool + Send + Sync>;
 
 impl<E: Events, K: Key, A: Aggregate<E>, F> fmt::Debug for Group<E, K, A, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,6 +98,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
             summary_layout: None,
             moment_layout: None,
             extensions: Vec::new(),
+            filter: None,
+            is_published: true,
         }
     }
 
@@ -189,7 +165,10 @@ pub(crate) fn check_key_names(
 
 impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K, A, F> {
     fn tables(&self) -> Vec<Arc<Table>> {
-        let mut tables = vec![Arc::clone(self.summary_layout().table())];
+        let mut tables = Vec::new();
+        if self.is_published {
+            tables.push(Arc::clone(self.summary_layout().table()));
+        }
         if !self.rules.is_empty() || self.moment_layout.is_some() {
             tables.push(Arc::clone(self.moment_layout().table()));
         }
@@ -252,6 +231,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
             rules: self.rules.clone().into(),
             layouts: (self.summary_layout(), self.moment_layout()),
             extensions: self.extensions.clone(),
+            filter: self.filter.clone(),
+            is_published: self.is_published,
             partials: Partials::None,
         })
     }
@@ -273,6 +254,8 @@ struct OpenGroup<'scope, E: Events, K: Key, A: Aggregate<E>, F> {
     rules: Arc<[MomentRule<OutputOf<E, A>>]>,
     layouts: (Layout<SummaryRow<K, OutputOf<E, A>>>, Layout<Moment<K>>),
     extensions: Vec<Extension<K, OutputOf<E, A>>>,
+    filter: Option<Filter<E>>,
+    is_published: bool,
     partials: Partials<'scope, K, A::State>,
 }
 
@@ -292,12 +275,17 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope
 
     fn attach(&mut self, builder: &mut OperatorBuilder<'scope, EventTime>) -> Box<dyn Fold<E>> {
         let (key, aggregate) = (Arc::clone(&self.key), Arc::clone(&self.aggregate));
+        let filter = self.filter.clone();
+        let is_left_out = move |event: &E::Of<'_>| filter.as_ref().is_some_and(|keeps| !keeps(event));
         if let Some(gap) = self.gap {
             let (output, stream) = builder.new_output();
             self.partials = Partials::Runs(stream, gap);
             let add = move |folded: &mut PreAggregates<K, Segments<A::State>>,
                             event: &E::Of<'_>,
                             placement: &Placement| {
+                if is_left_out(event) {
+                    return;
+                }
                 let time = event.time();
                 key.with(event, |key| {
                     aggregate.add(folded.accumulator(key, time, placement).accumulator(time, gap), event);
@@ -308,6 +296,9 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope
         let (output, stream) = builder.new_output();
         self.partials = Partials::Panes(stream);
         let add = move |folded: &mut PreAggregates<K, A::State>, event: &E::Of<'_>, placement: &Placement| {
+            if is_left_out(event) {
+                return;
+            }
             key.with(event, |key| aggregate.add(folded.accumulator(key, event.time(), placement), event));
         };
         Box::new(GroupFold::<E, K, A::State, _>::new(self.panes, output, add))
@@ -342,7 +333,9 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
             is_whole.then_some(SummaryRow { key, summary })
         });
         let (summary_layout, moment_layout) = self.layouts;
-        graph.publish_within(&summary_layout, rows, windows.horizon);
+        if self.is_published {
+            graph.publish_within(&summary_layout, rows, windows.horizon);
+        }
         if !self.rules.is_empty() {
             graph.publish_within(&moment_layout, moments.clone(), windows.horizon);
         }

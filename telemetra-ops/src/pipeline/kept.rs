@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{ConfigError, Data, EventTime, Events, Layout, Table, TimeConfig};
+use timely::ExchangeData;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Pipeline as Local;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -57,7 +58,7 @@ fn stamped<R: Data>(rows: StreamVec<'_, EventTime, R>) -> VecCollection<'_, Even
     updates.as_collection()
 }
 
-impl<E: Events, D: Data, F> Plan<E> for Collect<F, D>
+impl<E: Events, D: ExchangeData, F> Plan<E> for Collect<F, D>
 where
     F: for<'a> Fn(&E::Of<'a>) -> Option<D> + Send + Sync + 'static,
 {
@@ -87,14 +88,14 @@ where
     }
 }
 
-struct OpenCollect<'scope, F, D: Data> {
+struct OpenCollect<'scope, F, D: ExchangeData> {
     name: String,
     pick: Arc<F>,
     build: Build<D>,
     collected: Option<StreamVec<'scope, EventTime, D>>,
 }
 
-impl<'scope, E: Events, D: Data, F> FoldPlan<'scope, E> for OpenCollect<'scope, F, D>
+impl<'scope, E: Events, D: ExchangeData, F> FoldPlan<'scope, E> for OpenCollect<'scope, F, D>
 where
     F: for<'a> Fn(&E::Of<'a>) -> Option<D> + Send + Sync + 'static,
 {
@@ -110,7 +111,7 @@ where
     }
 }
 
-impl<'scope, E: Events, D: Data, F> OpenPlan<'scope, E> for OpenCollect<'scope, F, D>
+impl<'scope, E: Events, D: ExchangeData, F> OpenPlan<'scope, E> for OpenCollect<'scope, F, D>
 where
     F: for<'a> Fn(&E::Of<'a>) -> Option<D> + Send + Sync + 'static,
 {

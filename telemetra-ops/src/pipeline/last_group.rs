@@ -8,7 +8,8 @@ use telemetra_core::{
 };
 
 use crate::pipeline::builder::Pipeline;
-use crate::pipeline::group::{Group, GroupGraph, KeyOf, OutputOf};
+use crate::pipeline::group::{Group, GroupGraph, OutputOf};
+use crate::pipeline::key_of::KeyOf;
 
 /// The grouping that was added last.
 impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K, A, F>> {
@@ -16,6 +17,22 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     #[must_use]
     pub fn key_columns<const N: usize>(mut self, names: [&'static str; N]) -> Self {
         self.last.key_columns = Some(names.to_vec());
+        self
+    }
+
+    /// Aggregates only the events for which the condition holds. It is no part of what checkpoints are compared by: change the table's name
+    /// when you change the condition, or begin with fresh checkpoints.
+    #[must_use]
+    pub fn filter(mut self, keeps: impl for<'a> Fn(&E::Of<'a>) -> bool + Send + Sync + 'static) -> Self {
+        self.last.filter = Some(Arc::new(keeps));
+        self
+    }
+
+    /// Publishes no table of the summaries: they are for the rules, and for what [`publish`](Self::publish) and [`extend`](Self::extend) build on
+    /// them.
+    #[must_use]
+    pub fn unpublished(mut self) -> Self {
+        self.last.is_published = false;
         self
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod graph;
 pub(crate) mod group;
 pub(crate) mod handle;
 pub(crate) mod kept;
+pub(crate) mod key_of;
 mod last_group;
 pub(crate) mod plan;
 pub(crate) mod start;

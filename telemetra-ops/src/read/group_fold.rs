@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use telemetra_core::checkpoint::CodecError;
 use telemetra_core::engine::Placement;
-use telemetra_core::{Accumulator, Data, EventTime, Events, Key, WindowSpec};
+use telemetra_core::{Accumulator, EventTime, Events, Key, WindowSpec};
+use timely::ExchangeData;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pushers::Output;
 use timely::dataflow::operators::Capability;
@@ -83,7 +84,7 @@ pub(crate) struct CollectFold<E, D: 'static, F> {
     events: PhantomData<fn() -> E>,
 }
 
-impl<E: Events, D: Data, F> CollectFold<E, D, F>
+impl<E: Events, D: ExchangeData, F> CollectFold<E, D, F>
 where
     F: for<'a> Fn(&E::Of<'a>) -> Option<D>,
 {
@@ -93,7 +94,7 @@ where
     }
 }
 
-impl<E: Events, D: Data, F> Fold<E> for CollectFold<E, D, F>
+impl<E: Events, D: ExchangeData, F> Fold<E> for CollectFold<E, D, F>
 where
     F: for<'a> Fn(&E::Of<'a>) -> Option<D>,
 {

@@ -26,11 +26,15 @@ pub struct IngressConfig {
     pub time: TimeConfig,
     /// Where processing time comes from.
     pub clock: Clock,
-    /// How far, in event time, reading may be ahead of the slowest partition and of the sinks.
-    pub max_watermark_drift: Duration,
+    /// How far, in event time, reading may be ahead of the slowest partition and of the sinks; by default two minutes, or two panes if these are
+    /// longer.
+    pub max_watermark_drift: Option<Duration>,
     /// The watermark strategy of each partition; `None`: what `time` says, for all.
     pub watermarks: Option<Watermarks>,
 }
+
+/// The drift in milliseconds where none is set and panes are short.
+const DRIFT: u64 = 120_000;
 
 /// Makes the watermark strategy of a partition.
 pub type Watermarks = Arc<dyn Fn(&PartitionId) -> Box<dyn WatermarkStrategy> + Send + Sync>;
@@ -43,7 +47,10 @@ impl IngressConfig {
 
     /// The drift in milliseconds.
     pub(crate) fn drift(&self) -> u64 {
-        u64::try_from(self.max_watermark_drift.as_millis()).unwrap_or(u64::MAX)
+        match self.max_watermark_drift {
+            Some(drift) => u64::try_from(drift.as_millis()).unwrap_or(u64::MAX),
+            None => DRIFT.max(2 * self.time.windows.slide()),
+        }
     }
 }
 
@@ -52,7 +59,7 @@ impl Default for IngressConfig {
         Self {
             time: TimeConfig::default(),
             clock: Clock::system(),
-            max_watermark_drift: Duration::from_secs(120),
+            max_watermark_drift: None,
             watermarks: None,
         }
     }
