@@ -9,7 +9,7 @@ use super::*;
 use crate::event::{NexmarkEvents, What};
 
 const EVENTS: usize = 30_000;
-const RATE: usize = 500;
+const RATE: usize = 50;
 
 /// The rows that a query should have, as SQL over the tables `person`, `auction` and `bid`, in the order of its table's columns.
 const EXPECTED: [(&str, &str, &str); 12] = [

@@ -41,6 +41,11 @@ impl<'scope> Graph<'scope> {
         Self { scope, context, horizon, tables, publications: Rc::default() }
     }
 
+    /// The same graph, for rows that are made of summaries which are retired that many milliseconds after their window.
+    pub(crate) fn with_horizon(&self, horizon: u64) -> Self {
+        Self { horizon, ..self.clone() }
+    }
+
     /// The scope that it is in.
     #[must_use]
     pub fn scope(&self) -> Scope<'scope, EventTime> {

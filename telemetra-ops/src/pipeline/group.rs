@@ -339,7 +339,8 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
         if !self.rules.is_empty() {
             graph.publish_within(&moment_layout, moments.clone(), windows.horizon);
         }
-        let group = GroupGraph { graph: graph.clone(), windows, summaries, moments };
+        let graph = graph.with_horizon(windows.horizon);
+        let group = GroupGraph { graph, windows, summaries, moments };
         self.extensions.iter().for_each(|extension| extension(&group));
     }
 }
