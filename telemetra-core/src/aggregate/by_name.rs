@@ -17,6 +17,7 @@ use crate::aggregate::name_counts::Counted;
 use crate::aggregate::number::{Number, value_of};
 use crate::aggregate::{Accumulate, Accumulator, Count, Distinct, Mean, Sum, TopK};
 use crate::column::{Column, ColumnKind, Value};
+use crate::error::ConfigError;
 use crate::read::event::Events;
 use crate::time::window::Window;
 
@@ -37,6 +38,15 @@ use crate::time::window::Window;
 pub trait Aggregate<E: Events>: Send + Sync + 'static {
     /// The accumulator.
     type State: Accumulator;
+
+    /// Checks its settings, before a pipeline starts. By default there are none.
+    ///
+    /// # Errors
+    ///
+    /// If a setting cannot work.
+    fn check(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
 
     /// Adds an event to the accumulator.
     fn add(&self, state: &mut Self::State, event: &E::Of<'_>);
