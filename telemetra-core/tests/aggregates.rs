@@ -103,6 +103,10 @@ fn each_aggregate_computes_what_it_is_called() {
     );
     assert_eq!(values(&a().quantiles("x", [0.5, 1.0], |r| r.pulses), &some), "2 4 / null null");
     assert_eq!(values(&a().quantiles("x", [0.01, 1.0], |r| r.celsius), &some), "0 30.015488 / null null");
+    let warm = |r: &Reading<'_>| (r.celsius > 0.0).then_some(r.pulses);
+    let of_warm =
+        (a().sum("s", warm), a().mean("m", warm), a().min("l", warm), a().quantiles("q", [0.5], warm));
+    assert_eq!(values(&of_warm, &some), "-2 -0.6666666666666666 -6 2 / 0 null null null");
     let quoted = [reading("it's \"one\"\n", 0.0, 0, true)];
     assert_eq!(
         values(&a().top::<2, _>("top", |r| r.sensor), &quoted),

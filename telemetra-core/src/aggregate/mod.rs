@@ -51,7 +51,7 @@ pub use extreme::{End, Extreme, Greatest, Least, Max, Min, Monotonic};
 pub use hyper_log_log::HyperLogLog;
 pub use mean::Mean;
 pub use name_counts::Counted;
-pub use number::Number;
+pub use number::{MaybeNumber, Number};
 pub use panes::Summary;
 pub use power_sums::PowerSums;
 pub use project::{Pick, Project, ProjectSliding};

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use crate::aggregate::Accumulate;
 use crate::aggregate::by_name::{Aggregate, Aggregates};
-use crate::aggregate::number::{Number, value_of};
+use crate::aggregate::number::{MaybeNumber, Number, value_of};
 use crate::aggregate::quantiles::{Quantiles, millionths};
 use crate::column::{Column, Value};
 use crate::error::ConfigError;
@@ -45,7 +45,7 @@ impl<E: Events> Aggregates<E> {
     /// let finished = state.finish();
     /// assert_eq!((finished.quantile(0.5), finished.quantile(0.99)), (Some(50), Some(99)));
     /// ```
-    pub fn quantiles<N: Number, F, const Q: usize>(
+    pub fn quantiles<N: MaybeNumber, F, const Q: usize>(
         self,
         name: &str,
         fractions: [f64; Q],
@@ -80,7 +80,7 @@ fn percentage(millionths: u32) -> String {
     text.trim_end_matches('0').trim_end_matches('_').to_owned()
 }
 
-impl<E: Events, N: Number, F, const Q: usize> Aggregate<E> for QuantilesOf<F, N, Q>
+impl<E: Events, N: MaybeNumber, F, const Q: usize> Aggregate<E> for QuantilesOf<F, N, Q>
 where
     F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
 {
@@ -98,17 +98,22 @@ where
     }
 
     fn add(&self, state: &mut Quantiles, event: &E::Of<'_>) {
-        state.add((self.of)(event));
+        if let Some(number) = (self.of)(event).number() {
+            state.add(number);
+        }
     }
 
     fn columns(&self) -> Vec<Column> {
         let name = |fraction| format!("{}_p{}", self.name, percentage(millionths(fraction)));
-        self.fractions.iter().map(|&fraction| Column::named(name(fraction), N::KIND).or_null()).collect()
+        self.fractions
+            .iter()
+            .map(|&fraction| Column::named(name(fraction), N::Number::KIND).or_null())
+            .collect()
     }
 
     fn values(&self, output: &Quantiles, _: Window, put: &mut dyn FnMut(Value<'_>)) {
         for &fraction in &self.fractions {
-            put(Value::or_null(output.quantile(fraction).map(|units| value_of::<N>(units.into()))));
+            put(Value::or_null(output.quantile(fraction).map(|units| value_of::<N::Number>(units.into()))));
         }
     }
 }
