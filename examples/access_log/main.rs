@@ -18,9 +18,11 @@ mod tests;
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use lexopt::prelude::*;
 use telemetra::core::Quantiles;
 use telemetra::prelude::*;
@@ -67,25 +69,28 @@ fn options(mut parser: lexopt::Parser) -> Result<Option<Options>> {
     let mut options = Options { files: Vec::new(), workers: 1, rows: 12, visits: 3_000, seed: 1 };
     while let Some(arg) = parser.next()? {
         match arg {
-            Long("workers") => options.workers = parser.value()?.parse()?,
-            Long("rows") => options.rows = parser.value()?.parse()?,
-            Long("visits") => options.visits = parser.value()?.parse()?,
-            Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("workers") => options.workers = number(&mut parser, "--workers")?,
+            Long("rows") => options.rows = number(&mut parser, "--rows")?,
+            Long("visits") => options.visits = number(&mut parser, "--visits")?,
+            Long("seed") => options.seed = number(&mut parser, "--seed")?,
             Long("help") | Short('h') => return Ok(None),
             Value(file) => options.files.push(file.into()),
-            _ => return Err(arg.unexpected()).context("--help lists the options"),
+            _ => return Err(anyhow!("{}; --help lists the options", arg.unexpected())),
         }
     }
     for file in options.files.iter().filter(|file| file.as_os_str() != "-") {
-        let meta = File::open(file).and_then(|file| file.metadata()).with_context(|| {
-            format!(
-                "could not open {}; give the path of an access log, or none for one that is made up",
-                file.display()
-            )
+        let meta = File::open(file).and_then(|file| file.metadata()).map_err(|error| {
+            let file = file.display();
+            anyhow!("could not open {file}: {error}; give the path of an access log, or none for one that is made up")
         })?;
         ensure!(!meta.is_dir(), "{} is a folder; give the files in it", file.display());
     }
     Ok(Some(options))
+}
+
+fn number<N: FromStr>(parser: &mut lexopt::Parser, flag: &str) -> Result<N> {
+    let text = parser.value()?.to_string_lossy().into_owned();
+    text.parse().map_err(|_| anyhow!("{flag} takes a whole number, and `{text}` is none"))
 }
 
 /// Starts the pipeline.
@@ -135,7 +140,17 @@ fn start(source: impl Source + 'static, tables: MemorySink, workers: usize) -> R
     Ok(running)
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let Some(options) = options(lexopt::Parser::from_env())? else {
         print!("{HELP}");
         return Ok(());

@@ -8,7 +8,7 @@ use super::*;
 use crate::line::Access;
 
 /// What a pipeline makes of the lines.
-fn run(lines: &[String], workers: usize) -> Result<(MemorySink, Report)> {
+fn tables_of(lines: &[String], workers: usize) -> Result<(MemorySink, Report)> {
     let tables = MemorySink::new();
     let source = MemorySource::default().partition("log", lines.to_vec());
     let report = start(source, tables.clone(), workers)?.wait()?;
@@ -46,7 +46,7 @@ fn paths(group: &[Access<'static>]) -> BTreeMap<&'static str, u64> {
 fn tables_equal_a_batch_recomputation_on_any_number_of_workers() -> Result<()> {
     let log = generate::log(1_500, 7);
     for workers in [1, 3] {
-        let (tables, report) = run(&log.lines, workers)?;
+        let (tables, report) = tables_of(&log.lines, workers)?;
         assert_eq!((report.fates.malformed, report.fates.too_late), (log.damaged, log.too_late));
         assert!(log.damaged > 5 && log.too_late > 5 && report.fates.late_applied > 50, "{:?}", report.fates);
         let letters = tables.dead_letters();
@@ -115,7 +115,7 @@ fn close_to_exact(sketch: &Quantiles, group: &[Access<'_>]) {
 #[test]
 fn the_incident_is_found_and_everything_is_shown() -> Result<()> {
     let log = generate::log(3_000, 1);
-    let (tables, report) = run(&log.lines, 2)?;
+    let (tables, report) = tables_of(&log.lines, 2)?;
     let begin = generate::START.plus(generate::INCIDENT.start * 60_000);
     let moments = tables.rows_of::<Moment<String>>();
     assert!(
