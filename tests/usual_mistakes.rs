@@ -93,6 +93,10 @@ fn windows_and_groupings() {
     says(&error(twice), &["two tables are called `by_device`", "a table of its own"]);
     let columns = pipeline().group("t", tumbling(minutes(1)), |a| (a.count("n"), a.mean("n", |r| r.celsius)));
     says(&error(columns), &["table t", "two columns are called `n`", "a name of its own"]);
+    let percents = pipeline().group("t", tumbling(minutes(1)), |a| {
+        (a.count("n"), a.quantiles("celsius", [0.5, 99.0], |r| r.celsius))
+    });
+    says(&error(percents), &["`quantiles`", "`celsius` asks for the fraction 99", "is 0.99"]);
     let reserved = pipeline().group("telemetra_rows", tumbling(minutes(1)), |a| a.count("n"));
     says(&error(reserved), &["begin with `telemetra_`", "take another name"]);
 }

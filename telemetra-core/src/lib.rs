@@ -27,8 +27,8 @@ mod write;
 pub use aggregate::leaderboard::{Leaderboard, Ranked};
 pub use aggregate::{
     Accumulate, Accumulator, Aggregate, Aggregates, Count, Counted, Distinct, Frequent, HyperLogLog, Max,
-    Mean, Min, Number, Pick, PowerSums, Project, Sliding, SpaceSaving, Subtract, SubtractOnEvict, Sum,
-    Summary, TopK, TwoStacks,
+    MaybeNumber, Mean, Min, Number, Pick, PowerSums, Project, Quantiles, Sliding, SpaceSaving, Subtract,
+    SubtractOnEvict, Sum, Summary, TopK, TwoStacks,
 };
 pub use column::{Column, ColumnKind, Decimal, Value};
 pub use data::Data;

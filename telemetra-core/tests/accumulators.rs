@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use telemetra_core::testkit::accumulator_compliance;
 use telemetra_core::{
     Accumulate, Accumulator, Count, Distinct, Event, EventTime, Events, HyperLogLog, Max, Mean, Min, Pick,
-    PowerSums, Project, Sliding, Sum, TopK, TwoStacks,
+    PowerSums, Project, Quantiles, Sliding, Sum, TopK, TwoStacks,
 };
 
 const NUMBERS: &[i64] =
@@ -24,6 +24,9 @@ fn numbers() {
     accumulator_compliance::<PowerSums, i64>(NUMBERS);
     accumulator_compliance::<Min<i64>, i64>(NUMBERS);
     accumulator_compliance::<Max<i64>, i64>(NUMBERS);
+    accumulator_compliance::<Quantiles, i64>(NUMBERS);
+    accumulator_compliance::<Quantiles<1>, i64>(NUMBERS);
+    accumulator_compliance::<Quantiles<10>, i64>(NUMBERS);
     accumulator_compliance::<Sum, i64>(&[]);
 }
 

@@ -101,6 +101,12 @@ fn each_aggregate_computes_what_it_is_called() {
         values(&a().top::<2, _>("top", |r| r.sensor), &some),
         r#"[{"name":"a","count":2},{"name":"b","count":1}] / []"#
     );
+    assert_eq!(values(&a().quantiles("x", [0.5, 1.0], |r| r.pulses), &some), "2 4 / null null");
+    assert_eq!(values(&a().quantiles("x", [0.01, 1.0], |r| r.celsius), &some), "0 30.015488 / null null");
+    let warm = |r: &Reading<'_>| (r.celsius > 0.0).then_some(r.pulses);
+    let of_warm =
+        (a().sum("s", warm), a().mean("m", warm), a().min("l", warm), a().quantiles("q", [0.5], warm));
+    assert_eq!(values(&of_warm, &some), "-2 -0.6666666666666666 -6 2 / 0 null null null");
     let quoted = [reading("it's \"one\"\n", 0.0, 0, true)];
     assert_eq!(
         values(&a().top::<2, _>("top", |r| r.sensor), &quoted),
@@ -118,6 +124,8 @@ fn each_aggregate_has_a_column_of_its_name() {
     assert_eq!(columns(&a().mean("x", |r| r.pulses)), [Column::nullable("x", Float)]);
     assert_eq!(columns(&a().min("x", |r| r.pulses as u8)), [Column::nullable("x", Integer)]);
     assert_eq!(columns(&a().max("x", |r| r.celsius)), [Column::nullable("x", Float)]);
+    let quantiles = a().quantiles("x", [0.5, 0.999], |r| r.celsius);
+    assert_eq!(columns(&quantiles), [Column::nullable("x_p50", Float), Column::nullable("x_p99_9", Float)]);
     assert_eq!(columns(&a().distinct("x", |r| r.sensor)), [Column::new("x", Integer)]);
     assert_eq!(columns(&a().top::<3, _>("x", |r| r.sensor)), [Column::new("x", Json)]);
 }
@@ -255,7 +263,11 @@ proptest! {
             a().sum("pulses", |r| r.pulses),
             a().distinct("sensors", |r| r.sensor),
             a().top::<3, _>("top", |r| r.sensor),
-            (a().min("least", |r| r.celsius), a().max("most", |r| r.pulses)),
+            (
+                a().min("least", |r| r.celsius),
+                a().max("most", |r| r.pulses),
+                a().quantiles("q", [0.0, 0.5, 0.99], |r| r.celsius),
+            ),
         );
         fn of((sensor, celsius, pulses, ok, _): &(String, f64, i64, bool, usize)) -> Reading<'_> {
             reading(sensor, *celsius, *pulses, *ok)

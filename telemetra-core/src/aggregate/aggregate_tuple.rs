@@ -3,6 +3,7 @@
 use crate::aggregate::Accumulator;
 use crate::aggregate::by_name::Aggregate;
 use crate::column::{Column, Value};
+use crate::error::ConfigError;
 use crate::read::event::Events;
 use crate::time::window::Window;
 
@@ -10,6 +11,11 @@ macro_rules! tuple {
     ($($A:ident $i:tt),+) => {
         impl<Ev: Events, $($A: Aggregate<Ev>),+> Aggregate<Ev> for ($($A,)+) {
             type State = ($($A::State,)+);
+
+            fn check(&self) -> Result<(), ConfigError> {
+                $(self.$i.check()?;)+
+                Ok(())
+            }
 
             fn add(&self, state: &mut Self::State, event: &Ev::Of<'_>) {
                 $(self.$i.add(&mut state.$i, event);)+

@@ -15,9 +15,10 @@ use crate::aggregate::accumulator_of::AccumulatorOf;
 use crate::aggregate::distinct_ids::DistinctIds;
 use crate::aggregate::extreme::{End, Extreme, Greatest, Least};
 use crate::aggregate::name_counts::Counted;
-use crate::aggregate::number::{Number, value_of};
+use crate::aggregate::number::{MaybeNumber, Number, value_of};
 use crate::aggregate::{Accumulate, Accumulator, Count, Distinct, Mean, Sum, TopK};
 use crate::column::{Column, ColumnKind, Value};
+use crate::error::ConfigError;
 use crate::read::event::Events;
 use crate::time::window::Window;
 
@@ -39,6 +40,15 @@ pub trait Aggregate<E: Events>: Send + Sync + 'static {
     /// The accumulator.
     type State: Accumulator;
 
+    /// Checks its settings, before a pipeline starts. By default there are none.
+    ///
+    /// # Errors
+    ///
+    /// If a setting cannot work.
+    fn check(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
     /// Adds an event to the accumulator.
     fn add(&self, state: &mut Self::State, event: &E::Of<'_>);
 
@@ -55,7 +65,8 @@ pub trait Aggregate<E: Events>: Send + Sync + 'static {
 }
 
 /// A factory of aggregates of one type of events. Each method takes the name of the column and, except
-/// `count`, a closure that gets a value from an event.
+/// `count`, a closure that gets a value from an event. Where it gets an `Option` of a number, events with `None`
+/// are passed over.
 ///
 /// ```
 /// # struct Reading { device: String, celsius: f64, ok: bool }
@@ -119,15 +130,15 @@ impl<E: Events> Aggregates<E> {
     }
 
     /// The sum of a number.
-    pub fn sum<N: Number, F>(self, name: &str, of: F) -> SumOf<F, N>
+    pub fn sum<N: MaybeNumber, F>(self, name: &str, of: F) -> SumOf<F, N>
     where
         F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
     {
-        SumOf { column: Column::named(name, N::KIND), of, number: PhantomData }
+        SumOf { column: Column::named(name, N::Number::KIND), of, number: PhantomData }
     }
 
     /// The mean of a number.
-    pub fn mean<N: Number, F>(self, name: &str, of: F) -> MeanOf<F, N>
+    pub fn mean<N: MaybeNumber, F>(self, name: &str, of: F) -> MeanOf<F, N>
     where
         F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
     {
@@ -135,19 +146,19 @@ impl<E: Events> Aggregates<E> {
     }
 
     /// The least value of a number.
-    pub fn min<N: Number, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Least>
+    pub fn min<N: MaybeNumber, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Least>
     where
         F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
     {
-        ExtremeOf { column: Column::named(name, N::KIND).or_null(), of, number: PhantomData }
+        ExtremeOf { column: Column::named(name, N::Number::KIND).or_null(), of, number: PhantomData }
     }
 
     /// The greatest value of a number.
-    pub fn max<N: Number, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Greatest>
+    pub fn max<N: MaybeNumber, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Greatest>
     where
         F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
     {
-        ExtremeOf { column: Column::named(name, N::KIND).or_null(), of, number: PhantomData }
+        ExtremeOf { column: Column::named(name, N::Number::KIND).or_null(), of, number: PhantomData }
     }
 
     /// The exact number of different texts.
@@ -260,14 +271,16 @@ pub struct SumOf<F, N> {
     number: PhantomData<fn() -> N>,
 }
 
-impl<E: Events, N: Number, F> Aggregate<E> for SumOf<F, N>
+impl<E: Events, N: MaybeNumber, F> Aggregate<E> for SumOf<F, N>
 where
     F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
 {
     type State = Sum;
 
     fn add(&self, state: &mut Sum, event: &E::Of<'_>) {
-        state.add((self.of)(event).units());
+        if let Some(number) = (self.of)(event).number() {
+            state.add(number.units());
+        }
     }
 
     fn columns(&self) -> Vec<Column> {
@@ -275,7 +288,7 @@ where
     }
 
     fn values(&self, output: &i128, _: Window, put: &mut dyn FnMut(Value<'_>)) {
-        put(value_of::<N>(*output));
+        put(value_of::<N::Number>(*output));
     }
 }
 
@@ -287,14 +300,16 @@ pub struct MeanOf<F, N> {
     number: PhantomData<fn() -> N>,
 }
 
-impl<E: Events, N: Number, F> Aggregate<E> for MeanOf<F, N>
+impl<E: Events, N: MaybeNumber, F> Aggregate<E> for MeanOf<F, N>
 where
     F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
 {
     type State = Mean;
 
     fn add(&self, state: &mut Mean, event: &E::Of<'_>) {
-        state.add((self.of)(event).units());
+        if let Some(number) = (self.of)(event).number() {
+            state.add(number.units());
+        }
     }
 
     fn columns(&self) -> Vec<Column> {
@@ -302,7 +317,7 @@ where
     }
 
     fn values(&self, output: &Mean, _: Window, put: &mut dyn FnMut(Value<'_>)) {
-        put(Value::or_null(output.mean(N::SCALE).map(Value::Float)));
+        put(Value::or_null(output.mean(N::Number::SCALE).map(Value::Float)));
     }
 }
 
@@ -314,14 +329,16 @@ pub struct ExtremeOf<F, N, X> {
     number: PhantomData<fn() -> (N, X)>,
 }
 
-impl<E: Events, N: Number, X: End, F> Aggregate<E> for ExtremeOf<F, N, X>
+impl<E: Events, N: MaybeNumber, X: End, F> Aggregate<E> for ExtremeOf<F, N, X>
 where
     F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
 {
     type State = Extreme<i64, X>;
 
     fn add(&self, state: &mut Extreme<i64, X>, event: &E::Of<'_>) {
-        state.add((self.of)(event).units());
+        if let Some(number) = (self.of)(event).number() {
+            state.add(number.units());
+        }
     }
 
     fn columns(&self) -> Vec<Column> {
@@ -329,7 +346,7 @@ where
     }
 
     fn values(&self, output: &Option<i64>, _: Window, put: &mut dyn FnMut(Value<'_>)) {
-        put(Value::or_null(output.map(|units| value_of::<N>(units.into()))));
+        put(Value::or_null(output.map(|units| value_of::<N::Number>(units.into()))));
     }
 }
 

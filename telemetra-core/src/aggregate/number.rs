@@ -10,7 +10,7 @@ use crate::micro::Micro;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a number that can be aggregated",
     note = "give an integer, a float (kept with six decimals) or a `Micro`; \
-            for an `Option` of one, write an accumulator that skips `None`"
+            aggregates take an `Option` of one too, and pass `None` over"
 )]
 pub trait Number: Copy + Send + Sync + 'static {
     /// The number of fixed-point units that make one.
@@ -20,6 +20,51 @@ pub trait Number: Copy + Send + Sync + 'static {
 
     /// The number in fixed point.
     fn units(self) -> i64;
+}
+
+/// A number that an event may lack: a [`Number`], or an `Option` of one. Aggregates pass `None` over.
+///
+/// ```
+/// # struct Reading { celsius: Option<f64> }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = ();
+/// #     fn time(&self) -> telemetra_core::EventTime { Default::default() }
+/// #     fn key(&self) {}
+/// # }
+/// use telemetra_core::{Accumulator, Aggregate, Aggregates};
+/// let mean = Aggregates::<Reading>::new().mean("celsius", |r| r.celsius);
+/// let mut state = Default::default();
+/// for celsius in [Some(20.0), None, Some(22.0)] {
+///     Aggregate::<Reading>::add(&mean, &mut state, &Reading { celsius });
+/// }
+/// assert_eq!(state.finish().mean(1_000_000), Some(21.0));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a number that can be aggregated",
+    note = "give an integer, a float (kept with six decimals), a `Micro`, or an `Option` of one"
+)]
+pub trait MaybeNumber: Copy + Send + Sync + 'static {
+    /// The type of the number.
+    type Number: Number;
+
+    /// The number, if there is one.
+    fn number(self) -> Option<Self::Number>;
+}
+
+impl<N: Number> MaybeNumber for N {
+    type Number = N;
+
+    fn number(self) -> Option<N> {
+        Some(self)
+    }
+}
+
+impl<N: Number> MaybeNumber for Option<N> {
+    type Number = N;
+
+    fn number(self) -> Self {
+        self
+    }
 }
 
 /// A number of units as the value of a column.

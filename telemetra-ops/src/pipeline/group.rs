@@ -182,6 +182,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
     fn check(&self, time: &TimeConfig) -> Result<(), ConfigError> {
         let (_, time) = self.rules_of(time)?;
         time.check(self.samples())?;
+        self.aggregate.check()?;
         check_key_names(&self.table, self.key_columns.as_deref(), K::KINDS.len())?;
         if self.windows.gap().is_some() && !self.rules.is_empty() {
             let detail =

@@ -1,0 +1,225 @@
+//! The operator: from heartbeats of machines to how long each was in which state, hour by hour.
+//!
+//! No window can say this, as a state goes on when nothing is said: what counts in an hour may have been reported in the hour before.
+//! So it is an operator with a memory. What it remembers is in the checkpoints of the pipeline, because it is a [`Tactic`]: it says what
+//! arrives, what is due when, and what a checkpoint keeps; the driver of the library does the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use telemetra::core::checkpoint::CodecError;
+use telemetra::core::key_hash;
+use telemetra::ops::Inbox;
+use telemetra::prelude::*;
+
+use crate::heartbeat::{Heartbeat, State};
+
+const HOUR: u64 = 3_600_000;
+/// A heartbeat counts until the next one, at most for so long: a machine that says nothing is not known to be running.
+pub(crate) const HOLD: u64 = 10 * 60_000;
+
+/// A row: how many milliseconds of an hour a machine was in each state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct MachineHour {
+    pub(crate) machine: String,
+    /// The beginning of the hour.
+    pub(crate) hour: EventTime,
+    pub(crate) running: u64,
+    pub(crate) idle: u64,
+    pub(crate) fault: u64,
+}
+
+impl Row for MachineHour {
+    fn table() -> Table {
+        Table::new("machine_hours")
+            .key(Column::new("machine", ColumnKind::Text))
+            .key(Column::new("hour", ColumnKind::Time))
+            .column(Column::new("running_ms", ColumnKind::Integer))
+            .column(Column::new("idle_ms", ColumnKind::Integer))
+            .column(Column::new("fault_ms", ColumnKind::Integer))
+            .revision("revision")
+            .by_day("hour")
+    }
+
+    fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::Text(&self.machine));
+        put(Value::Time(self.hour));
+        for millis in [self.running, self.idle, self.fault] {
+            put(Value::Unsigned(millis));
+        }
+        put(Value::Revision);
+    }
+
+    // The end of the hour: until when the row may change is counted from there.
+    fn time(&self) -> Option<EventTime> {
+        Some(self.hour.plus(HOUR))
+    }
+}
+
+/// The states that a machine reported, by time.
+type Reports = BTreeMap<EventTime, State>;
+
+/// The operator's memory on one worker: that of the machines which are routed there.
+#[derive(Debug)]
+pub(crate) struct TimeInState {
+    /// For how long, in milliseconds, heartbeats may arrive late. An hour can be computed again for as long.
+    lateness: u64,
+    /// What has arrived and has not taken effect.
+    arrived: Inbox<Heartbeat>,
+    machines: BTreeMap<String, Reports>,
+    /// The machines that have a row to come, by the end of its hour.
+    due: BTreeMap<EventTime, BTreeSet<String>>,
+    /// The boundary of the checkpoint that it went on from.
+    restored: EventTime,
+}
+
+impl TimeInState {
+    /// Late events take effect up to the allowed lateness after their pane, at the end of a pane.
+    pub(crate) fn new(time: &TimeConfig) -> Self {
+        Self {
+            lateness: time.allowed_lateness + 2 * time.windows.slide(),
+            arrived: Inbox::default(),
+            machines: BTreeMap::new(),
+            due: BTreeMap::new(),
+            restored: EventTime::MIN,
+        }
+    }
+
+    /// The least time of a heartbeat that may take effect at `time` or later.
+    fn least(&self, time: EventTime) -> EventTime {
+        time.minus(self.lateness)
+    }
+
+    fn row(&self, machine: &str, hour: EventTime) -> Option<MachineHour> {
+        row(machine, hour, self.machines.get(machine)?)
+    }
+
+    /// Notes which rows are to come, after a heartbeat or a restart.
+    fn expect(&mut self, machine: &str, heartbeat: EventTime, after: EventTime) {
+        for hour in hours_of(heartbeat) {
+            let end = hour.plus(HOUR);
+            if end > after {
+                self.due.entry(end).or_default().insert(machine.to_owned());
+            }
+        }
+    }
+
+    /// Forgets what no row that may still change depends on.
+    fn forget(&mut self, time: EventTime) {
+        let least = hour_of(self.least(time)).minus(HOLD);
+        self.machines.retain(|_, reports| {
+            *reports = reports.split_off(&least);
+            !reports.is_empty()
+        });
+    }
+}
+
+fn hour_of(time: EventTime) -> EventTime {
+    EventTime(time.0 - time.0 % HOUR)
+}
+
+/// The hours in which a heartbeat may count: one or two.
+fn hours_of(heartbeat: EventTime) -> BTreeSet<EventTime> {
+    [hour_of(heartbeat), hour_of(heartbeat.plus(HOLD - 1))].into()
+}
+
+/// How long a machine was in each state in an hour; `None` if nothing is known of it then.
+fn row(machine: &str, hour: EventTime, reports: &Reports) -> Option<MachineHour> {
+    let end = hour.plus(HOUR);
+    let mut row = MachineHour { machine: machine.to_owned(), hour, running: 0, idle: 0, fault: 0 };
+    let mut since = reports.range(hour.minus(HOLD)..end).peekable();
+    while let Some((&from, state)) = since.next() {
+        let next = since.peek().map_or(end, |(next, _)| **next);
+        let until = next.min(from.plus(HOLD)).min(end);
+        *match state {
+            State::Running => &mut row.running,
+            State::Idle => &mut row.idle,
+            State::Fault => &mut row.fault,
+        } += until - from.max(hour);
+    }
+    (row.running + row.idle + row.fault > 0).then_some(row)
+}
+
+impl Tactic for TimeInState {
+    type In = Heartbeat;
+    /// An update of a collection: a row that is added at a time, or taken back.
+    type Out = (MachineHour, EventTime, isize);
+    type Snapshot = Vec<(String, Reports)>;
+
+    /// All heartbeats of a machine meet on one worker.
+    fn route(heartbeat: &Heartbeat) -> u64 {
+        key_hash(heartbeat.machine.as_str())
+    }
+
+    fn take_in(&mut self, time: EventTime, heartbeat: Heartbeat) {
+        self.arrived.push(time, heartbeat);
+    }
+
+    /// The next arrivals, or the last millisecond of the next hour that has a row.
+    fn next(&self, _ended: bool) -> Option<EventTime> {
+        let row = self.due.keys().next().map(|end| end.minus(1));
+        self.arrived.next().into_iter().chain(row).min()
+    }
+
+    fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
+        // The rows that are out already and that late heartbeats may change, as they were.
+        let mut before: BTreeMap<(String, EventTime), Option<MachineHour>> = BTreeMap::new();
+        let arrived = self.arrived.take(time);
+        for Heartbeat { machine, time: at, .. } in &arrived {
+            for hour in hours_of(*at).into_iter().filter(|hour| hour.plus(HOUR) <= time) {
+                before.entry((machine.clone(), hour)).or_insert_with(|| self.row(machine, hour));
+            }
+        }
+        for Heartbeat { machine, time: at, state } in arrived {
+            self.expect(&machine, at, time);
+            // Of several at one instant the worst counts, whichever came first.
+            let state_then = self.machines.entry(machine).or_default().entry(at).or_insert(state);
+            *state_then = state.max(*state_then);
+        }
+        for ((machine, hour), old) in before {
+            let new = self.row(&machine, hour);
+            if old != new {
+                old.into_iter().for_each(|row| emit((row, time, -1)));
+                new.into_iter().for_each(|row| emit((row, time, 1)));
+            }
+        }
+        if let Some(machines) = self.due.remove(&time.plus(1)) {
+            let hour = time.plus(1).minus(HOUR);
+            let rows = machines.iter().filter_map(|machine| self.row(machine, hour));
+            rows.for_each(|row| emit((row, time, 1)));
+            self.forget(time);
+        }
+    }
+
+    fn snapshot(&mut self, _boundary: EventTime, _whole: bool) -> Result<Self::Snapshot, CodecError> {
+        Ok(self.machines.clone().into_iter().collect())
+    }
+
+    fn restore(
+        &mut self,
+        boundary: EventTime,
+        snapshots: Vec<Self::Snapshot>,
+        is_mine: &dyn Fn(u64) -> bool,
+    ) -> Result<(), CodecError> {
+        self.restored = boundary;
+        for (machine, reports) in snapshots.into_iter().flatten() {
+            if is_mine(key_hash(machine.as_str())) {
+                // The rows up to the boundary are out.
+                reports.keys().for_each(|heartbeat| self.expect(&machine, *heartbeat, boundary));
+                self.machines.insert(machine, reports);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows that may still change come out again, for sinks and operators that keep nothing over a restart.
+    fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
+        let (boundary, least) = (self.restored, hour_of(self.least(self.restored)));
+        for (machine, reports) in &self.machines {
+            let hours: BTreeSet<EventTime> = reports.keys().flat_map(|at| hours_of(*at)).collect();
+            let out = hours.into_iter().filter(|hour| *hour >= least && hour.plus(HOUR) <= boundary);
+            let rows = out.filter_map(|hour| row(machine, hour, reports));
+            rows.for_each(|row| emit((row, boundary.minus(1), 1)));
+        }
+    }
+}
