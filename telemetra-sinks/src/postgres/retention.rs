@@ -8,8 +8,9 @@ use telemetra_core::{Action, AnyRow, Batch, EventTime, ExternalError, Table, Val
 use tokio_postgres::{Client, Error};
 
 use super::array::event_time;
+use super::define::quoted;
 use super::progress::Fence;
-use super::schema::{LOCK, quoted};
+use super::schema::LOCK;
 use super::session::{Session, Timestamp};
 
 const DAY: u64 = 86_400_000;

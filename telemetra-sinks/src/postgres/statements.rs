@@ -6,7 +6,7 @@ use telemetra_core::{Column, Table};
 use tokio_postgres::{Client, Error, Statement};
 
 use super::array::{Array, spread};
-use super::schema::{keys, quoted};
+use super::define::{keys, quoted};
 
 /// What is known of a table before there is a connection.
 pub(super) struct Plan {

@@ -6,7 +6,7 @@ use telemetra_core::{ColumnKind, Key, Shard, Table};
 use tokio_postgres::{Client, Error, Row};
 
 use super::array::event_time;
-use super::schema::quoted;
+use super::define::quoted;
 use super::session::Timestamp;
 
 /// Deletes what is a shard's: the rows of its subjects, and the dead letters of its partitions. The other shards empty their own, and may
