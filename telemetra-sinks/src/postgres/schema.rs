@@ -50,25 +50,35 @@ pub(super) fn prepare_rows(
     let mut names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
     names.extend(["telemetra_progress", "telemetra_dead_letters"]);
     prepare(session, &Component { name: "tables", migrations: &[FIXED.to_owned()], tables: &names })?;
-    let foreign = session.run(&"could not make the tables", async |client| {
+    let misfit = session.run(&"could not make the tables", async |client| {
         client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await?;
-        let foreign = make_rows(client, tables, partitioned).await;
-        client.batch_execute(if matches!(foreign, Ok(None)) { "COMMIT" } else { "ROLLBACK" }).await?;
-        foreign
+        let misfit = make_rows(client, tables, partitioned).await;
+        // If one table is refused, the others stay as they were too.
+        client.batch_execute(if matches!(misfit, Ok(None)) { "COMMIT" } else { "ROLLBACK" }).await?;
+        misfit
     })?;
-    match foreign {
-        Some(table) => Err(is_foreign(session, &table)),
-        None => check(session, tables, partitioned),
+    match misfit {
+        None => Ok(()),
+        Some(Misfit::Foreign(table)) => Err(is_foreign(session, &table)),
+        Some(Misfit::Unfit(why)) => Err(refused(session.place(), why)),
     }
 }
 
-/// Makes the tables that are new, and gives those that are there the columns and indexes that are new. `Some` is a table that is there and
-/// was not made by us.
+/// Why a table that is there is not used.
+enum Misfit {
+    /// It was not made by us: its name.
+    Foreign(String),
+    /// It cannot take the rows: what does not fit.
+    Unfit(String),
+}
+
+/// Makes the tables that are new, and gives those that are there the columns and indexes that are new. Each is
+/// checked before it is changed.
 async fn make_rows(
     client: &Client,
     tables: &[Arc<Table>],
     partitioned: bool,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<Misfit>, Error> {
     let known =
         client.query("SELECT component FROM telemetra_schema WHERE component LIKE 'table %'", &[]).await?;
     let known: Vec<&str> = known.iter().map(|row| row.get(0)).collect();
@@ -76,15 +86,16 @@ async fn make_rows(
         let found = columns_of(client, table).await?;
         let component = format!("table {}", table.name());
         let is_known = known.contains(&&*component);
-        let mut sql = String::new();
-        match (is_known, found.is_empty()) {
-            // It was dropped by somebody: checking says so.
-            (true, true) => continue,
-            (false, true) => sql.push_str(&create_table(table, partitioned)),
-            // A database of before tables were listed one by one lists none.
-            (false, false) if !known.is_empty() => return Ok(Some(table.name().to_owned())),
-            (_, false) => sql.push_str(&add_columns(table, &found)),
-        }
+        let mut sql = if is_known {
+            if let Err(why) = check(table, &found, partitioned) {
+                return Ok(Some(Misfit::Unfit(why)));
+            }
+            add_columns(table, &found)
+        } else if found.is_empty() {
+            create_table(table, partitioned)
+        } else {
+            return Ok(Some(Misfit::Foreign(table.name().to_owned())));
+        };
         sql.push_str(&create_indexes(table, partitioned));
         client.batch_execute(&sql).await?;
         if !is_known {
