@@ -12,6 +12,7 @@ mod dead_letters;
 mod define;
 mod error;
 mod fit;
+mod names;
 mod numeric;
 mod progress;
 mod retention;
@@ -134,6 +135,7 @@ impl Postgres {
     /// at all times. A key without the time gets it as its last column: two rows of one id and different
     /// times are two rows. Tables that were made without a retention are refused, and the other way round.
     /// Rows that are older than the retention when they come are not written.
+    /// The name of such a table may have 54 characters, since those of its days have nine more.
     #[must_use]
     pub fn retention(mut self, keep: Duration) -> Self {
         self.retention = Some(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
@@ -197,8 +199,9 @@ impl Sink for Postgres {
         resume: Option<EventTime>,
     ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
-        let session = Session::connect(&self.config)?;
         let partitioned = self.retention.is_some();
+        names::check(tables, partitioned).map_err(|why| error::refused(&self.config.place(), why))?;
+        let session = Session::connect(&self.config)?;
         schema::prepare_rows(&session, tables, partitioned)?;
         let empty = (self.start_over && resume.is_none()).then_some(tables);
         let (fence, durable) = progress::acquire_fence(&session, &self.pipeline, self.shard, empty)?;

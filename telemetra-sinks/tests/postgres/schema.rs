@@ -159,6 +159,20 @@ fn a_table_that_somebody_made_later_is_refused_and_left_alone() {
 }
 
 #[test]
+fn names_that_cannot_stand_side_by_side_are_refused() {
+    let database = database();
+    let refused = |tables: [Table; 2], words: &str| {
+        let error = open_on(&database, tables).unwrap_err();
+        assert!(error.contains(words) && error.contains(&database.name), "{error}");
+        assert_eq!(database.one("SELECT to_regclass('telemetra_schema')"), None);
+    };
+    let table = || owned(&["a"], &["b"]).index(["b"]);
+    refused([table(), table()], "two tables are called owned");
+    refused([table(), table().renamed("other")], "two tables have an index owned_by_b");
+    refused([table(), Table::new("other")], "it has no key column");
+}
+
+#[test]
 fn starting_over_empties_the_tables_unless_there_is_a_checkpoint() {
     let database = database();
     let sink = || Postgres::new(database.config());
