@@ -16,6 +16,8 @@ pub(super) struct FoundColumn {
     is_partitioned: bool,
 }
 
+/// The columns of a table of the schema in which tables are made; one of that name in a later schema of the
+/// `search_path` is another's. None if there is no such table.
 pub(super) async fn columns_of(client: &Client, table: &Table) -> Result<Vec<FoundColumn>, Error> {
     let found = client
         .query(
@@ -27,7 +29,8 @@ pub(super) async fn columns_of(client: &Client, table: &Table) -> Result<Vec<Fou
                         WHERE indrelid = attrelid AND indisprimary AND attnum = ANY(indkey::int2[])
                     )
              FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-             WHERE attrelid = to_regclass(quote_ident($1)) AND attnum > 0 AND NOT attisdropped",
+             WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relname = $1
+                   AND attnum > 0 AND NOT attisdropped",
             &[&table.name()],
         )
         .await?;

@@ -126,7 +126,11 @@ fn name_of(table: &str, day: u64) -> String {
 
 async fn make(client: &Client, days: &BTreeSet<(String, u64)>) -> Result<(), Error> {
     let there = client
-        .query("SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relnamespace = current_schema()::regnamespace", &[])
+        .query(
+            "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid
+             WHERE relnamespace = quote_ident(current_schema())::regnamespace",
+            &[],
+        )
         .await?;
     let there: BTreeSet<&str> = there.iter().map(|row| row.get(0)).collect();
     let mut sql = String::new();

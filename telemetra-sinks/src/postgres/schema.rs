@@ -146,7 +146,9 @@ enum Found {
 }
 
 async fn migrate(client: &Client, component: &Component<'_>) -> Result<Found, Error> {
-    let exists = "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname::text = ANY($1::text[])";
+    let exists = "SELECT relname::text FROM pg_class
+                  WHERE relnamespace = quote_ident(current_schema())::regnamespace
+                        AND relname::text = ANY($1::text[])";
     let version = match client.query_opt(exists, &[&&["telemetra_schema"][..]]).await? {
         None => 0,
         Some(_) => {

@@ -1,6 +1,7 @@
 //! Who makes the tables, and which are refused.
 
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
 use telemetra_core::{Column, ColumnKind, Retry, Sink, Table};
@@ -156,6 +157,26 @@ fn a_table_that_somebody_made_later_is_refused_and_left_alone() {
     let error = open_on(&database, [wider]).unwrap_err();
     assert!(error.contains("it has a table owned that telemetra did not make"), "{error}");
     assert_eq!(columns_of(&database, "owned"), "a b");
+}
+
+#[test]
+fn tables_of_a_later_schema_are_somebody_elses() {
+    let database = database();
+    let sql = "CREATE SCHEMA \"Own\"; CREATE TABLE owned (a bigint PRIMARY KEY, b bigint NOT NULL)";
+    database.client().batch_execute(sql).unwrap();
+    // The server folds names without quotes to lower case.
+    let words = format!("{} options='-csearch_path=\"Own\",public'", database.words());
+    let config = telemetra_sinks::PostgresConfig::from_url(&words).unwrap();
+    let columns = [Column::nullable("extra", ColumnKind::Text), Column::new("at", ColumnKind::Time)];
+    let table = Arc::new(owned(&["a"], &[]).columns(columns).by_day("at"));
+    for _ in 0..2 {
+        let mut sink = Postgres::new(config.clone()).retention(Duration::from_secs(86_400));
+        sink.open(&[Arc::clone(&table)], None).unwrap();
+    }
+    let columns = "SELECT string_agg(table_schema || '.' || column_name, ' '
+                                     ORDER BY table_schema, column_name)
+                   FROM information_schema.columns WHERE table_name = 'owned'";
+    assert_eq!(database.text(columns), "Own.a Own.at Own.extra public.a public.b");
 }
 
 #[test]
