@@ -200,10 +200,12 @@ impl Sink for Postgres {
     ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
         let partitioned = self.retention.is_some();
-        names::check(tables, partitioned).map_err(|why| error::refused(&self.config.place(), why))?;
+        let empty = (self.start_over && resume.is_none()).then_some(tables);
+        names::check(tables, partitioned)
+            .and_then(|()| truncate::check(empty.unwrap_or_default(), self.shard))
+            .map_err(|why| error::refused(&self.config.place(), why))?;
         let session = Session::connect(&self.config)?;
         schema::prepare_rows(&session, tables, partitioned)?;
-        let empty = (self.start_over && resume.is_none()).then_some(tables);
         let (fence, durable) = progress::acquire_fence(&session, &self.pipeline, self.shard, empty)?;
         let plans: Vec<_> = tables.iter().map(|table| Plan::new(table, partitioned)).collect();
         let writer = Some(Writer::new(session, &plans));

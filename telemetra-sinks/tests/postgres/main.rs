@@ -14,6 +14,7 @@ mod schema;
 mod server;
 #[path = "../../../tests/support/services.rs"]
 mod services;
+mod start_over;
 mod throughput;
 mod tls;
 mod values;
