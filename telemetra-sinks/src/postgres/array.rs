@@ -174,6 +174,21 @@ fn quote_element(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Whether a text that is shown has a NUL in it. Nothing is kept of it.
+pub(super) fn shows_nul(shown: &dyn Display) -> bool {
+    struct Search(bool);
+    impl Write for Search {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 |= memchr::memchr(0, text.as_bytes()).is_some();
+            Ok(())
+        }
+    }
+    let mut search = Search(false);
+    // What cannot be shown is found when it is written.
+    let _ = write!(search, "{shown}");
+    search.0
+}
+
 /// The replacement character for each NUL.
 pub(super) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
@@ -189,6 +204,16 @@ fn replace_escaped_nul(json: &mut [u8]) {
         }
         // Whatever is escaped is passed over, a backslash too.
         at = (at + 2).min(json.len());
+    }
+}
+
+/// Whether Postgres holds that number or time itself, not the greatest that it can. The greatest of all times is
+/// `infinity` alone.
+pub(super) fn is_exact(value: Value<'_>) -> bool {
+    match value {
+        Value::Unsigned(n) => i64::try_from(n).is_ok(),
+        Value::Time(time) => time.0 <= LAST || time == EventTime::MAX,
+        _ => true,
     }
 }
 

@@ -51,8 +51,9 @@ const MOST_ROWS: usize = 65_536;
 ///   that is not telemetra's, a newer version's or of another key is refused.
 /// * Times are `timestamptz`, lists and maps `jsonb`, decimals `numeric`; the types of columns are those of
 ///   [`ColumnKind`](telemetra_core::ColumnKind).
-/// * What Postgres cannot hold is written as what is nearest: a NUL in a text as U+FFFD, whole numbers beyond 2⁶³ − 1 as that, times
-///   after the year 294276 as `infinity`.
+/// * What Postgres cannot hold is written as what is nearest: a NUL in a text as U+FFFD, whole numbers beyond
+///   2⁶³ − 1 as that, times after the year 294276 as `infinity`. In a key such numbers and times are refused, as
+///   rows that differ would be one, save [`EventTime::MAX`], which is `infinity` alone.
 /// * All waiting batches, up to 65,536 rows, are one transaction of two round trips: it locks the shard's row in `telemetra_progress`,
 ///   then writes all rows, the time they reach, and commits. It is durable even where the server's `synchronous_commit` is off.
 /// * **Shards.** Several sinks may share the rows, by subject: see [`shard`](Self::shard).

@@ -8,6 +8,7 @@ mod compliance;
 mod connect;
 mod failures;
 mod fencing;
+mod keys;
 mod proxy;
 mod retention;
 mod schema;
