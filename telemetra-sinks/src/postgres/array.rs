@@ -21,7 +21,8 @@ pub(super) struct Array {
     bytes: Vec<u8>,
 }
 
-/// The type of a parameter's elements. A list goes as the text of its literal: an array of arrays would need lists of one length.
+/// The type of a parameter's elements. A list goes as the text of its literal: an array of arrays would need
+/// lists of one length.
 fn element(kind: ColumnKind) -> Type {
     match kind {
         ColumnKind::Bool => Type::BOOL,
@@ -207,8 +208,8 @@ fn replace_escaped_nul(json: &mut [u8]) {
     }
 }
 
-/// Whether Postgres holds that number or time itself, not the greatest that it can. The greatest of all times is
-/// `infinity` alone.
+/// Whether Postgres holds that number or time itself, not the greatest that it can. The greatest of all
+/// times is `infinity` alone.
 pub(super) fn is_exact(value: Value<'_>) -> bool {
     match value {
         Value::Unsigned(n) => i64::try_from(n).is_ok(),

@@ -15,13 +15,14 @@ use super::statements::Plan;
 pub(super) struct Entry<'a> {
     pub(super) change: &'a Change,
     time: EventTime,
-    /// The time by which the table is cut into days, where it is part of the table's key but not of the row's.
+    /// The time by which the table is cut into days, where it is part of the table's key but not of the
+    /// row's.
     day: EventTime,
 }
 
-/// The last change of each row of each table, sorted: whoever writes rows of one table takes locks in one order.
-/// The error says which row cannot be written: one of a table for which there is no plan, or one whose key
-/// Postgres cannot tell from another.
+/// The last change of each row of each table, sorted: whoever writes rows of one table takes locks in one
+/// order. The error says which row cannot be written: one of a table for which there is no plan, or one
+/// whose key Postgres cannot tell from another.
 pub(super) fn last_changes<'a>(
     batches: &'a [Batch],
     plans: &[Plan],

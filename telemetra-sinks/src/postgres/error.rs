@@ -45,7 +45,8 @@ fn judged_without_code(error: &Error) -> (Retry, &'static str) {
         return match tls {
             rustls::Error::InvalidCertificate(_) => (
                 Retry::Permanent,
-                "; its certificate is not trusted: check the root certificates (`sslrootcert`) and the host's name",
+                "; its certificate is not trusted: check the root certificates (`sslrootcert`) and the \
+                 host's name",
             ),
             rustls::Error::AlertReceived(_) => {
                 (Retry::Permanent, "; it wants another certificate or version of TLS")

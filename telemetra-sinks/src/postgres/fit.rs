@@ -44,20 +44,20 @@ pub(super) async fn columns_of(client: &Client, table: &Table) -> Result<Vec<Fou
     Ok(found.iter().map(column).collect())
 }
 
-/// Checks that a table can take the rows, once it has the columns that it lacks and that may be null. The error
-/// says what does not fit.
+/// Checks that a table can take the rows, once it has the columns that it lacks and that may be null. The
+/// error says what does not fit.
 pub(super) fn check(table: &Table, found: &[FoundColumn], partitioned: bool) -> Result<(), String> {
     let (name, columns) = (table.name(), table.all_columns());
     if found.is_empty() {
         return Err(format!("its table {name} is gone; restore it, or use another database or schema"));
     }
-    // What cannot be mended comes first: who is told to add a column to a table of another key has lost time.
+    // What cannot be mended comes first: who adds a column to a table of another key does so in vain.
     let is_partitioned = found.iter().any(|found| found.is_partitioned);
     if table.day_column().is_some() && is_partitioned != partitioned {
         let (is, wants) = if is_partitioned { ("", "has none") } else { ("not ", "has a retention") };
         return Err(format!(
-            "its table {name} is {is}cut into days, and this pipeline {wants}; that is settled when the tables \
-             are made: use another database or schema, or set the retention accordingly"
+            "its table {name} is {is}cut into days, and this pipeline {wants}; that is settled when the \
+             tables are made: use another database or schema, or set the retention accordingly"
         ));
     }
     let mut wants = keys(table, partitioned);
@@ -100,8 +100,8 @@ pub(super) fn check(table: &Table, found: &[FoundColumn], partitioned: bool) -> 
         found.iter().find(|found| found.needed && !columns.iter().any(|column| column.name == found.name));
     if let Some(FoundColumn { name: needed, .. }) = needed {
         return Err(format!(
-            "its table {name} needs a value for the column {needed}, which this pipeline's rows do not have; \
-             drop it, or use another database or schema"
+            "its table {name} needs a value for the column {needed}, which this pipeline's rows do \
+             not have; drop it, or use another database or schema"
         ));
     }
     Ok(())

@@ -13,7 +13,8 @@ use super::session::Session;
 /// Held while tables are made: "TLMT".
 pub(super) const LOCK: i64 = 0x544c_4d54;
 
-/// A part of the schema with versions of its own. A step of `migrations` takes the tables from one version to the next.
+/// A part of the schema with versions of its own. A step of `migrations` takes the tables from one version
+/// to the next.
 pub(super) struct Component<'a> {
     pub(super) name: &'static str,
     pub(super) migrations: &'a [String],
@@ -31,7 +32,8 @@ const MADE: &str = "
 /// The tables of every database, in each of their versions: the times reached, and the dead letters.
 const FIXED: &str = "
     CREATE TABLE telemetra_progress (
-        pipeline text NOT NULL, shard bigint NOT NULL, shards bigint NOT NULL, time timestamptz, generation bigint NOT NULL,
+        pipeline text NOT NULL, shard bigint NOT NULL, shards bigint NOT NULL,
+        time timestamptz, generation bigint NOT NULL,
         PRIMARY KEY (pipeline, shard)
     );
     CREATE TABLE telemetra_dead_letters (
@@ -72,8 +74,8 @@ enum Misfit {
     Unfit(String),
 }
 
-/// Makes the tables that are new, and gives those that are there the columns and indexes that are new. Each is
-/// checked before it is changed.
+/// Makes the tables that are new, and gives those that are there the columns and indexes that are new. Each
+/// is checked before it is changed.
 async fn make_rows(
     client: &Client,
     tables: &[Arc<Table>],
@@ -107,7 +109,8 @@ async fn make_rows(
     Ok(None)
 }
 
-/// Makes or updates the tables, in one transaction. Several processes may start at once: one does it, the others wait.
+/// Makes or updates the tables, in one transaction. Several processes may start at once: one does it, the
+/// others wait.
 pub(super) fn prepare(session: &Session, component: &Component<'_>) -> Result<(), ExternalError> {
     let newest = i64::try_from(component.migrations.len()).unwrap_or(i64::MAX);
     let found = session.run(&"could not make the tables", async |client| {

@@ -31,8 +31,8 @@ pub(super) fn check(tables: &[Arc<Table>], shard: Shard) -> Result<(), String> {
     Ok(())
 }
 
-/// Deletes what is a shard's: the rows of its subjects, and the dead letters of its partitions. The other shards
-/// empty their own, and may have begun to write already.
+/// Deletes what is a shard's: the rows of its subjects, and the dead letters of its partitions. The other
+/// shards empty their own, and may have begun to write already.
 pub(super) async fn truncate_shard(
     client: &Client,
     tables: &[Arc<Table>],

@@ -15,7 +15,8 @@ use super::progress::{self, Fence};
 use super::session::{Session, all};
 use super::statements::{Plan, Prepared, once};
 
-/// The most rows of one statement, so that the time it may take does not depend on how many there are in all.
+/// The most rows of one statement, so that the time it may take does not depend on how many there are in
+/// all.
 const ROWS_A_STATEMENT: usize = 16_384;
 
 /// A connection and what is prepared on it.
@@ -110,8 +111,8 @@ impl Writer {
         Ok(steps)
     }
 
-    /// Finds the first row that is refused, alone or beside those before it: by how many of the first rows are
-    /// taken, in transactions that are rolled back.
+    /// Finds the first row that is refused, alone or beside those before it: by how many of the first rows
+    /// are taken, in transactions that are rolled back.
     fn find_refused_row(
         &self,
         part: &Part<'_>,

@@ -79,8 +79,8 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Found>>
     rows.collect()
 }
 
-/// A table that somebody else made in our database is not ours to change, though it may look as if it were. All of
-/// ours are strict and trees by their key, which others hardly are.
+/// A table that somebody else made in our database is not ours to change, though it may look as if it were.
+/// All of ours are strict and trees by their key, which others hardly are.
 fn check_made(connection: &Connection, path: &Path, table: &str) -> Result<(), ExternalError> {
     let ours: bool = connection
         .query_row(
