@@ -92,7 +92,8 @@ pub enum Value<'a> {
     Null,
     /// True or false.
     Bool(bool),
-    /// A whole number. Databases store 2⁶³ − 1 in place of a greater one.
+    /// A whole number. Databases store 2⁶³ − 1 in place of a greater one, except in a key, where they refuse
+    /// the row.
     Unsigned(u64),
     /// A whole number that may be negative.
     Signed(i64),

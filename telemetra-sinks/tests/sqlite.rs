@@ -14,7 +14,7 @@ use std::time::Duration;
 use rows::{Sample, batch, letter, moment, moments, one, reading, readings, sink, tables, text_of, upsert};
 use rusqlite::{Connection, types::ValueRef};
 use telemetra_core::testkit::{HeldRow, sink_compliance, tables_of_history};
-use telemetra_core::{Column, ColumnKind, Layout, Retry, Sink, Table, Value};
+use telemetra_core::{Column, ColumnKind, EventTime, Layout, Retry, Sink, Table, Value};
 use telemetra_sinks::Sqlite;
 
 #[test]
@@ -109,6 +109,40 @@ fn every_kind_of_value_has_a_type() {
 
     sink.apply(&[batch(1, vec![layout.withdraw(sample, 1)])]).unwrap();
     assert_eq!(one::<i64>(&path, "SELECT count(*) FROM samples"), 1);
+}
+
+#[test]
+fn keys_that_would_be_one_with_others_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let table = Table::new("ids")
+        .key(Column::new("id", ColumnKind::Integer))
+        .key(Column::new("at", ColumnKind::Time))
+        .column(Column::new("n", ColumnKind::Integer));
+    let layout = Layout::new(table, |(id, at): &(u64, u64), put: &mut dyn FnMut(Value<'_>)| {
+        put(Value::Unsigned(*id));
+        put(Value::Time(EventTime(*at)));
+        put(Value::Unsigned(u64::MAX));
+    });
+    let mut sink = Sqlite::new(&path);
+    sink.open(&[Arc::clone(layout.table())], None).unwrap();
+    let last = i64::MAX as u64;
+    for (row, words) in [
+        ((last + 1, 0), "the row ids (9223372036854775808, "),
+        ((0, last), "the row ids (0, 9223372036854775807ms)"),
+        ((0, u64::MAX - 1), "the row ids (0, 18446744073709551614ms)"),
+    ] {
+        for change in [layout.upsert(row, 0), layout.withdraw(row, 0)] {
+            let error = sink.apply(&[batch(0, vec![layout.upsert((1, 1), 0), change])]).unwrap_err();
+            assert_eq!(error.retry(), Retry::Permanent);
+            let text = text_of(&error);
+            assert!(text.contains(words) && text.contains("is more than an INTEGER can hold"), "{text}");
+        }
+    }
+    assert_eq!(one::<i64>(&path, "SELECT count(*) FROM ids"), 0);
+    let rows = [(last, 0), (last, last - 1), (last, u64::MAX)];
+    sink.apply(&[batch(0, rows.map(|row| layout.upsert(row, 0)).into())]).unwrap();
+    assert_eq!(one::<i64>(&path, "SELECT count(*) FROM ids"), 3);
 }
 
 #[test]

@@ -21,7 +21,8 @@ pub(super) struct Array {
     bytes: Vec<u8>,
 }
 
-/// The type of a parameter's elements. A list goes as the text of its literal: an array of arrays would need lists of one length.
+/// The type of a parameter's elements. A list goes as the text of its literal: an array of arrays would need
+/// lists of one length.
 fn element(kind: ColumnKind) -> Type {
     match kind {
         ColumnKind::Bool => Type::BOOL,
@@ -174,6 +175,21 @@ fn quote_element(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Whether a text that is shown has a NUL in it. Nothing is kept of it.
+pub(super) fn shows_nul(shown: &dyn Display) -> bool {
+    struct Search(bool);
+    impl Write for Search {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0 |= memchr::memchr(0, text.as_bytes()).is_some();
+            Ok(())
+        }
+    }
+    let mut search = Search(false);
+    // What cannot be shown is found when it is written.
+    let _ = write!(search, "{shown}");
+    search.0
+}
+
 /// The replacement character for each NUL.
 pub(super) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
@@ -189,6 +205,16 @@ fn replace_escaped_nul(json: &mut [u8]) {
         }
         // Whatever is escaped is passed over, a backslash too.
         at = (at + 2).min(json.len());
+    }
+}
+
+/// Whether Postgres holds that number or time itself, not the greatest that it can. The greatest of all
+/// times is `infinity` alone.
+pub(super) fn is_exact(value: Value<'_>) -> bool {
+    match value {
+        Value::Unsigned(n) => i64::try_from(n).is_ok(),
+        Value::Time(time) => time.0 <= LAST || time == EventTime::MAX,
+        _ => true,
     }
 }
 

@@ -3,62 +3,74 @@
 
 use std::cmp::Ordering;
 
-use telemetra_core::{Action, AnyRow, Batch, Change, EventTime, ExternalError, RowKey, Value};
+use telemetra_core::{
+    Action, AnyRow, Batch, Change, Column, ColumnKind, EventTime, ExternalError, KeyPart, RowKey, Value,
+};
 
-use super::array::{Array, without_nul};
+use super::array::{Array, is_exact, shows_nul, without_nul};
+use super::define::type_of;
 use super::statements::Plan;
 
 /// The last change of a row, with what its table knows it by besides its own key.
 pub(super) struct Entry<'a> {
     pub(super) change: &'a Change,
     time: EventTime,
-    /// The time by which the table is cut into days, where it is part of the table's key and not of the row's.
+    /// The time by which the table is cut into days, where it is part of the table's key but not of the
+    /// row's.
     day: EventTime,
 }
 
-/// The last change of each row of each table, sorted: whoever writes rows of one table takes locks in one order. The error is a row of a
-/// table for which there is no plan.
+/// The last change of each row of each table, sorted: whoever writes rows of one table takes locks in one
+/// order. The error says which row cannot be written: one of a table for which there is no plan, or one
+/// whose key Postgres cannot tell from another.
 pub(super) fn last_changes<'a>(
     batches: &'a [Batch],
     plans: &[Plan],
     is_kept: impl Fn(&dyn AnyRow) -> bool,
-) -> Result<Vec<Vec<Entry<'a>>>, RowKey> {
+) -> Result<Vec<Vec<Entry<'a>>>, String> {
     let mut by_table: Vec<Vec<Entry<'a>>> = plans.iter().map(|_| Vec::new()).collect();
-    let mut has_nul = vec![false; plans.len()];
+    let mut merges = vec![false; plans.len()];
     let mut place = 0;
     for batch in batches {
         for change in batch.changes.iter().filter(|change| is_kept(&*change.row)) {
             // The changes of a batch come table by table.
             if plans.get(place).is_none_or(|plan| plan.table.name() != change.table()) {
                 let found = plans.iter().position(|plan| plan.table.name() == change.table());
-                place = found.ok_or_else(|| RowKey::of(&*change.row))?;
+                place = found.ok_or_else(|| {
+                    let row = RowKey::of(&*change.row);
+                    format!("the row {row} is of a table that the sink was not opened with")
+                })?;
             }
             let plan = &plans[place];
-            let (mut nth, mut day) = (0, EventTime::MIN);
+            let has_day = plan.keys.len() > plan.table.keys().len();
+            let (mut nth, mut day, mut inexact) = (0, EventTime::MIN, None);
             change.row.values(&mut |value| {
-                match value {
-                    Value::Text(text) if plan.keys.contains(&nth) => {
-                        has_nul[place] |= memchr::memchr(0, text.as_bytes()).is_some();
+                if plan.keys.contains(&nth) {
+                    match value {
+                        Value::Time(time) if has_day => day = time,
+                        _ => merges[place] |= is_merged(value),
                     }
-                    Value::Time(time)
-                        if plan.keys.len() > plan.table.keys().len() && plan.keys.contains(&nth) =>
-                    {
-                        day = time
+                    if !is_exact(value) {
+                        inexact.get_or_insert(nth);
                     }
-                    _ => {}
                 }
                 nth += 1;
             });
+            if let Some(column) = inexact.and_then(|nth| plan.table.all_columns().get(nth)) {
+                return Err(format!(
+                    "the row {} has more in the column {} of its key than a {} can hold; give the column \
+                     another kind, as `Text`",
+                    RowKey::of(&*change.row),
+                    column.name,
+                    type_of(column.kind)
+                ));
+            }
             by_table[place].push(Entry { change, time: batch.time, day });
         }
     }
-    for (entries, has_nul) in by_table.iter_mut().zip(has_nul) {
-        if has_nul {
-            // Keys that differ may be one in the database, which replaces what it cannot hold.
-            let stored = |entry: &Entry<'_>| {
-                let key = RowKey::of(&*entry.change.row);
-                (key.parts().iter().map(|part| without_nul(&part.to_string())).collect::<Vec<_>>(), entry.day)
-            };
+    for ((entries, plan), merges) in by_table.iter_mut().zip(plans).zip(merges) {
+        if merges {
+            let stored = |entry: &Entry<'_>| (stored(entry, plan.table.keys()), entry.day);
             entries.sort_by_cached_key(stored);
             keep_last(entries, |one, other| stored(one).cmp(&stored(other)));
         } else {
@@ -70,6 +82,27 @@ pub(super) fn last_changes<'a>(
         }
     }
     Ok(by_table)
+}
+
+/// Whether a key may be one in the database with another that differs from it: a text with a NUL, which is
+/// replaced, or the negative zero, which equals the positive one.
+fn is_merged(value: Value<'_>) -> bool {
+    match value {
+        Value::Text(text) => memchr::memchr(0, text.as_bytes()).is_some(),
+        Value::Shown(shown) => shows_nul(shown),
+        Value::Float(x) => x == 0.0 && x.is_sign_negative(),
+        _ => false,
+    }
+}
+
+/// A key as the database tells it from others.
+fn stored(entry: &Entry<'_>, keys: &[Column]) -> Vec<String> {
+    let key = RowKey::of(&*entry.change.row);
+    let part = |(part, column): (&KeyPart, &Column)| match (column.kind, part.to_string()) {
+        (ColumnKind::Float, text) if text == "-0" => "0".to_owned(),
+        (_, text) => without_nul(&text),
+    };
+    key.parts().iter().zip(keys).map(part).collect()
 }
 
 /// The later one of two that are equal stays: sorting keeps their order.

@@ -10,8 +10,8 @@ use tokio_postgres::config::{Host, SslMode};
 use super::tls::{Tls, TlsMode};
 use super::url;
 
-/// The server, the database, who asks, and how long to wait. For the sink and the store of checkpoints alike, and for
-/// [services that read the tables](Self::connect).
+/// The server, the database, who asks, and how long to wait. For the sink and the store of checkpoints
+/// alike, and for [services that read the tables](Self::connect).
 ///
 /// `Debug` shows no password.
 ///
@@ -25,7 +25,8 @@ use super::url;
 ///     .tls(TlsMode::VerifyFull);
 /// assert!(!format!("{config:?}").contains("secret"));
 ///
-/// let same = PostgresConfig::from_url("postgres://telemetra:secret@db.example.org/telemetra?sslmode=verify-full")?;
+/// let url = "postgres://telemetra:secret@db.example.org/telemetra?sslmode=verify-full";
+/// let same = PostgresConfig::from_url(url)?;
 /// assert_eq!(format!("{config:?}"), format!("{same:?}"));
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
@@ -37,8 +38,8 @@ pub struct PostgresConfig {
 }
 
 impl PostgresConfig {
-    /// The server at `host`: a name, an address, or the folder of a Unix socket. Port 5432, user `postgres`, the database of the
-    /// user's name, no password.
+    /// The server at `host`: a name, an address, or the folder of a Unix socket. Port 5432, user `postgres`,
+    /// the database of the user's name, no password.
     #[must_use]
     pub fn new(host: &str) -> Self {
         let mut client = tokio_postgres::Config::new();
@@ -46,11 +47,12 @@ impl PostgresConfig {
         Self::around(client, Tls::default())
     }
 
-    /// Reads `postgres://user:password@host:port/database?sslmode=…`, or words `host=… user=…`, as libpq does. Of its parameters these are
-    /// known: `user`, `password`, `dbname`, `host`, `hostaddr`, `port` (several of the last three, with commas between, are tried in turn),
-    /// `options`, `application_name`, `connect_timeout`, `tcp_user_timeout`, `keepalives`, `keepalives_idle`,
-    /// `keepalives_interval`, `keepalives_retries`, `target_session_attrs`, `channel_binding`, `load_balance_hosts`, `sslmode`
-    /// (but `allow`), `sslrootcert`, `sslcert` and `sslkey`.
+    /// Reads `postgres://user:password@host:port/database?sslmode=…`, or words `host=… user=…`, as libpq
+    /// does. Of its parameters these are known: `user`, `password`, `dbname`, `host`, `hostaddr`, `port`
+    /// (several of the last three, with commas between, are tried in turn), `options`, `application_name`,
+    /// `connect_timeout`, `tcp_user_timeout`, `keepalives`, `keepalives_idle`, `keepalives_interval`,
+    /// `keepalives_retries`, `target_session_attrs`, `channel_binding`, `load_balance_hosts`, `sslmode` (but
+    /// `allow`), `sslrootcert`, `sslcert` and `sslkey`.
     ///
     /// # Errors
     ///
@@ -152,8 +154,9 @@ impl PostgresConfig {
         self
     }
 
-    /// How long the server may take for a statement, and to answer at all; after that the connection is given up and the error is
-    /// transient. A statement writes 16,384 rows at most. Default: 60 s; at least 1 ms, at most a day.
+    /// How long the server may take for a statement, and to answer at all; after that the connection is
+    /// given up and the error is transient. A statement writes 16,384 rows at most. Default: 60 s; at least
+    /// 1 ms, at most a day.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(86_400));

@@ -19,17 +19,19 @@ const GRACE: Duration = Duration::from_secs(5);
 impl PostgresConfig {
     /// Connects, for a service that reads the tables by the configuration that they are written by.
     ///
-    /// Gives the client, on which the statement timeout is set, and the connection: a future that carries what the client sends and
-    /// is sent. It has to run for the client to be answered, so spawn it. It ends when the client is dropped and has all its
-    /// answers, or with the error by which the connection was lost.
+    /// Gives the client, on which the statement timeout is set, and the connection: a future that carries
+    /// what the client sends and is sent. It has to run for the client to be answered, so spawn it. It ends
+    /// when the client is dropped and has all its answers, or with the error by which the connection was
+    /// lost.
     ///
     /// The types are those of `tokio-postgres` 0.7. Dropped before it is done, it leaves nothing behind.
     ///
     /// # Errors
     ///
-    /// Those that may pass (nobody listens, the server starts, has no connection free, or says nothing for the statement timeout and
-    /// 5 s) are [transient](telemetra_core::Retry::Transient), those that will not (a wrong password, no such database, a
-    /// certificate that is not trusted or cannot be read) permanent. Each says what to do, and none quotes the password.
+    /// Those that may pass (nobody listens, the server starts, has no connection free, or says nothing for
+    /// the statement timeout and 5 s) are [transient](telemetra_core::Retry::Transient), those that will not
+    /// (a wrong password, no such database, a certificate that is not trusted or cannot be read) permanent.
+    /// Each says what to do, and none quotes the password.
     ///
     /// # Panics
     ///
@@ -37,8 +39,8 @@ impl PostgresConfig {
     ///
     /// # Complexity
     ///
-    /// Three to eight round trips, by TLS and the kind of password. With TLS that looks at certificates, files are read before, which
-    /// blocks for milliseconds: keep connections, as a pool does.
+    /// Three to eight round trips, by TLS and the kind of password. With TLS that looks at certificates,
+    /// files are read before, which blocks for milliseconds: keep connections, as a pool does.
     ///
     /// ```no_run
     /// use telemetra_sinks::{PostgresConfig, TlsMode};

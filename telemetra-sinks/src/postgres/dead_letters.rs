@@ -4,8 +4,10 @@ use telemetra_core::{ColumnKind, DeadLetter, Value};
 
 use super::array::Array;
 
-pub(super) const INSERT: &str = "INSERT INTO telemetra_dead_letters (partition, \"offset\", idx, fate, reason, bytes)
-    SELECT unnest($1::text[]), unnest($2::int8[]), unnest($3::int8[]), unnest($4::text[]), unnest($5::text[]), unnest($6::bytea[])
+pub(super) const INSERT: &str = "
+    INSERT INTO telemetra_dead_letters (partition, \"offset\", idx, fate, reason, bytes)
+    SELECT unnest($1::text[]), unnest($2::int8[]), unnest($3::int8[]),
+           unnest($4::text[]), unnest($5::text[]), unnest($6::bytea[])
     ON CONFLICT DO NOTHING";
 
 pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 6] {

@@ -23,6 +23,7 @@ fn judged(error: &Error) -> (Retry, &'static str) {
         "28P01" | "28000" => (Permanent, "; check user and password, and its pg_hba.conf"),
         "3D000" => (Permanent, "; make the database first"),
         "42501" => (Permanent, "; grant the role the right to do so"),
+        "21000" => (Permanent, "; another row of the same batch has a key that equals its own there"),
         "22P05" => (Permanent, "; the database has to be of the encoding UTF8"),
         _ if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED => {
             (Transient, "")
@@ -44,7 +45,8 @@ fn judged_without_code(error: &Error) -> (Retry, &'static str) {
         return match tls {
             rustls::Error::InvalidCertificate(_) => (
                 Retry::Permanent,
-                "; its certificate is not trusted: check the root certificates (`sslrootcert`) and the host's name",
+                "; its certificate is not trusted: check the root certificates (`sslrootcert`) and the \
+                 host's name",
             ),
             rustls::Error::AlertReceived(_) => {
                 (Retry::Permanent, "; it wants another certificate or version of TLS")
@@ -72,9 +74,9 @@ pub(super) fn failed(place: &str, what: &dyn Display, error: Error) -> ExternalE
     .because(error)
 }
 
-/// Whether a row is to blame: its data or a constraint.
+/// Whether a row is to blame: its data, a constraint, or another row that has the same key for Postgres.
 pub(super) fn is_of_a_row(error: &Error) -> bool {
-    error.code().is_some_and(|code| ["22", "23", "54", "P0"].contains(&&code.code()[..2]))
+    error.code().is_some_and(|code| ["21", "22", "23", "54", "P0"].contains(&&code.code()[..2]))
 }
 
 pub(super) fn refused(place: &str, why: impl Display) -> ExternalError {

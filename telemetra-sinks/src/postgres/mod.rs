@@ -1,15 +1,18 @@
 //! Rows in a Postgres database, and checkpoints.
 //!
-//! The idea: the rows of all waiting batches and the time they reach go into one transaction, so that the tables are as of an event
-//! time at every instant. A batch is one statement per table, whose parameters are whole columns; all of a transaction's
-//! statements are under way at once.
+//! The idea: the rows of all waiting batches and the time they reach go into one transaction, so that the
+//! tables are as of an event time at every instant. A batch is one statement per table, whose parameters are
+//! whole columns; all of a transaction's statements are under way at once.
 
 mod array;
 mod batch_columns;
 mod config;
 mod connect;
 mod dead_letters;
+mod define;
 mod error;
+mod fit;
+mod names;
 mod numeric;
 mod progress;
 mod retention;
@@ -41,22 +44,27 @@ use writer::Writer;
 /// The most rows of several batches in one transaction. A batch that is larger has one of its own.
 const MOST_ROWS: usize = 65_536;
 
-/// A sink that writes rows to the tables of a Postgres database, and dead letters to `telemetra_dead_letters`.
+/// A sink that writes rows to the tables of a Postgres database, and dead letters to
+/// `telemetra_dead_letters`.
 ///
-/// * The tables are made and brought up to date by [`open`](Sink::open), in the first schema of the role's `search_path`: a table that is
-///   missing is made, with its key, columns and indexes, and one that is there gets the columns that are new, if they may be null. A table
-///   that is not telemetra's, a newer version's or of another key is refused.
+/// * The tables are made and brought up to date by [`open`](Sink::open), in the first schema of the role's
+///   `search_path`: a table that is missing is made, with its key, columns and indexes, and one that is
+///   there gets the columns that are new, if they may be null. A table that is not telemetra's, a newer
+///   version's or of another key is refused.
 /// * Times are `timestamptz`, lists and maps `jsonb`, decimals `numeric`; the types of columns are those of
 ///   [`ColumnKind`](telemetra_core::ColumnKind).
-/// * What Postgres cannot hold is written as what is nearest: a NUL in a text as U+FFFD, whole numbers beyond 2⁶³ − 1 as that, times
-///   after the year 294276 as `infinity`.
-/// * All waiting batches, up to 65,536 rows, are one transaction of two round trips: it locks the shard's row in `telemetra_progress`,
-///   then writes all rows, the time they reach, and commits. It is durable even where the server's `synchronous_commit` is off.
+/// * What Postgres cannot hold is written as what is nearest: a NUL in a text as U+FFFD, whole numbers
+///   beyond 2⁶³ − 1 as that, times after the year 294276 as `infinity`. In a key such numbers and times are
+///   refused, as rows that differ would be one, save [`EventTime::MAX`], which is `infinity` alone.
+/// * All waiting batches, up to 65,536 rows, are one transaction of two round trips: it locks the shard's
+///   row in `telemetra_progress`, then writes all rows, the time they reach, and commits. It is durable even
+///   where the server's `synchronous_commit` is off.
 /// * **Shards.** Several sinks may share the rows, by subject: see [`shard`](Self::shard).
-/// * **Fenced.** Opening a shard takes it away from whoever had it: what that one writes afterwards is refused, as a permanent error,
-///   and changes nothing.
-/// * **Errors.** What may pass (no connection, a restart, a fail-over, a full disk, a deadlock) is transient, and the next try makes a new
-///   connection. What will not (a wrong password, a missing right, a row that the table refuses) is permanent and names the row.
+/// * **Fenced.** Opening a shard takes it away from whoever had it: what that one writes afterwards is
+///   refused, as a permanent error, and changes nothing.
+/// * **Errors.** What may pass (no connection, a restart, a fail-over, a full disk, a deadlock) is
+///   transient, and the next try makes a new connection. What will not (a wrong password, a missing right, a
+///   row that the table refuses) is permanent and names the row.
 ///
 /// ```no_run
 /// use telemetra_core::Sink;
@@ -100,38 +108,42 @@ impl Postgres {
         }
     }
 
-    /// The name by which a restart finds how far it was, and by which two processes know that they are the same. Default:
-    /// `telemetra`. Pipelines of different names may share the tables if they have no subject in common.
+    /// The name by which a restart finds how far it was, and by which two processes know that they are the
+    /// same. Default: `telemetra`. Pipelines of different names may share the tables if they have no subject
+    /// in common.
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         name.clone_into(&mut self.pipeline);
         self
     }
 
-    /// Makes this the sink of one shard, of one connection. All shards share the tables. If the tables were written by another
-    /// number of shards, each starts from what all of those had.
+    /// Makes this the sink of one shard, of one connection. All shards share the tables. If the tables were
+    /// written by another number of shards, each starts from what all of those had.
     #[must_use]
     pub fn shard(mut self, shard: Shard) -> Self {
         self.shard = shard;
         self
     }
 
-    /// Empties the tables when a pipeline starts from the beginning: all of them, or the rows of this shard's subjects if it is one of
-    /// several. Without this it goes on from the time found in them, which is right where the input is the same as before. A
-    /// pipeline that starts from a checkpoint keeps them in any case.
+    /// Empties the tables when a pipeline starts from the beginning: all of them, or the rows of this
+    /// shard's subjects if it is one of several. Without this it goes on from the time found in them, which
+    /// is right where the input is the same as before. A pipeline that starts from a checkpoint keeps them
+    /// in any case. One of several shards cannot start over where the subject's column is of JSON or a list.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;
         self
     }
 
-    /// Keeps the rows of tables with a [day column](telemetra_core::Table::by_day) for so long, by event time, and drops what is older by
-    /// whole days (UTC). Other tables and dead letters stay. Default: everything is kept.
+    /// Keeps the rows of tables with a [day column](telemetra_core::Table::by_day) for so long, by event
+    /// time, and drops what is older by whole days (UTC). Other tables and dead letters stay. Default:
+    /// everything is kept.
     ///
-    /// These tables are then cut into partitions of a day, which are made as needed, so the role needs the right to create tables
-    /// at all times. A key without the time gets it as its last column: two rows of one id and different
-    /// times are two rows. Tables that were made without a retention are refused, and the other way round.
-    /// Rows that are older than the retention when they come are not written.
+    /// These tables are then cut into partitions of a day, which are made as needed, so the role needs the
+    /// right to create tables at all times. A key without the time gets it as its last column: two rows of
+    /// one id and different times are two rows. Tables that were made without a retention are refused, and
+    /// the other way round. Rows that are older than the retention when they come are not written. The name
+    /// of such a table may have 54 characters, since those of its days have nine more.
     #[must_use]
     pub fn retention(mut self, keep: Duration) -> Self {
         self.retention = Some(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
@@ -195,10 +207,13 @@ impl Sink for Postgres {
         resume: Option<EventTime>,
     ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
-        let session = Session::connect(&self.config)?;
         let partitioned = self.retention.is_some();
-        schema::prepare_rows(&session, tables, partitioned)?;
         let empty = (self.start_over && resume.is_none()).then_some(tables);
+        names::check(tables, partitioned)
+            .and_then(|()| truncate::check(empty.unwrap_or_default(), self.shard))
+            .map_err(|why| error::refused(&self.config.place(), why))?;
+        let session = Session::connect(&self.config)?;
+        schema::prepare_rows(&session, tables, partitioned)?;
         let (fence, durable) = progress::acquire_fence(&session, &self.pipeline, self.shard, empty)?;
         let plans: Vec<_> = tables.iter().map(|table| Plan::new(table, partitioned)).collect();
         let writer = Some(Writer::new(session, &plans));
@@ -235,8 +250,8 @@ impl Sink for Postgres {
     }
 }
 
-/// How many of the first batches to write in one transaction: all that wait, unless it would take so long that a failure near its end
-/// could come again and again.
+/// How many of the first batches to write in one transaction: all that wait, unless it would take so long
+/// that a failure near its end could come again and again.
 fn in_one_go(batches: &[Batch]) -> usize {
     let mut rows = 0;
     let fits = batches.iter().take_while(|batch| {

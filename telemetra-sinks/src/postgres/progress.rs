@@ -1,7 +1,8 @@
 //! How far a shard is, and whose it is.
 //!
-//! Whoever opens a shard gets a generation that nobody had before. Each transaction locks the shard's row and looks for its
-//! own generation there, so a process that was thought dead and wakes up finds that it has lost the shard before it writes.
+//! Whoever opens a shard gets a generation that nobody had before. Each transaction locks the shard's row
+//! and looks for its own generation there, so a process that was thought dead and wakes up finds that it has
+//! lost the shard before it writes.
 
 use std::sync::Arc;
 
@@ -31,10 +32,13 @@ pub(super) struct Prepared {
 
 const ADVANCE: &str =
     "UPDATE telemetra_progress SET time = $4 WHERE pipeline = $1 AND shard = $2 AND generation = $3";
-const LOCK: &str = "SELECT time FROM telemetra_progress WHERE pipeline = $1 AND shard = $2 AND generation = $3 FOR NO KEY UPDATE";
+const LOCK: &str = "
+    SELECT time FROM telemetra_progress WHERE pipeline = $1 AND shard = $2 AND generation = $3
+    FOR NO KEY UPDATE";
 
-/// Takes a shard over from whoever had it, and says how far it is. If the rows are of another number of shards, they are replaced by
-/// rows of this one with the least time among them: so much is known of every stream, whichever shard it falls to now.
+/// Takes a shard over from whoever had it, and says how far it is. If the rows are of another number of
+/// shards, they are replaced by rows of this one with the least time among them: so much is known of every
+/// stream, whichever shard it falls to now.
 pub(super) fn acquire_fence(
     session: &Session,
     pipeline: &str,
@@ -77,7 +81,8 @@ async fn take_over(
         client
             .execute(
                 "INSERT INTO telemetra_progress (pipeline, shard, shards, time, generation)
-                 SELECT $1::text, shard, $2::int8, $3::timestamptz, 0 FROM generate_series(0::int8, $2::int8 - 1) AS shard",
+                 SELECT $1::text, shard, $2::int8, $3::timestamptz, 0
+                 FROM generate_series(0::int8, $2::int8 - 1) AS shard",
                 &[&pipeline, &of, &least],
             )
             .await?;
@@ -132,8 +137,8 @@ impl Fence {
 
     pub(super) fn lost(&self, place: &str) -> ExternalError {
         ExternalError::permanent(format!(
-            "another process has taken over shard {} of the pipeline `{}` in the database {place}; nothing was written: \
-             stop one of the two, or give them different names by `pipeline`",
+            "another process has taken over shard {} of the pipeline `{}` in the database {place}; \
+             nothing was written: stop one of the two, or give them different names by `pipeline`",
             self.shard, self.pipeline
         ))
     }

@@ -1,4 +1,5 @@
-//! Tables cut into days of event time: a day that is too old is dropped as a whole, which costs nothing and leaves nothing behind.
+//! Tables cut into days of event time: a day that is too old is dropped as a whole, which costs nothing and
+//! leaves nothing behind.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -8,8 +9,9 @@ use telemetra_core::{Action, AnyRow, Batch, EventTime, ExternalError, Table, Val
 use tokio_postgres::{Client, Error};
 
 use super::array::event_time;
+use super::define::quoted;
 use super::progress::Fence;
-use super::schema::{LOCK, quoted};
+use super::schema::LOCK;
 use super::session::{Session, Timestamp};
 
 const DAY: u64 = 86_400_000;
@@ -66,7 +68,8 @@ impl Retention {
         Ok(())
     }
 
-    /// Drops days that no shard needs any more. What cannot be dropped now, as somebody reads it, is dropped another time.
+    /// Drops days that no shard needs any more. What cannot be dropped now, as somebody reads it, is dropped
+    /// another time.
     pub(super) fn sweep(
         &mut self,
         session: &Session,
@@ -78,7 +81,8 @@ impl Retention {
         }
         self.next_sweep = now.plus(SWEEP_EVERY);
         let all_have = session.run(&"could not read telemetra_progress", async |client| {
-            let sql = "SELECT CASE WHEN bool_and(time IS NOT NULL) THEN min(time) END FROM telemetra_progress WHERE pipeline = $1";
+            let sql = "SELECT CASE WHEN bool_and(time IS NOT NULL) THEN min(time) END
+                       FROM telemetra_progress WHERE pipeline = $1";
             client.query_one(sql, &[&fence.pipeline]).await.map(|row| row.get::<_, Option<Timestamp>>(0))
         })?;
         let Some(all_have) = all_have else { return Ok(()) };
@@ -91,7 +95,11 @@ impl Retention {
             match session.attempt(&what, async |client| client.batch_execute(&sql).await)? {
                 Ok(()) => tracing::info!(table = name, "dropped a day that is older than the retention"),
                 Err(error) => {
-                    tracing::warn!(table = name, %error, "could not drop a day that is older than the retention; trying again later");
+                    tracing::warn!(
+                        table = name,
+                        %error,
+                        "could not drop a day that is older than the retention; trying again later"
+                    );
                     session.run(&what, async |client| client.batch_execute("ROLLBACK").await)?;
                 }
             }
@@ -125,7 +133,11 @@ fn name_of(table: &str, day: u64) -> String {
 
 async fn make(client: &Client, days: &BTreeSet<(String, u64)>) -> Result<(), Error> {
     let there = client
-        .query("SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relnamespace = current_schema()::regnamespace", &[])
+        .query(
+            "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid
+             WHERE relnamespace = quote_ident(current_schema())::regnamespace",
+            &[],
+        )
         .await?;
     let there: BTreeSet<&str> = there.iter().map(|row| row.get(0)).collect();
     let mut sql = String::new();
@@ -138,7 +150,8 @@ async fn make(client: &Client, days: &BTreeSet<(String, u64)>) -> Result<(), Err
             let _ = write!(
                 sql,
                 "CREATE TABLE {name} (LIKE {table} INCLUDING ALL EXCLUDING INDEXES);
-                 ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM (to_timestamp({from})) TO (to_timestamp({to}));"
+                 ALTER TABLE {table} ATTACH PARTITION {name}
+                     FOR VALUES FROM (to_timestamp({from})) TO (to_timestamp({to}));"
             );
         }
     }
@@ -152,7 +165,8 @@ async fn old(client: &Client, tables: &[String], cutoff: u64) -> Result<Vec<Stri
         let first_kept = name_of(table, cutoff);
         let names = client
             .query(
-                "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = to_regclass(quote_ident($1))",
+                "SELECT relname::text FROM pg_inherits JOIN pg_class ON oid = inhrelid
+                 WHERE inhparent = to_regclass(quote_ident($1))",
                 &[table],
             )
             .await?;

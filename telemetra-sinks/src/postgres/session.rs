@@ -1,7 +1,7 @@
 //! A connection with an end to all waiting.
 //!
-//! The client is asynchronous, on a runtime that lives in the caller's thread: so several statements go out before the first
-//! answer is in, and a server that says nothing holds nobody for ever.
+//! The client is asynchronous, on a runtime that lives in the caller's thread: so several statements go out
+//! before the first answer is in, and a server that says nothing holds nobody for ever.
 
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
@@ -37,7 +37,8 @@ impl Session {
              SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
              SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan; \
              SET standard_conforming_strings = on; \
-             SELECT CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END",
+             SELECT CASE current_setting('synchronous_commit') WHEN 'off' \
+             THEN set_config('synchronous_commit', 'on', false) END",
             config.statement_timeout.as_millis().min(30_000)
         );
         let (client, connection) = runtime.block_on(config.connect_with(&settings))?;

@@ -6,7 +6,7 @@ use telemetra_core::{Column, Table};
 use tokio_postgres::{Client, Error, Statement};
 
 use super::array::{Array, spread};
-use super::schema::{keys, quoted};
+use super::define::{keys, quoted};
 
 /// What is known of a table before there is a connection.
 pub(super) struct Plan {
@@ -23,7 +23,8 @@ impl Plan {
         let keys: Vec<usize> =
             keys(table, partitioned).iter().filter_map(|key| table.position(key)).collect();
         let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
-        // In the list of what is selected all arrays are walked side by side; in `FROM` each would be spread out first.
+        // In the list of what is selected all arrays are walked side by side; in `FROM` each would be spread
+        // out first.
         let parameter = |(nth, place): (usize, usize)| spread(nth + 1, columns[place].kind);
         let parameters: Vec<String> = (0..columns.len()).enumerate().map(parameter).collect();
         let key_parameters: Vec<String> = keys.iter().copied().enumerate().map(parameter).collect();

@@ -29,9 +29,10 @@ const TABLES: &str = "
 ///
 /// * Blobs are in `telemetra_checkpoints`, in parts of 32 MiB; the table is made when it is first needed.
 /// * A blob is replaced in one transaction, durable when it returns.
-/// * [`claim`](CheckpointStore::claim) takes a place away from whoever had it: what that one stores or removes afterwards is refused, as a
-///   permanent error, and changes nothing.
-/// * Errors are judged as those of [`Postgres`](crate::Postgres); after one, the next call makes a new connection.
+/// * [`claim`](CheckpointStore::claim) takes a place away from whoever had it: what that one stores or
+///   removes afterwards is refused, as a permanent error, and changes nothing.
+/// * Errors are judged as those of [`Postgres`](crate::Postgres); after one, the next call makes a new
+///   connection.
 ///
 /// ```no_run
 /// use telemetra_core::checkpoint::CheckpointStore;
@@ -63,7 +64,8 @@ impl PostgresStore {
         Self { config, pipeline: "telemetra".to_owned(), claim: None, session: None }
     }
 
-    /// Whose checkpoints these are: pipelines of different names do not see each other's. Default: `telemetra`.
+    /// Whose checkpoints these are: pipelines of different names do not see each other's. Default:
+    /// `telemetra`.
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         name.clone_into(&mut self.pipeline);
@@ -118,7 +120,8 @@ impl PostgresStore {
         })?;
         match claim {
             Some(Claim { process, .. }) if !ours => Err(ExternalError::permanent(format!(
-                "{what} in the database {}: another process has taken over place {process} of the pipeline `{}`; stop one of the two",
+                "{what} in the database {}: another process has taken over place {process} of \
+                 the pipeline `{}`; stop one of the two",
                 self.config.place(),
                 self.pipeline
             ))),
@@ -142,7 +145,8 @@ impl CheckpointStore for PostgresStore {
         let (process, processes) = (number(process), number(processes));
         // In one statement, which waits for who is storing under the same place.
         let sql = "WITH gone AS (
-                DELETE FROM telemetra_checkpoint_claims WHERE pipeline = $1 AND $2::int8 = 0 AND process >= $3
+                DELETE FROM telemetra_checkpoint_claims
+                WHERE pipeline = $1 AND $2::int8 = 0 AND process >= $3
             )
             INSERT INTO telemetra_checkpoint_claims (pipeline, process, generation)
             VALUES ($1, $2::int8, nextval('telemetra_generations'))
@@ -190,7 +194,8 @@ impl CheckpointStore for PostgresStore {
     fn list(&mut self) -> Result<Vec<String>, ExternalError> {
         self.with_session(|session, pipeline| {
             session.run(&"could not list the checkpoints", async |client| {
-                let sql = "SELECT DISTINCT name FROM telemetra_checkpoints WHERE pipeline = $1 ORDER BY name";
+                let sql = "SELECT DISTINCT name FROM telemetra_checkpoints
+                           WHERE pipeline = $1 ORDER BY name";
                 Ok(client.query(sql, &[&pipeline]).await?.iter().map(|row| row.get(0)).collect())
             })
         })

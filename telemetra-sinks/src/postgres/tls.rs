@@ -14,13 +14,15 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How a connection is encrypted and whom it trusts: `sslmode` of libpq.
 ///
-/// As there, [`Require`](Self::Require) is [`VerifyCa`](Self::VerifyCa) where root certificates are given. Unlike there,
-/// [`Prefer`](Self::Prefer) is not tried again in clear when the handshake fails, only where the server has no TLS.
+/// As there, [`Require`](Self::Require) is [`VerifyCa`](Self::VerifyCa) where root certificates are given.
+/// Unlike there, [`Prefer`](Self::Prefer) is not tried again in clear when the handshake fails, only where
+/// the server has no TLS.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum TlsMode {
     /// In clear.
     Disable,
-    /// Encrypted if the server can, without looking at whom it is: no help against somebody in between. The default, as in libpq.
+    /// Encrypted if the server can, without looking at whom it is: no help against somebody in between. The
+    /// default, as in libpq.
     #[default]
     Prefer,
     /// Encrypted, without looking at whom it is, unless root certificates are given.

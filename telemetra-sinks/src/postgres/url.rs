@@ -1,4 +1,5 @@
-//! The parameters of encryption, which the client does not know, are taken out of a connection string before it gets the rest.
+//! The parameters of encryption, which the client does not know, are taken out of a connection string before
+//! it gets the rest.
 
 use std::path::PathBuf;
 
@@ -23,8 +24,8 @@ fn unreadable() -> ConfigError {
     ConfigError::new(
         "postgres",
         "the connection string cannot be read",
-        "write `postgres://user:password@host:port/database?sslmode=…`, with what is special in user and password \
-         percent-encoded, and only parameters that `PostgresConfig::from_url` lists",
+        "write `postgres://user:password@host:port/database?sslmode=…`, with what is special in user and \
+         password percent-encoded, and only parameters that `PostgresConfig::from_url` lists",
     )
 }
 
@@ -159,9 +160,10 @@ mod tests {
 
     #[test]
     fn parameters_of_encryption_are_ours_and_the_rest_is_the_clients() {
-        let url =
-            "postgresql://u:p%40ss@h1:1,h2:2/db?sslmode=verify-ca&connect_timeout=3&sslrootcert=%2Fa%20b.pem";
-        let words = r"host=h1,h2 port=1,2 user = u password='p@ss' dbname=db sslmode=verify-ca connect_timeout=3 sslrootcert='/a b.pem'";
+        let url = "postgresql://u:p%40ss@h1:1,h2:2/db?sslmode=verify-ca&connect_timeout=3\
+             &sslrootcert=%2Fa%20b.pem";
+        let words = "host=h1,h2 port=1,2 user = u password='p@ss' dbname=db sslmode=verify-ca \
+                     connect_timeout=3 sslrootcert='/a b.pem'";
         for text in [url, words] {
             let (config, tls) = parse(text).unwrap();
             assert_eq!(config.get_password(), Some(&b"p@ss"[..]));

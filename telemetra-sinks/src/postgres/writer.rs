@@ -15,7 +15,8 @@ use super::progress::{self, Fence};
 use super::session::{Session, all};
 use super::statements::{Plan, Prepared, once};
 
-/// The most rows of one statement, so that the time it may take does not depend on how many there are in all.
+/// The most rows of one statement, so that the time it may take does not depend on how many there are in
+/// all.
 const ROWS_A_STATEMENT: usize = 16_384;
 
 /// A connection and what is prepared on it.
@@ -57,12 +58,8 @@ impl Writer {
         is_kept: impl Fn(&dyn AnyRow) -> bool,
     ) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
-        let by_table = last_changes(batches, plans, is_kept).map_err(|row| {
-            refused(
-                self.session.place(),
-                format!("the row {row} is of a table that the sink was not opened with"),
-            )
-        })?;
+        let by_table =
+            last_changes(batches, plans, is_kept).map_err(|why| refused(self.session.place(), why))?;
         let mut parts = Vec::new();
         for (place, entries) in by_table.iter().enumerate() {
             for action in [Action::Upsert, Action::Withdraw] {
@@ -114,26 +111,29 @@ impl Writer {
         Ok(steps)
     }
 
-    /// Finds a row that is refused among those that are: half of them, again and again, in transactions that are rolled back.
+    /// Finds the first row that is refused, alone or beside those before it: by how many of the first rows
+    /// are taken, in transactions that are rolled back.
     fn find_refused_row(
         &self,
         part: &Part<'_>,
         step: &Step<'_>,
         plan: &Plan,
     ) -> Result<String, ExternalError> {
-        let mut suspects = &part.entries[..];
-        while suspects.len() > 1 {
-            let (half, rest) = suspects.split_at(suspects.len() / 2);
-            let arrays = encode(plan, half, part.action)?;
-            let tried = self.session.attempt(&"could not find the row that is refused", async |client| {
-                client.batch_execute("BEGIN").await?;
-                let tried = execute(client, &step.statement, &arrays).await;
-                client.batch_execute("ROLLBACK").await?;
-                tried
-            })?;
-            suspects = if tried.is_err() { half } else { rest };
+        let (mut taken, mut refused) = (0, part.entries.len());
+        while refused - taken > 1 {
+            let tried = taken.midpoint(refused);
+            let arrays = encode(plan, &part.entries[..tried], part.action)?;
+            let outcome =
+                self.session.attempt(&"could not find the row that is refused", async |client| {
+                    client.batch_execute("BEGIN").await?;
+                    let outcome = execute(client, &step.statement, &arrays).await;
+                    client.batch_execute("ROLLBACK").await?;
+                    outcome
+                })?;
+            if outcome.is_err() { refused = tried } else { taken = tried }
         }
-        Ok(suspects.first().map(|entry| RowKey::of(&*entry.change.row).to_string()).unwrap_or_default())
+        let first = part.entries.get(taken).map(|entry| RowKey::of(&*entry.change.row).to_string());
+        Ok(first.unwrap_or_default())
     }
 
     /// Writes letters in a transaction of their own; those that are there stay as they are.

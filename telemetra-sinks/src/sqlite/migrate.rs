@@ -38,6 +38,7 @@ pub(super) fn plan(
         steps.push(create_table(table));
         return plan_indexes(connection, path, table, steps);
     }
+    check_made(connection, path, name)?;
     check_key(path, table, &found)?;
     check_columns(path, table, &found)?;
     if clear {
@@ -76,6 +77,26 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Found>>
         })
     })?;
     rows.collect()
+}
+
+/// A table that somebody else made in our database is not ours to change, though it may look as if it were.
+/// All of ours are strict and trees by their key, which others hardly are.
+fn check_made(connection: &Connection, path: &Path, table: &str) -> Result<(), ExternalError> {
+    let ours: bool = connection
+        .query_row(
+            "SELECT EXISTS (
+                SELECT 1 FROM pragma_table_list
+                WHERE schema = 'main' AND name = ?1 COLLATE NOCASE AND type = 'table' AND strict AND wr
+             )",
+            [table],
+            |row| row.get(0),
+        )
+        .map_err(|error| failed(path, &format!("could not read what the table {table} is"), error))?;
+    if ours {
+        return Ok(());
+    }
+    let why = format!("it has a table {table} that telemetra did not make; rename one, or use another file");
+    Err(refused(path, why))
 }
 
 fn has_rows(connection: &Connection, table: &str) -> rusqlite::Result<bool> {

@@ -25,6 +25,7 @@ use statements::{Scratch, Sql, Writer, millis};
 ///   missing. [`ColumnKind`](telemetra_core::ColumnKind) lists the types: times are milliseconds since the
 ///   epoch, arrays are JSON, decimals are exact and text, bytes are blobs.
 /// * Whole numbers beyond 2⁶³ − 1, which SQLite cannot hold, are written as 2⁶³ − 1: no counter gets there.
+///   In a key they are refused, as rows that differ would be one.
 /// * The journal is a write-ahead log, so readers and the writer do not wait for each other. Each
 ///   [`apply`](Sink::apply) is one transaction, synced before it returns; `telemetra_progress` is part of it.
 /// * Rows lie in the order of their key, columns of time first, so that a batch of windows is written in one

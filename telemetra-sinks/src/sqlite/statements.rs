@@ -57,16 +57,22 @@ impl<'a> Writer<'a> {
         time: EventTime,
         scratch: &mut Scratch,
     ) -> rusqlite::Result<()> {
-        let columns = self.sql.table.all_columns().len();
+        let (columns, keys) = (self.sql.table.all_columns().len(), self.sql.table.keys().len());
         let (statement, wanted): (&mut Statement<'_>, _) = match change.action {
             Action::Upsert => (&mut self.upsert, columns),
-            Action::Withdraw => (&mut self.withdraw, self.sql.table.keys().len()),
+            Action::Withdraw => (&mut self.withdraw, keys),
         };
         let (mut count, mut result) = (0, Ok(()));
         change.values(time, &mut |value| {
             count += 1;
             if count <= wanted && result.is_ok() {
-                result = bind(statement, count, value, scratch);
+                result = if count <= keys && !is_exact(value) {
+                    // Rows of other keys would be overwritten.
+                    let why = format!("{value:?} in its key is more than an INTEGER can hold");
+                    Err(Error::ToSqlConversionFailure(why.into()))
+                } else {
+                    bind(statement, count, value, scratch)
+                };
             }
         });
         result?;
@@ -116,6 +122,16 @@ fn bind_shown(
     scratch.clear();
     write!(scratch, "{shown}").map_err(unwritable)?;
     statement.raw_bind_parameter(index, scratch.as_str())
+}
+
+/// Whether SQLite holds that number or time itself, not the greatest that it can, which as a time is that of
+/// [`EventTime::MAX`] alone.
+fn is_exact(value: Value<'_>) -> bool {
+    match value {
+        Value::Unsigned(n) => i64::try_from(n).is_ok(),
+        Value::Time(time) => millis(time) < i64::MAX || time == EventTime::MAX,
+        _ => true,
+    }
 }
 
 fn saturated(n: u64) -> i64 {

@@ -102,6 +102,24 @@ fn a_table_that_does_not_fit_is_refused() {
     assert!(error.to_string().contains("two tables are called Devices"), "{error}");
 }
 
+#[test]
+fn a_table_that_somebody_made_later_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    Sqlite::new(&path).open(&[], None).unwrap();
+    let made =
+        "CREATE TABLE Devices (device TEXT NOT NULL PRIMARY KEY); INSERT INTO devices VALUES ('theirs')";
+    Connection::open(&path).unwrap().execute_batch(made).unwrap();
+    let start = schema(&path);
+    let wider = devices(&[Column::nullable("n", ColumnKind::Integer)]);
+    for mut sink in [Sqlite::new(&path), Sqlite::new(&path).start_over()] {
+        let error = sink.open(&[Arc::clone(wider.table())], None).unwrap_err();
+        assert_eq!(error.retry(), Retry::Permanent);
+        assert!(error.to_string().contains("a table devices that telemetra did not make"), "{error}");
+        assert_eq!((schema(&path), one::<i64>(&path, "SELECT count(*) FROM devices")), (start.clone(), 1));
+    }
+}
+
 /// What an earlier release made, which wrote the names of tables and indexes without quotes.
 const EARLIER: &str = r#"PRAGMA journal_mode = WAL;
 CREATE TABLE device_minute ("device" TEXT NOT NULL, "window_start" INTEGER NOT NULL, \

@@ -8,12 +8,14 @@ mod compliance;
 mod connect;
 mod failures;
 mod fencing;
+mod keys;
 mod proxy;
 mod retention;
 mod schema;
 mod server;
 #[path = "../../../tests/support/services.rs"]
 mod services;
+mod start_over;
 mod throughput;
 mod tls;
 mod values;

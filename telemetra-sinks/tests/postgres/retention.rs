@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::sync::Arc;
 
 use telemetra_core::{
-    Action, Batch, Change, Column, ColumnKind, EventTime, Layout, Shard, Sink, Table, Value, Window,
+    Action, Batch, Change, Column, ColumnKind, EventTime, Layout, Retry, Shard, Sink, Table, Value, Window,
 };
 use telemetra_core::{Summary, SummaryRow};
 use telemetra_sinks::Postgres;
@@ -154,4 +154,28 @@ fn whether_tables_are_cut_is_settled_when_they_are_made() {
         let error = second.open(&tables(), None).unwrap_err().to_string();
         assert!(error.contains("cut into days"), "{error}");
     }
+}
+
+/// A payment in a table whose name has so many characters.
+fn named(length: usize) -> Layout<(String, EventTime)> {
+    payments().map_table(|table| table.renamed("p".repeat(length)))
+}
+
+#[test]
+fn names_that_leave_no_room_for_a_day_are_refused() {
+    let database = database();
+    let long = named(55);
+    let error = sink(&database).open(&[Arc::clone(long.table())], None).unwrap_err();
+    assert_eq!(error.retry(), Retry::Permanent);
+    let error = error.to_string();
+    assert!(error.contains("has 55 characters, and with a retention it may have at most 54"), "{error}");
+    // Without a retention there are no days.
+    Postgres::new(database.config()).open(&[Arc::clone(long.table())], None).unwrap();
+
+    let layout = named(54);
+    let mut sink = sink(&database);
+    sink.open(&[Arc::clone(layout.table())], None).unwrap();
+    let rows = [0, 1, 2].map(|day| layout.upsert((day.to_string(), EventTime(START + day * DAY)), 0));
+    sink.apply(&[batch(2, rows.into())]).unwrap();
+    assert_eq!(days(&database, layout.table().name()), "20260101 20260102 20260103");
 }

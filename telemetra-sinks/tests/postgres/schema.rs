@@ -1,9 +1,10 @@
 //! Who makes the tables, and which are refused.
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
-use telemetra_core::{Retry, Sink};
+use telemetra_core::{Column, ColumnKind, Retry, Sink, Table};
 use telemetra_sinks::{Postgres, PostgresStore};
 
 use super::common::{batch, readings, tables};
@@ -96,6 +97,100 @@ fn changed_tables_are_refused_unless_the_rows_still_fit() {
     refused(&database, "lacks the columns that this pipeline's rows have: \"score\" double precision");
     change("DROP TABLE moments");
     refused(&database, "its table moments is gone");
+}
+
+/// A table with integers as its key and as its other columns.
+fn owned(keys: &[&'static str], others: &[&'static str]) -> Table {
+    let integer = |name: &&'static str| Column::new(name, ColumnKind::Integer);
+    let table = keys.iter().map(integer).fold(Table::new("owned"), Table::key);
+    table.columns(others.iter().map(integer))
+}
+
+fn open_on(database: &Database, tables: impl IntoIterator<Item = Table>) -> Result<(), String> {
+    let tables: Vec<_> = tables.into_iter().map(Arc::new).collect();
+    let opened = Postgres::new(database.config()).open(&tables, None);
+    opened.map(drop).map_err(|error| error.to_string())
+}
+
+fn columns_of(database: &Database, table: &str) -> String {
+    database.text(&format!(
+        "SELECT string_agg(column_name, ' ' ORDER BY ordinal_position) FROM information_schema.columns
+         WHERE table_name = '{table}'"
+    ))
+}
+
+#[test]
+fn a_table_of_another_key_is_refused_for_its_key() {
+    let database = database();
+    open_on(&database, [owned(&["a"], &["b"])]).unwrap();
+    for (keys, others, wants) in
+        [(&["a", "b"][..], &[][..], "(a, b)"), (&["b"], &["a"], "(b)"), (&["a", "c"], &["b"], "(a, c)")]
+    {
+        let error = open_on(&database, [owned(keys, others)]).unwrap_err();
+        let words = format!("its table owned has the key (a), and this pipeline's rows have {wants}");
+        assert!(error.contains(&words), "{error}");
+    }
+}
+
+#[test]
+fn a_table_that_is_refused_gets_no_columns_and_neither_do_the_others() {
+    let database = database();
+    let other = || Table::new("another").key(Column::new("a", ColumnKind::Integer));
+    let extra = || Column::nullable("extra", ColumnKind::Text);
+    open_on(&database, [other(), owned(&["a"], &["b"])]).unwrap();
+    let refused = [other().column(extra()), owned(&["a", "b"], &[]).column(extra())];
+    open_on(&database, refused).unwrap_err();
+    assert_eq!(
+        (columns_of(&database, "another"), columns_of(&database, "owned")),
+        ("a".into(), "a b".into())
+    );
+    open_on(&database, [other().column(extra()), owned(&["a"], &["b"]).column(extra())]).unwrap();
+    assert_eq!(columns_of(&database, "owned"), "a b extra");
+}
+
+#[test]
+fn a_table_that_somebody_made_later_is_refused_and_left_alone() {
+    let database = database();
+    open_on(&database, []).unwrap();
+    database.client().batch_execute("CREATE TABLE owned (a bigint PRIMARY KEY, b bigint NOT NULL)").unwrap();
+    let wider = owned(&["a"], &["b"]).column(Column::nullable("extra", ColumnKind::Text));
+    let error = open_on(&database, [wider]).unwrap_err();
+    assert!(error.contains("it has a table owned that telemetra did not make"), "{error}");
+    assert_eq!(columns_of(&database, "owned"), "a b");
+}
+
+#[test]
+fn tables_of_a_later_schema_are_somebody_elses() {
+    let database = database();
+    let sql = "CREATE SCHEMA \"Own\"; CREATE TABLE owned (a bigint PRIMARY KEY, b bigint NOT NULL)";
+    database.client().batch_execute(sql).unwrap();
+    // The server folds names without quotes to lower case.
+    let words = format!("{} options='-csearch_path=\"Own\",public'", database.words());
+    let config = telemetra_sinks::PostgresConfig::from_url(&words).unwrap();
+    let columns = [Column::nullable("extra", ColumnKind::Text), Column::new("at", ColumnKind::Time)];
+    let table = Arc::new(owned(&["a"], &[]).columns(columns).by_day("at"));
+    for _ in 0..2 {
+        let mut sink = Postgres::new(config.clone()).retention(Duration::from_secs(86_400));
+        sink.open(&[Arc::clone(&table)], None).unwrap();
+    }
+    let columns = "SELECT string_agg(table_schema || '.' || column_name, ' '
+                                     ORDER BY table_schema, column_name)
+                   FROM information_schema.columns WHERE table_name = 'owned'";
+    assert_eq!(database.text(columns), "Own.a Own.at Own.extra public.a public.b");
+}
+
+#[test]
+fn names_that_cannot_stand_side_by_side_are_refused() {
+    let database = database();
+    let refused = |tables: [Table; 2], words: &str| {
+        let error = open_on(&database, tables).unwrap_err();
+        assert!(error.contains(words) && error.contains(&database.name), "{error}");
+        assert_eq!(database.one("SELECT to_regclass('telemetra_schema')"), None);
+    };
+    let table = || owned(&["a"], &["b"]).index(["b"]);
+    refused([table(), table()], "two tables are called owned");
+    refused([table(), table().renamed("other")], "two tables have an index owned_by_b");
+    refused([table(), Table::new("other")], "it has no key column");
 }
 
 #[test]

@@ -164,7 +164,10 @@ fn tables_have_columns_of_every_kind() {
         |n: &u64, put: &mut dyn FnMut(Value<'_>)| put(Value::Unsigned(*n)),
     );
     let error = sink.open(&[Arc::clone(other.table())], None).unwrap_err().to_string();
-    assert!(error.contains("its table every"), "{error}");
+    assert!(
+        error.contains("its table every has the key (id), and this pipeline's rows have (number)"),
+        "{error}"
+    );
 }
 
 /// Puts what it should not.

@@ -1,0 +1,41 @@
+//! Whether the names of tables and indexes can stand side by side in a schema of Postgres.
+
+use std::sync::Arc;
+
+use telemetra_core::Table;
+
+/// The most bytes of a name: Postgres cuts off what is longer.
+const LONGEST: usize = 63;
+/// What follows the name of a table in those of its days: an underscore, year, month and day.
+const DAY: usize = 9;
+
+/// Checks the tables of a pipeline before any of them is made. The error says which name to change.
+pub(super) fn check(tables: &[Arc<Table>], partitioned: bool) -> Result<(), String> {
+    for (n, table) in tables.iter().enumerate() {
+        table.check().map_err(|error| error.to_string())?;
+        let (name, others) = (table.name(), &tables[..n]);
+        if others.iter().any(|other| other.name() == name) {
+            return Err(format!("two tables are called {name}; rename one"));
+        }
+        for index in table.indexes() {
+            // It is made only where there is none of its name, so one of the two tables would be without.
+            if others.iter().flat_map(|other| other.indexes()).any(|other| other.name == index.name) {
+                return Err(format!(
+                    "two tables have an index {}; give one another name by `index_named`",
+                    index.name
+                ));
+            }
+        }
+        // Days whose names are cut off would all have the same one.
+        let longest = LONGEST - DAY;
+        if partitioned && table.day_column().is_some() && name.len() > longest {
+            return Err(format!(
+                "the name of the table {name} has {} characters, and with a retention it may have at most \
+                 {longest}, as each day's table adds {DAY} to it and Postgres allows {LONGEST}; \
+                 give it a shorter name",
+                name.len()
+            ));
+        }
+    }
+    Ok(())
+}
