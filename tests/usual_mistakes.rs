@@ -75,6 +75,8 @@ fn windows_and_groupings() {
         &["`window`", "cannot be cut into panes", "a multiple of the slide"],
     );
     says(&group(tumbling(Duration::ZERO)), &["`window`", "above zero"]);
+    says(&group(tumbling(minutes(1)).early(Duration::ZERO)), &["`early`", "have no end", "the time between"]);
+    says(&group(tumbling(minutes(1)).early(minutes(1))), &["`early`", "have ended", "less than the size"]);
     says(
         &group(tumbling(Duration::from_micros(1500))),
         &["`window`", "whole number of milliseconds", "round it"],

@@ -9,14 +9,13 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use compact_str::CompactString;
-
 use crate::aggregate::accumulator_of::AccumulatorOf;
 use crate::aggregate::distinct_ids::DistinctIds;
-use crate::aggregate::extreme::{End, Extreme, Greatest, Least};
-use crate::aggregate::name_counts::Counted;
-use crate::aggregate::number::{MaybeNumber, Number, value_of};
-use crate::aggregate::{Accumulate, Accumulator, Count, Distinct, Mean, Sum, TopK};
+use crate::aggregate::extreme::{Greatest, Least};
+use crate::aggregate::number::{MaybeNumber, Number};
+use crate::aggregate::of_numbers::{ExtremeOf, MeanOf, SumOf};
+use crate::aggregate::of_texts::{DistinctOf, TopOf};
+use crate::aggregate::{Accumulate, Accumulator, Count};
 use crate::column::{Column, ColumnKind, Value};
 use crate::error::ConfigError;
 use crate::read::event::Events;
@@ -203,14 +202,15 @@ impl<E: Events> Aggregates<E> {
 
 macro_rules! debug_by_column {
     ($($type:ident <$($p:ident),*>),+) => {$(
-        impl<$($p),*> fmt::Debug for $type<$($p),*> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl<$($p),*> std::fmt::Debug for $type<$($p),*> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, concat!(stringify!($type), "({})"), self.column.name)
             }
         }
     )+};
 }
-debug_by_column!(CountIf<F>, SumOf<F, N>, MeanOf<F, N>, ExtremeOf<F, N, X>, DistinctOf<F>);
+pub(crate) use debug_by_column;
+debug_by_column!(CountIf<F>);
 
 /// The aggregate of [`Aggregates::count`].
 #[derive(Clone, Debug)]
@@ -260,167 +260,5 @@ where
 
     fn values(&self, output: &u64, _: Window, put: &mut dyn FnMut(Value<'_>)) {
         put(Value::Unsigned(*output));
-    }
-}
-
-/// The aggregate of [`Aggregates::sum`].
-#[derive(Clone)]
-pub struct SumOf<F, N> {
-    column: Column,
-    of: F,
-    number: PhantomData<fn() -> N>,
-}
-
-impl<E: Events, N: MaybeNumber, F> Aggregate<E> for SumOf<F, N>
-where
-    F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
-{
-    type State = Sum;
-
-    fn add(&self, state: &mut Sum, event: &E::Of<'_>) {
-        if let Some(number) = (self.of)(event).number() {
-            state.add(number.units());
-        }
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        vec![self.column.clone()]
-    }
-
-    fn values(&self, output: &i128, _: Window, put: &mut dyn FnMut(Value<'_>)) {
-        put(value_of::<N::Number>(*output));
-    }
-}
-
-/// The aggregate of [`Aggregates::mean`].
-#[derive(Clone)]
-pub struct MeanOf<F, N> {
-    column: Column,
-    of: F,
-    number: PhantomData<fn() -> N>,
-}
-
-impl<E: Events, N: MaybeNumber, F> Aggregate<E> for MeanOf<F, N>
-where
-    F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
-{
-    type State = Mean;
-
-    fn add(&self, state: &mut Mean, event: &E::Of<'_>) {
-        if let Some(number) = (self.of)(event).number() {
-            state.add(number.units());
-        }
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        vec![self.column.clone()]
-    }
-
-    fn values(&self, output: &Mean, _: Window, put: &mut dyn FnMut(Value<'_>)) {
-        put(Value::or_null(output.mean(N::Number::SCALE).map(Value::Float)));
-    }
-}
-
-/// The aggregate of [`Aggregates::min`] and [`Aggregates::max`].
-#[derive(Clone)]
-pub struct ExtremeOf<F, N, X> {
-    column: Column,
-    of: F,
-    number: PhantomData<fn() -> (N, X)>,
-}
-
-impl<E: Events, N: MaybeNumber, X: End, F> Aggregate<E> for ExtremeOf<F, N, X>
-where
-    F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
-{
-    type State = Extreme<i64, X>;
-
-    fn add(&self, state: &mut Extreme<i64, X>, event: &E::Of<'_>) {
-        if let Some(number) = (self.of)(event).number() {
-            state.add(number.units());
-        }
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        vec![self.column.clone()]
-    }
-
-    fn values(&self, output: &Option<i64>, _: Window, put: &mut dyn FnMut(Value<'_>)) {
-        put(Value::or_null(output.map(|units| value_of::<N::Number>(units.into()))));
-    }
-}
-
-/// The aggregate of [`Aggregates::distinct`].
-#[derive(Clone)]
-pub struct DistinctOf<F> {
-    column: Column,
-    of: F,
-}
-
-impl<E: Events, F> Aggregate<E> for DistinctOf<F>
-where
-    F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
-{
-    type State = Distinct;
-
-    fn add(&self, state: &mut Distinct, event: &E::Of<'_>) {
-        state.add((self.of)(event));
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        vec![self.column.clone()]
-    }
-
-    fn values(&self, output: &u64, _: Window, put: &mut dyn FnMut(Value<'_>)) {
-        put(Value::Unsigned(*output));
-    }
-}
-
-/// The aggregate of [`Aggregates::top`].
-#[derive(Clone)]
-pub struct TopOf<F, const K: usize> {
-    column: Column,
-    of: F,
-}
-
-impl<F, const K: usize> fmt::Debug for TopOf<F, K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TopOf({})", self.column.name)
-    }
-}
-
-impl<E: Events, F, const K: usize> Aggregate<E> for TopOf<F, K>
-where
-    F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
-{
-    type State = TopK<K>;
-
-    fn add(&self, state: &mut TopK<K>, event: &E::Of<'_>) {
-        state.add((self.of)(event));
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        vec![self.column.clone()]
-    }
-
-    fn values(&self, output: &Vec<Counted>, _: Window, put: &mut dyn FnMut(Value<'_>)) {
-        put(Value::Json(&CountedJson(output)));
-    }
-}
-
-/// Names and counts, displayed as JSON: `[{"name":…,"count":…},…]`.
-#[derive(Debug)]
-pub struct CountedJson<'a>(pub &'a [Counted]);
-
-impl fmt::Display for CountedJson<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[")?;
-        for (i, Counted { name, count }) in self.0.iter().enumerate() {
-            let name: &CompactString = name;
-            f.write_str(if i == 0 { "{\"name\":" } else { ",{\"name\":" })?;
-            crate::json::string(f, name)?;
-            write!(f, ",\"count\":{count}}}")?;
-        }
-        f.write_str("]")
     }
 }

@@ -28,6 +28,8 @@ pub(crate) mod leaderboard;
 pub(crate) mod mean;
 pub(crate) mod name_counts;
 pub(crate) mod number;
+pub(crate) mod of_numbers;
+pub(crate) mod of_texts;
 pub(crate) mod panes;
 pub(crate) mod power_sums;
 pub(crate) mod project;
@@ -43,9 +45,7 @@ pub(crate) mod two_stacks;
 pub(crate) mod window_state;
 
 pub use accumulator_of::AccumulatorOf;
-pub use by_name::{
-    Aggregate, Aggregates, CountIf, CountOf, CountedJson, DistinctOf, ExtremeOf, MeanOf, SumOf, TopOf,
-};
+pub use by_name::{Aggregate, Aggregates, CountIf, CountOf};
 pub use count::Count;
 pub use distinct::{Distinct, DistinctSliding};
 pub use distinct_ids::DistinctIds;
@@ -54,6 +54,8 @@ pub use hyper_log_log::HyperLogLog;
 pub use mean::Mean;
 pub use name_counts::Counted;
 pub use number::{MaybeNumber, Number};
+pub use of_numbers::{ExtremeOf, MeanOf, SumOf};
+pub use of_texts::{CountedJson, DistinctOf, TopOf};
 pub use panes::Summary;
 pub use power_sums::PowerSums;
 pub use project::{Pick, Project, ProjectSliding};

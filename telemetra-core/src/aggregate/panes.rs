@@ -165,6 +165,25 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         self.panes.back().is_some_and(|pane| pane.start.plus(rules.windows.size()) >= next)
     }
 
+    fn open_windows(&self, rules: &WindowRules, boundary: EventTime) -> Vec<Window> {
+        let spec = rules.windows;
+        let Some(newest) = self.panes.back().map(|pane| pane.start) else { return Vec::new() };
+        let ends = (0..spec.panes_per_window()).map(|n| spec.pane_end(boundary).plus(n * spec.slide()));
+        // The newest pane is in a window or before it: nothing has taken effect that is not yet.
+        let with_events = ends.take_while(|end| newest >= end.minus(spec.size()));
+        with_events.map(|end| spec.window_ending(end)).collect()
+    }
+
+    fn open_summary(&self, window: Window) -> Summary<A::Output> {
+        let mut aggregate = A::default();
+        for pane in self.panes.iter().skip(self.first_from(window.start)) {
+            if pane.start < window.end {
+                aggregate.merge(&pane.partial);
+            }
+        }
+        Summary { window, value: Arc::new(aggregate.finish()) }
+    }
+
     /// The size of the key's state.
     fn size(&self) -> StateSize {
         StateSize { panes: self.panes.len(), summaries: self.summaries.len() }

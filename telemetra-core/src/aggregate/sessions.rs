@@ -230,6 +230,17 @@ impl<A: Accumulator> WindowState for KeySessions<A> {
         self.sessions.back().is_some_and(|session| session.published.is_none())
     }
 
+    fn open_windows(&self, rules: &SessionRules, _boundary: EventTime) -> Vec<Window> {
+        let open = self.sessions.iter().filter(|session| session.published.is_none());
+        open.map(|session| rules.window(session.run.first, session.run.last)).collect()
+    }
+
+    fn open_summary(&self, window: Window) -> Summary<A::Output> {
+        let found = self.sessions.iter().find(|session| session.run.first == window.start);
+        let value = found.map_or_else(|| A::default().finish(), |session| session.run.accumulator.finish());
+        Summary { window, value: Arc::new(value) }
+    }
+
     fn summaries(&self, rules: &SessionRules) -> impl Iterator<Item = Summary<A::Output>> + '_ {
         let rules = *rules;
         self.sessions.iter().filter_map(move |session| {

@@ -7,7 +7,7 @@ use crate::aggregate::Accumulator;
 use crate::aggregate::panes::{StateSize, Summary};
 use crate::data::Data;
 use crate::time::event_time::EventTime;
-use crate::time::window::WindowSpec;
+use crate::time::window::{Window, WindowSpec};
 
 /// The state of one key's windows, which the windows operator advances from pane boundary to pane boundary.
 pub trait WindowState: Default + 'static {
@@ -40,6 +40,13 @@ pub trait WindowState: Default + 'static {
 
     /// Whether there is a window with events that has not ended at `boundary`.
     fn is_open(&self, rules: &Self::Rules, boundary: EventTime) -> bool;
+
+    /// The windows with events that have begun and not ended at `boundary`, to which the key was advanced; a
+    /// session's window as it is so far.
+    fn open_windows(&self, rules: &Self::Rules, boundary: EventTime) -> Vec<Window>;
+
+    /// What an open window contains so far. Costs one merge per pane.
+    fn open_summary(&self, window: Window) -> Summary<Self::Output>;
 
     /// The summaries in the collection, oldest first.
     fn summaries(&self, rules: &Self::Rules) -> impl Iterator<Item = Summary<Self::Output>> + '_;

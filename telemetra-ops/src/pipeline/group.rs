@@ -5,21 +5,23 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
-use telemetra_core::engine::{Placement, Segments, SessionRules};
+use telemetra_core::engine::{KeySessions, KeyWindows, Placement, Segments, SessionRules};
 use telemetra_core::{
     Accumulator, Aggregate, AnyDetector, ConfigError, Event, EventTime, Events, Key, Layout, Moment,
     MomentRule, SummaryRow, Table, TimeConfig, WindowRules, WindowSpec,
 };
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::generic::operator::empty;
 
+use crate::operators::early::early_results;
 use crate::operators::moments::Moments;
 use crate::operators::sessions::sessions;
 use crate::operators::windows::{Summaries, Windows};
 use crate::pipeline::graph::Graph;
 use crate::pipeline::key_of::KeyOf;
 use crate::pipeline::plan::{LastPlan, OpenPlan, Plan};
-use crate::pipeline::windows::WindowKind;
+use crate::pipeline::windows::{WindowKind, gcd};
 use crate::read::group_fold::GroupFold;
 use crate::read::partial::Partial;
 use crate::read::plan::{Fold, FoldPlan};
@@ -35,6 +37,8 @@ pub struct GroupGraph<'scope, K: Key, S: telemetra_core::Data> {
     pub windows: WindowRules,
     /// The live summaries.
     pub summaries: Summaries<'scope, K, S>,
+    /// What its open windows contain so far, if [early results](WindowKind::early) were asked for; otherwise empty.
+    pub early: Summaries<'scope, K, S>,
     /// The moments that its rules find.
     pub moments: VecCollection<'scope, EventTime, Moment<K>, isize>,
 }
@@ -176,7 +180,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
     }
 
     fn pane(&self, time: &TimeConfig) -> Result<Option<u64>, ConfigError> {
-        Ok(Some(self.windows.spec(time)?.slide()))
+        let slide = self.windows.spec(time)?.slide();
+        Ok(Some(self.windows.early_every()?.map_or(slide, |every| gcd(slide, every))))
     }
 
     fn check(&self, time: &TimeConfig) -> Result<(), ConfigError> {
@@ -211,12 +216,14 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
         let rules: Vec<_> = rules.collect();
         let windows = self.windows.spec(time).map(|spec| (spec.size(), spec.slide()));
         let (size, slide) = windows.unwrap_or_default();
+        let early = self.windows.early_every().ok().flatten();
         format!(
-            "`{}` of {} by {} in windows of {size} every {slide}{} with rules {rules:?}",
+            "`{}` of {} by {} in windows of {size} every {slide}{}{} with rules {rules:?}",
             self.table,
             std::any::type_name::<A::State>(),
             std::any::type_name::<K>(),
             self.windows.gap().map(|gap| format!(" of sessions with gaps of {gap}")).unwrap_or_default(),
+            early.map(|every| format!(" and early every {every}")).unwrap_or_default(),
         )
     }
 
@@ -226,6 +233,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
             name: self.table.clone(),
             panes: windows,
             gap: self.windows.gap(),
+            early: self.windows.early_every().ok().flatten(),
             windows: time.window_rules(self.samples()),
             key: Arc::clone(&self.key),
             aggregate: Arc::clone(&self.aggregate),
@@ -249,6 +257,7 @@ struct OpenGroup<'scope, E: Events, K: Key, A: Aggregate<E>, F> {
     name: String,
     panes: WindowSpec,
     gap: Option<u64>,
+    early: Option<u64>,
     windows: WindowRules,
     key: Arc<F>,
     aggregate: Arc<A>,
@@ -313,22 +322,43 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
         let (context, windows) = (graph.context(), self.windows);
         let name = format!("windows {}", self.name);
         let is_sessions = self.gap.is_some();
+        let early_name = format!("early {}", self.name);
+        let mut early = empty(graph.scope()).as_collection();
         let summaries = match self.partials {
             Partials::None => return,
-            Partials::Panes(partials) => partials.windows(windows, &name, context),
+            Partials::Panes(partials) => {
+                if let Some(every) = self.early {
+                    // Its summaries are of no use to it.
+                    let rules = WindowRules { horizon: 0, ..windows };
+                    early = early_results::<_, KeyWindows<_>>(
+                        partials.clone(),
+                        rules,
+                        every,
+                        &early_name,
+                        context,
+                    );
+                }
+                partials.windows(windows, &name, context)
+            }
             Partials::Runs(runs, gap) => {
                 let rules = SessionRules { gap, panes: windows.windows, horizon: windows.horizon };
+                if let Some(every) = self.early {
+                    early =
+                        early_results::<_, KeySessions<_>>(runs.clone(), rules, every, &early_name, context);
+                }
                 sessions(runs, rules, &name, context)
             }
         };
         let moments = if self.rules.is_empty() {
-            timely::dataflow::operators::generic::operator::empty(graph.scope()).as_collection()
+            empty(graph.scope()).as_collection()
         } else {
             let name = format!("moments {}", self.name);
             summaries.clone().moments(windows, Arc::clone(&self.rules), &name, context)
         };
         let (size, sliding) = (windows.windows.size(), !is_sessions);
-        let rows = summaries.clone().flat_map(move |(key, summary)| {
+        let published =
+            if self.early.is_some() { summaries.clone().concat(early.clone()) } else { summaries.clone() };
+        let rows = published.flat_map(move |(key, summary)| {
             // Windows that reach before 1970 are cut there: they all begin at the same instant, which is part of a row's key.
             let is_whole = !sliding || summary.window.end - summary.window.start == size;
             is_whole.then_some(SummaryRow { key, summary })
@@ -341,7 +371,7 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
             graph.publish_within(&moment_layout, moments.clone(), windows.horizon);
         }
         let graph = graph.with_horizon(windows.horizon);
-        let group = GroupGraph { graph, windows, summaries, moments };
+        let group = GroupGraph { graph, windows, summaries, early, moments };
         self.extensions.iter().for_each(|extension| extension(&group));
     }
 }

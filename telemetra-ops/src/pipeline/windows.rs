@@ -7,10 +7,14 @@ use telemetra_core::{ConfigError, TimeConfig, WindowSpec};
 /// The windows of a grouping. Made by [`tumbling`], [`sliding`] and [`sessions`]; checked when the pipeline starts. The default is the
 /// windows of the pipeline's [settings of time](crate::Pipeline::time).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
-pub struct WindowKind(pub(crate) Kind);
+pub struct WindowKind {
+    kind: Kind,
+    /// The time between early results.
+    early: Option<Duration>,
+}
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
-pub(crate) enum Kind {
+enum Kind {
     /// Those of the pipeline's settings of time.
     #[default]
     Settings,
@@ -45,7 +49,7 @@ pub const fn tumbling(size: Duration) -> WindowKind {
 /// ```
 #[must_use]
 pub const fn sliding(size: Duration, slide: Duration) -> WindowKind {
-    WindowKind(Kind::Sliding { size, slide })
+    WindowKind { kind: Kind::Sliding { size, slide }, early: None }
 }
 
 /// Sessions: runs of a key's events of which each is less than `gap` after the one before. The window of a session reaches from its first
@@ -60,7 +64,7 @@ pub const fn sliding(size: Duration, slide: Duration) -> WindowKind {
 /// ```
 #[must_use]
 pub const fn sessions(gap: Duration) -> WindowKind {
-    WindowKind(Kind::Sessions { gap })
+    WindowKind { kind: Kind::Sessions { gap }, early: None }
 }
 
 /// A span of seconds.
@@ -82,9 +86,44 @@ pub const fn hours(n: u64) -> Duration {
 }
 
 impl WindowKind {
+    /// Publishes early results: every `every` of event time, what each open window contains so far, if that changed. The row is revised at later
+    /// ticks and when the window ends. Rules, `latest` and what else works on the summaries see complete windows only.
+    ///
+    /// Panes become as short as the greatest common divisor of the slide and `every`. State and work of the grouping double, and each tick
+    /// costs a merge for each pane of each open window of the keys that changed.
+    ///
+    /// ```
+    /// use telemetra_ops::{hours, seconds, tumbling};
+    /// let hour_so_far = tumbling(hours(1)).early(seconds(10));
+    /// ```
+    #[must_use]
+    pub const fn early(mut self, every: Duration) -> Self {
+        self.early = Some(every);
+        self
+    }
+
+    /// The time between early results in milliseconds, if there are any.
+    pub(crate) fn early_every(self) -> Result<Option<u64>, ConfigError> {
+        match self.early.map(|every| whole("early", every)).transpose()? {
+            Some(0) => {
+                let detail = "early results every 0 ms have no end";
+                Err(ConfigError::new("early", detail, "give the time between them"))
+            }
+            Some(every) => match self.kind {
+                Kind::Sliding { size, .. } if Duration::from_millis(every) >= size => {
+                    let detail =
+                        format!("early results every {every} ms come after windows of {size:?} have ended");
+                    Err(ConfigError::new("early", detail, "give less than the size of the windows"))
+                }
+                _ => Ok(Some(every)),
+            },
+            None => Ok(None),
+        }
+    }
+
     /// The windows, with those of `time` where the grouping takes the settings'; for sessions, their panes.
     pub(crate) fn spec(self, time: &TimeConfig) -> Result<WindowSpec, ConfigError> {
-        match self.0 {
+        match self.kind {
             Kind::Settings => Ok(time.windows),
             Kind::Sliding { size, slide } => {
                 WindowSpec::sliding(whole("window", size)?, whole("window", slide)?)
@@ -104,7 +143,7 @@ impl WindowKind {
 
     /// The gap in milliseconds, if these are sessions.
     pub(crate) fn gap(self) -> Option<u64> {
-        match self.0 {
+        match self.kind {
             Kind::Sessions { gap } => whole("sessions", gap).ok(),
             _ => None,
         }
