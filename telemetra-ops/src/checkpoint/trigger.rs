@@ -1,11 +1,15 @@
 //! When to take a checkpoint, agreed among the workers of a process.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use telemetra_core::EventTime;
 
-/// The next boundary at which ingest trigger, and who has done so.
+use crate::support::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The checkpoint trigger of a process: the next boundary at which ingest takes a checkpoint, and how many workers have arrived there.
+///
+/// Each worker sees another floor, so what it decides must hold for all: each decision is made under the lock and kept there. The interleavings
+/// of workers are checked by a model, `tests/model.rs`.
 ///
 /// Each worker sends what takes effect before the boundary and nothing after, keeps the rest, *arrives*, and reads nothing until
 /// all have arrived. Then no batch is between being read and being folded, and offsets and partials agree.
@@ -30,6 +34,8 @@ struct TriggerState {
     taken_at: Option<Instant>,
     /// The next cut is the last: nobody goes on after it.
     closing: bool,
+    /// A worker has gone on to the end of input, so no worker cuts any more.
+    ended: bool,
 }
 
 /// What a worker that has sent everything before the boundary does there.
@@ -57,11 +63,12 @@ impl CheckpointTrigger {
             arrived: 0,
             taken_at: None,
             closing: false,
+            ended: false,
         };
         Self { interval, pause, workers, slide, state: Mutex::new(state) }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, TriggerState> {
+    fn lock(&self) -> MutexGuard<'_, TriggerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,6 +79,9 @@ impl CheckpointTrigger {
         greatest_effective: EventTime,
     ) -> (EventTime, Option<EventTime>) {
         let mut state = self.lock();
+        if state.ended {
+            return (floor, None);
+        }
         if state.next.is_none()
             && let Some(interval) = self.interval
             && floor > EventTime::MIN
@@ -80,11 +90,17 @@ impl CheckpointTrigger {
             // A partition that had ended before a restart begins behind the others.
             state.next = Some(EventTime((floor.max(state.last).0 / interval + 1) * interval));
         }
-        match state.next {
-            // At the end of input, what is left is cut only as far as anything takes effect.
-            Some(next) if floor == EventTime::MAX && next > greatest_effective && !state.closing => {
-                (floor, None)
+        if floor == EventTime::MAX {
+            // What is left is cut only as far as anything takes effect, or where a worker waits for the others.
+            let is_cut = |next| next <= greatest_effective || state.arrived > 0 || state.closing;
+            let cut = state.next.filter(|next| is_cut(*next));
+            if cut.is_none() {
+                // This worker does not come back: nobody may wait for it from now on.
+                (state.ended, state.next) = (true, None);
             }
+            return (cut.unwrap_or(floor), cut);
+        }
+        match state.next {
             Some(next) if next <= floor || (state.closing && next < floor.plus(self.slide)) => {
                 (next, Some(next))
             }
@@ -141,7 +157,8 @@ impl CheckpointTrigger {
         let floor = floor();
         // After the floor, where workers may have sent everything, and after the last cut, whose parts must not mix with these.
         let next = floor.max(state.last).plus(1);
-        if floor == EventTime::MIN || floor == EventTime::MAX || next >= floor.plus(self.slide) {
+        if state.ended || floor == EventTime::MIN || floor == EventTime::MAX || next >= floor.plus(self.slide)
+        {
             return None;
         }
         state.closing = true;

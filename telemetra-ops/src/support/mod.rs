@@ -4,3 +4,4 @@ pub(crate) mod exchange;
 pub(crate) mod failure;
 pub(crate) mod frontier;
 pub(crate) mod retry;
+pub(crate) mod sync;

@@ -1,0 +1,153 @@
+//! The protocols among the workers of a process, checked in all their interleavings by loom.
+//!
+//! The sources of the protocols are compiled here with loom's locks in place of the standard ones.
+#![allow(dead_code, reason = "the model uses a part of each protocol")]
+
+/// What the sources import from their crate.
+mod support {
+    pub(crate) mod sync {
+        pub(crate) use std::sync::PoisonError;
+
+        pub(crate) use loom::sync::{Mutex, MutexGuard};
+    }
+}
+
+#[path = "../src/checkpoint/trigger.rs"]
+mod trigger;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+use telemetra_core::EventTime;
+use trigger::{Arrival, CheckpointTrigger};
+
+const INTERVAL: u64 = 60_000;
+const SLIDE: u64 = 5_000;
+/// Nothing takes effect later, though the floor goes further: the tail of the input is all duplicates.
+const GREATEST: EventTime = EventTime(65_000);
+
+/// What a worker asks at each of its turns: how far it may send, and where it stops.
+type Limit = fn(&CheckpointTrigger, EventTime) -> (EventTime, Option<EventTime>);
+
+/// The floor, and a number that rises whenever a worker may have something new to do: a worker that has nothing to do sleeps until then, so
+/// that loom sees for itself when all sleep for ever.
+struct World {
+    trigger: CheckpointTrigger,
+    floor: Mutex<(EventTime, usize)>,
+    changed: Condvar,
+}
+
+impl World {
+    fn floor(&self) -> (EventTime, usize) {
+        *self.floor.lock().expect("nobody panics")
+    }
+
+    fn change(&self, change: impl FnOnce(&mut EventTime)) {
+        let mut floor = self.floor.lock().expect("nobody panics");
+        change(&mut floor.0);
+        floor.1 += 1;
+        self.changed.notify_all();
+    }
+
+    fn sleep(&self, seen: usize) {
+        let mut floor = self.floor.lock().expect("nobody panics");
+        while floor.1 == seen {
+            floor = self.changed.wait(floor).expect("nobody panics");
+        }
+    }
+
+    /// One worker's turns, as ingest takes them, until it has let its capabilities go. Returns the boundaries at which it kept its part.
+    fn work(&self, limit: Limit) -> Vec<EventTime> {
+        let (mut waiting, mut kept) = (None, Vec::new());
+        loop {
+            let (floor, seen) = self.floor();
+            if let Some(cut) = waiting {
+                if !self.trigger.is_released(cut) {
+                    self.sleep(seen);
+                    continue;
+                }
+                waiting = None;
+            }
+            let (limit, cut) = limit(&self.trigger, floor);
+            if let Some(cut) = cut {
+                let arrival = self.trigger.arrive(cut, floor);
+                if arrival != Arrival::Skip {
+                    kept.push(cut);
+                    waiting = Some(cut);
+                }
+                if arrival == Arrival::KeepAll {
+                    self.trigger.release(cut, floor);
+                }
+                self.change(|_| ());
+            } else if limit == EventTime::MAX {
+                self.change(|_| ());
+                return kept;
+            } else {
+                self.sleep(seen);
+            }
+        }
+    }
+}
+
+/// Two workers, while the floor passes a boundary and then comes to the end.
+fn model(limit: Limit) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(move || {
+        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, None);
+        // Both know the first floor, so the next boundary is at 120,000.
+        let _ = trigger.limit(GREATEST, GREATEST);
+        let floor = Mutex::new((EventTime(125_000), 0));
+        let world = Arc::new(World { trigger, floor, changed: Condvar::new() });
+        let other = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.work(limit)
+        });
+        let reader = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.change(|floor| *floor = EventTime::MAX)
+        });
+        let mine = world.work(limit);
+        let others = other.join().expect("the other worker ends");
+        reader.join().expect("the reader ends");
+        assert_eq!(mine, others, "a checkpoint has the parts of all workers or of none");
+    });
+}
+
+#[test]
+fn workers_agree_at_which_boundaries_they_cut() {
+    model(|trigger, floor| trigger.limit(floor, GREATEST));
+}
+
+#[test]
+fn the_model_finds_a_worker_that_passes_over_a_cut_another_has_arrived_at() {
+    let passes_over: Limit = |trigger, floor| {
+        if floor == EventTime::MAX { (floor, None) } else { trigger.limit(floor, GREATEST) }
+    };
+    let found = catch_unwind(AssertUnwindSafe(|| model(passes_over)));
+    let panic = found.expect_err("the fault is found");
+    let said = panic.downcast_ref::<String>().map_or("", String::as_str);
+    assert!(said.contains("deadlock") || said.contains("the parts of all"), "{said}");
+}
+
+#[test]
+fn at_the_end_a_worker_cuts_where_another_waits() {
+    loom::model(|| {
+        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, None);
+        let (cut, floor) = (EventTime(120_000), EventTime(125_000));
+        let _ = trigger.limit(GREATEST, GREATEST);
+        assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)));
+        assert_eq!(trigger.arrive(cut, floor), Arrival::Keep);
+        assert_eq!(trigger.limit(EventTime::MAX, GREATEST), (cut, Some(cut)));
+        assert_eq!(trigger.arrive(cut, EventTime::MAX), Arrival::KeepAll);
+        trigger.release(cut, EventTime::MAX);
+        // Beyond, nothing takes effect: one goes, and so nobody cuts any more, whatever floor it has seen.
+        assert_eq!(trigger.limit(EventTime::MAX, GREATEST), (EventTime::MAX, None));
+        assert_eq!(trigger.limit(EventTime(185_000), GREATEST), (EventTime(185_000), None));
+        assert_eq!(trigger.arrive(EventTime(180_000), EventTime(185_000)), Arrival::Skip);
+        assert_eq!(trigger.close(|| EventTime(185_000)), None);
+    });
+}
