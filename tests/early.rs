@@ -2,26 +2,25 @@
 //! those of a pipeline without early results.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+#[path = "support/batch.rs"]
+mod batch;
 mod support;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use batch::{GAP, Rows, expected};
 use proptest::prelude::{ProptestConfig, prop_assert_eq, proptest};
 use proptest::test_runner::TestCaseError;
 use support::watch::{finish, until};
 use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory;
-use telemetra::core::{Accumulator, Action, Batch, EventTime, SummaryRow, TimeConfig, WindowSpec};
+use telemetra::core::{Action, Batch, EventTime, SummaryRow, TimeConfig, WindowSpec};
 use telemetra::ops::{Pipeline, sessions, sliding, tumbling};
 use telemetra::sinks::MemorySink;
 
 const MILLI: Duration = Duration::from_millis(1);
-const GAP: u64 = 20;
-
-/// A table: by key and start of the window, its end and its value.
-type Rows = BTreeMap<(String, u64), (u64, Out)>;
 
 const TABLES: [&str; 3] = ["sliding", "tumbling", "sessions"];
 
@@ -49,37 +48,6 @@ fn groupings(source: Memory, sink: &MemorySink) -> Pipeline<Saying> {
 /// Panes of five milliseconds, the greatest common divisor of all slides and ticks.
 fn time() -> TimeConfig {
     TimeConfig { windows: WindowSpec::tumbling(5).unwrap(), ..small_time() }
-}
-
-/// What a table must hold at `boundary`, a tick: all windows over the events that have taken effect.
-fn expected(table: &str, counted: &[Counted], boundary: u64) -> Rows {
-    let mut rows: BTreeMap<(String, u64), (u64, Acc)> = BTreeMap::new();
-    let effective = counted.iter().filter(|event| event.effective.0 < boundary);
-    let mut put = |event: &Counted, start: u64, end: u64| {
-        let (_, acc) = rows.entry((event.key.clone(), start)).or_insert_with(|| (end, Acc::default()));
-        add(acc, event.time, &event.user, &event.message);
-    };
-    match table {
-        "sliding" => effective.for_each(|event| {
-            let pane = event.time.0 - event.time.0 % 10;
-            // A window that has not begun has no events that have taken effect: a late one takes effect later than its time.
-            (0..3).for_each(|n| put(event, pane - n * 10, pane - n * 10 + 30));
-        }),
-        "tumbling" => effective.for_each(|event| {
-            let start = event.time.0 - event.time.0 % 40;
-            put(event, start, start + 40);
-        }),
-        _ => {
-            let mut events: Vec<_> = effective.collect();
-            events.sort_by_key(|event| (event.key.clone(), event.time));
-            let near = |a: &&Counted, b: &&Counted| a.key == b.key && b.time.0 < a.time.0 + GAP;
-            for session in events.chunk_by(near) {
-                let (first, last) = (session[0].time.0, session[session.len() - 1].time.0);
-                session.iter().for_each(|event| put(event, first, last + GAP));
-            }
-        }
-    }
-    rows.into_iter().map(|(key, (end, acc))| (key, (end, acc.finish()))).collect()
 }
 
 /// Applies a batch to the tables.

@@ -21,6 +21,7 @@ use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::{Capability, Concatenate};
 use timely::dataflow::{Scope, StreamVec};
 
+use crate::checkpoint::writer::CheckpointGauge;
 use crate::observe::state_size::StateSizeGauge;
 use crate::support::failure::{Failure, RestoreError};
 use crate::support::retry::RetryDeadline;
@@ -119,6 +120,7 @@ impl Markers {
 pub(crate) struct SnapshotWriter {
     pub(crate) worker: usize,
     pub(crate) parts: Sender<Message>,
+    pub(crate) gauge: Arc<CheckpointGauge>,
 }
 
 /// A message to the thread that writes checkpoints.
@@ -128,6 +130,8 @@ pub(crate) enum Message {
     Part { boundary: EventTime, worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
     /// An operator's part of all later checkpoints: it will not change any more.
     Last { worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
+    /// What an operator leaves for a later run, as the input has come to its end, and the last time of it.
+    Left { operator: String, last: EventTime, part: Result<Vec<u8>, CodecError> },
     /// A worker has handed over all its parts.
     Flush { boundary: EventTime, worker: usize },
     /// Everything is stored and durable everywhere.
@@ -161,6 +165,12 @@ impl SnapshotWriter {
         let _ = self.parts.send(Message::Last { worker: self.worker, operator: operator.into(), part });
     }
 
+    /// Hands over what an operator leaves for a later run.
+    pub(crate) fn leave(&self, operator: &str, last: EventTime, part: Result<Vec<u8>, CodecError>) {
+        let operator = operator.to_owned();
+        let _ = self.parts.send(Message::Left { operator, last, part });
+    }
+
     /// All parts of this worker have been handed over.
     pub(crate) fn flush(&self, boundary: EventTime) {
         let _ = self.parts.send(Message::Flush { boundary, worker: self.worker });
@@ -186,6 +196,24 @@ pub(crate) struct Manifest {
     pub(crate) fingerprint: String,
 }
 
+/// What the workers of a process leave for a later run that goes on from the checkpoint, as the input has come to its end.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct LeftParts {
+    /// How many workers there were in the process, and in all.
+    pub(crate) workers: usize,
+    pub(crate) peers: usize,
+    /// What the state was made with.
+    pub(crate) fingerprint: String,
+    /// The last time of anything that sinks were given.
+    pub(crate) last: EventTime,
+    pub(crate) parts: Vec<(String, Vec<u8>)>,
+}
+
+/// The name of what a process leaves.
+pub(crate) fn left_name(boundary: EventTime, process: usize) -> String {
+    format!("{:020}/left-{process:04}", boundary.0)
+}
+
 /// The name of a worker's blob.
 pub(crate) fn blob_name(boundary: EventTime, worker: usize) -> String {
     format!("{:020}/worker-{worker:04}", boundary.0)
@@ -199,9 +227,12 @@ pub(crate) fn manifest_name(boundary: EventTime) -> String {
 /// A complete checkpoint, read back.
 #[derive(Debug)]
 pub(crate) struct RestoredCheckpoint {
+    /// The boundary; [`EventTime::MIN`] if a run has left something before its first checkpoint.
     pub(crate) boundary: EventTime,
     /// The chain, oldest first; within each, the workers' parts.
     chain: Vec<Vec<WorkerParts>>,
+    /// What was left by the workers of a run that came to its end, each process's; empty if none did.
+    left: Vec<LeftParts>,
 }
 
 impl RestoredCheckpoint {
@@ -217,7 +248,10 @@ impl RestoredCheckpoint {
     ) -> Result<Option<Self>, RestoreError> {
         let names = deadline.wait("listing the checkpoints", || store.list())?;
         let Some(name) = names.iter().rev().find(|name| name.ends_with("/complete")) else {
-            return Ok(None);
+            // A run may have come to its end before the first checkpoint.
+            let left = read_left(store, &names, EventTime::MIN, deadline)?;
+            let is_fit = left.first().is_some_and(|left| left.fingerprint == fingerprint);
+            return Ok(is_fit.then_some(Self { boundary: EventTime::MIN, chain: Vec::new(), left }));
         };
         let manifest: Manifest = read(store, name, EventTime::MIN, deadline)?;
         let boundary = manifest.boundary;
@@ -231,7 +265,15 @@ impl RestoredCheckpoint {
                 (0..manifest.peers).map(|worker| read(store, &blob_name(link, worker), boundary, deadline));
             chain.push(parts.collect::<Result<Vec<WorkerParts>, _>>()?);
         }
-        Ok(Some(Self { boundary, chain }))
+        let left = read_left(store, &names, boundary, deadline)?;
+        Ok(Some(Self { boundary, chain, left }))
+    }
+
+    /// What the workers left of an operator, and a time after all that sinks were given by then; `None` if no run came to its end.
+    pub(crate) fn left_by(&self, operator: &str) -> Option<(EventTime, Vec<Vec<u8>>)> {
+        let settles = self.left.iter().map(|left| left.last.plus(1)).max()?.max(self.boundary);
+        let parts = self.left.iter().flat_map(|left| &left.parts).filter(|(name, _)| name == operator);
+        Some((settles, parts.map(|(_, part)| part.clone()).collect()))
     }
 
     /// Each worker's last part of an operator. If one does not decode, the pipeline fails.
@@ -251,6 +293,23 @@ impl RestoredCheckpoint {
             Vec::new()
         })
     }
+}
+
+/// Reads what the processes of a run left that came to its end after a checkpoint; nothing, if not all of them did.
+fn read_left(
+    store: &mut dyn CheckpointStore,
+    names: &[String],
+    boundary: EventTime,
+    deadline: RetryDeadline,
+) -> Result<Vec<LeftParts>, RestoreError> {
+    let first = left_name(boundary, 0);
+    let group = first.trim_end_matches(|c: char| c.is_ascii_digit());
+    let names = names.iter().filter(|name| name.starts_with(group));
+    let left =
+        names.map(|name| read(store, name, boundary, deadline)).collect::<Result<Vec<LeftParts>, _>>()?;
+    let workers = left.iter().map(|left| left.workers).sum::<usize>();
+    let is_whole = left.first().is_some_and(|left| left.peers == workers);
+    Ok(if is_whole { left } else { Vec::new() })
 }
 
 fn decode_parts<'a, T: DeserializeOwned>(

@@ -13,7 +13,9 @@ use telemetra_core::checkpoint::{CheckpointStore, encode};
 use telemetra_core::{EventTime, ExternalError};
 use timely::scheduling::SyncActivator;
 
-use crate::checkpoint::state::{CHAIN, Manifest, Message, WorkerParts, blob_name, manifest_name};
+use crate::checkpoint::state::{
+    CHAIN, LeftParts, Manifest, Message, WorkerParts, blob_name, left_name, manifest_name,
+};
 use crate::observe::metrics::{self as metric, Value};
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::retry::{RetryError, RetryState, retry_until};
@@ -74,6 +76,8 @@ pub(crate) struct Writer {
     pub(crate) fingerprint: String,
     /// The pipeline, as metrics have it.
     pub(crate) pipeline: Value,
+    /// The newest complete checkpoint: at first the one that the run goes on from; [`EventTime::MIN`] for none.
+    pub(crate) newest: EventTime,
     /// What each checkpoint under way has taken.
     pub(crate) efforts: BTreeMap<EventTime, Effort>,
     /// Tells the partitions that a checkpoint is complete.
@@ -113,6 +117,13 @@ impl Writer {
         let mut last: BTreeMap<usize, Parts> = BTreeMap::new();
         let mut chain: Vec<EventTime> = Vec::new();
         let mut began: BTreeSet<EventTime> = BTreeSet::new();
+        let mut left = LeftParts {
+            workers: self.stored.len(),
+            peers: self.peers,
+            fingerprint: self.fingerprint.clone(),
+            last: EventTime::MIN,
+            parts: Vec::new(),
+        };
         while let Ok(message) = messages.recv() {
             if self.failure.is_down() {
                 return Err(Ended::Down);
@@ -128,6 +139,11 @@ impl Writer {
                     let part = part
                         .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
                     last.entry(worker).or_default().insert(operator, part);
+                }
+                Message::Left { operator, last, part } => {
+                    let part = part.map_err(|source| PipelineError::encode(&operator, source))?;
+                    left.last = left.last.max(last);
+                    left.parts.push((operator, part));
                 }
                 Message::Flush { boundary, worker } => {
                     let mut these = parts.remove(&(boundary, worker)).unwrap_or_default();
@@ -156,11 +172,20 @@ impl Writer {
                         self.measure(boundary);
                         self.gauge.completed.fetch_add(1, Ordering::Relaxed);
                         self.gauge.boundary.store(boundary.0, Ordering::Release);
+                        self.newest = boundary;
                     }
                 }
             }
         }
-        Ok(())
+        self.leave(&left)
+    }
+
+    /// Writes what the workers leave beside the newest checkpoint, from which a later run will go on.
+    fn leave(&mut self, left: &LeftParts) -> Result<(), Ended> {
+        if left.parts.is_empty() {
+            return Ok(());
+        }
+        self.put(self.newest, &left_name(self.newest, self.process), left)
     }
 
     /// Removes what earlier runs said of this process's partitions. A checkpoint that one of them began and this one

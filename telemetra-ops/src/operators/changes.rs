@@ -1,7 +1,8 @@
 //! Changes: from a collection of rows to upserts and withdrawals with revisions, a changelog of the collection.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map::{self, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering as AtomicOrdering;
 
 use differential_dataflow::VecCollection;
 use differential_dataflow::consolidation::consolidate;
@@ -11,7 +12,9 @@ use telemetra_core::{Action, Data, EventTime, Layout, key_hash};
 use timely::dataflow::StreamVec;
 
 use crate::checkpoint::state::CheckpointContext;
+use crate::checkpoint::writer::CheckpointGauge;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
+use crate::operators::journal::{Entry, Journal, Journaled, Unsettled};
 
 /// A change of a row in its own type: what travels to the worker that is home to the row's shard.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -79,22 +82,39 @@ impl<'scope, R: Data> Changes<'scope, R> for VecCollection<'scope, EventTime, R,
         name: &str,
         context: &CheckpointContext<'scope>,
     ) -> StreamVec<'scope, EventTime, RowChange<R>> {
-        use timely::dataflow::operators::vec::Map;
-        let routes = layout.clone();
-        let routed = self.inner.map(move |(row, time, diff)| {
-            let route = key_hash(&*routes.subject(&row));
-            Routed { route, row, time, diff }
-        });
-        let tactic = ChangesTactic {
-            layout,
-            horizon,
-            inbox: Inbox::default(),
-            revisions: HashMap::new(),
-            restored: EventTime::MIN,
-            scratch: String::new(),
-        };
-        routed.checkpointed(name, context, tactic)
+        published(self, layout, horizon, name, context, true)
     }
+}
+
+/// The changes of a collection of rows. Without `is_revised` its rows are put once, whatever comes later, as those of events are: a run that
+/// goes on with more input finds the same.
+pub(crate) fn published<'scope, R: Data>(
+    rows: VecCollection<'scope, EventTime, R, isize>,
+    layout: Layout<R>,
+    horizon: u64,
+    name: &str,
+    context: &CheckpointContext<'scope>,
+    is_revised: bool,
+) -> StreamVec<'scope, EventTime, RowChange<R>> {
+    use timely::dataflow::operators::vec::Map;
+    let routes = layout.clone();
+    let routed = rows.inner.map(move |(row, time, diff)| {
+        let route = key_hash(&*routes.subject(&row));
+        Routed { route, row, time, diff }
+    });
+    let writer = context.writer.as_ref().filter(|_| is_revised);
+    let tactic = ChangesTactic {
+        layout,
+        horizon,
+        inbox: Inbox::default(),
+        revisions: HashMap::new(),
+        restored: EventTime::MIN,
+        scratch: String::new(),
+        journal: writer.map(|_| Journal::new(EventTime::MIN)),
+        complete: writer.map(|writer| Arc::clone(&writer.gauge)),
+        unsettled: Vec::new(),
+    };
+    routed.checkpointed(name, context, tactic)
 }
 
 /// An update of a collection of rows, with the hash of what its row is about.
@@ -116,18 +136,69 @@ struct ChangesTactic<R: Data> {
     /// The state before a restart comes again, for sinks that keep nothing: up to here it counts as published.
     restored: EventTime,
     scratch: String,
+    /// What was published since the last checkpoint, where there are checkpoints and rows that may be revised.
+    journal: Option<Journal<R>>,
+    /// The boundary of the last complete checkpoint.
+    complete: Option<Arc<CheckpointGauge>>,
+    /// The journals of earlier runs that came to their end, by the time at which they are settled.
+    unsettled: Vec<Unsettled<R>>,
+}
+
+/// What a checkpoint keeps.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+struct ChangesSnapshot<R: Data> {
+    /// By row its route and how often it was published, for those that were so more than once.
+    revisions: Vec<(u128, u64, u32)>,
+    unsettled: Vec<Unsettled<R>>,
 }
 
 /// What became of one row at one time.
 struct Net<R> {
+    /// The row as it was, if it was there.
+    before: Option<R>,
+    /// The row as it is; as it was if it is withdrawn.
     row: R,
     route: u64,
     action: Action,
-    /// Whether the row was there before.
-    known: bool,
+}
+
+impl<R: Data> Net<R> {
+    fn entry(&self, revision: u32) -> Entry<R> {
+        let after = (self.action == Action::Upsert).then(|| self.row.clone());
+        Entry { before: self.before.clone(), after, revision }
+    }
 }
 
 impl<R: Data> ChangesTactic<R> {
+    /// Whether a row belongs to a worker.
+    fn is_mine(layout: &Layout<R>, row: &R, is_mine: &dyn Fn(u64) -> bool) -> bool {
+        is_mine(key_hash(&*layout.subject(row)))
+    }
+
+    /// Publishes the difference between what sinks were given by an earlier run and what there is now.
+    fn settle(&mut self, time: EventTime, emit: &mut dyn FnMut(RowChange<R>)) {
+        for (entry, change) in self.unsettled.remove(0).settle(&self.layout) {
+            if entry.row().is_some() {
+                self.note(time, &entry);
+            }
+            if let Some(change) = change {
+                let id = self.layout.key_id(&change.row, &mut self.scratch);
+                let route = key_hash(&*self.layout.subject(&change.row));
+                self.revisions.insert(id, (route, change.revision));
+                emit(change);
+            }
+        }
+    }
+
+    /// Notes what a row was and is.
+    fn note(&mut self, time: EventTime, entry: &Entry<R>) {
+        self.unsettled.iter_mut().for_each(|unsettled| unsettled.note(entry.clone()));
+        if let Some(journal) = &mut self.journal {
+            journal.note(&self.layout, time, entry.clone());
+        }
+    }
+
     /// Nets the changes of each row: its last state, and whether it had one before.
     fn net_changes(&self, updates: Vec<(R, isize, u64)>) -> Vec<Net<R>> {
         let mut updates: Vec<((R, u64), isize)> =
@@ -138,14 +209,11 @@ impl<R: Data> ChangesTactic<R> {
         let mut nets: Vec<Net<R>> = Vec::with_capacity(updates.len());
         for ((row, route), diff) in updates {
             let action = if diff > 0 { Action::Upsert } else { Action::Withdraw };
+            let before = |row: &R| (action == Action::Withdraw).then(|| row.clone());
             match nets.last_mut().filter(|net| self.layout.compare(&net.row, &row).is_eq()) {
-                Some(net) => {
-                    net.known |= action == Action::Withdraw;
-                    if action == Action::Upsert {
-                        (net.row, net.action) = (row, action);
-                    }
-                }
-                None => nets.push(Net { row, route, action, known: action == Action::Withdraw }),
+                Some(net) if action == Action::Upsert => (net.row, net.action) = (row, action),
+                Some(net) => net.before = Some(row),
+                None => nets.push(Net { before: before(&row), row, route, action }),
             }
         }
         nets
@@ -158,16 +226,16 @@ impl<R: Data> ChangesTactic<R> {
 
     /// The revision of this change.
     fn revision(&mut self, net: &Net<R>) -> u32 {
-        if !net.known && self.revisions.is_empty() {
+        if net.before.is_none() && self.revisions.is_empty() {
             return 0;
         }
         match self.revisions.entry(self.layout.key_id(&net.row, &mut self.scratch)) {
-            Entry::Occupied(mut entry) => {
+            hash_map::Entry::Occupied(mut entry) => {
                 entry.get_mut().1 += 1;
                 entry.get().1
             }
-            Entry::Vacant(entry) if net.known => entry.insert((net.route, 1)).1,
-            Entry::Vacant(_) => 0,
+            hash_map::Entry::Vacant(entry) if net.before.is_some() => entry.insert((net.route, 1)).1,
+            hash_map::Entry::Vacant(_) => 0,
         }
     }
 
@@ -183,7 +251,7 @@ impl<R: Data> ChangesTactic<R> {
 impl<R: Data> Tactic for ChangesTactic<R> {
     type In = Routed<R>;
     type Out = RowChange<R>;
-    type Snapshot = Vec<(u128, u64, u32)>;
+    type Snapshot = ChangesSnapshot<R>;
 
     fn route(update: &Routed<R>) -> u64 {
         update.route
@@ -198,11 +266,13 @@ impl<R: Data> Tactic for ChangesTactic<R> {
     }
 
     fn next(&self, _: bool) -> Option<EventTime> {
-        self.inbox.next()
+        let settles = self.unsettled.first().map(|unsettled| unsettled.at);
+        self.inbox.next().into_iter().chain(settles).min()
     }
 
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(RowChange<R>)) {
         let updates = self.inbox.take(time);
+        let settles = self.unsettled.first().is_some_and(|unsettled| unsettled.at == time);
         for net in self.net_changes(updates) {
             if net.action == Action::Withdraw && self.is_retired(&net.row, time.plus(1)) {
                 if !self.revisions.is_empty() {
@@ -210,16 +280,32 @@ impl<R: Data> Tactic for ChangesTactic<R> {
                 }
                 continue;
             }
-            let revision = if time < self.restored { self.known(&net.row) } else { self.revision(&net) };
-            emit(RowChange { row: net.row, revision, action: net.action });
+            if time < self.restored {
+                let revision = self.known(&net.row);
+                emit(RowChange { row: net.row, revision, action: net.action });
+                continue;
+            }
+            let revision = self.revision(&net);
+            if self.journal.is_some() {
+                self.note(time, &net.entry(revision));
+            }
+            if !settles {
+                emit(RowChange { row: net.row, revision, action: net.action });
+            }
+        }
+        if settles {
+            self.settle(time, emit);
         }
     }
 
-    fn snapshot(&mut self, _: EventTime, _: bool) -> Result<Self::Snapshot, CodecError> {
+    fn snapshot(&mut self, boundary: EventTime, _: bool) -> Result<Self::Snapshot, CodecError> {
+        if let (Some(journal), Some(gauge)) = (&mut self.journal, &self.complete) {
+            journal.checkpoint(boundary, EventTime(gauge.boundary.load(AtomicOrdering::Acquire)));
+        }
         let mut revisions: Vec<_> =
             self.revisions.iter().map(|(id, (route, revision))| (*id, *route, *revision)).collect();
         revisions.sort_unstable();
-        Ok(revisions)
+        Ok(ChangesSnapshot { revisions, unsettled: self.unsettled.clone() })
     }
 
     fn restore(
@@ -229,8 +315,43 @@ impl<R: Data> Tactic for ChangesTactic<R> {
         is_mine: &dyn Fn(u64) -> bool,
     ) -> Result<(), CodecError> {
         self.restored = restored;
-        let mine = snapshots.into_iter().flatten().filter(|(_, route, _)| is_mine(*route));
-        self.revisions.extend(mine.map(|(id, route, revision)| (id, (route, revision))));
+        if let Some(journal) = &mut self.journal {
+            *journal = Journal::new(restored);
+        }
+        for ChangesSnapshot { revisions, unsettled } in snapshots {
+            let mine = revisions.into_iter().filter(|(_, route, _)| is_mine(*route));
+            self.revisions.extend(mine.map(|(id, route, revision)| (id, (route, revision))));
+            for other in unsettled {
+                let index = self.unsettled.partition_point(|own| own.at < other.at);
+                if self.unsettled.get(index).is_none_or(|own| own.at != other.at) {
+                    self.unsettled.insert(index, Unsettled::new(other.at));
+                }
+                self.unsettled[index].merge(other, |row| Self::is_mine(&self.layout, row, is_mine));
+            }
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Option<(EventTime, Result<Vec<u8>, CodecError>)> {
+        let journal = self.journal.as_mut()?;
+        let (last, journaled) = (journal.last, journal.finish(&self.layout));
+        Some((last, bincode::serialize(&journaled).map_err(CodecError::from)))
+    }
+
+    fn take_over(
+        &mut self,
+        settles: EventTime,
+        left: Vec<Vec<u8>>,
+        is_mine: &dyn Fn(u64) -> bool,
+    ) -> Result<(), CodecError> {
+        // That run has settled what was unsettled at the checkpoint.
+        let settled = self.unsettled.last().map_or(EventTime::MIN, |unsettled| unsettled.at.plus(1));
+        let mut unsettled = Unsettled::new(settles.max(settled));
+        for part in left {
+            let journaled: Journaled<R> = bincode::deserialize(&part)?;
+            unsettled.take_in(self.restored, journaled, |row| Self::is_mine(&self.layout, row, is_mine));
+        }
+        self.unsettled.push(unsettled);
         Ok(())
     }
 }

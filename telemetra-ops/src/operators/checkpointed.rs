@@ -94,6 +94,29 @@ pub trait Tactic: 'static {
         let _ = emit;
     }
 
+    /// What is left for a later run when the input has come to its end, and the last time of it. Called once, after all else; by default nothing.
+    #[doc(hidden)]
+    fn leave(&mut self) -> Option<(EventTime, Result<Vec<u8>, CodecError>)> {
+        None
+    }
+
+    /// Takes over what the workers of a run have left that came to its end and went on from the same checkpoint. `settles` is a time after all that its
+    /// sinks were given. Called after [`restore`](Self::restore).
+    ///
+    /// # Errors
+    ///
+    /// If it does not fit.
+    #[doc(hidden)]
+    fn take_over(
+        &mut self,
+        settles: EventTime,
+        left: Vec<Vec<u8>>,
+        is_mine: &dyn Fn(u64) -> bool,
+    ) -> Result<(), CodecError> {
+        let _ = (settles, left, is_mine);
+        Ok(())
+    }
+
     /// Called after every turn of the operator: a hook for gauges.
     fn end_of_turn(&mut self) {}
 }
@@ -191,7 +214,11 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                 restored.parts(&name, &failure)
             };
             let is_mine = |hash| is_mine(hash, worker, peers);
-            if let Err(source) = tactic.restore(restored.boundary, parts, &is_mine) {
+            let mut taken = tactic.restore(restored.boundary, parts, &is_mine);
+            if let Some((settles, left)) = restored.left_by(&name) {
+                taken = taken.and_then(|()| tactic.take_over(settles, left, &is_mine));
+            }
+            if let Err(source) = taken {
                 failure.set(RestoreError::damaged(restored.boundary, source).into());
             }
             restored_at = Some(restored.boundary);
@@ -204,6 +231,7 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
             let mut held: Option<Capability<EventTime>> = None;
             let mut markers = Markers::default();
             let mut snapshots = 0_usize;
+            let mut has_left = false;
             move |frontiers| {
                 let mut output = output.activate();
                 if let Some(cap) = revived.take() {
@@ -252,6 +280,11 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                 match (tactic.next(ended), &mut held) {
                     (Some(time), Some(cap)) => cap.downgrade(&time.max(*cap.time())),
                     _ => held = None,
+                }
+                if ended && held.is_none() && !std::mem::replace(&mut has_left, true) {
+                    if let Some((writer, (last, part))) = writer.as_ref().zip(tactic.leave()) {
+                        writer.leave(&name, last, part);
+                    }
                 }
             }
         });

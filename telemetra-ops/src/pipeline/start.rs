@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use telemetra_core::Events;
+use telemetra_core::{EventTime, Events};
 
 use crate::checkpoint::state::RestoredCheckpoint;
 use crate::checkpoint::trigger::CheckpointTrigger;
@@ -105,6 +105,7 @@ impl<E: Events> Parts<E> {
                 peers,
                 fingerprint,
                 pipeline: Arc::clone(&name),
+                newest: resume.unwrap_or(EventTime::MIN),
                 efforts: BTreeMap::new(),
                 commit: {
                     let shared = Arc::clone(&shared);
@@ -130,6 +131,7 @@ impl<E: Events> Parts<E> {
             stored,
             failure: failure.clone(),
             finish: Arc::new(Finish::new(cluster.workers, Arc::clone(&gauge))),
+            checkpoints: Arc::clone(&gauge),
             frontier: Arc::default(),
             cluster: (cluster.process, cluster.workers),
             processes,

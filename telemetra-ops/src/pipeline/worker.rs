@@ -15,6 +15,7 @@ use timely::worker::Worker;
 
 use crate::checkpoint::acknowledge::acknowledge;
 use crate::checkpoint::state::{CheckpointContext, Message, RestoredCheckpoint, SnapshotWriter};
+use crate::checkpoint::writer::CheckpointGauge;
 use crate::checkpoint::writer::Stored;
 use crate::cluster::coordinator::{Coordinator, StartState};
 use crate::deliver::placement::SinkPlacement;
@@ -42,6 +43,7 @@ pub(crate) struct Blueprint<E: Events> {
     pub(crate) messages: Mutex<Option<Sender<Message>>>,
     pub(crate) stored: Vec<Stored>,
     pub(crate) failure: Failure,
+    pub(crate) checkpoints: Arc<CheckpointGauge>,
     pub(crate) finish: Arc<Finish>,
     pub(crate) frontier: Arc<DurableFrontier>,
     /// This process, and the workers in each.
@@ -81,7 +83,10 @@ impl<E: Events> Blueprint<E> {
         let pending = Rc::new(RefCell::new(Vec::new()));
         let index = worker.next_dataflow_index();
         let sender = self.messages.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let writer = sender.clone().map(|parts| SnapshotWriter { worker: worker.index(), parts });
+        let writer = sender.clone().map(|parts| {
+            let gauge = Arc::clone(&self.checkpoints);
+            SnapshotWriter { worker: worker.index(), parts, gauge }
+        });
         if self.operator_times {
             operator_times::watch(worker, Arc::clone(&self.here(worker.index()).operator_times));
         }

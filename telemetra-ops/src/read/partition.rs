@@ -68,15 +68,15 @@ pub(crate) struct PartitionCheckpoint {
 }
 
 impl PartitionReader {
-    /// A partition none of whose events takes effect before `least`, a boundary of panes, if it joins others or is read from
-    /// its beginning.
+    /// A partition none of whose events takes effect before `least`, a boundary of panes: what others have sent before it is no longer
+    /// kept for all it could change, if it joins them or had come to its end and has grown since.
     pub(super) fn new(open: OpenPartition, config: &IngressConfig, least: EventTime, joins: bool) -> Self {
         let OpenPartition { id, decoder, partition, sequencer: state, ended } = open;
         let mut sequencer = Sequencer::new(&config.time, config.strategy(&id));
-        match state {
-            Some(state) => sequencer.restore(state),
-            None => sequencer.raise_floor(least),
+        if let Some(state) = state {
+            sequencer.restore(state);
         }
+        sequencer.raise_floor(least);
         let topic = partition.topic().into();
         let retry = RetryState::new(format!("reading the partition `{id}`"));
         Self {
