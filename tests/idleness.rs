@@ -51,6 +51,11 @@ impl World {
         all.into_iter().find(|partition| partition.id.as_str() == name).unwrap()
     }
 
+    /// Time goes by in which these partitions are asked and have nothing.
+    fn pass(&self, millis: u64, silent: &[&str]) {
+        self.hand.pass(millis, || silent.iter().map(|name| self.partition(name).silent).collect());
+    }
+
     fn has_read(&self, name: &str, records: u64) -> bool {
         self.partition(name).offset == records
     }
@@ -122,7 +127,7 @@ fn an_idle_process_follows_what_another_reads_and_not_the_clock() {
         // The clock goes much faster than the time of what is read.
         for step in 0..30 {
             let millis = 100 + step * 10;
-            world.hand.advance(500);
+            world.pass(500, &["idle"]);
             reader.append(at("a", millis, &format!("a{millis}")));
             until("it is read", || world.has_read("reader", 11 + step));
         }
@@ -143,12 +148,15 @@ fn the_last_windows_close_by_the_clock_when_the_partitions_of_all_processes_are_
         until("all is read", || {
             world.has_read("ahead", 300) && world.has_read("behind", 20) && world.has_read("never", 1)
         });
-        world.hand.advance(1_000);
+        // The others wait for it and are not asked: their silence counts from when they are.
+        world.pass(1_000, &["never"]);
+        world.pass(1_000, &["ahead", "behind"]);
         // From the greatest watermark, 2 975: the others need not wait until the clock has brought theirs there.
         until("the last windows close", || world.reached(3_970));
         let last = summaries(&world.sink).iter().map(|(_, summary)| summary.window.end).max();
         assert_eq!(last, Some(floor(3_020)), "the last pane is in three windows");
-        assert!(["never", "ahead", "behind"].iter().all(|name| world.partition(name).floor == floor(3_970)));
+        let floors = ["never", "ahead", "behind"].map(|name| world.partition(name).floor);
+        assert_eq!(floors, [floor(3_970); 3], "{processes}");
         // All are woken, and hold each other back again.
         for (index, name) in ["never", "ahead", "behind"].iter().enumerate() {
             world.handles[index].append(at(name, 4_100, &format!("{name}4100")));
@@ -165,8 +173,13 @@ fn a_partition_that_has_ended_counts_among_the_idle() {
         let world = World::start(processes, 10_000, &partitions);
         world.handles[1].end();
         until("all is read", || world.has_read("short", 30) && world.has_read("never", 1));
-        world.hand.advance(1_000);
-        until("its last windows close", || world.reached(320));
+        // The end of the other is found when it is asked, for which it waits for this one.
+        world.pass(1_000, &["never"]);
+        until("the end is found", || world.partition("short").floor == EventTime::MAX);
+        until("its last windows close", || {
+            world.hand.advance(10);
+            world.reached(320)
+        });
         assert_eq!(world.finish().on_time, 30);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use support::hand::{Hand, at, idle_after_a_second, reached, steady};
 use support::watch::{finish, in_time, until};
 use support::*;
-use telemetra::core::source::Memory as MemorySource;
+use telemetra::core::source::{Memory as MemorySource, MemoryHandle, MemoryStep};
 use telemetra::core::*;
 use telemetra::ops::{Report, Running};
 use telemetra::sinks::{Lines, MemorySink};
@@ -31,6 +31,16 @@ fn start(source: MemorySource, time: &TimeConfig, hand: &Hand, workers: usize) -
 
 fn has_read(running: &Running, records: u64) -> bool {
     running.status().partitions.iter().map(|partition| partition.offset).sum::<u64>() == records
+}
+
+/// How long a partition has been silent.
+fn silence(running: &Running, name: &str) -> Vec<Option<Duration>> {
+    let all = running.status().partitions.into_iter();
+    all.filter(|partition| partition.id.as_str() == name).map(|partition| partition.silent).collect()
+}
+
+fn silences(running: &Running) -> Vec<Option<Duration>> {
+    running.status().partitions.iter().map(|partition| partition.silent).collect()
 }
 
 #[test]
@@ -59,10 +69,10 @@ fn a_silent_partition_holds_the_others_back_until_it_is_idle_and_loses_nothing_w
     assert!(!reached(&running, 1), "the silent partition is not idle yet");
     assert_eq!(summaries(&sink).len(), 0);
     // What is busy stays so.
-    hand.advance(900);
+    hand.pass(900, || silence(&running, "silent"));
     busy.append(at("a", 500, "a500"));
     until("it is read", || has_read(&running, 52));
-    hand.advance(200);
+    hand.pass(200, || silence(&running, "silent"));
     until("the busy partition goes on alone", || reached(&running, 480));
     // Its event is late by the floor that it followed: applied as a correction, not lost.
     silent.append(at("b", 470, "b1"));
@@ -206,4 +216,98 @@ fn a_partition_far_ahead_waits_for_the_others() {
     steady("near", 10, 60_000).into_iter().for_each(|record| near.append(record));
     near.end();
     assert_eq!(finish(running).unwrap().fates.on_time, 12_000);
+}
+
+/// Some time between one event and the next of a partition, in which the clock is set.
+fn with_a_clock_set(step: i64) -> (Running, MemorySink, [MemoryHandle; 2], Hand) {
+    let mut source = MemorySource::default();
+    let handles = ["p", "q"].map(|name| source.handle(name));
+    let hand = Hand::new();
+    let (running, sink) = start(source, &idle_after_a_second(), &hand, 2);
+    for (handle, key) in handles.iter().zip(["a", "b"]) {
+        steady(key, 0, 200).into_iter().for_each(|record| handle.append(record));
+    }
+    until("all is read", || has_read(&running, 40));
+    until("both were asked", || silences(&running).iter().all(Option::is_some));
+    hand.set(step);
+    (running, sink, handles, hand)
+}
+
+#[test]
+fn a_clock_that_is_set_forward_makes_nothing_late() {
+    let (running, _, handles, hand) = with_a_clock_set(3_600_000);
+    hand.pass(100, || silences(&running));
+    assert!(running.status().partitions.iter().all(|partition| !partition.idle), "{:?}", running.status());
+    for (handle, key) in handles.iter().zip(["a", "b"]) {
+        steady(key, 200, 400).into_iter().for_each(|record| handle.append(record));
+        handle.end();
+    }
+    let report = finish(running).unwrap();
+    assert_eq!((report.fates.read, report.fates.on_time), (80, 80));
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_no_window_open() {
+    let (running, sink, handles, hand) = with_a_clock_set(-3_600_000);
+    hand.pass(1_100, || silences(&running));
+    until("the last windows close", || reached(&running, 1_200));
+    assert_eq!(summaries(&sink).iter().map(|(_, summary)| summary.window.end.0).max(), Some(BASE + 220));
+    handles.iter().for_each(MemoryHandle::end);
+    assert_eq!(finish(running).unwrap().fates.on_time, 40);
+}
+
+#[test]
+fn a_pause_of_the_pipeline_is_no_silence_of_the_source() {
+    let mut source = MemorySource::default();
+    let handles = ["p", "q"].map(|name| source.handle(name));
+    let hand = Hand::new();
+    let (running, _) = start(source, &idle_after_a_second(), &hand, 2);
+    for (handle, key) in handles.iter().zip(["a", "b"]) {
+        steady(key, 0, 200).into_iter().for_each(|record| handle.append(record));
+    }
+    until("all is read", || has_read(&running, 40));
+    hand.pass(900, || silences(&running));
+    // Nobody is asked for an hour: what was known of the partitions is out of date.
+    hand.advance(3_600_000);
+    until("they are asked again", || {
+        silences(&running)
+            .iter()
+            .all(|silent| silent.is_some_and(|silent| silent < Duration::from_millis(900)))
+    });
+    hand.pass(900, || silences(&running));
+    assert!(running.status().partitions.iter().all(|partition| !partition.idle), "{:?}", running.status());
+    for (handle, key) in handles.iter().zip(["a", "b"]) {
+        steady(key, 200, 400).into_iter().for_each(|record| handle.append(record));
+        handle.end();
+    }
+    assert_eq!(finish(running).unwrap().fates.on_time, 80);
+}
+
+#[test]
+fn a_partition_that_is_held_back_is_not_called_idle_when_its_turn_comes() {
+    // Each asked again once it may go on: it does not give its next record at once.
+    for silence in [MemoryStep::Idle(Duration::from_millis(1)), MemoryStep::Pending(Duration::from_millis(1))]
+    {
+        let time = TimeConfig { max_future_skew: None, ..idle_after_a_second() };
+        let mut source = MemorySource::default()
+            .partition("far", [at("a", 50_000, "a0"), at("a", 50_010, "a1")])
+            .script("far", [MemoryStep::Records(1), silence, silence, MemoryStep::Records(1)]);
+        let near = source.handle("near");
+        near.append(at("b", 0, "b0"));
+        let hand = Hand::new();
+        let (running, _) = start(source, &time, &hand, 2);
+        until("the first records are read", || has_read(&running, 2));
+        // The near partition comes closer for an hour.
+        for step in 1..=60 {
+            near.append(at("b", step * 500, &format!("b{step}")));
+            hand.advance(60_000);
+            until("it is read", || has_read(&running, 2 + step));
+        }
+        let far = running.status().partitions.into_iter().find(|one| one.id.as_str() == "far").unwrap();
+        assert!(far.offset == 1 && !far.idle, "{far:?}");
+        near.append(at("b", 51_000, "b51000"));
+        near.end();
+        let report = finish(running).unwrap();
+        assert_eq!((report.fates.read, report.fates.on_time), (64, 64));
+    }
 }

@@ -114,7 +114,7 @@ fn an_async_push_waits_for_room() {
             all.extend(records);
             match polled.unwrap() {
                 Polled::Ready => {}
-                Polled::Idle(pause) => thread::sleep(pause),
+                Polled::Idle(pause) | Polled::Pending(pause) => thread::sleep(pause),
                 Polled::Done => return all,
             }
         }

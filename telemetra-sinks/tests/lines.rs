@@ -43,7 +43,7 @@ fn read(partition: &mut dyn Partition) -> (Vec<Line>, Vec<(u64, usize)>) {
         resumes.push((partition.offset(), lines.len()));
         match polled {
             Polled::Done => return (lines, resumes),
-            Polled::Idle(pause) => std::thread::sleep(pause),
+            Polled::Idle(pause) | Polled::Pending(pause) => std::thread::sleep(pause),
             Polled::Ready => {}
         }
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::watch::until;
+
 use telemetra::core::{Clock, EventTime, TimeConfig};
 use telemetra::ops::Running;
 
@@ -22,20 +24,51 @@ pub fn steady(key: &str, from: u64, to: u64) -> Vec<String> {
 
 /// A clock that is moved by hand.
 #[derive(Clone, Debug)]
-pub struct Hand(Arc<AtomicU64>);
+pub struct Hand {
+    now: Arc<AtomicU64>,
+    monotonic: Arc<AtomicU64>,
+}
+
+/// No more than one gap between two polls may count.
+const STEP: u64 = 100;
 
 impl Hand {
     pub fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(BASE + 5_000)))
+        let clock = || Arc::new(AtomicU64::new(BASE + 5_000));
+        Self { now: clock(), monotonic: clock() }
     }
 
     pub fn clock(&self) -> Clock {
-        let now = Arc::clone(&self.0);
-        Clock::from_fn(move || EventTime(now.load(Ordering::SeqCst)))
+        let (now, monotonic) = (Arc::clone(&self.now), Arc::clone(&self.monotonic));
+        let clock = Clock::from_fn(move || EventTime(now.load(Ordering::SeqCst)));
+        clock.with_monotonic(move || Duration::from_millis(monotonic.load(Ordering::SeqCst)))
     }
 
+    /// Time goes by.
     pub fn advance(&self, millis: u64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.now.fetch_add(millis, Ordering::SeqCst);
+        self.monotonic.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the clock.
+    pub fn set(&self, step: i64) {
+        self.now.fetch_add(step.cast_unsigned(), Ordering::SeqCst);
+    }
+
+    /// Time goes by in which these partitions are asked and have nothing.
+    pub fn pass(&self, millis: u64, silent: impl Fn() -> Vec<Option<Duration>>) {
+        until("all were asked", || silent().iter().all(Option::is_some));
+        let mut left = millis;
+        while left > 0 {
+            let step = left.min(STEP);
+            let before = silent();
+            self.advance(step);
+            let grown = |before: &Option<Duration>| before.map(|before| before + Duration::from_millis(step));
+            until("all were asked and had nothing", || {
+                silent().iter().zip(&before).all(|(now, before)| *now >= grown(before))
+            });
+            left -= step;
+        }
     }
 }
 

@@ -41,6 +41,8 @@ pub enum MemoryStep {
     Records(usize),
     /// The partition returns [`Polled::Idle`] once.
     Idle(Duration),
+    /// The partition returns [`Polled::Pending`] once.
+    Pending(Duration),
     /// The partition fails once.
     Fail(Retry),
     /// The partition ends, also if records are left.
@@ -227,6 +229,10 @@ impl Partition for Reader {
                 Some(MemoryStep::Idle(pause)) => {
                     self.step += 1;
                     return Ok(Polled::Idle(*pause));
+                }
+                Some(MemoryStep::Pending(pause)) => {
+                    self.step += 1;
+                    return Ok(Polled::Pending(*pause));
                 }
                 Some(MemoryStep::Fail(retry)) => {
                     self.step += 1;

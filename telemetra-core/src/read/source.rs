@@ -147,8 +147,12 @@ pub trait Partition: Send {
 pub enum Polled {
     /// There may be more records now.
     Ready,
-    /// There is no more record now. The partition is polled again after this pause.
+    /// There is no more record now. The partition is polled again after this pause. The time in which it
+    /// says so again and again makes it [idle](crate::TimeConfig::idle_after).
     Idle(Duration),
+    /// Whether there is a record is not known yet: it is being fetched, or fetching was paused. The partition
+    /// is polled again after this pause, which is no silence of the source.
+    Pending(Duration),
     /// There will be no more records.
     Done,
 }

@@ -113,7 +113,9 @@ fn read(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId, from: Option<u64>
         match polled {
             Some(Polled::Done) => break,
             // The source may need time. A script may also ask for hours.
-            Some(Polled::Idle(pause)) => std::thread::sleep(pause.min(LONGEST_PAUSE)),
+            Some(Polled::Idle(pause) | Polled::Pending(pause)) => {
+                std::thread::sleep(pause.min(LONGEST_PAUSE))
+            }
             Some(Polled::Ready) | None => {}
         }
     }

@@ -4,7 +4,8 @@
 //! time of an event and the timestamp of the dataflow.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use differential_dataflow::lattice::{Lattice, Maximum};
 use serde::de::Visitor;
@@ -184,19 +185,25 @@ impl Maximum for EventTime {
 /// let clock = Clock::fixed(EventTime(5_000));
 /// assert_eq!(clock.now(), EventTime(5_000));
 /// assert!(Clock::system().now() > EventTime(1_700_000_000_000));
+/// assert!(Clock::system().monotonic() <= Clock::system().monotonic());
 /// ```
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> EventTime + Send + Sync>);
+pub struct Clock {
+    now: Arc<dyn Fn() -> EventTime + Send + Sync>,
+    monotonic: Arc<dyn Fn() -> Duration + Send + Sync>,
+}
 
 impl Clock {
     /// The clock of the system.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "only this function reads the system's clock")]
     pub fn system() -> Self {
-        Self::from_fn(|| {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        let clock = Self::from_fn(|| {
             let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             EventTime(since_epoch.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
-        })
+        });
+        clock.with_monotonic(|| ORIGIN.get_or_init(Instant::now).elapsed())
     }
 
     /// A clock that always shows the same time, for tests.
@@ -205,16 +212,33 @@ impl Clock {
         Self::from_fn(move || now)
     }
 
-    /// A clock that calls a function: for instance one that a test moves.
+    /// A clock that calls a function: for instance one that a test moves. It is also what
+    /// [`monotonic`](Self::monotonic) goes by.
     #[must_use]
     pub fn from_fn(now: impl Fn() -> EventTime + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        let now = Arc::new(now);
+        let same = Arc::clone(&now);
+        Self { now, monotonic: Arc::new(move || Duration::from_millis(same().0)) }
     }
 
-    /// The present processing time.
+    /// The same clock with another function for [`monotonic`](Self::monotonic): a test may then set the one
+    /// and let the other go on.
+    #[must_use]
+    pub fn with_monotonic(self, monotonic: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self { monotonic: Arc::new(monotonic), ..self }
+    }
+
+    /// The present processing time. Whoever sets the system's clock moves it, in either direction.
     #[must_use]
     pub fn now(&self) -> EventTime {
-        (self.0)()
+        (self.now)()
+    }
+
+    /// The time since some moment in the past, which is the same for all clocks of a process. Nobody sets it,
+    /// so it is what to measure a length of time by.
+    #[must_use]
+    pub fn monotonic(&self) -> Duration {
+        (self.monotonic)()
     }
 }
 

@@ -76,6 +76,7 @@ impl<E: Events> Reader<E> {
         let shared = Arc::clone(&self.shared);
         let bound = floor.minus(shared.config.drift());
         if floor == EventTime::MAX || durable.is_some_and(|durable| durable.less_than(&bound)) {
+            self.partitions.iter().for_each(|partition| partition.not_asked());
             return PAUSE;
         }
         shared.refresh(&mut self.partitions);

@@ -156,6 +156,9 @@ pub struct PartitionStatus {
     pub floor: EventTime,
     /// Whether it has nothing to read and does not hold back the others.
     pub idle: bool,
+    /// For how long it was asked and had nothing; `None` if it had something when it was last asked, or is not asked now.
+    /// Pauses of the pipeline's own do not count.
+    pub silent: Option<Duration>,
     /// What became of its events.
     pub fates: Fates,
 }

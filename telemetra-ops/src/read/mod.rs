@@ -10,4 +10,5 @@ pub(crate) mod partition;
 pub(crate) mod plan;
 pub(crate) mod poll;
 pub(crate) mod pre_aggregate;
+mod silence;
 pub(crate) mod sources;

@@ -10,8 +10,14 @@ use telemetra_core::{EventTime, Fates, Partition, PartitionId};
 
 use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{IngressConfig, PartitionStatus, lock};
+use crate::read::silence::Silence;
 use crate::support::failure::Failure;
 use crate::support::retry::RetryState;
+
+/// No silence at all.
+const SOMETHING: u64 = u64::MAX;
+/// A time that was not noted.
+const UNSET: u64 = u64::MAX;
 
 /// One partition.
 pub(crate) struct PartitionReader {
@@ -24,9 +30,13 @@ pub(crate) struct PartitionReader {
     floor: AtomicU64,
     /// The watermark at that time.
     watermark: AtomicU64,
-    /// When it was last found to have something, in processing time; [`EventTime::MIN`] if nobody has looked.
-    fed: AtomicU64,
+    /// For how many milliseconds it was asked and had nothing; [`SOMETHING`] if it has had something since.
+    silent: AtomicU64,
+    /// When it was first seen to have ended, in milliseconds of the monotonic clock; [`UNSET`] until then.
+    ended: AtomicU64,
     pub(super) idle: AtomicBool,
+    /// Whether it has not been asked since it last had nothing, though it was time.
+    unasked: AtomicBool,
     pub(super) state: Mutex<PartitionReaderState>,
     turn: Condvar,
     /// Whether it came into being after the checkpoint that this run goes on from, or while it runs.
@@ -44,6 +54,7 @@ pub(super) struct PartitionReaderState {
     pub(super) done: bool,
     /// When to ask again. Not in processing time: whose clock stands still or is set back would not be asked any more.
     pub(super) ask_again: Option<Instant>,
+    silence: Silence,
     pub(super) retry: RetryState,
 }
 
@@ -85,8 +96,10 @@ impl PartitionReader {
             decoder,
             floor: AtomicU64::new(if ended { EventTime::MAX.0 } else { sequencer.floor().0 }),
             watermark: AtomicU64::new(sequencer.watermark().0),
-            fed: AtomicU64::new(EventTime::MIN.0),
+            silent: AtomicU64::new(SOMETHING),
+            ended: AtomicU64::new(UNSET),
             idle: AtomicBool::new(false),
+            unasked: AtomicBool::new(false),
             state: Mutex::new(PartitionReaderState {
                 partition,
                 sequencer,
@@ -95,6 +108,7 @@ impl PartitionReader {
                 exhausted: ended,
                 done: ended,
                 ask_again: None,
+                silence: Silence::default(),
                 retry,
             }),
             turn: Condvar::new(),
@@ -123,27 +137,60 @@ impl PartitionReader {
     }
 
     /// Notes that it has something, and that it is not idle.
-    pub(super) fn feed(&self, now: EventTime) {
-        self.fed.store(now.0, Ordering::Release);
+    pub(super) fn had_something(&self, state: &mut PartitionReaderState) {
+        state.silence.broken();
+        self.unasked.store(false, Ordering::Release);
+        self.silent.store(SOMETHING, Ordering::Release);
         self.idle.store(false, Ordering::Release);
     }
 
-    /// How long it has had nothing, as far as was looked.
-    pub(super) fn silence(&self, now: EventTime) -> u64 {
-        let unset = EventTime::MIN.0;
-        let fed = self.fed.compare_exchange(unset, now.0, Ordering::AcqRel, Ordering::Acquire);
-        now - EventTime(fed.err().unwrap_or(now.0))
+    /// Notes that it was asked and had nothing.
+    pub(super) fn had_nothing(&self, state: &mut PartitionReaderState, now: Duration, pause: Duration) {
+        if self.unasked.swap(false, Ordering::AcqRel) {
+            state.silence.unknown();
+        }
+        let silent = u64::try_from(state.silence.nothing(now, pause).as_millis()).unwrap_or(SOMETHING - 1);
+        if self.silent.swap(silent, Ordering::AcqRel) > silent {
+            // Nobody knows what it had during a stall.
+            self.idle.store(false, Ordering::Release);
+        }
+    }
+
+    /// Notes that it is not asked now, or cannot tell: the time until it is asked again is no silence.
+    pub(super) fn not_asked(&self) {
+        if !self.unasked.load(Ordering::Relaxed) {
+            self.unasked.store(true, Ordering::Release);
+        }
+    }
+
+    /// For how many milliseconds it was asked and had nothing; `None` if it had something when it was last asked.
+    pub(super) fn silent(&self) -> Option<u64> {
+        Some(self.silent.load(Ordering::Acquire)).filter(|silent| *silent != SOMETHING)
+    }
+
+    /// Whether it is known since when it has been over.
+    pub(super) fn is_end_noted(&self) -> bool {
+        self.ended.load(Ordering::Relaxed) != UNSET
+    }
+
+    /// For how many milliseconds it has been over, as far as was looked. Nothing of it can be late any more.
+    pub(super) fn since_end(&self, now: Duration) -> u64 {
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let ended = self.ended.compare_exchange(UNSET, now, Ordering::AcqRel, Ordering::Acquire);
+        now.saturating_sub(ended.err().unwrap_or(now))
     }
 
     /// How it stands for others.
-    pub(super) fn progress(&self, now: EventTime) -> SourceProgress {
+    pub(super) fn progress(&self, now: Duration) -> SourceProgress {
         let floor = self.floor();
         if floor != EventTime::MAX && !self.idle.load(Ordering::Acquire) {
             return SourceProgress::Active(floor);
         }
+        let since =
+            if floor == EventTime::MAX { self.since_end(now) } else { self.silent().unwrap_or_default() };
         match EventTime(self.watermark.load(Ordering::Acquire)) {
             EventTime::MIN => SourceProgress::NONE,
-            watermark => SourceProgress::Idle { watermark, reached: watermark.plus(self.silence(now)) },
+            watermark => SourceProgress::Idle { watermark, reached: watermark.plus(since) },
         }
     }
 
@@ -188,6 +235,7 @@ impl PartitionReader {
 
     pub(super) fn status(&self) -> PartitionStatus {
         let state = lock(&self.state);
+        let asked = !self.unasked.load(Ordering::Acquire);
         PartitionStatus {
             id: self.id.clone(),
             offset: state.partition.offset(),
@@ -199,6 +247,7 @@ impl PartitionReader {
             failing: state.retry.failing(),
             floor: self.floor(),
             idle: self.idle.load(Ordering::Relaxed),
+            silent: self.silent().filter(|_| asked).map(Duration::from_millis),
             fates: state.sequencer.fates(),
         }
     }

@@ -12,6 +12,9 @@ use crate::read::ingress::{Reading, Shared, lock};
 use crate::read::partition::{PartitionReader, PartitionReaderState};
 use crate::support::failure::PipelineError;
 
+/// The shortest pause before a partition that had nothing is asked again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
 /// What a worker gets when it wants to read.
 pub(crate) enum PollResult {
     /// A batch, and its number in the partition.
@@ -33,9 +36,13 @@ impl Shared {
     ) -> PollResult {
         let own = reader.floor();
         if own == EventTime::MAX {
+            if !reader.is_end_noted() {
+                reader.since_end(self.config.clock.monotonic());
+            }
             return PollResult::Ended;
         }
         if own > floor.plus(self.config.drift()) {
+            reader.not_asked();
             return PollResult::Nothing(Duration::from_millis(1));
         }
         // Alone, there is no other to turn to.
@@ -53,10 +60,9 @@ impl Shared {
             reader.publish(&state);
             return PollResult::Nothing(Duration::from_millis(1));
         }
-        let now = self.config.clock.now();
         let pause = state.ask_again.map(|at| at.saturating_duration_since(Instant::now()));
         if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
-            self.rest(reader, &mut state, now);
+            self.rest(reader, &mut state);
             return PollResult::Nothing(pause);
         }
         let polled = match state.partition.poll(batch) {
@@ -71,17 +77,27 @@ impl Shared {
         if batch.is_empty() {
             reader.publish(&state);
             return match polled {
-                Polled::Ready => PollResult::Nothing(Duration::ZERO),
+                Polled::Ready => {
+                    reader.not_asked();
+                    PollResult::Nothing(Duration::ZERO)
+                }
                 Polled::Done => PollResult::Ended,
                 Polled::Idle(pause) => {
-                    let pause = pause.max(Duration::from_millis(1));
+                    let pause = pause.max(SHORTEST_PAUSE);
                     state.ask_again = Instant::now().checked_add(pause);
-                    self.rest(reader, &mut state, now);
+                    reader.had_nothing(&mut state, self.config.clock.monotonic(), pause);
+                    self.rest(reader, &mut state);
+                    PollResult::Nothing(pause)
+                }
+                Polled::Pending(pause) => {
+                    let pause = pause.max(SHORTEST_PAUSE);
+                    state.ask_again = Instant::now().checked_add(pause);
+                    reader.not_asked();
                     PollResult::Nothing(pause)
                 }
             };
         }
-        reader.feed(now);
+        reader.had_something(&mut state);
         state.taken += 1;
         PollResult::Batch(state.taken - 1)
     }
@@ -102,19 +118,22 @@ impl Shared {
     }
 
     /// Lets a partition that has had nothing for long follow the others of all processes, or the clock if all are so.
-    fn rest(&self, reader: &PartitionReader, state: &mut PartitionReaderState, now: EventTime) {
+    fn rest(&self, reader: &PartitionReader, state: &mut PartitionReaderState) {
         let Some(idle_after) = state.sequencer.idle_after() else { return };
-        if u128::from(reader.silence(now)) < idle_after.as_millis() || state.sequenced != state.taken {
+        if reader.silent().is_none_or(|silent| u128::from(silent) < idle_after.as_millis())
+            || state.sequenced != state.taken
+        {
             return;
         }
         reader.idle.store(true, Ordering::Release);
-        let floor = self.progress(now).and(*lock(&self.others)).idle_target();
+        let floor = self.progress().and(*lock(&self.others)).idle_target();
         state.sequencer.raise_floor(self.config.time.windows.pane_start(floor));
         reader.publish(state);
     }
 
     /// How the partitions of this process stand.
-    pub(crate) fn progress(&self, now: EventTime) -> SourceProgress {
+    pub(crate) fn progress(&self) -> SourceProgress {
+        let now = self.config.clock.monotonic();
         let readers = self.read_readers();
         readers.iter().map(|reader| reader.progress(now)).fold(SourceProgress::NONE, SourceProgress::and)
     }
@@ -124,8 +143,7 @@ impl Shared {
         let windows = self.config.time.windows;
         // Without idle partitions there is nothing to exchange.
         if (self.config.time.idle_after.is_some() || self.config.watermarks.is_some())
-            && let Some(others) =
-                coordinator.exchange(|| self.progress(self.config.clock.now()).rounded(windows))
+            && let Some(others) = coordinator.exchange(|| self.progress().rounded(windows))
         {
             *lock(&self.others) = others;
         }
@@ -142,6 +160,7 @@ impl Shared {
             return PollResult::Ended;
         }
         let failures = state.retry.failed(&error);
+        reader.not_asked();
         let pause = Duration::from_millis(10 << failures.min(9));
         state.ask_again = Instant::now().checked_add(pause);
         PollResult::Nothing(pause)

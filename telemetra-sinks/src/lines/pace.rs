@@ -40,8 +40,8 @@ pub struct Pace {
     factor: f64,
     clock: Clock,
     time_of: TimeOf,
-    /// An event time and the processing time at which it was due. Shared by all partitions.
-    origin: Arc<OnceLock<(EventTime, EventTime)>>,
+    /// An event time and when it was due, by the monotonic clock. Shared by all partitions.
+    origin: Arc<OnceLock<(EventTime, Duration)>>,
 }
 
 impl Pace {
@@ -69,10 +69,10 @@ impl Pace {
 
     /// How many milliseconds until a record of that time is due: 0 if it is.
     fn wait(&self, time: EventTime) -> u64 {
-        let now = self.clock.now();
+        let now = self.clock.monotonic();
         let (event, due) = *self.origin.get_or_init(|| (time, now));
-        let due = due.plus(((time - event) as f64 / self.factor) as u64);
-        let wait = due - now;
+        let due = due.saturating_add(Duration::from_millis(((time - event) as f64 / self.factor) as u64));
+        let wait = u64::try_from(due.saturating_sub(now).as_millis()).unwrap_or(u64::MAX);
         if wait > LONGEST_WAIT { 0 } else { wait }
     }
 }

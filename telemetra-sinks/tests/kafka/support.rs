@@ -86,7 +86,7 @@ pub(crate) fn read_until(
         }
         match polled {
             Ok(Polled::Ready) => {}
-            Ok(Polled::Idle(pause)) => std::thread::sleep(pause),
+            Ok(Polled::Idle(pause) | Polled::Pending(pause)) => std::thread::sleep(pause),
             Ok(Polled::Done) => {
                 read.done = true;
                 return Ok(read);

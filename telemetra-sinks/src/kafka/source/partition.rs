@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::Message;
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(8);
 /// How soon to look again while the thread is busy with the partition.
 const WAIT: Duration = Duration::from_millis(10);
+/// How long a partition that gives nothing is taken to be fetched, as long as its end is not known to be reached.
+const FETCH: Duration = Duration::from_secs(30);
 
 /// Takes messages from the partition's queue.
 pub(super) struct Reader {
@@ -36,6 +38,8 @@ pub(super) struct Reader {
     /// Where to stop.
     end: Option<u64>,
     pause: Duration,
+    /// Since when it is being fetched and has given nothing; `None` once its end is reached.
+    fetching: Option<Instant>,
     polls: u64,
     state: State,
 }
@@ -57,19 +61,33 @@ impl Reader {
         end: Option<u64>,
     ) -> Self {
         let state = if end.is_some_and(|end| next >= end) { State::Done } else { State::Reading };
-        Self { queue, partition, _shared: shared, next, seen_to: next, end, pause: PAUSE, polls: 0, state }
+        let fetching = Some(Instant::now());
+        Self {
+            queue,
+            partition,
+            _shared: shared,
+            next,
+            seen_to: next,
+            end,
+            pause: PAUSE,
+            fetching,
+            polls: 0,
+            state,
+        }
     }
 
     /// Takes messages until the batch is full or there is none.
     fn take(&mut self, batch: &mut RecordBatch) -> Polled {
-        let mut taken = false;
+        let (mut taken, mut at_end) = (false, false);
         while !batch.is_full() {
             match self.queue.poll(Duration::ZERO) {
                 None if taken => break,
                 None => {
                     let pause = self.pause;
                     self.pause = (pause * 2).min(LONGEST_PAUSE);
-                    return Polled::Idle(pause);
+                    // What was not fetched yet is no silence.
+                    let fetching = self.fetching.is_some_and(|since| since.elapsed() < FETCH);
+                    return if fetching { Polled::Pending(pause) } else { Polled::Idle(pause) };
                 }
                 Some(Ok(message)) => {
                     let offset = u64::try_from(message.offset()).unwrap_or(0);
@@ -88,9 +106,11 @@ impl Reader {
                     annotate(batch, &message);
                     self.next = offset + 1;
                     self.seen_to = self.next;
-                    taken = true;
+                    (taken, at_end) = (true, false);
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
+                    at_end = true;
+                    self.fetching = None;
                     if self.end.is_some() {
                         self.state = State::Done;
                         break;
@@ -111,6 +131,9 @@ impl Reader {
             }
         }
         self.pause = PAUSE;
+        if taken && !at_end {
+            self.fetching = Some(Instant::now());
+        }
         Polled::Ready
     }
 
@@ -194,10 +217,14 @@ impl Partition for Reader {
         let mut polled = match &self.state {
             State::Reading if self.partition.paused.load(Ordering::Acquire) => {
                 self.partition.wanted.store(true, Ordering::Release);
-                Polled::Idle(WAIT)
+                self.fetching = Some(Instant::now());
+                Polled::Pending(WAIT)
             }
             State::Reading => self.take(batch),
-            State::Asking => Polled::Idle(WAIT),
+            State::Asking => {
+                self.fetching = Some(Instant::now());
+                Polled::Pending(WAIT)
+            }
             State::Failed(_) => Polled::Ready,
             State::Done => Polled::Done,
         };
