@@ -26,7 +26,7 @@ use trigger::{Arrival, CheckpointTrigger};
 
 const INTERVAL: u64 = 60_000;
 const SLIDE: u64 = 5_000;
-/// Nothing takes effect later, though the floor goes further: the tail of the input is all duplicates.
+/// The greatest floor that partitions have noted. The floors of the model go further, so that workers do not agree by what they see.
 const GREATEST: EventTime = EventTime(65_000);
 
 /// What a worker asks at each of its turns: how far it may send, and where it stops.

@@ -7,13 +7,13 @@ use telemetra::core::Accumulator;
 use crate::support::{Acc, Counted, Out, add};
 
 /// The gap of sessions in milliseconds.
-pub const GAP: u64 = 20;
+pub(crate) const GAP: u64 = 20;
 
 /// A table: by key and start of the window, its end and its value.
-pub type Rows = BTreeMap<(String, u64), (u64, Out)>;
+pub(crate) type Rows = BTreeMap<(String, u64), (u64, Out)>;
 
 /// What a table holds of the events that take effect before `boundary`: `sliding` windows of 30 ms every 10, `tumbling` ones of 40, or `sessions`.
-pub fn expected(table: &str, counted: &[Counted], boundary: u64) -> Rows {
+pub(crate) fn expected(table: &str, counted: &[Counted], boundary: u64) -> Rows {
     let mut rows: BTreeMap<(String, u64), (u64, Acc)> = BTreeMap::new();
     let effective = counted.iter().filter(|event| event.effective.0 < boundary);
     let mut put = |event: &Counted, start: u64, end: u64| {

@@ -151,9 +151,9 @@ impl SnapshotWriter {
         &self,
         boundary: EventTime,
         operator: &Arc<str>,
-        part: Result<(EventTime, Vec<u8>), CodecError>,
+        part: Result<Vec<u8>, CodecError>,
     ) {
-        // The reader of a checkpoint decodes a value: here one of a boundary and bytes.
+        // The reader of a checkpoint decodes a value: here one of bytes.
         let part = part.and_then(|part| bincode::serialize(&part).map_err(CodecError::from));
         let operator = Arc::clone(operator);
         let _ = self.parts.send(Message::Part { boundary, worker: self.worker, operator, part });

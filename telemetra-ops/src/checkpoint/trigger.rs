@@ -72,11 +72,12 @@ impl CheckpointTrigger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far workers may send, given the floor; and the cut that stops them, if one does.
+    /// How far workers may send, given the floor; and the cut that stops them, if one does. `greatest_floor` is the greatest floor that any
+    /// partition has had before its end.
     pub(crate) fn limit(
         &self,
         floor: EventTime,
-        greatest_effective: EventTime,
+        greatest_floor: EventTime,
     ) -> (EventTime, Option<EventTime>) {
         let mut state = self.lock();
         if state.ended {
@@ -91,8 +92,8 @@ impl CheckpointTrigger {
             state.next = Some(EventTime((floor.max(state.last).0 / interval + 1) * interval));
         }
         if floor == EventTime::MAX {
-            // What is left is cut only as far as anything takes effect, or where a worker waits for the others.
-            let is_cut = |next| next <= greatest_effective || state.arrived > 0 || state.closing;
+            // What has not been passed by a floor is not final, as a later run may have more input: only a worker that waits is joined.
+            let is_cut = |next| next <= greatest_floor || state.arrived > 0 || state.closing;
             let cut = state.next.filter(|next| is_cut(*next));
             if cut.is_none() {
                 // This worker does not come back: nobody may wait for it from now on.

@@ -120,22 +120,16 @@ impl<E: Events> Reader<E> {
             records.push(Decoded { end: events.len(), error: decoded.err() });
         }
         self.shared.sequence(partition, turn, |sequencer, now| {
-            let mut greatest = EventTime::MIN;
             let mut start = 0;
             for Decoded { end, error } in records.iter() {
                 if error.is_some() {
                     sequencer.malformed();
                 }
                 for event in &events[start..*end] {
-                    let placement = sequencer.place(event.time(), || event.id(), now);
-                    if placement.fate.is_counted() {
-                        greatest = greatest.max(placement.effective_end);
-                    }
-                    placements.push(placement);
+                    placements.push(sequencer.place(event.time(), || event.id(), now));
                 }
                 start = *end;
             }
-            greatest
         });
         // A pipeline that has failed does not sequence any more: then there are no placements, and nothing is folded.
         let mut placed = events.iter().zip(placements.iter());

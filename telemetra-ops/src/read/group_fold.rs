@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use telemetra_core::checkpoint::CodecError;
 use telemetra_core::engine::Placement;
 use telemetra_core::{Accumulator, EventTime, Events, Key, WindowSpec};
@@ -60,9 +58,8 @@ where
         }
     }
 
-    fn snapshot(&self) -> Result<(EventTime, Vec<u8>), CodecError> {
-        let state = self.folded.state();
-        Ok((greatest(state.iter().map(|open| open.end)), bincode::serialize(&state)?))
+    fn snapshot(&self) -> Result<Vec<u8>, CodecError> {
+        Ok(bincode::serialize(&self.folded.state())?)
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), CodecError> {
@@ -70,10 +67,6 @@ where
         self.folded.restore(state);
         Ok(())
     }
-}
-
-fn greatest(ends: impl Iterator<Item = EventTime>) -> EventTime {
-    ends.max().unwrap_or(EventTime::MIN)
 }
 
 /// Collects values by the boundary after their effective time, in the order of reading.
@@ -116,23 +109,15 @@ where
         }
     }
 
-    fn snapshot(&self) -> Result<(EventTime, Vec<u8>), CodecError> {
-        encode(greatest(self.collected.keys().copied()), &self.collected)
+    fn snapshot(&self) -> Result<Vec<u8>, CodecError> {
+        Ok(bincode::serialize(&self.collected)?)
     }
 
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), CodecError> {
-        let state: BTreeMap<EventTime, Vec<D>> = decode(snapshot)?;
+        let state: BTreeMap<EventTime, Vec<D>> = bincode::deserialize(snapshot)?;
         for (end, values) in state {
             self.collected.entry(end).or_default().extend(values);
         }
         Ok(())
     }
-}
-
-fn encode<T: Serialize>(end: EventTime, state: &T) -> Result<(EventTime, Vec<u8>), CodecError> {
-    Ok((end, bincode::serialize(state)?))
-}
-
-fn decode<T: DeserializeOwned>(snapshot: &[u8]) -> Result<T, CodecError> {
-    Ok(bincode::deserialize(snapshot)?)
 }

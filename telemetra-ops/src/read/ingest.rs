@@ -168,9 +168,8 @@ pub(crate) fn ingest_with<'scope, E: Events>(
     let mut reader = Reader::new(Arc::clone(&shared), Arc::clone(&ingress.decoders), worker, folds);
     if let Some(restored) = &links.restored {
         for (fold, name) in reader.folds.iter_mut().zip(&names) {
-            let parts: Vec<(EventTime, Vec<u8>)> = restored.parts(name, &shared.failure);
-            for (number, (end, part)) in parts.into_iter().enumerate() {
-                shared.note_effective(end);
+            let parts: Vec<Vec<u8>> = restored.parts(name, &shared.failure);
+            for (number, part) in parts.into_iter().enumerate() {
                 if number % peers == worker
                     && let Err(source) = fold.restore(&part)
                 {
@@ -210,7 +209,7 @@ pub(crate) fn ingest_with<'scope, E: Events>(
                 letters.session(&caps[LETTERS]).give_iterator(reader.letters.drain(..));
             }
             let floor = shared.floor();
-            let (limit, boundary) = shared.trigger.limit(floor, shared.greatest_effective());
+            let (limit, boundary) = shared.trigger.limit(floor, shared.greatest_floor());
             for (fold, cap) in reader.folds.iter_mut().zip(&caps[PLANS..]) {
                 fold.send(limit, cap);
             }

@@ -118,8 +118,8 @@ pub(crate) struct Shared {
     pub(crate) failure: Failure,
     /// How reading goes on: one of the constants of [`Reading`].
     pub(super) reading: AtomicU8,
-    /// The greatest boundary at which anything takes effect.
-    greatest_effective: AtomicU64,
+    /// The greatest floor that any partition has had before its end.
+    greatest_floor: AtomicU64,
     /// How the partitions of all other processes stand.
     pub(super) others: Mutex<SourceProgress>,
     /// The offsets of each checkpoint that is under way.
@@ -198,6 +198,8 @@ impl Shared {
             Arc::new(PartitionReader::new(open, &config, least, joins))
         };
         let readers: Vec<_> = partitions.into_iter().map(reader).collect();
+        let floors = readers.iter().map(|reader| reader.floor()).filter(|floor| *floor < EventTime::MAX);
+        let greatest_floor = floors.max().unwrap_or(least);
         Arc::new(Self {
             config,
             count: AtomicUsize::new(readers.len()),
@@ -206,7 +208,7 @@ impl Shared {
             trigger,
             failure,
             reading: AtomicU8::new(Reading::Goes as u8),
-            greatest_effective: AtomicU64::new(0),
+            greatest_floor: AtomicU64::new(greatest_floor.0),
             others: Mutex::new(others),
             offsets: Mutex::new(BTreeMap::new()),
         })
@@ -278,14 +280,14 @@ impl Shared {
         floor
     }
 
-    /// The greatest boundary at which anything takes effect. Final once the floor is [`EventTime::MAX`].
-    pub(crate) fn greatest_effective(&self) -> EventTime {
-        EventTime(self.greatest_effective.load(Ordering::Acquire))
+    /// The greatest floor that any partition has had before its end. Final once the floor of all is [`EventTime::MAX`].
+    pub(crate) fn greatest_floor(&self) -> EventTime {
+        EventTime(self.greatest_floor.load(Ordering::Acquire))
     }
 
-    /// Counts what was restored in what takes effect.
-    pub(crate) fn note_effective(&self, end: EventTime) {
-        self.greatest_effective.fetch_max(end.0, Ordering::AcqRel);
+    /// Notes the floor of a partition.
+    pub(super) fn note_floor(&self, floor: EventTime) {
+        self.greatest_floor.fetch_max(floor.0, Ordering::AcqRel);
     }
 
     /// Has reading go on or stop.

@@ -14,8 +14,8 @@ pub trait Fold<E: Events> {
     /// Sends what takes effect before `limit`, by a capability for this output.
     fn send(&mut self, limit: EventTime, cap: &Capability<EventTime>);
 
-    /// What was folded and not sent, encoded for a checkpoint, and the greatest boundary before which something of it takes effect.
-    fn snapshot(&self) -> Result<(EventTime, Vec<u8>), CodecError>;
+    /// What was folded and not sent, encoded for a checkpoint.
+    fn snapshot(&self) -> Result<Vec<u8>, CodecError>;
 
     /// Takes in such a snapshot.
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), CodecError>;

@@ -107,11 +107,11 @@ impl Shared {
         &self,
         reader: &PartitionReader,
         number: u64,
-        work: impl FnOnce(&mut Sequencer, EventTime) -> EventTime,
+        work: impl FnOnce(&mut Sequencer, EventTime),
     ) {
         let sequenced = reader.sequence(number, &self.failure, |sequencer| {
-            let greatest = work(sequencer, self.config.clock.now());
-            self.note_effective(greatest);
+            work(sequencer, self.config.clock.now());
+            self.note_floor(sequencer.floor());
         });
         // It fails only with the pipeline, which then sends nothing more.
         debug_assert!(sequenced.is_some() || self.failure.is_set());
@@ -128,6 +128,7 @@ impl Shared {
         reader.idle.store(true, Ordering::Release);
         let floor = self.progress().and(*lock(&self.others)).idle_target();
         state.sequencer.raise_floor(self.config.time.windows.pane_start(floor));
+        self.note_floor(state.sequencer.floor());
         reader.publish(state);
     }
 
