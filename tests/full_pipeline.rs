@@ -97,6 +97,20 @@ fn signalled(mut child: Child, after: Duration, signal: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
+/// Interrupts it as soon as a window is in the table, and waits for the end.
+fn interrupted(folder: &Path, mut child: Child) -> Output {
+    let windows = || {
+        let connection = Connection::open(folder.join("telemetra.db")).ok()?;
+        // Before the sink is open there is no table.
+        connection.query_row("SELECT count(*) FROM chat_summary_minute", [], |row| row.get::<_, i64>(0)).ok()
+    };
+    while windows().is_none_or(|windows| windows == 0) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before there was a window");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signalled(child, Duration::ZERO, "-INT")
+}
+
 const PACED: [&str; 11] = [
     "--input",
     "events.jsonl",
@@ -153,7 +167,7 @@ fn the_generator_needs_no_input_and_is_scored() {
 fn of_an_interrupted_run_only_what_was_planted_so_far_is_scored() {
     let folder = tempfile::tempdir().unwrap();
     let child = command(folder.path(), &["--json"]).spawn().unwrap();
-    let told = told(&signalled(child, Duration::from_millis(1500), "-INT"), 130);
+    let told = told(&interrupted(folder.path(), child), 130);
     assert!(told["windows"].as_u64() > Some(0), "{told}");
     assert!(told["planted"].as_u64().is_some_and(|planted| planted < 27), "of 27 in half an hour: {told}");
 }
@@ -214,7 +228,7 @@ fn an_interrupt_drains_and_a_rerun_completes() {
     let (folder, _) = folder();
     let (one, told_one) = undisturbed(folder.path());
     let child = command(folder.path(), &PACED).spawn().unwrap();
-    let drained = told(&signalled(child, Duration::from_millis(1200), "-INT"), 130);
+    let drained = told(&interrupted(folder.path(), child), 130);
     assert!(drained["read"].as_u64() < told_one["read"].as_u64());
     assert!(drained["windows"].as_u64() > Some(0), "{drained}");
     let rest = ["--input", "events.jsonl", "--checkpoint", "state", "--checkpoint-every", "20", "--json"];
@@ -229,7 +243,7 @@ fn an_interrupt_without_a_store_closes_windows() {
     for cluster in ["1", "2"] {
         let paced = ["--input", "events.jsonl", "--pace", "60", "--json", "--processes", cluster];
         let child = command(folder.path(), &paced).spawn().unwrap();
-        let told = told(&signalled(child, Duration::from_millis(2500), "-INT"), 130);
+        let told = told(&interrupted(folder.path(), child), 130);
         assert_eq!(told["windows"], tables(&folder.path().join("telemetra.db"))[1].len());
         assert!(told["windows"].as_u64() > Some(0), "{told}");
     }

@@ -1,4 +1,4 @@
-//! The rows that groupings publish: summaries of windows, and moments.
+//! The rows that groupings publish: summaries of windows, moments, and places on leaderboards.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::leaderboard::Ranked;
 use crate::aggregate::panes::Summary;
 use crate::column::{Column, ColumnKind, Value};
 use crate::data::Data;
@@ -101,6 +102,35 @@ impl<K: Key> Layout<Moment<K>> {
                 one.key.cmp(&other.key).then_with(|| key(one).cmp(&key(other)))
             }),
         )
+    }
+}
+
+impl<K: Key> Layout<Ranked<K>> {
+    /// The layout of leaderboards: a table of places, in which the key columns have these names. The key is
+    /// `board` and `rank`; `value` is in the units of the board's metric.
+    ///
+    /// ```
+    /// use telemetra_core::{Layout, Ranked, testkit::row_compliance};
+    /// let layout = Layout::<Ranked<String>>::ranked("leaderboards", &["device"]);
+    /// let place = |rank, key: &str, value| Ranked { board: "busiest".into(), rank, key: key.to_owned(), value };
+    /// row_compliance(&layout, &[place(1, "d1", 7), place(1, "d2", 9), place(2, "d1", 7)]);
+    /// ```
+    pub fn ranked(table: impl Into<Cow<'static, str>>, key: &[&'static str]) -> Self {
+        let table = Table::new(table)
+            .key(Column::new("board", ColumnKind::Text))
+            .key(Column::new("rank", ColumnKind::Integer))
+            .columns(key_columns::<K>(key))
+            .column(Column::new("value", ColumnKind::Integer))
+            .revision("revision")
+            .published_at("updated_at");
+        Self::new(table, |place: &Ranked<K>, put: &mut dyn FnMut(Value<'_>)| {
+            put(Value::Text(&place.board));
+            put(Value::Unsigned(place.rank.into()));
+            place.key.values(put);
+            put(Value::Signed(place.value));
+            put(Value::Revision);
+            put(Value::PublishedAt);
+        })
     }
 }
 
