@@ -84,7 +84,7 @@ pub(super) fn enter(
         (starts_over, time, before) = (false, before, None);
     }
     let progress = Progress { time: time.map(event_time), starts_over, is_shared, owner };
-    let same = known.iter().any(|other| *other == progress.owner);
+    let same = known.contains(&progress.owner);
     if !same || found != (time, starts_over, before) {
         let store = || -> rusqlite::Result<()> {
             let transaction =
