@@ -125,6 +125,12 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     if settings.json {
         print(&outcome.json())?;
     }
+    let fates = outcome.fates;
+    if !interrupted && fates.read > 0 && fates.malformed == fates.read {
+        let read = fates.read;
+        eprintln!("error: none of the {read} records was good: is the input what the pipeline expects?");
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(ExitCode::from(if interrupted { 130 } else { 0 }))
 }
 

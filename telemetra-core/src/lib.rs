@@ -82,6 +82,7 @@ pub mod engine {
         AnomalousWindow, AnomalousWindows, EpisodesState, KeyEpisodes, WindowChange,
     };
     pub use crate::ident::{id_of, mix, pack};
+    pub use crate::read::format::format_of;
     pub use crate::read::sequence::{Placement, Sequencer, SequencerState};
     pub use crate::time::event_time::civil_from_days;
 }

@@ -10,6 +10,7 @@ mod kafka;
 mod lines;
 mod live;
 mod memory;
+mod owner;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]

@@ -19,6 +19,8 @@ fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
+    // Its own lock.
+    names.retain(|name| name != ".lock");
     names
 }
 

@@ -145,7 +145,7 @@ fn what_cannot_be_read_is_named() {
     assert!(refused(Lines::file(folder.path()), None).contains(folder.path().to_str().unwrap()));
     fs::write(&path, "one\ntwo\nthree").unwrap();
     assert!(refused(Lines::file(&path), Some(14)).contains("cut off or replaced"));
-    assert!(refused(Lines::file(&path), Some(5)).contains("no line begins there"));
+    assert!(refused(Lines::file(&path), Some(5)).contains("no line begins at byte 5"));
     assert!(open(Lines::file(&path), Some(13)).poll(&mut RecordBatch::default()).unwrap() == Polled::Done);
     assert!(refused(Lines::stdin(), Some(5)).contains("write them to a file"));
     assert!(Lines::files([&path, &path]).partitions().unwrap_err().to_string().contains("given twice"));
@@ -292,4 +292,158 @@ fn a_decoder_tells_the_pace() {
     assert_eq!(time_of(Record::new(record)), Some(EventTime(1_000)));
     assert_eq!(time_of(Record::new(b" ")), None);
     assert_eq!(time_of(Record::new(b"{")), None);
+}
+
+/// What a checkpoint keeps of a file that was read to its end.
+fn place_of(path: &Path) -> (u64, Option<u64>) {
+    let mut partition = open(Lines::file(path), None);
+    read(&mut *partition);
+    let offset = partition.offset();
+    (offset, partition.identity(offset))
+}
+
+fn resume(mut source: Lines, (from, identity): (u64, Option<u64>)) -> Result<Box<dyn Partition>, String> {
+    let id = source.partitions().unwrap().remove(0);
+    source.resume(&id, from, identity).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_offset_is_one_in_the_file_that_it_was_read_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let day = |day: u32| (0..2000).map(|n| format!("2026-01-{day:02} line {n:04}\n")).collect::<String>();
+    fs::write(&path, day(1)).unwrap();
+    let place = place_of(&path);
+    let grown = day(1) + "and one\n";
+    fs::write(&path, &grown).unwrap();
+    let (rest, _) = read(&mut *resume(Lines::file(&path), place).unwrap());
+    assert_eq!(rest, [(b"and one".to_vec(), place.0, None)], "it may grow");
+    for other in [
+        day(2),
+        day(2) + "more",
+        grown.replacen("line 0000", "line 000x", 1),
+        grown.replace("line 1999", "line 199x"),
+    ] {
+        fs::write(&path, other).unwrap();
+        let error = resume(Lines::file(&path), place).err().expect("another file was taken for the old one");
+        assert!(error.contains("start afresh") && error.contains(path.to_str().unwrap()), "{error}");
+    }
+}
+
+#[test]
+fn a_last_line_may_get_its_end_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    for end in ["\n", "\r\n"] {
+        fs::write(&path, "one\ntwo").unwrap();
+        let place = place_of(&path);
+        fs::write(&path, format!("one\ntwo{end}three\n")).unwrap();
+        let (rest, _) = read(&mut *resume(Lines::file(&path), place).unwrap());
+        assert_eq!(rest.iter().map(|line| &line.0[..]).collect::<Vec<_>>(), [b"three"], "{end:?}");
+    }
+    fs::write(&path, "one\ntwo").unwrap();
+    let place = place_of(&path);
+    fs::write(&path, "one\ntwo more\n").unwrap();
+    let error = resume(Lines::file(&path), place).err().expect("half a line was given as one");
+    assert!(error.contains("still being written") && error.contains("follow"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_followed_file_that_is_replaced_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, old) = (folder.path().join("log"), folder.path().join("log.1"));
+    fs::write(&path, "one\n").unwrap();
+    let mut partition = open(Lines::file(&path).follow(Duration::from_millis(1)), None);
+    let mut batch = RecordBatch::default();
+    while partition.poll(&mut batch).unwrap() == Polled::Ready {}
+    fs::rename(&path, &old).unwrap();
+    assert!(matches!(partition.poll(&mut batch), Ok(Polled::Idle(_))), "the new one is not there yet");
+    fs::write(&path, "two\n").unwrap();
+    let error = partition.poll(&mut batch).unwrap_err().to_string();
+    assert!(error.contains("rotation"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::write(&path, "\u{feff}one\n\u{feff}two\n").unwrap();
+    let (lines, _) = read(&mut *open(Lines::file(&path), None));
+    assert_eq!(lines[0], (b"one".to_vec(), 0, None));
+    assert_eq!(lines[1].0, "\u{feff}two".as_bytes(), "only the file's own is none of it");
+}
+
+#[cfg(feature = "compression")]
+mod compression {
+    use super::*;
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    }
+
+    fn zstd(text: &str) -> Vec<u8> {
+        ::zstd::encode_all(text.as_bytes(), 1).unwrap()
+    }
+
+    #[test]
+    fn compressed_files_have_the_lines_of_their_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let text: String = (0..20_000).map(|n| format!("line {n}\n")).collect();
+        for pack in [gzip, zstd] {
+            // Several one after another, as tools make them that work in parallel.
+            let (first, second) = text.split_at(text.len() / 2);
+            fs::write(&path, [pack(first), pack(second)].concat()).unwrap();
+            let mut partition = open(Lines::file(&path), None);
+            let (lines, resumes) = read(&mut *partition);
+            assert!(lines == naive(text.as_bytes()), "the lines differ");
+            let (from, given) = resumes[resumes.len() / 2];
+            let place = (from, partition.identity(from));
+            let (rest, _) = read(&mut *resume(Lines::file(&path), place).unwrap());
+            assert!(rest == lines[given..], "a restart goes on elsewhere");
+
+            fs::write(&path, pack(&text.replace("line 7", "line 8"))).unwrap();
+            let error = resume(Lines::file(&path), place).err().expect("another file");
+            assert!(error.contains("start afresh"), "{error}");
+            let error = refused(Lines::file(&path).follow(Duration::from_millis(1)), None);
+            assert!(error.contains("compressed"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_file_that_is_cut_off_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for packed in [gzip("one\ntwo\n"), zstd("one\ntwo\n")] {
+            fs::write(&path, &packed[..packed.len() - 3]).unwrap();
+            let mut partition = open(Lines::file(&path), None);
+            let mut batch = RecordBatch::default();
+            let error = loop {
+                match partition.poll(&mut batch) {
+                    Ok(polled) => assert_eq!(polled, Polled::Ready, "half a file passed for a whole one"),
+                    Err(error) => break error.to_string(),
+                }
+            };
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_pipe_has_the_lines_of_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        for packed in [gzip("one\ntwo\n"), zstd("one\ntwo\n"), b"one\ntwo".to_vec(), b"\x1f\ntwo".to_vec()] {
+            let _ = fs::remove_file(&path);
+            assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+            let partition = open(Lines::file(&path), None);
+            fs::write(&path, packed).unwrap();
+            let mut partition = partition;
+            let (lines, _) = read(&mut *partition);
+            assert_eq!(lines.len(), 2);
+            assert_eq!(lines[1].0, b"two");
+        }
+    }
 }

@@ -233,9 +233,25 @@ fn it_starts_over_from_the_beginning_only() {
     assert_eq!(Sqlite::new(&path).open(&tables(), None).unwrap(), time);
     assert_eq!(rows(), 2);
     // A column that may not be null can be added where no row is left.
-    let wider = readings().table().as_ref().clone().column(Column::new("more", ColumnKind::Text));
-    assert_eq!(Sqlite::new(&path).start_over().open(&[Arc::new(wider)], None).unwrap(), None);
-    assert_eq!(rows(), 0);
+    let wider = readings().table().as_ref().clone().column(Column::new("more", ColumnKind::Integer));
+    let wider = Layout::new(wider, |_: &(), put| {
+        put(Value::Text("d"));
+        put(Value::Time(EventTime(0)));
+        put(Value::Time(EventTime(1)));
+        put(Value::Unsigned(1));
+        put(Value::Float(1.0));
+        put(Value::Null);
+        put(Value::Json(&"[]"));
+        put(Value::Revision);
+        put(Value::PublishedAt);
+        put(Value::Unsigned(7));
+    });
+    let mut over = Sqlite::new(&path).start_over();
+    assert_eq!(over.open(&[Arc::clone(wider.table())], None).unwrap(), None);
+    assert_eq!(rows(), 2, "nothing has come that could take their place");
+    over.apply(&[batch(1, vec![wider.upsert((), 0)])]).unwrap();
+    assert_eq!(one::<i64>(&path, "SELECT sum(more) FROM device_minute"), 7);
+    assert_eq!(rows(), 1);
 }
 
 #[test]
@@ -269,6 +285,7 @@ fn a_full_or_read_only_database_is_permanent_and_names_the_row() {
     assert_eq!(sink.open(&tables(), None).unwrap(), None, "nothing of the batch is there");
     assert_eq!(one::<i64>(&path, "SELECT count(*) FROM device_minute"), 0);
 
+    drop(sink);
     let mut sink = rows::sink(&path);
     let trigger = "CREATE TRIGGER no BEFORE INSERT ON moments BEGIN SELECT RAISE(ABORT, 'not this one'); END";
     Connection::open(&path).unwrap().execute_batch(trigger).unwrap();

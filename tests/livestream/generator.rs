@@ -62,6 +62,21 @@ fn it_keeps_the_contract_of_sources() {
 }
 
 #[test]
+fn an_offset_is_one_in_the_records_of_the_same_settings() {
+    let mut generator = Generator::new(small()).unwrap();
+    let id = generator.partitions().unwrap()[0].clone();
+    let mut partition = generator.open(&id, None).unwrap();
+    partition.poll(&mut RecordBatch::default()).unwrap();
+    let offset = partition.offset();
+    let identity = partition.identity(offset);
+    assert!(identity.is_some());
+    assert_eq!(generator.resume(&id, offset, identity).unwrap().identity(offset), identity);
+    let mut other = Generator::new(GeneratorConfig { seed: small().seed + 1, ..small() }).unwrap();
+    let error = other.resume(&id, offset, identity).err().expect("other records");
+    assert!(error.to_string().contains("the settings of the first run"), "{error}");
+}
+
+#[test]
 fn more_partitions_than_streams_leave_some_empty() {
     source_compliance(|| {
         Box::new(Generator::new(GeneratorConfig { streams: 2, partitions: 5, ..small() }).unwrap())

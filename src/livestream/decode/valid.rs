@@ -1,5 +1,6 @@
 //! What must hold of an event whatever format it came in. The errors are for one field.
 
+use crate::core::Arena;
 use crate::livestream::event::{MAX_ID_BYTES, MAX_LIST_ITEMS, MAX_TEXT_BYTES};
 
 pub(super) const MISSING: &str = "is missing";
@@ -28,7 +29,19 @@ pub(super) fn list_len(len: usize) -> Result<(), &'static str> {
     if len > MAX_LIST_ITEMS { Err("has more than 512 items") } else { Ok(()) }
 }
 
-/// Postgres cannot store a NUL: found here it costs one record, found there it would stop the pipeline.
-pub(super) fn without_nul(text: &str) -> Result<&str, &'static str> {
-    if memchr::memchr(0, text.as_bytes()).is_some() { Err("holds a NUL character") } else { Ok(text) }
+/// An id without NUL: Postgres cannot store one.
+pub(super) fn without_nul(id: &str) -> Result<&str, &'static str> {
+    if memchr::memchr(0, id.as_bytes()).is_some() {
+        Err("holds a NUL character or half of a surrogate pair")
+    } else {
+        Ok(id)
+    }
+}
+
+/// A text with U+FFFD for each NUL: a character that stores cannot hold is lost, and not the event.
+pub(super) fn replaced<'a>(text: &'a str, arena: &'a Arena) -> &'a str {
+    match memchr::memchr(0, text.as_bytes()) {
+        Some(_) => arena.text(&text.replace('\0', "\u{fffd}")),
+        None => text,
+    }
 }

@@ -31,7 +31,9 @@ use content::Writer;
 use cursor::Cursor;
 use plan::Plan;
 
-use crate::core::{ConfigError, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source};
+use crate::core::{
+    ConfigError, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source, key_hash,
+};
 
 /// A source of made-up events, as JSON records of all four kinds.
 ///
@@ -113,6 +115,28 @@ impl Source for Generator {
     }
 
     fn open(&mut self, id: &PartitionId, from: Option<u64>) -> Result<Box<dyn Partition>, ExternalError> {
+        Ok(Box::new(self.open_at(id, from.unwrap_or(0))?))
+    }
+
+    fn resume(
+        &mut self,
+        id: &PartitionId,
+        from: u64,
+        identity: Option<u64>,
+    ) -> Result<Box<dyn Partition>, ExternalError> {
+        let mut partition = self.open_at(id, from)?;
+        if identity.is_some() && partition.identity(from) != identity {
+            return Err(ExternalError::permanent(format!(
+                "cannot open the partition `{id}` at offset {from}: the record before is another one than it was; give the generator \
+                 the settings of the first run, or start afresh with another checkpoint"
+            )));
+        }
+        Ok(Box::new(partition))
+    }
+}
+
+impl Generator {
+    fn open_at(&self, id: &PartitionId, from: u64) -> Result<Generated, ExternalError> {
         let Some(index) = self.plan.partition_ids().iter().position(|known| known == id) else {
             let count = self.plan.shares.len();
             return Err(ExternalError::permanent(format!(
@@ -122,45 +146,68 @@ impl Source for Generator {
         let mut partition = Generated {
             cursor: Cursor::new(&self.plan, index),
             next: 0,
+            last: 0,
             writer: Writer::new(Arc::clone(&self.plan)),
         };
-        let from = from.unwrap_or(0);
-        partition.next = partition.cursor.skip(from);
-        if partition.next < from {
+        // The record before says whether the offset is one in these records.
+        let before = from.saturating_sub(1);
+        partition.next = partition.cursor.skip(before);
+        let mut last = Vec::new();
+        if partition.next < before || (from > 0 && !partition.write(&mut last)) {
             return Err(ExternalError::permanent(format!(
                 "cannot open the partition `{id}` at offset {from}: it has {} records; give the generator the settings of the first run",
                 partition.next
             )));
         }
-        Ok(Box::new(partition))
+        partition.last = key_hash(&last[..]);
+        Ok(partition)
     }
 }
 
 struct Generated {
     cursor: Cursor,
     next: u64,
+    /// A hash of the record before.
+    last: u64,
     writer: Writer,
+}
+
+impl Generated {
+    /// Appends the next record, if there is one.
+    fn write(&mut self, out: &mut Vec<u8>) -> bool {
+        let Some(arrival) = self.cursor.next() else { return false };
+        self.writer.write(arrival, out);
+        self.next += 1;
+        true
+    }
 }
 
 impl Partition for Generated {
     fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
         let before = self.next;
-        while !batch.is_full() {
-            let Some(arrival) = self.cursor.next() else {
-                // The last records go on their way first.
-                return Ok(if self.next > before { Polled::Ready } else { Polled::Done });
-            };
+        let mut ended = false;
+        while !batch.is_full() && !ended {
             let out = batch.buffer_mut();
             let start = out.len();
-            self.writer.write(arrival, out);
-            let range = start..out.len();
-            batch.mark(range, self.next);
-            self.next += 1;
+            ended = !self.write(out);
+            if !ended {
+                let range = start..out.len();
+                batch.mark(range, self.next - 1);
+            }
         }
+        if self.next == before {
+            return Ok(if ended { Polled::Done } else { Polled::Ready });
+        }
+        self.last = batch.records().last().map_or(self.last, |last| key_hash(batch.bytes_of(last)));
+        // The last records go on their way before the end.
         Ok(Polled::Ready)
     }
 
     fn offset(&self) -> u64 {
         self.next
+    }
+
+    fn identity(&mut self, offset: u64) -> Option<u64> {
+        (offset == self.next && offset > 0).then_some(self.last)
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod dead_letter;
 pub(crate) mod decode;
 pub(crate) mod event;
 pub(crate) mod fate;
+pub(crate) mod format;
 pub(crate) mod memory;
 pub(crate) mod sequence;
 pub(crate) mod serde_json;

@@ -59,10 +59,12 @@ impl<E> fmt::Debug for SerdeJson<E> {
 
 impl<E: Event + DeserializeOwned + 'static> Decoder<E> for SerdeJson<E> {
     fn decode<'a>(&self, record: Record<'a>, _: &'a Arena, events: &mut Vec<E>) -> Result<(), DecodeError> {
-        if record.value.iter().all(u8::is_ascii_whitespace) {
+        // What some programs write before text in UTF-8.
+        let value = record.value.strip_prefix("\u{feff}".as_bytes()).unwrap_or(record.value);
+        if value.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        events.push(::serde_json::from_slice(record.value).map_err(DecodeError::because)?);
+        events.push(::serde_json::from_slice(value).map_err(DecodeError::because)?);
         Ok(())
     }
 }

@@ -70,6 +70,24 @@ pub trait Source: Send {
         from: Option<u64>,
     ) -> Result<Box<dyn Partition>, ExternalError>;
 
+    /// Opens a partition where a checkpoint left it. `identity` is what the partition said of
+    /// [itself](Partition::identity) when the checkpoint was made. A source whose partitions say something must
+    /// implement this, and refuse a partition that is another one under the same name. By default it calls
+    /// [`open`](Self::open).
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open), and if the partition is not the one that was read before.
+    fn resume(
+        &mut self,
+        partition: &PartitionId,
+        from: u64,
+        identity: Option<u64>,
+    ) -> Result<Box<dyn Partition>, ExternalError> {
+        let _ = identity;
+        self.open(partition, Some(from))
+    }
+
     /// Opens a partition that was discovered while the pipeline runs, at its first record. A source whose
     /// configured start may be later must implement this, or it would miss the records written before the
     /// discovery. By default it calls [`open`](Self::open).
@@ -116,6 +134,14 @@ pub trait Partition: Send {
 
     /// The offset of the next record.
     fn offset(&self) -> u64;
+
+    /// A hash of what `offset` is an offset in, for checkpoints: the same whenever the same partition is asked for the
+    /// same offset, also when it has grown since, and another one where other records lie before the offset. `None`, the default, where
+    /// the partition cannot know. A restart gives it to [`Source::resume`].
+    fn identity(&mut self, offset: u64) -> Option<u64> {
+        let _ = offset;
+        None
+    }
 
     /// The topic of its records, which decoders get. Empty by default.
     fn topic(&self) -> &str {

@@ -54,20 +54,20 @@ fn partitions(source: &mut dyn Source) -> Vec<PartitionId> {
 }
 
 fn partition_compliance(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId) {
-    let whole = read(make, id, None);
-    let again = read(make, id, None);
+    let whole = read(make, id, Start::Beginning);
+    let again = read(make, id, Start::Beginning);
     same(id, "replayable: a second reading", &whole.records, &again.records);
 
     let at = |index: usize| whole.records.get(index).map_or(whole.end, |(offset, ..)| *offset);
     for index in
         (0..whole.records.len()).step_by(whole.records.len() / RESUMES + 1).chain([whole.records.len()])
     {
-        let rest = read(make, id, Some(at(index)));
+        let rest = read(make, id, Start::At(at(index)));
         let what = format!("replayable: reading from offset {}, that of record {index}", at(index));
         same(id, &what, &whole.records[index..], &rest.records);
     }
-    for (offset, read_before) in whole.pauses.iter().step_by(whole.pauses.len() / RESUMES + 1) {
-        let rest = read(make, id, Some(*offset));
+    for (offset, read_before, identity) in whole.pauses.iter().step_by(whole.pauses.len() / RESUMES + 1) {
+        let rest = read(make, id, Start::Resume(*offset, *identity));
         let what =
             format!("resume is exact: reading from {offset}, what `offset` said after {read_before} records");
         same(id, &what, &whole.records[*read_before..], &rest.records);
@@ -81,14 +81,31 @@ type Copied = (u64, Vec<u8>, Option<u64>);
 #[derive(Default)]
 struct Reading {
     records: Vec<Copied>,
-    /// The offset and the number of records after each poll.
-    pauses: Vec<(u64, usize)>,
+    /// The offset, the number of records, and the identity for checkpoints after each poll.
+    pauses: Vec<(u64, usize, Option<u64>)>,
     end: u64,
 }
 
-fn read(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId, from: Option<u64>) -> Reading {
+/// Where a partition is opened.
+#[derive(Copy, Clone, Debug)]
+enum Start {
+    Beginning,
+    At(u64),
+    Resume(u64, Option<u64>),
+}
+
+fn read(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId, start: Start) -> Reading {
+    let opened = match start {
+        Start::Beginning => make().open(id, None),
+        Start::At(from) => make().open(id, Some(from)),
+        Start::Resume(from, identity) => make().resume(id, from, identity),
+    };
     let mut partition =
-        make().open(id, from).unwrap_or_else(|error| panic!("`{id}`: cannot be opened at {from:?}: {error}"));
+        opened.unwrap_or_else(|error| panic!("`{id}`: cannot be opened at {start:?}: {error}"));
+    if let Start::Resume(from, identity) = start {
+        let again = partition.identity(from);
+        assert_eq!(again, identity, "`{id}`: the identity at offset {from} is another one after a restart");
+    }
     let mut reading = Reading::default();
     let mut batch = RecordBatch::default();
     let mut fruitless = 0;
@@ -104,7 +121,8 @@ fn read(make: &impl Fn() -> Box<dyn Source>, id: &PartitionId, from: Option<u64>
         check(id, &reading, before, partition.offset(), &batch, new);
         let copied = new.iter().map(|r| (r.offset, batch.bytes_of(r).to_vec(), r.oversize));
         reading.records.extend(copied);
-        reading.pauses.push((partition.offset(), reading.records.len()));
+        let offset = partition.offset();
+        reading.pauses.push((offset, reading.records.len(), partition.identity(offset)));
         fruitless = if new.is_empty() { fruitless + 1 } else { 0 };
         assert!(
             fruitless < PATIENCE,

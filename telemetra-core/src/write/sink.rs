@@ -29,6 +29,13 @@ pub trait Sink: Send {
     /// The name of the sink in errors, logs and metrics.
     fn name(&self) -> &str;
 
+    /// Takes note of the name of the pipeline that the sink is part of, before it is opened. A sink that stores something should
+    /// store its progress by this name: two pipelines that write to one place must not take each other's progress
+    /// for their own. Does nothing by default.
+    fn part_of(&mut self, pipeline: &str) {
+        let _ = pipeline;
+    }
+
     /// Opens the sink. `tables` are the tables whose rows it will get. `resume` is the time of the checkpoint
     /// from which the pipeline starts, `None` without one.
     ///
@@ -76,6 +83,10 @@ pub trait Sink: Send {
 impl<K: Sink + ?Sized> Sink for Box<K> {
     fn name(&self) -> &str {
         (**self).name()
+    }
+
+    fn part_of(&mut self, pipeline: &str) {
+        (**self).part_of(pipeline);
     }
 
     fn open(

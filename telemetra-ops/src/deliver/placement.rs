@@ -125,6 +125,7 @@ pub(crate) fn open(
         for (index, &home) in homes.0.iter().enumerate().filter(|(_, home)| *home / workers == process) {
             let shard = Shard { index, of: plan.shards };
             let Some(mut sink) = (plan.make)(shard) else { continue };
+            sink.part_of(pipeline);
             let name = sink.name().to_owned();
             let label = if shard == Shard::WHOLE { name.clone() } else { format!("{name}, {shard}") };
             let failed = |source| PipelineError::Sink { sink: label.clone(), source };

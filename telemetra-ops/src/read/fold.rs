@@ -131,6 +131,15 @@ impl<E: Events> Reader<E> {
                 start = *end;
             }
         });
+        if events.is_empty()
+            && let Some((place, error)) = batch
+                .records()
+                .iter()
+                .zip(records.iter())
+                .find_map(|(place, decoded)| Some((place, decoded.error.as_ref()?)))
+        {
+            partition.tell_malformed(batch.bytes_of(place), error);
+        }
         // A pipeline that has failed does not sequence any more: then there are no placements, and nothing is folded.
         let mut placed = events.iter().zip(placements.iter());
         let mut start = 0;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use telemetra_core::engine::{Sequencer, SequencerState};
-use telemetra_core::{EventTime, Fates, Partition, PartitionId};
+use telemetra_core::engine::{Sequencer, SequencerState, format_of};
+use telemetra_core::{DecodeError, EventTime, Fates, Partition, PartitionId};
 
 use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{IngressConfig, PartitionStatus, lock};
@@ -18,6 +18,8 @@ use crate::support::retry::RetryState;
 const SOMETHING: u64 = u64::MAX;
 /// A time that was not noted.
 const UNSET: u64 = u64::MAX;
+/// How many bytes of a record a log shows.
+const SHOWN: usize = 60;
 
 /// One partition.
 pub(crate) struct PartitionReader {
@@ -37,6 +39,8 @@ pub(crate) struct PartitionReader {
     pub(super) idle: AtomicBool,
     /// Whether it has not been asked since it last had nothing, though it was time.
     unasked: AtomicBool,
+    /// Whether it was logged that all its records are malformed.
+    told_malformed: AtomicBool,
     pub(super) state: Mutex<PartitionReaderState>,
     turn: Condvar,
     /// Whether it came into being after the checkpoint that this run goes on from, or while it runs.
@@ -73,6 +77,8 @@ pub(crate) struct OpenPartition {
 pub(crate) struct PartitionCheckpoint {
     pub(crate) id: PartitionId,
     pub(crate) offset: u64,
+    /// What it is an offset in, where the partition can say.
+    pub(crate) identity: Option<u64>,
     pub(crate) sequencer: SequencerState,
     /// Whether all of it had been read, and it had said that no more would come.
     pub(crate) ended: bool,
@@ -100,6 +106,7 @@ impl PartitionReader {
             ended: AtomicU64::new(UNSET),
             idle: AtomicBool::new(false),
             unasked: AtomicBool::new(false),
+            told_malformed: AtomicBool::new(false),
             state: Mutex::new(PartitionReaderState {
                 partition,
                 sequencer,
@@ -218,12 +225,28 @@ impl PartitionReader {
         Some(answer)
     }
 
+    /// Logs once what its records look like, if all that were read of it are malformed.
+    pub(super) fn tell_malformed(&self, record: &[u8], error: &DecodeError) {
+        let fates = self.fates();
+        if fates.malformed < fates.read || self.told_malformed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let looks = format_of(record).unwrap_or("compare it with the format that the decoder reads");
+        let start = String::from_utf8_lossy(&record[..record.len().min(SHOWN)]);
+        tracing::warn!(
+            partition = %self.id, records = fates.malformed, reason = %error, start = ?start,
+            "all records so far are malformed; {looks}"
+        );
+    }
+
     /// What a checkpoint keeps of it. Call it while no batch is between being taken and being sequenced.
     pub(super) fn keep(&self) -> PartitionCheckpoint {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        let offset = state.partition.offset();
         PartitionCheckpoint {
             id: self.id.clone(),
-            offset: state.partition.offset(),
+            offset,
+            identity: state.partition.identity(offset),
             sequencer: state.sequencer.state(),
             ended: state.done,
         }

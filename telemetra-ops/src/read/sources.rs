@@ -164,7 +164,8 @@ pub(crate) fn open(
             let open = || match (&kept, resume) {
                 // It came into being after the checkpoint.
                 (None, Some(_)) => source.open_new(&id),
-                (kept, _) => source.open(&id, kept.as_ref().map(|reader| reader.offset)),
+                (Some(kept), _) => source.resume(&id, kept.offset, kept.identity),
+                (None, None) => source.open(&id, None),
             };
             let partition = deadline.wait(&format!("opening the partition `{id}`"), open);
             let partition = partition.map_err(PipelineError::Open)?;
@@ -180,7 +181,8 @@ pub(crate) fn open(
             }
             // What it counted stays counted, in one of the processes.
             if process == 0 {
-                let (partition, sequencer) = (Box::new(Gone(reader.offset)), Some(reader.sequencer));
+                let (partition, sequencer) =
+                    (Box::new(Gone { at: reader.offset, identity: reader.identity }), Some(reader.sequencer));
                 readers.push(OpenPartition { id, decoder: *decoder, partition, sequencer, ended: true });
             }
         }
@@ -200,7 +202,10 @@ pub(crate) fn open(
 }
 
 /// A partition that was read to its end in an earlier run and is not there any more.
-struct Gone(u64);
+struct Gone {
+    at: u64,
+    identity: Option<u64>,
+}
 
 impl Partition for Gone {
     fn poll(&mut self, _: &mut RecordBatch) -> Result<Polled, ExternalError> {
@@ -208,6 +213,11 @@ impl Partition for Gone {
     }
 
     fn offset(&self) -> u64 {
-        self.0
+        self.at
+    }
+
+    /// As it was: it may come back.
+    fn identity(&mut self, _: u64) -> Option<u64> {
+        self.identity
     }
 }

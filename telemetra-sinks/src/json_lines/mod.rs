@@ -8,12 +8,15 @@ mod letters;
 pub(crate) mod line;
 mod progress;
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, Table};
 
+use crate::owner::{self, Lock, Owner};
 use file::Rolling;
 use letters::Known;
 use line::ChangeLines;
@@ -61,6 +64,8 @@ const BLOCK: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct JsonLines {
     settings: Settings,
+    /// The name of the pipeline that it is a sink of.
+    part_of: Option<String>,
     opened: Option<Opened>,
 }
 
@@ -71,6 +76,7 @@ struct Settings {
     /// In milliseconds of event time.
     rotate_every: Option<u64>,
     start_over: bool,
+    pipeline: Option<String>,
 }
 
 #[derive(Debug)]
@@ -85,7 +91,11 @@ struct Opened {
     lines: ChangeLines,
     /// After an error the files may end in half a line.
     torn: bool,
+    /// Whether the dead letters there are of an earlier run that this one takes the place of.
+    letters_are_old: bool,
     text: String,
+    /// Keeps others away from the folder.
+    _lock: Lock,
 }
 
 impl JsonLines {
@@ -96,8 +106,9 @@ impl JsonLines {
             rotate_bytes: 256 * 1024 * 1024,
             rotate_every: None,
             start_over: false,
+            pipeline: None,
         };
-        Self { settings, opened: None }
+        Self { settings, part_of: None, opened: None }
     }
 
     /// Begins a new file once one has this many bytes. Default: 256 MiB.
@@ -116,9 +127,19 @@ impl JsonLines {
         self
     }
 
+    /// The pipeline whose changes these are: a folder is one pipeline's. Default: the pipeline's name.
+    #[must_use]
+    pub fn pipeline(mut self, name: &str) -> Self {
+        self.settings.pipeline = Some(name.to_owned());
+        self
+    }
+
     /// Removes the files of an earlier run when a pipeline starts from the beginning. Without this it goes on after the time found in
     /// them, which is right where the input is the same as before. A pipeline that starts from a checkpoint
     /// keeps them in any case.
+    ///
+    /// They are removed by the first change: a run that has none, as its input is empty or cannot be read, leaves those of the earlier
+    /// run as they are.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.settings.start_over = true;
@@ -127,15 +148,55 @@ impl JsonLines {
 }
 
 impl Opened {
-    fn load(folder: &Path, tables: &[Arc<Table>]) -> Result<Self, ExternalError> {
-        let durable = Progress::load(folder)?;
+    fn load(
+        folder: &Path,
+        owner: Owner,
+        tables: &[Arc<Table>],
+        (over, resumes): (bool, bool),
+    ) -> Result<Self, ExternalError> {
+        fs::create_dir_all(folder).map_err(file::failed("make the folder", folder))?;
+        let lock = Lock::claim(folder.join(".lock"), folder)?;
+        let mut durable = Progress::load(folder)?;
+        durable.enter(folder, owner, (over, resumes))?;
         let mut changes = Rolling::new(folder, "changes-");
         let mut letters = Rolling::new(folder, "dead_letters-");
         changes.restore(durable.changes.as_ref())?;
         letters.restore(durable.dead_letters.as_ref())?;
         let (written, known) = (durable.clone(), Known::new(durable.seen.clone()));
-        let lines = ChangeLines::new(tables);
-        Ok(Self { durable, written, known, changes, letters, lines, torn: false, text: String::new() })
+        Ok(Self {
+            durable,
+            written,
+            known,
+            changes,
+            letters,
+            lines: ChangeLines::new(tables),
+            torn: false,
+            letters_are_old: over,
+            text: String::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Removes what an earlier run has left, now that there is something to take its place.
+    fn begin_over(&mut self, folder: &Path) -> Result<(), ExternalError> {
+        if self.written.starts_over {
+            self.written.begin_over();
+            self.written.store(folder)?;
+            self.durable = self.written.clone();
+            self.changes.restore(None)?;
+        }
+        self.remove_old_letters(folder)
+    }
+
+    fn remove_old_letters(&mut self, folder: &Path) -> Result<(), ExternalError> {
+        if std::mem::take(&mut self.letters_are_old) {
+            (self.written.dead_letters, self.written.seen) = (None, BTreeMap::new());
+            self.written.store(folder)?;
+            self.durable = self.written.clone();
+            self.letters.restore(None)?;
+            self.known = Known::new(BTreeMap::new());
+        }
+        Ok(())
     }
 
     /// Cuts off what an error left behind. What is written next may fail too, and clears the mark if it does not.
@@ -151,7 +212,12 @@ impl Opened {
     }
 
     fn write(&mut self, batches: &[Batch], sink: &Settings) -> Result<(), ExternalError> {
-        for batch in batches {
+        if batches.iter().any(|batch| !batch.changes.is_empty()) {
+            self.begin_over(&sink.folder)?;
+        }
+        // Until then nothing is written behind the changes of another run.
+        let lines = if self.written.starts_over { &[] } else { batches };
+        for batch in lines {
             if sink.is_over(&self.changes, batch.time) {
                 self.changes.begin(batch.time.0)?;
             }
@@ -179,6 +245,10 @@ impl Opened {
     }
 
     fn write_letters(&mut self, letters: &[DeadLetter], sink: &Settings) -> Result<(), ExternalError> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        self.remove_old_letters(&sink.folder)?;
         let mut seen = self.written.seen.clone();
         for letter in letters {
             let place = (letter.offset, letter.index);
@@ -218,18 +288,20 @@ impl Sink for JsonLines {
         "json_lines"
     }
 
+    fn part_of(&mut self, pipeline: &str) {
+        self.part_of = Some(pipeline.to_owned());
+    }
+
     fn open(
         &mut self,
         tables: &[Arc<Table>],
         resume: Option<EventTime>,
     ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
-        if self.settings.start_over && resume.is_none() {
-            // What no progress names is removed when the files are opened.
-            Progress::load(&self.settings.folder)?;
-            Progress::nothing().store(&self.settings.folder)?;
-        }
-        let opened = self.opened.insert(Opened::load(&self.settings.folder, tables)?);
+        let name = self.settings.pipeline.as_deref().or(self.part_of.as_deref());
+        let owner = Owner::new(name.unwrap_or(owner::UNNAMED), tables);
+        let how = (self.settings.start_over && resume.is_none(), resume.is_some());
+        let opened = self.opened.insert(Opened::load(&self.settings.folder, owner, tables, how)?);
         Ok(opened.durable.time)
     }
 

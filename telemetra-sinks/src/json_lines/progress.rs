@@ -9,6 +9,7 @@ use telemetra_core::{EventTime, ExternalError};
 
 use super::file::{Place, failed, number_of, sync_folder};
 use super::letters::Seen;
+use crate::owner::Owner;
 
 const NAME: &str = "progress.json";
 const VERSION: u32 = 1;
@@ -22,12 +23,29 @@ pub(super) struct Progress {
     pub(super) changes: Option<Place>,
     pub(super) dead_letters: Option<Place>,
     pub(super) seen: Seen,
+    #[serde(default)]
+    owner: Owner,
+    /// Whether the changes are those of an earlier run, which the first of this one removes.
+    #[serde(default)]
+    pub(super) starts_over: bool,
+    /// The last durable time of that run.
+    #[serde(default)]
+    before: Option<EventTime>,
 }
 
 impl Progress {
     /// The progress of a new folder.
     pub(super) fn nothing() -> Self {
-        Self { version: VERSION, time: None, changes: None, dead_letters: None, seen: Seen::new() }
+        Self {
+            version: VERSION,
+            time: None,
+            changes: None,
+            dead_letters: None,
+            seen: Seen::new(),
+            owner: Owner::default(),
+            starts_over: false,
+            before: None,
+        }
     }
 
     /// What the folder says; a new folder is made and says that nothing is there.
@@ -67,6 +85,56 @@ impl Progress {
             )));
         }
         Ok(progress)
+    }
+
+    /// Takes the folder for a pipeline. With `over` it starts over: from then on it has no time, and the changes that are there are of
+    /// an earlier run.
+    ///
+    /// # Errors
+    ///
+    /// If the folder is another pipeline's.
+    pub(super) fn enter(
+        &mut self,
+        folder: &Path,
+        owner: Owner,
+        (over, resumes): (bool, bool),
+    ) -> Result<(), ExternalError> {
+        let known = &self.owner;
+        let why = if known.pipeline.is_empty() {
+            None
+        } else if known.pipeline == owner.pipeline {
+            owner.differs(known)
+        } else {
+            Some(format!(
+                "it is the folder of the pipeline `{}`, and this one is called `{}`",
+                known.pipeline, owner.pipeline
+            ))
+        };
+        if let Some(why) = why {
+            return Err(ExternalError::permanent(format!(
+                "could not go on in {}: {why}, or use another folder",
+                folder.display()
+            )));
+        }
+        let found = (self.time, self.starts_over, self.before);
+        if over && !self.starts_over {
+            (self.starts_over, self.before, self.time) = (self.changes.is_some(), self.time, None);
+        } else if over {
+            self.time = None;
+        } else if resumes && self.starts_over && self.time.is_none() {
+            // Who began to start over came to no checkpoint, so it is the run before that goes on.
+            (self.starts_over, self.time, self.before) = (false, self.before, None);
+        }
+        if self.owner == owner && found == (self.time, self.starts_over, self.before) {
+            return Ok(());
+        }
+        self.owner = owner;
+        self.store(folder)
+    }
+
+    /// Forgets the changes of an earlier run.
+    pub(super) fn begin_over(&mut self) {
+        (self.changes, self.time, self.starts_over, self.before) = (None, None, false, None);
     }
 
     /// Writes it beside its place, syncs it, and renames it into it.

@@ -1,63 +1,145 @@
 //! The partition that reads the lines of a file, from any byte offset.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fmt::{self, Display};
+use std::fs::{File, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
 
+use super::content::{Content, peek};
 use super::splitter::Splitter;
 
 /// How many blocks of an endless line one poll reads before it returns with nothing.
 const BLOCKS_PER_POLL: usize = 32;
 
 /// The lines of a file.
-#[derive(Debug)]
 pub(super) struct FileLines {
     path: PathBuf,
-    file: File,
-    /// How far the file was read: past the splitter's position by the unfinished line.
-    read: u64,
+    /// Read past the splitter's position by the unfinished line.
+    content: Content,
     splitter: Splitter,
     follow: Option<Duration>,
     topic: Arc<str>,
 }
 
 impl FileLines {
+    /// The lines from an offset on, of the file that had this identity if it is given.
     pub(super) fn open(
         path: &Path,
-        from: Option<u64>,
+        from: u64,
+        identity: Option<u64>,
         follow: Option<Duration>,
         topic: &Arc<str>,
     ) -> Result<Self, ExternalError> {
-        let from = from.unwrap_or(0);
         let failed = |error| failed(path, from, error);
-        let mut file = File::open(path).map_err(failed)?;
-        let meta = file.metadata().map_err(failed)?;
-        if meta.is_dir() {
+        let file = File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
-        if meta.len() < from {
-            return Err(shrunk(path, from, meta.len()));
-        }
-        if from > 0 {
-            let mut before = [0];
-            file.seek(SeekFrom::Start(from - 1)).map_err(failed)?;
-            file.read_exact(&mut before).map_err(failed)?;
-            // A file that was read to its end may have had no last end of line.
-            if before != *b"\n" && from != meta.len() {
-                return Err(ExternalError::permanent(format!(
-                    "could not resume {} at byte {from}: no line begins there, so the file is not the one that was \
-                     read before; put that one back, or start afresh",
-                    path.display()
-                )));
+        let mut content = Content::new(file).map_err(failed)?;
+        match content.plain() {
+            Some(file) => {
+                let length = file.metadata().map_err(failed)?.len();
+                if length < from {
+                    return Err(shrunk(path, from, length));
+                }
             }
+            None if follow.is_some() => {
+                return Err(refused(
+                    path,
+                    "it is compressed, and such a file does not grow; read it without `follow`",
+                ));
+            }
+            None => {}
+        }
+        if identity.is_some_and(|identity| content.identity(from).is_ok_and(|found| found != identity)) {
+            return Err(refused(
+                path,
+                format!(
+                    "it is not the file of that name that was read up to byte {from} before: what it begins with, or \
+                     what is before that byte, has changed; put the old file back, give the new one another name, or \
+                     start afresh with another checkpoint"
+                ),
+            ));
+        }
+        if from > 0
+            && let Some(file) = content.plain()
+        {
+            check_line(path, file, from)?;
+        }
+        let reached = content.skip_to(from).map_err(failed)?;
+        if reached < from {
+            return Err(shrunk(path, from, reached));
         }
         let (path, topic) = (path.to_owned(), Arc::clone(topic));
-        Ok(Self { path, file, read: from, splitter: Splitter::new(from), follow, topic })
+        Ok(Self { path, content, splitter: Splitter::new(from), follow, topic })
     }
+
+    fn failed(&self, error: io::Error) -> ExternalError {
+        failed(&self.path, self.content.position(), error)
+    }
+
+    /// Whether the end that was reached is that of the file at the path, as it is followed.
+    fn check_followed(&mut self) -> Result<(), ExternalError> {
+        let position = self.content.position();
+        let Some(file) = self.content.plain() else { return Ok(()) };
+        let open = file.metadata().map_err(|error| failed(&self.path, position, error))?;
+        if open.len() < position {
+            return Err(shrunk(&self.path, position, open.len()));
+        }
+        // Between a rename and a new file there may be none.
+        if self.path.metadata().is_ok_and(|there| is_other(&open, &there)) {
+            return Err(refused(
+                &self.path,
+                format!(
+                    "it was replaced by another file, as by rotation, after byte {position} was read; give the new \
+                     file another name, or start afresh with another checkpoint"
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for FileLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileLines").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[cfg(unix)]
+fn is_other(open: &Metadata, there: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (open.dev(), open.ino()) != (there.dev(), there.ino())
+}
+
+/// Files have no numbers here.
+#[cfg(not(unix))]
+fn is_other(_: &Metadata, _: &Metadata) -> bool {
+    false
+}
+
+/// Checks that a line begins at an offset: the one before has an end, or had none when it was the last one and has it now.
+fn check_line(path: &Path, file: &mut File, from: u64) -> Result<(), ExternalError> {
+    let around = peek(file, from - 1, 3).map_err(|error| failed(path, from, error))?;
+    match around[..] {
+        [b'\n', ..] | [_] | [_, b'\n', ..] | [_, b'\r', b'\n'] => Ok(()),
+        _ => Err(refused(
+            path,
+            format!(
+                "no line begins at byte {from}, up to which it was read before: either it is another file, or its last \
+                 line was still being written and was taken for whole; put the old file back or start afresh with \
+                 another checkpoint, and read a file that grows with `follow`, which waits for the end of a line"
+            ),
+        )),
+    }
+}
+
+fn refused(path: &Path, why: impl Display) -> ExternalError {
+    ExternalError::permanent(format!("could not read the file {}: {why}", path.display()))
 }
 
 fn failed(path: &Path, at: u64, error: io::Error) -> ExternalError {
@@ -73,22 +155,17 @@ fn failed(path: &Path, at: u64, error: io::Error) -> ExternalError {
 fn shrunk(path: &Path, at: u64, length: u64) -> ExternalError {
     ExternalError::permanent(format!(
         "could not read the file {} from byte {at}: it has only {length}, so it was cut off or replaced since it \
-         was read; put the old one back, or start afresh",
+         was read; put the old one back, or start afresh with another checkpoint",
         path.display()
     ))
 }
 
 /// Appends one block. Zeroing it first costs less than a second copy, and reading into what is not zeroed needs `unsafe`.
-fn read_block(file: &mut File, buffer: &mut Vec<u8>) -> io::Result<usize> {
+fn read_block(content: &mut Content, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let start = buffer.len();
     let block = RecordBatch::TARGET_BYTES.saturating_sub(start).max(RecordBatch::TARGET_BYTES / 4);
     buffer.resize(start + block, 0);
-    loop {
-        match file.read(&mut buffer[start..]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
+    content.read(&mut buffer[start..])
 }
 
 impl Partition for FileLines {
@@ -97,16 +174,12 @@ impl Partition for FileLines {
         for _ in 0..BLOCKS_PER_POLL {
             let count = self
                 .splitter
-                .advance(batch, |buffer| read_block(&mut self.file, buffer))
-                .map_err(|error| failed(&self.path, self.read, error))?;
-            self.read += count as u64;
+                .advance(batch, |buffer| read_block(&mut self.content, buffer))
+                .map_err(|error| self.failed(error))?;
             if count == 0 {
                 if let Some(pause) = self.follow {
-                    let meta = self.file.metadata().map_err(|error| failed(&self.path, self.read, error))?;
-                    return match meta.len() < self.read {
-                        true => Err(shrunk(&self.path, self.read, meta.len())),
-                        false => Ok(Polled::Idle(pause)),
-                    };
+                    self.check_followed()?;
+                    return Ok(Polled::Idle(pause));
                 }
                 self.splitter.finish(batch);
                 return Ok(if batch.records().len() > before { Polled::Ready } else { Polled::Done });
@@ -120,6 +193,10 @@ impl Partition for FileLines {
 
     fn offset(&self) -> u64 {
         self.splitter.position()
+    }
+
+    fn identity(&mut self, offset: u64) -> Option<u64> {
+        self.content.identity(offset).ok()
     }
 
     fn topic(&self) -> &str {

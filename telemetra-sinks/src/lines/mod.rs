@@ -3,8 +3,10 @@
 //! The idea: blocks are read straight into the batch and cut in place, so that a line costs a search for its end and
 //! no copy. A line's offset is the position of its first byte in the file, so that resuming is a seek.
 
+mod content;
 mod file;
 mod pace;
+mod packed;
 mod splitter;
 mod stream;
 
@@ -26,7 +28,12 @@ use stream::StreamLines;
 /// are passed over. A line longer than [`RecordBatch::MAX_RECORD_BYTES`](telemetra_core::RecordBatch::MAX_RECORD_BYTES)
 /// is marked as oversize and never held in memory.
 ///
-/// Files are replayable. Standard input, and what else cannot be sought (a pipe), is read by a thread of its own and
+/// Files are replayable, and a checkpoint knows which file it has an offset in: a restart refuses another file of the same path, by
+/// the first 4 KiB and the 4 KiB before the offset. A last line that had no `\n` may get one, and more lines behind it.
+/// A byte order mark at the beginning is passed over. What is compressed by gzip or zstd is decompressed, with the feature
+/// `compression`; offsets are then those in the content, and a restart reads from the beginning up to its offset.
+///
+/// Standard input, and what else cannot be sought (a pipe), is read by a thread of its own and
 /// cannot be resumed: to go on after a restart, write it to a file first.
 ///
 /// ```
@@ -94,6 +101,31 @@ impl Lines {
     }
 }
 
+impl Lines {
+    fn open_at(
+        &self,
+        partition: &PartitionId,
+        from: u64,
+        identity: Option<u64>,
+    ) -> Result<Box<dyn Partition>, ExternalError> {
+        let Some(path) = self.paths.iter().find(|path| id_of(path) == *partition) else {
+            return Err(ExternalError::permanent(format!(
+                "could not open the partition `{partition}`: it is not among the files given; \
+                 a checkpoint needs the same paths as before"
+            )));
+        };
+        let lines: Box<dyn Partition> = if path.as_os_str() == "-" || is_pipe(path) {
+            Box::new(StreamLines::open(path, from, &self.topic)?)
+        } else {
+            Box::new(FileLines::open(path, from, identity, self.follow, &self.topic)?)
+        };
+        Ok(match &self.pace {
+            Some(pace) => Box::new(Paced::new(lines, pace.clone())),
+            None => lines,
+        })
+    }
+}
+
 /// The name of a path's partition. Paths that are not UTF-8 have replacement characters in it.
 fn id_of(path: &Path) -> PartitionId {
     PartitionId::new(&path.to_string_lossy())
@@ -118,21 +150,16 @@ impl Source for Lines {
         partition: &PartitionId,
         from: Option<u64>,
     ) -> Result<Box<dyn Partition>, ExternalError> {
-        let Some(path) = self.paths.iter().find(|path| id_of(path) == *partition) else {
-            return Err(ExternalError::permanent(format!(
-                "could not open the partition `{partition}`: it is not among the files given; \
-                 a checkpoint needs the same paths as before"
-            )));
-        };
-        let lines: Box<dyn Partition> = if path.as_os_str() == "-" || is_pipe(path) {
-            Box::new(StreamLines::open(path, from, &self.topic)?)
-        } else {
-            Box::new(FileLines::open(path, from, self.follow, &self.topic)?)
-        };
-        Ok(match &self.pace {
-            Some(pace) => Box::new(Paced::new(lines, pace.clone())),
-            None => lines,
-        })
+        self.open_at(partition, from.unwrap_or(0), None)
+    }
+
+    fn resume(
+        &mut self,
+        partition: &PartitionId,
+        from: u64,
+        identity: Option<u64>,
+    ) -> Result<Box<dyn Partition>, ExternalError> {
+        self.open_at(partition, from, identity)
     }
 }
 

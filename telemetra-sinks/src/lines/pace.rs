@@ -144,6 +144,10 @@ impl Partition for Paced {
         self.ahead.records().get(self.next).map_or_else(|| self.inner.offset(), |record| record.offset)
     }
 
+    fn identity(&mut self, offset: u64) -> Option<u64> {
+        self.inner.identity(offset)
+    }
+
     fn topic(&self) -> &str {
         self.inner.topic()
     }

@@ -9,6 +9,9 @@ use telemetra_core::RecordBatch;
 /// lies. A longer one waits aside until its end is there: else it would be copied once a block.
 const SHORT_TAIL: usize = 8 * 1024;
 
+/// What some programs write before text in UTF-8.
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
 /// Cuts blocks into lines, whatever the blocks' bounds.
 #[derive(Debug)]
 pub(super) struct Splitter {
@@ -138,8 +141,12 @@ impl Splitter {
             batch.buffer_mut().extend_from_slice(&rest);
             return next;
         }
-        if length > 0 {
-            batch.mark(start..stripped, offset);
+        let text = match buffer[start..stripped].strip_prefix(&BYTE_ORDER_MARK) {
+            Some(_) if offset == 0 => start + BYTE_ORDER_MARK.len(),
+            _ => start,
+        };
+        if text < stripped {
+            batch.mark(text..stripped, offset);
         }
         end + newline
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
 
+use super::packed::unpacked;
 use super::splitter::Splitter;
 
 /// How many blocks may wait: enough to keep the reader busy while a batch is worked on.
@@ -27,8 +28,8 @@ pub(super) struct StreamLines {
 }
 
 impl StreamLines {
-    pub(super) fn open(path: &Path, from: Option<u64>, topic: &Arc<str>) -> Result<Self, ExternalError> {
-        if from.is_some_and(|from| from > 0) {
+    pub(super) fn open(path: &Path, from: u64, topic: &Arc<str>) -> Result<Self, ExternalError> {
+        if from > 0 {
             return Err(ExternalError::permanent(format!(
                 "could not resume `{}`: standard input and pipes cannot be read again; \
                  write them to a file and read that, or start without a checkpoint",
@@ -42,13 +43,14 @@ impl StreamLines {
         thread::Builder::new()
             .name(format!("lines {}", path.display()))
             .spawn(move || {
-                if from.as_os_str() == "-" {
-                    read_all(io::stdin(), &sender);
+                let input: io::Result<Box<dyn Read + Send>> = if from.as_os_str() == "-" {
+                    unpacked(io::stdin())
                 } else {
-                    match File::open(&from) {
-                        Ok(file) => read_all(file, &sender),
-                        Err(error) => drop(sender.send(Err(error))),
-                    }
+                    File::open(&from).and_then(unpacked)
+                };
+                match input {
+                    Ok(input) => read_all(input, &sender),
+                    Err(error) => drop(sender.send(Err(error))),
                 }
             })
             .map_err(|error| {

@@ -6,6 +6,11 @@ use telemetra_core::{ExternalError, Retry};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
+/// What to do where another session has the statements that were prepared in this one.
+const POOLER: &str = "; if a pooler is between, such as PgBouncer in transaction mode, connect to the database itself \
+                      or to a pool with `pool_mode = session`, or let the pooler carry prepared statements \
+                      (PgBouncer from 1.21 on, `max_prepared_statements = 200`)";
+
 /// Whether an error may pass, by its SQLSTATE, and what to do.
 fn judged(error: &Error) -> (Retry, &'static str) {
     use Retry::{Permanent, Transient};
@@ -28,8 +33,9 @@ fn judged(error: &Error) -> (Retry, &'static str) {
         _ if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED => {
             (Transient, "")
         }
-        // A prepared statement that is gone is made anew with the connection.
-        "26000" | "25P03" | "25P04" | "57P05" => (Transient, ""),
+        // A prepared statement that is gone is made anew with the connection; behind a pooler it is gone again.
+        "26000" | "42P05" => (Transient, POOLER),
+        "25P03" | "25P04" | "57P05" => (Transient, ""),
         // Connection, resources, operator, system.
         code if ["08", "53", "57", "58"].contains(&&code[..2]) => (Transient, ""),
         _ => (Permanent, ""),

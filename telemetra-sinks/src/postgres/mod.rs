@@ -35,7 +35,8 @@ pub use config::PostgresConfig;
 pub use store::PostgresStore;
 pub use tls::TlsMode;
 
-use progress::Fence;
+use crate::owner::{self, Owner};
+use progress::{Claimed, Fence, Start};
 use retention::Retention;
 use session::Session;
 use statements::Plan;
@@ -78,7 +79,9 @@ const MOST_ROWS: usize = 65_536;
 /// ```
 pub struct Postgres {
     config: PostgresConfig,
-    pipeline: String,
+    pipeline: Option<String>,
+    /// The name of the pipeline that it is a sink of.
+    part_of: Option<String>,
     shard: Shard,
     start_over: bool,
     retention: Option<u64>,
@@ -88,6 +91,9 @@ pub struct Postgres {
 struct Opened {
     fence: Fence,
     durable: Option<EventTime>,
+    /// Whether rows and dead letters of an earlier run are there that this one takes the place of.
+    rows_are_old: bool,
+    letters_are_old: bool,
     plans: Vec<Plan>,
     retention: Option<Retention>,
     /// `None` after an error: the next try connects anew.
@@ -100,7 +106,8 @@ impl Postgres {
     pub fn new(config: PostgresConfig) -> Self {
         Self {
             config,
-            pipeline: "telemetra".to_owned(),
+            pipeline: None,
+            part_of: None,
             shard: Shard::WHOLE,
             start_over: false,
             retention: None,
@@ -109,11 +116,11 @@ impl Postgres {
     }
 
     /// The name by which a restart finds how far it was, and by which two processes know that they are the
-    /// same. Default: `telemetra`. Pipelines of different names may share the tables if they have no subject
-    /// in common.
+    /// same. Default: the pipeline's name. Pipelines of different names may share the tables if they have no
+    /// subject in common; two of one name that have no table in common are refused.
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
-        name.clone_into(&mut self.pipeline);
+        self.pipeline = Some(name.to_owned());
         self
     }
 
@@ -129,6 +136,9 @@ impl Postgres {
     /// shard's subjects if it is one of several. Without this it goes on from the time found in them, which
     /// is right where the input is the same as before. A pipeline that starts from a checkpoint keeps them
     /// in any case. One of several shards cannot start over where the subject's column is of JSON or a list.
+    ///
+    /// They are emptied by the first change: a run that has none, as its input is empty or cannot be read,
+    /// leaves the rows of the earlier run as they are. A table that another pipeline writes to is never emptied.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;
@@ -177,8 +187,22 @@ impl Opened {
         done
     }
 
+    /// Deletes what an earlier run has left, now that there is something to take its place.
+    fn delete_old(&mut self, writer: &mut Writer, rows: bool) -> Result<(), ExternalError> {
+        if rows || self.letters_are_old {
+            let tables: Vec<_> = self.plans.iter().map(|plan| Arc::clone(&plan.table)).collect();
+            self.fence.delete_old(&writer.session, &mut writer.progress, rows.then_some(&tables[..]))?;
+            self.rows_are_old &= !rows;
+            self.letters_are_old = false;
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, writer: &mut Writer, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
+        if batches.iter().any(|batch| !batch.changes.is_empty()) {
+            self.delete_old(writer, self.rows_are_old)?;
+        }
         if last.time.0 > array::LAST {
             let why = format!("rows as of {} cannot be written: it is after the year 294276", last.time);
             return Err(error::refused(writer.session.place(), why));
@@ -201,6 +225,10 @@ impl Sink for Postgres {
         "postgres"
     }
 
+    fn part_of(&mut self, pipeline: &str) {
+        self.part_of = Some(pipeline.to_owned());
+    }
+
     fn open(
         &mut self,
         tables: &[Arc<Table>],
@@ -214,11 +242,21 @@ impl Sink for Postgres {
             .map_err(|why| error::refused(&self.config.place(), why))?;
         let session = Session::connect(&self.config)?;
         schema::prepare_rows(&session, tables, partitioned)?;
-        let (fence, durable) = progress::acquire_fence(&session, &self.pipeline, self.shard, empty)?;
+        let start = match (empty, resume) {
+            (Some(_), _) => Start::Over,
+            (None, Some(_)) => Start::Resume,
+            (None, None) => Start::GoOn,
+        };
+        let name = self.pipeline.as_deref().or(self.part_of.as_deref());
+        let owner = Owner::new(name.unwrap_or(owner::UNNAMED), tables);
+        let Claimed { fence, time: durable, starts_over: rows_are_old } =
+            progress::acquire_fence(&session, &owner, self.shard, start)?;
+        let letters_are_old = start == Start::Over;
         let plans: Vec<_> = tables.iter().map(|table| Plan::new(table, partitioned)).collect();
         let writer = Some(Writer::new(session, &plans));
         let retention = self.retention.map(|keep| Retention::new(keep, tables));
-        self.opened = Some(Opened { fence, durable, plans, retention, writer });
+        self.opened =
+            Some(Opened { fence, durable, rows_are_old, letters_are_old, plans, retention, writer });
         Ok(durable)
     }
 
@@ -241,7 +279,10 @@ impl Sink for Postgres {
         if letters.is_empty() {
             return Ok(());
         }
-        opened.with_writer(&self.config, |writer, opened| writer.write_letters(letters, &opened.fence))
+        opened.with_writer(&self.config, |writer, opened| {
+            opened.delete_old(writer, false)?;
+            writer.write_letters(letters, &opened.fence)
+        })
     }
 
     fn close(&mut self) -> Result<(), ExternalError> {

@@ -11,15 +11,17 @@ use tokio_postgres::{Client, Error, Statement};
 
 use super::array::{event_time, micros};
 use super::error::refused;
-use super::session::{Session, Timestamp};
+use super::session::{BEGIN, Session, Timestamp};
 use super::statements::once;
 use super::truncate;
+use crate::owner::Owner;
 
 /// A shard of a pipeline as one process holds it.
 #[derive(Clone, Debug)]
 pub(super) struct Fence {
     pub(super) pipeline: String,
     pub(super) shard: i64,
+    of: i64,
     pub(super) generation: i64,
 }
 
@@ -32,78 +34,134 @@ pub(super) struct Prepared {
 
 const ADVANCE: &str =
     "UPDATE telemetra_progress SET time = $4 WHERE pipeline = $1 AND shard = $2 AND generation = $3";
+const DELETED: &str = "UPDATE telemetra_progress SET starts_over = false, before = NULL, time = NULL
+                       WHERE pipeline = $1 AND shard = $2";
 const LOCK: &str = "
     SELECT time FROM telemetra_progress WHERE pipeline = $1 AND shard = $2 AND generation = $3
     FOR NO KEY UPDATE";
 
+/// A shard that was claimed.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) fence: Fence,
+    pub(super) time: Option<EventTime>,
+    /// Whether rows of an earlier run are there that the first change of this one deletes.
+    pub(super) starts_over: bool,
+}
+
 /// Takes a shard over from whoever had it, and says how far it is. If the rows are of another number of
 /// shards, they are replaced by rows of this one with the least time among them: so much is known of every
-/// stream, whichever shard it falls to now.
+/// stream, whichever shard it falls to now. With `over` the shard has no time from then on.
 pub(super) fn acquire_fence(
     session: &Session,
-    pipeline: &str,
+    owner: &Owner,
     shard: Shard,
-    empty: Option<&[Arc<Table>]>,
-) -> Result<(Fence, Option<EventTime>), ExternalError> {
+    how: Start,
+) -> Result<Claimed, ExternalError> {
     let (index, of) = (number(shard.index), number(shard.of));
     if index >= of {
         return Err(refused(session.place(), format!("there is no shard {index} among {of}")));
     }
-    let (generation, time) =
-        session.run(&"could not claim the shard in telemetra_progress", async |client| {
-            client.batch_execute("BEGIN").await?;
-            let acquired = take_over(client, pipeline, (index, of), empty).await;
-            client.batch_execute(if acquired.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-            acquired
-        })?;
-    Ok((Fence { pipeline: pipeline.to_owned(), shard: index, generation }, time))
+    let taken = session.run(&"could not claim the shard in telemetra_progress", async |client| {
+        client.batch_execute("BEGIN").await?;
+        let acquired = take_over(client, owner, (index, of), how).await;
+        client.batch_execute(if matches!(acquired, Ok(Ok(_))) { "COMMIT" } else { "ROLLBACK" }).await?;
+        acquired
+    })?;
+    let (generation, time, starts_over) =
+        taken.map_err(|why| refused(session.place(), format!("{why}, or use another database or schema")))?;
+    let fence = Fence { pipeline: owner.pipeline.clone(), shard: index, of, generation };
+    Ok(Claimed { fence, time, starts_over })
 }
+
+/// How a pipeline starts.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// From the time that is found.
+    GoOn,
+    /// From a checkpoint.
+    Resume,
+    /// From the beginning, in place of what is there.
+    Over,
+}
+
+type Taken = Result<(i64, Option<EventTime>, bool), String>;
 
 async fn take_over(
     client: &Client,
-    pipeline: &str,
+    owner: &Owner,
     (index, of): (i64, i64),
-    empty: Option<&[Arc<Table>]>,
-) -> Result<(i64, Option<EventTime>), Error> {
+    how: Start,
+) -> Result<Taken, Error> {
+    let pipeline = &owner.pipeline;
     client
         .query("SELECT pg_advisory_xact_lock(hashtextextended('telemetra ' || $1, 0))", &[&pipeline])
         .await?;
+    if let Some(why) = conflict(client, owner, how).await? {
+        return Ok(Err(why));
+    }
     // Waits for who is writing.
     let rows = client
-        .query("SELECT shards, time FROM telemetra_progress WHERE pipeline = $1 FOR UPDATE", &[&pipeline])
+        .query(
+            "SELECT shards, time, starts_over FROM telemetra_progress WHERE pipeline = $1 FOR UPDATE",
+            &[&pipeline],
+        )
         .await?;
     let fits = number(rows.len()) == of && rows.iter().all(|row| row.get::<_, i64>(0) == of);
     if !fits {
         let times = rows.iter().map(|row| row.get::<_, Option<Timestamp>>(1));
         // One that has nothing is less than any other.
         let least = times.min().flatten();
+        let starts_over = rows.iter().any(|row| row.get(2));
         client.execute("DELETE FROM telemetra_progress WHERE pipeline = $1", &[&pipeline]).await?;
         client
             .execute(
-                "INSERT INTO telemetra_progress (pipeline, shard, shards, time, generation)
-                 SELECT $1::text, shard, $2::int8, $3::timestamptz, 0
+                "INSERT INTO telemetra_progress (pipeline, shard, shards, time, generation, starts_over)
+                 SELECT $1::text, shard, $2::int8, $3::timestamptz, 0, $4
                  FROM generate_series(0::int8, $2::int8 - 1) AS shard",
-                &[&pipeline, &of, &least],
+                &[&pipeline, &of, &least, &starts_over],
             )
             .await?;
     }
-    if let Some(tables) = empty {
-        truncate::truncate_shard(client, tables, index, of).await?;
-        client
-            .execute(
-                "UPDATE telemetra_progress SET time = NULL WHERE pipeline = $1 AND shard = $2",
-                &[&pipeline, &index],
-            )
-            .await?;
+    let change = match how {
+        Start::GoOn => "",
+        // Who began to start over came to no checkpoint, so it is the run before that goes on.
+        Start::Resume => {
+            ", time = CASE WHEN starts_over THEN coalesce(time, before) ELSE time END, \
+             before = NULL, starts_over = starts_over AND time IS NOT NULL"
+        }
+        Start::Over => {
+            ", before = CASE WHEN starts_over THEN before ELSE time END, time = NULL, starts_over = true"
+        }
+    };
+    let claim = format!(
+        "UPDATE telemetra_progress SET generation = nextval('telemetra_generations'), tables = $3{change}
+         WHERE pipeline = $1 AND shard = $2 RETURNING generation, time, starts_over"
+    );
+    let row = client.query_one(&claim, &[&pipeline, &index, &owner.tables]).await?;
+    Ok(Ok((row.get(0), row.get::<_, Option<Timestamp>>(1).map(|time| event_time(time.0)), row.get(2))))
+}
+
+/// Why this pipeline must not write here: another one has its name, or has rows in the tables that it would empty.
+async fn conflict(client: &Client, owner: &Owner, how: Start) -> Result<Option<String>, Error> {
+    let others = client.query("SELECT DISTINCT pipeline, tables FROM telemetra_progress", &[]).await?;
+    for row in others {
+        let other = Owner { pipeline: row.get(0), tables: row.get(1) };
+        if other.pipeline == owner.pipeline {
+            if let Some(why) = owner.differs(&other) {
+                return Ok(Some(why));
+            }
+        } else if how == Start::Over
+            && let Some(table) = owner.shared(&other)
+        {
+            return Ok(Some(format!(
+                "its table {table} has rows of the pipeline `{}` too, which starting over would delete; \
+                 do not start over, give the table another name",
+                other.pipeline
+            )));
+        }
     }
-    let row = client
-        .query_one(
-            "UPDATE telemetra_progress SET generation = nextval('telemetra_generations')
-             WHERE pipeline = $1 AND shard = $2 RETURNING generation, time",
-            &[&pipeline, &index],
-        )
-        .await?;
-    Ok((row.get(0), row.get::<_, Option<Timestamp>>(1).map(|time| event_time(time.0))))
+    Ok(None)
 }
 
 impl Fence {
@@ -118,7 +176,7 @@ impl Fence {
             [&self.pipeline, &self.shard, &self.generation];
         // Both on the way at once.
         let (begun, row) =
-            tokio::join!(biased; client.batch_execute("BEGIN"), client.query_opt(&lock, &params));
+            tokio::join!(biased; client.batch_execute(BEGIN), client.query_opt(&lock, &params));
         begun?;
         let row = row?;
         Ok(row.map(|row| row.get::<_, Option<Timestamp>>(0).map(|time| event_time(time.0))))
@@ -133,6 +191,32 @@ impl Fence {
     ) -> Result<u64, Error> {
         let time = Timestamp(micros(time));
         client.execute(statement, &[&self.pipeline, &self.shard, &self.generation, &time]).await
+    }
+
+    /// Deletes what an earlier run has left: dead letters, and with `rows` the rows of these tables.
+    pub(super) fn delete_old(
+        &self,
+        session: &Session,
+        prepared: &mut Prepared,
+        rows: Option<&[Arc<Table>]>,
+    ) -> Result<(), ExternalError> {
+        let done = session.run(&"could not delete the rows of an earlier run", async |client| {
+            if self.begin(client, prepared).await?.is_none() {
+                client.batch_execute("ROLLBACK").await?;
+                return Ok(false);
+            }
+            let deleted = async {
+                if let Some(tables) = rows {
+                    truncate::rows(client, tables, self.shard, self.of).await?;
+                    client.execute(DELETED, &[&self.pipeline, &self.shard]).await?;
+                }
+                truncate::letters(client, self.shard, self.of).await
+            };
+            let deleted = deleted.await;
+            client.batch_execute(if deleted.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+            deleted.map(|()| true)
+        })?;
+        if done { Ok(()) } else { Err(self.lost(session.place())) }
     }
 
     pub(super) fn lost(&self, place: &str) -> ExternalError {

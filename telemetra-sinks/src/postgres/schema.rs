@@ -43,6 +43,14 @@ const FIXED: &str = "
     );
 ";
 
+/// Version 2: the tables of the pipeline; whether the rows of an earlier run are still there, and how far that run was.
+const OWNERS: &str = "
+    ALTER TABLE telemetra_progress
+        ADD COLUMN tables text[] NOT NULL DEFAULT '{}',
+        ADD COLUMN starts_over boolean NOT NULL DEFAULT false,
+        ADD COLUMN before timestamptz;
+";
+
 /// Makes or updates the tables of rows, and checks them.
 pub(super) fn prepare_rows(
     session: &Session,
@@ -51,7 +59,8 @@ pub(super) fn prepare_rows(
 ) -> Result<(), ExternalError> {
     let mut names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
     names.extend(["telemetra_progress", "telemetra_dead_letters"]);
-    prepare(session, &Component { name: "tables", migrations: &[FIXED.to_owned()], tables: &names })?;
+    let migrations = [FIXED, OWNERS].map(str::to_owned);
+    prepare(session, &Component { name: "tables", migrations: &migrations, tables: &names })?;
     let misfit = session.run(&"could not make the tables", async |client| {
         client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await?;
         let misfit = make_rows(client, tables, partitioned).await;

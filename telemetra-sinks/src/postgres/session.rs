@@ -18,6 +18,15 @@ use tokio_postgres::{Client, Error};
 use super::config::PostgresConfig;
 use super::error::{failed, silent};
 
+/// Fails in a database of another encoding than UTF-8, which most texts would fit, until one does not.
+const ENCODING: &str = "DO $$ BEGIN IF current_setting('server_encoding') <> 'UTF8' THEN \
+                        RAISE 'the encoding is %', current_setting('server_encoding') USING ERRCODE = '22P05'; \
+                        END IF; END $$";
+/// Begins a transaction. What it commits is durable, whatever the server's default, and though a pooler may give each
+/// transaction another session.
+pub(super) const BEGIN: &str = "BEGIN; SELECT CASE current_setting('synchronous_commit') WHEN 'off' \
+                                      THEN set_config('synchronous_commit', 'on', true) END";
+
 pub(super) struct Session {
     runtime: Runtime,
     client: Client,
@@ -36,7 +45,7 @@ impl Session {
             "SET idle_in_transaction_session_timeout = {}; \
              SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
              SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan; \
-             SET standard_conforming_strings = on; \
+             SET standard_conforming_strings = on; {ENCODING}; \
              SELECT CASE current_setting('synchronous_commit') WHEN 'off' \
              THEN set_config('synchronous_commit', 'on', false) END",
             config.statement_timeout.as_millis().min(30_000)

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error};
 
 use super::config::PostgresConfig;
 use super::schema::{self, Component};
-use super::session::Session;
+use super::session::{BEGIN, Session};
 
 /// A blob is stored in parts of so many bytes, as a value of Postgres has a limit.
 const PART: usize = 32 << 20;
@@ -104,7 +104,7 @@ impl PostgresStore {
         let claim = self.claim;
         let ours = self.with_session(|session, pipeline| {
             session.run(&what, async |client| {
-                client.batch_execute("BEGIN").await?;
+                client.batch_execute(BEGIN).await?;
                 if let Some(Claim { process, generation }) = claim {
                     let held = "SELECT 1 FROM telemetra_checkpoint_claims
                                 WHERE pipeline = $1 AND process = $2 AND generation = $3 FOR SHARE";

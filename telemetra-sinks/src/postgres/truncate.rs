@@ -31,21 +31,16 @@ pub(super) fn check(tables: &[Arc<Table>], shard: Shard) -> Result<(), String> {
     Ok(())
 }
 
-/// Deletes what is a shard's: the rows of its subjects, and the dead letters of its partitions. The other
-/// shards empty their own, and may have begun to write already.
-pub(super) async fn truncate_shard(
-    client: &Client,
-    tables: &[Arc<Table>],
-    index: i64,
-    of: i64,
-) -> Result<(), Error> {
+/// Deletes the rows of a shard's subjects. The other shards empty their own, and may have begun to write already.
+pub(super) async fn rows(client: &Client, tables: &[Arc<Table>], index: i64, of: i64) -> Result<(), Error> {
     if of == 1 {
-        let tables = tables.iter().map(|table| quoted(table.name()));
-        let tables: Vec<_> = tables.chain(["telemetra_dead_letters".to_owned()]).collect();
+        let tables: Vec<_> = tables.iter().map(|table| quoted(table.name())).collect();
+        if tables.is_empty() {
+            return Ok(());
+        }
         return client.batch_execute(&format!("TRUNCATE {}", tables.join(", "))).await;
     }
-    let shards = usize::try_from(of).unwrap_or(usize::MAX);
-    let is_ours = |subject: &str| i64::try_from(Shard::index_of(subject, shards)) == Ok(index);
+    let is_ours = |subject: &str| falls_to(subject, index, of);
     for table in tables {
         let (name, columns) = (quoted(table.name()), table.subject_columns());
         if columns.is_empty() {
@@ -73,10 +68,23 @@ pub(super) async fn truncate_shard(
             }
         }
     }
+    Ok(())
+}
+
+/// Deletes the dead letters of a shard's partitions.
+pub(super) async fn letters(client: &Client, index: i64, of: i64) -> Result<(), Error> {
+    if of == 1 {
+        return client.batch_execute("TRUNCATE telemetra_dead_letters").await;
+    }
     let found = client.query("SELECT DISTINCT partition FROM telemetra_dead_letters", &[]).await?;
-    let ours: Vec<&str> =
-        found.iter().map(|row| row.get::<_, &str>(0)).filter(|partition| is_ours(partition)).collect();
+    let partitions = found.iter().map(|row| row.get::<_, &str>(0));
+    let ours: Vec<&str> = partitions.filter(|partition| falls_to(partition, index, of)).collect();
     client.execute("DELETE FROM telemetra_dead_letters WHERE partition = ANY($1)", &[&ours]).await.map(drop)
+}
+
+fn falls_to(subject: &str, index: i64, of: i64) -> bool {
+    let shards = usize::try_from(of).unwrap_or(usize::MAX);
+    i64::try_from(Shard::index_of(subject, shards)) == Ok(index)
 }
 
 /// How a column of a subject is read and compared.

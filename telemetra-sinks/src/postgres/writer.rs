@@ -23,7 +23,7 @@ const ROWS_A_STATEMENT: usize = 16_384;
 pub(super) struct Writer {
     pub(super) session: Session,
     tables: Vec<Prepared>,
-    progress: progress::Prepared,
+    pub(super) progress: progress::Prepared,
     letters: Option<Statement>,
 }
 

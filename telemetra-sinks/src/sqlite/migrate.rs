@@ -99,7 +99,11 @@ fn check_made(connection: &Connection, path: &Path, table: &str) -> Result<(), E
     Err(refused(path, why))
 }
 
-fn has_rows(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+/// Whether the table is there and has rows.
+pub(super) fn has_rows(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
+    if columns(connection, table)?.is_empty() {
+        return Ok(false);
+    }
     connection.query_row(&format!("SELECT EXISTS (SELECT 1 FROM {})", quoted(table)), [], |row| row.get(0))
 }
 

@@ -5,6 +5,7 @@
 
 mod error;
 mod migrate;
+mod progress;
 mod schema;
 mod statements;
 
@@ -13,11 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use telemetra_core::{AnyRow, Batch, Change, DeadLetter, EventTime, ExternalError, RowKey, Sink, Table};
 
+use crate::owner::{self, Lock, Owner};
 use error::{failed, refused};
-use statements::{Scratch, Sql, Writer, millis};
+use progress::Progress;
+use schema::Rows;
+use statements::{Scratch, Sql, Writer};
 
 /// A sink that keeps rows in the tables of an SQLite database, and dead letters in `telemetra_dead_letters`.
 ///
@@ -59,6 +63,9 @@ use statements::{Scratch, Sql, Writer, millis};
 /// ```
 pub struct Sqlite {
     path: PathBuf,
+    pipeline: Option<String>,
+    /// The name of the pipeline that it is a sink of.
+    part_of: Option<String>,
     busy_timeout: Duration,
     max_pages: Option<u32>,
     start_over: bool,
@@ -67,7 +74,11 @@ pub struct Sqlite {
 
 struct Opened {
     connection: Connection,
-    durable: Option<EventTime>,
+    progress: Progress,
+    /// Whether the dead letters there are of an earlier run that this one takes the place of.
+    letters_are_old: bool,
+    /// Keeps others away from the rows of this pipeline.
+    _lock: Option<Lock>,
     sql: Vec<Sql>,
     scratch: Scratch,
 }
@@ -77,6 +88,8 @@ impl Sqlite {
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
+            pipeline: None,
+            part_of: None,
             busy_timeout: Duration::from_secs(5),
             max_pages: None,
             start_over: false,
@@ -99,20 +112,53 @@ impl Sqlite {
         self
     }
 
+    /// The pipeline whose rows these are. Its progress is known by this name, so several pipelines may write to one
+    /// database if each has tables of its own; a table of another pipeline is refused. Default: the
+    /// pipeline's name.
+    #[must_use]
+    pub fn pipeline(mut self, name: &str) -> Self {
+        self.pipeline = Some(name.to_owned());
+        self
+    }
+
     /// Empties the pipeline's tables when it starts from the beginning. Without this it goes on from the time
     /// found in the database, which is right where the input is the same as before. A pipeline that starts
     /// from a checkpoint keeps them in any case.
+    ///
+    /// They are emptied by the first change: a run that has none, as its input is empty or cannot be read, leaves
+    /// the rows of the earlier run as they are.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;
         self
     }
 
-    fn connect(&self, tables: &[Arc<Table>], clear: bool) -> Result<Connection, ExternalError> {
+    fn owner(&self, tables: &[Arc<Table>]) -> Owner {
+        let name = self.pipeline.as_deref().or(self.part_of.as_deref());
+        Owner::new(name.unwrap_or(owner::UNNAMED), tables)
+    }
+
+    /// Locks what is this pipeline's, so that no second one with its name writes to the same tables.
+    fn lock(&self, owner: &Owner) -> Result<Option<Lock>, ExternalError> {
+        if self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:" {
+            return Ok(None);
+        }
+        let name: String =
+            owner.pipeline.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let mut file = self.path.clone().into_os_string();
+        file.push(format!("-{name}.lock"));
+        Lock::claim(file.into(), &self.path).map(Some)
+    }
+
+    fn connect(&self) -> Result<Connection, ExternalError> {
         let failed = |error| failed(&self.path, &"could not open it", error);
         let connection = Connection::open(&self.path).map_err(failed)?;
         connection.busy_timeout(self.busy_timeout).map_err(failed)?;
-        schema::prepare(&connection, &self.path, tables, clear)?;
+        Ok(connection)
+    }
+
+    fn tune(&self, connection: &Connection) -> Result<(), ExternalError> {
+        let failed = |error| failed(&self.path, &"could not open it", error);
         // Durable on return needs `FULL`: with less, the log is synced only now and then.
         connection
             .execute_batch(
@@ -124,7 +170,7 @@ impl Sqlite {
                 .pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))
                 .map_err(failed)?;
         }
-        Ok(connection)
+        Ok(())
     }
 }
 
@@ -135,8 +181,32 @@ impl fmt::Debug for Sqlite {
 }
 
 impl Opened {
+    /// Deletes what an earlier run has left, now that there is something to take its place.
+    fn begin_over(&mut self, path: &Path) -> Result<(), ExternalError> {
+        if self.progress.starts_over {
+            let tables: Vec<_> = self.sql.iter().map(|sql| Arc::clone(&sql.table)).collect();
+            schema::prepare(&self.connection, path, &tables, Rows::Delete)?;
+            self.progress.starts_over = false;
+        }
+        self.delete_old_letters(path)
+    }
+
+    fn delete_old_letters(&mut self, path: &Path) -> Result<(), ExternalError> {
+        // Those of several pipelines are not told apart.
+        if self.letters_are_old && !self.progress.is_shared {
+            self.connection
+                .execute("DELETE FROM telemetra_dead_letters", [])
+                .map_err(|error| failed(path, &"could not empty telemetra_dead_letters", error))?;
+        }
+        self.letters_are_old = false;
+        Ok(())
+    }
+
     fn write(&mut self, batches: &[Batch], path: &Path) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
+        if batches.iter().any(|batch| !batch.changes.is_empty()) {
+            self.begin_over(path)?;
+        }
         let begin = |error| failed(path, &"could not begin a transaction", error);
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(begin)?;
@@ -155,15 +225,14 @@ impl Opened {
                     })?;
                 }
             }
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO telemetra_progress (id, time) VALUES (1, ?1)")
-                .and_then(|mut statement| statement.execute([millis(last.time)]))
+            self.progress
+                .advance(&transaction, last.time)
                 .map_err(|error| failed(path, &"could not write to telemetra_progress", error))?;
         }
         transaction.commit().map_err(|error| {
             failed(path, &format!("could not commit the rows as of {}", last.time), error)
         })?;
-        self.durable = Some(last.time);
+        self.progress.time = Some(last.time);
         Ok(())
     }
 }
@@ -188,32 +257,52 @@ impl Sink for Sqlite {
         "sqlite"
     }
 
+    fn part_of(&mut self, pipeline: &str) {
+        self.part_of = Some(pipeline.to_owned());
+    }
+
     fn open(
         &mut self,
         tables: &[Arc<Table>],
         resume: Option<EventTime>,
     ) -> Result<Option<EventTime>, ExternalError> {
         self.opened = None;
-        let connection = self.connect(tables, self.start_over && resume.is_none())?;
-        let durable = connection
-            .query_row("SELECT time FROM telemetra_progress", [], |row| row.get::<_, i64>(0))
-            .optional()
-            .map_err(|error| failed(&self.path, &"could not read telemetra_progress", error))?
-            .map(|time| EventTime(u64::try_from(time).unwrap_or(0)));
+        let owner = self.owner(tables);
+        let connection = self.connect()?;
+        // Before anything is changed, and after what is no database has been found to be none.
+        let over = self.start_over && resume.is_none() && schema::has_rows(&connection, &self.path, tables)?;
+        let lock = self.lock(&owner)?;
+        let later = if over { Rows::DeleteLater } else { Rows::Keep };
+        schema::prepare(&connection, &self.path, tables, later)?;
+        self.tune(&connection)?;
+        let resumes = resume.is_some();
+        let mut progress =
+            progress::enter(&connection, &self.path, owner, (self.start_over && !resumes, resumes))?;
+        if progress.starts_over && !over && !resumes {
+            // There is nothing to delete.
+            progress.starts_over = false;
+        }
+        let durable = progress.time;
+        let letters_are_old = self.start_over && !resumes;
         let sql = tables.iter().map(Sql::new).collect();
-        self.opened = Some(Opened { connection, durable, sql, scratch: Scratch::default() });
+        let scratch = Scratch::default();
+        self.opened = Some(Opened { connection, progress, letters_are_old, _lock: lock, sql, scratch });
         Ok(durable)
     }
 
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(error::not_open(&self.path)) };
         // What is known already would overwrite what is newer.
-        let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable);
+        let known = batches.partition_point(|batch| Some(batch.time) <= opened.progress.time);
         opened.write(&batches[known..], &self.path)
     }
 
     fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(error::not_open(&self.path)) };
+        if letters.is_empty() {
+            return Ok(());
+        }
+        opened.delete_old_letters(&self.path)?;
         statements::write_letters(&mut opened.connection, letters)
             .map_err(|error| failed(&self.path, &"could not write to telemetra_dead_letters", error))
     }

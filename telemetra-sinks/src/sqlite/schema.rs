@@ -7,16 +7,15 @@ use rusqlite::{Connection, TransactionBehavior};
 use telemetra_core::{Column, ColumnKind, ExternalError, Index, Table};
 
 use super::error::{failed, refused};
-use super::migrate;
+use super::{migrate, progress};
 
 /// The version of the tables that are the sink's own. Counts up whenever they change.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Marks a database as ours: "TLMT".
 const APPLICATION: i64 = 0x544c_4d54;
 
-/// The tables that are the sink's own: the time reached, and the dead letters.
-const FIXED: &str = "
-    CREATE TABLE telemetra_progress (id INTEGER PRIMARY KEY CHECK (id = 1), time INTEGER NOT NULL) STRICT;
+/// The table of dead letters.
+const DEAD_LETTERS: &str = "
     CREATE TABLE telemetra_dead_letters (
         \"partition\" TEXT NOT NULL, \"offset\" INTEGER NOT NULL, idx INTEGER NOT NULL,
         fate TEXT NOT NULL, reason TEXT NOT NULL, bytes BLOB NOT NULL,
@@ -24,31 +23,65 @@ const FIXED: &str = "
     ) STRICT;
 ";
 
-/// Makes the tables and columns that are missing, and checks those that are there. With `clear` the rows of
-/// the given tables are deleted first. All of it is one transaction.
+/// What becomes of the rows that are there.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    Keep,
+    /// They will be deleted: nothing is done yet, but what cannot work is refused.
+    DeleteLater,
+    Delete,
+}
+
+/// Makes the tables and columns that are missing, and checks those that are there. All of it is one transaction.
 pub(super) fn prepare(
     connection: &Connection,
     path: &Path,
     tables: &[Arc<Table>],
-    clear: bool,
+    rows: Rows,
 ) -> Result<(), ExternalError> {
     check_names(path, tables)?;
-    let fresh = is_fresh(connection, path)?;
+    let version = version_of(connection, path)?;
+    let mut own = Vec::new();
+    match version {
+        0 => own.extend([progress::TABLE, DEAD_LETTERS].map(str::to_owned)),
+        1 => own.push(progress::FROM_1.to_owned()),
+        _ => {}
+    }
+    if version < VERSION {
+        own.push(format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}"));
+    }
     let mut steps = Vec::new();
-    if fresh {
-        steps.push(FIXED.to_owned());
-        steps.push(format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}"));
-    } else if clear {
-        steps.push("DELETE FROM telemetra_dead_letters; DELETE FROM telemetra_progress".to_owned());
-    }
     for table in tables {
-        migrate::plan(connection, path, table, clear, &mut steps)?;
+        migrate::plan(connection, path, table, rows != Rows::Keep, &mut steps)?;
     }
+    if rows == Rows::DeleteLater {
+        steps.clear();
+    }
+    steps.splice(..0, own);
     // A database that has everything is not locked for writing.
     if steps.is_empty() {
         return Ok(());
     }
-    run(connection, fresh, &steps).map_err(|error| failed(path, &"could not make the tables", error))
+    run(connection, version == 0, &steps).map_err(|error| failed(path, &"could not make the tables", error))
+}
+
+/// Whether any of these tables has rows.
+pub(super) fn has_rows(
+    connection: &Connection,
+    path: &Path,
+    tables: &[Arc<Table>],
+) -> Result<bool, ExternalError> {
+    if version_of(connection, path)? == 0 {
+        return Ok(false);
+    }
+    for table in tables {
+        if migrate::has_rows(connection, table.name())
+            .map_err(|error| failed(path, &format!("could not read the table {}", table.name()), error))?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn run(connection: &Connection, fresh: bool, steps: &[String]) -> rusqlite::Result<()> {
@@ -81,8 +114,8 @@ fn check_names(path: &Path, tables: &[Arc<Table>]) -> Result<(), ExternalError> 
     Ok(())
 }
 
-/// Whether the database is empty. One that is neither empty nor ours is refused.
-fn is_fresh(connection: &Connection, path: &Path) -> Result<bool, ExternalError> {
+/// The version of the sink's own tables, 0 if the database is empty. One that is neither empty nor ours is refused.
+fn version_of(connection: &Connection, path: &Path) -> Result<i64, ExternalError> {
     let read = |error| failed(path, &"could not read the version of the tables", error);
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (version, application) =
@@ -97,7 +130,7 @@ fn is_fresh(connection: &Connection, path: &Path) -> Result<bool, ExternalError>
         ));
     }
     if application == APPLICATION {
-        return Ok(false);
+        return Ok(version);
     }
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'", [], |row| row.get(0))
@@ -105,7 +138,7 @@ fn is_fresh(connection: &Connection, path: &Path) -> Result<bool, ExternalError>
     if tables > 0 || application != 0 {
         return Err(refused(path, "it has tables that telemetra did not make; use another file"));
     }
-    Ok(true)
+    Ok(0)
 }
 
 /// The statement that makes a table.

@@ -138,18 +138,19 @@ INSERT INTO telemetra_progress VALUES (1, 5);
 PRAGMA application_id = 1414286676; PRAGMA user_version = 1"#;
 
 #[test]
-fn a_database_of_an_earlier_release_stays_as_it_is() {
+fn a_database_of_an_earlier_release_is_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.db");
     let connection = Connection::open(&path).unwrap();
     connection.execute_batch(&EARLIER.replace("\\\n", "")).unwrap();
-    let before = schema(&path);
-    // There is nothing to make, so opening does not wait for another writer.
-    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     let table = readings().table().as_ref().clone();
     assert_eq!(open(&path, table.clone()).unwrap(), Some(EventTime(5)));
+    let owner = "SELECT pipeline || tables || starts_over FROM telemetra_progress";
+    assert_eq!(one::<String>(&path, owner), "telemetra[\"device_minute\"]0");
+    // Now there is nothing to make, so opening does not wait for another writer.
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(open(&path, table.clone()).unwrap(), Some(EventTime(5)));
     connection.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(schema(&path), before);
 
     let fresh = folder.path().join("fresh.db");
     open(&fresh, table).unwrap();

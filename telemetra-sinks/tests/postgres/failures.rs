@@ -344,3 +344,23 @@ fn a_server_whose_whole_disk_is_full_goes_on_when_there_is_room() {
     server.kill();
     run(format!("umount -l {data}"));
 }
+
+/// Prepared statements that are gone, as behind a pooler that gives each transaction another session.
+#[test]
+fn a_pooler_in_transaction_mode_is_named_at_the_first_error() {
+    let database = database();
+    let mut sink = Postgres::new(database.config());
+    sink.open(&tables(), None).unwrap();
+    database
+        .client()
+        .batch_execute(
+            "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN EXECUTE 'DEALLOCATE ALL'; RETURN NULL; END $$;
+             CREATE TRIGGER forget AFTER INSERT ON device_minute EXECUTE FUNCTION forget()",
+        )
+        .unwrap();
+    let error = (0..3).find_map(|nth| sink.apply(&[batch(nth, vec![readings("d", nth, 1)])]).err()).unwrap();
+    assert_eq!(error.retry(), Retry::Transient);
+    let text = error.to_string();
+    assert!(text.contains("PgBouncer") && text.contains("max_prepared_statements"), "{text}");
+}

@@ -170,7 +170,7 @@ fn names_that_leave_no_room_for_a_day_are_refused() {
     let error = error.to_string();
     assert!(error.contains("has 55 characters, and with a retention it may have at most 54"), "{error}");
     // Without a retention there are no days.
-    Postgres::new(database.config()).open(&[Arc::clone(long.table())], None).unwrap();
+    Postgres::new(database.config()).pipeline("other").open(&[Arc::clone(long.table())], None).unwrap();
 
     let layout = named(54);
     let mut sink = sink(&database);

@@ -1,11 +1,12 @@
 //! Who makes the tables, and which are refused.
 
+use std::error::Error;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
 use telemetra_core::{Column, ColumnKind, Retry, Sink, Table};
-use telemetra_sinks::{Postgres, PostgresStore};
+use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
 
 use super::common::{batch, readings, tables};
 use super::server::{Database, database};
@@ -50,7 +51,7 @@ fn several_processes_may_start_at_once() {
     assert_eq!(
         database
             .text("SELECT string_agg(component || version, ' ' ORDER BY component) FROM telemetra_schema"),
-        "checkpoints1 table alerts1 table device_minute1 table devices1 table moments1 tables1"
+        "checkpoints1 table alerts1 table device_minute1 table devices1 table moments1 tables2"
     );
     assert_eq!(database.text("SELECT count(*) FROM telemetra_checkpoints"), "8");
     assert_eq!(database.text("SELECT generation FROM telemetra_progress"), "8", "each has claimed the shard");
@@ -206,7 +207,23 @@ fn starting_over_empties_the_tables_unless_there_is_a_checkpoint() {
     assert_eq!(sink().start_over().open(&tables(), Some(time)).unwrap(), Some(time));
     assert_eq!(sink().open(&tables(), None).unwrap(), Some(time));
     assert_eq!(count(), "1");
-    assert_eq!(sink().start_over().open(&tables(), None).unwrap(), None);
-    assert_eq!(count(), "0");
+    let mut over = sink().start_over();
+    assert_eq!(over.open(&tables(), None).unwrap(), None);
+    assert_eq!(count(), "1", "nothing has come that could take its place");
+    over.apply(&[batch(4, vec![readings("t", 4, 1), readings("u", 4, 1)])]).unwrap();
+    assert_eq!(count(), "2");
     assert_eq!(database.text("SELECT count(*) FROM telemetra_dead_letters"), "0");
+}
+
+#[test]
+fn a_database_of_another_encoding_is_refused_at_the_start() {
+    let database = database();
+    let other = format!("{}_latin", database.name);
+    let make = "CREATE DATABASE $ ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0";
+    database.client().batch_execute(&make.replace('$', &other)).unwrap();
+    let config = PostgresConfig::from_url(&database.words().replace(&database.name, &other)).unwrap();
+    let error = Postgres::new(config).open(&tables(), None).unwrap_err();
+    assert_eq!(error.retry(), Retry::Permanent);
+    assert!(error.to_string().contains("has to be of the encoding UTF8"), "{error}");
+    assert!(error.source().unwrap().source().unwrap().to_string().contains("LATIN1"), "{error:?}");
 }

@@ -8,7 +8,7 @@ use telemetra_core::{
 };
 use telemetra_sinks::Postgres;
 
-use super::common::{batch, window};
+use super::common::{batch, letter, readings, tables, window};
 use super::server::{Database, database};
 
 fn sink(database: &Database, index: usize) -> Postgres {
@@ -31,8 +31,16 @@ fn starts_over(table: &Arc<Table>, changes: impl Fn() -> Vec<Change>) {
         sink.apply(&[batch(0, of(shard))]).unwrap();
     }
     assert_eq!(held(), changes().len().to_string());
-    for (shard, left) in [(0, of(1).len()), (1, 0)] {
-        assert_eq!(sink(&database, shard).start_over().open(&tables, None).unwrap(), None);
+    let mut left = changes().len();
+    for shard in [0, 1] {
+        let mut sink = sink(&database, shard).start_over();
+        assert_eq!(sink.open(&tables, None).unwrap(), None);
+        assert_eq!(held(), left.to_string(), "the first row takes the place of all");
+        let mut rows = of(shard);
+        left -= rows.len();
+        rows.truncate(1);
+        left += rows.len();
+        sink.apply(&[batch(1, rows)]).unwrap();
         assert_eq!(held(), left.to_string(), "shard {shard} of {table:?}");
     }
 }
@@ -86,4 +94,55 @@ fn a_subject_that_cannot_be_found_is_refused() {
     assert!(error.to_string().contains("the table lists cannot be told from the others"), "{error}");
     sink(&database, 0).open(&[Arc::clone(&table)], None).unwrap();
     Postgres::new(database.config()).start_over().open(&[table], None).unwrap();
+}
+
+#[test]
+fn an_empty_run_leaves_the_rows() {
+    let database = database();
+    let time = |nth| Some(batch(nth, vec![]).time);
+    let rows = || database.text("SELECT count(*) FROM device_minute");
+    let make = || Postgres::new(database.config());
+    let mut first = make();
+    first.open(&tables(), None).unwrap();
+    first.dead_letters(&[letter(1, b"bad")]).unwrap();
+    first.apply(&[batch(0, vec![readings("d", 0, 1), readings("e", 0, 1)])]).unwrap();
+    let mut empty = make().start_over();
+    assert_eq!(empty.open(&tables(), None).unwrap(), None);
+    empty.dead_letters(&[letter(7, b"not in the format")]).unwrap();
+    empty.apply(&[]).unwrap();
+    assert_eq!(
+        (rows(), database.text("SELECT sum(\"offset\") FROM telemetra_dead_letters")),
+        ("2".into(), "7".into())
+    );
+    assert_eq!(make().open(&tables(), time(0)).unwrap(), time(0), "the first run goes on");
+
+    // One that had a checkpoint before it had a row goes on, and its first row takes the place of all.
+    let mut over = make().start_over();
+    assert_eq!(over.open(&tables(), None).unwrap(), None);
+    over.apply(&[batch(1, vec![])]).unwrap();
+    assert_eq!(rows(), "2");
+    let mut over = make().start_over();
+    assert_eq!(over.open(&tables(), time(1)).unwrap(), time(1));
+    over.apply(&[batch(2, vec![readings("d", 2, 1)])]).unwrap();
+    assert_eq!(rows(), "1");
+}
+
+#[test]
+fn a_pipeline_does_not_go_on_from_the_time_of_another() {
+    let database = database();
+    let other = [Arc::new(Table::new("others").key(Column::new("id", ColumnKind::Text)))];
+    let make = |name: &str| {
+        let mut sink = Postgres::new(database.config());
+        sink.part_of(name);
+        sink
+    };
+    let mut first = make("first");
+    first.open(&tables(), None).unwrap();
+    first.apply(&[batch(0, vec![readings("d", 0, 1)])]).unwrap();
+    let error = make("first").open(&other, None).unwrap_err();
+    assert!(error.to_string().contains("a name of its own") && error.retry() == Retry::Permanent, "{error}");
+    assert_eq!(make("second").open(&other, None).unwrap(), None, "each has its own progress");
+    let error = make("third").start_over().open(&tables(), None).unwrap_err();
+    assert!(error.to_string().contains("of the pipeline `first` too"), "{error}");
+    assert_eq!(database.text("SELECT count(*) FROM device_minute"), "1");
 }

@@ -3,8 +3,8 @@
 use telemetra::core::testkit::decoder_compliance;
 use telemetra::core::{Arena, Decoder, EventTime, Record};
 use telemetra::livestream::{
-    ChatMessage, Currency, Event, EventKind, Header, JsonDecoder, LiveEvents, MetaType, StreamMeta,
-    Transaction, TransactionType, ViewerCount,
+    ChatMessage, Currency, Event, EventKind, Header, JsonDecoder, LiveEvents, MAX_TEXT_BYTES, MetaType,
+    StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 
 use super::decode;
@@ -83,6 +83,37 @@ fn decoders_comply() {
     let bad = ["{}", "[]", "null", "{\"event_id\":\"\\ud800\"}"].map(str::as_bytes);
     decoder_compliance::<LiveEvents>(&JsonDecoder::mixed(), &good, &bad);
     decoder_compliance::<LiveEvents>(&JsonDecoder::of(EventKind::Chat), &good[..1], &bad);
+}
+
+/// What no store can hold costs its character, wherever it is but in an id, and not the event.
+#[test]
+fn half_a_character_is_replaced() {
+    for (json, text) in [
+        (r#""\u0000""#, "\u{fffd}"),
+        (r#""a\ud83d""#, "a\u{fffd}"),
+        (r#""\ude00b""#, "\u{fffd}b"),
+        (r#""\ud83d\ud83d\ude00""#, "\u{fffd}\u{1f600}"),
+        (r#""\ud83d\n\udc00x""#, "\u{fffd}\n\u{fffd}x"),
+        (r#""\ud83d\u0041""#, "\u{fffd}A"),
+    ] {
+        let arena = Arena::default();
+        let message = with(CHAT, "message", json);
+        assert_eq!(chat(&message, &arena).message, text, "{json}");
+        let list = with(CHAT, "badges", &format!("[{json}]"));
+        assert_eq!(chat(&list, &arena).badges, [text], "{json}");
+        let unread = with(CHAT, "nobody_reads_this", json);
+        assert_eq!(chat(&unread, &arena), chat(CHAT, &arena), "{json}");
+    }
+    let longest = format!("\"{}\"", r"\u0000".repeat(MAX_TEXT_BYTES));
+    let arena = Arena::default();
+    assert_eq!(chat(&with(CHAT, "message", &longest), &arena).message.chars().count(), MAX_TEXT_BYTES);
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over() {
+    let record = format!("\u{feff}{CHAT}");
+    let arena = Arena::default();
+    assert_eq!(chat(&record, &arena), chat(CHAT, &arena));
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) fn expected<'a>(
     kind: Option<EventKind>,
     arena: &'a Arena,
 ) -> Result<Option<Vec<Event<'a>>>, ()> {
+    let record = &whole_characters(record.strip_prefix("\u{feff}".as_bytes()).unwrap_or(record));
     if record.iter().all(|b| b" \t\r\n".contains(b)) {
         return Ok(Some(vec![]));
     }
@@ -31,6 +32,35 @@ pub(crate) fn expected<'a>(
     let raw: BTreeMap<String, &RawValue> = serde_json::from_slice(record).map_err(drop)?;
     let fields = Fields { raw: raw.into_iter().filter(|(_, v)| v.get() != "null").collect(), arena };
     Ok(fields.event(kind).map(|event| vec![event]))
+}
+
+/// Stands for half of a surrogate pair, which `serde_json` refuses.
+const HALF: char = '\u{e000}';
+
+/// The record with the escape of [`HALF`] for each escape that is half of a surrogate pair.
+fn whole_characters(record: &[u8]) -> Vec<u8> {
+    let unit = |at: usize| {
+        let digits = record.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let (mut whole, mut at) = (record.to_vec(), 0);
+    while at < record.len() {
+        at += match (record[at], unit(at), unit(at + 6)) {
+            (b'\\', Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (b'\\', Some(0xD800..=0xDFFF), _) => {
+                whole[at..at + 6].copy_from_slice(b"\\ue000");
+                6
+            }
+            (b'\\', ..) => 2,
+            _ => 1,
+        };
+    }
+    whole
+}
+
+/// A text as the decoder gives it.
+fn replaced(text: &str) -> String {
+    text.replace(['\0', HALF], "\u{fffd}")
 }
 
 struct Fields<'r, 'a> {
@@ -106,16 +136,20 @@ impl<'a> Fields<'_, 'a> {
     }
 
     fn string(&self, name: &str) -> Optional<&'a str> {
-        let no_nul = |text: &&str| !text.contains('\0');
-        self.read(name, |value, _| value.as_str().filter(no_nul).map(|text| self.arena.text(text)))
+        self.read(name, |value, _| value.as_str().map(|text| self.arena.text(text)))
     }
 
     fn text(&self, name: &str) -> Optional<&'a str> {
-        self.string(name).filter(|text| text.is_none_or(|text| text.len() <= MAX_TEXT_BYTES))
+        let text = self.string(name)?;
+        if text.is_some_and(|text| text.len() > MAX_TEXT_BYTES) {
+            return None;
+        }
+        Some(text.map(|text| self.arena.text(&replaced(text))))
     }
 
     fn id(&self, name: &str) -> Option<&'a str> {
-        self.string(name)?.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()))
+        let good = |id: &&str| (1..=MAX_ID_BYTES).contains(&id.len()) && !id.contains(['\0', HALF]);
+        self.string(name)?.filter(good)
     }
 
     fn time(&self, name: &str) -> Optional<EventTime> {
@@ -134,10 +168,13 @@ impl<'a> Fields<'_, 'a> {
             let items: Option<Vec<&str>> = value
                 .as_array()?
                 .iter()
-                .map(|item| item.as_str().filter(|text| text.len() <= MAX_TEXT_BYTES && !text.contains('\0')))
+                .map(|item| item.as_str().filter(|text| text.len() <= MAX_TEXT_BYTES))
                 .collect();
             let items = items.filter(|items| items.len() <= MAX_LIST_ITEMS)?;
-            Some(self.arena.list(items.into_iter().map(|item| self.arena.text(item)).collect::<Vec<_>>()))
+            Some(
+                self.arena
+                    .list(items.into_iter().map(|item| self.arena.text(&replaced(item))).collect::<Vec<_>>()),
+            )
         })?;
         Some(list.unwrap_or(&[]))
     }

@@ -113,8 +113,8 @@ impl<'a> Wire<'a, Vec<&'a str>> {
             } => Event::Chat(ChatMessage {
                 header: header.checked()?,
                 user_id: id("user_id", user_id)?,
-                username: text("username", username)?,
-                message: text("message", message)?,
+                username: text("username", username, arena)?,
+                message: text("message", message, arena)?,
                 emotes: list("emotes", emotes, arena)?,
                 badges: list("badges", badges, arena)?,
                 is_subscriber,
@@ -136,11 +136,11 @@ impl<'a> Wire<'a, Vec<&'a str>> {
                 Event::Transaction(Transaction {
                     header: header.checked()?,
                     user_id: id("user_id", user_id)?,
-                    username: text("username", username)?,
+                    username: text("username", username, arena)?,
                     transaction_type,
                     amount,
                     currency,
-                    message: message.map(|m| text("message", m)).transpose()?,
+                    message: message.map(|m| text("message", m, arena)).transpose()?,
                 })
             }
             Self::Meta {
@@ -154,8 +154,8 @@ impl<'a> Wire<'a, Vec<&'a str>> {
             } => Event::Meta(StreamMeta {
                 header: header.checked()?,
                 event_type,
-                new_title: new_title.map(|t| text("new_title", t)).transpose()?,
-                new_category: new_category.map(|t| text("new_category", t)).transpose()?,
+                new_title: new_title.map(|t| text("new_title", t, arena)).transpose()?,
+                new_category: new_category.map(|t| text("new_category", t, arena)).transpose()?,
                 started_at: started_at.map(|t| time("started_at", t)).transpose()?,
                 ended_at: ended_at.map(|t| time("ended_at", t)).transpose()?,
                 duration_minutes,
@@ -178,18 +178,19 @@ fn id<'a>(field: &'static str, value: &'a str) -> Result<&'a str, DecodeError> {
     valid::id(value).and_then(valid::without_nul).map_err(|reason| DecodeError::field(field, reason))
 }
 
-fn text<'a>(field: &'static str, value: &'a str) -> Result<&'a str, DecodeError> {
-    valid::text(value).and_then(valid::without_nul).map_err(|reason| DecodeError::field(field, reason))
+fn text<'a>(field: &'static str, value: &'a str, arena: &'a Arena) -> Result<&'a str, DecodeError> {
+    let text = valid::text(value).map_err(|reason| DecodeError::field(field, reason))?;
+    Ok(valid::replaced(text, arena))
 }
 
 fn list<'a>(
     field: &'static str,
-    items: Vec<&'a str>,
+    mut items: Vec<&'a str>,
     arena: &'a Arena,
 ) -> Result<&'a [&'a str], DecodeError> {
     valid::list_len(items.len()).map_err(|reason| DecodeError::field(field, reason))?;
-    for item in &items {
-        text(field, item)?;
+    for item in &mut items {
+        *item = text(field, item, arena)?;
     }
     Ok(if items.is_empty() { &[] } else { arena.list(items) })
 }

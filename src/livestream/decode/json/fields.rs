@@ -14,6 +14,9 @@ use crate::livestream::decode::valid;
 const AMOUNT_DECIMALS: i64 = AMOUNT_SCALE.ilog10() as i64;
 const _: () = assert!(10_i64.pow(AMOUNT_SCALE.ilog10()) == AMOUNT_SCALE);
 
+/// What some programs write before text in UTF-8; RFC 8259 lets readers pass over it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The places of the known fields in a record.
 pub(super) struct Fields<'a> {
     text: &'a str,
@@ -25,6 +28,7 @@ impl<'a> Fields<'a> {
     /// Checks that a record is text.
     #[inline]
     pub(super) fn new(record: &'a [u8], arena: &'a Arena) -> Result<Self, DecodeError> {
+        let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
         let Ok(text) = simdutf8::basic::from_utf8(record) else { return Err(not_utf8(record)) };
         if u32::try_from(record.len()).is_err() {
             return Err(DecodeError::new("the record is longer than 4 GiB"));
@@ -70,12 +74,22 @@ impl<'a> Fields<'a> {
 
     /// An optional text.
     pub(super) fn text(&self, field: Field) -> Result<Option<&'a str>, DecodeError> {
-        self.read(field, |token| self.text_of(token, "is not a string").and_then(valid::text))
+        self.read(field, |token| {
+            self.text_of(token, "is not a string").and_then(|text| self.whole(token, text))
+        })
     }
 
     /// A required id.
     pub(super) fn id(&self, field: Field) -> Result<&'a str, DecodeError> {
-        let id = self.read(field, |token| self.text_of(token, "is not a string").and_then(valid::id))?;
+        let id = self.read(field, |token| {
+            let id = self.text_of(token, "is not a string")?;
+            // Two ids that differ must not become one.
+            if token.kind == Kind::Escaped {
+                valid::without_nul(id).and_then(valid::id)
+            } else {
+                valid::id(id)
+            }
+        })?;
         self.required(field, id)
     }
 
@@ -161,8 +175,9 @@ impl<'a> Fields<'a> {
         let mut fault = None;
         let mut reader = Reader::at(self.text.as_bytes(), list.start as usize + 1);
         let items = self.arena.list((0..list.items).map(|_| {
-            let item = self.text_of(reader.next_item(), "has an item that is not a string");
-            item.and_then(valid::text).unwrap_or_else(|reason| {
+            let token = reader.next_item();
+            let item = self.text_of(token, "has an item that is not a string");
+            item.and_then(|text| self.whole(token, text)).unwrap_or_else(|reason| {
                 fault.get_or_insert(reason);
                 ""
             })
@@ -183,14 +198,20 @@ impl<'a> Fields<'a> {
         if token.kind == Kind::Escaped { unescape(raw, self.arena) } else { raw }
     }
 
-    /// The string of a token, if it is one. Only an escape can bring a NUL into it.
+    /// The string of a token, if it is one. A NUL in it was one, or half a surrogate pair.
     #[inline(always)]
     fn text_of(&self, token: Token, otherwise: &'static str) -> Result<&'a str, &'static str> {
         match token.kind {
-            Kind::Plain => Ok(self.string(token)),
-            Kind::Escaped => valid::without_nul(self.string(token)),
+            Kind::Plain | Kind::Escaped => Ok(self.string(token)),
             _ => Err(otherwise),
         }
+    }
+
+    /// A text that every store can hold. Only an escape can bring a NUL into it.
+    #[inline(always)]
+    fn whole(&self, token: Token, text: &'a str) -> Result<&'a str, &'static str> {
+        let text = valid::text(text)?;
+        Ok(if token.kind == Kind::Escaped { valid::replaced(text, self.arena) } else { text })
     }
 }
 

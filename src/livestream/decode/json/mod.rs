@@ -38,8 +38,10 @@ use fields::Fields;
 /// * `null` is as if the field were absent. Required are ids, `timestamp`, `username`, a chat's `message`,
 ///   `viewer_count`, `amount` and the enumerations; a flag that is absent is false, a list empty.
 /// * Ids of 1 to [`MAX_ID_BYTES`](crate::livestream::MAX_ID_BYTES) bytes, other texts of at most
-///   [`MAX_TEXT_BYTES`](crate::livestream::MAX_TEXT_BYTES), lists of at most [`MAX_LIST_ITEMS`](crate::livestream::MAX_LIST_ITEMS); none with
-///   a NUL character, which databases do not store.
+///   [`MAX_TEXT_BYTES`](crate::livestream::MAX_TEXT_BYTES), lists of at most [`MAX_LIST_ITEMS`](crate::livestream::MAX_LIST_ITEMS).
+/// * NUL, which databases do not store, and half of a surrogate pair (`\ud83d` alone), which is no character: U+FFFD
+///   stands for them in a text. In an id they are an error, as two ids that differ must not become one.
+/// * A byte order mark before the object.
 /// * Counts are numbers whose *value* is a non-negative integer below 2⁶⁴: `12`, `12.0` and `1.2e1` are the same
 ///   number in JSON, and some producers write all their numbers with a point.
 /// * `amount` is a number, or a string that holds one, not negative; it becomes fixed point

@@ -223,28 +223,17 @@ impl<'a> Reader<'a> {
         Ok(Kind::Escaped)
     }
 
-    /// Passes the escape here. A surrogate must be half of a pair: a lone one is no character.
+    /// Passes the escape here. Half a surrogate pair passes too: it costs its character, not the event.
     fn escape(&mut self) -> Result<(), Fault> {
         if self.peek() != b'\\' {
             return Err(&"a control character must be escaped in a string");
         }
-        let lone = &"a lone surrogate is not a character";
         match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => match self.hex4(self.at)? {
-                0xD800..=0xDBFF => {
-                    let low = self.at + 6;
-                    if self.bytes.get(low..low + 2) != Some(b"\\u") {
-                        return Err(lone);
-                    }
-                    if !matches!(self.hex4(low)?, 0xDC00..=0xDFFF) {
-                        return Err(lone);
-                    }
-                    self.at += 12;
-                }
-                0xDC00..=0xDFFF => return Err(lone),
-                _ => self.at += 6,
-            },
+            Some(b'u') => {
+                self.hex4(self.at)?;
+                self.at += 6;
+            }
             _ => return Err(&"an unknown escape in a string"),
         }
         Ok(())

@@ -4,7 +4,7 @@ use crate::core::Arena;
 
 /// Unescapes a string whose escapes the reader has found valid.
 ///
-/// The text never grows: an escape is longer than its character in UTF-8.
+/// Half a surrogate pair, which is no character, becomes a NUL. The text never grows: an escape is longer than its character in UTF-8.
 #[cold]
 pub(super) fn unescape<'a>(raw: &str, arena: &'a Arena) -> &'a str {
     let built = arena.zeroed(raw.len());
@@ -35,10 +35,13 @@ fn character(bytes: &[u8]) -> (char, usize) {
         Some(b'u') => {
             let unit = |at| hex4(bytes, at).unwrap_or_default();
             return match unit(2) {
-                high @ 0xD800..=0xDBFF => {
-                    let (high, low) = (u32::from(high) - 0xD800, u32::from(unit(8)) & 0x3FF);
-                    (char::from_u32(0x1_0000 + (high << 10 | low)).unwrap_or_default(), 12)
-                }
+                high @ 0xD800..=0xDBFF => match low(bytes) {
+                    Some(low) => {
+                        let (high, low) = (u32::from(high) & 0x3FF, u32::from(low) & 0x3FF);
+                        (char::from_u32(0x1_0000 + (high << 10 | low)).unwrap_or_default(), 12)
+                    }
+                    None => ('\0', 6),
+                },
                 unit => (char::from_u32(u32::from(unit)).unwrap_or_default(), 6),
             };
         }
@@ -46,6 +49,12 @@ fn character(bytes: &[u8]) -> (char, usize) {
         None => return ('\\', 1),
     };
     (simple, 2)
+}
+
+/// The second half of a surrogate pair, behind the first.
+fn low(bytes: &[u8]) -> Option<u16> {
+    let follows = bytes.get(6..8) == Some(b"\\u");
+    hex4(bytes, 8).filter(|unit| follows && (0xDC00..=0xDFFF).contains(unit))
 }
 
 /// The number that four hexadecimal digits make.

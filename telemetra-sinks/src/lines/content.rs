@@ -1,0 +1,106 @@
+//! The content of a file from any position on: as it lies there, or decompressed.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use telemetra_core::key_hash;
+
+use super::packed::Packing;
+
+/// How many bytes at the beginning of a file, and before an offset, tell it from others.
+const SAMPLE: u64 = 4096;
+
+/// A file that is read, and how far.
+pub(super) struct Content {
+    bytes: Bytes,
+    position: u64,
+}
+
+enum Bytes {
+    Plain(File),
+    /// A compressed file is whole and does not grow, so its identity is the same at each offset.
+    Packed {
+        unpacked: Box<dyn Read + Send>,
+        identity: u64,
+    },
+}
+
+impl Content {
+    /// The content of this file, at its beginning.
+    pub(super) fn new(mut file: File) -> io::Result<Self> {
+        let first = peek(&mut file, 0, Packing::MAGIC)?;
+        let bytes = match Packing::of(&first) {
+            Some(packing) => {
+                let length = file.metadata()?.len();
+                let identity = key_hash(&(length, sample(&mut file, length)?));
+                file.rewind()?;
+                Bytes::Packed { unpacked: packing.unpack(file)?, identity }
+            }
+            None => Bytes::Plain(file),
+        };
+        Ok(Self { bytes, position: 0 })
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The file, unless it is compressed.
+    pub(super) fn plain(&mut self) -> Option<&mut File> {
+        match &mut self.bytes {
+            Bytes::Plain(file) => Some(file),
+            Bytes::Packed { .. } => None,
+        }
+    }
+
+    /// Goes forward to this position; says how far it got, which is less if a compressed file ends before.
+    pub(super) fn skip_to(&mut self, position: u64) -> io::Result<u64> {
+        match &mut self.bytes {
+            Bytes::Plain(_) => self.position = position,
+            Bytes::Packed { unpacked, .. } => {
+                let ahead = position.saturating_sub(self.position);
+                self.position += io::copy(&mut unpacked.take(ahead), &mut io::sink())?;
+            }
+        }
+        Ok(self.position)
+    }
+
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = loop {
+            let result = match &mut self.bytes {
+                Bytes::Plain(file) => {
+                    file.seek(SeekFrom::Start(self.position)).and_then(|_| file.read(buffer))
+                }
+                Bytes::Packed { unpacked, .. } => unpacked.read(buffer),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        self.position += count as u64;
+        Ok(count)
+    }
+
+    /// A hash of the file's first bytes and of those before the offset: the same when the file has grown.
+    pub(super) fn identity(&mut self, offset: u64) -> io::Result<u64> {
+        match &mut self.bytes {
+            Bytes::Plain(file) => Ok(key_hash(&sample(file, offset)?)),
+            Bytes::Packed { identity, .. } => Ok(*identity),
+        }
+    }
+}
+
+/// The first bytes of a file, and the last ones before `end`.
+fn sample(file: &mut File, end: u64) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    let length = end.min(SAMPLE);
+    Ok((peek(file, 0, length)?, peek(file, end - length, length)?))
+}
+
+/// Up to `most` bytes from there on.
+pub(super) fn peek(file: &mut File, at: u64, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(at))?;
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
