@@ -266,15 +266,15 @@ fn a_pause_of_the_pipeline_is_no_silence_of_the_source() {
         steady(key, 0, 200).into_iter().for_each(|record| handle.append(record));
     }
     until("all is read", || has_read(&running, 40));
-    hand.pass(900, || silences(&running));
+    hand.pass(700, || silences(&running));
     // Nobody is asked for an hour: what was known of the partitions is out of date.
     hand.advance(3_600_000);
     until("they are asked again", || {
         silences(&running)
             .iter()
-            .all(|silent| silent.is_some_and(|silent| silent < Duration::from_millis(900)))
+            .all(|silent| silent.is_some_and(|silent| silent < Duration::from_millis(700)))
     });
-    hand.pass(900, || silences(&running));
+    hand.pass(700, || silences(&running));
     assert!(running.status().partitions.iter().all(|partition| !partition.idle), "{:?}", running.status());
     for (handle, key) in handles.iter().zip(["a", "b"]) {
         steady(key, 200, 400).into_iter().for_each(|record| handle.append(record));

@@ -213,7 +213,7 @@ impl RestoredCheckpoint {
     pub(crate) fn read(
         store: &mut dyn CheckpointStore,
         fingerprint: &str,
-        deadline: RetryDeadline,
+        deadline: &RetryDeadline,
     ) -> Result<Option<Self>, RestoreError> {
         let names = deadline.wait("listing the checkpoints", || store.list())?;
         let Some(name) = names.iter().rev().find(|name| name.ends_with("/complete")) else {
@@ -265,7 +265,7 @@ fn read<T: DeserializeOwned>(
     store: &mut dyn CheckpointStore,
     name: &str,
     boundary: EventTime,
-    deadline: RetryDeadline,
+    deadline: &RetryDeadline,
 ) -> Result<T, RestoreError> {
     let blob = deadline
         .wait("reading a checkpoint", || store.get(name))?
