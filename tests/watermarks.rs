@@ -6,6 +6,7 @@ mod support;
 use std::time::Duration;
 
 use support::hand::{Hand, at, idle_after_a_second, reached, steady};
+use support::log::Log;
 use support::watch::{finish, in_time, until};
 use support::*;
 use telemetra::core::source::{Memory as MemorySource, MemoryHandle, MemoryStep};
@@ -158,6 +159,25 @@ fn an_event_a_year_ahead_moves_no_watermark() {
     let letters = sink.dead_letters();
     assert_eq!(letters.iter().map(|letter| letter.offset).collect::<Vec<_>>(), [0, 10, 31]);
     assert!(letters.iter().all(|letter| letter.reason.contains("ahead of processing time")));
+}
+
+#[test]
+fn one_wrong_date_poisons_no_replay() {
+    let time = TimeConfig { max_future_skew: None, max_jump: Some(86_400_000), ..small_time() };
+    let year = 366 * 86_400_000;
+    let mut records = steady("a", 0, 3_000);
+    let undisturbed = run(&vec![records.clone(), steady("b", 0, 3_000)], &time, 2, 5).unwrap().0;
+    records.insert(10, at("a", year, "wrong"));
+    let (sink, report) = run(&vec![records.clone(), steady("b", 0, 3_000)], &time, 2, 5).unwrap();
+    assert_eq!((report.fates.from_future, report.fates.on_time), (1, 600));
+    assert_eq!(published(&sink.batches()), published(&undisturbed.batches()));
+    assert!(sink.dead_letters()[0].reason.contains("of all events before it"));
+    // Without the bound it does, and that is told.
+    let log = Log::of_this_program();
+    let time = TimeConfig { max_jump: None, ..time };
+    let (_, report) = run(&vec![records, steady("b", 0, 3_000)], &time, 2, 5).unwrap();
+    assert!(report.fates.are_often_too_late() && report.fates.too_late == 290, "{:?}", report.fates);
+    assert_eq!(log.lines(&["WARN", "many events are too late"]).len(), 1);
 }
 
 #[test]

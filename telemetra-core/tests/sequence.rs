@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use telemetra_core::engine::{Placement, Sequencer, SequencerState};
-use telemetra_core::{EventId, EventTime, TimeConfig, WindowSpec};
+use telemetra_core::{EventId, EventTime, Fate, TimeConfig, WindowSpec};
 
 const NOW: EventTime = EventTime(1_000_000);
 
@@ -25,13 +25,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn time() -> impl Strategy<Value = TimeConfig> {
-    (0u64..300, 0u64..500, any::<bool>(), prop_oneof![Just(None), Just(Some(500))]).prop_map(
-        |(out_of_orderness, allowed_lateness, deduplicate, max_future_skew)| TimeConfig {
+    let jumps = prop_oneof![Just(None), Just(Some(300)), Just(Some(100_000))];
+    (0u64..300, 0u64..500, any::<bool>(), prop_oneof![Just(None), Just(Some(500))], jumps).prop_map(
+        |(out_of_orderness, allowed_lateness, deduplicate, max_future_skew, max_jump)| TimeConfig {
             windows: WindowSpec::sliding(30, 10).unwrap(),
             out_of_orderness,
             allowed_lateness,
             deduplicate,
             max_future_skew,
+            max_jump,
             ..TimeConfig::default()
         },
     )
@@ -73,4 +75,26 @@ proptest! {
         }
         prop_assert!(whole.fates().is_balanced());
     }
+}
+
+fn fates_of(times: &[u64]) -> Vec<Fate> {
+    let time = TimeConfig { max_future_skew: None, max_jump: Some(86_400_000), ..TimeConfig::default() };
+    let mut sequencer = Sequencer::new(&time, time.strategy());
+    times.iter().map(|time| sequencer.place(EventTime(*time), || None, NOW).fate).collect()
+}
+
+#[test]
+fn a_jump_that_nothing_confirms_moves_no_watermark() {
+    use Fate::{FromFuture, OnTime};
+    let year = 31_536_000_000;
+    assert_eq!(fates_of(&[year, 1000 + year, 2000 + year]), [OnTime; 3]);
+    let mixed = [1, year, 2, 3, year + 5, year + 6, 4, year + 7, 5];
+    let expected = [OnTime, FromFuture, OnTime, OnTime, FromFuture, FromFuture, OnTime, FromFuture, OnTime];
+    assert_eq!(fates_of(&mixed), expected, "never three in a row");
+    assert_eq!(
+        fates_of(&[1, year, 9 * year, 5 * year, 2]),
+        [OnTime, FromFuture, FromFuture, FromFuture, OnTime]
+    );
+    let gap = [1, year, year + 60_000, year + 30_000, year + 90_000];
+    assert_eq!(fates_of(&gap), [OnTime, FromFuture, FromFuture, OnTime, OnTime], "time did go on");
 }
