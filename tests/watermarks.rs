@@ -204,6 +204,23 @@ fn times_next_to_the_epoch_are_times_like_others() {
 }
 
 #[test]
+fn no_row_is_of_a_window_that_would_begin_before_1970() {
+    let time = TimeConfig { windows: WindowSpec::sliding(6_000, 1_000).unwrap(), ..small_time() };
+    for workers in [1, 2] {
+        let records = ["a 0 e0 u m".to_owned(), "a 2500 e1 u m".to_owned()];
+        let (sink, report) = run(&vec![records.to_vec()], &time, workers, 5).unwrap();
+        assert_eq!(report.fates.on_time, 2);
+        let of = |(_, summary): (String, Summary<Out>)| {
+            (summary.window.start.0, summary.window.end.0, summary.value.0)
+        };
+        let found: Vec<_> = summaries(&sink).into_iter().map(of).collect();
+        // Five more would have begun before.
+        assert_eq!(found, [(0, 6_000, 2), (1_000, 7_000, 1), (2_000, 8_000, 1)]);
+        assert!(sink.batches().iter().flat_map(|batch| &batch.changes).all(|change| change.revision == 0));
+    }
+}
+
+#[test]
 fn a_gap_of_days_costs_nothing_and_loses_nothing() {
     let days = 3 * 86_400_000;
     let mut records = steady("a", 0, 200);
