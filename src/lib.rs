@@ -99,7 +99,8 @@ pub mod prelude {
     pub use telemetra_ops::{
         CheckpointContext, Checkpointed, Drain, Enrich, Graph, GroupGraph, Ingest, Ingress, IngressConfig,
         KeyedProcess, Latest, Moments, Pipeline, PipelineError, PipelineStatus, ProcessByKey, Report,
-        Running, StopHandle, Tactic, Top, Windows, hours, minutes, seconds, sessions, sliding, tumbling,
+        Running, StopHandle, StopSignal, Tactic, Top, Windows, hours, minutes, seconds, sessions, sliding,
+        tumbling,
     };
     #[cfg(feature = "sqlite")]
     pub use telemetra_sinks::Sqlite;

@@ -4,11 +4,11 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -285,5 +285,23 @@ fn errors_say_what_is_wrong_and_where() {
         assert!(told.contains(text), "{arguments:?}: {stderr}");
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
         assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_start_that_waits_for_a_server_ends_at_the_order_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let mut command = command(folder.path(), &["--log-level", "warn"]);
+        command.env("POSTGRES_HOST", "127.0.0.1").env("POSTGRES_PORT", "1");
+        let mut child = command.spawn().unwrap();
+        let mut told = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        told.find(|line| line.contains("trying again")).unwrap();
+        let ordered = Instant::now();
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let rest: Vec<String> = told.collect();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{rest:?}");
+        assert!(rest.iter().any(|line| line.contains("told to stop before it had started")), "{rest:?}");
+        assert!(ordered.elapsed() < Duration::from_secs(10));
     }
 }

@@ -14,7 +14,7 @@ use support::*;
 use telemetra::core::checkpoint::{CheckpointStore, Directory};
 use telemetra::core::source::MemoryStep::{Fail, Records};
 use telemetra::core::*;
-use telemetra::ops::{Pipeline, PipelineError};
+use telemetra::ops::{Drain, Pipeline, PipelineError};
 use telemetra::sinks::MemorySink;
 
 /// Fails so many times, then never again.
@@ -222,6 +222,75 @@ fn services_may_start_in_any_order() {
         pipeline.max_watermark_drift(Duration::from_millis(10_000)).sink(Faulty::new("late", 3, 0));
     let running = pipeline.checkpoints(store, Duration::from_millis(100)).start().unwrap();
     assert_eq!(finish(running).unwrap().fates.read, 100);
+}
+
+#[test]
+fn a_start_that_waits_for_a_service_hears_the_order_to_stop() {
+    let sink = Faulty::new("away", usize::MAX, 0);
+    let opening = sink.opening.clone();
+    let waiting = pipeline().sink(sink).startup_timeout(Duration::from_secs(3600));
+    let stop = waiting.stop_signal();
+    let started = std::thread::spawn(move || waiting.start().map(drop));
+    until("it was tried twice", || opening.0.load(Ordering::SeqCst) < usize::MAX - 1);
+    stop.stop();
+    let ended = in_time("stopping the start", move || started.join().unwrap());
+    assert!(matches!(ended, Err(PipelineError::Stopped)), "{ended:?}");
+}
+
+/// A sink whose server takes what it is given and does not answer.
+struct Silent(Arc<AtomicBool>);
+
+impl Sink for Silent {
+    fn name(&self) -> &str {
+        "silent"
+    }
+    fn open(&mut self, _: &[Arc<Table>], _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+        Ok(None)
+    }
+    fn apply(&mut self, _: &[Batch]) -> Result<(), ExternalError> {
+        self.0.store(true, Ordering::SeqCst);
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[test]
+fn draining_ends_though_a_sink_is_away_or_does_not_answer() {
+    for (answers, how) in
+        [true, false].into_iter().flat_map(|a| [Drain::KeepWindows, Drain::CloseWindows].map(|how| (a, how)))
+    {
+        let log = Log::of_this_program();
+        let folder = tempfile::tempdir().unwrap();
+        let given = Arc::new(AtomicBool::new(false));
+        let mut source = source(&script(), 10);
+        let _ = source.handle("p0");
+        let pipeline = sayings(source, Words, &small_time())
+            .max_watermark_drift(Duration::from_millis(10_000))
+            .checkpoints(Directory::new(folder.path()), Duration::from_millis(100))
+            .drain_timeout(Duration::from_millis(200));
+        let running = if answers {
+            let away = Faulty::new("away", 0, usize::MAX);
+            let faults = away.writing.clone();
+            let running = pipeline.sink(away).start().unwrap();
+            until("it fails", || faults.0.load(Ordering::SeqCst) < usize::MAX);
+            running
+        } else {
+            let running = pipeline.sink(Silent(Arc::clone(&given))).start().unwrap();
+            until("it was given something", || given.load(Ordering::SeqCst));
+            running
+        };
+        let report = in_time("draining", move || running.drain(how)).unwrap();
+        let unfinished = report.unfinished.unwrap();
+        let why = if answers {
+            "the sink `away` is away: cannot reach the server"
+        } else {
+            "the time for draining"
+        };
+        assert!(unfinished.contains(why), "{unfinished}");
+        assert!(unfinished.ends_with("the next start goes on where this one began"), "{unfinished}");
+        assert!(!log.lines(&["WARN", &unfinished]).is_empty());
+    }
 }
 
 #[test]

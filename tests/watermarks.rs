@@ -6,6 +6,7 @@ mod support;
 use std::time::Duration;
 
 use support::hand::{Hand, at, idle_after_a_second, reached, steady};
+use support::log::Log;
 use support::watch::{finish, in_time, until};
 use support::*;
 use telemetra::core::source::{Memory as MemorySource, MemoryHandle, MemoryStep};
@@ -161,6 +162,25 @@ fn an_event_a_year_ahead_moves_no_watermark() {
 }
 
 #[test]
+fn one_wrong_date_poisons_no_replay() {
+    let time = TimeConfig { max_future_skew: None, max_jump: Some(86_400_000), ..small_time() };
+    let year = 366 * 86_400_000;
+    let mut records = steady("a", 0, 3_000);
+    let undisturbed = run(&vec![records.clone(), steady("b", 0, 3_000)], &time, 2, 5).unwrap().0;
+    records.insert(10, at("a", year, "wrong"));
+    let (sink, report) = run(&vec![records.clone(), steady("b", 0, 3_000)], &time, 2, 5).unwrap();
+    assert_eq!((report.fates.from_future, report.fates.on_time), (1, 600));
+    assert_eq!(published(&sink.batches()), published(&undisturbed.batches()));
+    assert!(sink.dead_letters()[0].reason.contains("of all events before it"));
+    // Without the bound it does, and that is told.
+    let log = Log::of_this_program();
+    let time = TimeConfig { max_jump: None, ..time };
+    let (_, report) = run(&vec![records, steady("b", 0, 3_000)], &time, 2, 5).unwrap();
+    assert!(report.fates.are_often_too_late() && report.fates.too_late == 290, "{:?}", report.fates);
+    assert_eq!(log.lines(&["WARN", "many events are too late"]).len(), 1);
+}
+
+#[test]
 fn an_event_at_the_end_of_a_pane_is_in_the_next() {
     let script = vec![vec![at("a", 9, "last"), at("a", 10, "first"), at("a", 100, "far")]];
     let (sink, _) = assert_specified(&script, &small_time(), 1);
@@ -180,6 +200,23 @@ fn times_next_to_the_epoch_are_times_like_others() {
         let script: Script = vec![times.iter().copied().map(record).collect(), vec![record(7)]];
         let (_, report) = assert_specified(&script, &time, 2);
         assert_eq!(report.fates.read, times.len() as u64 + 1);
+    }
+}
+
+#[test]
+fn no_row_is_of_a_window_that_would_begin_before_1970() {
+    let time = TimeConfig { windows: WindowSpec::sliding(6_000, 1_000).unwrap(), ..small_time() };
+    for workers in [1, 2] {
+        let records = ["a 0 e0 u m".to_owned(), "a 2500 e1 u m".to_owned()];
+        let (sink, report) = run(&vec![records.to_vec()], &time, workers, 5).unwrap();
+        assert_eq!(report.fates.on_time, 2);
+        let of = |(_, summary): (String, Summary<Out>)| {
+            (summary.window.start.0, summary.window.end.0, summary.value.0)
+        };
+        let found: Vec<_> = summaries(&sink).into_iter().map(of).collect();
+        // Five more would have begun before.
+        assert_eq!(found, [(0, 6_000, 2), (1_000, 7_000, 1), (2_000, 8_000, 1)]);
+        assert!(sink.batches().iter().flat_map(|batch| &batch.changes).all(|change| change.revision == 0));
     }
 }
 
@@ -266,15 +303,15 @@ fn a_pause_of_the_pipeline_is_no_silence_of_the_source() {
         steady(key, 0, 200).into_iter().for_each(|record| handle.append(record));
     }
     until("all is read", || has_read(&running, 40));
-    hand.pass(900, || silences(&running));
+    hand.pass(700, || silences(&running));
     // Nobody is asked for an hour: what was known of the partitions is out of date.
     hand.advance(3_600_000);
     until("they are asked again", || {
         silences(&running)
             .iter()
-            .all(|silent| silent.is_some_and(|silent| silent < Duration::from_millis(900)))
+            .all(|silent| silent.is_some_and(|silent| silent < Duration::from_millis(700)))
     });
-    hand.pass(900, || silences(&running));
+    hand.pass(700, || silences(&running));
     assert!(running.status().partitions.iter().all(|partition| !partition.idle), "{:?}", running.status());
     for (handle, key) in handles.iter().zip(["a", "b"]) {
         steady(key, 200, 400).into_iter().for_each(|record| handle.append(record));

@@ -16,6 +16,7 @@ mod settings;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use telemetra::prelude::*;
@@ -81,21 +82,30 @@ async fn run(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Stops the service at the first order, and the process at the second.
+/// How long the process may take after the order to stop. Containers are killed after 10 seconds.
+const LONGEST: Duration = Duration::from_millis(9_500);
+
+/// Stops the service at the first order, and the process at the second, or if it takes too long.
 fn listen(stop: watch::Sender<bool>) -> Result<()> {
     let failed = "could not listen for the order to stop";
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt()).context(failed)?, signal(SignalKind::terminate()).context(failed)?);
     tokio::spawn(async move {
         loop {
+            let code;
             tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+                _ = interrupt.recv() => code = 130,
+                _ = terminate.recv() => code = 143,
             }
             if stop.send_replace(true) {
-                std::process::exit(130);
+                std::process::exit(code);
             }
             eprintln!("stopping; once more to stop at once");
+            tokio::spawn(async move {
+                tokio::time::sleep(LONGEST).await;
+                eprintln!("it did not end within {LONGEST:?}: stopped");
+                std::process::exit(code);
+            });
         }
     });
     Ok(())

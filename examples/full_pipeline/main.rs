@@ -30,12 +30,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use telemetra::livestream::LiveStreams;
 use telemetra::prelude::*;
 
 use cluster::{Others, Share};
 use common::log::Format;
 use common::settings::{Command, Wrong};
 use common::show::print;
+use common::stop::Stop;
 use common::usage::Usage;
 use common::{log, metrics, stop};
 use embedded::Embedded;
@@ -103,7 +105,13 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         others.watch();
     }
     let Built { pipeline, counters } = pipeline::build(&settings, &tally)?;
-    let running = pipeline.start()?;
+    let running = match start(pipeline, &stop) {
+        Err(error) if matches!(error.downcast_ref(), Some(PipelineError::Stopped)) => {
+            eprintln!("{error}");
+            return Ok(stop.exit(true));
+        }
+        started => started?,
+    };
     if let Some(embedded) = &embedded {
         embedded.write(&settings)?;
     }
@@ -131,13 +139,31 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         eprintln!("error: none of the {read} records was good: is the input what the pipeline expects?");
         return Ok(ExitCode::FAILURE);
     }
-    Ok(ExitCode::from(if interrupted { 130 } else { 0 }))
+    Ok(stop.exit(interrupted))
+}
+
+/// Starts it, and hears the order to stop meanwhile.
+fn start(pipeline: LiveStreams, stop: &Stop) -> Result<Running> {
+    let (signal, stop) = (pipeline.stop_signal(), stop.clone());
+    let begun = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&begun);
+    std::thread::spawn(move || {
+        while !over.load(Ordering::Acquire) {
+            if stop.is_given() {
+                return signal.stop();
+            }
+            std::thread::sleep(LOOK);
+        }
+    });
+    let started = pipeline.start();
+    begun.store(true, Ordering::Release);
+    Ok(started?)
 }
 
 /// What the first process looks at while the pipeline runs.
 struct Watch<'a> {
     settings: &'a Settings,
-    stop: &'a AtomicBool,
+    stop: &'a Stop,
     embedded: Option<&'a Embedded>,
     tally: &'a Tally,
 }
@@ -152,7 +178,7 @@ impl Watch<'_> {
     ) -> Result<(Report, bool)> {
         let mut shown = Instant::now();
         let mut read_all = false;
-        while !running.is_finished() && !self.stop.load(Ordering::Acquire) && !read_all {
+        while !running.is_finished() && !self.stop.is_given() && !read_all {
             std::thread::sleep(LOOK);
             let elsewhere = others.share().fates.read;
             if let Some(embedded) = self.embedded {
@@ -165,14 +191,18 @@ impl Watch<'_> {
             }
         }
         progress.finish();
-        if running.is_finished() || !(read_all || self.stop.load(Ordering::Acquire)) {
+        if running.is_finished() || !(read_all || self.stop.is_given()) {
             return Ok((running.wait()?, false));
         }
         if !read_all {
             eprintln!("finishing what was read; once more to stop at once");
         }
         others.drain();
-        Ok((running.drain(self.settings.drain())?, !read_all))
+        let report = running.drain(self.settings.drain())?;
+        if let Some(unfinished) = &report.unfinished {
+            eprintln!("{unfinished}");
+        }
+        Ok((report, !read_all))
     }
 }
 

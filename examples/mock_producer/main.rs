@@ -79,5 +79,5 @@ fn produce(mut settings: Settings) -> Result<ExitCode> {
             settings.servers
         );
     }
-    Ok(ExitCode::from(if sent.interrupted { 130 } else { 0 }))
+    Ok(stop.exit(sent.interrupted))
 }

@@ -1,6 +1,5 @@
 //! From the generator to Kafka, at its pace, until the end or the order to stop.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -8,6 +7,7 @@ use telemetra::livestream::generate::{Feed, Generator, GroundTruth};
 use telemetra::prelude::*;
 
 use crate::common::sender::{Sender, Taken};
+use crate::common::stop::Stop;
 use crate::options::{Rate, Settings};
 use crate::progress::Progress;
 
@@ -31,7 +31,7 @@ pub(crate) struct Sent {
 pub(crate) struct Run<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) sender: &'a Sender,
-    pub(crate) stop: &'a AtomicBool,
+    pub(crate) stop: &'a Stop,
     pub(crate) progress: &'a mut Progress,
 }
 
@@ -100,7 +100,7 @@ impl Run<'_> {
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+        self.stop.is_given()
     }
 
     /// Hears of deliveries, for so long at most.

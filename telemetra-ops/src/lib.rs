@@ -95,7 +95,7 @@ pub use operators::moments::Moments;
 pub use operators::top::Top;
 pub use operators::windows::{Summaries, Windows};
 pub use pipeline::builder::Pipeline;
-pub use pipeline::finish::{Drain, StopHandle};
+pub use pipeline::finish::{Drain, StopHandle, StopSignal};
 pub use pipeline::graph::Graph;
 pub use pipeline::group::{Group, GroupGraph, OutputOf};
 pub use pipeline::handle::{Report, Running};

@@ -55,16 +55,21 @@ impl Hand {
         self.now.fetch_add(step.cast_unsigned(), Ordering::SeqCst);
     }
 
-    /// Time goes by in which these partitions are asked and have nothing.
+    /// Time goes by in which these partitions are asked and have nothing. A step in which one was not asked is repeated, so that
+    /// others may be silent for longer.
     pub fn pass(&self, millis: u64, silent: impl Fn() -> Vec<Option<Duration>>) {
-        until("all were asked", || silent().iter().all(Option::is_some));
         let mut left = millis;
         while left > 0 {
             let step = left.min(STEP);
+            until("all were asked", || silent().iter().all(Option::is_some));
             let before = silent();
-            self.advance(step);
             let grown = |before: &Option<Duration>| before.map(|before| before + Duration::from_millis(step));
+            let mut looks = 0;
             until("all were asked and had nothing", || {
+                if looks % 100 == 0 {
+                    self.advance(step);
+                }
+                looks += 1;
                 silent().iter().zip(&before).all(|(now, before)| *now >= grown(before))
             });
             left -= step;

@@ -149,6 +149,7 @@ pub fn small_time() -> TimeConfig {
         allowed_lateness: 40,
         horizon: None,
         max_future_skew: Some(10_000),
+        max_jump: None,
         idle_after: None,
         deduplicate: true,
     }

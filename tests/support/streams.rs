@@ -32,6 +32,7 @@ pub fn ten_seconds() -> TimeConfig {
         allowed_lateness: 600_000,
         horizon: None,
         max_future_skew: None,
+        max_jump: None,
         idle_after: None,
         deduplicate: false,
     }

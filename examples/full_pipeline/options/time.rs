@@ -23,6 +23,12 @@ pub(super) const FLAGS: &[Flag] = &[
         put(&mut s.time.max_future_skew, optional(v, span))
     }),
     Flag::new(
+        "max-jump",
+        "TIME|off",
+        "how far ahead of all before it an event is believed at once [30d]",
+        |s, v| put(&mut s.time.max_jump, optional(v, span)),
+    ),
+    Flag::new(
         "idle-after",
         "TIME|off",
         "silence after which a partition holds back nobody [5s for - and Kafka, else off]",

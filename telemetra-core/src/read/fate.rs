@@ -16,7 +16,8 @@ pub enum Fate {
     TooLate,
     /// The record was not counted: it could not be decoded.
     Malformed,
-    /// The event was not counted: its time was too far ahead of processing time.
+    /// The event was not counted: its time was too far ahead of processing time, or of the events before it in
+    /// its partition.
     FromFuture,
     /// The event was not counted: one with the same id had come before.
     Duplicate,
@@ -105,6 +106,13 @@ impl Fates {
             Fate::FromFuture => &mut self.from_future,
             Fate::Duplicate => &mut self.duplicate,
         }
+    }
+
+    /// Whether more than a tenth of the events, and more than a hundred, were too late: a wrong date may have
+    /// moved a watermark, or the bounds of the settings are too narrow.
+    #[must_use]
+    pub fn are_often_too_late(&self) -> bool {
+        self.too_late > 100 && self.too_late > self.read / 10
     }
 
     /// Whether each event has a fate:

@@ -51,6 +51,8 @@ pub struct Sequencer {
     windows: WindowSpec,
     allowed_lateness: u64,
     max_future_skew: u64,
+    max_jump: u64,
+    jump: Option<Jump>,
     strategy: Box<dyn WatermarkStrategy>,
     greatest: EventTime,
     floor: EventTime,
@@ -60,6 +62,18 @@ pub struct Sequencer {
     seen: Option<SeenIds>,
     fates: Fates,
 }
+
+/// A jump of event time that is not believed yet.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jump {
+    /// The time of the event that jumped.
+    to: EventTime,
+    /// How many in a row did.
+    events: u32,
+}
+
+/// So many events in a row, each as far ahead of all others, are believed.
+const BELIEVED: u32 = 3;
 
 /// The state of a [`Sequencer`] in a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +86,8 @@ pub struct SequencerState {
     pub fates: Fates,
     /// The ids of recent events, by the end of their pane.
     pub seen: Vec<(EventTime, Vec<u128>)>,
+    /// A jump that is not believed yet.
+    pub jump: Option<Jump>,
 }
 
 impl Sequencer {
@@ -82,6 +98,8 @@ impl Sequencer {
             windows: time.windows,
             allowed_lateness: time.allowed_lateness,
             max_future_skew: time.max_future_skew.unwrap_or(u64::MAX),
+            max_jump: time.max_jump.unwrap_or(u64::MAX),
+            jump: None,
             strategy,
             greatest: EventTime::MIN,
             floor: EventTime::MIN,
@@ -96,6 +114,7 @@ impl Sequencer {
         self.greatest = state.greatest;
         self.floor = state.floor;
         self.fates = state.fates;
+        self.jump = state.jump;
         if state.greatest > EventTime::MIN {
             self.strategy.observe(state.greatest);
         }
@@ -116,13 +135,15 @@ impl Sequencer {
             floor: self.floor,
             fates: self.fates,
             seen: self.seen.as_ref().map_or_else(Vec::new, SeenIds::to_vec),
+            jump: self.jump,
         }
     }
 
     /// Places the next event, and updates watermark and floor. `now` is processing time; `id` is called only
     /// if duplicates are dropped.
     ///
-    /// The checks come in this order: from the future, too late, duplicate, late.
+    /// The checks come in this order: from the future, by processing time and by the events before it; too late;
+    /// duplicate; late.
     #[inline]
     pub fn place(
         &mut self,
@@ -149,6 +170,13 @@ impl Sequencer {
         if time > now.plus(self.max_future_skew) {
             return Fate::FromFuture;
         }
+        if time > self.greatest.plus(self.max_jump) {
+            if self.greatest > EventTime::MIN && !self.believes(time) {
+                return Fate::FromFuture;
+            }
+        } else if self.jump.is_some() {
+            self.jump = None;
+        }
         self.greatest = self.greatest.max(time);
         self.strategy.observe(time);
         if self.strategy.watermark() >= self.floor.plus(self.windows.slide()) {
@@ -169,6 +197,19 @@ impl Sequencer {
             *effective_end = self.floor.plus(self.windows.slide());
             Fate::LateApplied
         }
+    }
+
+    /// Whether so many events in a row have jumped to about that time that time did go on.
+    #[cold]
+    fn believes(&mut self, time: EventTime) -> bool {
+        let distance = |jump: &Jump| jump.to.max(time) - jump.to.min(time);
+        let jump = match self.jump.filter(|jump| distance(jump) <= self.max_jump) {
+            Some(Jump { to, events }) => Jump { to, events: events + 1 },
+            None => Jump { to: time, events: 1 },
+        };
+        let believed = jump.events >= BELIEVED;
+        self.jump = (!believed).then_some(jump);
+        believed
     }
 
     #[inline]

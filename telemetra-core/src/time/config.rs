@@ -33,6 +33,11 @@ pub struct TimeConfig {
     pub horizon: Option<u64>,
     /// The greatest distance by which an event may be ahead of processing time. `None` accepts any distance.
     pub max_future_skew: Option<u64>,
+    /// The greatest distance by which an event may be ahead of all events before it in its partition. One that is
+    /// further ahead is suspect: it goes to `from_future` and moves no watermark, until the third in a row that
+    /// is, each within this distance of the first, shows that time did go on. `None` accepts any distance. By
+    /// default 30 days: one wrong date in a replay would else make all that follows too late.
+    pub max_jump: Option<u64>,
     /// The time without records after which a partition is idle: the watermark then no longer waits for it.
     /// `None` means never, which is right for a replay.
     pub idle_after: Option<Duration>,
@@ -49,6 +54,7 @@ impl Default for TimeConfig {
             allowed_lateness: 300_000,
             horizon: None,
             max_future_skew: Some(600_000),
+            max_jump: Some(30 * 86_400_000),
             idle_after: Some(Duration::from_secs(5)),
             deduplicate: false,
         }
@@ -104,6 +110,13 @@ impl TimeConfig {
                     "the unit is milliseconds",
                 ));
             }
+        }
+        if self.max_jump == Some(0) {
+            return Err(ConfigError::new(
+                "max_jump",
+                "no event may be ahead of another",
+                "give more, or leave it out",
+            ));
         }
         let least = self.least_horizon(samples);
         match self.horizon {

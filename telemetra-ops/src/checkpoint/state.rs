@@ -244,7 +244,7 @@ impl RestoredCheckpoint {
     pub(crate) fn read(
         store: &mut dyn CheckpointStore,
         fingerprint: &str,
-        deadline: RetryDeadline,
+        deadline: &RetryDeadline,
     ) -> Result<Option<Self>, RestoreError> {
         let names = deadline.wait("listing the checkpoints", || store.list())?;
         let Some(name) = names.iter().rev().find(|name| name.ends_with("/complete")) else {
@@ -300,7 +300,7 @@ fn read_left(
     store: &mut dyn CheckpointStore,
     names: &[String],
     boundary: EventTime,
-    deadline: RetryDeadline,
+    deadline: &RetryDeadline,
 ) -> Result<Vec<LeftParts>, RestoreError> {
     let first = left_name(boundary, 0);
     let group = first.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -324,7 +324,7 @@ fn read<T: DeserializeOwned>(
     store: &mut dyn CheckpointStore,
     name: &str,
     boundary: EventTime,
-    deadline: RetryDeadline,
+    deadline: &RetryDeadline,
 ) -> Result<T, RestoreError> {
     let blob = deadline
         .wait("reading a checkpoint", || store.get(name))?

@@ -113,7 +113,7 @@ pub(crate) fn open(
     pipeline: &Value,
     (process, processes, workers): (usize, usize, usize),
     (tables, resume): (&[Arc<Table>], Option<EventTime>),
-    deadline: RetryDeadline,
+    deadline: &RetryDeadline,
     failure: &Failure,
 ) -> Result<OpenSinks, PipelineError> {
     let numbers: Vec<usize> = plans.iter().map(|plan| plan.shards).collect();

@@ -78,11 +78,14 @@ impl Drop for Exporter {
 struct Exported {
     counts: HashMap<(&'static str, Vec<Value>), u64>,
     checkpointed: (u64, Instant),
+    /// Whether it was told that many events are too late.
+    told_too_late: bool,
 }
 
 impl Exported {
     fn begin(readings: &Readings) -> Self {
-        let mut exported = Self { counts: HashMap::new(), checkpointed: (0, Instant::now()) };
+        let mut exported =
+            Self { counts: HashMap::new(), checkpointed: (0, Instant::now()), told_too_late: false };
         let fates = readings.ingress.fates();
         for fate in Fate::ALL {
             let labels = vec![Arc::clone(&readings.pipeline), fate.as_str().into()];
@@ -114,6 +117,14 @@ impl Readings {
         let runs = runs && !self.failure.is_set() && self.frontier.get() != EventTime::MAX;
         metric::UP.set(&[pipeline], flag(runs));
         let fates = self.ingress.fates();
+        if fates.are_often_too_late() && !std::mem::replace(&mut exported.told_too_late, true) {
+            let (too_late, read) = (fates.too_late, fates.read);
+            tracing::warn!(
+                too_late,
+                read,
+                "many events are too late: look for a wrong date or clock in what is read, or allow for more lateness"
+            );
+        }
         for fate in Fate::ALL {
             exported.raise(&metric::EVENTS, &[pipeline, &fate.as_str().into()], fates.of(fate));
         }

@@ -12,6 +12,7 @@ use timely::ExchangeData;
 use timely::dataflow::StreamVec;
 
 use crate::deliver::placement::SinkPlan;
+use crate::pipeline::finish::StopSignal;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::group::Group;
 use crate::pipeline::kept::Collect;
@@ -19,6 +20,7 @@ use crate::pipeline::key_of::{ByKey, OwnKey};
 use crate::pipeline::plan::{LastPlan, Plan};
 use crate::pipeline::windows::WindowKind;
 use crate::read::ingress::IngressConfig;
+use crate::support::failure::Failure;
 
 /// What a pipeline over events of the family `E` is made of. Nothing runs before [`start`](Self::start).
 ///
@@ -63,6 +65,9 @@ pub(crate) struct Parts<E: Events> {
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) cluster: Cluster,
     pub(crate) startup_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
+    /// Hears the order to stop, before the start and later.
+    pub(crate) failure: Failure,
     pub(crate) name: String,
     pub(crate) operator_times: bool,
 }
@@ -92,6 +97,8 @@ impl<E: Events> Default for Pipeline<E> {
             checkpoints: None,
             cluster: Cluster { workers: 1, process: 0, addresses: Vec::new() },
             startup_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(8),
+            failure: Failure::default(),
             name: "telemetra".to_owned(),
             operator_times: false,
         };
@@ -244,6 +251,21 @@ impl<E: Events, L> Pipeline<E, L> {
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.parts.startup_timeout = timeout;
         self
+    }
+
+    /// How long [draining](crate::Running::drain) may take in all, by default 8 seconds, as containers are killed 10 seconds after the
+    /// order to stop. What is not durable by then, since a sink or the checkpoint store is away or slow, is given up: the last
+    /// complete checkpoint stands, and [`Report::unfinished`](crate::Report::unfinished) says so.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.parts.drain_timeout = timeout;
+        self
+    }
+
+    /// A handle that stops it from another thread, also while [`start`](Self::start) waits for something outside.
+    #[must_use]
+    pub fn stop_signal(&self) -> StopSignal {
+        StopSignal(self.parts.failure.clone())
     }
 
     /// The name of the pipeline in [metrics](crate::metric), by default `telemetra`. Of the pipelines of one process each needs its own.

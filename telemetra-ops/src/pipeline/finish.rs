@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use telemetra_core::EventTime;
 
@@ -32,16 +33,43 @@ pub(crate) struct Finish {
     /// The boundary of the last checkpoint: when it is complete, the pipeline halts. [`EventTime::MAX`]: none.
     last: AtomicU64,
     checkpoints: Arc<CheckpointGauge>,
+    /// How long draining may take, and when the order came.
+    timeout: Duration,
+    ordered: OnceLock<Instant>,
+    /// Whether it took longer.
+    overdue: AtomicBool,
 }
 
 impl Finish {
-    pub(crate) fn new(workers: usize, checkpoints: Arc<CheckpointGauge>) -> Self {
+    pub(crate) fn new(workers: usize, checkpoints: Arc<CheckpointGauge>, timeout: Duration) -> Self {
         Self {
             running: AtomicUsize::new(workers),
             wakers: Mutex::default(),
             last: AtomicU64::new(EventTime::MAX.0),
             checkpoints,
+            timeout,
+            ordered: OnceLock::new(),
+            overdue: AtomicBool::new(false),
         }
+    }
+
+    /// Halts the pipeline if draining takes longer than it may.
+    pub(crate) fn halt_when_overdue(&self, failure: &Failure) {
+        let late = self.ordered.get().is_some_and(|ordered| ordered.elapsed() >= self.timeout);
+        if late && !failure.is_down() {
+            self.overdue.store(true, Ordering::Release);
+            failure.halt();
+        }
+    }
+
+    /// How long the threads of sinks and of the checkpoint store may take to close once all are to stop.
+    pub(crate) fn closing(&self) -> Duration {
+        if self.is_overdue() { self.timeout / 8 } else { self.timeout }
+    }
+
+    /// Whether draining was given up.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.overdue.load(Ordering::Acquire)
     }
 
     /// A worker has come to its end.
@@ -65,6 +93,18 @@ impl Finish {
     }
 }
 
+/// Stops a pipeline from any thread, also one that is still being started: [`Pipeline::start`](crate::Pipeline::start) then gives
+/// [`PipelineError::Stopped`](crate::PipelineError::Stopped) as soon as the call that it waits for returns. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct StopSignal(pub(crate) Failure);
+
+impl StopSignal {
+    /// Has the pipeline stop as soon as can be. Returns at once.
+    pub fn stop(&self) {
+        self.0.halt();
+    }
+}
+
 /// Stops or drains a pipeline from any thread or task, and waits for its end without a thread. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct StopHandle {
@@ -82,8 +122,9 @@ impl StopHandle {
     }
 
     /// Has the pipeline stop reading, finish what was read and flush its sinks, and keep a checkpoint if windows stay open. Returns at
-    /// once.
+    /// once. It ends within the [drain timeout](crate::Pipeline::drain_timeout), also if a sink is away.
     pub fn drain(&self, how: Drain) {
+        self.finish.ordered.get_or_init(Instant::now);
         match how {
             Drain::CloseWindows => self.shared.set_reading(Reading::Ends),
             Drain::KeepWindows => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use telemetra_core::{EventTime, Events, Fates};
 use timely::communication::WorkerGuards;
@@ -20,6 +20,7 @@ use crate::read::discovery::PartitionDiscovery;
 use crate::read::ingress::{PartitionStatus, Shared};
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::frontier::DurableFrontier;
+use crate::support::retry::Failing;
 
 /// A pipeline at work. Dropping it stops the pipeline without draining.
 pub struct Running {
@@ -34,7 +35,11 @@ pub struct Running {
     /// Each ends a thread that looks for new partitions when it is dropped.
     discoveries: Vec<Sender<()>>,
     stop: StopHandle,
+    has_checkpoints: bool,
 }
+
+/// How often it is looked whether the threads of sinks and of the checkpoint store have ended.
+const LOOK: Duration = Duration::from_millis(1);
 
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -50,6 +55,9 @@ pub struct Report {
     pub fates: Fates,
     /// The same by partition.
     pub partitions: Vec<PartitionStatus>,
+    /// What was not durable when [draining](Running::drain) took longer than it may, and where the next start goes on; `None` if
+    /// all was.
+    pub unfinished: Option<String>,
 }
 
 /// What runs beside the workers, or is shared with them.
@@ -124,6 +132,7 @@ pub(super) fn run<E: Events>(
         threads,
         discoveries: Vec::new(),
         stop,
+        has_checkpoints,
     };
     for discovery in discoveries {
         let (alive, over) = channel();
@@ -186,7 +195,8 @@ impl Running {
         }
     }
 
-    /// Stops reading, finishes what was read, flushes the sinks, and keeps a checkpoint if windows stay open.
+    /// Stops reading, finishes what was read, flushes the sinks, and keeps a checkpoint if windows stay open. It returns within
+    /// the [drain timeout](crate::Pipeline::drain_timeout) also if a sink is away: [`Report::unfinished`] then says so.
     ///
     /// # Errors
     ///
@@ -218,7 +228,30 @@ impl Running {
     }
 
     fn report(&self) -> Report {
-        Report { fates: self.ingress.fates(), partitions: self.ingress.status() }
+        let unfinished = self.stop.finish.is_overdue().then(|| self.unfinished());
+        Report { fates: self.ingress.fates(), partitions: self.ingress.status(), unfinished }
+    }
+
+    /// Why draining was given up, and where the next start goes on.
+    fn unfinished(&self) -> String {
+        let status = self.status();
+        let away =
+            |what: String, failing: Option<Failing>| Some(format!("{what} is away: {}", failing?.error));
+        let sinks = status
+            .sinks
+            .into_iter()
+            .filter_map(|sink| away(format!("the sink `{}`", sink.name), sink.failing));
+        let store = away("the checkpoint store".to_owned(), status.store_failing);
+        let mut why: Vec<String> = sinks.chain(store).collect();
+        if why.is_empty() {
+            why.push("the time for draining was over".to_owned());
+        }
+        let next = match status.checkpoint {
+            Some(checkpoint) => format!("from the checkpoint of {checkpoint}"),
+            None if self.has_checkpoints => "where this one began".to_owned(),
+            None => "from the beginning, as there are no checkpoints".to_owned(),
+        };
+        format!("stopped before all was durable: {}; the next start goes on {next}", why.join(", "))
     }
 
     fn join(&mut self) -> Result<Report, PipelineError> {
@@ -227,7 +260,17 @@ impl Running {
             panicked = worker.err().or(panicked);
         }
         self.discoveries.clear();
+        let down = self.failure.is_down().then(|| Instant::now() + self.stop.finish.closing());
         for thread in self.threads.drain(..) {
+            // One that waits for something outside does not hear that all stop.
+            while down.is_some_and(|down| Instant::now() < down) && !thread.is_finished() {
+                std::thread::sleep(LOOK);
+            }
+            if down.is_some() && !thread.is_finished() {
+                let name = thread.thread().name().unwrap_or_default();
+                tracing::warn!(thread = name, "it did not return in time and is left alone");
+                continue;
+            }
             if thread.join().is_err() {
                 panicked = panicked.or_else(|| Some("a sink or the checkpoint store panicked".to_owned()));
             }
@@ -237,10 +280,14 @@ impl Running {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
-        match panicked {
-            Some(panic) => Err(PipelineError::Worker(panic)),
-            None => Ok(self.report()),
+        if let Some(panic) = panicked {
+            return Err(PipelineError::Worker(panic));
         }
+        let report = self.report();
+        if let Some(unfinished) = &report.unfinished {
+            tracing::warn!("{unfinished}");
+        }
+        Ok(report)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::pipeline::plan::LastPlan;
 use crate::pipeline::worker::Blueprint;
 use crate::read::ingress::Ingress;
 use crate::read::sources::{self, Opened, Opening};
-use crate::support::failure::{Failure, PipelineError, RestoreError};
+use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
 
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
@@ -30,9 +30,16 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     ///
     /// # Errors
     ///
-    /// If a setting cannot work, or something outside cannot be reached.
+    /// If a setting cannot work, something outside cannot be reached, or the order to stop came first
+    /// ([`PipelineError::Stopped`]).
     pub fn start(self) -> Result<Running, PipelineError> {
-        self.finish_last().parts.run()
+        let parts = self.finish_last().parts;
+        let failure = parts.failure.clone();
+        match parts.run() {
+            // What failed did so because of the order, or does not matter any more.
+            Err(_) if failure.is_halted() => Err(PipelineError::Stopped),
+            started => started,
+        }
     }
 }
 
@@ -42,16 +49,16 @@ impl<E: Events> Parts<E> {
         let cluster = self.cluster.clone();
         let processes = cluster.addresses.len().max(1);
         let peers = processes * cluster.workers;
-        let failure = Failure::default();
+        let failure = self.failure.clone();
         let name = Value::from(self.name.as_str());
-        let deadline = RetryDeadline::new(self.startup_timeout);
+        let deadline = RetryDeadline::new(self.startup_timeout, &failure);
         let fingerprint = self.fingerprint();
         let ingest_time = telemetra_core::TimeConfig { windows: pane, ..time.clone() };
         let restored = match &mut self.checkpoints {
             Some(Checkpoints { store, .. }) => {
                 let claim = || store.claim(cluster.process, processes);
                 deadline.wait("claiming the checkpoint store", claim).map_err(RestoreError::Store)?;
-                RestoredCheckpoint::read(&mut **store, &fingerprint, deadline)?
+                RestoredCheckpoint::read(&mut **store, &fingerprint, &deadline)?
             }
             None => None,
         };
@@ -68,7 +75,7 @@ impl<E: Events> Parts<E> {
             restored: restored.as_ref(),
             trigger,
             failure: failure.clone(),
-            deadline,
+            deadline: deadline.clone(),
         };
         let (sources, decoders): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sources).into_iter().unzip();
         let ingress_config =
@@ -83,7 +90,7 @@ impl<E: Events> Parts<E> {
             &name,
             place,
             (&tables, resume.map(|boundary| boundary.minus(1))),
-            deadline,
+            &deadline,
             &failure,
         )?;
 
@@ -130,7 +137,7 @@ impl<E: Events> Parts<E> {
             messages: Mutex::new(messages_to_writer),
             stored,
             failure: failure.clone(),
-            finish: Arc::new(Finish::new(cluster.workers, Arc::clone(&gauge))),
+            finish: Arc::new(Finish::new(cluster.workers, Arc::clone(&gauge), self.drain_timeout)),
             checkpoints: Arc::clone(&gauge),
             frontier: Arc::default(),
             cluster: (cluster.process, cluster.workers),

@@ -101,6 +101,7 @@ impl<E: Events> Blueprint<E> {
                 break;
             }
             worker.step_or_park(Some(PARK));
+            self.finish.halt_when_overdue(&self.failure);
             if first {
                 let reached = durable.with_frontier(reached_of);
                 self.frontier.set(reached);

@@ -212,7 +212,9 @@ fn letter(
 fn reason<E: Events>(event: &E::Of<'_>, fate: Fate) -> String {
     match fate {
         Fate::TooLate => format!("the pane of {} ended longer ago than the allowed lateness", event.time()),
-        Fate::FromFuture => format!("{} is too far ahead of processing time", event.time()),
+        Fate::FromFuture => {
+            format!("{} is too far ahead of processing time, or of all events before it", event.time())
+        }
         Fate::Duplicate => match event.id() {
             Some(id) => format!("an event with the id {id} has been counted"),
             None => "an event of the same id has been counted".to_owned(),

@@ -108,7 +108,7 @@ impl<E: Events> Ingress<E> {
         let trigger =
             CheckpointTrigger::new(None, Duration::ZERO, workers, config.time.windows.slide(), None);
         let failure = Failure::default();
-        let deadline = RetryDeadline::new(Duration::ZERO);
+        let deadline = RetryDeadline::new(Duration::ZERO, &failure);
         let opening = Opening { process: 0, processes: 1, restored: None, trigger, failure, deadline };
         let (sources, decoders): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
         Ok(Self { shared: open(config, sources, opening)?.ingress, decoders: decoders.into() })

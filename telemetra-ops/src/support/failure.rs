@@ -58,6 +58,9 @@ pub enum PipelineError {
         /// Its error, in words; `None` if it was told to stop.
         why: Option<String>,
     },
+    /// The order to stop came before it had started.
+    #[error("the pipeline was told to stop before it had started; nothing was read")]
+    Stopped,
     /// A worker thread panicked: a defect of this library or of an operator of one's own.
     #[error("a worker stopped: {0}")]
     Worker(String),

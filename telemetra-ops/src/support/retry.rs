@@ -164,25 +164,33 @@ pub(crate) fn retry_until<T>(
 }
 
 /// How long a start tries again what fails for the moment, so that services may come up in any order.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct RetryDeadline(Option<Instant>);
+#[derive(Clone, Debug)]
+pub(crate) struct RetryDeadline {
+    at: Option<Instant>,
+    /// Hears the order to stop.
+    failure: Failure,
+}
 
 impl RetryDeadline {
     /// From now on for that long.
-    pub(crate) fn new(limit: Duration) -> Self {
-        Self(Instant::now().checked_add(limit))
+    pub(crate) fn new(limit: Duration, failure: &Failure) -> Self {
+        Self { at: Instant::now().checked_add(limit), failure: failure.clone() }
     }
 
     /// Does that, called `what` in logs.
     pub(crate) fn wait<T>(
-        self,
+        &self,
         what: &str,
-        attempt: impl FnMut() -> Result<T, ExternalError>,
+        mut attempt: impl FnMut() -> Result<T, ExternalError>,
     ) -> Result<T, ExternalError> {
-        let never = Failure::default();
-        retry_until(&RetryState::new(what.to_owned()), &never, self.0, attempt).map_err(|ended| match ended {
+        let stopped = || ExternalError::permanent("the pipeline was told to stop");
+        let state = RetryState::new(what.to_owned());
+        let tried = retry_until(&state, &self.failure, self.at, || {
+            if self.failure.is_down() { Err(stopped()) } else { attempt() }
+        });
+        tried.map_err(|ended| match ended {
             RetryError::Failed(error) => error,
-            RetryError::Down => ExternalError::permanent("the pipeline was exported to stop"),
+            RetryError::Down => stopped(),
         })
     }
 }
