@@ -94,7 +94,7 @@ impl Owner {
     }
 
     /// A table that both write to.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn shared<'a>(&'a self, other: &Self) -> Option<&'a str> {
         self.tables.iter().find(|table| other.has(table)).map(String::as_str)
     }
