@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use telemetra_core::{PartitionId, Source};
+use telemetra_core::{Partition, PartitionId, Polled, RecordBatch, Source};
 use telemetra_sinks::{EmbeddedKafka, KafkaSource};
 
 use crate::support::{LONG, config, open, read, read_until, source, write_numbers};
@@ -106,6 +106,51 @@ fn a_partition_that_is_not_polled_is_paused_and_goes_on_where_it_was() {
     all.extend(read_until(&mut *still, |read| read.offsets.last() == Some(&1_499)).unwrap().numbers());
     assert!(all.into_iter().eq(0..1_500), "each once, in order");
     assert_eq!(still.lag(), Some(0));
+}
+
+/// Polls until it says that it has nothing: well before it would be taken to be silent without its end having been seen.
+fn is_silent_soon(partition: &mut dyn Partition) {
+    let (started, mut batch) = (Instant::now(), RecordBatch::default());
+    while !matches!(partition.poll(&mut batch), Ok(Polled::Idle(_))) {
+        assert!(batch.is_empty() && started.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_partition_is_silent_at_its_end_and_pending_before_and_while_it_is_paused() {
+    let kafka = EmbeddedKafka::start(1).unwrap();
+    kafka.create_topic("t", 3).unwrap();
+    let servers = kafka.bootstrap_servers();
+    write_numbers(servers, "t", 0, 0..10);
+    write_numbers(servers, "t", 1, 0..1_000);
+    let mut source = source(&kafka, "t");
+    let counters = source.counters();
+    let [mut short, mut long, mut empty] = ["t/0", "t/1", "t/2"].map(|id| open(&mut source, id, None));
+    let mut batch = RecordBatch::default();
+    assert!(matches!(empty.poll(&mut batch), Ok(Polled::Pending(_))), "nothing was fetched yet");
+    is_silent_soon(&mut *empty);
+    read(&mut *short, 10);
+    is_silent_soon(&mut *short);
+    // Both are left alone for so long that fetching stops, one in the midst and one at its end.
+    read(&mut *long, 1);
+    let started = Instant::now();
+    while counters.pauses() == 0 {
+        assert!(started.elapsed() < LONG, "it is never paused");
+        write_numbers(servers, "t", 2, 0..1);
+        read(&mut *empty, 1);
+    }
+    let mut rest = 1_000 - long.offset();
+    while rest > 0 {
+        assert!(started.elapsed() < LONG, "{rest} are missing");
+        batch.clear();
+        assert!(!matches!(long.poll(&mut batch), Ok(Polled::Idle(_))), "it has more");
+        rest -= batch.records().len() as u64;
+    }
+    batch.clear();
+    is_silent_soon(&mut *long);
+    is_silent_soon(&mut *short);
+    is_silent_soon(&mut *empty);
 }
 
 #[test]
