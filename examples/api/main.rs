@@ -18,7 +18,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use telemetra::prelude::*;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -36,14 +35,16 @@ fn main() -> ExitCode {
         Ok(Command::Help) => print(&TABLE.help()),
         Ok(Command::Markdown) => print(&TABLE.markdown()),
         Ok(Command::Version) => print(&TABLE.version()),
-        Ok(Command::Run(given)) => start(&given.settings),
+        Ok(Command::Run(given)) => {
+            start(&given.settings).map_err(|error| TABLE.explained(error, &given.origins))
+        }
         Err(error) => Err(error),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(if error.is::<Wrong>() || error.is::<ConfigError>() { 2 } else { 1 })
+            ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
         }
     }
 }

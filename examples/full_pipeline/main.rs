@@ -57,15 +57,14 @@ fn main() -> ExitCode {
         Ok(Command::Help) => print(&options::TABLE.help()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Markdown) => print(&options::TABLE.markdown()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => print(&options::TABLE.version()).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Run(given)) => run(&given.settings, started),
+        Ok(Command::Run(given)) => {
+            run(&given.settings, started).map_err(|error| options::TABLE.explained(error, &given.origins))
+        }
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        let settings = error.is::<Wrong>()
-            || error.is::<ConfigError>()
-            || matches!(error.downcast_ref(), Some(PipelineError::Config(_)));
-        ExitCode::from(if settings { 2 } else { 1 })
+        ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
     })
 }
 
