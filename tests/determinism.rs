@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use support::cluster::free_addresses;
 use support::streams::{DAY, json_pipeline, partitions};
 use support::watch::{finish, until};
 use support::*;
@@ -108,7 +107,7 @@ fn the_number_of_workers_changes_no_byte() {
 #[test]
 fn two_processes_change_no_byte() {
     let folder = tempfile::tempdir().unwrap();
-    let addresses: Vec<Vec<String>> = CLUSTERED.iter().map(|_| free_addresses(2)).collect();
+    let addresses: Vec<Vec<String>> = CLUSTERED.iter().map(|_| free_addresses(2).unwrap()).collect();
     let role = |process: usize| (process, addresses.clone());
     let mut children: Vec<Child> =
         (0..2).map(|process| spawn(&role(process), &file(folder.path(), process))).collect();

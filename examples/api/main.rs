@@ -14,6 +14,7 @@ mod pipeline;
 mod server;
 mod settings;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -104,7 +105,9 @@ fn listen(stop: watch::Sender<bool>) -> Result<()> {
 
 fn log(settings: &Settings) {
     let Some(most) = settings.log_level else { return };
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt().with_max_level(most).with_writer(std::io::stderr);
+    let log = log.with_ansi(coloured);
     match settings.log_format {
         Format::Text => log.init(),
         Format::Json => log.json().init(),

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use telemetra::prelude::*;
 
 use cluster::{Others, Share};
@@ -94,7 +94,8 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     let tally = Tally::new(settings.checkpoint_folder(), settings.is_scored());
     let mut others = Others::default();
     if settings.processes > 1 && settings.cluster.is_none() {
-        let addresses = cluster::free_addresses(settings.processes)?;
+        let addresses =
+            telemetra::ops::free_addresses(settings.processes).context("could not find a free port")?;
         settings.cluster = Some((0, addresses.clone()));
         // What cannot work is better told once than by each.
         pipeline::build(&settings, &tally)?;

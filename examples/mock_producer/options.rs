@@ -147,9 +147,12 @@ const RUN: &[Flag] = &[
             Ok(())
         },
     ),
-    Flag::new("seed", "N", "the same seed and start make the same events [from the clock]", |s, v| {
-        put(&mut s.seed, number(v, 0..=u64::MAX).map(Some))
-    }),
+    Flag::new(
+        "seed",
+        "N",
+        "the same seed makes the same events, whose ids are the same at any start [from the clock]",
+        |s, v| put(&mut s.seed, number(v, 0..=u64::MAX).map(Some)),
+    ),
     Flag::new("truth", "FILE", "write what was made there at the end: counts and planted moments", |s, v| {
         s.truth = Some(v.into());
         Ok(())

@@ -11,7 +11,7 @@ use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
 use super::common::{batch, batches, letter, readings, tables};
 use super::compliance::held;
 use super::proxy::{Proxy, Then};
-use super::server::{Database, administrator, database, database_in, durable, free_port};
+use super::server::{Database, NOBODY, administrator, database, database_in, durable};
 
 fn chain(error: &ExternalError) -> String {
     let mut text = error.to_string();
@@ -70,7 +70,7 @@ fn what_will_not_pass_is_permanent_and_says_what_to_do() {
 
 #[test]
 fn no_server_is_transient() {
-    let config = PostgresConfig::new("127.0.0.1").port(free_port()).password("hush");
+    let config = PostgresConfig::new("127.0.0.1").port(NOBODY).password("hush");
     let text = transient(&Postgres::new(config.clone()).open(&tables(), None).unwrap_err());
     assert!(text.contains("check that the server runs"), "{text}");
     transient(&PostgresStore::new(config.clone()).list().unwrap_err());
