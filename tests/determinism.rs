@@ -16,7 +16,7 @@ use support::*;
 use telemetra::core::*;
 use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
 use telemetra::livestream::testkit::{self, ScriptConfig};
-use telemetra::ops::{LastPlan, Pipeline};
+use telemetra::ops::{LastPlan, Pipeline, free_addresses};
 use telemetra::sinks::MemorySink;
 
 /// The changes of each time, sorted and encoded; and what became of the events, as far as this process read them.
@@ -42,8 +42,10 @@ fn outcome<E: Events, L: LastPlan<E>>(pipeline: Pipeline<E, L>, workers: usize, 
         batch.changes.sort_by(|one, other| one.row.compare_key(&*other.row));
         let mut text = String::new();
         for change in &batch.changes {
-            let _ = write!(text, "{} {} {:?}", change.table(), change.revision, change.action);
+            let _ = write!(text, "\n{} {} {:?}", change.table(), change.revision, change.action);
             change.values(batch.time, &mut |value| {
+                // JSON holds no such character, so no two rows are written alike.
+                text.push('\u{1f}');
                 let _ = json::value(&mut text, value);
             });
         }

@@ -128,6 +128,15 @@ fn a_build_without_zstd_says_which_feature_has_it() {
 }
 
 #[test]
+fn how_often_partitions_are_looked_for_is_as_told() {
+    let source = || source_of(KafkaConfig::new("host:9092")).unwrap();
+    assert!(source().refresh_every().is_some(), "by default they are");
+    for interval in [None, Some(Duration::from_secs(7))] {
+        assert_eq!(source().find_partitions_every(interval).refresh_every(), interval);
+    }
+}
+
+#[test]
 fn servers_that_are_not_there_are_named() {
     // A port that is given to nobody who asks for any.
     let servers = "127.0.0.1:1".to_owned();

@@ -1,6 +1,5 @@
 //! Databases of their own for tests, in the server that they share or in one that they break.
 
-
 use postgres::{Client, NoTls};
 use telemetra_sinks::PostgresConfig;
 
