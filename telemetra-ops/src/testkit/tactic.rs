@@ -221,3 +221,15 @@ where
     }
     (emitted, second)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::collection_compliance;
+    use crate::operators::windows_by_key::tests::{arrival, fresh};
+
+    #[test]
+    fn the_summaries_that_come_out_after_a_restart_are_those_that_were_there() {
+        let arrivals = [("a", 5_000), ("b", 12_000), ("a", 95_000), ("c", 5_000_000), ("a", 9_000_000)];
+        collection_compliance(fresh, &arrivals.map(|(key, at)| arrival(key, at)));
+    }
+}
