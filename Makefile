@@ -1,7 +1,7 @@
 # Commands for people and for CI. Each works on a Debian machine that has a Rust toolchain and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo api test test-dashboard fuzz-api services-up services-down bench lint doc compiler
+.PHONY: help demo api check gates test test-dashboard fuzz-api services-up services-down bench lint doc compiler
 
 help: ## lists the commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -11,6 +11,17 @@ demo: compiler ## runs the whole pipeline on generated events
 
 api: compiler ## serves the API and the dashboard, on port 8000
 	cargo run --release --example api
+
+# The tests that need no server, of which a change is most likely to break one; doc tests take longer than all of these.
+check: compiler ## format, clippy and the tests without servers: before each commit
+	scripts/gates style lint
+	cargo test --workspace --features kafka-tls --lib
+	cargo test -p telemetra-core --tests
+	cargo test --features kafka-tls --test agreement --test architecture --test corrections --test graph \
+		--test livestream --test specification --test usual_mistakes --test watermarks
+
+gates: compiler ## all that has to hold before a merge, but for the tests
+	scripts/gates
 
 # Tests start servers of their own, which are installed first. Both runs share profile and features, so that nothing is
 # built twice; doc tests are one of their own, as cargo has no target for them. Benchmarks are left to `lint`, which checks
@@ -39,9 +50,7 @@ bench: compiler ## runs the benchmarks
 	cargo bench --benches
 
 lint: compiler ## checks format, clippy and docs
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	scripts/gates style lint docs
 
 doc: compiler ## builds the documentation and opens it
 	cargo doc --workspace --no-deps --open

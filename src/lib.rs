@@ -97,10 +97,10 @@ pub mod prelude {
         SerdeJson, Shard, Sink, Source, Summary, SummaryRow, Table, TimeConfig, Value, WindowSpec, ZScore,
     };
     pub use telemetra_ops::{
-        CheckpointContext, Checkpointed, Drain, Enrich, Graph, GroupGraph, Ingest, Ingress, IngressConfig,
-        KeyedProcess, Latest, Moments, Pipeline, PipelineError, PipelineStatus, ProcessByKey, Report,
-        Running, StopHandle, StopSignal, Tactic, Top, Windows, hours, minutes, seconds, sessions, sliding,
-        tumbling,
+        CheckpointContext, Checkpointed, Drain, Enrich, Graph, GroupGraph, Inbox, Ingest, Ingress,
+        IngressConfig, KeyedProcess, Latest, Moments, Pipeline, PipelineError, PipelineStatus, ProcessByKey,
+        Report, Running, StopHandle, StopSignal, Tactic, Top, Windows, hours, minutes, seconds, sessions,
+        sliding, tumbling,
     };
     #[cfg(feature = "sqlite")]
     pub use telemetra_sinks::Sqlite;
@@ -108,7 +108,7 @@ pub mod prelude {
     #[cfg(feature = "kafka")]
     pub use telemetra_sinks::{KafkaConfig, KafkaSink, KafkaSource};
     #[cfg(feature = "postgres")]
-    pub use telemetra_sinks::{Postgres, PostgresConfig};
+    pub use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
     #[cfg(feature = "redis")]
     pub use telemetra_sinks::{RedisSink, RedisTable};
 }

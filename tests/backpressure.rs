@@ -3,8 +3,8 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use support::watch::{chain, finish, until};
@@ -26,6 +26,8 @@ struct Trouble {
     before: Before,
     /// Whether the error comes after the write: its answer was lost.
     after: bool,
+    /// How many batches each call was given.
+    batches: Arc<Mutex<Vec<usize>>>,
 }
 
 impl Trouble {
@@ -33,7 +35,13 @@ impl Trouble {
         inner: &MemorySink,
         before: impl Fn(usize) -> Result<(), ExternalError> + Send + Sync + 'static,
     ) -> Self {
-        Self { inner: inner.clone(), calls: Arc::default(), before: Arc::new(before), after: false }
+        Self {
+            inner: inner.clone(),
+            calls: Arc::default(),
+            before: Arc::new(before),
+            after: false,
+            batches: Arc::default(),
+        }
     }
 }
 
@@ -49,6 +57,7 @@ impl Sink for Trouble {
         self.inner.open(tables, resume)
     }
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+        self.batches.lock().unwrap().push(batches.len());
         if self.after {
             self.inner.apply(batches)?;
         }
@@ -115,6 +124,25 @@ fn a_slow_sink_makes_reading_wait_and_gets_everything_in_the_end() {
     assert!(furthest <= 400, "{furthest} ms ahead of the sink");
     finish(running).unwrap();
     assert_equals_undisturbed(&script, &memory);
+}
+
+#[test]
+fn what_waits_is_applied_sixteen_times_at_once() {
+    let script = steady(4_000);
+    let memory = MemorySink::new();
+    let (gate, many) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+    let (open, counted) = (Arc::clone(&gate), Arc::clone(&many));
+    let mut slow = Trouble::new(&memory, move |_| {
+        until("the gate opens", || open.load(Ordering::SeqCst));
+        Ok(())
+    });
+    slow.batches = counted;
+    let pipeline = pipeline(&script, slow).max_watermark_drift(Duration::from_secs(1));
+    let running = pipeline.workers(2).start().unwrap();
+    until("more than sixteen wait", || running.status().sinks[0].queued > 17);
+    gate.store(true, Ordering::SeqCst);
+    finish(running).unwrap();
+    assert_eq!(many.lock().unwrap().iter().max(), Some(&16), "batches at once");
 }
 
 #[test]

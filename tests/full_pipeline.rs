@@ -265,13 +265,43 @@ fn a_flag_goes_before_the_environment_before_the_file() {
 }
 
 #[test]
+fn a_variable_that_is_not_used_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = ("POSTGRES_PORT", "tcp://10.0.0.9:5432");
+    // Of the producer, for whom it is a time.
+    let others = [link, ("TELEMETRA_START", "now"), ("TELEMETRA_POSTGRES_TLS", "none")];
+    let made = ["--minutes", "1", "--streams", "3", "--events", "100", "--json"];
+    let told = told(&command(folder.path(), &made).envs(others).output().unwrap(), 0);
+    assert!(told["on_time"].as_u64().unwrap() >= 90, "{told}");
+    assert!(told["planted"].is_null(), "moments that do not fit are not planted: {told}");
+
+    let refused = |arguments: &[&str], variable: (&str, &str)| {
+        let output = command(folder.path(), arguments).env(variable.0, variable.1).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap().lines().last().unwrap().to_owned()
+    };
+    let error = refused(&["--postgres-host", "nowhere"], link);
+    let named = "cannot use the variable POSTGRES_PORT: `tcp://10.0.0.9:5432` is no whole number from 1 to 65535; \
+                 Kubernetes sets it so beside a service called `postgres`: ";
+    assert!(error.contains(named), "{error}");
+    let error = refused(&["--kafka", "nowhere:1"], others[1]);
+    assert!(error.contains("cannot use the variable TELEMETRA_START: "), "{error}");
+    let error = refused(&[], ("CHAT_WINDOW_SLIDE_SECONDS", "7"));
+    assert!(error.contains("a slide of 7000 ms"), "{error}");
+}
+
+#[test]
 fn errors_say_what_is_wrong_and_where() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("settings.toml"), "workers = 1\nwindw = 60\n").unwrap();
-    let cases: [(&[&str], i32, &str); 8] = [
+    let cases: [(&[&str], i32, &str); 12] = [
         (&["--inptu", "x"], 2, "do not know the flag --inptu; did you mean `--input`?"),
         (&["--workers", "none"], 2, "cannot use --workers: `none` is no whole number"),
         (&["--slide", "7"], 2, "a slide of 7000 ms"),
+        (&["--window", "7"], 2, "cannot use --window: a size of 7000 ms"),
+        (&["--minutes", "1", "--plant"], 2, "cannot use --plant: 60000 ms leave no time for moments"),
+        (&["--events", "1_000_000_000_000"], 2, "cannot use --events: "),
+        (&["--partitions", "4097"], 2, "cannot use --partitions: "),
         (&["--output", "x.db"], 2, "`x.db` is neither sqlite:FILE nor jsonl:DIR"),
         (&["--config", "settings.toml"], 2, "do not know the key `windw` in settings.toml"),
         (&["--config", "none.toml"], 1, "could not read the settings in none.toml"),

@@ -30,7 +30,7 @@ fn place<'a>(text: &'a str, what: &str) -> &'a str {
 
 /// An address that nobody listens on.
 fn nobody() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    telemetra::ops::free_addresses(1).unwrap().remove(0)
 }
 
 #[test]

@@ -187,6 +187,24 @@ fn moments_that_fit_are_planted_and_told() {
 }
 
 #[test]
+fn a_seed_decides_the_ids_at_any_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = |seed: &str, start: &str| -> BTreeSet<String> {
+        let cluster = servers();
+        let arguments = ["--no-create-topics", "--rate", "max", "--event-rate", "20", "--duration", "5s"];
+        let arguments = [&arguments[..], &["--seed", seed, "--start", start]].concat();
+        let output = producer(folder.path(), &cluster.bootstrap_servers(), &arguments).output().unwrap();
+        program::last_line(&output, 0);
+        let events = log(&cluster.bootstrap_servers());
+        let events = events.iter().filter_map(|record| serde_json::from_slice::<Json>(&record.value).ok());
+        events.map(|event| event["event_id"].as_str().unwrap().to_owned()).collect()
+    };
+    let noon = ids("1", "2026-01-01T12:00:00Z");
+    assert!(noon.len() > 50 && noon == ids("1", "2026-01-01T12:05:00Z"));
+    assert!(noon.is_disjoint(&ids("2", "2026-01-01T12:05:00Z")), "another seed makes others");
+}
+
+#[test]
 fn an_interrupt_delivers_what_was_sent() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = servers();
@@ -236,9 +254,7 @@ fn what_the_servers_refuse_is_counted_and_told() {
 #[test]
 fn errors_say_what_is_wrong_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap().to_string();
-    drop(nobody);
+    let address = telemetra::ops::free_addresses(1).unwrap().remove(0);
     let cases: [(&[&str], i32, &str); 9] = [
         (&[], 1, "start one with `make services-up`, or name another by --kafka or KAFKA_BOOTSTRAP_SERVERS"),
         (&["--rate", "fast"], 2, "cannot use --rate: `fast` is no number"),

@@ -120,11 +120,7 @@ fn a_second_pipeline_on_one_folder_waits_for_the_end_of_the_first_and_is_refused
     let first = waiting(&folder, Duration::ZERO).unwrap();
     let error = waiting(&folder, Duration::ZERO).unwrap_err();
     let words = format!("is held by process {}, which still runs; stop it", std::process::id());
-    assert!(
-        chain(&error).contains("could not restore from a checkpoint: place 0 among"),
-        "{}",
-        chain(&error)
-    );
+    assert!(chain(&error).contains("could not use the checkpoint store: place 0 among"), "{}", chain(&error));
     assert!(chain(&error).contains(&words), "{}", chain(&error));
 
     let shared = Arc::clone(&folder);

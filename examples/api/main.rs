@@ -14,12 +14,12 @@ mod pipeline;
 mod server;
 mod settings;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use telemetra::prelude::*;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -37,14 +37,16 @@ fn main() -> ExitCode {
         Ok(Command::Help) => print(&TABLE.help()),
         Ok(Command::Markdown) => print(&TABLE.markdown()),
         Ok(Command::Version) => print(&TABLE.version()),
-        Ok(Command::Run(given)) => start(&given.settings),
+        Ok(Command::Run(given)) => {
+            start(&given.settings).map_err(|error| TABLE.explained(error, &given.origins))
+        }
         Err(error) => Err(error),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(if error.is::<Wrong>() || error.is::<ConfigError>() { 2 } else { 1 })
+            ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
         }
     }
 }
@@ -113,7 +115,9 @@ fn listen(stop: watch::Sender<bool>) -> Result<()> {
 
 fn log(settings: &Settings) {
     let Some(most) = settings.log_level else { return };
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let log = tracing_subscriber::fmt().with_max_level(most).with_writer(std::io::stderr);
+    let log = log.with_ansi(coloured);
     match settings.log_format {
         Format::Text => log.init(),
         Format::Json => log.json().init(),

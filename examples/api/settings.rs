@@ -14,13 +14,14 @@ use crate::common::settings::{Command, Setting, Table, Wrong, put};
 use crate::common::stores::{self, Postgres, Redis, Stores};
 use crate::server::app::Options;
 use crate::server::guard::Token;
+use crate::server::origin::Origins;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) host: String,
     pub(crate) port: u16,
     title: String,
-    origins: Vec<String>,
+    origins: Origins,
     token: Option<Token>,
     /// Where a pipeline elsewhere writes; without both the pipeline is here.
     pub(crate) postgres: Postgres,
@@ -57,7 +58,7 @@ impl Default for Settings {
             host: "127.0.0.1".to_owned(),
             port: 8000,
             title: "Telemetra".to_owned(),
-            origins: Vec::new(),
+            origins: Origins::default(),
             token: None,
             postgres: Postgres::default(),
             redis: Redis::default(),
@@ -133,14 +134,8 @@ const SERVICE: &[Flag] = &[
         "ORIGIN",
         "pages that may use it, `*` for all; may be repeated [its own]",
         |s, v| {
-            for origin in v.split(',').map(|origin| origin.trim().trim_end_matches('/')) {
-                match origin {
-                    "" => {}
-                    _ if origin == "*" || origin.contains("://") => s.origins.push(origin.to_owned()),
-                    _ => return Err(format!("`{origin}` is no origin, as https://example.org")),
-                }
-            }
-            Ok(())
+            let mut given = v.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+            given.try_for_each(|origin| s.origins.add(origin))
         },
     )
     .known_as("CORS_ORIGINS")
@@ -162,39 +157,52 @@ const SERVICE: &[Flag] = &[
     .known_as("LOG_FORMAT"),
 ];
 
+/// With these the pipeline is elsewhere, and with those no streams are made up.
+const ELSEWHERE_GIVEN: &[&str] = &["postgres-host", "redis"];
+const NOT_MADE_UP: &[&str] = &["postgres-host", "redis", "input"];
+
 const HERE: &[Flag] = &[
     Flag::new("input", "FILE|-", "JSON lines to read, `-` for standard input [made-up streams]", |s, v| {
         s.input = Input::Lines(v.to_owned());
         Ok(())
     })
-    .known_as("API_INPUT"),
+    .known_as("API_INPUT")
+    .unless(ELSEWHERE_GIVEN),
     Flag::new("database", "FILE", "keep the tables there [a folder that goes at the end]", |s, v| {
         s.database = Some(v.into());
         Ok(())
     })
-    .known_as("API_DATABASE"),
+    .known_as("API_DATABASE")
+    .unless(ELSEWHERE_GIVEN),
     Flag::new("streams", "N", "made-up streams [24]", |s, v| put(&mut s.streams, number(v, 1..=100_000)))
-        .known_as("PRODUCER_CHANNELS"),
+        .known_as("PRODUCER_CHANNELS")
+        .unless(NOT_MADE_UP),
     Flag::new("rate", "N", "made-up chat messages a second [80]", |s, v| {
         put(&mut s.rate, real_in(v, 0.1..=1e6))
     })
-    .known_as("PRODUCER_RATE_PER_SEC"),
+    .known_as("PRODUCER_RATE_PER_SEC")
+    .unless(NOT_MADE_UP),
     Flag::new("history", "N", "minutes of their past to begin with [60]", |s, v| {
         put(&mut s.history, number(v, 0..=1440).map(|minutes: u64| minutes * 60_000))
     })
-    .known_as("API_HISTORY_MINUTES"),
+    .known_as("API_HISTORY_MINUTES")
+    .unless(NOT_MADE_UP),
     Flag::new("seed", "N", "the same seed makes the same streams [1]", |s, v| {
         put(&mut s.seed, number(v, 0..=u64::MAX))
     })
-    .known_as("API_SEED"),
+    .known_as("API_SEED")
+    .unless(NOT_MADE_UP),
     Flag::new("window", "TIME", "the size of windows [60s]", |s, v| put(&mut s.window, span_in(v, A_DAY)))
-        .known_as("CHAT_WINDOW_DURATION_SECONDS"),
+        .known_as("CHAT_WINDOW_DURATION_SECONDS")
+        .unless(ELSEWHERE_GIVEN),
     Flag::new("slide", "TIME", "the slide of windows [10s]", |s, v| put(&mut s.slide, span_in(v, A_DAY)))
-        .known_as("CHAT_WINDOW_SLIDE_SECONDS"),
+        .known_as("CHAT_WINDOW_SLIDE_SECONDS")
+        .unless(ELSEWHERE_GIVEN),
     Flag::new("threshold", "Z", "the z-score that makes a moment [3.0]", |s, v| {
         put(&mut s.threshold, real(v))
     })
-    .known_as("ANOMALY_DETECTION_THRESHOLD"),
+    .known_as("ANOMALY_DETECTION_THRESHOLD")
+    .unless(ELSEWHERE_GIVEN),
 ];
 
 const ELSEWHERE: &[Flag] = &[
@@ -226,7 +234,8 @@ pub(crate) fn read(
             let why = "answers from elsewhere need both POSTGRES_HOST and REDIS_URL; give both, or none for a pipeline here";
             return Err(Wrong(why.to_owned()).into());
         }
-        settings.time.windows = WindowSpec::sliding(settings.window, settings.slide)?;
+        settings.time.windows = WindowSpec::sliding(settings.window, settings.slide)
+            .map_err(|error| TABLE.explained(error.into(), &given.origins))?;
     }
     Ok(command)
 }

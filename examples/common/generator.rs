@@ -2,7 +2,8 @@
 
 use std::marker::PhantomData;
 
-use telemetra::livestream::generate::GeneratorConfig;
+use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
+use telemetra::prelude::ConfigError;
 
 use super::parse::{number, ratio, real, span};
 use super::settings::{Setting, put};
@@ -35,9 +36,10 @@ impl<S: Generates> Flags<S> {
             put(&mut s.generator().transaction_ratio, real(v))
         });
     pub(crate) const DISORDER: Setting<S> =
-        Setting::new("disorder", "TIME", "how late events arrive on average [800ms]", |s, v| {
+        Setting::<S>::new("disorder", "TIME", "how late events arrive on average [800ms]", |s, v| {
             put(&mut s.generator().disorder_mean_ms, span(v))
-        });
+        })
+        .sets("disorder_mean_ms");
     pub(crate) const LATE_RATIO: Setting<S> =
         Setting::new("late-ratio", "SHARE", "events that are late [0.005]", |s, v| {
             put(&mut s.generator().late_ratio, ratio(v))
@@ -58,4 +60,48 @@ impl<S: Generates> Flags<S> {
         Setting::new("future-ratio", "SHARE", "events far in the future [0.0001]", |s, v| {
             put(&mut s.generator().future_ratio, ratio(v))
         });
+}
+
+/// The generator of these settings. Moments that do not fit are an error if they were asked for, and else left out.
+pub(crate) fn made(config: &GeneratorConfig, plant: Option<bool>) -> Result<Generator, ConfigError> {
+    // What is wrong apart from the moments is told first.
+    let bare = Planting {
+        warm_up_ms: config.planted.warm_up_ms,
+        duration_ms: config.planted.duration_ms,
+        ..Planting::none()
+    };
+    let plain = Generator::new(GeneratorConfig { planted: bare.clone(), ..config.clone() })?;
+    match plant {
+        Some(false) => Ok(plain),
+        Some(true) => Generator::new(config.clone()),
+        None => Ok(as_many_as_fit(config, bare).unwrap_or(plain)),
+    }
+}
+
+const COUNTS: [fn(&mut Planting) -> &mut u32; 5] = [
+    |planting| &mut planting.chat_spikes,
+    |planting| &mut planting.viewer_surges,
+    |planting| &mut planting.viewer_drops,
+    |planting| &mut planting.donation_surges,
+    |planting| &mut planting.sentiment_shifts,
+];
+
+/// Plants what is asked for, or as much of it as there are streams with enough traffic for. `bare` is the same without moments.
+fn as_many_as_fit(config: &GeneratorConfig, bare: Planting) -> Option<Generator> {
+    if let Ok(whole) = Generator::new(config.clone()) {
+        return Some(whole);
+    }
+    let mut wanted = config.planted.clone();
+    let (mut config, mut made) = (GeneratorConfig { planted: bare, ..config.clone() }, None);
+    for count in COUNTS {
+        for tried in (1..=*count(&mut wanted)).rev() {
+            *count(&mut config.planted) = tried;
+            if let Ok(generator) = Generator::new(config.clone()) {
+                made = Some(generator);
+                break;
+            }
+            *count(&mut config.planted) = 0;
+        }
+    }
+    made
 }

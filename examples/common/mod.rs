@@ -1,6 +1,7 @@
 //! What the programs among the examples share: settings from flags, environment and file; logs; the order to stop.
 #![allow(dead_code, reason = "each program uses its part")]
 
+mod explain;
 pub(crate) mod generator;
 pub(crate) mod log;
 mod manual;

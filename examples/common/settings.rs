@@ -1,7 +1,7 @@
 //! Settings, each told once in a table, and where they come from: a flag goes before a variable of the environment, that
 //! before the file, that before the default.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 
@@ -21,6 +21,12 @@ pub(crate) struct Setting<S: 'static> {
     several: bool,
     /// Whether only the variable may say it: arguments are seen by other users, files by whoever copies them.
     pub(super) secret: bool,
+    /// The setting without which it means nothing, and those with which it means nothing: then its variable is passed over, as
+    /// it may be there for another program, or by Kubernetes.
+    needs: Option<&'static str>,
+    unless: &'static [&'static str],
+    /// What the library calls it, where that is another name.
+    pub(super) sets: Option<&'static str>,
     set: fn(&mut S, &str) -> Result<(), String>,
 }
 
@@ -31,7 +37,18 @@ impl<S> Setting<S> {
         help: &'static str,
         set: fn(&mut S, &str) -> Result<(), String>,
     ) -> Self {
-        Self { name, env: None, value, help, several: false, secret: false, set }
+        Self {
+            name,
+            env: None,
+            value,
+            help,
+            several: false,
+            secret: false,
+            needs: None,
+            unless: &[],
+            sets: None,
+            set,
+        }
     }
 
     /// One whose variable is called otherwise.
@@ -49,6 +66,21 @@ impl<S> Setting<S> {
         Self { secret: true, ..self }
     }
 
+    /// One that means nothing without that other.
+    pub(crate) const fn needs(self, other: &'static str) -> Self {
+        Self { needs: Some(other), ..self }
+    }
+
+    /// One that means nothing with any of those others.
+    pub(crate) const fn unless(self, others: &'static [&'static str]) -> Self {
+        Self { unless: others, ..self }
+    }
+
+    /// One that the library calls otherwise.
+    pub(crate) const fn sets(self, field: &'static str) -> Self {
+        Self { sets: Some(field), ..self }
+    }
+
     /// One that means this, in words, to the program.
     pub(crate) const fn told(self, help: &'static str) -> Self {
         Self { help, ..self }
@@ -61,6 +93,33 @@ impl<S> Setting<S> {
             return Err(Wrong(why).into());
         }
         Ok(self)
+    }
+
+    /// Whether it means something, with those others given.
+    fn is_used(&self, is_given: impl Fn(&str) -> bool) -> bool {
+        self.needs.is_none_or(&is_given) && !self.unless.iter().any(|other| is_given(other))
+    }
+
+    /// Says what is wrong with a value, and where it came from.
+    fn refused(&self, origin: &str, value: &str, error: &str) -> Wrong {
+        let link = origin.strip_suffix("_PORT").filter(|_| value.contains("://"));
+        let hint = link.map(|service| {
+            let service = service.to_lowercase().replace('_', "-");
+            format!(
+                "; Kubernetes sets it so beside a service called `{service}`: set it to a number, or give the \
+                 pod `enableServiceLinks: false`"
+            )
+        });
+        Wrong(format!("cannot use {}: {error}{}", self.from(Some(origin)), hint.unwrap_or_default()))
+    }
+
+    /// Who gave it, in a sentence; the flag where nobody did.
+    pub(super) fn from(&self, origin: Option<&str>) -> String {
+        match origin {
+            Some(origin) if origin != self.env() => origin.to_owned(),
+            None if !self.secret => format!("--{}", self.name),
+            _ => format!("the variable {}", self.env()),
+        }
     }
 
     pub(super) fn env(&self) -> String {
@@ -129,12 +188,12 @@ impl fmt::Display for Wrong {
 impl std::error::Error for Wrong {}
 
 impl<S: Default> Table<S> {
-    fn all(&self) -> impl Iterator<Item = &'static Setting<S>> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &'static Setting<S>> {
         self.groups.iter().flat_map(|(_, group)| *group)
     }
 
     /// The setting of that name, `-` and `_` being the same.
-    fn of(&self, name: &str) -> Option<&'static Setting<S>> {
+    pub(super) fn of(&self, name: &str) -> Option<&'static Setting<S>> {
         let name = name.replace('_', "-");
         self.all().find(|setting| setting.name == name)
     }
@@ -192,20 +251,24 @@ impl<S: Default> Table<S> {
             Some(path) => self.file(&path)?,
             None => Layer::new(),
         };
-        for setting in self.all() {
-            if let Some(value) = variable(&setting.env()) {
-                let several = setting.several;
-                let values = if several { value.split(',').map(Into::into).collect() } else { vec![value] };
-                layer.insert(setting.name, (setting.env(), values));
-            }
-        }
+        let of_environment = |setting: &Setting<S>| {
+            let value = variable(&setting.env())?;
+            let values =
+                if setting.several { value.split(',').map(Into::into).collect() } else { vec![value] };
+            Some((setting.name, (setting.env(), values)))
+        };
+        let given: BTreeSet<_> = self.all().filter_map(of_environment).map(|(name, _)| name).collect();
+        let given: BTreeSet<_> =
+            given.into_iter().chain(layer.keys().copied()).chain(flags.keys().copied()).collect();
+        let used = self.all().filter(|setting| setting.is_used(|other| given.contains(other)));
+        layer.extend(used.filter_map(of_environment));
         layer.extend(flags);
         let mut settings = S::default();
         for setting in self.all() {
             let Some((origin, values)) = layer.get(setting.name) else { continue };
             for value in values {
                 (setting.set)(&mut settings, value)
-                    .map_err(|error| Wrong(format!("cannot use {origin}: {error}")))?;
+                    .map_err(|error| setting.refused(origin, value, &error))?;
             }
         }
         let origins = layer.into_iter().map(|(name, (origin, _))| (name, origin)).collect();

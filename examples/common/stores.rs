@@ -96,13 +96,15 @@ impl<S: Stores> Flags<S> {
         Setting::<S>::new("postgres-port", "PORT", "its port [5432]", |s, v| {
             put(&mut s.postgres().port, number(v, 1..=u16::MAX))
         })
-        .known_as("POSTGRES_PORT");
+        .known_as("POSTGRES_PORT")
+        .needs("postgres-host");
     pub(crate) const POSTGRES_USER: Setting<S> =
         Setting::<S>::new("postgres-user", "NAME", "whom to log in as [telemetra]", |s, v| {
             s.postgres().user = v.to_owned();
             Ok(())
         })
-        .known_as("POSTGRES_USER");
+        .known_as("POSTGRES_USER")
+        .needs("postgres-host");
     pub(crate) const POSTGRES_PASSWORD: Setting<S> = Setting::<S>::new(
         "postgres-password",
         "TEXT",
@@ -112,13 +114,15 @@ impl<S: Stores> Flags<S> {
             Ok(())
         },
     )
-    .known_as("POSTGRES_PASSWORD");
+    .known_as("POSTGRES_PASSWORD")
+    .needs("postgres-host");
     pub(crate) const POSTGRES_DB: Setting<S> =
         Setting::<S>::new("postgres-db", "NAME", "the database [telemetra]", |s, v| {
             s.postgres().database = v.to_owned();
             Ok(())
         })
-        .known_as("POSTGRES_DB");
+        .known_as("POSTGRES_DB")
+        .needs("postgres-host");
     pub(crate) const POSTGRES_TLS: Setting<S> = Setting::<S>::new(
         "postgres-tls",
         "MODE",
@@ -133,12 +137,14 @@ impl<S: Stores> Flags<S> {
             ];
             put(&mut s.postgres().tls, choice(v, &modes))
         },
-    );
+    )
+    .needs("postgres-host");
     pub(crate) const POSTGRES_CA: Setting<S> =
         Setting::<S>::new("postgres-ca", "FILE", "root certificates in PEM [the system's]", |s, v| {
             s.postgres().roots = Some(v.into());
             Ok(())
-        });
+        })
+        .needs("postgres-host");
     pub(crate) const REDIS: Setting<S> = Setting::<S>::new("redis", "URL", "where Redis is [off]", |s, v| {
         s.redis().url = Secret(Some(v.to_owned()));
         Ok(())
@@ -148,5 +154,6 @@ impl<S: Stores> Flags<S> {
         Setting::<S>::new("redis-prefix", "NAME", "what the keys begin with [telemetra]", |s, v| {
             s.redis().prefix = v.to_owned();
             Ok(())
-        });
+        })
+        .needs("redis");
 }

@@ -2,7 +2,6 @@
 //! to drain; that it closes means that the first process is gone. Back comes, line by line, how the other stands.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,15 +38,6 @@ struct Peer {
 }
 
 const DRAIN: &[u8] = b"drain\n";
-
-/// So many addresses of this machine that nobody listens on.
-pub(crate) fn free_addresses(count: usize) -> Result<Vec<String>> {
-    let bind = |_| TcpListener::bind("127.0.0.1:0");
-    // All are held until all are known, so that none comes twice.
-    let held = (0..count).map(bind).collect::<Result<Vec<_>, _>>().context("could not find a free port")?;
-    let address = |listener: &TcpListener| Ok(listener.local_addr()?.to_string());
-    held.iter().map(address).collect()
-}
 
 impl Others {
     /// Starts the processes after the first one with the arguments of this one, and the servers of its embedded Kafka.

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use telemetra::livestream::LiveStreams;
 use telemetra::prelude::*;
 
@@ -59,15 +59,14 @@ fn main() -> ExitCode {
         Ok(Command::Help) => print(&options::TABLE.help()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Markdown) => print(&options::TABLE.markdown()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => print(&options::TABLE.version()).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Run(given)) => run(&given.settings, started),
+        Ok(Command::Run(given)) => {
+            run(&given.settings, started).map_err(|error| options::TABLE.explained(error, &given.origins))
+        }
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        let settings = error.is::<Wrong>()
-            || error.is::<ConfigError>()
-            || matches!(error.downcast_ref(), Some(PipelineError::Config(_)));
-        ExitCode::from(if settings { 2 } else { 1 })
+        ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
     })
 }
 
@@ -97,7 +96,8 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     let tally = Tally::new(settings.checkpoint_folder(), settings.is_scored());
     let mut others = Others::default();
     if settings.processes > 1 && settings.cluster.is_none() {
-        let addresses = cluster::free_addresses(settings.processes)?;
+        let addresses =
+            telemetra::ops::free_addresses(settings.processes).context("could not find a free port")?;
         settings.cluster = Some((0, addresses.clone()));
         // What cannot work is better told once than by each.
         pipeline::build(&settings, &tally)?;

@@ -88,7 +88,8 @@ pub(crate) struct Settings {
     pub(crate) threshold: f64,
     pub(crate) generator: GeneratorConfig,
     pub(crate) events: Option<u64>,
-    pub(crate) plant: bool,
+    /// If it was given.
+    pub(crate) plant: Option<bool>,
     /// Where the processes of a cluster are, and which this one is.
     pub(crate) addresses: Vec<String>,
     pub(crate) process: usize,
@@ -130,7 +131,7 @@ impl Default for Settings {
             threshold: 3.0,
             generator: GeneratorConfig::default(),
             events: None,
-            plant: true,
+            plant: None,
             addresses: Vec::new(),
             process: 0,
             assists: false,
@@ -143,7 +144,9 @@ impl Settings {
     /// Whether there are planted moments to be found.
     pub(crate) fn is_scored(&self) -> bool {
         let first = self.cluster.as_ref().is_none_or(|(process, _)| *process == 0);
-        matches!(self.source, Source::Generator | Source::Embedded) && self.plant && first
+        matches!(self.source, Source::Generator | Source::Embedded)
+            && !self.generator.planted.is_empty()
+            && first
     }
 
     pub(crate) fn has_checkpoints(&self) -> bool {
@@ -183,7 +186,8 @@ pub(crate) fn read(
             given.settings.kafka.servers = Some(servers.clone());
         }
         given.settings.assists = given.hidden.contains_key("assist");
-        options::settle(&mut given.settings, &given.origins)?;
+        options::settle(&mut given.settings, &given.origins)
+            .map_err(|error| options::TABLE.explained(error.into(), &given.origins))?;
     }
     Ok(command)
 }

@@ -37,12 +37,14 @@ fn main() -> ExitCode {
         Ok(Command::Help) => print(&TABLE.help()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Markdown) => print(&TABLE.markdown()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => print(&TABLE.version()).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Run(given)) => produce(given.settings),
+        Ok(Command::Run(given)) => {
+            produce(given.settings).map_err(|error| TABLE.explained(error, &given.origins))
+        }
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
-        ExitCode::from(if error.is::<Wrong>() || error.is::<ConfigError>() { 2 } else { 1 })
+        ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
     })
 }
 

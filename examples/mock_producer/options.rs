@@ -7,7 +7,7 @@ use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
 use telemetra::prelude::*;
 use tracing::Level;
 
-use crate::common::generator::{Flags, Generates};
+use crate::common::generator::{Flags, Generates, made};
 use crate::common::log::Format;
 use crate::common::parse::{self, boolean, number, optional, ratio, real, span};
 use crate::common::settings::{Secret, Setting, Table, put};
@@ -133,7 +133,8 @@ const RUN: &[Flag] = &[
     .known_as("PRODUCER_RATE_PER_SEC"),
     Flag::new("event-rate", "N", "with --rate max, chat messages per second of event time [1000]", |s, v| {
         put(&mut s.event_rate, real(v))
-    }),
+    })
+    .sets("events_per_second"),
     Flag::new("duration", "TIME|off", "event time to make [without end; 30m with --rate max]", |s, v| {
         put(&mut s.duration, optional(v, span).map(Some))
     }),
@@ -146,9 +147,12 @@ const RUN: &[Flag] = &[
             Ok(())
         },
     ),
-    Flag::new("seed", "N", "the same seed and start make the same events [from the clock]", |s, v| {
-        put(&mut s.seed, number(v, 0..=u64::MAX).map(Some))
-    }),
+    Flag::new(
+        "seed",
+        "N",
+        "the same seed makes the same events, whose ids are the same at any start [from the clock]",
+        |s, v| put(&mut s.seed, number(v, 0..=u64::MAX).map(Some)),
+    ),
     Flag::new("truth", "FILE", "write what was made there at the end: counts and planted moments", |s, v| {
         s.truth = Some(v.into());
         Ok(())
@@ -172,7 +176,8 @@ const STREAMS: &[Flag] = &[
         (s.generator.streams, s.generator.stream_ids) = (streams, ids);
         Ok(())
     })
-    .known_as("PRODUCER_CHANNELS"),
+    .known_as("PRODUCER_CHANNELS")
+    .sets("streams"),
     Flags::ZIPF_EXPONENT,
     Flags::USERS_PER_STREAM,
     Flags::VIEWER_INTERVAL,
@@ -197,16 +202,19 @@ const STREAMS: &[Flag] = &[
     }),
     Flag::new("plant", "", "plant moments to be found, anew every half hour [as many as fit]", |s, v| {
         put(&mut s.plant, boolean(v).map(Some))
-    }),
+    })
+    .sets("planted"),
     Flag::new(
         "plant-after",
         "TIME",
         "how long nothing is planted, so that there is a baseline [10m]",
         |s, v| put(&mut s.warm_up, span(v).map(Some)),
-    ),
+    )
+    .sets("planted.warm_up_ms"),
     Flag::new("plant-length", "TIME", "how long a planted moment lasts [2m]", |s, v| {
         put(&mut s.moment_length, span(v).map(Some))
-    }),
+    })
+    .sets("planted.duration_ms"),
 ];
 
 const FLAWS: &[Flag] = &[
@@ -255,45 +263,10 @@ pub(crate) fn settle(settings: &mut Settings, now: EventTime) -> Result<Generato
     let leaps = if settings.truth.is_some() { 0.0 } else { 0.5 };
     generator.raids_per_hour = settings.raids_per_hour.unwrap_or(leaps);
     generator.drops_per_hour = settings.drops_per_hour.unwrap_or(leaps);
-    let usual = Planting {
+    generator.planted = Planting {
         warm_up_ms: settings.warm_up.unwrap_or(Planting::default().warm_up_ms),
         duration_ms: settings.moment_length.unwrap_or(Planting::default().duration_ms),
-        ..Planting::default()
+        ..if settings.plant == Some(false) { Planting::none() } else { Planting::default() }
     };
-    // What is wrong apart from the moments is told first.
-    generator.planted =
-        Planting { duration_ms: usual.duration_ms, warm_up_ms: usual.warm_up_ms, ..Planting::none() };
-    let plain = Generator::new(generator.clone())?;
-    match settings.plant {
-        Some(false) => Ok(plain),
-        Some(true) => Generator::new(GeneratorConfig { planted: usual, ..generator.clone() }),
-        None => Ok(plant(generator, usual).unwrap_or(plain)),
-    }
-}
-
-const COUNTS: [fn(&mut Planting) -> &mut u32; 5] = [
-    |planting| &mut planting.chat_spikes,
-    |planting| &mut planting.viewer_surges,
-    |planting| &mut planting.viewer_drops,
-    |planting| &mut planting.donation_surges,
-    |planting| &mut planting.sentiment_shifts,
-];
-
-/// Plants what is usual, or as much of it as there are streams with enough traffic for. The settings are without moments.
-fn plant(config: &GeneratorConfig, mut usual: Planting) -> Option<Generator> {
-    if let Ok(whole) = Generator::new(GeneratorConfig { planted: usual.clone(), ..config.clone() }) {
-        return Some(whole);
-    }
-    let (mut config, mut made) = (config.clone(), None);
-    for count in COUNTS {
-        for tried in (1..=*count(&mut usual)).rev() {
-            *count(&mut config.planted) = tried;
-            if let Ok(generator) = Generator::new(config.clone()) {
-                made = Some(generator);
-                break;
-            }
-            *count(&mut config.planted) = 0;
-        }
-    }
-    made
+    made(generator, settings.plant)
 }

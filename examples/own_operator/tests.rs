@@ -201,12 +201,11 @@ fn a_program_without_a_database_says_so() -> Result<()> {
     );
     assert!(options(&["--help"], None).is_ok_and(|options| options.is_none()));
 
-    // Nobody listens on a port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let database = PostgresConfig::from_url(&format!("postgres://telemetra@127.0.0.1:{port}/telemetra"))?;
+    let nobody = telemetra::ops::free_addresses(1)?.remove(0);
+    let database = PostgresConfig::from_url(&format!("postgres://telemetra@{nobody}/telemetra"))?;
     let source = MemorySource::default().partition("made up", made_up(1));
     let error = start(source, &database, 1).map(drop).map_err(|error| format!("{error:#}"));
     let error = error.err().unwrap_or_default();
-    assert!(error.contains(&format!("127.0.0.1:{port}")), "{error}");
+    assert!(error.contains(&nobody), "{error}");
     Ok(())
 }

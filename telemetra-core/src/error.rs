@@ -34,9 +34,9 @@ impl std::error::Error for ConfigError {}
 /// Whether a failed operation may succeed if it is repeated.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// It may: a lost connection, a busy database. The operation is repeated with backoff.
+    /// It may: a lost connection, a busy database, a server whose disk is full. The operation is repeated with backoff.
     Transient,
-    /// It cannot: a full disk, a wrong password, a row that does not fit. The pipeline stops.
+    /// It cannot: a full disk of this machine, a wrong password, a row that does not fit. The pipeline stops.
     Permanent,
 }
 

@@ -36,6 +36,7 @@ fn forms_that_are_refused() {
     let shape = "is not an RFC 3339 time such as `2026-01-01T12:00:00.000Z`";
     let (day, time) = ("names a day that does not exist", "names a time of day that does not exist");
     let offset = "has an offset that does not exist";
+    let colon = "has an offset of another form; write it with hours, a colon and minutes, as `+01:00`";
     let cases = [
         ("", shape),
         ("2026-01-01", shape),
@@ -46,8 +47,10 @@ fn forms_that_are_refused() {
         ("2026-01-01T00:00:00.Z", shape),
         ("2026-01-01T00:00:00,5Z", shape),
         ("2026-01-01T00:00:00Z ", shape),
-        ("2026-01-01T00:00:00+0100", shape),
-        ("2026-01-01T00:00:00+01", shape),
+        ("2026-01-01T00:00:00+0100", colon),
+        ("2026-01-01T00:00:00.000-0000", colon),
+        ("2026-01-01T00:00:00+", colon),
+        ("2026-01-01T00:00:00+01", colon),
         ("2026-01-01T00:00:00+0x:00", shape),
         ("2026-01-01T00:00:00Zulu", shape),
         ("\u{662}026-01-01T00:00:00Z", shape),

@@ -83,6 +83,7 @@ mod support;
 pub mod testkit;
 
 pub use checkpoint::state::CheckpointContext;
+pub use cluster::addresses::free_addresses;
 pub use deliver::sink_thread::Applied;
 pub use observe::metrics as metric;
 pub use observe::status::{PipelineStatus, SinkStatus};

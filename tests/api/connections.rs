@@ -1,13 +1,21 @@
 //! Who may connect, how many, and for how long.
 
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::client::{Socket, connect, read_answer, request};
 use crate::server::app::Options;
 use crate::server::guard::Token;
 use crate::server::limits::Limits;
+use crate::server::origin::Origins;
 use crate::service::{Service, wait};
+
+fn origins(text: &str) -> Origins {
+    let mut origins = Origins::default();
+    origins.add(text).unwrap();
+    origins
+}
 
 fn service(options: Options) -> Service {
     Service::with(options, std::time::Duration::from_secs(3600))
@@ -15,7 +23,7 @@ fn service(options: Options) -> Service {
 
 #[test]
 fn pages_of_allowed_origins_may_read_and_connect() {
-    let service = service(Options { origins: vec!["https://example.org".to_owned()], ..Options::default() });
+    let service = service(Options { origins: origins("https://example.org"), ..Options::default() });
     let origin = |origin: &'static str| request(service.address, "GET", "/streams", &[("origin", origin)]);
     assert_eq!(origin("https://example.org").headers["access-control-allow-origin"], "https://example.org");
     assert!(!origin("https://example.net").headers.contains_key("access-control-allow-origin"));
@@ -41,6 +49,46 @@ fn pages_of_allowed_origins_may_read_and_connect() {
         let socket = Socket::try_open(service.address, "/live/ada", &[("origin", origin)]);
         assert_eq!(socket.map(|_| ()), opens, "{origin}");
     }
+}
+
+/// Opens a WebSocket as a browser does whose page is of `origin`, at the service that it calls `host`.
+fn opens(address: SocketAddr, host: &str, origin: &str) -> u16 {
+    let mut stream = connect(address);
+    let key = "dGhlIHNhbXBsZSBub25jZQ==";
+    write!(
+        stream,
+        "GET /live HTTP/1.1\r\nhost: {host}\r\norigin: {origin}\r\nconnection: upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: {key}\r\n\r\n"
+    )
+    .unwrap();
+    let mut line = [0; 12];
+    stream.read_exact(&mut line).unwrap();
+    std::str::from_utf8(&line[9..]).unwrap().parse().unwrap()
+}
+
+#[test]
+fn origins_are_equal_as_urls_are() {
+    let service = service(Options { origins: origins("HTTPS://Other.Example:443/"), ..Options::default() });
+    for (host, origin, status) in [
+        ("dash.example:443", "https://dash.example", 101),
+        ("dash.example", "https://dash.example:443", 101),
+        ("dash.example:80", "http://dash.example", 101),
+        ("Dash.Example", "https://dash.example", 101),
+        ("[0:0:0:0:0:0:0:1]:8000", "http://[::1]:8000", 101),
+        ("dash.example", "https://other.example", 101),
+        ("dash.example:80", "https://dash.example", 403),
+        ("dash.example", "https://dash.example:8443", 403),
+        ("dash.example", "https://dash.example.evil.example", 403),
+        ("dash.example", "https://evil.example@dash.example", 403),
+        ("dash.example", "http://other.example", 403),
+        ("dash.example", "https://other.example:+443", 403),
+        ("dash.example", "null", 403),
+    ] {
+        assert_eq!(opens(service.address, host, origin), status, "{origin} at {host}");
+    }
+    let asked = [("origin", "https://other.example")];
+    let answer = request(service.address, "GET", "/streams", &asked);
+    assert_eq!(answer.headers["access-control-allow-origin"], "https://other.example");
 }
 
 #[test]

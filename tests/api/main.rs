@@ -20,6 +20,8 @@ mod errors;
 mod live;
 mod load;
 mod operation;
+#[path = "../support/program.rs"]
+mod program;
 mod servers;
 mod service;
 #[path = "../support/services.rs"]

@@ -1,5 +1,6 @@
 //! What those who run it look at.
 
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use crate::server::app::Options;
@@ -54,6 +55,23 @@ fn requests_and_websockets_are_counted() {
     }
     assert!(!text.contains("somebody"), "a path of each stream would be a series of each stream");
     socket.close();
+}
+
+#[test]
+fn a_log_into_a_file_has_no_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--port", "0", "--input", "-", "--log-level", "debug"];
+    let mut command = crate::program::command(&crate::program::build("api"), folder.path(), &arguments);
+    let mut child = command.spawn().unwrap();
+    let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let address = told.find_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned()));
+    let answer = crate::client::request(address.unwrap().parse().unwrap(), "GET", "/health", &[]);
+    assert_eq!(answer.status, 200);
+    let log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let log: Vec<_> = log.take(3).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(log.concat().contains("DEBUG") && !log.concat().contains('\u{1b}'), "{log:?}");
 }
 
 #[test]

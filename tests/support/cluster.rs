@@ -1,22 +1,16 @@
 //! Clusters: as many pipelines as there are processes, each on a thread, over loopback. Nothing is shared but what the test shares.
 
 use telemetra::core::Events;
-use telemetra::ops::{LastPlan, Pipeline, PipelineError, Report, Running};
+use telemetra::ops::{LastPlan, Pipeline, PipelineError, Report, Running, free_addresses};
 
 use super::watch::in_time;
-
-/// Loopback addresses that nobody listens at.
-pub fn free_addresses(count: usize) -> Vec<String> {
-    let listeners: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect()
-}
 
 /// Starts a pipeline per process of a cluster and gives each running one to `live`; what comes of it, by process.
 pub fn cluster<E: Events, L: LastPlan<E> + Send + 'static, T: Send + 'static>(
     pipelines: Vec<Pipeline<E, L>>,
     live: impl Fn(usize, Running) -> T + Clone + Send + 'static,
 ) -> Vec<Result<T, PipelineError>> {
-    let addresses = if pipelines.len() > 1 { free_addresses(pipelines.len()) } else { Vec::new() };
+    let addresses = if pipelines.len() > 1 { free_addresses(pipelines.len()).unwrap() } else { Vec::new() };
     let processes: Vec<_> = pipelines
         .into_iter()
         .enumerate()

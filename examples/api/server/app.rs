@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use telemetra::core::EventTime;
@@ -22,6 +22,7 @@ use super::guard::{self, Token};
 use super::hub::Hub;
 use super::limits::Limits;
 use super::observe::{self, Recorder};
+use super::origin::Origins;
 use super::page::Page;
 use super::problem::{self, Problem};
 use super::routes::{health, live, streams};
@@ -32,8 +33,7 @@ use super::store::Store;
 pub(crate) struct Options {
     /// What the service calls itself.
     pub(crate) title: String,
-    /// The origins whose pages may use it, besides its own; `*` is all.
-    pub(crate) origins: Vec<String>,
+    pub(crate) origins: Origins,
     /// What every client has to know; `None`: anybody may ask.
     pub(crate) token: Option<Token>,
     pub(crate) limits: Limits,
@@ -167,11 +167,12 @@ pub(crate) fn app(app: App) -> Router {
         .with_state(app)
 }
 
-fn cors(origins: &[String]) -> CorsLayer {
-    let allowed = if origins.iter().any(|origin| origin == "*") {
+fn cors(origins: &Origins) -> CorsLayer {
+    let known = origins.clone();
+    let allowed = if origins.all {
         AllowOrigin::any()
     } else {
-        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+        AllowOrigin::predicate(move |origin, _| origin.to_str().is_ok_and(|origin| known.has(origin)))
     };
     CorsLayer::new()
         .allow_origin(allowed)

@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::app::App;
+use super::origin::is_own;
 use super::problem::Problem;
 
 /// Before the token in the list of subprotocols: a page cannot give a WebSocket any other header.
@@ -64,9 +65,8 @@ impl std::fmt::Debug for Token {
 pub(crate) fn origin(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
     let Some(origin) = text(header::ORIGIN) else { return Ok(()) };
-    let own =
-        origin.split_once("://").is_some_and(|(_, host)| text(header::HOST).is_some_and(|own| own == host));
-    if own || app.options.origins.iter().any(|known| known == "*" || known == origin) {
+    let own = text(header::HOST).is_some_and(|host| is_own(origin, host));
+    if own || app.options.origins.has(origin) {
         return Ok(());
     }
     Err(Problem::forbidden("pages of this origin may not connect; allow it by CORS_ORIGINS"))

@@ -10,6 +10,7 @@ pub(crate) mod limits;
 mod live;
 pub(crate) mod model;
 pub(crate) mod observe;
+pub(crate) mod origin;
 mod page;
 mod params;
 pub(crate) mod problem;

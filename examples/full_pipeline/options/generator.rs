@@ -18,7 +18,8 @@ pub(super) const FLAGS: &[Flag] = &[
     }),
     Flag::new("minutes", "N", "event time to make [30]", |s, v| {
         put(&mut s.generator.duration_ms, number(v, 1..=44_640).map(|minutes: u64| minutes * 60_000))
-    }),
+    })
+    .sets("duration_ms"),
     Flag::new("streams", "N", "how many streams [1000]", |s, v| {
         put(&mut s.generator.streams, number(v, 1..=1_000_000))
     }),
@@ -27,8 +28,12 @@ pub(super) const FLAGS: &[Flag] = &[
     }),
     Flag::new("events", "N", "chat messages in all [1000 a second]", |s, v| {
         put(&mut s.events, number(v, 0..=u64::MAX).map(Some))
-    }),
-    Flag::new("plant", "", "plant moments to be found [on]", |s, v| put(&mut s.plant, boolean(v))),
+    })
+    .sets("events_per_second"),
+    Flag::new("plant", "", "plant moments to be found [as many as fit]", |s, v| {
+        put(&mut s.plant, boolean(v).map(Some))
+    })
+    .sets("planted"),
     Flags::ZIPF_EXPONENT,
     Flags::USERS_PER_STREAM,
     Flags::VIEWER_INTERVAL,

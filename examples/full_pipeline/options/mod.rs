@@ -11,6 +11,7 @@ use std::time::Duration;
 use telemetra::livestream::generate::Planting;
 use telemetra::prelude::*;
 
+use crate::common::generator as generate;
 use crate::common::settings::{Setting, Table};
 use crate::places::{self, Source};
 use crate::settings::Settings;
@@ -55,8 +56,11 @@ pub(crate) fn settle(
     if let Some(events) = settings.events {
         settings.generator.events_per_second = events as f64 * 1000.0 / settings.generator.duration_ms as f64;
     }
-    if !settings.plant {
+    if settings.plant == Some(false) {
         settings.generator.planted = Planting::none();
+    }
+    if matches!(settings.source, Source::Generator | Source::Embedded) {
+        settings.generator = generate::made(&settings.generator, settings.plant)?.config().clone();
     }
     if settings.pace.is_some() && settings.source != Source::Lines {
         return Err(ConfigError::new(

@@ -46,7 +46,9 @@ pub(super) const KAFKA: &[Flag] = &[
             };
             Ok(())
         },
-    ),
+    )
+    .needs("kafka")
+    .unless(&["input", "embedded-kafka"]),
     Flag::new(
         "until-end",
         "",

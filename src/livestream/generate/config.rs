@@ -177,7 +177,9 @@ impl Planting {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing is planted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         [self.chat_spikes, self.viewer_surges, self.viewer_drops, self.donation_surges, self.sentiment_shifts]
             .iter()
             .all(|&count| count == 0)

@@ -197,13 +197,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dropped_place_is_free_while_a_child_process_still_has_the_open_file() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_dropped_place_is_free_while_a_child_process_still_has_the_open_file()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
         let mut store = Directory::new(folder.path());
-        store.claim(0, 1).unwrap();
-        let of_the_child = store.places[0].0.try_clone().unwrap();
+        store.claim(0, 1)?;
+        let of_the_child = store.places[0].0.try_clone()?;
         drop(store);
-        Directory::new(folder.path()).claim(0, 1).unwrap();
+        Directory::new(folder.path()).claim(0, 1)?;
         drop(of_the_child);
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use crate::time::event_time::EventTime;
 
 const SHAPE: &str = "is not an RFC 3339 time such as `2026-01-01T12:00:00.000Z`";
 const NO_OFFSET: &str = "has no offset; end it with `Z`, or with one such as `+01:00`";
+const NO_COLON: &str = "has an offset of another form; write it with hours, a colon and minutes, as `+01:00`";
 const TOO_LATE: &str = "is after the year 9999";
 const BAD_OFFSET: &str = "has an offset that does not exist";
 
@@ -132,6 +133,7 @@ fn offset(text: &[u8]) -> Result<i64, &'static str> {
             Ok(if sign == b'-' { -seconds } else { seconds })
         }
         [] => Err(NO_OFFSET),
+        [b'+' | b'-', ref digits @ ..] if digits.iter().all(u8::is_ascii_digit) => Err(NO_COLON),
         _ => Err(SHAPE),
     }
 }

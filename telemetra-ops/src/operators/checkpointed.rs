@@ -37,7 +37,8 @@ use crate::support::frontier::reached;
 /// * **Restored as snapshotted.** A tactic that was given snapshots emits from then on what it would have emitted. A snapshot holds what is
 ///   known *before* the boundary. Arrivals that have not taken effect are not part of it: they arrive again.
 ///
-/// Checked by [`tactic_compliance`](crate::testkit::tactic_compliance).
+/// Checked by [`tactic_compliance`](crate::testkit::tactic_compliance), and by
+/// [`collection_compliance`](crate::testkit::collection_compliance) where what is emitted are updates of a collection.
 pub trait Tactic: 'static {
     /// What arrives.
     type In: ExchangeData;
@@ -89,7 +90,7 @@ pub trait Tactic: 'static {
     ) -> Result<(), CodecError>;
 
     /// Emits, after a restart, the collection as it was just before the boundary, for operators that keep no state of their own. By default
-    /// nothing.
+    /// nothing. [`collection_compliance`](crate::testkit::collection_compliance) checks that it is all that was emitted, in sum.
     fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
         let _ = emit;
     }

@@ -88,10 +88,15 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
     }
 
     fn next(&self, ended: bool) -> Option<EventTime> {
-        // Once the input has ended, nothing retires any more.
-        let due = self.calendar.keys().next().copied().filter(|due| !ended || *due <= self.last_close);
+        let arrival = self.inbox.next();
+        // Once the input has ended, nothing retires any more; but what is due before an arrival that still waits is done in its
+        // turn: after it, it would be in the past.
+        let is_done = |due: &EventTime| {
+            !ended || *due <= self.last_close || arrival.is_some_and(|at| at.plus(1) >= *due)
+        };
+        let due = self.calendar.keys().next().copied().filter(is_done);
         let due = due.map(|boundary| boundary.minus(1));
-        match (self.inbox.next(), due) {
+        match (arrival, due) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -177,5 +182,48 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
 
     fn end_of_turn(&mut self) {
         self.counter.publish(self.keys.len(), &self.gauge);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use telemetra_core::TimeConfig;
+    use telemetra_core::aggregate::Count;
+    use telemetra_core::engine::KeyWindows;
+
+    pub(crate) type Counts = WindowsTactic<String, KeyWindows<Count>>;
+
+    pub(crate) fn fresh() -> Counts {
+        Counts::new(TimeConfig::default().window_rules(1), Arc::default())
+    }
+
+    pub(crate) fn arrival(key: &str, at: u64) -> (EventTime, Partial<String, Count>) {
+        let pane = EventTime(at - at % 10_000);
+        (pane.plus(9_999), Partial { key: key.to_owned(), pane, accumulator: Count::default() })
+    }
+
+    #[test]
+    fn a_snapshot_holds_what_changed_since_the_last_one() -> Result<(), CodecError> {
+        let mut tactic = fresh();
+        let mut run_to = |arrivals: &[(&str, u64)], boundary: u64, whole| {
+            for (key, at) in arrivals {
+                let (time, partial) = arrival(key, *at);
+                tactic.take_in(time, partial);
+            }
+            while let Some(time) = tactic.next(false).filter(|time| *time < EventTime(boundary)) {
+                tactic.advance(time, &mut |_| {});
+            }
+            let keys = tactic.snapshot(EventTime(boundary), whole)?.into_iter().map(|(key, _)| key);
+            let mut keys: Vec<_> = keys.collect();
+            keys.sort();
+            Ok::<_, CodecError>(keys)
+        };
+        assert_eq!(run_to(&[("a", 0), ("b", 0)], 60_000, true)?, ["a", "b"]);
+        // Until the last window that holds it has closed.
+        assert_eq!(run_to(&[("b", 70_000)], 240_000, false)?, ["b"]);
+        assert!(run_to(&[], 300_000, false)?.is_empty());
+        assert_eq!(run_to(&[], 360_000, true)?, ["a", "b"]);
+        Ok(())
     }
 }

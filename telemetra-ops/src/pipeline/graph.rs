@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use differential_dataflow::VecCollection;
-use telemetra_core::{ConfigError, Data, EventTime, Layout, Row};
+use telemetra_core::{ConfigError, Data, EventTime, Layout, Row, TimeConfig};
 use timely::dataflow::Scope;
 
 use crate::checkpoint::state::CheckpointContext;
@@ -20,6 +20,7 @@ pub struct Graph<'scope> {
     context: CheckpointContext<'scope>,
     /// How long in milliseconds rows that tell of a time may still change.
     horizon: u64,
+    time: TimeConfig,
     /// The tables that the sinks were opened with.
     tables: Arc<BTreeSet<String>>,
     publications: Rc<RefCell<Vec<Box<dyn Publication<'scope> + 'scope>>>>,
@@ -36,9 +37,10 @@ impl<'scope> Graph<'scope> {
         scope: Scope<'scope, EventTime>,
         context: CheckpointContext<'scope>,
         horizon: u64,
+        time: TimeConfig,
         tables: Arc<BTreeSet<String>>,
     ) -> Self {
-        Self { scope, context, horizon, tables, publications: Rc::default() }
+        Self { scope, context, horizon, time, tables, publications: Rc::default() }
     }
 
     /// The same graph, for rows that are made of summaries which are retired that many milliseconds after their window.
@@ -50,6 +52,12 @@ impl<'scope> Graph<'scope> {
     #[must_use]
     pub fn scope(&self) -> Scope<'scope, EventTime> {
         self.scope
+    }
+
+    /// The pipeline's settings of time, for operators that need the same lateness, panes or horizon.
+    #[must_use]
+    pub fn time(&self) -> &TimeConfig {
+        &self.time
     }
 
     /// The pipeline's checkpoints, for [operators with state](crate::Checkpointed).

@@ -149,7 +149,8 @@ impl<E: Events> Blueprint<E> {
         let state_size = Arc::clone(&self.here(scope.index()).state_size);
         let (restored, failure) = (self.restored.clone(), self.failure.clone());
         let context = CheckpointContext::new(markers.clone(), writer.clone(), restored, failure, state_size);
-        let graph = Graph::new(scope, context.clone(), self.horizon, Arc::clone(&self.tables));
+        let graph =
+            Graph::new(scope, context.clone(), self.horizon, self.time.clone(), Arc::clone(&self.tables));
         open.into_iter().for_each(|plan| plan.build(&graph));
 
         let publications = graph.into_publications();

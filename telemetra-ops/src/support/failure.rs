@@ -44,8 +44,8 @@ pub enum PipelineError {
         /// What failed.
         source: CodecError,
     },
-    /// A checkpoint could not be read.
-    #[error("could not restore from a checkpoint")]
+    /// The store of checkpoints failed at the start, or a checkpoint could not be used.
+    #[error("{}", if matches!(.0, RestoreError::Store(_)) { "could not use the checkpoint store" } else { "could not restore from a checkpoint" })]
     Restore(#[from] RestoreError),
     /// The processes of a cluster did not begin alike.
     #[error("the processes of the cluster do not agree: {0}")]

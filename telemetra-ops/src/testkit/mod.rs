@@ -5,4 +5,4 @@ pub mod spec;
 mod tactic;
 
 pub use process::process_compliance;
-pub use tactic::tactic_compliance;
+pub use tactic::{collection_compliance, tactic_compliance};

@@ -7,7 +7,7 @@ use telemetra_core::EventTime;
 
 use crate::operators::checkpointed::Tactic;
 use crate::operators::keyed_process::{KeyedProcess, ProcessTactic};
-use crate::testkit::tactic_compliance;
+use crate::testkit::collection_compliance;
 
 /// Checks the [contract](KeyedProcess#contract) of a keyed process on some arrivals, each with the time at which it takes effect: what is
 /// emitted adds up to the results of the states at each time, the order of arrivals at one time does not matter, and a restored process goes
@@ -51,7 +51,7 @@ where
     P::In: Clone,
     P::Out: Debug,
 {
-    tactic_compliance(|| ProcessTactic::new(make()), arrivals);
+    collection_compliance(|| ProcessTactic::new(make()), arrivals);
     let mut tactic = ProcessTactic::new(make());
     let mut sum: BTreeMap<P::Out, isize> = BTreeMap::new();
     for (time, arrival) in arrivals {

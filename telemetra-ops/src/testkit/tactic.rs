@@ -1,5 +1,6 @@
 //! The compliance suite of tactics.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use telemetra_core::EventTime;
@@ -64,11 +65,7 @@ where
     assert_eq!(found, undisturbed, "the order of arrivals at one time changes what is emitted");
     let spread = run(&mut [make(), make()], arrivals);
     assert_eq!(spread, undisturbed, "two workers emit something else than one");
-    let mut boundaries: Vec<_> = undisturbed.iter().map(|(time, _)| *time).collect();
-    boundaries.extend(arrivals.iter().map(|(time, _)| *time));
-    boundaries.sort();
-    boundaries.dedup();
-    for boundary in boundaries {
+    for boundary in boundaries(&undisturbed, arrivals) {
         for (before, after) in [(1, 1), (1, 2), (2, 1)] {
             let what = format!("restored at {boundary} from {before} workers on {after}");
             let found = restored(&make, arrivals, boundary, before, after);
@@ -77,6 +74,53 @@ where
             assert_eq!(found, expected, "{what}");
         }
     }
+}
+
+/// Checks the same of a tactic that emits updates of a collection, and that [`emit_restored`](Tactic::emit_restored) emits the collection as it
+/// was just before the boundary: what an undisturbed tactic has emitted until then, in sum. Operators behind it that keep no state of their
+/// own are right after a restart only then.
+///
+/// # Panics
+///
+/// If the tactic breaks the contract, with how.
+pub fn collection_compliance<T, D>(make: impl Fn() -> T, arrivals: &[(EventTime, T::In)])
+where
+    T: Tactic<Out = (D, EventTime, isize)>,
+    T::In: Clone,
+    D: Clone + Debug + Ord + 'static,
+{
+    tactic_compliance(&make, arrivals);
+    let undisturbed = run(&mut [make()], arrivals);
+    for boundary in boundaries(&undisturbed, arrivals) {
+        for (before, after) in [(1, 1), (1, 2), (2, 1)] {
+            let (emitted, mut second) = replaced(&make, arrivals, boundary, before, after);
+            let expected = sums(emitted.into_iter().map(|(_, update)| update));
+            let mut restored = Vec::new();
+            for tactic in &mut second {
+                tactic.emit_restored(&mut |update: (D, EventTime, isize)| {
+                    assert!(update.1 < boundary, "{update:?} is emitted again at {boundary}, not before");
+                    restored.push(update);
+                });
+            }
+            let what = format!("the collection restored at {boundary} from {before} workers on {after}");
+            assert_eq!(sums(restored.into_iter()), expected, "{what} is another");
+        }
+    }
+}
+
+/// A collection of its updates.
+fn sums<D: Ord>(updates: impl Iterator<Item = (D, EventTime, isize)>) -> BTreeMap<D, isize> {
+    let mut sums = BTreeMap::new();
+    for (data, _, diff) in updates {
+        *sums.entry(data).or_default() += diff;
+    }
+    sums.retain(|_, diff| *diff != 0);
+    sums
+}
+
+/// Where a tactic may be interrupted so that it makes a difference.
+fn boundaries<In, Out>(emitted: &[(EventTime, Out)], arrivals: &[(EventTime, In)]) -> BTreeSet<EventTime> {
+    emitted.iter().map(|(time, _)| *time).chain(arrivals.iter().map(|(time, _)| *time)).collect()
 }
 
 /// Which of so many workers an arrival goes to.
@@ -133,8 +177,30 @@ where
     T::In: Clone,
     T::Out: Ord,
 {
+    let mut second = replaced(make, arrivals, boundary, before, after).1;
+    // What has not taken effect arrives again.
+    let rest: Vec<_> = arrivals
+        .iter()
+        .filter(|(stamp, arrival)| T::time_of(arrival, *stamp).max(*stamp) >= boundary)
+        .cloned()
+        .collect();
+    run(&mut second, &rest)
+}
+
+/// What comes out before `boundary`, and the tactics that are restored there from the snapshots of those before.
+fn replaced<T: Tactic>(
+    make: &impl Fn() -> T,
+    arrivals: &[(EventTime, T::In)],
+    boundary: EventTime,
+    before: usize,
+    after: usize,
+) -> (Vec<(EventTime, T::Out)>, Vec<T>)
+where
+    T::In: Clone,
+    T::Out: Ord,
+{
     let mut first: Vec<T> = (0..before).map(|_| make()).collect();
-    run_before(&mut first, arrivals, boundary);
+    let emitted = run_before(&mut first, arrivals, boundary);
     let mut encoded: Vec<Vec<u8>> = Vec::new();
     for tactic in &mut first {
         let snapshot =
@@ -153,11 +219,17 @@ where
         let parts = encoded.iter().map(decode).collect();
         tactic.restore(boundary, parts, &is_mine).unwrap_or_else(|error| panic!("restoring fails: {error}"));
     }
-    // What has not taken effect arrives again.
-    let rest: Vec<_> = arrivals
-        .iter()
-        .filter(|(stamp, arrival)| T::time_of(arrival, *stamp).max(*stamp) >= boundary)
-        .cloned()
-        .collect();
-    run(&mut second, &rest)
+    (emitted, second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::collection_compliance;
+    use crate::operators::windows_by_key::tests::{arrival, fresh};
+
+    #[test]
+    fn the_summaries_that_come_out_after_a_restart_are_those_that_were_there() {
+        let arrivals = [("a", 5_000), ("b", 12_000), ("a", 95_000), ("c", 5_000_000), ("a", 9_000_000)];
+        collection_compliance(fresh, &arrivals.map(|(key, at)| arrival(key, at)));
+    }
 }

@@ -266,7 +266,7 @@ impl Sink for Postgres {
         let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable);
         let mut rest = &batches[known..];
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(in_one_go(rest));
+            let (now, later) = rest.split_at(in_one_go(rest.iter().map(|batch| batch.changes.len())));
             opened.with_writer(&self.config, |writer, opened| opened.apply(writer, now))?;
             opened.durable = now.last().map(|batch| batch.time);
             rest = later;
@@ -293,15 +293,27 @@ impl Sink for Postgres {
 
 /// How many of the first batches to write in one transaction: all that wait, unless it would take so long
 /// that a failure near its end could come again and again.
-fn in_one_go(batches: &[Batch]) -> usize {
-    let mut rows = 0;
-    let fits = batches.iter().take_while(|batch| {
-        rows += batch.changes.len();
-        rows <= MOST_ROWS
+fn in_one_go(rows_of_batches: impl Iterator<Item = usize>) -> usize {
+    let mut sum = 0;
+    let fits = rows_of_batches.take_while(|rows| {
+        sum += rows;
+        sum <= MOST_ROWS
     });
     fits.count().max(1)
 }
 
 fn not_open(config: &PostgresConfig) -> ExternalError {
     error::refused(&config.place(), "the sink is not open; call `open` first")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_transaction_has_so_many_rows_or_one_batch() {
+        for (rows, batches) in
+            [(&[1, 2, 3][..], 3), (&[40_000, 25_536, 1], 2), (&[40_000, 30_000], 1), (&[70_000, 1], 1)]
+        {
+            assert_eq!(super::in_one_go(rows.iter().copied()), batches, "{rows:?}");
+        }
+    }
 }

@@ -128,10 +128,18 @@ fn a_build_without_zstd_says_which_feature_has_it() {
 }
 
 #[test]
+fn how_often_partitions_are_looked_for_is_as_told() {
+    let source = || source_of(KafkaConfig::new("host:9092")).unwrap();
+    assert!(source().refresh_every().is_some(), "by default they are");
+    for interval in [None, Some(Duration::from_secs(7))] {
+        assert_eq!(source().find_partitions_every(interval).refresh_every(), interval);
+    }
+}
+
+#[test]
 fn servers_that_are_not_there_are_named() {
-    // The port was free a moment ago, and nothing that matters listens on a port of this kind.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let servers = format!("127.0.0.1:{port}");
+    // A port that is given to nobody who asks for any.
+    let servers = "127.0.0.1:1".to_owned();
     let (config, timeout) = (KafkaConfig::new(&servers), Duration::from_secs(2));
     let source = source_of(config.clone()).unwrap().timeout(timeout).partitions().unwrap_err();
     let sink = sink_of(config).unwrap().timeout(timeout).open(&[], None).unwrap_err();

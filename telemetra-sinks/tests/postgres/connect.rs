@@ -6,7 +6,7 @@ use telemetra_core::{ExternalError, Retry};
 use telemetra_sinks::PostgresConfig;
 use tokio::runtime::{Builder, Runtime};
 
-use super::server::{database, free_port};
+use super::server::{NOBODY, database};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -54,7 +54,7 @@ fn errors_say_whether_to_try_again() {
     let error = |config: PostgresConfig| -> ExternalError {
         runtime().block_on(config.connect()).map(drop).unwrap_err()
     };
-    let nobody = error(PostgresConfig::new("127.0.0.1").port(free_port()));
+    let nobody = error(PostgresConfig::new("127.0.0.1").port(NOBODY));
     assert_eq!(nobody.retry(), Retry::Transient, "{nobody}");
     assert!(nobody.to_string().contains("check that the server runs"), "{nobody}");
     let unknown = error(database.config().user("nobody"));

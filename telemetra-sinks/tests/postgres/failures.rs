@@ -11,7 +11,7 @@ use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
 use super::common::{batch, batches, letter, readings, tables};
 use super::compliance::held;
 use super::proxy::{Proxy, Then};
-use super::server::{Database, administrator, database, database_in, durable, free_port};
+use super::server::{Database, NOBODY, administrator, database, database_in, durable};
 
 fn chain(error: &ExternalError) -> String {
     let mut text = error.to_string();
@@ -68,9 +68,41 @@ fn what_will_not_pass_is_permanent_and_says_what_to_do() {
     assert!(closed.to_string().contains("call `open` first"), "{closed}");
 }
 
+/// Each transaction that writes a row notes how its session confirms.
+#[test]
+fn where_the_server_confirms_too_early_the_sink_does_not() {
+    let database = database();
+    let mut client = database.client();
+    let settings = [
+        ("off", "on"),
+        // Weaker than what is usual, but what was confirmed survives a crash of the server.
+        ("local", "local"),
+    ];
+    for (nth, (server, session)) in settings.into_iter().enumerate() {
+        client
+            .batch_execute(&format!("ALTER DATABASE {} SET synchronous_commit = {server}", database.name))
+            .unwrap();
+        let mut sink = Postgres::new(database.config());
+        sink.open(&tables(), None).unwrap();
+        client
+            .batch_execute(
+                "CREATE TABLE IF NOT EXISTS noted (setting text);
+                 CREATE OR REPLACE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                     INSERT INTO noted VALUES (current_setting('synchronous_commit')); RETURN NULL;
+                 END $$;
+                 CREATE OR REPLACE TRIGGER note AFTER INSERT ON device_minute EXECUTE FUNCTION note();
+                 DELETE FROM noted",
+            )
+            .unwrap();
+        let nth = nth as u64;
+        sink.apply(&[batch(nth, vec![readings("d1", nth, 1)])]).unwrap();
+        assert_eq!(database.text("SELECT min(setting) FROM noted"), session, "where the server has {server}");
+    }
+}
+
 #[test]
 fn no_server_is_transient() {
-    let config = PostgresConfig::new("127.0.0.1").port(free_port()).password("hush");
+    let config = PostgresConfig::new("127.0.0.1").port(NOBODY).password("hush");
     let text = transient(&Postgres::new(config.clone()).open(&tables(), None).unwrap_err());
     assert!(text.contains("check that the server runs"), "{text}");
     transient(&PostgresStore::new(config.clone()).list().unwrap_err());

@@ -154,16 +154,20 @@ fn the_master_that_sentinels_choose_is_written() {
     });
     let history = history(8);
     let place = RedisServer::sentinel(["redis://127.0.0.1:1/".to_owned(), url.clone()], "main");
-    let mut sink = modelled(place);
+    // In the database that the URL of the node names.
+    let mut sink = modelled(place.node("redis://anywhere/1"));
     open_modelled(&mut sink, None);
     persist(&mut sink, &history[..4]);
     assert_eq!(
-        held(&mut connect(&master.url()), "telemetra"),
+        held(&mut connect(&format!("{}1", master.url())), "telemetra"),
         expected(&all_names("telemetra"), &history[..4])
     );
     master.kill();
     persist(&mut sink, &history[4..]);
-    assert_eq!(held(&mut connect(&replica.url()), "telemetra"), expected(&all_names("telemetra"), &history));
+    assert_eq!(
+        held(&mut connect(&format!("{}1", replica.url())), "telemetra"),
+        expected(&all_names("telemetra"), &history)
+    );
     let mut lost = at(RedisServer::sentinel([url.clone()], "other"), "telemetra");
     assert!(open(&mut lost, None).unwrap_err().to_string().contains("knows that master"));
 }
