@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use telemetra_core::EventTime;
 
+use crate::support::defects::EngineDefects;
+
 /// The next boundary at which ingest trigger, and who has done so.
 ///
 /// Each worker sends what takes effect before the boundary and nothing after, keeps the rest, *arrives*, and reads nothing until
@@ -18,6 +20,7 @@ pub(crate) struct CheckpointTrigger {
     workers: usize,
     /// The length of a pane: between two boundaries nothing takes effect.
     slide: u64,
+    defects: EngineDefects,
     state: Mutex<TriggerState>,
 }
 
@@ -30,6 +33,8 @@ struct TriggerState {
     taken_at: Option<Instant>,
     /// The next cut is the last: nobody goes on after it.
     closing: bool,
+    /// A worker has found the end of input and let go of everything: there is no cut any more that all could arrive at.
+    over: bool,
 }
 
 /// What a worker that has sent everything before the boundary does there.
@@ -57,8 +62,15 @@ impl CheckpointTrigger {
             arrived: 0,
             taken_at: None,
             closing: false,
+            over: false,
         };
-        Self { interval, pause, workers, slide, state: Mutex::new(state) }
+        let defects = EngineDefects::default();
+        Self { interval, pause, workers, slide, defects, state: Mutex::new(state) }
+    }
+
+    pub(crate) fn with_defects(mut self, defects: EngineDefects) -> Self {
+        self.defects = defects;
+        self
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, TriggerState> {
@@ -80,11 +92,15 @@ impl CheckpointTrigger {
             // A partition that had ended before a restart begins behind the others.
             state.next = Some(EventTime((floor.max(state.last).0 / interval + 1) * interval));
         }
+        // One that has let go of everything cannot arrive any more, and one that has arrived waits for all: the first worker to find the
+        // end of input decides for all.
+        let alone = state.arrived == 0 || self.defects.trigger_passes_over;
+        // There, what is left is cut only as far as anything takes effect.
+        let passes = state.next.is_none_or(|next| next > greatest_effective && !state.closing && alone);
+        state.over |= floor == EventTime::MAX && passes && !self.defects.trigger_passes_over;
         match state.next {
-            // At the end of input, what is left is cut only as far as anything takes effect.
-            Some(next) if floor == EventTime::MAX && next > greatest_effective && !state.closing => {
-                (floor, None)
-            }
+            _ if state.over => (floor, None),
+            Some(_) if floor == EventTime::MAX && passes => (floor, None),
             Some(next) if next <= floor || (state.closing && next < floor.plus(self.slide)) => {
                 (next, Some(next))
             }
@@ -95,7 +111,7 @@ impl CheckpointTrigger {
     /// A worker has sent everything before `cut`, which [`limit`](Self::limit) gave it, and keeps the rest.
     pub(crate) fn arrive(&self, cut: EventTime, floor: EventTime) -> Arrival {
         let mut state = self.lock();
-        if state.next != Some(cut) {
+        if state.next != Some(cut) || state.over {
             return Arrival::Skip;
         }
         let soon = state.taken_at.is_some_and(|at| at.elapsed() < self.pause);
@@ -149,5 +165,45 @@ impl CheckpointTrigger {
             state.next = Some(next);
         }
         state.next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trigger() -> CheckpointTrigger {
+        CheckpointTrigger::new(Some(60_000), Duration::ZERO, 2, 10_000, None)
+    }
+
+    const GREATEST: EventTime = EventTime(65_000);
+    const NEXT: EventTime = EventTime(120_000);
+
+    #[test]
+    fn at_the_end_of_input_nobody_passes_over_a_checkpoint_that_another_has_arrived_at() {
+        let trigger = trigger();
+        assert_eq!(trigger.limit(EventTime(70_000), GREATEST), (EventTime(70_000), None));
+        assert_eq!(trigger.limit(NEXT, GREATEST), (NEXT, Some(NEXT)));
+        assert_eq!(trigger.arrive(NEXT, NEXT), Arrival::Keep);
+        assert_eq!(trigger.limit(EventTime::MAX, GREATEST), (NEXT, Some(NEXT)));
+        assert_eq!(trigger.arrive(NEXT, EventTime::MAX), Arrival::KeepAll);
+    }
+
+    #[test]
+    fn nobody_arrives_at_a_checkpoint_that_another_has_passed_over() {
+        let trigger = trigger();
+        trigger.limit(EventTime(70_000), GREATEST);
+        assert_eq!(trigger.limit(NEXT, GREATEST), (NEXT, Some(NEXT)));
+        assert_eq!(trigger.limit(EventTime::MAX, GREATEST), (EventTime::MAX, None));
+        assert_eq!(trigger.arrive(NEXT, NEXT), Arrival::Skip);
+        assert_eq!(trigger.limit(NEXT, GREATEST), (NEXT, None));
+    }
+
+    #[test]
+    fn no_checkpoint_begins_once_a_worker_has_found_the_end_of_input() {
+        let trigger = trigger();
+        assert_eq!(trigger.limit(EventTime::MAX, NEXT), (EventTime::MAX, None));
+        assert_eq!(trigger.limit(EventTime(50_000), NEXT), (EventTime(50_000), None));
+        assert_eq!(trigger.limit(EventTime::MAX, NEXT), (EventTime::MAX, None));
     }
 }

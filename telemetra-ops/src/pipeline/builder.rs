@@ -19,6 +19,7 @@ use crate::pipeline::key_of::{ByKey, OwnKey};
 use crate::pipeline::plan::{LastPlan, Plan};
 use crate::pipeline::windows::WindowKind;
 use crate::read::ingress::IngressConfig;
+use crate::support::defects::EngineDefects;
 
 /// What a pipeline over events of the family `E` is made of. Nothing runs before [`start`](Self::start).
 ///
@@ -65,6 +66,7 @@ pub(crate) struct Parts<E: Events> {
     pub(crate) startup_timeout: Duration,
     pub(crate) name: String,
     pub(crate) operator_times: bool,
+    pub(crate) defects: EngineDefects,
 }
 
 pub(crate) struct Checkpoints {
@@ -94,6 +96,7 @@ impl<E: Events> Default for Pipeline<E> {
             startup_timeout: Duration::from_secs(30),
             name: "telemetra".to_owned(),
             operator_times: false,
+            defects: EngineDefects::default(),
         };
         Self { parts, last: () }
     }

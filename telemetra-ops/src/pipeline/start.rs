@@ -62,6 +62,7 @@ impl<E: Events> Parts<E> {
             _ => (every, Duration::ZERO),
         };
         let trigger = CheckpointTrigger::new(interval, pause, cluster.workers, pane.slide(), resume);
+        let trigger = trigger.with_defects(self.defects);
         let opening = Opening {
             process: cluster.process,
             processes,
@@ -136,6 +137,7 @@ impl<E: Events> Parts<E> {
             start_state,
             monitored: Arc::clone(&monitored),
             operator_times: self.operator_times,
+            defects: self.defects,
         };
         let parts = RunParts {
             name,
