@@ -140,3 +140,10 @@ fn workers_that_disagree_about_a_checkpoint_are_found() {
 fn a_checkpoint_that_does_not_wait_for_sinks_is_found() {
     is_found(Defect::CheckpointCompletesEarly, 20);
 }
+
+#[test]
+#[ignore = "explore"]
+fn explore() {
+    let seeds: Vec<u64> = (0..150).flat_map(|_| [371, 374, 674, 1219]).collect();
+    world().check(&seeds, 0);
+}

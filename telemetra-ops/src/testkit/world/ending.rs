@@ -63,7 +63,7 @@ impl Ending {
             batches: sink.log.clone(),
             records,
             lives,
-            is_settled: !script.moving,
+            is_settled: script.is_settled(),
         }
     }
 }
@@ -108,6 +108,12 @@ pub(super) fn check_ids(ending: &Ending, findings: &Findings) {
 
 /// It is what an undisturbed run comes to.
 pub(super) fn compare(found: &Ending, wanted: &Ending, findings: &Findings) {
+    if found.is_settled && found.fates != wanted.fates {
+        findings.add(format!("fates are {:?}, undisturbed {:?}", found.fates, wanted.fates));
+    }
+    if found.is_settled && found.counted != wanted.counted {
+        findings.add("other events were counted than in an undisturbed run");
+    }
     let is_settled = found.is_settled;
     let alike = |found: &Change, wanted: &Change| match is_settled {
         true => found == wanted,
@@ -140,12 +146,6 @@ pub(super) fn compare(found: &Ending, wanted: &Ending, findings: &Findings) {
     }
     if !found.is_settled {
         return;
-    }
-    if found.fates != wanted.fates {
-        findings.add(format!("fates are {:?}, undisturbed {:?}", found.fates, wanted.fates));
-    }
-    if found.counted != wanted.counted {
-        findings.add("other events were counted than in an undisturbed run");
     }
     let first = found.batches.iter().zip(&wanted.batches).find(|(found, wanted)| found != wanted);
     if let Some((found, wanted)) = first {

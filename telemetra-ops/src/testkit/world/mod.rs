@@ -70,7 +70,7 @@ use telemetra_core::TimeConfig;
 use crate::pipeline::handle::Running;
 use crate::support::failure::{PipelineError, panic_text};
 use crate::testkit::world::life::Ended;
-use crate::testkit::world::script::{LifePlan, PartitionScript, Planned, Script};
+use crate::testkit::world::script::{LifeEnd, LifePlan, PartitionScript, Planned, Script};
 use crate::testkit::world::shared::{Findings, Process, VirtualTime, lock};
 use crate::testkit::world::sink::Durable;
 use crate::testkit::world::source::Records;
@@ -122,7 +122,7 @@ pub struct Broken {
     pub seed: u64,
     /// What was found, one a line.
     pub findings: Vec<String>,
-    /// The lives of the process, as the script has them.
+    /// The lives of the process: what the script has for each, how it ended, and what was durable then.
     pub lives: Vec<String>,
 }
 
@@ -150,6 +150,7 @@ pub struct World {
     malformed: Vec<u8>,
     defect: Option<Defect>,
     grows: bool,
+    kills_unsettled: bool,
     patience: Duration,
 }
 
@@ -180,6 +181,7 @@ impl World {
             malformed: vec![0xff],
             defect: None,
             grows: false,
+            kills_unsettled: false,
             patience: Duration::from_secs(30),
         }
     }
@@ -216,6 +218,14 @@ impl World {
         self
     }
 
+    /// Has processes be killed also where partitions join or fall silent; by default those are drained. What is late there is not the same
+    /// when it is read again, and a sink may already hold what came of it the first time.
+    #[must_use]
+    pub fn kills_unsettled(mut self) -> Self {
+        self.kills_unsettled = true;
+        self
+    }
+
     /// How long, by the wall clock, one life may take before it is said to hang; 30 s by default.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
@@ -233,15 +243,17 @@ impl World {
         if self.grows {
             script.grow();
         }
+        if !self.kills_unsettled && !script.is_settled() {
+            script.drain_instead();
+        }
         let findings = Findings::default();
-        let lives = script.lives.iter().map(|life| format!("{life:?}")).collect();
-        let broken = |findings: &Findings| Broken { seed, findings: findings.all(), lives };
-        let disturbed = self.lives(seed, &script, &findings);
+        let mut lives = vec![format!("joins: {}, falls silent: {}", script.joins, script.idles)];
+        let disturbed = self.lives(seed, &script, &findings, &mut |life| lives.push(life));
         let still = Findings::default();
-        let undisturbed = self.lives(seed, &script.undisturbed(), &still);
+        let undisturbed = self.lives(seed, &script.undisturbed(), &still, &mut drop);
         still.all().into_iter().for_each(|finding| findings.add(format!("undisturbed: {finding}")));
         if let (Some(mut ending), Some(wanted)) = (disturbed, undisturbed) {
-            ending.is_settled = !script.moving;
+            ending.is_settled = script.is_settled();
             ending::compare(&ending, &wanted, &findings);
             ending::check_ids(&ending, &findings);
             if let Some(check) = &self.check {
@@ -253,11 +265,17 @@ impl World {
                 return Ok(ending);
             }
         }
-        Err(broken(&findings))
+        Err(Broken { seed, findings: findings.all(), lives })
     }
 
     /// Lives until all was read; `None` if something broke that ends it.
-    fn lives(&self, seed: u64, script: &Script, findings: &Findings) -> Option<Ending> {
+    fn lives(
+        &self,
+        seed: u64,
+        script: &Script,
+        findings: &Findings,
+        tell: &mut dyn FnMut(String),
+    ) -> Option<Ending> {
         let encode = |planned: &Planned| match planned {
             Planned::Event(draft) | Planned::Future(draft) => (self.encode)(draft),
             Planned::Malformed => self.malformed.clone(),
@@ -289,7 +307,11 @@ impl World {
                 sinks: sinks.clone(),
                 store: store.clone(),
             };
-            match life.run(&*self.start, self.patience) {
+            let ended = life.run(&*self.start, self.patience);
+            let durable = sinks.iter().map(|sink| lock(sink).time.unwrap_or_default().0);
+            let durable: Vec<u64> = durable.collect();
+            tell(format!("{plan:?}: {ended:?}, durable {durable:?}, blobs {:?}", store.names()));
+            match ended {
                 Ended::Broken => return None,
                 Ended::Early => {}
                 Ended::Whole(_) if number == 0 && !script.grows_from.is_empty() => {}
@@ -329,6 +351,14 @@ impl Script {
             partition.silences.clear();
         }
         script
+    }
+
+    /// Has no process be killed: it is drained after an even part of the events.
+    fn drain_instead(&mut self) {
+        let (events, lives) = (self.events(), self.lives.len() as u64);
+        for (number, life) in (1..).zip(&mut self.lives) {
+            life.end = life.end.map(|_| LifeEnd::Drained(events * number / lives));
+        }
     }
 
     /// Has the input end in the middle of each partition, and grow before the second life.

@@ -96,9 +96,10 @@ pub(super) enum LifeEnd {
 /// All that a seed decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Script {
-    /// Whether partitions join and fall silent. When they are found is a matter of time, so what is late is, and all that is settled
-    /// is the tables in the end.
-    pub(super) moving: bool,
+    /// Whether a partition joins.
+    pub(super) joins: bool,
+    /// Whether partitions fall silent, and do not hold back the others then.
+    pub(super) idles: bool,
     pub(super) partitions: Vec<PartitionScript>,
     pub(super) sinks: usize,
     pub(super) lives: Vec<LifePlan>,
@@ -129,13 +130,13 @@ impl Script {
     pub(super) fn new(seed: u64, time: &TimeConfig) -> Self {
         // Neighbouring seeds give neighbouring states: mix them.
         let dice = &mut Dice(Noise::new(seed.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(17)));
-        let moving = dice.one_in(4);
+        let (joins, idles) = (dice.one_in(6), dice.one_in(6));
         let number = 1 + dice.index(3);
         let mut partitions: Vec<_> =
-            (0..number).map(|partition| PartitionScript::new(partition, moving, time, dice)).collect();
-        if moving {
+            (0..number).map(|partition| PartitionScript::new(partition, idles, time, dice)).collect();
+        if joins {
             let read: usize = partitions.iter().map(|one| one.planned.len()).sum();
-            let mut joining = PartitionScript::new(number, moving, time, dice);
+            let mut joining = PartitionScript::new(number, idles, time, dice);
             joining.joins_after = Some(dice.index(read));
             partitions.push(joining);
         }
@@ -143,16 +144,20 @@ impl Script {
         let mut lives: Vec<_> = (0..dice.index(4)).map(|_| LifePlan::new(&partitions, sinks, dice)).collect();
         let last = LifePlan { end: None, ..LifePlan::new(&partitions, sinks, dice) };
         lives.push(last);
-        Self { moving, partitions, sinks, lives, grows_from: Vec::new() }
+        Self { joins, idles, partitions, sinks, lives, grows_from: Vec::new() }
     }
 
     /// The settings of time under which its end is settled.
     pub(super) fn time(&self, time: &TimeConfig) -> TimeConfig {
-        if !self.moving {
-            return TimeConfig { idle_after: None, ..time.clone() };
-        }
-        let idle_after = Some(Duration::from_millis(20));
-        TimeConfig { allowed_lateness: PATIENT, idle_after, ..time.clone() }
+        let allowed_lateness = if self.is_settled() { time.allowed_lateness } else { PATIENT };
+        let idle_after = self.idles.then_some(Duration::from_millis(20));
+        TimeConfig { allowed_lateness, idle_after, ..time.clone() }
+    }
+
+    /// Whether fates and batches are the same in each run. When partitions are found to have joined or fallen silent is a matter of time, so
+    /// what is late is, and all that is settled is the tables in the end.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.joins && !self.idles
     }
 
     /// The greatest event time but for those from the future.
@@ -181,7 +186,7 @@ impl PartitionScript {
         }
     }
 
-    fn new(partition: usize, moving: bool, time: &TimeConfig, dice: &mut Dice) -> Self {
+    fn new(partition: usize, idles: bool, time: &TimeConfig, dice: &mut Dice) -> Self {
         let (slide, disorder) = (time.windows.slide(), time.out_of_orderness);
         let pace = 1 + dice.below(slide);
         let mut at = BASE + dice.below(10 * slide);
@@ -216,7 +221,7 @@ impl PartitionScript {
                 }
                 _ => Planned::Event(draft),
             };
-            if moving && dice.one_in(30) {
+            if idles && dice.one_in(30) {
                 script.silences.insert(script.planned.len(), 10 + dice.below(60));
             }
             script.planned.push(planned);
@@ -282,7 +287,8 @@ mod tests {
             assert!(!scripts[..seed].contains(script), "seed {seed} is like one before");
         }
         let some = |has: fn(&Script) -> bool| assert!(scripts.iter().any(has));
-        some(|script| script.moving);
+        some(|script| script.joins);
+        some(|script| script.idles);
         some(|script| script.lives.len() > 2);
         some(|script| script.lives.iter().any(|life| life.workers > 2));
         some(|script| script.lives.iter().any(|life| !life.sinks.is_empty() && !life.store.is_empty()));

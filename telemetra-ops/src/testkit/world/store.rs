@@ -22,6 +22,11 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
+    /// The names of all blobs.
+    pub(super) fn names(&self) -> Vec<String> {
+        lock(&self.blobs).keys().cloned().collect()
+    }
+
     /// Loses the newest part of a worker that the newest complete checkpoint consists of.
     pub(super) fn lose_newest_part(&self) {
         let mut blobs = lock(&self.blobs);
