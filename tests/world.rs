@@ -11,8 +11,9 @@ use telemetra::core::*;
 use telemetra::ops::testkit::world::{Defect, Draft, Ending, Life, World};
 use telemetra::ops::{PipelineError, Running};
 
-/// Seeds that broke once, by what was wrong then.
-const KEPT: [u64; 0] = [];
+/// Seeds that broke once: a checkpoint under way when a worker found the end of input took the partitions as of the end. It is a race,
+/// so each is run several times.
+const KEPT: [u64; 12] = [374, 674, 1219, 371, 374, 674, 1219, 371, 374, 674, 1219, 371];
 
 fn encode(draft: &Draft) -> Vec<u8> {
     let Draft { time, key, id, number, .. } = draft;
@@ -58,7 +59,7 @@ fn equals_the_definition(ending: &Ending) -> Result<(), String> {
 
 #[test]
 fn tables_are_those_of_an_undisturbed_run_whatever_happens() {
-    world().check(&KEPT, 300);
+    world().check(&KEPT, 200);
 }
 
 #[test]
@@ -96,7 +97,14 @@ fn seeds_reach_every_fate_and_many_lives() {
 #[test]
 #[ignore = "the engine drops corrections of windows that the end of an earlier input closed: issue 10, kind 2"]
 fn input_grows_after_a_bounded_run() {
-    world().grows_after_its_end().check(&KEPT, 100);
+    world().grows_after_its_end().check(&[], 100);
+}
+
+#[test]
+#[ignore = "what is late depends on when a partition is found to have joined or to be idle, and is not the same when it is read again \
+            after a kill: a sink that is ahead of the checkpoint keeps or misses rows"]
+fn partitions_join_and_fall_silent_and_the_process_is_killed() {
+    world().kills_unsettled().check(&[6, 36, 101, 112], 200);
 }
 
 /// Each defect is found within so many seeds.
@@ -139,11 +147,4 @@ fn workers_that_disagree_about_a_checkpoint_are_found() {
 #[test]
 fn a_checkpoint_that_does_not_wait_for_sinks_is_found() {
     is_found(Defect::CheckpointCompletesEarly, 20);
-}
-
-#[test]
-#[ignore = "explore"]
-fn explore() {
-    let seeds: Vec<u64> = (0..150).flat_map(|_| [371, 374, 674, 1219]).collect();
-    world().check(&seeds, 0);
 }

@@ -126,8 +126,8 @@ pub(crate) struct SnapshotWriter {
 pub(crate) enum Message {
     /// An operator's part of a checkpoint, or how the part could not be encoded.
     Part { boundary: EventTime, worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
-    /// An operator's part of all later checkpoints: it will not change any more.
-    Last { worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
+    /// An operator's part of all checkpoints from `from` on: it will not change any more.
+    Last { from: EventTime, worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
     /// A worker has handed over all its parts.
     Flush { boundary: EventTime, worker: usize },
     /// Everything is stored and durable everywhere.
@@ -156,9 +156,9 @@ impl SnapshotWriter {
     }
 
     /// Hands over a part that will not change any more.
-    pub(crate) fn final_snapshot<T: Serialize>(&self, operator: &str, part: &T) {
+    pub(crate) fn final_snapshot<T: Serialize>(&self, from: EventTime, operator: &str, part: &T) {
         let part = bincode::serialize(part).map_err(CodecError::from);
-        let _ = self.parts.send(Message::Last { worker: self.worker, operator: operator.into(), part });
+        let _ = self.parts.send(Message::Last { from, worker: self.worker, operator: operator.into(), part });
     }
 
     /// All parts of this worker have been handed over.

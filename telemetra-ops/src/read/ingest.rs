@@ -185,6 +185,7 @@ pub(crate) fn ingest_with<'scope, E: Events>(
             held.iter_mut().for_each(|cap| cap.downgrade(&restored.boundary));
         }
         let mut waiting_at = None;
+        let mut last_cut = EventTime::MIN;
         move |_frontiers| {
             let Some(caps) = held.as_mut() else { return };
             if shared.failure.is_set() {
@@ -228,12 +229,15 @@ pub(crate) fn ingest_with<'scope, E: Events>(
                     }
                     markers.session(&delayed(&caps[MARKERS], boundary.minus(1))).give(boundary);
                     waiting_at = Some(boundary);
+                    last_cut = boundary;
                 }
                 pause = Duration::ZERO;
             }
             if limit == EventTime::MAX {
                 if let Some(writer) = &links.writer {
-                    writer.final_snapshot("partitions", &shared.keep(EventTime::MAX));
+                    // Not for a checkpoint that it had a part in, or after which something takes effect.
+                    let from = shared.greatest_effective().max(last_cut.plus(1));
+                    writer.final_snapshot(from, "partitions", &shared.keep(EventTime::MAX));
                 }
                 held = None;
                 return;
