@@ -90,7 +90,7 @@ fn seeds_reach_every_fate_and_many_lives() {
         fates += ending.fates;
         lives += ending.lives;
     }
-    assert!(Fate::ALL.iter().all(|&fate| fates.of(fate) > 20), "{fates:?}");
+    assert!(Fate::ALL.iter().all(|&fate| fates.of(fate) > 10), "{fates:?}");
     assert!(lives > 36, "{lives}");
 }
 
@@ -141,7 +141,8 @@ fn a_store_that_loses_a_part_is_found() {
 
 #[test]
 fn workers_that_disagree_about_a_checkpoint_are_found() {
-    is_found(Defect::TriggerPassesOver, 200);
+    // Found by a race of two workers.
+    is_found(Defect::TriggerPassesOver, 400);
 }
 
 #[test]

@@ -178,10 +178,12 @@ impl Script {
 
 impl PartitionScript {
     /// A tail of events that do not count and yet move the watermark: they have the id of the last one, and later times.
-    fn repeat_the_last(&mut self, mut at: u64, slide: u64, dice: &mut Dice) {
+    fn repeat_the_last(&mut self, mut at: u64, slide: u64, disorder: u64, dice: &mut Dice) {
         let Some(Planned::Event(last)) = self.planned.last().cloned() else { return };
-        for _ in 0..1 + dice.below(6) {
-            at += dice.below(2 * slide);
+        let tail = 1 + dice.below(6);
+        for left in (0..tail).rev() {
+            // The last goes far enough for a checkpoint after which nothing takes effect.
+            at += if left == 0 { disorder + 3 * slide } else { dice.below(slide) };
             self.planned.push(Planned::Event(Draft { time: EventTime(at), ..last.clone() }));
         }
     }
@@ -227,7 +229,7 @@ impl PartitionScript {
             script.planned.push(planned);
         }
         if time.deduplicate && dice.one_in(3) {
-            script.repeat_the_last(at, slide, dice);
+            script.repeat_the_last(at, slide, disorder, dice);
         }
         script
     }

@@ -111,6 +111,7 @@ impl Source for WorldSource {
             given: 0,
             silent_until: None,
             spoken: None,
+            hesitated: false,
         }))
     }
 
@@ -127,6 +128,8 @@ struct WorldPartition {
     silent_until: Option<u64>,
     /// The record whose silence is over.
     spoken: Option<usize>,
+    /// Whether it has said once that there is nothing now before it says that there is nothing ever again.
+    hesitated: bool,
 }
 
 impl WorldPartition {
@@ -170,8 +173,9 @@ impl Partition for WorldPartition {
         }
         let there = records.there[self.partition].load(Ordering::SeqCst);
         if self.next >= there {
-            // Nothing new is read once all have ended.
-            let waits = self.source.waits_for_others();
+            // Nothing new is read once all have ended. And that nothing more will come is not always known at once.
+            let hesitates = plan.per_poll % 2 == 1 && !std::mem::replace(&mut self.hesitated, true);
+            let waits = hesitates || self.source.waits_for_others();
             return Ok(if waits { Polled::Idle(PAUSE) } else { Polled::Done });
         }
         let mut given = 0;
