@@ -41,7 +41,8 @@ impl World {
         let test = std::thread::current().name().unwrap_or("the test").to_owned();
         let seeds: Vec<u64> = broken.iter().map(|broken| broken.seed).collect();
         panic!(
-            "{seeds:?} of {} seeds break\n{first}repeat it with `{SEED}={} cargo test {test}`, and keep it in the list of the test",
+            "{seeds:?} of {} seeds break\n{first}repeat it with `{SEED}={} cargo test {test}`, \
+             and keep it in the list of the test",
             all.len(),
             first.seed
         );
