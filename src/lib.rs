@@ -122,6 +122,8 @@ mod documents {
     struct Moments;
     #[doc = include_str!("../docs/operators.md")]
     struct Operators;
+    #[doc = include_str!("../docs/testing.md")]
+    struct Testing;
     #[doc = include_str!("../docs/time.md")]
     struct Time;
     #[doc = include_str!("../docs/your-events.md")]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The folders and files of `telemetra-ops` in the order of the flow. A file may name what stands in its own entry and in
 /// earlier ones. A file that has no entry of its own has that of its folder.
-const FLOW: [&str; 13] = [
+const FLOW: [&str; 14] = [
     "support",
     // Metrics and what they are measured by are for all; what reads them comes late.
     "observe/metrics",
@@ -23,6 +23,8 @@ const FLOW: [&str; 13] = [
     "observe/exporter",
     "observe/status",
     "pipeline",
+    // It runs whole pipelines.
+    "testkit/world",
 ];
 
 /// The longest that a source file may be, in lines.
@@ -314,7 +316,8 @@ fn exports(lib: &str) -> BTreeMap<String, String> {
 
 /// Where a path, like `read/ingress/Ingress`, stands in the flow.
 fn place(path: &str) -> Option<usize> {
-    FLOW.iter().position(|entry| {
+    // The nearest entry is last: a part of a folder may come later than the folder.
+    FLOW.iter().rposition(|entry| {
         path.strip_prefix(entry).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     })
 }

@@ -5,6 +5,8 @@
 
 /// What the sources import from their crate.
 mod support {
+    pub(crate) use crate::defects;
+
     pub(crate) mod sync {
         pub(crate) use std::sync::PoisonError;
 
@@ -12,6 +14,8 @@ mod support {
     }
 }
 
+#[path = "../src/support/defects.rs"]
+mod defects;
 #[path = "../src/checkpoint/trigger.rs"]
 mod trigger;
 

@@ -128,8 +128,8 @@ pub(crate) struct SnapshotWriter {
 pub(crate) enum Message {
     /// An operator's part of a checkpoint, or how the part could not be encoded.
     Part { boundary: EventTime, worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
-    /// An operator's part of all later checkpoints: it will not change any more.
-    Last { worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
+    /// An operator's part of all checkpoints from `from` on: it will not change any more.
+    Last { from: EventTime, worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
     /// What an operator leaves for a later run, as the input has come to its end, and the last time of it.
     Left { operator: String, last: EventTime, part: Result<Vec<u8>, CodecError> },
     /// A worker has handed over all its parts.
@@ -160,9 +160,9 @@ impl SnapshotWriter {
     }
 
     /// Hands over a part that will not change any more.
-    pub(crate) fn final_snapshot<T: Serialize>(&self, operator: &str, part: &T) {
+    pub(crate) fn final_snapshot<T: Serialize>(&self, from: EventTime, operator: &str, part: &T) {
         let part = bincode::serialize(part).map_err(CodecError::from);
-        let _ = self.parts.send(Message::Last { worker: self.worker, operator: operator.into(), part });
+        let _ = self.parts.send(Message::Last { from, worker: self.worker, operator: operator.into(), part });
     }
 
     /// Hands over what an operator leaves for a later run.

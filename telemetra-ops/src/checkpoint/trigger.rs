@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use telemetra_core::EventTime;
 
+use crate::support::defects::EngineDefects;
 use crate::support::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The checkpoint trigger of a process: the next boundary at which ingest takes a checkpoint, and how many workers have arrived there.
@@ -22,6 +23,7 @@ pub(crate) struct CheckpointTrigger {
     workers: usize,
     /// The length of a pane: between two boundaries nothing takes effect.
     slide: u64,
+    defects: EngineDefects,
     state: Mutex<TriggerState>,
 }
 
@@ -65,7 +67,13 @@ impl CheckpointTrigger {
             closing: false,
             ended: false,
         };
-        Self { interval, pause, workers, slide, state: Mutex::new(state) }
+        let defects = EngineDefects::default();
+        Self { interval, pause, workers, slide, defects, state: Mutex::new(state) }
+    }
+
+    pub(crate) fn with_defects(mut self, defects: EngineDefects) -> Self {
+        self.defects = defects;
+        self
     }
 
     fn lock(&self) -> MutexGuard<'_, TriggerState> {
@@ -90,6 +98,11 @@ impl CheckpointTrigger {
         {
             // A partition that had ended before a restart begins behind the others.
             state.next = Some(EventTime((floor.max(state.last).0 / interval + 1) * interval));
+        }
+        if floor == EventTime::MAX && self.defects.trigger_passes_over {
+            let is_cut = state.closing || state.next.is_some_and(|next| next <= greatest_floor);
+            let cut = state.next.filter(|_| is_cut);
+            return (cut.unwrap_or(floor), cut);
         }
         if floor == EventTime::MAX {
             // What has not been passed by a floor is not final, as a later run may have more input: only a worker that waits is joined.

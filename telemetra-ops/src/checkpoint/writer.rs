@@ -114,7 +114,7 @@ impl Writer {
     fn run(mut self, messages: &Receiver<Message>) -> Result<(), Ended> {
         self.forget_sources()?;
         let mut parts: BTreeMap<(EventTime, usize), Parts> = BTreeMap::new();
-        let mut last: BTreeMap<usize, Parts> = BTreeMap::new();
+        let mut last: BTreeMap<usize, (EventTime, Parts)> = BTreeMap::new();
         let mut chain: Vec<EventTime> = Vec::new();
         let mut began: BTreeSet<EventTime> = BTreeSet::new();
         let mut left = LeftParts {
@@ -135,10 +135,10 @@ impl Writer {
                     self.effort(boundary);
                     parts.entry((boundary, worker)).or_default().insert(operator, part);
                 }
-                Message::Last { worker, operator, part } => {
+                Message::Last { from, worker, operator, part } => {
                     let part = part
                         .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
-                    last.entry(worker).or_default().insert(operator, part);
+                    last.entry(worker).or_insert_with(|| (from, Parts::new())).1.insert(operator, part);
                 }
                 Message::Left { operator, last, part } => {
                     let part = part.map_err(|source| PipelineError::encode(&operator, source))?;
@@ -147,7 +147,9 @@ impl Writer {
                 }
                 Message::Flush { boundary, worker } => {
                     let mut these = parts.remove(&(boundary, worker)).unwrap_or_default();
-                    for (operator, part) in last.get(&worker).into_iter().flatten() {
+                    // A worker may have read to the end long before all that it sent for this checkpoint has taken effect.
+                    let last = last.get(&worker).filter(|(from, _)| boundary >= *from);
+                    for (operator, part) in last.into_iter().flat_map(|(_, parts)| parts) {
                         these.entry(Arc::clone(operator)).or_insert_with(|| part.clone());
                     }
                     // A checkpoint is only whole if each process's partitions are in it.

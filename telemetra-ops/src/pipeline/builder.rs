@@ -20,6 +20,7 @@ use crate::pipeline::key_of::{ByKey, OwnKey};
 use crate::pipeline::plan::{LastPlan, Plan};
 use crate::pipeline::windows::WindowKind;
 use crate::read::ingress::IngressConfig;
+use crate::support::defects::EngineDefects;
 use crate::support::failure::Failure;
 
 /// What a pipeline over events of the family `E` is made of. Nothing runs before [`start`](Self::start).
@@ -70,6 +71,7 @@ pub(crate) struct Parts<E: Events> {
     pub(crate) failure: Failure,
     pub(crate) name: String,
     pub(crate) operator_times: bool,
+    pub(crate) defects: EngineDefects,
 }
 
 pub(crate) struct Checkpoints {
@@ -101,6 +103,7 @@ impl<E: Events> Default for Pipeline<E> {
             failure: Failure::default(),
             name: "telemetra".to_owned(),
             operator_times: false,
+            defects: EngineDefects::default(),
         };
         Self { parts, last: () }
     }

@@ -69,6 +69,7 @@ impl<E: Events> Parts<E> {
             _ => (every, Duration::ZERO),
         };
         let trigger = CheckpointTrigger::new(interval, pause, cluster.workers, pane.slide(), resume);
+        let trigger = trigger.with_defects(self.defects);
         let opening = Opening {
             process: cluster.process,
             processes,
@@ -145,6 +146,7 @@ impl<E: Events> Parts<E> {
             start_state,
             monitored: Arc::clone(&monitored),
             operator_times: self.operator_times,
+            defects: self.defects,
         };
         let parts = RunParts {
             name,

@@ -28,6 +28,7 @@ use crate::pipeline::plan::Plan;
 use crate::read::ingest::{IngestLinks, IngestStreams, ingest_with};
 use crate::read::ingress::Ingress;
 use crate::read::plan::FoldPlan;
+use crate::support::defects::EngineDefects;
 use crate::support::failure::Failure;
 use crate::support::frontier::{DurableFrontier, reached_of};
 
@@ -55,6 +56,7 @@ pub(crate) struct Blueprint<E: Events> {
     pub(crate) monitored: Arc<[Monitored]>,
     /// Whether the time in each operator is measured.
     pub(crate) operator_times: bool,
+    pub(crate) defects: EngineDefects,
 }
 
 /// The longest a worker sleeps before it looks whether it should stop.
@@ -107,7 +109,7 @@ impl<E: Events> Blueprint<E> {
                 self.frontier.set(reached);
                 let mut pending = pending.borrow_mut();
                 pending.sort_unstable();
-                while pending.first().is_some_and(|boundary| *boundary <= reached) {
+                while pending.first().is_some_and(|boundary| *boundary <= reached.max(self.stored_early())) {
                     let boundary = pending.remove(0);
                     if let Some(sender) = &sender {
                         // The thread has ended if it has failed, and said so.
@@ -123,6 +125,12 @@ impl<E: Events> Blueprint<E> {
         if self.operator_times {
             operator_times::unwatch(worker);
         }
+    }
+
+    /// The defect of checkpoints that do not wait for the sinks: how far all parts are stored.
+    fn stored_early(&self) -> EventTime {
+        let stored = self.stored.iter().map(Stored::boundary).min();
+        stored.filter(|_| self.defects.completes_early).unwrap_or(EventTime::MIN)
     }
 
     /// The gauges of the worker of that index.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use telemetra_core::engine::SequencerState;
 use telemetra_core::{Aggregate, DeadLetter, Event, EventTime, Events};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Capability;
@@ -184,6 +185,7 @@ pub(crate) fn ingest_with<'scope, E: Events>(
             held.iter_mut().for_each(|cap| cap.downgrade(&restored.boundary));
         }
         let mut waiting_at = None;
+        let mut last_cut = EventTime::MIN;
         move |_frontiers| {
             let Some(caps) = held.as_mut() else { return };
             if shared.failure.is_set() {
@@ -227,12 +229,19 @@ pub(crate) fn ingest_with<'scope, E: Events>(
                     }
                     markers.session(&delayed(&caps[MARKERS], boundary.minus(1))).give(boundary);
                     waiting_at = Some(boundary);
+                    last_cut = boundary;
                 }
                 pause = Duration::ZERO;
             }
             if limit == EventTime::MAX {
                 if let Some(writer) = &links.writer {
-                    writer.final_snapshot("partitions", &shared.keep(EventTime::MAX));
+                    let kept = shared.keep(EventTime::MAX);
+                    // Not for a checkpoint that it had a part in, or after which something of it takes effect.
+                    let panes = shared.config.time.windows;
+                    let latest = |state: &SequencerState| panes.pane_end(state.greatest.max(state.floor));
+                    let effective = kept.iter().map(|partition| latest(&partition.sequencer)).max();
+                    let from = last_cut.plus(1).max(effective.unwrap_or_default());
+                    writer.final_snapshot(from, "partitions", &kept);
                 }
                 held = None;
                 return;

@@ -1,5 +1,6 @@
 //! What every part of the engine stands on: the first error, retries, and helpers on frontiers.
 
+pub(crate) mod defects;
 pub(crate) mod exchange;
 pub(crate) mod failure;
 pub(crate) mod frontier;

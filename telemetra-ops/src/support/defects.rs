@@ -1,0 +1,10 @@
+//! Faults of the engine that tests switch on, to see that they would be found.
+
+/// Which are on; by default none.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct EngineDefects {
+    /// Each worker decides for itself whether a checkpoint at the end of input is passed over.
+    pub(crate) trigger_passes_over: bool,
+    /// A checkpoint does not wait for the sinks.
+    pub(crate) completes_early: bool,
+}

@@ -1,0 +1,156 @@
+//! The end of a world, and what must hold there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use telemetra_core::{Batch, Change, Fate, Fates};
+
+use crate::testkit::world::script::{Draft, Planned, Script};
+use crate::testkit::world::shared::Findings;
+use crate::testkit::world::sink::Durable;
+use crate::testkit::world::source::name_of;
+
+/// What a world has come to: what was counted, and what the sinks hold.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Ending {
+    /// The seed.
+    pub seed: u64,
+    /// The fates of all events.
+    pub fates: Fates,
+    /// The events that were counted, by partition and offset: all that were read but those that became dead letters.
+    pub counted: Vec<Draft>,
+    /// The rows of all tables, by table and key.
+    pub rows: Vec<Change>,
+    /// The batches that the first sink has made durable, in order, without those in which nothing changed.
+    pub batches: Vec<Batch>,
+    /// The records of each partition.
+    pub records: Vec<Vec<Vec<u8>>>,
+    /// How many lives it took.
+    pub lives: usize,
+    /// Whether fates and batches are the same in each run of the seed. They are not where partitions join or fall silent, as when that
+    /// is found is a matter of time; there only the tables in the end are.
+    pub is_settled: bool,
+}
+
+impl Ending {
+    /// The rows of one type, by table and key.
+    #[must_use]
+    pub fn rows_of<R: Clone + 'static>(&self) -> Vec<R> {
+        self.rows.iter().filter_map(|change| change.row::<R>().cloned()).collect()
+    }
+
+    pub(super) fn new(
+        (seed, script, lives): (u64, &Script, usize),
+        fates: Fates,
+        sink: &Durable,
+        records: Vec<Vec<Vec<u8>>>,
+    ) -> Self {
+        let mut counted = Vec::new();
+        for (partition, one) in script.partitions.iter().enumerate() {
+            for (offset, planned) in one.planned.iter().enumerate() {
+                if let Planned::Event(draft) | Planned::Future(draft) = planned
+                    && !sink.letters.contains_key(&(name_of(partition), offset as u64, 0))
+                {
+                    counted.push(draft.clone());
+                }
+            }
+        }
+        Self {
+            seed,
+            fates,
+            counted,
+            rows: sink.rows.values().cloned().collect(),
+            batches: sink.log.clone(),
+            records,
+            lives,
+            is_settled: script.is_settled(),
+        }
+    }
+}
+
+/// What one sink holds is what the script and the fates say.
+pub(super) fn check_letters(script: &Script, fates: Fates, sink: &Durable, findings: &Findings) {
+    if fates.read != script.events() {
+        findings.add(format!("{} records were written, {} events read", script.events(), fates.read));
+    }
+    let mut by_fate: BTreeMap<Fate, u64> = BTreeMap::new();
+    for ((partition, offset, _), letter) in &sink.letters {
+        *by_fate.entry(letter.fate).or_default() += 1;
+        let number = script.partitions.iter().enumerate().find(|(number, _)| name_of(*number) == *partition);
+        let planned = number.and_then(|(_, one)| one.planned.get(usize::try_from(*offset).ok()?));
+        let fits = match planned {
+            None => false,
+            Some(Planned::Malformed) => letter.fate == Fate::Malformed,
+            Some(Planned::Future(_)) => letter.fate == Fate::FromFuture,
+            Some(Planned::Event(_)) => matches!(letter.fate, Fate::TooLate | Fate::Duplicate),
+        };
+        if !fits {
+            findings.add(format!("{partition} {offset} is {planned:?} and is called {}", letter.fate));
+        }
+    }
+    for fate in Fate::ALL.into_iter().filter(|fate| !fate.is_counted()) {
+        let letters = by_fate.get(&fate).copied().unwrap_or(0);
+        if letters != fates.of(fate) {
+            findings.add(format!("{} events are {fate}, a sink has {letters} of them", fates.of(fate)));
+        }
+    }
+}
+
+/// No event was counted twice in a partition.
+pub(super) fn check_ids(ending: &Ending, findings: &Findings) {
+    let mut seen = BTreeSet::new();
+    for draft in &ending.counted {
+        if !seen.insert(draft) {
+            findings.add(format!("counted twice: {draft:?}"));
+        }
+    }
+}
+
+/// It is what an undisturbed run comes to.
+pub(super) fn compare(found: &Ending, wanted: &Ending, findings: &Findings) {
+    if found.is_settled && found.fates != wanted.fates {
+        findings.add(format!("fates are {:?}, undisturbed {:?}", found.fates, wanted.fates));
+    }
+    if found.is_settled && found.counted != wanted.counted {
+        findings.add("other events were counted than in an undisturbed run");
+    }
+    let is_settled = found.is_settled;
+    let alike = |found: &Change, wanted: &Change| match is_settled {
+        true => found == wanted,
+        false => found.row.equals(&*wanted.row),
+    };
+    let (mut one, mut other) = (found.rows.iter().peekable(), wanted.rows.iter().peekable());
+    loop {
+        let order = match (one.peek(), other.peek()) {
+            (None, None) => break,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (Some(found), Some(wanted)) => {
+                found.table().cmp(wanted.table()).then_with(|| found.row.compare_key(&*wanted.row))
+            }
+        };
+        match order {
+            std::cmp::Ordering::Less => {
+                findings.add(format!("a row that should not be: {:?}", one.next()));
+            }
+            std::cmp::Ordering::Greater => findings.add(format!("a row is lost: {:?}", other.next())),
+            std::cmp::Ordering::Equal => {
+                let (found_row, wanted_row) = (one.next(), other.next());
+                if let (Some(row), Some(right)) = (found_row, wanted_row)
+                    && !alike(row, right)
+                {
+                    findings.add(format!("a row is wrong: {row:?}, not {right:?}"));
+                }
+            }
+        }
+    }
+    if !found.is_settled {
+        return;
+    }
+    let first = found.batches.iter().zip(&wanted.batches).find(|(found, wanted)| found != wanted);
+    if let Some((found, wanted)) = first {
+        findings.add(format!("a batch is {found:?}, undisturbed {wanted:?}"));
+    } else if found.batches.len() != wanted.batches.len() {
+        findings.add(format!("{} batches, undisturbed {}", found.batches.len(), wanted.batches.len()));
+    }
+}

@@ -1,0 +1,183 @@
+//! One life of the process in a world: what its pipeline is built from, and how it goes.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use telemetra_core::checkpoint::CheckpointStore;
+use telemetra_core::{Clock, Decoder, EventTime, Events, Fates, Sink, Source, TimeConfig};
+
+use crate::pipeline::builder::Pipeline;
+use crate::pipeline::finish::Drain;
+use crate::pipeline::handle::Running;
+use crate::support::defects::EngineDefects;
+use crate::support::failure::{PipelineError, chain};
+use crate::testkit::world::Defect;
+use crate::testkit::world::script::{LifeEnd, LifePlan};
+use crate::testkit::world::shared::{Findings, Process, VirtualTime, lock};
+use crate::testkit::world::sink::{Durable, FaultySink, ModelSink};
+use crate::testkit::world::source::{Records, WorldSource};
+use crate::testkit::world::store::{FaultyStore, MemoryStore};
+
+/// One life of the process: from a start to the end of the input, a drain or a kill. Clones are the same life.
+#[derive(Clone)]
+pub struct Life {
+    pub(super) plan: Arc<LifePlan>,
+    pub(super) config: TimeConfig,
+    pub(super) process: Process,
+    pub(super) time: VirtualTime,
+    pub(super) findings: Findings,
+    pub(super) defect: Option<Defect>,
+    pub(super) records: Arc<Records>,
+    pub(super) sinks: Vec<Arc<Mutex<Durable>>>,
+    pub(super) store: MemoryStore,
+}
+
+impl std::fmt::Debug for Life {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Life").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+/// How a life ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// All was read.
+    Whole(Fates),
+    /// The next one goes on.
+    Early,
+    /// It hung or failed; the findings say how.
+    Broken,
+}
+
+impl Life {
+    /// A pipeline with the source, the clock, the settings of time, the sinks, the checkpoint store and the workers of this life, to
+    /// which you add what yours has: groups, rules, operators, sinks. Checkpoints are two panes apart.
+    #[must_use]
+    pub fn pipeline<E: Events>(&self, decoder: impl Decoder<E> + 'static) -> Pipeline<E> {
+        let every = Duration::from_millis(2 * self.config.windows.slide());
+        let pipeline = Pipeline::<E>::new().source(self.source(), decoder).clock(self.clock());
+        let pipeline = pipeline.time(self.config.clone()).workers(self.plan.workers);
+        let mut pipeline = pipeline.checkpoints(self.faulty_store(self.store.clone()), every);
+        for (number, durable) in self.sinks.iter().enumerate() {
+            let sink = ModelSink {
+                name: format!("model {number}"),
+                durable: Arc::clone(durable),
+                held: Vec::new(),
+                findings: self.findings.clone(),
+                defect: self.defect,
+            };
+            pipeline = pipeline.sink(FaultySink::new(sink, number, self.clone()));
+        }
+        pipeline.parts.defects = EngineDefects {
+            trigger_passes_over: self.defect == Some(Defect::TriggerPassesOver),
+            completes_early: self.defect == Some(Defect::CheckpointCompletesEarly),
+        };
+        pipeline
+    }
+
+    /// The settings of time of this world: yours, with an idleness and an allowed lateness by the script.
+    #[must_use]
+    pub fn time(&self) -> &TimeConfig {
+        &self.config
+    }
+
+    /// The virtual clock of this world.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.time.clock()
+    }
+
+    /// The scripted source of this life.
+    #[must_use]
+    pub fn source(&self) -> impl Source + use<> {
+        WorldSource {
+            records: Arc::clone(&self.records),
+            plan: Arc::clone(&self.plan),
+            process: self.process.clone(),
+            time: self.time.clone(),
+            findings: self.findings.clone(),
+            defect: self.defect,
+            failures: Arc::new(AtomicUsize::new(self.plan.opens)),
+            opened: Arc::new(Mutex::new(BTreeSet::new())),
+            failed: Arc::new(Mutex::new(BTreeSet::new())),
+        }
+    }
+
+    /// A sink of yours with the faults of the script: it refuses, stalls, loses its acknowledgement, and does nothing once the process is
+    /// killed. What it made durable has to outlive it, as yours does when a process is killed.
+    #[must_use]
+    pub fn faulty_sink<S: Sink>(&self, sink: S) -> FaultySink<S> {
+        FaultySink::new(sink, 0, self.clone())
+    }
+
+    /// A checkpoint store of yours with the faults of the script. It replaces the one in memory:
+    /// `life.pipeline(decoder).checkpoints(life.faulty_store(mine), every)`.
+    #[must_use]
+    pub fn faulty_store<S: CheckpointStore>(&self, store: S) -> FaultyStore<S> {
+        FaultyStore::new(store, self.clone())
+    }
+
+    /// A checkpoint is complete only if every sink has what comes before it.
+    pub(super) fn check_complete(&self, boundary: &str) {
+        let Ok(boundary) = boundary.parse::<u64>() else { return };
+        for (number, sink) in self.sinks.iter().enumerate() {
+            let durable = lock(sink).time.unwrap_or(EventTime::MIN);
+            if durable.plus(1) < EventTime(boundary) {
+                let what =
+                    format!("the checkpoint {boundary} is complete, sink {number} has only {durable:?}");
+                self.findings.add(what);
+            }
+        }
+    }
+
+    /// Runs it to its end, which must come within `patience`.
+    pub(super) fn run(
+        &self,
+        start: &dyn Fn(&Self) -> Result<Running, PipelineError>,
+        patience: Duration,
+    ) -> Ended {
+        let running = match start(self) {
+            Ok(running) => running,
+            Err(_) if self.process.is_killed() => return Ended::Early,
+            Err(error) => {
+                self.findings.add(format!("the pipeline does not start: {}", chain(&error)));
+                return Ended::Broken;
+            }
+        };
+        let (stop, begun) = (running.stop_handle(), Instant::now());
+        let (mut drained, mut hangs) = (false, false);
+        while !stop.has_ended() {
+            let fates = running.fates();
+            if !fates.is_balanced() {
+                self.findings.add(format!("the fates are not balanced: {fates:?}"));
+            }
+            if let Some(LifeEnd::Drained(read)) = self.plan.end
+                && !drained
+                && fates.read >= read
+            {
+                drained = true;
+                stop.drain(Drain::KeepWindows);
+            }
+            if begun.elapsed() > patience {
+                hangs = true;
+                self.findings.add(format!("it hangs: {:?}", running.status()));
+                break;
+            }
+            (0..4).for_each(|_| self.time.tick());
+        }
+        // One that hangs does not end by itself.
+        let ended = if hangs { running.stop() } else { running.wait() };
+        match ended {
+            _ if hangs => Ended::Broken,
+            _ if self.process.is_killed() => Ended::Early,
+            Ok(_) if drained => Ended::Early,
+            Ok(report) => Ended::Whole(report.fates),
+            Err(error) => {
+                self.findings.add(format!("the pipeline fails: {}", chain(&error)));
+                Ended::Broken
+            }
+        }
+    }
+}

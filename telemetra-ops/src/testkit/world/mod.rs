@@ -1,0 +1,371 @@
+//! A world in a box: a whole pipeline on one seed, under virtual time, among partitions, sinks and a store that misbehave.
+//!
+//! A seed makes a [script](World): partitions with late, duplicate, malformed and future records, which jump in time, join later
+//! and fall silent; polls that fail; sinks and a checkpoint store that refuse, stall and lose acknowledgements; and lives of the
+//! process, each with other worker numbers, that are drained or killed at a step, whereupon what is not durable is lost. At
+//! each step and at the end a [`World`] checks
+//!
+//! * that `read = on_time + late_applied + too_late + malformed + from_future + duplicate`, and that each record that was not
+//!   counted is a dead letter, once, of the right fate;
+//! * that no batch and no row comes twice, no row is withdrawn that is not there, and a checkpoint is complete only when all
+//!   sinks have what comes before it;
+//! * that the tables in the end are those of an undisturbed run on one worker, and what your own batch recomputation says.
+//!
+//! What is the same in each run of a seed: the script; and, unless partitions join or fall silent, the fates, and the sequence of
+//! batches in each sink. What is not: how calls of different threads interleave, and so how much of a run is done when a
+//! drain or a kill comes. Where partitions join or fall silent, what is late depends on when that is found; such worlds
+//! allow any lateness, and only the tables in the end are settled.
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use telemetra_core::{Event, EventTime, SerdeJson, TimeConfig, WindowSpec};
+//! use telemetra_ops::testkit::world::{Draft, World};
+//! use telemetra_ops::WindowKind;
+//!
+//! #[derive(Debug, Deserialize, Serialize)]
+//! struct Reading { device: String, time: u64, celsius: u64, id: u64 }
+//! impl Event for Reading {
+//!     type Key = String;
+//!     fn time(&self) -> EventTime { EventTime(self.time) }
+//!     fn key(&self) -> &str { &self.device }
+//!     fn id(&self) -> Option<telemetra_core::EventId> { Some(telemetra_core::EventId::of(&self.id.to_string())) }
+//! }
+//!
+//! let time = TimeConfig { windows: WindowSpec::sliding(30, 10)?, out_of_orderness: 15, allowed_lateness: 40, ..TimeConfig::default() };
+//! let world = World::new(
+//!     time,
+//!     |draft: &Draft| {
+//!         let Draft { time, key, id, number, .. } = draft;
+//!         format!(r#"{{"device":"d{key}","time":{},"celsius":{number},"id":{id}}}"#, time.0).into_bytes()
+//!     },
+//!     |life| {
+//!         let pipeline = life.pipeline::<Reading>(SerdeJson::new());
+//!         pipeline.group("readings", WindowKind::default(), |a| a.count("readings")).start()
+//!     },
+//! );
+//! // In your tests: `world.check(&[], 300)`, which runs as many seeds, and names those that break.
+//! let ending = world.run(7).map_err(|broken| broken.to_string())?;
+//! assert!(ending.fates.is_balanced());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod ending;
+mod life;
+mod script;
+mod seeds;
+mod shared;
+mod sink;
+mod source;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use telemetra_core::TimeConfig;
+
+use crate::pipeline::handle::Running;
+use crate::support::failure::{PipelineError, panic_text};
+use crate::testkit::world::life::Ended;
+use crate::testkit::world::script::{LifeEnd, LifePlan, PartitionScript, Planned, Script};
+use crate::testkit::world::shared::{Findings, Process, VirtualTime, lock};
+use crate::testkit::world::sink::Durable;
+use crate::testkit::world::source::Records;
+
+pub use ending::Ending;
+pub use life::Life;
+pub use script::Draft;
+pub use sink::FaultySink;
+pub use store::{FaultyStore, MemoryStore};
+
+/// Something that is wrong on purpose: a test with it must fail, or it would not notice if that were so.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Defect {
+    /// A sink has lost the last batch after a restart, though it had said that it was durable.
+    SinkForgets,
+    /// A sink says that a batch is durable that it failed to write.
+    SinkAcknowledgesFailures,
+    /// A source goes on one record too early.
+    SourceRepeats,
+    /// A source goes on one record too late.
+    SourceSkips,
+    /// The store has lost a part of the newest checkpoint after a restart.
+    StoreLosesPart,
+    /// At the end of input a worker passes over a checkpoint that another has arrived at, or arrives at one that was passed over.
+    TriggerPassesOver,
+    /// A checkpoint is complete before the sinks have what comes before it.
+    CheckpointCompletesEarly,
+}
+
+impl Defect {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::SinkForgets,
+        Self::SinkAcknowledgesFailures,
+        Self::SourceRepeats,
+        Self::SourceSkips,
+        Self::StoreLosesPart,
+        Self::TriggerPassesOver,
+        Self::CheckpointCompletesEarly,
+    ];
+}
+
+/// What did not hold in the world of a seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Broken {
+    /// The seed.
+    pub seed: u64,
+    /// What was found, one a line.
+    pub findings: Vec<String>,
+    /// The lives of the process: what the script has for each, how it ended, and what was durable then.
+    pub lives: Vec<String>,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}:", self.seed)?;
+        self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))?;
+        writeln!(f, "in these lives:")?;
+        self.lives.iter().try_for_each(|life| writeln!(f, "  {life}"))
+    }
+}
+
+impl std::error::Error for Broken {}
+
+type Encode = Box<dyn Fn(&Draft) -> Vec<u8> + Send + Sync>;
+type Start = Box<dyn Fn(&Life) -> Result<Running, PipelineError> + Send + Sync>;
+type Check = Box<dyn Fn(&Ending) -> Result<(), String> + Send + Sync>;
+
+/// A pipeline of yours, to be run on any seed.
+pub struct World {
+    time: TimeConfig,
+    encode: Encode,
+    start: Start,
+    check: Option<Check>,
+    malformed: Vec<u8>,
+    defect: Option<Defect>,
+    grows: bool,
+    kills_unsettled: bool,
+    patience: Duration,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("time", &self.time)
+            .field("defect", &self.defect)
+            .finish_non_exhaustive()
+    }
+}
+
+impl World {
+    /// A world with these settings of time. `encode` makes a record with one event of a draft; `start` starts your pipeline, built from
+    /// [`Life::pipeline`], once in each life.
+    ///
+    /// Keep windows short, as events are between no and two slides apart.
+    pub fn new(
+        time: TimeConfig,
+        encode: impl Fn(&Draft) -> Vec<u8> + Send + Sync + 'static,
+        start: impl Fn(&Life) -> Result<Running, PipelineError> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            time,
+            encode: Box::new(encode),
+            start: Box::new(start),
+            check: None,
+            malformed: vec![0xff],
+            defect: None,
+            grows: false,
+            kills_unsettled: false,
+            patience: Duration::from_secs(30),
+        }
+    }
+
+    /// Also checks the end by a function of yours, such as a recomputation of the [rows](Ending::rows) from the events that were
+    /// [counted](Ending::counted). It may return an error or panic.
+    #[must_use]
+    pub fn ends_with(
+        mut self,
+        check: impl Fn(&Ending) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        self.check = Some(Box::new(check));
+        self
+    }
+
+    /// The bytes of a malformed record, which your decoder must refuse; by default one byte that is not UTF-8.
+    #[must_use]
+    pub fn malformed(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.malformed = bytes.into();
+        self
+    }
+
+    /// Has something be wrong.
+    #[must_use]
+    pub fn with_defect(mut self, defect: Defect) -> Self {
+        self.defect = Some(defect);
+        self
+    }
+
+    /// Has the input end in the first life, and grow before the next.
+    #[must_use]
+    pub fn grows_after_its_end(mut self) -> Self {
+        self.grows = true;
+        self
+    }
+
+    /// Has processes be killed also where partitions join or fall silent; by default those are drained. What is late there is not the same
+    /// when it is read again, and a sink may already hold what came of it the first time.
+    #[must_use]
+    pub fn kills_unsettled(mut self) -> Self {
+        self.kills_unsettled = true;
+        self
+    }
+
+    /// How long, by the wall clock, one life may take before it is said to hang; 30 s by default.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Runs the world of a seed to its end.
+    ///
+    /// # Errors
+    ///
+    /// What did not hold.
+    pub fn run(&self, seed: u64) -> Result<Ending, Broken> {
+        let mut script = Script::new(seed, &self.time);
+        if self.grows {
+            script.grow();
+        }
+        if !self.kills_unsettled && !script.is_settled() {
+            script.drain_instead();
+        }
+        let findings = Findings::default();
+        let mut lives = vec![format!("joins: {}, falls silent: {}", script.joins, script.idles)];
+        let disturbed = self.lives(seed, &script, &findings, &mut |life| lives.push(life));
+        let still = Findings::default();
+        let undisturbed = self.lives(seed, &script.undisturbed(), &still, &mut drop);
+        still.all().into_iter().for_each(|finding| findings.add(format!("undisturbed: {finding}")));
+        if let (Some(mut ending), Some(wanted)) = (disturbed, undisturbed) {
+            ending.is_settled = script.is_settled();
+            ending::compare(&ending, &wanted, &findings);
+            ending::check_ids(&ending, &findings);
+            if let Some(check) = &self.check {
+                let checked = catch_unwind(AssertUnwindSafe(|| check(&ending)));
+                let checked = checked.unwrap_or_else(|panic| Err(panic_text(&*panic).to_owned()));
+                checked.unwrap_or_else(|error| findings.add(error));
+            }
+            if findings.all().is_empty() {
+                return Ok(ending);
+            }
+        }
+        Err(Broken { seed, findings: findings.all(), lives })
+    }
+
+    /// Lives until all was read; `None` if something broke that ends it.
+    fn lives(
+        &self,
+        seed: u64,
+        script: &Script,
+        findings: &Findings,
+        tell: &mut dyn FnMut(String),
+    ) -> Option<Ending> {
+        let encode = |planned: &Planned| match planned {
+            Planned::Event(draft) | Planned::Future(draft) => (self.encode)(draft),
+            Planned::Malformed => self.malformed.clone(),
+        };
+        let of = |one: &PartitionScript| one.planned.iter().map(encode).collect();
+        let records: Vec<Vec<Vec<u8>>> = script.partitions.iter().map(of).collect();
+        let world = Arc::new(Records::new(script.partitions.clone(), records.clone()));
+        for (there, grows) in world.there.iter().zip(&script.grows_from) {
+            there.store(*grows, Ordering::SeqCst);
+        }
+        let sinks: Vec<_> = (0..script.sinks).map(|_| Arc::<Mutex<Durable>>::default()).collect();
+        let (store, time) = (MemoryStore::default(), VirtualTime::new(script.greatest()));
+        for (number, plan) in script.lives.iter().enumerate() {
+            if number > 0 {
+                let whole = world.there.iter().zip(&records);
+                whole.for_each(|(there, records)| there.store(records.len(), Ordering::SeqCst));
+                if self.defect == Some(Defect::StoreLosesPart) {
+                    store.lose_newest_part();
+                }
+            }
+            let life = Life {
+                plan: Arc::new(plan.clone()),
+                config: script.time(&self.time),
+                process: Process::default(),
+                time: time.clone(),
+                findings: findings.clone(),
+                defect: self.defect.filter(|defect| number > 0 || *defect != Defect::SinkForgets),
+                records: Arc::clone(&world),
+                sinks: sinks.clone(),
+                store: store.clone(),
+            };
+            let ended = life.run(&*self.start, self.patience);
+            let durable = sinks.iter().map(|sink| lock(sink).time.unwrap_or_default().0);
+            let durable: Vec<u64> = durable.collect();
+            tell(format!("{plan:?}: {ended:?}, durable {durable:?}, blobs {:?}", store.names()));
+            match ended {
+                Ended::Broken => return None,
+                Ended::Early => {}
+                Ended::Whole(_) if number == 0 && !script.grows_from.is_empty() => {}
+                Ended::Whole(fates) => {
+                    let durable: Vec<Durable> = sinks.iter().map(|sink| lock(sink).clone()).collect();
+                    durable.iter().for_each(|sink| ending::check_letters(script, fates, sink, findings));
+                    let ends = durable
+                        .iter()
+                        .map(|sink| Ending::new((seed, script, number + 1), fates, sink, records.clone()));
+                    let ends: Vec<Ending> = ends.collect();
+                    let (first, others) = ends.split_first()?;
+                    others.iter().for_each(|other| ending::compare(other, first, findings));
+                    return Some(first.clone());
+                }
+            }
+        }
+        findings.add("the last life did not read all");
+        None
+    }
+}
+
+impl Script {
+    /// The same partitions, all there from the start and never silent, read by one worker that nothing happens to.
+    fn undisturbed(&self) -> Self {
+        let life = LifePlan {
+            workers: 1,
+            per_poll: 16,
+            end: None,
+            sinks: BTreeMap::new(),
+            store: BTreeMap::new(),
+            polls: BTreeSet::new(),
+            opens: 0,
+        };
+        let mut script = Self { sinks: 1, lives: vec![life], grows_from: Vec::new(), ..self.clone() };
+        for partition in &mut script.partitions {
+            partition.joins_after = None;
+            partition.silences.clear();
+        }
+        script
+    }
+
+    /// Has no process be killed: it is drained after an even part of the events.
+    fn drain_instead(&mut self) {
+        let (events, lives) = (self.events(), self.lives.len() as u64);
+        for (number, life) in (1..).zip(&mut self.lives) {
+            life.end = life.end.map(|_| LifeEnd::Drained(events * number / lives));
+        }
+    }
+
+    /// Has the input end in the middle of each partition, and grow before the second life.
+    fn grow(&mut self) {
+        self.grows_from = self.partitions.iter().map(|one| one.planned.len() / 2).collect();
+        let mut first = self.undisturbed().lives;
+        first.extend(self.lives.pop().filter(|life| life.end.is_none()));
+        self.lives = first;
+    }
+}

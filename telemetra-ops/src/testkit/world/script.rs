@@ -1,0 +1,300 @@
+//! The script of a world: the partitions and their records, and how each run of the pipeline ends, all made from the seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use telemetra_core::testkit::Noise;
+use telemetra_core::{EventTime, TimeConfig};
+
+/// The event time at which each world begins.
+pub(super) const BASE: u64 = 1_000_000_000;
+/// How far ahead, in milliseconds, an event from the future is.
+const YEAR: u64 = 365 * 24 * 3_600_000;
+/// An allowed lateness that nothing in a world exceeds.
+const PATIENT: u64 = 100_000_000;
+
+/// An event as a world plans it. Yours are made of it by the closure that encodes them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Draft {
+    /// The number of its partition.
+    pub partition: usize,
+    /// Its event time.
+    pub time: EventTime,
+    /// Its key, one of few.
+    pub key: u64,
+    /// Its id, unique in the world but for duplicates.
+    pub id: u64,
+    /// A random number, for whatever else an event of yours has.
+    pub number: u64,
+}
+
+/// A record of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Planned {
+    Event(Draft),
+    /// The same, from the future.
+    Future(Draft),
+    Malformed,
+}
+
+/// A partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PartitionScript {
+    /// It comes into being once so many records of all partitions were read.
+    pub(super) joins_after: Option<usize>,
+    pub(super) planned: Vec<Planned>,
+    /// Before which record it is silent, and for how long.
+    pub(super) silences: BTreeMap<usize, u64>,
+}
+
+/// What goes wrong in a call of a sink or a store.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum CallFault {
+    /// It fails, and nothing was done.
+    Refused,
+    /// It fails, though half of it, or all, was done.
+    Unacknowledged { all: bool },
+    /// It takes that many milliseconds.
+    Stalls(u64),
+}
+
+/// Where a process is killed, which is when a call is made for the n-th time in a life.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kill {
+    /// When a partition is polled after it has given so many records.
+    Poll { partition: usize, given: usize },
+    /// When a sink is given batches: before or after they are durable.
+    Sink { sink: usize, call: usize, durable: bool },
+    /// When a blob is stored: before or after it is.
+    Store { call: usize, durable: bool },
+}
+
+/// How one run of the pipeline goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LifePlan {
+    pub(super) workers: usize,
+    pub(super) per_poll: usize,
+    /// `None`: it goes on to the end of the input.
+    pub(super) end: Option<LifeEnd>,
+    /// By sink and call.
+    pub(super) sinks: BTreeMap<(usize, usize), CallFault>,
+    pub(super) store: BTreeMap<usize, CallFault>,
+    /// The partition and the record at which a poll fails once.
+    pub(super) polls: BTreeSet<(usize, usize)>,
+    /// How often listing partitions and opening one fails.
+    pub(super) opens: usize,
+}
+
+/// How a run ends before the input does.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum LifeEnd {
+    Killed(Kill),
+    /// It is drained, windows kept, when so many events were read.
+    Drained(u64),
+}
+
+/// All that a seed decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Script {
+    /// Whether a partition joins.
+    pub(super) joins: bool,
+    /// Whether partitions fall silent, and do not hold back the others then.
+    pub(super) idles: bool,
+    pub(super) partitions: Vec<PartitionScript>,
+    pub(super) sinks: usize,
+    pub(super) lives: Vec<LifePlan>,
+    /// How many records of each partition there are in the first life, which ends with them; empty: all.
+    pub(super) grows_from: Vec<usize>,
+}
+
+/// Uniform numbers from a seed.
+struct Dice(Noise);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        ((self.0.uniform() * n as f64) as u64).min(n.saturating_sub(1))
+    }
+
+    fn index(&mut self, n: usize) -> usize {
+        usize::try_from(self.below(n as u64)).unwrap_or(0)
+    }
+
+    /// True once in `n` times.
+    fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+impl Script {
+    /// The script of a seed, for a pipeline of these settings of time.
+    pub(super) fn new(seed: u64, time: &TimeConfig) -> Self {
+        // Neighbouring seeds give neighbouring states: mix them.
+        let dice = &mut Dice(Noise::new(seed.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(17)));
+        let (joins, idles) = (dice.one_in(6), dice.one_in(6));
+        let number = 1 + dice.index(3);
+        let mut partitions: Vec<_> =
+            (0..number).map(|partition| PartitionScript::new(partition, idles, time, dice)).collect();
+        if joins {
+            let read: usize = partitions.iter().map(|one| one.planned.len()).sum();
+            let mut joining = PartitionScript::new(number, idles, time, dice);
+            joining.joins_after = Some(dice.index(read));
+            partitions.push(joining);
+        }
+        let sinks = 1 + dice.index(2);
+        let mut lives: Vec<_> = (0..dice.index(4)).map(|_| LifePlan::new(&partitions, sinks, dice)).collect();
+        let last = LifePlan { end: None, ..LifePlan::new(&partitions, sinks, dice) };
+        lives.push(last);
+        Self { joins, idles, partitions, sinks, lives, grows_from: Vec::new() }
+    }
+
+    /// The settings of time under which its end is settled.
+    pub(super) fn time(&self, time: &TimeConfig) -> TimeConfig {
+        let allowed_lateness = if self.is_settled() { time.allowed_lateness } else { PATIENT };
+        let idle_after = self.idles.then_some(Duration::from_millis(20));
+        TimeConfig { allowed_lateness, idle_after, ..time.clone() }
+    }
+
+    /// Whether fates and batches are the same in each run. When partitions are found to have joined or fallen silent is a matter of time, so
+    /// what is late is, and all that is settled is the tables in the end.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.joins && !self.idles
+    }
+
+    /// The greatest event time but for those from the future.
+    pub(super) fn greatest(&self) -> EventTime {
+        let planned = self.partitions.iter().flat_map(|partition| &partition.planned);
+        let times = planned.filter_map(|planned| match planned {
+            Planned::Event(draft) => Some(draft.time),
+            Planned::Future(_) | Planned::Malformed => None,
+        });
+        times.max().unwrap_or(EventTime(BASE))
+    }
+
+    /// How many events there are, malformed ones counted.
+    pub(super) fn events(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.planned.len() as u64).sum()
+    }
+}
+
+impl PartitionScript {
+    /// A tail of events that do not count and yet move the watermark: they have the id of the last one, and later times.
+    fn repeat_the_last(&mut self, mut at: u64, slide: u64, disorder: u64, dice: &mut Dice) {
+        let Some(Planned::Event(last)) = self.planned.last().cloned() else { return };
+        let tail = 1 + dice.below(6);
+        for left in (0..tail).rev() {
+            // The last goes far enough for a checkpoint after which nothing takes effect.
+            at += if left == 0 { disorder + 3 * slide } else { dice.below(slide) };
+            self.planned.push(Planned::Event(Draft { time: EventTime(at), ..last.clone() }));
+        }
+    }
+
+    fn new(partition: usize, idles: bool, time: &TimeConfig, dice: &mut Dice) -> Self {
+        let (slide, disorder) = (time.windows.slide(), time.out_of_orderness);
+        let pace = 1 + dice.below(slide);
+        let mut at = BASE + dice.below(10 * slide);
+        let mut script = Self::default();
+        for number in 0..10 + dice.index(70) {
+            at += dice.below(2 * pace);
+            if dice.one_in(40) {
+                // A jump in time, after which all that goes on from here is late.
+                at += dice.below(4 * time.windows.size() + time.allowed_lateness.min(1_000_000));
+            }
+            let behind = match dice.below(10) {
+                0..5 => 0,
+                5..8 => dice.below(disorder + 1),
+                8 => dice.below(disorder + time.allowed_lateness.min(1_000_000) + 2 * slide),
+                _ => dice.below(slide),
+            };
+            let draft = Draft {
+                partition,
+                time: EventTime(at).minus(behind),
+                key: dice.below(4),
+                id: (partition as u64) << 32 | number as u64,
+                number: dice.below(1 << 20),
+            };
+            let planned = match dice.below(24) {
+                0 => Planned::Malformed,
+                1 if time.max_future_skew.is_some() => {
+                    Planned::Future(Draft { time: draft.time.plus(YEAR), ..draft })
+                }
+                2 | 3 if time.deduplicate && !script.planned.is_empty() => {
+                    let back = dice.index(script.planned.len().min(9));
+                    script.planned[script.planned.len() - 1 - back].clone()
+                }
+                _ => Planned::Event(draft),
+            };
+            if idles && dice.one_in(30) {
+                script.silences.insert(script.planned.len(), 10 + dice.below(60));
+            }
+            script.planned.push(planned);
+        }
+        if time.deduplicate && dice.one_in(3) {
+            script.repeat_the_last(at, slide, disorder, dice);
+        }
+        script
+    }
+}
+
+impl LifePlan {
+    fn new(partitions: &[PartitionScript], sinks: usize, dice: &mut Dice) -> Self {
+        let kill = match dice.below(4) {
+            0 | 1 => {
+                let partition = dice.index(partitions.len());
+                Kill::Poll { partition, given: dice.index(partitions[partition].planned.len()) }
+            }
+            2 => Kill::Sink { sink: dice.index(sinks), call: dice.index(12), durable: dice.one_in(2) },
+            _ => Kill::Store { call: dice.index(12), durable: dice.one_in(2) },
+        };
+        let read: usize = partitions.iter().map(|partition| partition.planned.len()).sum();
+        let drained = LifeEnd::Drained(1 + dice.below(read as u64));
+        let end = if dice.one_in(5) { drained } else { LifeEnd::Killed(kill) };
+        let fault = |dice: &mut Dice| match dice.below(4) {
+            0 => CallFault::Refused,
+            1 => CallFault::Unacknowledged { all: false },
+            2 => CallFault::Unacknowledged { all: true },
+            _ => CallFault::Stalls(1 + dice.below(30)),
+        };
+        let few = |dice: &mut Dice| if dice.one_in(3) { 1 + dice.index(2) } else { 0 };
+        let of_sinks = few(dice);
+        let of_store = few(dice);
+        let of_polls = few(dice);
+        let sink_faults = (0..of_sinks).map(|_| ((dice.index(sinks), dice.index(10)), fault(dice))).collect();
+        Self {
+            workers: 1 + dice.index(4),
+            per_poll: 1 + dice.index(8),
+            end: Some(end),
+            sinks: sink_faults,
+            store: (0..of_store).map(|_| (dice.index(10), fault(dice))).collect(),
+            polls: (0..of_polls)
+                .map(|_| {
+                    let partition = dice.index(partitions.len());
+                    (partition, dice.index(partitions[partition].planned.len()))
+                })
+                .collect(),
+            opens: usize::from(dice.one_in(8)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_one_script_and_others_give_others() {
+        let time = TimeConfig::default();
+        let scripts: Vec<_> = (0..50).map(|seed| Script::new(seed, &time)).collect();
+        assert_eq!(scripts, (0..50).map(|seed| Script::new(seed, &time)).collect::<Vec<_>>());
+        for (seed, script) in scripts.iter().enumerate() {
+            assert!(!scripts[..seed].contains(script), "seed {seed} is like one before");
+        }
+        let some = |has: fn(&Script) -> bool| assert!(scripts.iter().any(has));
+        some(|script| script.joins);
+        some(|script| script.idles);
+        some(|script| script.lives.len() > 2);
+        some(|script| script.lives.iter().any(|life| life.workers > 2));
+        some(|script| script.lives.iter().any(|life| !life.sinks.is_empty() && !life.store.is_empty()));
+        some(|script| script.partitions.iter().any(|one| !one.silences.is_empty()));
+        some(|script| script.partitions.iter().any(|one| one.planned.contains(&Planned::Malformed)));
+    }
+}

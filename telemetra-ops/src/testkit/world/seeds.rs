@@ -1,0 +1,86 @@
+//! Many seeds: which break, and how to run one again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::support::failure::panic_text;
+use crate::testkit::world::shared::lock;
+use crate::testkit::world::{Broken, World};
+
+/// Runs this seed alone.
+const SEED: &str = "TELEMETRA_WORLD_SEED";
+/// Runs as many seeds.
+const SEEDS: &str = "TELEMETRA_WORLD_SEEDS";
+/// The first of them.
+const FIRST: &str = "TELEMETRA_WORLD_FIRST";
+
+/// So many seeds that break are enough.
+const ENOUGH: usize = 3;
+/// Worlds at a time by core: they wait more than they work.
+const BY_CORE: usize = 4;
+
+impl World {
+    /// Runs the seeds `kept`, which broke once, and the first `seeds` others, several at a time. `TELEMETRA_WORLD_SEEDS` in the environment
+    /// says another number of them, `TELEMETRA_WORLD_FIRST` where they begin, and `TELEMETRA_WORLD_SEED` that one alone is run.
+    ///
+    /// # Panics
+    ///
+    /// If a seed breaks, with what was found and the command that repeats it.
+    pub fn check(&self, kept: &[u64], seeds: u64) {
+        let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let all: Vec<u64> = match number(SEED) {
+            Some(seed) => vec![seed],
+            None => {
+                let first = number(FIRST).unwrap_or(0);
+                kept.iter().copied().chain(first..first + number(SEEDS).unwrap_or(seeds)).collect()
+            }
+        };
+        let broken = self.find(&all, ENOUGH);
+        let Some(first) = broken.first() else { return };
+        let test = std::thread::current().name().unwrap_or("the test").to_owned();
+        let seeds: Vec<u64> = broken.iter().map(|broken| broken.seed).collect();
+        panic!(
+            "{seeds:?} of {} seeds break\n{first}repeat it with `{SEED}={} cargo test {test}`, \
+             and keep it in the list of the test",
+            all.len(),
+            first.seed
+        );
+    }
+
+    /// The first of that many seeds that breaks.
+    #[must_use]
+    pub fn first_broken(&self, seeds: u64) -> Option<Broken> {
+        self.find(&(0..seeds).collect::<Vec<_>>(), 1).into_iter().next()
+    }
+
+    /// Up to `enough` of these that break, by seed.
+    fn find(&self, seeds: &[u64], enough: usize) -> Vec<Broken> {
+        let (next, over) = (AtomicU64::new(0), AtomicBool::new(false));
+        let broken = Mutex::new(Vec::new());
+        let work = || {
+            while !over.load(Ordering::SeqCst) {
+                let index = usize::try_from(next.fetch_add(1, Ordering::SeqCst)).unwrap_or(usize::MAX);
+                let Some(&seed) = seeds.get(index) else { return };
+                let ran = catch_unwind(AssertUnwindSafe(|| self.run(seed).map(drop)));
+                let ran = ran.unwrap_or_else(|panic| {
+                    let findings = vec![format!("a panic: {}", panic_text(&*panic))];
+                    Err(Broken { seed, findings, lives: Vec::new() })
+                });
+                if let Err(one) = ran {
+                    let mut broken = lock(&broken);
+                    broken.push(one);
+                    over.store(broken.len() >= enough, Ordering::SeqCst);
+                }
+            }
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            let threads = (cores * BY_CORE).min(seeds.len());
+            (0..threads).for_each(|_| drop(scope.spawn(work)));
+        });
+        let mut broken = broken.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        broken.sort_by_key(|broken| broken.seed);
+        broken
+    }
+}
