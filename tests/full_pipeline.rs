@@ -239,8 +239,8 @@ fn an_interrupt_drains_and_a_rerun_completes() {
 
 #[test]
 fn an_interrupt_without_a_store_closes_windows() {
-    let (folder, _) = folder();
     for cluster in ["1", "2"] {
+        let (folder, _) = folder();
         let paced = ["--input", "events.jsonl", "--pace", "60", "--json", "--processes", cluster];
         let child = command(folder.path(), &paced).spawn().unwrap();
         let told = told(&interrupted(folder.path(), child), 130);

@@ -9,13 +9,13 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use batch::{Rows, expected};
+use batch::{counted, expected, rows_of};
 use proptest::prelude::{ProptestConfig, prop, prop_assert_eq, proptest};
 use support::watch::finish;
 use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory;
-use telemetra::core::{EventTime, Moment, RowKey, SummaryRow};
+use telemetra::core::{Moment, RowKey, SummaryRow};
 use telemetra::ops::{Pipeline, sessions, sliding, tumbling};
 use telemetra::sinks::MemorySink;
 
@@ -119,25 +119,10 @@ proptest! {
                     .collect::<Vec<_>>()
             }).collect();
             for table in ["sliding", "tumbling", "sessions"] {
-                prop_assert_eq!(table_of(&sink, table), expected(table, &counted, u64::MAX), "{} after run {}", table, run);
+                prop_assert_eq!(rows_of(sink.table(table).iter()), expected(table, &counted, u64::MAX), "{} after run {}", table, run);
             }
         }
     }
-}
-
-fn counted(record: &str) -> Option<Counted> {
-    let words: Vec<&str> = record.splitn(5, ' ').collect();
-    let [key, time, _, user, message] = words[..] else { return None };
-    let (time, own) = (EventTime(time.parse().ok()?), str::to_owned);
-    Some(Counted { key: own(key), time, user: own(user), message: own(message), effective: time })
-}
-
-fn table_of(sink: &MemorySink, table: &str) -> Rows {
-    let row = |change: &telemetra::core::Change| {
-        let SummaryRow { key, summary } = change.row::<SummaryRow<String, Out>>().unwrap().clone();
-        ((key, summary.window.start.0), (summary.window.end.0, Out::clone(&summary.value)))
-    };
-    sink.table(table).iter().map(row).collect()
 }
 
 #[test]

@@ -67,7 +67,9 @@ fn lines() -> Vec<String> {
             lines.extend(serde_json::to_string(&reading));
         }
     }
-    for n in (0..lines.len() - 48).rev().filter(|n| n % 50 == 7) {
+    // Not over the silence: that would be too late.
+    let before = 120 * 4;
+    for n in (0..lines.len() - 48).rev().filter(|n| n % 50 == 7 && !(before - 48..before).contains(n)) {
         let late = lines.remove(n);
         lines.insert(n + 48, late);
     }

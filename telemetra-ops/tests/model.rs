@@ -97,11 +97,12 @@ impl World {
 }
 
 /// Two workers, while the floor passes a boundary and then comes to the end.
-fn model(limit: Limit) {
+fn model(limit: Limit, cuts_at_the_end: bool) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(move || {
         let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, None);
+        let trigger = trigger.with_cut_at_the_end(cuts_at_the_end);
         // Both know the first floor, so the next boundary is at 120,000.
         let _ = trigger.limit(GREATEST, GREATEST);
         let floor = Mutex::new((EventTime(125_000), 0));
@@ -123,7 +124,9 @@ fn model(limit: Limit) {
 
 #[test]
 fn workers_agree_at_which_boundaries_they_cut() {
-    model(|trigger, floor| trigger.limit(floor, GREATEST));
+    for cuts_at_the_end in [false, true] {
+        model(|trigger, floor| trigger.limit(floor, GREATEST), cuts_at_the_end);
+    }
 }
 
 #[test]
@@ -131,7 +134,7 @@ fn the_model_finds_a_worker_that_passes_over_a_cut_another_has_arrived_at() {
     let passes_over: Limit = |trigger, floor| {
         if floor == EventTime::MAX { (floor, None) } else { trigger.limit(floor, GREATEST) }
     };
-    let found = catch_unwind(AssertUnwindSafe(|| model(passes_over)));
+    let found = catch_unwind(AssertUnwindSafe(|| model(passes_over, false)));
     let panic = found.expect_err("the fault is found");
     let said = panic.downcast_ref::<String>().map_or("", String::as_str);
     assert!(said.contains("deadlock") || said.contains("the parts of all"), "{said}");

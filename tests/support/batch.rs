@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use telemetra::core::Accumulator;
+use telemetra::core::{Accumulator, Change, EventTime, SummaryRow};
 
 use crate::support::{Acc, Counted, Out, add};
 
 /// The gap of sessions in milliseconds.
+#[allow(dead_code, reason = "each test uses its part")]
 pub(crate) const GAP: u64 = 20;
 
 /// A table: by key and start of the window, its end and its value.
@@ -41,4 +42,23 @@ pub(crate) fn expected(table: &str, counted: &[Counted], boundary: u64) -> Rows 
         }
     }
     rows.into_iter().map(|(key, (end, acc))| (key, (end, acc.finish()))).collect()
+}
+
+/// The event of a record, if it has the right form.
+#[allow(dead_code, reason = "each test uses its part")]
+pub(crate) fn counted(record: &str) -> Option<Counted> {
+    let words: Vec<&str> = record.splitn(5, ' ').collect();
+    let [key, time, _, user, message] = words[..] else { return None };
+    let (time, own) = (EventTime(time.parse().ok()?), str::to_owned);
+    Some(Counted { key: own(key), time, user: own(user), message: own(message), effective: time })
+}
+
+/// The table of these changes; those of other row types are passed over.
+#[allow(dead_code, reason = "each test uses its part")]
+pub(crate) fn rows_of<'a>(changes: impl Iterator<Item = &'a Change>) -> Rows {
+    let row = |change: &Change| {
+        let SummaryRow { key, summary } = change.row::<SummaryRow<String, Out>>()?.clone();
+        Some(((key, summary.window.start.0), (summary.window.end.0, Out::clone(&summary.value))))
+    };
+    changes.filter_map(row).collect()
 }

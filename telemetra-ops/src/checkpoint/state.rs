@@ -202,8 +202,6 @@ pub(crate) struct LeftParts {
     /// How many workers there were in the process, and in all.
     pub(crate) workers: usize,
     pub(crate) peers: usize,
-    /// What the state was made with.
-    pub(crate) fingerprint: String,
     /// The last time of anything that sinks were given.
     pub(crate) last: EventTime,
     pub(crate) parts: Vec<(String, Vec<u8>)>,
@@ -227,7 +225,7 @@ pub(crate) fn manifest_name(boundary: EventTime) -> String {
 /// A complete checkpoint, read back.
 #[derive(Debug)]
 pub(crate) struct RestoredCheckpoint {
-    /// The boundary; [`EventTime::MIN`] if a run has left something before its first checkpoint.
+    /// The boundary.
     pub(crate) boundary: EventTime,
     /// The chain, oldest first; within each, the workers' parts.
     chain: Vec<Vec<WorkerParts>>,
@@ -248,10 +246,7 @@ impl RestoredCheckpoint {
     ) -> Result<Option<Self>, RestoreError> {
         let names = deadline.wait("listing the checkpoints", || store.list())?;
         let Some(name) = names.iter().rev().find(|name| name.ends_with("/complete")) else {
-            // A run may have come to its end before the first checkpoint.
-            let left = read_left(store, &names, EventTime::MIN, deadline)?;
-            let is_fit = left.first().is_some_and(|left| left.fingerprint == fingerprint);
-            return Ok(is_fit.then_some(Self { boundary: EventTime::MIN, chain: Vec::new(), left }));
+            return Ok(None);
         };
         let manifest: Manifest = read(store, name, EventTime::MIN, deadline)?;
         let boundary = manifest.boundary;

@@ -23,6 +23,9 @@ pub(crate) struct CheckpointTrigger {
     workers: usize,
     /// The length of a pane: between two boundaries nothing takes effect.
     slide: u64,
+    /// Whether a checkpoint is taken at the end of input, as far as floors have come. In a cluster processes come to their ends at
+    /// different floors.
+    cuts_at_the_end: bool,
     defects: EngineDefects,
     state: Mutex<TriggerState>,
 }
@@ -36,6 +39,8 @@ struct TriggerState {
     taken_at: Option<Instant>,
     /// The next cut is the last: nobody goes on after it.
     closing: bool,
+    /// The next cut is the one at the end of input.
+    ending: bool,
     /// A worker has gone on to the end of input, so no worker cuts any more.
     ended: bool,
 }
@@ -65,10 +70,17 @@ impl CheckpointTrigger {
             arrived: 0,
             taken_at: None,
             closing: false,
+            ending: false,
             ended: false,
         };
         let defects = EngineDefects::default();
-        Self { interval, pause, workers, slide, defects, state: Mutex::new(state) }
+        Self { interval, pause, workers, slide, cuts_at_the_end: false, defects, state: Mutex::new(state) }
+    }
+
+    /// Takes a checkpoint at the end of input too, if there are checkpoints.
+    pub(crate) fn with_cut_at_the_end(mut self, cuts: bool) -> Self {
+        self.cuts_at_the_end = cuts && self.interval.is_some() && self.slide > 1;
+        self
     }
 
     pub(crate) fn with_defects(mut self, defects: EngineDefects) -> Self {
@@ -99,14 +111,17 @@ impl CheckpointTrigger {
             // A partition that had ended before a restart begins behind the others.
             state.next = Some(EventTime((floor.max(state.last).0 / interval + 1) * interval));
         }
-        if floor == EventTime::MAX && self.defects.trigger_passes_over {
-            let is_cut = state.closing || state.next.is_some_and(|next| next <= greatest_floor);
-            let cut = state.next.filter(|_| is_cut);
-            return (cut.unwrap_or(floor), cut);
+        if floor == EventTime::MAX && self.defects.trigger_passes_over && !state.closing {
+            return (floor, None);
         }
         if floor == EventTime::MAX {
-            // What has not been passed by a floor is not final, as a later run may have more input: only a worker that waits is joined.
-            let is_cut = |next| next <= greatest_floor || state.arrived > 0 || state.closing;
+            // Just after the floor, where workers may have sent everything. What lies beyond is not final, as a later run may have more input.
+            let end = greatest_floor.plus(1);
+            if self.cuts_at_the_end && state.arrived == 0 && !state.closing && end > state.last {
+                (state.next, state.ending) = (Some(end), true);
+            }
+            // Where a worker waits, the others join it.
+            let is_cut = |next| next <= end || state.arrived > 0 || state.closing;
             let cut = state.next.filter(|next| is_cut(*next));
             if cut.is_none() {
                 // This worker does not come back: nobody may wait for it from now on.
@@ -129,7 +144,7 @@ impl CheckpointTrigger {
             return Arrival::Skip;
         }
         let soon = state.taken_at.is_some_and(|at| at.elapsed() < self.pause);
-        if state.arrived == 0 && soon && !state.closing {
+        if state.arrived == 0 && soon && !state.closing && !state.ending {
             self.go_on(&mut state, cut, floor);
             return Arrival::Skip;
         }

@@ -120,7 +120,6 @@ impl Writer {
         let mut left = LeftParts {
             workers: self.stored.len(),
             peers: self.peers,
-            fingerprint: self.fingerprint.clone(),
             last: EventTime::MIN,
             parts: Vec::new(),
         };
@@ -184,7 +183,8 @@ impl Writer {
 
     /// Writes what the workers leave beside the newest checkpoint, from which a later run will go on.
     fn leave(&mut self, left: &LeftParts) -> Result<(), Ended> {
-        if left.parts.is_empty() {
+        // Without a checkpoint a later run begins anew.
+        if left.parts.is_empty() || self.newest == EventTime::MIN {
             return Ok(());
         }
         self.put(self.newest, &left_name(self.newest, self.process), left)

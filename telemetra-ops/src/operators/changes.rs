@@ -110,6 +110,7 @@ pub(crate) fn published<'scope, R: Data>(
         revisions: HashMap::new(),
         restored: EventTime::MIN,
         scratch: String::new(),
+        last: EventTime::MIN,
         journal: writer.map(|_| Journal::new(EventTime::MIN)),
         complete: writer.map(|writer| Arc::clone(&writer.gauge)),
         unsettled: Vec::new(),
@@ -136,6 +137,8 @@ struct ChangesTactic<R: Data> {
     /// The state before a restart comes again, for sinks that keep nothing: up to here it counts as published.
     restored: EventTime,
     scratch: String,
+    /// The last time at which anything was published.
+    last: EventTime,
     /// What was published since the last checkpoint, where there are checkpoints and rows that may be revised.
     journal: Option<Journal<R>>,
     /// The boundary of the last complete checkpoint.
@@ -177,10 +180,10 @@ impl<R: Data> ChangesTactic<R> {
     }
 
     /// Publishes the difference between what sinks were given by an earlier run and what there is now.
-    fn settle(&mut self, time: EventTime, emit: &mut dyn FnMut(RowChange<R>)) {
+    fn settle(&mut self, emit: &mut dyn FnMut(RowChange<R>)) {
         for (entry, change) in self.unsettled.remove(0).settle(&self.layout) {
             if entry.row().is_some() {
-                self.note(time, &entry);
+                self.note(&entry);
             }
             if let Some(change) = change {
                 let id = self.layout.key_id(&change.row, &mut self.scratch);
@@ -192,10 +195,10 @@ impl<R: Data> ChangesTactic<R> {
     }
 
     /// Notes what a row was and is.
-    fn note(&mut self, time: EventTime, entry: &Entry<R>) {
+    fn note(&mut self, entry: &Entry<R>) {
         self.unsettled.iter_mut().for_each(|unsettled| unsettled.note(entry.clone()));
         if let Some(journal) = &mut self.journal {
-            journal.note(&self.layout, time, entry.clone());
+            journal.note(&self.layout, entry.clone());
         }
     }
 
@@ -271,6 +274,7 @@ impl<R: Data> Tactic for ChangesTactic<R> {
     }
 
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(RowChange<R>)) {
+        self.last = time;
         let updates = self.inbox.take(time);
         let settles = self.unsettled.first().is_some_and(|unsettled| unsettled.at == time);
         for net in self.net_changes(updates) {
@@ -287,14 +291,14 @@ impl<R: Data> Tactic for ChangesTactic<R> {
             }
             let revision = self.revision(&net);
             if self.journal.is_some() {
-                self.note(time, &net.entry(revision));
+                self.note(&net.entry(revision));
             }
             if !settles {
                 emit(RowChange { row: net.row, revision, action: net.action });
             }
         }
         if settles {
-            self.settle(time, emit);
+            self.settle(emit);
         }
     }
 
@@ -333,9 +337,8 @@ impl<R: Data> Tactic for ChangesTactic<R> {
     }
 
     fn leave(&mut self) -> Option<(EventTime, Result<Vec<u8>, CodecError>)> {
-        let journal = self.journal.as_mut()?;
-        let (last, journaled) = (journal.last, journal.finish(&self.layout));
-        Some((last, bincode::serialize(&journaled).map_err(CodecError::from)))
+        let journaled = self.journal.as_mut().map(|journal| journal.finish(&self.layout));
+        Some((self.last, bincode::serialize(&journaled.unwrap_or_default()).map_err(CodecError::from)))
     }
 
     fn take_over(

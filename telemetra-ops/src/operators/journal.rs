@@ -54,8 +54,6 @@ fn net<R: Data>(layout: &Layout<R>, mut entries: Vec<Entry<R>>) -> Vec<Entry<R>>
 #[derive(Debug)]
 pub(crate) struct Journal<R: Data> {
     segments: VecDeque<Segment<R>>,
-    /// The last time of a change.
-    pub(crate) last: EventTime,
 }
 
 #[derive(Debug)]
@@ -82,11 +80,10 @@ pub(crate) type Journaled<R> = Vec<(EventTime, Vec<Entry<R>>)>;
 impl<R: Data> Journal<R> {
     /// The journal of a run that goes on from a checkpoint at `start`, or from the beginning.
     pub(crate) fn new(start: EventTime) -> Self {
-        Self { segments: VecDeque::from([Segment::new(start)]), last: EventTime::MIN }
+        Self { segments: VecDeque::from([Segment::new(start)]) }
     }
 
-    pub(crate) fn note(&mut self, layout: &Layout<R>, time: EventTime, entry: Entry<R>) {
-        self.last = self.last.max(time);
+    pub(crate) fn note(&mut self, layout: &Layout<R>, entry: Entry<R>) {
         let Some(segment) = self.segments.back_mut() else { return };
         segment.entries.push(entry);
         if segment.entries.len() >= segment.full {

@@ -69,7 +69,7 @@ impl<E: Events> Parts<E> {
             _ => (every, Duration::ZERO),
         };
         let trigger = CheckpointTrigger::new(interval, pause, cluster.workers, pane.slide(), resume);
-        let trigger = trigger.with_defects(self.defects);
+        let trigger = trigger.with_cut_at_the_end(processes == 1).with_defects(self.defects);
         let opening = Opening {
             process: cluster.process,
             processes,

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use telemetra_core::{
-    ConfigError, Decoder, EventTime, Events, ExternalError, Partition, PartitionId, Polled, RecordBatch,
-    Source, WindowSpec,
+    ConfigError, Decoder, Events, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source,
+    WindowSpec,
 };
 
 use crate::checkpoint::state::RestoredCheckpoint;
@@ -140,8 +140,7 @@ pub(crate) fn open(
     if let Some(error) = failure.take() {
         return Err(error);
     }
-    // Without a checkpoint all begins anew, whatever a run has left.
-    let resume = restored.map(|restored| restored.boundary).filter(|boundary| *boundary > EventTime::MIN);
+    let resume = restored.map(|restored| restored.boundary);
     let mut kept: BTreeMap<PartitionId, PartitionCheckpoint> =
         kept.into_iter().flatten().map(|reader| (reader.id.clone(), reader)).collect();
     let mut readers = Vec::new();

@@ -157,7 +157,7 @@ impl Script {
     /// Whether fates and batches are the same in each run. When partitions are found to have joined or fallen silent is a matter of time, so
     /// what is late is, and all that is settled is the tables in the end.
     pub(super) fn is_settled(&self) -> bool {
-        !self.joins && !self.idles
+        !self.joins && !self.idles && self.grows_from.is_empty()
     }
 
     /// The greatest event time but for those from the future.
