@@ -282,10 +282,12 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                     (Some(time), Some(cap)) => cap.downgrade(&time.max(*cap.time())),
                     _ => held = None,
                 }
-                if ended && held.is_none() && !std::mem::replace(&mut has_left, true) {
-                    if let Some((writer, (last, part))) = writer.as_ref().zip(tactic.leave()) {
-                        writer.leave(&name, last, part);
-                    }
+                if ended
+                    && held.is_none()
+                    && !std::mem::replace(&mut has_left, true)
+                    && let Some((writer, (last, part))) = writer.as_ref().zip(tactic.leave())
+                {
+                    writer.leave(&name, last, part);
                 }
             }
         });
