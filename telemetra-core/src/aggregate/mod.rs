@@ -17,6 +17,7 @@ use crate::data::Data;
 
 pub(crate) mod accumulator_of;
 mod aggregate_tuple;
+pub(crate) mod aggregates;
 pub(crate) mod by_name;
 pub(crate) mod count;
 pub(crate) mod distinct;
@@ -45,7 +46,8 @@ pub(crate) mod two_stacks;
 pub(crate) mod window_state;
 
 pub use accumulator_of::AccumulatorOf;
-pub use by_name::{Aggregate, Aggregates, CountIf, CountOf};
+pub use aggregates::Aggregates;
+pub use by_name::{Aggregate, CountIf, CountOf};
 pub use count::Count;
 pub use distinct::{Distinct, DistinctSliding};
 pub use distinct_ids::DistinctIds;

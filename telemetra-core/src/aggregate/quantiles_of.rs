@@ -4,7 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use crate::aggregate::Accumulate;
-use crate::aggregate::by_name::{Aggregate, Aggregates};
+use crate::aggregate::aggregates::Aggregates;
+use crate::aggregate::by_name::Aggregate;
 use crate::aggregate::number::{MaybeNumber, Number, value_of};
 use crate::aggregate::quantiles::{Quantiles, millionths};
 use crate::column::{Column, Value};

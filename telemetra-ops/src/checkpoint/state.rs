@@ -21,7 +21,7 @@ use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::{Capability, Concatenate};
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::checkpoint::writer::CheckpointGauge;
+use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::state_size::StateSizeGauge;
 use crate::support::failure::{Failure, RestoreError};
 use crate::support::retry::RetryDeadline;

@@ -16,9 +16,10 @@ use timely::scheduling::SyncActivator;
 use crate::checkpoint::state::{
     CHAIN, LeftParts, Manifest, Message, WorkerParts, blob_name, left_name, manifest_name,
 };
+use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::metrics::{self as metric, Value};
 use crate::support::failure::{Failure, PipelineError, panic_text};
-use crate::support::retry::{RetryError, RetryState, retry_until};
+use crate::support::retry::{RetryError, retry_until};
 
 /// How far a worker's parts are stored, and whom to wake when that moves.
 #[derive(Clone, Debug, Default)]
@@ -39,28 +40,6 @@ impl Stored {
             // It fails only when the worker has gone, who then does not need to know.
             let _ = activator.activate();
         }
-    }
-}
-
-/// How checkpoints stand.
-#[derive(Debug)]
-pub(crate) struct CheckpointGauge {
-    /// The boundary of the last complete one; 0 for none.
-    pub(crate) boundary: AtomicU64,
-    /// How many were completed in this run.
-    pub(crate) completed: AtomicU64,
-    /// Bytes written for them.
-    pub(crate) bytes: AtomicU64,
-    /// Microseconds spent writing.
-    pub(crate) micros: AtomicU64,
-    pub(crate) retry: RetryState,
-}
-
-impl Default for CheckpointGauge {
-    fn default() -> Self {
-        let zero = AtomicU64::default;
-        let retry = RetryState::new("the checkpoint store".to_owned());
-        Self { boundary: zero(), completed: zero(), bytes: zero(), micros: zero(), retry }
     }
 }
 

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use telemetra_core::{EventTime, Fate};
 
-use crate::checkpoint::writer::CheckpointGauge;
 use crate::deliver::placement::SinkHandle;
+use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::metrics::{self as metric, Metric, Value};
 use crate::observe::operator_times::OperatorTimesGauge;
 use crate::observe::state_size::StateSizeGauge;

@@ -12,7 +12,7 @@ use telemetra_core::{Action, Data, EventTime, Layout, key_hash};
 use timely::dataflow::StreamVec;
 
 use crate::checkpoint::state::CheckpointContext;
-use crate::checkpoint::writer::CheckpointGauge;
+use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::journal::{Entry, Journal, Journaled, Unsettled};
 
@@ -167,9 +167,10 @@ struct Net<R> {
 }
 
 impl<R: Data> Net<R> {
-    fn entry(&self, revision: u32) -> Entry<R> {
+    /// Takes out what the row was, with what it is.
+    fn take_entry(&mut self, revision: u32) -> Entry<R> {
         let after = (self.action == Action::Upsert).then(|| self.row.clone());
-        Entry { before: self.before.clone(), after, revision }
+        Entry { before: self.before.take(), after, revision }
     }
 }
 
@@ -183,7 +184,7 @@ impl<R: Data> ChangesTactic<R> {
     fn settle(&mut self, emit: &mut dyn FnMut(RowChange<R>)) {
         for (entry, change) in self.unsettled.remove(0).settle(&self.layout) {
             if entry.row().is_some() {
-                self.note(&entry);
+                self.note(entry);
             }
             if let Some(change) = change {
                 let id = self.layout.key_id(&change.row, &mut self.scratch);
@@ -195,10 +196,10 @@ impl<R: Data> ChangesTactic<R> {
     }
 
     /// Notes what a row was and is.
-    fn note(&mut self, entry: &Entry<R>) {
+    fn note(&mut self, entry: Entry<R>) {
         self.unsettled.iter_mut().for_each(|unsettled| unsettled.note(entry.clone()));
         if let Some(journal) = &mut self.journal {
-            journal.note(&self.layout, entry.clone());
+            journal.note(&self.layout, entry);
         }
     }
 
@@ -277,7 +278,7 @@ impl<R: Data> Tactic for ChangesTactic<R> {
         self.last = time;
         let updates = self.inbox.take(time);
         let settles = self.unsettled.first().is_some_and(|unsettled| unsettled.at == time);
-        for net in self.net_changes(updates) {
+        for mut net in self.net_changes(updates) {
             if net.action == Action::Withdraw && self.is_retired(&net.row, time.plus(1)) {
                 if !self.revisions.is_empty() {
                     self.revisions.remove(&self.layout.key_id(&net.row, &mut self.scratch));
@@ -291,7 +292,7 @@ impl<R: Data> Tactic for ChangesTactic<R> {
             }
             let revision = self.revision(&net);
             if self.journal.is_some() {
-                self.note(&net.entry(revision));
+                self.note(net.take_entry(revision));
             }
             if !settles {
                 emit(RowChange { row: net.row, revision, action: net.action });

@@ -1,17 +1,15 @@
 //! Early results: what open windows contain so far, as a collection beside the summaries.
 
-use std::collections::BTreeMap;
-
 use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
 use telemetra_core::checkpoint::CodecError;
 use telemetra_core::engine::WindowState;
-use telemetra_core::{EventTime, Key, Summary, key_hash};
+use telemetra_core::{EventTime, Key, Summary, Window, key_hash};
 use timely::dataflow::StreamVec;
 
 use crate::checkpoint::state::CheckpointContext;
-use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
-use crate::operators::keyed::Keyed;
+use crate::operators::checkpointed::{Checkpointed, Tactic};
+use crate::operators::window_keys::{WindowKey, WindowKeys};
 use crate::operators::windows::Summaries;
 use crate::read::partial::Partial;
 
@@ -28,62 +26,36 @@ pub(crate) fn early_results<'scope, K: Key, W: WindowState>(
     name: &str,
     context: &CheckpointContext<'scope>,
 ) -> Summaries<'scope, K, W::Output> {
-    let tactic = EarlyTactic::<K, W> {
-        rules,
-        every,
-        keys: Keyed::default(),
-        inbox: Inbox::default(),
-        calendar: BTreeMap::new(),
-        last_close: EventTime::MIN,
-        recorded: EventTime::MIN,
-        restored: EventTime::MIN,
-    };
-    partials.checkpointed(name, context, tactic).as_collection()
+    partials.checkpointed(name, context, EarlyTactic::<K, W>::new(rules, every)).as_collection()
 }
 
-struct EarlyTactic<K: Key, W: WindowState> {
+/// The tactic of early results.
+pub(crate) struct EarlyTactic<K: Key, W: WindowState> {
     rules: W::Rules,
     /// The time between ticks, in milliseconds.
     every: u64,
-    keys: Keyed<K, Entry<W>>,
-    inbox: Inbox<Partial<K, W::Partial>>,
-    /// Which keys to look at when, by boundary.
-    calendar: BTreeMap<EventTime, Vec<u32>>,
-    /// The last boundary at which some window is open whatever comes.
-    last_close: EventTime,
+    keys: WindowKeys<K, W, Published<W>>,
     recorded: EventTime,
     restored: EventTime,
 }
 
-struct Entry<W: WindowState> {
-    windows: W,
-    pending: Vec<(EventTime, W::Partial)>,
-    /// What is published of open windows, oldest first.
-    published: Vec<Summary<W::Output>>,
+/// What is published of a key.
+pub(crate) struct Published<W: WindowState> {
+    /// Of open windows, oldest first.
+    summaries: Vec<Summary<W::Output>>,
     /// The boundary at which that changed last.
     changed: EventTime,
     /// Whether something arrived since the last tick.
     is_dirty: bool,
-    wake: EventTime,
 }
 
-impl<W: WindowState> Default for Entry<W> {
+impl<W: WindowState> Default for Published<W> {
     fn default() -> Self {
-        Self {
-            windows: W::default(),
-            pending: Vec::new(),
-            published: Vec::new(),
-            changed: EventTime::MIN,
-            is_dirty: false,
-            wake: EventTime::MAX,
-        }
+        Self { summaries: Vec::new(), changed: EventTime::MIN, is_dirty: false }
     }
 }
 
-/// The wake of a key that is being looked at.
-const TOUCHED: EventTime = EventTime::MIN;
-
-impl<W: WindowState> Entry<W> {
+impl<W: WindowState> WindowKey<W, Published<W>> {
     /// Advances the windows to a boundary, and publishes what changed of those that are open.
     fn advance(
         &mut self,
@@ -92,59 +64,54 @@ impl<W: WindowState> Entry<W> {
         is_tick: bool,
         mut emit: impl FnMut(Summary<W::Output>, isize),
     ) {
-        self.is_dirty |= !self.pending.is_empty();
+        let Self { windows, pending, own, .. } = self;
+        own.is_dirty |= !pending.is_empty();
         // The summaries of windows that end are the windows operator's.
-        self.windows.advance(rules, boundary, &mut self.pending, |_, _| ());
-        let open = self.windows.open_windows(rules, boundary);
-        let now: Vec<_> = if is_tick && self.is_dirty {
-            self.is_dirty = false;
-            open.iter().map(|window| self.windows.open_summary(*window)).collect()
-        } else if self.published.is_empty() {
+        windows.advance(rules, boundary, pending, |_, _| ());
+        let open = windows.open_windows(rules, boundary);
+        let now: Vec<_> = if is_tick && own.is_dirty {
+            own.is_dirty = false;
+            open.iter().map(|window| windows.open_summary(*window)).collect()
+        } else if own.summaries.is_empty() {
             return;
         } else {
             // Between ticks nothing is replaced; what has ended, or is part of another session, goes.
-            let is_open = |summary: &&Summary<W::Output>| {
-                open.iter().any(|window| window.start == summary.window.start)
-            };
-            self.published.iter().filter(is_open).cloned().collect()
+            own.summaries.iter().filter(|summary| is_open(&open, summary)).cloned().collect()
         };
-        if now != self.published {
-            let before = std::mem::replace(&mut self.published, now);
-            before
-                .iter()
-                .filter(|summary| !self.published.contains(summary))
-                .for_each(|old| emit(old.clone(), -1));
-            self.published
-                .iter()
-                .filter(|summary| !before.contains(summary))
-                .for_each(|new| emit(new.clone(), 1));
-            self.changed = boundary;
+        if now != own.summaries {
+            let before = std::mem::replace(&mut own.summaries, now);
+            let gone = before.iter().filter(|summary| !own.summaries.contains(summary));
+            gone.for_each(|old| emit(old.clone(), -1));
+            let new = own.summaries.iter().filter(|summary| !before.contains(summary));
+            new.for_each(|new| emit(new.clone(), 1));
+            own.changed = boundary;
         }
     }
 }
 
+/// Whether the window of a summary is among the open ones, perhaps longer by now.
+fn is_open<S>(open: &[Window], summary: &Summary<S>) -> bool {
+    open.iter().any(|window| window.start == summary.window.start)
+}
+
 impl<K: Key, W: WindowState> EarlyTactic<K, W> {
-    /// Plans the next look at a key; `false` if nothing is left of it.
-    fn plan(&mut self, slot: u32, boundary: EventTime) -> bool {
-        let Some((_, entry)) = self.keys.get_mut(slot) else { return false };
-        let Some(mut next) = entry.windows.wake(&self.rules, boundary) else { return false };
-        if entry.is_dirty {
-            next =
-                next.min(EventTime((boundary.0 / self.every).saturating_add(1).saturating_mul(self.every)));
-        }
-        entry.wake = next;
-        if entry.windows.is_open(&self.rules, boundary) {
-            self.last_close = self.last_close.max(next);
-        }
-        self.calendar.entry(next).or_default().push(slot);
-        true
+    pub(crate) fn new(rules: W::Rules, every: u64) -> Self {
+        let keys = WindowKeys::default();
+        Self { rules, every, keys, recorded: EventTime::MIN, restored: EventTime::MIN }
+    }
+
+    /// Plans the next look at a key: at the next tick, if something has arrived.
+    fn plan(&mut self, slot: u32, boundary: EventTime) {
+        let is_dirty = self.keys.get_mut(slot).is_some_and(|(_, key)| key.own.is_dirty);
+        let tick = || EventTime((boundary.0 / self.every).saturating_add(1).saturating_mul(self.every));
+        self.keys.plan(&self.rules, slot, boundary, is_dirty.then(tick));
     }
 }
 
 /// What a checkpoint keeps of a key: what changed of its windows, and all that is published of open ones.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
-struct KeySnapshot<K: Key, W: WindowState> {
+pub(crate) struct KeySnapshot<K: Key, W: WindowState> {
     key: K,
     windows: Option<W::State>,
     published: Vec<Summary<W::Output>>,
@@ -162,39 +129,22 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
     }
 
     fn take_in(&mut self, time: EventTime, partial: Self::In) {
-        self.inbox.push(time, partial);
+        self.keys.take_in(time, partial);
     }
 
     fn next(&self, ended: bool) -> Option<EventTime> {
-        let due = self.calendar.keys().next().copied().filter(|due| !ended || *due <= self.last_close);
-        self.inbox.next().into_iter().chain(due.map(|boundary| boundary.minus(1))).min()
+        self.keys.next(ended)
     }
 
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
         let boundary = time.plus(1);
-        let mut touched = self.calendar.remove(&boundary).unwrap_or_default();
-        touched.retain(|&slot| {
-            let due = self.keys.get_mut(slot).filter(|(_, entry)| entry.wake == boundary);
-            due.map(|(_, entry)| entry.wake = TOUCHED).is_some()
-        });
-        for partial in self.inbox.take(time) {
-            let slot = self.keys.slot_or_insert(partial.key.as_ref(), Entry::default);
-            let Some((_, entry)) = self.keys.get_mut(slot) else { continue };
-            if entry.wake != TOUCHED {
-                entry.wake = TOUCHED;
-                touched.push(slot);
-            }
-            entry.pending.push((partial.pane, partial.accumulator));
-        }
         let is_tick = boundary.0.is_multiple_of(self.every);
-        for slot in touched {
+        for slot in self.keys.touch(time) {
             let Some((key, entry)) = self.keys.get_mut(slot) else { continue };
             entry.advance(&self.rules, boundary, is_tick, |summary, diff| {
                 emit(((key.clone(), summary), time, diff));
             });
-            if !self.plan(slot, boundary) {
-                self.keys.remove(slot);
-            }
+            self.plan(slot, boundary);
         }
     }
 
@@ -203,8 +153,8 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
         self.recorded = boundary;
         let changed = self.keys.iter_mut().filter_map(|(_, key, entry)| {
             let windows = entry.windows.state_since(since);
-            let published = &entry.published;
-            (windows.is_some() || entry.changed > since).then(|| KeySnapshot {
+            let published = &entry.own.summaries;
+            (windows.is_some() || entry.own.changed > since).then(|| KeySnapshot {
                 key: key.clone(),
                 windows,
                 published: published.clone(),
@@ -226,9 +176,9 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
             if !is_mine(key_hash(&key.as_ref())) {
                 continue;
             }
-            let slot = self.keys.slot_or_insert(key.as_ref(), Entry::default);
+            let slot = self.keys.slot(key.as_ref());
             if let Some((_, entry)) = self.keys.get_mut(slot) {
-                entry.published = published;
+                entry.own.summaries = published;
                 if let Some(windows) = windows {
                     entry.windows.restore(windows, boundary);
                 }
@@ -239,23 +189,19 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
             entry.windows.trim(&self.rules, boundary);
             // An older part of the checkpoint may name windows that ended since.
             let open = entry.windows.open_windows(&self.rules, restored);
-            entry.published.retain(|summary| open.iter().any(|window| window.start == summary.window.start));
+            entry.own.summaries.retain(|summary| is_open(&open, summary));
             // What arrived since the last tick is not told from what came before it: the next tick compares.
-            entry.is_dirty = !open.is_empty();
+            entry.own.is_dirty = !open.is_empty();
             slots.push(slot);
         }
-        for slot in slots {
-            if !self.plan(slot, restored) {
-                self.keys.remove(slot);
-            }
-        }
+        slots.into_iter().for_each(|slot| self.plan(slot, restored));
         Ok(())
     }
 
     fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
         let time = self.restored.minus(1);
         for (_, key, entry) in self.keys.iter_mut() {
-            entry.published.iter().for_each(|summary| emit(((key.clone(), summary.clone()), time, 1)));
+            entry.own.summaries.iter().for_each(|summary| emit(((key.clone(), summary.clone()), time, 1)));
         }
     }
 }

@@ -12,5 +12,6 @@ pub(crate) mod moments;
 pub(crate) mod sessions;
 pub(crate) mod stash;
 pub(crate) mod top;
+pub(crate) mod window_keys;
 pub(crate) mod windows;
 pub(crate) mod windows_by_key;

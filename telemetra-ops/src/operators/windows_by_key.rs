@@ -1,6 +1,5 @@
-//! The tactic of windows, sliding or sessions: which keys to look at when.
+//! The tactic of windows, sliding or sessions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use telemetra_core::checkpoint::CodecError;
@@ -8,19 +7,14 @@ use telemetra_core::engine::{StateSize, WindowState};
 use telemetra_core::{EventTime, Key, Summary, key_hash};
 
 use crate::observe::state_size::{StateSizeCounter, StateSizeGauge};
-use crate::operators::checkpointed::{Inbox, Tactic};
-use crate::operators::keyed::Keyed;
+use crate::operators::checkpointed::Tactic;
+use crate::operators::window_keys::{WindowKey, WindowKeys};
 use crate::read::partial::Partial;
 
-/// The keys of one worker.
+/// The windows of the keys of one worker.
 pub(crate) struct WindowsTactic<K: Key, W: WindowState> {
     rules: W::Rules,
-    keys: Keyed<K, Entry<W>>,
-    inbox: Inbox<Partial<K, W::Partial>>,
-    /// Which keys to look at when, by boundary: to close a window, to retire a summary, to let a pane go.
-    calendar: BTreeMap<EventTime, Vec<u32>>,
-    /// The last boundary at which some window is open whatever comes.
-    last_close: EventTime,
+    keys: WindowKeys<K, W, ()>,
     /// The boundary of the last checkpoint.
     recorded: EventTime,
     restored: EventTime,
@@ -28,46 +22,16 @@ pub(crate) struct WindowsTactic<K: Key, W: WindowState> {
     gauge: Arc<StateSizeGauge>,
 }
 
-struct Entry<W: WindowState> {
-    windows: W,
-    pending: Vec<(EventTime, W::Partial)>,
-    wake: EventTime,
-}
-
-impl<W: WindowState> Default for Entry<W> {
-    fn default() -> Self {
-        Self { windows: W::default(), pending: Vec::new(), wake: EventTime::MAX }
-    }
-}
-
-/// The wake of a key that is being looked at: the calendar may name it more than once.
-const TOUCHED: EventTime = EventTime::MIN;
-
 impl<K: Key, W: WindowState> WindowsTactic<K, W> {
     pub(crate) fn new(rules: W::Rules, gauge: Arc<StateSizeGauge>) -> Self {
         Self {
             rules,
-            keys: Keyed::default(),
-            inbox: Inbox::default(),
-            calendar: BTreeMap::new(),
-            last_close: EventTime::MIN,
+            keys: WindowKeys::default(),
             recorded: EventTime::MIN,
             restored: EventTime::MIN,
             counter: StateSizeCounter::default(),
             gauge,
         }
-    }
-
-    /// Plans the next look at a key; `false` if nothing is left of it.
-    fn plan(&mut self, slot: u32, boundary: EventTime) -> bool {
-        let Some((_, entry)) = self.keys.get_mut(slot) else { return false };
-        let Some(next) = entry.windows.wake(&self.rules, boundary) else { return false };
-        entry.wake = next;
-        if entry.windows.is_open(&self.rules, boundary) {
-            self.last_close = self.last_close.max(next);
-        }
-        self.calendar.entry(next).or_default().push(slot);
-        true
     }
 }
 
@@ -84,51 +48,24 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
     }
 
     fn take_in(&mut self, time: EventTime, partial: Partial<K, W::Partial>) {
-        self.inbox.push(time, partial);
+        self.keys.take_in(time, partial);
     }
 
     fn next(&self, ended: bool) -> Option<EventTime> {
-        let arrival = self.inbox.next();
-        // Once the input has ended, nothing retires any more; but what is due before an arrival that still waits is done in its
-        // turn: after it, it would be in the past.
-        let is_done = |due: &EventTime| {
-            !ended || *due <= self.last_close || arrival.is_some_and(|at| at.plus(1) >= *due)
-        };
-        let due = self.calendar.keys().next().copied().filter(is_done);
-        let due = due.map(|boundary| boundary.minus(1));
-        match (arrival, due) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        self.keys.next(ended)
     }
 
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
         let boundary = time.plus(1);
-        let mut touched = self.calendar.remove(&boundary).unwrap_or_default();
-        touched.retain(|&slot| {
-            let due = self.keys.get_mut(slot).filter(|(_, entry)| entry.wake == boundary);
-            due.map(|(_, entry)| entry.wake = TOUCHED).is_some()
-        });
-        for partial in self.inbox.take(time) {
-            let slot = self.keys.slot_or_insert(partial.key.as_ref(), Entry::default);
-            let Some((_, entry)) = self.keys.get_mut(slot) else { continue };
-            if entry.wake != TOUCHED {
-                entry.wake = TOUCHED;
-                touched.push(slot);
-            }
-            entry.pending.push((partial.pane, partial.accumulator));
-        }
-        for slot in touched {
+        for slot in self.keys.touch(time) {
             let Some((key, entry)) = self.keys.get_mut(slot) else { continue };
-            let Entry { windows, pending, .. } = entry;
+            let WindowKey { windows, pending, .. } = entry;
             let before = windows.size();
             windows.advance(&self.rules, boundary, pending, |summary, diff| {
                 emit(((key.clone(), summary), time, diff));
             });
             self.counter.changed(before, windows);
-            if !self.plan(slot, boundary) {
-                self.keys.remove(slot);
-            }
+            self.keys.plan(&self.rules, slot, boundary, None);
         }
     }
 
@@ -153,7 +90,7 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
         for (key, state) in
             snapshots.into_iter().flatten().filter(|(key, _)| is_mine(key_hash(&key.as_ref())))
         {
-            let slot = self.keys.slot_or_insert(key.as_ref(), Entry::default);
+            let slot = self.keys.slot(key.as_ref());
             if let Some((_, entry)) = self.keys.get_mut(slot) {
                 entry.windows.restore(state, boundary);
             }
@@ -164,11 +101,7 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
             self.counter.changed(StateSize::default(), &entry.windows);
             slots.push(slot);
         }
-        for slot in slots {
-            if !self.plan(slot, boundary) {
-                self.keys.remove(slot);
-            }
-        }
+        slots.into_iter().for_each(|slot| self.keys.plan(&self.rules, slot, boundary, None));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use telemetra_core::EventTime;
 
-use crate::checkpoint::writer::CheckpointGauge;
+use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::read::ingress::{Reading, Shared};
 use crate::support::failure::Failure;
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use telemetra_core::{EventTime, Events, Fates};
 use timely::communication::WorkerGuards;
 
-use crate::checkpoint::writer::CheckpointGauge;
 use crate::deliver::placement::SinkHandle;
+use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::exporter::{Exporter, Monitored, Readings};
 use crate::observe::metrics::Value;
 use crate::observe::status::{PipelineStatus, SinkStatus};

@@ -9,9 +9,10 @@ use telemetra_core::{EventTime, Events};
 
 use crate::checkpoint::state::RestoredCheckpoint;
 use crate::checkpoint::trigger::CheckpointTrigger;
-use crate::checkpoint::writer::{CheckpointGauge, Stored, Writer};
+use crate::checkpoint::writer::{Stored, Writer};
 use crate::cluster::coordinator::StartState;
 use crate::deliver::placement::{self, OpenSinks};
+use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::exporter::Monitored;
 use crate::observe::metrics::Value;
 use crate::pipeline::builder::{Checkpoints, Cluster, Parts, Pipeline};

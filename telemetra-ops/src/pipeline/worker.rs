@@ -15,11 +15,11 @@ use timely::worker::Worker;
 
 use crate::checkpoint::acknowledge::acknowledge;
 use crate::checkpoint::state::{CheckpointContext, Message, RestoredCheckpoint, SnapshotWriter};
-use crate::checkpoint::writer::CheckpointGauge;
 use crate::checkpoint::writer::Stored;
 use crate::cluster::coordinator::{Coordinator, StartState};
 use crate::deliver::placement::SinkPlacement;
 use crate::deliver::to_sinks::deliver;
+use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::exporter::Monitored;
 use crate::observe::operator_times;
 use crate::pipeline::finish::Finish;

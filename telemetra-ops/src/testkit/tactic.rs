@@ -224,12 +224,24 @@ where
 
 #[cfg(test)]
 mod tests {
+    use telemetra_core::TimeConfig;
+    use telemetra_core::aggregate::Count;
+    use telemetra_core::engine::KeyWindows;
+
     use super::collection_compliance;
+    use crate::operators::early::EarlyTactic;
     use crate::operators::windows_by_key::tests::{arrival, fresh};
 
     #[test]
     fn the_summaries_that_come_out_after_a_restart_are_those_that_were_there() {
         let arrivals = [("a", 5_000), ("b", 12_000), ("a", 95_000), ("c", 5_000_000), ("a", 9_000_000)];
         collection_compliance(fresh, &arrivals.map(|(key, at)| arrival(key, at)));
+    }
+    #[test]
+    fn the_early_results_that_come_out_after_a_restart_are_those_that_were_there() {
+        let rules = TimeConfig::default().window_rules(0);
+        let early = || EarlyTactic::<String, KeyWindows<Count>>::new(rules, 20_000);
+        let arrivals = [("a", 5_000), ("b", 12_000), ("a", 95_000), ("c", 5_000_000), ("a", 9_000_000)];
+        collection_compliance(early, &arrivals.map(|(key, at)| arrival(key, at)));
     }
 }

@@ -1,0 +1,154 @@
+//! The factory of the built-in aggregates by name.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::aggregate::accumulator_of::AccumulatorOf;
+use crate::aggregate::by_name::{CountIf, CountOf};
+use crate::aggregate::distinct_ids::DistinctIds;
+use crate::aggregate::extreme::{Greatest, Least};
+use crate::aggregate::number::{MaybeNumber, Number};
+use crate::aggregate::of_numbers::{ExtremeOf, MeanOf, SumOf};
+use crate::aggregate::of_texts::{DistinctOf, TopOf};
+use crate::aggregate::{Accumulate, Accumulator};
+use crate::column::{Column, ColumnKind, Value};
+use crate::read::event::Events;
+use crate::time::window::Window;
+
+/// A factory of aggregates of one type of events. Each method takes the name of the column and, except
+/// `count`, a closure that gets a value from an event. Where it gets an `Option` of a number, events with `None`
+/// are passed over.
+///
+/// ```
+/// # struct Reading { device: String, celsius: f64, ok: bool }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { Default::default() }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// use telemetra_core::{Accumulator, Aggregate, Aggregates};
+/// let a = Aggregates::<Reading>::new();
+/// let (readings, celsius) = (a.count("readings"), a.mean("celsius", |r| r.celsius));
+/// let aggregate = (readings, celsius, a.count_if("failures", |r| !r.ok));
+///
+/// let mut state = Default::default();
+/// for (celsius, ok) in [(-1.5, true), (2.0, false)] {
+///     Aggregate::<Reading>::add(&aggregate, &mut state, &Reading { device: "d1".into(), celsius, ok });
+/// }
+/// let (readings, celsius, failures) = state.finish();
+/// assert_eq!((readings, celsius.mean(1_000_000), failures), (2, Some(0.25), 1));
+/// ```
+pub struct Aggregates<E>(PhantomData<fn() -> E>);
+
+impl<E> Copy for Aggregates<E> {}
+impl<E> Clone for Aggregates<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<E> Default for Aggregates<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+impl<E> fmt::Debug for Aggregates<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Aggregates")
+    }
+}
+
+impl<E> Aggregates<E> {
+    /// Creates the factory.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<E: Events> Aggregates<E> {
+    /// The number of events.
+    #[must_use]
+    pub fn count(self, name: &str) -> CountOf {
+        CountOf { column: Column::named(name, ColumnKind::Integer) }
+    }
+
+    /// The number of events for which a condition holds.
+    pub fn count_if<F>(self, name: &str, holds: F) -> CountIf<F>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> bool + Send + Sync + 'static,
+    {
+        CountIf { column: Column::named(name, ColumnKind::Integer), holds }
+    }
+
+    /// The sum of a number.
+    pub fn sum<N: MaybeNumber, F>(self, name: &str, of: F) -> SumOf<F, N>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+    {
+        SumOf { column: Column::named(name, N::Number::KIND), of, number: PhantomData }
+    }
+
+    /// The mean of a number.
+    pub fn mean<N: MaybeNumber, F>(self, name: &str, of: F) -> MeanOf<F, N>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+    {
+        MeanOf { column: Column::named(name, ColumnKind::Float).or_null(), of, number: PhantomData }
+    }
+
+    /// The least value of a number.
+    pub fn min<N: MaybeNumber, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Least>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+    {
+        ExtremeOf { column: Column::named(name, N::Number::KIND).or_null(), of, number: PhantomData }
+    }
+
+    /// The greatest value of a number.
+    pub fn max<N: MaybeNumber, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Greatest>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
+    {
+        ExtremeOf { column: Column::named(name, N::Number::KIND).or_null(), of, number: PhantomData }
+    }
+
+    /// The exact number of different texts.
+    pub fn distinct<F>(self, name: &str, of: F) -> DistinctOf<F>
+    where
+        F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
+    {
+        DistinctOf { column: Column::named(name, ColumnKind::Integer), of }
+    }
+
+    /// The exact number of different ids. The closure returns an id or, for events that have none, an
+    /// `Option`.
+    pub fn distinct_ids<I: Into<Option<u64>>, F>(self, name: &str, of: F) -> DistinctIds<F>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> I + Send + Sync + 'static,
+    {
+        DistinctIds { column: Column::named(name, ColumnKind::Integer), of }
+    }
+
+    /// The `K` most frequent texts and their exact counts, by count, then by name: a JSON list of
+    /// `{"name", "count"}`.
+    pub fn top<const K: usize, F>(self, name: &str, of: F) -> TopOf<F, K>
+    where
+        F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
+    {
+        TopOf { column: Column::named(name, ColumnKind::Json), of }
+    }
+
+    /// An aggregate made of your own accumulator, which takes references to events; `values` puts the values
+    /// of its columns.
+    pub fn accumulator<A>(
+        self,
+        columns: Vec<Column>,
+        values: impl Fn(&A::Output, Window, &mut dyn FnMut(Value<'_>)) + Send + Sync + 'static,
+    ) -> AccumulatorOf<A>
+    where
+        A: Accumulator + for<'e, 'a> Accumulate<&'e E::Of<'a>>,
+    {
+        AccumulatorOf { columns, values: Arc::new(values), accumulator: PhantomData }
+    }
+}
