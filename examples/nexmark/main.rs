@@ -13,6 +13,8 @@ mod queries;
 mod tests;
 mod workload;
 
+use std::process::ExitCode;
+
 use anyhow::{Context, bail};
 use event::NexmarkJson;
 use queries::{QUERIES, Query};
@@ -56,7 +58,8 @@ fn settings() -> anyhow::Result<Option<Settings>> {
             Value(name) => {
                 let name = name.string()?;
                 let known = QUERIES.into_iter().find(|query| query.name == name);
-                query = Some(known.with_context(|| format!("there is no query `{name}`; see --help"))?);
+                query =
+                    Some(known.with_context(|| format!("there is no query `{name}`; --help lists them"))?);
             }
             other => return Err(other.unexpected().into()),
         }
@@ -64,11 +67,21 @@ fn settings() -> anyhow::Result<Option<Settings>> {
     if rate == 0 {
         bail!("--rate must be at least 1");
     }
-    let query = query.context("name a query, such as `q5`; see --help")?;
+    let query = query.context("name a query, such as `q5`; --help lists them")?;
     Ok(Some(Settings { query, events, rate, workers, rows }))
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     let Some(Settings { query, events, rate, workers, rows }) = settings()? else {
         print!("{USAGE}");
         QUERIES.iter().for_each(|query| println!("  {:<5} {}", query.name, query.about));
