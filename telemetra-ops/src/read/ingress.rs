@@ -7,15 +7,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use telemetra_core::{Clock, EventTime, Events, Fates, PartitionId, TimeConfig, WatermarkStrategy};
 
+use crate::checkpoint::floors::{FloorLog, Raises, RestoredFloors};
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::cluster::progress::SourceProgress;
 use crate::read::fold::Decoders;
-use crate::read::partition::{OpenPartition, PartitionCheckpoint, PartitionReader};
+use crate::read::partition::{Beginning, OpenPartition, PartitionCheckpoint, PartitionReader};
 use crate::support::failure::Failure;
 use crate::support::retry::Failing;
 
@@ -124,6 +125,19 @@ pub(crate) struct Shared {
     pub(super) others: Mutex<SourceProgress>,
     /// The offsets of each checkpoint that is under way.
     offsets: Mutex<BTreeMap<EventTime, Vec<u64>>>,
+    /// How floors are raised, if there are checkpoints to go on from.
+    pub(super) floors: Option<Floors>,
+    /// The boundary of the checkpoint that this run goes on from.
+    resume: Option<EventTime>,
+    begun: OnceLock<()>,
+}
+
+/// How floors were raised by earlier runs, and where this one logs it.
+pub(crate) struct Floors {
+    pub(crate) log: Arc<FloorLog>,
+    pub(crate) restored: RestoredFloors,
+    /// How long a partition may be silent before what sinks had from it is given up for lost.
+    pub(crate) patience: Duration,
 }
 
 impl std::fmt::Debug for Shared {
@@ -190,16 +204,14 @@ impl Shared {
         failure: Failure,
         resume: Option<EventTime>,
         others: SourceProgress,
+        floors: Option<Floors>,
     ) -> Arc<Self> {
         // What is sent from here on takes effect after the checkpoint, what is read from a partition that it does not know too.
         let least = config.time.windows.pane_start(resume.unwrap_or(EventTime::MIN));
-        let reader = |open: OpenPartition| {
-            let joins = resume.is_some() && open.sequencer.is_none();
-            Arc::new(PartitionReader::new(open, &config, least, joins))
-        };
+        let reader = |open: OpenPartition| Arc::new(PartitionReader::new(open, &config, least));
         let readers: Vec<_> = partitions.into_iter().map(reader).collect();
-        let floors = readers.iter().map(|reader| reader.floor()).filter(|floor| *floor < EventTime::MAX);
-        let greatest_floor = floors.max().unwrap_or(least);
+        let open = readers.iter().map(|reader| reader.floor()).filter(|floor| *floor < EventTime::MAX);
+        let greatest_floor = open.max().unwrap_or(least);
         Arc::new(Self {
             config,
             count: AtomicUsize::new(readers.len()),
@@ -211,6 +223,9 @@ impl Shared {
             greatest_floor: AtomicU64::new(greatest_floor.0),
             others: Mutex::new(others),
             offsets: Mutex::new(BTreeMap::new()),
+            floors,
+            resume,
+            begun: OnceLock::new(),
         })
     }
 
@@ -255,20 +270,40 @@ impl Shared {
         if least == EventTime::MAX {
             return false;
         }
-        readers.push(Arc::new(PartitionReader::new(open, &self.config, least, true)));
+        let reader = PartitionReader::new(open, &self.config, least);
+        if let Some(floors) = &self.floors {
+            reader.join(&floors.log);
+        }
+        readers.push(Arc::new(reader));
         self.count.store(readers.len(), Ordering::Release);
         true
     }
 
-    /// Has partitions that join others take effect after `durable`, up to which some sink has everything: it is not given
-    /// those times again, and they had no part in them.
+    /// Has partitions begin where some sink has everything up to `durable`: it is not given those times again, so what had a part in them has the
+    /// same, and what had none takes effect behind them. To be called before anything is read; workers wait for the first of them.
     pub(crate) fn begin_after(&self, durable: EventTime) {
-        if durable > EventTime::MIN {
-            let least = self.config.time.windows.pane_end(durable);
-            // Before the list is read: who adds a partition sees this, or has added it by then.
-            self.given_up.fetch_max(least.0, Ordering::AcqRel);
-            self.readers().iter().for_each(|reader| reader.begin_at(least));
-        }
+        self.begun.get_or_init(|| self.begin(durable));
+    }
+
+    fn begin(&self, durable: EventTime) {
+        let windows = self.config.time.windows;
+        let after_sinks = if durable > EventTime::MIN { windows.pane_end(durable) } else { EventTime::MIN };
+        // Before the list is read: who adds a partition sees this, or has added it by then.
+        self.given_up.fetch_max(after_sinks.0, Ordering::AcqRel);
+        let Some(Floors { log, restored, .. }) = &self.floors else { return };
+        let explains = restored.explains(durable);
+        let logged = restored.exact_after.unwrap_or(EventTime::MIN);
+        let exact_after = if explains { logged } else { logged.max(durable) };
+        let exact_until = if explains { windows.pane_start(durable.plus(1)) } else { EventTime::MIN };
+        let joins = self.resume.is_some() || restored.is_known;
+        let beginning = Beginning { log, restored, joins, after_sinks, exact_until };
+        let readers = self.readers();
+        let own = readers.iter().filter_map(|reader| Some((reader.id.clone(), reader.begin(&beginning)?)));
+        let own: Raises = own.collect();
+        let of_others = restored.raises.keys().filter(|id| readers.iter().all(|reader| reader.id != **id));
+        let others = of_others.filter_map(|id| Some((id.clone(), restored.of(id, None, after_sinks)?)));
+        let version = log.begin(exact_after, own, others.collect());
+        readers.iter().for_each(|reader| lock(&reader.state).floors.wait_for(version));
     }
 
     /// The least floor of all partitions; [`EventTime::MAX`] once all have ended. Who asks may let go of what lies before it.
@@ -299,7 +334,15 @@ impl Shared {
     pub(crate) fn keep(&self, cut: EventTime) -> Vec<PartitionCheckpoint> {
         let kept: Vec<_> = self.readers().iter().map(|reader| reader.keep()).collect();
         lock(&self.offsets).insert(cut, kept.iter().map(|reader| reader.offset).collect());
+        if let Some(floors) = &self.floors {
+            floors.log.cut(cut, kept.iter().map(|reader| (reader.id.clone(), reader.offset)));
+        }
         kept
+    }
+
+    /// Whether the log of floors has something to write; said once.
+    pub(crate) fn takes_floors(&self) -> bool {
+        self.floors.as_ref().is_some_and(|floors| floors.log.take_request())
     }
 
     /// Tells each partition that a checkpoint is complete.

@@ -10,5 +10,6 @@ pub(crate) mod partition;
 pub(crate) mod plan;
 pub(crate) mod poll;
 pub(crate) mod pre_aggregate;
+pub(crate) mod raises;
 mod silence;
 pub(crate) mod sources;
