@@ -271,6 +271,7 @@ impl Shared {
             return false;
         }
         let reader = PartitionReader::new(open, &self.config, least);
+        self.note_floor(least);
         if let Some(floors) = &self.floors {
             reader.join(&floors.log);
         }
@@ -298,8 +299,12 @@ impl Shared {
         let joins = self.resume.is_some() || restored.is_known;
         let beginning = Beginning { log, restored, joins, after_sinks, exact_until };
         let readers = self.readers();
-        let own = readers.iter().filter_map(|reader| Some((reader.id.clone(), reader.begin(&beginning)?)));
-        let own: Raises = own.collect();
+        let mut own = Raises::new();
+        for reader in &readers {
+            let (floor, raises) = reader.begin(&beginning);
+            self.note_floor(floor);
+            own.extend(raises.map(|raises| (reader.id.clone(), raises)));
+        }
         let of_others = restored.raises.keys().filter(|id| readers.iter().all(|reader| reader.id != **id));
         let others = of_others.filter_map(|id| Some((id.clone(), restored.of(id, None, after_sinks)?)));
         let version = log.begin(exact_after, own, others.collect());

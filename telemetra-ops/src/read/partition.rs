@@ -141,8 +141,8 @@ impl PartitionReader {
         }
     }
 
-    /// Begins it with the raises of its floor that earlier runs have logged, and returns those that this run has to log.
-    pub(super) fn begin(&self, beginning: &Beginning<'_>) -> Option<Vec<Raise>> {
+    /// Begins it with the raises of its floor that earlier runs have logged. Returns its floor, and those that this run has to log.
+    pub(super) fn begin(&self, beginning: &Beginning<'_>) -> (EventTime, Option<Vec<Raise>>) {
         let Beginning { log, restored, joins, after_sinks, exact_until } = *beginning;
         let mut guard = lock(&self.state);
         let state = &mut *guard;
@@ -158,7 +158,7 @@ impl PartitionReader {
             FloorRaises::new(log, raises.clone().unwrap_or_default(), exact_until, state.exhausted);
         state.floors.replay(offset, &mut state.sequencer);
         self.publish(state);
-        raises
+        (state.sequencer.floor(), raises)
     }
 
     /// Begins one that joins while it runs: it is read once its floor is logged.

@@ -211,7 +211,7 @@ impl World {
         self
     }
 
-    /// Has the input end in the first life, and grow before the next.
+    /// Has the input end in the first life, which comes to its end or is killed, and grow before the next.
     #[must_use]
     pub fn grows_after_its_end(mut self) -> Self {
         self.grows = true;
@@ -373,8 +373,10 @@ impl Script {
             partition.silences.clear();
         }
         self.grows_from = self.partitions.iter().map(|one| one.planned.len() / 2).collect();
-        let mut first = self.undisturbed().lives;
-        first.extend(self.lives.pop().filter(|life| life.end.is_none()));
-        self.lives = first;
+        // The first comes to its end or is killed on the way, which may be after its windows have begun to close.
+        let disturbed = self.lives.iter().find(|life| life.end.is_some()).cloned();
+        let mut lives: Vec<_> = disturbed.map_or_else(|| self.undisturbed().lives, |life| vec![life]);
+        lives.extend(self.lives.pop().filter(|life| life.end.is_none()));
+        self.lives = lives;
     }
 }
