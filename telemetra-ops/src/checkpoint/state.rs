@@ -278,6 +278,11 @@ impl RestoredCheckpoint {
         Some((settles, parts.map(|(_, part)| part.clone()).collect()))
     }
 
+    /// The defect of a restart that does not know the journal.
+    pub(crate) fn forget_journal(&mut self) {
+        self.left.clear();
+    }
+
     /// The boundary, if a run came to its end after it and left its journals.
     pub(crate) fn ended(&self) -> Option<EventTime> {
         (!self.left.is_empty()).then_some(self.boundary)

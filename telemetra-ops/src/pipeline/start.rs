@@ -60,10 +60,13 @@ impl<E: Events> Parts<E> {
             Some(Checkpoints { store, .. }) => {
                 let claim = || store.claim(cluster.process, processes);
                 deadline.wait("claiming the checkpoint store", claim).map_err(RestoreError::Store)?;
-                let restored = RestoredCheckpoint::read(&mut **store, &fingerprint, &deadline)?;
+                let mut restored = RestoredCheckpoint::read(&mut **store, &fingerprint, &deadline)?;
+                if let Some(restored) = restored.as_mut().filter(|_| self.defects.forgets_journal) {
+                    restored.forget_journal();
+                }
                 let left = restored.as_ref().and_then(RestoredCheckpoint::ended);
                 let floors = RestoredFloors::read(&mut **store, &fingerprint, left, &deadline)?;
-                (restored, Some(floors))
+                (restored, Some(if self.defects.forgets_floors { RestoredFloors::default() } else { floors }))
             }
             None => (None, None),
         };

@@ -99,11 +99,15 @@ pub enum Defect {
     TriggerPassesOver,
     /// A checkpoint is complete before the sinks have what comes before it.
     CheckpointCompletesEarly,
+    /// A restart does not know when partitions were found idle, joined or ended; to be found it needs [`World::kills_unsettled`].
+    RestartForgetsFloors,
+    /// A restart does not know what a run has closed at its end; to be found it needs [`World::grows_after_its_end`].
+    RestartForgetsJournal,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SinkForgets,
         Self::SinkAcknowledgesFailures,
         Self::SourceRepeats,
@@ -111,6 +115,8 @@ impl Defect {
         Self::StoreLosesPart,
         Self::TriggerPassesOver,
         Self::CheckpointCompletesEarly,
+        Self::RestartForgetsFloors,
+        Self::RestartForgetsJournal,
     ];
 }
 
@@ -218,8 +224,8 @@ impl World {
         self
     }
 
-    /// Has processes be killed also where partitions join or fall silent; by default those are drained. What is late there is not the same
-    /// when it is read again, and a sink may already hold what came of it the first time.
+    /// Has processes be killed also where partitions join or fall silent; by default those are drained. When that is found is a matter of
+    /// time, and a sink may already hold what came of it the first time.
     #[must_use]
     pub fn kills_unsettled(mut self) -> Self {
         self.kills_unsettled = true;
