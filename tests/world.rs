@@ -176,7 +176,7 @@ fn a_restart_that_forgets_how_floors_were_raised_is_found() {
 }
 
 #[test]
-fn a_restart_that_counts_on_behind_an_end_without_a_log_is_found() {
+fn a_restart_that_forgets_where_a_killed_run_had_ended_is_found() {
     let grows = world().grows_after_its_end().ends_with(has_the_windows_of_what_counts);
     is_found_in(grows, Defect::RestartForgetsFloors, 200);
 }
@@ -184,5 +184,5 @@ fn a_restart_that_counts_on_behind_an_end_without_a_log_is_found() {
 #[test]
 fn a_restart_that_takes_what_the_end_closed_for_final_is_found() {
     let grows = world().grows_after_its_end().ends_with(has_the_windows_of_what_counts);
-    is_found_in(grows, Defect::RestartForgetsJournal, 200);
+    is_found_in(grows, Defect::RestartForgetsEnd, 200);
 }

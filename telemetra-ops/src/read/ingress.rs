@@ -6,8 +6,8 @@
 //! same as with one.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use telemetra_core::{Clock, EventTime, Events, Fates, PartitionId, TimeConfig, WatermarkStrategy};
@@ -17,6 +17,7 @@ use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::cluster::progress::SourceProgress;
 use crate::read::fold::Decoders;
 use crate::read::partition::{Beginning, OpenPartition, PartitionCheckpoint, PartitionReader};
+use crate::read::shared_list::SharedList;
 use crate::support::failure::Failure;
 use crate::support::retry::Failing;
 
@@ -109,12 +110,7 @@ impl<E: Events> Ingress<E> {
 
 pub(crate) struct Shared {
     pub(crate) config: IngressConfig,
-    /// Partitions are added while it runs, and none is removed. Nothing else is locked while this is.
-    readers: RwLock<Vec<Arc<PartitionReader>>>,
-    /// How many there are.
-    count: AtomicUsize,
-    /// The greatest floor that anyone was exported: a worker may have let its capabilities go that far.
-    given_up: AtomicU64,
+    pub(super) readers: SharedList<Arc<PartitionReader>>,
     pub(crate) trigger: CheckpointTrigger,
     pub(crate) failure: Failure,
     /// How reading goes on: one of the constants of [`Reading`].
@@ -214,9 +210,7 @@ impl Shared {
         let greatest_floor = open.max().unwrap_or(least);
         Arc::new(Self {
             config,
-            count: AtomicUsize::new(readers.len()),
-            readers: RwLock::new(readers),
-            given_up: AtomicU64::new(least.0),
+            readers: SharedList::new(readers, least),
             trigger,
             failure,
             reading: AtomicU8::new(Reading::Goes as u8),
@@ -247,37 +241,25 @@ impl Shared {
 impl Shared {
     /// The partitions as of now.
     fn readers(&self) -> Vec<Arc<PartitionReader>> {
-        self.read_readers().clone()
-    }
-
-    pub(super) fn read_readers(&self) -> RwLockReadGuard<'_, Vec<Arc<PartitionReader>>> {
-        self.readers.read().unwrap_or_else(PoisonError::into_inner)
+        self.readers.read().clone()
     }
 
     /// Brings a worker's copy of the list up to date. Cheap where nothing is new.
     pub(crate) fn refresh(&self, known: &mut Vec<Arc<PartitionReader>>) {
-        if self.count.load(Ordering::Acquire) > known.len() {
-            known.extend_from_slice(&self.read_readers()[known.len()..]);
-        }
+        self.readers.refresh(known);
     }
 
     /// Adds a partition while it runs. Nothing that is read from it takes effect before the floor that any worker was exported, so
     /// no capability has been given up that it needs. `false` if all have been, as all partitions had ended.
     pub(crate) fn add(&self, open: OpenPartition) -> bool {
-        let mut readers = self.readers.write().unwrap_or_else(PoisonError::into_inner);
-        // Nobody is exported a floor without this partition any more.
-        let least = EventTime(self.given_up.load(Ordering::Acquire));
-        if least == EventTime::MAX {
-            return false;
-        }
-        let reader = PartitionReader::new(open, &self.config, least);
-        self.note_floor(least);
-        if let Some(floors) = &self.floors {
-            reader.join(&floors.log);
-        }
-        readers.push(Arc::new(reader));
-        self.count.store(readers.len(), Ordering::Release);
-        true
+        self.readers.add(|least| {
+            let reader = PartitionReader::new(open, &self.config, least);
+            self.note_floor(least);
+            if let Some(floors) = &self.floors {
+                reader.join(&floors.log);
+            }
+            Arc::new(reader)
+        })
     }
 
     /// Has partitions begin where some sink has everything up to `durable`: it is not given those times again, so what had a part in them has the
@@ -290,7 +272,7 @@ impl Shared {
         let windows = self.config.time.windows;
         let after_sinks = if durable > EventTime::MIN { windows.pane_end(durable) } else { EventTime::MIN };
         // Before the list is read: who adds a partition sees this, or has added it by then.
-        self.given_up.fetch_max(after_sinks.0, Ordering::AcqRel);
+        self.readers.give_up(after_sinks);
         let Some(Floors { log, restored, .. }) = &self.floors else { return };
         let explains = restored.explains(durable);
         let logged = restored.exact_after.unwrap_or(EventTime::MIN);
@@ -313,11 +295,7 @@ impl Shared {
 
     /// The least floor of all partitions; [`EventTime::MAX`] once all have ended. Who asks may let go of what lies before it.
     pub(crate) fn floor(&self) -> EventTime {
-        let readers = self.read_readers();
-        let floor = readers.iter().map(|reader| reader.floor()).min().unwrap_or(EventTime::MAX);
-        // Under the lock: who adds a partition sees it.
-        self.given_up.fetch_max(floor.0, Ordering::AcqRel);
-        floor
+        self.readers.floor(|reader| reader.floor())
     }
 
     /// The greatest floor that any partition has had before its end. Final once the floor of all is [`EventTime::MAX`].

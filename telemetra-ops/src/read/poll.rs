@@ -163,7 +163,7 @@ impl Shared {
     /// How the partitions of this process stand.
     pub(crate) fn progress(&self) -> SourceProgress {
         let now = self.config.clock.monotonic();
-        let readers = self.read_readers();
+        let readers = self.readers.read();
         readers.iter().map(|reader| reader.progress(now)).fold(SourceProgress::NONE, SourceProgress::and)
     }
 

@@ -70,7 +70,7 @@ use telemetra_core::TimeConfig;
 use crate::pipeline::handle::Running;
 use crate::support::failure::{PipelineError, panic_text};
 use crate::testkit::world::life::Ended;
-use crate::testkit::world::script::{LifeEnd, LifePlan, PartitionScript, Planned, Script};
+use crate::testkit::world::script::{Kill, LifeEnd, LifePlan, PartitionScript, Planned, Script};
 use crate::testkit::world::shared::{Findings, Process, VirtualTime, lock};
 use crate::testkit::world::sink::Durable;
 use crate::testkit::world::source::Records;
@@ -101,8 +101,9 @@ pub enum Defect {
     CheckpointCompletesEarly,
     /// A restart does not know when partitions were found idle, joined or ended; to be found it needs [`World::kills_unsettled`].
     RestartForgetsFloors,
-    /// A restart does not know what a run has closed at its end; to be found it needs [`World::grows_after_its_end`].
-    RestartForgetsJournal,
+    /// A restart does not know that a run has come to its end, and what that has closed; to be found it needs
+    /// [`World::grows_after_its_end`].
+    RestartForgetsEnd,
 }
 
 impl Defect {
@@ -116,7 +117,7 @@ impl Defect {
         Self::TriggerPassesOver,
         Self::CheckpointCompletesEarly,
         Self::RestartForgetsFloors,
-        Self::RestartForgetsJournal,
+        Self::RestartForgetsEnd,
     ];
 }
 
@@ -380,7 +381,13 @@ impl Script {
         }
         self.grows_from = self.partitions.iter().map(|one| one.planned.len() / 2).collect();
         // The first comes to its end or is killed on the way, which may be after its windows have begun to close.
-        let disturbed = self.lives.iter().find(|life| life.end.is_some()).cloned();
+        let mut disturbed = self.lives.iter().find(|life| life.end.is_some()).cloned();
+        if let Some(life) = &mut disturbed
+            && let Some(LifeEnd::Killed(Kill::Poll { given, .. })) = life.end
+        {
+            // What a kill while partitions are read does other worlds show.
+            life.end = Some(LifeEnd::Killed(Kill::Sink { sink: 0, call: given % 16, durable: true }));
+        }
         let mut lives: Vec<_> = disturbed.map_or_else(|| self.undisturbed().lives, |life| vec![life]);
         lives.extend(self.lives.pop().filter(|life| life.end.is_none()));
         self.lives = lives;
