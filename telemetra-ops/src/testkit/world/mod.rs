@@ -250,7 +250,7 @@ impl World {
         if self.grows {
             script.grow();
         }
-        if !self.kills_unsettled && !script.is_settled() {
+        if !self.kills_unsettled && (script.joins || script.idles) {
             script.drain_instead();
         }
         let findings = Findings::default();
