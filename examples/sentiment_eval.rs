@@ -28,6 +28,7 @@ fn scorer(name: &str) -> Result<Box<dyn Sentiment>> {
     Ok(match name {
         "vader" => Box::new(Vader::new()),
         "plain" => Box::new(Vader::without_emotes()),
+        "chat" => Box::new(Vader::chat()),
         "lexicon" => Box::new(Lexicon::english()),
         "crate" => Box::new(Crate(SentimentIntensityAnalyzer::new())),
         _ => bail!("`{name}` is not one of vader, plain, lexicon, crate"),

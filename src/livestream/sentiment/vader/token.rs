@@ -3,6 +3,9 @@
 /// How many emotes there may be.
 pub(super) const EMOTES: usize = 512;
 
+/// The number of the first word that only phrases name, beyond those of parts and emotes.
+pub(super) const PHRASES: u16 = 1024;
+
 /// From the low end: the valence in tenths as a signed byte, flags, and a [`Part`], an emote's number or an emoji's place.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Token(pub(super) u32);
@@ -56,6 +59,11 @@ impl Token {
 
     pub(super) fn with_tenths(self, tenths: i8) -> Self {
         Self(self.0 & !0xff | u32::from(tenths.cast_unsigned()))
+    }
+
+    /// The same word with no mood: what it does to others stays.
+    pub(super) fn without_valence(self) -> Self {
+        Self(self.0 & !(0xff | Self::LISTED | Self::ACTS))
     }
 
     /// The number of an emote, beyond those of all parts, or where an emoji's words begin.
