@@ -3,8 +3,12 @@
 /// How many emotes there may be.
 pub(super) const EMOTES: usize = 512;
 
-/// The number of the first word that only phrases name, beyond those of parts and emotes.
+/// The number of the first word that only phrases name, beyond those of parts and emotes. They go up by [`STEP`].
 pub(super) const PHRASES: u16 = 1024;
+/// The numbers of words of phrases are multiples of this, so that in the low bits there are parts alone.
+pub(super) const STEP: u16 = 64;
+/// In the number of a word that only phrases name: one of them ends with it.
+pub(super) const ENDS: u16 = 1 << 15;
 
 /// From the low end: the valence in tenths as a signed byte, flags, and a [`Part`], an emote's number or an emoji's place.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +31,7 @@ impl Token {
     /// Something has to be done about it besides remembering it.
     pub(super) const ACTS: u32 = 1 << 15;
     /// What may change the valence of a listed neighbour.
-    pub(super) const TOUCHES: u32 = Self::BOOSTS | Self::DAMPENS | Self::NEGATES | 0x00ff_0000;
+    pub(super) const TOUCHES: u32 = Self::BOOSTS | Self::DAMPENS | Self::NEGATES | (STEP as u32 - 1) << 16;
 
     /// Stands before the first word. Counts as listed, so that no rule looks at it.
     pub(super) const BEFORE: Self = Self(Self::LISTED);

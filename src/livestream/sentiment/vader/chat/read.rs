@@ -1,6 +1,6 @@
 //! From a message to words, as chats write them.
 
-use super::laughter::{Figure, figure, is_laughter, is_laughter_beyond_ascii};
+use super::laughter::{Figure, figure, is_laughter, is_laughter_beyond_ascii, may_laugh};
 use super::phrases::FIGURES;
 use super::text::{Resolved, brackets, is_address};
 use super::words::{APPLAUSE, BRACKETS, LAUGHTER, WIN};
@@ -18,39 +18,48 @@ struct Reader<'a> {
     vader: &'a Vader,
     chat: &'a Chat,
     reading: &'a mut Reading,
-    /// What numbers that stand for sounds are worth, if no word in Latin letters is beside them, in tenths.
+    /// What numbers that stand for sounds are worth, in tenths.
     figures: i32,
-    any_latin: bool,
-    /// How many words there are that are no emotes, emoji or laughter, and the last of them.
-    words: usize,
-    word: Token,
+    /// Whether any byte is there three times in a row.
+    any_run: bool,
+    /// What the last word that has a sense of its own as a whole message is worth then above its valence, in tenths.
+    alone: i32,
 }
 
 impl Chat {
     /// Puts all words of a message into the reading, and ends it.
     pub(in super::super) fn read(&self, vader: &Vader, message: &str, reading: &mut Reading) {
-        let mut reader = Reader {
-            vader,
-            chat: self,
-            reading,
-            figures: 0,
-            any_latin: false,
-            words: 0,
-            word: Token::default(),
-        };
+        let any_run = has_run(message.as_bytes());
+        let mut reader = Reader { vader, chat: self, reading, figures: 0, any_run, alone: 0 };
         pieces(message, |start, end, classes| {
-            if let Some(piece) = message.get(start..end) {
-                reader.piece(piece, classes, start == 0);
+            if classes & (MARK | WIDE) == 0 {
+                let text = &message.as_bytes()[start..end];
+                reader.word(text, text, vader.words.get(text), classes);
+            } else {
+                reader.piece(&message[start..end], classes, start == 0);
             }
         });
-        let mut signs = if reader.any_latin { 0 } else { reader.figures };
-        if reader.words == 1
-            && let Some(tenths) = self.phrases.alone(reader.word)
-        {
-            signs += i32::from(tenths) - i32::from(reader.word.tenths());
-        }
+        let (figures, alone) = (reader.figures, reader.alone);
         reading.end_of_text();
-        reading.add(f64::from(signs) / 10.0);
+        if figures != 0 && !message.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+            reading.add(f64::from(figures) / 10.0);
+        }
+        if alone != 0 && self.is_one_word(vader, message) {
+            reading.add(f64::from(alone) / 10.0);
+        }
+    }
+
+    /// Whether a message has one word, and emotes, emoji, marks and laughter beside it.
+    #[cold]
+    fn is_one_word(&self, vader: &Vader, message: &str) -> bool {
+        let is_sign = |piece: &str| {
+            !piece.contains(char::is_alphanumeric)
+                || is_laughter(piece.as_bytes())
+                || self.emote(piece.as_bytes()).is_some()
+                || vader.token(piece).is(Token::EMOTE)
+                || self.fragment(piece, None).is_some_and(|(length, _)| length == piece.len())
+        };
+        message.split_whitespace().filter(|piece| !is_sign(piece)).take(2).count() == 1
     }
 
     /// What begins a text in which words have no spaces between, and its length with all repetitions.
@@ -79,74 +88,79 @@ impl Chat {
 }
 
 impl Reader<'_> {
+    #[inline(always)]
     fn push(&mut self, token: Token) {
-        if !token.is(Token::EMOTE) {
-            self.words += 1;
-            self.word = token;
-        }
-        let token = self.chat.phrases.ended(token, self.reading);
+        let token =
+            if self.chat.phrases.may_end(token, self.reading) { self.last_of_phrase(token) } else { token };
         self.reading.push(token);
     }
 
-    /// What stands between white space, of the given classes.
-    #[inline]
-    fn piece(&mut self, piece: &str, classes: u8, begins_message: bool) {
-        if classes & MARK != 0 {
-            if is_address(piece.as_bytes(), begins_message) {
-                return self.push(Token::default());
-            }
-            if let Some(resolved) = Resolved::of(piece) {
-                let text = resolved.text();
-                return self.words(text, self::classes(text.as_bytes()));
-            }
+    /// What a word means with those before it.
+    #[cold]
+    fn last_of_phrase(&mut self, token: Token) -> Token {
+        if let Some(tenths) = self.chat.phrases.alone(token) {
+            self.alone = i32::from(tenths) - i32::from(token.tenths());
         }
-        self.words(piece, classes);
+        self.chat.phrases.ended(token, self.reading)
     }
 
-    #[inline]
-    fn words(&mut self, piece: &str, classes: u8) {
-        let text = piece.as_bytes();
-        if classes & MARK != 0 {
-            self.reading.punctuation(count(text, b'!'), count(text, b'?'));
+    /// What stands between white space and has marks in it, or characters beyond ASCII.
+    fn piece(&mut self, piece: &str, classes: u8, begins_message: bool) {
+        if classes & MARK == 0 {
+            return self.wide(piece);
         }
+        if is_address(piece.as_bytes(), begins_message) {
+            return self.push(Token::default());
+        }
+        match Resolved::of(piece) {
+            Some(resolved) => self.marked(resolved.text(), self::classes(resolved.text().as_bytes())),
+            None => self.marked(piece, classes),
+        }
+    }
+
+    fn marked(&mut self, piece: &str, classes: u8) {
+        let text = piece.as_bytes();
+        self.reading.punctuation(count(text, b'!'), count(text, b'?'));
         if classes & WIDE == 0 {
-            let token = self.word(text, classes);
-            self.push(token);
+            let (word, found) = self.vader.unwrapped(text);
+            self.word(text, word, found, classes);
         } else {
             self.wide(piece);
         }
-        if classes & MARK != 0
-            && let Some(smile) = brackets(text)
-        {
+        if let Some(smile) = brackets(text) {
             self.reading.push(sign(if smile { BRACKETS } else { -BRACKETS }));
         }
     }
 
-    /// A word of ASCII characters of the given classes.
-    #[inline]
-    fn word(&mut self, text: &[u8], classes: u8) -> Token {
-        let words = &self.vader.words;
-        let (word, found) = match classes & MARK {
-            0 => (text, words.get(text)),
-            _ => self.vader.unwrapped(text),
+    /// A word of ASCII characters of the given classes, without the marks around it, and what the dictionary has for it.
+    #[inline(always)]
+    fn word(&mut self, text: &[u8], word: &[u8], found: Option<Token>, classes: u8) {
+        let mut token = match found {
+            Some(token) => token,
+            None if self.is_odd(word, classes) => self.unknown(word, classes),
+            None => Token::default(),
         };
-        let mut token = found.unwrap_or_else(|| self.unknown(word, classes));
-        let is_loud = classes & (UPPER | LOWER) == UPPER;
-        // `W` and `L` are always written large, so that is no emphasis. A small `w` may be *with*.
-        if let [only @ (b'W' | b'L'), marks @ ..] = text
-            && marks.iter().all(|mark| b"!?.,~".contains(mark))
-        {
-            if *only == b'W' && !token.is(Token::LISTED) {
-                token = token.with_tenths(WIN).with(Token::LISTED | Token::ACTS);
-            }
-        } else if is_loud {
-            token = token.with(Token::LOUD);
+        if classes & (UPPER | LOWER) == UPPER {
+            token = in_capitals(token, text);
         }
-        self.any_latin |= classes & (UPPER | LOWER) != 0 && !token.is(Token::EMOTE);
-        if negates(word, classes) { token.with(Token::NEGATES) } else { token }
+        if negates(word, classes) {
+            token = token.with(Token::NEGATES);
+        }
+        self.push(token);
+    }
+
+    /// Whether a word that the dictionary does not have may be something else than a word.
+    #[inline]
+    fn is_odd(&self, word: &[u8], classes: u8) -> bool {
+        self.any_run
+            || classes & MARK != 0
+            || classes & (UPPER | LOWER) == UPPER | LOWER
+            || word.first().is_some_and(u8::is_ascii_digit)
+            || may_laugh(word)
     }
 
     /// A word that the dictionary does not have as it stands.
+    #[cold]
     fn unknown(&mut self, word: &[u8], classes: u8) -> Token {
         #[cfg(test)]
         crate::livestream::sentiment::work::done(word.len() as u64);
@@ -179,7 +193,7 @@ impl Reader<'_> {
 
     /// A word in which letters are written three times and more: with three of each, two or one, as the dictionary has it.
     fn drawn_out(&self, word: &[u8]) -> Option<Token> {
-        if !word.windows(3).any(|three| three[0] == three[1] && three[1] == three[2]) {
+        if !self.any_run || !has_run(word) {
             return None;
         }
         (1..=3).rev().find_map(|most| {
@@ -259,14 +273,14 @@ impl Reader<'_> {
             return;
         }
         let classes = classes(text.as_bytes());
-        let token = if before.is_some_and(is_unspaced) && text.bytes().all(|byte| byte == b'w') {
-            sign(LAUGHTER)
-        } else if classes & WIDE == 0 {
-            self.word(text.as_bytes(), classes)
+        if before.is_some_and(is_unspaced) && text.bytes().all(|byte| byte == b'w') {
+            self.push(sign(LAUGHTER));
+        } else if classes & WIDE != 0 {
+            self.push(self.beyond_ascii(text));
         } else {
-            self.beyond_ascii(text)
-        };
-        self.push(token);
+            let (word, found) = self.vader.unwrapped(text.as_bytes());
+            self.word(text.as_bytes(), word, found, classes);
+        }
     }
 
     fn beyond_ascii(&self, text: &str) -> Token {
@@ -281,6 +295,25 @@ impl Reader<'_> {
             });
         if is_laughter { sign(LAUGHTER) } else { token }
     }
+}
+
+/// A word in capitals. `W` and `L` are always written so, which is no emphasis; a small `w` may be *with*.
+fn in_capitals(token: Token, text: &[u8]) -> Token {
+    match text {
+        [only @ (b'W' | b'L'), marks @ ..] if marks.iter().all(|mark| b"!?.,~".contains(mark)) => {
+            let is_win = *only == b'W' && !token.is(Token::LISTED);
+            if is_win { token.with_tenths(WIN).with(Token::LISTED | Token::ACTS) } else { token }
+        }
+        _ => token.with(Token::LOUD),
+    }
+}
+
+/// Whether a byte is there three times in a row.
+fn has_run(text: &[u8]) -> bool {
+    let (Some(second), Some(third)) = (text.get(1..), text.get(2..)) else { return false };
+    // Without branches, so that it is done for many bytes at once.
+    let differences = text.iter().zip(second).zip(third).map(|((a, b), c)| (a ^ b) | (b ^ c));
+    differences.fold(u8::MAX, u8::min) == 0
 }
 
 /// Joiners and the signs that ask for colour or for none.
