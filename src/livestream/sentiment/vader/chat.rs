@@ -106,3 +106,79 @@ fn items(groups: &'static [Group]) -> impl Iterator<Item = (&'static str, i8)> {
 fn sign(tenths: i8) -> Token {
     Token::default().with_tenths(tenths).with(Token::EMOTE | Token::ACTS)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+    use crate::livestream::sentiment::Sentiment;
+
+    /// The tables of the docs, as they have to stand there.
+    fn tables() -> String {
+        let mut text = String::new();
+        for (title, groups, separator) in [
+            ("Without a mood", NEUTRAL, None),
+            ("Words and emoticons", WORDS, None),
+            ("Whole messages", ALONE, None),
+            ("Phrases", PHRASES, Some(',')),
+            ("Emoji", EMOJI, None),
+            ("Emotes", EMOTES, None),
+            ("Suffixes of emotes", SUFFIXES, None),
+            ("Scripts without spaces", FRAGMENTS, None),
+        ] {
+            let _ = write!(text, "\n### {title}\n\n| valence | what | why |\n|---|---|---|\n");
+            for group in groups {
+                let items: Vec<String> = match separator {
+                    None => group.items.split_whitespace().map(|item| format!("`{item}`")).collect(),
+                    Some(comma) => group
+                        .items
+                        .split(comma)
+                        .map(|item| format!("`{}`", item.split_whitespace().collect::<Vec<_>>().join(" ")))
+                        .collect(),
+                };
+                let valence = f64::from(group.tenths) / 10.0;
+                let _ = writeln!(text, "| {valence:+.1} | {} | {} |", items.join(" "), group.why);
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn the_docs_have_every_word() {
+        let docs = include_str!("../../../../docs/chat-words.md");
+        let tables = tables();
+        if let Some(path) = std::env::var_os("WRITE_CHAT_WORDS") {
+            assert!(std::fs::write(path, &tables).is_ok());
+        }
+        assert!(docs.ends_with(&tables), "docs/chat-words.md should end with\n{tables}");
+    }
+
+    #[test]
+    fn words_are_listed_once_and_are_no_emotes() {
+        let mut seen = std::collections::HashSet::new();
+        let emotes = Vader::new();
+        for (word, _) in items(NEUTRAL).chain(items(WORDS)).chain(items(EMOJI)).chain(items(EMOTES)) {
+            assert!(seen.insert(word.to_lowercase()), "`{word}` is listed twice");
+            assert!(!emotes.token(word).is(Token::EMOTE), "`{word}` is an emote");
+        }
+    }
+
+    #[test]
+    fn a_phrase_by_itself_has_its_valence() {
+        let chat = Vader::chat();
+        let mut others = Vec::new();
+        for group in PHRASES {
+            for phrase in group.items.split(',') {
+                let first: Vec<&str> =
+                    phrase.split_whitespace().filter_map(|place| place.split('/').next()).collect();
+                let phrase = first.join(" ").replace('#', "7");
+                let expected = crate::livestream::sentiment::vader::compound(f64::from(group.tenths) / 10.0);
+                if chat.score(&phrase, &[]) != expected {
+                    others.push(phrase);
+                }
+            }
+        }
+        assert!(others.is_empty(), "{others:?}");
+    }
+}

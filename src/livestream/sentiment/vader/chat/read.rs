@@ -122,7 +122,13 @@ impl Reader<'_> {
         let text = piece.as_bytes();
         self.reading.punctuation(count(text, b'!'), count(text, b'?'));
         if classes & WIDE == 0 {
-            let (word, found) = self.vader.unwrapped(text);
+            let (word, found) = match text {
+                // A heart that is drawn out.
+                [b'<', b'3', more @ ..] if more.iter().all(|&byte| byte == b'3') => {
+                    self.vader.unwrapped(b"<3")
+                }
+                _ => self.vader.unwrapped(text),
+            };
             self.word(text, word, found, classes);
         } else {
             self.wide(piece);

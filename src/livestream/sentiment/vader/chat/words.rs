@@ -46,7 +46,7 @@ pub(super) const NEUTRAL: &[Group] = &[
 
 /// Words with a sense of their own in chat. VADER's rules apply to them.
 pub(super) const WORDS: &[Group] = &[
-    group(30, "goated gigachad", "the highest praise for a person"),
+    group(30, "goated", "the highest praise for a person"),
     group(
         24,
         "cracked clutch banger peak wholesome hyped letsgo unreal flawless",
@@ -81,7 +81,7 @@ pub(super) const WORDS: &[Group] = &[
     ),
     group(
         -12,
-        "yikes oof cope copium scuffed laggy lagging lags tilted tilt delusional sellout p2w mald rekt eww ewww",
+        "yikes oof cope scuffed laggy lagging lags tilted tilt delusional sellout p2w mald rekt eww ewww",
         "the same, milder",
     ),
     group(-35, "kys", "abuse"),
@@ -111,7 +111,7 @@ pub(super) const PHRASES: &[Group] = &[
         22,
         "what a play/shot/save/goal/game/clutch/beast/legend/god/king/run/win/banger, \
          sick/insane/crazy/nasty/disgusting/nuts/wild play/plays/shot/clip/clutch/aim/skill/skills/save/goal/run/song/beat/combo/comeback/move/moves/build, \
-         was/looks sick, that's/thats/so/absolutely sick, this/it is sick, is/was/that's/thats/so/actually/absolutely insane/nuts/fire, \
+         was/looks sick, that's/thats/absolutely sick, this/it is sick, is/was/that's/thats/so/actually/absolutely insane/nuts/fire, \
          crazy/insane good, good/nice/great/crazy/insane shit, this/pure/straight fire, the goat, too good, well played, \
          let's/lets go/goo/gooo, let's/lets fucking go, hell/fuck yeah/yes, nailed it, killed it, crushed it, pop/popping/popped off, \
          first try, not even close, hits different, so back, so/super clean, \
@@ -132,7 +132,7 @@ pub(super) const PHRASES: &[Group] = &[
     ),
     group(
         -15,
-        "i/he/she/we/they/who was sick, so sick of, oh no, no no, no no no, so over, fell off, so/is/kinda/pretty/very/was mid, \
+        "i/he/she/we/they/who was sick, so sick of, oh no, no no, so over, fell off, so/is/kinda/pretty/very/was mid, \
          mid af/asf/game/take/stream/song, is/so/he's/hes/kinda washed, so done, gg ez, go next, just ff, skill issue, touch grass, \
          get/git gud/good, cry about it, cry more, stay mad, what a shame/joke/waste/mess, is/stop/keeps/he's throwing, \
          pay to win, damn/goddamn it, not even funny",
