@@ -111,12 +111,21 @@ fn score(name: &str, before: impl Iterator<Item = StreamSummary>, now: &StreamSu
     let rules = default_rules(3.0).unwrap();
     let rule: &MomentRule<StreamSummary> = rules.iter().find(|rule| &*rule.moment_type == name).unwrap();
     let mut sums = PowerSums::default();
-    before.filter_map(|summary| (rule.metric)(&summary)).for_each(|value| sums.add(value));
-    let baselines = Baseline { sums, scale: rule.scale, samples: &() };
+    let events = |summary: &StreamSummary| rule.events.as_ref().map(|events| events(summary));
+    let mut of_events = EventSums::default();
+    for summary in before {
+        if let Some(value) = (rule.metric)(&summary) {
+            sums.add(value);
+            of_events.add(value, events(&summary).unwrap_or(1));
+        }
+    }
+    let means = events(now).map(|events| Means { events, sums: of_events });
+    let baselines = Baseline { sums, scale: rule.scale, samples: &(), means };
     let window = Observed {
         end: EventTime(1_767_225_600_000),
         value: (rule.metric)(now)?,
         scale: rule.scale,
+        events: events(now).unwrap_or(1),
         spec: WindowSpec::default(),
         missing: rule.missing,
         baselines: &baselines,

@@ -1,5 +1,5 @@
 use super::totals::NEUTRAL;
-use crate::core::{ConfigError, MomentRule, Side, VarianceFloor, ZScore};
+use crate::core::{ConfigError, MeanOf, MomentRule, Side, VarianceFloor, ZScore};
 use crate::livestream::{SENTIMENT_SCALE, StreamSummary};
 
 /// Fixed-point units per viewer: an average of few counts has decimals.
@@ -48,22 +48,21 @@ pub fn default_rules(threshold: f64) -> Result<Vec<MomentRule<StreamSummary>>, C
     let few_transactions = counts.clone().min_value(LEAST_TRANSACTIONS)?;
     Ok(vec![
         MomentRule::count("chat_spike", counts, |s: &StreamSummary| s.chat_count),
-        MomentRule::gauge("viewer_surge", viewers.clone().side(Side::Upper), VIEWER_SCALE, average_viewers),
-        MomentRule::gauge("viewer_drop", viewers.side(Side::Lower), VIEWER_SCALE, average_viewers),
+        MomentRule::mean("viewer_surge", viewers.clone().side(Side::Upper), VIEWER_SCALE, average_viewers),
+        MomentRule::mean("viewer_drop", viewers.side(Side::Lower), VIEWER_SCALE, average_viewers),
         MomentRule::count("donation_surge", few_transactions, |s: &StreamSummary| s.transaction_count),
-        MomentRule::gauge("sentiment_shift", mood, SENTIMENT_SCALE, mean_sentiment),
+        MomentRule::mean("sentiment_shift", mood, SENTIMENT_SCALE, mean_sentiment),
     ])
 }
 
-/// In units of `1 /` [`VIEWER_SCALE`], rounded down.
-fn average_viewers(summary: &StreamSummary) -> Option<i64> {
+/// In units of `1 /` [`VIEWER_SCALE`].
+fn average_viewers(summary: &StreamSummary) -> Option<MeanOf> {
     let scaled = summary.viewer_sum.saturating_mul(VIEWER_SCALE.unsigned_abs().into());
-    let mean = scaled.checked_div(summary.viewer_events.into())?;
-    Some(i64::try_from(mean).unwrap_or(i64::MAX))
+    Some(MeanOf { sum: i128::try_from(scaled).unwrap_or(i128::MAX), events: summary.viewer_events })
 }
 
-/// In units of `1 /` [`SENTIMENT_SCALE`], rounded towards 0.
-fn mean_sentiment(summary: &StreamSummary) -> Option<i64> {
-    let messages = i64::try_from(summary.chat_count).ok()?;
-    (summary.chat_count >= LEAST_MESSAGES).then(|| summary.sentiment_sum / messages)
+/// In units of `1 /` [`SENTIMENT_SCALE`].
+fn mean_sentiment(summary: &StreamSummary) -> Option<MeanOf> {
+    let mean = MeanOf { sum: summary.sentiment_sum.into(), events: summary.chat_count };
+    (mean.events >= LEAST_MESSAGES).then_some(mean)
 }

@@ -16,6 +16,7 @@ pub struct AnyDetector {
     threshold: f64,
     least: f64,
     reaches: Arc<[u32]>,
+    fewest: u32,
     pure: bool,
 }
 
@@ -24,12 +25,12 @@ impl AnyDetector {
     #[must_use]
     pub fn new(tracker: impl Tracker) -> Self {
         let (method, threshold, least) = (tracker.name().into(), tracker.limit(), tracker.least());
-        let pure = tracker.is_pure();
+        let (pure, fewest) = (tracker.is_pure(), tracker.fewest());
         let mut reaches = Vec::new();
         tracker.reaches(&mut reaches);
         reaches.sort_unstable();
         reaches.dedup();
-        Self { tracker: Arc::new(tracker), method, threshold, least, reaches: reaches.into(), pure }
+        Self { tracker: Arc::new(tracker), method, threshold, least, reaches: reaches.into(), fewest, pure }
     }
 
     /// The name of the method, which is a moment's `detection_method`.
@@ -60,6 +61,12 @@ impl AnyDetector {
     #[must_use]
     pub fn max_samples(&self) -> u32 {
         self.reaches.last().copied().unwrap_or(0)
+    }
+
+    /// The least number of samples in each baseline with which it may find anything.
+    #[must_use]
+    pub fn min_samples(&self) -> u32 {
+        self.fewest
     }
 
     /// Whether its findings depend on value and baselines alone, so that windows may be evaluated in any

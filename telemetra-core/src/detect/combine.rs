@@ -64,6 +64,10 @@ macro_rules! combines {
                 self.1.reaches(reaches);
             }
 
+            fn fewest(&self) -> u32 {
+                self.0.fewest().max(self.1.fewest())
+            }
+
             fn is_pure(&self) -> bool {
                 self.0.is_pure() && self.1.is_pure()
             }

@@ -67,6 +67,10 @@ impl<T: Tracker> Tracker for Hysteresis<T> {
         self.sensitive.reaches(reaches);
     }
 
+    fn fewest(&self) -> u32 {
+        self.sensitive.fewest()
+    }
+
     fn forgets_after(&self) -> u64 {
         self.sensitive.forgets_after()
     }
@@ -123,6 +127,10 @@ impl<T: Tracker> Tracker for MinDuration<T> {
         self.tracker.reaches(reaches);
     }
 
+    fn fewest(&self) -> u32 {
+        self.tracker.fewest()
+    }
+
     fn forgets_after(&self) -> u64 {
         self.tracker.forgets_after()
     }
@@ -170,6 +178,10 @@ impl<T: Tracker> Tracker for Cooldown<T> {
 
     fn reaches(&self, reaches: &mut Vec<u32>) {
         self.tracker.reaches(reaches);
+    }
+
+    fn fewest(&self) -> u32 {
+        self.tracker.fewest()
     }
 
     fn forgets_after(&self) -> u64 {

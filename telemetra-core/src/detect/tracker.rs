@@ -61,6 +61,13 @@ pub trait Tracker: Debug + Send + Sync + 'static {
     /// Adds the lengths of the baselines that it needs, in disjoint windows.
     fn reaches(&self, reaches: &mut Vec<u32>);
 
+    /// The least number of samples in each baseline with which it may find anything; 0, the default, if that
+    /// is unknown. Where [moments are left out](crate::MomentRule::include_moments) of baselines, at least so many
+    /// samples remain.
+    fn fewest(&self) -> u32 {
+        0
+    }
+
     /// Whether its findings depend on value and baselines alone.
     fn is_pure(&self) -> bool {
         false
@@ -158,6 +165,10 @@ impl<D: Detector + 'static> Tracker for D {
 
     fn reaches(&self, reaches: &mut Vec<u32>) {
         reaches.push(self.max_samples());
+    }
+
+    fn fewest(&self) -> u32 {
+        self.min_samples()
     }
 
     fn is_pure(&self) -> bool {

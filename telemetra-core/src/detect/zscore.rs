@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::tail::{critical_t, score_of};
 use super::{Side, VarianceFloor, check, poisson};
-use crate::detect::{Baseline, Detector, Verdict};
+use crate::detect::{Baseline, Detector, Means, Verdict};
 use crate::error::ConfigError;
 
 /// The greatest distance in deviations at which a threshold may be met. Beyond, it would never be met.
@@ -28,6 +28,16 @@ const LEAST_COUNT: f64 = 10.0;
 /// a count against earlier counts, which needs no estimate of the deviation. So the rate of false alarms is
 /// as stated also for few events and few samples. Counts that scatter more are compared by the t.
 ///
+/// The score of counts that scatter more is the lesser of that of the t and that of the exact test: the t is too
+/// sure of itself where counts are small, since their distribution is skewed.
+///
+/// With a metric that is a [mean](crate::MomentRule::mean) of `k` events, the score is the lesser of two. The
+/// first is the t above. The second is `t = (x − M) / (S √(1/k + 1/K))`, where the `K` events of the baseline
+/// have the mean `M`, and `S²` is the sum of the squared deviations from `M`, each counted once for each of its
+/// events, over `n − 1`. The first is exact if all variance is between windows, the second if all is within them;
+/// with both, the one for which `k` is far from usual is too low. So a window of few events must depart
+/// further, in proportion to `1/√k`, and one of many is not trusted more than windows vary.
+///
 /// With another floor in place of `s`, the degrees of freedom are still `n − 1`, which gives lower scores and
 /// fewer alarms. The rate of false alarms is as stated if samples are roughly normal.
 ///
@@ -43,7 +53,7 @@ const LEAST_COUNT: f64 = 10.0;
 /// for requests in [40, 44, 39, 41, 38, 43, 40, 42] {
 ///     sums.add(requests);
 /// }
-/// let baseline = Baseline { sums, scale: 1, samples: &() };
+/// let baseline = Baseline { sums, scale: 1, samples: &(), means: None };
 /// assert_eq!(detector.judge(60, &baseline), None);
 /// let verdict = detector.judge(90, &baseline).unwrap();
 /// assert!(verdict.score > 3.0 && verdict.mean > 40.0);
@@ -149,6 +159,17 @@ impl ZScore {
         Ok(self)
     }
 
+    /// The score if all variance is within windows, if it reaches the threshold on the side of `departure`.
+    fn score_of_mean(&self, value: i64, departure: f64, means: &Means, n: f64) -> Option<f64> {
+        let (sums, events) = (&means.sums, means.events as f64);
+        let of_events = sums.departure(value)?;
+        if of_events * departure <= 0.0 {
+            return None;
+        }
+        let variance = sums.squares()? / (n - 1.0) * (1.0 / events + 1.0 / sums.events as f64);
+        Some(score_of(of_events.abs() / variance.sqrt(), n - 1.0)).filter(|score| *score >= self.threshold)
+    }
+
     fn least(&self) -> f64 {
         self.min_value.unwrap_or(if self.floor == VarianceFloor::Poisson { LEAST_COUNT } else { 0.0 })
     }
@@ -200,7 +221,16 @@ impl Detector for ZScore {
             }
             let t = departure.abs() / (variance * (1.0 + 1.0 / n)).sqrt();
             // Rounding must not lower the score below the threshold.
-            score_of(t, n - 1.0).max(self.threshold)
+            let score = score_of(t, n - 1.0).max(self.threshold);
+            let lesser = match &baseline.means {
+                _ if is_count => {
+                    let (value, sum) = (value as f64 / scale, sums.sum as f64 / scale);
+                    Some(poisson::score(value, sum, n).abs()).filter(|exact| *exact >= self.threshold)?
+                }
+                Some(means) => self.score_of_mean(value, departure, means, n)?,
+                None => score,
+            };
+            score.min(lesser)
         };
         if (value as f64).abs().max(mean.abs()) < self.least() * scale {
             return None;
