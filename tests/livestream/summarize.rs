@@ -187,6 +187,29 @@ fn a_mood_takes_ten_messages_and_shifts_both_ways() {
     assert_eq!(score("sentiment_shift", calm(), &mood(9, -9_000)), None);
 }
 
+/// A few messages may be of any mood, where many are all of one.
+#[test]
+fn a_mood_of_few_messages_must_be_a_clearer_one() {
+    let calm = || (0..20).map(|n| mood(400, 600 + (n * 7 % 10) * 60));
+    assert!(score("sentiment_shift", calm(), &mood(400, 3_500)).unwrap() > 3.0);
+    assert_eq!(score("sentiment_shift", calm(), &mood(12, 3_500)), None);
+    assert!(score("sentiment_shift", calm(), &mood(12, 9_000)).unwrap() > 3.0);
+}
+
+/// One report of viewers is one, and not the average of a minute.
+#[test]
+fn a_partly_filled_window_of_viewers_must_depart_further() {
+    let steady = || (0..20).map(|n| watched(1_000 + n * 7 % 20 * 4));
+    let now = |viewers, viewer_events| StreamSummary {
+        viewer_sum: viewers * u128::from(viewer_events),
+        viewer_events,
+        ..Default::default()
+    };
+    assert!(score("viewer_surge", steady(), &now(1_150, 6)).is_some());
+    assert_eq!(score("viewer_surge", steady(), &now(1_150, 1)), None);
+    assert!(score("viewer_surge", steady(), &now(1_500, 1)).is_some());
+}
+
 #[test]
 fn the_detectors_of_the_rules_keep_the_contract() {
     default_rules(3.0).unwrap().iter().for_each(|rule| any_detector_compliance(&rule.detector));

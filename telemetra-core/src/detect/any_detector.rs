@@ -89,6 +89,12 @@ impl AnyDetector {
         self.tracker.track_first(window)
     }
 
+    /// Whether a window that has no finding departs from its baseline all the same.
+    #[must_use]
+    pub fn departs(&self, window: &Observed<'_>) -> bool {
+        self.tracker.departs(window)
+    }
+
     /// The state for a new key.
     #[must_use]
     pub fn follow(&self) -> DetectorState {
@@ -139,6 +145,7 @@ impl DetectorState {
 /// The object-safe form of [`Tracker`].
 trait ErasedTracker: Debug + Send + Sync {
     fn track_first(&self, window: &Observed<'_>) -> Option<Finding>;
+    fn departs(&self, window: &Observed<'_>) -> bool;
     fn follow(self: Arc<Self>) -> Box<dyn ErasedState>;
     fn forgets_after(&self) -> u64;
 }
@@ -146,6 +153,10 @@ trait ErasedTracker: Debug + Send + Sync {
 impl<T: Tracker> ErasedTracker for T {
     fn track_first(&self, window: &Observed<'_>) -> Option<Finding> {
         self.track(&mut T::State::default(), window)
+    }
+
+    fn departs(&self, window: &Observed<'_>) -> bool {
+        Tracker::departs(self, window)
     }
 
     fn follow(self: Arc<Self>) -> Box<dyn ErasedState> {

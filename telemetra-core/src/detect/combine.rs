@@ -76,6 +76,10 @@ macro_rules! combines {
                 self.0.forgets_after().max(self.1.forgets_after())
             }
 
+            fn departs(&self, window: &Observed<'_>) -> bool {
+                self.0.departs(window) || self.1.departs(window)
+            }
+
             fn track(&self, (a, b): &mut Self::State, window: &Observed<'_>) -> Option<Finding> {
                 let second = self.1.track(b, window);
                 let second = second.map(|found| on_scale(self.1.limit(), self.0.limit(), found));

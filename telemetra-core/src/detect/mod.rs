@@ -120,6 +120,13 @@ pub trait Detector: Debug + Send + Sync {
     /// scale.
     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict>;
 
+    /// Whether a value without a verdict would have one on a side that is not reported. Such windows are no
+    /// samples either where [moments are left out](crate::MomentRule::include_moments) of baselines: a fall is
+    /// no spike, but it is a change of level. By default there are none.
+    fn departs(&self, _value: i64, _baseline: &Baseline<'_>) -> bool {
+        false
+    }
+
     /// The same detector with another threshold, which [`hysteresis`](Tracker::hysteresis) needs.
     ///
     /// # Errors

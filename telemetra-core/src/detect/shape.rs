@@ -30,8 +30,9 @@ impl Run {
 /// around one threshold makes one moment and not several.
 #[derive(Clone, Debug)]
 pub struct Hysteresis<T> {
+    tracker: T,
+    /// The same with the second threshold.
     sensitive: T,
-    threshold: f64,
 }
 
 impl<T: Tracker> Hysteresis<T> {
@@ -44,7 +45,7 @@ impl<T: Tracker> Hysteresis<T> {
                 "take about two thirds of the threshold",
             ));
         }
-        Ok(Self { sensitive: tracker.sensitive(lower)?, threshold })
+        Ok(Self { sensitive: tracker.sensitive(lower)?, tracker })
     }
 }
 
@@ -56,7 +57,7 @@ impl<T: Tracker> Tracker for Hysteresis<T> {
     }
 
     fn limit(&self) -> f64 {
-        self.threshold
+        self.tracker.limit()
     }
 
     fn least(&self) -> f64 {
@@ -71,6 +72,10 @@ impl<T: Tracker> Tracker for Hysteresis<T> {
         self.sensitive.fewest()
     }
 
+    fn departs(&self, window: &Observed<'_>) -> bool {
+        self.tracker.departs(window)
+    }
+
     fn forgets_after(&self) -> u64 {
         self.sensitive.forgets_after()
     }
@@ -79,7 +84,7 @@ impl<T: Tracker> Tracker for Hysteresis<T> {
         let found = self.sensitive.track(state, window)?;
         let upper = found.verdict.score > 0.0;
         let goes_on = run.goes_on(window) && run.upper == upper;
-        if !goes_on && found.verdict.score.abs() < self.threshold {
+        if !goes_on && found.verdict.score.abs() < self.tracker.limit() {
             return None;
         }
         *run = Run { last: Some(window.end), length: 0, upper };
@@ -129,6 +134,10 @@ impl<T: Tracker> Tracker for MinDuration<T> {
 
     fn fewest(&self) -> u32 {
         self.tracker.fewest()
+    }
+
+    fn departs(&self, window: &Observed<'_>) -> bool {
+        self.tracker.departs(window)
     }
 
     fn forgets_after(&self) -> u64 {
@@ -182,6 +191,10 @@ impl<T: Tracker> Tracker for Cooldown<T> {
 
     fn fewest(&self) -> u32 {
         self.tracker.fewest()
+    }
+
+    fn departs(&self, window: &Observed<'_>) -> bool {
+        self.tracker.departs(window)
     }
 
     fn forgets_after(&self) -> u64 {

@@ -79,6 +79,12 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         DAY
     }
 
+    /// Whether a window that has no finding departs from its baseline all the same, so that it is no sample of
+    /// later ones. See [`Detector::departs`].
+    fn departs(&self, _window: &Observed<'_>) -> bool {
+        false
+    }
+
     /// Evaluates a window. Called for each window in the order of their ends.
     fn track(&self, state: &mut Self::State, window: &Observed<'_>) -> Option<Finding>;
 
@@ -173,6 +179,12 @@ impl<D: Detector + 'static> Tracker for D {
 
     fn is_pure(&self) -> bool {
         true
+    }
+
+    fn departs(&self, window: &Observed<'_>) -> bool {
+        let baseline = window.baselines.baseline(self.max_samples());
+        let enough = baseline.filter(|baseline| baseline.sums.count >= u64::from(self.min_samples()));
+        enough.is_some_and(|baseline| Detector::departs(self, window.value, &baseline))
     }
 
     fn track(&self, (): &mut (), window: &Observed<'_>) -> Option<Finding> {

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::tail::{critical_t, score_of};
 use super::{Side, VarianceFloor, check, poisson};
+use crate::aggregate::power_sums::PowerSums;
 use crate::detect::{Baseline, Detector, Means, Verdict};
 use crate::error::ConfigError;
 
@@ -28,8 +29,9 @@ const LEAST_COUNT: f64 = 10.0;
 /// a count against earlier counts, which needs no estimate of the deviation. So the rate of false alarms is
 /// as stated also for few events and few samples. Counts that scatter more are compared by the t.
 ///
-/// The score of counts that scatter more is the lesser of that of the t and that of the exact test: the t is too
-/// sure of itself where counts are small, since their distribution is skewed.
+/// The score of counts that scatter more is the least of three: that of the t, that of the exact test, and above
+/// the mean that of the t without the skew that such counts have. (A t alone is too sure of itself where counts
+/// are small, since their distribution is skewed.)
 ///
 /// With a metric that is a [mean](crate::MomentRule::mean) of `k` events, the score is the lesser of two. The
 /// first is the t above. The second is `t = (x − M) / (S √(1/k + 1/K))`, where the `K` events of the baseline
@@ -159,6 +161,66 @@ impl ZScore {
         Ok(self)
     }
 
+    /// The verdict if the value is anomalous on a side.
+    fn judge_on(&self, side: Side, value: i64, baseline: &Baseline<'_>) -> Option<Verdict> {
+        let sums = &baseline.sums;
+        let samples = u32::try_from(sums.count).unwrap_or(u32::MAX);
+        // With more samples than the greatest number, the limit for the greatest number applies.
+        let limit = *self.limits.get(samples.min(self.max).checked_sub(self.min)? as usize)?;
+        let n = sums.count as f64;
+        // The numerator is exact, so a small departure from a great mean loses no digit.
+        let departure =
+            i128::from(value).wrapping_mul(i128::from(sums.count)).wrapping_sub(sums.sum) as f64 / n;
+        if !side.takes(departure) {
+            return None;
+        }
+        let (mean, scale) = (sums.mean()?, baseline.scale.max(1) as f64);
+        let is_count = self.floor == VarianceFloor::Poisson && value >= 0 && mean >= 0.0;
+        // Most windows are decided here.
+        if is_count && departure * departure <= self.clearly_usual * mean * scale {
+            return None;
+        }
+        let own = sums.sample_variance()?;
+        let variance = own.max(self.floor.variance(mean, n, scale));
+        let score = if is_count && !poisson::is_overdispersed(own, mean * scale, n) {
+            let score = poisson::score(value as f64 / scale, sums.sum as f64 / scale, n).abs();
+            Some(score).filter(|score| *score >= self.threshold)?
+        } else {
+            if departure * departure <= limit * variance {
+                return None;
+            }
+            let t = departure.abs() / (variance * (1.0 + 1.0 / n)).sqrt();
+            // Rounding must not lower the score below the threshold.
+            let score = score_of(t, n - 1.0).max(self.threshold);
+            let lesser = match &baseline.means {
+                _ if is_count => self.score_of_count(value as f64 / scale, sums, t, variance, scale)?,
+                Some(means) => self.score_of_mean(value, departure, means, n)?,
+                None => score,
+            };
+            score.min(lesser)
+        };
+        if (value as f64).abs().max(mean.abs()) < self.least() * scale {
+            return None;
+        }
+        Some(Verdict {
+            score: score.copysign(departure),
+            mean: mean / scale,
+            stddev: variance.sqrt() / scale,
+        })
+    }
+
+    /// The lesser of the score without the skew of the counts and of the exact score, if it reaches the
+    /// threshold.
+    fn score_of_count(&self, x: f64, sums: &PowerSums, t: f64, variance: f64, scale: f64) -> Option<f64> {
+        let (sum, n) = (sums.sum as f64 / scale, sums.count as f64);
+        let exact = poisson::score(x, sum, n);
+        let skewed = match exact > 0.0 {
+            true => score_of(poisson::without_skew(t, sum / n, variance / (scale * scale)), n - 1.0),
+            false => f64::INFINITY,
+        };
+        Some(exact.abs().min(skewed)).filter(|score| *score >= self.threshold)
+    }
+
     /// The score if all variance is within windows, if it reaches the threshold on the side of `departure`.
     fn score_of_mean(&self, value: i64, departure: f64, means: &Means, n: f64) -> Option<f64> {
         let (sums, events) = (&means.sums, means.events as f64);
@@ -193,53 +255,11 @@ impl Detector for ZScore {
     }
 
     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict> {
-        let sums = &baseline.sums;
-        let samples = u32::try_from(sums.count).unwrap_or(u32::MAX);
-        // With more samples than the greatest number, the limit for the greatest number applies.
-        let limit = *self.limits.get(samples.min(self.max).checked_sub(self.min)? as usize)?;
-        let n = sums.count as f64;
-        // The numerator is exact, so a small departure from a great mean loses no digit.
-        let departure =
-            i128::from(value).wrapping_mul(i128::from(sums.count)).wrapping_sub(sums.sum) as f64 / n;
-        if !self.side.takes(departure) {
-            return None;
-        }
-        let (mean, scale) = (sums.mean()?, baseline.scale.max(1) as f64);
-        let is_count = self.floor == VarianceFloor::Poisson && value >= 0 && mean >= 0.0;
-        // Most windows are decided here.
-        if is_count && departure * departure <= self.clearly_usual * mean * scale {
-            return None;
-        }
-        let own = sums.sample_variance()?;
-        let variance = own.max(self.floor.variance(mean, n, scale));
-        let score = if is_count && !poisson::is_overdispersed(own, mean * scale, n) {
-            let score = poisson::score(value as f64 / scale, sums.sum as f64 / scale, n).abs();
-            Some(score).filter(|score| *score >= self.threshold)?
-        } else {
-            if departure * departure <= limit * variance {
-                return None;
-            }
-            let t = departure.abs() / (variance * (1.0 + 1.0 / n)).sqrt();
-            // Rounding must not lower the score below the threshold.
-            let score = score_of(t, n - 1.0).max(self.threshold);
-            let lesser = match &baseline.means {
-                _ if is_count => {
-                    let (value, sum) = (value as f64 / scale, sums.sum as f64 / scale);
-                    Some(poisson::score(value, sum, n).abs()).filter(|exact| *exact >= self.threshold)?
-                }
-                Some(means) => self.score_of_mean(value, departure, means, n)?,
-                None => score,
-            };
-            score.min(lesser)
-        };
-        if (value as f64).abs().max(mean.abs()) < self.least() * scale {
-            return None;
-        }
-        Some(Verdict {
-            score: score.copysign(departure),
-            mean: mean / scale,
-            stddev: variance.sqrt() / scale,
-        })
+        self.judge_on(self.side, value, baseline)
+    }
+
+    fn departs(&self, value: i64, baseline: &Baseline<'_>) -> bool {
+        self.side.other().is_some_and(|side| self.judge_on(side, value, baseline).is_some())
     }
 
     fn with_threshold(&self, threshold: f64) -> Result<Self, ConfigError> {

@@ -35,8 +35,11 @@ pub(crate) fn of_key<K: Key, S: Data>(
         let (scale, missing) = (rule.scale, rule.missing);
         let events = events.unwrap_or(1);
         let window = Observed { end, value, scale, events, spec, missing, baselines: &baselines };
-        let Some(found) = follower.next(&window) else { continue };
-        past.anomalous.insert(end);
+        let found = follower.next(&window);
+        if found.is_some() || detector.departs(&window) {
+            past.anomalous.insert(end);
+        }
+        let Some(found) = found else { continue };
         let hit = Moment {
             key: key.clone(),
             moment_type: Arc::clone(&rule.moment_type),

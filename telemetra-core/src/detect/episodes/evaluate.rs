@@ -4,7 +4,7 @@ use super::baseline::{Compared, ReadyAll};
 use super::series::{Columns, Place};
 use super::{AnomalousWindow, KeyEpisodes};
 use crate::detect::moment::MomentRule;
-use crate::detect::observed::Observed;
+use crate::detect::observed::{Baselines, Observed};
 use crate::key::Key;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
@@ -43,24 +43,23 @@ impl<K: Key> KeyEpisodes<K> {
                 let events = self.series[series].events(columns, index);
                 let observe = |ready: &[_]| {
                     let baselines = ReadyAll { scale, ready };
-                    detector.judge(&Observed {
-                        end,
-                        value,
-                        scale,
-                        events,
-                        spec,
-                        missing,
-                        baselines: &baselines,
-                    })
+                    let baselines: &dyn Baselines = &baselines;
+                    let window = Observed { end, value, scale, events, spec, missing, baselines };
+                    match detector.judge(&window) {
+                        Some(found) => Some(AnomalousWindow::new(value, scale, &found)),
+                        None => {
+                            let departs = rule.excludes_moments && detector.departs(&window);
+                            departs.then(AnomalousWindow::unreported)
+                        }
+                    }
                 };
-                let found = if let [_] = *detector.reaches() {
+                if let [_] = *detector.reaches() {
                     observe(&[compared.roll(&mut self.series, &mut self.levels)])
                 } else {
                     let (ready, level) = compared.scan(&self.series, &self.levels, detector.reaches());
                     level.into_iter().for_each(|level| self.levels.add(level));
                     observe(&ready)
-                };
-                found.map(|found| AnomalousWindow::new(value, scale, &found))
+                }
             });
             self.note(columns.rule, end, found);
         }

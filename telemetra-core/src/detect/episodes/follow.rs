@@ -158,7 +158,13 @@ impl<K: Key> KeyEpisodes<K> {
                 state.settle(&window);
                 continue;
             }
-            let hit = state.next(&window).map(|found| AnomalousWindow::new(value, scale, &found));
+            let hit = match state.next(&window) {
+                Some(found) => Some(AnomalousWindow::new(value, scale, &found)),
+                None if rule.excludes_moments && detector.departs(&window) => {
+                    Some(AnomalousWindow::unreported())
+                }
+                None => None,
+            };
             drop(ready);
             level.into_iter().for_each(|level| self.levels.add(level));
             self.note(columns.rule, end, hit);

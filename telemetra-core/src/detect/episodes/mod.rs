@@ -50,6 +50,9 @@ pub struct AnomalousWindow {
     mean: Micro,
     stddev: Micro,
     samples: u32,
+    /// Whether it is in a moment. Otherwise it departs on a side that is not reported, and is only left out of
+    /// baselines.
+    reported: bool,
 }
 
 /// The anomalous windows of a key under one rule, by the end of the window.
@@ -274,6 +277,13 @@ impl AnomalousWindow {
             mean: Micro::from_f64(found.verdict.mean),
             stddev: Micro::from_f64(found.verdict.stddev),
             samples: found.samples,
+            reported: true,
         }
+    }
+
+    /// A window that departs on a side that is not reported.
+    fn unreported() -> Self {
+        let (value, score, mean, stddev) = Default::default();
+        Self { value, score, mean, stddev, samples: 0, reported: false }
     }
 }
