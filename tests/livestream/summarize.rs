@@ -2,7 +2,8 @@
 
 use telemetra::core::testkit::{accumulator_compliance, any_detector_compliance};
 use telemetra::core::{
-    Accumulate, Accumulator, Baseline, EventTime, MomentRule, Observed, PowerSums, WindowSpec,
+    Accumulate, Accumulator, Baseline, EventSums, EventTime, Means, MomentRule, Observed, PowerSums,
+    WindowSpec,
 };
 use telemetra::livestream::{
     AMOUNT_SCALE, ChatMessage, Currency, Event, Header, MetaType, StreamAccumulator, StreamMeta,

@@ -27,8 +27,9 @@ const OFF_AIR: u64 = 300_000;
 /// | `sentiment_shift` | mean sentiment | both | a deviation of at least 0.05; windows with fewer than 10 messages have no mood |
 ///
 /// Averages are compared by how many events they cover: one of ten messages must depart further than one of a
-/// hundred. Moments are [left out](MomentRule::include_moments) of baselines, and a stream that had no event for five
-/// minutes begins [anew](MomentRule::absent_after).
+/// hundred. Moments of chat, donations and sentiment are [left out](MomentRule::include_moments) of baselines. Those of
+/// viewers are not: an audience goes from level to level, and each is the usual as soon as it is there. A stream that
+/// had no event for five minutes begins [anew](MomentRule::absent_after).
 ///
 /// A surge of donations counts transactions rather than money: amounts in four currencies, one of them coins, have
 /// no sum without rates of exchange, and a single large gift among many small ones would either always or never
@@ -55,8 +56,10 @@ pub fn default_rules(threshold: f64) -> Result<Vec<MomentRule<StreamSummary>>, C
     let few_transactions = counts.clone().min_value(LEAST_TRANSACTIONS)?;
     let rules = [
         MomentRule::count("chat_spike", counts, |s: &StreamSummary| s.chat_count),
-        MomentRule::mean("viewer_surge", viewers.clone().side(Side::Upper), VIEWER_SCALE, average_viewers),
-        MomentRule::mean("viewer_drop", viewers.side(Side::Lower), VIEWER_SCALE, average_viewers),
+        MomentRule::mean("viewer_surge", viewers.clone().side(Side::Upper), VIEWER_SCALE, average_viewers)
+            .include_moments(),
+        MomentRule::mean("viewer_drop", viewers.side(Side::Lower), VIEWER_SCALE, average_viewers)
+            .include_moments(),
         MomentRule::count("donation_surge", few_transactions, |s: &StreamSummary| s.transaction_count),
         MomentRule::mean("sentiment_shift", mood, SENTIMENT_SCALE, mean_sentiment),
     ];

@@ -167,10 +167,12 @@ impl<S> MomentRule<S> {
         Self { events: Some(events), ..rule }
     }
 
-    /// The same rule with the windows of moments in its baselines.
+    /// The same rule with the windows of moments in its baselines. Take it for a gauge that wanders from level
+    /// to level, such as the length of a queue: each level is then the usual as soon as it is there.
     ///
     /// By default they are left out, so that a moment does not hide the next one: an anomalous window is no
-    /// sample of later windows. If more than a third of the disjoint windows in the reach of a baseline are
+    /// sample of later windows. Neither is a window that [departs](crate::Detector::departs) on a side that is
+    /// not reported. If more than a third of the disjoint windows in the reach of a baseline are
     /// anomalous, they are the usual: the baseline then begins anew after the first of them, and contains all
     /// windows up to there. So a permanent change of level is one moment, which ends when the new level has
     /// been there for a third of the longest baseline and one window more.
