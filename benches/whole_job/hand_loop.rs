@@ -150,7 +150,7 @@ fn close(
                     sums = sums.with_zeros(((end - oldest) / spec.size()).saturating_sub(sums.count));
                 }
                 let means = events.map(|events| Means { events, sums: of_events });
-                let baselines = Baseline { sums, scale: rule.scale, samples: &(), means };
+                let baselines = Baseline { sums, scale: rule.scale, samples: &(), means: means.as_ref() };
                 let window = Observed {
                     end: EventTime(end),
                     value,

@@ -51,7 +51,8 @@ impl Mood {
             let plain = Baseline { sums, scale: SCALE as i64, samples: &(), means: None };
             let means = Some(Means { events, sums: of_events });
             blind += u32::from(detector.judge(value, &plain).is_some());
-            knowing += u32::from(detector.judge(value, &Baseline { means, ..plain }).is_some());
+            knowing +=
+                u32::from(detector.judge(value, &Baseline { means: means.as_ref(), ..plain }).is_some());
         }
         let ratio = |alarms: u32| f64::from(alarms) / f64::from(TRIALS) / PROMISE;
         (ratio(knowing), ratio(blind))

@@ -121,7 +121,7 @@ fn score(name: &str, before: impl Iterator<Item = StreamSummary>, now: &StreamSu
         }
     }
     let means = events(now).map(|events| Means { events, sums: of_events });
-    let baselines = Baseline { sums, scale: rule.scale, samples: &(), means };
+    let baselines = Baseline { sums, scale: rule.scale, samples: &(), means: means.as_ref() };
     let window = Observed {
         end: EventTime(1_767_225_600_000),
         value: (rule.metric)(now)?,

@@ -89,6 +89,11 @@ impl AnyDetector {
         self.tracker.track_first(window)
     }
 
+    /// The finding in a window, as of [`judge`](Self::judge), or else whether it departs all the same.
+    pub(super) fn judge_or_departs(&self, window: &Observed<'_>) -> Result<Finding, bool> {
+        self.tracker.track_or_departs(window)
+    }
+
     /// Whether a window that has no finding departs from its baseline all the same.
     #[must_use]
     pub fn departs(&self, window: &Observed<'_>) -> bool {
@@ -146,6 +151,7 @@ impl DetectorState {
 trait ErasedTracker: Debug + Send + Sync {
     fn track_first(&self, window: &Observed<'_>) -> Option<Finding>;
     fn departs(&self, window: &Observed<'_>) -> bool;
+    fn track_or_departs(&self, window: &Observed<'_>) -> Result<Finding, bool>;
     fn follow(self: Arc<Self>) -> Box<dyn ErasedState>;
     fn forgets_after(&self) -> u64;
 }
@@ -157,6 +163,10 @@ impl<T: Tracker> ErasedTracker for T {
 
     fn departs(&self, window: &Observed<'_>) -> bool {
         Tracker::departs(self, window)
+    }
+
+    fn track_or_departs(&self, window: &Observed<'_>) -> Result<Finding, bool> {
+        self.track_first(window).ok_or_else(|| Tracker::departs(self, window))
     }
 
     fn follow(self: Arc<Self>) -> Box<dyn ErasedState> {

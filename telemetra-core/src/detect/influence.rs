@@ -76,7 +76,8 @@ impl<D: Detector + 'static> Model for Influence<D> {
         // Where all windows have one event, the sums of means say nothing else than the others.
         let is_mean = sample.events != 1 || state.means.events != state.sums.count;
         let means = is_mean.then_some(Means { events: sample.events, sums: state.means });
-        let baseline = Baseline { sums: state.sums, scale: sample.scale, samples: state, means };
+        let baseline =
+            Baseline { sums: state.sums, scale: sample.scale, samples: state, means: means.as_ref() };
         self.detector.judge(sample.value, &baseline)
     }
 

@@ -63,7 +63,7 @@ pub struct Baseline<'a> {
     pub samples: &'a dyn Samples,
     /// How many events the value and the samples are means of; `None` if the metric is not a
     /// [mean](crate::MomentRule::mean).
-    pub means: Option<Means>,
+    pub means: Option<&'a Means>,
 }
 
 /// The samples of a baseline one by one, for detectors that need more than sums.

@@ -192,7 +192,7 @@ impl ZScore {
             let t = departure.abs() / (variance * (1.0 + 1.0 / n)).sqrt();
             // Rounding must not lower the score below the threshold.
             let score = score_of(t, n - 1.0).max(self.threshold);
-            let lesser = match &baseline.means {
+            let lesser = match baseline.means {
                 _ if is_count => self.score_of_count(value as f64 / scale, sums, t, variance, scale)?,
                 Some(means) => self.score_of_mean(value, departure, means, n)?,
                 None => score,

@@ -24,14 +24,17 @@ pub(crate) fn of_key<K: Key, S: Data>(
     for (&end, summary) in windows {
         let Some(value) = (rule.metric)(summary) else { continue };
         let (since, forgiven) = past.level(end);
+        let events = rule.events.as_ref().map(|events| events(summary));
         let baselines = detector.reaches().iter().map(|&reach| {
             let all = past.samples(end, reach, since, |_| false);
             let left = past.samples(end, reach, since, |sample| past.is_excluded(sample, forgiven));
             let enough = left.0.iter().flatten().count() >= detector.min_samples() as usize;
-            (reach, if enough { left } else { all })
+            let samples = if enough { left } else { all };
+            let mut sums = EventSums::default();
+            samples.0.iter().flatten().for_each(|sample| sums.add(sample.value, sample.events));
+            (reach, samples, events.map(|events| Means { events, sums }))
         });
-        let events = rule.events.as_ref().map(|events| events(summary));
-        let baselines = SpecBaselines { scale: rule.scale, events, ready: baselines.collect() };
+        let baselines = SpecBaselines { scale: rule.scale, ready: baselines.collect() };
         let (scale, missing) = (rule.scale, rule.missing);
         let events = events.unwrap_or(1);
         let window = Observed { end, value, scale, events, spec, missing, baselines: &baselines };
@@ -162,20 +165,15 @@ impl<S> Past<'_, S> {
 #[derive(Debug)]
 struct SpecBaselines {
     scale: i64,
-    events: Option<u64>,
-    ready: Vec<(u32, SpecSamples)>,
+    ready: Vec<(u32, SpecSamples, Option<Means>)>,
 }
 
 impl Baselines for SpecBaselines {
     fn baseline(&self, reach: u32) -> Option<Baseline<'_>> {
-        let (_, samples) = self.ready.iter().find(|(other, _)| *other == reach)?;
-        let (mut sums, mut of_events) = (PowerSums::default(), EventSums::default());
-        for sample in samples.0.iter().flatten() {
-            sums.add(sample.value);
-            of_events.add(sample.value, sample.events);
-        }
-        let means = self.events.map(|events| Means { events, sums: of_events });
-        Some(Baseline { sums, scale: self.scale, samples, means })
+        let (_, samples, means) = self.ready.iter().find(|(other, ..)| *other == reach)?;
+        let mut sums = PowerSums::default();
+        samples.0.iter().flatten().for_each(|sample| sums.add(sample.value));
+        Some(Baseline { sums, scale: self.scale, samples, means: means.as_ref() })
     }
 }
 

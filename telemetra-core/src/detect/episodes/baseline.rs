@@ -99,10 +99,13 @@ impl<S> Compared<'_, S> {
             (reach, all[series].scan(place, reach.oldest, &self.excluded(level)))
         };
         let before = levels.before(place.columns.rule, self.spec, self.end);
-        let new = self.new_level(&scan(self.longest, &before).1);
+        let (reach, sums) = scan(self.longest, &before);
+        let new = self.new_level(&sums);
         let level = new.unwrap_or(before);
+        let mut longest = Some((reach, sums)).filter(|_| new.is_none());
         let ready = reaches.iter().map(|&samples| {
-            let (reach, sums) = scan(samples, &level);
+            let known = longest.take_if(|_| samples == self.longest);
+            let (reach, sums) = known.unwrap_or_else(|| scan(samples, &level));
             self.ready(all, &reach, sums, self.excluded(&level))
         });
         (ready.collect(), new)
@@ -136,7 +139,7 @@ impl<S> Compared<'_, S> {
 pub(super) struct Ready<'a> {
     reach: u32,
     sums: PowerSums,
-    means: Option<Means>,
+    means: Option<Box<Means>>,
     samples: SeriesSamples<'a>,
 }
 
@@ -150,8 +153,8 @@ pub(super) struct ReadyAll<'a> {
 impl Baselines for ReadyAll<'_> {
     fn baseline(&self, reach: u32) -> Option<Baseline<'_>> {
         let ready = self.ready.iter().find(|ready| ready.reach == reach)?;
-        let (sums, means) = (ready.sums, ready.means);
-        Some(Baseline { sums, scale: self.scale, samples: &ready.samples, means })
+        let means = ready.means.as_deref();
+        Some(Baseline { sums: ready.sums, scale: self.scale, samples: &ready.samples, means })
     }
 }
 

@@ -45,12 +45,9 @@ impl<K: Key> KeyEpisodes<K> {
                     let baselines = ReadyAll { scale, ready };
                     let baselines: &dyn Baselines = &baselines;
                     let window = Observed { end, value, scale, events, spec, missing, baselines };
-                    match detector.judge(&window) {
-                        Some(found) => Some(AnomalousWindow::new(value, scale, &found)),
-                        None => {
-                            let departs = rule.excludes_moments && detector.departs(&window);
-                            departs.then(AnomalousWindow::unreported)
-                        }
+                    match detector.judge_or_departs(&window) {
+                        Ok(found) => Some(AnomalousWindow::new(value, scale, &found)),
+                        Err(departs) => (departs && rule.excludes_moments).then(AnomalousWindow::unreported),
                     }
                 };
                 if let [_] = *detector.reaches() {

@@ -201,8 +201,7 @@ impl<K: Key> KeyEpisodes<K> {
             }
             let is_new = change.end > self.last && change.now.is_some();
             if is_new {
-                let before = self.series.iter().filter_map(|series| series.ends.back().copied()).max();
-                self.starts.add(rules, windows.windows, before, change.end);
+                self.starts.add_newest(rules, windows.windows, &self.series, change.end);
             }
             self.last = self.last.max(change.end);
             let came_or_went =

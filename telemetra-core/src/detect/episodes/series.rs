@@ -86,7 +86,7 @@ pub(super) struct Place {
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
     pub(super) sums: PowerSums,
-    pub(super) means: Option<Means>,
+    pub(super) means: Option<Box<Means>>,
     /// The index of the first window in its reach.
     pub(super) from: usize,
     /// The number of windows that are left out, and the end of the first.
@@ -97,14 +97,12 @@ pub(super) struct Sums {
 impl Series {
     /// The value of a rule's metric at an index.
     pub(super) fn value(&self, columns: Columns, index: usize) -> Option<i64> {
-        let value = self.values.get(index * columns.width + columns.rule).copied();
-        value.filter(|value| *value != NONE)
+        value_at(&self.values, columns, index)
     }
 
     /// The number of events that a rule's metric is the mean of at an index; 1 if it is no mean.
     pub(super) fn events(&self, columns: Columns, index: usize) -> u64 {
-        let events = columns.events.and_then(|column| self.values.get(index * columns.width + column));
-        events.map_or(1, |events| events.unsigned_abs())
+        events_at(&self.values, columns, index)
     }
 
     /// The index of the window that ended at `end`.
@@ -193,19 +191,18 @@ impl Series {
     /// computed from the sums for the window before, by adding one value and removing one.
     pub(super) fn roll(&mut self, place: Place, oldest: EventTime, excluded: &Excluded<'_>) -> Sums {
         let Place { columns, index, .. } = place;
-        if self.sums.len() <= columns.rule {
+        let Self { ends, values, sums, .. } = self;
+        if sums.len() <= columns.rule {
             // The sums start with the oldest sample.
-            let from = first_from(&self.ends, oldest).min(index);
-            self.sums.resize(columns.width, RunningSums::from(from));
+            let from = first_from(ends, oldest).min(index);
+            sums.resize(columns.width, RunningSums::from(from));
         }
-        let mut running = std::mem::take(&mut self.sums[columns.rule]);
-        if running.to > index || running.from > 0 && self.ends[running.from - 1] >= oldest {
-            running = RunningSums::from(first_from(&self.ends, oldest).min(index));
+        let running = &mut sums[columns.rule];
+        if running.to > index || running.from > 0 && ends[running.from - 1] >= oldest {
+            *running = RunningSums::from(first_from(ends, oldest).min(index));
         }
-        self.fill(&mut running, place, oldest, excluded);
-        let sums = self.sums_of(&running, place);
-        self.sums[columns.rule] = running;
-        sums
+        running.fill(ends, values, place, oldest, excluded);
+        running.sums(values, place)
     }
 
     /// The sums of a rule begin anew with the next [`roll`](Self::roll), since other windows are left out.
@@ -218,54 +215,71 @@ impl Series {
     /// The same sums, over all samples.
     pub(super) fn scan(&self, place: Place, oldest: EventTime, excluded: &Excluded<'_>) -> Sums {
         let mut running = RunningSums::from(first_from(&self.ends, oldest).min(place.index));
-        self.fill(&mut running, place, oldest, excluded);
-        self.sums_of(&running, place)
+        running.fill(&self.ends, &self.values, place, oldest, excluded);
+        running.sums(&self.values, place)
     }
+}
 
-    /// Adds the windows before a window to sums, and removes those before `oldest`.
-    fn fill(&self, running: &mut RunningSums, place: Place, oldest: EventTime, excluded: &Excluded<'_>) {
-        let Place { columns, index, .. } = place;
-        while running.to < index {
-            let end = self.ends[running.to];
-            if excluded.contains(end) {
-                running.more.get_or_insert_default().excluded.push_back(end);
-            } else if let Some(value) = self.value(columns, running.to) {
-                running.sums.add(value);
-                if columns.events.is_some() {
-                    let events = self.events(columns, running.to);
-                    running.more.get_or_insert_default().means.add(value, events);
-                }
-            }
-            running.to += 1;
-        }
-        while running.from < running.to && self.ends[running.from] < oldest {
-            let at = running.from;
-            running.leave(columns, self.ends[at], self.value(columns, at), self.events(columns, at));
-            running.from += 1;
-        }
-    }
+/// The value of a rule's metric at an index.
+fn value_at(values: &VecDeque<i64>, columns: Columns, index: usize) -> Option<i64> {
+    values.get(index * columns.width + columns.rule).copied().filter(|value| *value != NONE)
+}
 
-    fn sums_of(&self, running: &RunningSums, place: Place) -> Sums {
-        let Place { columns, index, .. } = place;
-        let more = running.more.as_ref();
-        let means = columns.events.map(|_| Means {
-            events: self.events(columns, index),
-            sums: more.map_or(EventSums::default(), |more| more.means),
-        });
-        Sums {
-            sums: running.sums,
-            means,
-            from: running.from,
-            excluded: more.map_or(0, |more| more.excluded.len()),
-            first_excluded: more.and_then(|more| more.excluded.front().copied()),
-        }
-    }
+/// The number of events that a rule's metric is the mean of at an index; 1 if it is no mean.
+fn events_at(values: &VecDeque<i64>, columns: Columns, index: usize) -> u64 {
+    let events = columns.events.and_then(|column| values.get(index * columns.width + column));
+    events.map_or(1, |events| events.unsigned_abs())
 }
 
 impl RunningSums {
     /// No windows, of which the first will be that at an index.
     fn from(index: usize) -> Self {
         Self { from: index, to: index, ..Self::default() }
+    }
+
+    /// Adds the windows before a window, and removes those before `oldest`.
+    fn fill(
+        &mut self,
+        ends: &VecDeque<EventTime>,
+        values: &VecDeque<i64>,
+        Place { columns, index, .. }: Place,
+        oldest: EventTime,
+        excluded: &Excluded<'_>,
+    ) {
+        while self.to < index {
+            if excluded.contains(ends[self.to]) {
+                self.more.get_or_insert_default().excluded.push_back(ends[self.to]);
+            } else if let Some(value) = value_at(values, columns, self.to) {
+                self.sums.add(value);
+                if columns.events.is_some() {
+                    let events = events_at(values, columns, self.to);
+                    self.more.get_or_insert_default().means.add(value, events);
+                }
+            }
+            self.to += 1;
+        }
+        while self.from < self.to && ends[self.from] < oldest {
+            let at = self.from;
+            self.leave(columns, ends[at], value_at(values, columns, at), events_at(values, columns, at));
+            self.from += 1;
+        }
+    }
+
+    /// The sums for the window at a place.
+    fn sums(&self, values: &VecDeque<i64>, Place { columns, index, .. }: Place) -> Sums {
+        let Self { from, sums, .. } = *self;
+        let more = self.more.as_ref();
+        let means = columns.events.map(|_| {
+            let sums = more.map_or(EventSums::default(), |more| more.means);
+            Box::new(Means { events: events_at(values, columns, index), sums })
+        });
+        Sums {
+            sums,
+            means,
+            from,
+            excluded: more.map_or(0, |more| more.excluded.len()),
+            first_excluded: more.and_then(|more| more.excluded.front().copied()),
+        }
     }
 
     /// Removes the first window.

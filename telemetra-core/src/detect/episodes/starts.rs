@@ -22,20 +22,24 @@ impl Starts {
         self.starts.iter().rev().find(long).map(|(start, _)| *start)
     }
 
-    /// Adds the silence between the two newest windows.
-    pub(super) fn add<S>(
+    /// Adds the silence before the newest window.
+    pub(super) fn add_newest<S>(
         &mut self,
         rules: &[MomentRule<S>],
         spec: WindowSpec,
-        before: Option<EventTime>,
+        series: &[Series],
         end: EventTime,
     ) {
-        if let Some(before) = before
-            && let Some(silence) = silence(spec, before, end)
-            && shortest(rules).is_some_and(|absent| silence >= absent)
+        if let Some(absent) = shortest(rules)
+            && let Some(before) = series.iter().filter_map(|series| series.ends.back().copied()).max()
         {
-            self.starts.push((end, silence));
+            self.add(spec, absent, before, end);
         }
+    }
+
+    fn add(&mut self, spec: WindowSpec, absent: u64, before: EventTime, end: EventTime) {
+        self.starts
+            .extend(silence(spec, before, end).filter(|silence| *silence >= absent).map(|it| (end, it)));
     }
 
     /// Marks them to be found anew, after other windows than the newest came or went.
@@ -49,12 +53,12 @@ impl Starts {
             return;
         }
         self.starts.clear();
-        if shortest(rules).is_some() {
+        if let Some(absent) = shortest(rules) {
             let mut ends: Vec<_> = series.iter().flat_map(|series| series.ends.iter().copied()).collect();
             ends.sort_unstable();
             for pair in ends.windows(2) {
                 if let [before, end] = *pair {
-                    self.add(rules, spec, Some(before), end);
+                    self.add(spec, absent, before, end);
                 }
             }
         }
