@@ -27,6 +27,7 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
     /// [remembers](telemetra_core::Tracker) takes two, and after a revision one for each window that may still be revised.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use differential_dataflow::input::Input;
     /// use std::sync::Arc;
     /// use telemetra_core::{EventTime, MomentRule, Summary, TimeConfig, WindowSpec, ZScore};
@@ -35,7 +36,7 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
     ///
     /// let detector = ZScore::new(3.0)?.samples(3..=4)?;
     /// let rules = [MomentRule::count("spike", detector, |count: &u64| *count)];
-    /// let time = TimeConfig { windows: WindowSpec::tumbling(10)?, ..TimeConfig::default() };
+    /// let time = TimeConfig { windows: WindowSpec::tumbling(Duration::from_millis(10))?, ..TimeConfig::default() };
     /// let windows = time.window_rules(4);
     /// let captured = timely::execute_directly(move |worker| {
     ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
