@@ -2,6 +2,8 @@
 //! the usual, and a key that was absent begins anew.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+use std::time::Duration;
+
 use telemetra_core::testkit::{Noise, WatchedCounts};
 use telemetra_core::{MomentRule, Side, TimeConfig, Tracker, VarianceFloor, WindowSpec, ZScore};
 
@@ -84,7 +86,10 @@ fn after_a_busy_phase_a_burst_is_found_again() {
 /// Where exclusion would leave fewer samples than the detector needs, it judges by all of them.
 #[test]
 fn a_detector_keeps_the_samples_that_it_needs() {
-    let time = TimeConfig { windows: WindowSpec::tumbling(60_000).unwrap(), ..TimeConfig::default() };
+    let time = TimeConfig {
+        windows: WindowSpec::tumbling(Duration::from_secs(60)).unwrap(),
+        ..TimeConfig::default()
+    };
     let detector = || spike().samples(8..=8).unwrap();
     let mut watched = WatchedCounts::of_rule(&time, rule(detector()));
     assert!((0..8).all(|_| !watched.pane(100).anomalous));

@@ -114,18 +114,20 @@ impl Series {
     /// Sets or removes a window, and marks the following windows to be evaluated again. Returns whether a
     /// window was added or removed.
     pub(super) fn set<S>(&mut self, rules: &[MomentRule<S>], end: EventTime, value: Option<&S>) -> bool {
-        let metrics = value.map(|value| {
+        let events_of = |value| {
             let events = rules.iter().filter_map(|rule| rule.events.as_ref());
-            let events = events.map(move |events| i64::try_from(events(value)).unwrap_or(i64::MAX));
-            rules.iter().map(move |rule| (rule.metric)(value).unwrap_or(NONE)).chain(events)
-        });
+            events.map(move |events| i64::try_from(events(value)).unwrap_or(i64::MAX))
+        };
+        let metrics_of = |value| rules.iter().map(move |rule| (rule.metric)(value).unwrap_or(NONE));
         self.dirty = Some(self.dirty.map_or(end, |dirty| dirty.min(end)));
         let newest = self.ends.back().is_none_or(|last| *last < end);
-        if newest && let Some(metrics) = metrics {
+        if newest && let Some(value) = value {
             self.ends.push_back(end);
-            self.values.extend(metrics);
+            self.values.extend(metrics_of(value));
+            self.values.extend(events_of(value));
             return true;
         }
+        let metrics = value.map(|value| metrics_of(value).chain(events_of(value)));
         let index = if newest { self.ends.len() } else { first_from(&self.ends, end) };
         let known = self.ends.get(index) == Some(&end);
         // The sums contain the old value, or lack the new one.
@@ -169,10 +171,13 @@ impl Series {
     /// Removes the windows up to one that is beyond the horizon.
     pub(super) fn retire<S>(&mut self, rules: &[MomentRule<S>], end: EventTime) {
         while let Some(first) = self.ends.front().copied().filter(|first| *first <= end) {
-            let mut sums = std::mem::take(&mut self.sums);
-            for (columns, running) in Columns::of(rules).zip(&mut sums) {
-                let (value, events) = (self.value(columns, 0), self.events(columns, 0));
+            let Self { values, sums, .. } = self;
+            let mut width = rules.len();
+            for (number, columns) in Columns::of(rules).enumerate() {
+                width = columns.width;
+                let Some(running) = sums.get_mut(number) else { continue };
                 if running.from == 0 && running.to > 0 {
+                    let (value, events) = (value_at(values, columns, 0), events_at(values, columns, 0));
                     running.leave(columns, first, value, events);
                     running.to -= 1;
                 } else {
@@ -180,8 +185,6 @@ impl Series {
                     running.to = running.to.saturating_sub(1);
                 }
             }
-            self.sums = sums;
-            let width = self.values.len() / self.ends.len();
             self.ends.pop_front();
             self.values.drain(..width);
         }
