@@ -158,7 +158,7 @@ impl<S> Past<'_, S> {
                     .absent_after
                     .is_some_and(|absent| apart + size >= absent.saturating_add(2 * slide))
         };
-        ends.windows(2).filter(is_start).last().map_or(EventTime::MIN, |pair| pair[1])
+        ends.windows(2).rfind(is_start).map_or(EventTime::MIN, |pair| pair[1])
     }
 }
 
