@@ -92,7 +92,7 @@ pub use operators::checkpointed::{Checkpointed, Inbox, Tactic};
 pub use operators::enrich::{Enrich, Enriched};
 pub use operators::keyed_process::{KeyedProcess, ProcessByKey};
 pub use operators::latest::Latest;
-pub use operators::moments::Moments;
+pub use operators::moments::{FoundMoments, Moments};
 pub use operators::top::Top;
 pub use operators::windows::{Summaries, Windows};
 pub use pipeline::builder::Pipeline;

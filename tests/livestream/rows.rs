@@ -239,6 +239,8 @@ fn moments_are_rows() {
         baseline_stddev: Micro(1_500_000),
         baseline_samples: 12,
         windows: 2,
+        comparable: true,
+        chance: Some(Micro(250_000)),
     };
     row_compliance(&layout, &[moment("s1", true), moment("s1", false), moment("s2", true)]);
 }

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::chance::NormalScores;
 use super::tracker::Tracker;
 use crate::codec::CodecError;
 use crate::detect::observed::{Finding, Observed};
@@ -17,6 +18,7 @@ pub struct AnyDetector {
     least: f64,
     reaches: Arc<[u32]>,
     pure: bool,
+    normal_scores: Option<NormalScores>,
 }
 
 impl AnyDetector {
@@ -25,11 +27,13 @@ impl AnyDetector {
     pub fn new(tracker: impl Tracker) -> Self {
         let (method, threshold, least) = (tracker.name().into(), tracker.limit(), tracker.least());
         let pure = tracker.is_pure();
+        let normal_scores = tracker.normal_scores();
         let mut reaches = Vec::new();
         tracker.reaches(&mut reaches);
         reaches.sort_unstable();
         reaches.dedup();
-        Self { tracker: Arc::new(tracker), method, threshold, least, reaches: reaches.into(), pure }
+        let (tracker, reaches) = (Arc::new(tracker), reaches.into());
+        Self { tracker, method, threshold, least, reaches, pure, normal_scores }
     }
 
     /// The name of the method, which is a moment's `detection_method`.
@@ -60,6 +64,12 @@ impl AnyDetector {
     #[must_use]
     pub fn max_samples(&self) -> u32 {
         self.reaches.last().copied().unwrap_or(0)
+    }
+
+    /// The sides and the least baseline of the detector, if its [scores are normal](Tracker::normal_scores).
+    #[must_use]
+    pub fn normal_scores(&self) -> Option<NormalScores> {
+        self.normal_scores
     }
 
     /// Whether its findings depend on value and baselines alone, so that windows may be evaluated in any

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{All, Cooldown, Hysteresis, Max, MinDuration};
 use crate::detect::Detector;
+use crate::detect::chance::NormalScores;
 use crate::detect::observed::{Finding, Observed};
 use crate::error::ConfigError;
 
@@ -64,6 +65,13 @@ pub trait Tracker: Debug + Send + Sync + 'static {
     /// Whether its findings depend on value and baselines alone.
     fn is_pure(&self) -> bool {
         false
+    }
+
+    /// The sides and the least baseline of the detector, if its scores are normal: if in noise a score of `z` or
+    /// more comes as often as from a standard normal distribution. Only then can the
+    /// [chance](crate::Moment::chance) of its moments be told. By default `None`.
+    fn normal_scores(&self) -> Option<NormalScores> {
+        None
     }
 
     /// The length of a silence of the key after which its state is reset and its memory freed, in
@@ -162,6 +170,10 @@ impl<D: Detector + 'static> Tracker for D {
 
     fn is_pure(&self) -> bool {
         true
+    }
+
+    fn normal_scores(&self) -> Option<NormalScores> {
+        Detector::normal_scores(self)
     }
 
     fn track(&self, (): &mut (), window: &Observed<'_>) -> Option<Finding> {

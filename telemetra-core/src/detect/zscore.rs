@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::tail::{critical_t, score_of};
 use super::{Side, VarianceFloor, check, poisson};
+use crate::detect::chance::NormalScores;
 use crate::detect::{Baseline, Detector, Verdict};
 use crate::error::ConfigError;
 
@@ -210,6 +211,10 @@ impl Detector for ZScore {
             mean: mean / scale,
             stddev: variance.sqrt() / scale,
         })
+    }
+
+    fn normal_scores(&self) -> Option<NormalScores> {
+        Some(NormalScores { sides: self.side.count(), min_samples: self.min })
     }
 
     fn with_threshold(&self, threshold: f64) -> Result<Self, ConfigError> {

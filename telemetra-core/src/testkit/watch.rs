@@ -88,7 +88,7 @@ impl WatchedCounts {
         }
         let Self { rules, windows, key, episodes, boundary, changes, .. } = self;
         let mut seen = Seen::default();
-        episodes.advance(rules, windows, key, *boundary, changes, |moment, diff| {
+        episodes.advance(rules, windows, key, *boundary, changes, None, |moment, diff| {
             if diff > 0 && moment.last_at == *boundary {
                 seen = Seen { anomalous: true, begins: moment.windows == 1 };
             }

@@ -18,6 +18,10 @@ use timely::dataflow::operators::vec::Map;
 use crate::operators::enrich::Enriched;
 use crate::operators::windows::Summaries;
 
+mod chance;
+
+pub use chance::chance;
+
 /// The windows of events that count: `(key, (event time, payload))`, each at its effective time.
 ///
 /// The summaries stay for ever: retiring is a matter of memory, not of meaning.
@@ -184,6 +188,8 @@ fn of_key<K: Key, S: Data>(
             baseline_stddev: Micro::from_f64(found.verdict.stddev),
             baseline_samples: found.samples,
             windows: 1,
+            comparable: detector.normal_scores().is_some(),
+            chance: None,
         };
         match moments.last_mut().filter(|last| last.last_at.plus(spec.slide()) == end) {
             None => moments.push(hit),
