@@ -85,6 +85,7 @@ pub mod testkit;
 pub use checkpoint::state::CheckpointContext;
 pub use cluster::addresses::free_addresses;
 pub use deliver::sink_thread::Applied;
+pub use observe::comparison::MomentsStatus;
 pub use observe::metrics as metric;
 pub use observe::status::{PipelineStatus, SinkStatus};
 pub use operators::changes::{Changes, RowChange};

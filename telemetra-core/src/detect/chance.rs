@@ -168,6 +168,12 @@ impl Comparison {
         }
     }
 
+    /// The end of the period.
+    #[must_use]
+    pub fn newest(&self) -> EventTime {
+        self.newest
+    }
+
     /// The expected number of chance moments, per look, of at least this score.
     fn rate(&mut self, level: Level) -> f64 {
         let panes = self.windows.windows.panes_per_window();

@@ -1,6 +1,7 @@
 //! Chance: how far each moment can be trusted, by a comparison of all keys and rules.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use differential_dataflow::{AsCollection, VecCollection};
@@ -12,6 +13,7 @@ use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
 
 use crate::checkpoint::state::CheckpointContext;
+use crate::observe::comparison::{MomentsGauge, MomentsStatus};
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::moments::FoundMoments;
 
@@ -81,7 +83,8 @@ impl<'scope, K: Key> FoundMoments<'scope, K> {
             (0..peers).map(move |to| Heard::Looks { to, pane, looks: looks.clone() })
         });
         let period = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
-        let tactic = ChanceTactic::new(period, self.windows, scope.index() == 0);
+        let tactic =
+            ChanceTactic::new(period, self.windows, scope.index() == 0, name, Arc::clone(&context.moments));
         let heard = self.moments.inner.map(Heard::Moment).concat(looks);
         heard.checkpointed(name, context, tactic).as_collection()
     }
@@ -110,6 +113,10 @@ struct ChanceTactic<K: Key> {
     restored: EventTime,
     /// Whether this worker keeps the comparison in checkpoints.
     keeps: bool,
+    name: String,
+    gauge: Arc<MomentsGauge>,
+    /// Whether a pane has settled of which the gauge does not know.
+    is_news: bool,
 }
 
 /// What was stated of a moment.
@@ -119,7 +126,7 @@ struct Stated<K> {
 }
 
 impl<K: Key> ChanceTactic<K> {
-    fn new(period: u64, windows: WindowRules, keeps: bool) -> Self {
+    fn new(period: u64, windows: WindowRules, keeps: bool, name: &str, gauge: Arc<MomentsGauge>) -> Self {
         Self {
             windows,
             comparison: Comparison::new(period, windows),
@@ -129,6 +136,9 @@ impl<K: Key> ChanceTactic<K> {
             recalled: BTreeMap::new(),
             restored: EventTime::MIN,
             keeps,
+            name: name.to_owned(),
+            gauge,
+            is_news: false,
         }
     }
 
@@ -213,6 +223,7 @@ impl<K: Key> Tactic for ChanceTactic<K> {
             }
         }
         if settles {
+            self.is_news = true;
             self.settle(time.plus(1), |moment, diff| emit((moment, time, diff)));
         }
         for moment in withdrawn {
@@ -223,6 +234,18 @@ impl<K: Key> Tactic for ChanceTactic<K> {
         }
         if time >= self.restored {
             self.recalled.clear();
+        }
+    }
+
+    fn end_of_turn(&mut self) {
+        if std::mem::take(&mut self.is_news) {
+            let (expected, found) = self.comparison.per_hour();
+            self.gauge.set(MomentsStatus {
+                operator: self.name.clone(),
+                until: self.comparison.newest(),
+                found_per_hour: Micro::from_f64(found),
+                expected_per_hour: Micro::from_f64(expected),
+            });
         }
     }
 
