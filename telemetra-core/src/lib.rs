@@ -79,7 +79,7 @@ pub mod engine {
     pub use crate::aggregate::window_state::WindowState;
     pub use crate::codec::CodecError;
     pub use crate::detect::any_detector::DetectorState;
-    pub use crate::detect::chance::{Comparison, ComparisonState, Level, Looks};
+    pub use crate::detect::chance::{Calibration, Comparison, ComparisonState, Level, Looks, Rates};
     pub use crate::detect::episodes::{
         AnomalousWindow, AnomalousWindows, CountLooks, EpisodesState, KeyEpisodes, WindowChange,
     };

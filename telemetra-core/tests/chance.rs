@@ -102,8 +102,8 @@ fn level(score: f64) -> Level {
 
 fn looks(number: i64, scores: &[f64]) -> Looks {
     let mut looks = Looks::default();
-    looks.look(level(3.0), number);
-    scores.iter().for_each(|score| looks.moment(level(*score), 1));
+    looks.look(0, level(3.0), number);
+    scores.iter().for_each(|score| looks.moment(0, level(*score), 1));
     looks
 }
 
@@ -117,53 +117,53 @@ fn chance_is_the_least_ratio_over_all_scores_below() {
     let mut compared = comparison();
     compared.advance(settled(100));
     compared.add(EventTime(100), &looks(10_000, &[3.0, 3.1, 4.0, 6.0]));
-    let chances = compared.chances();
     let ratio = |score: f64, found: f64| 10_000.0 * upcrossings(score, 1) / found;
-    let near = |score: f64, expected: f64| {
-        let chance = chances[&level(score)].to_f64();
+    let mut near = |score: f64, expected: f64| {
+        let chance = compared.chance(0, level(score)).to_f64();
         assert!((chance - expected.min(1.0)).abs() < 2e-6, "{chance} instead of {expected} at {score}");
     };
     near(3.0, ratio(3.0, 4.0));
     near(3.1, ratio(3.1, 3.0).min(ratio(3.0, 4.0)));
     near(4.0, ratio(4.0, 2.0));
     near(6.0, ratio(6.0, 1.0));
-    assert!(chances.values().is_sorted_by(|less, more| less >= more), "the more extreme, the less chance");
+    let chances = [3.0, 3.1, 4.0, 6.0].map(|score| compared.chance(0, level(score)));
+    assert!(chances.is_sorted_by(|less, more| less >= more), "the more extreme, the less chance");
 }
 
 #[test]
 fn a_rule_is_no_part_of_the_comparison_below_its_threshold() {
     let mut compared = comparison();
     compared.advance(settled(100));
-    let mut both = looks(10_000, &[3.0, 5.5]);
+    let mut both = looks(1_000_000, &[3.0, 4.5]);
     compared.add(EventTime(100), &both);
-    let without = compared.chances();
+    let mut of = |score| compared.chance(0, level(score)).to_f64();
+    let without = (of(3.0), of(5.2));
     both = Looks::default();
-    both.look(level(5.0), 10_000);
+    both.look(1, level(5.0), 1_000_000);
     compared.add(EventTime(100), &both);
-    let with = compared.chances();
-    assert_eq!(with[&level(3.0)], without[&level(3.0)]);
-    let twice = with[&level(5.5)].to_f64() / without[&level(5.5)].to_f64();
+    let mut of = |score| compared.chance(0, level(score)).to_f64();
+    assert!((of(3.0) - without.0).abs() < 1e-9);
+    let twice = of(5.2) / without.1;
     assert!((twice - 2.0).abs() < 0.01, "{twice}");
 }
 
 #[test]
 fn the_period_ends_with_the_newest_settled_pane() {
     let mut compared = comparison();
-    assert_eq!(compared.provisional(level(4.0)), None, "nothing was looked at");
+    assert_eq!(compared.provisional(0, level(4.0)), None, "nothing was looked at");
     for pane in (10..=200).step_by(10) {
         compared.advance(settled(pane));
         compared.add(EventTime(pane), &looks(100, if pane == 100 { &[3.5] } else { &[] }));
     }
     assert_eq!(compared.newest(), EventTime(200));
-    assert!(compared.chances().is_empty(), "the pane that ended at 100 is just outside");
     let mut restored = comparison();
     restored.restore(compared.state().clone());
     restored.advance(settled(200));
     let score = level(4.0);
-    assert_eq!(restored.provisional(score), compared.provisional(score));
+    assert_eq!(restored.provisional(0, score), compared.provisional(0, score));
     // Ten panes of a hundred looks, and the moment itself.
     let expected = 1_000.0 * upcrossings(4.0, 1);
-    assert!((compared.provisional(score).unwrap().to_f64() - expected).abs() < 2e-6);
+    assert!((compared.provisional(0, score).unwrap().to_f64() - expected).abs() < 2e-6);
 }
 
 #[test]
@@ -171,9 +171,32 @@ fn of_less_than_a_period_more_looks_are_expected() {
     let mut compared = comparison();
     compared.advance(settled(10));
     compared.add(EventTime(10), &looks(100, &[]));
-    let early = compared.provisional(level(4.0)).unwrap().to_f64();
+    let early = compared.provisional(0, level(4.0)).unwrap().to_f64();
     let expected = 10.0 * 100.0 * upcrossings(4.0, 1);
     assert!((early - expected).abs() < 2e-6, "{early} instead of {expected}");
+}
+
+#[test]
+fn scores_are_calibrated_where_noise_scatters_more() {
+    let mut compared = comparison();
+    compared.advance(settled(100));
+    // As many moments as chance makes of scores with a deviation of 1.2, and of 1.
+    let mut noisy = Looks::default();
+    for (rule, deviation) in [(0, 1.2), (1, 1.0)] {
+        noisy.look(rule, level(3.0), 100_000);
+        for step in 0..150u32 {
+            let score = 3.0 + f64::from(step) / 100.0;
+            let above = |score: f64| 100_000.0 * upcrossings(score / deviation, 1);
+            let number = above(score).round() - above(score + 0.01).round();
+            noisy.moment(rule, level(score), number as i64);
+        }
+        noisy.moment(rule, level(5.8), 1);
+    }
+    compared.add(EventTime(100), &noisy);
+    let (noisy, usual) = (compared.chance(0, level(5.8)).to_f64(), compared.chance(1, level(5.8)).to_f64());
+    assert!(usual < 0.001, "{usual}");
+    let expected = 200_000.0 * upcrossings(5.8 / 1.2, 1) / 2.0;
+    assert!((0.3..1.5).contains(&(noisy / expected)), "{noisy} where {expected} is true");
 }
 
 #[test]

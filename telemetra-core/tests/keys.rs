@@ -222,7 +222,7 @@ fn moment<K: Key>(key: K) -> Moment<K> {
         baseline_samples: 8,
         windows: 1,
         comparable: true,
-        chance: Some(Micro(250_000)),
+        chance: Some(telemetra_core::Micro(250_000)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::detect::any_detector::AnyDetector;
-use crate::detect::chance::{Comparison, Looks};
+use crate::detect::chance::{Comparison, Level, Looks};
 use crate::detect::moment::Moment;
 use crate::detect::tracker::Tracker;
 use crate::testkit::watch::WatchedCounts;
@@ -60,7 +60,10 @@ impl ComparedCounts {
     pub fn key(&mut self, key: &str, counts: impl IntoIterator<Item = u64>) {
         let mut watched = WatchedCounts::of(&self.time, self.detector.clone(), key);
         let (panes, moments) = (&mut self.panes, &mut self.moments);
-        let mut look = |pane, threshold, number| panes.entry(pane).or_default().look(threshold, number);
+        let mut look = |pane, looks: &[(u16, Level, i64)]| {
+            let all = panes.entry(pane).or_default();
+            looks.iter().for_each(|(rule, threshold, number)| all.look(*rule, *threshold, *number));
+        };
         let mut counts = counts.into_iter();
         loop {
             let count = counts.next();
@@ -84,7 +87,7 @@ impl ComparedCounts {
         self.moments.sort_by_key(|moment| moment.last_at);
         for moment in &self.moments {
             if let Some(level) = moment.level() {
-                self.panes.entry(moment.last_at).or_default().moment(level, 1);
+                self.panes.entry(moment.last_at).or_default().moment(0, level, 1);
             }
         }
         let mut comparison = Comparison::new(self.period, windows);
@@ -92,10 +95,8 @@ impl ComparedCounts {
         for (pane, looks) in &self.panes {
             comparison.advance(windows.settled_at(*pane));
             comparison.add(*pane, looks);
-            let mut chances = None;
             while let Some(moment) = moments.next_if(|moment| moment.last_at == *pane) {
-                let chances = chances.get_or_insert_with(|| comparison.chances());
-                moment.chance = moment.level().and_then(|level| chances.get(&level).copied());
+                moment.chance = moment.level().map(|level| comparison.chance(0, level));
             }
         }
         self.moments

@@ -7,7 +7,7 @@ use std::time::Duration;
 use differential_dataflow::{AsCollection, VecCollection};
 use serde::{Deserialize, Serialize};
 use telemetra_core::checkpoint::CodecError;
-use telemetra_core::engine::{Comparison, ComparisonState, Looks};
+use telemetra_core::engine::{Comparison, ComparisonState, Level, Looks};
 use telemetra_core::{EventTime, Key, Micro, Moment, MomentId, WindowRules, key_hash};
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
@@ -32,7 +32,7 @@ impl<'scope, K: Key> FoundMoments<'scope, K> {
     /// The chance is `None` before the first look is settled, and for moments of detectors whose
     /// [scores are not normal](telemetra_core::Tracker::normal_scores).
     ///
-    /// Each worker sends to all others, per pane, the number of looks by threshold and the number of moments by
+    /// Each worker sends to all others, per pane and rule, the number of looks and the number of moments by
     /// score: some tens of bytes. State: the settled panes of the period, and the live moments. Work: per pane with
     /// moments the number of different scores in the period.
     ///
@@ -83,8 +83,20 @@ impl<'scope, K: Key> FoundMoments<'scope, K> {
             (0..peers).map(move |to| Heard::Looks { to, pane, looks: looks.clone() })
         });
         let period = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
-        let tactic =
-            ChanceTactic::new(period, self.windows, scope.index() == 0, name, Arc::clone(&context.moments));
+        let tactic = ChanceTactic {
+            windows: self.windows,
+            types: self.types,
+            comparison: Comparison::new(period, self.windows),
+            inbox: Inbox::default(),
+            live: BTreeMap::new(),
+            open: BTreeMap::new(),
+            recalled: BTreeMap::new(),
+            restored: EventTime::MIN,
+            keeps: scope.index() == 0,
+            name: name.to_owned(),
+            gauge: Arc::clone(&context.moments),
+            is_news: false,
+        };
         let heard = self.moments.inner.map(Heard::Moment).concat(looks);
         heard.checkpointed(name, context, tactic).as_collection()
     }
@@ -101,6 +113,8 @@ enum Heard<K: Key> {
 /// The moments of one worker, and the comparison, which is the same on all.
 struct ChanceTactic<K: Key> {
     windows: WindowRules,
+    /// The types of moments, in the order of the rules.
+    types: Vec<Arc<str>>,
     comparison: Comparison,
     inbox: Inbox<Heard<K>>,
     /// The live moments, with the chance that was emitted.
@@ -126,30 +140,19 @@ struct Stated<K> {
 }
 
 impl<K: Key> ChanceTactic<K> {
-    fn new(period: u64, windows: WindowRules, keeps: bool, name: &str, gauge: Arc<MomentsGauge>) -> Self {
-        Self {
-            windows,
-            comparison: Comparison::new(period, windows),
-            inbox: Inbox::default(),
-            live: BTreeMap::new(),
-            open: BTreeMap::new(),
-            recalled: BTreeMap::new(),
-            restored: EventTime::MIN,
-            keeps,
-            name: name.to_owned(),
-            gauge,
-            is_news: false,
-        }
+    /// The rule that found a moment, and its score; `None` if it is not comparable.
+    fn place(&self, moment: &Moment<K>) -> Option<(u16, Level)> {
+        let rule = self.types.iter().position(|known| *known == moment.moment_type)?;
+        Some((u16::try_from(rule).ok()?, moment.level()?))
     }
 
     /// States the final chance of the moments whose last pane is settled.
     fn settle(&mut self, boundary: EventTime, mut emit: impl FnMut(Moment<K>, isize)) {
-        let chances = self.comparison.chances();
         while let Some(oldest) = self.open.first_entry()
             && self.windows.settled_at(oldest.key().0) <= boundary
         {
             let ((_, id), moment) = oldest.remove_entry();
-            let chance = moment.level().and_then(|level| chances.get(&level).copied());
+            let chance = self.place(&moment).map(|(rule, level)| self.comparison.chance(rule, level));
             let Some(stated) = self.live.get_mut(&id) else { continue };
             let before = std::mem::replace(&mut stated.chance, chance);
             if before != chance {
@@ -171,7 +174,7 @@ impl<K: Key> ChanceTactic<K> {
         let recalled = self.recalled.remove(&id).filter(|_| time < self.restored);
         let chance = match recalled {
             Some(stated) => stated.chance,
-            None => moment.level().and_then(|level| self.comparison.provisional(level)),
+            None => self.place(&moment).and_then(|(rule, level)| self.comparison.provisional(rule, level)),
         };
         if moment.level().is_some() && self.windows.settled_at(moment.last_at) > time.plus(1) {
             self.open.insert((moment.last_at, id), moment.clone());

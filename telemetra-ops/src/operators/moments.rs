@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::checkpoint::CodecError;
-use telemetra_core::engine::{CountLooks, EpisodesState, KeyEpisodes, Looks, WindowChange};
+use telemetra_core::engine::{CountLooks, EpisodesState, KeyEpisodes, Level, Looks, WindowChange};
 use telemetra_core::{Data, EventTime, Key, Moment, MomentRule, Summary, WindowRules, key_hash};
 
 use crate::checkpoint::state::CheckpointContext;
@@ -84,6 +84,8 @@ pub struct FoundMoments<'scope, K: Key> {
     /// Looks and moments of each pane that is settled, by the pane's end: of the keys of this worker.
     pub(crate) looks: StreamVec<'scope, EventTime, (EventTime, Looks)>,
     pub(crate) windows: WindowRules,
+    /// The types of moments, in the order of the rules.
+    pub(crate) types: Vec<Arc<str>>,
 }
 
 impl<K: Key> std::fmt::Debug for FoundMoments<'_, K> {
@@ -112,12 +114,14 @@ impl<'scope, K: Key, S: Data> Moments<'scope, K, S> for Summaries<'scope, K, S> 
         name: &str,
         context: &CheckpointContext<'scope>,
     ) -> FoundMoments<'scope, K> {
+        let types = rules.iter().map(|rule| Arc::clone(&rule.moment_type)).collect();
         let tactic = MomentsTactic::<K, S>::new(windows, rules, Some(OpenLooks::default()));
         let found = self.inner.checkpointed(name, context, tactic);
         FoundMoments {
             moments: found.clone().flat_map(Found::moment).as_collection(),
             looks: found.flat_map(Found::looks),
             windows,
+            types,
         }
     }
 }
@@ -142,6 +146,12 @@ impl<K: Key> Found<K> {
 /// Looks and moments of the panes that are not settled. They are counted anew from the summaries after a
 /// restart.
 type OpenLooks = BTreeMap<EventTime, Looks>;
+
+/// The number of the rule that found a moment.
+fn rule_number<K: Key, S>(rules: &[MomentRule<S>], moment: &Moment<K>) -> u16 {
+    let position = rules.iter().position(|rule| rule.moment_type == moment.moment_type);
+    position.and_then(|number| u16::try_from(number).ok()).unwrap_or(u16::MAX)
+}
 
 /// The keys of one worker.
 struct MomentsTactic<K: Key, S> {
@@ -254,7 +264,12 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
             let (rules, windows, changed) = (&self.rules, &self.windows, &mut self.changed);
             let mut looks = self.looks.as_mut();
             let mut count = looks.as_mut().map(|looks| {
-                |pane, threshold, number| looks.entry(pane).or_default().look(threshold, number)
+                |pane, counted: &[(u16, Level, i64)]| {
+                    let looks = looks.entry(pane).or_default();
+                    counted
+                        .iter()
+                        .for_each(|(rule, threshold, number)| looks.look(*rule, *threshold, *number));
+                }
             });
             if time < self.restored
                 && let Some(count) = &mut count
@@ -269,7 +284,8 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
                 if let Some((looks, level)) = self.looks.as_mut().zip(moment.level())
                     && windows.settled_at(moment.last_at) > boundary
                 {
-                    looks.entry(moment.last_at).or_default().moment(level, diff as i64);
+                    let rule = rule_number(rules, &moment);
+                    looks.entry(moment.last_at).or_default().moment(rule, level, diff as i64);
                 }
                 emit(Found::Moment((moment, time, diff)));
             }

@@ -9,8 +9,8 @@ use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
-/// Counts looks at the window that ended at a time, by a rule of a threshold.
-pub type CountLooks<'a> = &'a mut dyn FnMut(EventTime, Level, i64);
+/// Counts looks at the window that ended at a time: by rule, with its threshold, how many.
+pub type CountLooks<'a> = &'a mut dyn FnMut(EventTime, &[(u16, Level, i64)]);
 
 impl<K: Key> KeyEpisodes<K> {
     /// Counts `sign` times the looks at one window: those of the rules for which it has a value, from the
@@ -28,7 +28,7 @@ impl<K: Key> KeyEpisodes<K> {
         let number = spec.series_of(end);
         let Some(index) = self.series.get(number).and_then(|series| series.find(end)) else { return };
         let mut firsts: Option<(u32, EventTime)> = None;
-        let mut looks: Option<(Level, i64)> = None;
+        let mut looks = Vec::with_capacity(rules.len());
         for (rule_number, rule) in rules.iter().enumerate() {
             let detector = rule.detector_of(key);
             let Some(scores) = detector.normal_scores() else { continue };
@@ -48,19 +48,11 @@ impl<K: Key> KeyEpisodes<K> {
                 continue;
             }
             let level = Level::of(Micro::from_f64(detector.threshold()));
-            let number = sign * i64::from(scores.sides);
-            // Mostly all rules have one threshold.
-            looks = match looks {
-                Some((known, counted)) if known == level => Some((level, counted + number)),
-                Some((known, counted)) => {
-                    count(end, known, counted);
-                    Some((level, number))
-                }
-                None => Some((level, number)),
-            };
+            let rule_number = u16::try_from(rule_number).unwrap_or(u16::MAX);
+            looks.push((rule_number, level, sign * i64::from(scores.sides)));
         }
-        if let Some((level, counted)) = looks {
-            count(end, level, counted);
+        if !looks.is_empty() {
+            count(end, &looks);
         }
     }
 

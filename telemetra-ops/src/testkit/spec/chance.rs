@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use telemetra_core::engine::{Level, upcrossings};
+use telemetra_core::engine::{Calibration, Level, Rates};
 use telemetra_core::{Data, EventTime, Key, Micro, Moment, MomentRule, Summary, WindowRules};
 
 /// The changes of moments with their chance, of the changes of moments without it, at the times at which
@@ -23,6 +23,7 @@ pub fn chance<K: Key, S: Data>(
     for (moment, time, _) in moments {
         times.extend([*time, due(moment)]);
     }
+    let mut rates = Rates::new(windows.windows.panes_per_window());
     let mut stated: BTreeMap<Moment<K>, Option<Micro>> = BTreeMap::new();
     let mut updates = Vec::new();
     for now in times {
@@ -37,38 +38,55 @@ pub fn chance<K: Key, S: Data>(
         let mut looks = Vec::new();
         for (key, of_key) in &ends {
             for (&end, value) in of_key.range(..=settled) {
-                let of_rules = rules.iter().filter(|rule| (rule.metric)(value).is_some());
-                looks.extend(of_rules.filter_map(|rule| {
+                for (number, rule) in (0..).zip(rules) {
                     let (detector, size) = (rule.detector_of(*key), windows.windows.size());
-                    let scores = detector.normal_scores()?;
+                    let Some(scores) = detector.normal_scores() else { continue };
                     let reach = detector.max_samples();
                     let before = end.minus(size * u64::from(reach + 1));
-                    let (first, _) = of_key.range(before.plus(1)..).next()?;
-                    let is_judged = first.plus(size * u64::from(scores.min_samples.min(reach))) <= end;
-                    let threshold = Level::of(Micro::from_f64(detector.threshold()));
-                    is_judged.then_some((end, threshold, i64::from(scores.sides)))
-                }));
+                    let first = of_key.range(before.plus(1)..).next().map_or(end, |(first, _)| *first);
+                    let whole = size * u64::from(scores.min_samples.min(reach));
+                    if (rule.metric)(value).is_some() && first.plus(whole) <= end {
+                        let threshold = Level::of(Micro::from_f64(detector.threshold()));
+                        looks.push((end, (number, threshold), i64::from(scores.sides)));
+                    }
+                }
             }
         }
         let covered = looks.iter().map(|(end, ..)| settled.plus(windows.windows.slide()) - *end).max();
         let covered = covered.map(|covered| covered.min(period));
         let before = as_of(moments, now.minus(1));
         let after = as_of(moments, now);
-        let found: Vec<Level> =
-            after.iter().filter(|m| is_in_period(m.last_at)).filter_map(|m| m.level()).collect();
-        let ratio = |level: Level, besides: usize, more: f64| {
-            let looks = looks.iter().filter(|(end, threshold, _)| is_in_period(*end) && *threshold <= level);
-            let looks: i64 = looks.map(|(.., sides)| sides).sum();
-            let rate = upcrossings(level.score(), windows.windows.panes_per_window());
-            let above = besides + found.iter().filter(|other| **other >= level).count();
-            more * (looks as f64 * rate) / above as f64
+        let place = |moment: &Moment<K>| {
+            let rule = rules.iter().position(|rule| rule.moment_type == moment.moment_type)?;
+            Some((u16::try_from(rule).ok()?, moment.level()?))
         };
-        let of = |moment: &Moment<K>| {
-            let own = moment.level()?;
+        let in_period = looks.iter().filter(|(end, ..)| is_in_period(*end));
+        let looks: Vec<_> = in_period.map(|(_, place, sides)| (*place, *sides)).collect();
+        let found: Vec<_> = after.iter().filter(|m| is_in_period(m.last_at)).filter_map(place).collect();
+        // By how much the scores of each rule are too great.
+        let of_rule = |rule: u16| {
+            let looks = || looks.iter().filter(|((of, _), _)| *of == rule);
+            let least = looks().map(|((_, threshold), _)| *threshold).min();
+            let looks_at =
+                |level| looks().filter(|((_, threshold), _)| *threshold <= level).map(|(_, n)| n).sum();
+            let found_at =
+                |level| found.iter().filter(|(of, score)| *of == rule && *score >= level).count() as i64;
+            Calibration::of(least.unwrap_or(Level::of(Micro(0))), looks_at, found_at, &mut rates)
+        };
+        let calibrations: Vec<Calibration> = (0..).take(rules.len()).map(of_rule).collect();
+        let calibrated = |(rule, level): (u16, Level)| calibrations[usize::from(rule)].apply(level);
+        let mut ratio = |level: Level, besides: usize, more: f64| {
+            let looks = looks.iter().filter(|(place, _)| calibrated(*place) <= level);
+            let looks: i64 = looks.map(|(_, sides)| sides).sum();
+            let above = besides + found.iter().filter(|place| calibrated(**place) >= level).count();
+            more * (looks as f64 * rates.of(level)) / above as f64
+        };
+        let mut of = |moment: &Moment<K>| {
+            let own = calibrated(place(moment)?);
             let is_final = windows.settled_at(moment.last_at) <= now.plus(1);
             let (besides, more) = if is_final { (0, 1.0) } else { (1, period as f64 / covered? as f64) };
-            let levels = found.iter().copied().filter(|level| *level <= own).chain([own]);
-            let least = levels.map(|level| ratio(level, besides, more)).fold(1.0, f64::min);
+            let levels = found.iter().map(|place| calibrated(*place)).filter(|level| *level <= own);
+            let least = levels.chain([own]).map(|level| ratio(level, besides, more)).fold(1.0, f64::min);
             Some(Micro(((least * 1e6).ceil() as i64).clamp(1, Micro::SCALE)))
         };
         for gone in before.iter().filter(|moment| !after.contains(moment)) {
