@@ -211,6 +211,7 @@ fn moments_are_rows() {
         "baseline_mean",
         "baseline_stddev",
         "baseline_samples",
+        "chance",
         "revision",
         "context",
         "updated_at",
