@@ -112,7 +112,7 @@ fn with_different_partitions_shards_or_settings_none_begins() {
     for error in errors(wait(vec![sharded(2), sharded(3)])) {
         assert!(error.contains("process 0 has sinks of [1, 2] shards and process 1 of [1, 3]"), "{error}");
     }
-    let time = TimeConfig { allowed_lateness: 50, ..small_time() };
+    let time = TimeConfig { allowed_lateness: Duration::from_millis(50), ..small_time() };
     let other = pipeline_from(source(&script(), 5), &time, &sink);
     for error in errors(wait(vec![pipeline(&script(), &sink), other])) {
         assert!(error.contains("lateness 40") && error.contains("lateness 50"), "{error}");

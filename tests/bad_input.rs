@@ -64,7 +64,7 @@ fn bad_records_are_kept_with_place_and_reason_and_spoil_nothing() {
     let path = folder.path().join("events.jsonl");
     fs::write(&path, content).unwrap();
     let sink = MemorySink::new();
-    let time = TimeConfig { max_future_skew: Some(86_400_000), ..ten_seconds() };
+    let time = TimeConfig { max_future_skew: Some(Duration::from_secs(86_400)), ..ten_seconds() };
     let pipeline = json_pipeline(Lines::file(&path), &time).sink(sink.clone()).workers(2);
     let pipeline = pipeline.sink(Sqlite::new(folder.path().join("t.db")));
     let fates = finish(pipeline.start().unwrap()).unwrap().fates;
@@ -291,7 +291,7 @@ fn a_damaged_checkpoint_is_refused_with_what_to_do() {
     refused(&["is not whole", "worker-0001", "is missing", "restore it"]);
     fs::write(&part, whole).unwrap();
 
-    let other = TimeConfig { allowed_lateness: 30, ..small_time() };
+    let other = TimeConfig { allowed_lateness: Duration::from_millis(30), ..small_time() };
     let error = again(folder, &source, &sink, &other).unwrap_err();
     assert_says(&error, &["made with other settings", "lateness 40", "lateness 30", "start afresh"]);
 

@@ -47,7 +47,7 @@ fn groupings(source: Memory, sink: &MemorySink) -> Pipeline<Saying> {
 
 /// Panes of five milliseconds, the greatest common divisor of all slides and ticks.
 fn time() -> TimeConfig {
-    TimeConfig { windows: WindowSpec::tumbling(5).unwrap(), ..small_time() }
+    TimeConfig { windows: WindowSpec::tumbling(Duration::from_millis(5)).unwrap(), ..small_time() }
 }
 
 /// Applies a batch to the tables.

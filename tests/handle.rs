@@ -147,7 +147,7 @@ fn threads_push_into_a_channel_while_it_is_read_and_are_told_what_is_safe() {
     let full = handle.try_push("one more");
     assert!(matches!(&full, Err(PushError::Full(record)) if record == b"one more"), "{full:?}");
     // Threads are not in step: what one pushes may be behind the others by any time.
-    let time = TimeConfig { allowed_lateness: 10_000, ..small_time() };
+    let time = TimeConfig { allowed_lateness: Duration::from_secs(10), ..small_time() };
     let sink = MemorySink::new();
     let pipeline = pipeline_from(MemorySource::default(), &time, &sink).source(channel, Words).workers(3);
     let store = Directory::new(folder.path());

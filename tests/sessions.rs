@@ -39,7 +39,10 @@ fn groupings(source: Memory, sink: &MemorySink) -> Pipeline<Saying> {
 }
 
 fn time() -> TimeConfig {
-    TimeConfig { windows: WindowSpec::sliding(30, 10).unwrap(), ..small_time() }
+    TimeConfig {
+        windows: WindowSpec::sliding(Duration::from_millis(30), Duration::from_millis(10)).unwrap(),
+        ..small_time()
+    }
 }
 
 fn row(change: &Change) -> Published {
@@ -58,7 +61,7 @@ fn specified_sessions(counted: Vec<Counted>) -> Vec<Update> {
         let (mut events, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
             let (events_in, events) =
                 scope.new_collection::<(String, (EventTime, (String, String))), isize>();
-            let panes = WindowSpec::tumbling(GAP).unwrap();
+            let panes = WindowSpec::tumbling(Duration::from_millis(GAP)).unwrap();
             let sessions =
                 spec::sessions(events, GAP, panes, |acc: &mut Acc, (user, message): &(String, String)| {
                     add(acc, EventTime(0), user, message);

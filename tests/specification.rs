@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -35,7 +36,7 @@ proptest! {
     ) {
         let mut time = small_time();
         if tumbling {
-            time.windows = WindowSpec::tumbling(10).unwrap();
+            time.windows = WindowSpec::tumbling(Duration::from_millis(10)).unwrap();
         }
         check(&script, &time, workers, per_poll)?;
     }

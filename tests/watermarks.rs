@@ -163,7 +163,8 @@ fn an_event_a_year_ahead_moves_no_watermark() {
 
 #[test]
 fn one_wrong_date_poisons_no_replay() {
-    let time = TimeConfig { max_future_skew: None, max_jump: Some(86_400_000), ..small_time() };
+    let time =
+        TimeConfig { max_future_skew: None, max_jump: Some(Duration::from_secs(86_400)), ..small_time() };
     let year = 366 * 86_400_000;
     let mut records = steady("a", 0, 3_000);
     let undisturbed = run(&vec![records.clone(), steady("b", 0, 3_000)], &time, 2, 5).unwrap().0;
@@ -205,7 +206,10 @@ fn times_next_to_the_epoch_are_times_like_others() {
 
 #[test]
 fn no_row_is_of_a_window_that_would_begin_before_1970() {
-    let time = TimeConfig { windows: WindowSpec::sliding(6_000, 1_000).unwrap(), ..small_time() };
+    let time = TimeConfig {
+        windows: WindowSpec::sliding(Duration::from_secs(6), Duration::from_secs(1)).unwrap(),
+        ..small_time()
+    };
     for workers in [1, 2] {
         let records = ["a 0 e0 u m".to_owned(), "a 2500 e1 u m".to_owned()];
         let (sink, report) = run(&vec![records.to_vec()], &time, workers, 5).unwrap();

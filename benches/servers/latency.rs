@@ -54,8 +54,8 @@ pub(crate) fn watch(options: &Options) -> Result<()> {
     let slide = options.number("slide")?;
     let time = TimeConfig {
         idle_after: Some(Duration::from_secs(5)),
-        out_of_orderness: options.number("disorder")?,
-        allowed_lateness: 60_000,
+        out_of_orderness: Duration::from_millis(options.number("disorder")?),
+        allowed_lateness: Duration::from_secs(60),
         ..TimeConfig::default()
     };
     let (frontier, rows, keys) = (Seen::default(), Seen::default(), Seen::default());

@@ -37,7 +37,10 @@ pub(crate) fn source(options: &Options) -> Result<KafkaSource> {
 }
 
 pub(crate) fn windows(options: &Options) -> Result<WindowSpec> {
-    Ok(WindowSpec::sliding(options.number("window")?, options.number("slide")?)?)
+    Ok(WindowSpec::sliding(
+        Duration::from_millis(options.number("window")?),
+        Duration::from_millis(options.number("slide")?),
+    )?)
 }
 
 /// From the topic to the sinks named, with all that is computed by default.

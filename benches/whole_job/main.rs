@@ -14,6 +14,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -81,7 +82,10 @@ pub(crate) struct Size {
 
 impl Size {
     pub(crate) fn windows(&self) -> Result<WindowSpec> {
-        Ok(WindowSpec::sliding(self.window * 1000, self.slide * 1000)?)
+        Ok(WindowSpec::sliding(
+            Duration::from_millis(self.window * 1000),
+            Duration::from_millis(self.slide * 1000),
+        )?)
     }
 
     fn file(&self) -> Result<PathBuf> {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use telemetra::prelude::*;
@@ -53,7 +54,11 @@ pub(crate) enum Input {
 impl Default for Settings {
     fn default() -> Self {
         // Made-up events are disordered by less than a second on average.
-        let time = TimeConfig { out_of_orderness: 5_000, deduplicate: true, ..TimeConfig::default() };
+        let time = TimeConfig {
+            out_of_orderness: Duration::from_secs(5),
+            deduplicate: true,
+            ..TimeConfig::default()
+        };
         Self {
             host: "127.0.0.1".to_owned(),
             port: 8000,
@@ -234,8 +239,11 @@ pub(crate) fn read(
             let why = "answers from elsewhere need both POSTGRES_HOST and REDIS_URL; give both, or none for a pipeline here";
             return Err(Wrong(why.to_owned()).into());
         }
-        settings.time.windows = WindowSpec::sliding(settings.window, settings.slide)
-            .map_err(|error| TABLE.explained(error.into(), &given.origins))?;
+        settings.time.windows = WindowSpec::sliding(
+            Duration::from_millis(settings.window),
+            Duration::from_millis(settings.slide),
+        )
+        .map_err(|error| TABLE.explained(error.into(), &given.origins))?;
     }
     Ok(command)
 }

@@ -79,7 +79,7 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
             .keys(livestream::redis_keys())
             .prefix(&settings.redis.prefix)
             // No longer than the pipeline itself, which gives that much again after a restart.
-            .horizon(Duration::from_millis(settings.time.horizon(samples)).min(REDIS_HORIZON))
+            .horizon(settings.time.horizon(samples).min(REDIS_HORIZON))
             .silent_after(Duration::from_millis(settings.window));
         pipeline = pipeline.sink(if settings.start_over { sink.start_over() } else { sink });
     }
@@ -115,9 +115,9 @@ fn scorer(name: &str) -> Result<Option<Arc<dyn Sentiment>>, ConfigError> {
 }
 
 /// The pace recorded, times a factor. An event from the future has a bad clock, and is not waited for.
-fn pace(factor: f64, max_future_skew: Option<u64>) -> Result<Pace, ConfigError> {
+fn pace(factor: f64, max_future_skew: Option<Duration>) -> Result<Pace, ConfigError> {
     let time_of = event_time_by(JsonDecoder::mixed());
     let clock = Clock::system();
-    let latest = move || max_future_skew.map_or(EventTime::MAX, |skew| clock.now().plus(skew));
+    let latest = move || max_future_skew.map_or(EventTime::MAX, |skew| clock.now() + skew);
     Pace::new(factor, Clock::system(), move |record| time_of(record).filter(|time| *time <= latest()))
 }

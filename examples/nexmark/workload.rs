@@ -1,6 +1,7 @@
 //! The events of the crate `nexmark` as JSON lines, of which some come late.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use nexmark::EventGenerator;
 use nexmark::config::NexmarkConfig;
@@ -14,7 +15,7 @@ const DELAY: usize = 20;
 
 /// How event time is read: the order of the generator is off by nothing but the late events, which are within the allowed lateness.
 pub(crate) fn time() -> TimeConfig {
-    TimeConfig { out_of_orderness: 4_000, ..TimeConfig::default() }
+    TimeConfig { out_of_orderness: Duration::from_secs(4), ..TimeConfig::default() }
 }
 
 /// So many events in the order in which they come, `rate` of them in a second of event time. One in a hundred comes 20 seconds late.

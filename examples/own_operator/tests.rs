@@ -35,9 +35,9 @@ fn effective(heartbeats: Vec<Heartbeat>) -> (Vec<(EventTime, Heartbeat)>, u64) {
     let mut arrivals = Vec::new();
     for heartbeat in heartbeats {
         greatest = greatest.max(heartbeat.time);
-        let floor = time.windows.pane_start(greatest.minus(time.out_of_orderness));
+        let floor = time.windows.pane_start(greatest - time.out_of_orderness);
         let end = time.windows.pane_end(heartbeat.time);
-        if end.plus(time.allowed_lateness) < floor {
+        if end + time.allowed_lateness < floor {
             too_late += 1;
         } else {
             arrivals.push((end.max(floor.plus(pane)).minus(1), heartbeat));

@@ -5,6 +5,7 @@
 //! arrives, what is due when, and what a checkpoint keeps; the driver of the library does the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use telemetra::core::checkpoint::CodecError;
@@ -63,7 +64,7 @@ type Reports = BTreeMap<EventTime, State>;
 #[derive(Debug)]
 pub(crate) struct TimeInState {
     /// For how long, in milliseconds, heartbeats may arrive late. An hour can be computed again for as long.
-    lateness: u64,
+    lateness: Duration,
     /// What has arrived and has not taken effect.
     arrived: Inbox<Heartbeat>,
     machines: BTreeMap<String, Reports>,
@@ -77,7 +78,7 @@ impl TimeInState {
     /// Late events take effect up to the allowed lateness after their pane, at the end of a pane.
     pub(crate) fn new(time: &TimeConfig) -> Self {
         Self {
-            lateness: time.allowed_lateness + 2 * time.windows.slide(),
+            lateness: time.allowed_lateness + Duration::from_millis(2 * time.windows.slide()),
             arrived: Inbox::default(),
             machines: BTreeMap::new(),
             due: BTreeMap::new(),
@@ -87,7 +88,7 @@ impl TimeInState {
 
     /// The least time of a heartbeat that may take effect at `time` or later.
     fn least(&self, time: EventTime) -> EventTime {
-        time.minus(self.lateness)
+        time - self.lateness
     }
 
     fn row(&self, machine: &str, hour: EventTime) -> Option<MachineHour> {

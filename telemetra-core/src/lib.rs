@@ -88,4 +88,5 @@ pub mod engine {
     pub use crate::read::format::format_of;
     pub use crate::read::sequence::{Placement, Sequencer, SequencerState};
     pub use crate::time::event_time::civil_from_days;
+    pub use crate::time::millis;
 }

@@ -91,8 +91,8 @@ fn bursts_are_trusted_among_many_keys() {
 
 /// A comparison of tumbling windows of ten milliseconds without lateness, over a hundred.
 fn comparison() -> Comparison {
-    let windows = WindowSpec::tumbling(10).unwrap();
-    let time = TimeConfig { windows, allowed_lateness: 0, ..TimeConfig::default() };
+    let windows = WindowSpec::tumbling(Duration::from_millis(10)).unwrap();
+    let time = TimeConfig { windows, allowed_lateness: Duration::ZERO, ..TimeConfig::default() };
     Comparison::new(100, time.window_rules(10))
 }
 

@@ -2,6 +2,8 @@
 //! is quick.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use telemetra_core::testkit::{Noise, WatchedCounts, detector_compliance, tracker_compliance};
 use telemetra_core::{
@@ -95,7 +97,10 @@ fn false_alarms_of_the_default_are_as_many_as_promised_at_every_rate() {
 #[test]
 fn false_alarms_are_as_many_as_promised_from_the_first_verdict_on() {
     const KEYS: u32 = 60_000;
-    let time = TimeConfig { windows: WindowSpec::tumbling(60_000).unwrap(), ..TimeConfig::default() };
+    let time = TimeConfig {
+        windows: WindowSpec::tumbling(Duration::from_secs(60)).unwrap(),
+        ..TimeConfig::default()
+    };
     let detector = spike();
     for (seed, rate) in (100..).zip([0.2, 1.0, 10.0, 100.0]) {
         let mut noise = Noise::new(seed);
@@ -211,7 +216,10 @@ impl Detector for Twentieth {
 
 #[test]
 fn combinations_shape_moments() {
-    let time = TimeConfig { windows: WindowSpec::tumbling(60_000).unwrap(), ..TimeConfig::default() };
+    let time = TimeConfig {
+        windows: WindowSpec::tumbling(Duration::from_secs(60)).unwrap(),
+        ..TimeConfig::default()
+    };
     let run = |mut watched: WatchedCounts, counts: &[u64]| {
         watched.pane(1);
         counts.iter().map(|count| if watched.pane(*count).anomalous { 'x' } else { '.' }).collect::<String>()
@@ -256,7 +264,7 @@ proptest! {
         counts in any::<bool>(),
         scale in prop_oneof![Just(1i64), Just(1_000_000), any::<i64>()],
     ) {
-        let spec = WindowSpec::sliding(60, 10).unwrap();
+        let spec = WindowSpec::sliding(Duration::from_millis(60), Duration::from_millis(10)).unwrap();
         let missing = if counts { MissingWindow::Zero } else { MissingWindow::Skip };
         for detector in detectors() {
             let mut follower = detector.follow();

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use telemetra_core::engine::{KeyEpisodes, WindowChange};
@@ -17,8 +18,8 @@ const START: u64 = 1_000_000;
 /// Three panes a window; what is late by up to twelve panes counts.
 fn rules_of_time(samples: u32) -> WindowRules {
     let time = TimeConfig {
-        windows: WindowSpec::sliding(30, 10).unwrap(),
-        allowed_lateness: 120,
+        windows: WindowSpec::sliding(Duration::from_millis(30), Duration::from_millis(10)).unwrap(),
+        allowed_lateness: Duration::from_millis(120),
         ..TimeConfig::default()
     };
     time.window_rules(samples)
@@ -70,9 +71,14 @@ impl Key {
         }
         let Self { id, rules, windows, episodes, emitted, .. } = self;
         let mut changed = Vec::new();
-        episodes.advance(rules, windows, id, boundary, &mut changes, None, |moment, diff| {
-            changed.push((moment, diff))
-        });
+        episodes.advance(
+            rules,
+            windows,
+            id,
+            boundary,
+            &mut changes,
+            (None, |moment, diff| changed.push((moment, diff))),
+        );
         changed.sort_by_key(|(_, diff)| *diff);
         for (moment, diff) in changed {
             let key = (Arc::clone(&moment.moment_type), moment.id());

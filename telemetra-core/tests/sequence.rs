@@ -1,6 +1,8 @@
 //! The fate of each event of a partition: many lives, each from the state that the one before kept, decide as one does.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use telemetra_core::engine::{Placement, Sequencer, SequencerState};
 use telemetra_core::{EventId, EventTime, Fate, TimeConfig, WindowSpec};
@@ -28,12 +30,12 @@ fn time() -> impl Strategy<Value = TimeConfig> {
     let jumps = prop_oneof![Just(None), Just(Some(300)), Just(Some(100_000))];
     (0u64..300, 0u64..500, any::<bool>(), prop_oneof![Just(None), Just(Some(500))], jumps).prop_map(
         |(out_of_orderness, allowed_lateness, deduplicate, max_future_skew, max_jump)| TimeConfig {
-            windows: WindowSpec::sliding(30, 10).unwrap(),
-            out_of_orderness,
-            allowed_lateness,
+            windows: WindowSpec::sliding(Duration::from_millis(30), Duration::from_millis(10)).unwrap(),
+            out_of_orderness: Duration::from_millis(out_of_orderness),
+            allowed_lateness: Duration::from_millis(allowed_lateness),
             deduplicate,
-            max_future_skew,
-            max_jump,
+            max_future_skew: max_future_skew.map(Duration::from_millis),
+            max_jump: max_jump.map(Duration::from_millis),
             ..TimeConfig::default()
         },
     )
@@ -78,7 +80,11 @@ proptest! {
 }
 
 fn fates_of(times: &[u64]) -> Vec<Fate> {
-    let time = TimeConfig { max_future_skew: None, max_jump: Some(86_400_000), ..TimeConfig::default() };
+    let time = TimeConfig {
+        max_future_skew: None,
+        max_jump: Some(Duration::from_secs(86_400)),
+        ..TimeConfig::default()
+    };
     let mut sequencer = Sequencer::new(&time, time.strategy());
     times.iter().map(|time| sequencer.place(EventTime(*time), || None, NOW).fate).collect()
 }

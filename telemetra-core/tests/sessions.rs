@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use telemetra_core::engine::{KeySessions, Segment, Segments, SessionRules, WindowState};
@@ -129,7 +130,7 @@ proptest! {
         records in prop::collection::btree_set(0..80_u64, 0..6),
         restarts in prop::collection::btree_set(0..80_u64, 0..4),
     ) {
-        let panes = WindowSpec::tumbling(PANE).unwrap();
+        let panes = WindowSpec::tumbling(Duration::from_millis(PANE)).unwrap();
         let rules = SessionRules { gap, panes, horizon: (LATE + 2) * PANE + gap + horizon };
         let mut key = Driven::new(rules);
         for number in 1..90 {
@@ -149,7 +150,7 @@ proptest! {
 
 #[test]
 fn a_late_event_joins_two_sessions() {
-    let panes = WindowSpec::tumbling(PANE).unwrap();
+    let panes = WindowSpec::tumbling(Duration::from_millis(PANE)).unwrap();
     let rules = SessionRules { gap: 15_000, panes, horizon: 300_000 };
     let mut key = Driven::new(rules);
     let events = [(0, 1, 0), (25_000, 2, 0), (13_000, 3, 4)];

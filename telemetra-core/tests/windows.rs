@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use telemetra_core::engine::{KeyState, KeyWindows, WindowState};
@@ -30,7 +31,7 @@ const BASE: u64 = 10_000;
 /// One minute every half: the end of a window is every third boundary.
 fn rules(horizon: u64) -> WindowRules {
     WindowRules {
-        windows: WindowSpec::sliding(60_000, 30_000).unwrap(),
+        windows: WindowSpec::sliding(Duration::from_secs(60), Duration::from_secs(30)).unwrap(),
         allowed_lateness: 100_000,
         horizon: 100_000 + 2 * 60_000 + 2 * 30_000 + horizon,
     }

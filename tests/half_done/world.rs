@@ -230,5 +230,5 @@ impl<const TEST: usize> World<TEST> {
 
 /// Late is never too late: whenever a partition is found, the answer in the end is the same.
 fn patient() -> TimeConfig {
-    TimeConfig { allowed_lateness: 100_000, ..small_time() }
+    TimeConfig { allowed_lateness: Duration::from_secs(100), ..small_time() }
 }

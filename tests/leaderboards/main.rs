@@ -9,6 +9,7 @@ mod events;
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use answers::{Answer, Said, consolidated};
 use collections::{Records, RowChanges, changes, of_collections, spans};
@@ -43,7 +44,7 @@ proptest! {
     ) {
         let mut time = small_time();
         if !retires {
-            time.horizon = Some(1_000_000);
+            time.horizon = Some(Duration::from_secs(1_000));
         }
         let (fates, counted) = reference_fates(&script, &time);
         let (mut found, found_fates) = graph(&script, &time, workers, per_poll);
@@ -132,7 +133,7 @@ fn random_scripts_reach_silence_lateness_and_new_leaders() {
 fn answers_after_a_restart_equal_those_of_an_undisturbed_run() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut time = small_time();
-    time.horizon = Some(1_000_000);
+    time.horizon = Some(Duration::from_secs(1_000));
     let mut compared = 0;
     for lives in 0..12 {
         let mut script = script().new_tree(&mut runner).unwrap().current();

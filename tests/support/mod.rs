@@ -144,11 +144,11 @@ impl<F: Fn(&Saying) + Send + Sync> Decoder<Saying> for Shown<F> {
 /// Settings in which little time is enough for everything to happen.
 pub fn small_time() -> TimeConfig {
     TimeConfig {
-        windows: WindowSpec::sliding(30, 10).unwrap(),
-        out_of_orderness: 15,
-        allowed_lateness: 40,
+        windows: WindowSpec::sliding(Duration::from_millis(30), Duration::from_millis(10)).unwrap(),
+        out_of_orderness: Duration::from_millis(15),
+        allowed_lateness: Duration::from_millis(40),
         horizon: None,
-        max_future_skew: Some(10_000),
+        max_future_skew: Some(Duration::from_secs(10)),
         max_jump: None,
         idle_after: None,
         deduplicate: true,
@@ -270,18 +270,18 @@ pub fn reference_fates(script: &Script, time: &TimeConfig) -> (Fates, Vec<Counte
                 fates.count(Fate::Malformed);
                 continue;
             };
-            if at > now + time.max_future_skew.unwrap() {
+            if at > now + millis(time.max_future_skew.unwrap()) {
                 fates.count(Fate::FromFuture);
                 continue;
             }
             greatest = greatest.max(at);
-            floor = floor.max(greatest.saturating_sub(time.out_of_orderness) / slide * slide);
+            floor = floor.max(greatest.saturating_sub(millis(time.out_of_orderness)) / slide * slide);
             let end = at / slide * slide + slide;
-            if end + time.allowed_lateness < floor {
+            if end + millis(time.allowed_lateness) < floor {
                 fates.count(Fate::TooLate);
                 continue;
             }
-            seen.retain(|_, end| *end + time.allowed_lateness >= floor);
+            seen.retain(|_, end| *end + millis(time.allowed_lateness) >= floor);
             if time.deduplicate && seen.contains_key(words[2]) {
                 fates.count(Fate::Duplicate);
                 continue;
@@ -410,4 +410,9 @@ pub fn script() -> impl Strategy<Value = Script> {
 /// How many random cases to try: many by the environment, some by default.
 pub fn cases(default: u32) -> u32 {
     std::env::var("TELEMETRA_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(default)
+}
+
+/// A span in milliseconds.
+pub fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).expect("a span")
 }

@@ -1,6 +1,7 @@
 //! The default accumulator over JSON: records by hand, and a pipeline of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
@@ -27,9 +28,9 @@ pub fn chats(stream: &str, millis: u64, count: usize) -> Vec<String> {
 /// Windows of ten seconds side by side, no disorder, ten minutes of lateness.
 pub fn ten_seconds() -> TimeConfig {
     TimeConfig {
-        windows: WindowSpec::tumbling(10_000).unwrap(),
-        out_of_orderness: 0,
-        allowed_lateness: 600_000,
+        windows: WindowSpec::tumbling(Duration::from_secs(10)).unwrap(),
+        out_of_orderness: Duration::ZERO,
+        allowed_lateness: Duration::from_secs(600),
         horizon: None,
         max_future_skew: None,
         max_jump: None,

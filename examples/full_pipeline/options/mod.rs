@@ -42,7 +42,8 @@ pub(crate) fn settle(
     settings: &mut Settings,
     origins: &BTreeMap<&'static str, String>,
 ) -> Result<(), ConfigError> {
-    settings.time.windows = WindowSpec::sliding(settings.window, settings.slide)?;
+    settings.time.windows =
+        WindowSpec::sliding(Duration::from_millis(settings.window), Duration::from_millis(settings.slide))?;
     places::choose(settings, origins)?;
     cluster(settings, origins)?;
     let live = settings.inputs.iter().any(|input| input == "-");

@@ -20,19 +20,19 @@ pub(super) const FLAGS: &[Flag] = &[
         |s, v| put(&mut s.chance, parse::ratio(v)),
     ),
     Flag::new("out-of-orderness", "TIME", "how far behind events may be and not be late [10s]", |s, v| {
-        put(&mut s.time.out_of_orderness, span(v))
+        put(&mut s.time.out_of_orderness, parse::duration(v))
     }),
     Flag::new("allowed-lateness", "TIME", "how late events may be and still revise windows [5m]", |s, v| {
-        put(&mut s.time.allowed_lateness, span(v))
+        put(&mut s.time.allowed_lateness, parse::duration(v))
     }),
     Flag::new("max-future-skew", "TIME|off", "how far ahead of the clock events may be [10m]", |s, v| {
-        put(&mut s.time.max_future_skew, optional(v, span))
+        put(&mut s.time.max_future_skew, optional(v, parse::duration))
     }),
     Flag::new(
         "max-jump",
         "TIME|off",
         "how far ahead of all before it an event is believed at once [30d]",
-        |s, v| put(&mut s.time.max_jump, optional(v, span)),
+        |s, v| put(&mut s.time.max_jump, optional(v, parse::duration)),
     ),
     Flag::new(
         "idle-after",
@@ -50,7 +50,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "horizon",
         "TIME",
         "how long summaries stay live [as long as lateness and baselines need]",
-        |s, v| put(&mut s.time.horizon, span(v).map(Some)),
+        |s, v| put(&mut s.time.horizon, parse::duration(v).map(Some)),
     ),
     Flag::new("lead", "TIME", "how far reading may be ahead of the outputs, in event time [2m]", |s, v| {
         put(&mut s.lead, span(v))

@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 
 use crate::ident::{id_of, mix};
 
@@ -129,7 +130,7 @@ impl NameCounts {
     /// per name, at most `k`.
     pub(super) fn top(&self, k: usize) -> Vec<Counted> {
         let before = |a: &Counted, b: &Counted| a.count > b.count || (a.count == b.count && a.name < b.name);
-        let mut top: Vec<&Counted> = Vec::with_capacity(k.min(self.len()));
+        let mut top: SmallVec<[&Counted; 16]> = SmallVec::new();
         for held in self.iter() {
             if top.len() < k {
                 top.push(held);

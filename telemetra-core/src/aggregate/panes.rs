@@ -127,10 +127,14 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
                 emit(Summary { window: spec.window_ending(end), value }, -1);
             }
         }
-        self.roll_to(&spec, boundary);
+        let was_closed = self.rolled.1 == closed;
+        let is_same = !self.roll_to(&spec, boundary) && was_closed;
         let start = boundary.minus(spec.size());
         if self.panes.back().is_some_and(|pane| pane.start >= start) {
-            let value = Arc::new(self.rolling.finish());
+            // A quiet key mostly has the same panes in its next window: one value for both.
+            let last = self.summaries.back().filter(|kept| is_same && kept.end == closed);
+            let value = last.map(|kept| Arc::clone(&kept.value));
+            let value = value.unwrap_or_else(|| Arc::new(self.rolling.finish()));
             let window = spec.window_ending(boundary);
             self.summaries.push_back(Kept { end: boundary, value: Arc::clone(&value), changed: boundary });
             emit(Summary { window, value }, 1);
@@ -324,24 +328,29 @@ impl<A: Accumulator> KeyWindows<A> {
         }
     }
 
-    /// Slides the aggregate to the window that ends at `end`.
-    fn roll_to(&mut self, spec: &WindowSpec, end: EventTime) {
+    /// Slides the aggregate to the window that ends at `end`. Returns whether other panes are in it.
+    fn roll_to(&mut self, spec: &WindowSpec, end: EventTime) -> bool {
         let start = end.minus(spec.size());
         let (rolled_start, rolled_end) = self.rolled;
+        let mut changed = false;
         if rolled_end <= start && rolled_start < rolled_end {
             self.rolling = A::Sliding::default();
+            changed = true;
         } else {
             let mut index = self.first_from(rolled_start);
             while let Some(pane) = self.panes.get(index).filter(|p| p.start < start && p.start < rolled_end) {
                 self.rolling.pop(&pane.partial);
                 index += 1;
+                changed = true;
             }
         }
         let mut index = self.first_from(start.max(rolled_end));
         while let Some(pane) = self.panes.get(index).filter(|pane| pane.start < end) {
             self.rolling.push(&pane.partial);
             index += 1;
+            changed = true;
         }
         self.rolled = (start, end);
+        changed
     }
 }

@@ -15,6 +15,7 @@ use crate::read::event::EventId;
 use crate::read::fate::{Fate, Fates};
 use crate::time::config::TimeConfig;
 use crate::time::event_time::EventTime;
+use crate::time::millis;
 use crate::time::watermark::WatermarkStrategy;
 use crate::time::window::WindowSpec;
 
@@ -96,9 +97,9 @@ impl Sequencer {
     pub fn new(time: &TimeConfig, strategy: Box<dyn WatermarkStrategy>) -> Self {
         Self {
             windows: time.windows,
-            allowed_lateness: time.allowed_lateness,
-            max_future_skew: time.max_future_skew.unwrap_or(u64::MAX),
-            max_jump: time.max_jump.unwrap_or(u64::MAX),
+            allowed_lateness: millis::of(time.allowed_lateness),
+            max_future_skew: time.max_future_skew.map_or(u64::MAX, millis::of),
+            max_jump: time.max_jump.map_or(u64::MAX, millis::of),
             jump: None,
             strategy,
             greatest: EventTime::MIN,

@@ -1,6 +1,7 @@
 //! The compliance suites of trackers and models.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use crate::aggregate::power_sums::PowerSums;
 use crate::detect::any_detector::AnyDetector;
@@ -60,7 +61,11 @@ pub fn any_detector_compliance(detector: &AnyDetector) {
         for (size, slide) in [(60_000, 60_000), (60_000, 10_000)] {
             for missing in [MissingWindow::Zero, MissingWindow::Skip] {
                 for scale in [1, 1_000_000] {
-                    let Ok(spec) = WindowSpec::sliding(size, slide) else { continue };
+                    let Ok(spec) =
+                        WindowSpec::sliding(Duration::from_millis(size), Duration::from_millis(slide))
+                    else {
+                        continue;
+                    };
                     let start = 1_767_225_600_000;
                     let end = |i: i64| EventTime(start + slide * i.unsigned_abs());
                     let windows: Vec<_> =

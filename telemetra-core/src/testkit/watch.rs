@@ -118,6 +118,6 @@ impl WatchedCounts {
             self.changes.push(WindowChange { end: self.boundary, now: Some(Arc::new(total)) });
         }
         let Self { rules, windows, key, episodes, boundary, changes, .. } = self;
-        episodes.advance(rules, windows, key, *boundary, changes, looks, emit);
+        episodes.advance(rules, windows, key, *boundary, changes, (looks, emit));
     }
 }

@@ -5,17 +5,20 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
+use crate::time::millis;
 use crate::time::watermark::{BoundedOutOfOrderness, WatermarkStrategy};
 use crate::time::window::{WindowRules, WindowSpec};
 
 /// The settings of event time in a pipeline: windows, watermarks, and for how long results may still be
-/// corrected. Numbers are milliseconds of event time; a [`Duration`] is processing time.
+/// corrected. All but [`idle_after`](Self::idle_after) are spans of event time, in whole milliseconds. In a settings
+/// file they are numbers of milliseconds.
 ///
 /// ```
+/// use std::time::Duration;
 /// use telemetra_core::TimeConfig;
-/// let mut time = TimeConfig::default();
+/// let mut time = TimeConfig { allowed_lateness: Duration::from_secs(120), ..TimeConfig::default() };
 /// assert!(time.check(30).is_ok());
-/// time.horizon = Some(60_000);
+/// time.horizon = Some(Duration::from_secs(60));
 /// assert!(time.check(30).unwrap_err().to_string().contains("horizon"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,22 +27,28 @@ pub struct TimeConfig {
     /// Size and slide of the windows.
     pub windows: WindowSpec,
     /// The distance that the watermark of a partition keeps from the greatest event time seen in it.
-    pub out_of_orderness: u64,
+    #[serde(with = "millis")]
+    pub out_of_orderness: Duration,
     /// The time after the end of its pane during which a late event is still applied, as a correction. It is
     /// measured by the floor of its partition.
-    pub allowed_lateness: u64,
+    #[serde(with = "millis")]
+    pub allowed_lateness: Duration,
     /// The time after the end of its window during which a summary stays in the collection. By default it is
     /// as long as lateness and baselines need.
-    pub horizon: Option<u64>,
+    #[serde(with = "millis::option")]
+    pub horizon: Option<Duration>,
     /// The greatest distance by which an event may be ahead of processing time. `None` accepts any distance.
-    pub max_future_skew: Option<u64>,
+    #[serde(with = "millis::option")]
+    pub max_future_skew: Option<Duration>,
     /// The greatest distance by which an event may be ahead of all events before it in its partition. One that is
     /// further ahead is suspect: it goes to `from_future` and moves no watermark, until the third in a row that
     /// is, each within this distance of the first, shows that time did go on. `None` accepts any distance. By
     /// default 30 days: one wrong date in a replay would else make all that follows too late.
-    pub max_jump: Option<u64>,
-    /// The time without records after which a partition is idle: the watermark then no longer waits for it.
+    #[serde(with = "millis::option")]
+    pub max_jump: Option<Duration>,
+    /// The processing time without records after which a partition is idle: the watermark then no longer waits for it.
     /// `None` means never, which is right for a replay.
+    #[serde(with = "millis::option")]
     pub idle_after: Option<Duration>,
     /// Whether an event is dropped if one with the same [id](crate::Event::id) came before in its partition,
     /// within the allowed lateness.
@@ -50,11 +59,11 @@ impl Default for TimeConfig {
     fn default() -> Self {
         Self {
             windows: WindowSpec::default(),
-            out_of_orderness: 10_000,
-            allowed_lateness: 300_000,
+            out_of_orderness: Duration::from_secs(10),
+            allowed_lateness: Duration::from_secs(300),
             horizon: None,
-            max_future_skew: Some(600_000),
-            max_jump: Some(30 * 86_400_000),
+            max_future_skew: Some(Duration::from_secs(600)),
+            max_jump: Some(Duration::from_secs(30 * 86_400)),
             idle_after: Some(Duration::from_secs(5)),
             deduplicate: false,
         }
@@ -66,16 +75,15 @@ impl TimeConfig {
     /// for the allowed lateness after its last pane ended; all windows in whose baseline it is are then
     /// evaluated again, so they must still be there.
     #[must_use]
-    pub fn least_horizon(&self, samples: u32) -> u64 {
+    pub fn least_horizon(&self, samples: u32) -> Duration {
         let windows = u64::from(samples) + 2;
-        self.allowed_lateness
-            .saturating_add(self.windows.size().saturating_mul(windows))
-            .saturating_add(2 * self.windows.slide())
+        let baseline = self.windows.size().saturating_mul(windows).saturating_add(2 * self.windows.slide());
+        self.allowed_lateness.saturating_add(Duration::from_millis(baseline))
     }
 
     /// The horizon with baselines of `samples` windows: the one that is set, or the least.
     #[must_use]
-    pub fn horizon(&self, samples: u32) -> u64 {
+    pub fn horizon(&self, samples: u32) -> Duration {
         self.horizon.unwrap_or_else(|| self.least_horizon(samples))
     }
 
@@ -84,13 +92,13 @@ impl TimeConfig {
     pub fn window_rules(&self, samples: u32) -> WindowRules {
         WindowRules {
             windows: self.windows,
-            allowed_lateness: self.allowed_lateness,
-            horizon: self.horizon(samples),
+            allowed_lateness: millis::of(self.allowed_lateness),
+            horizon: millis::of(self.horizon(samples)),
         }
     }
 
     /// The longest time that any of these settings may be: a year.
-    const LONGEST: u64 = 366 * 86_400_000;
+    const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
     /// Checks that these settings can work with baselines of up to `samples` windows.
     ///
@@ -99,19 +107,24 @@ impl TimeConfig {
     /// If one cannot. The error says how to change it.
     pub fn check(&self, samples: u32) -> Result<(), ConfigError> {
         // A deserialised spec was not checked by the constructor.
-        WindowSpec::sliding(self.windows.size(), self.windows.slide())?;
-        for (setting, value) in
-            [("out_of_orderness", self.out_of_orderness), ("allowed_lateness", self.allowed_lateness)]
-        {
-            if value > Self::LONGEST {
-                return Err(ConfigError::new(
-                    setting,
-                    format!("{value} ms is longer than a year"),
-                    "the unit is milliseconds",
-                ));
+        self.windows.check()?;
+        let spans = [
+            ("out_of_orderness", Some(self.out_of_orderness)),
+            ("allowed_lateness", Some(self.allowed_lateness)),
+            ("horizon", self.horizon),
+            ("max_future_skew", self.max_future_skew),
+            ("max_jump", self.max_jump),
+        ];
+        for (setting, span) in spans {
+            let Some(span) = span else { continue };
+            millis::whole(setting, span)?;
+            let is_bounded = matches!(setting, "out_of_orderness" | "allowed_lateness");
+            if is_bounded && span > Self::LONGEST {
+                let detail = format!("{span:?} is longer than a year");
+                return Err(ConfigError::new(setting, detail, "give seconds or minutes"));
             }
         }
-        if self.max_jump == Some(0) {
+        if self.max_jump == Some(Duration::ZERO) {
             return Err(ConfigError::new(
                 "max_jump",
                 "no event may be ahead of another",
@@ -123,10 +136,10 @@ impl TimeConfig {
             Some(horizon) if horizon < least => Err(ConfigError::new(
                 "horizon",
                 format!(
-                    "{horizon} ms is shorter than the allowed lateness \
+                    "{horizon:?} is shorter than the allowed lateness \
                      and a baseline of {samples} windows need"
                 ),
-                format!("make it at least {least} ms, or leave it out"),
+                format!("make it at least {least:?}, or leave it out"),
             )),
             _ => Ok(()),
         }
@@ -136,5 +149,31 @@ impl TimeConfig {
     #[must_use]
     pub fn strategy(&self) -> Box<dyn WatermarkStrategy> {
         Box::new(BoundedOutOfOrderness::new(self.out_of_orderness).idle_after(self.idle_after))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_settings_file_has_milliseconds() {
+        let text = r#"{ "allowed_lateness": 120000, "horizon": null, "idle_after": 1500 }"#;
+        let time: TimeConfig = serde_json::from_str(text).unwrap();
+        assert_eq!(time.allowed_lateness, Duration::from_secs(120));
+        assert_eq!(time.idle_after, Some(Duration::from_millis(1500)));
+        let again: TimeConfig = serde_json::from_str(&serde_json::to_string(&time).unwrap()).unwrap();
+        assert_eq!(again, time);
+    }
+
+    #[test]
+    fn half_a_millisecond_is_refused() {
+        let time = TimeConfig { allowed_lateness: Duration::from_micros(500), ..TimeConfig::default() };
+        assert_eq!(
+            time.check(30).unwrap_err().to_string(),
+            "cannot use the setting `allowed_lateness`: 500µs is not a whole number of milliseconds; round it"
+        );
+        assert!(WindowSpec::tumbling(Duration::from_micros(1_500)).is_err());
     }
 }

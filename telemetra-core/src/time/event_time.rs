@@ -13,6 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use timely::order::{PartialOrder, TotalOrder};
 use timely::progress::timestamp::{PathSummary, Refines, Timestamp};
 
+use crate::time::millis;
+
 /// A point in event time: milliseconds since the Unix epoch, UTC. It is the timestamp of all dataflows.
 ///
 /// ```
@@ -99,10 +101,27 @@ impl EventTime {
 }
 
 /// The distance in milliseconds; 0 if `rhs` is later.
+/// The milliseconds from one time to a later one; 0 if it is earlier.
 impl std::ops::Sub for EventTime {
     type Output = u64;
     fn sub(self, rhs: Self) -> u64 {
         self.0.saturating_sub(rhs.0)
+    }
+}
+
+/// The time so much later, to the millisecond, as by [`plus`](EventTime::plus).
+impl std::ops::Add<Duration> for EventTime {
+    type Output = Self;
+    fn add(self, span: Duration) -> Self {
+        self.plus(millis::of(span))
+    }
+}
+
+/// The time so much earlier, to the millisecond, as by [`minus`](EventTime::minus).
+impl std::ops::Sub<Duration> for EventTime {
+    type Output = Self;
+    fn sub(self, span: Duration) -> Self {
+        self.minus(millis::of(span))
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod config;
 pub(crate) mod event_time;
+pub mod millis;
 pub(crate) mod rfc3339;
 pub(crate) mod watermark;
 pub(crate) mod window;

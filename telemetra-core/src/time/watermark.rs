@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::time::event_time::EventTime;
+use crate::time::millis;
 
 /// The generator of one partition's watermark, like Flink's `WatermarkGenerator`: it sees the times of the
 /// events and says before what time no more events are expected.
@@ -33,8 +34,9 @@ pub trait WatermarkStrategy: Debug + Send {
 /// `forBoundedOutOfOrderness`.
 ///
 /// ```
+/// use std::time::Duration;
 /// use telemetra_core::{BoundedOutOfOrderness, EventTime, WatermarkStrategy};
-/// let mut strategy = BoundedOutOfOrderness::new(10_000);
+/// let mut strategy = BoundedOutOfOrderness::new(Duration::from_secs(10));
 /// strategy.observe(EventTime(50_000));
 /// strategy.observe(EventTime(45_000));
 /// assert_eq!(strategy.watermark(), EventTime(40_000));
@@ -47,10 +49,10 @@ pub struct BoundedOutOfOrderness {
 }
 
 impl BoundedOutOfOrderness {
-    /// A strategy that stays `bound` milliseconds behind the greatest event time seen.
+    /// A strategy that stays `bound` behind the greatest event time seen, to the millisecond.
     #[must_use]
-    pub fn new(bound: u64) -> Self {
-        Self { bound, idle_after: None, greatest: EventTime::MIN }
+    pub fn new(bound: Duration) -> Self {
+        Self { bound: millis::of(bound), idle_after: None, greatest: EventTime::MIN }
     }
 
     /// The same strategy with a time after which a partition without records is idle; `None` means never.

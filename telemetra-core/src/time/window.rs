@@ -5,21 +5,24 @@
 //! once into each of its windows.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::ConfigError;
 use crate::time::event_time::EventTime;
+use crate::time::millis;
 
-/// The size and slide of windows, in milliseconds. Tumbling windows have a slide equal to the size.
+/// The size and slide of windows. Tumbling windows have a slide equal to the size.
 ///
 /// ```
+/// use std::time::Duration;
 /// use telemetra_core::{EventTime, WindowSpec};
-/// let spec = WindowSpec::sliding(60_000, 10_000)?;
+/// let spec = WindowSpec::sliding(Duration::from_secs(60), Duration::from_secs(10))?;
 /// assert_eq!(spec.panes_per_window(), 6);
 /// assert_eq!(spec.pane_start(EventTime(12_345)), EventTime(10_000));
 /// assert_eq!(spec.pane_end(EventTime(10_000)), EventTime(20_000));
-/// assert!(WindowSpec::sliding(60_000, 7_000).is_err());
+/// assert!(WindowSpec::sliding(Duration::from_secs(60), Duration::from_secs(7)).is_err());
 /// # Ok::<(), telemetra_core::ConfigError>(())
 /// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,13 +32,30 @@ pub struct WindowSpec {
 }
 
 impl WindowSpec {
-    /// Sliding windows: windows of `size` milliseconds, of which one starts every `slide` milliseconds.
+    /// Sliding windows: windows of length `size`, of which one starts every `slide`.
     ///
     /// # Errors
     ///
-    /// If either is zero, or the size is not a multiple of the slide, or longer than a year.
-    pub fn sliding(size: u64, slide: u64) -> Result<Self, ConfigError> {
+    /// If either is zero or no whole number of milliseconds, or the size is not a multiple of the slide, or
+    /// longer than a year.
+    pub fn sliding(size: Duration, slide: Duration) -> Result<Self, ConfigError> {
+        let spec = Self { size: millis::whole("window", size)?, slide: millis::whole("window", slide)? };
+        spec.check().map(|()| spec)
+    }
+
+    /// Tumbling windows: windows of length `size` that do not overlap.
+    ///
+    /// # Errors
+    ///
+    /// As for [`sliding`](Self::sliding).
+    pub fn tumbling(size: Duration) -> Result<Self, ConfigError> {
+        Self::sliding(size, size)
+    }
+
+    /// Checks that there can be such windows.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         const YEAR: u64 = 366 * 86_400_000;
+        let Self { size, slide } = *self;
         if slide == 0 || size == 0 || !size.is_multiple_of(slide) || size > YEAR {
             return Err(ConfigError::new(
                 "window",
@@ -43,16 +63,7 @@ impl WindowSpec {
                 "make the size a multiple of the slide, both above zero and at most a year",
             ));
         }
-        Ok(Self { size, slide })
-    }
-
-    /// Tumbling windows: windows of `size` milliseconds that do not overlap.
-    ///
-    /// # Errors
-    ///
-    /// As for [`sliding`](Self::sliding).
-    pub fn tumbling(size: u64) -> Result<Self, ConfigError> {
-        Self::sliding(size, size)
+        Ok(())
     }
 
     /// The length of a window in milliseconds.
@@ -96,8 +107,9 @@ impl WindowSpec {
     /// instant to before the last instant of the next window.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use telemetra_core::{EventTime, WindowSpec};
-    /// let spec = WindowSpec::sliding(60_000, 10_000)?;
+    /// let spec = WindowSpec::sliding(Duration::from_secs(60), Duration::from_secs(10))?;
     /// assert_eq!(spec.newest_during(EventTime(70_000)), EventTime(69_999)..EventTime(79_999));
     /// # Ok::<(), telemetra_core::ConfigError>(())
     /// ```

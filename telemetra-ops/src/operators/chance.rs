@@ -45,8 +45,8 @@ impl<'scope, K: Key> FoundMoments<'scope, K> {
     ///
     /// let detector = ZScore::new(3.0)?.samples(8..=10)?;
     /// let rules = [MomentRule::count("spike", detector, |count: &u64| *count)];
-    /// let windows = WindowSpec::tumbling(10)?;
-    /// let time = TimeConfig { windows, allowed_lateness: 0, ..TimeConfig::default() };
+    /// let windows = WindowSpec::tumbling(Duration::from_millis(10))?;
+    /// let time = TimeConfig { windows, allowed_lateness: Duration::ZERO, ..TimeConfig::default() };
     /// let rules_of_windows = time.window_rules(10);
     /// let captured = timely::execute_directly(move |worker| {
     ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {

@@ -174,6 +174,23 @@ impl<R: Data> Net<R> {
     }
 }
 
+/// What became of a row whose states came and went, in their order; `None` if all cancel out.
+fn net_of<R: Data>(states: &mut Vec<((R, u64), isize)>) -> Option<Net<R>> {
+    let mut net: Option<Net<R>> = None;
+    for ((row, route), diff) in states.drain(..) {
+        let action = if diff > 0 { Action::Upsert } else { Action::Withdraw };
+        match &mut net {
+            Some(net) if action == Action::Upsert => (net.row, net.action) = (row, action),
+            Some(net) => net.before = Some(row),
+            None => {
+                let before = (action == Action::Withdraw).then(|| row.clone());
+                net = Some(Net { before, row, route, action });
+            }
+        }
+    }
+    net
+}
+
 impl<R: Data> ChangesTactic<R> {
     /// Whether a row belongs to a worker.
     fn is_mine(layout: &Layout<R>, row: &R, is_mine: &dyn Fn(u64) -> bool) -> bool {
@@ -204,21 +221,30 @@ impl<R: Data> ChangesTactic<R> {
     }
 
     /// Nets the changes of each row: its last state, and whether it had one before.
-    fn net_changes(&self, updates: Vec<(R, isize, u64)>) -> Vec<Net<R>> {
-        let mut updates: Vec<((R, u64), isize)> =
-            updates.into_iter().map(|(row, diff, route)| ((row, route), diff)).collect();
-        consolidate(&mut updates);
-        // The states of one row lie side by side; of equal keys the order of rows decides, as everywhere.
-        updates.sort_by(|((a, _), _), ((b, _), _)| self.layout.compare(a, b));
+    fn net_changes(&self, mut updates: Vec<(R, isize, u64)>) -> Vec<Net<R>> {
+        // The states of one row lie side by side. The routes come first, as numbers compare faster than keys.
+        updates.sort_unstable_by(|(a, _, route_a), (b, _, route_b)| {
+            route_a.cmp(route_b).then_with(|| self.layout.compare(a, b))
+        });
         let mut nets: Vec<Net<R>> = Vec::with_capacity(updates.len());
-        for ((row, route), diff) in updates {
-            let action = if diff > 0 { Action::Upsert } else { Action::Withdraw };
-            let before = |row: &R| (action == Action::Withdraw).then(|| row.clone());
-            match nets.last_mut().filter(|net| self.layout.compare(&net.row, &row).is_eq()) {
-                Some(net) if action == Action::Upsert => (net.row, net.action) = (row, action),
-                Some(net) => net.before = Some(row),
-                None => nets.push(Net { before: before(&row), row, route, action }),
+        let mut updates = updates.into_iter().peekable();
+        let mut states: Vec<((R, u64), isize)> = Vec::new();
+        while let Some((row, diff, route)) = updates.next() {
+            let is_same = |(other, _, other_route): &(R, isize, u64), row: &R| {
+                *other_route == route && self.layout.compare(row, other).is_eq()
+            };
+            // Mostly a row has one state.
+            if diff > 0 && updates.peek().is_none_or(|next| !is_same(next, &row)) {
+                nets.push(Net { before: None, row, route, action: Action::Upsert });
+                continue;
             }
+            states.push(((row, route), diff));
+            while let Some((other, diff, route)) = updates.next_if(|next| is_same(next, &states[0].0.0)) {
+                states.push(((other, route), diff));
+            }
+            // Of equal keys the order of rows decides, as everywhere.
+            consolidate(&mut states);
+            nets.extend(net_of(&mut states));
         }
         nets
     }

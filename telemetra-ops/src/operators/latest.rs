@@ -21,13 +21,14 @@ pub trait Latest: Sized {
     /// changes, and nothing is exchanged. After a restart all of it comes from the summaries again.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use differential_dataflow::input::Input;
     /// use std::sync::Arc;
     /// use telemetra_core::{EventTime, Summary, TimeConfig, WindowSpec};
     /// use telemetra_ops::Latest;
     /// use timely::dataflow::operators::{Capture, capture::Extract};
     ///
-    /// let time = TimeConfig { windows: WindowSpec::sliding(20, 10)?, ..TimeConfig::default() };
+    /// let time = TimeConfig { windows: WindowSpec::sliding(Duration::from_millis(20), Duration::from_millis(10))?, ..TimeConfig::default() };
     /// let rules = time.window_rules(0);
     /// let captured = timely::execute_directly(move |worker| {
     ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {

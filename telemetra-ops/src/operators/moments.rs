@@ -29,6 +29,7 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
     /// [remembers](telemetra_core::Tracker) takes two, and after a revision one for each window that may still be revised.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use differential_dataflow::input::Input;
     /// use std::sync::Arc;
     /// use telemetra_core::{EventTime, MomentRule, Summary, TimeConfig, WindowSpec, ZScore};
@@ -37,7 +38,7 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
     ///
     /// let detector = ZScore::new(3.0)?.samples(3..=4)?;
     /// let rules = [MomentRule::count("spike", detector, |count: &u64| *count)];
-    /// let time = TimeConfig { windows: WindowSpec::tumbling(10)?, ..TimeConfig::default() };
+    /// let time = TimeConfig { windows: WindowSpec::tumbling(Duration::from_millis(10))?, ..TimeConfig::default() };
     /// let windows = time.window_rules(4);
     /// let captured = timely::execute_directly(move |worker| {
     ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
@@ -277,9 +278,8 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
                 episodes.recall_looks(rules, windows, key, boundary, count);
             }
             let count = count.as_mut().map(|count| count as CountLooks<'_>);
-            episodes.advance(rules, windows, key, boundary, changes, count, |moment, diff| {
-                changed.push((moment, diff));
-            });
+            let emit_change = |moment, diff| changed.push((moment, diff));
+            episodes.advance(rules, windows, key, boundary, changes, (count, emit_change));
             for (moment, diff) in changed.drain(..) {
                 if let Some((looks, level)) = self.looks.as_mut().zip(moment.level())
                     && windows.settled_at(moment.last_at) > boundary

@@ -27,13 +27,14 @@ pub trait Top<'scope, K: Key, S: Data>: Sized {
     /// of keys per change, and `n` per time at which the board may have changed.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use differential_dataflow::input::Input;
     /// use std::sync::Arc;
     /// use telemetra_core::{EventTime, Summary, WindowSpec};
     /// use telemetra_ops::Top;
     /// use timely::dataflow::operators::{Capture, capture::Extract};
     ///
-    /// let window = WindowSpec::tumbling(10)?.window_ending(EventTime(10));
+    /// let window = WindowSpec::tumbling(Duration::from_millis(10))?.window_ending(EventTime(10));
     /// let captured = timely::execute_directly(move |worker| {
     ///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
     ///         let (input, latest) = scope.new_collection::<(String, Summary<u64>), isize>();

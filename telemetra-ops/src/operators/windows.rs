@@ -29,12 +29,13 @@ pub trait Windows<'scope, K: Key, A: Accumulator>: Sized {
     /// one pane in, one out, one finish, whatever `size / slide`.
     ///
     /// ```
+    /// use std::time::Duration;
     /// use telemetra_core::{Accumulate, Count, EventTime, WindowRules, WindowSpec};
     /// use telemetra_ops::{CheckpointContext, Partial, Windows};
     /// use timely::dataflow::operators::{Capture, Input, capture::Extract};
     ///
     /// let rules = WindowRules {
-    ///     windows: WindowSpec::sliding(20, 10)?,
+    ///     windows: WindowSpec::sliding(Duration::from_millis(20), Duration::from_millis(10))?,
     ///     allowed_lateness: 50,
     ///     horizon: 1_000,
     /// };

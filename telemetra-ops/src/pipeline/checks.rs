@@ -1,12 +1,14 @@
 //! Checking: a setting that cannot work is refused before anything is read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use telemetra_core::engine::millis;
 use telemetra_core::{ConfigError, Events, Table, TimeConfig, WindowSpec};
 
 use crate::checkpoint::state::SEPARATOR;
 use crate::pipeline::builder::{Checkpoints, Parts};
-use crate::pipeline::windows::{gcd, whole};
+use crate::pipeline::windows::gcd;
 use crate::support::failure::PipelineError;
 
 /// What checking finds out.
@@ -32,7 +34,7 @@ impl<E: Events> Parts<E> {
                 pane = Some(gcd(slide, pane.unwrap_or(0)));
             }
         }
-        let pane = WindowSpec::tumbling(pane.unwrap_or_else(|| time.windows.slide()))?;
+        let pane = WindowSpec::tumbling(Duration::from_millis(pane.unwrap_or_else(|| time.windows.slide())))?;
         self.ingress.check(0, self.sources.len(), self.cluster.workers, pane)?;
         let processes = self.cluster.addresses.len();
         if self.cluster.process >= processes.max(1) {
@@ -44,11 +46,11 @@ impl<E: Events> Parts<E> {
         }
         let every = match &self.checkpoints {
             Some(Checkpoints { every, .. }) => {
-                Some(self.check_interval(whole("checkpoints", *every)?, pane)?)
+                Some(self.check_interval(millis::whole("checkpoints", *every)?, pane)?)
             }
             None => None,
         };
-        let horizon = time.horizon(0);
+        let horizon = millis::of(time.horizon(0));
         Ok(Checked { horizon, tables: self.check_tables()?, time, pane, every })
     }
 
@@ -84,13 +86,13 @@ impl<E: Events> Parts<E> {
 
     /// What state depends on: a checkpoint made with other settings does not fit.
     pub(crate) fn fingerprint(&self) -> String {
-        let TimeConfig { allowed_lateness, out_of_orderness, deduplicate, horizon, .. } = &self.ingress.time;
+        let TimeConfig { allowed_lateness, out_of_orderness, deduplicate, horizon, .. } = self.ingress.time;
         let mut decoders: Vec<String> = self.sources.iter().map(|(_, decoder)| decoder.identity()).collect();
         decoders.retain(|identity| !identity.is_empty());
         let mut parts = vec![
-            format!("lateness {allowed_lateness}"),
-            format!("disorder {out_of_orderness}"),
-            format!("horizon {horizon:?}"),
+            format!("lateness {}", millis::of(allowed_lateness)),
+            format!("disorder {}", millis::of(out_of_orderness)),
+            format!("horizon {:?}", horizon.map(millis::of)),
             format!("deduplicate {deduplicate}"),
         ];
         parts.extend(decoders);

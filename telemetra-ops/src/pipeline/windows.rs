@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use telemetra_core::engine::millis;
 use telemetra_core::{ConfigError, TimeConfig, WindowSpec};
 
 /// The windows of a grouping. Made by [`tumbling`], [`sliding`] and [`sessions`]; checked when the pipeline starts. The default is the
@@ -104,7 +105,7 @@ impl WindowKind {
 
     /// The time between early results in milliseconds, if there are any.
     pub(crate) fn early_every(self) -> Result<Option<u64>, ConfigError> {
-        match self.early.map(|every| whole("early", every)).transpose()? {
+        match self.early.map(|every| millis::whole("early", every)).transpose()? {
             Some(0) => {
                 let detail = "early results every 0 ms have no end";
                 Err(ConfigError::new("early", detail, "give the time between them"))
@@ -125,10 +126,8 @@ impl WindowKind {
     pub(crate) fn spec(self, time: &TimeConfig) -> Result<WindowSpec, ConfigError> {
         match self.kind {
             Kind::Settings => Ok(time.windows),
-            Kind::Sliding { size, slide } => {
-                WindowSpec::sliding(whole("window", size)?, whole("window", slide)?)
-            }
-            Kind::Sessions { gap } => WindowSpec::tumbling(match whole("sessions", gap)? {
+            Kind::Sliding { size, slide } => WindowSpec::sliding(size, slide),
+            Kind::Sessions { gap } => WindowSpec::tumbling(match millis::whole("sessions", gap)? {
                 0 => {
                     return Err(ConfigError::new(
                         "sessions",
@@ -136,7 +135,7 @@ impl WindowKind {
                         "give a longer gap",
                     ));
                 }
-                gap => gcd(gap, SESSION_PANE),
+                gap => Duration::from_millis(gcd(gap, SESSION_PANE)),
             }),
         }
     }
@@ -144,20 +143,10 @@ impl WindowKind {
     /// The gap in milliseconds, if these are sessions.
     pub(crate) fn gap(self) -> Option<u64> {
         match self.kind {
-            Kind::Sessions { gap } => whole("sessions", gap).ok(),
+            Kind::Sessions { gap } => millis::whole("sessions", gap).ok(),
             _ => None,
         }
     }
-}
-
-/// A span in milliseconds.
-pub(crate) fn whole(setting: &str, span: Duration) -> Result<u64, ConfigError> {
-    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    if Duration::from_millis(millis) != span {
-        let detail = format!("{span:?} is not a whole number of milliseconds");
-        return Err(ConfigError::new(setting, detail, "round it"));
-    }
-    Ok(millis)
 }
 
 /// The greatest common divisor.

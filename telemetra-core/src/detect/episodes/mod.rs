@@ -158,15 +158,14 @@ impl<K: Key> KeyEpisodes<K> {
     /// state ignore a change of an older window.
     ///
     /// Calls `looks` with the changes of the number of looks at windows that are not settled.
-    pub fn advance<S>(
+    pub fn advance<S, F: FnMut(Moment<K>, isize)>(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
         key: &K,
         boundary: EventTime,
         changes: &mut Vec<WindowChange<S>>,
-        mut looks: Option<CountLooks<'_>>,
-        mut emit: impl FnMut(Moment<K>, isize),
+        (mut looks, mut emit): (Option<CountLooks<'_>>, F),
     ) {
         self.settle(rules, windows, key, boundary);
         changes.sort_by_key(|change| change.end);

@@ -17,6 +17,7 @@
 //! allow any lateness, and only the tables in the end are settled.
 //!
 //! ```
+//! use std::time::Duration;
 //! use serde::{Deserialize, Serialize};
 //! use telemetra_core::{Event, EventTime, SerdeJson, TimeConfig, WindowSpec};
 //! use telemetra_ops::testkit::world::{Draft, World};
@@ -31,7 +32,7 @@
 //!     fn id(&self) -> Option<telemetra_core::EventId> { Some(telemetra_core::EventId::of(&self.id.to_string())) }
 //! }
 //!
-//! let time = TimeConfig { windows: WindowSpec::sliding(30, 10)?, out_of_orderness: 15, allowed_lateness: 40, ..TimeConfig::default() };
+//! let time = TimeConfig { windows: WindowSpec::sliding(Duration::from_millis(30), Duration::from_millis(10))?, out_of_orderness: Duration::from_millis(15), allowed_lateness: Duration::from_millis(40), ..TimeConfig::default() };
 //! let world = World::new(
 //!     time,
 //!     |draft: &Draft| {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use telemetra_core::engine::millis;
 use telemetra_core::testkit::Noise;
 use telemetra_core::{EventTime, TimeConfig};
 
@@ -11,7 +12,7 @@ pub(super) const BASE: u64 = 1_000_000_000;
 /// How far ahead, in milliseconds, an event from the future is.
 const YEAR: u64 = 365 * 24 * 3_600_000;
 /// An allowed lateness that nothing in a world exceeds.
-const PATIENT: u64 = 100_000_000;
+const PATIENT: Duration = Duration::from_secs(100_000);
 
 /// An event as a world plans it. Yours are made of it by the closure that encodes them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -189,7 +190,7 @@ impl PartitionScript {
     }
 
     fn new(partition: usize, idles: bool, time: &TimeConfig, dice: &mut Dice) -> Self {
-        let (slide, disorder) = (time.windows.slide(), time.out_of_orderness);
+        let (slide, disorder) = (time.windows.slide(), millis::of(time.out_of_orderness));
         let pace = 1 + dice.below(slide);
         let mut at = BASE + dice.below(10 * slide);
         let mut script = Self::default();
@@ -197,12 +198,12 @@ impl PartitionScript {
             at += dice.below(2 * pace);
             if dice.one_in(40) {
                 // A jump in time, after which all that goes on from here is late.
-                at += dice.below(4 * time.windows.size() + time.allowed_lateness.min(1_000_000));
+                at += dice.below(4 * time.windows.size() + millis::of(time.allowed_lateness).min(1_000_000));
             }
             let behind = match dice.below(10) {
                 0..5 => 0,
                 5..8 => dice.below(disorder + 1),
-                8 => dice.below(disorder + time.allowed_lateness.min(1_000_000) + 2 * slide),
+                8 => dice.below(disorder + millis::of(time.allowed_lateness).min(1_000_000) + 2 * slide),
                 _ => dice.below(slide),
             };
             let draft = Draft {
