@@ -135,7 +135,7 @@ fn what_is_told_is_what_is_in_the_tables() {
     assert_eq!(told["duplicate"], truth.duplicate, "events are deduplicated by default");
     assert!(told["late_applied"].as_u64() > Some(0) && told["corrections"].as_u64() > Some(0));
     assert_eq!(told["windows"], tables[1].len());
-    assert_eq!(told["moments"], tables[4].len());
+    assert_eq!(told["moments_found"], tables[4].len());
     assert!(tables[..4].iter().all(|table| !table.is_empty()), "all four kinds were read");
     let lost = ["too_late", "malformed", "from_future", "duplicate"].map(|fate| told[fate].as_u64().unwrap());
     assert_eq!(
@@ -158,7 +158,7 @@ fn the_generator_needs_no_input_and_is_scored() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("nothing vanished"));
     let tables = tables(&folder.path().join("telemetra.db"));
     assert_eq!(
-        (told["windows"].clone(), told["moments"].clone()),
+        (told["windows"].clone(), told["moments_found"].clone()),
         (tables[1].len().into(), tables[4].len().into())
     );
 }
@@ -169,7 +169,10 @@ fn of_an_interrupted_run_only_what_was_planted_so_far_is_scored() {
     let child = command(folder.path(), &["--json"]).spawn().unwrap();
     let told = told(&interrupted(folder.path(), child), 130);
     assert!(told["windows"].as_u64() > Some(0), "{told}");
-    assert!(told["planted"].as_u64().is_some_and(|planted| planted < 27), "of 27 in half an hour: {told}");
+    assert!(
+        told["moments_planted"].as_u64().is_some_and(|planted| planted < 27),
+        "of 27 in half an hour: {told}"
+    );
 }
 
 #[test]
@@ -273,7 +276,7 @@ fn a_variable_that_is_not_used_is_not_read() {
     let made = ["--minutes", "1", "--streams", "3", "--events", "100", "--json"];
     let told = told(&command(folder.path(), &made).envs(others).output().unwrap(), 0);
     assert!(told["on_time"].as_u64().unwrap() >= 90, "{told}");
-    assert!(told["planted"].is_null(), "moments that do not fit are not planted: {told}");
+    assert!(told["moments_planted"].is_null(), "moments that do not fit are not planted: {told}");
 
     let refused = |arguments: &[&str], variable: (&str, &str)| {
         let output = command(folder.path(), arguments).env(variable.0, variable.1).output().unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory;
-use telemetra::livestream::{self, JsonDecoder};
+use telemetra::livestream::{self, JsonDecoder, default_rules};
 use telemetra::ops::metric::{self, Kind, Metric};
 use telemetra::prelude::*;
 use telemetra::sinks::JsonLines;
@@ -73,6 +73,7 @@ fn a_pipeline_tells_everything_that_is_listed_and_goes_on_counting_in_its_next_l
         livestream::pipeline()
             .name("counted")
             .operator_times(true)
+            .rules(default_rules(3.0).unwrap())
             .source(source.clone(), JsonDecoder::mixed())
             .sink(JsonLines::new(folder.path().join("a")))
             .sink(JsonLines::new(folder.path().join("b")))

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -46,6 +47,7 @@ proptest! {
 fn random_scripts_reach_every_fate_and_correct_moments() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut fates, mut corrections, mut withdrawn) = (Fates::default(), 0, 0);
+    let mut chances = BTreeSet::new();
     for _ in 0..40 {
         let script = script().new_tree(&mut runner).unwrap().current();
         let (sink, report) = run(&script, &small_time(), 2, 10).unwrap();
@@ -54,9 +56,13 @@ fn random_scripts_reach_every_fate_and_correct_moments() {
             corrections +=
                 usize::from(change.revision > 0 && matches!(Published::of(change), Published::Summary(..)));
             let is_moment = matches!(Published::of(change), Published::Moment(_));
+            if let Published::Moment(moment) = Published::of(change) {
+                chances.insert(moment.chance);
+            }
             withdrawn += usize::from(change.action == Action::Withdraw && is_moment);
         }
     }
     assert!(Fate::ALL.iter().all(|&fate| fates.of(fate) > 20), "{fates:?}");
+    assert!(chances.contains(&None) && chances.len() > 100, "{} values of chance", chances.len());
     assert!(corrections > 100 && withdrawn > 10, "{corrections} corrections, {withdrawn} withdrawn moments");
 }

@@ -27,6 +27,7 @@ fn start(life: &Life) -> Result<Running, PipelineError> {
     let pipeline = life.pipeline::<Saying>(Words).max_watermark_drift(Duration::from_secs(10));
     pipeline
         .group("sayings", telemetra::ops::WindowKind::default(), |_| aggregate())
+        .chance_period(COMPARED)
         .rules(small_rules())
         .start()
 }

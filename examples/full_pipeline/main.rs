@@ -93,7 +93,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     if let Some(embedded) = &embedded {
         settings.kafka.servers = Some(embedded.servers().to_owned());
     }
-    let tally = Tally::new(settings.checkpoint_folder(), settings.is_scored());
+    let tally = Tally::new(settings.checkpoint_folder(), settings.is_scored(), settings.chance);
     let mut others = Others::default();
     if settings.processes > 1 && settings.cluster.is_none() {
         let addresses =
@@ -124,6 +124,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     let outcome = Outcome {
         fates: report.fates + elsewhere.fates,
         scores: report::scores(&settings, &counts),
+        comparison: report.moments.into_iter().next(),
         counts,
         lost: counters.map_or(0, |counters| counters.lost_records()),
         wall: started.elapsed(),
@@ -214,7 +215,7 @@ fn assist(settings: &Settings) -> Result<ExitCode> {
     if let Some(address) = settings.metrics_address() {
         metrics::serve(&address)?;
     }
-    let running = pipeline::build(settings, &Tally::new(None, false))?.pipeline.start()?;
+    let running = pipeline::build(settings, &Tally::new(None, false, settings.chance))?.pipeline.start()?;
     let mut told = Instant::now();
     while !running.is_finished() && !drain.load(Ordering::Acquire) {
         std::thread::sleep(LOOK);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 use telemetra::livestream::generate::{Generator, GroundTruth, Score, score};
+use telemetra::ops::MomentsStatus;
 use telemetra::prelude::*;
 
 use crate::common::show::{clock, grouped};
@@ -18,6 +19,8 @@ use crate::tally::Counts;
 pub(crate) struct Outcome {
     pub(crate) fates: Fates,
     pub(crate) counts: Counts,
+    /// How many moments chance alone makes.
+    pub(crate) comparison: Option<MomentsStatus>,
     /// By type, where moments were planted.
     pub(crate) scores: Option<BTreeMap<Arc<str>, Score>>,
     /// Records of Kafka that were removed before they were read, and passed over.
@@ -26,7 +29,7 @@ pub(crate) struct Outcome {
     pub(crate) usage: Usage,
 }
 
-/// Holds the moments found against those planted; `None` where nothing was.
+/// Holds the moments that are trusted against those planted; `None` where nothing was.
 pub(crate) fn scores(settings: &Settings, counts: &Counts) -> Option<BTreeMap<Arc<str>, Score>> {
     if !settings.is_scored() {
         return None;
@@ -37,7 +40,8 @@ pub(crate) fn scores(settings: &Settings, counts: &Counts) -> Option<BTreeMap<Ar
     planted.retain(|moment| seen(moment.started_at));
     let truth = GroundTruth { planted, ..GroundTruth::default() };
     // A window keeps what it saw until it ends.
-    Some(score(&truth, counts.found.values(), settings.window))
+    let trusted = counts.found.iter().filter(|(id, _)| counts.trusted.contains_key(*id));
+    Some(score(&truth, trusted.map(|(_, moment)| moment), settings.window))
 }
 
 fn table<const N: usize>(head: [&str; N], left: &[usize]) -> Table {
@@ -83,14 +87,21 @@ impl Outcome {
             grouped(*withdrawn),
             self.moments()
         );
-        if let Some(total) = self.total() {
+        let _ = writeln!(
+            text,
+            "{} moments have a chance of at most {}, of {} found at a threshold of {}; --chance 1 shows all",
+            grouped(self.counts.trusted.len() as u64),
+            settings.chance,
+            grouped(self.counts.moments),
+            settings.threshold,
+        );
+        if let Some(MomentsStatus { found_per_hour, expected_per_hour, until, .. }) = &self.comparison {
             let _ = writeln!(
                 text,
-                "{} moments were not planted: chance, among the judgements of {} windows by each rule; --threshold \
-                 above {} finds fewer",
-                grouped(self.counts.moments.saturating_sub(total.planted)),
-                grouped(*windows),
-                settings.threshold,
+                "in the last half hour to {}: {:.1} moments found per hour, {:.1} expected by chance alone",
+                clock(*until),
+                found_per_hour.to_f64(),
+                expected_per_hour.to_f64(),
             );
         }
         if !self.counts.busiest.is_empty() {
@@ -143,24 +154,33 @@ impl Outcome {
     }
 
     fn moments(&self) -> Table {
+        let of_type = |moment_type: &str| {
+            let trusted = self.counts.trusted.values().filter(|trusted| &***trusted == moment_type).count();
+            let found = self.counts.moments_by_type.get(moment_type).copied().unwrap_or_default();
+            [grouped(trusted as u64), grouped(found)]
+        };
+        let all = [grouped(self.counts.trusted.len() as u64), grouped(self.counts.moments)];
         let Some(scores) = &self.scores else {
-            let mut moments = table(["moments", "found"], &[0]);
-            for (moment_type, found) in &self.counts.moments_by_type {
-                moments.add_row([moment_type.to_string(), grouped(*found)]);
+            let mut moments = table(["moments", "trusted", "found"], &[0]);
+            for moment_type in self.counts.moments_by_type.keys() {
+                let [trusted, found] = of_type(moment_type);
+                moments.add_row([moment_type.to_string(), trusted, found]);
             }
-            moments.add_row(["all".to_owned(), grouped(self.counts.moments)]);
+            let [trusted, found] = all;
+            moments.add_row(["all".to_owned(), trusted, found]);
             return moments;
         };
-        let mut moments = table(["moments", "found", "planted", "recall", "precision"], &[0]);
+        let mut moments = table(["moments", "trusted", "planted", "recall", "precision", "found"], &[0]);
         let total = self.total().unwrap_or_default();
-        for (name, score) in scores.iter().map(|(name, score)| (&**name, score)).chain([("all", &total)]) {
-            let (recall, precision) = (percent(score.recall()), percent(score.precision()));
+        let of_types = scores.iter().map(|(name, score)| (&**name, score, of_type(name)));
+        for (name, score, [trusted, found]) in of_types.chain([("all", &total, all)]) {
             moments.add_row([
                 name.to_owned(),
-                grouped(score.found),
+                trusted,
                 grouped(score.planted),
-                recall,
-                precision,
+                percent(score.recall()),
+                percent(score.precision()),
+                found,
             ]);
         }
         moments
@@ -169,17 +189,21 @@ impl Outcome {
     /// For programs.
     pub(crate) fn json(&self) -> String {
         let Fates { read, on_time, late_applied, too_late, malformed, from_future, duplicate } = self.fates;
-        let Counts { windows, moments, corrections, withdrawn, .. } = &self.counts;
+        let Counts { windows, moments, trusted, corrections, withdrawn, .. } = &self.counts;
         let mut object = json!({
             "read": read, "on_time": on_time, "late_applied": late_applied, "too_late": too_late,
             "malformed": malformed, "from_future": from_future, "duplicate": duplicate,
-            "lost_records": self.lost, "windows": windows, "moments": moments, "corrections": corrections, "withdrawn": withdrawn,
+            "lost_records": self.lost, "windows": windows, "moments_found": moments, "moments_trusted": trusted.len(), "corrections": corrections, "withdrawn": withdrawn,
             "wall_seconds": self.wall.as_secs_f64(),
             "cpu_seconds": self.usage.cpu_seconds,
             "peak_rss_bytes": self.usage.peak_rss_bytes,
         });
+        if let Some(comparison) = &self.comparison {
+            object["moments_found_per_hour"] = json!(comparison.found_per_hour.to_f64());
+            object["moments_expected_per_hour"] = json!(comparison.expected_per_hour.to_f64());
+        }
         if let Some(total) = self.total() {
-            object["planted"] = json!(total.planted);
+            object["moments_planted"] = json!(total.planted);
             object["recall"] = json!(total.recall());
             object["precision"] = json!(total.precision());
         }

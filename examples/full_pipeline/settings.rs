@@ -86,6 +86,8 @@ pub(crate) struct Settings {
     /// If it was given.
     pub(crate) idle_after: Option<Option<Duration>>,
     pub(crate) threshold: f64,
+    /// The chance up to which moments are trusted.
+    pub(crate) chance: f64,
     pub(crate) generator: GeneratorConfig,
     pub(crate) events: Option<u64>,
     /// If it was given.
@@ -129,6 +131,7 @@ impl Default for Settings {
             time: TimeConfig { deduplicate: true, ..TimeConfig::default() },
             idle_after: None,
             threshold: 3.0,
+            chance: 0.1,
             generator: GeneratorConfig::default(),
             events: None,
             plant: None,

@@ -27,6 +27,8 @@ pub(crate) struct Counts {
     pub(crate) moments_by_type: BTreeMap<Arc<str>, u64>,
     /// Messages in the busiest window of a stream, and that window's end; the busiest first.
     pub(crate) busiest: Vec<(u64, StreamId, EventTime)>,
+    /// Those of which little enough is chance, by their ids, with their types.
+    pub(crate) trusted: BTreeMap<String, Arc<str>>,
     /// The moments themselves, where they are to be scored.
     pub(crate) found: BTreeMap<String, Moment<StreamId>>,
     /// Rows that were taken back and not put again.
@@ -34,7 +36,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    fn apply(&mut self, batch: &Batch, scored: bool) {
+    fn apply(&mut self, batch: &Batch, scored: bool, limit: Micro) {
         for change in &batch.changes {
             let (put, again) = match change.action {
                 Action::Withdraw => {
@@ -61,9 +63,15 @@ impl Counts {
             } else if let Some(moment) = change.row::<Moment<StreamId>>() {
                 count(&mut self.moments);
                 count(self.moments_by_type.entry(Arc::clone(&moment.moment_type)).or_default());
+                let id = moment.id().to_string();
+                if put && is_trusted(moment, limit) {
+                    self.trusted.insert(id.clone(), Arc::clone(&moment.moment_type));
+                } else {
+                    self.trusted.remove(&id);
+                }
                 match (scored, put) {
-                    (true, true) => drop(self.found.insert(moment.id().to_string(), moment.clone())),
-                    (true, false) => drop(self.found.remove(&moment.id().to_string())),
+                    (true, true) => drop(self.found.insert(id, moment.clone())),
+                    (true, false) => drop(self.found.remove(&id)),
                     (false, _) => {}
                 }
             }
@@ -86,6 +94,11 @@ impl Counts {
     }
 }
 
+/// Whether no more of such moments are chance than the limit says. A limit of 1 takes those of which nothing is known, too.
+fn is_trusted(moment: &Moment<StreamId>, limit: Micro) -> bool {
+    moment.chance.map_or(limit.0 >= Micro::SCALE, |chance| chance <= limit)
+}
+
 /// Counts what the other sinks write. Clones share the counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
@@ -93,13 +106,15 @@ pub(crate) struct Tally {
     /// Kept beside the checkpoints, so that it goes on with them.
     file: Option<PathBuf>,
     scored: bool,
+    limit: Micro,
 }
 
 impl Tally {
-    /// Counts, and keeps all moments if they are to be `scored`.
-    pub(crate) fn new(checkpoint: Option<&Path>, scored: bool) -> Self {
+    /// Counts, and keeps all moments if they are to be `scored`. Those are trusted whose chance is at most the limit.
+    pub(crate) fn new(checkpoint: Option<&Path>, scored: bool, limit: f64) -> Self {
         // The store passes over names that begin with a dot.
-        Self { counts: Arc::default(), file: checkpoint.map(|folder| folder.join(".tally.json")), scored }
+        let file = checkpoint.map(|folder| folder.join(".tally.json"));
+        Self { counts: Arc::default(), file, scored, limit: Micro::from_f64(limit) }
     }
 
     pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -130,7 +145,7 @@ impl Sink for Tally {
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let mut counts = self.counts();
         for batch in batches.iter().filter(|batch| Some(batch.time) > counts.time).collect::<Vec<_>>() {
-            counts.apply(batch, self.scored);
+            counts.apply(batch, self.scored, self.limit);
         }
         let Some(file) = &self.file else { return Ok(()) };
         let failed = |error| {

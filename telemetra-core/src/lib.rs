@@ -35,8 +35,8 @@ pub use data::Data;
 pub use detect::moment::{EventsOf, Moment, MomentId, MomentRule};
 pub use detect::{
     AnyDetector, Baseline, Baselines, Detector, EventSums, Ewma, Finding, Learning, MeanOf, Means,
-    MissingWindow, Model, NoveltyGap, Observed, RobustZScore, Sample, Samples, Side, Tracker, Unseen,
-    VarianceFloor, Verdict, ZScore,
+    MissingWindow, Model, NormalScores, NoveltyGap, Observed, RobustZScore, Sample, Samples, Side, Tracker,
+    Unseen, VarianceFloor, Verdict, ZScore,
 };
 pub use error::{ConfigError, ExternalError, Retry};
 pub use key::{Key, key_hash};
@@ -79,9 +79,11 @@ pub mod engine {
     pub use crate::aggregate::window_state::WindowState;
     pub use crate::codec::CodecError;
     pub use crate::detect::any_detector::DetectorState;
+    pub use crate::detect::chance::{Calibration, Comparison, ComparisonState, Level, Looks, Rates};
     pub use crate::detect::episodes::{
-        AnomalousWindow, AnomalousWindows, EpisodesState, KeyEpisodes, WindowChange,
+        AnomalousWindow, AnomalousWindows, CountLooks, EpisodesState, KeyEpisodes, WindowChange,
     };
+    pub use crate::detect::tail::upcrossings;
     pub use crate::ident::{id_of, mix, pack};
     pub use crate::read::format::format_of;
     pub use crate::read::sequence::{Placement, Sequencer, SequencerState};

@@ -71,8 +71,14 @@ impl Key {
         }
         let Self { id, rules, windows, episodes, emitted, .. } = self;
         let mut changed = Vec::new();
-        episodes
-            .advance(rules, windows, id, boundary, &mut changes, |moment, diff| changed.push((moment, diff)));
+        episodes.advance(
+            rules,
+            windows,
+            id,
+            boundary,
+            &mut changes,
+            (None, |moment, diff| changed.push((moment, diff))),
+        );
         changed.sort_by_key(|(_, diff)| *diff);
         for (moment, diff) in changed {
             let key = (Arc::clone(&moment.moment_type), moment.id());

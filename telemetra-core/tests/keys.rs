@@ -221,6 +221,8 @@ fn moment<K: Key>(key: K) -> Moment<K> {
         baseline_stddev: micro,
         baseline_samples: 8,
         windows: 1,
+        comparable: true,
+        chance: Some(telemetra_core::Micro(250_000)),
     }
 }
 

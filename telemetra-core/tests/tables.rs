@@ -400,6 +400,8 @@ fn moment(device: &str, start: u64, open: bool) -> Moment<String> {
         baseline_stddev: Micro(1_500_000),
         baseline_samples: 12,
         windows: 2,
+        comparable: true,
+        chance: Some(Micro(250_000)),
     }
 }
 

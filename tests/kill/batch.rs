@@ -8,8 +8,8 @@ use differential_dataflow::input::Input;
 use serde_json::{Value as Json, json};
 use telemetra::core::engine::Sequencer;
 use telemetra::core::{
-    Arena, Clock, Counted, Decoder, Event as _, EventTime, Fate, Fates, Moment, Record, Summary, TimeConfig,
-    Window, WindowSpec,
+    Arena, Clock, Counted, Decoder, Event as _, EventTime, Fate, Fates, Micro, Moment, MomentRule, Record,
+    Summary, TimeConfig, Window, WindowSpec,
 };
 use telemetra::livestream::{
     Currency, Event, JsonDecoder, MetaType, Sentiment, StreamId, StreamSummary, Vader, default_rules,
@@ -80,7 +80,7 @@ pub fn compute(log: &Log, time: &TimeConfig) -> Batch {
             summary_row(stream, window, summary),
         );
     }
-    for moment in moments(&summaries, time.windows) {
+    for moment in moments(&summaries, time) {
         batch.put("moments", &["moment_id"], moment_row(&moment));
     }
     for (stream, patches) in patches {
@@ -236,8 +236,14 @@ fn stream_row(stream: &str, mut patches: Vec<(EventTime, MetaType, [Option<Json>
     row
 }
 
-/// The moments of all windows, by the plain definition, as of when they have all ended.
-fn moments(summaries: &[(String, EventTime, StreamSummary)], spec: WindowSpec) -> Vec<Moment<StreamId>> {
+/// The moments of all windows, by the plain definition, as of when they have all ended and settled.
+fn moments(summaries: &[(String, EventTime, StreamSummary)], time: &TimeConfig) -> Vec<Moment<StreamId>> {
+    let spec = time.windows;
+    let known = summaries.iter().map(|(stream, end, summary)| {
+        let summary = Summary { window: spec.window_ending(*end), value: Arc::new(summary.clone()) };
+        ((StreamId::new(stream), summary), end.minus(1), 1)
+    });
+    let known: Vec<_> = known.collect();
     let summaries = summaries.to_vec();
     let last = summaries.iter().map(|(_, end, _)| *end).max().unwrap_or_default();
     let captured = timely::execute_directly(move |worker| {
@@ -256,7 +262,21 @@ fn moments(summaries: &[(String, EventTime, StreamSummary)], spec: WindowSpec) -
         while worker.step() {}
         captured
     });
-    captured.extract().into_iter().flat_map(|(_, updates)| updates).map(|(moment, ..)| moment).collect()
+    let found = captured.extract().into_iter().flat_map(|(_, updates)| updates);
+    let found: Vec<_> = found
+        .map(|(moment, ..)| (moment.last_at.minus(1), moment))
+        .map(|(at, moment)| (moment, at, 1))
+        .collect();
+    let rules = default_rules(3.0).unwrap();
+    let samples = rules.iter().map(MomentRule::max_samples).max().unwrap_or(0);
+    let updates = spec::chance(&known, &found, time.window_rules(samples), &rules, 1_800_000);
+    let mut last = BTreeMap::new();
+    for (moment, _, diff) in updates {
+        if diff > 0 {
+            last.insert(moment.id(), moment);
+        }
+    }
+    last.into_values().collect()
 }
 
 fn moment_row(moment: &Moment<StreamId>) -> Json {
@@ -269,6 +289,7 @@ fn moment_row(moment: &Moment<StreamId>) -> Json {
         "value": moment.value.to_f64(), "threshold": moment.threshold.to_f64(), "score": moment.score.to_f64(),
         "baseline_mean": moment.baseline_mean.to_f64(), "baseline_stddev": moment.baseline_stddev.to_f64(),
         "baseline_samples": moment.baseline_samples,
+        "chance": moment.chance.map(Micro::to_f64),
         "context": {"windows": moment.windows, "duration_ms": moment.last_at - moment.started_at, "side": side},
     })
 }

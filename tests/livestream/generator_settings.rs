@@ -64,6 +64,8 @@ fn scores_hold_found_moments_against_planted_ones() {
         baseline_stddev: Micro(0),
         baseline_samples: 0,
         windows: 1,
+        comparable: true,
+        chance: None,
     };
     let spike = planted.iter().find(|p| &*p.moment_type == "chat_spike").unwrap();
     let (stream, of_type, start, end) =

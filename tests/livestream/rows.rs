@@ -211,6 +211,7 @@ fn moments_are_rows() {
         "baseline_mean",
         "baseline_stddev",
         "baseline_samples",
+        "chance",
         "revision",
         "context",
         "updated_at",
@@ -239,6 +240,8 @@ fn moments_are_rows() {
         baseline_stddev: Micro(1_500_000),
         baseline_samples: 12,
         windows: 2,
+        comparable: true,
+        chance: Some(Micro(250_000)),
     };
     row_compliance(&layout, &[moment("s1", true), moment("s1", false), moment("s2", true)]);
 }

@@ -191,6 +191,9 @@ pub fn source(script: &Script, per_poll: usize) -> MemorySource {
     })
 }
 
+/// The period over which moments are compared.
+pub const COMPARED: Duration = Duration::from_millis(150);
+
 /// A pipeline of sayings without rules and sinks.
 pub fn sayings(
     source: impl Source + 'static,
@@ -198,7 +201,7 @@ pub fn sayings(
     time: &TimeConfig,
 ) -> Sayings {
     let pipeline = Pipeline::<Saying>::new().source(source, decoder).time(time.clone()).clock(clock());
-    pipeline.group("sayings", WindowKind::default(), |_| aggregate())
+    pipeline.group("sayings", WindowKind::default(), |_| aggregate()).chance_period(COMPARED)
 }
 
 pub fn pipeline_from(source: MemorySource, time: &TimeConfig, sink: &MemorySink) -> Sayings {
@@ -335,11 +338,7 @@ pub fn specified(counted: &[Counted], time: &TimeConfig) -> Vec<Update> {
                 add(acc, EventTime(0), user, message);
             });
             let moments = spec::moments(windows.clone(), clock, spec, small_rules().into());
-            let rows = windows
-                .filter(move |(_, summary)| summary.window.end - summary.window.start == spec.size())
-                .map(|(key, summary)| Published::Summary(key, summary))
-                .concat(moments.map(Published::Moment));
-            (events_in, clock_in, rows.inner.capture())
+            (events_in, clock_in, (windows.inner.capture(), moments.inner.capture()))
         });
         for Counted { key, time, user, message, effective } in counted {
             events.update_at((key, (time, (user, message))), effective, 1);
@@ -354,7 +353,20 @@ pub fn specified(counted: &[Counted], time: &TimeConfig) -> Vec<Update> {
         while worker.step() {}
         captured
     });
-    let mut updates: Vec<Update> = captured.extract().into_iter().flat_map(|(_, updates)| updates).collect();
+    let mut summaries: Vec<_> = captured.0.extract().into_iter().flat_map(|(_, updates)| updates).collect();
+    let mut moments: Vec<_> = captured.1.extract().into_iter().flat_map(|(_, updates)| updates).collect();
+    consolidate_updates(&mut summaries);
+    consolidate_updates(&mut moments);
+    let (rules, period) = (small_rules(), COMPARED.as_millis() as u64);
+    let samples = rules.iter().map(MomentRule::max_samples).max().unwrap_or(0);
+    let moments = spec::chance(&summaries, &moments, time.window_rules(samples), &rules, period);
+    let whole = summaries
+        .into_iter()
+        .filter(|((_, summary), ..)| summary.window.end - summary.window.start == spec.size());
+    let mut updates: Vec<Update> = whole
+        .map(|((key, summary), at, diff)| (Published::Summary(key, summary), at, diff))
+        .chain(moments.into_iter().map(|(moment, at, diff)| (Published::Moment(moment), at, diff)))
+        .collect();
     consolidate_updates(&mut updates);
     updates
 }

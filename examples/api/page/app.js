@@ -69,6 +69,7 @@ function choose(id, anew = false) {
   if (!id || (!anew && stream?.id === id)) return;
   connection?.close();
   stream = new Stream(id, announce);
+  stream.maxChance = Number($("max-chance").value);
   list.mark(id);
   menu(false);
   parts.forEach((part) => part.clear?.());
@@ -162,6 +163,10 @@ addEventListener("keydown", (event) => {
     $("search").focus();
   }
 });
+$("max-chance").onchange = () => {
+  if (stream) stream.maxChance = Number($("max-chance").value);
+  draw();
+};
 addEventListener("hashchange", () => choose(chosen()));
 // Times pass also when nothing comes.
 setInterval(draw, 5000);

@@ -21,6 +21,7 @@ export class Stream {
   constructor(id, onNews = () => {}) {
     this.id = id;
     this.onNews = onNews;
+    this.maxChance = 1;
     this.clear();
   }
 
@@ -50,9 +51,14 @@ export class Stream {
     return this.since(from).filter((window) => window.end % (window.end - window.start) === 0);
   }
 
-  // Moments, newest first.
+  // Moments of which little enough is chance, newest first.
   get told() {
-    return [...this.moments.values()].sort((a, b) => b.started - a.started);
+    return [...this.moments.values()].filter((moment) => this.isTold(moment)).sort((a, b) => b.started - a.started);
+  }
+
+  // Those of which nothing is known yet are told, too.
+  isTold({ chance }) {
+    return (chance ?? 0) <= this.maxChance;
   }
 
   apply(message) {
@@ -91,7 +97,7 @@ export class Stream {
     moment.was = corrected ? before.score : before?.was;
     this.moments.set(row.moment_id, moment);
     const news = moment.isWithdrawn ? "withdrawn" : before?.isWithdrawn || !before ? "opened" : corrected ? "corrected" : null;
-    if (news) this.onNews(news, moment);
+    if (news && this.isTold(moment)) this.onNews(news, moment);
   }
 
   // The usual chat rate at a window: of the disjoint windows before it, as the detector takes them, and what is three deviations

@@ -13,6 +13,12 @@ function sentence(moment) {
   return `${amount(moment, moment.value)} ${unit} where ${amount(moment, moment.baseline_mean)} ± ${amount(moment, moment.baseline_stddev).replace("+", "")} is usual`.replace("  ", " ");
 }
 
+// Of a hundred moments like this one, so many are chance.
+function chance(moment) {
+  if (moment.chance === null) return "chance not known yet";
+  return moment.chance < 0.001 ? "chance below 0.1 %" : `chance ${decimal(moment.chance * 100, moment.chance < 0.1 ? 1 : 0)} %`;
+}
+
 export class Timeline {
   constructor(root) {
     this.list = html("ol", { class: "timeline", tabindex: 0, "aria-label": "Moments", "data-testid": "moments" });
@@ -22,9 +28,11 @@ export class Timeline {
 
   draw(stream) {
     const moments = stream.told.slice(0, MOST);
-    this.hint.textContent = moments.length > 0 ? "" : "Nothing out of the ordinary so far";
+    const hidden = stream.moments.size - stream.told.length;
+    const more = hidden > 0 ? ` ${hidden} more may well be chance.` : "";
+    this.hint.textContent = (moments.length > 0 ? "" : "Nothing out of the ordinary so far.") + more;
     this.list.hidden = moments.length === 0;
-    const drawn = JSON.stringify([moments, Math.floor((stream.asOf ?? 0) / 10_000)]);
+    const drawn = JSON.stringify([moments, hidden, Math.floor((stream.asOf ?? 0) / 10_000)]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     this.list.replaceChildren(...moments.map((moment) => this.item(moment, stream.asOf)));
@@ -44,7 +52,7 @@ export class Timeline {
         html("p", { class: "head" }, html("strong", {}, moment.isWithdrawn ? html("s", {}, label) : label),
           html("span", { class: "chip", "data-state": state }, state),
           moment.isCorrected && !moment.isWithdrawn ? html("span", { class: "chip", "data-state": "corrected" }, "corrected") : null),
-        html("p", { class: "when" }, html("time", { datetime: moment.started_at }, when), ` · score ${decimal(Math.abs(moment.score))}`),
+        html("p", { class: "when" }, html("time", { datetime: moment.started_at }, when), ` · score ${decimal(Math.abs(moment.score))} · ${chance(moment)}`),
         html("p", { class: "why" }, sentence(moment)),
         correction ? html("p", { class: "correction" }, correction) : null));
   }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use telemetra::core::{Action, Change, Decimal, EventTime, Moment, Summary, SummaryRow};
+use telemetra::core::{Action, Change, Decimal, EventTime, Micro, Moment, Summary, SummaryRow};
 use telemetra::livestream::{self, Currency, StreamId, StreamSummary};
 use telemetra::sinks::Published;
 
@@ -96,6 +96,7 @@ pub(crate) struct MomentInfo {
     pub(crate) baseline_mean: f64,
     pub(crate) baseline_stddev: f64,
     pub(crate) baseline_samples: u64,
+    pub(crate) chance: Option<f64>,
     pub(crate) context: Context,
     pub(crate) revision: u32,
     /// Where it is told beside the row, it is not in it.
@@ -231,6 +232,7 @@ impl MomentInfo {
             baseline_mean: moment.baseline_mean.to_f64(),
             baseline_stddev: moment.baseline_stddev.to_f64(),
             baseline_samples: moment.baseline_samples.into(),
+            chance: moment.chance.map(Micro::to_f64),
             context: Context {
                 windows: moment.windows.into(),
                 duration_ms: moment.last_at - moment.started_at,

@@ -51,6 +51,14 @@ impl Params {
         }
     }
 
+    /// A number from 0 to 1.
+    pub(crate) fn share(&mut self, name: &str) -> Result<Option<f64>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        let problem = || Problem::parameter(name, "it has to be a number from 0 to 1, like 0.1");
+        share.map(Some).ok_or_else(problem)
+    }
+
     pub(crate) fn flag(&mut self, name: &str) -> Result<bool, Problem> {
         self.choice(name, &[("false", false), ("true", true)])
     }

@@ -13,6 +13,12 @@ pub(super) const FLAGS: &[Flag] = &[
         put(&mut s.threshold, real(v))
     })
     .known_as("ANOMALY_DETECTION_THRESHOLD"),
+    Flag::new(
+        "chance",
+        "SHARE",
+        "trust moments of which at most this share is chance; 1 shows all [0.1]",
+        |s, v| put(&mut s.chance, parse::ratio(v)),
+    ),
     Flag::new("out-of-orderness", "TIME", "how far behind events may be and not be late [10s]", |s, v| {
         put(&mut s.time.out_of_orderness, parse::duration(v))
     }),

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::chance::NormalScores;
 use super::tracker::Tracker;
 use crate::codec::CodecError;
 use crate::detect::observed::{Finding, Observed};
@@ -18,6 +19,7 @@ pub struct AnyDetector {
     reaches: Arc<[u32]>,
     fewest: u32,
     pure: bool,
+    normal_scores: Option<NormalScores>,
 }
 
 impl AnyDetector {
@@ -26,11 +28,13 @@ impl AnyDetector {
     pub fn new(tracker: impl Tracker) -> Self {
         let (method, threshold, least) = (tracker.name().into(), tracker.limit(), tracker.least());
         let (pure, fewest) = (tracker.is_pure(), tracker.fewest());
+        let normal_scores = tracker.normal_scores();
         let mut reaches = Vec::new();
         tracker.reaches(&mut reaches);
         reaches.sort_unstable();
         reaches.dedup();
-        Self { tracker: Arc::new(tracker), method, threshold, least, reaches: reaches.into(), fewest, pure }
+        let (tracker, reaches) = (Arc::new(tracker), reaches.into());
+        Self { tracker, method, threshold, least, reaches, fewest, pure, normal_scores }
     }
 
     /// The name of the method, which is a moment's `detection_method`.
@@ -67,6 +71,12 @@ impl AnyDetector {
     #[must_use]
     pub fn min_samples(&self) -> u32 {
         self.fewest
+    }
+
+    /// The sides and the least baseline of the detector, if its [scores are normal](Tracker::normal_scores).
+    #[must_use]
+    pub fn normal_scores(&self) -> Option<NormalScores> {
+        self.normal_scores
     }
 
     /// Whether its findings depend on value and baselines alone, so that windows may be evaluated in any

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::tracker::Tracker;
 use crate::detect::Verdict;
+use crate::detect::chance::NormalScores;
 use crate::detect::observed::{Finding, Observed};
 
 /// A tracker that reports what either of two trackers finds; made by [`Tracker::max`].
@@ -43,7 +44,7 @@ fn on_scale(from: f64, to: f64, found: Finding) -> Finding {
 
 /// Implements `Tracker` for a combination of two, given how to choose between their findings.
 macro_rules! combines {
-    ($type:ident, $name:literal, $choose:expr) => {
+    ($type:ident, $name:literal, $choose:expr, $scores:expr) => {
         impl<A: Tracker, B: Tracker> Tracker for $type<A, B> {
             type State = (A::State, B::State);
 
@@ -80,6 +81,11 @@ macro_rules! combines {
                 self.0.departs(window) || self.1.departs(window)
             }
 
+            fn normal_scores(&self) -> Option<NormalScores> {
+                let same = self.0.limit() == self.1.limit();
+                $scores(self.0.normal_scores(), self.1.normal_scores().filter(|_| same))
+            }
+
             fn track(&self, (a, b): &mut Self::State, window: &Observed<'_>) -> Option<Finding> {
                 let second = self.1.track(b, window);
                 let second = second.map(|found| on_scale(self.1.limit(), self.0.limit(), found));
@@ -89,8 +95,23 @@ macro_rules! combines {
     };
 }
 
-combines!(Max, "max", further);
-combines!(All, "all", nearer_of_both);
+combines!(Max, "max", further, of_either);
+combines!(All, "all", nearer_of_both, of_both);
+
+/// Either may reach a score by chance.
+fn of_either(a: Option<NormalScores>, b: Option<NormalScores>) -> Option<NormalScores> {
+    let (a, b) = (a?, b?);
+    Some(NormalScores { sides: a.sides + b.sides, min_samples: a.min_samples.min(b.min_samples) })
+}
+
+/// Both reach a score by chance at most as often as each alone.
+fn of_both(a: Option<NormalScores>, b: Option<NormalScores>) -> Option<NormalScores> {
+    let (one, other) = (a.or(b)?, b.or(a)?);
+    Some(NormalScores {
+        sides: one.sides.min(other.sides),
+        min_samples: one.min_samples.max(other.min_samples),
+    })
+}
 
 /// The finding with the greater score.
 fn further(a: Option<Finding>, b: Option<Finding>) -> Option<Finding> {

@@ -6,6 +6,7 @@ use super::check;
 use super::tail::score_of;
 use super::{Side, VarianceFloor};
 use crate::detect::Verdict;
+use crate::detect::chance::NormalScores;
 use crate::detect::model::{Model, Sample};
 use crate::error::ConfigError;
 
@@ -131,6 +132,10 @@ impl Model for Ewma {
 
     fn threshold(&self) -> f64 {
         self.threshold
+    }
+
+    fn normal_scores(&self) -> Option<NormalScores> {
+        Some(NormalScores { sides: self.side.count(), min_samples: self.min })
     }
 
     fn with_threshold(&self, threshold: f64) -> Result<Self, ConfigError> {

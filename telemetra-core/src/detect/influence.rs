@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::check;
 use super::model::Learning;
 use crate::aggregate::power_sums::PowerSums;
+use crate::detect::chance::NormalScores;
 use crate::detect::model::{Model, Sample};
 use crate::detect::{Baseline, Detector, EventSums, Means, Samples, Verdict};
 use crate::error::ConfigError;
@@ -62,6 +63,10 @@ impl<D: Detector + 'static> Model for Influence<D> {
 
     fn threshold(&self) -> f64 {
         self.detector.threshold()
+    }
+
+    fn normal_scores(&self) -> Option<NormalScores> {
+        self.detector.normal_scores()
     }
 
     fn with_threshold(&self, threshold: f64) -> Result<Self, ConfigError> {

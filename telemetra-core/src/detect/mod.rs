@@ -14,6 +14,7 @@ use crate::aggregate::power_sums::PowerSums;
 use crate::error::ConfigError;
 
 pub(crate) mod any_detector;
+pub(crate) mod chance;
 mod check;
 mod combine;
 pub(crate) mod episodes;
@@ -31,12 +32,13 @@ mod season;
 mod shape;
 pub(crate) mod side;
 mod sorted;
-mod tail;
+pub(crate) mod tail;
 pub(crate) mod tracker;
 mod unseen;
 pub(crate) mod zscore;
 
 pub use any_detector::{AnyDetector, DetectorState};
+pub use chance::NormalScores;
 pub use combine::{All, Max};
 pub use ewma::{Ewma, EwmaState};
 pub use influence::{Influence, InfluenceState};
@@ -125,6 +127,13 @@ pub trait Detector: Debug + Send + Sync {
     /// no spike, but it is a change of level. By default there are none.
     fn departs(&self, _value: i64, _baseline: &Baseline<'_>) -> bool {
         false
+    }
+
+    /// The sides and the least baseline of the detector, if its scores are normal: if in noise a score of `z` or
+    /// more comes as often as from a standard normal distribution. Only then can the
+    /// [chance](crate::Moment::chance) of its moments be told. By default `None`.
+    fn normal_scores(&self) -> Option<NormalScores> {
+        None
     }
 
     /// The same detector with another threshold, which [`hysteresis`](Tracker::hysteresis) needs.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tracker::Tracker;
 use crate::detect::Verdict;
+use crate::detect::chance::NormalScores;
 use crate::detect::observed::{Finding, MissingWindow, Observed};
 use crate::error::ConfigError;
 use crate::time::event_time::EventTime;
@@ -60,6 +61,13 @@ pub trait Model: Debug + Send + Sync + 'static {
 
     /// The threshold of the score, which is a moment's `threshold`.
     fn threshold(&self) -> f64;
+
+    /// The sides and the least baseline of the detector, if its scores are normal: if in noise a score of `z` or
+    /// more comes as often as from a standard normal distribution. Only then can the
+    /// [chance](crate::Moment::chance) of its moments be told. By default `None`.
+    fn normal_scores(&self) -> Option<NormalScores> {
+        None
+    }
 
     /// The same model with another threshold.
     ///
@@ -183,6 +191,10 @@ impl<M: Model> Tracker for Learning<M> {
 
     fn forgets_after(&self) -> u64 {
         self.forgets_after
+    }
+
+    fn normal_scores(&self) -> Option<NormalScores> {
+        self.model.normal_scores()
     }
 
     fn sensitive(&self, threshold: f64) -> Result<Self, ConfigError> {

@@ -44,6 +44,11 @@ pub struct Moment<K: Key> {
     pub baseline_samples: u32,
     /// The number of its windows.
     pub windows: u32,
+    /// Whether its detector's score is a normal one, so that its chance can be told.
+    pub comparable: bool,
+    /// The share expected to be chance among all moments of the last period that are at least as extreme, over
+    /// all keys and rules of the grouping. `None` before anything can be said.
+    pub chance: Option<Micro>,
 }
 
 impl<K: Key> Moment<K> {

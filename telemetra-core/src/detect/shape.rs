@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use super::tracker::Tracker;
+use crate::detect::chance::NormalScores;
 use crate::detect::observed::{Finding, Observed};
 use crate::error::ConfigError;
 use crate::time::event_time::EventTime;
@@ -80,6 +81,10 @@ impl<T: Tracker> Tracker for Hysteresis<T> {
         self.sensitive.forgets_after()
     }
 
+    fn normal_scores(&self) -> Option<NormalScores> {
+        self.sensitive.normal_scores()
+    }
+
     fn track(&self, (state, run): &mut Self::State, window: &Observed<'_>) -> Option<Finding> {
         let found = self.sensitive.track(state, window)?;
         let upper = found.verdict.score > 0.0;
@@ -144,6 +149,10 @@ impl<T: Tracker> Tracker for MinDuration<T> {
         self.tracker.forgets_after()
     }
 
+    fn normal_scores(&self) -> Option<NormalScores> {
+        self.tracker.normal_scores()
+    }
+
     fn sensitive(&self, threshold: f64) -> Result<Self, ConfigError> {
         Ok(Self { tracker: self.tracker.sensitive(threshold)?, windows: self.windows })
     }
@@ -199,6 +208,10 @@ impl<T: Tracker> Tracker for Cooldown<T> {
 
     fn forgets_after(&self) -> u64 {
         self.tracker.forgets_after().max(self.millis)
+    }
+
+    fn normal_scores(&self) -> Option<NormalScores> {
+        self.tracker.normal_scores()
     }
 
     fn sensitive(&self, threshold: f64) -> Result<Self, ConfigError> {

@@ -23,6 +23,11 @@ impl Side {
         }
     }
 
+    /// The number of sides of the mean that are watched.
+    pub(super) fn count(self) -> u32 {
+        if self == Self::Both { 2 } else { 1 }
+    }
+
     /// Whether a departure of this sign is watched; a departure of zero is not.
     pub(super) fn takes(self, departure: f64) -> bool {
         match self {

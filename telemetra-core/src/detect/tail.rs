@@ -39,6 +39,33 @@ pub(super) fn critical_t(z: f64, freedom: f64, limit: f64) -> Option<f64> {
     Some(high)
 }
 
+/// The probability that a sliding window is above `z` and the one before it is not, for windows of `panes`
+/// panes that are independent and alike, such as sums of noise: how often chance begins a run above `z`.
+///
+/// Neighbours are normal with a correlation of `1 − 1/panes`, as they share all panes but one. Twice as
+/// rare as windows above `z` where they share most and `z` is small, and as rare where `z` is great.
+#[must_use]
+pub fn upcrossings(z: f64, panes: u64) -> f64 {
+    const STEPS: u32 = 400;
+    let tail = normal_tail(z);
+    if panes <= 1 {
+        return tail * (1.0 - tail);
+    }
+    let shared = 1.0 - 1.0 / panes as f64;
+    let own = (1.0 - shared * shared).sqrt();
+    // The density of the window at `z + x`, times the probability that its neighbour is below `z`.
+    let at = |x: f64| {
+        let above = z + x;
+        (-above * above / 2.0).exp() * normal_tail((shared * above - z) / own)
+    };
+    // Beyond this the density is below e⁻⁴⁰ of that at `z`.
+    let furthest = 40.0 / (z.max(0.0) + 5.0);
+    let step = furthest / f64::from(STEPS);
+    // Simpson's rule.
+    let inner: f64 = (1..STEPS).map(|n| at(f64::from(n) * step) * if n % 2 == 1 { 4.0 } else { 2.0 }).sum();
+    (at(0.0) + inner + at(furthest)) * step / 3.0 / (2.0 * std::f64::consts::PI).sqrt()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

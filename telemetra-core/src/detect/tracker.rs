@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{All, Cooldown, Hysteresis, Max, MinDuration};
 use crate::detect::Detector;
+use crate::detect::chance::NormalScores;
 use crate::detect::observed::{Finding, Observed};
 use crate::error::ConfigError;
 
@@ -71,6 +72,13 @@ pub trait Tracker: Debug + Send + Sync + 'static {
     /// Whether its findings depend on value and baselines alone.
     fn is_pure(&self) -> bool {
         false
+    }
+
+    /// The sides and the least baseline of the detector, if its scores are normal: if in noise a score of `z` or
+    /// more comes as often as from a standard normal distribution. Only then can the
+    /// [chance](crate::Moment::chance) of its moments be told. By default `None`.
+    fn normal_scores(&self) -> Option<NormalScores> {
+        None
     }
 
     /// The length of a silence of the key after which its state is reset and its memory freed, in
@@ -185,6 +193,10 @@ impl<D: Detector + 'static> Tracker for D {
         let baseline = window.baselines.baseline(self.max_samples());
         let enough = baseline.filter(|baseline| baseline.sums.count >= u64::from(self.min_samples()));
         enough.is_some_and(|baseline| Detector::departs(self, window.value, &baseline))
+    }
+
+    fn normal_scores(&self) -> Option<NormalScores> {
+        Detector::normal_scores(self)
     }
 
     fn track(&self, (): &mut (), window: &Observed<'_>) -> Option<Finding> {

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use super::tail::{critical_t, score_of};
 use super::{Side, VarianceFloor, check, poisson};
 use crate::aggregate::power_sums::PowerSums;
+use crate::detect::chance::NormalScores;
 use crate::detect::{Baseline, Detector, Means, Verdict};
 use crate::error::ConfigError;
 
@@ -260,6 +261,10 @@ impl Detector for ZScore {
 
     fn departs(&self, value: i64, baseline: &Baseline<'_>) -> bool {
         self.side.other().is_some_and(|side| self.judge_on(side, value, baseline).is_some())
+    }
+
+    fn normal_scores(&self) -> Option<NormalScores> {
+        Some(NormalScores { sides: self.side.count(), min_samples: self.min })
     }
 
     fn with_threshold(&self, threshold: f64) -> Result<Self, ConfigError> {

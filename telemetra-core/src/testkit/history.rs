@@ -276,6 +276,8 @@ fn moment(id: &str, nth: u64, windows: u32) -> Arc<dyn AnyRow> {
         baseline_stddev: Micro(1_500_000),
         baseline_samples: 12,
         windows,
+        comparable: true,
+        chance: (windows > 1).then_some(Micro(2_500 * i64::from(windows))),
     })
 }
 

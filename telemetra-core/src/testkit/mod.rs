@@ -2,6 +2,7 @@
 //! counts.
 
 mod accumulator;
+mod compared;
 mod decoder;
 mod detector;
 mod event;
@@ -15,6 +16,7 @@ mod tracker;
 mod watch;
 
 pub use accumulator::accumulator_compliance;
+pub use compared::ComparedCounts;
 pub use decoder::decoder_compliance;
 pub use detector::detector_compliance;
 pub use event::{event_compliance, key_compliance};

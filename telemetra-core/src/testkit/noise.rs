@@ -1,4 +1,4 @@
-//! Random counts with a Poisson distribution.
+//! Random counts with a Poisson distribution, or one that scatters more.
 
 /// A random generator for counts of independent events. The same seed gives the same counts on every machine.
 ///
@@ -12,11 +12,24 @@
 #[derive(Clone, Debug)]
 pub struct Noise(u64);
 
-/// A Poisson distribution, as cumulative probabilities.
+/// A distribution of counts, as cumulative probabilities.
 #[derive(Clone, Debug)]
 pub struct Law {
     first: u64,
     sums: Vec<f64>,
+}
+
+impl Law {
+    /// The distribution with these probabilities from a count on, up to a factor.
+    fn of(first: u64, terms: &[f64]) -> Self {
+        let total: f64 = terms.iter().sum();
+        let mut sum = 0.0;
+        let sums = terms.iter().map(|term| {
+            sum += term / total;
+            sum
+        });
+        Self { first, sums: sums.collect() }
+    }
 }
 
 impl Noise {
@@ -46,13 +59,34 @@ impl Noise {
         for count in (first..middle).rev() {
             terms[(count - first) as usize] = terms[(count - first) as usize + 1] * (count + 1) as f64 / mean;
         }
-        let total: f64 = terms.iter().sum();
-        let mut sum = 0.0;
-        let sums = terms.iter().map(|term| {
-            sum += term / total;
-            sum
-        });
-        Law { first, sums: sums.collect() }
+        Law::of(first, &terms)
+    }
+
+    /// The negative binomial distribution with this mean, and a variance of `ratio` times the mean: counts of
+    /// events that come in groups, as people answer each other. Sums of such counts are of this kind, with the
+    /// same ratio.
+    ///
+    /// # Panics
+    ///
+    /// If the mean is not above 0 and at most 10,000, or the ratio not above 1 and at most 100.
+    #[must_use]
+    pub fn scattered_law(&self, mean: f64, ratio: f64) -> Law {
+        assert!(mean > 0.0 && mean <= 10_000.0, "{mean} is not between 0 and 10000");
+        assert!(ratio > 1.0 && ratio <= 100.0, "{ratio} is not between 1 and 100");
+        let size = mean / (ratio - 1.0);
+        let last = (mean + 40.0 * (mean * ratio).sqrt() + 60.0 * ratio) as u64;
+        // Logarithms, as the first term may be too small for a float.
+        let mut logarithm = 0.0;
+        let logarithms: Vec<f64> = (0..=last)
+            .map(|count| {
+                let term = logarithm;
+                logarithm += ((count as f64 + size) / (count + 1) as f64 * (1.0 - 1.0 / ratio)).ln();
+                term
+            })
+            .collect();
+        let greatest = logarithms.iter().copied().fold(f64::MIN, f64::max);
+        let terms: Vec<f64> = logarithms.iter().map(|term| (term - greatest).exp()).collect();
+        Law::of(0, &terms)
     }
 
     /// A random count with this distribution.

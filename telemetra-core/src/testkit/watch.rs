@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::detect::episodes::{KeyEpisodes, WindowChange};
-use crate::detect::moment::MomentRule;
+use crate::detect::episodes::{CountLooks, KeyEpisodes, WindowChange};
+use crate::detect::moment::{Moment, MomentRule};
 use crate::detect::tracker::Tracker;
 use crate::time::config::TimeConfig;
 use crate::time::event_time::EventTime;
@@ -58,11 +58,16 @@ impl WatchedCounts {
     /// A test bed for a rule with settings of its own.
     #[must_use]
     pub fn of_rule(time: &TimeConfig, rule: MomentRule<u64>) -> Self {
+        Self::of(time, rule, "watched")
+    }
+
+    /// The same for a key of that name.
+    pub(super) fn of(time: &TimeConfig, rule: MomentRule<u64>, key: &str) -> Self {
         let windows = time.window_rules(rule.max_samples());
         Self {
             rules: [rule],
             windows,
-            key: "watched".to_owned(),
+            key: key.to_owned(),
             episodes: KeyEpisodes::new(1),
             panes: VecDeque::new(),
             live: VecDeque::new(),
@@ -74,6 +79,23 @@ impl WatchedCounts {
     /// Adds the count of the next pane, and evaluates the window that ends with it. As in a pipeline, a
     /// window without events has no summary.
     pub fn pane(&mut self, count: u64) -> Seen {
+        let mut seen = Seen::default();
+        let boundary = self.boundary.plus(self.windows.windows.slide());
+        self.judge(count, None, |moment, diff| {
+            if diff > 0 && moment.last_at == boundary {
+                seen = Seen { anomalous: true, begins: moment.windows == 1 };
+            }
+        });
+        seen
+    }
+
+    /// Adds the count of the next pane, and tells of looks and of changes of moments.
+    pub(super) fn judge(
+        &mut self,
+        count: u64,
+        looks: Option<CountLooks<'_>>,
+        emit: impl FnMut(Moment<String>, isize),
+    ) {
         let spec = self.windows.windows;
         self.boundary = self.boundary.plus(spec.slide());
         self.panes.push_back(count);
@@ -92,12 +114,6 @@ impl WatchedCounts {
             self.changes.push(WindowChange { end: self.boundary, now: Some(Arc::new(total)) });
         }
         let Self { rules, windows, key, episodes, boundary, changes, .. } = self;
-        let mut seen = Seen::default();
-        episodes.advance(rules, windows, key, *boundary, changes, |moment, diff| {
-            if diff > 0 && moment.last_at == *boundary {
-                seen = Seen { anomalous: true, begins: moment.windows == 1 };
-            }
-        });
-        seen
+        episodes.advance(rules, windows, key, *boundary, changes, (looks, emit));
     }
 }

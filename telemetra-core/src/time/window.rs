@@ -169,6 +169,13 @@ impl WindowRules {
         end.plus(self.horizon) <= boundary
     }
 
+    /// The boundary from which on a moment whose last window ended at `end` does not change any more, and
+    /// neither do its windows: no event within the allowed lateness belongs to them or to the next one.
+    #[must_use]
+    pub const fn settled_at(&self, end: EventTime) -> EventTime {
+        end.plus(self.allowed_lateness + 3 * self.windows.slide())
+    }
+
     /// The start of the oldest pane that a correction may still need when `boundary` has been reached.
     pub(crate) fn oldest_pane(&self, boundary: EventTime) -> EventTime {
         boundary.minus(self.windows.slide() + self.allowed_lateness + self.windows.size())

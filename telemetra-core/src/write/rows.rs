@@ -87,6 +87,7 @@ impl<K: Key> Layout<Moment<K>> {
             .column(Column::nullable("ended_at", ColumnKind::Time))
             .columns([float("value"), float("threshold"), float("score"), float("baseline_mean")])
             .columns([float("baseline_stddev"), Column::new("baseline_samples", ColumnKind::Integer)])
+            .column(Column::nullable("chance", ColumnKind::Float))
             .revision("revision")
             .column(Column::new("context", ColumnKind::Json))
             .published_at("updated_at")
@@ -147,6 +148,7 @@ fn moment_values<K: Key>(moment: &Moment<K>, put: &mut dyn FnMut(Value<'_>)) {
         put(Value::Float(micro.to_f64()));
     }
     put(Value::Unsigned(u64::from(moment.baseline_samples)));
+    put(Value::or_null(moment.chance.map(|chance| Value::Float(chance.to_f64()))));
     put(Value::Revision);
     put(Value::Json(&Context(moment)));
     put(Value::PublishedAt);

@@ -22,6 +22,7 @@ use timely::dataflow::operators::{Capability, Concatenate};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::observe::checkpoint_gauge::CheckpointGauge;
+use crate::observe::comparison::MomentsGauge;
 use crate::observe::state_size::StateSizeGauge;
 use crate::support::failure::{Failure, RestoreError};
 use crate::support::retry::RetryDeadline;
@@ -51,6 +52,8 @@ pub struct CheckpointContext<'scope> {
     pub(crate) failure: Failure,
     /// The gauge of the size of the worker's state.
     pub(crate) state_size: Arc<StateSizeGauge>,
+    /// The gauge of the worker's comparisons of moments.
+    pub(crate) moments: Arc<MomentsGauge>,
     /// The frontiers behind all operators with state: when they pass a marker, every snapshot has been handed over.
     done: Rc<RefCell<Vec<StreamVec<'scope, EventTime, ()>>>>,
     names: Rc<RefCell<BTreeSet<String>>>,
@@ -60,7 +63,7 @@ impl<'scope> CheckpointContext<'scope> {
     /// State that lives and dies with the process: for dataflows of your own.
     #[must_use]
     pub fn none(scope: Scope<'scope, EventTime>) -> Self {
-        Self::new(empty(scope), None, None, Failure::default(), Arc::default())
+        Self::new(empty(scope), None, None, Failure::default(), Arc::default(), Arc::default())
     }
 
     pub(crate) fn new(
@@ -69,8 +72,18 @@ impl<'scope> CheckpointContext<'scope> {
         restored: Option<Arc<RestoredCheckpoint>>,
         failure: Failure,
         state_size: Arc<StateSizeGauge>,
+        moments: Arc<MomentsGauge>,
     ) -> Self {
-        Self { markers, writer, restored, failure, state_size, done: Rc::default(), names: Rc::default() }
+        Self {
+            markers,
+            writer,
+            restored,
+            failure,
+            state_size,
+            moments,
+            done: Rc::default(),
+            names: Rc::default(),
+        }
     }
 
     /// Registers an operator with state: its name, which checkpoints know it by, and a stream behind it.

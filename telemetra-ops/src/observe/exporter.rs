@@ -14,6 +14,7 @@ use telemetra_core::{EventTime, Fate};
 
 use crate::deliver::placement::SinkHandle;
 use crate::observe::checkpoint_gauge::CheckpointGauge;
+use crate::observe::comparison::MomentsGauge;
 use crate::observe::metrics::{self as metric, Metric, Value};
 use crate::observe::operator_times::OperatorTimesGauge;
 use crate::observe::state_size::StateSizeGauge;
@@ -28,6 +29,7 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Monitored {
     pub(crate) state_size: Arc<StateSizeGauge>,
+    pub(crate) moments: Arc<MomentsGauge>,
     pub(crate) operator_times: Arc<OperatorTimesGauge>,
 }
 
@@ -150,7 +152,7 @@ impl Readings {
             exported.raise(&metric::READ_RETRIES, labels, retries);
             exported.raise(&metric::LOST, labels, lost);
         }
-        for (index, Monitored { state_size, operator_times }) in self.workers.iter().enumerate() {
+        for (index, Monitored { state_size, operator_times, .. }) in self.workers.iter().enumerate() {
             let worker = &(self.first_worker + index).to_string().into();
             let state = [&metric::KEYS, &metric::PANES, &metric::SUMMARIES, &metric::STATE_BYTES];
             for (metric, count) in state.into_iter().zip(state_size.get()) {
@@ -159,6 +161,11 @@ impl Readings {
             for (operator, time) in operator_times.get() {
                 metric::BUSY.set(&[pipeline, worker, &operator.into()], time.as_secs_f64());
             }
+        }
+        for moments in self.workers.first().map(|worker| worker.moments.get()).unwrap_or_default() {
+            let labels = &[pipeline, &moments.operator.into()];
+            metric::MOMENTS_FOUND.set(labels, moments.found_per_hour.to_f64());
+            metric::MOMENTS_EXPECTED.set(labels, moments.expected_per_hour.to_f64());
         }
         for SinkHandle { gauge, .. } in &self.sinks {
             let labels = &gauge.labels.each_ref();

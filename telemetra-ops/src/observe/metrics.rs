@@ -80,6 +80,8 @@ metrics! {
     SUMMARIES = gauge("telemetra_state_summaries", WORKER, "Summaries that the windows of the worker keep, within the horizon.");
     STATE_BYTES = gauge("telemetra_state_bytes", WORKER, "What these panes and summaries would take encoded: an estimate from a sample.");
     BUSY = gauge("telemetra_operator_busy_seconds_total", &["pipeline", "worker", "operator"], "Time spent in the operators of that name, without those nested in them.");
+    MOMENTS_FOUND = gauge("telemetra_moments_found_per_hour", &["pipeline", "operator"], "Moments that were found per hour of event time, in the period that was settled last.");
+    MOMENTS_EXPECTED = gauge("telemetra_moments_expected_per_hour", &["pipeline", "operator"], "Moments that chance alone would make per hour of event time, in the same period.");
     SINK_QUEUE = gauge("telemetra_sink_queue_batches", SINK, "Batches that wait for the sink.");
     SINK_CHANGES = counter("telemetra_sink_changes_total", SINK, "Changes of rows that the sink has applied.");
     SINK_ROWS = histogram("telemetra_sink_apply_rows", SINK, "Changes of rows that the sink was given at once.");

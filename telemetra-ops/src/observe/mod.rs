@@ -1,6 +1,7 @@
 //! Observation: metrics, gauges, and the status of a running pipeline.
 
 pub(crate) mod checkpoint_gauge;
+pub(crate) mod comparison;
 pub(crate) mod exporter;
 pub mod metrics;
 pub(crate) mod operator_times;

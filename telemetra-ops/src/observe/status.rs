@@ -7,6 +7,7 @@ use telemetra_core::{EventTime, Fates, Shard};
 
 use crate::deliver::placement::SinkHandle;
 use crate::deliver::sink_thread::Applied;
+use crate::observe::comparison::MomentsStatus;
 use crate::read::ingress::PartitionStatus;
 use crate::support::retry::Failing;
 
@@ -27,6 +28,8 @@ pub struct PipelineStatus {
     pub checkpoints: (u64, u64, Duration),
     /// Whether the checkpoint store is failing now, and is tried again.
     pub store_failing: Option<Failing>,
+    /// How many moments were found, and how many are expected to be chance, by grouping with rules.
+    pub moments: Vec<MomentsStatus>,
     /// The first error, in words.
     pub failure: Option<String>,
 }

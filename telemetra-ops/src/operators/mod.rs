@@ -1,5 +1,6 @@
 //! The operators: windows, sessions, moments, and what is built on them.
 
+pub(crate) mod chance;
 pub(crate) mod changes;
 pub(crate) mod checkpointed;
 pub(crate) mod early;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::checkpoint::CodecError;
-use telemetra_core::engine::{EpisodesState, KeyEpisodes, WindowChange};
+use telemetra_core::engine::{CountLooks, EpisodesState, KeyEpisodes, Level, Looks, WindowChange};
 use telemetra_core::{Data, EventTime, Key, Moment, MomentRule, Summary, WindowRules, key_hash};
 
 use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::keyed::Keyed;
 use crate::operators::windows::Summaries;
+use timely::dataflow::StreamVec;
+use timely::dataflow::operators::vec::Map;
 
 /// Finds episodes in summaries.
 pub trait Moments<'scope, K: Key, S: Data>: Sized {
@@ -64,6 +66,33 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
         name: &str,
         context: &CheckpointContext<'scope>,
     ) -> VecCollection<'scope, EventTime, Moment<K>, isize>;
+
+    /// The same moments, with the number of looks among which they were found, for
+    /// [`with_chance`](FoundMoments::with_chance).
+    fn find_moments(
+        self,
+        windows: WindowRules,
+        rules: Arc<[MomentRule<S>]>,
+        name: &str,
+        context: &CheckpointContext<'scope>,
+    ) -> FoundMoments<'scope, K>;
+}
+
+/// Moments, and the number of looks among which they were found.
+pub struct FoundMoments<'scope, K: Key> {
+    /// The moments. Nothing is said of their chance.
+    pub moments: VecCollection<'scope, EventTime, Moment<K>, isize>,
+    /// Looks and moments of each pane that is settled, by the pane's end: of the keys of this worker.
+    pub(crate) looks: StreamVec<'scope, EventTime, (EventTime, Looks)>,
+    pub(crate) windows: WindowRules,
+    /// The types of moments, in the order of the rules.
+    pub(crate) types: Vec<Arc<str>>,
+}
+
+impl<K: Key> std::fmt::Debug for FoundMoments<'_, K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FoundMoments").field("windows", &self.windows).finish_non_exhaustive()
+    }
 }
 
 impl<'scope, K: Key, S: Data> Moments<'scope, K, S> for Summaries<'scope, K, S> {
@@ -74,8 +103,55 @@ impl<'scope, K: Key, S: Data> Moments<'scope, K, S> for Summaries<'scope, K, S> 
         name: &str,
         context: &CheckpointContext<'scope>,
     ) -> VecCollection<'scope, EventTime, Moment<K>, isize> {
-        self.inner.checkpointed(name, context, MomentsTactic::<K, S>::new(windows, rules)).as_collection()
+        let tactic = MomentsTactic::<K, S>::new(windows, rules, None);
+        let found = self.inner.checkpointed(name, context, tactic);
+        found.flat_map(Found::moment).as_collection()
     }
+
+    fn find_moments(
+        self,
+        windows: WindowRules,
+        rules: Arc<[MomentRule<S>]>,
+        name: &str,
+        context: &CheckpointContext<'scope>,
+    ) -> FoundMoments<'scope, K> {
+        let types = rules.iter().map(|rule| Arc::clone(&rule.moment_type)).collect();
+        let tactic = MomentsTactic::<K, S>::new(windows, rules, Some(OpenLooks::default()));
+        let found = self.inner.checkpointed(name, context, tactic);
+        FoundMoments {
+            moments: found.clone().flat_map(Found::moment).as_collection(),
+            looks: found.flat_map(Found::looks),
+            windows,
+            types,
+        }
+    }
+}
+
+/// What the operator emits.
+#[derive(Clone)]
+enum Found<K: Key> {
+    Moment((Moment<K>, EventTime, isize)),
+    Looks(EventTime, Looks),
+}
+
+impl<K: Key> Found<K> {
+    fn moment(self) -> Option<(Moment<K>, EventTime, isize)> {
+        if let Self::Moment(update) = self { Some(update) } else { None }
+    }
+
+    fn looks(self) -> Option<(EventTime, Looks)> {
+        if let Self::Looks(pane, looks) = self { Some((pane, looks)) } else { None }
+    }
+}
+
+/// Looks and moments of the panes that are not settled. They are counted anew from the summaries after a
+/// restart.
+type OpenLooks = BTreeMap<EventTime, Looks>;
+
+/// The number of the rule that found a moment.
+fn rule_number<K: Key, S>(rules: &[MomentRule<S>], moment: &Moment<K>) -> u16 {
+    let position = rules.iter().position(|rule| rule.moment_type == moment.moment_type);
+    position.and_then(|number| u16::try_from(number).ok()).unwrap_or(u16::MAX)
 }
 
 /// The keys of one worker.
@@ -89,6 +165,10 @@ struct MomentsTactic<K: Key, S> {
     /// Before this time windows were judged before a restart.
     restored: EventTime,
     revived: Vec<u32>,
+    /// `None` if looks are not counted.
+    looks: Option<OpenLooks>,
+    /// Changes of the moments of one key.
+    changed: Vec<(Moment<K>, isize)>,
 }
 
 struct Entry<K: Key, S> {
@@ -98,7 +178,7 @@ struct Entry<K: Key, S> {
 }
 
 impl<K: Key, S: Data> MomentsTactic<K, S> {
-    fn new(windows: WindowRules, rules: Arc<[MomentRule<S>]>) -> Self {
+    fn new(windows: WindowRules, rules: Arc<[MomentRule<S>]>, looks: Option<OpenLooks>) -> Self {
         Self {
             windows,
             rules,
@@ -107,6 +187,8 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
             calendar: BTreeMap::new(),
             restored: EventTime::MIN,
             revived: Vec::new(),
+            looks,
+            changed: Vec::new(),
         }
     }
 
@@ -122,7 +204,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
 
 impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
     type In = ((K, Summary<S>), EventTime, isize);
-    type Out = (Moment<K>, EventTime, isize);
+    type Out = Found<K>;
     type Snapshot = Vec<(K, EpisodesState)>;
 
     fn route(((key, _), ..): &Self::In) -> u64 {
@@ -138,10 +220,10 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
     }
 
     fn next(&self, _: bool) -> Option<EventTime> {
-        match (self.inbox.next(), self.calendar.keys().next().copied()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let open = self.looks.as_ref().and_then(|looks| looks.keys().next());
+        let settles = open.map(|pane| self.windows.settled_at(*pane).minus(1));
+        let calendar = self.calendar.keys().next().copied();
+        self.inbox.next().into_iter().chain(calendar).chain(settles).min()
     }
 
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
@@ -180,14 +262,46 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
             let Some((key, entry)) = self.keys.get_mut(slot) else { continue };
             entry.touched = false;
             let Entry { episodes, changes, .. } = entry;
-            episodes.advance(&self.rules, &self.windows, key, boundary, changes, |moment, diff| {
-                emit((moment, time, diff));
+            let (rules, windows, changed) = (&self.rules, &self.windows, &mut self.changed);
+            let mut looks = self.looks.as_mut();
+            let mut count = looks.as_mut().map(|looks| {
+                |pane, counted: &[(u16, Level, i64)]| {
+                    let looks = looks.entry(pane).or_default();
+                    counted
+                        .iter()
+                        .for_each(|(rule, threshold, number)| looks.look(*rule, *threshold, *number));
+                }
             });
+            if time < self.restored
+                && let Some(count) = &mut count
+            {
+                episodes.recall_looks(rules, windows, key, boundary, count);
+            }
+            let count = count.as_mut().map(|count| count as CountLooks<'_>);
+            let emit_change = |moment, diff| changed.push((moment, diff));
+            episodes.advance(rules, windows, key, boundary, changes, (count, emit_change));
+            for (moment, diff) in changed.drain(..) {
+                if let Some((looks, level)) = self.looks.as_mut().zip(moment.level())
+                    && windows.settled_at(moment.last_at) > boundary
+                {
+                    let rule = rule_number(rules, &moment);
+                    looks.entry(moment.last_at).or_default().moment(rule, level, diff as i64);
+                }
+                emit(Found::Moment((moment, time, diff)));
+            }
             if let Some(boundary) = episodes.wake(&self.rules, &self.windows) {
                 // Always later than now: a key is looked at once at a time.
                 self.calendar.entry(boundary.minus(1).max(time.plus(1))).or_default().push(slot);
             } else if episodes.is_empty() {
                 self.keys.remove(slot);
+            }
+        }
+        while let Some(oldest) = self.looks.as_mut().and_then(BTreeMap::first_entry)
+            && self.windows.settled_at(*oldest.key()) <= boundary
+        {
+            let (pane, looks) = oldest.remove_entry();
+            if !looks.is_empty() {
+                emit(Found::Looks(pane, looks));
             }
         }
     }

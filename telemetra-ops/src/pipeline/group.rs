@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::engine::{KeySessions, KeyWindows, Placement, Segments, SessionRules};
@@ -26,6 +27,9 @@ use crate::read::group_fold::GroupFold;
 use crate::read::partial::Partial;
 use crate::read::plan::{Fold, FoldPlan};
 use crate::read::pre_aggregate::PreAggregates;
+
+/// The default period over which moments are compared.
+const CHANCE_PERIOD: Duration = Duration::from_secs(1800);
 
 /// The output of a grouping's aggregate.
 pub type OutputOf<E, A> = <<A as Aggregate<E>>::State as Accumulator>::Output;
@@ -71,6 +75,8 @@ pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {
     pub(crate) moments_table: Option<String>,
     pub(crate) summary_layout: Option<Layout<SummaryRow<K, OutputOf<E, A>>>>,
     pub(crate) moment_layout: Option<Layout<Moment<K>>>,
+    /// Over which period its moments are compared.
+    pub(crate) chance: Option<Duration>,
     pub(crate) extensions: Vec<Extension<K, OutputOf<E, A>>>,
     pub(crate) filter: Option<Filter<E>>,
     /// Whether its summaries go to its table.
@@ -101,6 +107,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
             moments_table: None,
             summary_layout: None,
             moment_layout: None,
+            chance: Some(CHANCE_PERIOD),
             extensions: Vec::new(),
             filter: None,
             is_published: true,
@@ -109,6 +116,11 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
 
     fn samples(&self) -> u32 {
         self.rules.iter().map(MomentRule::max_samples).max().unwrap_or(0)
+    }
+
+    /// Over which period its moments are compared; `None` if it has none.
+    fn chance_period(&self) -> Option<Duration> {
+        self.chance.filter(|_| !self.rules.is_empty())
     }
 
     fn summary_layout(&self) -> Layout<SummaryRow<K, OutputOf<E, A>>> {
@@ -198,6 +210,15 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
                 "add a grouping by tumbling or sliding windows for them",
             ));
         }
+        if let Some(period) = self.chance_period()
+            && period.as_millis() < u128::from(time.windows.slide())
+        {
+            return Err(ConfigError::new(
+                "chance_period",
+                format!("no pane of {} ms fits into a period of {period:?}", time.windows.slide()),
+                "make it longer, 30 minutes or so, or leave chance out by `without_chance`",
+            ));
+        }
         for (index, rule) in self.rules.iter().enumerate() {
             if self.rules[..index].iter().any(|other| other.moment_type == rule.moment_type) {
                 let detail = format!("two rules make moments of the type `{}`", rule.moment_type);
@@ -218,12 +239,13 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
         let (size, slide) = windows.unwrap_or_default();
         let early = self.windows.early_every().ok().flatten();
         format!(
-            "`{}` of {} by {} in windows of {size} every {slide}{}{} with rules {rules:?}",
+            "`{}` of {} by {} in windows of {size} every {slide}{}{} with rules {rules:?}{}",
             self.table,
             std::any::type_name::<A::State>(),
             std::any::type_name::<K>(),
             self.windows.gap().map(|gap| format!(" of sessions with gaps of {gap}")).unwrap_or_default(),
             early.map(|every| format!(" and early every {every}")).unwrap_or_default(),
+            self.chance_period().map(|period| format!(" compared over {period:?}")).unwrap_or_default(),
         )
     }
 
@@ -238,6 +260,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
             key: Arc::clone(&self.key),
             aggregate: Arc::clone(&self.aggregate),
             rules: self.rules.clone().into(),
+            chance: self.chance_period(),
             layouts: (self.summary_layout(), self.moment_layout()),
             extensions: self.extensions.clone(),
             filter: self.filter.clone(),
@@ -262,6 +285,7 @@ struct OpenGroup<'scope, E: Events, K: Key, A: Aggregate<E>, F> {
     key: Arc<F>,
     aggregate: Arc<A>,
     rules: Arc<[MomentRule<OutputOf<E, A>>]>,
+    chance: Option<Duration>,
     layouts: (Layout<SummaryRow<K, OutputOf<E, A>>>, Layout<Moment<K>>),
     extensions: Vec<Extension<K, OutputOf<E, A>>>,
     filter: Option<Filter<E>>,
@@ -352,8 +376,14 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
         let moments = if self.rules.is_empty() {
             empty(graph.scope()).as_collection()
         } else {
-            let name = format!("moments {}", self.name);
-            summaries.clone().moments(windows, Arc::clone(&self.rules), &name, context)
+            let (name, rules) = (format!("moments {}", self.name), Arc::clone(&self.rules));
+            match self.chance {
+                None => summaries.clone().moments(windows, rules, &name, context),
+                Some(period) => {
+                    let found = summaries.clone().find_moments(windows, rules, &name, context);
+                    found.with_chance(period, &format!("chance {}", self.name), context)
+                }
+            }
         };
         let (size, sliding) = (windows.windows.size(), !is_sessions);
         let published =

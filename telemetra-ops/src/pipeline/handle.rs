@@ -11,6 +11,7 @@ use timely::communication::WorkerGuards;
 
 use crate::deliver::placement::SinkHandle;
 use crate::observe::checkpoint_gauge::CheckpointGauge;
+use crate::observe::comparison::MomentsStatus;
 use crate::observe::exporter::{Exporter, Monitored, Readings};
 use crate::observe::metrics::Value;
 use crate::observe::status::{PipelineStatus, SinkStatus};
@@ -36,6 +37,7 @@ pub struct Running {
     discoveries: Vec<Sender<()>>,
     stop: StopHandle,
     has_checkpoints: bool,
+    monitored: Arc<[Monitored]>,
 }
 
 /// How often it is looked whether the threads of sinks and of the checkpoint store have ended.
@@ -55,6 +57,9 @@ pub struct Report {
     pub fates: Fates,
     /// The same by partition.
     pub partitions: Vec<PartitionStatus>,
+    /// How many moments were found in the last period, and how many are expected to be chance, by grouping with
+    /// rules.
+    pub moments: Vec<MomentsStatus>,
     /// What was not durable when [draining](Running::drain) took longer than it may, and where the next start goes on; `None` if
     /// all was.
     pub unfinished: Option<String>,
@@ -97,7 +102,7 @@ pub(super) fn run<E: Events>(
         sinks: sinks.clone(),
         checkpoints: has_checkpoints.then(|| Arc::clone(&checkpoints)),
         failure: failure.clone(),
-        workers: monitored,
+        workers: Arc::clone(&monitored),
         first_worker: blueprint.cluster.0 * blueprint.cluster.1,
     };
     // Before anything is read: what has been counted until then was read before a restart.
@@ -133,6 +138,7 @@ pub(super) fn run<E: Events>(
         discoveries: Vec::new(),
         stop,
         has_checkpoints,
+        monitored,
     };
     for discovery in discoveries {
         let (alive, over) = channel();
@@ -166,6 +172,7 @@ impl Running {
                 Duration::from_micros(self.checkpoints.micros.load(Ordering::Relaxed)),
             ),
             store_failing: self.checkpoints.retry.failing(),
+            moments: self.moments(),
             failure: self.failure.enrich(),
         }
     }
@@ -229,7 +236,17 @@ impl Running {
 
     fn report(&self) -> Report {
         let unfinished = self.stop.finish.is_overdue().then(|| self.unfinished());
-        Report { fates: self.ingress.fates(), partitions: self.ingress.status(), unfinished }
+        Report {
+            fates: self.ingress.fates(),
+            partitions: self.ingress.status(),
+            moments: self.moments(),
+            unfinished,
+        }
+    }
+
+    /// The comparisons, which are the same on all workers.
+    fn moments(&self) -> Vec<MomentsStatus> {
+        self.monitored.first().map(|worker| worker.moments.get()).unwrap_or_default()
     }
 
     /// Why draining was given up, and where the next start goes on.

@@ -1,6 +1,7 @@
 //! The part of the builder that is about the grouping that was added last.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use differential_dataflow::VecCollection;
 use telemetra_core::{
@@ -67,6 +68,22 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     #[must_use]
     pub fn rules(mut self, rules: impl IntoIterator<Item = MomentRule<OutputOf<E, A>>>) -> Self {
         self.last.rules.extend(rules);
+        self
+    }
+
+    /// The period of event time over which moments are compared with each other for their
+    /// [chance](Moment::chance), over all keys and rules of the grouping; by default 30 minutes. In a longer one
+    /// there are more looks, so a moment must be more extreme to be trusted, but the ratio is known better.
+    #[must_use]
+    pub fn chance_period(mut self, period: Duration) -> Self {
+        self.last.chance = Some(period);
+        self
+    }
+
+    /// Says nothing of the chance of moments, and saves comparing them.
+    #[must_use]
+    pub fn without_chance(mut self) -> Self {
+        self.last.chance = None;
         self
     }
 

@@ -154,9 +154,11 @@ impl<E: Events> Blueprint<E> {
         let mut folds: Vec<&mut dyn FoldPlan<'scope, E>> = Vec::with_capacity(open.len());
         folds.extend(open.iter_mut().map(|plan| &mut **plan as &mut dyn FoldPlan<'scope, E>));
         let IngestStreams { dead_letters, markers } = ingest_with(scope, &self.ingress, &mut folds, links);
-        let state_size = Arc::clone(&self.here(scope.index()).state_size);
+        let Monitored { state_size, moments, .. } = self.here(scope.index());
+        let (state_size, moments) = (Arc::clone(state_size), Arc::clone(moments));
         let (restored, failure) = (self.restored.clone(), self.failure.clone());
-        let context = CheckpointContext::new(markers.clone(), writer.clone(), restored, failure, state_size);
+        let context =
+            CheckpointContext::new(markers.clone(), writer.clone(), restored, failure, state_size, moments);
         let graph =
             Graph::new(scope, context.clone(), self.horizon, self.time.clone(), Arc::clone(&self.tables));
         open.into_iter().for_each(|plan| plan.build(&graph));

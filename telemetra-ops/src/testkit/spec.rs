@@ -18,6 +18,10 @@ use crate::operators::enrich::Enriched;
 use crate::operators::windows::Summaries;
 use crate::testkit::spec_moments::of_key;
 
+mod chance;
+
+pub use chance::chance;
+
 /// The windows of events that count: `(key, (event time, payload))`, each at its effective time.
 ///
 /// The summaries stay for ever: retiring is a matter of memory, not of meaning.

@@ -58,6 +58,8 @@ pub(crate) fn of_key<K: Key, S: Data>(
             baseline_stddev: Micro::from_f64(found.verdict.stddev),
             baseline_samples: found.samples,
             windows: 1,
+            comparable: detector.normal_scores().is_some(),
+            chance: None,
         };
         match moments.last_mut().filter(|last| last.last_at.plus(spec.slide()) == end) {
             None => moments.push(hit),
@@ -117,7 +119,7 @@ impl<S> Past<'_, S> {
         is_excluded: impl Fn(EventTime) -> bool,
     ) -> SpecSamples {
         let (rule, spec, windows) = (self.rule, self.spec, self.windows);
-        let start = self.start(end);
+        let start = start(rule, spec, windows, end);
         let ends = |back: u64| end.0.checked_sub(back * spec.size()).map(EventTime);
         let value = |end: EventTime| {
             let summary = windows.get(&end)?;
@@ -144,22 +146,24 @@ impl<S> Past<'_, S> {
         };
         SpecSamples((1..=u64::from(reach)).map(sample).collect())
     }
+}
 
-    /// The end of the first window after the last silence in which the key was absent.
-    fn start(&self, end: EventTime) -> EventTime {
-        let (size, slide) = (self.spec.size(), self.spec.slide());
-        let ends: Vec<_> = self.windows.range(..=end).map(|(end, _)| *end).collect();
-        let is_start = |pair: &&[EventTime]| {
-            let apart = pair[1] - pair[0];
-            // The last event is in the first pane of the one, the next in the last pane of the other.
-            apart > slide
-                && self
-                    .rule
-                    .absent_after
-                    .is_some_and(|absent| apart + size >= absent.saturating_add(2 * slide))
-        };
-        ends.windows(2).rfind(is_start).map_or(EventTime::MIN, |pair| pair[1])
-    }
+/// The end of the first window, at or before `end`, after the last silence in which the key was absent.
+pub(super) fn start<S, V>(
+    rule: &MomentRule<S>,
+    spec: WindowSpec,
+    windows: &BTreeMap<EventTime, V>,
+    end: EventTime,
+) -> EventTime {
+    let (size, slide) = (spec.size(), spec.slide());
+    let ends: Vec<_> = windows.range(..=end).map(|(end, _)| *end).collect();
+    let is_start = |pair: &&[EventTime]| {
+        let apart = pair[1] - pair[0];
+        // The last event is in the first pane of the one, the next in the last pane of the other.
+        apart > slide
+            && rule.absent_after.is_some_and(|absent| apart + size >= absent.saturating_add(2 * slide))
+    };
+    ends.windows(2).rfind(is_start).map_or(EventTime::MIN, |pair| pair[1])
 }
 
 #[derive(Debug)]

@@ -184,6 +184,8 @@ pub(crate) fn moment_by<K: Key>(key: K, nth: u64, windows: u32, open: bool) -> M
         baseline_stddev: Micro(1_500_000),
         baseline_samples: 12,
         windows,
+        comparable: true,
+        chance: (windows > 1).then_some(Micro(2_500 * i64::from(windows))),
     }
 }
 

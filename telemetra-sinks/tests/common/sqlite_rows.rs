@@ -110,6 +110,8 @@ pub(crate) fn moment(device: &str, open: bool) -> Moment<String> {
         baseline_stddev: Micro(1_500_000),
         baseline_samples: 12,
         windows: 1,
+        comparable: true,
+        chance: Some(Micro(250_000)),
     }
 }
 

@@ -106,6 +106,7 @@ pub(crate) async fn moments(
     let query = MomentQuery {
         moment_type: params.text("type")?,
         open: params.flag("open")?,
+        max_chance: params.share("max_chance")?.filter(|most| *most < 1.0),
         limit: params.number("limit", 1..=1_000, 100)? as usize,
         cursor: params.text("cursor")?.map(|text| cursor(&text)).transpose()?,
         from,

@@ -85,6 +85,7 @@ impl Archive {
         filter.and("started_at < ?", query.to.map(millis));
         filter.and("moment_type = ?", query.moment_type.clone());
         filter.and("(ended_at IS NULL) = ?", query.open.then_some(1));
+        filter.and("chance <= ?", query.max_chance);
         if let Some(Cursor { started_at, moment_id }) = &query.cursor {
             filter.and("(started_at, moment_id) < (?, ?)", Some(millis(*started_at)));
             filter.values.push(Value::Text(moment_id.clone()));
@@ -197,6 +198,7 @@ fn moment(row: &Row<'_>) -> rusqlite::Result<MomentInfo> {
         baseline_mean: row.get("baseline_mean")?,
         baseline_stddev: row.get("baseline_stddev")?,
         baseline_samples: count(row, "baseline_samples")?,
+        chance: row.get("chance")?,
         context: json(row, "context")?,
         revision: row.get("revision")?,
         updated_at: time(row, "updated_at")?,

@@ -191,6 +191,9 @@ impl Store for Embedded {
                 query.from.is_none_or(|from| moment.started_at >= from)
                     && query.to.is_none_or(|to| moment.started_at < to)
                     && (moment.open || !query.open)
+                    && query
+                        .max_chance
+                        .is_none_or(|most| moment.chance.is_some_and(|chance| chance.to_f64() <= most))
                     && query.moment_type.as_deref().is_none_or(|wanted| *moment.moment_type == *wanted)
             });
             let mut moments: Vec<_> = wanted.map(MomentInfo::from).collect();

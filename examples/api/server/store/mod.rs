@@ -148,6 +148,8 @@ pub(crate) struct MomentQuery {
     pub(crate) from: Option<EventTime>,
     pub(crate) to: Option<EventTime>,
     pub(crate) open: bool,
+    /// The greatest chance, if there is a limit.
+    pub(crate) max_chance: Option<f64>,
     /// After this one.
     pub(crate) cursor: Option<Cursor>,
     pub(crate) limit: usize,

@@ -97,6 +97,8 @@ fn episodes<K: Key, S>(
             baseline_stddev: hit.stddev,
             baseline_samples: hit.samples,
             windows: 1,
+            comparable: detector.normal_scores().is_some(),
+            chance: None,
         });
     }
     if let Some(last) = moments.last_mut() {

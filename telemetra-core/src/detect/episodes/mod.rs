@@ -31,11 +31,13 @@ mod emit;
 mod evaluate;
 mod exclude;
 mod follow;
+mod look;
 mod series;
 mod starts;
 
 use exclude::Levels;
 use follow::Following;
+pub use look::CountLooks;
 use series::Series;
 use starts::Starts;
 
@@ -182,17 +184,30 @@ impl<K: Key> KeyEpisodes<K> {
     ///
     /// A window can be corrected while an event within the allowed lateness may belong to it. Detectors with
     /// state ignore a change of an older window.
-    pub fn advance<S>(
+    ///
+    /// Calls `looks` with the changes of the number of looks at windows that are not settled.
+    pub fn advance<S, F: FnMut(Moment<K>, isize)>(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
         key: &K,
         boundary: EventTime,
         changes: &mut Vec<WindowChange<S>>,
-        mut emit: impl FnMut(Moment<K>, isize),
+        (mut looks, mut emit): (Option<CountLooks<'_>>, F),
     ) {
         self.settle(rules, windows, key, boundary);
         changes.sort_by_key(|change| change.end);
+        let kept =
+            |change: &&WindowChange<S>| change.now.is_some() || !windows.is_retired(change.end, boundary);
+        let mut live = changes.iter().filter(kept);
+        let only_newest = match (live.next(), live.next()) {
+            (Some(change), None) => (change.end > self.last && change.now.is_some()).then_some(change.end),
+            _ => None,
+        };
+        let recounts = only_newest.is_none() && changes.iter().any(|change| kept(&change));
+        if recounts && let Some(count) = &mut looks {
+            self.count_open_looks(rules, windows, key, boundary, -1, *count);
+        }
         let (mut newest, mut revised) = (None, false);
         for change in changes.drain(..) {
             if change.now.is_none() && windows.is_retired(change.end, boundary) {
@@ -226,6 +241,15 @@ impl<K: Key> KeyEpisodes<K> {
         self.levels.retire(|end| windows.is_retired(end, boundary));
         self.starts.retire(|end| windows.is_retired(end, boundary));
         self.starts.refresh(rules, windows.windows, &self.series);
+        if let Some(count) = &mut looks {
+            match only_newest {
+                Some(end) if windows.settled_at(end) > boundary => {
+                    self.count_looks(rules, windows, key, end, 1, *count);
+                }
+                _ if recounts => self.count_open_looks(rules, windows, key, boundary, 1, *count),
+                _ => {}
+            }
+        }
         for series in 0..self.series.len() {
             for index in self.series[series].take_dirty() {
                 self.detect_pure(rules, windows, key, (series, index));
@@ -233,6 +257,19 @@ impl<K: Key> KeyEpisodes<K> {
         }
         self.follow(rules, windows, key, newest, revised);
         self.emit_changes(rules, windows, key, boundary, &mut emit);
+    }
+
+    /// Calls `count` with the looks at the recalled windows that are not settled at `boundary`.
+    pub fn recall_looks<S>(
+        &mut self,
+        rules: &[MomentRule<S>],
+        windows: &WindowRules,
+        key: &K,
+        boundary: EventTime,
+        count: CountLooks<'_>,
+    ) {
+        self.starts.refresh(rules, windows.windows, &self.series);
+        self.count_open_looks(rules, windows, key, boundary, 1, count);
     }
 
     /// The boundary at which the key must be advanced next if no window changes: to close an open moment, or

@@ -1,0 +1,138 @@
+//! Whether the chance of moments is what it says: how many are trusted where nothing is to be found.
+//!
+//! ```sh
+//! cargo run --release --example chance
+//! cargo run --release --example chance -- --streams 100 --hours 20 --seed 7
+//! ```
+//!
+//! Streams of noise at steady or daily changing rates, in windows of a minute that slide by ten seconds, through
+//! everything that finds moments in a pipeline and compares them. The rates go from 30 events a second to one in ten seconds. Nothing is
+//! planted, so each moment is chance. Seeded: the same command prints the same numbers on every machine.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use comfy_table::{Table, presets};
+use lexopt::prelude::*;
+use telemetra::core::testkit::{ComparedCounts, Law, Noise};
+use telemetra::core::{Moment, Side, TimeConfig, VarianceFloor, ZScore};
+
+/// Panes of ten seconds.
+const PER_HOUR: u64 = 360;
+const PERIOD: Duration = Duration::from_secs(1800);
+/// The shares of chance up to which moments are trusted.
+const LIMITS: [f64; 3] = [0.01, 0.05, 0.2];
+/// Events a second of the busiest stream, and of the quietest.
+const BUSIEST: f64 = 30.0;
+const QUIETEST: f64 = 0.1;
+/// Rates of a stream that changes within the day: the law is made anew this often.
+const STEP: u64 = 6;
+
+struct Options {
+    streams: u64,
+    hours: u64,
+    seed: u64,
+}
+
+/// A kind of noise.
+#[derive(Copy, Clone)]
+enum Kind {
+    Independent,
+    /// The variance is so many times the mean.
+    Scattered(f64),
+    /// The rate rises and falls within a day by this share.
+    Daily(f64),
+}
+
+impl Kind {
+    const ALL: [(&'static str, Self); 5] = [
+        ("independent", Self::Independent),
+        ("variance 1.5 times the mean", Self::Scattered(1.5)),
+        ("variance 3 times the mean", Self::Scattered(3.0)),
+        ("daily, ± 30 %", Self::Daily(0.3)),
+        ("daily, ± 80 %", Self::Daily(0.8)),
+    ];
+
+    fn law(self, noise: &Noise, mean: f64, pane: u64) -> Law {
+        match self {
+            Self::Independent => noise.law(mean),
+            Self::Scattered(ratio) => noise.scattered_law(mean, ratio),
+            Self::Daily(share) => {
+                let turn = std::f64::consts::TAU * pane as f64 / (24 * PER_HOUR) as f64;
+                noise.law(mean * (1.0 + share * turn.sin()))
+            }
+        }
+    }
+
+    /// How many panes have one law.
+    fn step(self, panes: u64) -> u64 {
+        if matches!(self, Self::Daily(_)) { STEP } else { panes }
+    }
+}
+
+fn main() -> Result<()> {
+    let mut options = Options { streams: 1_000, hours: 100, seed: 1 };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("streams") => options.streams = parser.value()?.parse()?,
+            Long("hours") => options.hours = parser.value()?.parse()?,
+            Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("help") | Short('h') => {
+                println!("chance [--streams N] [--hours N] [--seed N]");
+                return Ok(());
+            }
+            _ => return Err(arg.unexpected().into()),
+        }
+    }
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    let heads = LIMITS.map(|limit| format!("periods with one of chance ≤ {limit}"));
+    let means = LIMITS.map(|limit| format!("moments a period of chance ≤ {limit}"));
+    let head = ["noise".to_owned(), "moments per stream-hour".to_owned()];
+    table.set_header(head.into_iter().chain(heads).chain(means));
+    for (name, kind) in Kind::ALL {
+        let moments = moments(&options, kind)?;
+        let periods = options.hours * 2;
+        let per_hour = moments.len() as f64 / (options.hours * options.streams) as f64;
+        let mut row = vec![name.to_owned(), format!("{per_hour:.3}")];
+        let shares = LIMITS.map(|limit| with_trusted(&moments, limit) as f64 / periods as f64);
+        row.extend(shares.map(|share| format!("{share:.3}")));
+        let means = LIMITS.map(|limit| trusted(&moments, limit).count() as f64 / periods as f64);
+        row.extend(means.map(|mean| format!("{mean:.3}")));
+        table.add_row(row);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+/// The moments of all streams in noise of a kind, in the order of their ends.
+fn moments(options: &Options, kind: Kind) -> Result<Vec<Moment<String>>> {
+    let detector = ZScore::new(3.0)?.side(Side::Both).floor(VarianceFloor::Poisson)?.min_value(0.0)?;
+    let mut compared = ComparedCounts::new(&TimeConfig::default(), detector, PERIOD);
+    let panes = options.hours * PER_HOUR;
+    for stream in 0..options.streams {
+        let mut noise = Noise::new(options.seed << 32 | stream);
+        let share = stream as f64 / (options.streams.max(2) - 1) as f64;
+        let mean = 10.0 * BUSIEST * (QUIETEST / BUSIEST).powf(share);
+        let mut counts = Vec::with_capacity(panes as usize);
+        while (counts.len() as u64) < panes {
+            let law = kind.law(&noise, mean, counts.len() as u64);
+            counts.extend((0..kind.step(panes)).map(|_| noise.count(&law)));
+        }
+        compared.key(&stream.to_string(), counts);
+    }
+    Ok(compared.moments())
+}
+
+fn trusted(moments: &[Moment<String>], limit: f64) -> impl Iterator<Item = &Moment<String>> {
+    moments.iter().filter(move |moment| moment.chance.is_some_and(|chance| chance.to_f64() <= limit))
+}
+
+/// In how many periods at least one is trusted.
+fn with_trusted(moments: &[Moment<String>], limit: f64) -> usize {
+    let period = PERIOD.as_millis() as u64;
+    let mut periods: Vec<u64> = trusted(moments, limit).map(|moment| moment.last_at.0 / period).collect();
+    periods.dedup();
+    periods.len()
+}

@@ -1,0 +1,376 @@
+//! The false-discovery value of moments: the share of moments at least as extreme that is expected to be chance.
+//!
+//! This is the arithmetic of the *chance* operator. All keys and rules of a grouping are compared with each
+//! other over a period of event time. What a pane adds to the comparison is a few integers: the number of
+//! *looks*, and how many moments of each score ended in it. They add up in any order.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use serde::{Deserialize, Serialize};
+
+use super::tail::upcrossings;
+use crate::detect::moment::Moment;
+use crate::key::Key;
+use crate::micro::Micro;
+use crate::time::event_time::EventTime;
+use crate::time::window::WindowRules;
+
+/// The sides and the least baseline of a detector whose scores are normal: how often chance alone reaches a
+/// score is then known.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct NormalScores {
+    /// The number of sides on which values are anomalous: 1 or 2, or the sum of several detectors.
+    pub sides: u32,
+    /// The number of samples in a baseline from which on values are judged.
+    pub min_samples: u32,
+}
+
+/// The absolute value of a score or threshold in hundredths, rounded down.
+///
+/// Rounding makes a moment less extreme by at most a hundredth, which raises its chance by up to 4 % at a
+/// score of 4, and keeps the number of distinct scores small.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Level(u16);
+
+impl Level {
+    /// The level of a score.
+    #[must_use]
+    pub fn of(score: Micro) -> Self {
+        Self(u16::try_from(score.0.unsigned_abs() / 10_000).unwrap_or(u16::MAX))
+    }
+
+    /// The least score of this level.
+    #[must_use]
+    pub fn score(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+}
+
+/// Looks and moments of one rule: how many looks there were by threshold, and how many moments ended by score.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct OfRule {
+    looks: BTreeMap<Level, i64>,
+    moments: BTreeMap<Level, i64>,
+}
+
+/// Looks and moments of one pane, or of several, by rule. A look is one side of one window of one key judged
+/// by one rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looks(BTreeMap<u16, OfRule>);
+
+fn count(counts: &mut BTreeMap<Level, i64>, level: Level, number: i64) {
+    match counts.entry(level) {
+        Entry::Vacant(_) if number == 0 => {}
+        Entry::Vacant(entry) => drop(entry.insert(number)),
+        Entry::Occupied(mut entry) => {
+            *entry.get_mut() += number;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+}
+
+impl Looks {
+    /// Counts looks by a rule with a threshold, or takes them back.
+    pub fn look(&mut self, rule: u16, threshold: Level, number: i64) {
+        count(&mut self.0.entry(rule).or_default().looks, threshold, number);
+    }
+
+    /// Counts a moment, or takes it back.
+    pub fn moment(&mut self, rule: u16, score: Level, number: i64) {
+        count(&mut self.0.entry(rule).or_default().moments, score, number);
+    }
+
+    /// Adds those of `other`, multiplied by `sign`.
+    pub fn add(&mut self, other: &Self, sign: i64) {
+        for (rule, of_rule) in &other.0 {
+            let own = self.0.entry(*rule).or_default();
+            of_rule.looks.iter().for_each(|(level, number)| count(&mut own.looks, *level, sign * number));
+            of_rule.moments.iter().for_each(|(level, number)| count(&mut own.moments, *level, sign * number));
+        }
+    }
+
+    /// Whether nothing is counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.values().all(|of_rule| of_rule.looks.is_empty() && of_rule.moments.is_empty())
+    }
+
+    fn has_looks(&self) -> bool {
+        self.0.values().any(|of_rule| !of_rule.looks.is_empty())
+    }
+}
+
+/// The expected number of chance moments per look, of at least a score, for windows of a number of panes.
+#[derive(Clone, Debug)]
+pub struct Rates {
+    panes: u64,
+    known: BTreeMap<Level, f64>,
+}
+
+impl Rates {
+    /// The rates for windows of so many panes.
+    #[must_use]
+    pub fn new(panes: u64) -> Self {
+        Self { panes, known: BTreeMap::new() }
+    }
+
+    /// The rate of a score.
+    pub fn of(&mut self, level: Level) -> f64 {
+        let panes = self.panes;
+        *self.known.entry(level).or_insert_with(|| upcrossings(level.score(), panes))
+    }
+}
+
+/// By how much the scores of a rule are too great, as a ratio of levels: its noise scatters more than its
+/// detector knows.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Calibration {
+    found: Level,
+    usual: Level,
+}
+
+impl Calibration {
+    /// The least number of moments that say something of the noise.
+    const LEAST: i64 = 25;
+    /// Scores above the threshold at which moments are counted, in hundredths: where chance makes most of them.
+    const ABOVE: [u16; 3] = [0, 50, 100];
+
+    /// The calibration of a rule by the moments that it has found: at the threshold and little above it, where
+    /// `looks(level)` chance moments could have been and `moments(level)` were. Where there are more than chance
+    /// makes, by two standard deviations, a score counts as the one that chance reaches that often.
+    pub fn of(
+        threshold: Level,
+        looks: impl Fn(Level) -> i64,
+        moments: impl Fn(Level) -> i64,
+        rates: &mut Rates,
+    ) -> Self {
+        let mut least = Self { found: Level(1), usual: Level(1) };
+        for above in Self::ABOVE {
+            let found = Level(threshold.0.saturating_add(above));
+            let number = moments(found);
+            if number < Self::LEAST || found.0 == 0 {
+                continue;
+            }
+            let surely = number as f64 - 2.0 * (number as f64).sqrt();
+            let looks = looks(found) as f64;
+            let (mut low, mut high) = (0, found.0);
+            if looks * rates.of(found) >= surely {
+                continue;
+            }
+            // The greatest level that chance reaches as often.
+            while high - low > 1 {
+                let middle = low.midpoint(high);
+                if looks * rates.of(Level(middle)) >= surely { low = middle } else { high = middle }
+            }
+            let here = Self { found, usual: Level(low) };
+            if u32::from(here.usual.0) * u32::from(least.found.0)
+                < u32::from(least.usual.0) * u32::from(here.found.0)
+            {
+                least = here;
+            }
+        }
+        least
+    }
+
+    /// The level at which noise as the detector knows it is as rare.
+    #[must_use]
+    pub fn apply(self, level: Level) -> Level {
+        let scaled = u32::from(level.0) * u32::from(self.usual.0) / u32::from(self.found.0.max(1));
+        Level(u16::try_from(scaled).unwrap_or(u16::MAX))
+    }
+}
+
+/// Looks and moments of all rules of a period, by calibrated scores.
+#[derive(Clone, Debug, Default)]
+struct Calibrated {
+    of_rules: BTreeMap<u16, Calibration>,
+    looks: BTreeMap<Level, i64>,
+    moments: BTreeMap<Level, i64>,
+}
+
+impl Calibrated {
+    fn level(&self, rule: u16, level: Level) -> Level {
+        self.of_rules.get(&rule).map_or(level, |calibration| calibration.apply(level))
+    }
+
+    /// The expected number of chance moments, in the period, of at least this score.
+    fn expected(&self, level: Level, rates: &mut Rates) -> f64 {
+        // A rule has no moments below its threshold.
+        let looks: i64 = self.looks.range(..=level).map(|(_, number)| number).sum();
+        looks as f64 * rates.of(level)
+    }
+}
+
+/// The comparison of all moments of a period of event time, which ends with the newest settled pane.
+///
+/// A run of anomalous windows is one moment, so the number of chance moments is not that of chance windows:
+/// it is the number of looks times the probability that a sliding window is above the score and the one
+/// before it is not.
+///
+/// Where a rule finds so many moments that chance alone cannot have made them, most of them being little above
+/// the threshold, its noise scatters more than its detector knows, and its scores are [calibrated](Calibration).
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    period: u64,
+    windows: WindowRules,
+    state: ComparisonState,
+    /// The sum over the period.
+    total: Looks,
+    /// The same by calibrated scores, once it was asked for.
+    calibrated: Option<Calibrated>,
+    /// The end of the period.
+    newest: EventTime,
+    rates: Rates,
+}
+
+/// The part of a comparison that is in checkpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComparisonState {
+    /// The settled panes of the period, by their end.
+    panes: BTreeMap<EventTime, Looks>,
+    /// The end of the first pane ever with a look.
+    first: Option<EventTime>,
+}
+
+impl Comparison {
+    /// A comparison over `period` milliseconds.
+    #[must_use]
+    pub fn new(period: u64, windows: WindowRules) -> Self {
+        Self {
+            period,
+            windows,
+            state: ComparisonState::default(),
+            total: Looks::default(),
+            calibrated: None,
+            newest: EventTime::MIN,
+            rates: Rates::new(windows.windows.panes_per_window()),
+        }
+    }
+
+    /// Goes on from a checkpoint.
+    pub fn restore(&mut self, state: ComparisonState) {
+        self.total = Looks::default();
+        state.panes.values().for_each(|looks| self.total.add(looks, 1));
+        self.state = state;
+        self.calibrated = None;
+    }
+
+    /// The state for a checkpoint.
+    #[must_use]
+    pub fn state(&self) -> &ComparisonState {
+        &self.state
+    }
+
+    /// Adds what a worker found in a settled pane of the period.
+    pub fn add(&mut self, pane: EventTime, looks: &Looks) {
+        if looks.has_looks() {
+            let first = self.state.first.get_or_insert(pane);
+            *first = pane.min(*first);
+        }
+        self.total.add(looks, 1);
+        self.state.panes.entry(pane).or_default().add(looks, 1);
+        self.calibrated = None;
+    }
+
+    /// Moves the end of the period to the newest pane that is settled at `boundary`.
+    pub fn advance(&mut self, boundary: EventTime) {
+        let windows = &self.windows;
+        let settled = boundary.minus(windows.settled_at(EventTime::MIN).0);
+        self.newest = windows.windows.pane_start(settled);
+        while let Some(oldest) = self.state.panes.first_entry()
+            && oldest.key().plus(self.period) <= self.newest
+        {
+            self.total.add(&oldest.remove(), -1);
+            self.calibrated = None;
+        }
+    }
+
+    /// The end of the period.
+    #[must_use]
+    pub fn newest(&self) -> EventTime {
+        self.newest
+    }
+
+    fn calibrated(&mut self) -> &Calibrated {
+        let (total, rates) = (&self.total, &mut self.rates);
+        self.calibrated.get_or_insert_with(|| {
+            let mut calibrated = Calibrated::default();
+            for (&rule, OfRule { looks, moments }) in &total.0 {
+                let threshold = looks.keys().next().copied().unwrap_or(Level(0));
+                let looks_at = |level| looks.range(..=level).map(|(_, number)| number).sum();
+                let moments_at = |level| moments.range(level..).map(|(_, number)| number).sum();
+                let calibration = Calibration::of(threshold, looks_at, moments_at, rates);
+                calibrated.of_rules.insert(rule, calibration);
+                for (level, number) in looks {
+                    count(&mut calibrated.looks, calibration.apply(*level), *number);
+                }
+                for (level, number) in moments {
+                    count(&mut calibrated.moments, calibration.apply(*level), *number);
+                }
+            }
+            calibrated
+        })
+    }
+
+    /// How many chance moments are expected in an hour, and how many moments were found in one.
+    pub fn per_hour(&mut self) -> (f64, f64) {
+        let hours = self.covered() as f64 / 3_600_000.0;
+        self.calibrated();
+        let (Some(calibrated), rates) = (&self.calibrated, &mut self.rates) else { return (0.0, 0.0) };
+        let expected: f64 =
+            calibrated.looks.iter().map(|(level, number)| *number as f64 * rates.of(*level)).sum();
+        let found: i64 = calibrated.moments.values().sum();
+        if hours > 0.0 { (expected / hours, found as f64 / hours) } else { (0.0, 0.0) }
+    }
+
+    /// How much of the period has been looked at.
+    fn covered(&self) -> u64 {
+        let end = self.newest.plus(self.windows.windows.slide());
+        self.state.first.map_or(0, |first| end.0.saturating_sub(first.0)).min(self.period)
+    }
+
+    /// The chance of a moment of the period, with a score of a rule: the least ratio of moments expected to
+    /// moments found, over this score and all below it.
+    pub fn chance(&mut self, rule: u16, level: Level) -> Micro {
+        self.least_ratio(rule, level, 0, 1.0)
+    }
+
+    /// The chance of one moment more, in a pane that is not settled, among those of the period. If less than
+    /// the period has been looked at, as many looks are assumed for the rest of it. `None` before the first
+    /// look is settled.
+    pub fn provisional(&mut self, rule: u16, level: Level) -> Option<Micro> {
+        let covered = self.covered();
+        (covered > 0).then(|| self.least_ratio(rule, level, 1, self.period as f64 / covered as f64))
+    }
+
+    /// The least ratio, up to a score, of moments expected, times `more`, to those found and `besides`.
+    fn least_ratio(&mut self, rule: u16, level: Level, besides: i64, more: f64) -> Micro {
+        let own = self.calibrated().level(rule, level);
+        let (Some(calibrated), rates) = (&self.calibrated, &mut self.rates) else {
+            return Micro(Micro::SCALE);
+        };
+        let mut above: i64 = besides + calibrated.moments.values().sum::<i64>();
+        let mut least = 1.0_f64;
+        for (level, number) in calibrated.moments.range(..own) {
+            least = least.min(more * calibrated.expected(*level, rates) / above.max(1) as f64);
+            above -= number;
+        }
+        as_chance(least.min(more * calibrated.expected(own, rates) / above.max(1) as f64))
+    }
+}
+
+/// A probability, rounded up to millionths: nothing is certain.
+fn as_chance(probability: f64) -> Micro {
+    Micro(((probability * 1e6).ceil() as i64).clamp(1, Micro::SCALE))
+}
+
+impl<K: Key> Moment<K> {
+    /// The level of its score; `None` if its detector's scores say nothing of chance.
+    #[must_use]
+    pub fn level(&self) -> Option<Level> {
+        self.comparable.then(|| Level::of(self.score))
+    }
+}

@@ -1,0 +1,78 @@
+//! How many times the windows of a key were looked at: the size of the comparison that its moments are in.
+
+use super::KeyEpisodes;
+use super::series::{Columns, first_after};
+use crate::detect::chance::Level;
+use crate::detect::moment::MomentRule;
+use crate::key::Key;
+use crate::micro::Micro;
+use crate::time::event_time::EventTime;
+use crate::time::window::WindowRules;
+
+/// Counts looks at the window that ended at a time: by rule, with its threshold, how many.
+pub type CountLooks<'a> = &'a mut dyn FnMut(EventTime, &[(u16, Level, i64)]);
+
+impl<K: Key> KeyEpisodes<K> {
+    /// Counts `sign` times the looks at one window: those of the rules for which it has a value, from the
+    /// first window of the key on whose baseline can be as long as the detector needs.
+    pub(super) fn count_looks<S>(
+        &self,
+        rules: &[MomentRule<S>],
+        windows: &WindowRules,
+        key: &K,
+        end: EventTime,
+        sign: i64,
+        count: CountLooks<'_>,
+    ) {
+        let spec = windows.windows;
+        let number = spec.series_of(end);
+        let Some(index) = self.series.get(number).and_then(|series| series.find(end)) else { return };
+        let mut firsts: Option<(u32, EventTime)> = None;
+        let mut looks = Vec::with_capacity(rules.len());
+        for (columns, rule) in Columns::of(rules).zip(rules) {
+            let detector = rule.detector_of(key);
+            let Some(scores) = detector.normal_scores() else { continue };
+            if self.series[number].value(columns, index).is_none() {
+                continue;
+            }
+            let reach = detector.max_samples();
+            let first = match firsts {
+                Some((known, first)) if known == reach => first,
+                _ => {
+                    let before = end.minus(spec.size().saturating_mul(u64::from(reach) + 1));
+                    first_after(&self.series, spec, before).unwrap_or(end)
+                }
+            };
+            firsts = Some((reach, first));
+            // A key that was absent begins anew.
+            let first =
+                self.starts.last_before(end, rule.absent_after).map_or(first, |start| start.max(first));
+            if first.plus(spec.size() * u64::from(scores.min_samples.min(reach))) > end {
+                continue;
+            }
+            let level = Level::of(Micro::from_f64(detector.threshold()));
+            let rule_number = u16::try_from(columns.rule).unwrap_or(u16::MAX);
+            looks.push((rule_number, level, sign * i64::from(scores.sides)));
+        }
+        if !looks.is_empty() {
+            count(end, &looks);
+        }
+    }
+
+    /// Counts `sign` times the looks at all windows that are not settled at `boundary`.
+    pub(super) fn count_open_looks<S>(
+        &self,
+        rules: &[MomentRule<S>],
+        windows: &WindowRules,
+        key: &K,
+        boundary: EventTime,
+        sign: i64,
+        count: CountLooks<'_>,
+    ) {
+        for series in &self.series {
+            for &end in series.ends.iter().rev().take_while(|end| windows.settled_at(**end) > boundary) {
+                self.count_looks(rules, windows, key, end, sign, count);
+            }
+        }
+    }
+}
