@@ -1,4 +1,4 @@
-//! The handle of a running pipeline.
+//! The handle of a running pipeline, and its final report.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +22,34 @@ use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::frontier::DurableFrontier;
 use crate::support::retry::Failing;
 
-/// A pipeline at work. Dropping it stops the pipeline without draining.
+/// The handle of a running pipeline: its status, and the ways to end it.
+/// [`Pipeline::start`](crate::Pipeline::start) returns it.
+///
+/// Dropping the handle stops the pipeline without draining and waits for its threads; the effect is that of
+/// [`stop`](Self::stop), with errors ignored.
+///
+/// ```
+/// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// use telemetra_core::{SerdeJson, source::Memory};
+/// use telemetra_ops::{Pipeline, minutes, tumbling};
+///
+/// let lines = [r#"{"device": "d1", "time": "2026-01-01T00:00:00Z"}"#];
+/// let running = Pipeline::<Reading>::new()
+///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+///     .start()?;
+/// let status = running.status();
+/// assert!(status.failure.is_none());
+/// let report = running.wait()?;
+/// assert_eq!(report.fates.on_time, 1);
+/// assert_eq!(report.unfinished, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Running {
     exporter: Option<Exporter>,
     ingress: Arc<Shared>,
@@ -32,13 +59,13 @@ pub struct Running {
     failure: Failure,
     workers: Option<WorkerGuards<()>>,
     threads: Vec<JoinHandle<()>>,
-    /// Each ends a thread that looks for new partitions when it is dropped.
+    /// Dropping one of these ends the thread that looks for new partitions of a source.
     discoveries: Vec<Sender<()>>,
     stop: StopHandle,
     has_checkpoints: bool,
 }
 
-/// How often it is looked whether the threads of sinks and of the checkpoint store have ended.
+/// How often to check whether the threads of sinks and of the checkpoint store have ended.
 const LOOK: Duration = Duration::from_millis(1);
 
 impl std::fmt::Debug for Running {
@@ -47,20 +74,21 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// What a pipeline did, as its handle reports at the end.
+/// The final report of a pipeline that ended without an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The fates of all events, those before a restart included.
+    /// How many events were on time, late, too late, malformed, from the future or duplicates. Events read
+    /// before a restart from a checkpoint are included.
     pub fates: Fates,
-    /// The same by partition.
+    /// The same counts for each partition that this process read, with its last offset and watermark.
     pub partitions: Vec<PartitionStatus>,
-    /// What was not durable when [draining](Running::drain) took longer than it may, and where the next start goes on; `None` if
-    /// all was.
+    /// What was not durable when [draining](Running::drain) reached its timeout, and where the next start
+    /// continues. `None` if everything is durable.
     pub unfinished: Option<String>,
 }
 
-/// What runs beside the workers, or is shared with them.
+/// What runs beside the workers or is shared with them.
 pub(super) struct RunParts {
     pub(super) name: Value,
     pub(super) monitored: Arc<[Monitored]>,
@@ -115,7 +143,8 @@ pub(super) fn run<E: Events>(
         let worked = std::panic::catch_unwind(work);
         finish.worker_ended();
         if let Err(panic) = worked {
-            // Let the others know before the panic goes on: they would wait for this worker for ever.
+            // The other workers must know before the panic continues, as they would wait for this worker for
+            // ever.
             panicked.set(PipelineError::Worker(format!("it panicked: {}", panic_text(&*panic))));
             std::panic::resume_unwind(panic);
         }
@@ -144,13 +173,15 @@ pub(super) fn run<E: Events>(
 }
 
 impl Running {
-    /// The fates of the events read so far in this process, those before a restart included.
+    /// Returns how many of the events read so far in this process had which fate. Events read before a
+    /// restart from a checkpoint are included.
     #[must_use]
     pub fn fates(&self) -> Fates {
         self.ingress.fates()
     }
 
-    /// Its status. Cheap enough to be asked many times a second.
+    /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It takes a few
+    /// locks and copies, so it can be called many times a second.
     #[must_use]
     pub fn status(&self) -> PipelineStatus {
         let checkpoint = EventTime(self.checkpoints.boundary.load(Ordering::Acquire));
@@ -170,24 +201,28 @@ impl Running {
         }
     }
 
-    /// Whether it has come to its end, or failed.
+    /// Whether the pipeline has processed all its input, or has failed. Then [`wait`](Self::wait) returns
+    /// soon.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.failure.is_set() || self.frontier.get() == EventTime::MAX
     }
 
-    /// A handle to stop or drain it from another thread or task, and to await its end.
+    /// Returns a cloneable handle that stops or drains the pipeline from another thread or task, and awaits
+    /// its end.
     #[must_use]
     pub fn stop_handle(&self) -> StopHandle {
         self.stop.clone()
     }
 
-    /// Waits until all sources have ended, all windows are closed and everything is durable. A source that never ends
-    /// makes it wait for ever; then use [`drain`](Self::drain).
+    /// Waits until all sources have ended, all windows are closed and everything is durable. If a source
+    /// never ends, this waits until the pipeline is stopped through a [`StopHandle`]; to end it, use
+    /// [`drain`](Self::drain) or [`stop`](Self::stop).
     ///
     /// # Errors
     ///
-    /// The first error of the pipeline.
+    /// The first error of the pipeline. A restart continues from the last complete checkpoint, if there is
+    /// one.
     pub fn wait(mut self) -> Result<Report, PipelineError> {
         match self.join() {
             Err(PipelineError::Peer { why: None, .. }) if self.failure.is_halted() => Ok(self.report()),
@@ -195,8 +230,10 @@ impl Running {
         }
     }
 
-    /// Stops reading, finishes what was read, flushes the sinks, and keeps a checkpoint if windows stay open. It returns within
-    /// the [drain timeout](crate::Pipeline::drain_timeout) also if a sink is away: [`Report::unfinished`] then says so.
+    /// Stops reading, finishes what was read, and flushes the sinks. With [`Drain::KeepWindows`] it also
+    /// takes a checkpoint of the open windows. It returns within the [drain
+    /// timeout](crate::Pipeline::drain_timeout), also if a sink is unreachable; then [`Report::unfinished`]
+    /// says what is not durable.
     ///
     /// # Errors
     ///
@@ -209,17 +246,19 @@ impl Running {
         }
     }
 
-    /// Stops as soon as can be. What is not in a checkpoint is read again after a restart.
+    /// Stops as soon as possible, without flushing. Input after the last checkpoint is read again after a
+    /// restart.
     ///
     /// # Errors
     ///
-    /// The first error of the pipeline.
+    /// The first error of the pipeline, if it failed before it was stopped.
     pub fn stop(mut self) -> Result<Report, PipelineError> {
         self.stop.stop();
         self.join_stopped()
     }
 
-    /// The same after the order to stop, which another process of the cluster may have had before this one.
+    /// Joins the threads after the order to stop, which another process of the cluster may have received
+    /// first.
     fn join_stopped(&mut self) -> Result<Report, PipelineError> {
         match self.join() {
             Err(PipelineError::Peer { why: None, .. }) => Ok(self.report()),
@@ -232,7 +271,7 @@ impl Running {
         Report { fates: self.ingress.fates(), partitions: self.ingress.status(), unfinished }
     }
 
-    /// Why draining was given up, and where the next start goes on.
+    /// Describes why draining was given up, and where the next start continues.
     fn unfinished(&self) -> String {
         let status = self.status();
         let away =
@@ -262,7 +301,7 @@ impl Running {
         self.discoveries.clear();
         let down = self.failure.is_down().then(|| Instant::now() + self.stop.finish.closing());
         for thread in self.threads.drain(..) {
-            // One that waits for something outside does not hear that all stop.
+            // A thread that waits for an external system does not notice the order to stop.
             while down.is_some_and(|down| Instant::now() < down) && !thread.is_finished() {
                 std::thread::sleep(LOOK);
             }
@@ -295,7 +334,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.failure.halt();
         if self.workers.is_some() {
-            // The error is exported by `wait`, `drain` and `stop`; who drops the handle does not ask.
+            // `wait`, `drain` and `stop` return the error; dropping the handle ignores it.
             let _ = self.join();
         }
     }

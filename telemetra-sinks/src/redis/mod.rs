@@ -1,9 +1,9 @@
-//! What is current, in Redis: the newest window of each subject, its moments and rows, leaderboards, and a
-//! channel of changes.
+//! A sink that keeps current state in Redis: the newest window of each subject, moments, rows, leaderboards,
+//! and a pub/sub channel of changes.
 //!
-//! The idea: the sink knows what the keys should be, and every write says as of which event time it is. A
-//! script refuses what is older than what is there, so nobody who comes late can do harm; and when the server
-//! has less than was written, all is written anew.
+//! The sink caches what every key should hold. Each write carries the event time as of which it is, and a Lua
+//! script on the server rejects a write that is older than the key, so a delayed process does no harm. If the
+//! server has lost data, all keys are written again.
 
 mod cache;
 mod error;
@@ -122,7 +122,15 @@ pub struct RedisSink {
 }
 
 impl RedisSink {
-    /// A sink into that server, of all windows and moments.
+    /// Creates a sink that writes to `server`, and keeps all tables of windows and moments until a
+    /// [`table`](Self::table) is named. It connects when it is opened.
+    ///
+    /// ```
+    /// use telemetra_sinks::RedisSink;
+    ///
+    /// let sink = RedisSink::new("redis://127.0.0.1:6379/").prefix("app");
+    /// assert_eq!(sink.key_names().latest("device_minute", "d1"), "app:device_minute:{d1}:latest");
+    /// ```
     pub fn new(server: impl Into<RedisServer>) -> Self {
         Self {
             server: server.into(),
@@ -136,73 +144,82 @@ impl RedisSink {
         }
     }
 
-    /// What is kept and all names, in place of those that were said before: for those that readers have too.
+    /// Sets the kept tables and all key names at once, in place of earlier settings. Use it to share one
+    /// [`RedisKeys`] with the services that read the keys. Default: [`RedisKeys::default`].
     #[must_use]
     pub fn keys(mut self, keys: RedisKeys) -> Self {
         self.keys = keys;
         self
     }
 
-    /// The names of what it writes.
+    /// Returns the names of the keys and channels that the sink writes.
     #[must_use]
     pub fn key_names(&self) -> &RedisKeys {
         &self.keys
     }
 
-    /// What all keys and channels begin with, before a colon. Default: `telemetra`.
+    /// Sets the prefix of all keys and channels; a colon follows it. Default: `telemetra`. Give each pipeline
+    /// that writes to one Redis its own.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.keys = self.keys.prefix(prefix);
         self
     }
 
-    /// Names a table that is kept. Once one is named, those that are not are left out. See
-    /// [`RedisKeys::table`].
+    /// Adds a table to keep. Once one is added, tables that are not are left out. Default: all tables of
+    /// windows and moments. See [`RedisKeys::table`].
     #[must_use]
     pub fn table(mut self, table: RedisTable) -> Self {
         self.keys = self.keys.table(table);
         self
     }
 
-    /// The most moments in a subject's list, up to 1000. Default: 50.
+    /// Sets the greatest number of moments in a subject's list, at most 1000; the newest are kept. Default:
+    /// 50.
     #[must_use]
     pub fn most_moments(mut self, most: usize) -> Self {
         self.most_moments = most.min(1000);
         self
     }
 
-    /// How long after they were last written keys expire, by the server's clock. Should be longer than the
-    /// horizon. Default: one hour.
+    /// Sets how long after their last write keys expire, by the server's clock. It should be longer than the
+    /// [`horizon`](Self::horizon). Default: one hour; limited to between 1 ms and 366 days.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl.clamp(Duration::from_millis(1), Duration::from_secs(366 * 86_400));
         self
     }
 
-    /// For how much event time windows and moments are kept: at least the allowed lateness; and no more than
-    /// the horizon of the pipeline, if the keys are to be the same after a restart. Default: 30 minutes.
+    /// Sets for how much event time windows and moments are kept. Default: 30 minutes.
+    ///
+    /// It must be at least the allowed lateness. It should not exceed the pipeline's own horizon, as a
+    /// restart restores no more than that. More uses more memory: see the type's page.
     #[must_use]
     pub fn horizon(mut self, horizon: Duration) -> Self {
         self.horizon = horizon;
         self
     }
 
-    /// How much event time after its newest window a subject leaves the leaderboards. Default: one minute.
+    /// Sets how much event time after its newest window a subject leaves the leaderboards. Default: one
+    /// minute.
     #[must_use]
     pub fn silent_after(mut self, silent_after: Duration) -> Self {
         self.silent_after = silent_after;
         self
     }
 
-    /// Overwrites what is newer, when a pipeline starts from the beginning. Without this nothing is written
-    /// until it is as far as the keys are, which is right where the input is the same as before. Keys of
-    /// subjects that are no more are left to expire, and those of rows about now stay.
+    /// Overwrites keys that are newer, when the pipeline starts from the beginning of its input. Default:
+    /// off; nothing is written until the pipeline has reached the time of the keys, which is right if the
+    /// input is the same as before.
+    ///
+    /// Keys of subjects that no longer occur are left to expire. Rows that have no event time stay.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;
         self
     }
 
+    /// Resolves the settings against the tables that the sink is opened with.
     fn writer(&self, tables: &[Arc<Table>]) -> Result<Writer, ExternalError> {
         let resolved = form::resolve(&self.keys, tables);
         let (forms, boards) = resolved.map_err(|why| refused(&self.server.to_string(), why))?;
@@ -214,7 +231,7 @@ impl RedisSink {
             boards,
             most_moments: self.most_moments,
             ttl_ms,
-            // A process that wakes up after the keys are gone is to find how far they were.
+            // A process that resumes after the keys have expired must still find their time.
             as_of_ttl_ms: ttl_ms.max(86_400_000),
         })
     }
