@@ -26,11 +26,11 @@ pub(super) struct State {
     writer: Writer,
     link: Option<Link>,
     cache: Cache,
-    /// What has changed since the keys were last written.
+    /// The changes since the keys were last written.
     pending: BTreeMap<Arc<str>, Pending>,
-    /// Nothing that took effect up to this time is published: it was before.
+    /// Changes up to this time are not published, as an earlier run has published them.
     quiet_until: Option<EventTime>,
-    /// Times up to this may be overwritten, though they are newer.
+    /// Keys with times up to this one may be overwritten although they are newer.
     over: EventTime,
     /// The progress that was last written, perhaps without an answer.
     wrote: Option<EventTime>,

@@ -64,7 +64,7 @@ use statements::{Scratch, Sql, Writer};
 pub struct Sqlite {
     path: PathBuf,
     pipeline: Option<String>,
-    /// The name of the pipeline that it is a sink of.
+    /// The name of the pipeline that this sink belongs to, as the pipeline gives it.
     part_of: Option<String>,
     busy_timeout: Duration,
     max_pages: Option<u32>,

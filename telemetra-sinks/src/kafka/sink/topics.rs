@@ -1,4 +1,4 @@
-//! Making topics, and finding out how many partitions they have.
+//! The creation of topics, and the lookup of their numbers of partitions.
 
 use std::future::Future;
 use std::pin::pin;
@@ -17,12 +17,12 @@ use super::settings::{CreateTopics, Settings};
 use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
-/// How long to wait for an answer at a time.
+/// How long one request waits for an answer.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// How long to wait before asking again.
+/// How long to wait before the next request.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Makes these topics, each with whether it holds rows.
+/// Creates these topics, each with whether it holds rows.
 pub(super) fn create(
     settings: &Settings,
     topics: &[(&str, bool)],
@@ -62,7 +62,7 @@ pub(super) fn create(
     Ok(())
 }
 
-/// How many partitions the topic has; `None` if it does not exist.
+/// Returns the number of partitions of a topic; `None` if it does not exist.
 pub(super) fn partitions(
     producer: &Producer,
     topic: &str,
@@ -94,7 +94,7 @@ pub(super) fn partitions(
     }
 }
 
-/// The same of a topic that must exist; one that was just made takes a moment to be known.
+/// Like [`partitions`], for a topic that must exist; a new topic takes a moment to become known.
 pub(super) fn known(
     producer: &Producer,
     topic: &str,
@@ -116,7 +116,7 @@ pub(super) fn known(
     }
 }
 
-/// Waits for what the client's own thread will finish.
+/// Blocks on a future that the client's own thread completes.
 fn wait<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {

@@ -17,13 +17,13 @@ pub(super) struct Buffered {
     pub(super) high: u64,
 }
 
-/// What became of an offset that is to be read next.
+/// The relation of the next offset to the log.
 pub(super) enum Position {
-    /// The log holds it, or ends there.
+    /// The log contains the offset, or ends there.
     Good,
-    /// So many before the first are gone.
+    /// The offset is before the log's first; so many records are lost.
     Lost(u64),
-    /// The log ends before it.
+    /// The offset is beyond the log's end.
     Beyond,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn beyond(id: &PartitionId, next: u64, log: Buffered) -> ExternalErro
     ))
 }
 
-/// What the log of a partition holds.
+/// Fetches the range of offsets that a partition's log contains.
 pub(super) fn fetch_buffered(
     client: &Client,
     topic: &str,
@@ -70,7 +70,7 @@ pub(super) fn fetch_buffered(
     Ok(Buffered { low: unsigned(low), high: unsigned(high) })
 }
 
-/// How many partitions a topic has; `None` if it does not exist.
+/// Returns the number of partitions of a topic; `None` if it does not exist.
 pub(super) fn partition_count(
     client: &Client,
     topic: &str,

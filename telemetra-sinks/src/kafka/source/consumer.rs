@@ -21,10 +21,10 @@ use crate::kafka::config::KafkaConfig;
 use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
-/// How long to wait before asking again for a topic that is not there yet.
+/// How long to wait before the next request for a topic that does not exist yet.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// The client, the partitions, and the thread, which ends with the last who holds this.
+/// The client, its partitions and its thread. The thread ends when the last reference is dropped.
 pub(super) struct SharedConsumer {
     pub(super) client: Arc<Client>,
     pub(super) partitions: Partitions,
@@ -78,7 +78,7 @@ impl SharedConsumer {
         }))
     }
 
-    /// The partitions of the topics, by the order of the topics, then by number.
+    /// Returns the partitions of the topics, in the order of the topics and of their numbers.
     pub(super) fn list(&self, topics: &[String]) -> Result<Vec<PartitionId>, ExternalError> {
         let deadline = Instant::now() + self.settings.wait_for_topics.min(Duration::from_secs(1 << 30));
         let mut ids = Vec::new();
@@ -102,12 +102,12 @@ impl SharedConsumer {
         ))
     }
 
-    /// How many partitions a topic has; `None` if it does not exist.
+    /// Returns the number of partitions of a topic; `None` if it does not exist.
     fn count(&self, topic: &str) -> Result<Option<usize>, ExternalError> {
         partition_count(&self.client, topic, self.settings.timeout)
     }
 
-    /// Whether the partition is being read; one that was read is given up.
+    /// Whether the partition is being read. A partition that was closed is unassigned here.
     pub(super) fn is_open(&self, id: &PartitionId) -> bool {
         let mut partitions = lock(&self.partitions);
         partitions.retain(|partition| {
@@ -129,7 +129,7 @@ impl Drop for SharedConsumer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = lock(&self.thread).take() {
-            // It has nothing to say if it panicked: the partitions are gone.
+            // A panic of the thread needs no report here: the partitions are gone.
             let _ = thread.join();
         }
     }
