@@ -13,17 +13,18 @@ use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::keyed::Keyed;
 
-/// A function with state for each key, like Flink's `KeyedProcessFunction`. Its results are a collection, so they can be taken back: it
-/// serves for joins, deduplication, and the best of each key. It is the simpler way to an operator with state; where something is due at
-/// times of its own, write a [`Tactic`].
+/// A function with state for each key, like Flink's `KeyedProcessFunction`, whose results are a collection,
+/// so that they can be removed again. It suits joins, deduplication, and the best of each key. It has no
+/// timers; for results at times of their own, write a [`Tactic`].
 ///
 /// # Contract
 ///
-/// * **Results of a state.** What has been emitted for a key adds up to the [`results`](Self::results) of its state: each of them once.
-/// * **Any order.** State and results after several arrivals at one time do not depend on their order. What is emitted in between may, as it
-///   is added up before it leaves.
+/// * **Results follow from state.** The sum of everything emitted for a key must equal the
+///   [`results`](Self::results) of its state, each once.
+/// * **Order does not matter.** State and results after several arrivals at one time must not depend on their
+///   order. What is emitted in between may, as it is added up before it leaves the operator.
 ///
-/// Checked by [`process_compliance`](crate::testkit::process_compliance).
+/// Tested by [`process_compliance`](crate::testkit::process_compliance).
 ///
 /// ```
 /// # use telemetra_core::EventTime;
@@ -63,31 +64,33 @@ use crate::operators::keyed::Keyed;
 /// assert_eq!(updates, [((1, 50), EventTime(0), 1)], "what came and went at one time is not seen");
 /// ```
 pub trait KeyedProcess: 'static {
-    /// What arrives.
+    /// The type of arrivals.
     type In: ExchangeData;
-    /// What state is kept by.
+    /// The key that state is kept by.
     type Key: Key;
-    /// What is kept for each key; the default for a key that nothing has arrived for.
+    /// The state of one key; its default is the state of a key without arrivals.
     type State: Clone + Default + Serialize + DeserializeOwned + 'static;
-    /// The results.
+    /// The type of results.
     type Out: Data;
 
-    /// The key of an arrival.
+    /// Returns the key of an arrival.
     fn key(arrival: &Self::In) -> <Self::Key as Key>::Ref<'_>;
 
-    /// Takes an arrival into the state of its key, and emits what it changes: a result and +1, or a former one and −1.
+    /// Applies an arrival to the state of its key, and emits the changes of the results: `+1` adds a result,
+    /// `−1` removes one.
     fn process(&self, state: &mut Self::State, arrival: Self::In, emit: &mut dyn FnMut(Self::Out, isize));
 
-    /// Emits all results of a key's state: after a restart they are the collection to start from.
+    /// Emits all results of a key's state. After a restart they are the initial collection.
     fn results(&self, key: &Self::Key, state: &Self::State, emit: &mut dyn FnMut(Self::Out));
 }
 
-/// Runs keyed processes on a stream.
+/// Runs a [`KeyedProcess`] as an operator on a stream.
 pub trait ProcessByKey<'scope, D>: Sized {
-    /// The results of a keyed process, whose state is in the checkpoints of `context` under `name`.
+    /// Returns the collection of the results of a keyed process. Its state is part of the checkpoints of
+    /// `context` under `name`, which must be unique in the graph and stay the same from run to run.
     ///
-    /// Arrivals are exchanged by key. State: that of each key, for as long as the pipeline runs. Checkpoints keep the keys that changed since the
-    /// one before.
+    /// Arrivals are exchanged by key. The state of each key is kept as long as the pipeline runs. A
+    /// checkpoint contains the keys that changed since the previous one.
     fn process_by_key<P: KeyedProcess<In = D>>(
         self,
         name: &str,
@@ -116,6 +119,7 @@ pub(crate) struct ProcessTactic<P: KeyedProcess> {
     updates: Vec<(P::Out, isize)>,
 }
 
+/// The state of one key.
 struct Entry<S> {
     state: S,
     /// Whether it changed since the last checkpoint.
@@ -143,7 +147,7 @@ impl<P: KeyedProcess> ProcessTactic<P> {
 impl<P: KeyedProcess> Tactic for ProcessTactic<P> {
     type In = P::In;
     type Out = (P::Out, EventTime, isize);
-    /// The keys that changed.
+    /// The keys that changed, with their state.
     type Snapshot = Vec<(P::Key, P::State)>;
 
     const INCREMENTAL: bool = true;

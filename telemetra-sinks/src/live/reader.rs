@@ -133,8 +133,8 @@ impl<S, K> LiveReader<S, K> {
     /// ```
     #[must_use]
     pub fn changes_since(&self, subject: &str, since: EventTime) -> Option<Vec<Update>> {
-        // The time is read first: the view is then at least as of this time, and has forgotten nothing after
-        // it that is known.
+        // The order matters. `as_of` is read first, so the snapshot is at least as of that time.
+        // `known_since` is read last, so it covers everything that the snapshot has forgotten.
         let as_of = self.as_of();
         let view = self.subject(subject);
         if self.known_since().is_none_or(|known| since < known) || Some(since) > as_of {

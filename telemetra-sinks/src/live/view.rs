@@ -39,9 +39,9 @@ impl Held {
 pub struct SubjectView<S, K = String> {
     /// Rows without an event time, sorted by table and key.
     rows: Vec<Held>,
-    /// By start; each with its window.
+    /// Windows, sorted by start.
     windows: VecDeque<(Window, Held)>,
-    /// By type, start and table.
+    /// Moments, sorted by type, start and table.
     moments: BTreeMap<(Arc<str>, EventTime, Box<str>), (Option<EventTime>, Held)>,
     /// Rows that were withdrawn within the horizon, for readers that still hold them. They are few, so they
     /// are searched linearly.
