@@ -112,12 +112,18 @@ pub(crate) fn published<'scope, R: Data>(
         layout,
         horizon,
         inbox: Inbox::default(),
+        /// How often rows were published, for rows that were published more than once, with their route.
         revisions: HashMap::new(),
+        /// Up to this time, the restored state counts as published. It is emitted again for sinks that keep
+        /// nothing.
         restored: EventTime::MIN,
         scratch: String::new(),
+        /// The last time at which anything was published.
         last: EventTime::MIN,
         journal: writer.map(|_| Journal::new(EventTime::MIN)),
         complete: writer.map(|writer| Arc::clone(&writer.gauge)),
+        /// The journals of earlier runs that had come to their end, each with the time at which it is
+        /// settled.
         unsettled: Vec::new(),
     };
     routed.checkpointed(name, context, tactic)

@@ -86,9 +86,9 @@ struct MomentsTactic<K: Key, S> {
     rules: Arc<[MomentRule<S>]>,
     keys: Keyed<K, Entry<K, S>>,
     inbox: Inbox<((K, Summary<S>), isize)>,
-    /// Which keys have a moment that closes at a time unless its next window is anomalous.
+    /// The keys with a moment that closes at a time unless their next window is anomalous.
     calendar: BTreeMap<EventTime, Vec<u32>>,
-    /// Before this time windows were judged before a restart.
+    /// Windows before this time were judged by an earlier run.
     restored: EventTime,
     revived: Vec<u32>,
 }

@@ -14,13 +14,13 @@ use crate::read::partial::Partial;
 pub(crate) struct WindowKeys<K: Key, W: WindowState, X> {
     keys: Keyed<K, WindowKey<W, X>>,
     inbox: Inbox<Partial<K, W::Partial>>,
-    /// Which keys to look at when, by boundary: to close a window, to retire a summary, to let a pane go.
+    /// The keys that are due at each boundary: to close a window, to retire a summary, or to drop a pane.
     calendar: BTreeMap<EventTime, Vec<u32>>,
-    /// The last boundary at which some window is open whatever comes.
+    /// The last boundary at which some window is open even without further arrivals.
     last_close: EventTime,
 }
 
-/// One key.
+/// The state of one key.
 pub(crate) struct WindowKey<W: WindowState, X> {
     pub(crate) windows: W,
     /// The partials, by pane, that take effect at the boundary at which the key is looked at.
