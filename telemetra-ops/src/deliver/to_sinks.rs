@@ -40,14 +40,16 @@ struct ShardBuffer {
     shard: OpenShard,
     /// The times with changes that the frontier has not passed.
     open: BTreeMap<EventTime, Capability<EventTime>>,
-    /// What waits for room in the queue. Letters hold a capability until they are in it; batches until they are durable.
+    /// The jobs that wait for room in the queue. Dead letters hold a capability until they are queued,
+    /// batches until they are durable.
     ready: VecDeque<(Job, Option<Capability<EventTime>>)>,
     under_way: BTreeMap<EventTime, Capability<EventTime>>,
     /// The number of jobs with dead letters, and how many of them are followed by a job that makes them
     /// durable.
     letters: u64,
     covered: u64,
-    /// Times whose changes the shard had when it was opened: each waits for the letters found before it.
+    /// Times that the shard had already when it was opened. Each waits for the dead letters that were found
+    /// before it.
     settling: VecDeque<(u64, Capability<EventTime>)>,
 }
 

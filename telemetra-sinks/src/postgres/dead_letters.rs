@@ -15,7 +15,7 @@ pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 6] {
     let column = |kind, value: for<'a> fn(&'a DeadLetter) -> Value<'a>| {
         let mut array = Array::new(kind);
         for letter in letters {
-            // Kinds and values are side by side below.
+            // The kinds are in the same order as the values below.
             let _ = array.push(value(letter));
         }
         array
