@@ -9,11 +9,11 @@
 //! | [`Lines`] | source: lines of files, of standard input or of a pipe | none |
 //! | [`JsonLines`] | sink: JSON objects, one per line, in a folder | none |
 //! | [`MemorySink`] | sink: rows in memory, for tests | none |
-//! | [`LiveView`] | sink: current rows in memory, with queries and subscriptions for the host service | none |
+//! | [`LiveView`] | sink: current rows in memory, with queries and subscriptions | none |
 //! | `Sqlite` | sink: tables of an SQLite database | `sqlite` |
 //! | `KafkaSource`, `KafkaSink` | source and sink: topics | `kafka` |
 //! | `Postgres`, `PostgresStore` | sink: tables; store: checkpoints | `postgres` |
-//! | `RedisSink` | sink: current windows, moments, rows and leaderboards, and a channel of changes | `redis` |
+//! | `RedisSink` | sink: current windows, moments, rows, leaderboards; a channel of changes | `redis` |
 //!
 //! All sinks are idempotent: when a restarted pipeline writes rows again, the target holds the same rows as
 //! after an undisturbed run. Each sink's page says what it keeps, what it does after an error, and how it

@@ -66,7 +66,8 @@ impl PostgresConfig {
     /// ```
     /// use telemetra_sinks::PostgresConfig;
     ///
-    /// let words = PostgresConfig::from_url("host=db.example.org user=telemetra password=secret sslmode=verify-full")?;
+    /// let words = "host=db.example.org user=telemetra password=secret sslmode=verify-full";
+    /// let words = PostgresConfig::from_url(words)?;
     /// assert!(!format!("{words:?}").contains("secret"));
     /// assert!(PostgresConfig::from_url("postgres://db.example.org/?sslmode=perhaps").is_err());
     /// # Ok::<(), telemetra_core::ConfigError>(())

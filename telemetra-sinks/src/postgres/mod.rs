@@ -111,7 +111,8 @@ struct Opened {
     durable: Option<EventTime>,
     /// Whether the tables still hold rows of an earlier run, which the first change of this run deletes.
     rows_are_old: bool,
-    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run deletes.
+    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run
+    /// deletes.
     letters_are_old: bool,
     plans: Vec<Plan>,
     retention: Option<Retention>,

@@ -78,7 +78,7 @@ pub(super) fn prepare_rows(
 
 /// The reason why an existing table is not used.
 enum Misfit {
-    /// It was not made by us: its name.
+    /// Telemetra did not create it; its name.
     Foreign(String),
     /// It cannot take the rows; what does not fit.
     Unfit(String),

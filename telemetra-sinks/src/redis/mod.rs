@@ -31,10 +31,13 @@ use error::refused;
 use state::State;
 use write::{Scripts, Writer};
 
-/// A sink that keeps what is current in Redis 6.2 or newer, or in what speaks its protocol.
+/// A sink that keeps the current state of a pipeline in Redis 6.2 or newer, or in a compatible server.
 ///
-/// By default it keeps every table of windows and every table of moments that the pipeline has. What is kept
-/// otherwise, and under what keys, [`RedisTable`]s say; [`RedisKeys`] makes the names for those who read.
+/// By default it keeps every table of windows and every table of moments that the pipeline has.
+/// [`RedisTable`] selects other tables and sets their keys, and [`RedisKeys`] returns the names of keys for
+/// the services that read them.
+///
+/// # Keys
 ///
 /// | key | holds |
 /// |---|---|
@@ -45,54 +48,73 @@ use write::{Scripts, Writer};
 /// | `telemetra:progress` | the time up to which everything is there |
 /// | `telemetra:live:{subject}` | channel: each change of a kept row of the subject |
 ///
-/// The braces around the subject are part of the names; those around `table` are not. `time` and the progress
-/// are event times in milliseconds since the epoch; columns are as in JSON (times as RFC 3339, bytes in
-/// hexadecimal, a column without a value has no field). The column of the publication time
-/// ([`Table::published_at`]) is left out, and `time` where the table has a column of that name.
+/// The braces around the subject are part of the names, those around `table` are not. `time` and the progress
+/// are event times in milliseconds since the epoch. Columns are formatted as in JSON: times as RFC 3339, bytes
+/// in hexadecimal; a column without a value has no field. The column of the publication time
+/// ([`Table::published_at`]) is left out. If the table has a column `time`, its value takes the place of the
+/// sink's `time`.
 ///
-/// **Messages** are JSON objects: `type` (the table's name, or what [`RedisTable::message`] says), `kind`,
-/// the subject under `key` (or as [`RedisTable::subject_field`] says), `time` (when the change took effect),
-/// `revision`, and `row`, the columns; of what is withdrawn, the row as it was. Of windows the kinds are
-/// `published`, `corrected` (also of a window that is not the newest) and `withdrawn`; of moments `opened`,
-/// `updated`, `closed` and `withdrawn`; of other rows `published`, `updated` and `withdrawn`. Each is
-/// published after its keys are written, with a later time than the message before it. After an error
-/// messages may come again; one that a receiver has seen has the same `time` and `revision`. Who was not
-/// connected has missed them, and reads the keys.
+/// Keys expire after the [`ttl`](Self::ttl) by the server's clock, so that they do not outlive a pipeline
+/// that is gone. Rows without an event time do not expire.
+///
+/// # Messages
+///
+/// Each change of a kept row is published to the subject's channel, after its keys are written. A message is
+/// a JSON object with these fields:
+///
+/// * `type`: the name of the table, or that of [`RedisTable::message`].
+/// * `kind`: for windows `published`, `corrected` (also of a window that is not the newest) or `withdrawn`;
+///   for moments `opened`, `updated`, `closed` or `withdrawn`; for other rows `published`, `updated` or
+///   `withdrawn`.
+/// * `key`, or the name of [`RedisTable::subject_field`]: the subject.
+/// * `time`: the event time at which the change takes effect.
+/// * `revision`: how often the row was published before.
+/// * `row`: the columns of the row; of a withdrawn row, as it was.
 ///
 /// ```json
 /// {"type":"moments","kind":"opened","key":"d1","time":1767225659999,"revision":0,
 ///  "row":{"moment_id":"…","ended_at":null,…}}
 /// ```
 ///
-/// * **Corrections.** A window that is withdrawn uncovers the one before it. One that is older than the
-///   newest changes no key. A subject that has had no window for [`silent_after`](Self::silent_after) leaves
-///   the leaderboards, and one that has had none for the [`horizon`](Self::horizon) leaves all: both by event
-///   time, so the keys are a function of the input. A row that tells of an event time
-///   ([`AnyRow::time`](telemetra_core::AnyRow::time)) is kept for the horizon too; one that is about now
-///   until it is withdrawn.
-/// * **Nothing older overwrites.** Every write carries the time as of which it is; a script refuses it where
-///   the key is of a later time. So a process that was thought dead does no harm, and one that starts from a
-///   checkpoint waits until it is as far as the keys are. `telemetra:as_of:{subject}` and the `as_of` of each
-///   leaderboard hold these times.
-/// * **Memory that was lost is written anew**: after a restart without data, `FLUSHALL` or a failover to a
-///   replica that had less, the progress is not what it was, and all keys are written in one go. Keys that
-///   alone were evicted come back with the next change.
-/// * Keys expire after [`ttl`](Self::ttl) by the server's clock, but for rows that are about now: they do not
-///   outlive a pipeline that is gone.
-/// * **In memory** the sink keeps the rows within the horizon: about 200 bytes a window, besides the row
-///   itself, which is shared with the other sinks. Of windows of a minute that slide by ten seconds that is
-///   180 windows a subject.
-/// * An apply is one round trip for a thousand subjects, and two short ones before and after. In a cluster
-///   each script is on one node, and the leaderboards, the progress and each subject may be on different
-///   ones.
+/// After an error a message may be repeated, with the same `time` and `revision`. A subscriber that was not
+/// connected has missed messages, as always with Redis channels, and reads the keys instead.
 ///
-/// [`open`](Sink::open) returns `None`: a restart gives the whole state again, of which nothing is published.
+/// # Corrections
 ///
-/// Connections lost, timeouts, servers that load, are busy, full or read-only, and clusters that move keys
-/// are transient errors. A password that is refused, a right that is missing, a key of another kind, and a
-/// table or column that the pipeline has not got are permanent. The user needs `EVALSHA`, `SCRIPT LOAD`,
-/// `TYPE` and what the scripts call: `+get +set +del +pexpire +hset +hlen +rpush +llen +zadd +zrem +zcard
-/// +publish`, for the keys and channels `telemetra:*`.
+/// When a window is withdrawn, the key holds the window before it. A late correction of a window that is not
+/// the newest changes no key. A subject without a window for [`silent_after`](Self::silent_after) leaves the
+/// leaderboards, and one without any for the [`horizon`](Self::horizon) is removed. Both spans are event
+/// time, so the keys depend only on the input. A row with an event time
+/// ([`AnyRow::time`](telemetra_core::AnyRow::time)) is kept for the horizon too; a row without one until it
+/// is withdrawn.
+///
+/// # Guarantees
+///
+/// * **An older write never replaces a newer one.** Every write carries its event time, and a script rejects
+///   it if the key is newer. So a process that was believed dead does no harm, and a process that starts from
+///   a checkpoint writes nothing until it has reached the time of the keys. `telemetra:as_of:{subject}` and
+///   the `as_of` of each leaderboard hold these times.
+/// * **Lost data is written again.** After a restart without data, a `FLUSHALL`, or a failover to a replica
+///   that lagged, the progress in Redis differs from the one that the sink wrote, and all keys are written at
+///   once. Single keys that were evicted come back with their next change.
+/// * **Restart.** [`open`](Sink::open) returns `None`, so a restarted pipeline writes the whole state again,
+///   of which no messages are published.
+///
+/// # Cost
+///
+/// The sink keeps the rows within the horizon in memory: about 200 bytes for each window, beside the row
+/// itself, which it shares with the other sinks. For windows of one minute that slide by ten seconds, that is
+/// 180 windows for each subject. An apply takes one round trip for a thousand subjects, and two short ones
+/// before and after. In a cluster each script runs on one node; leaderboards, progress and subjects may be on
+/// different nodes.
+///
+/// # Errors
+///
+/// Lost connections, time-outs, servers that are loading, busy, full or read-only, and clusters that are
+/// moving keys are transient errors. A rejected password, a missing right, a key of another type, and a table
+/// or column that the pipeline does not have are permanent errors. The user needs the rights for `EVALSHA`,
+/// `SCRIPT LOAD`, `TYPE` and the commands of the scripts: `+get +set +del +pexpire +hset +hlen +rpush +llen
+/// +zadd +zrem +zcard +publish`, for the keys and channels `telemetra:*`.
 ///
 /// ```no_run
 /// use std::time::Duration;
