@@ -87,11 +87,12 @@ pub trait KeyedProcess: 'static {
     /// Emits all results of a key's state. After a restart they are the initial collection.
     fn results(&self, key: &Self::Key, state: &Self::State, emit: &mut dyn FnMut(Self::Out));
 
-    /// The time at which the state of a key is dropped, like the time to live of Flink's state; `None`, the default, keeps it for as long as
-    /// the pipeline runs. An arrival that takes effect at that time or earlier may still move it.
+    /// Returns the time at which the state of a key is dropped, like the time to live of Flink's state.
+    /// Default: `None`, which keeps it for as long as the pipeline runs. An arrival that takes effect at that
+    /// time or earlier may still change the time.
     ///
-    /// With the state its results are taken back. A row whose layout gives a time [beyond the horizon](crate::Changes::changes) stays in the
-    /// tables all the same, as that of a window does; a row without a time is withdrawn.
+    /// The results of the state are removed with it. As for windows, a row whose layout gives a time [beyond
+    /// the horizon](crate::Changes::changes) stays in the sinks' tables; a row without a time is withdrawn.
     ///
     /// ```
     /// use telemetra_core::EventTime;
@@ -232,7 +233,7 @@ impl<P: KeyedProcess> Tactic for ProcessTactic<P> {
 
     fn next(&self, ended: bool) -> Option<EventTime> {
         let arrival = self.inbox.next();
-        // Once the input has ended, nothing expires any more but what does so before an arrival that still waits.
+        // After the end of input nothing expires any more, except before an arrival that still waits.
         let is_done = |due: &EventTime| !ended || arrival.is_some_and(|at| at >= *due);
         let due = self.calendar.keys().next().copied().filter(is_done);
         arrival.into_iter().chain(due).min()
