@@ -118,6 +118,28 @@ impl StopSignal {
 ///
 /// Get it from [`Running::stop_handle`](crate::Running::stop_handle). The [`Running`](crate::Running) handle
 /// stays with its owner, who gets the report or the error from [`wait`](crate::Running::wait).
+///
+/// ```
+/// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// use telemetra_core::{SerdeJson, source::Memory};
+/// use telemetra_ops::{Drain, Pipeline, minutes, tumbling};
+///
+/// let lines = [r#"{"device": "d1", "site": 4, "time": "2026-01-01T00:00:00Z", "celsius": 20.5}"#];
+/// let running = Pipeline::<Reading>::new()
+///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+///     .start()?;
+/// let stop = running.stop_handle();
+/// let stopper = std::thread::spawn(move || stop.drain(Drain::CloseWindows));
+/// running.wait()?;
+/// stopper.join().expect("draining does not panic");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct StopHandle {
     pub(crate) shared: Arc<Shared>,

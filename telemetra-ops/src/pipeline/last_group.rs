@@ -25,6 +25,20 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     ///
     /// The condition is not part of the settings that a checkpoint is compared with. When you change it, also
     /// change the table's name or start without the old checkpoints.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group("hot_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .filter(|r| r.celsius > 40.0);
+    /// ```
     #[must_use]
     pub fn filter(mut self, keeps: impl for<'a> Fn(&E::Of<'a>) -> bool + Send + Sync + 'static) -> Self {
         self.last.filter = Some(Arc::new(keeps));
@@ -43,8 +57,25 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     /// window without any event of the key counts as 0.
     ///
     /// Anomalous windows become rows of the [moments table](Self::moments_table), together with those of the
-    /// other rules. For a rule with different detectors for some keys, build a [`MomentRule`] and pass it to
-    /// [`rules`](Self::rules).
+    /// other rules. Each rule needs a `moment_type` of its own. For a rule with different detectors for some
+    /// keys, build a [`MomentRule`] and pass it to [`rules`](Self::rules).
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_core::ZScore;
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .count_moments("burst", ZScore::new(3.0)?, |readings| *readings)
+    ///     .moments_table("bursts");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn count_moments(
         self,
@@ -97,7 +128,26 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Adds operators of your own on the grouping's collections. The closure is called once on every worker.
+    /// Adds operators of your own on the grouping's collections. The closure is called once on every worker,
+    /// and must build the same operators on each.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .extend(|group| {
+    ///         group.summaries.clone().inspect(|((device, summary), _, diff)| {
+    ///             println!("{device}: {} readings, {diff:+}", summary.value);
+    ///         });
+    ///     });
+    /// ```
     #[must_use]
     pub fn extend(
         mut self,

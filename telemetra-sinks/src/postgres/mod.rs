@@ -147,10 +147,20 @@ impl Postgres {
         self
     }
 
-    /// Makes this the sink of one shard, with its own connection; give it to
-    /// `Pipeline::sharded_sink`. All shards write to the same tables. If the
-    /// tables were last written with another number of shards, each shard starts from the least time that
-    /// those shards had reached.
+    /// Makes this the sink of one shard, with its own connection; give it to `Pipeline::sharded_sink`. All
+    /// shards write to the same tables. Use several if one connection cannot write fast enough. If the tables
+    /// were last written with another number of shards, each shard starts from the least time that those
+    /// shards had reached. Default: [`Shard::WHOLE`], one shard for all rows.
+    ///
+    /// ```
+    /// use telemetra_core::Shard;
+    /// use telemetra_sinks::{Postgres, PostgresConfig};
+    ///
+    /// let config = PostgresConfig::new("db.example.org");
+    /// // For `pipeline.sharded_sink(4, make)`.
+    /// let make = move |shard: Shard| Postgres::new(config.clone()).shard(shard);
+    /// let only = make(Shard::WHOLE);
+    /// ```
     #[must_use]
     pub fn shard(mut self, shard: Shard) -> Self {
         self.shard = shard;
