@@ -34,7 +34,8 @@ use crate::support::failure::Failure;
 /// the builder do not fail.
 ///
 /// ```
-/// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+/// # #[derive(serde::Deserialize)]
+/// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
 /// # impl telemetra_core::Event for Reading {
 /// #     type Key = String;
 /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
@@ -359,7 +360,8 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     /// once and never corrected. The row's table is declared by this too.
     ///
     /// ```
-    /// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
     /// # impl telemetra_core::Event for Reading {
     /// #     type Key = String;
     /// #     fn time(&self) -> telemetra_core::EventTime { self.time }

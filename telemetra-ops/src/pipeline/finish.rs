@@ -120,7 +120,8 @@ impl StopSignal {
 /// stays with its owner, who gets the report or the error from [`wait`](crate::Running::wait).
 ///
 /// ```
-/// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+/// # #[derive(serde::Deserialize)]
+/// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
 /// # impl telemetra_core::Event for Reading {
 /// #     type Key = String;
 /// #     fn time(&self) -> telemetra_core::EventTime { self.time }

@@ -27,7 +27,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     /// change the table's name or start without the old checkpoints.
     ///
     /// ```
-    /// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
     /// # impl telemetra_core::Event for Reading {
     /// #     type Key = String;
     /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
@@ -61,7 +62,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     /// keys, build a [`MomentRule`] and pass it to [`rules`](Self::rules).
     ///
     /// ```
-    /// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
     /// # impl telemetra_core::Event for Reading {
     /// #     type Key = String;
     /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
@@ -132,7 +134,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     /// and must build the same operators on each.
     ///
     /// ```
-    /// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
     /// # impl telemetra_core::Event for Reading {
     /// #     type Key = String;
     /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
