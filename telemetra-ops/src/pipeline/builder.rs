@@ -357,38 +357,7 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     }
 
     /// Writes events to a table of their own: those for which `pick` returns a row. Such rows are inserted
-    /// once and never corrected. The row's table is declared by this too.
-    ///
-    /// ```
-    /// # #[derive(serde::Deserialize)]
-    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
-    /// # impl telemetra_core::Event for Reading {
-    /// #     type Key = String;
-    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
-    /// #     fn key(&self) -> &str { &self.device }
-    /// # }
-    /// use serde::{Deserialize, Serialize};
-    /// use telemetra_core::{Column, ColumnKind, EventTime, Row, Table, Value};
-    /// use telemetra_ops::Pipeline;
-    ///
-    /// #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-    /// struct Frost { device: String, at: EventTime }
-    ///
-    /// impl Row for Frost {
-    ///     fn table() -> Table {
-    ///         let table = Table::new("frosts").key(Column::new("device", ColumnKind::Text));
-    ///         table.key(Column::new("at", ColumnKind::Time))
-    ///     }
-    ///     fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
-    ///         put(Value::Text(&self.device));
-    ///         put(Value::Time(self.at));
-    ///     }
-    ///     fn time(&self) -> Option<EventTime> { Some(self.at) }
-    /// }
-    ///
-    /// let pipeline = Pipeline::<Reading>::new()
-    ///     .rows(|r| (r.celsius < 0.0).then(|| Frost { device: r.device.clone(), at: r.time }));
-    /// ```
+    /// once and never corrected. The row type's table is declared by this too.
     #[must_use]
     pub fn rows<R: Row, F>(self, pick: F) -> Pipeline<E>
     where

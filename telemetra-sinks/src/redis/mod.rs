@@ -48,9 +48,9 @@ use write::{Scripts, Writer};
 /// | `telemetra:progress` | the time up to which everything is there |
 /// | `telemetra:live:{subject}` | channel: each change of a kept row of the subject |
 ///
-/// The braces around the subject are part of the names, those around `table` are not. `time` and the progress
-/// are event times in milliseconds since the epoch. Columns are formatted as in JSON: times as RFC 3339, bytes
-/// in hexadecimal; a column without a value has no field. The column of the publication time
+/// The braces around the subject are part of the names, those around `table` are not. `time` and the
+/// progress are event times in milliseconds since the epoch. Columns are formatted as in JSON: times as RFC
+/// 3339, bytes in hexadecimal; a column without a value has no field. The column of the publication time
 /// ([`Table::published_at`]) is left out. If the table has a column `time`, its value takes the place of the
 /// sink's `time`.
 ///

@@ -23,30 +23,34 @@ use progress::Progress;
 use schema::Rows;
 use statements::{Scratch, Sql, Writer};
 
-/// A sink that keeps rows in the tables of an SQLite database, and dead letters in `telemetra_dead_letters`.
+/// A sink that writes rows to the tables of an SQLite database, and dead letters to the table
+/// `telemetra_dead_letters`.
 ///
-/// * Each [`Table`] of the pipeline is an SQL table of the same name, columns and indexes, made if it is
-///   missing. [`ColumnKind`](telemetra_core::ColumnKind) lists the types: times are milliseconds since the
-///   epoch, arrays are JSON, decimals are exact and text, bytes are blobs.
-/// * Whole numbers beyond 2⁶³ − 1, which SQLite cannot hold, are written as 2⁶³ − 1: no counter gets there.
-///   In a key they are refused, as rows that differ would be one.
-/// * The journal is a write-ahead log, so readers and the writer do not wait for each other. Each
-///   [`apply`](Sink::apply) is one transaction, synced before it returns; `telemetra_progress` is part of it.
-/// * Rows lie in the order of their key, columns of time first, so that a batch of windows is written in one
-///   piece; add an [index](Table::index) to find the windows of a key. Several batches at once, as after a
-///   pause, cost little more than one: the index's pages are then written once for all.
-/// * Dead letters have transactions of their own. They are known by their place, so seeing one again changes
-///   nothing.
-/// * A busy database is a transient error; a full, damaged or read-only one is permanent.
+/// * **Tables.** Each [`Table`] of the pipeline is an SQL table with the same name, columns and indexes,
+///   which is created if it is missing. [`ColumnKind`](telemetra_core::ColumnKind) lists the column types:
+///   times are milliseconds since the epoch, arrays are JSON, decimals are exact and text, bytes are blobs.
+/// * **Large integers.** SQLite cannot hold integers beyond 2⁶³ − 1. They are written as 2⁶³ − 1, which no
+///   counter reaches; in a key column they are an error, as two different rows would become one.
+/// * **Transactions.** Each [`apply`](Sink::apply) is one transaction, which is synced before it returns and
+///   contains the progress in `telemetra_progress`. The journal is a write-ahead log, so readers and the
+///   writer do not wait for each other.
+/// * **Cost.** Rows are stored in the order of their key, columns of time first, so a batch of windows is
+///   written to neighbouring pages. Add an [index](Table::index) to find the windows of a key. Several
+///   batches at once, as after a pause, cost little more than one, as the pages of indexes are written once
+///   for all.
+/// * **Dead letters** are written in transactions of their own. Their place identifies them, so writing one
+///   again changes nothing.
+/// * **Errors.** A busy database is a transient error. A full, damaged or read-only one is permanent.
 ///
 /// # Migration
 ///
-/// Columns and indexes that a table has gained are added when the sink is opened. Rows that are there already
-/// have null in a new column, so it must be [nullable](telemetra_core::Column::nullable) unless the table is
-/// empty. A new table holds what is published after the time found in the database; to fill it, [start
-/// over](Self::start_over). Columns that a table has lost stay, and are null in rows that are written from
-/// then on. A table that has another key, or a column of another type, is refused, and so is a database of a
-/// newer version or with tables that are not ours.
+/// Opening the sink adds columns and indexes that a table has gained. Existing rows have null in a new
+/// column, so it must be [nullable](telemetra_core::Column::nullable) unless the table is empty. A new table
+/// receives the rows after the time found in the database; to fill it, [start over](Self::start_over).
+/// Columns that a table has lost stay, and are null in new rows.
+///
+/// A table with another key or with a column of another type is refused. So is a database of a newer version,
+/// or one with tables that telemetra did not create.
 ///
 /// ```
 /// use std::sync::Arc;
