@@ -133,6 +133,12 @@ impl JsonLines {
     /// Also begins a new file of changes at every multiple of `interval` of event time, counted from the
     /// epoch: one hour gives a file for each hour. Fractions of a millisecond are ignored, and zero means
     /// never. Default: never.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_sinks::JsonLines;
+    /// let sink = JsonLines::new("changes").rotate_every(Duration::from_secs(3600)).rotate_bytes(64 << 20);
+    /// ```
     #[must_use]
     pub fn rotate_every(mut self, interval: Duration) -> Self {
         let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);

@@ -82,9 +82,16 @@ impl Lines {
         Self::file("-")
     }
 
-    /// Waits for more lines at the end of each file, like `tail -F`, and checks again after `pause`. The
-    /// source then never ends, and the last line is not a record before its `\n` is written. Default: a
-    /// partition ends at the end of its file.
+    /// Waits for more lines at the end of each file, like `tail -f`, and checks again after `pause`. The
+    /// source then never ends, and the last line is not a record before its `\n` is written. A file that is
+    /// replaced by another one under the same path, as by log rotation, is an error. Default: a partition
+    /// ends at the end of its file.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_sinks::Lines;
+    /// let source = Lines::file("/var/log/nginx/access.log").follow(Duration::from_millis(200));
+    /// ```
     #[must_use]
     pub fn follow(mut self, pause: Duration) -> Self {
         self.follow = Some(pause);

@@ -8,12 +8,25 @@ use telemetra_core::{Data, EventTime, Key, Moment, Window};
 
 use super::{Shared, SubjectView, Subscription, Update};
 
-/// A reader of a [`LiveView`](crate::LiveView): a cheap clone, usable from any thread. No method waits for
-/// the pipeline.
+/// A reader of a [`LiveView`](crate::LiveView): cheap to clone, and usable from any thread. A query takes a
+/// short lock and never waits for a batch.
 ///
 /// The snapshot of a subject is as of one event time: it contains all changes of that time or none. While the
 /// writer works, two subjects may be one time apart; all have reached [`as_of`](Self::as_of). A common time
 /// for all subjects would need a lock on all of them, or a copy.
+///
+/// ```
+/// use std::time::Duration;
+/// use telemetra_sinks::LiveView;
+///
+/// let view = LiveView::<u64>::new(Duration::from_secs(3600));
+/// let reader = view.reader();
+/// // In the host service, while the pipeline has the view:
+/// if let Some((window, readings)) = reader.latest("d1") {
+///     println!("{readings} readings until {}", window.end);
+/// }
+/// assert!(reader.open_moments().is_empty());
+/// ```
 pub struct LiveReader<S, K = String>(pub(super) Arc<Shared<S, K>>);
 
 impl<S, K> LiveReader<S, K> {

@@ -196,6 +196,12 @@ impl Postgres {
     /// * Rows that are already older than the retention are not written.
     /// * The name of such a table may have at most 54 characters, as the names of its partitions have nine
     ///   more.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_sinks::{Postgres, PostgresConfig};
+    /// let sink = Postgres::new(PostgresConfig::new("localhost")).retention(Duration::from_secs(30 * 86_400));
+    /// ```
     #[must_use]
     pub fn retention(mut self, keep: Duration) -> Self {
         self.retention = Some(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));

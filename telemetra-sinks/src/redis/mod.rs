@@ -190,6 +190,13 @@ impl RedisSink {
 
     /// Adds a table to keep. Once one is added, tables that are not are left out. Default: all tables of
     /// windows and moments. See [`RedisKeys::table`].
+    ///
+    /// ```
+    /// use telemetra_sinks::{RedisSink, RedisTable};
+    /// let sink = RedisSink::new("redis://127.0.0.1:6379/")
+    ///     .table(RedisTable::latest("device_minute").rank("devices:by_readings", "readings"))
+    ///     .table(RedisTable::moments("device_minute_moments"));
+    /// ```
     #[must_use]
     pub fn table(mut self, table: RedisTable) -> Self {
         self.keys = self.keys.table(table);

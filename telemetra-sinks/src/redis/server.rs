@@ -72,7 +72,7 @@ impl RedisServer {
     }
 
     /// Sets how to log in to the master that sentinels name: the scheme, user, password and database of this
-    /// URL are used. Default: no TLS, no user and no password.
+    /// URL are used. Default: the scheme of the sentinel's URL, without user and password.
     #[must_use]
     pub fn node(mut self, url: impl Into<String>) -> Self {
         if let Kind::Sentinel { node, .. } = &mut self.kind {

@@ -122,6 +122,12 @@ impl Sqlite {
     /// Sets the name under which progress is stored. Default: the name of the pipeline that the sink is added
     /// to. Several pipelines may write to one database if each has its own name and its own tables; a table
     /// of another pipeline is refused.
+    ///
+    /// ```
+    /// use telemetra_sinks::Sqlite;
+    /// let readings = Sqlite::new("plant.db").pipeline("readings");
+    /// let alarms = Sqlite::new("plant.db").pipeline("alarms");
+    /// ```
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         self.pipeline = Some(name.to_owned());

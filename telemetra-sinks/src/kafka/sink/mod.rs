@@ -117,6 +117,14 @@ impl KafkaSink {
 
     /// Writes the rows of every table without a [`topic`](Self::topic) to the topic `prefix.table`. Default:
     /// off.
+    ///
+    /// ```
+    /// use telemetra_sinks::{CreateTopics, KafkaConfig, KafkaSink};
+    /// let sink = KafkaSink::new(KafkaConfig::new("kafka-1:9092"))?
+    ///     .topics_by_prefix("plant")
+    ///     .create_topics(CreateTopics { partitions: 12, replication: 3, ..CreateTopics::default() });
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn topics_by_prefix(mut self, prefix: &str) -> Self {
         self.settings.prefix = Some(prefix.to_owned());
