@@ -200,7 +200,8 @@ impl Postgres {
     /// ```
     /// use std::time::Duration;
     /// use telemetra_sinks::{Postgres, PostgresConfig};
-    /// let sink = Postgres::new(PostgresConfig::new("localhost")).retention(Duration::from_secs(30 * 86_400));
+    /// let month = Duration::from_secs(30 * 86_400);
+    /// let sink = Postgres::new(PostgresConfig::new("localhost")).retention(month);
     /// ```
     #[must_use]
     pub fn retention(mut self, keep: Duration) -> Self {
