@@ -90,6 +90,7 @@ impl Coordinator {
         }
     }
 
+    /// Sends a message to all workers of all processes.
     fn send(&mut self, message: ControlMessage) {
         if self.sends {
             self.input.send((self.place.0, message));
@@ -155,6 +156,7 @@ impl Coordinator {
         Some(others.fold(SourceProgress::NONE, |all, (_, progress)| all.and(*progress)))
     }
 
+    /// Fails the pipeline because another process stopped or was lost.
     fn lost(&self, process: usize, why: Option<String>, failure: &Failure) {
         if process != self.place.0 {
             failure.set(PipelineError::Peer { process, why });

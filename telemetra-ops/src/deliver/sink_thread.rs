@@ -78,6 +78,7 @@ impl SinkGauge {
         EventTime(self.durable.load(Ordering::Acquire))
     }
 
+    /// Returns the last successful call.
     pub(crate) fn last(&self) -> Option<Applied> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,6 +199,7 @@ impl SinkLoop {
         sink.close().map_err(RetryError::Failed)
     }
 
+    /// Counts a job out of the queue.
     fn taken(&self, job: Job) -> Job {
         self.gauge.queued.fetch_sub(usize::from(matches!(job, Job::Batch(_))), Ordering::Relaxed);
         job

@@ -53,6 +53,7 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
+    /// Starts the thread. Counters are exported from their values at this moment on.
     pub(crate) fn start(readings: Readings) -> std::io::Result<Self> {
         Metric::describe_all();
         let (alive, over) = channel();
@@ -105,6 +106,7 @@ impl Exported {
 }
 
 impl Readings {
+    /// Exports until the exporter is dropped.
     fn run(self, mut exported: Exported, over: &Receiver<()>) {
         self.export(&mut exported, true);
         while over.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
@@ -113,6 +115,7 @@ impl Readings {
         self.export(&mut exported, false);
     }
 
+    /// Exports all values once; `runs` says whether the pipeline is still running.
     fn export(&self, exported: &mut Exported, runs: bool) {
         let pipeline = &self.pipeline;
         let runs = runs && !self.failure.is_set() && self.frontier.get() != EventTime::MAX;

@@ -20,6 +20,7 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 pub(crate) struct OperatorTimesGauge(Mutex<BTreeMap<String, Duration>>);
 
 impl OperatorTimesGauge {
+    /// Returns the times by operator name.
     pub(crate) fn get(&self) -> BTreeMap<String, Duration> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -80,6 +81,7 @@ struct OperatorTimes {
 }
 
 impl OperatorTimes {
+    /// Applies one event of the log.
     fn note(&mut self, at: Duration, event: TimelyEvent) {
         match event {
             TimelyEvent::Operates(operator) => self.operator(operator.id).0 = operator.name,
@@ -110,6 +112,7 @@ impl OperatorTimes {
         &mut self.operators[id]
     }
 
+    /// Adds up the times of operators with the same name.
     fn by_name(&self) -> BTreeMap<String, Duration> {
         let mut sums = BTreeMap::new();
         for (name, time) in self.operators.iter().filter(|(name, _)| !name.is_empty()) {

@@ -148,6 +148,7 @@ impl<K: Key, V: Data, R: Data> State<K, V, R> {
         changes
     }
 
+    /// Returns the slot of a key, which is created if there is none.
     fn slot(&mut self, key: &K) -> u32 {
         self.keys.slot_or_insert(key.as_ref(), || Entry { records: BTreeMap::new(), rows: BTreeMap::new() })
     }

@@ -30,6 +30,7 @@ impl<R: Data> Entry<R> {
         self.after.as_ref().or(self.before.as_ref())
     }
 
+    /// Compares the keys of two entries' rows.
     fn compare(&self, other: &Self, layout: &Layout<R>) -> Ordering {
         match (self.row(), other.row()) {
             (Some(one), Some(other)) => layout.compare(one, other),
@@ -86,6 +87,7 @@ impl<R: Data> Journal<R> {
         Self { segments: VecDeque::from([Segment::new(start)]) }
     }
 
+    /// Records a published change.
     pub(crate) fn note(&mut self, layout: &Layout<R>, entry: Entry<R>) {
         let Some(segment) = self.segments.back_mut() else { return };
         segment.entries.push(entry);

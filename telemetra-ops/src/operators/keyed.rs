@@ -11,6 +11,7 @@ pub(crate) struct Keyed<K, V> {
     free: Vec<u32>,
 }
 
+/// A key and its state.
 #[derive(Debug)]
 struct Slot<K, V> {
     hash: u64,

@@ -113,6 +113,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
         }
     }
 
+    /// Returns the slot of a key, which is created if there is none.
     fn slot(&mut self, key: &K) -> u32 {
         let rules = self.rules.len();
         self.keys.slot_or_insert(key.as_ref(), || Entry {

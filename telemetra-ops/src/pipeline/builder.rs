@@ -388,6 +388,7 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
         pipeline
     }
 
+    /// Returns the pipeline with another last grouping; the previous one is finished.
     fn with_last<N>(self, last: N) -> Pipeline<E, N> {
         Pipeline { parts: self.finish_last().parts, last }
     }

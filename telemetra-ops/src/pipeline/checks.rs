@@ -55,6 +55,7 @@ impl<E: Events> Parts<E> {
         Ok(Checked { horizon, tables: self.check_tables()?, time, pane, every })
     }
 
+    /// Checks that checkpoints are taken at pane boundaries.
     fn check_interval(&self, every: u64, pane: WindowSpec) -> Result<u64, ConfigError> {
         if every == 0 || !every.is_multiple_of(pane.slide()) {
             let detail = format!("{every} ms is not a multiple of the panes of {} ms", pane.slide());

@@ -193,6 +193,7 @@ impl StopHandle {
     }
 }
 
+/// The future of [`StopHandle::ended`].
 struct Ended(Arc<Finish>);
 
 impl Future for Ended {

@@ -109,6 +109,8 @@ impl<'scope> Graph<'scope> {
         self.publish_changes(layout, rows, horizon, true);
     }
 
+    /// Turns the rows into changes and adds them to the publications, or fails the pipeline if the table must
+    /// not be published.
     fn publish_changes<R: Data>(
         &self,
         layout: &Layout<R>,

@@ -115,10 +115,12 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
         }
     }
 
+    /// Returns the greatest number of samples that a rule's baseline has.
     fn samples(&self) -> u32 {
         self.rules.iter().map(MomentRule::max_samples).max().unwrap_or(0)
     }
 
+    /// Returns the layout of the table of summaries.
     fn summary_layout(&self) -> Layout<SummaryRow<K, OutputOf<E, A>>> {
         self.summary_layout.clone().unwrap_or_else(|| {
             let aggregate = Arc::clone(&self.aggregate);
@@ -129,6 +131,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
         })
     }
 
+    /// Returns the layout of the table of moments.
     fn moment_layout(&self) -> Layout<Moment<K>> {
         self.moment_layout.clone().unwrap_or_else(|| {
             let table = self.moments_table.clone().unwrap_or_else(|| format!("{}_moments", self.table));
@@ -136,6 +139,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
         })
     }
 
+    /// Returns the names of the key columns.
     fn key_names(&self) -> Vec<&'static str> {
         key_names(self.key_columns.as_deref(), K::KINDS.len())
     }

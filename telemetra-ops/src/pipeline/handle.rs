@@ -101,6 +101,7 @@ pub(super) struct RunParts {
     pub(super) discoveries: Vec<PartitionDiscovery>,
 }
 
+/// Starts the workers and the threads beside them, and returns their handle.
 pub(super) fn run<E: Events>(
     blueprint: Blueprint<E>,
     config: timely::Config,
@@ -266,6 +267,7 @@ impl Running {
         }
     }
 
+    /// Returns the report as of now.
     fn report(&self) -> Report {
         let unfinished = self.stop.finish.is_overdue().then(|| self.unfinished());
         Report { fates: self.ingress.fates(), partitions: self.ingress.status(), unfinished }
@@ -293,6 +295,7 @@ impl Running {
         format!("stopped before all was durable: {}; the next start goes on {next}", why.join(", "))
     }
 
+    /// Waits for all threads, and returns the first error or the report.
     fn join(&mut self) -> Result<Report, PipelineError> {
         let mut panicked = None;
         for worker in self.workers.take().map(WorkerGuards::join).into_iter().flatten() {

@@ -172,6 +172,7 @@ impl<E: Events> Parts<E> {
 }
 
 impl Cluster {
+    /// Returns timely's configuration of threads and processes.
     fn timely(&self) -> timely::Config {
         if self.addresses.len() < 2 {
             return timely::Config::process(self.workers);

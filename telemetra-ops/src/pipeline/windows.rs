@@ -16,6 +16,7 @@ pub struct WindowKind {
     early: Option<Duration>,
 }
 
+/// The shape of the windows.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
 enum Kind {
     /// The windows of the pipeline's time settings.

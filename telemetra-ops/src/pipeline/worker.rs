@@ -80,6 +80,7 @@ impl<E: Events> Blueprint<E> {
         coordinator.close(worker, &self.failure);
     }
 
+    /// Builds the graph, and steps the worker until the end, an error, or the order to stop.
     fn run(&self, worker: &mut Worker, first: bool, mut coordinator: Option<&mut Coordinator>) {
         let durable = Probe::new();
         let pending = Rc::new(RefCell::new(Vec::new()));
@@ -139,6 +140,7 @@ impl<E: Events> Blueprint<E> {
         &self.monitored[worker % self.cluster.1]
     }
 
+    /// Builds the worker's graph.
     fn build<'scope>(
         &self,
         scope: Scope<'scope, EventTime>,

@@ -22,6 +22,7 @@ pub(super) struct Rolling {
     current: Option<Current>,
 }
 
+/// The file that is written to.
 #[derive(Debug)]
 struct Current {
     number: u64,
@@ -130,6 +131,7 @@ fn name_of(number: u64, prefix: &str) -> String {
     format!("{prefix}{number:020}.jsonl")
 }
 
+/// Returns the number in a file's name, if it is one of these files.
 pub(super) fn number_of(name: &str, prefix: &str) -> Option<u64> {
     let number = name.strip_prefix(prefix)?.strip_suffix(".jsonl")?;
     (number.len() == 20).then(|| number.parse().ok()).flatten()

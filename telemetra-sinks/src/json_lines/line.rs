@@ -12,6 +12,7 @@ const FRONT: [&str; 4] = ["table", "time", "action", "revision"];
 #[derive(Debug, Default)]
 pub(crate) struct ChangeLines(Vec<TableLines>);
 
+/// The format of the lines of one table.
 #[derive(Debug)]
 struct TableLines {
     table: Arc<Table>,

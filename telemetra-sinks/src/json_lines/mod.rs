@@ -79,6 +79,7 @@ pub struct JsonLines {
     opened: Option<Opened>,
 }
 
+/// The settings of the sink.
 #[derive(Debug)]
 struct Settings {
     folder: PathBuf,
@@ -89,6 +90,7 @@ struct Settings {
     pipeline: Option<String>,
 }
 
+/// The state of the sink between `open` and `close`.
 #[derive(Debug)]
 struct Opened {
     /// The durable progress.
@@ -208,6 +210,7 @@ impl Opened {
         self.remove_old_letters(folder)
     }
 
+    /// Deletes the dead letters of an earlier run.
     fn remove_old_letters(&mut self, folder: &Path) -> Result<(), ExternalError> {
         if std::mem::take(&mut self.letters_are_old) {
             (self.written.dead_letters, self.written.seen) = (None, BTreeMap::new());

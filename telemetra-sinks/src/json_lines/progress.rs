@@ -12,6 +12,7 @@ use super::letters::Seen;
 use crate::owner::Owner;
 
 const NAME: &str = "progress.json";
+/// The version of the file's format.
 const VERSION: u32 = 1;
 
 /// The durable progress of a folder.

@@ -14,6 +14,7 @@ use super::config::KafkaConfig;
 use super::error::failed;
 
 pub(super) type Cluster = MockCluster<'static, DefaultProducerContext>;
+/// A call that runs on the cluster's thread.
 type Job = Box<dyn FnOnce(&Cluster) + Send>;
 
 /// A Kafka cluster inside the process, for tests, demos and fault injection: librdkafka's mock cluster.

@@ -16,6 +16,7 @@ pub(super) struct Content {
     position: u64,
 }
 
+/// The bytes of a file, plain or compressed.
 enum Bytes {
     Plain(File),
     /// A compressed file. It is complete and does not grow, so its identity is the same at each offset.

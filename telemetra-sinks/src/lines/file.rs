@@ -110,6 +110,7 @@ impl fmt::Debug for FileLines {
     }
 }
 
+/// Whether two metadata belong to different files.
 #[cfg(unix)]
 fn is_other(open: &Metadata, there: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -153,6 +154,7 @@ fn failed(path: &Path, at: u64, error: io::Error) -> ExternalError {
     }
 }
 
+/// Builds the error of a file that has become shorter than what was read of it.
 fn shrunk(path: &Path, at: u64, length: u64) -> ExternalError {
     ExternalError::permanent(format!(
         "could not read the file {} from byte {at}: it has only {length}, so it was cut off or replaced since it \

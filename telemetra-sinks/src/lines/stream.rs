@@ -29,6 +29,8 @@ pub(super) struct StreamLines {
 }
 
 impl StreamLines {
+    /// Opens the input and starts the thread that reads it. An offset other than 0 is an error, as the input
+    /// cannot be sought.
     pub(super) fn open(path: &Path, from: u64, topic: &Arc<str>) -> Result<Self, ExternalError> {
         if from > 0 {
             return Err(ExternalError::permanent(format!(
@@ -62,6 +64,7 @@ impl StreamLines {
     }
 }
 
+/// Reads blocks until the input ends or nobody receives them.
 fn read_all(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
     loop {
         let mut block = vec![0; RecordBatch::TARGET_BYTES];

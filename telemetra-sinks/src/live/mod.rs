@@ -81,6 +81,7 @@ pub struct LiveView<S, K = String> {
 /// Marks the types of key and summary, without a value of them.
 type Typed<S, K> = PhantomData<fn() -> (S, K)>;
 
+/// The state that the writer and all readers share.
 struct Shared<S, K> {
     shards: [Shard<S, K>; SHARDS],
     hasher: RandomState,
@@ -98,6 +99,7 @@ struct Reached {
     as_of: Option<EventTime>,
 }
 
+/// The subjects under one lock.
 type Shard<S, K> = RwLock<Subjects<S, K>>;
 type Subjects<S, K> = HashMap<Arc<str>, Arc<SubjectView<S, K>>>;
 

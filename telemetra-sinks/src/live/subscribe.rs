@@ -164,6 +164,7 @@ impl std::error::Error for Closed {}
 /// The subscribers to notify; `None` after the view is closed.
 pub(super) struct Subscribers(Mutex<Option<Lists>>);
 
+/// The subscribers of an open view.
 #[derive(Default)]
 struct Lists {
     /// The subscribers to all subjects.
@@ -172,6 +173,7 @@ struct Lists {
     by_subject: HashMap<Arc<str>, Vec<Subscriber>>,
 }
 
+/// The sending end of a subscription.
 struct Subscriber {
     updates: Sender<Arc<Update>>,
     missed: Arc<AtomicU64>,
@@ -188,6 +190,7 @@ impl Subscribers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a subscription to one subject, or to all.
     pub(super) fn add(&self, subject: Option<&str>, capacity: usize) -> Subscription {
         let (updates, receiver) = async_channel::bounded(capacity.max(1));
         let missed = Arc::new(AtomicU64::new(0));

@@ -86,6 +86,7 @@ impl Array {
         Ok(self.nulls > nulls)
     }
 
+    /// Appends a null.
     fn null(&mut self) {
         self.nulls += 1;
         self.bytes.extend((-1_i32).to_be_bytes());
@@ -219,6 +220,7 @@ pub(super) fn is_exact(value: Value<'_>) -> bool {
     }
 }
 
+/// Converts an integer, with the greatest `i64` in place of larger ones.
 fn saturated(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

@@ -57,6 +57,7 @@ pub(super) fn add_columns(table: &Table, found: &[FoundColumn]) -> String {
         .collect()
 }
 
+/// Returns a column's name, type and null constraint.
 fn define(column: &Column) -> String {
     let null = if column.nullable { "" } else { " NOT NULL" };
     format!("{} {}{null}", quoted(&column.name), type_of(column.kind))

@@ -352,6 +352,7 @@ fn in_one_go(rows_of_batches: impl Iterator<Item = usize>) -> usize {
     fits.count().max(1)
 }
 
+/// Builds the error of a call before the sink is open.
 fn not_open(config: &PostgresConfig) -> ExternalError {
     error::refused(&config.place(), "the sink is not open; call `open` first")
 }

@@ -14,6 +14,7 @@ use super::progress::Fence;
 use super::schema::LOCK;
 use super::session::{Session, Timestamp};
 
+/// The milliseconds of a day.
 const DAY: u64 = 86_400_000;
 /// How much event time passes between two searches for old days, in milliseconds.
 const SWEEP_EVERY: u64 = 3_600_000;
@@ -131,6 +132,7 @@ fn name_of(table: &str, day: u64) -> String {
     format!("{table}_{}{}{}", &date[..4], &date[5..7], &date[8..10])
 }
 
+/// Creates the partitions of these days.
 async fn make(client: &Client, days: &BTreeSet<(String, u64)>) -> Result<(), Error> {
     let there = client
         .query(

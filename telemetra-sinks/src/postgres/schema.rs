@@ -147,6 +147,7 @@ pub(super) fn prepare(session: &Session, component: &Component<'_>) -> Result<()
     }
 }
 
+/// Builds the error of a table that telemetra did not create.
 fn is_foreign(session: &Session, table: &str) -> ExternalError {
     let why = format!("it has a table {table} that telemetra did not make; use another database or schema");
     refused(session.place(), why)
@@ -157,6 +158,7 @@ enum Found {
     Foreign(String),
 }
 
+/// Runs the migrations that are missing.
 async fn migrate(client: &Client, component: &Component<'_>) -> Result<Found, Error> {
     let exists = "SELECT relname::text FROM pg_class
                   WHERE relnamespace = quote_ident(current_schema())::regnamespace

@@ -27,6 +27,7 @@ const ENCODING: &str = "DO $$ BEGIN IF current_setting('server_encoding') <> 'UT
 pub(super) const BEGIN: &str = "BEGIN; SELECT CASE current_setting('synchronous_commit') WHEN 'off' \
                                       THEN set_config('synchronous_commit', 'on', true) END";
 
+/// A connection, the runtime that drives it, and its time limits.
 pub(super) struct Session {
     runtime: Runtime,
     client: Client,
@@ -35,6 +36,7 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Opens a connection and sets it up.
     pub(super) fn connect(config: &PostgresConfig) -> Result<Self, ExternalError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             ExternalError::permanent("could not start a runtime for the connection").because(error)

@@ -75,10 +75,12 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Returns the statement that writes rows.
     pub(super) async fn upsert(&mut self, client: &Client, plan: &Plan) -> Result<Statement, Error> {
         once(&mut self.upsert, client, &plan.upsert).await
     }
 
+    /// Returns the statement that deletes rows by their keys.
     pub(super) async fn withdraw(&mut self, client: &Client, plan: &Plan) -> Result<Statement, Error> {
         once(&mut self.withdraw, client, &plan.withdraw).await
     }

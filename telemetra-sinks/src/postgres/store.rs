@@ -13,6 +13,7 @@ use super::session::{BEGIN, Session};
 /// The size of the parts in which a blob is stored, in bytes, as Postgres limits the size of a value.
 const PART: usize = 32 << 20;
 
+/// The tables of the store: the parts of blobs, and the places of processes.
 const TABLES: &str = "
     CREATE TABLE telemetra_checkpoints (
         pipeline text NOT NULL, name text COLLATE \"C\" NOT NULL, part bigint NOT NULL, blob bytea NOT NULL,

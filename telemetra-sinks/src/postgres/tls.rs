@@ -44,6 +44,7 @@ pub(super) struct Tls {
     pub(super) client: Option<(PathBuf, PathBuf)>,
 }
 
+/// Builds the TLS connector for these settings.
 pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, ExternalError> {
     let provider = Arc::new(ring::default_provider());
     let failed = |error: Error| ExternalError::permanent("could not set up TLS for Postgres").because(error);
@@ -92,11 +93,13 @@ fn unreadable<E: std::error::Error + Send + Sync + 'static>(
     move |error| ExternalError::permanent(what).because(error)
 }
 
+/// Reads the certificates in a PEM file.
 fn certificates_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, ExternalError> {
     let unreadable = |error| unreadable("certificates", path)(error);
     CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)
 }
 
+/// Reads the root certificates: those of the settings, or the system's.
 fn roots(tls: &Tls) -> Result<RootCertStore, ExternalError> {
     let mut roots = RootCertStore::empty();
     let (certificates, place) = match &tls.roots {

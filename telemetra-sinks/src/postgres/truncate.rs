@@ -82,6 +82,7 @@ pub(super) async fn letters(client: &Client, index: i64, of: i64) -> Result<(), 
     client.execute("DELETE FROM telemetra_dead_letters WHERE partition = ANY($1)", &[&ours]).await.map(drop)
 }
 
+/// Whether a subject belongs to the shard `index` of `of`.
 fn falls_to(subject: &str, index: i64, of: i64) -> bool {
     let shards = usize::try_from(of).unwrap_or(usize::MAX);
     i64::try_from(Shard::index_of(subject, shards)) == Ok(index)

@@ -8,6 +8,7 @@ use tokio_postgres::Config;
 
 use super::tls::{Tls, TlsMode};
 
+/// Parses a connection string to the client's settings and those of TLS.
 pub(super) fn parse(text: &str) -> Result<(Config, Tls), ConfigError> {
     let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
     let (rest, ours) = if is_url { split_url(text)? } else { split_words(text)? };
@@ -29,12 +30,14 @@ fn unreadable() -> ConfigError {
     )
 }
 
+/// Whether a parameter concerns TLS, which the client does not know.
 fn is_ours(name: &str) -> bool {
     matches!(name, "sslmode" | "sslrootcert" | "sslcert" | "sslkey")
 }
 
 type Pairs = Vec<(String, String)>;
 
+/// Splits a URL into the part for the client and the TLS parameters.
 fn split_url(text: &str) -> Result<(String, Pairs), ConfigError> {
     let Some((before, query)) = text.split_once('?') else { return Ok((text.to_owned(), Pairs::new())) };
     let (mut ours, mut theirs) = (Pairs::new(), Vec::new());

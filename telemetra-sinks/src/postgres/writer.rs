@@ -158,6 +158,7 @@ impl Writer {
     }
 }
 
+/// The result of a transaction.
 enum Outcome {
     Done,
     /// Another process has taken over the shard.

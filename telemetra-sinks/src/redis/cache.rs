@@ -31,6 +31,7 @@ impl Cache {
         self.as_of
     }
 
+    /// Returns a subject.
     pub(super) fn get(&self, subject: &str) -> Option<&Subject> {
         self.subjects.get(subject)
     }
@@ -39,6 +40,7 @@ impl Cache {
         self.subjects.get_mut(subject)
     }
 
+    /// Iterates over all subjects.
     pub(super) fn subjects(&self) -> impl Iterator<Item = (&Arc<str>, &Subject)> {
         self.subjects.iter()
     }

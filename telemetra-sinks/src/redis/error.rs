@@ -19,6 +19,7 @@ const PASSING: [(&str, &str); 10] = [
     ("ERR max number of clients reached", "raise `maxclients`"),
 ];
 
+/// Advice for a user without a right that the sink needs.
 const LACKS_A_RIGHT: &str =
     "the user lacks a right: it needs the commands and keys in the documentation of `RedisSink`";
 

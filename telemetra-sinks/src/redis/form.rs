@@ -95,6 +95,7 @@ fn by_shape(tables: &[Arc<Table>]) -> Vec<RedisTable> {
     tables.iter().filter_map(named).collect()
 }
 
+/// Lists the names of tables, for an error.
 fn names(tables: &[Arc<Table>]) -> String {
     let names: Vec<_> = tables.iter().map(|table| format!("`{}`", table.name())).collect();
     names.join(", ")

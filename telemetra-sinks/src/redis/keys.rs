@@ -203,6 +203,7 @@ impl RedisKeys {
     }
 }
 
+/// Checks that a prefix has no braces, except those of one hash tag.
 fn check_prefix(prefix: &str) -> Result<(), String> {
     let tagged = prefix.split_once('{').map(|(_, tag)| tag.find('}').is_some_and(|end| end > 0));
     match tagged {
@@ -247,6 +248,7 @@ fn may_meet(one: &str, other: &str) -> bool {
         }
 }
 
+/// Whether a text starts and ends with these texts, without overlap.
 fn is_between(text: &str, (start, end): (&str, &str)) -> bool {
     text.strip_prefix(start).is_some_and(|rest| rest.ends_with(end))
 }

@@ -32,6 +32,7 @@ pub struct RedisServer {
     time_out: Duration,
 }
 
+/// The kind of deployment.
 #[derive(Clone)]
 enum Kind {
     Single,
@@ -143,6 +144,7 @@ impl RedisServer {
         }
     }
 
+    /// Opens a connection to one server.
     fn connect_to(&self, info: ConnectionInfo) -> RedisResult<Connection> {
         let client = match (&self.certificates, info.addr()) {
             (Some(certificates), ConnectionAddr::TcpTls { .. }) => {
@@ -201,6 +203,7 @@ fn prepare_tls() {
     }
 }
 
+/// The error of a server without an address.
 fn no_url() -> RedisError {
     (ErrorKind::InvalidClientConfig, "no URL was given").into()
 }

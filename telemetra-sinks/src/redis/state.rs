@@ -80,6 +80,7 @@ impl State {
         self.flush()
     }
 
+    /// Applies one batch to the cache.
     fn take(&mut self, batch: &Batch) -> Result<(), ExternalError> {
         let publish = Some(batch.time) > self.quiet_until;
         for change in &batch.changes {
@@ -110,6 +111,7 @@ impl State {
         Ok(())
     }
 
+    /// Writes all changed keys, and the progress after them.
     fn flush(&mut self) -> Result<(), ExternalError> {
         let Some(time) = self.cache.as_of() else { return Ok(()) };
         if self.wrote == Some(time) && self.pending.is_empty() {
@@ -237,6 +239,7 @@ impl State {
         foreign.unwrap_or_else(some)
     }
 
+    /// Opens a connection and loads the scripts, if there is none.
     fn connect(&mut self) -> Result<(), ExternalError> {
         let connected = self.server.connect().and_then(|mut link| {
             for script in self.writer.scripts.all() {

@@ -164,6 +164,7 @@ impl Writer {
         Ok(())
     }
 
+    /// Appends the hash of a subject's newest window.
     fn latest(
         &self,
         cache: &Cache,
@@ -193,6 +194,7 @@ impl Writer {
         Ok(())
     }
 
+    /// Appends the list of a subject's moments.
     fn moments(&self, subject: Option<&Subject>, table: usize, command: &mut Cmd) -> Result<(), Unwritable> {
         let mut rows = Vec::new();
         let moments = subject.into_iter().flat_map(|subject| subject.moments(table));
@@ -205,6 +207,7 @@ impl Writer {
         Ok(())
     }
 
+    /// Appends the hash of a row.
     fn row(
         &self,
         subject: Option<&Subject>,
@@ -255,6 +258,7 @@ impl Writer {
         [self.keys.rank(&board.key), self.keys.rank_as_of(&board.key)]
     }
 
+    /// Builds the command that updates a leaderboard.
     pub(super) fn board(&self, board: &Board, ranks: &Ranks, anew: bool, stamp: Stamp) -> Cmd {
         let keys = self.board_keys(board);
         let mut command = call(&self.scripts.board, keys.iter().map(String::as_str), stamp);
@@ -268,6 +272,7 @@ impl Writer {
         command
     }
 
+    /// Builds the command that writes the progress.
     pub(super) fn progress(&self, stamp: Stamp) -> Cmd {
         call(&self.scripts.progress, [&*self.keys.progress()].into_iter(), stamp)
     }

@@ -65,6 +65,7 @@ pub(super) fn plan(
     plan_indexes(connection, path, table, steps)
 }
 
+/// Returns the columns of a table.
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Found>> {
     let mut statement = connection
         .prepare("SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk FROM pragma_table_info(?1)")?;

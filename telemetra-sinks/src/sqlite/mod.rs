@@ -163,6 +163,7 @@ impl Sqlite {
         Lock::claim(file.into(), &self.path).map(Some)
     }
 
+    /// Opens the database file.
     fn connect(&self) -> Result<Connection, ExternalError> {
         let failed = |error| failed(&self.path, &"could not open it", error);
         let connection = Connection::open(&self.path).map_err(failed)?;
@@ -170,6 +171,7 @@ impl Sqlite {
         Ok(connection)
     }
 
+    /// Sets the pragmas of the connection.
     fn tune(&self, connection: &Connection) -> Result<(), ExternalError> {
         let failed = |error| failed(&self.path, &"could not open it", error);
         // Only `FULL` makes a commit durable when it returns; with less, the log is synced only now and then.
@@ -260,6 +262,7 @@ fn place_of(sql: &[Sql], before: usize, row: &dyn AnyRow) -> Option<usize> {
     }
 }
 
+/// Builds the error of a row whose table the sink was not opened with.
 fn unknown(path: &Path, change: &Change) -> ExternalError {
     let row = RowKey::of(&*change.row);
     refused(path, format!("the row {row} is of a table that the sink was not opened with"))

@@ -123,6 +123,7 @@ impl Progress {
     }
 }
 
+/// Returns all pipelines that write to the database.
 fn owners(connection: &Connection) -> rusqlite::Result<Vec<Owner>> {
     let mut statement = connection.prepare("SELECT pipeline, tables FROM telemetra_progress")?;
     let owners = statement.query_map([], |row| {

@@ -157,6 +157,7 @@ impl KafkaSink {
 }
 
 impl Opened {
+    /// Sends the message of one change, if its table has a topic.
     fn write(&mut self, change: &Change, time: EventTime, shown: &str) -> Result<(), ExternalError> {
         let Some(topic) = self.routes.topic_of(change.table()) else { return Ok(()) };
         let value = match change.action {
@@ -215,6 +216,7 @@ impl Sink for KafkaSink {
     }
 }
 
+/// Builds the error of a call before the sink is open.
 fn not_open(settings: &Settings) -> ExternalError {
     let servers = settings.config.servers();
     ExternalError::permanent(format!(

@@ -23,6 +23,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// The bytes that a message may need beside key, value and headers.
 const OVERHEAD: usize = 512;
 
+/// The producer, and the dead letters that must be sent again.
 pub(super) struct Outbox {
     settings: Settings,
     producer: Producer,
@@ -36,6 +37,7 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// Creates the producer, and looks up the partitions of all topics.
     pub(super) fn open(settings: &Settings, routes: &Routes) -> Result<Self, ExternalError> {
         let producer = producer(settings)?;
         let mut missing = Vec::new();
@@ -238,6 +240,7 @@ struct Outgoing<'a> {
     headers: Option<OwnedHeaders>,
 }
 
+/// Creates the client.
 fn producer(settings: &Settings) -> Result<Producer, ExternalError> {
     let what = || format!("cannot make a Kafka client for {}", settings.config.servers());
     let client = settings.client().map_err(|error| ExternalError::permanent(what()).because(error))?;

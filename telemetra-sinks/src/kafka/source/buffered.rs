@@ -28,6 +28,7 @@ pub(super) enum Position {
 }
 
 impl Buffered {
+    /// Returns the relation of the next offset to the log.
     pub(super) fn position(self, next: u64) -> Position {
         if next < self.low {
             Position::Lost(self.low - next)

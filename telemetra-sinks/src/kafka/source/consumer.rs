@@ -41,6 +41,7 @@ impl fmt::Debug for SharedConsumer {
 }
 
 impl SharedConsumer {
+    /// Creates the client and starts the consumer thread.
     pub(super) fn start(
         config: &KafkaConfig,
         client: ClientConfig,
@@ -95,6 +96,7 @@ impl SharedConsumer {
         Ok(ids)
     }
 
+    /// Builds the error of a topic that does not exist.
     fn missing(&self, topic: &str) -> ExternalError {
         let servers = self.client.context().reporter.servers();
         ExternalError::permanent(format!(
@@ -120,6 +122,7 @@ impl SharedConsumer {
         partitions.iter().any(|partition| partition.id == *id)
     }
 
+    /// Adds a partition to those that the consumer thread looks after.
     pub(super) fn add(&self, partition: &Arc<PartitionState>) {
         lock(&self.partitions).push(Arc::clone(partition));
     }

@@ -26,6 +26,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// How long to wait for the last commit.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
 
+/// The state of the consumer thread.
 pub(super) struct ConsumerThread {
     client: Arc<Client>,
     partitions: Partitions,
@@ -60,6 +61,7 @@ impl ConsumerThread {
         Self { client, partitions, lookup, counters, stop, seen, asked_ends, commits: 0 }
     }
 
+    /// Runs until the source and all its partitions are dropped.
     pub(super) fn run(mut self) {
         let mut looked = Instant::now();
         while !self.stop.load(Ordering::Acquire) {

@@ -121,6 +121,7 @@ impl OffsetLookup {
     }
 }
 
+/// Builds the error of a partition that no longer exists.
 fn gone(id: &PartitionId, next: u64) -> ExternalError {
     let topic = id.as_str().rsplit_once('/').map_or(id.as_str(), |(topic, _)| topic);
     ExternalError::permanent(format!(

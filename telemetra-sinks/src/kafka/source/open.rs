@@ -68,6 +68,7 @@ impl SharedConsumer {
         Ok(Box::new(Reader::new(Arc::clone(shared), partition, queue, next, end)))
     }
 
+    /// Looks up the range of offsets that a partition's log contains.
     fn buffered(&self, topic: &str, number: i32) -> Result<Buffered, KafkaError> {
         fetch_buffered(&self.client, topic, number, self.settings.timeout)
     }

@@ -180,6 +180,7 @@ impl Reader {
         }
     }
 
+    /// Builds the error of a partition whose broker cannot be reached.
     fn unreachable(&self) -> ExternalError {
         ExternalError::transient(format!(
             "cannot read the partition `{}` at offset {}: its broker cannot be reached; reading goes on when it is back",
