@@ -112,18 +112,12 @@ pub(crate) fn published<'scope, R: Data>(
         layout,
         horizon,
         inbox: Inbox::default(),
-        /// How often rows were published, for rows that were published more than once, with their route.
         revisions: HashMap::new(),
-        /// Up to this time, the restored state counts as published. It is emitted again for sinks that keep
-        /// nothing.
         restored: EventTime::MIN,
         scratch: String::new(),
-        /// The last time at which anything was published.
         last: EventTime::MIN,
         journal: writer.map(|_| Journal::new(EventTime::MIN)),
         complete: writer.map(|writer| Arc::clone(&writer.gauge)),
-        /// The journals of earlier runs that had come to their end, each with the time at which it is
-        /// settled.
         unsettled: Vec::new(),
     };
     routed.checkpointed(name, context, tactic)
@@ -144,9 +138,10 @@ struct ChangesTactic<R: Data> {
     layout: Layout<R>,
     horizon: u64,
     inbox: Inbox<(R, isize, u64)>,
-    /// How often rows were published, for those that were so more than once, with their route.
+    /// How often rows were published, for rows that were published more than once, with their route.
     revisions: HashMap<u128, (u64, u32)>,
-    /// The state before a restart comes again, for sinks that keep nothing: up to here it counts as published.
+    /// Up to this time, the restored state counts as published. It is emitted again for sinks that keep
+    /// nothing.
     restored: EventTime,
     scratch: String,
     /// The last time at which anything was published.
@@ -155,7 +150,7 @@ struct ChangesTactic<R: Data> {
     journal: Option<Journal<R>>,
     /// The boundary of the last complete checkpoint.
     complete: Option<Arc<CheckpointGauge>>,
-    /// The journals of earlier runs that came to their end, by the time at which they are settled.
+    /// The journals of earlier runs that had come to their end, each with the time at which it is settled.
     unsettled: Vec<Unsettled<R>>,
 }
 
@@ -163,7 +158,7 @@ struct ChangesTactic<R: Data> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 struct ChangesSnapshot<R: Data> {
-    /// By row its route and how often it was published, for those that were so more than once.
+    /// The route of each row, and how often it was published, for rows that were published more than once.
     revisions: Vec<(u128, u64, u32)>,
     unsettled: Vec<Unsettled<R>>,
 }
@@ -172,7 +167,7 @@ struct ChangesSnapshot<R: Data> {
 struct Net<R> {
     /// The previous version of the row, if there was one.
     before: Option<R>,
-    /// The row as it is; as it was if it is withdrawn.
+    /// The new version of the row; the last version if it is removed.
     row: R,
     route: u64,
     action: Action,

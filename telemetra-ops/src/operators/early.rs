@@ -24,7 +24,6 @@ use crate::read::partial::Partial;
 pub(crate) fn early_results<'scope, K: Key, W: WindowState>(
     partials: StreamVec<'scope, EventTime, Partial<K, W::Partial>>,
     rules: W::Rules,
-    /// The time between ticks, in milliseconds.
     every: u64,
     name: &str,
     context: &CheckpointContext<'scope>,

@@ -193,7 +193,7 @@ impl<P: KeyedProcess> ProcessTactic<P> {
         }
     }
 
-    /// Notes when a key expires: `now` at the earliest.
+    /// Schedules the expiry of a key, at `now` at the earliest.
     fn plan(&mut self, slot: u32, now: EventTime) {
         let Some((_, entry)) = self.keys.get_mut(slot) else { return };
         let expires = self.process.expires(&entry.state).map(|time| time.max(now));

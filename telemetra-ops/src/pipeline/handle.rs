@@ -129,7 +129,7 @@ pub(super) fn run<E: Events>(
         workers: monitored,
         first_worker: blueprint.cluster.0 * blueprint.cluster.1,
     };
-    // Before anything is read: what has been counted until then was read before a restart.
+    // Before anything is read: everything counted until now was read before a restart.
     let exporter = Exporter::start(readings).map_err(|error| PipelineError::Worker(error.to_string()))?;
     let stop = StopHandle {
         shared: Arc::clone(&ingress),
@@ -317,7 +317,7 @@ impl Running {
                 panicked = panicked.or_else(|| Some("a sink or the checkpoint store panicked".to_owned()));
             }
         }
-        // Before the failure is taken: it is exported whether there was one.
+        // Before the failure is taken, as the last export says whether there was one.
         drop(self.exporter.take());
         if let Some(error) = self.failure.take() {
             return Err(error);

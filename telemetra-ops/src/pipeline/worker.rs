@@ -63,7 +63,7 @@ pub(crate) struct Blueprint<E: Events> {
 const PARK: Duration = Duration::from_millis(20);
 
 impl<E: Events> Blueprint<E> {
-    /// Builds the graph on a worker and runs it until its end, an error, or the order to stop.
+    /// Builds the graph of a worker and runs it until its end, an error, or the order to stop.
     pub(crate) fn work(&self, worker: &mut Worker) {
         let (process, workers) = self.cluster;
         let first = worker.index() == process * workers;

@@ -74,7 +74,7 @@ const BLOCK: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct JsonLines {
     settings: Settings,
-    /// The name of the pipeline that it is a sink of.
+    /// The name of the pipeline that this sink belongs to, as the pipeline gives it.
     part_of: Option<String>,
     opened: Option<Opened>,
 }

@@ -159,7 +159,7 @@ impl EmbeddedKafka {
     pub(super) fn with<R: Send + 'static>(&self, job: impl FnOnce(&Cluster) -> R + Send + 'static) -> R {
         let (answer, answered) = channel();
         if let Some(jobs) = &self.jobs {
-            // If the thread has gone there is no answer either.
+            // Without the thread there is no answer.
             let _ = jobs.send(Box::new(move |cluster| drop(answer.send(job(cluster)))));
         }
         answered.recv().unwrap_or_else(|_| panic!("the thread of the embedded Kafka has panicked"))

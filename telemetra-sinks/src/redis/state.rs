@@ -260,7 +260,8 @@ impl State {
         Ok(answers.first().copied().flatten())
     }
 
-    /// Runs commands that answer a time or nothing. `name` says what the command at a place writes.
+    /// Runs commands that each answer with a time or nothing. `name` names what the command at an index
+    /// writes.
     fn run(
         &mut self,
         commands: Vec<Cmd>,

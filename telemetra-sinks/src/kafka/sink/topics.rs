@@ -30,7 +30,7 @@ pub(super) fn create(
 ) -> Result<(), ExternalError> {
     let what = "cannot create topics";
     if settings.config.token().is_some() {
-        // The client for this has nobody ask for tokens.
+        // The client that creates topics cannot request tokens.
         let hint = "while logging in by OAUTHBEARER; create them by other means";
         let missing: Vec<_> = topics.iter().map(|(topic, _)| format!("`{topic}`")).collect();
         return Err(ExternalError::permanent(format!("{what} ({}) {hint}", missing.join(", "))));
@@ -72,7 +72,7 @@ pub(super) fn partitions(
     let reporter = &producer.context().reporter;
     let deadline = Instant::now() + timeout;
     loop {
-        // Events come to who polls, and say why nobody answers.
+        // The client reports errors only when it is polled; they explain why nobody answers.
         producer.poll(Duration::ZERO);
         let asked = producer.client().fetch_metadata(Some(topic), ASK_AGAIN.min(timeout));
         producer.poll(Duration::ZERO);
@@ -87,7 +87,7 @@ pub(super) fn partitions(
         match found.and_then(|found| found.error()).map(Code::from) {
             None | Some(Code::LeaderNotAvailable) if count > 0 => return Ok(Some(count)),
             None | Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => return Ok(None),
-            // It is being made.
+            // The topic is being created.
             Some(Code::LeaderNotAvailable) if Instant::now() < deadline => std::thread::sleep(PAUSE),
             Some(code) => return Err(failed(what, KafkaError::MetadataFetch(code))),
         }

@@ -86,7 +86,7 @@ pub(super) fn partition_count(
     match found.error().map(Code::from) {
         None => Ok(Some(found.partitions().len()).filter(|count| *count > 0)),
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
-        // It is being made.
+        // The topic is being created.
         Some(Code::LeaderNotAvailable) => Ok(Some(found.partitions().len()).filter(|count| *count > 0)),
         Some(code) => Err(failed(what(), KafkaError::MetadataFetch(code))),
     }
