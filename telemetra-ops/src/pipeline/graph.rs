@@ -11,7 +11,7 @@ use timely::dataflow::Scope;
 
 use crate::checkpoint::state::CheckpointContext;
 use crate::deliver::publication::{Publication, TypedPublication};
-use crate::operators::changes::published;
+use crate::operators::changes::Changes;
 
 /// The dataflow graph of one worker while it is built: its scope, its checkpoints, and the publication of
 /// rows. Clones are handles on the same graph.
@@ -90,33 +90,13 @@ impl<'scope> Graph<'scope> {
         self.publish_within(layout, rows, self.horizon);
     }
 
-    /// Publishes rows that are inserted once and never revised.
-    pub(crate) fn publish_once<R: Data>(
-        &self,
-        layout: &Layout<R>,
-        rows: VecCollection<'scope, EventTime, R, isize>,
-    ) {
-        self.publish_changes(layout, rows, self.horizon, false);
-    }
-
-    /// Publishes rows that are retired `horizon` milliseconds after their event time.
+    /// Publishes rows that are retired `horizon` milliseconds after their event time, or fails the pipeline
+    /// if the table must not be published.
     pub(crate) fn publish_within<R: Data>(
         &self,
         layout: &Layout<R>,
         rows: VecCollection<'scope, EventTime, R, isize>,
         horizon: u64,
-    ) {
-        self.publish_changes(layout, rows, horizon, true);
-    }
-
-    /// Turns the rows into changes and adds them to the publications, or fails the pipeline if the table must
-    /// not be published.
-    fn publish_changes<R: Data>(
-        &self,
-        layout: &Layout<R>,
-        rows: VecCollection<'scope, EventTime, R, isize>,
-        horizon: u64,
-        is_revised: bool,
     ) {
         let table = layout.table().name().to_owned();
         let mut publications = self.publications.borrow_mut();
@@ -133,7 +113,7 @@ impl<'scope> Graph<'scope> {
             return;
         }
         let name = format!("changes {table}");
-        let changes = published(rows, layout.clone(), horizon, &name, &self.context, is_revised);
+        let changes = rows.changes(layout.clone(), horizon, &name, &self.context);
         publications.push(Box::new(TypedPublication { layout: layout.clone(), changes }));
     }
 
