@@ -30,7 +30,7 @@ fn judge(c: &mut Criterion<CpuTime>) {
         (0..samples).for_each(|_| sums.add(noise.count(&law) as i64));
         for (name, value) in [("calm", 112), ("close", 124), ("anomalous", 400)] {
             group.bench_function(BenchmarkId::new(name, samples), |b| {
-                let baseline = || Baseline { sums: black_box(sums), scale: 1, samples: &() };
+                let baseline = || Baseline { sums: black_box(sums), scale: 1, samples: &(), means: None };
                 b.iter(|| detector.judge(black_box(value), &baseline()));
             });
         }

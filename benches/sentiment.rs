@@ -26,6 +26,10 @@ const WORDS: &str = "the you a to I is it that this and of in he what so for on 
 const RARE: &str = "KEKW PogChamp LUL Sadge NotLikeThis WOW GREAT BAD NO :) :D <3 :( xD gg! what?? nice!!! yes, omg... (again) \
      \u{1f602} \u{2764}\u{fe0f} \u{1f525}";
 
+/// What only the chat layer knows, or would like to.
+const ODD: &str = "channelLUL someoneHype @someone https://a.example/lol goooo nooooo jajaja kkkk xDDD W L &lt;3 &gt; 5555 100 \
+     sick play insane shot crazy good the goat no way holy shit cringe !!! iPhone hahahaha sooooo :((( let's go i'm dead";
+
 /// A stream of pseudorandom numbers, the same each time.
 fn random(state: &mut u64) -> usize {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -55,16 +59,43 @@ fn messages() -> Vec<String> {
     (0..4096).map(one).collect()
 }
 
+/// Messages of which every second piece is what only the chat layer knows.
+fn chats() -> Vec<String> {
+    let (words, odd): (Vec<_>, Vec<_>) =
+        (WORDS.split_whitespace().collect(), ODD.split_whitespace().collect());
+    let mut state = 1;
+    let one = |_| {
+        let mut text = String::new();
+        while text.len() < 56 {
+            text += words[(random(&mut state) % words.len()).min(random(&mut state) % words.len())];
+            text.push(' ');
+            text += odd[random(&mut state) % odd.len()];
+            text.push(' ');
+        }
+        text
+    };
+    (0..4096).map(one).collect()
+}
+
 fn sentiment(c: &mut Criterion<CpuTime>) {
     let messages = messages();
     let mean = messages.iter().map(String::len).sum::<usize>() as f64 / messages.len() as f64;
     assert!((59.0..=60.0).contains(&mean), "messages have {mean} bytes");
     let mut group = c.benchmark_group("sentiment_60_bytes");
     group.throughput(Throughput::Elements(messages.len() as u64));
-    let scorers: [(&str, &dyn Sentiment); 2] = [("vader", &Vader::new()), ("lexicon", &Lexicon::english())];
+    let scorers: [(&str, &dyn Sentiment); 3] =
+        [("vader", &Vader::new()), ("chat", &Vader::chat()), ("lexicon", &Lexicon::english())];
     for (name, scorer) in scorers {
         group.bench_function(name, |b| {
             b.iter(|| messages.iter().map(|message| scorer.score(black_box(message), &[])).sum::<i32>());
+        });
+    }
+    let chats = chats();
+    let mean = chats.iter().map(String::len).sum::<usize>() as f64 / chats.len() as f64;
+    assert!((55.0..=65.0).contains(&mean), "messages have {mean} bytes");
+    for (name, scorer) in &scorers[..2] {
+        group.bench_function(format!("{name}_of_chats"), |b| {
+            b.iter(|| chats.iter().map(|message| scorer.score(black_box(message), &[])).sum::<i32>());
         });
     }
     // An emote that the text has, and one that it may not have.

@@ -1,4 +1,4 @@
-//! How well scores agree with people: `sentiment_eval FILE [vader|plain|lexicon|crate] [--scores]`.
+//! How well scores agree with people: `sentiment_eval FILE [vader|plain|chat|lexicon|crate] [--scores]`.
 //!
 //! Each line of the file is an id, the mean rating by people from −4 to 4, and the text, with tabs between. Prints
 //! Pearson's correlation of scores and ratings, and how many texts get the class (positive, negative, neutral) that
@@ -28,9 +28,10 @@ fn scorer(name: &str) -> Result<Box<dyn Sentiment>> {
     Ok(match name {
         "vader" => Box::new(Vader::new()),
         "plain" => Box::new(Vader::without_emotes()),
+        "chat" => Box::new(Vader::chat()),
         "lexicon" => Box::new(Lexicon::english()),
         "crate" => Box::new(Crate(SentimentIntensityAnalyzer::new())),
-        _ => bail!("`{name}` is not one of vader, plain, lexicon, crate"),
+        _ => bail!("`{name}` is not one of vader, plain, chat, lexicon, crate"),
     })
 }
 
@@ -47,7 +48,7 @@ fn main() -> Result<()> {
     let (file, name) = match &words[..] {
         [file] => (file, "vader"),
         [file, name] => (file, name.as_str()),
-        _ => bail!("usage: sentiment_eval FILE [vader|plain|lexicon|crate] [--scores]"),
+        _ => bail!("usage: sentiment_eval FILE [vader|plain|chat|lexicon|crate] [--scores]"),
     };
     let rated = rate(file, &*scorer(name)?)?;
     if scores {

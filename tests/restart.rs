@@ -91,8 +91,11 @@ fn a_checkpoint_of_another_scorer_is_refused_and_of_the_same_it_goes_on() {
     until("all is read", || running.fates().read == 20);
     running.drain(Drain::KeepWindows).unwrap();
 
-    let others: [Arc<dyn Sentiment>; 2] =
-        [Arc::new(Lexicon::english().with([("hi", 0.5)]).unwrap()), Arc::new(Vader::new())];
+    let others: [Arc<dyn Sentiment>; 3] = [
+        Arc::new(Lexicon::english().with([("hi", 0.5)]).unwrap()),
+        Arc::new(Vader::new()),
+        Arc::new(Vader::chat()),
+    ];
     for other in others {
         let now = other.identity();
         let error = start(other).unwrap_err();

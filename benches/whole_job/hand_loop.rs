@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use telemetra::core::{Accumulate, Accumulator, Decoder, EventTime, Record};
-use telemetra::core::{Arena, Baseline, MissingWindow, Observed, PowerSums, Sliding};
+use telemetra::core::{Arena, Baseline, EventSums, Means, MissingWindow, Observed, PowerSums, Sliding};
 use telemetra::livestream::{
     ChatMessage, Event, JsonDecoder, Lexicon, Sentiment, StreamAccumulator, StreamId, StreamSummary,
     default_rules,
@@ -53,7 +53,7 @@ struct Stream {
     panes: VecDeque<(u64, StreamAccumulator)>,
     rolling: <StreamAccumulator as Accumulator>::Sliding,
     /// By rule: the values of the windows so far.
-    history: Vec<VecDeque<(u64, Option<i64>)>>,
+    history: Vec<VecDeque<(u64, Option<(i64, u64)>)>>,
 }
 
 pub(crate) fn run(path: &Path, size: &Size) -> Result<Outcome> {
@@ -128,28 +128,34 @@ fn close(
         outcome.chatters += summary.unique_chatters;
         stream.history.resize_with(rules.len(), VecDeque::new);
         for (rule, history) in rules.iter().zip(&mut stream.history) {
-            let value = (rule.metric)(&summary);
+            let events = rule.events.as_ref().map(|events| events(&summary));
+            let value = (rule.metric)(&summary).map(|value| (value, events.unwrap_or(1)));
             let reach = end.saturating_sub(spec.size() * u64::from(rule.detector.max_samples()));
             while history.front().is_some_and(|(end, _)| *end < reach) {
                 history.pop_front();
             }
-            if let Some(value) = value {
-                let mut sums = PowerSums::default();
+            if let Some((value, own)) = value {
+                let (mut sums, mut of_events) = (PowerSums::default(), EventSums::default());
                 let mut oldest = end;
                 for (at, value) in
                     history.iter().rev().filter(|(at, _)| (end - at).is_multiple_of(spec.size()))
                 {
-                    value.iter().for_each(|value| sums.add(*value));
+                    if let Some((value, events)) = *value {
+                        sums.add(value);
+                        of_events.add(value, events);
+                    }
                     oldest = *at;
                 }
                 if rule.missing == MissingWindow::Zero {
                     sums = sums.with_zeros(((end - oldest) / spec.size()).saturating_sub(sums.count));
                 }
-                let baselines = Baseline { sums, scale: rule.scale, samples: &() };
+                let means = events.map(|events| Means { events, sums: of_events });
+                let baselines = Baseline { sums, scale: rule.scale, samples: &(), means: means.as_ref() };
                 let window = Observed {
                     end: EventTime(end),
                     value,
                     scale: rule.scale,
+                    events: own,
                     spec: *spec,
                     missing: rule.missing,
                     baselines: &baselines,

@@ -63,7 +63,7 @@ pub(crate) fn run(path: &Path, size: &Size) -> Result<Outcome> {
                 sums.add(*count as i64);
             }
             if sums.count >= 8 {
-                let baseline = Baseline { sums, scale: 1, samples: &() };
+                let baseline = Baseline { sums, scale: 1, samples: &(), means: None };
                 outcome.moments += u64::from(detector.judge(window.count as i64, &baseline).is_some());
             }
             history.push_back((end, window.count));

@@ -57,7 +57,7 @@ impl Candidate {
     ];
 }
 
-fn zscore() -> Result<ZScore, ConfigError> {
+pub(super) fn zscore() -> Result<ZScore, ConfigError> {
     ZScore::new(3.0)?.side(Side::Upper).floor(VarianceFloor::Poisson)
 }
 

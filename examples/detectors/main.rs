@@ -9,6 +9,7 @@
 //! finds moments in a pipeline. Bursts are a minute long, start with a pane, and come every 45 minutes. Seeded: the
 //! same command prints the same numbers on every machine.
 
+mod again;
 mod candidates;
 
 use anyhow::Result;
@@ -60,6 +61,10 @@ fn main() -> Result<()> {
             bursts(&options, factor)?
         );
     }
+    println!(
+        "Bursts of 2 times the rate that come after something: found\n\n{}\n",
+        again::found_again(&options)?
+    );
     Ok(())
 }
 

@@ -108,6 +108,7 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
 fn scorer(name: &str) -> Result<Option<Arc<dyn Sentiment>>, ConfigError> {
     Ok(match name {
         "off" => None,
+        "chat" => Some(Arc::new(Vader::chat())),
         "vader" => Some(Arc::new(Vader::new())),
         "lexicon" => Some(Arc::new(Lexicon::english())),
         file => Some(Arc::new(Lexicon::from_file(file)?)),

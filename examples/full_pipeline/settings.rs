@@ -74,7 +74,7 @@ pub(crate) struct Settings {
     pub(crate) slide: u64,
     pub(crate) lead: u64,
     pub(crate) pace: Option<f64>,
-    /// `vader`, `lexicon`, `off` or a file of words.
+    /// `chat`, `vader`, `lexicon`, `off` or a file of words.
     pub(crate) sentiment: String,
     pub(crate) json: bool,
     /// Host and port of the first process.
@@ -120,7 +120,7 @@ impl Default for Settings {
             slide: 10_000,
             lead: 120_000,
             pace: None,
-            sentiment: "vader".to_owned(),
+            sentiment: "chat".to_owned(),
             json: false,
             metrics_address: None,
             operator_times: false,

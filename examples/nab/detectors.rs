@@ -59,8 +59,12 @@ fn of_model<M: Model>(model: M) -> Score {
     let mut state = M::State::default();
     let (mut count, is_share) = (0, ["novelty_gap", "unseen"].contains(&model.method()));
     Box::new(move |time, value| {
-        let sample =
-            Sample { window: Window { start: time, end: time.plus(1) }, value: fixed(value), scale: SCALE };
+        let sample = Sample {
+            window: Window { start: time, end: time.plus(1) },
+            value: fixed(value),
+            scale: SCALE,
+            events: 1,
+        };
         let verdict = (count >= model.min_samples()).then(|| model.judge(&state, &sample)).flatten();
         model.learn(&mut state, &sample, false);
         count += 1;
@@ -75,7 +79,7 @@ fn zscore(most: u32) -> Result<Score, ConfigError> {
     let (mut samples, mut sums) = (VecDeque::new(), PowerSums::default());
     Ok(Box::new(move |_, value| {
         let value = fixed(value);
-        let baseline = Baseline { sums, scale: SCALE, samples: &() };
+        let baseline = Baseline { sums, scale: SCALE, samples: &(), means: None };
         let verdict = telemetra::prelude::Detector::judge(&detector, value, &baseline);
         samples.push_back(value);
         sums.add(value);

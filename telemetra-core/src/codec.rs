@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 const MAGIC: &[u8; 4] = b"TLMC";
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 /// The header's length: magic, version, two zero bytes, checksum, length of the body.
 const HEADER: usize = 4 + 2 + 2 + 4 + 8;
 

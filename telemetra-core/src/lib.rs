@@ -32,10 +32,11 @@ pub use aggregate::{
 };
 pub use column::{Column, ColumnKind, Decimal, Value};
 pub use data::Data;
-pub use detect::moment::{Moment, MomentId, MomentRule};
+pub use detect::moment::{EventsOf, Moment, MomentId, MomentRule};
 pub use detect::{
-    AnyDetector, Baseline, Baselines, Detector, Ewma, Finding, Learning, MissingWindow, Model, NoveltyGap,
-    Observed, RobustZScore, Sample, Samples, Side, Tracker, Unseen, VarianceFloor, Verdict, ZScore,
+    AnyDetector, Baseline, Baselines, Detector, EventSums, Ewma, Finding, Learning, MeanOf, Means,
+    MissingWindow, Model, NoveltyGap, Observed, RobustZScore, Sample, Samples, Side, Tracker, Unseen,
+    VarianceFloor, Verdict, ZScore,
 };
 pub use error::{ConfigError, ExternalError, Retry};
 pub use key::{Key, key_hash};

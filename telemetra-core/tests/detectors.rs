@@ -7,8 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use telemetra_core::testkit::{Noise, WatchedCounts, detector_compliance, tracker_compliance};
 use telemetra_core::{
-    AnyDetector, Baseline, ConfigError, Detector, EventTime, Ewma, MissingWindow, Model, NoveltyGap,
-    Observed, RobustZScore, Side, TimeConfig, Tracker, Unseen, VarianceFloor, Verdict, WindowSpec, ZScore,
+    AnyDetector, Baseline, ConfigError, Detector, EventTime, Ewma, MissingWindow, Model, MomentRule,
+    NoveltyGap, Observed, RobustZScore, Side, TimeConfig, Tracker, Unseen, VarianceFloor, Verdict,
+    WindowSpec, ZScore,
 };
 
 /// What a threshold of 3 promises: the tail of the normal above it.
@@ -184,7 +185,9 @@ fn influence_keeps_moments_out_of_baselines() {
     };
     let time = TimeConfig::default();
     let plain = ZScore::new(3.0).unwrap().side(Side::Upper).floor(VarianceFloor::Resolution(5.0)).unwrap();
-    assert_eq!(found(&mut WatchedCounts::new(&time, plain.clone())), [true, false]);
+    let included = MomentRule::count("watched", plain.clone(), |count: &u64| *count).include_moments();
+    assert_eq!(found(&mut WatchedCounts::of_rule(&time, included)), [true, false]);
+    assert_eq!(found(&mut WatchedCounts::new(&time, plain.clone())), [true, true], "by default");
     assert_eq!(found(&mut WatchedCounts::new(&time, plain.influence(0.1).unwrap())), [true, true]);
 }
 
@@ -271,7 +274,7 @@ proptest! {
             let mut end = EventTime(0);
             for &(apart, value, shift) in &windows {
                 end = end.plus(10 * if near { 1 + apart % 9 } else { apart });
-                let window = Observed { end, value: value >> shift, scale, spec, missing, baselines: &() };
+                let window = Observed { end, value: value >> shift, scale, events: 1, spec, missing, baselines: &() };
                 if let Some(found) = follower.next(&window) {
                     let verdict = found.verdict;
                     prop_assert!(verdict.score.is_finite() && verdict.mean.is_finite(), "{:?}", verdict);

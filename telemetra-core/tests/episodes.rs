@@ -9,8 +9,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use telemetra_core::engine::{KeyEpisodes, WindowChange};
 use telemetra_core::{
-    Detector, EventTime, Ewma, Model, Moment, MomentId, MomentRule, NoveltyGap, RobustZScore, TimeConfig,
-    Tracker, Unseen, WindowRules, WindowSpec, ZScore,
+    Detector, EventTime, Ewma, MeanOf, Model, Moment, MomentId, MomentRule, NoveltyGap, RobustZScore,
+    TimeConfig, Tracker, Unseen, WindowRules, WindowSpec, ZScore,
 };
 
 const START: u64 = 1_000_000;
@@ -229,6 +229,10 @@ fn all_rules() -> Vec<MomentRule<u64>> {
     let ewma = || Ewma::new(1.0).unwrap().min_samples(3).unwrap();
     let value = |value: &u64| *value;
     let gauge = |value: &u64| (!value.is_multiple_of(11)).then_some(*value as i64);
+    let mean = |value: &u64| {
+        let events = value % 7 + 1;
+        (!value.is_multiple_of(11)).then_some(MeanOf { sum: i128::from(value * events), events })
+    };
     let steady = z().hysteresis(0.5).unwrap().min_duration(2).unwrap().cooldown(40);
     vec![
         MomentRule::count("zscore", z(), value),
@@ -243,6 +247,13 @@ fn all_rules() -> Vec<MomentRule<u64>> {
         MomentRule::gauge("pewma", ewma().probabilistic(0.9).unwrap().learning(), 1, gauge),
         MomentRule::count("influence", z().influence(0.2).unwrap(), value),
         MomentRule::count("steady", steady, value),
+        MomentRule::count("short", ZScore::new(1.0).unwrap().samples(2..=3).unwrap(), value),
+        MomentRule::count("included", z(), value).include_moments(),
+        MomentRule::count("absent", z(), value).absent_after(20),
+        MomentRule::gauge("away", z(), 1, gauge).absent_after(30),
+        MomentRule::mean("mean", z(), 1, mean),
+        MomentRule::mean("mean steadily", z().hysteresis(0.5).unwrap(), 1, mean).absent_after(40),
+        MomentRule::mean("mean influence", z().influence(0.2).unwrap(), 1, mean),
         MomentRule::gauge("both", z().all(ewma().learning()).cooldown(20), 1, gauge),
         MomentRule::count("gap", NoveltyGap::new(1e-6).unwrap().learning(), value),
         MomentRule::count("unseen", Unseen::new(1e-6).unwrap().memory(120).unwrap().learning(), value),

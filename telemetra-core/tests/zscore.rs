@@ -8,7 +8,7 @@ use telemetra_core::{Baseline, Detector, PowerSums, Side, VarianceFloor, Verdict
 fn judge(detector: &ZScore, value: i64, samples: &[i64], scale: i64) -> Option<Verdict> {
     let mut sums = PowerSums::default();
     samples.iter().for_each(|&sample| sums.add(sample));
-    detector.judge(value, &Baseline { sums, scale, samples: &() })
+    detector.judge(value, &Baseline { sums, scale, samples: &(), means: None })
 }
 
 #[test]

@@ -46,7 +46,7 @@ type Patches = BTreeMap<String, Vec<(EventTime, MetaType, [Option<Json>; 4])>>;
 pub fn compute(log: &Log, time: &TimeConfig) -> Batch {
     let mut batch = Batch::default();
     let (mut windows, mut patches) = (Windows::new(), Patches::new());
-    let vader = Vader::new();
+    let vader = Vader::chat();
     let now = Clock::system().now();
     for (partition, records) in log {
         let mut sequencer = Sequencer::new(time, time.strategy());

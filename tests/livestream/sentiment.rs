@@ -3,7 +3,7 @@
 use telemetra::livestream::testkit::sentiment_compliance;
 use telemetra::livestream::{Lexicon, Sentiment, Vader};
 
-const MESSAGES: [&str; 9] = [
+const MESSAGES: [&str; 10] = [
     "what an AMAZING play, love it :)",
     "this is not good",
     "cracked",
@@ -13,13 +13,14 @@ const MESSAGES: [&str; 9] = [
     "KEKW",
     "supercalifragilistic",
     "the quick brown fox",
+    "W",
 ];
 
 #[test]
 fn scorers_keep_the_contract() {
     let lexicon = |words: &[(&str, f64)]| Lexicon::english().with(words.iter().copied()).unwrap();
     let vader = |words: &[(&str, f64)]| Vader::new().with(words.iter().copied()).unwrap();
-    let scorers: [&dyn Sentiment; 12] = [
+    let scorers: [&dyn Sentiment; 14] = [
         &Lexicon::english(),
         &lexicon(&[("cracked", 0.5)]),
         &lexicon(&[("cracked", -0.5)]),
@@ -28,6 +29,8 @@ fn scorers_keep_the_contract() {
         &Lexicon::from_pairs([("cracked", 0.5)]).unwrap(),
         &Vader::new(),
         &Vader::without_emotes(),
+        &Vader::chat(),
+        &Vader::chat().with([("cracked", -2.5)]).unwrap(),
         &vader(&[("cracked", 2.5)]),
         &vader(&[("\u{1f355}", 1.0)]),
         &vader(&[("\u{1f355}", 2.0)]),

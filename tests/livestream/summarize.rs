@@ -2,7 +2,8 @@
 
 use telemetra::core::testkit::{accumulator_compliance, any_detector_compliance};
 use telemetra::core::{
-    Accumulate, Accumulator, Baseline, EventTime, MomentRule, Observed, PowerSums, WindowSpec,
+    Accumulate, Accumulator, Baseline, EventSums, EventTime, Means, MomentRule, Observed, PowerSums,
+    WindowSpec,
 };
 use telemetra::livestream::{
     AMOUNT_SCALE, ChatMessage, Currency, Event, Header, MetaType, StreamAccumulator, StreamMeta,
@@ -111,12 +112,21 @@ fn score(name: &str, before: impl Iterator<Item = StreamSummary>, now: &StreamSu
     let rules = default_rules(3.0).unwrap();
     let rule: &MomentRule<StreamSummary> = rules.iter().find(|rule| &*rule.moment_type == name).unwrap();
     let mut sums = PowerSums::default();
-    before.filter_map(|summary| (rule.metric)(&summary)).for_each(|value| sums.add(value));
-    let baselines = Baseline { sums, scale: rule.scale, samples: &() };
+    let events = |summary: &StreamSummary| rule.events.as_ref().map(|events| events(summary));
+    let mut of_events = EventSums::default();
+    for summary in before {
+        if let Some(value) = (rule.metric)(&summary) {
+            sums.add(value);
+            of_events.add(value, events(&summary).unwrap_or(1));
+        }
+    }
+    let means = events(now).map(|events| Means { events, sums: of_events });
+    let baselines = Baseline { sums, scale: rule.scale, samples: &(), means: means.as_ref() };
     let window = Observed {
         end: EventTime(1_767_225_600_000),
         value: (rule.metric)(now)?,
         scale: rule.scale,
+        events: events(now).unwrap_or(1),
         spec: WindowSpec::default(),
         missing: rule.missing,
         baselines: &baselines,
@@ -176,6 +186,29 @@ fn a_mood_takes_ten_messages_and_shifts_both_ways() {
     assert!(score("sentiment_shift", calm(), &mood(40, -3_000)).unwrap() < -3.0);
     assert_eq!(score("sentiment_shift", calm(), &mood(40, 1_900)), None);
     assert_eq!(score("sentiment_shift", calm(), &mood(9, -9_000)), None);
+}
+
+/// A few messages may be of any mood, where many are all of one.
+#[test]
+fn a_mood_of_few_messages_must_be_a_clearer_one() {
+    let calm = || (0..20).map(|n| mood(400, 600 + (n * 7 % 10) * 60));
+    assert!(score("sentiment_shift", calm(), &mood(400, 3_500)).unwrap() > 3.0);
+    assert_eq!(score("sentiment_shift", calm(), &mood(12, 3_500)), None);
+    assert!(score("sentiment_shift", calm(), &mood(12, 9_000)).unwrap() > 3.0);
+}
+
+/// One report of viewers is one, and not the average of a minute.
+#[test]
+fn a_partly_filled_window_of_viewers_must_depart_further() {
+    let steady = || (0..20).map(|n| watched(1_000 + n * 7 % 20 * 4));
+    let now = |viewers, viewer_events| StreamSummary {
+        viewer_sum: viewers * u128::from(viewer_events),
+        viewer_events,
+        ..Default::default()
+    };
+    assert!(score("viewer_surge", steady(), &now(1_150, 6)).is_some());
+    assert_eq!(score("viewer_surge", steady(), &now(1_150, 1)), None);
+    assert!(score("viewer_surge", steady(), &now(1_500, 1)).is_some());
 }
 
 #[test]

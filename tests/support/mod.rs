@@ -161,12 +161,17 @@ pub fn small_rules() -> Vec<MomentRule<Out>> {
     let floored = || detector().floor(VarianceFloor::Poisson).unwrap().min_value(0.0).unwrap();
     let learnt = || Ewma::new(0.8).unwrap().min_samples(3).unwrap().learning().forgets_after(400);
     let steady = floored().hysteresis(0.4).unwrap().min_duration(2).unwrap().cooldown(60);
+    let mean = |out: &Out| Some(MeanOf { sum: i128::from(out.1 * 10), events: out.0 });
     let longest = |out: &Out| out.2.map(|longest| longest as i64);
     vec![
         MomentRule::count("busy", floored(), |out: &Out| out.0).for_key(&"k1".to_owned(), detector()),
         MomentRule::gauge("longer", detector(), 1, longest),
         MomentRule::count("either", learnt().max(detector().samples(2..=3).unwrap()), |out: &Out| out.0),
         MomentRule::count("steady", steady, |out: &Out| out.0),
+        MomentRule::count("again", floored(), |out: &Out| out.0).absent_after(40),
+        MomentRule::count("all", floored(), |out: &Out| out.0).include_moments(),
+        MomentRule::mean("mean", detector(), 1, mean).absent_after(60),
+        MomentRule::mean("mean steadily", detector().hysteresis(0.4).unwrap(), 1, mean),
         MomentRule::gauge("drift", learnt().all(detector()).cooldown(30), 1, longest),
     ]
 }

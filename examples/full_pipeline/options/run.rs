@@ -75,7 +75,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::new(
         "sentiment",
         "SCORER",
-        "`vader`, `lexicon` (half the cost), `off`, or a file of words [vader]",
+        "`chat`, `vader` (no layer for chats), `lexicon` (half the cost), `off`, or a file of words [chat]",
         |s, v| {
             v.clone_into(&mut s.sentiment);
             Ok(())

@@ -19,7 +19,7 @@ fn of(scorer: &dyn Sentiment, message: &str, emotes: &[&str]) -> u64 {
     DONE.get() - before
 }
 
-const HARD: [&str; 40] = [
+const HARD: [&str; 52] = [
     "x",
     "X",
     ":",
@@ -60,6 +60,18 @@ const HARD: [&str; 40] = [
     "(gg)",
     "😂lol",
     "KEKW ",
+    "haha ",
+    "ha",
+    "aLUL",
+    "&amp;",
+    "goooo ",
+    "ㅋ",
+    "草",
+    "哈哈w",
+    "ха",
+    "let's go ",
+    "))",
+    "5",
 ];
 
 /// Ten times the length is hardly more than ten times the work (the end of a text has less to look ahead to), and the work is bounded by the length.
@@ -77,6 +89,7 @@ fn grows_with_the_length(scorer: &dyn Sentiment, most_per_byte: u64) {
 #[test]
 fn vader_takes_time_by_the_length() {
     grows_with_the_length(&Vader::new(), 8);
+    grows_with_the_length(&Vader::chat(), 16);
 }
 
 #[test]

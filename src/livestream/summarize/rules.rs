@@ -1,5 +1,5 @@
 use super::totals::NEUTRAL;
-use crate::core::{ConfigError, MomentRule, Side, VarianceFloor, ZScore};
+use crate::core::{ConfigError, MeanOf, MomentRule, Side, VarianceFloor, ZScore};
 use crate::livestream::{SENTIMENT_SCALE, StreamSummary};
 
 /// Fixed-point units per viewer: an average of few counts has decimals.
@@ -13,6 +13,9 @@ const LEAST_TRANSACTIONS: f64 = 3.0;
 /// Fewer messages in a window than this do not make a mood.
 const LEAST_MESSAGES: u64 = 10;
 
+/// A stream without any event for so many milliseconds was off the air, and its next broadcast is another one.
+const OFF_AIR: u64 = 300_000;
+
 /// The five rules of a pipeline by default, each with a [`ZScore`] over 8 to 30 disjoint earlier windows as its detector.
 ///
 /// | moment | metric | side | what keeps it quiet |
@@ -22,6 +25,11 @@ const LEAST_MESSAGES: u64 = 10;
 /// | `viewer_drop` | average viewers | lower | the same |
 /// | `donation_surge` | transactions | upper | Poisson variance; fewer than 3 transactions |
 /// | `sentiment_shift` | mean sentiment | both | a deviation of at least 0.05; windows with fewer than 10 messages have no mood |
+///
+/// Averages are compared by how many events they cover: one of ten messages must depart further than one of a
+/// hundred. Moments of chat, donations and sentiment are [left out](MomentRule::include_moments) of baselines. Those of
+/// viewers are not: an audience goes from level to level, and each is the usual as soon as it is there. A stream that
+/// had no event for five minutes begins [anew](MomentRule::absent_after).
 ///
 /// A surge of donations counts transactions rather than money: amounts in four currencies, one of them coins, have
 /// no sum without rates of exchange, and a single large gift among many small ones would either always or never
@@ -46,24 +54,26 @@ pub fn default_rules(threshold: f64) -> Result<Vec<MomentRule<StreamSummary>>, C
         .min_value(LEAST_VIEWERS)?;
     let mood = zscore.floor(VarianceFloor::Resolution(f64::from(NEUTRAL) / SENTIMENT_SCALE as f64))?;
     let few_transactions = counts.clone().min_value(LEAST_TRANSACTIONS)?;
-    Ok(vec![
+    let rules = [
         MomentRule::count("chat_spike", counts, |s: &StreamSummary| s.chat_count),
-        MomentRule::gauge("viewer_surge", viewers.clone().side(Side::Upper), VIEWER_SCALE, average_viewers),
-        MomentRule::gauge("viewer_drop", viewers.side(Side::Lower), VIEWER_SCALE, average_viewers),
+        MomentRule::mean("viewer_surge", viewers.clone().side(Side::Upper), VIEWER_SCALE, average_viewers)
+            .include_moments(),
+        MomentRule::mean("viewer_drop", viewers.side(Side::Lower), VIEWER_SCALE, average_viewers)
+            .include_moments(),
         MomentRule::count("donation_surge", few_transactions, |s: &StreamSummary| s.transaction_count),
-        MomentRule::gauge("sentiment_shift", mood, SENTIMENT_SCALE, mean_sentiment),
-    ])
+        MomentRule::mean("sentiment_shift", mood, SENTIMENT_SCALE, mean_sentiment),
+    ];
+    Ok(rules.map(|rule| rule.absent_after(OFF_AIR)).into())
 }
 
-/// In units of `1 /` [`VIEWER_SCALE`], rounded down.
-fn average_viewers(summary: &StreamSummary) -> Option<i64> {
+/// In units of `1 /` [`VIEWER_SCALE`].
+fn average_viewers(summary: &StreamSummary) -> Option<MeanOf> {
     let scaled = summary.viewer_sum.saturating_mul(VIEWER_SCALE.unsigned_abs().into());
-    let mean = scaled.checked_div(summary.viewer_events.into())?;
-    Some(i64::try_from(mean).unwrap_or(i64::MAX))
+    Some(MeanOf { sum: i128::try_from(scaled).unwrap_or(i128::MAX), events: summary.viewer_events })
 }
 
-/// In units of `1 /` [`SENTIMENT_SCALE`], rounded towards 0.
-fn mean_sentiment(summary: &StreamSummary) -> Option<i64> {
-    let messages = i64::try_from(summary.chat_count).ok()?;
-    (summary.chat_count >= LEAST_MESSAGES).then(|| summary.sentiment_sum / messages)
+/// In units of `1 /` [`SENTIMENT_SCALE`].
+fn mean_sentiment(summary: &StreamSummary) -> Option<MeanOf> {
+    let mean = MeanOf { sum: summary.sentiment_sum.into(), events: summary.chat_count };
+    (mean.events >= LEAST_MESSAGES).then_some(mean)
 }

@@ -16,6 +16,7 @@ pub struct AnyDetector {
     threshold: f64,
     least: f64,
     reaches: Arc<[u32]>,
+    fewest: u32,
     pure: bool,
 }
 
@@ -24,12 +25,12 @@ impl AnyDetector {
     #[must_use]
     pub fn new(tracker: impl Tracker) -> Self {
         let (method, threshold, least) = (tracker.name().into(), tracker.limit(), tracker.least());
-        let pure = tracker.is_pure();
+        let (pure, fewest) = (tracker.is_pure(), tracker.fewest());
         let mut reaches = Vec::new();
         tracker.reaches(&mut reaches);
         reaches.sort_unstable();
         reaches.dedup();
-        Self { tracker: Arc::new(tracker), method, threshold, least, reaches: reaches.into(), pure }
+        Self { tracker: Arc::new(tracker), method, threshold, least, reaches: reaches.into(), fewest, pure }
     }
 
     /// The name of the method, which is a moment's `detection_method`.
@@ -62,6 +63,12 @@ impl AnyDetector {
         self.reaches.last().copied().unwrap_or(0)
     }
 
+    /// The least number of samples in each baseline with which it may find anything.
+    #[must_use]
+    pub fn min_samples(&self) -> u32 {
+        self.fewest
+    }
+
     /// Whether its findings depend on value and baselines alone, so that windows may be evaluated in any
     /// order.
     #[must_use]
@@ -80,6 +87,17 @@ impl AnyDetector {
     #[must_use]
     pub fn judge(&self, window: &Observed<'_>) -> Option<Finding> {
         self.tracker.track_first(window)
+    }
+
+    /// The finding in a window, as of [`judge`](Self::judge), or else whether it departs all the same.
+    pub(super) fn judge_or_departs(&self, window: &Observed<'_>) -> Result<Finding, bool> {
+        self.tracker.track_or_departs(window)
+    }
+
+    /// Whether a window that has no finding departs from its baseline all the same.
+    #[must_use]
+    pub fn departs(&self, window: &Observed<'_>) -> bool {
+        self.tracker.departs(window)
     }
 
     /// The state for a new key.
@@ -132,6 +150,8 @@ impl DetectorState {
 /// The object-safe form of [`Tracker`].
 trait ErasedTracker: Debug + Send + Sync {
     fn track_first(&self, window: &Observed<'_>) -> Option<Finding>;
+    fn departs(&self, window: &Observed<'_>) -> bool;
+    fn track_or_departs(&self, window: &Observed<'_>) -> Result<Finding, bool>;
     fn follow(self: Arc<Self>) -> Box<dyn ErasedState>;
     fn forgets_after(&self) -> u64;
 }
@@ -139,6 +159,14 @@ trait ErasedTracker: Debug + Send + Sync {
 impl<T: Tracker> ErasedTracker for T {
     fn track_first(&self, window: &Observed<'_>) -> Option<Finding> {
         self.track(&mut T::State::default(), window)
+    }
+
+    fn departs(&self, window: &Observed<'_>) -> bool {
+        Tracker::departs(self, window)
+    }
+
+    fn track_or_departs(&self, window: &Observed<'_>) -> Result<Finding, bool> {
+        self.track_first(window).ok_or_else(|| Tracker::departs(self, window))
     }
 
     fn follow(self: Arc<Self>) -> Box<dyn ErasedState> {

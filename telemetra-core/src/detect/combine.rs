@@ -64,12 +64,20 @@ macro_rules! combines {
                 self.1.reaches(reaches);
             }
 
+            fn fewest(&self) -> u32 {
+                self.0.fewest().max(self.1.fewest())
+            }
+
             fn is_pure(&self) -> bool {
                 self.0.is_pure() && self.1.is_pure()
             }
 
             fn forgets_after(&self) -> u64 {
                 self.0.forgets_after().max(self.1.forgets_after())
+            }
+
+            fn departs(&self, window: &Observed<'_>) -> bool {
+                self.0.departs(window) || self.1.departs(window)
             }
 
             fn track(&self, (a, b): &mut Self::State, window: &Observed<'_>) -> Option<Finding> {

@@ -8,7 +8,7 @@ use super::check;
 use super::model::Learning;
 use crate::aggregate::power_sums::PowerSums;
 use crate::detect::model::{Model, Sample};
-use crate::detect::{Baseline, Detector, Samples, Verdict};
+use crate::detect::{Baseline, Detector, EventSums, Means, Samples, Verdict};
 use crate::error::ConfigError;
 
 /// A [`Detector`] whose baselines contain anomalous values only with reduced deviation; made by
@@ -19,7 +19,7 @@ use crate::error::ConfigError;
 /// z-score of 2014, with the mean in place of the previous value.) With a small influence, a permanent change
 /// of level is a moment for a long time.
 ///
-/// Costs as much as the detector, and one value added and one removed per window; 8 bytes per sample, key and
+/// Costs as much as the detector, and one value added and one removed per window; 16 bytes per sample, key and
 /// rule.
 #[derive(Clone, Debug)]
 pub struct Influence<D> {
@@ -30,9 +30,10 @@ pub struct Influence<D> {
 /// The samples of the baseline, with reduced deviations.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InfluenceState {
-    /// The samples, newest first.
-    samples: VecDeque<i64>,
+    /// The samples, newest first, with their numbers of events.
+    samples: VecDeque<(i64, u64)>,
     sums: PowerSums,
+    means: EventSums,
 }
 
 impl<D: Detector + 'static> Influence<D> {
@@ -48,7 +49,7 @@ impl<D: Detector + 'static> Influence<D> {
 
 impl Samples for InfluenceState {
     fn visit(&self, visit: &mut dyn FnMut(u32, i64)) {
-        (1..).zip(&self.samples).for_each(|(back, sample)| visit(back, *sample));
+        (1..).zip(&self.samples).for_each(|(back, (sample, _))| visit(back, *sample));
     }
 }
 
@@ -72,7 +73,11 @@ impl<D: Detector + 'static> Model for Influence<D> {
     }
 
     fn judge(&self, state: &InfluenceState, sample: &Sample) -> Option<Verdict> {
-        let baseline = Baseline { sums: state.sums, scale: sample.scale, samples: state };
+        // Where all windows have one event, the sums of means say nothing else than the others.
+        let is_mean = sample.events != 1 || state.means.events != state.sums.count;
+        let means = is_mean.then_some(Means { events: sample.events, sums: state.means });
+        let baseline =
+            Baseline { sums: state.sums, scale: sample.scale, samples: state, means: means.as_ref() };
         self.detector.judge(sample.value, &baseline)
     }
 
@@ -82,10 +87,12 @@ impl<D: Detector + 'static> Model for Influence<D> {
             None => sample.value,
         };
         state.sums.add(value);
-        state.samples.push_front(value);
+        state.means.add(value, sample.events);
+        state.samples.push_front((value, sample.events));
         while state.samples.len() > self.detector.max_samples() as usize {
-            if let Some(oldest) = state.samples.pop_back() {
+            if let Some((oldest, events)) = state.samples.pop_back() {
                 state.sums.remove(oldest);
+                state.means.remove(oldest, events);
             }
         }
     }

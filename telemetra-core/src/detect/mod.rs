@@ -19,6 +19,7 @@ mod combine;
 pub(crate) mod episodes;
 mod ewma;
 mod influence;
+mod mean;
 pub(crate) mod model;
 pub(crate) mod moment;
 mod novelty_gap;
@@ -39,6 +40,7 @@ pub use any_detector::{AnyDetector, DetectorState};
 pub use combine::{All, Max};
 pub use ewma::{Ewma, EwmaState};
 pub use influence::{Influence, InfluenceState};
+pub use mean::{EventSums, MeanOf, Means};
 pub use model::{Learning, Learnt, Model, Sample};
 pub use novelty_gap::{NoveltyGap, NoveltyGapState};
 pub use observed::{Baselines, Finding, MissingWindow, Observed};
@@ -59,12 +61,16 @@ pub struct Baseline<'a> {
     pub scale: i64,
     /// The samples one by one, without zeros for missing windows.
     pub samples: &'a dyn Samples,
+    /// How many events the value and the samples are means of; `None` if the metric is not a
+    /// [mean](crate::MomentRule::mean).
+    pub means: Option<&'a Means>,
 }
 
 /// The samples of a baseline one by one, for detectors that need more than sums.
 pub trait Samples: Debug {
     /// Calls `visit` for each sample, newest first, with its distance in disjoint windows (1 is the nearest)
-    /// and its value. Missing windows are left out.
+    /// and its value. Missing windows are left out, and so are the windows of
+    /// [moments](crate::MomentRule::include_moments).
     fn visit(&self, visit: &mut dyn FnMut(u32, i64));
 }
 
@@ -113,6 +119,13 @@ pub trait Detector: Debug + Send + Sync {
     /// The verdict if `value` is anomalous, else `None`. The value is in fixed point with the baseline's
     /// scale.
     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict>;
+
+    /// Whether a value without a verdict would have one on a side that is not reported. Such windows are no
+    /// samples either where [moments are left out](crate::MomentRule::include_moments) of baselines: a fall is
+    /// no spike, but it is a change of level. By default there are none.
+    fn departs(&self, _value: i64, _baseline: &Baseline<'_>) -> bool {
+        false
+    }
 
     /// The same detector with another threshold, which [`hysteresis`](Tracker::hysteresis) needs.
     ///

@@ -27,6 +27,8 @@ pub struct Sample {
     pub value: i64,
     /// The number of fixed-point units that make one in the metric; at least 1.
     pub scale: i64,
+    /// The number of events that the value is the [mean](crate::MomentRule::mean) of; 1 for other metrics.
+    pub events: u64,
 }
 
 impl Sample {
@@ -124,14 +126,19 @@ pub struct Learnt<S> {
     whole: EventTime,
     /// The end of the next window to be learnt.
     next: EventTime,
-    /// The value of that window and whether it is anomalous, if it was seen.
-    pending: Option<(i64, bool)>,
+    /// The value of that window, its number of events, and whether it is anomalous, if it was seen.
+    pending: Option<(i64, u64, bool)>,
 }
 
 impl<M: Model> Learning<M> {
-    fn learn(&self, state: &mut Learnt<M::State>, window: &Observed<'_>, (value, anomalous): (i64, bool)) {
-        let sample =
-            Sample { window: window.spec.window_ending(state.next), value, scale: window.scale.max(1) };
+    fn learn(
+        &self,
+        state: &mut Learnt<M::State>,
+        observed: &Observed<'_>,
+        (value, events, anomalous): (i64, u64, bool),
+    ) {
+        let window = observed.spec.window_ending(state.next);
+        let sample = Sample { window, value, scale: observed.scale.max(1), events };
         self.model.learn(&mut state.model, &sample, anomalous);
         state.samples = state.samples.saturating_add(1);
     }
@@ -143,7 +150,7 @@ impl<M: Model> Learning<M> {
             while state.next.plus(size) <= window.end {
                 match state.pending.take() {
                     Some(pending) => self.learn(state, window, pending),
-                    None if window.missing == MissingWindow::Zero => self.learn(state, window, (0, false)),
+                    None if window.missing == MissingWindow::Zero => self.learn(state, window, (0, 1, false)),
                     None => {}
                 }
                 state.next = state.next.plus(size);
@@ -186,10 +193,11 @@ impl<M: Model> Tracker for Learning<M> {
         self.catch_up(state, window);
         state.last = Some(window.end);
         let ready = window.end >= state.whole && state.samples >= self.model.min_samples();
-        let sample = Sample { window: window.window(), value: window.value, scale: window.scale.max(1) };
+        let Observed { value, events, .. } = *window;
+        let sample = Sample { window: window.window(), value, scale: window.scale.max(1), events };
         let verdict = ready.then(|| self.model.judge(&state.model, &sample)).flatten();
         if window.end == state.next {
-            state.pending = Some((window.value, verdict.is_some()));
+            state.pending = Some((value, events, verdict.is_some()));
         }
         verdict.map(|verdict| Finding { verdict, samples: state.samples })
     }

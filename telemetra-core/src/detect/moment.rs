@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{AnyDetector, MissingWindow, Tracker};
+use crate::detect::{AnyDetector, MeanOf, MissingWindow, Tracker};
 use crate::key::Key;
 use crate::micro::Micro;
 use crate::time::event_time::EventTime;
@@ -77,6 +77,9 @@ impl fmt::Debug for MomentId {
     }
 }
 
+/// The number of events of a summary that a metric is the mean of.
+pub type EventsOf<S> = Arc<dyn Fn(&S) -> u64 + Send + Sync>;
+
 /// A rule that finds moments: a metric of a summary, the detector that watches it, and the name of the
 /// moments' type.
 #[derive(Clone)]
@@ -85,10 +88,16 @@ pub struct MomentRule<S> {
     pub moment_type: Arc<str>,
     /// The function that gets the metric from a summary, in fixed point; `None` if the window has no value.
     pub metric: Arc<dyn Fn(&S) -> Option<i64> + Send + Sync>,
+    /// The function that gets the number of events that the metric is the mean of; `None` if it is not a mean.
+    pub events: Option<EventsOf<S>>,
     /// The number of fixed-point units that make one in the metric.
     pub scale: i64,
     /// The meaning of a window without events.
     pub missing: MissingWindow,
+    /// Whether baselines leave out the windows of moments, see [`include_moments`](Self::include_moments).
+    pub excludes_moments: bool,
+    /// The length of a silence after which baselines begin anew, see [`absent_after`](Self::absent_after).
+    pub absent_after: Option<u64>,
     /// The detector.
     pub detector: AnyDetector,
     /// The detectors of keys that have their own, by the key's [text](Key::text).
@@ -103,12 +112,10 @@ impl<S> MomentRule<S> {
         metric: impl Fn(&S) -> u64 + Send + Sync + 'static,
     ) -> Self {
         Self {
-            moment_type: moment_type.into(),
-            metric: Arc::new(move |s| Some(i64::try_from(metric(s)).unwrap_or(i64::MAX))),
-            scale: 1,
             missing: MissingWindow::Zero,
-            detector: AnyDetector::new(detector),
-            own: Arc::default(),
+            ..Self::gauge(moment_type, detector, 1, move |s| {
+                Some(i64::try_from(metric(s)).unwrap_or(i64::MAX))
+            })
         }
     }
 
@@ -123,11 +130,65 @@ impl<S> MomentRule<S> {
         Self {
             moment_type: moment_type.into(),
             metric: Arc::new(metric),
+            events: None,
             scale,
             missing: MissingWindow::Skip,
+            excludes_moments: true,
+            absent_after: None,
             detector: AnyDetector::new(detector),
             own: Arc::default(),
         }
+    }
+
+    /// A rule for a mean of events: a gauge that says of how many events it is the mean, so that a detector
+    /// can expect more of a window with few. [`ZScore`](crate::ZScore) does.
+    ///
+    /// ```
+    /// use telemetra_core::{MeanOf, MomentRule, ZScore};
+    /// struct Requests { count: u64, micros: i128 }
+    /// let rule = MomentRule::mean("slow", ZScore::new(3.0)?, 1_000_000, |requests: &Requests| {
+    ///     Some(MeanOf { sum: requests.micros, events: requests.count })
+    /// });
+    /// let requests = Requests { count: 4, micros: 10 };
+    /// assert_eq!((rule.metric)(&requests), Some(2));
+    /// assert_eq!((rule.events.unwrap())(&requests), 4);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    pub fn mean(
+        moment_type: &str,
+        detector: impl Tracker,
+        scale: i64,
+        metric: impl Fn(&S) -> Option<MeanOf> + Send + Sync + 'static,
+    ) -> Self {
+        let metric = Arc::new(metric);
+        let of = Arc::clone(&metric);
+        let events: EventsOf<S> = Arc::new(move |s| of(s).map_or(0, |mean| mean.events));
+        let rule = Self::gauge(moment_type, detector, scale, move |s| metric(s)?.value());
+        Self { events: Some(events), ..rule }
+    }
+
+    /// The same rule with the windows of moments in its baselines. Take it for a gauge that wanders from level
+    /// to level, such as the length of a queue: each level is then the usual as soon as it is there.
+    ///
+    /// By default they are left out, so that a moment does not hide the next one: an anomalous window is no
+    /// sample of later windows. Neither is a window that [departs](crate::Detector::departs) on a side that is
+    /// not reported. If more than a third of the disjoint windows in the reach of a baseline are
+    /// anomalous, they are the usual: the baseline then begins anew after the first of them, and contains all
+    /// windows up to there. So a permanent change of level is one moment, which ends when the new level has
+    /// been there for a third of the longest baseline and one window more.
+    #[must_use]
+    pub fn include_moments(self) -> Self {
+        Self { excludes_moments: false, ..self }
+    }
+
+    /// Sets the length of a silence of the key, in milliseconds, after which baselines begin anew: they
+    /// contain no window from before it. The silence is measured to the accuracy of a pane. By default a key
+    /// begins anew after no event within the length of its baseline.
+    ///
+    /// A detector's own state is not reset; see [`Learning::forgets_after`](crate::Learning::forgets_after).
+    #[must_use]
+    pub fn absent_after(self, millis: u64) -> Self {
+        Self { absent_after: Some(millis), ..self }
     }
 
     /// The same rule with another detector for one key.

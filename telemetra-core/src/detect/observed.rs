@@ -26,6 +26,8 @@ pub struct Observed<'a> {
     pub value: i64,
     /// The number of fixed-point units that make one in the metric: 1 for counts.
     pub scale: i64,
+    /// The number of events that the value is the [mean](crate::MomentRule::mean) of; 1 for other metrics.
+    pub events: u64,
     /// The size and slide of the windows.
     pub spec: WindowSpec,
     /// The meaning of a window without events.

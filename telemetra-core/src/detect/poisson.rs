@@ -75,6 +75,22 @@ pub(super) fn is_overdispersed(variance: f64, mean: f64, n: f64) -> bool {
     variance > limit * mean
 }
 
+/// The number of deviations at which a normal distribution has about the upper tail that counts have at `t`
+/// deviations, if they scatter more than counts of independent events do.
+///
+/// Such counts are skewed. Their skewness is taken to be that of a negative binomial distribution with the
+/// same mean and variance, `(2φ − 1) / √(φ m)` with `φ` for variance over mean. The tail is that of a gamma
+/// distribution of this skewness, by the approximation of Wilson and Hilferty 1931.
+pub(super) fn without_skew(t: f64, mean: f64, variance: f64) -> f64 {
+    let dispersion = variance / mean;
+    let skewness = (2.0 * dispersion - 1.0) / (dispersion * mean).sqrt();
+    if skewness.is_finite() && skewness > 1e-6 {
+        6.0 / skewness * ((skewness / 2.0 * t + 1.0).cbrt() - 1.0) + skewness / 6.0
+    } else {
+        t
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,8 +30,9 @@ impl Run {
 /// around one threshold makes one moment and not several.
 #[derive(Clone, Debug)]
 pub struct Hysteresis<T> {
+    tracker: T,
+    /// The same with the second threshold.
     sensitive: T,
-    threshold: f64,
 }
 
 impl<T: Tracker> Hysteresis<T> {
@@ -44,7 +45,7 @@ impl<T: Tracker> Hysteresis<T> {
                 "take about two thirds of the threshold",
             ));
         }
-        Ok(Self { sensitive: tracker.sensitive(lower)?, threshold })
+        Ok(Self { sensitive: tracker.sensitive(lower)?, tracker })
     }
 }
 
@@ -56,7 +57,7 @@ impl<T: Tracker> Tracker for Hysteresis<T> {
     }
 
     fn limit(&self) -> f64 {
-        self.threshold
+        self.tracker.limit()
     }
 
     fn least(&self) -> f64 {
@@ -67,6 +68,14 @@ impl<T: Tracker> Tracker for Hysteresis<T> {
         self.sensitive.reaches(reaches);
     }
 
+    fn fewest(&self) -> u32 {
+        self.sensitive.fewest()
+    }
+
+    fn departs(&self, window: &Observed<'_>) -> bool {
+        self.tracker.departs(window)
+    }
+
     fn forgets_after(&self) -> u64 {
         self.sensitive.forgets_after()
     }
@@ -75,7 +84,7 @@ impl<T: Tracker> Tracker for Hysteresis<T> {
         let found = self.sensitive.track(state, window)?;
         let upper = found.verdict.score > 0.0;
         let goes_on = run.goes_on(window) && run.upper == upper;
-        if !goes_on && found.verdict.score.abs() < self.threshold {
+        if !goes_on && found.verdict.score.abs() < self.tracker.limit() {
             return None;
         }
         *run = Run { last: Some(window.end), length: 0, upper };
@@ -121,6 +130,14 @@ impl<T: Tracker> Tracker for MinDuration<T> {
 
     fn reaches(&self, reaches: &mut Vec<u32>) {
         self.tracker.reaches(reaches);
+    }
+
+    fn fewest(&self) -> u32 {
+        self.tracker.fewest()
+    }
+
+    fn departs(&self, window: &Observed<'_>) -> bool {
+        self.tracker.departs(window)
     }
 
     fn forgets_after(&self) -> u64 {
@@ -170,6 +187,14 @@ impl<T: Tracker> Tracker for Cooldown<T> {
 
     fn reaches(&self, reaches: &mut Vec<u32>) {
         self.tracker.reaches(reaches);
+    }
+
+    fn fewest(&self) -> u32 {
+        self.tracker.fewest()
+    }
+
+    fn departs(&self, window: &Observed<'_>) -> bool {
+        self.tracker.departs(window)
     }
 
     fn forgets_after(&self) -> u64 {

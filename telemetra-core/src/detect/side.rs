@@ -14,6 +14,15 @@ pub enum Side {
 }
 
 impl Side {
+    /// The side that is not watched, if there is one.
+    pub(super) fn other(self) -> Option<Self> {
+        match self {
+            Self::Upper => Some(Self::Lower),
+            Self::Lower => Some(Self::Upper),
+            Self::Both => None,
+        }
+    }
+
     /// Whether a departure of this sign is watched; a departure of zero is not.
     pub(super) fn takes(self, departure: f64) -> bool {
         match self {

@@ -61,6 +61,13 @@ pub trait Tracker: Debug + Send + Sync + 'static {
     /// Adds the lengths of the baselines that it needs, in disjoint windows.
     fn reaches(&self, reaches: &mut Vec<u32>);
 
+    /// The least number of samples in each baseline with which it may find anything; 0, the default, if that
+    /// is unknown. Where [moments are left out](crate::MomentRule::include_moments) of baselines, at least so many
+    /// samples remain.
+    fn fewest(&self) -> u32 {
+        0
+    }
+
     /// Whether its findings depend on value and baselines alone.
     fn is_pure(&self) -> bool {
         false
@@ -70,6 +77,12 @@ pub trait Tracker: Debug + Send + Sync + 'static {
     /// milliseconds.
     fn forgets_after(&self) -> u64 {
         DAY
+    }
+
+    /// Whether a window that has no finding departs from its baseline all the same, so that it is no sample of
+    /// later ones. See [`Detector::departs`].
+    fn departs(&self, _window: &Observed<'_>) -> bool {
+        false
     }
 
     /// Evaluates a window. Called for each window in the order of their ends.
@@ -160,8 +173,18 @@ impl<D: Detector + 'static> Tracker for D {
         reaches.push(self.max_samples());
     }
 
+    fn fewest(&self) -> u32 {
+        self.min_samples()
+    }
+
     fn is_pure(&self) -> bool {
         true
+    }
+
+    fn departs(&self, window: &Observed<'_>) -> bool {
+        let baseline = window.baselines.baseline(self.max_samples());
+        let enough = baseline.filter(|baseline| baseline.sums.count >= u64::from(self.min_samples()));
+        enough.is_some_and(|baseline| Detector::departs(self, window.value, &baseline))
     }
 
     fn track(&self, (): &mut (), window: &Observed<'_>) -> Option<Finding> {

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use super::tail::{critical_t, score_of};
 use super::{Side, VarianceFloor, check, poisson};
-use crate::detect::{Baseline, Detector, Verdict};
+use crate::aggregate::power_sums::PowerSums;
+use crate::detect::{Baseline, Detector, Means, Verdict};
 use crate::error::ConfigError;
 
 /// The greatest distance in deviations at which a threshold may be met. Beyond, it would never be met.
@@ -28,6 +29,17 @@ const LEAST_COUNT: f64 = 10.0;
 /// a count against earlier counts, which needs no estimate of the deviation. So the rate of false alarms is
 /// as stated also for few events and few samples. Counts that scatter more are compared by the t.
 ///
+/// The score of counts that scatter more is the least of three: that of the t, that of the exact test, and above
+/// the mean that of the t without the skew that such counts have. (A t alone is too sure of itself where counts
+/// are small, since their distribution is skewed.)
+///
+/// With a metric that is a [mean](crate::MomentRule::mean) of `k` events, the score is the lesser of two. The
+/// first is the t above. The second is `t = (x − M) / (S √(1/k + 1/K))`, where the `K` events of the baseline
+/// have the mean `M`, and `S²` is the sum of the squared deviations from `M`, each counted once for each of its
+/// events, over `n − 1`. The first is exact if all variance is between windows, the second if all is within them;
+/// with both, the one for which `k` is far from usual is too low. So a window of few events must depart
+/// further, in proportion to `1/√k`, and one of many is not trusted more than windows vary.
+///
 /// With another floor in place of `s`, the degrees of freedom are still `n − 1`, which gives lower scores and
 /// fewer alarms. The rate of false alarms is as stated if samples are roughly normal.
 ///
@@ -43,7 +55,7 @@ const LEAST_COUNT: f64 = 10.0;
 /// for requests in [40, 44, 39, 41, 38, 43, 40, 42] {
 ///     sums.add(requests);
 /// }
-/// let baseline = Baseline { sums, scale: 1, samples: &() };
+/// let baseline = Baseline { sums, scale: 1, samples: &(), means: None };
 /// assert_eq!(detector.judge(60, &baseline), None);
 /// let verdict = detector.judge(90, &baseline).unwrap();
 /// assert!(verdict.score > 3.0 && verdict.mean > 40.0);
@@ -149,6 +161,77 @@ impl ZScore {
         Ok(self)
     }
 
+    /// The verdict if the value is anomalous on a side.
+    fn judge_on(&self, side: Side, value: i64, baseline: &Baseline<'_>) -> Option<Verdict> {
+        let sums = &baseline.sums;
+        let samples = u32::try_from(sums.count).unwrap_or(u32::MAX);
+        // With more samples than the greatest number, the limit for the greatest number applies.
+        let limit = *self.limits.get(samples.min(self.max).checked_sub(self.min)? as usize)?;
+        let n = sums.count as f64;
+        // The numerator is exact, so a small departure from a great mean loses no digit.
+        let departure =
+            i128::from(value).wrapping_mul(i128::from(sums.count)).wrapping_sub(sums.sum) as f64 / n;
+        if !side.takes(departure) {
+            return None;
+        }
+        let (mean, scale) = (sums.mean()?, baseline.scale.max(1) as f64);
+        let is_count = self.floor == VarianceFloor::Poisson && value >= 0 && mean >= 0.0;
+        // Most windows are decided here.
+        if is_count && departure * departure <= self.clearly_usual * mean * scale {
+            return None;
+        }
+        let own = sums.sample_variance()?;
+        let variance = own.max(self.floor.variance(mean, n, scale));
+        let score = if is_count && !poisson::is_overdispersed(own, mean * scale, n) {
+            let score = poisson::score(value as f64 / scale, sums.sum as f64 / scale, n).abs();
+            Some(score).filter(|score| *score >= self.threshold)?
+        } else {
+            if departure * departure <= limit * variance {
+                return None;
+            }
+            let t = departure.abs() / (variance * (1.0 + 1.0 / n)).sqrt();
+            // Rounding must not lower the score below the threshold.
+            let score = score_of(t, n - 1.0).max(self.threshold);
+            let lesser = match baseline.means {
+                _ if is_count => self.score_of_count(value as f64 / scale, sums, t, variance, scale)?,
+                Some(means) => self.score_of_mean(value, departure, means, n)?,
+                None => score,
+            };
+            score.min(lesser)
+        };
+        if (value as f64).abs().max(mean.abs()) < self.least() * scale {
+            return None;
+        }
+        Some(Verdict {
+            score: score.copysign(departure),
+            mean: mean / scale,
+            stddev: variance.sqrt() / scale,
+        })
+    }
+
+    /// The lesser of the score without the skew of the counts and of the exact score, if it reaches the
+    /// threshold.
+    fn score_of_count(&self, x: f64, sums: &PowerSums, t: f64, variance: f64, scale: f64) -> Option<f64> {
+        let (sum, n) = (sums.sum as f64 / scale, sums.count as f64);
+        let exact = poisson::score(x, sum, n);
+        let skewed = match exact > 0.0 {
+            true => score_of(poisson::without_skew(t, sum / n, variance / (scale * scale)), n - 1.0),
+            false => f64::INFINITY,
+        };
+        Some(exact.abs().min(skewed)).filter(|score| *score >= self.threshold)
+    }
+
+    /// The score if all variance is within windows, if it reaches the threshold on the side of `departure`.
+    fn score_of_mean(&self, value: i64, departure: f64, means: &Means, n: f64) -> Option<f64> {
+        let (sums, events) = (&means.sums, means.events as f64);
+        let of_events = sums.departure(value)?;
+        if of_events * departure <= 0.0 {
+            return None;
+        }
+        let variance = sums.squares()? / (n - 1.0) * (1.0 / events + 1.0 / sums.events as f64);
+        Some(score_of(of_events.abs() / variance.sqrt(), n - 1.0)).filter(|score| *score >= self.threshold)
+    }
+
     fn least(&self) -> f64 {
         self.min_value.unwrap_or(if self.floor == VarianceFloor::Poisson { LEAST_COUNT } else { 0.0 })
     }
@@ -172,44 +255,11 @@ impl Detector for ZScore {
     }
 
     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict> {
-        let sums = &baseline.sums;
-        let samples = u32::try_from(sums.count).unwrap_or(u32::MAX);
-        // With more samples than the greatest number, the limit for the greatest number applies.
-        let limit = *self.limits.get(samples.min(self.max).checked_sub(self.min)? as usize)?;
-        let n = sums.count as f64;
-        // The numerator is exact, so a small departure from a great mean loses no digit.
-        let departure =
-            i128::from(value).wrapping_mul(i128::from(sums.count)).wrapping_sub(sums.sum) as f64 / n;
-        if !self.side.takes(departure) {
-            return None;
-        }
-        let (mean, scale) = (sums.mean()?, baseline.scale.max(1) as f64);
-        let is_count = self.floor == VarianceFloor::Poisson && value >= 0 && mean >= 0.0;
-        // Most windows are decided here.
-        if is_count && departure * departure <= self.clearly_usual * mean * scale {
-            return None;
-        }
-        let own = sums.sample_variance()?;
-        let variance = own.max(self.floor.variance(mean, n, scale));
-        let score = if is_count && !poisson::is_overdispersed(own, mean * scale, n) {
-            let score = poisson::score(value as f64 / scale, sums.sum as f64 / scale, n).abs();
-            Some(score).filter(|score| *score >= self.threshold)?
-        } else {
-            if departure * departure <= limit * variance {
-                return None;
-            }
-            let t = departure.abs() / (variance * (1.0 + 1.0 / n)).sqrt();
-            // Rounding must not lower the score below the threshold.
-            score_of(t, n - 1.0).max(self.threshold)
-        };
-        if (value as f64).abs().max(mean.abs()) < self.least() * scale {
-            return None;
-        }
-        Some(Verdict {
-            score: score.copysign(departure),
-            mean: mean / scale,
-            stddev: variance.sqrt() / scale,
-        })
+        self.judge_on(self.side, value, baseline)
+    }
+
+    fn departs(&self, value: i64, baseline: &Baseline<'_>) -> bool {
+        self.side.other().is_some_and(|side| self.judge_on(side, value, baseline).is_some())
     }
 
     fn with_threshold(&self, threshold: f64) -> Result<Self, ConfigError> {

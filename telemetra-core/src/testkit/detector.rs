@@ -46,7 +46,7 @@ pub fn detector_compliance(detector: &dyn Detector) {
         for &length in &lengths {
             let samples = Listed((0..i64::from(length)).map(shape).collect());
             for scale in [1, 1_000, 1_000_000] {
-                let baseline = Baseline { sums: samples.sums(), scale, samples: &samples };
+                let baseline = Baseline { sums: samples.sums(), scale, samples: &samples, means: None };
                 edges.iter().for_each(|&value| check(detector, value, &baseline));
                 samples.0.iter().take(2).for_each(|&value| check(detector, value, &baseline));
             }
@@ -58,7 +58,8 @@ pub fn detector_compliance(detector: &dyn Detector) {
     for (sum, sum_sq) in wild.into_iter().flat_map(|a| wild.map(|b| (a, b))) {
         for count in [0, u64::from(min), u64::MAX] {
             for scale in [i64::MIN, 0, 1, i64::MAX] {
-                let baseline = Baseline { sums: PowerSums { count, sum, sum_sq }, scale, samples: &() };
+                let baseline =
+                    Baseline { sums: PowerSums { count, sum, sum_sq }, scale, samples: &(), means: None };
                 for value in edges {
                     if let Some(verdict) = detector.judge(value, &baseline) {
                         assert_finite(method, &verdict);

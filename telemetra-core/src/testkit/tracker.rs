@@ -134,7 +134,15 @@ impl Series {
     fn show<T>(&self, index: usize, ask: impl FnOnce(&Observed<'_>) -> T) -> T {
         let Self { spec, missing, scale, .. } = *self;
         let (end, value) = self.windows[index];
-        ask(&Observed { end, value, scale, spec, missing, baselines: &Plain { series: self, index } })
+        ask(&Observed {
+            end,
+            value,
+            scale,
+            events: 1,
+            spec,
+            missing,
+            baselines: &Plain { series: self, index },
+        })
     }
 }
 
@@ -153,7 +161,7 @@ impl Baselines for Plain<'_> {
                 sums.add(value)
             }
         });
-        Some(Baseline { sums, scale: self.series.scale, samples: self })
+        Some(Baseline { sums, scale: self.series.scale, samples: self, means: None })
     }
 }
 

@@ -52,7 +52,12 @@ impl WatchedCounts {
     /// A test bed before the first pane.
     #[must_use]
     pub fn new(time: &TimeConfig, tracker: impl Tracker) -> Self {
-        let rule = MomentRule::count("watched", tracker, |count: &u64| *count);
+        Self::of_rule(time, MomentRule::count("watched", tracker, |count: &u64| *count))
+    }
+
+    /// A test bed for a rule with settings of its own.
+    #[must_use]
+    pub fn of_rule(time: &TimeConfig, rule: MomentRule<u64>) -> Self {
         let windows = time.window_rules(rule.max_samples());
         Self {
             rules: [rule],

@@ -3,6 +3,7 @@
 
 mod process;
 pub mod spec;
+mod spec_moments;
 mod tactic;
 pub mod world;
 

@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::{
-    Accumulator, Baseline, Baselines, Data, EventTime, Key, Micro, MissingWindow, Moment, MomentRule,
-    Observed, PowerSums, Ranked, Samples, Summary, Window, WindowSpec,
+    Accumulator, Data, EventTime, Key, Moment, MomentRule, Ranked, Summary, Window, WindowSpec,
 };
 use timely::dataflow::operators::vec::Map;
 
 use crate::operators::enrich::Enriched;
 use crate::operators::windows::Summaries;
+use crate::testkit::spec_moments::of_key;
 
 /// The windows of events that count: `(key, (event time, payload))`, each at its effective time.
 ///
@@ -149,104 +149,4 @@ pub fn enrich<'scope, K: Key, V: Data, R: Data>(
     let described =
         records.clone().join_map(rows, |key, value, row| (key.clone(), (value.clone(), Some(row.clone()))));
     described.concat(records.antijoin(known).map(|(key, value)| (key, (value, None))))
-}
-
-/// The moments of one key under one rule.
-fn of_key<K: Key, S: Data>(
-    rule: &MomentRule<S>,
-    spec: WindowSpec,
-    key: &K,
-    now: EventTime,
-    windows: &BTreeMap<EventTime, &Arc<S>>,
-) -> Vec<Moment<K>> {
-    let mut moments: Vec<Moment<K>> = Vec::new();
-    let detector = rule.detector_of(key);
-    let mut follower = detector.follow();
-    for (&end, value) in windows {
-        let Some(value) = (rule.metric)(value) else { continue };
-        let ready = detector.reaches().iter().map(|&reach| (reach, samples(rule, spec, end, reach, windows)));
-        let baselines = SpecBaselines { scale: rule.scale, ready: ready.collect() };
-        let (scale, missing) = (rule.scale, rule.missing);
-        let window = Observed { end, value, scale, spec, missing, baselines: &baselines };
-        let Some(found) = follower.next(&window) else { continue };
-        let hit = Moment {
-            key: key.clone(),
-            moment_type: Arc::clone(&rule.moment_type),
-            started_at: end.minus(spec.slide()),
-            peak_at: end,
-            last_at: end,
-            open: end == now,
-            detection_method: Arc::clone(detector.method()),
-            value: Micro::from_f64(value as f64 / rule.scale as f64),
-            threshold: Micro::from_f64(detector.threshold()),
-            score: Micro::from_f64(found.verdict.score),
-            baseline_mean: Micro::from_f64(found.verdict.mean),
-            baseline_stddev: Micro::from_f64(found.verdict.stddev),
-            baseline_samples: found.samples,
-            windows: 1,
-        };
-        match moments.last_mut().filter(|last| last.last_at.plus(spec.slide()) == end) {
-            None => moments.push(hit),
-            Some(last) => {
-                let windows = last.windows + 1;
-                let started_at = last.started_at;
-                let peak = if hit.score.0.abs() > last.score.0.abs() { hit.clone() } else { last.clone() };
-                *last = Moment { started_at, last_at: end, open: hit.open, windows, ..peak };
-            }
-        }
-    }
-    moments
-}
-
-/// One, two, … whole windows back: `None` where that is no sample.
-fn samples<S>(
-    rule: &MomentRule<S>,
-    spec: WindowSpec,
-    end: EventTime,
-    reach: u32,
-    windows: &BTreeMap<EventTime, &Arc<S>>,
-) -> SpecSamples {
-    let ends = |back: u64| end.0.checked_sub(back * spec.size()).map(EventTime);
-    let value = |end: EventTime| windows.get(&end).and_then(|value| (rule.metric)(value));
-    // Where a missing window is zero, only windows that hold nothing of before the first pane in reach are samples.
-    let before = end.minus(u64::from(reach + 1) * spec.size());
-    let first = windows.range(before.plus(1)..).next().map(|(first, _)| first.minus(spec.slide()));
-    let is_whole = |end: EventTime| first.is_some_and(|first| end.minus(spec.size()) >= first);
-    let sample = |back: u64| match (ends(back)?, rule.missing) {
-        (end, MissingWindow::Skip) => value(end).map(|value| (value, true)),
-        (end, MissingWindow::Zero) if end >= EventTime(spec.size()) && is_whole(end) => {
-            Some(value(end).map_or((0, false), |value| (value, true)))
-        }
-        _ => None,
-    };
-    SpecSamples((1..=u64::from(reach)).map(sample).collect())
-}
-
-#[derive(Debug)]
-struct SpecBaselines {
-    scale: i64,
-    ready: Vec<(u32, SpecSamples)>,
-}
-
-impl Baselines for SpecBaselines {
-    fn baseline(&self, reach: u32) -> Option<Baseline<'_>> {
-        let (_, samples) = self.ready.iter().find(|(other, _)| *other == reach)?;
-        let mut sums = PowerSums::default();
-        samples.0.iter().flatten().for_each(|(value, _)| sums.add(*value));
-        Some(Baseline { sums, scale: self.scale, samples })
-    }
-}
-
-/// By how many windows back: the value, and whether there is a row.
-#[derive(Debug)]
-struct SpecSamples(Vec<Option<(i64, bool)>>);
-
-impl Samples for SpecSamples {
-    fn visit(&self, visit: &mut dyn FnMut(u32, i64)) {
-        for (back, sample) in (1..).zip(&self.0) {
-            if let Some((value, true)) = sample {
-                visit(back, *value);
-            }
-        }
-    }
 }

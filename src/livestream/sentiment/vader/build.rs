@@ -3,7 +3,7 @@
 use super::Vader;
 use super::class::{few, trimmed};
 use super::emotes::EMOTES as CHAT;
-use super::token::{EMOTES, Part, Token};
+use super::token::{EMOTES, PHRASES, Part, Token};
 use super::words::{BOOSTERS, DAMPENERS, NEGATIONS};
 use crate::core::ConfigError;
 use crate::livestream::sentiment::dictionary::Dictionary;
@@ -19,7 +19,7 @@ const FIRST: usize = 64;
 
 impl Vader {
     pub(super) fn build() -> Self {
-        let mut vader = Self { words: Dictionary::new(), meanings: Vec::new(), emotes: 0 };
+        let mut vader = Self { words: Dictionary::new(), meanings: Vec::new(), emotes: 0, chat: None };
         for (word, rating) in LEXICON.lines().filter_map(|line| line.split_once('\t')) {
             if let Ok(valence) = rating.parse() {
                 vader.list(word, valence);
@@ -86,7 +86,7 @@ impl Vader {
         Ok(self)
     }
 
-    fn mark(&mut self, word: &str, change: impl FnOnce(Token) -> Token) {
+    pub(super) fn mark(&mut self, word: &str, change: impl FnOnce(Token) -> Token) {
         if let Some(word) = Folded::of(word) {
             let token = self.words.entry(&word, Token::default());
             *token = change(*token);
@@ -94,7 +94,7 @@ impl Vader {
     }
 
     /// Gives a word a valence. An emoji so listed no longer stands for its name.
-    fn list(&mut self, word: &str, valence: f64) {
+    pub(super) fn list(&mut self, word: &str, valence: f64) {
         let tenths = tenths(valence);
         let next = self.meanings.len() as u16;
         let mut is_emoji = stands_alone(word);
@@ -103,7 +103,12 @@ impl Vader {
             if is_emoji {
                 return Token(1).with(Token::EMOJI).with_number(next);
             }
-            let token = if token.is(Token::EMOTE) { Token::default() } else { token };
+            let token = match () {
+                () if token.is(Token::EMOTE) => Token::default(),
+                // A word of the user's own is in no phrase of the chat layer.
+                () if token.number() >= usize::from(PHRASES) => token.with_number(0),
+                () => token,
+            };
             // What boosts has no valence of its own.
             let acts = if token.is(Token::BOOSTS | Token::DAMPENS) { 0 } else { Token::ACTS };
             token.with_tenths(tenths).with(Token::LISTED | acts)
@@ -113,7 +118,7 @@ impl Vader {
         }
     }
 
-    fn list_emote(&mut self, name: &str, tenths: i8) {
+    pub(super) fn list_emote(&mut self, name: &str, tenths: i8) {
         let number = (FIRST + self.emotes) as u16;
         let mut is_new = false;
         self.mark(name, |token| {

@@ -41,6 +41,11 @@ pub(super) fn classes(text: &[u8]) -> u8 {
     text.iter().fold(0, |all, &byte| all | class(byte))
 }
 
+/// How often a byte is in a text.
+pub(super) fn count(text: &[u8], wanted: u8) -> u32 {
+    text.iter().filter(|&&byte| byte == wanted).count().try_into().unwrap_or(u32::MAX)
+}
+
 /// Without the punctuation on both sides.
 #[inline]
 pub(super) fn trimmed(text: &[u8]) -> &[u8] {

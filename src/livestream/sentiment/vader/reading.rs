@@ -64,6 +64,18 @@ impl Reading {
         self.questions = self.questions.saturating_add(questions);
     }
 
+    /// A word already read: 1 is the last. Those of the last two may still be changed.
+    #[inline]
+    pub(super) fn last(&self, back: usize) -> Token {
+        self.ring[self.words.wrapping_sub(back) % RING]
+    }
+
+    /// Takes away what one of the last two words says.
+    pub(super) fn silence(&mut self, back: usize) {
+        let token = &mut self.ring[self.words.wrapping_sub(back) % RING];
+        *token = Token::default().with(token.0 & Token::LOUD);
+    }
+
     /// Adds what the word at a position says.
     fn settle(&mut self, at: usize) {
         let token = self.ring[at % RING];
@@ -98,8 +110,9 @@ impl Reading {
         self.loud += loud * self.weight;
     }
 
+    /// Adds what no rule touches.
     #[inline]
-    fn add(&mut self, valence: f64) {
+    pub(super) fn add(&mut self, valence: f64) {
         self.quiet += valence;
         self.loud += valence;
     }

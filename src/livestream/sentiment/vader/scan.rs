@@ -2,7 +2,7 @@
 
 use super::Vader;
 use super::class::{
-    APOSTROPHE, EXCLAMATION, LOWER, MARK, QUESTION, SPACE, UPPER, WIDE, class, classes, few, trimmed,
+    APOSTROPHE, EXCLAMATION, LOWER, MARK, QUESTION, SPACE, UPPER, WIDE, class, classes, count, few, trimmed,
 };
 use super::reading::Reading;
 use super::token::Token;
@@ -11,23 +11,7 @@ use crate::livestream::sentiment::word::Folded;
 impl Vader {
     /// Puts all words of a message into the reading.
     pub(super) fn read(&self, message: &str, reading: &mut Reading) {
-        let text = message.as_bytes();
-        let mut start = 0;
-        let mut all = 0;
-        for (at, &byte) in text.iter().enumerate() {
-            let class = class(byte);
-            if class & SPACE == 0 {
-                all |= class;
-                continue;
-            }
-            if start < at {
-                self.piece(message, start, at, all, reading);
-            }
-            (start, all) = (at + 1, 0);
-        }
-        if start < text.len() {
-            self.piece(message, start, text.len(), all, reading);
-        }
+        pieces(message, |start, end, classes| self.piece(message, start, end, classes, reading));
     }
 
     /// What stands between white space, of the given classes.
@@ -35,9 +19,7 @@ impl Vader {
     fn piece(&self, message: &str, start: usize, end: usize, classes: u8, reading: &mut Reading) {
         let text = &message.as_bytes()[start..end];
         if classes & (EXCLAMATION | QUESTION) != 0 {
-            let count =
-                |wanted| text.iter().filter(|&&byte| byte == wanted).count().try_into().unwrap_or(u32::MAX);
-            reading.punctuation(count(b'!'), count(b'?'));
+            reading.punctuation(count(text, b'!'), count(text, b'?'));
         }
         if classes & WIDE == 0 {
             reading.push(self.word(text, classes));
@@ -55,7 +37,7 @@ impl Vader {
         if classes & (UPPER | LOWER) == UPPER {
             token = token.with(Token::LOUD);
         }
-        if classes & APOSTROPHE != 0 && has_nt(word) {
+        if negates(word, classes) {
             token = token.with(Token::NEGATES);
         }
         token
@@ -63,7 +45,7 @@ impl Vader {
 
     /// Without the punctuation around it, unless hardly anything would be left: then it is likely an emoticon (`:D`). If it
     /// is none, it is a word (`gg!`), but one that modifies nothing behind its mark (`no, great`).
-    fn unwrapped<'a>(&self, text: &'a [u8]) -> (&'a [u8], Option<Token>) {
+    pub(super) fn unwrapped<'a>(&self, text: &'a [u8]) -> (&'a [u8], Option<Token>) {
         let kept = trimmed(text);
         match few(kept) {
             0 | 1 => (text, self.words.get(text)),
@@ -105,7 +87,7 @@ impl Vader {
         }
     }
 
-    fn emoji(&self, emoji: Token, reading: &mut Reading) {
+    pub(super) fn emoji(&self, emoji: Token, reading: &mut Reading) {
         let (count, exclamations) = (emoji.0 & 7, emoji.0 >> 3 & 7);
         reading.punctuation(exclamations, 0);
         let words = self.meanings.iter().skip(emoji.number()).take(count as usize);
@@ -131,7 +113,34 @@ impl Vader {
     }
 }
 
-/// Whether there is an *n't* in it.
+/// Gives what stands between ASCII white space: from where to where, and the classes of its bytes.
+#[inline]
+pub(super) fn pieces(message: &str, mut piece: impl FnMut(usize, usize, u8)) {
+    let text = message.as_bytes();
+    let mut start = 0;
+    let mut all = 0;
+    for (at, &byte) in text.iter().enumerate() {
+        let class = class(byte);
+        if class & SPACE == 0 {
+            all |= class;
+            continue;
+        }
+        if start < at {
+            piece(start, at, all);
+        }
+        (start, all) = (at + 1, 0);
+    }
+    if start < text.len() {
+        piece(start, text.len(), all);
+    }
+}
+
+/// Whether it is a negation by its *n't*.
+#[inline]
+pub(super) fn negates(word: &[u8], classes: u8) -> bool {
+    classes & APOSTROPHE != 0 && has_nt(word)
+}
+
 #[cold]
 fn has_nt(word: &[u8]) -> bool {
     word.windows(3).any(|three| three.eq_ignore_ascii_case(b"n't"))

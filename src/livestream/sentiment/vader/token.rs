@@ -3,6 +3,13 @@
 /// How many emotes there may be.
 pub(super) const EMOTES: usize = 512;
 
+/// The number of the first word that only phrases name, beyond those of parts and emotes. They go up by [`STEP`].
+pub(super) const PHRASES: u16 = 1024;
+/// The numbers of words of phrases are multiples of this, so that in the low bits there are parts alone.
+pub(super) const STEP: u16 = 64;
+/// In the number of a word that only phrases name: one of them ends with it.
+pub(super) const ENDS: u16 = 1 << 15;
+
 /// From the low end: the valence in tenths as a signed byte, flags, and a [`Part`], an emote's number or an emoji's place.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Token(pub(super) u32);
@@ -24,7 +31,7 @@ impl Token {
     /// Something has to be done about it besides remembering it.
     pub(super) const ACTS: u32 = 1 << 15;
     /// What may change the valence of a listed neighbour.
-    pub(super) const TOUCHES: u32 = Self::BOOSTS | Self::DAMPENS | Self::NEGATES | 0x00ff_0000;
+    pub(super) const TOUCHES: u32 = Self::BOOSTS | Self::DAMPENS | Self::NEGATES | (STEP as u32 - 1) << 16;
 
     /// Stands before the first word. Counts as listed, so that no rule looks at it.
     pub(super) const BEFORE: Self = Self(Self::LISTED);
@@ -56,6 +63,11 @@ impl Token {
 
     pub(super) fn with_tenths(self, tenths: i8) -> Self {
         Self(self.0 & !0xff | u32::from(tenths.cast_unsigned()))
+    }
+
+    /// The same word with no mood: what it does to others stays.
+    pub(super) fn without_valence(self) -> Self {
+        Self(self.0 & !(0xff | Self::LISTED | Self::ACTS))
     }
 
     /// The number of an emote, beyond those of all parts, or where an emoji's words begin.

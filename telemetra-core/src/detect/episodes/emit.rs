@@ -24,7 +24,8 @@ impl<K: Key> KeyEpisodes<K> {
         for (number, rule) in rules.iter().enumerate() {
             let (hits, emitted) = (&mut self.hits[number], &mut self.emitted[number]);
             let due = emitted.last().is_some_and(|last| last.open)
-                || emitted.first().is_some_and(|first| windows.is_retired(first.last_at, boundary));
+                || emitted.first().is_some_and(|first| windows.is_retired(first.last_at, boundary))
+                || hits.first_key_value().is_some_and(|(end, _)| windows.is_retired(*end, boundary));
             if !due && !std::mem::take(&mut self.changed[number]) {
                 continue;
             }
@@ -69,7 +70,7 @@ fn episodes<K: Key, S>(
 ) -> Vec<Moment<K>> {
     let detector = rule.detector_of(key);
     let mut moments: Vec<Moment<K>> = Vec::new();
-    for (&end, hit) in hits {
+    for (&end, hit) in hits.iter().filter(|(_, hit)| hit.reported) {
         if let Some(moment) = moments.last_mut().filter(|moment| moment.last_at.plus(slide) == end) {
             moment.last_at = end;
             moment.windows += 1;

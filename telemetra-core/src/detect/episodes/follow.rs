@@ -1,6 +1,7 @@
 //! The states of detectors that are not pure: after the newest window, and after the last settled window.
 
-use super::series::{Place, ReadyAll, first_after, reach};
+use super::baseline::{Compared, ReadyAll};
+use super::series::{Columns, Place, first_after};
 use super::{AnomalousWindow, KeyEpisodes};
 use crate::codec::CodecError;
 use crate::detect::any_detector::{AnyDetector, DetectorState};
@@ -125,30 +126,48 @@ impl<K: Key> KeyEpisodes<K> {
         let spec = windows.windows;
         let number = spec.series_of(end);
         let Some(index) = self.series.get(number).and_then(|series| series.find(end)) else { return };
-        for (rule_number, rule) in rules.iter().enumerate() {
-            let Some(state) = &mut following.states[rule_number] else { continue };
-            let Some(value) = self.series[number].value(rule_number, rules.len(), index) else {
+        for (columns, rule) in Columns::of(rules).zip(rules) {
+            let Some(state) = &mut following.states[columns.rule] else { continue };
+            if !settles {
+                self.levels.remove(columns.rule, end);
+            }
+            let Some(value) = self.series[number].value(columns, index) else {
                 if !settles {
-                    self.note(rule_number, end, None);
+                    self.note(columns.rule, end, None);
                 }
                 continue;
             };
-            let place = Place { rule: rule_number, rules: rules.len(), index, size: spec.size() };
-            let ready = rule.detector_of(key).reaches().iter().map(|&samples| {
-                let reach = reach(&self.series, spec, rule.missing, end, samples);
-                self.series[number].scanned(place, &reach)
-            });
-            let ready: Vec<_> = ready.collect();
+            let detector = rule.detector_of(key);
+            let compared = Compared {
+                rule,
+                spec,
+                end,
+                place: Place { columns, index, size: spec.size() },
+                series: number,
+                start: self.starts.last_before(end, rule.absent_after),
+                hits: &self.hits[columns.rule],
+                longest: detector.max_samples(),
+                fewest: detector.min_samples(),
+            };
+            let (ready, level) = compared.scan(&self.series, &self.levels, detector.reaches());
             let baselines = ReadyAll { scale: rule.scale, ready: &ready };
             let (scale, missing) = (rule.scale, rule.missing);
-            let window = Observed { end, value, scale, spec, missing, baselines: &baselines };
+            let events = self.series[number].events(columns, index);
+            let window = Observed { end, value, scale, events, spec, missing, baselines: &baselines };
             if settles {
                 state.settle(&window);
                 continue;
             }
-            let hit = state.next(&window).map(|found| AnomalousWindow::new(value, scale, &found));
+            let hit = match state.next(&window) {
+                Some(found) => Some(AnomalousWindow::new(value, scale, &found)),
+                None if rule.excludes_moments && detector.departs(&window) => {
+                    Some(AnomalousWindow::unreported())
+                }
+                None => None,
+            };
             drop(ready);
-            self.note(rule_number, end, hit);
+            level.into_iter().for_each(|level| self.levels.add(level));
+            self.note(columns.rule, end, hit);
         }
     }
 }

@@ -5,6 +5,10 @@
 //! windows, and each series keeps running sums: evaluating a new window adds one value and removes one,
 //! whatever the length of the baseline.
 //!
+//! The windows of a rule's moments are left out of its baselines. Whether a window is left out follows from the
+//! evaluation of that window, so each series is a fold: after a correction, its windows are evaluated again in
+//! their order.
+//!
 //! A pure detector evaluates again the windows whose baselines changed. A detector with state evaluates the
 //! windows in their order. It keeps two states: one after all windows, and one after the windows that cannot
 //! change any more, from which it starts again after a correction.
@@ -16,18 +20,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::CodecError;
 use crate::detect::moment::{Moment, MomentRule};
-use crate::detect::observed::{Finding, Observed};
+use crate::detect::observed::Finding;
 use crate::key::Key;
 use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
+mod baseline;
 mod emit;
+mod evaluate;
+mod exclude;
 mod follow;
 mod series;
+mod starts;
 
+use exclude::Levels;
 use follow::Following;
-use series::{Place, ReadyAll, Series, reach};
+use series::Series;
+use starts::Starts;
 
 /// The value of a metric in a window that has no value.
 const NONE: i64 = i64::MIN;
@@ -40,10 +50,16 @@ pub struct AnomalousWindow {
     mean: Micro,
     stddev: Micro,
     samples: u32,
+    /// Whether it is in a moment. Otherwise it departs on a side that is not reported, and is only left out of
+    /// baselines.
+    reported: bool,
 }
 
+/// The anomalous windows of a key under one rule, by the end of the window.
+type Hits = BTreeMap<EventTime, AnomalousWindow>;
+
 /// The anomalous windows of a key, by rule and by the end of the window.
-pub type AnomalousWindows = Vec<BTreeMap<EventTime, AnomalousWindow>>;
+pub type AnomalousWindows = Vec<Hits>;
 
 /// The state of a key in a checkpoint: its anomalous windows and the states of its detectors, which cannot be
 /// recomputed without the summaries of retired windows. The other summaries are in the state of the windows
@@ -51,6 +67,8 @@ pub type AnomalousWindows = Vec<BTreeMap<EventTime, AnomalousWindow>>;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EpisodesState {
     hits: AnomalousWindows,
+    /// The changes of level.
+    levels: Levels,
     /// The end of the last settled window: the last one in the saved states.
     settled: EventTime,
     /// The end of the last window.
@@ -66,6 +84,10 @@ pub struct KeyEpisodes<K: Key> {
     series: Vec<Series>,
     /// The anomalous windows, by rule.
     hits: AnomalousWindows,
+    /// The changes of level, which baselines begin after.
+    levels: Levels,
+    /// The first windows after silences.
+    starts: Starts,
     /// The moments in the collection, by rule.
     emitted: Vec<Vec<Moment<K>>>,
     /// Whether the anomalous windows changed since the moments were emitted, by rule.
@@ -92,6 +114,8 @@ impl<K: Key> KeyEpisodes<K> {
         Self {
             series: Vec::new(),
             hits: vec![BTreeMap::new(); rules],
+            levels: Levels::default(),
+            starts: Starts::default(),
             emitted: vec![Vec::new(); rules],
             changed: vec![false; rules],
             last: EventTime::MIN,
@@ -113,6 +137,7 @@ impl<K: Key> KeyEpisodes<K> {
         for (mine, restored) in self.hits.iter_mut().zip(state.hits) {
             mine.extend(restored);
         }
+        self.levels.extend(state.levels);
         self.changed.fill(true);
         self.last = self.last.max(state.last);
         if !state.memories.is_empty() {
@@ -133,8 +158,10 @@ impl<K: Key> KeyEpisodes<K> {
             Some(following) => following.save()?,
             None => Default::default(),
         };
-        let any = !memories.is_empty() || self.hits.iter().any(|hits| !hits.is_empty());
-        Ok(any.then(|| EpisodesState { hits: self.hits.clone(), settled, last: self.last, memories }))
+        let hits = self.hits.iter().any(|hits| !hits.is_empty());
+        let any = !memories.is_empty() || hits || !self.levels.is_empty();
+        let (hits, levels, last) = (self.hits.clone(), self.levels.clone(), self.last);
+        Ok(any.then_some(EpisodesState { hits, levels, settled, last, memories }))
     }
 
     /// Adds a summary that was evaluated before a restart.
@@ -142,6 +169,7 @@ impl<K: Key> KeyEpisodes<K> {
         let series = self.series_of(windows, end);
         series.set(rules, end, Some(value));
         series.take_dirty();
+        self.starts.invalidate();
         self.last = self.last.max(end);
     }
 
@@ -168,10 +196,13 @@ impl<K: Key> KeyEpisodes<K> {
         let (mut newest, mut revised) = (None, false);
         for change in changes.drain(..) {
             if change.now.is_none() && windows.is_retired(change.end, boundary) {
-                self.series_of(windows, change.end).retire(rules.len(), change.end);
+                self.series_of(windows, change.end).retire(rules, change.end);
                 continue;
             }
             let is_new = change.end > self.last && change.now.is_some();
+            if is_new {
+                self.starts.add_newest(rules, windows.windows, &self.series, change.end);
+            }
             self.last = self.last.max(change.end);
             let came_or_went =
                 self.series_of(windows, change.end).set(rules, change.end, change.now.as_deref());
@@ -183,13 +214,18 @@ impl<K: Key> KeyEpisodes<K> {
             if came_or_went {
                 // Baselines begin at the first window of the key, which may be another one now.
                 self.series.iter_mut().for_each(|series| series.invalidate(change.end));
+                self.starts.invalidate();
             }
             if change.now.is_none() {
-                for (hits, changed) in self.hits.iter_mut().zip(&mut self.changed) {
-                    *changed |= hits.remove(&change.end).is_some();
+                for rule in 0..rules.len() {
+                    self.levels.remove(rule, change.end);
+                    self.note(rule, change.end, None);
                 }
             }
         }
+        self.levels.retire(|end| windows.is_retired(end, boundary));
+        self.starts.retire(|end| windows.is_retired(end, boundary));
+        self.starts.refresh(rules, windows.windows, &self.series);
         for series in 0..self.series.len() {
             for index in self.series[series].take_dirty() {
                 self.detect_pure(rules, windows, key, (series, index));
@@ -230,56 +266,6 @@ impl<K: Key> KeyEpisodes<K> {
         }
         &mut self.series[windows.windows.series_of(end)]
     }
-
-    /// Evaluates a window by the pure detectors.
-    fn detect_pure<S>(
-        &mut self,
-        rules: &[MomentRule<S>],
-        windows: &WindowRules,
-        key: &K,
-        (number, index): (usize, usize),
-    ) {
-        let spec = windows.windows;
-        let end = self.series[number].ends[index];
-        for (rule_number, rule) in rules.iter().enumerate() {
-            let detector = rule.detector_of(key);
-            if !detector.is_pure() {
-                continue;
-            }
-            let found = self.series[number].value(rule_number, rules.len(), index).and_then(|value| {
-                let place = Place { rule: rule_number, rules: rules.len(), index, size: spec.size() };
-                let observe = |ready: &[_]| {
-                    let baselines = ReadyAll { scale: rule.scale, ready };
-                    let (scale, missing) = (rule.scale, rule.missing);
-                    detector.judge(&Observed { end, value, scale, spec, missing, baselines: &baselines })
-                };
-                if let [samples] = *detector.reaches() {
-                    let reach = reach(&self.series, spec, rule.missing, end, samples);
-                    let series = &mut self.series[number];
-                    let (sums, from) = series.roll(place, &reach);
-                    observe(&[series.ready(place, &reach, sums, from)])
-                } else {
-                    let scanned = detector.reaches().iter().map(|&samples| {
-                        let reach = reach(&self.series, spec, rule.missing, end, samples);
-                        self.series[number].scanned(place, &reach)
-                    });
-                    observe(&scanned.collect::<Vec<_>>())
-                }
-                .map(|found| AnomalousWindow::new(value, rule.scale, &found))
-            });
-            self.note(rule_number, end, found);
-        }
-    }
-
-    /// Sets or removes the finding in a window.
-    fn note(&mut self, rule: usize, end: EventTime, hit: Option<AnomalousWindow>) {
-        let hits = &mut self.hits[rule];
-        self.changed[rule] |= match hit {
-            Some(hit) => hits.insert(end, hit) != Some(hit),
-            // The map is mostly empty, so a search is avoided.
-            None => !hits.is_empty() && hits.remove(&end).is_some(),
-        };
-    }
 }
 
 impl AnomalousWindow {
@@ -290,6 +276,13 @@ impl AnomalousWindow {
             mean: Micro::from_f64(found.verdict.mean),
             stddev: Micro::from_f64(found.verdict.stddev),
             samples: found.samples,
+            reported: true,
         }
+    }
+
+    /// A window that departs on a side that is not reported.
+    fn unreported() -> Self {
+        let (value, score, mean, stddev) = Default::default();
+        Self { value, score, mean, stddev, samples: 0, reported: false }
     }
 }

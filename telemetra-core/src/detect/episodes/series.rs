@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use super::NONE;
+use super::exclude::Excluded;
 use crate::aggregate::power_sums::PowerSums;
 use crate::detect::moment::MomentRule;
-use crate::detect::observed::{Baselines, MissingWindow};
-use crate::detect::{Baseline, Samples};
+use crate::detect::{EventSums, Means};
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
@@ -18,7 +18,8 @@ const NEAR: usize = 4;
 pub(super) struct Series {
     /// The ends of the windows.
     pub(super) ends: VecDeque<EventTime>,
-    /// The values in fixed point: of each window, those of all rules.
+    /// The values in fixed point: of each window, those of all rules, then the numbers of events of those that
+    /// are means.
     values: VecDeque<i64>,
     /// The running sums over a range of windows, by rule.
     sums: Vec<RunningSums>,
@@ -27,42 +28,81 @@ pub(super) struct Series {
 }
 
 /// The sums of one rule's values over a range of windows.
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct RunningSums {
     /// The index of the first window in the sums.
     from: usize,
     /// The index after the last window in the sums.
     to: usize,
     sums: PowerSums,
+    /// What most rules need for few windows, if ever.
+    more: Option<Box<MoreSums>>,
+}
+
+/// The further sums of one rule.
+#[derive(Clone, Debug, Default)]
+struct MoreSums {
+    /// The sums of means.
+    means: EventSums,
+    /// The ends of the windows in the range that are left out.
+    excluded: VecDeque<EventTime>,
+}
+
+/// The columns of one rule in a series.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Columns {
+    /// The column of the values, which is the number of the rule.
+    pub(super) rule: usize,
+    /// The column of the numbers of events, if the values are means.
+    pub(super) events: Option<usize>,
+    /// The number of all columns.
+    pub(super) width: usize,
+}
+
+impl Columns {
+    /// The columns of each rule.
+    pub(super) fn of<S>(rules: &[MomentRule<S>]) -> impl Iterator<Item = Self> {
+        let width = rules.len() + rules.iter().filter(|rule| rule.events.is_some()).count();
+        let mut next = rules.len();
+        rules.iter().enumerate().map(move |(rule, MomentRule { events, .. })| {
+            let events = events.is_some().then_some(next);
+            next += usize::from(events.is_some());
+            Self { rule, events, width }
+        })
+    }
 }
 
 /// The place of one rule's value in one window.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Place {
-    /// The number of the rule, and the number of all rules.
-    pub(super) rule: usize,
-    pub(super) rules: usize,
+    pub(super) columns: Columns,
     /// The index of the window in its series.
     pub(super) index: usize,
     /// The size of the windows.
     pub(super) size: u64,
 }
 
-/// The extent of one window's baseline.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct Reach {
-    /// The length that the detector needs, in disjoint windows.
-    pub(super) samples: u32,
-    /// The least end of a sample.
-    pub(super) oldest: EventTime,
-    /// The number of samples including missing windows; `None` if a missing window is no sample.
-    pub(super) slots: Option<u64>,
+/// The sums of one baseline.
+#[derive(Clone, Debug)]
+pub(super) struct Sums {
+    pub(super) sums: PowerSums,
+    pub(super) means: Option<Box<Means>>,
+    /// The index of the first window in its reach.
+    pub(super) from: usize,
+    /// The number of windows that are left out, and the end of the first.
+    pub(super) excluded: usize,
+    pub(super) first_excluded: Option<EventTime>,
 }
 
 impl Series {
     /// The value of a rule's metric at an index.
-    pub(super) fn value(&self, rule: usize, rules: usize, index: usize) -> Option<i64> {
-        self.values.get(index * rules + rule).copied().filter(|value| *value != NONE)
+    pub(super) fn value(&self, columns: Columns, index: usize) -> Option<i64> {
+        value_at(&self.values, columns, index)
+    }
+
+    /// The number of events that a rule's metric is the mean of at an index; 1 if it is no mean.
+    pub(super) fn events(&self, columns: Columns, index: usize) -> u64 {
+        events_at(&self.values, columns, index)
     }
 
     /// The index of the window that ended at `end`.
@@ -74,19 +114,25 @@ impl Series {
     /// Sets or removes a window, and marks the following windows to be evaluated again. Returns whether a
     /// window was added or removed.
     pub(super) fn set<S>(&mut self, rules: &[MomentRule<S>], end: EventTime, value: Option<&S>) -> bool {
-        let width = rules.len();
-        let metrics = value.map(|value| rules.iter().map(move |rule| (rule.metric)(value).unwrap_or(NONE)));
+        let events_of = |value| {
+            let events = rules.iter().filter_map(|rule| rule.events.as_ref());
+            events.map(move |events| i64::try_from(events(value)).unwrap_or(i64::MAX))
+        };
+        let metrics_of = |value| rules.iter().map(move |rule| (rule.metric)(value).unwrap_or(NONE));
         self.dirty = Some(self.dirty.map_or(end, |dirty| dirty.min(end)));
         let newest = self.ends.back().is_none_or(|last| *last < end);
-        if newest && let Some(metrics) = metrics {
+        if newest && let Some(value) = value {
             self.ends.push_back(end);
-            self.values.extend(metrics);
+            self.values.extend(metrics_of(value));
+            self.values.extend(events_of(value));
             return true;
         }
+        let metrics = value.map(|value| metrics_of(value).chain(events_of(value)));
         let index = if newest { self.ends.len() } else { first_from(&self.ends, end) };
         let known = self.ends.get(index) == Some(&end);
         // The sums contain the old value, or lack the new one.
         self.sums.clear();
+        let width = self.values.len().checked_div(self.ends.len()).unwrap_or(rules.len());
         match metrics {
             Some(metrics) if known => {
                 for (slot, value) in self.values.range_mut(index * width..).zip(metrics) {
@@ -123,13 +169,16 @@ impl Series {
     }
 
     /// Removes the windows up to one that is beyond the horizon.
-    pub(super) fn retire(&mut self, width: usize, end: EventTime) {
-        while self.ends.front().is_some_and(|first| *first <= end) {
-            for (number, running) in self.sums.iter_mut().enumerate() {
+    pub(super) fn retire<S>(&mut self, rules: &[MomentRule<S>], end: EventTime) {
+        while let Some(first) = self.ends.front().copied().filter(|first| *first <= end) {
+            let Self { values, sums, .. } = self;
+            let mut width = rules.len();
+            for (number, columns) in Columns::of(rules).enumerate() {
+                width = columns.width;
+                let Some(running) = sums.get_mut(number) else { continue };
                 if running.from == 0 && running.to > 0 {
-                    if self.values[number] != NONE {
-                        running.sums.remove(self.values[number]);
-                    }
+                    let (value, events) = (value_at(values, columns, 0), events_at(values, columns, 0));
+                    running.leave(columns, first, value, events);
                     running.to -= 1;
                 } else {
                     running.from = running.from.saturating_sub(1);
@@ -141,50 +190,114 @@ impl Series {
         }
     }
 
-    /// The sums of a window's samples and the index of the first sample. They are computed from the sums for
-    /// the window before, by adding one value and removing one.
-    pub(super) fn roll(&mut self, place: Place, reach: &Reach) -> (PowerSums, usize) {
-        let Place { rule, rules, index, .. } = place;
-        if self.sums.len() < rules {
-            // The sums start with the oldest sample.
-            let from = first_from(&self.ends, reach.oldest).min(index);
-            self.sums.resize(rules, RunningSums { from, to: from, sums: PowerSums::default() });
-        }
+    /// The sums of a window's samples: of those that ended at `oldest` or later and are not left out. They are
+    /// computed from the sums for the window before, by adding one value and removing one.
+    pub(super) fn roll(&mut self, place: Place, oldest: EventTime, excluded: &Excluded<'_>) -> Sums {
+        let Place { columns, index, .. } = place;
         let Self { ends, values, sums, .. } = self;
-        let running = &mut sums[rule];
-        if running.to > index || running.from > 0 && ends[running.from - 1] >= reach.oldest {
-            let from = first_from(ends, reach.oldest).min(index);
-            *running = RunningSums { from, to: from, sums: PowerSums::default() };
+        if sums.len() <= columns.rule {
+            // The sums start with the oldest sample.
+            let from = first_from(ends, oldest).min(index);
+            sums.resize(columns.width, RunningSums::from(from));
         }
-        let value = |at: usize| Some(values[at * rules + rule]).filter(|value| *value != NONE);
-        while running.to < index {
-            value(running.to).into_iter().for_each(|value| running.sums.add(value));
-            running.to += 1;
+        let running = &mut sums[columns.rule];
+        if running.to > index || running.from > 0 && ends[running.from - 1] >= oldest {
+            *running = RunningSums::from(first_from(ends, oldest).min(index));
         }
-        while running.from < running.to && ends[running.from] < reach.oldest {
-            value(running.from).into_iter().for_each(|value| running.sums.remove(value));
-            running.from += 1;
-        }
-        (running.sums, running.from)
+        running.fill(ends, values, place, oldest, excluded);
+        running.sums(values, place)
     }
 
-    /// The baseline of a window, with sums over all its samples.
-    pub(super) fn scanned(&self, place: Place, reach: &Reach) -> Ready<'_> {
-        let Place { rule, rules, index, .. } = place;
-        let from = first_from(&self.ends, reach.oldest).min(index);
-        let mut sums = PowerSums::default();
-        (from..index).filter_map(|at| self.value(rule, rules, at)).for_each(|value| sums.add(value));
-        self.ready(place, reach, sums, from)
+    /// The sums of a rule begin anew with the next [`roll`](Self::roll), since other windows are left out.
+    pub(super) fn restart(&mut self, rule: usize) {
+        if let Some(running) = self.sums.get_mut(rule) {
+            *running = RunningSums { to: usize::MAX, ..RunningSums::default() };
+        }
     }
 
-    /// The baseline with given sums, of the samples from an index on.
-    pub(super) fn ready(&self, place: Place, reach: &Reach, sums: PowerSums, from: usize) -> Ready<'_> {
-        let sums = match reach.slots {
-            Some(slots) => sums.with_zeros(slots.saturating_sub(sums.count)),
-            None => sums,
-        };
-        let samples = SeriesSamples { series: self, place, from };
-        Ready { reach: reach.samples, sums, samples }
+    /// The same sums, over all samples.
+    pub(super) fn scan(&self, place: Place, oldest: EventTime, excluded: &Excluded<'_>) -> Sums {
+        let mut running = RunningSums::from(first_from(&self.ends, oldest).min(place.index));
+        running.fill(&self.ends, &self.values, place, oldest, excluded);
+        running.sums(&self.values, place)
+    }
+}
+
+/// The value of a rule's metric at an index.
+fn value_at(values: &VecDeque<i64>, columns: Columns, index: usize) -> Option<i64> {
+    values.get(index * columns.width + columns.rule).copied().filter(|value| *value != NONE)
+}
+
+/// The number of events that a rule's metric is the mean of at an index; 1 if it is no mean.
+fn events_at(values: &VecDeque<i64>, columns: Columns, index: usize) -> u64 {
+    let events = columns.events.and_then(|column| values.get(index * columns.width + column));
+    events.map_or(1, |events| events.unsigned_abs())
+}
+
+impl RunningSums {
+    /// No windows, of which the first will be that at an index.
+    fn from(index: usize) -> Self {
+        Self { from: index, to: index, ..Self::default() }
+    }
+
+    /// Adds the windows before a window, and removes those before `oldest`.
+    fn fill(
+        &mut self,
+        ends: &VecDeque<EventTime>,
+        values: &VecDeque<i64>,
+        Place { columns, index, .. }: Place,
+        oldest: EventTime,
+        excluded: &Excluded<'_>,
+    ) {
+        while self.to < index {
+            if excluded.contains(ends[self.to]) {
+                self.more.get_or_insert_default().excluded.push_back(ends[self.to]);
+            } else if let Some(value) = value_at(values, columns, self.to) {
+                self.sums.add(value);
+                if columns.events.is_some() {
+                    let events = events_at(values, columns, self.to);
+                    self.more.get_or_insert_default().means.add(value, events);
+                }
+            }
+            self.to += 1;
+        }
+        while self.from < self.to && ends[self.from] < oldest {
+            let at = self.from;
+            self.leave(columns, ends[at], value_at(values, columns, at), events_at(values, columns, at));
+            self.from += 1;
+        }
+    }
+
+    /// The sums for the window at a place.
+    fn sums(&self, values: &VecDeque<i64>, Place { columns, index, .. }: Place) -> Sums {
+        let Self { from, sums, .. } = *self;
+        let more = self.more.as_ref();
+        let means = columns.events.map(|_| {
+            let sums = more.map_or(EventSums::default(), |more| more.means);
+            Box::new(Means { events: events_at(values, columns, index), sums })
+        });
+        Sums {
+            sums,
+            means,
+            from,
+            excluded: more.map_or(0, |more| more.excluded.len()),
+            first_excluded: more.and_then(|more| more.excluded.front().copied()),
+        }
+    }
+
+    /// Removes the first window.
+    fn leave(&mut self, columns: Columns, end: EventTime, value: Option<i64>, events: u64) {
+        if let Some(more) = &mut self.more
+            && more.excluded.front() == Some(&end)
+        {
+            more.excluded.pop_front();
+            return;
+        }
+        let Some(value) = value else { return };
+        self.sums.remove(value);
+        if let Some(more) = self.more.as_mut().filter(|_| columns.events.is_some()) {
+            more.means.remove(value, events);
+        }
     }
 }
 
@@ -199,29 +312,6 @@ fn first_from(ends: &VecDeque<EventTime>, time: EventTime) -> usize {
             near.unwrap_or_else(|| ends.partition_point(|end| *end < time))
         }
     }
-}
-
-/// The extent of the baseline of the window that ended at `end`.
-///
-/// If a missing window is a sample of zero, only windows are samples that began at or after the key's first
-/// pane within the length of the baseline.
-pub(super) fn reach(
-    series: &[Series],
-    spec: WindowSpec,
-    missing: MissingWindow,
-    end: EventTime,
-    samples: u32,
-) -> Reach {
-    let (size, slide) = (spec.size(), spec.slide());
-    let longest = size.saturating_mul(u64::from(samples));
-    if missing == MissingWindow::Skip {
-        return Reach { samples, oldest: end.minus(longest), slots: None };
-    }
-    let before = end.0.saturating_sub(longest).saturating_sub(size);
-    let first = first_after(series, spec, EventTime(before)).unwrap_or(end);
-    let whole = first.plus(size - slide);
-    let slots = (end.0.saturating_sub(whole.0) / size).min(u64::from(samples));
-    Reach { samples, oldest: end.minus(slots * size), slots: Some(slots) }
 }
 
 /// The end of the key's first window that ended after a time.
@@ -239,47 +329,4 @@ pub(super) fn first_after(series: &[Series], spec: WindowSpec, time: EventTime) 
         series.ends.get(first_from(&series.ends, time.plus(1))).copied()
     });
     firsts.min()
-}
-
-/// A baseline with its sums.
-#[derive(Debug)]
-pub(super) struct Ready<'a> {
-    reach: u32,
-    sums: PowerSums,
-    samples: SeriesSamples<'a>,
-}
-
-/// The baselines of one window.
-#[derive(Debug)]
-pub(super) struct ReadyAll<'a> {
-    pub(super) scale: i64,
-    pub(super) ready: &'a [Ready<'a>],
-}
-
-impl Baselines for ReadyAll<'_> {
-    fn baseline(&self, reach: u32) -> Option<Baseline<'_>> {
-        let ready = self.ready.iter().find(|ready| ready.reach == reach)?;
-        Some(Baseline { sums: ready.sums, scale: self.scale, samples: &ready.samples })
-    }
-}
-
-/// The samples of one baseline, one by one.
-#[derive(Debug)]
-struct SeriesSamples<'a> {
-    series: &'a Series,
-    place: Place,
-    from: usize,
-}
-
-impl Samples for SeriesSamples<'_> {
-    fn visit(&self, visit: &mut dyn FnMut(u32, i64)) {
-        let Place { rule, rules, index: evaluated, size } = self.place;
-        let end = self.series.ends[evaluated];
-        for index in (self.from..evaluated).rev() {
-            if let Some(value) = self.series.value(rule, rules, index) {
-                let back = (end - self.series.ends[index]) / size;
-                visit(u32::try_from(back).unwrap_or(u32::MAX), value);
-            }
-        }
-    }
 }

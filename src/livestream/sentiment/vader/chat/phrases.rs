@@ -1,0 +1,165 @@
+//! Words that say something together.
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::Group;
+use crate::livestream::sentiment::vader::Vader;
+use crate::livestream::sentiment::vader::reading::Reading;
+use crate::livestream::sentiment::vader::token::{ENDS, PHRASES, STEP, Token};
+
+/// The number of all numbers, which a phrase writes `#`, and which end phrases.
+pub(super) const FIGURES: u16 = PHRASES | ENDS;
+
+/// The most words of a phrase. As many as a reading has not settled yet when the last of them comes.
+const LONGEST: usize = 3;
+
+/// Two or three words and what they are worth together.
+#[derive(Clone, Debug)]
+struct Phrase {
+    /// The words before the last, the nearest first; 0 where it has only two.
+    before: [u16; LONGEST - 1],
+    tenths: i8,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Phrases {
+    /// By [`place`] of the last word; the longest come first.
+    by_last: Vec<Vec<Phrase>>,
+    /// The parts that end phrases, by their numbers.
+    parts: u64,
+    /// What words are worth that make a whole message, in tenths, by their [`place`]; 0 for the others.
+    alone: Vec<i8>,
+    /// The greatest of their numbers.
+    alone_to: u16,
+}
+
+/// Gives words the numbers by which phrases know them.
+struct Numbers<'a> {
+    vader: &'a mut Vader,
+    last: u16,
+}
+
+impl Numbers<'_> {
+    /// The number of a word; a new one has `ends` in it.
+    fn of(&mut self, word: &str, ends: u16) -> u16 {
+        if word == "#" {
+            return FIGURES;
+        }
+        let next = self.last + STEP;
+        let mut number = 0;
+        self.vader.mark(word, |token| {
+            let known = token.number() as u16;
+            number = if known == 0 { next | ends } else { known };
+            token.with_number(number)
+        });
+        if number & !ENDS == next {
+            self.last = next;
+        }
+        number
+    }
+}
+
+impl Phrases {
+    /// Gives the words of phrases numbers, where they have none yet.
+    pub(super) fn new(groups: &[Group], alone: &[Group], vader: &mut Vader) -> Self {
+        let mut numbers = Numbers { vader, last: PHRASES };
+        let phrases =
+            || groups.iter().flat_map(|group| group.items.split(',').map(|phrase| (phrase, group.tenths)));
+        let mut held = Self { by_last: Vec::new(), parts: 0, alone: Vec::new(), alone_to: 0 };
+        for group in alone {
+            for word in group.items.split_whitespace() {
+                let place = place(numbers.of(word, ENDS));
+                held.alone.resize(held.alone.len().max(place + 1), 0);
+                held.alone[place] = group.tenths;
+            }
+        }
+        held.alone_to = numbers.last;
+        // All last words first, since only a new number can have it in it that phrases end with it.
+        for last in phrases().filter_map(|(phrase, _)| phrase.split_whitespace().next_back()) {
+            last.split('/').for_each(|word| _ = numbers.of(word, ENDS));
+        }
+        for (phrase, tenths) in phrases() {
+            held.add(phrase, tenths, &mut numbers);
+        }
+        held.by_last.iter_mut().for_each(|same| same.sort_by_key(|phrase| phrase.before[1] == 0));
+        // Two letters and a mark are looked up as they stand first: what `no.` says must not depend on the phrases.
+        if let Some(no) = vader.words.get(b"no").and_then(Token::alone) {
+            vader.mark("no.", |token| token.with(no.0));
+        }
+        held
+    }
+
+    /// Adds a phrase in all its forms.
+    fn add(&mut self, phrase: &str, tenths: i8, numbers: &mut Numbers<'_>) {
+        let mut forms = vec![[0; LONGEST]];
+        for place in phrase.split_whitespace() {
+            let words: Vec<u16> = place.split('/').map(|word| numbers.of(word, 0)).collect();
+            // The words before move one further from the last.
+            let longer = forms.iter().flat_map(|form| words.iter().map(|&word| [word, form[0], form[1]]));
+            forms = longer.collect();
+        }
+        for [last, before @ ..] in forms {
+            let place = place(last);
+            if self.by_last.len() <= place {
+                self.by_last.resize_with(place + 1, Vec::new);
+            }
+            self.by_last[place].push(Phrase { before, tenths });
+            self.parts |= if last < STEP { 1 << last } else { 0 };
+        }
+    }
+
+    /// Whether a word that is about to be read may end a phrase, or be a whole message.
+    #[inline]
+    pub(super) fn may_end(&self, token: Token, reading: &Reading) -> bool {
+        let number = token.number() as u16;
+        let ends = number & ENDS != 0 || (number < STEP && self.parts & 1 << number != 0);
+        // The first numbers are those of words that may be a whole message.
+        ends && (reading.last(1).number() != 0 || number & !ENDS <= self.alone_to)
+    }
+
+    /// What a word that is about to be read stands for: the phrase that it ends, if it ends one, whose other words then say
+    /// nothing any more.
+    pub(super) fn ended(&self, token: Token, reading: &mut Reading) -> Token {
+        let Some(phrases) = self.by_last.get(place(token.number() as u16)) else { return token };
+        let is = |back: usize, number: u16| reading.last(back).number() == usize::from(number);
+        let found = phrases
+            .iter()
+            .find(|phrase| is(1, phrase.before[0]) && (phrase.before[1] == 0 || is(2, phrase.before[1])));
+        let Some(phrase) = found else { return token };
+        reading.silence(1);
+        if phrase.before[1] != 0 {
+            reading.silence(2);
+        }
+        let whole = Token::default().with(token.0 & Token::LOUD);
+        if phrase.tenths == 0 {
+            whole
+        } else {
+            whole.with_tenths(phrase.tenths).with(Token::LISTED | Token::ACTS)
+        }
+    }
+
+    /// What a word is worth as a whole message, in tenths, if that is another than its valence.
+    pub(super) fn alone(&self, word: Token) -> Option<i8> {
+        self.alone.get(place(word.number() as u16)).copied().filter(|tenths| *tenths != 0)
+    }
+
+    pub(super) fn digest(&self, digest: &mut Xxh3) {
+        for tenths in &self.alone {
+            digest.update(&tenths.to_le_bytes());
+        }
+        for (last, phrases) in (0_u64..).zip(&self.by_last) {
+            for phrase in phrases {
+                digest.update(&last.to_le_bytes());
+                digest.update(&phrase.before[0].to_le_bytes());
+                digest.update(&phrase.before[1].to_le_bytes());
+                digest.update(&phrase.tenths.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// Where the phrases are that end with a word: parts have their numbers, the others come behind.
+fn place(number: u16) -> usize {
+    let number = number & !ENDS;
+    usize::from(if number < STEP { number } else { STEP + number.saturating_sub(PHRASES) / STEP })
+}

@@ -1,0 +1,74 @@
+//! The evaluation of windows.
+
+use super::baseline::{Compared, ReadyAll};
+use super::series::{Columns, Place};
+use super::{AnomalousWindow, KeyEpisodes};
+use crate::detect::moment::MomentRule;
+use crate::detect::observed::{Baselines, Observed};
+use crate::key::Key;
+use crate::time::event_time::EventTime;
+use crate::time::window::WindowRules;
+
+impl<K: Key> KeyEpisodes<K> {
+    /// Evaluates a window by the pure detectors.
+    pub(super) fn detect_pure<S>(
+        &mut self,
+        rules: &[MomentRule<S>],
+        windows: &WindowRules,
+        key: &K,
+        (series, index): (usize, usize),
+    ) {
+        let spec = windows.windows;
+        let end = self.series[series].ends[index];
+        for (columns, rule) in Columns::of(rules).zip(rules) {
+            let detector = rule.detector_of(key);
+            if !detector.is_pure() {
+                continue;
+            }
+            let place = Place { columns, index, size: spec.size() };
+            self.levels.remove(columns.rule, end);
+            let found = self.series[series].value(columns, index).and_then(|value| {
+                let compared = Compared {
+                    rule,
+                    spec,
+                    end,
+                    place,
+                    series,
+                    start: self.starts.last_before(end, rule.absent_after),
+                    hits: &self.hits[columns.rule],
+                    longest: detector.max_samples(),
+                    fewest: detector.min_samples(),
+                };
+                let (scale, missing) = (rule.scale, rule.missing);
+                let events = self.series[series].events(columns, index);
+                let observe = |ready: &[_]| {
+                    let baselines = ReadyAll { scale, ready };
+                    let baselines: &dyn Baselines = &baselines;
+                    let window = Observed { end, value, scale, events, spec, missing, baselines };
+                    match detector.judge_or_departs(&window) {
+                        Ok(found) => Some(AnomalousWindow::new(value, scale, &found)),
+                        Err(departs) => (departs && rule.excludes_moments).then(AnomalousWindow::unreported),
+                    }
+                };
+                if let [_] = *detector.reaches() {
+                    observe(&[compared.roll(&mut self.series, &mut self.levels)])
+                } else {
+                    let (ready, level) = compared.scan(&self.series, &self.levels, detector.reaches());
+                    level.into_iter().for_each(|level| self.levels.add(level));
+                    observe(&ready)
+                }
+            });
+            self.note(columns.rule, end, found);
+        }
+    }
+
+    /// Sets or removes the finding in a window.
+    pub(super) fn note(&mut self, rule: usize, end: EventTime, hit: Option<AnomalousWindow>) {
+        let hits = &mut self.hits[rule];
+        self.changed[rule] |= match hit {
+            Some(hit) => hits.insert(end, hit) != Some(hit),
+            // The map is mostly empty, so a search is avoided.
+            None => !hits.is_empty() && hits.remove(&end).is_some(),
+        };
+    }
+}
