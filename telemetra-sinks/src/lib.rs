@@ -1,7 +1,23 @@
-//! Telemetra's connectors to the outside: where records come from and where rows go.
+//! Telemetra's connectors: sources that read from external systems and sinks that write rows to them.
 //!
-//! Each is an ordinary [`Source`](telemetra_core::Source) or [`Sink`](telemetra_core::Sink) on the public contracts alone: what they can
-//! do, yours can do. The sinks know no domain: they keep the rows of whatever tables a pipeline has.
+//! Every connector implements [`Source`](telemetra_core::Source) or [`Sink`](telemetra_core::Sink) with the
+//! public API only, so a connector of your own can do the same. The sinks know no domain: they write the rows
+//! of whatever tables a pipeline declares.
+//!
+//! | connector | reads or writes | feature |
+//! |---|---|---|
+//! | [`Lines`] | source: lines of files, of standard input or of a pipe | none |
+//! | [`JsonLines`] | sink: JSON objects, one per line, in a folder | none |
+//! | [`MemorySink`] | sink: rows in memory, for tests | none |
+//! | [`LiveView`] | sink: current rows in memory, with queries and subscriptions | none |
+//! | `Sqlite` | sink: tables of an SQLite database | `sqlite` |
+//! | `KafkaSource`, `KafkaSink` | source and sink: topics | `kafka` |
+//! | `Postgres`, `PostgresStore` | sink: tables; store: checkpoints | `postgres` |
+//! | `RedisSink` | sink: current windows, moments, rows, leaderboards; a channel of changes | `redis` |
+//!
+//! All sinks are idempotent: when a restarted pipeline writes rows again, the target holds the same rows as
+//! after an undisturbed run. Each sink's page says what it keeps, what it does after an error, and how it
+//! goes on after a restart.
 #![forbid(missing_docs)]
 
 mod json_lines;

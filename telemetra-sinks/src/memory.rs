@@ -1,4 +1,4 @@
-//! A sink in memory: the tables as they are now, for tests and small hosts.
+//! A sink that keeps the current rows in memory, for tests and small hosts.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,10 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use telemetra_core::{Action, Batch, Change, DeadLetter, EventTime, ExternalError, PartitionId, Sink, Table};
 
-/// A sink that keeps rows in memory, current and by key. Clones are handles on the same rows.
+/// A sink that keeps the current rows of all tables in memory. Clones are handles on the same rows.
 ///
-/// Within a process it is a durable store: a pipeline that is restarted with the same handle is told what is there and
-/// goes on from it. A new process starts with nothing.
+/// Within one process it counts as a durable store: if a pipeline is restarted with a clone of the same sink,
+/// [`open`](Sink::open) returns the time of the last batch, and the pipeline goes on from there. A new
+/// process starts with an empty sink.
+///
+/// Every method takes one lock and copies what it returns, so a call costs time proportional to the number of
+/// rows. Rows are shared with the other sinks and are not copied.
 ///
 /// ```
 /// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
@@ -37,6 +41,7 @@ pub struct MemorySink {
     log: bool,
 }
 
+/// The rows, dead letters and progress that all handles share.
 #[derive(Debug, Default)]
 struct State {
     rows: BTreeSet<Held>,
@@ -45,7 +50,7 @@ struct State {
     durable: Option<EventTime>,
 }
 
-/// A row as last published, ordered by its table and key.
+/// The last published change of a row, ordered by table and key.
 #[derive(Debug)]
 struct Held(Change);
 
@@ -70,13 +75,24 @@ impl PartialEq for Held {
 impl Eq for Held {}
 
 impl MemorySink {
-    /// A sink that keeps all rows and letters, and no log.
+    /// Creates an empty sink, which keeps all rows and dead letters, and no log of batches.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Also keeps the batches as they were applied, without bound.
+    /// Also keeps every batch as it was applied, for [`batches`](Self::batches). The log grows without bound,
+    /// so it is meant for tests.
+    ///
+    /// ```
+    /// use telemetra_core::{Batch, EventTime, Sink};
+    /// use telemetra_sinks::MemorySink;
+    ///
+    /// let memory = MemorySink::new().with_log();
+    /// memory.clone().apply(&[Batch { time: EventTime(999), changes: vec![] }])?;
+    /// assert_eq!(memory.batches().len(), 1);
+    /// # Ok::<(), telemetra_core::ExternalError>(())
+    /// ```
     #[must_use]
     pub fn with_log(mut self) -> Self {
         self.log = true;
@@ -87,43 +103,44 @@ impl MemorySink {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The rows of all tables as they were last published, by table and key.
+    /// Returns the current rows of all tables, sorted by table and key.
     #[must_use]
     pub fn rows(&self) -> Vec<Change> {
         self.collect(|change| Some(change.clone()))
     }
 
-    /// The rows of one table as they were last published, by key.
+    /// Returns the current rows of one table, sorted by key. Empty if there is no table of that name.
     #[must_use]
     pub fn table(&self, name: &str) -> Vec<Change> {
         self.collect(|change| (change.table() == name).then(|| change.clone()))
     }
 
-    /// The rows of one type, by table and key: `rows_of::<SummaryRow<String, u64>>()`, `rows_of::<Moment<String>>()`, or a type of
-    /// your own.
+    /// Returns the current rows of one Rust type, sorted by table and key: for example
+    /// `rows_of::<SummaryRow<String, u64>>()`, `rows_of::<Moment<String>>()`, or a type of your own.
     #[must_use]
     pub fn rows_of<R: Clone + 'static>(&self) -> Vec<R> {
         self.collect(|change| change.row::<R>().cloned())
     }
 
-    /// The dead letters, by place.
+    /// Returns the dead letters, sorted by partition, offset and index.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.state().letters.values().cloned().collect()
     }
 
-    /// The batches as they were applied; none without [`with_log`](Self::with_log).
+    /// Returns the batches as they were applied. Empty unless the sink was made [with a log](Self::with_log).
     #[must_use]
     pub fn batches(&self) -> Vec<Batch> {
         self.state().log.clone()
     }
 
-    /// The time of the last batch.
+    /// Returns the event time of the last applied batch; `None` before the first one.
     #[must_use]
     pub fn durable(&self) -> Option<EventTime> {
         self.state().durable
     }
 
+    /// Returns what `pick` selects of the current rows.
     fn collect<T>(&self, pick: impl Fn(&Change) -> Option<T>) -> Vec<T> {
         self.state().rows.iter().filter_map(|held| pick(&held.0)).collect()
     }

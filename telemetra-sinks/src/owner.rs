@@ -1,4 +1,5 @@
-//! Whose a file or a folder is: a lock for as long as a sink is open, and what a pipeline says of itself.
+//! Ownership of files and databases: a lock that one open sink holds, and the record of which pipeline writes
+//! there.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -11,12 +12,13 @@ use telemetra_core::{ExternalError, Table};
 /// The name of a pipeline that has none.
 pub(crate) const UNNAMED: &str = "telemetra";
 
-/// A file that is locked while the value lives. The process that has it is written in it.
+/// A file that stays locked while the value lives. It contains the id of the process that holds the lock.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
 impl Drop for Lock {
-    /// Unlocks the file, not only closes it: a child process that is just being started has it open too.
+    /// Unlocks the file explicitly: a child process that is just being started may hold another handle of it
+    /// open.
     fn drop(&mut self) {
         // A file system without locks.
         let _ = self.0.unlock();
@@ -24,11 +26,13 @@ impl Drop for Lock {
 }
 
 impl Lock {
-    /// Locks the file, which is made if there is none, for what is at `place`. A file system without locks gives no protection.
+    /// Locks `file`, which is created if it is missing, on behalf of the target at `place`. On a file system
+    /// without locks this succeeds and gives no protection.
     ///
     /// # Errors
     ///
-    /// If somebody has it, a transient one: that may be the process before this one, which is about to end.
+    /// A transient error if another process holds the lock, as that may be the previous process, which is
+    /// about to end. A permanent error if the file cannot be created, opened or written to.
     pub(crate) fn claim(file: PathBuf, place: &Path) -> Result<Self, ExternalError> {
         let failed = |error: io::Error| {
             ExternalError::permanent(format!(
@@ -66,7 +70,8 @@ impl Lock {
     }
 }
 
-/// A pipeline as a target knows it: its name, and its tables by name. Of one of an earlier release neither is known.
+/// The pipeline that writes to a target: its name, and the names of its tables. Both are empty if an earlier
+/// release wrote the record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Owner {
     pub(crate) pipeline: String,
@@ -79,7 +84,8 @@ impl Owner {
         Self { pipeline: pipeline.to_owned(), tables }
     }
 
-    /// Why this one must not write where `other` has written under the same name: it has none of its tables, so it is another pipeline.
+    /// Returns why this pipeline must not write where `other` has written under the same name: they have no
+    /// table in common, so they are different pipelines. `None` if it may write.
     pub(crate) fn differs(&self, other: &Self) -> Option<String> {
         let known = !other.tables.is_empty() && !self.tables.is_empty();
         (known && !self.tables.iter().any(|table| other.has(table))).then(|| {
@@ -93,7 +99,7 @@ impl Owner {
         })
     }
 
-    /// A table that both write to.
+    /// Returns a table that both pipelines write to, if there is one.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn shared<'a>(&'a self, other: &Self) -> Option<&'a str> {
         self.tables.iter().find(|table| other.has(table)).map(String::as_str)

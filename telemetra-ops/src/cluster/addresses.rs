@@ -1,17 +1,18 @@
-//! Addresses for a cluster whose processes are all on this machine.
+//! Free addresses for a cluster whose processes all run on one machine.
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-/// Loopback addresses for the processes of a cluster on this machine, which nobody listens at and nobody else is given.
+/// Returns loopback addresses for the processes of a cluster on this machine, whose ports are free. For tests
+/// and demos.
 ///
-/// The system gives none of these ports to a program that asks for any port, for a minute or so: they are in the state
-/// `TIME_WAIT`, after a connection that this function made and closed. Who asks for one of them by its number, as
-/// [`Pipeline::cluster`](crate::Pipeline::cluster) does, gets it at once.
+/// Each port is in the state `TIME_WAIT`, after a connection that this function made and closed. So for about
+/// a minute the system gives it to no program that asks for any free port. A program that asks for this port
+/// by number, as [`Pipeline::cluster`](crate::Pipeline::cluster) does, gets it at once.
 ///
 /// # Errors
 ///
-/// If the system has no port that is free.
+/// If the system has no free port.
 ///
 /// ```
 /// use telemetra_core::{SerdeJson, source::Memory};
@@ -39,17 +40,17 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn free_addresses(count: usize) -> io::Result<Vec<String>> {
-    // All are held until all are known, so that none comes twice.
+    // All listeners stay open until all ports are known, so that no port comes twice.
     let held: Vec<_> =
         (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
     held.iter().map(reserved).collect()
 }
 
-/// The address of a listener, whose port nobody is given when it is dropped.
+/// Returns the address of a listener, whose port stays reserved after it is dropped.
 fn reserved(listener: &TcpListener) -> io::Result<String> {
     let address = listener.local_addr()?;
     let mut client = TcpStream::connect(address)?;
-    // The side that closes first is the one that waits.
+    // The side that closes first enters `TIME_WAIT`.
     drop(listener.accept()?);
     client.read_to_end(&mut Vec::new())?;
     Ok(address.to_string())

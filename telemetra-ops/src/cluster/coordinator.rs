@@ -1,8 +1,10 @@
-//! Coordination between the processes of a cluster, outside the dataflow: a start-up handshake, source progress, and shutdown.
+//! Coordination of the processes of a cluster, outside the dataflow: a start-up handshake, source progress,
+//! and shutdown.
 //!
-//! At the start each process sends what it goes on from, and no graph is built before all are seen to be the same: with different
-//! checkpoints their states would not belong together. While it runs, each sends the progress of its sources, as an idle partition
-//! follows those of all processes. A process that stops sends why, as the others would wait for it for ever.
+//! At start-up each process sends the state that it starts from, and no graph is built before all are known
+//! to agree: with different checkpoints, their states would not belong together. While it runs, each process
+//! sends the progress of its sources, as an idle partition follows the partitions of all processes. A process
+//! that stops sends the reason, as the others would wait for it for ever.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,52 +21,53 @@ use timely::worker::Worker;
 use crate::cluster::progress::SourceProgress;
 use crate::support::failure::{Failure, PipelineError};
 
-/// How a process begins; all must begin alike.
+/// The state that a process starts from; all processes must agree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StartState {
-    /// The boundary of the checkpoint that it goes on from.
+    /// The boundary of the checkpoint that it restores.
     pub(crate) resume: Option<EventTime>,
-    /// The settings that state depends on, in messages.
+    /// The settings that state depends on, as text.
     pub(crate) settings: String,
     /// The number of shards of each sink.
     pub(crate) shards: Vec<usize>,
     /// The partitions that the sources list.
     pub(crate) partitions: Vec<String>,
-    /// The greatest time that one of its sinks has, the epoch if none has any. This need not be alike.
+    /// The greatest durable time of its sinks, the epoch if there is none. Processes may differ in it.
     pub(crate) durable: EventTime,
 }
 
-/// What a process sends to all others.
+/// A message from one process to all others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum ControlMessage {
     Start(StartState),
-    /// The progress of its sources now.
+    /// The current progress of its sources.
     Progress(SourceProgress),
-    /// It stops: by order, or because of an error, in messages.
+    /// It stops: by order, or because of an error, whose text is given.
     Stop(Option<String>),
 }
 
-/// One worker's end: what was received there, and what its process sends.
+/// The coordination of one worker: the messages that it received, and those that its process sends.
 pub(crate) struct Coordinator {
     place: (usize, usize),
     sends: bool,
     dataflow: usize,
     input: InputHandleVec<EventTime, (usize, ControlMessage)>,
     received: Rc<RefCell<Vec<(usize, ControlMessage)>>>,
-    /// What each process sent last of how its partitions stand.
+    /// The last source progress that each process sent.
     progress_of: Vec<SourceProgress>,
-    /// What this one sent last, and when it last checked whether that is so.
+    /// The last progress that this process sent, and when it last checked for a change.
     sent: Option<SourceProgress>,
     checked: Option<Instant>,
 }
 
-/// The least time between two messages of a process about its partitions.
+/// The least time between two progress messages of a process.
 const ANNOUNCE_INTERVAL: Duration = Duration::from_millis(5);
-/// The longest a worker sleeps before it looks whether it should stop.
+/// The longest time that a worker sleeps before it checks for an order to stop.
 const PARK: Duration = Duration::from_millis(20);
 
 impl Coordinator {
-    /// Takes a seat for a worker of process `process` of `processes`; `sends` is true for one worker of each.
+    /// Creates the coordinator of a worker of process `process` of `processes`. `sends` is true for one
+    /// worker of each process.
     pub(crate) fn open(worker: &mut Worker, process: usize, processes: usize, sends: bool) -> Self {
         let received = Rc::new(RefCell::new(Vec::new()));
         let sink = Rc::clone(&received);
@@ -87,6 +90,7 @@ impl Coordinator {
         }
     }
 
+    /// Sends a message to all workers of all processes.
     fn send(&mut self, message: ControlMessage) {
         if self.sends {
             self.input.send((self.place.0, message));
@@ -94,8 +98,8 @@ impl Coordinator {
         }
     }
 
-    /// Waits until all processes have sent how they begin. If they begin differently, the pipeline fails, on all of them alike.
-    /// Gives the greatest time that a sink of any of them has; `None` if it may not begin.
+    /// Waits until all processes have sent their start state. If they differ, the pipeline fails on all of
+    /// them. Returns the greatest durable time of all sinks; `None` if the pipeline must not start.
     pub(crate) fn agree_on_start(
         &mut self,
         worker: &mut Worker,
@@ -116,7 +120,7 @@ impl Coordinator {
         (!failure.is_down()).then_some(durable)
     }
 
-    /// Hears what was sent, and stops if another process has sent that it does.
+    /// Receives messages, and stops if another process has stopped.
     pub(crate) fn receive(&mut self, failure: &Failure) {
         self.receive_into(&mut BTreeMap::new(), failure);
     }
@@ -125,7 +129,7 @@ impl Coordinator {
         for (process, message) in self.received.take() {
             match message {
                 ControlMessage::Start(start_state) => drop(starts.insert(process, start_state)),
-                // A process may begin before another knows that it may.
+                // A process may start before another one knows that it may.
                 ControlMessage::Progress(progress) => {
                     if let Some(known) = self.progress_of.get_mut(process) {
                         *known = progress;
@@ -136,8 +140,8 @@ impl Coordinator {
         }
     }
 
-    /// Says how the partitions of this process stand, if that is news, and how those of all others do by what they sent last.
-    /// `None` on a worker that does not speak, or if it was asked just now.
+    /// Sends the source progress of this process, if it has changed, and returns the combined progress of all
+    /// other processes. `None` on a worker that does not send, or if the last call was just before.
     pub(crate) fn exchange(&mut self, own: impl FnOnce() -> SourceProgress) -> Option<SourceProgress> {
         if !self.sends || self.checked.is_some_and(|checked| checked.elapsed() < ANNOUNCE_INTERVAL) {
             return None;
@@ -152,18 +156,21 @@ impl Coordinator {
         Some(others.fold(SourceProgress::NONE, |all, (_, progress)| all.and(*progress)))
     }
 
+    /// Fails the pipeline because another process stopped or was lost.
     fn lost(&self, process: usize, why: Option<String>, failure: &Failure) {
         if process != self.place.0 {
             failure.set(PipelineError::Peer { process, why });
         }
     }
 
-    /// Leaves; if the pipeline stops before its end, with a message about it.
+    /// Leaves the cluster; if the pipeline stops before its end, it sends the reason.
     pub(crate) fn close(mut self, worker: &mut Worker, failure: &Failure) {
-        // They all have seen for themselves that they disagree, and who was exported by another need not tell.
+        // All processes have noticed a disagreement by themselves, and a process that was stopped by another
+        // one need not announce it.
         if failure.is_down() && !failure.is_shared() {
             self.send(ControlMessage::Stop(failure.enrich()));
-            // The message goes through two operators; what was handed over is sent before the connections close.
+            // The message passes two operators; messages that were handed over are sent before the
+            // connections close.
             for _ in 0..3 {
                 worker.step();
             }
@@ -172,7 +179,7 @@ impl Coordinator {
     }
 }
 
-/// How processes begin differently, in messages.
+/// Describes how the processes' start states differ, if they do.
 fn difference(starts: &[StartState]) -> Option<String> {
     let (first, others) = starts.split_first()?;
     for (process, other) in (1..).zip(others) {

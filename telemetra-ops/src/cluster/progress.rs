@@ -1,29 +1,30 @@
-//! How partitions stand, as far as others that have nothing to read need to know.
+//! Progress of a set of partitions: what idle partitions follow.
 
 use serde::{Deserialize, Serialize};
 use telemetra_core::{EventTime, WindowSpec};
 
-/// How a partition stands, or several together: those of a process, or of all.
+/// The progress of a partition, of the partitions of a process, or of all.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum SourceProgress {
-    /// Some may get more and are not idle. The least of their floors is this, or was: floors only rise.
+    /// Some partitions may get more records and are not idle. The time is the least of their floors, or was,
+    /// as floors only rise.
     Active(EventTime),
-    /// All are idle or have ended.
+    /// All partitions are idle or have ended.
     Idle {
-        /// The greatest watermark of them.
+        /// Their greatest watermark.
         watermark: EventTime,
-        /// Where the clock has brought it since.
+        /// The time to which the clock has advanced it since.
         reached: EventTime,
     },
 }
 
 impl SourceProgress {
-    /// That of no partition.
+    /// The progress of no partition.
     pub(crate) const NONE: Self = Self::Idle { watermark: EventTime::MIN, reached: EventTime::MIN };
-    /// That of partitions that nothing is known about: nobody passes them.
+    /// The progress of partitions that nothing is known about: no idle partition goes past them.
     pub(crate) const UNKNOWN: Self = Self::Active(EventTime::MIN);
 
-    /// That of both. [`NONE`](Self::NONE) is neutral; the order does not matter.
+    /// Combines two sets of partitions. [`NONE`](Self::NONE) is neutral, and the order does not matter.
     pub(crate) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Active(one), Self::Active(other)) => Self::Active(one.min(other)),
@@ -37,7 +38,7 @@ impl SourceProgress {
         }
     }
 
-    /// How far one goes that is idle.
+    /// Returns the time to which an idle partition follows.
     pub(crate) fn idle_target(self) -> EventTime {
         match self {
             Self::Active(floor) => floor,
@@ -45,7 +46,7 @@ impl SourceProgress {
         }
     }
 
-    /// The same by boundaries of panes, which is all that floors go by, so it changes seldom.
+    /// Rounds the progress to pane boundaries, which is enough for floors, so that it changes seldom.
     pub(crate) fn rounded(self, windows: WindowSpec) -> Self {
         match self {
             Self::Active(floor) => Self::Active(windows.pane_start(floor)),

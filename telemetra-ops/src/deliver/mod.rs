@@ -1,4 +1,4 @@
-//! Delivery: from changes in the dataflow to the threads of the sinks.
+//! Delivery: sends the changes of all tables from the dataflow to the threads of the sinks.
 
 pub(crate) mod placement;
 pub(crate) mod publication;

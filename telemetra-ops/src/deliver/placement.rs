@@ -1,4 +1,4 @@
-//! The sinks of a pipeline: which worker each shard runs on, and opening those of this process.
+//! Sink placement: the worker on which each shard of a sink runs, and the opening of this process's shards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use crate::observe::metrics::Value;
 use crate::support::failure::{Failure, PipelineError};
 use crate::support::retry::RetryDeadline;
 
-/// Makes the sink of a shard; `None` if it was made before.
+/// Creates the sink of a shard; `None` if it was created before.
 type Make = Box<dyn FnMut(Shard) -> Option<Box<dyn Sink>> + Send>;
 
-/// A sink that is not made yet.
+/// A sink that is not created yet.
 pub(crate) struct SinkPlan {
     pub(crate) shards: usize,
     make: Make,
 }
 
 impl SinkPlan {
-    /// One that is there.
+    /// A plan for an existing sink, as one shard.
     pub(crate) fn whole(sink: Box<dyn Sink>) -> Self {
         let mut sink = Some(sink);
         Self { shards: 1, make: Box::new(move |_| sink.take()) }
     }
 
-    /// One that is made by shard.
+    /// A plan for a sink that is created shard by shard.
     pub(crate) fn sharded<K: Sink + 'static>(
         shards: usize,
         mut make: impl FnMut(Shard) -> K + Send + 'static,
@@ -37,17 +37,17 @@ impl SinkPlan {
     }
 }
 
-/// The workers that are home to the shards of a sink, by shard; all processes have the same.
+/// The worker of each shard of a sink. All processes compute the same.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardHomes(pub(crate) Arc<[usize]>);
 
 impl ShardHomes {
-    /// The number of shards.
+    /// Returns the number of shards.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The home of the only shard, as timely's exchange wants it; `None` if there are several.
+    /// Returns the worker of the only shard, for timely's exchange; `None` if there are several.
     pub(crate) fn only_home(&self) -> Option<u64> {
         match self.0[..] {
             [only] => Some(only as u64),
@@ -55,19 +55,19 @@ impl ShardHomes {
         }
     }
 
-    /// The shard of what has that hash.
+    /// Returns the shard of a subject with this hash.
     pub(crate) fn shard_of(&self, hash: u64) -> usize {
         Shard::index_of_hash(hash, self.len())
     }
 
-    /// The worker that is home to that shard, as timely's exchange wants it.
+    /// Returns the worker of that shard, for timely's exchange.
     pub(crate) fn home_of(&self, hash: u64) -> u64 {
         self.0[self.shard_of(hash)] as u64
     }
 }
 
-/// Assigns the shards of sinks, whose numbers are given, to the workers of a cluster, evenly. A sink of one shard stays in
-/// the first process, which is where a user expects the only one.
+/// Assigns the shards of sinks, whose numbers are given, evenly to the workers of a cluster. A sink of one
+/// shard runs in the first process, where a user expects it.
 pub(crate) fn assign(shards: &[usize], processes: usize, workers: usize) -> Vec<ShardHomes> {
     let mut load = vec![0_usize; processes * workers];
     let mut homes = vec![Vec::new(); shards.len()];
@@ -75,7 +75,7 @@ pub(crate) fn assign(shards: &[usize], processes: usize, workers: usize) -> Vec<
     for sink in whole.into_iter().chain(several) {
         let span = if shards[sink] == 1 { 1 } else { processes };
         for _ in 0..shards[sink] {
-            // Among workers of one load, processes take turns.
+            // Among workers with equal load, processes take turns.
             let free = |worker: &usize| (load[*worker], worker % workers, worker / workers);
             let Some(home) = (0..span * workers).min_by_key(free) else { continue };
             load[home] += 1;
@@ -85,14 +85,14 @@ pub(crate) fn assign(shards: &[usize], processes: usize, workers: usize) -> Vec<
     homes.into_iter().map(|homes| ShardHomes(homes.into())).collect()
 }
 
-/// A sink's place in the graph of a process.
+/// The shards of a sink, as a process builds them into its graph.
 pub(crate) struct SinkPlacement {
     pub(crate) homes: ShardHomes,
-    /// The shards that live in this process; each is taken by its worker.
+    /// The shards that run in this process; each is taken by its worker.
     pub(crate) shards: Vec<OpenShard>,
 }
 
-/// A shard's name and state, for reports.
+/// The name and state of a shard, for status and metrics.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkHandle {
     pub(crate) name: String,
@@ -100,14 +100,15 @@ pub(crate) struct SinkHandle {
     pub(crate) gauge: Arc<SinkGauge>,
 }
 
-/// What opening sinks makes.
+/// The result of opening the sinks.
 pub(crate) struct OpenSinks {
     pub(crate) placements: Vec<SinkPlacement>,
     pub(crate) handles: Vec<SinkHandle>,
     pub(crate) threads: Vec<JoinHandle<()>>,
 }
 
-/// Opens the shards that live in process `process` of `processes`, each of `workers` workers, and starts their threads.
+/// Opens the shards that run in process `process` of `processes`, each with `workers` workers, and starts
+/// their threads.
 pub(crate) fn open(
     mut plans: Vec<SinkPlan>,
     pipeline: &Value,
@@ -132,7 +133,7 @@ pub(crate) fn open(
             let durable = deadline
                 .wait(&format!("opening the sink `{label}`"), || sink.open(tables, resume))
                 .map_err(failed)?;
-            // Metrics tell sinks of one name apart by a number.
+            // Metrics distinguish sinks with the same name by a number.
             let called = called.get_or_insert_with(|| {
                 let number = alike.entry(name.clone()).or_default();
                 *number += 1;

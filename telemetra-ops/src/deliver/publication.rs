@@ -1,4 +1,4 @@
-//! Publications: the tables of a graph, each with the changes of its rows in their own type.
+//! Publications: the tables of a graph, each with the stream of its changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use crate::deliver::placement::ShardHomes;
 use crate::operators::changes::RowChange;
 
-/// A table of a graph, whatever the type of its rows.
+/// A published table, of any row type.
 pub(crate) trait Publication<'scope> {
-    /// The table.
+    /// Returns the table.
     fn table(&self) -> &Arc<Table>;
 
     /// Adds an input for the table's changes to the delivery operator of a sink.
@@ -25,16 +25,16 @@ pub(crate) trait Publication<'scope> {
     ) -> Box<dyn TableInput>;
 }
 
-/// One input of a delivery operator: what has come of one table and is not handed over.
+/// One input of a delivery operator: the changes of one table that have arrived and are not in a batch yet.
 pub(crate) trait TableInput {
-    /// Takes in what has come. `note` is called with the shard and a capability for each message.
+    /// Stores the changes that have arrived. `note` is called with the shard and capability of each message.
     fn receive(&mut self, note: &mut dyn FnMut(usize, &Capability<EventTime>));
 
-    /// Appends the changes of one shard and time, sorted, as sinks see them.
+    /// Appends the changes of one shard and time, sorted, as sinks receive them.
     fn take(&mut self, shard: usize, time: EventTime, changes: &mut Vec<Change>);
 }
 
-/// A table with rows of type `R`.
+/// A published table with rows of type `R`.
 pub(crate) struct TypedPublication<'scope, R: Data> {
     pub(crate) layout: Layout<R>,
     pub(crate) changes: StreamVec<'scope, EventTime, RowChange<R>>,
@@ -52,7 +52,7 @@ impl<'scope, R: Data> Publication<'scope> for TypedPublication<'scope, R> {
     ) -> Box<dyn TableInput> {
         let (layout, to) = (self.layout.clone(), homes.clone());
         let home = to.only_home();
-        // With one shard nobody needs to know what a row is about.
+        // With one shard, the subject of a row is not needed.
         let by_shard = Exchange::new(move |change: &RowChange<R>| {
             home.unwrap_or_else(|| to.home_of(key_hash(&*layout.subject(&change.row))))
         });
@@ -82,6 +82,7 @@ impl<'scope, R: Data> Publication<'scope> for TypedPublication<'scope, R> {
 /// Changes by shard and time.
 type Stash<R> = BTreeMap<(usize, EventTime), Vec<RowChange<R>>>;
 
+/// The input of a table with rows of type `R`.
 struct TypedInput<R: Data, F> {
     layout: Layout<R>,
     stash: Stash<R>,

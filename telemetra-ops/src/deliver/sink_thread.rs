@@ -1,4 +1,5 @@
-//! The thread of a sink: takes batches from a bounded queue, retries what may pass, and says what is durable.
+//! The thread of a sink: it takes batches from a bounded queue, retries transient failures, and reports what
+//! is durable.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,51 +15,52 @@ use crate::observe::metrics::{self as metric, Value};
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::retry::{RetryError, RetryState, retry_until};
 
-/// How many jobs may wait for a sink before reading is held back.
+/// The number of jobs that may be queued for a sink before reading is held back.
 const QUEUE: usize = 64;
-/// How many batches a sink is given at once.
+/// The most batches in one call of a sink.
 const MOST_AT_ONCE: usize = 16;
 
-/// What a sink is given.
+/// A job for a sink: a batch, dead letters, or a flush of dead letters.
 #[derive(Debug)]
 pub(crate) enum Job {
     Batch(Batch),
     Letters(Vec<DeadLetter>),
-    /// Make the letters given before durable, without a batch.
+    /// Makes the dead letters sent before durable, without a batch.
     FlushLetters,
 }
 
-/// How a sink stands.
+/// The state of a shard of a sink, for metrics and status.
 #[derive(Debug)]
 pub(crate) struct SinkGauge {
-    /// The last time that is durable; 0 for none, as nothing takes effect at the epoch.
+    /// The last durable time; 0 if there is none, as nothing takes effect at the epoch.
     durable: AtomicU64,
-    /// How many jobs of letters are durable.
+    /// The number of jobs with dead letters that are durable.
     settled: AtomicU64,
-    /// Batches in the queue.
+    /// The number of queued batches.
     pub(crate) queued: AtomicUsize,
-    /// Rows written.
+    /// The number of changes that were written.
     pub(crate) changes: AtomicU64,
-    /// The last call that succeeded.
+    /// The last successful call.
     last: Mutex<Option<Applied>>,
     pub(crate) retry: RetryState,
-    /// The pipeline, the sink and the shard, as metrics have them.
+    /// The pipeline, the sink and the shard, as labels of metrics.
     pub(crate) labels: [Value; 3],
 }
 
-/// One call of a sink that succeeded.
+/// One successful call of a sink, as [`SinkStatus::last`](crate::SinkStatus::last) reports it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// How many batches it was given.
+    /// The number of batches in the call.
     pub batches: usize,
-    /// How many changes they held.
+    /// The number of changes in these batches.
     pub changes: usize,
-    /// How long it took, without tries that failed.
+    /// How long the successful attempt took; failed attempts are not included.
     pub took: Duration,
 }
 
 impl SinkGauge {
-    /// That of a sink which logs call `label` and metrics `labels`, and which has everything up to `durable`.
+    /// Creates the gauge of a sink that is durable up to `durable`; logs name it `label`, and metrics
+    /// `labels`.
     pub(crate) fn new(label: &str, labels: [Value; 3], durable: Option<EventTime>) -> Self {
         Self {
             durable: AtomicU64::new(durable.unwrap_or_default().0),
@@ -71,11 +73,12 @@ impl SinkGauge {
         }
     }
 
-    /// The last time that is durable; the epoch if none is, at which nothing takes effect.
+    /// Returns the last durable time; the epoch if there is none.
     pub(crate) fn durable(&self) -> EventTime {
         EventTime(self.durable.load(Ordering::Acquire))
     }
 
+    /// Returns the last successful call.
     pub(crate) fn last(&self) -> Option<Applied> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,7 +93,7 @@ pub(crate) struct SinkQueue {
 }
 
 impl SinkQueue {
-    /// Starts the thread of an open sink, which errors call `label`.
+    /// Starts the thread of an open sink, which errors name `label`.
     pub(crate) fn start(
         mut sink: Box<dyn Sink>,
         label: String,
@@ -102,7 +105,7 @@ impl SinkQueue {
         let worker_end = Self { jobs, gauge: Arc::clone(&gauge), activator: Arc::clone(&activator) };
         let thread = std::thread::Builder::new().name(format!("sink {}", sink.name())).spawn(move || {
             let mut route = SinkLoop { queue, gauge, failure, activator };
-            // Without a word from this thread the workers would wait for the sink for ever.
+            // If the thread did not report a panic, the workers would wait for the sink for ever.
             let run = AssertUnwindSafe(|| route.run(&mut *sink));
             let ended = catch_unwind(run).unwrap_or_else(|panic| {
                 let what = format!("it panicked: {}", panic_text(&*panic));
@@ -115,33 +118,33 @@ impl SinkQueue {
         Ok((worker_end, thread))
     }
 
-    /// Queues a job, and gives it back if the queue is full.
+    /// Queues a job, or returns it if the queue is full.
     pub(crate) fn try_send(&self, job: Job) -> Result<(), TrySendError<Job>> {
         let is_batch = usize::from(matches!(job, Job::Batch(_)));
-        // Before it is there: the thread that takes it counts it out.
+        // Counted before it is queued, as the thread that takes it counts it down.
         self.gauge.queued.fetch_add(is_batch, Ordering::Relaxed);
         self.jobs.try_send(job).inspect_err(|_| {
             self.gauge.queued.fetch_sub(is_batch, Ordering::Relaxed);
         })
     }
 
-    /// The last time that is durable; the epoch if none is, at which nothing takes effect.
+    /// Returns the last durable time; the epoch if there is none.
     pub(crate) fn durable(&self) -> EventTime {
         self.gauge.durable()
     }
 
-    /// How many of the jobs of letters are durable.
+    /// Returns the number of jobs with dead letters that are durable.
     pub(crate) fn settled(&self) -> u64 {
         self.gauge.settled.load(Ordering::Acquire)
     }
 
-    /// Whom to wake when more is durable.
+    /// Sets the activator of the operator to wake when more is durable.
     pub(crate) fn wake_by(&mut self, activator: SyncActivator) {
         *self.activator.lock().unwrap_or_else(PoisonError::into_inner) = Some(activator);
     }
 }
 
-/// The thread's end.
+/// The thread's end of the queue.
 struct SinkLoop {
     queue: Receiver<Job>,
     gauge: Arc<SinkGauge>,
@@ -150,8 +153,8 @@ struct SinkLoop {
 }
 
 impl SinkLoop {
-    /// Ends when nobody can send any more and everything was taken, or when the pipeline goes down: what is in the queue then
-    /// is not durable, and comes again after a restart.
+    /// Runs until the queue is closed and empty, or until the pipeline goes down. Jobs that are queued then
+    /// are not durable and come again after a restart.
     fn run(&mut self, sink: &mut dyn Sink) -> Result<(), RetryError> {
         let mut batches = Vec::new();
         let mut next = None;
@@ -196,12 +199,13 @@ impl SinkLoop {
         sink.close().map_err(RetryError::Failed)
     }
 
+    /// Counts a job out of the queue.
     fn taken(&self, job: Job) -> Job {
         self.gauge.queued.fetch_sub(usize::from(matches!(job, Job::Batch(_))), Ordering::Relaxed);
         job
     }
 
-    /// Says that these batches are durable.
+    /// Reports that these batches are durable.
     fn applied(&self, batches: &[Batch], took: Duration) {
         let changes = batches.iter().map(|batch| batch.changes.len()).sum();
         self.gauge.changes.fetch_add(changes as u64, Ordering::Relaxed);
@@ -215,17 +219,18 @@ impl SinkLoop {
         }
     }
 
-    /// Says that so many jobs of letters are durable, and wakes the worker.
+    /// Reports that this number of jobs with dead letters is durable, and wakes the worker.
     fn settled(&self, letters: u64) {
         self.gauge.settled.store(letters, Ordering::Release);
         let activator = self.activator.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(activator) = &*activator {
-            // It fails only when the worker has gone, who then does not need to know.
+            // Sending fails only if the worker has ended, which then does not need to know.
             let _ = activator.activate();
         }
     }
 
-    /// Tries until it succeeds, fails for good, or the pipeline goes down. Returns how long the last try took.
+    /// Calls the sink until it succeeds, fails permanently, or the pipeline goes down. Returns how long the
+    /// last attempt took.
     fn persist(
         &self,
         mut attempt: impl FnMut() -> Result<(), ExternalError>,

@@ -1,9 +1,11 @@
-//! Delivery: from changes in the dataflow to the threads of the sinks.
+//! The delivery operator: it batches the changes of all tables by time and passes them to the threads of a
+//! sink's shards.
 //!
-//! A sink may block, a worker may not. So each shard of a sink has a thread and a bounded queue; this operator takes each change to
-//! the worker that is home to its shard, gathers there the changes of each time, of all tables, hands them over when the frontier has
-//! passed it, and holds a capability until the shard says that they are durable. The frontier behind it is how far
-//! everything is durable in all shards.
+//! A sink may block, a worker may not, so each shard has a thread and a bounded queue. The operator exchanges
+//! each change to the worker of its shard. There it collects the changes of each time, of all tables. When
+//! the frontier has passed that time, it queues them as one batch, and holds a capability until the shard
+//! reports that the batch is durable. So the operator's output frontier is the time up to which everything is
+//! durable in all shards.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -22,29 +24,32 @@ use crate::deliver::publication::{Publication, TableInput};
 use crate::deliver::sink_thread::{Job, SinkQueue};
 use crate::support::frontier::reached;
 
-/// A shard that is open.
+/// An open shard of a sink.
 #[derive(Debug)]
 pub(crate) struct OpenShard {
     pub(crate) index: usize,
-    /// Its worker.
+    /// The index of its worker.
     pub(crate) home: usize,
     pub(crate) queue: SinkQueue,
-    /// The last time that was durable when it was opened.
+    /// The last durable time when it was opened.
     pub(crate) durable: Option<EventTime>,
 }
 
-/// A worker's end of one shard.
+/// The worker's state of one shard: changes and jobs that are not durable yet.
 struct ShardBuffer {
     shard: OpenShard,
     /// The times with changes that the frontier has not passed.
     open: BTreeMap<EventTime, Capability<EventTime>>,
-    /// What waits for room in the queue. Letters hold a capability until they are in it; batches until they are durable.
+    /// The jobs that wait for room in the queue. Dead letters hold a capability until they are queued,
+    /// batches until they are durable.
     ready: VecDeque<(Job, Option<Capability<EventTime>>)>,
     under_way: BTreeMap<EventTime, Capability<EventTime>>,
-    /// Jobs of letters: how many came, and how many of those have something behind them that makes them durable.
+    /// The number of jobs with dead letters, and how many of them are followed by a job that makes them
+    /// durable.
     letters: u64,
     covered: u64,
-    /// Times whose changes the shard had when it was opened: each waits for the letters found before it.
+    /// Times that the shard had already when it was opened. Each waits for the dead letters that were found
+    /// before it.
     settling: VecDeque<(u64, Capability<EventTime>)>,
 }
 
@@ -61,20 +66,20 @@ impl ShardBuffer {
         }
     }
 
-    /// Notes that there are changes at the time of `cap`. A time without any is handed over as well, so that the shard knows that it has
-    /// passed.
+    /// Records that there are changes at the time of `cap`. A time without changes is delivered too, so that
+    /// the shard knows that it has passed.
     fn open(&mut self, cap: &Capability<EventTime>) {
         self.open.entry(*cap.time()).or_insert_with(|| cap.clone());
     }
 
-    /// Letters that were found at the time of `cap` or before.
+    /// Adds dead letters that were found at the time of `cap` or before.
     fn post(&mut self, letters: Vec<DeadLetter>, cap: Capability<EventTime>) {
         self.ready.push_back((Job::Letters(letters), Some(cap)));
         self.letters += 1;
     }
 
-    /// Makes batches of what lies before `limit`, hands over what the queue has room for, and lets go of what is durable.
-    /// Says whether something waits for room.
+    /// Makes batches of the changes before `limit`, queues as many as there is room for, and drops the
+    /// capabilities of durable ones. Returns whether a job waits for room.
     fn advance(&mut self, limit: EventTime, tables: &mut [Box<dyn TableInput>]) -> bool {
         while let Some(entry) = self.open.first_entry().filter(|entry| *entry.key() < limit) {
             let (time, cap) = entry.remove_entry();
@@ -85,7 +90,7 @@ impl ShardBuffer {
                 self.ready.push_back((Job::Batch(Batch { time, changes }), None));
                 self.under_way.insert(time, cap);
             } else {
-                // In this run letters may have been found before it that were not found before it in the last.
+                // This run may find dead letters before it that the last run did not find before it.
                 if self.covered < self.letters {
                     self.ready.push_back((Job::FlushLetters, None));
                 }
@@ -100,7 +105,7 @@ impl ShardBuffer {
                     self.ready.push_front((job, cap));
                     break;
                 }
-                // The sink has failed and said so.
+                // The sink's thread has ended with an error that it reported.
                 Err(TrySendError::Disconnected(_)) => break,
             }
         }
@@ -116,10 +121,12 @@ impl ShardBuffer {
     }
 }
 
-/// Delivers the changes of all tables, and dead letters, to the shards of a sink. `shards` are those whose home this worker is.
-/// `markers` are on every worker; each shard gets a batch of their times even if it is empty, so that it knows that they have
-/// passed. The stream that comes out is empty; its frontier passes a time when the changes of that time are
-/// durable, and so are the letters that were found before it.
+/// Delivers the changes of all tables, and dead letters, to the shards of a sink. `shards` are those that run
+/// on this worker. `markers` are on every worker: each shard receives a batch at each of their times, even if
+/// it is empty, so that it knows that the time has passed.
+///
+/// The output stream is empty. Its frontier passes a time when the changes of that time are durable, and so
+/// are the dead letters that were found before it.
 pub(crate) fn deliver<'scope>(
     publications: &[Box<dyn Publication<'scope> + 'scope>],
     letters: StreamVec<'scope, EventTime, DeadLetter>,
@@ -145,7 +152,7 @@ pub(crate) fn deliver<'scope>(
     let homes = homes.clone();
     builder.build(move |capabilities| {
         drop(capabilities);
-        // By shard; what comes is for the shards whose home this is.
+        // By shard; arrivals are for the shards of this worker.
         let mut place = vec![0; homes.len()];
         shards.iter().enumerate().for_each(|(here, shard)| place[shard.index] = here);
         let mut buffers: Vec<_> = shards.into_iter().map(ShardBuffer::new).collect();
@@ -170,7 +177,8 @@ pub(crate) fn deliver<'scope>(
                 let Some(cap) = cap.retain_least(0) else { return };
                 buffers.iter_mut().for_each(|buffer| buffer.open(&cap));
             });
-            // A time is durable with the letters that were found before it, so it waits for them too.
+            // A time is durable together with the dead letters that were found before it, so it waits for
+            // them too.
             let limit = frontiers.iter().map(reached).min().unwrap_or(EventTime::MAX);
             let waits =
                 buffers.iter_mut().fold(false, |waits, buffer| buffer.advance(limit, &mut tables) | waits);

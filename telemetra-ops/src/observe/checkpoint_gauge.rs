@@ -1,19 +1,19 @@
-//! The gauge of checkpoints: what the writer says of them, and metrics and status read.
+//! The gauge of checkpoints: the checkpoint writer updates it, metrics and status read it.
 
 use std::sync::atomic::AtomicU64;
 
 use crate::support::retry::RetryState;
 
-/// How checkpoints stand.
+/// The state of checkpoints.
 #[derive(Debug)]
 pub(crate) struct CheckpointGauge {
-    /// The boundary of the last complete one; 0 for none.
+    /// The boundary of the last complete checkpoint; 0 if there is none.
     pub(crate) boundary: AtomicU64,
-    /// How many were completed in this run.
+    /// The number of checkpoints completed in this run.
     pub(crate) completed: AtomicU64,
-    /// Bytes written for them.
+    /// The number of bytes written for them.
     pub(crate) bytes: AtomicU64,
-    /// Microseconds spent writing.
+    /// The time spent writing them, in microseconds.
     pub(crate) micros: AtomicU64,
     pub(crate) retry: RetryState,
 }

@@ -1,7 +1,8 @@
-//! The thread that exports the state of a pipeline to the metrics recorder, once a second.
+//! The metrics exporter: a thread that copies the state of a pipeline to the metrics recorder once a second.
 //!
-//! It reads what the parts count in any case, so metrics cost nothing per event. Counters are raised by what has come since the
-//! last time, so the next run of a pipeline in the same process goes on where this one ended.
+//! It reads counters that the parts maintain anyway, so metrics cost nothing per event. It raises counters by
+//! their difference since the last export, so the next run of a pipeline in the same process continues where
+//! this one ended.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::read::ingress::{PartitionStatus, Shared};
 use crate::support::failure::Failure;
 use crate::support::frontier::DurableFrontier;
 
-/// Between two readings.
+/// The time between two exports.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The gauges of one worker.
@@ -33,31 +34,32 @@ pub(crate) struct Monitored {
     pub(crate) operator_times: Arc<OperatorTimesGauge>,
 }
 
-/// Where numbers are read.
+/// The sources of the exported values.
 pub(crate) struct Readings {
     pub(crate) pipeline: Value,
     pub(crate) ingress: Arc<Shared>,
     pub(crate) frontier: Arc<DurableFrontier>,
     pub(crate) sinks: Vec<SinkHandle>,
-    /// `None` if there is no store.
+    /// `None` without a checkpoint store.
     pub(crate) checkpoints: Option<Arc<CheckpointGauge>>,
     pub(crate) failure: Failure,
     pub(crate) workers: Arc<[Monitored]>,
-    /// The index of the first worker of this process in the cluster.
+    /// The index of this process's first worker in the cluster.
     pub(crate) first_worker: usize,
 }
 
-/// The thread. Dropping it has it read a last time, and waits for that.
+/// The exporter's thread. Dropping it exports a last time, and waits for that.
 pub(crate) struct Exporter {
     alive: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Exporter {
+    /// Starts the thread. Counters are exported from their values at this moment on.
     pub(crate) fn start(readings: Readings) -> std::io::Result<Self> {
         Metric::describe_all();
         let (alive, over) = channel();
-        // What was counted before a restart is no news.
+        // Values from before a restart are not exported again.
         let exported = Exported::begin(&readings);
         let thread = std::thread::Builder::new().name("metrics".to_owned()).spawn(move || {
             readings.run(exported, &over);
@@ -70,17 +72,17 @@ impl Drop for Exporter {
     fn drop(&mut self) {
         self.alive = None;
         if let Some(thread) = self.thread.take() {
-            // If it panicked, in a writer of the host, the pipeline has done its work all the same.
+            // A panic, in a recorder of the host, must not affect the finished pipeline.
             let _ = thread.join();
         }
     }
 }
 
-/// What has been exported already.
+/// The values that were exported so far.
 struct Exported {
     counts: HashMap<(&'static str, Vec<Value>), u64>,
     checkpointed: (u64, Instant),
-    /// Whether it was told that many events are too late.
+    /// Whether the log already has the warning that many events are too late.
     told_too_late: bool,
 }
 
@@ -96,7 +98,7 @@ impl Exported {
         exported
     }
 
-    /// Raises a counter to what there is now.
+    /// Raises a counter to a value.
     fn raise(&mut self, metric: &Metric, labels: &[&Value], to: u64) {
         let key = (metric.name, labels.iter().map(|label| Arc::clone(label)).collect());
         let before = self.counts.entry(key).or_default();
@@ -106,6 +108,7 @@ impl Exported {
 }
 
 impl Readings {
+    /// Exports until the exporter is dropped.
     fn run(self, mut exported: Exported, over: &Receiver<()>) {
         self.export(&mut exported, true);
         while over.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
@@ -114,6 +117,7 @@ impl Readings {
         self.export(&mut exported, false);
     }
 
+    /// Exports all values once; `runs` says whether the pipeline is still running.
     fn export(&self, exported: &mut Exported, runs: bool) {
         let pipeline = &self.pipeline;
         let runs = runs && !self.failure.is_set() && self.frontier.get() != EventTime::MAX;
@@ -132,7 +136,7 @@ impl Readings {
         }
         let now = self.ingress.config.clock.now();
         let lag = |metric: &Metric, labels: &[&Value], time: EventTime| {
-            // Before anything is known there is nothing to say; at the end nothing is missing.
+            // A lag is unknown before the first event, and zero at the end.
             if time > EventTime::MIN {
                 metric.set(labels, Duration::from_millis(now - time).as_secs_f64());
             }

@@ -1,7 +1,8 @@
-//! The metrics of a pipeline: every name once, with its type, labels and meaning.
+//! The names, types, labels and meanings of a pipeline's metrics.
 //!
-//! They go to the recorder that the host has installed with the `metrics` crate, whichever that is, and nowhere if it has none.
-//! Names and labels are a contract: dashboards and alerts are built on them.
+//! They are recorded with the `metrics` crate, through the recorder that the host service has installed, such
+//! as the Prometheus exporter; without one they are discarded. Names and labels are a stable interface, as
+//! dashboards and alerts depend on them.
 //!
 //! ```
 //! use telemetra_ops::metric::{ALL, EVENTS, Kind};
@@ -15,27 +16,27 @@ use std::sync::Arc;
 
 use metrics::{Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
-/// What kind of number a metric is.
+/// The type of a metric.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Only rises, from 0 at the start of a pipeline.
+    /// A number that only rises, from 0 at the start of a pipeline.
     Counter,
-    /// Rises and falls.
+    /// A number that rises and falls.
     Gauge,
-    /// Counts how large values were.
+    /// A distribution of values.
     Histogram,
 }
 
-/// A metric.
+/// The description of a metric. [`ALL`] lists all of them.
 #[derive(Copy, Clone, Debug)]
 pub struct Metric {
-    /// Its name, with the unit where there is one; what only rises ends in `_total`.
+    /// The name, with its unit where it has one. Names of counters end in `_total`.
     pub name: &'static str,
-    /// What kind of number it is.
+    /// The type.
     pub kind: Kind,
-    /// The names of its labels. The first is always `pipeline`.
+    /// The names of the labels. The first is always `pipeline`.
     pub labels: &'static [&'static str],
-    /// What it means, in one line.
+    /// The meaning, in one line.
     pub help: &'static str,
 }
 
@@ -59,7 +60,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 macro_rules! metrics {
     ($($constant:ident = $kind:ident($name:literal, $labels:expr, $help:literal);)*) => {
         $(#[doc = $help] pub const $constant: Metric = $kind($name, $labels, $help);)*
-        /// All of them, in the order of the flow.
+        /// All metrics, in the order of the data flow.
         pub const ALL: &[Metric] = &[$($constant),*];
     };
 }
@@ -102,7 +103,7 @@ pub(crate) type Value = Arc<str>;
 const METADATA: Metadata<'static> = Metadata::new("telemetra", Level::INFO, Some(module_path!()));
 
 impl Metric {
-    /// Tells the recorder what each metric means.
+    /// Registers the meaning of each metric with the recorder.
     pub(crate) fn describe_all() {
         with_recorder(|recorder| {
             for Self { name, kind, help, .. } in ALL {
@@ -131,12 +132,12 @@ impl Metric {
         with_recorder(|recorder| recorder.register_gauge(&self.key(values), &METADATA).set(to));
     }
 
-    /// Raises a counter; by 0 it is there, and has a value to begin from.
+    /// Raises a counter. Raising it by 0 makes it appear with an initial value.
     pub(crate) fn add(&self, values: &[&Value], count: u64) {
         with_recorder(|recorder| recorder.register_counter(&self.key(values), &METADATA).increment(count));
     }
 
-    /// Notes a value in a histogram.
+    /// Records a value in a histogram.
     pub(crate) fn record(&self, values: &[&Value], value: f64) {
         with_recorder(|recorder| recorder.register_histogram(&self.key(values), &METADATA).record(value));
     }

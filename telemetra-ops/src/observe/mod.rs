@@ -1,4 +1,4 @@
-//! Observation: metrics, gauges, and the status of a running pipeline.
+//! Observability: metrics, gauges, and the status of a running pipeline.
 
 pub(crate) mod checkpoint_gauge;
 pub(crate) mod comparison;

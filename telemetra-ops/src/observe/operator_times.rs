@@ -1,7 +1,7 @@
-//! The time that a worker spends in each operator, from timely's own event log.
+//! Operator times: the time that a worker spends in each operator, from timely's event log.
 //!
-//! Timely says when an operator begins and ends to be scheduled. Scopes schedule what is nested in them, so there is a stack, and
-//! time is that of its top: nothing counts twice.
+//! Timely logs when an operator starts and stops to run. A scope runs its nested operators, so there is a
+//! stack of running operators, and time counts for the top one only.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,29 +10,30 @@ use std::time::Duration;
 use timely::logging::{StartStop, TimelyEvent, TimelyEventBuilder};
 use timely::worker::Worker;
 
-/// The log that timely writes to.
+/// The name of timely's event log.
 const LOG: &str = "timely";
-/// How often what was counted is made known.
+/// How often the gauge is updated.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 
-/// Time by the name of operators, as of a moment ago.
+/// The time spent in operators, by name, as of the last update.
 #[derive(Debug, Default)]
 pub(crate) struct OperatorTimesGauge(Mutex<BTreeMap<String, Duration>>);
 
 impl OperatorTimesGauge {
+    /// Returns the times by operator name.
     pub(crate) fn get(&self) -> BTreeMap<String, Duration> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Counts on this worker, in dataflows that are built from now on.
+/// Starts to measure, on this worker, the dataflows that are built from now on.
 pub(crate) fn watch(worker: &Worker, times: Arc<OperatorTimesGauge>) {
     let Some(mut log) = worker.log_register() else { return };
     let mut watch = Watch { tally: OperatorTimes::default(), times, published: Duration::ZERO };
     log.insert::<TimelyEventBuilder, _>(LOG, move |now, events| watch.take(*now, events.as_mut()));
 }
 
-/// Counts no more in dataflows that are built from now on.
+/// Stops measuring dataflows that are built from now on.
 pub(crate) fn unwatch(worker: &Worker) {
     if let Some(mut log) = worker.log_register() {
         log.flush();
@@ -40,6 +41,7 @@ pub(crate) fn unwatch(worker: &Worker) {
     }
 }
 
+/// The listener on the event log.
 struct Watch {
     tally: OperatorTimes,
     times: Arc<OperatorTimesGauge>,
@@ -68,17 +70,18 @@ impl Drop for Watch {
     }
 }
 
-/// What the log has said so far.
+/// The times computed from the log so far.
 #[derive(Debug, Default)]
 struct OperatorTimes {
-    /// By the operator's id, which counts from 0 on each worker.
+    /// The name and time of each operator, by its id, which counts from 0 on each worker.
     operators: Vec<(String, Duration)>,
-    /// What runs, the innermost last.
+    /// The running operators, the innermost last.
     running: Vec<usize>,
     since: Duration,
 }
 
 impl OperatorTimes {
+    /// Applies one event of the log.
     fn note(&mut self, at: Duration, event: TimelyEvent) {
         match event {
             TimelyEvent::Operates(operator) => self.operator(operator.id).0 = operator.name,
@@ -93,7 +96,7 @@ impl OperatorTimes {
         }
     }
 
-    /// Gives the time that has passed to what ran.
+    /// Adds the time since the last event to the running operator.
     fn pass(&mut self, now: Duration) {
         if let Some(&id) = self.running.last() {
             let spent = now.saturating_sub(self.since);
@@ -109,6 +112,7 @@ impl OperatorTimes {
         &mut self.operators[id]
     }
 
+    /// Adds up the times of operators with the same name.
     fn by_name(&self) -> BTreeMap<String, Duration> {
         let mut sums = BTreeMap::new();
         for (name, time) in self.operators.iter().filter(|(name, _)| !name.is_empty()) {

@@ -1,15 +1,16 @@
-//! How much state the windows of one worker hold, counted as it changes.
+//! The size of the window state on a worker, maintained as it changes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use telemetra_core::engine::{StateSize, WindowState};
 
-/// One in so many looks at a key measures its bytes, which takes about as long as merging a pane.
+/// The sampling rate of measurements: one look at a key in this number measures its bytes, which takes about
+/// as long as merging a pane.
 const ONE_IN: u64 = 64;
-/// How much an old measurement weighs beside a new one.
+/// The weight of the previous average when a measurement is added.
 const MEMORY: f64 = 255.0 / 256.0;
 
-/// The state of one worker, for monitors.
+/// The size of the state on one worker, for metrics.
 #[derive(Debug, Default)]
 pub(crate) struct StateSizeGauge {
     keys: AtomicU64,
@@ -19,13 +20,13 @@ pub(crate) struct StateSizeGauge {
 }
 
 impl StateSizeGauge {
-    /// Keys, panes, summaries, and an estimate of what these would take encoded.
+    /// Returns the number of keys, panes and summaries, and an estimate of their encoded size in bytes.
     pub(crate) fn get(&self) -> [u64; 4] {
         [&self.keys, &self.panes, &self.summaries, &self.bytes].map(|count| count.load(Ordering::Relaxed))
     }
 }
 
-/// Counts for the state_size.
+/// Counts the state of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct StateSizeCounter {
     size: StateSize,
@@ -35,7 +36,7 @@ pub(crate) struct StateSizeCounter {
 }
 
 impl StateSizeCounter {
-    /// A key that was of one size is now of another.
+    /// Records that the size of a key's state has changed.
     pub(crate) fn changed(&mut self, before: StateSize, windows: &impl WindowState) {
         self.size.panes = self.size.panes + windows.size().panes - before.panes;
         self.size.summaries = self.size.summaries + windows.size().summaries - before.summaries;
@@ -47,7 +48,7 @@ impl StateSizeCounter {
         self.looks += 1;
     }
 
-    /// Tells what there is of so many keys.
+    /// Updates the gauge, for this number of keys.
     pub(crate) fn publish(&self, keys: usize, state_size: &StateSizeGauge) {
         let StateSize { panes, summaries } = self.size;
         let bytes = self.pane.value() * panes as f64 + self.summary.value() * summaries as f64;
@@ -58,7 +59,7 @@ impl StateSizeCounter {
     }
 }
 
-/// An average that forgets.
+/// An exponentially weighted average.
 #[derive(Debug, Default)]
 struct Average {
     sum: f64,

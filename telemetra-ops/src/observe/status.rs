@@ -1,4 +1,4 @@
-//! How a running pipeline stands, for operators and monitors.
+//! The status of a running pipeline, for health checks and monitoring.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,47 +11,51 @@ use crate::observe::comparison::MomentsStatus;
 use crate::read::ingress::PartitionStatus;
 use crate::support::retry::Failing;
 
-/// How a pipeline stands.
+/// The status of a pipeline at one moment, as [`Running::status`](crate::Running::status) returns it.
 #[derive(Clone, Debug)]
 pub struct PipelineStatus {
-    /// What became of the events read in this process, those before a restart included.
+    /// How many of the events read in this process had which fate. Events read before a restart from a
+    /// checkpoint are included.
     pub fates: Fates,
-    /// Up to here everything is durable in all sinks; [`EventTime::MAX`] at the end.
+    /// Everything up to this event time is durable in all sinks; [`EventTime::MAX`] at the end.
     pub durable: EventTime,
-    /// How each partition stands that this process reads.
+    /// The status of each partition that this process reads.
     pub partitions: Vec<PartitionStatus>,
-    /// How each shard of each sink stands that runs in this process.
+    /// The status of each shard of each sink that runs in this process.
     pub sinks: Vec<SinkStatus>,
-    /// The boundary of the last complete checkpoint.
+    /// The boundary of the last complete checkpoint, in event time: a restart continues from there. `None` if
+    /// there is none.
     pub checkpoint: Option<EventTime>,
-    /// How many checkpoints were completed in this run, the bytes written for them, and the time that took.
+    /// The number of checkpoints completed in this run, the bytes written for them, and the time that writing
+    /// took.
     pub checkpoints: (u64, u64, Duration),
-    /// Whether the checkpoint store is failing now, and is tried again.
+    /// The current failure of the checkpoint store, which is being retried; `None` if it works.
     pub store_failing: Option<Failing>,
     /// How many moments were found, and how many are expected to be chance, by grouping with rules.
     pub moments: Vec<MomentsStatus>,
-    /// The first error, in words.
+    /// The first error of the pipeline as text; `None` if it has not failed.
     pub failure: Option<String>,
 }
 
-/// How a shard of a sink stands.
+/// The status of one shard of a sink.
 #[derive(Clone, Debug)]
 pub struct SinkStatus {
-    /// Its name.
+    /// The name of the sink.
     pub name: String,
-    /// Which shard of it.
+    /// The shard.
     pub shard: Shard,
-    /// The last time that is durable in it; `None` if none is.
+    /// The last event time that is durable in it; `None` if there is none.
     pub durable: Option<EventTime>,
-    /// Batches that wait for it.
+    /// The number of batches that are queued for it. A number that stays high means that the sink is the
+    /// bottleneck.
     pub queued: usize,
-    /// Changes it has applied in this run.
+    /// The number of changes that it applied in this run.
     pub changes: u64,
-    /// The last call that it answered: how much it was given, and how long it took.
+    /// The size and duration of the last successful call.
     pub last: Option<Applied>,
-    /// Tries that had to be repeated.
+    /// The number of failed calls that were retried.
     pub retries: u64,
-    /// Whether it is failing now, and is tried again.
+    /// The current failure, which is being retried; `None` if the sink works.
     pub failing: Option<Failing>,
 }
 

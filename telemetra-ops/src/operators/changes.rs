@@ -1,4 +1,4 @@
-//! Changes: from a collection of rows to upserts and withdrawals with revisions, a changelog of the collection.
+//! The changelog of a collection of rows: upserts and withdrawals, each with the revision of its row.
 
 use std::collections::hash_map::{self, HashMap};
 use std::sync::Arc;
@@ -16,26 +16,31 @@ use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::journal::{Entry, Journal, Journaled, Unsettled};
 
-/// A change of a row in its own type: what travels to the worker that is home to the row's shard.
+/// A change of one row, with the row in its own type. It is sent to the worker on which the row's shard of a
+/// sink runs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct RowChange<R: Data> {
-    /// The row: as it is now, or as it was if withdrawn.
+    /// The row: the new version of an upsert, or the last version of a withdrawal.
     pub row: R,
-    /// How often the row was published before.
+    /// How often the row was published before: 0 for the first time.
     pub revision: u32,
-    /// Upsert or withdrawal.
+    /// Whether the row is written or removed.
     pub action: Action,
 }
 
-/// Turns a collection of rows into changes.
+/// Turns a collection of rows into a changelog, as sinks take it. A pipeline applies it to everything it
+/// [publishes](crate::Graph::publish).
 pub trait Changes<'scope, R: Data>: Sized {
-    /// The changes of a collection of rows of one table: at most one per row and time. What is taken back and put anew at one time is an
-    /// upsert, what is only taken back a withdrawal. What is taken back because it went beyond the `horizon` (in milliseconds) is no news
-    /// and is dropped; rows that are about now, whose layout gives no time, have none.
+    /// Returns the changes of a collection of rows of one table: at most one for each row and time. A row
+    /// that is removed and added again at one time is an upsert; a row that is only removed is a withdrawal.
     ///
-    /// Each change carries the revision of its row: how often the row was published before. The state, one number per row that was
-    /// published more than once and may still change, is in the checkpoints of `context` under `name`.
+    /// A row that is removed because it is `horizon` milliseconds old is dropped silently, so it stays in the
+    /// sinks. Rows without an event time never become old.
+    ///
+    /// Each change carries the revision of its row: how often the row was published before. The state is one
+    /// number for each row that was published more than once and may still change. It is part of the
+    /// checkpoints of `context`, under `name`.
     ///
     /// ```
     /// use differential_dataflow::input::Input;
@@ -105,7 +110,7 @@ impl<'scope, R: Data> Changes<'scope, R> for VecCollection<'scope, EventTime, R,
     }
 }
 
-/// An update of a collection of rows, with the hash of what its row is about.
+/// An update of a collection of rows, with the hash of its row's subject.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 struct Routed<R: Data> {
@@ -115,53 +120,55 @@ struct Routed<R: Data> {
     diff: isize,
 }
 
+/// The tactic that turns updates of rows into changes.
 struct ChangesTactic<R: Data> {
     layout: Layout<R>,
     horizon: u64,
     inbox: Inbox<(R, isize, u64)>,
-    /// How often rows were published, for those that were so more than once, with their route.
+    /// How often rows were published, for rows that were published more than once, with their route.
     revisions: HashMap<u128, (u64, u32)>,
-    /// The state before a restart comes again, for sinks that keep nothing: up to here it counts as published.
+    /// Up to this time, the restored state counts as published. It is emitted again for sinks that keep
+    /// nothing.
     restored: EventTime,
     scratch: String,
     /// The last time at which anything was published.
     last: EventTime,
-    /// What was published since the last checkpoint, where there are checkpoints.
+    /// The changes since the last checkpoint, if there are checkpoints.
     journal: Option<Journal<R>>,
     /// The boundary of the last complete checkpoint.
     complete: Option<Arc<CheckpointGauge>>,
-    /// The journals of earlier runs that came to their end, by the time at which they are settled.
+    /// The journals of earlier runs that had come to their end, each with the time at which it is settled.
     unsettled: Vec<Unsettled<R>>,
 }
 
-/// What a checkpoint keeps.
+/// The state in a checkpoint.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 struct ChangesSnapshot<R: Data> {
-    /// By row its route and how often it was published, for those that were so more than once.
+    /// The route of each row, and how often it was published, for rows that were published more than once.
     revisions: Vec<(u128, u64, u32)>,
     unsettled: Vec<Unsettled<R>>,
 }
 
-/// What became of one row at one time.
+/// The net change of one row at one time.
 struct Net<R> {
-    /// The row as it was, if it was there.
+    /// The previous version of the row, if there was one.
     before: Option<R>,
-    /// The row as it is; as it was if it is withdrawn.
+    /// The new version of the row; the last version if it is removed.
     row: R,
     route: u64,
     action: Action,
 }
 
 impl<R: Data> Net<R> {
-    /// Takes out what the row was, with what it is.
+    /// Returns the change as an entry of the journal, and takes out the previous version.
     fn take_entry(&mut self, revision: u32) -> Entry<R> {
         let after = (self.action == Action::Upsert).then(|| self.row.clone());
         Entry { before: self.before.take(), after, revision }
     }
 }
 
-/// What became of a row whose states came and went, in their order; `None` if all cancel out.
+/// Returns the net change of a row whose versions came and went in this order; `None` if they cancel out.
 fn net_of<R: Data>(states: &mut Vec<((R, u64), isize)>) -> Option<Net<R>> {
     let mut net: Option<Net<R>> = None;
     for ((row, route), diff) in states.drain(..) {
@@ -179,12 +186,12 @@ fn net_of<R: Data>(states: &mut Vec<((R, u64), isize)>) -> Option<Net<R>> {
 }
 
 impl<R: Data> ChangesTactic<R> {
-    /// Whether a row belongs to a worker.
+    /// Whether a row belongs to this worker.
     fn is_mine(layout: &Layout<R>, row: &R, is_mine: &dyn Fn(u64) -> bool) -> bool {
         is_mine(key_hash(&*layout.subject(row)))
     }
 
-    /// Publishes the difference between what sinks were given by an earlier run and what there is now.
+    /// Publishes the difference between the rows that an earlier run gave to the sinks and the current ones.
     fn settle(&mut self, emit: &mut dyn FnMut(RowChange<R>)) {
         for (entry, change) in self.unsettled.remove(0).settle(&self.layout) {
             if entry.row().is_some() {
@@ -199,7 +206,7 @@ impl<R: Data> ChangesTactic<R> {
         }
     }
 
-    /// Notes what a row was and is.
+    /// Records a change of a row.
     fn note(&mut self, entry: Entry<R>) {
         self.unsettled.iter_mut().for_each(|unsettled| unsettled.note(entry.clone()));
         if let Some(journal) = &mut self.journal {
@@ -207,9 +214,10 @@ impl<R: Data> ChangesTactic<R> {
         }
     }
 
-    /// Nets the changes of each row: its last state, and whether it had one before.
+    /// Combines the changes of each row to one: its last version, and whether it had one before.
     fn net_changes(&self, mut updates: Vec<(R, isize, u64)>) -> Vec<Net<R>> {
-        // The states of one row lie side by side. The routes come first, as numbers compare faster than keys.
+        // Sorting puts the versions of one row side by side. The routes are compared first, as numbers
+        // compare faster than keys.
         updates.sort_unstable_by(|(a, _, route_a), (b, _, route_b)| {
             route_a.cmp(route_b).then_with(|| self.layout.compare(a, b))
         });
@@ -220,7 +228,7 @@ impl<R: Data> ChangesTactic<R> {
             let is_same = |(other, _, other_route): &(R, isize, u64), row: &R| {
                 *other_route == route && self.layout.compare(row, other).is_eq()
             };
-            // Mostly a row has one state.
+            // Most rows have one version.
             if diff > 0 && updates.peek().is_none_or(|next| !is_same(next, &row)) {
                 nets.push(Net { before: None, row, route, action: Action::Upsert });
                 continue;
@@ -229,19 +237,19 @@ impl<R: Data> ChangesTactic<R> {
             while let Some((other, diff, route)) = updates.next_if(|next| is_same(next, &states[0].0.0)) {
                 states.push(((other, route), diff));
             }
-            // Of equal keys the order of rows decides, as everywhere.
+            // For equal keys, the order of rows decides, as everywhere.
             consolidate(&mut states);
             nets.extend(net_of(&mut states));
         }
         nets
     }
 
-    /// Whether a row that is taken back at `boundary` has gone beyond the horizon.
+    /// Whether a row that is removed at `boundary` was removed because of its age.
     fn is_retired(&self, row: &R, boundary: EventTime) -> bool {
         self.layout.time(row).is_some_and(|time| time.plus(self.horizon) <= boundary)
     }
 
-    /// The revision of this change.
+    /// Returns the revision of this change.
     fn revision(&mut self, net: &Net<R>) -> u32 {
         if net.before.is_none() && self.revisions.is_empty() {
             return 0;
@@ -256,7 +264,7 @@ impl<R: Data> ChangesTactic<R> {
         }
     }
 
-    /// The revision that a row had.
+    /// Returns the last revision of a row.
     fn known(&mut self, row: &R) -> u32 {
         if self.revisions.is_empty() {
             return 0;
@@ -361,7 +369,7 @@ impl<R: Data> Tactic for ChangesTactic<R> {
         left: Vec<Vec<u8>>,
         is_mine: &dyn Fn(u64) -> bool,
     ) -> Result<(), CodecError> {
-        // That run has settled what was unsettled at the checkpoint.
+        // That run has settled the journals that were unsettled at the checkpoint.
         let settled = self.unsettled.last().map_or(EventTime::MIN, |unsettled| unsettled.at.plus(1));
         let mut unsettled = Unsettled::new(settles.max(settled));
         for part in left {

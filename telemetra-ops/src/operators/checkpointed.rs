@@ -1,8 +1,9 @@
-//! The driver of operators whose state is in checkpoints.
+//! The driver of operators with checkpointed state.
 //!
-//! Driver and tactic are apart, as in differential dataflow: the driver knows frontiers, capabilities and checkpoints, the *tactic*
-//! is arithmetic that can be tested without a dataflow. Windows, sessions, moments and changes are tactics; so is an operator of your
-//! own, which then is checkpointed, rescaled and restored as these are.
+//! As in differential dataflow, driver and tactic are separate. The driver handles frontiers, capabilities
+//! and checkpoints. The *tactic* holds the state and computes, and can be tested without a dataflow. Windows,
+//! sessions, moments and changes are tactics. An operator of your own that is a tactic is checkpointed,
+//! rescaled and restored in the same way.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -24,64 +25,77 @@ use crate::support::exchange::is_mine;
 use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::frontier::reached;
 
-/// The arithmetic of an operator whose state is in checkpoints: what arrives, what is due when, and what is emitted.
+/// The state and computation of an operator whose state is in checkpoints: it takes in arrivals by time, says
+/// what is due next, and emits at that time.
+///
+/// Run it by [`checkpointed`](Checkpointed::checkpointed), whose page has a complete example. For state by
+/// key without times of its own, [`KeyedProcess`](crate::KeyedProcess) is simpler.
 ///
 /// # Contract
 ///
-/// * **By time.** [`take_in`](Self::take_in) notes what takes effect at a time; [`advance`](Self::advance) is called with times that rise,
-///   each when everything before and at it has been taken in. What is emitted is stamped with that time.
-/// * **Honest about what is due.** [`next`](Self::next) is the least time at which there is something to do: an arrival or a time of the
-///   tactic's own. It must be later than the last one that was advanced to.
-/// * **A function of its arrivals.** State and output do not depend on the order of arrivals at one time, on clocks, or on how keys are
-///   spread over workers: all arrivals of one [`route`](Self::route) meet on one worker.
-/// * **Restored as snapshotted.** A tactic that was given snapshots emits from then on what it would have emitted. A snapshot holds what is
-///   known *before* the boundary. Arrivals that have not taken effect are not part of it: they arrive again.
+/// * **Time order.** [`take_in`](Self::take_in) stores an arrival with the time at which it takes effect.
+///   [`advance`](Self::advance) is called with increasing times, each after all arrivals up to that time were
+///   taken in. Everything it emits gets that time.
+/// * **Due times.** [`next`](Self::next) returns the least time at which there is something to do: the time
+///   of an arrival, or a timer of the tactic's own. It must be later than the last time of `advance`.
+/// * **Determinism.** State and output must not depend on the order of arrivals at one time, on clocks, or on
+///   how keys are spread over workers. All arrivals with the same [`route`](Self::route) reach the same
+///   worker.
+/// * **Restoring.** A restored tactic emits what the original would have emitted. A snapshot contains the
+///   state *before* its boundary. Arrivals that have not taken effect by then are not part of it, as they
+///   arrive again.
 ///
-/// Checked by [`tactic_compliance`](crate::testkit::tactic_compliance), and by
-/// [`collection_compliance`](crate::testkit::collection_compliance) where what is emitted are updates of a collection.
+/// Tested by [`tactic_compliance`](crate::testkit::tactic_compliance), and by
+/// [`collection_compliance`](crate::testkit::collection_compliance) for tactics that emit updates of a
+/// collection.
 pub trait Tactic: 'static {
-    /// What arrives.
+    /// The type of arrivals.
     type In: ExchangeData;
-    /// What is emitted.
+    /// The type of output.
     type Out: Clone + 'static;
-    /// What a checkpoint keeps.
+    /// The type of the state in a checkpoint.
     type Snapshot: Serialize + DeserializeOwned;
 
-    /// Whether a snapshot holds only what changed since the one before. Restoring is then given a chain of them, oldest first, the first of
-    /// which is whole.
+    /// Whether a snapshot contains only the changes since the previous one. Restoring then receives a chain
+    /// of snapshots, oldest first, the first of which is complete. Default: false. Set it for large state
+    /// that changes slowly.
     const INCREMENTAL: bool = false;
 
-    /// Which worker an arrival goes to: a hash, [`key_hash`](telemetra_core::key_hash) of what its state is kept by.
+    /// Returns the hash that selects the worker of an arrival: the [`key_hash`](telemetra_core::key_hash) of
+    /// the key that the state is kept by.
     fn route(arrival: &Self::In) -> u64;
 
-    /// When an arrival takes effect. By default at the time of the message that brought it; for an update of a collection, its own time.
+    /// Returns the time at which an arrival takes effect. Default: the time of its message. For updates of a
+    /// collection, return the update's own time.
     fn time_of(arrival: &Self::In, stamp: EventTime) -> EventTime {
         let _ = arrival;
         stamp
     }
 
-    /// Takes note of what takes effect at `time`.
+    /// Stores an arrival that takes effect at `time`.
     fn take_in(&mut self, time: EventTime, arrival: Self::In);
 
-    /// The next time at which something is due. `ended` says that nothing will arrive any more: what only forgets need not be done then.
+    /// Returns the next time at which something is due; `None` if nothing is. `ended` is true when no more
+    /// input will arrive, so that timers which only free state can be ignored.
     fn next(&self, ended: bool) -> Option<EventTime>;
 
-    /// Does what is due at `time`.
+    /// Does everything that is due at `time`, and emits the results.
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out));
 
-    /// What a checkpoint keeps as of just before `boundary`. `whole` asks for all of it, also where snapshots are
-    /// [incremental](Self::INCREMENTAL).
+    /// Returns the state as of just before `boundary`, for a checkpoint. If `whole` is true the snapshot must
+    /// be complete, also if snapshots are [incremental](Self::INCREMENTAL).
     ///
     /// # Errors
     ///
-    /// If it cannot be encoded.
+    /// If the state cannot be encoded. The pipeline then fails.
     fn snapshot(&mut self, boundary: EventTime, whole: bool) -> Result<Self::Snapshot, CodecError>;
 
-    /// Goes on from the snapshots of all workers, of which it takes what `is_mine` by its route. Called once, before anything arrives.
+    /// Restores the state from the snapshots of all workers: it takes the parts for whose route `is_mine` is
+    /// true. Called once, before anything arrives. The number of workers may have changed.
     ///
     /// # Errors
     ///
-    /// If a snapshot does not fit, as other settings made it.
+    /// If a snapshot does not fit, as it was made with other settings. The pipeline then does not start.
     fn restore(
         &mut self,
         boundary: EventTime,
@@ -89,20 +103,24 @@ pub trait Tactic: 'static {
         is_mine: &dyn Fn(u64) -> bool,
     ) -> Result<(), CodecError>;
 
-    /// Emits, after a restart, the collection as it was just before the boundary, for operators that keep no state of their own. By default
-    /// nothing. [`collection_compliance`](crate::testkit::collection_compliance) checks that it is all that was emitted, in sum.
+    /// Emits, after a restart, the collection as it was just before the boundary, for downstream operators
+    /// that keep no state of their own. Default: nothing.
+    /// [`collection_compliance`](crate::testkit::collection_compliance) checks that it equals the sum of what
+    /// was emitted.
     fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
         let _ = emit;
     }
 
-    /// What is left for a later run when the input has come to its end, and the last time of it. Called once, after all else; by default nothing.
+    /// Returns what a later run needs after the input has ended, and its last time. Called once, after
+    /// everything else. Default: nothing.
     #[doc(hidden)]
     fn leave(&mut self) -> Option<(EventTime, Result<Vec<u8>, CodecError>)> {
         None
     }
 
-    /// Takes over what the workers of a run have left that came to its end and went on from the same checkpoint. `settles` is a time after all that its
-    /// sinks were given. Called after [`restore`](Self::restore).
+    /// Takes over what the workers of an earlier run left, if that run came to its end and started from the
+    /// same checkpoint. `settles` is a time after everything that its sinks received. Called after
+    /// [`restore`](Self::restore).
     ///
     /// # Errors
     ///
@@ -118,14 +136,17 @@ pub trait Tactic: 'static {
         Ok(())
     }
 
-    /// Called after every turn of the operator: a hook for gauges.
+    /// Called whenever the operator has run, for example to update gauges. Default: nothing.
     fn end_of_turn(&mut self) {}
 }
 
-/// Runs tactics on a stream.
+/// Runs a [`Tactic`] as an operator on a stream.
 pub trait Checkpointed<'scope, D>: Sized {
-    /// Runs a tactic on this stream, with its state in the checkpoints of `context` under `name`, which must be the only one of its kind in
-    /// the graph. The driver holds one capability at the next time that is due, and none if there is none.
+    /// Runs a tactic on this stream. Its state is part of the checkpoints of `context` under `name`, which
+    /// must be unique in the graph and stay the same from run to run.
+    ///
+    /// Arrivals are exchanged by [`route`](Tactic::route). The driver holds one capability, at the next time
+    /// that is due, and none if nothing is; so an idle operator does not hold back the frontier.
     ///
     /// ```
     /// # use std::collections::BTreeMap;
@@ -227,7 +248,7 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
         builder.build(move |mut capabilities| {
             capabilities.truncate(1);
             let initial = capabilities.pop();
-            // What was there before a restart comes out first, timed just before the boundary.
+            // The restored collection is emitted first, with a time just before the boundary.
             let mut revived = restored_at.zip(initial).map(|(boundary, cap)| cap.delayed(&boundary.minus(1)));
             let mut held: Option<Capability<EventTime>> = None;
             let mut markers = Markers::default();
@@ -260,7 +281,8 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                 let ended = limit == EventTime::MAX;
                 loop {
                     let next = tactic.next(ended).filter(|time| *time < limit);
-                    // A snapshot is taken when everything before its boundary has taken effect, and nothing after.
+                    // A snapshot is taken when everything before its boundary has taken effect, and nothing
+                    // after it.
                     while let Some((boundary, cap)) = markers.due(next.unwrap_or(limit)) {
                         if let Some(writer) = &writer {
                             let whole = !T::INCREMENTAL || snapshots.is_multiple_of(CHAIN);
@@ -295,7 +317,18 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
     }
 }
 
-/// Arrivals by the time at which they take effect: what most tactics keep until they advance.
+/// A queue of arrivals by the time at which they take effect: the part of a tactic that most need.
+///
+/// ```
+/// use telemetra_core::EventTime;
+/// use telemetra_ops::Inbox;
+///
+/// let mut inbox = Inbox::default();
+/// inbox.push(EventTime(20), "b");
+/// inbox.push(EventTime(10), "a");
+/// assert_eq!(inbox.next(), Some(EventTime(10)));
+/// assert_eq!(inbox.take(EventTime(10)), ["a"]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Inbox<D>(BTreeMap<EventTime, Vec<D>>);
 
@@ -306,18 +339,18 @@ impl<D> Default for Inbox<D> {
 }
 
 impl<D> Inbox<D> {
-    /// Keeps an arrival.
+    /// Adds an arrival.
     pub fn push(&mut self, time: EventTime, arrival: D) {
         self.0.entry(time).or_default().push(arrival);
     }
 
-    /// The first time at which something takes effect.
+    /// Returns the first time at which an arrival takes effect, for [`Tactic::next`].
     #[must_use]
     pub fn next(&self) -> Option<EventTime> {
         self.0.keys().next().copied()
     }
 
-    /// Takes out what takes effect at `time`.
+    /// Removes and returns the arrivals that take effect at `time`, in the order in which they were added.
     pub fn take(&mut self, time: EventTime) -> Vec<D> {
         self.0.remove(&time).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Early results: what open windows contain so far, as a collection beside the summaries.
+//! Early results: the current contents of open windows, as a collection beside the summaries.
 
 use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
@@ -13,12 +13,14 @@ use crate::operators::window_keys::{WindowKey, WindowKeys};
 use crate::operators::windows::Summaries;
 use crate::read::partial::Partial;
 
-/// The open windows of all keys as they are at each tick, as a collection: a tick is each multiple of `every` in event time. A window that
-/// changed since the last tick is replaced; it is taken back when it ends, which is when its summary is put, and when it becomes part of
-/// another session. Its state is in the checkpoints of `context` under `name`.
+/// Returns the open windows of all keys as of each tick, as a collection. Ticks are the multiples of `every`
+/// in event time. A window that changed since the last tick is replaced. It is removed when it ends, as its
+/// summary is then added, or when it becomes part of another session. The state is part of the checkpoints of
+/// `context` under `name`.
 ///
-/// State: that of the windows operator once more, without the summaries of the horizon for sliding windows, and what is published of each
-/// open window. Work: that of the windows operator once more; per key that changed and tick, one merge for each pane of each open window.
+/// State: that of the windows operator once more, without summaries of closed windows, and what is published
+/// of each open window. Work: that of the windows operator once more, and, for each key that changed and each
+/// tick, one merge for each pane of each open window.
 pub(crate) fn early_results<'scope, K: Key, W: WindowState>(
     partials: StreamVec<'scope, EventTime, Partial<K, W::Partial>>,
     rules: W::Rules,
@@ -39,13 +41,13 @@ pub(crate) struct EarlyTactic<K: Key, W: WindowState> {
     restored: EventTime,
 }
 
-/// What is published of a key.
+/// The published results of a key.
 pub(crate) struct Published<W: WindowState> {
-    /// Of open windows, oldest first.
+    /// The results of open windows, oldest first.
     summaries: Vec<Summary<W::Output>>,
-    /// The boundary at which that changed last.
+    /// The boundary at which they changed last.
     changed: EventTime,
-    /// Whether something arrived since the last tick.
+    /// Whether an arrival came since the last tick.
     is_dirty: bool,
 }
 
@@ -56,7 +58,7 @@ impl<W: WindowState> Default for Published<W> {
 }
 
 impl<W: WindowState> WindowKey<W, Published<W>> {
-    /// Advances the windows to a boundary, and publishes what changed of those that are open.
+    /// Advances the windows to a boundary, and publishes the open windows that changed.
     fn advance(
         &mut self,
         rules: &W::Rules,
@@ -66,7 +68,7 @@ impl<W: WindowState> WindowKey<W, Published<W>> {
     ) {
         let Self { windows, pending, own, .. } = self;
         own.is_dirty |= !pending.is_empty();
-        // The summaries of windows that end are the windows operator's.
+        // Summaries of windows that end are emitted by the windows operator.
         windows.advance(rules, boundary, pending, |_, _| ());
         let open = windows.open_windows(rules, boundary);
         let now: Vec<_> = if is_tick && own.is_dirty {
@@ -75,7 +77,8 @@ impl<W: WindowState> WindowKey<W, Published<W>> {
         } else if own.summaries.is_empty() {
             return;
         } else {
-            // Between ticks nothing is replaced; what has ended, or is part of another session, goes.
+            // Between ticks nothing is replaced, but windows that have ended or became part of another
+            // session are removed.
             own.summaries.iter().filter(|summary| is_open(&open, summary)).cloned().collect()
         };
         if now != own.summaries {
@@ -89,7 +92,7 @@ impl<W: WindowState> WindowKey<W, Published<W>> {
     }
 }
 
-/// Whether the window of a summary is among the open ones, perhaps longer by now.
+/// Whether the window of a summary is still open, perhaps longer by now.
 fn is_open<S>(open: &[Window], summary: &Summary<S>) -> bool {
     open.iter().any(|window| window.start == summary.window.start)
 }
@@ -100,7 +103,7 @@ impl<K: Key, W: WindowState> EarlyTactic<K, W> {
         Self { rules, every, keys, recorded: EventTime::MIN, restored: EventTime::MIN }
     }
 
-    /// Plans the next look at a key: at the next tick, if something has arrived.
+    /// Schedules the next look at a key: the next tick, if something has arrived.
     fn plan(&mut self, slot: u32, boundary: EventTime) {
         let is_dirty = self.keys.get_mut(slot).is_some_and(|(_, key)| key.own.is_dirty);
         let tick = || EventTime((boundary.0 / self.every).saturating_add(1).saturating_mul(self.every));
@@ -108,7 +111,7 @@ impl<K: Key, W: WindowState> EarlyTactic<K, W> {
     }
 }
 
-/// What a checkpoint keeps of a key: what changed of its windows, and all that is published of open ones.
+/// The state of a key in a checkpoint: the changes of its windows, and everything published of open ones.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) struct KeySnapshot<K: Key, W: WindowState> {
@@ -170,7 +173,7 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
         is_mine: &dyn Fn(u64) -> bool,
     ) -> Result<(), CodecError> {
         (self.recorded, self.restored) = (restored, restored);
-        // A last checkpoint may lie between two boundaries; all before it is as of the one before.
+        // The last checkpoint may lie between two boundaries; everything before it is as of the earlier one.
         let boundary = W::panes(&self.rules).pane_start(restored);
         for KeySnapshot { key, windows, published } in snapshots.into_iter().flatten() {
             if !is_mine(key_hash(&key.as_ref())) {
@@ -187,10 +190,10 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
         let mut slots = Vec::with_capacity(self.keys.len());
         for (slot, _, entry) in self.keys.iter_mut() {
             entry.windows.trim(&self.rules, boundary);
-            // An older part of the checkpoint may name windows that ended since.
+            // An older part of the checkpoint may contain windows that have ended since.
             let open = entry.windows.open_windows(&self.rules, restored);
             entry.own.summaries.retain(|summary| is_open(&open, summary));
-            // What arrived since the last tick is not told from what came before it: the next tick compares.
+            // Arrivals since the last tick cannot be told from earlier ones, so the next tick compares.
             entry.own.is_dirty = !open.is_empty();
             slots.push(slot);
         }

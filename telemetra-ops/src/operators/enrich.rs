@@ -1,4 +1,4 @@
-//! Enrich: a join of a stream of records with a table of rows, by key.
+//! A left join of a stream of records with a table of rows, by key.
 
 use std::collections::{BTreeMap, btree_map};
 
@@ -11,17 +11,19 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::operators::keyed::Keyed;
 use crate::operators::stash::Stash;
 
-/// A record with the row of its key, if there is one.
+/// A collection of records, each with the row of its key or `None`.
 pub type Enriched<'scope, K, V, R> = VecCollection<'scope, EventTime, (K, (V, Option<R>)), isize>;
 
-/// Joins records with the rows of their keys: a left join of a stream with a table.
+/// Joins records with the rows of their keys: a left join of a stream with a table that changes.
 pub trait Enrich<'scope, K: Key, V: Data>: Sized {
-    /// Each record with the row of its key; with `None` while there is none. When the row changes, the live records
-    /// of that key are stated anew.
+    /// Returns each record with the row of its key, or with `None` while there is no row. When the row
+    /// changes, all current records of the key are emitted again with the new row. A key should have one row
+    /// at a time; with several, each record appears once for each.
     ///
-    /// State: the live records by key, and the rows. Work: proportional to the records that change, and for a change
-    /// of a row to the live records of its key: one for the [latest](crate::Latest) summaries, a horizon of windows for all.
-    /// After a restart all of it comes from the two collections again.
+    /// State: the current records by key, and the rows. Work: proportional to the records that change, and
+    /// for a changed row to the current records of its key. That is one record for the
+    /// [latest](crate::Latest) summaries, and a whole horizon of windows for all summaries. After a restart
+    /// the two input collections provide everything again.
     ///
     /// ```
     /// use differential_dataflow::input::Input;
@@ -94,7 +96,7 @@ impl<'scope, K: Key, V: Data> Enrich<'scope, K, V> for VecCollection<'scope, Eve
 
 type Update<D> = (D, EventTime, isize);
 
-/// An output of the operator: a record and the row of its key, and how often.
+/// An output update: a record with the row of its key, and its multiplicity.
 type Change<K, V, R> = ((K, (V, Option<R>)), isize);
 
 /// The keys of one worker.
@@ -102,14 +104,14 @@ struct State<K, V, R> {
     keys: Keyed<K, Entry<V, R>>,
 }
 
-/// What there is of one key, and how often.
+/// The records and rows of one key, with their multiplicities.
 struct Entry<V, R> {
     records: BTreeMap<V, isize>,
     rows: BTreeMap<R, isize>,
 }
 
 impl<K: Key, V: Data, R: Data> State<K, V, R> {
-    /// Takes in the changes of one time, each sorted.
+    /// Applies the changes of one time, each list sorted.
     fn advance(&mut self, records: Vec<((K, V), isize)>, rows: Vec<((K, R), isize)>) -> Vec<Change<K, V, R>> {
         let mut changes = Vec::new();
         let mut emptied = Vec::new();
@@ -139,19 +141,21 @@ impl<K: Key, V: Data, R: Data> State<K, V, R> {
             }
         }
         if !rows.is_empty() {
-            // A record may have gone with its old row: it need not be stated with the new one in between.
+            // A record may be removed together with its old row, so it is not emitted with the new row in
+            // between.
             consolidate(&mut changes);
         }
         changes
     }
 
+    /// Returns the slot of a key, which is created if there is none.
     fn slot(&mut self, key: &K) -> u32 {
         self.keys.slot_or_insert(key.as_ref(), || Entry { records: BTreeMap::new(), rows: BTreeMap::new() })
     }
 }
 
 impl<V: Data, R: Data> Entry<V, R> {
-    /// States a record with the rows of its key.
+    /// Emits a record with the rows of its key.
     fn state<K: Key>(&self, key: &K, value: &V, diff: isize, changes: &mut Vec<Change<K, V, R>>) {
         let record = |row| (key.clone(), (value.clone(), row));
         if self.rows.is_empty() {
@@ -165,7 +169,7 @@ impl<V: Data, R: Data> Entry<V, R> {
     }
 }
 
-/// Adds to how often something is there; what is not there is not kept.
+/// Adds to the multiplicity of an item, and forgets it at zero.
 fn count<T: Ord>(counts: &mut BTreeMap<T, isize>, item: T, diff: isize) {
     match counts.entry(item) {
         btree_map::Entry::Vacant(entry) if diff != 0 => drop(entry.insert(diff)),

@@ -1,9 +1,11 @@
-//! The journal of published changes: what sinks were given since the last checkpoint, so that a later run can revise it.
+//! The journal of published changes: the changes that sinks received since the last checkpoint, so that a
+//! later run can revise them.
 //!
-//! At the end of input all windows are closed, and the sinks have more than the last checkpoint covers. If a later run goes on from there with
-//! more input, it computes those times again, and sinks do not take what they know already. So a run that comes to its end leaves its
-//! journal with the checkpoint, and the next run *settles* it: behind all that the sinks have, it publishes the difference between what they
-//! were given and what there is now.
+//! At the end of input all windows are closed, so the sinks contain more than the last checkpoint covers. If
+//! a later run continues from that checkpoint with more input, it computes those times again, but sinks
+//! ignore times that they have already. So a run that comes to its end leaves its journal with the
+//! checkpoint, and the next run *settles* it: at a time after all that the sinks have, it publishes the
+//! difference between the rows that they received and the current ones.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -13,7 +15,7 @@ use telemetra_core::{Action, Data, EventTime, Layout};
 
 use crate::operators::changes::RowChange;
 
-/// A change of one row: what it was, what it became, and the revision that was published.
+/// A change of one row: the version before, the version after, and the published revision.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) struct Entry<R: Data> {
@@ -23,11 +25,12 @@ pub(crate) struct Entry<R: Data> {
 }
 
 impl<R: Data> Entry<R> {
-    /// The row, for its key.
+    /// Returns the row, for its key.
     pub(crate) fn row(&self) -> Option<&R> {
         self.after.as_ref().or(self.before.as_ref())
     }
 
+    /// Compares the keys of two entries' rows.
     fn compare(&self, other: &Self, layout: &Layout<R>) -> Ordering {
         match (self.row(), other.row()) {
             (Some(one), Some(other)) => layout.compare(one, other),
@@ -36,9 +39,9 @@ impl<R: Data> Entry<R> {
     }
 }
 
-/// One entry for each row, in the order of keys: from what the row was first to what it became last.
+/// Combines the entries of each row to one, from its first version to its last, sorted by key.
 fn net<R: Data>(layout: &Layout<R>, mut entries: Vec<Entry<R>>) -> Vec<Entry<R>> {
-    // Stable: entries of one row stay in their order.
+    // The sort is stable, so entries of one row stay in their order.
     entries.sort_by(|one, other| one.compare(other, layout));
     entries.dedup_by(|later, first| {
         let is_same = later.compare(first, layout).is_eq();
@@ -50,22 +53,23 @@ fn net<R: Data>(layout: &Layout<R>, mut entries: Vec<Entry<R>>) -> Vec<Entry<R>>
     entries
 }
 
-/// The published changes by the checkpoint after which they came.
+/// The published changes, grouped by the checkpoint that they follow.
 #[derive(Debug)]
 pub(crate) struct Journal<R: Data> {
     segments: VecDeque<Segment<R>>,
 }
 
+/// The changes after one checkpoint.
 #[derive(Debug)]
 struct Segment<R: Data> {
     /// The boundary of the checkpoint.
     start: EventTime,
     entries: Vec<Entry<R>>,
-    /// How many entries there may be before they are netted.
+    /// The number of entries at which they are combined.
     full: usize,
 }
 
-/// The least number of entries that are netted at once.
+/// The least number of entries that are combined at once.
 const FULL: usize = 1 << 16;
 
 impl<R: Data> Segment<R> {
@@ -78,11 +82,12 @@ impl<R: Data> Segment<R> {
 pub(crate) type Journaled<R> = Vec<(EventTime, Vec<Entry<R>>)>;
 
 impl<R: Data> Journal<R> {
-    /// The journal of a run that goes on from a checkpoint at `start`, or from the beginning.
+    /// Creates the journal of a run that starts from a checkpoint at `start`, or from the beginning.
     pub(crate) fn new(start: EventTime) -> Self {
         Self { segments: VecDeque::from([Segment::new(start)]) }
     }
 
+    /// Records a published change.
     pub(crate) fn note(&mut self, layout: &Layout<R>, entry: Entry<R>) {
         let Some(segment) = self.segments.back_mut() else { return };
         segment.entries.push(entry);
@@ -92,7 +97,8 @@ impl<R: Data> Journal<R> {
         }
     }
 
-    /// A checkpoint is taken at `boundary`; `complete` is the last one that is complete, before which nothing is needed any more.
+    /// Begins a new segment for the checkpoint at `boundary`, and drops those before `complete`, the last
+    /// complete checkpoint.
     pub(crate) fn checkpoint(&mut self, boundary: EventTime, complete: EventTime) {
         self.segments.push_back(Segment::new(boundary));
         while self.segments.get(1).is_some_and(|next| next.start <= complete) {
@@ -100,7 +106,7 @@ impl<R: Data> Journal<R> {
         }
     }
 
-    /// What the run leaves.
+    /// Returns the journal that the run leaves.
     pub(crate) fn finish(&mut self, layout: &Layout<R>) -> Journaled<R> {
         self.segments.drain(..).map(|segment| (segment.start, net(layout, segment.entries))).collect()
     }
@@ -110,11 +116,11 @@ impl<R: Data> Journal<R> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) struct Unsettled<R: Data> {
-    /// The time at which it is settled: later than all that any sink was given.
+    /// The time at which it is settled, which is later than everything that a sink received.
     pub(crate) at: EventTime,
-    /// What sinks were given by the earlier run.
+    /// The changes that the earlier run gave to the sinks.
     given: Vec<Entry<R>>,
-    /// What this run has found since.
+    /// The changes that this run has made since.
     found: Vec<Entry<R>>,
 }
 
@@ -123,7 +129,7 @@ impl<R: Data> Unsettled<R> {
         Self { at, given: Vec::new(), found: Vec::new() }
     }
 
-    /// Takes in what a run left, from the checkpoint at `start` on.
+    /// Adds the journal that a run left, from the checkpoint at `start` on.
     pub(crate) fn take_in(
         &mut self,
         start: EventTime,
@@ -135,19 +141,20 @@ impl<R: Data> Unsettled<R> {
         self.given.extend(entries.filter(|entry| entry.row().is_some_and(&is_mine)));
     }
 
-    /// Takes in the part of another worker's snapshot that is this worker's.
+    /// Adds the part of another worker's snapshot that belongs to this worker.
     pub(crate) fn merge(&mut self, other: Self, is_mine: impl Fn(&R) -> bool) {
         let mine = |entry: &Entry<R>| entry.row().is_some_and(&is_mine);
         self.given.extend(other.given.into_iter().filter(mine));
         self.found.extend(other.found.into_iter().filter(mine));
     }
 
-    /// Notes a change that this run finds before it settles.
+    /// Records a change that this run makes before it settles.
     pub(crate) fn note(&mut self, entry: Entry<R>) {
         self.found.push(entry);
     }
 
-    /// What each row that either run touched is now, as an entry, and the change from what sinks were given, if it is another.
+    /// Returns, for each row that one of the two runs changed, its current version as an entry, and the
+    /// change from the version that sinks received, if they differ.
     pub(crate) fn settle(self, layout: &Layout<R>) -> Vec<(Entry<R>, Option<RowChange<R>>)> {
         let mut given = net(layout, self.given).into_iter().peekable();
         let mut found = net(layout, self.found).into_iter().peekable();
@@ -162,7 +169,7 @@ impl<R: Data> Unsettled<R> {
             let given = if order.is_le() { given.next() } else { None };
             let found = if order.is_ge() { found.next() } else { None };
             let mut revision = given.iter().chain(&found).map(|entry| entry.revision).max().unwrap_or(0);
-            // A row that one of the two runs did not touch is as it was at the checkpoint.
+            // A row that one of the runs did not change is as it was at the checkpoint.
             let at_checkpoint = given.iter().chain(&found).find_map(|entry| entry.before.clone());
             let was = given.map_or_else(|| at_checkpoint.clone(), |entry| entry.after);
             let is = found.map_or(at_checkpoint, |entry| entry.after);
@@ -172,7 +179,7 @@ impl<R: Data> Unsettled<R> {
                 let action = if is.is_some() { Action::Upsert } else { Action::Withdraw };
                 change = is.clone().or(was).map(|row| RowChange { row, revision, action });
             }
-            // To settle changes what sinks have, not what there is.
+            // Settling changes what the sinks contain, not the collection.
             settled.push((Entry { before: is.clone(), after: is, revision }, change));
         }
     }

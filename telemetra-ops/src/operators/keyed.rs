@@ -1,9 +1,9 @@
-//! A table from key to slot: what the keyed operators keep their state in.
+//! A map from keys to state in numbered slots, for operators that keep state by key.
 
 use hashbrown::HashTable;
 use telemetra_core::{Key, key_hash};
 
-/// State by key, in slots that do not move while the key lives.
+/// State by key, in slots that do not move while the key exists.
 #[derive(Debug)]
 pub(crate) struct Keyed<K, V> {
     index: HashTable<u32>,
@@ -11,6 +11,7 @@ pub(crate) struct Keyed<K, V> {
     free: Vec<u32>,
 }
 
+/// A key and its state.
 #[derive(Debug)]
 struct Slot<K, V> {
     hash: u64,
@@ -25,7 +26,7 @@ impl<K, V> Default for Keyed<K, V> {
 }
 
 impl<K: Key, V> Keyed<K, V> {
-    /// The slot of a key, made if there is none.
+    /// Returns the slot of a key, which is created if there is none.
     pub(crate) fn slot_or_insert(&mut self, key: K::Ref<'_>, make: impl FnOnce() -> V) -> u32 {
         let hash = key_hash(&key);
         let Self { index, slots, free } = self;
@@ -45,12 +46,12 @@ impl<K: Key, V> Keyed<K, V> {
         slot
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    /// Key and state of a slot; `None` if the key has gone.
+    /// Returns the key and state of a slot; `None` if the key was removed.
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<(&K, &mut V)> {
         self.slots.get_mut(slot as usize)?.as_mut().map(|slot| (&slot.key, &mut slot.value))
     }
@@ -65,7 +66,7 @@ impl<K: Key, V> Keyed<K, V> {
         }
     }
 
-    /// All keys and their slots.
+    /// Iterates over all keys, with their slots and state.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &K, &mut V)> {
         let slots = self.slots.iter_mut().enumerate();
         slots.filter_map(|(slot, entry)| {

@@ -15,18 +15,20 @@ use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::keyed::Keyed;
 
-/// A function with state for each key, like Flink's `KeyedProcessFunction`. Its results are a collection, so they can be taken back: it
-/// serves for joins, deduplication, and the best of each key. It is the simpler way to an operator with state; where something is due at
-/// times of its own, write a [`Tactic`].
+/// A function with state for each key, like Flink's `KeyedProcessFunction`, whose results are a collection,
+/// so that they can be removed again. It suits joins, deduplication, and the best of each key. State can
+/// [expire](Self::expires), but there are no other timers; for results at times of their own, write a
+/// [`Tactic`].
 ///
 /// # Contract
 ///
-/// * **Results of a state.** What has been emitted for a key adds up to the [`results`](Self::results) of its state: each of them once.
-/// * **Expiry by the state alone.** [`expires`](Self::expires) depends on nothing but the state.
-/// * **Any order.** State and results after several arrivals at one time do not depend on their order. What is emitted in between may, as it
-///   is added up before it leaves.
+/// * **Results follow from state.** The sum of everything emitted for a key must equal the
+///   [`results`](Self::results) of its state, each once.
+/// * **Expiry follows from state.** [`expires`](Self::expires) must depend on nothing but the state.
+/// * **Order does not matter.** State and results after several arrivals at one time must not depend on their
+///   order. What is emitted in between may, as it is added up before it leaves the operator.
 ///
-/// Checked by [`process_compliance`](crate::testkit::process_compliance).
+/// Tested by [`process_compliance`](crate::testkit::process_compliance).
 ///
 /// ```
 /// # use telemetra_core::EventTime;
@@ -66,29 +68,31 @@ use crate::operators::keyed::Keyed;
 /// assert_eq!(updates, [((1, 50), EventTime(0), 1)], "what came and went at one time is not seen");
 /// ```
 pub trait KeyedProcess: 'static {
-    /// What arrives.
+    /// The type of arrivals.
     type In: ExchangeData;
-    /// What state is kept by.
+    /// The key that state is kept by.
     type Key: Key;
-    /// What is kept for each key; the default for a key that nothing has arrived for.
+    /// The state of one key; its default is the state of a key without arrivals.
     type State: Clone + Default + Serialize + DeserializeOwned + 'static;
-    /// The results.
+    /// The type of results.
     type Out: Data;
 
-    /// The key of an arrival.
+    /// Returns the key of an arrival.
     fn key(arrival: &Self::In) -> <Self::Key as Key>::Ref<'_>;
 
-    /// Takes an arrival into the state of its key, and emits what it changes: a result and +1, or a former one and −1.
+    /// Applies an arrival to the state of its key, and emits the changes of the results: `+1` adds a result,
+    /// `−1` removes one.
     fn process(&self, state: &mut Self::State, arrival: Self::In, emit: &mut dyn FnMut(Self::Out, isize));
 
-    /// Emits all results of a key's state: after a restart they are the collection to start from.
+    /// Emits all results of a key's state. After a restart they are the initial collection.
     fn results(&self, key: &Self::Key, state: &Self::State, emit: &mut dyn FnMut(Self::Out));
 
-    /// The time at which the state of a key is dropped, like the time to live of Flink's state; `None`, the default, keeps it for as long as
-    /// the pipeline runs. An arrival that takes effect at that time or earlier may still move it.
+    /// Returns the time at which the state of a key is dropped, like the time to live of Flink's state.
+    /// Default: `None`, which keeps it for as long as the pipeline runs. An arrival that takes effect at that
+    /// time or earlier may still change the time.
     ///
-    /// With the state its results are taken back. A row whose layout gives a time [beyond the horizon](crate::Changes::changes) stays in the
-    /// tables all the same, as that of a window does; a row without a time is withdrawn.
+    /// The results of the state are removed with it. As for windows, a row whose layout gives a time [beyond
+    /// the horizon](crate::Changes::changes) stays in the sinks' tables; a row without a time is withdrawn.
     ///
     /// ```
     /// use telemetra_core::EventTime;
@@ -126,12 +130,13 @@ pub trait KeyedProcess: 'static {
     }
 }
 
-/// Runs keyed processes on a stream.
+/// Runs a [`KeyedProcess`] as an operator on a stream.
 pub trait ProcessByKey<'scope, D>: Sized {
-    /// The results of a keyed process, whose state is in the checkpoints of `context` under `name`.
+    /// Returns the collection of the results of a keyed process. Its state is part of the checkpoints of
+    /// `context` under `name`, which must be unique in the graph and stay the same from run to run.
     ///
-    /// Arrivals are exchanged by key. State: one value for each key, until it [expires](KeyedProcess::expires). Checkpoints keep the keys that
-    /// changed since the one before.
+    /// Arrivals are exchanged by key. The state of each key is kept until it
+    /// [expires](KeyedProcess::expires). A checkpoint contains the keys that changed since the previous one.
     fn process_by_key<P: KeyedProcess<In = D>>(
         self,
         name: &str,
@@ -158,10 +163,11 @@ pub(crate) struct ProcessTactic<P: KeyedProcess> {
     inbox: Inbox<P::In>,
     restored: EventTime,
     updates: Vec<(P::Out, isize)>,
-    /// Which keys may expire when: an arrival may have moved the time since.
+    /// The keys that may expire at each time. An arrival may have changed the time since.
     calendar: BTreeMap<EventTime, Vec<u32>>,
 }
 
+/// The state of one key.
 struct Entry<S> {
     state: S,
     /// Whether it changed since the last checkpoint.
@@ -187,7 +193,7 @@ impl<P: KeyedProcess> ProcessTactic<P> {
         }
     }
 
-    /// Notes when a key expires: `now` at the earliest.
+    /// Schedules the expiry of a key, at `now` at the earliest.
     fn plan(&mut self, slot: u32, now: EventTime) {
         let Some((_, entry)) = self.keys.get_mut(slot) else { return };
         let expires = self.process.expires(&entry.state).map(|time| time.max(now));
@@ -212,7 +218,7 @@ impl<P: KeyedProcess> ProcessTactic<P> {
 impl<P: KeyedProcess> Tactic for ProcessTactic<P> {
     type In = P::In;
     type Out = (P::Out, EventTime, isize);
-    /// The keys that changed.
+    /// The keys that changed, with their state.
     type Snapshot = Vec<(P::Key, P::State)>;
 
     const INCREMENTAL: bool = true;
@@ -227,7 +233,7 @@ impl<P: KeyedProcess> Tactic for ProcessTactic<P> {
 
     fn next(&self, ended: bool) -> Option<EventTime> {
         let arrival = self.inbox.next();
-        // Once the input has ended, nothing expires any more but what does so before an arrival that still waits.
+        // After the end of input nothing expires any more, except before an arrival that still waits.
         let is_done = |due: &EventTime| !ended || arrival.is_some_and(|at| at >= *due);
         let due = self.calendar.keys().next().copied().filter(is_done);
         arrival.into_iter().chain(due).min()

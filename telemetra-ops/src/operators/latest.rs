@@ -1,4 +1,4 @@
-//! Latest: from the collection of summaries to the newest of each key.
+//! The newest summary of each key.
 
 use differential_dataflow::AsCollection;
 use telemetra_core::{Data, Key, WindowRules};
@@ -8,17 +8,18 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::operators::stash::Stash;
 use crate::operators::windows::Summaries;
 
-/// Keeps the newest summary of each key.
+/// Reduces the collection of summaries to the newest one of each key: a table of the current values.
 pub trait Latest: Sized {
-    /// The summary of the window that ended last, for each key that has one: what is true *now*.
+    /// Returns, for each key, the summary of the window that ended last.
     ///
-    /// A summary appears when its window ends and is replaced when the next one does, corrected when it is revised meanwhile,
-    /// and withdrawn when the next window ends without anything in it: the key has fallen silent. Older windows, and
-    /// what late data does to them, are passed over. When the input has ended, time goes on to the end, where all keys
-    /// are silent.
+    /// A summary is added when its window ends, corrected when it is revised, and replaced when the key's
+    /// next window ends. It is removed if the next window ends without any event of the key, as the key is
+    /// then silent. Revisions of older windows have no effect. When the input has ended, event time advances
+    /// to its end, where all keys are silent.
     ///
-    /// State: one summary per key that is not silent, shared with whoever else holds it. Work: proportional to the
-    /// changes, and nothing is exchanged. After a restart all of it comes from the summaries again.
+    /// State: one summary for each key that is not silent, shared with other operators. Work: proportional to
+    /// the changes; nothing is exchanged between workers. After a restart the summaries provide everything
+    /// again.
     ///
     /// ```
     /// use std::time::Duration;
@@ -62,8 +63,8 @@ impl<K: Key, S: Data> Latest for Summaries<'_, K, S> {
                     for (data, time, diff) in messages.flat_map(|message| message.drain(..)) {
                         let newest = spec.newest_during(data.1.window.end);
                         let from = time.max(newest.start);
-                        // Each summary brings its own withdrawal with it, so no state is needed by key: what is
-                        // taken back in time takes its withdrawal back too.
+                        // Each summary is added together with its later removal, so no state by key is
+                        // needed: a summary that is removed in time cancels its removal too.
                         if from < newest.end {
                             waiting.add(&cap, (data.clone(), from, diff));
                             waiting.add(&cap, (data, newest.end, -diff));

@@ -1,4 +1,4 @@
-//! The operators: windows, sessions, moments, and what is built on them.
+//! The operators: windows, sessions, moments, changes, and the drivers of operators with checkpointed state.
 
 pub(crate) mod chance;
 pub(crate) mod changes;

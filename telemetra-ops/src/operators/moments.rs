@@ -1,4 +1,4 @@
-//! Moments: from the collection of summaries to the collection of episodes.
+//! Moments: the episodes of anomalous windows, found in the collection of summaries.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,18 +15,20 @@ use crate::operators::windows::Summaries;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;
 
-/// Finds episodes in summaries.
+/// Finds moments in summaries: runs of windows that a rule's detector judges anomalous.
 pub trait Moments<'scope, K: Key, S: Data>: Sized {
-    /// The moments of all keys under all rules, as a collection: corrected when summaries are, and retired when the
-    /// last of their windows is. The state is in the checkpoints of `context` under `name`.
+    /// Returns the moments of all keys under all rules, as a collection. Moments are corrected when summaries
+    /// are, and removed when the last of their windows is retired. The state is part of the checkpoints of
+    /// `context` under `name`.
     ///
-    /// Every window that appears is judged by each rule's detector against the disjoint windows before it. A window that
-    /// is revised is judged again, and so are those that it is a sample of. A window that is taken back beyond the
-    /// horizon is only forgotten. Adjacent anomalous windows are one moment, open until the next window has
-    /// come without being anomalous.
+    /// Each rule's detector judges every new window against the disjoint windows before it. When a window is
+    /// revised, it is judged again, and so are the windows that have it as a sample. Removing a window
+    /// because of its age changes no judgement. Adjacent anomalous windows form one moment, which is open
+    /// until a window that is not anomalous follows.
     ///
-    /// Work per key and window: one judgement per rule, whatever the length of the baseline. A rule whose detector
-    /// [remembers](telemetra_core::Tracker) takes two, and after a revision one for each window that may still be revised.
+    /// Work for each key and window: one judgement for each rule, whatever the length of the baseline. A rule
+    /// whose detector keeps [state](telemetra_core::Tracker) needs two, and after a revision one for each
+    /// window that may still be revised.
     ///
     /// ```
     /// use std::time::Duration;
@@ -160,9 +162,9 @@ struct MomentsTactic<K: Key, S> {
     rules: Arc<[MomentRule<S>]>,
     keys: Keyed<K, Entry<K, S>>,
     inbox: Inbox<((K, Summary<S>), isize)>,
-    /// Which keys have a moment that closes at a time unless its next window is anomalous.
+    /// The keys with a moment that closes at a time unless their next window is anomalous.
     calendar: BTreeMap<EventTime, Vec<u32>>,
-    /// Before this time windows were judged before a restart.
+    /// Windows before this time were judged by an earlier run.
     restored: EventTime,
     revived: Vec<u32>,
     /// `None` if looks are not counted.
@@ -171,6 +173,7 @@ struct MomentsTactic<K: Key, S> {
     changed: Vec<(Moment<K>, isize)>,
 }
 
+/// The episodes of one key, and what has arrived for it.
 struct Entry<K: Key, S> {
     episodes: KeyEpisodes<K>,
     changes: Vec<WindowChange<S>>,
@@ -192,6 +195,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
         }
     }
 
+    /// Returns the slot of a key, which is created if there is none.
     fn slot(&mut self, key: &K) -> u32 {
         let rules = self.rules.len();
         self.keys.slot_or_insert(key.as_ref(), || Entry {
@@ -244,7 +248,7 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
             if recalled {
                 entry.episodes.recall(&self.rules, &self.windows, end, &*summary.value);
             } else {
-                // What is taken back and put anew at one time is one change.
+                // A window that is removed and added again at one time is one change.
                 match entry.changes.iter_mut().find(|change| change.end == end) {
                     Some(change) if diff > 0 => change.now = Some(summary.value),
                     Some(_) => {}
@@ -290,7 +294,7 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
                 emit(Found::Moment((moment, time, diff)));
             }
             if let Some(boundary) = episodes.wake(&self.rules, &self.windows) {
-                // Always later than now: a key is looked at once at a time.
+                // Always later than `time`, as a key is looked at once for each time.
                 self.calendar.entry(boundary.minus(1).max(time.plus(1))).or_default().push(slot);
             } else if episodes.is_empty() {
                 self.keys.remove(slot);

@@ -1,4 +1,4 @@
-//! Sessions: from the runs of events by pane to the collection of summaries.
+//! Session windows: the operator that merges runs of events into sessions.
 
 use std::sync::Arc;
 
@@ -13,15 +13,17 @@ use crate::operators::windows::Summaries;
 use crate::operators::windows_by_key::WindowsTactic;
 use crate::read::partial::Partial;
 
-/// The summaries of all sessions, as a collection that is corrected when late events arrive. Its state is in the checkpoints of `context`
-/// under `name`.
+/// Returns the summaries of all sessions, as a collection that late events correct. The state is part of the
+/// checkpoints of `context` under `name`.
 ///
-/// A session is a run of a key's events of which each is less than a gap after the one before; its window reaches from its first event to a
-/// gap after its last. When the frontier passes the first end of a pane at or after that, it is closed: its summary is put, `+1`. A late
-/// event that is near to sessions joins them: their summaries are taken back, `-1`, and that of the joined session is put when it is closed.
-/// Summaries whose session ended a horizon ago are taken back too: they are retired.
+/// A session is a run of a key's events, each less than the gap after the one before. Its window reaches from
+/// the first event to a gap after the last. It is closed when the frontier passes the first pane boundary at
+/// or after its end; its summary is then added (`+1`). A late event within the gap of closed sessions merges
+/// them: their summaries are removed (`−1`), and the summary of the merged session is added when it is
+/// closed. Summaries are retired, which removes them, a horizon after the end of their session.
 ///
-/// State: one aggregate for each session of the horizon, and one summary for each that is closed. Work: one merge for each run of events.
+/// State: one aggregate for each session within the horizon, and one summary for each closed one. Work: one
+/// merge for each run of events.
 pub(crate) fn sessions<'scope, K: Key, A: Accumulator>(
     runs: StreamVec<'scope, EventTime, Partial<K, Segments<A>>>,
     rules: SessionRules,

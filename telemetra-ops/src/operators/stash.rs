@@ -1,4 +1,4 @@
-//! Updates that wait for the frontier to pass their time.
+//! A queue of updates that wait until the frontier passes their time.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use timely::dataflow::operators::Capability;
 use timely::progress::ChangeBatch;
 use timely::progress::frontier::MutableAntichain;
 
-/// Updates by time, each time with the capability to answer them. Those of one record and time are added up.
+/// Updates by time, each time with a capability. Updates of the same record and time are added up.
 #[derive(Debug)]
 pub(crate) struct Stash<D>(BTreeMap<EventTime, (Capability<EventTime>, ChangeBatch<D>)>);
 
@@ -18,25 +18,25 @@ impl<D> Default for Stash<D> {
 }
 
 impl<D: Ord> Stash<D> {
-    /// Has an update wait; `cap` is of the message that brought it.
+    /// Adds an update; `cap` is the capability of its message.
     pub(crate) fn add(&mut self, cap: &Capability<EventTime>, (data, time, diff): (D, EventTime, isize)) {
         let delayed = || (cap.delayed(&time.max(*cap.time())), ChangeBatch::new());
         let (_, updates) = self.0.entry(time).or_insert_with(delayed);
         updates.update(data, diff as i64);
     }
 
-    /// The first time that something waits for.
+    /// Returns the first time that has updates.
     pub(crate) fn next(&self) -> Option<EventTime> {
         self.0.keys().next().copied()
     }
 
-    /// What waits for `time`, in order, and the capability to answer it.
+    /// Removes the updates of `time`. Returns them sorted, with the capability to emit at that time.
     pub(crate) fn take(&mut self, time: EventTime) -> Option<(Capability<EventTime>, Vec<(D, isize)>)> {
         let (cap, mut updates) = self.0.remove(&time)?;
         Some((cap, updates.drain().map(|(data, diff)| (data, diff as isize)).collect()))
     }
 
-    /// What waits for the first time, once the frontier has passed it.
+    /// Removes the updates of the first time, if the frontier has passed it.
     pub(crate) fn due(
         &mut self,
         frontier: &MutableAntichain<EventTime>,

@@ -1,4 +1,4 @@
-//! Top: from the newest summaries to a leaderboard.
+//! Leaderboards: the keys with the greatest value of a metric.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::operators::stash::Stash;
 use crate::operators::windows::Summaries;
 
-/// Ranks keys.
+/// Ranks the keys of a collection of summaries by a metric.
 pub trait Top<'scope, K: Key, S: Data>: Sized {
-    /// The `n` keys with the greatest metric, as a collection of places: the busiest keys now of the
-    /// [latest](crate::Latest) summaries. Keys of equal value stand in the order of their names. A metric may also be an
-    /// `Option<i64>`: keys for which it is `None` are not ranked.
+    /// Returns the `n` keys with the greatest metric, as a collection of places. Apply it to the
+    /// [latest](crate::Latest) summaries to rank current values. Keys with equal values are sorted by key.
+    /// The metric may return `Option<i64>`; a key for which it is `None` is not ranked.
     ///
-    /// A place is stated when someone takes it or the value of who holds it changes; a board that stays as it is says
-    /// nothing. The board is the same for any number of workers. A key that has several summaries, as in a collection that
-    /// does not hold the latest only, stands once for each different value.
+    /// A place changes only if its key or its value changes, so an unchanged board emits nothing. The board
+    /// does not depend on the number of workers. A key with several summaries, as in a collection of all
+    /// windows, has one place for each different value.
     ///
-    /// State: per worker, value and name of each of its keys; on one worker besides, of `n` keys per worker. Each
-    /// worker finds the first `n` of its own, and sends only what changes among these. Work: the logarithm of the number
-    /// of keys per change, and `n` per time at which the board may have changed.
+    /// State: the value of each key on its worker, and `n` keys for each worker on the worker that holds the
+    /// board. Each worker sends only the changes among its own first `n`. Work: the logarithm of the number
+    /// of keys for each change, and `n` for each time at which the board may have changed.
     ///
     /// ```
     /// use std::time::Duration;
@@ -58,7 +58,7 @@ pub trait Top<'scope, K: Key, S: Data>: Sized {
     ) -> VecCollection<'scope, EventTime, Ranked<K>, isize>;
 }
 
-/// A key by its value: the greatest first, then by name.
+/// A key and its value, sorted by value, greatest first, then by key.
 type Place<K> = (Reverse<i64>, K);
 type Update<D> = (D, EventTime, isize);
 
@@ -89,7 +89,7 @@ impl<'scope, K: Key, S: Data> Top<'scope, K, S> for Summaries<'scope, K, S> {
     }
 }
 
-/// A board on each worker: the changes that `settle` states of it, once per time.
+/// Runs a board on each worker: `settle` computes its changes once for each time.
 fn settled<'scope, K: Key, D: 'static>(
     places: StreamVec<'scope, EventTime, Update<Place<K>>>,
     pact: Exchange<Update<Place<K>>, impl FnMut(&Update<Place<K>>) -> u64 + 'static>,

@@ -1,4 +1,5 @@
-//! The keys of an operator over windows: what has arrived for each, and a calendar of which keys to look at when.
+//! The keys of a window operator: their windows and pending partials, and a calendar of the times at which
+//! they are due.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +10,22 @@ use crate::operators::checkpointed::Inbox;
 use crate::operators::keyed::Keyed;
 use crate::read::partial::Partial;
 
-/// The keys of one worker: each with its windows and with what else the operator keeps of it.
+/// The keys of one worker, each with its windows and with state of the operator's own.
 pub(crate) struct WindowKeys<K: Key, W: WindowState, X> {
     keys: Keyed<K, WindowKey<W, X>>,
     inbox: Inbox<Partial<K, W::Partial>>,
-    /// Which keys to look at when, by boundary: to close a window, to retire a summary, to let a pane go.
+    /// The keys that are due at each boundary: to close a window, to retire a summary, or to drop a pane.
     calendar: BTreeMap<EventTime, Vec<u32>>,
-    /// The last boundary at which some window is open whatever comes.
+    /// The last boundary at which some window is open even without further arrivals.
     last_close: EventTime,
 }
 
-/// One key.
+/// The state of one key.
 pub(crate) struct WindowKey<W: WindowState, X> {
     pub(crate) windows: W,
-    /// The partials that take effect at the boundary at which the key is looked at, by pane.
+    /// The partials, by pane, that take effect at the boundary at which the key is looked at.
     pub(crate) pending: Vec<(EventTime, W::Partial)>,
-    /// What the operator keeps besides.
+    /// The operator's own state of the key.
     pub(crate) own: X,
     wake: EventTime,
 }
@@ -46,20 +47,20 @@ impl<K: Key, W: WindowState, X> Default for WindowKeys<K, W, X> {
     }
 }
 
-/// The wake of a key that is being looked at: the calendar may name it more than once.
+/// The due time of a key that is being looked at, as the calendar may contain it more than once.
 const TOUCHED: EventTime = EventTime::MIN;
 
 impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
-    /// Takes note of a partial that takes effect at `time`.
+    /// Stores a partial that takes effect at `time`.
     pub(crate) fn take_in(&mut self, time: EventTime, partial: Partial<K, W::Partial>) {
         self.inbox.push(time, partial);
     }
 
-    /// The next time at which a key is to be looked at. `ended` says that nothing will arrive any more.
+    /// Returns the next time at which a key is due. `ended` is true if no more input will arrive.
     pub(crate) fn next(&self, ended: bool) -> Option<EventTime> {
         let arrival = self.inbox.next();
-        // Once the input has ended, nothing retires any more; but what is due before an arrival that still waits is done in its
-        // turn: after it, it would be in the past.
+        // After the end of input nothing is retired any more. But what is due before a waiting arrival is
+        // done first, as it would be in the past afterwards.
         let is_done = |due: &EventTime| {
             !ended || *due <= self.last_close || arrival.is_some_and(|at| at.plus(1) >= *due)
         };
@@ -71,8 +72,8 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         }
     }
 
-    /// The slots of the keys to look at at `time`, each once: those that are due, and those for which something arrived, with it
-    /// [pending](WindowKey::pending). Each must be [planned](Self::plan) again.
+    /// Returns the slots of the keys that are due at `time` or have arrivals, each once. Arrivals are moved
+    /// to [pending](WindowKey::pending). Each key must be [planned](Self::plan) again.
     pub(crate) fn touch(&mut self, time: EventTime) -> Vec<u32> {
         let boundary = time.plus(1);
         let mut touched = self.calendar.remove(&boundary).unwrap_or_default();
@@ -92,7 +93,8 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         touched
     }
 
-    /// Plans the next look at a key: when its windows need it, or `sooner`. A key of which nothing is left is removed.
+    /// Schedules the next look at a key: when its windows need it, or `sooner`. A key without any state is
+    /// removed.
     pub(crate) fn plan(
         &mut self,
         rules: &W::Rules,
@@ -113,22 +115,22 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         self.calendar.entry(next).or_default().push(slot);
     }
 
-    /// The slot of a key, made if there is none.
+    /// Returns the slot of a key, which is created if there is none.
     pub(crate) fn slot(&mut self, key: K::Ref<'_>) -> u32 {
         self.keys.slot_or_insert(key, WindowKey::default)
     }
 
-    /// Key and state of a slot; `None` if the key has gone.
+    /// Returns the key and state of a slot; `None` if the key was removed.
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<(&K, &mut WindowKey<W, X>)> {
         self.keys.get_mut(slot)
     }
 
-    /// All keys and their slots.
+    /// Iterates over all keys, with their slots and state.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &K, &mut WindowKey<W, X>)> {
         self.keys.iter_mut()
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
     }

@@ -1,4 +1,5 @@
-//! Windows: from partials by pane to the collection of summaries.
+//! The window operator: it merges partial aggregates of panes into the summaries of tumbling and sliding
+//! windows.
 
 use std::sync::Arc;
 
@@ -12,21 +13,22 @@ use crate::operators::checkpointed::Checkpointed;
 use crate::operators::windows_by_key::WindowsTactic;
 use crate::read::partial::Partial;
 
-/// The live collection of summaries.
+/// A collection of summaries: the values of all closed windows within the horizon, by key.
 pub type Summaries<'scope, K, S> = VecCollection<'scope, EventTime, (K, Summary<S>), isize>;
 
-/// Slides windows over panes.
+/// Aggregates partials in tumbling or sliding windows.
 pub trait Windows<'scope, K: Key, A: Accumulator>: Sized {
-    /// The summaries of all windows, as a collection that is corrected when late partials arrive. Its state is in the checkpoints of
-    /// `context` under `name`.
+    /// Returns the summaries of all closed windows, as a collection that late partials correct. The state is
+    /// part of the checkpoints of `context` under `name`.
     ///
-    /// A partial counts at the time of its message, its effective time, which must be the last instant of a pane. When
-    /// the frontier passes it, the window that ends there is closed for each key that has anything in it, and each
-    /// earlier window that a late partial changed is taken back, `-1`, and put anew, `+1`. Summaries whose window ended
-    /// a horizon ago are taken back too: they are retired.
+    /// A partial takes effect at the time of its message, which must be the last instant of a pane. When the
+    /// frontier passes that time, the window that ends there is closed for each key that has events in it,
+    /// and its summary is added. For each earlier window that a late partial changed, the old summary is
+    /// removed (`−1`) and the new one added (`+1`). Summaries are retired, which removes them, a horizon
+    /// after the end of their window.
     ///
-    /// State: per key the panes of `size + allowed lateness` and the summaries of the horizon. Work per key and window:
-    /// one pane in, one out, one finish, whatever `size / slide`.
+    /// State for each key: the panes of `size + allowed lateness`, and the summaries of the horizon. Work for
+    /// each key and window: one pane added, one removed, and one result computed, whatever `size / slide` is.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The tactic of windows, sliding or sessions.
+//! The tactic of the window operators, for sliding windows and sessions.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl<K: Key, W: WindowState> WindowsTactic<K, W> {
 impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
     type In = Partial<K, W::Partial>;
     type Out = ((K, Summary<W::Output>), EventTime, isize);
-    /// The keys that changed.
+    /// The keys that changed, with their state.
     type Snapshot = Vec<(K, W::State)>;
 
     const INCREMENTAL: bool = true;
@@ -85,7 +85,7 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
         is_mine: &dyn Fn(u64) -> bool,
     ) -> Result<(), CodecError> {
         (self.recorded, self.restored) = (restored, restored);
-        // A last checkpoint may lie between two boundaries; all before it is as of the one before.
+        // The last checkpoint may lie between two boundaries; everything before it is as of the earlier one.
         let boundary = W::panes(&self.rules).pane_start(restored);
         for (key, state) in
             snapshots.into_iter().flatten().filter(|(key, _)| is_mine(key_hash(&key.as_ref())))
@@ -105,7 +105,7 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
         Ok(())
     }
 
-    /// All summaries, as the collection held them when the checkpoint was taken.
+    /// Emits all summaries, as the collection contained them when the checkpoint was taken.
     fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
         let time = self.restored.minus(1);
         for (_, key, entry) in self.keys.iter_mut() {

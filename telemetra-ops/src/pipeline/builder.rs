@@ -1,4 +1,4 @@
-//! The builder of a pipeline.
+//! The builder of a pipeline: settings, sources, groupings and sinks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +23,19 @@ use crate::read::ingress::IngressConfig;
 use crate::support::defects::EngineDefects;
 use crate::support::failure::Failure;
 
-/// What a pipeline over events of the family `E` is made of. Nothing runs before [`start`](Self::start).
+/// The builder of a streaming job over events of type `E`: sources, groupings, rules, sinks and a checkpoint
+/// store. Nothing runs before [`start`](Self::start), which returns a [`Running`](crate::Running) handle.
 ///
-/// `L` is the grouping that was added last: [`key_columns`](Self::key_columns), [`rules`](Self::rules) and other methods are about it.
+/// `L` is the type of the grouping that was added last. Methods such as [`key_columns`](Self::key_columns),
+/// [`filter`](Self::filter) and [`rules`](Self::rules) configure that grouping, so they come directly after
+/// [`group`](Self::group) or [`group_by`](Self::group_by). You do not need to name `L`.
+///
+/// Settings that cannot work are refused by [`start`](Self::start), before anything is read. The methods of
+/// the builder do not fail.
 ///
 /// ```
-/// # #[derive(serde::Deserialize)] struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+/// # #[derive(serde::Deserialize)]
+/// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
 /// # impl telemetra_core::Event for Reading {
 /// #     type Key = String;
 /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
@@ -55,25 +62,27 @@ pub struct Pipeline<E: Events, L = ()> {
     pub(crate) last: L,
 }
 
-/// The parts of a pipeline whose groupings are complete.
+/// The parts of a pipeline, all groupings included but the one that is still being configured.
 pub(crate) struct Parts<E: Events> {
     pub(crate) ingress: IngressConfig,
     pub(crate) sources: Vec<(Box<dyn Source>, Arc<dyn Decoder<E>>)>,
     pub(crate) plans: Vec<Box<dyn Plan<E>>>,
-    /// Tables of operators of the user's.
+    /// The declared tables of rows that the user's operators publish.
     pub(crate) tables: Vec<Arc<Table>>,
     pub(crate) sinks: Vec<SinkPlan>,
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) cluster: Cluster,
     pub(crate) startup_timeout: Duration,
     pub(crate) drain_timeout: Duration,
-    /// Hears the order to stop, before the start and later.
+    /// Receives the order to stop, before the start and while the pipeline runs.
     pub(crate) failure: Failure,
     pub(crate) name: String,
     pub(crate) operator_times: bool,
     pub(crate) defects: EngineDefects,
 }
 
+/// The checkpoint store, the distance between checkpoints in event time, and the least pause between them in
+/// processing time.
 pub(crate) struct Checkpoints {
     pub(crate) store: Box<dyn CheckpointStore>,
     pub(crate) every: Duration,
@@ -120,7 +129,7 @@ impl<E: Events, L> std::fmt::Debug for Pipeline<E, L> {
 }
 
 impl<E: Events> Pipeline<E> {
-    /// A pipeline of one worker with the default settings of time, without source, grouping and sink.
+    /// Creates a pipeline with one worker, the default time settings, and no source, grouping or sink.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -129,21 +138,25 @@ impl<E: Events> Pipeline<E> {
 
 /// Settings, sources and sinks.
 impl<E: Events, L> Pipeline<E, L> {
-    /// Reads from this source, its records decoded by `decoder`. May be called for several sources, each with a format of its own.
+    /// Adds a source, whose records `decoder` turns into events. Call it once for each source; every source
+    /// can have a format of its own. The watermark of the pipeline is the least one of all partitions of all
+    /// sources.
     #[must_use]
     pub fn source(mut self, source: impl Source + 'static, decoder: impl Decoder<E> + 'static) -> Self {
         self.parts.sources.push((Box::new(source), Arc::new(decoder)));
         self
     }
 
-    /// The settings of time.
+    /// Sets the time settings: default windows, out-of-orderness, allowed lateness and horizon. Default:
+    /// [`TimeConfig::default`].
     #[must_use]
     pub fn time(mut self, time: TimeConfig) -> Self {
         self.parts.ingress.time = time;
         self
     }
 
-    /// The watermark strategy of each partition, instead of the bounded out-of-orderness of the settings of time.
+    /// Sets the watermark strategy of each partition, which `strategy` makes from the partition's id.
+    /// Default: bounded out-of-orderness, by the [time settings](Self::time).
     #[must_use]
     pub fn watermarks(
         mut self,
@@ -153,41 +166,49 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Where processing time comes from; by default the system's clock.
+    /// Sets the clock that gives processing time. Default: the system's clock. Tests and replays pass a clock
+    /// of their own.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.parts.ingress.clock = clock;
         self
     }
 
-    /// How far, in event time, reading may be ahead of the slowest partition and of the sinks; by default two minutes, or two panes if these
-    /// are longer. It bounds memory when a sink is slow.
+    /// Sets how far, in event time, a partition may be read ahead of the slowest partition and of the sinks.
+    /// Default: two minutes, or two panes if that is longer. A small value bounds the memory that a slow sink
+    /// or partition costs; a large value lets fast partitions go on meanwhile.
     #[must_use]
     pub fn max_watermark_drift(mut self, drift: Duration) -> Self {
         self.parts.ingress.max_watermark_drift = Some(drift);
         self
     }
 
-    /// Keeps this sink in step with all tables. May be called for several sinks; each runs on a thread of its own, in a
-    /// cluster in process 0.
+    /// Adds a sink, which receives the rows of all tables. Call it once for each sink. Each sink runs on a
+    /// thread of its own; in a cluster it runs in process 0.
+    ///
+    /// A sink that fails transiently holds back reading, by the [drift](Self::max_watermark_drift), until it
+    /// works again. A permanent error of a sink stops the pipeline.
     #[must_use]
     pub fn sink(self, sink: impl Sink + 'static) -> Self {
         self.boxed_sink(Box::new(sink))
     }
 
-    /// Keeps a sink in step that was chosen at run time.
+    /// Adds a sink that was chosen at run time. Otherwise like [`sink`](Self::sink).
     #[must_use]
     pub fn boxed_sink(mut self, sink: Box<dyn Sink>) -> Self {
         self.parts.sinks.push(SinkPlan::whole(sink));
         self
     }
 
-    /// Keeps a store in step by several sinks that share its rows, where one does not write fast enough. The rows about a subject go to
-    /// one shard. Shards live evenly on the workers of all processes; `make` is called in a process for those that live
-    /// there, and they are opened there, each on a thread of its own. A time is durable when it is in every shard.
+    /// Adds a sink of several shards, for a target that one connection cannot write to fast enough. The rows
+    /// about one subject always go to the same shard.
     ///
-    /// Dead letters go to the shard that the name of their partition falls to. One shard is the same as a
-    /// [`sink`](Self::sink). All processes must be given the same number; from one run to the next it may change.
+    /// The shards are spread evenly over the workers of all processes. In each process, `make` is called for
+    /// the shards that run there; each has a thread of its own. A time counts as durable when it is durable
+    /// in every shard. The shard of a dead letter is chosen by the name of its partition. One shard is the
+    /// same as a [`sink`](Self::sink).
+    ///
+    /// All processes must be given the same number of shards. The number may change from one run to the next.
     #[must_use]
     pub fn sharded_sink<K: Sink + 'static>(
         mut self,
@@ -198,21 +219,26 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Declares the table of rows that [`Graph::publish`] publishes: sinks are told of it when they are opened.
+    /// Declares the table of a row type that [`Graph::publish`] publishes, so that sinks can create it when
+    /// they are opened.
     #[must_use]
     pub fn table<R: Row>(self) -> Self {
         self.table_of(R::table())
     }
 
-    /// Declares a table of rows that [`Graph::publish_as`] publishes.
+    /// Declares a table of rows that [`Graph::publish_as`] publishes, for tables that are known only at run
+    /// time.
     #[must_use]
     pub fn table_of(mut self, table: Table) -> Self {
         self.parts.tables.push(Arc::new(table));
         self
     }
 
-    /// Takes a checkpoint every `every` of event time, and starts from the newest complete one. `every` must be a multiple of the panes:
-    /// of the greatest common divisor of all slides.
+    /// Takes a checkpoint for every `every` of event time, and starts from the newest complete one. Default:
+    /// no checkpoints, so a restart reads all input again.
+    ///
+    /// `every` must be a multiple of the pane, which is the greatest common divisor of all slides. Short
+    /// intervals make restarts faster and write more; one minute is a usual value.
     #[must_use]
     pub fn checkpoints(mut self, store: impl CheckpointStore + 'static, every: Duration) -> Self {
         let (store, pause) = (Box::new(store), Duration::ZERO);
@@ -220,8 +246,9 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Takes checkpoints not more often than every `pause` of processing time, so that a replay is not slowed by them. In a cluster of
-    /// processes it has no effect.
+    /// Sets the least processing time between two checkpoints, so that fast replays are not slowed by them.
+    /// Default: zero. It has no effect without [`checkpoints`](Self::checkpoints), which must come before,
+    /// and none in a cluster of processes.
     #[must_use]
     pub fn checkpoint_pause(mut self, pause: Duration) -> Self {
         if let Some(checkpoints) = &mut self.parts.checkpoints {
@@ -230,16 +257,19 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Runs on this many threads of this process.
+    /// Sets the number of worker threads in this process. Default: 1. Results do not depend on it.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.parts.cluster.workers = workers;
         self
     }
 
-    /// Runs as one process of a cluster: the one with index `process` in the list of their addresses (`host:port`), which
-    /// all must be given alike. Start-up waits for the others. The network must be private: there is neither
-    /// authentication nor encryption. Sinks live in process 0, but for [those of several shards](Self::sharded_sink).
+    /// Runs this process as the one with index `process` of a cluster, whose `addresses` (`host:port`) all
+    /// processes must be given in the same order. [`start`](Self::start) waits for the other processes. Sinks
+    /// run in process 0, except [sinks of several shards](Self::sharded_sink). Default: one process.
+    ///
+    /// The processes talk to each other without authentication and encryption, so the network must be
+    /// private.
     #[must_use]
     pub fn cluster(mut self, process: usize, addresses: Vec<String>) -> Self {
         self.parts.cluster.process = process;
@@ -247,39 +277,44 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// How long [`start`](Self::start) retries when a source, a sink or the checkpoint store fails transiently, so that
-    /// services may come up in any order; by default 30 seconds in all. A permanent error is returned at once. Once the pipeline
-    /// runs, transient errors are retried without end.
+    /// Sets how long [`start`](Self::start) retries while a source, a sink or the checkpoint store fails
+    /// transiently, so that services may come up in any order. Default: 30 s for all together. A permanent
+    /// error is returned at once. Once the pipeline runs, transient errors are retried without limit.
     #[must_use]
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.parts.startup_timeout = timeout;
         self
     }
 
-    /// How long [draining](crate::Running::drain) may take in all, by default 8 seconds, as containers are killed 10 seconds after the
-    /// order to stop. What is not durable by then, since a sink or the checkpoint store is away or slow, is given up: the last
-    /// complete checkpoint stands, and [`Report::unfinished`](crate::Report::unfinished) says so.
+    /// Sets how long [draining](crate::Running::drain) may take in all. Default: 8 s, as container runtimes
+    /// kill a process 10 s after the order to stop. If a sink or the checkpoint store is not done by then,
+    /// draining is given up: the last complete checkpoint is kept, and
+    /// [`Report::unfinished`](crate::Report::unfinished) says what is missing.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.parts.drain_timeout = timeout;
         self
     }
 
-    /// A handle that stops it from another thread, also while [`start`](Self::start) waits for something outside.
+    /// Returns a handle that stops the pipeline from another thread, also while [`start`](Self::start) waits
+    /// for an external system.
     #[must_use]
     pub fn stop_signal(&self) -> StopSignal {
         StopSignal(self.parts.failure.clone())
     }
 
-    /// The name of the pipeline in [metrics](crate::metric), by default `telemetra`. Of the pipelines of one process each needs its own.
+    /// Sets the name of the pipeline: the label `pipeline` of its [metrics](crate::metric), and the name
+    /// under which sinks store progress unless they have one of their own. Default: `telemetra`. Every
+    /// pipeline of a process needs its own.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.parts.name = name.into();
         self
     }
 
-    /// Measures the time that is spent in each operator, by timely's own event log, for the metric
-    /// `telemetra_operator_busy_seconds_total`; by default off, as the clock is then read at every step.
+    /// Measures the time that each operator takes, from timely's event log, for the metric
+    /// `telemetra_operator_busy_seconds_total`. Default: off, as measuring reads the clock whenever an
+    /// operator is scheduled.
     #[must_use]
     pub fn operator_times(mut self, measured: bool) -> Self {
         self.parts.operator_times = measured;
@@ -287,12 +322,14 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 }
 
-/// Groupings, and what else is made of events.
+/// Groupings, and rows and streams made directly from events.
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
-    /// Aggregates events by their own key, in windows, into a table of that name. `make` composes the aggregate, whose names are columns.
+    /// Adds a grouping: events are aggregated by their own key in windows, and each window is a row of the
+    /// table `table`. `make` composes the aggregate from named parts, whose names become columns.
     ///
-    /// The table's columns are the key's (see [`key_columns`](Self::key_columns)), `window_start`, `window_end`, the aggregate's, `revision`
-    /// and `updated_at`. A window without any event of its key has no row.
+    /// The table has the key's columns (see [`key_columns`](Self::key_columns)), then `window_start`,
+    /// `window_end`, the columns of the aggregate, `revision` and `updated_at`. A key has no row for a window
+    /// without any of its events.
     #[must_use]
     pub fn group<A: Aggregate<E>>(
         self,
@@ -303,7 +340,8 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
         self.with_last(Group::new(table, OwnKey, windows, make(Aggregates::new())))
     }
 
-    /// Aggregates events by a key that a closure makes.
+    /// Adds a grouping by a key that a closure computes from the event. Otherwise like
+    /// [`group`](Self::group). A pipeline may have any number of groupings; the input is read once.
     #[must_use]
     pub fn group_by<K: Key, A: Aggregate<E>, F>(
         self,
@@ -318,7 +356,8 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
         self.with_last(Group::new(table, ByKey(key), windows, make(Aggregates::new())))
     }
 
-    /// Keeps events as rows of their own table: those that `pick` makes a row of. Such rows are never corrected.
+    /// Writes events to a table of their own: those for which `pick` returns a row. Such rows are inserted
+    /// once and never corrected. The row type's table is declared by this too.
     #[must_use]
     pub fn rows<R: Row, F>(self, pick: F) -> Pipeline<E>
     where
@@ -329,8 +368,9 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
         pipeline
     }
 
-    /// Picks values out of events, as a stream on every worker on which `build` builds: each value at the effective time of its event.
-    /// `name` is what checkpoints know it by.
+    /// Builds operators on a stream of values that `pick` takes from events. `build` is called once on every
+    /// worker, with the graph and the stream; each value has the effective time of its event. `name`
+    /// identifies the stream in checkpoints, so it must be unique and stay the same from run to run.
     #[must_use]
     pub fn collect<D: ExchangeData, F>(
         self,
@@ -348,11 +388,12 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
         pipeline
     }
 
+    /// Returns the pipeline with another last grouping; the previous one is finished.
     fn with_last<N>(self, last: N) -> Pipeline<E, N> {
         Pipeline { parts: self.finish_last().parts, last }
     }
 
-    /// The pipeline with its last grouping among the others.
+    /// Returns the pipeline with its last grouping added to the others.
     pub(crate) fn finish_last(mut self) -> Pipeline<E> {
         self.parts.plans.extend(self.last.finish());
         Pipeline { parts: self.parts, last: () }

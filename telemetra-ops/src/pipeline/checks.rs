@@ -1,4 +1,4 @@
-//! Checking: a setting that cannot work is refused before anything is read.
+//! Checks of a pipeline's settings: settings that cannot work are refused before anything is read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +11,21 @@ use crate::pipeline::builder::{Checkpoints, Parts};
 use crate::pipeline::windows::gcd;
 use crate::support::failure::PipelineError;
 
-/// What checking finds out.
+/// The settings that follow from a checked pipeline.
 pub(crate) struct Checked {
     pub(crate) time: TimeConfig,
-    /// The panes that floors and effective times go by: the greatest common divisor of all slides.
+    /// The panes that determine floors and effective times. Their length is the greatest common divisor of
+    /// all slides.
     pub(crate) pane: WindowSpec,
-    /// How long rows of operators of the user's may still change.
+    /// How long rows of the user's operators may still change, in milliseconds.
     pub(crate) horizon: u64,
     pub(crate) tables: Vec<Arc<Table>>,
-    /// The distance between checkpoints in milliseconds.
+    /// The event time between checkpoints, in milliseconds; `None` without checkpoints.
     pub(crate) every: Option<u64>,
 }
 
 impl<E: Events> Parts<E> {
-    /// Checks the settings.
+    /// Checks all settings and derives the panes, the horizon and the tables.
     pub(crate) fn check(&self) -> Result<Checked, PipelineError> {
         let time = self.ingress.time.clone();
         let mut pane = None;
@@ -54,6 +55,7 @@ impl<E: Events> Parts<E> {
         Ok(Checked { horizon, tables: self.check_tables()?, time, pane, every })
     }
 
+    /// Checks that checkpoints are taken at pane boundaries.
     fn check_interval(&self, every: u64, pane: WindowSpec) -> Result<u64, ConfigError> {
         if every == 0 || !every.is_multiple_of(pane.slide()) {
             let detail = format!("{every} ms is not a multiple of the panes of {} ms", pane.slide());
@@ -66,7 +68,7 @@ impl<E: Events> Parts<E> {
         Ok(every)
     }
 
-    /// The tables of all plans and those declared, each once.
+    /// Returns the tables of all plans and the declared tables, each once.
     fn check_tables(&self) -> Result<Vec<Arc<Table>>, ConfigError> {
         let mut tables: Vec<Arc<Table>> = Vec::new();
         for table in self.plans.iter().flat_map(|plan| plan.tables()).chain(self.tables.iter().cloned()) {
@@ -84,7 +86,8 @@ impl<E: Events> Parts<E> {
         Ok(tables)
     }
 
-    /// What state depends on: a checkpoint made with other settings does not fit.
+    /// Returns a description of the settings that state depends on. A checkpoint that was made with another
+    /// one is refused.
     pub(crate) fn fingerprint(&self) -> String {
         let TimeConfig { allowed_lateness, out_of_orderness, deduplicate, horizon, .. } = self.ingress.time;
         let mut decoders: Vec<String> = self.sources.iter().map(|(_, decoder)| decoder.identity()).collect();

@@ -1,4 +1,4 @@
-//! How a pipeline ends: the order to stop or drain, and the word that it has ended.
+//! The end of a pipeline: the orders to stop and to drain, and futures that complete when it has ended.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,30 +13,33 @@ use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::read::ingress::{Reading, Shared};
 use crate::support::failure::Failure;
 
-/// What happens to windows that are still open when a pipeline is drained.
+/// The treatment of open windows when a pipeline is drained.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Drain {
-    /// They close as if all partitions had ended. What comes after a restart starts new windows.
+    /// Open windows are closed and published, as if all partitions had ended. Events that come after a
+    /// restart start new windows.
     CloseWindows,
-    /// They stay open: the state is kept in a checkpoint, and a restart goes on as if nothing had been. Without
-    /// checkpoints, and for a cluster of processes, it is as if the process had been killed.
+    /// Open windows are kept in a last checkpoint, and a restart continues them as if there had been no
+    /// interruption. Without checkpoints, and in a cluster of processes, the effect is the same as if the
+    /// process had been killed.
     KeepWindows,
 }
 
-/// The end of a pipeline, shared by its handles and its workers.
+/// The state of a pipeline's end, shared by its handles and its workers.
 #[derive(Debug)]
 pub(crate) struct Finish {
-    /// The workers of this process that still run.
+    /// The number of this process's workers that still run.
     running: AtomicUsize,
-    /// Who waits for the end.
+    /// The tasks that wait for the end.
     wakers: Mutex<Vec<Waker>>,
-    /// The boundary of the last checkpoint: when it is complete, the pipeline halts. [`EventTime::MAX`]: none.
+    /// The boundary of the last checkpoint. When that checkpoint is complete, the pipeline halts.
+    /// [`EventTime::MAX`] means none.
     last: AtomicU64,
     checkpoints: Arc<CheckpointGauge>,
-    /// How long draining may take, and when the order came.
+    /// How long draining may take, and when it was ordered.
     timeout: Duration,
     ordered: OnceLock<Instant>,
-    /// Whether it took longer.
+    /// Whether draining took longer than the timeout.
     overdue: AtomicBool,
 }
 
@@ -53,7 +56,7 @@ impl Finish {
         }
     }
 
-    /// Halts the pipeline if draining takes longer than it may.
+    /// Halts the pipeline if draining takes longer than the drain timeout.
     pub(crate) fn halt_when_overdue(&self, failure: &Failure) {
         let late = self.ordered.get().is_some_and(|ordered| ordered.elapsed() >= self.timeout);
         if late && !failure.is_down() {
@@ -62,7 +65,8 @@ impl Finish {
         }
     }
 
-    /// How long the threads of sinks and of the checkpoint store may take to close once all are to stop.
+    /// Returns how long the threads of sinks and of the checkpoint store may take to end after the order to
+    /// stop.
     pub(crate) fn closing(&self) -> Duration {
         if self.is_overdue() { self.timeout / 8 } else { self.timeout }
     }
@@ -72,14 +76,14 @@ impl Finish {
         self.overdue.load(Ordering::Acquire)
     }
 
-    /// A worker has come to its end.
+    /// Records that one worker has ended, and wakes the waiting tasks after the last one.
     pub(crate) fn worker_ended(&self) {
         if self.running.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.wakers.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(Waker::wake);
         }
     }
 
-    /// Whether all workers of this process have come to their end.
+    /// Whether all workers of this process have ended.
     fn has_ended(&self) -> bool {
         self.running.load(Ordering::Acquire) == 0
     }
@@ -93,19 +97,50 @@ impl Finish {
     }
 }
 
-/// Stops a pipeline from any thread, also one that is still being started: [`Pipeline::start`](crate::Pipeline::start) then gives
-/// [`PipelineError::Stopped`](crate::PipelineError::Stopped) as soon as the call that it waits for returns. Clones are the same.
+/// A handle that stops a pipeline from any thread, also while it is still starting.
+/// [`Pipeline::start`](crate::Pipeline::start) then returns
+/// [`PipelineError::Stopped`](crate::PipelineError::Stopped) as soon as the call to an external system that
+/// it waits for returns. Clones control the same pipeline.
+///
+/// Get it from [`Pipeline::stop_signal`](crate::Pipeline::stop_signal), for example for a handler of SIGTERM.
 #[derive(Clone, Debug)]
 pub struct StopSignal(pub(crate) Failure);
 
 impl StopSignal {
-    /// Has the pipeline stop as soon as can be. Returns at once.
+    /// Orders the pipeline to stop as soon as possible. Returns at once.
     pub fn stop(&self) {
         self.0.halt();
     }
 }
 
-/// Stops or drains a pipeline from any thread or task, and waits for its end without a thread. Clones are the same.
+/// A handle that stops or drains a running pipeline from any thread or task, and awaits its end. Clones
+/// control the same pipeline.
+///
+/// Get it from [`Running::stop_handle`](crate::Running::stop_handle). The [`Running`](crate::Running) handle
+/// stays with its owner, who gets the report or the error from [`wait`](crate::Running::wait).
+///
+/// ```
+/// # #[derive(serde::Deserialize)]
+/// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// use telemetra_core::{SerdeJson, source::Memory};
+/// use telemetra_ops::{Drain, Pipeline, minutes, tumbling};
+///
+/// let lines = [r#"{"device": "d1", "site": 4, "time": "2026-01-01T00:00:00Z", "celsius": 20.5}"#];
+/// let running = Pipeline::<Reading>::new()
+///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+///     .start()?;
+/// let stop = running.stop_handle();
+/// let stopper = std::thread::spawn(move || stop.drain(Drain::CloseWindows));
+/// running.wait()?;
+/// stopper.join().expect("draining does not panic");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct StopHandle {
     pub(crate) shared: Arc<Shared>,
@@ -115,14 +150,15 @@ pub struct StopHandle {
 }
 
 impl StopHandle {
-    /// Has the pipeline stop as soon as can be. What is not in a checkpoint is read again after a restart. Returns at once;
-    /// [`Running::wait`](crate::Running::wait) gives the report.
+    /// Orders the pipeline to stop as soon as possible, and returns at once. Input after the last checkpoint
+    /// is read again after a restart. [`Running::wait`](crate::Running::wait) returns the report.
     pub fn stop(&self) {
         self.failure.halt();
     }
 
-    /// Has the pipeline stop reading, finish what was read and flush its sinks, and keep a checkpoint if windows stay open. Returns at
-    /// once. It ends within the [drain timeout](crate::Pipeline::drain_timeout), also if a sink is away.
+    /// Orders the pipeline to stop reading, finish what was read, and flush its sinks. With
+    /// [`Drain::KeepWindows`] it also takes a checkpoint of the open windows. Returns at once. The pipeline
+    /// ends within the [drain timeout](crate::Pipeline::drain_timeout), also if a sink is unreachable.
     pub fn drain(&self, how: Drain) {
         self.finish.ordered.get_or_init(Instant::now);
         match how {
@@ -134,7 +170,8 @@ impl StopHandle {
                     .flatten();
                 match last {
                     Some(last) => self.finish.last.store(last.0, Ordering::Release),
-                    // Without a last checkpoint the workers come to an end by themselves only if the sources have.
+                    // Without a last checkpoint, the workers end by themselves only if all sources have
+                    // ended.
                     None if self.shared.floor() < EventTime::MAX => self.failure.halt(),
                     None => {}
                 }
@@ -142,18 +179,21 @@ impl StopHandle {
         }
     }
 
-    /// Whether the pipeline has come to its end: all was read and is durable, it was stopped, or it failed.
+    /// Whether the pipeline has ended: because all input is processed and durable, because it was stopped, or
+    /// because it failed.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.finish.has_ended()
     }
 
-    /// Waits for the end, as a future for any executor. [`Running::wait`](crate::Running::wait) then returns without waiting for data.
+    /// Returns a future, for any executor, that completes when the pipeline has ended. After that,
+    /// [`Running::wait`](crate::Running::wait) returns without waiting for data.
     pub fn ended(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
         Ended(Arc::clone(&self.finish))
     }
 }
 
+/// The future of [`StopHandle::ended`].
 struct Ended(Arc<Finish>);
 
 impl Future for Ended {
@@ -161,7 +201,8 @@ impl Future for Ended {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut wakers = self.0.wakers.lock().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: whoever ends it wakes those that are there.
+        // The check is repeated under the lock, as the last worker wakes only the tasks that are registered
+        // then.
         if self.0.has_ended() {
             return Poll::Ready(());
         }

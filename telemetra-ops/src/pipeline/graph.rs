@@ -1,4 +1,4 @@
-//! The graph of one worker: what operators of your own are built on.
+//! The dataflow graph of one worker, on which the user's operators are built.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -13,15 +13,20 @@ use crate::checkpoint::state::CheckpointContext;
 use crate::deliver::publication::{Publication, TypedPublication};
 use crate::operators::changes::Changes;
 
-/// One worker's graph, while it is built. Clones are handles on the same graph.
+/// The dataflow graph of one worker while it is built: its scope, its checkpoints, and the publication of
+/// rows. Clones are handles on the same graph.
+///
+/// Hooks receive it: [`Pipeline::collect`](crate::Pipeline::collect), and [`extend`](crate::Pipeline::extend)
+/// of a grouping. A hook runs once on every worker and must build the same operators in the same order on
+/// each, as timely requires.
 #[derive(Clone)]
 pub struct Graph<'scope> {
     scope: Scope<'scope, EventTime>,
     context: CheckpointContext<'scope>,
-    /// How long in milliseconds rows that tell of a time may still change.
+    /// How long rows that have an event time may still change, in milliseconds.
     horizon: u64,
     time: TimeConfig,
-    /// The tables that the sinks were opened with.
+    /// The names of the tables that the sinks were opened with.
     tables: Arc<BTreeSet<String>>,
     publications: Rc<RefCell<Vec<Box<dyn Publication<'scope> + 'scope>>>>,
 }
@@ -43,42 +48,50 @@ impl<'scope> Graph<'scope> {
         Self { scope, context, horizon, time, tables, publications: Rc::default() }
     }
 
-    /// The same graph, for rows that are made of summaries which are retired that many milliseconds after their window.
+    /// Returns the same graph for rows that are made of summaries which are retired `horizon` milliseconds
+    /// after their window.
     pub(crate) fn with_horizon(&self, horizon: u64) -> Self {
         Self { horizon, ..self.clone() }
     }
 
-    /// The scope that it is in.
+    /// Returns the timely scope of the graph.
     #[must_use]
     pub fn scope(&self) -> Scope<'scope, EventTime> {
         self.scope
     }
 
-    /// The pipeline's settings of time, for operators that need the same lateness, panes or horizon.
+    /// Returns the pipeline's time settings, for operators that need the same lateness, panes or horizon.
     #[must_use]
     pub fn time(&self) -> &TimeConfig {
         &self.time
     }
 
-    /// The pipeline's checkpoints, for [operators with state](crate::Checkpointed).
+    /// Returns the pipeline's checkpoints, for [operators with state](crate::Checkpointed).
     #[must_use]
     pub fn context(&self) -> &CheckpointContext<'scope> {
         &self.context
     }
 
-    /// Publishes a collection of rows: all sinks keep its table in step with it, in the same transaction as all other tables, with
-    /// corrections and revisions, exactly once. The table must be declared by [`Pipeline::table`](crate::Pipeline::table), as sinks are
-    /// opened before graphs are built.
+    /// Publishes a collection of rows: every sink keeps the row type's table equal to the collection. The
+    /// changes are written in the same transactions as those of all other tables, with revisions, and exactly
+    /// once.
+    ///
+    /// The table must be declared by [`Pipeline::table`](crate::Pipeline::table), as sinks are opened before
+    /// graphs are built. A table that is not declared, or is published twice, makes
+    /// [`start`](crate::Pipeline::start) or [`wait`](crate::Running::wait) return an error.
     pub fn publish<R: Row>(&self, rows: VecCollection<'scope, EventTime, R, isize>) {
         self.publish_as(&Layout::of_row(), rows);
     }
 
-    /// Publishes a collection of rows by a layout of theirs, for tables that are known at run time only.
+    /// Publishes a collection of rows with an explicit layout, for tables that are known only at run time.
+    /// Declare the table by [`Pipeline::table_of`](crate::Pipeline::table_of). Otherwise like
+    /// [`publish`](Self::publish).
     pub fn publish_as<R: Data>(&self, layout: &Layout<R>, rows: VecCollection<'scope, EventTime, R, isize>) {
         self.publish_within(layout, rows, self.horizon);
     }
 
-    /// Publishes rows that are retired that many milliseconds after the time they tell of.
+    /// Publishes rows that are retired `horizon` milliseconds after their event time, or fails the pipeline
+    /// if the table must not be published.
     pub(crate) fn publish_within<R: Data>(
         &self,
         layout: &Layout<R>,
@@ -104,7 +117,7 @@ impl<'scope> Graph<'scope> {
         publications.push(Box::new(TypedPublication { layout: layout.clone(), changes }));
     }
 
-    /// What was published.
+    /// Returns the publications of the finished graph.
     pub(crate) fn into_publications(self) -> Vec<Box<dyn Publication<'scope> + 'scope>> {
         self.publications.take()
     }

@@ -1,4 +1,4 @@
-//! Groupings: the aggregate of events by a key in windows, into a table, with rules.
+//! Groupings: the aggregation of events by key in windows, with a table of summaries and rules for moments.
 
 use std::fmt;
 use std::ops::Deref;
@@ -31,19 +31,26 @@ use crate::read::pre_aggregate::PreAggregates;
 /// The default period over which moments are compared.
 const CHANCE_PERIOD: Duration = Duration::from_secs(1800);
 
-/// The output of a grouping's aggregate.
+/// The output type of a grouping's aggregate: the value of each window, from which rules and operators read
+/// their metrics.
 pub type OutputOf<E, A> = <<A as Aggregate<E>>::State as Accumulator>::Output;
 
-/// The streams and collections of one grouping on one worker, for operators of your own. It derefs to the [`Graph`].
+/// The collections of one grouping on one worker, for operators of your own. It dereferences to the
+/// [`Graph`], so `publish`, `scope` and the other methods of a graph are available.
+///
+/// [`Pipeline::extend`](crate::Pipeline::extend) passes it to a closure. The collections are differential
+/// dataflow's: clone one to use it twice.
 pub struct GroupGraph<'scope, K: Key, S: telemetra_core::Data> {
     graph: Graph<'scope>,
-    /// How its windows are cut, and how long its summaries stay.
+    /// The size and slide of the grouping's windows, the allowed lateness, and how long summaries stay in the
+    /// collection.
     pub windows: WindowRules,
-    /// The live summaries.
+    /// The summaries of all closed windows within the horizon. Late events correct them.
     pub summaries: Summaries<'scope, K, S>,
-    /// What its open windows contain so far, if [early results](WindowKind::early) were asked for; otherwise empty.
+    /// The current contents of open windows, if [early results](WindowKind::early) are enabled; otherwise
+    /// empty.
     pub early: Summaries<'scope, K, S>,
-    /// The moments that its rules find.
+    /// The moments that the grouping's rules find. Late events correct, withdraw or add them.
     pub moments: VecCollection<'scope, EventTime, Moment<K>, isize>,
 }
 
@@ -61,10 +68,11 @@ impl<K: Key, S: telemetra_core::Data> fmt::Debug for GroupGraph<'_, K, S> {
     }
 }
 
-/// A hook that adds operators behind a grouping.
+/// A hook that adds operators to a grouping's graph.
 type Extension<K, S> = Arc<dyn for<'scope> Fn(&GroupGraph<'scope, K, S>) + Send + Sync>;
 
-/// The grouping that was added to a pipeline last: see [`Pipeline::group`](crate::Pipeline::group).
+/// The grouping that was added to a pipeline last, as [`Pipeline::group`](crate::Pipeline::group) makes it.
+/// Its settings are methods of [`Pipeline`](crate::Pipeline).
 pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {
     pub(crate) table: String,
     pub(crate) key: Arc<F>,
@@ -79,11 +87,11 @@ pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {
     pub(crate) chance: Option<Duration>,
     pub(crate) extensions: Vec<Extension<K, OutputOf<E, A>>>,
     pub(crate) filter: Option<Filter<E>>,
-    /// Whether its summaries go to its table.
+    /// Whether its summaries are written to its table.
     pub(crate) is_published: bool,
 }
 
-/// Says which events a grouping aggregates.
+/// The condition on events of a grouping.
 pub(crate) type Filter<E> = Arc<dyn for<'a> Fn(&<E as Events>::Of<'a>) -> bool + Send + Sync>;
 
 impl<E: Events, K: Key, A: Aggregate<E>, F> fmt::Debug for Group<E, K, A, F> {
@@ -114,6 +122,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
         }
     }
 
+    /// Returns the greatest number of samples that a rule's baseline has.
     fn samples(&self) -> u32 {
         self.rules.iter().map(MomentRule::max_samples).max().unwrap_or(0)
     }
@@ -122,7 +131,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
     fn chance_period(&self) -> Option<Duration> {
         self.chance.filter(|_| !self.rules.is_empty())
     }
-
+    /// Returns the layout of the table of summaries.
     fn summary_layout(&self) -> Layout<SummaryRow<K, OutputOf<E, A>>> {
         self.summary_layout.clone().unwrap_or_else(|| {
             let aggregate = Arc::clone(&self.aggregate);
@@ -133,6 +142,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
         })
     }
 
+    /// Returns the layout of the table of moments.
     fn moment_layout(&self) -> Layout<Moment<K>> {
         self.moment_layout.clone().unwrap_or_else(|| {
             let table = self.moments_table.clone().unwrap_or_else(|| format!("{}_moments", self.table));
@@ -140,6 +150,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
         })
     }
 
+    /// Returns the names of the key columns.
     fn key_names(&self) -> Vec<&'static str> {
         key_names(self.key_columns.as_deref(), K::KINDS.len())
     }
@@ -150,7 +161,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
     }
 }
 
-/// The names of key columns: those given, or `key`, or `key_1`, `key_2`, …
+/// Returns the names of key columns: the given ones, or `key`, or `key_1`, `key_2`, … for several columns.
 pub(crate) fn key_names(given: Option<&[&'static str]>, number: usize) -> Vec<&'static str> {
     const NUMBERED: [&str; 16] = [
         "key_1", "key_2", "key_3", "key_4", "key_5", "key_6", "key_7", "key_8", "key_9", "key_10", "key_11",
@@ -163,7 +174,7 @@ pub(crate) fn key_names(given: Option<&[&'static str]>, number: usize) -> Vec<&'
     }
 }
 
-/// Checks that there is a name for each key column.
+/// Checks that there is one name for each key column.
 pub(crate) fn check_key_names(
     table: &str,
     given: Option<&[&'static str]>,
@@ -229,7 +240,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
     }
 
     fn fingerprint(&self, time: &TimeConfig) -> String {
-        // What a detector remembers means nothing to one of another kind.
+        // The state of a detector means nothing to a detector of another kind.
         let rules = self.rules.iter().map(|rule| match &rule.detector {
             detector if AnyDetector::is_pure(detector) => rule.moment_type.to_string(),
             detector => format!("{} by {}", rule.moment_type, detector.method()),
@@ -276,6 +287,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> LastPlan<E> for Group<E
     }
 }
 
+/// A grouping that a worker is building.
 struct OpenGroup<'scope, E: Events, K: Key, A: Aggregate<E>, F> {
     name: String,
     panes: WindowSpec,
@@ -293,7 +305,7 @@ struct OpenGroup<'scope, E: Events, K: Key, A: Aggregate<E>, F> {
     partials: Partials<'scope, K, A::State>,
 }
 
-/// The output of ingest that was attached for the grouping.
+/// The stream of partials that ingest produces for the grouping, for sliding windows or for sessions.
 enum Partials<'scope, K: Key, A: Accumulator> {
     None,
     Panes(StreamVec<'scope, EventTime, Partial<K, A>>),
@@ -352,7 +364,8 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
             Partials::None => return,
             Partials::Panes(partials) => {
                 if let Some(every) = self.early {
-                    // Its summaries are of no use to it.
+                    // The operator of early results keeps no summaries of closed windows, so its horizon is
+                    // zero.
                     let rules = WindowRules { horizon: 0, ..windows };
                     early = early_results::<_, KeyWindows<_>>(
                         partials.clone(),
@@ -389,7 +402,8 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
         let published =
             if self.early.is_some() { summaries.clone().concat(early.clone()) } else { summaries.clone() };
         let rows = published.flat_map(move |(key, summary)| {
-            // Windows that reach before 1970 are cut there: they all begin at the same instant, which is part of a row's key.
+            // Windows that would begin before 1970 are cut at the epoch. All of them begin at the same
+            // instant, which is part of a row's key.
             let is_whole = !sliding || summary.window.end - summary.window.start == size;
             is_whole.then_some(SummaryRow { key, summary })
         });

@@ -1,4 +1,4 @@
-//! The handle of a running pipeline.
+//! The handle of a running pipeline, and its final report.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +23,34 @@ use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::frontier::DurableFrontier;
 use crate::support::retry::Failing;
 
-/// A pipeline at work. Dropping it stops the pipeline without draining.
+/// The handle of a running pipeline: its status, and the ways to end it.
+/// [`Pipeline::start`](crate::Pipeline::start) returns it.
+///
+/// Dropping the handle stops the pipeline without draining and waits for its threads; the effect is that of
+/// [`stop`](Self::stop), with errors ignored.
+///
+/// ```
+/// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// use telemetra_core::{SerdeJson, source::Memory};
+/// use telemetra_ops::{Pipeline, minutes, tumbling};
+///
+/// let lines = [r#"{"device": "d1", "time": "2026-01-01T00:00:00Z"}"#];
+/// let running = Pipeline::<Reading>::new()
+///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+///     .start()?;
+/// let status = running.status();
+/// assert!(status.failure.is_none());
+/// let report = running.wait()?;
+/// assert_eq!(report.fates.on_time, 1);
+/// assert_eq!(report.unfinished, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Running {
     exporter: Option<Exporter>,
     ingress: Arc<Shared>,
@@ -33,14 +60,14 @@ pub struct Running {
     failure: Failure,
     workers: Option<WorkerGuards<()>>,
     threads: Vec<JoinHandle<()>>,
-    /// Each ends a thread that looks for new partitions when it is dropped.
+    /// Dropping one of these ends the thread that looks for new partitions of a source.
     discoveries: Vec<Sender<()>>,
     stop: StopHandle,
     has_checkpoints: bool,
     monitored: Arc<[Monitored]>,
 }
 
-/// How often it is looked whether the threads of sinks and of the checkpoint store have ended.
+/// How often to check whether the threads of sinks and of the checkpoint store have ended.
 const LOOK: Duration = Duration::from_millis(1);
 
 impl std::fmt::Debug for Running {
@@ -49,23 +76,24 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// What a pipeline did, as its handle reports at the end.
+/// The final report of a pipeline that ended without an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// The fates of all events, those before a restart included.
+    /// How many events were on time, late, too late, malformed, from the future or duplicates. Events read
+    /// before a restart from a checkpoint are included.
     pub fates: Fates,
-    /// The same by partition.
+    /// The same counts for each partition that this process read, with its last offset and watermark.
     pub partitions: Vec<PartitionStatus>,
     /// How many moments were found in the last period, and how many are expected to be chance, by grouping with
     /// rules.
     pub moments: Vec<MomentsStatus>,
-    /// What was not durable when [draining](Running::drain) took longer than it may, and where the next start goes on; `None` if
-    /// all was.
+    /// What was not durable when [draining](Running::drain) reached its timeout, and where the next start
+    /// continues. `None` if everything is durable.
     pub unfinished: Option<String>,
 }
 
-/// What runs beside the workers, or is shared with them.
+/// What runs beside the workers or is shared with them.
 pub(super) struct RunParts {
     pub(super) name: Value,
     pub(super) monitored: Arc<[Monitored]>,
@@ -78,6 +106,7 @@ pub(super) struct RunParts {
     pub(super) discoveries: Vec<PartitionDiscovery>,
 }
 
+/// Starts the workers and the threads beside them, and returns their handle.
 pub(super) fn run<E: Events>(
     blueprint: Blueprint<E>,
     config: timely::Config,
@@ -105,7 +134,7 @@ pub(super) fn run<E: Events>(
         workers: Arc::clone(&monitored),
         first_worker: blueprint.cluster.0 * blueprint.cluster.1,
     };
-    // Before anything is read: what has been counted until then was read before a restart.
+    // Before anything is read: everything counted until now was read before a restart.
     let exporter = Exporter::start(readings).map_err(|error| PipelineError::Worker(error.to_string()))?;
     let stop = StopHandle {
         shared: Arc::clone(&ingress),
@@ -120,7 +149,8 @@ pub(super) fn run<E: Events>(
         let worked = std::panic::catch_unwind(work);
         finish.worker_ended();
         if let Err(panic) = worked {
-            // Let the others know before the panic goes on: they would wait for this worker for ever.
+            // The other workers must know before the panic continues, as they would wait for this worker for
+            // ever.
             panicked.set(PipelineError::Worker(format!("it panicked: {}", panic_text(&*panic))));
             std::panic::resume_unwind(panic);
         }
@@ -150,13 +180,15 @@ pub(super) fn run<E: Events>(
 }
 
 impl Running {
-    /// The fates of the events read so far in this process, those before a restart included.
+    /// Returns how many of the events read so far in this process had which fate. Events read before a
+    /// restart from a checkpoint are included.
     #[must_use]
     pub fn fates(&self) -> Fates {
         self.ingress.fates()
     }
 
-    /// Its status. Cheap enough to be asked many times a second.
+    /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It takes a few
+    /// locks and copies, so it can be called many times a second.
     #[must_use]
     pub fn status(&self) -> PipelineStatus {
         let checkpoint = EventTime(self.checkpoints.boundary.load(Ordering::Acquire));
@@ -177,24 +209,28 @@ impl Running {
         }
     }
 
-    /// Whether it has come to its end, or failed.
+    /// Whether the pipeline has processed all its input, or has failed. Then [`wait`](Self::wait) returns
+    /// soon.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.failure.is_set() || self.frontier.get() == EventTime::MAX
     }
 
-    /// A handle to stop or drain it from another thread or task, and to await its end.
+    /// Returns a cloneable handle that stops or drains the pipeline from another thread or task, and awaits
+    /// its end.
     #[must_use]
     pub fn stop_handle(&self) -> StopHandle {
         self.stop.clone()
     }
 
-    /// Waits until all sources have ended, all windows are closed and everything is durable. A source that never ends
-    /// makes it wait for ever; then use [`drain`](Self::drain).
+    /// Waits until all sources have ended, all windows are closed and everything is durable. If a source
+    /// never ends, this waits until the pipeline is stopped through a [`StopHandle`]; to end it, use
+    /// [`drain`](Self::drain) or [`stop`](Self::stop).
     ///
     /// # Errors
     ///
-    /// The first error of the pipeline.
+    /// The first error of the pipeline. A restart continues from the last complete checkpoint, if there is
+    /// one.
     pub fn wait(mut self) -> Result<Report, PipelineError> {
         match self.join() {
             Err(PipelineError::Peer { why: None, .. }) if self.failure.is_halted() => Ok(self.report()),
@@ -202,8 +238,10 @@ impl Running {
         }
     }
 
-    /// Stops reading, finishes what was read, flushes the sinks, and keeps a checkpoint if windows stay open. It returns within
-    /// the [drain timeout](crate::Pipeline::drain_timeout) also if a sink is away: [`Report::unfinished`] then says so.
+    /// Stops reading, finishes what was read, and flushes the sinks. With [`Drain::KeepWindows`] it also
+    /// takes a checkpoint of the open windows. It returns within the [drain
+    /// timeout](crate::Pipeline::drain_timeout), also if a sink is unreachable; then [`Report::unfinished`]
+    /// says what is not durable.
     ///
     /// # Errors
     ///
@@ -216,17 +254,19 @@ impl Running {
         }
     }
 
-    /// Stops as soon as can be. What is not in a checkpoint is read again after a restart.
+    /// Stops as soon as possible, without flushing. Input after the last checkpoint is read again after a
+    /// restart.
     ///
     /// # Errors
     ///
-    /// The first error of the pipeline.
+    /// The first error of the pipeline, if it failed before it was stopped.
     pub fn stop(mut self) -> Result<Report, PipelineError> {
         self.stop.stop();
         self.join_stopped()
     }
 
-    /// The same after the order to stop, which another process of the cluster may have had before this one.
+    /// Joins the threads after the order to stop, which another process of the cluster may have received
+    /// first.
     fn join_stopped(&mut self) -> Result<Report, PipelineError> {
         match self.join() {
             Err(PipelineError::Peer { why: None, .. }) => Ok(self.report()),
@@ -234,6 +274,7 @@ impl Running {
         }
     }
 
+    /// Returns the report as of now.
     fn report(&self) -> Report {
         let unfinished = self.stop.finish.is_overdue().then(|| self.unfinished());
         Report {
@@ -249,7 +290,7 @@ impl Running {
         self.monitored.first().map(|worker| worker.moments.get()).unwrap_or_default()
     }
 
-    /// Why draining was given up, and where the next start goes on.
+    /// Describes why draining was given up, and where the next start continues.
     fn unfinished(&self) -> String {
         let status = self.status();
         let away =
@@ -271,6 +312,7 @@ impl Running {
         format!("stopped before all was durable: {}; the next start goes on {next}", why.join(", "))
     }
 
+    /// Waits for all threads, and returns the first error or the report.
     fn join(&mut self) -> Result<Report, PipelineError> {
         let mut panicked = None;
         for worker in self.workers.take().map(WorkerGuards::join).into_iter().flatten() {
@@ -279,7 +321,7 @@ impl Running {
         self.discoveries.clear();
         let down = self.failure.is_down().then(|| Instant::now() + self.stop.finish.closing());
         for thread in self.threads.drain(..) {
-            // One that waits for something outside does not hear that all stop.
+            // A thread that waits for an external system does not notice the order to stop.
             while down.is_some_and(|down| Instant::now() < down) && !thread.is_finished() {
                 std::thread::sleep(LOOK);
             }
@@ -292,7 +334,7 @@ impl Running {
                 panicked = panicked.or_else(|| Some("a sink or the checkpoint store panicked".to_owned()));
             }
         }
-        // Before the failure is taken: it is exported whether there was one.
+        // Before the failure is taken, as the last export says whether there was one.
         drop(self.exporter.take());
         if let Some(error) = self.failure.take() {
             return Err(error);
@@ -312,7 +354,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.failure.halt();
         if self.workers.is_some() {
-            // The error is exported by `wait`, `drain` and `stop`; who drops the handle does not ask.
+            // `wait`, `drain` and `stop` return the error; dropping the handle ignores it.
             let _ = self.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Events kept as rows, and streams of values picked out of events.
+//! Events that are written as rows, and streams of values that are taken from events.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::pipeline::plan::{OpenPlan, Plan};
 use crate::read::group_fold::CollectFold;
 use crate::read::plan::{Fold, FoldPlan};
 
-/// What is built behind a stream of values picked out of events.
+/// The closure that builds the user's operators on a stream of values taken from events.
 type Build<D> = Arc<dyn for<'scope> Fn(&Graph<'scope>, StreamVec<'scope, EventTime, D>) + Send + Sync>;
 
-/// Values picked out of events, and what is built of them.
+/// A plan that takes values from events and builds operators on them.
 pub(crate) struct Collect<F, D> {
     pub(crate) name: String,
     pub(crate) tables: Vec<Arc<Table>>,
@@ -34,7 +34,7 @@ impl<F, D> fmt::Debug for Collect<F, D> {
 }
 
 impl<F, R: Data> Collect<F, R> {
-    /// Events that are kept as rows of a table.
+    /// A plan that writes events to a table, each as the row that `pick` returns.
     pub(crate) fn rows(layout: Layout<R>, pick: F) -> Self {
         let table = Arc::clone(layout.table());
         let build: Build<R> = Arc::new(move |graph, rows| {
@@ -44,7 +44,7 @@ impl<F, R: Data> Collect<F, R> {
     }
 }
 
-/// The collection of what a stream brings, each at the time of its message.
+/// Turns a stream into a collection: every value is inserted at the time of its message.
 fn stamped<R: Data>(rows: StreamVec<'_, EventTime, R>) -> VecCollection<'_, EventTime, R, isize> {
     let updates = rows.unary(Local, "Stamp", |_, _| {
         |input, output| {
@@ -88,6 +88,7 @@ where
     }
 }
 
+/// A collect plan that a worker is building.
 struct OpenCollect<'scope, F, D: ExchangeData> {
     name: String,
     pick: Arc<F>,

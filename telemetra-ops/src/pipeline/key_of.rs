@@ -1,15 +1,15 @@
-//! The keys of groupings: the events' own, or what a closure makes of an event.
+//! The key functions of groupings: the events' own key, or a closure.
 
 use telemetra_core::{Event, Events, Key};
 
-/// Says what the key of an event is.
+/// A function from an event to the key of a grouping. The key may borrow from the event.
 #[doc(hidden)]
 pub trait KeyOf<E: Events, K: Key>: Send + Sync + 'static {
     /// Calls `with` with the key of an event.
     fn with<T>(&self, event: &E::Of<'_>, with: impl FnOnce(K::Ref<'_>) -> T) -> T;
 }
 
-/// The key that the events themselves name.
+/// The key function that returns the event's own key.
 #[doc(hidden)]
 #[derive(Copy, Clone, Debug)]
 pub struct OwnKey;
@@ -21,7 +21,7 @@ impl<E: Events> KeyOf<E, E::Key> for OwnKey {
     }
 }
 
-/// The key that a closure makes.
+/// The key function that calls a closure.
 #[doc(hidden)]
 #[derive(Copy, Clone, Debug)]
 pub struct ByKey<F>(pub(crate) F);

@@ -1,4 +1,4 @@
-//! The part of the builder that is about the grouping that was added last.
+//! The methods of the builder that configure the grouping that was added last.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,35 +12,73 @@ use crate::pipeline::builder::Pipeline;
 use crate::pipeline::group::{Group, GroupGraph, OutputOf};
 use crate::pipeline::key_of::KeyOf;
 
-/// The grouping that was added last.
+/// Settings of the grouping that was added last.
 impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K, A, F>> {
-    /// The names of the key columns; by default `key`, or `key_1`, `key_2`, … of a key of several columns.
+    /// Sets the names of the key columns. Default: `key`, or `key_1`, `key_2`, … for a key of several
+    /// columns. [`start`](Self::start) fails if their number is not that of the key's columns.
     #[must_use]
     pub fn key_columns<const N: usize>(mut self, names: [&'static str; N]) -> Self {
         self.last.key_columns = Some(names.to_vec());
         self
     }
 
-    /// Aggregates only the events for which the condition holds. It is no part of what checkpoints are compared by: change the table's name
-    /// when you change the condition, or begin with fresh checkpoints.
+    /// Aggregates only the events for which `keeps` returns true. Default: all events.
+    ///
+    /// The condition is not part of the settings that a checkpoint is compared with. When you change it, also
+    /// change the table's name or start without the old checkpoints.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group("hot_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .filter(|r| r.celsius > 40.0);
+    /// ```
     #[must_use]
     pub fn filter(mut self, keeps: impl for<'a> Fn(&E::Of<'a>) -> bool + Send + Sync + 'static) -> Self {
         self.last.filter = Some(Arc::new(keeps));
         self
     }
 
-    /// Publishes no table of the summaries: they are for the rules, and for what [`publish`](Self::publish) and [`extend`](Self::extend) build on
-    /// them.
+    /// Does not write the summaries to a table. They are still computed for the rules, and for operators
+    /// added by [`publish`](Self::publish) and [`extend`](Self::extend).
     #[must_use]
     pub fn unpublished(mut self) -> Self {
         self.last.is_published = false;
         self
     }
 
-    /// Finds moments of a count: windows for which `detector` finds it anomalous. A window without any event counts 0.
+    /// Adds a rule on a count: `detector` judges the number that `metric` returns for each window, and a
+    /// window without any event of the key counts as 0.
     ///
-    /// Moments go to the [moments table](Self::moments_table), with those of the rules given before. A rule with detectors of its own
-    /// for some keys is made by [`MomentRule`] and given to [`rules`](Self::rules).
+    /// Anomalous windows become rows of the [moments table](Self::moments_table), together with those of the
+    /// other rules. Each rule needs a `moment_type` of its own. For a rule with different detectors for some
+    /// keys, build a [`MomentRule`] and pass it to [`rules`](Self::rules).
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_core::ZScore;
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .count_moments("burst", ZScore::new(3.0)?, |readings| *readings)
+    ///     .moments_table("bursts");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn count_moments(
         self,
@@ -51,8 +89,10 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self.rules([MomentRule::count(moment_type, detector, metric)])
     }
 
-    /// Finds moments of a gauge, a number that is unknown in a window without any event. `scale` units of the metric make one:
+    /// Adds a rule on a gauge: a measured value that is unknown in a window without any event of the key.
+    /// `scale` is the number of units of the metric that make one:
     /// [`Micro::SCALE`](telemetra_core::Micro::SCALE) for aggregates of floats, 1 for those of integers.
+    /// Otherwise like [`count_moments`](Self::count_moments).
     #[must_use]
     pub fn gauge_moments(
         self,
@@ -64,7 +104,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self.rules([MomentRule::gauge(moment_type, detector, scale, metric)])
     }
 
-    /// Finds moments by these rules, besides those given before.
+    /// Adds rules for moments, beside those that were added before.
     #[must_use]
     pub fn rules(mut self, rules: impl IntoIterator<Item = MomentRule<OutputOf<E, A>>>) -> Self {
         self.last.rules.extend(rules);
@@ -87,14 +127,15 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// The table of the grouping's moments, by default `{table of the grouping}_moments`.
+    /// Sets the name of the table of the grouping's moments. Default: the grouping's table name followed by
+    /// `_moments`.
     #[must_use]
     pub fn moments_table(mut self, table: &str) -> Self {
         self.last.moments_table = Some(table.to_owned());
         self
     }
 
-    /// The layouts of summaries and moments, with tables, columns and indexes of your own.
+    /// Sets the layouts of summaries and moments, for tables, columns and indexes of your own.
     #[must_use]
     pub fn layouts(
         mut self,
@@ -106,7 +147,27 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Adds operators of your own behind the grouping, on every worker's graph.
+    /// Adds operators of your own on the grouping's collections. The closure is called once on every worker,
+    /// and must build the same operators on each.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .extend(|group| {
+    ///         group.summaries.clone().inspect(|((device, summary), _, diff)| {
+    ///             println!("{device}: {} readings, {diff:+}", summary.value);
+    ///         });
+    ///     });
+    /// ```
     #[must_use]
     pub fn extend(
         mut self,
@@ -116,7 +177,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Publishes the rows of a type of your own that `build` makes of the grouping's collections.
+    /// Publishes rows of a type of your own, which `build` makes from the grouping's collections. It declares
+    /// the row type's table too.
     #[must_use]
     pub fn publish<R: Row>(
         self,

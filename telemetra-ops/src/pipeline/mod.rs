@@ -1,6 +1,8 @@
-//! The pipeline: sources, groupings, rules, sinks and a checkpoint store, checked, run and watched.
+//! The pipeline: a builder of sources, groupings, rules, sinks and a checkpoint store, and the handle of the
+//! running job.
 //!
-//! Built on the graph API: ingest, windows, moments and changes are the operators that a dataflow of your own may use.
+//! The pipeline is written on the graph API. Ingest, windows, moments and changes are the same operators that
+//! a dataflow of your own can use.
 
 pub(crate) mod builder;
 pub(crate) mod checks;

@@ -1,4 +1,5 @@
-//! The plans of a pipeline: each makes something of the events, publishes tables, and builds its part of the graph.
+//! Plans: the parts of a pipeline that turn events into tables, without the types of their keys and
+//! aggregates.
 
 use std::sync::Arc;
 
@@ -7,34 +8,34 @@ use telemetra_core::{ConfigError, Events, Table, TimeConfig};
 use crate::pipeline::graph::Graph;
 use crate::read::plan::FoldPlan;
 
-/// A grouping, or rows that are kept as they come: whatever the types of its keys and aggregates.
+/// A grouping or a collection of rows, of any key and aggregate type.
 pub trait Plan<E: Events>: Send + Sync {
-    /// The tables that it publishes.
+    /// The tables that the plan publishes.
     fn tables(&self) -> Vec<Arc<Table>>;
 
-    /// The length of its panes in milliseconds; `None` if it has none.
+    /// The length of the plan's panes in milliseconds; `None` if it has no windows.
     fn pane(&self, time: &TimeConfig) -> Result<Option<u64>, ConfigError>;
 
-    /// Checks that its settings can work.
+    /// Checks that the plan's settings can work.
     fn check(&self, time: &TimeConfig) -> Result<(), ConfigError>;
 
-    /// What its state depends on.
+    /// A description of the settings that the plan's state depends on.
     fn fingerprint(&self, time: &TimeConfig) -> String;
 
-    /// Begins to build it on a worker.
+    /// Starts to build the plan on a worker.
     fn begin<'scope>(&self, time: &TimeConfig) -> Box<dyn OpenPlan<'scope, E> + 'scope>;
 }
 
 /// A plan that a worker is building.
 pub trait OpenPlan<'scope, E: Events>: FoldPlan<'scope, E> {
-    /// Builds what follows the output that was attached to ingest.
+    /// Builds the operators on the output that was attached to ingest.
     fn build(self: Box<Self>, graph: &Graph<'scope>);
 }
 
-/// The plan that a builder has not finished: what the methods for the last plan work on.
+/// The plan that a builder is still configuring, or `()` if there is none.
 #[doc(hidden)]
 pub trait LastPlan<E: Events> {
-    /// The plan, if there is one.
+    /// Returns the finished plan, if there is one.
     fn finish(self) -> Option<Box<dyn Plan<E>>>;
 }
 

@@ -1,4 +1,4 @@
-//! Starting: from settings to threads at work.
+//! The start of a pipeline: checks, opening of sources and sinks, restoring, and the start of its threads.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
@@ -29,16 +29,23 @@ use crate::support::retry::RetryDeadline;
 
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     /// Checks the settings, opens sources and sinks, restores the newest checkpoint, and starts the workers.
+    /// It returns when the workers run; in a cluster, when all processes have joined.
+    ///
+    /// While an external system fails transiently, it retries for the [startup
+    /// timeout](Self::startup_timeout). This blocks the calling thread, so call it on a blocking thread of an
+    /// asynchronous runtime.
     ///
     /// # Errors
     ///
-    /// If a setting cannot work, something outside cannot be reached, or the order to stop came first
-    /// ([`PipelineError::Stopped`]).
+    /// * [`PipelineError::Config`] for settings that cannot work; the error says what to change.
+    /// * An error of the source, sink or checkpoint store that cannot be opened in time.
+    /// * [`PipelineError::Stopped`] if the pipeline was stopped by its [`StopSignal`](crate::StopSignal)
+    ///   before it ran.
     pub fn start(self) -> Result<Running, PipelineError> {
         let parts = self.finish_last().parts;
         let failure = parts.failure.clone();
         match parts.run() {
-            // What failed did so because of the order, or does not matter any more.
+            // An error after the order to stop was caused by it, or does not matter any more.
             Err(_) if failure.is_halted() => Err(PipelineError::Stopped),
             started => started,
         }
@@ -176,6 +183,7 @@ impl<E: Events> Parts<E> {
 }
 
 impl Cluster {
+    /// Returns timely's configuration of threads and processes.
     fn timely(&self) -> timely::Config {
         if self.addresses.len() < 2 {
             return timely::Config::process(self.workers);

@@ -1,22 +1,25 @@
-//! How a grouping cuts time: the window specifications of the pipeline.
+//! The windows of groupings: tumbling, sliding and session windows, and helpers for spans of time.
 
 use std::time::Duration;
 
 use telemetra_core::engine::millis;
 use telemetra_core::{ConfigError, TimeConfig, WindowSpec};
 
-/// The windows of a grouping. Made by [`tumbling`], [`sliding`] and [`sessions`]; checked when the pipeline starts. The default is the
-/// windows of the pipeline's [settings of time](crate::Pipeline::time).
+/// The kind of windows of a grouping. Made by [`tumbling`], [`sliding`] and [`sessions`], and checked when
+/// the pipeline starts. The default is the windows of the pipeline's [time settings](crate::Pipeline::time).
+///
+/// Windows are aligned with the Unix epoch and half-open: a window contains its start and not its end.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
 pub struct WindowKind {
     kind: Kind,
-    /// The time between early results.
+    /// The event time between early results.
     early: Option<Duration>,
 }
 
+/// The shape of the windows.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
 enum Kind {
-    /// Those of the pipeline's settings of time.
+    /// The windows of the pipeline's time settings.
     #[default]
     Settings,
     Sliding {
@@ -28,10 +31,11 @@ enum Kind {
     },
 }
 
-/// The panes of a session's grouping are at most this long, so that a session is closed soon after its end.
+/// The longest pane of a grouping by sessions, in milliseconds, so that a session is closed soon after its
+/// end.
 const SESSION_PANE: u64 = 10_000;
 
-/// Windows of that size, end to end.
+/// Tumbling windows: windows of `size`, each beginning where the one before ends.
 ///
 /// ```
 /// use telemetra_ops::{minutes, tumbling};
@@ -42,7 +46,8 @@ pub const fn tumbling(size: Duration) -> WindowKind {
     sliding(size, size)
 }
 
-/// Windows of that size, one every `slide`. The size must be a multiple of the slide.
+/// Sliding windows: windows of `size`, one beginning every `slide`. The size must be a multiple of the slide.
+/// Flink calls them hopping windows. The cost of an event does not depend on `size / slide`.
 ///
 /// ```
 /// use telemetra_ops::{hours, minutes, sliding};
@@ -53,11 +58,12 @@ pub const fn sliding(size: Duration, slide: Duration) -> WindowKind {
     WindowKind { kind: Kind::Sliding { size, slide }, early: None }
 }
 
-/// Sessions: runs of a key's events of which each is less than `gap` after the one before. The window of a session reaches from its first
-/// event to a gap after its last, and is closed at the first end of a pane at or after that; panes are as long as the greatest common divisor
-/// of the gap and ten seconds.
+/// Session windows: a session is a run of a key's events, each less than `gap` after the one before. Its
+/// window reaches from the first event to `gap` after the last. It is closed at the first pane boundary at or
+/// after its end; panes are as long as the greatest common divisor of the gap and ten seconds.
 ///
-/// A late event that joins sessions takes back their rows and puts one. A grouping by sessions has no moments: rules compare windows of one length.
+/// A late event may merge sessions: their rows are withdrawn and one row is inserted. A grouping by sessions
+/// has no moments, as rules compare windows of equal length.
 ///
 /// ```
 /// use telemetra_ops::{minutes, sessions};
@@ -68,30 +74,33 @@ pub const fn sessions(gap: Duration) -> WindowKind {
     WindowKind { kind: Kind::Sessions { gap }, early: None }
 }
 
-/// A span of seconds.
+/// Returns a span of `n` seconds.
 #[must_use]
 pub const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// A span of minutes.
+/// Returns a span of `n` minutes.
 #[must_use]
 pub const fn minutes(n: u64) -> Duration {
     Duration::from_secs(60 * n)
 }
 
-/// A span of hours.
+/// Returns a span of `n` hours.
 #[must_use]
 pub const fn hours(n: u64) -> Duration {
     Duration::from_secs(3600 * n)
 }
 
 impl WindowKind {
-    /// Publishes early results: every `every` of event time, what each open window contains so far, if that changed. The row is revised at later
-    /// ticks and when the window ends. Rules, `latest` and what else works on the summaries see complete windows only.
+    /// Enables early results: at every multiple of `every` of event time, each open window whose contents
+    /// changed is written to the table. The row is revised at later ticks and when the window ends. Default:
+    /// windows are written when they end. Rules, `latest` and other operators on the summaries see complete
+    /// windows only.
     ///
-    /// Panes become as short as the greatest common divisor of the slide and `every`. State and work of the grouping double, and each tick
-    /// costs a merge for each pane of each open window of the keys that changed.
+    /// Panes become as short as the greatest common divisor of the slide and `every`. The state and work of
+    /// the grouping double. At each tick, every key that changed costs one merge for each pane of each open
+    /// window.
     ///
     /// ```
     /// use telemetra_ops::{hours, seconds, tumbling};
@@ -103,7 +112,7 @@ impl WindowKind {
         self
     }
 
-    /// The time between early results in milliseconds, if there are any.
+    /// Returns the event time between early results in milliseconds, if they are enabled.
     pub(crate) fn early_every(self) -> Result<Option<u64>, ConfigError> {
         match self.early.map(|every| millis::whole("early", every)).transpose()? {
             Some(0) => {
@@ -122,7 +131,8 @@ impl WindowKind {
         }
     }
 
-    /// The windows, with those of `time` where the grouping takes the settings'; for sessions, their panes.
+    /// Returns the windows of the grouping, those of `time` if it uses the settings; for sessions, their
+    /// panes.
     pub(crate) fn spec(self, time: &TimeConfig) -> Result<WindowSpec, ConfigError> {
         match self.kind {
             Kind::Settings => Ok(time.windows),
@@ -140,7 +150,7 @@ impl WindowKind {
         }
     }
 
-    /// The gap in milliseconds, if these are sessions.
+    /// Returns the gap in milliseconds, if these are sessions.
     pub(crate) fn gap(self) -> Option<u64> {
         match self.kind {
             Kind::Sessions { gap } => millis::whole("sessions", gap).ok(),
@@ -149,7 +159,7 @@ impl WindowKind {
     }
 }
 
-/// The greatest common divisor.
+/// Returns the greatest common divisor.
 pub(crate) fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -1,4 +1,4 @@
-//! The run of one worker: it builds its graph and steps it until the end, an error, or the order to stop.
+//! The main loop of a worker: it builds its graph and steps it until the end, an error, or the order to stop.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ use crate::support::defects::EngineDefects;
 use crate::support::failure::Failure;
 use crate::support::frontier::{DurableFrontier, reached_of};
 
-/// What each worker builds its graph from.
+/// Everything that each worker needs to build its graph.
 pub(crate) struct Blueprint<E: Events> {
     pub(crate) ingress: Ingress<E>,
     pub(crate) time: TimeConfig,
@@ -47,10 +47,10 @@ pub(crate) struct Blueprint<E: Events> {
     pub(crate) checkpoints: Arc<CheckpointGauge>,
     pub(crate) finish: Arc<Finish>,
     pub(crate) frontier: Arc<DurableFrontier>,
-    /// This process, and the workers in each.
+    /// The index of this process, and the number of workers in each process.
     pub(crate) cluster: (usize, usize),
     pub(crate) processes: usize,
-    /// How this process begins.
+    /// The state from which this process starts, for comparison with the other processes.
     pub(crate) start_state: StartState,
     /// The gauges of each worker of this process.
     pub(crate) monitored: Arc<[Monitored]>,
@@ -59,11 +59,11 @@ pub(crate) struct Blueprint<E: Events> {
     pub(crate) defects: EngineDefects,
 }
 
-/// The longest a worker sleeps before it looks whether it should stop.
+/// The longest time that a worker sleeps before it checks for an order to stop.
 const PARK: Duration = Duration::from_millis(20);
 
 impl<E: Events> Blueprint<E> {
-    /// Builds the graph on a worker and runs it until its end, an error, or the order to stop.
+    /// Builds the graph of a worker and runs it until its end, an error, or the order to stop.
     pub(crate) fn work(&self, worker: &mut Worker) {
         let (process, workers) = self.cluster;
         let first = worker.index() == process * workers;
@@ -80,6 +80,7 @@ impl<E: Events> Blueprint<E> {
         coordinator.close(worker, &self.failure);
     }
 
+    /// Builds the graph, and steps the worker until the end, an error, or the order to stop.
     fn run(&self, worker: &mut Worker, first: bool, mut coordinator: Option<&mut Coordinator>) {
         let durable = Probe::new();
         let pending = Rc::new(RefCell::new(Vec::new()));
@@ -112,7 +113,7 @@ impl<E: Events> Blueprint<E> {
                 while pending.first().is_some_and(|boundary| *boundary <= reached.max(self.stored_early())) {
                     let boundary = pending.remove(0);
                     if let Some(sender) = &sender {
-                        // The thread has ended if it has failed, and said so.
+                        // The send fails only if the thread has failed, and then it has reported its error.
                         let _ = sender.send(Message::Complete { boundary });
                     }
                 }
@@ -127,17 +128,19 @@ impl<E: Events> Blueprint<E> {
         }
     }
 
-    /// The defect of checkpoints that do not wait for the sinks: how far all parts are stored.
+    /// The boundary up to which all parts of checkpoints are stored, for the test defect in which checkpoints
+    /// do not wait for sinks.
     fn stored_early(&self) -> EventTime {
         let stored = self.stored.iter().map(Stored::boundary).min();
         stored.filter(|_| self.defects.completes_early).unwrap_or(EventTime::MIN)
     }
 
-    /// The gauges of the worker of that index.
+    /// The gauges of the worker with this index.
     fn here(&self, worker: usize) -> &Monitored {
         &self.monitored[worker % self.cluster.1]
     }
 
+    /// Builds the worker's graph.
     fn build<'scope>(
         &self,
         scope: Scope<'scope, EventTime>,

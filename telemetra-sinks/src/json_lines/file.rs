@@ -1,4 +1,4 @@
-//! Numbered, rolling files in a folder, of which the last one is appended to.
+//! Numbered files in a folder, of which the last one is appended to and rotated.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use telemetra_core::ExternalError;
 
-/// How long which file is.
+/// A file and its length.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Place {
     pub(super) file: String,
     pub(super) length: u64,
 }
 
-/// Numbered files of a folder, of which the last is written to.
+/// The numbered files of a folder, of which the last is written to.
 #[derive(Debug)]
 pub(super) struct Rolling {
     folder: PathBuf,
@@ -22,6 +22,7 @@ pub(super) struct Rolling {
     current: Option<Current>,
 }
 
+/// The file that is written to.
 #[derive(Debug)]
 struct Current {
     number: u64,
@@ -35,7 +36,7 @@ impl Rolling {
         Self { folder: folder.to_owned(), prefix, current: None }
     }
 
-    /// Cuts off everything beyond `place`, and goes on there.
+    /// Cuts off everything beyond `place`, and continues there.
     pub(super) fn restore(&mut self, place: Option<&Place>) -> Result<(), ExternalError> {
         self.current = None;
         let last = match place {
@@ -58,7 +59,7 @@ impl Rolling {
         }
         let (Some(place), Some(number)) = (place, last) else { return Ok(()) };
         let path = self.folder.join(&place.file);
-        // Not made if missing: an empty file would pass for the one that is gone.
+        // A missing file is an error: an empty one would pass for it.
         let file = OpenOptions::new().append(true).open(&path).map_err(failed("open", &path))?;
         let length = file.metadata().map_err(failed("open", &path))?.len();
         if length < place.length {
@@ -74,7 +75,7 @@ impl Rolling {
         Ok(())
     }
 
-    /// Begins the file of that number.
+    /// Begins the file with this number.
     pub(super) fn begin(&mut self, number: u64) -> Result<(), ExternalError> {
         self.sync()?;
         let path = self.path_of(number);
@@ -84,7 +85,7 @@ impl Rolling {
         Ok(())
     }
 
-    /// Writes the text out, and clears it.
+    /// Writes the text to the file, and clears it.
     pub(super) fn append(&mut self, text: &mut String) -> Result<(), ExternalError> {
         let Some(current) = &mut self.current else { return Ok(()) };
         if !text.is_empty() {
@@ -97,7 +98,7 @@ impl Rolling {
         Ok(())
     }
 
-    /// Makes what was written durable.
+    /// Makes everything written so far durable.
     pub(super) fn sync(&mut self) -> Result<(), ExternalError> {
         let Some(current) = self.current.as_mut().filter(|current| !current.synced) else { return Ok(()) };
         let path = self.folder.join(name_of(current.number, self.prefix));
@@ -125,22 +126,23 @@ impl Rolling {
     }
 }
 
-/// As wide as the greatest number, so that names sort like numbers.
+/// Returns the name of a file, padded to the greatest number, so that names sort like numbers.
 fn name_of(number: u64, prefix: &str) -> String {
     format!("{prefix}{number:020}.jsonl")
 }
 
+/// Returns the number in a file's name, if it is one of these files.
 pub(super) fn number_of(name: &str, prefix: &str) -> Option<u64> {
     let number = name.strip_prefix(prefix)?.strip_suffix(".jsonl")?;
     (number.len() == 20).then(|| number.parse().ok()).flatten()
 }
 
-/// Makes the names in a folder durable.
+/// Makes the names of files in a folder durable.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), ExternalError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
 }
 
-/// Says what was tried with which file, and what to do.
+/// Builds the error of a failed operation: what was tried with which file, and what to do.
 pub(super) fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> ExternalError {
     let what = format!("could not {what} {}", path.display());
     move |error| {

@@ -1,4 +1,4 @@
-//! Which dead letters are there already.
+//! The dead letters that are already in the files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -10,19 +10,20 @@ use telemetra_core::{DeadLetter, ExternalError};
 
 use super::file::{failed, number_of};
 
-/// The dead letters that were there when the sink was opened.
+/// The dead letters that were in the files when the sink was opened.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// The greatest offset and index of each partition: what lies behind is new.
+    /// The greatest offset and index of each partition. A letter after that is new.
     last: Seen,
-    /// Where one lies before that, the files are read: several workers read a partition, so it may be new all the same.
+    /// The places of all letters, read from the files when a letter before the last arrives: several workers
+    /// read a partition, so it may be new.
     places: Option<BTreeMap<String, BTreeSet<(u64, u32)>>>,
 }
 
-/// For each partition the greatest offset and index of a dead letter.
+/// The greatest offset and index of a dead letter, for each partition.
 pub(super) type Seen = BTreeMap<String, (u64, u32)>;
 
-/// What is read of a line.
+/// The fields of a line that identify a letter.
 #[derive(Deserialize)]
 struct Line {
     partition: String,
@@ -35,6 +36,7 @@ impl Known {
         Self { last, places: None }
     }
 
+    /// Whether a letter is already in the files.
     pub(super) fn has(&mut self, letter: &DeadLetter, folder: &Path) -> Result<bool, ExternalError> {
         let (partition, place) = (letter.partition.as_str(), (letter.offset, letter.index));
         if self.last.get(partition).is_none_or(|last| place > *last) {
@@ -48,7 +50,7 @@ impl Known {
     }
 }
 
-/// The places of all letters in the files of a folder.
+/// Reads the places of all letters in the files of a folder.
 fn read(folder: &Path) -> Result<BTreeMap<String, BTreeSet<(u64, u32)>>, ExternalError> {
     let mut places = BTreeMap::<_, BTreeSet<_>>::new();
     for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
@@ -59,7 +61,7 @@ fn read(folder: &Path) -> Result<BTreeMap<String, BTreeSet<(u64, u32)>>, Externa
         let file = File::open(&path).map_err(failed("open", &path))?;
         for line in BufReader::new(file).split(b'\n') {
             let line = line.map_err(failed("read", &path))?;
-            // What somebody else wrote there is no letter.
+            // A line that another program wrote is no letter.
             if let Ok(Line { partition, offset, index }) = serde_json::from_slice(&line) {
                 places.entry(partition).or_default().insert((offset, index));
             }

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use telemetra_core::{Action, Change, DeadLetter, EventTime, ExternalError, RowKey, Table, Value, json};
 
-/// What every line has in front of the row's columns.
+/// The fields that every line has before the columns of the row.
 const FRONT: [&str; 4] = ["table", "time", "action", "revision"];
 
-/// What is written around the values of a row, for each table that the sink was opened with.
+/// The formats of lines, for the tables that the sink was opened with.
 #[derive(Debug, Default)]
 pub(crate) struct ChangeLines(Vec<TableLines>);
 
+/// The format of the lines of one table.
 #[derive(Debug)]
 struct TableLines {
     table: Arc<Table>,
-    /// The name of each column as JSON, between comma and colon.
+    /// The name of each column as JSON, after a comma and before a colon.
     names: Vec<String>,
 }
 
@@ -25,7 +26,7 @@ impl ChangeLines {
         Self(tables.iter().map(lines).collect())
     }
 
-    /// Appends the line of a change that took effect at `time`, which is `text` when shown.
+    /// Appends the line of a change that takes effect at `time`; `text` is the time as text.
     pub(crate) fn write(
         &self,
         out: &mut String,
@@ -47,7 +48,7 @@ impl ChangeLines {
     }
 }
 
-/// What is wrong with a row.
+/// The reason why a row cannot be written.
 enum Wrong {
     Columns,
     Value,
@@ -88,7 +89,8 @@ impl TableLines {
     }
 }
 
-/// Writes JSON that may have ends of lines between its parts: in strings they are escaped.
+/// Appends JSON that may contain line breaks between its parts, without them. Inside strings they are escaped
+/// already.
 fn on_one_line(out: &mut String, text: &dyn fmt::Display) -> fmt::Result {
     let start = out.len();
     write!(out, "{text}")?;
@@ -99,8 +101,8 @@ fn on_one_line(out: &mut String, text: &dyn fmt::Display) -> fmt::Result {
     Ok(())
 }
 
-/// The columns' names, each behind a comma and before a colon. One that every line has in front gets underscores behind it, as many as
-/// make it a name of its own: an object that has a name twice is read in as many ways as there are readers.
+/// Returns the columns' names, each after a comma and before a colon. A name that every line has already gets
+/// underscores until it is unique, as readers differ on objects that repeat a name.
 fn column_names(table: &Table) -> Vec<String> {
     let columns = table.all_columns();
     let named = |name: &str| {
@@ -116,7 +118,7 @@ fn column_names(table: &Table) -> Vec<String> {
     columns.iter().map(|column| named(&column.name)).collect()
 }
 
-/// Appends the line that says that everything up to a time is there.
+/// Appends the line that marks everything up to a time as complete.
 pub(super) fn write_progress(out: &mut String, time: &str) {
     out.push_str("{\"table\":\"telemetra_progress\",\"time\":\"");
     out.push_str(time);

@@ -1,7 +1,7 @@
-//! Changes as lines of JSON: a log that other tools can read, follow and replay.
+//! A sink that writes changes as lines of JSON: a changelog that other tools can read, follow and replay.
 //!
-//! The idea: files only grow, so a restart needs to know no more than how long they were when the last batch was durable.
-//! That is in `progress.json`; what lies beyond is cut off, and the log is as if nothing had happened.
+//! Files are only appended to. The file `progress.json` holds their lengths at the last durable time. A
+//! restart cuts off everything beyond, so the log is as if there had been no interruption.
 
 mod file;
 mod letters;
@@ -22,25 +22,35 @@ use letters::Known;
 use line::ChangeLines;
 use progress::Progress;
 
-/// Lines are written out when there are so many bytes of them.
+/// The number of buffered bytes at which lines are written to the file.
 const BLOCK: usize = 1024 * 1024;
 
-/// A log of changes in files of a folder, each change a line of JSON.
+/// A sink that writes every change as a line of JSON to files in a folder.
 ///
-/// * `changes-….jsonl`: a line is an object with `table`, `time` (the event time at which the change took effect), `action`
-///   (`upsert` or `withdraw`), `revision`, and the row's columns but for the one that holds the revision; times are RFC 3339. A column
-///   of the name of one of these four gets an underscore behind it: `time_`. After the last change of a time comes a line of the table
-///   `telemetra_progress`: what is before it is complete.
-/// * `dead_letters-….jsonl`: a line is a record that was not counted: `partition`, `offset`, `index`, `fate`, `reason`, and `record`,
-///   or `record_hex` where the record is not UTF-8.
-/// * `progress.json`: the last durable time, and how long the files were then.
+/// | file | contents |
+/// |---|---|
+/// | `changes-….jsonl` | changes of rows, and a mark after each complete event time |
+/// | `dead_letters-….jsonl` | records that were not counted |
+/// | `progress.json` | the last durable time, and the lengths of the files at that time |
 ///
-/// Files sort by time: the number in the name of a file of changes is that of its first batch, in milliseconds; files of dead letters are
-/// numbered. They are rotated between batches.
+/// * A **change** is an object with `table`, `time` (the event time at which it takes effect), `action`
+///   (`upsert` or `withdraw`), `revision`, and the columns of the row, except the one that holds the
+///   revision. Times are RFC 3339. A column with the name of one of these four fields gets an underscore, as
+///   in `time_`.
+/// * After the last change of an event time comes a line of the table `telemetra_progress`. Everything up to
+///   that time is before this line, so a reader that follows the file can wait for it.
+/// * A **dead letter** has `partition`, `offset`, `index`, `fate`, `reason`, and `record`, or `record_hex` if
+///   the record is not UTF-8.
 ///
-/// Each [`apply`](Sink::apply) is synced before it returns. When it is opened again, everything after the last durable time is
-/// cut off, so that each change is there once. So is each dead letter: one that lies before the last of its partition is
-/// looked for in the files, which are read once for that if such a one comes.
+/// Files are rotated between batches, and their names sort by time. The number in the name of a file of
+/// changes is the event time of its first batch in milliseconds; files of dead letters are numbered.
+///
+/// Each [`apply`](Sink::apply) syncs the files before it returns. Opening the sink again cuts off everything
+/// after the last durable time, so each change is in the log once. Dead letters are also written once: one
+/// that lies before the last letter of its partition is looked up in the files, which are then read once.
+///
+/// A folder belongs to one pipeline. Opening it fails with a permanent error if it is another pipeline's, and
+/// with a transient one while another process writes to it.
 ///
 /// ```
 /// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
@@ -64,42 +74,45 @@ const BLOCK: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct JsonLines {
     settings: Settings,
-    /// The name of the pipeline that it is a sink of.
+    /// The name of the pipeline that this sink belongs to, as the pipeline gives it.
     part_of: Option<String>,
     opened: Option<Opened>,
 }
 
+/// The settings of the sink.
 #[derive(Debug)]
 struct Settings {
     folder: PathBuf,
     rotate_bytes: u64,
-    /// In milliseconds of event time.
+    /// The event time of a file, in milliseconds.
     rotate_every: Option<u64>,
     start_over: bool,
     pipeline: Option<String>,
 }
 
+/// The state of the sink between `open` and `close`.
 #[derive(Debug)]
 struct Opened {
-    /// What is durable.
+    /// The durable progress.
     durable: Progress,
-    /// What is written, and will be durable with the next batch.
+    /// The progress that becomes durable with the next batch.
     written: Progress,
     known: Known,
     changes: Rolling,
     letters: Rolling,
     lines: ChangeLines,
-    /// After an error the files may end in half a line.
+    /// Whether an error may have left half a line in a file.
     torn: bool,
-    /// Whether the dead letters there are of an earlier run that this one takes the place of.
+    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run
+    /// deletes.
     letters_are_old: bool,
     text: String,
-    /// Keeps others away from the folder.
+    /// Prevents a second process from writing to the folder.
     _lock: Lock,
 }
 
 impl JsonLines {
-    /// A log in this folder, which is made if there is none.
+    /// Creates a sink that writes to this folder, which is created when the sink is opened if it is missing.
     pub fn new(folder: impl AsRef<Path>) -> Self {
         let settings = Settings {
             folder: folder.as_ref().to_owned(),
@@ -111,15 +124,23 @@ impl JsonLines {
         Self { settings, part_of: None, opened: None }
     }
 
-    /// Begins a new file once one has this many bytes. Default: 256 MiB.
+    /// Sets the size in bytes at which a new file is begun. A file may exceed it by one batch. Default: 256
+    /// MiB.
     #[must_use]
     pub fn rotate_bytes(mut self, bytes: u64) -> Self {
         self.settings.rotate_bytes = bytes;
         self
     }
 
-    /// Also begins a new file of changes whenever so much event time is full, counted from the epoch: with an hour there is one
-    /// for each. To the millisecond; zero is never. Default: never.
+    /// Also begins a new file of changes at every multiple of `interval` of event time, counted from the
+    /// epoch: one hour gives a file for each hour. Fractions of a millisecond are ignored, and zero means
+    /// never. Default: never.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_sinks::JsonLines;
+    /// let sink = JsonLines::new("changes").rotate_every(Duration::from_secs(3600)).rotate_bytes(64 << 20);
+    /// ```
     #[must_use]
     pub fn rotate_every(mut self, interval: Duration) -> Self {
         let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
@@ -127,19 +148,20 @@ impl JsonLines {
         self
     }
 
-    /// The pipeline whose changes these are: a folder is one pipeline's. Default: the pipeline's name.
+    /// Sets the name of the pipeline that owns the folder. Default: the name of the pipeline that the sink is
+    /// added to.
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         self.settings.pipeline = Some(name.to_owned());
         self
     }
 
-    /// Removes the files of an earlier run when a pipeline starts from the beginning. Without this it goes on after the time found in
-    /// them, which is right where the input is the same as before. A pipeline that starts from a checkpoint
-    /// keeps them in any case.
+    /// Deletes the files of an earlier run when the pipeline starts from the beginning of its input. Default:
+    /// off, so the pipeline continues after the time that it finds in the folder, which is right if the input
+    /// is the same as before.
     ///
-    /// They are removed by the first change: a run that has none, as its input is empty or cannot be read, leaves those of the earlier
-    /// run as they are.
+    /// A pipeline that starts from a checkpoint keeps the files. They are deleted by the first change, so a
+    /// run without any change leaves them in place.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.settings.start_over = true;
@@ -177,7 +199,7 @@ impl Opened {
         })
     }
 
-    /// Removes what an earlier run has left, now that there is something to take its place.
+    /// Deletes the files of an earlier run. Called when the first change of this run arrives.
     fn begin_over(&mut self, folder: &Path) -> Result<(), ExternalError> {
         if self.written.starts_over {
             self.written.begin_over();
@@ -188,6 +210,7 @@ impl Opened {
         self.remove_old_letters(folder)
     }
 
+    /// Deletes the dead letters of an earlier run.
     fn remove_old_letters(&mut self, folder: &Path) -> Result<(), ExternalError> {
         if std::mem::take(&mut self.letters_are_old) {
             (self.written.dead_letters, self.written.seen) = (None, BTreeMap::new());
@@ -199,11 +222,11 @@ impl Opened {
         Ok(())
     }
 
-    /// Cuts off what an error left behind. What is written next may fail too, and clears the mark if it does not.
+    /// Cuts off what a failed write left behind. If the next write fails too, the mark stays.
     fn mend(&mut self, folder: &Path) -> Result<(), ExternalError> {
         if std::mem::replace(&mut self.torn, true) {
             self.text.clear();
-            // It may have been renamed and the error have come after.
+            // The rename may have happened before the error.
             self.durable = Progress::load(folder)?;
             self.changes.restore(self.durable.changes.as_ref())?;
             self.letters.restore(self.written.dead_letters.as_ref())?;
@@ -215,7 +238,7 @@ impl Opened {
         if batches.iter().any(|batch| !batch.changes.is_empty()) {
             self.begin_over(&sink.folder)?;
         }
-        // Until then nothing is written behind the changes of another run.
+        // Nothing is written behind the changes of another run before that.
         let lines = if self.written.starts_over { &[] } else { batches };
         for batch in lines {
             if sink.is_over(&self.changes, batch.time) {
@@ -275,7 +298,7 @@ impl Opened {
 }
 
 impl Settings {
-    /// Whether a batch of that time begins a new file.
+    /// Whether a batch of this time begins a new file.
     fn is_over(&self, changes: &Rolling, time: EventTime) -> bool {
         let (Some(length), Some(first)) = (changes.length(), changes.number()) else { return true };
         length >= self.rotate_bytes

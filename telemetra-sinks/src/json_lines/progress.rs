@@ -12,9 +12,10 @@ use super::letters::Seen;
 use crate::owner::Owner;
 
 const NAME: &str = "progress.json";
+/// The version of the file's format.
 const VERSION: u32 = 1;
 
-/// How far the files are good.
+/// The durable progress of a folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Progress {
     version: u32,
@@ -25,7 +26,7 @@ pub(super) struct Progress {
     pub(super) seen: Seen,
     #[serde(default)]
     owner: Owner,
-    /// Whether the changes are those of an earlier run, which the first of this one removes.
+    /// Whether the changes are those of an earlier run, which the first change of this run deletes.
     #[serde(default)]
     pub(super) starts_over: bool,
     /// The last durable time of that run.
@@ -48,7 +49,7 @@ impl Progress {
         }
     }
 
-    /// What the folder says; a new folder is made and says that nothing is there.
+    /// Reads the progress of a folder. A folder without files gets an empty one.
     pub(super) fn load(folder: &Path) -> Result<Self, ExternalError> {
         fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
         let path = folder.join(NAME);
@@ -68,7 +69,7 @@ impl Progress {
                     }
                 }
                 let fresh = Self::nothing();
-                // Before any other file, so that one without it is never ours.
+                // It is written before any other file, so a folder without it was never ours.
                 fresh.store(folder)?;
                 return Ok(fresh);
             }
@@ -87,8 +88,8 @@ impl Progress {
         Ok(progress)
     }
 
-    /// Takes the folder for a pipeline. With `over` it starts over: from then on it has no time, and the changes that are there are of
-    /// an earlier run.
+    /// Registers a pipeline as the owner of the folder. With `over` it starts over: its time is cleared, and
+    /// existing changes count as those of an earlier run.
     ///
     /// # Errors
     ///
@@ -122,7 +123,7 @@ impl Progress {
         } else if over {
             self.time = None;
         } else if resumes && self.starts_over && self.time.is_none() {
-            // Who began to start over came to no checkpoint, so it is the run before that goes on.
+            // A run that began to start over took no checkpoint, so the run before it continues.
             (self.starts_over, self.time, self.before) = (false, self.before, None);
         }
         if self.owner == owner && found == (self.time, self.starts_over, self.before) {
@@ -137,7 +138,7 @@ impl Progress {
         (self.changes, self.time, self.starts_over, self.before) = (None, None, false, None);
     }
 
-    /// Writes it beside its place, syncs it, and renames it into it.
+    /// Writes the file under a temporary name, syncs it, and renames it.
     pub(super) fn store(&self, folder: &Path) -> Result<(), ExternalError> {
         let (path, beside) = (folder.join(NAME), folder.join(".progress.json.tmp"));
         let text = serde_json::to_vec(self).map_err(|error| failed("write", &path)(error.into()))?;

@@ -13,13 +13,16 @@ use telemetra_core::{ConfigError, EventTime};
 
 use super::properties::{check_build, is_shown};
 
-/// Where a Kafka cluster is and how to talk to it: for [`KafkaSource`](crate::KafkaSource) and [`KafkaSink`](crate::KafkaSink).
+/// The connection settings of a Kafka cluster, for [`KafkaSource`](crate::KafkaSource) and
+/// [`KafkaSink`](crate::KafkaSink).
 ///
-/// Any [property of librdkafka](https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md) can be
-/// [set](Self::set), but for those that offsets and guarantees rest on: these are refused by whoever owns them, with the
-/// reason. Properties are checked when a source or a sink is made of them, not when they are set.
+/// Any [property of librdkafka](https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md) can
+/// be [set](Self::set), except those that the guarantees of source and sink depend on, such as
+/// `enable.auto.commit`. These are refused with the reason. Properties are checked when a source or sink is
+/// created, not when they are set.
 ///
-/// Secrets never appear in `Debug`, errors or logs: only values known to be none are shown.
+/// `Debug`, errors and logs never contain secrets: only the values of properties that are known to be
+/// harmless are shown.
 ///
 /// ```
 /// use telemetra_sinks::{KafkaConfig, KafkaSource};
@@ -41,18 +44,19 @@ pub struct KafkaConfig {
     token: Option<TokenSource>,
 }
 
-/// What makes tokens for OAUTHBEARER.
+/// The callback that makes tokens for OAUTHBEARER.
 pub(super) type TokenSource =
     Arc<dyn Fn() -> Result<OAuthToken, Box<dyn std::error::Error + Send + Sync>> + Send + Sync>;
 
-/// A token for the SASL mechanism OAUTHBEARER. Its `Debug` hides the token.
+/// A token for the SASL mechanism OAUTHBEARER. `Debug` hides the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OAuthToken {
-    /// The token.
+    /// The token, as it is sent to the brokers.
     pub token: String,
-    /// Whose it is.
+    /// The name of the principal that the token is for.
     pub principal: String,
-    /// When it expires. A new one is asked for when four fifths of the time until then have passed.
+    /// The time at which it expires. A new token is requested when four fifths of the time until then have
+    /// passed.
     pub expires: EventTime,
 }
 
@@ -66,11 +70,12 @@ impl fmt::Debug for OAuthToken {
     }
 }
 
-/// A property, and why nobody else may set it.
+/// A property that users must not set, and the reason.
 pub(super) type Owned = (&'static str, &'static str);
 
 impl KafkaConfig {
-    /// The cluster that these servers belong to: `host:port`, several separated by commas.
+    /// Creates the settings for the cluster of these bootstrap servers: `host:port`, several separated by
+    /// commas.
     #[must_use]
     pub fn new(servers: &str) -> Self {
         Self {
@@ -82,28 +87,30 @@ impl KafkaConfig {
         }
     }
 
-    /// Sets a property of librdkafka. The last value counts.
+    /// Sets a property of librdkafka. If a property is set twice, the last value counts.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.properties.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// Encrypts by TLS. Needs the feature `kafka-tls`. The servers' certificates are checked against the system's
-    /// authorities, or those of [`ca_file`](Self::ca_file).
+    /// Encrypts connections by TLS. Needs the feature `kafka-tls`. The servers' certificates are verified
+    /// against the authorities of the system, or those of [`ca_file`](Self::ca_file).
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self
     }
 
-    /// TLS, with the authorities of this file of PEM certificates.
+    /// Encrypts by TLS, and trusts the authorities in this PEM file in place of the system's. Needs the
+    /// feature `kafka-tls`.
     #[must_use]
     pub fn ca_file(self, path: impl AsRef<Path>) -> Self {
         self.tls().set("ssl.ca.location", &path.as_ref().to_string_lossy())
     }
 
-    /// TLS, showing this certificate and key, both files in PEM.
+    /// Encrypts by TLS, and presents this certificate and private key, both PEM files, to the servers (mTLS).
+    /// Needs the feature `kafka-tls`.
     #[must_use]
     pub fn client_certificate(self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
         self.tls()
@@ -111,32 +118,40 @@ impl KafkaConfig {
             .set("ssl.key.location", &key.as_ref().to_string_lossy())
     }
 
-    /// The password of the key of [`client_certificate`](Self::client_certificate).
+    /// Sets the password of the private key of [`client_certificate`](Self::client_certificate). Default:
+    /// none.
     #[must_use]
     pub fn key_password(self, password: &str) -> Self {
         self.set("ssl.key.password", password)
     }
 
-    /// Logs in by SASL PLAIN: without TLS the password crosses the network as it is.
+    /// Logs in by SASL PLAIN. Without [`tls`](Self::tls), the password crosses the network in clear.
+    ///
+    /// ```
+    /// use telemetra_sinks::KafkaConfig;
+    /// let config = KafkaConfig::new("kafka-1:9092").sasl_plain("telemetra", "secret");
+    /// assert!(!format!("{config:?}").contains("secret"));
+    /// ```
     #[must_use]
     pub fn sasl_plain(self, user: &str, password: &str) -> Self {
         self.sasl("PLAIN", user, password)
     }
 
-    /// Logs in by SASL SCRAM-SHA-256. Needs the feature `kafka-tls`, also where TLS is not used.
+    /// Logs in by SASL SCRAM-SHA-256. Needs the feature `kafka-tls`, even without TLS.
     #[must_use]
     pub fn sasl_scram_sha_256(self, user: &str, password: &str) -> Self {
         self.sasl("SCRAM-SHA-256", user, password)
     }
 
-    /// Logs in by SASL SCRAM-SHA-512. Needs the feature `kafka-tls`, also where TLS is not used.
+    /// Logs in by SASL SCRAM-SHA-512. Needs the feature `kafka-tls`, even without TLS.
     #[must_use]
     pub fn sasl_scram_sha_512(self, user: &str, password: &str) -> Self {
         self.sasl("SCRAM-SHA-512", user, password)
     }
 
-    /// Logs in by SASL OAUTHBEARER with the tokens that `token` makes. It is called on a thread that may block, at first and
-    /// whenever a token is about to expire; an error is logged and the call repeated after ten seconds. Needs the feature `kafka-tls`.
+    /// Logs in by SASL OAUTHBEARER, with tokens from the callback `token`. It is called on a thread that may
+    /// block, first at the start and then whenever a token is about to expire. If it fails, the error is
+    /// logged and the call is repeated after ten seconds. Needs the feature `kafka-tls`.
     #[must_use]
     pub fn oauthbearer<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
         mut self,
@@ -160,12 +175,13 @@ impl KafkaConfig {
         self.token.clone()
     }
 
-    /// The value that was set for a property.
+    /// Returns the value that was set for a property.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.properties.get(name).map(String::as_str)
     }
 
-    /// The configuration of a client: `defaults` where nothing was set, and `fixed` in any case.
+    /// Builds the configuration of a client: `defaults` for properties that are not set, and `fixed`
+    /// regardless.
     pub(super) fn client(
         &self,
         owned: &[Owned],
@@ -209,7 +225,7 @@ impl KafkaConfig {
         match client.create_native_config() {
             Ok(_) => Ok(client),
             Err(KafkaError::ClientConfig(_, detail, name, value)) => {
-                // librdkafka puts the value into its explanation.
+                // librdkafka's explanation contains the value, which may be a secret.
                 let known = is_shown(&name) || value.is_empty();
                 let detail =
                     if known || !detail.contains(&value) { detail } else { "its value is not valid".into() };
@@ -221,7 +237,7 @@ impl KafkaConfig {
     }
 }
 
-/// What neither source nor sink lets others set.
+/// Properties that neither source nor sink lets users set.
 const OWNED: &[Owned] = &[
     ("bootstrap.servers", "the servers are given to `KafkaConfig::new`"),
     ("metadata.broker.list", "the servers are given to `KafkaConfig::new`"),

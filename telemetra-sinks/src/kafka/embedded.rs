@@ -14,22 +14,27 @@ use super::config::KafkaConfig;
 use super::error::failed;
 
 pub(super) type Cluster = MockCluster<'static, DefaultProducerContext>;
+/// A call that runs on the cluster's thread.
 type Job = Box<dyn FnOnce(&Cluster) + Send>;
 
-/// A Kafka cluster inside the process: librdkafka's mock cluster, for tests, demos and the injection of faults
-/// ([`broker_down`](Self::broker_down), [`move_leader`](Self::move_leader), [`fail_requests`](Self::fail_requests), …).
+/// A Kafka cluster inside the process, for tests, demos and fault injection: librdkafka's mock cluster.
+/// Faults are injected by [`broker_down`](Self::broker_down), [`slow_broker`](Self::slow_broker),
+/// [`move_leader`](Self::move_leader) and [`fail_requests`](Self::fail_requests).
 ///
-/// It speaks the real protocol on local ports, also to other processes, and lives as long as the value.
+/// It speaks the Kafka protocol on local ports, so other processes can connect too. It runs until the value
+/// is dropped.
 ///
 /// # Limits
 ///
-/// * **It keeps 5 MiB or 100,000 batches per partition** and then drops the oldest, without an error to anyone. A
-///   [`KafkaSource`](crate::KafkaSource) that falls behind by more notices and stops. Give a topic as many
-///   [partitions as its data need](Self::partitions_for), and [check](Self::check_retained) that all is there.
-/// * All is lost with the value: nothing is on disk.
-/// * No transactions (they are accepted and ignored), no compaction, no deletion, no offsets by time, no topics made by
-///   clients' [`create_topics`](crate::KafkaSink::create_topics), no TLS, no SASL.
-/// * A fetch that finds nothing answers only after `fetch.wait.max.ms`: set it to about 5 where latency matters.
+/// * **A partition keeps 5 MiB or 100,000 batches** and then silently drops the oldest. A
+///   [`KafkaSource`](crate::KafkaSource) that has fallen behind notices and stops. Give a topic [enough
+///   partitions](Self::partitions_for), and [check](Self::check_retained) that nothing was dropped.
+/// * All data is in memory and lost when the value is dropped.
+/// * It has no transactions (they are accepted and ignored), no compaction, no deletion, no offset lookup by
+///   time, no creation of topics by clients (so [`create_topics`](crate::KafkaSink::create_topics) does not
+///   work), no TLS and no SASL.
+/// * A fetch that finds nothing is answered only after `fetch.wait.max.ms`. Set it to about 5 if latency
+///   matters.
 ///
 /// ```
 /// use telemetra_core::{Polled, RecordBatch, Source};
@@ -51,14 +56,14 @@ pub struct EmbeddedKafka {
 }
 
 impl EmbeddedKafka {
-    /// How much a partition keeps, in bytes.
+    /// The number of bytes that a partition keeps.
     pub const PARTITION_BYTES: u64 = 5 * 1024 * 1024;
 
-    /// Starts a cluster of so many brokers.
+    /// Starts a cluster of `brokers` brokers.
     ///
     /// # Errors
     ///
-    /// If there are none or more than 1000, or the process cannot have a port or a thread.
+    /// If `brokers` is 0 or more than 1000, or the process cannot open ports or start a thread.
     pub fn start(brokers: u16) -> Result<Self, ExternalError> {
         if !(1..=1000).contains(&brokers) {
             let what = format!("cannot start a Kafka cluster of {brokers} brokers; give 1 to 1000");
@@ -66,7 +71,7 @@ impl EmbeddedKafka {
         }
         let (jobs, queue) = channel::<Job>();
         let (ready, started) = channel();
-        // The cluster cannot be sent to another thread, so it has one of its own.
+        // The cluster cannot be sent to another thread, so it has a thread of its own.
         let run = move || {
             let cluster = MockCluster::new(i32::from(brokers));
             let servers = cluster.as_ref().map(Cluster::bootstrap_servers).map_err(Clone::clone);
@@ -89,13 +94,14 @@ impl EmbeddedKafka {
         }
     }
 
-    /// Its servers, as [`KafkaConfig::new`] takes them.
+    /// Returns the addresses of the brokers, as [`KafkaConfig::new`] takes them.
     #[must_use]
     pub fn bootstrap_servers(&self) -> &str {
         &self.servers
     }
 
-    /// How many partitions a topic needs to keep `bytes` bytes: those that hold them, and a fifth more, as keys are not spread evenly.
+    /// Returns how many partitions a topic needs to keep `bytes` bytes, with a fifth to spare, as keys are
+    /// not spread evenly.
     ///
     /// ```
     /// use telemetra_sinks::EmbeddedKafka;
@@ -109,11 +115,11 @@ impl EmbeddedKafka {
             .max(1)
     }
 
-    /// Creates a topic.
+    /// Creates a topic with this number of partitions.
     ///
     /// # Errors
     ///
-    /// If it exists, or the name or the number is none that Kafka takes.
+    /// If the topic exists already, or Kafka does not accept the name or the number.
     pub fn create_topic(&self, topic: &str, partitions: u32) -> Result<(), ExternalError> {
         let what = format!("cannot create the topic `{topic}` with {partitions} partitions");
         let count = i32::try_from(partitions).ok().filter(|count| (1..=10_000).contains(count));
@@ -122,11 +128,11 @@ impl EmbeddedKafka {
         self.with(move |cluster| cluster.create_topic(&name, count, 1)).map_err(|error| failed(what, error))
     }
 
-    /// Checks that no partition of the topic has dropped anything.
+    /// Checks that no partition of the topic has dropped records.
     ///
     /// # Errors
     ///
-    /// If one has (permanent), or could not be asked.
+    /// A permanent error if a partition has; another error if it could not be asked.
     pub fn check_retained(&self, topic: &str) -> Result<(), ExternalError> {
         let what = format!("cannot check what the topic `{topic}` keeps");
         let refused = |error: ConfigError| ExternalError::permanent(what.clone()).because(error);
@@ -153,7 +159,7 @@ impl EmbeddedKafka {
     pub(super) fn with<R: Send + 'static>(&self, job: impl FnOnce(&Cluster) -> R + Send + 'static) -> R {
         let (answer, answered) = channel();
         if let Some(jobs) = &self.jobs {
-            // If the thread has gone there is no answer either.
+            // Without the thread there is no answer.
             let _ = jobs.send(Box::new(move |cluster| drop(answer.send(job(cluster)))));
         }
         answered.recv().unwrap_or_else(|_| panic!("the thread of the embedded Kafka has panicked"))
@@ -164,7 +170,7 @@ impl Drop for EmbeddedKafka {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was reported to whoever ran the job.
+            // The caller of the job has reported the panic.
             let _ = thread.join();
         }
     }

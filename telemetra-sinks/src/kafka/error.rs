@@ -3,7 +3,8 @@
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use telemetra_core::{ExternalError, Retry};
 
-/// Says what was tried, whether it may pass, and what to do. `what` names the topic, the partition or the servers.
+/// Builds the error of a failed call: what was tried, whether it may pass, and what to do. `what` names the
+/// topic, the partition or the servers.
 pub(super) fn failed(what: impl Into<String>, error: KafkaError) -> ExternalError {
     let code = match error {
         KafkaError::AdminOp(code) => Some(code),
@@ -23,8 +24,8 @@ pub(super) fn make(retry: Retry, what: String) -> ExternalError {
     }
 }
 
-/// Whether an error may pass, and what to do about one that will not. librdkafka itself retries what it can; what it reports
-/// and is not listed here is a matter of the network or of a broker.
+/// Whether an error may pass, with advice for one that does not. librdkafka retries what it can by itself;
+/// codes that are not listed here concern the network or a broker.
 pub(super) fn judge(code: Code) -> (Retry, &'static str) {
     let hint = match code {
         Code::TopicAuthorizationFailed => "; grant the user the right to this topic",
@@ -59,7 +60,7 @@ pub(super) fn judge(code: Code) -> (Retry, &'static str) {
     (Retry::Permanent, hint)
 }
 
-/// Whether it is about the servers, not about one topic: worth knowing when something else then times out.
+/// Whether the error concerns the servers rather than one topic, so that it may explain a later time-out.
 pub(super) fn is_of_servers(code: Code) -> bool {
     matches!(
         code,

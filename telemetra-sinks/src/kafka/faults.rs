@@ -1,4 +1,4 @@
-//! Faults of the embedded Kafka, for tests.
+//! Fault injection for the embedded Kafka cluster.
 
 use std::time::Duration;
 
@@ -8,39 +8,39 @@ use telemetra_core::ExternalError;
 use super::embedded::EmbeddedKafka;
 use super::error::failed;
 
-/// What clients ask a broker for.
+/// The kinds of requests that clients send to a broker, for [`fail_requests`](EmbeddedKafka::fail_requests).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KafkaRequest {
-    /// To write records.
+    /// A request to write records.
     Produce,
-    /// To read records.
+    /// A request to read records.
     Fetch,
-    /// To look up the offsets of a partition.
+    /// A request for the first, last or timestamped offset of a partition.
     ListOffsets,
-    /// To list topics, partitions and leaders.
+    /// A request for topics, partitions and their leaders.
     Metadata,
-    /// To keep a group's offsets.
+    /// A request to store the offsets of a consumer group.
     OffsetCommit,
 }
 
-/// How a broker fails to answer a request.
+/// The ways in which a broker fails to answer a request, for [`fail_requests`](EmbeddedKafka::fail_requests).
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KafkaFault {
-    /// The connection is cut.
+    /// The broker closes the connection.
     Disconnected,
-    /// It took too long.
+    /// The broker answers that the request timed out.
     TimedOut,
-    /// Another broker leads the partition.
+    /// The broker answers that another broker leads the partition.
     NotLeader,
-    /// Too few replicas are in step.
+    /// The broker answers that too few replicas are in sync.
     TooFewReplicas,
-    /// The client has no right to the topic.
+    /// The broker answers that the client is not authorized for the topic.
     TopicRefused,
-    /// The client has no right to the group.
+    /// The broker answers that the client is not authorized for the group.
     GroupRefused,
-    /// An error that the broker has no name for.
+    /// The broker answers with an unknown server error.
     Unknown,
 }
 
@@ -70,9 +70,9 @@ impl KafkaFault {
     }
 }
 
-/// Faults.
+/// Fault injection. Brokers are numbered from 1.
 impl EmbeddedKafka {
-    /// Takes a broker down: it cuts its connections and takes no more. Brokers count from 1.
+    /// Takes a broker down: it closes its connections and accepts no new ones. Its data is kept.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl EmbeddedKafka {
         down.map_err(|error| failed(format!("cannot take broker {broker} down"), error))
     }
 
-    /// Brings a broker up again, with all that it had.
+    /// Brings a broker back, with the data that it had.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl EmbeddedKafka {
         up.map_err(|error| failed(format!("cannot bring broker {broker} up"), error))
     }
 
-    /// Has a broker answer each request that much later; no more if it is zero.
+    /// Makes a broker delay every answer by `delay`. Zero ends the delay.
     ///
     /// # Errors
     ///
@@ -135,8 +135,8 @@ impl EmbeddedKafka {
         moved.map_err(|error| failed(what, error))
     }
 
-    /// Has the next requests of that kind fail, each by the next of these faults, whoever asks whichever broker. They come after
-    /// the faults that were ordered before.
+    /// Makes the next requests of one kind fail: each with the next of `faults`, whichever client sends it to
+    /// whichever broker. Faults that were ordered before come first.
     ///
     /// ```
     /// use telemetra_sinks::{EmbeddedKafka, KafkaFault, KafkaRequest};

@@ -1,7 +1,8 @@
-//! Kafka: topics as sources, topics as sinks, and a broker inside the process.
+//! Kafka: a source and a sink of topics, and an embedded cluster for tests.
 //!
-//! The idea: offsets belong to the checkpoint, not to a consumer group. So partitions are assigned by hand, each is read
-//! from exactly where the checkpoint left it, and the group's committed offsets are no more than news for lag monitors.
+//! Offsets are part of the pipeline's checkpoints, not of a consumer group. Partitions are assigned
+//! explicitly, and each is read from exactly the offset that the checkpoint holds. The committed offsets of
+//! the group only serve tools that monitor lag.
 
 mod config;
 mod embedded;

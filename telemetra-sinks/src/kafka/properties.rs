@@ -1,8 +1,9 @@
-//! What is known of librdkafka's properties: which may be shown, and which need something that not every build has.
+//! Properties of librdkafka: which values may be shown, and which need a feature of the build.
 
 use telemetra_core::ConfigError;
 
-/// Properties whose values may be shown. All others may be secrets: a list of these would miss the next one.
+/// Properties whose values may be shown. All others count as secrets, as a list of secrets would miss new
+/// ones.
 const SHOWN: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
@@ -69,7 +70,7 @@ pub(super) fn is_shown(name: &str) -> bool {
     SHOWN.binary_search(&name).is_ok()
 }
 
-/// Refuses what this build of librdkafka cannot do, and says which feature can.
+/// Refuses a property that this build of librdkafka does not support, and names the feature that adds it.
 pub(super) fn check_build(name: &str, value: &str) -> Result<(), ConfigError> {
     let value = value.to_ascii_lowercase();
     let encrypted = name.starts_with("ssl.") || (name == "security.protocol" && value.ends_with("ssl"));

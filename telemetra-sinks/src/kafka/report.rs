@@ -1,4 +1,4 @@
-//! What librdkafka has to say, in few lines.
+//! Rate-limited logging of librdkafka's messages, its last error, and OAuth tokens.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,10 +12,11 @@ use telemetra_core::{ExternalError, Retry};
 use super::config::{KafkaConfig, TokenSource};
 use super::error::{is_of_servers, judge, make};
 
-/// How often a line of one kind is logged: a broker that is down has librdkafka say so several times a second.
+/// The least time between two log lines of one kind: if a broker is down, librdkafka logs it several times a
+/// second.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Logs what librdkafka says, remembers its last error, and gets tokens.
+/// Logs librdkafka's messages, remembers its last error, and provides OAuth tokens.
 pub(super) struct Reporter {
     servers: String,
     token: Option<TokenSource>,
@@ -23,6 +24,7 @@ pub(super) struct Reporter {
     last: Mutex<Option<(Code, String)>>,
 }
 
+/// The log lines of one kind: when one was last logged, and how many were suppressed since.
 struct Said {
     at: Instant,
     withheld: u64,
@@ -42,7 +44,7 @@ impl Reporter {
         &self.servers
     }
 
-    /// Whether a line of this kind may be logged now, and how many were not since the last.
+    /// Whether a line of this kind may be logged now, and how many were suppressed since the last one.
     pub(super) fn admit(&self, kind: &str) -> Option<u64> {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -62,7 +64,7 @@ impl Reporter {
         }
     }
 
-    /// A line of librdkafka's log; `kind` is one of its few words such as `FAIL`.
+    /// Logs a line of librdkafka; `kind` is one of its tags, such as `FAIL`.
     pub(super) fn log(&self, level: Level, kind: &str, line: &str) {
         if matches!(level, Level::Notice | Level::Info | Level::Debug) {
             tracing::debug!(kind, "librdkafka: {line}");
@@ -71,7 +73,7 @@ impl Reporter {
         }
     }
 
-    /// An error that is nobody's in particular.
+    /// Records an error that concerns the whole client.
     pub(super) fn error(&self, error: &KafkaError, reason: &str) {
         let Some(code) = error.rdkafka_error_code() else { return };
         if code == Code::PartitionEOF {
@@ -79,7 +81,7 @@ impl Reporter {
         }
         if is_of_servers(code) {
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            // That all are down says less than why one is.
+            // The error that all brokers are down explains less than the error of one of them.
             if code != Code::AllBrokersDown || last.is_none() {
                 *last = Some((code, reason.to_owned()));
             }
@@ -89,19 +91,19 @@ impl Reporter {
         }
     }
 
-    /// Forgets the last error, since things go well.
+    /// Forgets the last error, after a success.
     pub(super) fn clear(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The error for something that timed out: the last error of the servers is what is behind it.
+    /// Builds the error of a time-out, with the servers' last error as its cause.
     pub(super) fn timed_out(&self, what: &str, error: KafkaError) -> ExternalError {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let servers = &self.servers;
         match last {
             Some((code, reason)) => {
                 let (retry, hint) = judge(code);
-                // A hint about a topic would mislead: these are errors of servers.
+                // These errors concern servers, so advice about a topic would mislead.
                 make(retry, format!("{what} at {servers}{hint}")).because(reason)
             }
             None => {
@@ -113,7 +115,7 @@ impl Reporter {
         }
     }
 
-    /// A new token.
+    /// Requests a new token.
     pub(super) fn token(&self) -> Result<Token, Box<dyn std::error::Error>> {
         let Some(source) = &self.token else {
             return Err("no tokens: give `KafkaConfig::oauthbearer` something that makes them".into());
@@ -122,7 +124,7 @@ impl Reporter {
             if let Some(withheld) = self.admit("token") {
                 tracing::warn!(withheld, %error, servers = self.servers, "could not get a token for Kafka");
             }
-            // The text goes to C, where a NUL would end it.
+            // The text is passed to C, where a NUL would end it.
             error.to_string().replace('\0', "")
         })?;
         let lifetime_ms = i64::try_from(made.expires.0).unwrap_or(i64::MAX);

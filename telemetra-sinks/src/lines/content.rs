@@ -1,4 +1,4 @@
-//! The content of a file from any position on: as it lies there, or decompressed.
+//! The content of a file from any position on, decompressed if needed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,18 +7,19 @@ use telemetra_core::key_hash;
 
 use super::packed::Packing;
 
-/// How many bytes at the beginning of a file, and before an offset, tell it from others.
+/// How many bytes at the beginning of a file, and before an offset, identify it.
 const SAMPLE: u64 = 4096;
 
-/// A file that is read, and how far.
+/// An open file and its read position.
 pub(super) struct Content {
     bytes: Bytes,
     position: u64,
 }
 
+/// The bytes of a file, plain or compressed.
 enum Bytes {
     Plain(File),
-    /// A compressed file is whole and does not grow, so its identity is the same at each offset.
+    /// A compressed file. It is complete and does not grow, so its identity is the same at each offset.
     Packed {
         unpacked: Box<dyn Read + Send>,
         identity: u64,
@@ -26,7 +27,7 @@ enum Bytes {
 }
 
 impl Content {
-    /// The content of this file, at its beginning.
+    /// Returns the content of this file, from its beginning.
     pub(super) fn new(mut file: File) -> io::Result<Self> {
         let first = peek(&mut file, 0, Packing::MAGIC)?;
         let bytes = match Packing::of(&first) {
@@ -45,7 +46,7 @@ impl Content {
         self.position
     }
 
-    /// The file, unless it is compressed.
+    /// Returns the file, unless it is compressed.
     pub(super) fn plain(&mut self) -> Option<&mut File> {
         match &mut self.bytes {
             Bytes::Plain(file) => Some(file),
@@ -53,7 +54,8 @@ impl Content {
         }
     }
 
-    /// Goes forward to this position; says how far it got, which is less if a compressed file ends before.
+    /// Skips forward to this position. Returns the position reached, which is less if a compressed file ends
+    /// before.
     pub(super) fn skip_to(&mut self, position: u64) -> io::Result<u64> {
         match &mut self.bytes {
             Bytes::Plain(_) => self.position = position,
@@ -82,7 +84,8 @@ impl Content {
         Ok(count)
     }
 
-    /// A hash of the file's first bytes and of those before the offset: the same when the file has grown.
+    /// Returns a hash of the file's first bytes and of those before the offset, which stays the same when the
+    /// file grows.
     pub(super) fn identity(&mut self, offset: u64) -> io::Result<u64> {
         match &mut self.bytes {
             Bytes::Plain(file) => Ok(key_hash(&sample(file, offset)?)),
@@ -91,13 +94,13 @@ impl Content {
     }
 }
 
-/// The first bytes of a file, and the last ones before `end`.
+/// Returns the first bytes of a file, and the last ones before `end`.
 fn sample(file: &mut File, end: u64) -> io::Result<(Vec<u8>, Vec<u8>)> {
     let length = end.min(SAMPLE);
     Ok((peek(file, 0, length)?, peek(file, end - length, length)?))
 }
 
-/// Up to `most` bytes from there on.
+/// Reads up to `most` bytes from a position on.
 pub(super) fn peek(file: &mut File, at: u64, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(at))?;

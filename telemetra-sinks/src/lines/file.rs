@@ -12,13 +12,13 @@ use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
 use super::content::{Content, peek};
 use super::splitter::Splitter;
 
-/// How many blocks of an endless line one poll reads before it returns with nothing.
+/// How many blocks of an endless line one poll reads before it returns without a record.
 const BLOCKS_PER_POLL: usize = 32;
 
-/// The lines of a file.
+/// The partition of one file.
 pub(super) struct FileLines {
     path: PathBuf,
-    /// Read past the splitter's position by the unfinished line.
+    /// The file, read beyond the splitter's position by the unfinished line.
     content: Content,
     splitter: Splitter,
     follow: Option<Duration>,
@@ -26,7 +26,7 @@ pub(super) struct FileLines {
 }
 
 impl FileLines {
-    /// The lines from an offset on, of the file that had this identity if it is given.
+    /// Opens the lines of a file from an offset on, after checking the file's identity if one is given.
     pub(super) fn open(
         path: &Path,
         from: u64,
@@ -82,7 +82,7 @@ impl FileLines {
         failed(&self.path, self.content.position(), error)
     }
 
-    /// Whether the end that was reached is that of the file at the path, as it is followed.
+    /// Checks that the end that was reached belongs to the file that is now at the path.
     fn check_followed(&mut self) -> Result<(), ExternalError> {
         let position = self.content.position();
         let Some(file) = self.content.plain() else { return Ok(()) };
@@ -90,7 +90,7 @@ impl FileLines {
         if open.len() < position {
             return Err(shrunk(&self.path, position, open.len()));
         }
-        // Between a rename and a new file there may be none.
+        // Between a rename and a new file, there may be no file at the path.
         if self.path.metadata().is_ok_and(|there| is_other(&open, &there)) {
             return Err(refused(
                 &self.path,
@@ -110,19 +110,21 @@ impl fmt::Debug for FileLines {
     }
 }
 
+/// Whether two metadata belong to different files.
 #[cfg(unix)]
 fn is_other(open: &Metadata, there: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (open.dev(), open.ino()) != (there.dev(), there.ino())
 }
 
-/// Files have no numbers here.
+/// Without file numbers, files cannot be distinguished on this platform.
 #[cfg(not(unix))]
 fn is_other(_: &Metadata, _: &Metadata) -> bool {
     false
 }
 
-/// Checks that a line begins at an offset: the one before has an end, or had none when it was the last one and has it now.
+/// Checks that a line begins at an offset: the line before has ended, or was the last one and has its end by
+/// now.
 fn check_line(path: &Path, file: &mut File, from: u64) -> Result<(), ExternalError> {
     let around = peek(file, from - 1, 3).map_err(|error| failed(path, from, error))?;
     match around[..] {
@@ -152,6 +154,7 @@ fn failed(path: &Path, at: u64, error: io::Error) -> ExternalError {
     }
 }
 
+/// Builds the error of a file that has become shorter than what was read of it.
 fn shrunk(path: &Path, at: u64, length: u64) -> ExternalError {
     ExternalError::permanent(format!(
         "could not read the file {} from byte {at}: it has only {length}, so it was cut off or replaced since it \
@@ -160,7 +163,8 @@ fn shrunk(path: &Path, at: u64, length: u64) -> ExternalError {
     ))
 }
 
-/// Appends one block. Zeroing it first costs less than a second copy, and reading into what is not zeroed needs `unsafe`.
+/// Appends one block. Zeroing it first costs less than a second copy, and reading into uninitialised memory
+/// needs `unsafe`.
 fn read_block(content: &mut Content, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let start = buffer.len();
     let block = RecordBatch::TARGET_BYTES.saturating_sub(start).max(RecordBatch::TARGET_BYTES / 4);

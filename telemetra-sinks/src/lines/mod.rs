@@ -1,7 +1,7 @@
-//! Lines of text as records: from files, or from standard input.
+//! A source of lines of text, from files, pipes or standard input.
 //!
-//! The idea: blocks are read straight into the batch and cut in place, so that a line costs a search for its end and
-//! no copy. A line's offset is the position of its first byte in the file, so that resuming is a seek.
+//! Blocks are read directly into the batch and split in place, so a line costs a search for its end and no
+//! copy. The offset of a line is the position of its first byte, so resuming is a seek.
 
 mod content;
 mod file;
@@ -22,19 +22,22 @@ use file::FileLines;
 use pace::Paced;
 use stream::StreamLines;
 
-/// A source of the lines of files, or of standard input: each line is a record, each file a partition, named by its path as given.
+/// A source of the lines of files or of standard input. Each line is a record, and each file a partition,
+/// whose id is the path as given.
 ///
-/// The record is the line without its `\n`, and without a `\r` before that. A last line needs no `\n`. Blank lines
-/// are passed over. A line longer than [`RecordBatch::MAX_RECORD_BYTES`](telemetra_core::RecordBatch::MAX_RECORD_BYTES)
-/// is marked as oversize and never held in memory.
+/// * A record is the line without its `\n`, and without a `\r` before it. The last line needs no `\n`. Blank
+///   lines and a byte order mark are skipped.
+/// * A line longer than [`RecordBatch::MAX_RECORD_BYTES`](telemetra_core::RecordBatch::MAX_RECORD_BYTES) is
+///   marked as oversize and never held in memory.
+/// * **Files** can be replayed. A checkpoint identifies a file by its first 4 KiB and the 4 KiB before the
+///   offset, so a restart refuses another file under the same path. A file may grow between runs.
+/// * **Compressed files** (gzip, zstd) are decompressed, with the feature `compression`. Offsets are
+///   positions in the decompressed content, and a restart reads from the beginning up to its offset.
+/// * **Standard input and pipes** are read by a thread of their own and cannot be resumed. To continue after
+///   a restart, write the input to a file first.
 ///
-/// Files are replayable, and a checkpoint knows which file it has an offset in: a restart refuses another file of the same path, by
-/// the first 4 KiB and the 4 KiB before the offset. A last line that had no `\n` may get one, and more lines behind it.
-/// A byte order mark at the beginning is passed over. What is compressed by gzip or zstd is decompressed, with the feature
-/// `compression`; offsets are then those in the content, and a restart reads from the beginning up to its offset.
-///
-/// Standard input, and what else cannot be sought (a pipe), is read by a thread of its own and
-/// cannot be resumed: to go on after a restart, write it to a file first.
+/// A file that cannot be opened or read, that has shrunk, or that is another one than in the checkpoint is an
+/// error, which names the path.
 ///
 /// ```
 /// use telemetra_core::{RecordBatch, Source};
@@ -62,38 +65,48 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// The lines of one file; `-` is standard input.
+    /// Creates a source of the lines of one file. The path `-` means standard input.
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self::files([path])
     }
 
-    /// The lines of several files.
+    /// Creates a source of the lines of several files, each a partition.
     pub fn files(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         let paths = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
         Self { paths, follow: None, pace: None, topic: "".into() }
     }
 
-    /// The lines of standard input.
+    /// Creates a source of the lines of standard input.
     #[must_use]
     pub fn stdin() -> Self {
         Self::file("-")
     }
 
-    /// Waits at the end of each file for more, looking again after `pause`. A last line then needs its `\n`.
+    /// Waits for more lines at the end of each file, like `tail -f`, and checks again after `pause`. The
+    /// source then never ends, and the last line is not a record before its `\n` is written. A file that is
+    /// replaced by another one under the same path, as by log rotation, is an error. Default: a partition
+    /// ends at the end of its file.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_sinks::Lines;
+    /// let source = Lines::file("/var/log/nginx/access.log").follow(Duration::from_millis(200));
+    /// ```
     #[must_use]
     pub fn follow(mut self, pause: Duration) -> Self {
         self.follow = Some(pause);
         self
     }
 
-    /// The topic that decoders see of all records of these files, where they tell kinds of records by it. Default: empty.
+    /// Sets the topic of all records, for decoders that distinguish kinds of records by topic. Default:
+    /// empty.
     #[must_use]
     pub fn topic(mut self, topic: &str) -> Self {
         self.topic = topic.into();
         self
     }
 
-    /// Gives each record when it is due, and not as fast as can be.
+    /// Replays the lines at the pace of their event times: see [`Pace`]. Default: as fast as possible.
     #[must_use]
     pub fn paced(mut self, pace: Pace) -> Self {
         self.pace = Some(pace);
@@ -126,7 +139,7 @@ impl Lines {
     }
 }
 
-/// The name of a path's partition. Paths that are not UTF-8 have replacement characters in it.
+/// Returns the id of a path's partition. A path that is not UTF-8 gets replacement characters.
 fn id_of(path: &Path) -> PartitionId {
     PartitionId::new(&path.to_string_lossy())
 }
@@ -163,7 +176,7 @@ impl Source for Lines {
     }
 }
 
-/// Whether there is something at the path that is neither a file nor a folder.
+/// Whether the path is neither a file nor a folder.
 fn is_pipe(path: &Path) -> bool {
     path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
 }

@@ -9,18 +9,19 @@ use telemetra_core::{
     RecordBatch,
 };
 
-/// The longest pause before a paced partition looks at the clock again.
+/// The longest pause before a paced partition checks the clock again, in milliseconds.
 const LONGEST_PAUSE: u64 = 100;
-/// The longest wait for a record, in milliseconds of processing time. One that is further ahead has a bad clock, and is given at
-/// once: it must not hold up all behind it.
+/// The longest wait for a record, in milliseconds of processing time. The event time of a record that is
+/// further ahead must be wrong; it is returned at once, so that it does not hold up those behind it.
 const LONGEST_WAIT: u64 = 3_600_000;
 
 type TimeOf = Arc<dyn Fn(Record<'_>) -> Option<EventTime> + Send + Sync>;
 
 /// The pace of a replay: as recorded, times a factor.
 ///
-/// The first record that has a time is due at once, whichever partition it is in; each later one when as much
-/// processing time has passed, times the factor, as event time lies between. A record without a time is due with the one before.
+/// The first record with an event time is due at once, whichever partition it is in. A later record is due
+/// when the processing time passed since then, times the factor, equals the difference of the event times. A
+/// record without an event time is due with the record before it. Clones share the starting point.
 ///
 /// ```
 /// use telemetra_core::{Clock, EventTime};
@@ -40,14 +41,14 @@ pub struct Pace {
     factor: f64,
     clock: Clock,
     time_of: TimeOf,
-    /// An event time and when it was due, by the monotonic clock. Shared by all partitions.
+    /// The event time of the first record and its due time on the monotonic clock, shared by all partitions.
     origin: Arc<OnceLock<(EventTime, Duration)>>,
 }
 
 impl Pace {
-    /// As recorded, times `factor`, by the times that `time_of` reads from the records; for a decoder's see
-    /// [`event_time_by`]. A record that would have to wait for more than an hour is taken to have a bad clock and is given at
-    /// once.
+    /// Creates a pace of `factor` times the recorded one; `time_of` reads the event time of a record. Use
+    /// [`event_time_by`] to read it by a decoder. A record that would have to wait for more than an hour is
+    /// returned at once, as its event time must be wrong.
     ///
     /// # Errors
     ///
@@ -67,7 +68,7 @@ impl Pace {
         Ok(Self { factor, clock, time_of: Arc::new(time_of), origin: Arc::default() })
     }
 
-    /// How many milliseconds until a record of that time is due: 0 if it is.
+    /// Returns the milliseconds until a record of this time is due; 0 if it is due.
     fn wait(&self, time: EventTime) -> u64 {
         let now = self.clock.monotonic();
         let (event, due) = *self.origin.get_or_init(|| (time, now));
@@ -83,7 +84,25 @@ impl fmt::Debug for Pace {
     }
 }
 
-/// A function that reads the time of a record by a decoder: its first event's, `None` if there is none or it is malformed.
+/// Returns a function that reads the event time of a record by a decoder: the time of its first event, or
+/// `None` if it has none or is malformed. For [`Pace::new`].
+///
+/// ```
+/// use telemetra_core::{Clock, Event, EventTime, SerdeJson};
+/// use telemetra_sinks::{Lines, Pace, event_time_by};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Reading { device: String, time: EventTime }
+/// impl Event for Reading {
+///     type Key = String;
+///     fn time(&self) -> EventTime { self.time }
+///     fn key(&self) -> &str { &self.device }
+/// }
+///
+/// let pace = Pace::new(60.0, Clock::system(), event_time_by::<Reading>(SerdeJson::new()))?;
+/// let source = Lines::file("recorded.jsonl").paced(pace);
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
 pub fn event_time_by<E: Events>(
     decoder: impl Decoder<E> + 'static,
 ) -> impl Fn(Record<'_>) -> Option<EventTime> + Send + Sync + 'static {
@@ -95,11 +114,11 @@ pub fn event_time_by<E: Events>(
     }
 }
 
-/// A partition whose records are given when they are due.
+/// A partition that returns records when they are due.
 pub(super) struct Paced {
     inner: Box<dyn Partition>,
     pace: Pace,
-    /// What was read and is not due yet, from `next` on.
+    /// Records that were read and are not due yet, from `next` on.
     ahead: RecordBatch,
     next: usize,
     done: bool,

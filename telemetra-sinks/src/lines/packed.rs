@@ -1,13 +1,13 @@
-//! Compressed input: told by its first bytes, and decompressed while it is read.
+//! Compressed input: detection by its first bytes, and decompression while reading.
 
 use std::io::{self, Read};
 
-/// The first bytes of a member of gzip, with the only method there is.
+/// The first bytes of a gzip member with the deflate method, which is the only one.
 const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
-/// The first bytes of a frame of zstd.
+/// The first bytes of a zstd frame.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// How an input is compressed.
+/// The compression of an input.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
     Gzip,
@@ -15,10 +15,10 @@ pub(super) enum Packing {
 }
 
 impl Packing {
-    /// How many of its first bytes tell.
+    /// The number of first bytes that identify the compression.
     pub(super) const MAGIC: u64 = 4;
 
-    /// How something that begins like this is compressed, if it is.
+    /// Returns the compression of an input with these first bytes; `None` if it is not compressed.
     pub(super) fn of(first: &[u8]) -> Option<Self> {
         match first {
             first if first.starts_with(&GZIP) => Some(Self::Gzip),
@@ -27,7 +27,7 @@ impl Packing {
         }
     }
 
-    /// What gives the content. Several compressed files one after another are read as one.
+    /// Returns a reader of the content. Several compressed files in a row are read as one.
     #[cfg(feature = "compression")]
     pub(super) fn unpack(self, input: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
         Ok(match self {
@@ -36,7 +36,7 @@ impl Packing {
         })
     }
 
-    /// An error: this build cannot do it.
+    /// Returns an error, as this build has no decompression.
     #[cfg(not(feature = "compression"))]
     pub(super) fn unpack(self, _: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
         let name = match self {
@@ -50,7 +50,7 @@ impl Packing {
     }
 }
 
-/// The content of an input that cannot be sought: decompressed if it begins like something compressed.
+/// Returns a reader of an input that cannot be sought, decompressed if it is compressed.
 pub(super) fn unpacked(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let mut first = Vec::new();
     while (first.len() as u64) < Packing::MAGIC {
@@ -61,7 +61,7 @@ pub(super) fn unpacked(mut input: impl Read + Send + 'static) -> io::Result<Box<
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-        // More is waited for only while it can tell.
+        // It waits for more bytes only as long as they can matter.
         if ![&GZIP[..], &ZSTD].iter().any(|magic| magic.starts_with(&first)) {
             break;
         }

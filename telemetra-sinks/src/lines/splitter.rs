@@ -5,23 +5,24 @@ use std::io;
 use memchr::memchr;
 use telemetra_core::RecordBatch;
 
-/// Up to this length the beginning of an unfinished line is laid before the next block, so that the line is whole where it
-/// lies. A longer one waits aside until its end is there: else it would be copied once a block.
+/// Up to this length, the beginning of an unfinished line is copied before the next block, so that the line
+/// is contiguous. A longer beginning is kept aside until its end arrives, as it would be copied once per
+/// block.
 const SHORT_TAIL: usize = 8 * 1024;
 
-/// What some programs write before text in UTF-8.
+/// The byte order mark that some programs write before UTF-8 text.
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
-/// Cuts blocks into lines, whatever the blocks' bounds.
+/// Splits blocks into lines, wherever the blocks end.
 #[derive(Debug)]
 pub(super) struct Splitter {
-    /// The position of the first line that was not given yet.
+    /// The position of the first line that was not returned yet.
     position: u64,
-    /// What is known of that line; it has no end of line in it.
+    /// The beginning of that line, without an end of line.
     tail: Vec<u8>,
-    /// Instead of a tail, if the line turned out to be too long.
+    /// Takes the place of the tail if the line is too long.
     skipped: Option<Skipped>,
-    /// The longest record.
+    /// The greatest length of a record.
     limit: usize,
 }
 
@@ -42,12 +43,13 @@ impl Splitter {
         Self { position, tail: Vec::new(), skipped: None, limit }
     }
 
-    /// Where the first line begins that was not given yet.
+    /// Returns the position of the first line that was not returned yet.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Lets `read` append a block to the buffer, and cuts it. Gives what `read` gave: how many bytes, 0 at the end.
+    /// Lets `read` append a block to the buffer, and splits it. Returns the result of `read`: the number of
+    /// bytes, 0 at the end.
     pub(super) fn advance(
         &mut self,
         batch: &mut RecordBatch,
@@ -76,7 +78,7 @@ impl Splitter {
             self.cut(batch, start, fresh + first);
             return result;
         }
-        // The first line that ends here began in an earlier block.
+        // The first line that ends in this block began in an earlier one.
         let block = buffer.split_off(start);
         match self.skipped.take() {
             Some(skipped) => {
@@ -96,7 +98,7 @@ impl Splitter {
         result
     }
 
-    /// At the end of the input: gives a last line that has no end of line.
+    /// Ends the input: returns a last line without an end of line.
     pub(super) fn finish(&mut self, batch: &mut RecordBatch) {
         if let Some(skipped) = self.skipped.take() {
             self.push_skipped(batch, skipped, &[], 0);
@@ -108,13 +110,13 @@ impl Splitter {
         }
     }
 
-    /// Cuts the buffer from `start` on, the first line ending at `end`.
+    /// Splits the buffer from `start` on; the first line ends at `end`.
     fn cut(&mut self, batch: &mut RecordBatch, start: usize, end: usize) {
         let next = self.give(batch, start, end, 1);
         self.cut_from(batch, next, next);
     }
 
-    /// Cuts the buffer from `line` on, which has no end of line before `search`.
+    /// Splits the buffer from `line` on; there is no end of line before `search`.
     fn cut_from(&mut self, batch: &mut RecordBatch, mut line: usize, mut search: usize) {
         while let Some(at) = memchr(b'\n', &batch.buffer_mut()[search..]) {
             line = self.give(batch, line, search + at, 1);
@@ -125,7 +127,7 @@ impl Splitter {
         buffer.truncate(line);
     }
 
-    /// Gives the line from `start` to `end`, and returns where the next one begins.
+    /// Adds the line from `start` to `end` to the batch. Returns where the next line begins.
     fn give(&mut self, batch: &mut RecordBatch, start: usize, end: usize, newline: usize) -> usize {
         let buffer = batch.buffer_mut();
         let offset = self.position;
@@ -133,7 +135,7 @@ impl Splitter {
         let stripped = if buffer[start..end].ends_with(b"\r") { end - 1 } else { end };
         let length = stripped - start;
         if length > self.limit {
-            // Its beginning only is kept, and what follows moves up.
+            // Only its beginning is kept, and the bytes behind it move up.
             let rest = buffer.split_off((end + newline).min(buffer.len()));
             let line = buffer.split_off(start);
             batch.push_oversize(prefix_of(&line[..length], self.limit), length as u64, offset);
@@ -151,7 +153,7 @@ impl Splitter {
         end + newline
     }
 
-    /// Keeps the beginning of a line, or counts it if the line is too long.
+    /// Keeps the beginning of a line, or counts its bytes if it is too long.
     fn hold(&mut self, bytes: &[u8]) {
         let Some(&last) = bytes.last() else { return };
         if let Some(skipped) = &mut self.skipped {
@@ -161,7 +163,7 @@ impl Splitter {
         }
         self.tail.extend_from_slice(bytes);
         let length = self.tail.len();
-        // One more may be a `\r` that does not count.
+        // One more byte may be a `\r`, which does not count.
         if length > self.limit + 1 || (length > self.limit && last != b'\r') {
             let prefix = prefix_of(&self.tail, self.limit).to_vec();
             self.skipped = Some(Skipped { prefix, length: length as u64, last });
@@ -178,7 +180,7 @@ impl Splitter {
     }
 }
 
-/// What is kept of a line that is too long; at that time, more than `limit` of it is known.
+/// Returns the part of a too long line that is kept, once more than `limit` bytes of it are known.
 fn prefix_of(line: &[u8], limit: usize) -> &[u8] {
     &line[..limit.min(RecordBatch::OVERSIZE_PREFIX)]
 }

@@ -13,12 +13,13 @@ use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
 use super::packed::unpacked;
 use super::splitter::Splitter;
 
-/// How many blocks may wait: enough to keep the reader busy while a batch is worked on.
+/// How many blocks may be queued, so that the reader stays busy while a batch is processed.
 const BLOCKS: usize = 8;
-/// When to look again.
+/// How long to wait before the queue is checked again.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// The lines of something that cannot be sought and may block: standard input, a pipe. A thread reads it.
+/// The partition of an input that cannot be sought and may block, such as standard input or a pipe. A thread
+/// reads it.
 #[derive(Debug)]
 pub(super) struct StreamLines {
     path: PathBuf,
@@ -28,6 +29,8 @@ pub(super) struct StreamLines {
 }
 
 impl StreamLines {
+    /// Opens the input and starts the thread that reads it. An offset other than 0 is an error, as the input
+    /// cannot be sought.
     pub(super) fn open(path: &Path, from: u64, topic: &Arc<str>) -> Result<Self, ExternalError> {
         if from > 0 {
             return Err(ExternalError::permanent(format!(
@@ -61,6 +64,7 @@ impl StreamLines {
     }
 }
 
+/// Reads blocks until the input ends or nobody receives them.
 fn read_all(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
     loop {
         let mut block = vec![0; RecordBatch::TARGET_BYTES];

@@ -1,8 +1,8 @@
-//! The newest answers in process: a host service queries and follows them while the pipeline runs.
+//! The live view: current rows in memory, which a host service queries and follows while the pipeline runs.
 //!
-//! The idea: one writer, many readers, and a snapshot for each subject. The writer changes a subject's
-//! snapshot in place while no reader holds it, and a copy of it otherwise; a reader takes a counted reference
-//! and is done with locks.
+//! There is one writer and any number of readers, and a snapshot for each subject. The writer changes a
+//! snapshot in place if no reader holds it, and a copy otherwise. A reader takes a reference-counted snapshot
+//! and holds no lock while it uses it.
 
 mod reader;
 mod sink;
@@ -24,21 +24,23 @@ use telemetra_core::EventTime;
 
 use subscribe::Subscribers;
 
-/// A power of two, large enough that the writer and readers seldom meet.
+/// The number of locks: a power of two, large enough that writer and readers seldom meet.
 const SHARDS: usize = 64;
 
-/// The writing half of a live view: a sink that keeps in memory what a host asks for, of one grouping with
-/// keys `K` and summaries `S`.
+/// The sink of a live view: it keeps the current rows of one grouping, with keys `K` and summaries `S`, in
+/// memory. [`reader`](Self::reader) returns handles for the host service.
 ///
-/// It keeps, by [subject](telemetra_core::AnyRow::subject), the windows and moments of the grouping for the
-/// horizon, and rows of any other type that are about now ([`AnyRow::time`](telemetra_core::AnyRow::time) is
-/// `None`) until they are withdrawn. Rows that tell of an event time are passed to subscribers and not kept.
-/// A pipeline of several groupings has a view for each.
+/// For each [subject](telemetra_core::AnyRow::subject) it keeps the windows and moments within the horizon.
+/// It also keeps rows of other types that have no event time ([`AnyRow::time`](telemetra_core::AnyRow::time)
+/// is `None`), until they are withdrawn. Rows of other types with an event time are only passed to
+/// subscribers. A pipeline of several groupings needs one view for each.
 ///
-/// It keeps nothing over a restart, so the pipeline gives it the whole state anew.
+/// Nothing survives a restart; the pipeline then writes the whole state again.
 ///
-/// Memory is a few words for each row: rows are shared with the other sinks. Silent subjects are forgotten
-/// within 64 batches after the horizon has passed them.
+/// # Cost
+///
+/// A row costs a few words of memory, as rows are shared with the other sinks. Subjects without changes are
+/// forgotten within 64 batches after they leave the horizon.
 ///
 /// ```
 /// use std::time::Duration;
@@ -68,17 +70,18 @@ const SHARDS: usize = 64;
 /// ```
 pub struct LiveView<S, K = String> {
     shared: Arc<Shared<S, K>>,
-    /// The names of the tables whose rows are taken; empty for all.
+    /// The names of the accepted tables; empty for all.
     only: Vec<String>,
-    /// The name of the table that the windows come from.
+    /// The table of the windows that the view holds.
     windows: Option<String>,
-    /// The shard whose silent subjects are looked at next.
+    /// The next shard that is searched for subjects without changes.
     sweep: usize,
 }
 
-/// Of these types, without holding any.
+/// Marks the types of key and summary, without a value of them.
 type Typed<S, K> = PhantomData<fn() -> (S, K)>;
 
+/// The state that the writer and all readers share.
 struct Shared<S, K> {
     shards: [Shard<S, K>; SHARDS],
     hasher: RandomState,
@@ -87,7 +90,7 @@ struct Shared<S, K> {
     subscribers: Subscribers,
 }
 
-/// How far the view has come.
+/// The event times that the view has reached.
 #[derive(Copy, Clone, Debug, Default)]
 struct Reached {
     /// All changes after this time are known.
@@ -96,6 +99,7 @@ struct Reached {
     as_of: Option<EventTime>,
 }
 
+/// The subjects under one lock.
 type Shard<S, K> = RwLock<Subjects<S, K>>;
 type Subjects<S, K> = HashMap<Arc<str>, Arc<SubjectView<S, K>>>;
 
@@ -114,7 +118,8 @@ impl<S, K> Shared<S, K> {
 }
 
 impl<S, K> LiveView<S, K> {
-    /// A view of so much event time up to now, over the rows of all tables.
+    /// Creates a view of the rows of all tables, which keeps windows and moments for `horizon` of event time
+    /// after they end.
     #[must_use]
     pub fn new(horizon: Duration) -> Self {
         let shared = Shared {
@@ -127,15 +132,15 @@ impl<S, K> LiveView<S, K> {
         Self { shared: Arc::new(shared), only: Vec::new(), windows: None, sweep: 0 }
     }
 
-    /// Takes the rows of these tables alone: where several groupings have keys and summaries of the same
-    /// types, or where a pipeline has tables that readers of this view do not ask for.
+    /// Accepts the rows of these tables only. Needed if several groupings have keys and summaries of the same
+    /// types, and useful to leave out tables that no reader asks for. Default: all tables.
     #[must_use]
     pub fn only(mut self, tables: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.only = tables.into_iter().map(Into::into).collect();
         self
     }
 
-    /// A reader of it.
+    /// Returns a handle for readers. Call it before the view is given to the pipeline.
     #[must_use]
     pub fn reader(&self) -> LiveReader<S, K> {
         LiveReader(Arc::clone(&self.shared))

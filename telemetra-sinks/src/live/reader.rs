@@ -1,4 +1,4 @@
-//! The reader handle of a live view: other threads query snapshots and subscribe to changes through it.
+//! The reader handle of a live view: snapshots of subjects, and subscriptions to changes.
 
 use std::fmt;
 use std::ops::RangeBounds;
@@ -8,35 +8,50 @@ use telemetra_core::{Data, EventTime, Key, Moment, Window};
 
 use super::{Shared, SubjectView, Subscription, Update};
 
-/// The reading half: cheap to clone, and usable from any thread.
+/// A reader of a [`LiveView`](crate::LiveView): cheap to clone, and usable from any thread. A query takes a
+/// short lock and never waits for a batch.
 ///
-/// A subject's snapshot is as of one event time: it has all changes of that time or none. Two subjects may be
-/// one time apart while the writer is between them; [`as_of`](Self::as_of) is the time that all have reached.
-/// To have all of them as of one time would mean to lock all, or to copy all.
+/// The snapshot of a subject is as of one event time: it contains all changes of that time or none. While the
+/// writer works, two subjects may be one time apart; all have reached [`as_of`](Self::as_of). A common time
+/// for all subjects would need a lock on all of them, or a copy.
+///
+/// ```
+/// use std::time::Duration;
+/// use telemetra_sinks::LiveView;
+///
+/// let view = LiveView::<u64>::new(Duration::from_secs(3600));
+/// let reader = view.reader();
+/// // In the host service, while the pipeline has the view:
+/// if let Some((window, readings)) = reader.latest("d1") {
+///     println!("{readings} readings until {}", window.end);
+/// }
+/// assert!(reader.open_moments().is_empty());
+/// ```
 pub struct LiveReader<S, K = String>(pub(super) Arc<Shared<S, K>>);
 
 impl<S, K> LiveReader<S, K> {
-    /// The last event time that all subjects have reached; `None` before the first batch.
+    /// Returns the last event time that all subjects have reached; `None` before the first batch.
     #[must_use]
     pub fn as_of(&self) -> Option<EventTime> {
         self.0.reached().as_of
     }
 
-    /// The time since which all changes are known: that of the first batch, or where the horizon begins if
-    /// that is later. `None` before the first batch.
+    /// Returns the time since which all changes are known: the time of the first batch, or the start of the
+    /// horizon if that is later. `None` before the first batch.
     #[must_use]
     pub fn known_since(&self) -> Option<EventTime> {
         self.0.reached().since
     }
 
-    /// The snapshot of a subject: of a key, its [text](telemetra_core::Key::text).
+    /// Returns the snapshot of a subject; `None` if there is none. The subject of a key is its
+    /// [text](telemetra_core::Key::text).
     #[must_use]
     pub fn subject(&self, subject: &str) -> Option<Arc<SubjectView<S, K>>> {
         let shard = self.0.shard(subject).read().unwrap_or_else(PoisonError::into_inner);
         shard.get(subject).cloned()
     }
 
-    /// All subjects and when they last changed, by name.
+    /// Returns the names of all subjects and the event times of their last changes, sorted by name.
     #[must_use]
     pub fn subjects(&self) -> Vec<(Arc<str>, EventTime)> {
         let mut subjects = Vec::new();
@@ -45,7 +60,8 @@ impl<S, K> LiveReader<S, K> {
         subjects
     }
 
-    /// The subjects for which `rank` gives something, greatest first, then by name: say by the recent rate.
+    /// Returns the subjects for which `rank` returns a value, greatest value first, then by name. For
+    /// example, by the newest rate. It calls `rank` once for every subject.
     ///
     /// ```
     /// # let reader = telemetra_sinks::LiveView::<u64>::new(std::time::Duration::from_secs(60)).reader();
@@ -66,21 +82,22 @@ impl<S, K> LiveReader<S, K> {
         ranked.into_iter().map(|(_, subject, view)| (subject, view)).collect()
     }
 
-    /// Follows the changes of all subjects from now on. At most `capacity` updates (at least 1) wait to be
-    /// received. Of a view that is closed it ends at once.
+    /// Subscribes to the changes of all subjects from now on. At most `capacity` updates (at least 1) are
+    /// queued; beyond that the oldest are dropped, and the subscriber is told their number. If the view is
+    /// closed, the subscription ends at once.
     #[must_use]
     pub fn subscribe(&self, capacity: usize) -> Subscription {
         self.0.subscribers.add(None, capacity)
     }
 
-    /// Follows the changes of one subject from now on.
+    /// Subscribes to the changes of one subject from now on. Otherwise like [`subscribe`](Self::subscribe).
     #[must_use]
     pub fn subscribe_to(&self, subject: &str, capacity: usize) -> Subscription {
         self.0.subscribers.add(Some(subject), capacity)
     }
 
-    /// The snapshot of a subject, and the changes that come after it: none is missed in between, and none of
-    /// those given is in the snapshot already.
+    /// Returns the snapshot of a subject, and a subscription to the changes after it. No change is missed in
+    /// between, and no update is already in the snapshot.
     ///
     /// ```
     /// use std::time::Duration;
@@ -93,19 +110,20 @@ impl<S, K> LiveReader<S, K> {
     /// ```
     #[must_use]
     pub fn follow(&self, subject: &str, capacity: usize) -> (Option<Arc<SubjectView<S, K>>>, Subscription) {
-        // In this order: what changes in between is in both, and its time shows which it is.
+        // The subscription comes first. A change in between is then in both, and its time tells that it is in
+        // the snapshot.
         let mut changes = self.subscribe_to(subject, capacity);
         let view = self.subject(subject);
         changes.after = view.as_ref().map(|view| view.updated());
         (view, changes)
     }
 
-    /// What changed in a subject after a time, in the order of time: each row once, as it is now, or as it
-    /// was when it was withdrawn. For those who know the subject as of that time and want to go on: less than
-    /// a snapshot, and it tells what is no longer true.
+    /// Returns the changes of a subject after an event time, sorted by time: each row once, as it is now, or
+    /// as it was when it was withdrawn. For readers that know the subject as of that time and want to catch
+    /// up. It is smaller than a snapshot, and includes withdrawals.
     ///
-    /// `None` if not all changes since then are known ([`known_since`](Self::known_since)), or if the view
-    /// has not come that far; then only a snapshot will do.
+    /// `None` if not all changes since then are [known](Self::known_since), or if the view has not reached
+    /// that time. Then read the [snapshot](Self::subject).
     ///
     /// ```
     /// use std::time::Duration;
@@ -128,8 +146,8 @@ impl<S, K> LiveReader<S, K> {
     /// ```
     #[must_use]
     pub fn changes_since(&self, subject: &str, since: EventTime) -> Option<Vec<Update>> {
-        // In this order: the view is then at least as of this time, and has forgotten at most what is known
-        // to be.
+        // The order matters. `as_of` is read first, so the snapshot is at least as of that time.
+        // `known_since` is read last, so it covers everything that the snapshot has forgotten.
         let as_of = self.as_of();
         let view = self.subject(subject);
         if self.known_since().is_none_or(|known| since < known) || Some(since) > as_of {
@@ -139,7 +157,7 @@ impl<S, K> LiveReader<S, K> {
         Some(changes.unwrap_or_default())
     }
 
-    /// Calls `each` on all snapshots, no lock held.
+    /// Calls `each` on all snapshots, without holding a lock.
     fn visit(&self, mut each: impl FnMut(&Arc<str>, &Arc<SubjectView<S, K>>)) {
         for shard in &self.0.shards {
             let views: Vec<_> = {
@@ -154,13 +172,13 @@ impl<S, K> LiveReader<S, K> {
 }
 
 impl<S: Data, K: Key> LiveReader<S, K> {
-    /// The newest window of a subject, and its summary.
+    /// Returns the newest window of a subject, and its summary.
     #[must_use]
     pub fn latest(&self, subject: &str) -> Option<(Window, Arc<S>)> {
         self.subject(subject)?.latest().map(|(window, value)| (window, Arc::clone(value)))
     }
 
-    /// The summaries of a subject whose windows end in `range`, oldest first.
+    /// Returns the summaries of a subject whose windows end in `range`, oldest first.
     #[must_use]
     pub fn history(&self, subject: &str, range: impl RangeBounds<EventTime>) -> Vec<(Window, Arc<S>)> {
         let Some(view) = self.subject(subject) else { return Vec::new() };
@@ -168,13 +186,13 @@ impl<S: Data, K: Key> LiveReader<S, K> {
         all.map(|(window, value)| (window, Arc::clone(value))).collect()
     }
 
-    /// The moments of a subject, by type and start.
+    /// Returns the moments of a subject within the horizon, sorted by type and start.
     #[must_use]
     pub fn moments(&self, subject: &str) -> Vec<Moment<K>> {
         self.subject(subject).map_or_else(Vec::new, |view| view.moments().cloned().collect())
     }
 
-    /// The open moments of all subjects, by start.
+    /// Returns the open moments of all subjects, sorted by start.
     #[must_use]
     pub fn open_moments(&self) -> Vec<Moment<K>> {
         let mut open = Vec::new();

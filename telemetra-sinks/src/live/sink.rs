@@ -17,7 +17,7 @@ fn write<S, K>(shard: &Shard<S, K>) -> RwLockWriteGuard<'_, Subjects<S, K>> {
 }
 
 impl<S: Data, K: Key> LiveView<S, K> {
-    /// The changes of the tables that are taken, sorted by subject.
+    /// Returns the changes of the accepted tables, sorted by subject.
     fn taken<'c>(&self, batch: &'c Batch) -> Vec<About<'c>> {
         let is_taken =
             |change: &&Change| self.only.is_empty() || self.only.iter().any(|table| table == change.table());
@@ -27,7 +27,7 @@ impl<S: Data, K: Key> LiveView<S, K> {
         changes
     }
 
-    /// Checks that all windows are of one table: those of several would be taken for one another.
+    /// Checks that all windows are from one table, as windows of several tables would be mixed up.
     fn check_windows(&mut self, changes: &[About<'_>]) -> Result<(), ExternalError> {
         for (_, change) in changes {
             if change.row.table().row_shape() != Shape::Windows || change.row::<SummaryRow<K, S>>().is_none()
@@ -49,7 +49,7 @@ impl<S: Data, K: Key> LiveView<S, K> {
         Ok(())
     }
 
-    /// Whether a row stays in the view: not one of a time, and none of another grouping.
+    /// Whether the view keeps a row: not if it has an event time, nor if it is of another grouping.
     fn stays(change: &Change) -> bool {
         let row = &change.row;
         change.row::<SummaryRow<K, S>>().is_some()
@@ -57,11 +57,11 @@ impl<S: Data, K: Key> LiveView<S, K> {
             || (row.table().row_shape() == Shape::Rows && row.time().is_none())
     }
 
-    /// All changes of a subject at one time, under one lock: a reader sees them all or none.
+    /// Applies all changes of a subject at one time under one lock, so that a reader sees all or none.
     fn change(&self, subject: &str, group: &[About<'_>], time: EventTime) {
         let shard = self.shared.shard(subject);
         if !group.iter().any(|(_, change)| Self::stays(change)) {
-            // Rows that came to tell of a time leave; those that always did are not there.
+            // A row that now has an event time leaves the view; a row that always had one was never in it.
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             let Some(view) = shard.get(subject) else { return };
             if !group.iter().any(|(_, change)| view.holds(&*change.row)) {
@@ -82,7 +82,7 @@ impl<S: Data, K: Key> LiveView<S, K> {
         view.forget(time.minus(self.shared.horizon));
     }
 
-    /// Forgets what has left the horizon in subjects that do not change any more, one shard at a time.
+    /// Forgets rows that have left the horizon, of subjects without changes, one shard at a time.
     fn sweep(&mut self, time: EventTime) {
         let since = time.minus(self.shared.horizon);
         let mut shard = write(&self.shared.shards[self.sweep]);
@@ -129,7 +129,7 @@ impl<S: Data, K: Key> Sink for LiveView<S, K> {
         for batch in batches {
             let changes = self.taken(batch);
             self.check_windows(&changes)?;
-            // Before anything is forgotten.
+            // The start of the known changes moves before any row is forgotten.
             let horizon = batch.time.minus(self.shared.horizon);
             self.shared.reach(|reached| {
                 reached.since = Some(reached.since.unwrap_or(batch.time).max(horizon));
@@ -140,7 +140,7 @@ impl<S: Data, K: Key> Sink for LiveView<S, K> {
             }
             self.sweep(batch.time);
             self.shared.reach(|reached| reached.as_of = Some(batch.time));
-            // After the view, so that a notified subscriber finds the change there.
+            // Subscribers are notified after the view has changed, so that they find the change there.
             for group in groups() {
                 let subject = &*group[0].0;
                 self.shared.subscribers.notify(subject, || Update {
@@ -159,7 +159,7 @@ impl<S: Data, K: Key> Sink for LiveView<S, K> {
     }
 }
 
-/// Subscribers must not wait for a writer that is gone.
+/// Ends all subscriptions, so that no subscriber waits for a writer that is gone.
 impl<S, K> Drop for LiveView<S, K> {
     fn drop(&mut self) {
         self.shared.subscribers.close();

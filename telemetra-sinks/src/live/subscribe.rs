@@ -11,44 +11,59 @@ use async_channel::{Receiver, Sender, TryRecvError};
 use futures_core::Stream;
 use telemetra_core::{Change, EventTime};
 
-/// All changes of rows about one subject at one event time.
+/// The changes of all rows about one subject at one event time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// When they took effect.
+    /// The event time at which they took effect.
     pub time: EventTime,
-    /// The subject.
+    /// The subject of the rows.
     pub subject: Arc<str>,
-    /// The changes, table by table.
+    /// The changes, sorted by table.
     pub changes: Vec<Change>,
 }
 
-/// What a subscriber is notified of.
+/// A notification of a [`Subscription`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// Rows about a subject changed.
     Changed(Arc<Update>),
-    /// So many updates were dropped since the last notice, as they were not received in time. Those that
-    /// follow are newer: read the view to be in step again.
+    /// This number of updates was dropped since the last notice, as the subscriber was too slow. The next
+    /// updates are newer; read the view again to be complete.
     Missed(u64),
 }
 
-/// Receives the changes that a live view is given.
+/// A subscription to the changes of a live view, made by
+/// [`LiveReader::subscribe`](crate::LiveReader::subscribe).
 ///
-/// A slow one loses the oldest updates, and is notified of how many; it slows down nobody. Dropping it ends
-/// it.
+/// Its queue is bounded. If it is full, the oldest updates are dropped and their number is reported, so a
+/// slow subscriber delays nobody. Dropping the subscription ends it.
 ///
-/// It is a [`Stream`] of [`Notice`]s too, for the combinators of an asynchronous runtime; that ends once the
-/// view is closed.
+/// It can be received from threads ([`recv`](Self::recv)), from tasks ([`recv_async`](Self::recv_async)), and
+/// as a [`Stream`] of [`Notice`]s, which ends when the view is closed.
+///
+/// ```
+/// use std::time::Duration;
+/// use telemetra_core::Sink;
+/// use telemetra_sinks::LiveView;
+///
+/// let mut view = LiveView::<u64>::new(Duration::from_secs(60));
+/// let changes = view.reader().subscribe(64);
+/// assert!(changes.try_recv()?.is_none(), "nothing has changed yet");
+/// view.close()?;
+/// assert!(changes.recv().is_none(), "the view is closed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Subscription {
-    /// Pinned, as polling it wants that and a subscription may be moved.
+    /// The queue, pinned because polling it requires that while the subscription may be moved.
     updates: Pin<Box<Receiver<Arc<Update>>>>,
     missed: Arc<AtomicU64>,
-    /// What is as old or older is known already.
+    /// Updates up to this time are known already and skipped.
     pub(super) after: Option<EventTime>,
 }
 
 impl Subscription {
-    /// The next notice, waiting for it. `None` once the view is closed and all was received.
+    /// Waits for the next notice, blocking the thread. `None` when the view is closed and all notices were
+    /// received.
     #[must_use]
     pub fn recv(&self) -> Option<Notice> {
         loop {
@@ -61,8 +76,8 @@ impl Subscription {
         }
     }
 
-    /// The next notice, for tasks of an asynchronous runtime, whichever. `None` once the view is closed and
-    /// all was received.
+    /// Waits for the next notice, in a task of any asynchronous runtime. `None` when the view is closed and
+    /// all notices were received. Cancelling it loses no notice.
     pub async fn recv_async(&self) -> Option<Notice> {
         loop {
             if let Some(missed) = self.take_missed() {
@@ -74,11 +89,11 @@ impl Subscription {
         }
     }
 
-    /// The next notice, if there is one now.
+    /// Returns the next notice if there is one, without waiting.
     ///
     /// # Errors
     ///
-    /// [`Closed`] once the view is closed and all was received.
+    /// [`Closed`] when the view is closed and all notices were received.
     pub fn try_recv(&self) -> Result<Option<Notice>, Closed> {
         loop {
             if let Some(missed) = self.take_missed() {
@@ -96,12 +111,13 @@ impl Subscription {
         }
     }
 
-    /// The update, unless it is known already.
+    /// Returns the notice of an update, unless it is known already.
     fn news(&self, update: Arc<Update>) -> Option<Notice> {
         (Some(update.time) > self.after).then_some(Notice::Changed(update))
     }
 
-    /// What is dropped is always older than what waits, so this comes first.
+    /// Returns the notice of dropped updates. They are always older than those in the queue, so it comes
+    /// first.
     fn take_missed(&self) -> Option<Notice> {
         match self.missed.swap(0, Ordering::AcqRel) {
             0 => None,
@@ -134,7 +150,7 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// The view is closed, and nothing waits to be received.
+/// The error of a subscription whose view is closed and whose notices were all received.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Closed;
 
@@ -145,17 +161,19 @@ impl fmt::Display for Closed {
 }
 impl std::error::Error for Closed {}
 
-/// The subscribers to notify; `None` once the view is closed.
+/// The subscribers to notify; `None` after the view is closed.
 pub(super) struct Subscribers(Mutex<Option<Lists>>);
 
+/// The subscribers of an open view.
 #[derive(Default)]
 struct Lists {
-    /// Those who follow all subjects.
+    /// The subscribers to all subjects.
     all: Vec<Subscriber>,
-    /// Those who follow one.
+    /// The subscribers to single subjects.
     by_subject: HashMap<Arc<str>, Vec<Subscriber>>,
 }
 
+/// The sending end of a subscription.
 struct Subscriber {
     updates: Sender<Arc<Update>>,
     missed: Arc<AtomicU64>,
@@ -172,15 +190,16 @@ impl Subscribers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a subscription to one subject, or to all.
     pub(super) fn add(&self, subject: Option<&str>, capacity: usize) -> Subscription {
         let (updates, receiver) = async_channel::bounded(capacity.max(1));
         let missed = Arc::new(AtomicU64::new(0));
         let subscription =
             Subscription { updates: Box::pin(receiver), missed: Arc::clone(&missed), after: None };
         let mut lists = self.lists();
-        // It ends at once, as nobody would end it later.
+        // The view is closed, so the subscription ends at once.
         let Some(lists) = lists.as_mut() else { return subscription };
-        // Where many come and go and nothing changes, the ended ones go here.
+        // Ended subscriptions are removed here too, in case many come and go while nothing changes.
         lists.all.retain(|subscriber| !subscriber.updates.is_closed());
         lists.by_subject.retain(|_, list| {
             list.retain(|subscriber| !subscriber.updates.is_closed());
@@ -194,7 +213,8 @@ impl Subscribers {
         subscription
     }
 
-    /// Gives the update to those who follow the subject, or all; makes it only if there is one.
+    /// Sends an update to the subscribers of the subject and of all subjects. It is made only if there is
+    /// one.
     pub(super) fn notify(&self, subject: &str, make: impl FnOnce() -> Update) {
         let mut lists = self.lists();
         let Some(lists) = lists.as_mut() else { return };
@@ -220,12 +240,12 @@ impl Subscribers {
         }
     }
 
-    /// Begins again after the end.
+    /// Accepts subscribers again after a close.
     pub(super) fn open(&self) {
         self.lists().get_or_insert_default();
     }
 
-    /// Ends all, and those to come. What waits can still be received.
+    /// Ends all subscriptions, present and future. Queued notices can still be received.
     pub(super) fn close(&self) {
         *self.lists() = None;
     }

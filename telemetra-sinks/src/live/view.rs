@@ -9,14 +9,14 @@ use telemetra_core::{Action, AnyRow, Change, Data, EventTime, Key, Moment, Summa
 
 use super::{Typed, Update};
 
-/// A row as it was last published.
+/// A row, with its revision and the event time at which it was last published.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Published<T> {
     /// The row.
     pub row: T,
-    /// How often it was published before.
+    /// How often the row was published before: 0 for the first time.
     pub revision: u32,
-    /// The event time at which it was.
+    /// The event time at which it was published.
     pub time: EventTime,
 }
 
@@ -34,42 +34,42 @@ impl Held {
     }
 }
 
-/// The rows about one subject as of one event time: its windows and moments within the horizon, and those
-/// that are about now. Rows are shared, so a copy costs little.
+/// The snapshot of one subject as of one event time: its windows and moments within the horizon, and its rows
+/// without an event time. Rows are shared, so cloning a snapshot is cheap.
 pub struct SubjectView<S, K = String> {
-    /// By table and key.
+    /// Rows without an event time, sorted by table and key.
     rows: Vec<Held>,
-    /// By start; each with its window.
+    /// Windows, sorted by start.
     windows: VecDeque<(Window, Held)>,
-    /// By type, start and table.
+    /// Moments, sorted by type, start and table.
     moments: BTreeMap<(Arc<str>, EventTime, Box<str>), (Option<EventTime>, Held)>,
-    /// Rows that turned out to be untrue, for those who still hold them. Few, so they are searched.
+    /// Rows that were withdrawn within the horizon, for readers that still hold them. They are few, so they
+    /// are searched linearly.
     withdrawn: Vec<Held>,
     updated: EventTime,
     typed: Typed<S, K>,
 }
 
 impl<S, K> SubjectView<S, K> {
-    /// The row of that type that is about now; of several the first by table and key.
-    ///
-    /// Rows of an event time are in no view: subscribers see them as they come.
+    /// Returns the row of this type that has no event time; the first one by table and key if there are
+    /// several. Rows with an event time are in no snapshot; subscribers receive them.
     #[must_use]
     pub fn row<R: 'static>(&self) -> Option<&R> {
         self.rows.iter().find_map(|held| held.row.typed().downcast_ref())
     }
 
-    /// All rows that are about now as they were published, by table and key.
+    /// Returns all rows without an event time, sorted by table and key.
     pub fn rows(&self) -> impl DoubleEndedIterator<Item = &Published<Arc<dyn AnyRow>>> {
         self.rows.iter()
     }
 
-    /// The event time of the last change.
+    /// Returns the event time of the last change.
     #[must_use]
     pub fn updated(&self) -> EventTime {
         self.updated
     }
 
-    /// Whether something in it ended before `since`.
+    /// Whether a row in it ended before `since`.
     pub(super) fn is_stale(&self, since: EventTime) -> bool {
         self.windows.front().is_some_and(|(window, _)| window.end < since)
             || self.moments.values().any(|(end, _)| end.is_some_and(|end| end < since))
@@ -77,7 +77,7 @@ impl<S, K> SubjectView<S, K> {
             || (self.is_bare() && self.updated < since)
     }
 
-    /// Forgets what ended before `since`.
+    /// Forgets rows that ended before `since`.
     pub(super) fn forget(&mut self, since: EventTime) {
         while self.windows.front().is_some_and(|(window, _)| window.end < since) {
             self.windows.pop_front();
@@ -86,7 +86,7 @@ impl<S, K> SubjectView<S, K> {
         self.withdrawn.retain(|held| held.time >= since);
     }
 
-    /// Whether there is nothing worth keeping.
+    /// Whether no row is left in it.
     pub(super) fn is_bare(&self) -> bool {
         self.rows.is_empty()
             && self.windows.is_empty()
@@ -94,7 +94,7 @@ impl<S, K> SubjectView<S, K> {
             && self.withdrawn.is_empty()
     }
 
-    /// Whether it holds that row among those about now.
+    /// Whether it contains this row among those without an event time.
     pub(super) fn holds(&self, row: &dyn AnyRow) -> bool {
         self.place(row).is_ok()
     }
@@ -103,8 +103,8 @@ impl<S, K> SubjectView<S, K> {
         self.rows.binary_search_by(|held| held.row.compare_key(row))
     }
 
-    /// What changed after a time, as updates in the order of time: each row once, as it is now or as it was
-    /// when it was withdrawn.
+    /// Returns the changes after an event time as updates, sorted by time: each row once, as it is now or as
+    /// it was when it was withdrawn.
     pub(super) fn changes_since(&self, subject: &Arc<str>, since: EventTime) -> Vec<Update> {
         let mut updates: BTreeMap<EventTime, Vec<Change>> = BTreeMap::new();
         let windows = self.windows.iter().map(|(_, held)| held);
@@ -120,30 +120,30 @@ impl<S, K> SubjectView<S, K> {
 }
 
 impl<S: Data, K: Key> SubjectView<S, K> {
-    /// The key, if there is a window or a moment within the horizon.
+    /// Returns the key, if there is a window or a moment within the horizon.
     #[must_use]
     pub fn key(&self) -> Option<&K> {
         let of_window = self.windows.back().and_then(|(_, held)| held.typed::<SummaryRow<K, S>>());
         of_window.map(|known| &known.row.key).or_else(|| self.moments().next().map(|moment| &moment.key))
     }
 
-    /// The newest window and its summary.
+    /// Returns the newest window and its summary.
     #[must_use]
     pub fn latest(&self) -> Option<(Window, &Arc<S>)> {
         self.history().next_back()
     }
 
-    /// The windows within the horizon and their summaries, oldest first.
+    /// Returns the windows within the horizon and their summaries, oldest first.
     pub fn history(&self) -> impl DoubleEndedIterator<Item = (Window, &Arc<S>)> {
         self.published_windows().map(|known| (known.row.window, &known.row.value))
     }
 
-    /// The moments that are open or ended within the horizon, by type and start.
+    /// Returns the moments that are open or ended within the horizon, sorted by type and start.
     pub fn moments(&self) -> impl Iterator<Item = &Moment<K>> {
         self.published_moments().map(|known| known.row)
     }
 
-    /// The windows within the horizon as they were published, oldest first.
+    /// Returns the windows within the horizon with their revisions, oldest first.
     pub fn published_windows(&self) -> impl DoubleEndedIterator<Item = Published<&Summary<S>>> {
         self.windows.iter().filter_map(|(_, held)| {
             let Published { row, revision, time } = held.typed::<SummaryRow<K, S>>()?;
@@ -151,12 +151,12 @@ impl<S: Data, K: Key> SubjectView<S, K> {
         })
     }
 
-    /// The moments that are open or ended within the horizon as they were published, by type and start.
+    /// Returns the moments within the horizon with their revisions, sorted by type and start.
     pub fn published_moments(&self) -> impl Iterator<Item = Published<&Moment<K>>> {
         self.moments.values().filter_map(|(_, held)| held.typed())
     }
 
-    /// Takes one change in. A row that tells of an event time, but for windows and moments, is not kept.
+    /// Applies one change. A row with an event time is not kept, unless it is a window or a moment.
     pub(super) fn apply(&mut self, change: &Change, time: EventTime) {
         let upsert = change.action == Action::Upsert;
         let held = || Published { row: Arc::clone(&change.row), revision: change.revision, time };

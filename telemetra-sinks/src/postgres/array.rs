@@ -1,4 +1,4 @@
-//! Arrays in the binary format: a column of a batch is one parameter.
+//! Arrays in Postgres' binary format: each column of a batch is one parameter.
 
 use std::fmt::{self, Display, Write};
 
@@ -10,10 +10,10 @@ use super::numeric;
 
 /// Milliseconds from the Unix epoch to that of Postgres, the year 2000.
 const EPOCH: i64 = 946_684_800_000;
-/// The last millisecond that a timestamp can hold, of the year 294276.
+/// The last millisecond that a timestamp can hold, in the year 294276.
 pub(super) const LAST: u64 = 9_224_318_015_999_999;
 
-/// A column: values of one kind, encoded one after the other.
+/// A column of values of one kind, encoded one after the other.
 pub(super) struct Array {
     kind: ColumnKind,
     count: i32,
@@ -21,8 +21,8 @@ pub(super) struct Array {
     bytes: Vec<u8>,
 }
 
-/// The type of a parameter's elements. A list goes as the text of its literal: an array of arrays would need
-/// lists of one length.
+/// Returns the SQL type of a parameter's elements. A list is sent as the text of its literal, as an array of
+/// arrays would need lists of equal length.
 fn element(kind: ColumnKind) -> Type {
     match kind {
         ColumnKind::Bool => Type::BOOL,
@@ -36,7 +36,7 @@ fn element(kind: ColumnKind) -> Type {
     }
 }
 
-/// The elements of a parameter, spread out into a column.
+/// Returns the SQL that turns the elements of a parameter into a column.
 pub(super) fn spread(parameter: usize, kind: ColumnKind) -> String {
     let spread = format!("unnest(${parameter}::{}[])", element(kind).name());
     match kind {
@@ -52,7 +52,8 @@ impl Array {
         Self { kind, count: 0, nulls: 0, bytes: Vec::new() }
     }
 
-    /// Adds a value and says whether it is null, unless it cannot be one of this column.
+    /// Appends a value and returns whether it is null. Fails if the value does not have the kind of the
+    /// column.
     pub(super) fn push(&mut self, value: Value<'_>) -> Result<bool, Misfit> {
         let kind = self.kind;
         self.count += 1;
@@ -85,6 +86,7 @@ impl Array {
         Ok(self.nulls > nulls)
     }
 
+    /// Appends a null.
     fn null(&mut self) {
         self.nulls += 1;
         self.bytes.extend((-1_i32).to_be_bytes());
@@ -102,7 +104,7 @@ impl Array {
         self.bytes[start - 4..start].copy_from_slice(&length.to_be_bytes());
     }
 
-    /// Postgres cannot hold a NUL in a text.
+    /// Appends a text without NUL characters, which Postgres cannot hold.
     fn text(&mut self, text: &str) {
         match memchr::memchr(0, text.as_bytes()) {
             None => self.element(text.as_bytes()),
@@ -123,7 +125,7 @@ impl Array {
         Ok(())
     }
 
-    /// The literal of an array. Writing to memory does not fail.
+    /// Appends a list as the literal of an array. Writing to memory does not fail.
     fn list<T>(&mut self, list: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
         self.element_by(|out| {
             out.push(b'{');
@@ -137,7 +139,7 @@ impl Array {
         });
     }
 
-    /// A version, then the text. In it a NUL is `\u0000`.
+    /// Appends JSON: the version of the format, then the text. A NUL in it is `\u0000`.
     fn json(&mut self, json: &dyn Display) -> Result<(), Misfit> {
         let mut result = Ok(());
         self.element_by(|out| {
@@ -150,7 +152,7 @@ impl Array {
     }
 }
 
-/// A value that is not of the column's kind, or cannot be shown.
+/// The error of a value that does not have the kind of its column, or cannot be formatted.
 #[derive(Debug)]
 pub(super) struct Misfit;
 
@@ -163,7 +165,7 @@ impl Write for Utf8<'_> {
     }
 }
 
-/// A text within the literal of an array.
+/// Appends a text as an element of an array literal.
 fn quote_element(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     for byte in without_nul(text).bytes() {
@@ -175,7 +177,7 @@ fn quote_element(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Whether a text that is shown has a NUL in it. Nothing is kept of it.
+/// Whether the text of a value contains a NUL. The text is not kept.
 pub(super) fn shows_nul(shown: &dyn Display) -> bool {
     struct Search(bool);
     impl Write for Search {
@@ -185,17 +187,17 @@ pub(super) fn shows_nul(shown: &dyn Display) -> bool {
         }
     }
     let mut search = Search(false);
-    // What cannot be shown is found when it is written.
+    // A value that cannot be formatted is found when it is written.
     let _ = write!(search, "{shown}");
     search.0
 }
 
-/// The replacement character for each NUL.
+/// Replaces each NUL by the replacement character.
 pub(super) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// `\ufffd` for each `\u0000` whose backslash is not itself escaped.
+/// Replaces each `\u0000` whose backslash is not itself escaped by `\ufffd`.
 fn replace_escaped_nul(json: &mut [u8]) {
     let mut at = 0;
     while let Some(found) = memchr::memchr(b'\\', &json[at..]) {
@@ -203,13 +205,13 @@ fn replace_escaped_nul(json: &mut [u8]) {
         if json[at..].starts_with(b"\\u0000") {
             json[at + 2..at + 6].copy_from_slice(b"fffd");
         }
-        // Whatever is escaped is passed over, a backslash too.
+        // An escaped character is skipped, a backslash too.
         at = (at + 2).min(json.len());
     }
 }
 
-/// Whether Postgres holds that number or time itself, not the greatest that it can. The greatest of all
-/// times is `infinity` alone.
+/// Whether Postgres can hold this number or time itself rather than its own greatest value. Of all times,
+/// only the greatest is `infinity`.
 pub(super) fn is_exact(value: Value<'_>) -> bool {
     match value {
         Value::Unsigned(n) => i64::try_from(n).is_ok(),
@@ -218,11 +220,12 @@ pub(super) fn is_exact(value: Value<'_>) -> bool {
     }
 }
 
+/// Converts an integer, with the greatest `i64` in place of larger ones.
 fn saturated(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Microseconds since the year 2000; `infinity` for what is later than a timestamp can be.
+/// Returns the microseconds since the year 2000; `infinity` for times beyond the range of a timestamp.
 pub(super) fn micros(time: EventTime) -> i64 {
     match i64::try_from(time.0) {
         Ok(millis) if time.0 <= LAST => (millis - EPOCH) * 1000,
@@ -230,7 +233,7 @@ pub(super) fn micros(time: EventTime) -> i64 {
     }
 }
 
-/// The event time of a timestamp.
+/// Returns the event time of a timestamp.
 pub(super) fn event_time(micros: i64) -> EventTime {
     if micros == i64::MAX {
         return EventTime::MAX;
@@ -244,7 +247,7 @@ impl ToSql for Array {
         _: &Type,
         out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        // One dimension, whose first index is 1.
+        // The array has one dimension, whose first index is 1.
         for word in [1, i32::from(self.nulls > 0)] {
             out.extend_from_slice(&word.to_be_bytes());
         }

@@ -11,18 +11,17 @@ use super::array::{Array, is_exact, shows_nul, without_nul};
 use super::define::type_of;
 use super::statements::Plan;
 
-/// The last change of a row, with what its table knows it by besides its own key.
+/// The last change of a row, with the part of the table's key that is not in the row's own.
 pub(super) struct Entry<'a> {
     pub(super) change: &'a Change,
     time: EventTime,
-    /// The time by which the table is cut into days, where it is part of the table's key but not of the
-    /// row's.
+    /// The time that decides the partition by day, if it is part of the table's key but not of the row's.
     day: EventTime,
 }
 
-/// The last change of each row of each table, sorted: whoever writes rows of one table takes locks in one
-/// order. The error says which row cannot be written: one of a table for which there is no plan, or one
-/// whose key Postgres cannot tell from another.
+/// Returns the last change of each row of each table, sorted by key, so that all writers of a table lock its
+/// rows in one order. Fails, with the row, if there is no plan for its table, or if Postgres could not tell
+/// its key from another one.
 pub(super) fn last_changes<'a>(
     batches: &'a [Batch],
     plans: &[Plan],
@@ -33,7 +32,7 @@ pub(super) fn last_changes<'a>(
     let mut place = 0;
     for batch in batches {
         for change in batch.changes.iter().filter(|change| is_kept(&*change.row)) {
-            // The changes of a batch come table by table.
+            // A batch is sorted by table.
             if plans.get(place).is_none_or(|plan| plan.table.name() != change.table()) {
                 let found = plans.iter().position(|plan| plan.table.name() == change.table());
                 place = found.ok_or_else(|| {
@@ -84,8 +83,8 @@ pub(super) fn last_changes<'a>(
     Ok(by_table)
 }
 
-/// Whether a key may be one in the database with another that differs from it: a text with a NUL, which is
-/// replaced, or the negative zero, which equals the positive one.
+/// Whether Postgres may store two different values of a key as one: a text with a NUL, which is replaced, or
+/// the negative zero, which equals the positive one.
 fn is_merged(value: Value<'_>) -> bool {
     match value {
         Value::Text(text) => memchr::memchr(0, text.as_bytes()).is_some(),
@@ -95,7 +94,7 @@ fn is_merged(value: Value<'_>) -> bool {
     }
 }
 
-/// A key as the database tells it from others.
+/// Returns a key as the database stores it.
 fn stored(entry: &Entry<'_>, keys: &[Column]) -> Vec<String> {
     let key = RowKey::of(&*entry.change.row);
     let part = |(part, column): (&KeyPart, &Column)| match (column.kind, part.to_string()) {
@@ -105,7 +104,7 @@ fn stored(entry: &Entry<'_>, keys: &[Column]) -> Vec<String> {
     key.parts().iter().zip(keys).map(part).collect()
 }
 
-/// The later one of two that are equal stays: sorting keeps their order.
+/// Keeps the later one of two equal entries, as sorting keeps their order.
 fn keep_last<'a>(entries: &mut Vec<Entry<'a>>, compare: impl Fn(&Entry<'a>, &Entry<'a>) -> Ordering) {
     entries.dedup_by(|later, earlier| {
         let same = compare(later, earlier).is_eq();
@@ -116,7 +115,7 @@ fn keep_last<'a>(entries: &mut Vec<Entry<'a>>, compare: impl Fn(&Entry<'a>, &Ent
     });
 }
 
-/// Rows as columns: all of them for an upsert, those of the key for a withdrawal.
+/// Encodes rows as columns: all columns for an upsert, those of the key for a withdrawal.
 pub(super) fn encode(
     plan: &Plan,
     entries: &[&Entry<'_>],

@@ -10,10 +10,11 @@ use tokio_postgres::config::{Host, SslMode};
 use super::tls::{Tls, TlsMode};
 use super::url;
 
-/// The server, the database, who asks, and how long to wait. For the sink and the store of checkpoints
-/// alike, and for [services that read the tables](Self::connect).
+/// The connection settings of a Postgres database: server, database, role, encryption and timeouts. The
+/// [sink](crate::Postgres) and the [checkpoint store](crate::PostgresStore) take it, and [services that read
+/// the tables](Self::connect) can use it too.
 ///
-/// `Debug` shows no password.
+/// `Debug` does not show the password. Files of certificates are read when a connection is opened.
 ///
 /// ```
 /// use telemetra_sinks::{PostgresConfig, TlsMode};
@@ -38,8 +39,9 @@ pub struct PostgresConfig {
 }
 
 impl PostgresConfig {
-    /// The server at `host`: a name, an address, or the folder of a Unix socket. Port 5432, user `postgres`,
-    /// the database of the user's name, no password.
+    /// Creates the settings for the server at `host`: a host name, an IP address, or the folder of a Unix
+    /// socket. The port is 5432, the user `postgres`, the database the one with the user's name, and there is
+    /// no password.
     #[must_use]
     pub fn new(host: &str) -> Self {
         let mut client = tokio_postgres::Config::new();
@@ -47,22 +49,36 @@ impl PostgresConfig {
         Self::around(client, Tls::default())
     }
 
-    /// Reads `postgres://user:password@host:port/database?sslmode=…`, or words `host=… user=…`, as libpq
-    /// does. Of its parameters these are known: `user`, `password`, `dbname`, `host`, `hostaddr`, `port`
-    /// (several of the last three, with commas between, are tried in turn), `options`, `application_name`,
-    /// `connect_timeout`, `tcp_user_timeout`, `keepalives`, `keepalives_idle`, `keepalives_interval`,
-    /// `keepalives_retries`, `target_session_attrs`, `channel_binding`, `load_balance_hosts`, `sslmode` (but
-    /// `allow`), `sslrootcert`, `sslcert` and `sslkey`.
+    /// Parses a connection string as libpq does: a URL
+    /// `postgres://user:password@host:port/database?sslmode=…`, or words `host=… user=…`.
+    ///
+    /// These parameters are known: `user`, `password`, `dbname`, `host`, `hostaddr`, `port`, `options`,
+    /// `application_name`, `connect_timeout`, `tcp_user_timeout`, `keepalives`, `keepalives_idle`,
+    /// `keepalives_interval`, `keepalives_retries`, `target_session_attrs`, `channel_binding`,
+    /// `load_balance_hosts`, `sslmode` (every mode but `allow`), `sslrootcert`, `sslcert` and `sslkey`.
+    /// `host`, `hostaddr` and `port` may be lists separated by commas, whose servers are tried in turn.
     ///
     /// # Errors
     ///
-    /// If it cannot be read. The error does not quote it, as it holds a password.
+    /// If the string cannot be parsed or has an unknown parameter. The error does not quote the string, as it
+    /// contains a password.
+    ///
+    /// ```
+    /// use telemetra_sinks::PostgresConfig;
+    ///
+    /// let words = "host=db.example.org user=telemetra password=secret sslmode=verify-full";
+    /// let words = PostgresConfig::from_url(words)?;
+    /// assert!(!format!("{words:?}").contains("secret"));
+    /// assert!(PostgresConfig::from_url("postgres://db.example.org/?sslmode=perhaps").is_err());
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     pub fn from_url(url: &str) -> Result<Self, ConfigError> {
         let (client, tls) = url::parse(url)?;
         Ok(Self::around(client, tls))
     }
 
-    /// Fills in what keeps a dead server from holding a thread for ever.
+    /// Completes settings of the client with timeouts, so that a dead server does not block a thread for
+    /// ever.
     fn around(mut client: tokio_postgres::Config, tls: Tls) -> Self {
         if client.get_user().is_none() {
             client.user("postgres");
@@ -90,35 +106,36 @@ impl PostgresConfig {
         config
     }
 
-    /// The port.
+    /// Sets the TCP port. Default: 5432.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.client.port(port);
         self
     }
 
-    /// The role to log in as.
+    /// Sets the role to log in as. Default: `postgres`.
     #[must_use]
     pub fn user(mut self, user: &str) -> Self {
         self.client.user(user);
         self
     }
 
-    /// Its password.
+    /// Sets the password of the role. Default: none.
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         self.client.password(password);
         self
     }
 
-    /// The database. It has to be there.
+    /// Sets the name of the database, which must exist. Default: the name of the user.
     #[must_use]
     pub fn database(mut self, database: &str) -> Self {
         self.client.dbname(database);
         self
     }
 
-    /// Whether and how the connection is encrypted. Default: [`TlsMode::Prefer`].
+    /// Sets whether and how the connection is encrypted. Default: [`TlsMode::Prefer`]. Use
+    /// [`TlsMode::VerifyFull`] on a network that you do not control.
     #[must_use]
     pub fn tls(mut self, mode: TlsMode) -> Self {
         let tls = Tls { mode, ..self.tls.clone() };
@@ -126,37 +143,40 @@ impl PostgresConfig {
         self
     }
 
-    /// A file of root certificates, in PEM, to trust in place of the system's.
+    /// Sets a PEM file of root certificates, which replace those of the system. Default: the system's.
     #[must_use]
     pub fn root_certificates(mut self, path: impl Into<PathBuf>) -> Self {
         self.tls.roots = Some(path.into());
         self
     }
 
-    /// Files, in PEM, of the certificates and the private key to show to the server.
+    /// Sets the PEM files of the certificate chain and the private key that this client presents to the
+    /// server. Default: none.
     #[must_use]
     pub fn client_certificate(mut self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.tls.client = Some((certificates.into(), key.into()));
         self
     }
 
-    /// What the server calls the connection where it lists them. Default: `telemetra`.
+    /// Sets the name that the server shows for the connection, as in `pg_stat_activity`. Default:
+    /// `telemetra`.
     #[must_use]
     pub fn application_name(mut self, name: &str) -> Self {
         self.client.application_name(name);
         self
     }
 
-    /// How long to wait for a connection, per address. Default: 10 s.
+    /// Sets how long to wait for a connection, for each address that is tried. Default: 10 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.client.connect_timeout(timeout);
         self
     }
 
-    /// How long the server may take for a statement, and to answer at all; after that the connection is
-    /// given up and the error is transient. A statement writes 16,384 rows at most. Default: 60 s; at least
-    /// 1 ms, at most a day.
+    /// Sets how long the server may take for one statement, and for any answer at all. When it is over, the
+    /// connection is closed and the error is transient. A statement writes at most 16,384 rows, so the time
+    /// does not depend on the size of batches. Default: 60 s; limited to between 1 ms and one day. Raise it
+    /// for a slow disk.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(86_400));
@@ -172,7 +192,7 @@ impl PostgresConfig {
         self.tls = tls;
     }
 
-    /// What it is called in errors: the database and where it is.
+    /// The database and its servers, as errors name them.
     pub(super) fn place(&self) -> String {
         let database = self.client.get_dbname().or(self.client.get_user()).unwrap_or_default();
         let ports = self.client.get_ports();
@@ -193,7 +213,8 @@ impl PostgresConfig {
     }
 }
 
-/// Of the client's own settings. Encryption as they say; certificates are added by the methods here.
+/// Takes over settings of the `tokio-postgres` client. Encryption follows their `ssl_mode`; certificates are
+/// added by the methods of this type.
 impl From<tokio_postgres::Config> for PostgresConfig {
     fn from(client: tokio_postgres::Config) -> Self {
         let mode = match client.get_ssl_mode() {

@@ -1,4 +1,4 @@
-//! How every connection begins: the sink's, the store's, and those of services that read the tables.
+//! Opens connections: those of the sink, of the checkpoint store, and of services that read the tables.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -13,34 +13,37 @@ use super::config::PostgresConfig;
 use super::error::{failed, silent};
 use super::tls;
 
-/// Longer than the server's own limit, so that its error arrives where it still can.
+/// The time after the server's own statement timeout that the client waits, so that the server's error can
+/// still arrive.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl PostgresConfig {
-    /// Connects, for a service that reads the tables by the configuration that they are written by.
+    /// Opens a connection, for a service that reads the tables with the same settings as the pipeline that
+    /// writes them.
     ///
-    /// Gives the client, on which the statement timeout is set, and the connection: a future that carries
-    /// what the client sends and is sent. It has to run for the client to be answered, so spawn it. It ends
-    /// when the client is dropped and has all its answers, or with the error by which the connection was
-    /// lost.
+    /// Returns the client and its connection. The statement timeout is set on the client. The connection is a
+    /// future that sends the client's requests and receives the answers, so spawn it on the runtime. It ends
+    /// when the client is dropped and all answers are in, or with the error by which the connection was lost.
     ///
-    /// The types are those of `tokio-postgres` 0.7. Dropped before it is done, it leaves nothing behind.
+    /// The types are those of `tokio-postgres` 0.7. Dropping the future of this method before it completes
+    /// leaves nothing behind.
     ///
     /// # Errors
     ///
-    /// Those that may pass (nobody listens, the server starts, has no connection free, or says nothing for
-    /// the statement timeout and 5 s) are [transient](telemetra_core::Retry::Transient), those that will not
-    /// (a wrong password, no such database, a certificate that is not trusted or cannot be read) permanent.
-    /// Each says what to do, and none quotes the password.
+    /// The error is [transient](telemetra_core::Retry::Transient) if another attempt may succeed: nobody
+    /// listens, the server is starting, it has no connection free, or it does not answer within the statement
+    /// timeout and 5 s. It is permanent for a wrong password, a missing database, or a certificate that is
+    /// not trusted or cannot be read. Each error says what to do, and none quotes the password.
     ///
     /// # Panics
     ///
-    /// Outside a runtime of tokio with input, output and time.
+    /// If it is polled outside a tokio runtime with I/O and time enabled.
     ///
-    /// # Complexity
+    /// # Cost
     ///
-    /// Three to eight round trips, by TLS and the kind of password. With TLS that looks at certificates,
-    /// files are read before, which blocks for milliseconds: keep connections, as a pool does.
+    /// Three to eight round trips, depending on TLS and on the kind of password. If certificates are
+    /// verified, their files are read first, which blocks the thread for milliseconds. Keep connections open,
+    /// as a pool does.
     ///
     /// ```no_run
     /// use telemetra_sinks::{PostgresConfig, TlsMode};
@@ -73,7 +76,7 @@ impl PostgresConfig {
         self.connect_with("").await
     }
 
-    /// As [`connect`](Self::connect), with more settings, in SQL.
+    /// Like [`connect`](Self::connect), with further session settings in SQL.
     pub(super) async fn connect_with(
         &self,
         settings: &str,
@@ -91,7 +94,7 @@ impl PostgresConfig {
             tokio::select! {
                 biased;
                 done = &mut set => done,
-                // Nobody carries it yet.
+                // The connection must be polled here, as it is not spawned yet.
                 ended = &mut connection => match ended {
                     Ok(()) => set.await,
                     Err(error) => Err(error),
@@ -104,7 +107,7 @@ impl PostgresConfig {
         Ok((client, carried))
     }
 
-    /// How long an answer may take until the connection is given up.
+    /// How long an answer may take before the connection is closed.
     pub(super) fn patience(&self) -> Duration {
         self.statement_timeout + GRACE
     }

@@ -4,18 +4,20 @@ use telemetra_core::{ColumnKind, DeadLetter, Value};
 
 use super::array::Array;
 
+/// The statement that inserts dead letters, and leaves existing ones as they are.
 pub(super) const INSERT: &str = "
     INSERT INTO telemetra_dead_letters (partition, \"offset\", idx, fate, reason, bytes)
     SELECT unnest($1::text[]), unnest($2::int8[]), unnest($3::int8[]),
            unnest($4::text[]), unnest($5::text[]), unnest($6::bytea[])
     ON CONFLICT DO NOTHING";
 
+/// Encodes dead letters as one array for each column.
 pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 6] {
     use ColumnKind::{Bytes, Integer, Text};
     let column = |kind, value: for<'a> fn(&'a DeadLetter) -> Value<'a>| {
         let mut array = Array::new(kind);
         for letter in letters {
-            // Kinds and values are side by side below.
+            // The kinds are in the same order as the values below.
             let _ = array.push(value(letter));
         }
         array

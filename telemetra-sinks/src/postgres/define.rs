@@ -1,4 +1,4 @@
-//! The SQL that makes tables, their columns and their indexes.
+//! The SQL that creates tables, columns and indexes.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use telemetra_core::{Column, ColumnKind, Table};
 
 use super::fit::FoundColumn;
 
-/// The names of a table's key. One that is cut into days needs the time in it.
+/// Returns the names of a table's key columns. A table that is partitioned by day needs the time among them.
 pub(super) fn keys(table: &Table, partitioned: bool) -> Vec<&str> {
     let mut keys: Vec<&str> = table.keys().iter().map(|column| &*column.name).collect();
     if let Some(day) = table.day_column().filter(|day| partitioned && !keys.contains(&&*day.name)) {
@@ -15,7 +15,8 @@ pub(super) fn keys(table: &Table, partitioned: bool) -> Vec<&str> {
     keys
 }
 
-/// Rows lie in the order in which they come, and the key finds those of a subject.
+/// Returns the statement that creates a table. Rows are stored in the order in which they arrive; the key's
+/// index finds those of a subject.
 pub(super) fn create_table(table: &Table, partitioned: bool) -> String {
     let mut sql = format!("CREATE TABLE {} (", quoted(table.name()));
     for column in table.all_columns() {
@@ -30,7 +31,7 @@ pub(super) fn create_table(table: &Table, partitioned: bool) -> String {
     sql
 }
 
-/// An index over the key is there already.
+/// Returns the statements that create indexes, except one over the key, which exists already.
 pub(super) fn create_indexes(table: &Table, partitioned: bool) -> String {
     let keys = keys(table, partitioned);
     let mut sql = String::new();
@@ -46,7 +47,8 @@ pub(super) fn create_indexes(table: &Table, partitioned: bool) -> String {
     sql
 }
 
-/// Columns that may be null; of one that may not, the rows that are there would have no value.
+/// Returns the statements that add missing nullable columns. Existing rows would have no value for any other
+/// column.
 pub(super) fn add_columns(table: &Table, found: &[FoundColumn]) -> String {
     let is_new = |column: &&Column| column.nullable && !found.iter().any(|found| found.name == column.name);
     let added = table.all_columns().iter().filter(is_new);
@@ -55,12 +57,13 @@ pub(super) fn add_columns(table: &Table, found: &[FoundColumn]) -> String {
         .collect()
 }
 
+/// Returns a column's name, type and null constraint.
 fn define(column: &Column) -> String {
     let null = if column.nullable { "" } else { " NOT NULL" };
     format!("{} {}{null}", quoted(&column.name), type_of(column.kind))
 }
 
-/// The type of a column, as Postgres shows it.
+/// Returns the type of a column, as Postgres names it.
 pub(super) fn type_of(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::Bool => "boolean",
@@ -77,7 +80,7 @@ pub(super) fn type_of(kind: ColumnKind) -> &'static str {
     }
 }
 
-/// A name as an identifier of SQL.
+/// Quotes a name as an SQL identifier.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

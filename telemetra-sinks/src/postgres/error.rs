@@ -6,12 +6,13 @@ use telemetra_core::{ExternalError, Retry};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-/// What to do where another session has the statements that were prepared in this one.
+/// Advice for a pooler between client and server, whose sessions lack the statements that were prepared in
+/// another session.
 const POOLER: &str = "; if a pooler is between, such as PgBouncer in transaction mode, connect to the database itself \
                       or to a pool with `pool_mode = session`, or let the pooler carry prepared statements \
                       (PgBouncer from 1.21 on, `max_prepared_statements = 200`)";
 
-/// Whether an error may pass, by its SQLSTATE, and what to do.
+/// Whether an error may pass, decided by its SQLSTATE, and advice for the user.
 fn judged(error: &Error) -> (Retry, &'static str) {
     use Retry::{Permanent, Transient};
     let Some(code) = error.code() else { return judged_without_code(error) };
@@ -42,6 +43,7 @@ fn judged(error: &Error) -> (Retry, &'static str) {
     }
 }
 
+/// Like [`judged`], for errors of the connection and of TLS, which have no SQLSTATE.
 fn judged_without_code(error: &Error) -> (Retry, &'static str) {
     let source = std::error::Error::source(error);
     let io = source.and_then(|source| source.downcast_ref::<std::io::Error>());
@@ -69,7 +71,7 @@ fn judged_without_code(error: &Error) -> (Retry, &'static str) {
     (Retry::Permanent, "")
 }
 
-/// Says what was tried with which database, whether it may pass, and what to do.
+/// Builds the error of a failed call: what was tried, in which database, whether it may pass, and what to do.
 pub(super) fn failed(place: &str, what: &dyn Display, error: Error) -> ExternalError {
     let (retry, hint) = judged(&error);
     let what = format!("{what} in the database {place}{hint}");
@@ -80,15 +82,17 @@ pub(super) fn failed(place: &str, what: &dyn Display, error: Error) -> ExternalE
     .because(error)
 }
 
-/// Whether a row is to blame: its data, a constraint, or another row that has the same key for Postgres.
+/// Whether a row caused the error: by its values, by a constraint, or by another row with an equal key.
 pub(super) fn is_of_a_row(error: &Error) -> bool {
     error.code().is_some_and(|code| ["21", "22", "23", "54", "P0"].contains(&&code.code()[..2]))
 }
 
+/// Builds the permanent error of a database that this sink does not use.
 pub(super) fn refused(place: &str, why: impl Display) -> ExternalError {
     ExternalError::permanent(format!("could not use the database {place}: {why}"))
 }
 
+/// Builds the transient error of a server that did not answer in time.
 pub(super) fn silent(place: &str, what: &dyn Display, seconds: f32) -> ExternalError {
     ExternalError::transient(format!(
         "{what} in the database {place}: no answer for {seconds} s; the connection is given up"

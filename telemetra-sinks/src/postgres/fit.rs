@@ -1,23 +1,23 @@
-//! Whether the tables that are there can take the rows.
+//! The check that an existing table can take the rows.
 
 use telemetra_core::Table;
 use tokio_postgres::{Client, Error};
 
 use super::define::{keys, quoted, type_of};
 
-/// A column that a table has.
+/// A column of an existing table.
 pub(super) struct FoundColumn {
     pub(super) name: String,
     kind: String,
-    /// Whether a row needs a value for it.
+    /// Whether a row must have a value for it.
     needed: bool,
     is_key: bool,
-    /// Whether its table is cut into partitions.
+    /// Whether its table is partitioned.
     is_partitioned: bool,
 }
 
-/// The columns of a table of the schema in which tables are made; one of that name in a later schema of the
-/// `search_path` is another's. None if there is no such table.
+/// Returns the columns of a table in the schema in which tables are created, and none if there is no such
+/// table. A table of the same name in a later schema of the `search_path` belongs to somebody else.
 pub(super) async fn columns_of(client: &Client, table: &Table) -> Result<Vec<FoundColumn>, Error> {
     let found = client
         .query(
@@ -44,14 +44,14 @@ pub(super) async fn columns_of(client: &Client, table: &Table) -> Result<Vec<Fou
     Ok(found.iter().map(column).collect())
 }
 
-/// Checks that a table can take the rows, once it has the columns that it lacks and that may be null. The
-/// error says what does not fit.
+/// Checks that a table can take the rows after its missing nullable columns are added. The error says what
+/// does not fit.
 pub(super) fn check(table: &Table, found: &[FoundColumn], partitioned: bool) -> Result<(), String> {
     let (name, columns) = (table.name(), table.all_columns());
     if found.is_empty() {
         return Err(format!("its table {name} is gone; restore it, or use another database or schema"));
     }
-    // What cannot be mended comes first: who adds a column to a table of another key does so in vain.
+    // The key is checked first: if it differs, adding columns would be in vain.
     let is_partitioned = found.iter().any(|found| found.is_partitioned);
     if table.day_column().is_some() && is_partitioned != partitioned {
         let (is, wants) = if is_partitioned { ("", "has none") } else { ("not ", "has a retention") };

@@ -1,8 +1,8 @@
-//! Rows in a Postgres database, and checkpoints.
+//! A sink that writes rows to a Postgres database, and a checkpoint store in one.
 //!
-//! The idea: the rows of all waiting batches and the time they reach go into one transaction, so that the
-//! tables are as of an event time at every instant. A batch is one statement per table, whose parameters are
-//! whole columns; all of a transaction's statements are under way at once.
+//! The rows of all waiting batches and the time they reach are written in one transaction, so the tables are
+//! as of one event time at every instant. A batch needs one statement per table, whose parameters are whole
+//! columns. All statements of a transaction are sent without waiting for each other's answers.
 
 mod array;
 mod batch_columns;
@@ -42,30 +42,47 @@ use session::Session;
 use statements::Plan;
 use writer::Writer;
 
-/// The most rows of several batches in one transaction. A batch that is larger has one of its own.
+/// The most rows of several batches in one transaction. A single batch with more rows has a transaction of
+/// its own.
 const MOST_ROWS: usize = 65_536;
 
-/// A sink that writes rows to the tables of a Postgres database, and dead letters to
+/// A sink that writes rows to the tables of a Postgres database, and dead letters to the table
 /// `telemetra_dead_letters`.
 ///
-/// * The tables are made and brought up to date by [`open`](Sink::open), in the first schema of the role's
-///   `search_path`: a table that is missing is made, with its key, columns and indexes, and one that is
-///   there gets the columns that are new, if they may be null. A table that is not telemetra's, a newer
-///   version's or of another key is refused.
-/// * Times are `timestamptz`, lists and maps `jsonb`, decimals `numeric`; the types of columns are those of
-///   [`ColumnKind`](telemetra_core::ColumnKind).
-/// * What Postgres cannot hold is written as what is nearest: a NUL in a text as U+FFFD, whole numbers
-///   beyond 2⁶³ − 1 as that, times after the year 294276 as `infinity`. In a key such numbers and times are
-///   refused, as rows that differ would be one, save [`EventTime::MAX`], which is `infinity` alone.
-/// * All waiting batches, up to 65,536 rows, are one transaction of two round trips: it locks the shard's
-///   row in `telemetra_progress`, then writes all rows, the time they reach, and commits. It is durable even
-///   where the server's `synchronous_commit` is off.
-/// * **Shards.** Several sinks may share the rows, by subject: see [`shard`](Self::shard).
-/// * **Fenced.** Opening a shard takes it away from whoever had it: what that one writes afterwards is
-///   refused, as a permanent error, and changes nothing.
-/// * **Errors.** What may pass (no connection, a restart, a fail-over, a full disk, a deadlock) is
-///   transient, and the next try makes a new connection. What will not (a wrong password, a missing right, a
-///   row that the table refuses) is permanent and names the row.
+/// # Tables
+///
+/// [`open`](Sink::open) creates and migrates the tables, in the first schema of the role's `search_path`. A
+/// missing table is created with its key, columns and indexes. An existing table gets its new columns, which
+/// must be nullable. A table is refused if telemetra did not create it, if a newer version of telemetra did,
+/// or if its key differs.
+///
+/// Column types follow [`ColumnKind`](telemetra_core::ColumnKind): times are `timestamptz`, lists and maps
+/// `jsonb`, decimals `numeric`.
+///
+/// Values that Postgres cannot hold are replaced by the nearest one that it can hold: a NUL character in a
+/// text by U+FFFD, integers beyond 2⁶³ − 1 by 2⁶³ − 1, times after the year 294276 by `infinity`. In a key
+/// column such integers and times are an error, as two different rows would become one. The exception is
+/// [`EventTime::MAX`], which is the only time that is written as `infinity` in a key.
+///
+/// # Guarantees
+///
+/// * **Atomic and durable.** All waiting batches, up to 65,536 rows, are one transaction. It locks the
+///   shard's row in `telemetra_progress`, writes all rows and the time they reach, and commits. The commit is
+///   durable even if the server's `synchronous_commit` is off.
+/// * **Fenced.** Opening a shard takes it over from the process that held it before. Everything that the
+///   other process writes afterwards fails with a permanent error and changes nothing.
+/// * **Sharded.** Several sinks can share the tables, each for a part of the subjects: see
+///   [`shard`](Self::shard).
+///
+/// # Errors
+///
+/// Failures that may pass are transient, and the next attempt opens a new connection: no connection, a
+/// restart, a failover, a full disk, a deadlock. Failures that will not pass are permanent: a wrong password,
+/// a missing right, a row that the table rejects. The message names the rejected row.
+///
+/// # Cost
+///
+/// One connection for each shard. A transaction takes two round trips, however many rows and tables it has.
 ///
 /// ```no_run
 /// use telemetra_core::Sink;
@@ -80,7 +97,7 @@ const MOST_ROWS: usize = 65_536;
 pub struct Postgres {
     config: PostgresConfig,
     pipeline: Option<String>,
-    /// The name of the pipeline that it is a sink of.
+    /// The name of the pipeline that this sink belongs to, as the pipeline gives it.
     part_of: Option<String>,
     shard: Shard,
     start_over: bool,
@@ -88,20 +105,23 @@ pub struct Postgres {
     opened: Option<Opened>,
 }
 
+/// The state of the sink between `open` and `close`.
 struct Opened {
     fence: Fence,
     durable: Option<EventTime>,
-    /// Whether rows and dead letters of an earlier run are there that this one takes the place of.
+    /// Whether the tables still hold rows of an earlier run, which the first change of this run deletes.
     rows_are_old: bool,
+    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run
+    /// deletes.
     letters_are_old: bool,
     plans: Vec<Plan>,
     retention: Option<Retention>,
-    /// `None` after an error: the next try connects anew.
+    /// `None` after an error; the next attempt opens a new connection.
     writer: Option<Writer>,
 }
 
 impl Postgres {
-    /// A sink for the database that `config` leads to.
+    /// Creates a sink for the database that `config` names. It connects when it is opened, not here.
     #[must_use]
     pub fn new(config: PostgresConfig) -> Self {
         Self {
@@ -115,45 +135,74 @@ impl Postgres {
         }
     }
 
-    /// The name by which a restart finds how far it was, and by which two processes know that they are the
-    /// same. Default: the pipeline's name. Pipelines of different names may share the tables if they have no
-    /// subject in common; two of one name that have no table in common are refused.
+    /// Sets the name under which progress is stored. A restart finds its progress by this name, and two
+    /// processes that use the same name are taken for the same pipeline. Default: the name of the pipeline
+    /// that the sink is added to.
+    ///
+    /// Pipelines with different names may write to the same tables if no subject occurs in both. Two
+    /// pipelines with the same name and no table in common are refused when the second one is opened.
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         self.pipeline = Some(name.to_owned());
         self
     }
 
-    /// Makes this the sink of one shard, of one connection. All shards share the tables. If the tables were
-    /// written by another number of shards, each starts from what all of those had.
+    /// Makes this the sink of one shard, with its own connection; give it to `Pipeline::sharded_sink`. All
+    /// shards write to the same tables. Use several if one connection cannot write fast enough. If the tables
+    /// were last written with another number of shards, each shard starts from the least time that those
+    /// shards had reached. Default: [`Shard::WHOLE`], one shard for all rows.
+    ///
+    /// ```
+    /// use telemetra_core::Shard;
+    /// use telemetra_sinks::{Postgres, PostgresConfig};
+    ///
+    /// let config = PostgresConfig::new("db.example.org");
+    /// // For `pipeline.sharded_sink(4, make)`.
+    /// let make = move |shard: Shard| Postgres::new(config.clone()).shard(shard);
+    /// let only = make(Shard::WHOLE);
+    /// ```
     #[must_use]
     pub fn shard(mut self, shard: Shard) -> Self {
         self.shard = shard;
         self
     }
 
-    /// Empties the tables when a pipeline starts from the beginning: all of them, or the rows of this
-    /// shard's subjects if it is one of several. Without this it goes on from the time found in them, which
-    /// is right where the input is the same as before. A pipeline that starts from a checkpoint keeps them
-    /// in any case. One of several shards cannot start over where the subject's column is of JSON or a list.
+    /// Empties the tables when the pipeline starts from the beginning of its input. Default: off, so the
+    /// pipeline goes on from the time that it finds in the database, which is right if the input is the same
+    /// as before.
     ///
-    /// They are emptied by the first change: a run that has none, as its input is empty or cannot be read,
-    /// leaves the rows of the earlier run as they are. A table that another pipeline writes to is never emptied.
+    /// A sink of several shards deletes only the rows of its shard's subjects. A pipeline that starts from a
+    /// checkpoint keeps all rows. The tables are emptied by the first change, so a run without any change,
+    /// because its input is empty or unreadable, leaves the rows of the earlier run in place. A table that
+    /// another pipeline writes to as well is never emptied.
+    ///
+    /// [`open`](Sink::open) fails with a permanent error if there are several shards and a column of the
+    /// subject is JSON or a list.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;
         self
     }
 
-    /// Keeps the rows of tables with a [day column](telemetra_core::Table::by_day) for so long, by event
-    /// time, and drops what is older by whole days (UTC). Other tables and dead letters stay. Default:
-    /// everything is kept.
+    /// Deletes old rows of tables that have a [day column](telemetra_core::Table::by_day): rows are kept for
+    /// this span of event time and then dropped by whole days (UTC). Other tables and dead letters are not
+    /// affected. Default: everything is kept.
     ///
-    /// These tables are then cut into partitions of a day, which are made as needed, so the role needs the
-    /// right to create tables at all times. A key without the time gets it as its last column: two rows of
-    /// one id and different times are two rows. Tables that were made without a retention are refused, and
-    /// the other way round. Rows that are older than the retention when they come are not written. The name
-    /// of such a table may have 54 characters, since those of its days have nine more.
+    /// * These tables are partitioned by day. Partitions are created as they are needed, so the role needs
+    ///   the right to create tables at all times.
+    /// * If the time is not part of a table's key, it is added as the last key column. Two rows with the same
+    ///   id and different times are then two rows.
+    /// * Tables that were created without a retention are refused, and so are tables with one if none is set.
+    /// * Rows that are already older than the retention are not written.
+    /// * The name of such a table may have at most 54 characters, as the names of its partitions have nine
+    ///   more.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_sinks::{Postgres, PostgresConfig};
+    /// let month = Duration::from_secs(30 * 86_400);
+    /// let sink = Postgres::new(PostgresConfig::new("localhost")).retention(month);
+    /// ```
     #[must_use]
     pub fn retention(mut self, keep: Duration) -> Self {
         self.retention = Some(u64::try_from(keep.as_millis()).unwrap_or(u64::MAX));
@@ -172,7 +221,7 @@ impl fmt::Debug for Postgres {
 }
 
 impl Opened {
-    /// Runs `work` with a connection, a new one after an error.
+    /// Runs `work` with the open connection, or with a new one after an error.
     fn with_writer<T>(
         &mut self,
         config: &PostgresConfig,
@@ -187,7 +236,7 @@ impl Opened {
         done
     }
 
-    /// Deletes what an earlier run has left, now that there is something to take its place.
+    /// Deletes what an earlier run has left. Called when the first row or letter of this run arrives.
     fn delete_old(&mut self, writer: &mut Writer, rows: bool) -> Result<(), ExternalError> {
         if rows || self.letters_are_old {
             let tables: Vec<_> = self.plans.iter().map(|plan| Arc::clone(&plan.table)).collect();
@@ -215,7 +264,8 @@ impl Opened {
         retention.prepare(&writer.session, batches)?;
         writer.write(batches, &self.plans, &self.fence, is_kept)?;
         self.durable = Some(last.time);
-        // The rows are there: if this fails, the next try writes nothing, and the days go another time.
+        // The rows are committed. If this fails, the next attempt writes no rows, and the days are dropped
+        // another time.
         retention.sweep(&writer.session, &self.fence, last.time)
     }
 }
@@ -262,7 +312,7 @@ impl Sink for Postgres {
 
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(not_open(&self.config)) };
-        // What is known already would overwrite what is newer.
+        // Batches up to the durable time are written already, and would overwrite newer rows.
         let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable);
         let mut rest = &batches[known..];
         while !rest.is_empty() {
@@ -291,8 +341,8 @@ impl Sink for Postgres {
     }
 }
 
-/// How many of the first batches to write in one transaction: all that wait, unless it would take so long
-/// that a failure near its end could come again and again.
+/// The number of batches, counted from the first, to write in one transaction. All that wait, unless the
+/// transaction would take so long that a failure near its end could repeat endlessly.
 fn in_one_go(rows_of_batches: impl Iterator<Item = usize>) -> usize {
     let mut sum = 0;
     let fits = rows_of_batches.take_while(|rows| {
@@ -302,6 +352,7 @@ fn in_one_go(rows_of_batches: impl Iterator<Item = usize>) -> usize {
     fits.count().max(1)
 }
 
+/// Builds the error of a call before the sink is open.
 fn not_open(config: &PostgresConfig) -> ExternalError {
     error::refused(&config.place(), "the sink is not open; call `open` first")
 }

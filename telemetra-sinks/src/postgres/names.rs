@@ -1,15 +1,16 @@
-//! Whether the names of tables and indexes can stand side by side in a schema of Postgres.
+//! The check that the names of tables and indexes do not collide in a schema of Postgres.
 
 use std::sync::Arc;
 
 use telemetra_core::Table;
 
-/// The most bytes of a name: Postgres cuts off what is longer.
+/// The greatest length of a name in bytes. Postgres cuts off the rest.
 const LONGEST: usize = 63;
-/// What follows the name of a table in those of its days: an underscore, year, month and day.
+/// The length of the suffix of a day's partition: an underscore, year, month and day.
 const DAY: usize = 9;
 
-/// Checks the tables of a pipeline before any of them is made. The error says which name to change.
+/// Checks the names of a pipeline's tables before any of them is created. The error says which name to
+/// change.
 pub(super) fn check(tables: &[Arc<Table>], partitioned: bool) -> Result<(), String> {
     for (n, table) in tables.iter().enumerate() {
         table.check().map_err(|error| error.to_string())?;
@@ -18,7 +19,7 @@ pub(super) fn check(tables: &[Arc<Table>], partitioned: bool) -> Result<(), Stri
             return Err(format!("two tables are called {name}; rename one"));
         }
         for index in table.indexes() {
-            // It is made only where there is none of its name, so one of the two tables would be without.
+            // An index is created only if its name is free, so one of the two tables would be without.
             if others.iter().flat_map(|other| other.indexes()).any(|other| other.name == index.name) {
                 return Err(format!(
                     "two tables have an index {}; give one another name by `index_named`",
@@ -26,7 +27,7 @@ pub(super) fn check(tables: &[Arc<Table>], partitioned: bool) -> Result<(), Stri
                 ));
             }
         }
-        // Days whose names are cut off would all have the same one.
+        // Names of partitions that are cut off would be the same.
         let longest = LONGEST - DAY;
         if partitioned && table.day_column().is_some() && name.len() > longest {
             return Err(format!(

@@ -1,14 +1,15 @@
-//! Exact decimals in the binary format of `numeric`: digits to the base of 10,000.
+//! Exact decimals in the binary format of `numeric`, with digits to the base of 10,000.
 
 use telemetra_core::Decimal;
 
 const BASE: u128 = 10_000;
-/// Decimals that are shown.
+/// The number of decimals that are shown.
 const SCALE: i16 = 6;
 // Two digits after the point hold eight decimals, so six of them are shifted by two.
 const _: () = assert!(Decimal::SCALE == 1_000_000);
 
-/// How many digits, the power of the first, the sign, the decimals shown, and the digits.
+/// Appends a decimal: the number of digits, the exponent of the first, the sign, the shown decimals, and the
+/// digits.
 pub(super) fn encode(decimal: Decimal, out: &mut Vec<u8>) {
     let units = decimal.0.unsigned_abs();
     let (mut whole, part) = (units / 1_000_000, units % 1_000_000 * 100);

@@ -1,8 +1,8 @@
-//! How far a shard is, and whose it is.
+//! The progress and the ownership of shards.
 //!
-//! Whoever opens a shard gets a generation that nobody had before. Each transaction locks the shard's row
-//! and looks for its own generation there, so a process that was thought dead and wakes up finds that it has
-//! lost the shard before it writes.
+//! A process that opens a shard gets a new generation. Each transaction locks the shard's row and compares
+//! the generation. So a process that was believed dead and resumes finds, before it writes, that it has lost
+//! the shard.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::statements::once;
 use super::truncate;
 use crate::owner::Owner;
 
-/// A shard of a pipeline as one process holds it.
+/// A shard of a pipeline and the generation with which this process holds it.
 #[derive(Clone, Debug)]
 pub(super) struct Fence {
     pub(super) pipeline: String,
@@ -40,18 +40,19 @@ const LOCK: &str = "
     SELECT time FROM telemetra_progress WHERE pipeline = $1 AND shard = $2 AND generation = $3
     FOR NO KEY UPDATE";
 
-/// A shard that was claimed.
+/// The result of taking over a shard.
 #[derive(Debug)]
 pub(super) struct Claimed {
     pub(super) fence: Fence,
     pub(super) time: Option<EventTime>,
-    /// Whether rows of an earlier run are there that the first change of this one deletes.
+    /// Whether the tables hold rows of an earlier run, which the first change of this run deletes.
     pub(super) starts_over: bool,
 }
 
-/// Takes a shard over from whoever had it, and says how far it is. If the rows are of another number of
-/// shards, they are replaced by rows of this one with the least time among them: so much is known of every
-/// stream, whichever shard it falls to now. With `over` the shard has no time from then on.
+/// Takes a shard over from the process that held it, and returns its progress. If the tables were written
+/// with another number of shards, their rows of progress are replaced by rows for the new number, with the
+/// least time among them, which every shard has reached for all its subjects. With `over`, the shard has no
+/// time from then on.
 pub(super) fn acquire_fence(
     session: &Session,
     owner: &Owner,
@@ -74,14 +75,14 @@ pub(super) fn acquire_fence(
     Ok(Claimed { fence, time, starts_over })
 }
 
-/// How a pipeline starts.
+/// The way in which a pipeline starts.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Start {
-    /// From the time that is found.
+    /// From the time in the database.
     GoOn,
     /// From a checkpoint.
     Resume,
-    /// From the beginning, in place of what is there.
+    /// From the beginning, replacing existing rows.
     Over,
 }
 
@@ -100,7 +101,7 @@ async fn take_over(
     if let Some(why) = conflict(client, owner, how).await? {
         return Ok(Err(why));
     }
-    // Waits for who is writing.
+    // The lock waits for a transaction of the previous holder.
     let rows = client
         .query(
             "SELECT shards, time, starts_over FROM telemetra_progress WHERE pipeline = $1 FOR UPDATE",
@@ -110,7 +111,7 @@ async fn take_over(
     let fits = number(rows.len()) == of && rows.iter().all(|row| row.get::<_, i64>(0) == of);
     if !fits {
         let times = rows.iter().map(|row| row.get::<_, Option<Timestamp>>(1));
-        // One that has nothing is less than any other.
+        // A shard without progress is behind all others.
         let least = times.min().flatten();
         let starts_over = rows.iter().any(|row| row.get(2));
         client.execute("DELETE FROM telemetra_progress WHERE pipeline = $1", &[&pipeline]).await?;
@@ -125,7 +126,7 @@ async fn take_over(
     }
     let change = match how {
         Start::GoOn => "",
-        // Who began to start over came to no checkpoint, so it is the run before that goes on.
+        // A run that began to start over took no checkpoint, so the run before it continues.
         Start::Resume => {
             ", time = CASE WHEN starts_over THEN coalesce(time, before) ELSE time END, \
              before = NULL, starts_over = starts_over AND time IS NOT NULL"
@@ -142,7 +143,8 @@ async fn take_over(
     Ok(Ok((row.get(0), row.get::<_, Option<Timestamp>>(1).map(|time| event_time(time.0)), row.get(2))))
 }
 
-/// Why this pipeline must not write here: another one has its name, or has rows in the tables that it would empty.
+/// Returns why this pipeline must not write here: another pipeline has its name, or has rows in the tables
+/// that it would empty.
 async fn conflict(client: &Client, owner: &Owner, how: Start) -> Result<Option<String>, Error> {
     let others = client.query("SELECT DISTINCT pipeline, tables FROM telemetra_progress", &[]).await?;
     for row in others {
@@ -165,7 +167,8 @@ async fn conflict(client: &Client, owner: &Owner, how: Start) -> Result<Option<S
 }
 
 impl Fence {
-    /// Begins a transaction and locks the shard's row. `None`: somebody else has it. `Some`: how far it is.
+    /// Begins a transaction and locks the shard's row. Returns its progress; `None` if another process has
+    /// taken over the shard.
     pub(super) async fn begin(
         &self,
         client: &Client,
@@ -174,7 +177,7 @@ impl Fence {
         let lock = once(&mut prepared.lock, client, LOCK).await?;
         let params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
             [&self.pipeline, &self.shard, &self.generation];
-        // Both on the way at once.
+        // Both statements are sent at once.
         let (begun, row) =
             tokio::join!(biased; client.batch_execute(BEGIN), client.query_opt(&lock, &params));
         begun?;
@@ -182,7 +185,7 @@ impl Fence {
         Ok(row.map(|row| row.get::<_, Option<Timestamp>>(0).map(|time| event_time(time.0))))
     }
 
-    /// What says that everything up to `time` is there.
+    /// Returns the statement that stores `time` as reached.
     pub(super) async fn advance(
         &self,
         client: &Client,
@@ -193,7 +196,7 @@ impl Fence {
         client.execute(statement, &[&self.pipeline, &self.shard, &self.generation, &time]).await
     }
 
-    /// Deletes what an earlier run has left: dead letters, and with `rows` the rows of these tables.
+    /// Deletes what an earlier run has left: dead letters, and with `rows` also the rows of these tables.
     pub(super) fn delete_old(
         &self,
         session: &Session,

@@ -1,5 +1,5 @@
-//! Tables cut into days of event time: a day that is too old is dropped as a whole, which costs nothing and
-//! leaves nothing behind.
+//! Retention: tables are partitioned by day of event time, and old days are dropped as a whole, which is
+//! cheap and leaves no dead rows.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -14,17 +14,18 @@ use super::progress::Fence;
 use super::schema::LOCK;
 use super::session::{Session, Timestamp};
 
+/// The milliseconds of a day.
 const DAY: u64 = 86_400_000;
-/// How much event time passes between two looks for old days.
+/// How much event time passes between two searches for old days, in milliseconds.
 const SWEEP_EVERY: u64 = 3_600_000;
-/// How long readers may be kept waiting by a day that is dropped while others read it.
+/// How long new readers may wait while dropping a day waits for current readers.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
 
-/// How long rows are kept, and which days are known to be there.
+/// How long rows are kept, and which days are known to exist.
 #[derive(Debug)]
 pub(super) struct Retention {
     keep: u64,
-    /// The tables that are cut into days.
+    /// The tables that are partitioned by day.
     tables: Vec<String>,
     known: BTreeSet<(String, u64)>,
     next_sweep: EventTime,
@@ -37,12 +38,12 @@ impl Retention {
         Self { keep, tables, known: BTreeSet::new(), next_sweep: EventTime::MIN }
     }
 
-    /// The first time that is kept as of `now`: the beginning of a day.
+    /// Returns the first time that is kept as of `now`, the beginning of a day.
     pub(super) fn cutoff(&self, now: EventTime) -> EventTime {
         EventTime(now.minus(self.keep).0 / DAY * DAY)
     }
 
-    /// Makes the days that these rows need. Readers and writers do not wait for it.
+    /// Creates the days that these rows need. Readers and writers do not wait for it.
     pub(super) fn prepare(&mut self, session: &Session, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(last) = batches.last() else { return Ok(()) };
         let cutoff = self.cutoff(last.time);
@@ -68,8 +69,8 @@ impl Retention {
         Ok(())
     }
 
-    /// Drops days that no shard needs any more. What cannot be dropped now, as somebody reads it, is dropped
-    /// another time.
+    /// Drops days that no shard needs any more. A day that cannot be dropped because it is being read is
+    /// dropped later.
     pub(super) fn sweep(
         &mut self,
         session: &Session,
@@ -109,7 +110,7 @@ impl Retention {
     }
 }
 
-/// The time by which a row is kept, if its table is cut into days.
+/// Returns the time by which a row is kept, if its table is partitioned by day.
 pub(super) fn time_of(row: &dyn AnyRow) -> Option<EventTime> {
     let table = row.table();
     let day = table.position(&table.day_column()?.name)?;
@@ -125,12 +126,13 @@ pub(super) fn time_of(row: &dyn AnyRow) -> Option<EventTime> {
     time
 }
 
-/// A day's table: its name ends in year, month and day.
+/// Returns the name of a day's partition, which ends in year, month and day.
 fn name_of(table: &str, day: u64) -> String {
     let date = EventTime(day * DAY).to_string();
     format!("{table}_{}{}{}", &date[..4], &date[5..7], &date[8..10])
 }
 
+/// Creates the partitions of these days.
 async fn make(client: &Client, days: &BTreeSet<(String, u64)>) -> Result<(), Error> {
     let there = client
         .query(
@@ -144,7 +146,7 @@ async fn make(client: &Client, days: &BTreeSet<(String, u64)>) -> Result<(), Err
     for (table, day) in days {
         let name = name_of(table, *day);
         if !there.contains(&*name) {
-            // Attaching takes a weaker lock than making it in its place.
+            // Attaching a table takes a weaker lock than creating a partition in place.
             let (name, table) = (quoted(&name), quoted(table));
             let (from, to) = (day * DAY / 1000, (day + 1) * DAY / 1000);
             let _ = write!(
@@ -158,7 +160,7 @@ async fn make(client: &Client, days: &BTreeSet<(String, u64)>) -> Result<(), Err
     client.batch_execute(&sql).await
 }
 
-/// The tables of days before `cutoff`.
+/// Returns the partitions of days before `cutoff`.
 async fn old(client: &Client, tables: &[String], cutoff: u64) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     for table in tables {
@@ -170,7 +172,7 @@ async fn old(client: &Client, tables: &[String], cutoff: u64) -> Result<Vec<Stri
                 &[table],
             )
             .await?;
-        // Names of one length sort as their days do; others are none of ours.
+        // Names of equal length sort as their days do. Other names are not ours.
         let names = names.iter().map(|row| row.get::<_, String>(0));
         found.extend(names.filter(|name| name.len() == first_kept.len() && *name < first_kept));
     }

@@ -1,4 +1,4 @@
-//! The tables: made where there are none, brought up to date, and checked, by whoever comes first.
+//! The schema: tables are created, migrated and checked by the first process that starts.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use super::error::refused;
 use super::fit::{check, columns_of};
 use super::session::Session;
 
-/// Held while tables are made: "TLMT".
+/// The advisory lock that is held while tables are created: "TLMT".
 pub(super) const LOCK: i64 = 0x544c_4d54;
 
-/// A part of the schema with versions of its own. A step of `migrations` takes the tables from one version
-/// to the next.
+/// A part of the schema with versions of its own. Each migration brings the tables from one version to the
+/// next.
 pub(super) struct Component<'a> {
     pub(super) name: &'static str,
     pub(super) migrations: &'a [String],
-    /// What must not be there before the first step.
+    /// The tables that must not exist before the first migration.
     pub(super) tables: &'a [&'a str],
 }
 
@@ -29,7 +29,7 @@ const MADE: &str = "
     CREATE SEQUENCE IF NOT EXISTS telemetra_generations;
 ";
 
-/// The tables of every database, in each of their versions: the times reached, and the dead letters.
+/// The tables of every database, in version 1: progress, and dead letters.
 const FIXED: &str = "
     CREATE TABLE telemetra_progress (
         pipeline text NOT NULL, shard bigint NOT NULL, shards bigint NOT NULL,
@@ -43,7 +43,8 @@ const FIXED: &str = "
     );
 ";
 
-/// Version 2: the tables of the pipeline; whether the rows of an earlier run are still there, and how far that run was.
+/// Version 2: the tables of each pipeline; whether rows of an earlier run are still there, and how far that
+/// run was.
 const OWNERS: &str = "
     ALTER TABLE telemetra_progress
         ADD COLUMN tables text[] NOT NULL DEFAULT '{}',
@@ -51,7 +52,7 @@ const OWNERS: &str = "
         ADD COLUMN before timestamptz;
 ";
 
-/// Makes or updates the tables of rows, and checks them.
+/// Creates or migrates the tables of rows, and checks them.
 pub(super) fn prepare_rows(
     session: &Session,
     tables: &[Arc<Table>],
@@ -64,7 +65,7 @@ pub(super) fn prepare_rows(
     let misfit = session.run(&"could not make the tables", async |client| {
         client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await?;
         let misfit = make_rows(client, tables, partitioned).await;
-        // If one table is refused, the others stay as they were too.
+        // If one table is refused, the others are not changed either.
         client.batch_execute(if matches!(misfit, Ok(None)) { "COMMIT" } else { "ROLLBACK" }).await?;
         misfit
     })?;
@@ -75,16 +76,15 @@ pub(super) fn prepare_rows(
     }
 }
 
-/// Why a table that is there is not used.
+/// The reason why an existing table is not used.
 enum Misfit {
-    /// It was not made by us: its name.
+    /// Telemetra did not create it; its name.
     Foreign(String),
-    /// It cannot take the rows: what does not fit.
+    /// It cannot take the rows; what does not fit.
     Unfit(String),
 }
 
-/// Makes the tables that are new, and gives those that are there the columns and indexes that are new. Each
-/// is checked before it is changed.
+/// Creates new tables, and adds new columns and indexes to existing ones, after checking them.
 async fn make_rows(
     client: &Client,
     tables: &[Arc<Table>],
@@ -118,8 +118,8 @@ async fn make_rows(
     Ok(None)
 }
 
-/// Makes or updates the tables, in one transaction. Several processes may start at once: one does it, the
-/// others wait.
+/// Creates or migrates the tables of a component, in one transaction. If several processes start at once, one
+/// does it and the others wait.
 pub(super) fn prepare(session: &Session, component: &Component<'_>) -> Result<(), ExternalError> {
     let newest = i64::try_from(component.migrations.len()).unwrap_or(i64::MAX);
     let found = session.run(&"could not make the tables", async |client| {
@@ -147,6 +147,7 @@ pub(super) fn prepare(session: &Session, component: &Component<'_>) -> Result<()
     }
 }
 
+/// Builds the error of a table that telemetra did not create.
 fn is_foreign(session: &Session, table: &str) -> ExternalError {
     let why = format!("it has a table {table} that telemetra did not make; use another database or schema");
     refused(session.place(), why)
@@ -157,6 +158,7 @@ enum Found {
     Foreign(String),
 }
 
+/// Runs the migrations that are missing.
 async fn migrate(client: &Client, component: &Component<'_>) -> Result<Found, Error> {
     let exists = "SELECT relname::text FROM pg_class
                   WHERE relnamespace = quote_ident(current_schema())::regnamespace

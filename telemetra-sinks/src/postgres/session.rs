@@ -1,7 +1,7 @@
-//! A connection with an end to all waiting.
+//! A connection whose waiting is always bounded.
 //!
-//! The client is asynchronous, on a runtime that lives in the caller's thread: so several statements go out
-//! before the first answer is in, and a server that says nothing holds nobody for ever.
+//! The client is asynchronous and runs on a runtime in the caller's thread. So several statements are sent
+//! before the first answer arrives, and a server that does not answer cannot block the thread for ever.
 
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
@@ -18,15 +18,16 @@ use tokio_postgres::{Client, Error};
 use super::config::PostgresConfig;
 use super::error::{failed, silent};
 
-/// Fails in a database of another encoding than UTF-8, which most texts would fit, until one does not.
+/// Fails in a database whose encoding is not UTF-8, as some texts would not fit.
 const ENCODING: &str = "DO $$ BEGIN IF current_setting('server_encoding') <> 'UTF8' THEN \
                         RAISE 'the encoding is %', current_setting('server_encoding') USING ERRCODE = '22P05'; \
                         END IF; END $$";
-/// Begins a transaction. What it commits is durable, whatever the server's default, and though a pooler may give each
-/// transaction another session.
+/// Begins a transaction whose commit is durable, whatever the server's default, and even if a pooler gives
+/// each transaction another session.
 pub(super) const BEGIN: &str = "BEGIN; SELECT CASE current_setting('synchronous_commit') WHEN 'off' \
                                       THEN set_config('synchronous_commit', 'on', true) END";
 
+/// A connection, the runtime that drives it, and its time limits.
 pub(super) struct Session {
     runtime: Runtime,
     client: Client,
@@ -35,12 +36,12 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Opens a connection and sets it up.
     pub(super) fn connect(config: &PostgresConfig) -> Result<Self, ExternalError> {
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
             ExternalError::permanent("could not start a runtime for the connection").because(error)
         })?;
-        // A plan for parameters of megabytes as constants costs more than it gains.
-        // Whoever sleeps in a transaction holds rows that a successor waits for.
+        // A plan that treats parameters of megabytes as constants costs more than it gains.
         let settings = format!(
             "SET idle_in_transaction_session_timeout = {}; \
              SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
@@ -68,7 +69,7 @@ impl Session {
         self.client.is_closed()
     }
 
-    /// Runs to the end, or as long as the server may take for a statement.
+    /// Runs `work` to its end, or for as long as the server may take for one statement.
     pub(super) fn run<T>(
         &self,
         what: &dyn Display,
@@ -77,7 +78,7 @@ impl Session {
         self.run_several(1, what, work)
     }
 
-    /// As [`run`](Self::run), for so many statements.
+    /// Like [`run`](Self::run), for this number of statements.
     pub(super) fn run_several<T>(
         &self,
         statements: usize,
@@ -88,7 +89,7 @@ impl Session {
         self.within(patience, what, work)?.map_err(|error| failed(&self.place, what, error))
     }
 
-    /// As [`run`](Self::run), with what the server refused as it said it.
+    /// Like [`run`](Self::run), but returns the server's rejection unchanged.
     pub(super) fn attempt<T>(
         &self,
         what: &dyn Display,
@@ -108,7 +109,7 @@ impl Session {
     }
 }
 
-/// A `timestamptz` as it is on the wire: microseconds since the year 2000.
+/// A `timestamptz` in the binary format: microseconds since the year 2000.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Timestamp(pub(super) i64);
 
@@ -135,7 +136,8 @@ impl ToSql for Timestamp {
     tokio_postgres::types::to_sql_checked!();
 }
 
-/// Waits for all, which were sent in this order, and gives their results in it.
+/// Waits for all futures, whose statements were sent in this order, and returns their results in the same
+/// order.
 pub(super) async fn all<'a, T>(mut futures: Vec<Pin<Box<dyn Future<Output = T> + 'a>>>) -> Vec<T> {
     let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
     poll_fn(|context| {

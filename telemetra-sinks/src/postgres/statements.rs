@@ -1,4 +1,4 @@
-//! The statements of a table, prepared when they are first needed, once per connection.
+//! The SQL statements of a table, prepared at first use, once for each connection.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use tokio_postgres::{Client, Error, Statement};
 use super::array::{Array, spread};
 use super::define::{keys, quoted};
 
-/// What is known of a table before there is a connection.
+/// The statements of a table, and the places of its key columns.
 pub(super) struct Plan {
     pub(super) table: Arc<Table>,
-    /// The places of the key's columns.
+    /// The indexes of the key columns.
     pub(super) keys: Vec<usize>,
     upsert: String,
     withdraw: String,
@@ -23,8 +23,8 @@ impl Plan {
         let keys: Vec<usize> =
             keys(table, partitioned).iter().filter_map(|key| table.position(key)).collect();
         let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
-        // In the list of what is selected all arrays are walked side by side; in `FROM` each would be spread
-        // out first.
+        // In the select list, all arrays are unnested in parallel; in `FROM`, each would be materialised
+        // first.
         let parameter = |(nth, place): (usize, usize)| spread(nth + 1, columns[place].kind);
         let parameters: Vec<String> = (0..columns.len()).enumerate().map(parameter).collect();
         let key_parameters: Vec<String> = keys.iter().copied().enumerate().map(parameter).collect();
@@ -55,7 +55,7 @@ impl Plan {
         }
     }
 
-    /// Empty columns for all of a row, or for its key.
+    /// Returns empty columns, for all columns of a row or for its key.
     pub(super) fn arrays(&self, whole: bool) -> Vec<Array> {
         let columns = self.table.all_columns();
         let array = |column: &Column| Array::new(column.kind);
@@ -67,7 +67,7 @@ impl Plan {
     }
 }
 
-/// A table's statements on a connection.
+/// The prepared statements of a table on one connection.
 #[derive(Clone, Default)]
 pub(super) struct Prepared {
     upsert: Option<Statement>,
@@ -75,16 +75,18 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Returns the statement that writes rows.
     pub(super) async fn upsert(&mut self, client: &Client, plan: &Plan) -> Result<Statement, Error> {
         once(&mut self.upsert, client, &plan.upsert).await
     }
 
+    /// Returns the statement that deletes rows by their keys.
     pub(super) async fn withdraw(&mut self, client: &Client, plan: &Plan) -> Result<Statement, Error> {
         once(&mut self.withdraw, client, &plan.withdraw).await
     }
 }
 
-/// The statement, prepared unless it was.
+/// Returns the statement, preparing it at first use.
 pub(super) async fn once(
     slot: &mut Option<Statement>,
     client: &Client,

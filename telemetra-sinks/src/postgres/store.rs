@@ -10,9 +10,10 @@ use super::config::PostgresConfig;
 use super::schema::{self, Component};
 use super::session::{BEGIN, Session};
 
-/// A blob is stored in parts of so many bytes, as a value of Postgres has a limit.
+/// The size of the parts in which a blob is stored, in bytes, as Postgres limits the size of a value.
 const PART: usize = 32 << 20;
 
+/// The tables of the store: the parts of blobs, and the places of processes.
 const TABLES: &str = "
     CREATE TABLE telemetra_checkpoints (
         pipeline text NOT NULL, name text COLLATE \"C\" NOT NULL, part bigint NOT NULL, blob bytea NOT NULL,
@@ -25,14 +26,17 @@ const TABLES: &str = "
     );
 ";
 
-/// Checkpoints in a table of a Postgres database, for several processes that share no folder.
+/// A checkpoint store in a Postgres database, for pipelines whose processes share no folder.
 ///
-/// * Blobs are in `telemetra_checkpoints`, in parts of 32 MiB; the table is made when it is first needed.
-/// * A blob is replaced in one transaction, durable when it returns.
-/// * [`claim`](CheckpointStore::claim) takes a place away from whoever had it: what that one stores or
-///   removes afterwards is refused, as a permanent error, and changes nothing.
-/// * Errors are judged as those of [`Postgres`](crate::Postgres); after one, the next call makes a new
-///   connection.
+/// * Blobs are stored in the table `telemetra_checkpoints`, in parts of 32 MiB. The table is created when the
+///   store is first used.
+/// * [`put`](CheckpointStore::put) replaces a blob in one transaction, which is durable when it returns.
+/// * [`claim`](CheckpointStore::claim) takes a place over from the process that held it before. What the
+///   other process stores or removes afterwards fails with a permanent error and changes nothing.
+/// * Errors are classified like those of the [`Postgres`](crate::Postgres) sink. After an error, the next
+///   call opens a new connection.
+///
+/// A store uses one connection of its own, beside those of the sink.
 ///
 /// ```no_run
 /// use telemetra_core::checkpoint::CheckpointStore;
@@ -51,6 +55,8 @@ pub struct PostgresStore {
     session: Option<Session>,
 }
 
+/// The place that this process holds among those of the pipeline, and the generation that tells it from other
+/// holders.
 #[derive(Copy, Clone)]
 struct Claim {
     process: i64,
@@ -58,21 +64,21 @@ struct Claim {
 }
 
 impl PostgresStore {
-    /// A store in the database that `config` leads to. Connects when first used.
+    /// Creates a store in the database that `config` names. It connects at the first call.
     #[must_use]
     pub fn new(config: PostgresConfig) -> Self {
         Self { config, pipeline: "telemetra".to_owned(), claim: None, session: None }
     }
 
-    /// Whose checkpoints these are: pipelines of different names do not see each other's. Default:
-    /// `telemetra`.
+    /// Sets the name under which checkpoints are stored. Pipelines with different names do not see each
+    /// other's checkpoints, so give each pipeline of a database its own. Default: `telemetra`.
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         name.clone_into(&mut self.pipeline);
         self
     }
 
-    /// Runs `work` with a connection, a new one after an error.
+    /// Runs `work` with the open connection, or with a new one after an error.
     fn with_session<T>(
         &mut self,
         work: impl FnOnce(&Session, &str) -> Result<T, ExternalError>,
@@ -95,7 +101,7 @@ impl PostgresStore {
         done
     }
 
-    /// Changes blobs in one transaction, unless the place is somebody else's by now.
+    /// Changes blobs in one transaction, unless another process has taken over the place.
     fn change(
         &mut self,
         what: &str,
@@ -143,7 +149,7 @@ impl CheckpointStore for PostgresStore {
     fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let (process, processes) = (number(process), number(processes));
-        // In one statement, which waits for who is storing under the same place.
+        // One statement, which waits for a process that is storing under the same place.
         let sql = "WITH gone AS (
                 DELETE FROM telemetra_checkpoint_claims
                 WHERE pipeline = $1 AND $2::int8 = 0 AND process >= $3

@@ -1,4 +1,4 @@
-//! Encryption by rustls, with the meanings of `sslmode`.
+//! TLS by rustls, with the modes that libpq calls `sslmode`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,36 +12,39 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootC
 use telemetra_core::ExternalError;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// How a connection is encrypted and whom it trusts: `sslmode` of libpq.
+/// The encryption of a connection and the checks of the server's certificate, as `sslmode` of libpq defines
+/// them.
 ///
-/// As there, [`Require`](Self::Require) is [`VerifyCa`](Self::VerifyCa) where root certificates are given.
-/// Unlike there, [`Prefer`](Self::Prefer) is not tried again in clear when the handshake fails, only where
-/// the server has no TLS.
+/// As in libpq, [`Require`](Self::Require) acts as [`VerifyCa`](Self::VerifyCa) if root certificates are
+/// given. Unlike in libpq, [`Prefer`](Self::Prefer) goes on without encryption only if the server has no TLS,
+/// and fails if the handshake fails.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum TlsMode {
-    /// In clear.
+    /// No encryption.
     Disable,
-    /// Encrypted if the server can, without looking at whom it is: no help against somebody in between. The
-    /// default, as in libpq.
+    /// Encryption if the server supports it, without a check of the certificate: no protection against a man
+    /// in the middle. The default, as in libpq.
     #[default]
     Prefer,
-    /// Encrypted, without looking at whom it is, unless root certificates are given.
+    /// Encryption, without a check of the certificate unless root certificates are given.
     Require,
-    /// Encrypted, with a server whose certificate is signed by a root, whatever its name.
+    /// Encryption, with a certificate that a trusted root has signed; the host name is not checked.
     VerifyCa,
-    /// Encrypted, with a server whose certificate is signed by a root and names the host.
+    /// Encryption, with a certificate that a trusted root has signed and that names the host.
     VerifyFull,
 }
 
+/// The settings of encryption.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tls {
     pub(super) mode: TlsMode,
-    /// A file of PEM certificates; the system's without it.
+    /// A PEM file of root certificates; `None` for those of the system.
     pub(super) roots: Option<PathBuf>,
-    /// Files of PEM: certificates and key.
+    /// The PEM files of the client's certificates and private key.
     pub(super) client: Option<(PathBuf, PathBuf)>,
 }
 
+/// Builds the TLS connector for these settings.
 pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect, ExternalError> {
     let provider = Arc::new(ring::default_provider());
     let failed = |error: Error| ExternalError::permanent("could not set up TLS for Postgres").because(error);
@@ -90,18 +93,20 @@ fn unreadable<E: std::error::Error + Send + Sync + 'static>(
     move |error| ExternalError::permanent(what).because(error)
 }
 
+/// Reads the certificates in a PEM file.
 fn certificates_of(path: &Path) -> Result<Vec<CertificateDer<'static>>, ExternalError> {
     let unreadable = |error| unreadable("certificates", path)(error);
     CertificateDer::pem_file_iter(path).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)
 }
 
+/// Reads the root certificates: those of the settings, or the system's.
 fn roots(tls: &Tls) -> Result<RootCertStore, ExternalError> {
     let mut roots = RootCertStore::empty();
     let (certificates, place) = match &tls.roots {
         Some(path) => (certificates_of(path)?, path.display().to_string()),
         None => (rustls_native_certs::load_native_certs().certs, "the system".to_owned()),
     };
-    // Systems have certificates that nobody can parse.
+    // A system may have certificates that cannot be parsed.
     let (good, _) = roots.add_parsable_certificates(certificates);
     if good == 0 {
         return Err(ExternalError::permanent(format!(
@@ -111,7 +116,7 @@ fn roots(tls: &Tls) -> Result<RootCertStore, ExternalError> {
     Ok(roots)
 }
 
-/// Lets pass who has the wrong name, or anybody if there is no chain to check.
+/// A certificate check that ignores the host name or, if there are no roots, the whole certificate.
 #[derive(Debug)]
 struct Lenient {
     chain: Option<Arc<WebPkiServerVerifier>>,

@@ -10,7 +10,7 @@ use super::array::event_time;
 use super::define::quoted;
 use super::session::Timestamp;
 
-/// Checks that the rows of one shard can be told from those of the others by what the tables hold.
+/// Checks that the columns of the tables identify the shard of each row.
 pub(super) fn check(tables: &[Arc<Table>], shard: Shard) -> Result<(), String> {
     use ColumnKind::{Bool, Bytes, Decimal, Float, Integer, Text, Time};
     if shard.of == 1 {
@@ -31,7 +31,7 @@ pub(super) fn check(tables: &[Arc<Table>], shard: Shard) -> Result<(), String> {
     Ok(())
 }
 
-/// Deletes the rows of a shard's subjects. The other shards empty their own, and may have begun to write already.
+/// Deletes the rows of a shard's subjects. Other shards delete their own, and may already be writing.
 pub(super) async fn rows(client: &Client, tables: &[Arc<Table>], index: i64, of: i64) -> Result<(), Error> {
     if of == 1 {
         let tables: Vec<_> = tables.iter().map(|table| quoted(table.name())).collect();
@@ -44,7 +44,7 @@ pub(super) async fn rows(client: &Client, tables: &[Arc<Table>], index: i64, of:
     for table in tables {
         let (name, columns) = (quoted(table.name()), table.subject_columns());
         if columns.is_empty() {
-            // All rows have the subject of the key without columns.
+            // Without key columns, all rows have the same subject.
             if is_ours("") {
                 client.batch_execute(&format!("DELETE FROM {name}")).await?;
             }
@@ -55,7 +55,7 @@ pub(super) async fn rows(client: &Client, tables: &[Arc<Table>], index: i64, of:
         let conditions: Vec<_> =
             shown.iter().enumerate().map(|(place, shown)| format!("{shown} = ${}", place + 1)).collect();
         let delete = format!("DELETE FROM {name} WHERE {}", conditions.join(" AND "));
-        // One statement for each subject: they are few beside their rows.
+        // One statement for each subject, as there are few subjects beside their rows.
         for row in &found {
             let parts: Vec<_> = columns
                 .iter()
@@ -82,12 +82,13 @@ pub(super) async fn letters(client: &Client, index: i64, of: i64) -> Result<(), 
     client.execute("DELETE FROM telemetra_dead_letters WHERE partition = ANY($1)", &[&ours]).await.map(drop)
 }
 
+/// Whether a subject belongs to the shard `index` of `of`.
 fn falls_to(subject: &str, index: i64, of: i64) -> bool {
     let shards = usize::try_from(of).unwrap_or(usize::MAX);
     i64::try_from(Shard::index_of(subject, shards)) == Ok(index)
 }
 
-/// How a column of a subject is read and compared.
+/// Returns the SQL by which a column of a subject is read and compared.
 fn shown_as(column: &Column) -> String {
     let name = quoted(&column.name);
     match column.kind {
@@ -97,7 +98,7 @@ fn shown_as(column: &Column) -> String {
     }
 }
 
-/// A column of a subject, as it is read.
+/// The value of a subject's column, as it is read.
 enum Part {
     Time(Timestamp),
     Float(f64),
@@ -123,12 +124,12 @@ impl Part {
         }
     }
 
-    /// The text that it has in a subject, which is not always that of Postgres.
+    /// Returns the text that the value has in a subject, which may differ from that of Postgres.
     fn text(&self) -> String {
         match self {
             Self::Time(time) => event_time(time.0).to_string(),
             Self::Float(x) => x.to_string(),
-            // With all of its places it is a number of millionths.
+            // With all its decimals, it is a number of millionths.
             Self::Decimal(text) => match text.replace('.', "").parse() {
                 Ok(millionths) => Decimal(millionths).to_string(),
                 Err(_) => text.clone(),
@@ -138,12 +139,12 @@ impl Part {
     }
 }
 
-/// The subject of these columns: the text of the key that they are.
+/// Returns the subject that these column values form: the text of the key.
 fn subject(parts: &[Part]) -> String {
     match parts {
         [one] => one.text(),
         several => {
-            // As a key of its own each is escaped as it is among others.
+            // Each is escaped as a part of a key.
             let texts: Vec<_> = several.iter().map(|part| (part.text(),).text().into_owned()).collect();
             texts.join("\u{1f}")
         }

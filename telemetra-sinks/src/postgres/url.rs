@@ -1,5 +1,5 @@
-//! The parameters of encryption, which the client does not know, are taken out of a connection string before
-//! it gets the rest.
+//! Parses connection strings: the TLS parameters, which the client does not know, are taken out, and the
+//! client gets the rest.
 
 use std::path::PathBuf;
 
@@ -8,11 +8,12 @@ use tokio_postgres::Config;
 
 use super::tls::{Tls, TlsMode};
 
+/// Parses a connection string to the client's settings and those of TLS.
 pub(super) fn parse(text: &str) -> Result<(Config, Tls), ConfigError> {
     let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
     let (rest, ours) = if is_url { split_url(text)? } else { split_words(text)? };
     let tls = tls(ours)?;
-    // Its own errors may quote parts of a password.
+    // The client's own errors may quote parts of a password.
     let config: Config = rest.parse().map_err(|_| unreadable())?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(ConfigError::new("postgres", "the connection string names no host", "add one"));
@@ -29,12 +30,14 @@ fn unreadable() -> ConfigError {
     )
 }
 
+/// Whether a parameter concerns TLS, which the client does not know.
 fn is_ours(name: &str) -> bool {
     matches!(name, "sslmode" | "sslrootcert" | "sslcert" | "sslkey")
 }
 
 type Pairs = Vec<(String, String)>;
 
+/// Splits a URL into the part for the client and the TLS parameters.
 fn split_url(text: &str) -> Result<(String, Pairs), ConfigError> {
     let Some((before, query)) = text.split_once('?') else { return Ok((text.to_owned(), Pairs::new())) };
     let (mut ours, mut theirs) = (Pairs::new(), Vec::new());
@@ -44,7 +47,7 @@ fn split_url(text: &str) -> Result<(String, Pairs), ConfigError> {
                 ours.push((name.to_owned(), decoded(value).ok_or_else(unreadable)?));
             }
             Some(_) => theirs.push(pair),
-            // The client passes over it, and it may be the rest of a password that was not encoded.
+            // The client ignores it, and it may be the rest of a password that was not encoded.
             None if !pair.is_empty() => return Err(unreadable()),
             None => {}
         }
@@ -53,7 +56,7 @@ fn split_url(text: &str) -> Result<(String, Pairs), ConfigError> {
     Ok((format!("{before}{mark}{}", theirs.join("&")), ours))
 }
 
-/// `%41` is `A`.
+/// Decodes percent signs: `%41` is `A`.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -68,7 +71,8 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// `name = value`, the value in quotes where it holds blanks; a backslash takes what follows as it is.
+/// Splits words of the form `name = value`. Values with blanks are quoted, and a backslash escapes the next
+/// character.
 fn split_words(text: &str) -> Result<(String, Pairs), ConfigError> {
     let (mut ours, mut theirs) = (Pairs::new(), String::new());
     let mut chars = text.chars().peekable();
@@ -119,7 +123,7 @@ fn tls(pairs: Pairs) -> Result<Tls, ConfigError> {
     for (name, value) in pairs {
         match &*name {
             "sslmode" => mode = Some(tls_mode(&value)?),
-            // As in libpq: the system's roots, and then the name has to be right too.
+            // As in libpq: the system's roots, and then the host name is checked too.
             "sslrootcert" if value == "system" => mode = mode.or(Some(TlsMode::VerifyFull)),
             "sslrootcert" => tls.roots = Some(PathBuf::from(value)),
             "sslcert" => certificates = Some(PathBuf::from(value)),

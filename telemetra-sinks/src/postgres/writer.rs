@@ -1,4 +1,4 @@
-//! One transaction for all waiting batches: two round trips, however many tables.
+//! Writes all waiting batches in one transaction, which takes two round trips for any number of tables.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,11 +15,10 @@ use super::progress::{self, Fence};
 use super::session::{Session, all};
 use super::statements::{Plan, Prepared, once};
 
-/// The most rows of one statement, so that the time it may take does not depend on how many there are in
-/// all.
+/// The most rows of one statement, so that the time that a statement takes is bounded.
 const ROWS_A_STATEMENT: usize = 16_384;
 
-/// A connection and what is prepared on it.
+/// A connection and its prepared statements.
 pub(super) struct Writer {
     pub(super) session: Session,
     tables: Vec<Prepared>,
@@ -33,7 +32,7 @@ struct Step<'a> {
     arrays: &'a [Array],
 }
 
-/// Changes of one table and kind, encoded.
+/// The encoded changes of one table and kind.
 struct Part<'a> {
     place: usize,
     action: Action,
@@ -49,7 +48,7 @@ impl Writer {
         Self { session, tables, progress: progress::Prepared::default(), letters: None }
     }
 
-    /// Writes the batches and how far they reach, unless the shard is somebody else's by now.
+    /// Writes the batches and the time they reach, unless another process has taken over the shard.
     pub(super) fn write(
         &mut self,
         batches: &[Batch],
@@ -73,7 +72,7 @@ impl Writer {
         let what = format!("could not write the rows as of {}", last.time);
         let steps = self.prepare(&parts, plans)?;
         let Self { session, progress, .. } = self;
-        // The others wait while one is at work.
+        // Other statements wait while one is executed.
         let outcome = session.run_several(steps.len().max(1), &what, async |client| {
             commit(client, &steps, fence, progress, last.time).await
         })?;
@@ -111,8 +110,8 @@ impl Writer {
         Ok(steps)
     }
 
-    /// Finds the first row that is refused, alone or beside those before it: by how many of the first rows
-    /// are taken, in transactions that are rolled back.
+    /// Finds the first row that the server rejects, alone or together with earlier rows, by bisection in
+    /// transactions that are rolled back.
     fn find_refused_row(
         &self,
         part: &Part<'_>,
@@ -136,7 +135,7 @@ impl Writer {
         Ok(first.unwrap_or_default())
     }
 
-    /// Writes letters in a transaction of their own; those that are there stay as they are.
+    /// Writes dead letters in a transaction of their own. Existing ones are kept.
     pub(super) fn write_letters(
         &mut self,
         letters: &[DeadLetter],
@@ -159,11 +158,12 @@ impl Writer {
     }
 }
 
+/// The result of a transaction.
 enum Outcome {
     Done,
-    /// The shard is somebody else's.
+    /// Another process has taken over the shard.
     Lost,
-    /// The server refused that step.
+    /// The server rejected the step with this index.
     Refused(usize, Error),
 }
 
@@ -184,7 +184,7 @@ async fn commit(
         pending.push(Box::pin(execute(client, &step.statement, step.arrays)));
     }
     pending.push(Box::pin(fence.advance(client, &advance, time)));
-    // After a failure it rolls back.
+    // After a failure, the transaction is rolled back.
     pending.push(Box::pin(async { client.batch_execute("COMMIT").await.map(|()| 0) }));
     for (nth, result) in all(pending).await.into_iter().enumerate() {
         match result {

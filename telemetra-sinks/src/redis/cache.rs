@@ -10,8 +10,8 @@ use super::form::Place;
 use super::message::Kind;
 use super::subject::{Dirty, Subject};
 
-/// The subjects, and when something about each changes without an event: it falls silent, or goes beyond the
-/// horizon.
+/// The cached subjects, and the times at which a subject changes without an event: it becomes silent, or
+/// leaves the horizon.
 pub(super) struct Cache {
     horizon: u64,
     silent_after: u64,
@@ -31,6 +31,7 @@ impl Cache {
         self.as_of
     }
 
+    /// Returns a subject.
     pub(super) fn get(&self, subject: &str) -> Option<&Subject> {
         self.subjects.get(subject)
     }
@@ -39,12 +40,13 @@ impl Cache {
         self.subjects.get_mut(subject)
     }
 
+    /// Iterates over all subjects.
     pub(super) fn subjects(&self) -> impl Iterator<Item = (&Arc<str>, &Subject)> {
         self.subjects.iter()
     }
 
-    /// Takes one change of a kept table in, and says which keys it touches and what has become of the row;
-    /// `None` where nothing has.
+    /// Applies one change of a kept table. Returns the keys that it touches and the kind of the change;
+    /// `None` if nothing changed.
     pub(super) fn change(
         &mut self,
         table: usize,
@@ -67,8 +69,8 @@ impl Cache {
         touched
     }
 
-    /// Everything up to `time` has been taken in. Says which subjects have keys to write for what time alone
-    /// has done.
+    /// Advances to `time`, up to which all changes are applied. Returns the subjects whose keys must be
+    /// written because of the passage of time alone.
     pub(super) fn advance(&mut self, time: EventTime) -> Vec<(Arc<str>, Dirty)> {
         self.as_of = Some(time);
         let mut due = Vec::new();
@@ -85,7 +87,8 @@ impl Cache {
         due
     }
 
-    /// Notes when time alone changes something of a subject next; forgets it if there is nothing left of it.
+    /// Schedules the next time at which a subject changes without an event, or forgets the subject if nothing
+    /// is left of it.
     fn plan(&mut self, subject: &Arc<str>) {
         let Some(known) = self.subjects.get_mut(subject) else { return };
         let due = known.next(self.as_of.unwrap_or_default(), self.horizon, self.silent_after);
@@ -100,8 +103,8 @@ impl Cache {
         }
     }
 
-    /// Whether a subject whose newest window in a table ended then is ranked by it: it has not been silent
-    /// for too long.
+    /// Whether a subject whose newest window in a table ended at `end` is in the leaderboards: it has not
+    /// been silent for too long.
     pub(super) fn is_ranked(&self, end: EventTime) -> bool {
         self.as_of.unwrap_or(EventTime::MIN) <= end.plus(self.silent_after)
     }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 use telemetra_core::ExternalError;
 
-/// What the server says where waiting helps.
+/// Error codes of the server that pass with time, with advice.
 const PASSING: [(&str, &str); 10] = [
     ("LOADING", "it is reading its data from disk"),
     ("BUSY", "a script of somebody's does not end"),
@@ -19,10 +19,11 @@ const PASSING: [(&str, &str); 10] = [
     ("ERR max number of clients reached", "raise `maxclients`"),
 ];
 
+/// Advice for a user without a right that the sink needs.
 const LACKS_A_RIGHT: &str =
     "the user lacks a right: it needs the commands and keys in the documentation of `RedisSink`";
 
-/// What the server says where a person has to act.
+/// Error codes of the server that need somebody to act, with advice.
 const LASTING: [(&str, &str); 6] = [
     ("NOAUTH", "it wants a password: put it in the URL"),
     ("WRONGPASS", "user or password is wrong"),
@@ -32,10 +33,10 @@ const LASTING: [(&str, &str); 6] = [
     ("CROSSSLOT", "it is a cluster: connect to it as one"),
 ];
 
-/// Says what was tried where, whether it may pass, and what to do.
+/// Builds the error of a failed call: what was tried, on which server, whether it may pass, and what to do.
 pub(super) fn failed(place: &str, what: &dyn Display, error: RedisError) -> ExternalError {
     let text = error.to_string();
-    // Older servers put the error of a command in a script behind words of their own.
+    // Older servers prefix the error of a command in a script with text of their own.
     let says =
         |code: &str| error.code() == Some(code) || text.contains(&format!("{code} ")) || text.ends_with(code);
     let find =
@@ -48,7 +49,7 @@ pub(super) fn failed(place: &str, what: &dyn Display, error: RedisError) -> Exte
     } else {
         match error.kind() {
             ErrorKind::AuthenticationFailed => (true, "user or password is wrong"),
-            // A cluster's nodes are tried one by one, and what each said is only in the text.
+            // The client tries the nodes of a cluster one by one, and each node's answer is only in the text.
             ErrorKind::Io if text.contains("AuthenticationFailed") => (true, "user or password is wrong"),
             ErrorKind::Io if text.contains("certificate") || text.contains("invalid peer") => {
                 (true, "its certificate is not trusted; give the authority's")
@@ -69,6 +70,7 @@ pub(super) fn failed(place: &str, what: &dyn Display, error: RedisError) -> Exte
     error_of(message(hint)).because(error)
 }
 
+/// Builds the permanent error of a server that this sink does not use.
 pub(super) fn refused(place: &str, why: impl Display) -> ExternalError {
     ExternalError::permanent(format!("could not use Redis {place}: {why}"))
 }

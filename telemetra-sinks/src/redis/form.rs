@@ -1,5 +1,4 @@
-//! How each kept table becomes keys: the user's settings, resolved against the tables that the sink is opened
-//! with.
+//! The mapping of kept tables to keys: the user's settings, resolved against the tables of the pipeline.
 
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use super::keys::key_text;
 use super::message::{Columns, FIELDS};
 use super::table::{Kept, RedisTable};
 
-/// One kept table.
+/// The mapping of one kept table: its columns, its key pattern, and the fields of its messages.
 #[derive(Debug)]
 pub(super) struct Form {
     pub(super) table: Arc<Table>,
@@ -22,12 +21,12 @@ pub(super) struct Form {
     pub(super) message: String,
     pub(super) subject_field: String,
     pub(super) columns: Columns,
-    /// The columns by which rows have their place: of windows the start and the end, of moments the start,
-    /// the type and the end.
+    /// The columns that order the rows of a subject: for windows the start and the end, for moments the
+    /// start, the type and the end.
     places: Vec<usize>,
 }
 
-/// A leaderboard: its key after the prefix, and by which column of which kept table it is.
+/// A leaderboard: its key without the prefix, and the kept table and column that it ranks by.
 #[derive(Debug)]
 pub(super) struct Board {
     pub(super) key: String,
@@ -35,7 +34,7 @@ pub(super) struct Board {
     pub(super) column: usize,
 }
 
-/// Where a row is among those of its table and subject.
+/// The position of a row among those of its table and subject.
 pub(super) enum Place {
     Window(Window),
     Moment { started_at: EventTime, moment_type: Box<str>, ended_at: Option<EventTime> },
@@ -43,7 +42,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// When a row that is there ended, if it did.
+    /// Returns the time at which an existing row ended, if it has one.
     pub(super) fn ended(&self) -> Option<EventTime> {
         match self {
             Self::Window(window) => Some(window.end),
@@ -53,7 +52,7 @@ impl Place {
     }
 }
 
-/// The kept tables and the leaderboards, or what has to be changed.
+/// Returns the kept tables and the leaderboards, or a message that says which setting to change.
 pub(super) fn resolve(keys: &RedisKeys, tables: &[Arc<Table>]) -> Result<(Vec<Form>, Vec<Board>), String> {
     let all = if keys.tables.is_empty() { by_shape(tables) } else { keys.tables.clone() };
     if all.is_empty() {
@@ -86,7 +85,7 @@ pub(super) fn resolve(keys: &RedisKeys, tables: &[Arc<Table>]) -> Result<(Vec<Fo
     Ok((forms, boards))
 }
 
-/// All tables of windows and of moments.
+/// Returns all tables of windows and of moments, as they are kept by default.
 fn by_shape(tables: &[Arc<Table>]) -> Vec<RedisTable> {
     let named = |table: &Arc<Table>| match table.row_shape() {
         Shape::Windows => Some(RedisTable::latest(table.name())),
@@ -96,12 +95,13 @@ fn by_shape(tables: &[Arc<Table>]) -> Vec<RedisTable> {
     tables.iter().filter_map(named).collect()
 }
 
+/// Lists the names of tables, for an error.
 fn names(tables: &[Arc<Table>]) -> String {
     let names: Vec<_> = tables.iter().map(|table| format!("`{}`", table.name())).collect();
     names.join(", ")
 }
 
-/// The place of the column that a rank is by.
+/// Returns the index of the column that a leaderboard ranks by.
 fn rank_column(named: &RedisTable, table: &Table, key: &str, column: &str) -> Result<usize, String> {
     let name = table.name();
     if named.kept != Kept::Latest {
@@ -173,7 +173,7 @@ impl Form {
         })
     }
 
-    /// Where a row of the table is.
+    /// Returns the position of a row of the table.
     pub(super) fn place(
         &self,
         change: &Change,
@@ -204,7 +204,7 @@ impl Form {
         }
     }
 
-    /// The key of a row's hash.
+    /// Returns the key of a row's hash.
     fn row_key(&self, row: &dyn AnyRow, subject: &str, keys: &RedisKeys) -> Result<String, ExternalError> {
         let key = RowKey::of(row);
         let parts: Vec<_> = key.parts().iter().map(KeyPart::to_string).collect();
@@ -220,7 +220,8 @@ impl Form {
     }
 }
 
-/// A row that puts other values than its table has columns, or JSON that cannot be written.
+/// The error of a row that gives another number of values than its table has columns, or JSON that cannot be
+/// formatted.
 pub(super) fn unwritable(row: &dyn AnyRow) -> ExternalError {
     let key = RowKey::of(row);
     ExternalError::permanent(format!(

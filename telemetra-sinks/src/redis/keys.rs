@@ -5,11 +5,12 @@ use std::fmt::{self, Write};
 
 use super::table::{Kept, RedisTable};
 
-/// The keys and channels that a [`RedisSink`](super::RedisSink) writes: given to the sink, and used by those
-/// who read what it wrote.
+/// The names of the keys and channels that a [`RedisSink`](super::RedisSink) writes. Pass it to the
+/// [sink](super::RedisSink::keys), and use it in services that read the keys.
 ///
-/// Keys of one subject share the hash tag `{subject}`, so in a cluster they are on one node. In it `%`, `{`
-/// and `}` are written `%25`, `%7B` and `%7D`, and an empty subject `%`, since a cluster reads braces.
+/// All keys of one subject contain the hash tag `{subject}`, so a Redis cluster keeps them on one node.
+/// Inside the tag, `%`, `{` and `}` are written as `%25`, `%7B` and `%7D`, and an empty subject as `%`, as a
+/// cluster interprets braces.
 ///
 /// ```
 /// use telemetra_sinks::{RedisKeys, RedisTable};
@@ -35,101 +36,104 @@ impl Default for RedisKeys {
 }
 
 impl RedisKeys {
-    /// Keys that begin with `prefix` and a colon.
+    /// Creates names that begin with `prefix` and a colon. [`RedisKeys::default`] uses `telemetra`.
     #[must_use]
     pub fn new(prefix: impl Into<String>) -> Self {
         let (as_of, channel) = ("as_of:{}".into(), "live:{}".into());
         Self { prefix: prefix.into(), tables: Vec::new(), as_of, channel }
     }
 
-    /// The same keys with another prefix.
+    /// Sets the prefix of all names. A prefix may contain one hash tag, such as `{app}`, and no other braces.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Names a table that is kept. With none named, every table of windows is kept as [`RedisTable::latest`]
-    /// and every table of moments as [`RedisTable::moments`]; once one is, no other but those that are named.
+    /// Adds a kept table. If none is added, all tables of windows are kept as [`RedisTable::latest`] and all
+    /// tables of moments as [`RedisTable::moments`]; otherwise only the added ones are kept.
     #[must_use]
     pub fn table(mut self, table: RedisTable) -> Self {
         self.tables.push(table);
         self
     }
 
-    /// The pattern of the keys that say as of when a subject's keys were last written, with `{}` for its hash
-    /// tag. Default: `as_of:{}`.
+    /// Sets the pattern of the keys that hold the event time of a subject's last write. `{}` stands for the
+    /// subject's hash tag. Default: `as_of:{}`.
     #[must_use]
     pub fn as_of_key(mut self, pattern: impl Into<String>) -> Self {
         self.as_of = pattern.into();
         self
     }
 
-    /// The pattern of the channels on which changes are published, with `{}` for the subject's hash tag.
-    /// Default: `live:{}`.
+    /// Sets the pattern of the channels on which changes are published. `{}` stands for the subject's hash
+    /// tag. Default: `live:{}`.
     #[must_use]
     pub fn channel(mut self, pattern: impl Into<String>) -> Self {
         self.channel = pattern.into();
         self
     }
 
-    /// The hash of a subject's newest window in a table.
+    /// Returns the key of the hash of a subject's newest window in a table.
     #[must_use]
     pub fn latest(&self, table: &str, subject: &str) -> String {
         self.fill(&self.named(table, Kept::Latest).pattern(0), subject, None)
     }
 
-    /// The list of a subject's moments in a table.
+    /// Returns the key of the list of a subject's moments in a table.
     #[must_use]
     pub fn moments(&self, table: &str, subject: &str) -> String {
         self.fill(&self.named(table, Kept::Moments).pattern(0), subject, None)
     }
 
-    /// The hash of a row of a table, by the values of its key columns: numbers in decimal, times in RFC 3339.
+    /// Returns the key of a row's hash. `key` holds the values of the key columns as text: numbers in
+    /// decimal, times in RFC 3339.
     #[must_use]
     pub fn row(&self, table: &str, subject: &str, key: &[&str]) -> String {
         let named = self.named(table, Kept::Rows);
         self.fill(&named.pattern(key.len()), subject, Some(&key_text(key)))
     }
 
-    /// The time as of which the subject's keys were last written.
+    /// Returns the key that holds the event time of the subject's last write.
     #[must_use]
     pub fn as_of(&self, subject: &str) -> String {
         self.fill(&self.as_of, subject, None)
     }
 
-    /// The channel on which changes of the subject are published.
+    /// Returns the channel on which changes of a subject are published.
     #[must_use]
     pub fn live(&self, subject: &str) -> String {
         self.fill(&self.channel, subject, None)
     }
 
-    /// The pattern of the channels of all subjects, for `PSUBSCRIBE`. It matches as text: a prefix with `*`,
-    /// `?`, `[` or `\` is not for patterns.
+    /// Returns the pattern that matches the channels of all subjects, for `PSUBSCRIBE`. The prefix is not
+    /// escaped, so a prefix that contains `*`, `?`, `[` or `\` does not work here.
     #[must_use]
     pub fn live_pattern(&self) -> String {
         format!("{}:{}", self.prefix, self.channel.replacen("{}", "*", 1))
     }
 
-    /// The sorted set of a [rank](RedisTable::rank).
+    /// Returns the key of the sorted set of a [rank](RedisTable::rank).
     #[must_use]
     pub fn rank(&self, key: &str) -> String {
         format!("{}:{key}", self.prefix)
     }
 
-    /// The time as of which a rank was last written. It hashes to the rank's slot.
+    /// Returns the key that holds the event time of a rank's last write. It is in the same cluster slot as
+    /// the rank.
     #[must_use]
     pub fn rank_as_of(&self, key: &str) -> String {
         let rank = self.rank(key);
         if rank.contains('{') { format!("{rank}:as_of") } else { format!("{}:{{{rank}}}:as_of", self.prefix) }
     }
 
-    /// The time up to which everything is there.
+    /// Returns the key that holds the event time up to which everything is written.
     #[must_use]
     pub fn progress(&self) -> String {
         format!("{}:progress", self.prefix)
     }
 
+    /// Returns the settings of a table, or the default ones.
     fn named(&self, table: &str, kept: Kept) -> Cow<'_, RedisTable> {
         let found = self.tables.iter().find(|named| named.name == table && named.kept == kept);
         found.map_or_else(
@@ -144,7 +148,7 @@ impl RedisKeys {
         )
     }
 
-    /// The key of a pattern for a subject, and for the row of that key.
+    /// Fills a pattern with a subject, and for rows with the text of the row's key.
     pub(super) fn fill(&self, pattern: &str, subject: &str, key: Option<&str>) -> String {
         let (before, after) = pattern.split_once("{}").unwrap_or((pattern, ""));
         let mut name = String::with_capacity(self.prefix.len() + pattern.len() + subject.len() + 8);
@@ -157,8 +161,8 @@ impl RedisKeys {
         name
     }
 
-    /// Whether the patterns of these tables, and those of the sink itself, make keys of which no two are the
-    /// same, and which are on one node of a cluster where they have to be.
+    /// Checks that the patterns of these tables and of the sink itself never produce the same key, and that
+    /// keys of one subject are on one node of a cluster.
     pub(super) fn check(&self, tables: &[(String, &RedisTable)]) -> Result<(), String> {
         check_prefix(&self.prefix)?;
         check_pattern(&self.channel, false)?;
@@ -199,6 +203,7 @@ impl RedisKeys {
     }
 }
 
+/// Checks that a prefix has no braces, except those of one hash tag.
 fn check_prefix(prefix: &str) -> Result<(), String> {
     let tagged = prefix.split_once('{').map(|(_, tag)| tag.find('}').is_some_and(|end| end > 0));
     match tagged {
@@ -210,7 +215,7 @@ fn check_prefix(prefix: &str) -> Result<(), String> {
     }
 }
 
-/// A pattern has the subject once, and no other brace but `{key}` after it, of rows.
+/// Checks that a pattern contains the subject once, and no other braces except `{key}` after it, for rows.
 fn check_pattern(pattern: &str, of_rows: bool) -> Result<(), String> {
     let Some((before, after)) = pattern.split_once("{}") else {
         return Err(format!(
@@ -225,7 +230,7 @@ fn check_pattern(pattern: &str, of_rows: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether two patterns can make one key.
+/// Whether two patterns can produce the same key.
 fn may_meet(one: &str, other: &str) -> bool {
     let (Some((before, one)), Some((other_before, other))) = (one.split_once("{}"), other.split_once("{}"))
     else {
@@ -243,11 +248,12 @@ fn may_meet(one: &str, other: &str) -> bool {
         }
 }
 
+/// Whether a text starts and ends with these texts, without overlap.
 fn is_between(text: &str, (start, end): (&str, &str)) -> bool {
     text.strip_prefix(start).is_some_and(|rest| rest.ends_with(end))
 }
 
-/// The values of key columns as one text: different values are different texts, without braces.
+/// Joins the values of key columns to one text without braces. Different values give different texts.
 pub(super) fn key_text<T: AsRef<str>>(parts: &[T]) -> String {
     let mut text = String::new();
     for (n, part) in parts.iter().enumerate() {
@@ -265,7 +271,7 @@ pub(super) fn key_text<T: AsRef<str>>(parts: &[T]) -> String {
     text
 }
 
-/// A subject in braces.
+/// A subject as a hash tag, in braces.
 struct Tag<'a>(&'a str);
 
 impl fmt::Display for Tag<'_> {

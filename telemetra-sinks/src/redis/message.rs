@@ -1,4 +1,4 @@
-//! What is published, and rows as text.
+//! The messages of the channel, and rows as text.
 
 use std::fmt::{self, Write};
 
@@ -6,8 +6,8 @@ use telemetra_core::{Action, Change, EventTime, Table, Value, json};
 
 use super::form::Form;
 
-/// The columns of a table but the one of the publication time: the time is published beside the row, and
-/// after a restart a row that did not change is the same.
+/// The columns of a table that are written, which is all but the publication time: messages carry that time
+/// beside the row, and leaving it out keeps an unchanged row equal after a restart.
 #[derive(Debug)]
 pub(super) struct Columns {
     names: Vec<String>,
@@ -20,8 +20,8 @@ impl Columns {
         Self { names, left_out: table.published_at_column() }
     }
 
-    /// Calls `put` with the place and name of each column and its value. Fails where the row puts another
-    /// number of values than it has columns.
+    /// Calls `put` with the index, name and value of each column. Fails if the row gives another number of
+    /// values than there are columns.
     pub(super) fn each<'c>(
         &'c self,
         change: &Change,
@@ -40,12 +40,12 @@ impl Columns {
         if at == self.names.len() { result } else { Err(fmt::Error) }
     }
 
-    /// Whether there is a column of that name.
+    /// Whether there is a column of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.names.iter().enumerate().any(|(at, column)| column == name && self.left_out != Some(at))
     }
 
-    /// The row as a JSON object.
+    /// Appends the row as a JSON object.
     pub(super) fn object(&self, out: &mut String, change: &Change) -> fmt::Result {
         let mut before = '{';
         self.each(change, |_, name, value| {
@@ -57,7 +57,8 @@ impl Columns {
     }
 }
 
-/// A value as text, as a field of a hash or a score has it; nothing where there is none.
+/// Returns a value as the text of a hash field or a score; `None` for null and for floats that are not
+/// finite.
 pub(super) fn text(value: Value<'_>) -> Result<Option<String>, fmt::Error> {
     let mut text = String::new();
     match value {
@@ -73,7 +74,7 @@ pub(super) fn text(value: Value<'_>) -> Result<Option<String>, fmt::Error> {
     Ok(Some(text))
 }
 
-/// What became of a row.
+/// The kind of a change, as messages name it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Published,
@@ -85,7 +86,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Of a window, by how often it was published.
+    /// Returns the kind of a window's change, by its revision.
     pub(super) fn of_window(change: &Change) -> Self {
         match (change.action, change.revision) {
             (Action::Withdraw, _) => Self::Withdrawn,
@@ -94,7 +95,7 @@ impl Kind {
         }
     }
 
-    /// Of a row of any other kind, by how often it was published.
+    /// Returns the kind of any other row's change, by its revision.
     pub(super) fn of_row(change: &Change) -> Self {
         match Self::of_window(change) {
             Self::Corrected => Self::Updated,
@@ -102,7 +103,8 @@ impl Kind {
         }
     }
 
-    /// Of a moment, by whether it is open, and was: `None` if it was not there.
+    /// Returns the kind of a moment's change: by whether it is open now, and whether it was open before,
+    /// `None` if it was not there.
     pub(super) fn of_moment(open: bool, was_open: Option<bool>) -> Self {
         match (open, was_open) {
             (true, None) => Self::Opened,
@@ -123,10 +125,10 @@ impl Kind {
     }
 }
 
-/// The fields of a message beside the subject's.
+/// The fields of a message, beside the one of the subject.
 pub(super) const FIELDS: [&str; 5] = ["type", "kind", "time", "revision", "row"];
 
-/// The message of a change.
+/// Formats the message of a change.
 pub(super) fn message(
     kind: Kind,
     change: &Change,

@@ -1,9 +1,9 @@
-//! What is current, in Redis: the newest window of each subject, its moments and rows, leaderboards, and a
-//! channel of changes.
+//! A sink that keeps current state in Redis: the newest window of each subject, moments, rows, leaderboards,
+//! and a pub/sub channel of changes.
 //!
-//! The idea: the sink knows what the keys should be, and every write says as of which event time it is. A
-//! script refuses what is older than what is there, so nobody who comes late can do harm; and when the server
-//! has less than was written, all is written anew.
+//! The sink caches what every key should hold. Each write carries the event time as of which it is, and a Lua
+//! script on the server rejects a write that is older than the key, so a delayed process does no harm. If the
+//! server has lost data, all keys are written again.
 
 mod cache;
 mod error;
@@ -31,10 +31,13 @@ use error::refused;
 use state::State;
 use write::{Scripts, Writer};
 
-/// A sink that keeps what is current in Redis 6.2 or newer, or in what speaks its protocol.
+/// A sink that keeps the current state of a pipeline in Redis 6.2 or newer, or in a compatible server.
 ///
-/// By default it keeps every table of windows and every table of moments that the pipeline has. What is kept
-/// otherwise, and under what keys, [`RedisTable`]s say; [`RedisKeys`] makes the names for those who read.
+/// By default it keeps every table of windows and every table of moments that the pipeline has.
+/// [`RedisTable`] selects other tables and sets their keys, and [`RedisKeys`] returns the names of keys for
+/// the services that read them.
+///
+/// # Keys
 ///
 /// | key | holds |
 /// |---|---|
@@ -45,54 +48,73 @@ use write::{Scripts, Writer};
 /// | `telemetra:progress` | the time up to which everything is there |
 /// | `telemetra:live:{subject}` | channel: each change of a kept row of the subject |
 ///
-/// The braces around the subject are part of the names; those around `table` are not. `time` and the progress
-/// are event times in milliseconds since the epoch; columns are as in JSON (times as RFC 3339, bytes in
-/// hexadecimal, a column without a value has no field). The column of the publication time
-/// ([`Table::published_at`]) is left out, and `time` where the table has a column of that name.
+/// The braces around the subject are part of the names, those around `table` are not. `time` and the
+/// progress are event times in milliseconds since the epoch. Columns are formatted as in JSON: times as RFC
+/// 3339, bytes in hexadecimal; a column without a value has no field. The column of the publication time
+/// ([`Table::published_at`]) is left out. If the table has a column `time`, its value takes the place of the
+/// sink's `time`.
 ///
-/// **Messages** are JSON objects: `type` (the table's name, or what [`RedisTable::message`] says), `kind`,
-/// the subject under `key` (or as [`RedisTable::subject_field`] says), `time` (when the change took effect),
-/// `revision`, and `row`, the columns; of what is withdrawn, the row as it was. Of windows the kinds are
-/// `published`, `corrected` (also of a window that is not the newest) and `withdrawn`; of moments `opened`,
-/// `updated`, `closed` and `withdrawn`; of other rows `published`, `updated` and `withdrawn`. Each is
-/// published after its keys are written, with a later time than the message before it. After an error
-/// messages may come again; one that a receiver has seen has the same `time` and `revision`. Who was not
-/// connected has missed them, and reads the keys.
+/// Keys expire after the [`ttl`](Self::ttl) by the server's clock, so that they do not outlive a pipeline
+/// that is gone. Rows without an event time do not expire.
+///
+/// # Messages
+///
+/// Each change of a kept row is published to the subject's channel, after its keys are written. A message is
+/// a JSON object with these fields:
+///
+/// * `type`: the name of the table, or that of [`RedisTable::message`].
+/// * `kind`: for windows `published`, `corrected` (also of a window that is not the newest) or `withdrawn`;
+///   for moments `opened`, `updated`, `closed` or `withdrawn`; for other rows `published`, `updated` or
+///   `withdrawn`.
+/// * `key`, or the name of [`RedisTable::subject_field`]: the subject.
+/// * `time`: the event time at which the change takes effect.
+/// * `revision`: how often the row was published before.
+/// * `row`: the columns of the row; of a withdrawn row, as it was.
 ///
 /// ```json
 /// {"type":"moments","kind":"opened","key":"d1","time":1767225659999,"revision":0,
 ///  "row":{"moment_id":"…","ended_at":null,…}}
 /// ```
 ///
-/// * **Corrections.** A window that is withdrawn uncovers the one before it. One that is older than the
-///   newest changes no key. A subject that has had no window for [`silent_after`](Self::silent_after) leaves
-///   the leaderboards, and one that has had none for the [`horizon`](Self::horizon) leaves all: both by event
-///   time, so the keys are a function of the input. A row that tells of an event time
-///   ([`AnyRow::time`](telemetra_core::AnyRow::time)) is kept for the horizon too; one that is about now
-///   until it is withdrawn.
-/// * **Nothing older overwrites.** Every write carries the time as of which it is; a script refuses it where
-///   the key is of a later time. So a process that was thought dead does no harm, and one that starts from a
-///   checkpoint waits until it is as far as the keys are. `telemetra:as_of:{subject}` and the `as_of` of each
-///   leaderboard hold these times.
-/// * **Memory that was lost is written anew**: after a restart without data, `FLUSHALL` or a failover to a
-///   replica that had less, the progress is not what it was, and all keys are written in one go. Keys that
-///   alone were evicted come back with the next change.
-/// * Keys expire after [`ttl`](Self::ttl) by the server's clock, but for rows that are about now: they do not
-///   outlive a pipeline that is gone.
-/// * **In memory** the sink keeps the rows within the horizon: about 200 bytes a window, besides the row
-///   itself, which is shared with the other sinks. Of windows of a minute that slide by ten seconds that is
-///   180 windows a subject.
-/// * An apply is one round trip for a thousand subjects, and two short ones before and after. In a cluster
-///   each script is on one node, and the leaderboards, the progress and each subject may be on different
-///   ones.
+/// After an error a message may be repeated, with the same `time` and `revision`. A subscriber that was not
+/// connected has missed messages, as always with Redis channels, and reads the keys instead.
 ///
-/// [`open`](Sink::open) returns `None`: a restart gives the whole state again, of which nothing is published.
+/// # Corrections
 ///
-/// Connections lost, timeouts, servers that load, are busy, full or read-only, and clusters that move keys
-/// are transient errors. A password that is refused, a right that is missing, a key of another kind, and a
-/// table or column that the pipeline has not got are permanent. The user needs `EVALSHA`, `SCRIPT LOAD`,
-/// `TYPE` and what the scripts call: `+get +set +del +pexpire +hset +hlen +rpush +llen +zadd +zrem +zcard
-/// +publish`, for the keys and channels `telemetra:*`.
+/// When a window is withdrawn, the key holds the window before it. A late correction of a window that is not
+/// the newest changes no key. A subject without a window for [`silent_after`](Self::silent_after) leaves the
+/// leaderboards, and one without any for the [`horizon`](Self::horizon) is removed. Both spans are event
+/// time, so the keys depend only on the input. A row with an event time
+/// ([`AnyRow::time`](telemetra_core::AnyRow::time)) is kept for the horizon too; a row without one until it
+/// is withdrawn.
+///
+/// # Guarantees
+///
+/// * **An older write never replaces a newer one.** Every write carries its event time, and a script rejects
+///   it if the key is newer. So a process that was believed dead does no harm, and a process that starts from
+///   a checkpoint writes nothing until it has reached the time of the keys. `telemetra:as_of:{subject}` and
+///   the `as_of` of each leaderboard hold these times.
+/// * **Lost data is written again.** After a restart without data, a `FLUSHALL`, or a failover to a replica
+///   that lagged, the progress in Redis differs from the one that the sink wrote, and all keys are written at
+///   once. Single keys that were evicted come back with their next change.
+/// * **Restart.** [`open`](Sink::open) returns `None`, so a restarted pipeline writes the whole state again,
+///   of which no messages are published.
+///
+/// # Cost
+///
+/// The sink keeps the rows within the horizon in memory: about 200 bytes for each window, beside the row
+/// itself, which it shares with the other sinks. For windows of one minute that slide by ten seconds, that is
+/// 180 windows for each subject. An apply takes one round trip for a thousand subjects, and two short ones
+/// before and after. In a cluster each script runs on one node; leaderboards, progress and subjects may be on
+/// different nodes.
+///
+/// # Errors
+///
+/// Lost connections, time-outs, servers that are loading, busy, full or read-only, and clusters that are
+/// moving keys are transient errors. A rejected password, a missing right, a key of another type, and a table
+/// or column that the pipeline does not have are permanent errors. The user needs the rights for `EVALSHA`,
+/// `SCRIPT LOAD`, `TYPE` and the commands of the scripts: `+get +set +del +pexpire +hset +hlen +rpush +llen
+/// +zadd +zrem +zcard +publish`, for the keys and channels `telemetra:*`.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -122,7 +144,15 @@ pub struct RedisSink {
 }
 
 impl RedisSink {
-    /// A sink into that server, of all windows and moments.
+    /// Creates a sink that writes to `server`, and keeps all tables of windows and moments until a
+    /// [`table`](Self::table) is named. It connects when it is opened.
+    ///
+    /// ```
+    /// use telemetra_sinks::RedisSink;
+    ///
+    /// let sink = RedisSink::new("redis://127.0.0.1:6379/").prefix("app");
+    /// assert_eq!(sink.key_names().latest("device_minute", "d1"), "app:device_minute:{d1}:latest");
+    /// ```
     pub fn new(server: impl Into<RedisServer>) -> Self {
         Self {
             server: server.into(),
@@ -136,73 +166,89 @@ impl RedisSink {
         }
     }
 
-    /// What is kept and all names, in place of those that were said before: for those that readers have too.
+    /// Sets the kept tables and all key names at once, in place of earlier settings. Use it to share one
+    /// [`RedisKeys`] with the services that read the keys. Default: [`RedisKeys::default`].
     #[must_use]
     pub fn keys(mut self, keys: RedisKeys) -> Self {
         self.keys = keys;
         self
     }
 
-    /// The names of what it writes.
+    /// Returns the names of the keys and channels that the sink writes.
     #[must_use]
     pub fn key_names(&self) -> &RedisKeys {
         &self.keys
     }
 
-    /// What all keys and channels begin with, before a colon. Default: `telemetra`.
+    /// Sets the prefix of all keys and channels; a colon follows it. Default: `telemetra`. Give each pipeline
+    /// that writes to one Redis its own.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.keys = self.keys.prefix(prefix);
         self
     }
 
-    /// Names a table that is kept. Once one is named, those that are not are left out. See
-    /// [`RedisKeys::table`].
+    /// Adds a table to keep. Once one is added, tables that are not are left out. Default: all tables of
+    /// windows and moments. See [`RedisKeys::table`].
+    ///
+    /// ```
+    /// use telemetra_sinks::{RedisSink, RedisTable};
+    /// let sink = RedisSink::new("redis://127.0.0.1:6379/")
+    ///     .table(RedisTable::latest("device_minute").rank("devices:by_readings", "readings"))
+    ///     .table(RedisTable::moments("device_minute_moments"));
+    /// ```
     #[must_use]
     pub fn table(mut self, table: RedisTable) -> Self {
         self.keys = self.keys.table(table);
         self
     }
 
-    /// The most moments in a subject's list, up to 1000. Default: 50.
+    /// Sets the greatest number of moments in a subject's list, at most 1000; the newest are kept. Default:
+    /// 50.
     #[must_use]
     pub fn most_moments(mut self, most: usize) -> Self {
         self.most_moments = most.min(1000);
         self
     }
 
-    /// How long after they were last written keys expire, by the server's clock. Should be longer than the
-    /// horizon. Default: one hour.
+    /// Sets how long after their last write keys expire, by the server's clock. It should be longer than the
+    /// [`horizon`](Self::horizon). Default: one hour; limited to between 1 ms and 366 days.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl.clamp(Duration::from_millis(1), Duration::from_secs(366 * 86_400));
         self
     }
 
-    /// For how much event time windows and moments are kept: at least the allowed lateness; and no more than
-    /// the horizon of the pipeline, if the keys are to be the same after a restart. Default: 30 minutes.
+    /// Sets for how much event time windows and moments are kept. Default: 30 minutes.
+    ///
+    /// It must be at least the allowed lateness. It should not exceed the pipeline's own horizon, as a
+    /// restart restores no more than that. More uses more memory: see the type's page.
     #[must_use]
     pub fn horizon(mut self, horizon: Duration) -> Self {
         self.horizon = horizon;
         self
     }
 
-    /// How much event time after its newest window a subject leaves the leaderboards. Default: one minute.
+    /// Sets how much event time after its newest window a subject leaves the leaderboards. Default: one
+    /// minute.
     #[must_use]
     pub fn silent_after(mut self, silent_after: Duration) -> Self {
         self.silent_after = silent_after;
         self
     }
 
-    /// Overwrites what is newer, when a pipeline starts from the beginning. Without this nothing is written
-    /// until it is as far as the keys are, which is right where the input is the same as before. Keys of
-    /// subjects that are no more are left to expire, and those of rows about now stay.
+    /// Overwrites keys that are newer, when the pipeline starts from the beginning of its input. Default:
+    /// off; nothing is written until the pipeline has reached the time of the keys, which is right if the
+    /// input is the same as before.
+    ///
+    /// Keys of subjects that no longer occur are left to expire. Rows that have no event time stay.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;
         self
     }
 
+    /// Resolves the settings against the tables that the sink is opened with.
     fn writer(&self, tables: &[Arc<Table>]) -> Result<Writer, ExternalError> {
         let resolved = form::resolve(&self.keys, tables);
         let (forms, boards) = resolved.map_err(|why| refused(&self.server.to_string(), why))?;
@@ -214,7 +260,7 @@ impl RedisSink {
             boards,
             most_moments: self.most_moments,
             ttl_ms,
-            // A process that wakes up after the keys are gone is to find how far they were.
+            // A process that resumes after the keys have expired must still find their time.
             as_of_ttl_ms: ttl_ms.max(86_400_000),
         })
     }

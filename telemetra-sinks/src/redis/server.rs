@@ -9,14 +9,15 @@ use redis::{
     RedisError, RedisResult, TlsCertificates, TlsMode, Value,
 };
 
-/// How many commands are sent before their answers are read.
+/// The number of commands that are sent before their answers are read.
 const AT_ONCE: usize = 1000;
 
-/// Where a Redis is, and how to get in: one server, a cluster, or what sentinels say is the master.
+/// The address of Redis and how to log in: a single server, a cluster, or the master that sentinels name.
 ///
-/// URLs are `redis://[user][:password@]host[:port][/database]`, `rediss://…` with TLS, or
-/// `redis+unix:///path[?db=…&user=…&pass=…]`. A URL is not shown again, in no error and no `Debug`, but for
-/// host and port.
+/// URLs have the form `redis://[user][:password@]host[:port][/database]`, `rediss://…` for TLS, or
+/// `redis+unix:///path[?db=…&user=…&pass=…]`. Errors and `Debug` show only host and port, never the password.
+/// A URL is parsed when the sink is opened, so a malformed one is an error of
+/// [`open`](telemetra_core::Sink::open).
 ///
 /// ```
 /// use telemetra_sinks::RedisServer;
@@ -31,6 +32,7 @@ pub struct RedisServer {
     time_out: Duration,
 }
 
+/// The kind of deployment.
 #[derive(Clone)]
 enum Kind {
     Single,
@@ -43,27 +45,35 @@ impl RedisServer {
         Self { kind, urls, certificates: None, time_out: Duration::from_secs(10) }
     }
 
-    /// One server.
+    /// A single server.
     #[must_use]
     pub fn url(url: impl Into<String>) -> Self {
         Self::new(Kind::Single, vec![url.into()])
     }
 
-    /// A cluster that has these nodes; it names the others.
+    /// A Redis cluster with at least these nodes; the client learns the other nodes from them.
     #[must_use]
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::new(Kind::Cluster, urls.into_iter().map(Into::into).collect())
     }
 
-    /// The server that the first of these sentinels to answer calls the master of that name.
+    /// The master with the name `master`, as the first sentinel that answers names it. Every reconnect asks
+    /// again, so a failover is followed.
+    ///
+    /// ```
+    /// use telemetra_sinks::RedisServer;
+    /// let sentinels = ["redis://sentinel-1:26379", "redis://sentinel-2:26379"];
+    /// let server = RedisServer::sentinel(sentinels, "primary").node("rediss://telemetra:secret@primary/0");
+    /// assert!(!format!("{server:?}").contains("secret"));
+    /// ```
     #[must_use]
     pub fn sentinel(urls: impl IntoIterator<Item = impl Into<String>>, master: impl Into<String>) -> Self {
         let kind = Kind::Sentinel { master: master.into(), node: None };
         Self::new(kind, urls.into_iter().map(Into::into).collect())
     }
 
-    /// How to get into the master that sentinels name: a URL of which scheme, user, password and database
-    /// count. Without it, as into a sentinel without user and password.
+    /// Sets how to log in to the master that sentinels name: the scheme, user, password and database of this
+    /// URL are used. Default: the scheme of the sentinel's URL, without user and password.
     #[must_use]
     pub fn node(mut self, url: impl Into<String>) -> Self {
         if let Kind::Sentinel { node, .. } = &mut self.kind {
@@ -72,14 +82,15 @@ impl RedisServer {
         self
     }
 
-    /// The authority that vouches for the server, in PEM. Default: those that the system trusts.
+    /// Sets the certificate authority, in PEM, that must have signed the server's certificate. Default: the
+    /// authorities that the system trusts.
     #[must_use]
     pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.certificates().root_cert = Some(pem.into());
         self
     }
 
-    /// The certificate and key by which the server knows us, in PEM.
+    /// Sets the certificate and private key, in PEM, that this client presents to the server. Default: none.
     #[must_use]
     pub fn certificate(mut self, pem: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.certificates().client_tls =
@@ -91,19 +102,20 @@ impl RedisServer {
         self.certificates.get_or_insert(TlsCertificates { client_tls: None, root_cert: None })
     }
 
-    /// How long to wait for a connection, and for each answer, before it counts as lost. Default: 10 s.
+    /// Sets how long to wait for a connection, and for each answer, before the connection counts as lost.
+    /// Default: 10 s.
     #[must_use]
     pub fn time_out(mut self, time_out: Duration) -> Self {
         self.time_out = time_out.max(Duration::from_millis(1));
         self
     }
 
-    /// Whether keys are on several servers.
+    /// Whether keys are spread over several servers.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.kind, Kind::Cluster)
     }
 
-    /// Connects. The time for it is bounded.
+    /// Connects, within the time-out.
     pub(super) fn connect(&self) -> RedisResult<Link> {
         prepare_tls();
         match &self.kind {
@@ -115,7 +127,7 @@ impl RedisServer {
                 let mut builder = ClusterClient::builder(self.urls.iter().map(String::as_str))
                     .connection_timeout(self.time_out)
                     .response_timeout(self.time_out)
-                    // The pipeline tries again itself, with longer pauses.
+                    // The pipeline retries by itself, with longer pauses.
                     .retries(2);
                 if let Some(certificates) = &self.certificates {
                     builder = builder.tls(TlsMode::Secure).certs(certificates.clone());
@@ -132,6 +144,7 @@ impl RedisServer {
         }
     }
 
+    /// Opens a connection to one server.
     fn connect_to(&self, info: ConnectionInfo) -> RedisResult<Connection> {
         let client = match (&self.certificates, info.addr()) {
             (Some(certificates), ConnectionAddr::TcpTls { .. }) => {
@@ -145,7 +158,7 @@ impl RedisServer {
         Ok(connection)
     }
 
-    /// Asked one by one here, since the client's own way of asking waits for ever for one that hangs.
+    /// Asks the sentinels one by one, as the client's own query waits for ever for a sentinel that hangs.
     fn ask_sentinels(&self, master: &str, node: Option<&str>) -> RedisResult<ConnectionInfo> {
         let mut last = no_url();
         for url in &self.urls {
@@ -181,7 +194,7 @@ impl RedisServer {
     }
 }
 
-/// A process that has two providers of cryptography must choose; if nobody did, we do.
+/// Chooses the cryptography provider of rustls, if the process has two and has not chosen one.
 fn prepare_tls() {
     use rustls::crypto::{CryptoProvider, ring};
     if CryptoProvider::get_default().is_none() {
@@ -190,6 +203,7 @@ fn prepare_tls() {
     }
 }
 
+/// The error of a server without an address.
 fn no_url() -> RedisError {
     (ErrorKind::InvalidClientConfig, "no URL was given").into()
 }
@@ -205,7 +219,7 @@ impl From<String> for RedisServer {
     }
 }
 
-/// Hosts and ports.
+/// Shows hosts and ports only.
 impl fmt::Display for RedisServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, url) in self.urls.iter().enumerate() {
@@ -224,15 +238,15 @@ impl fmt::Debug for RedisServer {
     }
 }
 
-/// A connection.
+/// An open connection to a server or a cluster.
 pub(super) enum Link {
     Single(Connection),
     Cluster(Box<ClusterConnection>),
 }
 
 impl Link {
-    /// Runs commands, in order where they are of one key, and returns the answer of each. An error is one of
-    /// the connection.
+    /// Runs commands and returns the answer of each; commands on one key run in order. The outer error is one
+    /// of the connection.
     pub(super) fn run(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<RedisResult<Value>>> {
         let mut answers = Vec::with_capacity(commands.len());
         let mut commands = commands.into_iter();
@@ -256,7 +270,7 @@ impl Link {
                         Ok(part) => answers.extend(part.into_iter().map(Ok)),
                         Err(error) => {
                             let refused = error.clone().into_server_errors().ok_or(error)?;
-                            // The answers of the others are lost, but one that was refused is enough to stop.
+                            // The other answers are lost, but one rejected command is enough to stop.
                             for (at, error) in refused.iter() {
                                 answers.resize_with(before + at, || Ok(Value::Nil));
                                 answers.push(Err(error.clone().into()));
@@ -270,7 +284,7 @@ impl Link {
         Ok(answers)
     }
 
-    /// Has every server know a script.
+    /// Loads a script into every server.
     pub(super) fn load(&mut self, script: &redis::Script) -> RedisResult<()> {
         match self {
             Self::Single(connection) => script.load(connection).map(drop),
@@ -278,7 +292,7 @@ impl Link {
         }
     }
 
-    /// The type of a key, as the server calls it.
+    /// Returns the type of a key, as the server names it.
     pub(super) fn type_of(&mut self, key: &str) -> RedisResult<String> {
         let mut command = redis::cmd("TYPE");
         command.arg(key);

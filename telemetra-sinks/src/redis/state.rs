@@ -14,33 +14,34 @@ use super::message::message;
 use super::server::Link;
 use super::write::{Pending, Ranks, Stamp, Writer};
 
-/// How often the keys are written in one go if their memory is lost in the middle.
+/// How often all keys are written again if the server loses its memory meanwhile.
 const TRIES: usize = 3;
 
-/// A script that writes keys of a subject: whose, and which of several.
+/// A script that writes keys of a subject: the subject, and which one of its scripts.
 type Written = (Arc<str>, usize);
 
+/// An open sink: the cache, the connection, and what is still to be written.
 pub(super) struct State {
     server: RedisServer,
     writer: Writer,
     link: Option<Link>,
     cache: Cache,
-    /// What has changed since the keys were last written.
+    /// The changes since the keys were last written.
     pending: BTreeMap<Arc<str>, Pending>,
-    /// Nothing that took effect up to this time is published: it was before.
+    /// Changes up to this time are not published, as an earlier run has published them.
     quiet_until: Option<EventTime>,
-    /// Times up to this may be overwritten, though they are newer.
+    /// Keys with times up to this one may be overwritten although they are newer.
     over: EventTime,
-    /// What the progress was set to, and what it may have been set to without an answer.
+    /// The progress that was last written, perhaps without an answer.
     wrote: Option<EventTime>,
     tried: Option<EventTime>,
-    /// Whether all keys have to be written.
+    /// Whether all keys must be written.
     anew: bool,
     behind: bool,
 }
 
 impl State {
-    /// Connects, and says as of which time the keys are.
+    /// Connects, and reads the event time of the keys.
     pub(super) fn open(
         server: RedisServer,
         writer: Writer,
@@ -69,16 +70,17 @@ impl State {
         Ok(state)
     }
 
-    /// Takes in what is new among the batches, and writes it.
+    /// Applies the batches that are new, and writes the keys that changed.
     pub(super) fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let known = batches.partition_point(|batch| Some(batch.time) <= self.cache.as_of());
         for batch in &batches[known..] {
             self.take(batch)?;
         }
-        // What could not be written the last time is tried again also if nothing is new.
+        // Keys that could not be written the last time are retried also if no batch is new.
         self.flush()
     }
 
+    /// Applies one batch to the cache.
     fn take(&mut self, batch: &Batch) -> Result<(), ExternalError> {
         let publish = Some(batch.time) > self.quiet_until;
         for change in &batch.changes {
@@ -109,6 +111,7 @@ impl State {
         Ok(())
     }
 
+    /// Writes all changed keys, and the progress after them.
     fn flush(&mut self) -> Result<(), ExternalError> {
         let Some(time) = self.cache.as_of() else { return Ok(()) };
         if self.wrote == Some(time) && self.pending.is_empty() {
@@ -147,7 +150,8 @@ impl State {
         )))
     }
 
-    /// Somebody is ahead: the process that took over from this one, or the one before it.
+    /// Handles keys that are newer than this sink: another process has taken over, or an earlier run went
+    /// further.
     fn fall_behind(&mut self, found: Option<EventTime>) {
         if !std::mem::replace(&mut self.behind, true) {
             let (server, found) = (&self.server, found.unwrap_or_default());
@@ -155,13 +159,13 @@ impl State {
                 %server, as_of = %found, "redis holds what is newer; nothing is written until then"
             );
         }
-        // Whoever wrote it has published it. All keys are written later, and those that are no more must be
-        // known then.
+        // The process that wrote the keys has published the changes. All keys are written later, and keys
+        // that no longer exist must be known then.
         self.pending.values_mut().for_each(|pending| pending.messages.clear());
         (self.anew, self.wrote) = (true, None);
     }
 
-    /// Whether the progress is what this sink has left there.
+    /// Checks that the progress in Redis is the one that this sink wrote.
     fn compare(&mut self, found: Option<EventTime>) {
         if self.wrote.is_none() || found == self.wrote || (found.is_some() && found == self.tried) {
             return;
@@ -179,7 +183,7 @@ impl State {
         }
     }
 
-    /// Writes the keys that have to be; `None` if it turns out that all have to be.
+    /// Writes the changed keys; `None` if it turns out that all keys must be written.
     fn write(&mut self, stamp: Stamp) -> Result<Option<Vec<Written>>, ExternalError> {
         if self.anew {
             for (id, subject) in self.cache.subjects() {
@@ -198,7 +202,8 @@ impl State {
         }
         let name = |state: &mut Self, at: usize| state.name(at, &written);
         let answers = self.run(commands, name)?;
-        // One server says by its progress what it has lost; of several each has to.
+        // With a single server, the progress shows whether data was lost; in a cluster every node must be
+        // asked.
         let lost = |((id, _), answer): (&Written, &Option<EventTime>)| {
             answer.is_none() && self.cache.get(id).is_some_and(|subject| subject.written)
         };
@@ -212,8 +217,7 @@ impl State {
         Ok(Some(written))
     }
 
-    /// The keys that the command at a place is about, for an error; the one of a wrong type if that is what
-    /// it is.
+    /// Names the keys of the command at an index, for an error; if a key has a wrong type, only that key.
     fn name(&mut self, at: usize, written: &[Written]) -> String {
         let keys = match written.get(at) {
             Some((id, part)) => {
@@ -235,6 +239,7 @@ impl State {
         foreign.unwrap_or_else(some)
     }
 
+    /// Opens a connection and loads the scripts, if there is none.
     fn connect(&mut self) -> Result<(), ExternalError> {
         let connected = self.server.connect().and_then(|mut link| {
             for script in self.writer.scripts.all() {
@@ -247,7 +252,7 @@ impl State {
         Ok(())
     }
 
-    /// The time up to which the server has everything.
+    /// Reads the time up to which the server has everything.
     fn progress(&mut self) -> Result<Option<EventTime>, ExternalError> {
         let mut get = redis::cmd("GET");
         get.arg(self.writer.keys.progress());
@@ -255,7 +260,8 @@ impl State {
         Ok(answers.first().copied().flatten())
     }
 
-    /// Runs commands that answer a time or nothing. `name` says what the command at a place writes.
+    /// Runs commands that each answer with a time or nothing. `name` names what the command at an index
+    /// writes.
     fn run(
         &mut self,
         commands: Vec<Cmd>,
@@ -278,8 +284,8 @@ impl State {
                 Ok(time) => times.push(time),
                 Err(error) => {
                     let what = format!("write {}", name(self, at));
-                    // After a failover another server is the right one; and one that forgot the scripts is
-                    // sent them.
+                    // After a failover, another server is the right one; and a server that forgot the scripts
+                    // is sent them again.
                     self.link = None;
                     return Err(failed(&self.server.to_string(), &what, error));
                 }

@@ -1,4 +1,4 @@
-//! What the sink's cache holds of one subject: its windows, moments and rows within the horizon.
+//! The cached state of one subject: its windows, moments and rows within the horizon.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use telemetra_core::{Action, Change, EventTime};
 use super::form::Place;
 use super::message::Kind;
 
-/// Which keys of a subject have to be written: those of kept tables, and those of rows, each with its table.
+/// The keys of a subject that must be written: those of kept tables, and those of single rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dirty {
     pub(super) tables: BTreeSet<usize>,
@@ -26,24 +26,24 @@ impl Dirty {
     }
 }
 
-/// One subject.
+/// The cached rows of one subject.
 #[derive(Default)]
 pub(super) struct Subject {
-    /// By the place of the kept table: the few in which the subject has rows.
+    /// The tables in which the subject has rows, by the index of the kept table.
     tables: Vec<(usize, Held)>,
-    /// When time alone changes something about it next, as the agenda has it.
+    /// The next scheduled time at which something changes without an event.
     pub(super) due: Option<EventTime>,
-    /// Whether its keys were written.
+    /// Whether the subject's keys have been written.
     pub(super) written: bool,
 }
 
-/// The rows of a subject in one table, each with the time at which it ended, if it has one.
+/// The rows of a subject in one table, each with its end, if it has one.
 enum Held {
-    /// By start: windows of one table and subject are all of one length, or are apart.
+    /// Windows by their start, as windows of one table and subject have one length or do not overlap.
     Windows(BTreeMap<EventTime, (EventTime, Change)>),
-    /// By start and type.
+    /// Moments by start and type.
     Moments(BTreeMap<(EventTime, Box<str>), (Option<EventTime>, Change)>),
-    /// By the name of the key that each is kept under.
+    /// Other rows by the name of their key.
     Rows { rows: BTreeMap<Arc<str>, (Option<EventTime>, Change)>, ends: BTreeSet<(EventTime, Arc<str>)> },
 }
 
@@ -66,8 +66,8 @@ impl Held {
 }
 
 impl Subject {
-    /// Takes one change in, with nothing that ended before `since`, and says which keys it touches and what
-    /// has become of the row; `None` where nothing has.
+    /// Applies one change, ignoring rows that ended before `since`. Returns the keys that it touches and the
+    /// kind of the change; `None` if nothing changed.
     pub(super) fn change(
         &mut self,
         table: usize,
@@ -117,14 +117,14 @@ impl Subject {
                 dirty.rows.insert((table, key));
                 Kind::of_row(change)
             }
-            // A table's rows are all of one shape.
+            // All rows of a table have one shape.
             _ => return None,
         };
         Some((dirty, kind))
     }
 
-    /// Forgets what ended before `since`, and says which keys may hold something else by that: those of all
-    /// windows and moments, as the subject may also have fallen silent.
+    /// Forgets rows that ended before `since`. Returns the keys that may have changed: those of all windows
+    /// and moments, as the subject may also have become silent.
     pub(super) fn forget(&mut self, since: EventTime) -> Dirty {
         let mut dirty = Dirty::default();
         for (table, held) in &mut self.tables {
@@ -150,7 +150,7 @@ impl Subject {
         dirty
     }
 
-    /// When, after `time`, time alone changes a key; `None` if there is nothing left that could change so.
+    /// Returns the next time after `time` at which a key changes without an event; `None` if there is none.
     pub(super) fn next(&self, time: EventTime, horizon: u64, silent_after: u64) -> Option<EventTime> {
         let gone = |end: EventTime| end.plus(horizon).plus(1);
         let next = |held: &Held| match held {
@@ -159,19 +159,19 @@ impl Subject {
                 let silent = Some(newest.plus(silent_after).plus(1)).filter(|at| *at > time);
                 silent.into_iter().chain([gone(newest)]).min()
             }
-            // One that is open will be closed, unless no more changes of its subject come.
+            // An open moment is closed later, by a change of its subject.
             Held::Moments(moments) => moments.values().map(|(end, _)| gone(end.unwrap_or(time))).min(),
             Held::Rows { ends, .. } => ends.first().map(|(end, _)| gone(*end)),
         };
         self.tables.iter().filter_map(|(_, held)| next(held)).min()
     }
 
-    /// Whether nothing is known of it.
+    /// Whether no row of the subject is left.
     pub(super) fn is_empty(&self) -> bool {
         self.tables.iter().all(|(_, held)| held.is_empty())
     }
 
-    /// Whether it has a row that stays until it is withdrawn.
+    /// Whether the subject has a row that stays until it is withdrawn.
     pub(super) fn is_lasting(&self) -> bool {
         self.tables.iter().any(|(_, held)| match held {
             Held::Rows { rows, ends } => rows.len() > ends.len(),
@@ -183,7 +183,7 @@ impl Subject {
         self.tables.iter().find(|(known, _)| *known == table).map(|(_, held)| held)
     }
 
-    /// The newest window in a table: its end, and the change that published it.
+    /// Returns the newest window in a table: its end, and the change that published it.
     pub(super) fn latest(&self, table: usize) -> Option<(EventTime, &Change)> {
         match self.table(table)? {
             Held::Windows(windows) => windows.last_key_value().map(|(_, (end, change))| (*end, change)),
@@ -191,7 +191,7 @@ impl Subject {
         }
     }
 
-    /// The moments in a table, newest first.
+    /// Returns the moments in a table, newest first.
     pub(super) fn moments(&self, table: usize) -> impl Iterator<Item = &Change> {
         let moments = match self.table(table) {
             Some(Held::Moments(moments)) => Some(moments),
@@ -200,7 +200,7 @@ impl Subject {
         moments.into_iter().flat_map(|moments| moments.values().rev().map(|(_, change)| change))
     }
 
-    /// The row that is kept under a key, and whether it stays until it is withdrawn.
+    /// Returns the row under a key, and whether it stays until it is withdrawn.
     pub(super) fn row(&self, table: usize, key: &str) -> Option<(bool, &Change)> {
         match self.table(table)? {
             Held::Rows { rows, .. } => rows.get(key).map(|(end, change)| (end.is_none(), change)),
@@ -208,7 +208,7 @@ impl Subject {
         }
     }
 
-    /// The keys of all rows, each with its table.
+    /// Returns the keys of all rows, each with the index of its table.
     pub(super) fn row_keys(&self) -> impl Iterator<Item = (usize, Arc<str>)> {
         self.tables.iter().flat_map(|(table, held)| {
             let rows = match held {
@@ -220,14 +220,14 @@ impl Subject {
     }
 }
 
-/// Forgets windows that ended before `since`, but for so many of the newest.
+/// Forgets windows that ended before `since`, except the newest `keep`.
 fn forget_windows(windows: &mut BTreeMap<EventTime, (EventTime, Change)>, since: EventTime, keep: usize) {
     while windows.len() > keep && windows.first_key_value().is_some_and(|(_, (end, _))| *end < since) {
         windows.pop_first();
     }
 }
 
-/// Puts or removes an entry and returns what was there; `None` if nothing was there and nothing is.
+/// Inserts or removes an entry and returns the previous one; `None` if there was none and there is none.
 fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) -> Option<Option<V>> {
     match value {
         Some(value) => Some(map.insert(key, value)),

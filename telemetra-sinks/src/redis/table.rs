@@ -1,13 +1,13 @@
-//! Which tables are kept in Redis, and under what keys.
+//! The settings of a table that is kept in Redis: its form and the pattern of its keys.
 
 use std::borrow::Cow;
 
-/// A table that a [`RedisSink`](super::RedisSink) keeps: in what form, under what keys, and what its messages
-/// are called.
+/// A table that a [`RedisSink`](super::RedisSink) keeps: its form, its keys, its leaderboards, and the fields
+/// of its messages.
 ///
-/// A key's *pattern* is what comes after the prefix and its colon. In it `{}` stands for the row's
-/// [subject](telemetra_core::AnyRow::subject) in braces, its hash tag: all keys of one subject are on one
-/// node of a cluster.
+/// A *pattern* is a key without the prefix and its colon. In it, `{}` stands for the
+/// [subject](telemetra_core::AnyRow::subject) of the row, written in braces as a hash tag: a Redis cluster
+/// keeps all keys of one subject on one node.
 ///
 /// ```
 /// use telemetra_sinks::{RedisKeys, RedisTable};
@@ -26,7 +26,7 @@ pub struct RedisTable {
     pub(super) subject_field: String,
 }
 
-/// In what form a table is kept.
+/// The form in which a table is kept.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
     Latest,
@@ -40,61 +40,63 @@ impl RedisTable {
         Self { name: name.into(), kept, pattern, ranks, message, subject_field: "key".into() }
     }
 
-    /// A table of windows, kept as a hash for each subject: the columns of its newest window, and `time`, as
-    /// of when the hash is. By default the keys are `{table}:{}:latest`.
+    /// A table of windows, kept as one hash for each subject: the columns of its newest window, and the field
+    /// `time`, the event time of the hash. Default pattern: `{table}:{}:latest`.
     #[must_use]
     pub fn latest(table: impl Into<String>) -> Self {
         Self::new(table, Kept::Latest)
     }
 
-    /// A table of moments, kept as a list for each subject: its newest moments, newest first, as JSON. By
-    /// default the keys are `{table}:{}`.
+    /// A table of moments, kept as one list for each subject: its newest moments as JSON, newest first.
+    /// Default pattern: `{table}:{}`.
     #[must_use]
     pub fn moments(table: impl Into<String>) -> Self {
         Self::new(table, Kept::Moments)
     }
 
-    /// A table of any other rows, kept as a hash for each row: its columns, and `time`, as of when the hash
-    /// is. It is removed when the row is withdrawn. By default the keys are `{table}:{}` where the table has
-    /// one key column, and `{table}:{}:{key}` where it has several: `{key}` stands for their values, with
-    /// slashes between.
+    /// A table of any other rows, kept as one hash for each row: its columns, and the field `time`, the event
+    /// time of the hash. The hash is deleted when the row is withdrawn.
+    ///
+    /// The default pattern is `{table}:{}` if the table has one key column, and `{table}:{}:{key}` if it has
+    /// several; `{key}` stands for their values, separated by slashes.
     #[must_use]
     pub fn rows(table: impl Into<String>) -> Self {
         Self::new(table, Kept::Rows)
     }
 
-    /// The pattern of the keys, with `{}` where the subject's hash tag is to be, and for rows `{key}` where
-    /// the values of the key columns are to be. It may be left out where a table has one key column and its
-    /// rows are about just that.
+    /// Sets the pattern of the keys. It must contain `{}` once, for the subject's hash tag. For
+    /// [`rows`](Self::rows) it may contain `{key}` after that, for the values of the key columns; leave
+    /// `{key}` out only if the subject alone identifies the row.
     #[must_use]
     pub fn key(mut self, pattern: impl Into<String>) -> Self {
         self.pattern = Some(pattern.into());
         self
     }
 
-    /// Adds a leaderboard: the sorted set of that key after the prefix, of subjects by a column of numbers in
-    /// their newest window.
+    /// Adds a leaderboard: a sorted set under `key` (after the prefix), which ranks subjects by a numeric
+    /// column of their newest window. Subjects leave it when they are
+    /// [silent](super::RedisSink::silent_after).
     #[must_use]
     pub fn rank(mut self, key: impl Into<String>, column: impl Into<String>) -> Self {
         self.ranks.push((key.into(), column.into()));
         self
     }
 
-    /// The `type` of its messages. Default: the table's name.
+    /// Sets the field `type` of the table's messages. Default: the table's name.
     #[must_use]
     pub fn message(mut self, name: impl Into<String>) -> Self {
         self.message = Some(name.into());
         self
     }
 
-    /// The name of the field that has the subject in its messages. Default: `key`.
+    /// Sets the name of the messages' field that holds the subject. Default: `key`.
     #[must_use]
     pub fn subject_field(mut self, name: impl Into<String>) -> Self {
         self.subject_field = name.into();
         self
     }
 
-    /// The pattern of its keys where the table has so many key columns.
+    /// Returns the pattern of the keys for a table with this number of key columns.
     pub(super) fn pattern(&self, key_columns: usize) -> Cow<'_, str> {
         match (&self.pattern, self.kept) {
             (Some(pattern), _) => Cow::Borrowed(pattern),

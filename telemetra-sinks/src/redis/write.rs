@@ -13,11 +13,11 @@ use super::message::text;
 use super::subject::{Dirty, Subject};
 use super::table::Kept;
 
-/// How many keys of rows one script writes: a server does nothing else meanwhile, and a command has so many
-/// arguments at most.
+/// The most row keys that one script writes. A server runs nothing else meanwhile, and the number of
+/// arguments is limited.
 const ROWS_AT_ONCE: usize = 500;
 
-/// The scripts, as the server knows them.
+/// The Lua scripts that write a subject, a leaderboard and the progress.
 pub(super) struct Scripts {
     subject: Script,
     board: Script,
@@ -38,7 +38,7 @@ impl Scripts {
     }
 }
 
-/// How rows become keys.
+/// Builds commands from cached rows, by the sink's settings.
 pub(super) struct Writer {
     pub(super) scripts: Scripts,
     pub(super) keys: RedisKeys,
@@ -49,34 +49,34 @@ pub(super) struct Writer {
     pub(super) as_of_ttl_ms: u64,
 }
 
-/// What has changed of a subject since its keys were last written.
+/// The changes of a subject since its keys were last written.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) dirty: Dirty,
     pub(super) messages: Vec<String>,
 }
 
-/// As of when something is written, and the greatest time that it may overwrite.
+/// The event time of a write, and the greatest time that it may overwrite.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Stamp {
     pub(super) time: EventTime,
     pub(super) limit: EventTime,
 }
 
-/// What leaves and joins a leaderboard.
+/// The subjects that leave and join a leaderboard.
 #[derive(Default)]
 pub(super) struct Ranks {
     scores: Vec<(String, Arc<str>)>,
     leave: Vec<Arc<str>>,
 }
 
-/// A key that a subject's script writes.
+/// One key that a subject's script writes.
 struct Target {
     key: Arc<str>,
     table: usize,
 }
 
-/// Appends `EVALSHA`, the keys, and what every script begins with.
+/// Starts an `EVALSHA` command with the keys and the arguments that every script has.
 fn call<'k>(script: &Script, keys: impl ExactSizeIterator<Item = &'k str>, stamp: Stamp) -> Cmd {
     let mut command = redis::cmd("EVALSHA");
     command.arg(script.get_hash()).arg(keys.len());
@@ -87,23 +87,23 @@ fn call<'k>(script: &Script, keys: impl ExactSizeIterator<Item = &'k str>, stamp
     command
 }
 
-/// A row that cannot be written.
+/// A row that cannot be formatted.
 pub(super) type Unwritable = Arc<dyn AnyRow>;
 
 impl Writer {
-    /// How many scripts write the keys of a subject.
+    /// Returns the number of scripts that write the keys of a subject.
     pub(super) fn parts(dirty: &Dirty) -> usize {
         dirty.rows.len().div_ceil(ROWS_AT_ONCE).max(1)
     }
 
-    /// All keys of windows and moments, and of the rows that are known.
+    /// Returns all keys of the subject's windows and moments, and of its known rows.
     pub(super) fn all(&self, subject: &Subject) -> Dirty {
         let of_subjects = |table: &usize| self.forms[*table].kept != Kept::Rows;
         let tables = (0..self.forms.len()).filter(of_subjects).collect();
         Dirty { tables, rows: subject.row_keys().collect() }
     }
 
-    /// The keys that one of the scripts of a subject writes: those of tables are in the first.
+    /// Returns the keys that one script of a subject writes. The keys of tables are in the first script.
     fn targets(&self, subject: &str, dirty: &Dirty, part: usize) -> Vec<Target> {
         let of_subject = dirty.tables.iter().filter(|_| part == 0).map(|table| {
             let key = self.keys.fill(&self.forms[*table].pattern, subject, None);
@@ -113,7 +113,7 @@ impl Writer {
         of_subject.chain(rows.map(|(table, key)| Target { key: Arc::clone(key), table: *table })).collect()
     }
 
-    /// The keys that one of the scripts of a subject writes, each with its type.
+    /// Returns the keys that one script of a subject writes, each with its type.
     pub(super) fn subject_keys(
         &self,
         subject: &str,
@@ -128,7 +128,7 @@ impl Writer {
         keys
     }
 
-    /// The scripts that write the keys of a subject that have to be, and its places on the leaderboards.
+    /// Builds the scripts that write a subject's changed keys, and its entries in the leaderboards.
     pub(super) fn subject(
         &self,
         cache: &Cache,
@@ -155,7 +155,7 @@ impl Writer {
                 }
             }
             command.arg(self.keys.live(id));
-            // Once all is written.
+            // Messages follow once all keys are written.
             if part + 1 == parts {
                 command.arg(&pending.messages);
             }
@@ -164,6 +164,7 @@ impl Writer {
         Ok(())
     }
 
+    /// Appends the hash of a subject's newest window.
     fn latest(
         &self,
         cache: &Cache,
@@ -193,6 +194,7 @@ impl Writer {
         Ok(())
     }
 
+    /// Appends the list of a subject's moments.
     fn moments(&self, subject: Option<&Subject>, table: usize, command: &mut Cmd) -> Result<(), Unwritable> {
         let mut rows = Vec::new();
         let moments = subject.into_iter().flat_map(|subject| subject.moments(table));
@@ -205,6 +207,7 @@ impl Writer {
         Ok(())
     }
 
+    /// Appends the hash of a row.
     fn row(
         &self,
         subject: Option<&Subject>,
@@ -218,7 +221,8 @@ impl Writer {
         self.hash(row.map(|(_, change)| change), table, ttl, stamp, command, |_, _| {})
     }
 
-    /// A hash of the columns of a row, and of the time; `see` is shown the place and the text of each.
+    /// Appends a hash with the columns of a row and the time; `see` receives the index and text of each
+    /// column.
     fn hash(
         &self,
         change: Option<&Change>,
@@ -249,11 +253,12 @@ impl Writer {
         Ok(())
     }
 
-    /// The keys of a leaderboard's script: of a sorted set and a string.
+    /// Returns the keys of a leaderboard's script: the sorted set, and the string with its time.
     pub(super) fn board_keys(&self, board: &Board) -> [String; 2] {
         [self.keys.rank(&board.key), self.keys.rank_as_of(&board.key)]
     }
 
+    /// Builds the command that updates a leaderboard.
     pub(super) fn board(&self, board: &Board, ranks: &Ranks, anew: bool, stamp: Stamp) -> Cmd {
         let keys = self.board_keys(board);
         let mut command = call(&self.scripts.board, keys.iter().map(String::as_str), stamp);
@@ -267,6 +272,7 @@ impl Writer {
         command
     }
 
+    /// Builds the command that writes the progress.
     pub(super) fn progress(&self, stamp: Stamp) -> Cmd {
         call(&self.scripts.progress, [&*self.keys.progress()].into_iter(), stamp)
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::ErrorCode;
 use telemetra_core::ExternalError;
 
-/// Says what was tried with which database, whether it may pass, and what to do.
+/// Builds the error of a failed call: what was tried, on which database, whether it may pass, and what to do.
 pub(super) fn failed(path: &Path, what: &dyn Display, error: rusqlite::Error) -> ExternalError {
     let code = error.sqlite_error_code();
     let hint = match code {

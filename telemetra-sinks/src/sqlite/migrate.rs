@@ -1,4 +1,4 @@
-//! Migration: what a database lacks of a table, and whether what it has of it fits.
+//! Migration: adds what an existing table lacks, and checks that its columns and key fit.
 
 use std::path::Path;
 
@@ -8,22 +8,23 @@ use telemetra_core::{ExternalError, Table};
 use super::error::{failed, refused};
 use super::schema::{create_index, create_table, definition, key_order, quoted, sql_type};
 
-/// A column as the database has it.
+/// A column of an existing table.
 struct Found {
     name: String,
     sql_type: String,
     not_null: bool,
     default: bool,
-    /// The place in the primary key, from 1; 0 if it is none of it.
+    /// The position in the primary key, from 1; 0 if the column is not part of it.
     key: i64,
 }
 
-/// Adds the statements that make `table` what it should be: the whole table, or the columns and indexes that
-/// are missing.
+/// Adds the statements that bring `table` up to date: they create the table, or its missing columns and
+/// indexes.
 ///
 /// # Errors
 ///
-/// If the table has another key, or a column that does not fit; the text names table and column.
+/// If the existing table has another key or a column that does not fit. The message names the table and the
+/// column.
 pub(super) fn plan(
     connection: &Connection,
     path: &Path,
@@ -64,6 +65,7 @@ pub(super) fn plan(
     plan_indexes(connection, path, table, steps)
 }
 
+/// Returns the columns of a table.
 fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Found>> {
     let mut statement = connection
         .prepare("SELECT name, type, \"notnull\", dflt_value IS NOT NULL, pk FROM pragma_table_info(?1)")?;
@@ -79,8 +81,8 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Found>>
     rows.collect()
 }
 
-/// A table that somebody else made in our database is not ours to change, though it may look as if it were.
-/// All of ours are strict and trees by their key, which others hardly are.
+/// Checks that telemetra made an existing table, as it must not change anybody else's: its tables are strict
+/// and without row ids, which others hardly are.
 fn check_made(connection: &Connection, path: &Path, table: &str) -> Result<(), ExternalError> {
     let ours: bool = connection
         .query_row(
@@ -99,7 +101,7 @@ fn check_made(connection: &Connection, path: &Path, table: &str) -> Result<(), E
     Err(refused(path, why))
 }
 
-/// Whether the table is there and has rows.
+/// Whether the table exists and has rows.
 pub(super) fn has_rows(connection: &Connection, table: &str) -> rusqlite::Result<bool> {
     if columns(connection, table)?.is_empty() {
         return Ok(false);
@@ -107,7 +109,8 @@ pub(super) fn has_rows(connection: &Connection, table: &str) -> rusqlite::Result
     connection.query_row(&format!("SELECT EXISTS (SELECT 1 FROM {})", quoted(table)), [], |row| row.get(0))
 }
 
-/// Rows are overwritten by their key, so a table of another key would hold other rows.
+/// Checks the primary key. Rows are overwritten by their key, so a table with another key would hold other
+/// rows.
 fn check_key(path: &Path, table: &Table, found: &[Found]) -> Result<(), ExternalError> {
     let mut keys: Vec<_> = found.iter().filter(|column| column.key > 0).collect();
     keys.sort_by_key(|column| column.key);
@@ -154,8 +157,8 @@ fn check_columns(path: &Path, table: &Table, found: &[Found]) -> Result<(), Exte
     Ok(())
 }
 
-/// Makes indexes that are missing, and makes anew those that are over other columns or rows than they were.
-/// Indexes of other names are left alone: they may be those of a reader.
+/// Creates missing indexes, and replaces those whose columns or condition have changed. Indexes with other
+/// names are left alone, as they may be a reader's.
 fn plan_indexes(
     connection: &Connection,
     path: &Path,
@@ -188,7 +191,7 @@ fn plan_indexes(
                 ),
             ));
         }
-        // SQLite keeps the text of the statement. Databases of earlier releases have it without quotes.
+        // SQLite stores the text of the statement. Earlier releases wrote it without quotes.
         if sql.replace('"', "") != wanted.replace('"', "") {
             steps.push(format!("DROP INDEX {}", quoted(&index.name)));
             steps.push(wanted);

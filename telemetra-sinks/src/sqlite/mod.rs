@@ -1,7 +1,7 @@
-//! Rows in an SQLite database: one file, one writer, any number of readers.
+//! A sink that keeps rows in an SQLite database: one file, one writer, any number of readers.
 //!
-//! The rows of all waiting batches and the time they reach go into one transaction, so that the database is
-//! as of an event time at every instant, and a restart goes on from the time it finds there.
+//! The rows of all waiting batches and the time they reach are written in one transaction. So the database is
+//! as of one event time at every instant, and a restart continues from the time that it finds there.
 
 mod error;
 mod migrate;
@@ -23,30 +23,34 @@ use progress::Progress;
 use schema::Rows;
 use statements::{Scratch, Sql, Writer};
 
-/// A sink that keeps rows in the tables of an SQLite database, and dead letters in `telemetra_dead_letters`.
+/// A sink that writes rows to the tables of an SQLite database, and dead letters to the table
+/// `telemetra_dead_letters`.
 ///
-/// * Each [`Table`] of the pipeline is an SQL table of the same name, columns and indexes, made if it is
-///   missing. [`ColumnKind`](telemetra_core::ColumnKind) lists the types: times are milliseconds since the
-///   epoch, arrays are JSON, decimals are exact and text, bytes are blobs.
-/// * Whole numbers beyond 2⁶³ − 1, which SQLite cannot hold, are written as 2⁶³ − 1: no counter gets there.
-///   In a key they are refused, as rows that differ would be one.
-/// * The journal is a write-ahead log, so readers and the writer do not wait for each other. Each
-///   [`apply`](Sink::apply) is one transaction, synced before it returns; `telemetra_progress` is part of it.
-/// * Rows lie in the order of their key, columns of time first, so that a batch of windows is written in one
-///   piece; add an [index](Table::index) to find the windows of a key. Several batches at once, as after a
-///   pause, cost little more than one: the index's pages are then written once for all.
-/// * Dead letters have transactions of their own. They are known by their place, so seeing one again changes
-///   nothing.
-/// * A busy database is a transient error; a full, damaged or read-only one is permanent.
+/// * **Tables.** Each [`Table`] of the pipeline is an SQL table with the same name, columns and indexes,
+///   which is created if it is missing. [`ColumnKind`](telemetra_core::ColumnKind) lists the column types:
+///   times are milliseconds since the epoch, arrays are JSON, decimals are exact and text, bytes are blobs.
+/// * **Large integers.** SQLite cannot hold integers beyond 2⁶³ − 1. They are written as 2⁶³ − 1, which no
+///   counter reaches; in a key column they are an error, as two different rows would become one.
+/// * **Transactions.** Each [`apply`](Sink::apply) is one transaction, which is synced before it returns and
+///   contains the progress in `telemetra_progress`. The journal is a write-ahead log, so readers and the
+///   writer do not wait for each other.
+/// * **Cost.** Rows are stored in the order of their key, columns of time first, so a batch of windows is
+///   written to neighbouring pages. Add an [index](Table::index) to find the windows of a key. Several
+///   batches at once, as after a pause, cost little more than one, as the pages of indexes are written once
+///   for all.
+/// * **Dead letters** are written in transactions of their own. Their place identifies them, so writing one
+///   again changes nothing.
+/// * **Errors.** A busy database is a transient error. A full, damaged or read-only one is permanent.
 ///
 /// # Migration
 ///
-/// Columns and indexes that a table has gained are added when the sink is opened. Rows that are there already
-/// have null in a new column, so it must be [nullable](telemetra_core::Column::nullable) unless the table is
-/// empty. A new table holds what is published after the time found in the database; to fill it, [start
-/// over](Self::start_over). Columns that a table has lost stay, and are null in rows that are written from
-/// then on. A table that has another key, or a column of another type, is refused, and so is a database of a
-/// newer version or with tables that are not ours.
+/// Opening the sink adds columns and indexes that a table has gained. Existing rows have null in a new
+/// column, so it must be [nullable](telemetra_core::Column::nullable) unless the table is empty. A new table
+/// receives the rows after the time found in the database; to fill it, [start over](Self::start_over).
+/// Columns that a table has lost stay, and are null in new rows.
+///
+/// A table with another key or with a column of another type is refused. So is a database of a newer version,
+/// or one with tables that telemetra did not create.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -64,7 +68,7 @@ use statements::{Scratch, Sql, Writer};
 pub struct Sqlite {
     path: PathBuf,
     pipeline: Option<String>,
-    /// The name of the pipeline that it is a sink of.
+    /// The name of the pipeline that this sink belongs to, as the pipeline gives it.
     part_of: Option<String>,
     busy_timeout: Duration,
     max_pages: Option<u32>,
@@ -75,16 +79,18 @@ pub struct Sqlite {
 struct Opened {
     connection: Connection,
     progress: Progress,
-    /// Whether the dead letters there are of an earlier run that this one takes the place of.
+    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run
+    /// deletes.
     letters_are_old: bool,
-    /// Keeps others away from the rows of this pipeline.
+    /// Prevents a second process from writing the rows of this pipeline.
     _lock: Option<Lock>,
     sql: Vec<Sql>,
     scratch: Scratch,
 }
 
 impl Sqlite {
-    /// The database at `path`, made if there is none.
+    /// Creates a sink for the database file at `path`, which is created when the sink is opened if it is
+    /// missing.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
@@ -97,36 +103,43 @@ impl Sqlite {
         }
     }
 
-    /// How long to wait for a database that another process writes to, before the error is transient.
-    /// Default: 5 s.
+    /// Sets how long to wait while another process writes to the database, before the call fails with a
+    /// transient error. Default: 5 s.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout.min(Duration::from_secs(3600));
         self
     }
 
-    /// The most pages of 4096 bytes that the database may have; writing more is a permanent error.
+    /// Limits the size of the database to this number of pages of 4096 bytes. A write that needs more fails
+    /// with a permanent error. Default: SQLite's own limit.
     #[must_use]
     pub fn max_pages(mut self, pages: u32) -> Self {
         self.max_pages = Some(pages);
         self
     }
 
-    /// The pipeline whose rows these are. Its progress is known by this name, so several pipelines may write to one
-    /// database if each has tables of its own; a table of another pipeline is refused. Default: the
-    /// pipeline's name.
+    /// Sets the name under which progress is stored. Default: the name of the pipeline that the sink is added
+    /// to. Several pipelines may write to one database if each has its own name and its own tables; a table
+    /// of another pipeline is refused.
+    ///
+    /// ```
+    /// use telemetra_sinks::Sqlite;
+    /// let readings = Sqlite::new("plant.db").pipeline("readings");
+    /// let alarms = Sqlite::new("plant.db").pipeline("alarms");
+    /// ```
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         self.pipeline = Some(name.to_owned());
         self
     }
 
-    /// Empties the pipeline's tables when it starts from the beginning. Without this it goes on from the time
-    /// found in the database, which is right where the input is the same as before. A pipeline that starts
-    /// from a checkpoint keeps them in any case.
+    /// Empties the pipeline's tables when it starts from the beginning of its input. Default: off, so the
+    /// pipeline continues from the time that it finds in the database, which is right if the input is the
+    /// same as before.
     ///
-    /// They are emptied by the first change: a run that has none, as its input is empty or cannot be read, leaves
-    /// the rows of the earlier run as they are.
+    /// A pipeline that starts from a checkpoint keeps all rows. The tables are emptied by the first change,
+    /// so a run without any change leaves the rows of the earlier run in place.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;
@@ -138,7 +151,7 @@ impl Sqlite {
         Owner::new(name.unwrap_or(owner::UNNAMED), tables)
     }
 
-    /// Locks what is this pipeline's, so that no second one with its name writes to the same tables.
+    /// Locks the pipeline's name, so that no second process with this name writes to the same tables.
     fn lock(&self, owner: &Owner) -> Result<Option<Lock>, ExternalError> {
         if self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:" {
             return Ok(None);
@@ -150,6 +163,7 @@ impl Sqlite {
         Lock::claim(file.into(), &self.path).map(Some)
     }
 
+    /// Opens the database file.
     fn connect(&self) -> Result<Connection, ExternalError> {
         let failed = |error| failed(&self.path, &"could not open it", error);
         let connection = Connection::open(&self.path).map_err(failed)?;
@@ -157,9 +171,10 @@ impl Sqlite {
         Ok(connection)
     }
 
+    /// Sets the pragmas of the connection.
     fn tune(&self, connection: &Connection) -> Result<(), ExternalError> {
         let failed = |error| failed(&self.path, &"could not open it", error);
-        // Durable on return needs `FULL`: with less, the log is synced only now and then.
+        // Only `FULL` makes a commit durable when it returns; with less, the log is synced only now and then.
         connection
             .execute_batch(
                 "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16384",
@@ -181,7 +196,7 @@ impl fmt::Debug for Sqlite {
 }
 
 impl Opened {
-    /// Deletes what an earlier run has left, now that there is something to take its place.
+    /// Deletes the rows of an earlier run. Called when the first change of this run arrives.
     fn begin_over(&mut self, path: &Path) -> Result<(), ExternalError> {
         if self.progress.starts_over {
             let tables: Vec<_> = self.sql.iter().map(|sql| Arc::clone(&sql.table)).collect();
@@ -192,7 +207,7 @@ impl Opened {
     }
 
     fn delete_old_letters(&mut self, path: &Path) -> Result<(), ExternalError> {
-        // Those of several pipelines are not told apart.
+        // Dead letters of several pipelines cannot be told apart.
         if self.letters_are_old && !self.progress.is_shared {
             self.connection
                 .execute("DELETE FROM telemetra_dead_letters", [])
@@ -237,8 +252,8 @@ impl Opened {
     }
 }
 
-/// The place of a row's table among those that the sink was opened with. Changes come table by table, so it
-/// mostly is that of the row before.
+/// Returns the index of a row's table among those that the sink was opened with. Changes come table by table,
+/// so it usually is the index of the previous row.
 fn place_of(sql: &[Sql], before: usize, row: &dyn AnyRow) -> Option<usize> {
     let table = row.table();
     match sql.get(before) {
@@ -247,6 +262,7 @@ fn place_of(sql: &[Sql], before: usize, row: &dyn AnyRow) -> Option<usize> {
     }
 }
 
+/// Builds the error of a row whose table the sink was not opened with.
 fn unknown(path: &Path, change: &Change) -> ExternalError {
     let row = RowKey::of(&*change.row);
     refused(path, format!("the row {row} is of a table that the sink was not opened with"))
@@ -269,7 +285,7 @@ impl Sink for Sqlite {
         self.opened = None;
         let owner = self.owner(tables);
         let connection = self.connect()?;
-        // Before anything is changed, and after what is no database has been found to be none.
+        // The lock comes before any change, and after the check that the file is a database.
         let over = self.start_over && resume.is_none() && schema::has_rows(&connection, &self.path, tables)?;
         let lock = self.lock(&owner)?;
         let later = if over { Rows::DeleteLater } else { Rows::Keep };
@@ -292,7 +308,7 @@ impl Sink for Sqlite {
 
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(error::not_open(&self.path)) };
-        // What is known already would overwrite what is newer.
+        // Batches up to the durable time are written already, and would overwrite newer rows.
         let known = batches.partition_point(|batch| Some(batch.time) <= opened.progress.time);
         opened.write(&batches[known..], &self.path)
     }

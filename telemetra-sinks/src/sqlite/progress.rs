@@ -1,4 +1,4 @@
-//! How far each pipeline is that writes to the database, which tables it has, and whether it is starting over.
+//! The progress of each pipeline that writes to the database, its tables, and whether it starts over.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use super::error::{failed, refused};
 use super::statements::millis;
 use crate::owner::Owner;
 
-/// The table, since version 2. `starts_over` says that the rows of an earlier run are still there, and `before` how far that run was.
+/// The table of progress, since version 2. `starts_over` means that the rows of an earlier run are still
+/// there; `before` is the time that run had reached.
 pub(super) const TABLE: &str = "
     CREATE TABLE telemetra_progress (
         pipeline TEXT PRIMARY KEY, time INTEGER, tables TEXT NOT NULL,
@@ -17,7 +18,8 @@ pub(super) const TABLE: &str = "
     ) STRICT;
 ";
 
-/// From version 1, which knew one pipeline without a name. Whoever opens the database next takes its place.
+/// The migration from version 1, which stored one pipeline without a name. The next pipeline that opens the
+/// database takes over its row.
 pub(super) const FROM_1: &str = "
     ALTER TABLE telemetra_progress RENAME TO telemetra_progress_1;
     CREATE TABLE telemetra_progress (
@@ -28,24 +30,24 @@ pub(super) const FROM_1: &str = "
     DROP TABLE telemetra_progress_1;
 ";
 
-/// What the database says of a pipeline.
+/// The progress of one pipeline, as stored in the database.
 #[derive(Clone, Debug)]
 pub(super) struct Progress {
     pub(super) owner: Owner,
     /// The last durable time.
     pub(super) time: Option<EventTime>,
-    /// Whether rows of an earlier run are there that the first change of this one deletes.
+    /// Whether the tables hold rows of an earlier run, which the first change of this run deletes.
     pub(super) starts_over: bool,
-    /// Whether others write to this database too.
+    /// Whether other pipelines write to this database too.
     pub(super) is_shared: bool,
 }
 
-/// Takes the place of the pipeline in the database, and says how far it is. With `over` it starts over: from then on it has
-/// no time, and the rows that are there are of an earlier run.
+/// Registers the pipeline in the database and returns its progress. With `over` it starts over: its time is
+/// cleared, and existing rows count as those of an earlier run.
 ///
 /// # Errors
 ///
-/// If the place is another pipeline's, or one of the tables is.
+/// If another pipeline uses the same name, or writes to one of the tables.
 pub(super) fn enter(
     connection: &Connection,
     path: &Path,
@@ -80,7 +82,7 @@ pub(super) fn enter(
     } else if over {
         time = None;
     } else if resumes && starts_over && time.is_none() {
-        // Who began to start over came to no checkpoint, so it is the run before that goes on.
+        // A run that began to start over took no checkpoint, so the run before it continues.
         (starts_over, time, before) = (false, before, None);
     }
     let progress = Progress { time: time.map(event_time), starts_over, is_shared, owner };
@@ -109,7 +111,7 @@ pub(super) fn enter(
 }
 
 impl Progress {
-    /// Notes the time that is reached, within a transaction.
+    /// Stores the time that is reached, within a transaction.
     pub(super) fn advance(&self, connection: &Connection, time: EventTime) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(
             "UPDATE telemetra_progress SET time = ?2, starts_over = ?3, before = NULL WHERE pipeline = ?1",
@@ -121,6 +123,7 @@ impl Progress {
     }
 }
 
+/// Returns all pipelines that write to the database.
 fn owners(connection: &Connection) -> rusqlite::Result<Vec<Owner>> {
     let mut statement = connection.prepare("SELECT pipeline, tables FROM telemetra_progress")?;
     let owners = statement.query_map([], |row| {
@@ -130,7 +133,8 @@ fn owners(connection: &Connection) -> rusqlite::Result<Vec<Owner>> {
     owners.collect()
 }
 
-/// Time, whether it starts over, and the time of the run before. The row without a name is that of an earlier release.
+/// Returns the time, whether the pipeline starts over, and the time of the run before. A row without a name
+/// is that of an earlier release.
 fn row(connection: &Connection, pipeline: &str) -> rusqlite::Result<(Option<i64>, bool, Option<i64>)> {
     let row = connection
         .query_row(

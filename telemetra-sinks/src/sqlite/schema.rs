@@ -9,9 +9,9 @@ use telemetra_core::{Column, ColumnKind, ExternalError, Index, Table};
 use super::error::{failed, refused};
 use super::{migrate, progress};
 
-/// The version of the tables that are the sink's own. Counts up whenever they change.
+/// The version of the sink's own tables, increased whenever they change.
 const VERSION: i64 = 2;
-/// Marks a database as ours: "TLMT".
+/// The application id that marks a database as telemetra's: "TLMT".
 const APPLICATION: i64 = 0x544c_4d54;
 
 /// The table of dead letters.
@@ -23,16 +23,16 @@ const DEAD_LETTERS: &str = "
     ) STRICT;
 ";
 
-/// What becomes of the rows that are there.
+/// The treatment of existing rows.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rows {
     Keep,
-    /// They will be deleted: nothing is done yet, but what cannot work is refused.
+    /// They will be deleted later. Nothing is changed yet, but what cannot work is refused.
     DeleteLater,
     Delete,
 }
 
-/// Makes the tables and columns that are missing, and checks those that are there. All of it is one transaction.
+/// Creates missing tables, columns and indexes, and checks existing ones, in one transaction.
 pub(super) fn prepare(
     connection: &Connection,
     path: &Path,
@@ -58,7 +58,7 @@ pub(super) fn prepare(
         steps.clear();
     }
     steps.splice(..0, own);
-    // A database that has everything is not locked for writing.
+    // A database that lacks nothing is not locked for writing.
     if steps.is_empty() {
         return Ok(());
     }
@@ -95,7 +95,7 @@ fn run(connection: &Connection, fresh: bool, steps: &[String]) -> rusqlite::Resu
     transaction.commit()
 }
 
-/// SQLite does not tell names apart by case, so two tables can have one name here that have two elsewhere.
+/// Checks that table names differ in more than case, which SQLite ignores.
 fn check_names(path: &Path, tables: &[Arc<Table>]) -> Result<(), ExternalError> {
     for (n, table) in tables.iter().enumerate() {
         table.check().map_err(|error| refused(path, error))?;
@@ -114,7 +114,8 @@ fn check_names(path: &Path, tables: &[Arc<Table>]) -> Result<(), ExternalError> 
     Ok(())
 }
 
-/// The version of the sink's own tables, 0 if the database is empty. One that is neither empty nor ours is refused.
+/// Returns the version of the sink's own tables, 0 if the database is empty. Refuses a database that is
+/// neither empty nor telemetra's.
 fn version_of(connection: &Connection, path: &Path) -> Result<i64, ExternalError> {
     let read = |error| failed(path, &"could not read the version of the tables", error);
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -141,10 +142,10 @@ fn version_of(connection: &Connection, path: &Path) -> Result<i64, ExternalError
     Ok(0)
 }
 
-/// The statement that makes a table.
+/// Returns the statement that creates a table.
 ///
-/// A table is a tree by its key, columns of time first: then a batch lies side by side, and is written
-/// several times as fast as when each of its rows goes to the page of its subject.
+/// A table is stored as a tree by its key, columns of time first. So the rows of a batch are next to each
+/// other, and written several times as fast as if each went to the page of its subject.
 pub(super) fn create_table(table: &Table) -> String {
     let columns: Vec<_> = table.all_columns().iter().map(definition).collect();
     let keys: Vec<_> = key_order(table).into_iter().map(quoted).collect();
@@ -156,27 +157,27 @@ pub(super) fn create_table(table: &Table) -> String {
     )
 }
 
-/// The statement that makes an index of a table.
+/// Returns the statement that creates an index of a table.
 pub(super) fn create_index(table: &Table, index: &Index) -> String {
     let columns: Vec<_> = index.columns.iter().map(|column| quoted(column)).collect();
     let only = index.only.as_ref().map(|only| format!(" WHERE {only}")).unwrap_or_default();
     format!("CREATE INDEX {} ON {} ({}){only}", quoted(&index.name), quoted(table.name()), columns.join(", "))
 }
 
-/// A column with its type, as `CREATE TABLE` and `ALTER TABLE` want it.
+/// Returns a column's name and type, for `CREATE TABLE` and `ALTER TABLE`.
 pub(super) fn definition(column: &Column) -> String {
     let null = if column.nullable { "" } else { " NOT NULL" };
     format!("{} {}{null}", quoted(&column.name), sql_type(column.kind))
 }
 
-/// The names of the key columns in the order of the primary key: columns of time first.
+/// Returns the names of the key columns in the order of the primary key, columns of time first.
 pub(super) fn key_order(table: &Table) -> Vec<&str> {
     let (times, others): (Vec<&Column>, Vec<&Column>) =
         table.keys().iter().partition(|column| column.kind == ColumnKind::Time);
     times.into_iter().chain(others).map(|column| &*column.name).collect()
 }
 
-/// The type of a column of that kind.
+/// Returns the SQL type of a kind of column.
 pub(super) fn sql_type(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::Bool | ColumnKind::Integer | ColumnKind::Time => "INTEGER",
@@ -188,12 +189,12 @@ pub(super) fn sql_type(kind: ColumnKind) -> &'static str {
         | ColumnKind::Floats
         | ColumnKind::Texts => "TEXT",
         ColumnKind::Bytes => "BLOB",
-        // A kind that is newer than this sink.
+        // The kind is newer than this sink.
         _ => "ANY",
     }
 }
 
-/// A name as an identifier of SQL.
+/// Quotes a name as an SQL identifier.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -34,7 +34,7 @@ impl Sql {
     }
 }
 
-/// Where text is made before it is bound, reused from row to row.
+/// The buffer for texts that are bound, reused from row to row.
 pub(super) type Scratch = String;
 
 /// The prepared statements of one table, within a transaction.
@@ -67,7 +67,7 @@ impl<'a> Writer<'a> {
             count += 1;
             if count <= wanted && result.is_ok() {
                 result = if count <= keys && !is_exact(value) {
-                    // Rows of other keys would be overwritten.
+                    // Such a row would overwrite rows with other keys.
                     let why = format!("{value:?} in its key is more than an INTEGER can hold");
                     Err(Error::ToSqlConversionFailure(why.into()))
                 } else {
@@ -124,8 +124,8 @@ fn bind_shown(
     statement.raw_bind_parameter(index, scratch.as_str())
 }
 
-/// Whether SQLite holds that number or time itself, not the greatest that it can, which as a time is that of
-/// [`EventTime::MAX`] alone.
+/// Whether SQLite can hold this number or time itself rather than its own greatest value. Of all times, only
+/// [`EventTime::MAX`] is stored as the greatest.
 fn is_exact(value: Value<'_>) -> bool {
     match value {
         Value::Unsigned(n) => i64::try_from(n).is_ok(),
@@ -138,12 +138,12 @@ fn saturated(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// A time as SQLite holds it.
+/// Returns a time as SQLite stores it: milliseconds since the epoch.
 pub(super) fn millis(time: EventTime) -> i64 {
     saturated(time.0)
 }
 
-/// Writes letters in a transaction of their own; those that are there stay as they are.
+/// Writes dead letters in a transaction of their own. Existing ones are kept.
 pub(super) fn write_letters(connection: &mut Connection, letters: &[DeadLetter]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {

@@ -14,27 +14,27 @@ use crate::kafka::report::Reporter;
 
 pub(super) type Producer = BaseProducer<Context>;
 
-/// What a message is, so that its fate finds the way back.
+/// The kind of a message, which its delivery report returns.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A row: who gives it gives it again after an error.
+    /// A row. After an error, the pipeline gives it again.
     Row,
-    /// A dead letter: it is given once.
+    /// A dead letter. It is given once, so it must be kept until it is delivered.
     Letter,
 }
 
-/// Collects what became of messages, and what the client has to say.
+/// The callbacks of the producer: they collect failed deliveries and report messages of the client.
 pub(super) struct Context {
     pub(super) reporter: Reporter,
     failures: Mutex<Failures>,
 }
 
-/// What was not delivered.
+/// The messages that were not delivered.
 #[derive(Default)]
 pub(super) struct Failures {
-    /// The first row, by topic and key.
+    /// The error of the first row, with its topic and key.
     pub(super) row: Option<(KafkaError, String)>,
-    /// Letters, whole.
+    /// The dead letters, with their whole messages.
     pub(super) letters: Vec<(KafkaError, OwnedMessage)>,
 }
 
@@ -47,12 +47,12 @@ impl Context {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was not delivered since this was asked last.
+    /// Returns the failures since the last call.
     pub(super) fn take_failures(&self) -> Failures {
         take(&mut *self.failures())
     }
 
-    /// Whether anything was not delivered.
+    /// Whether any message was not delivered.
     pub(super) fn has_failed(&self) -> bool {
         let failures = self.failures();
         failures.row.is_some() || !failures.letters.is_empty()

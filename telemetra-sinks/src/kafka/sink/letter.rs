@@ -1,20 +1,20 @@
-//! A dead letter as a message.
+//! The message of a dead letter: key, headers and value.
 
 use rdkafka::Message;
 use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
 use telemetra_core::DeadLetter;
 
-/// Says how long the record was, where the message holds its beginning only.
+/// The header that holds the record's length if the message contains only its beginning.
 const TRUNCATED: &str = "telemetra.truncated";
-/// The least that is kept of a record.
+/// The least number of bytes of a record that are kept.
 const LEAST: usize = 256;
 
-/// Its place, by which it is known: it may be there more than once.
+/// The letter's place, which identifies it, as a restart may write it again.
 pub(super) fn key(letter: &DeadLetter) -> String {
     format!("{}/{}/{}", letter.partition, letter.offset, letter.index)
 }
 
-/// Fate, reason and origin, and the length of what is cut.
+/// The headers: fate, reason and origin, and the length of a record that is cut.
 pub(super) fn headers(letter: &DeadLetter, cut: bool) -> OwnedHeaders {
     let text = |key: &'static str, value: &str, headers: OwnedHeaders| {
         headers.insert(Header { key, value: Some(value) })
@@ -37,7 +37,7 @@ pub(super) fn headers(letter: &DeadLetter, cut: bool) -> OwnedHeaders {
     headers
 }
 
-/// The message with half as much of the record; `None` if that is too little to be worth anything.
+/// Returns the message with half of the record; `None` if so little is not worth sending.
 pub(super) fn halved(mut message: OwnedMessage) -> Option<OwnedMessage> {
     let bytes = message.payload().unwrap_or_default();
     if bytes.len() <= LEAST {

@@ -1,6 +1,7 @@
-//! Topics as a sink.
+//! A sink that writes rows and dead letters to topics.
 //!
-//! The idea: everything written has a key, so writing it again does no harm, and durable means that the brokers have confirmed it.
+//! Every message has a key, so writing it again does no harm in a compacted topic. A batch is durable when
+//! the brokers have acknowledged all its messages.
 
 mod context;
 mod letter;
@@ -25,23 +26,27 @@ use outbox::Outbox;
 use routes::{Routes, message_key};
 use settings::Settings;
 
-/// A producer that writes dead letters to a topic and, by choice, the rows of tables to others.
+/// A sink that writes dead letters to a Kafka topic, and the rows of chosen tables to further topics.
 ///
-/// * **Dead letters** go to `telemetra.events.dead_letter`. The value is the record as it came, the key its place
-///   (`partition/offset/index`), and headers hold the rest: `telemetra.fate`, `.reason`, `.origin` (the partition's name), `.origin.topic`,
-///   `.origin.partition`, `.origin.offset` and `.origin.index`. What is longer than a message may be is cut, and the header
-///   `telemetra.truncated` says how long it was.
-/// * **Rows** of the tables that have a [`topic`](Self::topic) are JSON objects, one line as of [`JsonLines`](crate::JsonLines). The key is
-///   the row's key columns with slashes between, times in milliseconds: `device/window start`, say. In all but the first column a slash is
-///   `%2F` and a percent sign `%25`. A withdrawal is a tombstone, so in a compacted topic there is the newest of each row and no other. All
-///   rows of one [subject](telemetra_core::Row::subject) are in one partition, in the order in which they changed.
-/// * **Durable** is what all replicas that are in sync have confirmed (`acks=all`); the producer is idempotent, so its own retries write
-///   nothing twice. Each [`apply`](Sink::apply) waits for everything written so far.
-/// * **After a restart** the sink is given the state anew, as [`open`](Sink::open) names no time: rows are written again under their keys, and
-///   letters found since the checkpoint too, known by their place. Until a consumer has read up to there it may see older revisions again.
+/// * **Dead letters** go to `telemetra.events.dead_letter`. The value is the record as it was read, the key
+///   its place (`partition/offset/index`). The headers are `telemetra.fate`, `.reason`, `.origin` (the name
+///   of the partition), `.origin.topic`, `.origin.partition`, `.origin.offset` and `.origin.index`. A record
+///   that is longer than a message may be is cut, and the header `telemetra.truncated` holds its length.
+/// * **Rows** of a table with a [`topic`](Self::topic) are JSON objects, with the fields of a line of
+///   [`JsonLines`](crate::JsonLines). The message key consists of the row's key columns, separated by
+///   slashes, with times in milliseconds: for example `device/window start`. In all columns but the first, a
+///   slash is written as `%2F` and a percent sign as `%25`. A withdrawal is a tombstone, so a compacted topic
+///   holds the newest version of each row. All rows of one [subject](telemetra_core::Row::subject) are in one
+///   partition, in the order of their changes.
+/// * **Durability.** A message is durable when all in-sync replicas have acknowledged it (`acks=all`). The
+///   producer is idempotent, so its own retries write nothing twice. Each [`apply`](Sink::apply) waits for
+///   all messages sent so far.
+/// * **Restart.** [`open`](Sink::open) returns no time, so a restarted pipeline writes the whole state again,
+///   under the same keys; dead letters found since the checkpoint are written again too. Until a consumer has
+///   read past them, it may see older revisions.
 ///
-/// A broker that is down is a transient error after [`delivery_timeout`](Self::delivery_timeout); no right, no topic or a row too long is a
-/// permanent one.
+/// A broker that is down is a transient error after the [`delivery_timeout`](Self::delivery_timeout). A
+/// missing right, a missing topic or a row that is too long is a permanent error.
 ///
 /// ```
 /// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
@@ -64,6 +69,7 @@ pub struct KafkaSink {
     opened: Option<Opened>,
 }
 
+/// The producer and the topics of an open sink.
 struct Opened {
     outbox: Outbox,
     routes: Routes,
@@ -72,11 +78,13 @@ struct Opened {
 }
 
 impl KafkaSink {
-    /// Writes to this cluster: dead letters, and the rows of no table.
+    /// Creates a sink for this cluster, which writes dead letters and the rows of no table. It connects when
+    /// it is opened.
     ///
     /// # Errors
     ///
-    /// If a property cannot be set or needs a feature that this build does not have.
+    /// If a property cannot be set by users, has an invalid value, or needs a feature that this build does
+    /// not have.
     pub fn new(config: KafkaConfig) -> Result<Self, ConfigError> {
         let settings = Settings {
             config,
@@ -91,44 +99,56 @@ impl KafkaSink {
         Ok(Self { settings, opened: None })
     }
 
-    /// The topic of dead letters; `None`: they are not written. Default: `telemetra.events.dead_letter`.
+    /// Sets the topic of dead letters; `None` does not write them. Default: `telemetra.events.dead_letter`.
     #[must_use]
     pub fn dead_letters_to<'a>(mut self, topic: impl Into<Option<&'a str>>) -> Self {
         self.settings.letters = topic.into().map(str::to_owned);
         self
     }
 
-    /// Writes the rows of a table to a topic, which should be compacted and be no other table's; `None`: they are not written. A table that
-    /// the pipeline does not have is an error when the sink is opened. Default: no rows are written.
+    /// Writes the rows of a table to a topic of its own, which should be compacted; `None` does not write
+    /// them. Default: no rows are written. [`open`](Sink::open) fails if the pipeline has no such table, or
+    /// if two tables share a topic.
     #[must_use]
     pub fn topic<'a>(mut self, table: &str, topic: impl Into<Option<&'a str>>) -> Self {
         self.settings.tables.push((table.to_owned(), topic.into().map(str::to_owned)));
         self
     }
 
-    /// Writes the rows of every table for which no [`topic`](Self::topic) is given to the topic `prefix.table`.
+    /// Writes the rows of every table without a [`topic`](Self::topic) to the topic `prefix.table`. Default:
+    /// off.
+    ///
+    /// ```
+    /// use telemetra_sinks::{CreateTopics, KafkaConfig, KafkaSink};
+    /// let sink = KafkaSink::new(KafkaConfig::new("kafka-1:9092"))?
+    ///     .topics_by_prefix("plant")
+    ///     .create_topics(CreateTopics { partitions: 12, replication: 3, ..CreateTopics::default() });
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn topics_by_prefix(mut self, prefix: &str) -> Self {
         self.settings.prefix = Some(prefix.to_owned());
         self
     }
 
-    /// Makes the topics that do not exist when the sink is opened. Those that do are left as they are. Not possible with a login by
-    /// OAUTHBEARER, where a topic that is missing is an error.
+    /// Creates missing topics when the sink is opened. Existing topics are left as they are. Default: a
+    /// missing topic is an error. With a login by OAUTHBEARER topics cannot be created, and a missing one is
+    /// an error too.
     #[must_use]
     pub fn create_topics(mut self, how: CreateTopics) -> Self {
         self.settings.create = Some(how);
         self
     }
 
-    /// How long the servers may take to answer when the sink is opened. Default: 10 s.
+    /// Sets how long the servers may take to answer when the sink is opened. Default: 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(3600));
         self
     }
 
-    /// How long a message may take, retries included, before it is an error; the pipeline then tries again. At least 1 s. Default: 30 s.
+    /// Sets how long the delivery of a message may take, retries included, before it is a transient error and
+    /// the pipeline retries. At least 1 s. Default: 30 s.
     #[must_use]
     pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
         self.settings.delivery = timeout.clamp(Duration::from_secs(1), Duration::from_secs(3600));
@@ -137,6 +157,7 @@ impl KafkaSink {
 }
 
 impl Opened {
+    /// Sends the message of one change, if its table has a topic.
     fn write(&mut self, change: &Change, time: EventTime, shown: &str) -> Result<(), ExternalError> {
         let Some(topic) = self.routes.topic_of(change.table()) else { return Ok(()) };
         let value = match change.action {
@@ -195,6 +216,7 @@ impl Sink for KafkaSink {
     }
 }
 
+/// Builds the error of a call before the sink is open.
 fn not_open(settings: &Settings) -> ExternalError {
     let servers = settings.config.servers();
     ExternalError::permanent(format!(

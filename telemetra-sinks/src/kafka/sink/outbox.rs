@@ -1,4 +1,4 @@
-//! Messages on their way: sent, confirmed, or to be sent again.
+//! The messages that are sent and not yet acknowledged, and the dead letters that must be sent again.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -16,25 +16,28 @@ use super::{letter, topics};
 use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
-/// How long to wait for events at a time.
+/// How long one poll waits for delivery reports.
 const WAIT: Duration = Duration::from_millis(100);
-/// The same, where somebody waits for the last.
+/// How long one poll waits when a caller waits for the last reports.
 const MOMENT: Duration = Duration::from_millis(1);
-/// What a message may need beside key, value and headers.
+/// The bytes that a message may need beside key, value and headers.
 const OVERHEAD: usize = 512;
 
+/// The producer, and the dead letters that must be sent again.
 pub(super) struct Outbox {
     settings: Settings,
     producer: Producer,
-    /// How many partitions the topics of rows have.
+    /// The number of partitions of each topic of rows.
     partitions: HashMap<String, usize>,
-    /// Letters that were not delivered, to be sent again.
+    /// Dead letters that were not delivered and must be sent again.
     again: Vec<OwnedMessage>,
-    /// Letters in a batch that the broker refused as too long: one of them may be so, or only all together.
+    /// Dead letters in a batch that the broker rejected as too long: either one of them is too long, or all
+    /// together are.
     refused: Vec<OwnedMessage>,
 }
 
 impl Outbox {
+    /// Creates the producer, and looks up the partitions of all topics.
     pub(super) fn open(settings: &Settings, routes: &Routes) -> Result<Self, ExternalError> {
         let producer = producer(settings)?;
         let mut missing = Vec::new();
@@ -57,7 +60,7 @@ impl Outbox {
         Ok(Self { settings: settings.clone(), producer, partitions, again: Vec::new(), refused: Vec::new() })
     }
 
-    /// Sends a row; `None` is a tombstone.
+    /// Sends a row; `None` sends a tombstone.
     pub(super) fn row(
         &mut self,
         topic: &str,
@@ -75,7 +78,7 @@ impl Outbox {
         })
     }
 
-    /// Sends a letter, cut to what a message may hold.
+    /// Sends a dead letter, cut to the greatest size of a message.
     pub(super) fn letter(&mut self, topic: &str, letter: &DeadLetter) -> Result<(), ExternalError> {
         self.send_again()?;
         let key = letter::key(letter);
@@ -100,7 +103,7 @@ impl Outbox {
         })
     }
 
-    /// Hands a message to the client, waiting for room in its queue.
+    /// Passes a message to the client, waiting for room in its queue.
     fn send(&self, message: Outgoing<'_>) -> Result<(), KafkaError> {
         let Outgoing { kind, topic, key, value, partition, headers } = message;
         let record = BaseRecord {
@@ -113,7 +116,7 @@ impl Outbox {
             delivery_opaque: Box::new(kind),
         };
         let mut record: BaseRecord<'_, [u8], [u8], Box<Kind>> = record;
-        // Until the oldest message must have been given up, and with it there is room.
+        // By this time the oldest message has been given up, which makes room.
         let deadline = Instant::now() + 2 * self.settings.delivery;
         loop {
             match self.producer.send(record) {
@@ -129,7 +132,7 @@ impl Outbox {
         }
     }
 
-    /// Sends the letters that were not delivered.
+    /// Sends the dead letters that were not delivered.
     fn send_again(&mut self) -> Result<(), ExternalError> {
         if self.producer.context().has_failed() {
             let failures = self.producer.context().take_failures();
@@ -156,7 +159,7 @@ impl Outbox {
         })
     }
 
-    /// Waits until all that was sent is confirmed.
+    /// Waits until all messages are acknowledged.
     pub(super) fn confirm(&mut self) -> Result<(), ExternalError> {
         loop {
             self.send_again()?;
@@ -180,7 +183,7 @@ impl Outbox {
         self.producer.poll(Duration::ZERO);
     }
 
-    /// Sends a letter in a batch of its own, half of it if that is refused, and so on.
+    /// Sends a dead letter in a batch of its own, and half of it whenever it is rejected.
     fn send_alone(&mut self, mut letter: OwnedMessage) -> Result<(), ExternalError> {
         loop {
             let sent = self.resend(&letter);
@@ -196,7 +199,7 @@ impl Outbox {
         }
     }
 
-    /// Decides what is done about messages that were not delivered. Letters are kept, to be sent again.
+    /// Handles messages that were not delivered. Dead letters are kept, to be sent again.
     fn settle(&mut self, failures: Failures) -> Result<(), ExternalError> {
         let mut first = None;
         for (error, letter) in failures.letters {
@@ -213,7 +216,7 @@ impl Outbox {
         }
         let Some((error, what)) = first else { return Ok(()) };
         if let Some((_, reason)) = self.producer.client().fatal_error() {
-            // Such a producer sends nothing any more.
+            // After a fatal error a producer sends nothing any more.
             self.producer = producer(&self.settings)?;
             let what = what + ": the producer had to be made anew";
             return Err(ExternalError::transient(what).because(reason));
@@ -227,7 +230,7 @@ impl Outbox {
     }
 }
 
-/// A message to be sent.
+/// A message to send.
 struct Outgoing<'a> {
     kind: Kind,
     topic: &'a str,
@@ -237,6 +240,7 @@ struct Outgoing<'a> {
     headers: Option<OwnedHeaders>,
 }
 
+/// Creates the client.
 fn producer(settings: &Settings) -> Result<Producer, ExternalError> {
     let what = || format!("cannot make a Kafka client for {}", settings.config.servers());
     let client = settings.client().map_err(|error| ExternalError::permanent(what()).because(error))?;

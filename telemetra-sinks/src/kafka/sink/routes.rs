@@ -1,4 +1,4 @@
-//! Which table's rows go to which topic, and under which key.
+//! The topics of tables, and the keys of their messages.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -7,18 +7,20 @@ use telemetra_core::{AnyRow, ExternalError, KeyPart, RowKey, Table};
 
 use super::settings::Settings;
 
-/// The topics that a sink writes to, of the tables that it was opened with.
+/// The topics that a sink writes to, for the tables that it was opened with.
 #[derive(Debug)]
 pub(super) struct Routes {
     letters: Option<String>,
-    /// Table and topic.
+    /// Each table with its topic.
     tables: Vec<(Arc<Table>, String)>,
 }
 
 impl Routes {
+    /// Resolves the settings against the tables of the pipeline.
+    ///
     /// # Errors
     ///
-    /// If a topic was given for a table that is not there, or two are to write to one topic.
+    /// If a topic is set for a table that does not exist, or two tables would share a topic.
     pub(super) fn new(settings: &Settings, tables: &[Arc<Table>]) -> Result<Self, ExternalError> {
         let refuse = |what: String| Err(ExternalError::permanent(format!("cannot write to Kafka: {what}")));
         if let Some((missing, _)) =
@@ -50,7 +52,7 @@ impl Routes {
         Ok(routes)
     }
 
-    /// The topics that are written to, and whether they hold rows.
+    /// The topics that are written to, each with whether it holds rows.
     pub(super) fn topics(&self) -> impl Iterator<Item = (&str, bool)> {
         let rows = self.tables.iter().map(|(_, topic)| (topic.as_str(), true));
         self.letters.iter().map(|topic| (topic.as_str(), false)).chain(rows)
@@ -62,8 +64,9 @@ impl Routes {
     }
 }
 
-/// The key of a row's messages: its key columns with slashes between, times in milliseconds. In all but the first column a slash
-/// is `%2F` and a percent sign `%25`, so that different rows have different keys.
+/// The key of a row's messages: its key columns separated by slashes, times in milliseconds. In all columns
+/// but the first, a slash is written as `%2F` and a percent sign as `%25`, so different rows have different
+/// keys.
 pub(super) fn message_key(row: &dyn AnyRow) -> String {
     let mut key = String::new();
     for (n, part) in RowKey::of(row).parts().iter().enumerate() {

@@ -7,29 +7,36 @@ use telemetra_core::ConfigError;
 
 use crate::kafka::config::{KafkaConfig, Owned};
 
-/// Where to write, and how.
+/// The settings of a Kafka sink.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) config: KafkaConfig,
     pub(super) letters: Option<String>,
-    /// The topics of tables, in the order in which they were given; `None`: the table's rows are not written.
+    /// The topics of tables, in the order in which they were set; `None` means that the table's rows are not
+    /// written.
     pub(super) tables: Vec<(String, Option<String>)>,
-    /// Before the names of all other tables, if these are written.
+    /// The prefix of the topics of all other tables, if their rows are written.
     pub(super) prefix: Option<String>,
     pub(super) create: Option<CreateTopics>,
     pub(super) timeout: Duration,
     pub(super) delivery: Duration,
 }
 
-/// How topics are made that do not exist.
+/// The properties of topics that [`KafkaSink::create_topics`](crate::KafkaSink::create_topics) creates.
+///
+/// ```
+/// use telemetra_sinks::CreateTopics;
+/// let topics = CreateTopics { partitions: 12, replication: 3, ..CreateTopics::default() };
+/// assert!(topics.compact);
+/// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct CreateTopics {
-    /// How many partitions each has.
+    /// The number of partitions of each topic. Default: 1.
     pub partitions: u32,
-    /// How many replicas each partition has.
+    /// The number of replicas of each partition. Default: 1; production clusters usually need 3.
     pub replication: u16,
-    /// Whether topics of tables are compacted: they then hold the newest of each row for ever. The topic of dead letters keeps what it
-    /// is given for as long as the broker keeps records.
+    /// Whether topics of tables are compacted, so that they hold the newest version of each row without a
+    /// time limit. Default: true. The topic of dead letters is never compacted.
     pub compact: bool,
 }
 
@@ -40,7 +47,7 @@ impl Default for CreateTopics {
     }
 }
 
-/// What the sink does not let others set.
+/// Properties that the sink does not let users set.
 const OWNED: &[Owned] = &[
     ("enable.idempotence", "without it retries would write twice or out of order"),
     ("acks", "a batch is durable when all replicas have it"),
@@ -54,16 +61,16 @@ const OWNED: &[Owned] = &[
     ("delivery.timeout.ms", "it is given by `delivery_timeout`"),
 ];
 
-/// What is better than librdkafka's own defaults here.
+/// Properties whose defaults differ from librdkafka's.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "telemetra"),
-    // A name that is misspelt is to be an error.
+    // A misspelt topic must be an error, not a new topic.
     ("allow.auto.create.topics", "false"),
     ("linger.ms", "5"),
     ("compression.codec", "lz4"),
-    // What brokers take unless configured otherwise.
+    // The greatest message that brokers accept by default.
     ("message.max.bytes", "1048588"),
-    // A broker that is down is to hold back the pipeline, not to fill the memory.
+    // A broker that is down must hold back the pipeline, not fill the memory.
     ("queue.buffering.max.kbytes", "65536"),
     ("reconnect.backoff.max.ms", "1000"),
 ];
@@ -76,7 +83,7 @@ impl Settings {
         self.config.client(OWNED, DEFAULTS, &fixed)
     }
 
-    /// The longest message that librdkafka takes, with its key and headers.
+    /// The greatest size of a message that librdkafka accepts, with key and headers.
     pub(super) fn max_bytes(&self) -> usize {
         self.config.get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(1_048_588)
     }

@@ -1,4 +1,4 @@
-//! Making topics, and finding out how many partitions they have.
+//! The creation of topics, and the lookup of their numbers of partitions.
 
 use std::future::Future;
 use std::pin::pin;
@@ -17,12 +17,12 @@ use super::settings::{CreateTopics, Settings};
 use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
-/// How long to wait for an answer at a time.
+/// How long one request waits for an answer.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// How long to wait before asking again.
+/// How long to wait before the next request.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Makes these topics, each with whether it holds rows.
+/// Creates these topics, each with whether it holds rows.
 pub(super) fn create(
     settings: &Settings,
     topics: &[(&str, bool)],
@@ -30,7 +30,7 @@ pub(super) fn create(
 ) -> Result<(), ExternalError> {
     let what = "cannot create topics";
     if settings.config.token().is_some() {
-        // The client for this has nobody ask for tokens.
+        // The client that creates topics cannot request tokens.
         let hint = "while logging in by OAUTHBEARER; create them by other means";
         let missing: Vec<_> = topics.iter().map(|(topic, _)| format!("`{topic}`")).collect();
         return Err(ExternalError::permanent(format!("{what} ({}) {hint}", missing.join(", "))));
@@ -62,7 +62,7 @@ pub(super) fn create(
     Ok(())
 }
 
-/// How many partitions the topic has; `None` if it does not exist.
+/// Returns the number of partitions of a topic; `None` if it does not exist.
 pub(super) fn partitions(
     producer: &Producer,
     topic: &str,
@@ -72,7 +72,7 @@ pub(super) fn partitions(
     let reporter = &producer.context().reporter;
     let deadline = Instant::now() + timeout;
     loop {
-        // Events come to who polls, and say why nobody answers.
+        // The client reports errors only when it is polled; they explain why nobody answers.
         producer.poll(Duration::ZERO);
         let asked = producer.client().fetch_metadata(Some(topic), ASK_AGAIN.min(timeout));
         producer.poll(Duration::ZERO);
@@ -87,14 +87,14 @@ pub(super) fn partitions(
         match found.and_then(|found| found.error()).map(Code::from) {
             None | Some(Code::LeaderNotAvailable) if count > 0 => return Ok(Some(count)),
             None | Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => return Ok(None),
-            // It is being made.
+            // The topic is being created.
             Some(Code::LeaderNotAvailable) if Instant::now() < deadline => std::thread::sleep(PAUSE),
             Some(code) => return Err(failed(what, KafkaError::MetadataFetch(code))),
         }
     }
 }
 
-/// The same of a topic that must exist; one that was just made takes a moment to be known.
+/// Like [`partitions`], for a topic that must exist; a new topic takes a moment to become known.
 pub(super) fn known(
     producer: &Producer,
     topic: &str,
@@ -116,7 +116,7 @@ pub(super) fn known(
     }
 }
 
-/// Waits for what the client's own thread will finish.
+/// Blocks on a future that the client's own thread completes.
 fn wait<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {

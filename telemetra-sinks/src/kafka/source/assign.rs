@@ -1,4 +1,4 @@
-//! Which partitions the client fetches.
+//! The assignment of partitions to the consumer.
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -7,7 +7,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::context::Client;
 use super::partition_state::{PartitionState, signed};
 
-/// A list of this one partition, to be read from `next`.
+/// A list of this one partition, to be read from offset `next`.
 pub(super) fn assignment(partition: &PartitionState, next: u64) -> Result<TopicPartitionList, KafkaError> {
     let mut list = TopicPartitionList::new();
     let offset = Offset::Offset(signed(next));
@@ -15,7 +15,7 @@ pub(super) fn assignment(partition: &PartitionState, next: u64) -> Result<TopicP
     Ok(list)
 }
 
-/// Stops fetching a partition.
+/// Unassigns a partition, so that nothing of it is fetched any more.
 pub(super) fn give_up(client: &Client, partition: &PartitionState) {
     let mut list = TopicPartitionList::new();
     list.add_partition(&partition.topic, partition.number);

@@ -17,17 +17,18 @@ pub(super) struct Buffered {
     pub(super) high: u64,
 }
 
-/// What became of an offset that is to be read next.
+/// The relation of the next offset to the log.
 pub(super) enum Position {
-    /// The log holds it, or ends there.
+    /// The log contains the offset, or ends there.
     Good,
-    /// So many before the first are gone.
+    /// The offset is before the log's first; so many records are lost.
     Lost(u64),
-    /// The log ends before it.
+    /// The offset is beyond the log's end.
     Beyond,
 }
 
 impl Buffered {
+    /// Returns the relation of the next offset to the log.
     pub(super) fn position(self, next: u64) -> Position {
         if next < self.low {
             Position::Lost(self.low - next)
@@ -58,7 +59,7 @@ pub(super) fn beyond(id: &PartitionId, next: u64, log: Buffered) -> ExternalErro
     ))
 }
 
-/// What the log of a partition holds.
+/// Fetches the range of offsets that a partition's log contains.
 pub(super) fn fetch_buffered(
     client: &Client,
     topic: &str,
@@ -70,7 +71,7 @@ pub(super) fn fetch_buffered(
     Ok(Buffered { low: unsigned(low), high: unsigned(high) })
 }
 
-/// How many partitions a topic has; `None` if it does not exist.
+/// Returns the number of partitions of a topic; `None` if it does not exist.
 pub(super) fn partition_count(
     client: &Client,
     topic: &str,
@@ -85,7 +86,7 @@ pub(super) fn partition_count(
     match found.error().map(Code::from) {
         None => Ok(Some(found.partitions().len()).filter(|count| *count > 0)),
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
-        // It is being made.
+        // The topic is being created.
         Some(Code::LeaderNotAvailable) => Ok(Some(found.partitions().len()).filter(|count| *count > 0)),
         Some(code) => Err(failed(what(), KafkaError::MetadataFetch(code))),
     }

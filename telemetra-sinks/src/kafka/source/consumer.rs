@@ -21,10 +21,10 @@ use crate::kafka::config::KafkaConfig;
 use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
-/// How long to wait before asking again for a topic that is not there yet.
+/// How long to wait before the next request for a topic that does not exist yet.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-/// The client, the partitions, and the thread, which ends with the last who holds this.
+/// The client, its partitions and its thread. The thread ends when the last reference is dropped.
 pub(super) struct SharedConsumer {
     pub(super) client: Arc<Client>,
     pub(super) partitions: Partitions,
@@ -41,6 +41,7 @@ impl fmt::Debug for SharedConsumer {
 }
 
 impl SharedConsumer {
+    /// Creates the client and starts the consumer thread.
     pub(super) fn start(
         config: &KafkaConfig,
         client: ClientConfig,
@@ -78,7 +79,7 @@ impl SharedConsumer {
         }))
     }
 
-    /// The partitions of the topics, by the order of the topics, then by number.
+    /// Returns the partitions of the topics, in the order of the topics and of their numbers.
     pub(super) fn list(&self, topics: &[String]) -> Result<Vec<PartitionId>, ExternalError> {
         let deadline = Instant::now() + self.settings.wait_for_topics.min(Duration::from_secs(1 << 30));
         let mut ids = Vec::new();
@@ -95,6 +96,7 @@ impl SharedConsumer {
         Ok(ids)
     }
 
+    /// Builds the error of a topic that does not exist.
     fn missing(&self, topic: &str) -> ExternalError {
         let servers = self.client.context().reporter.servers();
         ExternalError::permanent(format!(
@@ -102,12 +104,12 @@ impl SharedConsumer {
         ))
     }
 
-    /// How many partitions a topic has; `None` if it does not exist.
+    /// Returns the number of partitions of a topic; `None` if it does not exist.
     fn count(&self, topic: &str) -> Result<Option<usize>, ExternalError> {
         partition_count(&self.client, topic, self.settings.timeout)
     }
 
-    /// Whether the partition is being read; one that was read is given up.
+    /// Whether the partition is being read. A partition that was closed is unassigned here.
     pub(super) fn is_open(&self, id: &PartitionId) -> bool {
         let mut partitions = lock(&self.partitions);
         partitions.retain(|partition| {
@@ -120,6 +122,7 @@ impl SharedConsumer {
         partitions.iter().any(|partition| partition.id == *id)
     }
 
+    /// Adds a partition to those that the consumer thread looks after.
     pub(super) fn add(&self, partition: &Arc<PartitionState>) {
         lock(&self.partitions).push(Arc::clone(partition));
     }
@@ -129,7 +132,7 @@ impl Drop for SharedConsumer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = lock(&self.thread).take() {
-            // It has nothing to say if it panicked: the partitions are gone.
+            // A panic of the thread needs no report here: the partitions are gone.
             let _ = thread.join();
         }
     }

@@ -15,17 +15,18 @@ use super::offsets::{Finding, OffsetLookup};
 use super::partition_state::{NONE, PartitionState, Partitions, lock};
 use super::{KafkaCounters, Settings};
 
-/// How often it looks after the partitions.
+/// How often the thread checks the partitions.
 const TICK: Duration = Duration::from_millis(20);
-/// How long a partition may go without being polled, while others are, before it is paused.
+/// How long a partition may not be polled, while others are, before fetching it is paused.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
-/// How often the ends of paused partitions are asked for: no fetch would show them.
+/// How often the ends of paused partitions are looked up, as no fetch reports them.
 const ENDS: Duration = Duration::from_secs(5);
-/// How long an answer about ends may take: meanwhile nothing else is looked after.
+/// How long the lookup of ends may take; meanwhile the thread does nothing else.
 const ANSWER: Duration = Duration::from_secs(1);
 /// How long to wait for the last commit.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
 
+/// The state of the consumer thread.
 pub(super) struct ConsumerThread {
     client: Arc<Client>,
     partitions: Partitions,
@@ -34,15 +35,15 @@ pub(super) struct ConsumerThread {
     stop: Arc<AtomicBool>,
     seen: Vec<Seen>,
     asked_ends: Instant,
-    /// Commits asked for.
+    /// The number of commits requested.
     commits: u64,
 }
 
-/// What is known of a partition beside what it says itself.
+/// What the thread knows of a partition.
 struct Seen {
     partition: Arc<PartitionState>,
     polls: u64,
-    /// When it was last found to have been polled.
+    /// When the partition was last seen to be polled.
     polled: Instant,
     committed: i64,
 }
@@ -60,6 +61,7 @@ impl ConsumerThread {
         Self { client, partitions, lookup, counters, stop, seen, asked_ends, commits: 0 }
     }
 
+    /// Runs until the source and all its partitions are dropped.
     pub(super) fn run(mut self) {
         let mut looked = Instant::now();
         while !self.stop.load(Ordering::Acquire) {
@@ -79,9 +81,9 @@ impl ConsumerThread {
         }
     }
 
-    /// Has the client's events handled by its context.
+    /// Lets the client's context handle its events.
     fn serve(&self) {
-        // Errors have been reported by then, and messages go to the queues of their partitions.
+        // The context has reported errors, and messages go to the queues of their partitions.
         if let Some(Ok(message)) = self.client.poll(TICK) {
             let (topic, partition, offset) = (
                 rdkafka::Message::topic(&message),
@@ -102,7 +104,7 @@ impl ConsumerThread {
         self.ask_ends();
     }
 
-    /// Notes which partitions there are, and which were polled.
+    /// Records which partitions are open, and which were polled.
     fn take_stock(&mut self) {
         let now = Instant::now();
         let gone = {
@@ -120,7 +122,7 @@ impl ConsumerThread {
         for partition in &gone {
             give_up(&self.client, partition);
         }
-        // Its last commit may come after it was closed, as long as somebody has it.
+        // The last commit of a partition may come after it was closed, as long as somebody holds it.
         self.seen.retain(|seen| {
             let partition = &seen.partition;
             !partition.closed.load(Ordering::Acquire)
@@ -135,7 +137,7 @@ impl ConsumerThread {
         }
     }
 
-    /// Looks into what a partition asks about.
+    /// Resolves the error that a partition has met.
     fn look_up_offset(&self, partition: &PartitionState) {
         let Some((code, next)) = partition.question() else { return };
         match self.lookup.look_up(partition, code, next) {
@@ -145,7 +147,7 @@ impl ConsumerThread {
         }
     }
 
-    /// Pauses what is not polled while others are, and resumes what is.
+    /// Pauses partitions that are not polled while others are, and resumes those that are polled again.
     fn pause_and_resume(&self) {
         let now = Instant::now();
         let others_go_on = self.seen.iter().any(|seen| now - seen.polled < PAUSE_AFTER / 2);
@@ -161,7 +163,8 @@ impl ConsumerThread {
                     partition.paused.store(false, Ordering::Release);
                 }
             } else if others_go_on && now - seen.polled >= PAUSE_AFTER {
-                // First the mark: who polls now must not take the silence of the queue for the end.
+                // The flag comes first, so that a reader does not take the empty queue for the end of the
+                // partition.
                 partition.paused.store(true, Ordering::Release);
                 if self.request(partition, "pause", |list| self.client.pause(list)) {
                     self.counters.pause();
@@ -189,7 +192,7 @@ impl ConsumerThread {
         sent.is_ok()
     }
 
-    /// Commits what checkpoints hold, in one request.
+    /// Commits the offsets of complete checkpoints, in one request.
     fn commit(&mut self) {
         let mut list = TopicPartitionList::new();
         for seen in &mut self.seen {
@@ -214,12 +217,12 @@ impl ConsumerThread {
         }
     }
 
-    /// Asks for the ends of paused partitions.
+    /// Looks up the ends of paused partitions.
     fn ask_ends(&mut self) {
         let mut list = TopicPartitionList::new();
         for Seen { partition, .. } in &self.seen {
             if partition.paused.load(Ordering::Acquire) && !partition.closed.load(Ordering::Acquire) {
-                // An offset that cannot be asked for is not known, which does no harm.
+                // An offset that cannot be looked up stays unknown, which does no harm.
                 let _ = list.add_partition_offset(&partition.topic, partition.number, Offset::End);
             }
         }

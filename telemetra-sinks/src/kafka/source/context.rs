@@ -15,11 +15,11 @@ use crate::kafka::report::Reporter;
 
 pub(super) type Client = BaseConsumer<Context>;
 
-/// Gets what the client has to say.
+/// The callbacks of the consumer.
 pub(super) struct Context {
     pub(super) reporter: Reporter,
     pub(super) partitions: Partitions,
-    /// Commits that came to an end, well or not.
+    /// The number of commits that have ended, successfully or not.
     pub(super) commits: AtomicU64,
 }
 
@@ -52,7 +52,7 @@ impl ConsumerContext for Context {
         if let Err(error) = result
             && let Some(withheld) = self.reporter.admit("commit")
         {
-            // Only monitors of the lag look at these; a restart reads the checkpoint.
+            // Only lag monitors use committed offsets; a restart uses the checkpoint.
             tracing::warn!(withheld, %error, "could not commit offsets to Kafka");
         }
     }

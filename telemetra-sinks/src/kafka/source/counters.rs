@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a [`KafkaSource`](crate::KafkaSource) counts beside the fates of events. Clones share it, so that it can be read while the pipeline
-/// has the source.
+/// The counters of a [`KafkaSource`](crate::KafkaSource), beside the fates of events. Clones share them, so
+/// they can be read while the pipeline owns the source.
 #[derive(Clone, Default)]
 pub struct KafkaCounters(Arc<Counts>);
 
@@ -16,14 +16,14 @@ struct Counts {
 }
 
 impl KafkaCounters {
-    /// How many offsets the log no longer held when they were to be read, and were passed over: see
-    /// [`OnLost::GoOn`](crate::OnLost::GoOn). 0 where the source stops instead.
+    /// Returns the number of offsets that were skipped because the log no longer contained them: see
+    /// [`OnLost::GoOn`](crate::OnLost::GoOn). Always 0 with [`OnLost::Stop`](crate::OnLost::Stop).
     #[must_use]
     pub fn lost_records(&self) -> u64 {
         self.0.lost.load(Ordering::Relaxed)
     }
 
-    /// How often fetching was paused because a partition was not polled while others were.
+    /// Returns how often fetching was paused because a partition was not polled while others were.
     #[must_use]
     pub fn pauses(&self) -> u64 {
         self.0.pauses.load(Ordering::Relaxed)

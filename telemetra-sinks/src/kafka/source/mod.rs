@@ -1,7 +1,8 @@
-//! Topics as a source.
+//! A source that reads topics.
 //!
-//! The idea: one client for all partitions of the process, a queue for each. Workers take messages from the queues and never wait;
-//! whatever may wait (finding partitions, looking into errors, pausing, committing) is done by one thread beside them.
+//! One consumer serves all partitions of the process, with a queue for each. Workers take messages from the
+//! queues and never block. A thread beside them does whatever may block: finding partitions, resolving
+//! errors, pausing, committing.
 
 mod assign;
 mod buffered;
@@ -28,22 +29,28 @@ use telemetra_core::{ConfigError, ExternalError, Partition, PartitionId, Source}
 use super::config::{KafkaConfig, Owned};
 use consumer::SharedConsumer;
 
-/// A source that reads topics. A partition is called `topic/number`, as `readings/3`.
+/// A source that reads Kafka topics. The id of a partition is `topic/number`, for example `readings/3`.
 ///
-/// * **Offsets are the checkpoint's.** There is no consumer group: partitions are assigned to processes by their place in the list, and go
-///   on where the checkpoint left them, else at [`start`](Self::start). A partition that is found while running is read from its first
-///   record. Compaction, aborted transactions and markers leave gaps between offsets and do no harm.
-/// * **Committed offsets are news.** When a checkpoint is complete its offsets are committed for the [`group`](Self::group), so that lag
-///   monitors see them. Nothing waits for that, and a failure is a line in the log.
-/// * **Only what is committed is read**, of transactions; [`read_uncommitted`](Self::read_uncommitted) changes that.
-/// * **Memory is bounded** by `partitions · (queue_bytes + 1 MiB)` of records, and some 400 bytes for each of at most `queue_bytes / 128`
-///   records a partition; see [`queue_bytes`](Self::queue_bytes). A partition that is not polled while others are is paused, since the little
-///   that waits in it would hold on to what was fetched together with it.
-/// * **Lost records** (removed by retention before they were read) are an error that says how many, or [counted](OnLost::GoOn).
-/// * **Brokers that are down** are waited for: reading goes on by itself when they are back, and meanwhile polling is a transient error, so
-///   that silence is not taken for a quiet topic. A topic that was deleted is a permanent error.
-/// * **Decoders see** topic, key, headers and timestamp of a record with its value. A header whose name is not UTF-8 is left out.
-/// * A record without a value (a tombstone) is malformed and becomes a dead letter.
+/// * **Offsets are part of checkpoints.** There is no consumer group: partitions are assigned to processes by
+///   their place in the list. A partition continues from the checkpoint's offset, or begins at
+///   [`start`](Self::start) without one. A partition that is found while running is read from its first
+///   record. Gaps between offsets, as from compaction or transaction markers, do no harm.
+/// * **Committed offsets are informative.** When a checkpoint is complete, its offsets are committed for the
+///   [`group`](Self::group), so that lag monitors see them. Nothing depends on the commit, and a failure is
+///   only logged.
+/// * **Transactions.** Only committed records are read, unless [`read_uncommitted`](Self::read_uncommitted)
+///   is set.
+/// * **Memory is bounded** by `partitions · (queue_bytes + 1 MiB)` of records, and about 400 bytes for each
+///   of at most `queue_bytes / 128` records in a partition; see [`queue_bytes`](Self::queue_bytes). A
+///   partition that is not polled while others are is paused, as its few queued records would keep the whole
+///   fetch in memory.
+/// * **Lost records**, which retention removed before they were read, are an error with their number, or are
+///   [skipped and counted](OnLost::GoOn).
+/// * **Brokers that are down** make polling fail with a transient error, so that the silence is not taken for
+///   a quiet topic. Reading continues by itself when they are back. A deleted topic is a permanent error.
+/// * **Decoders** receive the topic, key, headers and timestamp of a record with its value. A header whose
+///   name is not UTF-8 is left out.
+/// * **Tombstones**, which are records without a value, are malformed and become dead letters.
 ///
 /// ```
 /// use telemetra_core::{EventTime, Source};
@@ -73,7 +80,7 @@ pub struct KafkaSource {
     shared: Option<Arc<SharedConsumer>>,
 }
 
-/// How to read.
+/// The settings of a Kafka source.
 #[derive(Clone, Debug)]
 struct Settings {
     group: String,
@@ -87,7 +94,7 @@ struct Settings {
     queue_bytes: usize,
 }
 
-/// What the source does not let others set.
+/// Properties that the source does not let users set.
 const OWNED: &[Owned] = &[
     (
         "auto.offset.reset",
@@ -107,22 +114,25 @@ const OWNED: &[Owned] = &[
     ("statistics.interval.ms", "the source needs the statistics"),
 ];
 
-/// What is better than librdkafka's own defaults here.
+/// Properties whose defaults differ from librdkafka's.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "telemetra"),
-    // How soon a partition that was paused or is new joins the fetches of its broker.
+    // How soon a resumed or new partition joins the fetches of its broker.
     ("fetch.wait.max.ms", "100"),
-    // How soon a queue that was full is looked at again; by default a second, in which a fast reader starves.
+    // How soon a queue that was full is fetched into again. The default is a second, which starves a fast
+    // reader.
     ("fetch.queue.backoff.ms", "20"),
     ("reconnect.backoff.max.ms", "1000"),
 ];
 
 impl KafkaSource {
-    /// Reads these topics, all their partitions, in this order.
+    /// Creates a source of all partitions of these topics, in this order. It connects when the pipeline
+    /// starts.
     ///
     /// # Errors
     ///
-    /// If there is no topic, one is given twice, or a property cannot be set or needs a feature that this build does not have.
+    /// If there is no topic, a topic is given twice, or a property cannot be set by users, has an invalid
+    /// value, or needs a feature that this build does not have.
     pub fn new(
         config: KafkaConfig,
         topics: impl IntoIterator<Item = impl Into<String>>,
@@ -161,29 +171,30 @@ impl KafkaSource {
         Ok(Self { config, topics, settings, counters: KafkaCounters::default(), shared: None })
     }
 
-    /// The group for which offsets are committed. Default: `telemetra`.
+    /// Sets the consumer group for which offsets are committed. Default: `telemetra`. It matters for lag
+    /// monitors and for [`Start::Committed`] only.
     #[must_use]
     pub fn group(mut self, group: &str) -> Self {
         self.settings.group = group.to_owned();
         self
     }
 
-    /// Where to begin what no checkpoint knows. Default: [`Start::Earliest`].
+    /// Sets where a partition begins that is not in a checkpoint. Default: [`Start::Earliest`].
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.settings.start = start;
         self
     }
 
-    /// What to do where records were removed before they were read. Default: [`OnLost::Stop`].
+    /// Sets what happens if records were removed before they were read. Default: [`OnLost::Stop`].
     #[must_use]
     pub fn on_lost(mut self, on_lost: OnLost) -> Self {
         self.settings.on_lost = on_lost;
         self
     }
 
-    /// Reads each partition up to the end that it had when it was opened, and no further: for backfills and tests. New partitions are not
-    /// looked for.
+    /// Reads each partition only up to the end that it had when it was opened, so that the pipeline ends: for
+    /// backfills and tests. New partitions are not looked for. Default: the source never ends.
     #[must_use]
     pub fn until_end(mut self) -> Self {
         self.settings.until_end = true;
@@ -191,50 +202,52 @@ impl KafkaSource {
         self
     }
 
-    /// Reads records of transactions that are open or were aborted, too.
+    /// Also reads records of open and aborted transactions. Default: only committed records.
     #[must_use]
     pub fn read_uncommitted(mut self) -> Self {
         self.settings.uncommitted = true;
         self
     }
 
-    /// How often to look for new partitions; `None`: never. Default: every 30 s.
+    /// Sets how often to look for new partitions; `None` never does. Default: 30 s.
     #[must_use]
     pub fn find_partitions_every(mut self, interval: Option<Duration>) -> Self {
         self.settings.refresh = interval;
         self
     }
 
-    /// How long the servers may take to answer a question when the source is opened. Default: 10 s.
+    /// Sets how long the servers may take to answer when the source is opened. Default: 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(3600));
         self
     }
 
-    /// How long to wait for topics that do not exist yet. Default: not at all.
+    /// Sets how long to wait for topics that do not exist yet. Default: not at all, so a missing topic is an
+    /// error.
     #[must_use]
     pub fn wait_for_topics(mut self, longest: Duration) -> Self {
         self.settings.wait_for_topics = longest;
         self
     }
 
-    /// How many bytes of records may wait in the queue of each partition, to the nearest KiB; one fetch may go beyond. More
-    /// helps where brokers are far away. Default: 1 MiB, which is enough for 50 MB/s a
-    /// partition, and the fastest where they are near: what waits longer has left the caches.
+    /// Sets how many bytes of records may be queued for each partition, to the nearest KiB; one fetch may
+    /// exceed it. Default: 1 MiB, which is enough for 50 MB/s per partition from near brokers. More helps if
+    /// brokers are far away, and is slower if they are near, as records that wait longer have left the CPU's
+    /// caches.
     #[must_use]
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.settings.queue_bytes = bytes;
         self
     }
 
-    /// What it counts, to be read while a pipeline has the source.
+    /// Returns the source's counters, which can be read while a pipeline owns the source.
     #[must_use]
     pub fn counters(&self) -> KafkaCounters {
         self.counters.clone()
     }
 
-    /// The client, made when it is needed first.
+    /// Returns the consumer, which is created at first use.
     fn shared(&mut self) -> Result<&Arc<SharedConsumer>, ExternalError> {
         if self.shared.is_none() {
             let what = || format!("cannot make a Kafka client for {}", self.config.servers());

@@ -17,23 +17,24 @@ use super::partition_state::{PartitionState, lock};
 use super::{KafkaCounters, OnLost, Settings};
 use crate::kafka::error::failed;
 
-/// How long an answer may take: meanwhile nothing else is looked after.
+/// How long a lookup may take; meanwhile the thread does nothing else.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long to wait before asking again where there was no answer.
+/// How long to wait before the next lookup, if there was no answer.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often a partition may fail at an offset that the log holds.
+/// How often a partition may fail at an offset that its log contains.
 const REPEATS: u32 = 5;
 
-/// What came of a lookup.
+/// The result of a lookup.
 pub(super) enum Finding {
-    /// Nobody answered: ask again.
+    /// There was no answer: look up again.
     Unknown,
-    /// The partition is read again from here.
+    /// The partition is read from this offset.
     GoOn(u64),
-    /// It cannot be read.
+    /// The partition cannot be read.
     Stop(ExternalError),
 }
 
+/// Resolves errors of partitions to offsets.
 pub(super) struct OffsetLookup {
     client: Arc<Client>,
     on_lost: OnLost,
@@ -41,6 +42,7 @@ pub(super) struct OffsetLookup {
     tried: Mutex<HashMap<PartitionId, Tried>>,
 }
 
+/// The lookups for one offset of a partition.
 struct Tried {
     at: Instant,
     next: u64,
@@ -52,7 +54,7 @@ impl OffsetLookup {
         Self { client, on_lost: settings.on_lost, counters, tried: Mutex::default() }
     }
 
-    /// Looks into the error that a partition met.
+    /// Resolves the error that a partition has met.
     pub(super) fn look_up(&self, partition: &PartitionState, code: Code, next: u64) -> Finding {
         let Some(times) = self.due(&partition.id, next) else { return Finding::Unknown };
         match partition_count(&self.client, &partition.topic, ANSWER) {
@@ -88,7 +90,7 @@ impl OffsetLookup {
         }
     }
 
-    /// How often this was asked; `None` if it is too early to ask again.
+    /// Returns the number of lookups so far; `None` if it is too early for the next one.
     fn due(&self, id: &PartitionId, next: u64) -> Option<u32> {
         let mut tried = lock(&self.tried);
         let now = Instant::now();
@@ -105,7 +107,8 @@ impl OffsetLookup {
         }
     }
 
-    /// Has the partition fetched from `next`. After an error it is not fetched any more, so it cannot be sought.
+    /// Fetches the partition from `next`. After an error a partition is not fetched any more, so seeking is
+    /// not enough.
     fn go_on(&self, partition: &PartitionState, next: u64) -> Finding {
         give_up(&self.client, partition);
         match assignment(partition, next).and_then(|list| self.client.incremental_assign(&list)) {
@@ -118,6 +121,7 @@ impl OffsetLookup {
     }
 }
 
+/// Builds the error of a partition that no longer exists.
 fn gone(id: &PartitionId, next: u64) -> ExternalError {
     let topic = id.as_str().rsplit_once('/').map_or(id.as_str(), |(topic, _)| topic);
     ExternalError::permanent(format!(

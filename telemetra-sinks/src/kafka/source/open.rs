@@ -1,4 +1,4 @@
-//! Opening a partition: from what is asked for to an offset that the log holds.
+//! The opening of a partition: from the requested position to an offset that the log contains.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +17,7 @@ use super::{OnLost, Start};
 use crate::kafka::error::failed;
 
 impl SharedConsumer {
-    /// Opens a partition at `from`, or else where `start` says.
+    /// Opens a partition at `from`, or at the position of `start` if there is none.
     pub(super) fn open(
         shared: &Arc<Self>,
         id: &PartitionId,
@@ -68,11 +68,12 @@ impl SharedConsumer {
         Ok(Box::new(Reader::new(Arc::clone(shared), partition, queue, next, end)))
     }
 
+    /// Looks up the range of offsets that a partition's log contains.
     fn buffered(&self, topic: &str, number: i32) -> Result<Buffered, KafkaError> {
         fetch_buffered(&self.client, topic, number, self.settings.timeout)
     }
 
-    /// An error about a topic says so; a time-out says what is wrong with the servers.
+    /// Builds the error of a failed request: about the topic, or, for a time-out, about the servers.
     fn explain(&self, what: &str, error: KafkaError) -> ExternalError {
         use rdkafka::error::RDKafkaErrorCode as Code;
         match error.rdkafka_error_code() {
@@ -83,7 +84,7 @@ impl SharedConsumer {
         }
     }
 
-    /// Where a partition begins that no checkpoint knows.
+    /// Returns the first offset of a partition that is not in a checkpoint.
     fn first(&self, topic: &str, number: i32, start: Start, log: Buffered) -> Result<u64, KafkaError> {
         let timeout = self.settings.timeout;
         let mut list = TopicPartitionList::new();

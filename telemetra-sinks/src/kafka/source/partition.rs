@@ -17,36 +17,38 @@ use super::context::Context;
 use super::partition_state::{PartitionState, signed};
 use crate::kafka::error::failed;
 
-/// How soon to look again at a partition that has nothing: at first, and after some times.
+/// How soon to poll an empty partition again: the first pause, and the longest.
 const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(8);
-/// How soon to look again while the thread is busy with the partition.
+/// How soon to poll again while the consumer thread resolves an error.
 const WAIT: Duration = Duration::from_millis(10);
-/// How long a partition that gives nothing is taken to be fetched, as long as its end is not known to be reached.
+/// How long an empty partition counts as being fetched, as long as its end is not known to be reached.
 const FETCH: Duration = Duration::from_secs(30);
 
-/// Takes messages from the partition's queue.
+/// The reader of one partition, which takes messages from the partition's queue.
 pub(super) struct Reader {
-    // Before the client, which it belongs to.
+    // Dropped before the client that it belongs to.
     queue: PartitionQueue<Context>,
     partition: Arc<PartitionState>,
-    /// Keeps the client's thread at work.
+    /// Keeps the consumer and its thread alive.
     _shared: Arc<SharedConsumer>,
     next: u64,
-    /// Where it is for whoever asks for the lag: beyond markers at the end, which are no records.
+    /// The position that the lag is computed from. It is beyond transaction markers at the end, which are no
+    /// records.
     seen_to: u64,
-    /// Where to stop.
+    /// The offset at which to stop.
     end: Option<u64>,
     pause: Duration,
-    /// Since when it is being fetched and has given nothing; `None` once its end is reached.
+    /// Since when it is being fetched without a result; `None` once its end is reached.
     fetching: Option<Instant>,
     polls: u64,
     state: State,
 }
 
+/// The state of a partition's reader.
 enum State {
     Reading,
-    /// The thread looks into an error.
+    /// The consumer thread resolves an error.
     Asking,
     Failed(ExternalError),
     Done,
@@ -76,7 +78,7 @@ impl Reader {
         }
     }
 
-    /// Takes messages until the batch is full or there is none.
+    /// Takes messages until the batch is full or the queue is empty.
     fn take(&mut self, batch: &mut RecordBatch) -> Polled {
         let (mut taken, mut at_end) = (false, false);
         while !batch.is_full() {
@@ -85,14 +87,14 @@ impl Reader {
                 None => {
                     let pause = self.pause;
                     self.pause = (pause * 2).min(LONGEST_PAUSE);
-                    // What was not fetched yet is no silence.
+                    // An empty queue does not mean an idle partition until the fetch is complete.
                     let fetching = self.fetching.is_some_and(|since| since.elapsed() < FETCH);
                     return if fetching { Polled::Pending(pause) } else { Polled::Idle(pause) };
                 }
                 Some(Ok(message)) => {
                     let offset = u64::try_from(message.offset()).unwrap_or(0);
                     if offset < self.next {
-                        // Fetched again after a pause.
+                        // This message was fetched again after a pause.
                         continue;
                     }
                     if self.end.is_some_and(|end| offset >= end) {
@@ -137,7 +139,7 @@ impl Reader {
         Polled::Ready
     }
 
-    /// What an error in the queue leads to; `None` if librdkafka goes on by itself.
+    /// Returns the state that follows an error in the queue; `None` if librdkafka recovers by itself.
     fn trouble(&self, error: KafkaError) -> Option<State> {
         let code = error.rdkafka_error_code()?;
         match code {
@@ -165,7 +167,7 @@ impl Reader {
         }
     }
 
-    /// What the thread has found out.
+    /// Applies the answer of the consumer thread.
     fn answered(&mut self) -> Option<ExternalError> {
         match self.partition.answered()? {
             Ok(next) => {
@@ -178,6 +180,7 @@ impl Reader {
         }
     }
 
+    /// Builds the error of a partition whose broker cannot be reached.
     fn unreachable(&self) -> ExternalError {
         ExternalError::transient(format!(
             "cannot read the partition `{}` at offset {}: its broker cannot be reached; reading goes on when it is back",
@@ -186,7 +189,7 @@ impl Reader {
     }
 }
 
-/// Adds what Kafka knows of a message besides its value.
+/// Adds the key, headers and timestamp of a message.
 fn annotate(batch: &mut RecordBatch, message: &BorrowedMessage<'_>) {
     let timestamp = message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok());
     let (key, headers) = (message.key(), message.headers());
@@ -198,7 +201,8 @@ fn annotate(batch: &mut RecordBatch, message: &BorrowedMessage<'_>) {
     batch.annotate(key, timestamp.map(EventTime), headers);
 }
 
-/// A header, unless its name is not UTF-8: on such a one `rdkafka` panics, and whoever writes to the topic could stop the pipeline by it.
+/// Returns a header, unless its name is not UTF-8: `rdkafka` panics on such a name, so any writer to the
+/// topic could stop the pipeline.
 fn header(headers: &BorrowedHeaders, index: usize) -> Option<(&str, Option<&[u8]>)> {
     let header = catch_unwind(AssertUnwindSafe(|| headers.try_get(index))).ok()??;
     Some((header.key, header.value))
@@ -235,7 +239,7 @@ impl Partition for Reader {
                 self.partition.closed.store(true, Ordering::Release);
                 polled = Polled::Done;
             }
-            // Nothing is to be lost by an error: what was taken before it goes first.
+            // Records that were taken before an error are returned first.
             State::Failed(_) if nothing => {
                 if let State::Failed(error) = std::mem::replace(&mut self.state, State::Reading) {
                     return Err(error);

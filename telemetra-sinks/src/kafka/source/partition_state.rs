@@ -7,37 +7,38 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use telemetra_core::{ExternalError, PartitionId};
 
-/// No offset.
+/// The value of an unknown offset.
 pub(super) const NONE: i64 = -1;
 
-/// One partition that is being read.
+/// The shared state of one partition that is being read.
 #[derive(Debug)]
 pub(super) struct PartitionState {
     pub(super) id: PartitionId,
     pub(super) topic: String,
     pub(super) number: i32,
-    /// How often it was polled.
+    /// The number of polls.
     pub(super) polls: AtomicU64,
-    /// Where its reader is.
+    /// The reader's next offset.
     pub(super) next: AtomicI64,
-    /// Set by the thread: nothing is fetched, and what was fetched is gone.
+    /// Set by the thread: fetching is paused, and fetched records were dropped.
     pub(super) paused: AtomicBool,
-    /// Set by the reader: it wants to go on.
+    /// Set by the reader: it wants to continue.
     pub(super) wanted: AtomicBool,
-    /// Set by the reader: it will not come again.
+    /// Set by the reader: it is dropped.
     pub(super) closed: AtomicBool,
-    /// Set by the thread: its broker cannot be reached, and could not when this was seen before.
+    /// Set by the thread: the partition's broker cannot be reached, for at least two checks.
     pub(super) unreachable: AtomicBool,
+    /// Set by the thread: the partition's broker could not be reached at the previous check.
     pub(super) was_down: AtomicBool,
-    /// The end of the log when it was last seen.
+    /// The last known end of the log.
     pub(super) end: AtomicI64,
-    /// How many records were passed over because the log no longer held them.
+    /// The number of records that were skipped because the log no longer contained them.
     pub(super) lost: AtomicU64,
     /// The offset to commit.
     pub(super) commit: AtomicI64,
-    /// Set by the reader: look into this error.
+    /// Set by the reader: an error to resolve.
     question: Mutex<Option<(Code, u64)>>,
-    /// Set by the thread: where to go on, or why not.
+    /// Set by the thread: the offset to continue from, or an error.
     answer: Mutex<Option<Result<u64, ExternalError>>>,
 }
 
@@ -62,7 +63,7 @@ impl PartitionState {
         }
     }
 
-    /// Asks the thread to look into an error that the partition met before `next`.
+    /// Asks the thread to resolve an error that the partition has met before `next`.
     pub(super) fn ask(&self, code: Code, next: u64) {
         *lock(&self.question) = Some((code, next));
     }
@@ -80,7 +81,7 @@ impl PartitionState {
         lock(&self.answer).take()
     }
 
-    /// How many records are left, as far as is known.
+    /// Returns the number of records that are left, if it is known.
     pub(super) fn lag(&self) -> Option<u64> {
         let end = self.end.load(Ordering::Relaxed);
         let lag = end.saturating_sub(self.next.load(Ordering::Relaxed)).max(0);
@@ -88,7 +89,7 @@ impl PartitionState {
     }
 }
 
-/// An offset as librdkafka has it.
+/// Converts an offset to librdkafka's type.
 pub(super) fn signed(offset: u64) -> i64 {
     i64::try_from(offset).unwrap_or(i64::MAX)
 }
@@ -96,7 +97,7 @@ pub(super) fn signed(offset: u64) -> i64 {
 /// The partitions that are being read.
 pub(super) type Partitions = Arc<Mutex<Vec<Arc<PartitionState>>>>;
 
-/// What is behind the mutexes here is whole whatever became of the thread that held one.
+/// Locks a mutex, ignoring poison: the values behind these mutexes are always complete.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

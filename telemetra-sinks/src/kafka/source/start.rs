@@ -3,30 +3,31 @@
 
 use telemetra_core::EventTime;
 
-/// Where to begin a partition of which there is no checkpoint.
+/// The position at which a partition begins that is not in a checkpoint.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Start {
-    /// At the first record that the log holds.
+    /// The first record in the log.
     #[default]
     Earliest,
-    /// At the end: only what comes from now on.
+    /// The end of the log, so that only records written from now on are read.
     Latest,
-    /// At the first record whose timestamp in Kafka is this or later; at the end if there is none.
+    /// The first record whose Kafka timestamp is at or after this time; the end of the log if there is none.
     Timestamp(EventTime),
-    /// Where the [group](crate::KafkaSource::group) has committed. A partition without a committed offset is begun at the first record,
-    /// since nobody has said of any that it is done.
+    /// The committed offset of the [group](crate::KafkaSource::group). A partition without a committed offset
+    /// begins at its first record.
     Committed,
 }
 
-/// What to do where the log no longer holds the records to go on with: retention, or somebody, has removed them.
+/// The reaction to records that were removed from the log, by retention or by hand, before they were read.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum OnLost {
-    /// Stop, with an error that says which are lost.
+    /// Stop with a permanent error that names the lost offsets.
     #[default]
     Stop,
-    /// Go on with the first record that is there, log what was lost and [count](crate::KafkaCounters::lost_records) it.
+    /// Continue with the first record that exists, log the loss, and
+    /// [count](crate::KafkaCounters::lost_records) it.
     ///
-    /// An offset *beyond* the end of the log is an error all the same: the topic was made anew, or replicas lost its end, and only a person
-    /// can tell.
+    /// An offset *beyond* the end of the log is an error all the same: either the topic was created anew or
+    /// its replicas lost data, which only a person can tell apart.
     GoOn,
 }

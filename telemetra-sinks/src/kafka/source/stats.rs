@@ -1,4 +1,4 @@
-//! What librdkafka's statistics say: whether each partition's broker is there, and where its log ends.
+//! librdkafka's statistics: whether each partition's broker is reachable, and where its log ends.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::partition_state::{Partitions, lock};
 
-/// The part of the statistics that is of use here.
+/// The parts of the statistics that the source uses.
 #[derive(Deserialize)]
 pub(super) struct Statistics {
     #[serde(default)]
@@ -30,17 +30,17 @@ struct Topic {
 
 #[derive(Deserialize)]
 struct Partition {
-    /// The one that it is fetched from.
+    /// The broker that the partition is fetched from.
     broker: i32,
-    /// The end of what is committed: as of the last fetch, negative if unknown.
+    /// The last stable offset as of the last fetch; negative if unknown.
     ls_offset: i64,
     hi_offset: i64,
 }
 
 impl Statistics {
-    /// Publishes it to the partitions.
+    /// Updates the partitions' states.
     pub(super) fn publish(&self, partitions: &Partitions) {
-        // Below 0 are no brokers but the addresses that were given, and a partition without one.
+        // Negative ids are the bootstrap addresses, and partitions without a broker.
         let up =
             |id| id >= 0 && self.brokers.values().any(|broker| broker.nodeid == id && broker.state == "UP");
         for state in lock(partitions).iter() {
@@ -49,11 +49,11 @@ impl Statistics {
             else {
                 continue;
             };
-            // Seen twice: a connection may just be in the making.
+            // Two checks in a row, as a connection may just be opening.
             let down = !up(partition.broker);
             state.unreachable.store(state.was_down.swap(down, Ordering::Relaxed) && down, Ordering::Relaxed);
             let end = if partition.ls_offset >= 0 { partition.ls_offset } else { partition.hi_offset };
-            // It can only be older than what was asked for.
+            // The statistics are never newer than a direct lookup.
             state.end.fetch_max(end, Ordering::Relaxed);
         }
     }
