@@ -150,6 +150,13 @@ impl Running {
         self.ingress.fates()
     }
 
+    /// The fates of the events that this process read before it was restarted, as the checkpoint knows them: what
+    /// [`fates`](Self::fates) was when this run began. The difference is what this run has read.
+    #[must_use]
+    pub fn fates_before(&self) -> Fates {
+        self.ingress.fates_before
+    }
+
     /// Its status. Cheap enough to be asked many times a second.
     #[must_use]
     pub fn status(&self) -> PipelineStatus {

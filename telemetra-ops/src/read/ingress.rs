@@ -108,6 +108,8 @@ impl<E: Events> Ingress<E> {
 
 pub(crate) struct Shared {
     pub(crate) config: IngressConfig,
+    /// Of what the checkpoint knows.
+    pub(crate) fates_before: Fates,
     /// Partitions are added while it runs, and none is removed. Nothing else is locked while this is.
     readers: RwLock<Vec<Arc<PartitionReader>>>,
     /// How many there are.
@@ -198,10 +200,12 @@ impl Shared {
             Arc::new(PartitionReader::new(open, &config, least, joins))
         };
         let readers: Vec<_> = partitions.into_iter().map(reader).collect();
+        let fates_before = readers.iter().fold(Fates::default(), |sum, reader| sum + reader.fates());
         let floors = readers.iter().map(|reader| reader.floor()).filter(|floor| *floor < EventTime::MAX);
         let greatest_floor = floors.max().unwrap_or(least);
         Arc::new(Self {
             config,
+            fates_before,
             count: AtomicUsize::new(readers.len()),
             readers: RwLock::new(readers),
             given_up: AtomicU64::new(least.0),

@@ -9,7 +9,8 @@ use super::table::{Kept, RedisTable};
 /// who read what it wrote.
 ///
 /// Keys of one subject share the hash tag `{subject}`, so in a cluster they are on one node. In it `%`, `{`
-/// and `}` are written `%25`, `%7B` and `%7D`, and an empty subject `%`, since a cluster reads braces.
+/// and `}` are written `%25`, `%7B` and `%7D`, and an empty subject `%`, since a cluster reads braces. Channels
+/// have no slot, so in their names the subject is as it is.
 ///
 /// ```
 /// use telemetra_sinks::{RedisKeys, RedisTable};
@@ -17,7 +18,7 @@ use super::table::{Kept, RedisTable};
 /// let keys = RedisKeys::new("app").table(table).channel("changes:{}");
 /// assert_eq!(keys.latest("device_minute", "d1"), "app:device:{d1}:latest");
 /// assert_eq!(keys.moments("moments", "d1"), "app:moments:{d1}");
-/// assert_eq!(keys.live("a}b"), "app:changes:{a%7Db}");
+/// assert_eq!(keys.live("a}b"), "app:changes:a}b");
 /// assert_eq!(keys.rank("devices:by_rate"), "app:devices:by_rate");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +66,8 @@ impl RedisKeys {
         self
     }
 
-    /// The pattern of the channels on which changes are published, with `{}` for the subject's hash tag.
-    /// Default: `live:{}`.
+    /// The pattern of the channels on which changes are published, with `{}` for the subject itself. Default:
+    /// `live:{}`.
     #[must_use]
     pub fn channel(mut self, pattern: impl Into<String>) -> Self {
         self.channel = pattern.into();
@@ -101,7 +102,7 @@ impl RedisKeys {
     /// The channel on which changes of the subject are published.
     #[must_use]
     pub fn live(&self, subject: &str) -> String {
-        self.fill(&self.channel, subject, None)
+        format!("{}:{}", self.prefix, self.channel.replacen("{}", subject, 1))
     }
 
     /// The pattern of the channels of all subjects, for `PSUBSCRIBE`. It matches as text: a prefix with `*`,
