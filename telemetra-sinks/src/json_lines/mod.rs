@@ -31,7 +31,7 @@ const BLOCK: usize = 1024 * 1024;
 ///   (`upsert` or `withdraw`), `revision`, and the row's columns but for the one that holds the revision; times are RFC 3339. A column
 ///   of the name of one of these four gets an underscore behind it: `time_`. After the last change of a time comes a line of the table
 ///   `telemetra_progress`: what is before it is complete.
-/// * `dead_letters-….jsonl`: a line is a record that was not counted: `partition`, `offset`, `index`, `fate`, `reason`, and `record`,
+/// * `dead_letters-….jsonl`: a line is a record that was not counted: `partition`, `offset`, `index`, `time`, `fate`, `reason`, and `record`,
 ///   or `record_hex` where the record is not UTF-8.
 /// * `progress.json`: the last durable time, and how long the files were then.
 ///

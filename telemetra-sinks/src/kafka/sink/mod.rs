@@ -28,8 +28,8 @@ use settings::Settings;
 /// A producer that writes dead letters to a topic and, by choice, the rows of tables to others.
 ///
 /// * **Dead letters** go to `telemetra.events.dead_letter`. The value is the record as it came, the key its place
-///   (`partition/offset/index`), and headers hold the rest: `telemetra.fate`, `.reason`, `.origin` (the partition's name), `.origin.topic`,
-///   `.origin.partition`, `.origin.offset` and `.origin.index`. What is longer than a message may be is cut, and the header
+///   (`partition/offset/index`), and headers hold the rest: `telemetra.fate`, `.reason`, `.time` (the event's, where it is known),
+///   `.origin` (the partition's name), `.origin.topic`, `.origin.partition`, `.origin.offset` and `.origin.index`. What is longer than a message may be is cut, and the header
 ///   `telemetra.truncated` says how long it was.
 /// * **Rows** of the tables that have a [`topic`](Self::topic) are JSON objects, one line as of [`JsonLines`](crate::JsonLines). The key is
 ///   the row's key columns with slashes between, times in milliseconds: `device/window start`, say. In all but the first column a slash is
