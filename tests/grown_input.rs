@@ -11,17 +11,38 @@ use std::time::Duration;
 
 use batch::{counted, expected, rows_of};
 use proptest::prelude::{ProptestConfig, prop, prop_assert_eq, proptest};
+use serde::{Deserialize, Serialize};
 use support::watch::finish;
 use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::Memory;
-use telemetra::core::{Moment, RowKey, SummaryRow};
+use telemetra::core::{Column, ColumnKind, EventTime, Row, RowKey, SummaryRow, Table, Value};
 use telemetra::ops::{Pipeline, sessions, sliding, tumbling};
 use telemetra::sinks::MemorySink;
 
 const MILLI: Duration = Duration::from_millis(1);
 
-const TABLES: [&str; 4] = ["sliding", "sliding_moments", "tumbling", "sessions"];
+const TABLES: [&str; 5] = ["sliding", "sliding_moments", "tumbling", "sessions", "sayings"];
+
+/// An event, kept as a row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+struct Said {
+    id: String,
+    at: EventTime,
+}
+
+impl Row for Said {
+    fn table() -> Table {
+        Table::new("sayings")
+            .key(Column::new("id", ColumnKind::Text))
+            .column(Column::new("at", ColumnKind::Integer))
+    }
+
+    fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+        put(Value::Text(&self.id));
+        put(Value::Unsigned(self.at.0));
+    }
+}
 
 fn groupings(source: Memory, sink: &MemorySink, workers: usize) -> Pipeline<Saying> {
     Pipeline::<Saying>::new()
@@ -35,18 +56,13 @@ fn groupings(source: Memory, sink: &MemorySink, workers: usize) -> Pipeline<Sayi
         .rules(small_rules())
         .group(TABLES[2], tumbling(40 * MILLI).early(10 * MILLI), |_| aggregate())
         .group(TABLES[3], sessions(20 * MILLI), |_| aggregate())
-        // No last grouping any more: a type without names of closures.
-        .collect("nothing", |_| None::<u64>, |_, _| ())
+        .rows(|saying: &Saying| Some(Said { id: saying.id.clone(), at: saying.time }))
 }
 
 /// All rows of all tables.
 fn rows(sink: &MemorySink) -> BTreeMap<RowKey, String> {
     let changes = TABLES.iter().flat_map(|table| sink.table(table));
-    let shown = |change: &telemetra::core::Change| match change.row::<SummaryRow<String, Out>>() {
-        Some(row) => format!("{row:?}"),
-        None => format!("{:?}", change.row::<Moment<String>>().unwrap()),
-    };
-    changes.map(|change| (RowKey::of(&*change.row), shown(&change))).collect()
+    changes.map(|change| (RowKey::of(&*change.row), format!("{:?}", change.row))).collect()
 }
 
 /// The first records of each partition, in thousandths.
@@ -155,4 +171,7 @@ fn windows_that_the_end_closed_are_revised_and_nothing_else() {
     script[0].push(at(662, "e"));
     run(&script);
     assert_eq!(changes_of(first.len() + 3), [(670, 3, 2), (680, 3, 2), (690, 3, 2)]);
+    let said = sink.table("sayings");
+    let said: Vec<_> = said.iter().map(|change| change.row::<Said>().unwrap().id.as_str()).collect();
+    assert_eq!(said, ["a", "b", "c", "d", "e"], "events that the end went past are kept as rows too");
 }

@@ -118,15 +118,18 @@ fn input_grows_after_a_bounded_run() {
 }
 
 #[test]
-#[ignore = "what is late depends on when a partition is found to have joined or to be idle, and is not the same when it is read again \
-            after a kill: a sink that is ahead of the checkpoint keeps or misses rows"]
 fn partitions_join_and_fall_silent_and_the_process_is_killed() {
-    world().kills_unsettled().check(&[6, 36, 101, 112], 200);
+    // In the last three a checkpoint at the end lay behind floors that a restart had raised; that was a race.
+    world().kills_unsettled().check(&[6, 36, 101, 112, 4040, 5977, 6548], 200);
 }
 
 /// Each defect is found within so many seeds.
 fn is_found(defect: Defect, seeds: u64) {
-    let broken = world().with_defect(defect).patience(Duration::from_secs(5)).first_broken(seeds);
+    is_found_in(world(), defect, seeds);
+}
+
+fn is_found_in(world: World, defect: Defect, seeds: u64) {
+    let broken = world.with_defect(defect).patience(Duration::from_secs(5)).first_broken(seeds);
     let broken = broken.unwrap_or_else(|| panic!("{defect:?} is not found in {seeds} seeds"));
     assert!(!broken.findings.is_empty(), "{broken}");
 }
@@ -165,4 +168,21 @@ fn workers_that_disagree_about_a_checkpoint_are_found() {
 #[test]
 fn a_checkpoint_that_does_not_wait_for_sinks_is_found() {
     is_found(Defect::CheckpointCompletesEarly, 20);
+}
+
+#[test]
+fn a_restart_that_forgets_how_floors_were_raised_is_found() {
+    is_found_in(world().kills_unsettled(), Defect::RestartForgetsFloors, 200);
+}
+
+#[test]
+fn a_restart_that_forgets_where_a_killed_run_had_ended_is_found() {
+    let grows = world().grows_after_its_end().ends_with(has_the_windows_of_what_counts);
+    is_found_in(grows, Defect::RestartForgetsFloors, 200);
+}
+
+#[test]
+fn a_restart_that_takes_what_the_end_closed_for_final_is_found() {
+    let grows = world().grows_after_its_end().ends_with(has_the_windows_of_what_counts);
+    is_found_in(grows, Defect::RestartForgetsEnd, 200);
 }

@@ -10,12 +10,15 @@ mod support {
     pub(crate) mod sync {
         pub(crate) use std::sync::PoisonError;
 
-        pub(crate) use loom::sync::{Mutex, MutexGuard};
+        pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+        pub(crate) use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
     }
 }
 
 #[path = "../src/support/defects.rs"]
 mod defects;
+#[path = "../src/read/shared_list.rs"]
+mod shared_list;
 #[path = "../src/checkpoint/trigger.rs"]
 mod trigger;
 
@@ -23,8 +26,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use loom::sync::atomic::Ordering;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
+use shared_list::SharedList;
 use telemetra_core::EventTime;
 use trigger::{Arrival, CheckpointTrigger};
 
@@ -157,4 +162,66 @@ fn at_the_end_a_worker_cuts_where_another_waits() {
         assert_eq!(trigger.arrive(EventTime(180_000), EventTime(185_000)), Arrival::Skip);
         assert_eq!(trigger.close(|| EventTime(185_000)), None);
     });
+}
+
+/// The floor of a partition that rises while the list is asked.
+type Floor = Arc<loom::sync::atomic::AtomicU64>;
+
+fn floor_of(floor: &Floor) -> EventTime {
+    EventTime(floor.load(Ordering::Acquire))
+}
+
+/// A worker asks for the floor while a partition's rises to `end`, and another joins by `add` at the least floor that it may have.
+fn joining(end: u64, add: fn(&SharedList<Floor>) -> Option<Floor>) {
+    loom::model(move || {
+        let first = Floor::new(10.into());
+        let list = Arc::new(SharedList::new(vec![Arc::clone(&first)], EventTime(0)));
+        let joins = thread::spawn({
+            let list = Arc::clone(&list);
+            move || add(&list)
+        });
+        let rises = thread::spawn(move || first.store(end, Ordering::Release));
+        let mut told = EventTime::MIN;
+        for _ in 0..2 {
+            let floor = list.floor(floor_of);
+            assert!(floor >= told, "a capability that was let go is needed");
+            told = floor;
+        }
+        rises.join().expect("the reader ends");
+        let joined = joins.join().expect("the discovery ends");
+        let last = list.floor(floor_of);
+        assert!(last >= told, "a capability that was let go is needed");
+        match joined {
+            Some(joined) => {
+                assert_eq!(last, floor_of(&joined).min(EventTime(end)), "it holds back the others")
+            }
+            None => assert_eq!(last, EventTime::MAX, "it is refused only where nothing is held any more"),
+        }
+    });
+}
+
+#[test]
+fn a_partition_that_joins_needs_nothing_that_was_let_go() {
+    let add = |list: &SharedList<Floor>| {
+        let mut joined = None;
+        list.add(|least| Arc::clone(joined.insert(Floor::new(least.0.into())))).then_some(joined).flatten()
+    };
+    for end in [20, u64::MAX] {
+        joining(end, add);
+    }
+}
+
+#[test]
+fn the_model_finds_a_partition_that_joins_at_a_floor_from_before() {
+    let early = |list: &SharedList<Floor>| {
+        // The least floor as it was before the list was locked.
+        let least = list.read().iter().map(floor_of).min().unwrap_or(EventTime::MAX);
+        let mut joined = None;
+        list.add(|_| Arc::clone(joined.insert(Floor::new(least.0.into())))).then_some(joined).flatten()
+    };
+    let found = catch_unwind(AssertUnwindSafe(|| joining(20, early)));
+    let panic = found.expect_err("the fault is found");
+    let said = panic.downcast_ref::<&str>().copied().unwrap_or_default();
+    let text = panic.downcast_ref::<String>().map_or(said, String::as_str);
+    assert!(text.contains("a capability that was let go"), "{text}");
 }

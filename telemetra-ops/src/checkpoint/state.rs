@@ -134,6 +134,8 @@ pub(crate) enum Message {
     Left { operator: String, last: EventTime, part: Result<Vec<u8>, CodecError> },
     /// A worker has handed over all its parts.
     Flush { boundary: EventTime, worker: usize },
+    /// There is something new in the log of floors.
+    Floors,
     /// Everything is stored and durable everywhere.
     Complete { boundary: EventTime },
 }
@@ -169,6 +171,11 @@ impl SnapshotWriter {
     pub(crate) fn leave(&self, operator: &str, last: EventTime, part: Result<Vec<u8>, CodecError>) {
         let operator = operator.to_owned();
         let _ = self.parts.send(Message::Left { operator, last, part });
+    }
+
+    /// Has the log of floors be written.
+    pub(crate) fn floors(&self) {
+        let _ = self.parts.send(Message::Floors);
     }
 
     /// All parts of this worker have been handed over.
@@ -269,6 +276,16 @@ impl RestoredCheckpoint {
         let settles = self.left.iter().map(|left| left.last.plus(1)).max()?.max(self.boundary);
         let parts = self.left.iter().flat_map(|left| &left.parts).filter(|(name, _)| name == operator);
         Some((settles, parts.map(|(_, part)| part.clone()).collect()))
+    }
+
+    /// The defect of a restart that does not know the journal.
+    pub(crate) fn forget_journal(&mut self) {
+        self.left.clear();
+    }
+
+    /// The boundary, if a run came to its end after it and left its journals.
+    pub(crate) fn ended(&self) -> Option<EventTime> {
+        (!self.left.is_empty()).then_some(self.boundary)
     }
 
     /// Each worker's last part of an operator. If one does not decode, the pipeline fails.

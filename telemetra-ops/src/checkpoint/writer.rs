@@ -13,6 +13,7 @@ use telemetra_core::checkpoint::{CheckpointStore, encode};
 use telemetra_core::{EventTime, ExternalError};
 use timely::scheduling::SyncActivator;
 
+use crate::checkpoint::floors::{FloorLog, floors_name, floors_of};
 use crate::checkpoint::state::{
     CHAIN, LeftParts, Manifest, Message, WorkerParts, blob_name, left_name, manifest_name,
 };
@@ -61,6 +62,7 @@ pub(crate) struct Writer {
     pub(crate) efforts: BTreeMap<EventTime, Effort>,
     /// Tells the partitions that a checkpoint is complete.
     pub(crate) commit: Box<dyn FnMut(EventTime) + Send>,
+    pub(crate) floors: Arc<FloorLog>,
     pub(crate) gauge: Arc<CheckpointGauge>,
     pub(crate) failure: Failure,
 }
@@ -106,7 +108,10 @@ impl Writer {
             if self.failure.is_down() {
                 return Err(Ended::Down);
             }
+            // First: partitions wait for it.
+            self.write_floors()?;
             match message {
+                Message::Floors => {}
                 Message::Part { boundary, worker, operator, part } => {
                     let part = part
                         .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
@@ -153,6 +158,7 @@ impl Writer {
                         self.gauge.completed.fetch_add(1, Ordering::Relaxed);
                         self.gauge.boundary.store(boundary.0, Ordering::Release);
                         self.newest = boundary;
+                        self.prune_floors(boundary)?;
                     }
                 }
             }
@@ -166,7 +172,32 @@ impl Writer {
         if left.parts.is_empty() || self.newest == EventTime::MIN {
             return Ok(());
         }
+        // First: what happened at the end is settled by the journal if there is one.
+        let ending = self.floors.ending(self.newest);
+        self.put(self.newest, &floors_name(self.process), &ending)?;
         self.put(self.newest, &left_name(self.newest, self.process), left)
+    }
+
+    /// Makes durable how floors were raised.
+    fn write_floors(&mut self) -> Result<(), Ended> {
+        if let Some((version, blob)) = self.floors.unwritten() {
+            self.store_value(&floors_name(self.process), &blob)?;
+            self.floors.written(version);
+        }
+        Ok(())
+    }
+
+    /// Forgets how floors were raised before the checkpoint from which a restart would go on.
+    fn prune_floors(&mut self, mut complete: EventTime) -> Result<(), Ended> {
+        if self.process > 0 {
+            // Process 0 may not have come to write the last one.
+            let names = self.retry_until(|store| store.list())?;
+            let newest = names.iter().rev().find_map(|name| name.strip_suffix("/complete"));
+            let Some(newest) = newest.and_then(|boundary| boundary.parse().ok()) else { return Ok(()) };
+            complete = EventTime(newest);
+        }
+        self.floors.prune(complete);
+        Ok(())
     }
 
     /// Removes what earlier runs said of this process's partitions. A checkpoint that one of them began and this one
@@ -205,7 +236,9 @@ impl Writer {
         let group = |boundary: EventTime| format!("{:020}/", boundary.0);
         let keep: Vec<String> = chain.iter().map(|link| group(*link)).collect();
         let newest = group(boundary);
-        for name in names.iter().filter(|name| **name < newest) {
+        let is_of_none = |name: &str| floors_of(name).is_some_and(|process| process >= self.processes);
+        let is_of_none: Vec<&String> = names.iter().filter(|name| is_of_none(name)).collect();
+        for name in names.iter().filter(|name| **name < newest).chain(is_of_none) {
             let needed = keep.iter().any(|group| name.starts_with(group)) && !name.ends_with("/complete");
             if !needed {
                 self.retry_until(|store| store.remove(name))?;
@@ -240,15 +273,21 @@ impl Writer {
     }
 
     fn put<T: Serialize>(&mut self, boundary: EventTime, name: &str, value: &T) -> Result<(), Ended> {
+        let bytes = self.store_value(name, value)?;
+        self.effort(boundary).bytes += bytes;
+        Ok(())
+    }
+
+    /// Stores a value. Returns its bytes.
+    fn store_value<T: Serialize>(&mut self, name: &str, value: &T) -> Result<u64, Ended> {
         let begun = Instant::now();
         let encoded = |source| PipelineError::Encode { operator: "checkpoint".to_owned(), source };
         let blob = encode(value).map_err(encoded)?;
         self.retry_until(|store| store.put(name, &blob))?;
         self.gauge.bytes.fetch_add(blob.len() as u64, Ordering::Relaxed);
-        self.effort(boundary).bytes += blob.len() as u64;
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.gauge.micros.fetch_add(micros, Ordering::Relaxed);
-        Ok(())
+        Ok(blob.len() as u64)
     }
 }
 

@@ -82,40 +82,27 @@ impl<'scope, R: Data> Changes<'scope, R> for VecCollection<'scope, EventTime, R,
         name: &str,
         context: &CheckpointContext<'scope>,
     ) -> StreamVec<'scope, EventTime, RowChange<R>> {
-        published(self, layout, horizon, name, context, true)
+        use timely::dataflow::operators::vec::Map;
+        let routes = layout.clone();
+        let routed = self.inner.map(move |(row, time, diff)| {
+            let route = key_hash(&*routes.subject(&row));
+            Routed { route, row, time, diff }
+        });
+        let writer = context.writer.as_ref();
+        let tactic = ChangesTactic {
+            layout,
+            horizon,
+            inbox: Inbox::default(),
+            revisions: HashMap::new(),
+            restored: EventTime::MIN,
+            scratch: String::new(),
+            last: EventTime::MIN,
+            journal: writer.map(|_| Journal::new(EventTime::MIN)),
+            complete: writer.map(|writer| Arc::clone(&writer.gauge)),
+            unsettled: Vec::new(),
+        };
+        routed.checkpointed(name, context, tactic)
     }
-}
-
-/// The changes of a collection of rows. Without `is_revised` its rows are put once, whatever comes later, as those of events are: a run that
-/// goes on with more input finds the same.
-pub(crate) fn published<'scope, R: Data>(
-    rows: VecCollection<'scope, EventTime, R, isize>,
-    layout: Layout<R>,
-    horizon: u64,
-    name: &str,
-    context: &CheckpointContext<'scope>,
-    is_revised: bool,
-) -> StreamVec<'scope, EventTime, RowChange<R>> {
-    use timely::dataflow::operators::vec::Map;
-    let routes = layout.clone();
-    let routed = rows.inner.map(move |(row, time, diff)| {
-        let route = key_hash(&*routes.subject(&row));
-        Routed { route, row, time, diff }
-    });
-    let writer = context.writer.as_ref().filter(|_| is_revised);
-    let tactic = ChangesTactic {
-        layout,
-        horizon,
-        inbox: Inbox::default(),
-        revisions: HashMap::new(),
-        restored: EventTime::MIN,
-        scratch: String::new(),
-        last: EventTime::MIN,
-        journal: writer.map(|_| Journal::new(EventTime::MIN)),
-        complete: writer.map(|writer| Arc::clone(&writer.gauge)),
-        unsettled: Vec::new(),
-    };
-    routed.checkpointed(name, context, tactic)
 }
 
 /// An update of a collection of rows, with the hash of what its row is about.
@@ -139,7 +126,7 @@ struct ChangesTactic<R: Data> {
     scratch: String,
     /// The last time at which anything was published.
     last: EventTime,
-    /// What was published since the last checkpoint, where there are checkpoints and rows that may be revised.
+    /// What was published since the last checkpoint, where there are checkpoints.
     journal: Option<Journal<R>>,
     /// The boundary of the last complete checkpoint.
     complete: Option<Arc<CheckpointGauge>>,

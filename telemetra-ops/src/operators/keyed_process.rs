@@ -1,5 +1,7 @@
 //! Keyed processing: a function with checkpointed state for each key, from a stream to a collection.
 
+use std::collections::BTreeMap;
+
 use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::{AsCollection, VecCollection};
 use serde::Serialize;
@@ -20,6 +22,7 @@ use crate::operators::keyed::Keyed;
 /// # Contract
 ///
 /// * **Results of a state.** What has been emitted for a key adds up to the [`results`](Self::results) of its state: each of them once.
+/// * **Expiry by the state alone.** [`expires`](Self::expires) depends on nothing but the state.
 /// * **Any order.** State and results after several arrivals at one time do not depend on their order. What is emitted in between may, as it
 ///   is added up before it leaves.
 ///
@@ -80,14 +83,55 @@ pub trait KeyedProcess: 'static {
 
     /// Emits all results of a key's state: after a restart they are the collection to start from.
     fn results(&self, key: &Self::Key, state: &Self::State, emit: &mut dyn FnMut(Self::Out));
+
+    /// The time at which the state of a key is dropped, like the time to live of Flink's state; `None`, the default, keeps it for as long as
+    /// the pipeline runs. An arrival that takes effect at that time or earlier may still move it.
+    ///
+    /// With the state its results are taken back. A row whose layout gives a time [beyond the horizon](crate::Changes::changes) stays in the
+    /// tables all the same, as that of a window does; a row without a time is withdrawn.
+    ///
+    /// ```
+    /// use telemetra_core::EventTime;
+    /// use telemetra_ops::KeyedProcess;
+    ///
+    /// /// Orders by id, each once however often it is sent within an hour.
+    /// struct Once;
+    ///
+    /// impl KeyedProcess for Once {
+    ///     type In = (u64, EventTime);
+    ///     type Key = u64;
+    ///     type State = Option<EventTime>;
+    ///     type Out = (u64, EventTime);
+    ///     fn key((id, _): &Self::In) -> u64 { *id }
+    ///     fn process(&self, first: &mut Option<EventTime>, (id, at): Self::In, emit: &mut dyn FnMut(Self::Out, isize)) {
+    ///         if first.is_none_or(|first| at < first) {
+    ///             if let Some(later) = first.replace(at) { emit((id, later), -1) }
+    ///             emit((id, at), 1);
+    ///         }
+    ///     }
+    ///     fn results(&self, id: &u64, first: &Option<EventTime>, emit: &mut dyn FnMut(Self::Out)) {
+    ///         if let Some(first) = first { emit((*id, *first)) }
+    ///     }
+    ///     fn expires(&self, first: &Option<EventTime>) -> Option<EventTime> {
+    ///         first.map(|first| first.plus(3_600_000))
+    ///     }
+    /// }
+    ///
+    /// let arrivals = [(1, 7, 1), (2, 7, 2), (2, 8, 2), (4_000_000, 7, 4_000_000), (4_000_001, 9, 4_000_000)];
+    /// let arrivals = arrivals.map(|(effect, id, at)| (EventTime(effect), (id, EventTime(at))));
+    /// telemetra_ops::testkit::process_compliance(|| Once, &arrivals);
+    /// ```
+    fn expires(&self, _state: &Self::State) -> Option<EventTime> {
+        None
+    }
 }
 
 /// Runs keyed processes on a stream.
 pub trait ProcessByKey<'scope, D>: Sized {
     /// The results of a keyed process, whose state is in the checkpoints of `context` under `name`.
     ///
-    /// Arrivals are exchanged by key. State: that of each key, for as long as the pipeline runs. Checkpoints keep the keys that changed since the
-    /// one before.
+    /// Arrivals are exchanged by key. State: one value for each key, until it [expires](KeyedProcess::expires). Checkpoints keep the keys that
+    /// changed since the one before.
     fn process_by_key<P: KeyedProcess<In = D>>(
         self,
         name: &str,
@@ -114,17 +158,20 @@ pub(crate) struct ProcessTactic<P: KeyedProcess> {
     inbox: Inbox<P::In>,
     restored: EventTime,
     updates: Vec<(P::Out, isize)>,
+    /// Which keys may expire when: an arrival may have moved the time since.
+    calendar: BTreeMap<EventTime, Vec<u32>>,
 }
 
 struct Entry<S> {
     state: S,
     /// Whether it changed since the last checkpoint.
     is_new: bool,
+    expires: Option<EventTime>,
 }
 
 impl<S: Default> Default for Entry<S> {
     fn default() -> Self {
-        Self { state: S::default(), is_new: true }
+        Self { state: S::default(), is_new: true, expires: None }
     }
 }
 
@@ -136,6 +183,28 @@ impl<P: KeyedProcess> ProcessTactic<P> {
             inbox: Inbox::default(),
             restored: EventTime::MIN,
             updates: Vec::new(),
+            calendar: BTreeMap::new(),
+        }
+    }
+
+    /// Notes when a key expires: `now` at the earliest.
+    fn plan(&mut self, slot: u32, now: EventTime) {
+        let Some((_, entry)) = self.keys.get_mut(slot) else { return };
+        let expires = self.process.expires(&entry.state).map(|time| time.max(now));
+        if expires != std::mem::replace(&mut entry.expires, expires)
+            && let Some(time) = expires
+        {
+            self.calendar.entry(time).or_default().push(slot);
+        }
+    }
+
+    /// Drops the states that expire at `time`.
+    fn expire(&mut self, time: EventTime) {
+        for slot in self.calendar.remove(&time).unwrap_or_default() {
+            let due = self.keys.get_mut(slot).filter(|(_, entry)| entry.expires == Some(time));
+            let Some((key, entry)) = due else { continue };
+            self.process.results(key, &entry.state, &mut |out| self.updates.push((out, -1)));
+            self.keys.remove(slot);
         }
     }
 }
@@ -156,21 +225,29 @@ impl<P: KeyedProcess> Tactic for ProcessTactic<P> {
         self.inbox.push(time, arrival);
     }
 
-    fn next(&self, _: bool) -> Option<EventTime> {
-        self.inbox.next()
+    fn next(&self, ended: bool) -> Option<EventTime> {
+        let arrival = self.inbox.next();
+        // Once the input has ended, nothing expires any more but what does so before an arrival that still waits.
+        let is_done = |due: &EventTime| !ended || arrival.is_some_and(|at| at >= *due);
+        let due = self.calendar.keys().next().copied().filter(is_done);
+        arrival.into_iter().chain(due).min()
     }
 
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
-        let Self { process, keys, updates, .. } = self;
+        let mut touched = Vec::new();
         for arrival in self.inbox.take(time) {
+            let Self { process, keys, updates, .. } = self;
             let slot = keys.slot_or_insert(P::key(&arrival), Entry::default);
             if let Some((_, entry)) = keys.get_mut(slot) {
                 entry.is_new = true;
                 process.process(&mut entry.state, arrival, &mut |out, diff| updates.push((out, diff)));
+                touched.push(slot);
             }
         }
-        consolidate(updates);
-        updates.drain(..).for_each(|(out, diff)| emit((out, time, diff)));
+        touched.into_iter().for_each(|slot| self.plan(slot, time));
+        self.expire(time);
+        consolidate(&mut self.updates);
+        self.updates.drain(..).for_each(|(out, diff)| emit((out, time, diff)));
     }
 
     fn snapshot(&mut self, _: EventTime, whole: bool) -> Result<Self::Snapshot, CodecError> {
@@ -192,8 +269,17 @@ impl<P: KeyedProcess> Tactic for ProcessTactic<P> {
             if is_mine(key_hash(&key.as_ref())) {
                 let slot = self.keys.slot_or_insert(key.as_ref(), Entry::default);
                 if let Some((_, entry)) = self.keys.get_mut(slot) {
-                    *entry = Entry { state, is_new: false };
+                    *entry = Entry { state, is_new: false, expires: None };
                 }
+            }
+        }
+        // A checkpoint of several parts still contains what expired before it was taken.
+        let slots: Vec<_> =
+            self.keys.iter_mut().map(|(slot, _, entry)| (slot, self.process.expires(&entry.state))).collect();
+        for (slot, expires) in slots {
+            match expires {
+                Some(expires) if expires < restored => self.keys.remove(slot),
+                _ => self.plan(slot, restored),
             }
         }
         Ok(())
@@ -205,5 +291,71 @@ impl<P: KeyedProcess> Tactic for ProcessTactic<P> {
         for (_, key, entry) in keys.iter_mut() {
             process.results(key, &entry.state, &mut |out| emit((out, time, 1)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last number of each key, for ten milliseconds.
+    struct Last;
+
+    impl KeyedProcess for Last {
+        type In = (String, u64);
+        type Key = String;
+        type State = Option<u64>;
+        type Out = (String, u64);
+
+        fn key((key, _): &Self::In) -> &str {
+            key
+        }
+
+        fn process(
+            &self,
+            last: &mut Option<u64>,
+            (key, n): Self::In,
+            emit: &mut dyn FnMut(Self::Out, isize),
+        ) {
+            if last.is_none_or(|last| n > last) {
+                if let Some(before) = last.replace(n) {
+                    emit((key.clone(), before), -1);
+                }
+                emit((key, n), 1);
+            }
+        }
+
+        fn results(&self, key: &String, last: &Option<u64>, emit: &mut dyn FnMut(Self::Out)) {
+            if let Some(last) = last {
+                emit((key.clone(), *last));
+            }
+        }
+
+        fn expires(&self, last: &Option<u64>) -> Option<EventTime> {
+            last.map(|last| EventTime(last + 10))
+        }
+    }
+
+    fn advance(tactic: &mut ProcessTactic<Last>, ended: bool) -> Vec<(String, u64, u64, isize)> {
+        let mut emitted = Vec::new();
+        while let Some(time) = tactic.next(ended) {
+            tactic.advance(time, &mut |((key, n), at, diff)| emitted.push((key, n, at.0, diff)));
+        }
+        emitted
+    }
+
+    #[test]
+    fn an_arrival_moves_the_expiry_and_silence_drops_the_state() {
+        let mut tactic = ProcessTactic::new(Last);
+        for n in [1, 8] {
+            tactic.take_in(EventTime(n), ("a".to_owned(), n));
+        }
+        let a = |n, at, diff| ("a".to_owned(), n, at, diff);
+        assert_eq!(advance(&mut tactic, false), [a(1, 1, 1), a(1, 8, -1), a(8, 8, 1), a(8, 18, -1)]);
+        assert_eq!(tactic.keys.len(), 0);
+        assert!(tactic.calendar.is_empty());
+        tactic.take_in(EventTime(30), ("a".to_owned(), 30));
+        assert_eq!(advance(&mut tactic, true), [a(30, 30, 1)], "what the last input made is kept");
+        assert_eq!(tactic.keys.len(), 1);
     }
 }

@@ -11,7 +11,7 @@ use timely::dataflow::Scope;
 
 use crate::checkpoint::state::CheckpointContext;
 use crate::deliver::publication::{Publication, TypedPublication};
-use crate::operators::changes::published;
+use crate::operators::changes::Changes;
 
 /// One worker's graph, while it is built. Clones are handles on the same graph.
 #[derive(Clone)]
@@ -78,31 +78,12 @@ impl<'scope> Graph<'scope> {
         self.publish_within(layout, rows, self.horizon);
     }
 
-    /// Publishes rows that are put once and not revised, whatever comes later.
-    pub(crate) fn publish_once<R: Data>(
-        &self,
-        layout: &Layout<R>,
-        rows: VecCollection<'scope, EventTime, R, isize>,
-    ) {
-        self.publish_changes(layout, rows, self.horizon, false);
-    }
-
     /// Publishes rows that are retired that many milliseconds after the time they tell of.
     pub(crate) fn publish_within<R: Data>(
         &self,
         layout: &Layout<R>,
         rows: VecCollection<'scope, EventTime, R, isize>,
         horizon: u64,
-    ) {
-        self.publish_changes(layout, rows, horizon, true);
-    }
-
-    fn publish_changes<R: Data>(
-        &self,
-        layout: &Layout<R>,
-        rows: VecCollection<'scope, EventTime, R, isize>,
-        horizon: u64,
-        is_revised: bool,
     ) {
         let table = layout.table().name().to_owned();
         let mut publications = self.publications.borrow_mut();
@@ -119,7 +100,7 @@ impl<'scope> Graph<'scope> {
             return;
         }
         let name = format!("changes {table}");
-        let changes = published(rows, layout.clone(), horizon, &name, &self.context, is_revised);
+        let changes = rows.changes(layout.clone(), horizon, &name, &self.context);
         publications.push(Box::new(TypedPublication { layout: layout.clone(), changes }));
     }
 

@@ -38,7 +38,7 @@ impl<F, R: Data> Collect<F, R> {
     pub(crate) fn rows(layout: Layout<R>, pick: F) -> Self {
         let table = Arc::clone(layout.table());
         let build: Build<R> = Arc::new(move |graph, rows| {
-            graph.publish_once(&layout, stamped(rows));
+            graph.publish_as(&layout, stamped(rows));
         });
         Self { name: table.name().to_owned(), tables: vec![table], pick: Arc::new(pick), build }
     }

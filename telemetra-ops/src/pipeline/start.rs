@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use telemetra_core::{EventTime, Events};
 
+use crate::checkpoint::floors::{FloorLog, RestoredFloors};
 use crate::checkpoint::state::RestoredCheckpoint;
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::checkpoint::writer::{Stored, Writer};
@@ -21,7 +22,7 @@ use crate::pipeline::finish::Finish;
 use crate::pipeline::handle::{self, RunParts, Running};
 use crate::pipeline::plan::LastPlan;
 use crate::pipeline::worker::Blueprint;
-use crate::read::ingress::Ingress;
+use crate::read::ingress::{Floors, Ingress};
 use crate::read::sources::{self, Opened, Opening};
 use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
@@ -55,14 +56,22 @@ impl<E: Events> Parts<E> {
         let deadline = RetryDeadline::new(self.startup_timeout, &failure);
         let fingerprint = self.fingerprint();
         let ingest_time = telemetra_core::TimeConfig { windows: pane, ..time.clone() };
-        let restored = match &mut self.checkpoints {
+        let (restored, floors) = match &mut self.checkpoints {
             Some(Checkpoints { store, .. }) => {
                 let claim = || store.claim(cluster.process, processes);
                 deadline.wait("claiming the checkpoint store", claim).map_err(RestoreError::Store)?;
-                RestoredCheckpoint::read(&mut **store, &fingerprint, &deadline)?
+                let mut restored = RestoredCheckpoint::read(&mut **store, &fingerprint, &deadline)?;
+                if let Some(restored) = restored.as_mut().filter(|_| self.defects.forgets_journal) {
+                    restored.forget_journal();
+                }
+                let left = restored.as_ref().and_then(RestoredCheckpoint::ended);
+                let floors = RestoredFloors::read(&mut **store, &fingerprint, left, &deadline)?;
+                (restored, Some(if self.defects.forgets_floors { RestoredFloors::default() } else { floors }))
             }
-            None => None,
+            None => (None, None),
         };
+        let (log, patience) = (Arc::new(FloorLog::new(fingerprint.clone())), self.startup_timeout);
+        let floors = floors.map(|restored| Floors { log: Arc::clone(&log), restored, patience });
         let resume = restored.as_ref().map(|restored| restored.boundary);
 
         let (interval, pause) = match &self.checkpoints {
@@ -76,6 +85,7 @@ impl<E: Events> Parts<E> {
             processes,
             restored: restored.as_ref(),
             trigger,
+            floors,
             failure: failure.clone(),
             deadline: deadline.clone(),
         };
@@ -120,6 +130,7 @@ impl<E: Events> Parts<E> {
                     let shared = Arc::clone(&shared);
                     Box::new(move |boundary| shared.commit(boundary))
                 },
+                floors: log,
                 gauge: Arc::clone(&gauge),
                 failure: failure.clone(),
             };

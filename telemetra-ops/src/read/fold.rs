@@ -119,9 +119,10 @@ impl<E: Events> Reader<E> {
             };
             records.push(Decoded { end: events.len(), error: decoded.err() });
         }
-        self.shared.sequence(partition, turn, |sequencer, now| {
+        self.shared.sequence(partition, turn, |sequencer, floors, now| {
             let mut start = 0;
-            for Decoded { end, error } in records.iter() {
+            for (place, Decoded { end, error }) in batch.records().iter().zip(records.iter()) {
+                floors.replay(place.offset, sequencer);
                 if error.is_some() {
                     sequencer.malformed();
                 }

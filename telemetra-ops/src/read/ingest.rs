@@ -203,6 +203,11 @@ pub(crate) fn ingest_with<'scope, E: Events>(
             // Read the floor before the batches: what is read now takes effect no earlier.
             let floor = shared.floor();
             let mut pause = reader.read(floor, links.durable.as_ref());
+            if shared.takes_floors()
+                && let Some(writer) = &links.writer
+            {
+                writer.floors();
+            }
             if shared.failure.is_set() {
                 // A batch may have been left unsequenced: nothing that follows from it may get out.
                 return;

@@ -6,16 +6,18 @@
 //! same as with one.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use telemetra_core::{Clock, EventTime, Events, Fates, PartitionId, TimeConfig, WatermarkStrategy};
 
+use crate::checkpoint::floors::{FloorLog, Raises, RestoredFloors};
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::cluster::progress::SourceProgress;
 use crate::read::fold::Decoders;
-use crate::read::partition::{OpenPartition, PartitionCheckpoint, PartitionReader};
+use crate::read::partition::{Beginning, OpenPartition, PartitionCheckpoint, PartitionReader};
+use crate::read::shared_list::SharedList;
 use crate::support::failure::Failure;
 use crate::support::retry::Failing;
 
@@ -110,12 +112,7 @@ pub(crate) struct Shared {
     pub(crate) config: IngressConfig,
     /// Of what the checkpoint knows.
     pub(crate) fates_before: Fates,
-    /// Partitions are added while it runs, and none is removed. Nothing else is locked while this is.
-    readers: RwLock<Vec<Arc<PartitionReader>>>,
-    /// How many there are.
-    count: AtomicUsize,
-    /// The greatest floor that anyone was exported: a worker may have let its capabilities go that far.
-    given_up: AtomicU64,
+    pub(super) readers: SharedList<Arc<PartitionReader>>,
     pub(crate) trigger: CheckpointTrigger,
     pub(crate) failure: Failure,
     /// How reading goes on: one of the constants of [`Reading`].
@@ -126,6 +123,19 @@ pub(crate) struct Shared {
     pub(super) others: Mutex<SourceProgress>,
     /// The offsets of each checkpoint that is under way.
     offsets: Mutex<BTreeMap<EventTime, Vec<u64>>>,
+    /// How floors are raised, if there are checkpoints to go on from.
+    pub(super) floors: Option<Floors>,
+    /// The boundary of the checkpoint that this run goes on from.
+    resume: Option<EventTime>,
+    begun: OnceLock<()>,
+}
+
+/// How floors were raised by earlier runs, and where this one logs it.
+pub(crate) struct Floors {
+    pub(crate) log: Arc<FloorLog>,
+    pub(crate) restored: RestoredFloors,
+    /// How long a partition may be silent before what sinks had from it is given up for lost.
+    pub(crate) patience: Duration,
 }
 
 impl std::fmt::Debug for Shared {
@@ -192,29 +202,28 @@ impl Shared {
         failure: Failure,
         resume: Option<EventTime>,
         others: SourceProgress,
+        floors: Option<Floors>,
     ) -> Arc<Self> {
         // What is sent from here on takes effect after the checkpoint, what is read from a partition that it does not know too.
         let least = config.time.windows.pane_start(resume.unwrap_or(EventTime::MIN));
-        let reader = |open: OpenPartition| {
-            let joins = resume.is_some() && open.sequencer.is_none();
-            Arc::new(PartitionReader::new(open, &config, least, joins))
-        };
+        let reader = |open: OpenPartition| Arc::new(PartitionReader::new(open, &config, least));
         let readers: Vec<_> = partitions.into_iter().map(reader).collect();
         let fates_before = readers.iter().fold(Fates::default(), |sum, reader| sum + reader.fates());
-        let floors = readers.iter().map(|reader| reader.floor()).filter(|floor| *floor < EventTime::MAX);
-        let greatest_floor = floors.max().unwrap_or(least);
+        let open = readers.iter().map(|reader| reader.floor()).filter(|floor| *floor < EventTime::MAX);
+        let greatest_floor = open.max().unwrap_or(least);
         Arc::new(Self {
             config,
             fates_before,
-            count: AtomicUsize::new(readers.len()),
-            readers: RwLock::new(readers),
-            given_up: AtomicU64::new(least.0),
+            readers: SharedList::new(readers, least),
             trigger,
             failure,
             reading: AtomicU8::new(Reading::Goes as u8),
             greatest_floor: AtomicU64::new(greatest_floor.0),
             others: Mutex::new(others),
             offsets: Mutex::new(BTreeMap::new()),
+            floors,
+            resume,
+            begun: OnceLock::new(),
         })
     }
 
@@ -236,52 +245,61 @@ impl Shared {
 impl Shared {
     /// The partitions as of now.
     fn readers(&self) -> Vec<Arc<PartitionReader>> {
-        self.read_readers().clone()
-    }
-
-    pub(super) fn read_readers(&self) -> RwLockReadGuard<'_, Vec<Arc<PartitionReader>>> {
-        self.readers.read().unwrap_or_else(PoisonError::into_inner)
+        self.readers.read().clone()
     }
 
     /// Brings a worker's copy of the list up to date. Cheap where nothing is new.
     pub(crate) fn refresh(&self, known: &mut Vec<Arc<PartitionReader>>) {
-        if self.count.load(Ordering::Acquire) > known.len() {
-            known.extend_from_slice(&self.read_readers()[known.len()..]);
-        }
+        self.readers.refresh(known);
     }
 
     /// Adds a partition while it runs. Nothing that is read from it takes effect before the floor that any worker was exported, so
     /// no capability has been given up that it needs. `false` if all have been, as all partitions had ended.
     pub(crate) fn add(&self, open: OpenPartition) -> bool {
-        let mut readers = self.readers.write().unwrap_or_else(PoisonError::into_inner);
-        // Nobody is exported a floor without this partition any more.
-        let least = EventTime(self.given_up.load(Ordering::Acquire));
-        if least == EventTime::MAX {
-            return false;
-        }
-        readers.push(Arc::new(PartitionReader::new(open, &self.config, least, true)));
-        self.count.store(readers.len(), Ordering::Release);
-        true
+        self.readers.add(|least| {
+            let reader = PartitionReader::new(open, &self.config, least);
+            self.note_floor(least);
+            if let Some(floors) = &self.floors {
+                reader.join(&floors.log);
+            }
+            Arc::new(reader)
+        })
     }
 
-    /// Has partitions that join others take effect after `durable`, up to which some sink has everything: it is not given
-    /// those times again, and they had no part in them.
+    /// Has partitions begin where some sink has everything up to `durable`: it is not given those times again, so what had a part in them has the
+    /// same, and what had none takes effect behind them. To be called before anything is read; workers wait for the first of them.
     pub(crate) fn begin_after(&self, durable: EventTime) {
-        if durable > EventTime::MIN {
-            let least = self.config.time.windows.pane_end(durable);
-            // Before the list is read: who adds a partition sees this, or has added it by then.
-            self.given_up.fetch_max(least.0, Ordering::AcqRel);
-            self.readers().iter().for_each(|reader| reader.begin_at(least));
+        self.begun.get_or_init(|| self.begin(durable));
+    }
+
+    fn begin(&self, durable: EventTime) {
+        let windows = self.config.time.windows;
+        let after_sinks = if durable > EventTime::MIN { windows.pane_end(durable) } else { EventTime::MIN };
+        // Before the list is read: who adds a partition sees this, or has added it by then.
+        self.readers.give_up(after_sinks);
+        let Some(Floors { log, restored, .. }) = &self.floors else { return };
+        let explains = restored.explains(durable);
+        let logged = restored.exact_after.unwrap_or(EventTime::MIN);
+        let exact_after = if explains { logged } else { logged.max(durable) };
+        let exact_until = if explains { windows.pane_start(durable.plus(1)) } else { EventTime::MIN };
+        let joins = self.resume.is_some() || restored.is_known;
+        let beginning = Beginning { log, restored, joins, after_sinks, exact_until };
+        let readers = self.readers();
+        let mut own = Raises::new();
+        for reader in &readers {
+            let (floor, raises) = reader.begin(&beginning);
+            self.note_floor(floor);
+            own.extend(raises.map(|raises| (reader.id.clone(), raises)));
         }
+        let of_others = restored.raises.keys().filter(|id| readers.iter().all(|reader| reader.id != **id));
+        let others = of_others.filter_map(|id| Some((id.clone(), restored.of(id, None, after_sinks)?)));
+        let version = log.begin(exact_after, own, others.collect());
+        readers.iter().for_each(|reader| lock(&reader.state).floors.wait_for(version));
     }
 
     /// The least floor of all partitions; [`EventTime::MAX`] once all have ended. Who asks may let go of what lies before it.
     pub(crate) fn floor(&self) -> EventTime {
-        let readers = self.read_readers();
-        let floor = readers.iter().map(|reader| reader.floor()).min().unwrap_or(EventTime::MAX);
-        // Under the lock: who adds a partition sees it.
-        self.given_up.fetch_max(floor.0, Ordering::AcqRel);
-        floor
+        self.readers.floor(|reader| reader.floor())
     }
 
     /// The greatest floor that any partition has had before its end. Final once the floor of all is [`EventTime::MAX`].
@@ -303,7 +321,15 @@ impl Shared {
     pub(crate) fn keep(&self, cut: EventTime) -> Vec<PartitionCheckpoint> {
         let kept: Vec<_> = self.readers().iter().map(|reader| reader.keep()).collect();
         lock(&self.offsets).insert(cut, kept.iter().map(|reader| reader.offset).collect());
+        if let Some(floors) = &self.floors {
+            floors.log.cut(cut, kept.iter().map(|reader| (reader.id.clone(), reader.offset)));
+        }
         kept
+    }
+
+    /// Whether the log of floors has something to write; said once.
+    pub(crate) fn takes_floors(&self) -> bool {
+        self.floors.as_ref().is_some_and(|floors| floors.log.take_request())
     }
 
     /// Tells each partition that a checkpoint is complete.

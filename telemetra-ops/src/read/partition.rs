@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use telemetra_core::engine::{Sequencer, SequencerState, format_of};
 use telemetra_core::{DecodeError, EventTime, Fates, Partition, PartitionId};
 
+use crate::checkpoint::floors::{FloorLog, Raise, RestoredFloors};
 use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{IngressConfig, PartitionStatus, lock};
+use crate::read::raises::FloorRaises;
 use crate::read::silence::Silence;
 use crate::support::failure::Failure;
 use crate::support::retry::RetryState;
@@ -43,8 +45,8 @@ pub(crate) struct PartitionReader {
     told_malformed: AtomicBool,
     pub(super) state: Mutex<PartitionReaderState>,
     turn: Condvar,
-    /// Whether it came into being after the checkpoint that this run goes on from, or while it runs.
-    joins: bool,
+    /// Whether the checkpoint knows it that this run goes on from.
+    is_kept: bool,
 }
 
 pub(super) struct PartitionReaderState {
@@ -59,6 +61,7 @@ pub(super) struct PartitionReaderState {
     /// When to ask again. Not in processing time: whose clock stands still or is set back would not be asked any more.
     pub(super) ask_again: Option<Instant>,
     silence: Silence,
+    pub(super) floors: FloorRaises,
     pub(super) retry: RetryState,
 }
 
@@ -70,6 +73,19 @@ pub(crate) struct OpenPartition {
     pub(crate) sequencer: Option<SequencerState>,
     /// Whether its end has been read: it is not polled any more.
     pub(crate) ended: bool,
+}
+
+/// How the partitions of a run begin.
+#[derive(Copy, Clone)]
+pub(super) struct Beginning<'a> {
+    pub(super) log: &'a Arc<FloorLog>,
+    pub(super) restored: &'a RestoredFloors,
+    /// Whether a partition that is in no checkpoint and no log joins others.
+    pub(super) joins: bool,
+    /// The first floor behind all that sinks have; the least, if no sink has anything.
+    pub(super) after_sinks: EventTime,
+    /// Up to this floor, floors are raised as the log says and in no other way.
+    pub(super) exact_until: EventTime,
 }
 
 /// What a checkpoint keeps of a partition.
@@ -87,9 +103,10 @@ pub(crate) struct PartitionCheckpoint {
 impl PartitionReader {
     /// A partition none of whose events takes effect before `least`, a boundary of panes: what others have sent before it is no longer
     /// kept for all it could change, if it joins them or had come to its end and has grown since.
-    pub(super) fn new(open: OpenPartition, config: &IngressConfig, least: EventTime, joins: bool) -> Self {
+    pub(super) fn new(open: OpenPartition, config: &IngressConfig, least: EventTime) -> Self {
         let OpenPartition { id, decoder, partition, sequencer: state, ended } = open;
         let mut sequencer = Sequencer::new(&config.time, config.strategy(&id));
+        let is_kept = state.is_some();
         if let Some(state) = state {
             sequencer.restore(state);
         }
@@ -116,28 +133,51 @@ impl PartitionReader {
                 done: ended,
                 ask_again: None,
                 silence: Silence::default(),
+                floors: FloorRaises::default(),
                 retry,
             }),
             turn: Condvar::new(),
-            joins,
+            is_kept,
         }
     }
 
-    /// Has a partition that joins others begin no earlier than there.
-    pub(super) fn begin_at(&self, least: EventTime) {
-        if self.joins {
-            let mut state = lock(&self.state);
-            state.sequencer.raise_floor(least);
-            self.publish(&state);
+    /// Begins it with the raises of its floor that earlier runs have logged. Returns its floor, and those that this run has to log.
+    pub(super) fn begin(&self, beginning: &Beginning<'_>) -> (EventTime, Option<Vec<Raise>>) {
+        let Beginning { log, restored, joins, after_sinks, exact_until } = *beginning;
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        let offset = state.partition.offset();
+        let logged = restored.of(&self.id, self.is_kept.then_some(offset), after_sinks);
+        if logged.is_none() && !self.is_kept && joins {
+            state.sequencer.raise_floor(after_sinks);
         }
+        let floor = state.sequencer.floor();
+        let unknown = || (!self.is_kept).then(|| vec![Raise { offset, floor }]);
+        let raises = logged.filter(|raises| self.is_kept || !raises.is_empty()).or_else(unknown);
+        state.floors =
+            FloorRaises::new(log, raises.clone().unwrap_or_default(), exact_until, state.exhausted);
+        state.floors.replay(offset, &mut state.sequencer);
+        self.publish(state);
+        (state.sequencer.floor(), raises)
+    }
+
+    /// Begins one that joins while it runs: it is read once its floor is logged.
+    pub(super) fn join(&self, log: &Arc<FloorLog>) {
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        let raise = Raise { offset: state.partition.offset(), floor: state.sequencer.floor() };
+        state.floors = FloorRaises::new(log, Vec::new(), EventTime::MIN, false);
+        state.floors.wait_for(log.raise(&self.id, raise));
     }
 
     pub(super) fn floor(&self) -> EventTime {
         EventTime(self.floor.load(Ordering::Acquire))
     }
 
-    pub(super) fn publish(&self, state: &PartitionReaderState) {
-        let ended = state.exhausted && state.sequenced == state.taken;
+    pub(super) fn publish(&self, state: &mut PartitionReaderState) {
+        let ended = state.exhausted
+            && state.sequenced == state.taken
+            && state.floors.is_end_logged(&self.id, state.partition.offset());
         let floor = if ended { EventTime::MAX } else { state.sequencer.floor() };
         self.watermark.store(state.sequencer.watermark().0, Ordering::Release);
         self.floor.store(floor.0, Ordering::Release);
@@ -207,7 +247,7 @@ impl PartitionReader {
         &self,
         number: u64,
         failure: &Failure,
-        work: impl FnOnce(&mut Sequencer) -> T,
+        work: impl FnOnce(&mut Sequencer, &mut FloorRaises) -> T,
     ) -> Option<T> {
         let mut state = lock(&self.state);
         while state.sequenced != number {
@@ -217,9 +257,10 @@ impl PartitionReader {
             let wait = self.turn.wait_timeout(state, Duration::from_millis(20));
             state = wait.map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state);
         }
-        let answer = work(&mut state.sequencer);
-        state.sequenced += 1;
-        self.publish(&state);
+        let reading = &mut *state;
+        let answer = work(&mut reading.sequencer, &mut reading.floors);
+        reading.sequenced += 1;
+        self.publish(reading);
         drop(state);
         self.turn.notify_all();
         Some(answer)

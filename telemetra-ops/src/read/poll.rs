@@ -10,6 +10,7 @@ use crate::cluster::coordinator::Coordinator;
 use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{Reading, Shared, lock};
 use crate::read::partition::{PartitionReader, PartitionReaderState};
+use crate::read::raises::FloorRaises;
 use crate::support::failure::PipelineError;
 
 /// The shortest pause before a partition that had nothing is asked again.
@@ -55,9 +56,14 @@ impl Shared {
             }
         };
         let reading = self.reading.load(Ordering::Acquire);
+        let inner = &mut *state;
+        if !inner.floors.is_settled(&mut inner.sequencer) {
+            reader.not_asked();
+            return PollResult::Nothing(Duration::from_millis(1));
+        }
         state.exhausted |= reading == Reading::Ends as u8;
         if state.exhausted || reading == Reading::Rests as u8 {
-            reader.publish(&state);
+            reader.publish(&mut state);
             return PollResult::Nothing(Duration::from_millis(1));
         }
         let pause = state.ask_again.map(|at| at.saturating_duration_since(Instant::now()));
@@ -75,7 +81,7 @@ impl Shared {
         state.done = polled == Polled::Done;
         state.exhausted = state.done;
         if batch.is_empty() {
-            reader.publish(&state);
+            reader.publish(&mut state);
             return match polled {
                 Polled::Ready => {
                     reader.not_asked();
@@ -107,10 +113,10 @@ impl Shared {
         &self,
         reader: &PartitionReader,
         number: u64,
-        work: impl FnOnce(&mut Sequencer, EventTime),
+        work: impl FnOnce(&mut Sequencer, &mut FloorRaises, EventTime),
     ) {
-        let sequenced = reader.sequence(number, &self.failure, |sequencer| {
-            work(sequencer, self.config.clock.now());
+        let sequenced = reader.sequence(number, &self.failure, |sequencer, floors| {
+            work(sequencer, floors, self.config.clock.now());
             self.note_floor(sequencer.floor());
         });
         // It fails only with the pipeline, which then sends nothing more.
@@ -119,23 +125,45 @@ impl Shared {
 
     /// Lets a partition that has had nothing for long follow the others of all processes, or the clock if all are so.
     fn rest(&self, reader: &PartitionReader, state: &mut PartitionReaderState) {
-        let Some(idle_after) = state.sequencer.idle_after() else { return };
-        if reader.silent().is_none_or(|silent| u128::from(silent) < idle_after.as_millis())
-            || state.sequenced != state.taken
-        {
+        if state.sequenced != state.taken {
             return;
         }
-        reader.idle.store(true, Ordering::Release);
-        let floor = self.progress().and(*lock(&self.others)).idle_target();
-        state.sequencer.raise_floor(self.config.time.windows.pane_start(floor));
+        let offset = state.partition.offset();
+        state.floors.replay(offset, &mut state.sequencer);
+        if let Some(idle_after) = state.sequencer.idle_after()
+            && let Some(silent) = reader.silent().map(Duration::from_millis)
+            && silent >= idle_after
+            && self.may_rest(reader, state, silent)
+        {
+            reader.idle.store(true, Ordering::Release);
+            let floor = self.progress().and(*lock(&self.others)).idle_target();
+            let floor = self.config.time.windows.pane_start(floor);
+            state.floors.raise(&reader.id, offset, floor, &mut state.sequencer);
+        }
         self.note_floor(state.sequencer.floor());
         reader.publish(state);
+    }
+
+    /// Whether a partition may be taken for idle. Not while it is behind what sinks had from it in an earlier run, as what brought it there is
+    /// still to come; unless that is nowhere to be had any more.
+    fn may_rest(&self, reader: &PartitionReader, state: &PartitionReaderState, silent: Duration) -> bool {
+        if state.floors.may_raise(state.sequencer.floor()) {
+            return true;
+        }
+        let is_lost = silent >= self.floors.as_ref().map_or(Duration::ZERO, |floors| floors.patience);
+        if is_lost && !reader.idle.load(Ordering::Acquire) {
+            tracing::warn!(
+                partition = %reader.id, ?silent,
+                "what sinks were given from this partition does not come again, it is idle: what it brings now counts after them"
+            );
+        }
+        is_lost
     }
 
     /// How the partitions of this process stand.
     pub(crate) fn progress(&self) -> SourceProgress {
         let now = self.config.clock.monotonic();
-        let readers = self.read_readers();
+        let readers = self.readers.read();
         readers.iter().map(|reader| reader.progress(now)).fold(SourceProgress::NONE, SourceProgress::and)
     }
 

@@ -13,7 +13,7 @@ use crate::checkpoint::state::RestoredCheckpoint;
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::cluster::progress::SourceProgress;
 use crate::read::discovery::PartitionDiscovery;
-use crate::read::ingress::{Ingress, IngressConfig, Shared};
+use crate::read::ingress::{Floors, Ingress, IngressConfig, Shared};
 use crate::read::partition::{OpenPartition, PartitionCheckpoint};
 use crate::support::failure::{Failure, PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
@@ -26,6 +26,7 @@ pub(crate) struct Opening<'a> {
     /// Where they go on.
     pub(crate) restored: Option<&'a RestoredCheckpoint>,
     pub(crate) trigger: CheckpointTrigger,
+    pub(crate) floors: Option<Floors>,
     pub(crate) failure: Failure,
     /// How long to try again what fails for the moment.
     pub(crate) deadline: RetryDeadline,
@@ -109,7 +110,8 @@ impl<E: Events> Ingress<E> {
             CheckpointTrigger::new(None, Duration::ZERO, workers, config.time.windows.slide(), None);
         let failure = Failure::default();
         let deadline = RetryDeadline::new(Duration::ZERO, &failure);
-        let opening = Opening { process: 0, processes: 1, restored: None, trigger, failure, deadline };
+        let (process, processes, restored, floors) = (0, 1, None, None);
+        let opening = Opening { process, processes, restored, trigger, floors, failure, deadline };
         let (sources, decoders): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
         Ok(Self { shared: open(config, sources, opening)?.ingress, decoders: decoders.into() })
     }
@@ -134,7 +136,7 @@ pub(crate) fn open(
     sources: Vec<Box<dyn Source>>,
     opening: Opening<'_>,
 ) -> Result<Opened, PipelineError> {
-    let Opening { process, processes, restored, trigger, failure, deadline } = opening;
+    let Opening { process, processes, restored, trigger, floors, failure, deadline } = opening;
     let kept: Vec<Vec<PartitionCheckpoint>> =
         restored.map_or_else(Vec::new, |restored| restored.parts("partitions", &failure));
     if let Some(error) = failure.take() {
@@ -196,7 +198,7 @@ pub(crate) fn open(
     let discoveries = listed.into_iter().filter_map(discovery).collect();
     // Nobody rests before all others have said how they stand.
     let others = if processes > 1 { SourceProgress::UNKNOWN } else { SourceProgress::NONE };
-    let ingress = Shared::new(config, readers, trigger, failure, resume, others);
+    let ingress = Shared::new(config, readers, trigger, failure, resume, others, floors);
     Ok(Opened { ingress, discoveries, partitions: listing })
 }
 

@@ -7,4 +7,8 @@ pub(crate) struct EngineDefects {
     pub(crate) trigger_passes_over: bool,
     /// A checkpoint does not wait for the sinks.
     pub(crate) completes_early: bool,
+    /// A restart does not know how floors were raised.
+    pub(crate) forgets_floors: bool,
+    /// A restart does not know the journal that a run has left.
+    pub(crate) forgets_journal: bool,
 }

@@ -57,7 +57,8 @@ where
     for (time, arrival) in arrivals {
         tactic.take_in(*time, arrival.clone());
     }
-    while let Some(time) = tactic.next(true) {
+    // With what is due after the last arrival, as that is emitted too.
+    while let Some(time) = tactic.next(false) {
         tactic.advance(time, &mut |(out, _, diff)| *sum.entry(out).or_default() += diff);
         sum.retain(|_, diff| *diff != 0);
         let mut results: BTreeMap<P::Out, isize> = BTreeMap::new();

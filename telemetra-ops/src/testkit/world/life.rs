@@ -73,6 +73,11 @@ impl Life {
         pipeline.parts.defects = EngineDefects {
             trigger_passes_over: self.defect == Some(Defect::TriggerPassesOver),
             completes_early: self.defect == Some(Defect::CheckpointCompletesEarly),
+            forgets_floors: matches!(
+                self.defect,
+                Some(Defect::RestartForgetsFloors | Defect::RestartForgetsEnd)
+            ),
+            forgets_journal: self.defect == Some(Defect::RestartForgetsEnd),
         };
         pipeline
     }

@@ -71,7 +71,7 @@ use telemetra_core::TimeConfig;
 use crate::pipeline::handle::Running;
 use crate::support::failure::{PipelineError, panic_text};
 use crate::testkit::world::life::Ended;
-use crate::testkit::world::script::{LifeEnd, LifePlan, PartitionScript, Planned, Script};
+use crate::testkit::world::script::{Kill, LifeEnd, LifePlan, PartitionScript, Planned, Script};
 use crate::testkit::world::shared::{Findings, Process, VirtualTime, lock};
 use crate::testkit::world::sink::Durable;
 use crate::testkit::world::source::Records;
@@ -100,11 +100,16 @@ pub enum Defect {
     TriggerPassesOver,
     /// A checkpoint is complete before the sinks have what comes before it.
     CheckpointCompletesEarly,
+    /// A restart does not know when partitions were found idle, joined or ended; to be found it needs [`World::kills_unsettled`].
+    RestartForgetsFloors,
+    /// A restart does not know that a run has come to its end, and what that has closed; to be found it needs
+    /// [`World::grows_after_its_end`].
+    RestartForgetsEnd,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SinkForgets,
         Self::SinkAcknowledgesFailures,
         Self::SourceRepeats,
@@ -112,6 +117,8 @@ impl Defect {
         Self::StoreLosesPart,
         Self::TriggerPassesOver,
         Self::CheckpointCompletesEarly,
+        Self::RestartForgetsFloors,
+        Self::RestartForgetsEnd,
     ];
 }
 
@@ -212,15 +219,15 @@ impl World {
         self
     }
 
-    /// Has the input end in the first life, and grow before the next.
+    /// Has the input end in the first life, which comes to its end or is killed, and grow before the next.
     #[must_use]
     pub fn grows_after_its_end(mut self) -> Self {
         self.grows = true;
         self
     }
 
-    /// Has processes be killed also where partitions join or fall silent; by default those are drained. What is late there is not the same
-    /// when it is read again, and a sink may already hold what came of it the first time.
+    /// Has processes be killed also where partitions join or fall silent; by default those are drained. When that is found is a matter of
+    /// time, and a sink may already hold what came of it the first time.
     #[must_use]
     pub fn kills_unsettled(mut self) -> Self {
         self.kills_unsettled = true;
@@ -244,7 +251,7 @@ impl World {
         if self.grows {
             script.grow();
         }
-        if !self.kills_unsettled && !script.is_settled() {
+        if !self.kills_unsettled && (script.joins || script.idles) {
             script.drain_instead();
         }
         let findings = Findings::default();
@@ -374,8 +381,16 @@ impl Script {
             partition.silences.clear();
         }
         self.grows_from = self.partitions.iter().map(|one| one.planned.len() / 2).collect();
-        let mut first = self.undisturbed().lives;
-        first.extend(self.lives.pop().filter(|life| life.end.is_none()));
-        self.lives = first;
+        // The first comes to its end or is killed on the way, which may be after its windows have begun to close.
+        let mut disturbed = self.lives.iter().find(|life| life.end.is_some()).cloned();
+        if let Some(life) = &mut disturbed
+            && let Some(LifeEnd::Killed(Kill::Poll { given, .. })) = life.end
+        {
+            // What a kill while partitions are read does other worlds show.
+            life.end = Some(LifeEnd::Killed(Kill::Sink { sink: 0, call: given % 16, durable: true }));
+        }
+        let mut lives: Vec<_> = disturbed.map_or_else(|| self.undisturbed().lives, |life| vec![life]);
+        lives.extend(self.lives.pop().filter(|life| life.end.is_none()));
+        self.lives = lives;
     }
 }

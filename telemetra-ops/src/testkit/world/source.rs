@@ -47,7 +47,7 @@ pub(super) struct WorldSource {
     pub(super) defect: Option<Defect>,
     /// Listing and opening fail so often before they work.
     pub(super) failures: Arc<AtomicUsize>,
-    /// Which partitions were opened in this life.
+    /// Which partitions are read in this life: those that join once they are polled, as it takes a while until they are among the others.
     pub(super) opened: Arc<Mutex<BTreeSet<usize>>>,
     /// Polls that have failed already.
     pub(super) failed: Arc<Mutex<BTreeSet<(usize, usize)>>>,
@@ -103,7 +103,9 @@ impl Source for WorldSource {
             Some(Defect::SourceSkips) if from > 0 => from + 1,
             _ => from,
         };
-        lock(&self.opened).insert(partition);
+        if self.records.scripts[partition].joins_after.is_none() {
+            lock(&self.opened).insert(partition);
+        }
         Ok(Box::new(WorldPartition {
             source: self.clone(),
             partition,
@@ -157,6 +159,9 @@ impl Partition for WorldPartition {
     fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
         let WorldSource { records, plan, process, .. } = self.source.clone();
         process.lives()?;
+        if records.scripts[self.partition].joins_after.is_some() {
+            lock(&self.source.opened).insert(self.partition);
+        }
         let mut most = plan.per_poll;
         if let Some(LifeEnd::Killed(Kill::Poll { partition, given })) = plan.end
             && partition == self.partition
