@@ -293,7 +293,7 @@ impl<S: Default> Table<S> {
             if flags.contains_key(setting.name) {
                 continue;
             }
-            if let Some((origin, value)) = setting.of_environment(&variable)? {
+            if let Some((origin, value)) = setting.of_environment(variable)? {
                 let values =
                     if setting.several { value.split(',').map(Into::into).collect() } else { vec![value] };
                 layer.insert(setting.name, (origin, values));
