@@ -235,9 +235,15 @@ fn an_interrupt_drains_and_a_rerun_completes() {
     assert!(drained["read"].as_u64() < told_one["read"].as_u64());
     assert!(drained["windows"].as_u64() > Some(0), "{drained}");
     let rest = ["--input", "events.jsonl", "--checkpoint", "state", "--checkpoint-every", "20", "--json"];
-    let told = told(&run(folder.path(), &rest), 0);
+    let output = run(folder.path(), &rest);
+    let told = told(&output, 0);
     assert_eq!(tables(&folder.path().join("telemetra.db")), one);
     assert_eq!(told["windows"], told_one["windows"]);
+    // Rates are of this run, so only what it read itself counts.
+    assert_eq!((&drained["read_before"], &told["read_before"]), (&0.into(), &drained["read"]));
+    let own = told["read"].as_u64().unwrap() - drained["read"].as_u64().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap().replace([',', ' ', '\u{202f}'], "");
+    assert!(text.contains(&format!("\n{own}eventsin")), "{own} of {text}");
 }
 
 #[test]
@@ -287,7 +293,7 @@ fn a_variable_that_is_not_used_is_not_read() {
     let named = "cannot use the variable POSTGRES_PORT: `tcp://10.0.0.9:5432` is no whole number from 1 to 65535; \
                  Kubernetes sets it so beside a service called `postgres`: ";
     assert!(error.contains(named), "{error}");
-    let error = refused(&["--kafka", "nowhere:1"], others[1]);
+    let error = refused(&["--kafka", "nowhere:1"], ("TELEMETRA_START", "soon"));
     assert!(error.contains("cannot use the variable TELEMETRA_START: "), "{error}");
     let error = refused(&[], ("CHAT_WINDOW_SLIDE_SECONDS", "7"));
     assert!(error.contains("a slide of 7000 ms"), "{error}");

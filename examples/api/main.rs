@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Ok(Command::Markdown) => print(&TABLE.markdown()),
         Ok(Command::Version) => print(&TABLE.version()),
         Ok(Command::Run(given)) => {
+            given.tell_notes();
             start(&given.settings).map_err(|error| TABLE.explained(error, &given.origins))
         }
         Err(error) => Err(error),

@@ -181,11 +181,13 @@ const HERE: &[Flag] = &[
     .unless(ELSEWHERE_GIVEN),
     Flag::new("streams", "N", "made-up streams [24]", |s, v| put(&mut s.streams, number(v, 1..=100_000)))
         .known_as("PRODUCER_CHANNELS")
+        .shared_with("mock_producer", |v| !v.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_'))
         .unless(NOT_MADE_UP),
     Flag::new("rate", "N", "made-up chat messages a second [80]", |s, v| {
         put(&mut s.rate, real_in(v, 0.1..=1e6))
     })
     .known_as("PRODUCER_RATE_PER_SEC")
+    .shared_with("mock_producer", |v| v == "max")
     .unless(NOT_MADE_UP),
     Flag::new("history", "N", "minutes of their past to begin with [60]", |s, v| {
         put(&mut s.history, number(v, 0..=1440).map(|minutes: u64| minutes * 60_000))

@@ -25,6 +25,8 @@ pub(crate) struct Setting<S: 'static> {
     /// it may be there for another program, or by Kubernetes.
     needs: Option<&'static str>,
     unless: &'static [&'static str],
+    /// The other program that has a variable of this name, and which values are for that one alone.
+    shared_with: Option<(&'static str, fn(&str) -> bool)>,
     /// What the library calls it, where that is another name.
     pub(super) sets: Option<&'static str>,
     set: fn(&mut S, &str) -> Result<(), String>,
@@ -46,6 +48,7 @@ impl<S> Setting<S> {
             secret: false,
             needs: None,
             unless: &[],
+            shared_with: None,
             sets: None,
             set,
         }
@@ -74,6 +77,11 @@ impl<S> Setting<S> {
     /// One that means nothing with any of those others.
     pub(crate) const fn unless(self, others: &'static [&'static str]) -> Self {
         Self { unless: others, ..self }
+    }
+
+    /// One whose variable another program has too, which takes more values: those in the variable are passed over here.
+    pub(crate) const fn shared_with(self, program: &'static str, is_theirs: fn(&str) -> bool) -> Self {
+        Self { shared_with: Some((program, is_theirs)), ..self }
     }
 
     /// One that the library calls otherwise.
@@ -122,6 +130,20 @@ impl<S> Setting<S> {
         }
     }
 
+    /// Its value in the environment, with where that is: in the variable, or in the file that the variable of that name
+    /// and `_FILE` names, as secrets are given to containers.
+    fn of_environment(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Option<(String, String)>> {
+        let (name, by_file) = (self.env(), format!("{}_FILE", self.env()));
+        if let Some(value) = variable(&name) {
+            return Ok(Some((name, value)));
+        }
+        let Some(path) = variable(&by_file) else { return Ok(None) };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Wrong(format!("cannot read {path}, which {by_file} names: {error}")))?;
+        let value = text.trim_end_matches(['\n', '\r']).to_owned();
+        Ok(Some((by_file, value)).filter(|(_, value)| !value.is_empty()))
+    }
+
     pub(super) fn env(&self) -> String {
         let made = || format!("TELEMETRA_{}", self.name.replace('-', "_").to_uppercase());
         self.env.map_or_else(made, ToOwned::to_owned)
@@ -159,8 +181,19 @@ pub(crate) struct Given<S> {
     pub(crate) settings: S,
     /// Of each setting that was given, by whom: `--name`, a variable, or a key of the file.
     pub(crate) origins: BTreeMap<&'static str, String>,
+    /// What of the environment is for another program, in words.
+    pub(crate) notes: Vec<String>,
     /// The values of hidden flags.
     pub(crate) hidden: BTreeMap<&'static str, String>,
+}
+
+impl<S> Given<S> {
+    /// Tells on standard error what was passed over.
+    pub(crate) fn tell_notes(&self) {
+        for note in &self.notes {
+            eprintln!("{note}");
+        }
+    }
 }
 
 /// What is never to be shown.
@@ -251,28 +284,39 @@ impl<S: Default> Table<S> {
             Some(path) => self.file(&path)?,
             None => Layer::new(),
         };
-        let of_environment = |setting: &Setting<S>| {
-            let value = variable(&setting.env())?;
-            let values =
-                if setting.several { value.split(',').map(Into::into).collect() } else { vec![value] };
-            Some((setting.name, (setting.env(), values)))
-        };
-        let given: BTreeSet<_> = self.all().filter_map(of_environment).map(|(name, _)| name).collect();
+        let names = |setting: &Setting<S>| [setting.env(), format!("{}_FILE", setting.env())];
+        let is_there = |setting: &&Setting<S>| names(setting).iter().any(|name| variable(name).is_some());
+        let given: BTreeSet<_> = self.all().filter(is_there).map(|setting| setting.name).collect();
         let given: BTreeSet<_> =
             given.into_iter().chain(layer.keys().copied()).chain(flags.keys().copied()).collect();
-        let used = self.all().filter(|setting| setting.is_used(|other| given.contains(other)));
-        layer.extend(used.filter_map(of_environment));
+        for setting in self.all().filter(|setting| setting.is_used(|other| given.contains(other))) {
+            if flags.contains_key(setting.name) {
+                continue;
+            }
+            if let Some((origin, value)) = setting.of_environment(variable)? {
+                let values =
+                    if setting.several { value.split(',').map(Into::into).collect() } else { vec![value] };
+                layer.insert(setting.name, (origin, values));
+            }
+        }
         layer.extend(flags);
-        let mut settings = S::default();
+        let (mut settings, mut notes) = (S::default(), Vec::new());
         for setting in self.all() {
             let Some((origin, values)) = layer.get(setting.name) else { continue };
             for value in values {
-                (setting.set)(&mut settings, value)
-                    .map_err(|error| setting.refused(origin, value, &error))?;
+                let Err(error) = (setting.set)(&mut settings, value) else { continue };
+                match setting.shared_with.filter(|_| *origin == setting.env()) {
+                    Some((other, is_theirs)) if is_theirs(&values.join(",")) => {
+                        notes.push(format!(
+                            "the variable {origin} is for {other}, and passed over here: {error}"
+                        ));
+                    }
+                    _ => return Err(setting.refused(origin, value, &error).into()),
+                }
             }
         }
         let origins = layer.into_iter().map(|(name, (origin, _))| (name, origin)).collect();
-        Ok(Command::Run(Box::new(Given { settings, origins, hidden })))
+        Ok(Command::Run(Box::new(Given { settings, origins, notes, hidden })))
     }
 
     fn file(&self, path: &str) -> Result<Layer> {

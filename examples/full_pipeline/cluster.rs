@@ -17,6 +17,8 @@ use crate::common::usage::Usage;
 #[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Share {
     pub(crate) fates: Fates,
+    /// Of these, those of events read before a restart.
+    pub(crate) before: Fates,
     pub(crate) usage: Usage,
     /// Whether it has come to its end.
     pub(crate) done: bool,
@@ -81,6 +83,7 @@ impl Others {
         for peer in &self.peers {
             let share = *peer.share.lock().unwrap_or_else(PoisonError::into_inner);
             sum.fates += share.fates;
+            sum.before += share.before;
             sum.usage += share.usage;
         }
         sum

@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         Ok(Command::Markdown) => print(&options::TABLE.markdown()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => print(&options::TABLE.version()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Run(given)) => {
+            given.tell_notes();
             run(&given.settings, started).map_err(|error| options::TABLE.explained(error, &given.origins))
         }
         Err(error) => Err(error),
@@ -115,6 +116,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     if let Some(embedded) = &embedded {
         embedded.write(&settings)?;
     }
+    let before = running.fates_before().read;
     let watch = Watch { settings: &settings, stop: &stop, embedded: embedded.as_ref(), tally: &tally };
     let (report, interrupted) = watch.follow(running, &mut others, progress)?;
     let elsewhere = others.join()?;
@@ -126,6 +128,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         scores: report::scores(&settings, &counts),
         comparison: report.moments.into_iter().next(),
         counts,
+        before: before + elsewhere.before.read,
         lost: counters.map_or(0, |counters| counters.lost_records()),
         wall: started.elapsed(),
         usage,
@@ -216,15 +219,16 @@ fn assist(settings: &Settings) -> Result<ExitCode> {
         metrics::serve(&address)?;
     }
     let running = pipeline::build(settings, &Tally::new(None, false, settings.chance))?.pipeline.start()?;
+    let before = running.fates_before();
     let mut told = Instant::now();
     while !running.is_finished() && !drain.load(Ordering::Acquire) {
         std::thread::sleep(LOOK);
         if told.elapsed() >= SHOW {
             told = Instant::now();
-            cluster::tell(&Share { fates: running.fates(), usage: Usage::now(), done: false });
+            cluster::tell(&Share { fates: running.fates(), before, usage: Usage::now(), done: false });
         }
     }
     let report = if running.is_finished() { running.wait()? } else { running.drain(settings.drain())? };
-    cluster::tell(&Share { fates: report.fates, usage: Usage::now(), done: true });
+    cluster::tell(&Share { fates: report.fates, before, usage: Usage::now(), done: true });
     Ok(ExitCode::SUCCESS)
 }

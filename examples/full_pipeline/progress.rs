@@ -20,7 +20,12 @@ pub(crate) struct Progress {
     window: u64,
     slide: u64,
     lines: Option<Instant>,
-    since: (Instant, u64),
+    /// Since when rows are counted, where that is not the first start: the count is kept in a folder of checkpoints only.
+    rows_since: &'static str,
+    /// Events have to be in time: the lag is behind the clock.
+    follows: bool,
+    /// When the rate was last taken, and what had been read then; what came before a restart is in no rate.
+    since: Option<(Instant, u64)>,
     rate: f64,
 }
 
@@ -60,16 +65,29 @@ impl Progress {
         let now = Instant::now();
         let lines = bar.is_hidden().then_some(now);
         let (window, slide) = (settings.window, settings.slide);
-        Self { bar, way, window, slide, lines, since: (now, 0), rate: 0.0 }
+        let counted = settings.checkpoint_folder().is_some() || !settings.has_checkpoints();
+        let rows_since = if counted { "" } else { " in this run" };
+        Self {
+            bar,
+            way,
+            window,
+            slide,
+            lines,
+            rows_since,
+            follows: settings.source == Source::Kafka,
+            since: None,
+            rate: 0.0,
+        }
     }
 
     /// Shows how things stand; `elsewhere` is what other processes have read, `rows` the rows of windows written.
     pub(crate) fn show(&mut self, status: &PipelineStatus, elsewhere: u64, rows: u64) {
         let read = status.fates.read + elsewhere;
-        let elapsed = self.since.0.elapsed();
+        let (since, known) = *self.since.get_or_insert((Instant::now(), read));
+        let elapsed = since.elapsed();
         if elapsed >= RATE {
-            self.rate = read.saturating_sub(self.since.1) as f64 / elapsed.as_secs_f64();
-            self.since = (Instant::now(), read);
+            self.rate = read.saturating_sub(known) as f64 / elapsed.as_secs_f64();
+            self.since = Some((Instant::now(), read));
         }
         let line = self.line(status, read, rows);
         match &mut self.lines {
@@ -89,7 +107,7 @@ impl Progress {
         let reading = status.partitions.iter().filter(|partition| partition.floor < EventTime::MAX);
         let watermarks = || reading.clone().map(|partition| partition.watermark);
         let (least, greatest) = (watermarks().min(), watermarks().max());
-        let mut line = format!("{} events, {} k/s", grouped(read), grouped((self.rate / 1000.0) as u64));
+        let mut line = format!("{} events, {} a second", grouped(read), grouped(self.rate.round() as u64));
         match (least, greatest) {
             (Some(least), Some(greatest)) if greatest > EventTime::MIN => {
                 line += &format!(", watermark {}", clock(least));
@@ -97,13 +115,15 @@ impl Progress {
                 if status.durable > EventTime::MIN {
                     let lag = greatest - status.durable;
                     let open = (lag + self.window).div_ceil(self.slide);
+                    // What follows the present is late by the clock, whatever it has seen.
+                    let lag = if self.follows { Clock::system().now() - status.durable } else { lag };
                     line += &format!(", lag {} s, {open} windows open", lag / 1000);
                 }
             }
             (Some(_), _) => {}
             (None, _) => line += ", all read",
         }
-        line + &format!(", {} rows", grouped(rows))
+        line + &format!(", {} rows{}", grouped(rows), self.rows_since)
     }
 
     fn share(&self, status: &PipelineStatus) -> f64 {

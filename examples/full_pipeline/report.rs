@@ -21,6 +21,8 @@ pub(crate) struct Outcome {
     pub(crate) counts: Counts,
     /// How many moments chance alone makes.
     pub(crate) comparison: Option<MomentsStatus>,
+    /// How many events were read before a restart.
+    pub(crate) before: u64,
     /// By type, where moments were planted.
     pub(crate) scores: Option<BTreeMap<Arc<str>, Score>>,
     /// Records of Kafka that were removed before they were read, and passed over.
@@ -112,12 +114,14 @@ impl Outcome {
             let _ = writeln!(text, "{busiest}");
         }
         let (wall, cpu) = (self.wall.as_secs_f64(), self.usage.cpu_seconds);
-        let rate = |seconds: f64| grouped((self.fates.read as f64 / seconds.max(0.001)) as u64);
+        // In this run: the time is its own, and so have to be the events.
+        let read = self.fates.read.saturating_sub(self.before);
+        let rate = |seconds: f64| grouped((read as f64 / seconds.max(0.001)) as u64);
         let _ = writeln!(
             text,
             "\n{} events in {wall:.2} s: {} a second, {} a second of processor time ({cpu:.2} s)\n\
              {} MiB of memory at most, {} × {} workers",
-            grouped(self.fates.read),
+            grouped(read),
             rate(wall),
             rate(cpu),
             self.usage.peak_rss_bytes >> 20,
@@ -194,6 +198,7 @@ impl Outcome {
             "read": read, "on_time": on_time, "late_applied": late_applied, "too_late": too_late,
             "malformed": malformed, "from_future": from_future, "duplicate": duplicate,
             "lost_records": self.lost, "windows": windows, "moments_found": moments, "moments_trusted": trusted.len(), "corrections": corrections, "withdrawn": withdrawn,
+            "read_before": self.before,
             "wall_seconds": self.wall.as_secs_f64(),
             "cpu_seconds": self.usage.cpu_seconds,
             "peak_rss_bytes": self.usage.peak_rss_bytes,

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Ok(Command::Markdown) => print(&TABLE.markdown()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => print(&TABLE.version()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Run(given)) => {
+            given.tell_notes();
             produce(given.settings).map_err(|error| TABLE.explained(error, &given.origins))
         }
         Err(error) => Err(error),

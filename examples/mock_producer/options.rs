@@ -146,7 +146,8 @@ const RUN: &[Flag] = &[
             s.start = if v == "now" { None } else { Some(parse::instant(v)?) };
             Ok(())
         },
-    ),
+    )
+    .shared_with("full_pipeline", |v| ["earliest", "latest", "committed"].contains(&v)),
     Flag::new(
         "seed",
         "N",

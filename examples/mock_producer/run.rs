@@ -11,7 +11,8 @@ use crate::common::stop::Stop;
 use crate::options::{Rate, Settings};
 use crate::progress::Progress;
 
-/// The longest wait before it is looked whether to stop.
+/// How long to wait before it is looked whether to stop, or what is due. What is due within it is sent at once: a wait for each
+/// record would cost more than the record, and rests of less than a millisecond, which the client does not wait, the most.
 const LOOK: Duration = Duration::from_millis(50);
 /// So many records are sent before deliveries are heard of again.
 const BURST: u64 = 256;
@@ -60,7 +61,7 @@ impl Run<'_> {
         while let Some(arrival) = feed.next_arrival() {
             let due = Duration::from_millis(arrival - start);
             while paced && !self.is_stopped() && began.elapsed() < due {
-                self.wait(LOOK.min(due.saturating_sub(began.elapsed())));
+                self.wait(LOOK);
             }
             if self.is_stopped() {
                 break;

@@ -202,18 +202,21 @@ fn files_are_rotated_and_sort_by_time() {
 fn dead_letters_keep_their_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let mut sink = sink(folder.path());
-    sink.dead_letters(&[letter(3, b"{\"a\":\n"), letter(5, b"\xff\x01")]).unwrap();
+    let mut late = letter(5, b"\xff\x01");
+    late.time = Some(EventTime(1_767_225_600_000));
+    sink.dead_letters(&[letter(3, b"{\"a\":\n"), late]).unwrap();
     sink.apply(&[batch(0, vec![])]).unwrap();
     let text = read(folder.path(), "dead_letters-");
     let lines: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(
         lines[0],
         json!({
-            "partition": "readings/0", "offset": 3, "index": 0, "fate": "malformed",
+            "partition": "readings/0", "offset": 3, "index": 0, "time": null, "fate": "malformed",
             "reason": "`time`: missing", "record": "{\"a\":\n",
         })
     );
     assert_eq!(lines[1]["record_hex"], "ff01");
+    assert_eq!(lines[1]["time"], json!(EventTime(1_767_225_600_000)));
 }
 
 /// A device that is always full stands in for the next file.

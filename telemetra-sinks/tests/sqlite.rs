@@ -296,12 +296,30 @@ fn a_full_or_read_only_database_is_permanent_and_names_the_row() {
 }
 
 #[test]
+fn dead_letters_of_an_older_version_stay_and_have_no_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    sink(&path).dead_letters(&[letter(3, b"x")]).unwrap();
+    let back = "ALTER TABLE telemetra_dead_letters DROP COLUMN time; PRAGMA user_version = 2";
+    Connection::open(&path).unwrap().execute_batch(back).unwrap();
+    sink(&path).dead_letters(&[letter(4, b"y")]).unwrap();
+    assert_eq!(one::<i64>(&path, "SELECT count(*) FROM telemetra_dead_letters WHERE time IS NULL"), 2);
+}
+
+#[test]
 fn dead_letters_keep_their_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.db");
     let mut sink = sink(&path);
     sink.dead_letters(&[letter(3, b"\xff\x00")]).unwrap();
-    sink.dead_letters(&[letter(3, b"\xff\x00"), letter(4, b"")]).unwrap();
+    let mut late = letter(4, b"");
+    late.time = Some(EventTime(1_767_225_600_000));
+    sink.dead_letters(&[letter(3, b"\xff\x00"), late]).unwrap();
+    assert_eq!(
+        one::<i64>(&path, "SELECT time FROM telemetra_dead_letters WHERE offset = 4"),
+        1_767_225_600_000
+    );
+    assert!(one::<bool>(&path, "SELECT time IS NULL FROM telemetra_dead_letters WHERE offset = 3"));
     assert_eq!(one::<i64>(&path, "SELECT count(*) FROM telemetra_dead_letters"), 2);
     assert_eq!(
         one::<Vec<u8>>(&path, "SELECT bytes FROM telemetra_dead_letters WHERE offset = 3"),

@@ -136,9 +136,33 @@ fn the_servers_of_a_pipeline_elsewhere_are_its_own_variables() {
 }
 
 #[test]
+fn a_variable_may_name_a_file_that_holds_the_value() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "redis://:abc@r\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let env = [("POSTGRES_HOST", "db"), ("REDIS_URL_FILE", path)];
+    assert_eq!(settings(&[], &env).unwrap().redis.url.0.as_deref(), Some("redis://:abc@r"));
+    let both = [&env[..], &[("REDIS_URL", "redis://s")]].concat();
+    assert_eq!(settings(&[], &both).unwrap().redis.url.0.as_deref(), Some("redis://s"), "the variable wins");
+    let away = [("POSTGRES_HOST", "db"), ("REDIS_URL_FILE", "/there/is/none")];
+    assert!(
+        settings(&[], &away).unwrap_err().contains("cannot read /there/is/none, which REDIS_URL_FILE names")
+    );
+    let unused = [("API_SEED_FILE", "/there/is/none")];
+    assert!(settings(&["--input", "-"], &unused).is_ok(), "what means nothing is not read");
+}
+
+#[test]
 fn variables_for_what_is_not_done_here_are_passed_over() {
     let made_up = [("PRODUCER_CHANNELS", "ada,bob"), ("PRODUCER_RATE_PER_SEC", "max"), ("API_SEED", "x")];
-    assert!(settings(&[], &made_up[..1]).unwrap_err().contains("the variable PRODUCER_CHANNELS"));
+    // Two are the producer's as well, which takes more: names, and `max`.
+    let default = settings(&[], &[]).unwrap();
+    let read = settings(&[], &made_up[..2]).unwrap();
+    assert_eq!((read.streams, read.rate), (default.streams, default.rate));
+    assert!(settings(&["--streams", "ada,bob"], &[]).unwrap_err().contains("cannot use --streams"));
+    assert!(
+        settings(&[], &[("PRODUCER_RATE_PER_SEC", "fast")]).unwrap_err().contains("PRODUCER_RATE_PER_SEC")
+    );
     assert!(settings(&["--input", "-"], &made_up).is_ok());
     let elsewhere =
         [("POSTGRES_HOST", "db"), ("REDIS_URL", "redis://r"), ("CHAT_WINDOW_SLIDE_SECONDS", "0.1")];

@@ -75,6 +75,27 @@ fn a_log_into_a_file_has_no_colours() {
 }
 
 #[test]
+fn the_log_says_which_request_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = crate::program::command(&crate::program::build("api"), folder.path(), &["--port", "0"]);
+    // Nothing listens there.
+    command
+        .env("POSTGRES_HOST", "127.0.0.1")
+        .env("POSTGRES_PORT", "1")
+        .env("REDIS_URL", "redis://127.0.0.1:1/");
+    let mut child = command.spawn().unwrap();
+    let mut told = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let address = told.find_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned()));
+    let answer = crate::client::request(address.unwrap().parse().unwrap(), "GET", "/streams/ada", &[]);
+    assert_eq!(answer.status, 503);
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let line = log.find(|line| line.contains("response failed")).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.contains("/streams/ada") && line.contains("GET"), "{line}");
+}
+
+#[test]
 fn every_answer_has_an_id_and_keeps_that_of_the_request() {
     let service = Service::start();
     let (first, second) = (service.get("/health"), service.get("/health"));

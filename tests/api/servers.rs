@@ -282,3 +282,15 @@ fn connections_are_few_and_kept_also_when_nobody_waits_for_the_answer() {
     assert_eq!((ended, runtime.block_on(store.as_of()).unwrap()), (most, None));
     assert_eq!(connections::<i64>(&server, "count(*)"), 1);
 }
+
+#[test]
+fn before_any_pipeline_the_service_says_so() {
+    let (postgres, redis) = (Server::postgres(), Server::redis());
+    let api = api(&postgres, &redis, &[]);
+    wait(|| {
+        let health = api.get("/health").json();
+        let error = health["components"]["postgres"]["error"].as_str().unwrap_or_default().to_owned();
+        error.contains("no pipeline has written to this database yet")
+    });
+    assert_eq!(api.get("/streams").status, 503);
+}

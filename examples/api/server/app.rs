@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderName, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
@@ -161,10 +162,17 @@ pub(crate) fn app(app: App) -> Router {
         .layer(cors(&app.options.origins))
         .layer(from_fn(problem::render))
         .layer(from_fn(observe::count))
-        .layer(TraceLayer::new_for_http())
+        .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
         .with_state(app)
+}
+
+/// What is around each line of the log about a request: at every level, as a line without it says nothing.
+fn span(request: &Request) -> tracing::Span {
+    let (method, path) = (request.method(), request.uri().path());
+    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    tracing::error_span!("request", %method, path, id)
 }
 
 fn cors(origins: &Origins) -> CorsLayer {

@@ -48,7 +48,8 @@ pub(super) const KAFKA: &[Flag] = &[
         },
     )
     .needs("kafka")
-    .unless(&["input", "embedded-kafka"]),
+    .unless(&["input", "embedded-kafka"])
+    .shared_with("mock_producer", |v| v == "now"),
     Flag::new(
         "until-end",
         "",

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::read::fate::Fate;
 use crate::read::source::PartitionId;
+use crate::time::event_time::EventTime;
 
 /// A record or event that was not counted, with its bytes, its place and the reason. Partition, offset and
 /// index identify it.
@@ -15,6 +16,8 @@ pub struct DeadLetter {
     pub offset: u64,
     /// The number of the event within the record, from 0.
     pub index: u32,
+    /// The event's time; `None` if it is not known, as the record could not be decoded.
+    pub time: Option<EventTime>,
     /// Why it was not counted: malformed, from the future, too late, or a duplicate.
     pub fate: Fate,
     /// The reason in words.

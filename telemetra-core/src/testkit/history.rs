@@ -198,6 +198,7 @@ pub(super) fn letters() -> Vec<DeadLetter> {
         partition: PartitionId::new(partition),
         offset,
         index,
+        time: (index > 0).then_some(EventTime(1_767_225_600_000)),
         fate: Fate::Malformed,
         reason: "`timestamp`: not a \"time\"".into(),
         bytes: bytes.into(),

@@ -131,6 +131,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
     fn chance_period(&self) -> Option<Duration> {
         self.chance.filter(|_| !self.rules.is_empty())
     }
+
     /// Returns the layout of the table of summaries.
     fn summary_layout(&self) -> Layout<SummaryRow<K, OutputOf<E, A>>> {
         self.summary_layout.clone().unwrap_or_else(|| {

@@ -187,6 +187,13 @@ impl Running {
         self.ingress.fates()
     }
 
+    /// Returns the fates of the events that this process read before it was restarted, as the checkpoint knows
+    /// them: what [`fates`](Self::fates) was when this run began. The difference is what this run has read.
+    #[must_use]
+    pub fn fates_before(&self) -> Fates {
+        self.ingress.fates_before
+    }
+
     /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It takes a few
     /// locks and copies, so it can be called many times a second.
     #[must_use]

@@ -154,6 +154,7 @@ impl<E: Events> Reader<E> {
                     partition,
                     place,
                     0,
+                    None,
                     Fate::Malformed,
                     reason,
                     batch.bytes_of(place).into(),
@@ -163,7 +164,8 @@ impl<E: Events> Reader<E> {
                 if !placement.fate.is_counted() {
                     let bytes = decoder.letter_bytes(batch.record(place, &partition.topic), event);
                     let reason = reason::<E>(event, placement.fate);
-                    letters.push(letter(partition, place, index, placement.fate, reason, bytes));
+                    let time = Some(event.time());
+                    letters.push(letter(partition, place, index, time, placement.fate, reason, bytes));
                 }
             }
             start = end;
@@ -196,6 +198,7 @@ fn letter(
     partition: &PartitionReader,
     place: &RecordPlace,
     index: usize,
+    time: Option<EventTime>,
     fate: Fate,
     reason: String,
     bytes: Box<[u8]>,
@@ -204,6 +207,7 @@ fn letter(
         partition: partition.id.clone(),
         offset: place.offset,
         index: u32::try_from(index).unwrap_or(u32::MAX),
+        time,
         fate,
         reason: reason.into(),
         bytes,

@@ -110,6 +110,8 @@ impl<E: Events> Ingress<E> {
 
 pub(crate) struct Shared {
     pub(crate) config: IngressConfig,
+    /// Of what the checkpoint knows.
+    pub(crate) fates_before: Fates,
     pub(super) readers: SharedList<Arc<PartitionReader>>,
     pub(crate) trigger: CheckpointTrigger,
     pub(crate) failure: Failure,
@@ -206,10 +208,12 @@ impl Shared {
         let least = config.time.windows.pane_start(resume.unwrap_or(EventTime::MIN));
         let reader = |open: OpenPartition| Arc::new(PartitionReader::new(open, &config, least));
         let readers: Vec<_> = partitions.into_iter().map(reader).collect();
+        let fates_before = readers.iter().fold(Fates::default(), |sum, reader| sum + reader.fates());
         let open = readers.iter().map(|reader| reader.floor()).filter(|floor| *floor < EventTime::MAX);
         let greatest_floor = open.max().unwrap_or(least);
         Arc::new(Self {
             config,
+            fates_before,
             readers: SharedList::new(readers, least),
             trigger,
             failure,

@@ -133,11 +133,9 @@ pub(super) fn write_letter(out: &mut String, letter: &DeadLetter) {
 fn try_letter(out: &mut String, letter: &DeadLetter) -> fmt::Result {
     out.push_str("{\"partition\":");
     json::string(out, letter.partition.as_str())?;
-    write!(
-        out,
-        ",\"offset\":{},\"index\":{},\"fate\":\"{}\",\"reason\":",
-        letter.offset, letter.index, letter.fate
-    )?;
+    write!(out, ",\"offset\":{},\"index\":{},\"time\":", letter.offset, letter.index)?;
+    json::value(out, letter.time.map_or(Value::Null, Value::Time))?;
+    write!(out, ",\"fate\":\"{}\",\"reason\":", letter.fate)?;
     json::string(out, &letter.reason)?;
     match std::str::from_utf8(&letter.bytes) {
         Ok(text) => {

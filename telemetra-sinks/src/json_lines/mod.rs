@@ -39,7 +39,7 @@ const BLOCK: usize = 1024 * 1024;
 ///   in `time_`.
 /// * After the last change of an event time comes a line of the table `telemetra_progress`. Everything up to
 ///   that time is before this line, so a reader that follows the file can wait for it.
-/// * A **dead letter** has `partition`, `offset`, `index`, `fate`, `reason`, and `record`, or `record_hex` if
+/// * A **dead letter** has `partition`, `offset`, `index`, `time` (the event's, if it is known), `fate`, `reason`, and `record`, or `record_hex` if
 ///   the record is not UTF-8.
 ///
 /// Files are rotated between batches, and their names sort by time. The number in the name of a file of

@@ -6,14 +6,15 @@ use super::array::Array;
 
 /// The statement that inserts dead letters, and leaves existing ones as they are.
 pub(super) const INSERT: &str = "
-    INSERT INTO telemetra_dead_letters (partition, \"offset\", idx, fate, reason, bytes)
+    INSERT INTO telemetra_dead_letters (partition, \"offset\", idx, fate, reason, bytes, time)
     SELECT unnest($1::text[]), unnest($2::int8[]), unnest($3::int8[]),
-           unnest($4::text[]), unnest($5::text[]), unnest($6::bytea[])
+           unnest($4::text[]), unnest($5::text[]), unnest($6::bytea[]),
+           unnest($7::timestamptz[])
     ON CONFLICT DO NOTHING";
 
 /// Encodes dead letters as one array for each column.
-pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 6] {
-    use ColumnKind::{Bytes, Integer, Text};
+pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 7] {
+    use ColumnKind::{Bytes, Integer, Text, Time};
     let column = |kind, value: for<'a> fn(&'a DeadLetter) -> Value<'a>| {
         let mut array = Array::new(kind);
         for letter in letters {
@@ -29,5 +30,6 @@ pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 6] {
         column(Text, |letter| Value::Text(letter.fate.as_str())),
         column(Text, |letter| Value::Text(&letter.reason)),
         column(Bytes, |letter| Value::Bytes(&letter.bytes)),
+        column(Time, |letter| letter.time.map_or(Value::Null, Value::Time)),
     ]
 }

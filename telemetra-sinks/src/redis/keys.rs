@@ -10,7 +10,7 @@ use super::table::{Kept, RedisTable};
 ///
 /// All keys of one subject contain the hash tag `{subject}`, so a Redis cluster keeps them on one node.
 /// Inside the tag, `%`, `{` and `}` are written as `%25`, `%7B` and `%7D`, and an empty subject as `%`, as a
-/// cluster interprets braces.
+/// cluster interprets braces. Channels have no slot, so in their names the subject is as it is.
 ///
 /// ```
 /// use telemetra_sinks::{RedisKeys, RedisTable};
@@ -18,7 +18,7 @@ use super::table::{Kept, RedisTable};
 /// let keys = RedisKeys::new("app").table(table).channel("changes:{}");
 /// assert_eq!(keys.latest("device_minute", "d1"), "app:device:{d1}:latest");
 /// assert_eq!(keys.moments("moments", "d1"), "app:moments:{d1}");
-/// assert_eq!(keys.live("a}b"), "app:changes:{a%7Db}");
+/// assert_eq!(keys.live("a}b"), "app:changes:a}b");
 /// assert_eq!(keys.rank("devices:by_rate"), "app:devices:by_rate");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +66,8 @@ impl RedisKeys {
         self
     }
 
-    /// Sets the pattern of the channels on which changes are published. `{}` stands for the subject's hash
-    /// tag. Default: `live:{}`.
+    /// Sets the pattern of the channels on which changes are published. `{}` stands for the subject itself.
+    /// Default: `live:{}`.
     #[must_use]
     pub fn channel(mut self, pattern: impl Into<String>) -> Self {
         self.channel = pattern.into();
@@ -103,7 +103,7 @@ impl RedisKeys {
     /// Returns the channel on which changes of a subject are published.
     #[must_use]
     pub fn live(&self, subject: &str) -> String {
-        self.fill(&self.channel, subject, None)
+        format!("{}:{}", self.prefix, self.channel.replacen("{}", subject, 1))
     }
 
     /// Returns the pattern that matches the channels of all subjects, for `PSUBSCRIBE`. The prefix is not

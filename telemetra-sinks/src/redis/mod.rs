@@ -46,9 +46,9 @@ use write::{Scripts, Writer};
 /// | `telemetra:{table}:{subject}` | hash: the columns of a row, and `time`, of [`RedisTable::rows`] |
 /// | as [`RedisTable::rank`] says | sorted set: subjects by a column of their newest window |
 /// | `telemetra:progress` | the time up to which everything is there |
-/// | `telemetra:live:{subject}` | channel: each change of a kept row of the subject |
+/// | `telemetra:live:` and the subject | channel: each change of a kept row of the subject |
 ///
-/// The braces around the subject are part of the names, those around `table` are not. `time` and the
+/// The braces around the subject are part of the keys' names, those around `table` are not. `time` and the
 /// progress are event times in milliseconds since the epoch. Columns are formatted as in JSON: times as RFC
 /// 3339, bytes in hexadecimal; a column without a value has no field. The column of the publication time
 /// ([`Table::published_at`]) is left out. If the table has a column `time`, its value takes the place of the

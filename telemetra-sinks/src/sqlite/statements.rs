@@ -149,8 +149,8 @@ pub(super) fn write_letters(connection: &mut Connection, letters: &[DeadLetter])
     {
         let mut insert = transaction.prepare_cached(
             "INSERT OR IGNORE INTO telemetra_dead_letters
-             (\"partition\", \"offset\", idx, fate, reason, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+             (\"partition\", \"offset\", idx, fate, reason, bytes, time)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for letter in letters {
             insert.execute(params![
@@ -160,6 +160,7 @@ pub(super) fn write_letters(connection: &mut Connection, letters: &[DeadLetter])
                 letter.fate.as_str(),
                 letter.reason,
                 letter.bytes,
+                letter.time.map(millis),
             ])?;
         }
     }

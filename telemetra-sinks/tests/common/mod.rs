@@ -214,6 +214,7 @@ pub(crate) fn letter(offset: u64, bytes: &[u8]) -> DeadLetter {
         partition: PartitionId::new("readings/0"),
         offset,
         index: 0,
+        time: None,
         fate: Fate::Malformed,
         reason: "`time`: missing".into(),
         bytes: bytes.into(),

@@ -145,6 +145,7 @@ pub(crate) fn letter(offset: u64, bytes: &[u8]) -> DeadLetter {
         partition: PartitionId::new("p/0"),
         offset,
         index: 0,
+        time: None,
         fate: Fate::Malformed,
         reason: "no JSON".into(),
         bytes: bytes.into(),

@@ -38,6 +38,7 @@ pub(crate) fn letter(offset: u64, bytes: &[u8]) -> DeadLetter {
         partition: PartitionId::new("sensors.readings/7"),
         offset,
         index: 2,
+        time: Some(EventTime(1_767_225_600_000)),
         fate: Fate::Malformed,
         reason: "`timestamp`: missing".into(),
         bytes: bytes.into(),
@@ -85,6 +86,7 @@ fn a_dead_letter_has_its_bytes_and_says_where_it_came_from() {
     for (name, value) in [
         ("telemetra.fate", "malformed"),
         ("telemetra.reason", "`timestamp`: missing"),
+        ("telemetra.time", "2026-01-01T00:00:00.000Z"),
         ("telemetra.origin", "sensors.readings/7"),
         ("telemetra.origin.topic", "sensors.readings"),
         ("telemetra.origin.partition", "7"),

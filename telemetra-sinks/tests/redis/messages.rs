@@ -83,6 +83,21 @@ fn every_change_is_published_once_and_in_order() {
     assert_eq!(seen, expected);
 }
 
+/// Who subscribes by the name of a subject has no braces in it.
+#[test]
+fn changes_are_published_on_the_channel_of_the_subject_as_it_is() {
+    let place = shared(Kind::Redis);
+    let mut listener = connect(&place.url);
+    let mut messages = listener.as_pubsub();
+    let channel = names(&place.name).live("a}b");
+    assert!(channel.ends_with(":a}b"), "{channel}");
+    messages.subscribe(&channel).unwrap();
+    let mut writer = sink(&place.url, &place.name);
+    open(&mut writer, None).unwrap();
+    writer.apply(&[common::batch(0, vec![readings("a}b", 0, 6, 0, Action::Upsert)])]).unwrap();
+    assert_eq!(messages.get_message().unwrap().get_channel_name(), channel);
+}
+
 /// The form that the documentation gives, whole.
 #[test]
 fn a_message_has_the_columns_of_its_table() {

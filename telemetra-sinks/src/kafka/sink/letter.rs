@@ -14,14 +14,17 @@ pub(super) fn key(letter: &DeadLetter) -> String {
     format!("{}/{}/{}", letter.partition, letter.offset, letter.index)
 }
 
-/// The headers: fate, reason and origin, and the length of a record that is cut.
+/// The headers: fate, reason, the event's time if it is known, origin, and the length of a record that is cut.
 pub(super) fn headers(letter: &DeadLetter, cut: bool) -> OwnedHeaders {
     let text = |key: &'static str, value: &str, headers: OwnedHeaders| {
         headers.insert(Header { key, value: Some(value) })
     };
-    let mut headers = OwnedHeaders::new_with_capacity(8);
+    let mut headers = OwnedHeaders::new_with_capacity(9);
     headers = text("telemetra.fate", letter.fate.as_str(), headers);
     headers = text("telemetra.reason", &letter.reason, headers);
+    if let Some(time) = letter.time {
+        headers = text("telemetra.time", &time.to_string(), headers);
+    }
     headers = text("telemetra.origin", letter.partition.as_str(), headers);
     if let Some((topic, number)) = letter.partition.as_str().rsplit_once('/')
         && number.parse::<u32>().is_ok()

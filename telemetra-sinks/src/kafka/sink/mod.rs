@@ -29,8 +29,8 @@ use settings::Settings;
 /// A sink that writes dead letters to a Kafka topic, and the rows of chosen tables to further topics.
 ///
 /// * **Dead letters** go to `telemetra.events.dead_letter`. The value is the record as it was read, the key
-///   its place (`partition/offset/index`). The headers are `telemetra.fate`, `.reason`, `.origin` (the name
-///   of the partition), `.origin.topic`, `.origin.partition`, `.origin.offset` and `.origin.index`. A record
+///   its place (`partition/offset/index`). The headers are `telemetra.fate`, `.reason`, `.time` (the event's, if
+///   it is known), `.origin` (the name of the partition), `.origin.topic`, `.origin.partition`, `.origin.offset` and `.origin.index`. A record
 ///   that is longer than a message may be is cut, and the header `telemetra.truncated` holds its length.
 /// * **Rows** of a table with a [`topic`](Self::topic) are JSON objects, with the fields of a line of
 ///   [`JsonLines`](crate::JsonLines). The message key consists of the row's key columns, separated by

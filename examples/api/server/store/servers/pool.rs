@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 /// The most connections at a time.
 const CONNECTIONS: usize = 8;
@@ -19,6 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(9);
 
 const SETTINGS: &str = "SET default_transaction_read_only = on; SET TimeZone = 'UTC'";
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// What it means that a table is missing: the pipeline makes all of them before it writes.
+const NO_TABLES: &str = "no pipeline has written to this database yet";
+
+fn is_no_table(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<tokio_postgres::Error>();
+    error.and_then(tokio_postgres::Error::code) == Some(&SqlState::UNDEFINED_TABLE)
+}
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -47,6 +56,8 @@ impl Pool {
         let answer = timeout(PATIENCE, asked).await;
         let answer =
             answer.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer within {} s", PATIENCE.as_secs())));
+        let answer =
+            answer.map_err(|error| if is_no_table(&error) { error.context(NO_TABLES) } else { error });
         answer.context("could not read the tables in postgres")
     }
 
