@@ -99,7 +99,8 @@ pub use operators::windows::{Summaries, Windows};
 pub use pipeline::builder::Pipeline;
 pub use pipeline::finish::{Drain, StopHandle, StopSignal};
 pub use pipeline::graph::Graph;
-pub use pipeline::group::{Group, GroupGraph, OutputOf};
+pub use pipeline::group::{Group, OutputOf};
+pub use pipeline::group_graph::GroupGraph;
 pub use pipeline::handle::{Report, Running};
 #[doc(hidden)]
 pub use pipeline::key_of::{ByKey, KeyOf, OwnKey};

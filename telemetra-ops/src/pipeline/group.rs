@@ -1,11 +1,10 @@
 //! Groupings: the aggregation of events by key in windows, with a table of summaries and rules for moments.
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use differential_dataflow::{AsCollection, VecCollection};
+use differential_dataflow::AsCollection;
 use telemetra_core::engine::{KeySessions, KeyWindows, Placement, Segments, SessionRules};
 use telemetra_core::{
     Accumulator, Aggregate, AnyDetector, ConfigError, Event, EventTime, Events, Key, Layout, Moment,
@@ -18,8 +17,9 @@ use timely::dataflow::operators::generic::operator::empty;
 use crate::operators::early::early_results;
 use crate::operators::moments::Moments;
 use crate::operators::sessions::sessions;
-use crate::operators::windows::{Summaries, Windows};
+use crate::operators::windows::Windows;
 use crate::pipeline::graph::Graph;
+use crate::pipeline::group_graph::GroupGraph;
 use crate::pipeline::key_of::KeyOf;
 use crate::pipeline::plan::{LastPlan, OpenPlan, Plan};
 use crate::pipeline::windows::{WindowKind, gcd};
@@ -34,39 +34,6 @@ const CHANCE_PERIOD: Duration = Duration::from_secs(1800);
 /// The output type of a grouping's aggregate: the value of each window, from which rules and operators read
 /// their metrics.
 pub type OutputOf<E, A> = <<A as Aggregate<E>>::State as Accumulator>::Output;
-
-/// The collections of one grouping on one worker, for operators of your own. It dereferences to the
-/// [`Graph`], so `publish`, `scope` and the other methods of a graph are available.
-///
-/// [`Pipeline::extend`](crate::Pipeline::extend) passes it to a closure. The collections are differential
-/// dataflow's: clone one to use it twice.
-pub struct GroupGraph<'scope, K: Key, S: telemetra_core::Data> {
-    graph: Graph<'scope>,
-    /// The size and slide of the grouping's windows, the allowed lateness, and how long summaries stay in the
-    /// collection.
-    pub windows: WindowRules,
-    /// The summaries of all closed windows within the horizon. Late events correct them.
-    pub summaries: Summaries<'scope, K, S>,
-    /// The current contents of open windows, if [early results](WindowKind::early) are enabled; otherwise
-    /// empty.
-    pub early: Summaries<'scope, K, S>,
-    /// The moments that the grouping's rules find. Late events correct, withdraw or add them.
-    pub moments: VecCollection<'scope, EventTime, Moment<K>, isize>,
-}
-
-impl<'scope, K: Key, S: telemetra_core::Data> Deref for GroupGraph<'scope, K, S> {
-    type Target = Graph<'scope>;
-
-    fn deref(&self) -> &Graph<'scope> {
-        &self.graph
-    }
-}
-
-impl<K: Key, S: telemetra_core::Data> fmt::Debug for GroupGraph<'_, K, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupGraph").field("windows", &self.windows).finish_non_exhaustive()
-    }
-}
 
 /// A hook that adds operators to a grouping's graph.
 type Extension<K, S> = Arc<dyn for<'scope> Fn(&GroupGraph<'scope, K, S>) + Send + Sync>;

@@ -9,7 +9,8 @@ use telemetra_core::{
 };
 
 use crate::pipeline::builder::Pipeline;
-use crate::pipeline::group::{Group, GroupGraph, OutputOf};
+use crate::pipeline::group::{Group, OutputOf};
+use crate::pipeline::group_graph::GroupGraph;
 use crate::pipeline::key_of::KeyOf;
 
 /// Settings of the grouping that was added last.

@@ -9,6 +9,7 @@ pub(crate) mod checks;
 pub(crate) mod finish;
 pub(crate) mod graph;
 pub(crate) mod group;
+pub(crate) mod group_graph;
 pub(crate) mod handle;
 pub(crate) mod kept;
 pub(crate) mod key_of;
