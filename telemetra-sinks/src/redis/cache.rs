@@ -71,18 +71,18 @@ impl Cache {
 
     /// Advances to `time`, up to which all changes are applied. Returns the subjects whose keys must be
     /// written because of the passage of time alone.
-    pub(super) fn advance(&mut self, time: EventTime) -> Vec<(Arc<str>, Dirty)> {
+    pub(super) fn advance(&mut self, time: EventTime) -> Vec<(Arc<str>, EventTime, Dirty)> {
         self.as_of = Some(time);
         let mut due = Vec::new();
         while self.agenda.first().is_some_and(|(at, _)| *at <= time) {
-            let Some((_, subject)) = self.agenda.pop_first() else { break };
+            let Some((due_at, subject)) = self.agenda.pop_first() else { break };
             let mut dirty = Dirty::default();
             if let Some(known) = self.subjects.get_mut(&subject) {
                 known.due = None;
                 dirty = known.forget(time.minus(self.horizon));
             }
             self.plan(&subject);
-            due.push((subject, dirty));
+            due.push((subject, due_at, dirty));
         }
         due
     }

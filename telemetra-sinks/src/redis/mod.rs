@@ -52,7 +52,7 @@ use write::{Scripts, Writer};
 /// progress are event times in milliseconds since the epoch. Columns are formatted as in JSON: times as RFC
 /// 3339, bytes in hexadecimal; a column without a value has no field. The column of the publication time
 /// ([`Table::published_at`]) is left out. If the table has a column `time`, its value takes the place of the
-/// sink's `time`.
+/// sink's `time`, which is the time of the subject's last change, or that at which it fell silent.
 ///
 /// Keys expire after the [`ttl`](Self::ttl) by the server's clock, so that they do not outlive a pipeline
 /// that is gone. Rows without an event time do not expire.

@@ -52,6 +52,8 @@ pub(super) struct Writer {
 /// The changes of a subject since its keys were last written.
 #[derive(Default)]
 pub(super) struct Pending {
+    /// The event time of the last of them. How batches were grouped into writes does not show in it.
+    pub(super) time: EventTime,
     pub(super) dirty: Dirty,
     pub(super) messages: Vec<String>,
 }
@@ -139,6 +141,8 @@ impl Writer {
         commands: &mut Vec<Cmd>,
     ) -> Result<(), Unwritable> {
         let subject = cache.get(id);
+        // All keys that are written anew without a change of their own are as of now.
+        let time = if pending.time > EventTime::MIN { pending.time } else { stamp.time };
         let (as_of, parts) = (self.keys.as_of(id), Self::parts(&pending.dirty));
         let as_of_ttl = if subject.is_some_and(Subject::is_lasting) { 0 } else { self.as_of_ttl_ms };
         for part in 0..parts {
@@ -149,9 +153,9 @@ impl Writer {
             command.arg(as_of_ttl);
             for Target { key, table } in &targets {
                 match self.forms[*table].kept {
-                    Kept::Latest => self.latest(cache, id, *table, stamp, ranks, &mut command)?,
+                    Kept::Latest => self.latest(cache, id, *table, time, ranks, &mut command)?,
                     Kept::Moments => self.moments(subject, *table, &mut command)?,
-                    Kept::Rows => self.row(subject, *table, key, stamp, &mut command)?,
+                    Kept::Rows => self.row(subject, *table, key, time, &mut command)?,
                 }
             }
             command.arg(self.keys.live(id));
@@ -170,14 +174,14 @@ impl Writer {
         cache: &Cache,
         id: &Arc<str>,
         table: usize,
-        stamp: Stamp,
+        time: EventTime,
         ranks: &mut [Ranks],
         command: &mut Cmd,
     ) -> Result<(), Unwritable> {
         let latest = cache.get(id).and_then(|subject| subject.latest(table));
         let is_ranked = latest.is_some_and(|(end, _)| cache.is_ranked(end));
         let mut scores = vec![None; self.boards.len()];
-        self.hash(latest.map(|(_, change)| change), table, self.ttl_ms, stamp, command, |place, text| {
+        self.hash(latest.map(|(_, change)| change), table, self.ttl_ms, time, command, |place, text| {
             for (board, score) in self.boards.iter().zip(&mut scores) {
                 if is_ranked && (board.table, board.column) == (table, place) {
                     *score = Some(text.to_owned());
@@ -213,12 +217,12 @@ impl Writer {
         subject: Option<&Subject>,
         table: usize,
         key: &str,
-        stamp: Stamp,
+        time: EventTime,
         command: &mut Cmd,
     ) -> Result<(), Unwritable> {
         let row = subject.and_then(|subject| subject.row(table, key));
         let ttl = if row.is_some_and(|(is_lasting, _)| is_lasting) { 0 } else { self.ttl_ms };
-        self.hash(row.map(|(_, change)| change), table, ttl, stamp, command, |_, _| {})
+        self.hash(row.map(|(_, change)| change), table, ttl, time, command, |_, _| {})
     }
 
     /// Appends a hash with the columns of a row and the time; `see` receives the index and text of each
@@ -228,7 +232,7 @@ impl Writer {
         change: Option<&Change>,
         table: usize,
         ttl_ms: u64,
-        stamp: Stamp,
+        time: EventTime,
         command: &mut Cmd,
         mut see: impl FnMut(usize, &str),
     ) -> Result<(), Unwritable> {
@@ -243,7 +247,7 @@ impl Writer {
             });
             written.map_err(|_| Arc::clone(&change.row))?;
             if !columns.has("time") {
-                fields.push(("time", stamp.time.0.to_string()));
+                fields.push(("time", time.0.to_string()));
             }
         }
         command.arg("HSET").arg(ttl_ms).arg(2 * fields.len());
