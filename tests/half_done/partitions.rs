@@ -34,6 +34,8 @@ fn one_that_is_read_when_a_worker_has_kept_its_part_goes_on_from_there() {
     world.write(0, 140, 240);
     world.half_done();
     world.grow(&running);
+    let read = world.len();
+    until("it is read", || running.fates().read == read);
     world.gates.worker.open();
     world.stop(running);
     assert!(world.handles[1].committed() > 0, "some of it was read before the second worker kept its part");

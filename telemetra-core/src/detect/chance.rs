@@ -368,9 +368,10 @@ fn as_chance(probability: f64) -> Micro {
 }
 
 impl<K: Key> Moment<K> {
-    /// The level of its score; `None` if its detector's scores say nothing of chance.
+    /// The level of its score; `None` if its detector's scores say nothing of chance. With a hysteresis or a
+    /// minimum duration the score may be below the threshold: the looks are then those at the threshold.
     #[must_use]
     pub fn level(&self) -> Option<Level> {
-        self.comparable.then(|| Level::of(self.score))
+        self.comparable.then(|| Level::of(self.score).max(Level::of(self.threshold)))
     }
 }
