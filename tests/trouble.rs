@@ -30,6 +30,10 @@ impl Faults {
         Self(Arc::new(AtomicUsize::new(left)), server)
     }
 
+    fn fail_from_now_on(&self) {
+        self.0.store(usize::MAX, Ordering::SeqCst);
+    }
+
     fn meet(&self) -> Result<(), ExternalError> {
         let left = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         match left {
@@ -175,8 +179,9 @@ fn an_error_elsewhere_does_not_wait_for_what_is_tried_again() {
     let store = FaultyStore {
         inner: Directory::new(folder.path()),
         reading: Faults::new(0),
-        writing: Faults::new(usize::MAX),
+        writing: Faults::new(0),
     };
+    let writing = store.writing.clone();
     struct Fatal(Arc<AtomicBool>);
     impl Sink for Fatal {
         fn name(&self) -> &str {
@@ -196,6 +201,9 @@ fn an_error_elsewhere_does_not_wait_for_what_is_tried_again() {
     }
     let pipeline = pipeline().sink(Faulty::new("down", 0, usize::MAX)).sink(Fatal(trigger));
     let running = pipeline.checkpoints(store, Duration::from_millis(100)).start().unwrap();
+    // Nothing is read before the store has taken what the run begins with.
+    until("it reads", || running.fates().read > 0);
+    writing.fail_from_now_on();
     until("both are tried again", || {
         let status = running.status();
         status.sinks[0].retries > 4 && status.store_failing.is_some_and(|failing| failing.tries > 2)

@@ -24,8 +24,10 @@ fn one_that_is_found_when_a_worker_has_kept_its_part_is_in_the_checkpoint() {
     world.goes_on((2, 1));
 }
 
+/// The second worker keeps its part after it has seen the partition, whose floor may be logged by then or not: some of it is read, or
+/// nothing.
 #[test]
-fn one_that_is_read_when_a_worker_has_kept_its_part_goes_on_from_there() {
+fn one_that_is_found_before_the_second_worker_keeps_its_part_goes_on_from_the_checkpoint() {
     let mut world = World::<1>::new();
     let running = world.begun(1);
     world.gates.worker.shut();
@@ -34,11 +36,8 @@ fn one_that_is_read_when_a_worker_has_kept_its_part_goes_on_from_there() {
     world.write(0, 140, 240);
     world.half_done();
     world.grow(&running);
-    let read = world.len();
-    until("it is read", || running.fates().read == read);
     world.gates.worker.open();
     world.stop(running);
-    assert!(world.handles[1].committed() > 0, "some of it was read before the second worker kept its part");
     world.goes_on((2, 1));
 }
 

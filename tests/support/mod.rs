@@ -201,7 +201,8 @@ pub fn sayings(
     time: &TimeConfig,
 ) -> Sayings {
     let pipeline = Pipeline::<Saying>::new().source(source, decoder).time(time.clone()).clock(clock());
-    pipeline.group("sayings", WindowKind::default(), |_| aggregate()).chance_period(COMPARED)
+    let period = COMPARED.max(Duration::from_millis(time.windows.slide()));
+    pipeline.group("sayings", WindowKind::default(), |_| aggregate()).chance_period(period)
 }
 
 pub fn pipeline_from(source: MemorySource, time: &TimeConfig, sink: &MemorySink) -> Sayings {
