@@ -151,7 +151,7 @@ fn messages_are_as_documented() {
     let document = service.get("/openapi.json").json();
     let mut sockets =
         ["/live", "/live/ada", "/live/ada?since=2026-01-01T00:12:00Z"].map(|path| service.socket(path));
-    service.chat("ada", 10, 250);
+    service.chat("ada", 11, 250);
     service.title("ada", 14, false, "Good night");
     service.until(15);
     let mut kinds = BTreeSet::new();

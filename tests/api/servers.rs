@@ -149,7 +149,7 @@ fn followers_have_a_snapshot_and_every_change_after_it() {
     assert_eq!(spike["moment_type"], "chat_spike");
     assert_eq!(all.next().unwrap()["streams"].as_array().unwrap().len(), 2);
 
-    there.feeder.chat("ada", 10, 250);
+    there.feeder.chat("ada", 11, 250);
     there.until(15);
     let document = there.api.get("/openapi.json").json();
     let corrected = one.find(|message| message["kind"] == "corrected");
