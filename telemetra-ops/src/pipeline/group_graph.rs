@@ -21,7 +21,7 @@ pub struct GroupGraph<'scope, K: Key, S: telemetra_core::Data> {
     pub windows: WindowRules,
     /// The summaries of all closed windows within the horizon. Late events correct them.
     pub summaries: Summaries<'scope, K, S>,
-    /// The current contents of open windows, if [early results](WindowKind::early) are enabled; otherwise
+    /// The current contents of open windows, if [early results](crate::WindowKind::early) are enabled; otherwise
     /// empty.
     pub early: Summaries<'scope, K, S>,
     /// The moments that the grouping's rules find. Late events correct, withdraw or add them.
