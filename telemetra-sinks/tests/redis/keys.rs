@@ -127,3 +127,24 @@ fn an_old_process_that_wakes_up_changes_and_publishes_nothing() {
     new.apply(&[tick(3, &[("d1", 4)])]).unwrap();
     assert_eq!(messages.get_message().unwrap().get_channel_name(), names(&place.name).live("d1"));
 }
+
+#[test]
+fn a_hash_has_the_time_of_the_last_change_however_batches_are_grouped() {
+    let place = shared(Kind::Redis);
+    let batches = [tick(0, &[("d1", 2), ("d2", 2)]), tick(1, &[("d2", 4)]), tick(9, &[("d3", 2)])];
+    let times = |prefix: &str, groups: &[&[Batch]]| {
+        let mut writer = sink(&place.url, prefix).silent_after(Duration::from_secs(30));
+        open(&mut writer, None).unwrap();
+        groups.iter().for_each(|group| writer.apply(group).unwrap());
+        let mut connection = connect(&place.url);
+        ["d1", "d2", "d3"].map(|device| -> u64 { connection.hget(latest(prefix, device), "time").unwrap() })
+    };
+    // What a checkpoint brings: a time without changes.
+    let empty = common::batch(6, Vec::new());
+    let [first, second, third] = batches.clone();
+    let single = times(&format!("{}one", place.name), &[&[first], &[second], &[empty], &[third]]);
+    assert_eq!(times(&format!("{}all", place.name), &[&batches]), single);
+    // Two have fallen silent since, a millisecond after the time that they may be quiet.
+    let silent = |nth| common::window(nth).end.plus(30_001).0;
+    assert_eq!(single, [silent(0), silent(1), batches[2].time.0]);
+}
