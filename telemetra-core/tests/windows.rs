@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -199,4 +200,26 @@ fn a_boundary_between_two_ends_closes_nothing_and_revises() {
     }
     let expected: [&[u64]; 9] = [&[], &[], &[1], &[2], &[2], &[2, 3], &[2, 3], &[2, 3], &[2, 3, 1]];
     assert_eq!(counts, expected);
+}
+
+/// A quiet key mostly has the same panes in one window after the other: one value in memory for all of them.
+#[test]
+fn neighbouring_windows_with_the_same_panes_share_their_value() {
+    let (rules, mut windows) = (rules(0), KeyWindows::<Count>::default());
+    let mut closed: Vec<Summary<u64>> = Vec::new();
+    for slide in 1..=4 {
+        // One event in the first pane, one in the third.
+        let pane = EventTime(START).plus((slide - 1) * 30_000);
+        let mut count = Count::default();
+        count.add(());
+        let mut partials = if slide % 2 == 1 { vec![(pane, count)] } else { Vec::new() };
+        windows.advance(&rules, pane.plus(30_000), &mut partials, |summary, diff| {
+            assert_eq!(diff, 1);
+            closed.push(summary);
+        });
+    }
+    assert_eq!(closed.iter().map(|summary| *summary.value).collect::<Vec<_>>(), [1, 1, 1, 1]);
+    let is_shared: Vec<_> =
+        closed.windows(2).map(|pair| Arc::ptr_eq(&pair[0].value, &pair[1].value)).collect();
+    assert_eq!(is_shared, [true, false, true], "the third window has another pane");
 }

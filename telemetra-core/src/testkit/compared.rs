@@ -9,6 +9,7 @@ use crate::detect::tracker::Tracker;
 use crate::testkit::watch::WatchedCounts;
 use crate::time::config::TimeConfig;
 use crate::time::event_time::EventTime;
+use crate::time::millis;
 
 /// A test bed that runs a tracker on the counts of many keys, one after the other, and compares the moments of
 /// all in the same way as a pipeline. Use it to see whether the [chance](Moment::chance) of moments is what it
@@ -50,7 +51,7 @@ impl ComparedCounts {
         Self {
             time: time.clone(),
             rule: MomentRule::count("watched", tracker, |count: &u64| *count),
-            period: u64::try_from(period.as_millis()).unwrap_or(u64::MAX),
+            period: millis::of(period),
             panes: BTreeMap::new(),
             moments: Vec::new(),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use differential_dataflow::{AsCollection, VecCollection};
 use serde::{Deserialize, Serialize};
 use telemetra_core::checkpoint::CodecError;
-use telemetra_core::engine::{Comparison, ComparisonState, Level, Looks};
+use telemetra_core::engine::{Comparison, ComparisonState, Level, Looks, millis};
 use telemetra_core::{EventTime, Key, Micro, Moment, MomentId, WindowRules, key_hash};
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
@@ -82,7 +82,7 @@ impl<'scope, K: Key> FoundMoments<'scope, K> {
         let looks = self.looks.flat_map(move |(pane, looks)| {
             (0..peers).map(move |to| Heard::Looks { to, pane, looks: looks.clone() })
         });
-        let period = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        let period = millis::of(period);
         let tactic = ChanceTactic {
             windows: self.windows,
             types: self.types,

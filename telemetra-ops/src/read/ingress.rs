@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use telemetra_core::engine::millis;
 use telemetra_core::{Clock, EventTime, Events, Fates, PartitionId, TimeConfig, WatermarkStrategy};
 
 use crate::checkpoint::floors::{FloorLog, Raises, RestoredFloors};
@@ -50,7 +51,7 @@ impl IngressConfig {
     /// The drift in milliseconds.
     pub(crate) fn drift(&self) -> u64 {
         match self.max_watermark_drift {
-            Some(drift) => u64::try_from(drift.as_millis()).unwrap_or(u64::MAX),
+            Some(drift) => millis::of(drift),
             None => DRIFT.max(2 * self.time.windows.slide()),
         }
     }

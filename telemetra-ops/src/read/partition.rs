@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use telemetra_core::engine::{Sequencer, SequencerState, format_of};
+use telemetra_core::engine::{Sequencer, SequencerState, format_of, millis};
 use telemetra_core::{DecodeError, EventTime, Fates, Partition, PartitionId};
 
 use crate::checkpoint::floors::{FloorLog, Raise, RestoredFloors};
@@ -222,7 +222,7 @@ impl PartitionReader {
 
     /// For how many milliseconds it has been over, as far as was looked. Nothing of it can be late any more.
     pub(super) fn since_end(&self, now: Duration) -> u64 {
-        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let now = millis::of(now);
         let ended = self.ended.compare_exchange(UNSET, now, Ordering::AcqRel, Ordering::Acquire);
         now.saturating_sub(ended.err().unwrap_or(now))
     }

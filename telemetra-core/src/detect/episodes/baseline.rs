@@ -139,7 +139,7 @@ impl<S> Compared<'_, S> {
 pub(super) struct Ready<'a> {
     reach: u32,
     sums: PowerSums,
-    means: Option<Box<Means>>,
+    means: Option<Means>,
     samples: SeriesSamples<'a>,
 }
 
@@ -153,7 +153,7 @@ pub(super) struct ReadyAll<'a> {
 impl Baselines for ReadyAll<'_> {
     fn baseline(&self, reach: u32) -> Option<Baseline<'_>> {
         let ready = self.ready.iter().find(|ready| ready.reach == reach)?;
-        let means = ready.means.as_deref();
+        let means = ready.means.as_ref();
         Some(Baseline { sums: ready.sums, scale: self.scale, samples: &ready.samples, means })
     }
 }

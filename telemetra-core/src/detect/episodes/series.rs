@@ -55,20 +55,25 @@ pub(super) struct Columns {
     pub(super) rule: usize,
     /// The column of the numbers of events, if the values are means.
     pub(super) events: Option<usize>,
-    /// The number of all columns.
+    /// The number of rules, and of all columns.
+    pub(super) rules: usize,
     pub(super) width: usize,
 }
 
 impl Columns {
     /// The columns of each rule.
     pub(super) fn of<S>(rules: &[MomentRule<S>]) -> impl Iterator<Item = Self> {
-        let width = rules.len() + rules.iter().filter(|rule| rule.events.is_some()).count();
-        let mut next = rules.len();
+        let (width, mut next) = (Self::width(rules), rules.len());
         rules.iter().enumerate().map(move |(rule, MomentRule { events, .. })| {
             let events = events.is_some().then_some(next);
             next += usize::from(events.is_some());
-            Self { rule, events, width }
+            Self { rule, events, rules: rules.len(), width }
         })
+    }
+
+    /// The number of the columns of all rules.
+    fn width<S>(rules: &[MomentRule<S>]) -> usize {
+        rules.len() + rules.iter().filter(|rule| rule.events.is_some()).count()
     }
 }
 
@@ -86,7 +91,7 @@ pub(super) struct Place {
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
     pub(super) sums: PowerSums,
-    pub(super) means: Option<Box<Means>>,
+    pub(super) means: Option<Means>,
     /// The index of the first window in its reach.
     pub(super) from: usize,
     /// The number of windows that are left out, and the end of the first.
@@ -132,7 +137,7 @@ impl Series {
         let known = self.ends.get(index) == Some(&end);
         // The sums contain the old value, or lack the new one.
         self.sums.clear();
-        let width = self.values.len().checked_div(self.ends.len()).unwrap_or(rules.len());
+        let width = Columns::width(rules);
         match metrics {
             Some(metrics) if known => {
                 for (slot, value) in self.values.range_mut(index * width..).zip(metrics) {
@@ -172,10 +177,8 @@ impl Series {
     pub(super) fn retire<S>(&mut self, rules: &[MomentRule<S>], end: EventTime) {
         while let Some(first) = self.ends.front().copied().filter(|first| *first <= end) {
             let Self { values, sums, .. } = self;
-            let mut width = rules.len();
-            for (number, columns) in Columns::of(rules).enumerate() {
-                width = columns.width;
-                let Some(running) = sums.get_mut(number) else { continue };
+            for columns in Columns::of(rules) {
+                let Some(running) = sums.get_mut(columns.rule) else { continue };
                 if running.from == 0 && running.to > 0 {
                     let (value, events) = (value_at(values, columns, 0), events_at(values, columns, 0));
                     running.leave(columns, first, value, events);
@@ -186,7 +189,7 @@ impl Series {
                 }
             }
             self.ends.pop_front();
-            self.values.drain(..width);
+            self.values.drain(..Columns::width(rules));
         }
     }
 
@@ -198,7 +201,7 @@ impl Series {
         if sums.len() <= columns.rule {
             // The sums start with the oldest sample.
             let from = first_from(ends, oldest).min(index);
-            sums.resize(columns.width, RunningSums::from(from));
+            sums.resize(columns.rules, RunningSums::from(from));
         }
         let running = &mut sums[columns.rule];
         if running.to > index || running.from > 0 && ends[running.from - 1] >= oldest {
@@ -274,7 +277,7 @@ impl RunningSums {
         let more = self.more.as_ref();
         let means = columns.events.map(|_| {
             let sums = more.map_or(EventSums::default(), |more| more.means);
-            Box::new(Means { events: events_at(values, columns, index), sums })
+            Means { events: events_at(values, columns, index), sums }
         });
         Sums {
             sums,
