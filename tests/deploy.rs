@@ -13,13 +13,12 @@ mod kubernetes;
 mod program;
 #[path = "deploy/systemd.rs"]
 mod systemd;
-#[path = "support/yaml.rs"]
-mod yaml;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde::Deserialize;
 use serde_json::Value as Json;
 use telemetra::ops::metric::{ALL, Kind};
 
@@ -115,9 +114,20 @@ fn check_command(command: &[String]) {
     assert!(unknown.is_empty(), "{command:?} has unknown flags {unknown:?}");
 }
 
+/// The documents of a YAML file, with merges done.
+fn documents(name: &str) -> Vec<Json> {
+    let text = read(name);
+    let document = |document: serde_yaml_ng::Deserializer<'_>| {
+        let mut value = serde_yaml_ng::Value::deserialize(document).unwrap_or_else(|e| panic!("{name}: {e}"));
+        value.apply_merge().unwrap_or_else(|e| panic!("{name}: {e}"));
+        serde_json::to_value(value).unwrap_or_else(|e| panic!("{name}: {e}"))
+    };
+    serde_yaml_ng::Deserializer::from_str(&text).map(document).collect()
+}
+
 /// The one document of a file.
 fn document(name: &str) -> Json {
-    let mut documents = yaml::documents(&read(name));
+    let mut documents = documents(name);
     assert_eq!(documents.len(), 1, "{name}");
     documents.remove(0)
 }

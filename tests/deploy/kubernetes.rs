@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::{check_command, has_variable, read, texts, yaml};
+use super::{check_command, documents, has_variable, read, texts};
 
 struct Manifests(Vec<Json>);
 
 impl Manifests {
     fn read() -> Self {
-        Self(yaml::documents(&read("deploy/kubernetes/telemetra.yaml")))
+        Self(documents("deploy/kubernetes/telemetra.yaml"))
     }
 
     fn of(&self, kind: &'static str) -> impl Iterator<Item = &Json> {
