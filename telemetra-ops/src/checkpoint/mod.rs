@@ -1,6 +1,7 @@
 //! Checkpoints: when one is triggered, what it holds, and how it is written and acknowledged.
 
 pub(crate) mod acknowledge;
+pub(crate) mod floor_log;
 pub(crate) mod floors;
 pub(crate) mod state;
 pub(crate) mod trigger;

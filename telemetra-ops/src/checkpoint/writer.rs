@@ -13,7 +13,8 @@ use telemetra_core::checkpoint::{CheckpointStore, encode};
 use telemetra_core::{EventTime, ExternalError};
 use timely::scheduling::SyncActivator;
 
-use crate::checkpoint::floors::{FloorLog, floors_name, floors_of};
+use crate::checkpoint::floor_log::FloorLog;
+use crate::checkpoint::floors::{floors_name, floors_of};
 use crate::checkpoint::state::{
     CHAIN, LeftParts, Manifest, Message, WorkerParts, blob_name, left_name, manifest_name,
 };

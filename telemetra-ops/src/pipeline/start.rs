@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use telemetra_core::{EventTime, Events};
 
-use crate::checkpoint::floors::{FloorLog, RestoredFloors};
+use crate::checkpoint::floor_log::FloorLog;
+use crate::checkpoint::floors::RestoredFloors;
 use crate::checkpoint::state::RestoredCheckpoint;
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::checkpoint::writer::{Stored, Writer};

@@ -13,7 +13,8 @@ use std::time::Duration;
 use telemetra_core::engine::millis;
 use telemetra_core::{Clock, EventTime, Events, Fates, PartitionId, TimeConfig, WatermarkStrategy};
 
-use crate::checkpoint::floors::{FloorLog, Raises, RestoredFloors};
+use crate::checkpoint::floor_log::FloorLog;
+use crate::checkpoint::floors::{Raises, RestoredFloors};
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::cluster::progress::SourceProgress;
 use crate::read::fold::Decoders;

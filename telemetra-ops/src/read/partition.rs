@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use telemetra_core::engine::{Sequencer, SequencerState, format_of, millis};
 use telemetra_core::{DecodeError, EventTime, Fates, Partition, PartitionId};
 
-use crate::checkpoint::floors::{FloorLog, Raise, RestoredFloors};
+use crate::checkpoint::floor_log::FloorLog;
+use crate::checkpoint::floors::{Raise, RestoredFloors};
 use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{IngressConfig, PartitionStatus, lock};
 use crate::read::raises::FloorRaises;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use telemetra_core::engine::Sequencer;
 use telemetra_core::{EventTime, PartitionId};
 
-use crate::checkpoint::floors::{FloorLog, Raise};
+use crate::checkpoint::floor_log::FloorLog;
+use crate::checkpoint::floors::Raise;
 
 /// The raises of one partition.
 #[derive(Debug, Default)]

@@ -5,11 +5,16 @@
 //! *looks*, and how many moments of each score ended in it. They add up in any order.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
-use super::tail::upcrossings;
+mod calibration;
+mod looks;
+
+pub use calibration::{Calibration, Rates};
+pub use looks::{Level, Looks};
+use looks::{OfRule, count};
+
 use crate::detect::moment::Moment;
 use crate::key::Key;
 use crate::micro::Micro;
@@ -24,163 +29,6 @@ pub struct NormalScores {
     pub sides: u32,
     /// The number of samples in a baseline from which on values are judged.
     pub min_samples: u32,
-}
-
-/// The absolute value of a score or threshold in hundredths, rounded down.
-///
-/// Rounding makes a moment less extreme by at most a hundredth, which raises its chance by up to 4 % at a
-/// score of 4, and keeps the number of distinct scores small.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Level(u16);
-
-impl Level {
-    /// The level of a score.
-    #[must_use]
-    pub fn of(score: Micro) -> Self {
-        Self(u16::try_from(score.0.unsigned_abs() / 10_000).unwrap_or(u16::MAX))
-    }
-
-    /// The least score of this level.
-    #[must_use]
-    pub fn score(self) -> f64 {
-        f64::from(self.0) / 100.0
-    }
-}
-
-/// Looks and moments of one rule: how many looks there were by threshold, and how many moments ended by score.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct OfRule {
-    looks: BTreeMap<Level, i64>,
-    moments: BTreeMap<Level, i64>,
-}
-
-/// Looks and moments of one pane, or of several, by rule. A look is one side of one window of one key judged
-/// by one rule.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Looks(BTreeMap<u16, OfRule>);
-
-fn count(counts: &mut BTreeMap<Level, i64>, level: Level, number: i64) {
-    match counts.entry(level) {
-        Entry::Vacant(_) if number == 0 => {}
-        Entry::Vacant(entry) => drop(entry.insert(number)),
-        Entry::Occupied(mut entry) => {
-            *entry.get_mut() += number;
-            if *entry.get() == 0 {
-                entry.remove();
-            }
-        }
-    }
-}
-
-impl Looks {
-    /// Counts looks by a rule with a threshold, or takes them back.
-    pub fn look(&mut self, rule: u16, threshold: Level, number: i64) {
-        count(&mut self.0.entry(rule).or_default().looks, threshold, number);
-    }
-
-    /// Counts a moment, or takes it back.
-    pub fn moment(&mut self, rule: u16, score: Level, number: i64) {
-        count(&mut self.0.entry(rule).or_default().moments, score, number);
-    }
-
-    /// Adds those of `other`, multiplied by `sign`.
-    pub fn add(&mut self, other: &Self, sign: i64) {
-        for (rule, of_rule) in &other.0 {
-            let own = self.0.entry(*rule).or_default();
-            of_rule.looks.iter().for_each(|(level, number)| count(&mut own.looks, *level, sign * number));
-            of_rule.moments.iter().for_each(|(level, number)| count(&mut own.moments, *level, sign * number));
-        }
-    }
-
-    /// Whether nothing is counted.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.values().all(|of_rule| of_rule.looks.is_empty() && of_rule.moments.is_empty())
-    }
-
-    fn has_looks(&self) -> bool {
-        self.0.values().any(|of_rule| !of_rule.looks.is_empty())
-    }
-}
-
-/// The expected number of chance moments per look, of at least a score, for windows of a number of panes.
-#[derive(Clone, Debug)]
-pub struct Rates {
-    panes: u64,
-    known: BTreeMap<Level, f64>,
-}
-
-impl Rates {
-    /// The rates for windows of so many panes.
-    #[must_use]
-    pub fn new(panes: u64) -> Self {
-        Self { panes, known: BTreeMap::new() }
-    }
-
-    /// The rate of a score.
-    pub fn of(&mut self, level: Level) -> f64 {
-        let panes = self.panes;
-        *self.known.entry(level).or_insert_with(|| upcrossings(level.score(), panes))
-    }
-}
-
-/// By how much the scores of a rule are too great, as a ratio of levels: its noise scatters more than its
-/// detector knows.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Calibration {
-    found: Level,
-    usual: Level,
-}
-
-impl Calibration {
-    /// The least number of moments that say something of the noise.
-    const LEAST: i64 = 25;
-    /// Scores above the threshold at which moments are counted, in hundredths: where chance makes most of them.
-    const ABOVE: [u16; 3] = [0, 50, 100];
-
-    /// The calibration of a rule by the moments that it has found: at the threshold and little above it, where
-    /// `looks(level)` chance moments could have been and `moments(level)` were. Where there are more than chance
-    /// makes, by two standard deviations, a score counts as the one that chance reaches that often.
-    pub fn of(
-        threshold: Level,
-        looks: impl Fn(Level) -> i64,
-        moments: impl Fn(Level) -> i64,
-        rates: &mut Rates,
-    ) -> Self {
-        let mut least = Self { found: Level(1), usual: Level(1) };
-        for above in Self::ABOVE {
-            let found = Level(threshold.0.saturating_add(above));
-            let number = moments(found);
-            if number < Self::LEAST || found.0 == 0 {
-                continue;
-            }
-            let surely = number as f64 - 2.0 * (number as f64).sqrt();
-            let looks = looks(found) as f64;
-            let (mut low, mut high) = (0, found.0);
-            if looks * rates.of(found) >= surely {
-                continue;
-            }
-            // The greatest level that chance reaches as often.
-            while high - low > 1 {
-                let middle = low.midpoint(high);
-                if looks * rates.of(Level(middle)) >= surely { low = middle } else { high = middle }
-            }
-            let here = Self { found, usual: Level(low) };
-            if u32::from(here.usual.0) * u32::from(least.found.0)
-                < u32::from(least.usual.0) * u32::from(here.found.0)
-            {
-                least = here;
-            }
-        }
-        least
-    }
-
-    /// The level at which noise as the detector knows it is as rare.
-    #[must_use]
-    pub fn apply(self, level: Level) -> Level {
-        let scaled = u32::from(level.0) * u32::from(self.usual.0) / u32::from(self.found.0.max(1));
-        Level(u16::try_from(scaled).unwrap_or(u16::MAX))
-    }
 }
 
 /// Looks and moments of all rules of a period, by calibrated scores.
