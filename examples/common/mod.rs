@@ -7,9 +7,11 @@ pub(crate) mod log;
 mod manual;
 pub(crate) mod metrics;
 pub(crate) mod parse;
+#[cfg(feature = "kafka")]
 pub(crate) mod sender;
 pub(crate) mod settings;
 pub(crate) mod show;
 pub(crate) mod stop;
 pub(crate) mod stores;
+pub(crate) mod topics;
 pub(crate) mod usage;

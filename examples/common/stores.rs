@@ -3,10 +3,22 @@
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
+#[cfg(feature = "postgres")]
 use telemetra::sinks::{PostgresConfig, TlsMode};
 
 use super::parse::{choice, number};
 use super::settings::{Secret, Setting, put};
+
+/// Whether the connection is encrypted, and how far the server's certificate is verified; modes and names are libpq's.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) enum Tls {
+    Disable,
+    #[default]
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Postgres {
@@ -16,7 +28,7 @@ pub(crate) struct Postgres {
     pub(crate) user: String,
     pub(crate) password: Secret<Option<String>>,
     pub(crate) database: String,
-    pub(crate) tls: TlsMode,
+    pub(crate) tls: Tls,
     pub(crate) roots: Option<PathBuf>,
 }
 
@@ -28,7 +40,7 @@ impl Default for Postgres {
             user: "telemetra".to_owned(),
             password: Secret::default(),
             database: "telemetra".to_owned(),
-            tls: TlsMode::default(),
+            tls: Tls::default(),
             roots: None,
         }
     }
@@ -36,12 +48,20 @@ impl Default for Postgres {
 
 impl Postgres {
     /// If it is used.
+    #[cfg(feature = "postgres")]
     pub(crate) fn config(&self) -> Option<PostgresConfig> {
+        let tls = match self.tls {
+            Tls::Disable => TlsMode::Disable,
+            Tls::Prefer => TlsMode::Prefer,
+            Tls::Require => TlsMode::Require,
+            Tls::VerifyCa => TlsMode::VerifyCa,
+            Tls::VerifyFull => TlsMode::VerifyFull,
+        };
         let config = PostgresConfig::new(self.host.as_deref()?)
             .port(self.port)
             .user(&self.user)
             .database(&self.database)
-            .tls(self.tls);
+            .tls(tls);
         let config = self.password.0.iter().fold(config, |config, password| config.password(password));
         Some(self.roots.iter().fold(config, |config, roots| config.root_certificates(roots)))
     }
@@ -129,11 +149,11 @@ impl<S: Stores> Flags<S> {
         "disable, prefer, require, verify-ca or verify-full [prefer]",
         |s, v| {
             let modes = [
-                ("disable", TlsMode::Disable),
-                ("prefer", TlsMode::Prefer),
-                ("require", TlsMode::Require),
-                ("verify-ca", TlsMode::VerifyCa),
-                ("verify-full", TlsMode::VerifyFull),
+                ("disable", Tls::Disable),
+                ("prefer", Tls::Prefer),
+                ("require", Tls::Require),
+                ("verify-ca", Tls::VerifyCa),
+                ("verify-full", Tls::VerifyFull),
             ];
             put(&mut s.postgres().tls, choice(v, &modes))
         },

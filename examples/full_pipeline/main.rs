@@ -2,7 +2,7 @@
 //! Redis, topics of Kafka, SQLite or files of JSON lines.
 //!
 //! ```sh
-//! cargo run --release --example full_pipeline
+//! cargo run --release -p telemetra-demo       # the defaults alone: compiled without the clients of servers
 //! cargo run --release --example full_pipeline -- --input events.jsonl --output jsonl:answers --workers 2 --json
 //! KAFKA_BOOTSTRAP_SERVERS=localhost:9092 POSTGRES_HOST=localhost REDIS_URL=redis://localhost \
 //!     cargo run --release --example full_pipeline
@@ -14,13 +14,18 @@
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
-mod embedded;
+#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "settings that this build refuses"))]
 mod kafka;
 mod options;
 mod pipeline;
 mod places;
 mod progress;
 mod report;
+#[cfg(all(feature = "kafka", feature = "postgres", feature = "redis"))]
+mod servers;
+#[cfg(not(all(feature = "kafka", feature = "postgres", feature = "redis")))]
+#[path = "no_servers.rs"]
+mod servers;
 mod settings;
 mod tally;
 
@@ -40,11 +45,11 @@ use common::show::print;
 use common::stop::Stop;
 use common::usage::Usage;
 use common::{log, metrics, stop};
-use embedded::Embedded;
 use pipeline::Built;
 use places::Source;
 use progress::Progress;
 use report::Outcome;
+use servers::Embedded;
 use settings::Settings;
 use tally::Tally;
 

@@ -9,21 +9,17 @@ use telemetra::livestream::generate::Generator;
 use telemetra::livestream::{self, LiveEvents, LiveStreams, WithSentiment, default_rules};
 use telemetra::livestream::{JsonDecoder, Lexicon, Sentiment, Vader};
 use telemetra::prelude::*;
-use telemetra::sinks::{
-    JsonLines, KafkaCounters, Lines, Pace, Postgres, PostgresStore, RedisSink, Sqlite, event_time_by,
-};
+use telemetra::sinks::{JsonLines, Lines, Pace, Sqlite, event_time_by};
 
 use crate::places::Source;
+use crate::servers::{self, Counters};
 use crate::settings::{Output, Settings, Store};
 use crate::tally::Tally;
-
-/// The longest that windows and moments stay in Redis, by event time.
-const REDIS_HORIZON: Duration = Duration::from_secs(30 * 60);
 
 /// A pipeline, and what its source counts besides.
 pub(crate) struct Built {
     pub(crate) pipeline: LiveStreams,
-    pub(crate) counters: Option<KafkaCounters>,
+    pub(crate) counters: Option<Counters>,
 }
 
 /// The pipeline that these settings ask for. Nothing runs yet, and nothing outside is touched.
@@ -52,9 +48,9 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
             pipeline.source(lines, decoder)
         }
         Source::Kafka | Source::Embedded => {
-            let source = settings.kafka.source(&settings.name)?;
-            counters = Some(source.counters());
-            pipeline.source(source, decoder)
+            let (reading, counted) = servers::read(pipeline, settings, decoder)?;
+            counters = Some(counted);
+            reading
         }
     };
     for output in &settings.outputs {
@@ -64,38 +60,12 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
             Output::JsonLines(folder) => pipeline.sink(JsonLines::new(folder).start_over()),
         };
     }
-    if let Some(config) = settings.postgres.config() {
-        // What is on a server may be somebody's: it is emptied only when asked for.
-        let (name, start_over) = (settings.name.clone(), settings.start_over);
-        let shard = move |shard| {
-            let sink = Postgres::new(config.clone()).pipeline(&name).shard(shard);
-            if start_over { sink.start_over() } else { sink }
-        };
-        pipeline = pipeline.sharded_sink(settings.workers * settings.processes, shard);
-    }
-    if let Some(url) = &settings.redis.url.0 {
-        // A run that is asked to start over overwrites keys that are of a later time.
-        let sink = RedisSink::new(url.as_str())
-            .keys(livestream::redis_keys())
-            .prefix(&settings.redis.prefix)
-            // No longer than the pipeline itself, which gives that much again after a restart.
-            .horizon(settings.time.horizon(samples).min(REDIS_HORIZON))
-            .silent_after(Duration::from_millis(settings.window));
-        pipeline = pipeline.sink(if settings.start_over { sink.start_over() } else { sink });
-    }
-    if matches!(settings.source, Source::Kafka | Source::Embedded)
-        && let Some(sink) = settings.kafka.sink()?
-    {
-        pipeline = pipeline.sink(sink);
-    }
+    pipeline = servers::write(pipeline, settings, samples)?;
     pipeline = pipeline.sink(tally.clone());
     let every = Duration::from_millis(settings.checkpoint_every);
-    pipeline = match (&settings.store, settings.postgres.config()) {
-        (Some(Store::Folder(folder)), _) => pipeline.checkpoints(Directory::new(folder), every),
-        (Some(Store::Postgres), Some(config)) => {
-            pipeline.checkpoints(PostgresStore::new(config).pipeline(&settings.name), every)
-        }
-        _ => pipeline,
+    pipeline = match &settings.store {
+        Some(Store::Folder(folder)) => pipeline.checkpoints(Directory::new(folder), every),
+        _ => servers::checkpoints(pipeline, settings, every),
     };
     pipeline = pipeline.checkpoint_pause(settings.checkpoint_pause);
     if let Some((process, addresses)) = &settings.cluster {

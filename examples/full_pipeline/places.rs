@@ -5,6 +5,7 @@ use std::fmt;
 
 use telemetra::prelude::*;
 
+use crate::servers;
 use crate::settings::{Output, Settings, Store};
 
 /// What is read.
@@ -118,5 +119,5 @@ pub(crate) fn choose(
     tell("dead letters:", place, why);
     settings.source = source;
     settings.places = lines;
-    Ok(())
+    servers::check(settings)
 }

@@ -22,9 +22,10 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use telemetra::prelude::*;
 
-use common::sender::{Sender, Topics};
+use common::sender::Sender;
 use common::settings::{Command, Wrong};
 use common::show::print;
+use common::topics::Topics;
 use common::{log, stop};
 use options::{Settings, TABLE};
 use progress::Progress;

@@ -8,7 +8,8 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::common::sender::{Sender, Topics};
+use crate::common::sender::Sender;
+use crate::common::topics::Topics;
 use crate::options::Settings;
 
 const PATIENCE: Duration = Duration::from_secs(10);
