@@ -26,7 +26,12 @@ pub(crate) struct Built {
 pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     let rules = default_rules(settings.threshold)?;
     let samples = rules.iter().map(|rule| rule.max_samples()).max().unwrap_or(0);
-    let mut pipeline = livestream::pipeline()
+    let job = if settings.short_bursts {
+        livestream::pipeline_with_short_bursts(settings.threshold)?
+    } else {
+        livestream::pipeline()
+    };
+    let mut pipeline = job
         .name(&settings.name)
         .operator_times(settings.operator_times)
         .time(settings.time.clone())

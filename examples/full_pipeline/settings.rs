@@ -86,6 +86,8 @@ pub(crate) struct Settings {
     /// If it was given.
     pub(crate) idle_after: Option<Option<Duration>>,
     pub(crate) threshold: f64,
+    /// Whether bursts shorter than a window are looked for.
+    pub(crate) short_bursts: bool,
     /// The chance up to which moments are trusted.
     pub(crate) chance: f64,
     pub(crate) generator: GeneratorConfig,
@@ -131,6 +133,7 @@ impl Default for Settings {
             time: TimeConfig { deduplicate: true, ..TimeConfig::default() },
             idle_after: None,
             threshold: 3.0,
+            short_bursts: false,
             chance: 0.1,
             generator: GeneratorConfig::default(),
             events: None,

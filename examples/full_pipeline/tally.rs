@@ -51,6 +51,8 @@ impl Counts {
                     (true, !back)
                 }
             };
+            // Short bursts are a list of their own.
+            let is_main = change.table() == "moments";
             let count = |number: &mut u64| match (put, again) {
                 (true, false) => *number += 1,
                 (true, true) => {}
@@ -60,7 +62,7 @@ impl Counts {
                 count(&mut self.windows);
                 self.corrections += u64::from(change.revision > 0);
                 self.rank(key, summary.value.chat_count, summary.window.end);
-            } else if let Some(moment) = change.row::<Moment<StreamId>>() {
+            } else if let Some(moment) = change.row::<Moment<StreamId>>().filter(|_| is_main) {
                 count(&mut self.moments);
                 count(self.moments_by_type.entry(Arc::clone(&moment.moment_type)).or_default());
                 let id = moment.id().to_string();

@@ -67,7 +67,7 @@ pub use event::{
     MAX_TEXT_BYTES, MetaType, SENTIMENT_SCALE, StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 pub use key::StreamId;
-pub use pipeline::{LiveStreams, pipeline};
+pub use pipeline::{LiveStreams, pipeline, pipeline_with_short_bursts};
 pub use profile::{StreamPatch, StreamProfile, Version};
 #[cfg(feature = "redis")]
 pub use redis::redis_keys;

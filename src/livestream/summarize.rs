@@ -8,6 +8,7 @@ mod totals;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use rules::OFF_AIR;
 pub use rules::default_rules;
 use totals::{Totals, Transactions};
 

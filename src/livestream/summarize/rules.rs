@@ -14,7 +14,7 @@ const LEAST_TRANSACTIONS: f64 = 3.0;
 const LEAST_MESSAGES: u64 = 10;
 
 /// A stream without any event for so many milliseconds was off the air, and its next broadcast is another one.
-const OFF_AIR: u64 = 300_000;
+pub(crate) const OFF_AIR: u64 = 300_000;
 
 /// The five rules of a pipeline by default, each with a [`ZScore`] over 8 to 30 disjoint earlier windows as its detector.
 ///
