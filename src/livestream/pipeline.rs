@@ -1,4 +1,4 @@
-//! The pipeline of the live-stream job.
+//! The pipeline of the live-stream job: its groupings, tables and rules.
 
 use std::time::Duration;
 
@@ -45,14 +45,15 @@ pub fn pipeline() -> LiveStreams {
     finish(begin().rows(TransactionRow::of))
 }
 
-/// The live-stream job with a second rule for bursts of chat that are shorter than its windows: `chat_burst`, over
-/// windows of 30 seconds that slide by ten, and a baseline of up to 15 minutes. Its moments are in a table of their own,
-/// `chat_bursts`, with the columns of `moments`.
+/// The live-stream job with a second rule for bursts of chat that are shorter than its windows: `chat_burst`,
+/// over windows of 30 seconds that slide by ten, with a baseline of up to 15 minutes. The moments of this
+/// rule are in a table of their own, `chat_bursts`, with the columns of `moments`.
 ///
-/// It finds more bursts of 20 to 40 seconds than `chat_spike` at as many false alarms, and fewer that last for
-/// minutes; a longer burst is usually found by both. So take it where bursts that short matter, such as for finding
-/// places to cut, and leave it out where each moment is to be told once. Its windows are fixed, whatever the
-/// [settings of time](Pipeline::time) say, and cost about as much as those of the job.
+/// At the same rate of false alarms the rule finds more bursts of 20 to 40 seconds than `chat_spike`, and
+/// fewer that last for minutes; both rules usually find a longer burst. So use it where such short bursts
+/// matter, for example to find places to cut a video, and not where each moment should be reported once. Its
+/// windows are fixed, whatever the [settings of time](Pipeline::time) say, and cost about as much as those of
+/// the job.
 ///
 /// # Errors
 ///
@@ -96,7 +97,7 @@ pub fn pipeline_with_short_bursts(threshold: f64) -> Result<LiveStreams, ConfigE
     Ok(finish(bursts.rows(TransactionRow::of)))
 }
 
-/// The tables of what events say, but for transactions.
+/// The tables that are made from single events, except transactions.
 fn begin() -> Pipeline<LiveEvents> {
     Pipeline::<LiveEvents>::new()
         .table::<crate::livestream::StreamRow>()
@@ -106,7 +107,7 @@ fn begin() -> Pipeline<LiveEvents> {
         .rows(ViewerRow::of)
 }
 
-/// With the windows of the job as the last grouping.
+/// Adds the windows of the job as the last grouping.
 fn finish(pipeline: Pipeline<LiveEvents>) -> LiveStreams {
     pipeline
         .group("chat_summary_minute", WindowKind::default(), |_| chat_aggregate())
