@@ -4,8 +4,8 @@ use crate::livestream::{SENTIMENT_SCALE, StreamSummary};
 
 /// Fixed-point units per viewer, as an average of few counts has decimals.
 const VIEWER_SCALE: i64 = 1_000;
-/// The least relative deviation of the average viewers: a change of less than this share is not unusual,
-/// however small the variance was.
+/// The least standard deviation of the average viewers as a share of their mean, however small the variance
+/// was.
 const STEADY_SHARE: f64 = 0.01;
 /// The least number of viewers, before and after: smaller audiences have no surges or drops.
 const LEAST_VIEWERS: f64 = 10.0;
