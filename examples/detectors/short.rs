@@ -9,17 +9,17 @@ use telemetra::core::{ConfigError, Side, TimeConfig, VarianceFloor, WindowSpec, 
 
 use super::{BETWEEN, Options, PER_HOUR, WARM_UP, pass};
 
-/// The windows' sizes in seconds; all slide by ten, and baselines have 30 disjoint ones.
+/// The sizes of the windows in seconds; all slide by ten, and baselines have 30 disjoint windows.
 const SIZES: [u64; 3] = [20, 30, 60];
 /// The lengths of bursts in panes of ten seconds.
 const LENGTHS: [u64; 4] = [2, 4, 6, 12];
-/// Events a second.
+/// The rates, in events per second.
 const RATES: [f64; 3] = [0.3, 3.0, 30.0];
-/// How much a burst is above the rate.
+/// The factor of a burst over the rate.
 const FACTOR: f64 = 1.5;
-/// False alarms per stream-hour: what `ZScore` at 3 has with windows of a minute.
+/// False alarms per stream-hour: the rate of `ZScore` at 3 with windows of a minute.
 const ALARMS: f64 = 0.3;
-/// Steps of the search for the threshold, which halve its range from 2 to 6 each time.
+/// The number of steps of the search for the threshold, each of which halves its range from 2 to 6.
 const STEPS: u32 = 9;
 
 fn watched(size: u64, threshold: f64) -> Result<WatchedCounts, ConfigError> {
@@ -28,7 +28,7 @@ fn watched(size: u64, threshold: f64) -> Result<WatchedCounts, ConfigError> {
     Ok(WatchedCounts::new(&TimeConfig { windows, ..TimeConfig::default() }, detector))
 }
 
-/// How many bursts are found at equally many false alarms.
+/// The number of bursts found at equally many false alarms.
 pub(super) fn by_length(options: &Options) -> Result<Table> {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
@@ -65,7 +65,7 @@ fn threshold(options: &Options, size: u64, per_pane: f64, seed: u64) -> Result<f
     Ok(high)
 }
 
-/// How many of the bursts are found while they are in a window.
+/// The number of bursts that are found while a window contains them.
 fn found(
     options: &Options,
     mut watched: WatchedCounts,

@@ -7,7 +7,7 @@ use telemetra::prelude::*;
 use crate::common::settings::Secret;
 use crate::common::topics::Topics;
 
-/// Where to begin what no checkpoint knows.
+/// The position at which to begin partitions that are in no checkpoint.
 #[derive(Copy, Clone, Debug)]
 pub(crate) enum Start {
     Earliest,
@@ -18,18 +18,18 @@ pub(crate) enum Start {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Kafka {
-    /// Where it is, if it is used.
+    /// The addresses of the servers, if Kafka is used.
     pub(crate) servers: Option<String>,
-    /// Whether it is in this process, and the generator writes to it.
+    /// Whether the broker is embedded in this process, with the generator as its writer.
     pub(crate) embedded: bool,
     pub(crate) properties: Secret<Vec<(String, String)>>,
     pub(crate) topic_prefix: String,
     pub(crate) start: Start,
     pub(crate) until_end: bool,
-    /// Whether to go on where retention removed what was to be read.
+    /// Whether to continue where retention removed records that were to be read.
     pub(crate) go_on_if_lost: bool,
     pub(crate) wait_for_topics: Duration,
-    /// If it was given: a name, or that there is none.
+    /// The topic of dead letters, if the setting was given: a name, or none.
     pub(crate) dead_letters: Option<Option<String>>,
     pub(crate) summaries: Option<String>,
     pub(crate) moments: Option<String>,
@@ -62,7 +62,7 @@ impl Kafka {
         Topics::with_prefix(&self.topic_prefix)
     }
 
-    /// The topic that records go to that do not count.
+    /// The topic to which dead letters are written.
     pub(crate) fn dead_letter_topic(&self) -> Option<String> {
         self.dead_letters.clone().unwrap_or_else(|| Some(format!("{}.dead_letter", self.topic_prefix)))
     }

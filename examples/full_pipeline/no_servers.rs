@@ -1,5 +1,5 @@
-//! The build without the clients of Kafka, Postgres and Redis: it compiles in a fraction of the time, and says so where a
-//! setting asks for one of them.
+//! The build without the clients of Kafka, Postgres and Redis. It compiles in a fraction of the time, and
+//! refuses settings that need one of these clients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use telemetra::prelude::*;
 use crate::places::Source;
 use crate::settings::Settings;
 
-/// A broker in the process, of which there is none.
+/// The embedded broker, which this build does not have.
 pub(crate) enum Embedded {}
 
-/// What a source on a server counts, of which there is none.
+/// The counters of a source on a server, which this build does not have.
 pub(crate) enum Counters {}
 
 /// Refuses settings that need a client of a server.

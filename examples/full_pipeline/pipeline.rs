@@ -1,4 +1,4 @@
-//! From settings to a pipeline.
+//! The construction of the pipeline from settings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use crate::servers::{self, Counters};
 use crate::settings::{Output, Settings, Store};
 use crate::tally::Tally;
 
-/// A pipeline, and what its source counts besides.
+/// A pipeline, and the additional counters of its source.
 pub(crate) struct Built {
     pub(crate) pipeline: LiveStreams,
     pub(crate) counters: Option<Counters>,
 }
 
-/// The pipeline that these settings ask for. Nothing runs yet, and nothing outside is touched.
+/// Builds the pipeline that the settings describe. Nothing runs yet, and no server or file is touched.
 pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     let rules = default_rules(settings.threshold)?;
     let samples = rules.iter().map(|rule| rule.max_samples()).max().unwrap_or(0);
@@ -59,7 +59,7 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         }
     };
     for output in &settings.outputs {
-        // Without a checkpoint to go on from, tables of an earlier run are of another run.
+        // Without a checkpoint to continue from, existing tables belong to another run.
         pipeline = match output {
             Output::Sqlite(path) => pipeline.sink(Sqlite::new(path).start_over()),
             Output::JsonLines(folder) => pipeline.sink(JsonLines::new(folder).start_over()),
@@ -79,7 +79,7 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     Ok(Built { pipeline, counters })
 }
 
-/// What scores messages, if anything shall.
+/// The scorer of messages, if there is one.
 fn scorer(name: &str) -> Result<Option<Arc<dyn Sentiment>>, ConfigError> {
     Ok(match name {
         "off" => None,
@@ -90,7 +90,8 @@ fn scorer(name: &str) -> Result<Option<Arc<dyn Sentiment>>, ConfigError> {
     })
 }
 
-/// The pace recorded, times a factor. An event from the future has a bad clock, and is not waited for.
+/// The recorded pace, times a factor. An event from the future has a wrong clock, and the source does not
+/// wait for it.
 fn pace(factor: f64, max_future_skew: Option<Duration>) -> Result<Pace, ConfigError> {
     let time_of = event_time_by(JsonDecoder::mixed());
     let clock = Clock::system();

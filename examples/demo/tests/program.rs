@@ -1,4 +1,4 @@
-//! The program without the clients of servers, as a user runs it.
+//! Tests of the program without the clients of servers, as a user runs it.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use std::process::{Command, Output};

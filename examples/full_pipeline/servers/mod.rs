@@ -1,4 +1,4 @@
-//! The parts of the pipeline that are on servers: from settings to sources, sinks and checkpoints.
+//! The parts of the pipeline that are on servers: sources, sinks and checkpoints, made from settings.
 
 mod embedded;
 
@@ -22,15 +22,15 @@ use crate::settings::{Settings, Store};
 /// The longest that windows and moments stay in Redis, by event time.
 const REDIS_HORIZON: Duration = Duration::from_secs(30 * 60);
 
-/// What the source counts besides.
+/// The additional counters of the source.
 pub(crate) type Counters = KafkaCounters;
 
-/// Whether this build can do what the settings ask for: it can.
+/// Checks that this build supports the settings: it supports all.
 pub(crate) fn check(_settings: &Settings) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The pipeline with the topics of Kafka as its source.
+/// Adds the topics of Kafka as the source.
 pub(crate) fn read(
     pipeline: LiveStreams,
     settings: &Settings,
@@ -41,10 +41,10 @@ pub(crate) fn read(
     Ok((pipeline.source(source, decoder), counters))
 }
 
-/// The pipeline with the sinks that are on servers.
+/// Adds the sinks that are on servers.
 pub(crate) fn write(mut pipeline: LiveStreams, settings: &Settings, samples: u32) -> Result<LiveStreams> {
     if let Some(config) = settings.postgres.config() {
-        // What is on a server may be somebody's: it is emptied only when asked for.
+        // Data on a server may belong to others: it is deleted only on request.
         let (name, start_over) = (settings.name.clone(), settings.start_over);
         let shard = move |shard| {
             let sink = Postgres::new(config.clone()).pipeline(&name).shard(shard);
@@ -53,11 +53,11 @@ pub(crate) fn write(mut pipeline: LiveStreams, settings: &Settings, samples: u32
         pipeline = pipeline.sharded_sink(settings.workers * settings.processes, shard);
     }
     if let Some(url) = &settings.redis.url.0 {
-        // A run that is asked to start over overwrites keys that are of a later time.
+        // A run that is asked to start over overwrites keys of a later time.
         let sink = RedisSink::new(url.as_str())
             .keys(livestream::redis_keys())
             .prefix(&settings.redis.prefix)
-            // No longer than the pipeline itself, which gives that much again after a restart.
+            // The horizon is no longer than the pipeline's, which emits that much again after a restart.
             .horizon(settings.time.horizon(samples).min(REDIS_HORIZON))
             .silent_after(Duration::from_millis(settings.window));
         pipeline = pipeline.sink(if settings.start_over { sink.start_over() } else { sink });
@@ -70,7 +70,7 @@ pub(crate) fn write(mut pipeline: LiveStreams, settings: &Settings, samples: u32
     Ok(pipeline)
 }
 
-/// The pipeline with its checkpoints in Postgres, if that is where they are kept.
+/// Adds the checkpoints in Postgres, if they are stored there.
 pub(crate) fn checkpoints(pipeline: LiveStreams, settings: &Settings, every: Duration) -> LiveStreams {
     match (&settings.store, settings.postgres.config()) {
         (Some(Store::Postgres), Some(config)) => {
@@ -88,7 +88,7 @@ impl Kafka {
 
     /// The four topics as a source.
     fn source(&self, name: &str) -> Result<KafkaSource, ConfigError> {
-        // An embedded one that has nothing answers late, and the generator waits for what is read.
+        // An embedded broker without new records answers late, and the generator waits for the reader.
         let config = if self.embedded { self.config().set("fetch.wait.max.ms", "5") } else { self.config() };
         let start = match self.start {
             kafka::Start::Earliest => Start::Earliest,
@@ -104,7 +104,7 @@ impl Kafka {
         Ok(if self.until_end { source.until_end() } else { source })
     }
 
-    /// What goes to topics, if anything does.
+    /// The sink for topics, if any are written.
     fn sink(&self) -> Result<Option<KafkaSink>, ConfigError> {
         let dead_letters = self.dead_letter_topic();
         if [&dead_letters, &self.summaries, &self.moments].into_iter().all(Option::is_none) {
@@ -117,7 +117,7 @@ impl Kafka {
         if let Some(topic) = &self.moments {
             sink = sink.topic("moments", topic.as_str());
         }
-        // One in the process has them already, and creates none for clients.
+        // The embedded broker has its topics already, and creates none for clients.
         if self.create_topics && !self.embedded {
             let create = CreateTopics { replication: self.replication, ..CreateTopics::default() };
             sink = sink.create_topics(create);
