@@ -1,4 +1,5 @@
-//! What the programs among the examples share: settings from flags, environment and file; logs; the order to stop.
+//! Code shared by the examples that are programs: settings from flags, environment and file; logs; requests
+//! to stop.
 #![allow(dead_code, reason = "each program uses its part")]
 
 mod explain;

@@ -1,4 +1,5 @@
-//! Postgres and Redis: their settings, each told once for the programs that have them, and what the library wants.
+//! The settings of Postgres and Redis, defined once for the programs that use them, and the library's
+//! configurations.
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -9,7 +10,8 @@ use telemetra::sinks::{PostgresConfig, TlsMode};
 use super::parse::{choice, number};
 use super::settings::{Secret, Setting, put};
 
-/// Whether the connection is encrypted, and how far the server's certificate is verified; modes and names are libpq's.
+/// The TLS mode: whether the connection is encrypted, and how the server's certificate is verified. Modes and
+/// names are libpq's.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) enum Tls {
     Disable,
@@ -22,7 +24,7 @@ pub(crate) enum Tls {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Postgres {
-    /// Where it is, if it is used.
+    /// The host, if Postgres is used.
     pub(crate) host: Option<String>,
     pub(crate) port: u16,
     pub(crate) user: String,
@@ -47,7 +49,7 @@ impl Default for Postgres {
 }
 
 impl Postgres {
-    /// If it is used.
+    /// The configuration, if Postgres is used.
     #[cfg(feature = "postgres")]
     pub(crate) fn config(&self) -> Option<PostgresConfig> {
         let tls = match self.tls {
@@ -66,7 +68,7 @@ impl Postgres {
         Some(self.roots.iter().fold(config, |config, roots| config.root_certificates(roots)))
     }
 
-    /// For people.
+    /// The address, for output.
     pub(crate) fn place(&self) -> String {
         format!("{}:{}/{}", self.host.as_deref().unwrap_or_default(), self.port, self.database)
     }
@@ -74,7 +76,7 @@ impl Postgres {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Redis {
-    /// Where it is, if it is used; it may hold a password.
+    /// The URL, if Redis is used; it may contain a password.
     pub(crate) url: Secret<Option<String>>,
     pub(crate) prefix: String,
 }
@@ -86,7 +88,7 @@ impl Default for Redis {
 }
 
 impl Redis {
-    /// For people: where it is, without user and password.
+    /// The address without user and password, for output.
     pub(crate) fn place(&self) -> String {
         let url = self.url.0.as_deref().unwrap_or_default();
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
@@ -96,7 +98,7 @@ impl Redis {
     }
 }
 
-/// Settings of a program that uses both.
+/// Settings of a program that uses both servers.
 pub(crate) trait Stores: 'static {
     fn postgres(&mut self) -> &mut Postgres;
     fn redis(&mut self) -> &mut Redis;

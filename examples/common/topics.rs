@@ -1,4 +1,4 @@
-//! The topics that generated events go to and are read from.
+//! The topics of generated events, for writing and reading.
 
 use telemetra::livestream::EventKind;
 
@@ -7,7 +7,7 @@ use telemetra::livestream::EventKind;
 pub(crate) struct Topics([String; 4]);
 
 impl Topics {
-    /// Those whose names begin with this and a dot.
+    /// The topics whose names begin with this prefix and a dot.
     pub(crate) fn with_prefix(prefix: &str) -> Self {
         Self(["chat", "viewer", "transactions", "stream_meta"].map(|kind| format!("{prefix}.{kind}")))
     }
