@@ -26,7 +26,7 @@ impl Events for Words {
 }
 
 /// Makes an event of each word of `MILLISECONDS TEXT`.
-impl Decoder<Words> for Words {
+impl Decoder<Self> for Words {
     fn decode<'a>(
         &self,
         line: Record<'a>,
