@@ -49,9 +49,9 @@ pub fn pipeline() -> LiveStreams {
 /// windows of 30 seconds that slide by ten, and a baseline of up to 15 minutes. Its moments are in a table of their own,
 /// `chat_bursts`, with the columns of `moments`.
 ///
-/// It finds more bursts of 20 to 40 seconds than `chat_spike` at as many false alarms, and fewer that last for
-/// minutes; a longer burst is usually found by both. So take it where bursts that short matter, such as for finding
-/// places to cut, and leave it out where each moment is to be told once. Its windows are fixed, whatever the
+/// At as many false alarms it finds more bursts of 20 seconds than `chat_spike` does (53 % instead of 37 %, of 1.5 times
+/// the rate at three messages a second), as many of 40, and fewer of a minute or longer; most bursts are found by both. So
+/// take it where bursts that short matter, such as for finding places to cut. Its windows are fixed, whatever the
 /// [settings of time](Pipeline::time) say, and cost about as much as those of the job.
 ///
 /// # Errors
