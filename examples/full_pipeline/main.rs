@@ -2,7 +2,7 @@
 //! writes windows and moments to Postgres, Redis, topics of Kafka, SQLite or files of JSON lines.
 //!
 //! ```sh
-//! cargo run --release -p telemetra-demo       # the defaults alone: compiled without the clients of servers
+//! cargo run --profile demo -p telemetra-demo       # the defaults alone: compiled without the clients of servers
 //! cargo run --release --example full_pipeline -- --input events.jsonl --output jsonl:answers --workers 2 --json
 //! KAFKA_BOOTSTRAP_SERVERS=localhost:9092 POSTGRES_HOST=localhost REDIS_URL=redis://localhost \
 //!     cargo run --release --example full_pipeline

@@ -49,11 +49,11 @@ pub fn pipeline() -> LiveStreams {
 /// over windows of 30 seconds that slide by ten, with a baseline of up to 15 minutes. The moments of this
 /// rule are in a table of their own, `chat_bursts`, with the columns of `moments`.
 ///
-/// At the same rate of false alarms the rule finds more bursts of 20 to 40 seconds than `chat_spike`, and
-/// fewer that last for minutes; both rules usually find a longer burst. So use it where such short bursts
-/// matter, for example to find places to cut a video, and not where each moment should be reported once. Its
-/// windows are fixed, whatever the [settings of time](Pipeline::time) say, and cost about as much as those of
-/// the job.
+/// At the same rate of false alarms the rule finds more bursts of 20 seconds than `chat_spike` (53 % instead of
+/// 37 %, for bursts of 1.5 times the rate at three messages a second), as many of 40, and fewer of a minute or
+/// longer; both rules find most bursts. So use it where such short bursts matter, for example to find places
+/// to cut a video. Its windows are fixed, whatever the [settings of time](Pipeline::time) say, and cost about
+/// as much as those of the job.
 ///
 /// # Errors
 ///
