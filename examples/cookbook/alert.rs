@@ -1,4 +1,5 @@
-//! An alert on what is unusual for each machine, without a limit set by hand. After Bytewax's "Anomaly detector".
+//! An alert on values that are unusual for each machine, without a limit set by hand. After Bytewax's
+//! "Anomaly detector".
 
 use telemetra::prelude::*;
 

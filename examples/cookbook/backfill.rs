@@ -1,5 +1,5 @@
-//! A backfill: history from files in a first run, which a later run goes on from with what is new. After Materialize's and Arroyo's
-//! start from history.
+//! A backfill: a first run reads history from files, and a later run continues from there with new events.
+//! After Materialize's and Arroyo's start from history.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ impl Event for Sale {
     }
 }
 
-/// Reads what is new in the file, and keeps the table in `tables`.
+/// Reads the new lines of the file, and keeps the table in `tables`.
 fn catch_up(file: &Path, checkpoints: &Path, tables: &MemorySink) -> anyhow::Result<Report> {
     let report = Pipeline::<Sale>::new()
         .source(Lines::files([file.display().to_string()]), SerdeJson::new())
@@ -44,7 +44,7 @@ pub(crate) fn run(tables: &MemorySink) -> anyhow::Result<()> {
 "#;
     fs::write(&file, history)?;
     let first = catch_up(&file, &checkpoints, tables)?;
-    // One belongs to the last hour of history, whose row is corrected.
+    // One event belongs to the last hour of history, whose row is corrected.
     let new = r#"{"shop": "north", "time": "2026-01-01T10:40:00Z", "cents": 50}
 {"shop": "north", "time": "2026-01-01T11:30:00Z", "cents": 400}
 "#;

@@ -28,7 +28,7 @@ pub(crate) fn run(tables: &MemorySink) -> anyhow::Result<()> {
     let payments = [
         r#"{"id": "p1", "shop": "north", "time": "2026-01-01T09:00:00Z", "cents": 350}"#,
         r#"{"id": "p2", "shop": "north", "time": "2026-01-01T09:00:10Z", "cents": 120}"#,
-        // The producer was not sure that it had arrived.
+        // The producer sends it again, as it got no acknowledgement.
         r#"{"id": "p1", "shop": "north", "time": "2026-01-01T09:00:00Z", "cents": 350}"#,
     ];
     let report = Pipeline::<Payment>::new()

@@ -1,5 +1,5 @@
-//! Enrichment by facts that change: the newest reading of each sensor with the city that the sensor is in now. After
-//! Flink's lookup join and Materialize's join with a dimension.
+//! Enrichment by reference data that changes: the newest reading of each sensor, with the city in which the
+//! sensor is now. After Flink's lookup join and Materialize's join with a dimension.
 
 use serde::{Deserialize, Serialize};
 use telemetra::prelude::*;
@@ -8,9 +8,9 @@ use telemetra::prelude::*;
 struct Message {
     sensor: u64,
     time: EventTime,
-    /// Of a message of the installers.
+    /// The city, in a message of the installers.
     city: Option<String>,
-    /// Of a message of the sensor.
+    /// The temperature, in a message of the sensor.
     celsius: Option<i64>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn run(tables: &MemorySink) -> anyhow::Result<()> {
         r#"{"sensor": 1, "time": 1000, "city": "Bern"}"#,
         r#"{"sensor": 1, "time": 2000, "celsius": 21}"#,
         r#"{"sensor": 2, "time": 3000, "celsius": 7}"#,
-        // The sensor is moved, and its newest reading is of another place.
+        // The sensor is moved, so its newest reading now has another city.
         r#"{"sensor": 1, "time": 60000, "city": "Basel"}"#,
     ];
     Pipeline::<Message>::new()

@@ -1,5 +1,5 @@
-//! Fan-out: one reading of requests into several groupings, and into rows as they are. After Arroyo's several sinks of one source
-//! and Kafka Streams' `split`.
+//! Fan-out: requests are read once, for several groupings and for rows of single requests. After Arroyo's
+//! several sinks of one source and Kafka Streams' `split`.
 
 use serde::{Deserialize, Serialize};
 use telemetra::prelude::*;

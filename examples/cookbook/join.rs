@@ -1,5 +1,5 @@
-//! A join of two streams without a window: orders with their payments, whichever comes first. After Flink's stateful join of rides and
-//! fares, and Bytewax's `join`.
+//! A join of two streams without a window: orders with their payments, in either order of arrival. After
+//! Flink's stateful join of rides and fares, and Bytewax's `join`.
 
 use serde::{Deserialize, Serialize};
 use telemetra::prelude::*;
@@ -46,7 +46,7 @@ struct Join;
 impl KeyedProcess for Join {
     type In = Message;
     type Key = u64;
-    /// The item and the payment, as far as they have come.
+    /// The item and the payment, `None` until they have arrived.
     type State = (Option<String>, Option<u64>);
     type Out = Paid;
 

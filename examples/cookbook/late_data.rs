@@ -1,4 +1,5 @@
-//! Late data: within the allowed lateness it corrects its window, beyond it goes to a side output. After Flink's `sideOutputLateData`.
+//! Late data: a late event within the allowed lateness corrects its window, and a later one goes to a side
+//! output. After Flink's `sideOutputLateData`.
 
 use telemetra::prelude::*;
 
@@ -23,10 +24,10 @@ pub(crate) fn run(tables: &MemorySink) -> anyhow::Result<()> {
     let readings = [
         r#"{"meter": "m1", "time": "2026-01-01T09:00:10Z", "watts": 100}"#,
         r#"{"meter": "m1", "time": "2026-01-01T09:03:00Z", "watts": 300}"#,
-        // Two minutes late: its window has a second revision.
+        // This event is two minutes late: its window has a second revision.
         r#"{"meter": "m1", "time": "2026-01-01T09:00:50Z", "watts": 500}"#,
         r#"{"meter": "m1", "time": "2026-01-01T10:00:00Z", "watts": 100}"#,
-        // An hour late: too late.
+        // This event is an hour late: too late.
         r#"{"meter": "m1", "time": "2026-01-01T09:00:30Z", "watts": 900}"#,
     ];
     let time =

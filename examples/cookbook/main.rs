@@ -1,12 +1,13 @@
-//! Ten programs that other stream processors show first, each in a file of its own: word count, top-n, sessions, a join,
-//! deduplication, an alert, enrichment, late data, fan-out and a backfill.
+//! Ten programs that other stream processors show first, each in a file of its own: word count, top-n,
+//! sessions, a join, deduplication, an alert, enrichment, late data, fan-out and a backfill.
 //!
 //! ```sh
 //! cargo run --release --example cookbook                # what there is
 //! cargo run --release --example cookbook -- sessions
 //! ```
 //!
-//! Records are in memory, so that each program runs as it is; another source, sink or number of workers is a line.
+//! Records are in memory, so that each program runs without servers; another source, sink or number of
+//! workers needs one more line.
 
 mod alert;
 mod backfill;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     else {
         println!("Usage: cookbook NAME\n");
         RECIPES.iter().for_each(|(name, about, _)| println!("  {name:<11} {about}"));
-        // To ask for nothing is to ask what there is.
+        // Asking for the list of programs is no error.
         return if name.is_none_or(|name| name == "--help" || name == "-h") {
             ExitCode::SUCCESS
         } else {
@@ -63,12 +64,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Records in one partition.
+/// A source of records in one partition.
 fn records<const N: usize>(lines: [&str; N]) -> MemorySource {
     MemorySource::default().partition("records", lines)
 }
 
-/// The rows of a grouping's table as key, window's start in milliseconds, and value.
+/// The rows of a grouping's table: key, start of the window in milliseconds, and value.
 #[cfg(test)]
 fn summaries<K: Key, S: Data>(tables: &MemorySink, table: &str) -> Vec<(K, u64, S)> {
     let row = |change: telemetra::core::Change| {

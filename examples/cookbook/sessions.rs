@@ -24,7 +24,7 @@ pub(crate) fn run(tables: &MemorySink) -> anyhow::Result<()> {
         r#"{"user": "ada", "time": "2026-01-01T09:00:00Z", "page": "/"}"#,
         r#"{"user": "bob", "time": "2026-01-01T09:05:00Z", "page": "/"}"#,
         r#"{"user": "ada", "time": "2026-01-01T09:40:00Z", "page": "/tea"}"#,
-        // It comes late, and makes one visit of two.
+        // A late event joins two visits.
         r#"{"user": "ada", "time": "2026-01-01T09:20:00Z", "page": "/milk"}"#,
     ];
     let lateness = TimeConfig { allowed_lateness: hours(1), ..TimeConfig::default() };

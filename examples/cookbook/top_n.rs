@@ -1,4 +1,4 @@
-//! The best sold items of the last hour, kept in step as orders come. After Flink's Top-N query.
+//! The best sold items of the last hour, updated as orders come. After Flink's Top-N query.
 
 use telemetra::prelude::*;
 
@@ -61,7 +61,7 @@ fn the_board_follows_the_last_hour() -> anyhow::Result<()> {
         })
     };
     assert!(best(3) && best(7), "{changes:?}");
-    // At the end all items are silent.
+    // At the end of input no item has orders in the last hour any more.
     assert!(tables.table("best_sold").is_empty());
     Ok(())
 }

@@ -25,7 +25,7 @@ impl Events for Words {
     type Of<'a> = Word<'a>;
 }
 
-/// Makes an event of each word of `MILLISECONDS TEXT`.
+/// Makes an event of each word of a line `MILLISECONDS TEXT`.
 impl Decoder<Self> for Words {
     fn decode<'a>(
         &self,

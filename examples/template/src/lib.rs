@@ -1,4 +1,4 @@
-//! The events of the service, and what is computed of them.
+//! The events and the pipeline of the service.
 #![forbid(missing_docs)]
 
 use std::path::Path;
@@ -8,11 +8,11 @@ use telemetra::prelude::*;
 /// An answered request.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct Request {
-    /// The path that was asked for, by which requests are grouped.
+    /// The requested path, by which requests are grouped.
     pub path: String,
-    /// When it was answered: RFC 3339, or milliseconds since 1970.
+    /// The time of the answer: RFC 3339, or milliseconds since 1970.
     pub time: EventTime,
-    /// How long the answer took.
+    /// The duration of the answer in milliseconds.
     pub millis: u64,
     /// The status of the answer.
     pub status: u16,
@@ -30,8 +30,9 @@ impl Event for Request {
     }
 }
 
-/// Starts the pipeline: requests by path and minute in the table `path_minute`, and minutes with unusually many failures in
-/// `path_minute_moments`. Source and sink are the caller's, so that a test has its own.
+/// Starts the pipeline: it counts requests by path and minute in the table `path_minute`, and writes minutes
+/// with unusually many failures to `path_minute_moments`. The caller gives source and sink, so that a test
+/// can use its own.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! Reads requests from files of JSON lines, `-` for standard input, and keeps the tables in `service.db` and its place in `service.checkpoints`.
+//! A program that reads requests from files of JSON lines, `-` for standard input. It keeps the tables in
+//! `service.db` and its checkpoints in `service.checkpoints`.
 //!
 //! ```sh
 //! service requests.jsonl
@@ -33,11 +34,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs to the end of the input, or until it is told to stop: then what was read is finished, and the next run goes on.
+/// Runs to the end of the input, or until a request to stop: it then finishes what was read, and the next run
+/// continues from there.
 fn run(inputs: &[String]) -> anyhow::Result<Report> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // The first asks for the end, a second does not wait for it.
+        // The first signal drains, the second stops at once.
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }

@@ -1,4 +1,4 @@
-//! The pipeline on made-up requests, and over a restart.
+//! Tests of the pipeline on generated requests, and over a restart.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use telemetra::prelude::*;
