@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use telemetra::http::serve;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -29,7 +30,6 @@ use common::settings::{Command, Wrong};
 use common::show::print;
 use server::app::{App, app};
 use server::observe::Recorder;
-use server::serve::serve;
 use settings::{Settings, TABLE};
 
 fn main() -> ExitCode {

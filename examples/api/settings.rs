@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use telemetra::http::{Origins, Token};
 use telemetra::prelude::*;
 use tracing::Level;
 
@@ -14,8 +15,6 @@ use crate::common::parse::{self, number, real, real_in, span_in};
 use crate::common::settings::{Command, Setting, Table, Wrong, put};
 use crate::common::stores::{self, Postgres, Redis, Stores};
 use crate::server::app::Options;
-use crate::server::guard::Token;
-use crate::server::origin::Origins;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

@@ -17,6 +17,10 @@ mod connections;
 mod corrections;
 mod document;
 mod errors;
+mod events;
+#[allow(dead_code, reason = "the tests of the router use the rest")]
+#[path = "../http/follower.rs"]
+mod follower;
 mod live;
 mod load;
 mod operation;

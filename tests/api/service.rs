@@ -19,10 +19,10 @@ use tokio::task::JoinHandle;
 
 use crate::client::{Answer, Socket, request};
 use crate::server::app::{App, Options, app};
-use crate::server::serve::serve;
 use crate::server::store::Store;
 use crate::server::store::archive::Archive;
 use crate::server::store::embedded::Embedded;
+use telemetra::http::serve;
 
 pub(crate) const START: EventTime = EventTime(1_767_225_600_000);
 

@@ -2,39 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use telemetra::core::{Action, Change, Decimal, EventTime, Micro, Moment, Summary, SummaryRow};
+pub(crate) use telemetra::http::Time;
 use telemetra::livestream::{self, Currency, StreamId, StreamSummary};
 use telemetra::sinks::Published;
-
-/// An event time, said as RFC 3339.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Time(pub(crate) EventTime);
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Default for Time {
-    fn default() -> Self {
-        Self(EventTime::MIN)
-    }
-}
-
-impl From<EventTime> for Time {
-    fn from(time: EventTime) -> Self {
-        Self(time)
-    }
-}
 
 /// A stream: its row, and its newest window if that ended less than a window ago.
 #[derive(Clone, Debug, Serialize)]

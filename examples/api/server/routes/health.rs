@@ -3,12 +3,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, json};
+use telemetra::http::{Params, Problem};
 
 use super::failed;
 use crate::server::app::App;
 use crate::server::model::Time;
-use crate::server::params::Params;
-use crate::server::problem::Problem;
 
 /// `GET /health`: what the service is made of, and whether each part works.
 pub(crate) async fn health(State(app): State<App>, params: Params) -> Result<Response, Problem> {

@@ -3,13 +3,12 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use serde::Serialize;
+use telemetra::http::{Params, Problem};
 use telemetra::livestream::MAX_ID_BYTES;
 
-use super::failed;
+use super::{failed, no_stream};
 use crate::server::app::App;
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
-use crate::server::params::Params;
-use crate::server::problem::Problem;
 use crate::server::store::{Cursor, MetricsQuery, MomentQuery, Order, StreamQuery};
 
 #[derive(Serialize)]
@@ -41,7 +40,7 @@ pub(crate) fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Pr
     let Ok(Path(id)) = path else { return Err(Problem::parameter("id", "it is not percent-encoded UTF-8")) };
     // No event has such an id, and not every store can be asked for one.
     if id.len() > MAX_ID_BYTES || id.contains('\0') {
-        return Err(Problem::no_stream(&id));
+        return Err(no_stream(&id));
     }
     Ok(id)
 }
@@ -73,7 +72,7 @@ pub(crate) async fn one(
     params.done()?;
     let id = id(path)?;
     let stream = app.store.stream(&id).await.map_err(failed)?;
-    Ok(Json(stream.ok_or_else(|| Problem::no_stream(&id))?).into_response())
+    Ok(Json(stream.ok_or_else(|| no_stream(&id))?).into_response())
 }
 
 /// `GET /streams/{id}/metrics`.
@@ -89,7 +88,7 @@ pub(crate) async fn metrics(
     params.done()?;
     let query = MetricsQuery { from, to, resolution, limit: limit as usize };
     let found = app.store.metrics(&id, &query).await.map_err(failed)?;
-    let (metrics, more) = found.ok_or_else(|| Problem::no_stream(&id))?;
+    let (metrics, more) = found.ok_or_else(|| no_stream(&id))?;
     // The next page is what ended before this one.
     let next_to = metrics.first().filter(|_| more).map(|first| first.window_end);
     Ok(Json(MetricsPage { stream_id: id, next_to, metrics }).into_response())
@@ -121,7 +120,7 @@ pub(crate) async fn moments(
         return Err(Problem::parameter("type", "it has to be the name of a rule, like `chat_spike`"));
     }
     let found = app.store.moments(&id, &query).await.map_err(failed)?;
-    let (moments, more) = found.ok_or_else(|| Problem::no_stream(&id))?;
+    let (moments, more) = found.ok_or_else(|| no_stream(&id))?;
     let next_cursor = moments.last().filter(|_| more).map(Cursor::after);
     Ok(Json(MomentPage { stream_id: id, next_cursor, moments }).into_response())
 }

@@ -1,21 +1,20 @@
 //! Answers of a pipeline in this process: the newest from memory, older ones from SQLite.
 
 use std::cmp::Reverse;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
 use telemetra::core::{EventTime, Summary};
+use telemetra::http::{self, Feed, News, Pending, Routes};
 use telemetra::livestream::{self, StreamId, StreamSummary};
 use telemetra::ops::{Drain, PipelineStatus, Report, Running};
 use telemetra::sinks::{LiveReader, Notice, Published, SubjectView, Subscription};
 
 use super::archive::Archive;
 use super::{
-    Answer, Component, Cursor, Feed, MetricsQuery, MomentQuery, News, Order, Overview, Snapshot, Store,
-    StreamQuery, Update, oldest_first, page,
+    Answer, Component, Cursor, MetricsQuery, MomentQuery, Order, Overview, Snapshot, Store, StreamQuery,
+    Update, oldest_first, page,
 };
 use crate::server::model::{Message, Metrics, MomentInfo, StreamInfo, StreamRow};
 
@@ -269,6 +268,10 @@ impl Store for Embedded {
     fn feed(&self) -> Box<dyn Feed> {
         Box::new(LiveFeed(self.reader.subscribe(WAITING)))
     }
+
+    fn view(&self) -> Option<Routes> {
+        Some(http::router(self.reader.clone()))
+    }
 }
 
 fn update(update: &telemetra::sinks::Update) -> Update {
@@ -283,10 +286,10 @@ fn update(update: &telemetra::sinks::Update) -> Update {
 struct LiveFeed(Subscription);
 
 impl Feed for LiveFeed {
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<News>> + Send + '_>> {
+    fn next(&mut self) -> Pending<'_, Option<News>> {
         Box::pin(async {
             Some(match self.0.recv_async().await? {
-                Notice::Changed(changes) => News::Update(update(&changes)),
+                Notice::Changed(changes) => News::Told(update(&changes).told()),
                 Notice::Missed(_) => News::Gap,
             })
         })

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use telemetra::core::EventTime;
+use telemetra::http::{Feed, Routes, Told};
 
 use super::model::{Message, Metrics, MomentInfo, StreamInfo};
 
@@ -63,18 +64,11 @@ pub(crate) trait Store: Send + Sync {
 
     /// Tells what changes from now on.
     fn feed(&self) -> Box<dyn Feed>;
-}
 
-/// Tells what changes.
-pub(crate) trait Feed: Send {
-    /// The next news; `None` when there will be no more.
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<News>> + Send + '_>>;
-}
-
-pub(crate) enum News {
-    Update(Update),
-    /// Something was missed: who follows has to begin again.
-    Gap,
+    /// The rows of all tables as the pipeline has them in memory, where it is in this process.
+    fn view(&self) -> Option<Routes> {
+        None
+    }
 }
 
 /// The changes of one stream at one time.
@@ -82,6 +76,16 @@ pub(crate) struct Update {
     pub(crate) stream_id: String,
     pub(crate) time: EventTime,
     pub(crate) messages: Vec<Message>,
+}
+
+impl Update {
+    /// As it is passed on.
+    pub(crate) fn told(&self) -> Told {
+        // Numbers, texts and lists: there is nothing in a message that JSON cannot say.
+        let json = |message| serde_json::to_string(message).ok();
+        let messages = self.messages.iter().filter_map(json).collect();
+        Told { key: self.stream_id.as_str().into(), time: self.time, messages }
+    }
 }
 
 /// One stream: with all of its changes up to `updated`, and none after.

@@ -9,13 +9,14 @@ use std::cmp::Ordering;
 
 use anyhow::bail;
 use telemetra::core::{EventTime, Shard};
+use telemetra::http::Feed;
 use tokio::time::{Duration, Instant, sleep};
 
 pub(crate) use channel::Channel;
 pub(crate) use tables::Tables;
 
 use super::{
-    Answer, Component, Feed, MetricsQuery, MomentQuery, Order, Overview, Snapshot, Store, StreamQuery, Update,
+    Answer, Component, MetricsQuery, MomentQuery, Order, Overview, Snapshot, Store, StreamQuery, Update,
 };
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
 

@@ -1,0 +1,165 @@
+//! The OpenAPI document of the routes, and parts to write one for a service of your own.
+//!
+//! The schemas of answers are derived from the types that are written, by utoipa. The schema of a row is made of the
+//! columns and kinds of its table at run time, as that is what is written: the values that a row puts, one for each
+//! column. So there is nothing to derive for a row type of your own, and a schema cannot say something else than the
+//! answer.
+
+mod responses;
+mod rows;
+
+use axum::Json;
+use axum::extract::{OriginalUri, State};
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use super::changes::Message;
+use super::params::Params;
+use super::problem::{Problem, ProblemBody};
+use super::router::App;
+use super::routes::{health, live, moments, tables};
+use super::row::{ChangeBody, RowBody};
+
+pub use responses::{
+    BadParameter, ForeignOrigin, NoToken, NotAFollower, Unavailable, Unknown, problem_response,
+};
+
+/// What is derived: the rows in it are of no table.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Telemetra",
+        description = "Rows of tables, moments and live changes.\n\n\
+            Times are RFC 3339, in UTC, of the events' own clock: an answer *as of* T holds all events up to T. An \
+            answer may change when events come late; its `revision` counts how often it did.\n\n\
+            Parameters are read strictly: what is misspelt or out of range is refused."
+    ),
+    tags((name = "answers"), (name = "live"), (name = "operation")),
+    paths(
+        tables::list, tables::keys, tables::rows, moments::list, live::all, live::one,
+        health::health, health::ready, health::metrics
+    ),
+    components(schemas(Message, RowBody, ChangeBody, ProblemBody))
+)]
+struct Derived;
+
+/// `GET /openapi.json`.
+pub(super) async fn document(
+    State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
+    params: Params,
+) -> Result<Json<Value>, Problem> {
+    params.done()?;
+    let limits = &app.settings().limits;
+    let mut document = finished(Derived::openapi());
+    rows::specialize(&mut document, &app.view().tables());
+    if !app.has_metrics()
+        && let Some(paths) = document["paths"].as_object_mut()
+    {
+        paths.remove("/metrics");
+    }
+    let most = limits.page.max(1);
+    bound(&mut document, "limit", 1, most, 100.min(most));
+    bound(&mut document, "history", 0, limits.history.as_secs(), 0);
+    if let Some(title) = &app.settings().title {
+        document["info"]["title"] = title.as_str().into();
+    }
+    // Where the router is mounted.
+    let prefix = uri.path().strip_suffix("/openapi.json").unwrap_or_default();
+    document["servers"] = json!([{ "url": if prefix.is_empty() { "/" } else { prefix } }]);
+    Ok(Json(document))
+}
+
+/// Each operation of a document.
+fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut)
+}
+
+/// Sets the range of a parameter, which is a setting.
+fn bound(document: &mut Value, name: &str, least: u64, most: u64, default: u64) {
+    for operation in operations(document) {
+        let parameters = operation["parameters"].as_array_mut().into_iter().flatten();
+        for parameter in parameters.filter(|parameter| parameter["name"] == name) {
+            parameter["schema"] =
+                json!({ "type": "integer", "minimum": least, "maximum": most, "default": default });
+        }
+    }
+}
+
+/// The document as JSON, with what derived schemas leave open said: an object always has all its fields and no
+/// others, a parameter that may be left out is never null, and an operation that may answer with 401 takes a bearer
+/// token. That holds if the schemas are of answers, none of whose fields is skipped.
+///
+/// ```
+/// use utoipa::OpenApi;
+///
+/// #[derive(serde::Serialize, utoipa::ToSchema)]
+/// struct Device { name: String, site: Option<u32> }
+///
+/// #[derive(OpenApi)]
+/// #[openapi(components(schemas(Device)))]
+/// struct Document;
+///
+/// let document = telemetra::http::openapi::finished(Document::openapi());
+/// let device = &document["components"]["schemas"]["Device"];
+/// assert_eq!(device["required"], serde_json::json!(["name", "site"]));
+/// ```
+#[must_use]
+pub fn finished(document: utoipa::openapi::OpenApi) -> Value {
+    // A document has no keys but texts: it can always be written.
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    document["components"]["securitySchemes"]["bearer"] = json!({
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The token of the service, where it asks for one.",
+    });
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.values_mut().for_each(close);
+    }
+    for operation in operations(&mut document) {
+        if operation["responses"].get("401").is_some() {
+            operation["security"] = json!([{}, { "bearer": [] }]);
+        }
+        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            not_null(&mut parameter["schema"]);
+        }
+    }
+    document
+}
+
+/// Says of objects that they have all their fields, and no others.
+fn close(schema: &mut Value) {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(close);
+        let names: Vec<_> = properties.keys().cloned().collect();
+        schema["required"] = names.into();
+        schema["additionalProperties"] = false.into();
+    }
+    for list in ["oneOf", "anyOf"] {
+        schema.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(close);
+    }
+    for inner in ["items", "additionalProperties"] {
+        if let Some(inner) = schema.get_mut(inner).filter(|inner| inner.is_object()) {
+            close(inner);
+        }
+    }
+}
+
+/// Takes null out of what a schema allows.
+fn not_null(schema: &mut Value) {
+    let is_null = |one: &Value| *one == "null" || one["type"] == "null";
+    if let Some(kinds) = schema.get_mut("type").and_then(Value::as_array_mut) {
+        kinds.retain(|kind| *kind != "null");
+        if let [kind] = &mut kinds[..] {
+            let kind = kind.take();
+            schema["type"] = kind;
+        }
+    }
+    if let Some(kinds) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        kinds.retain(|kind| !is_null(kind));
+        if let [kind] = &mut kinds[..] {
+            *schema = kind.take();
+        }
+    }
+}
