@@ -26,6 +26,8 @@ mod load;
 mod operation;
 #[path = "../support/program.rs"]
 mod program;
+#[path = "../support/schema.rs"]
+mod schema;
 mod servers;
 mod service;
 #[path = "../support/services.rs"]

@@ -5,8 +5,11 @@
 #[path = "../api/client.rs"]
 mod client;
 mod devices;
+mod document;
 mod errors;
 mod follow;
 mod follower;
 mod rows;
+#[path = "../support/schema.rs"]
+mod schema;
 mod settings;

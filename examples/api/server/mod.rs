@@ -4,6 +4,7 @@
 //! checks of who may ask are the library's: `telemetra::http`.
 
 pub(crate) mod app;
+pub(crate) mod document;
 mod live;
 pub(crate) mod model;
 pub(crate) mod observe;

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, header};
 use axum::response::IntoResponse;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use telemetra::http::openapi::{NoToken, Unavailable};
 use telemetra::http::{Observed, Protocol};
 
 use super::app::App;
@@ -109,7 +110,16 @@ pub(crate) fn observed(observed: &Observed<'_>) {
     }
 }
 
-/// `GET /metrics`.
+/// Measurements
+///
+/// What Prometheus reads.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "measurements", tag = "operation",
+    responses(
+        (status = 200, description = "In its text format.", body = String, content_type = "text/plain"),
+        NoToken, Unavailable
+    )
+)]
 pub(crate) async fn render(State(app): State<App>) -> impl IntoResponse {
     if let Some(as_of) = app.progress.borrow().as_of {
         metrics::gauge!("telemetra_api_as_of_seconds").set(Duration::from_millis(as_of.0).as_secs_f64());

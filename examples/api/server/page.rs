@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde_json::Value;
 
 use super::app::App;
+use super::document::document;
 
 /// The pages that have the service's title in them.
 pub(crate) struct Page {
@@ -16,17 +17,13 @@ pub(crate) struct Page {
     openapi: Value,
 }
 
-const OPENAPI: &str = include_str!("../openapi.json");
-
 impl Page {
     pub(crate) fn new(title: &str) -> Self {
         let title_html = title.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-        let mut openapi: Value = serde_json::from_str(OPENAPI).unwrap_or_default();
-        openapi["info"]["title"] = title.into();
         Self {
             index: include_str!("../page/index.html").replace("{{title}}", &title_html),
             docs: include_str!("../page/docs.html").replace("{{title}}", &title_html),
-            openapi,
+            openapi: document(title),
         }
     }
 }

@@ -64,6 +64,10 @@ pub(super) async fn document(
     if let Some(title) = &app.settings().title {
         document["info"]["title"] = title.as_str().into();
     }
+    // It is the service's own, and not the library's.
+    if let Some(info) = document["info"].as_object_mut() {
+        info.retain(|field, _| field != "license" && field != "contact");
+    }
     // Where the router is mounted.
     let prefix = uri.path().strip_suffix("/openapi.json").unwrap_or_default();
     document["servers"] = json!([{ "url": if prefix.is_empty() { "/" } else { prefix } }]);
@@ -116,6 +120,7 @@ pub fn finished(document: utoipa::openapi::OpenApi) -> Value {
     });
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.values_mut().for_each(close);
+        name_variants(schemas);
     }
     for operation in operations(&mut document) {
         if operation["responses"].get("401").is_some() {
@@ -144,6 +149,37 @@ fn close(schema: &mut Value) {
             close(inner);
         }
     }
+}
+
+/// Gives the variants of enums that are told apart by a field a name of their own: `SnapshotMessage` for the variant
+/// `snapshot` of `Message`.
+fn name_variants(schemas: &mut Map<String, Value>) {
+    let mut named = Map::new();
+    for (name, schema) in schemas.iter_mut() {
+        let variants = schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten();
+        let mut mapping = Map::new();
+        for variant in variants {
+            let Some([Value::String(tag)]) =
+                variant["properties"]["type"]["enum"].as_array().map(Vec::as_slice)
+            else {
+                continue;
+            };
+            let (tag, words) = (tag.clone(), tag.split('_').map(capital).collect::<String>());
+            let of = format!("{words}{name}");
+            let reference = format!("#/components/schemas/{of}");
+            named.insert(of, std::mem::replace(variant, json!({ "$ref": reference.as_str() })));
+            mapping.insert(tag, reference.into());
+        }
+        if !mapping.is_empty() {
+            schema["discriminator"] = json!({ "propertyName": "type", "mapping": mapping });
+        }
+    }
+    schemas.extend(named);
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// Takes null out of what a schema allows.

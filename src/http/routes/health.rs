@@ -1,12 +1,15 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use telemetra_core::EventTime;
 use utoipa::ToSchema;
 
+use crate::http::limits::Limits;
 use crate::http::openapi::{BadParameter, NoToken};
 use crate::http::params::Params;
 use crate::http::problem::Problem;
@@ -18,6 +21,8 @@ use crate::http::time::Time;
 pub struct Health {
     /// `ok` if all parts work.
     pub status: HealthStatus,
+    /// The version of Telemetra.
+    pub version: &'static str,
     /// The parts, by name.
     pub components: BTreeMap<String, Component>,
 }
@@ -74,6 +79,19 @@ pub enum ReadinessStatus {
     Stalled,
 }
 
+impl Readiness {
+    /// Whether answers come, if they have reached `as_of` and were seen to do so `still` ago.
+    #[must_use]
+    pub fn of(as_of: Option<EventTime>, still: Duration, limits: &Limits) -> Self {
+        let status = match as_of {
+            None => ReadinessStatus::Starting,
+            Some(_) if still > limits.stalled => ReadinessStatus::Stalled,
+            Some(_) => ReadinessStatus::Ready,
+        };
+        Self { status, as_of: as_of.map(Time), seconds_since_progress: still.as_secs() }
+    }
+}
+
 impl Health {
     /// The health of parts, of which each has a name and what is wrong with it.
     pub fn of(parts: impl IntoIterator<Item = (String, Option<String>)>) -> Self {
@@ -83,7 +101,8 @@ impl Health {
         };
         let components: BTreeMap<_, _> = parts.into_iter().map(component).collect();
         let works = components.values().all(|component| component.error.is_none());
-        Self { status: if works { HealthStatus::Ok } else { HealthStatus::Degraded }, components }
+        let status = if works { HealthStatus::Ok } else { HealthStatus::Degraded };
+        Self { status, version: env!("CARGO_PKG_VERSION"), components }
     }
 }
 
@@ -137,13 +156,7 @@ pub(in crate::http) async fn health(State(app): State<App>, params: Params) -> R
 pub(in crate::http) async fn ready(State(app): State<App>, params: Params) -> Result<Readiness, Problem> {
     params.done()?;
     let (as_of, since) = app.reached();
-    let still = since.elapsed();
-    let status = match as_of {
-        None => ReadinessStatus::Starting,
-        Some(_) if still > app.settings().limits.stalled => ReadinessStatus::Stalled,
-        Some(_) => ReadinessStatus::Ready,
-    };
-    Ok(Readiness { status, as_of: as_of.map(Time), seconds_since_progress: still.as_secs() })
+    Ok(Readiness::of(as_of, since.elapsed(), &app.settings().limits))
 }
 
 /// Measurements

@@ -2,12 +2,55 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use telemetra::core::EventTime;
+use telemetra::http::openapi::{BadParameter, ForeignOrigin, NoToken, NotAFollower};
 use telemetra::http::{Follow, Params, Position, Problem, Upgrade};
+use utoipa::IntoParams;
 
+use super::UnknownStream;
 use super::streams::id;
 use crate::server::app::App;
+use crate::server::model::{Message, Time};
 
-/// `WS /live`: all streams.
+/// What is asked of both.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LiveQuery {
+    /// Go on from this time, up to which everything is known, rather than from a snapshot.
+    #[param(value_type = Option<Time>)]
+    since: Option<EventTime>,
+    /// The life of the service in which that was; in another there is a snapshot.
+    life: Option<String>,
+    /// How many seconds of windows and moments a snapshot holds.
+    #[param(required = false, maximum = 86_400, default = 600)]
+    history: u64,
+}
+
+impl LiveQuery {
+    fn read(mut params: Params) -> Result<Self, Problem> {
+        let (since, life) = (params.time("since")?, params.text("life")?);
+        let history = params.number("history", 0..=86_400, 600)?;
+        params.done()?;
+        Ok(Self { since, life, history })
+    }
+}
+
+/// Follow all streams
+///
+/// As for one stream; the snapshot is an overview.
+///
+/// A window of thousands of streams is as many messages at once: a page that shows one stream should follow one.
+#[utoipa::path(
+    get, path = "/live", operation_id = "follow_all", tag = "live", params(LiveQuery),
+    responses(
+        (status = 101, description = "A WebSocket, on which messages follow: `Message`."),
+        (
+            status = 200, description = "Server-sent events, whose data are messages.",
+            body = Message, content_type = "text/event-stream"
+        ),
+        BadParameter, NoToken, ForeignOrigin, NotAFollower
+    )
+)]
 pub(crate) async fn all(
     State(app): State<App>,
     headers: HeaderMap,
@@ -17,7 +60,40 @@ pub(crate) async fn all(
     begin(&app, &headers, None, params, upgrade)
 }
 
-/// `WS /live/{id}`: one stream, also one that is not there yet.
+/// Follow a stream
+///
+/// A WebSocket, or server-sent events for a client that accepts `text/event-stream`; also of a stream that is not there yet.
+/// The first message is a snapshot, or, with `since`, what changed; each change follows as it takes effect, and a heartbeat
+/// every 15 seconds with a ping.
+///
+/// The service ends a WebSocket with a reason:
+///
+/// * `1001` it stops.
+/// * `1002` pings were not answered for 45 seconds.
+/// * `1012` it cannot go on without a gap.
+/// * `4008` the client reads too slowly: messages were missed. It is not waited for, so that nobody else is held up.
+///
+/// In each case connect again with `life` as it was told, and as `since` the greatest `time` before that of the last message, of
+/// which there may have been more; rows that come again are the same. For server-sent events a browser does so by itself, with
+/// `Last-Event-ID`, after which nothing comes again.
+///
+/// Where the service asks for a token and no header can be set, as in a page, offer the subprotocols `telemetra` and
+/// `bearer.TOKEN`.
+#[utoipa::path(
+    get, path = "/live/{id}", operation_id = "follow", tag = "live",
+    params(
+        ("id" = String, Path, min_length = 1, max_length = 256, example = "midnight_arcade", description = "The stream's id."),
+        LiveQuery,
+    ),
+    responses(
+        (status = 101, description = "A WebSocket, on which messages follow: `Message`."),
+        (
+            status = 200, description = "Server-sent events, whose data are messages.",
+            body = Message, content_type = "text/event-stream"
+        ),
+        UnknownStream, BadParameter, NoToken, ForeignOrigin, NotAFollower
+    )
+)]
 pub(crate) async fn one(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
@@ -32,13 +108,11 @@ fn begin(
     app: &App,
     headers: &HeaderMap,
     stream: Option<String>,
-    mut params: Params,
+    params: Params,
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
-    let (since, life) = (params.time("since")?, params.text("life")?);
-    let history = params.number("history", 0..=86_400, 600)? * 1000;
-    params.done()?;
+    let LiveQuery { since, life, history } = LiveQuery::read(params)?;
     let life = life.map_or_else(|| app.changes.life(), Into::into);
     let from = since.map(|time| Position { life, time, key: None });
-    app.live.open(headers, upgrade, stream, from, history)
+    app.live.open(headers, upgrade, stream, from, history * 1000)
 }

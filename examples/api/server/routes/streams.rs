@@ -3,32 +3,43 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use serde::Serialize;
+use telemetra::http::openapi::{BadParameter, NoToken, Unavailable};
 use telemetra::http::{Params, Problem};
 use telemetra::livestream::MAX_ID_BYTES;
+use utoipa::ToSchema;
 
-use super::{failed, no_stream};
+use super::{UnknownStream, failed, no_stream};
 use crate::server::app::App;
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
 use crate::server::store::{Cursor, MetricsQuery, MomentQuery, Order, StreamQuery};
 
-#[derive(Serialize)]
-struct StreamPage {
+/// Some of the streams.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StreamPage {
+    /// The event time that all answers have reached.
     as_of: Option<Time>,
+    /// How many there are that match.
     total: u64,
+    /// Where the next page begins; null after the last.
     next_offset: Option<u64>,
     streams: Vec<StreamInfo>,
 }
 
-#[derive(Serialize)]
-struct MetricsPage {
+/// Windows of one stream, oldest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MetricsPage {
     stream_id: String,
+    /// The `to` with which to ask for those before; null if there are none in the range.
     next_to: Option<Time>,
     metrics: Vec<Metrics>,
 }
 
-#[derive(Serialize)]
-struct MomentPage {
+/// Moments of one stream, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MomentPage {
     stream_id: String,
+    /// The `cursor` with which to ask for those before; null if there are none.
+    #[schema(value_type = Option<String>)]
     next_cursor: Option<Cursor>,
     moments: Vec<MomentInfo>,
 }
@@ -45,7 +56,14 @@ pub(crate) fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Pr
     Ok(id)
 }
 
-/// `GET /streams`.
+/// The streams
+///
+/// A page of the streams, ranked. Ranks change with every slide, so a stream may be on two pages or on none.
+#[utoipa::path(
+    get, path = "/streams", operation_id = "streams", tag = "answers",
+    params(StreamQuery),
+    responses((status = 200, description = "The streams.", body = StreamPage), BadParameter, NoToken, Unavailable)
+)]
 pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Answer {
     let orders = [("rate", Order::Rate), ("viewers", Order::Viewers), ("name", Order::Name)];
     let query = StreamQuery {
@@ -63,7 +81,16 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Answer {
     Ok(Json(StreamPage { as_of: as_of.map(Time), total, next_offset, streams }).into_response())
 }
 
-/// `GET /streams/{id}`.
+/// One stream
+///
+/// A stream and its newest window.
+#[utoipa::path(
+    get, path = "/streams/{id}", operation_id = "stream", tag = "answers",
+    params(
+        ("id" = String, Path, min_length = 1, max_length = 256, example = "midnight_arcade", description = "The stream's id."),
+    ),
+    responses((status = 200, description = "The stream.", body = StreamInfo), UnknownStream, BadParameter, NoToken, Unavailable)
+)]
 pub(crate) async fn one(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
@@ -75,7 +102,17 @@ pub(crate) async fn one(
     Ok(Json(stream.ok_or_else(|| no_stream(&id))?).into_response())
 }
 
-/// `GET /streams/{id}/metrics`.
+/// The windows of a stream
+///
+/// Windows that end from `from` on and before `to`: the newest `limit` of them, oldest first.
+#[utoipa::path(
+    get, path = "/streams/{id}/metrics", operation_id = "metrics", tag = "answers",
+    params(
+        ("id" = String, Path, min_length = 1, max_length = 256, example = "midnight_arcade", description = "The stream's id."),
+        MetricsQuery,
+    ),
+    responses((status = 200, description = "The windows.", body = MetricsPage), UnknownStream, BadParameter, NoToken, Unavailable)
+)]
 pub(crate) async fn metrics(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
@@ -94,7 +131,18 @@ pub(crate) async fn metrics(
     Ok(Json(MetricsPage { stream_id: id, next_to, metrics }).into_response())
 }
 
-/// `GET /streams/{id}/moments`.
+/// The moments of a stream
+///
+/// Moments that start from `from` on and before `to`: the newest `limit` of them, newest first. One that was withdrawn is
+/// not among them.
+#[utoipa::path(
+    get, path = "/streams/{id}/moments", operation_id = "moments", tag = "answers",
+    params(
+        ("id" = String, Path, min_length = 1, max_length = 256, example = "midnight_arcade", description = "The stream's id."),
+        MomentQuery,
+    ),
+    responses((status = 200, description = "The moments.", body = MomentPage), UnknownStream, BadParameter, NoToken, Unavailable)
+)]
 pub(crate) async fn moments(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,

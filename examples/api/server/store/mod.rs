@@ -10,8 +10,9 @@ use std::pin::Pin;
 
 use telemetra::core::EventTime;
 use telemetra::http::{Feed, Routes, Told};
+use utoipa::{IntoParams, ToSchema};
 
-use super::model::{Message, Metrics, MomentInfo, StreamInfo};
+use super::model::{Message, Metrics, MomentInfo, StreamInfo, Time};
 
 /// An answer that may take a while.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> + Send + 'a>>;
@@ -118,44 +119,86 @@ impl Component {
     }
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+/// How streams are ranked: by the newest window's messages or viewers, greatest first, or by the id.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub(crate) enum Order {
     Rate,
     Viewers,
     Name,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct StreamQuery {
+    /// By the newest window's messages or viewers, greatest first, or by the id.
+    #[param(required = false, inline)]
     pub(crate) order: Order,
+    /// Only those that are live; where metadata does not say, those that are not silent.
+    #[param(required = false, default = false)]
     pub(crate) live: bool,
-    /// In lower case.
+    /// Only those with this in id, name, title or category, in any case.
+    // In lower case.
     pub(crate) search: Option<String>,
+    /// How many to pass over.
+    #[param(required = false, maximum = 1_000_000, default = 0)]
     pub(crate) offset: u64,
+    /// How many at most.
+    #[param(required = false, minimum = 1, maximum = 500, default = 50)]
     pub(crate) limit: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct MetricsQuery {
-    /// By the end of the window, without `to`.
+    /// Not before this time.
+    // By the end of the window, without `to`.
+    #[param(value_type = Option<Time>)]
     pub(crate) from: Option<EventTime>,
+    /// Before this time.
+    #[param(value_type = Option<Time>)]
     pub(crate) to: Option<EventTime>,
-    /// Windows that end at a multiple of so many milliseconds.
+    /// Only windows that end at a multiple of so many seconds. With the length of a window they share no event; no window is
+    /// a mixture of others.
+    // In milliseconds here.
+    #[param(required = false, minimum = 1, maximum = 86_400, default = 1)]
     pub(crate) resolution: u64,
+    /// How many at most.
+    #[param(required = false, minimum = 1, maximum = 5_000, default = 360)]
     pub(crate) limit: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct MomentQuery {
+    /// Only of this type.
+    #[param(
+        rename = "type",
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[^\\u0000]+$",
+        example = "chat_spike"
+    )]
     pub(crate) moment_type: Option<String>,
-    /// By the start of the moment, without `to`.
+    /// Not before this time.
+    // By the start of the moment, without `to`.
+    #[param(value_type = Option<Time>)]
     pub(crate) from: Option<EventTime>,
+    /// Before this time.
+    #[param(value_type = Option<Time>)]
     pub(crate) to: Option<EventTime>,
+    /// Only those that are open.
+    #[param(required = false, default = false)]
     pub(crate) open: bool,
-    /// The greatest chance, if there is a limit.
+    /// Only those with a `chance` of at most this; 0.1 leaves a list of which about a tenth is chance. With 1, all.
+    // `None` if there is no limit.
+    #[param(minimum = 0, maximum = 1, default = 1)]
     pub(crate) max_chance: Option<f64>,
-    /// After this one.
+    /// Those after the page that told this as its `next_cursor`.
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}-[0-9a-f]{32}$")]
     pub(crate) cursor: Option<Cursor>,
+    /// How many at most.
+    #[param(required = false, minimum = 1, maximum = 1_000, default = 100)]
     pub(crate) limit: usize,
 }
 
