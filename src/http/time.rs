@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use telemetra_core::EventTime;
-use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -44,16 +44,12 @@ impl From<EventTime> for Time {
     }
 }
 
-pub(super) fn schema() -> Object {
-    let format = Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
-    ObjectBuilder::new().schema_type(Type::String).format(format).build()
-}
-
 impl PartialSchema for Time {
     fn schema() -> RefOr<Schema> {
-        schema().into()
+        let format = Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
+        let description = Some("A time of the events' own clock, in RFC 3339.");
+        ObjectBuilder::new().schema_type(Type::String).format(format).description(description).into()
     }
 }
 
-/// A time has no schema of its own: it is in that of what it belongs to.
 impl ToSchema for Time {}

@@ -87,6 +87,8 @@ fn every_path_is_documented_and_every_documented_path_is_there() {
         source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(documented, routes);
     assert_eq!(document["info"]["title"], "Test", "the service's own title");
+    let operations = document["paths"].as_object().unwrap().values();
+    assert!(!operations.into_iter().any(|item| item["get"].get("parameters").is_some_and(Value::is_null)));
     let problems: BTreeSet<_> =
         document["x-problems"].as_object().unwrap().keys().map(String::as_str).collect();
     let source = concat!(

@@ -76,15 +76,19 @@ pub(super) async fn document(
 
 /// Each operation of a document.
 fn operations(document: &mut Value) -> impl Iterator<Item = &mut Value> {
-    let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    let paths =
+        document.get_mut("paths").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut);
     paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut)
+}
+
+fn parameters(operation: &mut Value) -> impl Iterator<Item = &mut Value> {
+    operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 /// Sets the range of a parameter, which is a setting.
 fn bound(document: &mut Value, name: &str, least: u64, most: u64, default: u64) {
     for operation in operations(document) {
-        let parameters = operation["parameters"].as_array_mut().into_iter().flatten();
-        for parameter in parameters.filter(|parameter| parameter["name"] == name) {
+        for parameter in parameters(operation).filter(|parameter| parameter["name"] == name) {
             parameter["schema"] =
                 json!({ "type": "integer", "minimum": least, "maximum": most, "default": default });
         }
@@ -118,7 +122,7 @@ pub fn finished(document: utoipa::openapi::OpenApi) -> Value {
         "scheme": "bearer",
         "description": "The token of the service, where it asks for one.",
     });
-    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+    if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
         schemas.values_mut().for_each(close);
         name_variants(schemas);
     }
@@ -126,7 +130,7 @@ pub fn finished(document: utoipa::openapi::OpenApi) -> Value {
         if operation["responses"].get("401").is_some() {
             operation["security"] = json!([{}, { "bearer": [] }]);
         }
-        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        for parameter in parameters(operation) {
             not_null(&mut parameter["schema"]);
         }
     }
@@ -140,6 +144,15 @@ fn close(schema: &mut Value) {
         let names: Vec<_> = properties.keys().cloned().collect();
         schema["required"] = names.into();
         schema["additionalProperties"] = false.into();
+    }
+    // What is said of a reference that may be null is said of both.
+    let said = schema.get_mut("oneOf").and_then(Value::as_array_mut).and_then(|kinds| {
+        kinds.iter_mut().find_map(|kind| {
+            kind.as_object_mut().filter(|kind| kind.contains_key("$ref"))?.remove("description")
+        })
+    });
+    if let Some(said) = said {
+        schema["description"] = said;
     }
     for list in ["oneOf", "anyOf"] {
         schema.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(close);

@@ -44,7 +44,7 @@ pub(super) fn specialize(document: &mut Value, tables: &[Arc<Table>]) {
                 format!("{}: {name}", operation["summary"].as_str().unwrap_or_default()).into();
             operation["operationId"] =
                 format!("{}_{name}", operation["operationId"].as_str().unwrap_or_default()).into();
-            if let Some(parameters) = operation["parameters"].as_array_mut() {
+            if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
                 parameters.retain(|parameter| parameter["name"] != "table");
             }
             paths.insert(path.replace("{table}", name), item);

@@ -18,7 +18,7 @@ use crate::http::router::App;
 #[utoipa::path(
     get, path = "/live", operation_id = "follow_all", tag = "live",
     params(
-        ("cursor" = Option<String>, Query, description = "Go on behind the message that told this as its `cursor`."),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9a-f]{1,16}-[0-9]{1,19}(-([0-9a-f]{2})+)?$", description = "Go on behind the message that told this as its `cursor`."),
         ("history" = Option<u64>, Query, description = "How many seconds of the past a snapshot holds."),
     ),
     responses(
@@ -55,7 +55,7 @@ pub(in crate::http) async fn all(
     get, path = "/live/{key}", operation_id = "follow", tag = "live",
     params(
         ("key" = String, Path, description = "The key, as text; also one that is not there yet."),
-        ("cursor" = Option<String>, Query, description = "Go on behind the message that told this as its `cursor`."),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9a-f]{1,16}-[0-9]{1,19}(-([0-9a-f]{2})+)?$", description = "Go on behind the message that told this as its `cursor`."),
         ("history" = Option<u64>, Query, description = "How many seconds of the past a snapshot holds."),
     ),
     responses(

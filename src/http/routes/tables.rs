@@ -231,7 +231,7 @@ pub(super) fn limit(app: &App, params: &mut Params) -> Result<usize, Problem> {
         ("key" = String, Path, description = "The key, as text."),
         ("from" = Option<Time>, Query, description = "Not before this time."),
         ("to" = Option<Time>, Query, description = "Before this time."),
-        ("cursor" = Option<String>, Query, description = "Those behind the page that told this as its `next_cursor`."),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,19}-([0-9a-f]{2})+$", description = "Those behind the page that told this as its `next_cursor`."),
         ("limit" = Option<u64>, Query, description = "How many at most."),
     ),
     responses(

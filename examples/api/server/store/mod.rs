@@ -119,7 +119,7 @@ impl Component {
     }
 }
 
-/// How streams are ranked: by the newest window's messages or viewers, greatest first, or by the id.
+/// How streams are ranked: by the newest window's messages (the default) or viewers, greatest first, or by the id.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub(crate) enum Order {
@@ -131,7 +131,6 @@ pub(crate) enum Order {
 #[derive(Clone, Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct StreamQuery {
-    /// By the newest window's messages or viewers, greatest first, or by the id.
     #[param(required = false, inline)]
     pub(crate) order: Order,
     /// Only those that are live; where metadata does not say, those that are not silent.
