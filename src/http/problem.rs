@@ -117,7 +117,7 @@ impl Problem {
     }
 }
 
-/// Marks the response; [`render`] writes it out, as it knows the request.
+/// The layers of [`Settings::layered`] write out the body, as they know the request.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();

@@ -21,7 +21,7 @@ use super::settings::told;
 /// Serves a router until `stopping` becomes true. Then no connection is accepted any more, and those that are open
 /// have [`Limits::farewell`] to end.
 ///
-/// It is what [`axum::serve`] is, with limits on connections: see [`Limits::connections`] and [`Limits::silence`].
+/// It is what [`axum::serve()`] is, with limits on connections: see [`Limits::connections`] and [`Limits::silence`].
 /// There is no TLS: put it behind a proxy that ends it.
 ///
 /// # Errors
