@@ -32,3 +32,4 @@ mod servers;
 mod service;
 #[path = "../support/services.rs"]
 mod services;
+mod view;
