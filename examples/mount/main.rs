@@ -1,5 +1,5 @@
-//! A service of your own that has the routes over a live view beside its own: `POST /readings` takes events, and
-//! everything below `/devices` is the library's.
+//! A service of your own that has the routes over a live view beside its own: `POST /readings` takes events,
+//! and everything below `/devices` is the library's.
 //!
 //! ```sh
 //! cargo run --example mount

@@ -1,4 +1,5 @@
-//! The whole way: readings go in by the service's own route, and windows come out by the library's, while they change.
+//! The whole way: readings go in by the service's own route, and windows come out by the library's, while
+//! they change.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -26,7 +26,8 @@ pub(super) enum Message {
         as_of: Option<Time>,
         rows: Vec<RowBody>,
     },
-    /// What changed after the cursor follows: each row once, as it is now, or as it was when it was withdrawn.
+    /// What changed after the cursor follows: each row once, as it is now, or as it was when it was
+    /// withdrawn.
     Resumed {
         /// Where the client was.
         cursor: String,
@@ -67,8 +68,8 @@ impl Changes {
         Position { life: Arc::clone(&self.life), time, key: None }
     }
 
-    /// What changed after a position, up to a time that all keys have reached; `None` if not all of that is held.
-    /// What is newer comes by the feed.
+    /// What changed after a position, up to a time that all keys have reached; `None` if not all of that is
+    /// held. What is newer comes by the feed.
     fn resume(
         &self,
         key: Option<&str>,
@@ -99,8 +100,8 @@ impl Changes {
         Ok(Some(Beginning { messages, known: Known { all: Some(self.at(as_of)), ..Known::default() } }))
     }
 
-    /// The rows of a key or of all, as of a time that all keys have reached. A row that changed after it is not
-    /// among them: it comes by the feed.
+    /// The rows of a key or of all, as of a time that all keys have reached. A row that changed after it is
+    /// not among them: it comes by the feed.
     fn snapshot(
         &self,
         key: Option<&str>,
@@ -126,8 +127,8 @@ impl Changes {
     }
 }
 
-/// Of the rows of a key as of a time: the newest window, those that ended since then, and those that describe the
-/// present.
+/// Of the rows of a key as of a time: the newest window, those that ended since then, and those that describe
+/// the present.
 fn recent(mut rows: Vec<Held>, as_of: EventTime, since: EventTime) -> Vec<Held> {
     rows.retain(|held| held.time <= as_of);
     let is_window = |held: &Held| held.row.table().row_shape() == Shape::Windows;
@@ -139,8 +140,8 @@ fn recent(mut rows: Vec<Held>, as_of: EventTime, since: EventTime) -> Vec<Held> 
     rows
 }
 
-/// The message about an update, and where it is; `None` if it is of rows that the view does not keep, as a client
-/// that comes back could not be told what it missed of them.
+/// The message about an update, and where it is; `None` if it is of rows that the view does not keep, as a
+/// client that comes back could not be told what it missed of them.
 fn message(view: &dyn View, life: &Arc<str>, update: &Update) -> Result<Option<(String, Position)>, Failure> {
     let held = update.changes.iter().filter(|change| view.keeps(&*change.row));
     let changes: Vec<_> =
@@ -166,8 +167,8 @@ impl Follow for Changes {
         _told: Option<EventTime>,
     ) -> Pending<'a, Result<Beginning, Failure>> {
         Box::pin(async {
-            // Before all else: what is read then is at least as of that time, and what comes after it is told by the
-            // feed, to which the follower listens already.
+            // Before all else: what is read then is at least as of that time, and what comes after it is told
+            // by the feed, to which the follower listens already.
             let as_of = self.view.as_of();
             let key = wish.key.as_deref();
             if let (Some(from), Some(as_of)) = (&wish.from, as_of)

@@ -39,14 +39,14 @@ fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     lists.flat_map(|list| list.split(',')).map(str::trim)
 }
 
-/// A secret that every client has to send: as `Authorization: Bearer TOKEN`, or, where no header can be set, by
-/// offering the WebSocket subprotocols `telemetra` and `bearer.TOKEN`. `Debug` does not show it.
+/// A secret that every client has to send: as `Authorization: Bearer TOKEN`, or, where no header can be set,
+/// by offering the WebSocket subprotocols `telemetra` and `bearer.TOKEN`. `Debug` does not show it.
 #[derive(Clone)]
 pub struct Token(String);
 
 impl Token {
-    /// A token of ASCII letters, digits and `-._~+`; `None` if the text has others, as they cannot be sent in a
-    /// subprotocol, or is empty.
+    /// A token of ASCII letters, digits and `-._~+`; `None` if the text has others, as they cannot be sent in
+    /// a subprotocol, or is empty.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let is_sent = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+".contains(&byte);
@@ -66,7 +66,8 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Refuses pages of other origins, unless they are among those allowed: before a WebSocket, browsers ask nobody.
+/// Refuses pages of other origins, unless they are among those allowed: before a WebSocket, browsers ask
+/// nobody.
 pub(super) fn origin(settings: &Settings, headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
     let Some(origin) = text(header::ORIGIN) else { return Ok(()) };

@@ -9,11 +9,11 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at a time, followers included; [`serve`](crate::http::serve()) leaves those beyond waiting to
-    /// be accepted. Default: 10,000.
+    /// Connections at a time, followers included; [`serve`](crate::http::serve()) leaves those beyond waiting
+    /// to be accepted. Default: 10,000.
     pub connections: usize,
-    /// How long nothing may pass over a connection. With each heartbeat a follower is sent something. Default:
-    /// 75 s.
+    /// How long nothing may pass over a connection. With each heartbeat a follower is sent something.
+    /// Default: 75 s.
     pub silence: Duration,
     /// How long an answer may take until it begins. Default: 10 s.
     pub answer: Duration,
@@ -31,7 +31,8 @@ pub struct Limits {
     pub send: Duration,
     /// How many messages may wait for a follower of one key. Default: 256.
     pub waiting: usize,
-    /// How many messages may wait for a follower of all keys: a whole window of many of them. Default: 16,384.
+    /// How many messages may wait for a follower of all keys: a whole window of many of them. Default:
+    /// 16,384.
     pub waiting_all: usize,
     /// How long the event time that answers have reached may stand still before the service is not ready.
     /// Default: 60 s.

@@ -1,5 +1,5 @@
-//! A router over a live view, to mount in anybody's axum service: tables, moments, and live changes by WebSocket and
-//! by server-sent events. Feature `http`.
+//! A router over a live view, to mount in anybody's axum service: tables, moments, and live changes by
+//! WebSocket and by server-sent events. Feature `http`.
 //!
 //! [`router`] takes the reader of a [`LiveView`](crate::sinks::LiveView) of any types of key, summary and row, and
 //! makes an [`axum::Router`] that can be nested beside routes of your own:
@@ -37,8 +37,8 @@
 //! | `GET /metrics` | what [`Routes::metrics`] returns, if it is set |
 //! | `GET /openapi.json` | the OpenAPI document, with the columns of the tables |
 //!
-//! The parts are there for a service of another kind: [`Settings`] puts limits, problems and the token around any
-//! router, [`Live`] lets clients follow any source of changes, [`Params`] reads parameters strictly, and
+//! The parts are there for a service of another kind: [`Settings`] puts limits, problems and the token around
+//! any router, [`Live`] lets clients follow any source of changes, [`Params`] reads parameters strictly, and
 //! [`serve()`] limits connections.
 
 mod changes;
@@ -56,6 +56,7 @@ mod routes;
 mod row;
 mod serve;
 mod settings;
+mod table;
 mod time;
 mod view;
 

@@ -18,8 +18,8 @@ enum Host {
     Six(Ipv6Addr),
 }
 
-/// The origins whose pages may use a service, besides its own. Origins are compared as URLs are: by scheme, host
-/// and port, with the scheme's own port where none is given, in any case of letters.
+/// The origins whose pages may use a service, besides its own. Origins are compared as URLs are: by scheme,
+/// host and port, with the scheme's own port where none is given, in any case of letters.
 ///
 /// ```
 /// use telemetra::http::Origins;
@@ -62,7 +62,8 @@ impl Origins {
 
 /// Whether a page of that origin is the service's own, by the host that its request is for.
 pub(super) fn is_own(origin: &str, host: &str) -> bool {
-    // The service cannot see the scheme that the browser used, as a proxy ends TLS: the page's is taken for it.
+    // The service cannot see the scheme that the browser used, as a proxy ends TLS: the page's is taken for
+    // it.
     let own = |origin: &Origin| Origin::of(origin.scheme.clone(), host);
     Origin::parse(origin).is_some_and(|origin| own(&origin).is_some_and(|own| own == origin))
 }

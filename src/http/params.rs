@@ -8,8 +8,8 @@ use super::problem::Problem;
 
 const BEFORE_EPOCH: &str = "is before 1970";
 
-/// The query parameters of a request, an extractor. Each is taken by its name; [`done`](Self::done) refuses those
-/// that nobody took, so that a misspelt one is not passed over.
+/// The query parameters of a request, an extractor. Each is taken by its name; [`done`](Self::done) refuses
+/// those that nobody took, so that a misspelt one is not passed over.
 ///
 /// ```
 /// use telemetra::http::{Params, Problem};

@@ -49,8 +49,8 @@ pub struct ProblemBody {
 }
 
 impl Problem {
-    /// A problem with a status. `kind` is the end of its `type`, in kebab case; `detail` says what is wrong and
-    /// what to do.
+    /// A problem with a status. `kind` is the end of its `type`, in kebab case; `detail` says what is wrong
+    /// and what to do.
     pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, kind, detail: detail.into() }
     }
@@ -88,7 +88,8 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-key", format!("nothing is held of the key `{key}`"))
     }
 
-    /// The problem that a status alone says: of the layers around the routes, and of a path that is not there.
+    /// The problem that a status alone says: of the layers around the routes, and of a path that is not
+    /// there.
     #[must_use]
     pub fn of(status: StatusCode) -> Self {
         let (kind, detail) = match status {

@@ -22,8 +22,9 @@ use super::view::View;
 
 /// Makes the routes over a live view, with the default settings. See [the module](super) for the paths.
 ///
-/// The view holds what is newest: windows and moments within its horizon, and rows of other types. What is older is
-/// in the tables of a database. A view holds one grouping; for several, make a router each and nest them.
+/// The view holds what is newest: windows and moments within its horizon, and rows of other types. What is
+/// older is in the tables of a database. A view holds one grouping; for several, make a router each and nest
+/// them.
 #[must_use]
 pub fn router<S: Data, K: Key>(reader: LiveReader<S, K>) -> Routes {
     Routes {
@@ -67,8 +68,8 @@ impl Routes {
         self
     }
 
-    /// Sets how far the pipeline is, for `/ready`, as [`PipelineStatus::durable`] says. Without it only the live
-    /// view tells, which stands still while nothing changes.
+    /// Sets how far the pipeline is, for `/ready`, as [`PipelineStatus::durable`] says. Without it only the
+    /// live view tells, which stands still while nothing changes.
     #[must_use]
     pub fn progress(mut self, progress: impl Fn() -> Option<EventTime> + Send + Sync + 'static) -> Self {
         self.progress = Box::new(progress);

@@ -106,8 +106,8 @@ fn values(change: &Change, time: EventTime) -> Result<Box<RawValue>, Failure> {
     RawValue::from_string(out).map_err(|error| failed(&error))
 }
 
-/// The order of rows in a page, newest first: by the time that they describe, of which the present is the last, and
-/// by their key columns.
+/// The order of rows in a page, newest first: by the time that they describe, of which the present is the
+/// last, and by their key columns.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) time: EventTime,

@@ -18,11 +18,11 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::limits::Limits;
 use super::settings::told;
 
-/// Serves a router until `stopping` becomes true. Then no connection is accepted any more, and those that are open
-/// have [`Limits::farewell`] to end.
+/// Serves a router until `stopping` becomes true. Then no connection is accepted any more, and those that are
+/// open have [`Limits::farewell`] to end.
 ///
-/// It is what [`axum::serve()`] is, with limits on connections: see [`Limits::connections`] and [`Limits::silence`].
-/// There is no TLS: put it behind a proxy that ends it.
+/// It is what [`axum::serve()`] is, with limits on connections: see [`Limits::connections`] and
+/// [`Limits::silence`]. There is no TLS: put it behind a proxy that ends it.
 ///
 /// # Errors
 ///

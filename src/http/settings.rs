@@ -37,7 +37,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The default settings: anybody may ask, pages of the service's own origin alone, with the default limits.
+    /// The default settings: anybody may ask, pages of the service's own origin alone, with the default
+    /// limits.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -50,8 +51,8 @@ impl Settings {
         self
     }
 
-    /// Sets the origins whose pages may use the service: by CORS, and by the origin check of WebSockets, about
-    /// which browsers ask nobody. Default: its own.
+    /// Sets the origins whose pages may use the service: by CORS, and by the origin check of WebSockets,
+    /// about which browsers ask nobody. Default: its own.
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
@@ -72,8 +73,8 @@ impl Settings {
         self
     }
 
-    /// Sets where problems are explained: `type` of a problem is this text with the name of its kind appended, as
-    /// `/docs#unknown-key` for `/docs#`. Default: `urn:telemetra:problem:`.
+    /// Sets where problems are explained: `type` of a problem is this text with the name of its kind
+    /// appended, as `/docs#unknown-key` for `/docs#`. Default: `urn:telemetra:problem:`.
     #[must_use]
     pub fn problems(mut self, prefix: impl Into<String>) -> Self {
         self.problems = Some(prefix.into());
@@ -87,8 +88,8 @@ impl Settings {
         self
     }
 
-    /// Sets the order to stop: when it becomes true, followers are told, and their connections end. Without it
-    /// they keep a server from ending gracefully.
+    /// Sets the order to stop: when it becomes true, followers are told, and their connections end. Without
+    /// it they keep a server from ending gracefully.
     #[must_use]
     pub fn stopping(mut self, stopping: watch::Receiver<bool>) -> Self {
         self.stopping = Some(stopping);

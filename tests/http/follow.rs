@@ -49,7 +49,8 @@ fn cut_off_again_and_again<F: Follower>(path: &str) {
             devices.read(device, minute, 3, if hot { 80.0 } else { 20.0 + (minute % 3) as f64 / 10.0 });
         }
         if minute == 14 {
-            // Late readings as hot as the departure: it was none. It is told in the same times as other changes.
+            // Late readings as hot as the departure: it was none. It is told in the same times as other
+            // changes.
             for late in 10..12 {
                 devices.read("d2", late, 30, 80.0);
             }

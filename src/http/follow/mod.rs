@@ -1,9 +1,9 @@
 //! Followers of changes, by WebSocket and by server-sent events, over any source of changes.
 //!
-//! There is one feed of changes, whose messages are written as JSON once and shared by all followers. A follower is
-//! sent a beginning, which is a snapshot or what changed since it was last there, and then each change that the
-//! beginning does not have. Each may have a bounded number of messages waiting; one that falls behind is
-//! disconnected, so that it holds up nobody, and can go on where it was.
+//! There is one feed of changes, whose messages are written as JSON once and shared by all followers. A
+//! follower is sent a beginning, which is a snapshot or what changed since it was last there, and then each
+//! change that the beginning does not have. Each may have a bounded number of messages waiting; one that
+//! falls behind is disconnected, so that it holds up nobody, and can go on where it was.
 
 mod events;
 mod hub;
@@ -29,8 +29,8 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// A pending answer of a source of changes.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A source of changes that clients follow by [`Live`]. [`router`](crate::http::router) has one over a live view;
-/// implement it to serve changes from elsewhere.
+/// A source of changes that clients follow by [`Live`]. [`router`](crate::http::router) has one over a live
+/// view; implement it to serve changes from elsewhere.
 ///
 /// # Contract
 ///

@@ -14,7 +14,8 @@ use crate::http::guard;
 use crate::http::problem::Problem;
 use crate::http::settings::Settings;
 
-/// The name of what is spoken. Clients that send a token among the subprotocols have to be answered with another.
+/// The name of what is spoken. Clients that send a token among the subprotocols have to be answered with
+/// another.
 const PROTOCOL: &str = "telemetra";
 /// Clients have nothing to say but pongs.
 const LONGEST_MESSAGE: usize = 4096;
@@ -41,8 +42,8 @@ impl Live {
         Self(Arc::new(Inner { source, settings, hub, started: Once::new() }))
     }
 
-    /// Starts to read the feed, which else starts with the first follower. Needed if the feed of the source takes
-    /// a while until it tells.
+    /// Starts to read the feed, which else starts with the first follower. Needed if the feed of the source
+    /// takes a while until it tells.
     ///
     /// # Panics
     ///
@@ -72,13 +73,13 @@ impl Live {
     }
 
     /// Answers a request to follow: by a WebSocket if it asks for one, or by server-sent events if it accepts
-    /// `text/event-stream`. A `Last-Event-ID` among the headers goes before `from`; one of another life, or that
-    /// is none of ours, is passed over, as the client cannot do better.
+    /// `text/event-stream`. A `Last-Event-ID` among the headers goes before `from`; one of another life, or
+    /// that is none of ours, is passed over, as the client cannot do better.
     ///
     /// # Errors
     ///
-    /// A problem with status 403 if a page of another origin asks for a WebSocket, and with 426 if the request
-    /// asks for neither.
+    /// A problem with status 403 if a page of another origin asks for a WebSocket, and with 426 if the
+    /// request asks for neither.
     pub fn open(
         &self,
         headers: &HeaderMap,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use telemetra_core::EventTime;
 
-/// A position in the changes of a source: what a follower knows. As text it is the `id` of server-sent events, which
-/// browsers send back as `Last-Event-ID`, and the `cursor` of messages.
+/// A position in the changes of a source: what a follower knows. As text it is the `id` of server-sent
+/// events, which browsers send back as `Last-Event-ID`, and the `cursor` of messages.
 ///
 /// ```
 /// use telemetra::core::EventTime;

@@ -1,9 +1,9 @@
 //! The OpenAPI document of the routes, and parts to write one for a service of your own.
 //!
-//! The schemas of answers are derived from the types that are written, by utoipa. The schema of a row is made of the
-//! columns and kinds of its table at run time, as that is what is written: the values that a row puts, one for each
-//! column. So there is nothing to derive for a row type of your own, and a schema cannot say something else than the
-//! answer.
+//! The schemas of answers are derived from the types that are written, by utoipa. The schema of a row is made
+//! of the columns and kinds of its table at run time, as that is what is written: the values that a row puts,
+//! one for each column. So there is nothing to derive for a row type of your own, and a schema cannot say
+//! something else than the answer.
 
 mod responses;
 mod rows;
@@ -95,9 +95,9 @@ fn bound(document: &mut Value, name: &str, least: u64, most: u64, default: u64) 
     }
 }
 
-/// The document as JSON, with what derived schemas leave open said: an object always has all its fields and no
-/// others, a parameter that may be left out is never null, and an operation that may answer with 401 takes a bearer
-/// token. That holds if the schemas are of answers, none of whose fields is skipped.
+/// The document as JSON, with what derived schemas leave open said: an object always has all its fields and
+/// no others, a parameter that may be left out is never null, and an operation that may answer with 401 takes
+/// a bearer token. That holds if the schemas are of answers, none of whose fields is skipped.
 ///
 /// ```
 /// use utoipa::OpenApi;
@@ -164,8 +164,8 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Gives the variants of enums that are told apart by a field a name of their own: `SnapshotMessage` for the variant
-/// `snapshot` of `Message`.
+/// Gives the variants of enums that are told apart by a field a name of their own: `SnapshotMessage` for the
+/// variant `snapshot` of `Message`.
 fn name_variants(schemas: &mut Map<String, Value>) {
     let mut named = Map::new();
     for (name, schema) in schemas.iter_mut() {

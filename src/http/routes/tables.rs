@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Serialize;
-use telemetra_core::{Column, ColumnKind, Shape, Table};
-use utoipa::ToSchema;
+use telemetra_core::{EventTime, Table};
+use utoipa::{IntoParams, ToSchema};
 
 use super::path;
 use crate::http::openapi::{BadParameter, NoToken, Unavailable, Unknown};
@@ -13,6 +13,7 @@ use crate::http::params::Params;
 use crate::http::problem::Problem;
 use crate::http::router::{App, failed};
 use crate::http::row::{Place, RowBody};
+use crate::http::table::TableBody;
 use crate::http::time::Time;
 
 /// The tables, and how far the answers are.
@@ -23,100 +24,6 @@ pub(in crate::http) struct TableList {
     /// The event time since which all changes are held.
     known_since: Option<Time>,
     tables: Vec<TableBody>,
-}
-
-/// A table.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Table)]
-pub(in crate::http) struct TableBody {
-    name: String,
-    /// What its rows are.
-    shape: ShapeBody,
-    columns: Vec<ColumnBody>,
-}
-
-/// What the rows of a table are.
-#[derive(Copy, Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = Shape)]
-enum ShapeBody {
-    /// The summary of a key in a window.
-    Windows,
-    /// Moments.
-    Moments,
-    /// Anything else.
-    Rows,
-}
-
-/// A column of a table.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Column)]
-struct ColumnBody {
-    name: String,
-    /// What its values are.
-    kind: Kind,
-    /// Whether it may be null.
-    nullable: bool,
-    /// Whether it is part of the key of a row.
-    is_key: bool,
-}
-
-/// What the values of a column are: decimals are strings, times are RFC 3339, and bytes are hexadecimal digits.
-#[derive(Copy, Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = ColumnKind)]
-enum Kind {
-    Bool,
-    Integer,
-    Float,
-    Decimal,
-    Text,
-    Time,
-    Json,
-    Bytes,
-    Integers,
-    Floats,
-    Texts,
-    Other,
-}
-
-impl TableBody {
-    fn new(table: &Table) -> Self {
-        let column = |(n, column): (usize, &Column)| ColumnBody {
-            name: column.name.to_string(),
-            kind: Kind::of(column.kind),
-            nullable: column.nullable,
-            is_key: n < table.keys().len(),
-        };
-        Self {
-            name: table.name().to_owned(),
-            shape: match table.row_shape() {
-                Shape::Windows => ShapeBody::Windows,
-                Shape::Moments => ShapeBody::Moments,
-                _ => ShapeBody::Rows,
-            },
-            columns: table.all_columns().iter().enumerate().map(column).collect(),
-        }
-    }
-}
-
-impl Kind {
-    fn of(kind: ColumnKind) -> Self {
-        match kind {
-            ColumnKind::Bool => Self::Bool,
-            ColumnKind::Integer => Self::Integer,
-            ColumnKind::Float => Self::Float,
-            ColumnKind::Decimal => Self::Decimal,
-            ColumnKind::Text => Self::Text,
-            ColumnKind::Time => Self::Time,
-            ColumnKind::Json => Self::Json,
-            ColumnKind::Bytes => Self::Bytes,
-            ColumnKind::Integers => Self::Integers,
-            ColumnKind::Floats => Self::Floats,
-            ColumnKind::Texts => Self::Texts,
-            _ => Self::Other,
-        }
-    }
 }
 
 /// Some of the keys of which a table has rows, in their order.
@@ -150,6 +57,54 @@ pub(in crate::http) struct RowPage {
     rows: Vec<RowBody>,
 }
 
+/// What is asked of keys.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct KeyQuery {
+    /// Only keys that begin with this.
+    prefix: Option<String>,
+    /// Only keys behind this one.
+    after: Option<String>,
+    /// How many at most.
+    #[param(required = false)]
+    limit: usize,
+}
+
+impl KeyQuery {
+    fn read(mut params: Params, limit: usize) -> Result<Self, Problem> {
+        let query = Self { prefix: params.text("prefix")?, after: params.text("after")?, limit };
+        params.done()?;
+        Ok(query)
+    }
+}
+
+/// What is asked of rows.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct RowQuery {
+    /// Not before this time.
+    #[param(value_type = Option<Time>)]
+    from: Option<EventTime>,
+    /// Before this time.
+    #[param(value_type = Option<Time>)]
+    to: Option<EventTime>,
+    /// Those behind the page that told this as its `next_cursor`.
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}-([0-9a-f]{2})+$")]
+    cursor: Option<Place>,
+    /// How many at most.
+    #[param(required = false)]
+    limit: usize,
+}
+
+impl RowQuery {
+    fn read(mut params: Params, limit: usize) -> Result<Self, Problem> {
+        let (from, to) = (params.time("from")?, params.time("to")?);
+        let query = Self { from, to, cursor: cursor(&mut params)?, limit };
+        params.done()?;
+        Ok(query)
+    }
+}
+
 /// The tables
 ///
 /// The tables whose rows are held, with their columns.
@@ -180,11 +135,7 @@ fn table(app: &App, name: &str) -> Result<Arc<Table>, Problem> {
 /// The keys of which the table has rows: the first `limit` of them behind `after`, in their order.
 #[utoipa::path(
     get, path = "/tables/{table}/keys", operation_id = "keys", tag = "answers",
-    params(
-        ("prefix" = Option<String>, Query, description = "Only keys that begin with this."),
-        ("after" = Option<String>, Query, description = "Only keys behind this one."),
-        ("limit" = Option<u64>, Query, description = "How many at most."),
-    ),
+    params(KeyQuery),
     responses(
         (status = 200, description = "The keys.", body = KeyPage),
         BadParameter, NoToken, Unknown,
@@ -196,9 +147,8 @@ pub(in crate::http) async fn keys(
     mut params: Params,
 ) -> Result<Json<KeyPage>, Problem> {
     let name = path("table", name)?;
-    let (prefix, after) = (params.text("prefix")?, params.text("after")?);
     let limit = limit(&app, &mut params)?;
-    params.done()?;
+    let KeyQuery { prefix, after, limit } = KeyQuery::read(params, limit)?;
     let table = table(&app, &name)?;
     let view = app.view();
     let as_of = view.as_of().map(Time);
@@ -222,18 +172,12 @@ pub(super) fn limit(app: &App, params: &mut Params) -> Result<usize, Problem> {
 
 /// The rows of a key
 ///
-/// Rows whose time is from `from` on and before `to`: the newest `limit` of them, newest first. The time of a window
-/// is its end, and that of a moment too; an open moment, and a row without a time, describe the present, which is
-/// before no `to`.
+/// Rows whose time is from `from` on and before `to`: the newest `limit` of them, newest first. The time of a
+/// window is its end, and that of a moment too; an open moment, and a row without a time, describe the
+/// present, which is before no `to`.
 #[utoipa::path(
     get, path = "/tables/{table}/keys/{key}", operation_id = "rows", tag = "answers",
-    params(
-        ("key" = String, Path, description = "The key, as text."),
-        ("from" = Option<Time>, Query, description = "Not before this time."),
-        ("to" = Option<Time>, Query, description = "Before this time."),
-        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,19}-([0-9a-f]{2})+$", description = "Those behind the page that told this as its `next_cursor`."),
-        ("limit" = Option<u64>, Query, description = "How many at most."),
-    ),
+    params(("key" = String, Path, description = "The key, as text."), RowQuery),
     responses(
         (status = 200, description = "The rows.", body = RowPage),
         BadParameter, NoToken, Unknown, Unavailable,
@@ -245,10 +189,8 @@ pub(in crate::http) async fn rows(
     mut params: Params,
 ) -> Result<Json<RowPage>, Problem> {
     let (name, key) = path("key", names)?;
-    let (from, to) = (params.time("from")?, params.time("to")?);
-    let cursor: Option<Place> = cursor(&mut params)?;
     let limit = limit(&app, &mut params)?;
-    params.done()?;
+    let RowQuery { from, to, cursor, limit } = RowQuery::read(params, limit)?;
     let table = table(&app, &name)?;
     let as_of = app.view().as_of().map(Time);
     let found = app.view().rows(&key, &|row| {
