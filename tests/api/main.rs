@@ -10,6 +10,7 @@ mod server;
 #[path = "../../examples/api/settings.rs"]
 mod settings;
 
+mod across;
 mod answers;
 mod arguments;
 mod client;

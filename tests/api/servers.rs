@@ -114,6 +114,11 @@ fn answers_are_those_of_a_pipeline_in_the_same_process() {
         "/streams/ada/moments?type=chat_spike&from=2026-01-01T00:02:00Z",
         "/streams/ada/moments?open=true&type=viewer_drop",
         "/streams/bob/moments",
+        "/moments",
+        "/moments?order=strongest&type=chat_spike&stream_id=ada",
+        "/moments?open=true&from=2026-01-01T00:02:00Z",
+        "/overview",
+        "/overview?minutes=10&limit=1",
     ] {
         let strip = |answer: crate::client::Answer| {
             let mut json = answer.json();
@@ -121,12 +126,26 @@ fn answers_are_those_of_a_pipeline_in_the_same_process() {
             for field in ["request_id", "updated_at"] {
                 json.as_object_mut().unwrap().remove(field);
             }
-            for stream in json.get_mut("streams").and_then(Value::as_array_mut).into_iter().flatten() {
-                stream.as_object_mut().unwrap().remove("updated_at");
+            for listed in json.get_mut("streams").and_then(Value::as_array_mut).into_iter().flatten() {
+                let listed = listed.as_object_mut().unwrap();
+                listed.remove("updated_at");
+                listed.get_mut("stream").and_then(|stream| stream.as_object_mut()?.remove("updated_at"));
             }
             (answer.status, json)
         };
         assert_eq!(strip(there.api.get(path)), strip(here.get(path)), "{path}");
+    }
+    for order in ["newest", "strongest"] {
+        let pages = |get: &dyn Fn(&str) -> crate::client::Answer| {
+            let (mut seen, mut query) = (Vec::new(), format!("order={order}&limit=1"));
+            loop {
+                let page = get(&format!("/moments?{query}")).json();
+                seen.push(page["moments"].clone());
+                let Some(cursor) = page["next_cursor"].as_str() else { break seen };
+                query = format!("order={order}&limit=1&cursor={cursor}");
+            }
+        };
+        assert_eq!(pages(&|path| there.api.get(path)), pages(&|path| here.get(path)), "{order}");
     }
     let moments = there.api.get("/streams/ada/moments").json();
     let first = &moments["moments"][0];

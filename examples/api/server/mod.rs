@@ -13,6 +13,7 @@ pub(crate) mod observe;
 pub(crate) mod origin;
 mod page;
 mod params;
+mod presence;
 pub(crate) mod problem;
 mod routes;
 pub(crate) mod serve;

@@ -7,6 +7,8 @@ use telemetra::core::{Action, Change, Decimal, EventTime, Micro, Moment, Summary
 use telemetra::livestream::{self, Currency, StreamId, StreamSummary};
 use telemetra::sinks::Published;
 
+use super::presence::Presence;
+
 /// An event time, said as RFC 3339.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time(pub(crate) EventTime);
@@ -44,6 +46,9 @@ pub(crate) struct StreamInfo {
     pub(crate) title: Option<String>,
     pub(crate) category: Option<String>,
     pub(crate) is_live: Option<bool>,
+    pub(crate) presence: Presence,
+    /// When the newest window began that has an event; `None` while there are events.
+    pub(crate) silent_since: Option<Time>,
     pub(crate) started_at: Option<Time>,
     pub(crate) ended_at: Option<Time>,
     pub(crate) updated_at: Time,

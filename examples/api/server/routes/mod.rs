@@ -2,6 +2,8 @@
 
 pub(crate) mod health;
 pub(crate) mod live;
+pub(crate) mod moments;
+pub(crate) mod overview;
 pub(crate) mod streams;
 
 use super::problem::Problem;

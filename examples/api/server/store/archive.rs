@@ -1,5 +1,7 @@
 //! The tables that the pipeline writes to SQLite, read.
 
+mod across;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,5 +1,6 @@
 //! Where answers come from.
 
+pub(crate) mod across;
 pub(crate) mod archive;
 pub(crate) mod embedded;
 pub(crate) mod servers;
@@ -11,6 +12,7 @@ use std::pin::Pin;
 use telemetra::core::EventTime;
 
 use super::model::{Message, Metrics, MomentInfo, StreamInfo};
+use across::{AcrossQuery, LinesQuery, Point};
 
 /// An answer that may take a while.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> + Send + 'a>>;
@@ -50,6 +52,12 @@ pub(crate) trait Store: Send + Sync {
         id: &'a str,
         query: &'a MomentQuery,
     ) -> Answer<'a, Option<(Vec<MomentInfo>, bool)>>;
+
+    /// The moments of all streams: of those asked for the first `limit`, and whether there are more.
+    fn all_moments<'a>(&'a self, query: &'a AcrossQuery) -> Answer<'a, (Vec<MomentInfo>, bool)>;
+
+    /// The windows of several streams that are not older than memory reaches, by stream, oldest first.
+    fn lines<'a>(&'a self, query: &'a LinesQuery) -> Answer<'a, Vec<Point>>;
 
     /// A stream, with all that was told up to `told`, and with its windows that ended within `history` milliseconds, and their moments; empty if it is not known yet.
     fn snapshot<'a>(&'a self, id: &'a str, history: u64, told: Option<EventTime>) -> Answer<'a, Snapshot>;

@@ -2,13 +2,19 @@
 
 use tokio_postgres::types::ToSql;
 
-/// Conditions, and the values in them. The first value is the stream's id.
+/// Conditions, and the values in them.
 pub(super) struct Filter {
     conditions: Vec<String>,
     values: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
 impl Filter {
+    /// Of all rows.
+    pub(super) fn all() -> Self {
+        Self { conditions: vec!["TRUE".to_owned()], values: Vec::new() }
+    }
+
+    /// Of the rows of a stream, whose id is the first value.
     pub(super) fn of(id: &str) -> Self {
         let mut filter = Self { conditions: Vec::new(), values: Vec::new() };
         filter.and("stream_id = $", Some(id.to_owned()));
