@@ -55,3 +55,8 @@ export function viewers(stream_id, at, viewer_count) {
   events += 1;
   return { event_id: `e${events}`, timestamp: new Date(at).toISOString(), stream_id, viewer_count };
 }
+
+export function meta(stream_id, at, event_type, new_title) {
+  events += 1;
+  return { event_id: `e${events}`, timestamp: new Date(at).toISOString(), stream_id, event_type, new_title };
+}
