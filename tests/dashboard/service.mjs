@@ -60,3 +60,11 @@ export function meta(stream_id, at, event_type, new_title) {
   events += 1;
   return { event_id: `e${events}`, timestamp: new Date(at).toISOString(), stream_id, event_type, new_title };
 }
+
+export function gift(stream_id, at, amount, currency) {
+  events += 1;
+  return {
+    event_id: `e${events}`, timestamp: new Date(at).toISOString(), stream_id, user_id: "u1", username: "u1",
+    transaction_type: "donation", amount, currency,
+  };
+}

@@ -14,14 +14,16 @@ export function critical(z, freedom) {
   return z + a / freedom + b / freedom ** 2 + c / freedom ** 3;
 }
 
-// [{ end, mean, low, high }] in the units in which the metric is shown.
-export function baseline(metric, windows, moments) {
+// [{ end, mean, low, high }] in the units in which the metric is shown, for windows that end so many milliseconds after a whole
+// minute.
+export function baseline(metric, windows, moments, after = 0) {
   const size = windows.length > 0 ? windows[0].end - windows[0].start : 60_000;
-  const whole = windows.filter((window) => window.end % size === 0);
+  const whole = windows.filter((window) => window.end % size === after);
   // The first window of a stream may have begun before it.
   const began = windows[0]?.start ?? 0;
   const own = moments.filter((moment) => metric.types.includes(moment.moment_type) && !moment.isWithdrawn);
-  const isAnomalous = (window) => own.some((moment) => window.start < (moment.ended ?? Infinity) && window.end >= moment.started);
+  // A moment begins with the last pane of its first window, and ends with its last window.
+  const isAnomalous = ({ end }) => own.some((moment) => end > moment.started && end <= (moment.ended ?? Infinity));
   const bands = [];
   let samples = [];
   let anomalous = [];
@@ -29,17 +31,18 @@ export function baseline(metric, windows, moments) {
   for (const window of whole) {
     if (last !== null && window.end - last - size >= ABSENT) [samples, anomalous] = [[], []];
     else if (metric.silenceIsZero && last !== null) {
-      for (let end = last + size; end < window.end; end += size) samples.push(0);
+      for (let end = last + size; end < window.end; end += size) samples.push({ end, value: 0 });
     }
-    samples = samples.slice(-MOST);
-    if (samples.length >= LEAST) bands.push({ end: window.end, ...usual(metric, samples, size) });
+    // What is left out is not made up for by what is older.
+    samples = samples.filter(({ end }) => end >= window.end - MOST * size);
+    if (samples.length >= LEAST) bands.push({ end: window.end, ...usual(metric, samples.map(({ value }) => value), size) });
     last = window.end;
-    const sample = metric.sample(window);
-    if (sample === null || window.start < began) continue;
+    const sample = { end: window.end, value: metric.sample(window) };
+    if (sample.value === null || window.start < began) continue;
     if (!metric.includesMoments && isAnomalous(window)) {
-      anomalous = [...anomalous.filter(({ end }) => end > window.end - MOST * size), { end: window.end, sample }];
+      anomalous = [...anomalous.filter(({ end }) => end > window.end - MOST * size), sample];
       // Where so much is out of the ordinary, it is the usual.
-      if (anomalous.length > MOST / 3) [samples, anomalous] = [anomalous.map(({ sample }) => sample), []];
+      if (anomalous.length > MOST / 3) [samples, anomalous] = [anomalous, []];
     } else samples.push(sample);
   }
   return bands;

@@ -39,10 +39,8 @@ export class Charts {
     const x = (this.x = scale(from, to, MARGIN.left, width - MARGIN.right));
     const moments = stream.told.filter((moment) => (moment.ended ?? to) >= from && moment.started <= to);
     this.windows = stream.windows.filter((window) => window.end >= from && window.end <= to);
-    this.bands = new Map();
     for (const chart of this.charts) {
       const bands = baseline(chart.metric, stream.windows, [...stream.moments.values()]);
-      this.bands.set(chart, new Map(bands.map((band) => [band.end, band])));
       chart.draw({ windows: this.windows, bands, moments, from, to, width, x, chosen: stream.chosen });
     }
     this.axis.setAttribute("width", width);
@@ -76,9 +74,10 @@ export class Charts {
       const fixed = this.windows?.filter((window) => window.isCorrected).length;
       return this.say(fixed ? `${fixed} window${fixed === 1 ? "" : "s"} corrected by late events` : "");
     }
-    const size = window.end - window.start;
-    const [chat] = this.charts;
-    const usual = this.bands.get(chat).get(Math.floor(window.end / size) * size);
+    const [{ metric }] = this.charts;
+    const after = window.end % (window.end - window.start);
+    const bands = baseline(metric, this.stream.windows, [...this.stream.moments.values()], after);
+    const usual = bands.find((band) => band.end === window.end);
     this.say([
       `${at(window.end)}: ${decimal(window.chat_rate)} messages a second by ${count(window.unique_chatters)} people` +
         (usual ? `, usual ${decimal(usual.low)} to ${decimal(usual.high)}` : ""),
