@@ -54,7 +54,7 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) -> Result<()
             }
             "format" | "const" | "enum" | "minimum" | "maximum" | "maxItems" => {}
             "items" => {
-                for (index, item) in value.as_array().unwrap().iter().enumerate() {
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
                     check(document, said, item, &format!("{at}[{index}]"))?;
                 }
             }
@@ -93,6 +93,11 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str) -> Result<()
     Ok(())
 }
 
+/// Checks an answer of a path.
+pub(crate) fn check_answer(document: &Value, path: &str, answer: &Value) {
+    check(document, schema(document, path, 200, "application/json"), answer, path).unwrap();
+}
+
 /// Checks what a WebSocket was told.
 pub(crate) fn check_message(document: &Value, message: &Value) {
     check(document, &document["components"]["schemas"]["Message"], message, "message").unwrap();
@@ -114,6 +119,8 @@ fn busy() -> Service {
     service.title("ada", 0, true, "Evening chat");
     service.viewers("ada", 0, 50);
     service.gift("ada", 3, 12_340_000);
+    service.raw(b"no event");
+    service.raw(b"\xff");
     service.spike("ada");
     service
 }
@@ -138,6 +145,10 @@ fn answers_are_as_documented() {
         ("/moments", "/moments?order=worst"),
         ("/overview", "/overview"),
         ("/overview", "/overview?minutes=1"),
+        ("/ops", "/ops"),
+        ("/ops", "/ops?x"),
+        ("/ops/dead-letters", "/ops/dead-letters"),
+        ("/ops/dead-letters", "/ops/dead-letters?fate=good"),
         ("/live", "/live"),
         ("/live/{id}", "/live/ada?since=then"),
         ("/health", "/health"),

@@ -21,6 +21,7 @@ mod errors;
 mod live;
 mod load;
 mod operation;
+mod ops;
 #[path = "../support/program.rs"]
 mod program;
 mod servers;

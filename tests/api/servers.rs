@@ -154,6 +154,52 @@ fn answers_are_those_of_a_pipeline_in_the_same_process() {
 }
 
 #[test]
+fn operators_are_told_what_the_tables_hold_and_that_the_rest_is_not_known() {
+    let (mut there, mut here) = (Elsewhere::start(), crate::service::Service::start());
+    crate::ops::bad_input(&mut there.feeder);
+    crate::ops::bad_input(&mut here.feeder);
+    there.until(2);
+    here.until(2);
+    for query in
+        ["", "?limit=2", "?search=json+at", "?fate=malformed&limit=1", "?fate=duplicate", "?search=nothing"]
+    {
+        let path = format!("/ops/dead-letters{query}");
+        assert_eq!(there.api.get(&path).json(), here.get(&path).json(), "{path}");
+    }
+    let page = there.api.get("/ops/dead-letters?limit=3").json();
+    let next = format!("/ops/dead-letters?cursor={}", page["next_cursor"].as_str().unwrap());
+    assert_eq!(there.api.get(&next).json()["letters"].as_array().unwrap().len(), 2);
+
+    let ops = there.api.get("/ops").json();
+    let document = there.api.get("/openapi.json").json();
+    crate::document::check_answer(&document, "/ops", &ops);
+    assert_eq!(
+        (&ops["pipeline"], &ops["durable"]),
+        (&json!("elsewhere"), &json!("2026-01-01T00:01:59.999Z"))
+    );
+    assert_eq!(ops["fates"], json!({"malformed": 5}), "of letters alone");
+    for unknown in ["partitions", "operators", "state_bytes", "moments", "checkpoints"] {
+        assert_eq!(ops[unknown], Value::Null, "{unknown} is not known here");
+    }
+    assert_eq!((&ops["sinks"][0]["name"], &ops["sinks"][0]["queued"]), (&json!("postgres"), &Value::Null));
+
+    // Where the pipeline keeps its checkpoints there, too, they are seen.
+    let mut client = postgres::Client::connect(&there.postgres.url(), postgres::NoTls).unwrap();
+    client
+        .batch_execute(
+            "CREATE TABLE telemetra_checkpoints (pipeline text, name text, part bigint, blob bytea);
+            INSERT INTO telemetra_checkpoints VALUES ('telemetra', '00000001767225660000/complete', 0, 'abc'),
+            ('telemetra', '00000001767225660000/worker-0000', 0, 'abcdefg'),
+            ('telemetra', '00000001767225670000/worker-0000', 0, ''), ('other', '00000009/complete', 0, 'x')",
+        )
+        .unwrap();
+    let checkpoints = there.api.get("/ops").json()["checkpoints"].clone();
+    assert_eq!(checkpoints["boundary"], "2026-01-01T00:01:00.000Z");
+    assert_eq!((&checkpoints["age_seconds"], &checkpoints["bytes"]), (&json!(59.999), &json!(10)));
+    assert_eq!(checkpoints["completed"], Value::Null);
+}
+
+#[test]
 fn followers_have_a_snapshot_and_every_change_after_it() {
     let mut there = Elsewhere::start();
     story(&mut there.feeder);

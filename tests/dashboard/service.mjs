@@ -28,7 +28,11 @@ export class Service {
   }
 
   push(events) {
-    this.process.stdin.write(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+    this.write(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+  }
+
+  write(text) {
+    this.process.stdin.write(text);
   }
 
   async stop() {

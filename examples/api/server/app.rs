@@ -26,7 +26,7 @@ use super::observe::{self, Recorder};
 use super::origin::Origins;
 use super::page::Page;
 use super::problem::{self, Problem};
-use super::routes::{health, live, moments, overview, streams};
+use super::routes::{health, live, moments, ops, overview, streams};
 use super::store::Store;
 
 /// The settings that handlers need.
@@ -150,7 +150,10 @@ pub(crate) fn app(app: App) -> Router {
         .route("/live", get(live::all))
         .route("/live/{id}", get(live::one))
         .route("/metrics", get(observe::render))
-        .route_layer(from_fn_with_state(app.clone(), guard::token));
+        .route("/ops", get(ops::operations))
+        .route("/ops/dead-letters", get(ops::letters))
+        .route_layer(from_fn_with_state(app.clone(), guard::token))
+        .route_layer(from_fn_with_state(app.clone(), ops::page));
     Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))

@@ -13,6 +13,7 @@ use super::app::App;
 pub(crate) struct Page {
     overview: String,
     stream: String,
+    pub(super) ops: String,
     docs: String,
     openapi: Value,
 }
@@ -28,6 +29,7 @@ impl Page {
         Self {
             overview: titled(include_str!("../page/index.html")),
             stream: titled(include_str!("../page/stream.html")),
+            ops: titled(include_str!("../page/ops.html")),
             docs: titled(include_str!("../page/docs.html")),
             openapi,
         }
@@ -40,7 +42,7 @@ macro_rules! files {
     };
 }
 
-const HTML: &str = "text/html; charset=utf-8";
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
@@ -48,6 +50,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "style.css": STYLE,
     "overview.css": STYLE,
     "charts.css": STYLE,
+    "ops.css": STYLE,
     "app.js": SCRIPT,
     "ask.js": SCRIPT,
     "baseline.js": SCRIPT,
@@ -62,7 +65,9 @@ const FILES: &[(&str, &str, &str)] = files! {
     "list.js": SCRIPT,
     "markers.js": SCRIPT,
     "metrics.js": SCRIPT,
+    "letters.js": SCRIPT,
     "moments.js": SCRIPT,
+    "ops.js": SCRIPT,
     "overview.js": SCRIPT,
     "past.js": SCRIPT,
     "pulse.js": SCRIPT,
@@ -96,7 +101,7 @@ pub(crate) fn routes() -> Router<App> {
     })
 }
 
-fn file(kind: &'static str, text: impl IntoResponse) -> Response {
+pub(super) fn file(kind: &'static str, text: impl IntoResponse) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
         // The program may be another by the next visit.

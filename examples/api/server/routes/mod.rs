@@ -3,6 +3,7 @@
 pub(crate) mod health;
 pub(crate) mod live;
 pub(crate) mod moments;
+pub(crate) mod ops;
 pub(crate) mod overview;
 pub(crate) mod streams;
 

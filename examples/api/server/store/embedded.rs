@@ -2,6 +2,7 @@
 
 mod across;
 mod feed;
+mod operations;
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,7 @@ use super::{
     StreamQuery, Update, oldest_first, page,
 };
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, StreamRow};
+use crate::server::operations::{Letter, LettersQuery, Operations};
 use crate::server::presence::Presence;
 
 /// How many updates may wait: a whole window of very many streams.
@@ -287,6 +289,14 @@ impl Store for Embedded {
             updates.sort_by_key(|update| update.time);
             Ok(Some(updates))
         })
+    }
+
+    fn operations(&self) -> Answer<'_, Operations> {
+        Box::pin(self.operate())
+    }
+
+    fn letters<'a>(&'a self, query: &'a LettersQuery) -> Answer<'a, (Vec<Letter>, bool)> {
+        Box::pin(self.archive.letters(query))
     }
 
     fn feed(&self) -> Box<dyn Feed> {

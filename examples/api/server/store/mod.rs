@@ -12,6 +12,7 @@ use std::pin::Pin;
 use telemetra::core::EventTime;
 
 use super::model::{Message, Metrics, MomentInfo, StreamInfo};
+use super::operations::{Letter, LettersQuery, Operations};
 use across::{AcrossQuery, LinesQuery, Point};
 
 /// An answer that may take a while.
@@ -68,6 +69,12 @@ pub(crate) trait Store: Send + Sync {
     /// What changed in one stream or in all after a time, in the order of time; `None` if that is not known, and only a snapshot
     /// will do.
     fn changes_since<'a>(&'a self, id: Option<&'a str>, since: EventTime) -> Answer<'a, Option<Vec<Update>>>;
+
+    /// How what makes the answers is doing.
+    fn operations(&self) -> Answer<'_, Operations>;
+
+    /// What was not counted: of the letters asked for the first `limit`, and whether there are more.
+    fn letters<'a>(&'a self, query: &'a LettersQuery) -> Answer<'a, (Vec<Letter>, bool)>;
 
     /// Tells what changes from now on.
     fn feed(&self) -> Box<dyn Feed>;

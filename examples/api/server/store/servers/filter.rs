@@ -38,13 +38,17 @@ impl Filter {
         }
     }
 
+    pub(super) fn conditions(&self) -> String {
+        self.conditions.join(" AND ")
+    }
+
     pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
         self.values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
     }
 
     /// One row more than asked for, so that it can be said whether there are more.
     pub(super) fn select(&self, table: &str, order: &str, limit: usize) -> String {
-        let conditions = self.conditions.join(" AND ");
+        let conditions = self.conditions();
         format!(
             "SELECT to_jsonb(t)::text FROM {table} t WHERE {conditions} ORDER BY {order} LIMIT {}",
             limit + 1

@@ -3,6 +3,7 @@
 mod across;
 mod channel;
 mod filter;
+mod operations;
 mod pool;
 mod tables;
 
@@ -20,6 +21,7 @@ use super::{
     Answer, Component, Feed, MetricsQuery, MomentQuery, Order, Overview, Snapshot, Store, StreamQuery, Update,
 };
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
+use crate::server::operations::{Letter, LettersQuery, Operations};
 
 /// How long the tables may be behind what Redis told.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -147,6 +149,14 @@ impl Store for Servers {
         _since: EventTime,
     ) -> Answer<'a, Option<Vec<Update>>> {
         Box::pin(async { Ok(None) })
+    }
+
+    fn operations(&self) -> Answer<'_, Operations> {
+        Box::pin(self.tables.operations())
+    }
+
+    fn letters<'a>(&'a self, query: &'a LettersQuery) -> Answer<'a, (Vec<Letter>, bool)> {
+        Box::pin(self.tables.letters(query))
     }
 
     fn feed(&self) -> Box<dyn Feed> {

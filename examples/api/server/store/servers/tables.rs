@@ -62,6 +62,10 @@ struct Named {
 }
 
 impl Tables {
+    pub(super) fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
     }
