@@ -13,6 +13,7 @@ mod settings;
 mod across;
 mod answers;
 mod arguments;
+mod broadcasts;
 mod client;
 mod connections;
 mod corrections;

@@ -114,6 +114,8 @@ fn answers_are_those_of_a_pipeline_in_the_same_process() {
         "/streams/ada/moments?type=chat_spike&from=2026-01-01T00:02:00Z",
         "/streams/ada/moments?open=true&type=viewer_drop",
         "/streams/bob/moments",
+        "/streams/ada/broadcasts?max_chance=1",
+        "/streams/nobody/broadcasts",
         "/moments",
         "/moments?order=strongest&type=chat_spike&stream_id=ada",
         "/moments?open=true&from=2026-01-01T00:02:00Z",

@@ -26,7 +26,7 @@ use super::observe::{self, Recorder};
 use super::origin::Origins;
 use super::page::Page;
 use super::problem::{self, Problem};
-use super::routes::{health, live, moments, ops, overview, streams};
+use super::routes::{broadcasts, health, live, moments, ops, overview, streams};
 use super::store::Store;
 
 /// The settings that handlers need.
@@ -145,6 +145,7 @@ pub(crate) fn app(app: App) -> Router {
         .route("/streams/{id}", get(streams::one))
         .route("/streams/{id}/metrics", get(streams::metrics))
         .route("/streams/{id}/moments", get(streams::moments))
+        .route("/streams/{id}/broadcasts", get(broadcasts::list))
         .route("/moments", get(moments::list))
         .route("/overview", get(overview::overview))
         .route("/live", get(live::all))

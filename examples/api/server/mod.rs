@@ -4,6 +4,7 @@
 //! feed, is written as JSON once, and is shared by all who listen.
 
 pub(crate) mod app;
+mod broadcast;
 pub(crate) mod guard;
 pub(crate) mod hub;
 pub(crate) mod limits;

@@ -1,5 +1,6 @@
 //! What each path answers.
 
+pub(crate) mod broadcasts;
 pub(crate) mod health;
 pub(crate) mod live;
 pub(crate) mod moments;
