@@ -56,11 +56,9 @@ fn a_silence_of_five_minutes_ends_a_broadcast() {
     assert_eq!((&late["broadcasts"][0]["is_cut"], &newest["is_cut"]), (&json!(true), &json!(false)));
     service.title("ada", 26, false, "Second evening");
     service.until(27);
-    assert_eq!(
-        service.get("/streams/ada/broadcasts").json()["broadcasts"][0]["is_open"],
-        false,
-        "its end was said"
-    );
+    let ended = service.get("/streams/ada/broadcasts").json()["broadcasts"][0].clone();
+    let end = (&ended["is_open"], &ended["ended_at"]);
+    assert_eq!(end, (&json!(false), &json!("2026-01-01T00:26:00.000Z")), "its end was said");
 }
 
 #[test]

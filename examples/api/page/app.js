@@ -1,6 +1,7 @@
 // The page of one stream: its state is the address; the newest comes through a WebSocket, the past from the tables.
 
 import { ask, knownToken, onToken } from "./ask.js";
+import { Broadcasts } from "./broadcasts.js";
 import { Charts } from "./charts.js";
 import { Chosen } from "./chosen.js";
 import { Connection } from "./connection.js";
@@ -35,6 +36,9 @@ const exports = new Exports($("export"));
 const parts = [new Charts($("flow")), new Pulse($("pulse")), new Sentiment($("sentiment")), new Revenue($("revenue")),
   new Emotes($("emotes")), new Moments($("moments"))];
 
+// Where a broadcast began decides where a moment is in it.
+const broadcasts = new Broadcasts($("broadcasts"), ask, () => draw());
+
 const list = new List({
   ask,
   onList: (streams) => {
@@ -63,6 +67,7 @@ function enter(again = false) {
     parts.forEach((part) => part.clear?.());
     if (asked) look(id, begin, end, asked);
   }
+  broadcasts.follow(id, most);
   live.span = Math.min(120, Math.max(1, Number(span) || 30)) * 60_000;
   for (const stream of [live, earlier]) {
     if (stream) Object.assign(stream, { chosen: moment, type, maxChance: Number(most) });
@@ -143,10 +148,12 @@ function render() {
 
 // When the broadcast began that is shown; null if that is not known.
 function broadcast(stream) {
+  const time = stream.chosen ? stream.moments.get(stream.chosen)?.started : Math.min(stream.view.to, stream.asOf ?? 0);
+  const found = broadcasts.at(time ?? 0);
+  if (found) return found.is_cut ? null : found.started;
   const started = live.info?.started_at ?? stream.info?.started_at;
   const began = started ? Date.parse(started) : null;
-  const first = stream.chosen ? stream.moments.get(stream.chosen)?.started : stream.view.to;
-  return began !== null && began <= (first ?? 0) ? began : null;
+  return began !== null && began <= (time ?? 0) ? began : null;
 }
 
 function about() {

@@ -36,22 +36,29 @@ pub(crate) struct Broadcast {
     strongest: Option<MomentInfo>,
 }
 
+/// What metadata says of the newest broadcast, to the second.
+#[derive(Copy, Clone)]
+pub(crate) struct Said {
+    pub(crate) started_at: Option<Time>,
+    pub(crate) ended_at: Option<Time>,
+}
+
 /// The broadcasts in windows that share no event, oldest first; of the moments each has those that begin in it.
-pub(crate) fn broadcasts(windows: &[Metrics], moments: &[MomentInfo], began: Option<Time>) -> Vec<Broadcast> {
+pub(crate) fn broadcasts(windows: &[Metrics], moments: &[MomentInfo], said: Said) -> Vec<Broadcast> {
     let apart = |a: &Metrics, b: &Metrics| b.window_start.0 - a.window_end.0 >= OFF_AIR;
-    windows.chunk_by(|a, b| !apart(a, b)).filter_map(|run| Broadcast::of(run, moments, began)).collect()
+    windows.chunk_by(|a, b| !apart(a, b)).filter_map(|run| Broadcast::of(run, moments, said)).collect()
 }
 
 impl Broadcast {
-    fn of(windows: &[Metrics], moments: &[MomentInfo], began: Option<Time>) -> Option<Self> {
+    fn of(windows: &[Metrics], moments: &[MomentInfo], said: Said) -> Option<Self> {
         let (first, last) = (windows.first()?, windows.last()?);
-        // Metadata knows to the second when the newest began.
         let in_first = |began: &Time| *began >= first.window_start && *began < first.window_end;
-        let started_at = began.filter(in_first).unwrap_or(first.window_start);
-        let ended_at = last.window_end;
+        let started_at = said.started_at.filter(in_first).unwrap_or(first.window_start);
+        let in_last = |ended: &Time| *ended >= last.window_start && *ended <= last.window_end;
+        let ended_at = said.ended_at.filter(in_last).unwrap_or(last.window_end);
         let own = moments
             .iter()
-            .filter(|moment| moment.started_at >= first.window_start && moment.started_at < ended_at);
+            .filter(|moment| moment.started_at >= first.window_start && moment.started_at < last.window_end);
         let strongest = own.clone().max_by(|a, b| a.score.abs().total_cmp(&b.score.abs())).cloned();
         let viewers: Vec<f64> = windows.iter().filter_map(|window| window.avg_viewers).collect();
         let chatters = windows.iter().map(|window| window.unique_chatters);

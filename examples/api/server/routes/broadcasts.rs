@@ -8,7 +8,7 @@ use telemetra::core::EventTime;
 use super::failed;
 use super::streams::id;
 use crate::server::app::App;
-use crate::server::broadcast::{Broadcast, OFF_AIR, broadcasts};
+use crate::server::broadcast::{Broadcast, OFF_AIR, Said, broadcasts};
 use crate::server::model::{Metrics, Time};
 use crate::server::params::Params;
 use crate::server::problem::Problem;
@@ -59,7 +59,8 @@ pub(crate) async fn list(
         limit: MOMENTS,
     };
     let (moments, _) = app.store.moments(&id, &moments).await.map_err(failed)?.unwrap_or_default();
-    let mut found = broadcasts(&windows, &moments, stream.started_at);
+    let said = Said { started_at: stream.started_at, ended_at: stream.ended_at };
+    let mut found = broadcasts(&windows, &moments, said);
     if let Some(first) = found.first_mut() {
         first.is_cut = first.started_at.0 - from < OFF_AIR || windows.len() >= WINDOWS;
     }
