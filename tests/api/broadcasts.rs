@@ -62,6 +62,20 @@ fn a_silence_of_five_minutes_ends_a_broadcast() {
 }
 
 #[test]
+fn a_silence_within_what_metadata_calls_one_broadcast_does_not_end_it() {
+    let mut service = Service::start();
+    service.title("ada", 0, true, "A long evening");
+    for minute in [0, 1, 20, 21] {
+        service.chat("ada", minute, 20);
+    }
+    service.until(22);
+    let answer = service.get("/streams/ada/broadcasts").json();
+    let all = answer["broadcasts"].as_array().unwrap();
+    assert_eq!((all.len(), &all[0]["messages"]), (1, &json!(80)), "{answer}");
+    assert_eq!(all[0]["started_at"], "2026-01-01T00:00:00.000Z");
+}
+
+#[test]
 fn what_is_wrong_with_a_question_about_broadcasts_is_said() {
     let mut service = Service::start();
     service.chat("ada", 0, 20);

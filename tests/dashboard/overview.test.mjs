@@ -107,7 +107,7 @@ test("moments are saved as a table, as an edit decision list, and as chapters", 
     const range = new URLSearchParams({ from: new Date(three).toISOString(), to: new Date(three + HOUR).toISOString() });
     const page = await open(`${service.url}stream?id=ada&max_chance=1&type=chat_spike&${range}`, { timezoneId: "UTC" });
     const save = async (name) => {
-      const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name }).click()]);
+      const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name, exact: true }).click()]);
       return [download.suggestedFilename(), await readFile(await download.path(), "utf8")];
     };
     await page.locator('[data-testid="moments"] li', { hasText: "Chat spike" }).nth(1).waitFor();

@@ -67,7 +67,6 @@ function enter(again = false) {
     parts.forEach((part) => part.clear?.());
     if (asked) look(id, begin, end, asked);
   }
-  broadcasts.follow(id, most);
   live.span = Math.min(120, Math.max(1, Number(span) || 30)) * 60_000;
   for (const stream of [live, earlier]) {
     if (stream) Object.assign(stream, { chosen: moment, type, maxChance: Number(most) });
@@ -77,6 +76,7 @@ function enter(again = false) {
 
 function connect(id) {
   connection?.close();
+  broadcasts.clear();
   live = new Stream(id, announce);
   menu(false);
   connection = new Connection(`/live/${encodeURIComponent(id)}`, { token: knownToken(), onMessage: receive, onState: turn });
@@ -139,6 +139,8 @@ function render() {
   notice(name, hasData);
   if (!live) return;
   about();
+  // Of a stream that is not known there is nothing to ask.
+  if (live.latest) broadcasts.follow(live.id, String(live.maxChance));
   range.draw(stream);
   const began = broadcast(stream);
   chosen.draw(stream, began);

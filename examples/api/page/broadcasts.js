@@ -23,11 +23,17 @@ export class Broadcasts {
     root.append(this.hint, this.list, html("p", { class: "export" }, this.csv), this.compare.node);
   }
 
+  clear() {
+    clearTimeout(this.next);
+    Object.assign(this, { id: null, all: [] });
+    this.say("");
+    this.draw();
+  }
+
   // Looks again for another stream or another chance, and once a minute.
   follow(id, chance) {
     if (this.id === id && this.chance === chance) return this.draw();
     clearTimeout(this.next);
-    if (this.id !== id) this.all = [];
     Object.assign(this, { id, chance });
     this.look(id, chance);
     return this.draw();
@@ -39,7 +45,7 @@ export class Broadcasts {
       const { broadcasts } = await this.ask(address(`/streams/${encodeURIComponent(id)}/broadcasts`, { max_chance: chance }));
       if (this.id !== id || this.chance !== chance) return;
       this.all = broadcasts.map((one) => ({ ...one, started: Date.parse(one.started_at), ended: Date.parse(one.ended_at) }));
-      this.say(this.all.length > 0 ? "The last seven days. A silence of five minutes ends a broadcast." : "No broadcasts in the last seven days.");
+      this.say(this.all.length > 0 ? "The last seven days. A broadcast ends when its metadata says so, or after five minutes without events." : "No broadcasts in the last seven days.");
     } catch (error) {
       if (this.id !== id || this.chance !== chance) return;
       // A stream of which nothing is known yet has none.

@@ -1,4 +1,5 @@
-//! Broadcasts, made of a stream's windows: runs without a silence of five minutes, as the rules of moments have it.
+//! Broadcasts, made of a stream's windows: runs without a silence of five minutes, as the rules of moments have it. Where metadata
+//! says that it is still the same one, it is.
 
 use std::collections::BTreeMap;
 
@@ -43,9 +44,18 @@ pub(crate) struct Said {
     pub(crate) ended_at: Option<Time>,
 }
 
+impl Said {
+    /// Whether both windows are of the newest broadcast, which goes on while its end was not said.
+    fn has_both(&self, earlier: &Metrics, later: &Metrics) -> bool {
+        let began = self.started_at.is_some_and(|began| began < earlier.window_end);
+        began && self.ended_at.is_none_or(|ended| later.window_start < ended)
+    }
+}
+
 /// The broadcasts in windows that share no event, oldest first; of the moments each has those that begin in it.
 pub(crate) fn broadcasts(windows: &[Metrics], moments: &[MomentInfo], said: Said) -> Vec<Broadcast> {
-    let apart = |a: &Metrics, b: &Metrics| b.window_start.0 - a.window_end.0 >= OFF_AIR;
+    let apart =
+        |a: &Metrics, b: &Metrics| b.window_start.0 - a.window_end.0 >= OFF_AIR && !said.has_both(a, b);
     windows.chunk_by(|a, b| !apart(a, b)).filter_map(|run| Broadcast::of(run, moments, said)).collect()
 }
 
