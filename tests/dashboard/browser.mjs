@@ -46,7 +46,8 @@ export async function everywhere(url, name, ready) {
     const [width, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(width <= room, `${name} scrolls sideways, ${look}: ${width} > ${room}`);
     const images = process.env.SCREENSHOTS;
-    if (images) await page.screenshot({ path: `${images}/${name}-${look}.png`, fullPage: true });
+    await page.evaluate(() => scrollTo(0, 0));
+    if (images) await page.screenshot({ path: `${images}/${name}-${look}.png`, fullPage: look === "phone" });
     assert.deepEqual(page.errors, [], `${name}, ${look}`);
     await page.context().close();
   }

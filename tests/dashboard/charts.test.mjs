@@ -50,6 +50,22 @@ test("the baseline that is drawn is the one that the detector used", async () =>
   }
 });
 
+test("windows that reach back to before the stream are no samples", () => {
+  const [chat] = METRICS;
+  const size = 60_000;
+  // From 0 on 60 messages a minute: the first window has ten seconds of them.
+  const windows = Array.from({ length: 12 * 6 }, (_, i) => {
+    const end = (i + 1) * 10_000;
+    const messages = Math.min(60, end / 1000);
+    return { start: end - size, end, chat_count: messages, chat_rate: messages / 60 };
+  });
+  for (const after of [0, 10_000, 50_000]) {
+    const bands = baseline(chat, windows, [], after);
+    assert.ok(bands.length > 0);
+    for (const { mean } of bands) assert.ok(Math.abs(mean - 1) < 1e-9, `${mean} messages a second, ${after} ms after the minute`);
+  }
+});
+
 test("how far out a value has to be is Student's", () => {
   // From tables of the t distribution, at the tail that a normal has beyond 3: 0.00135.
   for (const [freedom, t] of [[7, 4.53], [14, 3.64], [29, 3.28], [1000, 3.005]]) {

@@ -81,7 +81,7 @@ test("a moment appears, and a correction withdraws it", async () => {
     await page.locator(".readout", { hasText: /windows? corrected by late events/ }).waitFor();
     await page.locator("#announcer", { hasText: /Chat spike/ }).waitFor({ state: "attached" });
     await accessible(page, "a withdrawn moment");
-    if (images) await page.screenshot({ path: `${images}/correction.png` });
+    if (images) await page.screenshot({ path: `${images}/correction.png`, fullPage: true });
     // The colours of moments that may be open at another time.
     const moment = page.locator(`[data-testid="moments"] li[data-id="${id}"]`);
     for (const tone of ["spike", "surge", "drop", "donation", "mood", "other"]) {

@@ -44,7 +44,7 @@ test("last night's strongest moment of a stream is three clicks away, and can be
   const service = await Service.start("--port", "0", "--input", "-");
   try {
     const { three, began } = await lastNight(service);
-    const page = await open(service.url, { timezoneId: "UTC", permissions: ["clipboard-read", "clipboard-write"] });
+    const page = await open(service.url, { timezoneId: "UTC", reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"] });
     const counted = await clicks(page);
     await page.locator('[data-testid="all"] li', { hasText: "ada" }).waitFor();
     // The spike has to have been found.

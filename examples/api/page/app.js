@@ -85,10 +85,12 @@ function connect(id) {
 async function look(id, from, to, asked) {
   // Until it is there, its place is shown.
   earlier = new Stream(id);
-  Object.assign(earlier, { range: { from, to }, isLoading: true });
+  Object.assign(earlier, { range: { from, to }, isLoading: true, pending: [] });
   try {
     const found = await past(ask, id, from, to, announce);
     if (wanted !== asked) return;
+    // What came meanwhile may be newer than what was found.
+    earlier.pending.forEach((message) => follow(found, message));
     earlier = found;
     enter();
   } catch (error) {
@@ -101,7 +103,8 @@ async function look(id, from, to, asked) {
 
 function receive(message) {
   live.apply(message);
-  if (earlier && !earlier.isLoading && message.type !== "snapshot") follow(earlier, message);
+  if (earlier?.isLoading) earlier.pending.push(message);
+  else if (earlier) follow(earlier, message);
   draw();
 }
 

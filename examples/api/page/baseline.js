@@ -19,8 +19,9 @@ export function critical(z, freedom) {
 export function baseline(metric, windows, moments, after = 0) {
   const size = windows.length > 0 ? windows[0].end - windows[0].start : 60_000;
   const whole = windows.filter((window) => window.end % size === after);
-  // The first window of a stream may have begun before it.
-  const began = windows[0]?.start ?? 0;
+  // The first windows of a stream reach back to before it began, and are no samples.
+  const slide = windows.length > 1 ? windows[1].end - windows[0].end : size;
+  const began = windows.length > 0 ? windows[0].end - (slide < size ? slide : 0) : 0;
   const own = moments.filter((moment) => metric.types.includes(moment.moment_type) && !moment.isWithdrawn);
   // A moment begins with the last pane of its first window, and ends with its last window.
   const isAnomalous = ({ end }) => own.some((moment) => end > moment.started && end <= (moment.ended ?? Infinity));

@@ -1,7 +1,7 @@
 // One metric over time: its line, what is usual, and its own moments.
 
 import { decimal, kind, moment as at, signed } from "./format.js";
-import { area, curve, html, line, scale, span, svg, ticks } from "./svg.js";
+import { area, curve, html, line, placesOf, scale, span, svg, ticks } from "./svg.js";
 
 export const MARGIN = { top: 22, right: 10, bottom: 6, left: 46 };
 const MISSING = 60_000;
@@ -25,10 +25,12 @@ export class Chart {
     const usual = bands.filter((band) => band.end >= from && band.end <= to);
     const [least, rows] = this.extent(shown.map(metric.value), usual);
     const y = (this.y = scale(least, rows.at(-1), floor, MARGIN.top));
-    const [places] = [rows[1] - rows[0] < 1 ? (rows[1] - rows[0] < 0.1 ? 2 : 1) : 0];
+    const places = placesOf(rows[1] - rows[0]);
     this.x = x;
     const gap = (a, b) => b[3] - a[3] > MISSING;
-    const points = shown.map((window) => [x(window.end), y(metric.value(window)), metric.signed ? y(0) : floor, window.end]);
+    // From zero, as far as it is in sight.
+    const base = metric.signed ? Math.min(floor, Math.max(MARGIN.top, y(0))) : floor;
+    const points = shown.map((window) => [x(window.end), y(metric.value(window)), base, window.end]);
     const apart = (a, b) => b.end - a.end > MISSING;
     const own = moments.filter((moment) => metric.types.includes(moment.moment_type));
     this.shown = shown;

@@ -2,7 +2,7 @@
 
 import { count, date, decimal, duration, money, position, signed } from "./format.js";
 import { past } from "./past.js";
-import { html, line, onWidth, scale, svg, ticks } from "./svg.js";
+import { html, line, onWidth, placesOf, scale, svg, ticks } from "./svg.js";
 
 const HEIGHT = 150;
 const MARGIN = { top: 8, right: 10, bottom: 20, left: 46 };
@@ -81,7 +81,7 @@ export class Compare {
     return html("figure", { class: "metric" }, html("figcaption", {}, html("b", {}, title)),
       svg("svg", { class: "chart", width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": `${title}: both broadcasts from their start` },
         rows.map((row) => svg("g", { class: "tick" }, svg("line", { x1: MARGIN.left, x2: width - MARGIN.right, y1: y(row), y2: y(row) }),
-          svg("text", { x: MARGIN.left - 6, y: y(row) + 4, "text-anchor": "end" }, rows[1] < 1 ? decimal(row) : count(row)))),
+          svg("text", { x: MARGIN.left - 6, y: y(row) + 4, "text-anchor": "end" }, decimal(row, placesOf(rows[1] - rows[0]))))),
         marks.map((time) => svg("text", { x: x(time), y: HEIGHT - 4, "text-anchor": "middle" }, position(time))),
         lines.map((points, i) => svg("path", { class: `line line-${i}`, d: line(points.map(([time, level]) => [x(time), y(level), time]), gap) }))));
   }

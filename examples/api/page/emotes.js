@@ -87,7 +87,7 @@ export class Emotes {
         width: `${size}px`, height: `${size}px`,
         transform: `translate(${at[0] - size / 2}px, ${at[1] - size / 2}px)`,
         // By how often, as far as the name has room.
-        fontSize: `${Math.max(LETTERS[0], Math.min((LETTERS[1] * roots[i]) / (roots[0] || 1), (size * 0.9) / (0.64 * Math.max(4, emote.name.length))))}px`,
+        fontSize: `${Math.max(LETTERS[0], Math.min((LETTERS[1] * roots[i]) / (roots[0] || 1), (size * 0.92) / (0.78 * Math.max(3, emote.name.length))))}px`,
       });
       const { side, arrow, words } = trend(emote, before);
       bubble.title = `${emote.name}: ${count(emote.count)}${words ? `, ${words}` : ""}`;

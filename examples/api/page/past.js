@@ -44,8 +44,13 @@ export async function past(ask, id, from, to, onNews) {
   return stream;
 }
 
-// Passes on what is told of the range.
+// Passes on what is told of the range: change by change, or all that a new connection begins with.
 export function follow(stream, message) {
+  if (message.type === "snapshot") {
+    for (const metrics of message.metrics) follow(stream, { type: "metrics", kind: "published", metrics });
+    for (const moment of message.moments) follow(stream, { type: "moment", kind: "opened", moment });
+    return;
+  }
   const { from, to } = stream.range;
   const at = Date.parse(message.metrics?.window_end ?? message.moment?.started_at ?? "");
   if (at >= from - BEFORE && at <= to) {

@@ -81,6 +81,9 @@ export function ticks(least, greatest, steps) {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
+// How many decimals tell multiples of a step apart.
+export const placesOf = (step) => [0, 1, 2].find((places) => Math.abs(step * 10 ** places - Math.round(step * 10 ** places)) < 1e-6) ?? 3;
+
 // Calls `draw(width)` now and whenever the element's width changes.
 export function onWidth(element, draw) {
   let width = 0;

@@ -3,10 +3,9 @@
 use std::collections::VecDeque;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
 
 use serde::Serialize;
-use telemetra::core::EventTime;
+use telemetra::core::Clock;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -118,11 +117,10 @@ impl<S: Subscriber> Layer<S> for TailLayer {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let mut text = Text::default();
         event.record(&mut text);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let metadata = event.metadata();
         let text = self.0.redact(&format!("{}{}", text.message, text.fields));
         self.0.push(Line {
-            time: EventTime(u64::try_from(now.as_millis()).unwrap_or(u64::MAX)).into(),
+            time: Clock::system().now().into(),
             level: metadata.level().as_str(),
             target: metadata.target().to_owned(),
             text: text.chars().take(LONGEST).collect(),
