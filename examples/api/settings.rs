@@ -88,6 +88,12 @@ impl Settings {
         let (title, origins, token) = (self.title.clone(), self.origins.clone(), self.token.clone());
         Options { title, origins, token, ..Options::default() }
     }
+
+    /// What must be in no answer: tokens, passwords, and URLs that hold one.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let token = self.token.as_ref().map(|token| token.secret().to_owned());
+        [token, self.postgres.password.0.clone(), self.redis.url.0.clone()].into_iter().flatten().collect()
+    }
 }
 
 impl Stores for Settings {

@@ -8,6 +8,11 @@ use crate::schema::{check, schema};
 use crate::server::document::document;
 use crate::service::Service;
 
+/// Checks an answer of a path.
+pub(crate) fn check_answer(document: &Value, path: &str, answer: &Value) {
+    check(document, schema(document, path, 200, "application/json"), answer, path).unwrap();
+}
+
 /// Checks what a WebSocket was told.
 pub(crate) fn check_message(document: &Value, message: &Value) {
     check(document, &document["components"]["schemas"]["Message"], message, "message").unwrap();
@@ -18,6 +23,8 @@ fn busy() -> Service {
     service.title("ada", 0, true, "Evening chat");
     service.viewers("ada", 0, 50);
     service.gift("ada", 3, 12_340_000);
+    service.raw(b"no event");
+    service.raw(b"\xff");
     service.spike("ada");
     service
 }
@@ -37,6 +44,18 @@ fn answers_are_as_documented() {
         ("/streams/{id}/metrics", "/streams/nobody/metrics"),
         ("/streams/{id}/moments", "/streams/ada/moments"),
         ("/streams/{id}/moments", "/streams/nobody/moments"),
+        ("/streams/{id}/broadcasts", "/streams/ada/broadcasts?max_chance=1"),
+        ("/streams/{id}/broadcasts", "/streams/nobody/broadcasts"),
+        ("/streams/{id}/broadcasts", "/streams/ada/broadcasts?max_chance=x"),
+        ("/moments", "/moments"),
+        ("/moments", "/moments?order=strongest&limit=1"),
+        ("/moments", "/moments?order=worst"),
+        ("/overview", "/overview"),
+        ("/overview", "/overview?minutes=1"),
+        ("/ops", "/ops"),
+        ("/ops", "/ops?x"),
+        ("/ops/dead-letters", "/ops/dead-letters"),
+        ("/ops/dead-letters", "/ops/dead-letters?fate=good"),
         ("/live", "/live"),
         ("/live/{id}", "/live/ada?since=then"),
         ("/health", "/health"),

@@ -10,8 +10,10 @@ mod server;
 #[path = "../../examples/api/settings.rs"]
 mod settings;
 
+mod across;
 mod answers;
 mod arguments;
+mod broadcasts;
 mod client;
 mod connections;
 mod corrections;
@@ -24,6 +26,7 @@ mod follower;
 mod live;
 mod load;
 mod operation;
+mod ops;
 #[path = "../support/program.rs"]
 mod program;
 #[path = "../support/schema.rs"]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use telemetra::core::EventTime;
 use telemetra::http::{Limits, Live, Origins, Problem, Settings, Token};
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use super::live::Changes;
 use super::observe::{self, Recorder};
 use super::page::Page;
-use super::routes::{health, live, streams};
+use super::routes::{broadcasts, health, live, moments, ops, overview, streams};
 use super::store::Store;
 
 /// The settings that handlers need.
@@ -132,14 +133,21 @@ pub(crate) fn app(app: App) -> Router {
         .route("/streams/{id}", get(streams::one))
         .route("/streams/{id}/metrics", get(streams::metrics))
         .route("/streams/{id}/moments", get(streams::moments))
+        .route("/streams/{id}/broadcasts", get(broadcasts::list))
+        .route("/moments", get(moments::list))
+        .route("/overview", get(overview::overview))
         .route("/live", get(live::all))
         .route("/live/{id}", get(live::one))
-        .route("/metrics", get(observe::render));
+        .route("/metrics", get(observe::render))
+        .route("/ops", get(ops::operations))
+        .route("/ops/dead-letters", get(ops::letters));
     let settings = app.settings.clone();
+    // The page of operations asks for the token itself.
+    let guarded = settings.guarded(guarded).route_layer(from_fn_with_state(app.clone(), ops::page));
     let router = Router::new()
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
-        .merge(settings.guarded(guarded))
+        .merge(guarded)
         .merge(super::page::routes())
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "unknown-path", "there is nothing at this path; see /docs")

@@ -4,10 +4,14 @@
 //! checks of who may ask are the library's: `telemetra::http`.
 
 pub(crate) mod app;
+mod broadcast;
 pub(crate) mod document;
 mod live;
+pub(crate) mod log_tail;
 pub(crate) mod model;
 pub(crate) mod observe;
+pub(crate) mod operations;
 mod page;
+mod presence;
 mod routes;
 pub(crate) mod store;

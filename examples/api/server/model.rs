@@ -9,6 +9,8 @@ use telemetra::livestream::{self, Currency, StreamId, StreamSummary};
 use telemetra::sinks::Published;
 use utoipa::ToSchema;
 
+use super::presence::Presence;
+
 /// A stream: its row in `streams`, and its newest window.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Stream)]
@@ -21,8 +23,12 @@ pub(crate) struct StreamInfo {
     pub(crate) title: Option<String>,
     /// The newest category.
     pub(crate) category: Option<String>,
-    /// Whether it is live; null until it started or ended.
+    /// What its metadata says: whether it started and has not ended; null until it says so. A stream whose end is never said
+    /// keeps `true`: see `presence`.
     pub(crate) is_live: Option<bool>,
+    pub(crate) presence: Presence,
+    /// Since when it has no events, to within a window; null while it has some.
+    pub(crate) silent_since: Option<Time>,
     /// When it last started.
     pub(crate) started_at: Option<Time>,
     /// When it last ended; null while live.

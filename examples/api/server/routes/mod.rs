@@ -1,7 +1,11 @@
 //! What each path answers.
 
+pub(crate) mod broadcasts;
 pub(crate) mod health;
 pub(crate) mod live;
+pub(crate) mod moments;
+pub(crate) mod ops;
+pub(crate) mod overview;
 pub(crate) mod streams;
 
 use std::collections::BTreeMap;

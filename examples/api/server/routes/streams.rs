@@ -151,7 +151,7 @@ pub(crate) async fn moments(
     let id = id(path)?;
     let (from, to) = (params.time("from")?, params.time("to")?);
     let query = MomentQuery {
-        moment_type: params.text("type")?,
+        moment_type: moment_type(&mut params)?,
         open: params.flag("open")?,
         max_chance: params.share("max_chance")?.filter(|most| *most < 1.0),
         limit: params.number("limit", 1..=1_000, 100)? as usize,
@@ -160,17 +160,20 @@ pub(crate) async fn moments(
         to,
     };
     params.done()?;
-    if query
-        .moment_type
-        .as_ref()
-        .is_some_and(|name| name.is_empty() || name.chars().count() > 128 || name.contains('\0'))
-    {
-        return Err(Problem::parameter("type", "it has to be the name of a rule, like `chat_spike`"));
-    }
     let found = app.store.moments(&id, &query).await.map_err(failed)?;
     let (moments, more) = found.ok_or_else(|| no_stream(&id))?;
     let next_cursor = moments.last().filter(|_| more).map(Cursor::after);
     Ok(Json(MomentPage { stream_id: id, next_cursor, moments }).into_response())
+}
+
+/// The name of a rule, of which there may be others than the built-in ones.
+pub(crate) fn moment_type(params: &mut Params) -> Result<Option<String>, Problem> {
+    let name = params.text("type")?;
+    let wrong = |name: &String| name.is_empty() || name.chars().count() > 128 || name.contains('\0');
+    if name.as_ref().is_some_and(wrong) {
+        return Err(Problem::parameter("type", "it has to be the name of a rule, like `chat_spike`"));
+    }
+    Ok(name)
 }
 
 fn cursor(text: &str) -> Result<Cursor, Problem> {

@@ -1,5 +1,6 @@
 //! Where answers come from.
 
+pub(crate) mod across;
 pub(crate) mod archive;
 pub(crate) mod embedded;
 pub(crate) mod servers;
@@ -13,6 +14,8 @@ use telemetra::http::{Feed, Routes, Told};
 use utoipa::{IntoParams, ToSchema};
 
 use super::model::{Message, Metrics, MomentInfo, StreamInfo, Time};
+use super::operations::{Letter, LettersQuery, Operations};
+use across::{AcrossQuery, LinesQuery, Point};
 
 /// An answer that may take a while.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> + Send + 'a>>;
@@ -53,6 +56,12 @@ pub(crate) trait Store: Send + Sync {
         query: &'a MomentQuery,
     ) -> Answer<'a, Option<(Vec<MomentInfo>, bool)>>;
 
+    /// The moments of all streams: of those asked for the first `limit`, and whether there are more.
+    fn all_moments<'a>(&'a self, query: &'a AcrossQuery) -> Answer<'a, (Vec<MomentInfo>, bool)>;
+
+    /// The windows of several streams that are not older than memory reaches, by stream, oldest first.
+    fn lines<'a>(&'a self, query: &'a LinesQuery) -> Answer<'a, Vec<Point>>;
+
     /// A stream, with all that was told up to `told`, and with its windows that ended within `history` milliseconds, and their moments; empty if it is not known yet.
     fn snapshot<'a>(&'a self, id: &'a str, history: u64, told: Option<EventTime>) -> Answer<'a, Snapshot>;
 
@@ -62,6 +71,12 @@ pub(crate) trait Store: Send + Sync {
     /// What changed in one stream or in all after a time, in the order of time; `None` if that is not known, and only a snapshot
     /// will do.
     fn changes_since<'a>(&'a self, id: Option<&'a str>, since: EventTime) -> Answer<'a, Option<Vec<Update>>>;
+
+    /// How what makes the answers is doing.
+    fn operations(&self) -> Answer<'_, Operations>;
+
+    /// What was not counted: of the letters asked for the first `limit`, and whether there are more.
+    fn letters<'a>(&'a self, query: &'a LettersQuery) -> Answer<'a, (Vec<Letter>, bool)>;
 
     /// Tells what changes from now on.
     fn feed(&self) -> Box<dyn Feed>;
@@ -133,7 +148,7 @@ pub(crate) enum Order {
 pub(crate) struct StreamQuery {
     #[param(required = false, inline)]
     pub(crate) order: Order,
-    /// Only those that are live; where metadata does not say, those that are not silent.
+    /// Only those that are live. A stream that has been silent for ten minutes is not.
     #[param(required = false, default = false)]
     pub(crate) live: bool,
     /// Only those with this in id, name, title or category, in any case.
