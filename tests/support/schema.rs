@@ -50,7 +50,7 @@ pub(crate) fn check(document: &Value, schema: &Value, value: &Value, at: &str) -
             }
             "format" | "const" | "enum" | "minimum" | "maximum" | "maxItems" => {}
             "items" => {
-                for (index, item) in value.as_array().unwrap().iter().enumerate() {
+                for (index, item) in value.as_array().into_iter().flatten().enumerate() {
                     check(document, said, item, &format!("{at}[{index}]"))?;
                 }
             }

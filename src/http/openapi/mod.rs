@@ -123,6 +123,7 @@ pub fn finished(document: utoipa::openapi::OpenApi) -> Value {
         "description": "The token of the service, where it asks for one.",
     });
     if let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) {
+        flatten(schemas);
         schemas.values_mut().for_each(close);
         name_variants(schemas);
     }
@@ -135,6 +136,25 @@ pub fn finished(document: utoipa::openapi::OpenApi) -> Value {
         }
     }
     document
+}
+
+/// Makes one object of the parts of which a type with flattened fields consists.
+fn flatten(schemas: &mut Map<String, Value>) {
+    let known = schemas.clone();
+    for schema in schemas.values_mut() {
+        let Some(Value::Array(parts)) = schema.as_object_mut().and_then(|schema| schema.remove("allOf"))
+        else {
+            continue;
+        };
+        let target = |part: &Value| known.get(part["$ref"].as_str()?.rsplit('/').next()?).cloned();
+        for part in parts {
+            let part = target(&part).unwrap_or(part);
+            for (name, property) in part["properties"].as_object().into_iter().flatten() {
+                schema["properties"][name] = property.clone();
+            }
+        }
+        schema["type"] = "object".into();
+    }
 }
 
 /// Says of objects that they have all their fields, and no others.
