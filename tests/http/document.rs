@@ -94,3 +94,49 @@ fn every_path_and_table_is_documented_and_limits_are_as_they_are_set() {
         assert!(document.pointer(reference).is_some(), "{reference}");
     }
 }
+
+/// A type of a service of one's own: with a field that may be null, one that is flattened, and one with variants.
+#[test]
+fn what_derived_schemas_leave_open_is_said() {
+    #[derive(serde::Serialize, utoipa::ToSchema)]
+    struct Site {
+        /// Its name.
+        name: Option<String>,
+    }
+
+    #[derive(serde::Serialize, utoipa::ToSchema)]
+    struct Device {
+        id: u32,
+        #[serde(flatten)]
+        site: Site,
+    }
+
+    #[derive(serde::Serialize, utoipa::ToSchema)]
+    #[serde(tag = "type", rename_all = "snake_case")]
+    enum News {
+        DeviceSeen { device: Device },
+        Quiet { since: u64 },
+    }
+
+    #[derive(utoipa::OpenApi)]
+    #[openapi(components(schemas(News)))]
+    struct Document;
+
+    let document = telemetra::http::openapi::finished(<Document as utoipa::OpenApi>::openapi());
+    let schemas = &document["components"]["schemas"];
+    for (schema, fields) in [
+        ("Device", json!(["id", "name"])),
+        ("DeviceSeenNews", json!(["device", "type"])),
+        ("QuietNews", json!(["since", "type"])),
+    ] {
+        assert_eq!(schemas[schema]["required"], fields, "{schema}: {schemas}");
+        assert_eq!(schemas[schema]["additionalProperties"], false, "{schema}");
+    }
+    let device = Device { id: 7, site: Site { name: None } };
+    let seen = serde_json::to_value(News::DeviceSeen { device }).unwrap();
+    let quiet = serde_json::to_value(News::Quiet { since: 7 }).unwrap();
+    for message in [&seen, &quiet] {
+        check(&document, &schemas["News"], message, "news").unwrap();
+    }
+    assert!(check(&document, &schemas["DeviceSeenNews"], &quiet, "news").is_err());
+}
