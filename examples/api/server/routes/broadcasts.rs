@@ -44,10 +44,7 @@ pub(crate) async fn list(
     let as_of = app.store.as_of().await.map_err(failed)?.unwrap_or_default();
     let stream = app.store.stream(&id).await.map_err(failed)?.ok_or_else(|| Problem::no_stream(&id))?;
     let to = to.unwrap_or_else(|| as_of.plus(1));
-    let from = from.unwrap_or_else(|| to.minus(USUAL));
-    if to - from > LONGEST {
-        return Err(Problem::parameter("from", "it has to be at most 31 days before `to`"));
-    }
+    let from = from.unwrap_or_else(|| to.minus(USUAL)).max(to.minus(LONGEST));
     let windows = disjoint(&app, &id, from, to).await.map_err(failed)?;
     let moments = MomentQuery {
         moment_type: None,
