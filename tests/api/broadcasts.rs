@@ -81,9 +81,11 @@ fn what_is_wrong_with_a_question_about_broadcasts_is_said() {
     service.chat("ada", 0, 20);
     service.until(1);
     assert_eq!(service.get("/streams/nobody/broadcasts").status, 404);
-    for query in ["from=2025-11-01T00:00:00Z", "max_chance=2", "limit=1"] {
+    for query in ["from=then", "max_chance=2", "limit=1"] {
         assert_eq!(service.get(&format!("/streams/ada/broadcasts?{query}")).status, 400, "{query}");
     }
+    let far = service.get("/streams/ada/broadcasts?from=2025-11-01T00:00:00Z&to=2026-01-01T00:01:00Z").json();
+    assert_eq!(far["from"], "2025-12-01T00:01:00.000Z", "31 days are looked at");
     let none =
         service.get("/streams/ada/broadcasts?from=2026-02-01T00:00:00Z&to=2026-01-01T00:00:00Z").json();
     assert_eq!(none["broadcasts"], json!([]));

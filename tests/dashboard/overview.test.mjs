@@ -66,6 +66,8 @@ test("last night's strongest moment of a stream is three clicks away, and can be
     const into = new Date(from - began).toISOString().slice(12, 19);
     await chosen.locator(".into", { hasText: `${into} into the stream` }).waitFor();
     await chosen.locator(".facts", { hasText: "Kappa" }).waitFor();
+    // The spike before it is none of what is usual.
+    await chosen.locator(".facts div", { hasText: /^Messages260 \(usual 20\)$/ }).waitFor();
     assert.match(await chosen.textContent(), /260 messages a minute, where \d+(\.\d)? ± [\d.]+ is usual/);
     // The chart is about the moment: it begins and ends near it, and the moment is marked on it.
     assert.ok(Date.parse(url.searchParams.get("from")) < from && from - Date.parse(url.searchParams.get("from")) < HOUR / 2);

@@ -13,7 +13,10 @@ function carried(stream, moment) {
   const size = 60_000;
   const peak = stream.windows.find((window) => window.end === moment.peak);
   if (!peak) return [];
-  const before = stream.windows.filter((window) => window.end <= moment.started - size && window.end > moment.started - 31 * size && (moment.peak - window.end) % size === 0);
+  // As for a baseline: windows that share no event, and are not part of a moment.
+  const known = [...stream.moments.values()].filter((one) => !one.isWithdrawn && stream.isLikely(one));
+  const isOfOne = ({ end }) => known.some((one) => end > one.started && end <= (one.ended ?? Infinity));
+  const before = stream.windows.filter((window) => !isOfOne(window) && window.end <= moment.started - size && window.end > moment.started - 31 * size && (moment.peak - window.end) % size === 0);
   const mean = (pick) => (before.length > 0 ? before.reduce((sum, window) => sum + pick(window), 0) / before.length : null);
   const usual = (value) => (value === null ? "" : ` (usual ${count(value)})`);
   const emotes = peak.top_emotes.slice(0, 3).map(({ name, count: times }) => `${name} ${count(times)}`).join(", ");

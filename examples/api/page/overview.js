@@ -53,6 +53,9 @@ function totals({ streams, live, silent, viewers, chat_rate: rate, open_moments:
     html("div", {}, html("dt", {}, name), html("dd", { class: "big" }, value), html("dd", { class: "note" }, note))));
 }
 
-onState(again);
+onState(() => {
+  tiles.aim();
+  again();
+});
 onToken(again);
 again();

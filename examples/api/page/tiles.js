@@ -33,7 +33,16 @@ export class Tiles {
       return item;
     });
     this.list.replaceChildren(...items);
+    this.aim();
     if (focused?.isConnected) focused.focus();
+  }
+
+  // Of all its moments, in the same range and of the same kinds. At once where these change, as somebody may click.
+  aim() {
+    const { when, type, max_chance, order } = state();
+    for (const item of this.list.children) {
+      item.querySelector(".only").href = address("/", { when, type, max_chance, order, stream: item.dataset.id });
+    }
   }
 
   item(id) {
@@ -56,9 +65,6 @@ export class Tiles {
       html("span", { class: "presence" }, presence(stream, asOf)),
       ...(current ? [html("span", {}, `${decimal(current.chat_rate)} messages/s`)] : []),
       ...(viewers === null || viewers === undefined ? [] : [html("span", {}, `${compact(Math.round(viewers))} viewers`)]));
-    // Of all its moments, in the same range and of the same kinds.
-    const { when, type, max_chance, order } = state();
-    only.href = address("/", { when, type, max_chance, order, stream: stream.stream_id });
     only.textContent = stream.open_moments ? `${stream.open_moments} open moment${stream.open_moments > 1 ? "s" : ""}` : "Moments";
     only.setAttribute("aria-label", `${only.textContent} of ${stream.name}`);
     this.draw(chart, rates, stream.name);

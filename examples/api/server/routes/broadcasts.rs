@@ -28,7 +28,7 @@ const MOMENTS: usize = 10_000;
 pub(crate) struct Broadcasts {
     /// The stream.
     stream_id: String,
-    /// Where it was looked from: seven days before `to`, if nobody says.
+    /// Where it was looked from: seven days before `to` if nobody says, and at most 31.
     from: Time,
     /// Up to where.
     to: Time,
@@ -74,10 +74,7 @@ pub(crate) async fn list(
     let as_of = app.store.as_of().await.map_err(failed)?.unwrap_or_default();
     let stream = app.store.stream(&id).await.map_err(failed)?.ok_or_else(|| no_stream(&id))?;
     let to = to.unwrap_or_else(|| as_of.plus(1));
-    let from = from.unwrap_or_else(|| to.minus(USUAL));
-    if to - from > LONGEST {
-        return Err(Problem::parameter("from", "it has to be at most 31 days before `to`"));
-    }
+    let from = from.unwrap_or_else(|| to.minus(USUAL)).max(to.minus(LONGEST));
     let windows = disjoint(&app, &id, from, to).await.map_err(failed)?;
     let moments = MomentQuery {
         moment_type: None,

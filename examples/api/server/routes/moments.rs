@@ -37,8 +37,10 @@ pub(crate) struct AllMoments {
     )
 )]
 pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Result<Response, Problem> {
-    let ranking =
-        params.choice("order", &[("newest", Ranking::Newest), ("strongest", Ranking::Strongest)])?;
+    let asked = params.choice("order", &[("newest", Ranking::Newest), ("strongest", Ranking::Strongest)])?;
+    let cursor = params.text("cursor")?.map(|text| place(&text)).transpose()?;
+    // A page goes on as it began.
+    let ranking = cursor.as_ref().map_or(asked, Place::ranking);
     let (from, to) = (params.time("from")?, params.time("to")?);
     let query = AcrossQuery {
         ranking,
@@ -46,7 +48,7 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Result<R
         moment_type: moment_type(&mut params)?,
         open: params.flag("open")?,
         max_chance: params.share("max_chance")?.filter(|most| *most < 1.0),
-        cursor: params.text("cursor")?.map(|text| place(&text, ranking)).transpose()?,
+        cursor,
         limit: params.number("limit", 1..=1_000, 50)? as usize,
         from,
         to,
@@ -61,9 +63,6 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Result<R
     Ok(Json(AllMoments { as_of: as_of.map(Time), next_cursor, moments }).into_response())
 }
 
-fn place(text: &str, ranking: Ranking) -> Result<Place, Problem> {
-    let place = text.parse().ok().filter(|place: &Place| place.ranking() == ranking);
-    place.ok_or_else(|| {
-        Problem::parameter("cursor", "it has to be the `next_cursor` of a page with the same `order`")
-    })
+fn place(text: &str) -> Result<Place, Problem> {
+    text.parse().map_err(|()| Problem::parameter("cursor", "it has to be the `next_cursor` of a page"))
 }

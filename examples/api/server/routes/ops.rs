@@ -18,8 +18,8 @@ use crate::server::model::Time;
 use crate::server::operations::{Letter, LetterPlace, LettersQuery, Operations};
 use crate::server::page::{HTML, file};
 
-/// How long a text that is searched for may be, in bytes.
-const LONGEST_SEARCH: usize = 256;
+/// How long a text that is searched for may be, in characters.
+const LONGEST_SEARCH: usize = 64;
 
 /// How the parts are doing.
 #[derive(Serialize, ToSchema)]
@@ -91,8 +91,9 @@ pub(crate) async fn letters(State(app): State<App>, mut params: Params) -> Resul
         limit: params.number("limit", 1..=200, 50)? as usize,
     };
     params.done()?;
-    if query.search.as_ref().is_some_and(|text| text.len() > LONGEST_SEARCH || text.contains('\0')) {
-        return Err(Problem::parameter("search", "it has to be a text of at most 256 bytes"));
+    if query.search.as_ref().is_some_and(|text| text.chars().count() > LONGEST_SEARCH || text.contains('\0'))
+    {
+        return Err(Problem::parameter("search", "it has to be a text of at most 64 characters"));
     }
     let (letters, more) = app.store.letters(&query).await.map_err(failed)?;
     let next_cursor = letters.last().filter(|_| more).map(LetterPlace::after);

@@ -51,8 +51,11 @@ pub(crate) struct AcrossQuery {
     // `None` if there is no limit.
     #[param(minimum = 0, maximum = 1, default = 1)]
     pub(crate) max_chance: Option<f64>,
-    /// Those after the page that told this as its `next_cursor`; with the same `order`.
-    #[param(value_type = Option<String>, pattern = "^([0-9]{1,19}|s[0-9a-f]{16})-[0-9a-f]{32}$")]
+    /// Those after the page that told this as its `next_cursor`, in the order of that page.
+    #[param(
+        value_type = Option<String>,
+        pattern = "^([0-9]{1,19}|s([0-6][0-9a-f]{2}|7[0-9a-e][0-9a-f]|7f[0-9a-e])[0-9a-f]{13})-[0-9a-f]{32}$"
+    )]
     pub(crate) cursor: Option<Place>,
     /// How many at most.
     #[param(required = false, minimum = 1, maximum = 1_000, default = 50)]
