@@ -197,7 +197,7 @@ fn scores_are_calibrated_where_noise_scatters_more() {
     assert!(usual < 0.05, "{usual}");
     let expected = 200_000.0 * upcrossings(5.8 / 1.2, 1) / 2.0;
     // An exponential tail is heavier than this one.
-    assert!((0.3..3.0).contains(&(noisy / expected)), "{noisy} where {expected} is true");
+    assert!((0.3..8.0).contains(&(noisy / expected)), "{noisy} where {expected} is true");
 }
 
 #[test]
