@@ -10,7 +10,7 @@ import { around } from "./when.js";
 
 const EVERY = 60_000;
 
-export const revenue = ({ revenue: sums }) => Object.entries(sums).map(([currency, amount]) => money(Number(amount), currency)).join(", ");
+const revenue = ({ revenue: sums }) => Object.entries(sums).map(([currency, amount]) => money(Number(amount), currency)).join(", ");
 
 export class Broadcasts {
   constructor(root, ask, onFound) {

@@ -17,7 +17,7 @@ const FATES = {
   from_future: "from the future", duplicate: "duplicate",
 };
 
-export function bytes(n) {
+function bytes(n) {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
   const power = n < 1024 ? 0 : Math.min(4, Math.floor(Math.log2(n) / 10));
   return `${power === 0 ? count(n) : decimal(n / 1024 ** power)} ${units[power]}`;
