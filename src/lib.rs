@@ -69,6 +69,7 @@
 //! | `kafka-tls` | Kafka by TLS and SASL | `libssl-dev` |
 //! | `postgres` | Postgres as sink and as checkpoint store | nothing |
 //! | `redis` | Redis as sink | a C compiler |
+//! | `webhook` | changes posted to a URL | a C compiler |
 //! | `full` | all of these but `kafka-tls` | |
 #![forbid(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -111,6 +112,8 @@ pub mod prelude {
     pub use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
     #[cfg(feature = "redis")]
     pub use telemetra_sinks::{RedisSink, RedisTable};
+    #[cfg(feature = "webhook")]
+    pub use telemetra_sinks::{Webhook, WebhookSecret};
 }
 
 /// The code in the documents runs as tests.

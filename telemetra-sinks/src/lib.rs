@@ -14,12 +14,16 @@
 //! | `KafkaSource`, `KafkaSink` | source and sink: topics | `kafka` |
 //! | `Postgres`, `PostgresStore` | sink: tables; store: checkpoints | `postgres` |
 //! | `RedisSink` | sink: current windows, moments, rows, leaderboards; a channel of changes | `redis` |
+//! | `Webhook` | sink: changes, posted to a URL as signed JSON | `webhook` |
 //!
 //! All sinks are idempotent: when a restarted pipeline writes rows again, the target holds the same rows as
 //! after an undisturbed run. Each sink's page says what it keeps, what it does after an error, and how it
 //! goes on after a restart.
 #![forbid(missing_docs)]
 
+mod disk;
+#[cfg(feature = "webhook")]
+mod http;
 mod json_lines;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -31,8 +35,11 @@ mod owner;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+mod run;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "webhook")]
+mod webhook;
 
 pub use json_lines::JsonLines;
 #[cfg(feature = "kafka")]
@@ -49,3 +56,5 @@ pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
 pub use redis::{RedisKeys, RedisServer, RedisSink, RedisTable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
+#[cfg(feature = "webhook")]
+pub use webhook::{Webhook, WebhookSecret};
