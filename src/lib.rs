@@ -69,6 +69,7 @@
 //! | `kafka-tls` | Kafka by TLS and SASL | `libssl-dev` |
 //! | `postgres` | Postgres as sink and as checkpoint store | nothing |
 //! | `redis` | Redis as sink | a C compiler |
+//! | `parquet` | Parquet files | nothing |
 //! | `webhook` | changes posted to a URL | a C compiler |
 //! | `full` | all of these but `kafka-tls` | |
 #![forbid(missing_docs)]
@@ -108,6 +109,8 @@ pub mod prelude {
     pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};
     #[cfg(feature = "kafka")]
     pub use telemetra_sinks::{KafkaConfig, KafkaSink, KafkaSource};
+    #[cfg(feature = "parquet")]
+    pub use telemetra_sinks::Parquet;
     #[cfg(feature = "postgres")]
     pub use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
     #[cfg(feature = "redis")]

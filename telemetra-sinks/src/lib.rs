@@ -14,6 +14,7 @@
 //! | `KafkaSource`, `KafkaSink` | source and sink: topics | `kafka` |
 //! | `Postgres`, `PostgresStore` | sink: tables; store: checkpoints | `postgres` |
 //! | `RedisSink` | sink: current windows, moments, rows, leaderboards; a channel of changes | `redis` |
+//! | `Parquet` | sink: changes as Parquet files, by table and day | `parquet` |
 //! | `Webhook` | sink: changes, posted to a URL as signed JSON | `webhook` |
 //!
 //! All sinks are idempotent: when a restarted pipeline writes rows again, the target holds the same rows as
@@ -31,6 +32,8 @@ mod lines;
 mod live;
 mod memory;
 mod owner;
+#[cfg(feature = "parquet")]
+mod parquet;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
@@ -50,6 +53,8 @@ pub use kafka::{
 pub use lines::{Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, Published, SubjectView, Subscription, Update};
 pub use memory::MemorySink;
+#[cfg(feature = "parquet")]
+pub use parquet::Parquet;
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "redis")]
