@@ -104,13 +104,13 @@ pub mod prelude {
         Report, Running, StopHandle, StopSignal, Tactic, Top, Windows, hours, minutes, seconds, sessions,
         sliding, tumbling,
     };
+    #[cfg(feature = "parquet")]
+    pub use telemetra_sinks::Parquet;
     #[cfg(feature = "sqlite")]
     pub use telemetra_sinks::Sqlite;
     pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};
     #[cfg(feature = "kafka")]
     pub use telemetra_sinks::{KafkaConfig, KafkaSink, KafkaSource};
-    #[cfg(feature = "parquet")]
-    pub use telemetra_sinks::Parquet;
     #[cfg(feature = "postgres")]
     pub use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
     #[cfg(feature = "redis")]

@@ -30,13 +30,14 @@ missing_packages() {
             have pkg-config || echo pkg-config
             [ -e /usr/include/openssl/ssl.h ] || echo libssl-dev
             ;;
+        clickhouse) have clickhouse-server || echo clickhouse-server ;;
         python) python_packages_ready || { have python3 && python3 -c 'import ensurepip' 2>/dev/null; } || echo python3-venv ;;
-        *) fail "there is no part $1; there are ${all[*]} kafka-tls python" ;;
+        *) fail "there is no part $1; there are ${all[*]} kafka-tls ${more[*]} python" ;;
     esac
 }
 
 install() {
-    [ $# -gt 0 ] || set -- "${all[@]}" kafka-tls python
+    [ $# -gt 0 ] || set -- "${all[@]}" kafka-tls "${more[@]}" python
     have setpriv || fail "there is no setpriv; it comes with util-linux"
     local part packages=() found
     for part in "$@"; do

@@ -14,6 +14,7 @@
 //! | `KafkaSource`, `KafkaSink` | source and sink: topics | `kafka` |
 //! | `Postgres`, `PostgresStore` | sink: tables; store: checkpoints | `postgres` |
 //! | `RedisSink` | sink: current windows, moments, rows, leaderboards; a channel of changes | `redis` |
+//! | `ClickHouse` | sink: tables | `clickhouse` |
 //! | `Parquet` | sink: changes as Parquet files, by table and day | `parquet` |
 //! | `Webhook` | sink: changes, posted to a URL as signed JSON | `webhook` |
 //!
@@ -22,8 +23,10 @@
 //! goes on after a restart.
 #![forbid(missing_docs)]
 
+#[cfg(feature = "clickhouse")]
+mod clickhouse;
 mod disk;
-#[cfg(feature = "webhook")]
+#[cfg(any(feature = "webhook", feature = "clickhouse"))]
 mod http;
 mod json_lines;
 #[cfg(feature = "kafka")]
@@ -44,6 +47,8 @@ mod sqlite;
 #[cfg(feature = "webhook")]
 mod webhook;
 
+#[cfg(feature = "clickhouse")]
+pub use clickhouse::ClickHouse;
 pub use json_lines::JsonLines;
 #[cfg(feature = "kafka")]
 pub use kafka::{

@@ -59,6 +59,12 @@ impl Run {
         Ok(*self != found)
     }
 
+    /// The pipeline that owns the place.
+    #[cfg(feature = "clickhouse")]
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
     /// Forgets the earlier run.
     pub(crate) fn begin_over(&mut self) {
         (self.time, self.starts_over, self.before) = (None, false, None);
