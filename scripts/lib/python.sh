@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Python with what analysts read by: DuckDB and PyArrow, from PyPI, in an environment of its own.
+# Python with what analysts read by: DuckDB, PyArrow and the engine of ClickHouse, from PyPI, in an environment of its own.
 
-python_packages=(duckdb==2.0.1 pyarrow==26.0.1)
+python_packages=(duckdb==2.0.1 pyarrow==26.0.1 chdb-core==26.9.0)
 python_home=${XDG_CACHE_HOME:-$HOME/.cache}/telemetra/python-$(IFS=+ && echo "${python_packages[*]//==/-}")
 
 python_packages_ready() {

@@ -11,6 +11,11 @@ mod compliance;
 mod failures;
 mod tables;
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
 use serde_json::Value as Json;
 use services::{Kind, Place, shared};
 use telemetra_sinks::ClickHouse;
@@ -25,6 +30,16 @@ impl Database {
     pub(crate) fn new() -> Self {
         let Place { url, name } = shared(Kind::ClickHouse);
         Self::made(url, name)
+    }
+
+    /// On each of the two versions: the server, and the engine of the newer one.
+    pub(crate) fn of_each_version() -> [Self; 2] {
+        [Self::new(), Self::made(newer().to_owned(), Self::name())]
+    }
+
+    /// Like no other's.
+    pub(crate) fn name() -> String {
+        shared(Kind::ClickHouse).name
     }
 
     pub(crate) fn made(url: String, name: String) -> Self {
@@ -49,9 +64,34 @@ impl Database {
     }
 }
 
+/// The URL of the engine of a newer version, which is there as a package of Python and not of Debian.
+pub(crate) fn newer() -> &'static str {
+    static URL: OnceLock<String> = OnceLock::new();
+    URL.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
+        let output = Command::new(&script).arg("python").stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "there is no Python with the engine of ClickHouse: {said}");
+        let python = String::from_utf8(output.stdout).unwrap();
+        let mut server = Command::new(python.trim())
+            .args(["-c", include_str!("newer.py")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        // It ends when this process does, and our end of the pipe with it.
+        std::mem::forget(server.stdin.take());
+        format!("http://127.0.0.1:{}", port.trim())
+    })
+}
+
 fn ask(url: &str, sql: &str) -> String {
     let mut response = ureq::post(url).config().http_status_as_error(false).build().send(sql).unwrap();
-    let (status, text) = (response.status().as_u16(), response.body_mut().read_to_string().unwrap());
+    let (status, text) = (response.status().as_u16(), response.body_mut().read_to_vec().unwrap());
+    // Bytes that are no text come as they are.
+    let text = String::from_utf8_lossy(&text).into_owned();
     assert_eq!(status, 200, "{sql}: {text}");
     text
 }
