@@ -69,6 +69,7 @@
 //! | `kafka-tls` | Kafka by TLS and SASL | `libssl-dev` |
 //! | `postgres` | Postgres as sink and as checkpoint store | nothing |
 //! | `redis` | Redis as sink | a C compiler |
+//! | `clickhouse` | ClickHouse as sink | a C compiler |
 //! | `parquet` | Parquet files | nothing |
 //! | `webhook` | changes posted to a URL | a C compiler |
 //! | `full` | all of these but `kafka-tls` | |
@@ -106,6 +107,8 @@ pub mod prelude {
     };
     #[cfg(feature = "parquet")]
     pub use telemetra_sinks::Parquet;
+    #[cfg(feature = "clickhouse")]
+    pub use telemetra_sinks::ClickHouse;
     #[cfg(feature = "sqlite")]
     pub use telemetra_sinks::Sqlite;
     pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};

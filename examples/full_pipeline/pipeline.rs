@@ -10,7 +10,8 @@ use telemetra::livestream::{self, LiveEvents, LiveStreams, WithSentiment, defaul
 use telemetra::livestream::{JsonDecoder, Lexicon, Sentiment, Vader};
 use telemetra::prelude::*;
 use telemetra::sinks::{
-    JsonLines, KafkaCounters, Lines, Pace, Postgres, PostgresStore, RedisSink, Sqlite, event_time_by,
+    JsonLines, KafkaCounters, Lines, Pace, Parquet, Postgres, PostgresStore, RedisSink, Sqlite, Webhook,
+    WebhookSecret, event_time_by,
 };
 
 use crate::places::Source;
@@ -62,7 +63,15 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         pipeline = match output {
             Output::Sqlite(path) => pipeline.sink(Sqlite::new(path).start_over()),
             Output::JsonLines(folder) => pipeline.sink(JsonLines::new(folder).start_over()),
+            Output::Parquet(folder) => pipeline.sink(Parquet::new(folder).start_over()),
         };
+    }
+    if let Some(url) = &settings.webhook.0 {
+        let mut sink = Webhook::new(url, &settings.webhook_state)?.table("moments").start_over();
+        if let Some(secret) = &settings.webhook_secret.0 {
+            sink = sink.secret(WebhookSecret::new(secret)?);
+        }
+        pipeline = pipeline.sink(sink);
     }
     if let Some(config) = settings.postgres.config() {
         // What is on a server may be somebody's: it is emptied only when asked for.

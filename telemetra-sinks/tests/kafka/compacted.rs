@@ -107,7 +107,10 @@ fn a_compacted_topic_equals_the_table() {
     let (started, mut nth) = (std::time::Instant::now(), 30);
     while messages(&servers, "levels").len() >= written {
         let count = messages(&servers, "levels").len();
-        assert!(started.elapsed() < LONG, "of {written} messages {count} are left after {nth}: nothing is compacted");
+        assert!(
+            started.elapsed() < LONG,
+            "of {written} messages {count} are left after {nth}: nothing is compacted"
+        );
         std::thread::sleep(Duration::from_millis(100));
         let (batch, model) = batch(nth);
         sink.apply(&[batch]).unwrap();
