@@ -13,7 +13,7 @@ mod tables;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value as Json;
@@ -66,8 +66,9 @@ impl Database {
 
 /// The URL of the engine of a newer version, which is there as a package of Python and not of Debian.
 pub(crate) fn newer() -> &'static str {
-    static URL: OnceLock<String> = OnceLock::new();
-    URL.get_or_init(|| {
+    // It ends when this process does, and our end of the pipe with it.
+    static SERVER: OnceLock<(String, Child)> = OnceLock::new();
+    let (url, _) = SERVER.get_or_init(|| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/services");
         let output = Command::new(&script).arg("python").stderr(Stdio::piped()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -81,10 +82,9 @@ pub(crate) fn newer() -> &'static str {
             .unwrap();
         let mut port = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
-        // It ends when this process does, and our end of the pipe with it.
-        std::mem::forget(server.stdin.take());
-        format!("http://127.0.0.1:{}", port.trim())
-    })
+        (format!("http://127.0.0.1:{}", port.trim()), server)
+    });
+    url
 }
 
 fn ask(url: &str, sql: &str) -> String {
