@@ -40,7 +40,7 @@ fuzz-api: compiler ## holds the API to its OpenAPI document; needs Python
 	tests/api/fuzz
 
 services-up: ## starts Postgres, Redis and Kafka, and prints what to export
-	@scripts/services install
+	@scripts/services install postgres redis kafka
 	@scripts/services up
 
 services-down: ## stops them, and keeps their data

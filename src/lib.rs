@@ -73,6 +73,9 @@
 //! | `postgres` | Postgres as sink and as checkpoint store | nothing |
 //! | `redis` | Redis as sink | a C compiler |
 //! | `http` | a router over a live view, to mount in a service on axum | nothing |
+//! | `clickhouse` | ClickHouse as sink | a C compiler |
+//! | `parquet` | Parquet files | nothing |
+//! | `webhook` | changes posted to a URL | a C compiler |
 //! | `full` | all of these but `kafka-tls` | |
 #![forbid(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -108,6 +111,10 @@ pub mod prelude {
         Report, Running, StopHandle, StopSignal, Tactic, Top, Windows, hours, minutes, seconds, sessions,
         sliding, tumbling,
     };
+    #[cfg(feature = "clickhouse")]
+    pub use telemetra_sinks::ClickHouse;
+    #[cfg(feature = "parquet")]
+    pub use telemetra_sinks::Parquet;
     #[cfg(feature = "sqlite")]
     pub use telemetra_sinks::Sqlite;
     pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};
@@ -117,6 +124,8 @@ pub mod prelude {
     pub use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
     #[cfg(feature = "redis")]
     pub use telemetra_sinks::{RedisSink, RedisTable};
+    #[cfg(feature = "webhook")]
+    pub use telemetra_sinks::{Webhook, WebhookSecret};
 }
 
 /// Runs the code in the documents as tests.

@@ -1,5 +1,5 @@
 //! The whole pipeline as a program: it reads events from Kafka, files, standard input or a generator, and
-//! writes windows and moments to Postgres, Redis, topics of Kafka, SQLite or files of JSON lines.
+//! writes windows and moments to Postgres, Redis, topics of Kafka, SQLite, Parquet files or files of JSON lines.
 //!
 //! ```sh
 //! cargo run --profile demo -p telemetra-demo       # the defaults alone: compiled without the clients of servers
@@ -21,9 +21,21 @@ mod pipeline;
 mod places;
 mod progress;
 mod report;
-#[cfg(all(feature = "kafka", feature = "postgres", feature = "redis"))]
+#[cfg(all(
+    feature = "kafka",
+    feature = "postgres",
+    feature = "redis",
+    feature = "parquet",
+    feature = "webhook"
+))]
 mod servers;
-#[cfg(not(all(feature = "kafka", feature = "postgres", feature = "redis")))]
+#[cfg(not(all(
+    feature = "kafka",
+    feature = "postgres",
+    feature = "redis",
+    feature = "parquet",
+    feature = "webhook"
+)))]
 #[path = "no_servers.rs"]
 mod servers;
 mod settings;

@@ -1,4 +1,4 @@
-//! The build without the clients of Kafka, Postgres and Redis. It compiles in a fraction of the time, and
+//! The build without the clients of Kafka, Postgres and Redis, webhooks and Parquet files. It compiles in a fraction of the time, and
 //! refuses settings that need one of these clients.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use telemetra::livestream::{LiveEvents, LiveStreams};
 use telemetra::prelude::*;
 
 use crate::places::Source;
-use crate::settings::Settings;
+use crate::settings::{Output, Settings};
 
 /// The embedded broker, which this build does not have.
 pub(crate) enum Embedded {}
@@ -24,13 +24,16 @@ pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
         Source::Embedded => "embedded-kafka",
         _ if settings.postgres.host.is_some() => "postgres-host",
         _ if settings.redis.url.0.is_some() => "redis",
+        _ if settings.webhook.0.is_some() => "webhook",
+        _ if settings.outputs.iter().any(|output| matches!(output, Output::Parquet(_))) => "output",
         Source::Generator | Source::Lines => return Ok(()),
     };
     Err(refused(name))
 }
 
 fn refused(name: &'static str) -> ConfigError {
-    let detail = "this program was built without the clients of Kafka, Postgres and Redis";
+    let detail =
+        "this program was built without the clients of Kafka, Postgres and Redis, webhooks and Parquet files";
     ConfigError::new(name, detail, "run `cargo run --release --example full_pipeline`, which has them")
 }
 

@@ -10,7 +10,7 @@ use telemetra::livestream::generate::GeneratorConfig;
 use telemetra::prelude::*;
 
 use crate::common::log::Format;
-use crate::common::settings::Command;
+use crate::common::settings::{Command, Secret};
 use crate::common::stores::{Postgres, Redis};
 use crate::kafka::Kafka;
 use crate::options;
@@ -21,6 +21,7 @@ use crate::places::Source;
 pub(crate) enum Output {
     Sqlite(PathBuf),
     JsonLines(PathBuf),
+    Parquet(PathBuf),
 }
 
 impl Output {
@@ -28,7 +29,8 @@ impl Output {
         match text.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             Some(("jsonl", path)) if !path.is_empty() => Ok(Self::JsonLines(path.into())),
-            _ => Err(format!("`{text}` is neither sqlite:FILE nor jsonl:DIR")),
+            Some(("parquet", path)) if !path.is_empty() => Ok(Self::Parquet(path.into())),
+            _ => Err(format!("`{text}` is none of sqlite:FILE, jsonl:DIR and parquet:DIR")),
         }
     }
 }
@@ -38,6 +40,7 @@ impl fmt::Display for Output {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::JsonLines(path) => write!(f, "jsonl:{}", path.display()),
+            Self::Parquet(path) => write!(f, "parquet:{}", path.display()),
         }
     }
 }
@@ -67,6 +70,10 @@ pub(crate) struct Settings {
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) start_over: bool,
+    /// Where moments are posted.
+    pub(crate) webhook: Secret<Option<String>>,
+    pub(crate) webhook_secret: Secret<Option<String>>,
+    pub(crate) webhook_state: PathBuf,
     /// The event time between checkpoints, in milliseconds, as are the next three.
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_pause: Duration,
@@ -119,6 +126,9 @@ impl Default for Settings {
             postgres: Postgres::default(),
             redis: Redis::default(),
             start_over: false,
+            webhook: Secret::default(),
+            webhook_secret: Secret::default(),
+            webhook_state: "telemetra.webhook".into(),
             checkpoint_every: 60_000,
             checkpoint_pause: Duration::from_secs(1),
             window: 60_000,

@@ -25,12 +25,14 @@ fn it_does_the_whole_job_on_embedded_defaults() {
 
 #[test]
 fn what_needs_a_server_is_refused_before_anything_is_written() {
-    let cases: [(&[&str], &[(&str, &str)], &str); 5] = [
+    let cases: [(&[&str], &[(&str, &str)], &str); 7] = [
         (&["--kafka", "localhost:9092"], &[], "--kafka"),
         (&[], &[("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")], "KAFKA_BOOTSTRAP_SERVERS"),
         (&["--embedded-kafka"], &[], "--embedded-kafka"),
         (&[], &[("POSTGRES_HOST", "localhost")], "POSTGRES_HOST"),
         (&["--redis", "redis://localhost"], &[], "--redis"),
+        (&["--webhook", "http://localhost/"], &[], "--webhook"),
+        (&["--output", "parquet:out"], &[], "--output"),
     ];
     for (arguments, variables, name) in cases {
         let folder = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use super::Flag;
 use crate::common::parse::{self, boolean, choice, number};
-use crate::common::settings::put;
+use crate::common::settings::{Secret, put};
 use crate::common::stores::{self, Postgres, Redis, Stores};
 use crate::kafka::Start;
 use crate::settings::Settings;
@@ -108,6 +108,21 @@ pub(super) const STORES: &[Flag] = &[
     ),
     stores::Flags::REDIS.told("keep what is current in Redis there [off]"),
     stores::Flags::REDIS_PREFIX,
+    Flag::new("webhook", "URL", "post moments there; it may hold a token [off]", |s, v| {
+        s.webhook = Secret(Some(v.to_owned()));
+        Ok(())
+    }),
+    Flag::new("webhook-secret", "", "sign what is posted by this: `whsec_` and base64 [none]", |s, v| {
+        s.webhook_secret = Secret(Some(v.to_owned()));
+        Ok(())
+    })
+    .secret()
+    .needs("webhook"),
+    Flag::new("webhook-state", "DIR", "how far posting has come [telemetra.webhook]", |s, v| {
+        s.webhook_state = v.into();
+        Ok(())
+    })
+    .needs("webhook"),
 ];
 
 impl Stores for Settings {

@@ -9,15 +9,15 @@ use anyhow::Result;
 use telemetra::livestream::{self, LiveEvents, LiveStreams};
 use telemetra::prelude::*;
 use telemetra::sinks::{
-    CreateTopics, KafkaConfig, KafkaCounters, KafkaSink, KafkaSource, OnLost, Postgres, PostgresStore,
-    RedisSink, Start,
+    CreateTopics, KafkaConfig, KafkaCounters, KafkaSink, KafkaSource, OnLost, Parquet, Postgres,
+    PostgresStore, RedisSink, Start, Webhook, WebhookSecret,
 };
 
 pub(crate) use embedded::Embedded;
 
 use crate::kafka::{self, Kafka};
 use crate::places::Source;
-use crate::settings::{Settings, Store};
+use crate::settings::{Output, Settings, Store};
 
 /// The longest that windows and moments stay in Redis, by event time.
 const REDIS_HORIZON: Duration = Duration::from_secs(30 * 60);
@@ -41,7 +41,7 @@ pub(crate) fn read(
     Ok((pipeline.source(source, decoder), counters))
 }
 
-/// Adds the sinks that are on servers.
+/// Adds the sinks that are on servers, and those of features that not every build has.
 pub(crate) fn write(mut pipeline: LiveStreams, settings: &Settings, samples: u32) -> Result<LiveStreams> {
     if let Some(config) = settings.postgres.config() {
         // Data on a server may belong to others: it is deleted only on request.
@@ -65,6 +65,18 @@ pub(crate) fn write(mut pipeline: LiveStreams, settings: &Settings, samples: u32
     if matches!(settings.source, Source::Kafka | Source::Embedded)
         && let Some(sink) = settings.kafka.sink()?
     {
+        pipeline = pipeline.sink(sink);
+    }
+    for output in &settings.outputs {
+        if let Output::Parquet(folder) = output {
+            pipeline = pipeline.sink(Parquet::new(folder).start_over());
+        }
+    }
+    if let Some(url) = &settings.webhook.0 {
+        let mut sink = Webhook::new(url, &settings.webhook_state)?.table("moments").start_over();
+        if let Some(secret) = &settings.webhook_secret.0 {
+            sink = sink.secret(WebhookSecret::new(secret)?);
+        }
         pipeline = pipeline.sink(sink);
     }
     Ok(pipeline)
