@@ -19,6 +19,7 @@ mod ident;
 pub mod json;
 mod key;
 mod micro;
+mod migration;
 mod read;
 pub mod testkit;
 mod time;

@@ -111,4 +111,5 @@ pub use read::ingest::{Ingest, Ingested};
 pub use read::ingress::{Ingress, IngressConfig, PartitionStatus, Watermarks};
 pub use read::partial::Partial;
 pub use support::failure::{PipelineError, RestoreError};
+pub use support::restore_plan::{RestoreAction, RestorePlan, RestoreStep};
 pub use support::retry::Failing;

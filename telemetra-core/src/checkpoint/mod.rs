@@ -1,9 +1,12 @@
 //! Checkpoint stores, and the encoding of checkpoints.
 
 pub(crate) mod directory;
+mod shape;
 
 pub use crate::codec::{CodecError, decode, encode};
+pub use crate::migration::Migration;
 pub use directory::Directory;
+pub use shape::shape_of;
 
 use crate::error::ExternalError;
 

@@ -13,10 +13,11 @@ use telemetra_core::checkpoint::{CheckpointStore, encode};
 use telemetra_core::{EventTime, ExternalError};
 use timely::scheduling::SyncActivator;
 
+use crate::checkpoint::definition::Definition;
 use crate::checkpoint::floor_log::FloorLog;
 use crate::checkpoint::floors::{floors_name, floors_of};
 use crate::checkpoint::state::{
-    CHAIN, LeftParts, Manifest, Message, WorkerParts, blob_name, left_name, manifest_name,
+    CHAIN, LeftParts, Manifest, Message, WorkerParts, blob_name, definition_name, left_name, manifest_name,
 };
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::metrics::{self as metric, Value};
@@ -55,6 +56,7 @@ pub(crate) struct Writer {
     pub(crate) processes: usize,
     pub(crate) peers: usize,
     pub(crate) fingerprint: String,
+    pub(crate) definition: Definition,
     /// The pipeline, as metrics have it.
     pub(crate) pipeline: Value,
     /// The newest complete checkpoint: at first the one that the run goes on from; [`EventTime::MIN`] for none.
@@ -233,6 +235,8 @@ impl Writer {
             peers: self.peers,
             fingerprint: self.fingerprint.clone(),
         };
+        let definition = self.definition.clone();
+        self.put(boundary, &definition_name(boundary), &definition)?;
         self.put(boundary, &manifest_name(boundary), &manifest)?;
         let group = |boundary: EventTime| format!("{:020}/", boundary.0);
         let keep: Vec<String> = chain.iter().map(|link| group(*link)).collect();
@@ -240,7 +244,8 @@ impl Writer {
         let is_of_none = |name: &str| floors_of(name).is_some_and(|process| process >= self.processes);
         let is_of_none: Vec<&String> = names.iter().filter(|name| is_of_none(name)).collect();
         for name in names.iter().filter(|name| **name < newest).chain(is_of_none) {
-            let needed = keep.iter().any(|group| name.starts_with(group)) && !name.ends_with("/complete");
+            let is_of_one = name.ends_with("/complete") || name.ends_with("/definition");
+            let needed = keep.iter().any(|group| name.starts_with(group)) && !is_of_one;
             if !needed {
                 self.retry_until(|store| store.remove(name))?;
             }

@@ -21,6 +21,7 @@ use crate::read::discovery::PartitionDiscovery;
 use crate::read::ingress::{PartitionStatus, Shared};
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::frontier::DurableFrontier;
+use crate::support::restore_plan::RestorePlan;
 use crate::support::retry::Failing;
 
 /// The handle of a running pipeline: its status, and the ways to end it.
@@ -65,6 +66,7 @@ pub struct Running {
     stop: StopHandle,
     has_checkpoints: bool,
     monitored: Arc<[Monitored]>,
+    plan: Option<RestorePlan>,
 }
 
 /// How often to check whether the threads of sinks and of the checkpoint store have ended.
@@ -88,6 +90,8 @@ pub struct Report {
     /// How many moments were found in the last period, and how many are expected to be chance, by grouping with
     /// rules.
     pub moments: Vec<MomentsStatus>,
+    /// What the start did with the state of the checkpoint; `None` if it did not start from one.
+    pub restored: Option<RestorePlan>,
     /// What was not durable when [draining](Running::drain) reached its timeout, and where the next start
     /// continues. `None` if everything is durable.
     pub unfinished: Option<String>,
@@ -104,6 +108,7 @@ pub(super) struct RunParts {
     pub(super) failure: Failure,
     pub(super) threads: Vec<JoinHandle<()>>,
     pub(super) discoveries: Vec<PartitionDiscovery>,
+    pub(super) plan: Option<RestorePlan>,
 }
 
 /// Starts the workers and the threads beside them, and returns their handle.
@@ -122,6 +127,7 @@ pub(super) fn run<E: Events>(
         failure,
         threads,
         discoveries,
+        plan,
     } = parts;
     let frontier = Arc::clone(&blueprint.frontier);
     let readings = Readings {
@@ -169,6 +175,7 @@ pub(super) fn run<E: Events>(
         stop,
         has_checkpoints,
         monitored,
+        plan,
     };
     for discovery in discoveries {
         let (alive, over) = channel();
@@ -192,6 +199,12 @@ impl Running {
     #[must_use]
     pub fn fates_before(&self) -> Fates {
         self.ingress.fates_before
+    }
+
+    /// Returns what the start did with the state of the checkpoint; `None` if it did not start from one.
+    #[must_use]
+    pub fn restored(&self) -> Option<&RestorePlan> {
+        self.plan.as_ref()
     }
 
     /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It takes a few
@@ -288,6 +301,7 @@ impl Running {
             fates: self.ingress.fates(),
             partitions: self.ingress.status(),
             moments: self.moments(),
+            restored: self.plan.clone(),
             unfinished,
         }
     }

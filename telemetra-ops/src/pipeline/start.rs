@@ -8,8 +8,6 @@ use std::time::Duration;
 use telemetra_core::{EventTime, Events};
 
 use crate::checkpoint::floor_log::FloorLog;
-use crate::checkpoint::floors::RestoredFloors;
-use crate::checkpoint::state::RestoredCheckpoint;
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::checkpoint::writer::{Stored, Writer};
 use crate::cluster::coordinator::StartState;
@@ -22,10 +20,11 @@ use crate::pipeline::checks::Checked;
 use crate::pipeline::finish::Finish;
 use crate::pipeline::handle::{self, RunParts, Running};
 use crate::pipeline::plan::LastPlan;
+use crate::pipeline::restore::{Restored, report};
 use crate::pipeline::worker::Blueprint;
 use crate::read::ingress::{Floors, Ingress};
 use crate::read::sources::{self, Opened, Opening};
-use crate::support::failure::{PipelineError, RestoreError};
+use crate::support::failure::PipelineError;
 use crate::support::retry::RetryDeadline;
 
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
@@ -55,7 +54,7 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
 
 impl<E: Events> Parts<E> {
     fn run(mut self) -> Result<Running, PipelineError> {
-        let Checked { time, pane, horizon, tables, every } = self.check()?;
+        let checked = self.check()?;
         let cluster = self.cluster.clone();
         let processes = cluster.addresses.len().max(1);
         let peers = processes * cluster.workers;
@@ -63,23 +62,15 @@ impl<E: Events> Parts<E> {
         let name = Value::from(self.name.as_str());
         let deadline = RetryDeadline::new(self.startup_timeout, &failure);
         let fingerprint = self.fingerprint();
-        let ingest_time = telemetra_core::TimeConfig { windows: pane, ..time.clone() };
-        let (restored, floors) = match &mut self.checkpoints {
-            Some(Checkpoints { store, .. }) => {
-                let claim = || store.claim(cluster.process, processes);
-                deadline.wait("claiming the checkpoint store", claim).map_err(RestoreError::Store)?;
-                let mut restored = RestoredCheckpoint::read(&mut **store, &fingerprint, &deadline)?;
-                if let Some(restored) = restored.as_mut().filter(|_| self.defects.forgets_journal) {
-                    restored.forget_journal();
-                }
-                let left = restored.as_ref().and_then(RestoredCheckpoint::ended);
-                let floors = RestoredFloors::read(&mut **store, &fingerprint, left, &deadline)?;
-                (restored, Some(if self.defects.forgets_floors { RestoredFloors::default() } else { floors }))
-            }
-            None => (None, None),
-        };
-        let (log, patience) = (Arc::new(FloorLog::new(fingerprint.clone())), self.startup_timeout);
+        let Restored { checkpoint: restored, floors, definition, plan } =
+            self.restore(&checked, (cluster.process, processes), &deadline)?;
+        let Checked { time, pane, horizon, tables, every } = checked;
+        if let Some(plan) = &plan {
+            report(plan);
+        }
+        let (log, patience) = (Arc::new(FloorLog::new(self.floor_settings(pane))), self.startup_timeout);
         let floors = floors.map(|restored| Floors { log: Arc::clone(&log), restored, patience });
+        let ingest_time = telemetra_core::TimeConfig { windows: pane, ..time.clone() };
         let resume = restored.as_ref().map(|restored| restored.boundary);
 
         let (interval, pause) = match &self.checkpoints {
@@ -92,6 +83,7 @@ impl<E: Events> Parts<E> {
             process: cluster.process,
             processes,
             restored: restored.as_ref(),
+            revisable_from: definition.revisable_from,
             trigger,
             floors,
             failure: failure.clone(),
@@ -131,6 +123,7 @@ impl<E: Events> Parts<E> {
                 processes,
                 peers,
                 fingerprint,
+                definition,
                 pipeline: Arc::clone(&name),
                 newest: resume.unwrap_or(EventTime::MIN),
                 efforts: BTreeMap::new(),
@@ -178,6 +171,7 @@ impl<E: Events> Parts<E> {
             failure,
             threads,
             discoveries,
+            plan,
         };
         handle::run(blueprint, cluster.timely(), parts)
     }

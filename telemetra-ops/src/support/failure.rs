@@ -7,6 +7,8 @@ use std::time::Duration;
 use telemetra_core::checkpoint::CodecError;
 use telemetra_core::{ConfigError, EventTime, ExternalError, PartitionId};
 
+use crate::support::restore_plan::RestorePlan;
+
 /// Why a pipeline could not be built, or stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -116,9 +118,12 @@ pub enum RestoreError {
         /// The partition.
         partition: PartitionId,
     },
-    /// It was made with other settings.
+    /// It cannot be used by the pipeline as it is now.
+    #[error("the checkpoint of {} does not fit this pipeline: {}", .0.boundary, refused(.0))]
+    Refused(Box<RestorePlan>),
+    /// It is of a version that compared settings as a whole, and was made with others.
     #[error(
-        "the checkpoint of {boundary} was made with other settings ({found}; now {expected}); use those, or start afresh with another store"
+        "the checkpoint of {boundary} was made with other settings ({found}; now {expected}) by an earlier version of the library, which could not keep state over a change; use those once, until the next checkpoint is taken, or start afresh with another store"
     )]
     Settings {
         /// The checkpoint's boundary.
@@ -128,6 +133,11 @@ pub enum RestoreError {
         /// The same as they are now.
         expected: String,
     },
+}
+
+/// What is refused, and why.
+fn refused(plan: &RestorePlan) -> String {
+    plan.refusals().map(|step| format!("{}: {}", step.part, step.detail)).collect::<Vec<_>>().join("; ")
 }
 
 /// Keeps the first error, and lets everybody see that there is one, or that they are exported to stop.
