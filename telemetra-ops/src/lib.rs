@@ -82,6 +82,7 @@ mod read;
 mod support;
 pub mod testkit;
 
+pub use checkpoint::savepoint::{Savepoint, Savepoints};
 pub use checkpoint::state::CheckpointContext;
 pub use cluster::addresses::free_addresses;
 pub use deliver::sink_thread::Applied;

@@ -6,6 +6,7 @@ pub(crate) mod definition;
 pub(crate) mod floor_log;
 pub(crate) mod floors;
 pub(crate) mod restored;
+pub(crate) mod savepoint;
 pub(crate) mod state;
 pub(crate) mod trigger;
 pub(crate) mod writer;

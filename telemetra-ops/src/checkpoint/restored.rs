@@ -5,6 +5,7 @@ use telemetra_core::EventTime;
 use telemetra_core::checkpoint::{self, CheckpointStore, CodecError};
 
 use crate::checkpoint::definition::{Definition, Takeover};
+use crate::checkpoint::savepoint::{complete_of, prefix_of, savepoint_manifest};
 use crate::checkpoint::state::{
     LeftParts, Manifest, WorkerParts, blob_name, definition_name, left_name, manifest_name,
 };
@@ -28,6 +29,8 @@ pub(crate) fn difference(one: &str, other: &str) -> (String, String) {
 pub(crate) struct FoundCheckpoint {
     pub(crate) manifest: Manifest,
     pub(crate) definition: Option<Definition>,
+    /// The savepoint that it is, if it is one.
+    pub(crate) savepoint: Option<String>,
 }
 
 impl FoundCheckpoint {
@@ -41,7 +44,7 @@ impl FoundCheckpoint {
         deadline: &RetryDeadline,
     ) -> Result<Option<Self>, RestoreError> {
         let names = deadline.wait("listing the checkpoints", || store.list())?;
-        let Some(name) = names.iter().rev().find(|name| name.ends_with("/complete")) else {
+        let Some(name) = names.iter().rev().find(|name| complete_of(name).is_some()) else {
             return Ok(None);
         };
         let manifest: Manifest = read(store, name, EventTime::MIN, deadline)?;
@@ -50,7 +53,31 @@ impl FoundCheckpoint {
             Ok(_) => Some(read(store, &described, manifest.boundary, deadline)?),
             Err(_) => None,
         };
-        Ok(Some(Self { manifest, definition }))
+        Ok(Some(Self { manifest, definition, savepoint: None }))
+    }
+
+    /// Finds a savepoint.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of that name, or it cannot be read or is damaged.
+    pub(crate) fn savepoint(
+        store: &mut dyn CheckpointStore,
+        name: &str,
+        deadline: &RetryDeadline,
+    ) -> Result<Self, RestoreError> {
+        let blob = savepoint_manifest(name);
+        let names = deadline.wait("listing the checkpoints", || store.list())?;
+        if names.binary_search(&blob).is_err() {
+            return Err(RestoreError::NoSavepoint { name: name.to_owned() });
+        }
+        let manifest: Manifest = read(store, &blob, EventTime::MIN, deadline)?;
+        let described = format!("{}{}", prefix_of(name), definition_name(manifest.boundary));
+        let definition = match names.binary_search(&described) {
+            Ok(_) => Some(read(store, &described, manifest.boundary, deadline)?),
+            Err(_) => None,
+        };
+        Ok(Self { manifest, definition, savepoint: Some(name.to_owned()) })
     }
 
     /// Reads its state.
@@ -63,16 +90,21 @@ impl FoundCheckpoint {
         store: &mut dyn CheckpointStore,
         deadline: &RetryDeadline,
     ) -> Result<RestoredCheckpoint, RestoreError> {
-        let Self { manifest, definition } = self;
+        let Self { manifest, definition, savepoint } = self;
+        let prefix = savepoint.as_deref().map(prefix_of).unwrap_or_default();
         let boundary = manifest.boundary;
         let mut chain = Vec::new();
         for &link in &manifest.chain {
-            let parts =
-                (0..manifest.peers).map(|worker| read(store, &blob_name(link, worker), boundary, deadline));
+            let name = |worker| format!("{prefix}{}", blob_name(link, worker));
+            let parts = (0..manifest.peers).map(|worker| read(store, &name(worker), boundary, deadline));
             chain.push(parts.collect::<Result<Vec<WorkerParts>, _>>()?);
         }
         let names = deadline.wait("listing the checkpoints", || store.list())?;
-        let left = read_left(store, &names, boundary, deadline)?;
+        // What a run left is of what its sinks had then, and a savepoint is older than that.
+        let left = match savepoint {
+            Some(_) => Vec::new(),
+            None => read_left(store, &names, boundary, deadline)?,
+        };
         Ok(RestoredCheckpoint { boundary, chain, definition, left })
     }
 }

@@ -15,13 +15,14 @@ use std::sync::mpsc::Sender;
 
 use serde::Serialize;
 use telemetra_core::checkpoint::CodecError;
-use telemetra_core::{ConfigError, EventTime};
+use telemetra_core::{ConfigError, EventTime, ExternalError};
 use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::{Capability, Concatenate};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::checkpoint::definition::{Definition, OperatorDefinition, Takeover};
 use crate::checkpoint::restored::RestoredCheckpoint;
+use crate::checkpoint::savepoint::Savepoint;
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::comparison::MomentsGauge;
 use crate::observe::state_size::StateSizeGauge;
@@ -163,6 +164,9 @@ pub(crate) struct SnapshotWriter {
     pub(crate) gauge: Arc<CheckpointGauge>,
 }
 
+/// To whom a savepoint is reported.
+pub(crate) type SavepointReply = Sender<Result<Savepoint, ExternalError>>;
+
 /// A message to the thread that writes checkpoints.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -176,6 +180,8 @@ pub(crate) enum Message {
     Flush { boundary: EventTime, worker: usize },
     /// There is something new in the log of floors.
     Floors,
+    /// The newest complete checkpoint is to stay under a name.
+    Savepoint { name: String, reply: SavepointReply },
     /// Everything is stored and durable everywhere.
     Complete { boundary: EventTime },
 }

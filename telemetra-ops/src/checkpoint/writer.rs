@@ -16,8 +16,10 @@ use timely::scheduling::SyncActivator;
 use crate::checkpoint::definition::Definition;
 use crate::checkpoint::floor_log::FloorLog;
 use crate::checkpoint::floors::{floors_name, floors_of};
+use crate::checkpoint::savepoint::{self, complete_of};
 use crate::checkpoint::state::{
-    CHAIN, LeftParts, Manifest, Message, WorkerParts, blob_name, definition_name, left_name, manifest_name,
+    CHAIN, LeftParts, Manifest, Message, SavepointReply, WorkerParts, blob_name, definition_name, left_name,
+    manifest_name,
 };
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::metrics::{self as metric, Value};
@@ -101,6 +103,7 @@ impl Writer {
         let mut last: BTreeMap<usize, (EventTime, Parts)> = BTreeMap::new();
         let mut chain: Vec<EventTime> = Vec::new();
         let mut began: BTreeSet<EventTime> = BTreeSet::new();
+        let mut savepoints = Vec::new();
         let mut left = LeftParts {
             workers: self.stored.len(),
             peers: self.peers,
@@ -115,6 +118,10 @@ impl Writer {
             self.write_floors()?;
             match message {
                 Message::Floors => {}
+                Message::Savepoint { name, reply } => {
+                    savepoints.push((name, reply));
+                    self.take_savepoints(&mut savepoints);
+                }
                 Message::Part { boundary, worker, operator, part } => {
                     let part = part
                         .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
@@ -162,6 +169,7 @@ impl Writer {
                         self.gauge.boundary.store(boundary.0, Ordering::Release);
                         self.newest = boundary;
                         self.prune_floors(boundary)?;
+                        self.take_savepoints(&mut savepoints);
                     }
                 }
             }
@@ -181,6 +189,18 @@ impl Writer {
         self.put(self.newest, &left_name(self.newest, self.process), left)
     }
 
+    /// Takes the savepoints that were asked for, if there is a complete checkpoint; else they wait for one.
+    fn take_savepoints(&mut self, asked: &mut Vec<(String, SavepointReply)>) {
+        for (name, reply) in std::mem::take(asked) {
+            match savepoint::take(&mut *self.store, &name) {
+                Ok(None) => asked.push((name, reply)),
+                // Whoever asked may have stopped waiting.
+                Ok(Some(savepoint)) => drop(reply.send(Ok(savepoint))),
+                Err(error) => drop(reply.send(Err(error))),
+            }
+        }
+    }
+
     /// Makes durable how floors were raised.
     fn write_floors(&mut self) -> Result<(), Ended> {
         if let Some((version, blob)) = self.floors.unwritten() {
@@ -195,9 +215,8 @@ impl Writer {
         if self.process > 0 {
             // Process 0 may not have come to write the last one.
             let names = self.retry_until(|store| store.list())?;
-            let newest = names.iter().rev().find_map(|name| name.strip_suffix("/complete"));
-            let Some(newest) = newest.and_then(|boundary| boundary.parse().ok()) else { return Ok(()) };
-            complete = EventTime(newest);
+            let Some(newest) = names.iter().rev().find_map(|name| complete_of(name)) else { return Ok(()) };
+            complete = newest;
         }
         self.floors.prune(complete);
         Ok(())

@@ -72,7 +72,9 @@ impl<E: Events> Parts<E> {
             operators: definitions,
             tables: checked.tables.iter().map(|table| table.name().to_owned()).collect(),
             revisable_from,
-            savepoint: was.as_ref().and_then(|was| was.savepoint.clone()),
+            savepoint: found.and_then(|found| {
+                found.savepoint.clone().or_else(|| found.definition.as_ref()?.savepoint.clone())
+            }),
         };
         Ok(Description { definition, taken })
     }
@@ -109,11 +111,11 @@ impl<E: Events> Parts<E> {
         found: &FoundCheckpoint,
         now: &Description,
     ) -> Result<RestorePlan, RestoreError> {
-        let boundary = found.manifest.boundary;
+        let (boundary, savepoint) = (found.manifest.boundary, found.savepoint.clone());
         let Some(was) = &found.definition else {
             let fingerprint = self.fingerprint();
             if found.manifest.fingerprint == fingerprint {
-                return Ok(RestorePlan::unchanged(boundary));
+                return Ok(RestorePlan { savepoint, ..RestorePlan::unchanged(boundary) });
             }
             let (found, expected) = difference(&found.manifest.fingerprint, &fingerprint);
             return Err(RestoreError::Settings { boundary, found, expected });
@@ -132,7 +134,8 @@ impl<E: Events> Parts<E> {
             };
             tables.into_iter().map(|table| table.name().to_owned()).collect()
         };
-        Ok(compare(boundary, (was, &now.definition), &now.taken, &feeds))
+        let plan = compare(boundary, (was, &now.definition), &now.taken, &feeds);
+        Ok(RestorePlan { savepoint, ..plan })
     }
 }
 

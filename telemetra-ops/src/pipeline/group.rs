@@ -23,7 +23,7 @@ use crate::operators::windows::windows_of;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::group_graph::GroupGraph;
 use crate::pipeline::group_state::GroupState;
-use crate::pipeline::key_of::KeyOf;
+use crate::pipeline::key_of::{KeyOf, check_key_names, key_names};
 use crate::pipeline::plan::{LastPlan, OpenPlan, Plan};
 use crate::pipeline::windows::{WindowKind, gcd};
 use crate::read::group_fold::GroupFold;
@@ -136,35 +136,6 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
     fn rules_of(&self, time: &TimeConfig) -> Result<(WindowSpec, TimeConfig), ConfigError> {
         let windows = self.windows.spec(time)?;
         Ok((windows, TimeConfig { windows, ..time.clone() }))
-    }
-}
-
-/// Returns the names of key columns: the given ones, or `key`, or `key_1`, `key_2`, … for several columns.
-pub(crate) fn key_names(given: Option<&[&'static str]>, number: usize) -> Vec<&'static str> {
-    const NUMBERED: [&str; 16] = [
-        "key_1", "key_2", "key_3", "key_4", "key_5", "key_6", "key_7", "key_8", "key_9", "key_10", "key_11",
-        "key_12", "key_13", "key_14", "key_15", "key_16",
-    ];
-    match given {
-        Some(given) => given.to_vec(),
-        None if number == 1 => vec!["key"],
-        None => NUMBERED[..number.min(16)].to_vec(),
-    }
-}
-
-/// Checks that there is one name for each key column.
-pub(crate) fn check_key_names(
-    table: &str,
-    given: Option<&[&'static str]>,
-    number: usize,
-) -> Result<(), ConfigError> {
-    match given {
-        Some(given) if given.len() != number => {
-            let detail =
-                format!("the key of `{table}` has {number} columns, and {} names were given", given.len());
-            Err(ConfigError::new("key_columns", detail, "name each column of the key"))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use telemetra_core::{EventTime, Events, Fates};
+use telemetra_core::{EventTime, Events, ExternalError, Fates};
 use timely::communication::WorkerGuards;
 
+use crate::checkpoint::savepoint::Savepoint;
+use crate::checkpoint::state::Message;
 use crate::deliver::placement::SinkHandle;
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::comparison::MomentsStatus;
@@ -56,17 +58,19 @@ pub struct Running {
     exporter: Option<Exporter>,
     ingress: Arc<Shared>,
     frontier: Arc<DurableFrontier>,
-    sinks: Vec<SinkHandle>,
+    pub(super) sinks: Vec<SinkHandle>,
     checkpoints: Arc<CheckpointGauge>,
-    failure: Failure,
+    pub(super) failure: Failure,
     workers: Option<WorkerGuards<()>>,
     threads: Vec<JoinHandle<()>>,
     /// Dropping one of these ends the thread that looks for new partitions of a source.
     discoveries: Vec<Sender<()>>,
-    stop: StopHandle,
+    pub(super) stop: StopHandle,
     has_checkpoints: bool,
     monitored: Arc<[Monitored]>,
     plan: Option<RestorePlan>,
+    /// To the thread that writes checkpoints; `None` if there is none, or it is another process's to take savepoints.
+    messages: Option<Sender<Message>>,
 }
 
 /// How often to check whether the threads of sinks and of the checkpoint store have ended.
@@ -109,6 +113,7 @@ pub(super) struct RunParts {
     pub(super) threads: Vec<JoinHandle<()>>,
     pub(super) discoveries: Vec<PartitionDiscovery>,
     pub(super) plan: Option<RestorePlan>,
+    pub(super) messages: Option<Sender<Message>>,
 }
 
 /// Starts the workers and the threads beside them, and returns their handle.
@@ -128,6 +133,7 @@ pub(super) fn run<E: Events>(
         threads,
         discoveries,
         plan,
+        messages,
     } = parts;
     let frontier = Arc::clone(&blueprint.frontier);
     let readings = Readings {
@@ -176,6 +182,7 @@ pub(super) fn run<E: Events>(
         has_checkpoints,
         monitored,
         plan,
+        messages,
     };
     for discovery in discoveries {
         let (alive, over) = channel();
@@ -205,6 +212,30 @@ impl Running {
     #[must_use]
     pub fn restored(&self) -> Option<&RestorePlan> {
         self.plan.as_ref()
+    }
+
+    /// Keeps the newest complete checkpoint under this name: a [savepoint](crate::Savepoints), which stays until it is removed.
+    /// If there is no checkpoint yet, this waits for the first. In a cluster, process 0 takes savepoints.
+    ///
+    /// # Errors
+    ///
+    /// [`PipelineError::Savepoint`] if there are no checkpoints, there is a savepoint of that name, the name cannot be one, or
+    /// the store fails. The pipeline goes on, unless it has ended.
+    pub fn savepoint(&self, name: &str) -> Result<Savepoint, PipelineError> {
+        let failed = |source| PipelineError::Savepoint { name: name.to_owned(), source };
+        let none = || failed(ExternalError::permanent("no checkpoints are taken in this process"));
+        let messages = self.messages.as_ref().ok_or_else(none)?;
+        let (reply, savepoint) = channel();
+        let ended = |_| failed(ExternalError::permanent("the pipeline ended before there was a checkpoint"));
+        let asked = Message::Savepoint { name: name.to_owned(), reply };
+        messages.send(asked).map_err(|_| ended(RecvTimeoutError::Disconnected))?;
+        loop {
+            match savepoint.recv_timeout(Duration::from_millis(20)) {
+                Ok(taken) => return taken.map_err(failed),
+                Err(RecvTimeoutError::Timeout) if !self.failure.is_down() && !self.stop.has_ended() => {}
+                Err(error) => return Err(ended(error)),
+            }
+        }
     }
 
     /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It takes a few
@@ -341,6 +372,8 @@ impl Running {
         }
         self.discoveries.clear();
         let down = self.failure.is_down().then(|| Instant::now() + self.stop.finish.closing());
+        // The thread that writes checkpoints ends when nobody can send to it any more.
+        self.messages = None;
         for thread in self.threads.drain(..) {
             // A thread that waits for an external system does not notice the order to stop.
             while down.is_some_and(|down| Instant::now() < down) && !thread.is_finished() {

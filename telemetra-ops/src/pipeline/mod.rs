@@ -18,6 +18,8 @@ pub(crate) mod key_of;
 mod last_group;
 pub(crate) mod plan;
 pub(crate) mod restore;
+mod restore_from;
 pub(crate) mod start;
+mod take_over;
 pub(crate) mod windows;
 pub(crate) mod worker;

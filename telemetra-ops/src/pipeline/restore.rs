@@ -1,12 +1,13 @@
 //! Restoring: what a pipeline starts from, compared with what it is, before anything is opened or written.
 
-use telemetra_core::Events;
 use telemetra_core::checkpoint::CheckpointStore;
+use telemetra_core::{ConfigError, EventTime, Events};
 
 use crate::checkpoint::definition::Definition;
 use crate::checkpoint::floors::RestoredFloors;
 use crate::checkpoint::restored::{FoundCheckpoint, RestoredCheckpoint};
-use crate::pipeline::builder::{Checkpoints, Parts, Pipeline};
+use crate::checkpoint::savepoint::boundary_of;
+use crate::pipeline::builder::{Checkpoints, Parts, Pipeline, SavepointStart};
 use crate::pipeline::checks::Checked;
 use crate::pipeline::plan::LastPlan;
 use crate::support::failure::{PipelineError, RestoreError};
@@ -97,8 +98,22 @@ impl<E: Events> Parts<E> {
         }
         let settings = [self.floor_settings(checked.pane), self.fingerprint()];
         let defects = self.defects;
+        let mut other = self.savepoint.as_mut().and_then(|start| start.store.take());
         let (checkpoint, floors) = self.with_store(|store| {
-            let mut restored = found.map(|found| found.load(store, deadline)).transpose()?;
+            let Some(found) = found else {
+                return Ok((None, RestoredFloors::read(store, &settings, None, deadline)?));
+            };
+            if found.savepoint.is_some() {
+                let boundary = found.manifest.boundary;
+                let restored = match &mut other {
+                    Some(other) => found.load(&mut **other, deadline)?,
+                    None => found.load(store, deadline)?,
+                };
+                forget_after(store, boundary, deadline)?;
+                // The log of floors is of what came after a checkpoint that is newer.
+                return Ok((Some(restored), RestoredFloors::default()));
+            }
+            let mut restored = Some(found.load(store, deadline)?);
             if let Some(restored) = restored.as_mut().filter(|_| defects.forgets_journal) {
                 restored.forget_journal();
             }
@@ -112,9 +127,29 @@ impl<E: Events> Parts<E> {
     /// Finds the checkpoint that the pipeline starts from.
     fn find(&mut self, deadline: &RetryDeadline) -> Result<Option<FoundCheckpoint>, PipelineError> {
         if self.checkpoints.is_none() {
-            return Ok(None);
+            return match &self.savepoint {
+                Some(start) => {
+                    let detail = format!("the savepoint `{}` is to be started from", start.name);
+                    let hint = "give a store to keep checkpoints in, by `checkpoints`";
+                    Err(ConfigError::new("from_savepoint", detail, hint).into())
+                }
+                None => Ok(None),
+            };
         }
-        self.with_store(|store| FoundCheckpoint::newest(store, deadline))
+        let newest = self.with_store(|store| FoundCheckpoint::newest(store, deadline))?;
+        let Some(SavepointStart { name, store: other }) = &mut self.savepoint else { return Ok(newest) };
+        let goes_on = |found: &FoundCheckpoint| {
+            found.definition.as_ref().is_some_and(|was| was.savepoint.as_ref() == Some(name))
+        };
+        if newest.as_ref().is_some_and(goes_on) {
+            return Ok(newest);
+        }
+        let name = name.clone();
+        let found = match other {
+            Some(other) => FoundCheckpoint::savepoint(&mut **other, &name, deadline)?,
+            None => self.with_store(|store| FoundCheckpoint::savepoint(store, &name, deadline))?,
+        };
+        Ok(Some(found))
     }
 
     /// Works with the store, which there must be.
@@ -127,6 +162,21 @@ impl<E: Events> Parts<E> {
             None => Err(PipelineError::Worker("there is no checkpoint store".to_owned())),
         }
     }
+}
+
+/// Removes all of the checkpoints after a boundary: they are of a run that is left.
+fn forget_after(
+    store: &mut dyn CheckpointStore,
+    boundary: EventTime,
+    deadline: &RetryDeadline,
+) -> Result<(), RestoreError> {
+    let mut names = deadline.wait("listing the checkpoints", || store.list())?;
+    // Manifests first: what is left of one that was removed half is not taken for a checkpoint.
+    names.sort_by_key(|name| !name.ends_with("/complete"));
+    for name in names.into_iter().filter(|name| boundary_of(name).is_some_and(|of| of >= boundary)) {
+        deadline.wait("removing newer checkpoints", || store.remove(&name))?;
+    }
+    Ok(())
 }
 
 /// Logs what is done with the state of the checkpoint, where something is changed.

@@ -1,6 +1,6 @@
 //! The start of a pipeline: checks, opening of sources and sinks, restoring, and the start of its threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::checkpoint::floor_log::FloorLog;
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::checkpoint::writer::{Stored, Writer};
 use crate::cluster::coordinator::StartState;
-use crate::deliver::placement::{self, OpenSinks};
+use crate::deliver::placement::{self, OpenSinks, SinkStart};
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::exporter::Monitored;
 use crate::observe::metrics::Value;
@@ -24,7 +24,7 @@ use crate::pipeline::restore::{Restored, report};
 use crate::pipeline::worker::Blueprint;
 use crate::read::ingress::{Floors, Ingress};
 use crate::read::sources::{self, Opened, Opening};
-use crate::support::failure::PipelineError;
+use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
 
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
@@ -95,22 +95,40 @@ impl<E: Events> Parts<E> {
         let Opened { ingress: shared, discoveries, partitions } =
             sources::open(ingress_config, sources, opening)?;
         let ingress = Ingress { shared: Arc::clone(&shared), decoders: decoders.into() };
+        let changed: BTreeSet<String> =
+            plan.iter().flat_map(|plan| plan.changed_tables.iter().cloned()).collect();
+        let changed = Arc::new(changed);
         let shards = self.sinks.iter().map(|sink| sink.shards).collect();
         let place = (cluster.process, processes, cluster.workers);
         let OpenSinks { placements, handles, mut threads } = placement::open(
             self.sinks,
             &name,
             place,
-            (&tables, resume.map(|boundary| boundary.minus(1))),
+            &SinkStart {
+                tables: &tables,
+                resume: resume.map(|boundary| boundary.minus(1)),
+                changed: &changed,
+                stands_by: self.stands_by,
+            },
             &deadline,
             &failure,
         )?;
 
+        let ahead =
+            handles.iter().find(|sink| resume.is_some_and(|boundary| sink.gauge.durable() >= boundary));
+        if let Some((sink, plan)) = ahead.zip(plan.as_ref())
+            && let Some(change) = &plan.moves_times
+        {
+            failure.halt();
+            let (boundary, durable) = (plan.boundary, sink.gauge.durable());
+            let (sink, change) = (sink.name.clone(), change.clone());
+            return Err(RestoreError::Ahead { boundary, sink, durable, change }.into());
+        }
         let durable = handles.iter().map(|sink| sink.gauge.durable()).max().unwrap_or_default();
         let start_state = StartState { resume, settings: fingerprint.clone(), shards, partitions, durable };
 
         let gauge = Arc::new(CheckpointGauge::default());
-        let mut messages_to_writer = None;
+        let (mut messages_to_writer, mut messages_to_savepoints) = (None, None);
         let stored: Vec<Stored> = (0..cluster.workers).map(|_| Stored::default()).collect();
         let has_checkpoints = self.checkpoints.is_some();
         if let Some(Checkpoints { store, .. }) = self.checkpoints.take() {
@@ -136,6 +154,7 @@ impl<E: Events> Parts<E> {
                 failure: failure.clone(),
             };
             threads.push(writer.start(messages).map_err(|error| PipelineError::Worker(error.to_string()))?);
+            messages_to_savepoints = (cluster.process == 0).then(|| parts.clone());
             messages_to_writer = Some(parts);
         }
 
@@ -172,6 +191,7 @@ impl<E: Events> Parts<E> {
             threads,
             discoveries,
             plan,
+            messages: messages_to_savepoints,
         };
         handle::run(blueprint, cluster.timely(), parts)
     }

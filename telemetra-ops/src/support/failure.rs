@@ -38,6 +38,14 @@ pub enum PipelineError {
     /// A checkpoint could not be stored.
     #[error("could not store a checkpoint")]
     Checkpoint(#[source] ExternalError),
+    /// A savepoint could not be taken. The pipeline goes on.
+    #[error("could not take the savepoint `{name}`")]
+    Savepoint {
+        /// The name.
+        name: String,
+        /// What failed.
+        source: ExternalError,
+    },
     /// A part of a checkpoint could not be encoded.
     #[error("could not encode the state of `{operator}` for a checkpoint")]
     Encode {
@@ -97,6 +105,26 @@ pub enum RestoreError {
         name: String,
         /// What is wrong with it.
         source: CodecError,
+    },
+    /// There is no savepoint of that name.
+    #[error("there is no savepoint `{name}`; list those that there are, or start from the newest checkpoint")]
+    NoSavepoint {
+        /// The name.
+        name: String,
+    },
+    /// A sink has more than the checkpoint, and what it has would come about at other times now.
+    #[error(
+        "the sink `{sink}` has everything up to {durable}, which is after the checkpoint of {boundary}, and results take effect at other times now ({change}); start the earlier version once more and drain it with its windows kept, then start this one"
+    )]
+    Ahead {
+        /// The checkpoint's boundary.
+        boundary: EventTime,
+        /// The sink.
+        sink: String,
+        /// The last time that it has.
+        durable: EventTime,
+        /// What was changed.
+        change: String,
     },
     /// A blob is gone.
     #[error(

@@ -88,6 +88,11 @@ impl Progress {
         Ok(progress)
     }
 
+    /// Reads the durable time of a folder. Nothing is written; `None` if it is not one of a sink's yet.
+    pub(super) fn reached(folder: &Path) -> Result<Option<EventTime>, ExternalError> {
+        if folder.join(NAME).exists() { Ok(Self::load(folder)?.time) } else { Ok(None) }
+    }
+
     /// Registers a pipeline as the owner of the folder. With `over` it starts over: its time is cleared, and
     /// existing changes count as those of an earlier run.
     ///
