@@ -5,11 +5,15 @@
 
 mod support;
 
+#[path = "upgrade/blue_green.rs"]
+mod blue_green;
 #[path = "upgrade/kept.rs"]
 mod kept;
 #[path = "upgrade/lives.rs"]
 mod lives;
 #[path = "upgrade/rules.rs"]
 mod rules;
+#[path = "upgrade/savepoints.rs"]
+mod savepoints;
 #[path = "upgrade/versions.rs"]
 mod versions;

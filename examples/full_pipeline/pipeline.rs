@@ -97,6 +97,9 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         }
         _ => pipeline,
     };
+    if let Some(name) = &settings.start.from_savepoint {
+        pipeline = pipeline.from_savepoint(name);
+    }
     pipeline = pipeline.checkpoint_pause(settings.checkpoint_pause);
     if let Some((process, addresses)) = &settings.cluster {
         pipeline = pipeline.cluster(*process, addresses.clone());

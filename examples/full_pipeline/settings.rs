@@ -15,6 +15,7 @@ use crate::common::stores::{Postgres, Redis};
 use crate::kafka::Kafka;
 use crate::options;
 use crate::places::Source;
+use crate::savepoint::Start;
 
 /// Where answers go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,7 @@ pub(crate) struct Settings {
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) start_over: bool,
+    pub(crate) start: Start,
     /// Milliseconds of event time, as are the next three.
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_pause: Duration,
@@ -116,6 +118,7 @@ impl Default for Settings {
             postgres: Postgres::default(),
             redis: Redis::default(),
             start_over: false,
+            start: Start::default(),
             checkpoint_every: 60_000,
             checkpoint_pause: Duration::from_secs(1),
             window: 60_000,

@@ -58,13 +58,23 @@ impl Lives {
         if all {
             partition.end();
         }
-        Pipeline::<Saying>::new()
-            .source(source, Words)
-            .time(self.time.clone())
-            .clock(clock())
-            .max_watermark_drift(Duration::from_secs(10))
+        self.pipeline_from(source)
+    }
+
+    /// A pipeline over this source, without groupings.
+    pub fn pipeline_from(&self, source: MemorySource) -> Pipeline<Saying> {
+        Self::pipeline_over(source, &self.time)
             .sink(self.sink.clone())
             .checkpoints(Directory::new(self.folder.path()), Duration::from_millis(20))
+    }
+
+    /// A pipeline over this source, without groupings, sinks and checkpoints.
+    pub fn pipeline_over(source: MemorySource, time: &TimeConfig) -> Pipeline<Saying> {
+        Pipeline::<Saying>::new()
+            .source(source, Words)
+            .time(time.clone())
+            .clock(clock())
+            .max_watermark_drift(Duration::from_secs(10))
     }
 
     /// A run over these records, which is drained with its windows kept.

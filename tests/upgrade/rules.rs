@@ -9,7 +9,7 @@ use crate::lives::{Lives, records, rows, time, undisturbed};
 use crate::support::Saying;
 
 /// The rules of a test, by letters: `a` is pure, `b` has state, `c` is `a` with another threshold, `d` is `b` by another method.
-fn with_rules(letters: &'static str) -> impl FnOnce(Pipeline<Saying>) -> Pipeline<Saying, Rules> {
+pub fn with_rules(letters: &'static str) -> impl FnOnce(Pipeline<Saying>) -> Pipeline<Saying, Rules> {
     move |pipeline| {
         let score = |threshold| ZScore::new(threshold).unwrap().samples(2..=4).unwrap();
         let learnt = || Ewma::new(0.8).unwrap().min_samples(3).unwrap().learning().forgets_after(400);
@@ -27,7 +27,7 @@ fn with_rules(letters: &'static str) -> impl FnOnce(Pipeline<Saying>) -> Pipelin
     }
 }
 
-type Rules = telemetra::ops::Group<Saying, String, aggregate::CountOf, telemetra::ops::OwnKey>;
+pub type Rules = telemetra::ops::Group<Saying, String, aggregate::CountOf, telemetra::ops::OwnKey>;
 
 /// The moments of a type that began at or after a time, or before it.
 fn moments(
@@ -47,7 +47,7 @@ fn changed(
     from: &'static str,
     to: &'static str,
 ) -> (Lives, EventTime, telemetra::ops::RestorePlan, [telemetra::sinks::MemorySink; 2]) {
-    let (records, lives) = (records(0..600), Lives::default());
+    let (records, lives) = (records(0..1200), Lives::default());
     lives.first(&records[..records.len() / 2], with_rules(from));
     // The window that was open at the checkpoint is judged by the new rules.
     let boundary = lives.boundary();

@@ -92,7 +92,12 @@ impl Standby {
             )));
         }
         self.seen = durable;
-        let has = |job: &Job| matches!(job, Job::Batch(batch) if Some(batch.time) <= durable);
+        // Dead letters are flushed without a batch before a time that the sink had at the start.
+        let has = |job: &Job| match job {
+            Job::Batch(batch) => Some(batch.time) <= durable,
+            Job::FlushLetters => true,
+            Job::Letters(_) => false,
+        };
         let known = self.held.iter().rposition(has).map_or(0, |last| last + 1);
         for job in self.held.drain(..known) {
             match job {

@@ -57,7 +57,7 @@ use crate::support::retry::Failing;
 pub struct Running {
     exporter: Option<Exporter>,
     ingress: Arc<Shared>,
-    frontier: Arc<DurableFrontier>,
+    pub(super) frontier: Arc<DurableFrontier>,
     pub(super) sinks: Vec<SinkHandle>,
     checkpoints: Arc<CheckpointGauge>,
     pub(super) failure: Failure,

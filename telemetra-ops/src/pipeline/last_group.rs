@@ -203,7 +203,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Adds operators of your own on the grouping's collections. The closure is called once on every worker,
+    /// Adds operators of your own on the grouping's collections. The closure is called once on every worker, and
+    /// once more at a start with checkpoints to learn which operators it builds,
     /// and must build the same operators on each.
     ///
     /// ```

@@ -21,6 +21,8 @@ pub(super) struct Restored {
     pub(super) floors: Option<RestoredFloors>,
     pub(super) definition: Definition,
     pub(super) plan: Option<RestorePlan>,
+    /// The boundary of the savepoint that the pipeline goes back to, if it does: later checkpoints are of a run that is left.
+    pub(super) goes_back: Option<EventTime>,
 }
 
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
@@ -96,6 +98,8 @@ impl<E: Events> Parts<E> {
         if let Some(plan) = plan.as_ref().filter(|plan| !plan.is_possible()) {
             return Err(RestoreError::Refused(Box::new(plan.clone())).into());
         }
+        let goes_back = found.as_ref().filter(|found| found.savepoint.is_some());
+        let goes_back = goes_back.map(|found| found.manifest.boundary);
         let settings = [self.floor_settings(checked.pane), self.fingerprint()];
         let defects = self.defects;
         let mut other = self.savepoint.as_mut().and_then(|start| start.store.take());
@@ -104,12 +108,10 @@ impl<E: Events> Parts<E> {
                 return Ok((None, RestoredFloors::read(store, &settings, None, deadline)?));
             };
             if found.savepoint.is_some() {
-                let boundary = found.manifest.boundary;
                 let restored = match &mut other {
                     Some(other) => found.load(&mut **other, deadline)?,
                     None => found.load(store, deadline)?,
                 };
-                forget_after(store, boundary, deadline)?;
                 // The log of floors is of what came after a checkpoint that is newer.
                 return Ok((Some(restored), RestoredFloors::default()));
             }
@@ -121,7 +123,7 @@ impl<E: Events> Parts<E> {
             let floors = RestoredFloors::read(store, &settings, left, deadline)?;
             Ok((restored, if defects.forgets_floors { RestoredFloors::default() } else { floors }))
         })?;
-        Ok(Restored { checkpoint, floors: Some(floors), definition: description.definition, plan })
+        Ok(Restored { checkpoint, floors: Some(floors), definition: description.definition, plan, goes_back })
     }
 
     /// Finds the checkpoint that the pipeline starts from.
@@ -165,7 +167,7 @@ impl<E: Events> Parts<E> {
 }
 
 /// Removes all of the checkpoints after a boundary: they are of a run that is left.
-fn forget_after(
+pub(super) fn forget_after(
     store: &mut dyn CheckpointStore,
     boundary: EventTime,
     deadline: &RetryDeadline,

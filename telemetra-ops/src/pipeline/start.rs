@@ -20,7 +20,7 @@ use crate::pipeline::checks::Checked;
 use crate::pipeline::finish::Finish;
 use crate::pipeline::handle::{self, RunParts, Running};
 use crate::pipeline::plan::LastPlan;
-use crate::pipeline::restore::{Restored, report};
+use crate::pipeline::restore::{Restored, forget_after, report};
 use crate::pipeline::worker::Blueprint;
 use crate::read::ingress::{Floors, Ingress};
 use crate::read::sources::{self, Opened, Opening};
@@ -62,7 +62,7 @@ impl<E: Events> Parts<E> {
         let name = Value::from(self.name.as_str());
         let deadline = RetryDeadline::new(self.startup_timeout, &failure);
         let fingerprint = self.fingerprint();
-        let Restored { checkpoint: restored, floors, definition, plan } =
+        let Restored { checkpoint: restored, floors, definition, plan, goes_back } =
             self.restore(&checked, (cluster.process, processes), &deadline)?;
         let Checked { time, pane, horizon, tables, every } = checked;
         if let Some(plan) = &plan {
@@ -119,10 +119,13 @@ impl<E: Events> Parts<E> {
         if let Some((sink, plan)) = ahead.zip(plan.as_ref())
             && let Some(change) = &plan.moves_times
         {
-            failure.halt();
+            // The threads of the sinks end with the queues, which are dropped here.
             let (boundary, durable) = (plan.boundary, sink.gauge.durable());
             let (sink, change) = (sink.name.clone(), change.clone());
             return Err(RestoreError::Ahead { boundary, sink, durable, change }.into());
+        }
+        if let Some((boundary, checkpoints)) = goes_back.zip(self.checkpoints.as_mut()) {
+            forget_after(&mut *checkpoints.store, boundary, &deadline)?;
         }
         let durable = handles.iter().map(|sink| sink.gauge.durable()).max().unwrap_or_default();
         let start_state = StartState { resume, settings: fingerprint.clone(), shards, partitions, durable };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use telemetra_core::EventTime;
+
 use crate::pipeline::handle::Running;
 use crate::support::failure::PipelineError;
 
@@ -20,7 +22,12 @@ impl Running {
     #[must_use]
     pub fn has_caught_up(&self) -> bool {
         let mut standing = self.sinks.iter().filter(|sink| sink.gauge.standby.stands_by());
-        standing.all(|sink| sink.gauge.standby.ready() >= sink.gauge.durable())
+        // What a sink had at the start is not made ready for it, but has to be computed too.
+        let frontier = self.frontier.get();
+        standing.all(|sink| {
+            let durable = sink.gauge.durable();
+            sink.gauge.standby.ready() >= durable.max(EventTime(1)) || frontier > durable
+        })
     }
 
     /// Takes the sinks over from the pipeline that writes to them, and waits until that is done. Everything after the last
