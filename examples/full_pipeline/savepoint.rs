@@ -1,10 +1,10 @@
 //! Savepoints: what a run starts from, and what is done with the store of checkpoints instead of a run.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use telemetra::core::checkpoint::{CheckpointStore, Directory};
 use telemetra::ops::Savepoints;
-use telemetra::sinks::PostgresStore;
 
+use crate::servers;
 use crate::settings::{Settings, Store};
 
 /// What a run starts from, and what is done instead of one.
@@ -43,11 +43,10 @@ pub(crate) fn manage(settings: &Settings) -> Result<Option<String>> {
 
 /// The store of checkpoints.
 fn store(settings: &Settings) -> Result<Box<dyn CheckpointStore>> {
-    match (&settings.store, settings.postgres.config()) {
-        (Some(Store::Folder(folder)), _) => Ok(Box::new(Directory::new(folder))),
-        (Some(Store::Postgres), Some(config)) => {
-            Ok(Box::new(PostgresStore::new(config).pipeline(&settings.name)))
-        }
-        _ => bail!("no checkpoints are kept; give --checkpoint"),
-    }
+    let store = match &settings.store {
+        Some(Store::Folder(folder)) => Some(Box::new(Directory::new(folder)) as _),
+        Some(Store::Postgres) => servers::store(settings)?,
+        Some(Store::Off) | None => None,
+    };
+    store.context("no checkpoints are kept; give --checkpoint")
 }

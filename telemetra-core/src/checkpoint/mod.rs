@@ -27,7 +27,7 @@ pub trait CheckpointStore: Send {
     /// fence against processes that were replaced. From then on, a process that claimed the same place before
     /// can neither put nor remove, and if this is process 0, neither can a process with a number of
     /// `processes` or more. So a process that was thought dead cannot overwrite what its successor wrote. A
-    /// store that cannot revoke a claim fails while the previous process lives. Does nothing by default,
+    /// store that cannot revoke a claim fails while the previous process exists. Does nothing by default,
     /// which is right for a store that only one process can reach.
     ///
     /// # Errors
@@ -66,4 +66,26 @@ pub trait CheckpointStore: Send {
     ///
     /// If it could not be removed.
     fn remove(&mut self, name: &str) -> Result<(), ExternalError>;
+}
+
+impl<S: CheckpointStore + ?Sized> CheckpointStore for Box<S> {
+    fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
+        (**self).claim(process, processes)
+    }
+
+    fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError> {
+        (**self).put(name, blob)
+    }
+
+    fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExternalError> {
+        (**self).get(name)
+    }
+
+    fn list(&mut self) -> Result<Vec<String>, ExternalError> {
+        (**self).list()
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), ExternalError> {
+        (**self).remove(name)
+    }
 }
