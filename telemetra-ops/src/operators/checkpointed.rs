@@ -5,7 +5,6 @@
 //! sessions, moments and changes are tactics. An operator of your own that is a tactic is checkpointed,
 //! rescaled and restored in the same way.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -22,6 +21,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::checkpoint::definition::{Migrations, OperatorDefinition, Takeover};
 use crate::checkpoint::state::{CHAIN, CheckpointContext, Markers};
+pub use crate::operators::inbox::Inbox;
 use crate::support::exchange::is_mine;
 use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::frontier::reached;
@@ -392,44 +392,5 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
             }
         });
         emitted
-    }
-}
-
-/// A queue of arrivals by the time at which they take effect: the part of a tactic that most need.
-///
-/// ```
-/// use telemetra_core::EventTime;
-/// use telemetra_ops::Inbox;
-///
-/// let mut inbox = Inbox::default();
-/// inbox.push(EventTime(20), "b");
-/// inbox.push(EventTime(10), "a");
-/// assert_eq!(inbox.next(), Some(EventTime(10)));
-/// assert_eq!(inbox.take(EventTime(10)), ["a"]);
-/// ```
-#[derive(Clone, Debug)]
-pub struct Inbox<D>(BTreeMap<EventTime, Vec<D>>);
-
-impl<D> Default for Inbox<D> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<D> Inbox<D> {
-    /// Adds an arrival.
-    pub fn push(&mut self, time: EventTime, arrival: D) {
-        self.0.entry(time).or_default().push(arrival);
-    }
-
-    /// Returns the first time at which an arrival takes effect, for [`Tactic::next`].
-    #[must_use]
-    pub fn next(&self) -> Option<EventTime> {
-        self.0.keys().next().copied()
-    }
-
-    /// Removes and returns the arrivals that take effect at `time`, in the order in which they were added.
-    pub fn take(&mut self, time: EventTime) -> Vec<D> {
-        self.0.remove(&time).unwrap_or_default()
     }
 }

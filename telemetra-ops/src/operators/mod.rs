@@ -5,6 +5,7 @@ pub(crate) mod changes;
 pub(crate) mod checkpointed;
 pub(crate) mod early;
 pub(crate) mod enrich;
+pub(crate) mod inbox;
 pub(crate) mod journal;
 pub(crate) mod keyed;
 pub(crate) mod keyed_process;
