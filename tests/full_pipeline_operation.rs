@@ -144,8 +144,18 @@ fn processes_started_by_hand_are_a_cluster() {
 fn savepoints_are_taken_listed_started_from_and_removed_and_a_dry_run_says_what_a_start_would_do() {
     let folder = tempfile::tempdir().unwrap();
     let run = |more: &[&str]| {
-        let fixed =
-            ["--output", "sqlite:rows.db", "--checkpoint", "state", "--duration", "10m", "--workers", "1"];
+        let fixed = [
+            "--output",
+            "sqlite:rows.db",
+            "--checkpoint",
+            "state",
+            "--minutes",
+            "10",
+            "--streams",
+            "20",
+            "--events",
+            "20000",
+        ];
         let arguments: Vec<_> = fixed.iter().chain(more).copied().collect();
         let output = program::command(full_pipeline(), folder.path(), &arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -182,7 +182,7 @@ fn dump(file: &std::path::Path) -> Vec<String> {
     for table in ["sayings", "sayings_moments"] {
         let sql = format!("SELECT * FROM {table} ORDER BY 1, 2, 3");
         let mut statement = connection.prepare(&sql).unwrap();
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut found = statement.query([]).unwrap();
         while let Some(row) = found.next().unwrap() {
             let value = |(n, name): (usize, &String)| {
