@@ -18,7 +18,7 @@ check: compiler ## format, clippy and the tests without servers: before each com
 	cargo test --workspace --features kafka-tls --lib
 	cargo test -p telemetra-core --tests
 	cargo test --features kafka-tls --test agreement --test architecture --test corrections --test graph \
-		--test livestream --test specification --test usual_mistakes --test watermarks
+		--test http --test livestream --test specification --test usual_mistakes --test watermarks
 
 gates: compiler ## all that has to hold before a merge, but for the tests
 	scripts/gates

@@ -60,6 +60,7 @@
     feature = "livestream",
     doc = "* [`livestream`]: the domain that Telemetra comes with, and the worked example of how to bring your own."
 )]
+#![cfg_attr(feature = "http", doc = "* [`http`]: a router over a live view, to mount in your own service.")]
 //!
 //! # Features
 //!
@@ -71,6 +72,7 @@
 //! | `kafka-tls` | Kafka by TLS and SASL | `libssl-dev` |
 //! | `postgres` | Postgres as sink and as checkpoint store | nothing |
 //! | `redis` | Redis as sink | a C compiler |
+//! | `http` | a router over a live view, to mount in a service on axum | nothing |
 //! | `full` | all of these but `kafka-tls` | |
 #![forbid(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -82,6 +84,8 @@ pub use telemetra_core as core;
 pub use telemetra_ops as ops;
 pub use telemetra_sinks as sinks;
 
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "livestream")]
 pub mod livestream;
 

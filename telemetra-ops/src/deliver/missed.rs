@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    fn change(table: &str, key: u64, value: u64) -> Change {
+    fn change(table: &'static str, key: u64, value: u64) -> Change {
         let table = Table::new(table)
             .key(Column::new("key", ColumnKind::Integer))
             .column(Column::new("value", ColumnKind::Integer));

@@ -40,8 +40,8 @@ struct Calibrated {
 }
 
 impl Calibrated {
-    fn level(&self, rule: u16, level: Level) -> Level {
-        self.of_rules.get(&rule).map_or(level, |calibration| calibration.apply(level))
+    fn level(&self, rule: u16, level: Level, rates: &mut Rates) -> Level {
+        self.of_rules.get(&rule).map_or(level, |calibration| calibration.apply(level, rates))
     }
 
     /// The expected number of chance moments, in the period, of at least this score.
@@ -168,10 +168,10 @@ impl Comparison {
                 let calibration = Calibration::of(threshold, looks_at, moments_at, rates);
                 calibrated.of_rules.insert(rule, calibration);
                 for (level, number) in looks {
-                    count(&mut calibrated.looks, calibration.apply(*level), *number);
+                    count(&mut calibrated.looks, calibration.apply(*level, rates), *number);
                 }
                 for (level, number) in moments {
-                    count(&mut calibrated.moments, calibration.apply(*level), *number);
+                    count(&mut calibrated.moments, calibration.apply(*level, rates), *number);
                 }
             }
             calibrated
@@ -211,10 +211,11 @@ impl Comparison {
 
     /// The least ratio, up to a score, of moments expected, times `more`, to those found and `besides`.
     fn least_ratio(&mut self, rule: u16, level: Level, besides: i64, more: f64) -> Micro {
-        let own = self.calibrated().level(rule, level);
+        self.calibrated();
         let (Some(calibrated), rates) = (&self.calibrated, &mut self.rates) else {
             return Micro(Micro::SCALE);
         };
+        let own = calibrated.level(rule, level, rates);
         let mut above: i64 = besides + calibrated.moments.values().sum::<i64>();
         let mut least = 1.0_f64;
         for (level, number) in calibrated.moments.range(..own) {

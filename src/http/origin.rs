@@ -1,4 +1,4 @@
-//! Origins of pages, which are equal if scheme, host and port are: not if the texts are.
+//! The origins of pages: compared by scheme, host and port, not as text.
 
 use std::net::Ipv6Addr;
 
@@ -18,20 +18,30 @@ enum Host {
     Six(Ipv6Addr),
 }
 
-/// The origins whose pages may use the service, besides its own.
+/// The origins whose pages may use a service, besides its own. Origins are compared as URLs are: by scheme,
+/// host and port, with the scheme's own port where none is given, in any case of letters.
+///
+/// ```
+/// use telemetra::http::Origins;
+/// let mut origins = Origins::default();
+/// origins.add("https://example.org")?;
+/// assert!(origins.has("HTTPS://Example.org:443") && !origins.has("http://example.org"));
+/// assert!(origins.add("example.org").is_err(), "there is no scheme");
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Origins {
+pub struct Origins {
     pub(super) all: bool,
     known: Vec<Origin>,
 }
 
 impl Origins {
-    /// Adds one, or all by `*`.
+    /// Adds an origin, or all by `*`.
     ///
     /// # Errors
     ///
-    /// If it is no origin.
-    pub(crate) fn add(&mut self, text: &str) -> Result<(), String> {
+    /// If the text is no origin; the error says what is.
+    pub fn add(&mut self, text: &str) -> Result<(), String> {
         if text == "*" {
             self.all = true;
             return Ok(());
@@ -43,14 +53,17 @@ impl Origins {
         Ok(())
     }
 
-    pub(crate) fn has(&self, origin: &str) -> bool {
+    /// Whether pages of this origin may use the service.
+    #[must_use]
+    pub fn has(&self, origin: &str) -> bool {
         self.all || Origin::parse(origin).is_some_and(|origin| self.known.contains(&origin))
     }
 }
 
 /// Whether a page of that origin is the service's own, by the host that its request is for.
 pub(super) fn is_own(origin: &str, host: &str) -> bool {
-    // The service cannot see the scheme that the browser used, as a proxy ends TLS: the page's is taken for it.
+    // The service cannot see the scheme that the browser used, as a proxy ends TLS: the page's is taken for
+    // it.
     let own = |origin: &Origin| Origin::of(origin.scheme.clone(), host);
     Origin::parse(origin).is_some_and(|origin| own(&origin).is_some_and(|own| own == origin))
 }

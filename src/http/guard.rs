@@ -1,19 +1,21 @@
 //! Who may ask: the bearer token, and which pages may open a WebSocket.
 
+use std::fmt;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::app::App;
 use super::origin::is_own;
 use super::problem::Problem;
+use super::settings::Settings;
 
 /// Before the token in the list of subprotocols: a page cannot give a WebSocket any other header.
 const PROTOCOL: &str = "bearer.";
 
-pub(crate) async fn token(State(app): State<App>, request: Request, next: Next) -> Response {
-    match &app.options.token {
+pub(super) async fn token(State(settings): State<Settings>, request: Request, next: Next) -> Response {
+    match &settings.token {
         Some(token) if !given(request.headers()).any(|given| token.is(given)) => {
             Problem::unauthorized().into_response()
         }
@@ -37,15 +39,24 @@ fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     lists.flat_map(|list| list.split(',')).map(str::trim)
 }
 
-/// What every client has to know. `Debug` does not show it.
+/// A secret that every client has to send: as `Authorization: Bearer TOKEN`, or, where no header can be set,
+/// by offering the WebSocket subprotocols `telemetra` and `bearer.TOKEN`. `Debug` does not show it.
 #[derive(Clone)]
-pub(crate) struct Token(String);
+pub struct Token(String);
 
 impl Token {
-    /// `None` if it cannot be sent in all the ways there are: subprotocols have few signs.
-    pub(crate) fn new(text: &str) -> Option<Self> {
+    /// A token of ASCII letters, digits and `-._~+`; `None` if the text has others, as they cannot be sent in
+    /// a subprotocol, or is empty.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
         let is_sent = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+".contains(&byte);
         (!text.is_empty() && text.bytes().all(is_sent)).then(|| Self(text.to_owned()))
+    }
+
+    /// The token itself, for example to hide it in a log.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.0
     }
 
     /// Takes as long for a wrong one as for the right one.
@@ -55,19 +66,20 @@ impl Token {
     }
 }
 
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
     }
 }
 
-/// Pages of other origins may not open a WebSocket unless they are among those allowed: browsers ask nobody before they do.
-pub(crate) fn origin(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+/// Refuses pages of other origins, unless they are among those allowed: before a WebSocket, browsers ask
+/// nobody.
+pub(super) fn origin(settings: &Settings, headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or(""));
     let Some(origin) = text(header::ORIGIN) else { return Ok(()) };
     let own = text(header::HOST).is_some_and(|host| is_own(origin, host));
-    if own || app.options.origins.has(origin) {
+    if own || settings.origins.has(origin) {
         return Ok(());
     }
-    Err(Problem::forbidden("pages of this origin may not connect; allow it by CORS_ORIGINS"))
+    Err(Problem::foreign_origin())
 }

@@ -1,4 +1,4 @@
-//! Connections: how many there may be, how long they may be silent, and how they end.
+//! A server of a router whose connections are limited in number and in silence.
 
 use std::future::Future;
 use std::io;
@@ -15,11 +15,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::app::told;
 use super::limits::Limits;
+use super::settings::told;
 
-/// Serves until told to stop; then no connection is accepted any more, and those there are have a while to end.
-pub(crate) async fn serve(
+/// Serves a router until `stopping` becomes true. Then no connection is accepted any more, and those that are
+/// open have [`Limits::farewell`] to end.
+///
+/// It is what [`axum::serve()`] is, with limits on connections: see [`Limits::connections`] and
+/// [`Limits::silence`]. There is no TLS: put it behind a proxy that ends it.
+///
+/// # Errors
+///
+/// If connections can no longer be accepted.
+pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
@@ -59,12 +67,19 @@ impl Listener for Limited {
     }
 }
 
-/// A connection that ends when its peer has said nothing for too long.
+/// A connection that ends when nothing has passed over it, in either direction, for too long.
 struct Connection {
     stream: TcpStream,
     patience: Duration,
     silence: Pin<Box<Sleep>>,
     _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Connection {
+    fn heard(&mut self) {
+        let until = Instant::now() + self.patience;
+        self.silence.as_mut().reset(until);
+    }
 }
 
 impl AsyncRead for Connection {
@@ -74,8 +89,7 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) {
-            let until = Instant::now() + self.patience;
-            self.silence.as_mut().reset(until);
+            self.heard();
             return Poll::Ready(read);
         }
         ready!(self.silence.as_mut().poll(context));
@@ -89,7 +103,9 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        self.heard();
+        Poll::Ready(written)
     }
 
     fn poll_write_vectored(
@@ -97,7 +113,9 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices));
+        self.heard();
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
