@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use telemetra_core::{EventTime, Events, ExternalError, Fates};
+use telemetra_core::{EventTime, Events, Fates};
 use timely::communication::WorkerGuards;
 
-use crate::checkpoint::savepoint::Savepoint;
 use crate::checkpoint::state::Message;
 use crate::deliver::placement::SinkHandle;
 use crate::observe::checkpoint_gauge::CheckpointGauge;
@@ -71,7 +70,7 @@ pub struct Running {
     monitored: Arc<[Monitored]>,
     plan: Option<RestorePlan>,
     /// To the thread that writes checkpoints; `None` if there is none, or it is another process's to take savepoints.
-    messages: Option<Sender<Message>>,
+    pub(super) messages: Option<Sender<Message>>,
 }
 
 /// How often to check whether the threads of sinks and of the checkpoint store have ended.
@@ -213,30 +212,6 @@ impl Running {
     #[must_use]
     pub fn restored(&self) -> Option<&RestorePlan> {
         self.plan.as_ref()
-    }
-
-    /// Keeps the newest complete checkpoint under this name: a [savepoint](crate::Savepoints), which stays until it is removed.
-    /// If there is no checkpoint yet, this waits for the first. In a cluster, process 0 takes savepoints.
-    ///
-    /// # Errors
-    ///
-    /// [`PipelineError::Savepoint`] if there are no checkpoints, there is a savepoint of that name, the name cannot be one, or
-    /// the store fails. The pipeline goes on, unless it has ended.
-    pub fn savepoint(&self, name: &str) -> Result<Savepoint, PipelineError> {
-        let failed = |source| PipelineError::Savepoint { name: name.to_owned(), source };
-        let none = || failed(ExternalError::permanent("no checkpoints are taken in this process"));
-        let messages = self.messages.as_ref().ok_or_else(none)?;
-        let (reply, savepoint) = channel();
-        let ended = |_| failed(ExternalError::permanent("the pipeline ended before there was a checkpoint"));
-        let asked = Message::Savepoint { name: name.to_owned(), reply };
-        messages.send(asked).map_err(|_| ended(RecvTimeoutError::Disconnected))?;
-        loop {
-            match savepoint.recv_timeout(Duration::from_millis(20)) {
-                Ok(taken) => return taken.map_err(failed),
-                Err(RecvTimeoutError::Timeout) if !self.failure.is_down() && !self.stop.has_ended() => {}
-                Err(error) => return Err(ended(error)),
-            }
-        }
     }
 
     /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It takes a few

@@ -1,9 +1,12 @@
-//! The methods of a handle by which a pipeline that stands by takes the place of another.
+//! The methods of a handle for upgrades: savepoints, and taking the place of another pipeline.
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use telemetra_core::EventTime;
+use telemetra_core::{EventTime, ExternalError};
 
+use crate::checkpoint::savepoint::Savepoint;
+use crate::checkpoint::state::Message;
 use crate::pipeline::handle::Running;
 use crate::support::failure::PipelineError;
 
@@ -11,6 +14,30 @@ use crate::support::failure::PipelineError;
 const LOOK: Duration = Duration::from_millis(1);
 
 impl Running {
+    /// Keeps the newest complete checkpoint under this name: a [savepoint](crate::Savepoints), which stays until it is removed.
+    /// If there is no checkpoint yet, this waits for the first. In a cluster, process 0 takes savepoints.
+    ///
+    /// # Errors
+    ///
+    /// [`PipelineError::Savepoint`] if there are no checkpoints, there is a savepoint of that name, the name cannot be one, or
+    /// the store fails. The pipeline goes on, unless it has ended.
+    pub fn savepoint(&self, name: &str) -> Result<Savepoint, PipelineError> {
+        let failed = |source| PipelineError::Savepoint { name: name.to_owned(), source };
+        let none = || failed(ExternalError::permanent("no checkpoints are taken in this process"));
+        let messages = self.messages.as_ref().ok_or_else(none)?;
+        let (reply, savepoint) = channel();
+        let ended = |_| failed(ExternalError::permanent("the pipeline ended before there was a checkpoint"));
+        let asked = Message::Savepoint { name: name.to_owned(), reply };
+        messages.send(asked).map_err(|_| ended(RecvTimeoutError::Disconnected))?;
+        loop {
+            match savepoint.recv_timeout(Duration::from_millis(20)) {
+                Ok(taken) => return taken.map_err(failed),
+                Err(RecvTimeoutError::Timeout) if !self.failure.is_down() && !self.stop.has_ended() => {}
+                Err(error) => return Err(ended(error)),
+            }
+        }
+    }
+
     /// Whether any sink is left to another pipeline still: see [`Pipeline::standby`](crate::Pipeline::standby).
     #[must_use]
     pub fn stands_by(&self) -> bool {
