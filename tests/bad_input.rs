@@ -291,9 +291,9 @@ fn a_damaged_checkpoint_is_refused_with_what_to_do() {
     refused(&["is not whole", "worker-0001", "is missing", "restore it"]);
     fs::write(&part, whole).unwrap();
 
-    let other = TimeConfig { allowed_lateness: Duration::from_millis(30), ..small_time() };
+    let other = TimeConfig { out_of_orderness: Duration::from_millis(12), ..small_time() };
     let error = again(folder, &source, &sink, &other).unwrap_err();
-    assert_says(&error, &["made with other settings", "lateness 40", "lateness 30", "start afresh"]);
+    assert_says(&error, &["made with other settings", "disorder 15; now disorder 12", "start afresh"]);
 
     // Nothing was spoilt by the tries.
     let report = again(folder, &source, &sink, &time).unwrap();

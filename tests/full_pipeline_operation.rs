@@ -139,3 +139,44 @@ fn processes_started_by_hand_are_a_cluster() {
         assert!(stderr.contains(says), "{wrong:?}: {stderr}");
     }
 }
+
+#[test]
+fn savepoints_are_taken_listed_started_from_and_removed_and_a_dry_run_says_what_a_start_would_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let fixed = [
+            "--output",
+            "sqlite:rows.db",
+            "--checkpoint",
+            "state",
+            "--minutes",
+            "10",
+            "--streams",
+            "20",
+            "--events",
+            "20000",
+        ];
+        let arguments: Vec<_> = fixed.iter().chain(more).copied().collect();
+        let output = program::command(full_pipeline(), folder.path(), &arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+    let (done, said, _) = run(&["--dry-run"]);
+    assert!(done && said.contains("there is no checkpoint"), "{said}");
+    let (done, _, why) = run(&["--savepoint", "early"]);
+    assert!(!done && why.contains("there is no checkpoint yet"), "{why}");
+    assert!(run(&[]).0);
+    let (done, taken, why) = run(&["--savepoint", "before"]);
+    assert!(done && taken.starts_with("savepoint before of "), "{taken}{why}");
+    let (done, listed, _) = run(&["--list-savepoints"]);
+    assert!(done && listed.starts_with("before ") && listed.lines().count() == 1, "{listed}");
+    let (done, said, _) = run(&["--dry-run", "--from-savepoint", "before"]);
+    assert!(done && said.starts_with("from the savepoint `before` of "), "{said}");
+    let (done, said, _) = run(&["--dry-run", "--window", "2m"]);
+    assert!(!done && said.contains("windows chat_summary_minute refused: "), "{said}");
+    let (done, _, why) = run(&["--from-savepoint", "before"]);
+    assert!(done, "{why}");
+    assert!(run(&["--remove-savepoint", "before"]).0);
+    let (done, listed, _) = run(&["--list-savepoints"]);
+    assert!(done && listed.trim().is_empty(), "{listed}");
+}

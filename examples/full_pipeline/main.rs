@@ -21,6 +21,7 @@ mod pipeline;
 mod places;
 mod progress;
 mod report;
+mod savepoint;
 #[cfg(all(
     feature = "kafka",
     feature = "postgres",
@@ -92,6 +93,9 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     if settings.assists {
         return assist(settings);
     }
+    if let Some(said) = savepoint::manage(settings)? {
+        return print(&said).map(|()| ExitCode::SUCCESS);
+    }
     let mut settings = settings.clone();
     let stop = stop::listen()?;
     let progress = Progress::new(&settings);
@@ -123,6 +127,15 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         others.watch();
     }
     let Built { pipeline, counters } = pipeline::build(&settings, &tally)?;
+    if settings.start.dry_run {
+        let plan = pipeline.check_restore()?;
+        let said = plan
+            .as_ref()
+            .map_or("there is no checkpoint; it would start afresh".to_owned(), |plan| plan.to_string());
+        print(&said)?;
+        let is_possible = plan.is_none_or(|plan| plan.is_possible());
+        return Ok(if is_possible { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let running = match start(pipeline, &stop) {
         Err(error) if matches!(error.downcast_ref(), Some(PipelineError::Stopped)) => {
             eprintln!("{error}");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use telemetra::core::checkpoint::CheckpointStore;
 use telemetra::livestream::{LiveEvents, LiveStreams};
 use telemetra::prelude::*;
 
@@ -52,6 +53,10 @@ pub(crate) fn write(pipeline: LiveStreams, settings: &Settings, _samples: u32) -
 
 pub(crate) fn checkpoints(pipeline: LiveStreams, _settings: &Settings, _every: Duration) -> LiveStreams {
     pipeline
+}
+
+pub(crate) fn store(_settings: &Settings) -> Result<Option<Box<dyn CheckpointStore>>> {
+    Err(refused("checkpoint").into())
 }
 
 impl Counters {

@@ -74,6 +74,9 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         Some(Store::Folder(folder)) => pipeline.checkpoints(Directory::new(folder), every),
         _ => servers::checkpoints(pipeline, settings, every),
     };
+    if let Some(name) = &settings.start.from_savepoint {
+        pipeline = pipeline.from_savepoint(name);
+    }
     pipeline = pipeline.checkpoint_pause(settings.checkpoint_pause);
     if let Some((process, addresses)) = &settings.cluster {
         pipeline = pipeline.cluster(*process, addresses.clone());

@@ -15,6 +15,7 @@ use crate::common::stores::{Postgres, Redis};
 use crate::kafka::Kafka;
 use crate::options;
 use crate::places::Source;
+use crate::savepoint::Start;
 
 /// The target of results.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,7 @@ pub(crate) struct Settings {
     pub(crate) webhook: Secret<Option<String>>,
     pub(crate) webhook_secret: Secret<Option<String>>,
     pub(crate) webhook_state: PathBuf,
+    pub(crate) start: Start,
     /// The event time between checkpoints, in milliseconds, as are the next three.
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_pause: Duration,
@@ -129,6 +131,7 @@ impl Default for Settings {
             webhook: Secret::default(),
             webhook_secret: Secret::default(),
             webhook_state: "telemetra.webhook".into(),
+            start: Start::default(),
             checkpoint_every: 60_000,
             checkpoint_pause: Duration::from_secs(1),
             window: 60_000,

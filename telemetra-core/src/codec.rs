@@ -37,6 +37,12 @@ pub enum CodecError {
     /// The content is of another type, or the value cannot be encoded.
     #[error("the checkpoint's content does not fit this pipeline: {0}")]
     Content(#[from] bincode::Error),
+    /// A value was decoded, and there is more than that.
+    #[error("{bytes} bytes are left over: the state has another shape than it is taken for")]
+    Rest {
+        /// How many bytes.
+        bytes: usize,
+    },
 }
 
 /// Encodes a value by bincode behind a header with magic, version, checksum and length.

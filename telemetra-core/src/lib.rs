@@ -19,6 +19,7 @@ mod ident;
 pub mod json;
 mod key;
 mod micro;
+mod migration;
 mod read;
 pub mod testkit;
 mod time;
@@ -58,7 +59,7 @@ pub use write::change::{Action, AnyRow, Batch, Change};
 pub use write::layout::Layout;
 pub use write::row::{KeyPart, Row, RowKey};
 pub use write::rows::SummaryRow;
-pub use write::sink::{Shard, Sink};
+pub use write::sink::{Shard, Sink, SinkProgress};
 pub use write::table::{Index, Shape, Table};
 
 /// Sources: their partitions, the batches of records that partitions fill, and the built-in sources.

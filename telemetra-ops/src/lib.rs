@@ -82,6 +82,7 @@ mod read;
 mod support;
 pub mod testkit;
 
+pub use checkpoint::savepoint::{Savepoint, Savepoints};
 pub use checkpoint::state::CheckpointContext;
 pub use cluster::addresses::free_addresses;
 pub use deliver::sink_thread::Applied;
@@ -111,4 +112,5 @@ pub use read::ingest::{Ingest, Ingested};
 pub use read::ingress::{Ingress, IngressConfig, PartitionStatus, Watermarks};
 pub use read::partial::Partial;
 pub use support::failure::{PipelineError, RestoreError};
+pub use support::restore_plan::{RestoreAction, RestorePlan, RestoreStep};
 pub use support::retry::Failing;

@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use telemetra_core::{Action, Batch, Change, DeadLetter, EventTime, ExternalError, PartitionId, Sink, Table};
+use telemetra_core::{
+    Action, Batch, Change, DeadLetter, EventTime, ExternalError, PartitionId, Sink, SinkProgress, Table,
+};
 
 /// A sink that keeps the current rows of all tables in memory. Clones are handles on the same rows.
 ///
@@ -149,6 +151,10 @@ impl MemorySink {
 impl Sink for MemorySink {
     fn name(&self) -> &str {
         "memory"
+    }
+
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        Ok(SinkProgress::Until(self.state().durable))
     }
 
     fn open(

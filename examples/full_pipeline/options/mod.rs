@@ -3,6 +3,7 @@
 mod generator;
 mod run;
 mod servers;
+mod start;
 mod time;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub(crate) const TABLE: Table<Settings> = Table {
             Kafka, Postgres and Redis are used where they are named, each by itself.",
     groups: &[
         ("Run", run::FLAGS),
+        ("Start and savepoints", start::FLAGS),
         ("Kafka", servers::KAFKA),
         ("Postgres and Redis", servers::STORES),
         ("Time and windows", time::FLAGS),

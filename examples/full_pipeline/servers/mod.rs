@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use telemetra::core::checkpoint::CheckpointStore;
 use telemetra::livestream::{self, LiveEvents, LiveStreams};
 use telemetra::prelude::*;
 use telemetra::sinks::{
@@ -80,6 +81,12 @@ pub(crate) fn write(mut pipeline: LiveStreams, settings: &Settings, samples: u32
         pipeline = pipeline.sink(sink);
     }
     Ok(pipeline)
+}
+
+/// The store of checkpoints in Postgres, if there is a Postgres.
+pub(crate) fn store(settings: &Settings) -> Result<Option<Box<dyn CheckpointStore>>> {
+    let config = settings.postgres.config();
+    Ok(config.map(|config| Box::new(PostgresStore::new(config).pipeline(&settings.name)) as _))
 }
 
 /// Adds the checkpoints in Postgres, if they are stored there.

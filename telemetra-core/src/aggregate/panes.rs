@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::window_state::WindowState;
 use crate::aggregate::{Accumulator, Sliding};
+use crate::migration::Migration;
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowRules, WindowSpec};
 
@@ -69,6 +70,18 @@ pub struct KeyState<A: Accumulator> {
     pub summaries: Vec<(EventTime, Arc<A::Output>)>,
 }
 
+impl<A: Accumulator> KeyState<A> {
+    /// The migration of what an earlier version of the accumulator has left.
+    #[must_use]
+    pub fn migration(of: &Migration<A>, output: &Migration<A::Output>) -> Migration<Self> {
+        let panes = of.clone().after::<EventTime>().of_list();
+        let summaries = output.clone().then(Arc::new).after::<EventTime>().of_list();
+        Migration::decoding(move |bytes| {
+            Ok(Self { panes: panes.decode(bytes)?, summaries: summaries.decode(bytes)? })
+        })
+    }
+}
+
 impl<A: Accumulator> Default for KeyWindows<A> {
     fn default() -> Self {
         Self {
@@ -88,6 +101,11 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
 
     fn panes(rules: &WindowRules) -> WindowSpec {
         rules.windows
+    }
+
+    fn describe(rules: &WindowRules) -> (String, u64) {
+        let (size, slide) = (rules.windows.size(), rules.windows.slide());
+        (format!("windows of {size} ms every {slide} ms"), rules.horizon)
     }
 
     /// Advances the key to `boundary`: merges the partials that took effect just before it, and corrects the

@@ -13,6 +13,7 @@ use crate::aggregate::Accumulator;
 use crate::aggregate::panes::{StateSize, Summary};
 use crate::aggregate::two_stacks::TwoStacks;
 use crate::aggregate::window_state::WindowState;
+use crate::migration::Migration;
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowSpec};
 
@@ -41,6 +42,15 @@ impl<A: Accumulator> Segment<A> {
     }
 }
 
+impl<A: Accumulator> Segment<A> {
+    /// The migration of what an earlier version of the accumulator has left.
+    #[must_use]
+    pub fn migration(of: &Migration<A>) -> Migration<Self> {
+        let of = of.clone().after::<(EventTime, EventTime)>();
+        of.then(|((first, last), accumulator)| Self { first, last, accumulator })
+    }
+}
+
 /// The runs of events of one key in one pane.
 ///
 /// Merging two of them keeps the runs of both, since the gap is not known here. [`KeySessions`] joins the
@@ -56,6 +66,12 @@ impl<A: Accumulator> Default for Segments<A> {
 }
 
 impl<A: Accumulator> Segments<A> {
+    /// The migration of what an earlier version of the accumulator has left.
+    #[must_use]
+    pub fn migration(of: &Migration<A>) -> Migration<Self> {
+        Segment::migration(of).of_list().then(Self)
+    }
+
     /// The accumulator to which an event with this time is added.
     pub fn accumulator(&mut self, time: EventTime, gap: u64) -> &mut A {
         let near = |segment: &Segment<A>| segment.is_near(time, time, gap);
@@ -181,6 +197,10 @@ impl<A: Accumulator> WindowState for KeySessions<A> {
 
     fn panes(rules: &SessionRules) -> WindowSpec {
         rules.panes
+    }
+
+    fn describe(rules: &SessionRules) -> (String, u64) {
+        (format!("sessions with gaps of {} ms", rules.gap), rules.horizon)
     }
 
     fn advance(

@@ -23,6 +23,10 @@ pub trait WindowState: Default + 'static {
     /// The panes, at whose boundaries windows are closed.
     fn panes(rules: &Self::Rules) -> WindowSpec;
 
+    /// The settings with which state cannot be read as anything else, in words, and how far back summaries are kept, in
+    /// milliseconds.
+    fn describe(rules: &Self::Rules) -> (String, u64);
+
     /// Advances the key to `boundary`: merges the partials that took effect just before it, which come with
     /// the start of their pane; corrects the windows that they change; closes the windows that end; and
     /// retires the windows beyond the horizon. `emit` is called with each change of the collection of

@@ -1,9 +1,12 @@
 //! Checkpoint stores, and the encoding of checkpoints.
 
 pub(crate) mod directory;
+mod shape;
 
 pub use crate::codec::{CodecError, decode, encode};
+pub use crate::migration::Migration;
 pub use directory::Directory;
+pub use shape::shape_of;
 
 use crate::error::ExternalError;
 
@@ -63,4 +66,26 @@ pub trait CheckpointStore: Send {
     ///
     /// If it could not be removed.
     fn remove(&mut self, name: &str) -> Result<(), ExternalError>;
+}
+
+impl<S: CheckpointStore + ?Sized> CheckpointStore for Box<S> {
+    fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
+        (**self).claim(process, processes)
+    }
+
+    fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError> {
+        (**self).put(name, blob)
+    }
+
+    fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExternalError> {
+        (**self).get(name)
+    }
+
+    fn list(&mut self) -> Result<Vec<String>, ExternalError> {
+        (**self).list()
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), ExternalError> {
+        (**self).remove(name)
+    }
 }

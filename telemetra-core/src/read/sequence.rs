@@ -51,6 +51,8 @@ pub struct Placement {
 pub struct Sequencer {
     windows: WindowSpec,
     allowed_lateness: u64,
+    /// A pane that ended before this time cannot be revised, whatever the allowed lateness.
+    revisable_from: EventTime,
     max_future_skew: u64,
     max_jump: u64,
     jump: Option<Jump>,
@@ -98,6 +100,7 @@ impl Sequencer {
         Self {
             windows: time.windows,
             allowed_lateness: millis::of(time.allowed_lateness),
+            revisable_from: EventTime::MIN,
             max_future_skew: time.max_future_skew.map_or(u64::MAX, millis::of),
             max_jump: time.max_jump.map_or(u64::MAX, millis::of),
             jump: None,
@@ -108,6 +111,13 @@ impl Sequencer {
             seen: time.deduplicate.then(SeenIds::default),
             fates: Fates::default(),
         }
+    }
+
+    /// Has every event be too late whose pane ended before `from`: what its revision takes is not kept.
+    #[must_use]
+    pub fn revisable_from(mut self, from: EventTime) -> Self {
+        self.revisable_from = from;
+        self
     }
 
     /// Continues from the state in a checkpoint.
@@ -183,7 +193,7 @@ impl Sequencer {
         if self.strategy.watermark() >= self.floor.plus(self.windows.slide()) {
             self.raise_floor(self.windows.pane_start(self.strategy.watermark()));
         }
-        if end.plus(self.allowed_lateness) < self.floor {
+        if end.plus(self.allowed_lateness) < self.floor || end < self.revisable_from {
             return Fate::TooLate;
         }
         if let Some(seen) = &mut self.seen

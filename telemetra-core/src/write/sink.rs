@@ -36,6 +36,20 @@ pub trait Sink: Send {
         let _ = pipeline;
     }
 
+    /// Reads how far whoever writes to the target has come, without opening the sink or taking it over: for a pipeline that
+    /// stands by until it takes the place of another. Called before
+    /// [`open`](Self::open), as often as is needed.
+    ///
+    /// By default the target is [not shared](SinkProgress::NotShared): the sink of a pipeline that stands by is
+    /// then opened at once. So a sink whose `open` takes the target over from another process must say how far that is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        Ok(SinkProgress::NotShared)
+    }
+
     /// Opens the sink. `tables` are the tables whose rows it will get. `resume` is the time of the checkpoint
     /// from which the pipeline starts, `None` without one.
     ///
@@ -80,6 +94,15 @@ pub trait Sink: Send {
     }
 }
 
+/// How far the target of a sink has been written, by this process or another.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum SinkProgress {
+    /// No other process writes to it: each has a target of its own, or none that lasts.
+    NotShared,
+    /// Up to the time of this batch; `None` if nothing has been written.
+    Until(Option<EventTime>),
+}
+
 impl<K: Sink + ?Sized> Sink for Box<K> {
     fn name(&self) -> &str {
         (**self).name()
@@ -87,6 +110,10 @@ impl<K: Sink + ?Sized> Sink for Box<K> {
 
     fn part_of(&mut self, pipeline: &str) {
         (**self).part_of(pipeline);
+    }
+
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        (**self).progress()
     }
 
     fn open(

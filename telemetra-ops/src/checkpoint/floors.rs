@@ -73,11 +73,11 @@ pub(crate) struct RestoredFloors {
 }
 
 impl RestoredFloors {
-    /// Reads the logs of all processes that were written with these settings. `left` is the checkpoint that the run goes on from, if
+    /// Reads the logs of all processes that were written with one of these settings. `left` is the checkpoint that the run goes on from, if
     /// the journals of a run that came to its end are beside it: what that run did at the end is settled by them.
     pub(crate) fn read(
         store: &mut dyn CheckpointStore,
-        settings: &str,
+        settings: &[String],
         left: Option<EventTime>,
         deadline: &RetryDeadline,
     ) -> Result<Self, RestoreError> {
@@ -90,7 +90,7 @@ impl RestoredFloors {
                 all.push(decoded.map_err(|source| RestoreError::Damaged { name, source })?);
             }
         }
-        Ok(Self::merge(all.into_iter().filter(|blob: &FloorBlob| blob.settings == settings), left))
+        Ok(Self::merge(all.into_iter().filter(|blob: &FloorBlob| settings.contains(&blob.settings)), left))
     }
 
     pub(super) fn merge(blobs: impl Iterator<Item = FloorBlob>, left: Option<EventTime>) -> Self {

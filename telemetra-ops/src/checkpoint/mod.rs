@@ -1,8 +1,12 @@
 //! Checkpoints: when one is triggered, what it holds, and how it is written and acknowledged.
 
 pub(crate) mod acknowledge;
+pub(crate) mod comparison;
+pub(crate) mod definition;
 pub(crate) mod floor_log;
 pub(crate) mod floors;
+pub(crate) mod restored;
+pub(crate) mod savepoint;
 pub(crate) mod state;
 pub(crate) mod trigger;
 pub(crate) mod writer;

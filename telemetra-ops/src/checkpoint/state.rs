@@ -1,4 +1,4 @@
-//! The state of a checkpoint: what operators hand over, and what a restart reads back.
+//! The state of a checkpoint: what operators hand over, and the names that it is stored under.
 //!
 //! The idea: a checkpoint at a boundary holds all that took effect before it and nothing after. Ingest decides
 //! on one when its floor reaches the boundary, keeps its part, and sends a *marker* timed just before the boundary. Every keyed
@@ -8,39 +8,28 @@
 //! at the end of the graph passes a marker, every part has been handed over.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use telemetra_core::checkpoint::{self, CheckpointStore, CodecError};
-use telemetra_core::{ConfigError, EventTime};
+use telemetra_core::checkpoint::CodecError;
+use telemetra_core::{ConfigError, EventTime, ExternalError};
 use timely::dataflow::operators::generic::operator::empty;
 use timely::dataflow::operators::{Capability, Concatenate};
 use timely::dataflow::{Scope, StreamVec};
 
+use crate::checkpoint::definition::{Definition, OperatorDefinition, Takeover};
+use crate::checkpoint::restored::RestoredCheckpoint;
+use crate::checkpoint::savepoint::Savepoint;
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::comparison::MomentsGauge;
 use crate::observe::state_size::StateSizeGauge;
-use crate::support::failure::{Failure, RestoreError};
-use crate::support::retry::RetryDeadline;
+use crate::support::failure::Failure;
 
 /// How many checkpoints may build on one that is whole, before the next whole one.
 pub(crate) const CHAIN: usize = 16;
-
-/// What stands between the parts of a fingerprint.
-pub(crate) const SEPARATOR: &str = "; ";
-
-/// The parts in which two fingerprints differ.
-pub(crate) fn difference(one: &str, other: &str) -> (String, String) {
-    let differing = |one: &str, other: &str| {
-        let parts = one.split(SEPARATOR).filter(|part| other.split(SEPARATOR).all(|known| known != *part));
-        parts.collect::<Vec<_>>().join(SEPARATOR)
-    };
-    (differing(one, other), differing(other, one))
-}
 
 /// What ties the state of operators to checkpoints: when to snapshot it, where to, and what to begin with. Of a
 /// [graph](crate::Graph::context) that a pipeline builds, or [none](Self::none).
@@ -56,7 +45,17 @@ pub struct CheckpointContext<'scope> {
     pub(crate) moments: Arc<MomentsGauge>,
     /// The frontiers behind all operators with state: when they pass a marker, every snapshot has been handed over.
     done: Rc<RefCell<Vec<StreamVec<'scope, EventTime, ()>>>>,
-    names: Rc<RefCell<BTreeSet<String>>>,
+    /// The operators, in the order in which they were built, with what they make of the state that they find.
+    operators: Rc<RefCell<Vec<Described>>>,
+    /// What the checkpoint was made with, where operators are only described.
+    found: Option<Arc<Definition>>,
+}
+
+/// An operator with state: its name, what its state is, and what it makes of the state that it finds.
+pub(crate) struct Described {
+    pub(crate) name: String,
+    pub(crate) definition: OperatorDefinition,
+    pub(crate) takeover: Takeover<()>,
 }
 
 impl<'scope> CheckpointContext<'scope> {
@@ -82,16 +81,45 @@ impl<'scope> CheckpointContext<'scope> {
             state_size,
             moments,
             done: Rc::default(),
-            names: Rc::default(),
+            operators: Rc::default(),
+            found: None,
         }
     }
 
+    /// The context of a graph that is built to be described, not to be run.
+    pub(crate) fn describing(
+        scope: Scope<'scope, EventTime>,
+        found: Option<Arc<Definition>>,
+        failure: Failure,
+    ) -> Self {
+        Self { found, failure, ..Self::none(scope) }
+    }
+
+    /// What the checkpoint was made with from which the graph goes on.
+    pub(crate) fn found(&self) -> Option<&Definition> {
+        let restored = self.restored.as_ref().map(|restored| restored.definition.as_ref());
+        restored.unwrap_or(self.found.as_deref())
+    }
+
+    /// The operators that were built, with what they make of the state that they find.
+    pub(crate) fn take_operators(&self) -> Vec<Described> {
+        self.operators.take()
+    }
+
     /// Registers an operator with state: its name, which checkpoints know it by, and a stream behind it.
-    pub(crate) fn register(&self, name: &str, done: StreamVec<'scope, EventTime, ()>) {
-        if !self.names.borrow_mut().insert(name.to_owned()) {
+    pub(crate) fn register(
+        &self,
+        name: &str,
+        definition: OperatorDefinition,
+        takeover: Takeover<()>,
+        done: StreamVec<'scope, EventTime, ()>,
+    ) {
+        let mut operators = self.operators.borrow_mut();
+        if operators.iter().any(|other| other.name == name) {
             let detail = format!("two operators with state are called `{name}`");
             self.failure.set(ConfigError::new("checkpointed", detail, "give each a name of its own").into());
         }
+        operators.push(Described { name: name.to_owned(), definition, takeover });
         self.done.borrow_mut().push(done);
     }
 
@@ -136,6 +164,9 @@ pub(crate) struct SnapshotWriter {
     pub(crate) gauge: Arc<CheckpointGauge>,
 }
 
+/// To whom a savepoint is reported.
+pub(crate) type SavepointReply = Sender<Result<Savepoint, ExternalError>>;
+
 /// A message to the thread that writes checkpoints.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -149,6 +180,8 @@ pub(crate) enum Message {
     Flush { boundary: EventTime, worker: usize },
     /// There is something new in the log of floors.
     Floors,
+    /// The newest complete checkpoint is to stay under a name.
+    Savepoint { name: String, reply: SavepointReply },
     /// Everything is stored and durable everywhere.
     Complete { boundary: EventTime },
 }
@@ -232,6 +265,11 @@ pub(crate) fn left_name(boundary: EventTime, process: usize) -> String {
     format!("{:020}/left-{process:04}", boundary.0)
 }
 
+/// The name of the blob with the definition of the pipeline that took a checkpoint.
+pub(crate) fn definition_name(boundary: EventTime) -> String {
+    format!("{:020}/definition", boundary.0)
+}
+
 /// The name of a worker's blob.
 pub(crate) fn blob_name(boundary: EventTime, worker: usize) -> String {
     format!("{:020}/worker-{worker:04}", boundary.0)
@@ -240,119 +278,4 @@ pub(crate) fn blob_name(boundary: EventTime, worker: usize) -> String {
 /// The name of a manifest.
 pub(crate) fn manifest_name(boundary: EventTime) -> String {
     format!("{:020}/complete", boundary.0)
-}
-
-/// A complete checkpoint, read back.
-#[derive(Debug)]
-pub(crate) struct RestoredCheckpoint {
-    /// The boundary.
-    pub(crate) boundary: EventTime,
-    /// The chain, oldest first; within each, the workers' parts.
-    chain: Vec<Vec<WorkerParts>>,
-    /// What was left by the workers of a run that came to its end, each process's; empty if none did.
-    left: Vec<LeftParts>,
-}
-
-impl RestoredCheckpoint {
-    /// Reads the newest complete checkpoint; `None` if there is none.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read, is damaged or incomplete, or was made with other settings.
-    pub(crate) fn read(
-        store: &mut dyn CheckpointStore,
-        fingerprint: &str,
-        deadline: &RetryDeadline,
-    ) -> Result<Option<Self>, RestoreError> {
-        let names = deadline.wait("listing the checkpoints", || store.list())?;
-        let Some(name) = names.iter().rev().find(|name| name.ends_with("/complete")) else {
-            return Ok(None);
-        };
-        let manifest: Manifest = read(store, name, EventTime::MIN, deadline)?;
-        let boundary = manifest.boundary;
-        if manifest.fingerprint != fingerprint {
-            let (found, expected) = difference(&manifest.fingerprint, fingerprint);
-            return Err(RestoreError::Settings { boundary, found, expected });
-        }
-        let mut chain = Vec::new();
-        for &link in &manifest.chain {
-            let parts =
-                (0..manifest.peers).map(|worker| read(store, &blob_name(link, worker), boundary, deadline));
-            chain.push(parts.collect::<Result<Vec<WorkerParts>, _>>()?);
-        }
-        let left = read_left(store, &names, boundary, deadline)?;
-        Ok(Some(Self { boundary, chain, left }))
-    }
-
-    /// What the workers left of an operator, and a time after all that sinks were given by then; `None` if no run came to its end.
-    pub(crate) fn left_by(&self, operator: &str) -> Option<(EventTime, Vec<Vec<u8>>)> {
-        let settles = self.left.iter().map(|left| left.last.plus(1)).max()?.max(self.boundary);
-        let parts = self.left.iter().flat_map(|left| &left.parts).filter(|(name, _)| name == operator);
-        Some((settles, parts.map(|(_, part)| part.clone()).collect()))
-    }
-
-    /// The defect of a restart that does not know the journal.
-    pub(crate) fn forget_journal(&mut self) {
-        self.left.clear();
-    }
-
-    /// The boundary, if a run came to its end after it and left its journals.
-    pub(crate) fn ended(&self) -> Option<EventTime> {
-        (!self.left.is_empty()).then_some(self.boundary)
-    }
-
-    /// Each worker's last part of an operator. If one does not decode, the pipeline fails.
-    pub(crate) fn parts<T: DeserializeOwned>(&self, operator: &str, failure: &Failure) -> Vec<T> {
-        self.or_fail(decode_parts(self.chain.last().into_iter().flatten(), operator), failure)
-    }
-
-    /// All parts of an operator that writes only what changed, oldest first. If one does not decode, the pipeline fails.
-    pub(crate) fn chained<T: DeserializeOwned>(&self, operator: &str, failure: &Failure) -> Vec<T> {
-        self.or_fail(decode_parts(self.chain.iter().flatten(), operator), failure)
-    }
-
-    fn or_fail<T>(&self, parts: Result<Vec<T>, CodecError>, failure: &Failure) -> Vec<T> {
-        parts.unwrap_or_else(|source| {
-            let name = manifest_name(self.boundary);
-            failure.set(RestoreError::Damaged { name, source }.into());
-            Vec::new()
-        })
-    }
-}
-
-/// Reads what the processes of a run left that came to its end after a checkpoint; nothing, if not all of them did.
-fn read_left(
-    store: &mut dyn CheckpointStore,
-    names: &[String],
-    boundary: EventTime,
-    deadline: &RetryDeadline,
-) -> Result<Vec<LeftParts>, RestoreError> {
-    let first = left_name(boundary, 0);
-    let group = first.trim_end_matches(|c: char| c.is_ascii_digit());
-    let names = names.iter().filter(|name| name.starts_with(group));
-    let left =
-        names.map(|name| read(store, name, boundary, deadline)).collect::<Result<Vec<LeftParts>, _>>()?;
-    let workers = left.iter().map(|left| left.workers).sum::<usize>();
-    let is_whole = left.first().is_some_and(|left| left.peers == workers);
-    Ok(if is_whole { left } else { Vec::new() })
-}
-
-fn decode_parts<'a, T: DeserializeOwned>(
-    workers: impl Iterator<Item = &'a WorkerParts>,
-    operator: &str,
-) -> Result<Vec<T>, CodecError> {
-    let parts = workers.flat_map(|worker| &worker.parts).filter(|(name, _)| name == operator);
-    parts.map(|(_, part)| bincode::deserialize(part).map_err(CodecError::from)).collect()
-}
-
-fn read<T: DeserializeOwned>(
-    store: &mut dyn CheckpointStore,
-    name: &str,
-    boundary: EventTime,
-    deadline: &RetryDeadline,
-) -> Result<T, RestoreError> {
-    let blob = deadline
-        .wait("reading a checkpoint", || store.get(name))?
-        .ok_or_else(|| RestoreError::Missing { boundary, name: name.to_owned() })?;
-    checkpoint::decode(&blob).map_err(|source| RestoreError::Damaged { name: name.to_owned(), source })
 }

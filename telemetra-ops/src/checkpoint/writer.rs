@@ -13,10 +13,13 @@ use telemetra_core::checkpoint::{CheckpointStore, encode};
 use telemetra_core::{EventTime, ExternalError};
 use timely::scheduling::SyncActivator;
 
+use crate::checkpoint::definition::Definition;
 use crate::checkpoint::floor_log::FloorLog;
 use crate::checkpoint::floors::{floors_name, floors_of};
+use crate::checkpoint::savepoint::{self, complete_of};
 use crate::checkpoint::state::{
-    CHAIN, LeftParts, Manifest, Message, WorkerParts, blob_name, left_name, manifest_name,
+    CHAIN, LeftParts, Manifest, Message, SavepointReply, WorkerParts, blob_name, definition_name, left_name,
+    manifest_name,
 };
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::metrics::{self as metric, Value};
@@ -55,6 +58,7 @@ pub(crate) struct Writer {
     pub(crate) processes: usize,
     pub(crate) peers: usize,
     pub(crate) fingerprint: String,
+    pub(crate) definition: Definition,
     /// The pipeline, as metrics have it.
     pub(crate) pipeline: Value,
     /// The newest complete checkpoint: at first the one that the run goes on from; [`EventTime::MIN`] for none.
@@ -99,6 +103,7 @@ impl Writer {
         let mut last: BTreeMap<usize, (EventTime, Parts)> = BTreeMap::new();
         let mut chain: Vec<EventTime> = Vec::new();
         let mut began: BTreeSet<EventTime> = BTreeSet::new();
+        let mut savepoints = Vec::new();
         let mut left = LeftParts {
             workers: self.stored.len(),
             peers: self.peers,
@@ -113,6 +118,10 @@ impl Writer {
             self.write_floors()?;
             match message {
                 Message::Floors => {}
+                Message::Savepoint { name, reply } => {
+                    savepoints.push((name, reply));
+                    self.take_savepoints(&mut savepoints);
+                }
                 Message::Part { boundary, worker, operator, part } => {
                     let part = part
                         .map_err(|source| PipelineError::Encode { operator: operator.to_string(), source })?;
@@ -160,6 +169,7 @@ impl Writer {
                         self.gauge.boundary.store(boundary.0, Ordering::Release);
                         self.newest = boundary;
                         self.prune_floors(boundary)?;
+                        self.take_savepoints(&mut savepoints);
                     }
                 }
             }
@@ -179,6 +189,18 @@ impl Writer {
         self.put(self.newest, &left_name(self.newest, self.process), left)
     }
 
+    /// Takes the savepoints that were asked for, if there is a complete checkpoint; else they wait for one.
+    fn take_savepoints(&mut self, asked: &mut Vec<(String, SavepointReply)>) {
+        for (name, reply) in std::mem::take(asked) {
+            match savepoint::take(&mut *self.store, &name) {
+                Ok(None) => asked.push((name, reply)),
+                // Whoever asked may have stopped waiting.
+                Ok(Some(savepoint)) => drop(reply.send(Ok(savepoint))),
+                Err(error) => drop(reply.send(Err(error))),
+            }
+        }
+    }
+
     /// Makes durable how floors were raised.
     fn write_floors(&mut self) -> Result<(), Ended> {
         if let Some((version, blob)) = self.floors.unwritten() {
@@ -193,9 +215,8 @@ impl Writer {
         if self.process > 0 {
             // Process 0 may not have come to write the last one.
             let names = self.retry_until(|store| store.list())?;
-            let newest = names.iter().rev().find_map(|name| name.strip_suffix("/complete"));
-            let Some(newest) = newest.and_then(|boundary| boundary.parse().ok()) else { return Ok(()) };
-            complete = EventTime(newest);
+            let Some(newest) = names.iter().rev().find_map(|name| complete_of(name)) else { return Ok(()) };
+            complete = newest;
         }
         self.floors.prune(complete);
         Ok(())
@@ -233,6 +254,8 @@ impl Writer {
             peers: self.peers,
             fingerprint: self.fingerprint.clone(),
         };
+        let definition = self.definition.clone();
+        self.put(boundary, &definition_name(boundary), &definition)?;
         self.put(boundary, &manifest_name(boundary), &manifest)?;
         let group = |boundary: EventTime| format!("{:020}/", boundary.0);
         let keep: Vec<String> = chain.iter().map(|link| group(*link)).collect();
@@ -240,7 +263,8 @@ impl Writer {
         let is_of_none = |name: &str| floors_of(name).is_some_and(|process| process >= self.processes);
         let is_of_none: Vec<&String> = names.iter().filter(|name| is_of_none(name)).collect();
         for name in names.iter().filter(|name| **name < newest).chain(is_of_none) {
-            let needed = keep.iter().any(|group| name.starts_with(group)) && !name.ends_with("/complete");
+            let is_of_one = name.ends_with("/complete") || name.ends_with("/definition");
+            let needed = keep.iter().any(|group| name.starts_with(group)) && !is_of_one;
             if !needed {
                 self.retry_until(|store| store.remove(name))?;
             }

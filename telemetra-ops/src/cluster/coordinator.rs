@@ -197,7 +197,7 @@ fn difference(starts: &[StartState]) -> Option<String> {
             ));
         }
         if other.settings != first.settings {
-            let (first, other) = crate::checkpoint::state::difference(&first.settings, &other.settings);
+            let (first, other) = crate::checkpoint::restored::difference(&first.settings, &other.settings);
             return Some(format!(
                 "process 0 has the settings `{first}` and process {process} `{other}`; give all the same"
             ));

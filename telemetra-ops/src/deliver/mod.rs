@@ -1,6 +1,8 @@
 //! Delivery: sends the changes of all tables from the dataflow to the threads of the sinks.
 
+pub(crate) mod missed;
 pub(crate) mod placement;
 pub(crate) mod publication;
 pub(crate) mod sink_thread;
+pub(crate) mod standby;
 pub(crate) mod to_sinks;

@@ -1,12 +1,14 @@
 //! Sink placement: the worker on which each shard of a sink runs, and the opening of this process's shards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use telemetra_core::{EventTime, Shard, Sink, Table};
+use telemetra_core::{EventTime, Shard, Sink, SinkProgress, Table};
 
+use crate::deliver::missed::Missed;
 use crate::deliver::sink_thread::{SinkGauge, SinkQueue};
+use crate::deliver::standby::Standby;
 use crate::deliver::to_sinks::OpenShard;
 use crate::observe::metrics::Value;
 use crate::support::failure::{Failure, PipelineError};
@@ -107,13 +109,24 @@ pub(crate) struct OpenSinks {
     pub(crate) threads: Vec<JoinHandle<()>>,
 }
 
+/// What sinks are opened with.
+pub(crate) struct SinkStart<'a> {
+    pub(crate) tables: &'a [Arc<Table>],
+    /// The last time before the checkpoint.
+    pub(crate) resume: Option<EventTime>,
+    /// The tables whose rows come out otherwise than before.
+    pub(crate) changed: &'a Arc<BTreeSet<String>>,
+    /// Whether sinks that another pipeline writes to are watched until they are to be taken over.
+    pub(crate) stands_by: bool,
+}
+
 /// Opens the shards that run in process `process` of `processes`, each with `workers` workers, and starts
 /// their threads.
 pub(crate) fn open(
     mut plans: Vec<SinkPlan>,
     pipeline: &Value,
     (process, processes, workers): (usize, usize, usize),
-    (tables, resume): (&[Arc<Table>], Option<EventTime>),
+    start: &SinkStart<'_>,
     deadline: &RetryDeadline,
     failure: &Failure,
 ) -> Result<OpenSinks, PipelineError> {
@@ -130,9 +143,21 @@ pub(crate) fn open(
             let name = sink.name().to_owned();
             let label = if shard == Shard::WHOLE { name.clone() } else { format!("{name}, {shard}") };
             let failed = |source| PipelineError::Sink { sink: label.clone(), source };
-            let durable = deadline
-                .wait(&format!("opening the sink `{label}`"), || sink.open(tables, resume))
-                .map_err(failed)?;
+            let SinkStart { tables, resume, changed, stands_by } = *start;
+            let missed =
+                || Missed::new(Arc::clone(changed), resume.map_or(EventTime::MIN, |last| last.plus(1)));
+            let opening = format!("opening the sink `{label}`");
+            let progress = if stands_by {
+                deadline.wait(&opening, || sink.progress()).map_err(failed)?
+            } else {
+                SinkProgress::NotShared
+            };
+            let (durable, standby) = match progress {
+                SinkProgress::Until(seen) => (seen, Some(Standby::new(tables, resume, seen, missed()))),
+                SinkProgress::NotShared => {
+                    (deadline.wait(&opening, || sink.open(tables, resume)).map_err(failed)?, None)
+                }
+            };
             // Metrics distinguish sinks with the same name by a number.
             let called = called.get_or_insert_with(|| {
                 let number = alike.entry(name.clone()).or_default();
@@ -141,9 +166,12 @@ pub(crate) fn open(
             });
             let labels = [Arc::clone(pipeline), Arc::clone(called), index.to_string().into()];
             let gauge = Arc::new(SinkGauge::new(&label, labels, durable));
-            let started = SinkQueue::start(sink, label, Arc::clone(&gauge), failure.clone());
+            if standby.is_some() {
+                gauge.standby.begin();
+            }
+            let started = SinkQueue::start(sink, label, Arc::clone(&gauge), failure.clone(), standby);
             let (queue, thread) = started.map_err(|error| PipelineError::Worker(error.to_string()))?;
-            shards.push(OpenShard { index, home, queue, durable });
+            shards.push(OpenShard { index, home, queue, durable, missed: missed() });
             opened.handles.push(SinkHandle { name, shard, gauge });
             opened.threads.push(thread);
         }

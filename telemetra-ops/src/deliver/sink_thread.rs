@@ -1,6 +1,7 @@
 //! The thread of a sink: it takes batches from a bounded queue, retries transient failures, and reports what
 //! is durable.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -8,9 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, SinkProgress};
 use timely::scheduling::SyncActivator;
 
+use crate::deliver::missed::Missed;
+use crate::deliver::standby::{Standby, StandbyGauge};
 use crate::observe::metrics::{self as metric, Value};
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::retry::{RetryError, RetryState, retry_until};
@@ -43,6 +46,7 @@ pub(crate) struct SinkGauge {
     /// The last successful call.
     last: Mutex<Option<Applied>>,
     pub(crate) retry: RetryState,
+    pub(crate) standby: StandbyGauge,
     /// The pipeline, the sink and the shard, as labels of metrics.
     pub(crate) labels: [Value; 3],
 }
@@ -69,6 +73,7 @@ impl SinkGauge {
             changes: AtomicU64::new(0),
             last: Mutex::new(None),
             retry: RetryState::new(format!("the sink `{label}`")),
+            standby: StandbyGauge::default(),
             labels,
         }
     }
@@ -99,14 +104,16 @@ impl SinkQueue {
         label: String,
         gauge: Arc<SinkGauge>,
         failure: Failure,
+        standby: Option<Standby>,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue) = sync_channel(QUEUE);
         let activator = Arc::new(Mutex::new(None));
         let worker_end = Self { jobs, gauge: Arc::clone(&gauge), activator: Arc::clone(&activator) };
         let thread = std::thread::Builder::new().name(format!("sink {}", sink.name())).spawn(move || {
-            let mut route = SinkLoop { queue, gauge, failure, activator };
+            let (held, missed) = (VecDeque::new(), Missed::default());
+            let mut route = SinkLoop { queue, gauge, failure, activator, held, missed };
             // If the thread did not report a panic, the workers would wait for the sink for ever.
-            let run = AssertUnwindSafe(|| route.run(&mut *sink));
+            let run = AssertUnwindSafe(|| route.run(&mut *sink, standby));
             let ended = catch_unwind(run).unwrap_or_else(|panic| {
                 let what = format!("it panicked: {}", panic_text(&*panic));
                 Err(RetryError::Failed(ExternalError::permanent(what)))
@@ -150,17 +157,79 @@ struct SinkLoop {
     gauge: Arc<SinkGauge>,
     failure: Failure,
     activator: Arc<Mutex<Option<SyncActivator>>>,
+    /// What has waited for the sink to be taken over.
+    held: VecDeque<Job>,
+    missed: Missed,
 }
 
+/// The time between two looks at a sink that another pipeline writes to.
+const WATCH: Duration = Duration::from_millis(50);
+
 impl SinkLoop {
+    /// Watches a sink that another pipeline writes to, until it is to be taken over, and takes it over. Returns the number of
+    /// jobs with dead letters that the other pipeline has seen to.
+    fn stand_by(&mut self, sink: &mut dyn Sink, mut standby: Standby) -> Result<u64, RetryError> {
+        let mut looked = Instant::now();
+        loop {
+            if self.failure.is_down() {
+                return Err(RetryError::Down);
+            }
+            match self.queue.recv_timeout(WATCH) {
+                Ok(job) => standby.hold(self.taken(job), &self.gauge.standby),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(RetryError::Down),
+            }
+            let takes_over = self.gauge.standby.takes_over();
+            if !takes_over && looked.elapsed() < WATCH {
+                continue;
+            }
+            looked = Instant::now();
+            let durable = if takes_over {
+                let (tables, resume) = (standby.tables.clone(), standby.resume);
+                let mut durable = None;
+                self.persist(|| {
+                    durable = sink.open(&tables, resume)?;
+                    Ok(())
+                })?;
+                durable
+            } else {
+                let mut progress = SinkProgress::NotShared;
+                self.persist(|| {
+                    progress = sink.progress()?;
+                    Ok(())
+                })?;
+                match progress {
+                    SinkProgress::Until(durable) => durable,
+                    SinkProgress::NotShared => None,
+                }
+            };
+            standby.reached(durable).map_err(RetryError::Failed)?;
+            self.gauge.durable.store(durable.unwrap_or_default().0, Ordering::Release);
+            self.settled(standby.letters);
+            if takes_over {
+                self.gauge.standby.end();
+                (self.held, self.missed) = (standby.held, standby.missed);
+                return Ok(standby.letters);
+            }
+        }
+    }
+
+    /// The next job, if there is one.
+    fn poll(&mut self) -> Option<Job> {
+        self.held.pop_front().or_else(|| self.queue.try_recv().ok().map(|job| self.taken(job)))
+    }
+
     /// Runs until the queue is closed and empty, or until the pipeline goes down. Jobs that are queued then
     /// are not durable and come again after a restart.
-    fn run(&mut self, sink: &mut dyn Sink) -> Result<(), RetryError> {
+    fn run(&mut self, sink: &mut dyn Sink, standby: Option<Standby>) -> Result<(), RetryError> {
         let mut batches = Vec::new();
         let mut next = None;
-        let mut letters = 0;
+        let mut letters = match standby {
+            Some(standby) => self.stand_by(sink, standby)?,
+            None => 0,
+        };
         while !self.failure.is_down() {
-            let job = match next.take() {
+            let job = match next.take().or_else(|| self.held.pop_front()) {
                 Some(job) => job,
                 None => match self.queue.recv_timeout(Duration::from_millis(100)) {
                     Ok(job) => self.taken(job),
@@ -177,16 +246,17 @@ impl SinkLoop {
                     self.persist(|| sink.apply(&[]))?;
                     self.settled(letters);
                 }
-                Job::Batch(batch) => {
+                Job::Batch(mut batch) => {
+                    self.missed.add_to(&mut batch);
                     batches.push(batch);
                     while batches.len() < MOST_AT_ONCE {
-                        match self.queue.try_recv().map(|job| self.taken(job)) {
-                            Ok(Job::Batch(batch)) => batches.push(batch),
-                            Ok(other) => {
+                        match self.poll() {
+                            Some(Job::Batch(batch)) => batches.push(batch),
+                            Some(other) => {
                                 next = Some(other);
                                 break;
                             }
-                            Err(_) => break,
+                            None => break,
                         }
                     }
                     let took = self.persist(|| sink.apply(&batches))?;

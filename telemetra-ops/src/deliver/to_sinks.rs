@@ -19,6 +19,7 @@ use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+use crate::deliver::missed::Missed;
 use crate::deliver::placement::ShardHomes;
 use crate::deliver::publication::{Publication, TableInput};
 use crate::deliver::sink_thread::{Job, SinkQueue};
@@ -33,6 +34,7 @@ pub(crate) struct OpenShard {
     pub(crate) queue: SinkQueue,
     /// The last durable time when it was opened.
     pub(crate) durable: Option<EventTime>,
+    pub(crate) missed: Missed,
 }
 
 /// The worker's state of one shard: changes and jobs that are not durable yet.
@@ -87,9 +89,12 @@ impl ShardBuffer {
             tables.iter_mut().for_each(|table| table.take(self.shard.index, time, &mut changes));
             let is_known = self.shard.durable.is_some_and(|durable| time <= durable);
             if !is_known {
-                self.ready.push_back((Job::Batch(Batch { time, changes }), None));
+                let mut batch = Batch { time, changes };
+                self.shard.missed.add_to(&mut batch);
+                self.ready.push_back((Job::Batch(batch), None));
                 self.under_way.insert(time, cap);
             } else {
+                self.shard.missed.keep(Batch { time, changes });
                 // This run may find dead letters before it that the last run did not find before it.
                 if self.covered < self.letters {
                     self.ready.push_back((Job::FlushLetters, None));

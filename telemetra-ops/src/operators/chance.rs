@@ -12,10 +12,12 @@ use telemetra_core::{EventTime, Key, Micro, Moment, MomentId, WindowRules, key_h
 use timely::dataflow::operators::Concat;
 use timely::dataflow::operators::vec::Map;
 
+use crate::checkpoint::definition::{OperatorDefinition, RuleDefinition};
 use crate::checkpoint::state::CheckpointContext;
 use crate::observe::comparison::{MomentsGauge, MomentsStatus};
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::moments::FoundMoments;
+use crate::operators::restored_rules::RestoredRules;
 
 impl<'scope, K: Key> FoundMoments<'scope, K> {
     /// The moments with their [chance](Moment::chance): among all moments of all keys and rules that ended in
@@ -92,6 +94,8 @@ impl<'scope, K: Key> FoundMoments<'scope, K> {
             open: BTreeMap::new(),
             recalled: BTreeMap::new(),
             restored: EventTime::MIN,
+            places: None,
+            settled: None,
             keeps: scope.index() == 0,
             name: name.to_owned(),
             gauge: Arc::clone(&context.moments),
@@ -125,6 +129,10 @@ struct ChanceTactic<K: Key> {
     recalled: BTreeMap<MomentId, Stated<K>>,
     /// Before this time moments were published before a restart.
     restored: EventTime,
+    /// The rules of the restored comparison; `None` if they are these.
+    places: Option<RestoredRules>,
+    /// The newest pane of the restored comparison.
+    settled: Option<EventTime>,
     /// Whether this worker keeps the comparison in checkpoints.
     keeps: bool,
     name: String,
@@ -190,6 +198,15 @@ impl<K: Key> Tactic for ChanceTactic<K> {
     /// The comparison, from one worker, and what was stated of each live moment.
     type Snapshot = (Option<ComparisonState>, Vec<(K, MomentId, Option<Micro>)>);
 
+    fn describe(&self) -> OperatorDefinition {
+        let rules = self.types.iter().map(|name| RuleDefinition::named(name)).collect();
+        OperatorDefinition { rules, ..OperatorDefinition::default() }
+    }
+
+    fn was(&mut self, found: &OperatorDefinition) {
+        self.places = Some(RestoredRules::new(&found.rules, &self.describe().rules));
+    }
+
     fn route(arrival: &Self::In) -> u64 {
         match arrival {
             Heard::Moment((moment, ..)) => key_hash(&moment.key.as_ref()),
@@ -217,6 +234,8 @@ impl<K: Key> Tactic for ChanceTactic<K> {
         self.comparison.advance(time.plus(1));
         for arrival in self.inbox.take(time) {
             match arrival {
+                // With more allowed lateness, what was settled is not any more, and will be again.
+                Heard::Looks { pane, .. } if self.settled.is_some_and(|settled| pane <= settled) => {}
                 Heard::Looks { pane, looks, .. } => {
                     self.comparison.add(pane, &looks);
                     settles = true;
@@ -267,7 +286,12 @@ impl<K: Key> Tactic for ChanceTactic<K> {
         self.restored = boundary;
         for (comparison, stated) in snapshots {
             if let Some(comparison) = comparison {
-                self.comparison.restore(comparison);
+                let place = |number: u16| match &self.places {
+                    Some(places) => places.now(number.into()).and_then(|now| u16::try_from(now).ok()),
+                    None => Some(number),
+                };
+                self.comparison.restore(comparison.arrange(place));
+                self.settled = self.comparison.last();
             }
             let mine = stated.into_iter().filter(|(key, ..)| is_mine(key_hash(&key.as_ref())));
             self.recalled.extend(mine.map(|(key, id, chance)| (id, Stated { key, chance })));

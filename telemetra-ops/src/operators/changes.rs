@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering as AtomicOrdering;
 use differential_dataflow::VecCollection;
 use differential_dataflow::consolidation::consolidate;
 use serde::{Deserialize, Serialize};
-use telemetra_core::checkpoint::CodecError;
+use telemetra_core::checkpoint::{CodecError, Migration};
 use telemetra_core::{Action, Data, EventTime, Layout, key_hash};
 use timely::dataflow::StreamVec;
 
@@ -277,6 +277,15 @@ impl<R: Data> Tactic for ChangesTactic<R> {
     type In = Routed<R>;
     type Out = RowChange<R>;
     type Snapshot = ChangesSnapshot<R>;
+
+    /// How often rows were published, without the journals, which consist of rows.
+    fn reduced(&self) -> Option<Migration<Self::Snapshot>> {
+        Some(Migration::decoding(|bytes| {
+            let revisions = bincode::deserialize_from(&mut *bytes)?;
+            *bytes = &[];
+            Ok(ChangesSnapshot { revisions, unsettled: Vec::new() })
+        }))
+    }
 
     fn route(update: &Routed<R>) -> u64 {
         update.route

@@ -5,13 +5,12 @@
 //! sessions, moments and changes are tactics. An operator of your own that is a tactic is checkpointed,
 //! rescaled and restored in the same way.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use telemetra_core::EventTime;
-use telemetra_core::checkpoint::CodecError;
+use telemetra_core::checkpoint::{CodecError, Migration, shape_of};
 use timely::ExchangeData;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
@@ -20,7 +19,9 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+use crate::checkpoint::definition::{Migrations, OperatorDefinition, Takeover};
 use crate::checkpoint::state::{CHAIN, CheckpointContext, Markers};
+pub use crate::operators::inbox::Inbox;
 use crate::support::exchange::is_mine;
 use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::frontier::reached;
@@ -60,6 +61,70 @@ pub trait Tactic: 'static {
     /// of snapshots, oldest first, the first of which is complete. Default: false. Set it for large state
     /// that changes slowly.
     const INCREMENTAL: bool = false;
+
+    /// Returns the version of the state, which checkpoints hold. Raise it when the shape or the meaning of
+    /// [`Snapshot`](Self::Snapshot) changes. Default: 0.
+    fn version(&self) -> u32 {
+        0
+    }
+
+    /// Returns the migration of snapshots that were taken as of `version`. Without one, the pipeline does not start
+    /// from a checkpoint of that version. Default: `None`.
+    ///
+    /// ```
+    /// # use telemetra_core::checkpoint::{CodecError, Migration};
+    /// # use telemetra_core::{EventTime, key_hash};
+    /// # use telemetra_ops::Tactic;
+    /// # struct Totals;
+    /// impl Tactic for Totals {
+    /// #   type In = (String, u64);
+    /// #   type Out = (String, u64);
+    ///     /// Key, sum and count; version 0 had no count.
+    ///     type Snapshot = Vec<(String, u64, u64)>;
+    ///
+    ///     fn version(&self) -> u32 { 1 }
+    ///     fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
+    ///         let from_0 = |totals: Vec<(String, u64)>| {
+    ///             totals.into_iter().map(|(key, sum)| (key, sum, 0)).collect()
+    ///         };
+    ///         (version == 0).then(|| Migration::new(from_0))
+    ///     }
+    /// #   fn route((key, _): &Self::In) -> u64 { key_hash(key) }
+    /// #   fn take_in(&mut self, _: EventTime, _: Self::In) {}
+    /// #   fn next(&self, _: bool) -> Option<EventTime> { None }
+    /// #   fn advance(&mut self, _: EventTime, _: &mut dyn FnMut(Self::Out)) {}
+    /// #   fn snapshot(&mut self, _: EventTime, _: bool) -> Result<Self::Snapshot, CodecError> { Ok(Vec::new()) }
+    /// #   fn restore(&mut self, _: EventTime, _: Vec<Self::Snapshot>, _: &dyn Fn(u64) -> bool) -> Result<(), CodecError> { Ok(()) }
+    /// }
+    /// ```
+    fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
+        let _ = version;
+        None
+    }
+
+    /// Returns what else the state depends on.
+    #[doc(hidden)]
+    fn describe(&self) -> OperatorDefinition {
+        OperatorDefinition::default()
+    }
+
+    /// Returns the operator whose state can be read as this one's if there is none, and how.
+    #[doc(hidden)]
+    fn derived(&self) -> Option<(String, Migration<Self::Snapshot>)> {
+        None
+    }
+
+    /// Returns how to read the part of the state that does not depend on types of the user's.
+    #[doc(hidden)]
+    fn reduced(&self) -> Option<Migration<Self::Snapshot>> {
+        None
+    }
+
+    /// Takes note of what the state that will be restored was made with.
+    #[doc(hidden)]
+    fn was(&mut self, found: &OperatorDefinition) {
+        let _ = found;
+    }
 
     /// Returns the hash that selects the worker of an arrival: the [`key_hash`](telemetra_core::key_hash) of
     /// the key that the state is kept by.
@@ -226,18 +291,31 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
         let (output, emitted) = builder.new_output();
         let (_done, done) = builder.new_output::<Vec<()>>();
         let mut output = OutputBuilder::<_, VecBuilder<T::Out>>::from(output);
-        context.register(&name, done);
+        let now = OperatorDefinition {
+            version: tactic.version(),
+            shape: shape_of::<T::Snapshot>(),
+            ..tactic.describe()
+        };
+        let migrations = Migrations {
+            from: &|version| tactic.migrate(version),
+            derived: tactic.derived(),
+            reduced: tactic.reduced(),
+        };
+        let takeover = Takeover::of(context.found(), &name, &now, migrations);
+        context.register(&name, now, takeover.kind(), done);
         let (writer, failure) = (context.writer.clone(), context.failure.clone());
         let mut restored_at = None;
         if let Some(restored) = &context.restored {
-            let parts = if T::INCREMENTAL {
-                restored.chained(&name, &failure)
-            } else {
-                restored.parts(&name, &failure)
-            };
+            let parts = restored.taken_over(&name, &takeover, T::INCREMENTAL, &failure);
+            if let Some(found) = restored.definition.as_ref().and_then(|found| found.operators.get(&*name)) {
+                tactic.was(found);
+            }
             let is_mine = |hash| is_mine(hash, worker, peers);
             let mut taken = tactic.restore(restored.boundary, parts, &is_mine);
-            if let Some((settles, left)) = restored.left_by(&name) {
+            // What an earlier version left is of rows as they were then.
+            if matches!(takeover, Takeover::Same)
+                && let Some((settles, left)) = restored.left_by(&name)
+            {
                 taken = taken.and_then(|()| tactic.take_over(settles, left, &is_mine));
             }
             if let Err(source) = taken {
@@ -314,44 +392,5 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
             }
         });
         emitted
-    }
-}
-
-/// A queue of arrivals by the time at which they take effect: the part of a tactic that most need.
-///
-/// ```
-/// use telemetra_core::EventTime;
-/// use telemetra_ops::Inbox;
-///
-/// let mut inbox = Inbox::default();
-/// inbox.push(EventTime(20), "b");
-/// inbox.push(EventTime(10), "a");
-/// assert_eq!(inbox.next(), Some(EventTime(10)));
-/// assert_eq!(inbox.take(EventTime(10)), ["a"]);
-/// ```
-#[derive(Clone, Debug)]
-pub struct Inbox<D>(BTreeMap<EventTime, Vec<D>>);
-
-impl<D> Default for Inbox<D> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<D> Inbox<D> {
-    /// Adds an arrival.
-    pub fn push(&mut self, time: EventTime, arrival: D) {
-        self.0.entry(time).or_default().push(arrival);
-    }
-
-    /// Returns the first time at which an arrival takes effect, for [`Tactic::next`].
-    #[must_use]
-    pub fn next(&self) -> Option<EventTime> {
-        self.0.keys().next().copied()
-    }
-
-    /// Removes and returns the arrivals that take effect at `time`, in the order in which they were added.
-    pub fn take(&mut self, time: EventTime) -> Vec<D> {
-        self.0.remove(&time).unwrap_or_default()
     }
 }

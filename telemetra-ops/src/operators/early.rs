@@ -1,12 +1,15 @@
 //! Early results: the current contents of open windows, as a collection beside the summaries.
 
+use std::sync::Arc;
+
 use differential_dataflow::AsCollection;
 use serde::{Deserialize, Serialize};
-use telemetra_core::checkpoint::CodecError;
+use telemetra_core::checkpoint::{CodecError, Migration};
 use telemetra_core::engine::WindowState;
 use telemetra_core::{EventTime, Key, Summary, Window, key_hash};
 use timely::dataflow::StreamVec;
 
+use crate::checkpoint::definition::{OperatorDefinition, StateVersions};
 use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::{Checkpointed, Tactic};
 use crate::operators::window_keys::{WindowKey, WindowKeys};
@@ -14,7 +17,8 @@ use crate::operators::windows::Summaries;
 use crate::read::partial::Partial;
 
 /// Returns the open windows of all keys as of each tick, as a collection. Ticks are the multiples of `every`
-/// in event time. A window that changed since the last tick is replaced. It is removed when it ends, as its
+/// in event time. `windows` is the name of the operator that closes them, whose state is used where a checkpoint has none of
+/// this one's. A window that changed since the last tick is replaced. It is removed when it ends, as its
 /// summary is then added, or when it becomes part of another session. The state is part of the checkpoints of
 /// `context` under `name`.
 ///
@@ -25,10 +29,13 @@ pub(crate) fn early_results<'scope, K: Key, W: WindowState>(
     partials: StreamVec<'scope, EventTime, Partial<K, W::Partial>>,
     rules: W::Rules,
     every: u64,
-    name: &str,
+    versions: StateVersions<KeySnapshot<K, W>>,
+    (name, windows): (&str, &str),
     context: &CheckpointContext<'scope>,
 ) -> Summaries<'scope, K, W::Output> {
-    partials.checkpointed(name, context, EarlyTactic::<K, W>::new(rules, every)).as_collection()
+    partials
+        .checkpointed(name, context, EarlyTactic::<K, W>::new(rules, every, versions, windows))
+        .as_collection()
 }
 
 /// The tactic of early results.
@@ -36,6 +43,9 @@ pub(crate) struct EarlyTactic<K: Key, W: WindowState> {
     rules: W::Rules,
     /// The time between ticks, in milliseconds.
     every: u64,
+    versions: StateVersions<KeySnapshot<K, W>>,
+    /// The name of the windows operator.
+    windows: String,
     keys: WindowKeys<K, W, Published<W>>,
     recorded: EventTime,
     restored: EventTime,
@@ -98,9 +108,14 @@ fn is_open<S>(open: &[Window], summary: &Summary<S>) -> bool {
 }
 
 impl<K: Key, W: WindowState> EarlyTactic<K, W> {
-    pub(crate) fn new(rules: W::Rules, every: u64) -> Self {
-        let keys = WindowKeys::default();
-        Self { rules, every, keys, recorded: EventTime::MIN, restored: EventTime::MIN }
+    pub(crate) fn new(
+        rules: W::Rules,
+        every: u64,
+        versions: StateVersions<KeySnapshot<K, W>>,
+        windows: &str,
+    ) -> Self {
+        let (keys, windows) = (WindowKeys::default(), windows.to_owned());
+        Self { rules, every, versions, windows, keys, recorded: EventTime::MIN, restored: EventTime::MIN }
     }
 
     /// Schedules the next look at a key: the next tick, if something has arrived.
@@ -120,12 +135,56 @@ pub(crate) struct KeySnapshot<K: Key, W: WindowState> {
     published: Vec<Summary<W::Output>>,
 }
 
+impl<K: Key, W: WindowState> KeySnapshot<K, W> {
+    /// The migration of what an earlier version of the accumulator has left.
+    pub(crate) fn migration(state: &Migration<W::State>, output: &Migration<W::Output>) -> Migration<Self> {
+        let state = state.clone();
+        let published = output.clone().then(Arc::new).after::<Window>();
+        let published = published.then(|(window, value)| Summary { window, value }).of_list();
+        let windows = Migration::decoding(move |bytes| {
+            // An option is a byte, and what there is.
+            match bincode::deserialize_from::<_, u8>(&mut *bytes)? {
+                0 => Ok(None),
+                _ => state.decode(bytes).map(Some),
+            }
+        });
+        let key = Migration::<K>::unchanged();
+        Migration::decoding(move |bytes| {
+            let (key, windows) = (key.decode(bytes)?, windows.decode(bytes)?);
+            Ok(Self { key, windows, published: published.decode(bytes)? })
+        })
+    }
+}
+
 impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
     type In = Partial<K, W::Partial>;
     type Out = ((K, Summary<W::Output>), EventTime, isize);
     type Snapshot = Vec<KeySnapshot<K, W>>;
 
     const INCREMENTAL: bool = true;
+
+    fn version(&self) -> u32 {
+        self.versions.version
+    }
+
+    fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
+        Some(self.versions.migrations.get(&version)?.clone().of_list())
+    }
+
+    fn describe(&self) -> OperatorDefinition {
+        OperatorDefinition { settings: W::describe(&self.rules).0, ..OperatorDefinition::default() }
+    }
+
+    fn derived(&self) -> Option<(String, Migration<Self::Snapshot>)> {
+        let open = |(key, windows): (K, W::State)| KeySnapshot {
+            key,
+            windows: Some(windows),
+            published: Vec::new(),
+        };
+        // Of a state that changes its version at the same time, nothing is known here.
+        let is_plain = self.versions.version == 0;
+        is_plain.then(|| (self.windows.clone(), Migration::new(open).of_list()))
+    }
 
     fn route(partial: &Self::In) -> u64 {
         key_hash(&partial.key.as_ref())

@@ -6,7 +6,7 @@ use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::{AsCollection, VecCollection};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use telemetra_core::checkpoint::CodecError;
+use telemetra_core::checkpoint::{CodecError, Migration};
 use telemetra_core::{Data, EventTime, Key, key_hash};
 use timely::ExchangeData;
 use timely::dataflow::StreamVec;
@@ -76,6 +76,22 @@ pub trait KeyedProcess: 'static {
     type State: Clone + Default + Serialize + DeserializeOwned + 'static;
     /// The type of results.
     type Out: Data;
+
+    /// Returns the version of the state, which checkpoints hold. Raise it when the shape or the meaning of
+    /// [`State`](Self::State) changes. Default: 0.
+    fn version(&self) -> u32 {
+        0
+    }
+
+    /// Returns the migration of the state of one key as of `version`. Without one, the pipeline does not start from
+    /// a checkpoint of that version. Default: `None`.
+    ///
+    /// A process that kept the greatest number, and now keeps how often it came too, has version 1 and returns
+    /// `(version == 0).then(|| Migration::new(|greatest: Option<u64>| (greatest, 1)))`.
+    fn migrate(&self, version: u32) -> Option<Migration<Self::State>> {
+        let _ = version;
+        None
+    }
 
     /// Returns the key of an arrival.
     fn key(arrival: &Self::In) -> <Self::Key as Key>::Ref<'_>;
@@ -222,6 +238,14 @@ impl<P: KeyedProcess> Tactic for ProcessTactic<P> {
     type Snapshot = Vec<(P::Key, P::State)>;
 
     const INCREMENTAL: bool = true;
+
+    fn version(&self) -> u32 {
+        self.process.version()
+    }
+
+    fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
+        Some(self.process.migrate(version)?.after().of_list())
+    }
 
     fn route(arrival: &P::In) -> u64 {
         key_hash(&P::key(arrival))

@@ -8,9 +8,11 @@ use telemetra_core::checkpoint::CodecError;
 use telemetra_core::engine::{CountLooks, EpisodesState, KeyEpisodes, Level, Looks, WindowChange};
 use telemetra_core::{Data, EventTime, Key, Moment, MomentRule, Summary, WindowRules, key_hash};
 
+use crate::checkpoint::definition::{OperatorDefinition, RuleDefinition};
 use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::keyed::Keyed;
+use crate::operators::restored_rules::RestoredRules;
 use crate::operators::windows::Summaries;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;
@@ -167,6 +169,8 @@ struct MomentsTactic<K: Key, S> {
     /// Windows before this time were judged by an earlier run.
     restored: EventTime,
     revived: Vec<u32>,
+    /// The rules of the restored state; `None` if they are these.
+    places: Option<RestoredRules>,
     /// `None` if looks are not counted.
     looks: Option<OpenLooks>,
     /// Changes of the moments of one key.
@@ -190,6 +194,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
             calendar: BTreeMap::new(),
             restored: EventTime::MIN,
             revived: Vec::new(),
+            places: None,
             looks,
             changed: Vec::new(),
         }
@@ -210,6 +215,14 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
     type In = ((K, Summary<S>), EventTime, isize);
     type Out = Found<K>;
     type Snapshot = Vec<(K, EpisodesState)>;
+
+    fn describe(&self) -> OperatorDefinition {
+        OperatorDefinition { rules: RuleDefinition::all(&self.rules), ..OperatorDefinition::default() }
+    }
+
+    fn was(&mut self, found: &OperatorDefinition) {
+        self.places = Some(RestoredRules::new(&found.rules, &RuleDefinition::all(&self.rules)));
+    }
 
     fn route(((key, _), ..): &Self::In) -> u64 {
         key_hash(&key.as_ref())
@@ -327,6 +340,10 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
         {
             let slot = self.slot(&key);
             if let Some((_, entry)) = self.keys.get_mut(slot) {
+                let state = match &self.places {
+                    Some(places) => places.arrange(state),
+                    None => state,
+                };
                 entry.episodes.restore(&self.rules, &key, state)?;
             }
             self.revived.push(slot);

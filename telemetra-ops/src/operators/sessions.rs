@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use differential_dataflow::AsCollection;
-use telemetra_core::engine::{KeySessions, Segments, SessionRules};
+use telemetra_core::engine::{KeySessions, Segment, Segments, SessionRules};
 use telemetra_core::{Accumulator, EventTime, Key};
 use timely::dataflow::StreamVec;
 
+use crate::checkpoint::definition::StateVersions;
 use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::Checkpointed;
 use crate::operators::windows::Summaries;
@@ -27,9 +28,10 @@ use crate::read::partial::Partial;
 pub(crate) fn sessions<'scope, K: Key, A: Accumulator>(
     runs: StreamVec<'scope, EventTime, Partial<K, Segments<A>>>,
     rules: SessionRules,
+    versions: StateVersions<Vec<Segment<A>>>,
     name: &str,
     context: &CheckpointContext<'scope>,
 ) -> Summaries<'scope, K, A::Output> {
-    let tactic = WindowsTactic::<K, KeySessions<A>>::new(rules, Arc::clone(&context.state_size));
+    let tactic = WindowsTactic::<K, KeySessions<A>>::new(rules, versions, Arc::clone(&context.state_size));
     runs.checkpointed(name, context, tactic).as_collection()
 }

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
-use telemetra_core::engine::KeyWindows;
+use telemetra_core::engine::{KeyState, KeyWindows};
 use telemetra_core::{Accumulator, EventTime, Key, Summary, WindowRules};
 use timely::dataflow::StreamVec;
 
+use crate::checkpoint::definition::StateVersions;
 use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::Checkpointed;
 use crate::operators::windows_by_key::WindowsTactic;
@@ -75,7 +76,18 @@ impl<'scope, K: Key, A: Accumulator> Windows<'scope, K, A> for StreamVec<'scope,
         name: &str,
         context: &CheckpointContext<'scope>,
     ) -> Summaries<'scope, K, A::Output> {
-        let tactic = WindowsTactic::<K, KeyWindows<A>>::new(rules, Arc::clone(&context.state_size));
-        self.checkpointed(name, context, tactic).as_collection()
+        windows_of(self, rules, StateVersions::default(), name, context)
     }
+}
+
+/// The windows of keys whose accumulator has these versions.
+pub(crate) fn windows_of<'scope, K: Key, A: Accumulator>(
+    partials: StreamVec<'scope, EventTime, Partial<K, A>>,
+    rules: WindowRules,
+    versions: StateVersions<KeyState<A>>,
+    name: &str,
+    context: &CheckpointContext<'scope>,
+) -> Summaries<'scope, K, A::Output> {
+    let tactic = WindowsTactic::<K, KeyWindows<A>>::new(rules, versions, Arc::clone(&context.state_size));
+    partials.checkpointed(name, context, tactic).as_collection()
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use telemetra_core::checkpoint::CodecError;
+use telemetra_core::checkpoint::{CodecError, Migration};
 use telemetra_core::engine::{StateSize, WindowState};
 use telemetra_core::{EventTime, Key, Summary, key_hash};
 
+use crate::checkpoint::definition::{OperatorDefinition, StateVersions};
 use crate::observe::state_size::{StateSizeCounter, StateSizeGauge};
 use crate::operators::checkpointed::Tactic;
 use crate::operators::window_keys::{WindowKey, WindowKeys};
@@ -14,6 +15,7 @@ use crate::read::partial::Partial;
 /// The windows of the keys of one worker.
 pub(crate) struct WindowsTactic<K: Key, W: WindowState> {
     rules: W::Rules,
+    versions: StateVersions<W::State>,
     keys: WindowKeys<K, W, ()>,
     /// The boundary of the last checkpoint.
     recorded: EventTime,
@@ -23,9 +25,14 @@ pub(crate) struct WindowsTactic<K: Key, W: WindowState> {
 }
 
 impl<K: Key, W: WindowState> WindowsTactic<K, W> {
-    pub(crate) fn new(rules: W::Rules, gauge: Arc<StateSizeGauge>) -> Self {
+    pub(crate) fn new(
+        rules: W::Rules,
+        versions: StateVersions<W::State>,
+        gauge: Arc<StateSizeGauge>,
+    ) -> Self {
         Self {
             rules,
+            versions,
             keys: WindowKeys::default(),
             recorded: EventTime::MIN,
             restored: EventTime::MIN,
@@ -42,6 +49,19 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
     type Snapshot = Vec<(K, W::State)>;
 
     const INCREMENTAL: bool = true;
+
+    fn version(&self) -> u32 {
+        self.versions.version
+    }
+
+    fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
+        Some(self.versions.migrations.get(&version)?.clone().after().of_list())
+    }
+
+    fn describe(&self) -> OperatorDefinition {
+        let (settings, reach) = W::describe(&self.rules);
+        OperatorDefinition { settings, reach, ..OperatorDefinition::default() }
+    }
 
     fn route(partial: &Partial<K, W::Partial>) -> u64 {
         key_hash(&partial.key.as_ref())
@@ -128,7 +148,7 @@ pub(crate) mod tests {
     pub(crate) type Counts = WindowsTactic<String, KeyWindows<Count>>;
 
     pub(crate) fn fresh() -> Counts {
-        Counts::new(TimeConfig::default().window_rules(1), Arc::default())
+        Counts::new(TimeConfig::default().window_rules(1), StateVersions::default(), Arc::default())
     }
 
     pub(crate) fn arrival(key: &str, at: u64) -> (EventTime, Partial<String, Count>) {

@@ -71,6 +71,9 @@ pub(crate) struct Parts<E: Events> {
     pub(crate) tables: Vec<Arc<Table>>,
     pub(crate) sinks: Vec<SinkPlan>,
     pub(crate) checkpoints: Option<Checkpoints>,
+    pub(crate) savepoint: Option<SavepointStart>,
+    /// Whether sinks that another pipeline writes to are left to it until they are taken over.
+    pub(crate) stands_by: bool,
     pub(crate) cluster: Cluster,
     pub(crate) startup_timeout: Duration,
     pub(crate) drain_timeout: Duration,
@@ -87,6 +90,12 @@ pub(crate) struct Checkpoints {
     pub(crate) store: Box<dyn CheckpointStore>,
     pub(crate) every: Duration,
     pub(crate) pause: Duration,
+}
+
+/// The savepoint that a pipeline starts from, and the store that has it; `None` for its own.
+pub(crate) struct SavepointStart {
+    pub(crate) name: String,
+    pub(crate) store: Option<Box<dyn CheckpointStore>>,
 }
 
 /// The threads and processes that a pipeline runs on.
@@ -106,6 +115,8 @@ impl<E: Events> Default for Pipeline<E> {
             tables: Vec::new(),
             sinks: Vec::new(),
             checkpoints: None,
+            savepoint: None,
+            stands_by: false,
             cluster: Cluster { workers: 1, process: 0, addresses: Vec::new() },
             startup_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(8),

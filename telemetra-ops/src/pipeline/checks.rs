@@ -6,7 +6,7 @@ use std::time::Duration;
 use telemetra_core::engine::millis;
 use telemetra_core::{ConfigError, Events, Table, TimeConfig, WindowSpec};
 
-use crate::checkpoint::state::SEPARATOR;
+use crate::checkpoint::restored::SEPARATOR;
 use crate::pipeline::builder::{Checkpoints, Parts};
 use crate::pipeline::windows::gcd;
 use crate::support::failure::PipelineError;
@@ -86,8 +86,8 @@ impl<E: Events> Parts<E> {
         Ok(tables)
     }
 
-    /// Returns a description of the settings that state depends on. A checkpoint that was made with another
-    /// one is refused.
+    /// Returns a description of the settings that state depends on. A checkpoint without a definition, as earlier versions
+    /// wrote it, is refused if it was made with another one. The processes of a cluster compare theirs.
     pub(crate) fn fingerprint(&self) -> String {
         let TimeConfig { allowed_lateness, out_of_orderness, deduplicate, horizon, .. } = self.ingress.time;
         let mut decoders: Vec<String> = self.sources.iter().map(|(_, decoder)| decoder.identity()).collect();
@@ -100,6 +100,15 @@ impl<E: Events> Parts<E> {
         ];
         parts.extend(decoders);
         parts.extend(self.plans.iter().map(|plan| plan.fingerprint(&self.ingress.time)));
+        parts.join(SEPARATOR)
+    }
+
+    /// Returns a description of the settings that floors depend on.
+    pub(crate) fn floor_settings(&self, pane: WindowSpec) -> String {
+        let decoders = self.sources.iter().map(|(_, decoder)| decoder.identity());
+        let mut parts: Vec<String> = decoders.filter(|identity| !identity.is_empty()).collect();
+        parts.push(format!("disorder {}", millis::of(self.ingress.time.out_of_orderness)));
+        parts.push(format!("panes {}", pane.slide()));
         parts.join(SEPARATOR)
     }
 }

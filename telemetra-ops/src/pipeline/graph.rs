@@ -17,7 +17,7 @@ use crate::operators::changes::Changes;
 /// rows. Clones are handles on the same graph.
 ///
 /// Hooks receive it: [`Pipeline::collect`](crate::Pipeline::collect), and [`extend`](crate::Pipeline::extend)
-/// of a grouping. A hook runs once on every worker and must build the same operators in the same order on
+/// of a grouping. A hook runs once on every worker, and once more at a start with checkpoints, and must build the same operators in the same order on
 /// each, as timely requires.
 #[derive(Clone)]
 pub struct Graph<'scope> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use differential_dataflow::AsCollection;
-use telemetra_core::engine::{KeySessions, KeyWindows, Placement, Segments, SessionRules};
+use telemetra_core::checkpoint::shape_of;
+use telemetra_core::engine::{KeySessions, KeyState, KeyWindows, Placement, Segment, Segments, SessionRules};
 use telemetra_core::{
     Accumulator, Aggregate, AnyDetector, ConfigError, Event, EventTime, Events, Key, Layout, Moment,
     MomentRule, SummaryRow, Table, TimeConfig, WindowRules, WindowSpec,
@@ -14,19 +15,21 @@ use timely::dataflow::StreamVec;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::generic::operator::empty;
 
-use crate::operators::early::early_results;
+use crate::checkpoint::definition::OperatorDefinition;
+use crate::operators::early::{KeySnapshot, early_results};
 use crate::operators::moments::Moments;
 use crate::operators::sessions::sessions;
-use crate::operators::windows::Windows;
+use crate::operators::windows::windows_of;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::group_graph::GroupGraph;
-use crate::pipeline::key_of::KeyOf;
+use crate::pipeline::group_state::GroupState;
+use crate::pipeline::key_of::{KeyOf, check_key_names, key_names};
 use crate::pipeline::plan::{LastPlan, OpenPlan, Plan};
 use crate::pipeline::windows::{WindowKind, gcd};
 use crate::read::group_fold::GroupFold;
 use crate::read::partial::Partial;
 use crate::read::plan::{Fold, FoldPlan};
-use crate::read::pre_aggregate::PreAggregates;
+use crate::read::pre_aggregate::{PreAggregateState, PreAggregates};
 
 /// The default period over which moments are compared.
 const CHANCE_PERIOD: Duration = Duration::from_secs(1800);
@@ -56,6 +59,7 @@ pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {
     pub(crate) filter: Option<Filter<E>>,
     /// Whether its summaries are written to its table.
     pub(crate) is_published: bool,
+    pub(crate) state: GroupState<A::State>,
 }
 
 /// The condition on events of a grouping.
@@ -86,7 +90,13 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
             extensions: Vec::new(),
             filter: None,
             is_published: true,
+            state: GroupState::default(),
         }
+    }
+
+    /// Returns the name of its state in checkpoints.
+    fn state_name(&self) -> &str {
+        self.state.name.as_deref().unwrap_or(&self.table)
     }
 
     /// Returns the greatest number of samples that a rule's baseline has.
@@ -129,36 +139,11 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
     }
 }
 
-/// Returns the names of key columns: the given ones, or `key`, or `key_1`, `key_2`, … for several columns.
-pub(crate) fn key_names(given: Option<&[&'static str]>, number: usize) -> Vec<&'static str> {
-    const NUMBERED: [&str; 16] = [
-        "key_1", "key_2", "key_3", "key_4", "key_5", "key_6", "key_7", "key_8", "key_9", "key_10", "key_11",
-        "key_12", "key_13", "key_14", "key_15", "key_16",
-    ];
-    match given {
-        Some(given) => given.to_vec(),
-        None if number == 1 => vec!["key"],
-        None => NUMBERED[..number.min(16)].to_vec(),
-    }
-}
-
-/// Checks that there is one name for each key column.
-pub(crate) fn check_key_names(
-    table: &str,
-    given: Option<&[&'static str]>,
-    number: usize,
-) -> Result<(), ConfigError> {
-    match given {
-        Some(given) if given.len() != number => {
-            let detail =
-                format!("the key of `{table}` has {number} columns, and {} names were given", given.len());
-            Err(ConfigError::new("key_columns", detail, "name each column of the key"))
-        }
-        _ => Ok(()),
-    }
-}
-
 impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K, A, F> {
+    fn state_name(&self) -> &str {
+        self.state_name()
+    }
+
     fn tables(&self) -> Vec<Arc<Table>> {
         let mut tables = Vec::new();
         if self.is_published {
@@ -231,7 +216,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Plan<E> for Group<E, K,
     fn begin<'scope>(&self, time: &TimeConfig) -> Box<dyn OpenPlan<'scope, E> + 'scope> {
         let (windows, time) = self.rules_of(time).unwrap_or((time.windows, time.clone()));
         Box::new(OpenGroup {
-            name: self.table.clone(),
+            name: self.state_name().to_owned(),
+            state: self.state.clone(),
             panes: windows,
             gap: self.windows.gap(),
             early: self.windows.early_every().ok().flatten(),
@@ -258,6 +244,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> LastPlan<E> for Group<E
 /// A grouping that a worker is building.
 struct OpenGroup<'scope, E: Events, K: Key, A: Aggregate<E>, F> {
     name: String,
+    state: GroupState<A::State>,
     panes: WindowSpec,
     gap: Option<u64>,
     early: Option<u64>,
@@ -287,6 +274,25 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope
         &self.name
     }
 
+    fn definition(&self) -> OperatorDefinition {
+        let (size, slide) = (self.panes.size(), self.panes.slide());
+        let (shape, settings) = match self.gap {
+            Some(gap) => (
+                shape_of::<Vec<PreAggregateState<K, Segments<A::State>>>>(),
+                format!("sessions with gaps of {gap} ms"),
+            ),
+            None => (
+                shape_of::<Vec<PreAggregateState<K, A::State>>>(),
+                format!("windows of {size} ms every {slide} ms"),
+            ),
+        };
+        OperatorDefinition { version: self.state.version, shape, settings, ..OperatorDefinition::default() }
+    }
+
+    fn migrates(&self, from: u32) -> bool {
+        self.state.migrations.contains_key(&from)
+    }
+
     fn attach(&mut self, builder: &mut OperatorBuilder<'scope, EventTime>) -> Box<dyn Fold<E>> {
         let (key, aggregate) = (Arc::clone(&self.key), Arc::clone(&self.aggregate));
         let filter = self.filter.clone();
@@ -305,7 +311,12 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope
                     aggregate.add(folded.accumulator(key, time, placement).accumulator(time, gap), event);
                 });
             };
-            return Box::new(GroupFold::<E, K, Segments<A::State>, _>::new(self.panes, output, add));
+            return Box::new(GroupFold::<E, K, Segments<A::State>, _>::new(
+                self.panes,
+                output,
+                self.state.of(|of, _| Segments::migration(of)),
+                add,
+            ));
         }
         let (output, stream) = builder.new_output();
         self.partials = Partials::Panes(stream);
@@ -315,7 +326,12 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> FoldPlan<'scope
             }
             key.with(event, |key| aggregate.add(folded.accumulator(key, event.time(), placement), event));
         };
-        Box::new(GroupFold::<E, K, A::State, _>::new(self.panes, output, add))
+        Box::new(GroupFold::<E, K, A::State, _>::new(
+            self.panes,
+            output,
+            self.state.of(|of, _| of.clone()),
+            add,
+        ))
     }
 }
 
@@ -335,23 +351,26 @@ impl<'scope, E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> OpenPlan<'scope
                     // The operator of early results keeps no summaries of closed windows, so its horizon is
                     // zero.
                     let rules = WindowRules { horizon: 0, ..windows };
-                    early = early_results::<_, KeyWindows<_>>(
-                        partials.clone(),
-                        rules,
-                        every,
-                        &early_name,
-                        context,
-                    );
+                    let versions = self.state.of(|of, output| {
+                        KeySnapshot::<K, KeyWindows<_>>::migration(&KeyState::migration(of, output), output)
+                    });
+                    let names = (&*early_name, &*name);
+                    early = early_results(partials.clone(), rules, every, versions, names, context);
                 }
-                partials.windows(windows, &name, context)
+                windows_of(partials, windows, self.state.of(KeyState::migration), &name, context)
             }
             Partials::Runs(runs, gap) => {
                 let rules = SessionRules { gap, panes: windows.windows, horizon: windows.horizon };
                 if let Some(every) = self.early {
-                    early =
-                        early_results::<_, KeySessions<_>>(runs.clone(), rules, every, &early_name, context);
+                    let versions = self.state.of(|of, output| {
+                        let sessions = Segment::migration(of).of_list();
+                        KeySnapshot::<K, KeySessions<_>>::migration(&sessions, output)
+                    });
+                    let names = (&*early_name, &*name);
+                    early = early_results(runs.clone(), rules, every, versions, names, context);
                 }
-                sessions(runs, rules, &name, context)
+                let versions = self.state.of(|of, _| Segment::migration(of).of_list());
+                sessions(runs, rules, versions, &name, context)
             }
         };
         let moments = if self.rules.is_empty() {

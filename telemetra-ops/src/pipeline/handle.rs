@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use telemetra_core::{EventTime, Events, Fates};
 use timely::communication::WorkerGuards;
 
+use crate::checkpoint::state::Message;
 use crate::deliver::placement::SinkHandle;
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::comparison::MomentsStatus;
@@ -22,6 +23,7 @@ use crate::read::discovery::PartitionDiscovery;
 use crate::read::ingress::{PartitionStatus, Shared};
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::frontier::DurableFrontier;
+use crate::support::restore_plan::RestorePlan;
 use crate::support::retry::Failing;
 
 /// The handle of a running pipeline: its status, and the ways to end it.
@@ -55,17 +57,20 @@ use crate::support::retry::Failing;
 pub struct Running {
     exporter: Option<Exporter>,
     ingress: Arc<Shared>,
-    frontier: Arc<DurableFrontier>,
-    sinks: Vec<SinkHandle>,
+    pub(super) frontier: Arc<DurableFrontier>,
+    pub(super) sinks: Vec<SinkHandle>,
     checkpoints: Arc<CheckpointGauge>,
-    failure: Failure,
+    pub(super) failure: Failure,
     workers: Option<WorkerGuards<()>>,
     threads: Vec<JoinHandle<()>>,
     /// Dropping one of these ends the thread that looks for new partitions of a source.
     discoveries: Vec<Sender<()>>,
-    stop: StopHandle,
+    pub(super) stop: StopHandle,
     has_checkpoints: bool,
     monitored: Arc<[Monitored]>,
+    plan: Option<RestorePlan>,
+    /// To the thread that writes checkpoints; `None` if there is none, or it is another process's to take savepoints.
+    pub(super) messages: Option<Sender<Message>>,
 }
 
 /// How often to check whether the threads of sinks and of the checkpoint store have ended.
@@ -89,6 +94,8 @@ pub struct Report {
     /// How many moments were found in the last period, and how many are expected to be chance, by grouping with
     /// rules.
     pub moments: Vec<MomentsStatus>,
+    /// What the start did with the state of the checkpoint; `None` if it did not start from one.
+    pub restored: Option<RestorePlan>,
     /// What was not durable when [draining](Running::drain) reached its timeout, and where the next start
     /// continues. `None` if everything is durable.
     pub unfinished: Option<String>,
@@ -105,6 +112,8 @@ pub(super) struct RunParts {
     pub(super) failure: Failure,
     pub(super) threads: Vec<JoinHandle<()>>,
     pub(super) discoveries: Vec<PartitionDiscovery>,
+    pub(super) plan: Option<RestorePlan>,
+    pub(super) messages: Option<Sender<Message>>,
 }
 
 /// Starts the workers and the threads beside them, and returns their handle.
@@ -123,6 +132,8 @@ pub(super) fn run<E: Events>(
         failure,
         threads,
         discoveries,
+        plan,
+        messages,
     } = parts;
     let frontier = Arc::clone(&blueprint.frontier);
     let readings = Readings {
@@ -170,6 +181,8 @@ pub(super) fn run<E: Events>(
         stop,
         has_checkpoints,
         monitored,
+        plan,
+        messages,
     };
     for discovery in discoveries {
         let (alive, over) = channel();
@@ -193,6 +206,12 @@ impl Running {
     #[must_use]
     pub fn fates_before(&self) -> Fates {
         self.ingress.fates_before
+    }
+
+    /// Returns what the start did with the state of the checkpoint; `None` if it did not start from one.
+    #[must_use]
+    pub fn restored(&self) -> Option<&RestorePlan> {
+        self.plan.as_ref()
     }
 
     /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It takes a few
@@ -291,6 +310,7 @@ impl Running {
             fates: self.ingress.fates(),
             partitions: self.ingress.status(),
             moments: self.moments(),
+            restored: self.plan.clone(),
             unfinished,
         }
     }
@@ -339,6 +359,8 @@ impl Running {
         }
         self.discoveries.clear();
         let down = self.failure.is_down().then(|| Instant::now() + self.stop.finish.closing());
+        // The thread that writes checkpoints ends when nobody can send to it any more.
+        self.messages = None;
         for thread in self.threads.drain(..) {
             // A thread that waits for an external system does not notice the order to stop.
             while down.is_some_and(|down| Instant::now() < down) && !thread.is_finished() {

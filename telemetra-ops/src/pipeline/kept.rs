@@ -1,9 +1,11 @@
 //! Events that are written as rows, and streams of values that are taken from events.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
+use telemetra_core::checkpoint::shape_of;
 use telemetra_core::{ConfigError, Data, EventTime, Events, Layout, Table, TimeConfig};
 use timely::ExchangeData;
 use timely::dataflow::StreamVec;
@@ -11,6 +13,7 @@ use timely::dataflow::channels::pact::Pipeline as Local;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::generic::operator::Operator;
 
+use crate::checkpoint::definition::OperatorDefinition;
 use crate::pipeline::graph::Graph;
 use crate::pipeline::plan::{OpenPlan, Plan};
 use crate::read::group_fold::CollectFold;
@@ -62,6 +65,10 @@ impl<E: Events, D: ExchangeData, F> Plan<E> for Collect<F, D>
 where
     F: for<'a> Fn(&E::Of<'a>) -> Option<D> + Send + Sync + 'static,
 {
+    fn state_name(&self) -> &str {
+        &self.name
+    }
+
     fn tables(&self) -> Vec<Arc<Table>> {
         self.tables.clone()
     }
@@ -102,6 +109,17 @@ where
 {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn definition(&self) -> OperatorDefinition {
+        OperatorDefinition {
+            shape: shape_of::<BTreeMap<EventTime, Vec<D>>>(),
+            ..OperatorDefinition::default()
+        }
+    }
+
+    fn migrates(&self, _: u32) -> bool {
+        false
     }
 
     fn attach(&mut self, builder: &mut OperatorBuilder<'scope, EventTime>) -> Box<dyn Fold<E>> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use differential_dataflow::VecCollection;
+use telemetra_core::checkpoint::Migration;
 use telemetra_core::{
     Aggregate, EventTime, Events, Key, Layout, Moment, MomentRule, Row, SummaryRow, Tracker,
 };
@@ -45,6 +46,60 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     #[must_use]
     pub fn filter(mut self, keeps: impl for<'a> Fn(&E::Of<'a>) -> bool + Send + Sync + 'static) -> Self {
         self.last.filter = Some(Arc::new(keeps));
+        self
+    }
+
+    /// Sets the name by which checkpoints know the grouping's state. Default: the name of its table. Set it to keep the
+    /// state when the table gets another name, or give it another name to have the grouping start empty.
+    #[must_use]
+    pub fn state_name(mut self, name: &str) -> Self {
+        self.last.state.name = Some(name.to_owned());
+        self
+    }
+
+    /// Sets the version of the grouping's state, which is that of its aggregate. Default: 0. When the aggregate's
+    /// state changes, raise it, and give a [migration](Self::migrate_state) from each version that checkpoints may have.
+    #[must_use]
+    pub fn state_version(mut self, version: u32) -> Self {
+        self.last.state.version = version;
+        self
+    }
+
+    /// Migrates the grouping's state from version `from` to the present one: the accumulators of panes and sessions
+    /// by `state`, and the results of closed windows by `output`. Without a migration, a checkpoint of another version
+    /// is refused, and so is one of the same version whose state has another
+    /// [shape](telemetra_core::checkpoint::shape_of).
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_core::checkpoint::Migration;
+    /// use telemetra_core::{Count, Mean};
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// // Before, the aggregate was `a.count("readings")`: its state was a `Count`, its result a `u64`.
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group("device_minute", tumbling(minutes(1)), |a| (a.count("readings"), a.mean("celsius", |r| r.celsius)))
+    ///     .state_version(1)
+    ///     .migrate_state(
+    ///         0,
+    ///         Migration::new(|count: Count| (count, Mean::default())),
+    ///         Migration::new(|readings: u64| (readings, Default::default())),
+    ///     );
+    /// ```
+    #[must_use]
+    pub fn migrate_state(
+        mut self,
+        from: u32,
+        state: Migration<A::State>,
+        output: Migration<OutputOf<E, A>>,
+    ) -> Self {
+        self.last.state.migrations.insert(from, (state, output));
         self
     }
 
@@ -148,7 +203,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Adds operators of your own on the grouping's collections. The closure is called once on every worker,
+    /// Adds operators of your own on the grouping's collections. The closure is called once on every worker, and
+    /// once more at a start with checkpoints to learn which operators it builds,
     /// and must build the same operators on each.
     ///
     /// ```

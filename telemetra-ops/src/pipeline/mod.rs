@@ -6,15 +6,20 @@
 
 pub(crate) mod builder;
 pub(crate) mod checks;
+pub(crate) mod describe;
 pub(crate) mod finish;
 pub(crate) mod graph;
 pub(crate) mod group;
 pub(crate) mod group_graph;
+pub(crate) mod group_state;
 pub(crate) mod handle;
 pub(crate) mod kept;
 pub(crate) mod key_of;
 mod last_group;
 pub(crate) mod plan;
+pub(crate) mod restore;
+mod restore_from;
 pub(crate) mod start;
+mod take_over;
 pub(crate) mod windows;
 pub(crate) mod worker;

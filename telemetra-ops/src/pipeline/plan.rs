@@ -10,6 +10,9 @@ use crate::read::plan::FoldPlan;
 
 /// A grouping or a collection of rows, of any key and aggregate type.
 pub trait Plan<E: Events>: Send + Sync {
+    /// The name that checkpoints know its state by.
+    fn state_name(&self) -> &str;
+
     /// The tables that the plan publishes.
     fn tables(&self) -> Vec<Arc<Table>>;
 
@@ -19,7 +22,7 @@ pub trait Plan<E: Events>: Send + Sync {
     /// Checks that the plan's settings can work.
     fn check(&self, time: &TimeConfig) -> Result<(), ConfigError>;
 
-    /// A description of the settings that the plan's state depends on.
+    /// A description of the settings that the plan's state depends on, as checkpoints without definitions have it.
     fn fingerprint(&self, time: &TimeConfig) -> String;
 
     /// Starts to build the plan on a worker.

@@ -1,6 +1,6 @@
 //! The start of a pipeline: checks, opening of sources and sinks, restoring, and the start of its threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,12 +8,10 @@ use std::time::Duration;
 use telemetra_core::{EventTime, Events};
 
 use crate::checkpoint::floor_log::FloorLog;
-use crate::checkpoint::floors::RestoredFloors;
-use crate::checkpoint::state::RestoredCheckpoint;
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::checkpoint::writer::{Stored, Writer};
 use crate::cluster::coordinator::StartState;
-use crate::deliver::placement::{self, OpenSinks};
+use crate::deliver::placement::{self, OpenSinks, SinkStart};
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::exporter::Monitored;
 use crate::observe::metrics::Value;
@@ -22,6 +20,7 @@ use crate::pipeline::checks::Checked;
 use crate::pipeline::finish::Finish;
 use crate::pipeline::handle::{self, RunParts, Running};
 use crate::pipeline::plan::LastPlan;
+use crate::pipeline::restore::{Restored, forget_after, report};
 use crate::pipeline::worker::Blueprint;
 use crate::read::ingress::{Floors, Ingress};
 use crate::read::sources::{self, Opened, Opening};
@@ -55,7 +54,7 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
 
 impl<E: Events> Parts<E> {
     fn run(mut self) -> Result<Running, PipelineError> {
-        let Checked { time, pane, horizon, tables, every } = self.check()?;
+        let checked = self.check()?;
         let cluster = self.cluster.clone();
         let processes = cluster.addresses.len().max(1);
         let peers = processes * cluster.workers;
@@ -63,23 +62,15 @@ impl<E: Events> Parts<E> {
         let name = Value::from(self.name.as_str());
         let deadline = RetryDeadline::new(self.startup_timeout, &failure);
         let fingerprint = self.fingerprint();
-        let ingest_time = telemetra_core::TimeConfig { windows: pane, ..time.clone() };
-        let (restored, floors) = match &mut self.checkpoints {
-            Some(Checkpoints { store, .. }) => {
-                let claim = || store.claim(cluster.process, processes);
-                deadline.wait("claiming the checkpoint store", claim).map_err(RestoreError::Store)?;
-                let mut restored = RestoredCheckpoint::read(&mut **store, &fingerprint, &deadline)?;
-                if let Some(restored) = restored.as_mut().filter(|_| self.defects.forgets_journal) {
-                    restored.forget_journal();
-                }
-                let left = restored.as_ref().and_then(RestoredCheckpoint::ended);
-                let floors = RestoredFloors::read(&mut **store, &fingerprint, left, &deadline)?;
-                (restored, Some(if self.defects.forgets_floors { RestoredFloors::default() } else { floors }))
-            }
-            None => (None, None),
-        };
-        let (log, patience) = (Arc::new(FloorLog::new(fingerprint.clone())), self.startup_timeout);
+        let Restored { checkpoint: restored, floors, definition, plan, goes_back } =
+            self.restore(&checked, (cluster.process, processes), &deadline)?;
+        let Checked { time, pane, horizon, tables, every } = checked;
+        if let Some(plan) = &plan {
+            report(plan);
+        }
+        let (log, patience) = (Arc::new(FloorLog::new(self.floor_settings(pane))), self.startup_timeout);
         let floors = floors.map(|restored| Floors { log: Arc::clone(&log), restored, patience });
+        let ingest_time = telemetra_core::TimeConfig { windows: pane, ..time.clone() };
         let resume = restored.as_ref().map(|restored| restored.boundary);
 
         let (interval, pause) = match &self.checkpoints {
@@ -92,6 +83,7 @@ impl<E: Events> Parts<E> {
             process: cluster.process,
             processes,
             restored: restored.as_ref(),
+            revisable_from: definition.revisable_from,
             trigger,
             floors,
             failure: failure.clone(),
@@ -103,22 +95,43 @@ impl<E: Events> Parts<E> {
         let Opened { ingress: shared, discoveries, partitions } =
             sources::open(ingress_config, sources, opening)?;
         let ingress = Ingress { shared: Arc::clone(&shared), decoders: decoders.into() };
+        let changed: BTreeSet<String> =
+            plan.iter().flat_map(|plan| plan.changed_tables.iter().cloned()).collect();
+        let changed = Arc::new(changed);
         let shards = self.sinks.iter().map(|sink| sink.shards).collect();
         let place = (cluster.process, processes, cluster.workers);
         let OpenSinks { placements, handles, mut threads } = placement::open(
             self.sinks,
             &name,
             place,
-            (&tables, resume.map(|boundary| boundary.minus(1))),
+            &SinkStart {
+                tables: &tables,
+                resume: resume.map(|boundary| boundary.minus(1)),
+                changed: &changed,
+                stands_by: self.stands_by,
+            },
             &deadline,
             &failure,
         )?;
 
+        let ahead =
+            handles.iter().find(|sink| resume.is_some_and(|boundary| sink.gauge.durable() >= boundary));
+        if let Some((sink, plan)) = ahead.zip(plan.as_ref())
+            && let Some(change) = &plan.moves_times
+        {
+            // The threads of the sinks end with the queues, which are dropped here.
+            let (boundary, durable) = (plan.boundary, sink.gauge.durable());
+            let (sink, change) = (sink.name.clone(), change.clone());
+            return Err(RestoreError::Ahead { boundary, sink, durable, change }.into());
+        }
+        if let Some((boundary, checkpoints)) = goes_back.zip(self.checkpoints.as_mut()) {
+            forget_after(&mut *checkpoints.store, boundary, &deadline)?;
+        }
         let durable = handles.iter().map(|sink| sink.gauge.durable()).max().unwrap_or_default();
         let start_state = StartState { resume, settings: fingerprint.clone(), shards, partitions, durable };
 
         let gauge = Arc::new(CheckpointGauge::default());
-        let mut messages_to_writer = None;
+        let (mut messages_to_writer, mut messages_to_savepoints) = (None, None);
         let stored: Vec<Stored> = (0..cluster.workers).map(|_| Stored::default()).collect();
         let has_checkpoints = self.checkpoints.is_some();
         if let Some(Checkpoints { store, .. }) = self.checkpoints.take() {
@@ -131,6 +144,7 @@ impl<E: Events> Parts<E> {
                 processes,
                 peers,
                 fingerprint,
+                definition,
                 pipeline: Arc::clone(&name),
                 newest: resume.unwrap_or(EventTime::MIN),
                 efforts: BTreeMap::new(),
@@ -143,6 +157,7 @@ impl<E: Events> Parts<E> {
                 failure: failure.clone(),
             };
             threads.push(writer.start(messages).map_err(|error| PipelineError::Worker(error.to_string()))?);
+            messages_to_savepoints = (cluster.process == 0).then(|| parts.clone());
             messages_to_writer = Some(parts);
         }
 
@@ -178,6 +193,8 @@ impl<E: Events> Parts<E> {
             failure,
             threads,
             discoveries,
+            plan,
+            messages: messages_to_savepoints,
         };
         handle::run(blueprint, cluster.timely(), parts)
     }

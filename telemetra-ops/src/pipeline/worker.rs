@@ -14,7 +14,8 @@ use timely::dataflow::operators::{Concatenate, Probe as _};
 use timely::worker::Worker;
 
 use crate::checkpoint::acknowledge::acknowledge;
-use crate::checkpoint::state::{CheckpointContext, Message, RestoredCheckpoint, SnapshotWriter};
+use crate::checkpoint::restored::RestoredCheckpoint;
+use crate::checkpoint::state::{CheckpointContext, Message, SnapshotWriter};
 use crate::checkpoint::writer::Stored;
 use crate::cluster::coordinator::{Coordinator, StartState};
 use crate::deliver::placement::SinkPlacement;

@@ -12,6 +12,7 @@ use timely::dataflow::channels::pushers::Output;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 
+use crate::checkpoint::definition::StateVersions;
 use crate::read::partial::Partial;
 use crate::read::plan::{Fold, delayed};
 use crate::read::pre_aggregate::{PreAggregateState, PreAggregates};
@@ -23,6 +24,7 @@ pub(crate) struct GroupFold<E, K: Key, A: Accumulator, F> {
     folded: PreAggregates<K, A>,
     output: VecOutput<Partial<K, A>>,
     add: F,
+    versions: StateVersions<A>,
     events: PhantomData<fn() -> E>,
 }
 
@@ -31,9 +33,14 @@ where
     F: for<'a> Fn(&mut PreAggregates<K, A>, &E::Of<'a>, &Placement),
 {
     /// `add` adds an event to the pre-aggregate of its key and placement.
-    pub(crate) fn new(panes: WindowSpec, output: Output<EventTime, Vec<Partial<K, A>>>, add: F) -> Self {
+    pub(crate) fn new(
+        panes: WindowSpec,
+        output: Output<EventTime, Vec<Partial<K, A>>>,
+        versions: StateVersions<A>,
+        add: F,
+    ) -> Self {
         let output = VecOutput::from(output);
-        Self { folded: PreAggregates::new(panes), output, add, events: PhantomData }
+        Self { folded: PreAggregates::new(panes), output, add, versions, events: PhantomData }
     }
 }
 
@@ -62,8 +69,12 @@ where
         Ok(bincode::serialize(&self.folded.state())?)
     }
 
-    fn restore(&mut self, snapshot: &[u8]) -> Result<(), CodecError> {
-        let state: Vec<PreAggregateState<K, A>> = bincode::deserialize(snapshot)?;
+    fn restore(&mut self, snapshot: &[u8], from: Option<u32>) -> Result<(), CodecError> {
+        let migration = from.and_then(|from| self.versions.migrations.get(&from));
+        let state: Vec<PreAggregateState<K, A>> = match migration {
+            Some(migration) => PreAggregateState::migration(migration).of_list().decode_all(snapshot)?,
+            None => bincode::deserialize(snapshot)?,
+        };
         self.folded.restore(state);
         Ok(())
     }
@@ -113,7 +124,7 @@ where
         Ok(bincode::serialize(&self.collected)?)
     }
 
-    fn restore(&mut self, snapshot: &[u8]) -> Result<(), CodecError> {
+    fn restore(&mut self, snapshot: &[u8], _: Option<u32>) -> Result<(), CodecError> {
         let state: BTreeMap<EventTime, Vec<D>> = bincode::deserialize(snapshot)?;
         for (end, values) in state {
             self.collected.entry(end).or_default().extend(values);

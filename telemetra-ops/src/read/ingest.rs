@@ -16,13 +16,15 @@ use timely::dataflow::operators::probe;
 use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::{Scope, StreamVec};
 
-use crate::checkpoint::state::{RestoredCheckpoint, SnapshotWriter};
+use crate::checkpoint::definition::{OperatorDefinition, StateVersions, Takeover};
+use crate::checkpoint::restored::RestoredCheckpoint;
+use crate::checkpoint::state::SnapshotWriter;
 use crate::checkpoint::trigger::Arrival;
 use crate::read::fold::{PAUSE, Reader};
 use crate::read::group_fold::GroupFold;
 use crate::read::ingress::Ingress;
 use crate::read::partial::Partial;
-use crate::read::plan::{FoldPlan, delayed};
+use crate::read::plan::{FoldPlan, delayed, ingest_name, takeover};
 use crate::support::failure::RestoreError;
 
 /// The outputs of ingest for one aggregate.
@@ -117,6 +119,14 @@ impl<'scope, E: Events, A: Aggregate<E>> FoldPlan<'scope, E> for SinglePlan<'sco
         "ingest"
     }
 
+    fn definition(&self) -> OperatorDefinition {
+        OperatorDefinition::default()
+    }
+
+    fn migrates(&self, _: u32) -> bool {
+        false
+    }
+
     fn attach(
         &mut self,
         builder: &mut OperatorBuilder<'scope, EventTime>,
@@ -132,7 +142,7 @@ impl<'scope, E: Events, A: Aggregate<E>> FoldPlan<'scope, E> for SinglePlan<'sco
                 aggregate.add(state, event);
             }
         };
-        Box::new(GroupFold::<E, _, _, _>::new(self.panes, output, add))
+        Box::new(GroupFold::<E, _, _, _>::new(self.panes, output, StateVersions::default(), add))
     }
 }
 
@@ -162,17 +172,24 @@ pub(crate) fn ingest_with<'scope, E: Events>(
     let (markers, markers_stream) = builder.new_output();
     let mut letters = OutputBuilder::<_, VecBuilder<DeadLetter>>::from(letters);
     let mut markers = OutputBuilder::<_, VecBuilder<EventTime>>::from(markers);
-    let names: Vec<Arc<str>> = plans.iter().map(|plan| format!("ingest {}", plan.name()).into()).collect();
+    let names: Vec<Arc<str>> = plans.iter().map(|plan| ingest_name(plan.name()).into()).collect();
+    let found = links.restored.as_ref().and_then(|restored| restored.definition.as_ref());
+    let takeovers: Vec<_> = plans.iter().map(|plan| takeover(found, &**plan).2).collect();
     let folds = plans.iter_mut().map(|plan| plan.attach(&mut builder)).collect();
     let shared = Arc::clone(&ingress.shared);
     let (worker, peers) = (scope.index(), scope.peers());
     let mut reader = Reader::new(Arc::clone(&shared), Arc::clone(&ingress.decoders), worker, folds);
     if let Some(restored) = &links.restored {
-        for (fold, name) in reader.folds.iter_mut().zip(&names) {
+        for ((fold, name), takeover) in reader.folds.iter_mut().zip(&names).zip(&takeovers) {
+            let from = match takeover {
+                Takeover::New | Takeover::Refused(_) => continue,
+                Takeover::Migrated { from, .. } => Some(*from),
+                _ => None,
+            };
             let parts: Vec<Vec<u8>> = restored.parts(name, &shared.failure);
             for (number, part) in parts.into_iter().enumerate() {
                 if number % peers == worker
-                    && let Err(source) = fold.restore(&part)
+                    && let Err(source) = fold.restore(&part, from)
                 {
                     shared.failure.set(RestoreError::damaged(restored.boundary, source).into());
                 }

@@ -129,6 +129,8 @@ pub(crate) struct Shared {
     pub(super) floors: Option<Floors>,
     /// The boundary of the checkpoint that this run goes on from.
     resume: Option<EventTime>,
+    /// A pane that ended before this time cannot be revised.
+    revisable_from: EventTime,
     begun: OnceLock<()>,
 }
 
@@ -195,20 +197,22 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    /// Shares these partitions among the workers of a process. `resume` is the boundary of the checkpoint that they go on from;
+    /// Shares these partitions among the workers of a process. `resume` is the boundary of the checkpoint that they go on from, and the
+    /// time that panes must not have ended before to be revised;
     /// `others` is how the partitions of other processes stand.
     pub(crate) fn new(
         config: IngressConfig,
         partitions: Vec<OpenPartition>,
         trigger: CheckpointTrigger,
         failure: Failure,
-        resume: Option<EventTime>,
+        (resume, revisable_from): (Option<EventTime>, EventTime),
         others: SourceProgress,
         floors: Option<Floors>,
     ) -> Arc<Self> {
         // What is sent from here on takes effect after the checkpoint, what is read from a partition that it does not know too.
         let least = config.time.windows.pane_start(resume.unwrap_or(EventTime::MIN));
-        let reader = |open: OpenPartition| Arc::new(PartitionReader::new(open, &config, least));
+        let reader =
+            |open: OpenPartition| Arc::new(PartitionReader::new(open, &config, least, revisable_from));
         let readers: Vec<_> = partitions.into_iter().map(reader).collect();
         let fates_before = readers.iter().fold(Fates::default(), |sum, reader| sum + reader.fates());
         let open = readers.iter().map(|reader| reader.floor()).filter(|floor| *floor < EventTime::MAX);
@@ -225,6 +229,7 @@ impl Shared {
             offsets: Mutex::new(BTreeMap::new()),
             floors,
             resume,
+            revisable_from,
             begun: OnceLock::new(),
         })
     }
@@ -259,7 +264,7 @@ impl Shared {
     /// no capability has been given up that it needs. `false` if all have been, as all partitions had ended.
     pub(crate) fn add(&self, open: OpenPartition) -> bool {
         self.readers.add(|least| {
-            let reader = PartitionReader::new(open, &self.config, least);
+            let reader = PartitionReader::new(open, &self.config, least, self.revisable_from);
             self.note_floor(least);
             if let Some(floors) = &self.floors {
                 reader.join(&floors.log);

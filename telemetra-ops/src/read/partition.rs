@@ -104,9 +104,15 @@ pub(crate) struct PartitionCheckpoint {
 impl PartitionReader {
     /// A partition none of whose events takes effect before `least`, a boundary of panes: what others have sent before it is no longer
     /// kept for all it could change, if it joins them or had come to its end and has grown since.
-    pub(super) fn new(open: OpenPartition, config: &IngressConfig, least: EventTime) -> Self {
+    pub(super) fn new(
+        open: OpenPartition,
+        config: &IngressConfig,
+        least: EventTime,
+        revisable_from: EventTime,
+    ) -> Self {
         let OpenPartition { id, decoder, partition, sequencer: state, ended } = open;
-        let mut sequencer = Sequencer::new(&config.time, config.strategy(&id));
+        let sequencer = Sequencer::new(&config.time, config.strategy(&id));
+        let mut sequencer = sequencer.revisable_from(revisable_from);
         let is_kept = state.is_some();
         if let Some(state) = state {
             sequencer.restore(state);

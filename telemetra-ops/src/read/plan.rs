@@ -1,10 +1,12 @@
 //! Plans: what a pipeline makes of the events it reads, each with an output of its own behind one reading.
 
-use telemetra_core::checkpoint::CodecError;
+use telemetra_core::checkpoint::{CodecError, Migration};
 use telemetra_core::engine::Placement;
 use telemetra_core::{EventTime, Events};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use crate::checkpoint::definition::{Definition, Migrations, OperatorDefinition, Takeover};
 
 /// Folds the events of one worker for one plan, and sends what takes effect.
 pub trait Fold<E: Events> {
@@ -17,8 +19,8 @@ pub trait Fold<E: Events> {
     /// What was folded and not sent, encoded for a checkpoint.
     fn snapshot(&self) -> Result<Vec<u8>, CodecError>;
 
-    /// Takes in such a snapshot.
-    fn restore(&mut self, snapshot: &[u8]) -> Result<(), CodecError>;
+    /// Takes in such a snapshot, of this version of the state or of an earlier one.
+    fn restore(&mut self, snapshot: &[u8], from: Option<u32>) -> Result<(), CodecError>;
 }
 
 /// A plan as ingest sees it: adds an output to the operator, and gives what folds for it.
@@ -26,8 +28,31 @@ pub trait FoldPlan<'scope, E: Events> {
     /// Its name, which checkpoints know its pre-aggregates by.
     fn name(&self) -> &str;
 
+    /// What its pre-aggregates are.
+    fn definition(&self) -> OperatorDefinition;
+
+    /// Whether its pre-aggregates can be read as of an earlier version.
+    fn migrates(&self, from: u32) -> bool;
+
     /// Adds the plan's output.
     fn attach(&mut self, builder: &mut OperatorBuilder<'scope, EventTime>) -> Box<dyn Fold<E>>;
+}
+
+/// The name by which checkpoints know a plan's pre-aggregates.
+pub(crate) fn ingest_name(plan: &str) -> String {
+    format!("ingest {plan}")
+}
+
+/// How a plan takes over the pre-aggregates in a checkpoint.
+pub(crate) fn takeover<E: Events>(
+    found: Option<&Definition>,
+    plan: &dyn FoldPlan<'_, E>,
+) -> (String, OperatorDefinition, Takeover<()>) {
+    let (name, now) = (ingest_name(plan.name()), plan.definition());
+    let from = |version| plan.migrates(version).then(Migration::unchanged);
+    let migrations = Migrations { from: &from, derived: None, reduced: None };
+    let takeover = Takeover::of(found, &name, &now, migrations);
+    (name, now, takeover)
 }
 
 /// A capability for `time`, or for its own time if that is later.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
+use telemetra_core::checkpoint::Migration;
 use telemetra_core::engine::Placement;
 use telemetra_core::{Accumulator, EventTime, Key, WindowSpec, key_hash};
 
@@ -31,6 +32,15 @@ pub(crate) struct PreAggregate<K, A> {
 pub(crate) struct PreAggregateState<K: Key, A: Accumulator> {
     pub(crate) end: EventTime,
     pub(crate) partials: Vec<Partial<K, A>>,
+}
+
+impl<K: Key, A: Accumulator> PreAggregateState<K, A> {
+    /// The migration of what an earlier version of the accumulator has left.
+    pub(crate) fn migration(of: &Migration<A>) -> Migration<Self> {
+        let partial = of.clone().after::<(K, EventTime)>();
+        let partial = partial.then(|((key, pane), accumulator)| Partial { key, pane, accumulator });
+        partial.of_list().after().then(|(end, partials)| Self { end, partials })
+    }
 }
 
 impl<K: Key, A: Accumulator> PreAggregate<K, A> {

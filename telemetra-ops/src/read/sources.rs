@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use telemetra_core::{
-    ConfigError, Decoder, Events, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source,
-    WindowSpec,
+    ConfigError, Decoder, EventTime, Events, ExternalError, Partition, PartitionId, Polled, RecordBatch,
+    Source, WindowSpec,
 };
 
-use crate::checkpoint::state::RestoredCheckpoint;
+use crate::checkpoint::restored::RestoredCheckpoint;
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::cluster::progress::SourceProgress;
 use crate::read::discovery::PartitionDiscovery;
@@ -25,6 +25,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) processes: usize,
     /// Where they go on.
     pub(crate) restored: Option<&'a RestoredCheckpoint>,
+    /// A pane that ended before this time cannot be revised.
+    pub(crate) revisable_from: EventTime,
     pub(crate) trigger: CheckpointTrigger,
     pub(crate) floors: Option<Floors>,
     pub(crate) failure: Failure,
@@ -111,7 +113,9 @@ impl<E: Events> Ingress<E> {
         let failure = Failure::default();
         let deadline = RetryDeadline::new(Duration::ZERO, &failure);
         let (process, processes, restored, floors) = (0, 1, None, None);
-        let opening = Opening { process, processes, restored, trigger, floors, failure, deadline };
+        let revisable_from = EventTime::MIN;
+        let opening =
+            Opening { process, processes, restored, revisable_from, trigger, floors, failure, deadline };
         let (sources, decoders): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
         Ok(Self { shared: open(config, sources, opening)?.ingress, decoders: decoders.into() })
     }
@@ -136,7 +140,8 @@ pub(crate) fn open(
     sources: Vec<Box<dyn Source>>,
     opening: Opening<'_>,
 ) -> Result<Opened, PipelineError> {
-    let Opening { process, processes, restored, trigger, floors, failure, deadline } = opening;
+    let Opening { process, processes, restored, revisable_from, trigger, floors, failure, deadline } =
+        opening;
     let kept: Vec<Vec<PartitionCheckpoint>> =
         restored.map_or_else(Vec::new, |restored| restored.parts("partitions", &failure));
     if let Some(error) = failure.take() {
@@ -198,7 +203,7 @@ pub(crate) fn open(
     let discoveries = listed.into_iter().filter_map(discovery).collect();
     // Nobody rests before all others have said how they stand.
     let others = if processes > 1 { SourceProgress::UNKNOWN } else { SourceProgress::NONE };
-    let ingress = Shared::new(config, readers, trigger, failure, resume, others, floors);
+    let ingress = Shared::new(config, readers, trigger, failure, (resume, revisable_from), others, floors);
     Ok(Opened { ingress, discoveries, partitions: listing })
 }
 

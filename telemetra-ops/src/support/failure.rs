@@ -7,6 +7,8 @@ use std::time::Duration;
 use telemetra_core::checkpoint::CodecError;
 use telemetra_core::{ConfigError, EventTime, ExternalError, PartitionId};
 
+use crate::support::restore_plan::RestorePlan;
+
 /// Why a pipeline could not be built, or stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -36,6 +38,14 @@ pub enum PipelineError {
     /// A checkpoint could not be stored.
     #[error("could not store a checkpoint")]
     Checkpoint(#[source] ExternalError),
+    /// A savepoint could not be taken. The pipeline goes on.
+    #[error("could not take the savepoint `{name}`")]
+    Savepoint {
+        /// The name.
+        name: String,
+        /// What failed.
+        source: ExternalError,
+    },
     /// A part of a checkpoint could not be encoded.
     #[error("could not encode the state of `{operator}` for a checkpoint")]
     Encode {
@@ -96,6 +106,26 @@ pub enum RestoreError {
         /// What is wrong with it.
         source: CodecError,
     },
+    /// There is no savepoint of that name.
+    #[error("there is no savepoint `{name}`; list those that there are, or start from the newest checkpoint")]
+    NoSavepoint {
+        /// The name.
+        name: String,
+    },
+    /// A sink has more than the checkpoint, and what it has would come about at other times now.
+    #[error(
+        "the sink `{sink}` has everything up to {durable}, which is after the checkpoint of {boundary}, and results take effect at other times now ({change}); start the earlier version once more and drain it with its windows kept, then start this one"
+    )]
+    Ahead {
+        /// The checkpoint's boundary.
+        boundary: EventTime,
+        /// The sink.
+        sink: String,
+        /// The last time that it has.
+        durable: EventTime,
+        /// What was changed.
+        change: String,
+    },
     /// A blob is gone.
     #[error(
         "the checkpoint of {boundary} is not whole: `{name}` is missing; restore it, or remove the checkpoint's manifest to start from an older one"
@@ -116,9 +146,12 @@ pub enum RestoreError {
         /// The partition.
         partition: PartitionId,
     },
-    /// It was made with other settings.
+    /// It cannot be used by the pipeline as it is now.
+    #[error("the checkpoint of {} does not fit this pipeline: {}", .0.boundary, refused(.0))]
+    Refused(Box<RestorePlan>),
+    /// It is of a version that compared settings as a whole, and was made with others.
     #[error(
-        "the checkpoint of {boundary} was made with other settings ({found}; now {expected}); use those, or start afresh with another store"
+        "the checkpoint of {boundary} was made with other settings ({found}; now {expected}) by an earlier version of the library, which could not keep state over a change; use those once, until the next checkpoint is taken, or start afresh with another store"
     )]
     Settings {
         /// The checkpoint's boundary.
@@ -128,6 +161,11 @@ pub enum RestoreError {
         /// The same as they are now.
         expected: String,
     },
+}
+
+/// What is refused, and why.
+fn refused(plan: &RestorePlan) -> String {
+    plan.refusals().map(|step| format!("{}: {}", step.part, step.detail)).collect::<Vec<_>>().join("; ")
 }
 
 /// Keeps the first error, and lets everybody see that there is one, or that they are exported to stop.

@@ -4,5 +4,6 @@ pub(crate) mod defects;
 pub(crate) mod exchange;
 pub(crate) mod failure;
 pub(crate) mod frontier;
+pub(crate) mod restore_plan;
 pub(crate) mod retry;
 pub(crate) mod sync;

@@ -240,7 +240,8 @@ mod tests {
     #[test]
     fn the_early_results_that_come_out_after_a_restart_are_those_that_were_there() {
         let rules = TimeConfig::default().window_rules(0);
-        let early = || EarlyTactic::<String, KeyWindows<Count>>::new(rules, 20_000);
+        let early =
+            || EarlyTactic::<String, KeyWindows<Count>>::new(rules, 20_000, Default::default(), "windows");
         let arrivals = [("a", 5_000), ("b", 12_000), ("a", 95_000), ("c", 5_000_000), ("a", 9_000_000)];
         collection_compliance(early, &arrivals.map(|(key, at)| arrival(key, at)));
     }

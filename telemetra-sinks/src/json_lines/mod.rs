@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, Table};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, SinkProgress, Table};
 
 use crate::disk::failed;
 use crate::owner::{self, Lock, Owner};
@@ -314,6 +314,10 @@ impl Sink for JsonLines {
 
     fn part_of(&mut self, pipeline: &str) {
         self.part_of = Some(pipeline.to_owned());
+    }
+
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        Ok(SinkProgress::Until(Progress::reached(&self.settings.folder)?))
     }
 
     fn open(

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use telemetra_core::ExternalError;
+use telemetra_core::{EventTime, ExternalError};
 
 use super::file::{Place, number_of};
 use super::letters::Seen;
@@ -71,6 +71,11 @@ impl Progress {
             )));
         }
         Ok(progress)
+    }
+
+    /// Reads the durable time of a folder. Nothing is written; `None` if it is not one of a sink's yet.
+    pub(super) fn reached(folder: &Path) -> Result<Option<EventTime>, ExternalError> {
+        if folder.join(NAME).exists() { Ok(Self::load(folder)?.run.time) } else { Ok(None) }
     }
 
     /// Registers a pipeline as the owner of the folder. With `over` it starts over: its time is cleared, and

@@ -29,7 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::{AnyRow, Batch, DeadLetter, EventTime, ExternalError, Shard, Sink, Table};
+use telemetra_core::{AnyRow, Batch, DeadLetter, EventTime, ExternalError, Shard, Sink, SinkProgress, Table};
 
 pub use config::PostgresConfig;
 pub use store::PostgresStore;
@@ -103,6 +103,8 @@ pub struct Postgres {
     start_over: bool,
     retention: Option<u64>,
     opened: Option<Opened>,
+    /// The connection by which the progress of another process is read.
+    watching: Option<Session>,
 }
 
 /// The state of the sink between `open` and `close`.
@@ -132,6 +134,7 @@ impl Postgres {
             start_over: false,
             retention: None,
             opened: None,
+            watching: None,
         }
     }
 
@@ -279,12 +282,24 @@ impl Sink for Postgres {
         self.part_of = Some(pipeline.to_owned());
     }
 
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        let name = self.pipeline.as_deref().or(self.part_of.as_deref()).unwrap_or(owner::UNNAMED);
+        let session = match self.watching.take() {
+            Some(session) => session,
+            None => Session::connect(&self.config)?,
+        };
+        let reached = progress::reached(&session, name, self.shard)?;
+        // After an error the next call opens a new connection.
+        self.watching = Some(session);
+        Ok(SinkProgress::Until(reached))
+    }
+
     fn open(
         &mut self,
         tables: &[Arc<Table>],
         resume: Option<EventTime>,
     ) -> Result<Option<EventTime>, ExternalError> {
-        self.opened = None;
+        (self.opened, self.watching) = (None, None);
         let partitioned = self.retention.is_some();
         let empty = (self.start_over && resume.is_none()).then_some(tables);
         names::check(tables, partitioned)

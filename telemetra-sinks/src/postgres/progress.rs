@@ -75,6 +75,29 @@ pub(super) fn acquire_fence(
     Ok(Claimed { fence, time, starts_over })
 }
 
+/// Reads how far a shard has been written, by whoever holds it. If the tables were written with another number of shards, that
+/// is the least of them.
+pub(super) fn reached(
+    session: &Session,
+    pipeline: &str,
+    shard: Shard,
+) -> Result<Option<EventTime>, ExternalError> {
+    let (index, of) = (number(shard.index), number(shard.of));
+    session.run(&"could not read telemetra_progress", async |client| {
+        let is_there = "SELECT to_regclass('telemetra_progress') IS NOT NULL";
+        if !client.query_one(is_there, &[]).await?.get::<_, bool>(0) {
+            return Ok(None);
+        }
+        let sql = "SELECT shard, shards, time FROM telemetra_progress WHERE pipeline = $1";
+        let rows = client.query(sql, &[&pipeline]).await?;
+        let fits = rows.iter().all(|row| row.get::<_, i64>(1) == of);
+        let own = rows.iter().filter(|row| !fits || row.get::<_, i64>(0) == index);
+        let times = own.map(|row| row.get::<_, Option<Timestamp>>(2).map(|time| event_time(time.0)));
+        // A shard without progress is behind all others.
+        Ok(times.min().flatten())
+    })
+}
+
 /// The way in which a pipeline starts.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Start {

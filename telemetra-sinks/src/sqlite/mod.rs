@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
-use telemetra_core::{AnyRow, Batch, Change, DeadLetter, EventTime, ExternalError, RowKey, Sink, Table};
+use telemetra_core::{
+    AnyRow, Batch, Change, DeadLetter, EventTime, ExternalError, RowKey, Sink, SinkProgress, Table,
+};
 
 use crate::owner::{self, Lock, Owner};
 use error::{failed, refused};
@@ -275,6 +277,17 @@ impl Sink for Sqlite {
 
     fn part_of(&mut self, pipeline: &str) {
         self.part_of = Some(pipeline.to_owned());
+    }
+
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        if self.path.as_os_str().is_empty() || self.path.as_os_str() == ":memory:" {
+            return Ok(SinkProgress::NotShared);
+        }
+        if !self.path.exists() {
+            return Ok(SinkProgress::Until(None));
+        }
+        let owner = self.owner(&[]);
+        Ok(SinkProgress::Until(progress::reached(&self.connect()?, &self.path, &owner.pipeline)?))
     }
 
     fn open(

@@ -123,6 +123,21 @@ impl Progress {
     }
 }
 
+/// Returns the time that a pipeline has reached; `None` if the database is not one of a sink's yet.
+pub(super) fn reached(
+    connection: &Connection,
+    path: &Path,
+    pipeline: &str,
+) -> Result<Option<EventTime>, ExternalError> {
+    let read = |error| failed(path, &"could not read telemetra_progress", error);
+    let is_there = connection.table_exists(None, "telemetra_progress").map_err(read)?;
+    // Before version 2 of the table there was no name.
+    if !is_there || !connection.column_exists(None, "telemetra_progress", "pipeline").map_err(read)? {
+        return Ok(None);
+    }
+    Ok(row(connection, pipeline).map_err(read)?.0.map(event_time))
+}
+
 /// Returns all pipelines that write to the database.
 fn owners(connection: &Connection) -> rusqlite::Result<Vec<Owner>> {
     let mut statement = connection.prepare("SELECT pipeline, tables FROM telemetra_progress")?;

@@ -74,6 +74,12 @@ impl Looks {
         }
     }
 
+    /// Gives rules other numbers, and leaves out those that have none.
+    pub(super) fn arrange(&mut self, place: impl Fn(u16) -> Option<u16>) {
+        let counted = std::mem::take(&mut self.0).into_iter();
+        self.0 = counted.filter_map(|(rule, of_rule)| Some((place(rule)?, of_rule))).collect();
+    }
+
     /// Whether all counts are zero.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -83,6 +83,15 @@ pub struct ComparisonState {
     first: Option<EventTime>,
 }
 
+impl ComparisonState {
+    /// The same with other numbers of rules; without the rules that have none.
+    #[must_use]
+    pub fn arrange(mut self, place: impl Fn(u16) -> Option<u16>) -> Self {
+        self.panes.values_mut().for_each(|looks| looks.arrange(&place));
+        self
+    }
+}
+
 impl Comparison {
     /// A comparison over `period` milliseconds.
     #[must_use]
@@ -110,6 +119,12 @@ impl Comparison {
     #[must_use]
     pub fn state(&self) -> &ComparisonState {
         &self.state
+    }
+
+    /// The newest pane with a look or a moment.
+    #[must_use]
+    pub fn last(&self) -> Option<EventTime> {
+        self.state.panes.keys().next_back().copied()
     }
 
     /// Adds the counts that a worker found in a settled pane of the period.

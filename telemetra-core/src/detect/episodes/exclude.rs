@@ -66,6 +66,16 @@ impl Levels {
         }
     }
 
+    /// Gives rules other numbers, and leaves out the levels of those that have none.
+    pub(super) fn arrange(self, place: impl Fn(usize) -> Option<usize>) -> Self {
+        let levels = self.0.into_iter();
+        let arranged = levels.filter_map(|level| {
+            let rule = u32::try_from(place(level.rule as usize)?).ok()?;
+            Some(Level { rule, ..level })
+        });
+        Self(arranged.collect())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -20,13 +20,31 @@ pub(super) struct Following {
     settled: EventTime,
     /// Whether the windows after it must be evaluated again.
     stale: bool,
+    /// The rules that earlier windows were not judged by: their states are made from the windows that are known. Those
+    /// windows stay as they were judged.
+    fresh: Vec<usize>,
+}
+
+/// How windows are observed.
+#[derive(Copy, Clone)]
+struct Pass {
+    /// Whether windows are settled, not judged.
+    settles: bool,
+    /// Whether only the states of fresh rules observe them.
+    only_fresh: bool,
+    /// By fresh rules, a window up to this end is observed and not judged.
+    quiet_until: EventTime,
+}
+
+impl Pass {
+    const SETTLING: Self = Self { settles: true, only_fresh: false, quiet_until: EventTime::MIN };
 }
 
 impl Following {
     pub(super) fn new<K: Key, S>(rules: &[MomentRule<S>], key: &K) -> Self {
         let detectors = rules.iter().map(|rule| rule.detector_of(key));
         let states = detectors.map(|detector| (!detector.is_pure()).then(|| detector.follow())).collect();
-        Self { states, settled: EventTime::MIN, stale: false }
+        Self { states, settled: EventTime::MIN, stale: false, fresh: Vec::new() }
     }
 
     /// The end of the last settled window, and the states after it.
@@ -40,12 +58,22 @@ impl Following {
 
     pub(super) fn restore(&mut self, settled: EventTime, saved: &[Vec<u8>]) -> Result<(), CodecError> {
         (self.settled, self.stale) = (settled, true);
-        for (state, saved) in self.states.iter_mut().zip(saved) {
-            if let Some(state) = state {
-                state.restore(saved)?;
+        for (rule, (state, saved)) in self.states.iter_mut().zip(saved).enumerate() {
+            match state {
+                Some(_) if saved.is_empty() => self.fresh.push(rule),
+                Some(state) => state.restore(saved)?,
+                None => {}
             }
         }
         Ok(())
+    }
+
+    /// The states of rules by which no window was judged yet.
+    fn fresh<K: Key, S>(rules: &[MomentRule<S>], key: &K) -> Self {
+        let mut following = Self { stale: true, ..Self::new(rules, key) };
+        let states = following.states.iter().enumerate();
+        following.fresh = states.filter_map(|(rule, state)| state.as_ref().map(|_| rule)).collect();
+        following
     }
 }
 
@@ -69,12 +97,22 @@ impl<K: Key> KeyEpisodes<K> {
         boundary: EventTime,
     ) {
         let Some(mut following) = self.following.take() else { return };
+        if following.stale && !following.fresh.is_empty() {
+            let pass = Pass { only_fresh: true, ..Pass::SETTLING };
+            let mut after = EventTime::MIN;
+            while let Some(end) = first_after(&self.series, windows.windows, after)
+                && end <= following.settled
+            {
+                self.observe(rules, windows, key, end, &mut following, pass);
+                after = end;
+            }
+        }
         // The pane of an event that takes effect just before the boundary ended after this limit.
         let limit = boundary.minus(windows.allowed_lateness + 2 * windows.windows.slide());
         while let Some(end) = first_after(&self.series, windows.windows, following.settled)
             && end <= limit
         {
-            self.observe(rules, windows, key, end, &mut following, true);
+            self.observe(rules, windows, key, end, &mut following, Pass::SETTLING);
             following.settled = end;
         }
         let windowless = self.series.iter().all(|series| series.ends.is_empty());
@@ -83,13 +121,14 @@ impl<K: Key> KeyEpisodes<K> {
         }
     }
 
-    /// Evaluates a new window, or, after a correction, all windows that are not settled.
+    /// Evaluates a new window, or, after a correction, all windows that are not settled. `before` is the end of the last
+    /// window before the changes.
     pub(super) fn follow<S>(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
         key: &K,
-        newest: Option<EventTime>,
+        (newest, before): (Option<EventTime>, EventTime),
         revised: bool,
     ) {
         if rules.iter().all(|rule| rule.detector_of(key).is_pure()) {
@@ -98,17 +137,20 @@ impl<K: Key> KeyEpisodes<K> {
         let mut following = match self.following.take() {
             Some(following) => following,
             None if newest.is_none() && !revised => return,
-            None => Box::new(Following { stale: true, ..Following::new(rules, key) }),
+            None => Box::new(Following::fresh(rules, key)),
         };
         if revised || std::mem::take(&mut following.stale) {
             following.states.iter_mut().flatten().for_each(DetectorState::rewind);
+            let pass = Pass { settles: false, only_fresh: false, quiet_until: before };
             let mut after = following.settled;
             while let Some(end) = first_after(&self.series, windows.windows, after) {
-                self.observe(rules, windows, key, end, &mut following, false);
+                self.observe(rules, windows, key, end, &mut following, pass);
                 after = end;
             }
+            following.fresh.clear();
         } else if let Some(end) = newest {
-            self.observe(rules, windows, key, end, &mut following, false);
+            let pass = Pass { settles: false, ..Pass::SETTLING };
+            self.observe(rules, windows, key, end, &mut following, pass);
         }
         self.following = Some(following);
     }
@@ -121,18 +163,23 @@ impl<K: Key> KeyEpisodes<K> {
         key: &K,
         end: EventTime,
         following: &mut Following,
-        settles: bool,
+        pass: Pass,
     ) {
         let spec = windows.windows;
         let number = spec.series_of(end);
         let Some(index) = self.series.get(number).and_then(|series| series.find(end)) else { return };
         for (columns, rule) in Columns::of(rules).zip(rules) {
+            let is_fresh = !following.fresh.is_empty() && following.fresh.contains(&columns.rule);
+            if pass.only_fresh && !is_fresh {
+                continue;
+            }
             let Some(state) = &mut following.states[columns.rule] else { continue };
-            if !settles {
+            let judges = !pass.settles && (!is_fresh || end > pass.quiet_until);
+            if judges {
                 self.levels.remove(columns.rule, end);
             }
             let Some(value) = self.series[number].value(columns, index) else {
-                if !settles {
+                if judges {
                     self.note(columns.rule, end, None);
                 }
                 continue;
@@ -154,11 +201,15 @@ impl<K: Key> KeyEpisodes<K> {
             let (scale, missing) = (rule.scale, rule.missing);
             let events = self.series[number].events(columns, index);
             let window = Observed { end, value, scale, events, spec, missing, baselines: &baselines };
-            if settles {
+            if pass.settles {
                 state.settle(&window);
                 continue;
             }
-            let hit = match state.next(&window) {
+            let found = state.next(&window);
+            if !judges {
+                continue;
+            }
+            let hit = match found {
                 Some(found) => Some(AnomalousWindow::new(value, scale, &found)),
                 None if rule.excludes_moments && detector.departs(&window) => {
                     Some(AnomalousWindow::unreported())

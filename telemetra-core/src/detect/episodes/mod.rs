@@ -79,6 +79,28 @@ pub struct EpisodesState {
     memories: Vec<Vec<u8>>,
 }
 
+impl EpisodesState {
+    /// The state under another list of rules: for each of them, its number in this state, if it was there, and whether
+    /// its detectors are the same. The detectors of the others see the windows anew that are still known.
+    #[must_use]
+    pub fn arrange(mut self, rules: impl Iterator<Item = (Option<usize>, bool)> + Clone) -> Self {
+        let mut hits = std::mem::take(&mut self.hits);
+        let mut memories = std::mem::take(&mut self.memories);
+        let any = !memories.is_empty();
+        for (number, is_same) in rules.clone() {
+            let place = number.and_then(|number| hits.get_mut(number));
+            self.hits.push(place.map(std::mem::take).unwrap_or_default());
+            if any {
+                let memory = number.filter(|_| is_same).and_then(|number| memories.get_mut(number));
+                self.memories.push(memory.map(std::mem::take).unwrap_or_default());
+            }
+        }
+        let place = |was: usize| rules.clone().position(|(number, is_same)| number == Some(was) && is_same);
+        self.levels = std::mem::take(&mut self.levels).arrange(place);
+        self
+    }
+}
+
 /// The episodes of one key under a list of rules.
 #[derive(Debug)]
 pub struct KeyEpisodes<K: Key> {
@@ -196,6 +218,7 @@ impl<K: Key> KeyEpisodes<K> {
         (mut looks, mut emit): (Option<CountLooks<'_>>, F),
     ) {
         self.settle(rules, windows, key, boundary);
+        let before = self.last;
         changes.sort_by_key(|change| change.end);
         let kept =
             |change: &&WindowChange<S>| change.now.is_some() || !windows.is_retired(change.end, boundary);
@@ -255,7 +278,7 @@ impl<K: Key> KeyEpisodes<K> {
                 self.detect_pure(rules, windows, key, (series, index));
             }
         }
-        self.follow(rules, windows, key, newest, revised);
+        self.follow(rules, windows, key, (newest, before), revised);
         self.emit_changes(rules, windows, key, boundary, &mut emit);
     }
 

@@ -1,0 +1,79 @@
+//! The methods of a handle for upgrades: savepoints, and taking the place of another pipeline.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use telemetra_core::{EventTime, ExternalError};
+
+use crate::checkpoint::savepoint::Savepoint;
+use crate::checkpoint::state::Message;
+use crate::pipeline::handle::Running;
+use crate::support::failure::PipelineError;
+
+/// How often to check whether all sinks have been taken over.
+const LOOK: Duration = Duration::from_millis(1);
+
+impl Running {
+    /// Keeps the newest complete checkpoint under this name: a [savepoint](crate::Savepoints), which stays until it is removed.
+    /// If there is no checkpoint yet, this waits for the first. In a cluster, process 0 takes savepoints.
+    ///
+    /// # Errors
+    ///
+    /// [`PipelineError::Savepoint`] if there are no checkpoints, there is a savepoint of that name, the name cannot be one, or
+    /// the store fails. The pipeline goes on, unless it has ended.
+    pub fn savepoint(&self, name: &str) -> Result<Savepoint, PipelineError> {
+        let failed = |source| PipelineError::Savepoint { name: name.to_owned(), source };
+        let none = || failed(ExternalError::permanent("no checkpoints are taken in this process"));
+        let messages = self.messages.as_ref().ok_or_else(none)?;
+        let (reply, savepoint) = channel();
+        let ended = |_| failed(ExternalError::permanent("the pipeline ended before there was a checkpoint"));
+        let asked = Message::Savepoint { name: name.to_owned(), reply };
+        messages.send(asked).map_err(|_| ended(RecvTimeoutError::Disconnected))?;
+        loop {
+            match savepoint.recv_timeout(Duration::from_millis(20)) {
+                Ok(taken) => return taken.map_err(failed),
+                Err(RecvTimeoutError::Timeout) if !self.failure.is_down() && !self.stop.has_ended() => {}
+                Err(error) => return Err(ended(error)),
+            }
+        }
+    }
+
+    /// Whether any sink is left to another pipeline still: see [`Pipeline::standby`](crate::Pipeline::standby).
+    #[must_use]
+    pub fn stands_by(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.gauge.standby.stands_by())
+    }
+
+    /// Whether the pipeline has computed all that the sinks which it stands by for have been given by the other. From then on
+    /// [taking over](Self::take_over) takes no longer than the sinks take to be opened. Always true if it does not stand by.
+    #[must_use]
+    pub fn has_caught_up(&self) -> bool {
+        let mut standing = self.sinks.iter().filter(|sink| sink.gauge.standby.stands_by());
+        // What a sink had at the start is not made ready for it, but has to be computed too.
+        let frontier = self.frontier.get();
+        standing.all(|sink| {
+            let durable = sink.gauge.durable();
+            sink.gauge.standby.ready() >= durable.max(EventTime(1)) || frontier > durable
+        })
+    }
+
+    /// Takes the sinks over from the pipeline that writes to them, and waits until that is done. Everything after the last
+    /// batch that each of them has is written by this pipeline.
+    ///
+    /// Sinks that can revoke a claim, as Postgres, are taken over at once, and the other pipeline fails with its next write.
+    /// Sinks that cannot, as SQLite and files, are opened as soon as the other pipeline has closed them: stop it, or drain it
+    /// with windows kept. Do not restart the other pipeline, as it would take the sinks back.
+    ///
+    /// # Errors
+    ///
+    /// [`PipelineError::Stopped`] if the pipeline ends before; [`wait`](Self::wait) returns why.
+    pub fn take_over(&self) -> Result<(), PipelineError> {
+        self.sinks.iter().for_each(|sink| sink.gauge.standby.take_over());
+        while self.stands_by() {
+            if self.failure.pause(LOOK) || self.stop.has_ended() {
+                return Err(PipelineError::Stopped);
+            }
+        }
+        Ok(())
+    }
+}
