@@ -20,6 +20,7 @@ pub mod json;
 mod key;
 mod micro;
 mod read;
+mod room;
 pub mod testkit;
 mod time;
 mod write;

@@ -7,15 +7,19 @@ use telemetra_core::engine::WindowState;
 use telemetra_core::{EventTime, Key};
 
 use crate::operators::checkpointed::Inbox;
+use crate::operators::key_order::KeyOrder;
 use crate::operators::keyed::Keyed;
 use crate::read::partial::Partial;
 
 /// The keys of one worker, each with its windows and with state of the operator's own.
 pub(crate) struct WindowKeys<K: Key, W: WindowState, X> {
     keys: Keyed<K, WindowKey<W, X>>,
+    order: KeyOrder,
     inbox: Inbox<Partial<K, W::Partial>>,
     /// The keys that are due at each boundary: to close a window, to retire a summary, or to drop a pane.
     calendar: BTreeMap<EventTime, Vec<u32>>,
+    /// Room for arrivals, which only the keys that are being looked at need.
+    spare: Vec<Vec<(EventTime, W::Partial)>>,
     /// The last boundary at which some window is open even without further arrivals.
     last_close: EventTime,
 }
@@ -40,8 +44,10 @@ impl<K: Key, W: WindowState, X> Default for WindowKeys<K, W, X> {
     fn default() -> Self {
         Self {
             keys: Keyed::default(),
+            order: KeyOrder::default(),
             inbox: Inbox::default(),
             calendar: BTreeMap::new(),
+            spare: Vec::new(),
             last_close: EventTime::MIN,
         }
     }
@@ -88,8 +94,14 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
                 key.wake = TOUCHED;
                 touched.push(slot);
             }
+            if key.pending.capacity() == 0 {
+                key.pending = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(1));
+            }
             key.pending.push((partial.pane, partial.accumulator));
         }
+        self.order.sort(&mut touched, &self.keys);
+        // What the last burst needed is not kept for ever.
+        self.spare.truncate(touched.len());
         touched
     }
 
@@ -103,6 +115,9 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         sooner: Option<EventTime>,
     ) {
         let Some((_, key)) = self.keys.get_mut(slot) else { return };
+        if key.pending.capacity() > 0 && key.pending.is_empty() {
+            self.spare.push(std::mem::take(&mut key.pending));
+        }
         let Some(wake) = key.windows.wake(rules, boundary) else {
             self.keys.remove(slot);
             return;
@@ -117,7 +132,15 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
 
     /// Returns the slot of a key, which is created if there is none.
     pub(crate) fn slot(&mut self, key: K::Ref<'_>) -> u32 {
-        self.keys.slot_or_insert(key, WindowKey::default)
+        let mut is_new = false;
+        let slot = self.keys.slot_or_insert(key, || {
+            is_new = true;
+            WindowKey::default()
+        });
+        if is_new {
+            self.order.add(slot);
+        }
+        slot
     }
 
     /// Returns the key and state of a slot; `None` if the key was removed.
