@@ -134,8 +134,7 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         if self.panes.front().is_some_and(|pane| pane.start < oldest) {
             self.panes.drain(..self.first_from(oldest));
             shrink(&mut self.panes);
-            // Windows that begin before it are not corrected any more.
-            self.summaries.settle(spec, oldest.plus(spec.size()));
+            self.settle(rules, boundary);
         }
     }
 
@@ -242,7 +241,7 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         let spec = rules.windows;
         self.summaries.retire(spec, |end| rules.is_retired(end, boundary), |_, _| ());
         self.summaries.share(spec);
-        self.summaries.settle(spec, oldest.plus(spec.size()));
+        self.settle(rules, boundary);
     }
 }
 
@@ -251,6 +250,15 @@ impl<A: Accumulator> KeyWindows<A> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.panes.is_empty() && self.summaries.is_empty()
+    }
+
+    /// Settles the summaries of a quiet key, of windows that are not corrected any more. A key with events in
+    /// most panes is one of few, and would have to encode each of its summaries.
+    fn settle(&mut self, rules: &WindowRules, boundary: EventTime) {
+        let oldest = rules.oldest_pane(boundary);
+        if self.panes.len() as u64 <= (boundary - oldest) / rules.windows.slide() / 2 {
+            self.summaries.settle(rules.windows, oldest.plus(rules.windows.size()));
+        }
     }
 
     /// The index of the first pane that starts at or after `start`.
