@@ -99,8 +99,7 @@ where
 
     fn take(&mut self, shard: usize, time: EventTime, changes: &mut Vec<Change>) {
         let mut mine = self.stash.remove(&(shard, time)).unwrap_or_default();
-        // Mostly there are few runs that are not in order, which a stable sort merges.
-        mine.sort();
+        mine.sort_unstable();
         changes.reserve(mine.len());
         for RowChange { row, revision, action } in mine {
             changes.push(Change { row: self.layout.erase(row), revision, action });

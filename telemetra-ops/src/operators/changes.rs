@@ -218,12 +218,9 @@ impl<R: Data> ChangesTactic<R> {
     fn net_changes(&self, mut updates: Vec<(R, isize, u64)>) -> Vec<Net<R>> {
         // Sorting puts the versions of one row side by side. The routes are compared first, as numbers
         // compare faster than keys.
-        // Windows come in the order of their keys, if no key is new.
-        if !updates.is_sorted_by(|(a, ..), (b, ..)| self.layout.compare(a, b).is_le()) {
-            updates.sort_unstable_by(|(a, _, route_a), (b, _, route_b)| {
-                route_a.cmp(route_b).then_with(|| self.layout.compare(a, b))
-            });
-        }
+        updates.sort_unstable_by(|(a, _, route_a), (b, _, route_b)| {
+            route_a.cmp(route_b).then_with(|| self.layout.compare(a, b))
+        });
         let mut nets: Vec<Net<R>> = Vec::with_capacity(updates.len());
         let mut updates = updates.into_iter().peekable();
         let mut states: Vec<((R, u64), isize)> = Vec::new();

@@ -91,11 +91,6 @@ impl<K: Key, V> Keyed<K, V> {
         self.slots.place(slot)?.as_mut().map(|slot| (&slot.key, &mut slot.value))
     }
 
-    /// Returns the key of a slot; `None` if it was removed.
-    pub(crate) fn key(&self, slot: u32) -> Option<&K> {
-        self.slots.get(slot).map(|slot| &slot.key)
-    }
-
     /// Removes the key of a slot.
     pub(crate) fn remove(&mut self, slot: u32) {
         if let Some(gone) = self.slots.place(slot).and_then(Option::take)

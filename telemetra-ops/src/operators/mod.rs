@@ -6,7 +6,6 @@ pub(crate) mod checkpointed;
 pub(crate) mod early;
 pub(crate) mod enrich;
 pub(crate) mod journal;
-pub(crate) mod key_order;
 pub(crate) mod keyed;
 pub(crate) mod keyed_process;
 pub(crate) mod latest;

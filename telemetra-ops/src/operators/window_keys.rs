@@ -7,14 +7,12 @@ use telemetra_core::engine::WindowState;
 use telemetra_core::{EventTime, Key};
 
 use crate::operators::checkpointed::Inbox;
-use crate::operators::key_order::KeyOrder;
 use crate::operators::keyed::Keyed;
 use crate::read::partial::Partial;
 
 /// The keys of one worker, each with its windows and with state of the operator's own.
 pub(crate) struct WindowKeys<K: Key, W: WindowState, X> {
     keys: Keyed<K, WindowKey<W, X>>,
-    order: KeyOrder,
     inbox: Inbox<Partial<K, W::Partial>>,
     /// The keys that are due at each boundary: to close a window, to retire a summary, or to drop a pane.
     calendar: BTreeMap<EventTime, Vec<u32>>,
@@ -44,7 +42,6 @@ impl<K: Key, W: WindowState, X> Default for WindowKeys<K, W, X> {
     fn default() -> Self {
         Self {
             keys: Keyed::default(),
-            order: KeyOrder::default(),
             inbox: Inbox::default(),
             calendar: BTreeMap::new(),
             spare: Vec::new(),
@@ -99,7 +96,8 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
             }
             key.pending.push((partial.pane, partial.accumulator));
         }
-        self.order.sort(&mut touched, &self.keys);
+        // In the order of the slots, which is that of the memory.
+        touched.sort_unstable();
         // What the last burst needed is not kept for ever.
         self.spare.truncate(touched.len());
         touched
@@ -132,15 +130,7 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
 
     /// Returns the slot of a key, which is created if there is none.
     pub(crate) fn slot(&mut self, key: K::Ref<'_>) -> u32 {
-        let mut is_new = false;
-        let slot = self.keys.slot_or_insert(key, || {
-            is_new = true;
-            WindowKey::default()
-        });
-        if is_new {
-            self.order.add(slot);
-        }
-        slot
+        self.keys.slot_or_insert(key, WindowKey::default)
     }
 
     /// Returns the key and state of a slot; `None` if the key was removed.
