@@ -7,7 +7,7 @@ help: ## lists the commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 demo: compiler ## runs the whole pipeline on generated events
-	cargo run --release --example full_pipeline
+	cargo run --profile demo -p telemetra-demo
 
 api: compiler ## serves the API and the dashboard, on port 8000
 	cargo run --release --example api
@@ -18,7 +18,7 @@ check: compiler ## format, clippy and the tests without servers: before each com
 	cargo test --workspace --features kafka-tls --lib
 	cargo test -p telemetra-core --tests
 	cargo test --features kafka-tls --test agreement --test architecture --test corrections --test graph \
-		--test livestream --test specification --test usual_mistakes --test watermarks
+		--test http --test livestream --test specification --test usual_mistakes --test watermarks
 
 gates: compiler ## all that has to hold before a merge, but for the tests
 	scripts/gates
@@ -40,7 +40,7 @@ fuzz-api: compiler ## holds the API to its OpenAPI document; needs Python
 	tests/api/fuzz
 
 services-up: ## starts Postgres, Redis and Kafka, and prints what to export
-	@scripts/services install
+	@scripts/services install postgres redis kafka
 	@scripts/services up
 
 services-down: ## stops them, and keeps their data

@@ -1,6 +1,7 @@
 //! Real-time analytics over event streams, on timely dataflow and differential dataflow.
 //!
-//! An event type of your own, a JSON source, one grouping with an aggregate of two lines, one moment rule, a table, checkpoints:
+//! This example has an event type, a JSON source, one grouping with an aggregate of two parts, one moment
+//! rule, a table and checkpoints:
 //!
 //! ```
 //! use telemetra::prelude::*;
@@ -37,17 +38,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The idea: event time is the timestamp of the dataflow, so the frontier is the watermark, and the summaries of
-//! windows are an ordinary differential collection, so whatever is built from them is corrected when they are. Events are many
-//! and are folded early, by timely operators; rows are few and change, and their consequences follow by themselves.
+//! Event time is the timestamp of the dataflow, so the frontier is the watermark. The summaries of windows
+//! are an ordinary differential collection, so everything derived from them is corrected when they change.
+//! There are many events, so timely operators aggregate them early; there are few rows, and differential
+//! dataflow corrects them and everything that depends on them.
 //!
-//! There are two ways in:
+//! There are two APIs:
 //!
 //! * the **pipeline API**, [`Pipeline`](prelude::Pipeline): sources, groupings, rules, sinks and a checkpoint store,
 //!   checked, run on threads or processes, and watched through a handle;
 //! * the **graph API** beneath it, [`ops`]: operators as methods in a dataflow of your own.
 //!
-//! The crates and modules:
+//! These are the crates and modules:
 //!
 //! * [`core`]: contracts and arithmetic, without a dataflow. [Events](core::Event) and [decoding](core::Decoder), time and windows,
 //!   [aggregates](core::aggregate), [detectors](core::detect), [sources](core::source), and the
@@ -58,6 +60,7 @@
     feature = "livestream",
     doc = "* [`livestream`]: the domain that Telemetra comes with, and the worked example of how to bring your own."
 )]
+#![cfg_attr(feature = "http", doc = "* [`http`]: a router over a live view, to mount in your own service.")]
 //!
 //! # Features
 //!
@@ -69,6 +72,10 @@
 //! | `kafka-tls` | Kafka by TLS and SASL | `libssl-dev` |
 //! | `postgres` | Postgres as sink and as checkpoint store | nothing |
 //! | `redis` | Redis as sink | a C compiler |
+//! | `http` | a router over a live view, to mount in a service on axum | nothing |
+//! | `clickhouse` | ClickHouse as sink | a C compiler |
+//! | `parquet` | Parquet files | nothing |
+//! | `webhook` | changes posted to a URL | a C compiler |
 //! | `full` | all of these but `kafka-tls` | |
 #![forbid(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -80,10 +87,12 @@ pub use telemetra_core as core;
 pub use telemetra_ops as ops;
 pub use telemetra_sinks as sinks;
 
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "livestream")]
 pub mod livestream;
 
-/// What most programs need.
+/// The types, traits and functions that most programs need.
 ///
 /// Of the two types called `Memory` the source is [`MemorySource`](prelude::MemorySource) here, and the sink
 /// [`MemorySink`](prelude::MemorySink).
@@ -102,6 +111,10 @@ pub mod prelude {
         Report, Running, StopHandle, StopSignal, Tactic, Top, Windows, hours, minutes, seconds, sessions,
         sliding, tumbling,
     };
+    #[cfg(feature = "clickhouse")]
+    pub use telemetra_sinks::ClickHouse;
+    #[cfg(feature = "parquet")]
+    pub use telemetra_sinks::Parquet;
     #[cfg(feature = "sqlite")]
     pub use telemetra_sinks::Sqlite;
     pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};
@@ -111,9 +124,11 @@ pub mod prelude {
     pub use telemetra_sinks::{Postgres, PostgresConfig, PostgresStore};
     #[cfg(feature = "redis")]
     pub use telemetra_sinks::{RedisSink, RedisTable};
+    #[cfg(feature = "webhook")]
+    pub use telemetra_sinks::{Webhook, WebhookSecret};
 }
 
-/// The code in the documents runs as tests.
+/// Runs the code in the documents as tests.
 #[cfg(doctest)]
 mod documents {
     #[doc = include_str!("../README.md")]

@@ -278,12 +278,13 @@ fn no_file_of_the_core_names_a_later_folder() {
     assert!(late.is_empty(), "these name later folders: {late:#?}");
 }
 
-/// The live-stream domain is one domain among others: the three crates below it know no word of it, in code, docs and tests.
+/// The live-stream domain is one domain among others: the three crates below it, and the router beside it, know no word of it, in
+/// code, docs and tests.
 #[test]
-fn no_crate_below_the_facade_knows_a_word_of_the_domain() {
+fn nothing_but_the_domain_itself_knows_a_word_of_it() {
     let words = ["chat", "viewer", "emote", "stream_id", "sentiment", "donation"];
     let mut found = Vec::new();
-    for folder in ["telemetra-core/src", "telemetra-ops/src", "telemetra-sinks/src"] {
+    for folder in ["telemetra-core/src", "telemetra-ops/src", "telemetra-sinks/src", "src/http"] {
         for file in files(folder, "rs") {
             let text = read(&file).to_lowercase();
             found.extend(
@@ -307,6 +308,38 @@ fn the_domain_and_the_examples_use_the_public_interface_alone() {
             let hidden = paths(&code).into_iter().any(|path| path.iter().any(|part| part == "engine"));
             assert!(found.is_empty() && !hidden, "{} names {found:?} or what is hidden", file.display());
         }
+    }
+}
+
+/// The router is written on what a user of the three crates has, knows no domain, and is in nobody's tree who does not ask
+/// for it.
+#[test]
+fn the_router_uses_the_public_interface_of_the_crates_and_no_domain() {
+    for file in files("src/http", "rs") {
+        let found: Vec<_> = paths(&read(&file))
+            .into_iter()
+            .filter(|path| {
+                let hidden = path.iter().any(|part| part == "engine" || part == "livestream");
+                let outside = path[0] == "crate" && path.get(1).is_some_and(|module| module != "http");
+                hidden || outside || path[0] == "timely" || path[0] == "differential_dataflow"
+            })
+            .map(|path| path.join("::"))
+            .collect();
+        assert!(found.is_empty(), "{} names {found:?}", file.display());
+    }
+    let manifest: toml::Table = read(Path::new("Cargo.toml")).parse().unwrap();
+    let default = manifest["features"]["default"].as_array().unwrap();
+    assert!(!default.iter().any(|feature| feature.as_str() == Some("http")), "{default:?}");
+    for name in ["axum", "futures-core", "serde_json", "tokio", "tower-http", "tracing", "utoipa"] {
+        let optional = manifest["dependencies"].get(name).and_then(|dependency| dependency.get("optional"));
+        assert!(optional.is_some_and(|optional| optional.as_bool() == Some(true)), "{name}");
+        let asks = |(feature, list): &(&String, &toml::Value)| {
+            let asked =
+                list.as_array().unwrap().iter().any(|asked| asked.as_str() == Some(&format!("dep:{name}")));
+            asked && *feature != "http"
+        };
+        let others: Vec<_> = manifest["features"].as_table().unwrap().iter().filter(asks).collect();
+        assert!(others.is_empty(), "{name} is asked for by {others:?}");
     }
 }
 

@@ -20,16 +20,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use telemetra::http::serve;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use common::log::Format;
 use common::settings::{Command, Wrong};
 use common::show::print;
 use server::app::{App, app};
+use server::log_tail::LogTail;
 use server::observe::Recorder;
-use server::serve::serve;
 use settings::{Settings, TABLE};
 
 fn main() -> ExitCode {
@@ -115,12 +119,15 @@ fn listen(stop: watch::Sender<bool>) -> Result<()> {
 }
 
 fn log(settings: &Settings) {
-    let Some(most) = settings.log_level else { return };
+    let tail = LogTail::shared();
+    tail.hide(settings.secrets());
+    let tail = tail.layer().with_filter(LevelFilter::INFO);
+    let Some(most) = settings.log_level else { return tracing_subscriber::registry().with(tail).init() };
     let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let log = tracing_subscriber::fmt().with_max_level(most).with_writer(std::io::stderr);
-    let log = log.with_ansi(coloured);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(coloured);
+    let most = LevelFilter::from_level(most);
     match settings.log_format {
-        Format::Text => log.init(),
-        Format::Json => log.json().init(),
+        Format::Text => tracing_subscriber::registry().with(tail).with(lines.with_filter(most)).init(),
+        Format::Json => tracing_subscriber::registry().with(tail).with(lines.json().with_filter(most)).init(),
     }
 }

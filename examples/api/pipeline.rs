@@ -45,6 +45,8 @@ fn embed(settings: &Settings) -> Result<Answers> {
     let pipeline = livestream::pipeline()
         .time(settings.time.clone())
         .clock(clock.clone())
+        // For the operations page; it reads the clock whenever an operator is scheduled.
+        .operator_times(true)
         .rules(default_rules(settings.threshold)?);
     let pipeline = match &settings.input {
         Input::Demo => pipeline.source(Demo::new(settings, clock)?, decoder),

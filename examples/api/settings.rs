@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use telemetra::http::{Origins, Token};
 use telemetra::prelude::*;
 use tracing::Level;
 
@@ -14,8 +15,6 @@ use crate::common::parse::{self, number, real, real_in, span_in};
 use crate::common::settings::{Command, Setting, Table, Wrong, put};
 use crate::common::stores::{self, Postgres, Redis, Stores};
 use crate::server::app::Options;
-use crate::server::guard::Token;
-use crate::server::origin::Origins;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -88,6 +87,12 @@ impl Settings {
     pub(crate) fn options(&self) -> Options {
         let (title, origins, token) = (self.title.clone(), self.origins.clone(), self.token.clone());
         Options { title, origins, token, ..Options::default() }
+    }
+
+    /// What must be in no answer: tokens, passwords, and URLs that hold one.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let token = self.token.as_ref().map(|token| token.secret().to_owned());
+        [token, self.postgres.password.0.clone(), self.redis.url.0.clone()].into_iter().flatten().collect()
     }
 }
 

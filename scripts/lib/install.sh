@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154
-# What is missing, by apt, and Kafka from Maven Central. What is there is not asked for again.
+# What is missing, by apt, Kafka from Maven Central, and packages of Python from PyPI. What is there is not asked for again.
 
 have() {
     command -v "$1" >/dev/null
@@ -30,12 +30,14 @@ missing_packages() {
             have pkg-config || echo pkg-config
             [ -e /usr/include/openssl/ssl.h ] || echo libssl-dev
             ;;
-        *) fail "there is no part $1; there are ${all[*]} kafka-tls" ;;
+        clickhouse) have clickhouse-server || echo clickhouse-server ;;
+        python) python_packages_ready || { have python3 && python3 -c 'import ensurepip' 2>/dev/null; } || echo python3-venv ;;
+        *) fail "there is no part $1; there are ${all[*]} kafka-tls ${more[*]} python" ;;
     esac
 }
 
 install() {
-    [ $# -gt 0 ] || set -- "${all[@]}" kafka-tls
+    [ $# -gt 0 ] || set -- "${all[@]}" kafka-tls "${more[@]}" python
     have setpriv || fail "there is no setpriv; it comes with util-linux"
     local part packages=() found
     for part in "$@"; do
@@ -43,6 +45,7 @@ install() {
         mapfile -t -O "${#packages[@]}" packages < <(printf '%s' "${found:+$found$'\n'}")
     done
     [ ${#packages[@]} = 0 ] || apt_install "${packages[@]}"
+    [[ " $* " != *" python "* ]] || python_packages_ready || install_python
     [[ " $* " != *" kafka "* ]] || [ -d "$kafka_home/template" ] || install_kafka
 }
 

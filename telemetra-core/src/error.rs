@@ -2,6 +2,7 @@
 //! it.
 
 use std::fmt;
+use std::time::Duration;
 
 /// The error of a setting that cannot work, returned when the pipeline is built, before anything runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,18 +46,19 @@ pub enum Retry {
 pub struct ExternalError {
     what: String,
     retry: Retry,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl ExternalError {
     /// A [permanent](Retry::Permanent) error. `what` says what was tried, on which file, table or row.
     pub fn permanent(what: impl Into<String>) -> Self {
-        Self { what: what.into(), retry: Retry::Permanent, source: None }
+        Self { what: what.into(), retry: Retry::Permanent, retry_after: None, source: None }
     }
 
     /// A [transient](Retry::Transient) error. `what` says what was tried, on which file, table or row.
     pub fn transient(what: impl Into<String>) -> Self {
-        Self { what: what.into(), retry: Retry::Transient, source: None }
+        Self { what: what.into(), retry: Retry::Transient, retry_after: None, source: None }
     }
 
     /// The same error with the error that caused it.
@@ -64,6 +66,27 @@ impl ExternalError {
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same error with the time after which the system wants the operation to be repeated, as `Retry-After`
+    /// of HTTP says it. The pipeline waits at least so long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_core::ExternalError;
+    /// let error = ExternalError::transient("too many requests").with_retry_after(Duration::from_secs(3));
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+    /// ```
+    #[must_use]
+    pub fn with_retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self
+    }
+
+    /// The time after which the system wants the operation to be repeated, if it said one.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// Whether the operation may succeed if it is repeated.

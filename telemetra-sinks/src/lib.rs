@@ -14,12 +14,20 @@
 //! | `KafkaSource`, `KafkaSink` | source and sink: topics | `kafka` |
 //! | `Postgres`, `PostgresStore` | sink: tables; store: checkpoints | `postgres` |
 //! | `RedisSink` | sink: current windows, moments, rows, leaderboards; a channel of changes | `redis` |
+//! | `ClickHouse` | sink: tables | `clickhouse` |
+//! | `Parquet` | sink: changes as Parquet files, by table and day | `parquet` |
+//! | `Webhook` | sink: changes, posted to a URL as signed JSON | `webhook` |
 //!
 //! All sinks are idempotent: when a restarted pipeline writes rows again, the target holds the same rows as
 //! after an undisturbed run. Each sink's page says what it keeps, what it does after an error, and how it
 //! goes on after a restart.
 #![forbid(missing_docs)]
 
+#[cfg(feature = "clickhouse")]
+mod clickhouse;
+mod disk;
+#[cfg(any(feature = "webhook", feature = "clickhouse"))]
+mod http;
 mod json_lines;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -27,13 +35,20 @@ mod lines;
 mod live;
 mod memory;
 mod owner;
+#[cfg(feature = "parquet")]
+mod parquet;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+mod run;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "webhook")]
+mod webhook;
 
+#[cfg(feature = "clickhouse")]
+pub use clickhouse::ClickHouse;
 pub use json_lines::JsonLines;
 #[cfg(feature = "kafka")]
 pub use kafka::{
@@ -43,9 +58,13 @@ pub use kafka::{
 pub use lines::{Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, Published, SubjectView, Subscription, Update};
 pub use memory::MemorySink;
+#[cfg(feature = "parquet")]
+pub use parquet::Parquet;
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "redis")]
 pub use redis::{RedisKeys, RedisServer, RedisSink, RedisTable};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
+#[cfg(feature = "webhook")]
+pub use webhook::{Webhook, WebhookSecret};

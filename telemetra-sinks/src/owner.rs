@@ -100,7 +100,7 @@ impl Owner {
     }
 
     /// Returns a table that both pipelines write to, if there is one.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "clickhouse"))]
     pub(crate) fn shared<'a>(&'a self, other: &Self) -> Option<&'a str> {
         self.tables.iter().find(|table| other.has(table)).map(String::as_str)
     }

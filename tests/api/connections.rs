@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::client::{Socket, connect, read_answer, request};
 use crate::server::app::Options;
-use crate::server::guard::Token;
-use crate::server::limits::Limits;
-use crate::server::origin::Origins;
 use crate::service::{Service, wait};
+use telemetra::http::Limits;
+use telemetra::http::Origins;
+use telemetra::http::Token;
 
 fn origins(text: &str) -> Origins {
     let mut origins = Origins::default();
@@ -39,7 +39,7 @@ fn pages_of_allowed_origins_may_read_and_connect() {
     );
     assert_eq!(
         (preflight.status, &*preflight.headers["access-control-allow-headers"]),
-        (200, "authorization")
+        (200, "authorization,last-event-id")
     );
 
     let own = format!("http://{}", service.address);

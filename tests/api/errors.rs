@@ -2,9 +2,9 @@
 
 use crate::client::{connect, read_answer, request};
 use crate::server::app::Options;
-use crate::server::limits::Limits;
 use crate::service::{Service, wait};
 use std::io::Write;
+use telemetra::http::Limits;
 
 #[test]
 fn every_error_is_a_problem_that_says_what_to_do() {

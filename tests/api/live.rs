@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::client::{Socket, connect};
 use crate::server::app::Options;
-use crate::server::limits::Limits;
 use crate::service::{Service, wait};
+use telemetra::http::Limits;
 
 fn is(kind: &'static str) -> impl Fn(&Value) -> bool {
     move |message| message["type"] == kind

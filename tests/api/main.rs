@@ -10,19 +10,29 @@ mod server;
 #[path = "../../examples/api/settings.rs"]
 mod settings;
 
+mod across;
 mod answers;
 mod arguments;
+mod broadcasts;
 mod client;
 mod connections;
 mod corrections;
 mod document;
 mod errors;
+mod events;
+#[allow(dead_code, reason = "the tests of the router use the rest")]
+#[path = "../http/follower.rs"]
+mod follower;
 mod live;
 mod load;
 mod operation;
+mod ops;
 #[path = "../support/program.rs"]
 mod program;
+#[path = "../support/schema.rs"]
+mod schema;
 mod servers;
 mod service;
 #[path = "../support/services.rs"]
 mod services;
+mod view;

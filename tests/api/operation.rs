@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use crate::server::app::Options;
-use crate::server::limits::Limits;
 use crate::service::{Service, wait};
+use telemetra::http::Limits;
 
 #[test]
 fn it_is_ready_while_answers_move_on() {

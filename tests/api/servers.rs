@@ -114,6 +114,13 @@ fn answers_are_those_of_a_pipeline_in_the_same_process() {
         "/streams/ada/moments?type=chat_spike&from=2026-01-01T00:02:00Z",
         "/streams/ada/moments?open=true&type=viewer_drop",
         "/streams/bob/moments",
+        "/streams/ada/broadcasts?max_chance=1",
+        "/streams/nobody/broadcasts",
+        "/moments",
+        "/moments?order=strongest&type=chat_spike&stream_id=ada",
+        "/moments?open=true&from=2026-01-01T00:02:00Z",
+        "/overview",
+        "/overview?minutes=10&limit=1",
     ] {
         let strip = |answer: crate::client::Answer| {
             let mut json = answer.json();
@@ -121,17 +128,77 @@ fn answers_are_those_of_a_pipeline_in_the_same_process() {
             for field in ["request_id", "updated_at"] {
                 json.as_object_mut().unwrap().remove(field);
             }
-            for stream in json.get_mut("streams").and_then(Value::as_array_mut).into_iter().flatten() {
-                stream.as_object_mut().unwrap().remove("updated_at");
+            for listed in json.get_mut("streams").and_then(Value::as_array_mut).into_iter().flatten() {
+                let listed = listed.as_object_mut().unwrap();
+                listed.remove("updated_at");
+                listed.get_mut("stream").and_then(|stream| stream.as_object_mut()?.remove("updated_at"));
             }
             (answer.status, json)
         };
         assert_eq!(strip(there.api.get(path)), strip(here.get(path)), "{path}");
     }
+    for order in ["newest", "strongest"] {
+        let pages = |get: &dyn Fn(&str) -> crate::client::Answer| {
+            let (mut seen, mut query) = (Vec::new(), format!("order={order}&limit=1"));
+            loop {
+                let page = get(&format!("/moments?{query}")).json();
+                seen.push(page["moments"].clone());
+                let Some(cursor) = page["next_cursor"].as_str() else { break seen };
+                query = format!("order={order}&limit=1&cursor={cursor}");
+            }
+        };
+        assert_eq!(pages(&|path| there.api.get(path)), pages(&|path| here.get(path)), "{order}");
+    }
     let moments = there.api.get("/streams/ada/moments").json();
     let first = &moments["moments"][0];
     let cursor = format!("9999999999999-{}", first["moment_id"].as_str().unwrap());
     assert_eq!(there.api.get(&format!("/streams/ada/moments?cursor={cursor}")).json(), moments);
+}
+
+#[test]
+fn operators_are_told_what_the_tables_hold_and_that_the_rest_is_not_known() {
+    let (mut there, mut here) = (Elsewhere::start(), crate::service::Service::start());
+    crate::ops::bad_input(&mut there.feeder);
+    crate::ops::bad_input(&mut here.feeder);
+    there.until(2);
+    here.until(2);
+    for query in
+        ["", "?limit=2", "?search=json+at", "?fate=malformed&limit=1", "?fate=duplicate", "?search=nothing"]
+    {
+        let path = format!("/ops/dead-letters{query}");
+        assert_eq!(there.api.get(&path).json(), here.get(&path).json(), "{path}");
+    }
+    let page = there.api.get("/ops/dead-letters?limit=3").json();
+    let next = format!("/ops/dead-letters?cursor={}", page["next_cursor"].as_str().unwrap());
+    assert_eq!(there.api.get(&next).json()["letters"].as_array().unwrap().len(), 2);
+
+    let ops = there.api.get("/ops").json();
+    let document = there.api.get("/openapi.json").json();
+    crate::document::check_answer(&document, "/ops", &ops);
+    assert_eq!(
+        (&ops["pipeline"], &ops["durable"]),
+        (&json!("elsewhere"), &json!("2026-01-01T00:01:59.999Z"))
+    );
+    assert_eq!(ops["fates"], json!({"malformed": 5}), "of letters alone");
+    for unknown in ["partitions", "operators", "state_bytes", "moments", "checkpoints"] {
+        assert_eq!(ops[unknown], Value::Null, "{unknown} is not known here");
+    }
+    assert_eq!((&ops["sinks"][0]["name"], &ops["sinks"][0]["queued"]), (&json!("postgres"), &Value::Null));
+
+    // Where the pipeline keeps its checkpoints there, too, they are seen.
+    let mut client = postgres::Client::connect(&there.postgres.url(), postgres::NoTls).unwrap();
+    client
+        .batch_execute(
+            "CREATE TABLE telemetra_checkpoints (pipeline text, name text, part bigint, blob bytea);
+            INSERT INTO telemetra_checkpoints VALUES ('telemetra', '00000001767225660000/complete', 0, 'abc'),
+            ('telemetra', '00000001767225660000/worker-0000', 0, 'abcdefg'),
+            ('telemetra', '00000001767225670000/worker-0000', 0, ''), ('other', '00000009/complete', 0, 'x')",
+        )
+        .unwrap();
+    let checkpoints = there.api.get("/ops").json()["checkpoints"].clone();
+    assert_eq!(checkpoints["boundary"], "2026-01-01T00:01:00.000Z");
+    assert_eq!((&checkpoints["age_seconds"], &checkpoints["bytes"]), (&json!(59.999), &json!(10)));
+    assert_eq!(checkpoints["completed"], Value::Null);
 }
 
 #[test]

@@ -19,10 +19,10 @@ use tokio::task::JoinHandle;
 
 use crate::client::{Answer, Socket, request};
 use crate::server::app::{App, Options, app};
-use crate::server::serve::serve;
 use crate::server::store::Store;
 use crate::server::store::archive::Archive;
 use crate::server::store::embedded::Embedded;
+use telemetra::http::serve;
 
 pub(crate) const START: EventTime = EventTime(1_767_225_600_000);
 
@@ -98,6 +98,7 @@ impl Service {
             .time(TimeConfig { idle_after: None, ..TimeConfig::default() })
             .source(source, JsonDecoder::mixed().with_sentiment(Arc::new(Lexicon::english())))
             .rules(default_rules(3.0).unwrap())
+            .operator_times(true)
             .sink(view)
             .sink(Sqlite::new(&database))
             .start()
@@ -166,6 +167,11 @@ impl Feeder {
         self.handle
             .push(make(Header { event_id: &event_id, time: START.plus(millis), stream_id: stream }))
             .unwrap();
+    }
+
+    /// Pushes a record as it is.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.handle.push(bytes.to_vec()).unwrap();
     }
 
     /// Pushes this many chat messages of a minute, evenly spread.

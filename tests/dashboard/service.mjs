@@ -28,7 +28,11 @@ export class Service {
   }
 
   push(events) {
-    this.process.stdin.write(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+    this.write(events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+  }
+
+  write(text) {
+    this.process.stdin.write(text);
   }
 
   async stop() {
@@ -54,4 +58,17 @@ export function chat(stream_id, from, count) {
 export function viewers(stream_id, at, viewer_count) {
   events += 1;
   return { event_id: `e${events}`, timestamp: new Date(at).toISOString(), stream_id, viewer_count };
+}
+
+export function meta(stream_id, at, event_type, new_title) {
+  events += 1;
+  return { event_id: `e${events}`, timestamp: new Date(at).toISOString(), stream_id, event_type, new_title };
+}
+
+export function gift(stream_id, at, amount, currency) {
+  events += 1;
+  return {
+    event_id: `e${events}`, timestamp: new Date(at).toISOString(), stream_id, user_id: "u1", username: "u1",
+    transaction_type: "donation", amount, currency,
+  };
 }

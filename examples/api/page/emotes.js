@@ -1,10 +1,14 @@
-// EmoteCloud: a bubble for each of the emotes used most, its surface by how often.
+// EmoteCloud: a bubble for each of the emotes used most. Its area and the size of its letters are by how often, and an arrow says
+// whether that was more or less five minutes before.
 
-import { count } from "./format.js";
+import { count, duration, second } from "./format.js";
 import { html, onWidth } from "./svg.js";
 
 const HEIGHT = 260;
 const GAP = 3;
+const BEFORE = 300_000;
+// The smallest and the largest letters, in pixels.
+const LETTERS = [9, 28];
 
 // The greatest in the middle, each next where it fits nearest to it.
 function pack(radii, ratio) {
@@ -26,6 +30,15 @@ function pack(radii, ratio) {
   return placed;
 }
 
+// Five minutes before: more, less, or about as many. A difference within the scatter of a count is none.
+function trend({ name, count: now }, before) {
+  if (!before) return { side: "", arrow: "", words: "" };
+  const then = before.top_emotes.find((emote) => emote.name === name)?.count ?? 0;
+  const difference = now - then;
+  if (Math.abs(difference) <= 2 * Math.sqrt(Math.max(now, then))) return { side: "same", arrow: "", words: "about as often as 5 minutes before" };
+  return difference > 0 ? { side: "up", arrow: " ▲", words: `up from ${count(then)} 5 minutes before` } : { side: "down", arrow: " ▼", words: `down from ${count(then)} 5 minutes before` };
+}
+
 // The same colour for the same name.
 function hue(name) {
   let hash = 7;
@@ -36,8 +49,8 @@ function hue(name) {
 export class Emotes {
   constructor(root) {
     this.list = html("ul", { class: "cloud", "data-testid": "emotes" });
-    this.hint = html("p", { class: "hint" });
-    root.append(this.list, this.hint);
+    this.period = html("p", { class: "period" });
+    root.append(this.period, this.list);
     this.width = onWidth(root, () => this.stream && this.draw(this.stream));
     this.bubbles = new Map();
   }
@@ -49,13 +62,17 @@ export class Emotes {
 
   draw(stream) {
     this.stream = stream;
-    const emotes = stream.current?.top_emotes ?? [];
-    this.hint.textContent = emotes.length > 0 ? "" : "No emotes in the last minute";
+    const { current } = stream;
+    const emotes = current?.top_emotes ?? [];
+    const span = current ? duration(current.end - current.start) : "1 min";
+    const period = !current ? "no messages in the last minute" : `${emotes.length > 0 ? "" : "no emotes "}in the ${span} to ${second(current.end)}`;
+    if (this.period.textContent !== period) this.period.textContent = period;
+    const before = stream.windows.findLast((window) => current && window.end <= current.end - BEFORE && window.end > current.end - 2 * BEFORE);
     this.list.hidden = emotes.length === 0;
     const width = this.width();
     const roots = emotes.map(({ count }) => Math.sqrt(count));
     const ratio = Math.min(2, width / HEIGHT);
-    const placed = pack(roots.map((root) => 12 + (30 * root) / (roots[0] || 1)), ratio);
+    const placed = pack(roots.map((root) => (42 * root) / (roots[0] || 1)), ratio);
     const left = Math.min(...placed.map((p) => p.x - p.r)), right = Math.max(...placed.map((p) => p.x + p.r));
     const top = Math.min(...placed.map((p) => p.y - p.r)), bottom = Math.max(...placed.map((p) => p.y + p.r));
     const zoom = Math.min((width - 4) / (right - left), (HEIGHT - 4) / (bottom - top), 2.2);
@@ -69,11 +86,14 @@ export class Emotes {
       Object.assign(bubble.style, {
         width: `${size}px`, height: `${size}px`,
         transform: `translate(${at[0] - size / 2}px, ${at[1] - size / 2}px)`,
-        fontSize: `${Math.max(9, Math.min(size / 4.2, (size * 1.3) / Math.max(4, emote.name.length)))}px`,
+        // By how often, as far as the name has room.
+        fontSize: `${Math.max(LETTERS[0], Math.min((LETTERS[1] * roots[i]) / (roots[0] || 1), (size * 0.92) / (0.78 * Math.max(3, emote.name.length))))}px`,
       });
-      bubble.title = `${emote.name}: ${count(emote.count)}`;
+      const { side, arrow, words } = trend(emote, before);
+      bubble.title = `${emote.name}: ${count(emote.count)}${words ? `, ${words}` : ""}`;
+      bubble.dataset.trend = side;
       bubble.children[0].textContent = emote.name;
-      bubble.children[1].textContent = count(emote.count);
+      bubble.children[1].replaceChildren(count(emote.count), html("span", { "aria-hidden": "true", class: "arrow" }, arrow), html("span", { class: "hidden" }, words && `, ${words}`));
     });
     for (const [name, bubble] of this.bubbles) {
       if (!seen.has(name)) {

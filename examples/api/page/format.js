@@ -17,6 +17,19 @@ export const signed = (n, places = 2) => {
 export const minute = (ms) => clock.format(ms);
 export const second = (ms) => seconds.format(ms);
 
+const day = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
+const isToday = (ms) => new Date(ms).toDateString() === new Date().toDateString();
+// The time alone where it is of today.
+export const moment = (ms) => (isToday(ms) ? second(ms) : `${day.format(ms)}, ${second(ms)}`);
+export const date = (ms) => `${day.format(ms)}, ${minute(ms)}`;
+
+// A place in a recording: hours, minutes and seconds.
+export function position(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  const two = (n) => String(n).padStart(2, "0");
+  return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
+}
+
 export function duration(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
   if (s < 60) return `${s} s`;
@@ -32,11 +45,11 @@ export function money(amount, currency) {
 }
 
 // What the built-in rules are called, in words and by what they watch. Rules of one's own go by their name.
-const KINDS = {
-  chat_spike: { label: "Chat spike", unit: "messages", mark: "▲", tone: "spike" },
+export const KINDS = {
+  chat_spike: { label: "Chat spike", unit: "messages a minute", mark: "▲", tone: "spike" },
   viewer_surge: { label: "Viewer surge", unit: "viewers", mark: "↑", tone: "surge" },
   viewer_drop: { label: "Viewer drop", unit: "viewers", mark: "↓", tone: "drop" },
-  donation_surge: { label: "Donation surge", unit: "transactions", mark: "◆", tone: "donation" },
+  donation_surge: { label: "Donation surge", unit: "transactions a minute", mark: "◆", tone: "donation" },
   sentiment_shift: { label: "Sentiment shift", unit: "", mark: "≈", tone: "mood" },
 };
 

@@ -2,6 +2,8 @@
 
 import { compact, decimal } from "./format.js";
 import { html } from "./svg.js";
+import { presence } from "./tiles.js";
+import { address } from "./url.js";
 
 const EVERY = 5_000;
 const PAGE = 50;
@@ -38,9 +40,9 @@ export class List {
     if (search) query.set("search", search);
     if (this.onlyLive.checked) query.set("live", "true");
     try {
-      const { streams, total } = await this.ask(`/streams?${query}`);
+      const { streams, total, as_of: asOf } = await this.ask(`/streams?${query}`);
       if (asked !== this.asked) return;
-      this.show(streams);
+      this.show(streams, Date.parse(asOf));
       this.parts.more.hidden = streams.length >= total;
       this.say(total > 0 ? "" : search ? `No stream matches “${search}”` : "No streams yet");
       this.onList(streams);
@@ -56,12 +58,12 @@ export class List {
     if (this.parts.state.textContent !== text) this.parts.state.textContent = text;
   }
 
-  show(streams) {
+  show(streams, asOf) {
     const known = new Map([...this.parts.list.children].map((item) => [item.dataset.id, item]));
     const greatest = Math.max(1e-9, ...streams.map((stream) => stream.current?.chat_rate ?? 0));
     const items = streams.map((stream) => {
       const item = known.get(stream.stream_id) ?? this.item(stream.stream_id);
-      this.fill(item, stream, greatest);
+      this.fill(item, stream, greatest, asOf);
       return item;
     });
     // Moving what has the focus would take it away.
@@ -72,26 +74,25 @@ export class List {
   }
 
   item(id) {
-    const link = html("a", { href: `#${encodeURIComponent(id)}` },
+    const link = html("a", { href: address("/stream", { id }) },
       html("span", { class: "who" }), html("span", { class: "what" }),
       html("span", { class: "figures" }), html("span", { class: "level" }, html("span")));
     return html("li", { "data-id": id }, link);
   }
 
-  fill(item, stream, greatest) {
+  fill(item, stream, greatest, asOf) {
     const [who, what, figures, level] = item.firstChild.children;
-    const isLive = stream.is_live ?? stream.current !== null;
-    item.dataset.live = isLive;
+    item.dataset.presence = stream.presence;
     item.dataset.moments = stream.open_moments;
     // The dot before the name says it to those who see it.
-    who.replaceChildren(stream.name, html("span", { class: "hidden" }, isLive ? ", live" : ", offline"));
+    who.replaceChildren(stream.name, html("span", { class: "hidden" }, `, ${stream.presence}`));
     what.textContent = stream.title ?? stream.category ?? "";
     const viewers = stream.current?.avg_viewers;
-    const rate = stream.current ? `${decimal(stream.current.chat_rate)} msg/s` : "silent";
+    const rate = stream.current ? `${decimal(stream.current.chat_rate)} messages/s` : presence(stream, asOf);
     const moments = stream.open_moments ? `${stream.open_moments} open moment${stream.open_moments > 1 ? "s" : ""}` : "";
     figures.replaceChildren(
       html("span", {}, rate),
-      ...(viewers === null || viewers === undefined ? [] : [html("span", {}, `${compact(viewers)} viewers`)]),
+      ...(viewers === null || viewers === undefined ? [] : [html("span", {}, `${compact(Math.round(viewers))} viewers`)]),
       ...(moments ? [html("span", { class: "flag" }, moments)] : []));
     level.firstChild.style.width = `${(100 * (stream.current?.chat_rate ?? 0)) / greatest}%`;
   }

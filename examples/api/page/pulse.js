@@ -1,9 +1,8 @@
 // PulseBar: how many watch, how that compares with the most there were, and how it came about.
 
-import { compact, count, signed } from "./format.js";
+import { compact, count, duration, signed } from "./format.js";
 import { area, html, line, onWidth, scale, svg } from "./svg.js";
 
-const SPAN = 1_800_000;
 const HEIGHT = 56;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -26,7 +25,9 @@ export class Pulse {
 
   draw(stream) {
     this.stream = stream;
-    const windows = stream.since(stream.asOf - SPAN).filter((window) => window.avg_viewers !== null);
+    const { from, to } = stream.view;
+    const windows = stream.since(from).filter((window) => window.avg_viewers !== null);
+    const span = duration(to - from);
     const current = stream.current?.avg_viewers ?? null;
     const greatest = Math.max(0, ...windows.map((window) => window.peak_viewers));
     if (current === null) {
@@ -35,16 +36,17 @@ export class Pulse {
       this.shown = null;
     } else {
       this.count(current);
-      const before = windows.findLast((window) => window.end <= stream.latest.end - 300_000)?.avg_viewers;
+      const before = windows.findLast((window) => window.end <= stream.current.end - 300_000)?.avg_viewers;
       const change = before ? (100 * (current - before)) / before : null;
-      this.trend.textContent = change === null ? "" : `${signed(change, 0)} % in 5 min`;
-      this.trend.dataset.side = change > 0 ? "up" : change < 0 ? "down" : "";
+      const said = change === null ? "" : signed(change, 0);
+      this.trend.textContent = said && `${said} % in 5 min`;
+      this.trend.dataset.side = said.startsWith("+") ? "up" : said.startsWith("−") ? "down" : "";
     }
     this.bar.style.width = `${greatest > 0 ? (100 * (current ?? 0)) / greatest : 0}%`;
-    this.peak.textContent = greatest > 0 ? `peak ${count(greatest)} in 30 min` : "no viewer counts yet";
+    this.peak.textContent = greatest > 0 ? `peak ${count(greatest)} in ${span}` : "no viewer counts yet";
     this.gauge.setAttribute("aria-label",
-      current === null ? "No viewers are known" : `${count(current)} viewers, of a peak of ${count(greatest)} in 30 minutes`);
-    this.spark(windows, stream.asOf);
+      current === null ? "No viewers are known" : `${count(current)} viewers, of a peak of ${count(greatest)} in ${span}`);
+    this.spark(windows, from, to);
   }
 
   // Runs to the new number rather than jumping there.
@@ -65,9 +67,9 @@ export class Pulse {
     this.frame = requestAnimationFrame(step);
   }
 
-  spark(windows, asOf) {
+  spark(windows, from, to) {
     const width = this.width();
-    const x = scale(asOf - SPAN, asOf, 0, width - 4);
+    const x = scale(from, to, 0, width - 4);
     const levels = windows.map((window) => window.avg_viewers);
     const [least, most] = [Math.min(...levels), Math.max(...levels)];
     // What moves is shown, and not how far it is from nothing: that is the bar's part.

@@ -1,9 +1,8 @@
-// The mood of the chat: where it is between bad and good, what it is made of, and how it came about.
+// The sentiment of the chat: where it is between negative and positive, what it is made of, and how it came about.
 
 import { count, signed } from "./format.js";
 import { area, html, line, onWidth, scale, svg } from "./svg.js";
 
-const SPAN = 1_800_000;
 const HEIGHT = 56;
 
 export class Sentiment {
@@ -23,24 +22,25 @@ export class Sentiment {
     const current = stream.current;
     const score = current?.sentiment_score ?? null;
     this.number.textContent = score === null ? "–" : signed(score);
-    this.word.textContent = score === null ? "nobody writes" : score > 0.15 ? "good mood" : score > 0.05 ? "rather good" : score < -0.15 ? "bad mood" : score < -0.05 ? "rather bad" : "neutral";
+    this.word.textContent = score === null ? "no messages yet" : score > 0.15 ? "positive" : score > 0.05 ? "rather positive" : score < -0.15 ? "negative" : score < -0.05 ? "rather negative" : "neutral";
     // Means of many messages are small: the gauge shows ± 0.5.
     this.needle.style.left = `${50 + 100 * Math.max(-0.5, Math.min(0.5, score ?? 0))}%`;
     this.needle.hidden = score === null;
     const { chat_count: all = 0, positive_count: good = 0, negative_count: bad = 0 } = current ?? {};
     this.parts.replaceChildren(
-      html("span", { class: "good" }, `${count(good)} good`), html("span", {}, `${count(all - good - bad)} neutral`),
-      html("span", { class: "bad" }, `${count(bad)} bad`));
+      html("span", { class: "good" }, `${count(good)} positive`), html("span", {}, `${count(all - good - bad)} neutral`),
+      html("span", { class: "bad" }, `${count(bad)} negative`));
     this.gauge.setAttribute("aria-label",
-      score === null ? "No mood is known" : `Mean sentiment ${signed(score)} on a scale from −1 to +1`);
+      score === null ? "No messages in the last minute" : `Mean sentiment ${signed(score)} on a scale from −1 to +1`);
     this.spark(stream);
   }
 
   spark(stream) {
     const width = this.width();
-    const windows = stream.since(stream.asOf - SPAN).filter((window) => window.sentiment_score !== null);
+    const { from, to } = stream.view;
+    const windows = stream.since(from).filter((window) => window.sentiment_score !== null);
     const greatest = Math.max(0.2, ...windows.map((window) => Math.abs(window.sentiment_score)));
-    const x = scale(stream.asOf - SPAN, stream.asOf, 0, width - 4);
+    const x = scale(from, to, 0, width - 4);
     const y = scale(-greatest, greatest, HEIGHT - 3, 3);
     const gap = (a, b) => b[3] - a[3] > 60_000;
     const side = (pick) => windows.map((window) => [x(window.end), y(pick(window.sentiment_score, 0)), y(0), window.end]);

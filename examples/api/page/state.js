@@ -22,6 +22,11 @@ export class Stream {
     this.id = id;
     this.onNews = onNews;
     this.maxChance = 1;
+    this.type = "";
+    this.chosen = null;
+    // Where the charts begin and end; null: the last `span` milliseconds.
+    this.range = null;
+    this.span = 1_800_000;
     this.clear();
   }
 
@@ -36,10 +41,31 @@ export class Stream {
     return this.windows.at(-1) ?? null;
   }
 
-  // The newest window, if it ended less than a window ago.
+  // The newest window, if it ended less than a window ago. Of the past: that of the chosen moment's peak, or the last.
   get current() {
     const latest = this.latest;
+    if (this.range) {
+      const at = Math.min(this.moments.get(this.chosen)?.peak ?? this.asOf, this.asOf);
+      return this.windows.findLast((window) => window.end <= at) ?? null;
+    }
     return latest && this.asOf - latest.end < latest.end - latest.start ? latest : null;
+  }
+
+  // What the charts show.
+  get view() {
+    return this.range ?? { from: (this.asOf ?? 0) - this.span, to: this.asOf ?? 0 };
+  }
+
+  // `live`; `silent` where it started and did not end, but has no events; `offline`.
+  get presence() {
+    const isLive = this.info?.is_live ?? null;
+    if (isLive === false || (isLive === null && !this.current)) return "offline";
+    return this.current ? "live" : "silent";
+  }
+
+  // When it last had an event, to within a window.
+  get silentSince() {
+    return this.latest?.start ?? time(this.info?.silent_since ?? this.info?.updated_at);
   }
 
   since(from) {
@@ -51,14 +77,28 @@ export class Stream {
     return this.since(from).filter((window) => window.end % (window.end - window.start) === 0);
   }
 
-  // Moments of which little enough is chance, newest first.
+  // Moments of the kind asked for of which little enough is chance, newest first, also of other times than are shown.
+  get likely() {
+    return [...this.moments.values()].filter((moment) => this.isLikely(moment)).sort((a, b) => b.started - a.started);
+  }
+
+  // Those of the time that is shown.
   get told() {
-    return [...this.moments.values()].filter((moment) => this.isTold(moment)).sort((a, b) => b.started - a.started);
+    return this.likely.filter((moment) => this.isInView(moment));
   }
 
   // Those of which nothing is known yet are told, too.
-  isTold({ chance }) {
-    return (chance ?? 0) <= this.maxChance;
+  isLikely({ chance, moment_type: type, moment_id: id }) {
+    return id === this.chosen || ((chance ?? 0) <= this.maxChance && this.isOfType(type));
+  }
+
+  isOfType(type) {
+    return !this.type || this.type === type;
+  }
+
+  isInView({ moment_id: id, started, ended }) {
+    const { from, to } = this.view;
+    return !this.range || id === this.chosen || (started <= to && (ended ?? to) >= from);
   }
 
   apply(message) {
@@ -85,7 +125,7 @@ export class Stream {
     const known = at > 0 && this.windows[at - 1].end === window.end;
     const put = kind === "withdrawn" ? [] : [window];
     this.windows.splice(known ? at - 1 : at, known ? 1 : 0, ...put);
-    while (this.windows.length > 0 && this.windows[0].end < this.asOf - 7_200_000) this.windows.shift();
+    while (!this.range && this.windows.length > 0 && this.windows[0].end < this.asOf - 7_200_000) this.windows.shift();
   }
 
   moment({ kind, moment: row }) {
@@ -97,37 +137,6 @@ export class Stream {
     moment.was = corrected ? before.score : before?.was;
     this.moments.set(row.moment_id, moment);
     const news = moment.isWithdrawn ? "withdrawn" : before?.isWithdrawn || !before ? "opened" : corrected ? "corrected" : null;
-    if (news && this.isTold(moment)) this.onNews(news, moment);
-  }
-
-  // The usual chat rate at a window: of the disjoint windows before it, as the detector takes them, and what is three deviations
-  // away. Null where there are too few.
-  baseline(window) {
-    const size = window.end - window.start;
-    const byEnd = (this.byEnd = this.byEndOf === this.windows.length + ":" + this.latest?.end ? this.byEnd : this.index());
-    const counts = [];
-    let silent = 0;
-    for (let back = 1; back <= 30; back += 1) {
-      const sample = byEnd.get(window.end - back * size);
-      // Silence counts as zero, but not before the oldest sample.
-      if (sample) {
-        counts.push(...Array(silent).fill(0), sample.chat_count);
-        silent = 0;
-      } else silent += 1;
-    }
-    if (counts.length < 8) return null;
-    const mean = counts.reduce((sum, n) => sum + n, 0) / counts.length;
-    const spread = counts.reduce((sum, n) => sum + (n - mean) ** 2, 0) / (counts.length - 1);
-    const deviation = Math.sqrt(Math.max(spread, mean + 1) * (1 + 1 / counts.length));
-    const seconds = size / 1000;
-    return { mean: mean / seconds, low: Math.max(0, mean - 3 * deviation) / seconds, high: (mean + 3 * deviation) / seconds };
-  }
-
-  index() {
-    this.byEndOf = this.windows.length + ":" + this.latest?.end;
-    // The first windows of a stream reach back to before it began, and are no measure.
-    const [first, second] = this.windows;
-    const began = second ? first.end - (second.end - first.end) : 0;
-    return new Map(this.windows.filter((window) => window.start >= began).map((window) => [window.end, window]));
+    if (news && this.isLikely(moment)) this.onNews(news, moment);
   }
 }

@@ -1,59 +1,49 @@
-// MomentsTimeline: what was found, newest first, and what late events made of it.
+// MomentsTimeline: a row for each kind of moment, on the time axis of the charts.
 
-import { count, decimal, duration, kind, second, signed } from "./format.js";
-import { html } from "./svg.js";
+import { duration, KINDS, kind, moment as at } from "./format.js";
+import { html, svg } from "./svg.js";
+import { address, state } from "./url.js";
+import { strength } from "./words.js";
 
-const MOST = 40;
-
-const amount = (moment, value) =>
-  moment.moment_type === "sentiment_shift" ? signed(value) : value < 100 && !Number.isInteger(value) ? decimal(value) : count(value);
-
-function sentence(moment) {
-  const { unit } = kind(moment.moment_type);
-  return `${amount(moment, moment.value)} ${unit} where ${amount(moment, moment.baseline_mean)} ± ${amount(moment, moment.baseline_stddev).replace("+", "")} is usual`.replace("  ", " ");
-}
-
-// Of a hundred moments like this one, so many are chance.
-function chance(moment) {
-  if (moment.chance === null) return "chance not known yet";
-  return moment.chance < 0.001 ? "chance below 0.1 %" : `chance ${decimal(moment.chance * 100, moment.chance < 0.1 ? 1 : 0)} %`;
-}
+const ROW = 32;
+const MARK = 14;
 
 export class Timeline {
-  constructor(root) {
-    this.list = html("ol", { class: "timeline", tabindex: 0, "aria-label": "Moments", "data-testid": "moments" });
-    this.hint = html("p", { class: "hint" });
-    root.append(this.list, this.hint);
+  constructor() {
+    this.svg = svg("svg", { class: "chart rows", role: "group", "aria-label": "Moments by kind, on the time axis of the charts", "data-testid": "timeline" });
+    this.node = html("figure", { class: "metric" }, html("figcaption", {}, html("b", {}, "Moments"), " by kind"), this.svg);
   }
 
-  draw(stream) {
-    const moments = stream.told.slice(0, MOST);
-    const hidden = stream.moments.size - stream.told.length;
-    const more = hidden > 0 ? ` ${hidden} more may well be chance.` : "";
-    this.hint.textContent = (moments.length > 0 ? "" : "Nothing out of the ordinary so far.") + more;
-    this.list.hidden = moments.length === 0;
-    const drawn = JSON.stringify([moments, hidden, Math.floor((stream.asOf ?? 0) / 10_000)]);
+  draw({ stream, moments, from, to, width, x }) {
+    const types = [...new Set([...Object.keys(KINDS), ...moments.map((moment) => moment.moment_type)])]
+      .filter((type) => !stream.type || stream.type === type);
+    const height = types.length * ROW;
+    const drawn = JSON.stringify([moments, from, to, width, stream.chosen, types]);
     if (drawn === this.drawn) return;
     this.drawn = drawn;
-    this.list.replaceChildren(...moments.map((moment) => this.item(moment, stream.asOf)));
+    const focused = this.svg.contains(document.activeElement) ? document.activeElement.dataset.id : null;
+    this.svg.setAttribute("width", width);
+    this.svg.setAttribute("height", height);
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.svg.replaceChildren(...types.map((type, row) => {
+      const { label, tone } = kind(type);
+      return svg("g", { "data-tone": tone, "data-type": type, class: "row", transform: `translate(0 ${row * ROW})` },
+        svg("line", { x1: x(from), x2: x(to), y1: ROW - 8, y2: ROW - 8 }),
+        svg("text", { x: x(from), y: 11 }, label),
+        ...moments.filter((moment) => moment.moment_type === type).toReversed()
+          .map((moment) => this.mark(moment, stream, from, to, x)));
+    }));
+    if (focused) [...this.svg.querySelectorAll("a")].find((link) => link.dataset.id === focused)?.focus();
   }
 
-  item(moment, asOf) {
-    const { label, mark, tone } = kind(moment.moment_type);
-    const state = moment.isWithdrawn ? "withdrawn" : moment.ended === null ? "open" : "closed";
-    const length = duration((moment.ended ?? asOf) - moment.started);
-    const when = moment.isWithdrawn ? second(moment.started) : `${second(moment.started)} · ${state === "open" ? `for ${length}` : length}`;
-    const was = moment.was === undefined || moment.was === moment.score ? "" : ` (score was ${decimal(moment.was)})`;
-    const correction = moment.isWithdrawn ? "Withdrawn: with the events that came late it is nothing unusual."
-      : moment.isCorrected ? `Corrected by late events${was}.` : "";
-    return html("li", { "data-state": state, "data-tone": tone, "data-id": moment.moment_id, class: moment.isCorrected ? "corrected" : null },
-      html("span", { class: "mark", "aria-hidden": "true" }, mark),
-      html("div", { class: "body" },
-        html("p", { class: "head" }, html("strong", {}, moment.isWithdrawn ? html("s", {}, label) : label),
-          html("span", { class: "chip", "data-state": state }, state),
-          moment.isCorrected && !moment.isWithdrawn ? html("span", { class: "chip", "data-state": "corrected" }, "corrected") : null),
-        html("p", { class: "when" }, html("time", { datetime: moment.started_at }, when), ` · score ${decimal(Math.abs(moment.score))} · ${chance(moment)}`),
-        html("p", { class: "why" }, sentence(moment)),
-        correction ? html("p", { class: "correction" }, correction) : null));
+  mark(moment, stream, from, to, x) {
+    const [left, right] = [x(Math.max(from, moment.started)), x(Math.min(to, moment.ended ?? to))];
+    const status = moment.isWithdrawn ? "withdrawn" : moment.ended === null ? "open" : "closed";
+    const length = duration((moment.ended ?? stream.asOf) - moment.started);
+    const text = `${kind(moment.moment_type).label} at ${at(moment.started)}, ${status}, ${length}, ${strength(moment)}`;
+    return svg("a", {
+      class: "mark", href: address(location.pathname, { ...state(), moment: moment.moment_id }), "aria-label": text, "data-id": moment.moment_id,
+      "data-state": status, "data-chosen": moment.moment_id === stream.chosen,
+    }, svg("title", {}, text), svg("rect", { x: left, y: ROW - 8 - MARK / 2, width: Math.max(8, right - left), height: MARK, rx: 4 }));
   }
 }

@@ -1,209 +1,113 @@
-//! One WebSocket: a snapshot, or what changed since the client was last here, and then each change as it comes.
+//! What followers are told: a snapshot, or what changed since the client was last here, and then each change as it comes.
 
-use std::collections::HashMap;
-use std::time::Instant;
+use std::sync::Arc;
 
-use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket};
 use telemetra::core::EventTime;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Interval, interval, timeout};
+use telemetra::http::{Beginning, Failure, Feed, Follow, Known, Pending, Position, Wish, new_life};
+use tokio::sync::watch;
 
-use super::app::App;
-use super::hub;
+use super::app::Progress;
 use super::model::{Message, Time};
+use super::store::Store;
 
-/// What a client asks for.
-#[derive(Debug)]
-pub(crate) struct Wish {
-    /// `None` for all.
-    pub(crate) stream: Option<String>,
-    /// The time up to which it knows everything, and of which life of the service it knows it.
-    pub(crate) since: Option<EventTime>,
-    pub(crate) life: Option<String>,
-    /// How much of the past it wants, in milliseconds.
-    pub(crate) history: u64,
+/// The changes of a store.
+pub(crate) struct Changes {
+    store: Arc<dyn Store>,
+    progress: watch::Receiver<Progress>,
+    life: Arc<str>,
 }
 
-/// Why a connection ends.
-#[derive(Debug)]
-enum End {
-    /// The client went, or its connection broke.
-    Gone,
-    Stopping,
-    /// It took too long to accept what it is sent.
-    Slow(String),
-    /// It did not answer a ping.
-    Silent,
-    /// The feed ended or had a gap, or the store did not answer.
-    Again(&'static str),
-}
-
-impl End {
-    /// Status codes as RFC 6455 has them; 4008 is ours.
-    fn frame(&self) -> Option<(u16, &str)> {
-        match self {
-            Self::Gone => None,
-            Self::Stopping => Some((1001, "the service stops; connect again")),
-            Self::Slow(why) => Some((4008, why)),
-            Self::Silent => Some((1002, "no ping was answered")),
-            Self::Again(why) => Some((1012, why)),
-        }
+impl Changes {
+    pub(crate) fn new(store: Arc<dyn Store>, progress: watch::Receiver<Progress>) -> Self {
+        Self { store, progress, life: new_life() }
     }
 
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Gone => "gone",
-            Self::Stopping => "stopping",
-            Self::Slow(_) => "slow",
-            Self::Silent => "silent",
-            Self::Again(_) => "again",
-        }
+    fn at(&self, time: EventTime) -> Position {
+        Position { life: Arc::clone(&self.life), time, key: None }
     }
-}
 
-pub(crate) async fn serve(mut socket: WebSocket, app: App, wish: Wish) {
-    metrics::gauge!("telemetra_api_websocket_clients").increment(1.0);
-    let mut session =
-        Session { app: &app, socket: &mut socket, known: Known::default(), heard: Instant::now() };
-    let Err(end) = session.run(&wish).await;
-    tracing::debug!(?end, stream = wish.stream, "a websocket ended");
-    metrics::counter!("telemetra_api_websocket_ends_total", "reason" => end.name()).increment(1);
-    metrics::gauge!("telemetra_api_websocket_clients").decrement(1.0);
-    if let Some((code, reason)) = end.frame() {
-        let close = Frame::Close(Some(CloseFrame { code, reason: reason.into() }));
-        // To one who does not read, it may not get through.
-        let _ = timeout(app.limits.send, socket.send(close)).await;
-    }
-}
-
-/// Up to which time a client knows each stream. What the feed tells of times up to then is in what it was sent at first.
-#[derive(Default)]
-struct Known {
-    all: Option<EventTime>,
-    by_stream: HashMap<String, EventTime>,
-}
-
-impl Known {
-    fn has(&self, frame: &hub::Frame) -> bool {
-        Some(frame.time) <= self.all
-            || self.by_stream.get(&*frame.stream_id).is_some_and(|known| frame.time <= *known)
-    }
-}
-
-struct Session<'a> {
-    app: &'a App,
-    socket: &'a mut WebSocket,
-    known: Known,
-    /// When the client last said something.
-    heard: Instant,
-}
-
-impl Session<'_> {
-    async fn run(&mut self, wish: &Wish) -> Result<std::convert::Infallible, End> {
-        // In this order: what changes in between is told twice, and told apart by its time.
-        let mut news = self.app.hub.listen(wish.stream.as_deref());
-        let failed = |error: anyhow::Error| {
-            tracing::warn!("could not begin a websocket: {error:#}");
-            End::Again("the store of answers cannot be reached; connect again")
+    /// What changed after a position; `None` if that is not known.
+    async fn resume(&self, wish: &Wish, from: &Position) -> anyhow::Result<Option<Beginning>> {
+        // First: what is newer comes by the feed.
+        let (Some(since), Some(as_of)) = (from.complete(), self.store.as_of().await?) else {
+            return Ok(None);
         };
-        for message in self.beginning(wish).await.map_err(failed)? {
-            self.say(&message).await?;
+        let Some(updates) = self.store.changes_since(wish.key.as_deref(), since).await? else {
+            return Ok(None);
+        };
+        let resumed = Message::Resumed {
+            life: self.life.to_string(),
+            since: Time(from.time),
+            as_of: Some(Time(as_of)),
+        };
+        let mut messages = vec![(serde_json::to_string(&resumed)?, Some(from.clone()))];
+        let mut told: Vec<_> = updates.iter().map(|update| update.told()).collect();
+        told.retain(|told| told.time <= as_of && !from.has(&told.key, told.time));
+        told.sort_by(|a, b| (a.time, &a.key).cmp(&(b.time, &b.key)));
+        for update in told {
+            let last = update.messages.len().saturating_sub(1);
+            let at = Position { key: Some(update.key), ..self.at(update.time) };
+            let messages_ = update.messages.into_iter().enumerate();
+            messages.extend(messages_.map(|(n, text)| (text, (n == last).then(|| at.clone()))));
         }
-        let mut heartbeat = interval(self.app.limits.heartbeat);
-        heartbeat.reset();
-        self.follow(&mut news, &mut heartbeat).await
+        let known = Known { all: Some(self.at(as_of)), ..Known::default() };
+        Ok(Some(Beginning { messages, known }))
     }
 
-    /// What the client is told first.
-    async fn beginning(&mut self, wish: &Wish) -> anyhow::Result<Vec<Message>> {
-        let (store, life) = (&self.app.store, || self.app.life.clone());
-        let same_life = wish.life.as_ref().is_none_or(|life| *life == self.app.life);
-        if let Some(since) = wish.since.filter(|_| same_life)
-            && let Some(updates) = store.changes_since(wish.stream.as_deref(), since).await?
-        {
-            self.known.all = Some(since);
-            let as_of = store.as_of().await?.map(Time);
-            let mut messages = vec![Message::Resumed { life: life(), since: Time(since), as_of }];
-            for update in updates {
-                self.known.by_stream.insert(update.stream_id, update.time);
-                messages.extend(update.messages);
-            }
-            return Ok(messages);
-        }
-        Ok(vec![match &wish.stream {
+    /// All of a stream, or what is newest of all.
+    async fn snapshot(&self, wish: &Wish, told: Option<EventTime>) -> anyhow::Result<Beginning> {
+        let life = self.life.to_string();
+        let (message, known, at) = match &wish.key {
             Some(id) => {
-                let snapshot = store.snapshot(id, wish.history, self.app.hub.told()).await?;
-                self.known.all = snapshot.updated;
-                Message::Snapshot {
-                    life: life(),
+                let snapshot = self.store.snapshot(id, wish.history, told).await?;
+                let all = snapshot.updated.map(|time| self.at(time));
+                let message = Message::Snapshot {
+                    life,
                     as_of: snapshot.as_of.map(Time),
                     stream: snapshot.stream,
                     metrics: snapshot.metrics,
                     moments: snapshot.moments,
-                }
+                };
+                (message, Known { all: all.clone(), ..Known::default() }, all)
             }
             None => {
-                let all = store.overview(self.app.hub.told()).await?;
-                self.known.by_stream = all.known;
+                let all = self.store.overview(told).await?;
+                let by_key = all.known.into_iter().map(|(id, time)| (id.into(), time)).collect();
                 let (as_of, streams, moments) = (all.as_of.map(Time), all.streams, all.moments);
-                Message::Overview { life: life(), as_of, streams, moments }
+                let at = all.as_of.map(|time| self.at(time));
+                (Message::Overview { life, as_of, streams, moments }, Known { all: None, by_key }, at)
             }
-        }])
+        };
+        Ok(Beginning { messages: vec![(serde_json::to_string(&message)?, at)], known })
+    }
+}
+
+impl Follow for Changes {
+    fn life(&self) -> Arc<str> {
+        Arc::clone(&self.life)
     }
 
-    async fn follow(
-        &mut self,
-        news: &mut Receiver<hub::Frame>,
-        heartbeat: &mut Interval,
-    ) -> Result<std::convert::Infallible, End> {
-        let mut stopped = std::pin::pin!(self.app.stopped());
-        loop {
-            tokio::select! {
-                told = news.recv() => match told {
-                    Ok(frame) if self.known.has(&frame) => {}
-                    Ok(frame) => self.send(frame.text).await?,
-                    Err(RecvError::Lagged(missed)) => return Err(End::Slow(format!(
-                        "too slow: {missed} messages were missed; connect again with `since`"
-                    ))),
-                    Err(RecvError::Closed) => return Err(End::Again("updates were lost; connect again")),
-                },
-                said = self.socket.recv() => match said {
-                    Some(Ok(Frame::Close(_)) | Err(_)) | None => return Err(End::Gone),
-                    // Whatever it is, it is a sign of life.
-                    Some(Ok(_)) => self.heard = Instant::now(),
-                },
-                _ = heartbeat.tick() => {
-                    if self.heard.elapsed() > self.app.limits.pong {
-                        return Err(End::Silent);
-                    }
-                    let as_of = self.app.progress.borrow().as_of.map(Time);
-                    self.say(&Message::Heartbeat { as_of }).await?;
-                    self.send_frame(Frame::Ping(Default::default())).await?;
-                }
-                () = &mut stopped => return Err(End::Stopping),
+    fn begin<'a>(
+        &'a self,
+        wish: &'a Wish,
+        told: Option<EventTime>,
+    ) -> Pending<'a, Result<Beginning, Failure>> {
+        Box::pin(async move {
+            if let Some(from) = &wish.from
+                && let Some(beginning) = self.resume(wish, from).await?
+            {
+                return Ok(beginning);
             }
-        }
+            Ok(self.snapshot(wish, told).await?)
+        })
     }
 
-    async fn say(&mut self, message: &Message) -> Result<(), End> {
-        match serde_json::to_string(message) {
-            Ok(text) => self.send(text.into()).await,
-            Err(_) => Ok(()),
-        }
+    fn heartbeat(&self) -> String {
+        let as_of = self.progress.borrow().as_of.map(Time);
+        serde_json::to_string(&Message::Heartbeat { as_of }).unwrap_or_default()
     }
 
-    async fn send(&mut self, text: Utf8Bytes) -> Result<(), End> {
-        metrics::counter!("telemetra_api_websocket_messages_total").increment(1);
-        self.send_frame(Frame::Text(text)).await
-    }
-
-    async fn send_frame(&mut self, frame: Frame) -> Result<(), End> {
-        match timeout(self.app.limits.send, self.socket.send(frame)).await {
-            Ok(sent) => sent.map_err(|_| End::Gone),
-            Err(_) => Err(End::Slow(
-                "too slow: a message was not accepted in time; connect again with `since`".into(),
-            )),
-        }
+    fn feed(&self) -> Box<dyn Feed> {
+        self.store.feed()
     }
 }

@@ -1,19 +1,17 @@
 //! The service, apart from the program that starts it.
 //!
-//! The idea: handlers know one trait, [`Store`](store::Store), and not where the answers come from. What is new comes as one
-//! feed, is written as JSON once, and is shared by all who listen.
+//! Handlers know one trait, [`Store`](store::Store), and not where the answers come from. Followers, limits, problems and the
+//! checks of who may ask are the library's: `telemetra::http`.
 
 pub(crate) mod app;
-pub(crate) mod guard;
-pub(crate) mod hub;
-pub(crate) mod limits;
+mod broadcast;
+pub(crate) mod document;
 mod live;
+pub(crate) mod log_tail;
 pub(crate) mod model;
 pub(crate) mod observe;
-pub(crate) mod origin;
+pub(crate) mod operations;
 mod page;
-mod params;
-pub(crate) mod problem;
+mod presence;
 mod routes;
-pub(crate) mod serve;
 pub(crate) mod store;

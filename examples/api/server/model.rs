@@ -2,142 +2,211 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use telemetra::core::{Action, Change, Decimal, EventTime, Micro, Moment, Summary, SummaryRow};
+pub(crate) use telemetra::http::Time;
 use telemetra::livestream::{self, Currency, StreamId, StreamSummary};
 use telemetra::sinks::Published;
+use utoipa::ToSchema;
 
-/// An event time, said as RFC 3339.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Time(pub(crate) EventTime);
+use super::presence::Presence;
 
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Default for Time {
-    fn default() -> Self {
-        Self(EventTime::MIN)
-    }
-}
-
-impl From<EventTime> for Time {
-    fn from(time: EventTime) -> Self {
-        Self(time)
-    }
-}
-
-/// A stream: its row, and its newest window if that ended less than a window ago.
-#[derive(Clone, Debug, Serialize)]
+/// A stream: its row in `streams`, and its newest window.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Stream)]
 pub(crate) struct StreamInfo {
+    /// Its id.
     pub(crate) stream_id: String,
+    /// The name shown; the id where nothing else is known.
     pub(crate) name: String,
+    /// The newest title.
     pub(crate) title: Option<String>,
+    /// The newest category.
     pub(crate) category: Option<String>,
+    /// What its metadata says: whether it started and has not ended; null until it says so. A stream whose end is never said
+    /// keeps `true`: see `presence`.
     pub(crate) is_live: Option<bool>,
+    pub(crate) presence: Presence,
+    /// Since when it has no events, to within a window; null while it has some.
+    pub(crate) silent_since: Option<Time>,
+    /// When it last started.
     pub(crate) started_at: Option<Time>,
+    /// When it last ended; null while live.
     pub(crate) ended_at: Option<Time>,
+    /// The event time of the newest change that is known.
     pub(crate) updated_at: Time,
+    /// How many moments are open.
     pub(crate) open_moments: u64,
+    /// The newest window; null if it ended a window's length ago or more: then the stream is silent.
     pub(crate) current: Option<Metrics>,
 }
 
-/// A row of `chat_summary_minute`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// One window of one stream: a row of `chat_summary_minute`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Metrics {
+    /// The first instant of the window.
     pub(crate) window_start: Time,
+    /// The first instant after it.
     pub(crate) window_end: Time,
+    /// Chat messages.
     pub(crate) chat_count: u64,
+    /// Chat messages a second.
+    #[schema(minimum = 0)]
     pub(crate) chat_rate: f64,
+    /// Different users who wrote one.
     pub(crate) unique_chatters: u64,
+    /// Messages with a sentiment above the neutral band.
     pub(crate) positive_count: u64,
+    /// Messages with a sentiment below it.
     pub(crate) negative_count: u64,
+    /// The mean sentiment; null without messages.
+    #[schema(minimum = -1, maximum = 1)]
     pub(crate) sentiment_score: Option<f64>,
+    /// The emotes used most, by count, then by name.
+    #[schema(max_items = 10)]
     pub(crate) top_emotes: Vec<Emote>,
+    /// The mean of the viewer counts; null if none was reported.
+    #[schema(minimum = 0)]
     pub(crate) avg_viewers: Option<f64>,
+    /// The greatest of them.
     pub(crate) peak_viewers: Option<u64>,
+    /// How many viewer counts were reported.
     pub(crate) viewer_events: u64,
+    /// Transactions.
     pub(crate) transaction_count: u64,
+    /// Their amounts by currency (`USD`, `EUR`, `GBP`, `bits`), exact decimals; without those that are zero.
     pub(crate) transaction_amount: BTreeMap<String, String>,
+    /// How often the window was published before; above 0 late events have corrected it.
     pub(crate) revision: u32,
-    /// Where it is told beside the row, it is not in it.
+    /// The event time at which it was published.
     #[serde(default)]
     pub(crate) updated_at: Time,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// An emote, and how often it was used.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Emote {
     pub(crate) name: String,
     pub(crate) count: u64,
 }
 
-/// A row of `moments`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// An episode in which a metric departs from its baseline: a row of `moments`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Moment)]
 pub(crate) struct MomentInfo {
+    /// The same whenever it is found: it depends on stream, type and start alone.
+    #[schema(pattern = "^[0-9a-f]{32}$")]
     pub(crate) moment_id: String,
     pub(crate) stream_id: String,
+    /// The rule: `chat_spike`, `viewer_surge`, `viewer_drop`, `donation_surge`, `sentiment_shift`, or one of your own.
     pub(crate) moment_type: String,
+    /// The detector.
     pub(crate) detection_method: String,
+    /// The start of the pane that tipped the first unusual window.
     pub(crate) started_at: Time,
+    /// The end of the window with the greatest score.
     pub(crate) peak_at: Time,
+    /// The end of the last unusual window; null while open.
     pub(crate) ended_at: Option<Time>,
+    /// The metric at the peak.
     pub(crate) value: f64,
+    /// The detector's threshold.
     pub(crate) threshold: f64,
+    /// The score at the peak; its sign is the side.
     pub(crate) score: f64,
+    /// The mean of the baseline at the peak.
     pub(crate) baseline_mean: f64,
+    /// Its deviation.
     pub(crate) baseline_stddev: f64,
+    /// The windows in it.
     pub(crate) baseline_samples: u64,
+    /// The share expected to be chance among all moments of all streams and rules in the half hour before its end that
+    /// are at least as extreme. Null before anything is known of that.
+    #[schema(minimum = 0, maximum = 1)]
     pub(crate) chance: Option<f64>,
+    /// What else is known.
     pub(crate) context: Context,
+    /// How often it was published before.
     pub(crate) revision: u32,
-    /// Where it is told beside the row, it is not in it.
+    /// The event time at which it was published.
     #[serde(default)]
     pub(crate) updated_at: Time,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// How large a moment is.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Context {
+    /// Windows.
     pub(crate) windows: u64,
+    /// How long it lasted, in milliseconds.
     pub(crate) duration_ms: u64,
+    /// Where it is, seen from the baseline: `above` or `below`.
+    #[schema(pattern = "^(above|below)$")]
     pub(crate) side: String,
 }
 
-/// What a WebSocket is told.
-#[derive(Clone, Debug, Serialize)]
+/// What a follower is told, one message a text frame or event; `type` tells which.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Message {
     /// A window was published, or published again as late events changed it.
-    Metrics { stream_id: String, time: Time, revision: u32, kind: WindowKind, metrics: Metrics },
-    /// A moment was opened, updated, closed or withdrawn.
-    Moment { stream_id: String, time: Time, revision: u32, kind: MomentKind, moment: MomentInfo },
-    /// A stream's title, category or state changed.
-    Stream { stream_id: String, time: Time, stream: StreamRow },
-    /// One stream as of a time. Replaces what is known of it.
+    Metrics {
+        stream_id: String,
+        /// T: the event time at which it took effect. All of a stream up to T is then known.
+        time: Time,
+        /// How often the row was published before.
+        revision: u32,
+        kind: WindowKind,
+        metrics: Metrics,
+    },
+    /// A moment was found, went on, ended, or turned out to be none.
+    Moment {
+        stream_id: String,
+        /// T: the event time at which it took effect. All of a stream up to T is then known.
+        time: Time,
+        /// How often the row was published before.
+        revision: u32,
+        kind: MomentKind,
+        moment: MomentInfo,
+    },
+    /// Title, category or state changed.
+    Stream {
+        stream_id: String,
+        /// T: the event time at which it took effect. All of a stream up to T is then known.
+        time: Time,
+        stream: StreamRow,
+    },
+    /// All there is of one stream; replaces what is known.
     Snapshot {
+        /// Of this life of the service: what is resumed has to be of the same.
         life: String,
         as_of: Option<Time>,
+        /// Null until its first event.
         stream: Option<StreamInfo>,
         metrics: Vec<Metrics>,
         moments: Vec<MomentInfo>,
     },
-    /// All streams as of a time. Replaces what is known.
-    Overview { life: String, as_of: Option<Time>, streams: Vec<StreamInfo>, moments: Vec<MomentInfo> },
-    /// What changed since the time asked for follows.
-    Resumed { life: String, since: Time, as_of: Option<Time> },
+    /// All streams with their newest windows, and all open moments; replaces what is known.
+    Overview {
+        /// Of this life of the service: what is resumed has to be of the same.
+        life: String,
+        as_of: Option<Time>,
+        streams: Vec<StreamInfo>,
+        moments: Vec<MomentInfo>,
+    },
+    /// What changed after `since` follows: each row once, as it is now, or as it was when it was withdrawn.
+    Resumed {
+        /// Of this life of the service: what is resumed has to be of the same.
+        life: String,
+        since: Time,
+        as_of: Option<Time>,
+    },
     /// All is well, also if nothing changes.
     Heartbeat { as_of: Option<Time> },
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What happened to a window: `corrected` if late events changed it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WindowKind {
     Published,
@@ -145,7 +214,8 @@ pub(crate) enum WindowKind {
     Withdrawn,
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What happened to a moment: `withdrawn` if late events made it untrue.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MomentKind {
     Opened,
@@ -154,14 +224,20 @@ pub(crate) enum MomentKind {
     Withdrawn,
 }
 
-/// A row of `streams`.
-#[derive(Clone, Debug, Serialize)]
+/// What metadata says of a stream.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct StreamRow {
+    /// The name shown; the id where nothing else is known.
     pub(crate) name: String,
+    /// The newest title.
     pub(crate) title: Option<String>,
+    /// The newest category.
     pub(crate) category: Option<String>,
+    /// Whether it is live; null until it started or ended.
     pub(crate) is_live: Option<bool>,
+    /// When it last started.
     pub(crate) started_at: Option<Time>,
+    /// When it last ended; null while live.
     pub(crate) ended_at: Option<Time>,
 }
 

@@ -1,13 +1,14 @@
 //! What the service tells Prometheus.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::State;
 use axum::http::{HeaderName, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use telemetra::http::openapi::{NoToken, Unavailable};
+use telemetra::http::{Observed, Protocol};
 
 use super::app::App;
 
@@ -65,6 +66,9 @@ fn describe() {
     metrics::describe_gauge!("telemetra_api_websocket_clients", "WebSockets that are open.");
     metrics::describe_counter!("telemetra_api_websocket_messages_total", "Messages sent to WebSockets.");
     metrics::describe_counter!("telemetra_api_websocket_ends_total", "WebSockets that ended, by reason.");
+    metrics::describe_gauge!("telemetra_api_events_clients", "Clients of server-sent events.");
+    metrics::describe_counter!("telemetra_api_events_messages_total", "Messages sent to them.");
+    metrics::describe_counter!("telemetra_api_events_ends_total", "Those that ended, by reason.");
     metrics::describe_gauge!(
         "telemetra_api_as_of_seconds",
         metrics::Unit::Seconds,
@@ -72,21 +76,50 @@ fn describe() {
     );
 }
 
-/// Counts requests and how long they took.
-pub(crate) async fn count(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let path = request.extensions().get::<MatchedPath>().map_or("other", |path| path.as_str()).to_owned();
-    let method = request.method().as_str().to_owned();
-    let response = next.run(request).await;
-    let status = response.status().as_str().to_owned();
-    metrics::histogram!("telemetra_api_request_duration_seconds", "path" => path.clone())
-        .record(started.elapsed().as_secs_f64());
-    metrics::counter!("telemetra_api_requests_total", "path" => path, "method" => method, "status" => status)
-        .increment(1);
-    response
+/// Counts requests and followers.
+pub(crate) fn observed(observed: &Observed<'_>) {
+    match *observed {
+        Observed::Answered { path, method, status, took } => {
+            let (path, method, status) = (path.to_owned(), method.to_owned(), status.to_string());
+            metrics::histogram!("telemetra_api_request_duration_seconds", "path" => path.clone())
+                .record(took.as_secs_f64());
+            metrics::counter!("telemetra_api_requests_total", "path" => path, "method" => method, "status" => status)
+                .increment(1);
+        }
+        Observed::Followed { by: Protocol::WebSocket } => {
+            metrics::gauge!("telemetra_api_websocket_clients").increment(1.0);
+        }
+        Observed::Sent { by: Protocol::WebSocket } => {
+            metrics::counter!("telemetra_api_websocket_messages_total").increment(1);
+        }
+        Observed::Left { by: Protocol::WebSocket, why } => {
+            metrics::counter!("telemetra_api_websocket_ends_total", "reason" => why).increment(1);
+            metrics::gauge!("telemetra_api_websocket_clients").decrement(1.0);
+        }
+        Observed::Followed { by: Protocol::Events } => {
+            metrics::gauge!("telemetra_api_events_clients").increment(1.0);
+        }
+        Observed::Sent { by: Protocol::Events } => {
+            metrics::counter!("telemetra_api_events_messages_total").increment(1);
+        }
+        Observed::Left { by: Protocol::Events, why } => {
+            metrics::counter!("telemetra_api_events_ends_total", "reason" => why).increment(1);
+            metrics::gauge!("telemetra_api_events_clients").decrement(1.0);
+        }
+        _ => {}
+    }
 }
 
-/// `GET /metrics`.
+/// Measurements
+///
+/// What Prometheus reads.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "measurements", tag = "operation",
+    responses(
+        (status = 200, description = "In its text format.", body = String, content_type = "text/plain"),
+        NoToken, Unavailable
+    )
+)]
 pub(crate) async fn render(State(app): State<App>) -> impl IntoResponse {
     if let Some(as_of) = app.progress.borrow().as_of {
         metrics::gauge!("telemetra_api_as_of_seconds").set(Duration::from_millis(as_of.0).as_secs_f64());

@@ -8,25 +8,27 @@ use axum::{Json, Router};
 use serde_json::Value;
 
 use super::app::App;
+use super::document::document;
 
 /// The pages that have the service's title in them.
 pub(crate) struct Page {
-    index: String,
+    overview: String,
+    stream: String,
+    pub(super) ops: String,
     docs: String,
     openapi: Value,
 }
 
-const OPENAPI: &str = include_str!("../openapi.json");
-
 impl Page {
     pub(crate) fn new(title: &str) -> Self {
         let title_html = title.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-        let mut openapi: Value = serde_json::from_str(OPENAPI).unwrap_or_default();
-        openapi["info"]["title"] = title.into();
+        let titled = |page: &str| page.replace("{{title}}", &title_html);
         Self {
-            index: include_str!("../page/index.html").replace("{{title}}", &title_html),
-            docs: include_str!("../page/docs.html").replace("{{title}}", &title_html),
-            openapi,
+            overview: titled(include_str!("../page/index.html")),
+            stream: titled(include_str!("../page/stream.html")),
+            ops: titled(include_str!("../page/ops.html")),
+            docs: titled(include_str!("../page/docs.html")),
+            openapi: document(title),
         }
     }
 }
@@ -37,23 +39,47 @@ macro_rules! files {
     };
 }
 
+pub(super) const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 const FILES: &[(&str, &str, &str)] = files! {
     "style.css": STYLE,
+    "overview.css": STYLE,
+    "charts.css": STYLE,
+    "ops.css": STYLE,
     "app.js": SCRIPT,
+    "ask.js": SCRIPT,
+    "baseline.js": SCRIPT,
+    "broadcasts.js": SCRIPT,
+    "chart.js": SCRIPT,
+    "compare.js": SCRIPT,
+    "charts.js": SCRIPT,
+    "chosen.js": SCRIPT,
     "connection.js": SCRIPT,
+    "emotes.js": SCRIPT,
+    "exports.js": SCRIPT,
+    "format.js": SCRIPT,
+    "found.js": SCRIPT,
+    "list.js": SCRIPT,
+    "markers.js": SCRIPT,
+    "metrics.js": SCRIPT,
+    "letters.js": SCRIPT,
+    "moments.js": SCRIPT,
+    "ops.js": SCRIPT,
+    "overview.js": SCRIPT,
+    "past.js": SCRIPT,
+    "pulse.js": SCRIPT,
+    "range.js": SCRIPT,
+    "revenue.js": SCRIPT,
+    "sentiment.js": SCRIPT,
     "state.js": SCRIPT,
     "svg.js": SCRIPT,
-    "format.js": SCRIPT,
-    "list.js": SCRIPT,
-    "pulse.js": SCRIPT,
-    "flow.js": SCRIPT,
-    "emotes.js": SCRIPT,
-    "sentiment.js": SCRIPT,
-    "revenue.js": SCRIPT,
+    "tiles.js": SCRIPT,
     "timeline.js": SCRIPT,
+    "url.js": SCRIPT,
+    "when.js": SCRIPT,
+    "words.js": SCRIPT,
     "docs.css": STYLE,
     "docs.js": SCRIPT,
 };
@@ -64,14 +90,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 pub(crate) fn routes() -> Router<App> {
     let pages = Router::new()
-        .route(
-            "/",
-            get(async |State(app): State<App>| file("text/html; charset=utf-8", app.page.index.clone())),
-        )
-        .route(
-            "/docs",
-            get(async |State(app): State<App>| file("text/html; charset=utf-8", app.page.docs.clone())),
-        )
+        .route("/", get(async |State(app): State<App>| file(HTML, app.page.overview.clone())))
+        .route("/stream", get(async |State(app): State<App>| file(HTML, app.page.stream.clone())))
+        .route("/docs", get(async |State(app): State<App>| file(HTML, app.page.docs.clone())))
         .route("/openapi.json", get(async |State(app): State<App>| Json(app.page.openapi.clone())))
         .route("/favicon.svg", get(async || file("image/svg+xml", include_str!("../page/favicon.svg"))));
     FILES.iter().fold(pages, |pages, &(name, kind, text)| {
@@ -79,7 +100,7 @@ pub(crate) fn routes() -> Router<App> {
     })
 }
 
-fn file(kind: &'static str, text: impl IntoResponse) -> Response {
+pub(super) fn file(kind: &'static str, text: impl IntoResponse) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
         // The program may be another by the next visit.

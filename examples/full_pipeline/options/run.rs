@@ -19,7 +19,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::new(
         "output",
         "KIND:PATH",
-        "`sqlite:FILE` or `jsonl:DIR`; may be repeated [Postgres, else sqlite:telemetra.db]",
+        "`sqlite:FILE`, `jsonl:DIR` or `parquet:DIR`; may be repeated [Postgres, else sqlite:telemetra.db]",
         |s, v| {
             s.outputs.push(Output::parse(v)?);
             Ok(())

@@ -1,11 +1,10 @@
 //! Kafka, Postgres and Redis.
 
-use telemetra::sinks::{OnLost, Start};
-
 use super::Flag;
 use crate::common::parse::{self, boolean, choice, number};
-use crate::common::settings::put;
+use crate::common::settings::{Secret, put};
 use crate::common::stores::{self, Postgres, Redis, Stores};
+use crate::kafka::Start;
 use crate::settings::Settings;
 
 pub(super) const KAFKA: &[Flag] = &[
@@ -41,7 +40,7 @@ pub(super) const KAFKA: &[Flag] = &[
                 Ok(start) => start,
                 Err(none) => {
                     let time = parse::instant(v).map_err(|error| format!("{none}, and {error}"))?;
-                    Start::Timestamp(time)
+                    Start::At(time)
                 }
             };
             Ok(())
@@ -60,7 +59,7 @@ pub(super) const KAFKA: &[Flag] = &[
         "on-lost",
         "stop|go-on",
         "what to do where retention removed what was to be read [stop]",
-        |s, v| put(&mut s.kafka.on_lost, choice(v, &[("stop", OnLost::Stop), ("go-on", OnLost::GoOn)])),
+        |s, v| put(&mut s.kafka.go_on_if_lost, choice(v, &[("stop", false), ("go-on", true)])),
     ),
     Flag::new(
         "wait-for-topics",
@@ -109,6 +108,21 @@ pub(super) const STORES: &[Flag] = &[
     ),
     stores::Flags::REDIS.told("keep what is current in Redis there [off]"),
     stores::Flags::REDIS_PREFIX,
+    Flag::new("webhook", "URL", "post moments there; it may hold a token [off]", |s, v| {
+        s.webhook = Secret(Some(v.to_owned()));
+        Ok(())
+    }),
+    Flag::new("webhook-secret", "", "sign what is posted by this: `whsec_` and base64 [none]", |s, v| {
+        s.webhook_secret = Secret(Some(v.to_owned()));
+        Ok(())
+    })
+    .secret()
+    .needs("webhook"),
+    Flag::new("webhook-state", "DIR", "how far posting has come [telemetra.webhook]", |s, v| {
+        s.webhook_state = v.into();
+        Ok(())
+    })
+    .needs("webhook"),
 ];
 
 impl Stores for Settings {

@@ -1,5 +1,6 @@
 //! The status of a running pipeline, for health checks and monitoring.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -33,6 +34,11 @@ pub struct PipelineStatus {
     pub store_failing: Option<Failing>,
     /// How many moments were found, and how many are expected to be chance, by grouping with rules.
     pub moments: Vec<MomentsStatus>,
+    /// The time that the workers of this process spent in the operators of each name, without those nested in
+    /// them. Empty unless [`operator_times`](crate::Pipeline::operator_times) are measured.
+    pub operator_times: BTreeMap<String, Duration>,
+    /// An estimate of the encoded size of the window state of this process, in bytes.
+    pub state_bytes: u64,
     /// The first error of the pipeline as text; `None` if it has not failed.
     pub failure: Option<String>,
 }

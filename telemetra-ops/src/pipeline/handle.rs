@@ -1,5 +1,6 @@
 //! The handle of a running pipeline, and its final report.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
@@ -212,6 +213,8 @@ impl Running {
             ),
             store_failing: self.checkpoints.retry.failing(),
             moments: self.moments(),
+            operator_times: self.operator_times(),
+            state_bytes: self.monitored.iter().map(|worker| worker.state_size.get()[3]).sum(),
             failure: self.failure.enrich(),
         }
     }
@@ -295,6 +298,15 @@ impl Running {
     /// The comparisons, which are the same on all workers.
     fn moments(&self) -> Vec<MomentsStatus> {
         self.monitored.first().map(|worker| worker.moments.get()).unwrap_or_default()
+    }
+
+    /// The times by operator, of all workers of this process.
+    fn operator_times(&self) -> BTreeMap<String, Duration> {
+        let mut sums = BTreeMap::new();
+        for (operator, time) in self.monitored.iter().flat_map(|worker| worker.operator_times.get()) {
+            *sums.entry(operator).or_default() += time;
+        }
+        sums
     }
 
     /// Describes why draining was given up, and where the next start continues.

@@ -155,8 +155,9 @@ pub(crate) fn retry_until<T>(
             return Err(RetryError::Failed(error));
         }
         retry.failed(&error);
-        let left = deadline.map_or(longest, |deadline| deadline.saturating_duration_since(Instant::now()));
-        if failure.pause(jittered(pause).min(left)) {
+        let left =
+            deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if failure.pause(pause_after(&error, pause, left)) {
             return Err(RetryError::Down);
         }
         pause = (pause * 2).min(longest);
@@ -193,6 +194,11 @@ impl RetryDeadline {
             RetryError::Down => stopped(),
         })
     }
+}
+
+/// The pause after an error: the usual one, or longer if the other side asked for it, but not beyond what is `left`.
+fn pause_after(error: &ExternalError, pause: Duration, left: Duration) -> Duration {
+    error.retry_after().unwrap_or_default().max(jittered(pause)).min(left)
 }
 
 /// Between half a pause and all of it, so that many who lost the same server do not all return at once.
@@ -242,6 +248,12 @@ mod tests {
         let deadline = Some(Instant::now());
         let late = retry_until(&retry, &failure, deadline, || Err::<(), _>(ExternalError::transient("busy")));
         assert!(matches!(late, Err(RetryError::Failed(error)) if error.to_string() == "busy"));
+
+        let asked = |seconds| ExternalError::transient("busy").with_retry_after(Duration::from_secs(seconds));
+        let ever = Duration::MAX;
+        assert_eq!(pause_after(&asked(60), PAUSES.0, ever), Duration::from_secs(60));
+        assert_eq!(pause_after(&asked(60), PAUSES.0, Duration::from_secs(5)), Duration::from_secs(5));
+        assert!(pause_after(&asked(0), PAUSES.1, ever) >= PAUSES.1 / 2, "it does not shorten a pause");
 
         let down = retry_until(&retry, &failure, None, || {
             failure.halt();

@@ -1,11 +1,13 @@
 //! Numbered files in a folder, of which the last one is appended to and rotated.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use telemetra_core::ExternalError;
+
+use crate::disk::{failed, sync_folder};
 
 /// A file and its length.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,25 +137,4 @@ fn name_of(number: u64, prefix: &str) -> String {
 pub(super) fn number_of(name: &str, prefix: &str) -> Option<u64> {
     let number = name.strip_prefix(prefix)?.strip_suffix(".jsonl")?;
     (number.len() == 20).then(|| number.parse().ok()).flatten()
-}
-
-/// Makes the names of files in a folder durable.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), ExternalError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
-}
-
-/// Builds the error of a failed operation: what was tried with which file, and what to do.
-pub(super) fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> ExternalError {
-    let what = format!("could not {what} {}", path.display());
-    move |error| {
-        use io::ErrorKind::{FileTooLarge, QuotaExceeded, ResourceBusy, StorageFull, TimedOut};
-        match error.kind() {
-            StorageFull | QuotaExceeded | FileTooLarge => ExternalError::permanent(format!(
-                "{what}: there is no room for it; make room or raise the limit, and restart"
-            )),
-            TimedOut | ResourceBusy => ExternalError::transient(what),
-            _ => ExternalError::permanent(what),
-        }
-        .because(error)
-    }
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 use serde::Deserialize;
 use telemetra_core::{DeadLetter, ExternalError};
 
-use super::file::{failed, number_of};
+use super::file::number_of;
+use crate::disk::failed;
 
 /// The dead letters that were in the files when the sink was opened.
 #[derive(Debug)]

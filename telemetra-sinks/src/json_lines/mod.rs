@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, Table};
 
+use crate::disk::failed;
 use crate::owner::{self, Lock, Owner};
 use file::Rolling;
 use letters::Known;
@@ -176,7 +177,7 @@ impl Opened {
         tables: &[Arc<Table>],
         (over, resumes): (bool, bool),
     ) -> Result<Self, ExternalError> {
-        fs::create_dir_all(folder).map_err(file::failed("make the folder", folder))?;
+        fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
         let lock = Lock::claim(folder.join(".lock"), folder)?;
         let mut durable = Progress::load(folder)?;
         durable.enter(folder, owner, (over, resumes))?;
@@ -201,7 +202,7 @@ impl Opened {
 
     /// Deletes the files of an earlier run. Called when the first change of this run arrives.
     fn begin_over(&mut self, folder: &Path) -> Result<(), ExternalError> {
-        if self.written.starts_over {
+        if self.written.run.starts_over {
             self.written.begin_over();
             self.written.store(folder)?;
             self.durable = self.written.clone();
@@ -239,7 +240,7 @@ impl Opened {
             self.begin_over(&sink.folder)?;
         }
         // Nothing is written behind the changes of another run before that.
-        let lines = if self.written.starts_over { &[] } else { batches };
+        let lines = if self.written.run.starts_over { &[] } else { batches };
         for batch in lines {
             if sink.is_over(&self.changes, batch.time) {
                 self.changes.begin(batch.time.0)?;
@@ -257,7 +258,7 @@ impl Opened {
         self.changes.sync()?;
         self.letters.sync()?;
         if let Some(last) = batches.last() {
-            self.written.time = Some(last.time);
+            self.written.run.time = Some(last.time);
             self.written.changes = self.changes.place();
         } else if self.written.dead_letters == self.durable.dead_letters {
             return Ok(());
@@ -325,13 +326,13 @@ impl Sink for JsonLines {
         let owner = Owner::new(name.unwrap_or(owner::UNNAMED), tables);
         let how = (self.settings.start_over && resume.is_none(), resume.is_some());
         let opened = self.opened.insert(Opened::load(&self.settings.folder, owner, tables, how)?);
-        Ok(opened.durable.time)
+        Ok(opened.durable.run.time)
     }
 
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(not_open(&self.settings.folder)) };
         opened.mend(&self.settings.folder)?;
-        let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable.time);
+        let known = batches.partition_point(|batch| Some(batch.time) <= opened.durable.run.time);
         opened.write(&batches[known..], &self.settings)?;
         opened.torn = false;
         Ok(())

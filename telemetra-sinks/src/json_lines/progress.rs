@@ -1,15 +1,17 @@
 //! The file `progress.json`: the durable event time, and the lengths of the files as of that time.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use telemetra_core::{EventTime, ExternalError};
+use telemetra_core::ExternalError;
 
-use super::file::{Place, failed, number_of, sync_folder};
+use super::file::{Place, number_of};
 use super::letters::Seen;
+use crate::disk::{failed, replace};
 use crate::owner::Owner;
+use crate::run::{Run, refused};
 
 const NAME: &str = "progress.json";
 /// The version of the file's format.
@@ -19,34 +21,17 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Progress {
     version: u32,
-    /// The last durable time.
-    pub(super) time: Option<EventTime>,
+    #[serde(flatten)]
+    pub(super) run: Run,
     pub(super) changes: Option<Place>,
     pub(super) dead_letters: Option<Place>,
     pub(super) seen: Seen,
-    #[serde(default)]
-    owner: Owner,
-    /// Whether the changes are those of an earlier run, which the first change of this run deletes.
-    #[serde(default)]
-    pub(super) starts_over: bool,
-    /// The last durable time of that run.
-    #[serde(default)]
-    before: Option<EventTime>,
 }
 
 impl Progress {
     /// The progress of a new folder.
     pub(super) fn nothing() -> Self {
-        Self {
-            version: VERSION,
-            time: None,
-            changes: None,
-            dead_letters: None,
-            seen: Seen::new(),
-            owner: Owner::default(),
-            starts_over: false,
-            before: None,
-        }
+        Self { version: VERSION, run: Run::default(), changes: None, dead_letters: None, seen: Seen::new() }
     }
 
     /// Reads the progress of a folder. A folder without files gets an empty one.
@@ -100,51 +85,24 @@ impl Progress {
         owner: Owner,
         (over, resumes): (bool, bool),
     ) -> Result<(), ExternalError> {
-        let known = &self.owner;
-        let why = if known.pipeline.is_empty() {
-            None
-        } else if known.pipeline == owner.pipeline {
-            owner.differs(known)
-        } else {
-            Some(format!(
-                "it is the folder of the pipeline `{}`, and this one is called `{}`",
-                known.pipeline, owner.pipeline
-            ))
-        };
-        if let Some(why) = why {
-            return Err(ExternalError::permanent(format!(
-                "could not go on in {}: {why}, or use another folder",
-                folder.display()
-            )));
+        let has_rows = self.changes.is_some();
+        let place = folder.display().to_string();
+        if self.run.enter(owner, has_rows, (over, resumes)).map_err(|why| refused(&place, &why))? {
+            self.store(folder)?;
         }
-        let found = (self.time, self.starts_over, self.before);
-        if over && !self.starts_over {
-            (self.starts_over, self.before, self.time) = (self.changes.is_some(), self.time, None);
-        } else if over {
-            self.time = None;
-        } else if resumes && self.starts_over && self.time.is_none() {
-            // A run that began to start over took no checkpoint, so the run before it continues.
-            (self.starts_over, self.time, self.before) = (false, self.before, None);
-        }
-        if self.owner == owner && found == (self.time, self.starts_over, self.before) {
-            return Ok(());
-        }
-        self.owner = owner;
-        self.store(folder)
+        Ok(())
     }
 
     /// Forgets the changes of an earlier run.
     pub(super) fn begin_over(&mut self) {
-        (self.changes, self.time, self.starts_over, self.before) = (None, None, false, None);
+        self.changes = None;
+        self.run.begin_over();
     }
 
     /// Writes the file under a temporary name, syncs it, and renames it.
     pub(super) fn store(&self, folder: &Path) -> Result<(), ExternalError> {
-        let (path, beside) = (folder.join(NAME), folder.join(".progress.json.tmp"));
-        let text = serde_json::to_vec(self).map_err(|error| failed("write", &path)(error.into()))?;
-        let mut file = File::create(&beside).map_err(failed("write", &beside))?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed("write", &beside))?;
-        fs::rename(&beside, &path).map_err(failed("rename to", &path))?;
-        sync_folder(folder)
+        let text =
+            serde_json::to_vec(self).map_err(|error| failed("write", &folder.join(NAME))(error.into()))?;
+        replace(folder, NAME, &text)
     }
 }

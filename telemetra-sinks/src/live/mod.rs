@@ -17,10 +17,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use telemetra_core::EventTime;
+use telemetra_core::{EventTime, Table};
 
 use subscribe::Subscribers;
 
@@ -33,7 +34,8 @@ const SHARDS: usize = 64;
 /// For each [subject](telemetra_core::AnyRow::subject) it keeps the windows and moments within the horizon.
 /// It also keeps rows of other types that have no event time ([`AnyRow::time`](telemetra_core::AnyRow::time)
 /// is `None`), until they are withdrawn. Rows of other types with an event time are only passed to
-/// subscribers. A pipeline of several groupings needs one view for each.
+/// subscribers, unless [`timed_rows`](Self::timed_rows) is set. A pipeline of several groupings needs one view
+/// for each.
 ///
 /// Nothing survives a restart; the pipeline then writes the whole state again.
 ///
@@ -64,6 +66,7 @@ const SHARDS: usize = 64;
 /// view.apply(&[Batch { time: EventTime(59_999), changes: vec![layout.upsert(row, 0)] }])?;
 ///
 /// assert_eq!(reader.as_of(), Some(EventTime(59_999)));
+/// assert_eq!(reader.tables()[0].name(), "device_minute");
 /// assert_eq!(*reader.latest("d1").unwrap().1, 7);
 /// assert!(matches!(changes.recv(), Some(Notice::Changed(update)) if &*update.subject == "d1"));
 /// # Ok::<(), telemetra_core::ExternalError>(())
@@ -86,7 +89,11 @@ struct Shared<S, K> {
     shards: [Shard<S, K>; SHARDS],
     hasher: RandomState,
     reached: RwLock<Reached>,
+    /// The accepted tables; empty before the view is opened.
+    tables: RwLock<Vec<Arc<Table>>>,
     horizon: u64,
+    /// Whether rows of other types that have an event time are kept within the horizon.
+    timed: AtomicBool,
     subscribers: Subscribers,
 }
 
@@ -126,7 +133,9 @@ impl<S, K> LiveView<S, K> {
             shards: std::array::from_fn(|_| RwLock::default()),
             hasher: RandomState::new(),
             reached: RwLock::default(),
+            tables: RwLock::default(),
             horizon: u64::try_from(horizon.as_millis()).unwrap_or(u64::MAX),
+            timed: AtomicBool::new(false),
             subscribers: Subscribers::default(),
         };
         Self { shared: Arc::new(shared), only: Vec::new(), windows: None, sweep: 0 }
@@ -137,6 +146,16 @@ impl<S, K> LiveView<S, K> {
     #[must_use]
     pub fn only(mut self, tables: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.only = tables.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Keeps rows of other types that have an event time too, from their time until a horizon after it. Readers
+    /// then find them in [`SubjectView::all`] and [`LiveReader::changes_since`]. Each costs memory, and a copy of
+    /// its pointer when the snapshot of its subject is copied: leave it off for tables with a row for each event.
+    /// Default: off.
+    #[must_use]
+    pub fn timed_rows(self) -> Self {
+        self.shared.timed.store(true, Ordering::Relaxed);
         self
     }
 

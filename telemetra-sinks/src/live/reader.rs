@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::ops::RangeBounds;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use telemetra_core::{Data, EventTime, Key, Moment, Window};
+use telemetra_core::{AnyRow, Data, EventTime, Key, Moment, Shape, SummaryRow, Table, Window};
 
 use super::{Shared, SubjectView, Subscription, Update};
 
@@ -41,6 +42,13 @@ impl<S, K> LiveReader<S, K> {
     #[must_use]
     pub fn known_since(&self) -> Option<EventTime> {
         self.0.reached().since
+    }
+
+    /// Returns the tables whose rows the view accepts, in the pipeline's order. Empty before the pipeline has
+    /// started.
+    #[must_use]
+    pub fn tables(&self) -> Vec<Arc<Table>> {
+        self.0.tables.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns the snapshot of a subject; `None` if there is none. The subject of a key is its
@@ -171,7 +179,25 @@ impl<S, K> LiveReader<S, K> {
     }
 }
 
+impl<S: Data, K: Key> Shared<S, K> {
+    /// Whether the view keeps a row: not if it is of another grouping, nor, unless that is set, if it is of
+    /// another type and has an event time.
+    pub(super) fn keeps(&self, row: &dyn AnyRow) -> bool {
+        row.typed().is::<SummaryRow<K, S>>()
+            || row.typed().is::<Moment<K>>()
+            || (row.table().row_shape() == Shape::Rows
+                && (row.time().is_none() || self.timed.load(Ordering::Relaxed)))
+    }
+}
+
 impl<S: Data, K: Key> LiveReader<S, K> {
+    /// Whether the view keeps rows of this kind. Others are only passed to subscribers, so a reader that was
+    /// away cannot find out what changed in them.
+    #[must_use]
+    pub fn keeps(&self, row: &dyn AnyRow) -> bool {
+        self.0.keeps(row)
+    }
+
     /// Returns the newest window of a subject, and its summary.
     #[must_use]
     pub fn latest(&self, subject: &str) -> Option<(Window, Arc<S>)> {

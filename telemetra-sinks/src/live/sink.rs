@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLockWriteGuard};
 
-use telemetra_core::{
-    Batch, Change, Data, EventTime, ExternalError, Key, Moment, Shape, Sink, SummaryRow, Table,
-};
+use telemetra_core::{Batch, Change, Data, EventTime, ExternalError, Key, Shape, Sink, SummaryRow, Table};
 
 use super::{LiveView, SHARDS, Shard, Subjects, Update};
 
@@ -17,12 +15,15 @@ fn write<S, K>(shard: &Shard<S, K>) -> RwLockWriteGuard<'_, Subjects<S, K>> {
 }
 
 impl<S: Data, K: Key> LiveView<S, K> {
+    /// Whether the view accepts the rows of this table.
+    fn takes(&self, table: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|known| known == table)
+    }
+
     /// Returns the changes of the accepted tables, sorted by subject.
     fn taken<'c>(&self, batch: &'c Batch) -> Vec<About<'c>> {
-        let is_taken =
-            |change: &&Change| self.only.is_empty() || self.only.iter().any(|table| table == change.table());
-        let mut changes: Vec<_> =
-            batch.changes.iter().filter(is_taken).map(|change| (change.row.subject(), change)).collect();
+        let taken = batch.changes.iter().filter(|change| self.takes(change.table()));
+        let mut changes: Vec<_> = taken.map(|change| (change.row.subject(), change)).collect();
         changes.sort_by(|a, b| a.0.cmp(&b.0));
         changes
     }
@@ -49,18 +50,10 @@ impl<S: Data, K: Key> LiveView<S, K> {
         Ok(())
     }
 
-    /// Whether the view keeps a row: not if it has an event time, nor if it is of another grouping.
-    fn stays(change: &Change) -> bool {
-        let row = &change.row;
-        change.row::<SummaryRow<K, S>>().is_some()
-            || change.row::<Moment<K>>().is_some()
-            || (row.table().row_shape() == Shape::Rows && row.time().is_none())
-    }
-
     /// Applies all changes of a subject at one time under one lock, so that a reader sees all or none.
     fn change(&self, subject: &str, group: &[About<'_>], time: EventTime) {
         let shard = self.shared.shard(subject);
-        if !group.iter().any(|(_, change)| Self::stays(change)) {
+        if !group.iter().any(|(_, change)| self.shared.keeps(&*change.row)) {
             // A row that now has an event time leaves the view; a row that always had one was never in it.
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             let Some(view) = shard.get(subject) else { return };
@@ -75,8 +68,9 @@ impl<S: Data, K: Key> LiveView<S, K> {
         let Some(view) = shard.get_mut(subject) else { return };
         let view = Arc::make_mut(view);
         for (_, change) in group {
-            if Self::stays(change) || view.holds(&*change.row) {
-                view.apply(change, time);
+            let keeps = self.shared.keeps(&*change.row);
+            if keeps || view.holds(&*change.row) {
+                view.apply(change, time, keeps);
             }
         }
         view.forget(time.minus(self.shared.horizon));
@@ -117,6 +111,8 @@ impl<S: Data, K: Key> Sink for LiveView<S, K> {
             )));
         }
         self.windows = None;
+        let taken = tables.iter().filter(|table| self.takes(table.name())).cloned().collect();
+        *self.shared.tables.write().unwrap_or_else(PoisonError::into_inner) = taken;
         for shard in &self.shared.shards {
             write(shard).clear();
         }

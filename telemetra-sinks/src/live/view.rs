@@ -34,10 +34,10 @@ impl Held {
     }
 }
 
-/// The snapshot of one subject as of one event time: its windows and moments within the horizon, and its rows
-/// without an event time. Rows are shared, so cloning a snapshot is cheap.
+/// The snapshot of one subject as of one event time: its windows and moments within the horizon, and its rows of
+/// other types. Rows are shared, so cloning a snapshot is cheap.
 pub struct SubjectView<S, K = String> {
-    /// Rows without an event time, sorted by table and key.
+    /// Rows of other types, sorted by table and key.
     rows: Vec<Held>,
     /// Windows, sorted by start.
     windows: VecDeque<(Window, Held)>,
@@ -51,16 +51,24 @@ pub struct SubjectView<S, K = String> {
 }
 
 impl<S, K> SubjectView<S, K> {
-    /// Returns the row of this type that has no event time; the first one by table and key if there are
-    /// several. Rows with an event time are in no snapshot; subscribers receive them.
+    /// Returns the row of this type, which is neither a window nor a moment; the first one by table and key if
+    /// there are several. Rows with an event time are only there if the view keeps
+    /// [timed rows](crate::LiveView::timed_rows); subscribers receive them.
     #[must_use]
     pub fn row<R: 'static>(&self) -> Option<&R> {
         self.rows.iter().find_map(|held| held.row.typed().downcast_ref())
     }
 
-    /// Returns all rows without an event time, sorted by table and key.
+    /// Returns all rows of other types that the view keeps, sorted by table and key.
     pub fn rows(&self) -> impl DoubleEndedIterator<Item = &Published<Arc<dyn AnyRow>>> {
         self.rows.iter()
+    }
+
+    /// Returns all rows of all tables: those of other types by table and key, then windows by start,
+    /// then moments by type and start. For readers that know no type.
+    pub fn all(&self) -> impl Iterator<Item = &Published<Arc<dyn AnyRow>>> {
+        let windows = self.windows.iter().map(|(_, held)| held);
+        self.rows.iter().chain(windows).chain(self.moments.values().map(|(_, held)| held))
     }
 
     /// Returns the event time of the last change.
@@ -74,6 +82,7 @@ impl<S, K> SubjectView<S, K> {
         self.windows.front().is_some_and(|(window, _)| window.end < since)
             || self.moments.values().any(|(end, _)| end.is_some_and(|end| end < since))
             || self.withdrawn.iter().any(|held| held.time < since)
+            || self.rows.iter().any(|held| held.row.time().is_some_and(|time| time < since))
             || (self.is_bare() && self.updated < since)
     }
 
@@ -83,6 +92,7 @@ impl<S, K> SubjectView<S, K> {
             self.windows.pop_front();
         }
         self.moments.retain(|_, (end, _)| end.is_none_or(|end| end >= since));
+        self.rows.retain(|held| held.row.time().is_none_or(|time| time >= since));
         self.withdrawn.retain(|held| held.time >= since);
     }
 
@@ -94,7 +104,7 @@ impl<S, K> SubjectView<S, K> {
             && self.withdrawn.is_empty()
     }
 
-    /// Whether it contains this row among those without an event time.
+    /// Whether it contains this row among those of other types.
     pub(super) fn holds(&self, row: &dyn AnyRow) -> bool {
         self.place(row).is_ok()
     }
@@ -107,9 +117,7 @@ impl<S, K> SubjectView<S, K> {
     /// it was when it was withdrawn.
     pub(super) fn changes_since(&self, subject: &Arc<str>, since: EventTime) -> Vec<Update> {
         let mut updates: BTreeMap<EventTime, Vec<Change>> = BTreeMap::new();
-        let windows = self.windows.iter().map(|(_, held)| held);
-        let moments = self.moments.values().map(|(_, held)| held);
-        let there = self.rows.iter().chain(windows).chain(moments).map(|held| (held, Action::Upsert));
+        let there = self.all().map(|held| (held, Action::Upsert));
         let gone = self.withdrawn.iter().map(|held| (held, Action::Withdraw));
         for (held, action) in there.chain(gone).filter(|(held, _)| held.time > since) {
             updates.entry(held.time).or_default().push(held.change(action));
@@ -156,8 +164,8 @@ impl<S: Data, K: Key> SubjectView<S, K> {
         self.moments.values().filter_map(|(_, held)| held.typed())
     }
 
-    /// Applies one change. A row with an event time is not kept, unless it is a window or a moment.
-    pub(super) fn apply(&mut self, change: &Change, time: EventTime) {
+    /// Applies one change. `keeps` is whether a row that is neither a window nor a moment stays.
+    pub(super) fn apply(&mut self, change: &Change, time: EventTime, keeps: bool) {
         let upsert = change.action == Action::Upsert;
         let held = || Published { row: Arc::clone(&change.row), revision: change.revision, time };
         self.updated = time;
@@ -178,7 +186,7 @@ impl<S: Data, K: Key> SubjectView<S, K> {
                 self.moments.remove(&key);
             }
         } else {
-            match (self.place(&*change.row), upsert && change.row.time().is_none()) {
+            match (self.place(&*change.row), upsert && keeps) {
                 (Ok(at), true) => self.rows[at] = held(),
                 (Ok(at), false) => drop(self.rows.remove(at)),
                 (Err(at), true) => self.rows.insert(at, held()),

@@ -3,6 +3,7 @@
 #![cfg(feature = "kafka")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod compacted;
 mod compliance;
 mod faults;
 mod offsets;

@@ -21,7 +21,7 @@ fn admin(servers: &str) -> AdminClient<DefaultClientContext> {
 }
 
 /// Makes a topic of these settings, and returns when it can be written to.
-fn create(servers: &str, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+pub(crate) fn create(servers: &str, topic: &str, partitions: i32, settings: &[(&str, &str)]) {
     let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
     let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
     wait(admin(servers).create_topics([&new], &AdminOptions::new())).unwrap().remove(0).unwrap();
@@ -40,7 +40,7 @@ fn delete_records(servers: &str, topic: &str, before: i64) {
     wait(admin(servers).delete_records(&list, &AdminOptions::new())).unwrap();
 }
 
-fn config(servers: &str) -> KafkaConfig {
+pub(crate) fn config(servers: &str) -> KafkaConfig {
     KafkaConfig::new(servers).set("fetch.wait.max.ms", "10").set("reconnect.backoff.max.ms", "200")
 }
 

@@ -48,6 +48,49 @@ fn rows_of_other_types_are_kept_if_they_are_about_now() {
     assert!(reader.subjects().is_empty(), "there is nothing left of it");
 }
 
+/// Rows of a time are kept like windows if that is asked for: within the horizon, with what was withdrawn.
+#[test]
+fn rows_of_a_time_are_kept_within_the_horizon_if_that_is_asked_for() {
+    let mut view = view(Duration::from_secs(100)).timed_rows();
+    let reader = view.reader();
+    let alerts = Layout::<Alert>::of_row();
+    let (first, second) = (alert("d1", 0, 3), alert("d1", 1, 3));
+    assert!(reader.keeps(&*alerts.erase(first.clone())));
+    view.apply(&[batch(0, vec![alerts.upsert(first.clone(), 0)])]).unwrap();
+    view.apply(&[batch(1, vec![alerts.upsert(second.clone(), 0)])]).unwrap();
+    let rows = || {
+        let held = reader.subject("d1").map(|view| view.all().cloned().collect::<Vec<_>>());
+        held.unwrap_or_default()
+            .iter()
+            .map(|held| (held.row.time().unwrap(), held.revision))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(rows(), [(time(0).plus(1), 0), (time(1).plus(1), 0)]);
+    view.apply(&[batch(2, vec![alerts.upsert(first.clone(), 1), alerts.withdraw(second, 1)])]).unwrap();
+    assert_eq!(rows(), [(time(0).plus(1), 1)]);
+    let since = reader.changes_since("d1", time(1)).unwrap();
+    assert_eq!(
+        since.iter().map(|update| update.changes.len()).collect::<Vec<_>>(),
+        [2],
+        "one of them withdrawn"
+    );
+    // Past the horizon, also where nothing changes.
+    for nth in 3..250 {
+        view.apply(&[batch(nth, vec![])]).unwrap();
+    }
+    assert!(reader.subjects().is_empty());
+}
+
+/// The tables whose rows are taken are known once the view is opened.
+#[test]
+fn a_view_knows_its_tables() {
+    let mut view = LiveView::<Readings>::new(HOUR).only(["alerts"]);
+    let reader = view.reader();
+    assert!(reader.tables().is_empty());
+    view.open(&all_tables(), None).unwrap();
+    assert_eq!(reader.tables().iter().map(|table| table.name()).collect::<Vec<_>>(), ["alerts"]);
+}
+
 /// A view for each grouping, whatever its keys are.
 #[test]
 fn each_grouping_has_a_view() {

@@ -1,48 +1,43 @@
-use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use serde_json::{Map, json};
+use telemetra::http::openapi::BadParameter;
+use telemetra::http::{Health, Params, Problem, ProblemBody, Readiness};
 
 use super::failed;
 use crate::server::app::App;
-use crate::server::model::Time;
-use crate::server::params::Params;
-use crate::server::problem::Problem;
 
-/// `GET /health`: what the service is made of, and whether each part works.
-pub(crate) async fn health(State(app): State<App>, params: Params) -> Result<Response, Problem> {
+/// What works
+///
+/// What the service is made of, and whether each part works.
+#[utoipa::path(
+    get, path = "/health", operation_id = "health", tag = "operation",
+    responses(
+        (status = 200, description = "All parts work.", body = Health),
+        (
+            status = 503, description = "One part does not, or cannot be asked.",
+            content((Health = "application/json"), (ProblemBody = "application/problem+json"))
+        ),
+        BadParameter,
+    )
+)]
+pub(crate) async fn health(State(app): State<App>, params: Params) -> Result<Health, Problem> {
     params.done()?;
     let components = app.store.components().await.map_err(failed)?;
-    let well = components.iter().all(|component| component.error.is_none());
-    let components: Map<_, _> = components
-        .into_iter()
-        .map(|component| {
-            let status = if component.error.is_none() { "ok" } else { "down" };
-            (component.name.to_owned(), json!({ "status": status, "error": component.error }))
-        })
-        .collect();
-    let (status, word) =
-        if well { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "degraded") };
-    let version = env!("CARGO_PKG_VERSION");
-    Ok((status, Json(json!({ "status": word, "version": version, "components": components })))
-        .into_response())
+    Ok(Health::of(components.into_iter().map(|component| (component.name.to_owned(), component.error))))
 }
 
-/// `GET /ready`: whether answers are there and move on.
-pub(crate) async fn ready(State(app): State<App>, params: Params) -> Result<Response, Problem> {
+/// Whether answers come
+///
+/// Whether there are answers, and whether the event time they have reached moves on.
+#[utoipa::path(
+    get, path = "/ready", operation_id = "ready", tag = "operation",
+    responses(
+        (status = 200, description = "Answers come.", body = Readiness),
+        (status = 503, description = "There are none yet, or they stand still.", body = Readiness),
+        BadParameter,
+    )
+)]
+pub(crate) async fn ready(State(app): State<App>, params: Params) -> Result<Readiness, Problem> {
     params.done()?;
     let progress = *app.progress.borrow();
-    let still = progress.since.elapsed();
-    let (status, word) = match progress.as_of {
-        None => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
-        Some(_) if still > app.limits.stalled => (StatusCode::SERVICE_UNAVAILABLE, "stalled"),
-        Some(_) => (StatusCode::OK, "ready"),
-    };
-    let body = json!({
-        "status": word,
-        "as_of": progress.as_of.map(Time),
-        "seconds_since_progress": still.as_secs(),
-    });
-    Ok((status, Json(body)).into_response())
+    Ok(Readiness::of(progress.as_of, progress.since.elapsed(), &app.limits))
 }

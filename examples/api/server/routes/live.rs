@@ -1,34 +1,99 @@
 use axum::extract::rejection::PathRejection;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{Path, State, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
+use telemetra::core::EventTime;
+use telemetra::http::openapi::{BadParameter, ForeignOrigin, NoToken, NotAFollower};
+use telemetra::http::{Follow, Params, Position, Problem, Upgrade};
+use utoipa::IntoParams;
 
+use super::UnknownStream;
 use super::streams::id;
 use crate::server::app::App;
-use crate::server::guard;
-use crate::server::live::{Wish, serve};
-use crate::server::params::Params;
-use crate::server::problem::Problem;
+use crate::server::model::{Message, Time};
 
-type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+/// What is asked of both.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LiveQuery {
+    /// Go on from this time, up to which everything is known, rather than from a snapshot.
+    #[param(value_type = Option<Time>)]
+    since: Option<EventTime>,
+    /// The life of the service in which that was; in another there is a snapshot.
+    life: Option<String>,
+    /// How many seconds of windows and moments a snapshot holds.
+    #[param(required = false, maximum = 86_400, default = 600)]
+    history: u64,
+}
 
-/// The name of what is spoken. Clients that send a token among the subprotocols have to be answered with another.
-const PROTOCOL: &str = "telemetra";
-/// Clients have nothing to say but pongs.
-const LONGEST_MESSAGE: usize = 4096;
+impl LiveQuery {
+    fn read(mut params: Params) -> Result<Self, Problem> {
+        let (since, life) = (params.time("since")?, params.text("life")?);
+        let history = params.number("history", 0..=86_400, 600)?;
+        params.done()?;
+        Ok(Self { since, life, history })
+    }
+}
 
-/// `WS /live`: all streams.
+/// Follow all streams
+///
+/// As for one stream; the snapshot is an overview.
+///
+/// A window of thousands of streams is as many messages at once: a page that shows one stream should follow one.
+#[utoipa::path(
+    get, path = "/live", operation_id = "follow_all", tag = "live", params(LiveQuery),
+    responses(
+        (status = 101, description = "A WebSocket, on which messages follow: `Message`."),
+        (
+            status = 200, description = "Server-sent events, whose data are messages.",
+            body = Message, content_type = "text/event-stream"
+        ),
+        BadParameter, NoToken, ForeignOrigin, NotAFollower
+    )
+)]
 pub(crate) async fn all(
     State(app): State<App>,
     headers: HeaderMap,
     params: Params,
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
-    begin(app, &headers, None, params, upgrade)
+    begin(&app, &headers, None, params, upgrade)
 }
 
-/// `WS /live/{id}`: one stream, also one that is not there yet.
+/// Follow a stream
+///
+/// A WebSocket, or server-sent events for a client that accepts `text/event-stream`; also of a stream that is not there yet.
+/// The first message is a snapshot, or, with `since`, what changed; each change follows as it takes effect, and a heartbeat
+/// every 15 seconds with a ping.
+///
+/// The service ends a WebSocket with a reason:
+///
+/// * `1001` it stops.
+/// * `1002` pings were not answered for 45 seconds.
+/// * `1012` it cannot go on without a gap.
+/// * `4008` the client reads too slowly: messages were missed. It is not waited for, so that nobody else is held up.
+///
+/// In each case connect again with `life` as it was told, and as `since` the greatest `time` before that of the last message, of
+/// which there may have been more; rows that come again are the same. For server-sent events a browser does so by itself, with
+/// `Last-Event-ID`, after which nothing comes again.
+///
+/// Where the service asks for a token and no header can be set, as in a page, offer the subprotocols `telemetra` and
+/// `bearer.TOKEN`.
+#[utoipa::path(
+    get, path = "/live/{id}", operation_id = "follow", tag = "live",
+    params(
+        ("id" = String, Path, min_length = 1, max_length = 256, example = "midnight_arcade", description = "The stream's id."),
+        LiveQuery,
+    ),
+    responses(
+        (status = 101, description = "A WebSocket, on which messages follow: `Message`."),
+        (
+            status = 200, description = "Server-sent events, whose data are messages.",
+            body = Message, content_type = "text/event-stream"
+        ),
+        UnknownStream, BadParameter, NoToken, ForeignOrigin, NotAFollower
+    )
+)]
 pub(crate) async fn one(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
@@ -36,26 +101,18 @@ pub(crate) async fn one(
     params: Params,
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
-    begin(app, &headers, Some(id(path)?), params, upgrade)
+    begin(&app, &headers, Some(id(path)?), params, upgrade)
 }
 
 fn begin(
-    app: App,
+    app: &App,
     headers: &HeaderMap,
     stream: Option<String>,
-    mut params: Params,
+    params: Params,
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
-    let wish = Wish {
-        since: params.time("since")?,
-        life: params.text("life")?,
-        history: params.number("history", 0..=86_400, 600)? * 1000,
-        stream,
-    };
-    params.done()?;
-    guard::origin(&app, headers)?;
-    let upgrade = upgrade.map_err(|_| Problem::of(StatusCode::UPGRADE_REQUIRED))?;
-    let upgrade =
-        upgrade.protocols([PROTOCOL]).max_message_size(LONGEST_MESSAGE).max_frame_size(LONGEST_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| serve(socket, app, wish)))
+    let LiveQuery { since, life, history } = LiveQuery::read(params)?;
+    let life = life.map_or_else(|| app.changes.life(), Into::into);
+    let from = since.map(|time| Position { life, time, key: None });
+    app.live.open(headers, upgrade, stream, from, history * 1000)
 }

@@ -3,33 +3,43 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use serde::Serialize;
+use telemetra::http::openapi::{BadParameter, NoToken, Unavailable};
+use telemetra::http::{Params, Problem};
 use telemetra::livestream::MAX_ID_BYTES;
+use utoipa::ToSchema;
 
-use super::failed;
+use super::{UnknownStream, failed, no_stream};
 use crate::server::app::App;
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
-use crate::server::params::Params;
-use crate::server::problem::Problem;
 use crate::server::store::{Cursor, MetricsQuery, MomentQuery, Order, StreamQuery};
 
-#[derive(Serialize)]
-struct StreamPage {
+/// Some of the streams.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StreamPage {
+    /// The event time that all answers have reached.
     as_of: Option<Time>,
+    /// How many there are that match.
     total: u64,
+    /// Where the next page begins; null after the last.
     next_offset: Option<u64>,
     streams: Vec<StreamInfo>,
 }
 
-#[derive(Serialize)]
-struct MetricsPage {
+/// Windows of one stream, oldest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MetricsPage {
     stream_id: String,
+    /// The `to` with which to ask for those before; null if there are none in the range.
     next_to: Option<Time>,
     metrics: Vec<Metrics>,
 }
 
-#[derive(Serialize)]
-struct MomentPage {
+/// Moments of one stream, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MomentPage {
     stream_id: String,
+    /// The `cursor` with which to ask for those before; null if there are none.
+    #[schema(value_type = Option<String>)]
     next_cursor: Option<Cursor>,
     moments: Vec<MomentInfo>,
 }
@@ -41,12 +51,19 @@ pub(crate) fn id(path: Result<Path<String>, PathRejection>) -> Result<String, Pr
     let Ok(Path(id)) = path else { return Err(Problem::parameter("id", "it is not percent-encoded UTF-8")) };
     // No event has such an id, and not every store can be asked for one.
     if id.len() > MAX_ID_BYTES || id.contains('\0') {
-        return Err(Problem::no_stream(&id));
+        return Err(no_stream(&id));
     }
     Ok(id)
 }
 
-/// `GET /streams`.
+/// The streams
+///
+/// A page of the streams, ranked. Ranks change with every slide, so a stream may be on two pages or on none.
+#[utoipa::path(
+    get, path = "/streams", operation_id = "streams", tag = "answers",
+    params(StreamQuery),
+    responses((status = 200, description = "The streams.", body = StreamPage), BadParameter, NoToken, Unavailable)
+)]
 pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Answer {
     let orders = [("rate", Order::Rate), ("viewers", Order::Viewers), ("name", Order::Name)];
     let query = StreamQuery {
@@ -64,7 +81,16 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Answer {
     Ok(Json(StreamPage { as_of: as_of.map(Time), total, next_offset, streams }).into_response())
 }
 
-/// `GET /streams/{id}`.
+/// One stream
+///
+/// A stream and its newest window.
+#[utoipa::path(
+    get, path = "/streams/{id}", operation_id = "stream", tag = "answers",
+    params(
+        ("id" = String, Path, min_length = 1, max_length = 256, example = "midnight_arcade", description = "The stream's id."),
+    ),
+    responses((status = 200, description = "The stream.", body = StreamInfo), UnknownStream, BadParameter, NoToken, Unavailable)
+)]
 pub(crate) async fn one(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
@@ -73,10 +99,20 @@ pub(crate) async fn one(
     params.done()?;
     let id = id(path)?;
     let stream = app.store.stream(&id).await.map_err(failed)?;
-    Ok(Json(stream.ok_or_else(|| Problem::no_stream(&id))?).into_response())
+    Ok(Json(stream.ok_or_else(|| no_stream(&id))?).into_response())
 }
 
-/// `GET /streams/{id}/metrics`.
+/// The windows of a stream
+///
+/// Windows that end from `from` on and before `to`: the newest `limit` of them, oldest first.
+#[utoipa::path(
+    get, path = "/streams/{id}/metrics", operation_id = "metrics", tag = "answers",
+    params(
+        ("id" = String, Path, min_length = 1, max_length = 256, example = "midnight_arcade", description = "The stream's id."),
+        MetricsQuery,
+    ),
+    responses((status = 200, description = "The windows.", body = MetricsPage), UnknownStream, BadParameter, NoToken, Unavailable)
+)]
 pub(crate) async fn metrics(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
@@ -89,13 +125,24 @@ pub(crate) async fn metrics(
     params.done()?;
     let query = MetricsQuery { from, to, resolution, limit: limit as usize };
     let found = app.store.metrics(&id, &query).await.map_err(failed)?;
-    let (metrics, more) = found.ok_or_else(|| Problem::no_stream(&id))?;
+    let (metrics, more) = found.ok_or_else(|| no_stream(&id))?;
     // The next page is what ended before this one.
     let next_to = metrics.first().filter(|_| more).map(|first| first.window_end);
     Ok(Json(MetricsPage { stream_id: id, next_to, metrics }).into_response())
 }
 
-/// `GET /streams/{id}/moments`.
+/// The moments of a stream
+///
+/// Moments that start from `from` on and before `to`: the newest `limit` of them, newest first. One that was withdrawn is
+/// not among them.
+#[utoipa::path(
+    get, path = "/streams/{id}/moments", operation_id = "moments", tag = "answers",
+    params(
+        ("id" = String, Path, min_length = 1, max_length = 256, example = "midnight_arcade", description = "The stream's id."),
+        MomentQuery,
+    ),
+    responses((status = 200, description = "The moments.", body = MomentPage), UnknownStream, BadParameter, NoToken, Unavailable)
+)]
 pub(crate) async fn moments(
     State(app): State<App>,
     path: Result<Path<String>, PathRejection>,
@@ -104,7 +151,7 @@ pub(crate) async fn moments(
     let id = id(path)?;
     let (from, to) = (params.time("from")?, params.time("to")?);
     let query = MomentQuery {
-        moment_type: params.text("type")?,
+        moment_type: moment_type(&mut params)?,
         open: params.flag("open")?,
         max_chance: params.share("max_chance")?.filter(|most| *most < 1.0),
         limit: params.number("limit", 1..=1_000, 100)? as usize,
@@ -113,17 +160,20 @@ pub(crate) async fn moments(
         to,
     };
     params.done()?;
-    if query
-        .moment_type
-        .as_ref()
-        .is_some_and(|name| name.is_empty() || name.chars().count() > 128 || name.contains('\0'))
-    {
-        return Err(Problem::parameter("type", "it has to be the name of a rule, like `chat_spike`"));
-    }
     let found = app.store.moments(&id, &query).await.map_err(failed)?;
-    let (moments, more) = found.ok_or_else(|| Problem::no_stream(&id))?;
+    let (moments, more) = found.ok_or_else(|| no_stream(&id))?;
     let next_cursor = moments.last().filter(|_| more).map(Cursor::after);
     Ok(Json(MomentPage { stream_id: id, next_cursor, moments }).into_response())
+}
+
+/// The name of a rule, of which there may be others than the built-in ones.
+pub(crate) fn moment_type(params: &mut Params) -> Result<Option<String>, Problem> {
+    let name = params.text("type")?;
+    let wrong = |name: &String| name.is_empty() || name.chars().count() > 128 || name.contains('\0');
+    if name.as_ref().is_some_and(wrong) {
+        return Err(Problem::parameter("type", "it has to be the name of a rule, like `chat_spike`"));
+    }
+    Ok(name)
 }
 
 fn cursor(text: &str) -> Result<Cursor, Problem> {

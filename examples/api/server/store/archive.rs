@@ -1,5 +1,8 @@
 //! The tables that the pipeline writes to SQLite, read.
 
+mod across;
+mod letters;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,23 +1,32 @@
 //! Answers of a pipeline in this process: the newest from memory, older ones from SQLite.
 
+mod across;
+mod feed;
+mod operations;
+mod ranked;
+
 use std::cmp::Reverse;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
 use telemetra::core::{EventTime, Summary};
+use telemetra::http::{self, Feed, Routes};
 use telemetra::livestream::{self, StreamId, StreamSummary};
 use telemetra::ops::{Drain, PipelineStatus, Report, Running};
-use telemetra::sinks::{LiveReader, Notice, Published, SubjectView, Subscription};
+use telemetra::sinks::{LiveReader, Published, SubjectView};
 
+use feed::{LiveFeed, update};
+
+use super::across::{AcrossQuery, LinesQuery, Point};
 use super::archive::Archive;
 use super::{
-    Answer, Component, Cursor, Feed, MetricsQuery, MomentQuery, News, Order, Overview, Snapshot, Store,
-    StreamQuery, Update, oldest_first, page,
+    Answer, Component, Cursor, MetricsQuery, MomentQuery, Order, Overview, Snapshot, Store, StreamQuery,
+    Update, oldest_first, page,
 };
-use crate::server::model::{Message, Metrics, MomentInfo, StreamInfo, StreamRow};
+use crate::server::model::{Metrics, MomentInfo, StreamInfo, StreamRow};
+use crate::server::operations::{Letter, LettersQuery, Operations};
+use crate::server::presence::Presence;
 
 /// How many updates may wait: a whole window of very many streams.
 const WAITING: usize = 1 << 16;
@@ -66,62 +75,33 @@ impl Embedded {
 
     fn info(&self, id: &str, view: &View) -> StreamInfo {
         let row = view.row::<livestream::StreamRow>().map(StreamRow::from);
+        let is_live = row.as_ref().and_then(|row| row.is_live);
+        let current = self.current(view).map(Metrics::from);
         StreamInfo {
             stream_id: id.to_string(),
             name: row.as_ref().map_or_else(|| id.to_string(), |row| row.name.clone()),
             title: row.as_ref().and_then(|row| row.title.clone()),
             category: row.as_ref().and_then(|row| row.category.clone()),
-            is_live: row.as_ref().and_then(|row| row.is_live),
+            is_live,
+            presence: Presence::of(is_live, current.is_some()),
+            silent_since: if current.is_some() { None } else { Some(last_event(view).into()) },
             started_at: row.as_ref().and_then(|row| row.started_at),
             ended_at: row.as_ref().and_then(|row| row.ended_at),
             updated_at: view.updated().into(),
             open_moments: view.moments().filter(|moment| moment.open).count() as u64,
-            current: self.current(view).map(Metrics::from),
+            current,
         }
-    }
-
-    /// Those that the query asks for, in its order.
-    fn ranked(&self, query: &StreamQuery) -> Vec<(Arc<str>, Arc<View>)> {
-        let wanted = |view: &View| {
-            let live = || {
-                view.row::<livestream::StreamRow>()
-                    .and_then(|row| row.is_live)
-                    .unwrap_or_else(|| self.current(view).is_some())
-            };
-            !query.live || live()
-        };
-        let rank = |view: &View| {
-            if !wanted(view) {
-                return None;
-            }
-            let current = if query.order == Order::Name { None } else { self.current(view) };
-            Some(match (query.order, current) {
-                (Order::Rate, Some(current)) => current.row.value.chat_count,
-                // The bits of floats that are not negative order as they do.
-                (Order::Viewers, Some(current)) => current.row.value.avg_viewers().unwrap_or(0.0).to_bits(),
-                _ => 0,
-            })
-        };
-        let mut found = self.reader.subjects_by(rank);
-        if let Some(search) = &query.search {
-            found.retain(|(id, view)| {
-                let row = view.row::<livestream::StreamRow>();
-                let texts = [
-                    Some(&**id),
-                    row.map(|row| &*row.name),
-                    row.and_then(|row| row.title.as_deref()),
-                    row.and_then(|row| row.category.as_deref()),
-                ];
-                texts.into_iter().flatten().any(|text| text.to_lowercase().contains(search))
-            });
-        }
-        found
     }
 
     /// Whether windows that ended, or moments that began, from then on are all in memory.
     fn is_recent(&self, from: Option<EventTime>) -> bool {
         from.is_some_and(|from| self.reader.known_since().is_some_and(|since| from >= since))
     }
+}
+
+/// When a stream last had an event, to within a window; where its windows are no longer in memory, when it last changed.
+fn last_event(view: &View) -> EventTime {
+    view.published_windows().next_back().map_or_else(|| view.updated(), |newest| newest.row.window.start)
 }
 
 impl Store for Embedded {
@@ -210,6 +190,15 @@ impl Store for Embedded {
         })
     }
 
+    /// All from the tables, as they have an order across streams.
+    fn all_moments<'a>(&'a self, query: &'a AcrossQuery) -> Answer<'a, (Vec<MomentInfo>, bool)> {
+        Box::pin(self.archive.all_moments(query))
+    }
+
+    fn lines<'a>(&'a self, query: &'a LinesQuery) -> Answer<'a, Vec<Point>> {
+        Box::pin(async { Ok(self.lines_of(query)) })
+    }
+
     fn snapshot<'a>(&'a self, id: &'a str, history: u64, _told: Option<EventTime>) -> Answer<'a, Snapshot> {
         Box::pin(async move {
             let as_of = self.reached();
@@ -266,29 +255,19 @@ impl Store for Embedded {
         })
     }
 
+    fn operations(&self) -> Answer<'_, Operations> {
+        Box::pin(self.operate())
+    }
+
+    fn letters<'a>(&'a self, query: &'a LettersQuery) -> Answer<'a, (Vec<Letter>, bool)> {
+        Box::pin(self.archive.letters(query))
+    }
+
     fn feed(&self) -> Box<dyn Feed> {
         Box::new(LiveFeed(self.reader.subscribe(WAITING)))
     }
-}
 
-fn update(update: &telemetra::sinks::Update) -> Update {
-    let message = |change| Message::of(&update.subject, change, update.time);
-    Update {
-        stream_id: update.subject.to_string(),
-        time: update.time,
-        messages: update.changes.iter().filter_map(message).collect(),
-    }
-}
-
-struct LiveFeed(Subscription);
-
-impl Feed for LiveFeed {
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<News>> + Send + '_>> {
-        Box::pin(async {
-            Some(match self.0.recv_async().await? {
-                Notice::Changed(changes) => News::Update(update(&changes)),
-                Notice::Missed(_) => News::Gap,
-            })
-        })
+    fn view(&self) -> Option<Routes> {
+        Some(http::router(self.reader.clone()))
     }
 }

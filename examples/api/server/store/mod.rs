@@ -1,5 +1,6 @@
 //! Where answers come from.
 
+pub(crate) mod across;
 pub(crate) mod archive;
 pub(crate) mod embedded;
 pub(crate) mod servers;
@@ -9,8 +10,12 @@ use std::future::Future;
 use std::pin::Pin;
 
 use telemetra::core::EventTime;
+use telemetra::http::{Feed, Routes, Told};
+use utoipa::{IntoParams, ToSchema};
 
-use super::model::{Message, Metrics, MomentInfo, StreamInfo};
+use super::model::{Message, Metrics, MomentInfo, StreamInfo, Time};
+use super::operations::{Letter, LettersQuery, Operations};
+use across::{AcrossQuery, LinesQuery, Point};
 
 /// An answer that may take a while.
 pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> + Send + 'a>>;
@@ -51,6 +56,12 @@ pub(crate) trait Store: Send + Sync {
         query: &'a MomentQuery,
     ) -> Answer<'a, Option<(Vec<MomentInfo>, bool)>>;
 
+    /// The moments of all streams: of those asked for the first `limit`, and whether there are more.
+    fn all_moments<'a>(&'a self, query: &'a AcrossQuery) -> Answer<'a, (Vec<MomentInfo>, bool)>;
+
+    /// The windows of several streams that are not older than memory reaches, by stream, oldest first.
+    fn lines<'a>(&'a self, query: &'a LinesQuery) -> Answer<'a, Vec<Point>>;
+
     /// A stream, with all that was told up to `told`, and with its windows that ended within `history` milliseconds, and their moments; empty if it is not known yet.
     fn snapshot<'a>(&'a self, id: &'a str, history: u64, told: Option<EventTime>) -> Answer<'a, Snapshot>;
 
@@ -61,20 +72,19 @@ pub(crate) trait Store: Send + Sync {
     /// will do.
     fn changes_since<'a>(&'a self, id: Option<&'a str>, since: EventTime) -> Answer<'a, Option<Vec<Update>>>;
 
+    /// How what makes the answers is doing.
+    fn operations(&self) -> Answer<'_, Operations>;
+
+    /// What was not counted: of the letters asked for the first `limit`, and whether there are more.
+    fn letters<'a>(&'a self, query: &'a LettersQuery) -> Answer<'a, (Vec<Letter>, bool)>;
+
     /// Tells what changes from now on.
     fn feed(&self) -> Box<dyn Feed>;
-}
 
-/// Tells what changes.
-pub(crate) trait Feed: Send {
-    /// The next news; `None` when there will be no more.
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<News>> + Send + '_>>;
-}
-
-pub(crate) enum News {
-    Update(Update),
-    /// Something was missed: who follows has to begin again.
-    Gap,
+    /// The rows of all tables as the pipeline has them in memory, where it is in this process.
+    fn view(&self) -> Option<Routes> {
+        None
+    }
 }
 
 /// The changes of one stream at one time.
@@ -82,6 +92,16 @@ pub(crate) struct Update {
     pub(crate) stream_id: String,
     pub(crate) time: EventTime,
     pub(crate) messages: Vec<Message>,
+}
+
+impl Update {
+    /// As it is passed on.
+    pub(crate) fn told(&self) -> Told {
+        // Numbers, texts and lists: there is nothing in a message that JSON cannot say.
+        let json = |message| serde_json::to_string(message).ok();
+        let messages = self.messages.iter().filter_map(json).collect();
+        Told { key: self.stream_id.as_str().into(), time: self.time, messages }
+    }
 }
 
 /// One stream: with all of its changes up to `updated`, and none after.
@@ -114,44 +134,85 @@ impl Component {
     }
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+/// How streams are ranked: by the newest window's messages (the default) or viewers, greatest first, or by the id.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub(crate) enum Order {
     Rate,
     Viewers,
     Name,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct StreamQuery {
+    #[param(required = false, inline)]
     pub(crate) order: Order,
+    /// Only those that are live. A stream that has been silent for ten minutes is not.
+    #[param(required = false, default = false)]
     pub(crate) live: bool,
-    /// In lower case.
+    /// Only those with this in id, name, title or category, in any case.
+    // In lower case.
     pub(crate) search: Option<String>,
+    /// How many to pass over.
+    #[param(required = false, maximum = 1_000_000, default = 0)]
     pub(crate) offset: u64,
+    /// How many at most.
+    #[param(required = false, minimum = 1, maximum = 500, default = 50)]
     pub(crate) limit: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct MetricsQuery {
-    /// By the end of the window, without `to`.
+    /// Not before this time.
+    // By the end of the window, without `to`.
+    #[param(value_type = Option<Time>)]
     pub(crate) from: Option<EventTime>,
+    /// Before this time.
+    #[param(value_type = Option<Time>)]
     pub(crate) to: Option<EventTime>,
-    /// Windows that end at a multiple of so many milliseconds.
+    /// Only windows that end at a multiple of so many seconds. With the length of a window they share no event; no window is
+    /// a mixture of others.
+    // In milliseconds here.
+    #[param(required = false, minimum = 1, maximum = 86_400, default = 1)]
     pub(crate) resolution: u64,
+    /// How many at most.
+    #[param(required = false, minimum = 1, maximum = 5_000, default = 360)]
     pub(crate) limit: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct MomentQuery {
+    /// Only of this type.
+    #[param(
+        rename = "type",
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[^\\u0000]+$",
+        example = "chat_spike"
+    )]
     pub(crate) moment_type: Option<String>,
-    /// By the start of the moment, without `to`.
+    /// Not before this time.
+    // By the start of the moment, without `to`.
+    #[param(value_type = Option<Time>)]
     pub(crate) from: Option<EventTime>,
+    /// Before this time.
+    #[param(value_type = Option<Time>)]
     pub(crate) to: Option<EventTime>,
+    /// Only those that are open.
+    #[param(required = false, default = false)]
     pub(crate) open: bool,
-    /// The greatest chance, if there is a limit.
+    /// Only those with a `chance` of at most this; 0.1 leaves a list of which about a tenth is chance. With 1, all.
+    // `None` if there is no limit.
+    #[param(minimum = 0, maximum = 1, default = 1)]
     pub(crate) max_chance: Option<f64>,
-    /// After this one.
+    /// Those after the page that told this as its `next_cursor`.
+    #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}-[0-9a-f]{32}$")]
     pub(crate) cursor: Option<Cursor>,
+    /// How many at most.
+    #[param(required = false, minimum = 1, maximum = 1_000, default = 100)]
     pub(crate) limit: usize,
 }
 

@@ -76,7 +76,7 @@ pub(super) struct RunningSums {
     /// The end of the first window after those in the sums; the greatest time if they must begin anew.
     to: EventTime,
     sums: PowerSums,
-    /// What most rules need for few windows, if ever.
+    /// The sums that most rules need for few windows, or never.
     more: Option<Box<MoreSums>>,
 }
 

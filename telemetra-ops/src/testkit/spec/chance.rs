@@ -1,5 +1,6 @@
 //! The chance of moments, defined plainly.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ pub fn chance<K: Key, S: Data>(
     for (moment, time, _) in moments {
         times.extend([*time, due(moment)]);
     }
-    let mut rates = Rates::new(windows.windows.panes_per_window());
+    let rates = RefCell::new(Rates::new(windows.windows.panes_per_window()));
     let mut stated: BTreeMap<Moment<K>, Option<Micro>> = BTreeMap::new();
     let mut updates = Vec::new();
     for now in times {
@@ -74,17 +75,19 @@ pub fn chance<K: Key, S: Data>(
                 |level| looks().filter(|((_, threshold), _)| *threshold <= level).map(|(_, n)| n).sum();
             let found_at =
                 |level| found.iter().filter(|(of, score)| *of == rule && *score >= level).count() as i64;
-            Calibration::of(least.unwrap_or(Level::of(Micro(0))), looks_at, found_at, &mut rates)
+            Calibration::of(least.unwrap_or(Level::of(Micro(0))), looks_at, found_at, &mut rates.borrow_mut())
         };
         let calibrations: Vec<Calibration> = (0..).take(rules.len()).map(of_rule).collect();
-        let calibrated = |(rule, level): (u16, Level)| calibrations[usize::from(rule)].apply(level);
-        let mut ratio = |level: Level, besides: usize, more: f64| {
+        let calibrated = |(rule, level): (u16, Level)| {
+            calibrations[usize::from(rule)].apply(level, &mut rates.borrow_mut())
+        };
+        let ratio = |level: Level, besides: usize, more: f64| {
             let looks = looks.iter().filter(|(place, _)| calibrated(*place) <= level);
             let looks: i64 = looks.map(|(_, sides)| sides).sum();
             let above = besides + found.iter().filter(|place| calibrated(**place) >= level).count();
-            more * (looks as f64 * rates.of(level)) / above as f64
+            more * (looks as f64 * rates.borrow_mut().of(level)) / above as f64
         };
-        let mut of = |moment: &Moment<K>| {
+        let of = |moment: &Moment<K>| {
             let own = calibrated(place(moment)?);
             let is_final = windows.settled_at(moment.last_at) <= now.plus(1);
             let (besides, more) = if is_final { (0, 1.0) } else { (1, period as f64 / covered? as f64) };

@@ -1,7 +1,5 @@
 //! What the pipeline publishes in Redis, as a feed.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,11 +8,12 @@ use anyhow::{Context as _, Result};
 use redis::{Client, Connection};
 use serde::Deserialize;
 use telemetra::core::EventTime;
+use telemetra::http::{Feed, News, Pending};
 use telemetra::sinks::RedisKeys;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::server::model::{Message, Metrics, MomentInfo, MomentKind, WindowKind};
-use crate::server::store::{Feed, News, Update};
+use crate::server::store::Update;
 
 /// How long to wait for a connection and an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -104,7 +103,7 @@ impl Channel {
                     heard = Instant::now();
                     match parse(message.get_payload_bytes()) {
                         Ok(update) => {
-                            if tell.blocking_send(News::Update(update)).is_err() {
+                            if tell.blocking_send(News::Told(update.told())).is_err() {
                                 return Ok(());
                             }
                         }
@@ -127,7 +126,7 @@ impl Channel {
 struct Told(Receiver<News>);
 
 impl Feed for Told {
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<News>> + Send + '_>> {
+    fn next(&mut self) -> Pending<'_, Option<News>> {
         Box::pin(self.0.recv())
     }
 }

@@ -2,13 +2,19 @@
 
 use tokio_postgres::types::ToSql;
 
-/// Conditions, and the values in them. The first value is the stream's id.
+/// Conditions, and the values in them.
 pub(super) struct Filter {
     conditions: Vec<String>,
     values: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
 impl Filter {
+    /// Of all rows.
+    pub(super) fn all() -> Self {
+        Self { conditions: vec!["TRUE".to_owned()], values: Vec::new() }
+    }
+
+    /// Of the rows of a stream, whose id is the first value.
     pub(super) fn of(id: &str) -> Self {
         let mut filter = Self { conditions: Vec::new(), values: Vec::new() };
         filter.and("stream_id = $", Some(id.to_owned()));
@@ -32,13 +38,17 @@ impl Filter {
         }
     }
 
+    pub(super) fn conditions(&self) -> String {
+        self.conditions.join(" AND ")
+    }
+
     pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
         self.values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
     }
 
     /// One row more than asked for, so that it can be said whether there are more.
     pub(super) fn select(&self, table: &str, order: &str, limit: usize) -> String {
-        let conditions = self.conditions.join(" AND ");
+        let conditions = self.conditions();
         format!(
             "SELECT to_jsonb(t)::text FROM {table} t WHERE {conditions} ORDER BY {order} LIMIT {}",
             limit + 1

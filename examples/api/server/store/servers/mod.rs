@@ -1,7 +1,9 @@
 //! Answers of a pipeline elsewhere: its tables in Postgres, and what it tells through Redis.
 
+mod across;
 mod channel;
 mod filter;
+mod operations;
 mod pool;
 mod tables;
 
@@ -9,15 +11,18 @@ use std::cmp::Ordering;
 
 use anyhow::bail;
 use telemetra::core::{EventTime, Shard};
+use telemetra::http::Feed;
 use tokio::time::{Duration, Instant, sleep};
 
 pub(crate) use channel::Channel;
 pub(crate) use tables::Tables;
 
+use super::across::{AcrossQuery, LinesQuery, Point};
 use super::{
-    Answer, Component, Feed, MetricsQuery, MomentQuery, Order, Overview, Snapshot, Store, StreamQuery, Update,
+    Answer, Component, MetricsQuery, MomentQuery, Order, Overview, Snapshot, Store, StreamQuery, Update,
 };
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
+use crate::server::operations::{Letter, LettersQuery, Operations};
 
 /// How long the tables may be behind what Redis told.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -76,8 +81,8 @@ impl Store for Servers {
 
     fn streams<'a>(&'a self, query: &'a StreamQuery) -> Answer<'a, (Vec<StreamInfo>, u64)> {
         Box::pin(async {
-            let (_, mut streams) = self.tables.streams(None).await?;
-            streams.retain(|stream| is_wanted(stream, query));
+            let (shards, mut streams) = self.tables.streams(None).await?;
+            streams.retain(|stream| is_wanted(stream, query, shards.as_of()));
             streams.sort_by(|a, b| rank(a, b, query.order));
             let total = streams.len() as u64;
             let page =
@@ -104,6 +109,14 @@ impl Store for Servers {
         query: &'a MomentQuery,
     ) -> Answer<'a, Option<(Vec<MomentInfo>, bool)>> {
         Box::pin(self.tables.moments(id, query))
+    }
+
+    fn all_moments<'a>(&'a self, query: &'a AcrossQuery) -> Answer<'a, (Vec<MomentInfo>, bool)> {
+        Box::pin(self.tables.all_moments(query))
+    }
+
+    fn lines<'a>(&'a self, query: &'a LinesQuery) -> Answer<'a, Vec<Point>> {
+        Box::pin(self.tables.lines(query))
     }
 
     fn snapshot<'a>(&'a self, id: &'a str, history: u64, told: Option<EventTime>) -> Answer<'a, Snapshot> {
@@ -139,13 +152,21 @@ impl Store for Servers {
         Box::pin(async { Ok(None) })
     }
 
+    fn operations(&self) -> Answer<'_, Operations> {
+        Box::pin(self.tables.operations())
+    }
+
+    fn letters<'a>(&'a self, query: &'a LettersQuery) -> Answer<'a, (Vec<Letter>, bool)> {
+        Box::pin(self.tables.letters(query))
+    }
+
     fn feed(&self) -> Box<dyn Feed> {
         self.channel.feed()
     }
 }
 
-fn is_wanted(stream: &StreamInfo, query: &StreamQuery) -> bool {
-    let live = !query.live || stream.is_live.unwrap_or(stream.current.is_some());
+fn is_wanted(stream: &StreamInfo, query: &StreamQuery, as_of: Option<EventTime>) -> bool {
+    let live = !query.live || stream.counts_as_live(as_of);
     let texts =
         [Some(&stream.stream_id), Some(&stream.name), stream.title.as_ref(), stream.category.as_ref()];
     let has = |search: &String| texts.into_iter().flatten().any(|text| text.to_lowercase().contains(search));

@@ -12,6 +12,7 @@ use super::filter::Filter;
 use super::pool::Pool;
 use super::{Shards, current};
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
+use crate::server::presence::Presence;
 use crate::server::store::{Cursor, MetricsQuery, MomentQuery, oldest_first, page};
 
 /// Reads the tables.
@@ -61,6 +62,14 @@ struct Named {
 }
 
 impl Tables {
+    pub(super) fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// The tables that the pipeline of that name writes, where `config` says.
     pub(crate) fn new(config: PostgresConfig, pipeline: &str) -> Self {
         Self { pool: Pool::new(config), pipeline: pipeline.to_owned() }
@@ -177,21 +186,27 @@ async fn streams(client: &Client, id: Option<&str>, shards: &Shards) -> Result<V
 fn info(known: Known, as_of: Option<EventTime>) -> StreamInfo {
     let row = known.row.as_ref();
     let newest = known.newest.as_ref().map(|metrics| metrics.updated_at);
+    let last_event = known.newest.as_ref().map(|metrics| metrics.window_start);
+    let updated_at = row.map(|row| row.updated_at).max(newest);
+    let is_live = row.and_then(|row| row.is_live);
+    let current = current(known.newest, as_of);
     StreamInfo {
         name: row.map_or_else(|| known.stream_id.clone(), |row| row.name.clone()),
         title: row.and_then(|row| row.title.clone()),
         category: row.and_then(|row| row.category.clone()),
-        is_live: row.and_then(|row| row.is_live),
+        is_live,
+        presence: Presence::of(is_live, current.is_some()),
+        silent_since: if current.is_some() { None } else { last_event.or(updated_at) },
         started_at: row.and_then(|row| row.started_at),
         ended_at: row.and_then(|row| row.ended_at),
-        updated_at: row.map(|row| row.updated_at).max(newest).unwrap_or(Time(EventTime::MIN)),
+        updated_at: updated_at.unwrap_or_default(),
         open_moments: known.open_moments,
-        current: current(known.newest, as_of),
+        current,
         stream_id: known.stream_id,
     }
 }
 
-async fn rows<T: DeserializeOwned>(
+pub(super) async fn rows<T: DeserializeOwned>(
     client: &Client,
     select: &str,
     parameters: &[&(dyn ToSql + Sync)],
@@ -200,6 +215,6 @@ async fn rows<T: DeserializeOwned>(
     client.query(select, parameters).await?.iter().map(read).collect()
 }
 
-fn millis(time: EventTime) -> i64 {
+pub(super) fn millis(time: EventTime) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }

@@ -1,0 +1,49 @@
+// Questions to the API, with the token if the service wants one.
+
+import { html } from "./svg.js";
+
+const listeners = new Set();
+let token = sessionStorage.getItem("token");
+let dialog;
+
+export const knownToken = () => token;
+// Called when a token was entered.
+export const onToken = (listener) => listeners.add(listener);
+
+export async function ask(path) {
+  let response;
+  try {
+    const headers = { accept: "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
+    response = await fetch(path, { headers, signal: AbortSignal.timeout(8000) });
+  } catch {
+    throw new Error("The service cannot be reached");
+  }
+  if (response.status === 401) {
+    login();
+    throw new Error("This service asks for a token");
+  }
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(body.detail ?? `The service answered with status ${response.status}`);
+  return body;
+}
+
+function login() {
+  dialog ??= build();
+  if (!dialog.open) dialog.showModal();
+}
+
+function build() {
+  const input = html("input", { id: "token", type: "password", autocomplete: "off", required: true });
+  const form = html("form", { method: "dialog" },
+    html("h2", { id: "login-title" }, "This service asks for a token"),
+    html("label", {}, "Token ", input), html("button", { type: "submit" }, "Connect"));
+  const made = html("dialog", { id: "login", "aria-labelledby": "login-title" }, form);
+  made.onclose = () => {
+    token = input.value.trim();
+    input.value = "";
+    sessionStorage.setItem("token", token);
+    listeners.forEach((listener) => listener());
+  };
+  document.body.append(made);
+  return made;
+}

@@ -1,0 +1,12 @@
+//! What the pipeline in this process says of itself.
+
+use anyhow::{Result, anyhow};
+
+use super::Embedded;
+use crate::server::operations::Operations;
+
+impl Embedded {
+    pub(super) async fn operate(&self) -> Result<Operations> {
+        self.status().map(Operations::of).ok_or_else(|| anyhow!("the pipeline was stopped"))
+    }
+}

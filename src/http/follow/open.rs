@@ -1,0 +1,126 @@
+//! The beginning of a follower's connection.
+
+use std::fmt;
+use std::sync::{Arc, Once};
+
+use axum::extract::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+
+use super::hub::Hub;
+use super::{Follow, Position, Wish, events, socket};
+use crate::http::guard;
+use crate::http::problem::Problem;
+use crate::http::settings::Settings;
+
+/// The name of what is spoken. Clients that send a token among the subprotocols have to be answered with
+/// another.
+const PROTOCOL: &str = "telemetra";
+/// Clients have nothing to say but pongs.
+const LONGEST_MESSAGE: usize = 4096;
+
+/// The request for a WebSocket, an extractor; an error where the request is none.
+pub type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+/// The followers of one source of changes. Cheap to clone.
+#[derive(Clone)]
+pub struct Live(Arc<Inner>);
+
+struct Inner {
+    source: Arc<dyn Follow>,
+    settings: Settings,
+    hub: Hub,
+    started: Once,
+}
+
+impl Live {
+    /// The followers of a source, of whom there are none yet.
+    #[must_use]
+    pub fn new(source: Arc<dyn Follow>, settings: Settings) -> Self {
+        let hub = Hub::new(&settings.limits);
+        Self(Arc::new(Inner { source, settings, hub, started: Once::new() }))
+    }
+
+    /// Starts to read the feed, which else starts with the first follower. Needed if the feed of the source
+    /// takes a while until it tells.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn start(&self) {
+        self.0.started.call_once(|| {
+            let (this, feed) = (Arc::clone(&self.0), self.0.source.feed());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = this.hub.run(feed) => {}
+                    () = this.settings.stopped() => {}
+                }
+            });
+        });
+    }
+
+    pub(super) fn source(&self) -> &dyn Follow {
+        &*self.0.source
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(super) fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// Answers a request to follow: by a WebSocket if it asks for one, or by server-sent events if it accepts
+    /// `text/event-stream`. A `Last-Event-ID` among the headers goes before `from`; one of another life, or
+    /// that is none of ours, is passed over, as the client cannot do better.
+    ///
+    /// # Errors
+    ///
+    /// A problem with status 403 if a page of another origin asks for a WebSocket, and with 426 if the
+    /// request asks for neither.
+    pub fn open(
+        &self,
+        headers: &HeaderMap,
+        upgrade: Upgrade,
+        key: Option<String>,
+        from: Option<Position>,
+        history: u64,
+    ) -> Result<Response, Problem> {
+        guard::origin(&self.0.settings, headers)?;
+        let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+        let wish = |from: Option<Position>| {
+            let from = from.filter(|from| from.life == self.0.source.life());
+            Wish { key: key.clone(), from, history }
+        };
+        match upgrade {
+            Ok(upgrade) => {
+                self.start();
+                let upgrade = upgrade
+                    .protocols([PROTOCOL])
+                    .max_message_size(LONGEST_MESSAGE)
+                    .max_frame_size(LONGEST_MESSAGE);
+                let (live, wish) = (self.clone(), wish(from));
+                Ok(upgrade.on_upgrade(move |socket| socket::serve(socket, live, wish)))
+            }
+            Err(_) if accepts_events(headers) => {
+                self.start();
+                Ok(events::serve(self.clone(), wish(last.or(from))))
+            }
+            Err(_) => Err(Problem::of(StatusCode::UPGRADE_REQUIRED)),
+        }
+    }
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let kinds = lists.flat_map(|list| list.split(','));
+    kinds.filter_map(|kind| kind.split(';').next()).any(|kind| kind.trim() == "text/event-stream")
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("life", &self.0.source.life()).finish_non_exhaustive()
+    }
+}

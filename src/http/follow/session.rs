@@ -1,0 +1,151 @@
+//! One follower: a beginning, and then each change as it comes.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::ws::Utf8Bytes;
+use telemetra_core::EventTime;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Interval, interval};
+
+use super::hub::Frame;
+use super::open::Live;
+use super::{Failure, Known, Position, Wish};
+use crate::http::observe::{Observed, Protocol};
+
+/// Why a connection ends.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The client went, or its connection broke.
+    Gone,
+    Stopping,
+    /// It took too long to accept what it is sent.
+    Slow(String),
+    /// It did not answer a ping.
+    Silent,
+    /// The feed ended or had a gap, or the source did not answer.
+    Again(&'static str),
+}
+
+impl End {
+    /// Status codes as RFC 6455 has them; 4008 is ours.
+    pub(super) fn code(&self) -> Option<(u16, &str)> {
+        match self {
+            Self::Gone => None,
+            Self::Stopping => Some((1001, "the service stops; connect again")),
+            Self::Slow(why) => Some((4008, why)),
+            Self::Silent => Some((1002, "no ping was answered")),
+            Self::Again(why) => Some((1012, why)),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Stopping => "stopping",
+            Self::Slow(_) => "slow",
+            Self::Silent => "silent",
+            Self::Again(_) => "again",
+        }
+    }
+}
+
+/// A connection to a follower.
+pub(super) trait Connection: Send {
+    const PROTOCOL: Protocol;
+
+    /// Sends a message. `at` is where to go on after it.
+    fn send(
+        &mut self,
+        text: Utf8Bytes,
+        at: Option<&Position>,
+    ) -> impl Future<Output = Result<(), End>> + Send;
+
+    /// Waits for a sign of life. Cancelling it loses nothing.
+    fn heard(&mut self) -> impl Future<Output = Result<(), End>> + Send;
+
+    /// Asks for a sign of life.
+    fn ping(&mut self) -> impl Future<Output = Result<(), End>> + Send;
+}
+
+/// Serves one follower until it ends, and returns why.
+pub(super) async fn follow(connection: &mut impl Connection, live: &Live, wish: &Wish) -> End {
+    let by = by(connection);
+    live.settings().tell(&Observed::Followed { by });
+    let Err(end) = (Session { live, connection, known: Known::default() }).run(wish).await;
+    tracing::debug!(?end, key = wish.key, "a follower ended");
+    live.settings().tell(&Observed::Left { by, why: end.name() });
+    end
+}
+
+fn by<C: Connection>(_: &C) -> Protocol {
+    C::PROTOCOL
+}
+
+struct Session<'a, C> {
+    live: &'a Live,
+    connection: &'a mut C,
+    known: Known,
+}
+
+impl<C: Connection> Session<'_, C> {
+    async fn run(&mut self, wish: &Wish) -> Result<Infallible, End> {
+        // In this order: what changes in between is told twice, and told apart by its time.
+        let mut news = self.live.hub().listen(wish.key.as_deref());
+        let failed = |error: Failure| {
+            tracing::warn!("could not begin to tell a follower: {error:#}");
+            End::Again("the answers cannot be had now; connect again")
+        };
+        let told = self.live.hub().told();
+        let beginning = self.live.source().begin(wish, told).await.map_err(failed)?;
+        self.known = beginning.known;
+        for (text, at) in beginning.messages {
+            self.send(text.into(), at.as_ref()).await?;
+        }
+        let mut heartbeat = interval(self.live.settings().limits.heartbeat);
+        heartbeat.reset();
+        self.go_on(&mut news, &mut heartbeat).await
+    }
+
+    async fn go_on(
+        &mut self,
+        news: &mut Receiver<Frame>,
+        heartbeat: &mut Interval,
+    ) -> Result<Infallible, End> {
+        let settings = self.live.settings().clone();
+        let mut stopped = std::pin::pin!(settings.stopped());
+        loop {
+            tokio::select! {
+                told = news.recv() => match told {
+                    Ok(frame) if self.known.has(&frame.key, frame.time) => {}
+                    Ok(frame) => {
+                        let at = frame.is_last.then(|| self.position(frame.time, frame.key));
+                        self.send(frame.text, at.as_ref()).await?;
+                    }
+                    Err(RecvError::Lagged(missed)) => return Err(End::Slow(format!(
+                        "too slow: {missed} messages were missed; connect again with `since`"
+                    ))),
+                    Err(RecvError::Closed) => return Err(End::Again("updates were lost; connect again")),
+                },
+                heard = self.connection.heard() => heard?,
+                _ = heartbeat.tick() => {
+                    let text = self.live.source().heartbeat();
+                    self.send(text.into(), None).await?;
+                    self.connection.ping().await?;
+                }
+                () = &mut stopped => return Err(End::Stopping),
+            }
+        }
+    }
+
+    fn position(&self, time: EventTime, key: Arc<str>) -> Position {
+        Position { life: self.live.source().life(), time, key: Some(key) }
+    }
+
+    async fn send(&mut self, text: Utf8Bytes, at: Option<&Position>) -> Result<(), End> {
+        self.connection.send(text, at).await?;
+        self.live.settings().tell(&Observed::Sent { by: C::PROTOCOL });
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! The settings of a service, and the layers that they put around a router.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tokio::sync::watch;
+
+use super::guard::{self, Token};
+use super::layers;
+use super::limits::Limits;
+use super::observe::{Observed, Observer};
+use super::origin::Origins;
+
+/// The settings of a service over HTTP: who may ask, what of, and who is told about it. The same settings may
+/// serve several routers.
+///
+/// ```
+/// use telemetra::http::{Limits, Settings, Token};
+///
+/// let settings = Settings::new()
+///     .token(Token::new("s3cret").ok_or("no token")?)
+///     .limits(Limits { page: 100, ..Limits::default() });
+/// assert!(!format!("{settings:?}").contains("s3cret"));
+/// # Ok::<(), &str>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Settings {
+    pub(super) title: Option<String>,
+    pub(super) origins: Origins,
+    pub(super) token: Option<Token>,
+    pub(super) limits: Limits,
+    pub(super) problems: Option<String>,
+    pub(super) observer: Option<Observer>,
+    pub(super) stopping: Option<watch::Receiver<bool>>,
+}
+
+impl Settings {
+    /// The default settings: anybody may ask, pages of the service's own origin alone, with the default
+    /// limits.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what the OpenAPI document calls the service. Default: `Telemetra`.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets the origins whose pages may use the service: by CORS, and by the origin check of WebSockets,
+    /// about which browsers ask nobody. Default: its own.
+    #[must_use]
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// Sets the bearer token that every client has to send. Default: none.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Sets the limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets where problems are explained: `type` of a problem is this text with the name of its kind
+    /// appended, as `/docs#unknown-key` for `/docs#`. Default: `urn:telemetra:problem:`.
+    #[must_use]
+    pub fn problems(mut self, prefix: impl Into<String>) -> Self {
+        self.problems = Some(prefix.into());
+        self
+    }
+
+    /// Sets a function that is called at each event of the service, for its metrics. It must not block.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Fn(&Observed<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Sets the order to stop: when it becomes true, followers are told, and their connections end. Without
+    /// it they keep a server from ending gracefully.
+    #[must_use]
+    pub fn stopping(mut self, stopping: watch::Receiver<bool>) -> Self {
+        self.stopping = Some(stopping);
+        self
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn get_limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Puts a router behind the token: requests without it are answered with 401.
+    pub fn guarded<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
+        router.route_layer(from_fn_with_state(self.clone(), guard::token))
+    }
+
+    /// Puts the layers around a router: request ids, problems as bodies of errors, CORS, compression, and the
+    /// limits of bodies and of time. The router is complete then: routes added later are outside.
+    pub fn layered<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
+        layers::around(self, router)
+    }
+
+    pub(super) fn tell(&self, observed: &Observed<'_>) {
+        if let Some(observer) = &self.observer {
+            observer(observed);
+        }
+    }
+
+    /// Waits for the order to stop.
+    pub(super) async fn stopped(&self) {
+        match &self.stopping {
+            Some(stopping) => told(stopping.clone()).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Waits for the order to stop.
+pub(super) async fn told(mut stopping: watch::Receiver<bool>) {
+    // An error means that whoever could tell is gone.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { title, origins, token, limits, problems, observer, stopping } = self;
+        f.debug_struct("Settings")
+            .field("title", title)
+            .field("origins", origins)
+            .field("token", token)
+            .field("limits", limits)
+            .field("problems", problems)
+            .field("is_observed", &observer.is_some())
+            .field("is_stopped_by_order", &stopping.is_some())
+            .finish()
+    }
+}

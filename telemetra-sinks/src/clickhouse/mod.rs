@@ -1,0 +1,256 @@
+//! A sink that keeps the rows of all tables in ClickHouse.
+
+mod encode;
+mod progress;
+mod server;
+mod tables;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use telemetra_core::{Batch, ConfigError, EventTime, ExternalError, RowKey, Sink, Table};
+
+use crate::owner::{self, Owner};
+use progress::Progress;
+use server::{Server, Session, name};
+
+/// The number of bytes at which rows are sent.
+const BLOCK: usize = 8 * 1024 * 1024;
+
+/// A sink that writes the rows of all tables to ClickHouse, over HTTP.
+///
+/// # Tables
+///
+/// Each table is a `ReplacingMergeTree(_version)`, ordered by its key columns. A change is an inserted row, with
+/// three columns besides those of the table:
+///
+/// | column | type | holds |
+/// |---|---|---|
+/// | `_version` | `UInt64` | the event time of the change, in milliseconds: the greatest is the current one |
+/// | `_revision` | `UInt32` | how often the row was published before |
+/// | `_deleted` | `UInt8` | 1 if the change is a withdrawal |
+///
+/// The view `TABLE_current` has the current rows: `SELECT … FROM TABLE FINAL WHERE _deleted = 0`. Without `FINAL`
+/// a query sees older versions until ClickHouse has merged them away.
+///
+/// Times are `DateTime64(3, 'UTC')`, on servers before 20.4 milliseconds as `Int64`; booleans are `UInt8`, decimals
+/// `Decimal(38, 6)`, bytes and JSON `String`. A float that is not finite is null; a list that is null is empty. A
+/// missing table or column is made; one of another type, engine or order is refused.
+///
+/// # Guarantees
+///
+/// Each [`apply`](Sink::apply) inserts the changes and then its time into `telemetra_progress`. A process that is
+/// killed in between inserts the same rows again, of which one of each version remains. Whether an insert that was
+/// answered survives a power cut of the server is up to its settings (`fsync_after_insert`) and replicas.
+///
+/// A catch-up makes a part for each insert. `too many parts` is a transient error, as are lost connections, time-outs
+/// and servers without memory or room: the pipeline waits. A wrong password, a missing right and a row that does not
+/// fit are permanent errors. Dead letters are not written.
+///
+/// The user needs the rights to `CREATE`, `ALTER`, `SELECT`, `INSERT` and `TRUNCATE` in the database, which has to exist.
+///
+/// ```no_run
+/// use telemetra_sinks::ClickHouse;
+/// let sink = ClickHouse::new("https://clickhouse.example:8443")?.database("plant").user("telemetra", "secret");
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
+pub struct ClickHouse {
+    server: Server,
+    start_over: bool,
+    pipeline: Option<String>,
+    /// The name of the pipeline that this sink belongs to, as the pipeline gives it.
+    part_of: Option<String>,
+    opened: Option<Opened>,
+}
+
+/// The sink between `open` and `close`.
+struct Opened {
+    session: Session,
+    tables: Vec<Arc<Table>>,
+    progress: Progress,
+    buffer: Vec<u8>,
+}
+
+/// Says no password.
+impl fmt::Debug for ClickHouse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClickHouse").field("server", &self.server.shown()).finish_non_exhaustive()
+    }
+}
+
+impl ClickHouse {
+    /// Creates a sink for the server at this URL, with the port of its HTTP interface: `http://host:8123`, or
+    /// `https://host:8443`. It connects when it is opened.
+    ///
+    /// # Errors
+    ///
+    /// If the URL has another form, or a path or a query.
+    pub fn new(url: &str) -> Result<Self, ConfigError> {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let host = rest.map(|rest| rest.trim_end_matches('/')).unwrap_or_default();
+        if host.is_empty() || host.contains(['/', '?', '#', '@']) || host.contains(char::is_whitespace) {
+            let hint = "give one like http://localhost:8123, and the user by `user`";
+            return Err(ConfigError::new("url", "it is not a scheme, a host and a port", hint));
+        }
+        let server = Server {
+            url: url.to_owned(),
+            database: "default".to_owned(),
+            user: None,
+            authority: None,
+            timeout: Duration::from_secs(30),
+        };
+        Ok(Self { server, start_over: false, pipeline: None, part_of: None, opened: None })
+    }
+
+    /// Sets the database. Default: `default`.
+    #[must_use]
+    pub fn database(mut self, name: &str) -> Self {
+        self.server.database = name.to_owned();
+        self
+    }
+
+    /// Sets the user and the password. Default: the server's user `default`, without a password.
+    #[must_use]
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.server.user = Some((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Trusts the certificates of this authority, in PEM, in place of the system's.
+    #[must_use]
+    pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.server.authority = Some(pem.into());
+        self
+    }
+
+    /// Sets how long a query may take. Default: 30 s.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.server.timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(3600));
+        self
+    }
+
+    /// Sets the name of the pipeline that owns the tables. Default: the name of the pipeline that the sink is added
+    /// to.
+    #[must_use]
+    pub fn pipeline(mut self, name: &str) -> Self {
+        self.pipeline = Some(name.to_owned());
+        self
+    }
+
+    /// Empties the tables of an earlier run when the pipeline starts from the beginning of its input, at the first
+    /// change. Default: off, so the pipeline continues after the time that it finds, which is right if the input is
+    /// the same as before.
+    #[must_use]
+    pub fn start_over(mut self) -> Self {
+        self.start_over = true;
+        self
+    }
+}
+
+impl Opened {
+    /// Inserts the changes of these batches.
+    fn insert(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+        for table in &self.tables {
+            self.buffer.clear();
+            for batch in batches {
+                for change in batch.changes.iter().filter(|change| change.table() == table.name()) {
+                    encode::row(&mut self.buffer, table, change, batch.time).map_err(|why| {
+                        let row = RowKey::of(&*change.row);
+                        ExternalError::permanent(format!(
+                            "could not write the row {row} to ClickHouse: {why}"
+                        ))
+                    })?;
+                    if self.buffer.len() >= BLOCK {
+                        send(&self.session, table, &mut self.buffer)?;
+                    }
+                }
+            }
+            send(&self.session, table, &mut self.buffer)?;
+        }
+        Ok(())
+    }
+
+    /// Empties the tables of an earlier run.
+    fn begin_over(&mut self) -> Result<(), ExternalError> {
+        for table in &self.tables {
+            let what = format!("could not empty the table {}", table.name());
+            self.session.query(&format!("TRUNCATE TABLE {}", name(table.name())), &what)?;
+        }
+        self.progress.run.begin_over();
+        self.progress.store(&self.session)
+    }
+}
+
+/// Inserts rows, and clears them.
+fn send(session: &Session, table: &Table, rows: &mut Vec<u8>) -> Result<(), ExternalError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let own = encode::OWN.map(|(name, _)| name.to_owned());
+    let columns: Vec<_> = table.all_columns().iter().map(|column| name(&column.name)).chain(own).collect();
+    let sql = format!("INSERT INTO {} ({}) FORMAT RowBinary", name(table.name()), columns.join(", "));
+    session.insert(&sql, rows, &format!("could not insert into the table {}", table.name()))?;
+    rows.clear();
+    Ok(())
+}
+
+impl Sink for ClickHouse {
+    fn name(&self) -> &str {
+        "clickhouse"
+    }
+
+    fn part_of(&mut self, pipeline: &str) {
+        self.part_of = Some(pipeline.to_owned());
+    }
+
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
+        self.opened = None;
+        let session = self.server.connect().map_err(|error| ExternalError::permanent(error.to_string()))?;
+        let pipeline = self.pipeline.as_deref().or(self.part_of.as_deref()).unwrap_or(owner::UNNAMED);
+        let has_millis = tables::has_millis(&session)?;
+        tables::make_progress(&session)?;
+        // Who owns the tables is settled before anything is done to them.
+        let how = (self.start_over && resume.is_none(), resume.is_some());
+        let progress = Progress::enter(&session, Owner::new(pipeline, tables), how)?;
+        for table in tables {
+            tables::make(&session, table, has_millis)?;
+        }
+        let time = progress.run.time;
+        self.opened = Some(Opened { session, tables: tables.to_vec(), progress, buffer: Vec::new() });
+        Ok(time)
+    }
+
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+        let Some(opened) = &mut self.opened else {
+            let what = format!(
+                "could not write to {}: the sink is not open; call `open` first",
+                self.server.shown()
+            );
+            return Err(ExternalError::permanent(what));
+        };
+        let known = batches.partition_point(|batch| Some(batch.time) <= opened.progress.run.time);
+        let Some(last) = batches[known..].last() else { return Ok(()) };
+        let batches = &batches[known..];
+        let is_known = |name: &str| opened.tables.iter().any(|table| table.name() == name);
+        let stranger =
+            batches.iter().flat_map(|batch| &batch.changes).find(|change| !is_known(change.table()));
+        if let Some(change) = stranger {
+            let row = RowKey::of(&*change.row);
+            let why = "the sink was not opened with its table";
+            return Err(ExternalError::permanent(format!(
+                "could not write the row {row} to ClickHouse: {why}"
+            )));
+        }
+        if opened.progress.run.starts_over && batches.iter().any(|batch| !batch.changes.is_empty()) {
+            opened.begin_over()?;
+        }
+        opened.insert(batches)?;
+        opened.progress.reached(&opened.session, last.time)
+    }
+}

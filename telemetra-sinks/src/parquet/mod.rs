@@ -1,0 +1,223 @@
+//! A sink that writes the changes of rows as Parquet files, by table and day.
+
+mod entry;
+mod file;
+mod log;
+mod shape;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use telemetra_core::{Batch, EventTime, ExternalError, Sink, Table};
+
+use crate::owner::{self, Owner};
+use shape::Shape;
+use state::State;
+
+/// A sink that writes every change as a row of Parquet files in a folder, for DuckDB, Spark, pandas and what else
+/// reads them.
+///
+/// # Files
+///
+/// `FOLDER/TABLE/day=2026-11-28/….parquet`: the partition is the day (UTC) of the event time that the row
+/// [describes](telemetra_core::Row::time), or of the change if the row describes the present. So all versions of a
+/// row are in one partition, and a query for a day sees the corrections that came the day after. A file holds the
+/// changes of one table and day that took effect within one [`rotate_every`](Self::rotate_every), and fewer if
+/// there are many ([`rotate_bytes`](Self::rotate_bytes)). It is written beside, synced, and renamed, so readers
+/// see whole files only, and a file never changes afterwards.
+///
+/// The files are a changelog. Each row has these columns, and then those of the table:
+///
+/// | column | type | holds |
+/// |---|---|---|
+/// | `_time` | timestamp, ms, UTC | the event time at which the change takes effect |
+/// | `_op` | string | `upsert` or `withdraw`; a withdrawal has the columns of the row as it was |
+/// | `_revision` | 64-bit integer | how often the row was published before |
+///
+/// Columns of decimals are `DECIMAL(38,6)`, lists are lists, JSON is a string, and a float that is not finite is
+/// null. A column of the table with one of these names, or `day`, gets an underscore at its end.
+///
+/// # The current table
+///
+/// is the newest change of each key, unless that is a withdrawal. [`current_rows`](Self::current_rows) makes that
+/// query for a table; in DuckDB:
+///
+/// ```sql
+/// SELECT * FROM (
+///     SELECT *, row_number() OVER (PARTITION BY moment_id ORDER BY _time DESC) AS newest
+///     FROM read_parquet('FOLDER/moments/*/*.parquet', hive_partitioning = true, union_by_name = true))
+/// WHERE newest = 1 AND _op = 'upsert';
+/// ```
+///
+/// # Guarantees
+///
+/// * **Durable.** [`apply`](Sink::apply) appends to a log in `FOLDER/_telemetra` and syncs it. Files are made from the
+///   log when its time or size is over, and when the sink is closed: readers see a change at most `rotate_every`
+///   of event time later.
+/// * **Once.** A file's name depends on its log alone, and the log is deleted when its files are durable. A process
+///   that is killed at any instant leaves each change in the log or in a file that the next process makes again
+///   under the same name, so no change is there twice.
+/// * **Bounded.** Between rotations the sink holds one batch. At a rotation it holds the log, of at most
+///   `rotate_bytes` and one batch, and one row group (64 Ki rows or 16 MiB).
+///
+/// A folder belongs to one pipeline, as that of [`JsonLines`](crate::JsonLines). Dead letters are not written. Old days
+/// may be deleted at any time, folder by folder. A full disk is a permanent error.
+///
+/// ```
+/// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
+/// use telemetra_sinks::Parquet;
+///
+/// let table = Table::new("sites").key(Column::new("site", ColumnKind::Text));
+/// let sites = Layout::new(table, |site: &String, put| put(Value::Text(site)));
+///
+/// let folder = tempfile::tempdir()?;
+/// let mut sink = Parquet::new(folder.path());
+/// sink.open(&[sites.table().clone()], None)?;
+/// sink.apply(&[Batch { time: EventTime(59_999), changes: vec![sites.upsert("north".to_owned(), 0)] }])?;
+/// sink.close()?;
+/// assert!(folder.path().join("sites/day=1970-01-01/00000000000000059999-0000000000.parquet").exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Parquet {
+    settings: Settings,
+    /// The name of the pipeline that this sink belongs to, as the pipeline gives it.
+    part_of: Option<String>,
+    opened: Option<State>,
+}
+
+/// The settings of the sink.
+#[derive(Debug)]
+struct Settings {
+    folder: PathBuf,
+    /// Milliseconds of event time.
+    rotate_every: u64,
+    rotate_bytes: u64,
+    start_over: bool,
+    pipeline: Option<String>,
+}
+
+impl Parquet {
+    /// Creates a sink that writes to this folder, which is created when the sink is opened if it is missing.
+    pub fn new(folder: impl AsRef<Path>) -> Self {
+        let settings = Settings {
+            folder: folder.as_ref().to_owned(),
+            rotate_every: 900_000,
+            rotate_bytes: 64 * 1024 * 1024,
+            start_over: false,
+            pipeline: None,
+        };
+        Self { settings, part_of: None, opened: None }
+    }
+
+    /// Sets the event time of a file, counted from the epoch: new files are begun at every multiple. It is also how
+    /// long a change may wait for its file. At least 1 ms. Default: 15 minutes.
+    #[must_use]
+    pub fn rotate_every(mut self, interval: Duration) -> Self {
+        self.settings.rotate_every = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
+        self
+    }
+
+    /// Sets the size in bytes, before compression, at which files are made earlier than that. It bounds the size of
+    /// files and the memory for making them; one batch may exceed it. Default: 64 MiB.
+    #[must_use]
+    pub fn rotate_bytes(mut self, bytes: u64) -> Self {
+        self.settings.rotate_bytes = bytes;
+        self
+    }
+
+    /// Sets the name of the pipeline that owns the folder. Default: the name of the pipeline that the sink is
+    /// added to.
+    #[must_use]
+    pub fn pipeline(mut self, name: &str) -> Self {
+        self.settings.pipeline = Some(name.to_owned());
+        self
+    }
+
+    /// Deletes the files of an earlier run when the pipeline starts from the beginning of its input, at the first
+    /// change. Default: off, so the pipeline continues after the time that it finds in the folder, which is right
+    /// if the input is the same as before.
+    #[must_use]
+    pub fn start_over(mut self) -> Self {
+        self.settings.start_over = true;
+        self
+    }
+
+    /// The query for the current rows of a table, in standard SQL; it is tested by DuckDB. `source` is what reads
+    /// the files there, a table or a function.
+    ///
+    /// ```
+    /// use telemetra_core::{Column, ColumnKind, Table};
+    /// use telemetra_sinks::Parquet;
+    /// let sites = Table::new("sites").key(Column::new("site", ColumnKind::Text));
+    /// let query = Parquet::current_rows(&sites, "read_parquet('out/sites/*/*.parquet', union_by_name = true)");
+    /// assert_eq!(
+    ///     query,
+    ///     "SELECT \"site\" FROM (SELECT *, row_number() OVER (PARTITION BY \"site\" ORDER BY \"_time\" DESC) AS \
+    ///      \"_newest\" FROM read_parquet('out/sites/*/*.parquet', union_by_name = true)) AS changes \
+    ///      WHERE \"_newest\" = 1 AND \"_op\" = 'upsert'"
+    /// );
+    /// ```
+    #[must_use]
+    pub fn current_rows(table: &Table, source: &str) -> String {
+        shape::current_rows(table, source)
+    }
+
+    fn opened(&mut self) -> Result<&mut State, ExternalError> {
+        let folder = &self.settings.folder;
+        self.opened.as_mut().ok_or_else(|| {
+            let folder = folder.display();
+            ExternalError::permanent(format!(
+                "could not write to {folder}: the sink is not open; call `open` first"
+            ))
+        })
+    }
+}
+
+impl Sink for Parquet {
+    fn name(&self) -> &str {
+        "parquet"
+    }
+
+    fn part_of(&mut self, pipeline: &str) {
+        self.part_of = Some(pipeline.to_owned());
+    }
+
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
+        self.opened = None;
+        let name = self.settings.pipeline.as_deref().or(self.part_of.as_deref());
+        let owner = Owner::new(name.unwrap_or(owner::UNNAMED), tables);
+        let shape = |table: &Arc<Table>| {
+            Shape::of(table).map_err(|column| {
+                let table = table.name();
+                ExternalError::permanent(format!(
+                    "Parquet has no type for the column `{column}` of the table {table}"
+                ))
+            })
+        };
+        let shapes = tables.iter().map(shape).collect::<Result<_, _>>()?;
+        let how = (self.settings.start_over && resume.is_none(), resume.is_some());
+        let state = self.opened.insert(State::open(&self.settings.folder, owner, shapes, how)?);
+        Ok(state.time())
+    }
+
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+        let (every, most) = (self.settings.rotate_every, self.settings.rotate_bytes);
+        let state = self.opened()?;
+        let known = batches.partition_point(|batch| Some(batch.time) <= state.time());
+        state.append(&batches[known..], |first, time| first.0 / every != time.0 / every, most)
+    }
+
+    fn close(&mut self) -> Result<(), ExternalError> {
+        match &mut self.opened {
+            Some(state) if state.has_pending() => state.rotate(state.shapes()),
+            _ => Ok(()),
+        }
+    }
+}
