@@ -21,6 +21,7 @@ mod key;
 mod micro;
 mod migration;
 mod read;
+mod room;
 pub mod testkit;
 mod time;
 mod write;

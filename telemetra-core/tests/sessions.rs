@@ -94,7 +94,7 @@ impl Driven {
     }
 
     fn record(&mut self, boundary: u64) {
-        if let Some(state) = self.sessions.state_since(self.recorded) {
+        if let Some(state) = self.sessions.state_since(&self.rules, self.recorded) {
             self.parts.push(bincode::deserialize(&bincode::serialize(&state).unwrap()).unwrap());
         }
         self.recorded = EventTime(boundary);
@@ -104,7 +104,7 @@ impl Driven {
         self.record(boundary);
         self.sessions = KeySessions::default();
         for part in &self.parts {
-            self.sessions.restore(part.clone(), EventTime(boundary));
+            self.sessions.restore(&self.rules, part.clone(), EventTime(boundary));
         }
         self.sessions.trim(&self.rules, EventTime(boundary));
         self.wake = self.sessions.wake(&self.rules, EventTime(boundary));

@@ -127,7 +127,7 @@ impl Driven {
     /// Writes what changed since the last time.
     fn record(&mut self, boundary: u64) {
         let now = EventTime(boundary);
-        if let Some(state) = self.windows.state_since(self.recorded) {
+        if let Some(state) = self.windows.state_since(&self.rules, self.recorded) {
             let state = bincode::deserialize(&bincode::serialize(&state).unwrap()).unwrap();
             self.parts.push((state, now));
         }
@@ -139,7 +139,7 @@ impl Driven {
         self.record(boundary);
         self.windows = KeyWindows::default();
         for (state, _) in &self.parts {
-            self.windows.restore(state.clone(), EventTime(boundary));
+            self.windows.restore(&self.rules, state.clone(), EventTime(boundary));
         }
         let aligned = self.rules.windows.pane_start(EventTime(boundary));
         self.windows.trim(&self.rules, aligned);

@@ -25,6 +25,7 @@ pub(crate) mod distinct_ids;
 pub(crate) mod extreme;
 pub(crate) mod hyper_log_log;
 mod id_set;
+mod kept;
 pub(crate) mod leaderboard;
 pub(crate) mod mean;
 pub(crate) mod name_counts;

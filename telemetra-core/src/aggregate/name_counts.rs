@@ -145,7 +145,10 @@ impl NameCounts {
             }
             top[at] = held;
         }
-        top.into_iter().cloned().collect()
+        // Of exactly this length, as there is one for each window of each key.
+        let mut found = Vec::with_capacity(top.len());
+        found.extend(top.into_iter().cloned());
+        found
     }
 }
 

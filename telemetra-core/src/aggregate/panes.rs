@@ -8,9 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::kept::KeptSummaries;
 use crate::aggregate::window_state::WindowState;
 use crate::aggregate::{Accumulator, Sliding};
 use crate::migration::Migration;
+use crate::room::{grow, shrink};
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowRules, WindowSpec};
 
@@ -37,8 +39,7 @@ pub struct StateSize {
 pub struct KeyWindows<A: Accumulator> {
     /// The panes by start, oldest first.
     panes: VecDeque<Pane<A>>,
-    /// The summaries by the end of their window, oldest first.
-    summaries: VecDeque<Kept<A::Output>>,
+    summaries: KeptSummaries<A::Output>,
     /// The aggregate of the panes that start in the interval `rolled`.
     rolling: A::Sliding,
     rolled: (EventTime, EventTime),
@@ -49,14 +50,6 @@ pub struct KeyWindows<A: Accumulator> {
 struct Pane<A> {
     start: EventTime,
     partial: A,
-    changed: EventTime,
-}
-
-/// A summary. `changed` is the boundary of the last change.
-#[derive(Debug)]
-struct Kept<S> {
-    end: EventTime,
-    value: Arc<S>,
     changed: EventTime,
 }
 
@@ -86,7 +79,7 @@ impl<A: Accumulator> Default for KeyWindows<A> {
     fn default() -> Self {
         Self {
             panes: VecDeque::new(),
-            summaries: VecDeque::new(),
+            summaries: KeptSummaries::default(),
             rolling: A::Sliding::default(),
             rolled: (EventTime::MIN, EventTime::MIN),
         }
@@ -140,26 +133,26 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         if spec.pane_start(boundary) != boundary {
             return;
         }
-        while self.summaries.front().is_some_and(|kept| rules.is_retired(kept.end, boundary)) {
-            if let Some(Kept { end, value, .. }) = self.summaries.pop_front() {
-                emit(Summary { window: spec.window_ending(end), value }, -1);
-            }
-        }
+        let is_retired = |end| rules.is_retired(end, boundary);
+        self.summaries.retire(spec, is_retired, |end, value| {
+            emit(Summary { window: spec.window_ending(end), value }, -1);
+        });
         let was_closed = self.rolled.1 == closed;
         let is_same = !self.roll_to(&spec, boundary) && was_closed;
         let start = boundary.minus(spec.size());
         if self.panes.back().is_some_and(|pane| pane.start >= start) {
             // A quiet key mostly has the same panes in its next window: one value for both.
-            let last = self.summaries.back().filter(|kept| is_same && kept.end == closed);
-            let value = last.map(|kept| Arc::clone(&kept.value));
+            let last = self.summaries.newest().filter(|(end, _)| is_same && *end == closed);
+            let value = last.map(|(_, value)| Arc::clone(value));
             let value = value.unwrap_or_else(|| Arc::new(self.rolling.finish()));
-            let window = spec.window_ending(boundary);
-            self.summaries.push_back(Kept { end: boundary, value: Arc::clone(&value), changed: boundary });
-            emit(Summary { window, value }, 1);
+            self.summaries.push(spec, boundary, &value);
+            emit(Summary { window: spec.window_ending(boundary), value }, 1);
         }
         let oldest = rules.oldest_pane(boundary);
-        while self.panes.front().is_some_and(|pane| pane.start < oldest) {
-            self.panes.pop_front();
+        if self.panes.front().is_some_and(|pane| pane.start < oldest) {
+            self.panes.drain(..self.first_from(oldest));
+            shrink(&mut self.panes);
+            self.settle(rules, boundary);
         }
     }
 
@@ -173,7 +166,7 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         let pane_goes = self.panes.front().map(|pane| {
             pane.start.plus(spec.slide() + rules.allowed_lateness + spec.size()).plus(spec.slide())
         });
-        let summary_goes = self.summaries.front().map(|kept| kept.end.plus(rules.horizon));
+        let summary_goes = self.summaries.oldest(spec).map(|end| end.plus(rules.horizon));
         let goes = match (pane_goes, summary_goes) {
             (Some(a), Some(b)) => a.min(b),
             (a, b) => a.or(b)?,
@@ -215,20 +208,19 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
     /// or it cannot be encoded. Costs as much as encoding both.
     fn newest_bytes(&self) -> (Option<u64>, Option<u64>) {
         let pane = self.panes.back().and_then(|pane| bincode::serialized_size(&pane.partial).ok());
-        (pane, self.summaries.back().and_then(|kept| bincode::serialized_size(&*kept.value).ok()))
+        (pane, self.summaries.newest().and_then(|(_, value)| bincode::serialized_size(&**value).ok()))
     }
 
     /// The summaries in the collection, oldest first.
     fn summaries(&self, rules: &WindowRules) -> impl Iterator<Item = Summary<A::Output>> + '_ {
         let spec = rules.windows;
-        self.summaries
-            .iter()
-            .map(move |kept| Summary { window: spec.window_ending(kept.end), value: Arc::clone(&kept.value) })
+        let all = self.summaries.changed_after(spec, EventTime::MIN);
+        all.map(move |(end, value)| Summary { window: spec.window_ending(end), value })
     }
 
     /// The part of the state that changed after `since`; all of it for [`EventTime::MIN`]. `None` if nothing
     /// changed.
-    fn state_since(&self, since: EventTime) -> Option<KeyState<A>> {
+    fn state_since(&self, rules: &WindowRules, since: EventTime) -> Option<KeyState<A>> {
         let state = KeyState {
             panes: self
                 .panes
@@ -236,28 +228,26 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
                 .filter(|pane| pane.changed > since)
                 .map(|pane| (pane.start, pane.partial.clone()))
                 .collect(),
-            summaries: self
-                .summaries
-                .iter()
-                .filter(|kept| kept.changed > since)
-                .map(|kept| (kept.end, Arc::clone(&kept.value)))
-                .collect(),
+            summaries: self.summaries.changed_after(rules.windows, since).collect(),
         };
         (!state.panes.is_empty() || !state.summaries.is_empty()).then_some(state)
     }
 
     /// Restores a part of a checkpoint that was taken at `boundary`. Parts are restored oldest first; a later
     /// part replaces.
-    fn restore(&mut self, state: KeyState<A>, boundary: EventTime) {
+    fn restore(&mut self, rules: &WindowRules, state: KeyState<A>, boundary: EventTime) {
         for (start, partial) in state.panes {
             let pane = Pane { start, partial, changed: boundary };
             match self.panes.binary_search_by_key(&start, |pane| pane.start) {
                 Ok(index) => self.panes[index] = pane,
-                Err(index) => self.panes.insert(index, pane),
+                Err(index) => {
+                    grow(&mut self.panes, 1);
+                    self.panes.insert(index, pane);
+                }
             }
         }
         for (end, value) in state.summaries {
-            self.keep(end, value, boundary);
+            self.summaries.set(rules.windows, end, value, boundary);
         }
     }
 
@@ -266,7 +256,10 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
     fn trim(&mut self, rules: &WindowRules, boundary: EventTime) {
         let oldest = rules.oldest_pane(boundary);
         self.panes.retain(|pane| pane.start >= oldest);
-        self.summaries.retain(|kept| !rules.is_retired(kept.end, boundary));
+        let spec = rules.windows;
+        self.summaries.retire(spec, |end| rules.is_retired(end, boundary), |_, _| ());
+        self.summaries.share(spec);
+        self.settle(rules, boundary);
     }
 }
 
@@ -275,6 +268,15 @@ impl<A: Accumulator> KeyWindows<A> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.panes.is_empty() && self.summaries.is_empty()
+    }
+
+    /// Settles the summaries of a quiet key, of windows that are not corrected any more. A key with events in
+    /// most panes is one of few, and would have to encode each of its summaries.
+    fn settle(&mut self, rules: &WindowRules, boundary: EventTime) {
+        let oldest = rules.oldest_pane(boundary);
+        if self.panes.len() as u64 <= (boundary - oldest) / rules.windows.slide() / 2 {
+            self.summaries.settle(rules.windows, oldest.plus(rules.windows.size()));
+        }
     }
 
     /// The index of the first pane that starts at or after `start`.
@@ -294,18 +296,9 @@ impl<A: Accumulator> KeyWindows<A> {
                 pane.partial.merge(&partial);
                 pane.changed = boundary;
             }
-            _ => self.panes.insert(index, Pane { start, partial, changed: boundary }),
-        }
-    }
-
-    /// Sets the summary of a window, and returns the previous one.
-    fn keep(&mut self, end: EventTime, value: Arc<A::Output>, changed: EventTime) -> Option<Arc<A::Output>> {
-        let kept = Kept { end, value, changed };
-        match self.summaries.binary_search_by_key(&end, |kept| kept.end) {
-            Ok(index) => Some(std::mem::replace(&mut self.summaries[index], kept).value),
-            Err(index) => {
-                self.summaries.insert(index, kept);
-                None
+            _ => {
+                grow(&mut self.panes, 1);
+                self.panes.insert(index, Pane { start, partial, changed: boundary });
             }
         }
     }
@@ -331,7 +324,7 @@ impl<A: Accumulator> KeyWindows<A> {
                 self.roll_to(&spec, end);
                 let value = Arc::new(self.rolling.finish());
                 let window = spec.window_ending(end);
-                match self.keep(end, Arc::clone(&value), boundary) {
+                match self.summaries.set(spec, end, Arc::clone(&value), boundary) {
                     Some(old) if old == value => {}
                     old => {
                         if let Some(old) = old {

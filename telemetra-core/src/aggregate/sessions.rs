@@ -269,13 +269,13 @@ impl<A: Accumulator> WindowState for KeySessions<A> {
         })
     }
 
-    fn state_since(&self, since: EventTime) -> Option<Vec<Segment<A>>> {
+    fn state_since(&self, _: &SessionRules, since: EventTime) -> Option<Vec<Segment<A>>> {
         let changed = self.sessions.iter().filter(|session| session.changed > since);
         let state: Vec<_> = changed.map(|session| session.run.clone()).collect();
         (!state.is_empty()).then_some(state)
     }
 
-    fn restore(&mut self, state: Vec<Segment<A>>, boundary: EventTime) {
+    fn restore(&mut self, _: &SessionRules, state: Vec<Segment<A>>, boundary: EventTime) {
         for run in state {
             // Sessions only grow, so a session of a later part replaces all sessions within its bounds.
             self.sessions.retain(|old| old.run.last < run.first || run.last < old.run.first);

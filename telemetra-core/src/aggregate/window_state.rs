@@ -57,11 +57,11 @@ pub trait WindowState: Default + 'static {
 
     /// The part of the state that changed after `since`; all of it for [`EventTime::MIN`]. `None` if nothing
     /// changed.
-    fn state_since(&self, since: EventTime) -> Option<Self::State>;
+    fn state_since(&self, rules: &Self::Rules, since: EventTime) -> Option<Self::State>;
 
     /// Restores a part of a checkpoint that was taken at `boundary`. Parts are restored oldest first; a later
     /// part replaces.
-    fn restore(&mut self, state: Self::State, boundary: EventTime);
+    fn restore(&mut self, rules: &Self::Rules, state: Self::State, boundary: EventTime);
 
     /// Completes a restore: removes the state that was removed before `boundary`, which a checkpoint of
     /// several parts still contains, and marks the windows that were closed by then.

@@ -177,7 +177,7 @@ impl<T: Tracker> ErasedTracker for T {
     }
 
     fn track_or_departs(&self, window: &Observed<'_>) -> Result<Finding, bool> {
-        self.track_first(window).ok_or_else(|| Tracker::departs(self, window))
+        Tracker::track_or_departs(self, window)
     }
 
     fn follow(self: Arc<Self>) -> Box<dyn ErasedState> {

@@ -129,6 +129,12 @@ pub trait Detector: Debug + Send + Sync {
         false
     }
 
+    /// The verdict, or else whether the value departs all the same: [`judge`](Self::judge) and
+    /// [`departs`](Self::departs) in one.
+    fn judge_or_departs(&self, value: i64, baseline: &Baseline<'_>) -> Result<Verdict, bool> {
+        self.judge(value, baseline).ok_or_else(|| self.departs(value, baseline))
+    }
+
     /// The sides and the least baseline of the detector, if its scores are normal: in noise, a score of `z`
     /// or more is as frequent as in a standard normal distribution. Only then can the
     /// [chance](crate::Moment::chance) of its moments be computed. By default `None`.

@@ -93,6 +93,11 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         false
     }
 
+    /// The finding of a new state in a window, or else whether the window departs all the same.
+    fn track_or_departs(&self, window: &Observed<'_>) -> Result<Finding, bool> {
+        self.track(&mut Self::State::default(), window).ok_or_else(|| self.departs(window))
+    }
+
     /// Evaluates a window. Called for each window in the order of their ends.
     fn track(&self, state: &mut Self::State, window: &Observed<'_>) -> Option<Finding>;
 
@@ -197,6 +202,15 @@ impl<D: Detector + 'static> Tracker for D {
 
     fn normal_scores(&self) -> Option<NormalScores> {
         Detector::normal_scores(self)
+    }
+
+    fn track_or_departs(&self, window: &Observed<'_>) -> Result<Finding, bool> {
+        let baseline = window.baselines.baseline(self.max_samples()).ok_or(false)?;
+        if baseline.sums.count < u64::from(self.min_samples()) {
+            return Err(false);
+        }
+        let verdict = self.judge_or_departs(window.value, &baseline)?;
+        Ok(Finding { verdict, samples: u32::try_from(baseline.sums.count).unwrap_or(u32::MAX) })
     }
 
     fn track(&self, (): &mut (), window: &Observed<'_>) -> Option<Finding> {

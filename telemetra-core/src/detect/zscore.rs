@@ -260,6 +260,12 @@ impl Detector for ZScore {
         self.judge_on(self.side, value, baseline)
     }
 
+    fn judge_or_departs(&self, value: i64, baseline: &Baseline<'_>) -> Result<Verdict, bool> {
+        let verdict = self.judge_on(Side::Both, value, baseline).ok_or(false)?;
+        // The score has the sign of the departure.
+        if self.side.takes(verdict.score) { Ok(verdict) } else { Err(true) }
+    }
+
     fn departs(&self, value: i64, baseline: &Baseline<'_>) -> bool {
         self.side.other().is_some_and(|side| self.judge_on(side, value, baseline).is_some())
     }

@@ -214,7 +214,7 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
         let since = if whole { EventTime::MIN } else { self.recorded };
         self.recorded = boundary;
         let changed = self.keys.iter_mut().filter_map(|(_, key, entry)| {
-            let windows = entry.windows.state_since(since);
+            let windows = entry.windows.state_since(&self.rules, since);
             let published = &entry.own.summaries;
             (windows.is_some() || entry.own.changed > since).then(|| KeySnapshot {
                 key: key.clone(),
@@ -242,7 +242,7 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
             if let Some((_, entry)) = self.keys.get_mut(slot) {
                 entry.own.summaries = published;
                 if let Some(windows) = windows {
-                    entry.windows.restore(windows, boundary);
+                    entry.windows.restore(&self.rules, windows, boundary);
                 }
             }
         }

@@ -7,8 +7,44 @@ use telemetra_core::{Key, key_hash};
 #[derive(Debug)]
 pub(crate) struct Keyed<K, V> {
     index: HashTable<u32>,
-    slots: Vec<Option<Slot<K, V>>>,
+    slots: Slots<Slot<K, V>>,
     free: Vec<u32>,
+}
+
+/// The number of slots in a page.
+const PAGE: usize = 256;
+
+/// Slots in pages: one more key moves none, and a state of many hundred bytes has no room of twice that size.
+#[derive(Debug)]
+struct Slots<T> {
+    pages: Vec<Vec<Option<T>>>,
+}
+
+impl<T> Slots<T> {
+    fn len(&self) -> usize {
+        self.pages.last().map_or(0, |last| (self.pages.len() - 1) * PAGE + last.len())
+    }
+
+    fn get(&self, slot: u32) -> Option<&T> {
+        self.pages.get(slot as usize / PAGE)?.get(slot as usize % PAGE)?.as_ref()
+    }
+
+    fn place(&mut self, slot: u32) -> Option<&mut Option<T>> {
+        self.pages.get_mut(slot as usize / PAGE)?.get_mut(slot as usize % PAGE)
+    }
+
+    fn push(&mut self, value: T) {
+        match self.pages.last_mut().filter(|page| page.len() < PAGE) {
+            Some(page) => page.push(Some(value)),
+            None => {
+                // The first page grows with the number of keys, which is often small.
+                let room = if self.pages.is_empty() { 1 } else { PAGE };
+                let mut page = Vec::with_capacity(room);
+                page.push(Some(value));
+                self.pages.push(page);
+            }
+        }
+    }
 }
 
 /// A key and its state.
@@ -21,7 +57,7 @@ struct Slot<K, V> {
 
 impl<K, V> Default for Keyed<K, V> {
     fn default() -> Self {
-        Self { index: HashTable::new(), slots: Vec::new(), free: Vec::new() }
+        Self { index: HashTable::new(), slots: Slots { pages: Vec::new() }, free: Vec::new() }
     }
 }
 
@@ -30,19 +66,18 @@ impl<K: Key, V> Keyed<K, V> {
     pub(crate) fn slot_or_insert(&mut self, key: K::Ref<'_>, make: impl FnOnce() -> V) -> u32 {
         let hash = key_hash(&key);
         let Self { index, slots, free } = self;
-        let known = |&slot: &u32| {
-            slots[slot as usize].as_ref().is_some_and(|known| known.hash == hash && known.key.is(key))
-        };
+        let known =
+            |&slot: &u32| slots.get(slot).is_some_and(|known| known.hash == hash && known.key.is(key));
         if let Some(&slot) = index.find(hash, known) {
             return slot;
         }
         let slot = free.pop().unwrap_or(slots.len() as u32);
-        let entry = Some(Slot { hash, key: K::from_ref(key), value: make() });
-        match slots.get_mut(slot as usize) {
-            Some(place) => *place = entry,
+        let entry = Slot { hash, key: K::from_ref(key), value: make() };
+        match slots.place(slot) {
+            Some(place) => *place = Some(entry),
             None => slots.push(entry),
         }
-        index.insert_unique(hash, slot, |&slot| slots[slot as usize].as_ref().map_or(0, |known| known.hash));
+        index.insert_unique(hash, slot, |&slot| slots.get(slot).map_or(0, |known| known.hash));
         slot
     }
 
@@ -53,12 +88,12 @@ impl<K: Key, V> Keyed<K, V> {
 
     /// Returns the key and state of a slot; `None` if the key was removed.
     pub(crate) fn get_mut(&mut self, slot: u32) -> Option<(&K, &mut V)> {
-        self.slots.get_mut(slot as usize)?.as_mut().map(|slot| (&slot.key, &mut slot.value))
+        self.slots.place(slot)?.as_mut().map(|slot| (&slot.key, &mut slot.value))
     }
 
     /// Removes the key of a slot.
     pub(crate) fn remove(&mut self, slot: u32) {
-        if let Some(gone) = self.slots.get_mut(slot as usize).and_then(Option::take)
+        if let Some(gone) = self.slots.place(slot).and_then(Option::take)
             && let Ok(entry) = self.index.find_entry(gone.hash, |&other| other == slot)
         {
             entry.remove();
@@ -68,7 +103,7 @@ impl<K: Key, V> Keyed<K, V> {
 
     /// Iterates over all keys, with their slots and state.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &K, &mut V)> {
-        let slots = self.slots.iter_mut().enumerate();
+        let slots = self.slots.pages.iter_mut().flatten().enumerate();
         slots.filter_map(|(slot, entry)| {
             entry.as_mut().map(|entry| (slot as u32, &entry.key, &mut entry.value))
         })

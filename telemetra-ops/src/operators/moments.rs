@@ -12,6 +12,7 @@ use crate::checkpoint::definition::{OperatorDefinition, RuleDefinition};
 use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::keyed::Keyed;
+use crate::operators::open_looks::OpenLooks;
 use crate::operators::restored_rules::RestoredRules;
 use crate::operators::windows::Summaries;
 use timely::dataflow::StreamVec;
@@ -148,10 +149,6 @@ impl<K: Key> Found<K> {
     }
 }
 
-/// Looks and moments of the panes that are not settled. They are counted anew from the summaries after a
-/// restart.
-type OpenLooks = BTreeMap<EventTime, Looks>;
-
 /// The number of the rule that found a moment.
 fn rule_number<K: Key, S>(rules: &[MomentRule<S>], moment: &Moment<K>) -> u16 {
     let position = rules.iter().position(|rule| rule.moment_type == moment.moment_type);
@@ -162,7 +159,7 @@ fn rule_number<K: Key, S>(rules: &[MomentRule<S>], moment: &Moment<K>) -> u16 {
 struct MomentsTactic<K: Key, S> {
     windows: WindowRules,
     rules: Arc<[MomentRule<S>]>,
-    keys: Keyed<K, Entry<K, S>>,
+    keys: Keyed<K, KeyEpisodes<K>>,
     inbox: Inbox<((K, Summary<S>), isize)>,
     /// The keys with a moment that closes at a time unless their next window is anomalous.
     calendar: BTreeMap<EventTime, Vec<u32>>,
@@ -173,15 +170,10 @@ struct MomentsTactic<K: Key, S> {
     places: Option<RestoredRules>,
     /// `None` if looks are not counted.
     looks: Option<OpenLooks>,
+    /// Changes of the windows of one key.
+    changes: Vec<WindowChange<S>>,
     /// Changes of the moments of one key.
     changed: Vec<(Moment<K>, isize)>,
-}
-
-/// The episodes of one key, and what has arrived for it.
-struct Entry<K: Key, S> {
-    episodes: KeyEpisodes<K>,
-    changes: Vec<WindowChange<S>>,
-    touched: bool,
 }
 
 impl<K: Key, S: Data> MomentsTactic<K, S> {
@@ -196,6 +188,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
             revived: Vec::new(),
             places: None,
             looks,
+            changes: Vec::new(),
             changed: Vec::new(),
         }
     }
@@ -203,11 +196,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
     /// Returns the slot of a key, which is created if there is none.
     fn slot(&mut self, key: &K) -> u32 {
         let rules = self.rules.len();
-        self.keys.slot_or_insert(key.as_ref(), || Entry {
-            episodes: KeyEpisodes::new(rules),
-            changes: Vec::new(),
-            touched: false,
-        })
+        self.keys.slot_or_insert(key.as_ref(), || KeyEpisodes::new(rules))
     }
 }
 
@@ -237,7 +226,7 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
     }
 
     fn next(&self, _: bool) -> Option<EventTime> {
-        let open = self.looks.as_ref().and_then(|looks| looks.keys().next());
+        let open = self.looks.as_ref().and_then(|looks| looks.panes.keys().next());
         let settles = open.map(|pane| self.windows.settled_at(*pane).minus(1));
         let calendar = self.calendar.keys().next().copied();
         self.inbox.next().into_iter().chain(calendar).chain(settles).min()
@@ -249,46 +238,38 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
         if time < self.restored {
             touched.append(&mut self.revived);
         }
-        touched.retain(|&slot| {
-            let fresh = self.keys.get_mut(slot).filter(|(_, entry)| !entry.touched);
-            fresh.map(|(_, entry)| entry.touched = true).is_some()
-        });
+        let mut arrived = Vec::new();
         for ((key, summary), diff) in self.inbox.take(time) {
             let slot = self.slot(&key);
-            let recalled = time < self.restored;
-            let Some((_, entry)) = self.keys.get_mut(slot) else { continue };
-            let end = summary.window.end;
-            if recalled {
-                entry.episodes.recall(&self.rules, &self.windows, end, &*summary.value);
-            } else {
+            touched.push(slot);
+            if time >= self.restored {
+                arrived.push((slot, summary, diff));
+            } else if let Some((_, episodes)) = self.keys.get_mut(slot) {
+                episodes.recall(&self.rules, &self.windows, summary.window.end, &*summary.value);
+            }
+        }
+        // In the order of the slots, which is that of the memory.
+        touched.sort_unstable();
+        touched.dedup();
+        arrived.sort_by_key(|(slot, ..)| *slot);
+        let mut arrived = arrived.into_iter().peekable();
+        for slot in touched {
+            while let Some((_, Summary { window, value }, diff)) = arrived.next_if(|(of, ..)| *of == slot) {
                 // A window that is removed and added again at one time is one change.
-                match entry.changes.iter_mut().find(|change| change.end == end) {
-                    Some(change) if diff > 0 => change.now = Some(summary.value),
+                match self.changes.iter_mut().find(|change| change.end == window.end) {
+                    Some(change) if diff > 0 => change.now = Some(value),
                     Some(_) => {}
                     None => {
-                        entry.changes.push(WindowChange { end, now: (diff > 0).then_some(summary.value) });
+                        self.changes.push(WindowChange { end: window.end, now: (diff > 0).then_some(value) });
                     }
                 }
             }
-            if !entry.touched {
-                entry.touched = true;
-                touched.push(slot);
-            }
-        }
-        for slot in touched {
-            let Some((key, entry)) = self.keys.get_mut(slot) else { continue };
-            entry.touched = false;
-            let Entry { episodes, changes, .. } = entry;
+            let Some((key, episodes)) = self.keys.get_mut(slot) else { continue };
+            let changes = &mut self.changes;
             let (rules, windows, changed) = (&self.rules, &self.windows, &mut self.changed);
             let mut looks = self.looks.as_mut();
-            let mut count = looks.as_mut().map(|looks| {
-                |pane, counted: &[(u16, Level, i64)]| {
-                    let looks = looks.entry(pane).or_default();
-                    counted
-                        .iter()
-                        .for_each(|(rule, threshold, number)| looks.look(*rule, *threshold, *number));
-                }
-            });
+            let mut count =
+                looks.as_mut().map(|looks| |pane, counted: &[(u16, Level, i64)]| looks.look(pane, counted));
             if time < self.restored
                 && let Some(count) = &mut count
             {
@@ -302,7 +283,7 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
                     && windows.settled_at(moment.last_at) > boundary
                 {
                     let rule = rule_number(rules, &moment);
-                    looks.entry(moment.last_at).or_default().moment(rule, level, diff as i64);
+                    looks.panes.entry(moment.last_at).or_default().moment(rule, level, diff as i64);
                 }
                 emit(Found::Moment((moment, time, diff)));
             }
@@ -313,7 +294,10 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
                 self.keys.remove(slot);
             }
         }
-        while let Some(oldest) = self.looks.as_mut().and_then(BTreeMap::first_entry)
+        if let Some(looks) = &mut self.looks {
+            looks.flush();
+        }
+        while let Some(oldest) = self.looks.as_mut().and_then(|looks| looks.panes.first_entry())
             && self.windows.settled_at(*oldest.key()) <= boundary
         {
             let (pane, looks) = oldest.remove_entry();
@@ -324,7 +308,7 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
     }
 
     fn snapshot(&mut self, _: EventTime, _: bool) -> Result<Self::Snapshot, CodecError> {
-        let states = self.keys.iter_mut().map(|(_, key, entry)| Ok((key.clone(), entry.episodes.state()?)));
+        let states = self.keys.iter_mut().map(|(_, key, episodes)| Ok((key.clone(), episodes.state()?)));
         states.filter_map(|state| state.map(|(key, state)| Some((key, state?))).transpose()).collect()
     }
 
@@ -339,12 +323,12 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
             snapshots.into_iter().flatten().filter(|(key, _)| is_mine(key_hash(&key.as_ref())))
         {
             let slot = self.slot(&key);
-            if let Some((_, entry)) = self.keys.get_mut(slot) {
+            if let Some((_, episodes)) = self.keys.get_mut(slot) {
                 let state = match &self.places {
                     Some(places) => places.arrange(state),
                     None => state,
                 };
-                entry.episodes.restore(&self.rules, &key, state)?;
+                episodes.restore(&self.rules, &key, state)?;
             }
             self.revived.push(slot);
         }

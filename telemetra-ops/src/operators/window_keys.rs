@@ -16,6 +16,8 @@ pub(crate) struct WindowKeys<K: Key, W: WindowState, X> {
     inbox: Inbox<Partial<K, W::Partial>>,
     /// The keys that are due at each boundary: to close a window, to retire a summary, or to drop a pane.
     calendar: BTreeMap<EventTime, Vec<u32>>,
+    /// Room for arrivals, which only the keys that are being looked at need.
+    spare: Vec<Vec<(EventTime, W::Partial)>>,
     /// The last boundary at which some window is open even without further arrivals.
     last_close: EventTime,
 }
@@ -42,6 +44,7 @@ impl<K: Key, W: WindowState, X> Default for WindowKeys<K, W, X> {
             keys: Keyed::default(),
             inbox: Inbox::default(),
             calendar: BTreeMap::new(),
+            spare: Vec::new(),
             last_close: EventTime::MIN,
         }
     }
@@ -88,8 +91,15 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
                 key.wake = TOUCHED;
                 touched.push(slot);
             }
+            if key.pending.capacity() == 0 {
+                key.pending = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(1));
+            }
             key.pending.push((partial.pane, partial.accumulator));
         }
+        // In the order of the slots, which is that of the memory.
+        touched.sort_unstable();
+        // What the last burst needed is not kept for ever.
+        self.spare.truncate(touched.len());
         touched
     }
 
@@ -103,6 +113,9 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         sooner: Option<EventTime>,
     ) {
         let Some((_, key)) = self.keys.get_mut(slot) else { return };
+        if key.pending.capacity() > 0 && key.pending.is_empty() {
+            self.spare.push(std::mem::take(&mut key.pending));
+        }
         let Some(wake) = key.windows.wake(rules, boundary) else {
             self.keys.remove(slot);
             return;

@@ -94,7 +94,7 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
         self.recorded = boundary;
         let keys = self.keys.iter_mut();
         Ok(keys
-            .filter_map(|(_, key, entry)| Some((key.clone(), entry.windows.state_since(since)?)))
+            .filter_map(|(_, key, entry)| Some((key.clone(), entry.windows.state_since(&self.rules, since)?)))
             .collect())
     }
 
@@ -112,7 +112,7 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
         {
             let slot = self.keys.slot(key.as_ref());
             if let Some((_, entry)) = self.keys.get_mut(slot) {
-                entry.windows.restore(state, boundary);
+                entry.windows.restore(&self.rules, state, boundary);
             }
         }
         let mut slots = Vec::with_capacity(self.keys.len());

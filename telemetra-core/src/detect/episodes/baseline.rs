@@ -2,23 +2,19 @@
 
 use super::Hits;
 use super::exclude::{Excluded, Level, Levels, is_usual};
-use super::series::{Place, Series, Sums, first_after};
+use super::history::{Before, History};
+use super::sums::{Place, Sums};
 use crate::aggregate::power_sums::PowerSums;
 use crate::detect::moment::MomentRule;
 use crate::detect::observed::{Baselines, MissingWindow};
 use crate::detect::{Baseline, Means, Samples};
 use crate::time::event_time::EventTime;
-use crate::time::window::WindowSpec;
 
 /// A window that is compared with its baselines by one rule.
 #[derive(Debug)]
 pub(super) struct Compared<'a, S> {
     pub(super) rule: &'a MomentRule<S>,
-    pub(super) spec: WindowSpec,
-    pub(super) end: EventTime,
     pub(super) place: Place,
-    /// The number of the series that the window is in.
-    pub(super) series: usize,
     /// The first window after the last silence in which the key was absent.
     pub(super) start: Option<EventTime>,
     /// The anomalous windows.
@@ -44,15 +40,16 @@ impl<S> Compared<'_, S> {
     ///
     /// If a missing window is a sample of zero, a window is a sample only if it began at or after the key's
     /// first pane within the length of the baseline, and after the last silence in which the key was absent.
-    fn reach(&self, all: &[Series], samples: u32, level: &Level) -> Reach {
-        let (size, slide) = (self.spec.size(), self.spec.slide());
+    fn reach(&self, history: &History, samples: u32, level: &Level) -> Reach {
+        let Place { end, spec, .. } = self.place;
+        let (size, slide) = (spec.size(), spec.slide());
         let longest = size.saturating_mul(u64::from(samples));
-        let (end, start) = (self.end, self.start.unwrap_or(EventTime::MIN));
+        let start = self.start.unwrap_or(EventTime::MIN);
         if self.rule.missing == MissingWindow::Skip {
             return Reach { samples, oldest: end.minus(longest).max(start).max(level.since), slots: None };
         }
         let before = end.0.saturating_sub(longest).saturating_sub(size);
-        let first = first_after(all, self.spec, EventTime(before)).unwrap_or(end).max(start);
+        let first = history.first_after(spec, EventTime(before)).unwrap_or(end).max(start);
         let whole = first.plus(size - slide).max(level.since);
         let slots = (end.0.saturating_sub(whole.0) / size).min(u64::from(samples));
         Reach { samples, oldest: end.minus(slots * size), slots: Some(slots) }
@@ -66,40 +63,48 @@ impl<S> Compared<'_, S> {
     /// ones.
     fn new_level(&self, sums: &Sums) -> Option<Level> {
         let first = sums.first_excluded.filter(|_| is_usual(sums.excluded, self.longest))?;
-        Some(Level::new(self.place.columns.rule, self.spec, self.end, first))
+        Some(Level::new(self.place.columns.rule, self.place.spec, self.place.end, first))
+    }
+
+    fn level_before(&self, levels: &Levels) -> Level {
+        levels.before(self.place.columns.rule, self.place.spec, self.place.end)
     }
 
     /// The only baseline of the detector.
-    pub(super) fn roll<'s>(&'s self, all: &'s mut [Series], levels: &mut Levels) -> Ready<'s> {
-        let Self { place, series, longest, .. } = *self;
-        let mut level = levels.before(place.columns.rule, self.spec, self.end);
-        let mut reach = self.reach(all, longest, &level);
-        let mut sums = all[series].roll(place, reach.oldest, &self.excluded(&level));
+    pub(super) fn roll<'s>(
+        &'s self,
+        history: &'s mut History,
+        before: &Before,
+        levels: &mut Levels,
+    ) -> Ready<'s> {
+        let Self { place, longest, .. } = *self;
+        let mut level = self.level_before(levels);
+        let mut reach = self.reach(history, longest, &level);
+        let mut sums = history.roll(place, before, reach.oldest, &self.excluded(&level));
         if let Some(new) = self.new_level(&sums) {
             levels.add(new);
-            (level, reach) = (new, self.reach(all, longest, &new));
-            all[series].restart(place.columns.rule);
-            sums = all[series].roll(place, reach.oldest, &self.excluded(&level));
+            (level, reach) = (new, self.reach(history, longest, &new));
+            history.restart(place);
+            sums = history.roll(place, before, reach.oldest, &self.excluded(&level));
         }
-        self.ready(all, &reach, sums, self.excluded(&level))
+        self.ready(history, &reach, sums, self.excluded(&level))
     }
 
     /// All baselines of the detector, and the change of level that the window makes.
     pub(super) fn scan<'s>(
         &'s self,
-        all: &'s [Series],
+        history: &'s History,
         levels: &Levels,
         reaches: &[u32],
     ) -> (Vec<Ready<'s>>, Option<Level>) {
         if reaches.is_empty() {
             return (Vec::new(), None);
         }
-        let Self { place, series, .. } = *self;
         let scan = |samples: u32, level: &Level| {
-            let reach = self.reach(all, samples, level);
-            (reach, all[series].scan(place, reach.oldest, &self.excluded(level)))
+            let reach = self.reach(history, samples, level);
+            (reach, history.scan(self.place, reach.oldest, &self.excluded(level)))
         };
-        let before = levels.before(place.columns.rule, self.spec, self.end);
+        let before = self.level_before(levels);
         let (reach, sums) = scan(self.longest, &before);
         let new = self.new_level(&sums);
         let level = new.unwrap_or(before);
@@ -107,7 +112,7 @@ impl<S> Compared<'_, S> {
         let ready = reaches.iter().map(|&samples| {
             let known = longest.take_if(|_| samples == self.longest);
             let (reach, sums) = known.unwrap_or_else(|| scan(samples, &level));
-            self.ready(all, &reach, sums, self.excluded(&level))
+            self.ready(history, &reach, sums, self.excluded(&level))
         });
         (ready.collect(), new)
     }
@@ -115,22 +120,20 @@ impl<S> Compared<'_, S> {
     /// A baseline from its sums. If too few samples are left, none is left out.
     fn ready<'s>(
         &'s self,
-        all: &'s [Series],
+        history: &'s History,
         reach: &Reach,
-        sums: Sums,
-        excluded: Excluded<'s>,
+        mut sums: Sums,
+        mut excluded: Excluded<'s>,
     ) -> Ready<'s> {
-        let series = &all[self.series];
         let filled = |sums: &Sums| match reach.slots {
             Some(slots) => sums.sums.with_zeros(slots.saturating_sub(sums.sums.count + sums.excluded as u64)),
             None => sums.sums,
         };
-        let (mut sums, mut excluded) = (sums, excluded);
         if sums.excluded > 0 && filled(&sums).count < u64::from(self.fewest) {
             excluded = Excluded::NONE;
-            sums = series.scan(self.place, reach.oldest, &excluded);
+            sums = history.scan(self.place, reach.oldest, &excluded);
         }
-        let samples = SeriesSamples { series, place: self.place, from: sums.from, excluded };
+        let samples = HistorySamples { history, place: self.place, oldest: reach.oldest, excluded };
         Ready { reach: reach.samples, sums: filled(&sums), means: sums.means, samples }
     }
 }
@@ -141,7 +144,7 @@ pub(super) struct Ready<'a> {
     reach: u32,
     sums: PowerSums,
     means: Option<Means>,
-    samples: SeriesSamples<'a>,
+    samples: HistorySamples<'a>,
 }
 
 /// The baselines of one window.
@@ -161,23 +164,21 @@ impl Baselines for ReadyAll<'_> {
 
 /// The samples of one baseline, one by one.
 #[derive(Debug)]
-struct SeriesSamples<'a> {
-    series: &'a Series,
+struct HistorySamples<'a> {
+    history: &'a History,
     place: Place,
-    from: usize,
+    oldest: EventTime,
     excluded: Excluded<'a>,
 }
 
-impl Samples for SeriesSamples<'_> {
+impl Samples for HistorySamples<'_> {
     fn visit(&self, visit: &mut dyn FnMut(u32, i64)) {
-        let Place { columns, index: evaluated, size } = self.place;
-        let end = self.series.ends[evaluated];
-        for index in (self.from..evaluated).rev() {
-            let sample = self.series.ends[index];
-            if let Some(value) = self.series.value(columns, index)
+        let Place { columns, end, spec, .. } = self.place;
+        for (sample, run) in self.history.before(self.place, self.oldest) {
+            if let Some(value) = self.history.value(columns, run)
                 && !self.excluded.contains(sample)
             {
-                visit(u32::try_from((end - sample) / size).unwrap_or(u32::MAX), value);
+                visit(u32::try_from((end - sample) / spec.size()).unwrap_or(u32::MAX), value);
             }
         }
     }

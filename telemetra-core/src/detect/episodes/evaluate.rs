@@ -1,7 +1,8 @@
 //! The evaluation of windows.
 
 use super::baseline::{Compared, ReadyAll};
-use super::series::{Columns, Place};
+use super::history::Before;
+use super::sums::{Columns, Place};
 use super::{AnomalousWindow, KeyEpisodes};
 use crate::detect::moment::MomentRule;
 use crate::detect::observed::{Baselines, Observed};
@@ -16,44 +17,49 @@ impl<K: Key> KeyEpisodes<K> {
         rules: &[MomentRule<S>],
         windows: &WindowRules,
         key: &K,
-        (series, index): (usize, usize),
+        end: EventTime,
     ) {
         let spec = windows.windows;
-        let end = self.series[series].ends[index];
+        let Some(run) = self.history.find(spec, end) else { return };
+        let mut before: Option<(u32, Before)> = None;
         for (columns, rule) in Columns::of(rules).zip(rules) {
             let detector = rule.detector_of(key);
             if !detector.is_pure() {
                 continue;
             }
-            let place = Place { columns, index, size: spec.size() };
+            let place = Place { columns, end, run, spec };
             self.levels.remove(columns.rule, end);
-            let found = self.series[series].value(columns, index).and_then(|value| {
+            let found = self.history.value(columns, run).and_then(|value| {
                 let compared = Compared {
                     rule,
-                    spec,
-                    end,
                     place,
-                    series,
                     start: self.starts.last_before(end, rule.absent_after),
                     hits: &self.hits[columns.rule],
                     longest: detector.max_samples(),
                     fewest: detector.min_samples(),
                 };
-                let (scale, missing) = (rule.scale, rule.missing);
-                let events = self.series[series].events(columns, index);
+                let (scale, missing, longest) = (rule.scale, rule.missing, detector.max_samples());
+                let events = self.history.events(columns, run);
                 let observe = |ready: &[_]| {
                     let baselines = ReadyAll { scale, ready };
                     let baselines: &dyn Baselines = &baselines;
                     let window = Observed { end, value, scale, events, spec, missing, baselines };
+                    if !rule.excludes_moments {
+                        return Some(AnomalousWindow::new(value, scale, &detector.judge(&window)?));
+                    }
                     match detector.judge_or_departs(&window) {
                         Ok(found) => Some(AnomalousWindow::new(value, scale, &found)),
-                        Err(departs) => (departs && rule.excludes_moments).then(AnomalousWindow::unreported),
+                        Err(departs) => departs.then(AnomalousWindow::unreported),
                     }
                 };
                 if let [_] = *detector.reaches() {
-                    observe(&[compared.roll(&mut self.series, &mut self.levels)])
+                    if before.as_ref().is_none_or(|(reach, _)| *reach < longest) {
+                        before = Some((longest, self.history.samples(place, longest)));
+                    }
+                    let (_, before) = before.get_or_insert_default();
+                    observe(&[compared.roll(&mut self.history, before, &mut self.levels)])
                 } else {
-                    let (ready, level) = compared.scan(&self.series, &self.levels, detector.reaches());
+                    let (ready, level) = compared.scan(&self.history, &self.levels, detector.reaches());
                     level.into_iter().for_each(|level| self.levels.add(level));
                     observe(&ready)
                 }

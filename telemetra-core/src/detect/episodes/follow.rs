@@ -1,7 +1,7 @@
 //! The states of detectors that are not pure: after the newest window, and after the last settled window.
 
 use super::baseline::{Compared, ReadyAll};
-use super::series::{Columns, Place, first_after};
+use super::sums::{Columns, Place};
 use super::{AnomalousWindow, KeyEpisodes};
 use crate::codec::CodecError;
 use crate::detect::any_detector::{AnyDetector, DetectorState};
@@ -100,7 +100,7 @@ impl<K: Key> KeyEpisodes<K> {
         if following.stale && !following.fresh.is_empty() {
             let pass = Pass { only_fresh: true, ..Pass::SETTLING };
             let mut after = EventTime::MIN;
-            while let Some(end) = first_after(&self.series, windows.windows, after)
+            while let Some(end) = self.history.first_after(windows.windows, after)
                 && end <= following.settled
             {
                 self.observe(rules, windows, key, end, &mut following, pass);
@@ -109,14 +109,13 @@ impl<K: Key> KeyEpisodes<K> {
         }
         // The pane of an event that takes effect just before the boundary ended after this limit.
         let limit = boundary.minus(windows.allowed_lateness + 2 * windows.windows.slide());
-        while let Some(end) = first_after(&self.series, windows.windows, following.settled)
+        while let Some(end) = self.history.first_after(windows.windows, following.settled)
             && end <= limit
         {
             self.observe(rules, windows, key, end, &mut following, Pass::SETTLING);
             following.settled = end;
         }
-        let windowless = self.series.iter().all(|series| series.ends.is_empty());
-        if !windowless || boundary < self.forgets_at(rules, windows) {
+        if !self.history.is_empty() || boundary < self.forgets_at(rules, windows) {
             self.following = Some(following);
         }
     }
@@ -143,7 +142,7 @@ impl<K: Key> KeyEpisodes<K> {
             following.states.iter_mut().flatten().for_each(DetectorState::rewind);
             let pass = Pass { settles: false, only_fresh: false, quiet_until: before };
             let mut after = following.settled;
-            while let Some(end) = first_after(&self.series, windows.windows, after) {
+            while let Some(end) = self.history.first_after(windows.windows, after) {
                 self.observe(rules, windows, key, end, &mut following, pass);
                 after = end;
             }
@@ -166,8 +165,7 @@ impl<K: Key> KeyEpisodes<K> {
         pass: Pass,
     ) {
         let spec = windows.windows;
-        let number = spec.series_of(end);
-        let Some(index) = self.series.get(number).and_then(|series| series.find(end)) else { return };
+        let Some(run) = self.history.find(spec, end) else { return };
         for (columns, rule) in Columns::of(rules).zip(rules) {
             let is_fresh = !following.fresh.is_empty() && following.fresh.contains(&columns.rule);
             if pass.only_fresh && !is_fresh {
@@ -178,7 +176,7 @@ impl<K: Key> KeyEpisodes<K> {
             if judges {
                 self.levels.remove(columns.rule, end);
             }
-            let Some(value) = self.series[number].value(columns, index) else {
+            let Some(value) = self.history.value(columns, run) else {
                 if judges {
                     self.note(columns.rule, end, None);
                 }
@@ -187,19 +185,16 @@ impl<K: Key> KeyEpisodes<K> {
             let detector = rule.detector_of(key);
             let compared = Compared {
                 rule,
-                spec,
-                end,
-                place: Place { columns, index, size: spec.size() },
-                series: number,
+                place: Place { columns, end, run, spec },
                 start: self.starts.last_before(end, rule.absent_after),
                 hits: &self.hits[columns.rule],
                 longest: detector.max_samples(),
                 fewest: detector.min_samples(),
             };
-            let (ready, level) = compared.scan(&self.series, &self.levels, detector.reaches());
+            let (ready, level) = compared.scan(&self.history, &self.levels, detector.reaches());
             let baselines = ReadyAll { scale: rule.scale, ready: &ready };
             let (scale, missing) = (rule.scale, rule.missing);
-            let events = self.series[number].events(columns, index);
+            let events = self.history.events(columns, run);
             let window = Observed { end, value, scale, events, spec, missing, baselines: &baselines };
             if pass.settles {
                 state.settle(&window);

@@ -1,7 +1,9 @@
 //! The number of looks at the windows of a key: the size of the comparison for its moments.
 
+use smallvec::SmallVec;
+
 use super::KeyEpisodes;
-use super::series::{Columns, first_after};
+use super::sums::Columns;
 use crate::detect::chance::Level;
 use crate::detect::moment::MomentRule;
 use crate::key::Key;
@@ -25,14 +27,13 @@ impl<K: Key> KeyEpisodes<K> {
         count: CountLooks<'_>,
     ) {
         let spec = windows.windows;
-        let number = spec.series_of(end);
-        let Some(index) = self.series.get(number).and_then(|series| series.find(end)) else { return };
+        let Some(run) = self.history.find(spec, end) else { return };
         let mut firsts: Option<(u32, EventTime)> = None;
-        let mut looks = Vec::with_capacity(rules.len());
+        let mut looks = SmallVec::<[_; 8]>::new();
         for (columns, rule) in Columns::of(rules).zip(rules) {
             let detector = rule.detector_of(key);
             let Some(scores) = detector.normal_scores() else { continue };
-            if self.series[number].value(columns, index).is_none() {
+            if self.history.value(columns, run).is_none() {
                 continue;
             }
             let reach = detector.max_samples();
@@ -40,7 +41,7 @@ impl<K: Key> KeyEpisodes<K> {
                 Some((known, first)) if known == reach => first,
                 _ => {
                     let before = end.minus(spec.size().saturating_mul(u64::from(reach) + 1));
-                    first_after(&self.series, spec, before).unwrap_or(end)
+                    self.history.first_after(spec, before).unwrap_or(end)
                 }
             };
             firsts = Some((reach, first));
@@ -69,10 +70,10 @@ impl<K: Key> KeyEpisodes<K> {
         sign: i64,
         count: CountLooks<'_>,
     ) {
-        for series in &self.series {
-            for &end in series.ends.iter().rev().take_while(|end| windows.settled_at(**end) > boundary) {
-                self.count_looks(rules, windows, key, end, sign, count);
-            }
+        let spec = windows.windows;
+        let open = self.history.newest_first(spec).take_while(|end| windows.settled_at(*end) > boundary);
+        for end in open {
+            self.count_looks(rules, windows, key, end, sign, count);
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! This is the arithmetic of the *moments* operator. The baseline of a window consists of the windows one,
 //! two, … whole sizes before it. So the windows of a key form `size / slide` interleaved series of disjoint
-//! windows, and each series keeps running sums: evaluating a new window adds one value and removes one,
-//! whatever the length of the baseline.
+//! windows. Each series of a busy key keeps running sums: evaluating a new window adds one value and removes
+//! one, whatever the length of the baseline.
 //!
 //! The windows of a rule's moments are left out of its baselines. Whether a window is left out follows from the
 //! evaluation of that window, so each series is a fold: after a correction, its windows are evaluated again in
@@ -26,19 +26,22 @@ use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
+mod affected;
 mod baseline;
 mod emit;
 mod evaluate;
 mod exclude;
 mod follow;
+mod history;
 mod look;
-mod series;
 mod starts;
+mod sums;
 
+use affected::Affected;
 use exclude::Levels;
 use follow::Following;
+use history::History;
 pub use look::CountLooks;
-use series::Series;
 use starts::Starts;
 
 /// The value of a metric in a window that has no value.
@@ -104,8 +107,8 @@ impl EpisodesState {
 /// The episodes of one key under a list of rules.
 #[derive(Debug)]
 pub struct KeyEpisodes<K: Key> {
-    /// The series of disjoint windows, by the end of the window modulo the size. Allocated when first needed.
-    series: Vec<Series>,
+    /// The windows.
+    history: History,
     /// The anomalous windows, by rule.
     hits: AnomalousWindows,
     /// The changes of level, which baselines begin after.
@@ -136,7 +139,7 @@ impl<K: Key> KeyEpisodes<K> {
     #[must_use]
     pub fn new(rules: usize) -> Self {
         Self {
-            series: Vec::new(),
+            history: History::default(),
             hits: vec![BTreeMap::new(); rules],
             levels: Levels::default(),
             starts: Starts::default(),
@@ -190,9 +193,7 @@ impl<K: Key> KeyEpisodes<K> {
 
     /// Adds a summary that was evaluated before a restart.
     pub fn recall<S>(&mut self, rules: &[MomentRule<S>], windows: &WindowRules, end: EventTime, value: &S) {
-        let series = self.series_of(windows, end);
-        series.set(rules, end, Some(value));
-        series.take_dirty();
+        self.history.set(rules, windows.windows, end, Some(value));
         self.starts.invalidate();
         self.last = self.last.max(end);
     }
@@ -232,18 +233,19 @@ impl<K: Key> KeyEpisodes<K> {
             self.count_open_looks(rules, windows, key, boundary, -1, *count);
         }
         let (mut newest, mut revised) = (None, false);
+        let mut affected = Affected::none();
         for change in changes.drain(..) {
             if change.now.is_none() && windows.is_retired(change.end, boundary) {
-                self.series_of(windows, change.end).retire(rules, change.end);
+                self.history.retire(rules, windows.windows, change.end);
                 continue;
             }
             let is_new = change.end > self.last && change.now.is_some();
             if is_new {
-                self.starts.add_newest(rules, windows.windows, &self.series, change.end);
+                self.starts.add_newest(rules, windows.windows, &self.history, change.end);
             }
             self.last = self.last.max(change.end);
-            let came_or_went =
-                self.series_of(windows, change.end).set(rules, change.end, change.now.as_deref());
+            let came_or_went = self.history.set(rules, windows.windows, change.end, change.now.as_deref());
+            affected.windows.push(change.end);
             if is_new {
                 revised |= newest.replace(change.end).is_some();
                 continue;
@@ -251,7 +253,8 @@ impl<K: Key> KeyEpisodes<K> {
             revised = true;
             if came_or_went {
                 // Baselines begin at the first window of the key, which may be another one now.
-                self.series.iter_mut().for_each(|series| series.invalidate(change.end));
+                self.history.invalidate();
+                affected.from = affected.from.min(change.end);
                 self.starts.invalidate();
             }
             if change.now.is_none() {
@@ -263,7 +266,7 @@ impl<K: Key> KeyEpisodes<K> {
         }
         self.levels.retire(|end| windows.is_retired(end, boundary));
         self.starts.retire(|end| windows.is_retired(end, boundary));
-        self.starts.refresh(rules, windows.windows, &self.series);
+        self.starts.refresh(rules, windows.windows, &self.history);
         if let Some(count) = &mut looks {
             match only_newest {
                 Some(end) if windows.settled_at(end) > boundary => {
@@ -273,10 +276,8 @@ impl<K: Key> KeyEpisodes<K> {
                 _ => {}
             }
         }
-        for series in 0..self.series.len() {
-            for index in self.series[series].take_dirty() {
-                self.detect_pure(rules, windows, key, (series, index));
-            }
+        for end in affected.ends(&self.history, windows.windows) {
+            self.detect_pure(rules, windows, key, end);
         }
         self.follow(rules, windows, key, (newest, before), revised);
         self.emit_changes(rules, windows, key, boundary, &mut emit);
@@ -291,7 +292,7 @@ impl<K: Key> KeyEpisodes<K> {
         boundary: EventTime,
         count: CountLooks<'_>,
     ) {
-        self.starts.refresh(rules, windows.windows, &self.series);
+        self.starts.refresh(rules, windows.windows, &self.history);
         self.count_open_looks(rules, windows, key, boundary, 1, count);
     }
 
@@ -301,7 +302,7 @@ impl<K: Key> KeyEpisodes<K> {
     pub fn wake<S>(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> Option<EventTime> {
         let open = self.emitted.iter().filter_map(|emitted| emitted.last()).filter(|moment| moment.open);
         let closes = open.map(|moment| moment.last_at.plus(windows.windows.slide())).min();
-        let forgets = self.series.iter().all(|series| series.ends.is_empty()) && self.following.is_some();
+        let forgets = self.history.is_empty() && self.following.is_some();
         let forgets = forgets.then(|| self.forgets_at(rules, windows));
         closes.into_iter().chain(forgets).min()
     }
@@ -314,17 +315,7 @@ impl<K: Key> KeyEpisodes<K> {
     /// Whether the key has no state.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.following.is_none()
-            && self.hits.iter().all(BTreeMap::is_empty)
-            && self.series.iter().all(|series| series.ends.is_empty())
-    }
-
-    fn series_of(&mut self, windows: &WindowRules, end: EventTime) -> &mut Series {
-        if self.series.is_empty() {
-            let count = windows.windows.panes_per_window() as usize;
-            self.series.resize_with(count, Series::default);
-        }
-        &mut self.series[windows.windows.series_of(end)]
+        self.following.is_none() && self.hits.iter().all(BTreeMap::is_empty) && self.history.is_empty()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The ends of a key's silences.
 
-use super::series::Series;
+use super::history::History;
 use crate::detect::moment::MomentRule;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
@@ -27,11 +27,11 @@ impl Starts {
         &mut self,
         rules: &[MomentRule<S>],
         spec: WindowSpec,
-        series: &[Series],
+        history: &History,
         end: EventTime,
     ) {
         if let Some(absent) = shortest(rules)
-            && let Some(before) = series.iter().filter_map(|series| series.ends.back().copied()).max()
+            && let Some(before) = history.newest()
         {
             self.add(spec, absent, before, end);
         }
@@ -48,19 +48,13 @@ impl Starts {
     }
 
     /// Finds the silences between all windows, if something but the newest window changed.
-    pub(super) fn refresh<S>(&mut self, rules: &[MomentRule<S>], spec: WindowSpec, series: &[Series]) {
+    pub(super) fn refresh<S>(&mut self, rules: &[MomentRule<S>], spec: WindowSpec, history: &History) {
         if !std::mem::take(&mut self.stale) {
             return;
         }
         self.starts.clear();
         if let Some(absent) = shortest(rules) {
-            let mut ends: Vec<_> = series.iter().flat_map(|series| series.ends.iter().copied()).collect();
-            ends.sort_unstable();
-            for pair in ends.windows(2) {
-                if let [before, end] = *pair {
-                    self.add(spec, absent, before, end);
-                }
-            }
+            history.silences().for_each(|(before, end)| self.add(spec, absent, before, end));
         }
     }
 
