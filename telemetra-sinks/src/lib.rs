@@ -20,6 +20,7 @@
 //! goes on after a restart.
 #![forbid(missing_docs)]
 
+pub mod formats;
 mod json_lines;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -31,6 +32,8 @@ mod owner;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "schema-registry")]
+mod registry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -47,5 +50,7 @@ pub use memory::MemorySink;
 pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "redis")]
 pub use redis::{RedisKeys, RedisServer, RedisSink, RedisTable};
+#[cfg(feature = "schema-registry")]
+pub use registry::SchemaRegistry;
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;

@@ -17,6 +17,8 @@ pub enum Kind {
     Postgres,
     Redis,
     Kafka,
+    /// A schema registry: Apicurio.
+    Registry,
 }
 
 impl Kind {
@@ -25,6 +27,7 @@ impl Kind {
             Self::Postgres => "postgres",
             Self::Redis => "redis",
             Self::Kafka => "kafka",
+            Self::Registry => "registry",
         }
     }
 
@@ -34,6 +37,7 @@ impl Kind {
             Self::Postgres => "TELEMETRA_TEST_POSTGRES",
             Self::Redis => "TELEMETRA_TEST_REDIS",
             Self::Kafka => "TELEMETRA_TEST_KAFKA",
+            Self::Registry => "TELEMETRA_TEST_REGISTRY",
         }
     }
 }
@@ -147,6 +151,8 @@ impl Server {
             Kind::Redis if self.has_tls() => format!("rediss://127.0.0.1:{port}/"),
             Kind::Redis => format!("redis://127.0.0.1:{port}/"),
             Kind::Kafka => format!("127.0.0.1:{port}"),
+            Kind::Registry if self.has_tls() => format!("https://localhost:{port}/apis/ccompat/v7"),
+            Kind::Registry => format!("http://127.0.0.1:{port}/apis/ccompat/v7"),
         }
     }
 
@@ -268,7 +274,7 @@ pub struct Place {
 /// A place in the server that the variable `TELEMETRA_TEST_…` leads to; without it, in one of this process's own.
 #[must_use]
 pub fn shared(kind: Kind) -> Place {
-    static OWN: [OnceLock<Server>; 3] = [const { OnceLock::new() }; 3];
+    static OWN: [OnceLock<Server>; 4] = [const { OnceLock::new() }; 4];
     static PLACES: AtomicU32 = AtomicU32::new(0);
     let url = std::env::var(kind.variable()).unwrap_or_else(|_| {
         // Never dropped: it stops when the process ends, and our end of the pipe with it.
