@@ -104,7 +104,7 @@ pub mod prelude {
     };
     #[cfg(feature = "sqlite")]
     pub use telemetra_sinks::Sqlite;
-    pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};
+    pub use telemetra_sinks::{Folder, JsonLines, Lines, LiveView, MemorySink};
     #[cfg(feature = "kafka")]
     pub use telemetra_sinks::{KafkaConfig, KafkaSink, KafkaSource};
     #[cfg(feature = "postgres")]

@@ -7,6 +7,7 @@
 //! | connector | reads or writes | feature |
 //! |---|---|---|
 //! | [`Lines`] | source: lines of files, of standard input or of a pipe | none |
+//! | [`Folder`] | source: lines of the files of a folder, as they come and grow | none |
 //! | [`JsonLines`] | sink: JSON objects, one per line, in a folder | none |
 //! | [`MemorySink`] | sink: rows in memory, for tests | none |
 //! | [`LiveView`] | sink: current rows in memory, with queries and subscriptions | none |
@@ -21,6 +22,8 @@
 #![forbid(missing_docs)]
 
 pub mod formats;
+#[cfg(feature = "http-push")]
+mod http_push;
 mod json_lines;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -37,13 +40,15 @@ mod registry;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "http-push")]
+pub use http_push::HttpPush;
 pub use json_lines::JsonLines;
 #[cfg(feature = "kafka")]
 pub use kafka::{
     CreateTopics, EmbeddedKafka, KafkaConfig, KafkaCounters, KafkaFault, KafkaRequest, KafkaSink,
     KafkaSource, OAuthToken, OnLost, Start,
 };
-pub use lines::{Lines, Pace, event_time_by};
+pub use lines::{Folder, Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, Published, SubjectView, Subscription, Update};
 pub use memory::MemorySink;
 #[cfg(feature = "postgres")]

@@ -261,10 +261,12 @@ impl RecordBatch {
                 timestamp: extra.timestamp,
                 headers: extra.headers.start + headers..extra.headers.end + headers,
             }));
-            self.headers.extend(other.headers.iter().map(|header| Header {
-                name: moved(&header.name),
-                value: header.value.as_ref().map(moved),
-            }));
+            self.headers.extend(
+                other.headers.iter().map(|header| Header {
+                    name: moved(&header.name),
+                    value: header.value.as_ref().map(moved),
+                }),
+            );
         }
         other.clear();
     }

@@ -179,7 +179,8 @@ pub(crate) fn open(
     if let (Some(boundary), Some(decoder)) = (resume, listed.first().map(|(_, decoder)| decoder)) {
         let decoder = *decoder;
         for (id, reader) in kept {
-            let may_be_gone = |(source, _): &mut (Box<dyn Source>, usize)| source.may_be_gone(&id, reader.offset);
+            let may_be_gone =
+                |(source, _): &mut (Box<dyn Source>, usize)| source.may_be_gone(&id, reader.offset);
             if !reader.ended && !listed.iter_mut().any(may_be_gone) {
                 return Err(RestoreError::Gone { boundary, partition: id }.into());
             }

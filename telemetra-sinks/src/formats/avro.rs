@@ -76,7 +76,11 @@ impl<E> Avro<E> {
     /// If it is not a schema of Avro, in JSON.
     pub fn with_schema(schema: &str) -> Result<Self, ConfigError> {
         let parsed = schema.parse::<Schema>().map_err(|error| {
-            ConfigError::new("avro schema", error.to_string(), "give a schema as JSON, with all that it names")
+            ConfigError::new(
+                "avro schema",
+                error.to_string(),
+                "give a schema as JSON, with all that it names",
+            )
         })?;
         Ok(Self { schemas: Schemas::One(Box::new(parsed), schema.to_owned()), event: PhantomData })
     }
@@ -109,11 +113,14 @@ fn parsed(registry: &SchemaRegistry, parsed: &Parsed, id: u32) -> Result<Arc<Sch
     }
     let registered = registry.schema(id)?;
     let result = if registered.kind == "AVRO" {
-        Schema::from_schemata(&registered.text, &registered.references)
-            .map(Arc::new)
-            .map_err(|error| DecodeError::because(format_args!("the registered schema is not one of Avro: {error}")))
+        Schema::from_schemata(&registered.text, &registered.references).map(Arc::new).map_err(|error| {
+            DecodeError::because(format_args!("the registered schema is not one of Avro: {error}"))
+        })
     } else {
-        Err(DecodeError::because(format_args!("the registered schema is of {}, not of Avro", registered.kind)))
+        Err(DecodeError::because(format_args!(
+            "the registered schema is of {}, not of Avro",
+            registered.kind
+        )))
     };
     parsed.write().unwrap_or_else(PoisonError::into_inner).insert(id, result.clone());
     result

@@ -137,4 +137,3 @@ impl<E: Event + DeserializeOwned + 'static> Decoder<E> for Csv<E> {
         }
     }
 }
-

@@ -12,13 +12,13 @@ mod msgpack;
 #[cfg(feature = "protobuf")]
 mod protobuf;
 
-#[cfg(feature = "avro")]
-pub use avro::Avro;
-pub use confluent::Confluent;
 #[cfg(feature = "csv")]
 pub use self::csv::Csv;
 #[cfg(feature = "csv")]
 pub(crate) use self::csv::row as csv_row;
+#[cfg(feature = "avro")]
+pub use avro::Avro;
+pub use confluent::Confluent;
 #[cfg(feature = "msgpack")]
 pub use msgpack::MsgPack;
 #[cfg(feature = "protobuf")]

@@ -34,7 +34,9 @@ impl Elements {
         const MARK: &[u8] = "\u{feff}".as_bytes();
         let is_space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
         let (next, step) = match self {
-            Self::Before(passed) if MARK.get(*passed) == Some(&byte) => (Self::Before(*passed + 1), Step::Between),
+            Self::Before(passed) if MARK.get(*passed) == Some(&byte) => {
+                (Self::Before(*passed + 1), Step::Between)
+            }
             Self::Before(_) | Self::After if is_space => return Ok(Step::Between),
             Self::Before(_) if byte == b'[' => (Self::Between, Step::Between),
             Self::Before(_) => return Err("it is not one JSON array: it does not begin with `[`"),

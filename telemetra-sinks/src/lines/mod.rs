@@ -6,6 +6,7 @@
 mod content;
 mod elements;
 mod file;
+mod folder;
 mod framed;
 mod framing;
 mod pace;
@@ -14,7 +15,9 @@ mod packed;
 mod rows;
 mod splitter;
 mod stream;
+mod tail;
 
+pub use folder::Folder;
 pub use pace::{Pace, event_time_by};
 #[cfg(feature = "csv")]
 pub(crate) use rows::Header;

@@ -16,7 +16,8 @@ impl Header {
     /// Reads a row as a header; `None` if it is blank.
     pub(super) fn of(row: &[u8], delimiter: u8) -> Result<Option<Self>, String> {
         let row = row.strip_prefix("\u{feff}".as_bytes()).unwrap_or(row);
-        let columns = csv_row(row, delimiter).map_err(|error| format!("its header row cannot be read: {error}"))?;
+        let columns =
+            csv_row(row, delimiter).map_err(|error| format!("its header row cannot be read: {error}"))?;
         Ok(columns.map(|columns| Self { columns, delimiter }))
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
 
-use super::packed::unpacked;
 use super::framing::{Frames, Framing};
+use super::packed::unpacked;
 
 /// How many blocks may be queued, so that the reader stays busy while a batch is processed.
 const BLOCKS: usize = 8;
@@ -102,7 +102,9 @@ impl Partition for StreamLines {
                 Ok(block) => block,
                 Err(TryRecvError::Empty) => return Ok(Polled::Idle(PAUSE)),
                 Err(TryRecvError::Disconnected) => {
-                    self.frames.finish(batch).map_err(|error| broken(&self.path, self.frames.position(), error))?;
+                    self.frames
+                        .finish(batch)
+                        .map_err(|error| broken(&self.path, self.frames.position(), error))?;
                     return Ok(if batch.records().len() > before { Polled::Ready } else { Polled::Done });
                 }
             };

@@ -113,7 +113,9 @@ impl Client {
             }
             let path = format!("/subjects/{}/versions/{version}", escaped(&subject));
             let answer = self.get(&path)?.ok_or_else(|| {
-                let what = format!("the schema registry has no version {version} of `{subject}`, which a schema refers to");
+                let what = format!(
+                    "the schema registry has no version {version} of `{subject}`, which a schema refers to"
+                );
                 ExternalError::transient(what)
             })?;
             self.collect(answer.references, seen, found)?;
@@ -159,7 +161,8 @@ fn refused(url: &str, why: impl Display) -> ExternalError {
 
 /// What a registry says of an error, as the end of a sentence.
 fn said(body: &str) -> String {
-    serde_json::from_str::<Refusal>(body).map_or_else(|_| String::new(), |refusal| format!(", {}", refusal.message))
+    serde_json::from_str::<Refusal>(body)
+        .map_or_else(|_| String::new(), |refusal| format!(", {}", refusal.message))
 }
 
 /// A part of a path.
@@ -181,7 +184,10 @@ fn roots(settings: &Settings) -> Result<RootCerts, ExternalError> {
         None => rustls_native_certs::load_native_certs().certs,
         Some(path) => {
             let unreadable = |error| {
-                let what = format!("could not read the certificates in {}; it has to be a file of PEM", path.display());
+                let what = format!(
+                    "could not read the certificates in {}; it has to be a file of PEM",
+                    path.display()
+                );
                 ExternalError::permanent(what).because(error)
             };
             let read = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
@@ -189,7 +195,9 @@ fn roots(settings: &Settings) -> Result<RootCerts, ExternalError> {
         }
     };
     if certificates.is_empty() {
-        return Err(ExternalError::permanent("there are no root certificates to check the schema registry by"));
+        return Err(ExternalError::permanent(
+            "there are no root certificates to check the schema registry by",
+        ));
     }
     Ok(certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into())
 }

@@ -10,9 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use telemetra_core::{
-    ConfigError, DecodeError, ExternalError, Preparation, Prepared, RecordBatch, Retry,
-};
+use telemetra_core::{ConfigError, DecodeError, ExternalError, Preparation, Prepared, RecordBatch, Retry};
 
 use fetch::{Client, Fetched};
 
@@ -201,7 +199,8 @@ impl SchemaRegistry {
             // Where another thread was faster, this one's channel is dropped, and the thread ends.
             if self.running.set(sender).is_ok() {
                 thread::Builder::new().name("schema registry".to_owned()).spawn(work).map_err(|error| {
-                    ExternalError::permanent("could not start the thread of the schema registry").because(error)
+                    ExternalError::permanent("could not start the thread of the schema registry")
+                        .because(error)
                 })?;
             }
         }

@@ -83,7 +83,8 @@ fn microseconds_are_read_where_the_type_says_so() {
     }
     let text = r#"{"type": "record", "name": "M", "fields": [
         {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}}]}"#;
-    let bytes = datum(&text.parse().unwrap(), &std::collections::BTreeMap::from([("at", 1_767_225_600_000_999_i64)]));
+    let bytes =
+        datum(&text.parse().unwrap(), &std::collections::BTreeMap::from([("at", 1_767_225_600_000_999_i64)]));
     let decoder = Avro::<Micros>::with_schema(text).unwrap();
     assert_eq!(decode(&decoder, &bytes).unwrap().at, EventTime(1_767_225_600_000));
 }

@@ -143,7 +143,10 @@ fn fields_are_read_by_their_types() {
         rest: [("other".into(), "nan".into())].into(),
     };
     assert_eq!(found, expected);
-    assert!(error(&decoder, b"a,99999,true,on,x,1,b").contains("number too large"), "a number that does not fit");
+    assert!(
+        error(&decoder, b"a,99999,true,on,x,1,b").contains("number too large"),
+        "a number that does not fit"
+    );
     assert!(error(&decoder, b"a,1,true,off,x,1,b").contains("unknown variant `off`"));
 }
 

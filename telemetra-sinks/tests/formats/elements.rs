@@ -106,7 +106,8 @@ fn an_array_that_grows_is_followed() {
 
 #[test]
 fn an_array_keeps_the_contract_of_sources() {
-    let content: Vec<_> = (0..5000).map(|n| format!("{{\"n\": [{n}, \"{}\"]}}", "]".repeat(n % 40))).collect();
+    let content: Vec<_> =
+        (0..5000).map(|n| format!("{{\"n\": [{n}, \"{}\"]}}", "]".repeat(n % 40))).collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.json");
     fs::write(&path, format!("[{}]", content.join(", "))).unwrap();

@@ -61,7 +61,8 @@ fn text(error: &ExternalError) -> String {
 #[test]
 fn writers_schemas_are_fetched_with_what_they_refer_to() {
     let url = shared(Kind::Registry).url;
-    let old = READING.replace(r#"{"name": "what_else", "type": {"type": "array", "items": "int"}, "default": []},"#, "");
+    let old = READING
+        .replace(r#"{"name": "what_else", "type": {"type": "array", "items": "int"}, "default": []},"#, "");
     let first = register(&url, "readings-value", &serde_json::json!({"schema": old}));
     let second = register(&url, "readings-value", &serde_json::json!({"schema": READING}));
     // Two levels: the room of a place of a reading.
@@ -69,9 +70,18 @@ fn writers_schemas_are_fetched_with_what_they_refer_to() {
     let site = r#"{"type": "record", "name": "Site", "namespace": "plant", "fields": [{"name": "number", "type": "int"}]}"#;
     let main = r#"{"type": "record", "name": "Reading", "namespace": "plant", "fields": [{"name": "place", "type": "plant.Place"}]}"#;
     register(&url, "the%20site", &serde_json::json!({"schema": site}));
-    let refer = |name: &str, subject: &str| serde_json::json!([{"name": name, "subject": subject, "version": 1}]);
-    register(&url, "place", &serde_json::json!({"schema": place, "references": refer("plant.Site", "the site")}));
-    let third = register(&url, "main", &serde_json::json!({"schema": main, "references": refer("plant.Place", "place")}));
+    let refer =
+        |name: &str, subject: &str| serde_json::json!([{"name": name, "subject": subject, "version": 1}]);
+    register(
+        &url,
+        "place",
+        &serde_json::json!({"schema": place, "references": refer("plant.Site", "the site")}),
+    );
+    let third = register(
+        &url,
+        "main",
+        &serde_json::json!({"schema": main, "references": refer("plant.Place", "place")}),
+    );
 
     let registry = SchemaRegistry::new(&url).unwrap();
     let decoder = Avro::<Reading>::from_registry(registry.clone());
@@ -82,15 +92,22 @@ fn writers_schemas_are_fetched_with_what_they_refer_to() {
         celsius: Option<f64>,
         place: Site,
     }
-    let old = record(first, &old.parse().unwrap(), &Old { device: "d0", time: 1, celsius: None, place: Site { site: 2 } });
+    let old = record(
+        first,
+        &old.parse().unwrap(),
+        &Old { device: "d0", time: 1, celsius: None, place: Site { site: 2 } },
+    );
     let new = record(second, &READING.parse().unwrap(), &written());
     // Nobody has asked for the schema.
-    assert!(error(&decoder, &old).contains(&format!("was not fetched: prepare batches before they are decoded, as a pipeline does (schema {first})")));
+    assert!(error(&decoder, &old).contains(&format!(
+        "was not fetched: prepare batches before they are decoded, as a pipeline does (schema {first})"
+    )));
     prepare(&registry, &[&old, &new, &old]).unwrap();
     assert_eq!(decode(&decoder, &old).unwrap(), reading("d0", 1, None, 2));
     assert_eq!(decode(&decoder, &new).unwrap(), reading("d1", 5, Some(20.5), 4));
     decoder_compliance::<Reading>(&decoder, &[&new, &old], &[b"", b"\0\0", &old[1..]]);
-    let negative = record(second, &READING.parse().unwrap(), &Written { place: Site { site: -1 }, ..written() });
+    let negative =
+        record(second, &READING.parse().unwrap(), &Written { place: Site { site: -1 }, ..written() });
     let found = error(&decoder, &negative);
     assert!(found.starts_with("`place.site`: ") && found.ends_with(&format!("(schema {second})")), "{found}");
 
@@ -118,7 +135,8 @@ fn writers_schemas_are_fetched_with_what_they_refer_to() {
 #[test]
 fn what_the_registry_does_not_have_or_is_no_avro_is_malformed() {
     let url = shared(Kind::Registry).url;
-    let proto = "syntax = \"proto3\"; message Site { string name = 1; } message Measured { string device = 1; }";
+    let proto =
+        "syntax = \"proto3\"; message Site { string name = 1; } message Measured { string device = 1; }";
     let body = serde_json::json!({"schemaType": "PROTOBUF", "schema": proto});
     let id = register(&url, "measured-value", &body);
     let registry = SchemaRegistry::new(&url).unwrap();

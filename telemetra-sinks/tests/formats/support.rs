@@ -69,7 +69,9 @@ pub(crate) fn read(partition: &mut dyn Partition) -> (Vec<Read>, Vec<(usize, u64
         match polled {
             Polled::Done => return (all, resumes),
             Polled::Ready => {}
-            Polled::Idle(_) | Polled::Pending(_) => panic!("a file that is read to its end waits for nothing"),
+            Polled::Idle(_) | Polled::Pending(_) => {
+                panic!("a file that is read to its end waits for nothing")
+            }
         }
     }
 }
