@@ -14,6 +14,8 @@
 //! | `Sqlite` | sink: tables of an SQLite database | `sqlite` |
 //! | `KafkaSource`, `KafkaSink` | source and sink: topics | `kafka` |
 //! | `Postgres`, `PostgresStore` | sink: tables; store: checkpoints | `postgres` |
+//! | `HttpPush` | source: events that clients push, by a handler for axum | `http-push` |
+//! | `SchemaRegistry` | schemas of records, for the decoders of [`formats`] | `schema-registry` |
 //! | `RedisSink` | sink: current windows, moments, rows, leaderboards; a channel of changes | `redis` |
 //!
 //! All sinks are idempotent: when a restarted pipeline writes rows again, the target holds the same rows as
@@ -56,6 +58,6 @@ pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "redis")]
 pub use redis::{RedisKeys, RedisServer, RedisSink, RedisTable};
 #[cfg(feature = "schema-registry")]
-pub use registry::SchemaRegistry;
+pub use registry::{RegisteredSchema, SchemaRegistry};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;

@@ -1,8 +1,10 @@
 //! The decoder of Avro.
 
+#[cfg(feature = "schema-registry")]
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
+#[cfg(feature = "schema-registry")]
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::de::DeserializeOwned;
@@ -62,6 +64,7 @@ enum Schemas {
 }
 
 /// The schemas that were parsed, by their id, or why they could not be.
+#[cfg(feature = "schema-registry")]
 type Parsed = RwLock<HashMap<u32, Result<Arc<Schema>, DecodeError>>>;
 
 /// The longest list that a record may have. It bounds lists whose items take no bytes; others are shorter than

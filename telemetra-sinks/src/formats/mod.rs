@@ -1,4 +1,12 @@
-//! Decoders of formats besides JSON, a feature each, for event types that are made by serde or prost.
+//! Decoders of formats besides JSON, for event types that are made by serde or prost.
+//!
+//! | decoder | records | schemas | feature |
+//! |---|---|---|---|
+//! | `Csv` | rows, of files with a header row or with given columns | none | `csv` |
+//! | `MsgPack` | MessagePack values | none | `msgpack` |
+//! | `Avro` | Avro values | one that is given, or each record's from a registry | `avro`, `schema-registry` |
+//! | `Protobuf` | Protobuf messages, also behind the id of a schema | none needed | `protobuf` |
+//! | [`Confluent`] | values of any other decoder behind the id of a schema, as of JSON Schema | none needed | none |
 
 #[cfg(feature = "avro")]
 mod avro;

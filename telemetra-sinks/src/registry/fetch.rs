@@ -14,7 +14,7 @@ use telemetra_core::ExternalError;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
-use super::{Registered, Settings};
+use super::{RegisteredSchema, Settings};
 
 /// How many schemas one may refer to, directly and not. More is taken for an error of the registry's.
 const MOST_REFERENCES: usize = 1000;
@@ -30,7 +30,7 @@ pub(super) fn basic(user: &str, password: &str) -> String {
 
 /// What a registry said.
 pub(super) enum Fetched {
-    Schema(Registered),
+    Schema(RegisteredSchema),
     Missing,
 }
 
@@ -91,7 +91,7 @@ impl Client {
         let (mut references, mut seen) = (Vec::new(), BTreeSet::new());
         self.collect(answer.references, &mut seen, &mut references)?;
         let kind = answer.kind.unwrap_or_else(|| "AVRO".to_owned());
-        Ok(Fetched::Schema(Registered { kind, text: answer.schema, references }))
+        Ok(Fetched::Schema(RegisteredSchema { kind, text: answer.schema, references }))
     }
 
     /// Fetches what is referred to, those first that others refer to.

@@ -78,20 +78,22 @@ struct Settings {
 }
 
 /// A schema as it was registered.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Registered {
-    /// `AVRO`, `PROTOBUF` or `JSON`.
-    pub(crate) kind: String,
-    pub(crate) text: String,
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegisteredSchema {
+    /// The format: `AVRO`, `PROTOBUF` or `JSON`.
+    pub kind: String,
+    /// The schema: JSON of Avro or JSON Schema, or a `.proto` file.
+    pub text: String,
     /// The schemas that it refers to, those first that others refer to.
-    pub(crate) references: Vec<String>,
+    pub references: Vec<String>,
 }
 
 /// What is known of a schema.
 enum State {
     /// It is asked for, for the how manieth time.
     Asked(u32),
-    Known(Arc<Registered>),
+    Known(Arc<RegisteredSchema>),
     /// The registry said that it has none, so many times.
     Missing(u32),
     /// Asking failed, and nobody was told yet.
@@ -161,8 +163,14 @@ impl SchemaRegistry {
         self.schemas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The schema with this id, if it was fetched.
-    pub(crate) fn schema(&self, id: u32) -> Result<Arc<Registered>, DecodeError> {
+    /// The schema with this id, if it was fetched, for a decoder of your own, whose
+    /// [`preparation`](telemetra_core::Decoder::preparation) is a clone of this client. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// If the registry has no such schema, or no batch with this id was
+    /// [prepared](telemetra_core::Preparation::prepare).
+    pub fn schema(&self, id: u32) -> Result<Arc<RegisteredSchema>, DecodeError> {
         match self.lock().get(&id) {
             Some(State::Known(schema)) => Ok(Arc::clone(schema)),
             Some(State::Missing(_)) => Err(DecodeError::new("the registry has no such schema")),
