@@ -7,7 +7,7 @@ help: ## lists the commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 demo: compiler ## runs the whole pipeline on generated events
-	cargo run --release --example full_pipeline
+	cargo run --profile demo -p telemetra-demo
 
 api: compiler ## serves the API and the dashboard, on port 8000
 	cargo run --release --example api

@@ -1,5 +1,5 @@
-//! Parts of one's own: an accumulator, a detector and an operator. None is told from a built-in one, so windows,
-//! corrections, checkpoints and any number of workers come for free.
+//! A program with parts of its own: an accumulator, a detector and an operator. The library treats them like
+//! built-in ones, so windows, corrections, checkpoints and any number of workers work without further code.
 //!
 //! ```sh
 //! cargo run --release --example custom_operator
@@ -18,7 +18,8 @@ use telemetra::prelude::{
     Pipeline, Running, Value,
 };
 
-/// **The accumulator** counts messages that laugh. Counting is a commutative monoid: it can be done in pieces, on any worker.
+/// **The accumulator** counts messages that contain laughter. Counting is a commutative monoid: it can be
+/// done in parts, on any worker.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Laughs(u64);
 
@@ -40,7 +41,8 @@ impl Accumulator for Laughs {
     }
 }
 
-/// **Its sliding form.** A count can subtract, so a window costs one pane in and one out. `TwoStacks<Laughs>` would do too.
+/// **Its sliding form.** A count can subtract, so a slide costs one pane in and one pane out.
+/// `TwoStacks<Laughs>` would work too.
 #[derive(Debug, Default)]
 struct CountSliding(u64);
 
@@ -56,8 +58,8 @@ impl Sliding<Laughs> for CountSliding {
     }
 }
 
-/// **The detector**: a moment is when there is three times as much as in any of the ten windows before. It must be pure,
-/// as a late event has it judge again.
+/// **The detector**: a window is anomalous if its value is three times as large as in any of the ten windows
+/// before. A detector must be pure, as it is called again after a late event.
 #[derive(Debug)]
 struct Record;
 
@@ -78,14 +80,15 @@ impl Detector for Record {
         let mut greatest = 10; // Fewer than this are no record.
         baseline.samples.visit(&mut |_, sample| greatest = greatest.max(sample));
         let score = value as f64 / greatest as f64;
-        // Values are in fixed point, a verdict is in the metric's own units: the same for a count, whose scale is 1.
+        // Values are in fixed point and a verdict is in the metric's own units; both are the same for a
+        // count, whose scale is 1.
         let scale = baseline.scale.max(1) as f64;
         let (mean, stddev) = (baseline.sums.mean()? / scale, baseline.sums.sample_variance()?.sqrt() / scale);
         (score >= self.threshold()).then_some(Verdict { score, mean, stddev })
     }
 }
 
-/// For each window the stream that laughed most, by the window's end.
+/// For each window, by its end, the stream with most laughter.
 type Leaders = Arc<Mutex<BTreeMap<EventTime, (u64, StreamId)>>>;
 
 fn start(config: GeneratorConfig, sink: MemorySink, leaders: &Leaders) -> anyhow::Result<Running> {
@@ -99,8 +102,8 @@ fn start(config: GeneratorConfig, sink: MemorySink, leaders: &Leaders) -> anyhow
             a.accumulator::<Laughs>(columns, |laughs, _, put| put(Value::Unsigned(*laughs)))
         })
         .count_moments("laughter", Record, |laughs| *laughs)
-        // **The operator**, plain differential dataflow on the collection of summaries: when a late event changes a summary, the
-        // greatest is found again, and only where it changed.
+        // **The operator** is plain differential dataflow on the collection of summaries: when a late event
+        // changes a summary, the maximum is computed again, and only where it changed.
         .extend(move |group: &GroupGraph<'_, StreamId, u64>| {
             let leaders = Arc::clone(&leaders);
             let by_window = group.summaries.clone().map(|(stream, s)| (s.window.end, (*s.value, stream)));
@@ -108,7 +111,7 @@ fn start(config: GeneratorConfig, sink: MemorySink, leaders: &Leaders) -> anyhow
                 best.extend(streams.last().map(|(leader, _)| ((*leader).clone(), 1)));
             });
             greatest.inspect(move |((end, leader), _, diff)| {
-                // What leaves the horizon is taken back, which a list of all times passes over.
+                // Retired summaries are retracted; a list of all times ignores these retractions.
                 if *diff > 0 {
                     leaders.lock().unwrap_or_else(PoisonError::into_inner).insert(*end, leader.clone());
                 }

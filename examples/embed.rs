@@ -1,5 +1,5 @@
-//! A service with a pipeline inside: its threads push events as they happen, and anybody in it may ask for the newest
-//! summaries, or follow their changes. No broker, no database, no encoding.
+//! A service that embeds a pipeline: its threads push events as they happen, and any part of it can read the
+//! newest summaries, or subscribe to their changes. It needs no broker, no database and no encoding.
 //!
 //! ```sh
 //! cargo run --release --example embed
@@ -15,11 +15,11 @@ use telemetra::prelude::*;
 use telemetra::sinks::{LiveReader, Notice, Subscription};
 
 const START: EventTime = EventTime(1_767_225_600_000);
-/// In the last of these minutes something is wrong in the first room.
+/// The number of minutes; in the last of them something is wrong in the first room.
 const MINUTES: u64 = 14;
 const ROOMS: [&str; 3] = ["kitchen", "garden", "attic"];
 
-/// A request that the service answered in a room of the house.
+/// A request that the service answered in one room of a house.
 #[derive(Clone, Debug)]
 struct Request {
     room: &'static str,
@@ -42,7 +42,8 @@ impl Event for Request {
 /// The number of requests and of failures in a window.
 type Counts = (u64, u64);
 
-/// Starts a pipeline that reads the requests pushed into the handle and keeps the last hour for the reader.
+/// Starts a pipeline that reads the requests pushed into the handle and keeps the last hour in memory for the
+/// reader.
 fn start() -> Result<(Running, ChannelHandle<Request>, LiveReader<Counts>, Subscription)> {
     // When the channel is full, pushing waits: a service that cannot wait uses `try_push` or `push_async`.
     let (handle, source, decoder) = Channel::<Request>::typed("service", 10_000)?;
@@ -60,7 +61,8 @@ fn start() -> Result<(Running, ChannelHandle<Request>, LiveReader<Counts>, Subsc
     Ok((running, handle, reader, changes))
 }
 
-/// One thread of the service. Here the seconds are made up; `seconds` keeps the threads in step, as the clock would.
+/// One thread of the service. Here the seconds are simulated; `seconds` keeps the threads in step, as the
+/// clock would.
 fn serve(room: &'static str, handle: &ChannelHandle<Request>, seconds: &Barrier) -> Result<()> {
     for second in 0..MINUTES * 60 {
         seconds.wait();
@@ -74,7 +76,7 @@ fn serve(room: &'static str, handle: &ChannelHandle<Request>, seconds: &Barrier)
     Ok(())
 }
 
-/// Prints each moment when it is first known; ends with the pipeline.
+/// Prints each moment when it is first published; ends with the pipeline.
 fn announce(changes: &Subscription) -> Vec<Moment<String>> {
     let mut announced = Vec::new();
     while let Some(notice) = changes.recv() {
@@ -91,7 +93,7 @@ fn announce(changes: &Subscription) -> Vec<Moment<String>> {
     announced
 }
 
-/// Lets the service run its time; returns the moments that were announced, those open at its end, and the report.
+/// Runs the service; returns the moments that were announced, those open at its end, and the report.
 fn run() -> Result<(Vec<Moment<String>>, Vec<Moment<String>>, Report)> {
     let (running, handle, reader, changes) = start()?;
     let announcer = std::thread::spawn(move || announce(&changes));
@@ -111,7 +113,7 @@ fn run() -> Result<(Vec<Moment<String>>, Vec<Moment<String>>, Report)> {
         }
     }
     let open = reader.open_moments();
-    // What is in the channel is read, all windows close, and subscriptions end.
+    // The rest of the channel is read, all windows close, and subscriptions end.
     handle.close();
     let report = running.wait()?;
     Ok((announcer.join().unwrap_or_else(|panic| resume_unwind(panic)), open, report))

@@ -1,9 +1,10 @@
-//! How well scores agree with people: `sentiment_eval FILE [vader|plain|chat|lexicon|crate] [--scores]`.
+//! Measures how well scores agree with people: `sentiment_eval FILE [vader|plain|chat|lexicon|crate]
+//! [--scores]`.
 //!
-//! Each line of the file is an id, the mean rating by people from −4 to 4, and the text, with tabs between. Prints
-//! Pearson's correlation of scores and ratings, and how many texts get the class (positive, negative, neutral) that
-//! people gave them; a score within 0.05 of 0 is neutral, and so is a rating of 0. With `--scores` prints each id
-//! and score instead, to be compared with those of another program.
+//! Each line of the file is an id, the mean rating by people from −4 to 4, and the text, separated by tabs.
+//! The program prints Pearson's correlation of scores and ratings, and the number of texts with the class
+//! (positive, negative, neutral) that people gave them; a score within 0.05 of 0 is neutral, and so is a
+//! rating of 0. With `--scores` it prints each id and score instead, for a comparison with another program.
 
 use std::fs;
 

@@ -1,6 +1,7 @@
 //! Real-time analytics over event streams, on timely dataflow and differential dataflow.
 //!
-//! An event type of your own, a JSON source, one grouping with an aggregate of two lines, one moment rule, a table, checkpoints:
+//! This example has an event type, a JSON source, one grouping with an aggregate of two parts, one moment
+//! rule, a table and checkpoints:
 //!
 //! ```
 //! use telemetra::prelude::*;
@@ -37,17 +38,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The idea: event time is the timestamp of the dataflow, so the frontier is the watermark, and the summaries of
-//! windows are an ordinary differential collection, so whatever is built from them is corrected when they are. Events are many
-//! and are folded early, by timely operators; rows are few and change, and their consequences follow by themselves.
+//! Event time is the timestamp of the dataflow, so the frontier is the watermark. The summaries of windows
+//! are an ordinary differential collection, so everything derived from them is corrected when they change.
+//! There are many events, so timely operators aggregate them early; there are few rows, and differential
+//! dataflow corrects them and everything that depends on them.
 //!
-//! There are two ways in:
+//! There are two APIs:
 //!
 //! * the **pipeline API**, [`Pipeline`](prelude::Pipeline): sources, groupings, rules, sinks and a checkpoint store,
 //!   checked, run on threads or processes, and watched through a handle;
 //! * the **graph API** beneath it, [`ops`]: operators as methods in a dataflow of your own.
 //!
-//! The crates and modules:
+//! These are the crates and modules:
 //!
 //! * [`core`]: contracts and arithmetic, without a dataflow. [Events](core::Event) and [decoding](core::Decoder), time and windows,
 //!   [aggregates](core::aggregate), [detectors](core::detect), [sources](core::source), and the
@@ -83,7 +85,7 @@ pub use telemetra_sinks as sinks;
 #[cfg(feature = "livestream")]
 pub mod livestream;
 
-/// What most programs need.
+/// The types, traits and functions that most programs need.
 ///
 /// Of the two types called `Memory` the source is [`MemorySource`](prelude::MemorySource) here, and the sink
 /// [`MemorySink`](prelude::MemorySink).
@@ -113,7 +115,7 @@ pub mod prelude {
     pub use telemetra_sinks::{RedisSink, RedisTable};
 }
 
-/// The code in the documents runs as tests.
+/// Runs the code in the documents as tests.
 #[cfg(doctest)]
 mod documents {
     #[doc = include_str!("../README.md")]

@@ -1,4 +1,4 @@
-//! A log that is made up: the same seed makes the same lines on every machine.
+//! A generated access log: the same seed makes the same lines on every machine.
 
 use telemetra::prelude::EventTime;
 
@@ -15,17 +15,17 @@ const PATHS: [(&str, u64); 8] = [
     ("/v1/items", 30),
     ("/style.css", 2),
 ];
-/// In these minutes, from the first, the first site fails and is slow.
+/// The minutes, counted from the first, in which the first site fails and is slow.
 pub(crate) const INCIDENT: std::ops::Range<u64> = 100..105;
 
-/// A log, and what was planted in it.
+/// A generated log, and what was planted in it.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    /// In the order in which they were written.
+    /// The lines, in the order in which they were written.
     pub(crate) lines: Vec<String>,
-    /// How many of them are no lines of a log.
+    /// The number of damaged lines, which no decoder accepts.
     pub(crate) damaged: u64,
-    /// How many were written so late that they cannot be counted.
+    /// The number of lines that were written too late to be counted.
     pub(crate) too_late: u64,
 }
 
@@ -40,17 +40,18 @@ impl Random {
         (z ^ (z >> 31)) % bound.max(1)
     }
 
-    /// A latency around a typical one, with a long tail: each doubling is half as likely as the one before.
+    /// A random latency around a typical one, with a long tail: each doubling is half as likely as the one
+    /// before.
     fn latency(&mut self, typical: u64) -> u64 {
         let doublings = self.below(1 << 10).leading_zeros().saturating_sub(64 - 10).min(5);
         (typical << doublings) + self.below(typical << doublings)
     }
 }
 
-/// A log of some hours. Visitors come, look at some pages and go, and some of them come again.
+/// A log of some hours. Visitors come, look at some pages and leave, and some of them come again.
 ///
-/// A server stamps the beginning of a request and writes the line at its end, so slow requests are out of order; some lines are
-/// minutes late, as if a log shipper had been stuck, and a few are an hour late.
+/// A server stamps the beginning of a request and writes the line at its end, so slow requests are out of
+/// order. Some lines are minutes late, as if a log shipper had been stuck, and a few are an hour late.
 pub(crate) fn log(visits: u64, seed: u64) -> Log {
     let mut random = Random(seed);
     let (mut log, mut written) = (Log::default(), Vec::new());
@@ -96,7 +97,7 @@ pub(crate) fn log(visits: u64, seed: u64) -> Log {
     log
 }
 
-/// As servers write it: `10/Oct/2000:13:55:36 +0000`.
+/// A time in the form of access logs: `10/Oct/2000:13:55:36 +0000`.
 fn time(time: EventTime) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

@@ -1,21 +1,21 @@
-//! A line of an access log: the event, and the decoder that reads it.
+//! A line of an access log: the event, and its decoder.
 
 use telemetra::core::{Arena, DecodeError, parse_timestamp};
 use telemetra::prelude::*;
 
-/// A request that a web server answered. Texts are as the log has them: escapes such as `\"` are kept.
+/// A request that a web server answered. Texts are as in the log: escapes such as `\"` are kept.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub(crate) struct Access<'a> {
-    /// The virtual host; `-` where the log does not say.
+    /// The virtual host; `-` if the log does not contain it.
     pub(crate) site: &'a str,
     /// The address or name of the client.
     pub(crate) visitor: &'a str,
     pub(crate) time: EventTime,
-    /// The path without the query. What is no HTTP request at all is kept whole.
+    /// The path without the query. A line that is no HTTP request is kept whole.
     pub(crate) path: &'a str,
     pub(crate) status: u16,
     pub(crate) bytes: u64,
-    /// How long the request took; most servers log it only if told so.
+    /// The duration of the request, which most servers log only if configured to.
     pub(crate) millis: Option<f64>,
 }
 
@@ -31,7 +31,7 @@ impl Event for Access<'_> {
     }
 }
 
-/// The family of [`Access`] of any lifetime: what the pipeline is over.
+/// The family of [`Access`] with any lifetime: the event type of the pipeline.
 pub(crate) struct Accesses;
 
 impl Events for Accesses {
@@ -39,13 +39,14 @@ impl Events for Accesses {
     type Of<'a> = Access<'a>;
 }
 
-/// Reads the combined log format, and what servers add to it:
+/// Decodes the combined log format, and common extensions of it:
 ///
 /// ```text
 /// [SITE[:PORT]] CLIENT IDENT USER [TIME] "REQUEST" STATUS BYTES ["REFERER" "AGENT"] [DURATION]
 /// ```
 ///
-/// A duration with a decimal point is in seconds, as nginx's `$request_time`; one without is in microseconds, as Apache's `%D`.
+/// A duration with a decimal point is in seconds, as nginx's `$request_time`; a whole number is in
+/// microseconds, as Apache's `%D`.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct AccessLog;
 
@@ -68,7 +69,7 @@ fn access(text: &str) -> Result<Access<'_>, DecodeError> {
     let mut words = who.split(' ');
     let (site, visitor) = match std::array::from_fn(|_| words.next()) {
         [Some(visitor), Some(_), Some(_), None, None] => ("-", visitor),
-        // With the virtual host before the client: `vhost_combined` of Debian's Apache.
+        // The virtual host may come before the client: `vhost_combined` of Debian's Apache.
         [Some(site), Some(visitor), Some(_), Some(_), None] => {
             (site.rsplit_once(':').map_or(site, |(name, _port)| name), visitor)
         }
@@ -107,12 +108,12 @@ fn access(text: &str) -> Result<Access<'_>, DecodeError> {
     })
 }
 
-/// The text up to the next space, and what comes after it.
+/// The text up to the next space, and the text after it.
 fn word(text: &str) -> (&str, &str) {
     text.split_once(' ').unwrap_or((text, ""))
 }
 
-/// A text in quotes, in which `\` escapes, and what comes after it and a space.
+/// A text in quotes, in which `\` escapes, and the text after it and a space.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let text = text.strip_prefix('"')?;
     let mut escaped = false;
@@ -132,7 +133,7 @@ fn path(request: &str) -> &str {
         [Some(_method), Some(target), Some(protocol), None] if protocol.starts_with("HTTP/") => {
             target.split(['?', '#']).next().unwrap_or(target)
         }
-        // Half a request, or bytes of another protocol: servers log them too, mostly with status 400.
+        // Servers also log half a request, or bytes of another protocol, mostly with status 400.
         _ => request,
     }
 }
@@ -145,7 +146,7 @@ fn millis(text: &str) -> Result<Option<f64>, DecodeError> {
     if matches!(text, "" | "-") {
         return Ok(None);
     }
-    // `parse` alone would take `inf`, `1e9` and a sign.
+    // `parse` alone would accept `inf`, `1e9` and a sign.
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let number = text.parse::<f64>().ok().filter(|number| plain && number.is_finite());
     let unit = if text.contains('.') { 1_000.0 } else { 0.001 };
@@ -160,7 +161,8 @@ fn millis(text: &str) -> Result<Option<f64>, DecodeError> {
 const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
-/// A time such as `10/Oct/2000:13:55:36 -0700`: put into the order of RFC 3339, which the library reads and checks.
+/// Parses a time such as `10/Oct/2000:13:55:36 -0700`: it is rearranged into RFC 3339, which the library
+/// parses and checks.
 fn time(text: &str) -> Result<EventTime, DecodeError> {
     const SHAPE: DecodeError =
         DecodeError::field("time", "is not a time such as `10/Oct/2000:13:55:36 -0700`");
@@ -204,7 +206,7 @@ mod tests {
             millis: Some(23.0),
         };
         assert_eq!(access(FULL), Ok(full));
-        // Apache's duration; the combined format as such; the common format, which is shorter; no HTTP at all.
+        // Apache's duration; the plain combined format; the common format, which is shorter; no HTTP at all.
         let micros = FULL.replace("0.023", "23000");
         assert_eq!(access(&micros), Ok(full));
         let combined = FULL.replace("shop.example:443 ", "").replace(" 0.023", "");

@@ -7,8 +7,9 @@
 //! zcat access.log.*.gz | cargo run --release --example access_log -- -     # standard input
 //! ```
 //!
-//! A decoder of its own for a text format, events that borrow from their line, aggregates by name, sessions, moments of a grouping;
-//! lines that are not of the format are dead letters and are counted. Everything is in the process: no server is needed.
+//! This program has a decoder of its own for a text format, events that borrow from their line, aggregates by
+//! name, sessions, and moments of a grouping. Lines of another format are dead letters and are counted.
+//! Everything runs in one process without a server.
 
 mod generate;
 mod line;
@@ -45,15 +46,15 @@ made up. Lines may begin with the virtual host and end with the duration of the 
   --seed N      which log is made up [1]
 ";
 
-/// By site and minute: requests, those answered with 2xx, 3xx, 4xx and 5xx, bytes, and latencies.
+/// The columns by site and minute: requests, those answered with 2xx, 3xx, 4xx and 5xx, bytes, and latencies.
 type PerMinute = (u64, u64, u64, u64, u64, i128, Quantiles);
 type Minute = SummaryRow<String, PerMinute>;
-/// By site and hour: requests, visitors, the most frequent paths.
+/// The row by site and hour: requests, visitors, the most frequent paths.
 type Hour = SummaryRow<String, (u64, u64, Vec<telemetra::core::Counted>)>;
-/// By site and visitor: requests, different paths, bytes.
+/// The row by site and visitor: requests, different paths, bytes.
 type Visit = SummaryRow<(String, String), (u64, u64, i128)>;
 
-/// A visitor who does nothing for so long has gone.
+/// The time without a request after which a visit has ended.
 const GAP: Duration = minutes(30);
 
 struct Options {
@@ -64,7 +65,7 @@ struct Options {
     seed: u64,
 }
 
-/// The options; `None` where help is wanted.
+/// The options; `None` if help is requested.
 fn options(mut parser: lexopt::Parser) -> Result<Option<Options>> {
     let mut options = Options { files: Vec::new(), workers: 1, rows: 12, visits: 3_000, seed: 1 };
     while let Some(arg) = parser.next()? {
@@ -100,7 +101,7 @@ fn start(source: impl Source + 'static, tables: MemorySink, workers: usize) -> R
         .source(source, AccessLog)
         .sink(tables)
         .workers(workers)
-        // The past is read as fast as can be: nothing is idle in it.
+        // The past is read as fast as possible, so no partition becomes idle.
         .time(TimeConfig { idle_after: None, ..TimeConfig::default() })
         .group("site_minute", tumbling(minutes(1)), |a| {
             (

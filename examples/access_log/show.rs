@@ -1,4 +1,4 @@
-//! The tables, for people.
+//! The printed tables.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
@@ -12,7 +12,7 @@ use crate::{Hour, Minute, Visit};
 /// The gap of sessions in milliseconds.
 const GAP: u64 = crate::GAP.as_secs() * 1000;
 
-/// Everything that is known, in at most so many rows of each table.
+/// Prints all results, with at most this many rows of each table.
 pub(crate) fn all(tables: &MemorySink, report: &Report, rows: usize) -> String {
     let fates = report.fates;
     let mut text = format!("{} lines; {} counted", fates.read, fates.on_time + fates.late_applied);
@@ -34,7 +34,7 @@ pub(crate) fn all(tables: &MemorySink, report: &Report, rows: usize) -> String {
     text
 }
 
-/// Why lines were not counted, with an example of each reason.
+/// The reasons why lines were not counted, with an example of each.
 fn letters(tables: &MemorySink) -> String {
     let mut by_reason: BTreeMap<String, (u64, String)> = BTreeMap::new();
     for letter in tables.dead_letters().into_iter().filter(|letter| letter.fate == Fate::Malformed) {
@@ -49,7 +49,7 @@ fn letters(tables: &MemorySink) -> String {
     text
 }
 
-/// An empty table, of which the columns after the first so many are numbers.
+/// An empty table; after the first `texts` columns, the columns are numbers.
 fn table<const N: usize>(header: [&str; N], texts: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(header);
@@ -65,7 +65,7 @@ fn minutes(tables: &MemorySink, rows: usize) -> Table {
     let minutes = tables.rows_of::<Minute>();
     let sites = minutes.chunk_by(|one, other| one.key == other.key).count();
     for site in minutes.chunk_by(|one, other| one.key == other.key) {
-        // As many of each site, in the order of time.
+        // The same number of rows of each site, in the order of time.
         let mut busiest: Vec<&Minute> = site.iter().collect();
         busiest.sort_by_key(|row| std::cmp::Reverse(row.summary.value.0));
         busiest.truncate(rows.div_ceil(sites));
@@ -138,7 +138,7 @@ fn visits(tables: &MemorySink, rows: usize) -> Table {
     table
 }
 
-/// A time to the minute.
+/// A time, to the minute.
 fn minute(time: EventTime) -> String {
     time.to_string()[..16].replace('T', " ")
 }

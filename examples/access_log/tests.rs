@@ -1,4 +1,5 @@
-//! The tables equal a batch recomputation over the same lines, and what people see is readable.
+//! Tests that the tables equal a batch computation over the same lines, and that the printed output is
+//! readable.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,7 @@ use telemetra::core::{Accumulate, Arena, Counted, Fate, Quantiles};
 use super::*;
 use crate::line::Access;
 
-/// What a pipeline makes of the lines.
+/// The tables that a pipeline makes of the lines.
 fn tables_of(lines: &[String], workers: usize) -> Result<(MemorySink, Report)> {
     let tables = MemorySink::new();
     let source = MemorySource::default().partition("log", lines.to_vec());
@@ -15,7 +16,7 @@ fn tables_of(lines: &[String], workers: usize) -> Result<(MemorySink, Report)> {
     Ok((tables, report))
 }
 
-/// The lines that count, read one after another and put in no order.
+/// The events of the lines that count, decoded one after another without reordering.
 fn read(lines: &[String], left_out: &BTreeSet<u64>) -> Vec<Access<'static>> {
     let (arena, mut all) = (Box::leak(Box::new(Arena::default())), Vec::new());
     for (offset, line) in (0..).zip(lines) {
@@ -100,7 +101,7 @@ fn tables_equal_a_batch_recomputation_on_any_number_of_workers() -> Result<()> {
     Ok(())
 }
 
-/// The sketch keeps its promise.
+/// Checks that the quantiles are as exact as the sketch promises.
 fn close_to_exact(sketch: &Quantiles, group: &[Access<'_>]) {
     let mut units: Vec<i64> =
         group.iter().filter_map(|access| access.millis).map(|millis| Micro::from(millis).0).collect();
@@ -142,7 +143,7 @@ fn files_are_read_and_a_missing_one_is_named() -> Result<()> {
     let tables = MemorySink::new();
     let report = start(Lines::file(&path), tables.clone(), 1)?.wait()?;
     assert_eq!((report.fates.on_time, tables.table("site_minute").len()), (1, 1));
-    // No duration, no latency.
+    // A line without a duration has no latency.
     assert!(show::all(&tables, &report, 6).contains(" - |"));
 
     let args = |args: &[&str]| options(lexopt::Parser::from_args(args)).map_err(|error| format!("{error:#}"));

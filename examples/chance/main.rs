@@ -1,13 +1,15 @@
-//! Whether the chance of moments is what it says: how many are trusted where nothing is to be found.
+//! Measures whether the chance of moments is right: how many moments are trusted in noise, where nothing is
+//! planted.
 //!
 //! ```sh
 //! cargo run --release --example chance
 //! cargo run --release --example chance -- --streams 100 --hours 20 --seed 7
 //! ```
 //!
-//! Streams of noise at steady or daily changing rates, in windows of a minute that slide by ten seconds, through
-//! everything that finds moments in a pipeline and compares them. The rates go from 30 events a second to one in ten seconds. Nothing is
-//! planted, so each moment is chance. Seeded: the same command prints the same numbers on every machine.
+//! The events are noise at steady or daily changing rates, in windows of a minute that slide by ten seconds.
+//! They pass through the same code as in a pipeline that finds moments and compares them. The rates go from
+//! 30 events a second to one in ten seconds. Nothing is planted, so each moment is chance. The program is
+//! seeded: the same command prints the same numbers on every machine.
 
 use std::time::Duration;
 
@@ -17,15 +19,16 @@ use lexopt::prelude::*;
 use telemetra::core::testkit::{ComparedCounts, Law, Noise};
 use telemetra::core::{Moment, Side, TimeConfig, VarianceFloor, ZScore};
 
-/// Panes of ten seconds.
+/// The number of panes of ten seconds in an hour.
 const PER_HOUR: u64 = 360;
 const PERIOD: Duration = Duration::from_secs(1800);
-/// The shares of chance up to which moments are trusted.
+/// The limits of chance up to which moments are trusted.
 const LIMITS: [f64; 3] = [0.01, 0.05, 0.2];
-/// Events a second of the busiest stream, and of the quietest.
+/// The events per second of the busiest stream.
 const BUSIEST: f64 = 30.0;
+/// The events per second of the quietest stream.
 const QUIETEST: f64 = 0.1;
-/// Rates of a stream that changes within the day: the law is made anew this often.
+/// The number of panes for which a stream whose rate changes within the day has one law.
 const STEP: u64 = 6;
 
 struct Options {
@@ -38,7 +41,7 @@ struct Options {
 #[derive(Copy, Clone)]
 enum Kind {
     Independent,
-    /// The variance is so many times the mean.
+    /// The variance is this many times the mean.
     Scattered(f64),
     /// The rate rises and falls within a day by this share.
     Daily(f64),
@@ -64,7 +67,7 @@ impl Kind {
         }
     }
 
-    /// How many panes have one law.
+    /// The number of panes that have one law.
     fn step(self, panes: u64) -> u64 {
         if matches!(self, Self::Daily(_)) { STEP } else { panes }
     }
@@ -106,7 +109,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The moments of all streams in noise of a kind, in the order of their ends.
+/// The moments of all streams in one kind of noise, in the order of their ends.
 fn moments(options: &Options, kind: Kind) -> Result<Vec<Moment<String>>> {
     let detector = ZScore::new(3.0)?.side(Side::Both).floor(VarianceFloor::Poisson)?.min_value(0.0)?;
     let mut compared = ComparedCounts::new(&TimeConfig::default(), detector, PERIOD);
@@ -129,7 +132,7 @@ fn trusted(moments: &[Moment<String>], limit: f64) -> impl Iterator<Item = &Mome
     moments.iter().filter(move |moment| moment.chance.is_some_and(|chance| chance.to_f64() <= limit))
 }
 
-/// In how many periods at least one is trusted.
+/// The number of periods in which at least one moment is trusted.
 fn with_trusted(moments: &[Moment<String>], limit: f64) -> usize {
     let period = PERIOD.as_millis() as u64;
     let mut periods: Vec<u64> = trusted(moments, limit).map(|moment| moment.last_at.0 / period).collect();

@@ -1,4 +1,4 @@
-//! Errors of the library, which names its own settings, in the names of a program's.
+//! Translation of the library's errors, which name its own settings, into the names of a program's settings.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,8 @@ use telemetra::prelude::{ConfigError, PipelineError};
 use super::settings::{Setting, Table, Wrong};
 
 impl<S: Default> Table<S> {
-    /// The error, with what the library calls a setting told as who gave it, or else as the flag; others as they are.
+    /// The error, with the library's name of a setting replaced by its origin, or else by its flag; other
+    /// errors are unchanged.
     pub(crate) fn explained(
         &self,
         error: anyhow::Error,
@@ -28,7 +29,7 @@ impl<S: Default> Table<S> {
         Wrong(text.split('`').enumerate().map(told).collect()).into()
     }
 
-    /// The setting by which a program sets what the library calls so.
+    /// The program's setting for a name of the library.
     fn meant_by(&self, word: &str) -> Option<&'static Setting<S>> {
         let field = word.strip_prefix("generator.").unwrap_or(word);
         self.all()

@@ -1,4 +1,4 @@
-//! The settings of made-up events that several programs have, each told once.
+//! The settings of generated events, defined once for several programs.
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,7 @@ use telemetra::prelude::ConfigError;
 use super::parse::{number, ratio, real, span};
 use super::settings::{Setting, put};
 
-/// Settings of a program that makes up events.
+/// Settings of a program that generates events.
 pub(crate) trait Generates: 'static {
     fn generator(&mut self) -> &mut GeneratorConfig;
 }
@@ -62,9 +62,10 @@ impl<S: Generates> Flags<S> {
         });
 }
 
-/// The generator of these settings. Moments that do not fit are an error if they were asked for, and else left out.
+/// The generator with these settings. Planted moments that do not fit are an error if they were requested,
+/// and are otherwise left out.
 pub(crate) fn made(config: &GeneratorConfig, plant: Option<bool>) -> Result<Generator, ConfigError> {
-    // What is wrong apart from the moments is told first.
+    // Faults other than those of the moments are reported first.
     let bare = Planting {
         warm_up_ms: config.planted.warm_up_ms,
         duration_ms: config.planted.duration_ms,
@@ -86,7 +87,8 @@ const COUNTS: [fn(&mut Planting) -> &mut u32; 5] = [
     |planting| &mut planting.sentiment_shifts,
 ];
 
-/// Plants what is asked for, or as much of it as there are streams with enough traffic for. `bare` is the same without moments.
+/// Plants the requested moments, or as many of them as there are streams with enough traffic for. `bare` are
+/// the same settings without moments.
 fn as_many_as_fit(config: &GeneratorConfig, bare: Planting) -> Option<Generator> {
     if let Ok(whole) = Generator::new(config.clone()) {
         return Some(whole);

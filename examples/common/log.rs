@@ -1,4 +1,4 @@
-//! What the library logs, on standard error, above the progress bar.
+//! The library's log, written to standard error above the progress bar.
 
 use std::fmt::{Debug, Write};
 
@@ -7,35 +7,35 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Writes events of a level and those graver. Spans are passed over: the library makes none.
+/// Writes events of a level and more severe ones. Spans are ignored: the library has none.
 pub(crate) struct Log {
     most: Level,
     bar: ProgressBar,
 }
 
-/// How lines look.
+/// The format of lines.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Text,
     Json,
 }
 
-/// Logs from now on.
+/// Starts logging.
 pub(crate) fn start(level: Option<Level>, format: Format, bar: &ProgressBar) {
     let Some(most) = level else { return };
     if format == Format::Json {
         let json = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(most);
-        // As below.
+        // As below, this fails only if there is another subscriber.
         let _ = json.with_writer(std::io::stderr).try_init();
         return;
     }
-    // It fails only if there is another, and then that one logs.
+    // This fails only if there is another subscriber, which then does the logging.
     let _ = tracing::subscriber::set_global_default(Log { most, bar: bar.clone() });
 }
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // The error that stops the pipeline is told at the end, with what to do.
+        // The error that stops the pipeline is printed at the end, with the remedy.
         *metadata.level() <= self.most && metadata.target() != "telemetra_ops::failure"
     }
 

@@ -1,9 +1,9 @@
-//! Settings in words: the help, and the table of the documentation.
+//! The settings as text: the help, and the table of the documentation.
 
 use super::settings::{Setting, Table};
 
 impl<S> Setting<S> {
-    /// As in a help or a table: with the value, and `[no-]` of a switch.
+    /// The flag as in the help or the table: with its value, and `[no-]` for a switch.
     fn flag(&self) -> Option<String> {
         let switch = if self.value.is_empty() { "[no-]" } else { "" };
         (!self.secret).then(|| format!("--{switch}{} {}", self.name, self.value).trim_end().to_owned())
@@ -11,7 +11,7 @@ impl<S> Setting<S> {
 }
 
 impl<S: Default> Table<S> {
-    /// All settings, for people.
+    /// The help of all settings.
     pub(crate) fn help(&self) -> String {
         let mut text = format!(
             "{}\n\
@@ -32,7 +32,7 @@ impl<S: Default> Table<S> {
                 --help, --version            what you read, and the version\n"
     }
 
-    /// All settings as a table of Markdown.
+    /// All settings as a Markdown table.
     pub(crate) fn markdown(&self) -> String {
         let mut text = "| flag | variable | meaning, and default |\n|---|---|---|\n".to_owned();
         for setting in self.groups.iter().flat_map(|(_, group)| *group) {

@@ -1,7 +1,8 @@
-//! Metrics for Prometheus: a recorder, and a small server that shows what it holds.
+//! Metrics for Prometheus: a recorder, and a small server for its contents.
 //!
-//! The server answers one connection after the other and gives each two seconds, which is plenty for the few who ask; whoever
-//! sends or takes in too slowly is cut off, so nobody can hold up the others for long or fill the memory.
+//! The server answers one connection after the other and allows each two seconds, which is enough for the few
+//! clients. It closes connections that send or receive too slowly, so no client can delay the others for long
+//! or fill the memory.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,18 +11,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// How long one connection may take.
+/// The longest time for one connection.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The longest head of a request.
+/// The greatest length of the head of a request.
 const HEAD: usize = 8192;
-/// How often what histograms hold is put into buckets, whether anybody asks or not.
+/// The interval at which the samples of histograms are put into buckets, also without requests.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 const ROWS: &[f64] = &[1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
 const BYTES: &[f64] = &[1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
-/// Records from now on, and serves it on that address. Returns the address, which is another where the port was 0.
+/// Starts recording and serves the metrics on that address. Returns the address, which differs if the port
+/// was 0.
 pub(crate) fn serve(address: &str) -> Result<String> {
     let failed = || format!("could not serve metrics on {address}; choose another --metrics-address");
     let listener = TcpListener::bind(address).with_context(failed)?;
@@ -45,9 +47,9 @@ pub(crate) fn serve(address: &str) -> Result<String> {
         Box::new(move || {
             for stream in listener.incoming() {
                 match stream {
-                    // Who does not wait for the answer does not need it.
+                    // A client that does not wait for the answer does not need it.
                     Ok(stream) => drop(answer(stream, &handle)),
-                    // Out of handles, for one: there is time.
+                    // An error such as too many open files: retry later.
                     Err(_) => std::thread::sleep(Duration::from_millis(100)),
                 }
             }
@@ -96,7 +98,7 @@ fn answer(mut stream: TcpStream, handle: &PrometheusHandle) -> std::io::Result<(
     Ok(())
 }
 
-/// The first lines of a request; `None` if it is none.
+/// The first lines of a request; `None` if it is not a request.
 fn head(stream: &mut TcpStream, until: Instant) -> std::io::Result<Option<String>> {
     let mut head = Vec::new();
     let mut part = [0; 1024];
@@ -114,7 +116,7 @@ fn head(stream: &mut TcpStream, until: Instant) -> std::io::Result<Option<String
     Ok(None)
 }
 
-/// The time that is left.
+/// The remaining time.
 fn left(until: Instant) -> std::io::Result<Duration> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(std::io::ErrorKind::TimedOut.into()) } else { Ok(left) }

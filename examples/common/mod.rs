@@ -1,4 +1,5 @@
-//! What the programs among the examples share: settings from flags, environment and file; logs; the order to stop.
+//! Code shared by the examples that are programs: settings from flags, environment and file; logs; requests
+//! to stop.
 #![allow(dead_code, reason = "each program uses its part")]
 
 mod explain;
@@ -7,9 +8,11 @@ pub(crate) mod log;
 mod manual;
 pub(crate) mod metrics;
 pub(crate) mod parse;
+#[cfg(feature = "kafka")]
 pub(crate) mod sender;
 pub(crate) mod settings;
 pub(crate) mod show;
 pub(crate) mod stop;
 pub(crate) mod stores;
+pub(crate) mod topics;
 pub(crate) mod usage;

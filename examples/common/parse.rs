@@ -1,4 +1,5 @@
-//! From the text of a setting to its value. Errors say what is wrong with the value; whose it is, the caller adds.
+//! Parsers of setting values. Their errors say what is wrong with the value; the caller adds the name of the
+//! setting.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -9,7 +10,7 @@ use tracing::Level;
 
 use super::log::Format;
 
-/// A whole number in a range; `_` may part its digits.
+/// A whole number in a range; `_` may separate its digits.
 pub(crate) fn number<N>(text: &str, range: RangeInclusive<N>) -> Result<N, String>
 where
     N: FromStr + PartialOrd + std::fmt::Display,
@@ -18,7 +19,7 @@ where
     value.ok_or_else(|| format!("`{text}` is no whole number from {} to {}", range.start(), range.end()))
 }
 
-/// A share.
+/// A share, from 0 to 1.
 pub(crate) fn ratio(text: &str) -> Result<f64, String> {
     real_in(text, 0.0..=1.0)
 }
@@ -46,7 +47,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     span.ok_or_else(|| format!("`{text}` is no time; give seconds, or a number and ms, s, m or h"))
 }
 
-/// `off`, or a value.
+/// The word `off`, or a value.
 pub(crate) fn optional<T>(
     text: &str,
     value: impl Fn(&str) -> Result<T, String>,
@@ -68,14 +69,14 @@ pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     choice(text, &[on, off].concat()).map_err(|_| format!("`{text}` is neither `on` nor `off`"))
 }
 
-/// One of some words.
+/// One of several words.
 pub(crate) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     let names = || choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     found.ok_or_else(|| format!("`{text}` is none of {}", names()))
 }
 
-/// How many letters must be put in, taken out or changed to make one word of the other.
+/// The edit distance of two words: the number of letters that must be inserted, removed or changed.
 pub(crate) fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.bytes().enumerate() {
@@ -102,27 +103,27 @@ pub(crate) fn span(text: &str) -> Result<u64, String> {
     duration(text).map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// A length of time in milliseconds, of so many seconds.
+/// A length of time in milliseconds, within a range of seconds.
 pub(crate) fn span_in(text: &str, seconds: RangeInclusive<u64>) -> Result<u64, String> {
     let (least, most) = (*seconds.start(), *seconds.end());
     let fits = |span: &u64| (least * 1000..=most * 1000).contains(span);
     Some(span(text)?).filter(fits).ok_or_else(|| format!("`{text}` is not from {least} s to {most} s"))
 }
 
-/// Two lengths of time in milliseconds, from and to.
+/// Two lengths of time in milliseconds, the least and the greatest.
 pub(crate) fn spans(text: &str) -> Result<(u64, u64), String> {
     let (from, to) = text.split_once("..").ok_or_else(|| format!("`{text}` is no FROM..TO"))?;
     Ok((span(from)?, span(to)?))
 }
 
-/// An instant as RFC 3339 has it.
+/// An instant in RFC 3339.
 pub(crate) fn instant(text: &str) -> Result<EventTime, String> {
     let parsed = text.parse::<jiff::Timestamp>().ok();
     let millis = parsed.and_then(|time| u64::try_from(time.as_millisecond()).ok());
     millis.map(EventTime).ok_or_else(|| format!("`{text}` is no time such as 2026-01-31T20:15:00Z"))
 }
 
-/// `NAME=VALUE`. The error does not tell the value, which may be a secret.
+/// `NAME=VALUE`. The error does not contain the value, which may be a secret.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     let pair = pair.ok_or_else(|| "it is no NAME=VALUE".to_owned())?;
@@ -143,7 +144,7 @@ pub(crate) fn level(text: &str) -> Result<Option<Level>, String> {
     choice(&text.to_lowercase(), &levels)
 }
 
-/// How the log looks.
+/// The format of the log.
 pub(crate) fn format(text: &str) -> Result<Format, String> {
     choice(&text.to_lowercase(), &[("text", Format::Text), ("json", Format::Json)])
 }

@@ -1,5 +1,5 @@
-//! Generated events into Kafka: each to the topic of its kind, keyed by its stream, so that a stream is in one partition of
-//! each topic and in order.
+//! A Kafka producer of generated events. Each event goes to the topic of its kind with its stream as the key,
+//! so a stream is in one partition of each topic, and in order.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,59 +12,36 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientContext, Message};
-use telemetra::livestream::EventKind;
 use telemetra::livestream::generate::GeneratedRecord;
 use tracing::{debug, info, warn};
 
-/// The topics of the four kinds of events.
-#[derive(Clone, Debug)]
-pub(crate) struct Topics([String; 4]);
+use super::topics::Topics;
 
-impl Topics {
-    /// Those whose names begin with this and a dot.
-    pub(crate) fn with_prefix(prefix: &str) -> Self {
-        Self(["chat", "viewer", "transactions", "stream_meta"].map(|kind| format!("{prefix}.{kind}")))
-    }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-
-    pub(crate) fn of(&self, kind: EventKind) -> &str {
-        &self.0[match kind {
-            EventKind::Chat => 0,
-            EventKind::Viewer => 1,
-            EventKind::Transaction => 2,
-            EventKind::Meta => 3,
-        }]
-    }
-}
-
-/// What became of what was sent.
+/// The outcome of the records sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivered {
-    /// By topic.
+    /// The number of delivered records by topic.
     pub(crate) by_topic: BTreeMap<String, u64>,
-    /// Not delivered, by topic and reason.
+    /// The number of failed records by topic and reason.
     pub(crate) failed: BTreeMap<(String, String), u64>,
 }
 
-/// Counts deliveries, and tells what there is to tell of the connection.
+/// Counts deliveries, and reports the state of the connection.
 #[derive(Default)]
 struct Ledger {
     delivered: Mutex<Delivered>,
     total: AtomicU64,
     failed: AtomicU64,
-    /// Whether no broker can be reached, as was told.
+    /// Whether it was reported that no broker can be reached.
     down: AtomicBool,
 }
 
-/// The ledger as the client sees it.
+/// The client's callbacks, which count in a [`Ledger`].
 struct Clerk(Arc<Ledger>);
 
 impl ClientContext for Clerk {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // What matters of it comes as an error too, told once and not at each try.
+        // Important ones also arrive as an error, reported once and not at each attempt.
         debug!(target: "librdkafka", ?level, "{facility}: {message}");
     }
 
@@ -119,7 +96,7 @@ impl Ledger {
     }
 }
 
-/// Whether a record was taken.
+/// Whether a record was accepted.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     Yes,
@@ -127,7 +104,8 @@ pub(crate) enum Taken {
     Full,
 }
 
-/// An idempotent producer that batches. What it takes is delivered once, in the order of each partition.
+/// An idempotent, batching producer. A record that it accepts is delivered once, in the order of each
+/// partition.
 pub(crate) struct Sender {
     producer: BaseProducer<Clerk>,
     topics: Topics,
@@ -135,14 +113,15 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// A producer for these servers; `properties` of librdkafka go before what is set here. Connects when it has to.
+    /// A producer for these servers; `properties` of librdkafka have precedence over the ones set here. It
+    /// connects when needed.
     pub(crate) fn new(servers: &str, properties: &[(String, String)], topics: Topics) -> Result<Self> {
         let mut config = ClientConfig::new();
         for (name, value) in [
             ("bootstrap.servers", servers),
             ("client.id", "telemetra-producer"),
             ("enable.idempotence", "true"),
-            // The partition that clients in Java choose for the key.
+            // The partitioner of Java clients.
             ("partitioner", "murmur2_random"),
             ("compression.type", "lz4"),
             ("linger.ms", "20"),
@@ -161,15 +140,16 @@ impl Sender {
         Ok(Self { producer, topics, ledger })
     }
 
-    /// The names of the topics that there are, and how many partitions each has. Waits `patience` for the servers.
+    /// The names of the existing topics, and the number of partitions of each. Waits `patience` for the
+    /// servers.
     pub(crate) fn existing(&self, patience: Duration) -> Result<BTreeMap<String, usize>, KafkaError> {
         let metadata = self.producer.client().fetch_metadata(None, patience)?;
         let partitions = |topic: &rdkafka::metadata::MetadataTopic| topic.partitions().len();
         Ok(metadata.topics().iter().map(|topic| (topic.name().to_owned(), partitions(topic))).collect())
     }
 
-    /// Queues a record. One that can never be sent, as it is too long say, is taken and counted as failed. An error is for
-    /// good, and the record is counted as failed too.
+    /// Queues a record. A record that can never be sent, for example because it is too long, is accepted and
+    /// counted as failed. An error is permanent, and its record is counted as failed too.
     pub(crate) fn send(&self, record: &GeneratedRecord<'_>, bytes: &[u8]) -> Result<Taken> {
         let topic = self.topics.of(record.kind);
         match self.producer.send(BaseRecord::to(topic).key(record.stream_id).payload(bytes)) {
@@ -193,22 +173,22 @@ impl Sender {
         }
     }
 
-    /// Hears of deliveries, and waits for one up to `patience`.
+    /// Polls for deliveries, and waits for one up to `patience`.
     pub(crate) fn serve(&self, patience: Duration) {
         self.producer.poll(patience);
     }
 
-    /// How many records wait or are on their way.
+    /// The number of records that wait or are in flight.
     pub(crate) fn queued(&self) -> usize {
         usize::try_from(self.producer.in_flight_count()).unwrap_or(0)
     }
 
-    /// How many records were delivered, and how many failed.
+    /// The numbers of records that were delivered, and that failed.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.ledger.total.load(Ordering::Relaxed), self.ledger.failed.load(Ordering::Relaxed))
     }
 
-    /// The same by topic.
+    /// The same numbers by topic.
     pub(crate) fn delivered(&self) -> Delivered {
         self.ledger.delivered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

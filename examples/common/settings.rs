@@ -1,5 +1,5 @@
-//! Settings, each told once in a table, and where they come from: a flag goes before a variable of the environment, that
-//! before the file, that before the default.
+//! Settings, defined once in a table, and their origins in order of precedence: a flag, an environment
+//! variable, the settings file, the default.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -12,22 +12,22 @@ use super::parse;
 /// One setting of the settings `S`. `name` is the flag, and with `-` or `_` the key in the file.
 pub(crate) struct Setting<S: 'static> {
     pub(crate) name: &'static str,
-    /// Where the variable is not `TELEMETRA_` and the name.
+    /// The variable, if it is not `TELEMETRA_` and the name.
     env: Option<&'static str>,
-    /// What stands for the value in the help; empty for a switch.
+    /// The placeholder for the value in the help; empty for a switch.
     pub(super) value: &'static str,
     pub(super) help: &'static str,
-    /// Whether it may be given several times; a variable then holds values between commas.
+    /// Whether the setting may be given several times; a variable then contains values separated by commas.
     several: bool,
-    /// Whether only the variable may say it: arguments are seen by other users, files by whoever copies them.
+    /// Whether only the variable can set it: other users see arguments, and files are copied.
     pub(super) secret: bool,
-    /// The setting without which it means nothing, and those with which it means nothing: then its variable is passed over, as
-    /// it may be there for another program, or by Kubernetes.
+    /// The setting that this one depends on, and those that disable it. If it has no effect, its variable is
+    /// ignored, as it may be there for another program or set by Kubernetes.
     needs: Option<&'static str>,
     unless: &'static [&'static str],
-    /// The other program that has a variable of this name, and which values are for that one alone.
+    /// The other program with a variable of this name, and the values that only that program accepts.
     shared_with: Option<(&'static str, fn(&str) -> bool)>,
-    /// What the library calls it, where that is another name.
+    /// The library's name of the setting, if it differs.
     pub(super) sets: Option<&'static str>,
     set: fn(&mut S, &str) -> Result<(), String>,
 }
@@ -54,47 +54,48 @@ impl<S> Setting<S> {
         }
     }
 
-    /// One whose variable is called otherwise.
+    /// Sets another name for the variable.
     pub(crate) const fn known_as(self, env: &'static str) -> Self {
         Self { env: Some(env), ..self }
     }
 
-    /// One that may be given several times.
+    /// Lets the setting be given several times.
     pub(crate) const fn several(self) -> Self {
         Self { several: true, ..self }
     }
 
-    /// One that only its variable may say.
+    /// Lets only the variable set it.
     pub(crate) const fn secret(self) -> Self {
         Self { secret: true, ..self }
     }
 
-    /// One that means nothing without that other.
+    /// Makes the setting depend on another one.
     pub(crate) const fn needs(self, other: &'static str) -> Self {
         Self { needs: Some(other), ..self }
     }
 
-    /// One that means nothing with any of those others.
+    /// Disables the setting if any of these others is given.
     pub(crate) const fn unless(self, others: &'static [&'static str]) -> Self {
         Self { unless: others, ..self }
     }
 
-    /// One whose variable another program has too, which takes more values: those in the variable are passed over here.
+    /// Marks a variable that another program shares and that has more values there: these values are ignored
+    /// here.
     pub(crate) const fn shared_with(self, program: &'static str, is_theirs: fn(&str) -> bool) -> Self {
         Self { shared_with: Some((program, is_theirs)), ..self }
     }
 
-    /// One that the library calls otherwise.
+    /// Sets the library's name of the setting.
     pub(crate) const fn sets(self, field: &'static str) -> Self {
         Self { sets: Some(field), ..self }
     }
 
-    /// One that means this, in words, to the program.
+    /// Sets the help text, which programs show.
     pub(crate) const fn told(self, help: &'static str) -> Self {
         Self { help, ..self }
     }
 
-    /// Itself, where arguments or a file may say it.
+    /// Returns the setting if arguments or a file may set it.
     fn open(&self, place: &str) -> Result<&Self> {
         if self.secret {
             let why = format!("cannot use {place}: it is a secret; give it by the variable {}", self.env());
@@ -103,12 +104,12 @@ impl<S> Setting<S> {
         Ok(self)
     }
 
-    /// Whether it means something, with those others given.
+    /// Whether the setting has an effect, with those others given.
     fn is_used(&self, is_given: impl Fn(&str) -> bool) -> bool {
         self.needs.is_none_or(&is_given) && !self.unless.iter().any(|other| is_given(other))
     }
 
-    /// Says what is wrong with a value, and where it came from.
+    /// The error for a wrong value, with its origin.
     fn refused(&self, origin: &str, value: &str, error: &str) -> Wrong {
         let link = origin.strip_suffix("_PORT").filter(|_| value.contains("://"));
         let hint = link.map(|service| {
@@ -121,7 +122,7 @@ impl<S> Setting<S> {
         Wrong(format!("cannot use {}: {error}{}", self.from(Some(origin)), hint.unwrap_or_default()))
     }
 
-    /// Who gave it, in a sentence; the flag where nobody did.
+    /// The origin of the value, for a sentence; the flag if the value was not given.
     pub(super) fn from(&self, origin: Option<&str>) -> String {
         match origin {
             Some(origin) if origin != self.env() => origin.to_owned(),
@@ -130,8 +131,8 @@ impl<S> Setting<S> {
         }
     }
 
-    /// Its value in the environment, with where that is: in the variable, or in the file that the variable of that name
-    /// and `_FILE` names, as secrets are given to containers.
+    /// The setting's value in the environment, with its origin: the variable, or the file named by the
+    /// variable with `_FILE` at the end of its name, as containers get secrets.
     fn of_environment(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Option<(String, String)>> {
         let (name, by_file) = (self.env(), format!("{}_FILE", self.env()));
         if let Some(value) = variable(&name) {
@@ -150,7 +151,7 @@ impl<S> Setting<S> {
     }
 }
 
-/// Assigns and is done.
+/// Assigns a parsed value.
 pub(crate) fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
     *place = value?;
     Ok(())
@@ -160,35 +161,35 @@ pub(crate) fn put<T>(place: &mut T, value: Result<T, String>) -> Result<(), Stri
 pub(crate) struct Table<S: 'static> {
     /// The program's name.
     pub(crate) program: &'static str,
-    /// What it does, for the help.
+    /// A description of the program, for the help.
     pub(crate) about: &'static str,
     pub(crate) groups: &'static [(&'static str, &'static [Setting<S>])],
-    /// Flags with a value that are not for people: no help, variable or key.
+    /// Flags with a value for internal use, without help, variable or key.
     pub(crate) hidden: &'static [&'static str],
 }
 
-/// What the command line asks for.
+/// The command that the command line asks for.
 pub(crate) enum Command<S> {
     Run(Box<Given<S>>),
     Help,
-    /// The same for the documentation.
+    /// Print the help in Markdown, for the documentation.
     Markdown,
     Version,
 }
 
-/// Settings, and how they came to be.
+/// Settings, and their origins.
 pub(crate) struct Given<S> {
     pub(crate) settings: S,
-    /// Of each setting that was given, by whom: `--name`, a variable, or a key of the file.
+    /// The origin of each given setting: `--name`, a variable, or a key of the file.
     pub(crate) origins: BTreeMap<&'static str, String>,
-    /// What of the environment is for another program, in words.
+    /// Notes about variables that were ignored because they are for another program.
     pub(crate) notes: Vec<String>,
     /// The values of hidden flags.
     pub(crate) hidden: BTreeMap<&'static str, String>,
 }
 
 impl<S> Given<S> {
-    /// Tells on standard error what was passed over.
+    /// Prints the ignored variables to standard error.
     pub(crate) fn tell_notes(&self) {
         for note in &self.notes {
             eprintln!("{note}");
@@ -196,7 +197,7 @@ impl<S> Given<S> {
     }
 }
 
-/// What is never to be shown.
+/// A value that is never shown.
 #[derive(Clone, Default)]
 pub(crate) struct Secret<T>(pub(crate) T);
 
@@ -206,10 +207,10 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-/// Values, and who gave them.
+/// Values, and their origins.
 type Layer = BTreeMap<&'static str, (String, Vec<String>)>;
 
-/// A wrong argument, variable or file of settings, in words.
+/// The error for a wrong argument, variable or settings file, as text.
 #[derive(Debug)]
 pub(crate) struct Wrong(pub(crate) String);
 
@@ -225,20 +226,20 @@ impl<S: Default> Table<S> {
         self.groups.iter().flat_map(|(_, group)| *group)
     }
 
-    /// The setting of that name, `-` and `_` being the same.
+    /// The setting with that name, where `-` and `_` are equal.
     pub(super) fn of(&self, name: &str) -> Option<&'static Setting<S>> {
         let name = name.replace('_', "-");
         self.all().find(|setting| setting.name == name)
     }
 
-    /// Reads the settings from the arguments (without the program's name), the environment, and the file that one of them
-    /// names.
+    /// Reads the settings from the arguments (without the program's name), the environment, and the settings
+    /// file that is named by one of them.
     pub(crate) fn read(
         &self,
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Command<S>> {
-        // Empty is what compose files make of a variable that is not set.
+        // Compose files turn an unset variable into an empty one.
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let (mut flags, mut hidden) = (Layer::new(), BTreeMap::new());
         let mut config = None;

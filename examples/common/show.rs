@@ -1,11 +1,11 @@
-//! Numbers and times for people, and standard output.
+//! Output of numbers and times, and standard output.
 
 use std::io::Write;
 
 use anyhow::{Context, Result};
 use telemetra::prelude::EventTime;
 
-/// A number with its digits in threes.
+/// A number with its digits grouped in threes.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -24,7 +24,7 @@ pub(crate) fn clock(time: EventTime) -> String {
     text.get(11..19).map_or(text.clone(), ToOwned::to_owned)
 }
 
-/// Prints to standard output, where nobody may be listening any more.
+/// Prints to standard output, which may be closed already.
 pub(crate) fn print(text: &str) -> Result<()> {
     match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

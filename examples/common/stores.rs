@@ -1,22 +1,36 @@
-//! Postgres and Redis: their settings, each told once for the programs that have them, and what the library wants.
+//! The settings of Postgres and Redis, defined once for the programs that use them, and the library's
+//! configurations.
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
+#[cfg(feature = "postgres")]
 use telemetra::sinks::{PostgresConfig, TlsMode};
 
 use super::parse::{choice, number};
 use super::settings::{Secret, Setting, put};
 
+/// The TLS mode: whether the connection is encrypted, and how the server's certificate is verified. Modes and
+/// names are libpq's.
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) enum Tls {
+    Disable,
+    #[default]
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Postgres {
-    /// Where it is, if it is used.
+    /// The host, if Postgres is used.
     pub(crate) host: Option<String>,
     pub(crate) port: u16,
     pub(crate) user: String,
     pub(crate) password: Secret<Option<String>>,
     pub(crate) database: String,
-    pub(crate) tls: TlsMode,
+    pub(crate) tls: Tls,
     pub(crate) roots: Option<PathBuf>,
 }
 
@@ -28,25 +42,33 @@ impl Default for Postgres {
             user: "telemetra".to_owned(),
             password: Secret::default(),
             database: "telemetra".to_owned(),
-            tls: TlsMode::default(),
+            tls: Tls::default(),
             roots: None,
         }
     }
 }
 
 impl Postgres {
-    /// If it is used.
+    /// The configuration, if Postgres is used.
+    #[cfg(feature = "postgres")]
     pub(crate) fn config(&self) -> Option<PostgresConfig> {
+        let tls = match self.tls {
+            Tls::Disable => TlsMode::Disable,
+            Tls::Prefer => TlsMode::Prefer,
+            Tls::Require => TlsMode::Require,
+            Tls::VerifyCa => TlsMode::VerifyCa,
+            Tls::VerifyFull => TlsMode::VerifyFull,
+        };
         let config = PostgresConfig::new(self.host.as_deref()?)
             .port(self.port)
             .user(&self.user)
             .database(&self.database)
-            .tls(self.tls);
+            .tls(tls);
         let config = self.password.0.iter().fold(config, |config, password| config.password(password));
         Some(self.roots.iter().fold(config, |config, roots| config.root_certificates(roots)))
     }
 
-    /// For people.
+    /// The address, for output.
     pub(crate) fn place(&self) -> String {
         format!("{}:{}/{}", self.host.as_deref().unwrap_or_default(), self.port, self.database)
     }
@@ -54,7 +76,7 @@ impl Postgres {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Redis {
-    /// Where it is, if it is used; it may hold a password.
+    /// The URL, if Redis is used; it may contain a password.
     pub(crate) url: Secret<Option<String>>,
     pub(crate) prefix: String,
 }
@@ -66,7 +88,7 @@ impl Default for Redis {
 }
 
 impl Redis {
-    /// For people: where it is, without user and password.
+    /// The address without user and password, for output.
     pub(crate) fn place(&self) -> String {
         let url = self.url.0.as_deref().unwrap_or_default();
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
@@ -76,7 +98,7 @@ impl Redis {
     }
 }
 
-/// Settings of a program that uses both.
+/// Settings of a program that uses both servers.
 pub(crate) trait Stores: 'static {
     fn postgres(&mut self) -> &mut Postgres;
     fn redis(&mut self) -> &mut Redis;
@@ -129,11 +151,11 @@ impl<S: Stores> Flags<S> {
         "disable, prefer, require, verify-ca or verify-full [prefer]",
         |s, v| {
             let modes = [
-                ("disable", TlsMode::Disable),
-                ("prefer", TlsMode::Prefer),
-                ("require", TlsMode::Require),
-                ("verify-ca", TlsMode::VerifyCa),
-                ("verify-full", TlsMode::VerifyFull),
+                ("disable", Tls::Disable),
+                ("prefer", Tls::Prefer),
+                ("require", Tls::Require),
+                ("verify-ca", Tls::VerifyCa),
+                ("verify-full", Tls::VerifyFull),
             ];
             put(&mut s.postgres().tls, choice(v, &modes))
         },

@@ -1,4 +1,4 @@
-//! Bursts that come after something: another burst, a change of level.
+//! Bursts that follow another burst, or a change of level.
 
 use anyhow::Result;
 use comfy_table::Table;
@@ -8,14 +8,14 @@ use telemetra::core::{MomentRule, TimeConfig};
 use super::candidates::zscore;
 use super::{BURST, Options, RATES, VISIBLE, pass, table};
 
-/// Panes of ten seconds.
+/// The number of panes of ten seconds in a minute.
 const PER_MINUTE: u64 = 6;
-/// The default's longest baseline, and a third more.
+/// The minutes before a burst, in panes: a third more than the default's longest baseline.
 const BEFORE: u64 = 40 * PER_MINUTE;
-/// How much a burst is above the rate that it comes at.
+/// The factor of a burst over the rate before it.
 const FACTOR: f64 = 2.0;
 
-/// What comes before a burst: minutes at multiples of the rate, the last of which are usual.
+/// The events before a burst: minutes at multiples of the rate, the last of which are at the usual rate.
 struct Story {
     name: &'static str,
     phases: &'static [(u64, f64)],
@@ -31,7 +31,7 @@ const STORIES: &[Story] = &[
     Story { name: "15 minutes after 5 busy ones, 4 times the rate", phases: &[(5, 4.0), (15, 1.0)] },
 ];
 
-/// How many bursts are found, with moments in baselines and without.
+/// The number of bursts that are found, with moments in baselines and without.
 pub(super) fn found_again(options: &Options) -> Result<Table> {
     let mut table = table("burst");
     for story in STORIES {
@@ -64,7 +64,7 @@ fn is_found(watched: &mut WatchedCounts, story: &Story, per_pane: f64, noise: &m
         pass(watched, minutes * PER_MINUTE, &noise.law(per_pane * factor), noise);
     }
     let (usual, burst) = (noise.law(per_pane), noise.law(per_pane * FACTOR));
-    // The first windows may still hold what came before.
+    // The first windows may still contain events from before.
     (0..VISIBLE)
         .filter(|pane| watched.pane(noise.count(if *pane < BURST { &burst } else { &usual })).anomalous)
         .count()

@@ -4,7 +4,7 @@ use telemetra::core::{
     VarianceFloor, ZScore,
 };
 
-/// A detector by name, as a rule for counts would have it.
+/// A detector with a name, as in a rule for counts.
 pub(crate) struct Candidate {
     pub(crate) name: &'static str,
     pub(crate) watch: fn(&TimeConfig) -> Result<WatchedCounts, ConfigError>,

@@ -1,5 +1,6 @@
-//! Several processes on this machine: the first starts the others and holds a pipe to each. Through it goes the order
-//! to drain; that it closes means that the first process is gone. Back comes, line by line, how the other stands.
+//! Several processes on this machine: the first process starts the others and holds a pipe to each. It sends
+//! the request to drain through the pipe; a closed pipe means that the first process has ended. Each other
+//! process sends its progress back, line by line.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -13,22 +14,22 @@ use telemetra::prelude::*;
 
 use crate::common::usage::Usage;
 
-/// What one process tells of itself.
+/// The progress that one process reports.
 #[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Share {
     pub(crate) fates: Fates,
-    /// Of these, those of events read before a restart.
+    /// The part of these fates that was read before a restart.
     pub(crate) before: Fates,
     pub(crate) usage: Usage,
-    /// Whether it has come to its end.
+    /// Whether the process has reached its end.
     pub(crate) done: bool,
 }
 
-/// The other processes, as the first one sees them.
+/// The other processes, from the view of the first one.
 #[derive(Default)]
 pub(crate) struct Others {
     peers: Vec<Peer>,
-    /// Told by a reader: a process ended that should not have.
+    /// Set by a reader thread: a process ended that should not have.
     lost: Arc<AtomicBool>,
 }
 
@@ -42,7 +43,7 @@ struct Peer {
 const DRAIN: &[u8] = b"drain\n";
 
 impl Others {
-    /// Starts the processes after the first one with the arguments of this one, and the servers of its embedded Kafka.
+    /// Starts the other processes with the arguments of this one, and with the servers of its embedded Kafka.
     pub(crate) fn start(addresses: &[String], embedded: Option<&str>) -> Result<Self> {
         let program = std::env::current_exe().context("could not find the program to start again")?;
         let mut others = Self::default();
@@ -53,7 +54,7 @@ impl Others {
             command.args(["--assist", "yes"]);
             command.args(embedded.iter().flat_map(|servers| ["--embedded-servers", servers]));
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
-            // Ctrl-C is for the first process, which tells the others.
+            // Ctrl-C is for the first process, which sends a request to the others.
             #[cfg(unix)]
             std::os::unix::process::CommandExt::process_group(&mut command, 0);
             let mut child = command.spawn().with_context(|| format!("could not start process {process}"))?;
@@ -77,7 +78,7 @@ impl Others {
         Ok(others)
     }
 
-    /// Their sums.
+    /// The sums over the other processes.
     pub(crate) fn share(&self) -> Share {
         let mut sum = Share::default();
         for peer in &self.peers {
@@ -89,15 +90,16 @@ impl Others {
         sum
     }
 
-    /// Has them drain.
+    /// Asks the other processes to drain.
     pub(crate) fn drain(&mut self) {
         for peer in &mut self.peers {
-            // One that is gone need not be told, and its reader says so.
+            // A process that has ended needs no request, and its reader reports the end.
             let _ = peer.orders.write_all(DRAIN).and_then(|()| peer.orders.flush());
         }
     }
 
-    /// Ends this process when one of the others is lost: it would wait for it for ever, even before it has begun.
+    /// Ends this process when one of the others is lost: otherwise it would wait for that process for ever,
+    /// even before it has begun.
     pub(crate) fn watch(&self) {
         let lost = Arc::clone(&self.lost);
         if self.peers.is_empty() {
@@ -114,7 +116,7 @@ impl Others {
         });
     }
 
-    /// Waits for their end.
+    /// Waits for the other processes to end.
     pub(crate) fn join(mut self) -> Result<Share> {
         for peer in &mut self.peers {
             let status = peer.child.wait().context("could not wait for another process")?;
@@ -122,7 +124,7 @@ impl Others {
                 bail!("another process of the cluster ended with {status}");
             }
             if let Some(reader) = peer.reader.take() {
-                // It only reads, and its input has ended.
+                // The thread only reads, and its input has ended.
                 let _ = reader.join();
             }
         }
@@ -130,8 +132,8 @@ impl Others {
     }
 }
 
-/// In a process that was started by another: follows its orders. Sets `drain` when it says so, and ends the process when
-/// the other is gone.
+/// Follows the requests of the process that started this one: sets `drain` on request, and ends this process
+/// when the other has ended.
 pub(crate) fn obey(drain: Arc<AtomicBool>) {
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
@@ -143,7 +145,7 @@ pub(crate) fn obey(drain: Arc<AtomicBool>) {
     });
 }
 
-/// Tells the process that started this one how this one stands.
+/// Sends the progress of this process to the one that started it.
 pub(crate) fn tell(share: &Share) {
     if let Ok(line) = serde_json::to_string(share) {
         println!("{line}");

@@ -1,26 +1,31 @@
-//! The whole pipeline as a program: events from Kafka, files, standard input or a generator; windows and moments to Postgres,
-//! Redis, topics of Kafka, SQLite or files of JSON lines.
+//! The whole pipeline as a program: it reads events from Kafka, files, standard input or a generator, and
+//! writes windows and moments to Postgres, Redis, topics of Kafka, SQLite or files of JSON lines.
 //!
 //! ```sh
-//! cargo run --release --example full_pipeline
+//! cargo run --profile demo -p telemetra-demo       # the defaults alone: compiled without the clients of servers
 //! cargo run --release --example full_pipeline -- --input events.jsonl --output jsonl:answers --workers 2 --json
 //! KAFKA_BOOTSTRAP_SERVERS=localhost:9092 POSTGRES_HOST=localhost REDIS_URL=redis://localhost \
 //!     cargo run --release --example full_pipeline
 //! cargo run --release --example full_pipeline -- --help
 //! ```
 //!
-//! The library's part is in `pipeline.rs`; the rest is what a program has around it.
+//! `pipeline.rs` uses the library; the rest is what a program needs around it.
 
 mod cluster;
 #[path = "../common/mod.rs"]
 mod common;
-mod embedded;
+#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "settings that this build refuses"))]
 mod kafka;
 mod options;
 mod pipeline;
 mod places;
 mod progress;
 mod report;
+#[cfg(all(feature = "kafka", feature = "postgres", feature = "redis"))]
+mod servers;
+#[cfg(not(all(feature = "kafka", feature = "postgres", feature = "redis")))]
+#[path = "no_servers.rs"]
+mod servers;
 mod settings;
 mod tally;
 
@@ -40,15 +45,15 @@ use common::show::print;
 use common::stop::Stop;
 use common::usage::Usage;
 use common::{log, metrics, stop};
-use embedded::Embedded;
 use pipeline::Built;
 use places::Source;
 use progress::Progress;
 use report::Outcome;
+use servers::Embedded;
 use settings::Settings;
 use tally::Tally;
 
-/// How often it is looked whether something happened, and how often it is shown.
+/// The interval of checking for events, and that of showing the progress.
 const LOOK: Duration = Duration::from_millis(5);
 const SHOW: Duration = Duration::from_millis(100);
 
@@ -100,7 +105,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         let addresses =
             telemetra::ops::free_addresses(settings.processes).context("could not find a free port")?;
         settings.cluster = Some((0, addresses.clone()));
-        // What cannot work is better told once than by each.
+        // A setting that cannot work is reported once, and not by each process.
         pipeline::build(&settings, &tally)?;
         others = Others::start(&addresses, embedded.as_ref().map(Embedded::servers))?;
         others.watch();
@@ -146,7 +151,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     Ok(stop.exit(interrupted))
 }
 
-/// Starts it, and hears the order to stop meanwhile.
+/// Starts the pipeline, and reacts to a request to stop meanwhile.
 fn start(pipeline: LiveStreams, stop: &Stop) -> Result<Running> {
     let (signal, stop) = (pipeline.stop_signal(), stop.clone());
     let begun = Arc::new(AtomicBool::new(false));
@@ -164,7 +169,7 @@ fn start(pipeline: LiveStreams, stop: &Stop) -> Result<Running> {
     Ok(started?)
 }
 
-/// What the first process looks at while the pipeline runs.
+/// The values that the first process observes while the pipeline runs.
 struct Watch<'a> {
     settings: &'a Settings,
     stop: &'a Stop,
@@ -173,7 +178,8 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Shows how the pipeline gets on until its end, or drains it when told to. Says whether it was told to.
+    /// Shows the progress of the pipeline until its end, or drains it on a request to stop. Returns whether
+    /// there was one.
     fn follow(
         &self,
         running: Running,
@@ -210,7 +216,7 @@ impl Watch<'_> {
     }
 }
 
-/// The life of a process that was started by another: works, tells how it stands, and obeys.
+/// Runs a process that was started by another: it works, sends its progress, and follows requests.
 fn assist(settings: &Settings) -> Result<ExitCode> {
     let drain = Arc::new(AtomicBool::new(false));
     cluster::obey(Arc::clone(&drain));

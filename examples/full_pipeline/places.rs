@@ -1,13 +1,14 @@
-//! Which of embedded and real is used for what, and why: decided once, and told at the start.
+//! The choice of embedded and real servers, with the reason of each: made once, and printed at the start.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use telemetra::prelude::*;
 
+use crate::servers;
 use crate::settings::{Output, Settings, Store};
 
-/// What is read.
+/// The source of the events.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Generator,
@@ -28,7 +29,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// Decides from what is given where everything is.
+/// Chooses the place of everything from the given settings.
 pub(crate) fn choose(
     settings: &mut Settings,
     origins: &BTreeMap<&'static str, String>,
@@ -118,5 +119,5 @@ pub(crate) fn choose(
     tell("dead letters:", place, why);
     settings.source = source;
     settings.places = lines;
-    Ok(())
+    servers::check(settings)
 }

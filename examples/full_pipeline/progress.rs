@@ -1,4 +1,4 @@
-//! The live report on standard error: a bar on a terminal, else a line now and then.
+//! The live report on standard error: a bar on a terminal, otherwise a line every few seconds.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,9 @@ use crate::common::show::{clock, grouped};
 use crate::places::Source;
 use crate::settings::Settings;
 
-/// Between two lines where there is no terminal.
+/// The time between two lines where there is no terminal.
 const LINES: Duration = Duration::from_secs(10);
-/// The time over which the rate is taken.
+/// The time over which the rate is measured.
 const RATE: Duration = Duration::from_millis(500);
 
 pub(crate) struct Progress {
@@ -20,22 +20,24 @@ pub(crate) struct Progress {
     window: u64,
     slide: u64,
     lines: Option<Instant>,
-    /// Since when rows are counted, where that is not the first start: the count is kept in a folder of checkpoints only.
+    /// The time since which rows are counted, if that is not the first start: only a folder of checkpoints
+    /// keeps the count.
     rows_since: &'static str,
-    /// Events have to be in time: the lag is behind the clock.
+    /// Whether events are live, so that the lag is relative to the clock.
     follows: bool,
-    /// When the rate was last taken, and what had been read then; what came before a restart is in no rate.
+    /// The time of the last rate, and the number of events read by then; events read before a restart are in
+    /// no rate.
     since: Option<(Instant, u64)>,
     rate: f64,
 }
 
-/// How it is known how far a run has come.
+/// The measure of a run's progress.
 enum Way {
-    /// Between two event times.
+    /// The position between two event times.
     Time(EventTime, EventTime),
-    /// By the length of the files.
+    /// The position in the files, by their length.
     Bytes(u64),
-    /// Not at all.
+    /// No measure, as there is no end.
     Endless,
 }
 
@@ -58,7 +60,7 @@ impl Progress {
             Way::Endless => "{spinner} {elapsed_precise} {wide_msg}",
             _ => "{bar:12.cyan/blue} {percent:>3}% {wide_msg}",
         };
-        // The templates are good, and a plain bar does if they are not.
+        // The templates are valid; if not, a plain bar is used.
         bar.set_style(
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
@@ -80,7 +82,8 @@ impl Progress {
         }
     }
 
-    /// Shows how things stand; `elsewhere` is what other processes have read, `rows` the rows of windows written.
+    /// Shows the progress; `elsewhere` is the number of events read by other processes, `rows` the number of
+    /// rows of windows written.
     pub(crate) fn show(&mut self, status: &PipelineStatus, elsewhere: u64, rows: u64) {
         let read = status.fates.read + elsewhere;
         let (since, known) = *self.since.get_or_insert((Instant::now(), read));
@@ -111,11 +114,11 @@ impl Progress {
         match (least, greatest) {
             (Some(least), Some(greatest)) if greatest > EventTime::MIN => {
                 line += &format!(", watermark {}", clock(least));
-                // Before anything is durable, there is nothing to be behind of.
+                // Before anything is durable, there is no lag.
                 if status.durable > EventTime::MIN {
                     let lag = greatest - status.durable;
                     let open = (lag + self.window).div_ceil(self.slide);
-                    // What follows the present is late by the clock, whatever it has seen.
+                    // A live pipeline is late by the clock, whatever the newest event is.
                     let lag = if self.follows { Clock::system().now() - status.durable } else { lag };
                     line += &format!(", lag {} s, {open} windows open", lag / 1000);
                 }
@@ -137,7 +140,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar off the screen.
+    /// Removes the bar from the screen.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! What a run did: tables for people, one line of JSON for programs.
+//! The report of a run: tables for people, one line of JSON for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,29 +19,29 @@ use crate::tally::Counts;
 pub(crate) struct Outcome {
     pub(crate) fates: Fates,
     pub(crate) counts: Counts,
-    /// How many moments chance alone makes.
+    /// The number of moments that chance alone makes.
     pub(crate) comparison: Option<MomentsStatus>,
-    /// How many events were read before a restart.
+    /// The number of events that were read before a restart.
     pub(crate) before: u64,
-    /// By type, where moments were planted.
+    /// The scores by type, where moments were planted.
     pub(crate) scores: Option<BTreeMap<Arc<str>, Score>>,
-    /// Records of Kafka that were removed before they were read, and passed over.
+    /// The number of Kafka records that were removed before they were read, and skipped.
     pub(crate) lost: u64,
     pub(crate) wall: Duration,
     pub(crate) usage: Usage,
 }
 
-/// Holds the moments that are trusted against those planted; `None` where nothing was.
+/// Compares the trusted moments with the planted ones; `None` if none were planted.
 pub(crate) fn scores(settings: &Settings, counts: &Counts) -> Option<BTreeMap<Arc<str>, Score>> {
     if !settings.is_scored() {
         return None;
     }
     let mut planted = Generator::new(settings.generator.clone()).ok()?.planted();
-    // A run that was interrupted has seen the moments that began a window ago.
+    // An interrupted run can have found only the moments that began at least a window ago.
     let seen = |begun: EventTime| counts.time.is_some_and(|time| begun.plus(settings.window) <= time);
     planted.retain(|moment| seen(moment.started_at));
     let truth = GroundTruth { planted, ..GroundTruth::default() };
-    // A window keeps what it saw until it ends.
+    // A window contains its events until it ends.
     let trusted = counts.found.iter().filter(|(id, _)| counts.trusted.contains_key(*id));
     Some(score(&truth, trusted.map(|(_, moment)| moment), settings.window))
 }
@@ -61,7 +61,7 @@ fn percent(share: Option<f64>) -> String {
 }
 
 impl Outcome {
-    /// Over all types.
+    /// The score over all types.
     fn total(&self) -> Option<Score> {
         let add = |sum: Score, score: &Score| Score {
             planted: sum.planted + score.planted,
@@ -72,7 +72,7 @@ impl Outcome {
         self.scores.as_ref().map(|scores| scores.values().fold(Score::default(), add))
     }
 
-    /// For people.
+    /// The report as text.
     pub(crate) fn text(&self, settings: &Settings) -> String {
         let mut text = format!("{}\n{}\n\n", self.events(), self.identity());
         let Counts { windows, corrections, withdrawn, .. } = &self.counts;
@@ -80,7 +80,7 @@ impl Outcome {
             text +=
                 &format!("{} records were removed from Kafka before they were read\n\n", grouped(self.lost));
         }
-        // Writing to a string does not fail, here and below.
+        // Writing to a string does not fail, neither here nor below.
         let _ = writeln!(
             text,
             "{} rows of windows, {} times corrected; {} rows withdrawn\n{}",
@@ -114,7 +114,7 @@ impl Outcome {
             let _ = writeln!(text, "{busiest}");
         }
         let (wall, cpu) = (self.wall.as_secs_f64(), self.usage.cpu_seconds);
-        // In this run: the time is its own, and so have to be the events.
+        // The figures are of this run: the elapsed time is its own, so the events must be too.
         let read = self.fates.read.saturating_sub(self.before);
         let rate = |seconds: f64| grouped((read as f64 / seconds.max(0.001)) as u64);
         let _ = writeln!(
@@ -190,7 +190,7 @@ impl Outcome {
         moments
     }
 
-    /// For programs.
+    /// The report as one line of JSON.
     pub(crate) fn json(&self) -> String {
         let Fates { read, on_time, late_applied, too_late, malformed, from_future, duplicate } = self.fates;
         let Counts { windows, moments, trusted, corrections, withdrawn, .. } = &self.counts;

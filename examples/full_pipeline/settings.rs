@@ -1,4 +1,4 @@
-//! The settings.
+//! The settings of the program.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::kafka::Kafka;
 use crate::options;
 use crate::places::Source;
 
-/// Where answers go.
+/// The target of results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     Sqlite(PathBuf),
@@ -42,7 +42,7 @@ impl fmt::Display for Output {
     }
 }
 
-/// Where checkpoints are kept.
+/// The place of checkpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Store {
     Off,
@@ -52,52 +52,55 @@ pub(crate) enum Store {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// Decided by the settings: what is read, and for people, where everything is and why.
+    /// Derived from the settings: the source, and a text that says where everything is and why.
     pub(crate) source: Source,
     pub(crate) places: Vec<String>,
-    /// Files, `-` for standard input.
+    /// The input files; `-` for standard input.
     pub(crate) inputs: Vec<String>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) workers: usize,
     pub(crate) processes: usize,
-    /// Decided by the other settings if it is not given.
+    /// The place of checkpoints; the other settings decide it if it is not given.
     pub(crate) store: Option<Store>,
     pub(crate) name: String,
     pub(crate) kafka: Kafka,
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) start_over: bool,
-    /// Milliseconds of event time, as are the next three.
+    /// The event time between checkpoints, in milliseconds, as are the next three.
     pub(crate) checkpoint_every: u64,
     pub(crate) checkpoint_pause: Duration,
     pub(crate) window: u64,
     pub(crate) slide: u64,
     pub(crate) lead: u64,
     pub(crate) pace: Option<f64>,
-    /// `chat`, `vader`, `lexicon`, `off` or a file of words.
+    /// The scorer: `chat`, `vader`, `lexicon`, `off` or a file of words.
     pub(crate) sentiment: String,
     pub(crate) json: bool,
-    /// Host and port of the first process.
+    /// The host, and the port of the first process.
     pub(crate) metrics_address: Option<(String, u16)>,
     pub(crate) operator_times: bool,
     pub(crate) log_level: Option<tracing::Level>,
     pub(crate) log_format: Format,
     pub(crate) time: TimeConfig,
-    /// If it was given.
+    /// The idle time, if it was given.
     pub(crate) idle_after: Option<Option<Duration>>,
     pub(crate) threshold: f64,
-    /// The chance up to which moments are trusted.
+    /// Whether bursts shorter than a window are detected.
+    pub(crate) short_bursts: bool,
+    /// The greatest chance of moments that are trusted.
     pub(crate) chance: f64,
     pub(crate) generator: GeneratorConfig,
     pub(crate) events: Option<u64>,
-    /// If it was given.
+    /// Whether to plant moments, if it was given.
     pub(crate) plant: Option<bool>,
-    /// Where the processes of a cluster are, and which this one is.
+    /// The addresses of the processes of a cluster.
     pub(crate) addresses: Vec<String>,
+    /// The index of this process among them.
     pub(crate) process: usize,
-    /// Whether it was started by the first of them.
+    /// Whether this process was started by the first of them.
     pub(crate) assists: bool,
-    /// Decided by these: this process and the addresses of all.
+    /// Derived from these: the index of this process and the addresses of all.
     pub(crate) cluster: Option<(usize, Vec<String>)>,
 }
 
@@ -131,6 +134,7 @@ impl Default for Settings {
             time: TimeConfig { deduplicate: true, ..TimeConfig::default() },
             idle_after: None,
             threshold: 3.0,
+            short_bursts: false,
             chance: 0.1,
             generator: GeneratorConfig::default(),
             events: None,
@@ -144,7 +148,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Whether there are planted moments to be found.
+    /// Whether there are planted moments to compare with.
     pub(crate) fn is_scored(&self) -> bool {
         let first = self.cluster.as_ref().is_none_or(|(process, _)| *process == 0);
         matches!(self.source, Source::Generator | Source::Embedded)
@@ -156,7 +160,7 @@ impl Settings {
         self.store.as_ref().is_some_and(|store| *store != Store::Off)
     }
 
-    /// Where this process serves metrics, if it does: each at a port of its own.
+    /// The address at which this process serves metrics, if it does: each process has a port of its own.
     pub(crate) fn metrics_address(&self) -> Option<String> {
         let (host, port) = self.metrics_address.as_ref()?;
         let process = self.cluster.as_ref().map_or(0, |(process, _)| *process);
@@ -164,7 +168,7 @@ impl Settings {
         Some(format!("{host}:{}", port.saturating_add(offset)))
     }
 
-    /// The folder of checkpoints, if that is where they are.
+    /// The folder of checkpoints, if they are stored in one.
     pub(crate) fn checkpoint_folder(&self) -> Option<&Path> {
         match &self.store {
             Some(Store::Folder(folder)) => Some(folder),
@@ -172,13 +176,14 @@ impl Settings {
         }
     }
 
-    /// What becomes of open windows when the run is broken off.
+    /// The treatment of open windows when the run is interrupted.
     pub(crate) fn drain(&self) -> Drain {
         if self.has_checkpoints() { Drain::KeepWindows } else { Drain::CloseWindows }
     }
 }
 
-/// Reads the settings from the arguments (without the program's name), the environment, and the file that one of them names.
+/// Reads the settings from the arguments (without the program's name), the environment, and the settings file
+/// that is named by one of them.
 pub(crate) fn read(
     arguments: impl IntoIterator<Item = OsString>,
     variable: impl Fn(&str) -> Option<String>,

@@ -1,4 +1,4 @@
-//! A sink that counts: how many rows there are, which moments, which streams are busiest. It holds no rows.
+//! A sink that counts rows, moments and the busiest streams. It stores no rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -11,27 +11,29 @@ use telemetra::core::{Action, Batch, ExternalError, RowKey};
 use telemetra::livestream::{StreamId, StreamSummary};
 use telemetra::prelude::*;
 
-/// How many of the busiest streams to tell of.
+/// The number of busiest streams in the report.
 const BUSIEST: usize = 5;
 
-/// What was counted up to a time.
+/// The counts up to a time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) time: Option<EventTime>,
-    /// Rows of windows and of moments, as they are now.
+    /// The current number of rows of windows.
     pub(crate) windows: u64,
+    /// The current number of rows of moments.
     pub(crate) moments: u64,
-    /// Windows published again, and rows taken back.
+    /// The number of windows that were published again.
     pub(crate) corrections: u64,
+    /// The number of rows withdrawn.
     pub(crate) withdrawn: u64,
     pub(crate) moments_by_type: BTreeMap<Arc<str>, u64>,
-    /// Messages in the busiest window of a stream, and that window's end; the busiest first.
+    /// The number of messages in the busiest window of a stream, and that window's end; the busiest first.
     pub(crate) busiest: Vec<(u64, StreamId, EventTime)>,
-    /// Those of which little enough is chance, by their ids, with their types.
+    /// The types of the trusted moments, by their ids.
     pub(crate) trusted: BTreeMap<String, Arc<str>>,
-    /// The moments themselves, where they are to be scored.
+    /// All moments, if they are to be scored.
     pub(crate) found: BTreeMap<String, Moment<StreamId>>,
-    /// Rows that were taken back and not put again.
+    /// The rows that were withdrawn and not written again.
     gone: BTreeSet<String>,
 }
 
@@ -51,6 +53,8 @@ impl Counts {
                     (true, !back)
                 }
             };
+            // Short bursts are a separate list.
+            let is_main = change.table() == "moments";
             let count = |number: &mut u64| match (put, again) {
                 (true, false) => *number += 1,
                 (true, true) => {}
@@ -60,7 +64,7 @@ impl Counts {
                 count(&mut self.windows);
                 self.corrections += u64::from(change.revision > 0);
                 self.rank(key, summary.value.chat_count, summary.window.end);
-            } else if let Some(moment) = change.row::<Moment<StreamId>>() {
+            } else if let Some(moment) = change.row::<Moment<StreamId>>().filter(|_| is_main) {
                 count(&mut self.moments);
                 count(self.moments_by_type.entry(Arc::clone(&moment.moment_type)).or_default());
                 let id = moment.id().to_string();
@@ -79,7 +83,8 @@ impl Counts {
         self.time = Some(batch.time);
     }
 
-    /// A stream that once fell out of the list comes back only by a busier window, so the list is all that need be kept.
+    /// Ranks a stream. A stream that has dropped out of the list returns only by a busier window, so the list
+    /// is all the state.
     fn rank(&mut self, stream: &StreamId, messages: u64, end: EventTime) {
         if self.busiest.len() == BUSIEST && self.busiest[BUSIEST - 1].0 >= messages {
             return;
@@ -94,25 +99,26 @@ impl Counts {
     }
 }
 
-/// Whether no more of such moments are chance than the limit says. A limit of 1 takes those of which nothing is known, too.
+/// Whether a moment's chance is at most the limit. A limit of 1 also accepts moments without a known chance.
 fn is_trusted(moment: &Moment<StreamId>, limit: Micro) -> bool {
     moment.chance.map_or(limit.0 >= Micro::SCALE, |chance| chance <= limit)
 }
 
-/// Counts what the other sinks write. Clones share the counts.
+/// A sink that counts what the other sinks write. Clones share the counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
     counts: Arc<Mutex<Counts>>,
-    /// Kept beside the checkpoints, so that it goes on with them.
+    /// The file of the counts beside the checkpoints, so that both continue together.
     file: Option<PathBuf>,
     scored: bool,
     limit: Micro,
 }
 
 impl Tally {
-    /// Counts, and keeps all moments if they are to be `scored`. Those are trusted whose chance is at most the limit.
+    /// Creates the counters. They keep all moments if these are to be `scored`, and trust those whose chance
+    /// is at most the limit.
     pub(crate) fn new(checkpoint: Option<&Path>, scored: bool, limit: f64) -> Self {
-        // The store passes over names that begin with a dot.
+        // The store ignores names that begin with a dot.
         let file = checkpoint.map(|folder| folder.join(".tally.json"));
         Self { counts: Arc::default(), file, scored, limit: Micro::from_f64(limit) }
     }

@@ -1,4 +1,5 @@
-//! Readings of sensors: an event type of your own, two groupings of which one is by sessions, moments, tables in SQLite.
+//! Readings of sensors: an event type of your own, two groupings, one of them by sessions, moments, and
+//! tables in SQLite.
 //!
 //! ```sh
 //! cargo run --release --example iot_readings
@@ -52,8 +53,8 @@ fn start(
         .start()?)
 }
 
-/// An hour of four devices at two sites, as JSON lines: each reads every ten seconds, is silent for ten minutes, and one is hot once. One reading
-/// in fifty comes two minutes late.
+/// An hour of four devices at two sites, as JSON lines: each device reads every ten seconds, is silent for
+/// ten minutes, and one is hot once. One reading in fifty comes two minutes late.
 fn lines() -> Vec<String> {
     const START: u64 = 1_767_225_600_000;
     let mut lines = Vec::new();
@@ -67,7 +68,7 @@ fn lines() -> Vec<String> {
             lines.extend(serde_json::to_string(&reading));
         }
     }
-    // Not over the silence: that would be too late.
+    // No reading is delayed beyond the silence: that would be too late.
     let before = 120 * 4;
     for n in (0..lines.len() - 48).rev().filter(|n| n % 50 == 7 && !(before - 48..before).contains(n)) {
         let late = lines.remove(n);

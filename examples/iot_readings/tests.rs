@@ -1,4 +1,5 @@
-//! The tables equal a batch computation: in memory over restarts, and in Postgres by a process that is killed again and again.
+//! Tests that the tables equal a batch computation: in memory over restarts, and in Postgres by a process
+//! that is killed again and again.
 
 #[path = "../../tests/support/services.rs"]
 mod services;
@@ -20,10 +21,10 @@ use super::*;
 
 type Minute = SummaryRow<String, (u64, Mean, Option<i64>)>;
 
-/// What the tables must hold.
+/// The expected contents of the tables.
 #[derive(Debug, Default, PartialEq)]
 struct Tables {
-    /// By device and minute, the number of readings and the hottest in millionths.
+    /// By device and minute, the number of readings and the hottest one in millionths.
     minutes: BTreeMap<(String, u64), (u64, i64)>,
     /// By site and first reading, the end of the visit and the number of readings.
     visits: BTreeMap<(u32, u64), (u64, u64)>,
@@ -31,7 +32,7 @@ struct Tables {
     moments: Vec<String>,
 }
 
-/// Computes the two groupings in one go.
+/// Computes the two groupings in one pass over the lines.
 fn batch(lines: &[String]) -> anyhow::Result<Tables> {
     let mut tables = Tables::default();
     let mut by_site: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
@@ -72,7 +73,7 @@ fn tables_equal_a_batch_computation_over_restarts() -> anyhow::Result<()> {
     let (folder, sink) = (tempfile::tempdir()?, MemorySink::new());
     let checkpoints = || Directory::new(folder.path());
     let all = lines();
-    // Stopped after each quarter: what is not in a checkpoint is read again.
+    // The pipeline is stopped after each quarter: events that are not in a checkpoint are read again.
     for part in 1..=3 {
         let mut source = MemorySource::default();
         let handle = source.handle("readings");
@@ -149,7 +150,7 @@ fn killed_at_random_the_tables_in_postgres_equal_a_batch_computation() -> anyhow
             .envs([("IOT_READINGS_URL", url.as_str()), ("IOT_READINGS_FILE", &path.to_string_lossy())])
             .stdout(Stdio::null())
             .spawn()?;
-        // It is killed while it writes what it has just been given, each time a bit later.
+        // It is killed while it writes its last batch, each time a bit later.
         let rows = |client: &mut Client| in_postgres(client).map_or(0, |tables| tables.minutes.len());
         let before = rows(&mut client);
         part.iter().try_for_each(|line| writeln!(file, "{line}"))?;

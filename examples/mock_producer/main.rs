@@ -1,4 +1,4 @@
-//! Made-up live streams into Kafka: what there is to analyse where there is nothing yet.
+//! A producer that writes generated live streams to Kafka, for use without real events.
 //!
 //! ```sh
 //! cargo run --release --example mock_producer
@@ -6,7 +6,7 @@
 //! cargo run --release --example mock_producer -- --help
 //! ```
 //!
-//! What streams do is decided by the library's generator; this is what puts it into topics.
+//! The library's generator decides what streams do; this program puts it into topics.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -22,9 +22,10 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use telemetra::prelude::*;
 
-use common::sender::{Sender, Topics};
+use common::sender::Sender;
 use common::settings::{Command, Wrong};
 use common::show::print;
+use common::topics::Topics;
 use common::{log, stop};
 use options::{Settings, TABLE};
 use progress::Progress;

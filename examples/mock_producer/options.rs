@@ -1,4 +1,4 @@
-//! Every setting once: its name, environment variable and meaning.
+//! All settings in one table: name, environment variable and meaning.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::common::log::Format;
 use crate::common::parse::{self, boolean, number, optional, ratio, real, span};
 use crate::common::settings::{Secret, Setting, Table, put};
 
-/// How fast events go out.
+/// The rate at which events are sent.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub(crate) enum Rate {
-    /// In real time, so many chat messages a second.
+    /// In real time, with this many chat messages per second.
     Paced(f64),
-    /// As fast as they are taken.
+    /// As fast as the broker accepts them.
     Max,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Settings {
     pub(crate) flush_for: Duration,
     pub(crate) rate: Rate,
     event_rate: f64,
-    /// `None` is endless.
+    /// The duration, if it was given; `Some(None)` is endless.
     duration: Option<Option<u64>>,
     pub(crate) start: Option<EventTime>,
     seed: Option<u64>,
@@ -233,7 +233,7 @@ const FLAWS: &[Flag] = &[
     Flags::FUTURE_RATIO,
 ];
 
-/// A number of streams, or their ids.
+/// Parses a number of streams, or their ids.
 fn channels(text: &str) -> Result<(u32, Vec<String>), String> {
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
         return Ok((number(text, 1..=1_000_000)?, Vec::new()));
@@ -243,7 +243,7 @@ fn channels(text: &str) -> Result<(u32, Vec<String>), String> {
     Ok((count, ids))
 }
 
-/// Decides what depends on other settings and on the time, and makes the generator.
+/// Computes the settings that depend on others and on the time, and creates the generator.
 pub(crate) fn settle(settings: &mut Settings, now: EventTime) -> Result<Generator, ConfigError> {
     const ACT: u64 = 30 * 60_000;
     let Settings { generator, .. } = settings;
@@ -259,7 +259,7 @@ pub(crate) fn settle(settings: &mut Settings, now: EventTime) -> Result<Generato
     }
     let past = if settings.rate == Rate::Max { generator.duration_ms } else { 0 };
     generator.start = settings.start.unwrap_or(now.minus(past));
-    // Two runs must not make events of the same ids, unless they are asked to.
+    // Two runs must not make events with the same ids, unless they are asked to.
     generator.seed = settings.seed.unwrap_or(now.0);
     let leaps = if settings.truth.is_some() { 0.0 } else { 0.5 };
     generator.raids_per_hour = settings.raids_per_hour.unwrap_or(leaps);

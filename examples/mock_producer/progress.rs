@@ -1,4 +1,5 @@
-//! The live report on standard error: a line that is overwritten on a terminal, else a line now and then.
+//! The live report on standard error: a line that is overwritten on a terminal, otherwise a line now and
+//! then.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use telemetra::prelude::*;
 use crate::common::sender::Sender;
 use crate::common::show::{clock, grouped};
 
-/// Between two updates, and between two lines where there is no terminal.
+/// The time between two updates, and between two lines where there is no terminal.
 const UPDATES: Duration = Duration::from_millis(200);
 const LINES: Duration = Duration::from_secs(10);
 
@@ -16,7 +17,7 @@ pub(crate) struct Progress {
     pub(crate) bar: ProgressBar,
     pub(crate) sent: u64,
     pub(crate) reached: Option<EventTime>,
-    /// How far behind the pace asked for.
+    /// The delay behind the requested pace.
     pub(crate) behind: Duration,
     every: Duration,
     shown: Instant,
@@ -26,7 +27,7 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        // The template is good, and a plain spinner does if it is not.
+        // The template is valid; if not, a plain spinner is used.
         let style = ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         let every = if bar.is_hidden() { LINES } else { UPDATES };
@@ -41,7 +42,7 @@ impl Progress {
         }
     }
 
-    /// Shows how things stand, if it is time to.
+    /// Shows the progress, if it is time to.
     pub(crate) fn show(&mut self, sender: &Sender) {
         let elapsed = self.shown.elapsed();
         if elapsed < self.every {
@@ -74,7 +75,7 @@ impl Progress {
         }
     }
 
-    /// Says something besides.
+    /// Prints an additional line.
     pub(crate) fn tell(&self, text: &str) {
         self.bar.suspend(|| eprintln!("{text}"));
     }

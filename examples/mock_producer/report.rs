@@ -1,4 +1,5 @@
-//! What a run did: lines for people, one line of JSON for programs, a file of the truth for tests.
+//! The report of a run: lines for people, one line of JSON for programs, and a file with the ground truth for
+//! tests.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -29,10 +30,10 @@ impl Outcome<'_> {
         self.delivered.failed.values().sum()
     }
 
-    /// For people.
+    /// The report as text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        // Writing to a string does not fail, here and below.
+        // Writing to a string does not fail, neither here nor below.
         let mut line = |what: &str, count: u64| {
             let _ = writeln!(text, "{:>14}  {what}", grouped(count));
         };
@@ -67,7 +68,7 @@ impl Outcome<'_> {
         text
     }
 
-    /// For programs.
+    /// The report as one line of JSON.
     pub(crate) fn json(&self) -> String {
         let usage = Usage::now();
         let mut object = self.truth();
@@ -81,7 +82,7 @@ impl Outcome<'_> {
         object.to_string()
     }
 
-    /// What was made and delivered, and the settings that make it again.
+    /// The counts of generated and delivered records, and the settings that reproduce them.
     fn truth(&self) -> Value {
         let failed = |((topic, reason), count): (&(String, String), &u64)| json!({"topic": topic, "reason": reason, "count": count});
         json!({
@@ -102,7 +103,7 @@ impl Outcome<'_> {
         })
     }
 
-    /// Writes the truth to a file, all of it or nothing.
+    /// Writes the ground truth to a file, completely or not at all.
     pub(crate) fn write_truth(&self, file: &Path) -> Result<()> {
         let failed = || format!("could not write what was made to {}", file.display());
         let text = serde_json::to_vec_pretty(&self.truth()).with_context(failed)?;

@@ -1,4 +1,4 @@
-//! From the generator to Kafka, at its pace, until the end or the order to stop.
+//! Sends the generator's records to Kafka at its pace, until the end or a request to stop.
 
 use std::time::{Duration, Instant};
 
@@ -11,20 +11,22 @@ use crate::common::stop::Stop;
 use crate::options::{Rate, Settings};
 use crate::progress::Progress;
 
-/// How long to wait before it is looked whether to stop, or what is due. What is due within it is sent at once: a wait for each
-/// record would cost more than the record, and rests of less than a millisecond, which the client does not wait, the most.
+/// The interval of checking for a request to stop and for due records. Records that are due within it are
+/// sent at once: a wait for each record would cost more than the record, most of all waits of less than a
+/// millisecond, which the client does not support.
 const LOOK: Duration = Duration::from_millis(50);
-/// So many records are sent before deliveries are heard of again.
+/// The number of records that are sent between two polls for deliveries.
 const BURST: u64 = 256;
 
-/// What was made and sent.
+/// The result of a run.
 pub(crate) struct Sent {
-    /// Of what was made, which is all that was sent and all that is not yet delivered.
+    /// The counts of what was generated, all of which was sent; the records that are not delivered yet are
+    /// among them.
     pub(crate) truth: GroundTruth,
-    /// Up to which event time.
+    /// The greatest event time sent.
     pub(crate) reached: Option<EventTime>,
     pub(crate) interrupted: bool,
-    /// What was not delivered when patience ended.
+    /// The number of records that were not delivered when the waiting time ended.
     pub(crate) undelivered: u64,
 }
 
@@ -37,7 +39,7 @@ pub(crate) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Sends what the generator makes, and waits for what is on its way.
+    /// Sends the generator's records, and waits for those in flight.
     pub(crate) fn send(mut self, generator: &Generator) -> Result<Sent> {
         let Some(mut feed) = generator.feed(0) else { bail!("the generator has no partition") };
         let (reached, stuck) = self.send_all(&mut feed)?;
@@ -53,7 +55,7 @@ impl Run<'_> {
         Ok(Sent { truth: feed.truth(), reached, interrupted, undelivered })
     }
 
-    /// Says up to which event time it came, and whether the last record found no place in the queue.
+    /// Returns the greatest event time sent, and whether the last record did not fit into the queue.
     fn send_all(&mut self, feed: &mut Feed) -> Result<(Option<EventTime>, bool)> {
         let (began, start) = (Instant::now(), self.settings.generator.start);
         let paced = matches!(self.settings.rate, Rate::Paced(_));
@@ -80,7 +82,7 @@ impl Run<'_> {
                 match self.sender.send(&record, &bytes) {
                     Ok(Taken::Yes) => break,
                     Ok(Taken::Full) => {}
-                    // What was made and delivered until then is told all the same.
+                    // The records generated and delivered until then are reported all the same.
                     Err(error) => {
                         self.progress.tell(&format!("error: {error:#}"));
                         return Ok((reached, false));
@@ -104,7 +106,7 @@ impl Run<'_> {
         self.stop.is_given()
     }
 
-    /// Hears of deliveries, for so long at most.
+    /// Polls for deliveries, for at most this long.
     fn wait(&mut self, patience: Duration) {
         self.sender.serve(patience);
         self.progress.show(self.sender);

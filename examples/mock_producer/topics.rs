@@ -1,4 +1,4 @@
-//! Whether the servers are there, and the topics on them.
+//! Checks that the servers and their topics exist.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::common::sender::{Sender, Topics};
+use crate::common::sender::Sender;
+use crate::common::topics::Topics;
 use crate::options::Settings;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sees that the topics are there, and creates those that are not if it is to. Says what it did.
+/// Checks that the topics exist, and creates the missing ones if it should. Returns a text for each.
 pub(crate) fn ensure(sender: &Sender, topics: &Topics, settings: &Settings) -> Result<Vec<String>> {
     let existing = sender.existing(PATIENCE).map_err(|error| {
         anyhow!(
@@ -37,7 +38,7 @@ pub(crate) fn ensure(sender: &Sender, topics: &Topics, settings: &Settings) -> R
 fn create(names: &[&str], settings: &Settings) -> Result<()> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &settings.servers);
-    // Those of the connection matter here; what is for producers only is passed over with a log line.
+    // Only properties of the connection matter here; the client ignores those for producers, with a log line.
     config.extend(settings.properties.0.iter().cloned());
     let admin: AdminClient<DefaultClientContext> =
         config.create().context("could not set up Kafka's admin client")?;

@@ -6,15 +6,15 @@ use telemetra::core::{
 };
 use telemetra::prelude::{EventTime, ZScore};
 
-/// Fixed-point units per one of a series.
+/// Fixed-point units per unit of a series.
 const SCALE: i64 = 1_000_000;
-/// Low enough for every score to be heard: the benchmark looks for the best threshold itself.
+/// A threshold low enough that every score is reported: the benchmark itself looks for the best threshold.
 const LOWEST: f64 = 1e-3;
 
-/// Scores one point after the other, in the range from 0 to 1.
+/// A detector that scores one point after the other, from 0 to 1.
 pub(crate) type Score = Box<dyn FnMut(EventTime, f64) -> f64>;
 
-/// The detectors that can be had by name.
+/// A detector that is available by name.
 #[derive(Copy, Clone)]
 pub(crate) struct Detector {
     name: &'static str,
@@ -48,13 +48,14 @@ impl Detector {
         self.name
     }
 
-    /// Begins a series.
+    /// Starts a new series.
     pub(crate) fn start(&self) -> Result<Score> {
         Ok((self.start)()?)
     }
 }
 
-/// Each point is a window; the points of a series need not be equally far apart, so the model is shown them directly.
+/// A score by a model. Each point is a window, but points of a series need not be equally far apart, so they
+/// are passed to the model directly.
 fn of_model<M: Model>(model: M) -> Score {
     let mut state = M::State::default();
     let (mut count, is_share) = (0, ["novelty_gap", "unseen"].contains(&model.method()));

@@ -6,9 +6,9 @@
 //! cargo run --release --example nab -- DATA --detector unseen --out OUT
 //! ```
 //!
-//! `DATA` holds the benchmark's `data/FOLDER/NAME.csv` and `labels/combined_windows.json`. With `--out` the scores are written
-//! to `OUT/FOLDER/NAME.csv`, in the layout that the benchmark's own programs read. A series is read in order and
-//! once, and nobody tells a detector how long it is or what is labelled.
+//! `DATA` is the folder with the benchmark's `data/FOLDER/NAME.csv` and `labels/combined_windows.json`. With
+//! `--out` the scores are written to `OUT/FOLDER/NAME.csv`, in the format that the benchmark's own programs
+//! read. A series is read once and in order, and detectors get neither its length nor its labels.
 
 mod detectors;
 mod score;

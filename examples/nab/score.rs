@@ -1,22 +1,23 @@
 //! The benchmark's score (Lavin and Ahmad 2015, version 1.1), standard profile, written from its description.
 //!
-//! The earliest detection in a labelled window counts by how early it is, each detection outside costs by how far it is behind
-//! the last window, and each window without a detection costs 1. What is best at one threshold for all files is set
-//! between a detector that says nothing, 0, and a perfect one, 100. The first 15 % of a file, at most 750 points, do not count.
+//! The earliest detection in a labelled window earns more the earlier it is, each detection outside costs
+//! more the further it is after the last window, and each window without a detection costs 1. The best result
+//! at one threshold for all files is scaled between a detector without any detections, 0, and a perfect one,
+//! 100. The first 15 % of a file, at most 750 points, do not count.
 
 use std::fmt;
 
 const FALSE_ALARM: f64 = 0.11;
 const PROBATION: f64 = 0.15;
 
-/// The scores of a series, beside its labels.
+/// The scores of a series, with its labels.
 pub(crate) struct Labelled<'a> {
     pub(crate) folder: &'a str,
     pub(crate) windows: &'a [(usize, usize)],
     pub(crate) scores: Vec<f64>,
 }
 
-/// How a threshold does.
+/// The outcome of a threshold.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) normalised: f64,
@@ -24,8 +25,9 @@ pub(crate) struct Outcome {
     pub(crate) hit: usize,
     pub(crate) windows: usize,
     pub(crate) false_alarms: usize,
-    /// What was earned above a detector that says nothing, and what could be.
+    /// The gain over a detector without detections.
     gain: f64,
+    /// The greatest possible gain.
     most: f64,
 }
 
@@ -35,7 +37,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What changes when the threshold falls to a score.
+/// The change of the outcome when the threshold falls to a score.
 #[derive(Copy, Clone)]
 struct Step {
     score: f64,
@@ -44,12 +46,12 @@ struct Step {
     false_alarms: usize,
 }
 
-/// 1 far before the end of a window, 0 at its end, −1 far behind.
+/// The weight of a position: 1 far before the end of a window, 0 at its end, −1 far after it.
 fn weight(position: f64) -> f64 {
     if position > 3.0 { -1.0 } else { 2.0 / (1.0 + (5.0 * position).exp()) - 1.0 }
 }
 
-/// The steps of a series, and how many of its windows count.
+/// The steps of a series, and the number of its windows that count.
 fn steps(run: &Labelled<'_>) -> (Vec<Step>, usize) {
     let points = run.scores.len();
     let probation = (PROBATION * points as f64).floor().min(PROBATION * 5_000.0) as usize;
@@ -64,10 +66,10 @@ fn steps(run: &Labelled<'_>) -> (Vec<Step>, usize) {
             }
         }
         counted += usize::from(!highs.is_empty());
-        // As the threshold falls, ever earlier points are the first.
+        // As the threshold falls, the first detection becomes earlier.
         let mut later = None;
         for (score, early) in highs.into_iter().rev() {
-            // The first to be found also saves what a miss costs.
+            // The first detection also saves the cost of a miss.
             let value = later.map_or(early + 1.0, |later| early - later);
             steps.push(Step { score, value, hit: usize::from(later.is_none()), false_alarms: 0 });
             later = Some(early);
@@ -89,7 +91,7 @@ fn steps(run: &Labelled<'_>) -> (Vec<Step>, usize) {
     (steps, counted)
 }
 
-/// The outcome at a threshold, or at the best there is.
+/// The outcome at a threshold, or at the best one.
 pub(crate) fn standard(runs: &[Labelled<'_>], threshold: Option<f64>) -> Outcome {
     let runs_only: Vec<_> = runs.iter().collect();
     outcome(&runs_only, threshold)
@@ -133,7 +135,8 @@ fn outcome(runs: &[&Labelled<'_>], threshold: Option<f64>) -> Outcome {
     best
 }
 
-/// The score if the threshold for each folder is the best of all others: what to expect where nothing was tuned.
+/// The score with the threshold for each folder chosen as the best of all others: an estimate for data that
+/// was not used for tuning.
 pub(crate) fn leave_one_folder_out(runs: &[Labelled<'_>]) -> f64 {
     let mut folders: Vec<&str> = runs.iter().map(|run| run.folder).collect();
     folders.dedup();

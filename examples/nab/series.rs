@@ -21,7 +21,7 @@ pub(crate) struct Point {
 }
 
 impl Series {
-    /// All that are labelled, with and without windows.
+    /// All labelled series, with and without windows.
     pub(crate) fn all(data: &Path) -> Result<Vec<Self>> {
         let path = data.join("labels/combined_windows.json");
         let labels = fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
@@ -61,7 +61,7 @@ impl Point {
     }
 }
 
-/// `2014-02-14 14:30:00`, with or without decimals; UTC.
+/// Parses `2014-02-14 14:30:00`, with or without decimals, as UTC.
 fn time(text: &str) -> Result<EventTime> {
     let text = format!("{}Z", text.trim().replace(' ', "T"));
     text.parse().map_err(|_| anyhow::anyhow!("`{text}` is no time"))

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use telemetra::core::{Arena, DecodeError};
 use telemetra::prelude::*;
 
-/// An event, with the number it was generated under.
+/// An event, with the number that the generator gave it.
 #[derive(Debug)]
 pub(crate) struct Nexmark<'a> {
     pub(crate) id: u64,
@@ -48,7 +48,7 @@ pub(crate) struct Auction<'a> {
 pub(crate) struct Bid {
     pub(crate) auction: u64,
     pub(crate) bidder: u64,
-    /// In cents.
+    /// The price in cents.
     pub(crate) price: u64,
     date_time: EventTime,
 }
@@ -69,7 +69,7 @@ impl Event for Nexmark<'_> {
         self.time
     }
 
-    /// The person or auction that it is about.
+    /// The person or auction of the event.
     fn key(&self) -> u64 {
         match &self.what {
             What::Person(person) => person.id,
@@ -79,7 +79,7 @@ impl Event for Nexmark<'_> {
     }
 }
 
-/// The family of the events, which differ in the lifetime of their line.
+/// The family of the events, which differ only in the lifetime of their line.
 #[derive(Debug)]
 pub(crate) struct NexmarkEvents;
 
@@ -88,7 +88,7 @@ impl Events for NexmarkEvents {
     type Of<'a> = Nexmark<'a>;
 }
 
-/// Decodes lines as the generator writes them: `{"id":7,"Bid":{…}}`.
+/// Decodes lines in the generator's format: `{"id":7,"Bid":{…}}`.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct NexmarkJson;
 

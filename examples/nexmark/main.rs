@@ -4,8 +4,9 @@
 //! cargo run --release --example nexmark -- q5
 //! ```
 //!
-//! Events are made by the crate `nexmark`, as JSON lines of which one in a hundred comes late. The tests compare each result, row for row, with
-//! what SQLite makes of the same events. `cargo bench --bench nexmark` measures the queries.
+//! The crate `nexmark` generates the events, as JSON lines of which one in a hundred comes late. The tests
+//! compare each result, row by row, with a query of SQLite over the same events. `cargo bench --bench
+//! nexmark` measures the queries.
 
 mod event;
 mod queries;

@@ -1,4 +1,4 @@
-//! Each query against SQL over the same events, on one worker and on several, and over a restart.
+//! Compares each query with SQL over the same events, on one worker and on several, and over a restart.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use crate::event::{NexmarkEvents, What};
 const EVENTS: usize = 30_000;
 const RATE: usize = 50;
 
-/// The rows that a query should have, as SQL over the tables `person`, `auction` and `bid`, in the order of its table's columns.
+/// The expected rows of each query, as SQL over the tables `person`, `auction` and `bid`, in the order of its
+/// table's columns.
 const EXPECTED: [(&str, &str, &str); 12] = [
     ("q1", "id, auction, bidder, price, time", "SELECT id, auction, bidder, price * 908, time FROM bid"),
     ("q2", "id, auction, price", "SELECT id, auction, price FROM bid WHERE auction % 123 = 0"),
@@ -101,7 +102,7 @@ const EXPECTED: [(&str, &str, &str); 12] = [
     ),
 ];
 
-/// Puts the events into the tables that the SQL asks.
+/// Puts the events into the tables of the SQL queries.
 fn load(database: &Connection, lines: &[String]) -> anyhow::Result<()> {
     database.execute_batch(
         "BEGIN;
@@ -135,7 +136,7 @@ fn load(database: &Connection, lines: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many rows the query wrote into this file, after checking that they are those of the SQL.
+/// The number of rows that the query wrote into this file, after a check that they are those of the SQL.
 fn check(database: &Connection, name: &str, path: &Path) -> anyhow::Result<i64> {
     database.execute("ATTACH DATABASE ? AS written", [path.to_string_lossy()])?;
     let (_, columns, expected) =
@@ -156,7 +157,7 @@ fn check(database: &Connection, name: &str, path: &Path) -> anyhow::Result<i64> 
     Ok(found)
 }
 
-/// Two partitions that are read side by side.
+/// A source with two partitions that are read side by side.
 fn source(lines: &[String]) -> MemorySource {
     let half = |n| lines.iter().skip(n).step_by(2).cloned();
     MemorySource::default().partition("even", half(0)).partition("odd", half(1))
@@ -195,7 +196,7 @@ fn a_restart_on_other_workers_changes_nothing() -> anyhow::Result<()> {
     load(&database, &lines)?;
     for query in QUERIES {
         let path = folder.path().join(format!("{}.db", query.name));
-        // A day's window has no checkpoint within a minute.
+        // A pane of this query is a day long, so it has no checkpoint within a minute.
         let every = if query.name == "q15" { hours(24) } else { seconds(10) };
         let checkpoints = || Directory::new(folder.path().join(query.name));
         for (workers, share) in [(2, 3), (1, 6), (3, 8)] {
@@ -220,7 +221,7 @@ fn a_restart_on_other_workers_changes_nothing() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The compliance suite of decoders.
+/// Runs the compliance suite of decoders.
 #[test]
 fn the_decoder_keeps_its_contract() {
     let lines: Vec<_> = workload::lines(5, RATE).collect();

@@ -1,4 +1,4 @@
-//! The events of the crate `nexmark` as JSON lines, of which some come late.
+//! The events of the crate `nexmark` as JSON lines, some of them late.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,17 +8,19 @@ use nexmark::config::NexmarkConfig;
 use serde::Serialize;
 use telemetra::core::TimeConfig;
 
-/// 2026-01-01, midnight.
+/// The first event time: 2026-01-01, midnight.
 const START: u64 = 1_767_225_600_000;
-/// How much later the late events come, in seconds of event time.
+/// The delay of the late events, in seconds of event time.
 const DELAY: usize = 20;
 
-/// How event time is read: the order of the generator is off by nothing but the late events, which are within the allowed lateness.
+/// The settings of event time: only the late events are out of the generator's order, and they are within the
+/// allowed lateness.
 pub(crate) fn time() -> TimeConfig {
     TimeConfig { out_of_orderness: Duration::from_secs(4), ..TimeConfig::default() }
 }
 
-/// So many events in the order in which they come, `rate` of them in a second of event time. One in a hundred comes 20 seconds late.
+/// This many events in the order in which they arrive, `rate` of them per second of event time. One in a
+/// hundred comes 20 seconds late.
 pub(crate) fn lines(events: usize, rate: usize) -> impl Iterator<Item = String> {
     #[derive(Serialize)]
     struct Line<'a> {

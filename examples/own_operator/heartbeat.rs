@@ -1,9 +1,9 @@
-//! The event: what a machine says of itself, and some that are made up.
+//! The event: a machine's report of its state, and generated reports.
 
 use serde::{Deserialize, Serialize};
 use telemetra::prelude::*;
 
-/// What a machine does, from the best to the worst.
+/// The state of a machine, from the best to the worst.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
@@ -32,11 +32,12 @@ impl Event for Heartbeat {
     }
 }
 
-/// When what is made up begins.
+/// The first time of generated heartbeats.
 pub(crate) const START: EventTime = EventTime(1_767_225_600_000);
 
-/// The heartbeats of some machines over so many hours, as JSON lines in the order in which they arrive. Each machine speaks every one or
-/// two minutes and is silent now and then; some heartbeats are minutes late, and one in a thousand comes an hour late.
+/// The heartbeats of some machines over this many hours, as JSON lines in the order in which they arrive.
+/// Each machine reports every one or two minutes and is silent now and then; some heartbeats are minutes
+/// late, and one in a thousand comes an hour late.
 pub(crate) fn made_up(hours: u64) -> Vec<String> {
     let mut random = Random(17);
     let mut lines = Vec::new();

@@ -1,4 +1,5 @@
-//! An operator of your own whose state survives: for how long each machine was running, idle or at fault, hour by hour, in Postgres.
+//! An operator of your own with state in checkpoints: it computes for how long each machine was running, idle
+//! or at fault, hour by hour, into Postgres.
 //!
 //! ```sh
 //! scripts/services up && eval "$(scripts/services env)"         # a Postgres, if you have none
@@ -7,8 +8,8 @@
 //! cargo run --release --example own_operator -- heartbeats.jsonl --follow --workers 2
 //! ```
 //!
-//! Kill it at any moment and start it again, with another number of workers if you like: rows and memory go on as if nothing had
-//! happened. [`time_in_state`] is the operator.
+//! Kill the program at any moment and start it again, with another number of workers if you like: rows and
+//! state continue as if it had not been killed. [`time_in_state`] is the operator.
 
 mod heartbeat;
 #[cfg(test)]
@@ -47,7 +48,7 @@ struct Options {
     follow: bool,
 }
 
-/// The options; `None` where help is wanted.
+/// The options; `None` if help is requested.
 fn options(mut parser: lexopt::Parser, mut url: Option<String>) -> Result<Option<Options>> {
     let (mut file, mut workers, mut follow) = (None, 1, false);
     while let Some(arg) = parser.next()? {
@@ -69,19 +70,20 @@ fn options(mut parser: lexopt::Parser, mut url: Option<String>) -> Result<Option
 
 /// Starts the pipeline.
 fn start(source: impl Source + 'static, database: &PostgresConfig, workers: usize) -> Result<Running> {
-    // What is late by more than this is not counted, whether the program was restarted meanwhile or not.
-    // There is one partition, so none has to wait for another that says nothing.
+    // An event beyond the allowed lateness is not counted, whether the program was restarted meanwhile or not.
+    // There is one partition, so no partition waits for a silent one.
     let time = TimeConfig { idle_after: None, ..TimeConfig::default() };
     let for_operator = time.clone();
     let running = Pipeline::<Heartbeat>::new()
         .source(source, SerdeJson::new())
         .sink(Postgres::new(database.clone()))
-        // State and rows may be in one database or in two: they agree after a restart in either case.
+        // State and rows may be in one database or in two: after a restart they are consistent in either
+        // case.
         .checkpoints(PostgresStore::new(database.clone()).pipeline("own_operator"), minutes(10))
         .startup_timeout(seconds(5))
         .workers(workers)
         .time(time)
-        // Sinks make their tables before anything runs.
+        // Sinks create their tables before anything runs.
         .table::<MachineHour>()
         .collect(
             "heartbeats",

@@ -1,4 +1,5 @@
-//! The operator keeps the contract of tactics, and its table is right whatever happens to the process.
+//! Tests that the operator keeps the contract of tactics, and that its table is right whenever the process is
+//! killed.
 
 #[path = "../../tests/support/services.rs"]
 mod services;
@@ -28,7 +29,8 @@ fn heartbeats(lines: &[String]) -> Vec<Heartbeat> {
     lines.iter().map(|line| serde_json::from_str(line).expect("a heartbeat")).collect()
 }
 
-/// When each heartbeat takes effect, and which come too late, by the definition in `docs/time.md`.
+/// The effective time of each heartbeat, and the number of those that are too late, by the definition in
+/// `docs/time.md`.
 fn effective(heartbeats: Vec<Heartbeat>) -> (Vec<(EventTime, Heartbeat)>, u64) {
     let time = TimeConfig::default();
     let (pane, mut greatest, mut too_late) = (time.windows.slide(), EventTime::MIN, 0);
@@ -46,7 +48,7 @@ fn effective(heartbeats: Vec<Heartbeat>) -> (Vec<(EventTime, Heartbeat)>, u64) {
     (arrivals, too_late)
 }
 
-/// The table, computed in one go: every millisecond counts for the last heartbeat before it.
+/// The table, computed in one pass: every millisecond counts for the last heartbeat before it.
 fn batch(heartbeats: impl Iterator<Item = Heartbeat>) -> Hours {
     let mut machines: BTreeMap<String, BTreeMap<u64, State>> = BTreeMap::new();
     for Heartbeat { machine, time, state } in heartbeats {
@@ -82,7 +84,7 @@ fn table(client: &mut Client) -> Result<Hours> {
     Ok(hours.collect())
 }
 
-/// A database of the test's own.
+/// A database for one test.
 fn database() -> Result<(String, Client)> {
     let Place { url, name } = shared(Kind::Postgres);
     Client::connect(&url, NoTls)?.batch_execute(&format!("CREATE DATABASE {name}"))?;
@@ -127,7 +129,7 @@ fn life(url: &str, file: &Path, workers: usize) -> Result<Child> {
     Ok(command.spawn()?)
 }
 
-/// Kills a life when something is so.
+/// Kills a process when a condition holds.
 fn kill_when(mut life: Child, mut is_so: impl FnMut() -> bool) -> Result<()> {
     let begun = Instant::now();
     loop {
@@ -146,7 +148,7 @@ fn kill_when(mut life: Child, mut is_so: impl FnMut() -> bool) -> Result<()> {
 fn boundary(client: &mut Client) -> u64 {
     let names = client.query("SELECT name FROM telemetra_checkpoints WHERE name LIKE '%/complete'", &[]);
     let boundary = |row: &Row| row.get::<_, &str>(0).split('/').next().and_then(|text| text.parse().ok());
-    // There are no tables before the first life has made them.
+    // Before the first process has created the tables there are none.
     names.unwrap_or_default().iter().filter_map(boundary).max().unwrap_or(0)
 }
 
@@ -161,7 +163,8 @@ fn killed_and_restarted_on_other_numbers_of_workers_the_table_is_that_of_a_batch
     let on_time = arrivals.iter().filter(|(time, heartbeat)| *time - heartbeat.time < 10_000).count() as u64;
     let expected = batch(arrivals.into_iter().map(|(_, heartbeat)| heartbeat));
 
-    // Cut so that both halves of an hour are needed for its row: the second is read by another life.
+    // The input is cut so that both halves of an hour are needed for its row: another process reads the
+    // second half.
     let cut = |hours: u64| {
         let at = START.plus(hours * HOUR + 45 * 60_000);
         all.iter().position(|heartbeat| heartbeat.time >= at).context("the log is longer")
@@ -170,7 +173,8 @@ fn killed_and_restarted_on_other_numbers_of_workers_the_table_is_that_of_a_batch
     let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
     let mut more = |part: Range<usize>| lines[part].iter().try_for_each(|line| writeln!(file, "{line}"));
     more(0..first)?;
-    // Somewhere, and then where the rest of the hour depends on what the checkpoint remembers of its beginning.
+    // The process is killed at one point, and then at one where the rest of the hour depends on the
+    // checkpoint's state of its beginning.
     kill_when(life(&url, &path, 1)?, || table(&mut client).is_ok_and(|rows| rows.len() > 20))?;
     kill_when(life(&url, &path, 3)?, || boundary(&mut client) >= START.0 + 15 * HOUR + HOUR / 2)?;
     more(first..second)?;

@@ -1,8 +1,9 @@
-//! The operator: from heartbeats of machines to how long each was in which state, hour by hour.
+//! The operator: from heartbeats of machines it computes for how long each was in which state, hour by hour.
 //!
-//! No window can say this, as a state goes on when nothing is said: what counts in an hour may have been reported in the hour before.
-//! So it is an operator with a memory. What it remembers is in the checkpoints of the pipeline, because it is a [`Tactic`]: it says what
-//! arrives, what is due when, and what a checkpoint keeps; the driver of the library does the rest.
+//! A window cannot compute this, as a state lasts until the next report: the state at the start of an hour
+//! may have been reported in the hour before. So the operator has state of its own. It is a [`Tactic`], so
+//! the state is in the checkpoints of the pipeline. A tactic defines what arrives, what is due when, and what
+//! a checkpoint stores; the library's driver does the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,10 +17,11 @@ use telemetra::prelude::*;
 use crate::heartbeat::{Heartbeat, State};
 
 const HOUR: u64 = 3_600_000;
-/// A heartbeat counts until the next one, at most for so long: a machine that says nothing is not known to be running.
+/// The longest time for which a heartbeat counts without another one: a machine that reports nothing is not
+/// known to be running.
 pub(crate) const HOLD: u64 = 10 * 60_000;
 
-/// A row: how many milliseconds of an hour a machine was in each state.
+/// A row: the number of milliseconds of an hour that a machine was in each state.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct MachineHour {
     pub(crate) machine: String,
@@ -51,7 +53,7 @@ impl Row for MachineHour {
         put(Value::Revision);
     }
 
-    // The end of the hour: until when the row may change is counted from there.
+    // The end of the hour: the row may still change for a while, which is counted from this time.
     fn time(&self) -> Option<EventTime> {
         Some(self.hour.plus(HOUR))
     }
@@ -60,17 +62,17 @@ impl Row for MachineHour {
 /// The states that a machine reported, by time.
 type Reports = BTreeMap<EventTime, State>;
 
-/// The operator's memory on one worker: that of the machines which are routed there.
+/// The operator's state on one worker: that of the machines which are routed to it.
 #[derive(Debug)]
 pub(crate) struct TimeInState {
-    /// For how long, in milliseconds, heartbeats may arrive late. An hour can be computed again for as long.
+    /// The time, in milliseconds, by which heartbeats may be late. An hour can be computed again for as long.
     lateness: Duration,
-    /// What has arrived and has not taken effect.
+    /// Heartbeats that have arrived and have not taken effect.
     arrived: Inbox<Heartbeat>,
     machines: BTreeMap<String, Reports>,
-    /// The machines that have a row to come, by the end of its hour.
+    /// The machines with a row that is due, by the end of its hour.
     due: BTreeMap<EventTime, BTreeSet<String>>,
-    /// The boundary of the checkpoint that it went on from.
+    /// The boundary of the checkpoint that the state was restored from.
     restored: EventTime,
 }
 
@@ -95,7 +97,7 @@ impl TimeInState {
         row(machine, hour, self.machines.get(machine)?)
     }
 
-    /// Notes which rows are to come, after a heartbeat or a restart.
+    /// Records which rows are due, after a heartbeat or a restart.
     fn expect(&mut self, machine: &str, heartbeat: EventTime, after: EventTime) {
         for hour in hours_of(heartbeat) {
             let end = hour.plus(HOUR);
@@ -105,7 +107,7 @@ impl TimeInState {
         }
     }
 
-    /// Forgets what no row that may still change depends on.
+    /// Removes the state that no row which may still change depends on.
     fn forget(&mut self, time: EventTime) {
         let least = hour_of(self.least(time)).minus(HOLD);
         self.machines.retain(|_, reports| {
@@ -124,7 +126,7 @@ fn hours_of(heartbeat: EventTime) -> BTreeSet<EventTime> {
     [hour_of(heartbeat), hour_of(heartbeat.plus(HOLD - 1))].into()
 }
 
-/// How long a machine was in each state in an hour; `None` if nothing is known of it then.
+/// The times that a machine was in each state in an hour; `None` if nothing is known for that hour.
 fn row(machine: &str, hour: EventTime, reports: &Reports) -> Option<MachineHour> {
     let end = hour.plus(HOUR);
     let mut row = MachineHour { machine: machine.to_owned(), hour, running: 0, idle: 0, fault: 0 };
@@ -143,11 +145,11 @@ fn row(machine: &str, hour: EventTime, reports: &Reports) -> Option<MachineHour>
 
 impl Tactic for TimeInState {
     type In = Heartbeat;
-    /// An update of a collection: a row that is added at a time, or taken back.
+    /// An update of a collection: a row that is added or retracted at a time.
     type Out = (MachineHour, EventTime, isize);
     type Snapshot = Vec<(String, Reports)>;
 
-    /// All heartbeats of a machine meet on one worker.
+    /// All heartbeats of a machine go to one worker.
     fn route(heartbeat: &Heartbeat) -> u64 {
         key_hash(heartbeat.machine.as_str())
     }
@@ -163,7 +165,7 @@ impl Tactic for TimeInState {
     }
 
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
-        // The rows that are out already and that late heartbeats may change, as they were.
+        // The published rows that late heartbeats may change, before the change.
         let mut before: BTreeMap<(String, EventTime), Option<MachineHour>> = BTreeMap::new();
         let arrived = self.arrived.take(time);
         for Heartbeat { machine, time: at, .. } in &arrived {
@@ -173,7 +175,7 @@ impl Tactic for TimeInState {
         }
         for Heartbeat { machine, time: at, state } in arrived {
             self.expect(&machine, at, time);
-            // Of several at one instant the worst counts, whichever came first.
+            // If there are several states at one instant, the worst counts, in any order of arrival.
             let state_then = self.machines.entry(machine).or_default().entry(at).or_insert(state);
             *state_then = state.max(*state_then);
         }
@@ -205,7 +207,7 @@ impl Tactic for TimeInState {
         self.restored = boundary;
         for (machine, reports) in snapshots.into_iter().flatten() {
             if is_mine(key_hash(machine.as_str())) {
-                // The rows up to the boundary are out.
+                // The rows up to the boundary have been emitted.
                 reports.keys().for_each(|heartbeat| self.expect(&machine, *heartbeat, boundary));
                 self.machines.insert(machine, reports);
             }
@@ -213,7 +215,7 @@ impl Tactic for TimeInState {
         Ok(())
     }
 
-    /// The rows that may still change come out again, for sinks and operators that keep nothing over a restart.
+    /// Emits the rows that may still change again, for sinks and operators that keep nothing over a restart.
     fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
         let (boundary, least) = (self.restored, hour_of(self.least(self.restored)));
         for (machine, reports) in &self.machines {

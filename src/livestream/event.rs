@@ -1,7 +1,7 @@
-//! The four kinds of event, borrowed from the record they were decoded from, and the family that stands for them.
+//! The four kinds of live-stream event, borrowed from the record that they were decoded from.
 //!
-//! An event lives as long as its record's buffer and its [`Arena`](crate::core::Arena), which is one
-//! batch. What must live longer is copied by the accumulator that wants it.
+//! An event borrows from its record's buffer and from the [`Arena`](crate::core::Arena), which are valid for
+//! one batch. An accumulator copies what it keeps for longer.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub const SENTIMENT_SCALE: i64 = 10_000;
 pub enum Event<'a> {
     /// A message in a stream's chat.
     Chat(ChatMessage<'a>),
-    /// How many watch a stream.
+    /// The number of viewers of a stream.
     Viewer(ViewerCount<'a>),
     /// A donation, a subscription or bits.
     Transaction(Transaction<'a>),
@@ -32,14 +32,14 @@ pub enum Event<'a> {
     Meta(StreamMeta<'a>),
 }
 
-/// What every event has.
+/// The fields that every event has.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
-    /// The event's id, unique among those of its kind; what duplicates are found by.
+    /// The event's id, unique among the events of its kind; duplicates are found by it.
     pub event_id: &'a str,
     /// The event's own time.
     pub time: EventTime,
-    /// The stream it belongs to: the key of all aggregates.
+    /// The stream that the event belongs to: the key of all aggregates.
     pub stream_id: &'a str,
 }
 
@@ -55,7 +55,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Which of the four.
+    /// Which of the four kinds the event is.
     #[must_use]
     pub fn kind(&self) -> EventKind {
         match self {
@@ -67,7 +67,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// The key is the stream; what duplicates are found by is the event's kind and id, so that each kind may count its own.
+/// The key is the stream. Duplicates are found by the event's kind and id, so each kind may count its own
+/// ids.
 impl core::Event for Event<'_> {
     type Key = StreamId;
 
@@ -87,7 +88,7 @@ impl core::Event for Event<'_> {
     }
 }
 
-/// The family of [`Event`]s: what decoders, aggregates and pipelines of live streams are generic over.
+/// The family of [`Event`]s: the type parameter of decoders, aggregates and pipelines of live streams.
 #[derive(Copy, Clone, Debug)]
 pub struct LiveEvents;
 
@@ -96,7 +97,7 @@ impl core::Events for LiveEvents {
     type Of<'a> = Event<'a>;
 }
 
-/// The kinds of event, each with a topic of its own.
+/// The kind of an event. Each kind has a topic of its own.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EventKind {
     /// [`ChatMessage`].
@@ -110,10 +111,10 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// All four.
+    /// All four kinds.
     pub const ALL: [Self; 4] = [Self::Chat, Self::Viewer, Self::Transaction, Self::Meta];
 
-    /// The name of its topic.
+    /// The name of the kind's topic.
     ///
     /// ```
     /// use telemetra::livestream::EventKind;
@@ -129,7 +130,8 @@ impl EventKind {
         }
     }
 
-    /// The kind of a topic's events, by the last part of its name: what is before the last `.` is the operator's.
+    /// The kind of a topic's events, by the part of the topic's name after the last `.`; the operator chooses
+    /// the part before it.
     ///
     /// ```
     /// use telemetra::livestream::EventKind;
@@ -141,7 +143,7 @@ impl EventKind {
     #[must_use]
     #[inline]
     pub fn from_topic(topic: &str) -> Option<Self> {
-        // Last parts are short: looking from the end at one byte after the other costs less than a search.
+        // Last parts are short: comparing bytes from the end costs less than a search.
         let dot = topic.bytes().rposition(|byte| byte == b'.');
         match &topic[dot.map_or(0, |dot| dot + 1)..] {
             "chat" => Some(Self::Chat),
@@ -158,13 +160,13 @@ impl EventKind {
 pub struct ChatMessage<'a> {
     /// Id, time and stream.
     pub header: Header<'a>,
-    /// Who wrote it.
+    /// The id of the user who wrote the message.
     pub user_id: &'a str,
-    /// The name shown.
+    /// The displayed name of the user.
     pub username: &'a str,
-    /// What was written.
+    /// The text of the message.
     pub message: &'a str,
-    /// The emotes in it, by name, in order, repeated as often as used.
+    /// The names of the emotes in the message, in order, repeated as often as used.
     pub emotes: &'a [&'a str],
     /// The writer's badges.
     pub badges: &'a [&'a str],
@@ -172,21 +174,21 @@ pub struct ChatMessage<'a> {
     pub is_subscriber: bool,
     /// Whether the writer moderates the stream.
     pub is_moderator: bool,
-    /// Sentiment in units of `1 /` [`SENTIMENT_SCALE`], −1 to 1. The decoders of the formats leave 0; a
-    /// [`Scored`](super::Scored) one fills it in.
+    /// Sentiment in units of `1 /` [`SENTIMENT_SCALE`], −1 to 1. Decoders of formats leave it at 0; a
+    /// [`Scored`](super::Scored) decoder sets it.
     pub sentiment: i32,
 }
 
-/// How many watch a stream.
+/// The number of viewers of a stream.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct ViewerCount<'a> {
     /// Id, time and stream.
     pub header: Header<'a>,
-    /// Viewers now.
+    /// The number of viewers now.
     pub viewer_count: u64,
-    /// Different viewers so far.
+    /// The number of different viewers so far.
     pub unique_viewers: Option<u64>,
-    /// Most viewers so far.
+    /// The greatest number of viewers so far.
     pub peak_viewers: Option<u64>,
 }
 
@@ -195,15 +197,15 @@ pub struct ViewerCount<'a> {
 pub struct Transaction<'a> {
     /// Id, time and stream.
     pub header: Header<'a>,
-    /// Who paid.
+    /// The id of the user who paid.
     pub user_id: &'a str,
-    /// The name shown.
+    /// The displayed name of the user.
     pub username: &'a str,
-    /// What for.
+    /// The purpose of the payment.
     pub transaction_type: TransactionType,
-    /// How much, in units of `1 /` [`AMOUNT_SCALE`] of the currency, not negative.
+    /// The amount paid, in units of `1 /` [`AMOUNT_SCALE`] of the currency, not negative.
     pub amount: i64,
-    /// In which currency.
+    /// The currency of the amount.
     pub currency: Currency,
     /// The message that came with it.
     pub message: Option<&'a str>,
@@ -214,7 +216,7 @@ pub struct Transaction<'a> {
 pub struct StreamMeta<'a> {
     /// Id, time and stream.
     pub header: Header<'a>,
-    /// What changed.
+    /// The kind of change.
     pub event_type: MetaType,
     /// The title from now on.
     pub new_title: Option<&'a str>,
@@ -224,7 +226,7 @@ pub struct StreamMeta<'a> {
     pub started_at: Option<EventTime>,
     /// When the stream ended.
     pub ended_at: Option<EventTime>,
-    /// How long it ran.
+    /// The length of the stream, in minutes.
     pub duration_minutes: Option<u64>,
 }
 
@@ -236,16 +238,16 @@ macro_rules! wire_enum {
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
-            /// All of them, in order.
+            /// All variants, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// Its name on the wire.
+            /// The name of the variant on the wire.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $wire),+ }
             }
 
-            /// The one of that name on the wire.
+            /// The variant with that name on the wire.
             #[must_use]
             pub fn from_wire(name: &str) -> Option<Self> {
                 match name { $($wire => Some(Self::$variant),)+ _ => None }
@@ -255,7 +257,7 @@ macro_rules! wire_enum {
 }
 
 wire_enum! {
-    /// What a [`Transaction`] was for.
+    /// The purpose of a [`Transaction`].
     TransactionType {
         /// A gift of money.
         Donation = "donation",
@@ -279,7 +281,7 @@ wire_enum! {
     }
 }
 wire_enum! {
-    /// What a [`StreamMeta`] says.
+    /// The kind of change that a [`StreamMeta`] reports.
     MetaType {
         /// The title is new.
         TitleChange = "title_change",

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::{ColumnKind, Key, Value};
 
-/// The id of a stream. Up to 24 bytes are kept in place.
+/// The id of a stream: the key of all aggregates. Ids of up to 24 bytes are stored inline.
 ///
-/// A key by itself, not a bare text, so that a user's id or an event's cannot be taken for it.
+/// It is a type of its own and not a string, so that the id of a user or an event cannot be used in its
+/// place.
 ///
 /// ```
 /// use telemetra::core::Key;
@@ -25,7 +26,7 @@ use crate::core::{ColumnKind, Key, Value};
 pub struct StreamId(CompactString);
 
 impl StreamId {
-    /// The stream of that id.
+    /// The stream with that id.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self(CompactString::new(id))
@@ -71,7 +72,7 @@ impl Deref for StreamId {
     }
 }
 
-/// A map by stream is asked by text.
+/// A map by stream can be searched with a `&str`.
 impl Borrow<str> for StreamId {
     fn borrow(&self) -> &str {
         &self.0

@@ -1,22 +1,22 @@
-//! Live streams: chat messages, viewer counts, transactions and metadata of streams, summed up by stream and minute, with the moments
-//! in which something happens.
+//! The live-stream domain: chat messages, viewer counts, transactions and metadata of streams, aggregated by
+//! stream and minute, with the moments in which something happens.
 //!
-//! This is the domain that Telemetra comes with, and the worked example of how to bring one's own: it is written on the public
-//! interface of [`core`](crate::core) and on nothing else. What a domain is made of, and where it is here:
+//! Telemetra comes with this domain, which is also the example of how to write one of your own: it uses the
+//! public API and nothing else. A domain consists of these parts:
 //!
-//! | contract | what it is here |
+//! | contract | implementation in this domain |
 //! |---|---|
 //! | [`Event`](crate::core::Event), [`Events`](crate::core::Events) | the enum [`Event`], borrowed from its record, and its family [`LiveEvents`] |
 //! | [`Key`](crate::core::Key) | [`StreamId`] |
-//! | [`Decoder`](crate::core::Decoder) | [`JsonDecoder`], [`BincodeDecoder`], and [`Scored`], which adds the mood of a message |
-//! | [`Aggregate`](crate::core::Aggregate), [`Accumulator`](crate::core::Accumulator) | [`chat_aggregate`], [`StreamAccumulator`]; for your own, what [`pick`] picks |
+//! | [`Decoder`](crate::core::Decoder) | [`JsonDecoder`], [`BincodeDecoder`], and [`Scored`], which adds the sentiment of a message |
+//! | [`Aggregate`](crate::core::Aggregate), [`Accumulator`](crate::core::Accumulator) | [`chat_aggregate`], [`StreamAccumulator`]; [`pick`] has parts for accumulators of your own |
 //! | [`MomentRule`](crate::core::MomentRule) | the five [`default_rules`] |
 //! | [`Row`](crate::core::Row), [`Layout`](crate::core::Layout) | [`StreamRow`], [`ViewerRow`], [`TransactionRow`], [`summary_layout`], [`moment_layout`] |
 //! | [`Tactic`](crate::ops::Tactic) | [`StreamRows`]: an operator with state in checkpoints |
 //! | [`Pipeline`](crate::ops::Pipeline) | [`pipeline`] |
-//! | [`Source`](crate::core::Source) | [`generate`]: made-up streams that say what is to be found in them |
+//! | [`Source`](crate::core::Source) | [`generate`]: generated streams, with a record of what is planted in them |
 //!
-//! From a record to the values of a row:
+//! This example goes from a record to the values of a row:
 //!
 //! ```
 //! use telemetra::core::{Accumulator, Aggregate, Arena, Decoder, EventTime, Record, Value, Window};
@@ -67,7 +67,7 @@ pub use event::{
     MAX_TEXT_BYTES, MetaType, SENTIMENT_SCALE, StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 pub use key::StreamId;
-pub use pipeline::{LiveStreams, pipeline};
+pub use pipeline::{LiveStreams, pipeline, pipeline_with_short_bursts};
 pub use profile::{StreamPatch, StreamProfile, Version};
 #[cfg(feature = "redis")]
 pub use redis::redis_keys;

@@ -1,5 +1,5 @@
-//! What can be picked out of an event, each for use in a [`Project`](crate::core::Project): accumulators of your own, written
-//! down as types.
+//! Projections of live-stream events, for use in a [`Project`](crate::core::Project): with them you write
+//! accumulators of your own as types.
 //!
 //! ```
 //! use telemetra::core::aggregate::{Count, Distinct, Pick, Project, TopK};
@@ -107,7 +107,7 @@ impl<'e, 'a> Pick<&'e Event<'a>> for Viewers {
     }
 }
 
-/// Transactions. Their amounts are in different currencies, so picking these is left to you.
+/// The transactions. Their amounts are in different currencies, so selecting these is left to you.
 #[derive(Copy, Clone, Debug)]
 pub struct Transactions;
 

@@ -1,12 +1,12 @@
-//! What is known of a stream: the newest word on each of its fields.
+//! The profile of a stream: the newest value of each field that its metadata events set.
 
 use serde::{Deserialize, Serialize};
 
 use crate::core::{EventId, EventTime};
 use crate::livestream::{Event, MetaType, StreamId, StreamRow};
 
-/// When something was said: by event time, and between equal times by the event's id, so that the newest word does not
-/// depend on the order of arrival.
+/// The version of a value: the event time, and between equal times the event's id, so that the newest value
+/// does not depend on the order of arrival.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
     /// The event's time.
@@ -15,14 +15,14 @@ pub struct Version {
     pub event: u128,
 }
 
-/// What a metadata event says of a stream.
+/// The values that a metadata event sets for a stream.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamPatch {
     /// The stream.
     pub stream_id: StreamId,
-    /// When it was said.
+    /// The version of these values.
     pub version: Version,
-    /// What changed.
+    /// The kind of change.
     pub event_type: MetaType,
     /// The title from then on.
     pub new_title: Option<Box<str>>,
@@ -35,7 +35,7 @@ pub struct StreamPatch {
 }
 
 impl StreamPatch {
-    /// What an event says of its stream, `None` if it is no metadata.
+    /// The values that an event sets for its stream; `None` if the event is not metadata.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let Event::Meta(meta) = event else { return None };
@@ -51,7 +51,7 @@ impl StreamPatch {
     }
 }
 
-/// A field, and when it was set. Setting it in any order leaves the newest.
+/// A field with the version of its value. Values may be set in any order; the newest one stays.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Register<T>(Option<(Version, T)>);
 
@@ -73,7 +73,7 @@ impl<T: Clone> Register<T> {
     }
 }
 
-/// The newest word on each field of a stream. Patches may come in any order and more than once.
+/// The profile of a stream: the newest value of each field. Patches may come in any order and more than once.
 ///
 /// ```
 /// use telemetra::core::EventTime;
@@ -104,7 +104,7 @@ pub struct StreamProfile {
 }
 
 impl StreamProfile {
-    /// Takes in what an event says.
+    /// Applies the values that an event sets.
     pub fn apply(&mut self, patch: &StreamPatch) {
         let (version, time) = (patch.version, patch.version.time);
         if let Some(title) = &patch.new_title {

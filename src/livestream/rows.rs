@@ -1,7 +1,7 @@
-//! The events that are kept as rows, and the row of a stream: their tables, columns and values.
+//! Rows that are made from single events, and the row of a stream: their tables, columns and values.
 //!
-//! A row's key alone says what it is about, so that of all its versions each goes to one shard. A viewer count is known by its
-//! event's id, and its stream is a column like any other.
+//! The key of a row identifies it alone, so all versions of a row go to one shard. A viewer count has its
+//! event's id as key, and its stream is an ordinary column.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::{Column, ColumnKind, Decimal, EventTime, Row, Table, Value};
 use crate::livestream::{AMOUNT_SCALE, Currency, Event, StreamId, TransactionType};
 
-/// A viewer count, kept as a row of `viewer_timeseries`.
+/// A viewer count as a row of `viewer_timeseries`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ViewerRow {
     /// The event's id: the row's key.
@@ -20,16 +20,16 @@ pub struct ViewerRow {
     pub stream_id: StreamId,
     /// The event's time.
     pub timestamp: EventTime,
-    /// Viewers now.
+    /// The number of viewers now.
     pub viewer_count: u64,
-    /// Different viewers so far.
+    /// The number of different viewers so far.
     pub unique_viewers: Option<u64>,
-    /// Most viewers so far.
+    /// The greatest number of viewers so far.
     pub peak_viewers: Option<u64>,
 }
 
 impl ViewerRow {
-    /// The row of an event, `None` if that is no viewer count.
+    /// The row of an event; `None` if the event is not a viewer count.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let Event::Viewer(viewer) = event else { return None };
@@ -75,20 +75,20 @@ impl Row for ViewerRow {
     }
 }
 
-/// A transaction, kept as a row of `transactions`.
+/// A transaction as a row of `transactions`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TransactionRow {
     /// The event's id: the row's key.
     pub transaction_id: CompactString,
     /// The stream.
     pub stream_id: StreamId,
-    /// Who paid.
+    /// The id of the user who paid.
     pub user_id: CompactString,
-    /// In units of `1 /` [`AMOUNT_SCALE`].
+    /// The amount, in units of `1 /` [`AMOUNT_SCALE`].
     pub amount: i64,
     /// The currency.
     pub currency: Currency,
-    /// What for.
+    /// The purpose of the payment.
     pub transaction_type: TransactionType,
     /// The message that came with it.
     pub message: Option<Box<str>>,
@@ -97,7 +97,7 @@ pub struct TransactionRow {
 }
 
 impl TransactionRow {
-    /// The row of an event, `None` if that is no transaction.
+    /// The row of an event; `None` if the event is not a transaction.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let Event::Transaction(transaction) = event else { return None };
@@ -114,7 +114,7 @@ impl TransactionRow {
     }
 }
 
-/// An amount as a column holds it. Both have six places.
+/// The amount as the value of a column. Both have six decimals.
 pub(super) const fn decimal(amount: i128) -> Decimal {
     const { assert!(AMOUNT_SCALE.unsigned_abs() as u128 == Decimal::SCALE) };
     Decimal(amount)
@@ -155,27 +155,27 @@ impl Row for TransactionRow {
     }
 }
 
-/// A stream, as its metadata says: one row a stream, each field as of the newest event that set it. Made by a
-/// [`StreamProfile`](super::StreamProfile).
+/// The row of a stream, made from its metadata by a [`StreamProfile`](super::StreamProfile): each field has
+/// the value of the newest event that set it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamRow {
     /// The stream: the row's key.
     pub stream_id: StreamId,
-    /// The name shown; the id where nothing else is known.
+    /// The displayed name; the id if no name is known.
     pub name: Box<str>,
     /// The title.
     pub title: Option<Box<str>>,
     /// The category.
     pub category: Option<Box<str>>,
-    /// Whether it is live; unknown until it started or ended.
+    /// Whether the stream is live; `None` until it has started or ended.
     pub is_live: Option<bool>,
-    /// When it last started.
+    /// When the stream last started.
     pub started_at: Option<EventTime>,
-    /// When it last ended; `None` while live.
+    /// When the stream last ended; `None` while it is live.
     pub ended_at: Option<EventTime>,
-    /// The time of the first event about it.
+    /// The time of the first event about the stream.
     pub created_at: EventTime,
-    /// The time of the newest event about it.
+    /// The time of the newest event about the stream.
     pub updated_at: EventTime,
 }
 

@@ -1,4 +1,4 @@
-//! The mood of a message.
+//! Sentiment: scorers that rate a chat message as positive or negative.
 
 mod dictionary;
 mod english;
@@ -13,14 +13,15 @@ mod work;
 pub use lexicon::Lexicon;
 pub use vader::Vader;
 
-/// Scores the mood of a chat message.
+/// Scores the sentiment of a chat message.
 ///
 /// # Contract
 ///
 /// * **Range.** The score is in units of `1 /` [`SENTIMENT_SCALE`](crate::livestream::SENTIMENT_SCALE), from −1 to 1; 0 is neutral.
-/// * **Pure and total.** The same message has the same score; none panics; time is linear in its length.
-/// * **Known by its identity.** Two scorers of one [`identity`](Self::identity) give every message the same score, in any process
-///   and any version of the program.
+/// * **Pure and total.** The same message always has the same score; no message causes a panic; the time is
+///   linear in its length.
+/// * **Identified.** Two scorers with the same [`identity`](Self::identity) give every message the same
+///   score, in any process and any version of the program.
 ///
 /// Checked by [`sentiment_compliance`](crate::livestream::testkit::sentiment_compliance).
 ///
@@ -49,11 +50,12 @@ pub trait Sentiment: Send + Sync {
     /// The score of `message`, given the emotes in it.
     fn score(&self, message: &str, emotes: &[&str]) -> i32;
 
-    /// All that scores depend on, in few words: its name, a version that goes up with every change of its rules, and a digest of the
-    /// words it was given. A checkpoint holds it, and a restart with a scorer of another identity is refused: a window would be the
-    /// mean of scores that cannot be compared.
+    /// The identity of the scorer, which contains everything that scores depend on: its name, a version that
+    /// increases with every change of its rules, and a digest of the words it was given. Checkpoints store
+    /// the identity, and a restart with another one is refused: a window would otherwise be the mean of
+    /// scores that cannot be compared.
     ///
-    /// No default: only its author knows what its scores depend on. Do not use the standard library's hashers for
-    /// the digest, as they may change; [`key_hash`](crate::core::key_hash) does not.
+    /// There is no default, as only the author knows what the scores depend on. Do not use the hashers of the
+    /// standard library for the digest, as they may change; [`key_hash`](crate::core::key_hash) does not.
     fn identity(&self) -> String;
 }

@@ -1,4 +1,5 @@
-//! Stream rows: from metadata to one row for each stream, an operator with state in checkpoints.
+//! The stream rows operator, which keeps one row for each stream from its metadata, with state in
+//! checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +11,12 @@ use crate::core::{EventTime, key_hash};
 use crate::livestream::{StreamId, StreamPatch, StreamProfile, StreamRow};
 use crate::ops::{CheckpointContext, Checkpointed, Inbox, Tactic};
 
-/// Keeps the rows of streams.
+/// The stream rows operator, as a method of a dataflow's streams.
 pub trait StreamRows<'scope>: Sized {
-    /// One row for each stream with metadata, each field as of the newest event that set it, as a collection. The newest is by
-    /// event time, so that the order of arrival does not matter.
+    /// The rows of streams as a collection: one row for each stream with metadata, each field with the value
+    /// of the newest event that set it. The newest is by event time, so the order of arrival does not matter.
     ///
-    /// State and work: one profile for each stream. It is kept in the checkpoints of `context`.
+    /// State and work: one profile for each stream, which is stored in the checkpoints of `context`.
     ///
     /// ```
     /// use telemetra::core::EventTime;
@@ -68,7 +69,7 @@ impl<'scope> StreamRows<'scope> for StreamVec<'scope, EventTime, StreamPatch> {
 struct Profiles {
     arrived: Inbox<StreamPatch>,
     profiles: BTreeMap<StreamId, StreamProfile>,
-    /// The boundary of the checkpoint that it was restored from.
+    /// The boundary of the checkpoint that the state was restored from.
     restored: EventTime,
 }
 

@@ -1,13 +1,15 @@
-//! From events to the summary of a stream and window: the accumulator, the aggregate made of it, and the rules by default.
+//! The accumulator and the aggregate that summarise a stream's events in a window, and the default rules.
 //!
-//! The accumulator is made of the public parts of [`aggregate`](crate::core::aggregate) and of nothing else. Most panes of most streams hold
-//! an event or two, so what is rare, transactions, takes eight bytes until there is one.
+//! The accumulator consists of the public parts of [`aggregate`](crate::core::aggregate) alone. Most panes of
+//! most streams have only an event or two, so transactions, which are rare, take eight bytes until there is
+//! one.
 
 mod rules;
 mod totals;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use rules::OFF_AIR;
 pub use rules::default_rules;
 use totals::{Totals, Transactions};
 
@@ -15,7 +17,7 @@ use crate::core::aggregate::{AccumulatorOf, DistinctSliding, Monotonic};
 use crate::core::{Accumulate, Accumulator, Aggregates, Distinct, Max, Sliding, SubtractOnEvict, TopK};
 use crate::livestream::{ChatMessage, Event, LiveEvents, StreamSummary, Transaction, ViewerCount};
 
-/// The aggregate of one stream by default: takes events, finishes to a [`StreamSummary`].
+/// The default accumulator of one stream: it takes events and finishes to a [`StreamSummary`].
 ///
 /// ```
 /// use telemetra::core::{Accumulate, Accumulator, EventTime};
@@ -95,7 +97,8 @@ impl<'e, 'a> Accumulate<&'e Event<'a>> for StreamAccumulator {
     }
 }
 
-/// The aggregate of a stream by default: fills a [`StreamAccumulator`] and names the columns of its [`StreamSummary`].
+/// The default aggregate of a stream: it fills a [`StreamAccumulator`] and names the columns of its
+/// [`StreamSummary`].
 ///
 /// ```
 /// use telemetra::core::Aggregate;
@@ -107,8 +110,8 @@ pub fn chat_aggregate() -> AccumulatorOf<StreamAccumulator> {
     Aggregates::<LiveEvents>::new().accumulator(StreamSummary::columns(), StreamSummary::values)
 }
 
-/// The sliding form of [`StreamAccumulator`]: the sliding forms of its parts. What a slide costs depends on what
-/// the entering and the leaving pane hold, not on the window.
+/// The sliding form of [`StreamAccumulator`]: the sliding forms of its parts. The cost of a slide depends on
+/// the contents of the entering and the leaving pane, not on the window.
 #[derive(Debug, Default)]
 pub struct StreamSliding {
     totals: Totals,

@@ -1,4 +1,4 @@
-//! What is computed per stream and window by default.
+//! The summary of one stream in one window, as the live-stream job computes it.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use crate::core::{Column, ColumnKind, Counted, Value, Window};
 use crate::livestream::rows::decimal;
 use crate::livestream::{Currency, SENTIMENT_SCALE};
 
-/// The aggregate of one stream in one window. Whole numbers and fixed point; the ratios are methods.
+/// The summary of one stream in one window, in whole numbers and fixed point; methods compute the ratios.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamSummary {
-    /// Chat messages.
+    /// The number of chat messages.
     pub chat_count: u64,
-    /// Different users who wrote one.
+    /// The number of different users who wrote one.
     pub unique_chatters: u64,
-    /// Messages with a sentiment above the neutral band.
+    /// The number of messages with a sentiment above the neutral band.
     pub positive_count: u64,
-    /// Messages with a sentiment below the neutral band.
+    /// The number of messages with a sentiment below the neutral band.
     pub negative_count: u64,
     /// The sum of the messages' sentiments, in units of `1 /` [`SENTIMENT_SCALE`].
     pub sentiment_sum: i64,
@@ -26,14 +26,14 @@ pub struct StreamSummary {
     pub top_emotes: Vec<Counted>,
     /// The sum of the viewer counts reported.
     pub viewer_sum: u128,
-    /// How many viewer counts were reported.
+    /// The number of viewer counts reported.
     pub viewer_events: u64,
-    /// The greatest of them.
+    /// The greatest viewer count reported.
     pub peak_viewers: Option<u64>,
-    /// Transactions.
+    /// The number of transactions.
     pub transaction_count: u64,
-    /// Their amounts by currency, in the order of [`Currency::ALL`], in units of `1 /`
-    /// [`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE).
+    /// The sums of the transactions' amounts by currency, in the order of [`Currency::ALL`], in units of `1
+    /// /` [`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE).
     pub transaction_amount: [i128; Currency::ALL.len()],
 }
 
@@ -63,7 +63,7 @@ impl StreamSummary {
         self.transaction_amount[currency as usize]
     }
 
-    /// The columns that a window has of it.
+    /// The columns of the summary in the table of windows.
     #[must_use]
     pub fn columns() -> Vec<Column> {
         vec![
@@ -82,7 +82,7 @@ impl StreamSummary {
         ]
     }
 
-    /// Puts the value of each of the [`columns`](Self::columns).
+    /// Passes the value of each of the [`columns`](Self::columns) to `put`.
     pub fn values(&self, window: Window, put: &mut dyn FnMut(Value<'_>)) {
         put(Value::Unsigned(self.chat_count));
         put(Value::Float(self.chat_rate(window)));
@@ -99,7 +99,7 @@ impl StreamSummary {
     }
 }
 
-/// `{"USD":"12.50",…}`: the currencies with an amount.
+/// The amounts as JSON, of the currencies that have one: `{"USD":"12.50",…}`.
 struct Amounts<'a>(&'a [i128]);
 
 impl fmt::Display for Amounts<'_> {

@@ -1,4 +1,4 @@
-//! The tables of what is computed: summaries and moments.
+//! The tables of computed results: summaries and moments.
 
 use crate::core::{Layout, Moment, SummaryRow};
 use crate::livestream::{StreamId, StreamSummary};

@@ -1,6 +1,7 @@
 //! The live-stream domain as a user sees it.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+mod bursts;
 mod chat;
 mod decode;
 mod events;

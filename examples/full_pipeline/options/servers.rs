@@ -1,11 +1,10 @@
 //! Kafka, Postgres and Redis.
 
-use telemetra::sinks::{OnLost, Start};
-
 use super::Flag;
 use crate::common::parse::{self, boolean, choice, number};
 use crate::common::settings::put;
 use crate::common::stores::{self, Postgres, Redis, Stores};
+use crate::kafka::Start;
 use crate::settings::Settings;
 
 pub(super) const KAFKA: &[Flag] = &[
@@ -41,7 +40,7 @@ pub(super) const KAFKA: &[Flag] = &[
                 Ok(start) => start,
                 Err(none) => {
                     let time = parse::instant(v).map_err(|error| format!("{none}, and {error}"))?;
-                    Start::Timestamp(time)
+                    Start::At(time)
                 }
             };
             Ok(())
@@ -60,7 +59,7 @@ pub(super) const KAFKA: &[Flag] = &[
         "on-lost",
         "stop|go-on",
         "what to do where retention removed what was to be read [stop]",
-        |s, v| put(&mut s.kafka.on_lost, choice(v, &[("stop", OnLost::Stop), ("go-on", OnLost::GoOn)])),
+        |s, v| put(&mut s.kafka.go_on_if_lost, choice(v, &[("stop", false), ("go-on", true)])),
     ),
     Flag::new(
         "wait-for-topics",

@@ -19,6 +19,12 @@ pub(super) const FLAGS: &[Flag] = &[
         "trust moments of which at most this share is chance; 1 shows all [0.1]",
         |s, v| put(&mut s.chance, parse::ratio(v)),
     ),
+    Flag::new(
+        "short-bursts",
+        "",
+        "find bursts of chat shorter than a window, in `chat_bursts` [off]",
+        |s, v| put(&mut s.short_bursts, boolean(v)),
+    ),
     Flag::new("out-of-orderness", "TIME", "how far behind events may be and not be late [10s]", |s, v| {
         put(&mut s.time.out_of_orderness, parse::duration(v))
     }),

@@ -1,4 +1,4 @@
-//! The queries, each in a file: all of them user code, on the public API alone.
+//! The queries, each in a file of its own: all of them are user code on the public API alone.
 
 use telemetra::prelude::*;
 
@@ -17,10 +17,10 @@ pub(crate) mod q5;
 pub(crate) mod q7;
 pub(crate) mod q8;
 
-/// A query: what it asks, and how it is added to a pipeline that has its source and sink.
+/// A query: its name, its question, and the function that adds it to a pipeline with source and sink.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Query {
-    /// Its name, which is also the name of its table.
+    /// The name of the query and of its table.
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) start: fn(Pipeline<NexmarkEvents>) -> Result<Running, PipelineError>,

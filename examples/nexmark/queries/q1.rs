@@ -10,7 +10,7 @@ pub(crate) struct BidInEuros {
     id: u64,
     auction: u64,
     bidder: u64,
-    /// Thousandths of a cent, so that it is exact.
+    /// The price in thousandths of a cent, which is exact.
     price: u64,
     time: EventTime,
 }

@@ -1,4 +1,4 @@
-//! Q11, user sessions: how many bids each bidder made in each run of bids without a gap of ten seconds.
+//! Q11, user sessions: the number of bids of each bidder in each run of bids without a gap of ten seconds.
 
 use telemetra::prelude::*;
 

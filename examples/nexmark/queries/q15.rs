@@ -1,4 +1,5 @@
-//! Q15, bidding statistics: bids, bidders and auctions of a day, in all and by rank of price.
+//! Q15, bidding statistics: the numbers of bids, bidders and auctions of a day, in total and by rank of
+//! price.
 
 use telemetra::prelude::*;
 

@@ -32,7 +32,7 @@ impl Row for LastBid {
     }
 }
 
-/// Keeps the newest of each bidder and auction; of one instant, the one generated last.
+/// Keeps the newest bid of each bidder and auction; at equal times, the one generated last.
 struct Last;
 
 impl KeyedProcess for Last {

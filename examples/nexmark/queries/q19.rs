@@ -7,7 +7,7 @@ use telemetra::prelude::*;
 
 use crate::event::NexmarkEvents;
 
-/// The highest price first, then the bid that was generated first.
+/// A bid, in the order of the ranking: the highest price first, then the bid that was generated first.
 type Bid = (Reverse<u64>, u64, u64);
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ impl Row for TopBid {
 
 const RANKS: usize = 10;
 
-/// The rows of an auction's bids from a rank on, counted from 0.
+/// The rows of an auction's bids from a rank on, with ranks counted from 0.
 fn rows(auction: u64, bids: &[Bid], from: usize) -> impl Iterator<Item = TopBid> + '_ {
     let ranked = bids.iter().enumerate().skip(from);
     ranked.map(move |(rank, bid)| TopBid { auction, rank: rank as u64 + 1, bid: *bid })

@@ -1,5 +1,5 @@
-//! Q3, local item suggestion: who sells in Oregon, Idaho or California in category 10. A join of auctions and persons without a window:
-//! either side may come first, so each waits for the other.
+//! Q3, local item suggestion: sellers in Oregon, Idaho or California in category 10. It is a join of auctions
+//! and persons without a window: either side may come first, so each waits for the other.
 
 use serde::{Deserialize, Serialize};
 use telemetra::prelude::*;

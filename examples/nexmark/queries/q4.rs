@@ -1,4 +1,5 @@
-//! Q4, the mean of closing prices by category: of each auction the highest bid while it was open, then the mean of these.
+//! Q4, the mean of closing prices by category: the highest bid of each auction while it was open, then the
+//! mean of these.
 
 use serde::{Deserialize, Serialize};
 use telemetra::prelude::*;
@@ -43,7 +44,7 @@ enum Offer {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Open {
-    /// When it opened and expires, and its category.
+    /// The time of its opening and of its expiry, and its category.
     auction: Option<(EventTime, EventTime, u64)>,
     highest: Option<u64>,
     /// Bids that came before their auction.
@@ -119,7 +120,7 @@ pub(crate) fn start(pipeline: Pipeline<NexmarkEvents>) -> Result<Running, Pipeli
             },
             |graph, sides| {
                 let prices = sides.process_by_key("closing prices", graph.context(), Closing);
-                // Differential dataflow adds up weights, so a mean is kept as a weight of price and number.
+                // Differential dataflow adds weights, so a mean is stored as a weight of price and number.
                 let totals = prices.explode(|(category, price)| Some((category, (price as isize, 1_isize))));
                 let means = totals.count().map(|(category, (total, auctions))| CategoryMean {
                     category,

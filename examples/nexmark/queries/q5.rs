@@ -1,4 +1,4 @@
-//! Q5, hot items: the auctions with most bids in the last ten seconds, every two seconds.
+//! Q5, hot items: the auctions with the most bids in the last ten seconds, every two seconds.
 
 use serde::{Deserialize, Serialize};
 use telemetra::prelude::*;

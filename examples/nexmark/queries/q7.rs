@@ -1,5 +1,5 @@
-//! Q7, the highest bid of each ten seconds. All bids are of one key: each worker finds the highest of its own, so that one worker is
-//! not given all of them.
+//! Q7, the highest bid of each ten seconds. All bids have one key: each worker finds the highest of its own
+//! bids, so that no worker gets all of them.
 
 use serde::{Deserialize, Serialize};
 use telemetra::core::aggregate::TwoStacks;
@@ -38,7 +38,7 @@ impl Row for HighestBid {
     }
 }
 
-/// The bids with the highest price: by id, the auction and the bidder.
+/// The bids with the highest price: by the bid's id, the auction and the bidder.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Highest {
     price: u64,

@@ -1,5 +1,5 @@
-//! Q8, new users: who registered and opened an auction in the same ten seconds. A join within windows is one grouping: both kinds of
-//! events have the person's id as key.
+//! Q8, new users: persons who registered and opened an auction in the same ten seconds. A join within windows
+//! is one grouping: both kinds of events have the person's id as key.
 
 use serde::{Deserialize, Serialize};
 use telemetra::core::aggregate::TwoStacks;
@@ -33,7 +33,7 @@ impl Row for NewSeller {
     }
 }
 
-/// What a person did in a window.
+/// The actions of a person in a window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct Did {
     /// The name that was registered.
@@ -56,7 +56,7 @@ impl Accumulator for Did {
     type Sliding = TwoStacks<Self>;
 
     fn merge(&mut self, other: &Self) {
-        // Somebody who registers twice has the name that is first in the alphabet, whatever the order.
+        // A person who registers twice gets the name that is first in the alphabet, in any order of arrival.
         self.name = [self.name.take(), other.name.clone()].into_iter().flatten().min();
         self.sells |= other.sells;
     }

@@ -1,4 +1,4 @@
-//! From records to events, and back.
+//! Decoders from records to events, and encoders back.
 
 mod bincode;
 mod json;

@@ -1,4 +1,4 @@
-//! A decoder that also scores the mood of what it decodes.
+//! A decoder that also scores the sentiment of chat messages.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::core::{Arena, DecodeError, Decoder, Record};
 use crate::livestream::{Event, LiveEvents, Sentiment};
 
-/// Decodes by another decoder, and fills in the sentiment of each chat message.
+/// A decoder that wraps another one and sets the sentiment of each chat message.
 ///
-/// A checkpoint keeps which scorer it was, by its identity, and a restart with another is refused: a window would be the mean of
-/// scores that cannot be compared.
+/// A checkpoint stores the identity of the scorer, and a restart with another scorer is refused: a window
+/// would otherwise be the mean of scores that cannot be compared.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct Scored<D> {
 }
 
 impl<D> Scored<D> {
-    /// Scores what `decoder` decodes by `sentiment`. Decoders may share a scorer.
+    /// Wraps `decoder` and scores its chat messages by `sentiment`. Decoders may share a scorer.
     #[must_use]
     pub fn new(decoder: D, sentiment: Arc<dyn Sentiment>) -> Self {
         Self { decoder, sentiment }
@@ -74,9 +74,10 @@ impl<D: Decoder<LiveEvents>> Decoder<LiveEvents> for Scored<D> {
     }
 }
 
-/// Adds [`with_sentiment`](Self::with_sentiment) to every decoder of live streams' events.
+/// Adds [`with_sentiment`](Self::with_sentiment) to every decoder of live-stream events.
 pub trait WithSentiment: Decoder<LiveEvents> + Sized {
-    /// The same decoder, which scores the mood of each chat message too. Without it every score is 0.
+    /// The same decoder, which also scores the sentiment of each chat message. Without a scorer every
+    /// sentiment is 0.
     #[must_use]
     fn with_sentiment(self, sentiment: Arc<dyn Sentiment>) -> Scored<Self> {
         Scored::new(self, sentiment)

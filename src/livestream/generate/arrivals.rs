@@ -1,8 +1,8 @@
-//! Which events arrive when: everything that decides, without a byte of JSON.
+//! The arrivals of generated events: all random decisions about them, before any JSON is written.
 //!
-//! Each second of event time is generated in one go, and each event put on a calendar under the second of its
-//! arrival. When all that can arrive in a second has been generated, that second is sorted and given. So memory holds the
-//! events of the greatest delay, however long the duration.
+//! Each second of event time is generated at once, and each event is put on a calendar under the second of
+//! its arrival. When all events that can arrive in a second have been generated, that second is sorted and
+//! returned. So memory is bounded by the greatest delay, however long the duration is.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use super::planted::{Effect, Plant};
 use super::random::{Random, mix};
 use super::viewers::{Audience, Viewers};
 
-/// An event that is decided and not yet written. Times are milliseconds since the start.
+/// An event that is decided but not written yet. Times are milliseconds since the start.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Arrival {
     pub(super) at: u64,
-    /// Unique in the generator; also where the chance comes from that decides on words and amounts.
+    /// The event's number, unique in the generator; it also seeds the random choice of words and amounts.
     pub(super) id: u64,
     pub(super) time: u64,
     pub(super) stream: u32,
@@ -35,7 +35,7 @@ pub(super) enum Body {
     },
     Start,
     Change,
-    /// After so many minutes.
+    /// The end of a stream, with the minutes that it ran.
     End {
         minutes: u32,
     },
@@ -56,18 +56,18 @@ pub(super) struct Arrivals {
     partition: usize,
     endless: bool,
     tick: u64,
-    /// The tick with which this act began: one duration, of which an endless generator has many.
+    /// The tick at which this act began. An act is one duration, of which an endless generator has many.
     act_start: u64,
-    /// What is planted in this act.
+    /// The moments planted in this act.
     plants: Vec<Plant>,
-    /// Of each stream of the partition, the tick with which it started; `None` while it is not live.
+    /// For each stream of the partition, the tick at which it started; `None` while it is not live.
     started: Vec<Option<u64>>,
-    /// How many events were generated.
+    /// The number of events generated.
     generated: u64,
-    /// The arrivals of this second and those after it.
+    /// The arrivals of this second and of those after it.
     calendar: VecDeque<Vec<Arrival>>,
     viewers: Viewers,
-    /// Of each stream of the partition, whether its mood is bad in this second.
+    /// For each stream of the partition, whether its sentiment is negative in this second.
     sour: Vec<bool>,
 }
 
@@ -90,7 +90,8 @@ impl Arrivals {
         }
     }
 
-    /// Replaces `arrivals` by those of the next second, unsorted; `false` if there are no more.
+    /// Replaces `arrivals` by the arrivals of the next second, unsorted. Returns `false` if there are no
+    /// more.
     pub(super) fn next_second(&mut self, arrivals: &mut Vec<Arrival>) -> bool {
         let plan = Arc::clone(&self.plan);
         arrivals.clear();
@@ -170,7 +171,7 @@ impl Arrivals {
         }
     }
 
-    /// What planted moments add.
+    /// The additional events of planted moments.
     fn extras(&mut self, plan: &Plan) {
         let chats = plan.config.events_per_second * plan.ticks as f64;
         let tick = self.tick - self.act_start;
@@ -191,16 +192,16 @@ impl Arrivals {
         self.plants = plants;
     }
 
-    /// The id of the next event, and chance of its own.
+    /// The id of the next event, and its own random numbers.
     fn draw(&mut self, plan: &Plan) -> (u64, Random) {
         let number = (self.partition as u64) << 48 | self.generated;
         self.generated += 1;
-        // A bijection of the number, so no two events share an id.
+        // The function is a bijection, so no two events share an id.
         let id = mix(mix(plan.config.seed).wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
         (id, Random::new(id))
     }
 
-    /// Decides when in this second the event happens, when it arrives, and what is wrong with it.
+    /// Decides when in this second the event happens, when it arrives, and which flaw it has.
     fn put(&mut self, plan: &Plan, id: u64, mut random: Random, stream: u32, body: Body) {
         let (bits, flaws) = (random.next(), &plan.flaws);
         let time = self.tick * TICK + (((bits >> 32) * TICK) >> 32);

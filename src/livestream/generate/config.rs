@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::EventTime;
 
-/// What a [`Generator`](super::Generator) makes. The defaults are a demo of about two million events in half an hour of
-/// event time, with a little of everything that goes wrong, and planted moments.
+/// The settings of a [`Generator`](super::Generator). The defaults are a demo of about two million events in
+/// half an hour of event time, with some events of every flaw, and with planted moments.
 ///
 /// Ratios are shares of events, from 0 to 1.
 ///
@@ -19,33 +19,34 @@ use crate::core::EventTime;
 pub struct GeneratorConfig {
     /// The same seed and settings make the same bytes, on every platform.
     pub seed: u64,
-    /// How many streams.
+    /// The number of streams.
     pub streams: u32,
     /// The ids of the first streams, those with the most traffic first; the others are called `stream_0001` and so on by
     /// their rank. May be empty.
     pub stream_ids: Vec<String>,
-    /// How unequal they are: the traffic of the stream of rank `r` is in proportion to `r` to the power of minus this.
+    /// The inequality of the streams: the traffic of the stream of rank `r` is proportional to `r` to the
+    /// power of minus this.
     pub zipf_exponent: f64,
     /// The first instant of event time.
     pub start: EventTime,
-    /// How much event time, in milliseconds; whole seconds.
+    /// The length of event time, in milliseconds; whole seconds.
     pub duration_ms: u64,
-    /// Whether it goes on for ever, each [`duration_ms`](Self::duration_ms) like the one before: moments are planted anew, and
-    /// the streams that ended start again.
+    /// Whether the generator never ends. Each [`duration_ms`](Self::duration_ms) is then like the one before:
+    /// moments are planted anew, and the streams that ended start again.
     pub endless: bool,
-    /// Chat messages per second of event time, over all streams, planted spikes and duplicates aside.
+    /// Chat messages per second of event time, over all streams, without planted spikes and duplicates.
     pub events_per_second: f64,
-    /// How many partitions; a stream is in the one that the hash of its id says.
+    /// The number of partitions; the hash of a stream's id chooses its partition.
     pub partitions: u32,
     /// How often a stream reports its viewers, in milliseconds; whole seconds, 0 for never.
     pub viewer_interval_ms: u64,
-    /// How often, per stream and hour, a raid brings up to three times the usual viewers, who leave again within minutes.
-    /// Not among the planted moments.
+    /// The number of raids per stream and hour. A raid brings up to three times the usual viewers, who leave
+    /// again within minutes. Raids are not planted moments.
     pub raids_per_hour: f64,
-    /// How often, per stream and hour, a stream loses up to three quarters of its viewers, who come back within minutes. Not
-    /// among the planted moments.
+    /// The number of drops per stream and hour. In a drop a stream loses up to three quarters of its viewers,
+    /// who come back within minutes. Drops are not planted moments.
     pub drops_per_hour: f64,
-    /// Transactions per chat message, planted surges aside.
+    /// Transactions per chat message, without planted surges.
     pub transaction_ratio: f64,
     /// Whether streams report starts, titles, categories and ends.
     pub metadata: bool,
@@ -53,7 +54,7 @@ pub struct GeneratorConfig {
     pub changes_per_hour: f64,
     /// The share of streams that end with the last second.
     pub stream_end_ratio: f64,
-    /// How many different users write in one stream.
+    /// The number of different users who write in one stream.
     pub users_per_stream: u32,
     /// The emotes, those used most first. May be empty.
     pub emotes: Vec<String>,
@@ -63,17 +64,19 @@ pub struct GeneratorConfig {
     pub disorder_mean_ms: u64,
     /// The share of events that arrive late, by [`late_delay_ms`](Self::late_delay_ms).
     pub late_ratio: f64,
-    /// How much later they arrive: from, to, in milliseconds. The default is late, yet within the allowed lateness, where
-    /// the out-of-orderness is 10 s, the slide 10 s and the allowed lateness 5 min.
+    /// The least and the greatest additional delay of late events, in milliseconds. By default they are late,
+    /// but within the allowed lateness, if the out-of-orderness is 10 s, the slide 10 s and the allowed
+    /// lateness 5 min.
     pub late_delay_ms: (u64, u64),
     /// The share of events that arrive too late, by [`too_late_delay_ms`](Self::too_late_delay_ms).
     pub too_late_ratio: f64,
-    /// How much later these arrive: from, to, in milliseconds. Nothing arrives late after the end of event time, as the
-    /// watermark stands still there; so the last events are neither late nor too late.
+    /// The least and the greatest additional delay of too late events, in milliseconds. No event arrives late
+    /// after the end of event time, as the watermark no longer moves there; so the last events are neither
+    /// late nor too late.
     pub too_late_delay_ms: (u64, u64),
-    /// The share of events that come again, within seconds.
+    /// The share of events that are sent again, within seconds.
     pub duplicate_ratio: f64,
-    /// The share of records that are damaged so that no decoder can read them.
+    /// The share of records that are damaged, so that no decoder can read them.
     pub malformed_ratio: f64,
     /// The share of events whose time is 50 years ahead.
     pub future_ratio: f64,
@@ -81,32 +84,32 @@ pub struct GeneratorConfig {
     pub planted: Planting,
 }
 
-/// How many moments to plant, and how strong. Each is on a stream with enough traffic to tell it from chance, and no two
-/// of one metric on the same stream.
+/// The number and strength of the moments to plant. Each is on a stream with enough traffic to tell it from
+/// chance, and no two moments of one metric are on the same stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Planting {
-    /// How many chat spikes.
+    /// The number of chat spikes.
     pub chat_spikes: u32,
-    /// Chat is faster by this factor in a spike.
+    /// The factor by which the rate of chat is higher in a spike.
     pub spike_factor: f64,
-    /// How many viewer surges (a raid, say).
+    /// The number of viewer surges (for example by a raid).
     pub viewer_surges: u32,
-    /// There are more viewers by this factor in a surge.
+    /// The factor by which there are more viewers in a surge.
     pub surge_factor: f64,
-    /// How many viewer drops.
+    /// The number of viewer drops.
     pub viewer_drops: u32,
-    /// What is left of the viewers in a drop, as a factor.
+    /// The remaining share of the viewers in a drop.
     pub drop_factor: f64,
-    /// How many donation surges.
+    /// The number of donation surges.
     pub donation_surges: u32,
-    /// Transactions are more by this factor in a donation surge.
+    /// The factor by which there are more transactions in a donation surge.
     pub donation_factor: f64,
-    /// How many sentiment shifts, to the bad.
+    /// The number of sentiment shifts, to negative sentiment.
     pub sentiment_shifts: u32,
-    /// How long each moment lasts, in milliseconds; whole seconds.
+    /// The length of each moment, in milliseconds; whole seconds.
     pub duration_ms: u64,
-    /// How long nothing is planted, so that there is a baseline, in milliseconds.
+    /// The time at the beginning in which nothing is planted, so that there is a baseline, in milliseconds.
     pub warm_up_ms: u64,
 }
 
@@ -164,7 +167,7 @@ impl Default for Planting {
 }
 
 impl Planting {
-    /// Nothing planted.
+    /// A setting that plants nothing.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -187,7 +190,7 @@ impl Planting {
 }
 
 impl GeneratorConfig {
-    /// Chat alone: disorder, but nothing late, damaged or sent twice, and nothing planted.
+    /// Settings for chat alone: disorder, but no late, damaged or duplicate events, and nothing planted.
     #[must_use]
     pub fn chat_only() -> Self {
         Self {
@@ -199,7 +202,7 @@ impl GeneratorConfig {
         }
     }
 
-    /// The same without anything that is late, too late, sent twice, malformed or from the future.
+    /// The same settings without late, too late, duplicate, malformed and future events.
     #[must_use]
     pub fn flawless(self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What events say: from an arrival to the bytes of its record.
+//! The content of events: from an arrival to the bytes of its record.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::livestream::{
     ViewerCount,
 };
 
-/// How far ahead events from the future are: 50 years, more than any clock that is merely wrong by a setting.
+/// The distance of events from the future: 50 years, more than a clock with a wrong setting would be off.
 const FUTURE: u64 = 50 * 365 * 86_400_000;
-/// So that what is decided by chance here does not depend on what was decided by chance before.
+/// Separates the random numbers used here from those used for earlier decisions.
 const SALT: u64 = 0x636F_6E74_656E_7400;
 
-/// Writes records. Keeps its buffers.
+/// Writes records, and reuses its buffers.
 pub(super) struct Writer {
     plan: Arc<Plan>,
     event_id: Vec<u8>,
@@ -90,7 +90,8 @@ impl Writer {
         self.plan.config.start.plus(arrival.time)
     }
 
-    /// Chooses a user of the stream, some much more often than others, and sets id and name. Gives bits that are the user's own.
+    /// Chooses a user of the stream, some much more often than others, and sets id and name. Returns bits
+    /// that depend on the user alone.
     fn user(&mut self, stream: u32, random: &mut Random) -> u64 {
         let users = u64::from(self.plan.config.users_per_stream);
         let bits = random.next();
@@ -135,12 +136,12 @@ impl Writer {
                 self.message.push(' ');
             }
             self.message.push_str(match moody {
-                // One word in four carries the mood.
+                // One word in four carries the sentiment.
                 Some(words) if pick & 0xC0 == 0 => words[pick & 31],
                 _ => words::PLAIN[pick & 63],
             });
         }
-        // A mood has to show.
+        // A sentiment has to appear at least once.
         if let Some(words) = moody {
             self.message.push(' ');
             self.message.push_str(words[(bits >> 9 & 31) as usize]);
@@ -162,7 +163,7 @@ impl Writer {
             emote_bytes += 1 + emote.len() as u64;
         }
         let mean = u64::from(plan.config.message_bytes);
-        // Words end where they end: on average so much after the length asked for.
+        // The message ends at the end of a word: on average this much after the requested length.
         let length = (mean / 2 + random.below(mean + 1)).saturating_sub(4 + emote_bytes);
         self.say(length, sour, random);
         for emote in &emotes[..count] {
@@ -253,7 +254,8 @@ impl Writer {
     }
 }
 
-/// A number from 100 to 6399, about log-normally distributed around 800: a power of two whose exponent is a sum of chances.
+/// A number from 100 to 6399, about log-normally distributed around 800: a power of two whose exponent is a
+/// sum of random numbers.
 fn spread(random: &mut Random) -> i64 {
     let bits = random.next();
     // Four uniform numbers of 16 bits, scaled so that the sum runs from 0 to 6, in units of 2⁻¹⁶.
@@ -263,7 +265,7 @@ fn spread(random: &mut Random) -> i64 {
     ((100 << whole) + ((100 * rest) << whole >> 16)) as i64
 }
 
-/// What was written as ASCII.
+/// The text of bytes that were written as ASCII.
 fn ascii(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }

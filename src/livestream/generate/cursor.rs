@@ -3,11 +3,11 @@ use std::sync::Arc;
 use super::arrivals::{Arrival, Arrivals};
 use super::plan::Plan;
 
-/// The arrivals of one partition in their order.
+/// The arrivals of one partition in order.
 pub(super) struct Cursor {
     pub(super) plan: Arc<Plan>,
     arrivals: Arrivals,
-    /// The arrivals of one second, and the next of them.
+    /// The arrivals of one second, and the index of the next one.
     second: Vec<Arrival>,
     at: usize,
 }
@@ -17,7 +17,7 @@ impl Cursor {
         Self::with(plan, partition, plan.config.endless)
     }
 
-    /// Of the first act alone, as if it were the only one.
+    /// A cursor over the first act alone, as if it were the only one.
     pub(super) fn of_one_act(plan: &Arc<Plan>, partition: usize) -> Self {
         Self::with(plan, partition, false)
     }
@@ -44,7 +44,7 @@ impl Cursor {
         self.second.get(self.at)
     }
 
-    /// Passes over up to `count` arrivals, and says how many there were. Only for one that is at its beginning.
+    /// Skips up to `count` arrivals, and returns how many there were. Only valid at the beginning.
     pub(super) fn skip(&mut self, count: u64) -> u64 {
         let mut skipped = 0;
         while skipped < count && self.arrivals.next_second(&mut self.second) {

@@ -2,7 +2,7 @@ use memchr::memmem;
 
 use super::random::Random;
 
-/// Damages the record that begins at `start`, so that it is no event to anyone. It stays one line.
+/// Damages the record that begins at `start`, so that no decoder accepts it. It remains one line.
 pub(super) fn damage(out: &mut Vec<u8>, start: usize, random: &mut Random) {
     let length = out.len() - start;
     let after = |out: &[u8], key: &[u8]| memmem::find(&out[start..], key).map(|at| start + at + key.len());
@@ -18,7 +18,7 @@ pub(super) fn damage(out: &mut Vec<u8>, start: usize, random: &mut Random) {
                 out[at - 2..at].copy_from_slice(b"no");
             }
         }
-        // No UTF-8 has this byte.
+        // This byte never occurs in UTF-8.
         3 => out[start + length / 2] = 0xFF,
         4 => out.push(b'}'),
         _ => {

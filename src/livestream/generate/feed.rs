@@ -7,21 +7,21 @@ use super::truth::{Floor, GroundTruth, kind_of};
 use crate::core::EventTime;
 use crate::livestream::EventKind;
 
-/// What is known of a record that a [`Feed`] gave, its bytes aside.
+/// A record of a [`Feed`], apart from its bytes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct GeneratedRecord<'f> {
     /// The kind of its event, also where the bytes are damaged.
     pub kind: EventKind,
     /// The stream of its event, also where the bytes are damaged.
     pub stream_id: &'f str,
-    /// When it happened. One from the future says something else of itself.
+    /// The time at which the event happened. The bytes of an event from the future have another time.
     pub time: EventTime,
-    /// When it arrives: never before the one that was given before it.
+    /// The time at which it arrives: never before the record before it.
     pub arrives_at: EventTime,
 }
 
-/// The records of one partition of a [`Generator`](super::Generator), one at a time: for a program that sends them on. Who
-/// keeps to `arrives_at` sends them as they would have come.
+/// The records of one partition of a [`Generator`](super::Generator), one at a time, for a program that sends
+/// them. A program that sends each at its `arrives_at` reproduces the order and the delays.
 ///
 /// ```
 /// use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
@@ -49,7 +49,7 @@ pub struct Feed {
     writer: Writer,
     truth: GroundTruth,
     floor: Floor,
-    /// Of the newest event given, in milliseconds since the start.
+    /// The time of the newest event returned, in milliseconds since the start.
     reached: u64,
 }
 
@@ -71,7 +71,7 @@ impl Feed {
         }
     }
 
-    /// When the next record arrives; `None` if there are no more.
+    /// The time at which the next record arrives; `None` if there are no more.
     pub fn next_arrival(&mut self) -> Option<EventTime> {
         let at = self.cursor.peek()?.at;
         Some(self.cursor.plan.config.start.plus(at))
@@ -92,7 +92,7 @@ impl Feed {
         })
     }
 
-    /// What was given so far, counted, and the moments planted so far.
+    /// The counts of the records returned so far, and the moments planted so far.
     #[must_use]
     pub fn truth(&self) -> GroundTruth {
         let plan = &self.cursor.plan;

@@ -1,8 +1,10 @@
-//! A source of made-up live streams, seeded: the same on every machine, with its own ground truth.
+//! A seeded generator of live streams, which makes the same records on every machine and knows their ground
+//! truth.
 //!
-//! The idea: what happens is decided by integers drawn from a counter, second by second, and apart from that the bytes are
-//! written. So records can be made lazily and fast, skipped for little when a partition is opened at an offset, and
-//! counted in advance: what is malformed, sent twice, late, or a planted moment is known exactly.
+//! Events are decided second by second, by integers drawn from a counter, separately from writing their
+//! bytes. So records can be generated lazily and fast, skipped cheaply when a partition is opened at an
+//! offset, and counted in advance: the malformed, duplicate and late events and the planted moments are known
+//! exactly.
 
 mod arrivals;
 mod config;
@@ -35,13 +37,14 @@ use crate::core::{
     ConfigError, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source, key_hash,
 };
 
-/// A source of made-up events, as JSON records of all four kinds.
+/// A source of generated events, as JSON records of all four kinds.
 ///
-/// A stream's events are in the partition that the hash of its id says. A partition's records are in the order of
-/// arrival: event time plus a delay. The same seed and settings make the same bytes, partition by partition. Memory
-/// grows with the rate and the longest delay, not with the duration.
+/// The hash of a stream's id chooses the partition of its events. A partition's records are in the order of
+/// arrival: event time plus a delay. The same seed and settings make the same bytes, partition by partition.
+/// Memory grows with the rate and the longest delay, not with the duration.
 ///
-/// Replayable from any offset, which is the number of a record in its partition. To open one the generator decides on all
+/// A partition can be replayed from any offset, which is the number of a record in it. To open a partition,
+/// the generator makes the decisions about all records before the offset, and writes none of them.
 /// that comes before and writes none of it.
 ///
 /// ```
@@ -82,13 +85,14 @@ impl Generator {
         Ok(Self { plan: Arc::new(Plan::new(config)?) })
     }
 
-    /// Its settings.
+    /// The settings of the generator.
     #[must_use]
     pub fn config(&self) -> &GeneratorConfig {
         &self.plan.config
     }
 
-    /// The planted moments; of an endless one those of the first [`duration_ms`](GeneratorConfig::duration_ms).
+    /// The planted moments; for an endless generator those of the first
+    /// [`duration_ms`](GeneratorConfig::duration_ms).
     #[must_use]
     pub fn planted(&self) -> Vec<PlantedMoment> {
         self.plan.planted()
@@ -101,8 +105,9 @@ impl Generator {
         (index < self.plan.shares.len()).then(|| Feed::new(&self.plan, index))
     }
 
-    /// What it makes, counted; of an endless one, what it would make if it ended with the first
-    /// [`duration_ms`](GeneratorConfig::duration_ms). Decides on all events, so it takes a fraction of the time that reading them takes.
+    /// The counts of what the generator makes; for an endless one, of what it would make if it ended with the
+    /// first [`duration_ms`](GeneratorConfig::duration_ms). It makes all decisions, so it takes a fraction of
+    /// the time of reading the records.
     #[must_use]
     pub fn ground_truth(&self) -> GroundTruth {
         GroundTruth::new(&self.plan)
@@ -149,7 +154,7 @@ impl Generator {
             last: 0,
             writer: Writer::new(Arc::clone(&self.plan)),
         };
-        // The record before says whether the offset is one in these records.
+        // The record before the offset shows whether the offset belongs to these records.
         let before = from.saturating_sub(1);
         partition.next = partition.cursor.skip(before);
         let mut last = Vec::new();
@@ -167,7 +172,7 @@ impl Generator {
 struct Generated {
     cursor: Cursor,
     next: u64,
-    /// A hash of the record before.
+    /// The hash of the record before.
     last: u64,
     writer: Writer,
 }
@@ -199,7 +204,7 @@ impl Partition for Generated {
             return Ok(if ended { Polled::Done } else { Polled::Ready });
         }
         self.last = batch.records().last().map_or(self.last, |last| key_hash(batch.bytes_of(last)));
-        // The last records go on their way before the end.
+        // The last records are returned before the end.
         Ok(Polled::Ready)
     }
 

@@ -1,4 +1,4 @@
-//! What follows from the settings, once for all partitions.
+//! The plan of a generator: everything that follows from the settings, computed once for all partitions.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use super::random::{Chance, Exponential, Weighted, zipf};
 use crate::core::{ConfigError, PartitionId};
 use crate::livestream::StreamId;
 
-/// A tick is a second of event time: what is generated in one go.
+/// A tick: one second of event time, which is generated at once.
 pub(super) const TICK: u64 = 1000;
 
 #[derive(Debug)]
@@ -24,11 +24,11 @@ pub(super) struct Plan {
     pub(super) shares: Vec<Share>,
     pub(super) delays: Exponential,
     pub(super) flaws: Flaws,
-    /// Whether a stream ends with the last second.
+    /// The probability that a stream ends with the last second.
     pub(super) ending: Chance,
 }
 
-/// What one partition has of everything.
+/// The share of one partition in all events.
 #[derive(Debug, Default)]
 pub(super) struct Share {
     pub(super) streams: Vec<u32>,
@@ -39,7 +39,7 @@ pub(super) struct Share {
     pub(super) plants: Vec<Plant>,
 }
 
-/// Below which draw of 2³² an event gets which flaw; each includes those before it.
+/// The thresholds of a draw below 2³² for each flaw of an event; each includes those before it.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Flaws {
     pub(super) malformed: u64,
@@ -71,7 +71,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Divides the streams over the partitions, and with them everything that is counted.
+    /// Divides the streams, and all counts with them, over the partitions.
     fn share(&mut self) {
         let partitions = u64::from(self.config.partitions);
         self.shares.resize_with(self.config.partitions as usize, Share::default);
@@ -101,13 +101,13 @@ impl Plan {
         }
     }
 
-    /// How many of `total` over the whole duration fall into this tick.
+    /// The number of events, of `total` over the whole duration, that fall into this tick.
     pub(super) fn due(&self, total: u64, tick: u64) -> u64 {
         part(total, tick + 1, self.ticks) - part(total, tick, self.ticks)
     }
 
-    /// How many of an average `total` of all streams over the whole duration fall to `stream` while `plant` lasts,
-    /// beyond the usual, in this tick.
+    /// The number of additional events of `stream` in this tick while `plant` lasts, for an average `total`
+    /// of all streams over the whole duration.
     pub(super) fn extra(&self, total: f64, plant: &Plant, tick: u64) -> u64 {
         let share = self.weights[plant.stream as usize] as f64 / self.total_weight as f64;
         let length = plant.to - plant.from;
@@ -124,7 +124,7 @@ impl Plan {
         self.plants.iter().map(|plant| self.moment(plant, 0)).collect()
     }
 
-    /// A planted moment of the act that begins with this tick.
+    /// The planted moment of a plant in the act that begins with this tick.
     pub(super) fn moment(&self, plant: &Plant, act_start: u64) -> PlantedMoment {
         PlantedMoment {
             stream_id: StreamId::new(&self.streams[plant.stream as usize]),
@@ -147,15 +147,15 @@ impl Plan {
         (0..tick.div_ceil(self.ticks)).flat_map(of_act).collect()
     }
 
-    /// What is planted in a later act.
+    /// The plants of a later act.
     pub(super) fn replant(&self, act: u64) -> Vec<Plant> {
-        // The settings were good for the first act, and no other needs more of them.
+        // The settings were valid for the first act, and later acts need no more streams.
         plant(&self.config, &self.weights, act).unwrap_or_default()
     }
 }
 
 impl Share {
-    /// Those of these that are on its streams.
+    /// The plants that are on the partition's streams.
     pub(super) fn of(&self, plants: &[Plant]) -> Vec<Plant> {
         plants.iter().filter(|plant| self.streams.binary_search(&plant.stream).is_ok()).copied().collect()
     }

@@ -8,26 +8,27 @@ use super::random::{Random, mix};
 use crate::core::{ConfigError, EventTime};
 use crate::livestream::StreamId;
 
-/// A moment that the generator planted, to be found again.
+/// A moment that the generator planted, for a comparison with the moments found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlantedMoment {
     /// The stream.
     pub stream_id: StreamId,
     /// The type: `chat_spike`, `viewer_surge`, `viewer_drop`, `donation_surge` or `sentiment_shift`.
     pub moment_type: Arc<str>,
-    /// Its first instant.
+    /// The first instant of the moment.
     pub started_at: EventTime,
-    /// The first instant after.
+    /// The first instant after the moment.
     pub ended_at: EventTime,
-    /// By what its metric is multiplied meanwhile; for a sentiment shift 1.
+    /// The factor by which its metric is multiplied in between; 1 for a sentiment shift.
     pub factor: f64,
 }
 
-/// Below this many chat messages a minute, chance makes spikes of its own.
+/// The least number of chat messages per minute for a planted spike: below it, chance makes spikes too.
 const SPIKE_CHATS_PER_MINUTE: f64 = 30.0;
-/// Below this many chat messages a minute, the mean mood is left to chance.
+/// The least number of chat messages per minute for a planted shift: below it, the mean sentiment is mostly
+/// chance.
 const SHIFT_CHATS_PER_MINUTE: f64 = 60.0;
-/// Below this many transactions a minute, a surge is a handful.
+/// The least number of transactions per minute for a planted surge: below it, a surge is a few transactions.
 const SURGE_TRANSACTIONS_PER_MINUTE: f64 = 3.0;
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -50,14 +51,14 @@ impl Effect {
         }
     }
 
-    /// Moments of one metric on one stream would blur each other.
+    /// Whether two moments on one stream would change the same metric, and so could not be told apart.
     fn shares_metric(self, other: Self) -> bool {
         let viewers = |effect| matches!(effect, Self::ViewerSurge | Self::ViewerDrop);
         self == other || (viewers(self) && viewers(other))
     }
 }
 
-/// A planted moment as the generator sees it: seconds since the start, and the factor in thousandths.
+/// A planted moment inside the generator: seconds since the start, and the factor in thousandths.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Plant {
     pub(super) stream: u32,
@@ -73,12 +74,13 @@ impl Plant {
     }
 }
 
-/// Chooses streams and times, anew for each act. `weights` are the streams' shares of the traffic, greatest first.
+/// Chooses streams and times, anew for each act. `weights` are the streams' shares of the traffic, greatest
+/// first.
 pub(super) fn plant(config: &GeneratorConfig, weights: &[u64], act: u64) -> Result<Vec<Plant>, ConfigError> {
     let planting = &config.planted;
     let total: u64 = weights.iter().sum();
     let per_minute = |weight: u64| config.events_per_second * 60.0 * weight as f64 / total as f64;
-    // Streams come by rank, so those with enough traffic are the first ones.
+    // Streams are ordered by rank, so those with enough traffic are the first ones.
     let busy =
         |least: f64, ratio: f64| weights.iter().take_while(|&&w| per_minute(w) * ratio >= least).count();
     let watched = if config.viewer_interval_ms > 0 { weights.len() } else { 0 };
@@ -91,7 +93,7 @@ pub(super) fn plant(config: &GeneratorConfig, weights: &[u64], act: u64) -> Resu
         (Effect::SentimentShift, planting.sentiment_shifts, 1.0, busy(SHIFT_CHATS_PER_MINUTE, 1.0)),
     ];
 
-    // The first act is that of a generator without others.
+    // The first act equals the run of a generator that has no others.
     let salt = if act == 0 { 0 } else { mix(act) };
     let mut random = Random::new(mix(config.seed) ^ 0x706C_616E_7465_6400 ^ salt);
     let length = planting.duration_ms / 1000;

@@ -1,5 +1,5 @@
-//! Chance, the same on every platform: integers where anything is decided, and only IEEE additions,
-//! multiplications and divisions where tables are made.
+//! Random numbers that are the same on every platform: integers for all decisions, and only IEEE additions,
+//! multiplications and divisions for tables.
 
 use std::f64::consts::LN_2;
 
@@ -37,7 +37,7 @@ impl Random {
         low + self.below(high.saturating_sub(low).saturating_add(1))
     }
 
-    /// Whether something of this chance happens.
+    /// Whether an event with this probability happens.
     pub(crate) fn happens(&mut self, chance: Chance) -> bool {
         u64::from((self.next() >> 32) as u32) < chance.0
     }
@@ -55,7 +55,8 @@ impl Chance {
 
 /// Exponentially distributed numbers.
 ///
-/// `−ln u` of a uniform `u = m·2⁻ᵏ`, `½ ≤ m < 1`, is `k·ln 2 − ln m`: a count of halvings, and a look into a table.
+/// `−ln u` of a uniform `u = m·2⁻ᵏ`, `½ ≤ m < 1`, is `k·ln 2 − ln m`: a count of halvings, and a table
+/// look-up.
 #[derive(Clone, Debug)]
 pub(crate) struct Exponential {
     mean: u64,
@@ -71,7 +72,7 @@ impl Exponential {
         Self { mean, table }
     }
 
-    /// The number that belongs to these 64 uniform bits.
+    /// The number for these 64 uniform bits.
     pub(crate) fn of(&self, bits: u64) -> u64 {
         let halvings = u64::from((bits as u32 | 1 << 31).trailing_zeros());
         let (at, rest) = ((bits >> 54) as usize, (bits >> 38) & 0xFFFF);
@@ -88,8 +89,8 @@ pub(crate) fn zipf(count: u32, exponent: f64) -> Vec<u64> {
     weights.iter().map(|w| ((w / sum * (1_u64 << 40) as f64) as u64).max(1)).collect()
 }
 
-/// The natural logarithm of a positive number, by the series of the inverse hyperbolic tangent. The standard
-/// library's may differ between platforms in the last bit.
+/// The natural logarithm of a positive number, by the series of the inverse hyperbolic tangent. The function
+/// of the standard library may differ between platforms in the last bit.
 fn ln(x: f64) -> f64 {
     let (mut m, mut halvings) = (x, 0.0);
     while m > 1.5 {
@@ -127,7 +128,8 @@ fn exp(x: f64) -> f64 {
 /// Draws an index with a probability in proportion to its weight, in constant time (Walker's and Vose's alias method).
 #[derive(Clone, Debug)]
 pub(crate) struct Weighted {
-    /// Of each index: below which of 2³² it is drawn itself, and the one that is drawn else.
+    /// For each index: the threshold of 2³² below which it is drawn itself, and the index that is drawn
+    /// otherwise.
     slots: Vec<(u32, u32)>,
 }
 
@@ -149,7 +151,7 @@ impl Weighted {
         Self { slots }
     }
 
-    /// The index that belongs to these 64 uniform bits.
+    /// The index for these 64 uniform bits.
     pub(crate) fn of(&self, bits: u64) -> u32 {
         let index = (((bits >> 32) * self.slots.len() as u64) >> 32) as u32;
         let (threshold, other) = self.slots[index as usize];

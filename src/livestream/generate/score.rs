@@ -5,16 +5,16 @@ use super::{GroundTruth, PlantedMoment};
 use crate::core::Moment;
 use crate::livestream::StreamId;
 
-/// How well moments were found: of one type, or of all.
+/// The score of found moments against planted ones: of one type, or of all.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Score {
-    /// Moments that were planted.
+    /// The number of planted moments.
     pub planted: u64,
-    /// Of these, how many were found.
+    /// The number of planted moments that were found.
     pub recalled: u64,
-    /// Moments found, of planted types.
+    /// The number of moments found, of planted types.
     pub found: u64,
-    /// Of these, how many were planted. Two found moments may belong to one that was planted.
+    /// The number of found moments that were planted. Two found moments may belong to one planted one.
     pub correct: u64,
 }
 
@@ -32,11 +32,12 @@ impl Score {
     }
 }
 
-/// Holds found moments against the planted ones, and gives the score of each planted type.
+/// Compares found moments with the planted ones, and returns the score of each planted type.
 ///
-/// A found moment belongs to a planted one of the same stream and type if their intervals, the planted one longer by
-/// `tolerance` milliseconds at both ends, overlap. A window keeps what it saw until it ends, so a tolerance of its size is fair.
-/// Found moments of types that were not planted at all do not count.
+/// A found moment belongs to a planted one of the same stream and type if their intervals overlap, the
+/// planted one extended by `tolerance` milliseconds at both ends. A window contains its events until it ends,
+/// so a tolerance of its size is appropriate. Found moments of types that were not planted at all do not
+/// count.
 ///
 /// ```
 /// use telemetra::livestream::generate::{Generator, GeneratorConfig, score};

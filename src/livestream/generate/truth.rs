@@ -10,17 +10,18 @@ use super::plan::Plan;
 use crate::core::{EventTime, Fate, Fates, WindowSpec};
 use crate::livestream::EventKind;
 
-/// What a [`Generator`](super::Generator) makes, counted: to hold against what a pipeline finds.
+/// The counts of what a [`Generator`](super::Generator) makes, for a comparison with what a pipeline finds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroundTruth {
     /// The planted moments.
     pub planted: Vec<PlantedMoment>,
-    /// What becomes of the records. Exact are `read`, `malformed`, `from_future` (where processing time is less than 50 years
-    /// past the start) and `duplicate`. How many are late depends on when floors move; `on_time`, `late_applied` and `too_late` are
-    /// those of the default windows, 10 s of out-of-orderness, 5 min of allowed lateness and floors that move with
-    /// each record: near, not exact.
+    /// The fates of the records. `read`, `malformed`, `from_future` (where processing time is less than 50
+    /// years past the start) and `duplicate` are exact. The number of late events depends on when floors
+    /// move, so `on_time`, `late_applied` and `too_late` are approximate: they assume the default windows, 10
+    /// s of out-of-orderness, 5 min of allowed lateness and floors that move with each record.
     pub fates: Fates,
-    /// How many records that are not malformed there are of each kind, duplicates and those from the future included. Exact.
+    /// The number of records of each kind that are not malformed, including duplicates and those from the
+    /// future. Exact.
     pub events: BTreeMap<EventKind, u64>,
 }
 
@@ -62,7 +63,7 @@ pub(super) fn kind_of(arrival: &Arrival) -> EventKind {
     }
 }
 
-/// The floor of a partition, as ingest with default settings has it.
+/// The floor of a partition, as ingest computes it with default settings.
 #[derive(Default)]
 pub(super) struct Floor {
     start: EventTime,

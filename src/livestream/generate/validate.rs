@@ -2,8 +2,8 @@ use super::config::GeneratorConfig;
 use crate::core::{ConfigError, EventTime};
 
 impl GeneratorConfig {
-    /// Checks every setting. Whether enough streams have the traffic for the planted moments is seen by
-    /// [`Generator::new`](super::Generator::new).
+    /// Checks every setting. [`Generator::new`](super::Generator::new) checks whether enough streams have the
+    /// traffic for the planted moments.
     ///
     /// # Errors
     ///

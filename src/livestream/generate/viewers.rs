@@ -1,10 +1,10 @@
-//! How many watch: a walk around each stream's own level, and what planted moments make of it.
+//! The numbers of viewers: a random walk around each stream's own level, changed by planted moments.
 
 use super::plan::{Plan, TICK};
 use super::planted::{Effect, Plant};
 use super::random::{Chance, Random, mix};
 
-/// One report of a stream.
+/// One report of a stream's viewers.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Audience {
     pub(super) now: u32,
@@ -12,15 +12,15 @@ pub(super) struct Audience {
     pub(super) peak: u32,
 }
 
-/// The audiences of the streams of one partition.
+/// The viewers of the streams of one partition.
 #[derive(Default)]
 pub(super) struct Viewers {
-    /// By the second of the interval in which they report.
+    /// The streams, by the second of the interval in which they report.
     by_second: Vec<Vec<Walk>>,
     leaps: Leaps,
 }
 
-/// How likely a report is to be the first one of a raid, or of a drop.
+/// The probabilities that a report is the first one of a raid, or of a drop.
 #[derive(Copy, Clone, Default)]
 struct Leaps {
     raid: Chance,
@@ -30,7 +30,7 @@ struct Leaps {
 struct Walk {
     stream: u32,
     level: i64,
-    /// How far from its level it has strayed.
+    /// The distance of the walk from its level.
     strayed: i64,
     unique: u32,
     peak: u32,
@@ -44,7 +44,7 @@ impl Viewers {
         by_second.resize_with(interval as usize, Vec::new);
         for &stream in plan.shares[partition].streams.iter().filter(|_| interval > 0) {
             let seed = mix(plan.config.seed ^ mix(u64::from(stream)));
-            // In proportion to the chat, plus a few who do not write.
+            // The number is proportional to the chat, plus a few viewers who do not write.
             let level = 40 + plan.weights[stream as usize] as i64 / (plan.weights[0] as i64 / 20_000 + 1);
             let walk = Walk { stream, level, strayed: 0, unique: 0, peak: 0, random: Random::new(seed) };
             by_second[(seed % interval) as usize].push(walk);
@@ -90,12 +90,13 @@ impl Viewers {
 }
 
 impl Walk {
-    /// One step: an eighth of the way back to the level, and some chance: a fortieth, or what single viewers make.
+    /// One step of the walk: an eighth of the way back to the level, plus a random part of up to a fortieth,
+    /// or of single viewers.
     fn step(&mut self, milli: u64, leaps: Leaps) -> Audience {
         let noise = self.level / 40 + self.level.isqrt();
         let chance = self.random.below(noise as u64 + 1) + self.random.below(noise as u64 + 1);
         self.strayed += chance as i64 - noise - self.strayed / 8;
-        // No chance is drawn where nothing hangs on it, so that the other numbers stay what they are.
+        // No random number is drawn where nothing depends on it, so that all other numbers stay the same.
         if leaps.raid.0 > 0 && self.random.happens(leaps.raid) {
             self.strayed += self.level * self.random.between(50, 200) as i64 / 100;
         }

@@ -1,4 +1,4 @@
-//! What is written in the chats.
+//! The words of generated chat messages.
 
 pub(super) const EMOTES: [&str; 16] = [
     "PogChamp",
@@ -98,7 +98,7 @@ pub(super) const PLAIN: [&str; 64] = [
     "said",
 ];
 
-/// Seen now and then: what an encoder has to escape, and what is longer than it looks.
+/// Rare messages: characters that an encoder has to escape, and texts with more bytes than characters.
 pub(super) const ODD: [&str; 8] =
     ["\"gg ez\"", "o\\/", "café", "naïve", "🔥🔥", "日本語", "5 > 4 && 3 < 4", "tab\there"];
 

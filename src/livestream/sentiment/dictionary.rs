@@ -1,4 +1,4 @@
-//! Words and what they stand for: a table that says no at once.
+//! A dictionary of words, with a filter for words that it does not contain.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::word::{Folded, mix, number};
 
-/// How many bits of a word's hash choose its place in the filter.
+/// The number of bits of a word's hash that choose its place in the filter.
 const FILTER_BITS: u32 = 16;
 
-/// Finds words without regard to case. Most words of a message are in no list, so a filter of 8 KiB, small enough to stay
-/// in the nearest cache, turns nine in ten of them away before the table is touched.
+/// A map from words to values, without regard to case. Most words of a message are in no list, so a filter of
+/// 8 KiB, small enough for the first-level cache, rejects nine in ten of them before the table is searched.
 ///
-/// Exact for words of up to 15 bytes; longer ones match by a hash of 127 bits.
+/// The map is exact for words of up to 15 bytes; longer ones match by a hash of 127 bits.
 #[derive(Clone)]
 pub(super) struct Dictionary<V> {
     filter: Box<[u64]>,
@@ -27,7 +27,7 @@ impl<V: Copy> Dictionary<V> {
         Self { filter, table: HashTable::new(), longest: 0 }
     }
 
-    /// What is held for a word, to be changed; at first `default`.
+    /// The value of a word, for changes; `default` if there was none.
     pub(super) fn entry(&mut self, word: &Folded, default: V) -> &mut V {
         let number = number(word.bytes());
         let hash = mix(number);
@@ -38,7 +38,7 @@ impl<V: Copy> Dictionary<V> {
         &mut entry.or_insert((number, default)).into_mut().1
     }
 
-    /// What is held for a word of ASCII letters in either case, and of others as [`Folded`] has them.
+    /// The value of a word of ASCII letters in either case. Other letters must be in the form of [`Folded`].
     #[inline]
     pub(super) fn get(&self, word: &[u8]) -> Option<V> {
         if word.len() > self.longest {
@@ -55,12 +55,13 @@ impl<V: Copy> Dictionary<V> {
         self.table.find(hash, |held| held.0 == number).map(|held| held.1)
     }
 
-    /// What is held for a word of any letters.
+    /// The value of a word of any letters.
     pub(super) fn get_folded(&self, word: &str) -> Option<V> {
         self.get(Folded::of(word)?.bytes())
     }
 
-    /// A digest of all words and of what `meaning` makes of what is held for each, whatever order they came in.
+    /// A digest of all words and of `meaning` of their values, independent of the order in which they were
+    /// added.
     pub(super) fn digest(&self, meaning: impl Fn(V) -> u64) -> u64 {
         let mut words: Vec<_> = self.table.iter().map(|&(word, held)| (word, meaning(held))).collect();
         words.sort_unstable();
@@ -77,7 +78,7 @@ impl<V: Copy> Dictionary<V> {
     }
 }
 
-/// How many words, not which: there may be thousands.
+/// Shows the number of words and not the words: there may be thousands.
 impl<V> fmt::Debug for Dictionary<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dictionary")
@@ -87,7 +88,7 @@ impl<V> fmt::Debug for Dictionary<V> {
     }
 }
 
-/// A hash's word and bit of the filter. The table uses the lowest and the highest bits.
+/// The word and the bit of the filter for a hash. The table uses the lowest and the highest bits.
 #[inline]
 fn place(hash: u64) -> (usize, u64) {
     let bit = hash >> 32 & ((1 << FILTER_BITS) - 1);

@@ -1,4 +1,4 @@
-//! The built-in lexicon: everyday English, and what stream chats add to it. Weights by our own judgement.
+//! The built-in lexicon: everyday English, and words of stream chats. The weights are our own judgement.
 
 /// Words by weight, in units of `1 /` [`SENTIMENT_SCALE`](crate::livestream::SENTIMENT_SCALE).
 pub(super) const ENGLISH: &[(i32, &str)] = &[
@@ -90,7 +90,8 @@ pub(super) const EMOTES: &[(i32, &str)] = &[
     (-8_000, "ResidentSleeper \u{1f92e} \u{1f922} \u{1f92c} \u{1f4a9}"),
 ];
 
-/// What turns the words after it round. Forms without their end are what is left of those with a curly apostrophe.
+/// Words that reverse the weights of the words after them. Forms without an ending are the beginnings of
+/// forms with a curly apostrophe.
 pub(super) const NEGATIONS: &str = "not no never none nobody nothing neither nor without cannot cant can't dont don't don \
      doesnt doesn't doesn didnt didn't didn isnt isn't isn aint ain't wasnt wasn't wasn arent aren't aren werent weren't \
      weren wont won't wouldnt wouldn't wouldn couldnt couldn't couldn shouldnt shouldn't shouldn hasnt hasn't hasn \

@@ -1,9 +1,9 @@
-//! Which characters beyond ASCII make words, end them, or stand by themselves.
+//! The characters beyond ASCII that form words, end words, or are words by themselves.
 //!
-//! Unicode's own tables of these are large. What matters here is coarser: a character is a letter unless it is known to be
-//! none, so that the marks which many scripts put on letters stay in the word.
+//! Unicode's own tables of these are large, and a coarser rule is enough here: a character is a letter unless
+//! it is known not to be one, so that the marks which many scripts put on letters stay in the word.
 
-/// Whether it is a symbol, an emoji or punctuation: never part of a word, and looked up by itself.
+/// Whether a character is a symbol, an emoji or punctuation: never part of a word, and looked up by itself.
 pub(super) fn is_symbol(character: char) -> bool {
     matches!(character,
         // Latin-1, without the ordinals and the micro sign.
@@ -21,7 +21,7 @@ pub(super) fn is_symbol(character: char) -> bool {
         | '\u{1f000}'..='\u{1faff}' | '\u{e0000}'..)
 }
 
-/// Whether a negation before it does not reach behind it.
+/// Whether a character ends the reach of a negation before it.
 pub(super) fn ends_clause(character: char) -> bool {
     matches!(
         character,
@@ -46,7 +46,8 @@ pub(super) fn ends_clause(character: char) -> bool {
     )
 }
 
-/// Whether it is of a script that puts no space between words: Thai, Lao, Burmese, Khmer, Chinese, Japanese.
+/// Whether a character is of a script without spaces between words: Thai, Lao, Burmese, Khmer, Chinese,
+/// Japanese.
 pub(super) fn is_unspaced(character: char) -> bool {
     matches!(character,
         '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
@@ -54,7 +55,7 @@ pub(super) fn is_unspaced(character: char) -> bool {
         | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{3ffff}')
 }
 
-/// Whether it belongs to the character before it and is no word by itself.
+/// Whether a character belongs to the one before it and is not a word by itself.
 pub(super) fn is_joined(character: char) -> bool {
     matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}')
 }

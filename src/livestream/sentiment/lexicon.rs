@@ -1,4 +1,4 @@
-//! Word lists: a weight for each word, and what is between words left alone.
+//! A scorer by a word list: the mean weight of the words of a message.
 
 mod file;
 mod scan;
@@ -12,31 +12,37 @@ use super::word::{Folded, LONGEST};
 use crate::core::ConfigError;
 use crate::livestream::SENTIMENT_SCALE;
 
-/// Goes up with every change of the rules: one that gives any message another score with the same words.
+/// The version of the rules. Increase it with every change that gives any message another score with the same
+/// words.
 const RULES: u32 = 1;
-/// How many words a negation reaches.
+/// The number of words that a negation affects.
 const REACH: u32 = 3;
-/// The longest word of a script without spaces, in characters, of which the shortest have three bytes.
+/// The length of the longest word of a script without spaces, in characters, of which the shortest have three
+/// bytes.
 const UNSPACED: usize = LONGEST / 3;
 
-/// Scores a message by the words in it: the mean of the weights of those it knows, 0 if it knows none.
+/// Scores a message by its words: the mean of the weights of those in the lexicon, 0 if there is none.
 ///
-/// A negation (*not*, *never*, *don't*, …) turns the weights of the next three words round and takes a quarter
-/// off, unless a mark such as `,` or `.` stands between. Emotes are looked up by name, from the list and
-/// in the text. Irony, grammar and any language but the one in the lexicon are beyond it.
+/// A negation (*not*, *never*, *don't*, …) reverses the sign of the weights of the next three words and
+/// reduces them by a quarter, unless a punctuation mark such as `,` or `.` stands in between. Emotes are
+/// looked up by name, from the list and in the text. Irony, grammar and languages other than the lexicon's
+/// are not recognised.
 ///
 /// # Words
 ///
-/// A word is a run of letters, digits and `_`, with apostrophes between them; an emoji or other symbol is a word
-/// by itself, and of emoticons, which begin with a mark and have up to four bytes, the longest counts. Case makes no difference, in any script that
-/// has it, by Unicode's small letters and without regard to the language. Typographic apostrophes are the same as straight ones, and joiners and variation selectors
-/// are left out. Other forms of one letter are different letters: lists and messages should both be in normal form C.
+/// A word is a run of letters, digits and `_`, with apostrophes between them. An emoji or other symbol is a
+/// word by itself. An emoticon begins with a punctuation mark and has up to four bytes; the longest one
+/// counts. Case makes no difference, in any script that has it, by Unicode's small letters and without regard
+/// to the language. Typographic apostrophes equal straight ones, and joiners and variation selectors are
+/// ignored. Other forms of one letter are different letters: lists and messages should both be in normal form
+/// C.
 ///
-/// Thai, Lao, Burmese, Khmer, Chinese and Japanese put no space between words. There the longest word of the list that begins at a character
-/// is taken, and reading goes on behind it, or with the next character if there is none, which counts as a word.
+/// Thai, Lao, Burmese, Khmer, Chinese and Japanese put no space between words. There the longest word of the
+/// list that begins at a character is taken, and reading continues after it. If there is none, the character
+/// counts as a word, and reading continues with the next one.
 ///
-/// One pass, nothing allocated, at most 22 look-ups per character, and exact for words of up to 15 bytes; longer ones, of up to
-/// 64 bytes, match by a hash of 127 bits.
+/// Scoring is one pass without allocations, with at most 22 look-ups per character. It is exact for words of
+/// up to 15 bytes; longer ones, of up to 64 bytes, match by a hash of 127 bits.
 ///
 /// ```
 /// use telemetra::livestream::{Lexicon, Sentiment};
@@ -49,9 +55,9 @@ const UNSPACED: usize = LONGEST / 3;
 #[derive(Clone, Debug)]
 pub struct Lexicon {
     words: Dictionary<Meaning>,
-    /// The marks that emoticons begin with.
+    /// The punctuation marks with which emoticons begin.
     emoticons: u128,
-    /// The longest word of a script without spaces, in characters.
+    /// The length of the longest word of a script without spaces, in characters.
     unspaced: usize,
 }
 
@@ -73,13 +79,13 @@ impl Lexicon {
         lexicon
     }
 
-    /// Words of your own with weights from −1 to 1. Of a word given twice the last weight counts. There are no negations
-    /// but those of [`with_negations`](Self::with_negations).
+    /// Words of your own with weights from −1 to 1. If a word is given twice, its last weight counts. The
+    /// only negations are those added by [`with_negations`](Self::with_negations).
     ///
     /// # Errors
     ///
-    /// If a weight is out of range, or a word could never be met in a message: it is empty, longer than 64 bytes, or
-    /// made of several.
+    /// If a weight is out of range, or a word could never occur in a message: it is empty, longer than 64
+    /// bytes, or consists of several words.
     ///
     /// ```
     /// use telemetra::livestream::{Lexicon, Sentiment};
@@ -108,11 +114,11 @@ impl Lexicon {
         Ok(self)
     }
 
-    /// Adds words that turn the weights of those after them round.
+    /// Adds words that reverse the weights of the words after them.
     ///
     /// # Errors
     ///
-    /// If a word could never be met in a message, as for [`from_pairs`](Self::from_pairs).
+    /// If a word could never occur in a message, as for [`from_pairs`](Self::from_pairs).
     pub fn with_negations<W: AsRef<str>>(
         mut self,
         words: impl IntoIterator<Item = W>,
@@ -123,19 +129,19 @@ impl Lexicon {
         Ok(self)
     }
 
-    /// How many words it knows, negations not counted.
+    /// The number of words, without negations.
     #[must_use]
     pub fn len(&self) -> usize {
         self.words.values().filter(|meaning| matches!(meaning, Meaning::Weight(_))).count()
     }
 
-    /// Whether it knows no word.
+    /// Whether the lexicon has no word.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A digest of its words and what they mean.
+    /// A digest of the words and their meanings.
     fn digest(&self) -> u64 {
         self.words.digest(|meaning| match meaning {
             Meaning::Weight(weight) => u64::from(weight.cast_unsigned()),
@@ -160,7 +166,7 @@ impl Lexicon {
     }
 
     fn check_and_insert(&mut self, word: &str, meaning: Meaning) -> Result<(), Refused> {
-        // Emoji are often followed by a sign that asks for colour; in messages it is left out.
+        // Emoji are often followed by a variation selector for colour, which is ignored in messages.
         let word = word.trim_end_matches('\u{fe0f}');
         if !is_one_token(word) {
             let detail = format!("`{word}` is not one word, emoticon or emoji of at most {LONGEST} bytes");
@@ -184,14 +190,14 @@ impl Lexicon {
     }
 }
 
-/// The built-in English one.
+/// The built-in English lexicon.
 impl Default for Lexicon {
     fn default() -> Self {
         Self::english()
     }
 }
 
-/// Why a word cannot be taken.
+/// The reason why a word is refused.
 struct Refused {
     detail: String,
     hint: &'static str,

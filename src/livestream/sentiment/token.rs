@@ -1,12 +1,12 @@
-//! Where a message's words and emoticons begin and end, for a lexicon.
+//! The boundaries of words and emoticons in a message, for a lexicon.
 
-/// What a byte is part of.
+/// The kind of a byte.
 #[derive(Copy, Clone, PartialEq, Eq)]
 pub(super) enum Class {
     Space,
-    /// Letters, digits and the underscore.
+    /// A letter, a digit or the underscore.
     Word,
-    /// A character beyond ASCII: a letter more often than not.
+    /// A part of a character beyond ASCII, which usually is a letter.
     Wide,
     Mark,
 }
@@ -31,7 +31,8 @@ pub(super) fn class(byte: u8) -> Class {
     CLASS[usize::from(byte)]
 }
 
-/// The end of the run of letters that begins at `start`, and whether all are ASCII. An apostrophe between two letters belongs to it.
+/// The end of the run of letters that begins at `start`, and whether all are ASCII. An apostrophe between two
+/// letters belongs to the run.
 #[inline]
 pub(super) fn run_end(text: &[u8], start: usize) -> (usize, bool) {
     let is_letter = |at: usize| text.get(at).is_some_and(|&b| matches!(class(b), Class::Word | Class::Wide));
@@ -48,5 +49,5 @@ pub(super) fn run_end(text: &[u8], start: usize) -> (usize, bool) {
     (end, wide < 0x80)
 }
 
-/// The longest emoticon that begins with a mark, in bytes.
+/// The length of the longest emoticon that begins with a mark, in bytes.
 pub(super) const EMOTICON: usize = 4;

@@ -1,4 +1,4 @@
-//! VADER: valences from people's ratings, and rules for what their neighbours make of them.
+//! VADER: a scorer with valences from people's ratings, and rules for the effect of neighbouring words.
 
 mod build;
 mod chat;
@@ -21,22 +21,26 @@ use super::dictionary::Dictionary;
 use crate::core::ConfigError;
 use crate::livestream::SENTIMENT_SCALE;
 
-/// Goes up with every change of the rules: one that gives any message another score with the same words.
+/// The version of the rules. Increase it with every change that gives any message another score with the same
+/// words.
 const RULES: u32 = 1;
 
-/// Scores a message by the rules and the lexicon of VADER (Hutto and Gilbert, 2014): 7,500 words, emoticons and
-/// abbreviations with the valence that ten people gave each, and what boosters (*very*), dampeners (*kind of*),
-/// negations (*not*, *never so*), *but*, *least*, capitals, exclamation and question marks and a few idioms make of them.
-/// Emoji stand for their names. To these it adds emotes, which are looked up by name, from the list and in the text, and which no rule touches;
-/// an emote that the text has is not counted again from the list.
+/// Scores a message by the rules and the lexicon of VADER (Hutto and Gilbert, 2014).
 ///
-/// With s the sum of the valences, the score is s / √(s² + 15), rounded to four decimals. Between ±0.05
-/// a message counts as neutral.
+/// The lexicon has 7,500 words, emoticons and abbreviations with the valence that ten people gave each. The
+/// rules change a valence by boosters (*very*), dampeners (*kind of*), negations (*not*, *never so*), *but*,
+/// *least*, capitals, exclamation and question marks and a few idioms. An emoji is scored by its name. Emotes
+/// are added: they are looked up by name, from the list and in the text, and no rule changes their valence;
+/// an emote that is in the text is not counted again from the list.
 ///
-/// English only; words are what stands between white space. `docs/sentiment.md` has the figures, the emotes, and the few places
-/// where it differs from the reference implementation.
+/// If s is the sum of the valences, the score is s / √(s² + 15), rounded to four decimals. A score within
+/// ±0.05 counts as neutral.
 ///
-/// One pass, and nothing allocated. Building it reads the lexicon, which takes about a millisecond.
+/// It supports English only; words are separated by white space. `docs/sentiment.md` has the figures, the
+/// emotes, and the few differences from the reference implementation.
+///
+/// Scoring is one pass without allocations. Building a `Vader` reads the lexicon, which takes about a
+/// millisecond.
 ///
 /// ```
 /// use telemetra::livestream::{Sentiment, Vader};
@@ -51,14 +55,14 @@ const RULES: u32 = 1;
 #[derive(Clone)]
 pub struct Vader {
     words: Dictionary<Token>,
-    /// The words of emoji, one emoji's after the other's.
+    /// The words of emoji, one emoji after the other.
     meanings: Vec<Token>,
     emotes: usize,
     chat: Option<Arc<Chat>>,
 }
 
 impl Vader {
-    /// VADER's lexicon and the commonest emotes of live chats.
+    /// VADER's lexicon and the most common emotes of live chats.
     #[must_use]
     pub fn new() -> Self {
         let mut vader = Self::build();
@@ -72,13 +76,14 @@ impl Vader {
         Self::build()
     }
 
-    /// [`new`](Self::new) with the layer for live chats: laughter in the common scripts, words and phrases in their sense in chat
-    /// (`W`, *sick*, *I'm dead*), emoticons and emoji as chats use them, channels' emotes by how their names end (`xyzLUL`),
-    /// letters drawn out (`goooo`), HTML entities, and names, commands, addresses and numbers as what they are.
-    /// `docs/chat-words.md` has every word of it, with its reason.
+    /// [`new`](Self::new) with the layer for live chats: laughter in the common scripts, words and phrases in
+    /// their sense in chat (`W`, *sick*, *I'm dead*), emoticons and emoji as chats use them, and emotes of
+    /// channels by the suffixes of their names (`xyzLUL`). It also handles repeated letters (`goooo`), HTML
+    /// entities, names, commands, addresses and numbers. `docs/chat-words.md` has all words of the layer,
+    /// with reasons.
     ///
-    /// It costs about a fifth more. Words and emotes given later ([`with`](Self::with), [`with_emotes`](Self::with_emotes))
-    /// come before its own.
+    /// It costs about a fifth more. Words and emotes given later ([`with`](Self::with),
+    /// [`with_emotes`](Self::with_emotes)) take precedence over those of the layer.
     ///
     /// ```
     /// use telemetra::livestream::{Sentiment, Vader};
@@ -96,12 +101,13 @@ impl Vader {
         vader
     }
 
-    /// Gives words, emoticons and emoji other valences, from −4 to 4, rounded to a tenth. The rules apply to them as to those of the lexicon.
+    /// Sets other valences for words, emoticons and emoji, from −4 to 4, rounded to a tenth. The rules apply
+    /// to them as to words of the lexicon.
     ///
     /// # Errors
     ///
-    /// If a valence is out of range, or a word could never be met in a message: it is empty, longer than 64 bytes,
-    /// holds white space, or has punctuation around it.
+    /// If a valence is out of range, or a word could never occur in a message: it is empty, longer than 64
+    /// bytes, contains white space, or has punctuation around it.
     ///
     /// ```
     /// use telemetra::livestream::{Sentiment, Vader};
@@ -115,7 +121,7 @@ impl Vader {
         self.add_words(words)
     }
 
-    /// Adds emotes, or gives them other valences, from −4 to 4, rounded to a tenth. At most 448 in all.
+    /// Adds emotes or sets other valences for them, from −4 to 4, rounded to a tenth. At most 448 in all.
     ///
     /// # Errors
     ///
@@ -135,7 +141,7 @@ impl Vader {
     }
 }
 
-/// [`new`](Self::new).
+/// The same as [`new`](Self::new).
 impl Default for Vader {
     fn default() -> Self {
         Self::new()
@@ -184,7 +190,7 @@ impl Sentiment for Vader {
     }
 }
 
-/// From a sum to a score.
+/// Converts a sum of valences to a score.
 fn compound(sum: f64) -> i32 {
     (sum / (sum * sum + 15.0).sqrt() * SENTIMENT_SCALE as f64).round() as i32
 }

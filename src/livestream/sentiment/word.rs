@@ -1,29 +1,30 @@
-//! A word as a number, without regard to case.
+//! Words as numbers, without regard to case.
 
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The longest word in bytes.
+/// The length of the longest word, in bytes.
 pub(super) const LONGEST: usize = 64;
 
-/// A word as it is looked up: in small letters, with straight apostrophes, and without what has no width.
+/// A word in the form in which it is looked up: in small letters, with straight apostrophes, and without
+/// characters that have no width.
 pub(super) struct Folded {
     bytes: [u8; LONGEST],
     len: usize,
 }
 
 impl Folded {
-    /// `None` if that has more than [`LONGEST`] bytes.
+    /// Folds a word; `None` if the result has more than [`LONGEST`] bytes.
     pub(super) fn of(text: &str) -> Option<Self> {
         let mut folded = Self { bytes: [0; LONGEST], len: 0 };
         #[cfg(test)]
         super::work::done(text.len() as u64);
         for character in text.chars() {
             match character {
-                // Joiners, and the signs that ask for an emoji with or without colour.
+                // Joiners, and variation selectors of emoji for colour or for none.
                 '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}' => {}
-                // Telephones write it.
+                // Telephones write this apostrophe.
                 '\u{2019}' => folded.push('\'')?,
-                // Sigma at the end of a word; in capitals there is one sigma.
+                // Sigma at the end of a word: in capitals there is only one sigma.
                 'ς' => folded.push('σ')?,
                 _ => character.to_lowercase().try_for_each(|small| folded.push(small))?,
             }
@@ -43,13 +44,14 @@ impl Folded {
     }
 }
 
-/// The longest word that [`pack`] keeps exactly.
+/// The length of the longest word that [`pack`] stores exactly.
 const PACKED: usize = 15;
 
-/// Up to 15 bytes as a number that no others make: the bytes from the low end, the length in the top byte.
+/// Packs up to 15 bytes into a number that no other bytes have: the bytes from the low end, the length in the
+/// top byte.
 fn pack(text: &[u8]) -> Option<u128> {
     let len = text.len();
-    // Two overlapping reads each: where they overlap they hold the same bytes, so they can be or-ed.
+    // These are two overlapping reads each: the overlap contains the same bytes, so they can be or-ed.
     let bytes = if len > PACKED {
         return None;
     } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
@@ -76,7 +78,9 @@ pub(super) fn mix(number: u128) -> u64 {
     wide as u64 ^ (wide >> 64) as u64
 }
 
-/// The number of a word without regard to the case of ASCII letters; others have to be folded. Exact up to 15 bytes, a hash of 127 bits beyond. For words of at most [`LONGEST`] bytes.
+/// The number of a word without regard to the case of ASCII letters; other letters must be folded first. It
+/// is exact for up to 15 bytes, and beyond that a hash of 127 bits. Only for words of at most [`LONGEST`]
+/// bytes.
 #[inline]
 pub(super) fn number(text: &[u8]) -> u128 {
     pack(text).map_or_else(|| hash_lowered(text), lower)
@@ -91,7 +95,7 @@ fn hash_lowered(text: &[u8]) -> u128 {
     xxh3_128(&lower[..text.len().min(LONGEST)]) | 1 << 127
 }
 
-/// All of sixteen bytes at once: sets the bit that tells `a` from `A` in those from `A` to `Z`.
+/// Converts sixteen bytes at once: it sets the bit that distinguishes `a` from `A` in bytes from `A` to `Z`.
 #[inline]
 fn lower(bytes: u128) -> u128 {
     const EACH: u128 = u128::MAX / 255;

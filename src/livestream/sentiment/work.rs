@@ -1,4 +1,5 @@
-//! Counts what scoring a message costs, so that tests can hold it to the message's length without a clock.
+//! A counter of the work of scoring a message, so that tests can compare it with the message's length without
+//! a clock.
 
 use std::cell::Cell;
 
@@ -8,7 +9,7 @@ thread_local! {
     static DONE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// So many bytes were folded, hashed or looked at again.
+/// Counts bytes that were folded, hashed or read again.
 pub(super) fn done(bytes: u64) {
     DONE.set(DONE.get() + bytes);
 }
@@ -74,7 +75,8 @@ const HARD: [&str; 52] = [
     "5",
 ];
 
-/// Ten times the length is hardly more than ten times the work (the end of a text has less to look ahead to), and the work is bounded by the length.
+/// Checks that a message ten times as long takes hardly more than ten times the work (the end of a text has
+/// less to look ahead to), and that the work is bounded by the length.
 fn grows_with_the_length(scorer: &dyn Sentiment, most_per_byte: u64) {
     for piece in HARD {
         let (short, long) = (piece.repeat(1_000), piece.repeat(10_000));
@@ -97,7 +99,7 @@ fn a_lexicon_takes_time_by_the_length() {
     grows_with_the_length(&Lexicon::english(), 12);
 }
 
-/// The longest word decides how much of what follows each character is looked at.
+/// The longest word determines how many characters after each one are looked at.
 #[test]
 fn a_lexicon_without_spaces_takes_time_by_the_length() {
     let longest = "好".repeat(21);

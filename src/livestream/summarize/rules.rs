@@ -2,38 +2,42 @@ use super::totals::NEUTRAL;
 use crate::core::{ConfigError, MeanOf, MomentRule, Side, VarianceFloor, ZScore};
 use crate::livestream::{SENTIMENT_SCALE, StreamSummary};
 
-/// Fixed-point units per viewer: an average of few counts has decimals.
+/// Fixed-point units per viewer, as an average of few counts has decimals.
 const VIEWER_SCALE: i64 = 1_000;
-/// An audience whose average moves by less than this share of it is steady, whatever the statistics of a calm hour say.
+/// The least standard deviation of the average viewers as a share of their mean, however small the variance
+/// was.
 const STEADY_SHARE: f64 = 0.01;
-/// Fewer viewers than this, before and after, are no audience to surge or drop.
+/// The least number of viewers, before and after: smaller audiences have no surges or drops.
 const LEAST_VIEWERS: f64 = 10.0;
-/// Fewer transactions in a window than this are no surge.
+/// The least number of transactions in a window for a surge.
 const LEAST_TRANSACTIONS: f64 = 3.0;
-/// Fewer messages in a window than this do not make a mood.
+/// The least number of messages in a window for a mean sentiment.
 const LEAST_MESSAGES: u64 = 10;
 
-/// A stream without any event for so many milliseconds was off the air, and its next broadcast is another one.
-const OFF_AIR: u64 = 300_000;
+/// The milliseconds without an event after which a stream was off the air, so that its next broadcast is
+/// another one.
+pub(crate) const OFF_AIR: u64 = 300_000;
 
-/// The five rules of a pipeline by default, each with a [`ZScore`] over 8 to 30 disjoint earlier windows as its detector.
+/// The five default rules of a pipeline. Each uses a [`ZScore`] over 8 to 30 disjoint earlier windows as its
+/// detector.
 ///
-/// | moment | metric | side | what keeps it quiet |
+/// | moment | metric | side | limits |
 /// |---|---|---|---|
-/// | `chat_spike` | messages | upper | Poisson variance; fewer than 10 messages |
-/// | `viewer_surge` | average viewers | upper | a deviation of at least 1 viewer and 1 % of the mean; fewer than 10 viewers |
+/// | `chat_spike` | messages | upper | a least variance of Poisson counts; at least 10 messages |
+/// | `viewer_surge` | average viewers | upper | a least deviation of 1 viewer and 1 % of the mean; at least 10 viewers |
 /// | `viewer_drop` | average viewers | lower | the same |
-/// | `donation_surge` | transactions | upper | Poisson variance; fewer than 3 transactions |
-/// | `sentiment_shift` | mean sentiment | both | a deviation of at least 0.05; windows with fewer than 10 messages have no mood |
+/// | `donation_surge` | transactions | upper | a least variance of Poisson counts; at least 3 transactions |
+/// | `sentiment_shift` | mean sentiment | both | a least deviation of 0.05; windows with fewer than 10 messages are not judged |
 ///
-/// Averages are compared by how many events they cover: one of ten messages must depart further than one of a
-/// hundred. Moments of chat, donations and sentiment are [left out](MomentRule::include_moments) of baselines. Those of
-/// viewers are not: an audience goes from level to level, and each is the usual as soon as it is there. A stream that
-/// had no event for five minutes begins [anew](MomentRule::absent_after).
+/// Averages are judged by the number of events that they cover: an average of ten messages must depart
+/// further than one of a hundred. Moments of chat, donations and sentiment are [left
+/// out](MomentRule::include_moments) of baselines. Moments of viewers are not: audiences change their level,
+/// and a new level is usual at once. A stream without an event for five minutes begins
+/// [anew](MomentRule::absent_after).
 ///
-/// A surge of donations counts transactions rather than money: amounts in four currencies, one of them coins, have
-/// no sum without rates of exchange, and a single large gift among many small ones would either always or never
-/// be one. A rule on one currency's amount is a [`MomentRule::gauge`] of [`StreamSummary::amount`].
+/// A donation surge counts transactions and not money: amounts in four currencies, one of them coins, have no
+/// sum without exchange rates, and a single large gift among many small ones would either always or never be
+/// a surge. A rule on the amount in one currency is a [`MomentRule::gauge`] of [`StreamSummary::amount`].
 ///
 /// # Errors
 ///
@@ -66,13 +70,13 @@ pub fn default_rules(threshold: f64) -> Result<Vec<MomentRule<StreamSummary>>, C
     Ok(rules.map(|rule| rule.absent_after(OFF_AIR)).into())
 }
 
-/// In units of `1 /` [`VIEWER_SCALE`].
+/// The mean number of viewers, in units of `1 /` [`VIEWER_SCALE`].
 fn average_viewers(summary: &StreamSummary) -> Option<MeanOf> {
     let scaled = summary.viewer_sum.saturating_mul(VIEWER_SCALE.unsigned_abs().into());
     Some(MeanOf { sum: i128::try_from(scaled).unwrap_or(i128::MAX), events: summary.viewer_events })
 }
 
-/// In units of `1 /` [`SENTIMENT_SCALE`].
+/// The mean sentiment, in units of `1 /` [`SENTIMENT_SCALE`].
 fn mean_sentiment(summary: &StreamSummary) -> Option<MeanOf> {
     let mean = MeanOf { sum: summary.sentiment_sum.into(), events: summary.chat_count };
     (mean.events >= LEAST_MESSAGES).then_some(mean)

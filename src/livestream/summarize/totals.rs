@@ -2,10 +2,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::livestream::{Currency, StreamSummary, Transaction};
 
-/// A sentiment within this of 0 is neutral, in units of `1 /` [`SENTIMENT_SCALE`](crate::livestream::SENTIMENT_SCALE): ±0.05.
+/// The neutral band of sentiments around 0, in units of `1 /`
+/// [`SENTIMENT_SCALE`](crate::livestream::SENTIMENT_SCALE): ±0.05.
 pub(super) const NEUTRAL: i32 = 500;
 
-/// What is only added up. Wrapping, so that taking away always undoes adding.
+/// The sums. They wrap, so that subtracting always undoes adding.
 #[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Totals {
     chats: u64,
@@ -57,7 +58,7 @@ impl Totals {
     }
 }
 
-/// Count, and amounts in the order of [`Currency::ALL`].
+/// The number of transactions, and their amounts in the order of [`Currency::ALL`].
 #[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Transactions {
     count: u64,

@@ -1,5 +1,5 @@
-//! For tests and benchmarks of pipelines over live streams: workloads, short scripts of events, and the compliance suite of
-//! scorers. The suites of all other contracts are in [`core::testkit`](crate::core::testkit).
+//! The test kit for pipelines over live streams: workloads, short scripts of events, and the compliance suite
+//! of scorers. [`core::testkit`](crate::core::testkit) has the suites of all other contracts.
 
 mod script;
 mod sentiment;

@@ -5,34 +5,36 @@ use crate::livestream::{
     ViewerCount, encode_json,
 };
 
-/// What a [`script`] holds: few events of few keys, so that a property test meets every corner often.
+/// The settings of a [`script`]: few events of few keys, so that a property test meets every rare case often.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScriptConfig {
-    /// How many records, duplicates aside.
+    /// The number of records, without duplicates.
     pub events: u32,
-    /// Over how many partitions. The events of one stream are in all of them.
+    /// The number of partitions. The events of one stream are in all of them.
     pub partitions: u32,
-    /// Of how many streams.
+    /// The number of streams.
     pub streams: u32,
-    /// By how many users.
+    /// The number of users.
     pub users: u32,
-    /// From when on.
+    /// The first event time.
     pub start: EventTime,
-    /// How much event time passes from one event to the next on average, in milliseconds. Now and then it is twenty times as much.
+    /// The average event time between successive events, in milliseconds. Now and then it is twenty times as
+    /// much.
     pub step_ms: u64,
-    /// Half of the events are behind their time by up to so many milliseconds.
+    /// Half of the events are behind their time by up to this many milliseconds.
     pub disorder_ms: u64,
     /// The share of events that are further behind, by up to [`late_ms`](Self::late_ms).
     pub late_ratio: f64,
-    /// How far behind those may be, in milliseconds.
+    /// The greatest delay of those events, in milliseconds.
     pub late_ms: u64,
     /// The share of events that come again in the same partition, within a few records.
     pub duplicate_ratio: f64,
     /// The share of records that no decoder can read.
     pub malformed_ratio: f64,
-    /// A quarter of the times are on a multiple of this, or a millisecond before: where panes end. In milliseconds.
+    /// The distance of pane boundaries, in milliseconds. A quarter of the times are on a multiple of it, or a
+    /// millisecond before.
     pub grid_ms: u64,
-    /// Whether there are events of all kinds, else chat alone.
+    /// Whether there are events of all kinds; otherwise there is only chat.
     pub all_kinds: bool,
 }
 
@@ -57,8 +59,8 @@ impl Default for ScriptConfig {
     }
 }
 
-/// A short story for property tests: records and the partitions they are in, in the order in which they arrive. The
-/// same seed and settings tell the same story. Zero partitions, streams or users count as one.
+/// A short sequence of records for property tests, with their partitions, in the order of arrival. The same
+/// seed and settings make the same records. Zero partitions, streams or users count as one.
 ///
 /// ```
 /// use telemetra::core::source::Memory;
@@ -91,7 +93,7 @@ pub fn script(seed: u64, config: &ScriptConfig) -> Vec<(usize, Vec<u8>)> {
         if random.happens(malformed) {
             record.truncate(record.len() / 2);
         } else if random.happens(twice) {
-            // Its first copy goes in before some of the records that are there, so the second comes later.
+            // The first copy is inserted before some of the existing records, so the second copy comes later.
             let partition = random.below(config.partitions.into()) as usize;
             let back = random.below(8).min(records.len() as u64) as usize;
             records.insert(records.len() - back, (partition, record.clone()));
@@ -103,7 +105,7 @@ pub fn script(seed: u64, config: &ScriptConfig) -> Vec<(usize, Vec<u8>)> {
     records
 }
 
-/// A quarter of the times go to the edge of a pane.
+/// Moves a quarter of the times to the boundary of a pane.
 fn on_grid(time: EventTime, config: &ScriptConfig, random: &mut Random) -> EventTime {
     let edge = time.minus(time.0 % config.grid_ms.max(1));
     match random.below(8) {

@@ -1,11 +1,12 @@
 use crate::livestream::{SENTIMENT_SCALE, Sentiment};
 
-/// Checks that scorers keep the contract of [`Sentiment`]: give it one of your type with each of a few settings, and messages
-/// that they score differently.
+/// Checks that scorers keep the contract of [`Sentiment`]: pass one scorer of your type with each of a few
+/// settings, and messages that they score differently.
 ///
 /// # Panics
 ///
-/// If the contract is broken, or no message is scored differently by two of different identities; the message says where.
+/// If the contract is broken, or two scorers of different identities score no message differently; the panic
+/// message says where.
 ///
 /// ```
 /// use telemetra::livestream::{testkit::sentiment_compliance, Lexicon, Vader};

@@ -5,9 +5,9 @@ use crate::livestream::generate::{Generator, GeneratorConfig};
 
 /// The workload of the benchmarks: chat events as JSON of about 280 bytes, in order of arrival.
 ///
-/// The [standard](Self::standard) one has 2,000,000 events of 1,000 streams with a Zipf exponent of 0.9, over 30 minutes
-/// of event time, out of order by an exponentially distributed delay of mean 0.8 s, and nothing late, malformed or twice.
-/// It is the same on every machine.
+/// The [standard](Self::standard) workload has 2,000,000 events of 1,000 streams with a Zipf exponent of 0.9,
+/// over 30 minutes of event time. Its events are out of order by an exponentially distributed delay of mean
+/// 0.8 s; none is late, malformed or a duplicate. It is the same on every machine.
 ///
 /// ```
 /// use telemetra::livestream::testkit::Workload;
@@ -33,37 +33,37 @@ impl Workload {
         Self { streams: 1000, events: 2_000_000, minutes: 30, partitions: 1, seed: 1 }
     }
 
-    /// Another number of streams.
+    /// Sets the number of streams.
     #[must_use]
     pub fn streams(self, streams: u32) -> Self {
         Self { streams, ..self }
     }
 
-    /// Another number of events; exactly so many are made.
+    /// Sets the number of events; exactly this many are generated.
     #[must_use]
     pub fn events(self, events: u64) -> Self {
         Self { events, ..self }
     }
 
-    /// Another length of event time.
+    /// Sets the length of event time.
     #[must_use]
     pub fn minutes(self, minutes: u32) -> Self {
         Self { minutes, ..self }
     }
 
-    /// Another number of partitions, for [`source`](Self::source).
+    /// Sets the number of partitions, for [`source`](Self::source).
     #[must_use]
     pub fn partitions(self, partitions: u32) -> Self {
         Self { partitions, ..self }
     }
 
-    /// Other events of the same kind.
+    /// Sets the seed: other events of the same kind.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Self { seed, ..self }
     }
 
-    /// As a source, which makes the events as they are read.
+    /// The workload as a source, which generates the events as they are read.
     ///
     /// # Errors
     ///
@@ -80,7 +80,7 @@ impl Workload {
         })
     }
 
-    /// Writes all events, a line each, and says how many. Several partitions follow one another.
+    /// Writes all events, one per line, and returns their number. Several partitions follow one another.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl Workload {
         Ok(written)
     }
 
-    /// All events in memory, a line each: 560 MB of the standard workload.
+    /// All events in memory, one per line: 560 MB for the standard workload.
     ///
     /// # Errors
     ///

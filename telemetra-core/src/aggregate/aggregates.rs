@@ -17,8 +17,8 @@ use crate::read::event::Events;
 use crate::time::window::Window;
 
 /// A factory of aggregates of one type of events. Each method takes the name of the column and, except
-/// `count`, a closure that gets a value from an event. Where it gets an `Option` of a number, events with `None`
-/// are passed over.
+/// `count`, a closure that gets a value from an event. If the closure returns an `Option` of a number, events
+/// with `None` are skipped.
 ///
 /// ```
 /// # struct Reading { device: String, celsius: f64, ok: bool }

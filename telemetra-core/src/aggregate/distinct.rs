@@ -11,9 +11,9 @@ use crate::ident::{id_of, mix};
 /// The exact number of different ids.
 ///
 /// An id takes 16 bytes: the id itself if it has up to 15 bytes, otherwise a hash of 127 bits. Among 10⁹
-/// longer ids the probability that any two have the same hash is below 10⁻²⁰, unless somebody chooses ids for
-/// that purpose. Up to three ids are stored in place, without an allocation.
-/// [`HyperLogLog`](super::HyperLogLog) needs less memory for many ids.
+/// longer ids the probability that any two have the same hash is below 10⁻²⁰, unless ids are chosen for that
+/// purpose. Up to three ids are stored in place, without an allocation. [`HyperLogLog`](super::HyperLogLog)
+/// needs less memory for many ids.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, Distinct};

@@ -22,7 +22,7 @@ pub trait Number: Copy + Send + Sync + 'static {
     fn units(self) -> i64;
 }
 
-/// A number that an event may lack: a [`Number`], or an `Option` of one. Aggregates pass `None` over.
+/// A number that an event may lack: a [`Number`], or an `Option` of one. Aggregates skip `None`.
 ///
 /// ```
 /// # struct Reading { celsius: Option<f64> }

@@ -1,4 +1,4 @@
-//! The aggregates by name of texts: how many different ones, and the most frequent.
+//! The aggregates by name of texts: the number of different ones, and the most frequent.
 
 use std::fmt;
 

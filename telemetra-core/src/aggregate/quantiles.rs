@@ -22,7 +22,8 @@ use crate::micro::Micro;
 ///   for `P` = 6, of which latencies between 1 ms and 10 s fill at most 900. Adding is a binary search,
 ///   merging is linear in the buckets.
 ///
-/// Its output is itself, as any quantile can be had of it; outputs are equal if all counts are equal.
+/// The output is the sketch itself, as any quantile can be computed from it; outputs are equal if all counts
+/// are equal.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, Quantiles};
@@ -37,11 +38,11 @@ use crate::micro::Micro;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Encoded", into = "Encoded")]
 pub struct Quantiles<const P: u32 = 6> {
-    /// The number of each bucket and how many numbers are in it, which is not 0; sorted.
+    /// The number of each bucket and the count of numbers in it, which is not 0; sorted.
     buckets: Vec<(u16, u64)>,
 }
 
-/// What is encoded: the precision comes first, so that buckets are not taken for those of another one.
+/// The encoded form: the precision comes first, so that buckets are not taken for those of another precision.
 #[derive(Serialize, Deserialize)]
 struct Encoded(u32, Vec<(u16, u64)>);
 
@@ -51,7 +52,7 @@ impl<const P: u32> Quantiles<P> {
         (64 - P as u16) << P
     };
 
-    /// How many numbers there are.
+    /// The count of numbers.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().fold(0, |sum, (_, count)| sum.wrapping_add(*count))
@@ -66,7 +67,7 @@ impl<const P: u32> Quantiles<P> {
         self.at(millionths(fraction))
     }
 
-    /// The quantile of so many millionths.
+    /// The quantile of a fraction in millionths.
     pub(super) fn at(&self, millionths: u32) -> Option<i64> {
         // In integers, as 0.07 · 100 is more than 7 in floats.
         let rank = (u128::from(self.count()) * u128::from(millionths)).div_ceil(Micro::SCALE as u128).max(1);
@@ -78,7 +79,7 @@ impl<const P: u32> Quantiles<P> {
         found.map(|(bucket, _)| middle::<P>(*bucket))
     }
 
-    /// Applies the other's count of each bucket to this one's. Buckets whose count becomes 0 are removed.
+    /// Adds or subtracts the other's count of each bucket. Buckets whose count becomes 0 are removed.
     fn combine(&mut self, other: &Self, apply: impl Fn(u64, u64) -> u64) {
         // Mostly the other is a small partial of a known distribution: nothing is moved then.
         let mut from = 0;
@@ -195,7 +196,7 @@ mod tests {
         i128::from(found.abs_diff(exact)) << (P + 1) <= i128::from(exact)
     }
 
-    /// Numbers of every magnitude: each is as likely to have few bits as many.
+    /// Numbers of every magnitude: few bits are as likely as many.
     fn numbers() -> impl Strategy<Value = Vec<i64>> {
         prop::collection::vec((0u32..64, any::<i64>()).prop_map(|(shift, n)| (n & i64::MAX) >> shift), 1..400)
     }

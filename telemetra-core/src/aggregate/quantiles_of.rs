@@ -74,7 +74,7 @@ impl<F, N, const Q: usize> fmt::Debug for QuantilesOf<F, N, Q> {
     }
 }
 
-/// A fraction of so many millionths as a percentage in a name: `50`, `99_9`.
+/// A fraction in millionths as a percentage in a name: `50`, `99_9`.
 fn percentage(millionths: u32) -> String {
     let (whole, part) = (millionths / 10_000, millionths % 10_000);
     let text = format!("{whole}_{part:04}");

@@ -45,7 +45,7 @@ pub trait WindowState: Default + 'static {
     /// session's window as it is so far.
     fn open_windows(&self, rules: &Self::Rules, boundary: EventTime) -> Vec<Window>;
 
-    /// What an open window contains so far. Costs one merge per pane.
+    /// The aggregate of an open window so far. Costs one merge per pane.
     fn open_summary(&self, window: Window) -> Summary<Self::Output>;
 
     /// The summaries in the collection, oldest first.

@@ -24,7 +24,7 @@ pub trait CheckpointStore: Send {
     /// fence against processes that were replaced. From then on, a process that claimed the same place before
     /// can neither put nor remove, and if this is process 0, neither can a process with a number of
     /// `processes` or more. So a process that was thought dead cannot overwrite what its successor wrote. A
-    /// store that cannot revoke a claim fails while the previous process lives. Does nothing by default,
+    /// store that cannot revoke a claim fails while the previous process exists. Does nothing by default,
     /// which is right for a store that only one process can reach.
     ///
     /// # Errors

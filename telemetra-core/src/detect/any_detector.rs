@@ -99,12 +99,13 @@ impl AnyDetector {
         self.tracker.track_first(window)
     }
 
-    /// The finding in a window, as of [`judge`](Self::judge), or else whether it departs all the same.
+    /// The finding in a window, as by [`judge`](Self::judge); without a finding, whether the window departs
+    /// on a side that is not reported.
     pub(super) fn judge_or_departs(&self, window: &Observed<'_>) -> Result<Finding, bool> {
         self.tracker.track_or_departs(window)
     }
 
-    /// Whether a window that has no finding departs from its baseline all the same.
+    /// Whether a window without a finding departs from its baseline on a side that is not reported.
     #[must_use]
     pub fn departs(&self, window: &Observed<'_>) -> bool {
         self.tracker.departs(window)

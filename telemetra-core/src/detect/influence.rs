@@ -78,7 +78,7 @@ impl<D: Detector + 'static> Model for Influence<D> {
     }
 
     fn judge(&self, state: &InfluenceState, sample: &Sample) -> Option<Verdict> {
-        // Where all windows have one event, the sums of means say nothing else than the others.
+        // If all windows have one event, the sums of means are equal to the others.
         let is_mean = sample.events != 1 || state.means.events != state.sums.count;
         let means = is_mean.then_some(Means { events: sample.events, sums: state.means });
         let baseline =

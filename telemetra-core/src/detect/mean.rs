@@ -1,4 +1,4 @@
-//! Metrics that are means of some events, and how many events the means of a baseline have.
+//! Metrics that are means of events, and the numbers of events of the means in a baseline.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ impl MeanOf {
     }
 }
 
-/// How many events the compared means have: that of the window, and those of its baseline.
+/// The numbers of events of the compared means: that of the window, and those of its baseline.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Means {
     /// The number of events of the window that is compared.

@@ -63,8 +63,8 @@ pub struct Baseline<'a> {
     pub scale: i64,
     /// The samples one by one, without zeros for missing windows.
     pub samples: &'a dyn Samples,
-    /// How many events the value and the samples are means of; `None` if the metric is not a
-    /// [mean](crate::MomentRule::mean).
+    /// The numbers of events of the value and the samples, if the metric is a
+    /// [mean](crate::MomentRule::mean); otherwise `None`.
     pub means: Option<&'a Means>,
 }
 
@@ -122,16 +122,16 @@ pub trait Detector: Debug + Send + Sync {
     /// scale.
     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict>;
 
-    /// Whether a value without a verdict would have one on a side that is not reported. Such windows are no
-    /// samples either where [moments are left out](crate::MomentRule::include_moments) of baselines: a fall is
-    /// no spike, but it is a change of level. By default there are none.
+    /// Whether a value without a verdict would have one on a side that is not reported. Where [moments are
+    /// left out](crate::MomentRule::include_moments) of baselines, such windows are not samples either: a
+    /// fall is not a spike, but it is a change of level. By default there are none.
     fn departs(&self, _value: i64, _baseline: &Baseline<'_>) -> bool {
         false
     }
 
-    /// The sides and the least baseline of the detector, if its scores are normal: if in noise a score of `z` or
-    /// more comes as often as from a standard normal distribution. Only then can the
-    /// [chance](crate::Moment::chance) of its moments be told. By default `None`.
+    /// The sides and the least baseline of the detector, if its scores are normal: in noise, a score of `z`
+    /// or more is as frequent as in a standard normal distribution. Only then can the
+    /// [chance](crate::Moment::chance) of its moments be computed. By default `None`.
     fn normal_scores(&self) -> Option<NormalScores> {
         None
     }

@@ -16,7 +16,7 @@ use crate::time::window::Window;
 
 /// The number of windows without events after which a key is absent: its missing windows are then no samples.
 const ABSENT: u64 = 30;
-/// A week: what a model knows of the hours of the week is kept over some days without events.
+/// A week: the means by hour of the week are kept over some days without events.
 const WEEK: u64 = 604_800_000;
 
 /// The value of a metric in one window, as a model sees it.
@@ -62,9 +62,9 @@ pub trait Model: Debug + Send + Sync + 'static {
     /// The threshold of the score, which is a moment's `threshold`.
     fn threshold(&self) -> f64;
 
-    /// The sides and the least baseline of the detector, if its scores are normal: if in noise a score of `z` or
-    /// more comes as often as from a standard normal distribution. Only then can the
-    /// [chance](crate::Moment::chance) of its moments be told. By default `None`.
+    /// The sides and the least baseline of the detector, if its scores are normal: in noise, a score of `z`
+    /// or more is as frequent as in a standard normal distribution. Only then can the
+    /// [chance](crate::Moment::chance) of its moments be computed. By default `None`.
     fn normal_scores(&self) -> Option<NormalScores> {
         None
     }

@@ -44,10 +44,10 @@ pub struct Moment<K: Key> {
     pub baseline_samples: u32,
     /// The number of its windows.
     pub windows: u32,
-    /// Whether its detector's score is a normal one, so that its chance can be told.
+    /// Whether its detector's score is that of a normal distribution, so that its chance can be computed.
     pub comparable: bool,
-    /// The share expected to be chance among all moments of the last period that are at least as extreme, over
-    /// all keys and rules of the grouping. `None` before anything can be said.
+    /// The share of moments expected to be chance among all moments of the last period that are at least as
+    /// extreme, over all keys and rules of the grouping. `None` while it cannot be computed.
     pub chance: Option<Micro>,
 }
 
@@ -145,8 +145,8 @@ impl<S> MomentRule<S> {
         }
     }
 
-    /// A rule for a mean of events: a gauge that says of how many events it is the mean, so that a detector
-    /// can expect more of a window with few. [`ZScore`](crate::ZScore) does.
+    /// A rule for a mean of events: a gauge that also returns the number of events of the mean, so that a
+    /// detector can expect a greater deviation of a window with few events. [`ZScore`](crate::ZScore) does.
     ///
     /// ```
     /// use telemetra_core::{MeanOf, MomentRule, ZScore};
@@ -172,15 +172,15 @@ impl<S> MomentRule<S> {
         Self { events: Some(events), ..rule }
     }
 
-    /// The same rule with the windows of moments in its baselines. Take it for a gauge that wanders from level
-    /// to level, such as the length of a queue: each level is then the usual as soon as it is there.
+    /// The same rule with the windows of moments in its baselines. Use it for a gauge that often changes its
+    /// level, such as the length of a queue: each new level is then usual at once.
     ///
-    /// By default they are left out, so that a moment does not hide the next one: an anomalous window is no
-    /// sample of later windows. Neither is a window that [departs](crate::Detector::departs) on a side that is
-    /// not reported. If more than a third of the disjoint windows in the reach of a baseline are
-    /// anomalous, they are the usual: the baseline then begins anew after the first of them, and contains all
-    /// windows up to there. So a permanent change of level is one moment, which ends when the new level has
-    /// been there for a third of the longest baseline and one window more.
+    /// By default they are left out, so that a moment does not hide the next one: an anomalous window is not
+    /// a sample for later windows. A window that [departs](crate::Detector::departs) on a side that is not
+    /// reported is not a sample either. If more than a third of the disjoint windows within reach of a
+    /// baseline are anomalous, they are the new level: the baseline then begins anew after the first of them,
+    /// and contains all windows up to there. So a permanent change of level is one moment, which ends when
+    /// the new level has lasted for a third of the longest baseline and one window more.
     #[must_use]
     pub fn include_moments(self) -> Self {
         Self { excludes_moments: false, ..self }

@@ -65,9 +65,9 @@ fn z_of_log_tail(log_tail: f64) -> f64 {
     if tail > f64::MIN_POSITIVE { -Normal::standard().inverse_cdf(tail) } else { (-2.0 * log_tail).sqrt() }
 }
 
-/// Whether `n` samples scatter more than counts of independent events do: compares Fisher's index of
-/// dispersion, the sum of squares over the mean, with the chi-squared distribution with `n − 1` degrees of
-/// freedom, by the approximation of Wilson and Hilferty.
+/// Whether `n` samples vary more than counts of independent events: compares Fisher's index of dispersion,
+/// the sum of squares over the mean, with the chi-squared distribution with `n − 1` degrees of freedom, by
+/// the approximation of Wilson and Hilferty.
 pub(super) fn is_overdispersed(variance: f64, mean: f64, n: f64) -> bool {
     let freedom = n - 1.0;
     let part = 2.0 / (9.0 * freedom);
@@ -76,7 +76,7 @@ pub(super) fn is_overdispersed(variance: f64, mean: f64, n: f64) -> bool {
 }
 
 /// The number of deviations at which a normal distribution has about the upper tail that counts have at `t`
-/// deviations, if they scatter more than counts of independent events do.
+/// deviations, if they vary more than counts of independent events.
 ///
 /// Such counts are skewed. Their skewness is taken to be that of a negative binomial distribution with the
 /// same mean and variance, `(2φ − 1) / √(φ m)` with `φ` for variance over mean. The tail is that of a gamma
@@ -99,7 +99,7 @@ mod tests {
     fn term_by_term(x: u32, sum: u32, n: f64) -> f64 {
         let total = x + sum;
         let log_odds = -n.ln();
-        // From zero up, by the ratio of one term to the next.
+        // The sum goes up from zero, by the ratio of one term to the next.
         let mut log_term = f64::from(total) * (n / (n + 1.0)).ln();
         let (mut lower, mut upper) = (0.0, 0.0);
         for count in 0..=total {

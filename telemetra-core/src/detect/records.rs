@@ -12,7 +12,7 @@ const DISCOUNT: f64 = 0.1;
 pub(super) enum Fade {
     /// The score suppresses lower ones for this number of samples.
     Sudden(u64),
-    /// The score counts ever less, down to zero after this number of samples.
+    /// The effect of the score decreases, down to zero after this number of samples.
     Linear(u64),
 }
 

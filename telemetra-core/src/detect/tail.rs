@@ -39,11 +39,13 @@ pub(super) fn critical_t(z: f64, freedom: f64, limit: f64) -> Option<f64> {
     Some(high)
 }
 
-/// The probability that a sliding window is above `z` and the one before it is not, for windows of `panes`
-/// panes that are independent and alike, such as sums of noise: how often chance begins a run above `z`.
+/// The probability that a sliding window is above `z` and the one before it is not: the rate at which runs
+/// above `z` begin by chance. Windows consist of `panes` panes that are independent and identically
+/// distributed, such as sums of noise.
 ///
-/// Neighbours are normal with a correlation of `1 − 1/panes`, as they share all panes but one. Twice as
-/// rare as windows above `z` where they share most and `z` is small, and as rare where `z` is great.
+/// Neighbouring windows are normal with a correlation of `1 − 1/panes`, as they share all panes but one.
+/// Where they share most panes and `z` is small, runs begin half as often as there are windows above `z`;
+/// where `z` is great, as often.
 #[must_use]
 pub fn upcrossings(z: f64, panes: u64) -> f64 {
     const STEPS: u32 = 400;

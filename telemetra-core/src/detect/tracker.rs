@@ -63,8 +63,8 @@ pub trait Tracker: Debug + Send + Sync + 'static {
     fn reaches(&self, reaches: &mut Vec<u32>);
 
     /// The least number of samples in each baseline with which it may find anything; 0, the default, if that
-    /// is unknown. Where [moments are left out](crate::MomentRule::include_moments) of baselines, at least so many
-    /// samples remain.
+    /// is unknown. Where [moments are left out](crate::MomentRule::include_moments) of baselines, at least
+    /// this many samples remain.
     fn fewest(&self) -> u32 {
         0
     }
@@ -74,9 +74,9 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         false
     }
 
-    /// The sides and the least baseline of the detector, if its scores are normal: if in noise a score of `z` or
-    /// more comes as often as from a standard normal distribution. Only then can the
-    /// [chance](crate::Moment::chance) of its moments be told. By default `None`.
+    /// The sides and the least baseline of the detector, if its scores are normal: in noise, a score of `z`
+    /// or more is as frequent as in a standard normal distribution. Only then can the
+    /// [chance](crate::Moment::chance) of its moments be computed. By default `None`.
     fn normal_scores(&self) -> Option<NormalScores> {
         None
     }
@@ -87,8 +87,8 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         DAY
     }
 
-    /// Whether a window that has no finding departs from its baseline all the same, so that it is no sample of
-    /// later ones. See [`Detector::departs`].
+    /// Whether a window without a finding departs on a side that is not reported, so that it is not a sample
+    /// of later ones. See [`Detector::departs`].
     fn departs(&self, _window: &Observed<'_>) -> bool {
         false
     }

@@ -25,21 +25,22 @@ const LEAST_COUNT: f64 = 10.0;
 /// windows, on each side, with 8 samples as well as with 30. (A plain z with 8 samples raises nine times as
 /// many.) Scores are limited to ±38.
 ///
-/// With [`VarianceFloor::Poisson`], values are counts. Unless the samples scatter more than counts of
-/// independent events do (by Fisher's index of dispersion, at 1 in 5), the score is that of the exact test of
-/// a count against earlier counts, which needs no estimate of the deviation. So the rate of false alarms is
-/// as stated also for few events and few samples. Counts that scatter more are compared by the t.
+/// With [`VarianceFloor::Poisson`], values are counts. Unless the samples vary more than counts of
+/// independent events (by Fisher's index of dispersion, at 1 in 5), the score is that of the exact test of a
+/// count against earlier counts, which needs no estimate of the deviation. So the rate of false alarms is as
+/// stated also for few events and few samples.
 ///
-/// The score of counts that scatter more is the least of three: that of the t, that of the exact test, and above
-/// the mean that of the t without the skew that such counts have. (A t alone is too sure of itself where counts
-/// are small, since their distribution is skewed.)
+/// The score of counts that vary more is the least of three: that of the t, that of the exact test, and above
+/// the mean that of the t without the skew of such counts. (The t alone overstates the score where counts are
+/// small, since their distribution is skewed.)
 ///
 /// With a metric that is a [mean](crate::MomentRule::mean) of `k` events, the score is the lesser of two. The
 /// first is the t above. The second is `t = (x − M) / (S √(1/k + 1/K))`, where the `K` events of the baseline
 /// have the mean `M`, and `S²` is the sum of the squared deviations from `M`, each counted once for each of its
-/// events, over `n − 1`. The first is exact if all variance is between windows, the second if all is within them;
-/// with both, the one for which `k` is far from usual is too low. So a window of few events must depart
-/// further, in proportion to `1/√k`, and one of many is not trusted more than windows vary.
+/// events, over `n − 1`. The first is exact if all variance is between windows, the second if all is within
+/// them; with both, one of the two is too high for an unusual `k`, and the lesser one is not. So a window of
+/// few events must depart further, in proportion to `1/√k`, and the score of a window of many is limited by
+/// the variance between windows.
 ///
 /// With another floor in place of `s`, the degrees of freedom are still `n − 1`, which gives lower scores and
 /// fewer alarms. The rate of false alarms is as stated if samples are roughly normal.

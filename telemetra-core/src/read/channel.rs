@@ -143,7 +143,7 @@ impl<T> Channel<T> {
     }
 }
 
-/// A value that a channel can carry: it knows how to get into a batch.
+/// A value that a channel can carry, and that can be put into a batch.
 trait Carried: Sized + Send + 'static {
     /// Appends values to the batch until it is full or no value is there. The error says whether more can
     /// come.

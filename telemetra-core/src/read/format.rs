@@ -1,6 +1,7 @@
-//! What bytes look like that a decoder could not read: a guess for the reader of an error.
+//! A guess at the format of bytes that a decoder could not read, for the reader of an error.
 
-/// What a record looks like that is no record of the expected format, and what to do; `None` if it could be anything.
+/// The likely format of a record that is not of the expected format, and a remedy; `None` if there is no
+/// guess.
 #[must_use]
 pub fn format_of(record: &[u8]) -> Option<&'static str> {
     const MAGIC: [(&[u8], &str); 12] = [

@@ -69,11 +69,11 @@ pub struct Sequencer {
 pub struct Jump {
     /// The time of the event that jumped.
     to: EventTime,
-    /// How many in a row did.
+    /// The number of events in a row that jumped.
     events: u32,
 }
 
-/// So many events in a row, each as far ahead of all others, are believed.
+/// The number of events in a row, each this far ahead of all others, after which a jump is believed.
 const BELIEVED: u32 = 3;
 
 /// The state of a [`Sequencer`] in a checkpoint.
@@ -200,7 +200,7 @@ impl Sequencer {
         }
     }
 
-    /// Whether so many events in a row have jumped to about that time that time did go on.
+    /// Whether enough events in a row have jumped to about the same time for the jump to be believed.
     #[cold]
     fn believes(&mut self, time: EventTime) -> bool {
         let distance = |jump: &Jump| jump.to.max(time) - jump.to.min(time);

@@ -59,7 +59,7 @@ impl<E> fmt::Debug for SerdeJson<E> {
 
 impl<E: Event + DeserializeOwned + 'static> Decoder<E> for SerdeJson<E> {
     fn decode<'a>(&self, record: Record<'a>, _: &'a Arena, events: &mut Vec<E>) -> Result<(), DecodeError> {
-        // What some programs write before text in UTF-8.
+        // The mark that some programs write before UTF-8 text.
         let value = record.value.strip_prefix("\u{feff}".as_bytes()).unwrap_or(record.value);
         if value.iter().all(u8::is_ascii_whitespace) {
             return Ok(());

@@ -17,13 +17,13 @@ use crate::read::batch::RecordBatch;
 pub struct PartitionId(Arc<str>);
 
 impl PartitionId {
-    /// The partition of that name.
+    /// The partition with that name.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self(name.into())
     }
 
-    /// Its name.
+    /// The name of the partition.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,10 +70,10 @@ pub trait Source: Send {
         from: Option<u64>,
     ) -> Result<Box<dyn Partition>, ExternalError>;
 
-    /// Opens a partition where a checkpoint left it. `identity` is what the partition said of
-    /// [itself](Partition::identity) when the checkpoint was made. A source whose partitions say something must
-    /// implement this, and refuse a partition that is another one under the same name. By default it calls
-    /// [`open`](Self::open).
+    /// Opens a partition at the position of a checkpoint. `identity` is the partition's
+    /// [identity](Partition::identity) at the time of the checkpoint. A source whose partitions have an
+    /// identity must implement this, and refuse a different partition under the same name. By default it
+    /// calls [`open`](Self::open).
     ///
     /// # Errors
     ///
@@ -143,9 +143,10 @@ pub trait Partition: Send {
     /// The offset of the next record.
     fn offset(&self) -> u64;
 
-    /// A hash of what `offset` is an offset in, for checkpoints: the same whenever the same partition is asked for the
-    /// same offset, also when it has grown since, and another one where other records lie before the offset. `None`, the default, where
-    /// the partition cannot know. A restart gives it to [`Source::resume`].
+    /// A hash that identifies the input before `offset`, for checkpoints. It is the same whenever the same
+    /// partition is asked for the same offset, also after the partition has grown, and differs if other
+    /// records lie before the offset. `None`, the default, means that the partition cannot compute it. A
+    /// restart passes it to [`Source::resume`].
     fn identity(&mut self, offset: u64) -> Option<u64> {
         let _ = offset;
         None
@@ -181,11 +182,11 @@ pub trait Partition: Send {
 pub enum Polled {
     /// There may be more records now.
     Ready,
-    /// There is no more record now. The partition is polled again after this pause. The time in which it
-    /// says so again and again makes it [idle](crate::TimeConfig::idle_after).
+    /// There is no more record now. The partition is polled again after this pause. If polls keep returning
+    /// this, the partition becomes [idle](crate::TimeConfig::idle_after).
     Idle(Duration),
-    /// Whether there is a record is not known yet: it is being fetched, or fetching was paused. The partition
-    /// is polled again after this pause, which is no silence of the source.
+    /// It is not known yet whether there is a record: it is being fetched, or fetching was paused. The
+    /// partition is polled again after this pause, which does not count as silence.
     Pending(Duration),
     /// There will be no more records.
     Done,

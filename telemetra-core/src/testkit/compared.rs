@@ -11,9 +11,9 @@ use crate::time::config::TimeConfig;
 use crate::time::event_time::EventTime;
 use crate::time::millis;
 
-/// A test bed that runs a tracker on the counts of many keys, one after the other, and compares the moments of
-/// all in the same way as a pipeline. Use it to see whether the [chance](Moment::chance) of moments is what it
-/// says, for a detector and a kind of noise.
+/// A test bed that runs a tracker on the counts of many keys, one after the other, and compares the moments
+/// of all in the same way as a pipeline. Use it to check whether the [chance](Moment::chance) of moments is
+/// right for a detector and a kind of noise.
 ///
 /// ```
 /// use std::time::Duration;
@@ -70,7 +70,7 @@ impl ComparedCounts {
             let count = counts.next();
             let ended = count.is_none();
             watched.judge(count.unwrap_or(0), Some(&mut look), |moment, diff| {
-                // Each state is stated once, and the last one is closed.
+                // Each state is emitted once, and the last one is closed.
                 if diff > 0 && !moment.open {
                     moments.push(moment);
                 }
@@ -81,7 +81,7 @@ impl ComparedCounts {
         }
     }
 
-    /// The moments of all keys, by their end, with the chance that is final.
+    /// The moments of all keys, by their end, with their final chance.
     #[must_use]
     pub fn moments(mut self) -> Vec<Moment<String>> {
         let windows = self.time.window_rules(self.rule.max_samples());

@@ -1,4 +1,4 @@
-//! Random counts with a Poisson distribution, or one that scatters more.
+//! Random counts with a Poisson distribution, or with one that varies more.
 
 /// A random generator for counts of independent events. The same seed gives the same counts on every machine.
 ///

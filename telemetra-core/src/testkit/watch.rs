@@ -61,7 +61,7 @@ impl WatchedCounts {
         Self::of(time, rule, "watched")
     }
 
-    /// The same for a key of that name.
+    /// The same for a key with that name.
     pub(super) fn of(time: &TimeConfig, rule: MomentRule<u64>, key: &str) -> Self {
         let windows = time.window_rules(rule.max_samples());
         Self {
@@ -89,7 +89,7 @@ impl WatchedCounts {
         seen
     }
 
-    /// Adds the count of the next pane, and tells of looks and of changes of moments.
+    /// Adds the count of the next pane, and reports looks and changes of moments.
     pub(super) fn judge(
         &mut self,
         count: u64,

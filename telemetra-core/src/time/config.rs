@@ -40,10 +40,10 @@ pub struct TimeConfig {
     /// The greatest distance by which an event may be ahead of processing time. `None` accepts any distance.
     #[serde(with = "millis::option")]
     pub max_future_skew: Option<Duration>,
-    /// The greatest distance by which an event may be ahead of all events before it in its partition. One that is
-    /// further ahead is suspect: it goes to `from_future` and moves no watermark, until the third in a row that
-    /// is, each within this distance of the first, shows that time did go on. `None` accepts any distance. By
-    /// default 30 days: one wrong date in a replay would else make all that follows too late.
+    /// The greatest distance by which an event may be ahead of all events before it in its partition. An
+    /// event that is further ahead goes to `from_future` and does not move the watermark. The third such
+    /// event in a row is believed, if each is within this distance of the first. `None` accepts any distance.
+    /// The default is 30 days: otherwise one wrong date in a replay would make everything after it too late.
     #[serde(with = "millis::option")]
     pub max_jump: Option<Duration>,
     /// The processing time without records after which a partition is idle: the watermark then no longer waits for it.

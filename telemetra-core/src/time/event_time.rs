@@ -133,7 +133,7 @@ impl std::ops::Sub for EventTime {
     }
 }
 
-/// The time so much later, to the millisecond, as by [`plus`](EventTime::plus).
+/// The time later by a duration, to the millisecond, as by [`plus`](EventTime::plus).
 impl std::ops::Add<Duration> for EventTime {
     type Output = Self;
     fn add(self, span: Duration) -> Self {
@@ -141,7 +141,7 @@ impl std::ops::Add<Duration> for EventTime {
     }
 }
 
-/// The time so much earlier, to the millisecond, as by [`minus`](EventTime::minus).
+/// The time earlier by a duration, to the millisecond, as by [`minus`](EventTime::minus).
 impl std::ops::Sub<Duration> for EventTime {
     type Output = Self;
     fn sub(self, span: Duration) -> Self {
@@ -255,8 +255,8 @@ impl Clock {
         Self::from_fn(move || now)
     }
 
-    /// A clock that calls a function: for instance one that a test moves. It is also what
-    /// [`monotonic`](Self::monotonic) goes by.
+    /// A clock that calls a function, for instance one that a test moves. [`monotonic`](Self::monotonic) also
+    /// uses it.
     #[must_use]
     pub fn from_fn(now: impl Fn() -> EventTime + Send + Sync + 'static) -> Self {
         let now = Arc::new(now);
@@ -264,21 +264,21 @@ impl Clock {
         Self { now, monotonic: Arc::new(move || Duration::from_millis(same().0)) }
     }
 
-    /// The same clock with another function for [`monotonic`](Self::monotonic): a test may then set the one
-    /// and let the other go on.
+    /// The same clock with another function for [`monotonic`](Self::monotonic): a test can then set one while
+    /// the other continues.
     #[must_use]
     pub fn with_monotonic(self, monotonic: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         Self { monotonic: Arc::new(monotonic), ..self }
     }
 
-    /// The present processing time. Whoever sets the system's clock moves it, in either direction.
+    /// The present processing time. It moves in either direction when the system's clock is set.
     #[must_use]
     pub fn now(&self) -> EventTime {
         (self.now)()
     }
 
-    /// The time since some moment in the past, which is the same for all clocks of a process. Nobody sets it,
-    /// so it is what to measure a length of time by.
+    /// The time since some moment in the past, which is the same for all clocks of a process. Setting the
+    /// system's clock does not change it, so lengths of time are measured by it.
     #[must_use]
     pub fn monotonic(&self) -> Duration {
         (self.monotonic)()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::ConfigError;
 
-/// A span in milliseconds, rounded down; a longer one than `u64` can hold is the longest that it can.
+/// A span in milliseconds, rounded down, and at most the greatest `u64`.
 pub fn of(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
@@ -15,7 +15,7 @@ pub fn of(span: Duration) -> u64 {
 ///
 /// # Errors
 ///
-/// If it is no whole number of them.
+/// If it is not a whole number of milliseconds.
 pub fn whole(setting: &str, span: Duration) -> Result<u64, ConfigError> {
     let millis = of(span);
     if Duration::from_millis(millis) != span {
@@ -34,7 +34,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     u64::deserialize(deserializer).map(Duration::from_millis)
 }
 
-/// The same for a span that may be left out.
+/// Serialises an optional span as a number of milliseconds.
 pub(crate) mod option {
     use super::{Deserialize, Deserializer, Duration, Serialize, Serializer, of};
 

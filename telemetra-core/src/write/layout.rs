@@ -154,7 +154,7 @@ impl<R: Data> Layout<R> {
                 left -= 1;
                 let start = scratch.len();
                 let _ = crate::column::write_plain(scratch, value);
-                // The length keeps apart what two columns hold.
+                // The length separates the values of adjacent columns.
                 let length = scratch.len() - start;
                 let _ = fmt::Write::write_fmt(scratch, format_args!("\u{1f}{length}\u{1f}"));
             }

@@ -29,9 +29,9 @@ pub trait Sink: Send {
     /// The name of the sink in errors, logs and metrics.
     fn name(&self) -> &str;
 
-    /// Takes note of the name of the pipeline that the sink is part of, before it is opened. A sink that stores something should
-    /// store its progress by this name: two pipelines that write to one place must not take each other's progress
-    /// for their own. Does nothing by default.
+    /// Receives the name of the pipeline before the sink is opened. A sink with stored progress should store
+    /// it under this name: two pipelines that write to one place must not take each other's progress for
+    /// their own. Does nothing by default.
     fn part_of(&mut self, pipeline: &str) {
         let _ = pipeline;
     }

@@ -195,8 +195,8 @@ impl Table {
         self.shape
     }
 
-    /// The columns that the [subject](crate::Row::subject) of a row is made of: those of the grouping's key, or the first key column. A
-    /// row type that says another subject has it from other columns.
+    /// The columns that form the [subject](crate::Row::subject) of a row: those of the grouping's key, or the
+    /// first key column. A row type with a different subject derives it from other columns.
     #[must_use]
     pub fn subject_columns(&self) -> &[Column] {
         match self.shape {

@@ -1,4 +1,4 @@
-//! Bincode: compact and quick, between programs of the same version.
+//! The bincode format: compact and fast, for programs of the same version.
 
 mod wire;
 
@@ -9,10 +9,10 @@ use crate::livestream::LiveEvents;
 use crate::livestream::event::Event;
 use wire::Wire;
 
-/// Decodes records that [`encode_bincode`] made: one event each, and nothing after it.
+/// Decodes records made by [`encode_bincode`], each of exactly one event.
 ///
-/// Checks what [`JsonDecoder`](super::JsonDecoder) checks. A record says itself of which kind it is, so its topic does not matter. An
-/// empty record has no event.
+/// It makes the same checks as [`JsonDecoder`](super::JsonDecoder). A record contains its kind, so its topic
+/// does not matter. An empty record has no event.
 ///
 /// ```
 /// use telemetra::core::{Arena, Decoder, EventTime, Record};
@@ -29,8 +29,8 @@ use wire::Wire;
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct BincodeDecoder;
 
-/// Appends an event to `out` in bincode 1.3's default encoding: fixed-width integers, little-endian. The sentiment
-/// of a chat message, which is the reader's to find, is left out. For an example see [`BincodeDecoder`].
+/// Appends an event to `out` in bincode 1.3's default encoding: fixed-width integers, little-endian. The
+/// sentiment of a chat message is left out, as the reader computes it. [`BincodeDecoder`] has an example.
 pub fn encode_bincode(event: &Event<'_>, out: &mut Vec<u8>) {
     let written = ::bincode::serialize_into(out, &Wire::from(event));
     debug_assert!(written.is_ok(), "writing to a vector does not fail: {written:?}");

@@ -1,4 +1,4 @@
-//! An event as bincode has it, and what must hold of one that is read.
+//! The encoded form of an event, and the checks of an event that is read.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::livestream::event::{
     ChatMessage, Currency, Event, Header, MetaType, StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 
-/// An event as it is encoded. `L` is a list: borrowed to write, owned to read.
+/// The encoded form of an event. `L` is the type of lists: borrowed for writing, owned for reading.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Wire<'a, L> {
     Chat {
@@ -98,7 +98,7 @@ impl<'a> From<&Event<'a>> for Wire<'a, &'a [&'a str]> {
 }
 
 impl<'a> Wire<'a, Vec<&'a str>> {
-    /// The event, checked.
+    /// The event, if it passes the checks.
     pub(super) fn event(self, arena: &'a Arena) -> Result<Event<'a>, DecodeError> {
         Ok(match self {
             Self::Chat {

@@ -1,13 +1,13 @@
-//! JSON numbers to integers and fixed point, exactly: no float between.
+//! Exact conversion of JSON numbers to integers and fixed point, without floats.
 
 use crate::livestream::decode::valid;
 
-/// What to do with digits beyond the last that is kept.
+/// The treatment of digits beyond the last one that is kept.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
     /// Round to the nearest, halves to the even neighbour.
     HalfEven,
-    /// There may be none but zeros.
+    /// Refuse any digits but zeros.
     Refuse,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn shifted(number: &str, shift: i64, rest: Rest) -> Result<u64, &'sta
     while place < kept {
         let digit = match digits.next() {
             Some(digit) => digit,
-            // From here on zeros are appended, however many the exponent asks for.
+            // From here on zeros are appended, as many as the exponent requires.
             None if value == 0 => break,
             None => 0,
         };
@@ -54,7 +54,7 @@ pub(super) fn shifted(number: &str, shift: i64, rest: Rest) -> Result<u64, &'sta
     }
 }
 
-/// The exponent after the `e`, saturating far beyond what any number of digits can make up for.
+/// The exponent after the `e`. It saturates far beyond what any number of digits can compensate.
 fn exponent(text: &str) -> i64 {
     let (sign, digits) = match text.as_bytes() {
         [b'-', digits @ ..] => (-1, digits),

@@ -1,14 +1,14 @@
-//! Events to JSON, for generators and producers.
+//! The JSON encoder of events, for generators and producers.
 
 use super::scan;
 use crate::core::EventTime;
 use crate::livestream::event::{AMOUNT_SCALE, Event, Header};
 
-/// Appends an event to `out` as one JSON object, without a line's end.
+/// Appends an event to `out` as one JSON object, without a newline.
 ///
-/// Times have milliseconds and end with `Z`; one past [`EventTime::LATEST`], which no decoder gives, is written as
-/// it displays, and does not decode. Amounts are decimal numbers. Optional fields that are absent and
-/// empty lists are left out.
+/// Times have milliseconds and end with `Z`. A time past [`EventTime::LATEST`], which no decoder returns, is
+/// written in its `Display` form and cannot be decoded. Amounts are decimal numbers. Absent optional fields
+/// and empty lists are left out.
 ///
 /// ```
 /// use telemetra::core::EventTime;
@@ -25,7 +25,8 @@ pub fn encode_json(event: &Event<'_>, out: &mut Vec<u8>) {
     body(event, out);
 }
 
-/// As [`encode_json`], with the field `topic` in front, so that a decoder of mixed records need not guess.
+/// Appends an event as [`encode_json`] does, with the field `topic` first, so that a decoder of mixed records
+/// need not guess the kind.
 ///
 /// ```
 /// use telemetra::core::EventTime;
@@ -163,7 +164,7 @@ pub(in crate::livestream) fn integer(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// `value` in as many digits as given, the first of them if it has more.
+/// Appends `value` with the given number of digits, or its first digits if it has more.
 fn padded<const N: usize>(value: u64, out: &mut Vec<u8>) {
     let (mut digits, mut value) = ([b'0'; N], value);
     for digit in digits.iter_mut().rev() {
@@ -189,10 +190,10 @@ fn amount(amount: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// Year, month and day of a count of days since 1970-01-01.
+/// The year, month and day of a number of days since 1970-01-01.
 ///
-/// Counts years from March, so that the leap day is the last, as in "chrono-Compatible Low-Level Date Algorithms" by Howard
-/// Hinnant.
+/// Years are counted from March, so that the leap day is the last, as in "chrono-Compatible Low-Level Date
+/// Algorithms" by Howard Hinnant.
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

@@ -1,21 +1,22 @@
 //! The names of the fields that events may have.
 
-/// Defines the fields, and finds them by name: by its length first, which leaves one to four to compare.
+/// Defines the fields, and finds a field by its name: first by the name's length, which leaves one to four to
+/// compare.
 macro_rules! fields {
     ($($len:literal: { $($field:ident = $name:literal),+ })+) => {
         #[derive(Copy, Clone, Debug, PartialEq, Eq)]
         pub(super) enum Field { $($($field),+),+ }
 
         impl Field {
-            /// How many there are.
+            /// The number of fields.
             pub(super) const COUNT: usize = [$($(Self::$field),+),+].len();
 
-            /// Its name in JSON.
+            /// The name of the field in JSON.
             pub(super) const fn name(self) -> &'static str {
                 match self { $($(Self::$field => $name),+),+ }
             }
 
-            /// The field of that name.
+            /// The field with that name.
             #[inline]
             pub(super) fn of(name: &str) -> Option<Self> {
                 match name.len() {

@@ -1,7 +1,7 @@
-//! The fields of one record, found by syntax and read by meaning when asked for.
+//! The fields of one record: they are located first, and parsed when they are needed.
 //!
-//! Only when the whole record has been walked is it certain which kind it is, and which of two equal keys
-//! is the last. So the walk notes places, and whoever makes the event reads those it needs.
+//! Only after the whole record has been read is it known which kind it is, and which of two equal keys is the
+//! last. So the first pass records positions, and the code that makes the event parses the fields it needs.
 
 use super::decimal::{Rest, shifted};
 use super::field::Field;
@@ -14,10 +14,10 @@ use crate::livestream::decode::valid;
 const AMOUNT_DECIMALS: i64 = AMOUNT_SCALE.ilog10() as i64;
 const _: () = assert!(10_i64.pow(AMOUNT_SCALE.ilog10()) == AMOUNT_SCALE);
 
-/// What some programs write before text in UTF-8; RFC 8259 lets readers pass over it.
+/// The mark that some programs write before UTF-8 text; RFC 8259 lets readers ignore it.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// The places of the known fields in a record.
+/// The positions of the known fields in a record.
 pub(super) struct Fields<'a> {
     text: &'a str,
     arena: &'a Arena,
@@ -25,7 +25,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Checks that a record is text.
+    /// Checks that a record is UTF-8 text.
     #[inline]
     pub(super) fn new(record: &'a [u8], arena: &'a Arena) -> Result<Self, DecodeError> {
         let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
@@ -36,7 +36,7 @@ impl<'a> Fields<'a> {
         Ok(Self { text, arena, tokens: [Token::default(); Field::COUNT] })
     }
 
-    /// Checks the syntax and finds the fields; says whether there is anything but white space.
+    /// Checks the syntax and locates the fields. Returns whether there is anything but white space.
     pub(super) fn find(&mut self) -> Result<bool, DecodeError> {
         let mut reader = Reader::new(self.text.as_bytes());
         self.find_by(&mut reader).map_err(|fault| reader.error(fault))
@@ -62,7 +62,7 @@ impl<'a> Fields<'a> {
         Ok(true)
     }
 
-    /// Whether the field is there and not `null`.
+    /// Whether the field is present and not `null`.
     pub(super) fn has(&self, field: Field) -> bool {
         !matches!(self.tokens[field as usize].kind, Kind::Absent | Kind::Null)
     }
@@ -83,7 +83,7 @@ impl<'a> Fields<'a> {
     pub(super) fn id(&self, field: Field) -> Result<&'a str, DecodeError> {
         let id = self.read(field, |token| {
             let id = self.text_of(token, "is not a string")?;
-            // Two ids that differ must not become one.
+            // Two ids that differ must not become equal.
             if token.kind == Kind::Escaped {
                 valid::without_nul(id).and_then(valid::id)
             } else {
@@ -148,13 +148,13 @@ impl<'a> Fields<'a> {
         Ok(list.unwrap_or_default())
     }
 
-    /// The value, or the error that there is none.
+    /// The value, or an error if there is none.
     #[inline]
     pub(super) fn required<T>(&self, field: Field, value: Option<T>) -> Result<T, DecodeError> {
         value.ok_or_else(|| missing(field))
     }
 
-    /// Reads a field if it is there; an error gets its name and place.
+    /// Parses a field if it is present; an error gets the field's name and position.
     #[inline(always)]
     fn read<T>(
         &self,
@@ -185,20 +185,21 @@ impl<'a> Fields<'a> {
         fault.map_or(Ok(items), Err)
     }
 
-    /// A token as it stands in the record.
+    /// The text of a token, as it is in the record.
     #[inline(always)]
     fn raw(&self, token: Token) -> &'a str {
         &self.text[token.start as usize..token.end as usize]
     }
 
-    /// The characters of a token that is a string.
+    /// The characters of a string token.
     #[inline]
     fn string(&self, token: Token) -> &'a str {
         let raw = &self.text[token.start as usize + 1..token.end as usize - 1];
         if token.kind == Kind::Escaped { unescape(raw, self.arena) } else { raw }
     }
 
-    /// The string of a token, if it is one. A NUL in it was one, or half a surrogate pair.
+    /// The string of a token, if it is a string. A NUL in it stands for a NUL or for half a surrogate pair of
+    /// the record.
     #[inline(always)]
     fn text_of(&self, token: Token, otherwise: &'static str) -> Result<&'a str, &'static str> {
         match token.kind {
@@ -207,7 +208,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A text that every store can hold. Only an escape can bring a NUL into it.
+    /// A text that every store can hold. Only an escape can put a NUL into it.
     #[inline(always)]
     fn whole(&self, token: Token, text: &'a str) -> Result<&'a str, &'static str> {
         let text = valid::text(text)?;

@@ -1,4 +1,4 @@
-//! From the fields of a record to its event: one function a kind.
+//! The events of records: one function for each kind makes an event from fields.
 
 use super::field::Field;
 use super::fields::Fields;
@@ -8,15 +8,16 @@ use crate::livestream::event::{
     ViewerCount,
 };
 
-/// The kind of a record whose source knows no topic: told by its field `topic` if it has one, else by what a kind requires.
+/// The kind of a record without a known topic: by its field `topic` if it has one, otherwise by the fields
+/// that each kind requires.
 #[inline]
 pub(super) fn kind_of(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
     if fields.has(Field::Topic) {
         return by_topic(fields);
     }
     let has = |required: &[Field]| required.iter().all(|field| fields.has(*field));
-    // Those that require most come first: a transaction may have what a chat message requires, and anybody may add a
-    // field such as `viewer_count` to their messages.
+    // The kinds that require most come first: a transaction may have the fields of a chat message, and any
+    // producer may add a field such as `viewer_count` to its messages.
     if has(&[Field::Amount, Field::Currency, Field::TransactionType]) {
         Ok(EventKind::Transaction)
     } else if has(&[Field::Message, Field::UserId]) {
@@ -30,18 +31,18 @@ pub(super) fn kind_of(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
     }
 }
 
-/// The kind that the field `topic` names, which must be one.
+/// The kind that the field `topic` names. Another value is an error.
 fn by_topic(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
     let kind = fields.word(Field::Topic)?.and_then(EventKind::from_topic);
     kind.ok_or_else(|| DecodeError::field(Field::Topic.name(), "names no kind of event"))
 }
 
-/// Whether the type is one of metadata: others use this name too.
+/// Whether the type is one of metadata: other formats use this field name too.
 fn is_meta(fields: &Fields<'_>) -> bool {
     matches!(fields.word(Field::EventType), Ok(Some(name)) if MetaType::from_wire(name).is_some())
 }
 
-/// The kind of a record that lacks what every kind requires, so that the error says what it lacks.
+/// The kind of a record that is complete for none, so that the error names a missing field.
 #[cold]
 fn likeliest(fields: &Fields<'_>) -> Result<EventKind, DecodeError> {
     let any = |marks: &[Field]| marks.iter().any(|field| fields.has(*field));

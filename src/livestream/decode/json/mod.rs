@@ -1,7 +1,7 @@
-//! JSON: the format of the topics and of files.
+//! The JSON format of topics and files.
 //!
-//! Three steps, apart from each other: `reader` knows syntax and no field, `fields` finds and reads fields and
-//! knows no event, `kinds` makes events and knows no syntax.
+//! Decoding has three separate steps: `reader` handles syntax and knows no fields, `fields` locates and
+//! parses fields and knows no events, and `kinds` makes events and knows no syntax.
 
 mod decimal;
 mod encode;
@@ -20,36 +20,40 @@ use crate::livestream::LiveEvents;
 use crate::livestream::event::{Event, EventKind};
 use fields::Fields;
 
-/// Decodes records that are one JSON object each.
+/// A decoder of records that are one JSON object each.
 ///
-/// The kind of a record's event is told by the first of these that is known:
+/// The first of these that is known determines the kind of a record's event:
 ///
 /// 1. the decoder, if it was made by [`of`](Self::of);
-/// 2. the topic that the record comes from, where its last part is that of a [kind's topic](EventKind::from_topic);
+/// 2. the topic of the record, if its last part is that of a [kind's topic](EventKind::from_topic);
 /// 3. the record's field `topic`, which must then name a kind;
-/// 4. what the record has of that which a kind requires: `amount`, `currency` and `transaction_type`; `message` and `user_id`;
-///    `event_type`; `viewer_count`, in this order. A field more makes no difference: a chat message that tells `viewer_count` is a
-///    chat message.
+/// 4. the fields that a kind requires, in this order: `amount`, `currency` and `transaction_type`; `message`
+///    and `user_id`; `event_type`; `viewer_count`. Further fields make no difference: a chat message with a
+///    `viewer_count` is a chat message.
 ///
-/// What it takes, beyond the fields of each kind:
+/// It accepts, beyond the fields of each kind:
 ///
-/// * Fields in any order; unknown ones are skipped, but must be valid JSON, nested 128 levels
-///   at most. Of two of the same name the last counts.
-/// * `null` is as if the field were absent. Required are ids, `timestamp`, `username`, a chat's `message`,
-///   `viewer_count`, `amount` and the enumerations; a flag that is absent is false, a list empty.
+/// * Fields in any order. Unknown fields are skipped, but must be valid JSON, nested at most 128 levels. If a
+///   field occurs twice, the last one counts.
+/// * `null`, which is treated as an absent field. Ids, `timestamp`, `username`, the `message` of a chat,
+///   `viewer_count`, `amount` and the enumerations are required; an absent flag is false, and an absent list
+///   is empty.
 /// * Ids of 1 to [`MAX_ID_BYTES`](crate::livestream::MAX_ID_BYTES) bytes, other texts of at most
-///   [`MAX_TEXT_BYTES`](crate::livestream::MAX_TEXT_BYTES), lists of at most [`MAX_LIST_ITEMS`](crate::livestream::MAX_LIST_ITEMS).
-/// * NUL, which databases do not store, and half of a surrogate pair (`\ud83d` alone), which is no character: U+FFFD
-///   stands for them in a text. In an id they are an error, as two ids that differ must not become one.
+///   [`MAX_TEXT_BYTES`](crate::livestream::MAX_TEXT_BYTES), lists of at most
+///   [`MAX_LIST_ITEMS`](crate::livestream::MAX_LIST_ITEMS).
+/// * NUL, which databases do not store, and half of a surrogate pair (`\ud83d` alone), which is not a
+///   character: in a text both are replaced by U+FFFD. In an id they are an error, as two ids that differ
+///   must not become equal.
 /// * A byte order mark before the object.
-/// * Counts are numbers whose *value* is a non-negative integer below 2⁶⁴: `12`, `12.0` and `1.2e1` are the same
-///   number in JSON, and some producers write all their numbers with a point.
-/// * `amount` is a number, or a string that holds one, not negative; it becomes fixed point
-///   ([`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE)) exactly, what is beyond the sixth decimal rounded half to even.
-/// * Times as by [`parse_timestamp`](crate::core::parse_timestamp).
+/// * Counts as numbers whose *value* is a non-negative integer below 2⁶⁴: `12`, `12.0` and `1.2e1` are the
+///   same number in JSON, and some producers write all their numbers with a point.
+/// * `amount` as a number, or as a string that contains one, not negative. It is converted to fixed point
+///   ([`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE)) exactly; digits beyond the sixth decimal are rounded
+///   half to even.
+/// * Times in the forms of [`parse_timestamp`](crate::core::parse_timestamp).
 ///
-/// A record of white space has no event. Time is linear in the length of the record. Nothing is allocated but
-/// texts with escapes and lists, in the [`Arena`].
+/// A record of white space has no event. Time is linear in the length of the record. Only lists and texts
+/// with escapes are allocated, in the [`Arena`].
 ///
 /// ```
 /// use telemetra::core::{Arena, Decoder, Record};
@@ -71,13 +75,13 @@ pub struct JsonDecoder {
 }
 
 impl JsonDecoder {
-    /// For records of any kind, told by their topic or by what they hold.
+    /// A decoder of records of any kind, determined by their topic or by their fields.
     #[must_use]
     pub const fn mixed() -> Self {
         Self { kind: None }
     }
 
-    /// For records that are all of one kind, whatever their topic.
+    /// A decoder of records that are all of one kind, whatever their topic.
     #[must_use]
     pub const fn of(kind: EventKind) -> Self {
         Self { kind: Some(kind) }

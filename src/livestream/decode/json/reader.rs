@@ -1,38 +1,38 @@
-//! Reads JSON: syntax only, no meaning.
+//! A reader of JSON syntax, without the meaning of fields.
 //!
-//! One walk over the record; values are told by their place, not by a copy, and only who wants one looks
-//! at it again. What is not wanted is checked as strictly as what is.
+//! It reads the record once and returns the positions of values, not copies; values are read again only where
+//! they are used. Unused values are checked as strictly as used ones.
 
 use super::scan;
 use super::unescape::hex4;
 use crate::core::DecodeError;
 
-/// What is wrong at the place the reader stands at. Thin, so that results fit in registers.
+/// The fault at the reader's position. A thin pointer, so that results fit in registers.
 pub(super) type Fault = &'static &'static str;
 
-/// How deep arrays and objects may nest, the record's own object included.
+/// The greatest depth of nested arrays and objects, including the record's own object.
 const MAX_DEPTH: u32 = 128;
 
-/// A value's kind and place in the record, the quotes of a string included.
+/// The kind and position of a value in the record, including the quotes of a string.
 #[derive(Copy, Clone, Debug, Default)]
 pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// Of an array: its items.
+    /// The number of items, for an array.
     pub(super) items: u32,
 }
 
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// No value at all.
+    /// No value.
     #[default]
     Absent,
     Null,
     True,
     False,
     Number,
-    /// A string that stands in the record as it is.
+    /// A string without escapes, whose text is in the record.
     Plain,
     /// A string with escapes, all of them valid.
     Escaped,
@@ -40,7 +40,7 @@ pub(super) enum Kind {
     Object,
 }
 
-/// A place in the bytes of a record. It is the caller's to have checked that they are UTF-8 and fewer than 4 GiB.
+/// A position in the bytes of a record. The caller has checked that they are UTF-8 and fewer than 4 GiB.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -58,13 +58,13 @@ impl<'a> Reader<'a> {
         Self { bytes, at, items: 0 }
     }
 
-    /// The byte here; 0, which is never right, at the end.
+    /// The byte at the position; 0, which is never valid, at the end.
     #[inline]
     fn peek(&self) -> u8 {
         self.bytes.get(self.at).copied().unwrap_or(0)
     }
 
-    /// Skips white space; the byte after it.
+    /// Skips white space and returns the byte after it.
     #[inline]
     pub(super) fn skip_space(&mut self) -> u8 {
         loop {
@@ -76,12 +76,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether all was read.
+    /// Whether everything was read.
     pub(super) fn is_at_end(&self) -> bool {
         self.at >= self.bytes.len()
     }
 
-    /// The error of a fault found here.
+    /// The error for a fault at the position.
     #[cold]
     pub(super) fn error(&self, fault: Fault) -> DecodeError {
         DecodeError::new(if self.is_at_end() { "the JSON ends too early" } else { fault }).at(self.at)
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         reader.number().is_ok() && reader.is_at_end()
     }
 
-    /// The next item of an array that was read before, from after its bracket or an item on.
+    /// The next item of an array that was read before, starting after its bracket or after an item.
     pub(super) fn next_item(&mut self) -> Token {
         if self.skip_space() == b',' {
             self.at += 1;
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
         self.token(1).unwrap_or_default()
     }
 
-    /// Reads the object that starts here and gives each member, the name first, to `member`.
+    /// Reads the object that starts here and passes each member to `member`, the name first.
     #[inline]
     pub(super) fn object(&mut self, depth: u32, member: &mut impl FnMut(Token, Token)) -> Result<(), Fault> {
         self.open(depth)?;
@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads the value that starts here, and notes it.
+    /// Reads the value that starts here and returns its kind and position.
     #[inline(always)]
     fn token(&mut self, depth: u32) -> Result<Token, Fault> {
         let start = self.at as u32;
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
         Ok(Token { kind, start, end: self.at as u32, items: self.items })
     }
 
-    /// Reads the value that starts here, which stands at `depth`.
+    /// Reads the value that starts here, at nesting depth `depth`.
     #[inline(always)]
     fn value(&mut self, depth: u32) -> Result<Kind, Fault> {
         match self.peek() {
@@ -212,7 +212,7 @@ impl<'a> Reader<'a> {
         Ok(Kind::Plain)
     }
 
-    /// The rest of a string of which the plain part ends here.
+    /// Reads the rest of a string whose part without escapes ends here.
     #[cold]
     fn escaped(&mut self) -> Result<Kind, Fault> {
         while self.peek() != b'"' {
@@ -223,7 +223,8 @@ impl<'a> Reader<'a> {
         Ok(Kind::Escaped)
     }
 
-    /// Passes the escape here. Half a surrogate pair passes too: it costs its character, not the event.
+    /// Skips the escape here. Half a surrogate pair is skipped too: only that character is lost, not the
+    /// event.
     fn escape(&mut self) -> Result<(), Fault> {
         if self.peek() != b'\\' {
             return Err(&"a control character must be escaped in a string");
@@ -267,7 +268,7 @@ impl<'a> Reader<'a> {
         Ok(Kind::Number)
     }
 
-    /// One digit or more.
+    /// Reads one digit or more.
     #[inline]
     fn digits(&mut self) -> Result<(), Fault> {
         if !self.peek().is_ascii_digit() {

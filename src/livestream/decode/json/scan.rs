@@ -1,4 +1,4 @@
-//! Finds where the plain part of a JSON string ends, eight bytes at a time.
+//! A search for the end of the part of a JSON string without escapes, eight bytes at a time.
 
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
@@ -22,8 +22,9 @@ pub(super) fn special(bytes: &[u8], from: usize) -> usize {
     at
 }
 
-/// Marks the special bytes of a word in their highest bits: each difference is negative for its own, and what is
-/// not ASCII is left out. A borrow may mark bytes above the first special one wrongly, but none below it.
+/// Sets the highest bits of the special bytes of a word: each difference is negative for its own byte, and
+/// bytes beyond ASCII are excluded. A borrow may mark bytes above the first special one wrongly, but none
+/// below it.
 #[inline(always)]
 fn special_in(word: u64) -> u64 {
     let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);

@@ -1,10 +1,11 @@
-//! From a string's escapes to its characters.
+//! Unescaping of JSON strings.
 
 use crate::core::Arena;
 
 /// Unescapes a string whose escapes the reader has found valid.
 ///
-/// Half a surrogate pair, which is no character, becomes a NUL. The text never grows: an escape is longer than its character in UTF-8.
+/// Half a surrogate pair, which is not a character, becomes a NUL. The text never grows, as an escape is
+/// longer than its character in UTF-8.
 #[cold]
 pub(super) fn unescape<'a>(raw: &str, arena: &'a Arena) -> &'a str {
     let built = arena.zeroed(raw.len());
@@ -20,7 +21,7 @@ pub(super) fn unescape<'a>(raw: &str, arena: &'a Arena) -> &'a str {
         rest = &rest[at + width..];
     }
     put(rest);
-    // Cannot fail on what the reader let through; and if it did, nothing worse than an empty text.
+    // This cannot fail for strings that the reader accepted; if it did, the text would be empty.
     std::str::from_utf8(&built[..len]).unwrap_or_default()
 }
 
@@ -51,13 +52,13 @@ fn character(bytes: &[u8]) -> (char, usize) {
     (simple, 2)
 }
 
-/// The second half of a surrogate pair, behind the first.
+/// The second half of a surrogate pair, after the first.
 fn low(bytes: &[u8]) -> Option<u16> {
     let follows = bytes.get(6..8) == Some(b"\\u");
     hex4(bytes, 8).filter(|unit| follows && (0xDC00..=0xDFFF).contains(unit))
 }
 
-/// The number that four hexadecimal digits make.
+/// The number written as four hexadecimal digits.
 pub(super) fn hex4(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..at + 4)?.iter().try_fold(0, |number, b| {
         let digit = char::from(*b).to_digit(16)?;

@@ -1,4 +1,4 @@
-//! Lexicons as files.
+//! Lexicons read from files.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -7,17 +7,18 @@ use std::path::Path;
 use super::{Lexicon, Refused};
 use crate::core::ConfigError;
 
-/// How a line has to be.
+/// The form that a line must have.
 const FORM: &str = "write a word and a weight from -1 to 1, or a word and `not`, on each line";
 
 impl Lexicon {
-    /// Reads a word and its weight from each line of a text in UTF-8, with white space between. The weight `not` makes the word a negation.
-    /// Empty lines and those that begin with `#` followed by white space are skipped, and so is a byte order mark.
+    /// Reads a word and its weight, separated by white space, from each line of a UTF-8 text. The weight
+    /// `not` makes the word a negation. Empty lines, lines that begin with `#` followed by white space, and a
+    /// byte order mark are skipped.
     ///
     /// # Errors
     ///
-    /// If it cannot be read, or a line is not like that, with the line's number; otherwise as for
-    /// [`from_pairs`](Self::from_pairs).
+    /// If the text cannot be read, or a line has another form (the error has the line's number); otherwise as
+    /// for [`from_pairs`](Self::from_pairs).
     ///
     /// ```
     /// use telemetra::livestream::{Lexicon, Sentiment};
@@ -36,7 +37,8 @@ impl Lexicon {
     ///
     /// # Errors
     ///
-    /// If it cannot be opened, otherwise as for [`from_reader`](Self::from_reader); with its path.
+    /// If the file cannot be opened; otherwise as for [`from_reader`](Self::from_reader). The error has the
+    /// file's path.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|error| {
@@ -46,7 +48,7 @@ impl Lexicon {
         Self::read(BufReader::new(file), &format!("{}, ", path.display()))
     }
 
-    /// `place` goes before the line's number in errors.
+    /// Reads a lexicon. `place` precedes the line's number in errors.
     fn read(reader: impl BufRead, place: &str) -> Result<Self, ConfigError> {
         let mut lexicon = Self::empty();
         for (number, line) in (1..).zip(reader.lines()) {

@@ -1,4 +1,4 @@
-//! A message, word by word.
+//! The scan of a message, word by word.
 
 use super::{Lexicon, Meaning, REACH, RULES, UNSPACED};
 use crate::livestream::Sentiment;
@@ -6,7 +6,7 @@ use crate::livestream::sentiment::letters::{ends_clause, is_joined, is_symbol, i
 use crate::livestream::sentiment::token::{Class, EMOTICON, class, run_end};
 use crate::livestream::sentiment::word::Folded;
 
-/// The mean of what was found, and how far a negation still reaches.
+/// The mean of the weights found so far, and the number of words that a negation still affects.
 #[derive(Default)]
 struct Tally {
     sum: i64,
@@ -80,7 +80,7 @@ impl Lexicon {
         if emote.is_ascii() { self.words.get(emote.as_bytes()) } else { self.words.get_folded(emote) }
     }
 
-    /// The emoticon that begins at `at`, the longest of several: its meaning and end.
+    /// The longest emoticon that begins at `at`: its meaning and its end.
     fn emoticon(&self, message: &str, at: usize) -> Option<(Meaning, usize)> {
         if self.emoticons >> message.as_bytes()[at] & 1 == 0 {
             return None;
@@ -91,7 +91,7 @@ impl Lexicon {
         })
     }
 
-    /// A run of letters, not all of ASCII, and of what stands by itself.
+    /// Scans a run of letters that are not all ASCII, and characters that are words by themselves.
     #[cold]
     fn wide(&self, run: &str, tally: &mut Tally) {
         #[cfg(test)]
@@ -131,7 +131,8 @@ impl Lexicon {
         }
     }
 
-    /// The longest word that the text begins with, or else its first character, of `first` bytes. Gives its end.
+    /// Scans the longest word that the text begins with, or else its first character, of `first` bytes.
+    /// Returns its end.
     fn unspaced(&self, text: &str, first: usize, tally: &mut Tally) -> usize {
         let mut ends = [0; UNSPACED];
         let mut count = 0;
@@ -151,7 +152,7 @@ fn is_letter(character: char) -> bool {
     !is_symbol(character)
 }
 
-/// Whether an emoticon may end before this. Not before a letter (`<30`), nor before a slash (`http://`).
+/// Whether an emoticon may end before `rest`: not before a letter (`<30`), nor before a slash (`http://`).
 fn ends_emoticon(rest: &str) -> bool {
     rest.chars().next().is_none_or(|next| match next {
         '/' => false,
@@ -160,7 +161,7 @@ fn ends_emoticon(rest: &str) -> bool {
     })
 }
 
-/// Whether a message can hold this as one piece to look up.
+/// Whether a message can contain this word as one piece that is looked up.
 pub(super) fn is_one_token(word: &str) -> bool {
     let Some(first) = word.chars().next() else { return false };
     let text = word.as_bytes();

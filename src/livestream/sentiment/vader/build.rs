@@ -1,4 +1,4 @@
-//! From lists to tables.
+//! The building of a `Vader`: from word lists to tables.
 
 use super::Vader;
 use super::class::{few, trimmed};
@@ -9,12 +9,12 @@ use crate::core::ConfigError;
 use crate::livestream::sentiment::dictionary::Dictionary;
 use crate::livestream::sentiment::word::{Folded, LONGEST, mix};
 
-/// A word or emoticon and its mean rating by ten people on each line.
+/// The lexicon: a word or emoticon and its mean rating by ten people on each line.
 const LEXICON: &str = include_str!("lexicon.tsv");
-/// An emoji and the words that it stands for on each line.
+/// The names of emoji: an emoji and its words on each line.
 const EMOJI: &str = include_str!("emoji.tsv");
 
-/// The number of the first emote: not that of any part.
+/// The number of the first emote, which is the number of no part.
 const FIRST: usize = 64;
 
 impl Vader {
@@ -42,7 +42,7 @@ impl Vader {
         vader
     }
 
-    /// Adds the emotes that come with the crate.
+    /// Adds the built-in emotes.
     pub(super) fn add_chat(&mut self) {
         for &(model, names) in CHAT {
             let valence = self.words.get(model.as_bytes()).map_or(0, Token::tenths);
@@ -93,7 +93,7 @@ impl Vader {
         }
     }
 
-    /// Gives a word a valence. An emoji so listed no longer stands for its name.
+    /// Sets the valence of a word. An emoji with a valence is no longer scored by its name.
     pub(super) fn list(&mut self, word: &str, valence: f64) {
         let tenths = tenths(valence);
         let next = self.meanings.len() as u16;
@@ -105,11 +105,11 @@ impl Vader {
             }
             let token = match () {
                 () if token.is(Token::EMOTE) => Token::default(),
-                // A word of the user's own is in no phrase of the chat layer.
+                // A word of the user's own is part of no phrase of the chat layer.
                 () if token.number() >= usize::from(PHRASES) => token.with_number(0),
                 () => token,
             };
-            // What boosts has no valence of its own.
+            // A booster has no valence of its own.
             let acts = if token.is(Token::BOOSTS | Token::DAMPENS) { 0 } else { Token::ACTS };
             token.with_tenths(tenths).with(Token::LISTED | acts)
         });
@@ -129,7 +129,7 @@ impl Vader {
         self.emotes += usize::from(is_new);
     }
 
-    /// Keeps what the words of an emoji are.
+    /// Stores the words of an emoji.
     fn explain(&mut self, emoji: &str, words: &str) {
         let start = self.meanings.len();
         for word in words.split(' ') {
@@ -141,7 +141,8 @@ impl Vader {
         self.mark(emoji, |_| held);
     }
 
-    /// A digest of its words, emoji and emotes. In which order they were given makes no difference to scores, nor to it.
+    /// A digest of the words, emoji and emotes, independent of the order in which they were given, which does
+    /// not affect scores either.
     pub(super) fn digest(&self) -> u64 {
         self.words.digest(|token| {
             let own = u64::from(token.0);
@@ -157,7 +158,7 @@ impl Vader {
     }
 }
 
-/// Whether it is one character that breaks words, as emoji do.
+/// Whether a word is one character that is a word by itself, as emoji are.
 fn stands_alone(word: &str) -> bool {
     let mut characters = word.chars();
     let only = characters.next().filter(|_| characters.next().is_none());

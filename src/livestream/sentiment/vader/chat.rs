@@ -1,4 +1,4 @@
-//! The chat layer: what live chats write that VADER does not know, or knows in another sense.
+//! The chat layer: words and forms of live chats that VADER does not have, or has in another sense.
 
 mod laughter;
 mod phrases;
@@ -17,18 +17,18 @@ use super::token::Token;
 use crate::livestream::sentiment::dictionary::Dictionary;
 use crate::livestream::sentiment::word::Folded;
 
-/// Goes up with every change of the layer's rules; its words are in the digest.
+/// The version of the layer's rules; its words are in the digest.
 pub(super) const RULES: u32 = 1;
 
-/// The number of emotes that are known by their suffix, the same for all of a group: it is that of no part and of no listed emote.
+/// The number of all emotes that are recognised by their suffix. No part and no listed emote has this number.
 const SUFFIX: u16 = 40;
 
-/// What the layer knows besides the words that it puts into the dictionary.
+/// The data of the layer, except for the words that it puts into the dictionary.
 #[derive(Clone)]
 pub(super) struct Chat {
     suffixes: Dictionary<Token>,
     phrases: Phrases,
-    /// By their first characters, the longest first.
+    /// The fragments by their first characters, the longest first.
     fragments: BTreeMap<char, Vec<(&'static str, Token)>>,
 }
 
@@ -64,7 +64,7 @@ impl Chat {
         Self { suffixes, phrases, fragments }
     }
 
-    /// A digest of all its words; those in the dictionary are in that one's.
+    /// A digest of the layer's words, except for those in the dictionary, which has a digest of its own.
     pub(super) fn digest(&self) -> u64 {
         let mut digest = Xxh3::new();
         for (fragment, token) in self.fragments.values().flatten() {
@@ -76,8 +76,8 @@ impl Chat {
         digest.digest()
     }
 
-    /// An emote of some channel, by how its name ends: a prefix of two or more small letters and digits, then a suffix that
-    /// begins with a capital.
+    /// The emote of a channel, recognised by its suffix: the name has a prefix of two or more small letters
+    /// and digits, then a suffix that begins with a capital.
     pub(super) fn emote(&self, name: &[u8]) -> Option<Token> {
         let prefix =
             name.iter().take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()).count();
@@ -87,7 +87,7 @@ impl Chat {
         }
         let digits = suffix.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
         let named = &suffix[..suffix.len() - digits];
-        // `pokiTeaHype`: the last of the words that it is written of.
+        // The suffix of `pokiTeaHype` is the last word with a capital.
         let last = || {
             let from = (1..named.len())
                 .rev()
@@ -102,7 +102,7 @@ fn items(groups: &'static [Group]) -> impl Iterator<Item = (&'static str, i8)> {
     groups.iter().flat_map(|group| group.items.split_whitespace().map(|item| (item, group.tenths)))
 }
 
-/// A valence that no rule touches.
+/// A valence that no rule changes.
 fn sign(tenths: i8) -> Token {
     Token::default().with_tenths(tenths).with(Token::EMOTE | Token::ACTS)
 }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::livestream::sentiment::Sentiment;
 
-    /// The tables of the docs, as they have to stand there.
+    /// The tables as the docs must contain them.
     fn tables() -> String {
         let mut text = String::new();
         for (title, groups, separator) in [

@@ -1,11 +1,11 @@
-//! What a byte can be, as flags, so that those of a word's bytes can be or-ed.
+//! Classes of bytes, as flags, so that those of a word's bytes can be or-ed.
 
 pub(super) const SPACE: u8 = 1;
 pub(super) const UPPER: u8 = 2;
 pub(super) const LOWER: u8 = 4;
-/// ASCII punctuation, those below included.
+/// ASCII punctuation, including the marks below.
 pub(super) const MARK: u8 = 8;
-/// Part of a character beyond ASCII.
+/// A part of a character beyond ASCII.
 pub(super) const WIDE: u8 = 16;
 pub(super) const EXCLAMATION: u8 = 32;
 pub(super) const QUESTION: u8 = 64;
@@ -36,17 +36,17 @@ pub(super) fn class(byte: u8) -> u8 {
     CLASS[usize::from(byte)]
 }
 
-/// The flags of all bytes of a text.
+/// The or-ed flags of all bytes of a text.
 pub(super) fn classes(text: &[u8]) -> u8 {
     text.iter().fold(0, |all, &byte| all | class(byte))
 }
 
-/// How often a byte is in a text.
+/// The number of times a byte occurs in a text.
 pub(super) fn count(text: &[u8], wanted: u8) -> u32 {
     text.iter().filter(|&&byte| byte == wanted).count().try_into().unwrap_or(u32::MAX)
 }
 
-/// Without the punctuation on both sides.
+/// The text without the punctuation on both sides.
 #[inline]
 pub(super) fn trimmed(text: &[u8]) -> &[u8] {
     let is_mark = |byte: &&u8| class(**byte) & MARK != 0;
@@ -55,9 +55,9 @@ pub(super) fn trimmed(text: &[u8]) -> &[u8] {
     &text[before..text.len() - after]
 }
 
-/// How many characters, counted up to three.
+/// The number of characters, counted up to three.
 #[inline]
 pub(super) fn few(text: &[u8]) -> usize {
-    // Characters have four bytes at most.
+    // A character has at most four bytes.
     if text.len() > 8 { 3 } else { text.iter().filter(|&&byte| byte & 0xc0 != 0x80).count().min(3) }
 }

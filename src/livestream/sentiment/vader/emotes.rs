@@ -1,8 +1,8 @@
-//! The commonest emotes of live chats. No study's values are free to use, so each has the valence of the lexicon's word
-//! for what it shows.
+//! The most common emotes of live chats. No published values are free to use, so each emote has the valence
+//! of the lexicon's word for what it shows.
 
-/// A word of the lexicon, and the emotes that have its valence. Those used in irony as often as not (`Kappa`, `4Head`) and
-/// those that show no mood have none.
+/// A word of the lexicon, and the emotes that have its valence. Emotes that are often ironic (`Kappa`,
+/// `4Head`) or that show no mood have none.
 pub(super) const EMOTES: &[(&str, &str)] = &[
     ("love", "LuvHearts bleedPurple TwitchUnity GivePLZ peepoLove"),
     ("great", "PogChamp PogU PagMan KomodoHype TwitchLit POGGERS poggies"),

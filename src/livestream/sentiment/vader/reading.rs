@@ -1,24 +1,25 @@
-//! One message being read: words go in one by one, the score comes out at the end.
+//! The state of reading one message: words are added one by one, and the score is computed at the end.
 
 use super::rules::{INCREASE_CAPITALS, valence};
 use super::token::{EMOTES, Part, Token};
 
-/// Positions are taken modulo this; the rules look at three words before and two after.
+/// Positions are taken modulo this number; the rules look at three words before and two after.
 pub(super) const RING: usize = 8;
 
-/// Whether capitals stand out is known only at the end, so there are two sums: one as if they did not, one as if they did.
+/// The state of reading a message. Whether capitals count as emphasis is known only at the end, so there are
+/// two sums: one without and one with emphasis.
 pub(super) struct Reading {
     ring: [Token; RING],
     words: usize,
     quiet: f64,
     loud: f64,
-    /// What the words from here on count: more after *but*.
+    /// The factor for the words from here on, which is greater after *but*.
     weight: f64,
     any_loud: bool,
     any_quiet: bool,
     exclamations: u32,
     questions: u32,
-    /// The emotes of the text, by their numbers.
+    /// The emotes of the text, as a set of their numbers.
     emotes: [u64; EMOTES / 64],
 }
 
@@ -39,7 +40,7 @@ impl Reading {
         }
     }
 
-    /// The next word. The one two before it now has all the neighbours that matter to it.
+    /// Adds the next word. Then the word two before it has all the neighbours that affect it.
     #[inline]
     pub(super) fn push(&mut self, token: Token) {
         let is_emote = token.is(Token::EMOTE);
@@ -64,19 +65,19 @@ impl Reading {
         self.questions = self.questions.saturating_add(questions);
     }
 
-    /// A word already read: 1 is the last. Those of the last two may still be changed.
+    /// A word that was read already: 1 is the last. The last two may still be changed.
     #[inline]
     pub(super) fn last(&self, back: usize) -> Token {
         self.ring[self.words.wrapping_sub(back) % RING]
     }
 
-    /// Takes away what one of the last two words says.
+    /// Removes the valence of one of the last two words.
     pub(super) fn silence(&mut self, back: usize) {
         let token = &mut self.ring[self.words.wrapping_sub(back) % RING];
         *token = Token::default().with(token.0 & Token::LOUD);
     }
 
-    /// Adds what the word at a position says.
+    /// Adds the valence of the word at a position.
     fn settle(&mut self, at: usize) {
         let token = self.ring[at % RING];
         if token.is(Token::EMOTE) {
@@ -86,7 +87,7 @@ impl Reading {
             return;
         }
         if token.is_part(Part::But) && self.weight == 1.0 {
-            // Halving is exact, so it does not matter that it is the sum that is halved.
+            // Halving is exact, so halving the sum equals halving each value.
             self.quiet *= 0.5;
             self.loud *= 0.5;
             self.weight = 1.5;
@@ -110,20 +111,21 @@ impl Reading {
         self.loud += loud * self.weight;
     }
 
-    /// Adds what no rule touches.
+    /// Adds a valence that no rule changes.
     #[inline]
     pub(super) fn add(&mut self, valence: f64) {
         self.quiet += valence;
         self.loud += valence;
     }
 
-    /// The rest of the text's words has no more neighbours.
+    /// Ends the text: its last words have no further neighbours.
     pub(super) fn end_of_text(&mut self) {
         self.append(Token::default());
         self.append(Token::default());
     }
 
-    /// An emote by the platform's list; one that the text has too was counted there. Only after the end of the text.
+    /// Adds an emote of the platform's list, unless the text has it too. Only valid after the end of the
+    /// text.
     pub(super) fn listed_emote(&mut self, token: Token) {
         let (place, bit) = of_emote(token);
         if self.emotes[place] & bit == 0 {

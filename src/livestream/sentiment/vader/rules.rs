@@ -1,23 +1,23 @@
-//! What the neighbours of a word make of its valence.
+//! The rules for the effect of neighbouring words on a word's valence.
 //!
-//! Names and figures are those of Hutto and Gilbert (2014) as their reference implementation has them. A negation does not
-//! cancel but turns round and weakens; boosters fade with the distance; what is odd there is kept, since the lexicon
-//! and the figures were fitted together.
+//! Names and figures are those of Hutto and Gilbert (2014) as in their reference implementation. A negation
+//! does not cancel a valence but reverses and weakens it, and the effect of boosters decreases with distance.
+//! Oddities of the reference are kept, since its lexicon and figures were fitted together.
 
 use super::token::{Part, Token};
 
-/// What a booster adds.
+/// The effect of a booster.
 const INCREASE: f64 = 0.293;
-/// What capitals among words that are not add.
+/// The effect of capitals among words that are not in capitals.
 pub(super) const INCREASE_CAPITALS: f64 = 0.733;
-/// What a negation makes of the valence.
+/// The factor of a negation.
 const NEGATED: f64 = -0.74;
-/// How much a booster one, two and three words before counts.
+/// The factors of a booster one, two and three words before.
 const FADING: [f64; 3] = [1.0, 0.95, 0.9];
 
 /// The valence of a listed word, given the three words before it, the nearest first, and the two after it.
 ///
-/// `capitals` is what those add: 0 where they do not stand out.
+/// `capitals` is the effect of capitals: 0 where they are no emphasis.
 pub(super) fn valence(token: Token, before: [Token; 3], after: [Token; 2], capitals: f64) -> f64 {
     let is = |token: Token, parts: [Part; 2]| token.is_part(parts[0]) || token.is_part(parts[1]);
     let of_word = f64::from(token.tenths()) / 10.0;
@@ -43,7 +43,7 @@ pub(super) fn valence(token: Token, before: [Token; 3], after: [Token; 2], capit
         let (emphatic, doubtless) = match distance {
             0 => (false, false),
             1 => (near.is_part(Part::Never) && is(before[0], so), before[0].is_part(Part::Doubt)),
-            // That the word after *never so* is enough by itself is how the reference reads.
+            // In the reference, too, the word after *never so* is sufficient by itself.
             _ => (
                 near.is_part(Part::Never) && is(before[1], so) || is(before[0], so),
                 before[1].is_part(Part::Doubt) || before[0].is_part(Part::Doubt),
@@ -79,7 +79,8 @@ fn boost(near: Token, valence: f64, capitals: f64) -> f64 {
     }
 }
 
-/// The valence of an idiom that the word is part of or stands behind. One that begins with it comes first.
+/// The valence of an idiom that contains the word or ends before it. An idiom that begins with the word has
+/// precedence.
 fn idiom(token: Token, [one, two, three]: [Token; 3], [next, after]: [Token; 2]) -> Option<f64> {
     triple(token, next, after)
         .or_else(|| pair(token, next))
@@ -111,7 +112,7 @@ fn triple(first: Token, second: Token, third: Token) -> Option<f64> {
     }
 }
 
-/// What *just enough*, *kind of* and *sort of* before the word add.
+/// The effect of *just enough*, *kind of* and *sort of* before the word.
 fn hedge([one, two, three]: [Token; 3]) -> f64 {
     let is = |first: Token, second: Token| {
         first.is_part(Part::Just) && second.is_part(Part::Enough)

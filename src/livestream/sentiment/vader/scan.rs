@@ -1,4 +1,5 @@
-//! From a message to words: between white space, without the punctuation around them; emoji are words by themselves.
+//! The scan of a message into words: they are separated by white space, without the punctuation around them;
+//! emoji are words by themselves.
 
 use super::Vader;
 use super::class::{
@@ -9,12 +10,12 @@ use super::token::Token;
 use crate::livestream::sentiment::word::Folded;
 
 impl Vader {
-    /// Puts all words of a message into the reading.
+    /// Adds all words of a message to the reading.
     pub(super) fn read(&self, message: &str, reading: &mut Reading) {
         pieces(message, |start, end, classes| self.piece(message, start, end, classes, reading));
     }
 
-    /// What stands between white space, of the given classes.
+    /// Handles a piece between white space with bytes of the given classes.
     #[inline]
     fn piece(&self, message: &str, start: usize, end: usize, classes: u8, reading: &mut Reading) {
         let text = &message.as_bytes()[start..end];
@@ -28,7 +29,7 @@ impl Vader {
         }
     }
 
-    /// A word of the given classes.
+    /// Handles a word with bytes of the given classes.
     #[inline]
     fn word(&self, text: &[u8], classes: u8) -> Token {
         let (word, found) =
@@ -43,8 +44,9 @@ impl Vader {
         token
     }
 
-    /// Without the punctuation around it, unless hardly anything would be left: then it is likely an emoticon (`:D`). If it
-    /// is none, it is a word (`gg!`), but one that modifies nothing behind its mark (`no, great`).
+    /// A word without the punctuation around it, unless hardly anything would be left: then it is probably an
+    /// emoticon (`:D`). If it is not an emoticon, it is a word (`gg!`), but with punctuation attached it
+    /// modifies no other word (`no, great`).
     pub(super) fn unwrapped<'a>(&self, text: &'a [u8]) -> (&'a [u8], Option<Token>) {
         let kept = trimmed(text);
         match few(kept) {
@@ -54,7 +56,7 @@ impl Vader {
         }
     }
 
-    /// A piece in which there is something beyond ASCII: emoji, white space, letters.
+    /// Handles a piece with characters beyond ASCII: emoji, white space, letters.
     #[cold]
     fn wide(&self, piece: &str, reading: &mut Reading) {
         #[cfg(test)]
@@ -94,7 +96,7 @@ impl Vader {
         words.for_each(|&word| reading.push(word));
     }
 
-    /// A word of any characters.
+    /// The token of a word of any characters.
     pub(super) fn token(&self, piece: &str) -> Token {
         #[cfg(test)]
         crate::livestream::sentiment::work::done(piece.len() as u64);
@@ -104,7 +106,7 @@ impl Vader {
         }
         let kept = piece.trim_matches(|character: char| character.is_ascii_punctuation());
         let kept = if few(kept.as_bytes()) > 2 { kept } else { piece };
-        // What is too long to be folded is in no lexicon.
+        // A word that is too long to be folded is in no lexicon.
         let token = Folded::of(kept).map_or(Token::default(), |folded| {
             let word = folded.bytes();
             self.word(word, self::classes(word) & !(UPPER | LOWER))
@@ -113,7 +115,7 @@ impl Vader {
     }
 }
 
-/// Gives what stands between ASCII white space: from where to where, and the classes of its bytes.
+/// Calls `piece` for each piece between ASCII white space, with its range and the classes of its bytes.
 #[inline]
 pub(super) fn pieces(message: &str, mut piece: impl FnMut(usize, usize, u8)) {
     let text = message.as_bytes();
@@ -135,7 +137,7 @@ pub(super) fn pieces(message: &str, mut piece: impl FnMut(usize, usize, u8)) {
     }
 }
 
-/// Whether it is a negation by its *n't*.
+/// Whether a word is a negation by its *n't*.
 #[inline]
 pub(super) fn negates(word: &[u8], classes: u8) -> bool {
     classes & APOSTROPHE != 0 && has_nt(word)
@@ -146,7 +148,7 @@ fn has_nt(word: &[u8]) -> bool {
     word.windows(3).any(|three| three.eq_ignore_ascii_case(b"n't"))
 }
 
-/// Whether all letters that have a case are capitals, and there are some.
+/// Whether there are letters that have a case, all of them capitals.
 fn is_upper(word: &str) -> bool {
     let cased = || word.chars().filter(|c| c.is_lowercase() || c.is_uppercase());
     cased().next().is_some() && cased().all(char::is_uppercase)

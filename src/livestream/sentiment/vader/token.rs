@@ -1,39 +1,41 @@
-//! What is known of a word, in 32 bits: all that the rules ask for.
+//! Tokens: everything that the rules need about a word, in 32 bits.
 
-/// How many emotes there may be.
+/// The greatest number of emotes.
 pub(super) const EMOTES: usize = 512;
 
-/// The number of the first word that only phrases name, beyond those of parts and emotes. They go up by [`STEP`].
+/// The number of the first word that occurs only in phrases, greater than those of parts and emotes. The next
+/// ones follow in steps of [`STEP`].
 pub(super) const PHRASES: u16 = 1024;
-/// The numbers of words of phrases are multiples of this, so that in the low bits there are parts alone.
+/// The numbers of words in phrases are multiples of this, so that the low bits contain only parts.
 pub(super) const STEP: u16 = 64;
-/// In the number of a word that only phrases name: one of them ends with it.
+/// A flag in the number of a word that occurs only in phrases: a phrase ends with it.
 pub(super) const ENDS: u16 = 1 << 15;
 
-/// From the low end: the valence in tenths as a signed byte, flags, and a [`Part`], an emote's number or an emoji's place.
+/// The token of a word. From the low end: the valence in tenths as a signed byte, flags, and a [`Part`], an
+/// emote's number or the index of an emoji's words.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Token(pub(super) u32);
 
 impl Token {
-    /// In the lexicon: it has a valence, and as a neighbour it neither strengthens nor negates.
+    /// The word is in the lexicon: it has a valence, and as a neighbour it neither strengthens nor negates.
     pub(super) const LISTED: u32 = 1 << 8;
-    /// Strengthens (*very*) what follows.
+    /// The word strengthens (*very*) the words after it.
     pub(super) const BOOSTS: u32 = 1 << 9;
-    /// Weakens (*barely*) what follows.
+    /// The word weakens (*barely*) the words after it.
     pub(super) const DAMPENS: u32 = 1 << 10;
     pub(super) const NEGATES: u32 = 1 << 11;
-    /// Written in capitals. A property of the occurrence; no table holds it.
+    /// The word is in capitals. This is a property of the occurrence, which no table contains.
     pub(super) const LOUD: u32 = 1 << 12;
-    /// An emote: a valence that no rule touches.
+    /// An emote, whose valence no rule changes.
     pub(super) const EMOTE: u32 = 1 << 13;
-    /// An emoji, which stands for words.
+    /// An emoji, which is scored by its name.
     pub(super) const EMOJI: u32 = 1 << 14;
-    /// Something has to be done about it besides remembering it.
+    /// The word needs an action besides being remembered.
     pub(super) const ACTS: u32 = 1 << 15;
-    /// What may change the valence of a listed neighbour.
+    /// The flags that may change the valence of a listed neighbour.
     pub(super) const TOUCHES: u32 = Self::BOOSTS | Self::DAMPENS | Self::NEGATES | (STEP as u32 - 1) << 16;
 
-    /// Stands before the first word. Counts as listed, so that no rule looks at it.
+    /// The token before the first word. It counts as listed, so that no rule considers it.
     pub(super) const BEFORE: Self = Self(Self::LISTED);
 
     #[inline]
@@ -46,7 +48,7 @@ impl Token {
         Self(self.0 | flags)
     }
 
-    /// What it is apart from its neighbours: its valence, if it has one.
+    /// The token without its effect on neighbours: its valence, if it has one.
     pub(super) fn alone(self) -> Option<Self> {
         let kept = 0xff | Self::LISTED | Self::ACTS;
         match self.0 & (Self::EMOTE | Self::LISTED) {
@@ -65,12 +67,12 @@ impl Token {
         Self(self.0 & !0xff | u32::from(tenths.cast_unsigned()))
     }
 
-    /// The same word with no mood: what it does to others stays.
+    /// The same word without a valence; its effect on other words stays.
     pub(super) fn without_valence(self) -> Self {
         Self(self.0 & !(0xff | Self::LISTED | Self::ACTS))
     }
 
-    /// The number of an emote, beyond those of all parts, or where an emoji's words begin.
+    /// The number of an emote, greater than those of all parts, or the index of an emoji's first word.
     #[inline]
     pub(super) fn number(self) -> usize {
         (self.0 >> 16) as usize

@@ -1,4 +1,4 @@
-//! How often chance reaches a score: in theory, and by what a rule has found.
+//! The frequency with which chance reaches a score: in theory, and by the moments that a rule has found.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// The rates for windows of so many panes.
+    /// The rates for windows of this many panes.
     #[must_use]
     pub fn new(panes: u64) -> Self {
         Self { panes, known: BTreeMap::new() }
@@ -26,8 +26,8 @@ impl Rates {
     }
 }
 
-/// By how much the scores of a rule are too great, as a ratio of levels: its noise scatters more than its
-/// detector knows.
+/// The factor by which the scores of a rule are too great, as a ratio of levels: its noise varies more than
+/// its detector assumes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Calibration {
     found: Level,
@@ -35,14 +35,16 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// The least number of moments that say something of the noise.
+    /// The least number of moments from which the noise is estimated.
     const LEAST: i64 = 25;
-    /// Scores above the threshold at which moments are counted, in hundredths: where chance makes most of them.
+    /// The scores above the threshold at which moments are counted, in hundredths: there most moments are
+    /// chance.
     const ABOVE: [u16; 3] = [0, 50, 100];
 
-    /// The calibration of a rule by the moments that it has found: at the threshold and little above it, where
-    /// `looks(level)` chance moments could have been and `moments(level)` were. Where there are more than chance
-    /// makes, by two standard deviations, a score counts as the one that chance reaches that often.
+    /// The calibration of a rule by the moments that it has found at the threshold and little above it:
+    /// `looks(level)` is the number of looks at which a chance moment was possible, and `moments(level)` the
+    /// number of moments found. If this number exceeds the expected number of chance moments by two standard
+    /// deviations, a score counts as the level that chance reaches that often.
     pub fn of(
         threshold: Level,
         looks: impl Fn(Level) -> i64,
@@ -62,7 +64,7 @@ impl Calibration {
             if looks * rates.of(found) >= surely {
                 continue;
             }
-            // The greatest level that chance reaches as often.
+            // The greatest level that chance reaches at least as often.
             while high - low > 1 {
                 let middle = low.midpoint(high);
                 if looks * rates.of(Level(middle)) >= surely { low = middle } else { high = middle }
@@ -77,7 +79,7 @@ impl Calibration {
         least
     }
 
-    /// The level at which noise as the detector knows it is as rare.
+    /// The level that is as rare in noise as the detector assumes.
     #[must_use]
     pub fn apply(self, level: Level) -> Level {
         let scaled = u32::from(level.0) * u32::from(self.usual.0) / u32::from(self.found.0.max(1));

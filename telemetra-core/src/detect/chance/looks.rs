@@ -40,7 +40,7 @@ pub(super) struct OfRule {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Looks(pub(super) BTreeMap<u16, OfRule>);
 
-/// Adds to the count of a level, which is forgotten at 0.
+/// Adds to the count of a level. A count that becomes 0 is removed.
 pub(super) fn count(counts: &mut BTreeMap<Level, i64>, level: Level, number: i64) {
     match counts.entry(level) {
         Entry::Vacant(_) if number == 0 => {}
@@ -55,17 +55,17 @@ pub(super) fn count(counts: &mut BTreeMap<Level, i64>, level: Level, number: i64
 }
 
 impl Looks {
-    /// Counts looks by a rule with a threshold, or takes them back.
+    /// Adds or removes looks by a rule with a threshold.
     pub fn look(&mut self, rule: u16, threshold: Level, number: i64) {
         count(&mut self.0.entry(rule).or_default().looks, threshold, number);
     }
 
-    /// Counts a moment, or takes it back.
+    /// Adds or removes a moment.
     pub fn moment(&mut self, rule: u16, score: Level, number: i64) {
         count(&mut self.0.entry(rule).or_default().moments, score, number);
     }
 
-    /// Adds those of `other`, multiplied by `sign`.
+    /// Adds the counts of `other`, multiplied by `sign`.
     pub fn add(&mut self, other: &Self, sign: i64) {
         for (rule, of_rule) in &other.0 {
             let own = self.0.entry(*rule).or_default();
@@ -74,7 +74,7 @@ impl Looks {
         }
     }
 
-    /// Whether nothing is counted.
+    /// Whether all counts are zero.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.values().all(|of_rule| of_rule.looks.is_empty() && of_rule.moments.is_empty())

@@ -1,8 +1,8 @@
 //! The false-discovery value of moments: the share of moments at least as extreme that is expected to be chance.
 //!
 //! This is the arithmetic of the *chance* operator. All keys and rules of a grouping are compared with each
-//! other over a period of event time. What a pane adds to the comparison is a few integers: the number of
-//! *looks*, and how many moments of each score ended in it. They add up in any order.
+//! other over a period of event time. Each pane adds a few integers to the comparison: the number of *looks*,
+//! and the number of moments of each score that ended in it. Their sum does not depend on the order.
 
 use std::collections::BTreeMap;
 
@@ -21,8 +21,8 @@ use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
-/// The sides and the least baseline of a detector whose scores are normal: how often chance alone reaches a
-/// score is then known.
+/// The sides and the least baseline of a detector with normal scores, for which the probability of a score by
+/// chance is known.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct NormalScores {
     /// The number of sides on which values are anomalous: 1 or 2, or the sum of several detectors.
@@ -54,12 +54,12 @@ impl Calibrated {
 
 /// The comparison of all moments of a period of event time, which ends with the newest settled pane.
 ///
-/// A run of anomalous windows is one moment, so the number of chance moments is not that of chance windows:
-/// it is the number of looks times the probability that a sliding window is above the score and the one
-/// before it is not.
+/// A run of anomalous windows is one moment, so the number of chance moments differs from the number of
+/// chance windows: it is the number of looks times the probability that a sliding window is above the score
+/// and the window before it is not.
 ///
-/// Where a rule finds so many moments that chance alone cannot have made them, most of them being little above
-/// the threshold, its noise scatters more than its detector knows, and its scores are [calibrated](Calibration).
+/// If a rule finds more moments than chance alone would make, most of them little above the threshold, then
+/// its noise varies more than its detector assumes, and its scores are [calibrated](Calibration).
 #[derive(Clone, Debug)]
 pub struct Comparison {
     period: u64,
@@ -67,7 +67,7 @@ pub struct Comparison {
     state: ComparisonState,
     /// The sum over the period.
     total: Looks,
-    /// The same by calibrated scores, once it was asked for.
+    /// The sums by calibrated scores; `None` until they are needed.
     calibrated: Option<Calibrated>,
     /// The end of the period.
     newest: EventTime,
@@ -98,7 +98,7 @@ impl Comparison {
         }
     }
 
-    /// Goes on from a checkpoint.
+    /// Continues from a checkpoint.
     pub fn restore(&mut self, state: ComparisonState) {
         self.total = Looks::default();
         state.panes.values().for_each(|looks| self.total.add(looks, 1));
@@ -112,7 +112,7 @@ impl Comparison {
         &self.state
     }
 
-    /// Adds what a worker found in a settled pane of the period.
+    /// Adds the counts that a worker found in a settled pane of the period.
     pub fn add(&mut self, pane: EventTime, looks: &Looks) {
         if looks.has_looks() {
             let first = self.state.first.get_or_insert(pane);
@@ -163,7 +163,7 @@ impl Comparison {
         })
     }
 
-    /// How many chance moments are expected in an hour, and how many moments were found in one.
+    /// The number of chance moments expected per hour, and the number of moments found per hour.
     pub fn per_hour(&mut self) -> (f64, f64) {
         let hours = self.covered() as f64 / 3_600_000.0;
         self.calibrated();
@@ -174,7 +174,7 @@ impl Comparison {
         if hours > 0.0 { (expected / hours, found as f64 / hours) } else { (0.0, 0.0) }
     }
 
-    /// How much of the period has been looked at.
+    /// The part of the period that has been looked at.
     fn covered(&self) -> u64 {
         let end = self.newest.plus(self.windows.windows.slide());
         self.state.first.map_or(0, |first| end.0.saturating_sub(first.0)).min(self.period)
@@ -186,9 +186,9 @@ impl Comparison {
         self.least_ratio(rule, level, 0, 1.0)
     }
 
-    /// The chance of one moment more, in a pane that is not settled, among those of the period. If less than
-    /// the period has been looked at, as many looks are assumed for the rest of it. `None` before the first
-    /// look is settled.
+    /// The chance of one additional moment, in a pane that is not settled, compared with those of the period.
+    /// If only a part of the period has been looked at, as many looks are assumed for the rest. `None` before
+    /// the first look is settled.
     pub fn provisional(&mut self, rule: u16, level: Level) -> Option<Micro> {
         let covered = self.covered();
         (covered > 0).then(|| self.least_ratio(rule, level, 1, self.period as f64 / covered as f64))
@@ -210,14 +210,14 @@ impl Comparison {
     }
 }
 
-/// A probability, rounded up to millionths: nothing is certain.
+/// A probability, rounded up to millionths, so that it is never zero.
 fn as_chance(probability: f64) -> Micro {
     Micro(((probability * 1e6).ceil() as i64).clamp(1, Micro::SCALE))
 }
 
 impl<K: Key> Moment<K> {
-    /// The level of its score; `None` if its detector's scores say nothing of chance. With a hysteresis or a
-    /// minimum duration the score may be below the threshold: the looks are then those at the threshold.
+    /// The level of the moment's score; `None` if its detector's scores are not normal. With a hysteresis or
+    /// a minimum duration the score may be below the threshold: the looks are then those at the threshold.
     #[must_use]
     pub fn level(&self) -> Option<Level> {
         self.comparable.then(|| Level::of(self.score).max(Level::of(self.threshold)))

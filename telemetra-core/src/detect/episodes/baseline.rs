@@ -1,4 +1,4 @@
-//! The baselines of one window: how far they reach, and what is in them.
+//! The baselines of one window: their extent and their samples.
 
 use super::Hits;
 use super::exclude::{Excluded, Level, Levels, is_usual};
@@ -42,8 +42,8 @@ struct Reach {
 impl<S> Compared<'_, S> {
     /// The extent of a baseline.
     ///
-    /// If a missing window is a sample of zero, only windows are samples that began at or after the key's first
-    /// pane within the length of the baseline, or after the last silence in which it was absent.
+    /// If a missing window is a sample of zero, a window is a sample only if it began at or after the key's
+    /// first pane within the length of the baseline, and after the last silence in which the key was absent.
     fn reach(&self, all: &[Series], samples: u32, level: &Level) -> Reach {
         let (size, slide) = (self.spec.size(), self.spec.slide());
         let longest = size.saturating_mul(u64::from(samples));
@@ -62,7 +62,8 @@ impl<S> Compared<'_, S> {
         Excluded::new(self.rule, self.hits, level, self.longest)
     }
 
-    /// The change of level that the window makes, if the anomalous windows before it are the usual.
+    /// The change of level that the window makes, if the anomalous windows before it have become the usual
+    /// ones.
     fn new_level(&self, sums: &Sums) -> Option<Level> {
         let first = sums.first_excluded.filter(|_| is_usual(sums.excluded, self.longest))?;
         Some(Level::new(self.place.columns.rule, self.spec, self.end, first))

@@ -1,4 +1,4 @@
-//! Which windows are left out of baselines: those of moments, unless they have become the usual.
+//! The windows that are left out of baselines: those of moments, unless they have become the usual ones.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +7,11 @@ use crate::detect::moment::MomentRule;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
-/// More than one in so many windows in the reach of a baseline are not left out; from fewer windows, none is.
+/// The denominator of the share of windows within reach of a baseline above which they are not left out. With
+/// fewer windows than this, none is left out.
 const LEAST_REACH: u32 = 3;
 
-/// A new level of one rule in one series: anomalous windows that became the usual.
+/// A new level of one rule in one series: anomalous windows that became the usual ones.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Level {
     rule: u32,
@@ -33,7 +34,7 @@ impl Level {
     }
 }
 
-/// The changes of level of one key, by time.
+/// The changes of level of one key, in the order of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Levels(Vec<Level>);
 
@@ -58,7 +59,7 @@ impl Levels {
         }
     }
 
-    /// Removes the changes that windows made of which `is_past` says that nothing depends on them.
+    /// Removes the changes of level on which nothing depends any more, according to `is_past`.
     pub(super) fn retire(&mut self, is_past: impl Fn(EventTime) -> bool) {
         if self.0.first().is_some_and(|level| is_past(level.at)) {
             self.0.retain(|level| !is_past(level.at));
@@ -98,7 +99,7 @@ impl<'a> Excluded<'a> {
     }
 }
 
-/// Whether so many anomalous windows among the last `reach` disjoint ones are the usual.
+/// Whether this many anomalous windows among the last `reach` disjoint ones have become the usual ones.
 pub(super) fn is_usual(excluded: usize, reach: u32) -> bool {
     excluded > (reach / LEAST_REACH) as usize
 }

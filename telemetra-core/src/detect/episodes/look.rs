@@ -1,4 +1,4 @@
-//! How many times the windows of a key were looked at: the size of the comparison that its moments are in.
+//! The number of looks at the windows of a key: the size of the comparison for its moments.
 
 use super::KeyEpisodes;
 use super::series::{Columns, first_after};
@@ -9,7 +9,7 @@ use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
-/// Counts looks at the window that ended at a time: by rule, with its threshold, how many.
+/// Counts looks at the window that ended at a time: the number of looks by each rule, with its threshold.
 pub type CountLooks<'a> = &'a mut dyn FnMut(EventTime, &[(u16, Level, i64)]);
 
 impl<K: Key> KeyEpisodes<K> {

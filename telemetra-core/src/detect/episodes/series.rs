@@ -35,7 +35,7 @@ struct RunningSums {
     /// The index after the last window in the sums.
     to: usize,
     sums: PowerSums,
-    /// What most rules need for few windows, if ever.
+    /// The sums that most rules need for few windows, or never.
     more: Option<Box<MoreSums>>,
 }
 

@@ -1,10 +1,10 @@
-//! Laughter, by how it is written: one or two letters again and again.
+//! Laughter, recognised by its spelling: one or two letters repeated.
 
-/// Two letters that are laughter if they take turns.
+/// Pairs of letters that are laughter if they alternate.
 const PAIRS: [[u8; 2]; 12] =
     [*b"ha", *b"he", *b"hi", *b"ho", *b"ja", *b"je", *b"ji", *b"rs", *b"kw", *b"js", *b"ks", *b"xa"];
 
-/// Those of other alphabets, in small letters.
+/// Such pairs of other alphabets, in small letters.
 const OTHERS: [[char; 2]; 9] = [
     ['х', 'а'],
     ['х', 'е'],
@@ -20,8 +20,8 @@ const OTHERS: [[char; 2]; 9] = [
 /// A letter that is laughter if it is written three times.
 const SINGLE: [char; 4] = ['ه', 'خ', 'ח', 'ｗ'];
 
-/// Whether a word of ASCII letters is laughter: `kkk`, `www`, `hhh`, `jaja`, `rsrs`, `wkwk`. Of `KKK` in capitals four are asked for,
-/// since three have another sense.
+/// Whether a word of ASCII letters is laughter: `kkk`, `www`, `hhh`, `jaja`, `rsrs`, `wkwk`. In capitals
+/// `KKK` has another sense, so four are required.
 pub(super) fn is_laughter(word: &[u8]) -> bool {
     #[cfg(test)]
     crate::livestream::sentiment::work::done(word.len() as u64);
@@ -47,13 +47,13 @@ pub(super) fn is_laughter(word: &[u8]) -> bool {
     takes_turns(word.iter().map(u8::to_ascii_lowercase), [lower, other])
 }
 
-/// Whether the first letter comes again as the third, as in all laughter.
+/// Whether the third letter is the first one again, as in all laughter.
 #[inline]
 pub(super) fn may_laugh(word: &[u8]) -> bool {
     word.len() > 2 && (word[0] ^ word[2]) & !0x20 == 0
 }
 
-/// The same for words of other alphabets, in small letters.
+/// Whether a word of another alphabet, in small letters, is laughter.
 pub(super) fn is_laughter_beyond_ascii(word: &str) -> bool {
     #[cfg(test)]
     crate::livestream::sentiment::work::done(word.len() as u64);
@@ -65,7 +65,7 @@ pub(super) fn is_laughter_beyond_ascii(word: &str) -> bool {
     is_pair && takes_turns(word.chars(), [first, other])
 }
 
-/// Whether there are these letters only, with three changes from one to the other.
+/// Whether there are only these two letters, with three changes from one to the other.
 fn takes_turns<T: PartialEq + Copy>(mut letters: impl Iterator<Item = T>, pair: [T; 2]) -> bool {
     let mut last = pair[0];
     let mut changes = 0;
@@ -77,7 +77,7 @@ fn takes_turns<T: PartialEq + Copy>(mut letters: impl Iterator<Item = T>, pair: 
     only && changes >= 3
 }
 
-/// What a number is that stands for a sound: 2333 and 5555 laugh, 666 and 8888 applaud.
+/// The meaning of a number that is read as a sound: 2333 and 5555 are laughter, 666 and 8888 applause.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Figure {
     Laughter,

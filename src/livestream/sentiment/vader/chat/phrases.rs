@@ -1,4 +1,4 @@
-//! Words that say something together.
+//! Phrases: words that have a valence together.
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -7,40 +7,41 @@ use crate::livestream::sentiment::vader::Vader;
 use crate::livestream::sentiment::vader::reading::Reading;
 use crate::livestream::sentiment::vader::token::{ENDS, PHRASES, STEP, Token};
 
-/// The number of all numbers, which a phrase writes `#`, and which end phrases.
+/// The number of all figures, which a phrase writes as `#`, and which end phrases.
 pub(super) const FIGURES: u16 = PHRASES | ENDS;
 
-/// The most words of a phrase. As many as a reading has not settled yet when the last of them comes.
+/// The greatest number of words of a phrase: as many as a reading has not settled when the last of them
+/// comes.
 const LONGEST: usize = 3;
 
-/// Two or three words and what they are worth together.
+/// A phrase of two or three words and its valence.
 #[derive(Clone, Debug)]
 struct Phrase {
-    /// The words before the last, the nearest first; 0 where it has only two.
+    /// The numbers of the words before the last, the nearest first; 0 in a phrase of two words.
     before: [u16; LONGEST - 1],
     tenths: i8,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Phrases {
-    /// By [`place`] of the last word; the longest come first.
+    /// The phrases by the [`place`] of their last word, the longest first.
     by_last: Vec<Vec<Phrase>>,
-    /// The parts that end phrases, by their numbers.
+    /// The parts that end phrases, as a set of their numbers.
     parts: u64,
-    /// What words are worth that make a whole message, in tenths, by their [`place`]; 0 for the others.
+    /// The valences, in tenths, of words that are a whole message, by their [`place`]; 0 for other words.
     alone: Vec<i8>,
-    /// The greatest of their numbers.
+    /// The greatest number of such a word.
     alone_to: u16,
 }
 
-/// Gives words the numbers by which phrases know them.
+/// Assigns the numbers by which phrases refer to words.
 struct Numbers<'a> {
     vader: &'a mut Vader,
     last: u16,
 }
 
 impl Numbers<'_> {
-    /// The number of a word; a new one has `ends` in it.
+    /// The number of a word; a new number includes `ends`.
     fn of(&mut self, word: &str, ends: u16) -> u16 {
         if word == "#" {
             return FIGURES;
@@ -60,7 +61,7 @@ impl Numbers<'_> {
 }
 
 impl Phrases {
-    /// Gives the words of phrases numbers, where they have none yet.
+    /// Assigns numbers to the words of phrases that have none yet.
     pub(super) fn new(groups: &[Group], alone: &[Group], vader: &mut Vader) -> Self {
         let mut numbers = Numbers { vader, last: PHRASES };
         let phrases =
@@ -74,7 +75,7 @@ impl Phrases {
             }
         }
         held.alone_to = numbers.last;
-        // All last words first, since only a new number can have it in it that phrases end with it.
+        // All last words come first, as only a new number can include the flag that phrases end with it.
         for last in phrases().filter_map(|(phrase, _)| phrase.split_whitespace().next_back()) {
             last.split('/').for_each(|word| _ = numbers.of(word, ENDS));
         }
@@ -82,7 +83,8 @@ impl Phrases {
             held.add(phrase, tenths, &mut numbers);
         }
         held.by_last.iter_mut().for_each(|same| same.sort_by_key(|phrase| phrase.before[1] == 0));
-        // Two letters and a mark are looked up as they stand first: what `no.` says must not depend on the phrases.
+        // Words of two letters with a mark are first looked up unchanged: the meaning of `no.` must not
+        // depend on the phrases.
         if let Some(no) = vader.words.get(b"no").and_then(Token::alone) {
             vader.mark("no.", |token| token.with(no.0));
         }
@@ -94,7 +96,7 @@ impl Phrases {
         let mut forms = vec![[0; LONGEST]];
         for place in phrase.split_whitespace() {
             let words: Vec<u16> = place.split('/').map(|word| numbers.of(word, 0)).collect();
-            // The words before move one further from the last.
+            // Each word before moves one place further from the last.
             let longer = forms.iter().flat_map(|form| words.iter().map(|&word| [word, form[0], form[1]]));
             forms = longer.collect();
         }
@@ -113,12 +115,12 @@ impl Phrases {
     pub(super) fn may_end(&self, token: Token, reading: &Reading) -> bool {
         let number = token.number() as u16;
         let ends = number & ENDS != 0 || (number < STEP && self.parts & 1 << number != 0);
-        // The first numbers are those of words that may be a whole message.
+        // The first numbers belong to words that may be a whole message.
         ends && (reading.last(1).number() != 0 || number & !ENDS <= self.alone_to)
     }
 
-    /// What a word that is about to be read stands for: the phrase that it ends, if it ends one, whose other words then say
-    /// nothing any more.
+    /// The token of a word that is about to be read: if the word ends a phrase, the token is that of the
+    /// phrase, and its other words no longer count.
     pub(super) fn ended(&self, token: Token, reading: &mut Reading) -> Token {
         let Some(phrases) = self.by_last.get(place(token.number() as u16)) else { return token };
         let is = |back: usize, number: u16| reading.last(back).number() == usize::from(number);
@@ -138,7 +140,7 @@ impl Phrases {
         }
     }
 
-    /// What a word is worth as a whole message, in tenths, if that is another than its valence.
+    /// The valence of a word as a whole message, in tenths, if it differs from its usual valence.
     pub(super) fn alone(&self, word: Token) -> Option<i8> {
         self.alone.get(place(word.number() as u16)).copied().filter(|tenths| *tenths != 0)
     }
@@ -158,7 +160,7 @@ impl Phrases {
     }
 }
 
-/// Where the phrases are that end with a word: parts have their numbers, the others come behind.
+/// The index of the phrases that end with a word: parts have their own numbers, and the others follow.
 fn place(number: u16) -> usize {
     let number = number & !ENDS;
     usize::from(if number < STEP { number } else { STEP + number.saturating_sub(PHRASES) / STEP })

@@ -1,4 +1,4 @@
-//! From a message to words, as chats write them.
+//! The scan of a message into words, by the rules of the chat layer.
 
 use super::laughter::{Figure, figure, is_laughter, is_laughter_beyond_ascii, may_laugh};
 use super::phrases::FIGURES;
@@ -13,21 +13,22 @@ use crate::livestream::sentiment::vader::scan::{negates, pieces};
 use crate::livestream::sentiment::vader::token::Token;
 use crate::livestream::sentiment::word::{Folded, LONGEST};
 
-/// One message being read by the layer.
+/// A message that is being read by the layer.
 struct Reader<'a> {
     vader: &'a Vader,
     chat: &'a Chat,
     reading: &'a mut Reading,
-    /// What numbers that stand for sounds are worth, in tenths.
+    /// The sum of the valences of numbers that are read as sounds, in tenths.
     figures: i32,
     /// Whether any byte is there three times in a row.
     any_run: bool,
-    /// What the last word that has a sense of its own as a whole message is worth then above its valence, in tenths.
+    /// The difference, in tenths, between the valences of the last word as a whole message and in a sentence,
+    /// if it has both.
     alone: i32,
 }
 
 impl Chat {
-    /// Puts all words of a message into the reading, and ends it.
+    /// Adds all words of a message to the reading, and ends it.
     pub(in super::super) fn read(&self, vader: &Vader, message: &str, reading: &mut Reading) {
         let any_run = has_run(message.as_bytes());
         let mut reader = Reader { vader, chat: self, reading, figures: 0, any_run, alone: 0 };
@@ -49,7 +50,7 @@ impl Chat {
         }
     }
 
-    /// Whether a message has one word, and emotes, emoji, marks and laughter beside it.
+    /// Whether a message consists of one word, besides emotes, emoji, marks and laughter.
     #[cold]
     fn is_one_word(&self, vader: &Vader, message: &str) -> bool {
         let is_sign = |piece: &str| {
@@ -62,11 +63,11 @@ impl Chat {
         message.split_whitespace().filter(|piece| !is_sign(piece)).take(2).count() == 1
     }
 
-    /// What begins a text in which words have no spaces between, and its length with all repetitions.
+    /// The fragment at the start of a text without spaces between words, and its length with all repetitions.
     fn fragment(&self, text: &str, before: Option<char>) -> Option<(usize, Token)> {
         let first = text.chars().next()?;
         if first == '草' {
-            // Grass (for the look of `www`), and not the end of a plant's name.
+            // `草` is laughter (grass looks like `www`), unless it ends the name of a plant.
             let run = text.chars().take_while(|&character| character == first).count() * first.len_utf8();
             let ends = text[run..].chars().next().is_none_or(|next| !is_unspaced(next));
             return (ends && before.is_none_or(is_kana)).then(|| (run, sign(LAUGHTER)));
@@ -75,7 +76,7 @@ impl Chat {
         let (fragment, token) = known.iter().find(|(fragment, _)| text.starts_with(fragment))?;
         let mut length = fragment.len();
         let last = fragment.chars().next_back()?;
-        // It goes on with its last letter or with itself, and is one.
+        // A repetition of the last letter or of the whole belongs to the fragment, which counts once.
         while let Some(more) = text.get(length..) {
             length += match () {
                 () if more.starts_with(fragment) => fragment.len(),
@@ -95,7 +96,7 @@ impl Reader<'_> {
         self.reading.push(token);
     }
 
-    /// What a word means with those before it.
+    /// Handles a word together with the words before it.
     #[cold]
     fn last_of_phrase(&mut self, token: Token) -> Token {
         if let Some(tenths) = self.chat.phrases.alone(token) {
@@ -104,7 +105,7 @@ impl Reader<'_> {
         self.chat.phrases.ended(token, self.reading)
     }
 
-    /// What stands between white space and has marks in it, or characters beyond ASCII.
+    /// Handles a piece between white space that contains marks or characters beyond ASCII.
     fn piece(&mut self, piece: &str, classes: u8, begins_message: bool) {
         if classes & MARK == 0 {
             return self.wide(piece);
@@ -123,7 +124,7 @@ impl Reader<'_> {
         self.reading.punctuation(count(text, b'!'), count(text, b'?'));
         if classes & WIDE == 0 {
             let (word, found) = match text {
-                // A heart that is drawn out.
+                // A heart with repeated characters.
                 [b'<', b'3', more @ ..] if more.iter().all(|&byte| byte == b'3') => {
                     self.vader.unwrapped(b"<3")
                 }
@@ -138,7 +139,8 @@ impl Reader<'_> {
         }
     }
 
-    /// A word of ASCII characters of the given classes, without the marks around it, and what the dictionary has for it.
+    /// Handles a word of ASCII characters of the given classes, without the marks around it, and its entry in
+    /// the dictionary.
     #[inline(always)]
     fn word(&mut self, text: &[u8], word: &[u8], found: Option<Token>, classes: u8) {
         let mut token = match found {
@@ -155,7 +157,7 @@ impl Reader<'_> {
         self.push(token);
     }
 
-    /// Whether a word that the dictionary does not have may be something else than a word.
+    /// Whether a word that is not in the dictionary may be something other than a word.
     #[inline]
     fn is_odd(&self, word: &[u8], classes: u8) -> bool {
         self.any_run
@@ -165,7 +167,7 @@ impl Reader<'_> {
             || may_laugh(word)
     }
 
-    /// A word that the dictionary does not have as it stands.
+    /// Handles a word that is not in the dictionary in this form.
     #[cold]
     fn unknown(&mut self, word: &[u8], classes: u8) -> Token {
         #[cfg(test)]
@@ -197,7 +199,8 @@ impl Reader<'_> {
         self.drawn_out(word).unwrap_or_default()
     }
 
-    /// A word in which letters are written three times and more: with three of each, two or one, as the dictionary has it.
+    /// A word with letters repeated three times or more: its form with three, two or one of each that is in
+    /// the dictionary.
     fn drawn_out(&self, word: &[u8]) -> Option<Token> {
         if !self.any_run || !has_run(word) {
             return None;
@@ -209,7 +212,7 @@ impl Reader<'_> {
             for byte in word.iter().map(u8::to_ascii_lowercase) {
                 run = if byte == last { run + 1 } else { 1 };
                 last = byte;
-                // A pair stays a pair; only what is drawn out is shortened.
+                // A pair stays a pair; only longer runs are shortened.
                 if run <= most {
                     *kept.get_mut(len)? = byte;
                     len += 1;
@@ -221,8 +224,8 @@ impl Reader<'_> {
         })
     }
 
-    /// A piece in which there is something beyond ASCII. Emoji and fragments are words by themselves, and where a script
-    /// without spaces meets Latin letters or digits a word ends.
+    /// Handles a piece with characters beyond ASCII. Emoji and fragments are words by themselves, and a word
+    /// ends where a script without spaces meets Latin letters or digits.
     #[cold]
     fn wide(&mut self, piece: &str) {
         #[cfg(test)]
@@ -273,7 +276,7 @@ impl Reader<'_> {
         self.vader.words.get(text).filter(|token| token.is(Token::EMOJI))
     }
 
-    /// A run of letters and marks, and what stands before it.
+    /// Handles a run of letters and marks, after the character before it.
     fn letters(&mut self, text: &str, before: Option<char>) {
         if text.is_empty() {
             return;
@@ -303,7 +306,8 @@ impl Reader<'_> {
     }
 }
 
-/// A word in capitals. `W` and `L` are always written so, which is no emphasis; a small `w` may be *with*.
+/// The token of a word in capitals. `W` and `L` are always in capitals, which is no emphasis; a small `w` may
+/// be *with*.
 fn in_capitals(token: Token, text: &[u8]) -> Token {
     match text {
         [only @ (b'W' | b'L'), marks @ ..] if marks.iter().all(|mark| b"!?.,~".contains(mark)) => {
@@ -314,15 +318,15 @@ fn in_capitals(token: Token, text: &[u8]) -> Token {
     }
 }
 
-/// Whether a byte is there three times in a row.
+/// Whether a byte occurs three times in a row.
 fn has_run(text: &[u8]) -> bool {
     let (Some(second), Some(third)) = (text.get(1..), text.get(2..)) else { return false };
-    // Without branches, so that it is done for many bytes at once.
+    // There are no branches, so that many bytes are compared at once.
     let differences = text.iter().zip(second).zip(third).map(|((a, b), c)| (a ^ b) | (b ^ c));
     differences.fold(u8::MAX, u8::min) == 0
 }
 
-/// Joiners and the signs that ask for colour or for none.
+/// Whether a character is a joiner or a variation selector, for colour or for none.
 fn is_part_of_emoji(character: char, after_emoji: bool) -> bool {
     after_emoji && matches!(character, '\u{fe0e}' | '\u{fe0f}' | '\u{200d}')
 }

@@ -1,6 +1,6 @@
-//! What stands between white space, before it is taken for a word: entities, addresses, brackets.
+//! Preparation of pieces between white space: entities, addresses, brackets.
 
-/// The longest piece in which entities are resolved: longer ones are no word, whatever they hold.
+/// The length of the longest piece in which entities are resolved; longer ones are not words in any case.
 const LONGEST: usize = 128;
 
 const ENTITIES: [(&[u8], u8); 8] = [
@@ -21,7 +21,8 @@ pub(super) struct Resolved {
 }
 
 impl Resolved {
-    /// `None` if it has none, or is too long. Resolved once: `&amp;lt;` is `&lt;`.
+    /// Resolves the entities of a piece once: `&amp;lt;` becomes `&lt;`. `None` if it has none, or is too
+    /// long.
     pub(super) fn of(piece: &str) -> Option<Self> {
         let mut rest = piece.as_bytes();
         if rest.len() > LONGEST || !rest.contains(&b'&') || !rest.contains(&b';') {
@@ -42,12 +43,13 @@ impl Resolved {
     }
 
     pub(super) fn text(&self) -> &str {
-        // Only whole ASCII characters were replaced, by such.
+        // Only whole ASCII characters were replaced by ASCII characters.
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
 }
 
-/// Whether it names somebody or something and says nothing: `@name`, `!command` at the start of a message, an address.
+/// Whether a piece is a reference that counts nothing: `@name`, `!command` at the start of a message, or an
+/// address.
 pub(super) fn is_address(piece: &[u8], begins_message: bool) -> bool {
     match piece {
         [b'@', next, ..] => next.is_ascii_alphanumeric() || *next == b'_' || !next.is_ascii(),
@@ -60,7 +62,7 @@ pub(super) fn is_address(piece: &[u8], begins_message: bool) -> bool {
     }
 }
 
-/// Brackets without a face at the end of a piece, two or more of them and none of the other kind: true if they smile.
+/// Two or more brackets of one kind at the end of a piece that are no emoticon: true if they smile.
 pub(super) fn brackets(piece: &[u8]) -> Option<bool> {
     let &last = piece.last()?;
     let other = match last {

@@ -1,10 +1,12 @@
-//! The words of the chat layer, by our own judgement, each group with its reason. `docs/chat-words.md` has the same tables.
+//! The words of the chat layer, each group with its reason. The choice is our own judgement, and
+//! `docs/chat-words.md` has the same tables.
 
-/// Items of one valence for one reason.
+/// Items with one valence and one reason.
 pub(super) struct Group {
-    /// In tenths, as VADER's are from −40 to 40.
+    /// The valence in tenths, from −40 to 40 as in VADER.
     pub(super) tenths: i8,
-    /// Between white space; phrases between commas, with `/` between the words that may stand at a place.
+    /// The items, separated by white space; phrases are separated by commas, with `/` between alternative
+    /// words.
     pub(super) items: &'static str,
     #[cfg_attr(not(test), expect(dead_code, reason = "a test holds the table of the docs to it"))]
     pub(super) why: &'static str,
@@ -14,19 +16,19 @@ const fn group(tenths: i8, items: &'static str, why: &'static str) -> Group {
     Group { tenths, items, why }
 }
 
-/// What all laughter is worth: that of *haha* in the lexicon.
+/// The valence of all laughter: the same as *haha* in the lexicon.
 pub(super) const LAUGHTER: i8 = 20;
-/// What weeping is worth: that of *cry*.
+/// The valence of weeping: the same as *cry*.
 pub(super) const WEEPING: i8 = -21;
-/// What applause in figures (888, 666) is worth: that of *applause*.
+/// The valence of applause in figures (888, 666): the same as *applause*.
 pub(super) const APPLAUSE: i8 = 18;
-/// What two or more brackets at a word's end are worth, as Russian chats smile: half of `:)`.
+/// The valence of two or more brackets at a word's end, which Russian chats use as a smile: half of `:)`.
 pub(super) const BRACKETS: i8 = 10;
-/// What a `W` is worth.
+/// The valence of a `W`.
 pub(super) const WIN: i8 = 18;
 
-/// Words and emoticons that VADER gives a valence, and that have none in chat. What a sentence says with everyday words
-/// (*like*, *no*, *play*, *dead*) stays as VADER has it.
+/// Words and emoticons with a valence in VADER that have none in chat. Everyday words (*like*, *no*, *play*,
+/// *dead*) keep VADER's valence.
 pub(super) const NEUTRAL: &[Group] = &[
     group(
         0,
@@ -44,7 +46,7 @@ pub(super) const NEUTRAL: &[Group] = &[
     group(0, ":o :-o", "surprise, of any mood"),
 ];
 
-/// Words with a sense of their own in chat. VADER's rules apply to them.
+/// Words that have a sense of their own in chat. VADER's rules apply to them.
 pub(super) const WORDS: &[Group] = &[
     group(30, "goated", "the highest praise for a person"),
     group(
@@ -88,7 +90,8 @@ pub(super) const WORDS: &[Group] = &[
     group(-8, "bruh sus ff15 meh wtf wth nooo f rip dogwater", "annoyance and regret, often in jest"),
 ];
 
-/// Words that make a whole message, beside emotes, emoji and laughter, and then have another sense than in a sentence.
+/// Words that, as a whole message apart from emotes, emoji and laughter, have another sense than in a
+/// sentence.
 pub(super) const ALONE: &[Group] = &[
     group(
         22,
@@ -99,7 +102,8 @@ pub(super) const ALONE: &[Group] = &[
     group(-15, "mid ff throwing washed boring", "complaint, called out"),
 ];
 
-/// Phrases of two or three words. Their words count no more by themselves, and VADER's rules apply to the whole.
+/// Phrases of two or three words. Their words no longer count by themselves, and VADER's rules apply to the
+/// whole phrase.
 pub(super) const PHRASES: &[Group] = &[
     group(
         20,
@@ -148,7 +152,7 @@ pub(super) const PHRASES: &[Group] = &[
     group(-35, "kill yourself/urself/yourselves, go die", "abuse"),
 ];
 
-/// Emoji that have another valence than the words of their names.
+/// Emoji whose valence differs from the words of their names.
 pub(super) const EMOJI: &[Group] = &[
     group(
         20,
@@ -166,7 +170,7 @@ pub(super) const EMOJI: &[Group] = &[
     group(-20, "👎 🤡 💩 🤮 🤢 😡 🤬 😤 🖕 💔 😢 😠 😰 😱", "contempt, anger and grief"),
 ];
 
-/// Emotes of all channels that VADER's table here does not have. No rule touches them.
+/// Emotes of all channels that are not in VADER's table here. No rule changes their valence.
 pub(super) const EMOTES: &[Group] = &[
     group(22, "LULE KEKL ICANT WAJAJA peepoGiggles OMEGALULiguess LMAOO pepeLaughing", "laughter"),
     group(28, "POGCRAZY GIGACHAD EZY PogBones LETSGOO PauseChampW Gladge FeelsWowMan", "joy and praise"),
@@ -180,7 +184,7 @@ pub(super) const EMOTES: &[Group] = &[
     group(-21, "Smadge Despairge FeelsWeakMan PepeSad peepoCry BASEDCIGAR", "grief and anger"),
 ];
 
-/// How the names of channels' emotes end, behind the channel's prefix of small letters and digits.
+/// The suffixes of channels' emotes, after the channel's prefix of small letters and digits.
 pub(super) const SUFFIXES: &[Group] = &[
     group(22, "LUL LULW Lul Lol Laugh Kek KEKW Haha Lmao Rofl Giggle", "laughter"),
     group(
@@ -207,7 +211,8 @@ pub(super) const SUFFIXES: &[Group] = &[
     group(-21, "Sad Cry Tears Rage Mad Angry Salt Salty Tilt Hate Bleh Gross Puke Toxic", "grief and anger"),
 ];
 
-/// What is found at any place of a text whose script has no spaces, or a piece of Korean, the longest first.
+/// Fragments that are found at any position of a text whose script has no spaces, or of a piece of Korean,
+/// the longest first.
 pub(super) const FRAGMENTS: &[Group] = &[
     group(
         LAUGHTER,

@@ -1,7 +1,7 @@
 //! A Kafka in this process, and a thread on which the generator writes to it.
 //!
-//! The broker keeps 5 MiB per partition and drops the oldest in silence, so the writer is never further ahead of what was read
-//! than fits into one.
+//! The broker keeps 5 MiB per partition and drops the oldest records without an error, so the writer is never
+//! further ahead of the reader than fits into one partition.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +15,11 @@ use crate::common::sender::{Sender, Taken};
 use crate::kafka::Kafka;
 use crate::settings::Settings;
 
-/// How many records may be written that were not read: of 400 bytes at most, they fit into a partition.
+/// The greatest number of records that are written and not read yet: with 400 bytes at most, they fit into a
+/// partition.
 const AHEAD: u64 = 10_000;
 const WAIT: Duration = Duration::from_millis(1);
-/// Of each topic.
+/// The number of partitions of each topic.
 const PARTITIONS: u32 = 4;
 
 /// The broker and its writer.
@@ -29,9 +30,9 @@ pub(crate) struct Embedded {
 
 #[derive(Default)]
 struct Shared {
-    /// How many records were read, by all processes.
+    /// The number of records read by all processes.
     read: AtomicU64,
-    /// How many were written in all, or why not, once that is known.
+    /// The number of records written in all, or the error, once that is known.
     written: Mutex<Option<Result<u64>>>,
     stop: AtomicBool,
 }
@@ -70,7 +71,7 @@ impl Embedded {
         thread.map(drop).context("could not start the thread of the generator")
     }
 
-    /// Tells it how many records were read. Says whether these are all.
+    /// Sets the number of records that were read. Returns whether these are all.
     pub(crate) fn is_read(&self, read: u64) -> Result<bool> {
         self.shared.read.store(read, Ordering::Release);
         let mut written = self.shared.written.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,76 @@
+//! The build without the clients of Kafka, Postgres and Redis. It compiles in a fraction of the time, and
+//! refuses settings that need one of these clients.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use telemetra::livestream::{LiveEvents, LiveStreams};
+use telemetra::prelude::*;
+
+use crate::places::Source;
+use crate::settings::Settings;
+
+/// The embedded broker, which this build does not have.
+pub(crate) enum Embedded {}
+
+/// The counters of a source on a server, which this build does not have.
+pub(crate) enum Counters {}
+
+/// Refuses settings that need a client of a server.
+pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
+    let name = match settings.source {
+        Source::Kafka => "kafka",
+        Source::Embedded => "embedded-kafka",
+        _ if settings.postgres.host.is_some() => "postgres-host",
+        _ if settings.redis.url.0.is_some() => "redis",
+        Source::Generator | Source::Lines => return Ok(()),
+    };
+    Err(refused(name))
+}
+
+fn refused(name: &'static str) -> ConfigError {
+    let detail = "this program was built without the clients of Kafka, Postgres and Redis";
+    ConfigError::new(name, detail, "run `cargo run --release --example full_pipeline`, which has them")
+}
+
+pub(crate) fn read(
+    _pipeline: LiveStreams,
+    _settings: &Settings,
+    _decoder: Arc<dyn Decoder<LiveEvents>>,
+) -> Result<(LiveStreams, Counters)> {
+    Err(refused("kafka").into())
+}
+
+pub(crate) fn write(pipeline: LiveStreams, settings: &Settings, _samples: u32) -> Result<LiveStreams> {
+    check(settings)?;
+    Ok(pipeline)
+}
+
+pub(crate) fn checkpoints(pipeline: LiveStreams, _settings: &Settings, _every: Duration) -> LiveStreams {
+    pipeline
+}
+
+impl Counters {
+    pub(crate) fn lost_records(&self) -> u64 {
+        match *self {}
+    }
+}
+
+impl Embedded {
+    pub(crate) fn start(_settings: &Settings) -> Result<Self> {
+        Err(refused("embedded-kafka").into())
+    }
+
+    pub(crate) fn servers(&self) -> &str {
+        match *self {}
+    }
+
+    pub(crate) fn write(&self, _settings: &Settings) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn is_read(&self, _read: u64) -> Result<bool> {
+        match *self {}
+    }
+}
