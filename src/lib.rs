@@ -71,6 +71,10 @@
 //! | `kafka-tls` | Kafka by TLS and SASL | `libssl-dev` |
 //! | `postgres` | Postgres as sink and as checkpoint store | nothing |
 //! | `redis` | Redis as sink | a C compiler |
+//! | `compression` | files compressed by gzip or zstd | a C compiler |
+//! | `csv`, `msgpack`, `avro`, `protobuf` | formats of records: [`sinks::formats`] | nothing |
+//! | `schema-registry` | writers' schemas from a schema registry | a C compiler |
+//! | `http-push` | events pushed by HTTP: a handler for axum | nothing |
 //! | `full` | all of these but `kafka-tls` | |
 #![forbid(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
