@@ -76,6 +76,10 @@
 //! | `clickhouse` | ClickHouse as sink | a C compiler |
 //! | `parquet` | Parquet files | nothing |
 //! | `webhook` | changes posted to a URL | a C compiler |
+//! | `compression` | files compressed by gzip or zstd | a C compiler |
+//! | `csv`, `msgpack`, `avro`, `protobuf` | formats of records: [`sinks::formats`] | nothing |
+//! | `schema-registry` | writers' schemas from a schema registry | a C compiler |
+//! | `http-push` | events pushed by HTTP: a handler for axum | nothing |
 //! | `full` | all of these but `kafka-tls` | |
 #![forbid(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -117,7 +121,7 @@ pub mod prelude {
     pub use telemetra_sinks::Parquet;
     #[cfg(feature = "sqlite")]
     pub use telemetra_sinks::Sqlite;
-    pub use telemetra_sinks::{JsonLines, Lines, LiveView, MemorySink};
+    pub use telemetra_sinks::{Folder, JsonLines, Lines, LiveView, MemorySink};
     #[cfg(feature = "kafka")]
     pub use telemetra_sinks::{KafkaConfig, KafkaSink, KafkaSource};
     #[cfg(feature = "postgres")]

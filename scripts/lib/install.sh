@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# What is missing, by apt, Kafka from Maven Central, and packages of Python from PyPI. What is there is not asked for again.
+# What is missing, by apt, Kafka and the schema registry from Maven Central, and packages of Python from PyPI. What is there is not
+# asked for again.
 
 have() {
     command -v "$1" >/dev/null
@@ -9,21 +10,29 @@ java_release() {
     java -version 2>&1 | sed -nE '1s/.*"([0-9]+).*/\1/p'
 }
 
+# Kafka's broker and the registry need 17. Where a package of that name is not there any more the default is newer.
+missing_java() {
+    if ! have java || [ "$(java_release)" -lt 17 ]; then
+        if apt-cache show openjdk-17-jre-headless >/dev/null 2>&1; then
+            echo openjdk-17-jre-headless
+        else
+            echo default-jre-headless
+        fi
+    fi
+}
+
 # The Debian packages that a part still needs.
 missing_packages() {
     case $1 in
         postgres) postgres_programs >/dev/null || echo postgresql ;;
         redis) { have redis-server && have redis-cli; } || echo redis-server ;;
         kafka)
-            # The broker needs 17. Where a package of that name is not there any more the default is newer.
-            if ! have java || [ "$(java_release)" -lt 17 ]; then
-                if apt-cache show openjdk-17-jre-headless >/dev/null 2>&1; then
-                    echo openjdk-17-jre-headless
-                else
-                    echo default-jre-headless
-                fi
-            fi
+            missing_java
             [ -d "$kafka_home/template" ] || have mvn || echo maven
+            ;;
+        registry)
+            missing_java
+            [ -d "$registry_home" ] || have mvn || echo maven
             ;;
         kafka-tls)
             have openssl || echo openssl
@@ -32,21 +41,24 @@ missing_packages() {
             ;;
         clickhouse) have clickhouse-server || echo clickhouse-server ;;
         python) python_packages_ready || { have python3 && python3 -c 'import ensurepip' 2>/dev/null; } || echo python3-venv ;;
-        *) fail "there is no part $1; there are ${all[*]} kafka-tls ${more[*]} python" ;;
+        *) fail "there is no part $1; there are ${kinds[*]} kafka-tls python" ;;
     esac
 }
 
 install() {
-    [ $# -gt 0 ] || set -- "${all[@]}" kafka-tls "${more[@]}" python
+    [ $# -gt 0 ] || set -- "${kinds[@]}" kafka-tls python
     have setpriv || fail "there is no setpriv; it comes with util-linux"
     local part packages=() found
     for part in "$@"; do
         found=$(missing_packages "$part") || exit 1
         mapfile -t -O "${#packages[@]}" packages < <(printf '%s' "${found:+$found$'\n'}")
     done
+    # Two parts may need one package.
+    mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u | sed '/^$/d')
     [ ${#packages[@]} = 0 ] || apt_install "${packages[@]}"
     [[ " $* " != *" python "* ]] || python_packages_ready || install_python
     [[ " $* " != *" kafka "* ]] || [ -d "$kafka_home/template" ] || install_kafka
+    [[ " $* " != *" registry "* ]] || [ -d "$registry_home" ] || install_registry
 }
 
 apt_install() {
@@ -76,6 +88,7 @@ apt_install() {
     rm -f "$log"
 }
 
+copy_artifact=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
 copy_dependencies=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 
 # All is made beside its place and moved there last, so that what is there is whole, also if two do this at once.

@@ -304,3 +304,56 @@ impl Event for Other {
     }
     fn key(&self) {}
 }
+
+#[test]
+fn several_values_are_pushed_together_or_not_at_all() {
+    let (handle, mut source) = channel(3);
+    let mut partition = open(&mut source, None);
+    let all = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
+    handle.try_push_all(all(&["a", "b"])).unwrap();
+    assert_eq!(handle.try_push_all(all(&["c", "d"])), Err(PushError::Full(all(&["c", "d"]))));
+    handle.try_push_all(all(&["c"])).unwrap();
+    assert_eq!(poll(&mut *partition), (vec!["a".into(), "b".into(), "c".into()], Ok(Polled::Ready)));
+    handle.close();
+    assert_eq!(handle.try_push_all(all(&["d"])), Err(PushError::Closed(all(&["d"]))));
+    assert_eq!(poll(&mut *partition), (vec![], Ok(Polled::Done)));
+}
+
+/// Threads push single values, and three at a time, into a channel that is almost always full: no three have another's
+/// value between them, and none is there in part.
+#[test]
+fn values_that_are_pushed_together_stay_together() {
+    let (handle, mut source) = channel(4);
+    let mut partition = open(&mut source, None);
+    let single = |handle: ChannelHandle| move || (0..300).for_each(|_| handle.push("single").unwrap());
+    let together = |handle: ChannelHandle, name: &'static str| {
+        move || {
+            for _ in 0..100 {
+                while handle.try_push_all(vec![name.as_bytes().to_vec(); 3]).is_err() {
+                    thread::yield_now();
+                }
+            }
+        }
+    };
+    let mut read = Vec::new();
+    thread::scope(|scope| {
+        scope.spawn(single(handle.clone()));
+        scope.spawn(together(handle.clone(), "x"));
+        scope.spawn(together(handle, "y"));
+        loop {
+            let (mut records, polled) = poll(&mut *partition);
+            read.append(&mut records);
+            match polled.unwrap() {
+                Polled::Done => break,
+                _ => thread::yield_now(),
+            }
+        }
+    });
+    assert_eq!(read.len(), 300 + 2 * 300);
+    let mut at = 0;
+    while at < read.len() {
+        let length = if read[at] == "single" { 1 } else { 3 };
+        assert!(read[at..at + length].iter().all(|value| *value == read[at]), "{:?}", &read[at..at + length]);
+        at += length;
+    }
+}

@@ -7,12 +7,15 @@
 //! | connector | reads or writes | feature |
 //! |---|---|---|
 //! | [`Lines`] | source: lines of files, of standard input or of a pipe | none |
+//! | [`Folder`] | source: lines of the files of a folder, as they come and grow | none |
 //! | [`JsonLines`] | sink: JSON objects, one per line, in a folder | none |
 //! | [`MemorySink`] | sink: rows in memory, for tests | none |
 //! | [`LiveView`] | sink: current rows in memory, with queries and subscriptions | none |
 //! | `Sqlite` | sink: tables of an SQLite database | `sqlite` |
 //! | `KafkaSource`, `KafkaSink` | source and sink: topics | `kafka` |
 //! | `Postgres`, `PostgresStore` | sink: tables; store: checkpoints | `postgres` |
+//! | `HttpPush` | source: events that clients push, by a handler for axum | `http-push` |
+//! | `SchemaRegistry` | schemas of records, for the decoders of [`formats`] | `schema-registry` |
 //! | `RedisSink` | sink: current windows, moments, rows, leaderboards; a channel of changes | `redis` |
 //! | `ClickHouse` | sink: tables | `clickhouse` |
 //! | `Parquet` | sink: changes as Parquet files, by table and day | `parquet` |
@@ -26,8 +29,11 @@
 #[cfg(feature = "clickhouse")]
 mod clickhouse;
 mod disk;
+pub mod formats;
 #[cfg(any(feature = "webhook", feature = "clickhouse"))]
 mod http;
+#[cfg(feature = "http-push")]
+mod http_push;
 mod json_lines;
 #[cfg(feature = "kafka")]
 mod kafka;
@@ -41,6 +47,8 @@ mod parquet;
 mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "schema-registry")]
+mod registry;
 mod run;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -49,13 +57,15 @@ mod webhook;
 
 #[cfg(feature = "clickhouse")]
 pub use clickhouse::ClickHouse;
+#[cfg(feature = "http-push")]
+pub use http_push::HttpPush;
 pub use json_lines::JsonLines;
 #[cfg(feature = "kafka")]
 pub use kafka::{
     CreateTopics, EmbeddedKafka, KafkaConfig, KafkaCounters, KafkaFault, KafkaRequest, KafkaSink,
     KafkaSource, OAuthToken, OnLost, Start,
 };
-pub use lines::{Lines, Pace, event_time_by};
+pub use lines::{Folder, Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, Published, SubjectView, Subscription, Update};
 pub use memory::MemorySink;
 #[cfg(feature = "parquet")]
@@ -64,6 +74,8 @@ pub use parquet::Parquet;
 pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "redis")]
 pub use redis::{RedisKeys, RedisServer, RedisSink, RedisTable};
+#[cfg(feature = "schema-registry")]
+pub use registry::{RegisteredSchema, SchemaRegistry};
 #[cfg(feature = "sqlite")]
 pub use sqlite::Sqlite;
 #[cfg(feature = "webhook")]

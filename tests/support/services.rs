@@ -18,6 +18,8 @@ pub enum Kind {
     Redis,
     Kafka,
     ClickHouse,
+    /// A schema registry: Apicurio.
+    Registry,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             Self::Redis => "redis",
             Self::Kafka => "kafka",
             Self::ClickHouse => "clickhouse",
+            Self::Registry => "registry",
         }
     }
 
@@ -37,6 +40,7 @@ impl Kind {
             Self::Redis => "TELEMETRA_TEST_REDIS",
             Self::Kafka => "TELEMETRA_TEST_KAFKA",
             Self::ClickHouse => "TELEMETRA_TEST_CLICKHOUSE",
+            Self::Registry => "TELEMETRA_TEST_REGISTRY",
         }
     }
 }
@@ -151,6 +155,8 @@ impl Server {
             Kind::Redis => format!("redis://127.0.0.1:{port}/"),
             Kind::Kafka => format!("127.0.0.1:{port}"),
             Kind::ClickHouse => format!("http://127.0.0.1:{port}"),
+            Kind::Registry if self.has_tls() => format!("https://localhost:{port}/apis/ccompat/v7"),
+            Kind::Registry => format!("http://127.0.0.1:{port}/apis/ccompat/v7"),
         }
     }
 

@@ -57,6 +57,13 @@ impl<'a> Record<'a> {
         self
     }
 
+    /// The same record with another value, as for a decoder that has removed what stood around it.
+    #[must_use]
+    pub const fn with_value(mut self, value: &'a [u8]) -> Self {
+        self.value = value;
+        self
+    }
+
     /// The names and values of the headers, in order. The value of a header without one is `None`.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + 'a {
         let Headers { bytes, headers } = self.headers;
@@ -219,9 +226,49 @@ impl RecordBatch {
         self.attached = Some(value);
     }
 
+    /// Attaches the value that is attached to another batch, if there is one, for a partition that copies records.
+    /// It has to be one that does not depend on the number of the record.
+    pub fn attach_from(&mut self, other: &Self) {
+        if let Some(attached) = &other.attached {
+            self.attached = Some(Arc::clone(attached));
+        }
+    }
+
     /// The value that was attached to the batch, if it has that type.
     pub(super) fn attached<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         Arc::clone(self.attached.as_ref()?).downcast().ok()
+    }
+
+    /// Appends all records of another batch, and leaves that empty. A batch without records takes over the
+    /// other's memory; otherwise the records are copied, and the value [attached](Self::attach) to the other
+    /// batch is not, as a batch has one.
+    pub fn append(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            std::mem::swap(self, other);
+        } else {
+            let (at, number) = (self.bytes.len(), self.records.len() as u32);
+            let (extras, headers) = (self.extras.len(), self.headers.len());
+            let moved = |range: &Range<usize>| range.start + at..range.end + at;
+            self.bytes.extend_from_slice(&other.bytes);
+            self.records.extend(other.records.iter().map(|place| RecordPlace {
+                range: moved(&place.range),
+                extras: if place.extras == NO_EXTRAS { NO_EXTRAS } else { place.extras + extras as u32 },
+                number: place.number + number,
+                ..place.clone()
+            }));
+            self.extras.extend(other.extras.iter().map(|extra| Extras {
+                key: extra.key.as_ref().map(moved),
+                timestamp: extra.timestamp,
+                headers: extra.headers.start + headers..extra.headers.end + headers,
+            }));
+            self.headers.extend(
+                other.headers.iter().map(|header| Header {
+                    name: moved(&header.name),
+                    value: header.value.as_ref().map(moved),
+                }),
+            );
+        }
+        other.clear();
     }
 
     /// Copies bytes into the buffer.

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_channel::{Receiver, TryRecvError};
@@ -62,6 +62,10 @@ pub(super) struct Shared {
     pub(super) first: AtomicU64,
     /// The offset up to which a checkpoint holds all values.
     pub(super) committed: AtomicU64,
+    /// Written by who pushes several values together, read by who pushes one.
+    pub(super) together: RwLock<()>,
+    /// How many wait for room. It grows only while `together` is read.
+    pub(super) waiters: AtomicUsize,
 }
 
 impl Channel<Vec<u8>> {

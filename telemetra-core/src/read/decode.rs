@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
+use crate::error::ExternalError;
 use crate::read::arena::Arena;
-use crate::read::batch::Record;
+use crate::read::batch::{Record, RecordBatch};
 use crate::read::event::Events;
 
 /// A decoder: turns one record into events of type `E`, like Flink's `DeserializationSchema`.
@@ -51,9 +54,46 @@ pub trait Decoder<E: Events>: Send + Sync {
         let _ = event;
         record.value.into()
     }
+
+    /// What fetches from outside that which decoding needs, such as schemas of a registry. A pipeline asks it
+    /// about each batch before it takes the batch. `None`, the default: decoding needs nothing from outside.
+    fn preparation(&self) -> Option<Arc<dyn Preparation>> {
+        None
+    }
 }
 
-impl<E: Events, D: Decoder<E> + ?Sized> Decoder<E> for std::sync::Arc<D> {
+/// The part of a [`Decoder`] that fetches from outside what decoding needs.
+///
+/// Decoding itself must not wait, and a record whose schema is not there yet is not malformed. So a partition
+/// whose decoder has a preparation holds each batch back until all that it needs has been fetched; it counts
+/// as [pending](crate::Polled::Pending) meanwhile, which is neither idle nor read. A transient error is
+/// handled like one of the partition: it is tried again with backoff, and is in the status and the log.
+///
+/// # Contract
+///
+/// * **Never blocks.** It starts what takes time on a thread of its own.
+/// * **Final.** Once a batch is prepared, decoding its records needs nothing else.
+pub trait Preparation: Send + Sync {
+    /// Starts to fetch what decoding these records needs, unless it is there. `topic` is that of their
+    /// partition.
+    ///
+    /// # Errors
+    ///
+    /// Transient, if fetching failed and is tried again by the next call; permanent, if it cannot succeed,
+    /// which stops the pipeline.
+    fn prepare(&self, batch: &RecordBatch, topic: &str) -> Result<Prepared, ExternalError>;
+}
+
+/// Whether decoding can begin.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// All that is needed is there.
+    Ready,
+    /// Something is being fetched. Ask again after this pause.
+    Pending(Duration),
+}
+
+impl<E: Events, D: Decoder<E> + ?Sized> Decoder<E> for Arc<D> {
     fn decode<'a>(
         &self,
         record: Record<'a>,
@@ -69,6 +109,10 @@ impl<E: Events, D: Decoder<E> + ?Sized> Decoder<E> for std::sync::Arc<D> {
 
     fn letter_bytes(&self, record: Record<'_>, event: &E::Of<'_>) -> Box<[u8]> {
         (**self).letter_bytes(record, event)
+    }
+
+    fn preparation(&self) -> Option<Arc<dyn Preparation>> {
+        (**self).preparation()
     }
 }
 

@@ -11,7 +11,7 @@ pub fn format_of(record: &[u8]) -> Option<&'static str> {
         (&[0xfd, b'7', b'z', b'X', b'Z'], "it looks like xz; decompress it"),
         (b"PK\x03\x04", "it looks like a zip archive; unpack it"),
         (b"PAR1", "it looks like Parquet; convert it to lines"),
-        (b"Obj\x01", "it looks like Avro; convert it to lines"),
+        (b"Obj\x01", "it looks like a file of Avro; convert it to lines"),
         (b"SQLite format 3", "it looks like an SQLite database; export its rows as lines"),
         (&[0xff, 0xfe], "it looks like UTF-16; convert it to UTF-8"),
         (&[0xfe, 0xff], "it looks like UTF-16; convert it to UTF-8"),
@@ -25,7 +25,9 @@ pub fn format_of(record: &[u8]) -> Option<&'static str> {
     let text = record.strip_prefix("\u{feff}".as_bytes()).unwrap_or(record).trim_ascii();
     match text {
         [b'['] | [b'[', b'{', ..] => {
-            return Some("it looks like one JSON array; write each element as a line");
+            return Some(
+                "it looks like one JSON array; read it by `Lines::json_array`, or write each element as a line",
+            );
         }
         [b'{'] => return Some("it looks like JSON over several lines; write each value as one line"),
         [b'{', .., b'}'] => return Some("it is a JSON object; see the reason for what is wrong with it"),

@@ -108,6 +108,14 @@ pub trait Source: Send {
     fn refresh_every(&self) -> Option<Duration> {
         None
     }
+
+    /// Whether a partition of a checkpoint that is not listed any more was one of this source, and may go, like a
+    /// file of a folder that is cleared of old files. What it counted stays counted; what lay from `offset` on
+    /// is lost, and the source should log that. `false`, the default, makes it an error.
+    fn may_be_gone(&mut self, partition: &PartitionId, offset: u64) -> bool {
+        let _ = (partition, offset);
+        false
+    }
 }
 
 /// An open partition: an ordered, replayable sequence of records with offsets, like a Kafka partition or a

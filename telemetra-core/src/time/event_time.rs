@@ -49,6 +49,30 @@ impl<'de> Deserialize<'de> for EventTime {
     }
 }
 
+impl EventTime {
+    /// Reads a number of microseconds since the epoch and drops what is beyond the millisecond. For fields of other
+    /// producers' events, like those of Avro's logical type `timestamp-micros`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a number, or is before the epoch.
+    ///
+    /// ```
+    /// # use telemetra_core::EventTime;
+    /// #[derive(serde::Deserialize)]
+    /// struct Reading {
+    ///     #[serde(deserialize_with = "EventTime::from_micros")]
+    ///     time: EventTime,
+    /// }
+    /// let reading: Reading = serde_json::from_str(r#"{"time": 1767225600000999}"#)?;
+    /// assert_eq!(reading.time, EventTime(1_767_225_600_000));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn from_micros<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(|micros| Self(micros / 1000))
+    }
+}
+
 struct TimeVisitor;
 
 impl Visitor<'_> for TimeVisitor {

@@ -23,6 +23,7 @@ use crate::pipeline::plan::LastPlan;
 use crate::pipeline::restore::{Restored, forget_after, report};
 use crate::pipeline::worker::Blueprint;
 use crate::read::ingress::{Floors, Ingress};
+use crate::read::prepare::prepared;
 use crate::read::sources::{self, Opened, Opening};
 use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
@@ -89,7 +90,7 @@ impl<E: Events> Parts<E> {
             failure: failure.clone(),
             deadline: deadline.clone(),
         };
-        let (sources, decoders): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sources).into_iter().unzip();
+        let (sources, decoders) = prepared(std::mem::take(&mut self.sources));
         let ingress_config =
             crate::read::ingress::IngressConfig { time: ingest_time, ..self.ingress.clone() };
         let Opened { ingress: shared, discoveries, partitions } =

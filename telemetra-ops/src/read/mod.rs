@@ -10,6 +10,7 @@ pub(crate) mod partition;
 pub(crate) mod plan;
 pub(crate) mod poll;
 pub(crate) mod pre_aggregate;
+pub(crate) mod prepare;
 pub(crate) mod raises;
 pub(crate) mod shared_list;
 mod silence;

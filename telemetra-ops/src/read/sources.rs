@@ -15,6 +15,7 @@ use crate::cluster::progress::SourceProgress;
 use crate::read::discovery::PartitionDiscovery;
 use crate::read::ingress::{Floors, Ingress, IngressConfig, Shared};
 use crate::read::partition::{OpenPartition, PartitionCheckpoint};
+use crate::read::prepare::prepared;
 use crate::support::failure::{Failure, PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
 
@@ -116,7 +117,7 @@ impl<E: Events> Ingress<E> {
         let revisable_from = EventTime::MIN;
         let opening =
             Opening { process, processes, restored, revisable_from, trigger, floors, failure, deadline };
-        let (sources, decoders): (Vec<_>, Vec<_>) = sources.into_iter().unzip();
+        let (sources, decoders) = prepared(sources);
         Ok(Self { shared: open(config, sources, opening)?.ingress, decoders: decoders.into() })
     }
 
@@ -181,15 +182,18 @@ pub(crate) fn open(
         listed.push((source, decoder));
     }
     if let (Some(boundary), Some(decoder)) = (resume, listed.first().map(|(_, decoder)| decoder)) {
+        let decoder = *decoder;
         for (id, reader) in kept {
-            if !reader.ended {
+            let may_be_gone =
+                |(source, _): &mut (Box<dyn Source>, usize)| source.may_be_gone(&id, reader.offset);
+            if !reader.ended && !listed.iter_mut().any(may_be_gone) {
                 return Err(RestoreError::Gone { boundary, partition: id }.into());
             }
             // What it counted stays counted, in one of the processes.
             if process == 0 {
                 let (partition, sequencer) =
                     (Box::new(Gone { at: reader.offset, identity: reader.identity }), Some(reader.sequencer));
-                readers.push(OpenPartition { id, decoder: *decoder, partition, sequencer, ended: true });
+                readers.push(OpenPartition { id, decoder, partition, sequencer, ended: true });
             }
         }
     }

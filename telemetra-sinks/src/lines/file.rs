@@ -10,17 +10,17 @@ use std::time::Duration;
 use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
 
 use super::content::{Content, peek};
-use super::splitter::Splitter;
+use super::framing::{Frames, Framing};
 
 /// How many blocks of an endless line one poll reads before it returns without a record.
-const BLOCKS_PER_POLL: usize = 32;
+pub(super) const BLOCKS_PER_POLL: usize = 32;
 
 /// The partition of one file.
 pub(super) struct FileLines {
     path: PathBuf,
-    /// The file, read beyond the splitter's position by the unfinished line.
+    /// The file, read beyond the frames' position by the unfinished record.
     content: Content,
-    splitter: Splitter,
+    frames: Frames,
     follow: Option<Duration>,
     topic: Arc<str>,
 }
@@ -31,6 +31,7 @@ impl FileLines {
         path: &Path,
         from: u64,
         identity: Option<u64>,
+        framing: Framing,
         follow: Option<Duration>,
         topic: &Arc<str>,
     ) -> Result<Self, ExternalError> {
@@ -66,6 +67,7 @@ impl FileLines {
             ));
         }
         if from > 0
+            && framing == Framing::Lines
             && let Some(file) = content.plain()
         {
             check_line(path, file, from)?;
@@ -74,8 +76,9 @@ impl FileLines {
         if reached < from {
             return Err(shrunk(path, from, reached));
         }
+        let frames = framing.frames(path, from, from).map_err(failed)?;
         let (path, topic) = (path.to_owned(), Arc::clone(topic));
-        Ok(Self { path, content, splitter: Splitter::new(from), follow, topic })
+        Ok(Self { path, content, frames, follow, topic })
     }
 
     fn failed(&self, error: io::Error) -> ExternalError {
@@ -144,7 +147,7 @@ fn refused(path: &Path, why: impl Display) -> ExternalError {
     ExternalError::permanent(format!("could not read the file {}: {why}", path.display()))
 }
 
-fn failed(path: &Path, at: u64, error: io::Error) -> ExternalError {
+pub(super) fn failed(path: &Path, at: u64, error: io::Error) -> ExternalError {
     let what = format!("could not read the file {} at byte {at}", path.display());
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock | io::ErrorKind::ResourceBusy => {
@@ -165,7 +168,7 @@ fn shrunk(path: &Path, at: u64, length: u64) -> ExternalError {
 
 /// Appends one block. Zeroing it first costs less than a second copy, and reading into uninitialised memory
 /// needs `unsafe`.
-fn read_block(content: &mut Content, buffer: &mut Vec<u8>) -> io::Result<usize> {
+pub(super) fn read_block(content: &mut Content, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let start = buffer.len();
     let block = RecordBatch::TARGET_BYTES.saturating_sub(start).max(RecordBatch::TARGET_BYTES / 4);
     buffer.resize(start + block, 0);
@@ -177,7 +180,7 @@ impl Partition for FileLines {
         let before = batch.records().len();
         for _ in 0..BLOCKS_PER_POLL {
             let count = self
-                .splitter
+                .frames
                 .advance(batch, |buffer| read_block(&mut self.content, buffer))
                 .map_err(|error| self.failed(error))?;
             if count == 0 {
@@ -185,7 +188,7 @@ impl Partition for FileLines {
                     self.check_followed()?;
                     return Ok(Polled::Idle(pause));
                 }
-                self.splitter.finish(batch);
+                self.frames.finish(batch).map_err(|error| self.failed(error))?;
                 return Ok(if batch.records().len() > before { Polled::Ready } else { Polled::Done });
             }
             if batch.records().len() > before {
@@ -196,7 +199,7 @@ impl Partition for FileLines {
     }
 
     fn offset(&self) -> u64 {
-        self.splitter.position()
+        self.frames.position()
     }
 
     fn identity(&mut self, offset: u64) -> Option<u64> {

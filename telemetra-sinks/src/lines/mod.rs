@@ -4,13 +4,23 @@
 //! copy. The offset of a line is the position of its first byte, so resuming is a seek.
 
 mod content;
+mod elements;
 mod file;
+mod folder;
+mod framed;
+mod framing;
 mod pace;
 mod packed;
+#[cfg(feature = "csv")]
+mod rows;
 mod splitter;
 mod stream;
+mod tail;
 
+pub use folder::Folder;
 pub use pace::{Pace, event_time_by};
+#[cfg(feature = "csv")]
+pub(crate) use rows::Header;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +29,7 @@ use std::time::Duration;
 use telemetra_core::{ExternalError, Partition, PartitionId, Source};
 
 use file::FileLines;
+use framing::Framing;
 use pace::Paced;
 use stream::StreamLines;
 
@@ -59,6 +70,7 @@ use stream::StreamLines;
 #[derive(Clone, Debug)]
 pub struct Lines {
     paths: Vec<PathBuf>,
+    framing: Framing,
     follow: Option<Duration>,
     pace: Option<Pace>,
     topic: Arc<str>,
@@ -73,7 +85,7 @@ impl Lines {
     /// Creates a source of the lines of several files, each a partition.
     pub fn files(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         let paths = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
-        Self { paths, follow: None, pace: None, topic: "".into() }
+        Self { paths, framing: Framing::Lines, follow: None, pace: None, topic: "".into() }
     }
 
     /// Creates a source of the lines of standard input.
@@ -95,6 +107,49 @@ impl Lines {
     #[must_use]
     pub fn follow(mut self, pause: Duration) -> Self {
         self.follow = Some(pause);
+        self
+    }
+
+    /// Reads each file as one JSON array, `[{…}, {…}]`, whose elements are the records. The array is not held in
+    /// memory: an element is a record as soon as it has been read. An element may be as long as a line. A file that
+    /// is no array, or has no end, is an error, which comes after the records before.
+    ///
+    /// ```
+    /// use telemetra_sinks::Lines;
+    /// let source = Lines::file("export.json").json_array();
+    /// ```
+    #[must_use]
+    pub fn json_array(mut self) -> Self {
+        self.framing = Framing::Elements;
+        self
+    }
+
+    /// Reads each file as CSV (RFC 4180) with fields separated by `delimiter`; the first row names the columns. A
+    /// record is a row without its end, which may have ends of line within quotes. Decode it by
+    /// [`Csv`](crate::formats::Csv), which gets the names of the columns of its file. After a restart the header
+    /// is read again.
+    ///
+    /// A quote without its end makes all that follows one row, which is too long after
+    /// [`MAX_RECORD_BYTES`](telemetra_core::RecordBatch::MAX_RECORD_BYTES).
+    ///
+    /// ```
+    /// use telemetra_core::{RecordBatch, Source};
+    /// use telemetra_sinks::Lines;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("readings.csv");
+    /// std::fs::write(&path, "device,note\nd1,\"two\nlines\"\n")?;
+    /// let mut source = Lines::file(&path).csv(b',');
+    /// let id = source.partitions()?.remove(0);
+    /// let (mut partition, mut batch) = (source.open(&id, None)?, RecordBatch::default());
+    /// partition.poll(&mut batch)?;
+    /// assert_eq!(batch.bytes_of(&batch.records()[0]), b"d1,\"two\nlines\"");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "csv")]
+    #[must_use]
+    pub fn csv(mut self, delimiter: u8) -> Self {
+        self.framing = Framing::Rows(delimiter);
         self
     }
 
@@ -128,9 +183,9 @@ impl Lines {
             )));
         };
         let lines: Box<dyn Partition> = if path.as_os_str() == "-" || is_pipe(path) {
-            Box::new(StreamLines::open(path, from, &self.topic)?)
+            Box::new(StreamLines::open(path, from, self.framing, &self.topic)?)
         } else {
-            Box::new(FileLines::open(path, from, identity, self.follow, &self.topic)?)
+            Box::new(FileLines::open(path, from, identity, self.framing, self.follow, &self.topic)?)
         };
         Ok(match &self.pace {
             Some(pace) => Box::new(Paced::new(lines, pace.clone())),

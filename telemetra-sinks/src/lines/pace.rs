@@ -144,6 +144,7 @@ impl Partition for Paced {
                 return Ok(polled);
             }
         }
+        batch.attach_from(&self.ahead);
         while let Some(place) = self.ahead.records().get(self.next) {
             let record = self.ahead.record(place, self.inner.topic());
             let wait = (self.pace.time_of)(record).map_or(0, |time| self.pace.wait(time));

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
 
+use super::framing::{Frames, Framing};
 use super::packed::unpacked;
-use super::splitter::Splitter;
 
 /// How many blocks may be queued, so that the reader stays busy while a batch is processed.
 const BLOCKS: usize = 8;
@@ -24,14 +24,19 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct StreamLines {
     path: PathBuf,
     blocks: Receiver<io::Result<Vec<u8>>>,
-    splitter: Splitter,
+    frames: Frames,
     topic: Arc<str>,
 }
 
 impl StreamLines {
     /// Opens the input and starts the thread that reads it. An offset other than 0 is an error, as the input
     /// cannot be sought.
-    pub(super) fn open(path: &Path, from: u64, topic: &Arc<str>) -> Result<Self, ExternalError> {
+    pub(super) fn open(
+        path: &Path,
+        from: u64,
+        framing: Framing,
+        topic: &Arc<str>,
+    ) -> Result<Self, ExternalError> {
         if from > 0 {
             return Err(ExternalError::permanent(format!(
                 "could not resume `{}`: standard input and pipes cannot be read again; \
@@ -39,6 +44,7 @@ impl StreamLines {
                 path.display()
             )));
         }
+        let frames = framing.frames(path, 0, 0).map_err(|error| broken(path, 0, error))?;
         let (sender, blocks) = sync_channel(BLOCKS);
         let from = path.to_owned();
         // Not joined: it may be blocked in a read for as long as the process lives. It ends with the input, or when
@@ -60,7 +66,7 @@ impl StreamLines {
                 ExternalError::permanent(format!("could not start a thread to read `{}`", path.display()))
                     .because(error)
             })?;
-        Ok(Self { path: path.to_owned(), blocks, splitter: Splitter::new(0), topic: Arc::clone(topic) })
+        Ok(Self { path: path.to_owned(), blocks, frames, topic: Arc::clone(topic) })
     }
 }
 
@@ -84,6 +90,10 @@ fn read_all(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) {
     }
 }
 
+fn broken(path: &Path, at: u64, error: io::Error) -> ExternalError {
+    ExternalError::permanent(format!("could not read `{}` after byte {at}", path.display())).because(error)
+}
+
 impl Partition for StreamLines {
     fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
         let before = batch.records().len();
@@ -92,30 +102,25 @@ impl Partition for StreamLines {
                 Ok(block) => block,
                 Err(TryRecvError::Empty) => return Ok(Polled::Idle(PAUSE)),
                 Err(TryRecvError::Disconnected) => {
-                    self.splitter.finish(batch);
+                    self.frames
+                        .finish(batch)
+                        .map_err(|error| broken(&self.path, self.frames.position(), error))?;
                     return Ok(if batch.records().len() > before { Polled::Ready } else { Polled::Done });
                 }
             };
-            self.splitter
+            self.frames
                 .advance(batch, |buffer| {
                     let block = block?;
                     buffer.extend_from_slice(&block);
                     Ok(block.len())
                 })
-                .map_err(|error| {
-                    let at = self.splitter.position();
-                    ExternalError::permanent(format!(
-                        "could not read `{}` after byte {at}",
-                        self.path.display()
-                    ))
-                    .because(error)
-                })?;
+                .map_err(|error| broken(&self.path, self.frames.position(), error))?;
         }
         Ok(Polled::Ready)
     }
 
     fn offset(&self) -> u64 {
-        self.splitter.position()
+        self.frames.position()
     }
 
     fn topic(&self) -> &str {

@@ -1,0 +1,177 @@
+//! The decoder of Avro.
+
+#[cfg(feature = "schema-registry")]
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+#[cfg(feature = "schema-registry")]
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::de::DeserializeOwned;
+use serde_avro_fast::Schema;
+use serde_avro_fast::de::read::SliceRead;
+use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
+#[cfg(feature = "schema-registry")]
+use telemetra_core::Preparation;
+use telemetra_core::{Arena, ConfigError, DecodeError, Decoder, Event, Record};
+
+#[cfg(feature = "schema-registry")]
+use super::confluent;
+#[cfg(feature = "schema-registry")]
+use crate::registry::SchemaRegistry;
+
+/// A decoder of records that are Avro values, for events that implement `Deserialize`. A record is one event.
+///
+/// A value is read by the schema that it was written with, and the event takes its fields by their names: those
+/// that it does not have are passed over, and for those that the writer did not have serde's `default` stands, in
+/// place of a reader's schema. A union with null is an `Option`, an enum's symbol a text or an enum of unit
+/// variants. A time in milliseconds is an [`EventTime`](telemetra_core::EventTime); one in microseconds, as of the logical type
+/// `timestamp-micros`, needs `#[serde(deserialize_with = "EventTime::from_micros")]`.
+///
+/// The reason in the dead letter of a malformed record names the field and, if there is one, the schema's id.
+/// Decoding makes no value in between and allocates what the event's fields do.
+///
+/// ```
+/// # use serde::Deserialize;
+/// # use telemetra_core::{Arena, Decoder, Event, EventTime, Record};
+/// # use telemetra_sinks::formats::Avro;
+/// #[derive(Debug, PartialEq, Deserialize)]
+/// struct Reading { device: String, time: EventTime }
+/// # impl Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// let decoder = Avro::<Reading>::with_schema(r#"{
+///     "type": "record", "name": "Reading",
+///     "fields": [{"name": "device", "type": "string"}, {"name": "time", "type": "long"}]
+/// }"#)?;
+/// let (arena, mut readings) = (Arena::default(), Vec::new());
+/// decoder.decode(Record::new(b"\x04d1\x0a"), &arena, &mut readings)?;
+/// assert_eq!(readings, [Reading { device: "d1".into(), time: EventTime(5) }]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Avro<E> {
+    schemas: Schemas,
+    event: PhantomData<fn() -> E>,
+}
+
+/// Where the schema of a record comes from.
+enum Schemas {
+    One(Box<Schema>, String),
+    #[cfg(feature = "schema-registry")]
+    Registry(SchemaRegistry, Parsed),
+}
+
+/// The schemas that were parsed, by their id, or why they could not be.
+#[cfg(feature = "schema-registry")]
+type Parsed = RwLock<HashMap<u32, Result<Arc<Schema>, DecodeError>>>;
+
+/// The longest list that a record may have. It bounds lists whose items take no bytes; others are shorter than
+/// their record.
+const LONGEST: usize = 1 << 20;
+
+impl<E> Avro<E> {
+    /// A decoder of records that were all written by one schema, and contain the value and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a schema of Avro, in JSON.
+    pub fn with_schema(schema: &str) -> Result<Self, ConfigError> {
+        let parsed = schema.parse::<Schema>().map_err(|error| {
+            ConfigError::new(
+                "avro schema",
+                error.to_string(),
+                "give a schema as JSON, with all that it names",
+            )
+        })?;
+        Ok(Self { schemas: Schemas::One(Box::new(parsed), schema.to_owned()), event: PhantomData })
+    }
+}
+
+#[cfg(feature = "schema-registry")]
+impl<E> Avro<E> {
+    /// A decoder of records in the wire format of Confluent's serialisers: before the value stands the id of its
+    /// schema, which is fetched from the registry, with those that it refers to, once.
+    ///
+    /// In a pipeline, records wait for their schemas: see [`SchemaRegistry`]. Elsewhere a record whose schema is not
+    /// there yet is an error, so [prepare](telemetra_core::Preparation::prepare) batches before.
+    #[must_use]
+    pub fn from_registry(registry: SchemaRegistry) -> Self {
+        Self { schemas: Schemas::Registry(registry, RwLock::default()), event: PhantomData }
+    }
+}
+
+impl<E> fmt::Debug for Avro<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Avro<{}>", std::any::type_name::<E>())
+    }
+}
+
+/// The schema with that id, parsed at its first record.
+#[cfg(feature = "schema-registry")]
+fn parsed(registry: &SchemaRegistry, parsed: &Parsed, id: u32) -> Result<Arc<Schema>, DecodeError> {
+    if let Some(known) = parsed.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+        return known.clone();
+    }
+    let registered = registry.schema(id)?;
+    let result = if registered.kind == "AVRO" {
+        Schema::from_schemata(&registered.text, &registered.references).map(Arc::new).map_err(|error| {
+            DecodeError::because(format_args!("the registered schema is not one of Avro: {error}"))
+        })
+    } else {
+        Err(DecodeError::because(format_args!(
+            "the registered schema is of {}, not of Avro",
+            registered.kind
+        )))
+    };
+    parsed.write().unwrap_or_else(PoisonError::into_inner).insert(id, result.clone());
+    result
+}
+
+/// Decodes a value by its schema.
+fn value<E: DeserializeOwned>(bytes: &[u8], schema: &Schema) -> Result<E, DecodeError> {
+    let mut config = DeserializerConfig::new(schema);
+    config.max_seq_size = LONGEST;
+    let mut state = DeserializerState::with_config(SliceRead::new(bytes), config);
+    let value = super::by_serde(state.deserializer())?;
+    // What the reader has not read.
+    let mut rest = state.into_reader();
+    if std::io::Read::read(&mut rest, &mut [0]).is_ok_and(|count| count > 0) {
+        return Err(DecodeError::new("there are bytes behind the value"));
+    }
+    Ok(value)
+}
+
+impl<E: Event + DeserializeOwned + 'static> Decoder<E> for Avro<E> {
+    fn decode<'a>(&self, record: Record<'a>, _: &'a Arena, events: &mut Vec<E>) -> Result<(), DecodeError> {
+        events.push(match &self.schemas {
+            Schemas::One(schema, _) => value(record.value, schema)?,
+            #[cfg(feature = "schema-registry")]
+            Schemas::Registry(registry, known) => {
+                let (id, bytes) = confluent::split(record.value)?;
+                parsed(registry, known, id)
+                    .and_then(|schema| value(bytes, &schema))
+                    .map_err(|error| confluent::by_schema(id, error))?
+            }
+        });
+        Ok(())
+    }
+
+    fn identity(&self) -> String {
+        match &self.schemas {
+            Schemas::One(_, text) => text.clone(),
+            // The ids of a registry are for ever, wherever it is.
+            #[cfg(feature = "schema-registry")]
+            Schemas::Registry(..) => "confluent".to_owned(),
+        }
+    }
+
+    #[cfg(feature = "schema-registry")]
+    fn preparation(&self) -> Option<Arc<dyn Preparation>> {
+        match &self.schemas {
+            Schemas::One(..) => None,
+            Schemas::Registry(registry, _) => Some(Arc::new(registry.clone())),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Events that are pushed by HTTP: a handler that feeds a channel.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use futures_core::Stream;
+use serde_json::{Value, json};
+use telemetra_core::source::{ChannelHandle, PushError};
+use telemetra_core::{Arena, Decoder, Event, Record, RecordBatch, SerdeJson};
+
+/// The greatest length of a body by default, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+/// How many bad lines an answer lists.
+const MOST_LISTED: usize = 20;
+/// How long who meets a full channel should wait, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// A handler for axum that takes events by HTTP and pushes them into a typed
+/// [`Channel`](telemetra_core::source::Channel), which is the source of a pipeline.
+///
+/// A request is a `POST` whose body has one event a line, by default JSON lines; blank lines are passed over. **A body
+/// is taken as a whole or not at all**, and its events stay together in the channel. The answers:
+///
+/// | status | when | body |
+/// |---|---|---|
+/// | 202 | all events are in the channel | `{"accepted": 2}` |
+/// | 400 | a line is no event, or the body broke off | problem details, with the bad `lines`: the first twenty, each with its number and reason |
+/// | 413 | the body is too long, or has more events than the channel holds | problem details |
+/// | 415 | the body is compressed | problem details |
+/// | 429 | the channel has no room for all of them now | problem details, and `Retry-After` |
+/// | 503 | the pipeline has ended | problem details |
+///
+/// # Durability
+///
+/// 202 means that the events are in this process's memory, not that they will survive it: if the process dies, those that
+/// are not in a checkpoint yet are lost, as with any channel. A client that does not know whether its request was taken,
+/// because the connection broke, has to send it again; give the events [ids](telemetra_core::Event::id) and turn
+/// `TimeConfig::deduplicate` on, and they count once. Whoever needs more puts a log like Kafka's in front.
+///
+/// An event that is too late or from the future is taken, and becomes a dead letter of the pipeline.
+///
+/// ```
+/// # use telemetra_core::{Event, EventTime};
+/// # #[derive(Debug, serde::Deserialize)]
+/// # struct Reading { device: String, time: EventTime }
+/// # impl Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// use telemetra_core::source::Channel;
+/// use telemetra_sinks::HttpPush;
+///
+/// let (handle, source, decoder) = Channel::<Reading>::typed("pushed", 100_000)?;
+/// let app: axum::Router = axum::Router::new().route("/events", HttpPush::json_lines(handle).route());
+/// // Pipeline::new().source(source, decoder)…, and serve the app.
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
+pub struct HttpPush<E, D = SerdeJson<E>> {
+    handle: ChannelHandle<E>,
+    decoder: Arc<D>,
+    max_body: usize,
+}
+
+impl<E: Event + Send + 'static> HttpPush<E> {
+    /// Takes bodies of JSON lines.
+    #[must_use]
+    pub fn json_lines(handle: ChannelHandle<E>) -> Self
+    where
+        E: serde::de::DeserializeOwned,
+    {
+        Self::new(handle, SerdeJson::new())
+    }
+}
+
+impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
+    /// Takes bodies whose lines this decoder decodes.
+    #[must_use]
+    pub fn new(handle: ChannelHandle<E>, decoder: D) -> Self {
+        Self { handle, decoder: Arc::new(decoder), max_body: MAX_BODY }
+    }
+
+    /// Sets the greatest length of a body, in bytes. Default: 1 MiB.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// The handler of `POST`, to be put on a path of a router.
+    pub fn route<S: Clone + Send + Sync + 'static>(self) -> MethodRouter<S> {
+        let push = Arc::new(self);
+        post(move |request: Request| {
+            let push = Arc::clone(&push);
+            async move { push.take(request).await.unwrap_or_else(IntoResponse::into_response) }
+        })
+    }
+
+    async fn take(&self, request: Request) -> Result<Response, Problem> {
+        let encoding = request.headers().get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| encoding != "identity") {
+            let detail =
+                "the body is compressed; send it as it is, or put a layer that decompresses in front";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        let body = collect(request.into_body(), self.max_body).await?;
+        let events = self.decode(&body)?;
+        let (count, capacity) = (events.len(), self.handle.capacity());
+        if count > capacity {
+            let detail =
+                format!("the body has {count} events, and the channel holds {capacity}; send fewer at once");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        }
+        match self.handle.try_push_all(events) {
+            Ok(()) => Ok((StatusCode::ACCEPTED, json_of(&json!({ "accepted": count }))).into_response()),
+            Err(PushError::Full(_)) => {
+                let detail = "the pipeline is behind, and its channel has no room; send the body again later";
+                Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail))
+            }
+            Err(PushError::Closed(_)) => Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the pipeline that reads the events has ended",
+            )),
+        }
+    }
+
+    /// The events of all lines, or what is wrong with some.
+    fn decode(&self, body: &[u8]) -> Result<Vec<E>, Problem> {
+        let (arena, mut events, mut bad) = (Arena::default(), Vec::new(), Vec::new());
+        for (number, line) in (1..).zip(body.split(|byte| *byte == b'\n')) {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let reason = if line.is_empty() {
+                continue;
+            } else if line.len() > RecordBatch::MAX_RECORD_BYTES {
+                format!(
+                    "the line has {} bytes, and {} are allowed",
+                    line.len(),
+                    RecordBatch::MAX_RECORD_BYTES
+                )
+            } else {
+                match self.decoder.decode(Record::new(line), &arena, &mut events) {
+                    Ok(()) => continue,
+                    Err(error) => error.to_string(),
+                }
+            };
+            bad.push((number, reason));
+        }
+        let Some((number, reason)) = bad.first() else { return Ok(events) };
+        let more = match bad.len() {
+            1 => String::new(),
+            count => format!("; {} other lines are bad too", count - 1),
+        };
+        let detail = format!("no event was taken: line {number}: {reason}{more}");
+        let lines = bad.iter().take(MOST_LISTED);
+        let lines = lines.map(|(number, reason)| json!({ "line": number, "reason": reason })).collect();
+        Err(Problem { lines: Some(lines), ..Problem::new(StatusCode::BAD_REQUEST, detail) })
+    }
+}
+
+impl<E, D: fmt::Debug> fmt::Debug for HttpPush<E, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpPush")
+            .field("decoder", &self.decoder)
+            .field("max_body", &self.max_body)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a body of at most so many bytes.
+async fn collect(body: Body, most: usize) -> Result<Vec<u8>, Problem> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
+        let chunk = chunk.map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, format!("no event was taken: the body broke off: {error}"))
+        })?;
+        if bytes.len() + chunk.len() > most {
+            let detail = format!("the body has more than {most} bytes; send fewer events at once");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Why nothing was taken, as problem details (RFC 9457).
+struct Problem {
+    status: StatusCode,
+    detail: String,
+    lines: Option<Value>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), lines: None }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or_default(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Some(lines) = self.lines {
+            problem["lines"] = lines;
+        }
+        let mut response = (self.status, problem.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}
+
+fn json_of(value: &Value) -> ([(header::HeaderName, HeaderValue); 1], String) {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], value.to_string())
+}

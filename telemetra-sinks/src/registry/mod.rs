@@ -1,0 +1,288 @@
+//! The client of a schema registry: which schemas are known, and what becomes of those that are not.
+
+mod fetch;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use telemetra_core::{ConfigError, DecodeError, ExternalError, Preparation, Prepared, RecordBatch, Retry};
+
+use fetch::{Client, Fetched};
+
+/// How long to wait before it is asked again whether a schema has arrived.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How long to wait before a schema that the registry does not have is asked for again.
+const MISSING_PAUSE: Duration = Duration::from_millis(500);
+/// How often a schema is asked for before it is believed that the registry does not have it: the registry's nodes do not
+/// all know a new schema at the same moment.
+const ASKED: u32 = 3;
+
+/// A client of a schema registry with the API of Confluent's (also Karapace, Apicurio's `ccompat`, Redpanda).
+/// It fetches each schema once, by its id, with all schemas that it refers to, and keeps it: a schema never
+/// changes. Clones share what was fetched; give one to each decoder.
+///
+/// # When the registry is away
+///
+/// A worker never waits for it. The partition whose records need a schema that is not there yet holds them back
+/// while a thread fetches it; it counts as [pending](telemetra_core::Polled::Pending), so it is not idle, and other
+/// partitions are read on, up to `max_watermark_drift`. A registry that cannot be reached, that fails (5xx) or that
+/// has too much to do (429) is a transient error of the partition: it is tried again with backoff for as long as
+/// the pipeline runs, and is in the status, the metrics and the log. One that refuses the client (401, 403), or an
+/// address where there is no registry, stops the pipeline. So no record becomes malformed because a registry was
+/// away.
+///
+/// A record is malformed if the registry says three times, the last half a second after the first, that it has no schema with the record's
+/// id, or if the schema cannot be used.
+///
+/// ```no_run
+/// # use telemetra_core::{ConfigError, Event, EventTime};
+/// # #[derive(serde::Deserialize)]
+/// # struct Reading { device: String }
+/// # impl Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> EventTime { EventTime(0) }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// use std::time::Duration;
+/// # #[cfg(feature = "avro")] {
+/// use telemetra_sinks::formats::Avro;
+/// use telemetra_sinks::SchemaRegistry;
+///
+/// let registry = SchemaRegistry::new("https://registry.example.com")?
+///     .basic_auth("telemetra", "secret")
+///     .timeout(Duration::from_secs(5));
+/// let decoder = Avro::<Reading>::from_registry(registry);
+/// # }
+/// # Ok::<(), ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct SchemaRegistry {
+    settings: Settings,
+    running: Arc<OnceLock<Sender<u32>>>,
+    schemas: Arc<Mutex<HashMap<u32, State>>>,
+}
+
+/// Where the registry is, and how to speak to it.
+#[derive(Clone)]
+struct Settings {
+    url: String,
+    /// The header that says who asks.
+    authorization: Option<String>,
+    timeout: Duration,
+    authority: Option<PathBuf>,
+}
+
+/// A schema as it was registered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegisteredSchema {
+    /// The format: `AVRO`, `PROTOBUF` or `JSON`.
+    pub kind: String,
+    /// The schema: JSON of Avro or JSON Schema, or a `.proto` file.
+    pub text: String,
+    /// The schemas that it refers to, those first that others refer to.
+    pub references: Vec<String>,
+}
+
+/// What is known of a schema.
+enum State {
+    /// It is asked for, for the how manieth time.
+    Asked(u32),
+    Known(Arc<RegisteredSchema>),
+    /// The registry said that it has none, so many times.
+    Missing(u32),
+    /// Asking failed, and nobody was told yet.
+    Failed(ExternalError),
+}
+
+impl SchemaRegistry {
+    /// A client of the registry at this address: `http://host:8081`, or with a path in front of `/schemas/ids/1`.
+    /// Nothing is fetched yet.
+    ///
+    /// # Errors
+    ///
+    /// If it is no URL with `http` or `https`, or contains a password.
+    pub fn new(url: &str) -> Result<Self, ConfigError> {
+        let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let Some(host) = host.filter(|host| !host.is_empty() && !host.starts_with(['/', ':'])) else {
+            let hint = "give a URL like http://registry:8081";
+            return Err(ConfigError::new("schema registry", "its address is no URL of http or https", hint));
+        };
+        if host.split('/').next().is_some_and(|host| host.contains('@')) {
+            let hint = "give user and password by `basic_auth`, so that they are in no log";
+            return Err(ConfigError::new("schema registry", "its URL contains a password", hint));
+        }
+        let settings = Settings {
+            url: url.trim_end_matches('/').to_owned(),
+            authorization: None,
+            timeout: Duration::from_secs(10),
+            authority: None,
+        };
+        Ok(Self { settings, running: Arc::default(), schemas: Arc::default() })
+    }
+
+    /// Says who asks, by name and password, or by key and secret of an API.
+    #[must_use]
+    pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
+        self.settings.authorization = Some(fetch::basic(user, password));
+        self.renewed()
+    }
+
+    /// Says who asks, by a token.
+    #[must_use]
+    pub fn bearer(mut self, token: &str) -> Self {
+        self.settings.authorization = Some(format!("Bearer {token}"));
+        self.renewed()
+    }
+
+    /// Sets how long one request may take. Default: ten seconds.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = timeout;
+        self.renewed()
+    }
+
+    /// Checks the registry's certificate by the authorities in this file (PEM). Default: the system's.
+    #[must_use]
+    pub fn authority(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.authority = Some(path.into());
+        self.renewed()
+    }
+
+    /// The same settings, and nothing in common with other clients.
+    fn renewed(self) -> Self {
+        Self { settings: self.settings, running: Arc::default(), schemas: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, State>> {
+        self.schemas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The schema with this id, if it was fetched, for a decoder of your own, whose
+    /// [`preparation`](telemetra_core::Decoder::preparation) is a clone of this client. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// If the registry has no such schema, or no batch with this id was
+    /// [prepared](telemetra_core::Preparation::prepare).
+    pub fn schema(&self, id: u32) -> Result<Arc<RegisteredSchema>, DecodeError> {
+        match self.lock().get(&id) {
+            Some(State::Known(schema)) => Ok(Arc::clone(schema)),
+            Some(State::Missing(_)) => Err(DecodeError::new("the registry has no such schema")),
+            _ => Err(DecodeError::new(
+                "the schema was not fetched: prepare batches before they are decoded, as a pipeline does",
+            )),
+        }
+    }
+
+    /// Asks for a schema, on the thread that does so, which is started with the first.
+    fn ask(&self, id: u32) -> Result<(), ExternalError> {
+        if self.running.get().is_none() {
+            let client = Client::new(&self.settings)?;
+            let schemas = Arc::downgrade(&self.schemas);
+            let (sender, ids) = channel::<u32>();
+            // It ends when the last clone is gone.
+            let work = move || {
+                for id in ids {
+                    let fetched = client.fetch(id);
+                    let Some(schemas) = schemas.upgrade() else { return };
+                    let mut schemas = schemas.lock().unwrap_or_else(PoisonError::into_inner);
+                    let asked = match schemas.get(&id) {
+                        Some(State::Asked(asked)) => *asked,
+                        _ => 1,
+                    };
+                    let state = match fetched {
+                        Ok(Fetched::Schema(schema)) => State::Known(Arc::new(schema)),
+                        Ok(Fetched::Missing) => State::Missing(asked),
+                        Err(error) => State::Failed(error),
+                    };
+                    schemas.insert(id, state);
+                }
+            };
+            // Where another thread was faster, this one's channel is dropped, and the thread ends.
+            if self.running.set(sender).is_ok() {
+                thread::Builder::new().name("schema registry".to_owned()).spawn(work).map_err(|error| {
+                    ExternalError::permanent("could not start the thread of the schema registry")
+                        .because(error)
+                })?;
+            }
+        }
+        if let Some(running) = self.running.get() {
+            running.send(id).map_err(|_| {
+                ExternalError::permanent("the thread that asks the schema registry has ended; see the log")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Has a schema fetched, unless it is there.
+    fn prepare_schema(&self, id: u32) -> Result<Prepared, ExternalError> {
+        let mut schemas = self.lock();
+        let (asked, pause) = match schemas.get(&id) {
+            Some(State::Known(_)) => return Ok(Prepared::Ready),
+            Some(State::Asked(_)) => return Ok(Prepared::Pending(PAUSE)),
+            Some(State::Missing(asked)) if *asked >= ASKED => return Ok(Prepared::Ready),
+            Some(State::Missing(asked)) => (asked + 1, MISSING_PAUSE),
+            Some(State::Failed(error)) => {
+                // Two partitions may wait for it, and each is told in turn; the next to ask asks again.
+                let told = copy(error);
+                if error.retry() == Retry::Transient {
+                    schemas.remove(&id);
+                }
+                return Err(told);
+            }
+            None => (1, PAUSE),
+        };
+        self.ask(id)?;
+        schemas.insert(id, State::Asked(asked));
+        Ok(Prepared::Pending(pause))
+    }
+}
+
+/// An error with the same text.
+fn copy(error: &ExternalError) -> ExternalError {
+    let text = match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    match error.retry() {
+        Retry::Transient => ExternalError::transient(text),
+        Retry::Permanent => ExternalError::permanent(text),
+    }
+}
+
+impl Preparation for SchemaRegistry {
+    /// Has the schemas of all records fetched that begin with the id of one.
+    fn prepare(&self, batch: &RecordBatch, _: &str) -> Result<Prepared, ExternalError> {
+        let mut prepared = Prepared::Ready;
+        let mut last = None;
+        for place in batch.records().iter().filter(|place| place.oversize.is_none()) {
+            let id = match batch.bytes_of(place) {
+                [0, a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
+                _ => continue,
+            };
+            // Records by one schema come in runs.
+            if last.replace(id) == Some(id) {
+                continue;
+            }
+            if let Prepared::Pending(pause) = self.prepare_schema(id)? {
+                prepared = match prepared {
+                    Prepared::Pending(longer) if longer > pause => prepared,
+                    _ => Prepared::Pending(pause),
+                };
+            }
+        }
+        Ok(prepared)
+    }
+}
+
+impl fmt::Debug for SchemaRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SchemaRegistry").field("url", &self.settings.url).finish_non_exhaustive()
+    }
+}
