@@ -31,7 +31,7 @@ impl<D> Inbox<D> {
         self.0.entry(time).or_default().push(arrival);
     }
 
-    /// Returns the first time at which an arrival takes effect, for [`Tactic::next`].
+    /// Returns the first time at which an arrival takes effect, for [`Tactic::next`](crate::Tactic::next).
     #[must_use]
     pub fn next(&self) -> Option<EventTime> {
         self.0.keys().next().copied()
