@@ -33,6 +33,9 @@ fn a_reading_becomes_a_window_that_followers_are_told() -> anyhow::Result<()> {
     runtime.spawn(async move { axum::serve(listener, router).await });
 
     let mut events = BufReader::new(ask(address, "GET /devices/live/d1", "")?).lines();
+    // What is told before it follows is in the snapshot.
+    let snapshot = events.find(|line| line.as_ref().is_ok_and(|line| line.contains(r#""snapshot""#)));
+    assert!(snapshot.transpose()?.is_some());
     // The minute of the first reading is over once the second has passed it by more than ten seconds.
     for (time, celsius) in [(60_000, 21.5), (140_000, 22.0)] {
         let body = format!(r#"{{"device": "d1", "time": {time}, "celsius": {celsius}}}"#);

@@ -23,6 +23,8 @@ pub enum Kind {
 }
 
 impl Kind {
+    const NUMBER: usize = 5;
+
     fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -278,7 +280,7 @@ pub struct Place {
 /// A place in the server that the variable `TELEMETRA_TEST_…` leads to; without it, in one of this process's own.
 #[must_use]
 pub fn shared(kind: Kind) -> Place {
-    static OWN: [OnceLock<Server>; 4] = [const { OnceLock::new() }; 4];
+    static OWN: [OnceLock<Server>; Kind::NUMBER] = [const { OnceLock::new() }; Kind::NUMBER];
     static PLACES: AtomicU32 = AtomicU32::new(0);
     let url = std::env::var(kind.variable()).unwrap_or_else(|_| {
         // Never dropped: it stops when the process ends, and our end of the pipe with it.
