@@ -45,6 +45,7 @@ mod owner;
 mod parquet;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod progress_file;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "schema-registry")]

@@ -1,7 +1,6 @@
 //! The file `progress.json`: the durable event time, and the lengths of the files as of that time.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -9,13 +8,10 @@ use telemetra_core::{EventTime, ExternalError};
 
 use super::file::{Place, number_of};
 use super::letters::Seen;
-use crate::disk::{failed, replace};
+use crate::disk::failed;
 use crate::owner::Owner;
+use crate::progress_file::{self, NAME, VERSION};
 use crate::run::{Run, refused};
-
-const NAME: &str = "progress.json";
-/// The version of the file's format.
-const VERSION: u32 = 1;
 
 /// The durable progress of a folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,40 +33,22 @@ impl Progress {
     /// Reads the progress of a folder. A folder without files gets an empty one.
     pub(super) fn load(folder: &Path) -> Result<Self, ExternalError> {
         fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
-        let path = folder.join(NAME);
-        let refuse =
-            |why: String| ExternalError::permanent(format!("could not go on in {}: {why}", folder.display()));
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let lines = ["changes-", "dead_letters-"];
-                for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
-                    let name = entry.map_err(failed("list", folder))?.file_name();
-                    let name = name.to_string_lossy();
-                    if lines.iter().any(|prefix| number_of(&name, prefix).is_some()) {
-                        return Err(refuse(format!(
-                            "it has the file {name} and no {NAME}; restore that, or use another folder"
-                        )));
-                    }
-                }
-                let fresh = Self::nothing();
-                // It is written before any other file, so a folder without it was never ours.
-                fresh.store(folder)?;
-                return Ok(fresh);
-            }
-            Err(error) => return Err(failed("read", &path)(error)),
-        };
-        let progress: Self = serde_json::from_slice(&text).map_err(|error| {
-            refuse(format!("its {NAME} is damaged; restore it, or use another folder")).because(error)
-        })?;
-        if progress.version > VERSION {
-            return Err(refuse(format!(
-                "its {NAME} has version {} and this version of telemetra knows up to {VERSION}; use the newer one, or \
-                 another folder",
-                progress.version
-            )));
+        if let Some(progress) = progress_file::read(folder, folder, |progress: &Self| progress.version)? {
+            return Ok(progress);
         }
-        Ok(progress)
+        let lines = ["changes-", "dead_letters-"];
+        for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
+            let name = entry.map_err(failed("list", folder))?.file_name();
+            let name = name.to_string_lossy();
+            if lines.iter().any(|prefix| number_of(&name, prefix).is_some()) {
+                let why = format!("it has the file {name} and no {NAME}; restore that");
+                return Err(refused(&folder.display().to_string(), &why));
+            }
+        }
+        let fresh = Self::nothing();
+        // It is written before any other file, so a folder without it was never ours.
+        fresh.store(folder)?;
+        Ok(fresh)
     }
 
     /// Reads the durable time of a folder. Nothing is written; `None` if it is not one of a sink's yet.
@@ -104,10 +82,7 @@ impl Progress {
         self.run.begin_over();
     }
 
-    /// Writes the file under a temporary name, syncs it, and renames it.
     pub(super) fn store(&self, folder: &Path) -> Result<(), ExternalError> {
-        let text =
-            serde_json::to_vec(self).map_err(|error| failed("write", &folder.join(NAME))(error.into()))?;
-        replace(folder, NAME, &text)
+        progress_file::write(folder, self)
     }
 }

@@ -12,16 +12,14 @@ use super::entry::day_text;
 use super::file;
 use super::log::Log;
 use super::shape::{DAY, Shape};
-use crate::disk::{failed, replace, sync_folder};
+use crate::disk::{failed, sync_folder};
 use crate::owner::{Lock, Owner};
+use crate::progress_file::{self, NAME, VERSION};
 use crate::run::{Run, refused};
 
 /// The folder of the sink's own files; readers pass over names that begin with an underscore.
 const OWN: &str = "_telemetra";
-const PROGRESS: &str = "progress.json";
 const BESIDE: &str = "file.tmp";
-/// The version of the format.
-const VERSION: u32 = 1;
 
 /// The contents of `progress.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -202,10 +200,7 @@ impl State {
     }
 
     fn store(&self) -> Result<(), ExternalError> {
-        let path = self.own.join(PROGRESS);
-        let text =
-            serde_json::to_vec(&self.progress).map_err(|error| failed("write", &path)(error.into()))?;
-        replace(&self.own, PROGRESS, &text)
+        progress_file::write(&self.own, &self.progress)
     }
 }
 
@@ -238,36 +233,16 @@ fn files(root: &Path) -> Result<Vec<PathBuf>, ExternalError> {
 }
 
 fn load(root: &Path, own: &Path) -> Result<Progress, ExternalError> {
-    let path = own.join(PROGRESS);
-    let refuse =
-        |why: &str| ExternalError::permanent(format!("could not go on in {}: {why}", root.display()));
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(file) = files(root)?.first() {
-                let file = file.display();
-                return Err(refuse(&format!(
-                    "it has {file} and no {PROGRESS}; restore that, or use another folder"
-                )));
-            }
-            let fresh = Progress { version: VERSION, run: Run::default(), log: 0, from: 0 };
-            let text = serde_json::to_vec(&fresh).map_err(|error| failed("write", &path)(error.into()))?;
-            // It is written before any other file, so a folder without it was never ours.
-            replace(own, PROGRESS, &text)?;
-            sync_folder(root)?;
-            return Ok(fresh);
-        }
-        Err(error) => return Err(failed("read", &path)(error)),
-    };
-    let progress: Progress = serde_json::from_slice(&text).map_err(|error| {
-        refuse(&format!("its {PROGRESS} is damaged; restore it, or use another folder")).because(error)
-    })?;
-    if progress.version > VERSION {
-        return Err(refuse(&format!(
-            "its {PROGRESS} has version {}, and this version of telemetra knows up to {VERSION}; use the newer one, or \
-             another folder",
-            progress.version
-        )));
+    if let Some(progress) = progress_file::read(own, root, |progress: &Progress| progress.version)? {
+        return Ok(progress);
     }
-    Ok(progress)
+    if let Some(file) = files(root)?.first() {
+        let why = format!("it has {} and no {NAME}; restore that", file.display());
+        return Err(refused(&root.display().to_string(), &why));
+    }
+    let fresh = Progress { version: VERSION, run: Run::default(), log: 0, from: 0 };
+    // It is written before any other file, so a folder without it was never ours.
+    progress_file::write(own, &fresh)?;
+    sync_folder(root)?;
+    Ok(fresh)
 }

@@ -1,7 +1,7 @@
 //! The folder of a webhook: how far it has come, and what the receiver refused.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -9,14 +9,12 @@ use std::sync::PoisonError;
 use serde::{Deserialize, Serialize};
 use telemetra_core::{EventTime, ExternalError};
 
-use crate::disk::{failed, replace, sync_folder};
+use crate::disk::{failed, sync_folder};
 use crate::owner::{Lock, Owner};
+use crate::progress_file::{self, VERSION};
 use crate::run::{Run, refused};
 
-const PROGRESS: &str = "progress.json";
 const REFUSED: &str = "refused.jsonl";
-/// The version of the format.
-const VERSION: u32 = 1;
 
 /// The contents of `progress.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,7 +44,9 @@ impl State {
     ) -> Result<Self, ExternalError> {
         fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
         let lock = Lock::claim(folder.join(".lock"), folder)?;
-        let mut progress = load(folder)?;
+        let fresh = Progress { version: VERSION, run: Run::default(), number: 0 };
+        let read = progress_file::read(folder, folder, |progress: &Progress| progress.version)?;
+        let mut progress = read.unwrap_or(fresh);
         let has_rows = progress.run.time.is_some();
         let place = folder.display().to_string();
         let entered = progress.run.enter(owner, has_rows, (over, resumes));
@@ -84,10 +84,7 @@ impl State {
     }
 
     fn store(&self) -> Result<(), ExternalError> {
-        let path = self.folder.join(PROGRESS);
-        let text =
-            serde_json::to_vec(&self.progress).map_err(|error| failed("write", &path)(error.into()))?;
-        replace(&self.folder, PROGRESS, &text)
+        progress_file::write(&self.folder, &self.progress)
     }
 
     /// Appends a line to the refused changes, and makes it durable.
@@ -101,29 +98,4 @@ impl State {
         written.map_err(failed("write to", &path))?;
         if is_new { sync_folder(&self.folder) } else { Ok(()) }
     }
-}
-
-fn load(folder: &Path) -> Result<Progress, ExternalError> {
-    let path = folder.join(PROGRESS);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Progress { version: VERSION, run: Run::default(), number: 0 });
-        }
-        Err(error) => return Err(failed("read", &path)(error)),
-    };
-    let progress: Progress = serde_json::from_slice(&text).map_err(|error| {
-        let what =
-            format!("could not read {}: it is damaged; restore it, or use another folder", path.display());
-        ExternalError::permanent(what).because(error)
-    })?;
-    if progress.version > VERSION {
-        return Err(ExternalError::permanent(format!(
-            "could not read {}: it has version {}, and this version of telemetra knows up to {VERSION}; use the newer \
-             one, or another folder",
-            path.display(),
-            progress.version
-        )));
-    }
-    Ok(progress)
 }
