@@ -13,7 +13,7 @@ use super::{UnknownStream, failed, no_stream};
 use crate::server::app::App;
 use crate::server::broadcast::{Broadcast, OFF_AIR, Said, broadcasts};
 use crate::server::model::{Metrics, Time};
-use crate::server::store::{MetricsQuery, MomentQuery};
+use crate::server::store::{MetricsQuery, MomentFilter, MomentQuery};
 
 const DAY: u64 = 24 * 3600 * 1000;
 /// How far back it looks if nobody says, and how far it may look.
@@ -67,21 +67,20 @@ pub(crate) async fn list(
     mut params: Params,
 ) -> Result<Response, Problem> {
     let id = id(path)?;
-    let (from, to) = (params.time("from")?, params.time("to")?);
-    let max_chance = params.share("max_chance")?.unwrap_or(0.1);
-    let BroadcastQuery { from, to, max_chance } = BroadcastQuery { from, to, max_chance };
+    let query = BroadcastQuery {
+        from: params.time("from")?,
+        to: params.time("to")?,
+        max_chance: params.share("max_chance")?.unwrap_or(0.1),
+    };
     params.done()?;
     let as_of = app.store.as_of().await.map_err(failed)?.unwrap_or_default();
     let stream = app.store.stream(&id).await.map_err(failed)?.ok_or_else(|| no_stream(&id))?;
-    let to = to.unwrap_or_else(|| as_of.plus(1));
-    let from = from.unwrap_or_else(|| to.minus(USUAL)).max(to.minus(LONGEST));
+    let to = query.to.unwrap_or_else(|| as_of.plus(1));
+    let from = query.from.unwrap_or_else(|| to.minus(USUAL)).max(to.minus(LONGEST));
     let windows = disjoint(&app, &id, from, to).await.map_err(failed)?;
+    let max_chance = Some(query.max_chance).filter(|most| *most < 1.0);
     let moments = MomentQuery {
-        moment_type: None,
-        from: Some(from),
-        to: Some(to),
-        open: false,
-        max_chance: Some(max_chance).filter(|most| *most < 1.0),
+        filter: MomentFilter { from: Some(from), to: Some(to), max_chance, ..MomentFilter::default() },
         cursor: None,
         limit: MOMENTS,
     };

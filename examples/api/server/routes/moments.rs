@@ -8,9 +8,10 @@ use telemetra::livestream::MAX_ID_BYTES;
 use utoipa::ToSchema;
 
 use super::failed;
-use super::streams::moment_type;
+use super::streams::moment_filter;
 use crate::server::app::App;
 use crate::server::model::{MomentInfo, Time};
+use crate::server::store::MomentFilter;
 use crate::server::store::across::{AcrossQuery, Place, Ranking};
 
 /// Moments of all streams.
@@ -30,7 +31,7 @@ pub(crate) struct AllMoments {
 /// Moments that start from `from` on and before `to`, of all streams in one list.
 #[utoipa::path(
     get, path = "/moments", operation_id = "allMoments", tag = "answers",
-    params(AcrossQuery),
+    params(MomentFilter, AcrossQuery),
     responses(
         (status = 200, description = "The moments.", body = AllMoments),
         BadParameter, NoToken, Unavailable,
@@ -41,17 +42,12 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Result<R
     let cursor = params.text("cursor")?.map(|text| place(&text)).transpose()?;
     // A page goes on as it began.
     let ranking = cursor.as_ref().map_or(asked, Place::ranking);
-    let (from, to) = (params.time("from")?, params.time("to")?);
     let query = AcrossQuery {
         ranking,
         stream_id: params.text("stream_id")?,
-        moment_type: moment_type(&mut params)?,
-        open: params.flag("open")?,
-        max_chance: params.share("max_chance")?.filter(|most| *most < 1.0),
+        filter: moment_filter(&mut params)?,
         cursor,
         limit: params.number("limit", 1..=1_000, 50)? as usize,
-        from,
-        to,
     };
     params.done()?;
     if query.stream_id.as_ref().is_some_and(|id| id.len() > MAX_ID_BYTES || id.contains('\0')) {

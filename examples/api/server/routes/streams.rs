@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::{UnknownStream, failed, no_stream};
 use crate::server::app::App;
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
-use crate::server::store::{Cursor, MetricsQuery, MomentQuery, Order, StreamQuery};
+use crate::server::store::{Cursor, MetricsQuery, MomentFilter, MomentQuery, Order, StreamQuery};
 
 /// Some of the streams.
 #[derive(Serialize, ToSchema)]
@@ -139,7 +139,7 @@ pub(crate) async fn metrics(
     get, path = "/streams/{id}/moments", operation_id = "moments", tag = "answers",
     params(
         ("id" = String, Path, min_length = 1, max_length = 256, example = "midnight_arcade", description = "The stream's id."),
-        MomentQuery,
+        MomentFilter, MomentQuery,
     ),
     responses((status = 200, description = "The moments.", body = MomentPage), UnknownStream, BadParameter, NoToken, Unavailable)
 )]
@@ -149,15 +149,10 @@ pub(crate) async fn moments(
     mut params: Params,
 ) -> Answer {
     let id = id(path)?;
-    let (from, to) = (params.time("from")?, params.time("to")?);
     let query = MomentQuery {
-        moment_type: moment_type(&mut params)?,
-        open: params.flag("open")?,
-        max_chance: params.share("max_chance")?.filter(|most| *most < 1.0),
+        filter: moment_filter(&mut params)?,
         limit: params.number("limit", 1..=1_000, 100)? as usize,
         cursor: params.text("cursor")?.map(|text| cursor(&text)).transpose()?,
-        from,
-        to,
     };
     params.done()?;
     let found = app.store.moments(&id, &query).await.map_err(failed)?;
@@ -166,8 +161,18 @@ pub(crate) async fn moments(
     Ok(Json(MomentPage { stream_id: id, next_cursor, moments }).into_response())
 }
 
+pub(crate) fn moment_filter(params: &mut Params) -> Result<MomentFilter, Problem> {
+    Ok(MomentFilter {
+        from: params.time("from")?,
+        to: params.time("to")?,
+        moment_type: moment_type(params)?,
+        open: params.flag("open")?,
+        max_chance: params.share("max_chance")?.filter(|most| *most < 1.0),
+    })
+}
+
 /// The name of a rule, of which there may be others than the built-in ones.
-pub(crate) fn moment_type(params: &mut Params) -> Result<Option<String>, Problem> {
+fn moment_type(params: &mut Params) -> Result<Option<String>, Problem> {
     let name = params.text("type")?;
     let wrong = |name: &String| name.is_empty() || name.chars().count() > 128 || name.contains('\0');
     if name.as_ref().is_some_and(wrong) {

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use telemetra::core::EventTime;
 use utoipa::{IntoParams, ToSchema};
 
-use super::Cursor;
-use crate::server::model::{MomentInfo, Time};
+use super::{Cursor, MomentFilter};
+use crate::server::model::MomentInfo;
 
 /// `newest` (the default): by start, the newest first. `strongest`: by `score` without its sign, the greatest first.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ToSchema)]
@@ -28,29 +28,8 @@ pub(crate) struct AcrossQuery {
     /// Only of this stream. An unknown one has no moments.
     #[param(max_length = 256, pattern = "^[^\\u0000]*$")]
     pub(crate) stream_id: Option<String>,
-    /// Only of this type.
-    #[param(
-        rename = "type",
-        min_length = 1,
-        max_length = 128,
-        pattern = "^[^\\u0000]+$",
-        example = "chat_spike"
-    )]
-    pub(crate) moment_type: Option<String>,
-    /// Not before this time.
-    // By the start of the moment, without `to`.
-    #[param(value_type = Option<Time>)]
-    pub(crate) from: Option<EventTime>,
-    /// Before this time.
-    #[param(value_type = Option<Time>)]
-    pub(crate) to: Option<EventTime>,
-    /// Only those that are open.
-    #[param(required = false, default = false)]
-    pub(crate) open: bool,
-    /// Only those with a `chance` of at most this; 0.1 leaves a list of which about a tenth is chance. With 1, all.
-    // `None` if there is no limit.
-    #[param(minimum = 0, maximum = 1, default = 1)]
-    pub(crate) max_chance: Option<f64>,
+    #[param(ignore)]
+    pub(crate) filter: MomentFilter,
     /// Those after the page that told this as its `next_cursor`, in the order of that page.
     #[param(
         value_type = Option<String>,

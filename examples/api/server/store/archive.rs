@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params_from_iter};
 use telemetra::core::EventTime;
 
-use super::{Cursor, MetricsQuery, MomentQuery, oldest_first, page};
+use super::{Cursor, MetricsQuery, MomentFilter, MomentQuery, oldest_first, page};
 use crate::server::model::{Metrics, MomentInfo, Time};
 
 /// How many connections are kept.
@@ -84,11 +84,7 @@ impl Archive {
         query: &MomentQuery,
     ) -> Result<Option<(Vec<MomentInfo>, bool)>> {
         let mut filter = Filter::of(id);
-        filter.and("started_at >= ?", query.from.map(millis));
-        filter.and("started_at < ?", query.to.map(millis));
-        filter.and("moment_type = ?", query.moment_type.clone());
-        filter.and("(ended_at IS NULL) = ?", query.open.then_some(1));
-        filter.and("chance <= ?", query.max_chance);
+        filter.moments(&query.filter);
         if let Some(Cursor { started_at, moment_id }) = &query.cursor {
             filter.and("(started_at, moment_id) < (?, ?)", Some(millis(*started_at)));
             filter.values.push(Value::Text(moment_id.clone()));
@@ -119,6 +115,14 @@ impl Filter {
             self.conditions.push(condition);
             self.values.push(value.into());
         }
+    }
+
+    fn moments(&mut self, asked: &MomentFilter) {
+        self.and("started_at >= ?", asked.from.map(millis));
+        self.and("started_at < ?", asked.to.map(millis));
+        self.and("moment_type = ?", asked.moment_type.clone());
+        self.and("(ended_at IS NULL) = ?", asked.open.then_some(1));
+        self.and("chance <= ?", asked.max_chance);
     }
 
     /// One row more than asked for, so that it can be said whether there are more.

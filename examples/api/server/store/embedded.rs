@@ -166,24 +166,25 @@ impl Store for Embedded {
     ) -> Answer<'a, Option<(Vec<MomentInfo>, bool)>> {
         Box::pin(async move {
             let Some(view) = self.reader.subject(id) else { return self.archive.moments(id, query).await };
+            let asked = &query.filter;
             let wanted = view.published_moments().filter(|known| {
                 let moment = known.row;
-                query.from.is_none_or(|from| moment.started_at >= from)
-                    && query.to.is_none_or(|to| moment.started_at < to)
-                    && (moment.open || !query.open)
-                    && query
+                asked.from.is_none_or(|from| moment.started_at >= from)
+                    && asked.to.is_none_or(|to| moment.started_at < to)
+                    && (moment.open || !asked.open)
+                    && asked
                         .max_chance
                         .is_none_or(|most| moment.chance.is_some_and(|chance| chance.to_f64() <= most))
-                    && query.moment_type.as_deref().is_none_or(|wanted| *moment.moment_type == *wanted)
+                    && asked.moment_type.as_deref().is_none_or(|wanted| *moment.moment_type == *wanted)
             });
             let mut moments: Vec<_> = wanted.map(MomentInfo::from).collect();
             if let Some(Cursor { started_at, moment_id }) = &query.cursor {
                 moments.retain(|known| (known.started_at.0, &known.moment_id) < (*started_at, moment_id));
             }
             moments.sort_by(|a, b| (b.started_at, &b.moment_id).cmp(&(a.started_at, &a.moment_id)));
-            let first = query.from.max(moments.get(query.limit).map(|moment| moment.started_at.0));
+            let first = query.filter.from.max(moments.get(query.limit).map(|moment| moment.started_at.0));
             // All open ones are in memory, however long ago they began.
-            if !query.open && !self.is_recent(first) {
+            if !query.filter.open && !self.is_recent(first) {
                 return self.archive.moments(id, query).await;
             }
             Ok(Some(page(moments, query.limit)))

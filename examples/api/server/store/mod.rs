@@ -182,9 +182,10 @@ pub(crate) struct MetricsQuery {
     pub(crate) limit: usize,
 }
 
-#[derive(Clone, Debug, IntoParams)]
+/// Which moments are asked for, whether of one stream or of all.
+#[derive(Clone, Debug, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct MomentQuery {
+pub(crate) struct MomentFilter {
     /// Only of this type.
     #[param(
         rename = "type",
@@ -208,6 +209,14 @@ pub(crate) struct MomentQuery {
     // `None` if there is no limit.
     #[param(minimum = 0, maximum = 1, default = 1)]
     pub(crate) max_chance: Option<f64>,
+}
+
+/// Which moments of a stream are asked for.
+#[derive(Clone, Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MomentQuery {
+    #[param(ignore)]
+    pub(crate) filter: MomentFilter,
     /// Those after the page that told this as its `next_cursor`.
     #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}-[0-9a-f]{32}$")]
     pub(crate) cursor: Option<Cursor>,

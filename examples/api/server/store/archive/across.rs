@@ -12,11 +12,7 @@ impl Archive {
     pub(crate) async fn all_moments(&self, query: &AcrossQuery) -> Result<(Vec<MomentInfo>, bool)> {
         let mut filter = Filter { conditions: vec!["TRUE"], values: Vec::new() };
         filter.and("stream_id = ?", query.stream_id.clone());
-        filter.and("started_at >= ?", query.from.map(millis));
-        filter.and("started_at < ?", query.to.map(millis));
-        filter.and("moment_type = ?", query.moment_type.clone());
-        filter.and("(ended_at IS NULL) = ?", query.open.then_some(1));
-        filter.and("chance <= ?", query.max_chance);
+        filter.moments(&query.filter);
         let (condition, value, id) = match &query.cursor {
             None => ("", None, None),
             Some(Place::Newest(Cursor { started_at, moment_id })) => {

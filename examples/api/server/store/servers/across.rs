@@ -21,11 +21,7 @@ impl Tables {
     pub(super) async fn all_moments(&self, query: &AcrossQuery) -> Result<(Vec<MomentInfo>, bool)> {
         let mut filter = Filter::all();
         filter.and("stream_id = $", query.stream_id.clone());
-        filter.and("started_at >= to_timestamp($::bigint::float8 / 1000)", query.from.map(millis));
-        filter.and("started_at < to_timestamp($::bigint::float8 / 1000)", query.to.map(millis));
-        filter.and("moment_type = $", query.moment_type.clone());
-        filter.and("(ended_at IS NULL) = $", query.open.then_some(true));
-        filter.and("chance <= $", query.max_chance);
+        filter.moments(&query.filter);
         match &query.cursor {
             None => {}
             Some(Place::Newest(Cursor { started_at, moment_id })) => {

@@ -2,6 +2,9 @@
 
 use tokio_postgres::types::ToSql;
 
+use super::tables::millis;
+use crate::server::store::MomentFilter;
+
 /// Conditions, and the values in them.
 pub(super) struct Filter {
     conditions: Vec<String>,
@@ -36,6 +39,14 @@ impl Filter {
         if let Some(last) = self.conditions.last_mut() {
             last.push_str(&condition);
         }
+    }
+
+    pub(super) fn moments(&mut self, asked: &MomentFilter) {
+        self.and("started_at >= to_timestamp($::bigint::float8 / 1000)", asked.from.map(millis));
+        self.and("started_at < to_timestamp($::bigint::float8 / 1000)", asked.to.map(millis));
+        self.and("moment_type = $", asked.moment_type.clone());
+        self.and("(ended_at IS NULL) = $", asked.open.then_some(true));
+        self.and("chance <= $", asked.max_chance);
     }
 
     pub(super) fn conditions(&self) -> String {

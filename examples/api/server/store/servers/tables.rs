@@ -110,11 +110,7 @@ impl Tables {
         query: &MomentQuery,
     ) -> Result<Option<(Vec<MomentInfo>, bool)>> {
         let mut filter = Filter::of(id);
-        filter.and("started_at >= to_timestamp($::bigint::float8 / 1000)", query.from.map(millis));
-        filter.and("started_at < to_timestamp($::bigint::float8 / 1000)", query.to.map(millis));
-        filter.and("moment_type = $", query.moment_type.clone());
-        filter.and("(ended_at IS NULL) = $", query.open.then_some(true));
-        filter.and("chance <= $", query.max_chance);
+        filter.moments(&query.filter);
         if let Some(Cursor { started_at, moment_id }) = &query.cursor {
             filter.and("started_at <= to_timestamp($::bigint::float8 / 1000)", Some(millis(*started_at)));
             let before = "(started_at < to_timestamp($::bigint::float8 / 1000) OR moment_id < ";
