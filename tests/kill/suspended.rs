@@ -42,7 +42,7 @@ impl Run {
     fn until_windows_reach(&mut self, end: i64) {
         let newest = || {
             let connection = Connection::open(&self.database).ok()?;
-            let text = "SELECT max(unixepoch(window_end)) FROM chat_summary_minute";
+            let text = "SELECT max(window_end) / 1000 FROM chat_summary_minute";
             connection.query_row(text, [], |row| row.get::<_, Option<i64>>(0)).ok()?
         };
         while newest().is_none_or(|newest| newest < end) {
