@@ -18,6 +18,7 @@ pub struct AnyDetector {
     least: f64,
     reaches: Arc<[u32]>,
     fewest: u32,
+    quiet_below: f64,
     pure: bool,
     normal_scores: Option<NormalScores>,
 }
@@ -27,14 +28,14 @@ impl AnyDetector {
     #[must_use]
     pub fn new(tracker: impl Tracker) -> Self {
         let (method, threshold, least) = (tracker.name().into(), tracker.limit(), tracker.least());
-        let (pure, fewest) = (tracker.is_pure(), tracker.fewest());
+        let (pure, fewest, quiet_below) = (tracker.is_pure(), tracker.fewest(), tracker.quiet_below());
         let normal_scores = tracker.normal_scores();
         let mut reaches = Vec::new();
         tracker.reaches(&mut reaches);
         reaches.sort_unstable();
         reaches.dedup();
         let (tracker, reaches) = (Arc::new(tracker), reaches.into());
-        Self { tracker, method, threshold, least, reaches, fewest, pure, normal_scores }
+        Self { tracker, method, threshold, least, reaches, fewest, quiet_below, pure, normal_scores }
     }
 
     /// The name of the method, which is a moment's `detection_method`.
@@ -71,6 +72,12 @@ impl AnyDetector {
     #[must_use]
     pub fn min_samples(&self) -> u32 {
         self.fewest
+    }
+
+    /// The value below which nothing is found, in the units of the metric; 0 if there is none.
+    #[must_use]
+    pub fn quiet_below(&self) -> f64 {
+        self.quiet_below
     }
 
     /// The sides and the least baseline of the detector, if its [scores are normal](Tracker::normal_scores).

@@ -19,6 +19,13 @@ impl<K: Key> KeyEpisodes<K> {
         key: &K,
         end: EventTime,
     ) {
+        // Of a quiet key nothing can be found, and there is nothing to take back.
+        if self.history.is_quiet(rules)
+            && self.levels.is_empty()
+            && self.hits.iter().all(std::collections::BTreeMap::is_empty)
+        {
+            return;
+        }
         let spec = windows.windows;
         let Some(run) = self.history.find(spec, end) else { return };
         let mut before: Option<(u32, Before)> = None;
@@ -29,7 +36,9 @@ impl<K: Key> KeyEpisodes<K> {
             }
             let place = Place { columns, end, run, spec };
             self.levels.remove(columns.rule, end);
-            let found = self.history.value(columns, run).and_then(|value| {
+            let is_quiet = self.history.is_quiet_for(columns.rule) && self.hits[columns.rule].is_empty();
+            let value = self.history.value(columns, run).filter(|_| !is_quiet);
+            let found = value.and_then(|value| {
                 let compared = Compared {
                     rule,
                     place,

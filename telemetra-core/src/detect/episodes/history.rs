@@ -31,6 +31,10 @@ pub(super) struct History {
     values: VecDeque<i64>,
     /// The running sums, by series and rule; empty for few runs.
     sums: Vec<RunningSums>,
+    /// The rules with a value that is loud, a bit for each of the first rules, and the end of the last window
+    /// with one.
+    loud: u64,
+    loud_until: EventTime,
 }
 
 /// The ends and the runs of the windows before one, newest first; empty if running sums are kept.
@@ -105,6 +109,16 @@ impl History {
         Some(run.first.plus(passed * spec.slide()))
     }
 
+    /// Whether no rule can find anything in these windows, as all values are small.
+    pub(super) fn is_quiet<S>(&self, rules: &[MomentRule<S>]) -> bool {
+        self.loud == 0 && rules.len() <= u64::BITS as usize
+    }
+
+    /// Whether a rule can find nothing in these windows.
+    pub(super) fn is_quiet_for(&self, rule: usize) -> bool {
+        rule < u64::BITS as usize && self.loud & (1 << rule) == 0
+    }
+
     /// The value of a rule's metric in a run.
     pub(super) fn value(&self, columns: Columns, run: usize) -> Option<i64> {
         self.values.get(run * columns.width + columns.rule).copied().filter(|value| *value != NONE)
@@ -164,6 +178,9 @@ impl History {
             let events = events.map(|events| i64::try_from(events(value)).unwrap_or(i64::MAX));
             metrics.chain(events).collect::<SmallVec<[i64; 16]>>()
         });
+        if let Some(values) = &values {
+            self.listen(rules, end, values);
+        }
         let width = Columns::width(rules);
         let newest = self.newest().is_none_or(|newest| newest < end);
         if newest && let Some(values) = values {
@@ -194,6 +211,17 @@ impl History {
             self.values.insert(run * width + offset, value);
         }
         !known
+    }
+
+    /// Notes which values of a window are loud.
+    fn listen<S>(&mut self, rules: &[MomentRule<S>], end: EventTime, values: &[i64]) {
+        let all = rules.iter().zip(values).take(u64::BITS as usize).enumerate();
+        let loud = all.filter(|(_, (rule, value))| **value != NONE && rule.is_loud(**value));
+        let loud = loud.fold(0, |loud, (rule, _)| loud | 1 << rule);
+        if loud != 0 {
+            self.loud |= loud;
+            self.loud_until = self.loud_until.max(end);
+        }
     }
 
     /// Splits a run so that one of its windows is a run of its own, whose number is returned.
@@ -234,6 +262,9 @@ impl History {
                 self.runs.pop_front();
                 self.values.drain(..Columns::width(rules));
             }
+        }
+        if self.runs.front().is_none_or(|run| run.first > self.loud_until) {
+            self.loud = 0;
         }
         if self.runs.len() <= FEW / 2 {
             self.sums = Vec::new();
