@@ -3,10 +3,11 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::chance::NormalScores;
+use super::chance::{Level, NormalScores};
 use super::tracker::Tracker;
 use crate::codec::CodecError;
 use crate::detect::observed::{Finding, Observed};
+use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 
 /// A [`Tracker`] of any type behind a trait object, as a [`MomentRule`](crate::MomentRule) contains it.
@@ -15,6 +16,7 @@ pub struct AnyDetector {
     tracker: Arc<dyn ErasedTracker>,
     method: Arc<str>,
     threshold: f64,
+    level: Level,
     least: f64,
     reaches: Arc<[u32]>,
     fewest: u32,
@@ -29,13 +31,13 @@ impl AnyDetector {
     pub fn new(tracker: impl Tracker) -> Self {
         let (method, threshold, least) = (tracker.name().into(), tracker.limit(), tracker.least());
         let (pure, fewest, quiet_below) = (tracker.is_pure(), tracker.fewest(), tracker.quiet_below());
-        let normal_scores = tracker.normal_scores();
+        let (normal_scores, level) = (tracker.normal_scores(), Level::of(Micro::from_f64(threshold)));
         let mut reaches = Vec::new();
         tracker.reaches(&mut reaches);
         reaches.sort_unstable();
         reaches.dedup();
         let (tracker, reaches) = (Arc::new(tracker), reaches.into());
-        Self { tracker, method, threshold, least, reaches, fewest, quiet_below, pure, normal_scores }
+        Self { tracker, method, threshold, level, least, reaches, fewest, quiet_below, pure, normal_scores }
     }
 
     /// The name of the method, which is a moment's `detection_method`.
@@ -48,6 +50,11 @@ impl AnyDetector {
     #[must_use]
     pub fn threshold(&self) -> f64 {
         self.threshold
+    }
+
+    /// The threshold as the comparison of moments counts it.
+    pub(super) fn level(&self) -> Level {
+        self.level
     }
 
     /// The least score that a finding may have.
