@@ -11,6 +11,7 @@ pub(crate) mod keyed;
 pub(crate) mod keyed_process;
 pub(crate) mod latest;
 pub(crate) mod moments;
+pub(crate) mod net;
 pub(crate) mod open_looks;
 pub(crate) mod restored_rules;
 pub(crate) mod sessions;

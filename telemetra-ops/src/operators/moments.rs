@@ -238,8 +238,10 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
         if time < self.restored {
             touched.append(&mut self.revived);
         }
-        let mut arrived = Vec::new();
-        for ((key, summary), diff) in self.inbox.take(time) {
+        let mut list = self.inbox.take(time);
+        let used = list.len();
+        let mut arrived = Vec::with_capacity(used);
+        for ((key, summary), diff) in list.drain(..) {
             let slot = self.slot(&key);
             touched.push(slot);
             if time >= self.restored {
@@ -248,6 +250,7 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
                 episodes.recall(&self.rules, &self.windows, summary.window.end, &*summary.value);
             }
         }
+        self.inbox.recycle(list, used);
         // In the order of the slots, which is that of the memory.
         touched.sort_unstable();
         touched.dedup();
