@@ -111,6 +111,11 @@ impl<S: Data> KeptSummaries<S> {
         self.windows == 0
     }
 
+    /// See [`WindowState::peek`](super::window_state::WindowState::peek).
+    pub(super) fn peek(&self) -> u64 {
+        self.settled.first.0 ^ self.open.back().map_or(0, |run| run.end.0)
+    }
+
     /// The end of the oldest window.
     pub(super) fn oldest(&self, spec: WindowSpec) -> Option<EventTime> {
         let settled = (!self.settled.bytes.is_empty()).then_some(self.settled.first);
