@@ -228,7 +228,8 @@ impl<S> MomentRule<S> {
         const NEARLY: f64 = 1.0 - 1e-9;
         let is_quiet = self.detector.is_pure()
             && self.own.is_empty()
-            && (value.unsigned_abs() as f64) < self.detector.quiet_below() * self.scale.max(1) as f64 * NEARLY;
+            && (value.unsigned_abs() as f64)
+                < self.detector.quiet_below() * self.scale.max(1) as f64 * NEARLY;
         !is_quiet
     }
 

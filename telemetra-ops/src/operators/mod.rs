@@ -7,6 +7,7 @@ pub(crate) mod early;
 pub(crate) mod enrich;
 pub(crate) mod inbox;
 pub(crate) mod journal;
+pub(crate) mod key_order;
 pub(crate) mod keyed;
 pub(crate) mod keyed_process;
 pub(crate) mod latest;

@@ -7,12 +7,14 @@ use telemetra_core::engine::WindowState;
 use telemetra_core::{EventTime, Key};
 
 use crate::operators::checkpointed::Inbox;
+use crate::operators::key_order::KeyOrder;
 use crate::operators::keyed::Keyed;
 use crate::read::partial::Partial;
 
 /// The keys of one worker, each with its windows and with state of the operator's own.
 pub(crate) struct WindowKeys<K: Key, W: WindowState, X> {
     keys: Keyed<K, WindowKey<W, X>>,
+    order: KeyOrder,
     inbox: Inbox<Partial<K, W::Partial>>,
     /// The keys that are due at each boundary: to close a window, to retire a summary, or to drop a pane.
     calendar: BTreeMap<EventTime, Vec<u32>>,
@@ -44,6 +46,7 @@ impl<K: Key, W: WindowState, X> Default for WindowKeys<K, W, X> {
     fn default() -> Self {
         Self {
             keys: Keyed::default(),
+            order: KeyOrder::default(),
             inbox: Inbox::default(),
             calendar: BTreeMap::new(),
             wakes: Vec::new(),
@@ -102,8 +105,8 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
             key.pending.push((partial.pane, partial.accumulator));
         }
         self.inbox.recycle(arrivals, arrived);
-        // In the order of the slots, which is that of the memory.
-        touched.sort_unstable();
+        // What is emitted in the order of keys need not be sorted for the sinks.
+        self.order.sort(&mut touched, &self.keys);
         // What the last burst needed is not kept for ever.
         self.spare.truncate(touched.len());
         touched
@@ -137,9 +140,22 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
 
     /// Returns the slot of a key, which is created if there is none.
     pub(crate) fn slot(&mut self, key: K::Ref<'_>) -> u32 {
-        let slot = self.keys.slot_or_insert(key, WindowKey::default);
-        self.wakes.resize(self.wakes.len().max(slot as usize + 1), EventTime::MAX);
+        let Self { keys, order, wakes, .. } = self;
+        let mut is_new = false;
+        let slot = keys.slot_or_insert(key, || {
+            is_new = true;
+            WindowKey::default()
+        });
+        if is_new {
+            order.add(slot);
+            wakes.resize(wakes.len().max(slot as usize + 1), EventTime::MAX);
+        }
         slot
+    }
+
+    /// Reads the states of some slots ahead.
+    pub(crate) fn fetch(&self, slots: &[u32]) {
+        self.keys.fetch(slots, |key| key.windows.peek());
     }
 
     /// Returns the key and state of a slot; `None` if the key was removed.

@@ -51,6 +51,12 @@ struct Run {
 }
 
 impl History {
+    /// See [`KeyEpisodes::peek`](super::KeyEpisodes::peek).
+    pub(super) fn peek(&self) -> u64 {
+        let value = self.values.len().checked_sub(1).and_then(|last| self.values.get(last));
+        self.runs.back().map_or(0, |run| run.last.0) ^ value.unwrap_or_default().unsigned_abs()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }

@@ -324,6 +324,12 @@ impl<K: Key> KeyEpisodes<K> {
         self.count_open_looks(rules, windows, key, boundary, 1, count);
     }
 
+    /// A number that depends on memory that advancing needs: reading it brings that memory into the cache.
+    #[must_use]
+    pub fn peek(&self) -> u64 {
+        self.last.0 ^ self.history.peek()
+    }
+
     /// The boundary at which the key must be advanced next if no window changes: to close an open moment, or
     /// to free the states of its detectors.
     #[must_use]
