@@ -365,7 +365,7 @@ proptest! {
             vec![count("upper", Side::Upper), lower, count("absent", Side::Both).absent_after(20), gauge]
         };
         let (mut quiet, mut judged) = (Key::new(rules(false)), Key::new(rules(true)));
-        for (boundary, (value, first, after)) in (0..).zip(&script) {
+        for (boundary, (value, first, after)) in (0u64..).zip(&script) {
             let mut set = vec![(boundary, *first)];
             if let Some(late) = boundary.checked_sub(*after).filter(|_| *after > 0) {
                 set.push((late, *value));
