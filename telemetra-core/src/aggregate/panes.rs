@@ -44,7 +44,8 @@ pub struct KeyWindows<A: Accumulator> {
     rolling: Option<Box<Rolling<A>>>,
 }
 
-/// So many panes are merged anew for each window: that costs no more than sliding, and needs no memory between.
+/// So many panes are merged anew for each window: that costs no more than sliding, and needs no memory between. In
+/// a window of only so many, all of a busy key's panes would be merged each time, so that it is one less there.
 const FEW: usize = 3;
 
 /// The aggregate of the panes that start in an interval.
@@ -364,7 +365,8 @@ impl<A: Accumulator> KeyWindows<A> {
         let start = end.minus(spec.size());
         let first = self.first_from(start);
         let panes = self.panes.range(first..).take_while(|pane| pane.start < end);
-        if panes.clone().nth(FEW).is_none() {
+        let few = if spec.panes_per_window() > FEW as u64 { FEW } else { FEW - 1 };
+        if panes.clone().nth(few).is_none() {
             self.rolling = None;
             let mut panes = panes.map(|pane| &pane.partial);
             let Some(oldest) = panes.next() else { return A::default().finish() };

@@ -15,6 +15,8 @@ pub(crate) struct KeyOrder {
     /// The place of each slot in `order`; [`NEW`] if it is not in there.
     places: Vec<u32>,
     fresh: Vec<u32>,
+    /// Room for slots with their places.
+    ranked: Vec<u64>,
 }
 
 const NEW: u32 = u32::MAX;
@@ -35,11 +37,16 @@ impl KeyOrder {
         if self.fresh.len() > self.order.len() / ONE_IN {
             self.include_fresh(keys);
         }
-        slots.sort_by_key(|slot| (self.places.get(*slot as usize).copied().unwrap_or(NEW), *slot));
+        let Self { ranked, places, .. } = self;
+        let place = |slot: u32| places.get(slot as usize).copied().unwrap_or(NEW);
+        ranked.extend(slots.iter().map(|&slot| u64::from(place(slot)) << 32 | u64::from(slot)));
+        // Most of them are in the order in which they were planned.
+        ranked.sort();
+        slots.iter_mut().zip(ranked.drain(..)).for_each(|(slot, ranked)| *slot = ranked as u32);
     }
 
     fn include_fresh<K: Key, V>(&mut self, keys: &Keyed<K, V>) {
-        let Self { order, places, fresh } = self;
+        let Self { order, places, fresh, .. } = self;
         order.retain(|slot| places[*slot as usize] != NEW);
         fresh.sort_unstable();
         fresh.dedup();
