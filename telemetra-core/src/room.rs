@@ -2,11 +2,15 @@
 
 use std::collections::VecDeque;
 
+/// A queue grows by at least so many bytes: allocating anew each time costs more than a cache line.
+const LEAST: usize = 64;
+
 /// Makes room for `more` values. The queue grows by an eighth instead of doubling, since with many keys the
 /// room that nobody uses is much of the memory.
 pub(crate) fn grow<T>(queue: &mut VecDeque<T>, more: usize) {
     if queue.capacity() - queue.len() < more {
-        queue.reserve_exact(more.max(queue.len() / 8));
+        let least = LEAST / size_of::<T>().max(1);
+        queue.reserve_exact(more.max(least).max(queue.len() / 8));
     }
 }
 

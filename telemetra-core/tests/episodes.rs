@@ -9,8 +9,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use telemetra_core::engine::{KeyEpisodes, WindowChange};
 use telemetra_core::{
-    Detector, EventTime, Ewma, MeanOf, Model, Moment, MomentId, MomentRule, NoveltyGap, RobustZScore,
-    TimeConfig, Tracker, Unseen, WindowRules, WindowSpec, ZScore,
+    Baseline, Detector, EventTime, Ewma, MeanOf, Model, Moment, MomentId, MomentRule, NormalScores,
+    NoveltyGap, RobustZScore, Side, TimeConfig, Tracker, Unseen, VarianceFloor, Verdict, WindowRules,
+    WindowSpec, ZScore,
 };
 
 const START: u64 = 1_000_000;
@@ -266,6 +267,34 @@ fn all_rules() -> Vec<MomentRule<u64>> {
     ]
 }
 
+/// The same detector, which does not say below which value it finds nothing.
+#[derive(Debug)]
+struct Judged(ZScore);
+
+impl Detector for Judged {
+    fn method(&self) -> &'static str {
+        self.0.method()
+    }
+    fn threshold(&self) -> f64 {
+        Detector::threshold(&self.0)
+    }
+    fn min_samples(&self) -> u32 {
+        self.0.min_samples()
+    }
+    fn max_samples(&self) -> u32 {
+        self.0.max_samples()
+    }
+    fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict> {
+        self.0.judge(value, baseline)
+    }
+    fn judge_or_departs(&self, value: i64, baseline: &Baseline<'_>) -> Result<Verdict, bool> {
+        self.0.judge_or_departs(value, baseline)
+    }
+    fn normal_scores(&self) -> Option<NormalScores> {
+        Detector::normal_scores(&self.0)
+    }
+}
+
 /// The value of a window, and what it was thought to be at first and how many panes later it was put right.
 fn script() -> impl Strategy<Value = Vec<(Option<u64>, Option<u64>, u64)>> {
     let value =
@@ -310,6 +339,42 @@ proptest! {
             prop_assert_eq!(found, wanted, "{:?}", key);
         }
         prop_assert_eq!(corrected.emitted.len(), truth.emitted.len());
+    }
+
+    /// A key that is not judged while its values are small has the moments of one that is judged always.
+    #[test]
+    fn a_quiet_key_misses_nothing(script in script(), least in 5u64..40) {
+        let detector = |side| {
+            let detector = ZScore::new(1.0).unwrap().samples(2..=4).unwrap().side(side);
+            let detector = detector.floor(VarianceFloor::Poisson).unwrap();
+            detector.min_value(least as f64).unwrap()
+        };
+        // Between 0 and 9, with some of 40 to 90.
+        let value = |value: &u64| value / 2 % 50;
+        let gauge = move |of: &u64| (of % 13 > 0).then(|| value(of) as i64 - 5);
+        let rules = |judged: bool| {
+            let count = |name: &str, side| match judged {
+                true => MomentRule::count(name, Judged(detector(side)), value),
+                false => MomentRule::count(name, detector(side), value),
+            };
+            let gauge = match judged {
+                true => MomentRule::gauge("gauge", Judged(detector(Side::Both)), 1, gauge),
+                false => MomentRule::gauge("gauge", detector(Side::Both), 1, gauge),
+            };
+            let lower = count("included", Side::Lower).include_moments();
+            vec![count("upper", Side::Upper), lower, count("absent", Side::Both).absent_after(20), gauge]
+        };
+        let (mut quiet, mut judged) = (Key::new(rules(false)), Key::new(rules(true)));
+        for (boundary, (value, first, after)) in (0u64..).zip(&script) {
+            let mut set = vec![(boundary, *first)];
+            if let Some(late) = boundary.checked_sub(*after).filter(|_| *after > 0) {
+                set.push((late, *value));
+            }
+            set.retain(|(number, value)| value.is_some() || quiet.rows.contains_key(&end(*number)));
+            quiet.step(boundary, &set);
+            judged.step(boundary, &set);
+            prop_assert_eq!(&quiet.emitted, &judged.emitted);
+        }
     }
 }
 

@@ -58,6 +58,9 @@ struct Settled {
 /// time from the end of the first window to the last correction.
 type Header = (u64, u32, u64);
 
+/// Most runs take fewer bytes.
+const ROOM: usize = 256;
+
 fn encoding() -> impl Options {
     bincode::DefaultOptions::new()
 }
@@ -106,6 +109,11 @@ impl<S: Data> KeptSummaries<S> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.windows == 0
+    }
+
+    /// See [`WindowState::peek`](super::window_state::WindowState::peek).
+    pub(super) fn peek(&self) -> u64 {
+        self.settled.first.0 ^ self.open.back().map_or(0, |run| run.end.0)
     }
 
     /// The end of the oldest window.
@@ -259,11 +267,12 @@ impl Settled {
             (self.before, self.first, self.last) = (EventTime::MIN, run.first(spec), EventTime::MIN);
         }
         bytes.clear();
+        bytes.reserve(ROOM);
         let header: Header =
             (run.end - self.last, run.windows, run.revised.0.saturating_sub(run.first(spec).0));
         let encoded = encoding().serialize_into(&mut *bytes, &(header, &*run.value));
-        let read = || read_run::<S>(&bytes[..], self.last, spec);
-        let is_same = encoded.is_ok() && read().is_some_and(|read| read.value == run.value);
+        let read = || encoding().deserialize_from::<_, (Header, S)>(&bytes[..]).ok();
+        let is_same = encoded.is_ok() && read().is_some_and(|(_, value)| value == *run.value);
         self.refused = !is_same;
         if is_same {
             grow(&mut self.bytes, bytes.len());

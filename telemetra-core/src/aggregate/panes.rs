@@ -40,9 +40,26 @@ pub struct KeyWindows<A: Accumulator> {
     /// The panes by start, oldest first.
     panes: VecDeque<Pane<A>>,
     summaries: KeptSummaries<A::Output>,
-    /// The aggregate of the panes that start in the interval `rolled`.
-    rolling: A::Sliding,
-    rolled: (EventTime, EventTime),
+    /// The sliding aggregate; `None` while windows have few panes.
+    rolling: Option<Box<Rolling<A>>>,
+}
+
+/// So many panes are merged anew for each window: that costs no more than sliding, and needs no memory between. In
+/// a window of only so many, all of a busy key's panes would be merged each time, so that it is one less there.
+const FEW: usize = 3;
+
+/// The aggregate of the panes that start in an interval.
+#[derive(Debug)]
+struct Rolling<A: Accumulator> {
+    sliding: A::Sliding,
+    from: EventTime,
+    to: EventTime,
+}
+
+impl<A: Accumulator> Default for Rolling<A> {
+    fn default() -> Self {
+        Self { sliding: A::Sliding::default(), from: EventTime::MIN, to: EventTime::MIN }
+    }
 }
 
 /// A pane. `changed` is the boundary of the last change, so that a checkpoint writes only what is new.
@@ -77,12 +94,7 @@ impl<A: Accumulator> KeyState<A> {
 
 impl<A: Accumulator> Default for KeyWindows<A> {
     fn default() -> Self {
-        Self {
-            panes: VecDeque::new(),
-            summaries: KeptSummaries::default(),
-            rolling: A::Sliding::default(),
-            rolled: (EventTime::MIN, EventTime::MIN),
-        }
+        Self { panes: VecDeque::new(), summaries: KeptSummaries::default(), rolling: None }
     }
 }
 
@@ -137,14 +149,13 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         self.summaries.retire(spec, is_retired, |end, value| {
             emit(Summary { window: spec.window_ending(end), value }, -1);
         });
-        let was_closed = self.rolled.1 == closed;
-        let is_same = !self.roll_to(&spec, boundary) && was_closed;
         let start = boundary.minus(spec.size());
         if self.panes.back().is_some_and(|pane| pane.start >= start) {
             // A quiet key mostly has the same panes in its next window: one value for both.
-            let last = self.summaries.newest().filter(|(end, _)| is_same && *end == closed);
+            let last =
+                self.summaries.newest().filter(|(end, _)| *end == closed && !self.differs(&spec, boundary));
             let value = last.map(|(_, value)| Arc::clone(value));
-            let value = value.unwrap_or_else(|| Arc::new(self.rolling.finish()));
+            let value = value.unwrap_or_else(|| Arc::new(self.finish(&spec, boundary)));
             self.summaries.push(spec, boundary, &value);
             emit(Summary { window: spec.window_ending(boundary), value }, 1);
         }
@@ -154,6 +165,10 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
             shrink(&mut self.panes);
             self.settle(rules, boundary);
         }
+    }
+
+    fn peek(&self) -> u64 {
+        self.panes.back().map_or(0, |pane| pane.start.0) ^ self.summaries.peek()
     }
 
     /// The boundary at which the key must be advanced next if no partial arrives; `None` if it has no state.
@@ -314,15 +329,13 @@ impl<A: Accumulator> KeyWindows<A> {
     ) {
         let spec = rules.windows;
         // A pane must be popped as it was when it was pushed, so the sliding aggregate starts anew.
-        self.rolling = A::Sliding::default();
-        self.rolled = (EventTime::MIN, EventTime::MIN);
+        self.rolling = None;
         let mut next = EventTime::MIN;
         for &start in late {
             let last = start.plus(spec.size()).min(closed);
             let mut end = start.plus(spec.slide()).max(next);
             while end <= last {
-                self.roll_to(&spec, end);
-                let value = Arc::new(self.rolling.finish());
+                let value = Arc::new(self.finish(&spec, end));
                 let window = spec.window_ending(end);
                 match self.summaries.set(spec, end, Arc::clone(&value), boundary) {
                     Some(old) if old == value => {}
@@ -339,29 +352,40 @@ impl<A: Accumulator> KeyWindows<A> {
         }
     }
 
-    /// Slides the aggregate to the window that ends at `end`. Returns whether other panes are in it.
-    fn roll_to(&mut self, spec: &WindowSpec, end: EventTime) -> bool {
+    /// Whether other panes are in the newest window, which ends at `end`, than in the one before.
+    fn differs(&self, spec: &WindowSpec, end: EventTime) -> bool {
+        let (start, newest) = (end.minus(spec.size()), end.minus(spec.slide()));
+        let left = self.first_from(start).checked_sub(1).and_then(|index| self.panes.get(index));
+        self.panes.back().is_some_and(|pane| pane.start >= newest)
+            || left.is_some_and(|pane| pane.start.plus(spec.slide()) >= start)
+    }
+
+    /// The aggregate of the window that ends at `end`.
+    fn finish(&mut self, spec: &WindowSpec, end: EventTime) -> A::Output {
         let start = end.minus(spec.size());
-        let (rolled_start, rolled_end) = self.rolled;
-        let mut changed = false;
-        if rolled_end <= start && rolled_start < rolled_end {
-            self.rolling = A::Sliding::default();
-            changed = true;
+        let first = self.first_from(start);
+        let panes = self.panes.range(first..).take_while(|pane| pane.start < end);
+        let few = if spec.panes_per_window() > FEW as u64 { FEW } else { FEW - 1 };
+        if panes.clone().nth(few).is_none() {
+            self.rolling = None;
+            let mut panes = panes.map(|pane| &pane.partial);
+            let Some(oldest) = panes.next() else { return A::default().finish() };
+            let Some(second) = panes.next() else { return oldest.finish() };
+            let mut merged = oldest.clone();
+            [second].into_iter().chain(panes).for_each(|pane| merged.merge(pane));
+            return merged.finish();
+        }
+        let mut rolling = self.rolling.take().unwrap_or_default();
+        if rolling.to <= start {
+            *rolling = Rolling::default();
         } else {
-            let mut index = self.first_from(rolled_start);
-            while let Some(pane) = self.panes.get(index).filter(|p| p.start < start && p.start < rolled_end) {
-                self.rolling.pop(&pane.partial);
-                index += 1;
-                changed = true;
-            }
+            let left = self.panes.range(self.first_from(rolling.from)..);
+            let left = left.take_while(|pane| pane.start < start && pane.start < rolling.to);
+            left.for_each(|pane| rolling.sliding.pop(&pane.partial));
         }
-        let mut index = self.first_from(start.max(rolled_end));
-        while let Some(pane) = self.panes.get(index).filter(|pane| pane.start < end) {
-            self.rolling.push(&pane.partial);
-            index += 1;
-            changed = true;
-        }
-        self.rolled = (start, end);
-        changed
+        let new = self.panes.range(self.first_from(start.max(rolling.to))..);
+        new.take_while(|pane| pane.start < end).for_each(|pane| rolling.sliding.push(&pane.partial));
+        (rolling.from, rolling.to) = (start, end);
+        self.rolling.insert(rolling).sliding.finish()
     }
 }

@@ -39,6 +39,11 @@ pub trait WindowState: Default + 'static {
         emit: impl FnMut(Summary<Self::Output>, isize),
     );
 
+    /// A number that depends on memory that advancing needs: reading it brings that memory into the cache.
+    fn peek(&self) -> u64 {
+        0
+    }
+
     /// The boundary at which the key must be advanced next if no partial arrives; `None` if it has no state.
     fn wake(&self, rules: &Self::Rules, boundary: EventTime) -> Option<EventTime>;
 

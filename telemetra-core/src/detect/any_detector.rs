@@ -3,10 +3,11 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::chance::NormalScores;
+use super::chance::{Level, NormalScores};
 use super::tracker::Tracker;
 use crate::codec::CodecError;
 use crate::detect::observed::{Finding, Observed};
+use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 
 /// A [`Tracker`] of any type behind a trait object, as a [`MomentRule`](crate::MomentRule) contains it.
@@ -15,9 +16,11 @@ pub struct AnyDetector {
     tracker: Arc<dyn ErasedTracker>,
     method: Arc<str>,
     threshold: f64,
+    level: Level,
     least: f64,
     reaches: Arc<[u32]>,
     fewest: u32,
+    quiet_below: f64,
     pure: bool,
     normal_scores: Option<NormalScores>,
 }
@@ -27,14 +30,14 @@ impl AnyDetector {
     #[must_use]
     pub fn new(tracker: impl Tracker) -> Self {
         let (method, threshold, least) = (tracker.name().into(), tracker.limit(), tracker.least());
-        let (pure, fewest) = (tracker.is_pure(), tracker.fewest());
-        let normal_scores = tracker.normal_scores();
+        let (pure, fewest, quiet_below) = (tracker.is_pure(), tracker.fewest(), tracker.quiet_below());
+        let (normal_scores, level) = (tracker.normal_scores(), Level::of(Micro::from_f64(threshold)));
         let mut reaches = Vec::new();
         tracker.reaches(&mut reaches);
         reaches.sort_unstable();
         reaches.dedup();
         let (tracker, reaches) = (Arc::new(tracker), reaches.into());
-        Self { tracker, method, threshold, least, reaches, fewest, pure, normal_scores }
+        Self { tracker, method, threshold, level, least, reaches, fewest, quiet_below, pure, normal_scores }
     }
 
     /// The name of the method, which is a moment's `detection_method`.
@@ -47,6 +50,11 @@ impl AnyDetector {
     #[must_use]
     pub fn threshold(&self) -> f64 {
         self.threshold
+    }
+
+    /// The threshold as the comparison of moments counts it.
+    pub(super) fn level(&self) -> Level {
+        self.level
     }
 
     /// The least score that a finding may have.
@@ -71,6 +79,12 @@ impl AnyDetector {
     #[must_use]
     pub fn min_samples(&self) -> u32 {
         self.fewest
+    }
+
+    /// The value below which nothing is found, in the units of the metric; 0 if there is none.
+    #[must_use]
+    pub fn quiet_below(&self) -> f64 {
+        self.quiet_below
     }
 
     /// The sides and the least baseline of the detector, if its [scores are normal](Tracker::normal_scores).

@@ -69,6 +69,10 @@ macro_rules! combines {
                 self.0.fewest().max(self.1.fewest())
             }
 
+            fn quiet_below(&self) -> f64 {
+                self.0.quiet_below().min(self.1.quiet_below())
+            }
+
             fn is_pure(&self) -> bool {
                 self.0.is_pure() && self.1.is_pure()
             }

@@ -135,6 +135,13 @@ pub trait Detector: Debug + Send + Sync {
         self.judge(value, baseline).ok_or_else(|| self.departs(value, baseline))
     }
 
+    /// The value below which nothing is found: a window is neither anomalous nor departs while its value and all
+    /// values of its baseline are less than this, in magnitude and in the units of the metric. The windows of a
+    /// quiet key are then not judged at all. 0, the default, if there is no such value.
+    fn quiet_below(&self) -> f64 {
+        0.0
+    }
+
     /// The sides and the least baseline of the detector, if its scores are normal: in noise, a score of `z`
     /// or more is as frequent as in a standard normal distribution. Only then can the
     /// [chance](crate::Moment::chance) of its moments be computed. By default `None`.

@@ -221,6 +221,18 @@ impl<S> MomentRule<S> {
         self.own.get(&*key.text()).unwrap_or(&self.detector)
     }
 
+    /// Whether a window with this value may be anomalous by itself, or as a sample make others so: its value is not
+    /// below the one below which [nothing is found](crate::Detector::quiet_below).
+    pub(crate) fn is_loud(&self, value: i64) -> bool {
+        // Sums and means are rounded.
+        const NEARLY: f64 = 1.0 - 1e-9;
+        let is_quiet = self.detector.is_pure()
+            && self.own.is_empty()
+            && (value.unsigned_abs() as f64)
+                < self.detector.quiet_below() * self.scale.max(1) as f64 * NEARLY;
+        !is_quiet
+    }
+
     /// The length of the longest baseline that one of its detectors needs, in disjoint windows.
     #[must_use]
     pub fn max_samples(&self) -> u32 {

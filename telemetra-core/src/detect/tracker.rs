@@ -69,6 +69,12 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         0
     }
 
+    /// The value below which nothing is found and nothing departs, as of a [`Detector`](Detector::quiet_below).
+    /// Only that of a [pure](Self::is_pure) tracker is used.
+    fn quiet_below(&self) -> f64 {
+        0.0
+    }
+
     /// Whether its findings depend on value and baselines alone.
     fn is_pure(&self) -> bool {
         false
@@ -188,6 +194,10 @@ impl<D: Detector + 'static> Tracker for D {
 
     fn fewest(&self) -> u32 {
         self.min_samples()
+    }
+
+    fn quiet_below(&self) -> f64 {
+        Detector::quiet_below(self)
     }
 
     fn is_pure(&self) -> bool {

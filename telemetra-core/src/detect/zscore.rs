@@ -270,6 +270,10 @@ impl Detector for ZScore {
         self.side.other().is_some_and(|side| self.judge_on(side, value, baseline).is_some())
     }
 
+    fn quiet_below(&self) -> f64 {
+        self.least()
+    }
+
     fn normal_scores(&self) -> Option<NormalScores> {
         Some(NormalScores { sides: self.side.count(), min_samples: self.min })
     }

@@ -74,6 +74,7 @@ fn check(detector: &dyn Detector, value: i64, baseline: &Baseline<'_>) {
     let method = detector.method();
     let verdict = detector.judge(value, baseline);
     assert_eq!(verdict, detector.judge(value, baseline), "`{method}` gives two verdicts on {value}");
+    check_quiet(detector, value, baseline);
     let Some(verdict) = verdict else { return };
     assert_finite(method, &verdict);
     assert!(
@@ -87,6 +88,19 @@ fn check(detector: &dyn Detector, value: i64, baseline: &Baseline<'_>) {
         departure * verdict.score > 0.0,
         "`{method}` scores {value}, which is {departure} from the mean, at {}: its sign should be the side",
         verdict.score
+    );
+}
+
+/// Below [`Detector::quiet_below`] nothing may be found.
+fn check_quiet(detector: &dyn Detector, value: i64, baseline: &Baseline<'_>) {
+    let quiet = detector.quiet_below() * baseline.scale as f64;
+    let mut greatest = value.unsigned_abs();
+    baseline.samples.visit(&mut |_, sample| greatest = greatest.max(sample.unsigned_abs()));
+    let found = detector.judge_or_departs(value, baseline);
+    assert!(
+        found == Err(false) || greatest as f64 >= quiet,
+        "`{}` finds {found:?} at {value}, though it is quiet below {quiet}",
+        detector.method()
     );
 }
 

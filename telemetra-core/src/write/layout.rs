@@ -101,10 +101,21 @@ impl<R: Data> Layout<R> {
     /// ```
     #[must_use]
     pub fn map_table(self, change: impl FnOnce(Table) -> Table) -> Self {
-        let Inner { table, values, time, subject, compare } = &*self.inner;
-        let table = Arc::new(change(Table::clone(table)));
+        let table = Arc::new(change(Table::clone(self.table())));
+        self.with_table(table)
+    }
+
+    fn with_table(&self, table: Arc<Table>) -> Self {
+        let Inner { values, time, subject, compare, .. } = &*self.inner;
         let (values, time, subject) = (Arc::clone(values), Arc::clone(time), Arc::clone(subject));
         Self { inner: Arc::new(Inner { table, values, time, subject, compare: *compare }) }
+    }
+
+    /// The same layout with a count of references of its own.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        self.with_table(Arc::clone(self.table()))
     }
 
     /// The table.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering as AtomicOrdering;
 
 use differential_dataflow::VecCollection;
-use differential_dataflow::consolidation::consolidate;
 use serde::{Deserialize, Serialize};
 use telemetra_core::checkpoint::{CodecError, Migration};
 use telemetra_core::{Action, Data, EventTime, Layout, key_hash};
@@ -15,6 +14,7 @@ use crate::checkpoint::state::CheckpointContext;
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::journal::{Entry, Journal, Journaled, Unsettled};
+use crate::operators::net::{Net, Netting};
 
 /// A change of one row, with the row in its own type. It is sent to the worker on which the row's shard of a
 /// sink runs.
@@ -101,6 +101,7 @@ impl<'scope, R: Data> Changes<'scope, R> for VecCollection<'scope, EventTime, R,
             revisions: HashMap::new(),
             restored: EventTime::MIN,
             scratch: String::new(),
+            netting: Netting::default(),
             last: EventTime::MIN,
             journal: writer.map(|_| Journal::new(EventTime::MIN)),
             complete: writer.map(|writer| Arc::clone(&writer.gauge)),
@@ -131,6 +132,7 @@ struct ChangesTactic<R: Data> {
     /// nothing.
     restored: EventTime,
     scratch: String,
+    netting: Netting,
     /// The last time at which anything was published.
     last: EventTime,
     /// The changes since the last checkpoint, if there are checkpoints.
@@ -148,41 +150,6 @@ struct ChangesSnapshot<R: Data> {
     /// The route of each row, and how often it was published, for rows that were published more than once.
     revisions: Vec<(u128, u64, u32)>,
     unsettled: Vec<Unsettled<R>>,
-}
-
-/// The net change of one row at one time.
-struct Net<R> {
-    /// The previous version of the row, if there was one.
-    before: Option<R>,
-    /// The new version of the row; the last version if it is removed.
-    row: R,
-    route: u64,
-    action: Action,
-}
-
-impl<R: Data> Net<R> {
-    /// Returns the change as an entry of the journal, and takes out the previous version.
-    fn take_entry(&mut self, revision: u32) -> Entry<R> {
-        let after = (self.action == Action::Upsert).then(|| self.row.clone());
-        Entry { before: self.before.take(), after, revision }
-    }
-}
-
-/// Returns the net change of a row whose versions came and went in this order; `None` if they cancel out.
-fn net_of<R: Data>(states: &mut Vec<((R, u64), isize)>) -> Option<Net<R>> {
-    let mut net: Option<Net<R>> = None;
-    for ((row, route), diff) in states.drain(..) {
-        let action = if diff > 0 { Action::Upsert } else { Action::Withdraw };
-        match &mut net {
-            Some(net) if action == Action::Upsert => (net.row, net.action) = (row, action),
-            Some(net) => net.before = Some(row),
-            None => {
-                let before = (action == Action::Withdraw).then(|| row.clone());
-                net = Some(Net { before, row, route, action });
-            }
-        }
-    }
-    net
 }
 
 impl<R: Data> ChangesTactic<R> {
@@ -212,36 +179,6 @@ impl<R: Data> ChangesTactic<R> {
         if let Some(journal) = &mut self.journal {
             journal.note(&self.layout, entry);
         }
-    }
-
-    /// Combines the changes of each row to one: its last version, and whether it had one before.
-    fn net_changes(&self, mut updates: Vec<(R, isize, u64)>) -> Vec<Net<R>> {
-        // Sorting puts the versions of one row side by side. The routes are compared first, as numbers
-        // compare faster than keys.
-        updates.sort_unstable_by(|(a, _, route_a), (b, _, route_b)| {
-            route_a.cmp(route_b).then_with(|| self.layout.compare(a, b))
-        });
-        let mut nets: Vec<Net<R>> = Vec::with_capacity(updates.len());
-        let mut updates = updates.into_iter().peekable();
-        let mut states: Vec<((R, u64), isize)> = Vec::new();
-        while let Some((row, diff, route)) = updates.next() {
-            let is_same = |(other, _, other_route): &(R, isize, u64), row: &R| {
-                *other_route == route && self.layout.compare(row, other).is_eq()
-            };
-            // Most rows have one version.
-            if diff > 0 && updates.peek().is_none_or(|next| !is_same(next, &row)) {
-                nets.push(Net { before: None, row, route, action: Action::Upsert });
-                continue;
-            }
-            states.push(((row, route), diff));
-            while let Some((other, diff, route)) = updates.next_if(|next| is_same(next, &states[0].0.0)) {
-                states.push(((other, route), diff));
-            }
-            // For equal keys, the order of rows decides, as everywhere.
-            consolidate(&mut states);
-            nets.extend(net_of(&mut states));
-        }
-        nets
     }
 
     /// Whether a row that is removed at `boundary` was removed because of its age.
@@ -306,9 +243,12 @@ impl<R: Data> Tactic for ChangesTactic<R> {
 
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(RowChange<R>)) {
         self.last = time;
-        let updates = self.inbox.take(time);
+        let mut updates = self.inbox.take(time);
+        let arrived = updates.len();
         let settles = self.unsettled.first().is_some_and(|unsettled| unsettled.at == time);
-        for mut net in self.net_changes(updates) {
+        let nets = self.netting.net_changes(&self.layout, &mut updates);
+        self.inbox.recycle(updates, arrived);
+        for mut net in nets {
             if net.action == Action::Withdraw && self.is_retired(&net.row, time.plus(1)) {
                 if !self.revisions.is_empty() {
                     self.revisions.remove(&self.layout.key_id(&net.row, &mut self.scratch));

@@ -17,28 +17,41 @@ use telemetra_core::EventTime;
 /// assert_eq!(inbox.take(EventTime(10)), ["a"]);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Inbox<D>(BTreeMap<EventTime, Vec<D>>);
+pub struct Inbox<D> {
+    arrivals: BTreeMap<EventTime, Vec<D>>,
+    /// An emptied list: memory that is touched for the first time is a cost of its own.
+    spare: Vec<D>,
+}
 
 impl<D> Default for Inbox<D> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self { arrivals: BTreeMap::new(), spare: Vec::new() }
     }
 }
 
 impl<D> Inbox<D> {
     /// Adds an arrival.
     pub fn push(&mut self, time: EventTime, arrival: D) {
-        self.0.entry(time).or_default().push(arrival);
+        let Self { arrivals, spare } = self;
+        arrivals.entry(time).or_insert_with(|| std::mem::take(spare)).push(arrival);
     }
 
     /// Returns the first time at which an arrival takes effect, for [`Tactic::next`](crate::Tactic::next).
     #[must_use]
     pub fn next(&self) -> Option<EventTime> {
-        self.0.keys().next().copied()
+        self.arrivals.keys().next().copied()
     }
 
     /// Removes and returns the arrivals that take effect at `time`, in the order in which they were added.
     pub fn take(&mut self, time: EventTime) -> Vec<D> {
-        self.0.remove(&time).unwrap_or_default()
+        self.arrivals.remove(&time).unwrap_or_default()
+    }
+
+    /// Gives back the list of so many arrivals that were taken, for the next ones. That of a burst is not kept.
+    pub(crate) fn recycle(&mut self, mut list: Vec<D>, used: usize) {
+        list.clear();
+        if list.capacity() <= 8 * used {
+            self.spare = list;
+        }
     }
 }

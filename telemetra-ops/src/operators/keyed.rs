@@ -11,6 +11,9 @@ pub(crate) struct Keyed<K, V> {
     free: Vec<u32>,
 }
 
+/// The number of slots that are worth [fetching](Keyed::fetch) together.
+pub(crate) const BATCH: usize = 16;
+
 /// The number of slots in a page.
 const PAGE: usize = 256;
 
@@ -84,6 +87,19 @@ impl<K: Key, V> Keyed<K, V> {
     /// Returns the number of keys.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    /// Returns the key of a slot; `None` if it was removed.
+    pub(crate) fn key(&self, slot: u32) -> Option<&K> {
+        self.slots.get(slot).map(|slot| &slot.key)
+    }
+
+    /// Reads the part of each slot's state that `peek` returns, before the slots are looked at one by one. The state
+    /// of a key is rarely in the processor's cache, and it waits for memory once for all of them instead of for one
+    /// after the other.
+    pub(crate) fn fetch(&self, slots: &[u32], peek: impl Fn(&V) -> u64) {
+        let states = slots.iter().filter_map(|slot| self.slots.get(*slot));
+        std::hint::black_box(states.fold(0, |all, slot| all ^ slot.hash ^ peek(&slot.value)));
     }
 
     /// Returns the key and state of a slot; `None` if the key was removed.

@@ -11,7 +11,7 @@ use telemetra_core::{Data, EventTime, Key, Moment, MomentRule, Summary, WindowRu
 use crate::checkpoint::definition::{OperatorDefinition, RuleDefinition};
 use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
-use crate::operators::keyed::Keyed;
+use crate::operators::keyed::{BATCH, Keyed};
 use crate::operators::open_looks::OpenLooks;
 use crate::operators::restored_rules::RestoredRules;
 use crate::operators::windows::Summaries;
@@ -161,6 +161,8 @@ struct MomentsTactic<K: Key, S> {
     rules: Arc<[MomentRule<S>]>,
     keys: Keyed<K, KeyEpisodes<K>>,
     inbox: Inbox<((K, Summary<S>), isize)>,
+    /// When each slot had arrivals last.
+    seen: Vec<EventTime>,
     /// The keys with a moment that closes at a time unless their next window is anomalous.
     calendar: BTreeMap<EventTime, Vec<u32>>,
     /// Windows before this time were judged by an earlier run.
@@ -183,6 +185,7 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
             rules,
             keys: Keyed::default(),
             inbox: Inbox::default(),
+            seen: Vec::new(),
             calendar: BTreeMap::new(),
             restored: EventTime::MIN,
             revived: Vec::new(),
@@ -196,7 +199,9 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
     /// Returns the slot of a key, which is created if there is none.
     fn slot(&mut self, key: &K) -> u32 {
         let rules = self.rules.len();
-        self.keys.slot_or_insert(key.as_ref(), || KeyEpisodes::new(rules))
+        let slot = self.keys.slot_or_insert(key.as_ref(), || KeyEpisodes::new(rules));
+        self.seen.resize(self.seen.len().max(slot as usize + 1), EventTime::MIN);
+        slot
     }
 }
 
@@ -238,22 +243,41 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
         if time < self.restored {
             touched.append(&mut self.revived);
         }
-        let mut arrived = Vec::new();
-        for ((key, summary), diff) in self.inbox.take(time) {
+        let mut list = self.inbox.take(time);
+        let used = list.len();
+        let (mut arrived, mut is_scattered) = (Vec::with_capacity(used), false);
+        let mut last = None;
+        for ((key, summary), diff) in list.drain(..) {
             let slot = self.slot(&key);
-            touched.push(slot);
+            let seen = std::mem::replace(&mut self.seen[slot as usize], time) == time;
+            is_scattered |= seen && last != Some(slot);
+            last = Some(slot);
             if time >= self.restored {
                 arrived.push((slot, summary, diff));
-            } else if let Some((_, episodes)) = self.keys.get_mut(slot) {
+                continue;
+            }
+            touched.push(slot);
+            if let Some((_, episodes)) = self.keys.get_mut(slot) {
                 episodes.recall(&self.rules, &self.windows, summary.window.end, &*summary.value);
             }
         }
-        // In the order of the slots, which is that of the memory.
+        self.inbox.recycle(list, used);
+        // The operator before emits the changes of one key together.
+        if is_scattered {
+            arrived.sort_by_key(|(slot, ..)| *slot);
+        }
+        let mut slots: Vec<u32> = arrived.iter().map(|(slot, ..)| *slot).collect();
+        slots.dedup();
         touched.sort_unstable();
         touched.dedup();
-        arrived.sort_by_key(|(slot, ..)| *slot);
+        touched.retain(|slot| time < self.restored || self.seen[*slot as usize] != time);
+        slots.append(&mut touched);
         let mut arrived = arrived.into_iter().peekable();
-        for slot in touched {
+        for (number, &slot) in slots.iter().enumerate() {
+            if number.is_multiple_of(BATCH) {
+                let batch = &slots[number..slots.len().min(number + BATCH)];
+                self.keys.fetch(batch, KeyEpisodes::peek);
+            }
             while let Some((_, Summary { window, value }, diff)) = arrived.next_if(|(of, ..)| *of == slot) {
                 // A window that is removed and added again at one time is one change.
                 match self.changes.iter_mut().find(|change| change.end == window.end) {

@@ -26,8 +26,14 @@ impl OpenLooks {
             self.flush();
             self.pane = pane;
         }
-        for &(rule, threshold, number) in looks {
-            match self.counted.iter_mut().find(|(of, at, _)| (*of, *at) == (rule, threshold)) {
+        for (place, &(rule, threshold, number)) in looks.iter().enumerate() {
+            let is_it = |(of, at, _): &&mut (u16, Level, i64)| (*of, *at) == (rule, threshold);
+            // Mostly the key before had looks of the same rules.
+            if let Some((.., sum)) = self.counted.get_mut(place).filter(is_it) {
+                *sum += number;
+                continue;
+            }
+            match self.counted.iter_mut().find(is_it) {
                 Some((.., sum)) => *sum += number,
                 None => self.counted.push((rule, threshold, number)),
             }

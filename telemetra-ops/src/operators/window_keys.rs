@@ -7,15 +7,20 @@ use telemetra_core::engine::WindowState;
 use telemetra_core::{EventTime, Key};
 
 use crate::operators::checkpointed::Inbox;
+use crate::operators::key_order::KeyOrder;
 use crate::operators::keyed::Keyed;
 use crate::read::partial::Partial;
 
 /// The keys of one worker, each with its windows and with state of the operator's own.
 pub(crate) struct WindowKeys<K: Key, W: WindowState, X> {
     keys: Keyed<K, WindowKey<W, X>>,
+    order: KeyOrder,
     inbox: Inbox<Partial<K, W::Partial>>,
     /// The keys that are due at each boundary: to close a window, to retire a summary, or to drop a pane.
     calendar: BTreeMap<EventTime, Vec<u32>>,
+    /// The boundary at which each slot is due, as the calendar may contain it more than once. They are together, so
+    /// that most of the calendar is read without a look at the keys.
+    wakes: Vec<EventTime>,
     /// Room for arrivals, which only the keys that are being looked at need.
     spare: Vec<Vec<(EventTime, W::Partial)>>,
     /// The last boundary at which some window is open even without further arrivals.
@@ -29,12 +34,11 @@ pub(crate) struct WindowKey<W: WindowState, X> {
     pub(crate) pending: Vec<(EventTime, W::Partial)>,
     /// The operator's own state of the key.
     pub(crate) own: X,
-    wake: EventTime,
 }
 
 impl<W: WindowState, X: Default> Default for WindowKey<W, X> {
     fn default() -> Self {
-        Self { windows: W::default(), pending: Vec::new(), own: X::default(), wake: EventTime::MAX }
+        Self { windows: W::default(), pending: Vec::new(), own: X::default() }
     }
 }
 
@@ -42,15 +46,17 @@ impl<K: Key, W: WindowState, X> Default for WindowKeys<K, W, X> {
     fn default() -> Self {
         Self {
             keys: Keyed::default(),
+            order: KeyOrder::default(),
             inbox: Inbox::default(),
             calendar: BTreeMap::new(),
+            wakes: Vec::new(),
             spare: Vec::new(),
             last_close: EventTime::MIN,
         }
     }
 }
 
-/// The due time of a key that is being looked at, as the calendar may contain it more than once.
+/// The due time of a key that is being looked at.
 const TOUCHED: EventTime = EventTime::MIN;
 
 impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
@@ -81,23 +87,26 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         let boundary = time.plus(1);
         let mut touched = self.calendar.remove(&boundary).unwrap_or_default();
         touched.retain(|&slot| {
-            let due = self.keys.get_mut(slot).filter(|(_, key)| key.wake == boundary);
-            due.map(|(_, key)| key.wake = TOUCHED).is_some()
+            let wake = self.wakes.get_mut(slot as usize).filter(|wake| **wake == boundary);
+            wake.map(|wake| *wake = TOUCHED).is_some()
         });
-        for partial in self.inbox.take(time) {
+        let mut arrivals = self.inbox.take(time);
+        let arrived = arrivals.len();
+        for partial in arrivals.drain(..) {
             let slot = self.slot(partial.key.as_ref());
-            let Some((_, key)) = self.keys.get_mut(slot) else { continue };
-            if key.wake != TOUCHED {
-                key.wake = TOUCHED;
+            if self.wakes[slot as usize] != TOUCHED {
+                self.wakes[slot as usize] = TOUCHED;
                 touched.push(slot);
             }
+            let Some((_, key)) = self.keys.get_mut(slot) else { continue };
             if key.pending.capacity() == 0 {
                 key.pending = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(1));
             }
             key.pending.push((partial.pane, partial.accumulator));
         }
-        // In the order of the slots, which is that of the memory.
-        touched.sort_unstable();
+        self.inbox.recycle(arrivals, arrived);
+        // What is emitted in the order of keys need not be sorted for the sinks.
+        self.order.sort(&mut touched, &self.keys);
         // What the last burst needed is not kept for ever.
         self.spare.truncate(touched.len());
         touched
@@ -118,10 +127,11 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         }
         let Some(wake) = key.windows.wake(rules, boundary) else {
             self.keys.remove(slot);
+            self.wakes[slot as usize] = EventTime::MAX;
             return;
         };
         let next = sooner.map_or(wake, |sooner| sooner.min(wake));
-        key.wake = next;
+        self.wakes[slot as usize] = next;
         if key.windows.is_open(rules, boundary) {
             self.last_close = self.last_close.max(next);
         }
@@ -130,7 +140,22 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
 
     /// Returns the slot of a key, which is created if there is none.
     pub(crate) fn slot(&mut self, key: K::Ref<'_>) -> u32 {
-        self.keys.slot_or_insert(key, WindowKey::default)
+        let Self { keys, order, wakes, .. } = self;
+        let mut is_new = false;
+        let slot = keys.slot_or_insert(key, || {
+            is_new = true;
+            WindowKey::default()
+        });
+        if is_new {
+            order.add(slot);
+            wakes.resize(wakes.len().max(slot as usize + 1), EventTime::MAX);
+        }
+        slot
+    }
+
+    /// Reads the states of some slots ahead.
+    pub(crate) fn fetch(&self, slots: &[u32]) {
+        self.keys.fetch(slots, |key| key.windows.peek());
     }
 
     /// Returns the key and state of a slot; `None` if the key was removed.

@@ -9,6 +9,7 @@ use telemetra_core::{EventTime, Key, Summary, key_hash};
 use crate::checkpoint::definition::{OperatorDefinition, StateVersions};
 use crate::observe::state_size::{StateSizeCounter, StateSizeGauge};
 use crate::operators::checkpointed::Tactic;
+use crate::operators::keyed::BATCH;
 use crate::operators::window_keys::{WindowKey, WindowKeys};
 use crate::read::partial::Partial;
 
@@ -77,15 +78,18 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
 
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
         let boundary = time.plus(1);
-        for slot in self.keys.touch(time) {
-            let Some((key, entry)) = self.keys.get_mut(slot) else { continue };
-            let WindowKey { windows, pending, .. } = entry;
-            let before = windows.size();
-            windows.advance(&self.rules, boundary, pending, |summary, diff| {
-                emit(((key.clone(), summary), time, diff));
-            });
-            self.counter.changed(before, windows);
-            self.keys.plan(&self.rules, slot, boundary, None);
+        for batch in self.keys.touch(time).chunks(BATCH) {
+            self.keys.fetch(batch);
+            for &slot in batch {
+                let Some((key, entry)) = self.keys.get_mut(slot) else { continue };
+                let WindowKey { windows, pending, .. } = entry;
+                let before = windows.size();
+                windows.advance(&self.rules, boundary, pending, |summary, diff| {
+                    emit(((key.clone(), summary), time, diff));
+                });
+                self.counter.changed(before, windows);
+                self.keys.plan(&self.rules, slot, boundary, None);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{AnomalousWindow, KeyEpisodes};
+use super::{AnomalousWindow, Found, KeyEpisodes};
 use crate::detect::moment::{Moment, MomentRule};
 use crate::key::Key;
 use crate::micro::Micro;
@@ -21,12 +21,12 @@ impl<K: Key> KeyEpisodes<K> {
         emit: &mut impl FnMut(Moment<K>, isize),
     ) {
         let slide = windows.windows.slide();
-        for (number, rule) in rules.iter().enumerate() {
-            let (hits, emitted) = (&mut self.hits[number], &mut self.emitted[number]);
+        for (found, rule) in self.found.iter_mut().zip(rules) {
+            let Found { hits, emitted, changed } = found;
             let due = emitted.last().is_some_and(|last| last.open)
                 || emitted.first().is_some_and(|first| windows.is_retired(first.last_at, boundary))
                 || hits.first_key_value().is_some_and(|(end, _)| windows.is_retired(*end, boundary));
-            if !due && !std::mem::take(&mut self.changed[number]) {
+            if !due && !std::mem::take(changed) {
                 continue;
             }
             // An episode is retired as a whole, with its last window, so that its start does not change.
@@ -43,6 +43,9 @@ impl<K: Key> KeyEpisodes<K> {
                 emit(new.clone(), 1);
             }
             *emitted = now;
+        }
+        if self.found.iter().all(|found| found.hits.is_empty() && found.emitted.is_empty()) {
+            self.found = Vec::new();
         }
     }
 }

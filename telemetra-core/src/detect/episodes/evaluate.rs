@@ -3,7 +3,7 @@
 use super::baseline::{Compared, ReadyAll};
 use super::history::Before;
 use super::sums::{Columns, Place};
-use super::{AnomalousWindow, KeyEpisodes};
+use super::{AnomalousWindow, KeyEpisodes, hits_of};
 use crate::detect::moment::MomentRule;
 use crate::detect::observed::{Baselines, Observed};
 use crate::key::Key;
@@ -19,6 +19,10 @@ impl<K: Key> KeyEpisodes<K> {
         key: &K,
         end: EventTime,
     ) {
+        // Of a quiet key nothing can be found, and there is nothing to take back.
+        if self.history.is_quiet(rules) && self.levels.is_empty() && !self.has_hits() {
+            return;
+        }
         let spec = windows.windows;
         let Some(run) = self.history.find(spec, end) else { return };
         let mut before: Option<(u32, Before)> = None;
@@ -29,12 +33,15 @@ impl<K: Key> KeyEpisodes<K> {
             }
             let place = Place { columns, end, run, spec };
             self.levels.remove(columns.rule, end);
-            let found = self.history.value(columns, run).and_then(|value| {
+            let hits = hits_of(&self.found, columns.rule);
+            let is_quiet = self.history.is_quiet_for(columns.rule) && hits.is_empty();
+            let value = self.history.value(columns, run).filter(|_| !is_quiet);
+            let found = value.and_then(|value| {
                 let compared = Compared {
                     rule,
                     place,
                     start: self.starts.last_before(end, rule.absent_after),
-                    hits: &self.hits[columns.rule],
+                    hits,
                     longest: detector.max_samples(),
                     fewest: detector.min_samples(),
                 };
@@ -70,11 +77,13 @@ impl<K: Key> KeyEpisodes<K> {
 
     /// Sets or removes the finding in a window.
     pub(super) fn note(&mut self, rule: usize, end: EventTime, hit: Option<AnomalousWindow>) {
-        let hits = &mut self.hits[rule];
-        self.changed[rule] |= match hit {
-            Some(hit) => hits.insert(end, hit) != Some(hit),
-            // The map is mostly empty, so a search is avoided.
-            None => !hits.is_empty() && hits.remove(&end).is_some(),
+        if hit.is_none() && hits_of(&self.found, rule).is_empty() {
+            return;
+        }
+        let Some(found) = self.all_found().get_mut(rule) else { return };
+        found.changed |= match hit {
+            Some(hit) => found.hits.insert(end, hit) != Some(hit),
+            None => found.hits.remove(&end).is_some(),
         };
     }
 }

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::NONE;
 use super::exclude::Excluded;
 use super::sums::{Columns, Place, RunningSums, Sums};
+use super::values::Values;
 use crate::detect::moment::MomentRule;
 use crate::detect::{EventSums, Means};
 use crate::room::{grow, shrink};
@@ -28,9 +29,13 @@ pub(super) struct History {
     runs: VecDeque<Run>,
     /// The values in fixed point: of each run, those of all rules, then the numbers of events of those that
     /// are means.
-    values: VecDeque<i64>,
+    values: Values,
     /// The running sums, by series and rule; empty for few runs.
     sums: Vec<RunningSums>,
+    /// The rules with a value that is loud, a bit for each of the first rules, and the end of the last window
+    /// with one.
+    loud: u64,
+    loud_until: EventTime,
 }
 
 /// The ends and the runs of the windows before one, newest first; empty if running sums are kept.
@@ -46,6 +51,12 @@ struct Run {
 }
 
 impl History {
+    /// See [`KeyEpisodes::peek`](super::KeyEpisodes::peek).
+    pub(super) fn peek(&self) -> u64 {
+        let value = self.values.len().checked_sub(1).and_then(|last| self.values.get(last));
+        self.runs.back().map_or(0, |run| run.last.0) ^ value.unwrap_or_default().unsigned_abs()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }
@@ -100,14 +111,28 @@ impl History {
 
     /// The end of the first window that ended after a time.
     pub(super) fn first_after(&self, spec: WindowSpec, time: EventTime) -> Option<EventTime> {
+        // Of most keys all windows ended after it.
+        if let Some(first) = self.runs.front().map(|run| run.first).filter(|first| *first > time) {
+            return Some(first);
+        }
         let run = self.runs.get(self.first_from(time.plus(1)))?;
         let passed = time.plus(1).0.saturating_sub(run.first.0).div_ceil(spec.slide());
         Some(run.first.plus(passed * spec.slide()))
     }
 
+    /// Whether no rule can find anything in these windows, as all values are small.
+    pub(super) fn is_quiet<S>(&self, rules: &[MomentRule<S>]) -> bool {
+        self.loud == 0 && rules.len() <= u64::BITS as usize
+    }
+
+    /// Whether a rule can find nothing in these windows.
+    pub(super) fn is_quiet_for(&self, rule: usize) -> bool {
+        rule < u64::BITS as usize && self.loud & (1 << rule) == 0
+    }
+
     /// The value of a rule's metric in a run.
     pub(super) fn value(&self, columns: Columns, run: usize) -> Option<i64> {
-        self.values.get(run * columns.width + columns.rule).copied().filter(|value| *value != NONE)
+        self.values.get(run * columns.width + columns.rule).filter(|value| *value != NONE)
     }
 
     /// The number of events that a rule's metric is the mean of in a run; 1 if it is no mean.
@@ -159,22 +184,27 @@ impl History {
         value: Option<&S>,
     ) -> bool {
         let values = value.map(|value| {
-            let metrics = rules.iter().map(|rule| (rule.metric)(value).unwrap_or(NONE));
-            let events = rules.iter().filter_map(|rule| rule.events.as_ref());
-            let events = events.map(|events| i64::try_from(events(value)).unwrap_or(i64::MAX));
-            metrics.chain(events).collect::<SmallVec<[i64; 16]>>()
+            let mut values = SmallVec::<[i64; 16]>::new();
+            rules.iter().for_each(|rule| values.push((rule.metric)(value).unwrap_or(NONE)));
+            for events in rules.iter().filter_map(|rule| rule.events.as_ref()) {
+                values.push(i64::try_from(events(value)).unwrap_or(i64::MAX));
+            }
+            values
         });
+        if let Some(values) = &values {
+            self.listen(rules, end, values);
+        }
         let width = Columns::width(rules);
         let newest = self.newest().is_none_or(|newest| newest < end);
         if newest && let Some(values) = values {
-            let own = self.values.range(self.values.len().saturating_sub(width)..);
             match self.runs.back_mut() {
-                Some(run) if run.last.plus(spec.slide()) == end && own.eq(&values) => run.last = end,
+                Some(run) if run.last.plus(spec.slide()) == end && self.values.ends_with(&values) => {
+                    run.last = end;
+                }
                 _ => {
                     grow(&mut self.runs, 1);
                     self.runs.push_back(Run { first: end, last: end });
-                    grow(&mut self.values, width);
-                    self.values.extend(values);
+                    self.values.insert(self.values.len(), &values);
                 }
             }
             return true;
@@ -186,14 +216,23 @@ impl History {
         let run = if known { self.isolate(spec, run, end, width) } else { run };
         if known {
             self.runs.remove(run);
-            self.values.drain(run * width..(run + 1) * width);
+            self.values.remove(run * width, width);
         }
         let Some(values) = values else { return known };
         self.runs.insert(run, Run { first: end, last: end });
-        for (offset, value) in values.into_iter().enumerate() {
-            self.values.insert(run * width + offset, value);
-        }
+        self.values.insert(run * width, &values);
         !known
+    }
+
+    /// Notes which values of a window are loud.
+    fn listen<S>(&mut self, rules: &[MomentRule<S>], end: EventTime, values: &[i64]) {
+        let all = rules.iter().zip(values).take(u64::BITS as usize).enumerate();
+        let loud = all.filter(|(_, (rule, value))| **value != NONE && rule.is_loud(**value));
+        let loud = loud.fold(0, |loud, (rule, _)| loud | 1 << rule);
+        if loud != 0 {
+            self.loud |= loud;
+            self.loud_until = self.loud_until.max(end);
+        }
     }
 
     /// Splits a run so that one of its windows is a run of its own, whose number is returned.
@@ -213,9 +252,9 @@ impl History {
     fn split(&mut self, run: usize, end: EventTime, spec: WindowSpec, width: usize) {
         let last = std::mem::replace(&mut self.runs[run].last, end);
         self.runs.insert(run + 1, Run { first: end.plus(spec.slide()), last });
-        for column in 0..width {
-            self.values.insert((run + 1) * width + column, self.values[run * width + column]);
-        }
+        let row: SmallVec<[i64; 16]> =
+            (run * width..(run + 1) * width).filter_map(|index| self.values.get(index)).collect();
+        self.values.insert((run + 1) * width, &row);
     }
 
     /// Removes the windows up to one that is beyond the horizon.
@@ -232,14 +271,17 @@ impl History {
                 self.runs[0].first = first.plus(spec.slide());
             } else {
                 self.runs.pop_front();
-                self.values.drain(..Columns::width(rules));
+                self.values.remove(0, Columns::width(rules));
             }
+        }
+        if self.runs.front().is_none_or(|run| run.first > self.loud_until) {
+            self.loud = 0;
         }
         if self.runs.len() <= FEW / 2 {
             self.sums = Vec::new();
         }
         shrink(&mut self.runs);
-        shrink(&mut self.values);
+        self.values.shrink();
     }
 
     /// The sums begin anew, after a change outside of the windows.

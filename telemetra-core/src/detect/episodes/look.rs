@@ -7,7 +7,6 @@ use super::sums::Columns;
 use crate::detect::chance::Level;
 use crate::detect::moment::MomentRule;
 use crate::key::Key;
-use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
@@ -51,9 +50,8 @@ impl<K: Key> KeyEpisodes<K> {
             if first.plus(spec.size() * u64::from(scores.min_samples.min(reach))) > end {
                 continue;
             }
-            let level = Level::of(Micro::from_f64(detector.threshold()));
             let rule_number = u16::try_from(columns.rule).unwrap_or(u16::MAX);
-            looks.push((rule_number, level, sign * i64::from(scores.sides)));
+            looks.push((rule_number, detector.level(), sign * i64::from(scores.sides)));
         }
         if !looks.is_empty() {
             count(end, &looks);

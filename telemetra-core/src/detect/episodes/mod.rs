@@ -36,6 +36,7 @@ mod history;
 mod look;
 mod starts;
 mod sums;
+mod values;
 
 use affected::Affected;
 use exclude::Levels;
@@ -109,20 +110,34 @@ impl EpisodesState {
 pub struct KeyEpisodes<K: Key> {
     /// The windows.
     history: History,
-    /// The anomalous windows, by rule.
-    hits: AnomalousWindows,
+    /// What was found, by rule; empty while there is nothing, as for most keys.
+    found: Vec<Found<K>>,
+    rules: u32,
     /// The changes of level, which baselines begin after.
     levels: Levels,
     /// The first windows after silences.
     starts: Starts,
-    /// The moments in the collection, by rule.
-    emitted: Vec<Vec<Moment<K>>>,
-    /// Whether the anomalous windows changed since the moments were emitted, by rule.
-    changed: Vec<bool>,
     /// The end of the newest window so far.
     last: EventTime,
     /// The states of detectors that are not pure; `None` before the first window.
     following: Option<Box<Following>>,
+}
+
+/// What one rule has found.
+#[derive(Debug)]
+struct Found<K: Key> {
+    /// The anomalous windows.
+    hits: Hits,
+    /// The moments in the collection.
+    emitted: Vec<Moment<K>>,
+    /// Whether the anomalous windows changed since the moments were emitted.
+    changed: bool,
+}
+
+/// The anomalous windows of one rule.
+fn hits_of<K: Key>(found: &[Found<K>], rule: usize) -> &Hits {
+    static NONE: Hits = BTreeMap::new();
+    found.get(rule).map_or(&NONE, |found| &found.hits)
 }
 
 /// A change of one window.
@@ -140,11 +155,10 @@ impl<K: Key> KeyEpisodes<K> {
     pub fn new(rules: usize) -> Self {
         Self {
             history: History::default(),
-            hits: vec![BTreeMap::new(); rules],
+            found: Vec::new(),
+            rules: u32::try_from(rules).unwrap_or(u32::MAX),
             levels: Levels::default(),
             starts: Starts::default(),
-            emitted: vec![Vec::new(); rules],
-            changed: vec![false; rules],
             last: EventTime::MIN,
             following: None,
         }
@@ -161,11 +175,11 @@ impl<K: Key> KeyEpisodes<K> {
         key: &K,
         state: EpisodesState,
     ) -> Result<(), CodecError> {
-        for (mine, restored) in self.hits.iter_mut().zip(state.hits) {
-            mine.extend(restored);
+        for (mine, restored) in self.all_found().iter_mut().zip(state.hits) {
+            mine.hits.extend(restored);
+            mine.changed = true;
         }
         self.levels.extend(state.levels);
-        self.changed.fill(true);
         self.last = self.last.max(state.last);
         if !state.memories.is_empty() {
             let mut following = Following::new(rules, key);
@@ -185,10 +199,24 @@ impl<K: Key> KeyEpisodes<K> {
             Some(following) => following.save()?,
             None => Default::default(),
         };
-        let hits = self.hits.iter().any(|hits| !hits.is_empty());
-        let any = !memories.is_empty() || hits || !self.levels.is_empty();
-        let (hits, levels, last) = (self.hits.clone(), self.levels.clone(), self.last);
-        Ok(any.then_some(EpisodesState { hits, levels, settled, last, memories }))
+        if memories.is_empty() && !self.has_hits() && self.levels.is_empty() {
+            return Ok(None);
+        }
+        let hits = (0..self.rules as usize).map(|rule| hits_of(&self.found, rule).clone()).collect();
+        let (levels, last) = (self.levels.clone(), self.last);
+        Ok(Some(EpisodesState { hits, levels, settled, last, memories }))
+    }
+
+    /// Whether any window is anomalous.
+    fn has_hits(&self) -> bool {
+        self.found.iter().any(|found| !found.hits.is_empty())
+    }
+
+    /// What each rule has found, with room for what it will find.
+    fn all_found(&mut self) -> &mut [Found<K>] {
+        let none = || Found { hits: BTreeMap::new(), emitted: Vec::new(), changed: false };
+        self.found.resize_with(self.rules as usize, none);
+        &mut self.found
     }
 
     /// Adds a summary that was evaluated before a restart.
@@ -296,11 +324,17 @@ impl<K: Key> KeyEpisodes<K> {
         self.count_open_looks(rules, windows, key, boundary, 1, count);
     }
 
+    /// A number that depends on memory that advancing needs: reading it brings that memory into the cache.
+    #[must_use]
+    pub fn peek(&self) -> u64 {
+        self.last.0 ^ self.history.peek()
+    }
+
     /// The boundary at which the key must be advanced next if no window changes: to close an open moment, or
     /// to free the states of its detectors.
     #[must_use]
     pub fn wake<S>(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> Option<EventTime> {
-        let open = self.emitted.iter().filter_map(|emitted| emitted.last()).filter(|moment| moment.open);
+        let open = self.found.iter().filter_map(|found| found.emitted.last()).filter(|moment| moment.open);
         let closes = open.map(|moment| moment.last_at.plus(windows.windows.slide())).min();
         let forgets = self.history.is_empty() && self.following.is_some();
         let forgets = forgets.then(|| self.forgets_at(rules, windows));
@@ -309,13 +343,13 @@ impl<K: Key> KeyEpisodes<K> {
 
     /// The moments in the collection.
     pub fn moments(&self) -> impl Iterator<Item = &Moment<K>> {
-        self.emitted.iter().flatten()
+        self.found.iter().flat_map(|found| &found.emitted)
     }
 
     /// Whether the key has no state.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.following.is_none() && self.hits.iter().all(BTreeMap::is_empty) && self.history.is_empty()
+        self.following.is_none() && !self.has_hits() && self.history.is_empty()
     }
 }
 

@@ -30,16 +30,17 @@ impl Starts {
         history: &History,
         end: EventTime,
     ) {
-        if let Some(absent) = shortest(rules)
-            && let Some(before) = history.newest()
-        {
-            self.add(spec, absent, before, end);
+        // Mostly the window before is adjacent.
+        let silence = history.newest().and_then(|before| silence(spec, before, end));
+        if let Some(silence) = silence {
+            self.add(shortest(rules), silence, end);
         }
     }
 
-    fn add(&mut self, spec: WindowSpec, absent: u64, before: EventTime, end: EventTime) {
-        self.starts
-            .extend(silence(spec, before, end).filter(|silence| *silence >= absent).map(|it| (end, it)));
+    fn add(&mut self, absent: Option<u64>, silence: u64, end: EventTime) {
+        if absent.is_some_and(|absent| silence >= absent) {
+            self.starts.push((end, silence));
+        }
     }
 
     /// Marks them to be found anew, after other windows than the newest came or went.
@@ -53,8 +54,11 @@ impl Starts {
             return;
         }
         self.starts.clear();
-        if let Some(absent) = shortest(rules) {
-            history.silences().for_each(|(before, end)| self.add(spec, absent, before, end));
+        let absent = shortest(rules);
+        for (before, end) in history.silences() {
+            if let Some(silence) = silence(spec, before, end) {
+                self.add(absent, silence, end);
+            }
         }
     }
 
