@@ -14,7 +14,7 @@ use std::time::Duration;
 use rows::{Sample, batch, letter, moment, moments, one, reading, readings, sink, tables, text_of, upsert};
 use rusqlite::{Connection, types::ValueRef};
 use telemetra_core::testkit::{HeldRow, sink_compliance, tables_of_history};
-use telemetra_core::{Column, ColumnKind, EventTime, Layout, Retry, Sink, Table, Value};
+use telemetra_core::{Column, ColumnKind, EventTime, Layout, Retry, Sink, Table, TraceParent, Value};
 use telemetra_sinks::Sqlite;
 
 #[test]

@@ -279,7 +279,9 @@ impl SinkLoop {
                         }
                     }
                     let span = spans::apply(&sent[0].0, self.gauge.labels[1].as_ref(), &batches);
-                    sent[1..].iter().for_each(|(other, _)| drop(span.follows_from(other)));
+                    for (other, _) in &sent[1..] {
+                        span.follows_from(other);
+                    }
                     let took = span.in_scope(|| self.persist(|| sink.apply(&batches)))?;
                     drop(span);
                     let mut after = self.gauge.durable();

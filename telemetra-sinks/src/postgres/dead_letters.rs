@@ -23,6 +23,11 @@ pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 8] {
         }
         array
     };
+    let mut traces = Array::new(Text);
+    for letter in letters {
+        let text = letter.traceparent.map(|parent| parent.to_string());
+        let _ = traces.push(text.as_deref().map_or(Value::Null, Value::Text));
+    }
     [
         column(Text, |letter| Value::Text(letter.partition.as_str())),
         column(Integer, |letter| Value::Unsigned(letter.offset)),
@@ -31,5 +36,6 @@ pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 8] {
         column(Text, |letter| Value::Text(&letter.reason)),
         column(Bytes, |letter| Value::Bytes(&letter.bytes)),
         column(Time, |letter| letter.time.map_or(Value::Null, Value::Time)),
+        traces,
     ]
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{
-    Action, Batch, Change, ConfigError, DeadLetter, EventTime, ExternalError, Shard, Sink, Table,
+    Action, Batch, Change, ConfigError, DeadLetter, EventTime, ExternalError, Shard, Sink, Table, TraceParent,
 };
 
 use super::config::KafkaConfig;
@@ -39,7 +39,7 @@ use settings::Settings;
 ///   slash is written as `%2F` and a percent sign as `%25`. A withdrawal is a tombstone, so a compacted topic
 ///   holds the newest version of each row. All rows of one [subject](telemetra_core::Row::subject) are in one
 ///   partition, in the order of their changes. In a program that sends its spans somewhere, messages have the
-///   header `traceparent` of the span that wrote them ([`TraceParent::current`]).
+///   header `traceparent` of the span that wrote them ([`TraceParent::current`](telemetra_core::TraceParent::current)).
 /// * **Durability.** A message is durable when all in-sync replicas have acknowledged it (`acks=all`). The
 ///   producer is idempotent, so its own retries write nothing twice. Each [`apply`](Sink::apply) waits for
 ///   all messages sent so far.
