@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::ProgressBar;
 use tracing::{Level, Subscriber};
-use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
@@ -25,7 +25,12 @@ pub(crate) enum Format {
 
 /// Starts logging for the program of that name. What it returns sends the last spans when it is dropped, if spans are
 /// sent.
-pub(crate) fn start(program: &'static str, level: Option<Level>, format: Format, bar: &ProgressBar) -> Option<Otlp> {
+pub(crate) fn start(
+    program: &'static str,
+    level: Option<Level>,
+    format: Format,
+    bar: &ProgressBar,
+) -> Option<Otlp> {
     start_with(program, level, format, bar, None::<tracing_subscriber::layer::Identity>)
 }
 
@@ -49,16 +54,14 @@ fn lines<S>(most: Level, format: Format, bar: &ProgressBar) -> impl Layer<S> + S
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let coloured =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer().with_writer(Lines(bar.clone()));
-    // The error that stops a pipeline is printed at the end, with the remedy; a log in JSON is for machines.
-    let is_told = filter_fn(move |event| format == Format::Json || event.target() != "telemetra::failure");
-    let filter = LevelFilter::from_level(most).and(is_told);
     let lines: Box<dyn Layer<S> + Send + Sync> = match format {
         Format::Text => lines.with_ansi(coloured).boxed(),
         Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
     };
-    lines.with_filter(filter)
+    lines.with_filter(LevelFilter::from_level(most))
 }
 
 /// Prints to standard error what is no line of the log, without secrets.

@@ -45,8 +45,9 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let endpoint =
-        ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"].into_iter().find_map(variable)?;
+    let endpoint = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
+        .into_iter()
+        .find_map(variable)?;
     let is_off = variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
         || variable("OTEL_TRACES_EXPORTER").is_some_and(|value| value == "none");
     if is_off {
@@ -57,7 +58,8 @@ where
     let pairs = headers.into_iter().filter_map(variable).collect::<Vec<_>>().join(",");
     secrets::hide(pairs.split(',').filter_map(|pair| Some(pair.split_once('=')?.1.to_owned())));
     secrets::hide(secrets::of_value(&endpoint, false));
-    let millis = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"].into_iter().find_map(variable);
+    let millis =
+        ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"].into_iter().find_map(variable);
     let timeout = millis.and_then(|text| text.parse().ok()).map_or(TIMEOUT, Duration::from_millis);
     let exporter = SpanExporter::builder()
         .with_http()
@@ -111,7 +113,11 @@ struct Client {
 
 impl Client {
     fn new(endpoint: &str, timeout: Duration) -> Self {
-        let roots = if endpoint.starts_with("https:") { rustls_native_certs::load_native_certs().certs } else { Vec::new() };
+        let roots = if endpoint.starts_with("https:") {
+            rustls_native_certs::load_native_certs().certs
+        } else {
+            Vec::new()
+        };
         let roots: Vec<_> = roots.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)

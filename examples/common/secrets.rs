@@ -31,7 +31,9 @@ pub(crate) fn add(known: &mut Vec<String>, values: impl IntoIterator<Item = Stri
     for value in values {
         // As a log in JSON, and a field, would have it.
         let quoted = format!("{value:?}");
-        known.extend([quoted[1..quoted.len() - 1].to_owned(), value].into_iter().filter(|value| !value.is_empty()));
+        known.extend(
+            [quoted[1..quoted.len() - 1].to_owned(), value].into_iter().filter(|value| !value.is_empty()),
+        );
     }
     // The longest first, as one may be a part of another.
     known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));

@@ -163,6 +163,7 @@ impl Server {
             Kind::ClickHouse => format!("http://127.0.0.1:{port}"),
             Kind::Registry if self.has_tls() => format!("https://localhost:{port}/apis/ccompat/v7"),
             Kind::Registry => format!("http://127.0.0.1:{port}/apis/ccompat/v7"),
+            Kind::Collector => format!("http://127.0.0.1:{port}"),
         }
     }
 

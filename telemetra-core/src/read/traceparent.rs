@@ -153,7 +153,9 @@ impl FromStr for TraceParent {
 
 /// The error of a text that is no valid [`TraceParent`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no `traceparent` of the form 00-32 hexadecimal digits-16 hexadecimal digits-2 hexadecimal digits")]
+#[error(
+    "it is no `traceparent` of the form 00-32 hexadecimal digits-16 hexadecimal digits-2 hexadecimal digits"
+)]
 pub struct InvalidTraceParent;
 
 #[cfg(test)]
@@ -173,7 +175,9 @@ mod tests {
         // Flags without a meaning are read and not passed on.
         assert_eq!(parse(&GOOD.replace("-01", "-ff")).as_deref(), Some(&*GOOD.replace("-01", "-03")));
         // A later version may have more at its end, and is passed on as the one that is known.
-        for later in ["cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &format!("01{}-more", &GOOD[2..])] {
+        for later in
+            ["cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", &format!("01{}-more", &GOOD[2..])]
+        {
             assert_eq!(parse(later).as_deref(), Some(GOOD), "{later}");
         }
         let wrong = [

@@ -44,7 +44,13 @@ impl SlowBatches {
 
     /// Says that this batch, the first since `after`, took long to be durable, if it did; warns of it at most once a
     /// minute. A batch without rows only says that its time has passed.
-    pub(crate) fn judge(&mut self, sink: &str, after: EventTime, delivered: (EventTime, usize, Instant), span: &Span) {
+    pub(crate) fn judge(
+        &mut self,
+        sink: &str,
+        after: EventTime,
+        delivered: (EventTime, usize, Instant),
+        span: &Span,
+    ) {
         let (time, rows, since) = delivered;
         let took = since.elapsed();
         if rows == 0 || took < self.bound {

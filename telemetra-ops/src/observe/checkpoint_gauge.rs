@@ -24,6 +24,13 @@ impl Default for CheckpointGauge {
     fn default() -> Self {
         let zero = AtomicU64::default;
         let retry = RetryState::new("the checkpoint store".to_owned());
-        Self { boundary: zero(), completed: zero(), bytes: zero(), micros: zero(), retry, spans: CheckpointSpans::default() }
+        Self {
+            boundary: zero(),
+            completed: zero(),
+            bytes: zero(),
+            micros: zero(),
+            retry,
+            spans: CheckpointSpans::default(),
+        }
     }
 }

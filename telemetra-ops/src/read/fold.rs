@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use telemetra_core::engine::Placement;
 use telemetra_core::{
-    Arena, DeadLetter, DecodeError, Decoder, Event, EventTime, Events, Fate, RecordBatch, RecordPlace, TraceParent,
+    Arena, DeadLetter, DecodeError, Decoder, Event, EventTime, Events, Fate, RecordBatch, RecordPlace,
+    TraceParent,
 };
 use timely::dataflow::operators::probe;
 
@@ -225,11 +226,13 @@ fn traces(
     topic: &str,
 ) -> impl Iterator<Item = (EventTime, TraceParent)> {
     let starts = std::iter::once(0).chain(records.iter().map(|decoded| decoded.end));
-    let found = batch.records().iter().zip(records).zip(starts).filter_map(move |((place, decoded), start)| {
-        let placement = placements[start..decoded.end].iter().find(|placement| placement.fate.is_counted())?;
-        let parent = TraceParent::of(&batch.record(place, topic))?;
-        Some((placement.effective_end.minus(1), parent))
-    });
+    let found =
+        batch.records().iter().zip(records).zip(starts).filter_map(move |((place, decoded), start)| {
+            let placement =
+                placements[start..decoded.end].iter().find(|placement| placement.fate.is_counted())?;
+            let parent = TraceParent::of(&batch.record(place, topic))?;
+            Some((placement.effective_end.minus(1), parent))
+        });
     found.take(MOST)
 }
 

@@ -185,7 +185,7 @@ impl Failure {
     pub(crate) fn set(&self, error: PipelineError) {
         let mut first = self.lock();
         if !self.is_set() {
-            tracing::error!(target: "telemetra::failure", error = chain(&error), "the pipeline stops");
+            tracing::error!(error = chain(&error), "the pipeline stops");
             *first = Some(error);
             self.0.set.store(true, Ordering::Release);
             self.0.down.notify_all();
