@@ -37,7 +37,21 @@ const NAMES: [&str; 12] = [
 fn full_pipeline(variables: &[(&str, &str)]) -> (tempfile::TempDir, Command) {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let folder = tempfile::tempdir().unwrap();
-    let small = ["--minutes", "3", "--streams", "5", "--events", "500", "--partitions", "1", "--json"];
+    let small = [
+        "--minutes",
+        "3",
+        "--streams",
+        "5",
+        "--events",
+        "500",
+        "--partitions",
+        "1",
+        "--json",
+        "--checkpoint",
+        "kept",
+        "--checkpoint-pause",
+        "0s",
+    ];
     let program = PROGRAM.get_or_init(|| program::build("full_pipeline"));
     let mut command = program::command(program, folder.path(), &small);
     command.envs(variables.iter().copied());

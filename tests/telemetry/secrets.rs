@@ -109,14 +109,14 @@ fn no_program_prints_a_password() {
     }
     // Wrong ones.
     run(&small, &[&host[..], &[("POSTGRES_USER", "nobody")]].concat(), "nobody");
-    run(&small, &[("REDIS_URL", &bad_url)], "WRONGPASS");
+    run(&small, &[("REDIS_URL", &bad_url)], "password is wrong");
     run(&small, &[("REDIS_URL", &no_url)], "error:");
     run(&small, &[("POSTGRES_HOST", &no_url)], "error:");
     run(&[&small[..], &["--postgres-port", &no_url]].concat(), &host, "error:");
     run(&login, &[], "Kafka");
     run(&wrong, &[], "no.such.property");
     run(&["--kafka", &nobody, "--kafka-property", property], &[], "error:");
-    run(&[&small[..], &["--webhook", &format!("http://me:{url}@{nobody}/")]].concat(), &[], "webhook");
+    run(&[&small[..], &["--webhook", &format!("http://me:{url}@{nobody}/")]].concat(), &[], "events in");
 
     let program = program::build("mock_producer");
     let run = |arguments: &[&str], until: &str| {
@@ -134,6 +134,6 @@ fn no_program_prints_a_password() {
     run(&[("API_TOKEN", property)], "dashboard");
     run(&[("API_TOKEN", variable)], "error:");
     run(&[&host[..], &[("REDIS_URL", &good_url)]].concat(), "dashboard");
-    run(&[&host[..], &[("REDIS_URL", &bad_url)]].concat(), "WRONGPASS");
+    run(&[&host[..], &[("REDIS_URL", &bad_url)]].concat(), "password is wrong");
     run(&[&host[..], &[("POSTGRES_USER", "nobody")]].concat(), "nobody");
 }

@@ -154,7 +154,7 @@ impl Writer {
                     }
                     let these = these.into_iter().map(|(name, part)| (name.to_string(), part)).collect();
                     self.put(boundary, &blob_name(boundary, worker), &WorkerParts { parts: these })?;
-                    span.record("bytes", self.effort(boundary).bytes - before);
+                    span.record("bytes", spans::int(self.effort(boundary).bytes - before));
                     drop(span);
                     if began.insert(boundary) {
                         if chain.len() == CHAIN {
@@ -171,7 +171,7 @@ impl Writer {
                     let is_complete =
                         spans::complete(&checkpoint).in_scope(|| self.complete(boundary, links))?;
                     if is_complete {
-                        checkpoint.record("bytes", self.effort(boundary).bytes);
+                        checkpoint.record("bytes", spans::int(self.effort(boundary).bytes));
                         spans::commit(&checkpoint).in_scope(|| (self.commit)(boundary));
                         self.measure(boundary);
                         self.gauge.completed.fetch_add(1, Ordering::Relaxed);

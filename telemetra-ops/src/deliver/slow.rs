@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use telemetra_core::{Batch, EventTime};
 use tracing::Span;
 
-use crate::observe::spans::SINK;
+use crate::observe::spans::{SINK, int};
 use crate::observe::traces::TraceLog;
 
 /// How often slow batches are warned of, for each shard of a sink.
@@ -63,13 +63,13 @@ impl SlowBatches {
         if self.said.is_some_and(|said| said.elapsed() < REMIND) {
             self.withheld += 1;
             tracing::debug!(
-                target: SINK, parent: span, sink, rows, through = %time, ?took, traceparents = traces(),
+                target: SINK, parent: span, sink, rows = int(rows), through = %time, ?took, traceparents = traces(),
                 "a batch took long to be durable"
             );
             return;
         }
         tracing::warn!(
-            target: SINK, parent: span, sink, rows, through = %time, ?took, withheld = self.withheld,
+            target: SINK, parent: span, sink, rows = int(rows), through = %time, ?took, withheld = int(self.withheld),
             traceparents = traces(), "a batch took long to be durable"
         );
         (self.said, self.withheld) = (Some(Instant::now()), 0);

@@ -32,9 +32,9 @@ pub(crate) fn has_polls() -> bool {
 pub(crate) fn poll(worker: usize, partition: &PartitionId, batch: &RecordBatch, took: Duration) -> Span {
     let bytes = || batch.records().iter().map(|place| batch.bytes_of(place).len()).sum::<usize>();
     debug_span!(
-        target: READ, parent: None, "poll", worker, partition = partition.as_str(),
-        offset = batch.records().first().map(|place| place.offset),
-        records = batch.records().len(), bytes = bytes(), poll_us = micros(took)
+        target: READ, parent: None, "poll", worker = int(worker), partition = partition.as_str(),
+        offset = batch.records().first().map(|place| int(place.offset)),
+        records = int(batch.records().len()), bytes = int(bytes()), poll_us = micros(took)
     )
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn fold(group: &str) -> Span {
 /// An activation of an operator with state that had something to do.
 pub(crate) fn advance(worker: usize, operator: &str) -> Span {
     debug_span!(
-        target: OPERATOR, parent: None, "advance", worker, operator, group = group_of(operator),
+        target: OPERATOR, parent: None, "advance", worker = int(worker), operator, group = group_of(operator),
         times = Empty, rows = Empty, through = Empty
     )
 }
@@ -69,8 +69,8 @@ fn group_of(operator: &str) -> Option<&str> {
 /// The changes of one time for a shard of a sink, from when they are complete until they are durable.
 pub(crate) fn deliver(worker: usize, [pipeline, sink, shard]: [&str; 3], batch: &Batch) -> Span {
     debug_span!(
-        target: SINK, parent: None, "deliver", worker, pipeline, sink, shard,
-        rows = batch.changes.len(), through = %batch.time, queued_us = Empty
+        target: SINK, parent: None, "deliver", worker = int(worker), pipeline, sink, shard,
+        rows = int(batch.changes.len()), through = %batch.time, queued_us = Empty
     )
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn deliver(worker: usize, [pipeline, sink, shard]: [&str; 3], batch: 
 pub(crate) fn apply(parent: &Span, sink: &str, batches: &[Batch]) -> Span {
     let rows = || batches.iter().map(|batch| batch.changes.len()).sum::<usize>();
     debug_span!(
-        target: SINK, parent: parent, "apply", sink, batches = batches.len(), rows = rows(),
+        target: SINK, parent: parent, "apply", sink, batches = int(batches.len()), rows = int(rows()),
         through = batches.last().map(|batch| tracing::field::display(batch.time))
     )
 }
@@ -109,13 +109,13 @@ impl CheckpointSpans {
     /// Taking the part of an operator, encoding included.
     pub(crate) fn snapshot(&self, boundary: EventTime, worker: usize, operator: &str) -> Span {
         let checkpoint = self.of(boundary);
-        debug_span!(target: CHECKPOINT, parent: &checkpoint, "snapshot", worker, operator)
+        debug_span!(target: CHECKPOINT, parent: &checkpoint, "snapshot", worker = int(worker), operator)
     }
 
     /// Writing the parts of a worker.
     pub(crate) fn write(&self, boundary: EventTime, worker: usize) -> Span {
         let checkpoint = self.of(boundary);
-        debug_span!(target: CHECKPOINT, parent: &checkpoint, "write", worker, bytes = Empty)
+        debug_span!(target: CHECKPOINT, parent: &checkpoint, "write", worker = int(worker), bytes = Empty)
     }
 }
 
@@ -130,6 +130,11 @@ pub(crate) fn commit(checkpoint: &Span) -> Span {
 }
 
 /// Microseconds, as fields have them.
-pub(crate) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+pub(crate) fn micros(duration: Duration) -> i64 {
+    int(duration.as_micros())
+}
+
+/// A number, as fields have it: the attributes of OpenTelemetry have no others.
+pub(crate) fn int(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }

@@ -387,7 +387,7 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                     span.record("through", tracing::field::display(time));
                 }
                 if let Some(span) = span {
-                    span.record("times", times).record("rows", rows);
+                    span.record("times", spans::int(times)).record("rows", spans::int(rows));
                 }
                 tactic.end_of_turn();
                 match (tactic.next(ended), &mut held) {

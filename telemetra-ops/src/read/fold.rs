@@ -132,7 +132,7 @@ impl<E: Events> Reader<E> {
             };
             records.push(Decoded { end: events.len(), error: decoded.err() });
         }
-        span.record("events", events.len());
+        span.record("events", spans::int(events.len()));
         drop(span);
         let span = spans::sequence().entered();
         self.shared.sequence(partition, turn, |sequencer, floors, now| {
