@@ -18,8 +18,7 @@ const APPLICATION: i64 = 0x544c_4d54;
 const DEAD_LETTERS: &str = "
     CREATE TABLE telemetra_dead_letters (
         \"partition\" TEXT NOT NULL, \"offset\" INTEGER NOT NULL, idx INTEGER NOT NULL,
-        fate TEXT NOT NULL, reason TEXT NOT NULL, bytes BLOB NOT NULL, time INTEGER,
-        traceparent TEXT,
+        fate TEXT NOT NULL, reason TEXT NOT NULL, bytes BLOB NOT NULL, time INTEGER, traceparent TEXT,
         PRIMARY KEY (\"partition\", \"offset\", idx)
     ) STRICT;
 ";
