@@ -15,9 +15,9 @@ api: compiler ## serves the API and the dashboard, on port 8000
 # The tests that need no server, of which a change is most likely to break one; doc tests take longer than all of these.
 check: compiler ## format, clippy and the tests without servers: before each commit
 	scripts/gates style lint
-	cargo test --workspace --features kafka-tls --lib
+	cargo test --workspace --features kafka-tls,otlp --lib
 	cargo test -p telemetra-core --tests
-	cargo test --features kafka-tls --test agreement --test architecture --test corrections --test graph \
+	cargo test --features kafka-tls,otlp --test agreement --test architecture --test corrections --test graph \
 		--test http --test livestream --test specification --test usual_mistakes --test watermarks
 
 gates: compiler ## all that has to hold before a merge, but for the tests
@@ -28,8 +28,8 @@ gates: compiler ## all that has to hold before a merge, but for the tests
 # that they compile.
 test: compiler ## runs all tests, against real servers
 	scripts/services install
-	cargo test --workspace --features kafka-tls --lib --bins --tests --examples
-	cargo test --workspace --features kafka-tls --doc
+	cargo test --workspace --features kafka-tls,otlp --lib --bins --tests --examples
+	cargo test --workspace --features kafka-tls,otlp --doc
 
 test-dashboard: compiler ## drives the dashboard in Chromium; needs Node
 	cargo build --release --example api

@@ -44,3 +44,16 @@ fn a_feature_brings_its_crates_and_no_others() {
     let full = tree("full");
     assert!(CRATES.iter().all(|(_, name)| full.contains(*name)), "{full:?}");
 }
+
+/// That of the examples, which sends spans to a collector: `full` is without it, and it brings no second client of HTTP and no gRPC.
+#[test]
+fn spans_are_sent_by_a_feature_of_its_own_and_by_clients_that_are_there() {
+    let sends = ["opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp", "tracing-opentelemetry"];
+    let (without, with) = (tree("full"), tree("full,otlp"));
+    for name in sends {
+        assert!(!without.contains(name) && with.contains(name), "{name}");
+    }
+    for name in ["tonic", "reqwest", "hyper-util", "openssl", "aws-lc-rs"] {
+        assert_eq!(with.contains(name), without.contains(name), "{name}");
+    }
+}

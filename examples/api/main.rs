@@ -14,7 +14,6 @@ mod pipeline;
 mod server;
 mod settings;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +24,10 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::layer::Layer as _;
 
-use common::log::Format;
+use common::log;
+use common::otlp::Otlp;
 use common::settings::{Command, Wrong};
 use common::show::print;
 use server::app::{App, app};
@@ -50,14 +49,14 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            log::say(&format!("error: {error:#}"));
             ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
         }
     }
 }
 
 fn start(settings: &Settings) -> Result<()> {
-    log(settings);
+    let _otlp = start_log(settings);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("could not start the threads of the service")?.block_on(run(settings))
 }
@@ -118,16 +117,11 @@ fn listen(stop: watch::Sender<bool>) -> Result<()> {
     Ok(())
 }
 
-fn log(settings: &Settings) {
+/// Starts the log, and its newest lines for the operations page.
+fn start_log(settings: &Settings) -> Option<Otlp> {
     let tail = LogTail::shared();
     tail.hide(settings.secrets());
     let tail = tail.layer().with_filter(LevelFilter::INFO);
-    let Some(most) = settings.log_level else { return tracing_subscriber::registry().with(tail).init() };
-    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(coloured);
-    let most = LevelFilter::from_level(most);
-    match settings.log_format {
-        Format::Text => tracing_subscriber::registry().with(tail).with(lines.with_filter(most)).init(),
-        Format::Json => tracing_subscriber::registry().with(tail).with(lines.json().with_filter(most)).init(),
-    }
+    let bar = indicatif::ProgressBar::hidden();
+    log::start_with("api", settings.log_level, settings.log_format, &bar, Some(tail))
 }

@@ -1,17 +1,20 @@
-//! The library's log, written to standard error above the progress bar.
+//! The log of a program: lines on standard error, above the progress bar if there is one, in one format for all programs.
+//!
+//! Colours are for terminals only, and off with `NO_COLOR`. Secrets of the settings are never in it. With the feature
+//! `otlp` the library's spans go to a collector too.
 
-use std::fmt::{Debug, Write};
+use std::io::{self, IsTerminal, Write};
 
 use indicatif::ProgressBar;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Writes events of a level and more severe ones. Spans are ignored: the library has none.
-pub(crate) struct Log {
-    most: Level,
-    bar: ProgressBar,
-}
+use super::otlp::{self, Otlp};
+use super::secrets;
 
 /// The format of lines.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -20,53 +23,72 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Starts logging.
-pub(crate) fn start(level: Option<Level>, format: Format, bar: &ProgressBar) {
-    let Some(most) = level else { return };
-    if format == Format::Json {
-        let json = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(most);
-        // As below, this fails only if there is another subscriber.
-        let _ = json.with_writer(std::io::stderr).try_init();
-        return;
-    }
+/// Starts logging for the program of that name. What it returns sends the last spans when it is dropped, if spans are
+/// sent.
+pub(crate) fn start(
+    program: &'static str,
+    level: Option<Level>,
+    format: Format,
+    bar: &ProgressBar,
+) -> Option<Otlp> {
+    start_with(program, level, format, bar, None::<tracing_subscriber::layer::Identity>)
+}
+
+/// Starts logging, with a layer of the program's own.
+pub(crate) fn start_with(
+    program: &'static str,
+    level: Option<Level>,
+    format: Format,
+    bar: &ProgressBar,
+    own: Option<impl Layer<tracing_subscriber::Registry> + Send + Sync>,
+) -> Option<Otlp> {
+    let (otlp, spans) = otlp::start(program).unzip();
+    let lines = level.map(|most| lines(most, format, bar));
     // This fails only if there is another subscriber, which then does the logging.
-    let _ = tracing::subscriber::set_global_default(Log { most, bar: bar.clone() });
+    let _ = tracing_subscriber::registry().with(own).with(lines).with(spans).try_init();
+    otlp
 }
 
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // The error that stops the pipeline is printed at the end, with the remedy.
-        *metadata.level() <= self.most && metadata.target() != "telemetra_ops::failure"
-    }
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line::default();
-        event.record(&mut line);
-        let level = event.metadata().level().as_str().to_lowercase();
-        self.bar.suspend(|| eprintln!("{level}: {}{}", line.message, line.fields));
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
+/// What writes the lines of a level and more severe ones.
+fn lines<S>(most: Level, format: Format, bar: &ProgressBar) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let coloured =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = tracing_subscriber::fmt::layer().with_writer(Lines(bar.clone()));
+    let lines: Box<dyn Layer<S> + Send + Sync> = match format {
+        Format::Text => lines.with_ansi(coloured).boxed(),
+        Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
+    };
+    lines.with_filter(LevelFilter::from_level(most))
 }
 
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: String,
+/// Prints to standard error what is no line of the log, without secrets.
+pub(crate) fn say(text: &str) {
+    eprintln!("{}", secrets::redact(text));
 }
 
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        // Writing to a string does not fail.
-        let _ = match field.name() {
-            "message" => write!(self.message, "{value:?}"),
-            name => write!(self.fields, ", {name}: {value:?}"),
-        };
+/// Writes lines above a progress bar, without secrets.
+struct Lines(ProgressBar);
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'a Self;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+impl Write for &Lines {
+    /// A line at a time, as the layer writes them.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let shown = secrets::redact(&String::from_utf8_lossy(line));
+        self.0.suspend(|| io::stderr().lock().write_all(shown.as_bytes()))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -7,7 +7,13 @@ pub(crate) mod generator;
 pub(crate) mod log;
 mod manual;
 pub(crate) mod metrics;
+#[cfg(feature = "otlp")]
+pub(crate) mod otlp;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_otlp.rs"]
+pub(crate) mod otlp;
 pub(crate) mod parse;
+pub(crate) mod secrets;
 #[cfg(feature = "kafka")]
 pub(crate) mod sender;
 pub(crate) mod settings;

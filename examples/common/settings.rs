@@ -7,7 +7,7 @@ use std::fmt;
 
 use anyhow::{Context, Result};
 
-use super::parse;
+use super::{log, parse, secrets};
 
 /// One setting of the settings `S`. `name` is the flag, and with `-` or `_` the key in the file.
 pub(crate) struct Setting<S: 'static> {
@@ -21,6 +21,8 @@ pub(crate) struct Setting<S: 'static> {
     several: bool,
     /// Whether only the variable can set it: other users see arguments, and files are copied.
     pub(super) secret: bool,
+    /// Whether its value is never shown, though arguments and the file may set it.
+    hides: bool,
     /// The setting that this one depends on, and those that disable it. If it has no effect, its variable is
     /// ignored, as it may be there for another program or set by Kubernetes.
     needs: Option<&'static str>,
@@ -46,6 +48,7 @@ impl<S> Setting<S> {
             help,
             several: false,
             secret: false,
+            hides: false,
             needs: None,
             unless: &[],
             shared_with: None,
@@ -67,6 +70,11 @@ impl<S> Setting<S> {
     /// Lets only the variable set it.
     pub(crate) const fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    /// Never shows its value, which may hold a secret.
+    pub(crate) const fn hides(self) -> Self {
+        Self { hides: true, ..self }
     }
 
     /// Makes the setting depend on another one.
@@ -192,7 +200,7 @@ impl<S> Given<S> {
     /// Prints the ignored variables to standard error.
     pub(crate) fn tell_notes(&self) {
         for note in &self.notes {
-            eprintln!("{note}");
+            log::say(note);
         }
     }
 }
@@ -304,6 +312,8 @@ impl<S: Default> Table<S> {
         let (mut settings, mut notes) = (S::default(), Vec::new());
         for setting in self.all() {
             let Some((origin, values)) = layer.get(setting.name) else { continue };
+            let is_secret = setting.secret || setting.hides;
+            secrets::hide(values.iter().flat_map(|value| secrets::of_value(value, is_secret)));
             for value in values {
                 let Err(error) = (setting.set)(&mut settings, value) else { continue };
                 match setting.shared_with.filter(|_| *origin == setting.env()) {

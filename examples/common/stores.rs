@@ -137,6 +137,7 @@ impl<S: Stores> Flags<S> {
         },
     )
     .known_as("POSTGRES_PASSWORD")
+    .hides()
     .needs("postgres-host");
     pub(crate) const POSTGRES_DB: Setting<S> =
         Setting::<S>::new("postgres-db", "NAME", "the database [telemetra]", |s, v| {

@@ -84,7 +84,7 @@ fn main() -> ExitCode {
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        log::say(&format!("error: {error:#}"));
         ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
     })
 }
@@ -99,13 +99,13 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     let mut settings = settings.clone();
     let stop = stop::listen()?;
     let progress = Progress::new(&settings);
-    log::start(settings.log_level, settings.log_format, &progress.bar);
+    let _otlp = log::start("full_pipeline", settings.log_level, settings.log_format, &progress.bar);
     for place in &settings.places {
         let line = match settings.log_format {
             Format::Text => place.clone(),
             Format::Json => serde_json::json!({ "level": "INFO", "message": place }).to_string(),
         };
-        progress.bar.suspend(|| eprintln!("{line}"));
+        progress.bar.suspend(|| log::say(&line));
     }
     if let Some(address) = settings.metrics_address() {
         let bound = metrics::serve(&address)?;
@@ -138,7 +138,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     }
     let running = match start(pipeline, &stop) {
         Err(error) if matches!(error.downcast_ref(), Some(PipelineError::Stopped)) => {
-            eprintln!("{error}");
+            log::say(&error.to_string());
             return Ok(stop.exit(true));
         }
         started => started?,
@@ -235,7 +235,7 @@ impl Watch<'_> {
         others.drain();
         let report = running.drain(self.settings.drain())?;
         if let Some(unfinished) = &report.unfinished {
-            eprintln!("{unfinished}");
+            log::say(&unfinished.to_string());
         }
         Ok((report, !read_all))
     }
@@ -245,7 +245,8 @@ impl Watch<'_> {
 fn assist(settings: &Settings) -> Result<ExitCode> {
     let drain = Arc::new(AtomicBool::new(false));
     cluster::obey(Arc::clone(&drain));
-    log::start(settings.log_level, settings.log_format, &indicatif::ProgressBar::hidden());
+    let bar = indicatif::ProgressBar::hidden();
+    let _otlp = log::start("full_pipeline", settings.log_level, settings.log_format, &bar);
     if let Some(address) = settings.metrics_address() {
         metrics::serve(&address)?;
     }

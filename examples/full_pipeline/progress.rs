@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use telemetra::prelude::*;
 
+use crate::common::secrets;
 use crate::common::show::{clock, grouped};
 use crate::places::Source;
 use crate::settings::Settings;
@@ -92,7 +93,7 @@ impl Progress {
             self.rate = read.saturating_sub(known) as f64 / elapsed.as_secs_f64();
             self.since = Some((Instant::now(), read));
         }
-        let line = self.line(status, read, rows);
+        let line = secrets::redact(&self.line(status, read, rows));
         match &mut self.lines {
             Some(last) if last.elapsed() >= LINES => {
                 *last = Instant::now();

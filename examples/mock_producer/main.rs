@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        log::say(&format!("error: {error:#}"));
         ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
     })
 }
@@ -55,7 +55,7 @@ fn produce(mut settings: Settings) -> Result<ExitCode> {
     settings.generator = generator.config().clone();
     let stop = stop::listen()?;
     let mut progress = Progress::new();
-    log::start(settings.log_level, settings.log_format, &progress.bar);
+    let _otlp = log::start("mock_producer", settings.log_level, settings.log_format, &progress.bar);
     let topics = Topics::with_prefix(&settings.topic_prefix);
     let sender = Sender::new(&settings.servers, &settings.properties.0, topics.clone())?;
     for told in topics::ensure(&sender, &topics, &settings)? {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use telemetra::prelude::*;
 
+use crate::common::log;
 use crate::common::sender::Sender;
 use crate::common::show::{clock, grouped};
 
@@ -77,6 +78,6 @@ impl Progress {
 
     /// Prints an additional line.
     pub(crate) fn tell(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| log::say(text));
     }
 }

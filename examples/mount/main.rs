@@ -8,6 +8,8 @@
 //! curl -N -H 'Accept: text/event-stream' localhost:8080/devices/live
 //! ```
 
+#[path = "../common/mod.rs"]
+mod common;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +22,8 @@ use axum::{Json, Router};
 use telemetra::core::aggregate::Mean;
 use telemetra::http;
 use telemetra::prelude::*;
+
+use common::log;
 
 #[derive(Clone, Debug, serde::Deserialize)]
 struct Reading {
@@ -67,6 +71,8 @@ fn service() -> anyhow::Result<(Router, Arc<Mutex<Running>>)> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    let bar = indicatif::ProgressBar::hidden();
+    let _otlp = log::start("mount", Some(tracing::Level::INFO), log::Format::Text, &bar);
     let (service, _running) = service()?;
     axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, service).await?;
     Ok(())

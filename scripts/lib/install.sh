@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# What is missing, by apt, Kafka and the schema registry from Maven Central, and packages of Python from PyPI. What is there is not
+# What is missing, by apt, Kafka and the schema registry from Maven Central, an OpenTelemetry Collector from
+# the Go module proxy, and packages of Python from PyPI. What is there is not
 # asked for again.
 
 have() {
@@ -40,6 +41,7 @@ missing_packages() {
             [ -e /usr/include/openssl/ssl.h ] || echo libssl-dev
             ;;
         faketime) compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime ;;
+        otelcol) [ -x "$otelcol_home/otelcol" ] || have go || echo golang-go ;;
         clickhouse) have clickhouse-server || echo clickhouse-server ;;
         python) python_packages_ready || { have python3 && python3 -c 'import ensurepip' 2>/dev/null; } || echo python3-venv ;;
         *) fail "there is no part $1; there are ${kinds[*]} kafka-tls faketime python" ;;
@@ -60,6 +62,7 @@ install() {
     [[ " $* " != *" python "* ]] || python_packages_ready || install_python
     [[ " $* " != *" kafka "* ]] || [ -d "$kafka_home/template" ] || install_kafka
     [[ " $* " != *" registry "* ]] || [ -d "$registry_home" ] || install_registry
+    [[ " $* " != *" otelcol "* ]] || [ -x "$otelcol_home/otelcol" ] || install_otelcol
 }
 
 apt_install() {

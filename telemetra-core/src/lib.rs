@@ -51,6 +51,7 @@ pub use read::event::{Event, EventId, Events};
 pub use read::fate::{Fate, Fates};
 pub use read::serde_json::SerdeJson;
 pub use read::source::{Partition, PartitionId, Polled, Source};
+pub use read::traceparent::{InvalidTraceParent, TRACEPARENT, TraceParent};
 pub use time::config::TimeConfig;
 pub use time::event_time::{Clock, EventTime};
 pub use time::rfc3339::{TimeError, parse_timestamp};

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rows::{Sample, batch, letter, moment, moments, one, reading, readings, sink, tables, text_of, upsert};
 use rusqlite::{Connection, types::ValueRef};
 use telemetra_core::testkit::{HeldRow, sink_compliance, tables_of_history};
-use telemetra_core::{Column, ColumnKind, EventTime, Layout, Retry, Sink, Table, Value};
+use telemetra_core::{Column, ColumnKind, EventTime, Layout, Retry, Sink, Table, TraceParent, Value};
 use telemetra_sinks::Sqlite;
 
 #[test]
@@ -296,14 +296,20 @@ fn a_full_or_read_only_database_is_permanent_and_names_the_row() {
 }
 
 #[test]
-fn dead_letters_of_an_older_version_stay_and_have_no_time() {
+fn dead_letters_of_an_older_version_stay_and_have_no_time_and_no_trace() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.db");
     sink(&path).dead_letters(&[letter(3, b"x")]).unwrap();
-    let back = "ALTER TABLE telemetra_dead_letters DROP COLUMN time; PRAGMA user_version = 2";
+    let back = "ALTER TABLE telemetra_dead_letters DROP COLUMN time; \
+                ALTER TABLE telemetra_dead_letters DROP COLUMN traceparent; PRAGMA user_version = 2";
     Connection::open(&path).unwrap().execute_batch(back).unwrap();
     sink(&path).dead_letters(&[letter(4, b"y")]).unwrap();
     assert_eq!(one::<i64>(&path, "SELECT count(*) FROM telemetra_dead_letters WHERE time IS NULL"), 2);
+    let back = "ALTER TABLE telemetra_dead_letters DROP COLUMN traceparent; PRAGMA user_version = 3";
+    Connection::open(&path).unwrap().execute_batch(back).unwrap();
+    sink(&path).dead_letters(&[letter(5, b"z")]).unwrap();
+    let untraced = "SELECT count(*) FROM telemetra_dead_letters WHERE traceparent IS NULL";
+    assert_eq!(one::<i64>(&path, untraced), 3);
 }
 
 #[test]
@@ -314,7 +320,13 @@ fn dead_letters_keep_their_bytes() {
     sink.dead_letters(&[letter(3, b"\xff\x00")]).unwrap();
     let mut late = letter(4, b"");
     late.time = Some(EventTime(1_767_225_600_000));
+    late.traceparent = TraceParent::new(0xabc, 0xde, 1);
     sink.dead_letters(&[letter(3, b"\xff\x00"), late]).unwrap();
+    assert_eq!(
+        one::<String>(&path, "SELECT traceparent FROM telemetra_dead_letters WHERE offset = 4"),
+        "00-00000000000000000000000000000abc-00000000000000de-01"
+    );
+    assert!(one::<bool>(&path, "SELECT traceparent IS NULL FROM telemetra_dead_letters WHERE offset = 3"));
     assert_eq!(
         one::<i64>(&path, "SELECT time FROM telemetra_dead_letters WHERE offset = 4"),
         1_767_225_600_000

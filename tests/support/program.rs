@@ -28,8 +28,10 @@ pub fn build(example: &str) -> PathBuf {
         cargo.arg("--release");
     }
     // With the features that this test was built with, nothing is built twice.
-    if cfg!(feature = "kafka-tls") {
-        cargo.args(["--features", "kafka-tls"]);
+    for (feature, is_on) in [("kafka-tls", cfg!(feature = "kafka-tls")), ("otlp", cfg!(feature = "otlp"))] {
+        if is_on {
+            cargo.args(["--features", feature]);
+        }
     }
     assert!(cargo.status().unwrap().success());
     folder.join("examples").join(format!("{example}{}", std::env::consts::EXE_SUFFIX))

@@ -20,10 +20,12 @@ pub enum Kind {
     ClickHouse,
     /// A schema registry: Apicurio.
     Registry,
+    /// An OpenTelemetry Collector, which takes OTLP by HTTP and says in its log what it got.
+    Collector,
 }
 
 impl Kind {
-    const NUMBER: usize = 5;
+    const NUMBER: usize = 6;
 
     fn name(self) -> &'static str {
         match self {
@@ -32,6 +34,7 @@ impl Kind {
             Self::Kafka => "kafka",
             Self::ClickHouse => "clickhouse",
             Self::Registry => "registry",
+            Self::Collector => "otelcol",
         }
     }
 
@@ -43,6 +46,7 @@ impl Kind {
             Self::Kafka => "TELEMETRA_TEST_KAFKA",
             Self::ClickHouse => "TELEMETRA_TEST_CLICKHOUSE",
             Self::Registry => "TELEMETRA_TEST_REGISTRY",
+            Self::Collector => "TELEMETRA_TEST_COLLECTOR",
         }
     }
 }
@@ -159,6 +163,7 @@ impl Server {
             Kind::ClickHouse => format!("http://127.0.0.1:{port}"),
             Kind::Registry if self.has_tls() => format!("https://localhost:{port}/apis/ccompat/v7"),
             Kind::Registry => format!("http://127.0.0.1:{port}/apis/ccompat/v7"),
+            Kind::Collector => format!("http://127.0.0.1:{port}"),
         }
     }
 

@@ -12,13 +12,12 @@ use tracing_subscriber::layer::{Context, Layer};
 use utoipa::ToSchema;
 
 use super::model::Time;
+use crate::common::secrets;
 
 /// How many lines are kept.
 const LINES: usize = 200;
 /// How long a line may be, in characters.
 const LONGEST: usize = 1_000;
-/// What stands for a secret.
-const HIDDEN: &str = "***";
 
 /// Cheap to clone.
 #[derive(Clone, Default)]
@@ -53,18 +52,15 @@ impl LogTail {
     }
 
     /// Never shows these, from now on.
-    pub(crate) fn hide(&self, secrets: Vec<String>) {
+    pub(crate) fn hide(&self, values: Vec<String>) {
         let mut known = self.0.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(secrets.into_iter().filter(|secret| !secret.is_empty()));
-        // The longest first, as one may be a part of another.
-        known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets::add(&mut known, values);
     }
 
     /// The text without secrets: those that are known, and what stands where secrets do.
     pub(crate) fn redact(&self, text: &str) -> String {
-        let secrets = self.0.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN));
-        without_values(&without_users(&known))
+        let known = self.0.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets::redact(&secrets::without(&known, text))
     }
 
     pub(crate) fn newest(&self) -> Vec<Line> {
@@ -83,38 +79,6 @@ impl LogTail {
         }
         lines.push_back(line);
     }
-}
-
-/// Without user and password in URLs: what is between `://` and `@`.
-fn without_users(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let authority = part.find(|c: char| c == '/' || c.is_whitespace()).unwrap_or(part.len());
-        let rest = part[..authority].rfind('@').map_or(part, |at| &part[at..]);
-        shown.push_str("://");
-        if rest.len() < part.len() {
-            shown.push_str(HIDDEN);
-        }
-        shown.push_str(rest);
-    }
-    shown
-}
-
-/// Without what follows the name of a secret: `password=…`, `Bearer …`.
-fn without_values(text: &str) -> String {
-    let mut shown = text.to_owned();
-    for name in ["password=", "token=", "secret=", "bearer ", "bearer."] {
-        let mut from = 0;
-        while let Some(at) = shown[from..].to_ascii_lowercase().find(name) {
-            let start = from + at + name.len();
-            let is_end = |c: char| c.is_whitespace() || "&,;\"')".contains(c);
-            let end = shown[start..].find(is_end).map_or(shown.len(), |end| start + end);
-            shown.replace_range(start..end, HIDDEN);
-            from = start + HIDDEN.len();
-        }
-    }
-    shown
 }
 
 /// Listens to the log.

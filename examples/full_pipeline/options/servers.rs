@@ -111,7 +111,8 @@ pub(super) const STORES: &[Flag] = &[
     Flag::new("webhook", "URL", "post moments there; it may hold a token [off]", |s, v| {
         s.webhook = Secret(Some(v.to_owned()));
         Ok(())
-    }),
+    })
+    .hides(),
     Flag::new("webhook-secret", "", "sign what is posted by this: `whsec_` and base64 [none]", |s, v| {
         s.webhook_secret = Secret(Some(v.to_owned()));
         Ok(())

@@ -343,6 +343,12 @@ impl RecordBatch {
         self.records.is_empty()
     }
 
+    /// Whether any of its records has a header.
+    #[must_use]
+    pub fn has_headers(&self) -> bool {
+        !self.headers.is_empty()
+    }
+
     /// Removes all records and keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::read::fate::Fate;
 use crate::read::source::PartitionId;
+use crate::read::traceparent::TraceParent;
 use crate::time::event_time::EventTime;
 
 /// A record or event that was not counted, with its bytes, its place and the reason. Partition, offset and
@@ -24,4 +25,6 @@ pub struct DeadLetter {
     pub reason: Box<str>,
     /// The bytes of the record; only its first bytes if it was too long.
     pub bytes: Box<[u8]>,
+    /// The trace that the record is part of: its header `traceparent`, if it has one that is valid.
+    pub traceparent: Option<TraceParent>,
 }

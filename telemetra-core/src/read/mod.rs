@@ -14,3 +14,4 @@ pub(crate) mod memory;
 pub(crate) mod sequence;
 pub(crate) mod serde_json;
 pub(crate) mod source;
+pub(crate) mod traceparent;

@@ -202,6 +202,7 @@ pub(super) fn letters() -> Vec<DeadLetter> {
         fate: Fate::Malformed,
         reason: "`timestamp`: not a \"time\"".into(),
         bytes: bytes.into(),
+        traceparent: None,
     };
     vec![
         letter("p/0", 0, 0, b"{\"broken\""),

@@ -23,6 +23,7 @@ use crate::checkpoint::state::{
 };
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::metrics::{self as metric, Value};
+use crate::observe::spans;
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::retry::{RetryError, retry_until};
 
@@ -145,12 +146,16 @@ impl Writer {
                     for (operator, part) in last.into_iter().flat_map(|(_, parts)| parts) {
                         these.entry(Arc::clone(operator)).or_insert_with(|| part.clone());
                     }
+                    let span = self.gauge.spans.write(boundary, worker).entered();
+                    let before = self.effort(boundary).bytes;
                     // A checkpoint is only whole if each process's partitions are in it.
                     if these.contains_key("partitions") {
                         self.put(boundary, &source_name(boundary, self.process), &())?;
                     }
                     let these = these.into_iter().map(|(name, part)| (name.to_string(), part)).collect();
                     self.put(boundary, &blob_name(boundary, worker), &WorkerParts { parts: these })?;
+                    span.record("bytes", spans::int(self.effort(boundary).bytes - before));
+                    drop(span);
                     if began.insert(boundary) {
                         if chain.len() == CHAIN {
                             chain.clear();
@@ -162,8 +167,12 @@ impl Writer {
                 Message::Complete { boundary } => {
                     let end = chain.iter().position(|link| *link == boundary).map_or(0, |index| index + 1);
                     let links = chain[..end].to_vec();
-                    if self.complete(boundary, links)? {
-                        (self.commit)(boundary);
+                    let checkpoint = self.gauge.spans.take(boundary);
+                    let is_complete =
+                        spans::complete(&checkpoint).in_scope(|| self.complete(boundary, links))?;
+                    if is_complete {
+                        checkpoint.record("bytes", spans::int(self.effort(boundary).bytes));
+                        spans::commit(&checkpoint).in_scope(|| (self.commit)(boundary));
                         self.measure(boundary);
                         self.gauge.completed.fetch_add(1, Ordering::Relaxed);
                         self.gauge.boundary.store(boundary.0, Ordering::Release);

@@ -4,5 +4,6 @@ pub(crate) mod missed;
 pub(crate) mod placement;
 pub(crate) mod publication;
 pub(crate) mod sink_thread;
+pub(crate) mod slow;
 pub(crate) mod standby;
 pub(crate) mod to_sinks;

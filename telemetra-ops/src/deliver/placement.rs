@@ -8,6 +8,7 @@ use telemetra_core::{EventTime, Shard, Sink, SinkProgress, Table};
 
 use crate::deliver::missed::Missed;
 use crate::deliver::sink_thread::{SinkGauge, SinkQueue};
+use crate::deliver::slow::SlowBatches;
 use crate::deliver::standby::Standby;
 use crate::deliver::to_sinks::OpenShard;
 use crate::observe::metrics::Value;
@@ -118,6 +119,7 @@ pub(crate) struct SinkStart<'a> {
     pub(crate) changed: &'a Arc<BTreeSet<String>>,
     /// Whether sinks that another pipeline writes to are watched until they are to be taken over.
     pub(crate) stands_by: bool,
+    pub(crate) slow: &'a SlowBatches,
 }
 
 /// Opens the shards that run in process `process` of `processes`, each with `workers` workers, and starts
@@ -143,7 +145,7 @@ pub(crate) fn open(
             let name = sink.name().to_owned();
             let label = if shard == Shard::WHOLE { name.clone() } else { format!("{name}, {shard}") };
             let failed = |source| PipelineError::Sink { sink: label.clone(), source };
-            let SinkStart { tables, resume, changed, stands_by } = *start;
+            let SinkStart { tables, resume, changed, stands_by, slow } = *start;
             let missed =
                 || Missed::new(Arc::clone(changed), resume.map_or(EventTime::MIN, |last| last.plus(1)));
             let opening = format!("opening the sink `{label}`");
@@ -169,7 +171,8 @@ pub(crate) fn open(
             if standby.is_some() {
                 gauge.standby.begin();
             }
-            let started = SinkQueue::start(sink, label, Arc::clone(&gauge), failure.clone(), standby);
+            let started =
+                SinkQueue::start(sink, label, Arc::clone(&gauge), failure.clone(), standby, slow.clone());
             let (queue, thread) = started.map_err(|error| PipelineError::Worker(error.to_string()))?;
             shards.push(OpenShard { index, home, queue, durable, missed: missed() });
             opened.handles.push(SinkHandle { name, shard, gauge });

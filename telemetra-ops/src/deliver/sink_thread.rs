@@ -13,8 +13,10 @@ use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, SinkProg
 use timely::scheduling::SyncActivator;
 
 use crate::deliver::missed::Missed;
+use crate::deliver::slow::{Delivery, SlowBatches};
 use crate::deliver::standby::{Standby, StandbyGauge};
 use crate::observe::metrics::{self as metric, Value};
+use crate::observe::spans;
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::retry::{RetryError, RetryState, retry_until};
 
@@ -26,7 +28,7 @@ const MOST_AT_ONCE: usize = 16;
 /// A job for a sink: a batch, dead letters, or a flush of dead letters.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Batch(Batch),
+    Batch(Delivery),
     Letters(Vec<DeadLetter>),
     /// Makes the dead letters sent before durable, without a batch.
     FlushLetters,
@@ -105,13 +107,15 @@ impl SinkQueue {
         gauge: Arc<SinkGauge>,
         failure: Failure,
         standby: Option<Standby>,
+        slow: SlowBatches,
     ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, queue) = sync_channel(QUEUE);
         let activator = Arc::new(Mutex::new(None));
         let worker_end = Self { jobs, gauge: Arc::clone(&gauge), activator: Arc::clone(&activator) };
         let thread = std::thread::Builder::new().name(format!("sink {}", sink.name())).spawn(move || {
             let (held, missed) = (VecDeque::new(), Missed::default());
-            let mut route = SinkLoop { queue, gauge, failure, activator, held, missed };
+            let name = label.clone();
+            let mut route = SinkLoop { name, queue, gauge, failure, activator, held, missed, slow };
             // If the thread did not report a panic, the workers would wait for the sink for ever.
             let run = AssertUnwindSafe(|| route.run(&mut *sink, standby));
             let ended = catch_unwind(run).unwrap_or_else(|panic| {
@@ -135,6 +139,11 @@ impl SinkQueue {
         })
     }
 
+    /// Returns the pipeline, the sink and the shard.
+    pub(crate) fn labels(&self) -> [&str; 3] {
+        self.gauge.labels.each_ref().map(|label| &**label)
+    }
+
     /// Returns the last durable time; the epoch if there is none.
     pub(crate) fn durable(&self) -> EventTime {
         self.gauge.durable()
@@ -153,6 +162,8 @@ impl SinkQueue {
 
 /// The thread's end of the queue.
 struct SinkLoop {
+    /// The sink, as errors name it.
+    name: String,
     queue: Receiver<Job>,
     gauge: Arc<SinkGauge>,
     failure: Failure,
@@ -160,6 +171,7 @@ struct SinkLoop {
     /// What has waited for the sink to be taken over.
     held: VecDeque<Job>,
     missed: Missed,
+    slow: SlowBatches,
 }
 
 /// The time between two looks at a sink that another pipeline writes to.
@@ -222,7 +234,7 @@ impl SinkLoop {
     /// Runs until the queue is closed and empty, or until the pipeline goes down. Jobs that are queued then
     /// are not durable and come again after a restart.
     fn run(&mut self, sink: &mut dyn Sink, standby: Option<Standby>) -> Result<(), RetryError> {
-        let mut batches = Vec::new();
+        let (mut batches, mut sent) = (Vec::new(), Vec::new());
         let mut next = None;
         let mut letters = match standby {
             Some(standby) => self.stand_by(sink, standby)?,
@@ -246,12 +258,19 @@ impl SinkLoop {
                     self.persist(|| sink.apply(&[]))?;
                     self.settled(letters);
                 }
-                Job::Batch(mut batch) => {
-                    self.missed.add_to(&mut batch);
-                    batches.push(batch);
-                    while batches.len() < MOST_AT_ONCE {
+                Job::Batch(mut first) => {
+                    self.missed.add_to(&mut first.batch);
+                    let mut take = |delivery: Delivery| {
+                        let queued = spans::micros(delivery.since.elapsed());
+                        delivery.span.record("queued_us", queued);
+                        sent.push((delivery.span, delivery.since));
+                        batches.push(delivery.batch);
+                        batches.len() < MOST_AT_ONCE
+                    };
+                    let mut has_room = take(first);
+                    while has_room {
                         match self.poll() {
-                            Some(Job::Batch(batch)) => batches.push(batch),
+                            Some(Job::Batch(delivery)) => has_room = take(delivery),
                             Some(other) => {
                                 next = Some(other);
                                 break;
@@ -259,7 +278,18 @@ impl SinkLoop {
                             None => break,
                         }
                     }
-                    let took = self.persist(|| sink.apply(&batches))?;
+                    let span = spans::apply(&sent[0].0, self.gauge.labels[1].as_ref(), &batches);
+                    for (other, _) in &sent[1..] {
+                        span.follows_from(other);
+                    }
+                    let took = span.in_scope(|| self.persist(|| sink.apply(&batches)))?;
+                    drop(span);
+                    let mut after = self.gauge.durable();
+                    for (batch, (span, since)) in batches.iter().zip(sent.drain(..)) {
+                        let delivered = (batch.time, batch.changes.len(), since);
+                        self.slow.judge(&self.name, after, delivered, &span);
+                        after = batch.time;
+                    }
                     self.applied(&batches, took);
                     self.settled(letters);
                     batches.clear();

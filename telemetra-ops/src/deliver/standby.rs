@@ -72,8 +72,8 @@ impl Standby {
 
     /// Holds a job until the sink is taken over, or has what is in it from the other pipeline.
     pub(crate) fn hold(&mut self, job: Job, gauge: &StandbyGauge) {
-        if let Job::Batch(batch) = &job {
-            gauge.ready.store(batch.time.0, Ordering::Release);
+        if let Job::Batch(delivery) = &job {
+            gauge.ready.store(delivery.batch.time.0, Ordering::Release);
         }
         self.held.push_back(job);
     }
@@ -94,14 +94,14 @@ impl Standby {
         self.seen = durable;
         // Dead letters are flushed without a batch before a time that the sink had at the start.
         let has = |job: &Job| match job {
-            Job::Batch(batch) => Some(batch.time) <= durable,
+            Job::Batch(delivery) => Some(delivery.batch.time) <= durable,
             Job::FlushLetters => true,
             Job::Letters(_) => false,
         };
         let known = self.held.iter().rposition(has).map_or(0, |last| last + 1);
         for job in self.held.drain(..known) {
             match job {
-                Job::Batch(batch) => self.missed.keep(batch),
+                Job::Batch(delivery) => self.missed.keep(delivery.batch),
                 Job::Letters(_) => self.letters += 1,
                 Job::FlushLetters => {}
             }

@@ -23,6 +23,8 @@ use crate::deliver::missed::Missed;
 use crate::deliver::placement::ShardHomes;
 use crate::deliver::publication::{Publication, TableInput};
 use crate::deliver::sink_thread::{Job, SinkQueue};
+use crate::deliver::slow::Delivery;
+use crate::observe::spans;
 use crate::support::frontier::reached;
 
 /// An open shard of a sink.
@@ -91,7 +93,8 @@ impl ShardBuffer {
             if !is_known {
                 let mut batch = Batch { time, changes };
                 self.shard.missed.add_to(&mut batch);
-                self.ready.push_back((Job::Batch(batch), None));
+                let span = spans::deliver(self.shard.home, self.shard.queue.labels(), &batch);
+                self.ready.push_back((Job::Batch(Delivery::new(batch, span)), None));
                 self.under_way.insert(time, cap);
             } else {
                 self.shard.missed.keep(Batch { time, changes });

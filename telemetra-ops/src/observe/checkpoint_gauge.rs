@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use crate::observe::spans::CheckpointSpans;
 use crate::support::retry::RetryState;
 
 /// The state of checkpoints.
@@ -16,12 +17,20 @@ pub(crate) struct CheckpointGauge {
     /// The time spent writing them, in microseconds.
     pub(crate) micros: AtomicU64,
     pub(crate) retry: RetryState,
+    pub(crate) spans: CheckpointSpans,
 }
 
 impl Default for CheckpointGauge {
     fn default() -> Self {
         let zero = AtomicU64::default;
         let retry = RetryState::new("the checkpoint store".to_owned());
-        Self { boundary: zero(), completed: zero(), bytes: zero(), micros: zero(), retry }
+        Self {
+            boundary: zero(),
+            completed: zero(),
+            bytes: zero(),
+            micros: zero(),
+            retry,
+            spans: CheckpointSpans::default(),
+        }
     }
 }

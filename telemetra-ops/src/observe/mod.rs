@@ -5,5 +5,7 @@ pub(crate) mod comparison;
 pub(crate) mod exporter;
 pub mod metrics;
 pub(crate) mod operator_times;
+pub(crate) mod spans;
 pub(crate) mod state_size;
 pub(crate) mod status;
+pub(crate) mod traces;

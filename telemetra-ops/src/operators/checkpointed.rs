@@ -21,6 +21,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::checkpoint::definition::{Migrations, OperatorDefinition, Takeover};
 use crate::checkpoint::state::{CHAIN, CheckpointContext, Markers};
+use crate::observe::spans;
 pub use crate::operators::inbox::Inbox;
 use crate::support::exchange::is_mine;
 use crate::support::failure::{PipelineError, RestoreError};
@@ -357,6 +358,7 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                 });
                 let limit = reached(&frontiers[0]).min(reached(&frontiers[1]));
                 let ended = limit == EventTime::MAX;
+                let (mut span, mut times, mut rows) = (None, 0_u64, 0_u64);
                 loop {
                     let next = tactic.next(ended).filter(|time| *time < limit);
                     // A snapshot is taken when everything before its boundary has taken effect, and nothing
@@ -365,6 +367,7 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                         if let Some(writer) = &writer {
                             let whole = !T::INCREMENTAL || snapshots.is_multiple_of(CHAIN);
                             snapshots += 1;
+                            let _span = writer.gauge.spans.snapshot(boundary, worker, &name).entered();
                             match tactic.snapshot(boundary, whole) {
                                 Ok(snapshot) => writer.snapshot(boundary, &name, &snapshot),
                                 Err(source) => failure.set(PipelineError::encode(&name, source)),
@@ -374,8 +377,17 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                     }
                     let Some((time, cap)) = next.zip(held.as_mut()) else { break };
                     cap.downgrade(&time.max(*cap.time()));
+                    let span = span.get_or_insert_with(|| spans::advance(worker, &name).entered());
                     let mut session = output.session(&*cap);
-                    tactic.advance(time, &mut |out| session.give(out));
+                    tactic.advance(time, &mut |out| {
+                        rows += 1;
+                        session.give(out);
+                    });
+                    times += 1;
+                    span.record("through", tracing::field::display(time));
+                }
+                if let Some(span) = span {
+                    span.record("times", spans::int(times)).record("rows", spans::int(rows));
                 }
                 tactic.end_of_turn();
                 match (tactic.next(ended), &mut held) {

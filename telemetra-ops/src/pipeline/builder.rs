@@ -81,6 +81,7 @@ pub(crate) struct Parts<E: Events> {
     pub(crate) failure: Failure,
     pub(crate) name: String,
     pub(crate) operator_times: bool,
+    pub(crate) slow_batch: Duration,
     pub(crate) defects: EngineDefects,
 }
 
@@ -123,6 +124,7 @@ impl<E: Events> Default for Pipeline<E> {
             failure: Failure::default(),
             name: "telemetra".to_owned(),
             operator_times: false,
+            slow_batch: Duration::from_secs(10),
             defects: EngineDefects::default(),
         };
         Self { parts, last: () }
@@ -312,24 +314,6 @@ impl<E: Events, L> Pipeline<E, L> {
     #[must_use]
     pub fn stop_signal(&self) -> StopSignal {
         StopSignal(self.parts.failure.clone())
-    }
-
-    /// Sets the name of the pipeline: the label `pipeline` of its [metrics](crate::metric), and the name
-    /// under which sinks store progress unless they have one of their own. Default: `telemetra`. Every
-    /// pipeline of a process needs its own.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.parts.name = name.into();
-        self
-    }
-
-    /// Measures the time that each operator takes, from timely's event log, for the metric
-    /// `telemetra_operator_busy_seconds_total`. Default: off, as measuring reads the clock whenever an
-    /// operator is scheduled.
-    #[must_use]
-    pub fn operator_times(mut self, measured: bool) -> Self {
-        self.parts.operator_times = measured;
-        self
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod handle;
 pub(crate) mod kept;
 pub(crate) mod key_of;
 mod last_group;
+mod observed;
 pub(crate) mod plan;
 pub(crate) mod restore;
 mod restore_from;

@@ -12,6 +12,7 @@ use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::checkpoint::writer::{Stored, Writer};
 use crate::cluster::coordinator::StartState;
 use crate::deliver::placement::{self, OpenSinks, SinkStart};
+use crate::deliver::slow::SlowBatches;
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::exporter::Monitored;
 use crate::observe::metrics::Value;
@@ -110,6 +111,7 @@ impl<E: Events> Parts<E> {
                 resume: resume.map(|boundary| boundary.minus(1)),
                 changed: &changed,
                 stands_by: self.stands_by,
+                slow: &SlowBatches::new(self.slow_batch, &shared.traces),
             },
             &deadline,
             &failure,

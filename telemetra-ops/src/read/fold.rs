@@ -1,14 +1,17 @@
 //! Folding: one worker decodes a batch, has it sequenced, and gives its events to every plan.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use telemetra_core::engine::Placement;
 use telemetra_core::{
     Arena, DeadLetter, DecodeError, Decoder, Event, EventTime, Events, Fate, RecordBatch, RecordPlace,
+    TraceParent,
 };
 use timely::dataflow::operators::probe;
 
+use crate::observe::spans;
+use crate::observe::traces::MOST;
 use crate::read::ingress::Shared;
 use crate::read::partition::PartitionReader;
 use crate::read::plan::Fold;
@@ -28,6 +31,10 @@ pub(crate) struct Reader<E: Events> {
     decoders: Decoders<E>,
     /// The partitions it knows of.
     partitions: Vec<Arc<PartitionReader>>,
+    /// The worker's number.
+    worker: usize,
+    /// The names of plans.
+    groups: Vec<Box<str>>,
     /// One for each plan.
     pub(crate) folds: Vec<Box<dyn Fold<E>>>,
     /// What was not counted and not yet sent.
@@ -54,12 +61,14 @@ impl<E: Events> Reader<E> {
         shared: Arc<Shared>,
         decoders: Decoders<E>,
         worker: usize,
-        folds: Vec<Box<dyn Fold<E>>>,
+        (groups, folds): (Vec<Box<str>>, Vec<Box<dyn Fold<E>>>),
     ) -> Self {
         Self {
             shared,
             decoders,
             partitions: Vec::new(),
+            worker,
+            groups,
             folds,
             letters: Vec::new(),
             turn: worker,
@@ -87,9 +96,12 @@ impl<E: Events> Reader<E> {
             for _ in 0..self.partitions.len() {
                 self.turn = (self.turn + 1) % self.partitions.len();
                 let partition = &self.partitions[self.turn];
+                let begun = spans::has_polls().then(Instant::now);
                 match shared.poll(partition, alone, floor, &mut self.batch) {
                     PollResult::Batch(number) => {
                         let partition = Arc::clone(partition);
+                        let took = begun.map(|begun| begun.elapsed()).unwrap_or_default();
+                        let _span = spans::poll(self.worker, &partition.id, &self.batch, took).entered();
                         self.fold(&partition, number);
                         found = true;
                         break;
@@ -108,9 +120,10 @@ impl<E: Events> Reader<E> {
 
     /// Decodes a batch, has it sequenced, and folds it.
     fn fold(&mut self, partition: &PartitionReader, turn: u64) {
-        let Self { batch, arena, records, placements, folds, letters, decoders, .. } = self;
+        let Self { batch, arena, records, placements, groups, folds, letters, decoders, .. } = self;
         let decoder = &*decoders[partition.decoder];
         let mut events: Vec<E::Of<'_>> = recycle::<E>(std::mem::take(&mut self.events));
+        let span = spans::decode().entered();
         for place in batch.records() {
             let decoded = match place.oversize {
                 Some(_) => Err(DecodeError::new(TOO_LONG)),
@@ -119,6 +132,9 @@ impl<E: Events> Reader<E> {
             };
             records.push(Decoded { end: events.len(), error: decoded.err() });
         }
+        span.record("events", spans::int(events.len()));
+        drop(span);
+        let span = spans::sequence().entered();
         self.shared.sequence(partition, turn, |sequencer, floors, now| {
             let mut start = 0;
             for (place, Decoded { end, error }) in batch.records().iter().zip(records.iter()) {
@@ -132,6 +148,11 @@ impl<E: Events> Reader<E> {
                 start = *end;
             }
         });
+        drop(span);
+        // Most records have no header, and few a trace.
+        if batch.has_headers() && placements.len() == events.len() {
+            self.shared.traces.note(traces(batch, records, placements, &partition.topic));
+        }
         if events.is_empty()
             && let Some((place, error)) = batch
                 .records()
@@ -150,28 +171,31 @@ impl<E: Events> Reader<E> {
                     Some(length) => format!("{error}: {length} bytes"),
                     None => error.to_string(),
                 };
-                letters.push(letter(
-                    partition,
-                    place,
-                    0,
-                    None,
-                    Fate::Malformed,
-                    reason,
-                    batch.bytes_of(place).into(),
-                ));
+                letters.push(DeadLetter {
+                    traceparent: TraceParent::of(&batch.record(place, &partition.topic)),
+                    ..letter(partition, place, Fate::Malformed, reason, batch.bytes_of(place).into())
+                });
             }
             for (index, (event, placement)) in placed.by_ref().take(end - start).enumerate() {
                 if !placement.fate.is_counted() {
-                    let bytes = decoder.letter_bytes(batch.record(place, &partition.topic), event);
+                    let record = batch.record(place, &partition.topic);
+                    let traceparent = TraceParent::of(&record);
+                    let bytes = decoder.letter_bytes(record, event);
                     let reason = reason::<E>(event, placement.fate);
-                    let time = Some(event.time());
-                    letters.push(letter(partition, place, index, time, placement.fate, reason, bytes));
+                    letters.push(DeadLetter {
+                        index: u32::try_from(index).unwrap_or(u32::MAX),
+                        time: Some(event.time()),
+                        traceparent,
+                        ..letter(partition, place, placement.fate, reason, bytes)
+                    });
                 }
             }
             start = end;
         }
         if placements.len() == events.len() {
-            folds.iter_mut().for_each(|fold| fold.add(&events, placements));
+            for (fold, group) in folds.iter_mut().zip(groups) {
+                spans::fold(group).in_scope(|| fold.add(&events, placements));
+            }
         }
         placements.clear();
         self.events = recycle::<E>(events);
@@ -194,11 +218,27 @@ fn recycle<'b, E: Events>(mut events: Vec<E::Of<'_>>) -> Vec<E::Of<'b>> {
     events.into_iter().filter_map(|_| None).collect()
 }
 
+/// The first few traces of a batch's records that count, with the times at which they take effect.
+fn traces(
+    batch: &RecordBatch,
+    records: &[Decoded],
+    placements: &[Placement],
+    topic: &str,
+) -> impl Iterator<Item = (EventTime, TraceParent)> {
+    let starts = std::iter::once(0).chain(records.iter().map(|decoded| decoded.end));
+    let found =
+        batch.records().iter().zip(records).zip(starts).filter_map(move |((place, decoded), start)| {
+            let placement =
+                placements[start..decoded.end].iter().find(|placement| placement.fate.is_counted())?;
+            let parent = TraceParent::of(&batch.record(place, topic))?;
+            Some((placement.effective_end.minus(1), parent))
+        });
+    found.take(MOST)
+}
+
 fn letter(
     partition: &PartitionReader,
     place: &RecordPlace,
-    index: usize,
-    time: Option<EventTime>,
     fate: Fate,
     reason: String,
     bytes: Box<[u8]>,
@@ -206,11 +246,12 @@ fn letter(
     DeadLetter {
         partition: partition.id.clone(),
         offset: place.offset,
-        index: u32::try_from(index).unwrap_or(u32::MAX),
-        time,
+        index: 0,
+        time: None,
         fate,
         reason: reason.into(),
         bytes,
+        traceparent: None,
     }
 }
 

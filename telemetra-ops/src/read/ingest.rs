@@ -175,10 +175,11 @@ pub(crate) fn ingest_with<'scope, E: Events>(
     let names: Vec<Arc<str>> = plans.iter().map(|plan| ingest_name(plan.name()).into()).collect();
     let found = links.restored.as_ref().and_then(|restored| restored.definition.as_ref());
     let takeovers: Vec<_> = plans.iter().map(|plan| takeover(found, &**plan).2).collect();
+    let groups = plans.iter().map(|plan| plan.name().into()).collect();
     let folds = plans.iter_mut().map(|plan| plan.attach(&mut builder)).collect();
     let shared = Arc::clone(&ingress.shared);
     let (worker, peers) = (scope.index(), scope.peers());
-    let mut reader = Reader::new(Arc::clone(&shared), Arc::clone(&ingress.decoders), worker, folds);
+    let mut reader = Reader::new(Arc::clone(&shared), Arc::clone(&ingress.decoders), worker, (groups, folds));
     if let Some(restored) = &links.restored {
         for ((fold, name), takeover) in reader.folds.iter_mut().zip(&names).zip(&takeovers) {
             let from = match takeover {
@@ -243,9 +244,11 @@ pub(crate) fn ingest_with<'scope, E: Events>(
                     && let Some(writer) = &links.writer
                 {
                     for (fold, name) in reader.folds.iter().zip(&names) {
+                        let _span = writer.gauge.spans.snapshot(boundary, worker, name).entered();
                         writer.encoded(boundary, name, fold.snapshot());
                     }
                     if arrival == Arrival::KeepAll {
+                        let _span = writer.gauge.spans.snapshot(boundary, worker, "partitions").entered();
                         writer.snapshot(boundary, "partitions", &shared.keep(boundary));
                         shared.trigger.release(boundary, floor);
                     }

@@ -17,6 +17,7 @@ use crate::checkpoint::floor_log::FloorLog;
 use crate::checkpoint::floors::{Raises, RestoredFloors};
 use crate::checkpoint::trigger::CheckpointTrigger;
 use crate::cluster::progress::SourceProgress;
+use crate::observe::traces::TraceLog;
 use crate::read::fold::Decoders;
 use crate::read::partition::{Beginning, OpenPartition, PartitionCheckpoint, PartitionReader};
 use crate::read::shared_list::SharedList;
@@ -117,6 +118,8 @@ pub(crate) struct Shared {
     pub(super) readers: SharedList<Arc<PartitionReader>>,
     pub(crate) trigger: CheckpointTrigger,
     pub(crate) failure: Failure,
+    /// The traces of records.
+    pub(crate) traces: Arc<TraceLog>,
     /// How reading goes on: one of the constants of [`Reading`].
     pub(super) reading: AtomicU8,
     /// The greatest floor that any partition has had before its end.
@@ -223,6 +226,7 @@ impl Shared {
             readers: SharedList::new(readers, least),
             trigger,
             failure,
+            traces: Arc::default(),
             reading: AtomicU8::new(Reading::Goes as u8),
             greatest_floor: AtomicU64::new(greatest_floor.0),
             others: Mutex::new(others),

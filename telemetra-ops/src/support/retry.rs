@@ -75,7 +75,7 @@ impl RetryState {
                 tracing::warn!(error, tries, ?lasting, "{what} still fails, trying again");
             }
             Some(_) => tracing::warn!(error, "{what} failed, trying again"),
-            None => {}
+            None => tracing::debug!(target: "telemetra::retry", error, tries, "{what} failed, trying again"),
         }
         tries
     }

@@ -137,6 +137,9 @@ fn try_letter(out: &mut String, letter: &DeadLetter) -> fmt::Result {
     json::value(out, letter.time.map_or(Value::Null, Value::Time))?;
     write!(out, ",\"fate\":\"{}\",\"reason\":", letter.fate)?;
     json::string(out, &letter.reason)?;
+    if let Some(parent) = letter.traceparent {
+        write!(out, ",\"traceparent\":\"{parent}\"")?;
+    }
     match std::str::from_utf8(&letter.bytes) {
         Ok(text) => {
             out.push_str(",\"record\":");

@@ -6,14 +6,14 @@ use super::array::Array;
 
 /// The statement that inserts dead letters, and leaves existing ones as they are.
 pub(super) const INSERT: &str = "
-    INSERT INTO telemetra_dead_letters (partition, \"offset\", idx, fate, reason, bytes, time)
+    INSERT INTO telemetra_dead_letters (partition, \"offset\", idx, fate, reason, bytes, time, traceparent)
     SELECT unnest($1::text[]), unnest($2::int8[]), unnest($3::int8[]),
            unnest($4::text[]), unnest($5::text[]), unnest($6::bytea[]),
-           unnest($7::timestamptz[])
+           unnest($7::timestamptz[]), unnest($8::text[])
     ON CONFLICT DO NOTHING";
 
 /// Encodes dead letters as one array for each column.
-pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 7] {
+pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 8] {
     use ColumnKind::{Bytes, Integer, Text, Time};
     let column = |kind, value: for<'a> fn(&'a DeadLetter) -> Value<'a>| {
         let mut array = Array::new(kind);
@@ -23,6 +23,11 @@ pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 7] {
         }
         array
     };
+    let mut traces = Array::new(Text);
+    for letter in letters {
+        let text = letter.traceparent.map(|parent| parent.to_string());
+        let _ = traces.push(text.as_deref().map_or(Value::Null, Value::Text));
+    }
     [
         column(Text, |letter| Value::Text(letter.partition.as_str())),
         column(Integer, |letter| Value::Unsigned(letter.offset)),
@@ -31,5 +36,6 @@ pub(super) fn encode(letters: &[DeadLetter]) -> [Array; 7] {
         column(Text, |letter| Value::Text(&letter.reason)),
         column(Bytes, |letter| Value::Bytes(&letter.bytes)),
         column(Time, |letter| letter.time.map_or(Value::Null, Value::Time)),
+        traces,
     ]
 }

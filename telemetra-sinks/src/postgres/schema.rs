@@ -55,6 +55,9 @@ const OWNERS: &str = "
 /// Version 3: the times of the events in dead letters.
 const LETTER_TIMES: &str = "ALTER TABLE telemetra_dead_letters ADD COLUMN time timestamptz";
 
+/// Version 4: the traces that the records of dead letters are part of.
+const LETTER_TRACES: &str = "ALTER TABLE telemetra_dead_letters ADD COLUMN traceparent text";
+
 /// Creates or migrates the tables of rows, and checks them.
 pub(super) fn prepare_rows(
     session: &Session,
@@ -63,7 +66,7 @@ pub(super) fn prepare_rows(
 ) -> Result<(), ExternalError> {
     let mut names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
     names.extend(["telemetra_progress", "telemetra_dead_letters"]);
-    let migrations = [FIXED, OWNERS, LETTER_TIMES].map(str::to_owned);
+    let migrations = [FIXED, OWNERS, LETTER_TIMES, LETTER_TRACES].map(str::to_owned);
     prepare(session, &Component { name: "tables", migrations: &migrations, tables: &names })?;
     let misfit = session.run(&"could not make the tables", async |client| {
         client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await?;

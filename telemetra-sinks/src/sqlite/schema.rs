@@ -10,7 +10,7 @@ use super::error::{failed, refused};
 use super::{migrate, progress};
 
 /// The version of the sink's own tables, increased whenever they change.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// The application id that marks a database as telemetra's: "TLMT".
 const APPLICATION: i64 = 0x544c_4d54;
 
@@ -18,13 +18,16 @@ const APPLICATION: i64 = 0x544c_4d54;
 const DEAD_LETTERS: &str = "
     CREATE TABLE telemetra_dead_letters (
         \"partition\" TEXT NOT NULL, \"offset\" INTEGER NOT NULL, idx INTEGER NOT NULL,
-        fate TEXT NOT NULL, reason TEXT NOT NULL, bytes BLOB NOT NULL, time INTEGER,
+        fate TEXT NOT NULL, reason TEXT NOT NULL, bytes BLOB NOT NULL, time INTEGER, traceparent TEXT,
         PRIMARY KEY (\"partition\", \"offset\", idx)
     ) STRICT;
 ";
 
 /// From the versions before 3: the times of the events in dead letters, in milliseconds since the epoch.
 const LETTER_TIMES: &str = "ALTER TABLE telemetra_dead_letters ADD COLUMN time INTEGER";
+
+/// From the versions before 4: the traces that the records of dead letters are part of.
+const LETTER_TRACES: &str = "ALTER TABLE telemetra_dead_letters ADD COLUMN traceparent TEXT";
 
 /// The treatment of existing rows.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -47,8 +50,9 @@ pub(super) fn prepare(
     let mut own = Vec::new();
     match version {
         0 => own.extend([progress::TABLE, DEAD_LETTERS].map(str::to_owned)),
-        1 => own.extend([progress::FROM_1, LETTER_TIMES].map(str::to_owned)),
-        2 => own.push(LETTER_TIMES.to_owned()),
+        1 => own.extend([progress::FROM_1, LETTER_TIMES, LETTER_TRACES].map(str::to_owned)),
+        2 => own.extend([LETTER_TIMES, LETTER_TRACES].map(str::to_owned)),
+        3 => own.push(LETTER_TRACES.to_owned()),
         _ => {}
     }
     if version < VERSION {

@@ -149,8 +149,8 @@ pub(super) fn write_letters(connection: &mut Connection, letters: &[DeadLetter])
     {
         let mut insert = transaction.prepare_cached(
             "INSERT OR IGNORE INTO telemetra_dead_letters
-             (\"partition\", \"offset\", idx, fate, reason, bytes, time)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             (\"partition\", \"offset\", idx, fate, reason, bytes, time, traceparent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         for letter in letters {
             insert.execute(params![
@@ -161,6 +161,7 @@ pub(super) fn write_letters(connection: &mut Connection, letters: &[DeadLetter])
                 letter.reason,
                 letter.bytes,
                 letter.time.map(millis),
+                letter.traceparent.map(|parent| parent.to_string()),
             ])?;
         }
     }

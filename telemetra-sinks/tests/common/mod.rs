@@ -218,6 +218,7 @@ pub(crate) fn letter(offset: u64, bytes: &[u8]) -> DeadLetter {
         fate: Fate::Malformed,
         reason: "`time`: missing".into(),
         bytes: bytes.into(),
+        traceparent: None,
     }
 }
 

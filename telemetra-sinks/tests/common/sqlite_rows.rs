@@ -149,6 +149,7 @@ pub(crate) fn letter(offset: u64, bytes: &[u8]) -> DeadLetter {
         fate: Fate::Malformed,
         reason: "no JSON".into(),
         bytes: bytes.into(),
+        traceparent: None,
     }
 }
 

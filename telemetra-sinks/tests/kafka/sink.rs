@@ -42,6 +42,7 @@ pub(crate) fn letter(offset: u64, bytes: &[u8]) -> DeadLetter {
         fate: Fate::Malformed,
         reason: "`timestamp`: missing".into(),
         bytes: bytes.into(),
+        traceparent: None,
     }
 }
 

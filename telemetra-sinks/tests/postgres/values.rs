@@ -227,12 +227,13 @@ fn dead_letters_keep_their_bytes() {
     let mut odd = letter(2, b"\0\xff\\x");
     odd.reason = "a NUL: \0".into();
     odd.time = Some(EventTime(1_767_225_600_000));
+    odd.traceparent = telemetra_core::TraceParent::new(0xabc, 0xde, 1);
     sink.dead_letters(&[letter(1, b""), odd.clone(), odd]).unwrap();
     sink.dead_letters(&[letter(1, b"seen again")]).unwrap();
-    let letters = "SELECT string_agg(concat_ws('|', partition, \"offset\", idx, fate, encode(bytes, 'hex'), extract(epoch FROM time)::bigint, reason), ' ' ORDER BY \"offset\")
+    let letters = "SELECT string_agg(concat_ws('|', partition, \"offset\", idx, fate, encode(bytes, 'hex'), extract(epoch FROM time)::bigint, traceparent, reason), ' ' ORDER BY \"offset\")
                    FROM telemetra_dead_letters";
     assert_eq!(
         database.text(letters),
-        "readings/0|1|0|malformed||`time`: missing readings/0|2|0|malformed|00ff5c78|1767225600|a NUL: \u{fffd}"
+        "readings/0|1|0|malformed||`time`: missing readings/0|2|0|malformed|00ff5c78|1767225600|00-00000000000000000000000000000abc-00000000000000de-01|a NUL: \u{fffd}"
     );
 }

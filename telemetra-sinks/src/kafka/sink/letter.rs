@@ -2,7 +2,7 @@
 
 use rdkafka::Message;
 use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
-use telemetra_core::DeadLetter;
+use telemetra_core::{DeadLetter, TRACEPARENT};
 
 /// The header that holds the record's length if the message contains only its beginning.
 const TRUNCATED: &str = "telemetra.truncated";
@@ -14,12 +14,13 @@ pub(super) fn key(letter: &DeadLetter) -> String {
     format!("{}/{}/{}", letter.partition, letter.offset, letter.index)
 }
 
-/// The headers: fate, reason, the event's time if it is known, origin, and the length of a record that is cut.
+/// The headers: fate, reason, the event's time if it is known, origin, the trace
+/// that the record is part of, and the length of a record that is cut.
 pub(super) fn headers(letter: &DeadLetter, cut: bool) -> OwnedHeaders {
     let text = |key: &'static str, value: &str, headers: OwnedHeaders| {
         headers.insert(Header { key, value: Some(value) })
     };
-    let mut headers = OwnedHeaders::new_with_capacity(9);
+    let mut headers = OwnedHeaders::new_with_capacity(10);
     headers = text("telemetra.fate", letter.fate.as_str(), headers);
     headers = text("telemetra.reason", &letter.reason, headers);
     if let Some(time) = letter.time {
@@ -34,6 +35,9 @@ pub(super) fn headers(letter: &DeadLetter, cut: bool) -> OwnedHeaders {
     }
     headers = text("telemetra.origin.offset", &letter.offset.to_string(), headers);
     headers = text("telemetra.origin.index", &letter.index.to_string(), headers);
+    if let Some(parent) = letter.traceparent {
+        headers = text(TRACEPARENT, &parent.to_string(), headers);
+    }
     if cut {
         headers = text(TRUNCATED, &letter.bytes.len().to_string(), headers);
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{
-    Action, Batch, Change, ConfigError, DeadLetter, EventTime, ExternalError, Shard, Sink, Table,
+    Action, Batch, Change, ConfigError, DeadLetter, EventTime, ExternalError, Shard, Sink, Table, TraceParent,
 };
 
 use super::config::KafkaConfig;
@@ -31,13 +31,15 @@ use settings::Settings;
 /// * **Dead letters** go to `telemetra.events.dead_letter`. The value is the record as it was read, the key
 ///   its place (`partition/offset/index`). The headers are `telemetra.fate`, `.reason`, `.time` (the event's, if
 ///   it is known), `.origin` (the name of the partition), `.origin.topic`, `.origin.partition`, `.origin.offset` and `.origin.index`. A record
-///   that is longer than a message may be is cut, and the header `telemetra.truncated` holds its length.
+///   that is longer than a message may be is cut, and the header `telemetra.truncated` holds its length. A record
+///   with a valid `traceparent` keeps it.
 /// * **Rows** of a table with a [`topic`](Self::topic) are JSON objects, with the fields of a line of
 ///   [`JsonLines`](crate::JsonLines). The message key consists of the row's key columns, separated by
 ///   slashes, with times in milliseconds: for example `device/window start`. In all columns but the first, a
 ///   slash is written as `%2F` and a percent sign as `%25`. A withdrawal is a tombstone, so a compacted topic
 ///   holds the newest version of each row. All rows of one [subject](telemetra_core::Row::subject) are in one
-///   partition, in the order of their changes.
+///   partition, in the order of their changes. In a program that sends its spans somewhere, messages have the
+///   header `traceparent` of the span that wrote them ([`TraceParent::current`](telemetra_core::TraceParent::current)).
 /// * **Durability.** A message is durable when all in-sync replicas have acknowledged it (`acks=all`). The
 ///   producer is idempotent, so its own retries write nothing twice. Each [`apply`](Sink::apply) waits for
 ///   all messages sent so far.
@@ -158,7 +160,12 @@ impl KafkaSink {
 
 impl Opened {
     /// Sends the message of one change, if its table has a topic.
-    fn write(&mut self, change: &Change, time: EventTime, shown: &str) -> Result<(), ExternalError> {
+    fn write(
+        &mut self,
+        change: &Change,
+        (time, shown): (EventTime, &str),
+        parent: Option<&str>,
+    ) -> Result<(), ExternalError> {
         let Some(topic) = self.routes.topic_of(change.table()) else { return Ok(()) };
         let value = match change.action {
             Action::Withdraw => None,
@@ -170,7 +177,7 @@ impl Opened {
         };
         let subject = change.row.subject();
         let partition = |partitions| Shard::index_of(&subject, partitions);
-        self.outbox.row(topic, &message_key(&*change.row), value, partition)
+        self.outbox.row(topic, &message_key(&*change.row), value, parent, partition)
     }
 }
 
@@ -193,10 +200,11 @@ impl Sink for KafkaSink {
 
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let Some(opened) = &mut self.opened else { return Err(not_open(&self.settings)) };
+        let parent = TraceParent::current().map(|parent| parent.to_string());
         for batch in batches {
             let shown = batch.time.to_string();
             for change in &batch.changes {
-                opened.write(change, batch.time, &shown)?;
+                opened.write(change, (batch.time, &shown), parent.as_deref())?;
             }
         }
         opened.outbox.confirm()

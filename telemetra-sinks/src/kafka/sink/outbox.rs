@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use rdkafka::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{Headers, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseRecord, Producer as _};
-use telemetra_core::{DeadLetter, ExternalError};
+use telemetra_core::{DeadLetter, ExternalError, TRACEPARENT};
 
 use super::context::{Context, Failures, Kind, Producer};
 use super::routes::Routes;
@@ -60,18 +60,21 @@ impl Outbox {
         Ok(Self { settings: settings.clone(), producer, partitions, again: Vec::new(), refused: Vec::new() })
     }
 
-    /// Sends a row; `None` sends a tombstone.
+    /// Sends a row, in the trace of `parent` if there is one; `None` sends a tombstone.
     pub(super) fn row(
         &mut self,
         topic: &str,
         key: &str,
         value: Option<&[u8]>,
+        parent: Option<&str>,
         partition: impl Fn(usize) -> usize,
     ) -> Result<(), ExternalError> {
         let partition = self.partitions.get(topic).map(|count| partition(*count));
         let partition = partition.and_then(|partition| i32::try_from(partition).ok());
-        let message =
-            Outgoing { kind: Kind::Row, topic, key: key.as_bytes(), value, partition, headers: None };
+        let headers = parent.map(|parent| {
+            OwnedHeaders::new_with_capacity(1).insert(Header { key: TRACEPARENT, value: Some(parent) })
+        });
+        let message = Outgoing { kind: Kind::Row, topic, key: key.as_bytes(), value, partition, headers };
         self.send(message).map_err(|error| {
             let what = format!("cannot write the row `{key}` to the topic `{topic}`");
             failed(what, error)

@@ -1,0 +1,77 @@
+//! What is said of batches that took long to be delivered.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use telemetra_core::{Batch, EventTime};
+use tracing::Span;
+
+use crate::observe::spans::{SINK, int};
+use crate::observe::traces::TraceLog;
+
+/// How often slow batches are warned of, for each shard of a sink.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// A batch on its way to a sink.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) batch: Batch,
+    /// It ends when the batch is durable.
+    pub(crate) span: Span,
+    /// When the batch was complete.
+    pub(crate) since: Instant,
+}
+
+impl Delivery {
+    pub(crate) fn new(batch: Batch, span: Span) -> Self {
+        Self { batch, span, since: Instant::now() }
+    }
+}
+
+/// How long a delivery may take before it is said.
+#[derive(Clone, Debug)]
+pub(crate) struct SlowBatches {
+    bound: Duration,
+    traces: Arc<TraceLog>,
+    said: Option<Instant>,
+    withheld: u64,
+}
+
+impl SlowBatches {
+    pub(crate) fn new(bound: Duration, traces: &Arc<TraceLog>) -> Self {
+        Self { bound, traces: Arc::clone(traces), said: None, withheld: 0 }
+    }
+
+    /// Says that this batch, the first since `after`, took long to be durable, if it did; warns of it at most once a
+    /// minute. A batch without rows only says that its time has passed.
+    pub(crate) fn judge(
+        &mut self,
+        sink: &str,
+        after: EventTime,
+        delivered: (EventTime, usize, Instant),
+        span: &Span,
+    ) {
+        let (time, rows, since) = delivered;
+        let took = since.elapsed();
+        if rows == 0 || took < self.bound {
+            return;
+        }
+        let traces = || {
+            let found = self.traces.between(after, time);
+            found.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        };
+        if self.said.is_some_and(|said| said.elapsed() < REMIND) {
+            self.withheld += 1;
+            tracing::debug!(
+                target: SINK, parent: span, sink, rows = int(rows), through = %time, ?took, traceparents = traces(),
+                "a batch took long to be durable"
+            );
+            return;
+        }
+        tracing::warn!(
+            target: SINK, parent: span, sink, rows = int(rows), through = %time, ?took, withheld = int(self.withheld),
+            traceparents = traces(), "a batch took long to be durable"
+        );
+        (self.said, self.withheld) = (Some(Instant::now()), 0);
+    }
+}

@@ -1,0 +1,152 @@
+//! The examples send their spans to a real OpenTelemetry Collector, and do without one.
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/services.rs"]
+mod services;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use services::{Kind, Server};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const PASSWORD: &str = "hunter2-in-a-url";
+/// Every span of the library.
+const NAMES: [&str; 12] = [
+    "advance",
+    "apply",
+    "checkpoint",
+    "commit",
+    "complete",
+    "decode",
+    "deliver",
+    "fold",
+    "poll",
+    "sequence",
+    "snapshot",
+    "write",
+];
+
+fn full_pipeline(variables: &[(&str, &str)]) -> (tempfile::TempDir, Command) {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let folder = tempfile::tempdir().unwrap();
+    let small = [
+        "--minutes",
+        "3",
+        "--streams",
+        "5",
+        "--events",
+        "500",
+        "--partitions",
+        "1",
+        "--json",
+        "--checkpoint",
+        "kept",
+        "--checkpoint-pause",
+        "0s",
+    ];
+    let program = PROGRAM.get_or_init(|| program::build("full_pipeline"));
+    let mut command = program::command(program, folder.path(), &small);
+    command.envs(variables.iter().copied());
+    (folder, command)
+}
+
+/// What a collector says that it got.
+struct Received(String);
+
+impl Received {
+    /// Waits until the log of a collector has these words.
+    fn until(collector: &Server, words: &str) -> Self {
+        let begun = Instant::now();
+        loop {
+            let text = std::fs::read_to_string(collector.folder().join("log")).unwrap();
+            if text.contains(words) {
+                return Self(text);
+            }
+            assert!(begun.elapsed() < PATIENCE, "`{words}` has not come: {text}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn names(&self) -> BTreeSet<&str> {
+        let lines = self.0.lines().filter_map(|line| line.trim().strip_prefix("Name"));
+        lines.filter_map(|rest| rest.trim_start().strip_prefix(": ")).collect()
+    }
+}
+
+#[test]
+fn a_collector_receives_the_spans_of_a_run_under_its_name_and_no_password() {
+    let collector = Server::of(Kind::Collector).start();
+    let redis = Server::of(Kind::Redis).set("requirepass", PASSWORD).start();
+    let (endpoint, url) = (collector.url(), format!("redis://:{PASSWORD}@127.0.0.1:{}/", redis.port()));
+    let common = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer of-the-collector"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "50000"),
+        ("REDIS_URL", &url),
+    ];
+    let silent = [&common[..], &[("OTEL_SERVICE_NAME", "silent"), ("OTEL_SDK_DISABLED", "true")]].concat();
+    let told = [&common[..], &[("OTEL_SERVICE_NAME", "stream-totals"), ("LOG_LEVEL", "debug")]].concat();
+    for variables in [silent, told] {
+        let (_folder, mut command) = full_pipeline(&variables);
+        let output = command.output().unwrap();
+        program::last_line(&output, 0);
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(!printed.contains(PASSWORD) && !printed.contains("of-the-collector"), "{printed}");
+    }
+    // What was sent before the program ended: the last to end is the pipeline's last checkpoint.
+    let received = Received::until(&collector, "service.name: Str(stream-totals)");
+    let names = received.names();
+    let missing: Vec<_> = NAMES.iter().filter(|name| !names.contains(*name)).collect();
+    assert!(missing.is_empty(), "{missing:?} are missing in {names:?}");
+    for field in ["partition: Str(", "group: Str(chat_summary_minute)", "sink: Str(redis)", "rows: Int("] {
+        assert!(received.0.contains(field), "{field}");
+    }
+    assert!(!received.0.contains("Str(silent)"));
+    assert!(!received.0.contains(PASSWORD) && !received.0.contains("of-the-collector"));
+}
+
+#[test]
+fn a_service_that_is_told_to_stop_sends_what_is_left() {
+    let collector = Server::of(Kind::Collector).start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command =
+        program::command(&program::build("api"), folder.path(), &["--port", "0", "--history", "2"]);
+    // Nothing is sent before the end, unless it takes an hour.
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url()).env("OTEL_BSP_SCHEDULE_DELAY", "3600000");
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.by_ref().any(|line| line.unwrap().contains("dashboard")));
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let rest: Vec<_> = lines.map(Result::unwrap).collect();
+    assert!(child.wait().unwrap().success(), "{rest:?}");
+    let received = Received::until(&collector, "service.name: Str(api)");
+    assert!(received.names().contains("poll"), "{:?}", received.names());
+}
+
+#[test]
+fn a_collector_that_is_away_or_hangs_ends_nothing_and_is_said_once() {
+    let nobody = telemetra::ops::free_addresses(1).unwrap().remove(0);
+    // Connections are taken by the system, and nobody answers.
+    let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs = hangs.local_addr().map(|address| (hangs, address)).unwrap();
+    for (place, said) in [(nobody, 1), (hangs.1.to_string(), 0)] {
+        let endpoint = format!("http://me:{PASSWORD}@{place}");
+        let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "10")];
+        let (_folder, mut command) = full_pipeline(&variables);
+        let output = command.output().unwrap();
+        let told = program::last_line(&output, 0);
+        assert!(told["read"].as_u64() > Some(0));
+        let printed = String::from_utf8_lossy(&output.stderr);
+        let found = printed.matches("spans cannot be sent").count();
+        assert!(found >= said && found <= 1, "{found} times with {place}: {printed}");
+        assert!(!printed.contains(PASSWORD), "{printed}");
+    }
+}
