@@ -3,24 +3,58 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
 
-use telemetra_core::{EventTime, ExternalError, Table};
+use telemetra_core::{EventTime, ExternalError, Sink, SinkProgress, Table};
 
 use crate::deliver::missed::Missed;
-use crate::deliver::sink_thread::Job;
+use crate::deliver::sink_thread::{Job, SinkLoop};
+use crate::support::retry::RetryError;
+
+/// The time between two looks at a sink that another pipeline writes to.
+const WATCH: Duration = Duration::from_millis(50);
+/// The time between two looks at whether such a sink is to be taken over: a part of the time for which nobody writes.
+pub(super) const HEED: Duration = Duration::from_millis(5);
 
 /// Whether a shard of a sink stands by, and how far it has come.
 #[derive(Debug, Default)]
 pub(crate) struct StandbyGauge {
     stands_by: AtomicBool,
     takes_over: AtomicBool,
+    /// Whether the sink is open and keeps to itself what it is given.
+    holds: AtomicBool,
     /// The time of the last batch that is ready.
     ready: AtomicU64,
+    /// How far the other pipeline has written a sink that holds.
+    other: AtomicU64,
 }
 
 impl StandbyGauge {
     pub(crate) fn begin(&self) {
         self.stands_by.store(true, Ordering::Release);
+    }
+
+    /// Begins to stand by with a sink that is open and holds what it is given.
+    pub(crate) fn begin_holding(&self, other: Option<EventTime>) {
+        self.holds.store(true, Ordering::Release);
+        self.follow(other);
+        self.begin();
+    }
+
+    /// Takes note of how far the other pipeline has written a sink that holds.
+    pub(crate) fn follow(&self, other: Option<EventTime>) {
+        self.other.store(other.unwrap_or_default().0, Ordering::Release);
+    }
+
+    /// Whether the sink is open and keeps to itself what it is given.
+    pub(crate) fn holds(&self) -> bool {
+        self.holds.load(Ordering::Acquire)
+    }
+
+    /// How far the other pipeline has written a sink that holds.
+    pub(crate) fn other(&self) -> EventTime {
+        EventTime(self.other.load(Ordering::Acquire))
     }
 
     pub(crate) fn end(&self) {
@@ -107,5 +141,77 @@ impl Standby {
             }
         }
         Ok(())
+    }
+}
+
+impl SinkLoop {
+    /// Watches a sink that another pipeline writes to, until it is to be taken over, and takes it over. Returns the number of
+    /// jobs with dead letters that the other pipeline has seen to.
+    pub(super) fn stand_by(&mut self, sink: &mut dyn Sink, mut standby: Standby) -> Result<u64, RetryError> {
+        let mut looked = Instant::now();
+        loop {
+            if self.failure.is_down() {
+                return Err(RetryError::Down);
+            }
+            match self.queue.recv_timeout(HEED) {
+                Ok(job) => standby.hold(self.taken(job), &self.gauge.standby),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(RetryError::Down),
+            }
+            let takes_over = self.gauge.standby.takes_over();
+            if !takes_over && looked.elapsed() < WATCH {
+                continue;
+            }
+            looked = Instant::now();
+            let durable = if takes_over {
+                let (tables, resume) = (standby.tables.clone(), standby.resume);
+                let mut durable = None;
+                self.persist(|| {
+                    durable = sink.open(&tables, resume)?;
+                    Ok(())
+                })?;
+                durable
+            } else {
+                self.progress_of(sink)?
+            };
+            standby.reached(durable).map_err(RetryError::Failed)?;
+            self.gauge.durable.store(durable.unwrap_or_default().0, Ordering::Release);
+            self.settled(standby.letters);
+            if takes_over {
+                self.gauge.standby.end();
+                (self.held, self.missed) = (standby.held, standby.missed);
+                return Ok(standby.letters);
+            }
+        }
+    }
+
+    /// How far a sink has been written by the other pipeline.
+    fn progress_of(&self, sink: &mut dyn Sink) -> Result<Option<EventTime>, RetryError> {
+        let mut progress = SinkProgress::NotShared;
+        self.persist(|| {
+            progress = sink.progress()?;
+            Ok(())
+        })?;
+        Ok(match progress {
+            SinkProgress::Until(durable) | SinkProgress::Rewritten(durable) => durable,
+            SinkProgress::NotShared => None,
+        })
+    }
+
+    /// Looks after a sink that holds what it is given: follows the other pipeline, or takes its place if it is to. Returns
+    /// whether it holds still.
+    pub(super) fn holds(&self, sink: &mut dyn Sink, looked: &mut Instant) -> Result<bool, RetryError> {
+        let standby = &self.gauge.standby;
+        if standby.takes_over() {
+            sink.hold(false);
+            self.persist(|| sink.apply(&[]))?;
+            standby.end();
+            return Ok(false);
+        }
+        if looked.elapsed() >= WATCH {
+            *looked = Instant::now();
+            standby.follow(self.progress_of(sink)?);
+        }
+        Ok(true)
     }
 }

@@ -53,8 +53,17 @@ impl Running {
         let frontier = self.frontier.get();
         standing.all(|sink| {
             let durable = sink.gauge.durable();
+            if sink.gauge.standby.holds() {
+                return durable >= sink.gauge.standby.other();
+            }
             sink.gauge.standby.ready() >= durable.max(EventTime(1)) || frontier > durable
         })
+    }
+
+    /// Begins to [take the sinks over](Self::take_over), and returns at once. It is done when the pipeline no longer
+    /// [stands by](Self::stands_by).
+    pub fn begin_take_over(&self) {
+        self.sinks.iter().for_each(|sink| sink.gauge.standby.take_over());
     }
 
     /// Takes the sinks over from the pipeline that writes to them, and waits until that is done. Everything after the last
@@ -68,7 +77,7 @@ impl Running {
     ///
     /// [`PipelineError::Stopped`] if the pipeline ends before; [`wait`](Self::wait) returns why.
     pub fn take_over(&self) -> Result<(), PipelineError> {
-        self.sinks.iter().for_each(|sink| sink.gauge.standby.take_over());
+        self.begin_take_over();
         while self.stands_by() {
             if self.failure.pause(LOOK) || self.stop.has_ended() {
                 return Err(PipelineError::Stopped);
