@@ -169,7 +169,7 @@ pub(crate) fn open(
             let labels = [Arc::clone(pipeline), Arc::clone(called), index.to_string().into()];
             let gauge = Arc::new(SinkGauge::new(&label, labels, durable));
             match progress {
-                SinkProgress::Until(_) => gauge.standby.begin(),
+                SinkProgress::Until(other) => gauge.standby.begin(other),
                 SinkProgress::Rewritten(other) => gauge.standby.begin_holding(other),
                 SinkProgress::NotShared => {}
             }

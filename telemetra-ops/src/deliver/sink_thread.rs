@@ -27,7 +27,8 @@ const MOST_AT_ONCE: usize = 16;
 #[derive(Debug)]
 pub(crate) enum Job {
     Batch(Batch),
-    Letters(Vec<DeadLetter>),
+    /// With the greatest floor when they were found.
+    Letters(Vec<DeadLetter>, EventTime),
     /// Makes the dead letters sent before durable, without a batch.
     FlushLetters,
 }
@@ -192,7 +193,7 @@ impl SinkLoop {
                 },
             };
             match job {
-                Job::Letters(these) => {
+                Job::Letters(these, _) => {
                     self.persist(|| sink.dead_letters(&these))?;
                     letters += 1;
                 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use telemetra_core::{EventTime, ExternalError, Sink, SinkProgress, Table};
+use telemetra_core::{DeadLetter, EventTime, ExternalError, Sink, SinkProgress, Table};
 
 use crate::deliver::missed::Missed;
 use crate::deliver::sink_thread::{Job, SinkLoop};
@@ -26,23 +26,23 @@ pub(crate) struct StandbyGauge {
     holds: AtomicBool,
     /// The time of the last batch that is ready.
     ready: AtomicU64,
-    /// How far the other pipeline has written a sink that holds.
+    /// How far the other pipeline has written.
     other: AtomicU64,
 }
 
 impl StandbyGauge {
-    pub(crate) fn begin(&self) {
+    pub(crate) fn begin(&self, other: Option<EventTime>) {
+        self.follow(other);
         self.stands_by.store(true, Ordering::Release);
     }
 
     /// Begins to stand by with a sink that is open and holds what it is given.
     pub(crate) fn begin_holding(&self, other: Option<EventTime>) {
         self.holds.store(true, Ordering::Release);
-        self.follow(other);
-        self.begin();
+        self.begin(other);
     }
 
-    /// Takes note of how far the other pipeline has written a sink that holds.
+    /// Takes note of how far the other pipeline has written.
     pub(crate) fn follow(&self, other: Option<EventTime>) {
         self.other.store(other.unwrap_or_default().0, Ordering::Release);
     }
@@ -52,7 +52,7 @@ impl StandbyGauge {
         self.holds.load(Ordering::Acquire)
     }
 
-    /// How far the other pipeline has written a sink that holds.
+    /// How far the other pipeline has written.
     pub(crate) fn other(&self) -> EventTime {
         EventTime(self.other.load(Ordering::Acquire))
     }
@@ -92,6 +92,9 @@ pub(crate) struct Standby {
     pub(crate) held: VecDeque<Job>,
     /// The number of jobs with dead letters that the other pipeline has seen to.
     pub(crate) letters: u64,
+    /// The last batch that the other pipeline has, and up to when it has everything, dead letters too.
+    passed: EventTime,
+    settled: EventTime,
 }
 
 impl Standby {
@@ -101,15 +104,24 @@ impl Standby {
         seen: Option<EventTime>,
         missed: Missed,
     ) -> Self {
-        Self { tables: tables.to_vec(), resume, seen, missed, held: VecDeque::new(), letters: 0 }
+        let (held, passed) = (VecDeque::new(), seen.unwrap_or_default());
+        Self { tables: tables.to_vec(), resume, seen, missed, held, letters: 0, passed, settled: passed }
     }
 
     /// Holds a job until the sink is taken over, or has what is in it from the other pipeline.
     pub(crate) fn hold(&mut self, job: Job, gauge: &StandbyGauge) {
-        if let Job::Batch(batch) = &job {
-            gauge.ready.store(batch.time.0, Ordering::Release);
-        }
+        let is_known = match &job {
+            Job::Batch(batch) => {
+                gauge.ready.store(batch.time.0, Ordering::Release);
+                Some(batch.time) <= self.seen
+            }
+            Job::FlushLetters => true,
+            Job::Letters(..) => false,
+        };
         self.held.push_back(job);
+        if is_known {
+            self.let_go();
+        }
     }
 
     /// Takes note of how far the sink has been written, and lets go of what it has.
@@ -126,21 +138,47 @@ impl Standby {
             )));
         }
         self.seen = durable;
-        // Dead letters are flushed without a batch before a time that the sink had at the start.
-        let has = |job: &Job| match job {
-            Job::Batch(batch) => Some(batch.time) <= durable,
-            Job::FlushLetters => true,
-            Job::Letters(_) => false,
-        };
-        let known = self.held.iter().rposition(has).map_or(0, |last| last + 1);
-        for job in self.held.drain(..known) {
+        self.let_go();
+        Ok(())
+    }
+
+    /// Lets go of what the other pipeline has written. It has a dead letter that was found here before a batch only if it has
+    /// come as far in the letter's partition, which may be ahead of the others.
+    fn let_go(&mut self) {
+        let mut keeps_letters = false;
+        for job in std::mem::take(&mut self.held) {
             match job {
-                Job::Batch(batch) => self.missed.keep(batch),
-                Job::Letters(_) => self.letters += 1,
-                Job::FlushLetters => {}
+                Job::Batch(batch) if Some(batch.time) <= self.seen => {
+                    self.passed = batch.time.max(self.passed);
+                    if !keeps_letters {
+                        self.settled = self.passed;
+                    }
+                    self.missed.keep(batch);
+                }
+                // In their order, as they are counted.
+                Job::Letters(_, found) if !keeps_letters && Some(found) <= self.seen => self.letters += 1,
+                Job::FlushLetters if !keeps_letters => {}
+                job => {
+                    keeps_letters |= matches!(job, Job::Letters(..));
+                    self.held.push_back(job);
+                }
             }
         }
-        Ok(())
+        if !keeps_letters {
+            self.settled = self.passed;
+        }
+    }
+
+    /// Takes out the dead letters that the other pipeline may not have, and that were found before what it has not.
+    fn first_letters(&mut self) -> Vec<DeadLetter> {
+        let mut letters = Vec::new();
+        while !matches!(self.held.front(), None | Some(Job::Batch(_))) {
+            if let Some(Job::Letters(these, _)) = self.held.pop_front() {
+                self.letters += 1;
+                letters.extend(these);
+            }
+        }
+        letters
     }
 }
 
@@ -175,7 +213,15 @@ impl SinkLoop {
                 self.progress_of(sink)?
             };
             standby.reached(durable).map_err(RetryError::Failed)?;
-            self.gauge.durable.store(durable.unwrap_or_default().0, Ordering::Release);
+            if takes_over {
+                let letters = standby.first_letters();
+                if !letters.is_empty() {
+                    self.persist(|| sink.dead_letters(&letters).and_then(|()| sink.apply(&[])))?;
+                }
+                standby.settled = standby.passed;
+            }
+            self.gauge.standby.follow(durable);
+            self.gauge.durable.store(standby.settled.0, Ordering::Release);
             self.settled(standby.letters);
             if takes_over {
                 self.gauge.standby.end();
@@ -213,5 +259,50 @@ impl SinkLoop {
             standby.follow(self.progress_of(sink)?);
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+mod tests {
+    use telemetra_core::Batch;
+
+    use super::*;
+
+    fn batch(time: u64) -> Job {
+        Job::Batch(Batch { time: EventTime(time), changes: Vec::new() })
+    }
+
+    fn standby(jobs: Vec<Job>) -> Standby {
+        let mut standby = Standby::new(&[], None, Some(EventTime(10)), Missed::default());
+        let gauge = StandbyGauge::default();
+        jobs.into_iter().for_each(|job| standby.hold(job, &gauge));
+        standby
+    }
+
+    #[test]
+    fn a_dead_letter_is_held_until_the_other_pipeline_has_come_past_where_it_was_found() {
+        // The letters were found before the batch of 20, in a partition that was ahead, at 25 and at 30.
+        let letters = |found| Job::Letters(Vec::new(), EventTime(found));
+        let mut standby = standby(vec![letters(25), letters(30), batch(20), batch(30), batch(40)]);
+        standby.reached(Some(EventTime(20))).unwrap();
+        assert_eq!((standby.letters, standby.settled, standby.held.len()), (0, EventTime(10), 4));
+        standby.reached(Some(EventTime(25))).unwrap();
+        assert_eq!((standby.letters, standby.settled, standby.held.len()), (1, EventTime(10), 3));
+        standby.reached(Some(EventTime(30))).unwrap();
+        assert_eq!((standby.letters, standby.settled, standby.held.len()), (2, EventTime(30), 1));
+    }
+
+    #[test]
+    fn what_is_known_already_is_let_go_at_once() {
+        let standby = standby(vec![batch(5), Job::FlushLetters, batch(10)]);
+        assert!(standby.held.is_empty());
+        assert_eq!(standby.settled, EventTime(10));
+    }
+
+    #[test]
+    fn a_sink_that_goes_back_is_an_error() {
+        let error = standby(vec![batch(20)]).reached(Some(EventTime(9))).unwrap_err();
+        assert!(error.to_string().contains("start from the savepoint again"), "{error}");
     }
 }

@@ -52,11 +52,12 @@ impl Running {
         // What a sink had at the start is not made ready for it, but has to be computed too.
         let frontier = self.frontier.get();
         standing.all(|sink| {
-            let durable = sink.gauge.durable();
-            if sink.gauge.standby.holds() {
-                return durable >= sink.gauge.standby.other();
+            let standby = &sink.gauge.standby;
+            let other = standby.other();
+            if standby.holds() {
+                return sink.gauge.durable() >= other;
             }
-            sink.gauge.standby.ready() >= durable.max(EventTime(1)) || frontier > durable
+            standby.ready() >= other.max(EventTime(1)) || frontier > other
         })
     }
 
