@@ -17,7 +17,7 @@ use telemetra::sinks::{KafkaConfig, KafkaSource, Postgres, PostgresConfig, Postg
 use crate::lives::time;
 use crate::rules::{Rules, with_rules};
 use crate::services::Server;
-use crate::support::watch::{chain, until};
+use crate::support::watch::chain;
 use crate::support::{Saying, Words};
 
 const TOPIC: &str = "sayings";
@@ -116,6 +116,15 @@ fn produce(servers: &str, ends: Arc<AtomicBool>, sent: Arc<AtomicU64>) -> JoinHa
         }
         producer.flush(Duration::from_secs(60)).unwrap();
     })
+}
+
+/// Waits until something is so. Several programs and servers share the machine, so this is patient.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(300), "waited until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 fn is_replaced(old: Running) {

@@ -141,6 +141,11 @@ impl SinkQueue {
         self.gauge.durable()
     }
 
+    /// Says that a time was computed that the sink had when it was opened, so that no batch is queued for it.
+    pub(crate) fn known(&self, time: EventTime) {
+        self.gauge.standby.computed(time);
+    }
+
     /// Returns the number of jobs with dead letters that are durable.
     pub(crate) fn settled(&self) -> u64 {
         self.gauge.settled.load(Ordering::Acquire)

@@ -24,7 +24,7 @@ pub(crate) struct StandbyGauge {
     takes_over: AtomicBool,
     /// Whether the sink is open and keeps to itself what it is given.
     holds: AtomicBool,
-    /// The time of the last batch that is ready.
+    /// The last time that is computed.
     ready: AtomicU64,
     /// How far the other pipeline has written.
     other: AtomicU64,
@@ -75,7 +75,12 @@ impl StandbyGauge {
         self.takes_over.load(Ordering::Acquire)
     }
 
-    /// The time of the last batch that is ready to be written.
+    /// Says that everything up to a time is computed.
+    pub(crate) fn computed(&self, time: EventTime) {
+        self.ready.fetch_max(time.0, Ordering::AcqRel);
+    }
+
+    /// Up to when everything is computed, and ready to be written where the other pipeline has not.
     pub(crate) fn ready(&self) -> EventTime {
         EventTime(self.ready.load(Ordering::Acquire))
     }
@@ -112,7 +117,7 @@ impl Standby {
     pub(crate) fn hold(&mut self, job: Job, gauge: &StandbyGauge) {
         let is_known = match &job {
             Job::Batch(batch) => {
-                gauge.ready.store(batch.time.0, Ordering::Release);
+                gauge.computed(batch.time);
                 Some(batch.time) <= self.seen
             }
             Job::FlushLetters => true,

@@ -94,6 +94,7 @@ impl ShardBuffer {
                 self.ready.push_back((Job::Batch(batch), None));
                 self.under_way.insert(time, cap);
             } else {
+                self.shard.queue.known(time);
                 self.shard.missed.keep(Batch { time, changes });
                 // This run may find dead letters before it that the last run did not find before it.
                 if self.covered < self.letters {

@@ -49,7 +49,7 @@ impl Running {
     #[must_use]
     pub fn has_caught_up(&self) -> bool {
         let mut standing = self.sinks.iter().filter(|sink| sink.gauge.standby.stands_by());
-        // What a sink had at the start is not made ready for it, but has to be computed too.
+        // Where the other pipeline wrote at a time at which there is nothing to write here, the frontier tells.
         let frontier = self.frontier.get();
         standing.all(|sink| {
             let standby = &sink.gauge.standby;
@@ -80,7 +80,9 @@ impl Running {
     pub fn take_over(&self) -> Result<(), PipelineError> {
         self.begin_take_over();
         while self.stands_by() {
-            if self.failure.pause(LOOK) || self.stop.has_ended() {
+            let has_ended = self.failure.pause(LOOK) || self.stop.has_ended();
+            // It may have taken over and come to its end since the last look.
+            if has_ended && self.stands_by() {
                 return Err(PipelineError::Stopped);
             }
         }
