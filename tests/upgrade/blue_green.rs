@@ -153,16 +153,43 @@ fn a_sink_that_cannot_revoke_a_claim_is_taken_over_when_the_other_version_has_cl
     let file = folder.path().join("rows.sqlite");
     let mut versions =
         Versions { source: MemorySource::default(), stores: vec![tempfile::tempdir().unwrap()] };
-    let ends = Arc::new(AtomicBool::new(true));
+    let ends = Arc::new(AtomicBool::new(false));
     let producer = produce(&mut versions.source, records.clone(), &ends);
     let blue = versions.first(Sqlite::new(&file), 1);
     let green = versions.next(&blue, Sqlite::new(&file), 2, "for-green");
     assert!(green.stands_by());
     blue.stop().unwrap();
     green.take_over().unwrap();
+    assert!(!green.stands_by());
+    ends.store(true, Ordering::Release);
     finish(green).unwrap();
     producer.join().unwrap();
+    assert_is_whole(&file, &records);
+}
 
+#[test]
+fn a_version_that_stands_by_ends_when_the_other_one_has_written_everything() {
+    let records = records(0..300);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.sqlite");
+    let mut versions =
+        Versions { source: MemorySource::default(), stores: vec![tempfile::tempdir().unwrap()] };
+    let ends = Arc::new(AtomicBool::new(false));
+    let producer = produce(&mut versions.source, records.clone(), &ends);
+    let blue = versions.first(Sqlite::new(&file), 1);
+    let green = versions.next(&blue, Sqlite::new(&file), 2, "for-green");
+    ends.store(true, Ordering::Release);
+    finish(blue).unwrap();
+    until("green has ended", || green.stop_handle().has_ended());
+    green.take_over().unwrap();
+    finish(green).unwrap();
+    producer.join().unwrap();
+    assert_is_whole(&file, &records);
+}
+
+/// The file has the rows of an undisturbed run.
+fn assert_is_whole(file: &std::path::Path, records: &[String]) {
+    let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole.sqlite");
     let mut undisturbed = MemorySource::default();
     let partition = undisturbed.handle("p");
@@ -170,7 +197,7 @@ fn a_sink_that_cannot_revoke_a_claim_is_taken_over_when_the_other_version_has_cl
     partition.end();
     let pipeline = Lives::pipeline_over(undisturbed, &time()).sink(Sqlite::new(&whole));
     finish(with_rules("a")(pipeline).start().unwrap()).unwrap();
-    let (found, expected) = (dump(&file), dump(&whole));
+    let (found, expected) = (dump(file), dump(&whole));
     assert!(expected.len() > 100);
     assert_eq!(found, expected);
 }

@@ -199,7 +199,13 @@ impl SinkLoop {
             match self.queue.recv_timeout(HEED) {
                 Ok(job) => standby.hold(self.taken(job), &self.gauge.standby),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(RetryError::Down),
+                // The other pipeline has written everything to the end of the input, or this one goes down.
+                Err(RecvTimeoutError::Disconnected) => {
+                    if !self.failure.is_down() {
+                        self.gauge.standby.end();
+                    }
+                    return Err(RetryError::Down);
+                }
             }
             let takes_over = self.gauge.standby.takes_over();
             if !takes_over && looked.elapsed() < WATCH {

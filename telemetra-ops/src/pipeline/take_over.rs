@@ -72,18 +72,20 @@ impl Running {
     ///
     /// Sinks that can revoke a claim, as Postgres, are taken over at once, and the other pipeline fails with its next write.
     /// Sinks that cannot, as SQLite and files, are opened as soon as the other pipeline has closed them: stop it, or drain it
-    /// with windows kept. Do not restart the other pipeline, as it would take the sinks back.
+    /// with windows kept. If the other one has written all there is to the end of the input, nothing is left to take over. Do not restart the other pipeline, as it would take the sinks back.
     ///
     /// # Errors
     ///
-    /// [`PipelineError::Stopped`] if the pipeline ends before; [`wait`](Self::wait) returns why.
+    /// [`PipelineError::Stopped`] if the pipeline fails or is stopped before; [`wait`](Self::wait) returns why.
     pub fn take_over(&self) -> Result<(), PipelineError> {
         self.begin_take_over();
         while self.stands_by() {
-            let has_ended = self.failure.pause(LOOK) || self.stop.has_ended();
-            // It may have taken over and come to its end since the last look.
-            if has_ended && self.stands_by() {
+            // It may have taken over since the last look, before it failed.
+            if self.failure.pause(LOOK) && self.stands_by() {
                 return Err(PipelineError::Stopped);
+            }
+            if self.stop.has_ended() {
+                break;
             }
         }
         Ok(())
