@@ -97,9 +97,9 @@ pub(crate) struct Standby {
     pub(crate) held: VecDeque<Job>,
     /// The number of jobs with dead letters that the other pipeline has seen to.
     pub(crate) letters: u64,
-    /// The last batch that the other pipeline has, and up to when it has everything, dead letters too.
-    passed: EventTime,
-    settled: EventTime,
+    /// Dead letters among these that it may not have yet, as they were found in a partition that is ahead, each with when that
+    /// is over. They are written when the sink is taken over, even if the checkpoint of this pipeline is past them by then.
+    ahead: Vec<(Vec<DeadLetter>, EventTime)>,
 }
 
 impl Standby {
@@ -109,24 +109,16 @@ impl Standby {
         seen: Option<EventTime>,
         missed: Missed,
     ) -> Self {
-        let (held, passed) = (VecDeque::new(), seen.unwrap_or_default());
-        Self { tables: tables.to_vec(), resume, seen, missed, held, letters: 0, passed, settled: passed }
+        let (held, ahead) = (VecDeque::new(), Vec::new());
+        Self { tables: tables.to_vec(), resume, seen, missed, held, letters: 0, ahead }
     }
 
     /// Holds a job until the sink is taken over, or has what is in it from the other pipeline.
     pub(crate) fn hold(&mut self, job: Job, gauge: &StandbyGauge) {
-        let is_known = match &job {
-            Job::Batch(batch) => {
-                gauge.computed(batch.time);
-                Some(batch.time) <= self.seen
-            }
-            Job::FlushLetters => true,
-            Job::Letters(..) => false,
-        };
-        self.held.push_back(job);
-        if is_known {
-            self.let_go();
+        if let Job::Batch(batch) = &job {
+            gauge.computed(batch.time);
         }
+        self.held.push_back(job);
     }
 
     /// Takes note of how far the sink has been written, and lets go of what it has.
@@ -143,47 +135,26 @@ impl Standby {
             )));
         }
         self.seen = durable;
-        self.let_go();
-        Ok(())
-    }
-
-    /// Lets go of what the other pipeline has written. It has a dead letter that was found here before a batch only if it has
-    /// come as far in the letter's partition, which may be ahead of the others.
-    fn let_go(&mut self) {
-        let mut keeps_letters = false;
-        for job in std::mem::take(&mut self.held) {
+        // Dead letters are flushed without a batch before a time that the sink had at the start.
+        let has = |job: &Job| match job {
+            Job::Batch(batch) => Some(batch.time) <= durable,
+            Job::FlushLetters => true,
+            Job::Letters(..) => false,
+        };
+        let known = self.held.iter().rposition(has).map_or(0, |last| last + 1);
+        for job in self.held.drain(..known) {
             match job {
-                Job::Batch(batch) if Some(batch.time) <= self.seen => {
-                    self.passed = batch.time.max(self.passed);
-                    if !keeps_letters {
-                        self.settled = self.passed;
-                    }
-                    self.missed.keep(batch);
+                Job::Batch(batch) => self.missed.keep(batch),
+                Job::Letters(letters, found) => {
+                    self.letters += 1;
+                    self.ahead.push((letters, found));
                 }
-                // In their order, as they are counted.
-                Job::Letters(_, found) if !keeps_letters && Some(found) <= self.seen => self.letters += 1,
-                Job::FlushLetters if !keeps_letters => {}
-                job => {
-                    keeps_letters |= matches!(job, Job::Letters(..));
-                    self.held.push_back(job);
-                }
+                Job::FlushLetters => {}
             }
         }
-        if !keeps_letters {
-            self.settled = self.passed;
-        }
-    }
-
-    /// Takes out the dead letters that the other pipeline may not have, and that were found before what it has not.
-    fn first_letters(&mut self) -> Vec<DeadLetter> {
-        let mut letters = Vec::new();
-        while !matches!(self.held.front(), None | Some(Job::Batch(_))) {
-            if let Some(Job::Letters(these, _)) = self.held.pop_front() {
-                self.letters += 1;
-                letters.extend(these);
-            }
-        }
-        letters
+        // Who has come past that time has come as far in the letters' partition.
+        self.ahead.retain(|(_, found)| Some(*found) > durable);
+        Ok(())
     }
 }
 
@@ -224,15 +195,12 @@ impl SinkLoop {
                 self.progress_of(sink)?
             };
             standby.reached(durable).map_err(RetryError::Failed)?;
-            if takes_over {
-                let letters = standby.first_letters();
-                if !letters.is_empty() {
-                    self.persist(|| sink.dead_letters(&letters).and_then(|()| sink.apply(&[])))?;
-                }
-                standby.settled = standby.passed;
+            if takes_over && !standby.ahead.is_empty() {
+                let letters: Vec<_> = standby.ahead.drain(..).flat_map(|(letters, _)| letters).collect();
+                self.persist(|| sink.dead_letters(&letters).and_then(|()| sink.apply(&[])))?;
             }
             self.gauge.standby.follow(durable);
-            self.gauge.durable.store(standby.settled.0, Ordering::Release);
+            self.gauge.durable.store(durable.unwrap_or_default().0, Ordering::Release);
             self.settled(standby.letters);
             if takes_over {
                 self.gauge.standby.end();
@@ -292,23 +260,19 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_is_held_until_the_other_pipeline_has_come_past_where_it_was_found() {
-        // The letters were found before the batch of 20, in a partition that was ahead, at 25 and at 30.
+    fn a_dead_letter_is_kept_until_the_other_pipeline_has_come_past_where_it_was_found() {
+        // The letters were found before the batch of 20, when a partition that is ahead was at 25 and at 30.
         let letters = |found| Job::Letters(Vec::new(), EventTime(found));
-        let mut standby = standby(vec![letters(25), letters(30), batch(20), batch(30), batch(40)]);
-        standby.reached(Some(EventTime(20))).unwrap();
-        assert_eq!((standby.letters, standby.settled, standby.held.len()), (0, EventTime(10), 4));
-        standby.reached(Some(EventTime(25))).unwrap();
-        assert_eq!((standby.letters, standby.settled, standby.held.len()), (1, EventTime(10), 3));
-        standby.reached(Some(EventTime(30))).unwrap();
-        assert_eq!((standby.letters, standby.settled, standby.held.len()), (2, EventTime(30), 1));
-    }
-
-    #[test]
-    fn what_is_known_already_is_let_go_at_once() {
-        let standby = standby(vec![batch(5), Job::FlushLetters, batch(10)]);
-        assert!(standby.held.is_empty());
-        assert_eq!(standby.settled, EventTime(10));
+        let mut standby = standby(vec![letters(25), letters(30), batch(20), letters(50), batch(40)]);
+        let mut reached = |time| {
+            standby.reached(Some(EventTime(time))).unwrap();
+            (standby.letters, standby.ahead.len(), standby.held.len())
+        };
+        assert_eq!(reached(19), (0, 0, 5));
+        assert_eq!(reached(20), (2, 2, 2));
+        assert_eq!(reached(25), (2, 1, 2));
+        assert_eq!(reached(40), (3, 1, 0));
+        assert_eq!(reached(50), (3, 0, 0));
     }
 
     #[test]
