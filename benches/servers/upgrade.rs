@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use telemetra::core::Clock;
 use telemetra::prelude::*;
 use telemetra::sinks::{PostgresConfig, PostgresStore};
 
@@ -68,8 +69,8 @@ impl Version {
 }
 
 /// Seconds since the epoch, as Postgres counts them.
-fn now() -> Result<f64> {
-    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64())
+fn now() -> f64 {
+    Clock::system().now().0 as f64 / 1e3
 }
 
 pub(crate) fn measure(options: &Options) -> Result<()> {
@@ -131,7 +132,7 @@ type Upgrades = (Vec<Takeover>, (f64, f64), Vec<f64>);
 fn upgrade(options: &Options, upgrades: u64) -> Result<Upgrades> {
     let mut old = Version::start(options, 0)?;
     old.until("writes")?;
-    let begun = now()?;
+    let begun = now();
     let (mut between, mut caught_up) = (Vec::new(), Vec::new());
     for number in 1..=upgrades {
         old.order("savepoint")?;
@@ -140,17 +141,17 @@ fn upgrade(options: &Options, upgrades: u64) -> Result<Upgrades> {
         let mut new = Version::start(options, number)?;
         new.until("ready")?;
         caught_up.push(started.elapsed().as_secs_f64());
-        let ordered = now()?;
+        let ordered = now();
         new.order("take over")?;
         new.until("taken over")?;
-        let taken = now()?;
+        let taken = now();
         let status = old.child.wait()?;
         anyhow::ensure!(status.code() == Some(3), "version {} ended with {status}", number - 1);
-        between.push(Takeover { ordered, taken, ended: now()? });
+        between.push(Takeover { ordered, taken, ended: now() });
         new.until("writes")?;
         old = new;
     }
-    let ended = now()?;
+    let ended = now();
     old.order("stop")?;
     old.child.wait()?;
     Ok((between, (begun, ended), caught_up))

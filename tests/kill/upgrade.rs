@@ -86,7 +86,7 @@ impl Version {
 
     /// Waits until it says this.
     fn until(&mut self, text: &str) {
-        while let Some(line) = self.lines.next() {
+        for line in self.lines.by_ref() {
             let line = line.unwrap();
             self.said.push_str(&line);
             self.said.push('\n');
@@ -113,7 +113,7 @@ impl Version {
     }
 
     /// It ends because another one has taken its place.
-    fn is_replaced(self) {
+    fn end_replaced(self) {
         let name = self.name;
         let (said, code) = self.end();
         let why = "error: could not write to the sink `postgres";
@@ -185,7 +185,7 @@ fn versions_take_over_from_each_other_under_load_and_the_tables_and_keys_are_tho
     green.signal("USR1");
     green.until("standby: has taken over");
     stop.store(STOPS[1], Ordering::Release);
-    blue.is_replaced();
+    blue.end_replaced();
     until_moved(&upgraded, before);
 
     // And back, with the store that blue had.
@@ -196,7 +196,7 @@ fn versions_take_over_from_each_other_under_load_and_the_tables_and_keys_are_tho
     blue.until("standby: has taken over");
     let before = upgraded.progress();
     stop.store(STOPS[2], Ordering::Release);
-    green.is_replaced();
+    green.end_replaced();
     until_moved(&upgraded, before);
     appends.join().unwrap();
     blue.signal("TERM");

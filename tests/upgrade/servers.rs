@@ -164,7 +164,7 @@ fn at_20_000_events_a_second_each_version_takes_over_and_the_rows_are_those_of_o
         more(3);
         let savepoint = old.savepoint("for-the-next").unwrap();
         let listed = Savepoints::new(place.store(&name)).list().unwrap();
-        assert_eq!(listed, [savepoint.clone()]);
+        assert_eq!(listed, std::slice::from_ref(&savepoint));
         let next = format!("of-{workers}-{number}");
         let pipeline = place.version(&next, workers, false);
         let new = pipeline.from_savepoint_in(place.store(&name), "for-the-next").standby().start().unwrap();
