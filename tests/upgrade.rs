@@ -7,6 +7,8 @@ mod support;
 
 #[path = "upgrade/blue_green.rs"]
 mod blue_green;
+#[path = "upgrade/drained.rs"]
+mod drained;
 #[path = "upgrade/kept.rs"]
 mod kept;
 #[path = "upgrade/lives.rs"]
@@ -15,5 +17,9 @@ mod lives;
 mod rules;
 #[path = "upgrade/savepoints.rs"]
 mod savepoints;
+#[path = "upgrade/servers.rs"]
+mod servers;
+#[path = "support/services.rs"]
+mod services;
 #[path = "upgrade/versions.rs"]
 mod versions;

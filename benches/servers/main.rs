@@ -6,6 +6,7 @@
 //! cargo bench --bench servers -- throughput
 //! cargo bench --bench servers -- latency
 //! cargo bench --bench servers -- restart
+//! cargo bench --bench servers -- upgrade --rate 20000 --slide 500 --window 3000 --seconds 900
 //! cargo bench --bench servers -- slow --seconds 600 --slide 1000 --window 6000
 //! ```
 
@@ -21,6 +22,7 @@ mod slow;
 #[path = "../support/threads.rs"]
 mod threads;
 mod throughput;
+mod upgrade;
 #[path = "../support/usage.rs"]
 mod usage;
 
@@ -43,6 +45,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("slide", "10000"),
     ("disorder", "10000"),
     ("only", ""),
+    ("upgrades", "20"),
 ];
 
 /// What was asked for: options as text, by name.
@@ -56,7 +59,9 @@ impl Options {
         for pair in args.chunks(2) {
             let name = pair[0].strip_prefix("--").with_context(|| format!("`{}` is no option", pair[0]))?;
             let value = pair.get(1).with_context(|| format!("--{name} takes a value"))?;
-            if !options.contains_key(name) && !matches!(name, "kafka" | "postgres" | "redis" | "folder") {
+            if !options.contains_key(name)
+                && !matches!(name, "kafka" | "postgres" | "redis" | "folder" | "version")
+            {
                 let known: Vec<_> = OPTIONS.iter().map(|(name, _)| format!("--{name}")).collect();
                 bail!("there is no option --{name}; there are {}", known.join(", "));
             }
@@ -102,7 +107,7 @@ impl Options {
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let Some((what, rest)) = args.split_first() else {
-        println!("give one of throughput, latency, restart, slow; options, with defaults:");
+        println!("give one of throughput, latency, restart, upgrade, slow; options, with defaults:");
         OPTIONS.iter().for_each(|(name, default)| println!("  --{name} {default}"));
         return Ok(());
     };
@@ -110,6 +115,7 @@ fn main() -> Result<()> {
         ("throughput", rest) => throughput::measure(&Options::read(rest)?),
         ("latency", rest) => latency::measure(&Options::read(rest)?),
         ("restart", rest) => restart::measure(&Options::read(rest)?),
+        ("upgrade", rest) => upgrade::measure(&Options::read(rest)?),
         ("slow", rest) => slow::measure(&Options::read(rest)?),
         ("case", [case, rest @ ..]) => {
             let options = Options::read(rest)?;
@@ -118,11 +124,14 @@ fn main() -> Result<()> {
                 "feed" => feed::paced(&options),
                 "watch" => latency::watch(&options),
                 "suffer" => slow::suffer(&options),
+                "version" => upgrade::version(&options),
                 "keep" => restart::keep(&options),
                 "resume" => restart::resume(&options),
                 sinks => throughput::run(&options, sinks),
             }
         }
-        _ => bail!("there is nothing called `{what}` to measure; give throughput, latency, restart or slow"),
+        _ => bail!(
+            "there is nothing called `{what}` to measure; give throughput, latency, restart, upgrade or slow"
+        ),
     }
 }

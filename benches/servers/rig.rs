@@ -19,6 +19,12 @@ impl Rig {
         Ok(Self { postgres, redis: Server::redis(), folder: tempfile::tempdir()? })
     }
 
+    /// The same, and Postgres knows when each row was committed.
+    pub(crate) fn with_commit_times() -> Result<Self> {
+        let postgres = Server::of(Kind::Postgres).durable().set("track_commit_timestamp", "on").start();
+        Ok(Self { postgres, redis: Server::redis(), folder: tempfile::tempdir()? })
+    }
+
     /// The options, with where all servers are.
     pub(crate) fn options(&self, options: &Options, kafka: &Server) -> Options {
         options

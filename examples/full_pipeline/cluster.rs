@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use telemetra::prelude::*;
 
 use crate::common::usage::Usage;
+use crate::standby::Standby;
 
 /// The progress that one process reports.
 #[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub(crate) struct Others {
     peers: Vec<Peer>,
     /// Set by a reader thread: a process ended that should not have.
     lost: Arc<AtomicBool>,
+    /// Whether they were asked to take over.
+    take_over: bool,
 }
 
 struct Peer {
@@ -41,6 +44,7 @@ struct Peer {
 }
 
 const DRAIN: &[u8] = b"drain\n";
+const TAKE_OVER: &[u8] = b"take over\n";
 
 impl Others {
     /// Starts the other processes with the arguments of this one, and with the servers of its embedded Kafka.
@@ -92,9 +96,21 @@ impl Others {
 
     /// Asks the other processes to drain.
     pub(crate) fn drain(&mut self) {
+        self.tell(DRAIN);
+    }
+
+    /// Asks the other processes to take over as well, once this one was told to.
+    pub(crate) fn take_over(&mut self, standby: &Standby) {
+        if !self.take_over && standby.is_ordered() {
+            self.take_over = true;
+            self.tell(TAKE_OVER);
+        }
+    }
+
+    fn tell(&mut self, order: &[u8]) {
         for peer in &mut self.peers {
             // A process that has ended needs no request, and its reader reports the end.
-            let _ = peer.orders.write_all(DRAIN).and_then(|()| peer.orders.flush());
+            let _ = peer.orders.write_all(order).and_then(|()| peer.orders.flush());
         }
     }
 
@@ -132,13 +148,15 @@ impl Others {
     }
 }
 
-/// Follows the requests of the process that started this one: sets `drain` on request, and ends this process
+/// Follows the requests of the process that started this one: sets `drain` or `take_over` on request, and ends this process
 /// when the other has ended.
-pub(crate) fn obey(drain: Arc<AtomicBool>) {
+pub(crate) fn obey(drain: Arc<AtomicBool>, take_over: Arc<AtomicBool>) {
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
             if line.as_bytes() == DRAIN.trim_ascii_end() {
                 drain.store(true, Ordering::Release);
+            } else if line.as_bytes() == TAKE_OVER.trim_ascii_end() {
+                take_over.store(true, Ordering::Release);
             }
         }
         std::process::exit(1);

@@ -40,6 +40,7 @@ mod servers;
 #[path = "no_servers.rs"]
 mod servers;
 mod settings;
+mod standby;
 mod tally;
 
 use std::process::ExitCode;
@@ -64,11 +65,15 @@ use progress::Progress;
 use report::Outcome;
 use servers::Embedded;
 use settings::Settings;
+use standby::Standby;
 use tally::Tally;
 
 /// The interval of checking for events, and that of showing the progress.
 const LOOK: Duration = Duration::from_millis(5);
 const SHOW: Duration = Duration::from_millis(100);
+
+/// The exit code of a process whose place another one has taken. A service manager must not start it again.
+const REPLACED: u8 = 3;
 
 fn main() -> ExitCode {
     let started = Instant::now();
@@ -85,7 +90,17 @@ fn main() -> ExitCode {
     };
     done.unwrap_or_else(|error| {
         log::say(&format!("error: {error:#}"));
-        ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
+        let is_replaced = error.downcast_ref().is_some_and(PipelineError::is_taken_over);
+        if is_replaced {
+            log::say("another process has taken the place of this one: do not start it again");
+        }
+        ExitCode::from(if error.is::<Wrong>() {
+            2
+        } else if is_replaced {
+            REPLACED
+        } else {
+            1
+        })
     })
 }
 
@@ -213,8 +228,13 @@ impl Watch<'_> {
     ) -> Result<(Report, bool)> {
         let mut shown = Instant::now();
         let mut read_all = false;
+        let mut standby = Standby::listen(self.settings.start.standby)?;
         while !running.is_finished() && !self.stop.is_given() && !read_all {
             std::thread::sleep(LOOK);
+            if let Some(news) = standby.look(&running) {
+                progress.bar.suspend(|| eprintln!("{news}"));
+            }
+            others.take_over(&standby);
             let elsewhere = others.share().fates.read;
             if let Some(embedded) = self.embedded {
                 read_all = embedded.is_read(running.fates().read + elsewhere)?;
@@ -244,7 +264,9 @@ impl Watch<'_> {
 /// Runs a process that was started by another: it works, sends its progress, and follows requests.
 fn assist(settings: &Settings) -> Result<ExitCode> {
     let drain = Arc::new(AtomicBool::new(false));
-    cluster::obey(Arc::clone(&drain));
+    // The order to take over comes from the first process.
+    let mut standby = Standby::listen(settings.start.standby)?;
+    cluster::obey(Arc::clone(&drain), standby.order());
     let bar = indicatif::ProgressBar::hidden();
     let _otlp = log::start("full_pipeline", settings.log_level, settings.log_format, &bar);
     if let Some(address) = settings.metrics_address() {
@@ -255,6 +277,7 @@ fn assist(settings: &Settings) -> Result<ExitCode> {
     let mut told = Instant::now();
     while !running.is_finished() && !drain.load(Ordering::Acquire) {
         std::thread::sleep(LOOK);
+        standby.look(&running);
         if told.elapsed() >= SHOW {
             told = Instant::now();
             cluster::tell(&Share { fates: running.fates(), before, usage: Usage::now(), done: false });

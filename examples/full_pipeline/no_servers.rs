@@ -2,7 +2,6 @@
 //! refuses settings that need one of these clients.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
 use telemetra::core::checkpoint::CheckpointStore;
@@ -51,11 +50,7 @@ pub(crate) fn write(pipeline: LiveStreams, settings: &Settings, _samples: u32) -
     Ok(pipeline)
 }
 
-pub(crate) fn checkpoints(pipeline: LiveStreams, _settings: &Settings, _every: Duration) -> LiveStreams {
-    pipeline
-}
-
-pub(crate) fn store(_settings: &Settings) -> Result<Option<Box<dyn CheckpointStore>>> {
+pub(crate) fn store(_settings: &Settings, _name: Option<&str>) -> Result<Option<Box<dyn CheckpointStore>>> {
     Err(refused("checkpoint").into())
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use telemetra::core::checkpoint::Directory;
 use telemetra::livestream::generate::Generator;
 use telemetra::livestream::{self, LiveEvents, LiveStreams, WithSentiment, default_rules};
 use telemetra::livestream::{JsonDecoder, Lexicon, Sentiment, Vader};
@@ -12,8 +11,9 @@ use telemetra::prelude::*;
 use telemetra::sinks::{JsonLines, Lines, Pace, Sqlite, event_time_by};
 
 use crate::places::Source;
+use crate::savepoint;
 use crate::servers::{self, Counters};
-use crate::settings::{Output, Settings, Store};
+use crate::settings::{Output, Settings};
 use crate::tally::Tally;
 
 /// A pipeline, and the additional counters of its source.
@@ -70,12 +70,17 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     pipeline = servers::write(pipeline, settings, samples)?;
     pipeline = pipeline.sink(tally.clone());
     let every = Duration::from_millis(settings.checkpoint_every);
-    pipeline = match &settings.store {
-        Some(Store::Folder(folder)) => pipeline.checkpoints(Directory::new(folder), every),
-        _ => servers::checkpoints(pipeline, settings, every),
-    };
+    if let Some(store) = savepoint::store(settings, settings.store.as_ref())? {
+        pipeline = pipeline.checkpoints(store, every);
+    }
     if let Some(name) = &settings.start.from_savepoint {
-        pipeline = pipeline.from_savepoint(name);
+        pipeline = match savepoint::store(settings, settings.start.savepoint_in.as_ref())? {
+            Some(other) => pipeline.from_savepoint_in(other, name),
+            None => pipeline.from_savepoint(name),
+        };
+    }
+    if settings.start.standby.is_some() {
+        pipeline = pipeline.standby();
     }
     pipeline = pipeline.checkpoint_pause(settings.checkpoint_pause);
     if let Some((process, addresses)) = &settings.cluster {

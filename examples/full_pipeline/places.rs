@@ -5,8 +5,8 @@ use std::fmt;
 
 use telemetra::prelude::*;
 
-use crate::servers;
 use crate::settings::{Output, Settings, Store};
+use crate::{savepoint, servers};
 
 /// The source of the events.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub(crate) fn choose(
     }
 
     let (store, why) = match settings.store.take() {
-        Some(Store::Postgres) if !postgres => {
+        Some(Store::Postgres(_)) if !postgres => {
             let detail = "there is no Postgres to keep checkpoints in";
             return Err(ConfigError::new("checkpoint", detail, "give POSTGRES_HOST, or a folder"));
         }
@@ -97,14 +97,15 @@ pub(crate) fn choose(
         Some(store) => (store, by("checkpoint")),
         None if source == Source::Embedded => (Store::Off, "the source is gone with the process".to_owned()),
         None if postgres => {
-            (Store::Postgres, format!("{}, and no --checkpoint is given", by("postgres-host")))
+            (Store::Postgres(None), format!("{}, and no --checkpoint is given", by("postgres-host")))
         }
         None => (Store::Off, "neither --checkpoint nor POSTGRES_HOST is given".to_owned()),
     };
     let place = match &store {
         Store::Off => "none: a restart begins anew".to_owned(),
         Store::Folder(folder) => format!("embedded: the folder {}", folder.display()),
-        Store::Postgres => format!("Postgres at {}", settings.postgres.place()),
+        Store::Postgres(None) => format!("Postgres at {}", settings.postgres.place()),
+        Store::Postgres(Some(name)) => format!("Postgres at {}, as {name}", settings.postgres.place()),
     };
     tell("checkpoints:", place, why);
     settings.store = Some(store);
@@ -119,5 +120,6 @@ pub(crate) fn choose(
     tell("dead letters:", place, why);
     settings.source = source;
     settings.places = lines;
+    savepoint::check(settings)?;
     servers::check(settings)
 }

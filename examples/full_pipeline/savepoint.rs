@@ -3,9 +3,11 @@
 use anyhow::{Context, Result};
 use telemetra::core::checkpoint::{CheckpointStore, Directory};
 use telemetra::ops::Savepoints;
+use telemetra::prelude::*;
 
 use crate::servers;
 use crate::settings::{Settings, Store};
+use crate::standby::TakeOver;
 
 /// What a run starts from, and what is done instead of one.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +15,10 @@ pub(crate) struct Start {
     pub(crate) dry_run: bool,
     pub(crate) savepoint: Option<String>,
     pub(crate) from_savepoint: Option<String>,
+    /// The store of the savepoint, if it is another one than that of checkpoints.
+    pub(crate) savepoint_in: Option<Store>,
+    /// When the run takes over from another process, if it begins as its standby.
+    pub(crate) standby: Option<TakeOver>,
     pub(crate) lists: bool,
     pub(crate) remove: Option<String>,
 }
@@ -23,7 +29,8 @@ pub(crate) fn manage(settings: &Settings) -> Result<Option<String>> {
     if savepoint.is_none() && remove.is_none() && !lists {
         return Ok(None);
     }
-    let mut savepoints = Savepoints::new(store(settings)?);
+    let kept = store(settings, settings.store.as_ref())?;
+    let mut savepoints = Savepoints::new(kept.context("no checkpoints are kept; give --checkpoint")?);
     let mut said = Vec::new();
     if let Some(name) = remove {
         savepoints.remove(name).context("could not remove the savepoint")?;
@@ -41,12 +48,40 @@ pub(crate) fn manage(settings: &Settings) -> Result<Option<String>> {
     Ok(Some(said.join("\n")))
 }
 
-/// The store of checkpoints.
-fn store(settings: &Settings) -> Result<Box<dyn CheckpointStore>> {
-    let store = match &settings.store {
-        Some(Store::Folder(folder)) => Some(Box::new(Directory::new(folder)) as _),
-        Some(Store::Postgres) => servers::store(settings)?,
+/// The store at a place; `None` if that is none.
+pub(crate) fn store(settings: &Settings, place: Option<&Store>) -> Result<Option<Box<dyn CheckpointStore>>> {
+    Ok(match place {
+        Some(Store::Folder(folder)) => Some(Box::new(Directory::new(folder))),
+        Some(Store::Postgres(name)) => servers::store(settings, name.as_deref())?,
         Some(Store::Off) | None => None,
+    })
+}
+
+/// Checks that what the run starts from fits together.
+pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
+    let Start { from_savepoint, savepoint_in, standby, .. } = &settings.start;
+    if savepoint_in.is_some() && from_savepoint.is_none() {
+        let detail = "no savepoint is named that is to be started from".to_owned();
+        return Err(ConfigError::new("savepoint-in", detail, "give --from-savepoint, or leave it out"));
+    }
+    if matches!(savepoint_in, Some(Store::Postgres(_))) && settings.postgres.host.is_none() {
+        let detail = "there is no Postgres for the savepoint to be in";
+        return Err(ConfigError::new("savepoint-in", detail, "give POSTGRES_HOST, or a folder"));
+    }
+    let is_same = |other: &Store| {
+        let name = |store: &Store| match store {
+            Store::Postgres(name) => Store::Postgres(Some(name.as_ref().unwrap_or(&settings.name).clone())),
+            other => other.clone(),
+        };
+        settings.store.as_ref().map(name) == Some(name(other))
     };
-    store.context("no checkpoints are kept; give --checkpoint")
+    let hint = "give another --checkpoint, and the other process's as --savepoint-in with --from-savepoint";
+    if standby.is_some() && !settings.has_checkpoints() {
+        return Err(ConfigError::new("standby", "no checkpoints are kept", hint));
+    }
+    if standby.is_some() && savepoint_in.as_ref().is_none_or(is_same) {
+        let detail = "the checkpoints of the process that is to be taken over are in a store of its own";
+        return Err(ConfigError::new("standby", detail, hint));
+    }
+    Ok(())
 }

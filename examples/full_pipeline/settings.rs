@@ -51,7 +51,20 @@ impl fmt::Display for Output {
 pub(crate) enum Store {
     Off,
     Folder(PathBuf),
-    Postgres,
+    /// In Postgres, under this name; `None` for the name of the pipeline.
+    Postgres(Option<String>),
+}
+
+impl Store {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("postgres", "")) => Err("`postgres:` is without a name".to_owned()),
+            Some(("postgres", name)) => Ok(Self::Postgres(Some(name.to_owned()))),
+            _ if text == "postgres" => Ok(Self::Postgres(None)),
+            _ if text == "off" => Ok(Self::Off),
+            _ => Ok(Self::Folder(text.into())),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -47,18 +47,37 @@ pub struct ExternalError {
     what: String,
     retry: Retry,
     retry_after: Option<Duration>,
+    taken_over: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl ExternalError {
     /// A [permanent](Retry::Permanent) error. `what` says what was tried, on which file, table or row.
     pub fn permanent(what: impl Into<String>) -> Self {
-        Self { what: what.into(), retry: Retry::Permanent, retry_after: None, source: None }
+        Self {
+            what: what.into(),
+            retry: Retry::Permanent,
+            retry_after: None,
+            taken_over: false,
+            source: None,
+        }
+    }
+
+    /// A [permanent](Retry::Permanent) error because another process has taken over what this one wrote to. This process
+    /// must not be restarted, as it would take it back. `what` says what was taken over.
+    ///
+    /// ```
+    /// use telemetra_core::ExternalError;
+    /// assert!(ExternalError::taken_over("the table `readings`").is_taken_over());
+    /// assert!(!ExternalError::permanent("the disk is full").is_taken_over());
+    /// ```
+    pub fn taken_over(what: impl Into<String>) -> Self {
+        Self { taken_over: true, ..Self::permanent(what) }
     }
 
     /// A [transient](Retry::Transient) error. `what` says what was tried, on which file, table or row.
     pub fn transient(what: impl Into<String>) -> Self {
-        Self { what: what.into(), retry: Retry::Transient, retry_after: None, source: None }
+        Self { retry: Retry::Transient, ..Self::permanent(what) }
     }
 
     /// The same error with the error that caused it.
@@ -93,6 +112,12 @@ impl ExternalError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         self.retry
+    }
+
+    /// Whether another process has [taken over](Self::taken_over) what this one wrote to.
+    #[must_use]
+    pub fn is_taken_over(&self) -> bool {
+        self.taken_over
     }
 }
 

@@ -164,6 +164,29 @@ fn at_the_end_a_worker_cuts_where_another_waits() {
     });
 }
 
+#[test]
+fn a_last_checkpoint_is_taken_at_the_floor_after_the_one_under_way() {
+    loom::model(|| {
+        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, None);
+        let (cut, floor, last) = (EventTime(120_000), EventTime(125_000), EventTime(125_001));
+        let _ = trigger.limit(GREATEST, GREATEST);
+        assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)));
+        assert_eq!(trigger.arrive(cut, floor), Arrival::Keep);
+        assert_eq!(trigger.close(|| floor), Some(last));
+        assert!(!trigger.is_released(cut));
+        assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)), "the other worker joins it");
+        assert_eq!(trigger.arrive(cut, floor), Arrival::KeepAll);
+        trigger.release(cut, floor);
+        assert!(trigger.is_released(cut));
+        for arrival in [Arrival::Keep, Arrival::KeepAll] {
+            assert_eq!(trigger.limit(floor, GREATEST), (last, Some(last)));
+            assert_eq!(trigger.arrive(last, floor), arrival);
+        }
+        trigger.release(last, floor);
+        assert!(!trigger.is_released(last), "nobody goes on after the last one");
+    });
+}
+
 /// The floor of a partition that rises while the list is asked.
 type Floor = Arc<loom::sync::atomic::AtomicU64>;
 

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -52,19 +52,45 @@ impl Place {
         format!("{}/{}", self.postgres, self.database)
     }
 
+    /// A place in these servers, with a database of that name and a number in Redis of its own.
+    pub fn new(
+        program: &Path,
+        folder: &Path,
+        kafka: &str,
+        postgres: &str,
+        database: &str,
+        redis: &str,
+        number: u32,
+    ) -> Self {
+        let place = Self {
+            program: program.to_owned(),
+            folder: folder.to_owned(),
+            kafka: kafka.to_owned(),
+            postgres: postgres.rsplit_once('/').unwrap().0.to_owned(),
+            database: database.to_owned(),
+            redis: format!("{redis}{number}"),
+        };
+        place.prepare();
+        place
+    }
+
     /// Makes the database.
-    pub fn prepare(&self) {
+    fn prepare(&self) {
         let mut client = Client::connect(&format!("{}/telemetra", self.postgres), NoTls).unwrap();
         client.batch_execute(&format!("CREATE DATABASE {}", self.database)).unwrap();
     }
 
     /// The program, on its way to the end of the log in steps that are small, so that there are many instants to be killed at.
     fn command(&self, arguments: &[&str]) -> Command {
+        self.command_on(&[&["--until-end"][..], arguments].concat())
+    }
+
+    /// The same, but it goes on at the end of the log.
+    pub fn command_on(&self, arguments: &[&str]) -> Command {
         let rest = self.postgres.rsplit_once('@').map_or("", |(_, rest)| rest);
         let (host, port) = rest.split_once(':').unwrap();
         let letters = format!("letters.{}", self.database);
         let fixed = [
-            "--until-end",
             "--json",
             "--checkpoint-every",
             "20",

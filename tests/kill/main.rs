@@ -15,9 +15,9 @@ mod program;
 mod services;
 mod state;
 mod suspended;
+mod upgrade;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde_json::{Value as Json, json};
 use telemetra::prelude::*;
@@ -121,17 +121,8 @@ fn killed_again_and_again_it_ends_with_what_an_undisturbed_run_has() {
     let program = program::build("full_pipeline");
     let mut numbers = 0..;
     let mut place = |name: &str| {
-        let url = postgres.url();
-        let place = Place {
-            program: program.clone(),
-            folder: Path::new(folder.path()).to_owned(),
-            kafka: kafka.url(),
-            postgres: url.rsplit_once('/').unwrap().0.to_owned(),
-            database: name.to_owned(),
-            redis: format!("{}{}", redis.url(), numbers.next().unwrap()),
-        };
-        place.prepare();
-        place
+        let number = numbers.next().unwrap();
+        Place::new(&program, folder.path(), &kafka.url(), &postgres.url(), name, &redis.url(), number)
     };
 
     let undisturbed = place("undisturbed");

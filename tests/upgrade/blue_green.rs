@@ -1,6 +1,6 @@
 //! Two versions beside each other: the new one catches up, takes over the sink, and is replaced by the old one again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -90,20 +90,20 @@ impl Versions {
     }
 }
 
-/// Appends records bit by bit for as long as there are, and then ends the partition once it may.
+/// Appends records bit by bit, up to the share of them that `stop` says in percent, and ends the partition after all.
 fn produce(
     source: &mut MemorySource,
     records: Vec<String>,
-    ends: &Arc<AtomicBool>,
+    stop: &Arc<AtomicUsize>,
 ) -> std::thread::JoinHandle<()> {
-    let (partition, ends) = (source.handle("p"), Arc::clone(ends));
+    let (partition, stop) = (source.handle("p"), Arc::clone(stop));
     std::thread::spawn(move || {
-        for some in records.chunks(40) {
+        for (number, some) in records.chunks(40).enumerate() {
+            while number * 40 * 100 >= records.len() * stop.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             some.iter().for_each(|record| partition.append(record.as_str()));
             std::thread::sleep(Duration::from_millis(2));
-        }
-        while !ends.load(Ordering::Acquire) {
-            std::thread::sleep(Duration::from_millis(1));
         }
         partition.end();
     })
@@ -115,8 +115,9 @@ fn a_new_version_takes_over_under_load_and_the_old_one_again_without_a_gap_or_a_
     let sink = Fenced::new(MemorySink::new().with_log());
     let mut versions =
         Versions { source: MemorySource::default(), stores: vec![tempfile::tempdir().unwrap()] };
-    let ends = Arc::new(AtomicBool::new(false));
-    let producer = produce(&mut versions.source, records.clone(), &ends);
+    // Each has something to write after the next one has taken over.
+    let stop = Arc::new(AtomicUsize::new(40));
+    let producer = produce(&mut versions.source, records.clone(), &stop);
 
     let blue = versions.first(sink.clone(), 1);
     until("blue writes", || sink.rows.durable().is_some());
@@ -125,6 +126,7 @@ fn a_new_version_takes_over_under_load_and_the_old_one_again_without_a_gap_or_a_
     let before = sink.rows.durable().unwrap();
     green.take_over().unwrap();
     assert!(!green.stands_by());
+    stop.store(70, Ordering::Release);
     let replaced = finish(blue).unwrap_err();
     assert!(matches!(&replaced, PipelineError::Sink { sink, .. } if sink == "fenced"), "{replaced}");
     until("green writes", || sink.rows.durable().unwrap() > before.plus(20));
@@ -132,8 +134,8 @@ fn a_new_version_takes_over_under_load_and_the_old_one_again_without_a_gap_or_a_
     // And back.
     let blue = versions.next(&green, sink.clone(), 2, "for-blue");
     blue.take_over().unwrap();
+    stop.store(100, Ordering::Release);
     assert!(matches!(finish(green).unwrap_err(), PipelineError::Sink { .. }));
-    ends.store(true, Ordering::Release);
     finish(blue).unwrap();
     producer.join().unwrap();
 
@@ -153,16 +155,43 @@ fn a_sink_that_cannot_revoke_a_claim_is_taken_over_when_the_other_version_has_cl
     let file = folder.path().join("rows.sqlite");
     let mut versions =
         Versions { source: MemorySource::default(), stores: vec![tempfile::tempdir().unwrap()] };
-    let ends = Arc::new(AtomicBool::new(true));
-    let producer = produce(&mut versions.source, records.clone(), &ends);
+    let stop = Arc::new(AtomicUsize::new(50));
+    let producer = produce(&mut versions.source, records.clone(), &stop);
     let blue = versions.first(Sqlite::new(&file), 1);
     let green = versions.next(&blue, Sqlite::new(&file), 2, "for-green");
     assert!(green.stands_by());
     blue.stop().unwrap();
     green.take_over().unwrap();
+    assert!(!green.stands_by());
+    stop.store(100, Ordering::Release);
     finish(green).unwrap();
     producer.join().unwrap();
+    assert_is_whole(&file, &records);
+}
 
+#[test]
+fn a_version_that_stands_by_ends_when_the_other_one_has_written_everything() {
+    let records = records(0..600);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.sqlite");
+    let mut versions =
+        Versions { source: MemorySource::default(), stores: vec![tempfile::tempdir().unwrap()] };
+    let stop = Arc::new(AtomicUsize::new(50));
+    let producer = produce(&mut versions.source, records.clone(), &stop);
+    let blue = versions.first(Sqlite::new(&file), 1);
+    let green = versions.next(&blue, Sqlite::new(&file), 2, "for-green");
+    stop.store(100, Ordering::Release);
+    finish(blue).unwrap();
+    until("green has ended", || green.stop_handle().has_ended());
+    green.take_over().unwrap();
+    finish(green).unwrap();
+    producer.join().unwrap();
+    assert_is_whole(&file, &records);
+}
+
+/// The file has the rows of an undisturbed run.
+fn assert_is_whole(file: &std::path::Path, records: &[String]) {
+    let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole.sqlite");
     let mut undisturbed = MemorySource::default();
     let partition = undisturbed.handle("p");
@@ -170,7 +199,7 @@ fn a_sink_that_cannot_revoke_a_claim_is_taken_over_when_the_other_version_has_cl
     partition.end();
     let pipeline = Lives::pipeline_over(undisturbed, &time()).sink(Sqlite::new(&whole));
     finish(with_rules("a")(pipeline).start().unwrap()).unwrap();
-    let (found, expected) = (dump(&file), dump(&whole));
+    let (found, expected) = (dump(file), dump(&whole));
     assert!(expected.len() > 100);
     assert_eq!(found, expected);
 }

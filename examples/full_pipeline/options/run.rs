@@ -46,16 +46,10 @@ pub(super) const FLAGS: &[Flag] = &[
     }),
     Flag::new(
         "checkpoint",
-        "DIR|postgres|off",
-        "keep state there, and go on from it after a restart [postgres if there, else off]",
-        |s, v| {
-            s.store = Some(match v {
-                "off" => Store::Off,
-                "postgres" => Store::Postgres,
-                folder => Store::Folder(folder.into()),
-            });
-            Ok(())
-        },
+        "DIR|postgres|postgres:NAME|off",
+        "keep state there, under this name or that of the pipeline, and go on from it after a restart [postgres if \
+         there, else off]",
+        |s, v| put(&mut s.store, Store::parse(v).map(Some)),
     ),
     Flag::new("checkpoint-every", "TIME", "event time between checkpoints [1m]", |s, v| {
         put(&mut s.checkpoint_every, span(v))

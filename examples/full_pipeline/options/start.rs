@@ -3,6 +3,8 @@
 use super::Flag;
 use crate::common::parse::boolean;
 use crate::common::settings::put;
+use crate::settings::Store;
+use crate::standby::TakeOver;
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag::new(
@@ -19,6 +21,19 @@ pub(super) const FLAGS: &[Flag] = &[
         s.start.from_savepoint = Some(v.to_owned());
         Ok(())
     }),
+    Flag::new(
+        "savepoint-in",
+        "DIR|postgres|postgres:NAME",
+        "the other process's --checkpoint, where the savepoint to start from is [--checkpoint]",
+        |s, v| put(&mut s.start.savepoint_in, Store::parse(v).map(Some)),
+    ),
+    Flag::new(
+        "standby",
+        "now|signal",
+        "run beside the process that writes to the sinks, and take over from it once this one has caught up: at once, or \
+         when it is told to by SIGUSR1 [off]",
+        |s, v| put(&mut s.start.standby, TakeOver::parse(v).map(Some)),
+    ),
     Flag::new("list-savepoints", "", "list the savepoints, and end [off]", |s, v| {
         put(&mut s.start.lists, boolean(v))
     }),

@@ -18,7 +18,7 @@ pub(crate) use embedded::Embedded;
 
 use crate::kafka::{self, Kafka};
 use crate::places::Source;
-use crate::settings::{Output, Settings, Store};
+use crate::settings::{Output, Settings};
 
 /// The longest that windows and moments stay in Redis, by event time.
 const REDIS_HORIZON: Duration = Duration::from_secs(30 * 60);
@@ -83,20 +83,11 @@ pub(crate) fn write(mut pipeline: LiveStreams, settings: &Settings, samples: u32
     Ok(pipeline)
 }
 
-/// The store of checkpoints in Postgres, if there is a Postgres.
-pub(crate) fn store(settings: &Settings) -> Result<Option<Box<dyn CheckpointStore>>> {
+/// The store of checkpoints in Postgres under a name, or that of the pipeline, if there is a Postgres.
+pub(crate) fn store(settings: &Settings, name: Option<&str>) -> Result<Option<Box<dyn CheckpointStore>>> {
     let config = settings.postgres.config();
-    Ok(config.map(|config| Box::new(PostgresStore::new(config).pipeline(&settings.name)) as _))
-}
-
-/// Adds the checkpoints in Postgres, if they are stored there.
-pub(crate) fn checkpoints(pipeline: LiveStreams, settings: &Settings, every: Duration) -> LiveStreams {
-    match (&settings.store, settings.postgres.config()) {
-        (Some(Store::Postgres), Some(config)) => {
-            pipeline.checkpoints(PostgresStore::new(config).pipeline(&settings.name), every)
-        }
-        _ => pipeline,
-    }
+    let name = name.unwrap_or(&settings.name);
+    Ok(config.map(|config| Box::new(PostgresStore::new(config).pipeline(name)) as _))
 }
 
 impl Kafka {

@@ -7,7 +7,7 @@ use super::history::{batches, key_of, letters, tables};
 use crate::error::ExternalError;
 use crate::read::dead_letter::DeadLetter;
 use crate::write::change::{Action, Batch};
-use crate::write::sink::Sink;
+use crate::write::sink::{Sink, SinkProgress};
 use crate::write::table::Table;
 
 /// The name of the table of dead letters in [`sink_compliance`].
@@ -51,6 +51,7 @@ pub fn sink_compliance(
     for cut in 0..=history.len() {
         suite.restarted(&history, cut, &end);
     }
+    suite.watched(&history, &end);
     suite.letters(&history);
 }
 
@@ -174,6 +175,48 @@ where
             (_, None) => assert_eq!(reopened, None, "`open` made up a time"),
             (_, Some(_)) => assert_eq!(reopened, end, "`open` after `close` is not the last time"),
         }
+    }
+
+    /// A sink of a pipeline that stands by says how far the other one has written, and disturbs nothing. If it is opened
+    /// beside it, it writes nothing until it takes over.
+    fn watched(&mut self, history: &[Batch], end: &[HeldRow]) {
+        let (store, mut sink) = self.fresh();
+        let mut other = (self.make)(store);
+        let mut rewrites = false;
+        for (done, batch) in history.iter().enumerate() {
+            let last = done.checked_sub(1).map(|last| history[last].time);
+            match good(other.progress(), "progress") {
+                SinkProgress::NotShared => return,
+                SinkProgress::Until(time) => {
+                    assert!(!rewrites, "`progress` was of the other kind before");
+                    assert_eq!(time, last, "`progress` beside the sink that writes");
+                }
+                SinkProgress::Rewritten(time) => {
+                    assert_eq!(time, last, "`progress` beside the sink that writes");
+                    if !std::mem::replace(&mut rewrites, true) {
+                        other.hold(true);
+                        good(other.open(&self.all, None), "open beside the sink that writes");
+                    }
+                }
+            }
+            let before = self.held(store);
+            if rewrites {
+                // It is ahead of the other one.
+                good(other.apply(std::slice::from_ref(batch)), "apply while it holds");
+                assert_eq!(self.held(store), before, "a sink that holds has written");
+            }
+            if done + 1 < history.len() || !rewrites {
+                good(sink.apply(std::slice::from_ref(batch)), "apply while another one watches");
+            }
+        }
+        good(sink.close(), "close");
+        drop(sink);
+        if rewrites {
+            // What the other one has not written, and all the rest.
+            other.hold(false);
+            good(other.apply(&[]), "apply of nothing, after it held");
+        }
+        assert_eq!(self.held(store), end, "a sink that was watched has written otherwise");
     }
 
     /// Dead letters are durable after the next `apply`, and a dead letter that comes again after a restart is

@@ -50,6 +50,14 @@ pub trait Sink: Send {
         Ok(SinkProgress::NotShared)
     }
 
+    /// Says whether the sink is to write nothing of what it is given from now on. Called only if its [`progress`](Self::progress) is
+    /// [`Rewritten`](SinkProgress::Rewritten): with `true` before it is opened beside another pipeline that writes to the
+    /// same target, and with `false` when it takes the place of that one; the next [`apply`](Self::apply), which may have no batch,
+    /// then writes all of the current state. Does nothing by default.
+    fn hold(&mut self, holds: bool) {
+        let _ = holds;
+    }
+
     /// Opens the sink. `tables` are the tables whose rows it will get. `resume` is the time of the checkpoint
     /// from which the pipeline starts, `None` without one.
     ///
@@ -101,6 +109,9 @@ pub enum SinkProgress {
     NotShared,
     /// Up to the time of this batch; `None` if nothing has been written.
     Until(Option<EventTime>),
+    /// Up to that time as well, but whoever opens the sink has to be given all current rows, as it keeps them in memory. So it
+    /// is opened at once, and [holds](Sink::hold) what it is given.
+    Rewritten(Option<EventTime>),
 }
 
 impl<K: Sink + ?Sized> Sink for Box<K> {
@@ -114,6 +125,10 @@ impl<K: Sink + ?Sized> Sink for Box<K> {
 
     fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
         (**self).progress()
+    }
+
+    fn hold(&mut self, holds: bool) {
+        (**self).hold(holds);
     }
 
     fn open(

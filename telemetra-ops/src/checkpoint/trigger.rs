@@ -37,8 +37,8 @@ struct TriggerState {
     last: EventTime,
     arrived: usize,
     taken_at: Option<Instant>,
-    /// The next cut is the last: nobody goes on after it.
-    closing: bool,
+    /// The last cut: nobody goes on after it. A cut at which workers wait already comes before it.
+    closing: Option<EventTime>,
     /// The next cut is the one at the end of input.
     ending: bool,
     /// A worker has gone on to the end of input, so no worker cuts any more.
@@ -69,7 +69,7 @@ impl CheckpointTrigger {
             last: restored.unwrap_or(EventTime::MIN),
             arrived: 0,
             taken_at: None,
-            closing: false,
+            closing: None,
             ending: false,
             ended: false,
         };
@@ -115,17 +115,17 @@ impl CheckpointTrigger {
             // A partition that had ended before a restart begins behind the others.
             state.next = Some(EventTime((floor.max(state.last).0 / interval + 1) * interval));
         }
-        if floor == EventTime::MAX && self.defects.trigger_passes_over && !state.closing {
+        if floor == EventTime::MAX && self.defects.trigger_passes_over && state.closing.is_none() {
             return (floor, None);
         }
         if floor == EventTime::MAX {
             // Just after the floor, where workers may have sent everything. What lies beyond is not final, as a later run may have more input.
             let end = greatest_floor.plus(1);
-            if self.cuts_at_the_end && state.arrived == 0 && !state.closing && end > state.last {
+            if self.cuts_at_the_end && state.arrived == 0 && state.closing.is_none() && end > state.last {
                 (state.next, state.ending) = (Some(end), true);
             }
             // Where a worker waits, the others join it.
-            let is_cut = |next| next <= end || state.arrived > 0 || state.closing;
+            let is_cut = |next| next <= end || state.arrived > 0 || state.closing.is_some();
             let cut = state.next.filter(|next| is_cut(*next));
             if cut.is_none() {
                 // This worker does not come back: nobody may wait for it from now on.
@@ -134,7 +134,7 @@ impl CheckpointTrigger {
             return (cut.unwrap_or(floor), cut);
         }
         match state.next {
-            Some(next) if next <= floor || (state.closing && next < floor.plus(self.slide)) => {
+            Some(next) if next <= floor || (state.closing.is_some() && next < floor.plus(self.slide)) => {
                 (next, Some(next))
             }
             _ => (floor, None),
@@ -148,7 +148,7 @@ impl CheckpointTrigger {
             return Arrival::Skip;
         }
         let soon = state.taken_at.is_some_and(|at| at.elapsed() < self.pause);
-        if state.arrived == 0 && soon && !state.closing && !state.ending {
+        if state.arrived == 0 && soon && state.closing.is_none() && !state.ending {
             self.go_on(&mut state, cut, floor);
             return Arrival::Skip;
         }
@@ -162,8 +162,10 @@ impl CheckpointTrigger {
         state.arrived = 0;
         state.last = cut;
         state.taken_at = Some(Instant::now());
-        if !state.closing {
-            self.go_on(&mut state, cut, floor);
+        match state.closing {
+            // A last cut stays the next one for ever.
+            Some(last) => state.next = Some(last),
+            None => self.go_on(&mut state, cut, floor),
         }
     }
 
@@ -177,7 +179,6 @@ impl CheckpointTrigger {
 
     /// Whether a worker that arrived at `cut` may go on.
     pub(crate) fn is_released(&self, cut: EventTime) -> bool {
-        // A last cut stays the next one for ever.
         self.lock().next != Some(cut)
     }
 
@@ -189,15 +190,15 @@ impl CheckpointTrigger {
         // Read under the lock: no worker has been let go further than this.
         let floor = floor();
         // After the floor, where workers may have sent everything, and after the last cut, whose parts must not mix with these.
-        let next = floor.max(state.last).plus(1);
-        if state.ended || floor == EventTime::MIN || floor == EventTime::MAX || next >= floor.plus(self.slide)
+        let under_way = state.next.filter(|_| state.arrived > 0);
+        let last = floor.max(under_way.unwrap_or(state.last)).plus(1);
+        if state.ended || floor == EventTime::MIN || floor == EventTime::MAX || last >= floor.plus(self.slide)
         {
             return None;
         }
-        state.closing = true;
-        if state.arrived == 0 || state.next.is_none() {
-            state.next = Some(next);
-        }
-        state.next
+        state.closing = Some(last);
+        // Workers that wait at a cut go on to the last one when all have arrived there.
+        state.next = under_way.or(Some(last));
+        state.closing
     }
 }

@@ -154,11 +154,13 @@ pub(crate) fn open(
             } else {
                 SinkProgress::NotShared
             };
-            let (durable, standby) = match progress {
-                SinkProgress::Until(seen) => (seen, Some(Standby::new(tables, resume, seen, missed()))),
-                SinkProgress::NotShared => {
-                    (deadline.wait(&opening, || sink.open(tables, resume)).map_err(failed)?, None)
+            let (durable, standby) = if let SinkProgress::Until(seen) = progress {
+                (seen, Some(Standby::new(tables, resume, seen, missed())))
+            } else {
+                if matches!(progress, SinkProgress::Rewritten(_)) {
+                    sink.hold(true);
                 }
+                (deadline.wait(&opening, || sink.open(tables, resume)).map_err(failed)?, None)
             };
             // Metrics distinguish sinks with the same name by a number.
             let called = called.get_or_insert_with(|| {
@@ -168,8 +170,10 @@ pub(crate) fn open(
             });
             let labels = [Arc::clone(pipeline), Arc::clone(called), index.to_string().into()];
             let gauge = Arc::new(SinkGauge::new(&label, labels, durable));
-            if standby.is_some() {
-                gauge.standby.begin();
+            match progress {
+                SinkProgress::Until(other) => gauge.standby.begin(other),
+                SinkProgress::Rewritten(other) => gauge.standby.begin_holding(other),
+                SinkProgress::NotShared => {}
             }
             let started =
                 SinkQueue::start(sink, label, Arc::clone(&gauge), failure.clone(), standby, slow.clone());

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink, SinkProgress};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Sink};
 use timely::scheduling::SyncActivator;
 
 use crate::deliver::missed::Missed;
 use crate::deliver::slow::{Delivery, SlowBatches};
-use crate::deliver::standby::{Standby, StandbyGauge};
+use crate::deliver::standby::{HEED, Standby, StandbyGauge};
 use crate::observe::metrics::{self as metric, Value};
 use crate::observe::spans;
 use crate::support::failure::{Failure, PipelineError, panic_text};
@@ -29,7 +29,8 @@ const MOST_AT_ONCE: usize = 16;
 #[derive(Debug)]
 pub(crate) enum Job {
     Batch(Delivery),
-    Letters(Vec<DeadLetter>),
+    /// With the greatest floor when they were found.
+    Letters(Vec<DeadLetter>, EventTime),
     /// Makes the dead letters sent before durable, without a batch.
     FlushLetters,
 }
@@ -38,7 +39,7 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) struct SinkGauge {
     /// The last durable time; 0 if there is none, as nothing takes effect at the epoch.
-    durable: AtomicU64,
+    pub(super) durable: AtomicU64,
     /// The number of jobs with dead letters that are durable.
     settled: AtomicU64,
     /// The number of queued batches.
@@ -149,6 +150,11 @@ impl SinkQueue {
         self.gauge.durable()
     }
 
+    /// Says that a time was computed that the sink had when it was opened, so that no batch is queued for it.
+    pub(crate) fn known(&self, time: EventTime) {
+        self.gauge.standby.computed(time);
+    }
+
     /// Returns the number of jobs with dead letters that are durable.
     pub(crate) fn settled(&self) -> u64 {
         self.gauge.settled.load(Ordering::Acquire)
@@ -161,71 +167,23 @@ impl SinkQueue {
 }
 
 /// The thread's end of the queue.
-struct SinkLoop {
+pub(super) struct SinkLoop {
     /// The sink, as errors name it.
     name: String,
-    queue: Receiver<Job>,
-    gauge: Arc<SinkGauge>,
-    failure: Failure,
+    pub(super) queue: Receiver<Job>,
+    pub(super) gauge: Arc<SinkGauge>,
+    pub(super) failure: Failure,
     activator: Arc<Mutex<Option<SyncActivator>>>,
     /// What has waited for the sink to be taken over.
-    held: VecDeque<Job>,
-    missed: Missed,
+    pub(super) held: VecDeque<Job>,
+    pub(super) missed: Missed,
     slow: SlowBatches,
 }
 
-/// The time between two looks at a sink that another pipeline writes to.
-const WATCH: Duration = Duration::from_millis(50);
+/// The time between two looks at whether the pipeline goes down.
+const LOOK: Duration = Duration::from_millis(100);
 
 impl SinkLoop {
-    /// Watches a sink that another pipeline writes to, until it is to be taken over, and takes it over. Returns the number of
-    /// jobs with dead letters that the other pipeline has seen to.
-    fn stand_by(&mut self, sink: &mut dyn Sink, mut standby: Standby) -> Result<u64, RetryError> {
-        let mut looked = Instant::now();
-        loop {
-            if self.failure.is_down() {
-                return Err(RetryError::Down);
-            }
-            match self.queue.recv_timeout(WATCH) {
-                Ok(job) => standby.hold(self.taken(job), &self.gauge.standby),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Err(RetryError::Down),
-            }
-            let takes_over = self.gauge.standby.takes_over();
-            if !takes_over && looked.elapsed() < WATCH {
-                continue;
-            }
-            looked = Instant::now();
-            let durable = if takes_over {
-                let (tables, resume) = (standby.tables.clone(), standby.resume);
-                let mut durable = None;
-                self.persist(|| {
-                    durable = sink.open(&tables, resume)?;
-                    Ok(())
-                })?;
-                durable
-            } else {
-                let mut progress = SinkProgress::NotShared;
-                self.persist(|| {
-                    progress = sink.progress()?;
-                    Ok(())
-                })?;
-                match progress {
-                    SinkProgress::Until(durable) => durable,
-                    SinkProgress::NotShared => None,
-                }
-            };
-            standby.reached(durable).map_err(RetryError::Failed)?;
-            self.gauge.durable.store(durable.unwrap_or_default().0, Ordering::Release);
-            self.settled(standby.letters);
-            if takes_over {
-                self.gauge.standby.end();
-                (self.held, self.missed) = (standby.held, standby.missed);
-                return Ok(standby.letters);
-            }
-        }
-    }
-
     /// The next job, if there is one.
     fn poll(&mut self) -> Option<Job> {
         self.held.pop_front().or_else(|| self.queue.try_recv().ok().map(|job| self.taken(job)))
@@ -240,17 +198,19 @@ impl SinkLoop {
             Some(standby) => self.stand_by(sink, standby)?,
             None => 0,
         };
+        let (mut holds, mut looked) = (self.gauge.standby.holds(), Instant::now());
         while !self.failure.is_down() {
+            holds = holds && self.holds(sink, &mut looked)?;
             let job = match next.take().or_else(|| self.held.pop_front()) {
                 Some(job) => job,
-                None => match self.queue.recv_timeout(Duration::from_millis(100)) {
+                None => match self.queue.recv_timeout(if holds { HEED } else { LOOK }) {
                     Ok(job) => self.taken(job),
                     Err(RecvTimeoutError::Timeout) => continue,
                     Err(RecvTimeoutError::Disconnected) => break,
                 },
             };
             match job {
-                Job::Letters(these) => {
+                Job::Letters(these, _) => {
                     self.persist(|| sink.dead_letters(&these))?;
                     letters += 1;
                 }
@@ -300,7 +260,7 @@ impl SinkLoop {
     }
 
     /// Counts a job out of the queue.
-    fn taken(&self, job: Job) -> Job {
+    pub(super) fn taken(&self, job: Job) -> Job {
         self.gauge.queued.fetch_sub(usize::from(matches!(job, Job::Batch(_))), Ordering::Relaxed);
         job
     }
@@ -320,7 +280,7 @@ impl SinkLoop {
     }
 
     /// Reports that this number of jobs with dead letters is durable, and wakes the worker.
-    fn settled(&self, letters: u64) {
+    pub(super) fn settled(&self, letters: u64) {
         self.gauge.settled.store(letters, Ordering::Release);
         let activator = self.activator.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(activator) = &*activator {
@@ -331,7 +291,7 @@ impl SinkLoop {
 
     /// Calls the sink until it succeeds, fails permanently, or the pipeline goes down. Returns how long the
     /// last attempt took.
-    fn persist(
+    pub(super) fn persist(
         &self,
         mut attempt: impl FnMut() -> Result<(), ExternalError>,
     ) -> Result<Duration, RetryError> {

@@ -76,9 +76,9 @@ impl ShardBuffer {
         self.open.entry(*cap.time()).or_insert_with(|| cap.clone());
     }
 
-    /// Adds dead letters that were found at the time of `cap` or before.
-    fn post(&mut self, letters: Vec<DeadLetter>, cap: Capability<EventTime>) {
-        self.ready.push_back((Job::Letters(letters), Some(cap)));
+    /// Adds dead letters that were found at the time of `cap` or before, when no floor was after `found`.
+    fn post(&mut self, letters: Vec<DeadLetter>, found: EventTime, cap: Capability<EventTime>) {
+        self.ready.push_back((Job::Letters(letters, found), Some(cap)));
         self.letters += 1;
     }
 
@@ -97,6 +97,7 @@ impl ShardBuffer {
                 self.ready.push_back((Job::Batch(Delivery::new(batch, span)), None));
                 self.under_way.insert(time, cap);
             } else {
+                self.shard.queue.known(time);
                 self.shard.missed.keep(Batch { time, changes });
                 // This run may find dead letters before it that the last run did not find before it.
                 if self.covered < self.letters {
@@ -137,7 +138,7 @@ impl ShardBuffer {
 /// are the dead letters that were found before it.
 pub(crate) fn deliver<'scope>(
     publications: &[Box<dyn Publication<'scope> + 'scope>],
-    letters: StreamVec<'scope, EventTime, DeadLetter>,
+    letters: StreamVec<'scope, EventTime, (DeadLetter, EventTime)>,
     markers: StreamVec<'scope, EventTime, EventTime>,
     homes: &ShardHomes,
     mut shards: Vec<OpenShard>,
@@ -150,8 +151,9 @@ pub(crate) fn deliver<'scope>(
         shard.queue.wake_by(scope.worker().sync_activator_for(address.to_vec()));
     }
     let to = homes.clone();
-    let by_partition =
-        Exchange::new(move |letter: &DeadLetter| to.home_of(key_hash(letter.partition.as_str())));
+    let by_partition = Exchange::new(move |(letter, _): &(DeadLetter, EventTime)| {
+        to.home_of(key_hash(letter.partition.as_str()))
+    });
     let mut tables: Vec<_> =
         publications.iter().map(|publication| publication.attach(&mut builder, homes)).collect();
     let mut letters = builder.new_input(letters, by_partition);
@@ -171,13 +173,16 @@ pub(crate) fn deliver<'scope>(
             }
             letters.for_each_stamp(|cap, messages| {
                 let Some(cap) = cap.retain_least(0) else { return };
-                let mut found = vec![Vec::new(); buffers.len()];
-                for letter in messages.flat_map(|message| message.drain(..)) {
-                    found[place[homes.shard_of(key_hash(letter.partition.as_str()))]].push(letter);
+                let mut found = vec![(Vec::new(), EventTime::MIN); buffers.len()];
+                for (letter, floor) in messages.flat_map(|message| message.drain(..)) {
+                    let (letters, last) =
+                        &mut found[place[homes.shard_of(key_hash(letter.partition.as_str()))]];
+                    letters.push(letter);
+                    *last = floor.max(*last);
                 }
-                for (buffer, letters) in buffers.iter_mut().zip(found).filter(|(_, found)| !found.is_empty())
-                {
-                    buffer.post(letters, cap.clone());
+                let some = buffers.iter_mut().zip(found).filter(|(_, (letters, _))| !letters.is_empty());
+                for (buffer, (letters, floor)) in some {
+                    buffer.post(letters, floor, cap.clone());
                 }
             });
             markers.for_each_stamp(|cap, messages| {

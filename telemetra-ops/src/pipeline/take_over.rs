@@ -49,12 +49,22 @@ impl Running {
     #[must_use]
     pub fn has_caught_up(&self) -> bool {
         let mut standing = self.sinks.iter().filter(|sink| sink.gauge.standby.stands_by());
-        // What a sink had at the start is not made ready for it, but has to be computed too.
+        // Where the other pipeline wrote at a time at which there is nothing to write here, the frontier tells.
         let frontier = self.frontier.get();
         standing.all(|sink| {
-            let durable = sink.gauge.durable();
-            sink.gauge.standby.ready() >= durable.max(EventTime(1)) || frontier > durable
+            let standby = &sink.gauge.standby;
+            let other = standby.other();
+            if standby.holds() {
+                return sink.gauge.durable() >= other;
+            }
+            standby.ready() >= other.max(EventTime(1)) || frontier > other
         })
+    }
+
+    /// Begins to [take the sinks over](Self::take_over), and returns at once. It is done when the pipeline no longer
+    /// [stands by](Self::stands_by).
+    pub fn begin_take_over(&self) {
+        self.sinks.iter().for_each(|sink| sink.gauge.standby.take_over());
     }
 
     /// Takes the sinks over from the pipeline that writes to them, and waits until that is done. Everything after the last
@@ -62,16 +72,20 @@ impl Running {
     ///
     /// Sinks that can revoke a claim, as Postgres, are taken over at once, and the other pipeline fails with its next write.
     /// Sinks that cannot, as SQLite and files, are opened as soon as the other pipeline has closed them: stop it, or drain it
-    /// with windows kept. Do not restart the other pipeline, as it would take the sinks back.
+    /// with windows kept. If the other one has written all there is to the end of the input, nothing is left to take over. Do not restart the other pipeline, as it would take the sinks back.
     ///
     /// # Errors
     ///
-    /// [`PipelineError::Stopped`] if the pipeline ends before; [`wait`](Self::wait) returns why.
+    /// [`PipelineError::Stopped`] if the pipeline fails or is stopped before; [`wait`](Self::wait) returns why.
     pub fn take_over(&self) -> Result<(), PipelineError> {
-        self.sinks.iter().for_each(|sink| sink.gauge.standby.take_over());
+        self.begin_take_over();
         while self.stands_by() {
-            if self.failure.pause(LOOK) || self.stop.has_ended() {
+            // It may have taken over since the last look, before it failed.
+            if self.failure.pause(LOOK) && self.stands_by() {
                 return Err(PipelineError::Stopped);
+            }
+            if self.stop.has_ended() {
+                break;
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe;
-use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::operators::vec::{Broadcast, Map};
 use timely::dataflow::{Scope, StreamVec};
 
 use crate::checkpoint::definition::{OperatorDefinition, StateVersions, Takeover};
@@ -103,7 +103,7 @@ impl<'scope> Ingest<'scope> for Scope<'scope, EventTime> {
         let streams = ingest_with(self, ingress, &mut [&mut plan], IngestLinks::default());
         let partials =
             plan.partials.unwrap_or_else(|| timely::dataflow::operators::generic::operator::empty(self));
-        Ingested { partials, dead_letters: streams.dead_letters }
+        Ingested { partials, dead_letters: streams.dead_letters.map(|(letter, _)| letter) }
     }
 }
 
@@ -150,7 +150,9 @@ type VecBuilder<D> = CapacityContainerBuilder<Vec<D>>;
 
 /// The outputs of ingest that do not belong to a plan.
 pub(crate) struct IngestStreams<'scope> {
-    pub(crate) dead_letters: StreamVec<'scope, EventTime, DeadLetter>,
+    /// What was not counted, and the greatest floor of any partition when it was found: who has written everything up to that
+    /// time has found it too.
+    pub(crate) dead_letters: StreamVec<'scope, EventTime, (DeadLetter, EventTime)>,
     /// A marker per checkpoint.
     pub(crate) markers: StreamVec<'scope, EventTime, EventTime>,
 }
@@ -170,7 +172,7 @@ pub(crate) fn ingest_with<'scope, E: Events>(
     let activator = scope.activator_for(builder.operator_info().address);
     let (letters, letters_stream) = builder.new_output();
     let (markers, markers_stream) = builder.new_output();
-    let mut letters = OutputBuilder::<_, VecBuilder<DeadLetter>>::from(letters);
+    let mut letters = OutputBuilder::<_, VecBuilder<(DeadLetter, EventTime)>>::from(letters);
     let mut markers = OutputBuilder::<_, VecBuilder<EventTime>>::from(markers);
     let names: Vec<Arc<str>> = plans.iter().map(|plan| ingest_name(plan.name()).into()).collect();
     let found = links.restored.as_ref().and_then(|restored| restored.definition.as_ref());
@@ -231,7 +233,9 @@ pub(crate) fn ingest_with<'scope, E: Events>(
                 return;
             }
             if !reader.letters.is_empty() {
-                letters.session(&caps[LETTERS]).give_iterator(reader.letters.drain(..));
+                let found = shared.greatest_floor();
+                let these = reader.letters.drain(..).map(|letter| (letter, found));
+                letters.session(&caps[LETTERS]).give_iterator(these);
             }
             let floor = shared.floor();
             let (limit, boundary) = shared.trigger.limit(floor, shared.greatest_floor());

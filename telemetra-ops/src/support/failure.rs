@@ -77,6 +77,24 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
+    /// Whether the pipeline ended because another process has taken over its sinks or its checkpoint store. It must not be
+    /// started again then, as it would take them back.
+    ///
+    /// ```
+    /// use telemetra_core::ExternalError;
+    /// use telemetra_ops::PipelineError;
+    /// let source = ExternalError::taken_over("another process writes to it");
+    /// assert!(PipelineError::Sink { sink: "postgres".to_owned(), source }.is_taken_over());
+    /// assert!(!PipelineError::Stopped.is_taken_over());
+    /// ```
+    #[must_use]
+    pub fn is_taken_over(&self) -> bool {
+        match self {
+            Self::Sink { source, .. } | Self::Checkpoint(source) => source.is_taken_over(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn encode(operator: &str, source: CodecError) -> Self {
         Self::Encode { operator: operator.to_owned(), source }
     }

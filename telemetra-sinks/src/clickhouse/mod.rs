@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::{Batch, ConfigError, EventTime, ExternalError, RowKey, Sink, Table};
+use telemetra_core::{Batch, ConfigError, EventTime, ExternalError, RowKey, Sink, SinkProgress, Table};
 
 use crate::owner::{self, Owner};
 use progress::Progress;
@@ -203,6 +203,12 @@ impl Sink for ClickHouse {
 
     fn part_of(&mut self, pipeline: &str) {
         self.part_of = Some(pipeline.to_owned());
+    }
+
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        let session = self.server.connect().map_err(|error| ExternalError::permanent(error.to_string()))?;
+        let pipeline = self.pipeline.as_deref().or(self.part_of.as_deref()).unwrap_or(owner::UNNAMED);
+        Ok(SinkProgress::Until(Progress::time_of(&session, pipeline)?))
     }
 
     fn open(

@@ -77,6 +77,21 @@ impl Progress {
         Ok(own)
     }
 
+    /// Reads how far a pipeline has come. Nothing is registered or written.
+    pub(super) fn time_of(session: &Session, pipeline: &str) -> Result<Option<EventTime>, ExternalError> {
+        let what = "could not read the table telemetra_progress";
+        if session.query(&format!("EXISTS TABLE {PROGRESS}"), what)?.trim() != "1" {
+            return Ok(None);
+        }
+        let sql =
+            format!("SELECT state FROM {PROGRESS} FINAL WHERE pipeline = {} FORMAT TSVRaw", quoted(pipeline));
+        let text = session.query(&sql, what)?;
+        let Some(line) = text.lines().next() else { return Ok(None) };
+        let state: State =
+            serde_json::from_str(line).map_err(|error| ExternalError::permanent(what).because(error))?;
+        Ok(state.run.time)
+    }
+
     /// Makes it durable that everything up to a time is there.
     pub(super) fn reached(&mut self, session: &Session, time: EventTime) -> Result<(), ExternalError> {
         // If this fails, what was reached is not said.

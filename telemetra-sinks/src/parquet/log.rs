@@ -232,6 +232,35 @@ impl Log {
     }
 }
 
+/// Reads the time of the last frame of a log that another process may be writing; `None` if there is no frame or no log. Only
+/// the beginnings of frames are read.
+pub(super) fn last_time(folder: &Path, number: u64) -> Result<Option<EventTime>, ExternalError> {
+    let path = folder.join(name_of(number));
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("open", &path)(error)),
+    };
+    let length = file.metadata().map_err(failed("read", &path))?.len();
+    let (mut at, mut last, mut is_first) = (0_u64, None, true);
+    // A frame that is not whole is still being written.
+    while at + FRONT as u64 + 8 <= length {
+        let mut bytes = [0; FRONT + 8];
+        let sought = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes));
+        sought.map_err(failed("read", &path))?;
+        let mut bytes = &bytes[..];
+        let frame = bytes.get_u64_le();
+        bytes.advance(FRONT - 8);
+        at = at.saturating_add(FRONT as u64).saturating_add(frame);
+        if !is_first && at <= length {
+            last = Some(EventTime(bytes.get_u64_le()));
+        }
+        // The first one has the tables.
+        is_first = false;
+    }
+    Ok(last)
+}
+
 fn name_of(number: u64) -> String {
     format!("pending-{number:010}.log")
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::{Batch, EventTime, ExternalError, Sink, Table};
+use telemetra_core::{Batch, EventTime, ExternalError, Sink, SinkProgress, Table};
 
 use crate::owner::{self, Owner};
 use shape::Shape;
@@ -183,6 +183,10 @@ impl Sink for Parquet {
 
     fn part_of(&mut self, pipeline: &str) {
         self.part_of = Some(pipeline.to_owned());
+    }
+
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        Ok(SinkProgress::Until(State::reached(&self.settings.folder)?))
     }
 
     fn open(

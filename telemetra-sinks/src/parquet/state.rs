@@ -10,7 +10,7 @@ use telemetra_core::{Batch, EventTime, ExternalError};
 
 use super::entry::day_text;
 use super::file;
-use super::log::Log;
+use super::log::{self, Log};
 use super::shape::{DAY, Shape};
 use crate::disk::{failed, sync_folder};
 use crate::owner::{Lock, Owner};
@@ -80,6 +80,15 @@ impl State {
         }
         state.remove_old()?;
         Ok(state)
+    }
+
+    /// Reads how far a folder has been written. Nothing is claimed or written; `None` if it is not one of a sink's yet.
+    pub(super) fn reached(root: &Path) -> Result<Option<EventTime>, ExternalError> {
+        let own = root.join(OWN);
+        let read = progress_file::read(&own, root, |progress: &Progress| progress.version)?;
+        let Some(progress) = read else { return Ok(None) };
+        // A log that was rotated meanwhile is gone; then it is the time up to which there are files.
+        Ok(log::last_time(&own, progress.log)?.or(progress.run.time))
     }
 
     /// The last durable time.

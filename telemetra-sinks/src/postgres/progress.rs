@@ -246,7 +246,7 @@ impl Fence {
     }
 
     pub(super) fn lost(&self, place: &str) -> ExternalError {
-        ExternalError::permanent(format!(
+        ExternalError::taken_over(format!(
             "another process has taken over shard {} of the pipeline `{}` in the database {place}; \
              nothing was written: stop one of the two, or give them different names by `pipeline`",
             self.shard, self.pipeline

@@ -125,7 +125,7 @@ impl PostgresStore {
             })
         })?;
         match claim {
-            Some(Claim { process, .. }) if !ours => Err(ExternalError::permanent(format!(
+            Some(Claim { process, .. }) if !ours => Err(ExternalError::taken_over(format!(
                 "{what} in the database {}: another process has taken over place {process} of \
                  the pipeline `{}`; stop one of the two",
                 self.config.place(),

@@ -11,6 +11,7 @@ mod form;
 mod keys;
 mod message;
 mod server;
+mod standby;
 mod state;
 mod subject;
 mod table;
@@ -20,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::{Batch, EventTime, ExternalError, Sink, Table};
+use telemetra_core::{Batch, EventTime, ExternalError, Sink, SinkProgress, Table};
 
 pub use keys::RedisKeys;
 pub use server::RedisServer;
@@ -97,6 +98,9 @@ use write::{Scripts, Writer};
 /// * **Lost data is written again.** After a restart without data, a `FLUSHALL`, or a failover to a replica
 ///   that lagged, the progress in Redis differs from the one that the sink wrote, and all keys are written at
 ///   once. Single keys that were evicted come back with their next change.
+/// * **Standby.** A pipeline that [stands by](Sink::hold) writes no key and publishes nothing until it takes over. Then it
+///   writes all keys, and publishes the changes after the progress in Redis. The claim of the process before it is not
+///   revoked: that one must end, by another sink that revokes it or by an order.
 /// * **Restart.** [`open`](Sink::open) returns `None`, so a restarted pipeline writes the whole state again,
 ///   of which no messages are published.
 ///
@@ -140,6 +144,8 @@ pub struct RedisSink {
     horizon: Duration,
     silent_after: Duration,
     start_over: bool,
+    /// Whether another process writes the keys, and this one only takes note.
+    holds: bool,
     state: Option<State>,
 }
 
@@ -162,6 +168,7 @@ impl RedisSink {
             horizon: Duration::from_secs(30 * 60),
             silent_after: Duration::from_secs(60),
             start_over: false,
+            holds: false,
             state: None,
         }
     }
@@ -284,6 +291,21 @@ impl Sink for RedisSink {
         "redis"
     }
 
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        let reached = match &mut self.state {
+            Some(state) => state.progress(),
+            None => standby::reached(&self.server, &self.keys),
+        };
+        reached.map(SinkProgress::Rewritten)
+    }
+
+    fn hold(&mut self, holds: bool) {
+        self.holds = holds;
+        if let Some(state) = &mut self.state {
+            state.hold(holds);
+        }
+    }
+
     fn open(
         &mut self,
         tables: &[Arc<Table>],
@@ -293,7 +315,7 @@ impl Sink for RedisSink {
         let cache = Cache::new(millis(self.horizon), millis(self.silent_after));
         let writer = self.writer(tables)?;
         let state = State::open(self.server.clone(), writer, cache, resume, self.start_over)?;
-        self.state = Some(state);
+        self.state.insert(state).hold(self.holds);
         Ok(None)
     }
 

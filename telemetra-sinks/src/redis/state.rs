@@ -1,6 +1,6 @@
 //! The state of an open Redis sink: it applies batches to the cache and writes the keys that changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use redis::{Cmd, FromRedisValue, RedisError, RedisResult, Value};
@@ -27,9 +27,9 @@ pub(super) struct State {
     link: Option<Link>,
     cache: Cache,
     /// The changes since the keys were last written.
-    pending: BTreeMap<Arc<str>, Pending>,
+    pub(super) pending: BTreeMap<Arc<str>, Pending>,
     /// Changes up to this time are not published, as an earlier run has published them.
-    quiet_until: Option<EventTime>,
+    pub(super) quiet_until: Option<EventTime>,
     /// Keys with times up to this one may be overwritten although they are newer.
     over: EventTime,
     /// The progress that was last written, perhaps without an answer.
@@ -38,6 +38,10 @@ pub(super) struct State {
     /// Whether all keys must be written.
     anew: bool,
     behind: bool,
+    /// Whether another process writes the keys.
+    pub(super) holds: bool,
+    /// While that is so, the batches that it has not written.
+    pub(super) held: VecDeque<Batch>,
 }
 
 impl State {
@@ -61,6 +65,8 @@ impl State {
             tried: None,
             anew: true,
             behind: false,
+            holds: false,
+            held: VecDeque::new(),
         };
         state.connect()?;
         let found = state.progress()?;
@@ -72,7 +78,15 @@ impl State {
 
     /// Applies the batches that are new, and writes the keys that changed.
     pub(super) fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
-        let known = batches.partition_point(|batch| Some(batch.time) <= self.cache.as_of());
+        let last = self.held.back().map(|batch| batch.time).max(self.cache.as_of());
+        let known = batches.partition_point(|batch| Some(batch.time) <= last);
+        if self.holds {
+            self.held.extend(batches[known..].iter().cloned());
+            return self.follow();
+        }
+        while let Some(batch) = self.held.pop_front() {
+            self.take(&batch)?;
+        }
         for batch in &batches[known..] {
             self.take(batch)?;
         }
@@ -81,7 +95,7 @@ impl State {
     }
 
     /// Applies one batch to the cache.
-    fn take(&mut self, batch: &Batch) -> Result<(), ExternalError> {
+    pub(super) fn take(&mut self, batch: &Batch) -> Result<(), ExternalError> {
         let publish = Some(batch.time) > self.quiet_until;
         for change in &batch.changes {
             let name = change.table();
@@ -256,7 +270,7 @@ impl State {
     }
 
     /// Reads the time up to which the server has everything.
-    fn progress(&mut self) -> Result<Option<EventTime>, ExternalError> {
+    pub(super) fn progress(&mut self) -> Result<Option<EventTime>, ExternalError> {
         let mut get = redis::cmd("GET");
         get.arg(self.writer.keys.progress());
         let answers = self.run(vec![get], |state, _| state.writer.keys.progress())?;
@@ -298,6 +312,6 @@ impl State {
     }
 }
 
-fn time(value: Value) -> RedisResult<Option<EventTime>> {
+pub(super) fn time(value: Value) -> RedisResult<Option<EventTime>> {
     Option::<u64>::from_redis_value(value).map(|time| time.map(EventTime)).map_err(RedisError::from)
 }

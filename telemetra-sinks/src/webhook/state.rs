@@ -57,6 +57,12 @@ impl State {
         Ok(state)
     }
 
+    /// Reads the durable time of a folder. Nothing is claimed or written; `None` if it is not one of a webhook's yet.
+    pub(super) fn reached(folder: &Path) -> Result<Option<EventTime>, ExternalError> {
+        let read = progress_file::read(folder, folder, |progress: &Progress| progress.version)?;
+        Ok(read.and_then(|progress| progress.run.time))
+    }
+
     /// The last durable time.
     pub(super) fn time(&self) -> Option<EventTime> {
         self.progress.run.time
