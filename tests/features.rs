@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Features of the facade, and the crate by which each is known.
-const CRATES: [(&str, &str); 11] = [
+const CRATES: [(&str, &str); 12] = [
     ("sqlite", "rusqlite"),
     ("kafka", "rdkafka"),
     ("postgres", "tokio-postgres"),
@@ -17,6 +17,7 @@ const CRATES: [(&str, &str); 11] = [
     ("protobuf", "prost"),
     ("schema-registry", "ureq"),
     ("http-push", "axum"),
+    ("object-store", "object_store"),
 ];
 
 /// The crates that a user of the facade compiles with these features.

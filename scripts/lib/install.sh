@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# What is missing, by apt, Kafka and the schema registry from Maven Central, and packages of Python from PyPI. What is there is not
+# What is missing, by apt, Kafka and the schema registry from Maven Central, the object store from the proxy of Go modules, and
+# packages of Python from PyPI. What is there is not
 # asked for again.
 
 have() {
@@ -39,6 +40,7 @@ missing_packages() {
             have pkg-config || echo pkg-config
             [ -e /usr/include/openssl/ssl.h ] || echo libssl-dev
             ;;
+        s3) have curl || echo curl ;;
         clickhouse) have clickhouse-server || echo clickhouse-server ;;
         python) python_packages_ready || { have python3 && python3 -c 'import ensurepip' 2>/dev/null; } || echo python3-venv ;;
         *) fail "there is no part $1; there are ${kinds[*]} kafka-tls python" ;;
@@ -59,6 +61,7 @@ install() {
     [[ " $* " != *" python "* ]] || python_packages_ready || install_python
     [[ " $* " != *" kafka "* ]] || [ -d "$kafka_home/template" ] || install_kafka
     [[ " $* " != *" registry "* ]] || [ -d "$registry_home" ] || install_registry
+    [[ " $* " != *" s3 "* ]] || s3_program >/dev/null || install_s3
 }
 
 apt_install() {

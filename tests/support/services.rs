@@ -20,10 +20,12 @@ pub enum Kind {
     ClickHouse,
     /// A schema registry: Apicurio.
     Registry,
+    /// An object store with the API of S3: Versity's gateway.
+    S3,
 }
 
 impl Kind {
-    const NUMBER: usize = 5;
+    const NUMBER: usize = 6;
 
     fn name(self) -> &'static str {
         match self {
@@ -32,6 +34,7 @@ impl Kind {
             Self::Kafka => "kafka",
             Self::ClickHouse => "clickhouse",
             Self::Registry => "registry",
+            Self::S3 => "s3",
         }
     }
 
@@ -43,6 +46,7 @@ impl Kind {
             Self::Kafka => "TELEMETRA_TEST_KAFKA",
             Self::ClickHouse => "TELEMETRA_TEST_CLICKHOUSE",
             Self::Registry => "TELEMETRA_TEST_REGISTRY",
+            Self::S3 => "TELEMETRA_TEST_S3",
         }
     }
 }
@@ -156,7 +160,8 @@ impl Server {
             Kind::Redis if self.has_tls() => format!("rediss://127.0.0.1:{port}/"),
             Kind::Redis => format!("redis://127.0.0.1:{port}/"),
             Kind::Kafka => format!("127.0.0.1:{port}"),
-            Kind::ClickHouse => format!("http://127.0.0.1:{port}"),
+            Kind::S3 if self.has_tls() => format!("https://localhost:{port}"),
+            Kind::ClickHouse | Kind::S3 => format!("http://127.0.0.1:{port}"),
             Kind::Registry if self.has_tls() => format!("https://localhost:{port}/apis/ccompat/v7"),
             Kind::Registry => format!("http://127.0.0.1:{port}/apis/ccompat/v7"),
         }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use telemetra_core::{
-    Action, Batch, Column, ColumnKind, Decimal, EventTime, Layout, Retry, Row, Sink, Table, Value,
+    Action, Batch, Column, ColumnKind, Decimal, EventTime, Layout, Retry, Row, Sink, SinkProgress, Table,
+    Value,
 };
 use telemetra_sinks::Parquet;
 
@@ -328,6 +329,31 @@ fn device_row(id: &str) -> telemetra_core::Change {
 }
 
 #[test]
+fn the_progress_is_read_while_another_process_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = || Parquet::new(folder.path()).rotate_every(Duration::from_secs(60));
+    let seen = || new().progress().unwrap();
+    assert_eq!(seen(), SinkProgress::Until(None));
+    let mut sink = new();
+    sink.open(&tables(), None).unwrap();
+    assert_eq!(seen(), SinkProgress::Until(None));
+    // In the log, in files, and in the log again; a batch without changes counts too.
+    for nth in [0, 1, 7, 8, 20] {
+        let changes = if nth == 8 { vec![] } else { vec![readings("a", nth, nth)] };
+        let batch = batch(nth, changes);
+        sink.apply(std::slice::from_ref(&batch)).unwrap();
+        assert_eq!(seen(), SinkProgress::Until(Some(batch.time)));
+    }
+    let end = seen();
+    sink.close().unwrap();
+    drop(sink);
+    assert_eq!(seen(), end);
+    // Looking has changed nothing, and whoever takes over goes on there.
+    let SinkProgress::Until(end) = end else { panic!("it is not shared") };
+    assert_eq!(new().open(&tables(), None).unwrap(), end);
+}
+
+#[test]
 fn a_folder_has_one_owner_and_starts_over_at_the_first_change() {
     let folder = tempfile::tempdir().unwrap();
     let make = |name: &str| Parquet::new(folder.path()).pipeline(name);
@@ -339,7 +365,7 @@ fn a_folder_has_one_owner_and_starts_over_at_the_first_change() {
     sink.apply(&first).unwrap();
     drop(sink);
     let other = make("q").start_over().open(&tables(), None).unwrap_err();
-    assert!(other.to_string().contains("folder of the pipeline `p`"), "{other}");
+    assert!(other.to_string().contains("belongs to the pipeline `p`"), "{other}");
 
     // A run without a change leaves what is there, and the run before it goes on.
     let mut empty = make("p").start_over();
