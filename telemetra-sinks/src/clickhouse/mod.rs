@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::{Batch, ConfigError, EventTime, ExternalError, RowKey, Sink, Table};
+use telemetra_core::{Batch, ConfigError, EventTime, ExternalError, RowKey, Sink, SinkProgress, Table};
 
 use crate::owner::{self, Owner};
 use progress::Progress;
@@ -205,6 +205,12 @@ impl Sink for ClickHouse {
         self.part_of = Some(pipeline.to_owned());
     }
 
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        let session = self.server.connect().map_err(|error| ExternalError::permanent(error.to_string()))?;
+        let pipeline = self.pipeline.as_deref().or(self.part_of.as_deref()).unwrap_or(owner::UNNAMED);
+        Ok(SinkProgress::Until(progress::reached(&session, pipeline)?))
+    }
+
     fn open(
         &mut self,
         tables: &[Arc<Table>],
@@ -247,6 +253,7 @@ impl Sink for ClickHouse {
                 "could not write the row {row} to ClickHouse: {why}"
             )));
         }
+        opened.progress.check(&opened.session)?;
         if opened.progress.run.starts_over && batches.iter().any(|batch| !batch.changes.is_empty()) {
             opened.begin_over()?;
         }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::{Batch, ConfigError, EventTime, ExternalError, Sink, Table};
+use telemetra_core::{Batch, ConfigError, EventTime, ExternalError, Sink, SinkProgress, Table};
 
 use crate::http::Client;
 use crate::json_lines::line::ChangeLines;
@@ -253,6 +253,10 @@ impl Sink for Webhook {
 
     fn part_of(&mut self, pipeline: &str) {
         self.part_of = Some(pipeline.to_owned());
+    }
+
+    fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
+        Ok(SinkProgress::Until(State::reached(&self.settings.folder)?))
     }
 
     fn open(

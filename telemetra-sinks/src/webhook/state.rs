@@ -57,6 +57,12 @@ impl State {
         Ok(state)
     }
 
+    /// The last durable time in a folder, which may be another process's.
+    pub(super) fn reached(folder: &Path) -> Result<Option<EventTime>, ExternalError> {
+        let read = progress_file::read(folder, folder, |progress: &Progress| progress.version)?;
+        Ok(read.and_then(|progress| progress.run.time))
+    }
+
     /// The last durable time.
     pub(super) fn time(&self) -> Option<EventTime> {
         self.progress.run.time
