@@ -17,4 +17,5 @@ mod instants;
 mod kill;
 #[cfg(feature = "object-store")]
 mod objects;
+mod progress;
 mod reader;
