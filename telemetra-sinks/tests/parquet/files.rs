@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use telemetra_core::{
-    Action, Batch, Column, ColumnKind, Decimal, EventTime, Layout, Retry, Row, Sink, SinkProgress, Table,
-    Value,
+    Action, Batch, Column, ColumnKind, Decimal, EventTime, Layout, Retry, Row, Sink, Table, Value,
 };
 use telemetra_sinks::Parquet;
 
