@@ -75,6 +75,7 @@
 //! | `http` | a router over a live view, to mount in a service on axum | nothing |
 //! | `clickhouse` | ClickHouse as sink | a C compiler |
 //! | `parquet` | Parquet files | nothing |
+//! | `object-store` | checkpoints and Parquet files in S3, Google Cloud Storage and Azure Blob Storage | a C compiler |
 //! | `webhook` | changes posted to a URL | a C compiler |
 //! | `compression` | files compressed by gzip or zstd | a C compiler |
 //! | `csv`, `msgpack`, `avro`, `protobuf` | formats of records: [`sinks::formats`] | nothing |

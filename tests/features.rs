@@ -35,12 +35,16 @@ fn tree(features: &str) -> BTreeSet<String> {
 fn a_feature_brings_its_crates_and_no_others() {
     for (feature, _) in [("", ""), ("livestream", "")].iter().chain(&CRATES) {
         let tree = tree(feature);
-        assert!(tree.contains("timely"), "{tree:?}");
+        assert!(tree.contains("timely") && !tree.contains("object_store"), "{tree:?}");
         let found: Vec<_> =
             CRATES.iter().filter(|(_, name)| tree.contains(*name)).map(|(by, _)| by).collect();
         let expected: Vec<_> = CRATES.iter().filter(|(by, _)| by == feature).map(|(by, _)| by).collect();
         assert_eq!(found, expected, "with `{feature}`");
     }
+    // It makes its requests by the client that the registry's has, and by no second one.
+    let objects = tree("object-store");
+    assert!(objects.contains("object_store") && objects.contains("ureq"), "{objects:?}");
+    assert!(!objects.contains("reqwest") && !objects.contains("parquet"), "{objects:?}");
     let full = tree("full");
     assert!(CRATES.iter().all(|(_, name)| full.contains(*name)), "{full:?}");
 }

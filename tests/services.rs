@@ -71,8 +71,29 @@ fn kafka_keeps_its_records() {
 }
 
 #[test]
+fn the_object_store_keeps_its_bucket() {
+    let mut server = Server::of(Kind::S3).start();
+    let object = server.folder().join("data/telemetra/object");
+    std::fs::write(&object, b"42").unwrap();
+    server.kill();
+    server.start_again();
+    assert_eq!(std::fs::read(&object).unwrap(), b"42");
+    let answer = health(&server);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// The answer of the server to the question whether it is well.
+fn health(server: &Server) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
 fn tls_is_spoken_where_it_is_asked_for() {
-    for kind in [Kind::Postgres, Kind::Redis, Kind::Kafka] {
+    for kind in [Kind::Postgres, Kind::Redis, Kind::Kafka, Kind::S3] {
         let server = Server::of(kind).tls().start();
         let mut command = Command::new("openssl");
         command.args(["s_client", "-verify_return_error", "-verify_hostname", "localhost", "-CAfile"]);

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# What is missing, by apt, Kafka and the schema registry from Maven Central, an OpenTelemetry Collector from
-# the Go module proxy, and packages of Python from PyPI. What is there is not
+# What is missing, by apt, Kafka and the schema registry from Maven Central, an OpenTelemetry Collector and the object store from
+# the proxy of Go modules, and packages of Python from PyPI. What is there is not
 # asked for again.
 
 have() {
@@ -42,6 +42,7 @@ missing_packages() {
             ;;
         faketime) compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime ;;
         otelcol) [ -x "$otelcol_home/otelcol" ] || have go || echo golang-go ;;
+        s3) have curl || echo curl ;;
         clickhouse) have clickhouse-server || echo clickhouse-server ;;
         python) python_packages_ready || { have python3 && python3 -c 'import ensurepip' 2>/dev/null; } || echo python3-venv ;;
         *) fail "there is no part $1; there are ${kinds[*]} kafka-tls faketime python" ;;
@@ -63,6 +64,7 @@ install() {
     [[ " $* " != *" kafka "* ]] || [ -d "$kafka_home/template" ] || install_kafka
     [[ " $* " != *" registry "* ]] || [ -d "$registry_home" ] || install_registry
     [[ " $* " != *" otelcol "* ]] || [ -x "$otelcol_home/otelcol" ] || install_otelcol
+    [[ " $* " != *" s3 "* ]] || s3_program >/dev/null || install_s3
 }
 
 apt_install() {

@@ -13,6 +13,7 @@ use ureq::{Agent, Error};
 /// The longest pause that a server can ask for by `Retry-After`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// The number of bytes of a refusal that are read, for the error's text.
+#[cfg(any(feature = "webhook", feature = "clickhouse"))]
 const REFUSAL: usize = 4096;
 
 /// A client with a pool of connections.
@@ -94,6 +95,7 @@ impl Client {
     }
 
     /// Posts a body. Up to `most` bytes of the answer are read.
+    #[cfg(any(feature = "webhook", feature = "clickhouse"))]
     pub(crate) fn post(
         &self,
         url: &str,
@@ -108,8 +110,7 @@ impl Client {
         }
         let mut response = request.send(body).map_err(|error| failed(error, what))?;
         let status = response.status().as_u16();
-        let asked = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-        let retry_after = asked.and_then(|text| pause_of(text, self.now()));
+        let retry_after = self.retry_after(response.headers());
         let good = (200..300).contains(&status);
         let limit = if good { most } else { REFUSAL };
         let read = response.body_mut().with_config().limit(limit as u64).read_to_vec();
@@ -120,6 +121,25 @@ impl Client {
             Err(error) => return Err(failed(error, what)),
         };
         Ok(Answer { status, retry_after, body })
+    }
+
+    /// The pause that an answer asks for.
+    pub(crate) fn retry_after(&self, headers: &ureq::http::HeaderMap) -> Option<Duration> {
+        let asked = headers.get("retry-after").and_then(|value| value.to_str().ok());
+        asked.and_then(|text| pause_of(text, self.now()))
+    }
+
+    /// Makes a request within this time, and reads the whole answer.
+    #[cfg(feature = "object-store")]
+    pub(crate) fn run(
+        &self,
+        request: ureq::http::Request<Vec<u8>>,
+        patience: Duration,
+    ) -> Result<ureq::http::Response<Vec<u8>>, Error> {
+        let request = self.agent.configure_request(request).timeout_global(Some(patience)).build();
+        let (parts, mut body) = self.agent.run(request)?.into_parts();
+        let body = body.with_config().limit(u64::MAX).read_to_vec()?;
+        Ok(ureq::http::Response::from_parts(parts, body))
     }
 }
 
@@ -140,17 +160,22 @@ fn roots(authority: Option<&[u8]>) -> Result<Vec<Certificate<'static>>, ConfigEr
 }
 
 /// The error of a request without an answer.
+#[cfg(any(feature = "webhook", feature = "clickhouse"))]
 fn failed(error: Error, what: &str) -> ExternalError {
-    let lasts = match &error {
+    let error_of = if lasts(&error) { ExternalError::permanent } else { ExternalError::transient };
+    error_of(what.to_owned()).because(error)
+}
+
+/// Whether the same request would fail again.
+pub(crate) fn lasts(error: &Error) -> bool {
+    match error {
         Error::BadUri(_) | Error::Http(_) | Error::Tls(_) | Error::Pem(_) | Error::RequireHttpsOnly(_) => {
             true
         }
         Error::Rustls(error) => is_refusal(error),
         Error::Io(error) => is_refused_certificate(error),
         _ => false,
-    };
-    let error_of = if lasts { ExternalError::permanent } else { ExternalError::transient };
-    error_of(what.to_owned()).because(error)
+    }
 }
 
 /// Whether the handshake failed because one side does not trust the other.

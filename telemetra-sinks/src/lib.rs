@@ -19,6 +19,7 @@
 //! | `RedisSink` | sink: current windows, moments, rows, leaderboards; a channel of changes | `redis` |
 //! | `ClickHouse` | sink: tables | `clickhouse` |
 //! | `Parquet` | sink: changes as Parquet files, by table and day | `parquet` |
+//! | `ObjectCheckpoints` | store: checkpoints, in S3, Google Cloud Storage and Azure | `object-store` |
 //! | `Webhook` | sink: changes, posted to a URL as signed JSON | `webhook` |
 //!
 //! All sinks are idempotent: when a restarted pipeline writes rows again, the target holds the same rows as
@@ -30,7 +31,7 @@
 mod clickhouse;
 mod disk;
 pub mod formats;
-#[cfg(any(feature = "webhook", feature = "clickhouse"))]
+#[cfg(any(feature = "webhook", feature = "clickhouse", feature = "object-store"))]
 mod http;
 #[cfg(feature = "http-push")]
 mod http_push;
@@ -40,6 +41,8 @@ mod kafka;
 mod lines;
 mod live;
 mod memory;
+#[cfg(feature = "object-store")]
+mod objects;
 mod owner;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -69,6 +72,8 @@ pub use kafka::{
 pub use lines::{Folder, Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, Published, SubjectView, Subscription, Update};
 pub use memory::MemorySink;
+#[cfg(feature = "object-store")]
+pub use objects::{ObjectCheckpoints, ObjectStoreConfig};
 #[cfg(feature = "parquet")]
 pub use parquet::Parquet;
 #[cfg(feature = "postgres")]

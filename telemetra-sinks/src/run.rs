@@ -37,7 +37,7 @@ impl Run {
         let known = &self.owner;
         if !known.pipeline.is_empty() && known.pipeline != owner.pipeline {
             return Err(format!(
-                "it is the folder of the pipeline `{}`, and this one is called `{}`",
+                "it belongs to the pipeline `{}`, and this one is called `{}`",
                 known.pipeline, owner.pipeline
             ));
         }

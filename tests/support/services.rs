@@ -22,6 +22,8 @@ pub enum Kind {
     Registry,
     /// An OpenTelemetry Collector, which takes OTLP by HTTP and says in its log what it got.
     Collector,
+    /// An object store with the API of S3: Versity's gateway.
+    S3,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Self::ClickHouse => "clickhouse",
             Self::Registry => "registry",
             Self::Collector => "otelcol",
+            Self::S3 => "s3",
         }
     }
 
@@ -47,6 +50,7 @@ impl Kind {
             Self::ClickHouse => "TELEMETRA_TEST_CLICKHOUSE",
             Self::Registry => "TELEMETRA_TEST_REGISTRY",
             Self::Collector => "TELEMETRA_TEST_COLLECTOR",
+            Self::S3 => "TELEMETRA_TEST_S3",
         }
     }
 }
@@ -160,7 +164,8 @@ impl Server {
             Kind::Redis if self.has_tls() => format!("rediss://127.0.0.1:{port}/"),
             Kind::Redis => format!("redis://127.0.0.1:{port}/"),
             Kind::Kafka => format!("127.0.0.1:{port}"),
-            Kind::ClickHouse => format!("http://127.0.0.1:{port}"),
+            Kind::S3 if self.has_tls() => format!("https://localhost:{port}"),
+            Kind::ClickHouse | Kind::S3 => format!("http://127.0.0.1:{port}"),
             Kind::Registry if self.has_tls() => format!("https://localhost:{port}/apis/ccompat/v7"),
             Kind::Registry => format!("http://127.0.0.1:{port}/apis/ccompat/v7"),
             Kind::Collector => format!("http://127.0.0.1:{port}"),

@@ -149,15 +149,19 @@ where
         assert_eq!(self.held(store), end, "batches applied again changed the rows");
     }
 
-    /// After a crash, the sink reports its progress and gets the other batches, and then has the same rows as
-    /// without the crash.
+    /// After a crash, the sink reports its progress, opened and not, and gets the other batches, and then has the same
+    /// rows as without the crash.
     fn restarted(&mut self, history: &[Batch], cut: usize, end: &[HeldRow]) {
         let (store, mut sink) = self.fresh();
         good(sink.apply(&history[..cut]), "apply");
         drop(sink);
         let last = cut.checked_sub(1).map(|last| history[last].time);
         let mut sink = (self.make)(store);
+        let progress = good(sink.progress(), "progress");
         let durable = good(sink.open(&self.all, last), "open again");
+        if let SinkProgress::Until(seen) = progress {
+            assert_eq!(seen, durable, "`progress` is not what `open` says");
+        }
         assert!(
             durable.is_none() || durable == last,
             "`open` said {durable:?} where the last batch was of {last:?}"

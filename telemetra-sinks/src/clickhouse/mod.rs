@@ -208,7 +208,7 @@ impl Sink for ClickHouse {
     fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
         let session = self.server.connect().map_err(|error| ExternalError::permanent(error.to_string()))?;
         let pipeline = self.pipeline.as_deref().or(self.part_of.as_deref()).unwrap_or(owner::UNNAMED);
-        Ok(SinkProgress::Until(Progress::time_of(&session, pipeline)?))
+        Ok(SinkProgress::Until(progress::reached(&session, pipeline)?))
     }
 
     fn open(
@@ -253,6 +253,7 @@ impl Sink for ClickHouse {
                 "could not write the row {row} to ClickHouse: {why}"
             )));
         }
+        opened.progress.check(&opened.session)?;
         if opened.progress.run.starts_over && batches.iter().any(|batch| !batch.changes.is_empty()) {
             opened.begin_over()?;
         }

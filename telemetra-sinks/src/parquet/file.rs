@@ -56,13 +56,24 @@ pub(super) fn write(
     shape: &Shape,
     changes: &mut dyn Iterator<Item = Logged>,
 ) -> Result<(), ParquetError> {
+    let mut file = write_to(File::create(path)?, shape, changes)?;
+    file.flush()?;
+    file.sync_all()?;
+    Ok(())
+}
+
+/// Writes what a file with these changes holds. Equal changes give equal bytes.
+pub(super) fn write_to<W: Write + Send>(
+    target: W,
+    shape: &Shape,
+    changes: &mut dyn Iterator<Item = Logged>,
+) -> Result<W, ParquetError> {
     let schema = Arc::new(parse_message_type(&shape.schema())?);
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_created_by(concat!("telemetra ", env!("CARGO_PKG_VERSION")).to_owned())
         .build();
-    let file = File::create(path)?;
-    let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties))?;
+    let mut writer = SerializedFileWriter::new(target, schema, Arc::new(properties))?;
     let mut changes = changes.peekable();
     while changes.peek().is_some() {
         let mut front = [Kind::Time, Kind::Text, Kind::Integer].map(Buffer::new);
@@ -85,11 +96,7 @@ pub(super) fn write(
         }
         group.close()?;
     }
-    writer.finish()?;
-    let file = writer.inner_mut();
-    file.flush()?;
-    file.sync_all()?;
-    Ok(())
+    writer.into_inner()
 }
 
 fn short() -> ParquetError {

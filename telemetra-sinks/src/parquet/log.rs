@@ -1,22 +1,16 @@
-//! The log of changes that are durable and in no file yet.
-//!
-//! It begins with the tables, as JSON, and has a frame for each batch: its time and its changes. A frame has its
-//! length and its checksum before it, so that one that was cut off by a crash is known for it.
+//! The log of changes that are durable and in no file yet: the file of a sink that writes to a folder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use bytes::{Buf, Bytes};
-use telemetra_core::{Batch, EventTime, ExternalError, RowKey};
+use bytes::Bytes;
+use telemetra_core::{Batch, EventTime, ExternalError};
 
-use super::entry::{self, Head};
 use super::file::Logged;
+use super::frame::{self, FRONT, index, next_frame};
 use super::shape::Shape;
 use crate::disk::{failed, sync_folder};
-
-/// The bytes before a frame: its length and its checksum.
-const FRONT: usize = 12;
 
 /// The open log.
 #[derive(Debug)]
@@ -56,9 +50,8 @@ impl Log {
     /// Makes an empty log.
     pub(super) fn create(folder: &Path, number: u64, shapes: Vec<Shape>) -> Result<Self, ExternalError> {
         let path = folder.join(name_of(number));
-        let text = serde_json::to_vec(&shapes).map_err(|error| failed("write", &path)(error.into()))?;
-        let mut front = Vec::with_capacity(FRONT + text.len());
-        frame_onto(&mut front, &text);
+        let mut front = Vec::new();
+        frame::tables_onto(&mut front, &shapes).map_err(|error| failed("write", &path)(error.into()))?;
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
         let mut file = file.map_err(failed("make", &path))?;
         let made = file.set_len(0).and_then(|()| file.write_all(&front)).and_then(|()| file.sync_all());
@@ -132,23 +125,7 @@ impl Log {
     pub(super) fn append(&mut self, batch: &Batch) -> Result<(), ExternalError> {
         self.mend()?;
         self.buffer.clear();
-        self.buffer.extend([0; FRONT]);
-        self.buffer.extend(batch.time.0.to_le_bytes());
-        for change in &batch.changes {
-            let table = change.table();
-            let place = self.shapes.iter().position(|shape| shape.name == table);
-            let index = place.and_then(|place| u32::try_from(place).ok().zip(self.shapes.get(place)));
-            let written = match index {
-                Some(index) => entry::write(&mut self.buffer, index, change, batch.time),
-                None => Err("the sink was not opened with its table".to_owned()),
-            };
-            written.map_err(|why| {
-                let row = RowKey::of(&*change.row);
-                ExternalError::permanent(format!("could not write the row {row} to Parquet: {why}"))
-            })?;
-        }
-        let (front, frame) = self.buffer.split_at_mut(FRONT);
-        front.copy_from_slice(&front_of(frame));
+        frame::batch_onto(&mut self.buffer, &self.shapes, batch)?;
         self.torn = true;
         self.file.write_all(&self.buffer).map_err(failed("write to", &self.path))?;
         self.torn = false;
@@ -204,18 +181,7 @@ impl Log {
         if all.len() as u64 != self.synced.changes {
             return Err(damaged());
         }
-        // Stable, so the times stay in order.
-        all.sort_by_key(|(_, head, _)| (head.table, head.day));
-        let mut groups: Vec<((u32, u32), Vec<Logged>)> = Vec::new();
-        for (time, head, values) in all {
-            let place = (head.table, head.day);
-            let logged = Logged { time, revision: head.revision, action: head.action, values };
-            match groups.last_mut() {
-                Some((last, group)) if *last == place => group.push(logged),
-                _ => groups.push((place, vec![logged])),
-            }
-        }
-        Ok(groups)
+        Ok(frame::grouped(all))
     }
 
     /// Deletes all logs of the folder but this one.
@@ -232,80 +198,10 @@ impl Log {
     }
 }
 
-/// Reads the time of the last frame of a log that another process may be writing; `None` if there is no frame or no log. Only
-/// the beginnings of frames are read.
-pub(super) fn last_time(folder: &Path, number: u64) -> Result<Option<EventTime>, ExternalError> {
-    let path = folder.join(name_of(number));
-    let mut file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("open", &path)(error)),
-    };
-    let length = file.metadata().map_err(failed("read", &path))?.len();
-    let (mut at, mut last, mut is_first) = (0_u64, None, true);
-    // A frame that is not whole is still being written.
-    while at + FRONT as u64 + 8 <= length {
-        let mut bytes = [0; FRONT + 8];
-        let sought = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes));
-        sought.map_err(failed("read", &path))?;
-        let mut bytes = &bytes[..];
-        let frame = bytes.get_u64_le();
-        bytes.advance(FRONT - 8);
-        at = at.saturating_add(FRONT as u64).saturating_add(frame);
-        if !is_first && at <= length {
-            last = Some(EventTime(bytes.get_u64_le()));
-        }
-        // The first one has the tables.
-        is_first = false;
-    }
-    Ok(last)
-}
-
 fn name_of(number: u64) -> String {
     format!("pending-{number:010}.log")
 }
 
 fn number_of(name: &str) -> Option<u64> {
     name.strip_prefix("pending-")?.strip_suffix(".log")?.parse().ok()
-}
-
-fn front_of(frame: &[u8]) -> [u8; FRONT] {
-    let mut front = [0; FRONT];
-    front[..8].copy_from_slice(&(frame.len() as u64).to_le_bytes());
-    front[8..].copy_from_slice(&crc32fast::hash(frame).to_le_bytes());
-    front
-}
-
-fn frame_onto(out: &mut Vec<u8>, frame: &[u8]) {
-    out.extend(front_of(frame));
-    out.extend(frame);
-}
-
-/// Takes the next frame; `None` at the end, and where a frame is not whole.
-fn next_frame(bytes: &mut Bytes) -> Option<Bytes> {
-    let mut front = bytes.get(..FRONT)?;
-    let (length, sum) = (usize::try_from(front.get_u64_le()).ok()?, front.get_u32_le());
-    let frame = bytes.get(FRONT..)?.get(..length)?;
-    if crc32fast::hash(frame) != sum {
-        return None;
-    }
-    bytes.advance(FRONT);
-    Some(bytes.split_to(length))
-}
-
-/// The time of a frame, and its changes with their values. `None` if it is none of ours.
-fn index(mut frame: Bytes) -> Option<(EventTime, Vec<(Head, Bytes)>)> {
-    if frame.remaining() < 8 {
-        return None;
-    }
-    let (time, mut changes) = (EventTime(frame.get_u64_le()), Vec::new());
-    while frame.has_remaining() {
-        let head = Head::read(&mut frame)?;
-        let length = head.length as usize;
-        if frame.remaining() < length {
-            return None;
-        }
-        changes.push((head, frame.split_to(length)));
-    }
-    Some((time, changes))
 }

@@ -2,19 +2,23 @@
 
 mod entry;
 mod file;
+mod frame;
 mod log;
+#[cfg(feature = "object-store")]
+mod objects;
+mod place;
 mod shape;
 mod state;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::{Batch, EventTime, ExternalError, Sink, SinkProgress, Table};
 
 use crate::owner::{self, Owner};
+use place::{Opened, Place};
 use shape::Shape;
-use state::State;
 
 /// A sink that writes every change as a row of Parquet files in a folder, for DuckDB, Spark, pandas and what else
 /// reads them.
@@ -65,6 +69,18 @@ use state::State;
 /// A folder belongs to one pipeline, as that of [`JsonLines`](crate::JsonLines). Dead letters are not written. Old days
 /// may be deleted at any time, folder by folder. A full disk is a permanent error.
 ///
+/// # In an object store
+///
+/// [`in_object_store`](Self::in_object_store) (feature `object-store`) writes the same files as objects, and the same holds, with
+/// these differences:
+///
+/// * The log is in objects too, a segment for each [`apply`](Sink::apply), which is two requests: the segment, and
+///   `_telemetra/progress.json`, which names it. At a rotation the segments are read back.
+/// * `progress.json` is replaced by a conditional put. A process that opens the sink takes the prefix over from the one that
+///   had it, whose next `apply` fails with a permanent error and changes nothing.
+/// * A log is closed before files are made from it, so whoever makes them makes the same under the same names.
+/// * At a rotation a file is held in memory before it is put, beside the log.
+///
 /// ```
 /// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
 /// use telemetra_sinks::Parquet;
@@ -85,13 +101,13 @@ pub struct Parquet {
     settings: Settings,
     /// The name of the pipeline that this sink belongs to, as the pipeline gives it.
     part_of: Option<String>,
-    opened: Option<State>,
+    opened: Option<Opened>,
 }
 
 /// The settings of the sink.
 #[derive(Debug)]
 struct Settings {
-    folder: PathBuf,
+    place: Place,
     /// Milliseconds of event time.
     rotate_every: u64,
     rotate_bytes: u64,
@@ -102,8 +118,31 @@ struct Settings {
 impl Parquet {
     /// Creates a sink that writes to this folder, which is created when the sink is opened if it is missing.
     pub fn new(folder: impl AsRef<Path>) -> Self {
+        Self::at(Place::Folder(folder.as_ref().to_owned()))
+    }
+
+    /// Creates a sink that writes to an object store: the files, the log and the progress are objects under the URL's
+    /// prefix, so it goes on on another machine. See [the guarantees there](Self#in-an-object-store).
+    ///
+    /// # Errors
+    ///
+    /// If the options do not fit together, or a certificate cannot be read.
+    ///
+    /// ```
+    /// use telemetra_sinks::{ObjectStoreConfig, Parquet};
+    /// // As s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX.
+    /// let config = ObjectStoreConfig::from_url("memory:///changes")?;
+    /// let sink = Parquet::in_object_store(&config)?;
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    #[cfg(feature = "object-store")]
+    pub fn in_object_store(config: &crate::ObjectStoreConfig) -> Result<Self, telemetra_core::ConfigError> {
+        Ok(Self::at(Place::Objects(config.bucket()?)))
+    }
+
+    fn at(place: Place) -> Self {
         let settings = Settings {
-            folder: folder.as_ref().to_owned(),
+            place,
             rotate_every: 900_000,
             rotate_bytes: 64 * 1024 * 1024,
             start_over: false,
@@ -165,12 +204,11 @@ impl Parquet {
         shape::current_rows(table, source)
     }
 
-    fn opened(&mut self) -> Result<&mut State, ExternalError> {
-        let folder = &self.settings.folder;
+    fn opened(&mut self) -> Result<&mut Opened, ExternalError> {
+        let place = &self.settings.place;
         self.opened.as_mut().ok_or_else(|| {
-            let folder = folder.display();
             ExternalError::permanent(format!(
-                "could not write to {folder}: the sink is not open; call `open` first"
+                "could not write to {place}: the sink is not open; call `open` first"
             ))
         })
     }
@@ -186,7 +224,7 @@ impl Sink for Parquet {
     }
 
     fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
-        Ok(SinkProgress::Until(State::reached(&self.settings.folder)?))
+        Ok(SinkProgress::Until(self.settings.place.reached()?))
     }
 
     fn open(
@@ -207,21 +245,22 @@ impl Sink for Parquet {
         };
         let shapes = tables.iter().map(shape).collect::<Result<_, _>>()?;
         let how = (self.settings.start_over && resume.is_none(), resume.is_some());
-        let state = self.opened.insert(State::open(&self.settings.folder, owner, shapes, how)?);
-        Ok(state.time())
+        let opened = self.opened.insert(self.settings.place.open(owner, shapes, how)?);
+        Ok(opened.time())
     }
 
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let (every, most) = (self.settings.rotate_every, self.settings.rotate_bytes);
-        let state = self.opened()?;
-        let known = batches.partition_point(|batch| Some(batch.time) <= state.time());
-        state.append(&batches[known..], |first, time| first.0 / every != time.0 / every, most)
+        let opened = self.opened()?;
+        opened.settle()?;
+        let known = batches.partition_point(|batch| Some(batch.time) <= opened.time());
+        opened.append(&batches[known..], |first, time| first.0 / every != time.0 / every, most)
     }
 
     fn close(&mut self) -> Result<(), ExternalError> {
         match &mut self.opened {
-            Some(state) if state.has_pending() => state.rotate(state.shapes()),
-            _ => Ok(()),
+            Some(opened) => opened.settle().and_then(|()| opened.close()),
+            None => Ok(()),
         }
     }
 }

@@ -10,7 +10,7 @@ use telemetra_core::{Batch, EventTime, ExternalError};
 
 use super::entry::day_text;
 use super::file;
-use super::log::{self, Log};
+use super::log::Log;
 use super::shape::{DAY, Shape};
 use crate::disk::{failed, sync_folder};
 use crate::owner::{Lock, Owner};
@@ -18,7 +18,7 @@ use crate::progress_file::{self, NAME, VERSION};
 use crate::run::{Run, refused};
 
 /// The folder of the sink's own files; readers pass over names that begin with an underscore.
-const OWN: &str = "_telemetra";
+pub(super) const OWN: &str = "_telemetra";
 const BESIDE: &str = "file.tmp";
 
 /// The contents of `progress.json`.
@@ -82,13 +82,18 @@ impl State {
         Ok(state)
     }
 
-    /// Reads how far a folder has been written. Nothing is claimed or written; `None` if it is not one of a sink's yet.
+    /// The last durable time in a folder, which may be another process's.
     pub(super) fn reached(root: &Path) -> Result<Option<EventTime>, ExternalError> {
         let own = root.join(OWN);
-        let read = progress_file::read(&own, root, |progress: &Progress| progress.version)?;
-        let Some(progress) = read else { return Ok(None) };
-        // A log that was rotated meanwhile is gone; then it is the time up to which there are files.
-        Ok(log::last_time(&own, progress.log)?.or(progress.run.time))
+        // Between the two another log may be begun, and this one deleted: then the progress has its time.
+        loop {
+            let read = || progress_file::read(&own, root, |progress: &Progress| progress.version);
+            let Some(progress) = read()? else { return Ok(None) };
+            let found = Log::load(&own, progress.log)?;
+            if found.is_some() || read()?.is_some_and(|again| again.log == progress.log) {
+                return Ok(found.and_then(|log| log.time()).or(progress.run.time));
+            }
+        }
     }
 
     /// The last durable time.
@@ -214,7 +219,7 @@ impl State {
 }
 
 /// The number of the log that a file was made from; `None` for a file that is not ours.
-fn log_of(name: &str) -> Option<u64> {
+pub(super) fn log_of(name: &str) -> Option<u64> {
     let (first, log) = name.strip_suffix(".parquet")?.split_once('-')?;
     (first.len() == 20 && log.len() == 10).then(|| log.parse().ok()).flatten()
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use telemetra_core::{Batch, Retry, Sink};
+use telemetra_core::{Batch, Retry, Sink, SinkProgress};
 use telemetra_sinks::ClickHouse;
 
 use crate::Database;
@@ -47,18 +47,18 @@ fn a_server_that_is_killed_and_a_process_that_ends_leave_the_same_tables() {
             assert_eq!(away.retry(), Retry::Transient, "{away}");
             server.start_again();
         }
+        let ends = nth % 3 == 2;
+        if ends {
+            // Kept by itself: the server may merge it away when there is a newer one.
+            database.ask("CREATE TABLE kept AS telemetra_progress ENGINE = ReplacingMergeTree(number) ORDER BY pipeline");
+            database.ask("INSERT INTO kept SELECT * FROM telemetra_progress FINAL");
+        }
         sink.apply(&history[nth..=nth]).unwrap();
-        if nth % 3 == 2 {
+        if ends {
             // The process ends after its rows are there and before its time is.
-            let whole =
-                database.ask("SELECT max(number) FROM telemetra_progress").trim().parse::<u64>().unwrap();
             drop(sink);
-            database.ask("RENAME TABLE telemetra_progress TO kept");
-            database.ask("CREATE TABLE telemetra_progress AS kept ENGINE = ReplacingMergeTree(number) ORDER BY pipeline");
-            let earlier = whole - 1;
-            database
-                .ask(&format!("INSERT INTO telemetra_progress SELECT * FROM kept WHERE number <= {earlier}"));
-            database.ask("DROP TABLE kept");
+            database.ask("DROP TABLE telemetra_progress");
+            database.ask("RENAME TABLE kept TO telemetra_progress");
             sink = database.sink();
             let durable = sink.open(&tables(), Some(history[nth].time)).unwrap();
             assert_eq!(durable, Some(history[nth - 1].time));
@@ -89,5 +89,32 @@ fn who_is_not_let_in_is_told_so() {
         ["", "localhost:8123", "http://", "http://me:x@host:1", "http://host:1/path", "http://host/?a=b"]
     {
         assert!(ClickHouse::new(url).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn the_progress_is_read_without_taking_over_and_the_old_process_is_refused_after_that() {
+    for database in Database::of_each_version() {
+        let (mut old, mut new) = (database.sink(), database.sink());
+        assert_eq!(new.progress().unwrap(), SinkProgress::Until(None));
+        old.open(&tables(), None).unwrap();
+        assert_eq!(new.progress().unwrap(), SinkProgress::Until(None));
+        let [first, second, third] = [0, 1, 2].map(|nth| batch(nth, vec![readings("a", nth, nth)]));
+        old.apply(std::slice::from_ref(&first)).unwrap();
+        // Looking is not taking over.
+        assert_eq!(new.progress().unwrap(), SinkProgress::Until(Some(first.time)));
+        old.apply(std::slice::from_ref(&second)).unwrap();
+        assert_eq!(new.open(&tables(), None).unwrap(), Some(second.time));
+        let before = rows(&database);
+        for _ in 0..2 {
+            let error = old.apply(std::slice::from_ref(&third)).unwrap_err();
+            assert_eq!(error.retry(), Retry::Permanent);
+            assert!(error.to_string().contains("another process has taken over the pipeline"), "{error}");
+        }
+        assert_eq!(rows(&database), before);
+        new.apply(std::slice::from_ref(&third)).unwrap();
+        assert_eq!(old.progress().unwrap(), SinkProgress::Until(Some(third.time)));
+        // Another pipeline has a progress of its own.
+        assert_eq!(database.sink().pipeline("other").progress().unwrap(), SinkProgress::Until(None));
     }
 }

@@ -339,7 +339,7 @@ fn a_folder_has_one_owner_and_starts_over_at_the_first_change() {
     sink.apply(&first).unwrap();
     drop(sink);
     let other = make("q").start_over().open(&tables(), None).unwrap_err();
-    assert!(other.to_string().contains("folder of the pipeline `p`"), "{other}");
+    assert!(other.to_string().contains("belongs to the pipeline `p`"), "{other}");
 
     // A run without a change leaves what is there, and the run before it goes on.
     let mut empty = make("p").start_over();

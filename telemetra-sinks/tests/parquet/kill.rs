@@ -15,7 +15,7 @@ use crate::reader::assert_holds;
 const FOLDER: &str = "TELEMETRA_TEST_PARQUET_FOLDER";
 
 /// Windows, moments, corrections and withdrawals of an hour.
-fn history() -> Vec<Batch> {
+pub(crate) fn history() -> Vec<Batch> {
     let moments = moments_in("moments");
     (0..400)
         .map(|nth| {

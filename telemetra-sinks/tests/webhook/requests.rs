@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
-use telemetra_core::{Action, Clock, Retry, Sink};
+use telemetra_core::{Action, Clock, Retry, Sink, SinkProgress};
 use telemetra_sinks::{Webhook, WebhookSecret};
 
 use crate::common::{alert, batch, change, moment, moment_of, moments_in, readings, tables};
@@ -172,10 +172,15 @@ fn a_folder_has_one_owner() {
     let mut first = opened(sink().pipeline("p"));
     let locked = sink().pipeline("p").open(&tables(), None).unwrap_err();
     assert_eq!(locked.retry(), Retry::Transient, "{locked}");
+    // Who stands by reads the progress, which needs no lock.
+    assert_eq!(sink().progress().unwrap(), SinkProgress::Until(None));
     first.apply(&[batch(0, vec![moment("d", 0, true)])]).unwrap();
+    assert_eq!(sink().progress().unwrap(), SinkProgress::Until(Some(batch(0, vec![]).time)));
     drop(first);
+    let none = webhook(&receiver, &folder.path().join("none")).progress().unwrap();
+    assert_eq!(none, SinkProgress::Until(None));
     let other = sink().pipeline("q").open(&tables(), None).unwrap_err();
-    assert!(other.to_string().contains("folder of the pipeline `p`"), "{other}");
+    assert!(other.to_string().contains("belongs to the pipeline `p`"), "{other}");
     let progress = folder.path().join("progress.json");
     for (text, word) in [("{", "damaged"), (r#"{"version":9,"time":null,"number":0}"#, "version 9")] {
         std::fs::write(&progress, text).unwrap();

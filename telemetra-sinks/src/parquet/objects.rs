@@ -1,0 +1,402 @@
+//! The prefix of an object store: progress, the log in segments, and the files that are made from it.
+//!
+//! `progress.json` is replaced by conditional puts only, and names the segments that count. So whatever a process stores
+//! that has lost the place to another counts for nothing. A log is closed before files are made from it; what is in them
+//! is settled then, and whoever makes them makes the same.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use telemetra_core::{Batch, EventTime, ExternalError};
+
+use super::entry::day_text;
+use super::file;
+use super::frame::{self, Timed};
+use super::shape::{DAY, Shape};
+use super::state::{OWN, log_of};
+use crate::objects::{Bucket, Record};
+use crate::owner::Owner;
+use crate::progress_file::{NAME, VERSION};
+use crate::run::Run;
+
+/// How often a claim is tried again, at most, when other processes claim at the same time.
+const TRIES: usize = 100;
+
+/// The contents of `progress.json`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Progress {
+    version: u32,
+    #[serde(flatten)]
+    run: Run,
+    /// The number of the process that writes: each has a greater one.
+    generation: u64,
+    /// The log to which changes are appended.
+    log: Segments,
+    /// The number of the first log of this run; files of logs before it are of an earlier run.
+    from: u64,
+    /// The log that files are being made from.
+    closed: Option<Segments>,
+}
+
+/// A log: its segments are objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Segments {
+    number: u64,
+    /// The time of the first change.
+    first: Option<EventTime>,
+    bytes: u64,
+    /// The writers of the segments, and how many each has written.
+    written: Vec<(u64, u64)>,
+}
+
+impl Segments {
+    fn name(&self, generation: u64, n: u64) -> String {
+        format!("log-{:010}-{generation:010}-{n:010}", self.number)
+    }
+
+    /// The names of the objects, in their order.
+    fn names(&self) -> impl Iterator<Item = String> + '_ {
+        self.written
+            .iter()
+            .flat_map(move |&(generation, count)| (0..count).map(move |n| self.name(generation, n)))
+    }
+
+    /// How many segments this writer has written.
+    fn of(&self, generation: u64) -> u64 {
+        self.written.iter().find(|(writer, _)| *writer == generation).map_or(0, |(_, count)| *count)
+    }
+
+    fn add(&mut self, generation: u64, first: EventTime, bytes: u64) {
+        match self.written.last_mut() {
+            Some((writer, count)) if *writer == generation => *count += 1,
+            _ => self.written.push((generation, 1)),
+        }
+        self.first.get_or_insert(first);
+        self.bytes += bytes;
+    }
+}
+
+/// The open prefix.
+#[derive(Debug)]
+pub(super) struct ObjectState {
+    bucket: Bucket,
+    own: Bucket,
+    generation: u64,
+    /// The progress as it was last read or written; `None` while it is not known what came of a put.
+    record: Option<Record<Progress>>,
+    shapes: Vec<Shape>,
+    /// The next segment, with the time of its first change.
+    segment: Vec<u8>,
+    begun: Option<EventTime>,
+}
+
+/// The last durable time under a prefix.
+pub(super) fn reached(bucket: &Bucket) -> Result<Option<EventTime>, ExternalError> {
+    Ok(read(&bucket.under(OWN))?.and_then(|record| record.value.run.time))
+}
+
+fn read(own: &Bucket) -> Result<Option<Record<Progress>>, ExternalError> {
+    Record::read(own, NAME, VERSION, |progress: &Progress| progress.version)
+}
+
+impl ObjectState {
+    /// Takes the prefix over from whoever wrote to it.
+    pub(super) fn open(
+        bucket: &Bucket,
+        owner: &Owner,
+        shapes: Vec<Shape>,
+        (over, resumes): (bool, bool),
+    ) -> Result<Self, ExternalError> {
+        let own = bucket.under(OWN);
+        let record = claim(bucket, &own, owner, (over, resumes))?;
+        let generation = record.value.generation;
+        let mut state = Self {
+            bucket: bucket.clone(),
+            own,
+            generation,
+            record: Some(record),
+            shapes,
+            segment: Vec::new(),
+            begun: None,
+        };
+        state.finish()?;
+        let first = state.progress()?.log.names().next();
+        let tables = match first {
+            Some(first) => Some(state.segment_of(&first)?.0),
+            None => None,
+        };
+        if tables.is_some_and(|tables| over || tables != state.shapes) {
+            // The changes of an earlier run, or of tables as they were, are in files of their own.
+            state.rotate()?;
+        }
+        state.remove_old()?;
+        state.remove_left()?;
+        Ok(state)
+    }
+
+    /// Finds out what came of the last put, if that is not known.
+    pub(super) fn settle(&mut self) -> Result<(), ExternalError> {
+        (self.segment, self.begun) = (Vec::new(), None);
+        if self.record.is_some() {
+            return Ok(());
+        }
+        let what = format!("could not write to {}", self.bucket.url());
+        let Some(record) = read(&self.own)? else {
+            return Err(ExternalError::permanent(format!("{what}: its {NAME} is gone; restore it")));
+        };
+        if record.value.generation != self.generation {
+            return Err(ExternalError::permanent(format!(
+                "{what}: another process has taken it over; stop one of the two, or write elsewhere"
+            )));
+        }
+        self.record = Some(record);
+        Ok(())
+    }
+
+    fn progress(&self) -> Result<&Progress, ExternalError> {
+        let record = self.record.as_ref().map(|record| &record.value);
+        record.ok_or_else(|| {
+            ExternalError::transient(format!("it is not known what is in {}", self.bucket.url()))
+        })
+    }
+
+    /// Changes the progress.
+    fn store(&mut self, change: impl FnOnce(&mut Progress)) -> Result<(), ExternalError> {
+        let mut next = self.progress()?.clone();
+        change(&mut next);
+        let before = self.record.take();
+        self.record = Record::replace(&self.own, NAME, before.as_ref(), next)?;
+        if self.record.is_none() {
+            // Another process has the place, or the answer to an earlier try was lost.
+            self.settle()?;
+            return Err(ExternalError::transient(format!("{} changed meanwhile", self.own.url_of(NAME))));
+        }
+        Ok(())
+    }
+
+    /// The last durable time.
+    pub(super) fn time(&self) -> Option<EventTime> {
+        self.record.as_ref().and_then(|record| record.value.run.time)
+    }
+
+    /// Appends batches and makes them durable. A batch for which `is_over` of the log's first time holds begins a
+    /// new log, and so does one after a log of `most` bytes.
+    pub(super) fn append(
+        &mut self,
+        batches: &[Batch],
+        is_over: impl Fn(EventTime, EventTime) -> bool,
+        most: u64,
+    ) -> Result<(), ExternalError> {
+        self.finish()?;
+        let mut last = None;
+        for batch in batches {
+            if !batch.changes.is_empty() {
+                if self.progress()?.run.starts_over {
+                    self.begin_over()?;
+                }
+                let first = self.progress()?.log.first.or(self.begun);
+                if first.is_some_and(|first| is_over(first, batch.time)) {
+                    self.flush(last)?;
+                    self.rotate()?;
+                }
+                self.take(batch)?;
+            }
+            last = Some(batch.time);
+            if self.progress()?.log.bytes + self.segment.len() as u64 >= most {
+                self.flush(last)?;
+                self.rotate()?;
+            }
+        }
+        self.flush(last)
+    }
+
+    /// Adds a batch to the next segment.
+    fn take(&mut self, batch: &Batch) -> Result<(), ExternalError> {
+        if self.segment.is_empty() {
+            let tables = frame::tables_onto(&mut self.segment, &self.shapes);
+            tables.map_err(|error| ExternalError::permanent("could not write a log").because(error))?;
+        }
+        frame::batch_onto(&mut self.segment, &self.shapes, batch)?;
+        self.begun.get_or_insert(batch.time);
+        Ok(())
+    }
+
+    /// Makes all that was taken durable, up to this time.
+    fn flush(&mut self, last: Option<EventTime>) -> Result<(), ExternalError> {
+        let Some(last) = last.filter(|last| Some(*last) > self.time()) else { return Ok(()) };
+        let (generation, segment) = (self.generation, std::mem::take(&mut self.segment));
+        let bytes = segment.len() as u64;
+        let begun = self.begun.take();
+        if begun.is_some() {
+            let log = &self.progress()?.log;
+            let name = log.name(generation, log.of(generation));
+            self.own.put(&name, segment)?;
+        }
+        self.store(|progress| {
+            if let Some(first) = begun {
+                progress.log.add(generation, first, bytes);
+            }
+            progress.run.time = Some(last);
+        })
+    }
+
+    /// Deletes the files of an earlier run.
+    fn begin_over(&mut self) -> Result<(), ExternalError> {
+        self.store(|progress| {
+            progress.run.begin_over();
+            progress.from = progress.log.number;
+        })?;
+        self.remove_old()
+    }
+
+    /// Makes files of the log, and begins a new one.
+    fn rotate(&mut self) -> Result<(), ExternalError> {
+        if !self.has_pending() {
+            return Ok(());
+        }
+        self.store(|progress| {
+            let next = Segments { number: progress.log.number + 1, ..Segments::default() };
+            progress.closed = Some(std::mem::replace(&mut progress.log, next));
+        })?;
+        self.finish()
+    }
+
+    /// Makes files of the changes that are in none.
+    pub(super) fn close(&mut self) -> Result<(), ExternalError> {
+        self.finish()?;
+        self.rotate()
+    }
+
+    /// Whether changes are durable that are in no file yet.
+    fn has_pending(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| !record.value.log.written.is_empty())
+    }
+
+    /// Makes the files of a log that is closed, if there is one. Their names depend on the log alone, so files of an
+    /// attempt that did not come to its end are replaced.
+    fn finish(&mut self) -> Result<(), ExternalError> {
+        let Some(closed) = self.progress()?.closed.clone() else { return Ok(()) };
+        let (mut all, mut shapes) = (Vec::new(), Vec::new());
+        for name in closed.names() {
+            let (tables, changes) = self.segment_of(&name)?;
+            shapes = tables;
+            all.extend(changes);
+        }
+        let file = format!("{:020}-{:010}.parquet", closed.first.unwrap_or_default().0, closed.number);
+        for ((table, day), changes) in frame::grouped(all) {
+            let name = |shape: &Shape| format!("{}/{DAY}={}/{file}", shape.name, day_text(day));
+            let failed = |why: Box<dyn Error + Send + Sync>| {
+                let what = format!("could not make the files of a log in {}", self.bucket.url());
+                ExternalError::permanent(what).because(why)
+            };
+            let Some(shape) = shapes.get(table as usize) else {
+                return Err(failed("it names a table that it does not have; restore it".into()));
+            };
+            let bytes = file::write_to(Vec::new(), shape, &mut changes.into_iter());
+            self.bucket.put(&name(shape), bytes.map_err(|error| failed(error.into()))?)?;
+        }
+        self.store(|progress| progress.closed = None)?;
+        for name in closed.names() {
+            if let Err(error) = self.own.remove(&name) {
+                // The next process removes it.
+                tracing::debug!(error = &error as &dyn Error, "a segment that is in files is left");
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a segment: the tables, and the changes with their times.
+    fn segment_of(&mut self, name: &str) -> Result<(Vec<Shape>, Vec<Timed>), ExternalError> {
+        let damaged = |what: &str| {
+            ExternalError::permanent(format!("the segment {} {what}; restore it", self.own.url_of(name)))
+        };
+        let Some((bytes, _)) = self.own.get(name)? else {
+            let gone = damaged("is gone");
+            // Another process that has taken the place over may have removed it.
+            self.record = None;
+            self.settle()?;
+            return Err(gone);
+        };
+        let mut bytes = Bytes::from(bytes);
+        let tables = frame::take_tables(&mut bytes).ok_or_else(|| damaged("is damaged"))?;
+        let mut all = Vec::new();
+        while !bytes.is_empty() {
+            let frame = frame::next_frame(&mut bytes).and_then(frame::index);
+            let (time, changes) = frame.ok_or_else(|| damaged("is damaged"))?;
+            all.extend(changes.into_iter().map(|(head, values)| (time, head, values)));
+        }
+        Ok((tables, all))
+    }
+
+    /// Deletes the files of an earlier run, if this one has begun.
+    fn remove_old(&self) -> Result<(), ExternalError> {
+        let progress = self.progress()?;
+        if progress.from == 0 || progress.run.starts_over {
+            return Ok(());
+        }
+        let is_old = |path: &&String| log_of_object(path).is_some_and(|log| log < progress.from);
+        self.bucket.list()?.iter().filter(is_old).try_for_each(|path| self.bucket.remove(path))
+    }
+
+    /// Deletes segments that do not count, of writers who cannot write any more.
+    fn remove_left(&self) -> Result<(), ExternalError> {
+        let named: BTreeSet<_> = self.progress()?.log.names().collect();
+        for name in self.own.list()? {
+            let writer = name.strip_prefix("log-").and_then(|name| name.split('-').nth(1));
+            let writer = writer.and_then(|writer| writer.parse::<u64>().ok());
+            if writer.is_some_and(|writer| writer < self.generation) && !named.contains(&name) {
+                self.own.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The number of the log that an object was made from; `None` for one that is not a file of ours.
+fn log_of_object(path: &str) -> Option<u64> {
+    let mut parts = path.split('/');
+    let (table, day, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_ours = !table.starts_with(['_', '.']) && day.starts_with("day=") && parts.next().is_none();
+    is_ours.then(|| log_of(name)).flatten()
+}
+
+/// Makes this process the one that writes.
+fn claim(
+    bucket: &Bucket,
+    own: &Bucket,
+    owner: &Owner,
+    (over, resumes): (bool, bool),
+) -> Result<Record<Progress>, ExternalError> {
+    let refused = |why: &str| {
+        ExternalError::permanent(format!("could not go on in {}: {why}, or use another prefix", bucket.url()))
+    };
+    for _ in 0..TRIES {
+        let found = read(own)?;
+        let mut progress = match &found {
+            Some(found) => found.value.clone(),
+            None => {
+                let objects = bucket.list()?;
+                let file = objects.iter().find(|path| log_of_object(path).is_some());
+                // Another process may just have made both.
+                if let Some(file) = file
+                    && read(own)?.is_none()
+                {
+                    return Err(refused(&format!("it has {file} and no {OWN}/{NAME}; restore that")));
+                }
+                Progress { version: VERSION, ..Progress::default() }
+            }
+        };
+        let has_rows = progress.run.time.is_some();
+        progress.run.enter(owner.clone(), has_rows, (over, resumes)).map_err(|why| refused(&why))?;
+        progress.generation += 1;
+        if let Some(record) = Record::replace(own, NAME, found.as_ref(), progress)? {
+            return Ok(record);
+        }
+    }
+    Err(ExternalError::transient(format!(
+        "could not open {}: other processes opened it {TRIES} times meanwhile",
+        bucket.url()
+    )))
+}
