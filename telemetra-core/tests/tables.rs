@@ -402,6 +402,7 @@ fn moment(device: &str, start: u64, open: bool) -> Moment<String> {
         windows: 2,
         comparable: true,
         chance: Some(Micro(250_000)),
+        carried: Arc::default(),
     }
 }
 

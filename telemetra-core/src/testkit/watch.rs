@@ -30,7 +30,7 @@ pub struct WatchedCounts {
     rules: [MomentRule<u64>; 1],
     windows: WindowRules,
     key: String,
-    episodes: KeyEpisodes<String>,
+    episodes: KeyEpisodes<String, u64>,
     /// The counts of the panes of the newest window.
     panes: VecDeque<u64>,
     /// The ends of the windows that are not retired.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
-use telemetra_core::checkpoint::CodecError;
+use telemetra_core::checkpoint::{CodecError, Migration};
 use telemetra_core::engine::{CountLooks, EpisodesState, KeyEpisodes, Level, Looks, WindowChange};
 use telemetra_core::{Data, EventTime, Key, Moment, MomentRule, Summary, WindowRules, key_hash};
 
@@ -159,7 +159,7 @@ fn rule_number<K: Key, S>(rules: &[MomentRule<S>], moment: &Moment<K>) -> u16 {
 struct MomentsTactic<K: Key, S> {
     windows: WindowRules,
     rules: Arc<[MomentRule<S>]>,
-    keys: Keyed<K, KeyEpisodes<K>>,
+    keys: Keyed<K, KeyEpisodes<K, S>>,
     inbox: Inbox<((K, Summary<S>), isize)>,
     /// The keys with a moment that closes at a time unless their next window is anomalous.
     calendar: BTreeMap<EventTime, Vec<u32>>,
@@ -205,6 +205,14 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
     type Out = Found<K>;
     type Snapshot = Vec<(K, EpisodesState)>;
 
+    fn version(&self) -> u32 {
+        EpisodesState::VERSION
+    }
+
+    fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
+        Some(EpisodesState::migration(version)?.after::<K>().of_list())
+    }
+
     fn describe(&self) -> OperatorDefinition {
         OperatorDefinition { rules: RuleDefinition::all(&self.rules), ..OperatorDefinition::default() }
     }
@@ -245,7 +253,7 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
             if time >= self.restored {
                 arrived.push((slot, summary, diff));
             } else if let Some((_, episodes)) = self.keys.get_mut(slot) {
-                episodes.recall(&self.rules, &self.windows, summary.window.end, &*summary.value);
+                episodes.recall(&self.rules, &self.windows, summary.window.end, &summary.value);
             }
         }
         // In the order of the slots, which is that of the memory.
@@ -292,6 +300,10 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
                 self.calendar.entry(boundary.minus(1).max(time.plus(1))).or_default().push(slot);
             } else if episodes.is_empty() {
                 self.keys.remove(slot);
+                continue;
+            }
+            if let Some(boundary) = episodes.releases(&self.windows) {
+                self.calendar.entry(boundary.minus(1).max(time.plus(1))).or_default().push(slot);
             }
         }
         if let Some(looks) = &mut self.looks {

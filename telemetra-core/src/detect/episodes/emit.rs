@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::explain::Told;
 use super::{AnomalousWindow, KeyEpisodes};
+use crate::data::Data;
 use crate::detect::moment::{Moment, MomentRule};
 use crate::key::Key;
 use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
-impl<K: Key> KeyEpisodes<K> {
+impl<K: Key, S: Data> KeyEpisodes<K, S> {
     /// Computes the moments, and emits the differences from those in the collection.
-    pub(super) fn emit_changes<S>(
+    pub(super) fn emit_changes(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
@@ -22,7 +24,11 @@ impl<K: Key> KeyEpisodes<K> {
     ) {
         let slide = windows.windows.slide();
         for (number, rule) in rules.iter().enumerate() {
-            let (hits, emitted) = (&mut self.hits[number], &mut self.emitted[number]);
+            if self.emitted.is_empty() && self.changed.contains(&true) {
+                self.emitted = vec![Vec::new(); rules.len()];
+            }
+            let Some(emitted) = self.emitted.get_mut(number) else { return };
+            let hits = &mut self.hits[number];
             let due = emitted.last().is_some_and(|last| last.open)
                 || emitted.first().is_some_and(|first| windows.is_retired(first.last_at, boundary))
                 || hits.first_key_value().is_some_and(|(end, _)| windows.is_retired(*end, boundary));
@@ -35,7 +41,7 @@ impl<K: Key> KeyEpisodes<K> {
             {
                 *hits = hits.split_off(&end.plus(1));
             }
-            let now = episodes(rule, slide, key, boundary, hits);
+            let now = episodes((number, rule), slide, key, boundary, hits, &self.told);
             for old in emitted.iter().filter(|old| !now.contains(old)) {
                 emit(old.clone(), -1);
             }
@@ -44,6 +50,7 @@ impl<K: Key> KeyEpisodes<K> {
             }
             *emitted = now;
         }
+        self.forget_told(rules.len(), windows, boundary);
     }
 }
 
@@ -62,11 +69,12 @@ fn first_episode(hits: &BTreeMap<EventTime, AnomalousWindow>, slide: u64) -> Opt
 
 /// Makes moments of anomalous windows: windows whose ends are one slide apart are in the same moment.
 fn episodes<K: Key, S>(
-    rule: &MomentRule<S>,
+    (number, rule): (usize, &MomentRule<S>),
     slide: u64,
     key: &K,
     boundary: EventTime,
     hits: &BTreeMap<EventTime, AnomalousWindow>,
+    told: &Told,
 ) -> Vec<Moment<K>> {
     let detector = rule.detector_of(key);
     let mut moments: Vec<Moment<K>> = Vec::new();
@@ -99,7 +107,12 @@ fn episodes<K: Key, S>(
             windows: 1,
             comparable: detector.normal_scores().is_some(),
             chance: None,
+            carried: Arc::default(),
         });
+    }
+    for moment in moments.iter_mut().filter(|_| !told.is_empty()) {
+        let carried = told.get(&(number as u32, moment.peak_at));
+        moment.carried = carried.map_or_else(Arc::default, Arc::clone);
     }
     if let Some(last) = moments.last_mut() {
         last.open = last.last_at.plus(slide) > boundary;

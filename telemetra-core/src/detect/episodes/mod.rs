@@ -19,10 +19,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::CodecError;
+use crate::data::Data;
 use crate::detect::moment::{Moment, MomentRule};
 use crate::detect::observed::Finding;
 use crate::key::Key;
 use crate::micro::Micro;
+use crate::migration::Migration;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
@@ -31,6 +33,7 @@ mod baseline;
 mod emit;
 mod evaluate;
 mod exclude;
+mod explain;
 mod follow;
 mod history;
 mod look;
@@ -39,6 +42,7 @@ mod sums;
 
 use affected::Affected;
 use exclude::Levels;
+use explain::{Contents, Told};
 use follow::Following;
 use history::History;
 pub use look::CountLooks;
@@ -80,9 +84,38 @@ pub struct EpisodesState {
     last: EventTime,
     /// The states of the detectors, by rule; empty for a pure detector.
     memories: Vec<Vec<u8>>,
+    /// What carried the moments. The usual windows that it was compared with may be retired by now.
+    told: Told,
+}
+
+/// The state as version 0 had it: without what carried the moments.
+#[derive(Serialize, Deserialize)]
+struct StateBefore1 {
+    hits: AnomalousWindows,
+    levels: Levels,
+    settled: EventTime,
+    last: EventTime,
+    memories: Vec<Vec<u8>>,
 }
 
 impl EpisodesState {
+    /// The version of this state.
+    pub const VERSION: u32 = 1;
+
+    /// The migration from an earlier version. Moments that were found before are not explained.
+    #[must_use]
+    pub fn migration(from: u32) -> Option<Migration<Self>> {
+        let from_0 = |StateBefore1 { hits, levels, settled, last, memories }| Self {
+            hits,
+            levels,
+            settled,
+            last,
+            memories,
+            told: Told::new(),
+        };
+        (from == 0).then(|| Migration::new(from_0))
+    }
+
     /// The state under another list of rules: for each of them, its number in this state, if it was there, and whether
     /// its detectors are the same. The detectors of the others see the windows anew that are still known.
     #[must_use]
@@ -99,6 +132,10 @@ impl EpisodesState {
             }
         }
         let place = |was: usize| rules.clone().position(|(number, is_same)| number == Some(was) && is_same);
+        let told = std::mem::take(&mut self.told).into_iter();
+        let number = |was: u32| rules.clone().position(|(number, _)| number == Some(was as usize));
+        let told = told.filter_map(|((rule, end), told)| Some(((number(rule)? as u32, end), told)));
+        self.told = told.collect();
         self.levels = std::mem::take(&mut self.levels).arrange(place);
         self
     }
@@ -106,7 +143,7 @@ impl EpisodesState {
 
 /// The episodes of one key under a list of rules.
 #[derive(Debug)]
-pub struct KeyEpisodes<K: Key> {
+pub struct KeyEpisodes<K: Key, S> {
     /// The windows.
     history: History,
     /// The anomalous windows, by rule.
@@ -115,7 +152,7 @@ pub struct KeyEpisodes<K: Key> {
     levels: Levels,
     /// The first windows after silences.
     starts: Starts,
-    /// The moments in the collection, by rule.
+    /// The moments in the collection, by rule; empty before the first one.
     emitted: Vec<Vec<Moment<K>>>,
     /// Whether the anomalous windows changed since the moments were emitted, by rule.
     changed: Vec<bool>,
@@ -123,6 +160,10 @@ pub struct KeyEpisodes<K: Key> {
     last: EventTime,
     /// The states of detectors that are not pure; `None` before the first window.
     following: Option<Box<Following>>,
+    /// The summaries that explanations need; `None` if there are none.
+    contents: Option<Box<Contents<S>>>,
+    /// What carried the moments.
+    told: Told,
 }
 
 /// A change of one window.
@@ -134,7 +175,7 @@ pub struct WindowChange<S> {
     pub now: Option<Arc<S>>,
 }
 
-impl<K: Key> KeyEpisodes<K> {
+impl<K: Key, S: Data> KeyEpisodes<K, S> {
     /// The state of a key before its first window, for this number of rules.
     #[must_use]
     pub fn new(rules: usize) -> Self {
@@ -143,10 +184,12 @@ impl<K: Key> KeyEpisodes<K> {
             hits: vec![BTreeMap::new(); rules],
             levels: Levels::default(),
             starts: Starts::default(),
-            emitted: vec![Vec::new(); rules],
+            emitted: Vec::new(),
             changed: vec![false; rules],
             last: EventTime::MIN,
             following: None,
+            contents: None,
+            told: Told::new(),
         }
     }
 
@@ -155,7 +198,7 @@ impl<K: Key> KeyEpisodes<K> {
     /// # Errors
     ///
     /// If the states of detectors in it are not those of the detectors of these rules.
-    pub fn restore<S>(
+    pub fn restore(
         &mut self,
         rules: &[MomentRule<S>],
         key: &K,
@@ -165,6 +208,7 @@ impl<K: Key> KeyEpisodes<K> {
             mine.extend(restored);
         }
         self.levels.extend(state.levels);
+        self.told.extend(state.told);
         self.changed.fill(true);
         self.last = self.last.max(state.last);
         if !state.memories.is_empty() {
@@ -188,13 +232,15 @@ impl<K: Key> KeyEpisodes<K> {
         let hits = self.hits.iter().any(|hits| !hits.is_empty());
         let any = !memories.is_empty() || hits || !self.levels.is_empty();
         let (hits, levels, last) = (self.hits.clone(), self.levels.clone(), self.last);
-        Ok(any.then_some(EpisodesState { hits, levels, settled, last, memories }))
+        let told = self.told.clone();
+        Ok(any.then_some(EpisodesState { hits, levels, settled, last, memories, told }))
     }
 
     /// Adds a summary that was evaluated before a restart.
-    pub fn recall<S>(&mut self, rules: &[MomentRule<S>], windows: &WindowRules, end: EventTime, value: &S) {
-        self.history.set(rules, windows.windows, end, Some(value));
+    pub fn recall(&mut self, rules: &[MomentRule<S>], windows: &WindowRules, end: EventTime, value: &Arc<S>) {
+        self.history.set(rules, windows.windows, end, Some(&**value));
         self.starts.invalidate();
+        self.keep_summary(rules, windows, end, value, end > self.last);
         self.last = self.last.max(end);
     }
 
@@ -209,7 +255,7 @@ impl<K: Key> KeyEpisodes<K> {
     /// state ignore a change of an older window.
     ///
     /// Calls `looks` with the changes of the number of looks at windows that are not settled.
-    pub fn advance<S, F: FnMut(Moment<K>, isize)>(
+    pub fn advance<F: FnMut(Moment<K>, isize)>(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
@@ -219,6 +265,7 @@ impl<K: Key> KeyEpisodes<K> {
         (mut looks, mut emit): (Option<CountLooks<'_>>, F),
     ) {
         self.settle(rules, windows, key, boundary);
+        self.settle_contents(rules, windows, boundary);
         let before = self.last;
         changes.sort_by_key(|change| change.end);
         let kept =
@@ -233,7 +280,7 @@ impl<K: Key> KeyEpisodes<K> {
             self.count_open_looks(rules, windows, key, boundary, -1, *count);
         }
         let (mut newest, mut revised) = (None, false);
-        let mut affected = Affected::none();
+        let (mut affected, mut first) = (Affected::none(), EventTime::MAX);
         for change in changes.drain(..) {
             if change.now.is_none() && windows.is_retired(change.end, boundary) {
                 self.history.retire(rules, windows.windows, change.end);
@@ -242,6 +289,10 @@ impl<K: Key> KeyEpisodes<K> {
             let is_new = change.end > self.last && change.now.is_some();
             if is_new {
                 self.starts.add_newest(rules, windows.windows, &self.history, change.end);
+            }
+            first = first.min(change.end);
+            if let Some(value) = &change.now {
+                self.keep_summary(rules, windows, change.end, value, is_new);
             }
             self.last = self.last.max(change.end);
             let came_or_went = self.history.set(rules, windows.windows, change.end, change.now.as_deref());
@@ -280,11 +331,12 @@ impl<K: Key> KeyEpisodes<K> {
             self.detect_pure(rules, windows, key, end);
         }
         self.follow(rules, windows, key, (newest, before), revised);
+        self.explain(rules, windows, key, first);
         self.emit_changes(rules, windows, key, boundary, &mut emit);
     }
 
     /// Calls `count` with the looks at the recalled windows that are not settled at `boundary`.
-    pub fn recall_looks<S>(
+    pub fn recall_looks(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
@@ -299,7 +351,7 @@ impl<K: Key> KeyEpisodes<K> {
     /// The boundary at which the key must be advanced next if no window changes: to close an open moment, or
     /// to free the states of its detectors.
     #[must_use]
-    pub fn wake<S>(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> Option<EventTime> {
+    pub fn wake(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> Option<EventTime> {
         let open = self.emitted.iter().filter_map(|emitted| emitted.last()).filter(|moment| moment.open);
         let closes = open.map(|moment| moment.last_at.plus(windows.windows.slide())).min();
         let forgets = self.history.is_empty() && self.following.is_some();
