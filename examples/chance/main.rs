@@ -1,5 +1,5 @@
 //! Measures whether the chance of moments is right: how many moments are trusted in noise, where nothing is
-//! planted.
+//! planted, and how many of planted bursts are found, beside an oracle that knows the noise.
 //!
 //! ```sh
 //! cargo run --release --example chance
@@ -8,8 +8,11 @@
 //!
 //! The events are noise at steady or daily changing rates, in windows of a minute that slide by ten seconds.
 //! They pass through the same code as in a pipeline that finds moments and compares them. The rates go from
-//! 30 events a second to one in ten seconds. Nothing is planted, so each moment is chance. The program is
-//! seeded: the same command prints the same numbers on every machine.
+//! 30 events a second to one in ten seconds. In the first table nothing is planted, so each moment is chance.
+//! In the second, bursts of a minute are. The program is seeded: the same command prints the same numbers on
+//! every machine.
+
+mod power;
 
 use std::time::Duration;
 
@@ -106,7 +109,13 @@ fn main() -> Result<()> {
         table.add_row(row);
     }
     println!("{table}");
-    Ok(())
+    power::print(&options)
+}
+
+/// The mean number of events of a stream in a pane.
+fn rate(options: &Options, stream: u64) -> f64 {
+    let share = stream as f64 / (options.streams.max(2) - 1) as f64;
+    10.0 * BUSIEST * (QUIETEST / BUSIEST).powf(share)
 }
 
 /// The moments of all streams in one kind of noise, in the order of their ends.
@@ -116,8 +125,7 @@ fn moments(options: &Options, kind: Kind) -> Result<Vec<Moment<String>>> {
     let panes = options.hours * PER_HOUR;
     for stream in 0..options.streams {
         let mut noise = Noise::new(options.seed << 32 | stream);
-        let share = stream as f64 / (options.streams.max(2) - 1) as f64;
-        let mean = 10.0 * BUSIEST * (QUIETEST / BUSIEST).powf(share);
+        let mean = rate(options, stream);
         let mut counts = Vec::with_capacity(panes as usize);
         while (counts.len() as u64) < panes {
             let law = kind.law(&noise, mean, counts.len() as u64);

@@ -39,6 +39,11 @@ pub struct WatchedCounts {
     changes: Vec<WindowChange<u64>>,
 }
 
+/// The start of the first pane.
+pub(super) fn start(windows: &WindowRules) -> EventTime {
+    windows.windows.pane_start(EventTime(1_767_225_600_000))
+}
+
 /// The evaluation of the window that ended with a pane.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -71,7 +76,7 @@ impl WatchedCounts {
             episodes: KeyEpisodes::new(1),
             panes: VecDeque::new(),
             live: VecDeque::new(),
-            boundary: windows.windows.pane_start(EventTime(1_767_225_600_000)),
+            boundary: start(&windows),
             changes: Vec::new(),
         }
     }

@@ -22,13 +22,13 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         boundary: EventTime,
         emit: &mut impl FnMut(Moment<K>, isize),
     ) {
+        if self.hits.is_empty() {
+            return;
+        }
+        self.emitted.resize_with(rules.len(), Vec::new);
         let slide = windows.windows.slide();
         for (number, rule) in rules.iter().enumerate() {
-            if self.emitted.is_empty() && self.changed.contains(&true) {
-                self.emitted = vec![Vec::new(); rules.len()];
-            }
-            let Some(emitted) = self.emitted.get_mut(number) else { return };
-            let hits = &mut self.hits[number];
+            let (hits, emitted) = (&mut self.hits[number], &mut self.emitted[number]);
             let due = emitted.last().is_some_and(|last| last.open)
                 || emitted.first().is_some_and(|first| windows.is_retired(first.last_at, boundary))
                 || hits.first_key_value().is_some_and(|(end, _)| windows.is_retired(*end, boundary));

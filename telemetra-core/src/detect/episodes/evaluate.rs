@@ -3,7 +3,7 @@
 use super::baseline::{Compared, ReadyAll};
 use super::history::Before;
 use super::sums::{Columns, Place};
-use super::{AnomalousWindow, KeyEpisodes};
+use super::{AnomalousWindow, Hits, KeyEpisodes, hits_of};
 use crate::data::Data;
 use crate::detect::moment::MomentRule;
 use crate::detect::observed::{Baselines, Observed};
@@ -35,7 +35,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
                     rule,
                     place,
                     start: self.starts.last_before(end, rule.absent_after),
-                    hits: &self.hits[columns.rule],
+                    hits: hits_of(&self.hits, columns.rule),
                     longest: detector.max_samples(),
                     fewest: detector.min_samples(),
                 };
@@ -71,7 +71,10 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
 
     /// Sets or removes the finding in a window.
     pub(super) fn note(&mut self, rule: usize, end: EventTime, hit: Option<AnomalousWindow>) {
-        let hits = &mut self.hits[rule];
+        if hit.is_some() && self.hits.is_empty() {
+            self.hits.resize_with(self.changed.len(), Hits::new);
+        }
+        let Some(hits) = self.hits.get_mut(rule) else { return };
         self.changed[rule] |= match hit {
             Some(hit) => hits.insert(end, hit) != Some(hit),
             // The map is mostly empty, so a search is avoided.

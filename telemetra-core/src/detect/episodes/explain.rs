@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bincode::Options;
 
-use super::{Hits, KeyEpisodes};
+use super::{Hits, KeyEpisodes, hits_of};
 use crate::data::Data;
 use crate::detect::explain::{Carried, USUAL_WINDOWS, Usual, bounded};
 use crate::detect::moment::MomentRule;
@@ -227,7 +227,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
     ) {
         for (number, rule) in (0..).zip(rules).filter(|(_, rule)| rule.explanation.is_some()) {
             let of_rule = (number, from)..=(number, EventTime::MAX);
-            let hits = &self.hits[number as usize];
+            let hits = hits_of(&self.hits, number as usize);
             if !self.told.is_empty() {
                 let is_gone = |end: &EventTime| hits.get(end).is_none_or(|hit| !hit.reported);
                 let ends = self.told.range(of_rule).map(|((_, end), _)| *end);
@@ -236,7 +236,8 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
             }
             let reported = hits.range(from..).filter(|(_, hit)| hit.reported);
             for end in reported.map(|(end, _)| *end).collect::<Vec<_>>() {
-                if let Some(carried) = self.carried(rule, windows, key, end, &self.hits[number as usize])
+                if let Some(carried) =
+                    self.carried(rule, windows, key, end, hits_of(&self.hits, number as usize))
                     && self.told.get(&(number, end)) != Some(&carried)
                 {
                     self.told.insert((number, end), carried);
@@ -290,7 +291,9 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         let (limit, slide) = (windows.settled_up_to(boundary), windows.windows.slide());
         for number in 0..rules {
             let mut before: Option<(EventTime, EventTime, u64)> = None;
-            for (&end, hit) in self.hits[number].iter().filter(|(end, hit)| hit.reported && **end <= limit) {
+            for (&end, hit) in
+                hits_of(&self.hits, number).iter().filter(|(end, hit)| hit.reported && **end <= limit)
+            {
                 let score = hit.score.0.unsigned_abs();
                 before = match before.filter(|(last, ..)| last.plus(slide) == end) {
                     Some((_, best, greatest)) => {
@@ -302,6 +305,6 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
                 };
             }
         }
-        self.told.retain(|(rule, end), _| self.hits[*rule as usize].contains_key(end));
+        self.told.retain(|(rule, end), _| hits_of(&self.hits, *rule as usize).contains_key(end));
     }
 }

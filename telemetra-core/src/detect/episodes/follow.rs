@@ -2,7 +2,7 @@
 
 use super::baseline::{Compared, ReadyAll};
 use super::sums::{Columns, Place};
-use super::{AnomalousWindow, KeyEpisodes};
+use super::{AnomalousWindow, KeyEpisodes, hits_of};
 use crate::codec::CodecError;
 use crate::data::Data;
 use crate::detect::any_detector::{AnyDetector, DetectorState};
@@ -187,7 +187,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
                 rule,
                 place: Place { columns, end, run, spec },
                 start: self.starts.last_before(end, rule.absent_after),
-                hits: &self.hits[columns.rule],
+                hits: hits_of(&self.hits, columns.rule),
                 longest: detector.max_samples(),
                 fewest: detector.min_samples(),
             };

@@ -70,6 +70,12 @@ type Hits = BTreeMap<EventTime, AnomalousWindow>;
 /// The anomalous windows of a key, by rule and by the end of the window.
 pub type AnomalousWindows = Vec<Hits>;
 
+/// The anomalous windows under one rule.
+fn hits_of(hits: &AnomalousWindows, rule: usize) -> &Hits {
+    static NONE: Hits = Hits::new();
+    hits.get(rule).unwrap_or(&NONE)
+}
+
 /// The state of a key in a checkpoint: its anomalous windows and the states of its detectors, which cannot be
 /// recomputed without the summaries of retired windows. The other summaries are in the state of the windows
 /// operator.
@@ -146,7 +152,7 @@ impl EpisodesState {
 pub struct KeyEpisodes<K: Key, S> {
     /// The windows.
     history: History,
-    /// The anomalous windows, by rule.
+    /// The anomalous windows, by rule; empty before the first one.
     hits: AnomalousWindows,
     /// The changes of level, which baselines begin after.
     levels: Levels,
@@ -181,7 +187,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
     pub fn new(rules: usize) -> Self {
         Self {
             history: History::default(),
-            hits: vec![BTreeMap::new(); rules],
+            hits: Vec::new(),
             levels: Levels::default(),
             starts: Starts::default(),
             emitted: Vec::new(),
@@ -204,6 +210,9 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         key: &K,
         state: EpisodesState,
     ) -> Result<(), CodecError> {
+        if state.hits.iter().any(|hits| !hits.is_empty()) {
+            self.hits.resize_with(rules.len(), Hits::new);
+        }
         for (mine, restored) in self.hits.iter_mut().zip(state.hits) {
             mine.extend(restored);
         }
