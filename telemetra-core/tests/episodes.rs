@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use telemetra_core::detect::{Carried, Usual};
 use telemetra_core::engine::{EpisodesState, KeyEpisodes, WindowChange};
 use telemetra_core::{
-    Detector, EventTime, Ewma, MeanOf, Model, Moment, MomentId, MomentRule, NoveltyGap, RobustZScore,
-    TimeConfig, Tracker, Unseen, WindowRules, WindowSpec, ZScore,
+    Detector, EventTime, Ewma, Layout, MeanOf, Model, Moment, MomentId, MomentRule, NoveltyGap, RobustZScore,
+    TimeConfig, Tracker, Unseen, Value, WindowRules, WindowSpec, ZScore,
 };
 
 const START: u64 = 1_000_000;
@@ -252,6 +252,25 @@ fn windows_of_moments_are_left_out_of_what_is_usual() {
     let last = key.emitted.values().max_by_key(|moment| moment.started_at).unwrap();
     let wanted: Vec<_> = [47, 50, 53, 56].map(usual).into();
     assert_eq!(last.carried[0].name, format!("{wanted:?} of 4"), "without 59");
+}
+
+/// An explanation that says too much is cut in its order, to 2 KiB of JSON.
+#[test]
+fn the_column_of_an_explanation_is_bounded() {
+    let things = |n: u64| Carried::new("thing", &format!("\u{1}\"{n}"), n as f64, Some(1e12));
+    let detector = ZScore::new(2.0).unwrap().samples(3..=5).unwrap();
+    let rule = MomentRule::count("high", detector, |value: &u64| *value);
+    let mut key = calm(vec![rule.explain(move |_, _| (0..1_000).map(things).collect())]);
+    key.step(60, &[(60, Some(900))]);
+    let moment = key.emitted.values().next().unwrap();
+    assert_eq!(moment.carried[..], (0..moment.carried.len() as u64).map(things).collect::<Vec<_>>());
+    let (layout, mut lengths) = (Layout::<Moment<String>>::moments("moments", &["key"]), Vec::new());
+    layout.values(moment, &mut |value| {
+        if let Value::Json(json) = value {
+            lengths.push(json.to_string().len());
+        }
+    });
+    assert!(matches!(lengths[..], [1_700..=2_048]), "{lengths:?}");
 }
 
 /// What a key keeps for explanations is bounded, and given up after its last window.

@@ -347,3 +347,41 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use telemetra_core::{TimeConfig, ZScore};
+
+    fn tactic() -> MomentsTactic<String, u64> {
+        let detector = ZScore::new(3.0).and_then(|detector| detector.samples(3..=4)).expect("it can work");
+        let rule = MomentRule::count("spike", detector, |count: &u64| *count);
+        let windows = TimeConfig::default().window_rules(4);
+        MomentsTactic::new(windows, [rule].into(), None)
+    }
+
+    /// A checkpoint of version 0, which knew no explanations, is restored with its moments.
+    #[test]
+    fn state_of_version_0_is_restored() {
+        let mut before = tactic();
+        let end = |n: usize| EventTime(60_000 * n as u64);
+        for (n, count) in [9, 11, 10, 9, 90].into_iter().enumerate() {
+            let window = before.windows.windows.window_ending(end(n + 1));
+            let summary = Summary { window, value: Arc::new(count) };
+            before.take_in(window.end.minus(1), (("a".to_owned(), summary), window.end.minus(1), 1));
+            before.advance(window.end.minus(1), &mut |_| ());
+        }
+        let state = before.snapshot(end(5), true).expect("it can be encoded");
+        let encoded = bincode::serialize(&state).expect("it can be encoded");
+        // The last field is new, and of one key it is empty.
+        let old = &encoded[..encoded.len() - 8];
+        let mut after = tactic();
+        assert_eq!((after.version(), after.migrate(1).is_none()), (1, true));
+        let migrated = after.migrate(0).and_then(|migration| migration.decode(&mut &*old).ok());
+        after.restore(end(5), vec![migrated.expect("it is of version 0")], &|_| true).expect("it fits");
+        let mut moments = Vec::new();
+        after.advance(end(5).minus(1), &mut |found| moments.extend(found.moment()));
+        let [(moment, _, 1)] = &moments[..] else { panic!("{moments:?}") };
+        assert_eq!((moment.peak_at, moment.open, moment.carried.len()), (end(5), true, 0));
+    }
+}

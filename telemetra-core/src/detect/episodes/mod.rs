@@ -24,7 +24,6 @@ use crate::detect::moment::{Moment, MomentRule};
 use crate::detect::observed::Finding;
 use crate::key::Key;
 use crate::micro::Micro;
-use crate::migration::Migration;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
@@ -38,6 +37,7 @@ mod follow;
 mod history;
 mod look;
 mod starts;
+mod state;
 mod sums;
 
 use affected::Affected;
@@ -47,6 +47,7 @@ use follow::Following;
 use history::History;
 pub use look::CountLooks;
 use starts::Starts;
+pub use state::EpisodesState;
 
 /// The value of a metric in a window that has no value.
 const NONE: i64 = i64::MIN;
@@ -74,77 +75,6 @@ pub type AnomalousWindows = Vec<Hits>;
 fn hits_of(hits: &AnomalousWindows, rule: usize) -> &Hits {
     static NONE: Hits = Hits::new();
     hits.get(rule).unwrap_or(&NONE)
-}
-
-/// The state of a key in a checkpoint: its anomalous windows and the states of its detectors, which cannot be
-/// recomputed without the summaries of retired windows. The other summaries are in the state of the windows
-/// operator.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct EpisodesState {
-    hits: AnomalousWindows,
-    /// The changes of level.
-    levels: Levels,
-    /// The end of the last settled window: the last one in the saved states.
-    settled: EventTime,
-    /// The end of the last window.
-    last: EventTime,
-    /// The states of the detectors, by rule; empty for a pure detector.
-    memories: Vec<Vec<u8>>,
-    /// What carried the moments. The usual windows that it was compared with may be retired by now.
-    told: Told,
-}
-
-/// The state as version 0 had it: without what carried the moments.
-#[derive(Serialize, Deserialize)]
-struct StateBefore1 {
-    hits: AnomalousWindows,
-    levels: Levels,
-    settled: EventTime,
-    last: EventTime,
-    memories: Vec<Vec<u8>>,
-}
-
-impl EpisodesState {
-    /// The version of this state.
-    pub const VERSION: u32 = 1;
-
-    /// The migration from an earlier version. Moments that were found before are not explained.
-    #[must_use]
-    pub fn migration(from: u32) -> Option<Migration<Self>> {
-        let from_0 = |StateBefore1 { hits, levels, settled, last, memories }| Self {
-            hits,
-            levels,
-            settled,
-            last,
-            memories,
-            told: Told::new(),
-        };
-        (from == 0).then(|| Migration::new(from_0))
-    }
-
-    /// The state under another list of rules: for each of them, its number in this state, if it was there, and whether
-    /// its detectors are the same. The detectors of the others see the windows anew that are still known.
-    #[must_use]
-    pub fn arrange(mut self, rules: impl Iterator<Item = (Option<usize>, bool)> + Clone) -> Self {
-        let mut hits = std::mem::take(&mut self.hits);
-        let mut memories = std::mem::take(&mut self.memories);
-        let any = !memories.is_empty();
-        for (number, is_same) in rules.clone() {
-            let place = number.and_then(|number| hits.get_mut(number));
-            self.hits.push(place.map(std::mem::take).unwrap_or_default());
-            if any {
-                let memory = number.filter(|_| is_same).and_then(|number| memories.get_mut(number));
-                self.memories.push(memory.map(std::mem::take).unwrap_or_default());
-            }
-        }
-        let place = |was: usize| rules.clone().position(|(number, is_same)| number == Some(was) && is_same);
-        let told = std::mem::take(&mut self.told).into_iter();
-        let number = |was: u32| rules.clone().position(|(number, _)| number == Some(was as usize));
-        let told = told.filter_map(|((rule, end), told)| Some(((number(rule)? as u32, end), told)));
-        self.told = told.collect();
-        self.levels = std::mem::take(&mut self.levels).arrange(place);
-        self
-    }
 }
 
 /// The episodes of one key under a list of rules.
