@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! cargo run --release --example chance
-//! cargo run --release --example chance -- --streams 100 --hours 20 --seed 7
+//! cargo run --release --example chance -- --streams 100 --hours 20 --seed 7 --bursts
 //! ```
 //!
 //! The events are noise at steady or daily changing rates, in windows of a minute that slide by ten seconds.
@@ -38,6 +38,8 @@ struct Options {
     streams: u64,
     hours: u64,
     seed: u64,
+    /// Whether only the second table is printed.
+    only_bursts: bool,
 }
 
 /// A kind of noise.
@@ -77,20 +79,29 @@ impl Kind {
 }
 
 fn main() -> Result<()> {
-    let mut options = Options { streams: 1_000, hours: 100, seed: 1 };
+    let mut options = Options { streams: 1_000, hours: 100, seed: 1, only_bursts: false };
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
             Long("streams") => options.streams = parser.value()?.parse()?,
             Long("hours") => options.hours = parser.value()?.parse()?,
             Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("bursts") => options.only_bursts = true,
             Long("help") | Short('h') => {
-                println!("chance [--streams N] [--hours N] [--seed N]");
+                println!("chance [--streams N] [--hours N] [--seed N] [--bursts]");
                 return Ok(());
             }
             _ => return Err(arg.unexpected().into()),
         }
     }
+    if !options.only_bursts {
+        print_noise(&options)?;
+    }
+    power::print(&options)
+}
+
+/// Prints how many moments are trusted in each kind of noise.
+fn print_noise(options: &Options) -> Result<()> {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     let heads = LIMITS.map(|limit| format!("periods with one of chance ≤ {limit}"));
@@ -98,7 +109,7 @@ fn main() -> Result<()> {
     let head = ["noise".to_owned(), "moments per stream-hour".to_owned()];
     table.set_header(head.into_iter().chain(heads).chain(means));
     for (name, kind) in Kind::ALL {
-        let moments = moments(&options, kind)?;
+        let moments = moments(options, kind)?;
         let periods = options.hours * 2;
         let per_hour = moments.len() as f64 / (options.hours * options.streams) as f64;
         let mut row = vec![name.to_owned(), format!("{per_hour:.3}")];
@@ -109,7 +120,7 @@ fn main() -> Result<()> {
         table.add_row(row);
     }
     println!("{table}");
-    power::print(&options)
+    Ok(())
 }
 
 /// The mean number of events of a stream in a pane.

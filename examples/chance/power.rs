@@ -1,8 +1,8 @@
 //! The share of planted bursts that is found, beside that of an oracle: it knows the true rate of each stream
-//! and the law of the noise, so that its probabilities are exact, and applies Benjamini and Hochberg to all
-//! windows of half an hour.
+//! and the law of the noise, so that its probabilities are exact, and applies Benjamini and Hochberg to the runs
+//! of windows of each half hour.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use comfy_table::{Table, presets};
@@ -120,8 +120,8 @@ fn find(options: &Options, ratio: Option<f64>) -> Result<Outcome> {
     let detector = ZScore::new(3.0)?.side(Side::Upper).floor(VarianceFloor::Poisson)?.min_value(0.0)?;
     let mut compared = ComparedCounts::new(&TimeConfig::default(), detector, PERIOD);
     let (planted, panes) = (plant(options), options.hours * PER_HOUR);
-    // By period: the probability, the stream and the last pane of unlikely windows.
-    let mut unlikely: BTreeMap<u64, Vec<(f64, u64, u64)>> = BTreeMap::new();
+    // By period.
+    let mut unlikely: BTreeMap<u64, Vec<Unlikely>> = BTreeMap::new();
     for stream in 0..options.streams {
         let mut noise = Noise::new(options.seed << 32 | stream);
         let mean = rate(options, stream);
@@ -155,19 +155,37 @@ fn find(options: &Options, ratio: Option<f64>) -> Result<Outcome> {
     }
     for windows in unlikely.values_mut() {
         windows.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
-        let all = (options.streams * PER_PERIOD) as f64;
-        let is_rejected = |(rank, (p, ..)): (usize, &(f64, u64, u64))| *p <= LIMIT * (rank + 1) as f64 / all;
-        let rejected = (0..windows.len()).rev().find(|rank| is_rejected((*rank, &windows[*rank])));
-        let rejected = &mut windows[..rejected.map_or(0, |last| last + 1)];
-        // Windows one after the other are one discovery, as they are one moment.
+        let rejected = rejected(windows, (options.streams * PER_PERIOD) as f64);
         rejected.sort_by_key(|(_, stream, last)| (*stream, *last));
-        for run in
-            rejected.chunk_by(|(_, stream, last), (_, other, next)| stream == other && last + 1 == *next)
-        {
+        for run in rejected.chunk_by(follows) {
             if let (Some((_, stream, first)), Some((.., last))) = (run.first(), run.last()) {
                 oracle.note(&planted, *stream, *first, *last);
             }
         }
     }
     Ok((planted, ours, oracle))
+}
+
+/// A window: its probability, its stream and its last pane.
+type Unlikely = (f64, u64, u64);
+
+/// Whether two windows are one after the other, so that they are one discovery, as they are one moment.
+fn follows((_, stream, last): &Unlikely, (_, other, next): &Unlikely) -> bool {
+    stream == other && last + 1 == *next
+}
+
+/// The windows that the oracle rejects, of those in the order of their probabilities: as many as possible, so
+/// long as at most a share of [`LIMIT`] of the runs of windows is expected to be chance. Among `all` windows,
+/// chance makes no more runs of a probability than windows.
+fn rejected(windows: &mut [Unlikely], all: f64) -> &mut [Unlikely] {
+    let (mut seen, mut runs, mut most) = (BTreeSet::new(), 0_i64, 0);
+    for (number, (p, stream, last)) in windows.iter().enumerate() {
+        let beside = [last.saturating_sub(1), last + 1].map(|other| seen.contains(&(*stream, other)));
+        runs += 1 - beside.into_iter().filter(|is_there| *is_there).count() as i64;
+        seen.insert((*stream, *last));
+        if p * all <= LIMIT * runs as f64 {
+            most = number + 1;
+        }
+    }
+    &mut windows[..most]
 }
