@@ -1,8 +1,8 @@
 //! The share of planted bursts that is found, beside that of an oracle: it knows the true rate of each stream
-//! and the law of the noise, so that its probabilities are exact, and applies Benjamini and Hochberg to the runs
-//! of windows of each half hour.
+//! and the law of the noise, so that its probabilities are exact, and applies Benjamini and Hochberg to all
+//! windows of each half hour.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use comfy_table::{Table, presets};
@@ -174,18 +174,10 @@ fn follows((_, stream, last): &Unlikely, (_, other, next): &Unlikely) -> bool {
     stream == other && last + 1 == *next
 }
 
-/// The windows that the oracle rejects, of those in the order of their probabilities: as many as possible, so
-/// long as at most a share of [`LIMIT`] of the runs of windows is expected to be chance. Among `all` windows,
-/// chance makes no more runs of a probability than windows.
+/// The windows that the oracle rejects among `all` windows, of the unlikely ones in the order of their
+/// probabilities.
 fn rejected(windows: &mut [Unlikely], all: f64) -> &mut [Unlikely] {
-    let (mut seen, mut runs, mut most) = (BTreeSet::new(), 0_i64, 0);
-    for (number, (p, stream, last)) in windows.iter().enumerate() {
-        let beside = [last.saturating_sub(1), last + 1].map(|other| seen.contains(&(*stream, other)));
-        runs += 1 - beside.into_iter().filter(|is_there| *is_there).count() as i64;
-        seen.insert((*stream, *last));
-        if p * all <= LIMIT * runs as f64 {
-            most = number + 1;
-        }
-    }
+    let is_rejected = |rank: &usize| windows[*rank].0 <= LIMIT * (rank + 1) as f64 / all;
+    let most = (0..windows.len()).rev().find(is_rejected).map_or(0, |last| last + 1);
     &mut windows[..most]
 }
