@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -54,13 +55,62 @@ fn outcome<E: Events, L: LastPlan<E>>(pipeline: Pipeline<E, L>, workers: usize, 
     (sink.batches().into_iter().map(encoded).collect(), report.fates)
 }
 
+fn random_script(case: usize) -> Script {
+    let mut runner = TestRunner::deterministic();
+    (0..=case).map(|_| script().new_tree(&mut runner).unwrap().current()).last().unwrap()
+}
+
+fn run_script(script: &Script, workers: usize, place: Place) -> Outcome {
+    let pipeline = sayings(source(script, 7), Words, &small_time()).rules(small_rules());
+    outcome(pipeline.max_watermark_drift(Duration::from_secs(10)), workers, place)
+}
+
+/// The events of a script that count, each once, in one partition in the order of their times: none is late.
+fn in_order(script: &Script) -> Script {
+    let (_, mut counted) = reference_fates(script, &small_time());
+    counted.sort_by_key(|event| event.time);
+    let record = |(n, support::Counted { key, time, user, message, .. }): (usize, &support::Counted)| {
+        format!("{key} {} in-order-{n} {user} {message}", time.0)
+    };
+    vec![counted.iter().enumerate().map(record).collect()]
+}
+
+/// The places of `chance`, `revision` and `updated_at` among the values of a moment.
+const CHANCE: usize = 13;
+const REVISION: usize = 14;
+const UPDATED_AT: usize = 16;
+
+/// The moments that are left in the end, by id: the bytes of their values, except how often and when they were published.
+fn final_moments((batches, _): &Outcome) -> BTreeMap<String, Vec<String>> {
+    let mut held = BTreeMap::new();
+    for (_, bytes) in batches {
+        for line in
+            std::str::from_utf8(bytes).unwrap().lines().filter(|line| line.starts_with("sayings_moments "))
+        {
+            let mut values: Vec<String> = line.split('\u{1f}').map(ToOwned::to_owned).collect();
+            let change = values.remove(0);
+            values[REVISION].clear();
+            values[UPDATED_AT].clear();
+            if change.ends_with("Upsert") {
+                held.insert(values[0].clone(), values);
+            } else {
+                held.remove(&values[0]);
+            }
+        }
+    }
+    held
+}
+
+/// The moments of the same events in order, on one worker.
+fn moments_in_order(case: usize) -> BTreeMap<String, Vec<String>> {
+    let outcome = run_script(&in_order(&random_script(case)), 1, None);
+    assert_eq!(outcome.1.late_applied, 0);
+    final_moments(&outcome)
+}
+
 fn run_case(case: usize, workers: usize, place: Place) -> Outcome {
     if case < RANDOM_SCRIPTS {
-        let mut runner = TestRunner::deterministic();
-        let scripts = (0..=case).map(|_| script().new_tree(&mut runner).unwrap().current());
-        let script = scripts.last().unwrap();
-        let pipeline = sayings(source(&script, 7), Words, &small_time()).rules(small_rules());
-        return outcome(pipeline.max_watermark_drift(Duration::from_secs(10)), workers, place);
+        return run_script(&random_script(case), workers, place);
     }
     let mut time = TimeConfig { deduplicate: true, idle_after: None, ..TimeConfig::default() };
     if case == RANDOM_SCRIPTS {
@@ -106,6 +156,24 @@ fn the_number_of_workers_changes_no_byte() {
     assert!(batches > 200, "{batches} batches");
 }
 
+/// Late events correct moments, what carried them, and their chance: nothing is left of the order in which events came.
+#[test]
+fn the_order_of_events_changes_no_byte_of_the_final_moments() {
+    let (mut chances, mut late, mut explained) = (BTreeSet::new(), 0, 0);
+    for case in 0..RANDOM_SCRIPTS {
+        let expected = moments_in_order(case);
+        chances.extend(expected.values().map(|values| values[CHANCE].clone()));
+        explained += expected.values().filter(|values| values[REVISION + 1].contains("carried")).count();
+        for workers in [1, 2, 4] {
+            let outcome = run_case(case, workers, None);
+            late += outcome.1.late_applied;
+            assert_eq!(final_moments(&outcome), expected, "case {case} on {workers} workers");
+        }
+    }
+    assert!(chances.len() > 20 && late > 50, "{} values of chance, {late} late events", chances.len());
+    assert!(explained > 50, "{explained} moments are explained");
+}
+
 #[test]
 fn two_processes_change_no_byte() {
     let folder = tempfile::tempdir().unwrap();
@@ -126,6 +194,9 @@ fn two_processes_change_no_byte() {
         assert!(none.is_empty(), "sinks live in the first process");
         let together = (batches, fates + others);
         assert_same(&together, &run_case(case, 1, None), &format!("case {case} in two processes"));
+        if case < RANDOM_SCRIPTS {
+            assert_eq!(final_moments(&together), moments_in_order(case), "case {case} in two processes");
+        }
     }
 }
 

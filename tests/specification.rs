@@ -47,7 +47,7 @@ proptest! {
 fn random_scripts_reach_every_fate_and_correct_moments() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut fates, mut corrections, mut withdrawn) = (Fates::default(), 0, 0);
-    let mut chances = BTreeSet::new();
+    let (mut chances, mut explained) = (BTreeSet::new(), 0);
     for _ in 0..40 {
         let script = script().new_tree(&mut runner).unwrap().current();
         let (sink, report) = run(&script, &small_time(), 2, 10).unwrap();
@@ -58,11 +58,14 @@ fn random_scripts_reach_every_fate_and_correct_moments() {
             let is_moment = matches!(Published::of(change), Published::Moment(_));
             if let Published::Moment(moment) = Published::of(change) {
                 chances.insert(moment.chance);
+                let usual = moment.carried.iter().filter(|carried| carried.usual.is_some());
+                explained += usual.count();
             }
             withdrawn += usize::from(change.action == Action::Withdraw && is_moment);
         }
     }
     assert!(Fate::ALL.iter().all(|&fate| fates.of(fate) > 20), "{fates:?}");
     assert!(chances.contains(&None) && chances.len() > 100, "{} values of chance", chances.len());
+    assert!(explained > 500, "{explained} moments are explained by usual windows");
     assert!(corrections > 100 && withdrawn > 10, "{corrections} corrections, {withdrawn} withdrawn moments");
 }

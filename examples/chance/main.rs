@@ -1,15 +1,18 @@
 //! Measures whether the chance of moments is right: how many moments are trusted in noise, where nothing is
-//! planted.
+//! planted, and how many of planted bursts are found, beside an oracle that knows the noise.
 //!
 //! ```sh
 //! cargo run --release --example chance
-//! cargo run --release --example chance -- --streams 100 --hours 20 --seed 7
+//! cargo run --release --example chance -- --streams 100 --hours 20 --seed 7 --bursts
 //! ```
 //!
 //! The events are noise at steady or daily changing rates, in windows of a minute that slide by ten seconds.
 //! They pass through the same code as in a pipeline that finds moments and compares them. The rates go from
-//! 30 events a second to one in ten seconds. Nothing is planted, so each moment is chance. The program is
-//! seeded: the same command prints the same numbers on every machine.
+//! 30 events a second to one in ten seconds. In the first table nothing is planted, so each moment is chance.
+//! In the second, bursts of a minute are. The program is seeded: the same command prints the same numbers on
+//! every machine.
+
+mod power;
 
 use std::time::Duration;
 
@@ -35,6 +38,8 @@ struct Options {
     streams: u64,
     hours: u64,
     seed: u64,
+    /// Whether only the second table is printed.
+    only_bursts: bool,
 }
 
 /// A kind of noise.
@@ -74,20 +79,29 @@ impl Kind {
 }
 
 fn main() -> Result<()> {
-    let mut options = Options { streams: 1_000, hours: 100, seed: 1 };
+    let mut options = Options { streams: 1_000, hours: 100, seed: 1, only_bursts: false };
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
             Long("streams") => options.streams = parser.value()?.parse()?,
             Long("hours") => options.hours = parser.value()?.parse()?,
             Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("bursts") => options.only_bursts = true,
             Long("help") | Short('h') => {
-                println!("chance [--streams N] [--hours N] [--seed N]");
+                println!("chance [--streams N] [--hours N] [--seed N] [--bursts]");
                 return Ok(());
             }
             _ => return Err(arg.unexpected().into()),
         }
     }
+    if !options.only_bursts {
+        print_noise(&options)?;
+    }
+    power::print(&options)
+}
+
+/// Prints how many moments are trusted in each kind of noise.
+fn print_noise(options: &Options) -> Result<()> {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     let heads = LIMITS.map(|limit| format!("periods with one of chance ≤ {limit}"));
@@ -95,7 +109,7 @@ fn main() -> Result<()> {
     let head = ["noise".to_owned(), "moments per stream-hour".to_owned()];
     table.set_header(head.into_iter().chain(heads).chain(means));
     for (name, kind) in Kind::ALL {
-        let moments = moments(&options, kind)?;
+        let moments = moments(options, kind)?;
         let periods = options.hours * 2;
         let per_hour = moments.len() as f64 / (options.hours * options.streams) as f64;
         let mut row = vec![name.to_owned(), format!("{per_hour:.3}")];
@@ -109,6 +123,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// The mean number of events of a stream in a pane.
+fn rate(options: &Options, stream: u64) -> f64 {
+    let share = stream as f64 / (options.streams.max(2) - 1) as f64;
+    10.0 * BUSIEST * (QUIETEST / BUSIEST).powf(share)
+}
+
 /// The moments of all streams in one kind of noise, in the order of their ends.
 fn moments(options: &Options, kind: Kind) -> Result<Vec<Moment<String>>> {
     let detector = ZScore::new(3.0)?.side(Side::Both).floor(VarianceFloor::Poisson)?.min_value(0.0)?;
@@ -116,8 +136,7 @@ fn moments(options: &Options, kind: Kind) -> Result<Vec<Moment<String>>> {
     let panes = options.hours * PER_HOUR;
     for stream in 0..options.streams {
         let mut noise = Noise::new(options.seed << 32 | stream);
-        let share = stream as f64 / (options.streams.max(2) - 1) as f64;
-        let mean = 10.0 * BUSIEST * (QUIETEST / BUSIEST).powf(share);
+        let mean = rate(options, stream);
         let mut counts = Vec::with_capacity(panes as usize);
         while (counts.len() as u64) < panes {
             let law = kind.law(&noise, mean, counts.len() as u64);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
+use telemetra::core::detect::Carried;
 use telemetra::livestream::generate::{Generator, GroundTruth, Score, score};
 use telemetra::ops::MomentsStatus;
 use telemetra::prelude::*;
@@ -54,6 +55,22 @@ fn table<const N: usize>(head: [&str; N], left: &[usize]) -> Table {
         column.set_cell_alignment(alignment);
     }
     table
+}
+
+/// The number of things that the report says of a moment.
+const CARRIED: usize = 3;
+
+/// One thing that carried a moment, with what is usual: `emote Kappa 0.75 (0.02)`.
+fn carried(carried: &Carried) -> String {
+    let Carried { what, name, now, usual } = carried;
+    let named = if name.is_empty() { what.to_string() } else { format!("{what} {name}") };
+    let usual = usual.map_or_else(|| "-".to_owned(), |usual| short(usual.to_f64()));
+    format!("{named} {} ({usual})", short(now.to_f64()))
+}
+
+/// A number with three digits at least.
+fn short(number: f64) -> String {
+    if number.abs() < 10.0 { format!("{number:.2}") } else { format!("{number:.0}") }
 }
 
 fn percent(share: Option<f64>) -> String {
@@ -112,6 +129,17 @@ impl Outcome {
                 busiest.add_row([stream.to_string(), grouped(*messages), clock(*end)]);
             }
             let _ = writeln!(text, "{busiest}");
+        }
+        if !self.counts.strongest.is_empty() {
+            let head = ["strongest moments", "stream", "peak at", "score", "what carried it (usually)"];
+            let mut strongest = table(head, &[0, 1, 4]);
+            for moment in &self.counts.strongest {
+                let carried: Vec<_> = moment.carried.iter().take(CARRIED).map(carried).collect();
+                let (stream, score) = (moment.key.to_string(), format!("{:.1}", moment.score.to_f64()));
+                let (name, peak) = (moment.moment_type.to_string(), clock(moment.peak_at));
+                strongest.add_row([name, stream, peak, score, carried.join(", ")]);
+            }
+            let _ = writeln!(text, "{strongest}");
         }
         let (wall, cpu) = (self.wall.as_secs_f64(), self.usage.cpu_seconds);
         // The figures are of this run: the elapsed time is its own, so the events must be too.

@@ -11,6 +11,8 @@ use telemetra::core::{Action, Batch, ExternalError, RowKey};
 use telemetra::livestream::{StreamId, StreamSummary};
 use telemetra::prelude::*;
 
+/// The number of strongest moments in the report.
+const STRONGEST: usize = 5;
 /// The number of busiest streams in the report.
 const BUSIEST: usize = 5;
 
@@ -31,6 +33,9 @@ pub(crate) struct Counts {
     pub(crate) busiest: Vec<(u64, StreamId, EventTime)>,
     /// The types of the trusted moments, by their ids.
     pub(crate) trusted: BTreeMap<String, Arc<str>>,
+    /// The trusted moments of greatest score, the greatest first.
+    #[serde(default)]
+    pub(crate) strongest: Vec<Moment<StreamId>>,
     /// All moments, if they are to be scored.
     pub(crate) found: BTreeMap<String, Moment<StreamId>>,
     /// The rows that were withdrawn and not written again.
@@ -68,7 +73,9 @@ impl Counts {
                 count(&mut self.moments);
                 count(self.moments_by_type.entry(Arc::clone(&moment.moment_type)).or_default());
                 let id = moment.id().to_string();
+                self.strongest.retain(|other| other.id() != moment.id());
                 if put && is_trusted(moment, limit) {
+                    self.rank_moment(moment);
                     self.trusted.insert(id.clone(), Arc::clone(&moment.moment_type));
                 } else {
                     self.trusted.remove(&id);
@@ -81,6 +88,14 @@ impl Counts {
             }
         }
         self.time = Some(batch.time);
+    }
+
+    /// Ranks a moment. One that has dropped out of the list returns only by a greater score.
+    fn rank_moment(&mut self, moment: &Moment<StreamId>) {
+        let score = |moment: &Moment<StreamId>| std::cmp::Reverse(moment.score.0.unsigned_abs());
+        let at = self.strongest.partition_point(|other| score(other) <= score(moment));
+        self.strongest.insert(at, moment.clone());
+        self.strongest.truncate(STRONGEST);
     }
 
     /// Ranks a stream. A stream that has dropped out of the list returns only by a busier window, so the list

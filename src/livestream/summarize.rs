@@ -4,6 +4,7 @@
 //! most streams have only an event or two, so transactions, which are rare, take eight bytes until there is
 //! one.
 
+mod explain;
 mod rules;
 mod totals;
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use telemetra_core::engine::{KeyEpisodes, WindowChange};
+use telemetra_core::detect::{Carried, Usual};
+use telemetra_core::engine::{EpisodesState, KeyEpisodes, WindowChange};
 use telemetra_core::{
-    Baseline, Detector, EventTime, Ewma, MeanOf, Model, Moment, MomentId, MomentRule, NormalScores,
-    NoveltyGap, RobustZScore, Side, TimeConfig, Tracker, Unseen, VarianceFloor, Verdict, WindowRules,
+    Baseline, Detector, EventTime, Ewma, Layout, MeanOf, Model, Moment, MomentId, MomentRule, NormalScores,
+    NoveltyGap, RobustZScore, Side, TimeConfig, Tracker, Unseen, Value, VarianceFloor, Verdict, WindowRules,
     WindowSpec, ZScore,
 };
 
@@ -35,7 +36,7 @@ struct Key {
     id: String,
     rules: Vec<MomentRule<u64>>,
     windows: WindowRules,
-    episodes: KeyEpisodes<String>,
+    episodes: KeyEpisodes<String, u64>,
     rows: BTreeMap<EventTime, u64>,
     emitted: BTreeMap<(Arc<str>, MomentId), Moment<String>>,
 }
@@ -100,7 +101,7 @@ impl Key {
             self.episodes.restore(&self.rules, &self.id, state).unwrap();
         }
         for (end, value) in &self.rows {
-            self.episodes.recall(&self.rules, &self.windows, *end, value);
+            self.episodes.recall(&self.rules, &self.windows, *end, &Arc::new(*value));
         }
         let emitted = std::mem::take(&mut self.emitted);
         self.step(boundary, &[]);
@@ -208,6 +209,102 @@ fn a_correction_reaches_what_a_detector_remembers() {
     assert_eq!(key.moments(), [(61, 62, 62, false)], "without the first there is no cooldown");
 }
 
+fn explained() -> Vec<MomentRule<u64>> {
+    let detector = ZScore::new(2.0).unwrap().samples(3..=5).unwrap();
+    let rule = MomentRule::count("high", detector, |value: &u64| *value).explain(said);
+    vec![rule]
+}
+
+/// What is said of the moment that begins with pane 59.
+fn carried(key: &Key) -> (String, f64) {
+    let moment = key.emitted.values().find(|moment| moment.started_at == end(59)).unwrap();
+    (moment.carried[0].name.to_string(), moment.carried[0].now.to_f64())
+}
+
+/// Windows of three panes that end at multiples of their size: 50, 53, 56 are the last before 58 began, 35 the
+/// first in reach.
+#[test]
+fn an_explanation_is_corrected_with_its_peak_and_with_what_is_usual() {
+    let mut key = calm(explained());
+    let usual_of = |numbers: &[u64]| -> Vec<u64> { numbers.iter().map(|number| usual(*number)).collect() };
+    key.step(60, &[(60, Some(900))]);
+    assert_eq!(carried(&key), (format!("{:?} of 5", usual_of(&[44, 47, 50, 53, 56])), 900.0));
+    key.step(61, &[(61, Some(800)), (60, Some(910))]);
+    assert_eq!(carried(&key).1, 910.0, "the peak was corrected");
+    key.step(62, &[(56, None)]);
+    assert_eq!(carried(&key).0, format!("{:?} of 5", usual_of(&[44, 47, 50, 53])), "it counts as zero");
+    key.step(63, &[(62, Some(usual(62))), (63, Some(usual(63))), (53, Some(103)), (56, Some(100))]);
+    let late = [usual_of(&[44, 47, 50]), vec![103, 100]].concat();
+    assert_eq!(carried(&key).0, format!("{late:?} of 5"));
+    // Nothing of it can be computed any more when its windows are retired, and it stays.
+    for number in 64..74 {
+        key.step(number, &[(number, Some(usual(number)))]);
+        key.restart(number);
+        assert_eq!(carried(&key), (format!("{late:?} of 5"), 910.0));
+    }
+}
+
+/// The windows of a moment are not what is usual, unless there are no others.
+#[test]
+fn windows_of_moments_are_left_out_of_what_is_usual() {
+    let mut key = calm(explained());
+    key.step(60, &[(59, Some(700)), (60, Some(usual(60)))]);
+    key.step(63, &[(61, Some(usual(61))), (62, Some(usual(62))), (63, Some(900))]);
+    let last = key.emitted.values().max_by_key(|moment| moment.started_at).unwrap();
+    let wanted: Vec<_> = [47, 50, 53, 56].map(usual).into();
+    assert_eq!(last.carried[0].name, format!("{wanted:?} of 4"), "without 59");
+}
+
+/// An explanation that says too much is cut in its order, to 2 KiB of JSON.
+#[test]
+fn the_column_of_an_explanation_is_bounded() {
+    let things = |n: u64| Carried::new("thing", &format!("\u{1}\"{n}"), n as f64, Some(1e12));
+    let detector = ZScore::new(2.0).unwrap().samples(3..=5).unwrap();
+    let rule = MomentRule::count("high", detector, |value: &u64| *value);
+    let mut key = calm(vec![rule.explain(move |_, _| (0..1_000).map(things).collect())]);
+    key.step(60, &[(60, Some(900))]);
+    let moment = key.emitted.values().next().unwrap();
+    assert_eq!(moment.carried[..], (0..moment.carried.len() as u64).map(things).collect::<Vec<_>>());
+    let (layout, mut lengths) = (Layout::<Moment<String>>::moments("moments", &["key"]), Vec::new());
+    layout.values(moment, &mut |value| {
+        if let Value::Json(json) = value {
+            lengths.push(json.to_string().len());
+        }
+    });
+    assert!(matches!(lengths[..], [1_700..=2_048]), "{lengths:?}");
+}
+
+/// What a key keeps for explanations is bounded, and given up after its last window.
+#[test]
+fn a_silent_key_gives_up_its_summaries() {
+    let mut key = calm(explained());
+    let last = Arc::new(5);
+    let change = WindowChange { end: end(60), now: Some(Arc::clone(&last)) };
+    key.rows.insert(end(60), 5);
+    let Key { id, rules, windows, episodes, .. } = &mut key;
+    episodes.advance(rules, windows, id, end(60), &mut vec![change], (None, |_, _| ()));
+    let released = episodes.releases(windows).unwrap();
+    assert_eq!(episodes.releases(windows), None, "it is planned once");
+    assert_eq!(Arc::strong_count(&last), 2);
+    episodes.advance(rules, windows, id, released, &mut Vec::new(), (None, |_, _| ()));
+    assert_eq!(Arc::strong_count(&last), 1, "as the windows do");
+    assert_eq!(episodes.releases(windows), None);
+}
+
+/// State of the first version, which had no explanations, is read on.
+#[test]
+fn state_of_an_earlier_version_is_migrated() {
+    let mut key = calm(simple());
+    key.step(60, &[(60, Some(900))]);
+    let state = bincode::serialize(&key.episodes.state().unwrap().unwrap()).unwrap();
+    // What was added is an empty map at the end.
+    let (before, empty) = state.split_at(state.len() - 8);
+    assert_eq!(empty, [0; 8]);
+    let migrated = EpisodesState::migration(0).unwrap().decode(&mut &*before).unwrap();
+    assert_eq!(bincode::serialize(&migrated).unwrap(), state);
+    assert!(EpisodesState::migration(EpisodesState::VERSION).is_none());
+}
+
 /// What is remembered is given back after a silence, and a key of which nothing is left says so.
 #[test]
 fn memories_end() {
@@ -241,7 +338,7 @@ fn all_rules() -> Vec<MomentRule<u64>> {
         (!value.is_multiple_of(11)).then_some(MeanOf { sum: i128::from(value * events), events })
     };
     let steady = z().hysteresis(0.5).unwrap().min_duration(2).unwrap().cooldown(40);
-    vec![
+    let rules = vec![
         MomentRule::count("zscore", z(), value),
         MomentRule::gauge("gauge", z(), 1, gauge),
         MomentRule::count("pure", z().max(ZScore::new(1.5).unwrap().samples(3..=3).unwrap()), value),
@@ -264,7 +361,14 @@ fn all_rules() -> Vec<MomentRule<u64>> {
         MomentRule::gauge("both", z().all(ewma().learning()).cooldown(20), 1, gauge),
         MomentRule::count("gap", NoveltyGap::new(1e-6).unwrap().learning(), value),
         MomentRule::count("unseen", Unseen::new(1e-6).unwrap().memory(120).unwrap().learning(), value),
-    ]
+    ];
+    rules.into_iter().map(|rule| rule.explain(said)).collect()
+}
+
+/// All that an explanation is given.
+fn said(peak: &u64, usual: &Usual<'_, u64>) -> Vec<Carried> {
+    let name = format!("{:?} of {}", usual.summaries, usual.windows);
+    vec![Carried::new("value", &name, *peak as f64, usual.mean(|value| (*value).into()))]
 }
 
 /// The same detector, which does not say below which value it finds nothing.

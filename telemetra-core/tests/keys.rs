@@ -223,6 +223,7 @@ fn moment<K: Key>(key: K) -> Moment<K> {
         windows: 1,
         comparable: true,
         chance: Some(telemetra_core::Micro(250_000)),
+        carried: Arc::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
+use telemetra_core::detect::Carried;
 use telemetra_core::testkit::row_compliance;
 use telemetra_core::{
     Action, Change, Column, ColumnKind, Data, Decimal, EventTime, KeyPart, Layout, Micro, Moment, Row,
@@ -402,6 +403,7 @@ fn moment(device: &str, start: u64, open: bool) -> Moment<String> {
         windows: 2,
         comparable: true,
         chance: Some(Micro(250_000)),
+        carried: Arc::default(),
     }
 }
 
@@ -439,8 +441,14 @@ fn moments_are_rows_by_their_id() {
         (by_name("revision").as_str(), by_name("updated_at").as_str()),
         ("1", "\"1970-01-01T00:01:30.000Z\"")
     );
-    let values = shown(&layout.upsert(open, 0), 90_000);
+    let carried =
+        [Carried::new("word", "\"so\"", 0.5, Some(0.25)), Carried::new("all", "", 7.0, None::<f64>)];
+    let values = shown(&layout.upsert(Moment { carried: carried.into(), ..open }, 0), 90_000);
     assert_eq!(values[layout.table().position("ended_at").unwrap()], "null");
+    assert_eq!(
+        values[layout.table().position("context").unwrap()],
+        r#"{"windows":2,"duration_ms":20000,"side":"below","carried":[{"what":"word","name":"\"so\"","now":0.5,"usual":0.25},{"what":"all","name":"","now":7,"usual":null}]}"#
+    );
 }
 
 /// Displays as a text that wants escaping, in two pieces.

@@ -66,6 +66,7 @@ fn scores_hold_found_moments_against_planted_ones() {
         windows: 1,
         comparable: true,
         chance: None,
+        carried: Arc::default(),
     };
     let spike = planted.iter().find(|p| &*p.moment_type == "chat_spike").unwrap();
     let (stream, of_type, start, end) =

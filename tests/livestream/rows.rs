@@ -242,6 +242,7 @@ fn moments_are_rows() {
         windows: 2,
         comparable: true,
         chance: Some(Micro(250_000)),
+        carried: std::sync::Arc::default(),
     };
     row_compliance(&layout, &[moment("s1", true), moment("s1", false), moment("s2", true)]);
 }

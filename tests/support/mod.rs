@@ -16,6 +16,7 @@ use differential_dataflow::consolidation::consolidate_updates;
 use differential_dataflow::input::Input;
 use proptest::prelude::{Strategy, prop, prop_oneof};
 use telemetra::core::aggregate::AccumulatorOf;
+use telemetra::core::detect::{Carried, Usual};
 use telemetra::core::source::Memory as MemorySource;
 use telemetra::core::*;
 use telemetra::differential_dataflow;
@@ -163,7 +164,7 @@ pub fn small_rules() -> Vec<MomentRule<Out>> {
     let steady = floored().hysteresis(0.4).unwrap().min_duration(2).unwrap().cooldown(60);
     let mean = |out: &Out| Some(MeanOf { sum: i128::from(out.1 * 10), events: out.0 });
     let longest = |out: &Out| out.2.map(|longest| longest as i64);
-    vec![
+    let rules = vec![
         MomentRule::count("busy", floored(), |out: &Out| out.0).for_key(&"k1".to_owned(), detector()),
         MomentRule::gauge("longer", detector(), 1, longest),
         MomentRule::count("either", learnt().max(detector().samples(2..=3).unwrap()), |out: &Out| out.0),
@@ -173,7 +174,14 @@ pub fn small_rules() -> Vec<MomentRule<Out>> {
         MomentRule::mean("mean", detector(), 1, mean).absent_after(60),
         MomentRule::mean("mean steadily", detector().hysteresis(0.4).unwrap(), 1, mean),
         MomentRule::gauge("drift", learnt().all(detector()).cooldown(30), 1, longest),
-    ]
+    ];
+    rules.into_iter().map(|rule| rule.explain(said)).collect()
+}
+
+/// An explanation that says all that it is given.
+fn said(peak: &Out, usual: &Usual<'_, Out>) -> Vec<Carried> {
+    let name = format!("{peak:?} after {:?} of {}", usual.summaries, usual.windows);
+    vec![Carried::new("messages", &name, peak.0 as f64, usual.mean(|out| out.0.into()))]
 }
 
 /// The clock of these tests: it stands well after all events but those from the future.

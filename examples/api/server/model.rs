@@ -143,6 +143,24 @@ pub(crate) struct Context {
     /// Where it is, seen from the baseline: `above` or `below`.
     #[schema(pattern = "^(above|below)$")]
     pub(crate) side: String,
+    /// What carried it, heaviest first; absent if the rule says nothing of that. At most 2 KiB.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub(crate) carried: Vec<Carried>,
+}
+
+/// One thing that carried a moment: how much of it there was at the peak, and how much is usual.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Carried {
+    /// The kind of thing, which says the unit too: `chatters` (users), `emote` (uses per message), `messages` (share),
+    /// `viewers`, `transactions`, `amount` (in the currency that is the name).
+    pub(crate) what: String,
+    /// The thing; empty if there is one of its kind only.
+    pub(crate) name: String,
+    /// In the window of the peak.
+    pub(crate) now: f64,
+    /// In the usual windows before it; null if there are none.
+    pub(crate) usual: Option<f64>,
 }
 
 /// What a follower is told, one message a text frame or event; `type` tells which.
@@ -313,9 +331,21 @@ impl MomentInfo {
                 windows: moment.windows.into(),
                 duration_ms: moment.last_at - moment.started_at,
                 side: if moment.score.0 < 0 { "below" } else { "above" }.to_owned(),
+                carried: moment.carried.iter().map(Carried::new).collect(),
             },
             revision,
             updated_at: time.into(),
+        }
+    }
+}
+
+impl Carried {
+    fn new(carried: &telemetra::core::detect::Carried) -> Self {
+        Self {
+            what: carried.what.to_string(),
+            name: carried.name.to_string(),
+            now: carried.now.to_f64(),
+            usual: carried.usual.map(Micro::to_f64),
         }
     }
 }

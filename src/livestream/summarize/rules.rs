@@ -1,3 +1,4 @@
+use super::explain;
 use super::totals::NEUTRAL;
 use crate::core::{ConfigError, MeanOf, MomentRule, Side, VarianceFloor, ZScore};
 use crate::livestream::{SENTIMENT_SCALE, StreamSummary};
@@ -35,6 +36,20 @@ pub(crate) const OFF_AIR: u64 = 300_000;
 /// and a new level is usual at once. A stream without an event for five minutes begins
 /// [anew](MomentRule::absent_after).
 ///
+/// Each moment says what [carried](crate::core::Moment::carried) it: the windows of its peak are compared with
+/// up to ten [usual ones](crate::core::detect::Usual).
+///
+/// | moment | `what` | `name` | `now` and `usual` |
+/// |---|---|---|---|
+/// | `chat_spike` | `chatters` | | different users who wrote |
+/// | | `emote` | the emote | uses per message, of up to five emotes above their usual share, greatest difference first |
+/// | `viewer_surge`, `viewer_drop` | `viewers` | `jump` | average viewers, and those of the last usual window |
+/// | | `viewers` | `average` | average viewers |
+/// | `donation_surge` | `transactions` | | transactions per window |
+/// | | `amount` | the currency | amount per window, of each currency, greatest multiple of the usual amount first |
+/// | `sentiment_shift` | `messages` | `positive`, `negative` | share of the messages |
+/// | | `emote` | the emote | as above |
+///
 /// A donation surge counts transactions and not money: amounts in four currencies, one of them coins, have no
 /// sum without exchange rates, and a single large gift among many small ones would either always or never be
 /// a surge. A rule on the amount in one currency is a [`MomentRule::gauge`] of [`StreamSummary::amount`].
@@ -59,13 +74,16 @@ pub fn default_rules(threshold: f64) -> Result<Vec<MomentRule<StreamSummary>>, C
     let mood = zscore.floor(VarianceFloor::Resolution(f64::from(NEUTRAL) / SENTIMENT_SCALE as f64))?;
     let few_transactions = counts.clone().min_value(LEAST_TRANSACTIONS)?;
     let rules = [
-        MomentRule::count("chat_spike", counts, |s: &StreamSummary| s.chat_count),
+        MomentRule::count("chat_spike", counts, |s: &StreamSummary| s.chat_count).explain(explain::chat),
         MomentRule::mean("viewer_surge", viewers.clone().side(Side::Upper), VIEWER_SCALE, average_viewers)
-            .include_moments(),
+            .include_moments()
+            .explain(explain::viewers),
         MomentRule::mean("viewer_drop", viewers.side(Side::Lower), VIEWER_SCALE, average_viewers)
-            .include_moments(),
-        MomentRule::count("donation_surge", few_transactions, |s: &StreamSummary| s.transaction_count),
-        MomentRule::mean("sentiment_shift", mood, SENTIMENT_SCALE, mean_sentiment),
+            .include_moments()
+            .explain(explain::viewers),
+        MomentRule::count("donation_surge", few_transactions, |s: &StreamSummary| s.transaction_count)
+            .explain(explain::transactions),
+        MomentRule::mean("sentiment_shift", mood, SENTIMENT_SCALE, mean_sentiment).explain(explain::mood),
     ];
     Ok(rules.map(|rule| rule.absent_after(OFF_AIR)).into())
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::detect::explain::{Carried, Explanation, Usual};
 use crate::detect::{AnyDetector, MeanOf, MissingWindow, Tracker};
 use crate::key::Key;
 use crate::micro::Micro;
@@ -49,6 +50,8 @@ pub struct Moment<K: Key> {
     /// The share of moments expected to be chance among all moments of the last period that are at least as
     /// extreme, over all keys and rules of the grouping. `None` while it cannot be computed.
     pub chance: Option<Micro>,
+    /// What carried it, by the rule's [explanation](MomentRule::explain) of the peak; empty if it has none.
+    pub carried: Arc<[Carried]>,
 }
 
 impl<K: Key> Moment<K> {
@@ -107,6 +110,8 @@ pub struct MomentRule<S> {
     pub detector: AnyDetector,
     /// The detectors of keys that have their own, by the key's [text](Key::text).
     pub own: Arc<BTreeMap<String, AnyDetector>>,
+    /// The function that says what carried a moment, see [`explain`](Self::explain).
+    pub explanation: Option<Explanation<S>>,
 }
 
 impl<S> MomentRule<S> {
@@ -142,6 +147,7 @@ impl<S> MomentRule<S> {
             absent_after: None,
             detector: AnyDetector::new(detector),
             own: Arc::default(),
+            explanation: None,
         }
     }
 
@@ -194,6 +200,46 @@ impl<S> MomentRule<S> {
     #[must_use]
     pub fn absent_after(self, millis: u64) -> Self {
         Self { absent_after: Some(millis), ..self }
+    }
+
+    /// The same rule with an explanation of its moments: a function that says what carried a moment, heaviest
+    /// first. It gets the summary of the moment's peak, and the usual windows before it. Its result is
+    /// [`Moment::carried`], and the list `carried` in the column `context`: of that list, the first things are
+    /// kept for which there is room in 2 KiB of JSON.
+    ///
+    /// The function must depend on its arguments alone. It is called again when a late event has changed the
+    /// peak, or a usual window, and the moment is then corrected. A moment that was found before a rule had an
+    /// explanation has none.
+    ///
+    /// Cost: a call for each anomalous window. Memory, for each key: the summaries of the windows that may
+    /// still be corrected, which the state of the windows holds too, and of up to ten windows that may not,
+    /// as bytes; for each live moment what is said of it.
+    ///
+    /// ```
+    /// use telemetra_core::detect::{Carried, Shares};
+    /// use telemetra_core::{Counted, MomentRule, ZScore};
+    /// /// The requests of a window, and the pages requested most.
+    /// struct Requests { count: u64, pages: Vec<Counted> }
+    /// let rule = MomentRule::count("spike", ZScore::new(3.0)?, |requests: &Requests| requests.count)
+    ///     .explain(|peak, usual| {
+    ///         let pages = |requests: &Requests| requests.count.into();
+    ///         let mut carried = vec![Carried::new("requests", "", peak.count as f64, usual.mean(pages))];
+    ///         carried.extend(usual.above_usual_share("page", peak, 5, |requests| Shares {
+    ///             counts: &requests.pages,
+    ///             of: requests.count,
+    ///             longest: 10,
+    ///         }));
+    ///         carried
+    ///     });
+    /// assert!(rule.explanation.is_some());
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn explain(
+        self,
+        explanation: impl Fn(&S, &Usual<'_, S>) -> Vec<Carried> + Send + Sync + 'static,
+    ) -> Self {
+        Self { explanation: Some(Arc::new(explanation)), ..self }
     }
 
     /// The same rule with another detector for one key.

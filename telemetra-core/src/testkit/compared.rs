@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::detect::chance::{Comparison, Level, Looks};
 use crate::detect::moment::{Moment, MomentRule};
 use crate::detect::tracker::Tracker;
-use crate::testkit::watch::WatchedCounts;
+use crate::testkit::watch::{self, WatchedCounts};
 use crate::time::config::TimeConfig;
 use crate::time::event_time::EventTime;
 use crate::time::millis;
@@ -55,6 +55,12 @@ impl ComparedCounts {
             panes: BTreeMap::new(),
             moments: Vec::new(),
         }
+    }
+
+    /// The start of the first pane of each key.
+    #[must_use]
+    pub fn start(&self) -> EventTime {
+        watch::start(&self.time.window_rules(0))
     }
 
     /// Adds a key with the counts of its panes.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::panes::Summary;
 use crate::column::{Column, ColumnKind, Decimal, Value};
+use crate::detect::explain::Carried;
 use crate::detect::moment::Moment;
 use crate::micro::Micro;
 use crate::read::dead_letter::DeadLetter;
@@ -263,6 +264,8 @@ fn reading(id: &str, nth: u64, count: u64) -> Arc<dyn AnyRow> {
 fn moment(id: &str, nth: u64, windows: u32) -> Arc<dyn AnyRow> {
     let started_at = START.plus(50_000 + 10_000 * nth);
     let last_at = started_at.plus(10_000 * u64::from(windows));
+    let carried = Carried::new("a \"kind\"", "\u{e9}\n", 0.5, (nth > 0).then_some(-1.25));
+    let carried = Arc::from([carried, Carried::new("all", "", 7.0, None::<f64>)]);
     moments().erase(Moment {
         key: id.to_owned(),
         moment_type: "spike".into(),
@@ -280,6 +283,7 @@ fn moment(id: &str, nth: u64, windows: u32) -> Arc<dyn AnyRow> {
         windows,
         comparable: true,
         chance: (windows > 1).then_some(Micro(2_500 * i64::from(windows))),
+        carried: if windows > 1 { carried } else { Arc::default() },
     })
 }
 

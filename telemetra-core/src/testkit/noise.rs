@@ -30,6 +30,21 @@ impl Law {
         });
         Self { first, sums: sums.collect() }
     }
+
+    /// The probability of at least this count, to an accuracy of 1e-15.
+    ///
+    /// ```
+    /// use telemetra_core::testkit::Noise;
+    /// let law = Noise::new(7).law(1.0);
+    /// assert!((law.at_least(2) - (1.0 - 2.0 * (-1.0_f64).exp())).abs() < 1e-14);
+    /// assert_eq!((law.at_least(0), law.at_least(1_000)), (1.0, 0.0));
+    /// ```
+    #[must_use]
+    pub fn at_least(&self, count: u64) -> f64 {
+        let Some(below) = count.checked_sub(self.first + 1) else { return 1.0 };
+        let below = self.sums.get(usize::try_from(below).unwrap_or(usize::MAX));
+        below.map_or(0.0, |sum| (1.0 - sum).max(0.0))
+    }
 }
 
 impl Noise {

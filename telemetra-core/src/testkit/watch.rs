@@ -30,13 +30,18 @@ pub struct WatchedCounts {
     rules: [MomentRule<u64>; 1],
     windows: WindowRules,
     key: String,
-    episodes: KeyEpisodes<String>,
+    episodes: KeyEpisodes<String, u64>,
     /// The counts of the panes of the newest window.
     panes: VecDeque<u64>,
     /// The ends of the windows that are not retired.
     live: VecDeque<EventTime>,
     boundary: EventTime,
     changes: Vec<WindowChange<u64>>,
+}
+
+/// The start of the first pane.
+pub(super) fn start(windows: &WindowRules) -> EventTime {
+    windows.windows.pane_start(EventTime(1_767_225_600_000))
 }
 
 /// The evaluation of the window that ended with a pane.
@@ -71,7 +76,7 @@ impl WatchedCounts {
             episodes: KeyEpisodes::new(1),
             panes: VecDeque::new(),
             live: VecDeque::new(),
-            boundary: windows.windows.pane_start(EventTime(1_767_225_600_000)),
+            boundary: start(&windows),
             changes: Vec::new(),
         }
     }

@@ -176,6 +176,12 @@ impl WindowRules {
         end.plus(self.allowed_lateness + 3 * self.windows.slide())
     }
 
+    /// The end up to which no window can change any more at a boundary: the pane of an event that takes effect
+    /// just before the boundary ended after it.
+    pub(crate) fn settled_up_to(&self, boundary: EventTime) -> EventTime {
+        boundary.minus(self.allowed_lateness + 2 * self.windows.slide())
+    }
+
     /// The start of the oldest pane that a correction may still need when `boundary` has been reached.
     pub(crate) fn oldest_pane(&self, boundary: EventTime) -> EventTime {
         boundary.minus(self.windows.slide() + self.allowed_lateness + self.windows.size())

@@ -10,6 +10,7 @@ use crate::aggregate::leaderboard::Ranked;
 use crate::aggregate::panes::Summary;
 use crate::column::{Column, ColumnKind, Value};
 use crate::data::Data;
+use crate::detect::explain::CarriedJson;
 use crate::detect::moment::Moment;
 use crate::key::Key;
 use crate::time::window::Window;
@@ -154,13 +155,17 @@ fn moment_values<K: Key>(moment: &Moment<K>, put: &mut dyn FnMut(Value<'_>)) {
     put(Value::PublishedAt);
 }
 
-/// The column `context` of a moment: the number of its windows, its duration, and its side.
+/// The column `context` of a moment: the number of its windows, its duration, its side, and what carried it.
 struct Context<'a, K: Key>(&'a Moment<K>);
 
 impl<K: Key> fmt::Display for Context<'_, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Moment { windows, last_at, started_at, score, .. } = self.0;
+        let Moment { windows, last_at, started_at, score, carried, .. } = self.0;
         let side = if score.0 < 0 { "below" } else { "above" };
-        write!(f, "{{\"windows\":{windows},\"duration_ms\":{},\"side\":\"{side}\"}}", *last_at - *started_at)
+        write!(f, "{{\"windows\":{windows},\"duration_ms\":{},\"side\":\"{side}\"", *last_at - *started_at)?;
+        if !carried.is_empty() {
+            write!(f, ",\"carried\":{}", CarriedJson(carried))?;
+        }
+        f.write_str("}")
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
-use telemetra_core::checkpoint::CodecError;
+use telemetra_core::checkpoint::{CodecError, Migration};
 use telemetra_core::engine::{CountLooks, EpisodesState, KeyEpisodes, Level, Looks, WindowChange};
 use telemetra_core::{Data, EventTime, Key, Moment, MomentRule, Summary, WindowRules, key_hash};
 
@@ -159,7 +159,7 @@ fn rule_number<K: Key, S>(rules: &[MomentRule<S>], moment: &Moment<K>) -> u16 {
 struct MomentsTactic<K: Key, S> {
     windows: WindowRules,
     rules: Arc<[MomentRule<S>]>,
-    keys: Keyed<K, KeyEpisodes<K>>,
+    keys: Keyed<K, KeyEpisodes<K, S>>,
     inbox: Inbox<((K, Summary<S>), isize)>,
     /// When each slot had arrivals last.
     seen: Vec<EventTime>,
@@ -210,6 +210,14 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
     type Out = Found<K>;
     type Snapshot = Vec<(K, EpisodesState)>;
 
+    fn version(&self) -> u32 {
+        EpisodesState::VERSION
+    }
+
+    fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
+        Some(EpisodesState::migration(version)?.after::<K>().of_list())
+    }
+
     fn describe(&self) -> OperatorDefinition {
         OperatorDefinition { rules: RuleDefinition::all(&self.rules), ..OperatorDefinition::default() }
     }
@@ -258,7 +266,7 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
             }
             touched.push(slot);
             if let Some((_, episodes)) = self.keys.get_mut(slot) {
-                episodes.recall(&self.rules, &self.windows, summary.window.end, &*summary.value);
+                episodes.recall(&self.rules, &self.windows, summary.window.end, &summary.value);
             }
         }
         self.inbox.recycle(list, used);
@@ -316,6 +324,10 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
                 self.calendar.entry(boundary.minus(1).max(time.plus(1))).or_default().push(slot);
             } else if episodes.is_empty() {
                 self.keys.remove(slot);
+                continue;
+            }
+            if let Some(boundary) = episodes.releases(&self.windows) {
+                self.calendar.entry(boundary.minus(1).max(time.plus(1))).or_default().push(slot);
             }
         }
         if let Some(looks) = &mut self.looks {
@@ -357,5 +369,43 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
             self.revived.push(slot);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use telemetra_core::{TimeConfig, ZScore};
+
+    fn tactic() -> MomentsTactic<String, u64> {
+        let detector = ZScore::new(3.0).and_then(|detector| detector.samples(3..=4)).expect("it can work");
+        let rule = MomentRule::count("spike", detector, |count: &u64| *count);
+        let windows = TimeConfig::default().window_rules(4);
+        MomentsTactic::new(windows, [rule].into(), None)
+    }
+
+    /// A checkpoint of version 0, which knew no explanations, is restored with its moments.
+    #[test]
+    fn state_of_version_0_is_restored() {
+        let mut before = tactic();
+        let end = |n: usize| EventTime(60_000 * n as u64);
+        for (n, count) in [9, 11, 10, 9, 90].into_iter().enumerate() {
+            let window = before.windows.windows.window_ending(end(n + 1));
+            let summary = Summary { window, value: Arc::new(count) };
+            before.take_in(window.end.minus(1), (("a".to_owned(), summary), window.end.minus(1), 1));
+            before.advance(window.end.minus(1), &mut |_| ());
+        }
+        let state = before.snapshot(end(5), true).expect("it can be encoded");
+        let encoded = bincode::serialize(&state).expect("it can be encoded");
+        // The last field is new, and of one key it is empty.
+        let old = &encoded[..encoded.len() - 8];
+        let mut after = tactic();
+        assert_eq!((after.version(), after.migrate(1).is_none()), (1, true));
+        let migrated = after.migrate(0).and_then(|migration| migration.decode(&mut &*old).ok());
+        after.restore(end(5), vec![migrated.expect("it is of version 0")], &|_| true).expect("it fits");
+        let mut moments = Vec::new();
+        after.advance(end(5).minus(1), &mut |found| moments.extend(found.moment()));
+        let [(moment, _, 1)] = &moments[..] else { panic!("{moments:?}") };
+        assert_eq!((moment.peak_at, moment.open, moment.carried.len()), (end(5), true, 0));
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use telemetra_core::detect::{Carried, USUAL_WINDOWS, Usual};
 use telemetra_core::{
     AnyDetector, Baseline, Baselines, Data, EventSums, EventTime, Key, Means, Micro, MissingWindow, Moment,
     MomentRule, Observed, PowerSums, Samples, WindowSpec,
@@ -60,6 +61,7 @@ pub(crate) fn of_key<K: Key, S: Data>(
             windows: 1,
             comparable: detector.normal_scores().is_some(),
             chance: None,
+            carried: past.carried(end, summary),
         };
         match moments.last_mut().filter(|last| last.last_at.plus(spec.slide()) == end) {
             None => moments.push(hit),
@@ -103,6 +105,28 @@ impl<S> Past<'_, S> {
         let since = excluded.last().map_or(since, |first| first.plus(size));
         self.levels.push((end, since));
         (since, end)
+    }
+
+    /// What the rule says of an anomalous window.
+    fn carried(&self, end: EventTime, peak: &S) -> Arc<[Carried]> {
+        let Some(explanation) = &self.rule.explanation else { return Arc::default() };
+        let most = self.detector.max_samples().min(USUAL_WINDOWS);
+        let size = self.spec.size();
+        let start = start(self.rule, self.spec, self.windows, end);
+        let last = (end.0 - size) / size * size;
+        let ends = (0..u64::from(most)).rev().filter_map(|back| last.checked_sub(back * size)).map(EventTime);
+        let ends: Vec<_> = ends.filter(|end| *end >= start).collect();
+        let is_left = |end: &&EventTime| !self.rule.excludes_moments || !self.anomalous.contains(end);
+        let left: Vec<_> = ends.iter().filter(is_left).copied().collect();
+        let is_there = |end: &EventTime| self.windows.contains_key(end);
+        let mut usual = if left.iter().any(is_there) { left } else { ends };
+        if self.rule.missing == MissingWindow::Skip {
+            usual.retain(is_there);
+        }
+        usual.drain(..usual.iter().position(is_there).unwrap_or(usual.len()));
+        let summaries = usual.iter().filter_map(|end| self.windows.get(end).map(|value| Arc::clone(value)));
+        let summaries: Vec<_> = summaries.collect();
+        explanation(peak, &Usual { summaries: &summaries, windows: usual.len() as u32 }).into()
     }
 
     fn is_excluded(&self, sample: EventTime, forgiven: EventTime) -> bool {

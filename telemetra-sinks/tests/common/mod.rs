@@ -186,6 +186,7 @@ pub(crate) fn moment_by<K: Key>(key: K, nth: u64, windows: u32, open: bool) -> M
         windows,
         comparable: true,
         chance: (windows > 1).then_some(Micro(2_500 * i64::from(windows))),
+        carried: Arc::default(),
     }
 }
 

@@ -112,6 +112,7 @@ pub(crate) fn moment(device: &str, open: bool) -> Moment<String> {
         windows: 1,
         comparable: true,
         chance: Some(Micro(250_000)),
+        carried: Arc::default(),
     }
 }
 

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::explain::Told;
 use super::{AnomalousWindow, Found, KeyEpisodes};
+use crate::data::Data;
 use crate::detect::moment::{Moment, MomentRule};
 use crate::key::Key;
 use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
-impl<K: Key> KeyEpisodes<K> {
+impl<K: Key, S: Data> KeyEpisodes<K, S> {
     /// Computes the moments, and emits the differences from those in the collection.
-    pub(super) fn emit_changes<S>(
+    pub(super) fn emit_changes(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
@@ -20,8 +22,11 @@ impl<K: Key> KeyEpisodes<K> {
         boundary: EventTime,
         emit: &mut impl FnMut(Moment<K>, isize),
     ) {
+        if self.found.is_empty() {
+            return;
+        }
         let slide = windows.windows.slide();
-        for (found, rule) in self.found.iter_mut().zip(rules) {
+        for (number, (found, rule)) in self.found.iter_mut().zip(rules).enumerate() {
             let Found { hits, emitted, changed } = found;
             let due = emitted.last().is_some_and(|last| last.open)
                 || emitted.first().is_some_and(|first| windows.is_retired(first.last_at, boundary))
@@ -35,7 +40,7 @@ impl<K: Key> KeyEpisodes<K> {
             {
                 *hits = hits.split_off(&end.plus(1));
             }
-            let now = episodes(rule, slide, key, boundary, hits);
+            let now = episodes((number, rule), slide, key, boundary, hits, &self.told);
             for old in emitted.iter().filter(|old| !now.contains(old)) {
                 emit(old.clone(), -1);
             }
@@ -47,6 +52,7 @@ impl<K: Key> KeyEpisodes<K> {
         if self.found.iter().all(|found| found.hits.is_empty() && found.emitted.is_empty()) {
             self.found = Vec::new();
         }
+        self.forget_told(rules.len(), windows, boundary);
     }
 }
 
@@ -65,11 +71,12 @@ fn first_episode(hits: &BTreeMap<EventTime, AnomalousWindow>, slide: u64) -> Opt
 
 /// Makes moments of anomalous windows: windows whose ends are one slide apart are in the same moment.
 fn episodes<K: Key, S>(
-    rule: &MomentRule<S>,
+    (number, rule): (usize, &MomentRule<S>),
     slide: u64,
     key: &K,
     boundary: EventTime,
     hits: &BTreeMap<EventTime, AnomalousWindow>,
+    told: &Told,
 ) -> Vec<Moment<K>> {
     let detector = rule.detector_of(key);
     let mut moments: Vec<Moment<K>> = Vec::new();
@@ -102,7 +109,12 @@ fn episodes<K: Key, S>(
             windows: 1,
             comparable: detector.normal_scores().is_some(),
             chance: None,
+            carried: Arc::default(),
         });
+    }
+    for moment in moments.iter_mut().filter(|_| !told.is_empty()) {
+        let carried = told.get(&(number as u32, moment.peak_at));
+        moment.carried = carried.map_or_else(Arc::default, Arc::clone);
     }
     if let Some(last) = moments.last_mut() {
         last.open = last.last_at.plus(slide) > boundary;

@@ -4,15 +4,16 @@ use super::baseline::{Compared, ReadyAll};
 use super::history::Before;
 use super::sums::{Columns, Place};
 use super::{AnomalousWindow, KeyEpisodes, hits_of};
+use crate::data::Data;
 use crate::detect::moment::MomentRule;
 use crate::detect::observed::{Baselines, Observed};
 use crate::key::Key;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowRules;
 
-impl<K: Key> KeyEpisodes<K> {
+impl<K: Key, S: Data> KeyEpisodes<K, S> {
     /// Evaluates a window by the pure detectors.
-    pub(super) fn detect_pure<S>(
+    pub(super) fn detect_pure(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,

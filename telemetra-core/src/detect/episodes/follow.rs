@@ -4,6 +4,7 @@ use super::baseline::{Compared, ReadyAll};
 use super::sums::{Columns, Place};
 use super::{AnomalousWindow, KeyEpisodes, hits_of};
 use crate::codec::CodecError;
+use crate::data::Data;
 use crate::detect::any_detector::{AnyDetector, DetectorState};
 use crate::detect::moment::MomentRule;
 use crate::detect::observed::Observed;
@@ -77,10 +78,10 @@ impl Following {
     }
 }
 
-impl<K: Key> KeyEpisodes<K> {
+impl<K: Key, S: Data> KeyEpisodes<K, S> {
     /// The time at which the states of a key without windows are freed: its silence is then longer than all
     /// detectors need them.
-    pub(super) fn forgets_at<S>(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> EventTime {
+    pub(super) fn forgets_at(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> EventTime {
         let detectors = rules.iter().flat_map(|rule| rule.own.values().chain([&rule.detector]));
         let longest = detectors.filter(|detector| !detector.is_pure()).map(AnyDetector::forgets_after).max();
         // A late event may still create an earlier window.
@@ -89,7 +90,7 @@ impl<K: Key> KeyEpisodes<K> {
     }
 
     /// Settles the windows that cannot change any more, before they are retired.
-    pub(super) fn settle<S>(
+    pub(super) fn settle(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
@@ -107,8 +108,7 @@ impl<K: Key> KeyEpisodes<K> {
                 after = end;
             }
         }
-        // The pane of an event that takes effect just before the boundary ended after this limit.
-        let limit = boundary.minus(windows.allowed_lateness + 2 * windows.windows.slide());
+        let limit = windows.settled_up_to(boundary);
         while let Some(end) = self.history.first_after(windows.windows, following.settled)
             && end <= limit
         {
@@ -122,7 +122,7 @@ impl<K: Key> KeyEpisodes<K> {
 
     /// Evaluates a new window, or, after a correction, all windows that are not settled. `before` is the end of the last
     /// window before the changes.
-    pub(super) fn follow<S>(
+    pub(super) fn follow(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
@@ -155,7 +155,7 @@ impl<K: Key> KeyEpisodes<K> {
     }
 
     /// Evaluates a window by all detectors with state, or settles it.
-    fn observe<S>(
+    fn observe(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::KeyEpisodes;
 use super::sums::Columns;
+use crate::data::Data;
 use crate::detect::chance::Level;
 use crate::detect::moment::MomentRule;
 use crate::key::Key;
@@ -13,10 +14,10 @@ use crate::time::window::WindowRules;
 /// Counts looks at the window that ended at a time: the number of looks by each rule, with its threshold.
 pub type CountLooks<'a> = &'a mut dyn FnMut(EventTime, &[(u16, Level, i64)]);
 
-impl<K: Key> KeyEpisodes<K> {
+impl<K: Key, S: Data> KeyEpisodes<K, S> {
     /// Counts `sign` times the looks at one window: those of the rules for which it has a value, from the
     /// first window of the key on whose baseline can be as long as the detector needs.
-    pub(super) fn count_looks<S>(
+    pub(super) fn count_looks(
         &self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
@@ -59,7 +60,7 @@ impl<K: Key> KeyEpisodes<K> {
     }
 
     /// Counts `sign` times the looks at all windows that are not settled at `boundary`.
-    pub(super) fn count_open_looks<S>(
+    pub(super) fn count_open_looks(
         &self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,

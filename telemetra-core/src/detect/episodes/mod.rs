@@ -19,6 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::CodecError;
+use crate::data::Data;
 use crate::detect::moment::{Moment, MomentRule};
 use crate::detect::observed::Finding;
 use crate::key::Key;
@@ -31,19 +32,23 @@ mod baseline;
 mod emit;
 mod evaluate;
 mod exclude;
+mod explain;
 mod follow;
 mod history;
 mod look;
 mod starts;
+mod state;
 mod sums;
 mod values;
 
 use affected::Affected;
 use exclude::Levels;
+use explain::{Contents, Told};
 use follow::Following;
 use history::History;
 pub use look::CountLooks;
 use starts::Starts;
+pub use state::EpisodesState;
 
 /// The value of a metric in a window that has no value.
 const NONE: i64 = i64::MIN;
@@ -67,47 +72,9 @@ type Hits = BTreeMap<EventTime, AnomalousWindow>;
 /// The anomalous windows of a key, by rule and by the end of the window.
 pub type AnomalousWindows = Vec<Hits>;
 
-/// The state of a key in a checkpoint: its anomalous windows and the states of its detectors, which cannot be
-/// recomputed without the summaries of retired windows. The other summaries are in the state of the windows
-/// operator.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct EpisodesState {
-    hits: AnomalousWindows,
-    /// The changes of level.
-    levels: Levels,
-    /// The end of the last settled window: the last one in the saved states.
-    settled: EventTime,
-    /// The end of the last window.
-    last: EventTime,
-    /// The states of the detectors, by rule; empty for a pure detector.
-    memories: Vec<Vec<u8>>,
-}
-
-impl EpisodesState {
-    /// The state under another list of rules: for each of them, its number in this state, if it was there, and whether
-    /// its detectors are the same. The detectors of the others see the windows anew that are still known.
-    #[must_use]
-    pub fn arrange(mut self, rules: impl Iterator<Item = (Option<usize>, bool)> + Clone) -> Self {
-        let mut hits = std::mem::take(&mut self.hits);
-        let mut memories = std::mem::take(&mut self.memories);
-        let any = !memories.is_empty();
-        for (number, is_same) in rules.clone() {
-            let place = number.and_then(|number| hits.get_mut(number));
-            self.hits.push(place.map(std::mem::take).unwrap_or_default());
-            if any {
-                let memory = number.filter(|_| is_same).and_then(|number| memories.get_mut(number));
-                self.memories.push(memory.map(std::mem::take).unwrap_or_default());
-            }
-        }
-        let place = |was: usize| rules.clone().position(|(number, is_same)| number == Some(was) && is_same);
-        self.levels = std::mem::take(&mut self.levels).arrange(place);
-        self
-    }
-}
-
 /// The episodes of one key under a list of rules.
 #[derive(Debug)]
-pub struct KeyEpisodes<K: Key> {
+pub struct KeyEpisodes<K: Key, S> {
     /// The windows.
     history: History,
     /// What was found, by rule; empty while there is nothing, as for most keys.
@@ -121,6 +88,10 @@ pub struct KeyEpisodes<K: Key> {
     last: EventTime,
     /// The states of detectors that are not pure; `None` before the first window.
     following: Option<Box<Following>>,
+    /// The summaries that explanations need; `None` if there are none.
+    contents: Option<Box<Contents<S>>>,
+    /// What carried the moments.
+    told: Told,
 }
 
 /// What one rule has found.
@@ -149,7 +120,7 @@ pub struct WindowChange<S> {
     pub now: Option<Arc<S>>,
 }
 
-impl<K: Key> KeyEpisodes<K> {
+impl<K: Key, S: Data> KeyEpisodes<K, S> {
     /// The state of a key before its first window, for this number of rules.
     #[must_use]
     pub fn new(rules: usize) -> Self {
@@ -161,6 +132,8 @@ impl<K: Key> KeyEpisodes<K> {
             starts: Starts::default(),
             last: EventTime::MIN,
             following: None,
+            contents: None,
+            told: Told::new(),
         }
     }
 
@@ -169,7 +142,7 @@ impl<K: Key> KeyEpisodes<K> {
     /// # Errors
     ///
     /// If the states of detectors in it are not those of the detectors of these rules.
-    pub fn restore<S>(
+    pub fn restore(
         &mut self,
         rules: &[MomentRule<S>],
         key: &K,
@@ -180,6 +153,7 @@ impl<K: Key> KeyEpisodes<K> {
             mine.changed = true;
         }
         self.levels.extend(state.levels);
+        self.told.extend(state.told);
         self.last = self.last.max(state.last);
         if !state.memories.is_empty() {
             let mut following = Following::new(rules, key);
@@ -203,8 +177,8 @@ impl<K: Key> KeyEpisodes<K> {
             return Ok(None);
         }
         let hits = (0..self.rules as usize).map(|rule| hits_of(&self.found, rule).clone()).collect();
-        let (levels, last) = (self.levels.clone(), self.last);
-        Ok(Some(EpisodesState { hits, levels, settled, last, memories }))
+        let (levels, last, told) = (self.levels.clone(), self.last, self.told.clone());
+        Ok(Some(EpisodesState { hits, levels, settled, last, memories, told }))
     }
 
     /// Whether any window is anomalous.
@@ -220,9 +194,10 @@ impl<K: Key> KeyEpisodes<K> {
     }
 
     /// Adds a summary that was evaluated before a restart.
-    pub fn recall<S>(&mut self, rules: &[MomentRule<S>], windows: &WindowRules, end: EventTime, value: &S) {
-        self.history.set(rules, windows.windows, end, Some(value));
+    pub fn recall(&mut self, rules: &[MomentRule<S>], windows: &WindowRules, end: EventTime, value: &Arc<S>) {
+        self.history.set(rules, windows.windows, end, Some(&**value));
         self.starts.invalidate();
+        self.keep_summary(rules, windows, end, value, end > self.last);
         self.last = self.last.max(end);
     }
 
@@ -237,7 +212,7 @@ impl<K: Key> KeyEpisodes<K> {
     /// state ignore a change of an older window.
     ///
     /// Calls `looks` with the changes of the number of looks at windows that are not settled.
-    pub fn advance<S, F: FnMut(Moment<K>, isize)>(
+    pub fn advance<F: FnMut(Moment<K>, isize)>(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
@@ -247,6 +222,7 @@ impl<K: Key> KeyEpisodes<K> {
         (mut looks, mut emit): (Option<CountLooks<'_>>, F),
     ) {
         self.settle(rules, windows, key, boundary);
+        self.settle_contents(rules, windows, boundary);
         let before = self.last;
         changes.sort_by_key(|change| change.end);
         let kept =
@@ -261,7 +237,7 @@ impl<K: Key> KeyEpisodes<K> {
             self.count_open_looks(rules, windows, key, boundary, -1, *count);
         }
         let (mut newest, mut revised) = (None, false);
-        let mut affected = Affected::none();
+        let (mut affected, mut first) = (Affected::none(), EventTime::MAX);
         for change in changes.drain(..) {
             if change.now.is_none() && windows.is_retired(change.end, boundary) {
                 self.history.retire(rules, windows.windows, change.end);
@@ -270,6 +246,10 @@ impl<K: Key> KeyEpisodes<K> {
             let is_new = change.end > self.last && change.now.is_some();
             if is_new {
                 self.starts.add_newest(rules, windows.windows, &self.history, change.end);
+            }
+            first = first.min(change.end);
+            if let Some(value) = &change.now {
+                self.keep_summary(rules, windows, change.end, value, is_new);
             }
             self.last = self.last.max(change.end);
             let came_or_went = self.history.set(rules, windows.windows, change.end, change.now.as_deref());
@@ -308,11 +288,12 @@ impl<K: Key> KeyEpisodes<K> {
             self.detect_pure(rules, windows, key, end);
         }
         self.follow(rules, windows, key, (newest, before), revised);
+        self.explain(rules, windows, key, first);
         self.emit_changes(rules, windows, key, boundary, &mut emit);
     }
 
     /// Calls `count` with the looks at the recalled windows that are not settled at `boundary`.
-    pub fn recall_looks<S>(
+    pub fn recall_looks(
         &mut self,
         rules: &[MomentRule<S>],
         windows: &WindowRules,
@@ -333,7 +314,7 @@ impl<K: Key> KeyEpisodes<K> {
     /// The boundary at which the key must be advanced next if no window changes: to close an open moment, or
     /// to free the states of its detectors.
     #[must_use]
-    pub fn wake<S>(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> Option<EventTime> {
+    pub fn wake(&self, rules: &[MomentRule<S>], windows: &WindowRules) -> Option<EventTime> {
         let open = self.found.iter().filter_map(|found| found.emitted.last()).filter(|moment| moment.open);
         let closes = open.map(|moment| moment.last_at.plus(windows.windows.slide())).min();
         let forgets = self.history.is_empty() && self.following.is_some();
