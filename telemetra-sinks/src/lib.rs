@@ -72,7 +72,7 @@ pub use memory::MemorySink;
 #[cfg(feature = "parquet")]
 pub use parquet::Parquet;
 #[cfg(feature = "postgres")]
-pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
+pub use postgres::{ChangeLog, Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "redis")]
 pub use redis::{RedisKeys, RedisServer, RedisSink, RedisTable};
 #[cfg(feature = "schema-registry")]

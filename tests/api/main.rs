@@ -14,6 +14,7 @@ mod across;
 mod answers;
 mod arguments;
 mod broadcasts;
+mod change_log;
 mod client;
 mod connections;
 mod corrections;
