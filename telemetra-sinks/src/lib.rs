@@ -70,7 +70,7 @@ pub use lines::{Folder, Lines, Pace, event_time_by};
 pub use live::{Closed, LiveReader, LiveView, Notice, Published, SubjectView, Subscription, Update};
 pub use memory::MemorySink;
 #[cfg(feature = "parquet")]
-pub use parquet::Parquet;
+pub use parquet::{Parquet, ParquetRows};
 #[cfg(feature = "postgres")]
 pub use postgres::{ChangeLog, Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "redis")]

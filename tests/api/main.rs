@@ -21,6 +21,7 @@ mod corrections;
 mod document;
 mod errors;
 mod events;
+mod export;
 #[allow(dead_code, reason = "the tests of the router use the rest")]
 #[path = "../http/follower.rs"]
 mod follower;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::live::Changes;
 use super::observe::{self, Recorder};
 use super::page::Page;
-use super::routes::{broadcasts, health, live, moments, ops, overview, streams};
+use super::routes::{broadcasts, export, health, live, moments, ops, overview, streams};
 use super::store::Store;
 
 /// The settings that handlers need.
@@ -131,6 +131,8 @@ pub(crate) fn app(app: App) -> Router {
         .route("/streams/{id}", get(streams::one))
         .route("/streams/{id}/metrics", get(streams::metrics))
         .route("/streams/{id}/moments", get(streams::moments))
+        .route("/streams/{id}/metrics.parquet", get(export::metrics))
+        .route("/streams/{id}/moments.parquet", get(export::moments))
         .route("/streams/{id}/broadcasts", get(broadcasts::list))
         .route("/moments", get(moments::list))
         .route("/overview", get(overview::overview))

@@ -144,6 +144,9 @@ pub(crate) struct Context {
     /// Where it is, seen from the baseline: `above` or `below`.
     #[schema(pattern = "^(above|below)$")]
     pub(crate) side: String,
+    /// What carried it, the greatest part first, where the pipeline says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) carried: Vec<serde_json::Value>,
 }
 
 /// What metadata says of a stream.
@@ -235,6 +238,7 @@ impl MomentInfo {
                 windows: moment.windows.into(),
                 duration_ms: moment.last_at - moment.started_at,
                 side: if moment.score.0 < 0 { "below" } else { "above" }.to_owned(),
+                carried: Vec::new(),
             },
             revision,
             updated_at: time.into(),

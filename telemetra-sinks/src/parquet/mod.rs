@@ -3,6 +3,7 @@
 mod entry;
 mod file;
 mod log;
+mod rows;
 mod shape;
 mod state;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use telemetra_core::{Batch, EventTime, ExternalError, Sink, Table};
 
 use crate::owner::{self, Owner};
+pub use rows::ParquetRows;
 use shape::Shape;
 use state::State;
 
