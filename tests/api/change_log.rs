@@ -93,6 +93,7 @@ struct Client {
     told: BTreeSet<String>,
     resumed: usize,
     withdrawn: usize,
+    heartbeats: usize,
     /// Why it was sent snapshots; nothing where it asked for none.
     snapshots: Vec<String>,
 }
@@ -100,8 +101,8 @@ struct Client {
 impl Client {
     fn new(stream: Option<&'static str>, by_socket: bool) -> Self {
         let (rows, told, snapshots) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        let (connection, cursor, resumed, withdrawn) = (None, None, 0, 0);
-        Self { stream, by_socket, connection, cursor, rows, told, resumed, withdrawn, snapshots }
+        let (connection, cursor, resumed, withdrawn, heartbeats) = (None, None, 0, 0, 0);
+        Self { stream, by_socket, connection, cursor, rows, told, resumed, withdrawn, heartbeats, snapshots }
     }
 
     fn connect(&mut self, address: SocketAddr) {
@@ -143,19 +144,23 @@ impl Client {
         }
     }
 
-    fn take(&mut self, database: &Database, (cursor, message): (Option<String>, Value)) {
+    /// Takes in a message; the tables have these rows.
+    fn take(&mut self, rows: &BTreeMap<String, String>, (cursor, message): (Option<String>, Value)) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let stream = text(&message["stream_id"]);
         let key = match message["type"].as_str().unwrap() {
-            "heartbeat" => return,
+            "heartbeat" => {
+                self.heartbeats += 1;
+                assert!(self.heartbeats < 40, "nothing is told: {:?} of {rows:?}", self.rows);
+                return;
+            }
             "resumed" => {
                 self.resumed += 1;
                 assert_eq!(message["cursor"].as_str(), self.cursor.as_deref());
                 None
             }
             kind @ ("snapshot" | "overview") => {
-                // Nothing is written meanwhile.
-                self.rows = database.rows(self.stream);
+                self.rows = rows.clone();
                 self.told.clear();
                 self.snapshots.push(text(&message["not_resumed"]));
                 if kind == "snapshot" {
@@ -193,12 +198,14 @@ impl Client {
 
     /// Reads at a service until everything is known, or so many messages.
     fn read(&mut self, database: &Database, at: SocketAddr, most: usize) {
+        // Nothing is written meanwhile.
+        let rows = database.rows(self.stream);
         for _ in 0..most {
-            if self.cursor.is_some() && self.rows == database.rows(self.stream) {
+            if self.cursor.is_some() && self.rows == rows {
                 return;
             }
             let message = self.next(at);
-            self.take(database, message);
+            self.take(&rows, message);
         }
     }
 

@@ -168,6 +168,8 @@ fn batches(raw: &[Vec<Raw>]) -> Vec<Batch> {
         for (of, back, withdraw, is_alert) in raw {
             let name = ["d1", "two words", "a}b{c", "it's", "ü"][*of];
             let nth = back.map(|back| (nth as u64).saturating_sub(back));
+            // A device has one row.
+            let is_alert = *is_alert && nth.is_some();
             let key = format!("{name} {nth:?} {is_alert}");
             let (revision, is_there) = published.get(&key).copied().unwrap_or_default();
             if !changed.insert(key.clone()) || (*withdraw && !is_there) {
@@ -177,7 +179,7 @@ fn batches(raw: &[Vec<Raw>]) -> Vec<Batch> {
             let action = if *withdraw { Action::Withdraw } else { Action::Upsert };
             made.push(match nth {
                 None => change(&Layout::<Device>::of_row(), device(name, None, 1), revision, action),
-                Some(nth) if *is_alert => {
+                Some(nth) if is_alert => {
                     change(&Layout::<Alert>::of_row(), alert(name, nth, revision.into()), revision, action)
                 }
                 Some(nth) => Change { revision, action, ..readings(name, nth, u64::from(revision)) },
