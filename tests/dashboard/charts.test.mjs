@@ -106,6 +106,8 @@ test("a moment is on the chart of its own metric, and in the row of its kind", a
       for (const moment of json.moments) moment.context.carried = [{ name: "raid", count: 4000 }, "PogChamp"];
       await route.fulfill({ response, json });
     });
+    // And nothing tells the page of the moment as it really is.
+    await page.routeWebSocket(/\/live\//, () => {});
     const chosen = new URL(page.url());
     chosen.searchParams.set("from", new Date(minute(5)).toISOString());
     chosen.searchParams.set("to", new Date(minute(15)).toISOString());

@@ -1,6 +1,9 @@
 //! Followers over a pipeline elsewhere that keeps a log of changes: they go on at any service over its tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod client;
+mod rows;
+
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command};
@@ -9,18 +12,16 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use telemetra::core::{
-    Action, Batch, Change, EventTime, Layout, Micro, Moment, Shard, Sink, Summary, SummaryRow, Table, Window,
-};
-use telemetra::livestream::{StreamId, StreamRow, StreamSummary, moment_layout, summary_layout};
+use telemetra::core::{Batch, Change, EventTime, Layout, Shard, Sink, Table};
+use telemetra::livestream::{StreamRow, ViewerRow, moment_layout, summary_layout};
 use telemetra::sinks::{ChangeLog, Postgres, PostgresConfig};
 
-use crate::client::Socket;
-use crate::follower::Events;
 use crate::server::app::Options;
 use crate::server::store::servers::{Servers, Tables};
-use crate::service::{START, Serving};
+use crate::service::Serving;
 use crate::services::{Kind, Place, shared};
+use client::Client;
+use rows::{Raw, batches, changes};
 
 const STREAMS: [&str; 4] = ["ada", "bob", "cyd", "it's ü"];
 
@@ -75,143 +76,8 @@ impl Database {
 
 fn tables() -> Vec<Arc<Table>> {
     let (windows, moments) = (summary_layout(), moment_layout());
-    [Layout::<StreamRow>::of_row().table(), windows.table(), moments.table()].map(Arc::clone).to_vec()
-}
-
-enum Connection {
-    Socket(Box<Socket>),
-    Events(Events),
-}
-
-/// A client that follows one stream or all, at one service and then at another.
-struct Client {
-    stream: Option<&'static str>,
-    by_socket: bool,
-    connection: Option<Connection>,
-    cursor: Option<String>,
-    rows: BTreeMap<String, String>,
-    told: BTreeSet<String>,
-    resumed: usize,
-    withdrawn: usize,
-    heartbeats: usize,
-    /// Why it was sent snapshots; nothing where it asked for none.
-    snapshots: Vec<String>,
-}
-
-impl Client {
-    fn new(stream: Option<&'static str>, by_socket: bool) -> Self {
-        let (rows, told, snapshots) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        let (connection, cursor, resumed, withdrawn, heartbeats) = (None, None, 0, 0, 0);
-        Self { stream, by_socket, connection, cursor, rows, told, resumed, withdrawn, heartbeats, snapshots }
-    }
-
-    fn connect(&mut self, address: SocketAddr) {
-        let path = match self.stream {
-            Some(stream) => format!("/live/{stream}?history=86400"),
-            None => "/live?history=86400".to_owned(),
-        };
-        let after = self.cursor.as_deref().filter(|_| self.by_socket);
-        let path = path + &after.map(|cursor| format!("&after={cursor}")).unwrap_or_default();
-        let headers: Vec<_> =
-            self.cursor.as_deref().map(|cursor| ("last-event-id", cursor)).into_iter().collect();
-        self.connection = Some(match self.by_socket {
-            true => Connection::Socket(Box::new(Socket::open(address, &path))),
-            false => Connection::Events(Events::try_open(address, &path, &headers).0),
-        });
-    }
-
-    /// The next message, and where to go on after it. Who is told to come again does so.
-    fn next(&mut self, address: SocketAddr) -> (Option<String>, Value) {
-        loop {
-            match self.connection.as_mut() {
-                None => self.connect(address),
-                Some(Connection::Socket(socket)) => match socket.next() {
-                    Ok(message) => return (message["cursor"].as_str().map(str::to_owned), message),
-                    Err((1012, _)) => self.connection = None,
-                    Err(error) => panic!("{error:?}"),
-                },
-                Some(Connection::Events(events)) => match events.event() {
-                    None => self.connection = None,
-                    Some(fields) => {
-                        let field = |name: &str| fields.iter().find(|(known, _)| known == name);
-                        if let Some((_, data)) = field("data") {
-                            let cursor = field("id").map(|(_, id)| id.clone());
-                            return (cursor, serde_json::from_str(data).unwrap());
-                        }
-                    }
-                },
-            }
-        }
-    }
-
-    /// Takes in a message; the tables have these rows.
-    fn take(&mut self, rows: &BTreeMap<String, String>, (cursor, message): (Option<String>, Value)) {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let stream = text(&message["stream_id"]);
-        let key = match message["type"].as_str().unwrap() {
-            "heartbeat" => {
-                self.heartbeats += 1;
-                assert!(self.heartbeats < 40, "nothing is told: {:?} of {rows:?}", self.rows);
-                return;
-            }
-            "resumed" => {
-                self.resumed += 1;
-                assert_eq!(message["cursor"].as_str(), self.cursor.as_deref());
-                None
-            }
-            kind @ ("snapshot" | "overview") => {
-                self.rows = rows.clone();
-                self.told.clear();
-                self.snapshots.push(text(&message["not_resumed"]));
-                if kind == "snapshot" {
-                    let is_row = |(key, _): &(&String, &String)| !key.starts_with("s ");
-                    let told = message["metrics"].as_array().unwrap().len()
-                        + message["moments"].as_array().unwrap().len();
-                    assert_eq!(told, self.rows.iter().filter(is_row).count(), "{message}");
-                }
-                // Of what is in the tables nothing may come again.
-                self.told.extend(self.rows.iter().map(|(key, revision)| format!("{key} {revision} false")));
-                self.cursor = None;
-                None
-            }
-            "metrics" => Some(format!("w {stream} {}", text(&message["metrics"]["window_start"]))),
-            "moment" => Some(format!("m {}", text(&message["moment"]["moment_id"]))),
-            "stream" => Some(format!("s {stream}")),
-            other => panic!("{other}"),
-        };
-        if let Some(key) = key {
-            let withdrawn = message["kind"] == "withdrawn";
-            let state = match message["type"].as_str() {
-                Some("stream") => text(&message["stream"]["title"]),
-                _ => message["revision"].to_string(),
-            };
-            assert!(self.told.insert(format!("{key} {state} {withdrawn}")), "it came twice: {message}");
-            self.withdrawn += usize::from(withdrawn);
-            if withdrawn {
-                self.rows.remove(&key)
-            } else {
-                self.rows.insert(key, state)
-            };
-        }
-        self.cursor = cursor.or(self.cursor.take());
-    }
-
-    /// Reads at a service until everything is known, or so many messages.
-    fn read(&mut self, database: &Database, at: SocketAddr, most: usize) {
-        // Nothing is written meanwhile.
-        let rows = database.rows(self.stream);
-        for _ in 0..most {
-            if self.cursor.is_some() && self.rows == rows {
-                return;
-            }
-            let message = self.next(at);
-            self.take(&rows, message);
-        }
-    }
-
-    fn leave(&mut self) {
-        self.connection = None;
-    }
+    let (streams, viewers) = (Layout::<StreamRow>::of_row(), Layout::<ViewerRow>::of_row());
+    [streams.table(), windows.table(), moments.table(), viewers.table()].map(Arc::clone).to_vec()
 }
 
 /// What happens next.
@@ -238,84 +104,6 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(client, service, most)| Step::Read(client, service, most)),
         1 => (0usize..2).prop_map(Step::Replace),
     ]
-}
-
-/// A change: of which stream, what (a window so far back, a moment, the stream), and whether it is withdrawn.
-type Raw = (usize, usize, bool);
-
-fn changes() -> impl Strategy<Value = Vec<Raw>> {
-    proptest::collection::vec((0usize..STREAMS.len(), 0usize..5, proptest::bool::weighted(0.4)), 1..8)
-}
-
-fn time(nth: usize) -> EventTime {
-    START.plus(nth as u64 * 10_000 + 59_999)
-}
-
-/// The batches of a pipeline: each row has the revisions that it has by the changes before.
-fn batches(raw: &[Vec<Raw>]) -> Vec<Batch> {
-    let mut published: BTreeMap<String, (u32, bool)> = BTreeMap::new();
-    let make = |(nth, raw): (usize, &Vec<Raw>)| {
-        let (mut made, mut changed): (Vec<Change>, _) = (Vec::new(), BTreeSet::new());
-        for (of, what, withdraw) in raw {
-            let (id, place) = (StreamId::new(STREAMS[*of]), nth.saturating_sub(*what % 3));
-            let start = START.plus(place as u64 * 10_000);
-            let key = if *what == 4 { format!("{id}") } else { format!("{id} {what} {place}") };
-            let (revision, is_there) = published.get(&key).copied().unwrap_or_default();
-            // No row of metadata is ever withdrawn.
-            let withdraw = *withdraw && *what != 4;
-            if !changed.insert(key.clone()) || (withdraw && !is_there) {
-                continue;
-            }
-            published.insert(key, (revision + 1, !withdraw));
-            let action = if withdraw { Action::Withdraw } else { Action::Upsert };
-            let row = match what {
-                4 => Layout::<StreamRow>::of_row().erase(StreamRow {
-                    stream_id: id.clone(),
-                    name: "name".into(),
-                    title: Some(format!("{nth}").into()),
-                    category: None,
-                    is_live: Some(true),
-                    started_at: Some(START),
-                    ended_at: None,
-                    created_at: START,
-                    // What it says is of another time than when it was told.
-                    updated_at: START,
-                }),
-                3 => moment_layout().erase(moment(id, start, revision % 2 == 0)),
-                _ => {
-                    let value = StreamSummary { chat_count: revision.into(), ..StreamSummary::default() };
-                    let window = Window { start, end: start.plus(60_000) };
-                    let summary = Summary { window, value: value.into() };
-                    summary_layout().erase(SummaryRow { key: id, summary })
-                }
-            };
-            made.push(Change { row, revision, action });
-        }
-        made.sort_by(|a, b| a.row.compare_key(&*b.row));
-        Batch { time: time(nth), changes: made }
-    };
-    raw.iter().enumerate().map(make).collect()
-}
-
-fn moment(key: StreamId, started_at: EventTime, open: bool) -> Moment<StreamId> {
-    Moment {
-        key,
-        moment_type: "chat_spike".into(),
-        started_at,
-        peak_at: started_at.plus(10_000),
-        last_at: started_at.plus(10_000),
-        open,
-        detection_method: "zscore".into(),
-        value: Micro(42_500_000),
-        threshold: Micro(3_000_000),
-        score: Micro(4_000_000),
-        baseline_mean: Micro(10_000_000),
-        baseline_stddev: Micro(1_500_000),
-        baseline_samples: 12,
-        windows: 1,
-        comparable: true,
-        chance: None,
-    }
 }
 
 fn apply(sinks: &mut [Postgres], batches: &[Batch], together: bool) {
@@ -387,7 +175,7 @@ fn run(of: usize, all: &[Batch], steps: &[Step]) -> Vec<Client> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10, max_shrink_iters: 30, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 10, ..ProptestConfig::default() })]
 
     #[test]
     fn a_client_that_goes_on_anywhere_ends_with_the_rows_of_a_snapshot(
