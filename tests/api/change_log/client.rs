@@ -148,12 +148,14 @@ impl Client {
     pub(super) fn read(&mut self, database: &Database, at: SocketAddr, most: usize) {
         // Nothing is written meanwhile.
         let rows = database.rows(self.stream);
-        for _ in 0..most {
-            if self.cursor.is_some() && self.rows == rows {
-                return;
-            }
+        let mut read = 0;
+        // Of messages that belong together the last has a cursor: cut off among them, they come again.
+        let mut between = false;
+        while between || (read < most && !(self.cursor.is_some() && self.rows == rows)) {
             let message = self.next(at);
+            between = message.0.is_none() && message.1["stream_id"].is_string();
             self.take(&rows, message);
+            read += 1;
         }
     }
 
