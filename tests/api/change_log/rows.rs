@@ -28,7 +28,11 @@ pub(super) fn batches(raw: &[Vec<Raw>]) -> Vec<Batch> {
         for (of, what, withdraw) in raw {
             let (id, place) = (StreamId::new(STREAMS[*of]), nth.saturating_sub(*what % 3));
             let start = START.plus(place as u64 * 10_000);
-            let key = if *what == 4 { format!("{id}") } else { format!("{id} {what} {place}") };
+            let key = match what {
+                4 => format!("{id}"),
+                3 => format!("{id} moment {place}"),
+                _ => format!("{id} window {place}"),
+            };
             let (revision, is_there) = published.get(&key).copied().unwrap_or_default();
             // No row of metadata is ever withdrawn.
             let withdraw = *withdraw && *what != 4;

@@ -51,7 +51,7 @@ impl Tables {
             Err(why) => Read::Refused(why),
             Ok((since, now)) => match self.rows(client, id, since).await? {
                 None => Read::Refused(NotResumed::TooMuch),
-                Some(rows) => Read::Changes(updates(rows, from, &now)?, now),
+                Some(rows) => Read::Changes(updates(rows, &of_stream(id, from, &now), &now)?, now),
             },
         };
         Ok((shards, read))
@@ -86,6 +86,14 @@ fn fits(shards: &Shards, from: &Position) -> Result<(EventTime, Position), NotRe
     }
     let since = from.complete_in(&now).filter(|since| since >= kept).ok_or(NotResumed::TooOld)?;
     Ok((since, now))
+}
+
+/// The position of who follows one stream: of other shards there is nothing to tell, and their times must not stay behind.
+fn of_stream(id: Option<&str>, from: &Position, now: &Position) -> Position {
+    let Some(own) = id.map(|id| now.shard(id)) else { return from.clone() };
+    (0..now.shards())
+        .filter(|shard| *shard != own)
+        .fold(from.clone(), |from, shard| from.reaching(shard, now))
 }
 
 /// Rows as changes: shard by shard, as a position has one last key.
