@@ -39,14 +39,15 @@ missing_packages() {
             have pkg-config || echo pkg-config
             [ -e /usr/include/openssl/ssl.h ] || echo libssl-dev
             ;;
+        faketime) compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo libfaketime ;;
         clickhouse) have clickhouse-server || echo clickhouse-server ;;
         python) python_packages_ready || { have python3 && python3 -c 'import ensurepip' 2>/dev/null; } || echo python3-venv ;;
-        *) fail "there is no part $1; there are ${kinds[*]} kafka-tls python" ;;
+        *) fail "there is no part $1; there are ${kinds[*]} kafka-tls faketime python" ;;
     esac
 }
 
 install() {
-    [ $# -gt 0 ] || set -- "${kinds[@]}" kafka-tls python
+    [ $# -gt 0 ] || set -- "${kinds[@]}" kafka-tls faketime python
     have setpriv || fail "there is no setpriv; it comes with util-linux"
     local part packages=() found
     for part in "$@"; do

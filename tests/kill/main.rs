@@ -14,6 +14,7 @@ mod program;
 #[path = "../support/services.rs"]
 mod services;
 mod state;
+mod suspended;
 
 use std::collections::BTreeSet;
 use std::path::Path;

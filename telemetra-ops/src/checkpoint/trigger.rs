@@ -88,6 +88,10 @@ impl CheckpointTrigger {
         self
     }
 
+    pub(crate) fn defects(&self) -> EngineDefects {
+        self.defects
+    }
+
     fn lock(&self) -> MutexGuard<'_, TriggerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

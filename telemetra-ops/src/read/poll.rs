@@ -91,7 +91,9 @@ impl Shared {
                 Polled::Idle(pause) => {
                     let pause = pause.max(SHORTEST_PAUSE);
                     state.ask_again = Instant::now().checked_add(pause);
-                    reader.had_nothing(&mut state, self.config.clock.monotonic(), pause);
+                    let counts_all = self.trigger.defects().counts_suspensions;
+                    let asked_for = if counts_all { Duration::MAX } else { pause };
+                    reader.had_nothing(&mut state, self.config.clock.monotonic(), asked_for);
                     self.rest(reader, &mut state);
                     PollResult::Nothing(pause)
                 }

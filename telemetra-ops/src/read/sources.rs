@@ -171,7 +171,10 @@ pub(crate) fn open(
             let open = || match (&kept, resume) {
                 // It came into being after the checkpoint.
                 (None, Some(_)) => source.open_new(&id),
-                (Some(kept), _) => source.resume(&id, kept.offset, kept.identity),
+                (Some(kept), _) => {
+                    let identity = kept.identity.filter(|_| !trigger.defects().forgets_identity);
+                    source.resume(&id, kept.offset, identity)
+                }
                 (None, None) => source.open(&id, None),
             };
             let partition = deadline.wait(&format!("opening the partition `{id}`"), open);

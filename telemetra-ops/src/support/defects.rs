@@ -11,4 +11,8 @@ pub(crate) struct EngineDefects {
     pub(crate) forgets_floors: bool,
     /// A restart does not know the journal that a run has left.
     pub(crate) forgets_journal: bool,
+    /// A restart does not know which input its positions are positions in.
+    pub(crate) forgets_identity: bool,
+    /// The time in which nobody asked a partition counts as its silence.
+    pub(crate) counts_suspensions: bool,
 }

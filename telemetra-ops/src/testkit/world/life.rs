@@ -1,7 +1,7 @@
 //! One life of the process in a world: what its pipeline is built from, and how it goes.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::support::defects::EngineDefects;
 use crate::support::failure::{PipelineError, chain};
 use crate::testkit::world::Defect;
 use crate::testkit::world::script::{LifeEnd, LifePlan};
-use crate::testkit::world::shared::{Findings, Process, VirtualTime, lock};
+use crate::testkit::world::shared::{Findings, Owners, Process, VirtualTime, lock};
 use crate::testkit::world::sink::{Durable, FaultySink, ModelSink};
 use crate::testkit::world::source::{Records, WorldSource};
 use crate::testkit::world::store::{FaultyStore, MemoryStore};
@@ -32,6 +32,15 @@ pub struct Life {
     pub(super) records: Arc<Records>,
     pub(super) sinks: Vec<Arc<Mutex<Durable>>>,
     pub(super) store: MemoryStore,
+    /// Its number, from 0.
+    pub(super) number: usize,
+    /// Processes before it that were taken for dead, and wake once it has begun to write.
+    pub(super) asleep: Vec<Process>,
+    pub(super) owners: Owners,
+    /// The partition in whose place there is another one of the same name.
+    pub(super) replaced: Option<usize>,
+    /// Whether that was noticed.
+    pub(super) refused: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Life {
@@ -65,6 +74,7 @@ impl Life {
                 name: format!("model {number}"),
                 durable: Arc::clone(durable),
                 held: Vec::new(),
+                owner: 0,
                 findings: self.findings.clone(),
                 defect: self.defect,
             };
@@ -78,6 +88,8 @@ impl Life {
                 Some(Defect::RestartForgetsFloors | Defect::RestartForgetsEnd)
             ),
             forgets_journal: self.defect == Some(Defect::RestartForgetsEnd),
+            forgets_identity: self.defect == Some(Defect::RestartForgetsIdentity),
+            counts_suspensions: self.defect == Some(Defect::SuspensionIsSilence),
         };
         pipeline
     }
@@ -104,6 +116,8 @@ impl Life {
             time: self.time.clone(),
             findings: self.findings.clone(),
             defect: self.defect,
+            replaced: self.replaced,
+            refused: Arc::clone(&self.refused),
             failures: Arc::new(AtomicUsize::new(self.plan.opens)),
             opened: Arc::new(Mutex::new(BTreeSet::new())),
             failed: Arc::new(Mutex::new(BTreeSet::new())),
@@ -137,6 +151,16 @@ impl Life {
         }
     }
 
+    /// Wakes the processes that it has replaced.
+    pub(super) fn wake_others(&self) {
+        self.asleep.iter().for_each(Process::wake);
+    }
+
+    /// Whether its pipeline may fail: it was killed or replaced, or had to refuse a partition.
+    fn is_over(&self) -> bool {
+        self.process.is_over() || self.refused.load(Ordering::SeqCst)
+    }
+
     /// Runs it to its end, which must come within `patience`.
     pub(super) fn run(
         &self,
@@ -145,7 +169,7 @@ impl Life {
     ) -> Ended {
         let running = match start(self) {
             Ok(running) => running,
-            Err(_) if self.process.is_killed() => return Ended::Early,
+            Err(_) if self.is_over() => return Ended::Early,
             Err(error) => {
                 self.findings.add(format!("the pipeline does not start: {}", chain(&error)));
                 return Ended::Broken;
@@ -176,7 +200,7 @@ impl Life {
         let ended = if hangs { running.stop() } else { running.wait() };
         match ended {
             _ if hangs => Ended::Broken,
-            _ if self.process.is_killed() => Ended::Early,
+            _ if self.is_over() => Ended::Early,
             Ok(_) if drained => Ended::Early,
             Ok(report) => Ended::Whole(report.fates),
             Err(error) => {

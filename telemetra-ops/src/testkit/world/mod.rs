@@ -50,6 +50,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod broken;
+mod defect;
 mod ending;
 mod life;
 mod script;
@@ -58,12 +60,13 @@ mod shared;
 mod sink;
 mod source;
 mod store;
+mod variations;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use telemetra_core::TimeConfig;
@@ -71,82 +74,21 @@ use telemetra_core::TimeConfig;
 use crate::pipeline::handle::Running;
 use crate::support::failure::{PipelineError, panic_text};
 use crate::testkit::world::life::Ended;
-use crate::testkit::world::script::{Kill, LifeEnd, LifePlan, PartitionScript, Planned, Script};
-use crate::testkit::world::shared::{Findings, Process, VirtualTime, lock};
+use crate::testkit::world::script::{LifeEnd, LifePlan, PartitionScript, Planned, Script};
+use crate::testkit::world::shared::{Findings, Owners, Process, VirtualTime, lock};
 use crate::testkit::world::sink::Durable;
 use crate::testkit::world::source::Records;
 
+pub use broken::Broken;
+pub use defect::Defect;
 pub use ending::Ending;
 pub use life::Life;
 pub use script::Draft;
 pub use sink::FaultySink;
 pub use store::{FaultyStore, MemoryStore};
 
-/// Something that is wrong on purpose: a test with it must fail, or it would not notice if that were so.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Defect {
-    /// A sink has lost the last batch after a restart, though it had said that it was durable.
-    SinkForgets,
-    /// A sink says that a batch is durable that it failed to write.
-    SinkAcknowledgesFailures,
-    /// A source goes on one record too early.
-    SourceRepeats,
-    /// A source goes on one record too late.
-    SourceSkips,
-    /// The store has lost a part of the newest checkpoint after a restart.
-    StoreLosesPart,
-    /// At the end of input a worker passes over a checkpoint that another has arrived at, or arrives at one that was passed over.
-    TriggerPassesOver,
-    /// A checkpoint is complete before the sinks have what comes before it.
-    CheckpointCompletesEarly,
-    /// A restart does not know when partitions were found idle, joined or ended; to be found it needs [`World::kills_unsettled`].
-    RestartForgetsFloors,
-    /// A restart does not know that a run has come to its end, and what that has closed; to be found it needs
-    /// [`World::grows_after_its_end`].
-    RestartForgetsEnd,
-}
-
-impl Defect {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::SinkForgets,
-        Self::SinkAcknowledgesFailures,
-        Self::SourceRepeats,
-        Self::SourceSkips,
-        Self::StoreLosesPart,
-        Self::TriggerPassesOver,
-        Self::CheckpointCompletesEarly,
-        Self::RestartForgetsFloors,
-        Self::RestartForgetsEnd,
-    ];
-}
-
-/// What did not hold in the world of a seed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Broken {
-    /// The seed.
-    pub seed: u64,
-    /// What was found, one a line.
-    pub findings: Vec<String>,
-    /// The lives of the process: what the script has for each, how it ended, and what was durable then.
-    pub lives: Vec<String>,
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}:", self.seed)?;
-        self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))?;
-        writeln!(f, "in these lives:")?;
-        self.lives.iter().try_for_each(|life| writeln!(f, "  {life}"))
-    }
-}
-
-impl std::error::Error for Broken {}
-
 type Encode = Box<dyn Fn(&Draft) -> Vec<u8> + Send + Sync>;
-type Start = Box<dyn Fn(&Life) -> Result<Running, PipelineError> + Send + Sync>;
+type Start = Arc<dyn Fn(&Life) -> Result<Running, PipelineError> + Send + Sync>;
 type Check = Box<dyn Fn(&Ending) -> Result<(), String> + Send + Sync>;
 
 /// A pipeline of yours, to be run on any seed.
@@ -158,6 +100,9 @@ pub struct World {
     malformed: Vec<u8>,
     defect: Option<Defect>,
     grows: bool,
+    suspends: bool,
+    replaces: bool,
+    overlaps: bool,
     kills_unsettled: bool,
     patience: Duration,
 }
@@ -184,11 +129,14 @@ impl World {
         Self {
             time,
             encode: Box::new(encode),
-            start: Box::new(start),
+            start: Arc::new(start),
             check: None,
             malformed: vec![0xff],
             defect: None,
             grows: false,
+            suspends: false,
+            replaces: false,
+            overlaps: false,
             kills_unsettled: false,
             patience: Duration::from_secs(30),
         }
@@ -226,6 +174,31 @@ impl World {
         self
     }
 
+    /// Has the process be suspended for ten seconds several times, each time while a partition has nothing for a moment. Nothing may be
+    /// late because of it. No partition joins or falls silent.
+    #[must_use]
+    pub fn suspends(mut self) -> Self {
+        self.suspends = true;
+        self
+    }
+
+    /// Has the second life find another partition of the same name in the place of one, as when a file is replaced: it must not
+    /// start. The next finds the right one again. No partition joins or falls silent.
+    #[must_use]
+    pub fn replaces_a_partition(mut self) -> Self {
+        self.replaces = true;
+        self
+    }
+
+    /// Has processes sleep where they are else killed, be taken for dead, and go on once the next one has begun to write. Nothing
+    /// that they do then may have an effect. Sinks of yours must revoke what an earlier process was allowed, as databases can, and
+    /// not wait for its end. No partition joins or falls silent.
+    #[must_use]
+    pub fn overlaps(mut self) -> Self {
+        self.overlaps = true;
+        self
+    }
+
     /// Has processes be killed also where partitions join or fall silent; by default those are drained. When that is found is a matter of
     /// time, and a sink may already hold what came of it the first time.
     #[must_use]
@@ -250,6 +223,15 @@ impl World {
         let mut script = Script::new(seed, &self.time);
         if self.grows {
             script.grow();
+        }
+        if self.suspends {
+            script.suspend(seed);
+        }
+        if self.replaces {
+            script.replace(seed);
+        }
+        if self.overlaps {
+            script.settle();
         }
         if !self.kills_unsettled && (script.joins || script.idles) {
             script.drain_instead();
@@ -279,6 +261,32 @@ impl World {
         Err(Broken { seed, findings: findings.all(), lives })
     }
 
+    /// Whether a process sleeps where it is killed in other worlds.
+    fn sleeps(&self, plan: &LifePlan) -> bool {
+        self.overlaps && matches!(plan.end, Some(LifeEnd::Killed(_)))
+    }
+
+    /// One life, to its end or until it sleeps, with those before it that slept.
+    fn live(&self, life: &Life, sleepers: &mut Vec<Sleeper>) -> Ended {
+        if !self.sleeps(&life.plan) {
+            let ended = life.run(&*self.start, self.patience);
+            Sleeper::join_all(sleepers, life);
+            return ended;
+        }
+        let (start, patience, same) = (Arc::clone(&self.start), self.patience, life.clone());
+        let thread = std::thread::spawn(move || same.run(&*start, patience));
+        while !life.process.is_asleep() && !thread.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Sleeper::join_all(sleepers, life);
+        let sleeper = Sleeper { process: life.process.clone(), thread };
+        if life.process.is_asleep() {
+            sleepers.push(sleeper);
+            return Ended::Early;
+        }
+        sleeper.join(&life.findings)
+    }
+
     /// Lives until all was read; `None` if something broke that ends it.
     fn lives(
         &self,
@@ -299,6 +307,8 @@ impl World {
         }
         let sinks: Vec<_> = (0..script.sinks).map(|_| Arc::<Mutex<Durable>>::default()).collect();
         let (store, time) = (MemoryStore::default(), VirtualTime::new(script.greatest()));
+        let owners = Owners::default();
+        let mut sleepers = Vec::new();
         for (number, plan) in script.lives.iter().enumerate() {
             if number > 0 {
                 let whole = world.there.iter().zip(&records);
@@ -310,15 +320,20 @@ impl World {
             let life = Life {
                 plan: Arc::new(plan.clone()),
                 config: script.time(&self.time),
-                process: Process::default(),
+                number,
+                process: if self.sleeps(plan) { Process::sleeper() } else { Process::default() },
+                asleep: sleepers.iter().map(|sleeper: &Sleeper| sleeper.process.clone()).collect(),
+                owners: owners.clone(),
                 time: time.clone(),
                 findings: findings.clone(),
                 defect: self.defect.filter(|defect| number > 0 || *defect != Defect::SinkForgets),
                 records: Arc::clone(&world),
                 sinks: sinks.clone(),
                 store: store.clone(),
+                replaced: script.replaces.filter(|_| number == 1),
+                refused: Arc::default(),
             };
-            let ended = life.run(&*self.start, self.patience);
+            let ended = self.live(&life, &mut sleepers);
             let durable = sinks.iter().map(|sink| lock(sink).time.unwrap_or_default().0);
             let durable: Vec<u64> = durable.collect();
             tell(format!("{plan:?}: {ended:?}, durable {durable:?}, blobs {:?}", store.names()));
@@ -344,53 +359,25 @@ impl World {
     }
 }
 
-impl Script {
-    /// The same partitions, all there from the start and never silent, read by one worker that nothing happens to.
-    fn undisturbed(&self) -> Self {
-        let life = LifePlan {
-            workers: 1,
-            per_poll: 16,
-            end: None,
-            sinks: BTreeMap::new(),
-            store: BTreeMap::new(),
-            polls: BTreeSet::new(),
-            opens: 0,
-        };
-        let mut script = Self { sinks: 1, lives: vec![life], grows_from: Vec::new(), ..self.clone() };
-        for partition in &mut script.partitions {
-            partition.joins_after = None;
-            partition.silences.clear();
-        }
-        script
-    }
+/// A process that was taken for dead.
+struct Sleeper {
+    process: Process,
+    thread: JoinHandle<Ended>,
+}
 
-    /// Has no process be killed: it is drained after an even part of the events.
-    fn drain_instead(&mut self) {
-        let (events, lives) = (self.events(), self.lives.len() as u64);
-        for (number, life) in (1..).zip(&mut self.lives) {
-            life.end = life.end.map(|_| LifeEnd::Drained(events * number / lives));
+impl Sleeper {
+    /// Wakes those that a life has replaced, and waits for their ends.
+    fn join_all(sleepers: &mut Vec<Self>, life: &Life) {
+        life.wake_others();
+        for sleeper in sleepers.drain(..) {
+            sleeper.join(&life.findings);
         }
     }
 
-    /// Has the input end in the middle of each partition, and grow before the second life.
-    fn grow(&mut self) {
-        // All partitions are there from the beginning, and none falls silent: an input that ends waits for nobody.
-        (self.joins, self.idles) = (false, false);
-        for partition in &mut self.partitions {
-            partition.joins_after = None;
-            partition.silences.clear();
-        }
-        self.grows_from = self.partitions.iter().map(|one| one.planned.len() / 2).collect();
-        // The first comes to its end or is killed on the way, which may be after its windows have begun to close.
-        let mut disturbed = self.lives.iter().find(|life| life.end.is_some()).cloned();
-        if let Some(life) = &mut disturbed
-            && let Some(LifeEnd::Killed(Kill::Poll { given, .. })) = life.end
-        {
-            // What a kill while partitions are read does other worlds show.
-            life.end = Some(LifeEnd::Killed(Kill::Sink { sink: 0, call: given % 16, durable: true }));
-        }
-        let mut lives: Vec<_> = disturbed.map_or_else(|| self.undisturbed().lives, |life| vec![life]);
-        lives.extend(self.lives.pop().filter(|life| life.end.is_none()));
-        self.lives = lives;
+    fn join(self, findings: &Findings) -> Ended {
+        self.thread.join().unwrap_or_else(|panic| {
+            findings.add(format!("a panic: {}", panic_text(&*panic)));
+            Ended::Broken
+        })
     }
 }

@@ -14,6 +14,11 @@ const YEAR: u64 = 365 * 24 * 3_600_000;
 /// An allowed lateness that nothing in a world exceeds.
 const PATIENT: Duration = Duration::from_secs(100_000);
 
+/// After how long a partition is idle where the process is suspended: longer than any partition has nothing, shorter than a suspension.
+const IDLE_AFTER: Duration = Duration::from_secs(2);
+/// How long a process is suspended, in milliseconds.
+pub(super) const SUSPENSION: u64 = 10_000;
+
 /// An event as a world plans it. Yours are made of it by the closure that encodes them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Draft {
@@ -46,6 +51,8 @@ pub(super) struct PartitionScript {
     pub(super) planned: Vec<Planned>,
     /// Before which record it is silent, and for how long.
     pub(super) silences: BTreeMap<usize, u64>,
+    /// Before which record so many polls find nothing; after the first of them the process is suspended.
+    pub(super) suspensions: BTreeMap<usize, usize>,
 }
 
 /// What goes wrong in a call of a sink or a store.
@@ -106,6 +113,10 @@ pub(super) struct Script {
     pub(super) lives: Vec<LifePlan>,
     /// How many records of each partition there are in the first life, which ends with them; empty: all.
     pub(super) grows_from: Vec<usize>,
+    /// Whether the process is suspended while partitions have nothing.
+    pub(super) suspends: bool,
+    /// The partition in whose place the second life finds another one, of the same name.
+    pub(super) replaces: Option<usize>,
 }
 
 /// Uniform numbers from a seed.
@@ -145,13 +156,53 @@ impl Script {
         let mut lives: Vec<_> = (0..dice.index(4)).map(|_| LifePlan::new(&partitions, sinks, dice)).collect();
         let last = LifePlan { end: None, ..LifePlan::new(&partitions, sinks, dice) };
         lives.push(last);
-        Self { joins, idles, partitions, sinks, lives, grows_from: Vec::new() }
+        let grows_from = Vec::new();
+        Self { joins, idles, partitions, sinks, lives, grows_from, suspends: false, replaces: None }
+    }
+
+    /// Has all partitions be there from the beginning, and none fall silent.
+    pub(super) fn settle(&mut self) {
+        (self.joins, self.idles) = (false, false);
+        for partition in &mut self.partitions {
+            partition.joins_after = None;
+            partition.silences.clear();
+        }
+    }
+
+    /// Has the process be suspended several times, each time while a partition has nothing for a moment.
+    pub(super) fn suspend(&mut self, seed: u64) {
+        self.settle();
+        self.suspends = true;
+        let dice = &mut Dice(Noise::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)));
+        for partition in &mut self.partitions {
+            let records = partition.planned.len();
+            partition.suspensions =
+                (0..1 + dice.index(3)).map(|_| (dice.index(records), 2 + dice.index(3))).collect();
+        }
+    }
+
+    /// Has the second life find another partition in the place of one, and the third the right one again.
+    pub(super) fn replace(&mut self, seed: u64) {
+        self.settle();
+        let dice = &mut Dice(Noise::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
+        self.replaces = Some(dice.index(self.partitions.len()));
+        let mut second = self.lives.last().cloned();
+        if let Some(second) = &mut second {
+            // Nothing else happens in it: that the partition is another one is found when it is opened.
+            (second.opens, second.polls) = (0, BTreeSet::new());
+        }
+        let at = 1.min(self.lives.len() - 1);
+        self.lives.splice(at..at, second);
     }
 
     /// The settings of time under which its end is settled.
     pub(super) fn time(&self, time: &TimeConfig) -> TimeConfig {
         let allowed_lateness = if self.is_settled() { time.allowed_lateness } else { PATIENT };
-        let idle_after = self.idles.then_some(Duration::from_millis(20));
+        let idle_after = match (self.idles, self.suspends) {
+            (true, _) => Some(Duration::from_millis(20)),
+            (false, true) => Some(IDLE_AFTER),
+            (false, false) => None,
+        };
         TimeConfig { allowed_lateness, idle_after, ..time.clone() }
     }
 

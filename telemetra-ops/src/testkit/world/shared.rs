@@ -1,8 +1,9 @@
 //! What the parts of one world share: the clock, whether the process lives, and what was found.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use telemetra_core::{Clock, EventTime, ExternalError};
@@ -12,7 +13,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The time in a world.
+/// The time in a world, which passes, and leaps when the process was suspended.
 #[derive(Clone, Debug)]
 pub(super) struct VirtualTime(Arc<AtomicU64>);
 
@@ -27,8 +28,13 @@ impl VirtualTime {
 
     /// Lets a millisecond pass.
     pub(super) fn tick(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.leap(1);
         std::thread::sleep(Duration::from_micros(50));
+    }
+
+    /// Lets so many milliseconds pass at once, as for a process that was suspended.
+    pub(super) fn leap(&self, millis: u64) {
+        self.0.fetch_add(millis, Ordering::AcqRel);
     }
 
     pub(super) fn clock(&self) -> Clock {
@@ -55,23 +61,99 @@ impl Findings {
     }
 }
 
-/// A process that can be killed: from then on nothing that it does has an effect.
+/// A process that can be killed, from when on nothing that it does has an effect; or that is taken for dead, and goes on when another
+/// has replaced it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Process(Arc<AtomicBool>);
+pub(super) struct Process(Arc<ProcessInner>);
+
+#[derive(Debug, Default)]
+struct ProcessInner {
+    state: Mutex<ProcessState>,
+    changed: Condvar,
+    /// Whether it sleeps where others are killed.
+    sleeps: bool,
+}
+
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+enum ProcessState {
+    #[default]
+    Runs,
+    Killed,
+    Asleep,
+    Replaced,
+}
 
 impl Process {
+    /// A process that falls asleep where others are killed.
+    pub(super) fn sleeper() -> Self {
+        Self(Arc::new(ProcessInner { sleeps: true, ..ProcessInner::default() }))
+    }
+
+    fn state(&self) -> ProcessState {
+        *lock(&self.0.state)
+    }
+
     pub(super) fn kill(&self) -> ExternalError {
-        self.0.store(true, Ordering::SeqCst);
+        *lock(&self.0.state) = ProcessState::Killed;
         ExternalError::permanent("killed")
     }
 
-    pub(super) fn is_killed(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+    /// The place where the script has it be killed. One that sleeps instead goes on from here once it is woken.
+    pub(super) fn dies(&self) -> Result<(), ExternalError> {
+        if !self.0.sleeps {
+            return Err(self.kill());
+        }
+        let mut state = lock(&self.0.state);
+        if *state == ProcessState::Runs {
+            *state = ProcessState::Asleep;
+        }
+        drop(state);
+        self.lives()
     }
 
-    /// An error if it was killed.
+    pub(super) fn is_killed(&self) -> bool {
+        self.state() == ProcessState::Killed
+    }
+
+    pub(super) fn is_asleep(&self) -> bool {
+        self.state() == ProcessState::Asleep
+    }
+
+    /// Whether it may fail: it was killed, or replaced.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state(), ProcessState::Killed | ProcessState::Replaced)
+    }
+
+    /// Wakes it, as another has taken its place.
+    pub(super) fn wake(&self) {
+        *lock(&self.0.state) = ProcessState::Replaced;
+        self.0.changed.notify_all();
+    }
+
+    /// Waits while it sleeps; an error if it was killed.
     pub(super) fn lives(&self) -> Result<(), ExternalError> {
-        if self.is_killed() { Err(ExternalError::permanent("killed")) } else { Ok(()) }
+        let mut state = lock(&self.0.state);
+        while *state == ProcessState::Asleep {
+            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if *state == ProcessState::Killed { Err(ExternalError::permanent("killed")) } else { Ok(()) }
+    }
+}
+
+/// Which life has opened a sink or claimed a store last, by its name.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Owners(Arc<Mutex<BTreeMap<String, usize>>>);
+
+impl Owners {
+    pub(super) fn take(&self, name: &str, life: usize) {
+        let mut owners = lock(&self.0);
+        let owner = owners.entry(name.to_owned()).or_default();
+        *owner = life.max(*owner);
+    }
+
+    /// Whether a later life has taken it.
+    pub(super) fn is_of_another(&self, name: &str, life: usize) -> bool {
+        lock(&self.0).get(name).is_some_and(|owner| *owner > life)
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Durable {
     pub(super) log: Vec<Batch>,
     pub(super) letters: BTreeMap<(String, u64, u32), DeadLetter>,
     pub(super) time: Option<EventTime>,
+    /// How many processes have opened it: the last one owns it.
+    owners: u64,
 }
 
 impl Durable {
@@ -50,7 +52,7 @@ impl Durable {
         self.log.pop();
         let (log, time) = (std::mem::take(&mut self.log), self.time);
         let letters = std::mem::take(&mut self.letters);
-        *self = Self { letters, ..Self::default() };
+        *self = Self { letters, owners: self.owners, ..Self::default() };
         log.iter().for_each(|batch| self.take(batch, &Findings::default(), ""));
         self.time = time;
     }
@@ -63,6 +65,8 @@ pub(super) struct ModelSink {
     pub(super) durable: Arc<Mutex<Durable>>,
     /// Letters that the next `apply` makes durable.
     pub(super) held: Vec<DeadLetter>,
+    /// Its number among those that have opened it.
+    pub(super) owner: u64,
     pub(super) findings: Findings,
     pub(super) defect: Option<Defect>,
 }
@@ -81,11 +85,16 @@ impl Sink for ModelSink {
         if self.defect == Some(Defect::SinkForgets) {
             durable.forget();
         }
+        durable.owners += 1;
+        self.owner = durable.owners;
         Ok(durable.time)
     }
 
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let mut durable = lock(&self.durable);
+        if durable.owners != self.owner && self.defect != Some(Defect::SinkIgnoresOwner) {
+            return Err(ExternalError::permanent("another process has taken over the sink"));
+        }
         for letter in self.held.drain(..) {
             let place = (letter.partition.as_str().to_owned(), letter.offset, letter.index);
             if durable.letters.get(&place).is_some_and(|there| *there != letter) {
@@ -155,12 +164,14 @@ impl<S: Sink> Sink for FaultySink<S> {
     ) -> Result<Option<EventTime>, ExternalError> {
         self.life.process.lives()?;
         self.acknowledged = self.inner.open(tables, resume)?;
+        self.life.owners.take(self.inner.name(), self.life.number);
         Ok(self.acknowledged)
     }
 
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
         let process = self.life.process.clone();
         process.lives()?;
+        self.life.wake_others();
         self.check_order(batches);
         let call = self.calls.next();
         let killed = match self.life.plan.end {
@@ -172,8 +183,9 @@ impl<S: Sink> Sink for FaultySink<S> {
             _ => None,
         };
         if killed == Some(false) {
-            return Err(process.kill());
+            process.dies()?;
         }
+        let replaced = self.life.owners.is_of_another(self.inner.name(), self.life.number);
         let fault = self.life.plan.sinks.get(&(self.number, call)).copied();
         let half = &batches[..batches.len() / 2];
         let lost = || ExternalError::transient("the sink does not answer, by the script");
@@ -184,7 +196,10 @@ impl<S: Sink> Sink for FaultySink<S> {
             }
             Some(CallFault::Unacknowledged { all }) => {
                 self.inner.apply(if all { batches } else { half })?;
-                return Err(if killed.is_some() { process.kill() } else { lost() });
+                if killed.is_some() {
+                    process.dies()?;
+                }
+                return Err(lost());
             }
             Some(CallFault::Stalls(millis)) => {
                 stall(&self.life.time, &process, millis);
@@ -193,8 +208,12 @@ impl<S: Sink> Sink for FaultySink<S> {
             }
             None => self.inner.apply(batches)?,
         }
+        if replaced {
+            let what = format!("{}: a process that was replaced could still write", self.inner.name());
+            self.life.findings.add(what);
+        }
         if killed == Some(true) {
-            return Err(process.kill());
+            process.dies()?;
         }
         self.acknowledged = batches.last().map(|batch| batch.time).or(self.acknowledged);
         Ok(())

@@ -1,14 +1,15 @@
 //! The scripted source: partitions that join, fall silent, fail and go on from any offset.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use telemetra_core::{ExternalError, Partition, PartitionId, Polled, RecordBatch, Source};
 
 use crate::testkit::world::Defect;
-use crate::testkit::world::script::{Kill, LifeEnd, LifePlan, PartitionScript};
+use crate::testkit::world::script::{Kill, LifeEnd, LifePlan, PartitionScript, SUSPENSION};
 use crate::testkit::world::shared::{Findings, Process, VirtualTime, lock};
 
 const PAUSE: Duration = Duration::from_millis(1);
@@ -22,12 +23,22 @@ pub(super) struct Records {
     pub(super) there: Vec<AtomicUsize>,
     /// Records given in all lives.
     given: AtomicUsize,
+    /// Suspensions that are over.
+    suspended: Mutex<BTreeSet<(usize, usize)>>,
 }
 
 impl Records {
     pub(super) fn new(scripts: Vec<PartitionScript>, bytes: Vec<Vec<Vec<u8>>>) -> Self {
         let there = bytes.iter().map(|records| AtomicUsize::new(records.len())).collect();
-        Self { scripts, bytes, there, given: AtomicUsize::new(0) }
+        Self { scripts, bytes, there, given: AtomicUsize::new(0), suspended: Mutex::default() }
+    }
+
+    /// A hash of what lies before an offset.
+    fn identity(&self, partition: usize, offset: u64) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let before = usize::try_from(offset).unwrap_or(usize::MAX);
+        self.bytes[partition].iter().take(before).for_each(|record| record.hash(&mut hasher));
+        hasher.finish()
     }
 
     fn has_joined(&self, partition: usize) -> bool {
@@ -45,6 +56,10 @@ pub(super) struct WorldSource {
     pub(super) time: VirtualTime,
     pub(super) findings: Findings,
     pub(super) defect: Option<Defect>,
+    /// The partition in whose place there is another one of the same name.
+    pub(super) replaced: Option<usize>,
+    /// Whether another partition than the one that was read before was noticed.
+    pub(super) refused: Arc<AtomicBool>,
     /// Listing and opening fail so often before they work.
     pub(super) failures: Arc<AtomicUsize>,
     /// Which partitions are read in this life: those that join once they are polled, as it takes a while until they are among the others.
@@ -95,6 +110,10 @@ impl Source for WorldSource {
             return Err(ExternalError::permanent(format!("there is no partition `{id}`")));
         };
         let from = usize::try_from(from.unwrap_or(0)).unwrap_or(usize::MAX);
+        if self.replaced == Some(partition) && from == 0 {
+            // Nothing of the right one was read: nobody can know.
+            return Err(self.process.kill());
+        }
         if from > self.records.bytes[partition].len() {
             self.findings.add(format!("`{id}` is opened at {from}, behind its end"));
         }
@@ -113,8 +132,28 @@ impl Source for WorldSource {
             given: 0,
             silent_until: None,
             spoken: None,
+            found_nothing: 0,
             hesitated: false,
         }))
+    }
+
+    fn resume(
+        &mut self,
+        id: &PartitionId,
+        from: u64,
+        identity: Option<u64>,
+    ) -> Result<Box<dyn Partition>, ExternalError> {
+        let replaced = number_of(id).filter(|partition| from > 0 && self.replaced == Some(*partition));
+        if let Some(partition) = replaced {
+            let other = self.records.identity(partition, from).wrapping_add(1);
+            if identity.is_some_and(|known| known != other) {
+                self.refused.store(true, Ordering::SeqCst);
+                let what = format!("`{id}` is not the partition that was read before, by the script");
+                return Err(ExternalError::permanent(what));
+            }
+            self.findings.add(format!("`{id}` was replaced by another, which is read from {from}"));
+        }
+        self.open(id, Some(from))
     }
 
     fn refresh_every(&self) -> Option<Duration> {
@@ -130,11 +169,33 @@ struct WorldPartition {
     silent_until: Option<u64>,
     /// The record whose silence is over.
     spoken: Option<usize>,
+    /// How many polls before the next record found nothing, as the script has it.
+    found_nothing: usize,
     /// Whether it has said once that there is nothing now before it says that there is nothing ever again.
     hesitated: bool,
 }
 
 impl WorldPartition {
+    /// Whether this poll finds nothing. Before the second of several the process is suspended.
+    fn finds_nothing(&mut self) -> bool {
+        let records = &self.source.records;
+        let Some(polls) = records.scripts[self.partition].suspensions.get(&self.next) else { return false };
+        let mut suspended = lock(&records.suspended);
+        if suspended.contains(&(self.partition, self.next)) {
+            return false;
+        }
+        self.found_nothing += 1;
+        if self.found_nothing == 2 {
+            self.source.time.leap(SUSPENSION);
+        }
+        if self.found_nothing > *polls {
+            suspended.insert((self.partition, self.next));
+            self.found_nothing = 0;
+            return false;
+        }
+        true
+    }
+
     fn is_silent(&mut self) -> bool {
         let now = self.source.time.now();
         if let Some(until) = self.silent_until {
@@ -167,9 +228,10 @@ impl Partition for WorldPartition {
             && partition == self.partition
         {
             if self.given >= given {
-                return Err(process.kill());
+                process.dies()?;
+            } else {
+                most = most.min(given - self.given);
             }
-            most = most.min(given - self.given);
         }
         if plan.polls.contains(&(self.partition, self.next))
             && lock(&self.source.failed).insert((self.partition, self.next))
@@ -185,7 +247,7 @@ impl Partition for WorldPartition {
         }
         let mut given = 0;
         while given < most && self.next < there && !batch.is_full() {
-            if self.is_silent() {
+            if self.is_silent() || self.finds_nothing() {
                 return Ok(if given > 0 { Polled::Ready } else { Polled::Idle(PAUSE) });
             }
             batch.push(&records.bytes[self.partition][self.next], self.next as u64);
@@ -199,6 +261,10 @@ impl Partition for WorldPartition {
 
     fn offset(&self) -> u64 {
         self.next as u64
+    }
+
+    fn identity(&mut self, offset: u64) -> Option<u64> {
+        Some(self.source.records.identity(self.partition, offset))
     }
 
     fn committed(&mut self, offset: u64) {

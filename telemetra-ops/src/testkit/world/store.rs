@@ -6,9 +6,13 @@ use std::sync::{Arc, Mutex};
 use telemetra_core::ExternalError;
 use telemetra_core::checkpoint::CheckpointStore;
 
+use crate::testkit::world::Defect;
 use crate::testkit::world::life::Life;
 use crate::testkit::world::script::{CallFault, Kill, LifeEnd};
 use crate::testkit::world::shared::{Calls, lock, stall};
+
+/// The name by which the store is known among what lives own.
+const STORE: &str = "the checkpoint store";
 
 /// A checkpoint store in memory. Clones share the blobs, as clients of one database would; so they survive a pipeline, not a process.
 ///
@@ -19,6 +23,10 @@ use crate::testkit::world::shared::{Calls, lock, stall};
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     blobs: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    /// By the number of a process, which claim on its place is the last one.
+    claims: Arc<Mutex<BTreeMap<usize, u64>>>,
+    /// The number of the process, and its claim.
+    claimed: Option<(usize, u64)>,
 }
 
 impl MemoryStore {
@@ -39,8 +47,33 @@ impl MemoryStore {
     }
 }
 
+impl MemoryStore {
+    /// Fails if another process has claimed the same place since.
+    fn check_claim(&self) -> Result<(), ExternalError> {
+        match self.claimed {
+            Some((process, claim)) if lock(&self.claims).get(&process) != Some(&claim) => {
+                Err(ExternalError::permanent("another process has taken over the place in the store"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl CheckpointStore for MemoryStore {
+    fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
+        let mut claims = lock(&self.claims);
+        if process == 0 {
+            // A place that there is not any more is of nobody.
+            claims.iter_mut().filter(|(place, _)| **place >= processes).for_each(|(_, claim)| *claim += 1);
+        }
+        let claim = claims.entry(process).or_default();
+        *claim += 1;
+        self.claimed = Some((process, *claim));
+        Ok(())
+    }
+
     fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError> {
+        self.check_claim()?;
         lock(&self.blobs).insert(name.to_owned(), blob.to_vec());
         Ok(())
     }
@@ -54,6 +87,7 @@ impl CheckpointStore for MemoryStore {
     }
 
     fn remove(&mut self, name: &str) -> Result<(), ExternalError> {
+        self.check_claim()?;
         lock(&self.blobs).remove(name);
         Ok(())
     }
@@ -76,7 +110,12 @@ impl<S: CheckpointStore> FaultyStore<S> {
 
 impl<S: CheckpointStore> CheckpointStore for FaultyStore<S> {
     fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
-        self.inner.claim(process, processes)
+        self.life.process.lives()?;
+        if self.life.defect != Some(Defect::StoreIgnoresClaim) {
+            self.inner.claim(process, processes)?;
+        }
+        self.life.owners.take(STORE, self.life.number);
+        Ok(())
     }
 
     fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError> {
@@ -88,7 +127,7 @@ impl<S: CheckpointStore> CheckpointStore for FaultyStore<S> {
             _ => None,
         };
         if killed == Some(false) {
-            return Err(process.kill());
+            process.dies()?;
         }
         let fault = self.life.plan.store.get(&call).copied();
         match fault {
@@ -99,12 +138,16 @@ impl<S: CheckpointStore> CheckpointStore for FaultyStore<S> {
             _ => {}
         }
         process.lives()?;
+        let replaced = self.life.owners.is_of_another(STORE, self.life.number);
         if let Some(boundary) = name.strip_suffix("/complete") {
             self.life.check_complete(boundary);
         }
         self.inner.put(name, blob)?;
+        if replaced {
+            self.life.findings.add(format!("a process that was replaced could still store `{name}`"));
+        }
         if killed == Some(true) {
-            return Err(process.kill());
+            process.dies()?;
         }
         match fault {
             Some(CallFault::Unacknowledged { .. }) => {

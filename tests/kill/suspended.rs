@@ -1,0 +1,123 @@
+//! A process that is suspended, and one whose clock is set, while a real broker's topics grow: nothing of them is late for it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use serde_json::Value as Json;
+
+use crate::services::Server;
+use crate::{log, program};
+
+/// After how long a partition without records is idle: far longer than the producer ever pauses on a busy machine.
+const IDLE_AFTER: Duration = Duration::from_secs(5);
+
+/// A run over the topics from their beginning, into a database of its own.
+struct Run {
+    child: Child,
+    database: PathBuf,
+}
+
+impl Run {
+    fn start(folder: &Path, name: &str, kafka: &Server, environment: &[(&str, &str)]) -> Self {
+        let idle_after = format!("{}ms", IDLE_AFTER.as_millis());
+        let output = format!("sqlite:{name}.db");
+        let arguments = ["--output", &output, "--name", name, "--idle-after", &idle_after, "--json"];
+        let fixed = "--workers 2 --start earliest --checkpoint off --allowed-lateness 0s";
+        let fixed: Vec<&str> = fixed.split_whitespace().collect();
+        let mut command =
+            program::command(&program::build("full_pipeline"), folder, &[&fixed[..], &arguments].concat());
+        command.env("KAFKA_BOOTSTRAP_SERVERS", kafka.url()).envs(environment.iter().copied());
+        command.stderr(Stdio::inherit());
+        Self { child: command.spawn().unwrap(), database: folder.join(format!("{name}.db")) }
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits until the end of the newest window is in the table, or a later one.
+    fn until_windows_reach(&mut self, end: i64) {
+        let newest = || {
+            let connection = Connection::open(&self.database).ok()?;
+            let text = "SELECT max(unixepoch(window_end)) FROM chat_summary_minute";
+            connection.query_row(text, [], |row| row.get::<_, Option<i64>>(0)).ok()?
+        };
+        while newest().is_none_or(|newest| newest < end) {
+            assert!(self.child.try_wait().unwrap().is_none(), "it ended by itself");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Stops it as an operator does; what it told.
+    fn stop(self) -> Json {
+        self.signal("-TERM");
+        program::last_line(&self.child.wait_with_output().unwrap(), 143)
+    }
+}
+
+/// The library that sets the clock of a process, which `scripts/services install` gets.
+fn faketime() -> PathBuf {
+    let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib"];
+    let places = folders.map(|folder| Path::new(folder).join("faketime/libfaketimeMT.so.1"));
+    let found = places.iter().find(|place| place.exists());
+    found.unwrap_or_else(|| panic!("libfaketime is missing; run `scripts/services install faketime`")).clone()
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+#[test]
+fn nothing_is_late_because_it_was_suspended_or_its_clock_was_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Server::kafka();
+    let url = kafka.url();
+    let arguments = "--rate 50 --channels 3 --seed 5 --start now --topic-partitions 2 --late-ratio 0 --too-late-ratio 0 \
+                     --duplicate-ratio 0 --malformed-ratio 0 --future-ratio 0 --json";
+    let arguments: Vec<&str> = ["--kafka", &url].into_iter().chain(arguments.split_whitespace()).collect();
+    let mut producer = program::command(&log::producer(), folder.path(), &arguments);
+    let producer = producer.stderr(Stdio::inherit()).spawn().unwrap();
+
+    let clock = folder.path().join("clock");
+    let set = |offset: &str| std::fs::write(&clock, offset).unwrap();
+    set("+0");
+    let environment = [
+        ("LD_PRELOAD", faketime().to_str().unwrap().to_owned()),
+        ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap().to_owned()),
+        ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
+    ];
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, &**value)).collect();
+    let mut suspended = Run::start(folder.path(), "suspended", &kafka, &[]);
+    let mut set_forward = Run::start(folder.path(), "set_forward", &kafka, &environment);
+
+    let begun = now();
+    suspended.until_windows_reach(begun + 5);
+    set_forward.until_windows_reach(begun + 5);
+    suspended.signal("-STOP");
+    set("+3600");
+    // This long nobody asks the partitions of one, and the clock of the other is wrong.
+    let stopped = Instant::now();
+    while stopped.elapsed() < IDLE_AFTER + Duration::from_secs(3) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    suspended.signal("-CONT");
+    set("+0");
+    // Both go on behind the gap.
+    let behind = now() + 5;
+    suspended.until_windows_reach(behind);
+    set_forward.until_windows_reach(behind);
+
+    for (name, run) in [("suspended", suspended), ("set forward", set_forward)] {
+        let told = run.stop();
+        assert!(told["on_time"].as_u64() > Some(1000), "{name}: {told}");
+        assert_eq!((&told["too_late"], &told["late_applied"]), (&0.into(), &0.into()), "{name}: {told}");
+    }
+    let stop = Command::new("kill").arg(producer.id().to_string()).status().unwrap();
+    assert!(stop.success());
+    producer.wait_with_output().unwrap();
+}
