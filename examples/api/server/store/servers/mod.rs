@@ -78,6 +78,10 @@ impl Servers {
 
     /// Waits until the tables have what Redis told before: the two are written apart.
     async fn reach(&self, stream: Option<&str>, told: Option<EventTime>) -> anyhow::Result<()> {
+        // What the log tells is in the tables; after a start over their times are earlier than those told before.
+        if self.channel.is_none() {
+            return Ok(());
+        }
         let began = Instant::now();
         while self.tables.shards().await?.of(stream) < told {
             if began.elapsed() > PATIENCE {
