@@ -22,7 +22,6 @@ pub(crate) enum Message {
         kind: WindowKind,
         metrics: Metrics,
         /// Where to go on, after the last message of a stream and time.
-        #[serde(skip_serializing_if = "Option::is_none")]
         cursor: Option<String>,
     },
     /// A moment was found, went on, ended, or turned out to be none.
@@ -35,7 +34,6 @@ pub(crate) enum Message {
         kind: MomentKind,
         moment: MomentInfo,
         /// Where to go on, after the last message of a stream and time.
-        #[serde(skip_serializing_if = "Option::is_none")]
         cursor: Option<String>,
     },
     /// Title, category or state changed.
@@ -45,7 +43,6 @@ pub(crate) enum Message {
         time: Time,
         stream: StreamRow,
         /// Where to go on, after the last message of a stream and time.
-        #[serde(skip_serializing_if = "Option::is_none")]
         cursor: Option<String>,
     },
     /// All there is of one stream; replaces what is known.

@@ -145,7 +145,7 @@ pub(crate) struct Context {
     #[schema(pattern = "^(above|below)$")]
     pub(crate) side: String,
     /// What carried it, the greatest part first, where the pipeline says so.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub(crate) carried: Vec<serde_json::Value>,
 }
 
