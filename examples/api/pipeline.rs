@@ -30,11 +30,11 @@ pub(crate) struct Answers {
 }
 
 pub(crate) fn open(settings: &Settings) -> Result<Answers> {
-    let (Some(postgres), Some(redis)) = (settings.postgres.config(), &settings.redis.url.0) else {
-        return embed(settings);
-    };
-    let tables = Tables::new(postgres, &settings.pipeline);
-    let store = Arc::new(Servers { tables, channel: Channel::new(redis, &settings.redis.prefix)? });
+    let Some(postgres) = settings.postgres.config() else { return embed(settings) };
+    let tables = Arc::new(Tables::new(postgres, &settings.pipeline));
+    let redis = settings.redis.url.0.as_ref();
+    let channel = redis.map(|url| Channel::new(url, &settings.redis.prefix)).transpose()?;
+    let store = Arc::new(Servers { tables, channel });
     Ok(Answers { store, embedded: None, _folder: None })
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Settings {
     title: String,
     origins: Origins,
     token: Option<Token>,
-    /// Where a pipeline elsewhere writes; without both the pipeline is here.
+    /// Where a pipeline elsewhere writes; without Postgres the pipeline is here.
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) pipeline: String,
@@ -116,7 +116,8 @@ pub(crate) const TABLE: Table<Settings> = Table {
     about: "Events, a pipeline, an API and a dashboard in one process; or an API over what a pipeline elsewhere writes.\n\n\
             Usage: api [SETTINGS]\n\n\
             Without settings it makes up live streams, and answers at port 8000 of this machine.\n\
-            With POSTGRES_HOST and REDIS_URL it answers what another pipeline writes there.",
+            With POSTGRES_HOST it answers what another pipeline writes there, and follows its log of changes, or with REDIS_URL\n\
+            what it tells through Redis.",
     groups: &[("Service", SERVICE), ("Pipeline here", HERE), ("Pipeline elsewhere", ELSEWHERE)],
     hidden: &[],
 };
@@ -226,7 +227,9 @@ const ELSEWHERE: &[Flag] = &[
     stores::Flags::POSTGRES_TLS,
     stores::Flags::POSTGRES_CA,
     // It may hold a password.
-    stores::Flags::REDIS.told("follow what that pipeline tells there [none]").secret(),
+    stores::Flags::REDIS
+        .told("follow what that pipeline tells there [its log of changes in Postgres]")
+        .secret(),
     stores::Flags::REDIS_PREFIX,
     Flag::new("pipeline", "NAME", "the name of that pipeline [telemetra]", |s, v| {
         s.pipeline = v.to_owned();
@@ -242,8 +245,8 @@ pub(crate) fn read(
     let mut command = TABLE.read(arguments, variable)?;
     if let Command::Run(given) = &mut command {
         let settings = &mut given.settings;
-        if settings.postgres.host.is_some() != settings.redis.url.0.is_some() {
-            let why = "answers from elsewhere need both POSTGRES_HOST and REDIS_URL; give both, or none for a pipeline here";
+        if settings.postgres.host.is_none() && settings.redis.url.0.is_some() {
+            let why = "answers from elsewhere need POSTGRES_HOST beside REDIS_URL; give both, or none for a pipeline here";
             return Err(Wrong(why.to_owned()).into());
         }
         settings.time.windows = WindowSpec::sliding(

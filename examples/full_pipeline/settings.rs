@@ -84,6 +84,8 @@ pub(crate) struct Settings {
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) start_over: bool,
+    /// How long changes are kept in Postgres.
+    pub(crate) change_log: Option<Duration>,
     /// Where moments are posted.
     pub(crate) webhook: Secret<Option<String>>,
     pub(crate) webhook_secret: Secret<Option<String>>,
@@ -141,6 +143,7 @@ impl Default for Settings {
             postgres: Postgres::default(),
             redis: Redis::default(),
             start_over: false,
+            change_log: None,
             webhook: Secret::default(),
             webhook_secret: Secret::default(),
             webhook_state: "telemetra.webhook".into(),

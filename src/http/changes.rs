@@ -65,7 +65,7 @@ impl Changes {
 
     /// The position at which all is known up to a time.
     fn at(&self, time: EventTime) -> Position {
-        Position { life: Arc::clone(&self.life), time, key: None }
+        Position::new(Arc::clone(&self.life), time)
     }
 
     /// What changed after a position, up to a time that all keys have reached; `None` if not all of that is
@@ -150,17 +150,13 @@ fn message(view: &dyn View, life: &Arc<str>, update: &Update) -> Result<Option<(
         return Ok(None);
     }
     let (time, key) = (update.time, Arc::clone(&update.subject));
-    let at = Position { life: Arc::clone(life), time, key: Some(key) };
+    let at = Position::new(Arc::clone(life), time).after(key, time);
     let (key, cursor) = (update.subject.to_string(), at.to_string());
     let text = Message::Changes { key, time: time.into(), cursor, changes }.json()?;
     Ok(Some((text, at)))
 }
 
 impl Follow for Changes {
-    fn life(&self) -> Arc<str> {
-        Arc::clone(&self.life)
-    }
-
     fn begin<'a>(
         &'a self,
         wish: &'a Wish,
@@ -171,7 +167,8 @@ impl Follow for Changes {
             // by the feed, to which the follower listens already.
             let as_of = self.view.as_of();
             let key = wish.key.as_deref();
-            if let (Some(from), Some(as_of)) = (&wish.from, as_of)
+            let from = wish.from.as_ref().filter(|from| from.life() == &*self.life && from.shards() == 1);
+            if let (Some(from), Some(as_of)) = (from, as_of)
                 && let Some(beginning) = self.resume(key, from, as_of)?
             {
                 return Ok(beginning);
@@ -207,9 +204,9 @@ impl Feed for Updates {
                     Notice::Missed(_) => return Some(News::Gap),
                 };
                 match message(&*self.view, &self.life, &update) {
-                    Ok(Some((text, _))) => {
+                    Ok(Some((text, at))) => {
                         let (key, time) = (Arc::clone(&update.subject), update.time);
-                        return Some(News::Told(Told { key, time, messages: vec![text] }));
+                        return Some(News::Told(Told { key, time, messages: vec![text], at }));
                     }
                     Ok(None) => {}
                     Err(error) => {

@@ -75,9 +75,9 @@ pub use memory::MemorySink;
 #[cfg(feature = "object-store")]
 pub use objects::{ObjectCheckpoints, ObjectStoreConfig};
 #[cfg(feature = "parquet")]
-pub use parquet::Parquet;
+pub use parquet::{Parquet, ParquetRows};
 #[cfg(feature = "postgres")]
-pub use postgres::{Postgres, PostgresConfig, PostgresStore, TlsMode};
+pub use postgres::{ChangeLog, Postgres, PostgresConfig, PostgresStore, TlsMode};
 #[cfg(feature = "redis")]
 pub use redis::{RedisKeys, RedisServer, RedisSink, RedisTable};
 #[cfg(feature = "schema-registry")]

@@ -76,7 +76,7 @@ fn what_cannot_be_is_said() {
         (&["--token", "abc"], &[], "cannot use --token: it is a secret; give it by the variable API_TOKEN"),
         (&["--redis", "redis://:abc@r"], &[], "cannot use --redis: it is a secret"),
         (&["--no-token"], &[], "do not know the flag --no-token"),
-        (&["--postgres-host", "db"], &[], "need both POSTGRES_HOST and REDIS_URL"),
+        (&[], &[("REDIS_URL", "redis://r")], "need POSTGRES_HOST beside REDIS_URL"),
         (&["--postgres-tls", "verify"], &[], "`verify` is none of disable, prefer"),
         (&["--help"], &[], "help"),
     ] {

@@ -14,12 +14,14 @@ mod across;
 mod answers;
 mod arguments;
 mod broadcasts;
+mod change_log;
 mod client;
 mod connections;
 mod corrections;
 mod document;
 mod errors;
 mod events;
+mod export;
 #[allow(dead_code, reason = "the tests of the router use the rest")]
 #[path = "../http/follower.rs"]
 mod follower;

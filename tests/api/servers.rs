@@ -66,8 +66,8 @@ fn servers(postgres: &Server, redis: &str, settings: &[(&str, &str)]) -> Arc<Ser
     let port = postgres.port().to_string();
     let servers = [("POSTGRES_HOST", "localhost"), ("POSTGRES_PORT", &*port), ("REDIS_URL", redis)];
     let settings = crate::arguments::settings(&[], &[&servers, settings].concat()).unwrap();
-    let tables = Tables::new(settings.postgres.config().unwrap(), &settings.pipeline);
-    Arc::new(Servers { tables, channel: Channel::new(redis, &settings.redis.prefix).unwrap() })
+    let tables = Arc::new(Tables::new(settings.postgres.config().unwrap(), &settings.pipeline));
+    Arc::new(Servers { tables, channel: Some(Channel::new(redis, &settings.redis.prefix).unwrap()) })
 }
 
 fn api(postgres: &Server, redis: &Server, settings: &[(&str, &str)]) -> Serving {

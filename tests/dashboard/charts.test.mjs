@@ -99,6 +99,20 @@ test("a moment is on the chart of its own metric, and in the row of its kind", a
     await page.keyboard.press("Enter");
     await page.locator('[data-testid="chosen"]', { hasText: "Viewer surge" }).waitFor();
     await accessible(page, "a moment chosen in the timeline");
+    // Where the pipeline says what carried it, that comes first.
+    await page.route(/\/streams\/ada\/moments\?/, async (route) => {
+      const response = await route.fetch();
+      const json = await response.json();
+      for (const moment of json.moments) moment.context.carried = [{ name: "raid", count: 4000 }, "PogChamp"];
+      await route.fulfill({ response, json });
+    });
+    // And nothing tells the page of the moment as it really is.
+    await page.routeWebSocket(/\/live\//, () => {});
+    const chosen = new URL(page.url());
+    chosen.searchParams.set("from", new Date(minute(5)).toISOString());
+    chosen.searchParams.set("to", new Date(minute(15)).toISOString());
+    await page.goto(chosen.href);
+    await page.locator('[data-testid="chosen"] dl > div').first().filter({ hasText: /^Carried byraid 4,000, PogChamp$/ }).waitFor();
     assert.deepEqual(page.errors, []);
   } finally {
     await service.stop();

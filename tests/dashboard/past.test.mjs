@@ -103,6 +103,13 @@ test("a range of the past is chosen by its times, and its windows are saved", as
     const ends = rows.map((row) => Date.parse(row[head.indexOf("window_end")]));
     assert.equal(rows.length, 30, "one for each ten seconds of five minutes");
     assert.deepEqual([Math.min(...ends), Math.max(...ends)], [minute(5) + 10_000, minute(10)]);
+    // The same as Parquet, by which a file begins and ends.
+    for (const name of ["Windows", "Moments"]) {
+      const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: `${name} as Parquet` }).click()]);
+      assert.equal(file.suggestedFilename(), `ada-${name.toLowerCase()}.parquet`);
+      const bytes = await readFile(await file.path());
+      assert.deepEqual([bytes.subarray(0, 4).toString(), bytes.subarray(-4).toString()], ["PAR1", "PAR1"]);
+    }
 
     await page.getByRole("button", { name: "Back to now" }).click();
     await page.locator('[data-testid="range"] strong').waitFor({ state: "detached" });

@@ -10,11 +10,16 @@ export const knownToken = () => token;
 // Called when a token was entered.
 export const onToken = (listener) => listeners.add(listener);
 
-export async function ask(path) {
+export const ask = (path) => answer(path, "application/json", 8000, (response) => response.json().catch(() => ({})));
+
+// A file, which may take a while.
+export const askFile = (path) => answer(path, "*/*", 120_000, (response) => (response.ok ? response.blob() : response.json().catch(() => ({}))));
+
+async function answer(path, accept, patience, read) {
   let response;
   try {
-    const headers = { accept: "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) };
-    response = await fetch(path, { headers, signal: AbortSignal.timeout(8000) });
+    const headers = { accept, ...(token ? { authorization: `Bearer ${token}` } : {}) };
+    response = await fetch(path, { headers, signal: AbortSignal.timeout(patience) });
   } catch {
     throw new Error("The service cannot be reached");
   }
@@ -22,7 +27,7 @@ export async function ask(path) {
     login();
     throw new Error("This service asks for a token");
   }
-  const body = await response.json().catch(() => ({}));
+  const body = await read(response);
   if (!response.ok) throw new Error(body.detail ?? `The service answered with status ${response.status}`);
   return body;
 }

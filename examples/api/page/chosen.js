@@ -6,7 +6,19 @@ import { address, go, state } from "./url.js";
 import { around } from "./when.js";
 import { chance, sentence, strength } from "./words.js";
 
-const KNOWN = ["windows", "duration_ms", "side"];
+const KNOWN = ["windows", "duration_ms", "side", "carried"];
+
+// What the service says carried it: a list of texts, or of parts with a name and how much each was.
+function contributors(moment) {
+  const list = moment.context?.carried;
+  if (!Array.isArray(list) || list.length === 0) return [];
+  const named = (part) => {
+    const [name, ...rest] = part && typeof part === "object" ? (Array.isArray(part) ? part : Object.values(part)) : [part];
+    const amounts = rest.filter((value) => typeof value === "number" || typeof value === "string");
+    return [String(name), ...amounts.map((value) => (typeof value === "number" ? count(value) : value))].join(" ");
+  };
+  return [["Carried by", list.map(named).join(", ")]];
+}
 
 // What was unusual about the window of the peak, beside the metric itself.
 function carried(stream, moment) {
@@ -65,7 +77,7 @@ export class Chosen {
     const { label, mark, tone } = kind(moment.moment_type);
     const into = began !== null && began <= moment.started ? `${position(moment.started - began)} into the stream` : "";
     const status = moment.isWithdrawn ? "withdrawn" : moment.ended === null ? "open" : `lasted ${duration(moment.ended - moment.started)}`;
-    const facts = [...context(moment), ...carried(stream, moment)];
+    const facts = [...contributors(moment), ...context(moment), ...carried(stream, moment)];
     const likely = stream.likely.toReversed();
     const here = likely.findIndex(({ moment_id: id }) => id === moment.moment_id);
     return html("section", { class: "chosen", "data-tone": tone, "data-testid": "chosen", "aria-label": `${label} at ${at(moment.started)}` },

@@ -22,13 +22,29 @@ export class Letters {
     this.look();
   }
 
-  async look(cursor = null) {
+  // Whether somebody reads these, or waits for others.
+  isRead() {
+    return this.pending || this.list.children.length > 20 || this.list.contains(document.activeElement) || this.list.querySelector("[open]");
+  }
+
+  // Looks whether there are others now.
+  refresh() {
+    return this.isRead() ? null : this.look(null, true);
+  }
+
+  async look(cursor = null, again = false) {
     const { fate = "", search = "" } = state();
-    [this.fate.value, this.search.value] = [fate, search];
+    // What is being typed is not taken away.
+    if (!again) [this.fate.value, this.search.value] = [fate, search];
     const asked = (this.asked = {});
+    this.pending = !again;
     try {
       const page = await this.ask(address("/ops/dead-letters", { fate, search, cursor, limit: "20" }));
       if (asked !== this.asked) return;
+      // The same ones stay where they are: somebody may be about to open one.
+      const shown = JSON.stringify([page.letters, page.next_cursor]);
+      if (again && (shown === this.shown || this.isRead())) return;
+      this.shown = cursor ? null : shown;
       this.cursor = page.next_cursor;
       this.more.hidden = !this.cursor;
       const items = page.letters.map((letter) => this.item(letter));
@@ -37,7 +53,10 @@ export class Letters {
       this.hint.textContent = this.list.children.length > 0 ? "" : fate || search ? "Nothing matches." : "None: everything that was read was counted.";
       if (cursor) items[0]?.querySelector("summary").focus();
     } catch (error) {
-      if (asked === this.asked) this.hint.textContent = `${error.message}.`;
+      // The rest of the page says the same, and that it tries again.
+      if (asked === this.asked && !again) this.hint.textContent = `${error.message}.`;
+    } finally {
+      if (asked === this.asked) this.pending = false;
     }
   }
 

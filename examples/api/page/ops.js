@@ -107,6 +107,7 @@ async function again() {
   clearTimeout(next);
   try {
     show(await ask("/ops"));
+    await letters.refresh();
     $("notice").hidden = true;
   } catch (problem) {
     $("notice").hidden = false;
@@ -115,8 +116,5 @@ async function again() {
   next = setTimeout(again, EVERY);
 }
 
-onToken(() => {
-  again();
-  letters.look();
-});
+onToken(again);
 again();

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::live::Changes;
 use super::observe::{self, Recorder};
 use super::page::Page;
-use super::routes::{broadcasts, health, live, moments, ops, overview, streams};
+use super::routes::{broadcasts, export, health, live, moments, ops, overview, streams};
 use super::store::Store;
 
 /// The settings that handlers need.
@@ -54,7 +54,6 @@ pub(crate) struct App(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) live: Live,
-    pub(crate) changes: Arc<Changes>,
     pub(crate) settings: Settings,
     pub(crate) limits: Limits,
     pub(crate) page: Page,
@@ -81,8 +80,8 @@ impl App {
     pub(crate) fn new(store: Arc<dyn Store>, options: Options, mut stopping: watch::Receiver<bool>) -> Self {
         let (reached, progress) = watch::channel(Progress { as_of: None, since: Instant::now() });
         let settings = options.settings(stopping.clone());
-        let changes = Arc::new(Changes::new(Arc::clone(&store), progress.clone()));
-        let live = Live::new(Arc::clone(&changes) as _, settings.clone());
+        let changes = Changes::new(Arc::clone(&store), progress.clone());
+        let live = Live::new(Arc::new(changes), settings.clone());
         // At once, as some stores take a while until they tell.
         live.start();
         let app = Self(Arc::new(Inner {
@@ -91,7 +90,6 @@ impl App {
             recorder: Recorder::shared(),
             store,
             live,
-            changes,
             settings,
             progress,
         }));
@@ -133,6 +131,8 @@ pub(crate) fn app(app: App) -> Router {
         .route("/streams/{id}", get(streams::one))
         .route("/streams/{id}/metrics", get(streams::metrics))
         .route("/streams/{id}/moments", get(streams::moments))
+        .route("/streams/{id}/metrics.parquet", get(export::metrics))
+        .route("/streams/{id}/moments.parquet", get(export::moments))
         .route("/streams/{id}/broadcasts", get(broadcasts::list))
         .route("/moments", get(moments::list))
         .route("/overview", get(overview::overview))

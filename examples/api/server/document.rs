@@ -7,7 +7,7 @@ use utoipa::OpenApi;
 
 use super::model::Message;
 use super::observe;
-use super::routes::{broadcasts, health, live, moments, ops, overview, streams};
+use super::routes::{broadcasts, export, health, live, moments, ops, overview, streams};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,7 +23,7 @@ use super::routes::{broadcasts, health, live, moments, ops, overview, streams};
     ),
     tags((name = "answers"), (name = "live"), (name = "operation")),
     paths(
-        streams::list, streams::one, streams::metrics, streams::moments, broadcasts::list, moments::list,
+        streams::list, streams::one, streams::metrics, streams::moments, export::metrics, export::moments, broadcasts::list, moments::list,
         overview::overview, ops::operations, ops::letters, live::one, live::all,
         health::health, health::ready, observe::render
     ),

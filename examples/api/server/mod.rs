@@ -8,6 +8,7 @@ mod broadcast;
 pub(crate) mod document;
 mod live;
 pub(crate) mod log_tail;
+mod message;
 pub(crate) mod model;
 pub(crate) mod observe;
 pub(crate) mod operations;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use telemetra::core::{Action, Change, Decimal, EventTime, Micro, Moment, Summary, SummaryRow};
+use telemetra::core::{Decimal, EventTime, Micro, Moment, Summary};
 pub(crate) use telemetra::http::Time;
 use telemetra::livestream::{self, Currency, StreamId, StreamSummary};
 use telemetra::sinks::Published;
 use utoipa::ToSchema;
 
+pub(crate) use super::message::{Message, MomentKind, NotResumed, WindowKind};
 use super::presence::Presence;
 
 /// A stream: its row in `streams`, and its newest window.
@@ -143,9 +144,8 @@ pub(crate) struct Context {
     /// Where it is, seen from the baseline: `above` or `below`.
     #[schema(pattern = "^(above|below)$")]
     pub(crate) side: String,
-    /// What carried it, heaviest first; absent if the rule says nothing of that. At most 2 KiB.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(required = false)]
+    /// What carried it, heaviest first; empty if the rule says nothing of that. At most 2 KiB.
+    #[serde(default)]
     pub(crate) carried: Vec<Carried>,
 }
 
@@ -161,85 +161,6 @@ pub(crate) struct Carried {
     pub(crate) now: f64,
     /// In the usual windows before it; null if there are none.
     pub(crate) usual: Option<f64>,
-}
-
-/// What a follower is told, one message a text frame or event; `type` tells which.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum Message {
-    /// A window was published, or published again as late events changed it.
-    Metrics {
-        stream_id: String,
-        /// T: the event time at which it took effect. All of a stream up to T is then known.
-        time: Time,
-        /// How often the row was published before.
-        revision: u32,
-        kind: WindowKind,
-        metrics: Metrics,
-    },
-    /// A moment was found, went on, ended, or turned out to be none.
-    Moment {
-        stream_id: String,
-        /// T: the event time at which it took effect. All of a stream up to T is then known.
-        time: Time,
-        /// How often the row was published before.
-        revision: u32,
-        kind: MomentKind,
-        moment: MomentInfo,
-    },
-    /// Title, category or state changed.
-    Stream {
-        stream_id: String,
-        /// T: the event time at which it took effect. All of a stream up to T is then known.
-        time: Time,
-        stream: StreamRow,
-    },
-    /// All there is of one stream; replaces what is known.
-    Snapshot {
-        /// Of this life of the service: what is resumed has to be of the same.
-        life: String,
-        as_of: Option<Time>,
-        /// Null until its first event.
-        stream: Option<StreamInfo>,
-        metrics: Vec<Metrics>,
-        moments: Vec<MomentInfo>,
-    },
-    /// All streams with their newest windows, and all open moments; replaces what is known.
-    Overview {
-        /// Of this life of the service: what is resumed has to be of the same.
-        life: String,
-        as_of: Option<Time>,
-        streams: Vec<StreamInfo>,
-        moments: Vec<MomentInfo>,
-    },
-    /// What changed after `since` follows: each row once, as it is now, or as it was when it was withdrawn.
-    Resumed {
-        /// Of this life of the service: what is resumed has to be of the same.
-        life: String,
-        since: Time,
-        as_of: Option<Time>,
-    },
-    /// All is well, also if nothing changes.
-    Heartbeat { as_of: Option<Time> },
-}
-
-/// What happened to a window: `corrected` if late events changed it.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum WindowKind {
-    Published,
-    Corrected,
-    Withdrawn,
-}
-
-/// What happened to a moment: `withdrawn` if late events made it untrue.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum MomentKind {
-    Opened,
-    Updated,
-    Closed,
-    Withdrawn,
 }
 
 /// What metadata says of a stream.
@@ -353,34 +274,5 @@ impl Carried {
 impl From<Published<&Moment<StreamId>>> for MomentInfo {
     fn from(published: Published<&Moment<StreamId>>) -> Self {
         Self::new(published.row, published.revision, published.time)
-    }
-}
-
-impl Message {
-    /// What a change says; `None` for rows that only the tables have.
-    pub(crate) fn of(stream: &str, change: &Change, time: EventTime) -> Option<Self> {
-        let (stream_id, revision) = (stream.to_owned(), change.revision);
-        let withdrawn = change.action == Action::Withdraw;
-        if let Some(row) = change.row::<SummaryRow<StreamId, StreamSummary>>() {
-            let kind = match revision {
-                _ if withdrawn => WindowKind::Withdrawn,
-                0 => WindowKind::Published,
-                _ => WindowKind::Corrected,
-            };
-            let metrics = Metrics::new(&row.summary, revision, time);
-            return Some(Self::Metrics { stream_id, time: time.into(), revision, kind, metrics });
-        }
-        if let Some(moment) = change.row::<Moment<StreamId>>() {
-            let kind = match (withdrawn, moment.open, revision) {
-                (true, ..) => MomentKind::Withdrawn,
-                (_, true, 0) => MomentKind::Opened,
-                (_, true, _) => MomentKind::Updated,
-                (_, false, _) => MomentKind::Closed,
-            };
-            let moment = MomentInfo::new(moment, revision, time);
-            return Some(Self::Moment { stream_id, time: time.into(), revision, kind, moment });
-        }
-        let row = change.row::<livestream::StreamRow>()?;
-        Some(Self::Stream { stream_id, time: time.into(), stream: row.into() })
     }
 }

@@ -1,7 +1,7 @@
 //! Kafka, Postgres and Redis.
 
 use super::Flag;
-use crate::common::parse::{self, boolean, choice, number};
+use crate::common::parse::{self, boolean, choice, duration, number};
 use crate::common::settings::{Secret, put};
 use crate::common::stores::{self, Postgres, Redis, Stores};
 use crate::kafka::Start;
@@ -106,6 +106,13 @@ pub(super) const STORES: &[Flag] = &[
         "empty the servers' tables where no checkpoint is gone on from [off]",
         |s, v| put(&mut s.start_over, boolean(v)),
     ),
+    Flag::new(
+        "change-log",
+        "TIME",
+        "keep a log of changes in Postgres so long, for services that follow it [off]",
+        |s, v| put(&mut s.change_log, parse::optional(v, duration)),
+    )
+    .needs("postgres-host"),
     stores::Flags::REDIS.told("keep what is current in Redis there [off]"),
     stores::Flags::REDIS_PREFIX,
     Flag::new("webhook", "URL", "post moments there; it may hold a token [off]", |s, v| {

@@ -10,7 +10,7 @@ use telemetra::core::checkpoint::CheckpointStore;
 use telemetra::livestream::{self, LiveEvents, LiveStreams};
 use telemetra::prelude::*;
 use telemetra::sinks::{
-    CreateTopics, KafkaConfig, KafkaCounters, KafkaSink, KafkaSource, OnLost, Parquet, Postgres,
+    ChangeLog, CreateTopics, KafkaConfig, KafkaCounters, KafkaSink, KafkaSource, OnLost, Parquet, Postgres,
     PostgresStore, RedisSink, Start, Webhook, WebhookSecret,
 };
 
@@ -47,8 +47,10 @@ pub(crate) fn write(mut pipeline: LiveStreams, settings: &Settings, samples: u32
     if let Some(config) = settings.postgres.config() {
         // Data on a server may belong to others: it is deleted only on request.
         let (name, start_over) = (settings.name.clone(), settings.start_over);
+        let log = settings.change_log.map(|keep| ChangeLog { keep, ..ChangeLog::default() });
         let shard = move |shard| {
             let sink = Postgres::new(config.clone()).pipeline(&name).shard(shard);
+            let sink = if let Some(log) = log { sink.change_log(log) } else { sink };
             if start_over { sink.start_over() } else { sink }
         };
         pipeline = pipeline.sharded_sink(settings.workers * settings.processes, shard);

@@ -12,7 +12,7 @@ use axum::extract::ws::Utf8Bytes;
 use telemetra_core::EventTime;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
-use super::{Feed, News, Told};
+use super::{Feed, News, Position, Told};
 use crate::http::limits::Limits;
 
 /// A message, ready to be sent.
@@ -21,8 +21,8 @@ pub(super) struct Frame {
     pub(super) key: Arc<str>,
     pub(super) time: EventTime,
     pub(super) text: Utf8Bytes,
-    /// Whether it is the last about the key at the time.
-    pub(super) is_last: bool,
+    /// Where to go on after it, if it is the last about the key at the time.
+    pub(super) at: Option<Position>,
 }
 
 pub(super) struct Hub {
@@ -85,8 +85,8 @@ impl Hub {
         }
         let last = told.messages.len().saturating_sub(1);
         for (n, text) in told.messages.into_iter().enumerate() {
-            let (key, is_last) = (Arc::clone(&told.key), n == last);
-            let frame = Frame { key, time: told.time, text: text.into(), is_last };
+            let (key, at) = (Arc::clone(&told.key), (n == last).then(|| told.at.clone()));
+            let frame = Frame { key, time: told.time, text: text.into(), at };
             for ring in rings.iter().flatten() {
                 // It fails if the last follower has just gone.
                 let _ = ring.send(frame.clone());

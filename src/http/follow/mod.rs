@@ -38,10 +38,8 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// * **In order.** The feed tells of a key in the order of time, at most once for each time. Of several keys with
 ///   one time it tells in the order of keys, if positions among them are to be resumed without repetition.
 pub trait Follow: Send + Sync + 'static {
-    /// The life of the source, as [`new_life`] makes it once: positions are of one life.
-    fn life(&self) -> Arc<str>;
-
-    /// What a follower is sent first. `told` is the greatest time that the feed has told.
+    /// What a follower is sent first. A position of another life means nothing: it is answered as if there were
+    /// none. `told` is the greatest time that the feed has told.
     fn begin<'a>(
         &'a self,
         wish: &'a Wish,
@@ -55,7 +53,8 @@ pub trait Follow: Send + Sync + 'static {
     fn feed(&self) -> Box<dyn Feed>;
 }
 
-/// Makes the id of a life of a source. What is resumed in another life would be a mixture of two.
+/// Makes the id of a life of a source, for its [positions](Position). What is resumed in another life would be
+/// a mixture of two.
 #[must_use]
 pub fn new_life() -> Arc<str> {
     format!("{:016x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)).into()
@@ -85,6 +84,8 @@ pub struct Told {
     pub time: EventTime,
     /// The messages about them, as JSON without line breaks.
     pub messages: Vec<String>,
+    /// Where a follower goes on after the last of them.
+    pub at: Position,
 }
 
 /// What a follower asks for.
@@ -92,7 +93,7 @@ pub struct Told {
 pub struct Wish {
     /// The key; `None` for all.
     pub key: Option<String>,
-    /// Where it was: it knows everything up to there. `None` if it knows nothing, or of another life.
+    /// Where it was: it knows everything up to there. `None` if it knows nothing.
     pub from: Option<Position>,
     /// How much of the past it wants in a snapshot, in milliseconds.
     pub history: u64,

@@ -73,8 +73,8 @@ impl Live {
     }
 
     /// Answers a request to follow: by a WebSocket if it asks for one, or by server-sent events if it accepts
-    /// `text/event-stream`. A `Last-Event-ID` among the headers goes before `from`; one of another life, or
-    /// that is none of ours, is passed over, as the client cannot do better.
+    /// `text/event-stream`. A `Last-Event-ID` among the headers goes before `from`; one that is
+    /// none of ours is passed over, as the client cannot do better.
     ///
     /// # Errors
     ///
@@ -90,10 +90,7 @@ impl Live {
     ) -> Result<Response, Problem> {
         guard::origin(&self.0.settings, headers)?;
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-        let wish = |from: Option<Position>| {
-            let from = from.filter(|from| from.life == self.0.source.life());
-            Wish { key: key.clone(), from, history }
-        };
+        let wish = |from| Wish { key: key.clone(), from, history };
         match upgrade {
             Ok(upgrade) => {
                 self.start();
@@ -121,6 +118,6 @@ fn accepts_events(headers: &HeaderMap) -> bool {
 
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live").field("life", &self.0.source.life()).finish_non_exhaustive()
+        f.debug_struct("Live").finish_non_exhaustive()
     }
 }

@@ -4,10 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use telemetra_core::EventTime;
+use telemetra_core::{EventTime, Shard};
 
 /// A position in the changes of a source: what a follower knows. As text it is the `id` of server-sent
 /// events, which browsers send back as `Last-Event-ID`, and the `cursor` of messages.
+///
+/// A source whose keys are divided among shards that advance apart has a time for each of them; as text these
+/// are separated by dots.
 ///
 /// ```
 /// use telemetra::core::EventTime;
@@ -15,38 +18,141 @@ use telemetra_core::EventTime;
 /// let position: Position = "6fd1-60000-6431".parse().map_err(|()| "no position")?;
 /// assert!(position.has("d1", EventTime(60_000)) && !position.has("d2", EventTime(60_000)));
 /// assert_eq!(position.to_string(), "6fd1-60000-6431");
+///
+/// let shards = [Some(EventTime(60_000)), None];
+/// let position = Position::of_shards("6fd1", &shards).after("d2", EventTime(70_000));
+/// assert_eq!(position.to_string(), "6fd1-70000.-6432");
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The life of the source: a position in another means nothing.
-    pub life: Arc<str>,
-    /// The event time.
-    pub time: EventTime,
-    /// The last key that is known as of that time; `None` if all are.
-    pub key: Option<Arc<str>>,
+    life: Arc<str>,
+    /// The event time that is known of each shard; `None` where there is nothing yet. There is at least one.
+    times: Vec<Option<EventTime>>,
+    /// The last key that is known as of its shard's time; `None` if all are.
+    key: Option<Arc<str>>,
 }
 
 impl Position {
+    /// The position at which all keys are known up to a time.
+    #[must_use]
+    pub fn new(life: impl Into<Arc<str>>, time: EventTime) -> Self {
+        Self::of_shards(life, &[Some(time)])
+    }
+
+    /// The position at which the keys of each shard are known up to its time. Which shard a key has is as of a
+    /// sink ([`Shard::index_of`]).
+    #[must_use]
+    pub fn of_shards(life: impl Into<Arc<str>>, times: &[Option<EventTime>]) -> Self {
+        let times = if times.is_empty() { vec![None] } else { times.to_vec() };
+        Self { life: life.into(), times, key: None }
+    }
+
+    /// The position after what was told of a key at a time, before which everything of its shard was told.
+    #[must_use]
+    pub fn after(mut self, key: impl Into<Arc<str>>, time: EventTime) -> Self {
+        let key = key.into();
+        let shard = self.shard(&key);
+        self.times[shard] = Some(time);
+        self.key = Some(key);
+        self
+    }
+
+    /// The position at which everything is known that either knows, of the same life and shards. This one goes
+    /// before where both know a part of one time.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        for shard in 0..self.times.len().min(other.times.len()) {
+            self = if self.times[shard] < other.times[shard] { self.reaching(shard, other) } else { self };
+        }
+        self
+    }
+
+    /// The position at which of one shard everything is known up to the time that the other has of it.
+    #[must_use]
+    pub fn reaching(mut self, shard: usize, other: &Self) -> Self {
+        if let (Some(time), Some(reached)) = (self.times.get_mut(shard), other.times.get(shard)) {
+            *time = *reached;
+        }
+        if self.last_shard() == Some(shard) {
+            self.key = None;
+        }
+        self
+    }
+
+    /// Whether it is of the same life and shards, and of none after the time that the other has.
+    #[must_use]
+    pub fn is_behind(&self, other: &Self) -> bool {
+        self.life == other.life
+            && self.times.len() == other.times.len()
+            && self.times.iter().zip(&other.times).all(|(time, other)| time <= other)
+    }
+
+    /// The shard of which not all keys are known as of its time.
+    #[must_use]
+    pub fn last_shard(&self) -> Option<usize> {
+        self.key.as_ref().map(|key| self.shard(key))
+    }
+
+    /// The life of the source.
+    #[must_use]
+    pub fn life(&self) -> &str {
+        &self.life
+    }
+
+    /// The number of shards.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.times.len()
+    }
+
+    /// The shard of a key.
+    #[must_use]
+    pub fn shard(&self, key: &str) -> usize {
+        if self.times.len() == 1 { 0 } else { Shard::index_of(key, self.times.len()) }
+    }
+
     /// Whether it is at or after what was told of a key at a time.
     #[must_use]
     pub fn has(&self, key: &str, time: EventTime) -> bool {
-        time < self.time || (time == self.time && self.key.as_ref().is_none_or(|last| key <= &**last))
+        let shard = self.shard(key);
+        let Some(known) = self.times[shard] else { return false };
+        // The last key says nothing of other shards.
+        let last = self.key.as_ref().filter(|last| self.shard(last) == shard);
+        time < known || (time == known && last.is_none_or(|last| key <= &**last))
     }
 
     /// The time up to which all keys are known; `None` if that is before all times.
     #[must_use]
     pub fn complete(&self) -> Option<EventTime> {
-        match self.key {
-            None => Some(self.time),
-            Some(_) => self.time.0.checked_sub(1).map(EventTime),
-        }
+        self.complete_where(|_| true)
+    }
+
+    /// The same, of those shards alone of which the other knows something.
+    #[must_use]
+    pub fn complete_in(&self, other: &Self) -> Option<EventTime> {
+        self.complete_where(|shard| other.times.get(shard).is_some_and(Option::is_some))
+    }
+
+    fn complete_where(&self, counts: impl Fn(usize) -> bool) -> Option<EventTime> {
+        let last = self.last_shard();
+        let counted = self.times.iter().enumerate().filter(|(shard, _)| counts(*shard));
+        let complete = counted.map(|(shard, time)| match time {
+            Some(time) if last == Some(shard) => time.0.checked_sub(1).map(EventTime),
+            time => *time,
+        });
+        complete.min().flatten()
     }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.life, self.time.0)?;
+        write!(f, "{}-", self.life)?;
+        for (shard, time) in self.times.iter().enumerate() {
+            f.write_str(if shard > 0 { "." } else { "" })?;
+            time.map_or(Ok(()), |time| write!(f, "{}", time.0))?;
+        }
         let Some(key) = &self.key else { return Ok(()) };
         f.write_str("-")?;
         key.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -58,13 +164,23 @@ impl FromStr for Position {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.split('-');
-        let (life, time) = (parts.next().ok_or(())?, parts.next().ok_or(())?);
+        let (life, times) = (parts.next().ok_or(())?, parts.next().ok_or(())?);
         let key = parts.next().map(unhex).transpose()?;
-        let is_number = !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit());
-        if life.is_empty() || !is_number || parts.next().is_some() {
+        if life.is_empty() || parts.next().is_some() {
             return Err(());
         }
-        Ok(Self { life: life.into(), time: EventTime(time.parse().map_err(|_| ())?), key })
+        let time = |text: &str| match text {
+            "" => Ok(None),
+            text if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().map(|time| Some(EventTime(time))).map_err(|_| ())
+            }
+            _ => Err(()),
+        };
+        let times: Vec<_> = times.split('.').map(time).collect::<Result<_, _>>()?;
+        if times == [None] {
+            return Err(());
+        }
+        Ok(Self { life: life.into(), times, key })
     }
 }
 
@@ -78,4 +194,44 @@ pub(in crate::http) fn unhex(text: &str) -> Result<Arc<str>, ()> {
     let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
     // What is no text is of no cursor of ours, and stands for no key.
     Ok(String::from_utf8_lossy(&bytes.ok_or(())?).into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn each_shard_has_its_time_and_one_has_its_last_key() {
+        let names: Vec<String> = (0..20).map(|n| format!("d{n:02}")).collect();
+        let of = |shard: usize| names.iter().filter(move |name| Shard::index_of(name, 2) == shard);
+        let (first, second) = (of(0).nth(1).unwrap(), of(1).next().unwrap());
+        let [early, late] = [1_000, 2_000].map(EventTime);
+        let position = Position::of_shards("a1", &[Some(early), None]);
+        assert!(position.has(first, early) && !position.has(first, late) && !position.has(second, early));
+        assert_eq!((position.complete(), position.complete_in(&position)), (None, Some(early)));
+        let position = Position::of_shards("a1", &[Some(early), Some(late)]).after(first.as_str(), late);
+        assert!(position.has(of(0).next().unwrap(), late), "keys before the last are known");
+        assert!(!position.has(of(0).nth(2).unwrap(), late) && position.has(of(0).nth(2).unwrap(), early));
+        assert!(of(1).all(|key| position.has(key, late)), "all of another shard are known");
+        assert_eq!(position.complete(), Some(EventTime(1_999)));
+
+        let ahead = Position::of_shards("a1", &[Some(early), Some(EventTime(3_000))]);
+        let both = position.clone().and(&ahead);
+        assert_eq!(both.to_string(), position.to_string().replace(".2000", ".3000"));
+        assert!(!position.is_behind(&ahead) && ahead.is_behind(&both) && position.is_behind(&both));
+        assert_eq!(both.reaching(0, &ahead).to_string(), "a1-1000.3000");
+    }
+
+    #[test]
+    fn positions_are_read_as_they_are_written() {
+        for text in ["a1-7", "a1-7-6431", "a1-7.8", "a1-.8-6431", "a1-.", "a1-0-"] {
+            assert_eq!(text.parse::<Position>().unwrap().to_string(), text);
+        }
+        for text in
+            ["", "a1", "a1-", "-7", "a1-x", "a1-7.x", "a1-7-643", "a1-7-6431-", "a1-99999999999999999999"]
+        {
+            assert_eq!(text.parse::<Position>(), Err(()), "{text}");
+        }
+    }
 }

@@ -1,10 +1,8 @@
 //! One follower: a beginning, and then each change as it comes.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use telemetra_core::EventTime;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Interval, interval};
@@ -120,8 +118,8 @@ impl<C: Connection> Session<'_, C> {
                 told = news.recv() => match told {
                     Ok(frame) if self.known.has(&frame.key, frame.time) => {}
                     Ok(frame) => {
-                        let at = frame.is_last.then(|| self.position(frame.time, frame.key));
-                        self.send(frame.text, at.as_ref()).await?;
+                        let (text, at) = self.placed(frame);
+                        self.send(text, at.as_ref()).await?;
                     }
                     Err(RecvError::Lagged(missed)) => return Err(End::Slow(format!(
                         "too slow: {missed} messages were missed; connect again with `since`"
@@ -139,8 +137,22 @@ impl<C: Connection> Session<'_, C> {
         }
     }
 
-    fn position(&self, time: EventTime, key: Arc<str>) -> Position {
-        Position { life: self.live.source().life(), time, key: Some(key) }
+    /// A message, and where this follower goes on after it: of some shards it may know more than the feed has
+    /// told, from its beginning. Then the cursor in the message is another one, too.
+    fn placed(&self, frame: Frame) -> (Utf8Bytes, Option<Position>) {
+        let Frame { text, at: Some(at), .. } = frame else { return (frame.text, None) };
+        let Some(known) = self.known.all.as_ref().filter(|known| !known.is_behind(&at)) else {
+            return (text, Some(at));
+        };
+        let (told, merged) = (format!("\"cursor\":\"{at}\""), at.and(known));
+        let text = match text.rfind(&told) {
+            None => text,
+            Some(place) => {
+                let (before, after) = (&text[..place], &text[place + told.len()..]);
+                format!("{before}\"cursor\":\"{merged}\"{after}").into()
+            }
+        };
+        (text, Some(merged))
     }
 
     async fn send(&mut self, text: Utf8Bytes, at: Option<&Position>) -> Result<(), End> {

@@ -56,21 +56,7 @@ pub(super) fn write(
 ) -> Result<(), String> {
     let start = out.len();
     out.resize(start + Head::BYTES, 0);
-    let (mut columns, mut wrong) = (shape.columns.iter(), None);
-    change.values(time, &mut |value| {
-        let Some(column) = columns.next() else {
-            wrong.get_or_insert("it does not put one value for each column of its table".to_owned());
-            return;
-        };
-        if wrong.is_none() {
-            wrong = put(out, column.kind, column.is_optional(), column.key, value)
-                .err()
-                .map(|why| format!("the column `{}` {why}", column.name));
-        }
-    });
-    if wrong.is_none() && columns.next().is_some() {
-        wrong = Some("it does not put one value for each column of its table".to_owned());
-    }
+    let wrong = write_values(out, shape, |value| change.values(time, value)).err();
     let length = u32::try_from(out.len() - start - Head::BYTES);
     let day = u32::try_from(change.row.time().unwrap_or(time).0 / DAY).unwrap_or(u32::MAX);
     match (wrong, length) {
@@ -85,6 +71,30 @@ pub(super) fn write(
             Err(wrong.unwrap_or_else(|| "it has more than 4 GiB".to_owned()))
         }
     }
+}
+
+/// Appends the values of a row. The error is what is wrong with it.
+pub(super) fn write_values(
+    out: &mut Vec<u8>,
+    shape: &Shape,
+    values: impl FnOnce(&mut dyn FnMut(Value<'_>)),
+) -> Result<(), String> {
+    let (mut columns, mut wrong) = (shape.columns.iter(), None);
+    values(&mut |value| {
+        let Some(column) = columns.next() else {
+            wrong.get_or_insert("it does not put one value for each column of its table".to_owned());
+            return;
+        };
+        if wrong.is_none() {
+            wrong = put(out, column.kind, column.is_optional(), column.key, value)
+                .err()
+                .map(|why| format!("the column `{}` {why}", column.name));
+        }
+    });
+    if wrong.is_none() && columns.next().is_some() {
+        wrong = Some("it does not put one value for each column of its table".to_owned());
+    }
+    wrong.map_or(Ok(()), Err)
 }
 
 /// Appends a value: a byte that says whether there is one, and the value.

@@ -34,7 +34,7 @@ pub(super) struct Logged {
 }
 
 /// The values of a column for one row group, and its levels.
-struct Buffer {
+pub(super) struct Buffer {
     values: Values,
     /// For each place whether there is a value, in the sense of Parquet; empty if there always is.
     defined: Vec<i16>,
@@ -69,11 +69,7 @@ pub(super) fn write_to<W: Write + Send>(
     changes: &mut dyn Iterator<Item = Logged>,
 ) -> Result<W, ParquetError> {
     let schema = Arc::new(parse_message_type(&shape.schema())?);
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_created_by(concat!("telemetra ", env!("CARGO_PKG_VERSION")).to_owned())
-        .build();
-    let mut writer = SerializedFileWriter::new(target, schema, Arc::new(properties))?;
+    let mut writer = SerializedFileWriter::new(target, schema, properties())?;
     let mut changes = changes.peekable();
     while changes.peek().is_some() {
         let mut front = [Kind::Time, Kind::Text, Kind::Integer].map(Buffer::new);
@@ -99,6 +95,14 @@ pub(super) fn write_to<W: Write + Send>(
     writer.into_inner()
 }
 
+/// The properties of all files.
+pub(super) fn properties() -> Arc<WriterProperties> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_created_by(concat!("telemetra ", env!("CARGO_PKG_VERSION")).to_owned());
+    Arc::new(properties.build())
+}
+
 fn short() -> ParquetError {
     ParquetError::General("the log ends within a row".to_owned())
 }
@@ -115,7 +119,7 @@ fn take_sized(row: &mut Bytes) -> Result<Bytes, ParquetError> {
 }
 
 impl Buffer {
-    fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: Kind) -> Self {
         let values = match kind {
             Kind::Bool => Values::Bool(Vec::new()),
             Kind::Integer | Kind::Time | Kind::Integers => Values::Integer(Vec::new()),
@@ -139,7 +143,7 @@ impl Buffer {
     }
 
     /// Takes the next value of a row.
-    fn take(&mut self, row: &mut Bytes, kind: Kind, optional: bool) -> Result<(), ParquetError> {
+    pub(super) fn take(&mut self, row: &mut Bytes, kind: Kind, optional: bool) -> Result<(), ParquetError> {
         let is_there = take(row, 1)?[0] != 0;
         if matches!(kind, Kind::Integers | Kind::Floats | Kind::Texts) {
             return self.take_list(row, kind, i16::from(optional), is_there);
@@ -192,7 +196,7 @@ impl Buffer {
     }
 
     /// Writes the column as the next one of a row group.
-    fn write<W: Write + Send>(
+    pub(super) fn write<W: Write + Send>(
         &self,
         group: &mut SerializedRowGroupWriter<'_, W>,
     ) -> Result<(), ParquetError> {

@@ -7,6 +7,7 @@ mod log;
 #[cfg(feature = "object-store")]
 mod objects;
 mod place;
+mod rows;
 mod shape;
 mod state;
 
@@ -18,6 +19,7 @@ use telemetra_core::{Batch, EventTime, ExternalError, Sink, SinkProgress, Table}
 
 use crate::owner::{self, Owner};
 use place::{Opened, Place};
+pub use rows::ParquetRows;
 use shape::Shape;
 
 /// A sink that writes every change as a row of Parquet files in a folder, for DuckDB, Spark, pandas and what else

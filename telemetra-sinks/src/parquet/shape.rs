@@ -82,12 +82,21 @@ impl Shape {
         Ok(Self { name: table.name().to_owned(), columns })
     }
 
-    /// The schema of files, in the language of Parquet.
+    /// The schema of files of changes, in the language of Parquet.
     pub(super) fn schema(&self) -> String {
-        let mut text = format!(
-            "message rows {{ required int64 {TIME} (TIMESTAMP(MILLIS,true)); required binary {OP} (STRING); \
+        self.schema_after(&format!(
+            " required int64 {TIME} (TIMESTAMP(MILLIS,true)); required binary {OP} (STRING); \
              required int64 {REVISION};"
-        );
+        ))
+    }
+
+    /// The same of files of rows.
+    pub(super) fn schema_of_rows(&self) -> String {
+        self.schema_after("")
+    }
+
+    fn schema_after(&self, front: &str) -> String {
+        let mut text = format!("message rows {{{front}");
         for column in &self.columns {
             let need = if column.is_optional() { "optional" } else { "required" };
             let name = &column.name;

@@ -122,7 +122,9 @@ pub(super) fn encode(
     action: Action,
 ) -> Result<Vec<Array>, ExternalError> {
     let whole = action == Action::Upsert;
-    let mut arrays = plan.arrays(whole);
+    let mut arrays = plan.arrays(action);
+    let rest = if plan.records(action) { 3 } else { 0 };
+    let mut record = arrays.split_off(arrays.len() - rest);
     let columns = plan.table.all_columns();
     for entry in entries {
         let mut count = 0;
@@ -141,6 +143,12 @@ pub(super) fn encode(
                 wrong.get_or_insert_with(|| format!("there is nothing in the column {}", column.name));
             }
         });
+        if let [subject, revision, time] = &mut record[..] {
+            // They are of these kinds.
+            let _ = subject.push(Value::Text(&entry.change.row.subject()));
+            let _ = revision.push(Value::Unsigned(entry.change.revision.into()));
+            let _ = time.push(Value::Time(entry.time));
+        }
         if count != columns.len() {
             wrong = Some(format!("it has {count} values for {} columns", columns.len()));
         }
@@ -149,5 +157,6 @@ pub(super) fn encode(
             return Err(ExternalError::permanent(format!("could not write the row {key}: {wrong}")));
         }
     }
+    arrays.append(&mut record);
     Ok(arrays)
 }

@@ -80,6 +80,11 @@ pub(super) fn type_of(kind: ColumnKind) -> &'static str {
     }
 }
 
+/// Quotes a text as an SQL literal, under `standard_conforming_strings`.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// Quotes a name as an SQL identifier.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

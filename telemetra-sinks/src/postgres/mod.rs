@@ -6,6 +6,7 @@
 
 mod array;
 mod batch_columns;
+mod change_log;
 mod config;
 mod connect;
 mod dead_letters;
@@ -14,6 +15,7 @@ mod error;
 mod fit;
 mod names;
 mod numeric;
+mod opened;
 mod progress;
 mod retention;
 mod schema;
@@ -29,14 +31,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::{AnyRow, Batch, DeadLetter, EventTime, ExternalError, Shard, Sink, SinkProgress, Table};
+use telemetra_core::{Batch, DeadLetter, EventTime, ExternalError, Shard, Sink, SinkProgress, Table};
 
+pub use change_log::ChangeLog;
 pub use config::PostgresConfig;
 pub use store::PostgresStore;
 pub use tls::TlsMode;
 
 use crate::owner::{self, Owner};
-use progress::{Claimed, Fence, Start};
+use change_log::Trim;
+use opened::Opened;
+use progress::{Claimed, Start};
 use retention::Retention;
 use session::Session;
 use statements::Plan;
@@ -102,24 +107,10 @@ pub struct Postgres {
     shard: Shard,
     start_over: bool,
     retention: Option<u64>,
+    change_log: Option<ChangeLog>,
     opened: Option<Opened>,
     /// The connection by which the progress of another process is read.
     watching: Option<Session>,
-}
-
-/// The state of the sink between `open` and `close`.
-struct Opened {
-    fence: Fence,
-    durable: Option<EventTime>,
-    /// Whether the tables still hold rows of an earlier run, which the first change of this run deletes.
-    rows_are_old: bool,
-    /// Whether the dead letters are those of an earlier run, which the first letter or change of this run
-    /// deletes.
-    letters_are_old: bool,
-    plans: Vec<Plan>,
-    retention: Option<Retention>,
-    /// `None` after an error; the next attempt opens a new connection.
-    writer: Option<Writer>,
 }
 
 impl Postgres {
@@ -133,6 +124,7 @@ impl Postgres {
             shard: Shard::WHOLE,
             start_over: false,
             retention: None,
+            change_log: None,
             opened: None,
             watching: None,
         }
@@ -213,6 +205,38 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// Keeps a log of changes, by which a reader of the tables learns what changed after any time that it
+    /// knows, withdrawals included. Default: off.
+    ///
+    /// A row that changed is found by the time in its [`published_at`](telemetra_core::Table::published_at)
+    /// column, for which each table gets an index. A row that was withdrawn is recorded in `telemetra_changes`,
+    /// as it was, with its subject, revision and event time, in the transaction that deletes it. Upserts are
+    /// recorded only of tables without such a column; if these have a
+    /// [day column](telemetra_core::Table::by_day), their rows are found by that and are not recorded.
+    ///
+    /// `telemetra_progress` says of each shard in which `history` its times are, and after which time,
+    /// `changes_since`, all records are kept. A pipeline that starts over, or with another number of shards,
+    /// begins a history in which earlier times mean nothing. The days that a [retention](Self::retention) drops
+    /// are not withdrawn, and not in the log.
+    ///
+    /// # Cost
+    ///
+    /// An entry in an index for each upsert, and a record of the row for each withdrawal. The first shard
+    /// trims the log in transactions of at most 10,000 records. Opening builds the index of an existing table,
+    /// which blocks its writers meanwhile.
+    ///
+    /// ```
+    /// use telemetra_sinks::{ChangeLog, Postgres, PostgresConfig};
+    /// let sink = Postgres::new(PostgresConfig::new("localhost")).change_log(ChangeLog::default());
+    /// ```
+    #[must_use]
+    pub fn change_log(mut self, bounds: ChangeLog) -> Self {
+        self.change_log = Some(bounds);
+        self
+    }
+}
+
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Postgres")
@@ -220,56 +244,6 @@ impl fmt::Debug for Postgres {
             .field("pipeline", &self.pipeline)
             .field("shard", &self.shard)
             .finish_non_exhaustive()
-    }
-}
-
-impl Opened {
-    /// Runs `work` with the open connection, or with a new one after an error.
-    fn with_writer<T>(
-        &mut self,
-        config: &PostgresConfig,
-        work: impl FnOnce(&mut Writer, &mut Self) -> Result<T, ExternalError>,
-    ) -> Result<T, ExternalError> {
-        let mut writer = match self.writer.take() {
-            Some(writer) if !writer.session.is_closed() => writer,
-            _ => Writer::new(Session::connect(config)?, &self.plans),
-        };
-        let done = work(&mut writer, self);
-        self.writer = done.is_ok().then_some(writer);
-        done
-    }
-
-    /// Deletes what an earlier run has left. Called when the first row or letter of this run arrives.
-    fn delete_old(&mut self, writer: &mut Writer, rows: bool) -> Result<(), ExternalError> {
-        if rows || self.letters_are_old {
-            let tables: Vec<_> = self.plans.iter().map(|plan| Arc::clone(&plan.table)).collect();
-            self.fence.delete_old(&writer.session, &mut writer.progress, rows.then_some(&tables[..]))?;
-            self.rows_are_old &= !rows;
-            self.letters_are_old = false;
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, writer: &mut Writer, batches: &[Batch]) -> Result<(), ExternalError> {
-        let Some(last) = batches.last() else { return Ok(()) };
-        if batches.iter().any(|batch| !batch.changes.is_empty()) {
-            self.delete_old(writer, self.rows_are_old)?;
-        }
-        if last.time.0 > array::LAST {
-            let why = format!("rows as of {} cannot be written: it is after the year 294276", last.time);
-            return Err(error::refused(writer.session.place(), why));
-        }
-        let Some(retention) = &mut self.retention else {
-            return writer.write(batches, &self.plans, &self.fence, |_| true);
-        };
-        let cutoff = retention.cutoff(last.time);
-        let is_kept = |row: &dyn AnyRow| retention::time_of(row).is_none_or(|time| time >= cutoff);
-        retention.prepare(&writer.session, batches)?;
-        writer.write(batches, &self.plans, &self.fence, is_kept)?;
-        self.durable = Some(last.time);
-        // The rows are committed. If this fails, the next attempt writes no rows, and the days are dropped
-        // another time.
-        retention.sweep(&writer.session, &self.fence, last.time)
     }
 }
 
@@ -300,13 +274,14 @@ impl Sink for Postgres {
         resume: Option<EventTime>,
     ) -> Result<Option<EventTime>, ExternalError> {
         (self.opened, self.watching) = (None, None);
-        let partitioned = self.retention.is_some();
+        let (partitioned, logged) = (self.retention.is_some(), self.change_log.is_some());
         let empty = (self.start_over && resume.is_none()).then_some(tables);
         names::check(tables, partitioned)
+            .and_then(|()| tables.iter().filter(|_| logged).try_for_each(|table| change_log::check(table)))
             .and_then(|()| truncate::check(empty.unwrap_or_default(), self.shard))
             .map_err(|why| error::refused(&self.config.place(), why))?;
         let session = Session::connect(&self.config)?;
-        schema::prepare_rows(&session, tables, partitioned)?;
+        schema::prepare_rows(&session, tables, partitioned, logged)?;
         let start = match (empty, resume) {
             (Some(_), _) => Start::Over,
             (None, Some(_)) => Start::Resume,
@@ -315,13 +290,15 @@ impl Sink for Postgres {
         let name = self.pipeline.as_deref().or(self.part_of.as_deref());
         let owner = Owner::new(name.unwrap_or(owner::UNNAMED), tables);
         let Claimed { fence, time: durable, starts_over: rows_are_old } =
-            progress::acquire_fence(&session, &owner, self.shard, start)?;
+            progress::acquire_fence(&session, &owner, self.shard, start, logged)?;
         let letters_are_old = start == Start::Over;
-        let plans: Vec<_> = tables.iter().map(|table| Plan::new(table, partitioned)).collect();
+        let log = logged.then_some(&*owner.pipeline);
+        let plans: Vec<_> = tables.iter().map(|table| Plan::new(table, partitioned, log)).collect();
         let writer = Some(Writer::new(session, &plans));
         let retention = self.retention.map(|keep| Retention::new(keep, tables));
+        let trim = self.change_log.map(Trim::new);
         self.opened =
-            Some(Opened { fence, durable, rows_are_old, letters_are_old, plans, retention, writer });
+            Some(Opened { fence, durable, rows_are_old, letters_are_old, plans, retention, trim, writer });
         Ok(durable)
     }
 

@@ -34,8 +34,11 @@ pub(super) struct Prepared {
 
 const ADVANCE: &str =
     "UPDATE telemetra_progress SET time = $4 WHERE pipeline = $1 AND shard = $2 AND generation = $3";
-const DELETED: &str = "UPDATE telemetra_progress SET starts_over = false, before = NULL, time = NULL
-                       WHERE pipeline = $1 AND shard = $2";
+const DELETED: &str = "
+    UPDATE telemetra_progress SET starts_over = false, before = NULL, time = NULL,
+        history = gen_random_uuid(),
+        changes_since = CASE WHEN changes_since IS NULL THEN NULL ELSE to_timestamp(0) END
+    WHERE pipeline = $1 AND shard = $2";
 const LOCK: &str = "
     SELECT time FROM telemetra_progress WHERE pipeline = $1 AND shard = $2 AND generation = $3
     FOR NO KEY UPDATE";
@@ -51,13 +54,14 @@ pub(super) struct Claimed {
 
 /// Takes a shard over from the process that held it, and returns its progress. If the tables were written
 /// with another number of shards, their rows of progress are replaced by rows for the new number, with the
-/// least time among them, which every shard has reached for all its subjects. With `over`, the shard has no
-/// time from then on.
+/// least time among them, which every shard has reached for all its subjects. With [`Start::Over`], the shard
+/// has no time from then on. `logged`: whether this process keeps the log of changes.
 pub(super) fn acquire_fence(
     session: &Session,
     owner: &Owner,
     shard: Shard,
     how: Start,
+    logged: bool,
 ) -> Result<Claimed, ExternalError> {
     let (index, of) = (number(shard.index), number(shard.of));
     if index >= of {
@@ -65,7 +69,7 @@ pub(super) fn acquire_fence(
     }
     let taken = session.run(&"could not claim the shard in telemetra_progress", async |client| {
         client.batch_execute("BEGIN").await?;
-        let acquired = take_over(client, owner, (index, of), how).await;
+        let acquired = take_over(client, owner, (index, of), how, logged).await;
         client.batch_execute(if matches!(acquired, Ok(Ok(_))) { "COMMIT" } else { "ROLLBACK" }).await?;
         acquired
     })?;
@@ -116,6 +120,7 @@ async fn take_over(
     owner: &Owner,
     (index, of): (i64, i64),
     how: Start,
+    logged: bool,
 ) -> Result<Taken, Error> {
     let pipeline = &owner.pipeline;
     client
@@ -158,8 +163,14 @@ async fn take_over(
             ", before = CASE WHEN starts_over THEN before ELSE time END, time = NULL, starts_over = true"
         }
     };
+    // A log that begins has no record up to the time that was reached.
+    let since = match logged {
+        true => "coalesce(changes_since, greatest(time, before), to_timestamp(0))",
+        false => "NULL",
+    };
     let claim = format!(
-        "UPDATE telemetra_progress SET generation = nextval('telemetra_generations'), tables = $3{change}
+        "UPDATE telemetra_progress SET generation = nextval('telemetra_generations'), tables = $3,
+             history = coalesce(history, gen_random_uuid()), changes_since = {since}{change}
          WHERE pipeline = $1 AND shard = $2 RETURNING generation, time, starts_over"
     );
     let row = client.query_one(&claim, &[&pipeline, &index, &owner.tables]).await?;
@@ -234,6 +245,7 @@ impl Fence {
             let deleted = async {
                 if let Some(tables) = rows {
                     truncate::rows(client, tables, self.shard, self.of).await?;
+                    truncate::changes(client, &self.pipeline, self.shard, self.of).await?;
                     client.execute(DELETED, &[&self.pipeline, &self.shard]).await?;
                 }
                 truncate::letters(client, self.shard, self.of).await

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use telemetra_core::{ExternalError, Table};
 use tokio_postgres::{Client, Error};
 
+use super::change_log;
 use super::define::{add_columns, create_indexes, create_table};
 use super::error::refused;
 use super::fit::{check, columns_of};
@@ -58,19 +59,32 @@ const LETTER_TIMES: &str = "ALTER TABLE telemetra_dead_letters ADD COLUMN time t
 /// Version 4: the traces that the records of dead letters are part of.
 const LETTER_TRACES: &str = "ALTER TABLE telemetra_dead_letters ADD COLUMN traceparent text";
 
-/// Creates or migrates the tables of rows, and checks them.
+/// Version 5: the log of changes. `history` is another one after rows were deleted to start over, or divided
+/// among another number of shards; all records after `changes_since` are kept, and null means that there is no
+/// log.
+const CHANGES: &str = "
+    ALTER TABLE telemetra_progress ADD COLUMN history uuid, ADD COLUMN changes_since timestamptz;
+    CREATE TABLE telemetra_changes (
+        pipeline text NOT NULL, \"table\" text NOT NULL, key jsonb NOT NULL, subject text NOT NULL,
+        time timestamptz NOT NULL, revision bigint NOT NULL, action text NOT NULL, \"row\" jsonb NOT NULL
+    );
+    CREATE INDEX telemetra_changes_by_time ON telemetra_changes (pipeline, time);
+";
+
+/// Creates or migrates the tables of rows, and checks them. `logged`: with what a log of changes needs.
 pub(super) fn prepare_rows(
     session: &Session,
     tables: &[Arc<Table>],
     partitioned: bool,
+    logged: bool,
 ) -> Result<(), ExternalError> {
     let mut names: Vec<&str> = tables.iter().map(|table| table.name()).collect();
-    names.extend(["telemetra_progress", "telemetra_dead_letters"]);
-    let migrations = [FIXED, OWNERS, LETTER_TIMES, LETTER_TRACES].map(str::to_owned);
+    names.extend(["telemetra_progress", "telemetra_dead_letters", "telemetra_changes"]);
+    let migrations = [FIXED, OWNERS, LETTER_TIMES, LETTER_TRACES, CHANGES].map(str::to_owned);
     prepare(session, &Component { name: "tables", migrations: &migrations, tables: &names })?;
     let misfit = session.run(&"could not make the tables", async |client| {
         client.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})")).await?;
-        let misfit = make_rows(client, tables, partitioned).await;
+        let misfit = make_rows(client, tables, partitioned, logged).await;
         // If one table is refused, the others are not changed either.
         client.batch_execute(if matches!(misfit, Ok(None)) { "COMMIT" } else { "ROLLBACK" }).await?;
         misfit
@@ -95,6 +109,7 @@ async fn make_rows(
     client: &Client,
     tables: &[Arc<Table>],
     partitioned: bool,
+    logged: bool,
 ) -> Result<Option<Misfit>, Error> {
     let known =
         client.query("SELECT component FROM telemetra_schema WHERE component LIKE 'table %'", &[]).await?;
@@ -114,6 +129,9 @@ async fn make_rows(
             return Ok(Some(Misfit::Foreign(table.name().to_owned())));
         };
         sql.push_str(&create_indexes(table, partitioned));
+        if logged {
+            sql.push_str(&change_log::create_index(table));
+        }
         client.batch_execute(&sql).await?;
         if !is_known {
             client

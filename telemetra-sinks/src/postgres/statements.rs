@@ -2,23 +2,33 @@
 
 use std::sync::Arc;
 
-use telemetra_core::{Column, Table};
+use telemetra_core::{Action, Column, ColumnKind, Table};
 use tokio_postgres::{Client, Error, Statement};
 
 use super::array::{Array, spread};
-use super::define::{keys, quoted};
+use super::change_log;
+use super::define::{keys, literal, quoted};
+
+const TEXT: ColumnKind = ColumnKind::Text;
+const INTEGER: ColumnKind = ColumnKind::Integer;
+const TIME: ColumnKind = ColumnKind::Time;
+/// What is recorded of a change beside the row, as columns of statements: no table has such names.
+const RECORD: &str = "\"the subject\", \"the revision\", \"the time\"";
 
 /// The statements of a table, and the places of its key columns.
 pub(super) struct Plan {
     pub(super) table: Arc<Table>,
     /// The indexes of the key columns.
     pub(super) keys: Vec<usize>,
+    /// Whether there is a log of changes.
+    logged: bool,
     upsert: String,
     withdraw: String,
 }
 
 impl Plan {
-    pub(super) fn new(table: &Arc<Table>, partitioned: bool) -> Self {
+    /// `log` is the pipeline in whose name changes are recorded.
+    pub(super) fn new(table: &Arc<Table>, partitioned: bool, log: Option<&str>) -> Self {
         let columns = table.all_columns();
         let keys: Vec<usize> =
             keys(table, partitioned).iter().filter_map(|key| table.position(key)).collect();
@@ -33,37 +43,79 @@ impl Plan {
             .map(|place| format!("{0} = excluded.{0}", names[place]))
             .collect();
         let keys_sql = keys.iter().map(|place| &*names[*place]).collect::<Vec<_>>();
+        let by_key: Vec<String> = keys_sql.iter().map(|key| format!("t.{key}")).collect();
         let matches: Vec<String> = keys_sql.iter().map(|key| format!("t.{key} = w.{key}")).collect();
         let name = quoted(table.name());
         let update =
             if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
-        Self {
-            upsert: format!(
-                "INSERT INTO {name} ({}) SELECT {} ON CONFLICT ({}) DO {update}",
-                names.join(", "),
+        let names = names.join(", ");
+        let keys_sql = keys_sql.join(", ");
+        // No column has a name with a space.
+        let record = [TEXT, INTEGER, TIME].into_iter().enumerate();
+        let record = |after: usize| {
+            record.clone().map(|(nth, kind)| spread(after + nth + 1, kind)).collect::<Vec<_>>().join(", ")
+        };
+        let into = |pipeline: &str, action: &str| {
+            format!(
+                "INSERT INTO telemetra_changes (pipeline, \"table\", action, key, \"row\", subject, revision, time)
+                 SELECT {}, {}, '{action}'",
+                literal(pipeline),
+                literal(table.name())
+            )
+        };
+        let put =
+            |from: &str| format!("INSERT INTO {name} ({names}) {from} ON CONFLICT ({keys_sql}) DO {update}");
+        let upsert = match log.filter(|_| change_log::records_upserts(table)) {
+            None => put(&format!("SELECT {}", parameters.join(", "))),
+            Some(pipeline) => format!(
+                "WITH w ({names}, {RECORD}) AS (SELECT {}, {}), put AS ({})
+                 {}, jsonb_build_array({keys_sql}), to_jsonb(w) - ARRAY [{}], {RECORD} FROM w",
                 parameters.join(", "),
-                keys_sql.join(", ")
+                record(columns.len()),
+                put(&format!("SELECT {names} FROM w")),
+                into(pipeline, "upsert"),
+                RECORD.replace('"', "'"),
             ),
-            withdraw: format!(
-                "DELETE FROM {name} t USING (SELECT {}) AS w ({}) WHERE {}",
-                key_parameters.join(", "),
-                keys_sql.join(", "),
-                matches.join(" AND ")
+        };
+        let matches = matches.join(" AND ");
+        let key_parameters = key_parameters.join(", ");
+        let withdraw = match log {
+            None => {
+                format!(
+                    "DELETE FROM {name} t USING (SELECT {key_parameters}) AS w ({keys_sql}) WHERE {matches}"
+                )
+            }
+            // What was not there is not recorded: nobody has seen it.
+            Some(pipeline) => format!(
+                "WITH w ({keys_sql}, {RECORD}) AS (SELECT {key_parameters}, {}),
+                 gone AS (DELETE FROM {name} t USING w WHERE {matches}
+                     RETURNING jsonb_build_array({}) AS key, to_jsonb(t) AS \"row\", {RECORD})
+                 {}, gone.* FROM gone",
+                record(keys.len()),
+                by_key.join(", "),
+                into(pipeline, "withdraw"),
             ),
-            table: Arc::clone(table),
-            keys,
-        }
+        };
+        Self { upsert, withdraw, logged: log.is_some(), table: Arc::clone(table), keys }
     }
 
-    /// Returns empty columns, for all columns of a row or for its key.
-    pub(super) fn arrays(&self, whole: bool) -> Vec<Array> {
+    /// Whether a change is recorded, by its subject, revision and time.
+    pub(super) fn records(&self, action: Action) -> bool {
+        self.logged && (action == Action::Withdraw || change_log::records_upserts(&self.table))
+    }
+
+    /// Returns empty columns, for all columns of a row or for its key, and for what is recorded of the change.
+    pub(super) fn arrays(&self, action: Action) -> Vec<Array> {
         let columns = self.table.all_columns();
         let array = |column: &Column| Array::new(column.kind);
-        if whole {
-            columns.iter().map(array).collect()
-        } else {
-            self.keys.iter().map(|place| array(&columns[*place])).collect()
+        let mut arrays: Vec<_> = match action {
+            Action::Upsert => columns.iter().map(array).collect(),
+            Action::Withdraw => self.keys.iter().map(|place| array(&columns[*place])).collect(),
+        };
+        if self.records(action) {
+            arrays.extend([TEXT, INTEGER, TIME].map(Array::new));
         }
+        arrays
     }
 }
 

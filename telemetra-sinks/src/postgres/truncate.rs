@@ -7,6 +7,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Row};
 
 use super::array::event_time;
+use super::change_log;
 use super::define::quoted;
 use super::session::Timestamp;
 
@@ -80,6 +81,11 @@ pub(super) async fn letters(client: &Client, index: i64, of: i64) -> Result<(), 
     let partitions = found.iter().map(|row| row.get::<_, &str>(0));
     let ours: Vec<&str> = partitions.filter(|partition| falls_to(partition, index, of)).collect();
     client.execute("DELETE FROM telemetra_dead_letters WHERE partition = ANY($1)", &[&ours]).await.map(drop)
+}
+
+/// Deletes what the log of changes has of a shard's subjects.
+pub(super) async fn changes(client: &Client, pipeline: &str, index: i64, of: i64) -> Result<(), Error> {
+    change_log::delete(client, pipeline, of, |subject| falls_to(subject, index, of)).await
 }
 
 /// Whether a subject belongs to the shard `index` of `of`.

@@ -48,15 +48,16 @@ impl Writer {
         Self { session, tables, progress: progress::Prepared::default(), letters: None }
     }
 
-    /// Writes the batches and the time they reach, unless another process has taken over the shard.
+    /// Writes the batches and the time they reach, unless another process has taken over the shard. Returns the
+    /// number of changes that were recorded in the log, at most.
     pub(super) fn write(
         &mut self,
         batches: &[Batch],
         plans: &[Plan],
         fence: &Fence,
         is_kept: impl Fn(&dyn AnyRow) -> bool,
-    ) -> Result<(), ExternalError> {
-        let Some(last) = batches.last() else { return Ok(()) };
+    ) -> Result<usize, ExternalError> {
+        let Some(last) = batches.last() else { return Ok(0) };
         let by_table =
             last_changes(batches, plans, is_kept).map_err(|why| refused(self.session.place(), why))?;
         let mut parts = Vec::new();
@@ -70,6 +71,8 @@ impl Writer {
             }
         }
         let what = format!("could not write the rows as of {}", last.time);
+        let recorded = parts.iter().filter(|part| plans[part.place].records(part.action));
+        let recorded = recorded.map(|part| part.entries.len()).sum();
         let steps = self.prepare(&parts, plans)?;
         let Self { session, progress, .. } = self;
         // Other statements wait while one is executed.
@@ -77,7 +80,7 @@ impl Writer {
             commit(client, &steps, fence, progress, last.time).await
         })?;
         match outcome {
-            Outcome::Done => Ok(()),
+            Outcome::Done => Ok(recorded),
             Outcome::Lost => Err(fence.lost(self.session.place())),
             Outcome::Refused(step, error) if is_of_a_row(&error) => {
                 let part = &parts[step];

@@ -2,6 +2,7 @@
 #![cfg(feature = "postgres")]
 #![allow(clippy::unwrap_used)]
 
+mod change_log;
 #[path = "../common/mod.rs"]
 mod common;
 mod compliance;

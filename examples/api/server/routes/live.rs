@@ -4,11 +4,11 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use telemetra::core::EventTime;
 use telemetra::http::openapi::{BadParameter, ForeignOrigin, NoToken, NotAFollower};
-use telemetra::http::{Follow, Params, Position, Problem, Upgrade};
+use telemetra::http::{Params, Position, Problem, Upgrade};
 use utoipa::IntoParams;
 
-use super::UnknownStream;
 use super::streams::id;
+use super::{UnknownStream, failed};
 use crate::server::app::App;
 use crate::server::model::{Message, Time};
 
@@ -16,7 +16,13 @@ use crate::server::model::{Message, Time};
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct LiveQuery {
-    /// Go on from this time, up to which everything is known, rather than from a snapshot.
+    /// Go on behind the message that told this as its `cursor`, rather than from a snapshot.
+    #[param(
+        value_type = Option<String>,
+        pattern = "^[0-9a-f]{1,16}-[0-9]{1,19}([.][0-9]{0,19}){0,99}(-([0-9a-f]{2})+)?$"
+    )]
+    after: Option<Position>,
+    /// Go on from this time, up to which everything is known, where there is no `after`.
     #[param(value_type = Option<Time>)]
     since: Option<EventTime>,
     /// The life of the service in which that was; in another there is a snapshot.
@@ -28,10 +34,12 @@ pub(crate) struct LiveQuery {
 
 impl LiveQuery {
     fn read(mut params: Params) -> Result<Self, Problem> {
+        let problem = |()| Problem::parameter("after", "it has to be the `cursor` of a message");
+        let after = params.text("after")?.map(|text| text.parse().map_err(problem)).transpose()?;
         let (since, life) = (params.time("since")?, params.text("life")?);
         let history = params.number("history", 0..=86_400, 600)?;
         params.done()?;
-        Ok(Self { since, life, history })
+        Ok(Self { after, since, life, history })
     }
 }
 
@@ -57,7 +65,7 @@ pub(crate) async fn all(
     params: Params,
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
-    begin(&app, &headers, None, params, upgrade)
+    begin(&app, &headers, None, params, upgrade).await
 }
 
 /// Follow a stream
@@ -73,9 +81,12 @@ pub(crate) async fn all(
 /// * `1012` it cannot go on without a gap.
 /// * `4008` the client reads too slowly: messages were missed. It is not waited for, so that nobody else is held up.
 ///
-/// In each case connect again with `life` as it was told, and as `since` the greatest `time` before that of the last message, of
-/// which there may have been more; rows that come again are the same. For server-sent events a browser does so by itself, with
-/// `Last-Event-ID`, after which nothing comes again.
+/// In each case connect again, with the last `cursor` that was told as `after`: each change after it is told once. For
+/// server-sent events a browser does so by itself, with `Last-Event-ID`. Over a pipeline elsewhere that keeps a log of changes,
+/// every service over its tables can go on. Where that is not possible there is a snapshot, which says why in `not_resumed`.
+///
+/// A client that has no cursor can give the greatest `time` before that of the last message, of which there may have been more,
+/// as `since`, and `life` as it was told; rows that come again are the same.
 ///
 /// Where the service asks for a token and no header can be set, as in a page, offer the subprotocols `telemetra` and
 /// `bearer.TOKEN`.
@@ -101,18 +112,25 @@ pub(crate) async fn one(
     params: Params,
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
-    begin(&app, &headers, Some(id(path)?), params, upgrade)
+    begin(&app, &headers, Some(id(path)?), params, upgrade).await
 }
 
-fn begin(
+async fn begin(
     app: &App,
     headers: &HeaderMap,
     stream: Option<String>,
     params: Params,
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
-    let LiveQuery { since, life, history } = LiveQuery::read(params)?;
-    let life = life.map_or_else(|| app.changes.life(), Into::into);
-    let from = since.map(|time| Position { life, time, key: None });
+    let LiveQuery { after, since, life, history } = LiveQuery::read(params)?;
+    let from = match (after, since, life) {
+        (Some(after), ..) => Some(after),
+        (None, Some(time), Some(life)) => Some(Position::new(life, time)),
+        // Where there is no life yet, there is nothing to go on from.
+        (None, Some(time), None) => {
+            app.store.life().await.map_err(failed)?.map(|life| Position::new(life, time))
+        }
+        (None, None, _) => None,
+    };
     app.live.open(headers, upgrade, stream, from, history * 1000)
 }

@@ -1,6 +1,7 @@
 //! What each path answers.
 
 pub(crate) mod broadcasts;
+pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod live;
 pub(crate) mod moments;

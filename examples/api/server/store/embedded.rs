@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
 use telemetra::core::{EventTime, Summary};
-use telemetra::http::{self, Feed, Routes};
+use telemetra::http::{self, Feed, Known, Position, Routes};
 use telemetra::livestream::{self, StreamId, StreamSummary};
 use telemetra::ops::{Drain, PipelineStatus, Report, Running};
 use telemetra::sinks::{LiveReader, Published, SubjectView};
@@ -21,8 +21,8 @@ use feed::{LiveFeed, update};
 use super::across::{AcrossQuery, LinesQuery, Point};
 use super::archive::Archive;
 use super::{
-    Answer, Component, Cursor, MetricsQuery, MomentQuery, Order, Overview, Snapshot, Store, StreamQuery,
-    Update, oldest_first, page,
+    Answer, Component, Cursor, MetricsQuery, MomentQuery, NotResumed, Order, Overview, Since, Snapshot,
+    Store, StreamQuery, oldest_first, page,
 };
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, StreamRow};
 use crate::server::operations::{Letter, LettersQuery, Operations};
@@ -40,11 +40,18 @@ pub(crate) struct Embedded {
     running: Mutex<Option<Running>>,
     /// The time that was durable when it was last looked at, in milliseconds.
     durable: AtomicU64,
+    life: Arc<str>,
 }
 
 impl Embedded {
     pub(crate) fn new(reader: Reader, archive: Archive, running: Running) -> Self {
-        Self { reader, archive, running: Mutex::new(Some(running)), durable: AtomicU64::new(0) }
+        let (running, durable) = (Mutex::new(Some(running)), AtomicU64::new(0));
+        Self { reader, archive, running, durable, life: http::new_life() }
+    }
+
+    /// The position at which all streams are known up to a time.
+    fn at(&self, time: EventTime) -> Position {
+        Position::new(Arc::clone(&self.life), time)
     }
 
     /// How the pipeline stands; `None` once it was stopped.
@@ -216,7 +223,7 @@ impl Store for Embedded {
             moments.sort_by_key(|moment| Reverse(moment.started_at));
             Ok(Snapshot {
                 as_of,
-                updated: Some(view.updated()),
+                at: Some(self.at(view.updated())),
                 stream: Some(self.info(id, &view)),
                 metrics: windows.map(Metrics::from).collect(),
                 moments,
@@ -234,26 +241,41 @@ impl Store for Embedded {
                 found.iter().flat_map(|(_, view)| view.published_moments().filter(|known| known.row.open));
             let mut moments: Vec<_> = open.map(MomentInfo::from).collect();
             moments.sort_by_key(|moment| Reverse(moment.started_at));
-            let known = found.iter().map(|(id, view)| (id.to_string(), view.updated())).collect();
+            let by_key = found.iter().map(|(id, view)| ((&**id).into(), view.updated())).collect();
+            let known = Known { all: None, by_key };
             let streams = found.iter().map(|(id, view)| self.info(id, view)).collect();
-            Ok(Overview { as_of, known, streams, moments })
+            Ok(Overview { as_of, at: as_of.map(|time| self.at(time)), known, streams, moments })
         })
     }
 
-    fn changes_since<'a>(&'a self, id: Option<&'a str>, since: EventTime) -> Answer<'a, Option<Vec<Update>>> {
+    fn changes_since<'a>(&'a self, id: Option<&'a str>, from: &'a Position) -> Answer<'a, Since> {
         Box::pin(async move {
+            if from.life() != &*self.life || from.shards() != 1 {
+                return Ok(Since::Refused(NotResumed::OtherLife));
+            }
+            // First: what is newer comes by the feed.
+            let (Some(since), Some(as_of)) = (from.complete(), self.as_of().await?) else {
+                return Ok(Since::Refused(NotResumed::TooOld));
+            };
             let ids = match id {
                 Some(id) => vec![Arc::from(id)],
                 None => self.reader.subjects().into_iter().map(|(id, _)| id).collect(),
             };
             let mut updates = Vec::new();
             for id in ids {
-                let Some(changes) = self.reader.changes_since(&id, since) else { return Ok(None) };
-                updates.extend(changes.iter().map(update));
+                let Some(changes) = self.reader.changes_since(&id, since) else {
+                    return Ok(Since::Refused(NotResumed::TooOld));
+                };
+                updates.extend(changes.iter().map(|changed| update(&self.life, changed)));
             }
-            updates.sort_by_key(|update| update.time);
-            Ok(Some(updates))
+            updates.retain(|update| update.time <= as_of && !from.has(&update.stream_id, update.time));
+            updates.sort_by(|a, b| (a.time, &a.stream_id).cmp(&(b.time, &b.stream_id)));
+            Ok(Since::Known { as_of: Some(as_of), updates, known: self.at(as_of) })
         })
+    }
+
+    fn life(&self) -> Answer<'_, Option<Arc<str>>> {
+        Box::pin(async { Ok(Some(Arc::clone(&self.life))) })
     }
 
     fn operations(&self) -> Answer<'_, Operations> {
@@ -265,7 +287,7 @@ impl Store for Embedded {
     }
 
     fn feed(&self) -> Box<dyn Feed> {
-        Box::new(LiveFeed(self.reader.subscribe(WAITING)))
+        Box::new(LiveFeed { changes: self.reader.subscribe(WAITING), life: Arc::clone(&self.life) })
     }
 
     fn view(&self) -> Option<Routes> {

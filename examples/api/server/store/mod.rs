@@ -5,14 +5,15 @@ pub(crate) mod archive;
 pub(crate) mod embedded;
 pub(crate) mod servers;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use telemetra::core::EventTime;
-use telemetra::http::{Feed, Routes, Told};
+use telemetra::http::{Feed, Known, Position, Routes, Told};
 use utoipa::{IntoParams, ToSchema};
 
+pub(crate) use super::model::NotResumed;
 use super::model::{Message, Metrics, MomentInfo, StreamInfo, Time};
 use super::operations::{Letter, LettersQuery, Operations};
 use across::{AcrossQuery, LinesQuery, Point};
@@ -68,9 +69,11 @@ pub(crate) trait Store: Send + Sync {
     /// All streams, with all that was told up to `told`, and their open moments.
     fn overview(&self, told: Option<EventTime>) -> Answer<'_, Overview>;
 
-    /// What changed in one stream or in all after a time, in the order of time; `None` if that is not known, and only a snapshot
-    /// will do.
-    fn changes_since<'a>(&'a self, id: Option<&'a str>, since: EventTime) -> Answer<'a, Option<Vec<Update>>>;
+    /// What changed in one stream or in all after a position, each row once.
+    fn changes_since<'a>(&'a self, id: Option<&'a str>, from: &'a Position) -> Answer<'a, Since>;
+
+    /// The life that a client means who names a time and none; `None` if there is no position yet.
+    fn life(&self) -> Answer<'_, Option<Arc<str>>>;
 
     /// How what makes the answers is doing.
     fn operations(&self) -> Answer<'_, Operations>;
@@ -87,37 +90,48 @@ pub(crate) trait Store: Send + Sync {
     }
 }
 
-/// The changes of one stream at one time.
+/// What changed after a position.
+pub(crate) enum Since {
+    /// In this order; after it is known what is known.
+    Known { as_of: Option<EventTime>, updates: Vec<Update>, known: Position },
+    /// It cannot be said, and only a snapshot will do.
+    Refused(NotResumed),
+}
+
+/// The changes of one stream at one time, and the position after them.
 pub(crate) struct Update {
     pub(crate) stream_id: String,
     pub(crate) time: EventTime,
     pub(crate) messages: Vec<Message>,
+    pub(crate) at: Position,
 }
 
 impl Update {
     /// As it is passed on.
-    pub(crate) fn told(&self) -> Told {
+    pub(crate) fn told(mut self) -> Told {
+        let last = self.messages.pop().map(|message| message.at(&self.at));
         // Numbers, texts and lists: there is nothing in a message that JSON cannot say.
-        let json = |message| serde_json::to_string(message).ok();
-        let messages = self.messages.iter().filter_map(json).collect();
-        Told { key: self.stream_id.as_str().into(), time: self.time, messages }
+        let json = |message| serde_json::to_string(&message).ok();
+        let messages = self.messages.into_iter().chain(last).filter_map(json).collect();
+        Told { key: self.stream_id.into(), time: self.time, messages, at: self.at }
     }
 }
 
-/// One stream: with all of its changes up to `updated`, and none after.
+/// One stream: with all of its changes up to a position, and none after.
 #[derive(Default)]
 pub(crate) struct Snapshot {
     pub(crate) as_of: Option<EventTime>,
-    pub(crate) updated: Option<EventTime>,
+    pub(crate) at: Option<Position>,
     pub(crate) stream: Option<StreamInfo>,
     pub(crate) metrics: Vec<Metrics>,
     pub(crate) moments: Vec<MomentInfo>,
 }
 
-/// All streams: each with all of its changes up to the time that is `known` of it, and none after.
+/// All streams: each with all of its changes up to what is `known` of it, and none after.
 pub(crate) struct Overview {
     pub(crate) as_of: Option<EventTime>,
-    pub(crate) known: HashMap<String, EventTime>,
+    pub(crate) at: Option<Position>,
+    pub(crate) known: Known,
     pub(crate) streams: Vec<StreamInfo>,
     pub(crate) moments: Vec<MomentInfo>,
 }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use redis::{Client, Connection};
 use serde::Deserialize;
 use telemetra::core::EventTime;
-use telemetra::http::{Feed, News, Pending};
+use telemetra::http::{Feed, News, Pending, Position, new_life};
 use telemetra::sinks::RedisKeys;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -27,6 +27,8 @@ const WAITING: usize = 1 << 14;
 pub(crate) struct Channel {
     client: Client,
     pattern: Arc<str>,
+    /// Of the positions: what is published is not kept, so each service has a life of its own.
+    pub(super) life: Arc<str>,
 }
 
 impl Channel {
@@ -37,7 +39,7 @@ impl Channel {
     /// If the URL cannot be read. It is not quoted, as it may hold a password.
     pub(crate) fn new(url: &str, prefix: &str) -> Result<Self> {
         let client = Client::open(url).map_err(|_| anyhow::anyhow!("the URL of redis cannot be read"))?;
-        Ok(Self { client, pattern: RedisKeys::new(prefix).live_pattern().into() })
+        Ok(Self { client, pattern: RedisKeys::new(prefix).live_pattern().into(), life: new_life() })
     }
 
     fn connect(&self) -> Result<Connection> {
@@ -101,7 +103,7 @@ impl Channel {
             match messages.get_message() {
                 Ok(message) => {
                     heard = Instant::now();
-                    match parse(message.get_payload_bytes()) {
+                    match parse(&self.life, message.get_payload_bytes()) {
                         Ok(update) => {
                             if tell.blocking_send(News::Told(update.told())).is_err() {
                                 return Ok(());
@@ -148,19 +150,20 @@ enum Change {
     Moment { kind: MomentKind, row: MomentInfo },
 }
 
-fn parse(payload: &[u8]) -> Result<Update> {
+fn parse(life: &Arc<str>, payload: &[u8]) -> Result<Update> {
     let Published { stream_id, time, revision, change } = serde_json::from_slice(payload)?;
     let time = EventTime(time);
     let (id, at) = (stream_id.clone(), time.into());
     let message = match change {
         Change::Metrics { kind, row } => {
             let metrics = Metrics { updated_at: at, ..row };
-            Message::Metrics { stream_id: id, time: at, revision, kind, metrics }
+            Message::Metrics { stream_id: id, time: at, revision, kind, metrics, cursor: None }
         }
         Change::Moment { kind, row } => {
             let moment = MomentInfo { updated_at: at, ..row };
-            Message::Moment { stream_id: id, time: at, revision, kind, moment }
+            Message::Moment { stream_id: id, time: at, revision, kind, moment, cursor: None }
         }
     };
-    Ok(Update { stream_id, time, messages: vec![message] })
+    let at = Position::new(Arc::clone(life), time).after(stream_id.as_str(), time);
+    Ok(Update { stream_id, time, messages: vec![message], at })
 }

@@ -3,15 +3,17 @@
 mod across;
 mod channel;
 mod filter;
+mod log;
 mod operations;
 mod pool;
 mod tables;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use anyhow::bail;
 use telemetra::core::{EventTime, Shard};
-use telemetra::http::Feed;
+use telemetra::http::{Feed, Known, Position};
 use tokio::time::{Duration, Instant, sleep};
 
 pub(crate) use channel::Channel;
@@ -19,7 +21,8 @@ pub(crate) use tables::Tables;
 
 use super::across::{AcrossQuery, LinesQuery, Point};
 use super::{
-    Answer, Component, MetricsQuery, MomentQuery, Order, Overview, Snapshot, Store, StreamQuery, Update,
+    Answer, Component, MetricsQuery, MomentQuery, NotResumed, Order, Overview, Since, Snapshot, Store,
+    StreamQuery,
 };
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
 use crate::server::operations::{Letter, LettersQuery, Operations};
@@ -28,33 +31,57 @@ use crate::server::operations::{Letter, LettersQuery, Operations};
 const PATIENCE: Duration = Duration::from_secs(8);
 
 pub(crate) struct Servers {
-    pub(crate) tables: Tables,
-    pub(crate) channel: Channel,
+    pub(crate) tables: Arc<Tables>,
+    /// Where changes are told; `None`: they are read from the log of changes among the tables.
+    pub(crate) channel: Option<Channel>,
 }
 
 /// How far each shard of the tables is. A shard that has not begun has no time.
 #[derive(Clone, Debug, Default)]
-struct Shards(Vec<Option<EventTime>>);
+struct Shards {
+    times: Vec<Option<EventTime>>,
+    /// The same, without those of shards that have no row of their own yet.
+    own: Vec<Option<EventTime>>,
+    /// Where a log of changes is kept: the life of the positions in it, and the time after which it has all withdrawals.
+    log: Option<(Arc<str>, EventTime)>,
+}
 
 impl Shards {
     /// The time that all have reached.
     fn as_of(&self) -> Option<EventTime> {
-        self.0.iter().min().copied().flatten()
+        self.times.iter().min().copied().flatten()
     }
 
     fn of(&self, stream: Option<&str>) -> Option<EventTime> {
         match stream {
-            _ if self.0.is_empty() => None,
-            Some(stream) => self.0[Shard::index_of(stream, self.0.len())],
+            _ if self.times.is_empty() => None,
+            Some(stream) => self.times[Shard::index_of(stream, self.times.len())],
             // Where one has nothing to do, its time may stand still.
-            None => self.0.iter().max().copied().flatten(),
+            None => self.times.iter().max().copied().flatten(),
         }
+    }
+
+    /// The position in the log that the tables are at; `None` if there is no log.
+    fn position(&self) -> Option<Position> {
+        self.log.as_ref().map(|(life, _)| Position::of_shards(Arc::clone(life), &self.own))
     }
 }
 
 impl Servers {
+    /// The position of followers who know everything up to where the tables are, or up to this time.
+    fn at(&self, shards: &Shards, time: Option<EventTime>) -> Option<Position> {
+        match &self.channel {
+            Some(channel) => time.map(|time| Position::new(Arc::clone(&channel.life), time)),
+            None => shards.position(),
+        }
+    }
+
     /// Waits until the tables have what Redis told before: the two are written apart.
     async fn reach(&self, stream: Option<&str>, told: Option<EventTime>) -> anyhow::Result<()> {
+        // What the log tells is in the tables; after a start over their times are earlier than those told before.
+        if self.channel.is_none() {
+            return Ok(());
+        }
         let began = Instant::now();
         while self.tables.shards().await?.of(stream) < told {
             if began.elapsed() > PATIENCE {
@@ -74,7 +101,15 @@ impl Store for Servers {
     fn components(&self) -> Answer<'_, Vec<Component>> {
         Box::pin(async {
             // At once: both may take their time to be found down.
-            let (postgres, redis) = tokio::join!(self.tables.shards(), self.channel.check());
+            let Some(channel) = &self.channel else {
+                let shards = self.tables.shards().await;
+                let logs = log::is_kept(shards.as_ref().ok());
+                return Ok(vec![
+                    Component::new("postgres", shards.map(drop)),
+                    Component::new("change log", logs),
+                ]);
+            };
+            let (postgres, redis) = tokio::join!(self.tables.shards(), channel.check());
             Ok(vec![Component::new("postgres", postgres.map(drop)), Component::new("redis", redis)])
         })
     }
@@ -123,33 +158,44 @@ impl Store for Servers {
         Box::pin(async move {
             self.reach(Some(id), told).await?;
             let (shards, stream, metrics, moments) = self.tables.snapshot(id, history).await?;
-            Ok(Snapshot { as_of: shards.as_of(), updated: shards.of(Some(id)), stream, metrics, moments })
+            let at = self.at(&shards, shards.of(Some(id)));
+            Ok(Snapshot { as_of: shards.as_of(), at, stream, metrics, moments })
         })
     }
 
     fn overview(&self, told: Option<EventTime>) -> Answer<'_, Overview> {
         Box::pin(async move {
             self.reach(None, told).await?;
-            let (shards, streams) = self.tables.streams(None).await?;
-            let moments = self.tables.open_moments().await?;
-            let known =
-                |stream: &StreamInfo| Some((stream.stream_id.clone(), shards.of(Some(&stream.stream_id))?));
-            Ok(Overview {
-                as_of: shards.as_of(),
-                known: streams.iter().filter_map(known).collect(),
-                streams,
-                moments,
-            })
+            let (shards, streams, moments) = self.tables.overview().await?;
+            let of = |stream: &StreamInfo| {
+                Some((stream.stream_id.as_str().into(), shards.of(Some(&stream.stream_id))?))
+            };
+            let at = self.at(&shards, shards.as_of());
+            let known = match self.channel {
+                Some(_) => Known { all: None, by_key: streams.iter().filter_map(of).collect() },
+                None => Known { all: at.clone(), ..Known::default() },
+            };
+            Ok(Overview { as_of: shards.as_of(), at, known, streams, moments })
         })
     }
 
-    /// The tables do not say what was withdrawn.
-    fn changes_since<'a>(
-        &'a self,
-        _id: Option<&'a str>,
-        _since: EventTime,
-    ) -> Answer<'a, Option<Vec<Update>>> {
-        Box::pin(async { Ok(None) })
+    /// What is told through Redis is kept nowhere.
+    fn changes_since<'a>(&'a self, id: Option<&'a str>, from: &'a Position) -> Answer<'a, Since> {
+        Box::pin(async move {
+            match self.channel {
+                Some(_) => Ok(Since::Refused(NotResumed::NotKept)),
+                None => log::since(&self.tables, id, from).await,
+            }
+        })
+    }
+
+    fn life(&self) -> Answer<'_, Option<Arc<str>>> {
+        Box::pin(async {
+            match &self.channel {
+                Some(channel) => Ok(Some(Arc::clone(&channel.life))),
+                None => Ok(self.tables.shards().await?.log.map(|(life, _)| life)),
+            }
+        })
     }
 
     fn operations(&self) -> Answer<'_, Operations> {
@@ -161,7 +207,10 @@ impl Store for Servers {
     }
 
     fn feed(&self) -> Box<dyn Feed> {
-        self.channel.feed()
+        match &self.channel {
+            Some(channel) => channel.feed(),
+            None => Box::new(log::LogFeed::new(Arc::clone(&self.tables))),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Row};
 use super::filter::Filter;
 use super::pool::Pool;
 use super::{Shards, current};
-use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
+use crate::server::model::{Metrics, MomentInfo, StreamInfo, StreamRow, Time};
 use crate::server::presence::Presence;
 use crate::server::store::{Cursor, MetricsQuery, MomentQuery, oldest_first, page};
 
@@ -51,7 +51,7 @@ struct Known {
 
 /// A row of `streams`.
 #[derive(Deserialize)]
-struct Named {
+pub(super) struct Named {
     name: String,
     title: Option<String>,
     category: Option<String>,
@@ -59,6 +59,13 @@ struct Named {
     started_at: Option<Time>,
     ended_at: Option<Time>,
     updated_at: Time,
+}
+
+impl From<Named> for StreamRow {
+    fn from(row: Named) -> Self {
+        let Named { name, title, category, is_live, started_at, ended_at, .. } = row;
+        Self { name, title, category, is_live, started_at, ended_at }
+    }
 }
 
 impl Tables {
@@ -135,10 +142,15 @@ impl Tables {
         self.pool.ask(ask).await
     }
 
-    pub(super) async fn open_moments(&self) -> Result<Vec<MomentInfo>> {
-        let select =
-            "SELECT to_jsonb(t)::text FROM moments t WHERE ended_at IS NULL ORDER BY started_at DESC";
-        self.pool.ask(async |client| rows(client, select, &[]).await).await
+    /// All streams and all open moments, and how far the shards were then.
+    pub(super) async fn overview(&self) -> Result<(Shards, Vec<StreamInfo>, Vec<MomentInfo>)> {
+        let open = "SELECT to_jsonb(t)::text FROM moments t WHERE ended_at IS NULL ORDER BY started_at DESC";
+        let ask = async |client: &Client| {
+            let shards = shards(client, &self.pipeline).await?;
+            let streams = streams(client, None, &shards).await?;
+            Ok((shards, streams, rows(client, open, &[]).await?))
+        };
+        self.pool.ask(ask).await
     }
 
     /// A stream, its windows and moments that ended within `history` milliseconds, and how far the shards were then.
@@ -164,11 +176,28 @@ impl Tables {
     }
 }
 
-async fn shards(client: &Client, pipeline: &str) -> Result<Shards> {
-    let select = "SELECT (extract(epoch FROM time) * 1000)::bigint FROM telemetra_progress
-        WHERE pipeline = $1 ORDER BY shard";
-    let time = |row: &Row| Ok(row.try_get::<_, Option<i64>>(0)?.map(|time| EventTime(time.unsigned_abs())));
-    Ok(Shards(client.query(select, &[&pipeline]).await?.iter().map(time).collect::<Result<_>>()?))
+/// An earlier release has no columns for the log, and then there is none.
+const SHARDS: &str = "SELECT (extract(epoch FROM time) * 1000)::bigint,
+    (extract(epoch FROM (to_jsonb(p) ->> 'changes_since')::timestamptz) * 1000)::bigint,
+    left(md5(string_agg(to_jsonb(p) ->> 'history', ',') OVER ()), 16),
+    coalesce((to_jsonb(p) ->> 'starts_over')::boolean, false)
+    FROM telemetra_progress p WHERE pipeline = $1 ORDER BY shard";
+
+pub(super) async fn shards(client: &Client, pipeline: &str) -> Result<Shards> {
+    let rows = client.query(SHARDS, &[&pipeline]).await?;
+    let times = |column: usize| {
+        let time =
+            |row: &Row| Ok(row.try_get::<_, Option<i64>>(column)?.map(|time| EventTime(time.unsigned_abs())));
+        rows.iter().map(time).collect::<Result<Vec<_>>>()
+    };
+    // Until it has a row of its own, a shard that starts over has those of the run before, of other times.
+    let own =
+        |(row, time): (&Row, Option<EventTime>)| Ok(time.filter(|_| matches!(row.try_get(3), Ok(false))));
+    let own: Vec<_> = rows.iter().zip(times(0)?).map(own).collect::<Result<_>>()?;
+    let kept: Option<Vec<_>> = times(1)?.into_iter().collect();
+    let life: Option<&str> = rows.first().map(|row| row.try_get(2)).transpose()?.flatten();
+    let since = kept.and_then(|kept| kept.into_iter().max());
+    Ok(Shards { times: times(0)?, log: life.map(Into::into).zip(since), own })
 }
 
 async fn streams(client: &Client, id: Option<&str>, shards: &Shards) -> Result<Vec<StreamInfo>> {

@@ -1,0 +1,175 @@
+//! What followers are told.
+
+use serde::{Deserialize, Serialize};
+use telemetra::core::{Action, Change, EventTime, Moment, SummaryRow};
+use telemetra::http::Position;
+use telemetra::livestream::{self, StreamId, StreamSummary};
+use utoipa::ToSchema;
+
+use super::model::{Metrics, MomentInfo, StreamInfo, StreamRow, Time};
+
+/// What a follower is told, one message a text frame or event; `type` tells which.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Message {
+    /// A window was published, or published again as late events changed it.
+    Metrics {
+        stream_id: String,
+        /// T: the event time at which it took effect. All of a stream up to T is then known.
+        time: Time,
+        /// How often the row was published before.
+        revision: u32,
+        kind: WindowKind,
+        metrics: Metrics,
+        /// Where to go on, after the last message of a stream and time.
+        cursor: Option<String>,
+    },
+    /// A moment was found, went on, ended, or turned out to be none.
+    Moment {
+        stream_id: String,
+        /// T: the event time at which it took effect. All of a stream up to T is then known.
+        time: Time,
+        /// How often the row was published before.
+        revision: u32,
+        kind: MomentKind,
+        moment: MomentInfo,
+        /// Where to go on, after the last message of a stream and time.
+        cursor: Option<String>,
+    },
+    /// Title, category or state changed.
+    Stream {
+        stream_id: String,
+        /// T: the event time at which it took effect. All of a stream up to T is then known.
+        time: Time,
+        stream: StreamRow,
+        /// Where to go on, after the last message of a stream and time.
+        cursor: Option<String>,
+    },
+    /// All there is of one stream; replaces what is known.
+    Snapshot {
+        /// Of this life of the service: what is resumed has to be of the same.
+        life: String,
+        as_of: Option<Time>,
+        /// Null until its first event.
+        stream: Option<StreamInfo>,
+        metrics: Vec<Metrics>,
+        moments: Vec<MomentInfo>,
+        /// Where to go on; null before there is anything.
+        cursor: Option<String>,
+        /// Why it is no resumption; null to a client that asked for none.
+        not_resumed: Option<NotResumed>,
+    },
+    /// All streams with their newest windows, and all open moments; replaces what is known.
+    Overview {
+        /// Of this life of the service: what is resumed has to be of the same.
+        life: String,
+        as_of: Option<Time>,
+        streams: Vec<StreamInfo>,
+        moments: Vec<MomentInfo>,
+        /// Where to go on; null before there is anything.
+        cursor: Option<String>,
+        /// Why it is no resumption; null to a client that asked for none.
+        not_resumed: Option<NotResumed>,
+    },
+    /// What changed after the cursor follows: each row once, as it is now, or as it was when it was withdrawn.
+    Resumed {
+        /// Of this life of the service: what is resumed has to be of the same.
+        life: String,
+        /// The time up to which all was known.
+        since: Time,
+        as_of: Option<Time>,
+        /// Where the client was.
+        cursor: String,
+    },
+    /// All is well, also if nothing changes.
+    Heartbeat { as_of: Option<Time> },
+}
+
+/// Why a client that asked to go on is sent a snapshot: `other_life` if its cursor is of another run of the service, or of
+/// tables that were written anew since; `too_old` if what was withdrawn after it is not known any more; `too_much` if so much
+/// changed that a snapshot is shorter; `not_kept` if the pipeline keeps no log of changes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NotResumed {
+    OtherLife,
+    TooOld,
+    TooMuch,
+    NotKept,
+}
+
+/// What happened to a window: `corrected` if late events changed it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WindowKind {
+    Published,
+    Corrected,
+    Withdrawn,
+}
+
+impl WindowKind {
+    pub(crate) fn of(withdrawn: bool, revision: u32) -> Self {
+        match revision {
+            _ if withdrawn => Self::Withdrawn,
+            0 => Self::Published,
+            _ => Self::Corrected,
+        }
+    }
+}
+
+/// What happened to a moment: `withdrawn` if late events made it untrue.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MomentKind {
+    Opened,
+    Updated,
+    Closed,
+    Withdrawn,
+}
+
+impl MomentKind {
+    pub(crate) fn of(withdrawn: bool, is_open: bool, revision: u32) -> Self {
+        match (withdrawn, is_open, revision) {
+            (true, ..) => Self::Withdrawn,
+            (_, true, 0) => Self::Opened,
+            (_, true, _) => Self::Updated,
+            (_, false, _) => Self::Closed,
+        }
+    }
+}
+
+impl Message {
+    /// What a change says; `None` for rows that only the tables have.
+    pub(crate) fn of(stream: &str, change: &Change, time: EventTime) -> Option<Self> {
+        let (stream_id, revision) = (stream.to_owned(), change.revision);
+        let withdrawn = change.action == Action::Withdraw;
+        if let Some(row) = change.row::<SummaryRow<StreamId, StreamSummary>>() {
+            let kind = WindowKind::of(withdrawn, revision);
+            let metrics = Metrics::new(&row.summary, revision, time);
+            return Some(Self::Metrics {
+                stream_id,
+                time: time.into(),
+                revision,
+                kind,
+                metrics,
+                cursor: None,
+            });
+        }
+        if let Some(moment) = change.row::<Moment<StreamId>>() {
+            let kind = MomentKind::of(withdrawn, moment.open, revision);
+            let moment = MomentInfo::new(moment, revision, time);
+            return Some(Self::Moment { stream_id, time: time.into(), revision, kind, moment, cursor: None });
+        }
+        let row = change.row::<livestream::StreamRow>()?;
+        Some(Self::Stream { stream_id, time: time.into(), stream: row.into(), cursor: None })
+    }
+
+    /// The same with the place where a client goes on after it.
+    pub(crate) fn at(mut self, position: &Position) -> Self {
+        if let Self::Metrics { cursor, .. } | Self::Moment { cursor, .. } | Self::Stream { cursor, .. } =
+            &mut self
+        {
+            *cursor = Some(position.to_string());
+        }
+        self
+    }
+}
