@@ -134,6 +134,7 @@ fn no_program_prints_a_password() {
     run(&[("API_TOKEN", property)], "dashboard");
     run(&[("API_TOKEN", variable)], "error:");
     run(&[&host[..], &[("REDIS_URL", &good_url)]].concat(), "dashboard");
-    run(&[&host[..], &[("REDIS_URL", &bad_url)]].concat(), "password is wrong");
-    run(&[&host[..], &[("POSTGRES_USER", "nobody")]].concat(), "nobody");
+    run(&[&host[..], &[("REDIS_URL", &bad_url)]].concat(), "dashboard");
+    let nobody = [("POSTGRES_USER", "nobody"), ("REDIS_URL", &good_url)];
+    run(&[&host[..], &nobody].concat(), "dashboard");
 }
