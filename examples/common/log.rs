@@ -1,16 +1,17 @@
-//! The library's log, written to standard error above the progress bar.
+//! The library's log, written to standard error above the line of progress.
 
 use std::fmt::{Debug, Write};
 
-use indicatif::ProgressBar;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use super::screen::ProgressLine;
+
 /// Writes events of a level and more severe ones. Spans are ignored: the library has none.
 pub(crate) struct Log {
     most: Level,
-    bar: ProgressBar,
+    line: ProgressLine,
 }
 
 /// The format of lines.
@@ -21,16 +22,21 @@ pub(crate) enum Format {
 }
 
 /// Starts logging.
-pub(crate) fn start(level: Option<Level>, format: Format, bar: &ProgressBar) {
+pub(crate) fn start(level: Option<Level>, format: Format, line: &ProgressLine) {
     let Some(most) = level else { return };
     if format == Format::Json {
         let json = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(most);
         // As below, this fails only if there is another subscriber.
-        let _ = json.with_writer(std::io::stderr).try_init();
+        let line = line.clone();
+        let writer = move || {
+            line.clear();
+            std::io::stderr()
+        };
+        let _ = json.with_writer(writer).try_init();
         return;
     }
     // This fails only if there is another subscriber, which then does the logging.
-    let _ = tracing::subscriber::set_global_default(Log { most, bar: bar.clone() });
+    let _ = tracing::subscriber::set_global_default(Log { most, line: line.clone() });
 }
 
 impl Subscriber for Log {
@@ -43,7 +49,7 @@ impl Subscriber for Log {
         let mut line = Line::default();
         event.record(&mut line);
         let level = event.metadata().level().as_str().to_lowercase();
-        self.bar.suspend(|| eprintln!("{level}: {}{}", line.message, line.fields));
+        self.line.say(&format!("{level}: {}{}", line.message, line.fields));
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

@@ -8,6 +8,7 @@ pub(crate) mod log;
 mod manual;
 pub(crate) mod metrics;
 pub(crate) mod parse;
+pub(crate) mod screen;
 #[cfg(feature = "kafka")]
 pub(crate) mod sender;
 pub(crate) mod settings;

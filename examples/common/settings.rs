@@ -192,7 +192,7 @@ impl<S> Given<S> {
     /// Prints the ignored variables to standard error.
     pub(crate) fn tell_notes(&self) {
         for note in &self.notes {
-            eprintln!("{note}");
+            super::screen::tell(note);
         }
     }
 }

@@ -53,6 +53,7 @@ use telemetra::prelude::*;
 
 use cluster::{Others, Share};
 use common::log::Format;
+use common::screen::{ProgressLine, tell, width};
 use common::settings::{Command, Wrong};
 use common::show::print;
 use common::stop::Stop;
@@ -74,17 +75,21 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let command = settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok());
     let done = match command {
-        Ok(Command::Help) => print(&options::TABLE.help()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Help) => {
+            print(&options::TABLE.help(width(&std::io::stdout()))).map(|()| ExitCode::SUCCESS)
+        }
         Ok(Command::Markdown) => print(&options::TABLE.markdown()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => print(&options::TABLE.version()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Run(given)) => {
-            given.tell_notes();
+            if !given.settings.quiet {
+                given.tell_notes();
+            }
             run(&given.settings, started).map_err(|error| options::TABLE.explained(error, &given.origins))
         }
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        tell(&format!("error: {error:#}"));
         ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
     })
 }
@@ -99,17 +104,21 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     let mut settings = settings.clone();
     let stop = stop::listen()?;
     let progress = Progress::new(&settings);
-    log::start(settings.log_level, settings.log_format, &progress.bar);
-    for place in &settings.places {
-        let line = match settings.log_format {
-            Format::Text => place.clone(),
-            Format::Json => serde_json::json!({ "level": "INFO", "message": place }).to_string(),
-        };
-        progress.bar.suspend(|| eprintln!("{line}"));
+    log::start(settings.log_level, settings.log_format, &progress.line);
+    let places = if settings.quiet { &[][..] } else { &settings.places };
+    for place in places {
+        match settings.log_format {
+            Format::Text => progress.line.say(place),
+            Format::Json => {
+                progress.line.line(&serde_json::json!({ "level": "INFO", "message": place }).to_string());
+            }
+        }
     }
     if let Some(address) = settings.metrics_address() {
         let bound = metrics::serve(&address)?;
-        progress.bar.suspend(|| eprintln!("metrics at http://{bound}/metrics"));
+        if !settings.quiet {
+            progress.line.say(&format!("metrics at http://{bound}/metrics"));
+        }
     }
     let embedded = if settings.source == Source::Embedded { Some(Embedded::start(&settings)?) } else { None };
     if let Some(embedded) = &embedded {
@@ -138,7 +147,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     }
     let running = match start(pipeline, &stop) {
         Err(error) if matches!(error.downcast_ref(), Some(PipelineError::Stopped)) => {
-            eprintln!("{error}");
+            tell(&error.to_string());
             return Ok(stop.exit(true));
         }
         started => started?,
@@ -160,17 +169,22 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         counts,
         before: before + elsewhere.before.read,
         lost: counters.map_or(0, |counters| counters.lost_records()),
+        interrupted,
         wall: started.elapsed(),
         usage,
     };
-    print(&outcome.text(&settings))?;
+    if !settings.quiet {
+        print(&outcome.text(&settings))?;
+    } else if !settings.json {
+        print(&outcome.line(&settings))?;
+    }
     if settings.json {
         print(&outcome.json())?;
     }
     let fates = outcome.fates;
     if !interrupted && fates.read > 0 && fates.malformed == fates.read {
         let read = fates.read;
-        eprintln!("error: none of the {read} records was good: is the input what the pipeline expects?");
+        tell(&format!("error: none of the {read} records was good: is the input what the pipeline expects?"));
         return Ok(ExitCode::FAILURE);
     }
     Ok(stop.exit(interrupted))
@@ -225,17 +239,17 @@ impl Watch<'_> {
                 progress.show(&running.status(), elsewhere, rows);
             }
         }
-        progress.finish();
+        progress.line.clear();
         if running.is_finished() || !(read_all || self.stop.is_given()) {
             return Ok((running.wait()?, false));
         }
-        if !read_all {
-            eprintln!("finishing what was read; once more to stop at once");
+        if !read_all && !self.settings.quiet {
+            tell("finishing what was read; once more to stop at once");
         }
         others.drain();
         let report = running.drain(self.settings.drain())?;
         if let Some(unfinished) = &report.unfinished {
-            eprintln!("{unfinished}");
+            tell(&unfinished.to_string());
         }
         Ok((report, !read_all))
     }
@@ -245,7 +259,7 @@ impl Watch<'_> {
 fn assist(settings: &Settings) -> Result<ExitCode> {
     let drain = Arc::new(AtomicBool::new(false));
     cluster::obey(Arc::clone(&drain));
-    log::start(settings.log_level, settings.log_format, &indicatif::ProgressBar::hidden());
+    log::start(settings.log_level, settings.log_format, &ProgressLine::new(true));
     if let Some(address) = settings.metrics_address() {
         metrics::serve(&address)?;
     }
