@@ -65,7 +65,11 @@ pub(crate) fn scores(settings: &Settings, counts: &Counts) -> Option<BTreeMap<Ar
 }
 
 fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+    match share {
+        None => "-".to_owned(),
+        Some(share) if share > 0.0 && share < 0.000_95 => format!("{:.2} %", share * 100.0),
+        Some(share) => format!("{:.1} %", share * 100.0),
+    }
 }
 
 /// What a fate is called on the screen.
@@ -259,16 +263,18 @@ impl Outcome {
         // The figures are of this run: the elapsed time is its own, so the events must be too.
         let read = self.fates.read.saturating_sub(self.before);
         let rate = |seconds: f64| grouped((read as f64 / seconds.max(0.001)) as u64);
-        let (processes, workers) = (settings.processes as u64, settings.workers as u64);
+        let (processes, each) = match settings.processes {
+            1 => ("1 process".to_owned(), ""),
+            number => (format!("{number} processes"), " each"),
+        };
         page.say(&format!(
-            "{} in {wall:.2} s, {} a second; {cpu:.2} s of processor time, {} events for each of these; {} MiB \
-             of memory at most; {}, each with {}.",
+            "{} in {wall:.2} s, which is {} a second, and {} a second of processor time ({cpu:.2} s). {} MiB of \
+             memory at most, in {processes} with {}{each}.",
             count(read, "event"),
             rate(wall),
             rate(cpu),
             self.usage.peak_rss_bytes >> 20,
-            if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") },
-            count(workers, "worker thread"),
+            count(settings.workers as u64, "worker thread"),
         ));
     }
 
