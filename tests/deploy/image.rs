@@ -113,9 +113,9 @@ fn what_the_build_needs_is_copied() {
     for name in names {
         assert!(name.exists(), "{} is compiled in and not copied", name.display());
     }
-    // It would say so: a folder with a target of the manifest is missing.
+    // It would say so: members of the workspace are missing.
     let folder = tempfile::tempdir().unwrap();
-    context(folder.path(), "benches");
+    context(folder.path(), "examples");
     assert!(!manifests(folder.path()).status.success());
 }
 

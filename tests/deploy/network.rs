@@ -50,9 +50,12 @@ pub(crate) fn enter(test: &str, hosts: &[(String, String)], programs: &[&str]) -
     // Cargo is asked outside, where it finds its registry.
     let built: Vec<_> = programs.iter().map(|name| program::build(name)).collect();
     let file = tempfile::NamedTempFile::new().unwrap();
+    // Java asks for the machine's own name, which a container's file has as well.
+    let own = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let own = ("127.0.0.1".to_owned(), own.trim().to_owned());
     let line = |(address, name): &(String, String)| format!("{address} {name}\n");
-    fs::write(file.path(), format!("127.0.0.1 localhost\n{}", hosts.iter().map(line).collect::<String>()))
-        .unwrap();
+    let lines: String = hosts.iter().chain([&own]).map(line).collect();
+    fs::write(file.path(), format!("127.0.0.1 localhost\n{lines}")).unwrap();
     // Others than root read it, too.
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     fs::set_permissions(file.path(), mode).unwrap();

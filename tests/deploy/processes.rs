@@ -251,11 +251,16 @@ fn the_units_run_as_processes() {
         let user = 61_184;
         let folder = &unit["WorkingDirectory"];
         let mut program = Contained::start(name, &command(&unit), &environment, &programs, folder, user);
-        let asked = match environment.get("TELEMETRA_METRICS_ADDRESS") {
-            Some(address) => format!("http://{address}/metrics"),
-            None => format!("http://{}:{}/health", environment["API_HOST"], environment["API_PORT"]),
+        // The pipeline runs once its tables are there, and only then the API is healthy.
+        let (asked, answer) = match environment.get("TELEMETRA_METRICS_ADDRESS") {
+            Some(address) => (format!("http://{address}/metrics"), "telemetra_pipeline_up{"),
+            None => {
+                let address = format!("{}:{}", environment["API_HOST"], environment["API_PORT"]);
+                (format!("http://{address}/health"), "")
+            }
         };
-        program.wait("answering", Duration::from_secs(60), || get(&asked).is_some());
+        program
+            .wait("running", Duration::from_secs(60), || get(&asked).is_some_and(|it| it.contains(answer)));
         assert!(program.status("Uid").contains(&user.to_string()));
         let within = Duration::from_secs(unit["TimeoutStopSec"].parse().unwrap());
         let status = program.stop(unit["KillSignal"].trim_start_matches("SIG"), within);
