@@ -104,9 +104,8 @@ impl Progress {
         if status.partitions.iter().all(|partition| partition.floor == EventTime::MAX) {
             parts.push("all read".to_owned());
         } else if status.durable > EventTime::MIN {
-            let ago = Clock::system().now() - status.durable;
-            let ago = if self.follows { format!(" ({} ago)", span(ago)) } else { String::new() };
-            parts.push(format!("results up to {}{ago}", clock(status.durable)));
+            let now = self.follows.then(|| Clock::system().now());
+            parts.push(complete(status.durable, now));
         }
         parts.push(format!("{} rows{}", grouped(rows), self.rows_since));
         parts
@@ -127,9 +126,24 @@ impl Progress {
     }
 }
 
+/// Up to which event time results are complete, and how long ago that was, if it is compared with the clock:
+/// whatever the newest event is, a live pipeline is behind by that.
+fn complete(durable: EventTime, now: Option<EventTime>) -> String {
+    let ago = now.map(|now| format!(" ({} ago)", span(now - durable))).unwrap_or_default();
+    format!("results up to {}{ago}", clock(durable))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_live_pipeline_is_behind_the_clock_and_another_one_is_not() {
+        let durable: EventTime = "2026-01-01T01:45:38Z".parse().unwrap();
+        assert_eq!(complete(durable, None), "results up to 01:45:38");
+        let now = durable.plus(442_000);
+        assert_eq!(complete(durable, Some(now)), "results up to 01:45:38 (7 min 22 s ago)");
+    }
 
     #[test]
     fn few_events_are_measured_for_longer() {
