@@ -82,7 +82,9 @@ impl fmt::Display for CountedJson<'_> {
             let name: &CompactString = name;
             f.write_str(if i == 0 { "{\"name\":" } else { ",{\"name\":" })?;
             crate::json::string(f, name)?;
-            write!(f, ",\"count\":{count}}}")?;
+            f.write_str(",\"count\":")?;
+            crate::json::integer(f, *count)?;
+            f.write_str("}")?;
         }
         f.write_str("]")
     }

@@ -11,13 +11,16 @@ use super::form::Form;
 #[derive(Debug)]
 pub(super) struct Columns {
     names: Vec<String>,
+    /// Each name as the beginning of a member of a JSON object: `"name":`.
+    members: Vec<String>,
     left_out: Option<usize>,
 }
 
 impl Columns {
     pub(super) fn of(table: &Table) -> Self {
-        let names = table.all_columns().iter().map(|column| column.name.to_string()).collect();
-        Self { names, left_out: table.published_at_column() }
+        let names: Vec<_> = table.all_columns().iter().map(|column| column.name.to_string()).collect();
+        let members = names.iter().map(|name| format!("\"{name}\":")).collect();
+        Self { names, members, left_out: table.published_at_column() }
     }
 
     /// Calls `put` with the index, name and value of each column. Fails if the row gives another number of
@@ -48,8 +51,9 @@ impl Columns {
     /// Appends the row as a JSON object.
     pub(super) fn object(&self, out: &mut String, change: &Change) -> fmt::Result {
         let mut before = '{';
-        self.each(change, |_, name, value| {
-            write!(out, "{before}\"{name}\":")?;
+        self.each(change, |at, _, value| {
+            out.push(before);
+            out.push_str(&self.members[at]);
             before = ',';
             json::value(out, value)
         })?;
@@ -57,21 +61,20 @@ impl Columns {
     }
 }
 
-/// Returns a value as the text of a hash field or a score; `None` for null and for floats that are not
-/// finite.
-pub(super) fn text(value: Value<'_>) -> Result<Option<String>, fmt::Error> {
-    let mut text = String::new();
+/// Appends a value as the text of a hash field or a score. Returns whether there is one: there is none for null
+/// and for floats that are not finite.
+pub(super) fn text(out: &mut String, value: Value<'_>) -> Result<bool, fmt::Error> {
     match value {
-        Value::Null => return Ok(None),
-        Value::Float(x) if !x.is_finite() => return Ok(None),
-        Value::Text(plain) => text.push_str(plain),
-        Value::Shown(shown) | Value::Json(shown) => write!(text, "{shown}")?,
-        Value::Time(time) => write!(text, "{time}")?,
-        Value::Decimal(decimal) => write!(text, "{decimal}")?,
-        Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(text, "{byte:02x}"))?,
-        value => json::value(&mut text, value)?,
+        Value::Null => return Ok(false),
+        Value::Float(x) if !x.is_finite() => return Ok(false),
+        Value::Text(plain) => out.push_str(plain),
+        Value::Shown(shown) | Value::Json(shown) => write!(out, "{shown}")?,
+        Value::Time(time) => write!(out, "{time}")?,
+        Value::Decimal(decimal) => write!(out, "{decimal}")?,
+        Value::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))?,
+        value => json::value(out, value)?,
     }
-    Ok(Some(text))
+    Ok(true)
 }
 
 /// The kind of a change, as messages name it.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use redis::{Cmd, Script};
-use telemetra_core::{AnyRow, Change, EventTime};
+use telemetra_core::{AnyRow, Change, EventTime, json};
 
 use super::RedisKeys;
 use super::cache::Cache;
@@ -236,23 +236,29 @@ impl Writer {
         command: &mut Cmd,
         mut see: impl FnMut(usize, &str),
     ) -> Result<(), Unwritable> {
-        let (columns, mut fields) = (&self.forms[table].columns, Vec::new());
+        let columns = &self.forms[table].columns;
+        // The texts of the fields, one after another, and where each ends.
+        let (mut texts, mut fields) = (String::with_capacity(512), Vec::with_capacity(32));
         if let Some(change) = change {
             let written = columns.each(change, |place, name, value| {
-                if let Some(text) = text(value)? {
-                    see(place, &text);
-                    fields.push((name, text));
+                let start = texts.len();
+                if text(&mut texts, value)? {
+                    see(place, &texts[start..]);
+                    fields.push((name, texts.len()));
                 }
                 fmt::Result::Ok(())
             });
             written.map_err(|_| Arc::clone(&change.row))?;
             if !columns.has("time") {
-                fields.push(("time", time.0.to_string()));
+                let _ = json::integer(&mut texts, time.0);
+                fields.push(("time", texts.len()));
             }
         }
         command.arg("HSET").arg(ttl_ms).arg(2 * fields.len());
-        for (name, text) in fields {
-            command.arg(name).arg(text);
+        let mut start = 0;
+        for (name, end) in fields {
+            command.arg(name).arg(&texts[start..end]);
+            start = end;
         }
         Ok(())
     }
