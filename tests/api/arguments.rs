@@ -94,7 +94,10 @@ fn what_cannot_be_is_said() {
         assert!(TABLE.help(80).contains(name), "{name}");
     }
     for secret in ["--token", "--redis ", "--postgres-password"] {
-        assert!(!TABLE.help(80).contains(secret) && !TABLE.markdown().contains(secret), "{secret} is no flag");
+        assert!(
+            !TABLE.help(80).contains(secret) && !TABLE.markdown().contains(secret),
+            "{secret} is no flag"
+        );
     }
 }
 
