@@ -7,10 +7,18 @@
 mod compose;
 #[path = "deploy/grafana.rs"]
 mod grafana;
+#[path = "deploy/image.rs"]
+mod image;
 #[path = "deploy/kubernetes.rs"]
 mod kubernetes;
+#[path = "deploy/network.rs"]
+mod network;
+#[path = "deploy/processes.rs"]
+mod processes;
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/services.rs"]
+mod services;
 #[path = "deploy/systemd.rs"]
 mod systemd;
 

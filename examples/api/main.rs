@@ -28,8 +28,9 @@ use tracing_subscriber::layer::Layer as _;
 
 use common::log;
 use common::otlp::Otlp;
+use common::screen::{ProgressLine, tell, width, wrapped};
 use common::settings::{Command, Wrong};
-use common::show::print;
+use common::show::{count, print};
 use server::app::{App, app};
 use server::log_tail::LogTail;
 use server::observe::Recorder;
@@ -37,11 +38,13 @@ use settings::{Settings, TABLE};
 
 fn main() -> ExitCode {
     let done = match settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok()) {
-        Ok(Command::Help) => print(&TABLE.help()),
+        Ok(Command::Help) => print(&TABLE.help(width(&std::io::stdout()))),
         Ok(Command::Markdown) => print(&TABLE.markdown()),
         Ok(Command::Version) => print(&TABLE.version()),
         Ok(Command::Run(given)) => {
-            given.tell_notes();
+            if !given.settings.quiet {
+                given.tell_notes();
+            }
             start(&given.settings).map_err(|error| TABLE.explained(error, &given.origins))
         }
         Err(error) => Err(error),
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::say(&format!("error: {error:#}"));
+            tell(&format!("error: {error:#}"));
             ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
         }
     }
@@ -68,7 +71,7 @@ async fn run(settings: &Settings) -> Result<()> {
     })?;
     let address = listener.local_addr().context("could not find out where the service listens")?;
     let (stop, stopping) = watch::channel(false);
-    listen(stop)?;
+    listen(stop, settings.quiet)?;
 
     // Before the pipeline, so that it finds where its metrics go.
     Recorder::shared();
@@ -76,14 +79,22 @@ async fn run(settings: &Settings) -> Result<()> {
     let options = settings.options();
     let limits = options.limits.clone();
     let service = App::new(Arc::clone(&answers.store), options, stopping.clone());
-    print(&format!("dashboard  http://{address}/\nAPI        http://{address}/docs\nCtrl-C stops it"))?;
+    if settings.quiet {
+        print(&format!("http://{address}/"))?;
+    } else {
+        print(&format!(
+            "dashboard  http://{address}/\nAPI        http://{address}/docs\n{}\nCtrl-C stops it",
+            wrapped(settings.told().trim_end(), width(&std::io::stdout()), 2)
+        ))?;
+    }
     serve(listener, app(service), limits, stopping).await.context("could not go on serving")?;
 
     let Some(embedded) = answers.embedded.clone() else { return Ok(()) };
     // What was read is finished before the folder goes.
     let stopped = tokio::task::spawn_blocking(move || embedded.stop()).await;
-    if let Some(report) = stopped.context("the pipeline could not be stopped")?? {
-        print(&format!("stopped; {} events were read", report.fates.read))?;
+    let report = stopped.context("the pipeline could not be stopped")??.filter(|_| !settings.quiet);
+    if let Some(report) = report {
+        print(&format!("stopped; {} read", count(report.fates.read, "event")))?;
     }
     Ok(())
 }
@@ -92,7 +103,7 @@ async fn run(settings: &Settings) -> Result<()> {
 const LONGEST: Duration = Duration::from_millis(9_500);
 
 /// Stops the service at the first order, and the process at the second, or if it takes too long.
-fn listen(stop: watch::Sender<bool>) -> Result<()> {
+fn listen(stop: watch::Sender<bool>, quiet: bool) -> Result<()> {
     let failed = "could not listen for the order to stop";
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt()).context(failed)?, signal(SignalKind::terminate()).context(failed)?);
@@ -106,10 +117,12 @@ fn listen(stop: watch::Sender<bool>) -> Result<()> {
             if stop.send_replace(true) {
                 std::process::exit(code);
             }
-            eprintln!("stopping; once more to stop at once");
+            if !quiet {
+                tell("stopping; once more to stop at once");
+            }
             tokio::spawn(async move {
                 tokio::time::sleep(LONGEST).await;
-                eprintln!("it did not end within {LONGEST:?}: stopped");
+                tell(&format!("it did not end within {LONGEST:?}: stopped"));
                 std::process::exit(code);
             });
         }
@@ -122,6 +135,5 @@ fn start_log(settings: &Settings) -> Option<Otlp> {
     let tail = LogTail::shared();
     tail.hide(settings.secrets());
     let tail = tail.layer().with_filter(LevelFilter::INFO);
-    let bar = indicatif::ProgressBar::hidden();
-    log::start_with("api", settings.log_level, settings.log_format, &bar, Some(tail))
+    log::start_with("api", settings.log_level, settings.log_format, &ProgressLine::new(true), Some(tail))
 }

@@ -17,10 +17,12 @@ pub(crate) trait Generates: 'static {
 pub(crate) struct Flags<S>(PhantomData<S>);
 
 impl<S: Generates> Flags<S> {
-    pub(crate) const ZIPF_EXPONENT: Setting<S> =
-        Setting::new("zipf-exponent", "X", "how unequal streams are [0.9]", |s, v| {
-            put(&mut s.generator().zipf_exponent, real(v))
-        });
+    pub(crate) const ZIPF_EXPONENT: Setting<S> = Setting::new(
+        "zipf-exponent",
+        "X",
+        "how unequal streams are: the exponent of Zipf's law, 0 for equal ones [0.9]",
+        |s, v| put(&mut s.generator().zipf_exponent, real(v)),
+    );
     pub(crate) const USERS_PER_STREAM: Setting<S> =
         Setting::new("users-per-stream", "N", "different users in one stream [2000]", |s, v| {
             put(&mut s.generator().users_per_stream, number(v, 1..=10_000_000))

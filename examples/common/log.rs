@@ -1,11 +1,11 @@
-//! The log of a program: lines on standard error, above the progress bar if there is one, in one format for all programs.
+//! The log of a program: lines on standard error, above the line of progress if there is one, in one format for all
+//! programs.
 //!
 //! Colours are for terminals only, and off with `NO_COLOR`. Secrets of the settings are never in it. With the feature
 //! `otlp` the library's spans go to a collector too.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
-use indicatif::ProgressBar;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::otlp::{self, Otlp};
-use super::secrets;
+use super::screen::{ProgressLine, is_styled};
 
 /// The format of lines.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub(crate) fn start(
     program: &'static str,
     level: Option<Level>,
     format: Format,
-    bar: &ProgressBar,
+    line: &ProgressLine,
 ) -> Option<Otlp> {
-    start_with(program, level, format, bar, None::<tracing_subscriber::layer::Identity>)
+    start_with(program, level, format, line, None::<tracing_subscriber::layer::Identity>)
 }
 
 /// Starts logging, with a layer of the program's own.
@@ -39,24 +39,23 @@ pub(crate) fn start_with(
     program: &'static str,
     level: Option<Level>,
     format: Format,
-    bar: &ProgressBar,
+    line: &ProgressLine,
     own: Option<impl Layer<tracing_subscriber::Registry> + Send + Sync>,
 ) -> Option<Otlp> {
     let (otlp, spans) = otlp::start(program).unzip();
-    let lines = level.map(|most| lines(most, format, bar));
+    let lines = level.map(|most| lines(most, format, line));
     // This fails only if there is another subscriber, which then does the logging.
     let _ = tracing_subscriber::registry().with(own).with(lines).with(spans).try_init();
     otlp
 }
 
 /// What writes the lines of a level and more severe ones.
-fn lines<S>(most: Level, format: Format, bar: &ProgressBar) -> impl Layer<S> + Send + Sync
+fn lines<S>(most: Level, format: Format, line: &ProgressLine) -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let coloured =
-        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt::layer().with_writer(Lines(bar.clone()));
+    let coloured = is_styled(&io::stderr());
+    let lines = tracing_subscriber::fmt::layer().with_writer(Lines(line.clone()));
     let lines: Box<dyn Layer<S> + Send + Sync> = match format {
         Format::Text => lines.with_ansi(coloured).boxed(),
         Format::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),
@@ -64,13 +63,8 @@ where
     lines.with_filter(LevelFilter::from_level(most))
 }
 
-/// Prints to standard error what is no line of the log, without secrets.
-pub(crate) fn say(text: &str) {
-    eprintln!("{}", secrets::redact(text));
-}
-
-/// Writes lines above a progress bar, without secrets.
-struct Lines(ProgressBar);
+/// Writes lines above the line of progress, without secrets.
+struct Lines(ProgressLine);
 
 impl<'a> MakeWriter<'a> for Lines {
     type Writer = &'a Self;
@@ -83,8 +77,7 @@ impl<'a> MakeWriter<'a> for Lines {
 impl Write for &Lines {
     /// A line at a time, as the layer writes them.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let shown = secrets::redact(&String::from_utf8_lossy(line));
-        self.0.suspend(|| io::stderr().lock().write_all(shown.as_bytes()))?;
+        self.0.line(String::from_utf8_lossy(line).trim_end_matches('\n'));
         Ok(line.len())
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod otlp;
 #[path = "no_otlp.rs"]
 pub(crate) mod otlp;
 pub(crate) mod parse;
+pub(crate) mod screen;
 pub(crate) mod secrets;
 #[cfg(feature = "kafka")]
 pub(crate) mod sender;

@@ -2,6 +2,8 @@
 
 use tracing_subscriber::layer::Identity;
 
+use super::screen::tell;
+
 /// Sends nothing.
 pub(crate) struct Otlp;
 
@@ -10,9 +12,9 @@ pub(crate) fn start(program: &str) -> Option<(Otlp, Identity)> {
     let names = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
     let is_given = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if let Some(name) = names.into_iter().find(is_given) {
-        eprintln!(
+        tell(&format!(
             "the variable {name} is passed over: this {program} was compiled without the feature `otlp`"
-        );
+        ));
     }
     None
 }

@@ -21,7 +21,7 @@ use tracing_subscriber::registry::LookupSpan;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
-use super::{log, secrets};
+use super::{screen, secrets};
 
 /// How long a program that ends may take to send what is left.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -70,7 +70,7 @@ where
     let exporter = match exporter {
         Ok(exporter) => exporter,
         Err(error) => {
-            log::say(&format!("spans are not sent: {error}"));
+            screen::tell(&format!("spans are not sent: {error}"));
             return None;
         }
     };

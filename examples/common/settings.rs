@@ -7,7 +7,7 @@ use std::fmt;
 
 use anyhow::{Context, Result};
 
-use super::{log, parse, secrets};
+use super::{parse, secrets};
 
 /// One setting of the settings `S`. `name` is the flag, and with `-` or `_` the key in the file.
 pub(crate) struct Setting<S: 'static> {
@@ -200,7 +200,7 @@ impl<S> Given<S> {
     /// Prints the ignored variables to standard error.
     pub(crate) fn tell_notes(&self) {
         for note in &self.notes {
-            log::say(note);
+            super::screen::tell(note);
         }
     }
 }

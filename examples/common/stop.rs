@@ -56,9 +56,9 @@ pub(crate) fn listen() -> Result<Stop> {
             std::thread::sleep(LOOK);
         }
         std::thread::sleep(LONGEST);
-        eprintln!(
+        super::screen::tell(&format!(
             "it did not end within {LONGEST:?}: stopped; the next start goes on from the last checkpoint"
-        );
+        ));
         std::process::exit(heard.exit_code().into());
     });
     Ok(stop)

@@ -121,7 +121,7 @@ impl<S: Stores> Flags<S> {
         .known_as("POSTGRES_PORT")
         .needs("postgres-host");
     pub(crate) const POSTGRES_USER: Setting<S> =
-        Setting::<S>::new("postgres-user", "NAME", "whom to log in as [telemetra]", |s, v| {
+        Setting::<S>::new("postgres-user", "NAME", "the user [telemetra]", |s, v| {
             s.postgres().user = v.to_owned();
             Ok(())
         })

@@ -54,6 +54,7 @@ use telemetra::prelude::*;
 
 use cluster::{Others, Share};
 use common::log::Format;
+use common::screen::{ProgressLine, tell, width};
 use common::settings::{Command, Wrong};
 use common::show::print;
 use common::stop::Stop;
@@ -79,20 +80,24 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let command = settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok());
     let done = match command {
-        Ok(Command::Help) => print(&options::TABLE.help()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Help) => {
+            print(&options::TABLE.help(width(&std::io::stdout()))).map(|()| ExitCode::SUCCESS)
+        }
         Ok(Command::Markdown) => print(&options::TABLE.markdown()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => print(&options::TABLE.version()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Run(given)) => {
-            given.tell_notes();
+            if !given.settings.quiet {
+                given.tell_notes();
+            }
             run(&given.settings, started).map_err(|error| options::TABLE.explained(error, &given.origins))
         }
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
-        log::say(&format!("error: {error:#}"));
+        tell(&format!("error: {error:#}"));
         let is_replaced = error.downcast_ref().is_some_and(PipelineError::is_taken_over);
         if is_replaced {
-            log::say("another process has taken the place of this one: do not start it again");
+            tell("another process has taken the place of this one: do not start it again");
         }
         ExitCode::from(if error.is::<Wrong>() {
             2
@@ -114,17 +119,21 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     let mut settings = settings.clone();
     let stop = stop::listen()?;
     let progress = Progress::new(&settings);
-    let _otlp = log::start("full_pipeline", settings.log_level, settings.log_format, &progress.bar);
-    for place in &settings.places {
-        let line = match settings.log_format {
-            Format::Text => place.clone(),
-            Format::Json => serde_json::json!({ "level": "INFO", "message": place }).to_string(),
-        };
-        progress.bar.suspend(|| log::say(&line));
+    let _otlp = log::start("full_pipeline", settings.log_level, settings.log_format, &progress.line);
+    let places = if settings.quiet { &[][..] } else { &settings.places };
+    for place in places {
+        match settings.log_format {
+            Format::Text => progress.line.say(place),
+            Format::Json => {
+                progress.line.line(&serde_json::json!({ "level": "INFO", "message": place }).to_string());
+            }
+        }
     }
     if let Some(address) = settings.metrics_address() {
         let bound = metrics::serve(&address)?;
-        progress.bar.suspend(|| eprintln!("metrics at http://{bound}/metrics"));
+        if !settings.quiet {
+            progress.line.say(&format!("metrics at http://{bound}/metrics"));
+        }
     }
     let embedded = if settings.source == Source::Embedded { Some(Embedded::start(&settings)?) } else { None };
     if let Some(embedded) = &embedded {
@@ -153,7 +162,7 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     }
     let running = match start(pipeline, &stop) {
         Err(error) if matches!(error.downcast_ref(), Some(PipelineError::Stopped)) => {
-            log::say(&error.to_string());
+            tell(&error.to_string());
             return Ok(stop.exit(true));
         }
         started => started?,
@@ -175,17 +184,22 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
         counts,
         before: before + elsewhere.before.read,
         lost: counters.map_or(0, |counters| counters.lost_records()),
+        interrupted,
         wall: started.elapsed(),
         usage,
     };
-    print(&outcome.text(&settings))?;
+    if !settings.quiet {
+        print(&outcome.text(&settings))?;
+    } else if !settings.json {
+        print(&outcome.line(&settings))?;
+    }
     if settings.json {
         print(&outcome.json())?;
     }
     let fates = outcome.fates;
     if !interrupted && fates.read > 0 && fates.malformed == fates.read {
         let read = fates.read;
-        eprintln!("error: none of the {read} records was good: is the input what the pipeline expects?");
+        tell(&format!("error: none of the {read} records was good: is the input what the pipeline expects?"));
         return Ok(ExitCode::FAILURE);
     }
     Ok(stop.exit(interrupted))
@@ -232,7 +246,7 @@ impl Watch<'_> {
         while !running.is_finished() && !self.stop.is_given() && !read_all {
             std::thread::sleep(LOOK);
             if let Some(news) = standby.look(&running) {
-                progress.bar.suspend(|| eprintln!("{news}"));
+                progress.line.say(news);
             }
             others.take_over(&standby);
             let elsewhere = others.share().fates.read;
@@ -245,17 +259,17 @@ impl Watch<'_> {
                 progress.show(&running.status(), elsewhere, rows);
             }
         }
-        progress.finish();
+        progress.line.clear();
         if running.is_finished() || !(read_all || self.stop.is_given()) {
             return Ok((running.wait()?, false));
         }
-        if !read_all {
-            eprintln!("finishing what was read; once more to stop at once");
+        if !read_all && !self.settings.quiet {
+            tell("finishing what was read; once more to stop at once");
         }
         others.drain();
         let report = running.drain(self.settings.drain())?;
         if let Some(unfinished) = &report.unfinished {
-            log::say(&unfinished.to_string());
+            tell(&unfinished.to_string());
         }
         Ok((report, !read_all))
     }
@@ -267,8 +281,8 @@ fn assist(settings: &Settings) -> Result<ExitCode> {
     // The order to take over comes from the first process.
     let mut standby = Standby::listen(settings.start.standby)?;
     cluster::obey(Arc::clone(&drain), standby.order());
-    let bar = indicatif::ProgressBar::hidden();
-    let _otlp = log::start("full_pipeline", settings.log_level, settings.log_format, &bar);
+    let line = ProgressLine::new(true);
+    let _otlp = log::start("full_pipeline", settings.log_level, settings.log_format, &line);
     if let Some(address) = settings.metrics_address() {
         metrics::serve(&address)?;
     }

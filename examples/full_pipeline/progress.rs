@@ -1,35 +1,28 @@
-//! The live report on standard error: a bar on a terminal, otherwise a line every few seconds.
+//! The progress of a run on standard error.
 
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use telemetra::prelude::*;
 
-use crate::common::secrets;
-use crate::common::show::{clock, grouped};
+use crate::common::screen::ProgressLine;
+use crate::common::show::{clock, grouped, span};
 use crate::places::Source;
 use crate::settings::Settings;
 
-/// The time between two lines where there is no terminal.
-const LINES: Duration = Duration::from_secs(10);
-/// The time over which the rate is measured.
+/// The rate is measured over this time and as many events, or over the longer time if events are few.
 const RATE: Duration = Duration::from_millis(500);
+const FEW: u64 = 500;
+const LONG: Duration = Duration::from_secs(5);
 
 pub(crate) struct Progress {
-    pub(crate) bar: ProgressBar,
+    pub(crate) line: ProgressLine,
     way: Way,
-    window: u64,
-    slide: u64,
-    lines: Option<Instant>,
-    /// The time since which rows are counted, if that is not the first start: only a folder of checkpoints
-    /// keeps the count.
+    /// The addition to the number of rows, if that is not the number since the first start: only a folder of
+    /// checkpoints keeps the count.
     rows_since: &'static str,
-    /// Whether events are live, so that the lag is relative to the clock.
+    /// Whether events are live, so that results are compared with the clock.
     follows: bool,
-    /// The time of the last rate, and the number of events read by then; events read before a restart are in
-    /// no rate.
-    since: Option<(Instant, u64)>,
-    rate: f64,
+    rate: Rate,
 }
 
 /// The measure of a run's progress.
@@ -40,6 +33,33 @@ enum Way {
     Bytes(u64),
     /// No measure, as there is no end.
     Endless,
+}
+
+/// Events per second of late.
+#[derive(Default)]
+struct Rate {
+    /// The time of the last measurement, and the number of events read by then; events read before a restart
+    /// are in no rate.
+    since: Option<(Instant, u64)>,
+    last: Option<f64>,
+}
+
+impl Rate {
+    fn measure(&mut self, now: Instant, read: u64) {
+        let (since, known) = *self.since.get_or_insert((now, read));
+        let (elapsed, new) = (now - since, read.saturating_sub(known));
+        if elapsed >= LONG || (elapsed >= RATE && new >= FEW) {
+            self.last = Some(new as f64 / elapsed.as_secs_f64());
+            self.since = Some((now, read));
+        }
+    }
+
+    /// In words; below ten with a decimal.
+    fn text(&self) -> Option<String> {
+        let rate = self.last?;
+        let number = if rate < 9.95 { format!("{rate:.1}") } else { grouped(rate.round() as u64) };
+        Some(format!("{number} a second"))
+    }
 }
 
 impl Progress {
@@ -56,30 +76,12 @@ impl Progress {
             }
             Source::Kafka => Way::Endless,
         };
-        let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
-        let template = match way {
-            Way::Endless => "{spinner} {elapsed_precise} {wide_msg}",
-            _ => "{bar:12.cyan/blue} {percent:>3}% {wide_msg}",
-        };
-        // The templates are valid; if not, a plain bar is used.
-        bar.set_style(
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        let now = Instant::now();
-        let lines = bar.is_hidden().then_some(now);
-        let (window, slide) = (settings.window, settings.slide);
-        let counted = settings.checkpoint_folder().is_some() || !settings.has_checkpoints();
-        let rows_since = if counted { "" } else { " in this run" };
         Self {
-            bar,
+            line: ProgressLine::new(settings.quiet),
             way,
-            window,
-            slide,
-            lines,
-            rows_since,
+            rows_since: if settings.counts_all_runs() { "" } else { " in this run" },
             follows: settings.source == Source::Kafka,
-            since: None,
-            rate: 0.0,
+            rate: Rate::default(),
         }
     }
 
@@ -87,62 +89,74 @@ impl Progress {
     /// rows of windows written.
     pub(crate) fn show(&mut self, status: &PipelineStatus, elsewhere: u64, rows: u64) {
         let read = status.fates.read + elsewhere;
-        let (since, known) = *self.since.get_or_insert((Instant::now(), read));
-        let elapsed = since.elapsed();
-        if elapsed >= RATE {
-            self.rate = read.saturating_sub(known) as f64 / elapsed.as_secs_f64();
-            self.since = Some((Instant::now(), read));
-        }
-        let line = secrets::redact(&self.line(status, read, rows));
-        match &mut self.lines {
-            Some(last) if last.elapsed() >= LINES => {
-                *last = Instant::now();
-                eprintln!("{line}");
-            }
-            Some(_) => {}
-            None => {
-                self.bar.set_position((self.share(status) * 1000.0) as u64);
-                self.bar.set_message(line);
-            }
+        self.rate.measure(Instant::now(), read);
+        if self.line.is_due() {
+            self.line.show(&self.parts(status, read, rows));
         }
     }
 
-    fn line(&self, status: &PipelineStatus, read: u64, rows: u64) -> String {
-        let reading = status.partitions.iter().filter(|partition| partition.floor < EventTime::MAX);
-        let watermarks = || reading.clone().map(|partition| partition.watermark);
-        let (least, greatest) = (watermarks().min(), watermarks().max());
-        let mut line = format!("{} events, {} a second", grouped(read), grouped(self.rate.round() as u64));
-        match (least, greatest) {
-            (Some(least), Some(greatest)) if greatest > EventTime::MIN => {
-                line += &format!(", watermark {}", clock(least));
-                // Before anything is durable, there is no lag.
-                if status.durable > EventTime::MIN {
-                    let lag = greatest - status.durable;
-                    let open = (lag + self.window).div_ceil(self.slide);
-                    // A live pipeline is late by the clock, whatever the newest event is.
-                    let lag = if self.follows { Clock::system().now() - status.durable } else { lag };
-                    line += &format!(", lag {} s, {open} windows open", lag / 1000);
-                }
-            }
-            (Some(_), _) => {}
-            (None, _) => line += ", all read",
+    /// What is to be said, the most important first.
+    fn parts(&self, status: &PipelineStatus, read: u64, rows: u64) -> Vec<String> {
+        let share = self.share(status).map(|share| format!("{:.0} % done", share * 100.0));
+        let mut parts = vec![format!("{} events read", grouped(read))];
+        parts.extend(share);
+        parts.extend(self.rate.text());
+        if status.partitions.iter().all(|partition| partition.floor == EventTime::MAX) {
+            parts.push("all read".to_owned());
+        } else if status.durable > EventTime::MIN {
+            let now = self.follows.then(|| Clock::system().now());
+            parts.push(complete(status.durable, now));
         }
-        line + &format!(", {} rows{}", grouped(rows), self.rows_since)
+        parts.push(format!("{} rows{}", grouped(rows), self.rows_since));
+        parts
     }
 
-    fn share(&self, status: &PipelineStatus) -> f64 {
+    /// How much is done, if that is known.
+    fn share(&self, status: &PipelineStatus) -> Option<f64> {
         match self.way {
-            Way::Time(start, end) => (status.durable - start).min(end - start) as f64 / (end - start) as f64,
+            Way::Time(start, end) => {
+                Some((status.durable - start).min(end - start) as f64 / (end - start).max(1) as f64)
+            }
             Way::Bytes(bytes) => {
                 let read: u64 = status.partitions.iter().map(|partition| partition.offset).sum();
-                read as f64 / bytes.max(1) as f64
+                Some((read as f64 / bytes.max(1) as f64).min(1.0))
             }
-            Way::Endless => 0.0,
+            Way::Endless => None,
         }
     }
+}
 
-    /// Removes the bar from the screen.
-    pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
+/// Up to which event time results are complete, and how long ago that was, if it is compared with the clock:
+/// whatever the newest event is, a live pipeline is behind by that.
+fn complete(durable: EventTime, now: Option<EventTime>) -> String {
+    let ago = now.map(|now| format!(" ({} ago)", span(now - durable))).unwrap_or_default();
+    format!("results up to {}{ago}", clock(durable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_pipeline_is_behind_the_clock_and_another_one_is_not() {
+        let durable: EventTime = "2026-01-01T01:45:38Z".parse().unwrap();
+        assert_eq!(complete(durable, None), "results up to 01:45:38");
+        let now = durable.plus(442_000);
+        assert_eq!(complete(durable, Some(now)), "results up to 01:45:38 (7 min 22 s ago)");
+    }
+
+    #[test]
+    fn few_events_are_measured_for_longer() {
+        let (mut rate, start) = (Rate::default(), Instant::now());
+        rate.measure(start, 1_000);
+        assert_eq!(rate.text(), None, "what was read before is in no rate");
+        rate.measure(start + RATE, 1_020);
+        assert_eq!(rate.text(), None);
+        rate.measure(start + LONG, 1_250);
+        assert_eq!(rate.text().as_deref(), Some("50 a second"));
+        rate.measure(start + LONG + RATE, 101_250);
+        assert_eq!(rate.text().as_deref(), Some("200,000 a second"));
+        rate.measure(start + LONG + RATE + LONG, 101_256);
+        assert_eq!(rate.text().as_deref(), Some("1.2 a second"));
     }
 }

@@ -1,20 +1,19 @@
-//! The report of a run: tables for people, one line of JSON for programs.
+//! The report of a run: sections for people, one line of JSON for programs.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
 use serde_json::json;
 use telemetra::core::detect::Carried;
 use telemetra::livestream::generate::{Generator, GroundTruth, Score, score};
 use telemetra::ops::MomentsStatus;
 use telemetra::prelude::*;
 
-use crate::common::show::{clock, grouped};
+use crate::common::screen::page::{Page, Row};
+use crate::common::show::{clock, count, grouped, span};
 use crate::common::usage::Usage;
-use crate::settings::Settings;
+use crate::settings::{Output, Settings};
 use crate::tally::Counts;
 
 pub(crate) struct Outcome {
@@ -28,8 +27,27 @@ pub(crate) struct Outcome {
     pub(crate) scores: Option<BTreeMap<Arc<str>, Score>>,
     /// The number of Kafka records that were removed before they were read, and skipped.
     pub(crate) lost: u64,
+    /// Whether the run was stopped before the end of its input.
+    pub(crate) interrupted: bool,
     pub(crate) wall: Duration,
     pub(crate) usage: Usage,
+}
+
+/// Where the results are.
+fn outputs(settings: &Settings) -> Vec<String> {
+    let mut outputs: Vec<_> = settings.outputs.iter().map(ToString::to_string).collect();
+    if settings.postgres.host.is_some() {
+        outputs.push(format!("Postgres at {}", settings.postgres.place()));
+    }
+    if settings.redis.url.0.is_some() {
+        outputs.push(format!("Redis at {}", settings.redis.place()));
+    }
+    outputs
+}
+
+/// "1 row was", "2 rows were".
+fn were(number: u64, one: &str, several: &str) -> String {
+    if number == 1 { format!("1 {one} was") } else { format!("{} {several} were", grouped(number)) }
 }
 
 /// Compares the trusted moments with the planted ones; `None` if none were planted.
@@ -47,25 +65,23 @@ pub(crate) fn scores(settings: &Settings, counts: &Counts) -> Option<BTreeMap<Ar
     Some(score(&truth, trusted.map(|(_, moment)| moment), settings.window))
 }
 
-fn table<const N: usize>(head: [&str; N], left: &[usize]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(head);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        let alignment = if left.contains(&index) { CellAlignment::Left } else { CellAlignment::Right };
-        column.set_cell_alignment(alignment);
+fn percent(share: Option<f64>) -> String {
+    match share {
+        None => "-".to_owned(),
+        Some(share) if share > 0.0 && share < 0.000_95 => format!("{:.2} %", share * 100.0),
+        Some(share) => format!("{:.1} %", share * 100.0),
     }
-    table
 }
 
 /// The number of things that the report says of a moment.
 const CARRIED: usize = 3;
 
-/// One thing that carried a moment, with what is usual: `emote Kappa 0.75 (0.02)`.
+/// One thing that carried a moment, with what is usual: `emote Kappa 0.75 (usually 0.02)`.
 fn carried(carried: &Carried) -> String {
     let Carried { what, name, now, usual } = carried;
     let named = if name.is_empty() { what.to_string() } else { format!("{what} {name}") };
-    let usual = usual.map_or_else(|| "-".to_owned(), |usual| short(usual.to_f64()));
-    format!("{named} {} ({usual})", short(now.to_f64()))
+    let usual = usual.map_or_else(String::new, |usual| format!(" (usually {})", short(usual.to_f64())));
+    format!("{named} {}{usual}", short(now.to_f64()))
 }
 
 /// A number with three digits at least.
@@ -73,8 +89,16 @@ fn short(number: f64) -> String {
     if number.abs() < 10.0 { format!("{number:.2}") } else { format!("{number:.0}") }
 }
 
-fn percent(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+/// What a fate is called on the screen.
+fn in_words(fate: Fate) -> &'static str {
+    match fate {
+        Fate::OnTime => "counted in time",
+        Fate::LateApplied => "late: results were corrected",
+        Fate::TooLate => "too late to be counted",
+        Fate::Malformed => "damaged: no readable event",
+        Fate::FromFuture => "dated in the future",
+        Fate::Duplicate => "duplicates, counted once",
+    }
 }
 
 impl Outcome {
@@ -89,103 +113,140 @@ impl Outcome {
         self.scores.as_ref().map(|scores| scores.values().fold(Score::default(), add))
     }
 
-    /// The report as text.
+    /// The report as text, in the width of the terminal.
     pub(crate) fn text(&self, settings: &Settings) -> String {
-        let mut text = format!("{}\n{}\n\n", self.events(), self.identity());
-        let Counts { windows, corrections, withdrawn, .. } = &self.counts;
-        if self.lost > 0 {
-            text +=
-                &format!("{} records were removed from Kafka before they were read\n\n", grouped(self.lost));
+        let mut page = Page::new();
+        self.events(&mut page);
+        self.windows(&mut page, settings);
+        self.moments(&mut page, settings);
+        self.busiest(&mut page);
+        self.cost(&mut page, settings);
+        self.places(&mut page, settings);
+        page.text()
+    }
+
+    /// The result in one line, for `--quiet`.
+    pub(crate) fn line(&self, settings: &Settings) -> String {
+        format!(
+            "{} read, {} counted; {} of windows and {} written to {}",
+            count(self.fates.read, "event"),
+            grouped(self.fates.on_time + self.fates.late_applied),
+            count(self.counts.windows, "row"),
+            count(self.counts.trusted.len() as u64, "moment"),
+            outputs(settings).join(", "),
+        )
+    }
+
+    fn events(&self, page: &mut Page) {
+        page.head("Events");
+        let read = self.fates.read;
+        if read == 0 {
+            page.say("No events were read: the input was empty.");
+            return;
         }
-        // Writing to a string does not fail, neither here nor below.
-        let _ = writeln!(
-            text,
-            "{} rows of windows, {} times corrected; {} rows withdrawn\n{}",
-            grouped(*windows),
-            grouped(*corrections),
-            grouped(*withdrawn),
-            self.moments()
+        if self.before > 0 {
+            page.say(&format!(
+                "{} were read in all; {} of these before this run, which went on from a checkpoint.",
+                count(read, "event"),
+                grouped(self.before),
+            ));
+        }
+        let mut rows = vec![Row::new("read", [grouped(read), String::new()])];
+        for fate in Fate::ALL {
+            let number = self.fates.of(fate);
+            rows.push(Row::new(
+                in_words(fate),
+                [grouped(number), percent(Some(number as f64 / read as f64))],
+            ));
+        }
+        page.table(&rows);
+        let lost = [Fate::TooLate, Fate::Malformed, Fate::FromFuture, Fate::Duplicate];
+        if self.fates.is_balanced() {
+            page.say("Each event is in one of these lines: nothing vanished.");
+        } else {
+            let sum: u64 = Fate::ALL.map(|fate| self.fates.of(fate)).iter().sum();
+            page.say(&format!("The lines add up to {} events: this is a defect.", grouped(sum)));
+        }
+        if lost.iter().any(|fate| self.fates.of(*fate) > 0) {
+            page.say("What was not counted is kept with the reason, among the dead letters.");
+        }
+        if self.lost > 0 {
+            page.say(&format!(
+                "{} more had been removed from Kafka before they could be read.",
+                count(self.lost, "record")
+            ));
+        }
+        if self.interrupted {
+            page.say("The run was stopped before the end of its input.");
+        }
+    }
+
+    fn windows(&self, page: &mut Page, settings: &Settings) {
+        page.head("Windows");
+        let Counts { windows, corrections, withdrawn, .. } = &self.counts;
+        let (window, slide) = (span(settings.window), span(settings.slide));
+        let since = if settings.counts_all_runs() { "" } else { " in this run" };
+        page.say(&format!(
+            "A window sums up {window} of one stream, and one begins every {slide}. {} written{since}.",
+            were(*windows, "row of windows", "rows of windows"),
+        ));
+        if *corrections > 0 || *withdrawn > 0 {
+            page.say(&format!(
+                "Late events changed what had been written: {} corrected, {} removed.",
+                were(*corrections, "row of windows", "rows of windows"),
+                were(*withdrawn, "row", "rows"),
+            ));
+        }
+    }
+
+    fn moments(&self, page: &mut Page, settings: &Settings) {
+        page.head("Moments");
+        page.say(
+            "A moment is a time at which something about a stream was unusual for it: many more messages, \
+             say. Some unusual windows are chance, so only trusted ones are reported.",
         );
-        let _ = writeln!(
-            text,
-            "{} moments have a chance of at most {}, of {} found at a threshold of {}; --chance 1 shows all",
-            grouped(self.counts.trusted.len() as u64),
-            settings.chance,
+        let trusted = self.counts.trusted.len() as u64;
+        page.say(&format!(
+            "{} trusted, of {} found (--threshold {}): about {} % of these are chance at most (--chance {}).",
+            were(trusted, "moment", "moments"),
             grouped(self.counts.moments),
             settings.threshold,
-        );
+            settings.chance * 100.0,
+            settings.chance,
+        ));
         if let Some(MomentsStatus { found_per_hour, expected_per_hour, until, .. }) = &self.comparison {
-            let _ = writeln!(
-                text,
-                "in the last half hour to {}: {:.1} moments found per hour, {:.1} expected by chance alone",
+            page.say(&format!(
+                "In the half hour to {}, {:.1} an hour were found, and chance alone makes {:.1}.",
                 clock(*until),
                 found_per_hour.to_f64(),
                 expected_per_hour.to_f64(),
-            );
+            ));
         }
-        if !self.counts.busiest.is_empty() {
-            let mut busiest = table(["busiest streams", "messages in a window", "that ends at"], &[0]);
-            for (messages, stream, end) in &self.counts.busiest {
-                busiest.add_row([stream.to_string(), grouped(*messages), clock(*end)]);
-            }
-            let _ = writeln!(text, "{busiest}");
+        if let Some(total) = self.total() {
+            page.say(&format!(
+                "The generator had planted {}: {} found again (recall), and {} of the trusted ones are \
+                 planted ones (precision).",
+                grouped(total.planted),
+                percent(total.recall()),
+                percent(total.precision()),
+            ));
         }
-        if !self.counts.strongest.is_empty() {
-            let head = ["strongest moments", "stream", "peak at", "score", "what carried it (usually)"];
-            let mut strongest = table(head, &[0, 1, 4]);
-            for moment in &self.counts.strongest {
-                let carried: Vec<_> = moment.carried.iter().take(CARRIED).map(carried).collect();
-                let (stream, score) = (moment.key.to_string(), format!("{:.1}", moment.score.to_f64()));
-                let (name, peak) = (moment.moment_type.to_string(), clock(moment.peak_at));
-                strongest.add_row([name, stream, peak, score, carried.join(", ")]);
-            }
-            let _ = writeln!(text, "{strongest}");
-        }
-        let (wall, cpu) = (self.wall.as_secs_f64(), self.usage.cpu_seconds);
-        // The figures are of this run: the elapsed time is its own, so the events must be too.
-        let read = self.fates.read.saturating_sub(self.before);
-        let rate = |seconds: f64| grouped((read as f64 / seconds.max(0.001)) as u64);
-        let _ = writeln!(
-            text,
-            "\n{} events in {wall:.2} s: {} a second, {} a second of processor time ({cpu:.2} s)\n\
-             {} MiB of memory at most, {} × {} workers",
-            grouped(read),
-            rate(wall),
-            rate(cpu),
-            self.usage.peak_rss_bytes >> 20,
-            settings.processes,
-            settings.workers,
-        );
-        let mut outputs: Vec<_> = settings.outputs.iter().map(ToString::to_string).collect();
-        if settings.postgres.host.is_some() {
-            outputs.push(format!("Postgres at {}", settings.postgres.place()));
-        }
-        let _ = writeln!(text, "written to {}", outputs.join(", "));
-        text
-    }
-
-    fn events(&self) -> Table {
-        let mut events = table(["events", "count", "share"], &[0]);
-        for fate in Fate::ALL {
-            let count = self.fates.of(fate);
-            let share = (self.fates.read > 0).then(|| count as f64 / self.fates.read as f64);
-            events.add_row([fate.to_string(), grouped(count), percent(share)]);
-        }
-        events.add_row(["read".to_owned(), grouped(self.fates.read), String::new()]);
-        events
-    }
-
-    fn identity(&self) -> String {
-        let sum = Fate::ALL.map(|fate| self.fates.of(fate)).iter().sum();
-        let names = Fate::ALL.map(Fate::as_str).join(" + ");
-        if self.fates.is_balanced() {
-            format!("read = {names}: nothing vanished")
-        } else {
-            format!("read = {}, but {names} = {}: this is a defect", grouped(self.fates.read), grouped(sum))
+        self.types(page);
+        for moment in &self.counts.strongest {
+            let carried: Vec<_> = moment.carried.iter().take(CARRIED).map(carried).collect();
+            page.say(&format!(
+                "{} of {} at {}, score {:.1}: {}",
+                moment.moment_type,
+                moment.key,
+                clock(moment.peak_at),
+                moment.score.to_f64(),
+                carried.join(", "),
+            ));
         }
     }
 
-    fn moments(&self) -> Table {
+    /// The moments by type.
+    fn types(&self, page: &mut Page) {
         let of_type = |moment_type: &str| {
             let trusted = self.counts.trusted.values().filter(|trusted| &***trusted == moment_type).count();
             let found = self.counts.moments_by_type.get(moment_type).copied().unwrap_or_default();
@@ -193,29 +254,72 @@ impl Outcome {
         };
         let all = [grouped(self.counts.trusted.len() as u64), grouped(self.counts.moments)];
         let Some(scores) = &self.scores else {
-            let mut moments = table(["moments", "trusted", "found"], &[0]);
-            for moment_type in self.counts.moments_by_type.keys() {
-                let [trusted, found] = of_type(moment_type);
-                moments.add_row([moment_type.to_string(), trusted, found]);
+            let mut rows = vec![Row::new("", ["trusted", "found"])];
+            let types = self.counts.moments_by_type.keys();
+            rows.extend(types.map(|name| Row::new(name.to_string(), of_type(name))));
+            rows.push(Row::new("all", all));
+            if rows.len() > 2 {
+                page.table(&rows);
             }
-            let [trusted, found] = all;
-            moments.add_row(["all".to_owned(), trusted, found]);
-            return moments;
+            return;
         };
-        let mut moments = table(["moments", "trusted", "planted", "recall", "precision", "found"], &[0]);
+        let mut rows = vec![Row::new("", ["trusted", "planted", "recall", "precision", "found"])];
         let total = self.total().unwrap_or_default();
         let of_types = scores.iter().map(|(name, score)| (&**name, score, of_type(name)));
         for (name, score, [trusted, found]) in of_types.chain([("all", &total, all)]) {
-            moments.add_row([
-                name.to_owned(),
-                trusted,
-                grouped(score.planted),
-                percent(score.recall()),
-                percent(score.precision()),
-                found,
-            ]);
+            let (recall, precision) = (percent(score.recall()), percent(score.precision()));
+            rows.push(Row::new(name, [trusted, grouped(score.planted), recall, precision, found]));
         }
-        moments
+        page.table(&rows);
+    }
+
+    fn busiest(&self, page: &mut Page) {
+        if self.counts.busiest.is_empty() {
+            return;
+        }
+        page.head("Busiest streams");
+        let mut rows = vec![Row::new("", ["messages", "in the window to"])];
+        for (messages, stream, end) in &self.counts.busiest {
+            rows.push(Row::new(stream.to_string(), [grouped(*messages), clock(*end)]));
+        }
+        page.table(&rows);
+    }
+
+    fn cost(&self, page: &mut Page, settings: &Settings) {
+        page.head("Cost");
+        let (wall, cpu) = (self.wall.as_secs_f64(), self.usage.cpu_seconds);
+        // The figures are of this run: the elapsed time is its own, so the events must be too.
+        let read = self.fates.read.saturating_sub(self.before);
+        let rate = |seconds: f64| grouped((read as f64 / seconds.max(0.001)) as u64);
+        let (processes, each) = match settings.processes {
+            1 => ("1 process".to_owned(), ""),
+            number => (format!("{number} processes"), " each"),
+        };
+        page.say(&format!(
+            "{} in {wall:.2} s, which is {} a second, and {} a second of processor time ({cpu:.2} s). {} MiB of \
+             memory at most, in {processes} with {}{each}.",
+            count(read, "event"),
+            rate(wall),
+            rate(cpu),
+            self.usage.peak_rss_bytes >> 20,
+            count(settings.workers as u64, "worker thread"),
+        ));
+    }
+
+    fn places(&self, page: &mut Page, settings: &Settings) {
+        page.head("Results");
+        for output in outputs(settings) {
+            page.say(&format!("written to {output}"));
+        }
+        let database = settings.outputs.iter().find_map(|output| match output {
+            Output::Sqlite(path) => Some(path.display()),
+            Output::JsonLines(_) | Output::Parquet(_) => None,
+        });
+        if let Some(database) = database {
+            page.say("To look at them, for example:");
+            page.say(&format!("  sqlite3 {database} 'SELECT * FROM moments'"));
+        }
+        page.say("What the words mean: docs/glossary.md");
     }
 
     /// The report as one line of JSON.

@@ -101,6 +101,8 @@ pub(crate) struct Settings {
     /// The scorer: `chat`, `vader`, `lexicon`, `off` or a file of words.
     pub(crate) sentiment: String,
     pub(crate) json: bool,
+    /// Whether only errors and the result are printed.
+    pub(crate) quiet: bool,
     /// The host, and the port of the first process.
     pub(crate) metrics_address: Option<(String, u16)>,
     pub(crate) operator_times: bool,
@@ -156,6 +158,7 @@ impl Default for Settings {
             pace: None,
             sentiment: "chat".to_owned(),
             json: false,
+            quiet: false,
             metrics_address: None,
             operator_times: false,
             log_level: Some(tracing::Level::WARN),
@@ -203,6 +206,12 @@ impl Settings {
             Some(Store::Folder(folder)) => Some(folder),
             _ => None,
         }
+    }
+
+    /// Whether rows are counted since the first start, and not since that of this run: only a folder of
+    /// checkpoints keeps the counts.
+    pub(crate) fn counts_all_runs(&self) -> bool {
+        self.checkpoint_folder().is_some() || !self.has_checkpoints()
     }
 
     /// The treatment of open windows when the run is interrupted.

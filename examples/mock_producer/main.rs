@@ -22,6 +22,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use telemetra::prelude::*;
 
+use common::screen::{tell, width};
 use common::sender::Sender;
 use common::settings::{Command, Wrong};
 use common::show::print;
@@ -35,17 +36,23 @@ use run::Run;
 fn main() -> ExitCode {
     let command = TABLE.read(std::env::args_os().skip(1), |name| std::env::var(name).ok());
     let done = match command {
-        Ok(Command::Help) => print(&TABLE.help()).map(|()| ExitCode::SUCCESS),
+        Ok(Command::Help) => print(&TABLE.help(width(&std::io::stdout()))).map(|()| ExitCode::SUCCESS),
         Ok(Command::Markdown) => print(&TABLE.markdown()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Version) => print(&TABLE.version()).map(|()| ExitCode::SUCCESS),
         Ok(Command::Run(given)) => {
-            given.tell_notes();
-            produce(given.settings).map_err(|error| TABLE.explained(error, &given.origins))
+            if !given.settings.quiet {
+                given.tell_notes();
+            }
+            let mut settings = given.settings;
+            if settings.quiet && !given.origins.contains_key("log-level") {
+                settings.log_level = Some(tracing::Level::ERROR);
+            }
+            produce(settings).map_err(|error| TABLE.explained(error, &given.origins))
         }
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
-        log::say(&format!("error: {error:#}"));
+        tell(&format!("error: {error:#}"));
         ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
     })
 }
@@ -54,8 +61,8 @@ fn produce(mut settings: Settings) -> Result<ExitCode> {
     let generator = options::settle(&mut settings, Clock::system().now())?;
     settings.generator = generator.config().clone();
     let stop = stop::listen()?;
-    let mut progress = Progress::new();
-    let _otlp = log::start("mock_producer", settings.log_level, settings.log_format, &progress.bar);
+    let mut progress = Progress::new(settings.quiet);
+    let _otlp = log::start("mock_producer", settings.log_level, settings.log_format, &progress.line);
     let topics = Topics::with_prefix(&settings.topic_prefix);
     let sender = Sender::new(&settings.servers, &settings.properties.0, topics.clone())?;
     for told in topics::ensure(&sender, &topics, &settings)? {
@@ -64,11 +71,15 @@ fn produce(mut settings: Settings) -> Result<ExitCode> {
     let started = Instant::now();
     let run = Run { settings: &settings, sender: &sender, stop: &stop, progress: &mut progress };
     let sent = run.send(&generator)?;
-    progress.bar.finish_and_clear();
+    progress.line.clear();
     let delivered = sender.delivered();
     let outcome =
         Outcome { settings: &settings, sent: &sent, delivered: &delivered, wall: started.elapsed() };
-    print(&outcome.text())?;
+    if !settings.quiet {
+        print(&outcome.text())?;
+    } else if !settings.json {
+        print(&outcome.line())?;
+    }
     if let Some(file) = &settings.truth {
         outcome.write_truth(file)?;
     }

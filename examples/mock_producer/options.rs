@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     drops_per_hour: Option<f64>,
     pub(crate) truth: Option<PathBuf>,
     pub(crate) json: bool,
+    /// Whether only errors and the result are printed.
+    pub(crate) quiet: bool,
     pub(crate) log_level: Option<Level>,
     pub(crate) log_format: Format,
     pub(crate) generator: GeneratorConfig,
@@ -70,6 +72,7 @@ impl Default for Settings {
             drops_per_hour: None,
             truth: None,
             json: false,
+            quiet: false,
             log_level: Some(Level::WARN),
             log_format: Format::Text,
             generator: GeneratorConfig { streams: 10, partitions: 1, ..GeneratorConfig::default() },
@@ -87,12 +90,17 @@ impl Generates for Settings {
 
 pub(crate) const TABLE: Table<Settings> = Table {
     program: "mock_producer",
-    about: "Makes up live streams and writes their events to Kafka: chat with emotes, viewers with raids and drops,\n\
-            donations, stream starts, titles and ends, keyed by stream, with a little of everything that goes wrong.\n\n\
+    about: "Makes up live streams and writes their events to Kafka: chat messages, numbers of viewers, donations, and \
+            starts, titles and ends of streams. A few events are late, damaged or sent twice, as in real data.\n\n\
             Usage: mock_producer [SETTINGS]\n\n\
-            Without settings it writes a hundred chat messages a second of ten streams until Ctrl-C.\n\
-            With --rate max it writes the last half hour at once.",
-    groups: &[("Kafka", KAFKA), ("Run", RUN), ("Streams", STREAMS), ("What goes wrong", FLAWS)],
+            Without settings it writes a hundred chat messages a second of ten streams until Ctrl-C. With --rate max \
+            it writes half an hour of events at once, which ends now.\n",
+    groups: &[
+        ("Kafka", KAFKA),
+        ("Run", RUN),
+        ("Streams", STREAMS),
+        ("What is wrong with some events", FLAWS),
+    ],
     hidden: &[],
 };
 
@@ -102,16 +110,21 @@ const KAFKA: &[Flag] = &[
         Ok(())
     })
     .known_as("KAFKA_BOOTSTRAP_SERVERS"),
-    Flag::new("kafka-property", "NAME=VALUE", "any property of librdkafka; may be repeated", |s, v| {
-        s.properties.0.push(parse::pair(v)?);
-        Ok(())
-    })
+    Flag::new(
+        "kafka-property",
+        "NAME=VALUE",
+        "any property of the Kafka client, librdkafka; may be repeated [none]",
+        |s, v| {
+            s.properties.0.push(parse::pair(v)?);
+            Ok(())
+        },
+    )
     .several(),
     Flag::new("topic-prefix", "NAME", "what the four topics' names begin with [telemetra.events]", |s, v| {
         s.topic_prefix = v.to_owned();
         Ok(())
     }),
-    Flag::new("create-topics", "", "create topics that are not there [on]", |s, v| {
+    Flag::new("create-topics", "", "create topics that do not exist [on]", |s, v| {
         put(&mut s.create_topics, boolean(v))
     }),
     Flag::new("topic-partitions", "N", "partitions of a topic that is created [4]", |s, v| {
@@ -120,13 +133,16 @@ const KAFKA: &[Flag] = &[
     Flag::new("topic-replication", "N", "replicas of a topic that is created [1]", |s, v| {
         put(&mut s.replication, number(v, 1..=64))
     }),
-    Flag::new("flush-for", "TIME", "how long to wait at the end for what is on its way [30s]", |s, v| {
-        put(&mut s.flush_for, parse::duration(v))
-    }),
+    Flag::new(
+        "flush-for",
+        "TIME",
+        "how long to wait at the end until everything is delivered [30s]",
+        |s, v| put(&mut s.flush_for, parse::duration(v)),
+    ),
 ];
 
 const RUN: &[Flag] = &[
-    Flag::new("rate", "N|max", "chat messages a second, or as fast as it goes [100]", |s, v| {
+    Flag::new("rate", "N|max", "chat messages a second, or as fast as possible [100]", |s, v| {
         s.rate = if v == "max" { Rate::Max } else { Rate::Paced(real(v)?) };
         Ok(())
     })
@@ -135,9 +151,12 @@ const RUN: &[Flag] = &[
         put(&mut s.event_rate, real(v))
     })
     .sets("events_per_second"),
-    Flag::new("duration", "TIME|off", "event time to make [without end; 30m with --rate max]", |s, v| {
-        put(&mut s.duration, optional(v, span).map(Some))
-    }),
+    Flag::new(
+        "duration",
+        "TIME|off",
+        "how much event time to make up [without end; 30m with --rate max]",
+        |s, v| put(&mut s.duration, optional(v, span).map(Some)),
+    ),
     Flag::new(
         "start",
         "TIME|now",
@@ -154,14 +173,28 @@ const RUN: &[Flag] = &[
         "the same seed makes the same events, whose ids are the same at any start [from the clock]",
         |s, v| put(&mut s.seed, number(v, 0..=u64::MAX).map(Some)),
     ),
-    Flag::new("truth", "FILE", "write what was made there at the end: counts and planted moments", |s, v| {
-        s.truth = Some(v.into());
-        Ok(())
-    }),
-    Flag::new("json", "", "make the last line of standard output one JSON object", |s, v| {
-        put(&mut s.json, boolean(v))
-    }),
-    Flag::new("log-level", "LEVEL", "error, warn, info, debug or off [warn]", |s, v| {
+    Flag::new(
+        "truth",
+        "FILE",
+        "a file for what was made up, written at the end: counts and planted moments [none]",
+        |s, v| {
+            s.truth = Some(v.into());
+            Ok(())
+        },
+    ),
+    Flag::new(
+        "json",
+        "",
+        "print the result as one JSON object, too: the last line of standard output [off]",
+        |s, v| put(&mut s.json, boolean(v)),
+    ),
+    Flag::new(
+        "quiet",
+        "",
+        "print only errors, and at the end the result in one line (the JSON object with --json) [off]",
+        |s, v| put(&mut s.quiet, boolean(v)),
+    ),
+    Flag::new("log-level", "LEVEL", "error, warn, info, debug or off [warn; error with --quiet]", |s, v| {
         put(&mut s.log_level, parse::level(v))
     })
     .known_as("LOG_LEVEL"),
@@ -183,7 +216,7 @@ const STREAMS: &[Flag] = &[
     Flags::USERS_PER_STREAM,
     Flags::VIEWER_INTERVAL,
     Flags::TRANSACTION_RATIO,
-    Flag::new("metadata", "", "report starts, titles, categories and ends [on]", |s, v| {
+    Flag::new("metadata", "", "make up starts, titles, categories and ends of streams [on]", |s, v| {
         put(&mut s.generator.metadata, boolean(v))
     }),
     Flag::new("changes-per-hour", "X", "new titles and categories per stream and hour [1]", |s, v| {
@@ -201,9 +234,12 @@ const STREAMS: &[Flag] = &[
     Flag::new("drops-per-hour", "X", "drops of viewers per stream and hour [0.5; 0 with --truth]", |s, v| {
         put(&mut s.drops_per_hour, real(v).map(Some))
     }),
-    Flag::new("plant", "", "plant moments to be found, anew every half hour [as many as fit]", |s, v| {
-        put(&mut s.plant, boolean(v).map(Some))
-    })
+    Flag::new(
+        "plant",
+        "",
+        "plant moments for the pipeline to find, anew every half hour [as many as fit]",
+        |s, v| put(&mut s.plant, boolean(v).map(Some)),
+    )
     .sets("planted"),
     Flag::new(
         "plant-after",
@@ -221,13 +257,16 @@ const STREAMS: &[Flag] = &[
 const FLAWS: &[Flag] = &[
     Flags::DISORDER,
     Flags::LATE_RATIO,
-    Flag::new("late-delay", "FROM..TO", "how much later those arrive [35s..270s]", |s, v| {
+    Flag::new("late-delay", "FROM..TO", "how much later the late events arrive [35s..270s]", |s, v| {
         put(&mut s.generator.late_delay_ms, parse::spans(v))
     }),
     Flags::TOO_LATE_RATIO,
-    Flag::new("too-late-delay", "FROM..TO", "how much later those arrive [345s..600s]", |s, v| {
-        put(&mut s.generator.too_late_delay_ms, parse::spans(v))
-    }),
+    Flag::new(
+        "too-late-delay",
+        "FROM..TO",
+        "how much later the events that are too late arrive [345s..600s]",
+        |s, v| put(&mut s.generator.too_late_delay_ms, parse::spans(v)),
+    ),
     Flags::DUPLICATE_RATIO,
     Flags::MALFORMED_RATIO,
     Flags::FUTURE_RATIO,

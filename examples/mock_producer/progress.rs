@@ -1,43 +1,32 @@
-//! The live report on standard error: a line that is overwritten on a terminal, otherwise a line now and
-//! then.
+//! The progress of a run on standard error.
 
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use telemetra::prelude::*;
 
-use crate::common::log;
+use crate::common::screen::ProgressLine;
 use crate::common::sender::Sender;
-use crate::common::show::{clock, grouped};
-
-/// The time between two updates, and between two lines where there is no terminal.
-const UPDATES: Duration = Duration::from_millis(200);
-const LINES: Duration = Duration::from_secs(10);
+use crate::common::show::{clock, count, grouped, span};
 
 pub(crate) struct Progress {
-    pub(crate) bar: ProgressBar,
+    pub(crate) line: ProgressLine,
+    pub(crate) quiet: bool,
     pub(crate) sent: u64,
     pub(crate) reached: Option<EventTime>,
     /// The delay behind the requested pace.
     pub(crate) behind: Duration,
-    every: Duration,
     shown: Instant,
     delivered: u64,
 }
 
 impl Progress {
-    pub(crate) fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        // The template is valid; if not, a plain spinner is used.
-        let style = ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        let every = if bar.is_hidden() { LINES } else { UPDATES };
+    pub(crate) fn new(quiet: bool) -> Self {
         Self {
-            bar,
+            line: ProgressLine::new(quiet),
+            quiet,
             sent: 0,
             reached: None,
             behind: Duration::ZERO,
-            every,
             shown: Instant::now(),
             delivered: 0,
         }
@@ -45,39 +34,31 @@ impl Progress {
 
     /// Shows the progress, if it is time to.
     pub(crate) fn show(&mut self, sender: &Sender) {
-        let elapsed = self.shown.elapsed();
-        if elapsed < self.every {
+        if !self.line.is_due() {
             return;
         }
         let (delivered, failed) = sender.counts();
-        let rate = (delivered - self.delivered) as f64 / elapsed.as_secs_f64();
+        let rate = (delivered - self.delivered) as f64 / self.shown.elapsed().as_secs_f64().max(0.001);
         (self.shown, self.delivered) = (Instant::now(), delivered);
-        let mut line = format!(
-            "{} sent, {} delivered, {} a second, {} queued",
-            grouped(self.sent),
-            grouped(delivered),
-            grouped(rate as u64),
-            grouped(sender.queued() as u64),
-        );
+        let mut parts = vec![
+            format!("{} sent", count(self.sent, "record")),
+            format!("{} a second", grouped(rate.round() as u64)),
+        ];
         if failed > 0 {
-            line += &format!(", {} failed", grouped(failed));
-        }
-        if let Some(reached) = self.reached {
-            line += &format!(", event time {}", clock(reached));
+            parts.push(format!("{} failed", grouped(failed)));
         }
         if self.behind > Duration::from_secs(1) {
-            line += &format!(", {} s behind", self.behind.as_secs());
+            parts.push(format!("{} behind the pace", span(self.behind.as_secs() * 1000)));
         }
-        if self.bar.is_hidden() {
-            eprintln!("{line}");
-        } else {
-            self.bar.set_message(line);
-            self.bar.tick();
-        }
+        parts.push(format!("{} not yet delivered", grouped(sender.queued() as u64)));
+        parts.extend(self.reached.map(|reached| format!("event time {}", clock(reached))));
+        self.line.show(&parts);
     }
 
-    /// Prints an additional line.
+    /// Prints an additional line, unless only errors are wanted.
     pub(crate) fn tell(&self, text: &str) {
-        self.bar.suspend(|| log::say(text));
+        if !self.quiet {
+            self.line.say(text);
+        }
     }
 }

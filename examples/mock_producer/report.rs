@@ -1,15 +1,15 @@
-//! The report of a run: lines for people, one line of JSON for programs, and a file with the ground truth for
+//! The report of a run: sections for people, one line of JSON for programs, and a file with the ground truth for
 //! tests.
 
-use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use crate::common::screen::page::{Page, Row};
 use crate::common::sender::Delivered;
-use crate::common::show::grouped;
+use crate::common::show::{count, grouped};
 use crate::common::usage::Usage;
 use crate::options::Settings;
 use crate::run::Sent;
@@ -30,42 +30,69 @@ impl Outcome<'_> {
         self.delivered.failed.values().sum()
     }
 
-    /// The report as text.
+    /// The report as text, in the width of the terminal.
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a string does not fail, neither here nor below.
-        let mut line = |what: &str, count: u64| {
-            let _ = writeln!(text, "{:>14}  {what}", grouped(count));
-        };
-        for (topic, count) in &self.delivered.by_topic {
-            line(&format!("delivered to {topic}"), *count);
+        let (mut page, truth, generator) = (Page::new(), &self.sent.truth, &self.settings.generator);
+        let fates = &truth.fates;
+        page.head("Records");
+        let streams = count(u64::from(generator.streams), "stream");
+        page.say(&format!(
+            "{} of {streams} made up, {} delivered to Kafka at {}.",
+            count(fates.read, "record"),
+            grouped(self.delivered()),
+            self.settings.servers,
+        ));
+        let mut rows = Vec::new();
+        for (topic, number) in &self.delivered.by_topic {
+            rows.push(Row::new(topic, [grouped(*number)]));
         }
-        for ((topic, reason), count) in &self.delivered.failed {
-            line(&format!("not delivered to {topic}: {reason}"), *count);
+        for ((topic, reason), number) in &self.delivered.failed {
+            rows.push(Row::new(format!("not delivered to {topic}: {reason}"), [grouped(*number)]));
         }
         if self.sent.undelivered > 0 {
-            line("on their way when patience ended", self.sent.undelivered);
+            let label = "not delivered within the time of --flush-for";
+            rows.push(Row::new(label, [grouped(self.sent.undelivered)]));
         }
-        let fates = &self.sent.truth.fates;
-        line("made", fates.read);
-        for (what, count) in [
-            ("of these malformed", fates.malformed),
-            ("of these from the future", fates.from_future),
-            ("of these twice", fates.duplicate),
-        ] {
-            line(what, count);
+        page.table(&rows);
+        page.head("What is wrong with some, on purpose");
+        page.table(&[
+            Row::new("damaged", [grouped(fates.malformed)]),
+            Row::new("dated in the future", [grouped(fates.from_future)]),
+            Row::new("sent twice", [grouped(fates.duplicate)]),
+        ]);
+        page.head("Event time");
+        let planted = match truth.planted.len() {
+            0 => "No moments were planted for the pipeline to find.".to_owned(),
+            1 => "1 moment was planted for the pipeline to find.".to_owned(),
+            number => format!("{number} moments were planted for the pipeline to find."),
+        };
+        let until = self.sent.reached.map(|reached| format!(" to {reached}")).unwrap_or_default();
+        page.say(&format!(
+            "From {}{until}. {planted} The same again: --seed {} --start {}",
+            generator.start, generator.seed, generator.start,
+        ));
+        if self.sent.interrupted {
+            page.say("The run was stopped before its end.");
         }
+        page.head("Cost");
         let seconds = self.wall.as_secs_f64();
-        let _ = write!(
-            text,
-            "{} moments planted; seed {}, from {}\n{} records a second over {seconds:.2} s, {:.2} s of processor time",
-            self.sent.truth.planted.len(),
-            self.settings.generator.seed,
-            self.settings.generator.start,
+        page.say(&format!(
+            "{seconds:.2} s, {} records a second; {:.2} s of processor time.",
             grouped((self.delivered() as f64 / seconds.max(0.001)) as u64),
             Usage::now().cpu_seconds,
-        );
-        text
+        ));
+        page.say("What the words mean: docs/glossary.md");
+        page.text()
+    }
+
+    /// The result in one line, for `--quiet`.
+    pub(crate) fn line(&self) -> String {
+        format!(
+            "{} delivered to Kafka at {}, {} not delivered",
+            count(self.delivered(), "record"),
+            self.settings.servers,
+            grouped(self.failed() + self.sent.undelivered),
+        )
     }
 
     /// The report as one line of JSON.

@@ -84,7 +84,7 @@ impl Run<'_> {
                     Ok(Taken::Full) => {}
                     // The records generated and delivered until then are reported all the same.
                     Err(error) => {
-                        self.progress.tell(&format!("error: {error:#}"));
+                        self.progress.line.say(&format!("error: {error:#}"));
                         return Ok((reached, false));
                     }
                 }

@@ -24,6 +24,7 @@ use telemetra::http;
 use telemetra::prelude::*;
 
 use common::log;
+use common::screen::ProgressLine;
 
 #[derive(Clone, Debug, serde::Deserialize)]
 struct Reading {
@@ -71,8 +72,8 @@ fn service() -> anyhow::Result<(Router, Arc<Mutex<Running>>)> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let bar = indicatif::ProgressBar::hidden();
-    let _otlp = log::start("mount", Some(tracing::Level::INFO), log::Format::Text, &bar);
+    let line = ProgressLine::new(true);
+    let _otlp = log::start("mount", Some(tracing::Level::INFO), log::Format::Text, &line);
     let (service, _running) = service()?;
     axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, service).await?;
     Ok(())

@@ -91,10 +91,13 @@ fn what_cannot_be_is_said() {
         assert!(!settings(args, env).unwrap_err().contains("has space"), "a secret is not told");
     }
     for name in ["--port", "API_TOKEN", "CORS_ORIGINS", "API_TITLE", "LOG_LEVEL"] {
-        assert!(TABLE.help().contains(name), "{name}");
+        assert!(TABLE.help(80).contains(name), "{name}");
     }
     for secret in ["--token", "--redis ", "--postgres-password"] {
-        assert!(!TABLE.help().contains(secret) && !TABLE.markdown().contains(secret), "{secret} is no flag");
+        assert!(
+            !TABLE.help(80).contains(secret) && !TABLE.markdown().contains(secret),
+            "{secret} is no flag"
+        );
     }
 }
 

@@ -37,7 +37,7 @@ fn resolve(value: Json, variables: &BTreeMap<&str, String>) -> Json {
 }
 
 /// The services with the passwords of `env.example` filled in: each is its own name.
-fn resolved() -> (Json, Map<String, Json>) {
+pub(crate) fn resolved() -> (Json, Map<String, Json>) {
     let example = read("deploy/env.example");
     let names =
         example.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.strip_suffix('='));
@@ -49,7 +49,7 @@ fn resolved() -> (Json, Map<String, Json>) {
 }
 
 /// The containers' ports that are published, with the addresses of the machine they are published on.
-fn published(service: &Json) -> Vec<(String, String)> {
+pub(crate) fn published(service: &Json) -> Vec<(String, String)> {
     let ports = if service["ports"].is_null() { Vec::new() } else { texts(&service["ports"]) };
     let port = |text: &String| {
         let (host, container) = text.rsplit_once(':').unwrap();

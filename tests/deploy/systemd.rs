@@ -5,17 +5,17 @@ use std::process::Command;
 
 use super::{check_command, has_variable, path, read};
 
-const UNITS: [&str; 2] = ["telemetra-pipeline.service", "telemetra-api.service"];
+pub(crate) const UNITS: [&str; 2] = ["telemetra-pipeline.service", "telemetra-api.service"];
 
 /// The assignments of a unit.
-fn unit(name: &str) -> BTreeMap<String, String> {
+pub(crate) fn unit(name: &str) -> BTreeMap<String, String> {
     let text = read(&format!("deploy/systemd/{name}"));
     let lines = text.lines().filter(|line| !line.starts_with(['#', '[']));
     let pairs = lines.filter_map(|line| line.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-fn command(unit: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn command(unit: &BTreeMap<String, String>) -> Vec<String> {
     let mut words: Vec<_> = unit["ExecStart"].split(' ').map(ToOwned::to_owned).collect();
     words[0] = words[0].strip_prefix("/usr/local/bin/").unwrap().to_owned();
     words

@@ -59,10 +59,18 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub struct Setup {
     kind: Kind,
+    port: u16,
     arguments: Vec<String>,
 }
 
 impl Setup {
+    /// On this port of 127.0.0.1, which has to be free: for a test in a network of its own.
+    #[must_use]
+    pub fn at(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
     /// A setting as in the server's own configuration file: of `postgresql.conf`, `redis.conf` or `server.properties`.
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
@@ -90,7 +98,8 @@ impl Setup {
         let name = self.kind.name();
         let folder = tempfile::Builder::new().prefix(&format!("telemetra-{name}-")).tempdir();
         let folder = folder.unwrap_or_else(|error| panic!("no temporary folder for {name}: {error}")).keep();
-        let mut server = Server { setup: self, folder, port: 0, pid: 0, holder: None };
+        let port = self.port;
+        let mut server = Server { setup: self, folder, port, pid: 0, holder: None };
         server.start_again();
         server
     }
@@ -128,7 +137,7 @@ impl Server {
     /// One with settings.
     #[must_use]
     pub fn of(kind: Kind) -> Setup {
-        Setup { kind, arguments: Vec::new() }
+        Setup { kind, port: 0, arguments: Vec::new() }
     }
 
     /// Where it listens on 127.0.0.1: the same over restarts.

@@ -81,6 +81,6 @@ export class Found {
           html("span", { class: "head" }, html("strong", {}, label), " ", html("span", { class: "of" }, stream?.name ?? moment.stream_id)),
           html("span", { class: "when" }, html("time", { datetime: moment.started_at }, at(started)), ` · ${length}${into}`),
           html("span", { class: "why" }, sentence(moment))),
-        html("span", { class: "rank" }, html("b", {}, strength(moment)), html("span", {}, chance(moment)))));
+        html("span", { class: "rank" }, html("b", { title: "how far from what is usual, in standard deviations" }, strength(moment)), html("span", {}, chance(moment)))));
   }
 }

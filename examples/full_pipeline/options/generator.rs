@@ -16,7 +16,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::new("seed", "N", "the same seed makes the same events [1]", |s, v| {
         put(&mut s.generator.seed, number(v, 0..=u64::MAX))
     }),
-    Flag::new("minutes", "N", "event time to make [30]", |s, v| {
+    Flag::new("minutes", "N", "how many minutes of events to make up [30]", |s, v| {
         put(&mut s.generator.duration_ms, number(v, 1..=44_640).map(|minutes: u64| minutes * 60_000))
     })
     .sets("duration_ms"),
@@ -30,7 +30,7 @@ pub(super) const FLAGS: &[Flag] = &[
         put(&mut s.events, number(v, 0..=u64::MAX).map(Some))
     })
     .sets("events_per_second"),
-    Flag::new("plant", "", "plant moments to be found [as many as fit]", |s, v| {
+    Flag::new("plant", "", "plant moments for the pipeline to find [as many as fit]", |s, v| {
         put(&mut s.plant, boolean(v).map(Some))
     })
     .sets("planted"),

@@ -21,17 +21,18 @@ type Flag = Setting<Settings>;
 
 pub(crate) const TABLE: Table<Settings> = Table {
     program: "full_pipeline",
-    about: "Reads events, computes windows and moments, and keeps tables in step with the answer.\n\n\
+    about: "Reads events of live streams, sums them up by stream and minute (windows), finds unusual times (moments), \
+            and writes both to tables, which it corrects when events arrive late.\n\n\
             Usage: full_pipeline [SETTINGS]\n\n\
-            Without settings it makes half an hour of events and writes the answer to telemetra.db, afresh.\n\
-            Kafka, Postgres and Redis are used where they are named, each by itself.",
+            Without settings it makes up half an hour of events and writes the results to a new telemetra.db, a \
+            SQLite file. Kafka, Postgres and Redis are used if their address is given, each by itself.\n",
     groups: &[
         ("Run", run::FLAGS),
         ("Start and savepoints", start::FLAGS),
         ("Kafka", servers::KAFKA),
         ("Postgres and Redis", servers::STORES),
         ("Time and windows", time::FLAGS),
-        ("Generator, where nothing else is read", generator::FLAGS),
+        ("Made-up events, where nothing else is read", generator::FLAGS),
     ],
     hidden: &["assist", "embedded-servers"],
 };
@@ -46,6 +47,9 @@ pub(crate) fn settle(
 ) -> Result<(), ConfigError> {
     settings.time.windows =
         WindowSpec::sliding(Duration::from_millis(settings.window), Duration::from_millis(settings.slide))?;
+    if settings.quiet && !origins.contains_key("log-level") {
+        settings.log_level = Some(tracing::Level::ERROR);
+    }
     places::choose(settings, origins)?;
     cluster(settings, origins)?;
     let live = settings.inputs.iter().any(|input| input == "-");

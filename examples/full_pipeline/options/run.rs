@@ -9,7 +9,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::new(
         "input",
         "FILE|-",
-        "JSON lines to read, of any kinds of event; may be repeated [Kafka, else the generator]",
+        "a file of events to read, one JSON object a line; - is standard input; may be repeated [Kafka, else made-up events]",
         |s, v| {
             s.inputs.push(v.to_owned());
             Ok(())
@@ -35,32 +35,32 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::new(
         "addresses",
         "HOST:PORT,…",
-        "where each process of a cluster is that is started by hand; all are given the same [none]",
+        "the addresses of all processes of a cluster, the same for each of them [none]",
         |s, v| {
             let addresses = v.split(',').map(|one| parse::address(one).map(|_| one.to_owned()));
             put(&mut s.addresses, addresses.collect())
         },
     ),
-    Flag::new("process", "N", "which of these this one is, from 0 [0]", |s, v| {
+    Flag::new("process", "N", "the index in --addresses of this process, from 0 [0]", |s, v| {
         put(&mut s.process, number(v, 0..=63))
     }),
     Flag::new(
         "checkpoint",
         "DIR|postgres|postgres:NAME|off",
-        "keep state there, under this name or that of the pipeline, and go on from it after a restart [postgres if \
+        "keep state there, under this name or that of the pipeline, and continue from it after a restart [postgres if \
          there, else off]",
         |s, v| put(&mut s.store, Store::parse(v).map(Some)),
     ),
     Flag::new("checkpoint-every", "TIME", "event time between checkpoints [1m]", |s, v| {
         put(&mut s.checkpoint_every, span(v))
     }),
-    Flag::new("checkpoint-pause", "TIME", "the least time on the wall between checkpoints [1s]", |s, v| {
+    Flag::new("checkpoint-pause", "TIME", "the least time by the clock between checkpoints [1s]", |s, v| {
         put(&mut s.checkpoint_pause, parse::duration(v))
     }),
     Flag::new(
         "pace",
         "FACTOR",
-        "read files at the pace recorded, times this [as fast as it goes]",
+        "read files at the pace at which their events happened, times this [as fast as possible]",
         |s, v| {
             s.pace = optional(v, real)?;
             Ok(())
@@ -69,25 +69,31 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::new(
         "sentiment",
         "SCORER",
-        "`chat`, `vader` (no layer for chats), `lexicon` (half the cost), `off`, or a file of words [chat]",
+        "how messages are judged friendly or not: `chat`, `vader` (without the words of chats), `lexicon` (half the cost), `off`, or a file of words [chat]",
         |s, v| {
             v.clone_into(&mut s.sentiment);
             Ok(())
         },
     ),
-    Flag::new("json", "", "make the last line of standard output one JSON object", |s, v| {
+    Flag::new("json", "", "print the result as one JSON object, too: the last line of standard output [off]", |s, v| {
         put(&mut s.json, boolean(v))
     }),
+    Flag::new(
+        "quiet",
+        "",
+        "print only errors, and at the end the result in one line (the JSON object with --json) [off]",
+        |s, v| put(&mut s.quiet, boolean(v)),
+    ),
     Flag::new(
         "metrics-address",
         "HOST:PORT",
         "serve metrics for Prometheus there, at /metrics; process N at the port plus N [off]",
         |s, v| put(&mut s.metrics_address, parse::address(v).map(Some)),
     ),
-    Flag::new("operator-times", "", "measure the time in each operator, for the metrics [off]", |s, v| {
+    Flag::new("operator-times", "", "measure the time in each operator of the dataflow, for the metrics [off]", |s, v| {
         put(&mut s.operator_times, boolean(v))
     }),
-    Flag::new("log-level", "LEVEL", "error, warn, info, debug or off [warn]", |s, v| {
+    Flag::new("log-level", "LEVEL", "error, warn, info, debug or off [warn; error with --quiet]", |s, v| {
         put(&mut s.log_level, parse::level(v))
     })
     .known_as("LOG_LEVEL"),

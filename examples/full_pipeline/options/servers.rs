@@ -13,26 +13,36 @@ pub(super) const KAFKA: &[Flag] = &[
         Ok(())
     })
     .known_as("KAFKA_BOOTSTRAP_SERVERS"),
-    Flag::new("embedded-kafka", "", "read generated events through a Kafka in the process [off]", |s, v| {
+    Flag::new("embedded-kafka", "", "read made-up events through a Kafka in this process [off]", |s, v| {
         put(&mut s.kafka.embedded, boolean(v))
     }),
-    Flag::new("kafka-property", "NAME=VALUE", "any property of librdkafka; may be repeated", |s, v| {
-        s.kafka.properties.0.push(parse::pair(v)?);
-        Ok(())
-    })
+    Flag::new(
+        "kafka-property",
+        "NAME=VALUE",
+        "any property of the Kafka client, librdkafka; may be repeated [none]",
+        |s, v| {
+            s.kafka.properties.0.push(parse::pair(v)?);
+            Ok(())
+        },
+    )
     .several(),
     Flag::new("topic-prefix", "NAME", "what the topics' names begin with [telemetra.events]", |s, v| {
         s.kafka.topic_prefix = v.to_owned();
         Ok(())
     }),
-    Flag::new("name", "NAME", "whose offsets, rows and checkpoints these are [telemetra]", |s, v| {
-        s.name = v.to_owned();
-        Ok(())
-    }),
+    Flag::new(
+        "name",
+        "NAME",
+        "the name of this pipeline, which its offsets, rows and checkpoints have [telemetra]",
+        |s, v| {
+            s.name = v.to_owned();
+            Ok(())
+        },
+    ),
     Flag::new(
         "start",
         "earliest|latest|committed|TIME",
-        "where to begin what no checkpoint knows [earliest]",
+        "where to begin reading, where no checkpoint says it [earliest]",
         |s, v| {
             let words =
                 [("earliest", Start::Earliest), ("latest", Start::Latest), ("committed", Start::Committed)];
@@ -52,39 +62,39 @@ pub(super) const KAFKA: &[Flag] = &[
     Flag::new(
         "until-end",
         "",
-        "read to the end that the log has now, close all windows, and end [off]",
+        "read what the topics hold at the start, close all windows, and end [off]",
         |s, v| put(&mut s.kafka.until_end, boolean(v)),
     ),
     Flag::new(
         "on-lost",
         "stop|go-on",
-        "what to do where retention removed what was to be read [stop]",
+        "what to do if Kafka has removed records that were to be read [stop]",
         |s, v| put(&mut s.kafka.go_on_if_lost, choice(v, &[("stop", false), ("go-on", true)])),
     ),
     Flag::new(
         "wait-for-topics",
         "TIME",
-        "how long to wait for topics that are not there yet [30s]",
+        "how long to wait for topics that do not exist yet [30s]",
         |s, v| put(&mut s.kafka.wait_for_topics, parse::duration(v)),
     ),
     Flag::new(
         "dead-letter-topic",
         "NAME|off",
-        "where records go that do not count [PREFIX.dead_letter]",
+        "the topic for records that are not counted [PREFIX.dead_letter]",
         |s, v| {
             s.kafka.dead_letters = Some(topic(v));
             Ok(())
         },
     ),
-    Flag::new("summary-topic", "NAME|off", "publish summaries there, too [off]", |s, v| {
+    Flag::new("summary-topic", "NAME|off", "a topic for the results of windows [off]", |s, v| {
         s.kafka.summaries = topic(v);
         Ok(())
     }),
-    Flag::new("moment-topic", "NAME|off", "publish moments there, too [off]", |s, v| {
+    Flag::new("moment-topic", "NAME|off", "a topic for moments [off]", |s, v| {
         s.kafka.moments = topic(v);
         Ok(())
     }),
-    Flag::new("create-topics", "", "create the topics written to that are not there [on]", |s, v| {
+    Flag::new("create-topics", "", "create topics that are written to and do not exist [on]", |s, v| {
         put(&mut s.kafka.create_topics, boolean(v))
     }),
     Flag::new("topic-replication", "N", "replicas of topics that are created [1]", |s, v| {
@@ -93,7 +103,7 @@ pub(super) const KAFKA: &[Flag] = &[
 ];
 
 pub(super) const STORES: &[Flag] = &[
-    stores::Flags::POSTGRES_HOST.told("keep tables, and checkpoints, in Postgres there [off]"),
+    stores::Flags::POSTGRES_HOST.told("write tables, and checkpoints, to Postgres there [off]"),
     stores::Flags::POSTGRES_PORT,
     stores::Flags::POSTGRES_USER,
     stores::Flags::POSTGRES_PASSWORD,
@@ -103,7 +113,7 @@ pub(super) const STORES: &[Flag] = &[
     Flag::new(
         "start-over",
         "",
-        "empty the servers' tables where no checkpoint is gone on from [off]",
+        "empty the tables on servers first, if there is no checkpoint to continue from [off]",
         |s, v| put(&mut s.start_over, boolean(v)),
     ),
     Flag::new(
@@ -113,23 +123,33 @@ pub(super) const STORES: &[Flag] = &[
         |s, v| put(&mut s.change_log, parse::optional(v, duration)),
     )
     .needs("postgres-host"),
-    stores::Flags::REDIS.told("keep what is current in Redis there [off]"),
+    stores::Flags::REDIS.told("write what is current to Redis there [off]"),
     stores::Flags::REDIS_PREFIX,
-    Flag::new("webhook", "URL", "post moments there; it may hold a token [off]", |s, v| {
+    Flag::new("webhook", "URL", "send moments there by HTTP POST [off]", |s, v| {
         s.webhook = Secret(Some(v.to_owned()));
         Ok(())
     })
     .hides(),
-    Flag::new("webhook-secret", "", "sign what is posted by this: `whsec_` and base64 [none]", |s, v| {
-        s.webhook_secret = Secret(Some(v.to_owned()));
-        Ok(())
-    })
+    Flag::new(
+        "webhook-secret",
+        "",
+        "the key that signs what is posted: `whsec_` and base64 [none]",
+        |s, v| {
+            s.webhook_secret = Secret(Some(v.to_owned()));
+            Ok(())
+        },
+    )
     .secret()
     .needs("webhook"),
-    Flag::new("webhook-state", "DIR", "how far posting has come [telemetra.webhook]", |s, v| {
-        s.webhook_state = v.into();
-        Ok(())
-    })
+    Flag::new(
+        "webhook-state",
+        "DIR",
+        "where to keep which moments were posted [telemetra.webhook]",
+        |s, v| {
+            s.webhook_state = v.into();
+            Ok(())
+        },
+    )
     .needs("webhook"),
 ];
 

@@ -10,7 +10,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::new(
         "dry-run",
         "",
-        "say what a start would do with the checkpoint's state, and end [off]",
+        "say what a start would take over from the checkpoint, and end [off]",
         |s, v| put(&mut s.start.dry_run, boolean(v)),
     ),
     Flag::new("savepoint", "NAME", "keep the newest checkpoint under this name, and end [off]", |s, v| {
