@@ -75,9 +75,8 @@ fn hidden(text: &str, secret: &str) -> String {
     let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find(secret) {
         let (before, after) = (&rest[..at], &rest[at + secret.len()..]);
-        let stands_alone = !(shown.ends_with(is_word) && before.is_empty())
-            && !before.ends_with(is_word)
-            && !after.starts_with(is_word);
+        let goes_before = if before.is_empty() { &shown } else { before };
+        let stands_alone = !goes_before.ends_with(is_word) && !after.starts_with(is_word);
         shown.push_str(before);
         shown.push_str(if stands_alone { HIDDEN } else { secret });
         rest = after;

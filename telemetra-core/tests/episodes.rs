@@ -455,7 +455,7 @@ proptest! {
         };
         // Between 0 and 9, with some of 40 to 90.
         let value = |value: &u64| value / 2 % 50;
-        let gauge = move |of: &u64| (of % 13 > 0).then(|| value(of) as i64 - 5);
+        let gauge = move |of: &u64| (!of.is_multiple_of(13)).then(|| value(of) as i64 - 5);
         let rules = |judged: bool| {
             let count = |name: &str, side| match judged {
                 true => MomentRule::count(name, Judged(detector(side)), value),

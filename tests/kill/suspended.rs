@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::Value as Json;
+use telemetra::core::Clock;
 
 use crate::services::Server;
 use crate::{log, program};
@@ -67,8 +68,7 @@ fn faketime() -> PathBuf {
 }
 
 fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_secs()).unwrap()
+    i64::try_from(Clock::system().now().0 / 1000).unwrap()
 }
 
 #[test]

@@ -245,11 +245,14 @@ impl SinkLoop {
 #[allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 mod tests {
     use telemetra_core::Batch;
+    use tracing::Span;
 
     use super::*;
+    use crate::deliver::slow::Delivery;
 
     fn batch(time: u64) -> Job {
-        Job::Batch(Batch { time: EventTime(time), changes: Vec::new() })
+        let batch = Batch { time: EventTime(time), changes: Vec::new() };
+        Job::Batch(Delivery::new(batch, Span::none()))
     }
 
     fn standby(jobs: Vec<Job>) -> Standby {

@@ -48,7 +48,7 @@ fn at(url: &str, prefix: &str) -> Parquet {
 fn progress(sink: &mut Parquet) -> Option<EventTime> {
     match sink.progress().unwrap() {
         SinkProgress::Until(time) => time,
-        SinkProgress::NotShared => panic!("the prefix is not shared"),
+        other => panic!("it is {other:?} that the prefix says"),
     }
 }
 

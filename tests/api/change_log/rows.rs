@@ -88,5 +88,6 @@ fn moment(key: StreamId, started_at: EventTime, open: bool) -> Moment<StreamId> 
         windows: 1,
         comparable: true,
         chance: None,
+        carried: std::sync::Arc::default(),
     }
 }

@@ -1,12 +1,11 @@
 //! The scripted source: partitions that join, fall silent, fail and go on from any offset.
 
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use telemetra_core::{ExternalError, Partition, PartitionId, Polled, RecordBatch, Source};
+use telemetra_core::{ExternalError, Partition, PartitionId, Polled, RecordBatch, Source, key_hash};
 
 use crate::testkit::world::Defect;
 use crate::testkit::world::script::{Kill, LifeEnd, LifePlan, PartitionScript, SUSPENSION};
@@ -35,10 +34,9 @@ impl Records {
 
     /// A hash of what lies before an offset.
     fn identity(&self, partition: usize, offset: u64) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        let before = usize::try_from(offset).unwrap_or(usize::MAX);
-        self.bytes[partition].iter().take(before).for_each(|record| record.hash(&mut hasher));
-        hasher.finish()
+        let records = &self.bytes[partition];
+        let before = usize::try_from(offset).unwrap_or(usize::MAX).min(records.len());
+        key_hash(&records[..before])
     }
 
     fn has_joined(&self, partition: usize) -> bool {
