@@ -126,17 +126,17 @@ fn partitions_join_and_fall_silent_and_the_process_is_killed() {
 
 #[test]
 fn nothing_is_late_because_the_process_was_suspended() {
-    world().suspends().ends_with(equals_the_definition).check(&[], 200);
+    world().suspends().ends_with(equals_the_definition).check(&[], 60);
 }
 
 #[test]
 fn another_partition_of_the_same_name_is_refused() {
-    world().replaces_a_partition().ends_with(equals_the_definition).check(&[], 100);
+    world().replaces_a_partition().ends_with(equals_the_definition).check(&[], 60);
 }
 
 #[test]
 fn what_a_replaced_process_does_has_no_effect() {
-    world().overlaps().ends_with(equals_the_definition).check(&[], 200);
+    world().overlaps().ends_with(equals_the_definition).check(&[], 60);
 }
 
 /// Each defect is found within so many seeds.

@@ -1,7 +1,8 @@
 //! A process that is suspended, and one whose clock is set, while a real broker's topics grow: nothing of them is late for it.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -14,9 +15,20 @@ use crate::{log, program};
 /// After how long a partition without records is idle: far longer than the producer ever pauses on a busy machine.
 const IDLE_AFTER: Duration = Duration::from_secs(5);
 
+/// A process that ends with the test, however that ends.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        self.0.wait().unwrap();
+    }
+}
+
 /// A run over the topics from their beginning, into a database of its own.
 struct Run {
-    child: Child,
+    child: Process,
     database: PathBuf,
 }
 
@@ -31,11 +43,11 @@ impl Run {
             program::command(&program::build("full_pipeline"), folder, &[&fixed[..], &arguments].concat());
         command.env("KAFKA_BOOTSTRAP_SERVERS", kafka.url()).envs(environment.iter().copied());
         command.stderr(Stdio::inherit());
-        Self { child: command.spawn().unwrap(), database: folder.join(format!("{name}.db")) }
+        Self { child: Process(command.spawn().unwrap()), database: folder.join(format!("{name}.db")) }
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        let sent = Command::new("kill").args([name, &self.child.0.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
@@ -47,7 +59,7 @@ impl Run {
             connection.query_row(text, [], |row| row.get::<_, Option<i64>>(0)).ok()?
         };
         while newest().is_none_or(|newest| newest < end) {
-            assert!(self.child.try_wait().unwrap().is_none(), "it ended by itself");
+            assert!(self.child.0.try_wait().unwrap().is_none(), "it ended by itself");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -63,9 +75,12 @@ impl Run {
     }
 
     /// Stops it as an operator does; what it told.
-    fn stop(self) -> Json {
+    fn stop(mut self) -> Json {
         self.signal("-TERM");
-        program::last_line(&self.child.wait_with_output().unwrap(), 143)
+        let mut stdout = Vec::new();
+        self.child.0.stdout.take().unwrap().read_to_end(&mut stdout).unwrap();
+        let status = self.child.0.wait().unwrap();
+        program::last_line(&Output { status, stdout, stderr: Vec::new() }, 143)
     }
 }
 
@@ -90,7 +105,7 @@ fn nothing_is_late_because_it_was_suspended_or_its_clock_was_set() {
                      --duplicate-ratio 0 --malformed-ratio 0 --future-ratio 0 --json";
     let arguments: Vec<&str> = ["--kafka", &url].into_iter().chain(arguments.split_whitespace()).collect();
     let mut producer = program::command(&log::producer(), folder.path(), &arguments);
-    let producer = producer.stderr(Stdio::inherit()).spawn().unwrap();
+    let _producer = Process(producer.stderr(Stdio::inherit()).stdout(Stdio::null()).spawn().unwrap());
 
     let clock = folder.path().join("clock");
     let set = |offset: &str| std::fs::write(&clock, offset).unwrap();
@@ -124,12 +139,8 @@ fn nothing_is_late_because_it_was_suspended_or_its_clock_was_set() {
 
     assert_eq!((suspended.late(), set_forward.late()), ((0, 0), (0, 0)));
     // Waits of librdkafka that began while the clock was ahead may last an hour: it is not asked to end by itself.
-    set_forward.child.kill().unwrap();
-    set_forward.child.wait().unwrap();
+    drop(set_forward);
     let told = suspended.stop();
     assert!(told["on_time"].as_u64() > Some(1000), "{told}");
     assert_eq!((&told["too_late"], &told["late_applied"]), (&0.into(), &0.into()), "{told}");
-    let stop = Command::new("kill").arg(producer.id().to_string()).status().unwrap();
-    assert!(stop.success());
-    producer.wait_with_output().unwrap();
 }

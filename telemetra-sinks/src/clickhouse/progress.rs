@@ -117,8 +117,9 @@ impl Progress {
     pub(super) fn check(&self, session: &Session) -> Result<(), ExternalError> {
         let own = read(session)?.into_iter().find(|stored| stored.pipeline == self.pipeline);
         if own.is_some_and(|stored| stored.state.generation > self.generation) {
-            return Err(refuse(format!(
-                "another process has taken over the pipeline `{}`; stop one of the two, or give this one another name",
+            return Err(ExternalError::taken_over(format!(
+                "could not go on in ClickHouse: another process has taken over the pipeline `{}`; stop one of the two, \
+                 or give this one another name",
                 self.pipeline
             )));
         }

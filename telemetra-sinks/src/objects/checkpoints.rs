@@ -136,7 +136,7 @@ impl ObjectCheckpoints {
             if let (Some(place), Some(generation)) = (self.place, self.generation)
                 && index.places.get(&place) != Some(&generation)
             {
-                return Err(ExternalError::permanent(format!(
+                return Err(ExternalError::taken_over(format!(
                     "{what} in {}: another process has taken over place {place}; stop one of the two, or give this \
                      pipeline another prefix",
                     self.bucket.url()

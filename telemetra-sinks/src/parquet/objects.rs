@@ -147,7 +147,7 @@ impl ObjectState {
             return Err(ExternalError::permanent(format!("{what}: its {NAME} is gone; restore it")));
         };
         if record.value.generation != self.generation {
-            return Err(ExternalError::permanent(format!(
+            return Err(ExternalError::taken_over(format!(
                 "{what}: another process has taken it over; stop one of the two, or write elsewhere"
             )));
         }
