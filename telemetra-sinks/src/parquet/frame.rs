@@ -22,6 +22,7 @@ pub(super) fn tables_onto(out: &mut Vec<u8>, shapes: &[Shape]) -> Result<(), ser
 }
 
 /// Takes the tables. `None` if they are damaged.
+#[cfg(feature = "object-store")]
 pub(super) fn take_tables(bytes: &mut Bytes) -> Option<Vec<Shape>> {
     serde_json::from_slice(&next_frame(bytes)?).ok()
 }
