@@ -27,7 +27,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const NUMBER: usize = 6;
+    /// How many there are: one more than the last.
+    const NUMBER: usize = Self::S3 as usize + 1;
 
     fn name(self) -> &'static str {
         match self {

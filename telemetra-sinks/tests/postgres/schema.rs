@@ -51,7 +51,7 @@ fn several_processes_may_start_at_once() {
     assert_eq!(
         database
             .text("SELECT string_agg(component || version, ' ' ORDER BY component) FROM telemetra_schema"),
-        "checkpoints1 table alerts1 table device_minute1 table devices1 table moments1 tables4"
+        "checkpoints1 table alerts1 table device_minute1 table devices1 table moments1 tables5"
     );
     assert_eq!(database.text("SELECT count(*) FROM telemetra_checkpoints"), "8");
     assert_eq!(database.text("SELECT generation FROM telemetra_progress"), "8", "each has claimed the shard");
