@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::explain::Told;
+use super::explain::Explanations;
 use super::{AnomalousWindow, Found, KeyEpisodes};
 use crate::data::Data;
 use crate::detect::moment::{Moment, MomentRule};
@@ -40,7 +40,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
             {
                 *hits = hits.split_off(&end.plus(1));
             }
-            let now = episodes((number, rule), slide, key, boundary, hits, &self.told);
+            let now = episodes((number, rule), slide, key, boundary, hits, &self.explained);
             for old in emitted.iter().filter(|old| !now.contains(old)) {
                 emit(old.clone(), -1);
             }
@@ -52,7 +52,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         if self.found.iter().all(|found| found.hits.is_empty() && found.emitted.is_empty()) {
             self.found = Vec::new();
         }
-        self.forget_told(rules.len(), windows, boundary);
+        self.forget_explanations(rules.len(), windows, boundary);
     }
 }
 
@@ -76,7 +76,7 @@ fn episodes<K: Key, S>(
     key: &K,
     boundary: EventTime,
     hits: &BTreeMap<EventTime, AnomalousWindow>,
-    told: &Told,
+    explained: &Explanations,
 ) -> Vec<Moment<K>> {
     let detector = rule.detector_of(key);
     let mut moments: Vec<Moment<K>> = Vec::new();
@@ -112,8 +112,8 @@ fn episodes<K: Key, S>(
             carried: Arc::default(),
         });
     }
-    for moment in moments.iter_mut().filter(|_| !told.is_empty()) {
-        let carried = told.get(&(number as u32, moment.peak_at));
+    for moment in moments.iter_mut().filter(|_| !explained.is_empty()) {
+        let carried = explained.get(&(number as u32, moment.peak_at));
         moment.carried = carried.map_or_else(Arc::default, Arc::clone);
     }
     if let Some(last) = moments.last_mut() {

@@ -19,7 +19,7 @@ use crate::time::event_time::EventTime;
 use crate::time::window::{WindowRules, WindowSpec};
 
 /// What carried the moments of a key at each window that may be a peak, by rule and the window's end.
-pub(super) type Told = BTreeMap<(u32, EventTime), Arc<[Carried]>>;
+pub(super) type Explanations = BTreeMap<(u32, EventTime), Arc<[Carried]>>;
 
 /// The summaries of one key that explanations may need.
 #[derive(Debug)]
@@ -228,19 +228,19 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         for (number, rule) in (0..).zip(rules).filter(|(_, rule)| rule.explanation.is_some()) {
             let of_rule = (number, from)..=(number, EventTime::MAX);
             let hits = hits_of(&self.found, number as usize);
-            if !self.told.is_empty() {
+            if !self.explained.is_empty() {
                 let is_gone = |end: &EventTime| hits.get(end).is_none_or(|hit| !hit.reported);
-                let ends = self.told.range(of_rule).map(|((_, end), _)| *end);
+                let ends = self.explained.range(of_rule).map(|((_, end), _)| *end);
                 let gone: Vec<_> = ends.filter(|end| is_gone(end)).collect();
-                gone.iter().for_each(|end| drop(self.told.remove(&(number, *end))));
+                gone.iter().for_each(|end| drop(self.explained.remove(&(number, *end))));
             }
             let reported = hits.range(from..).filter(|(_, hit)| hit.reported);
             for end in reported.map(|(end, _)| *end).collect::<Vec<_>>() {
                 if let Some(carried) =
                     self.carried(rule, windows, key, end, hits_of(&self.found, number as usize))
-                    && self.told.get(&(number, end)) != Some(&carried)
+                    && self.explained.get(&(number, end)) != Some(&carried)
                 {
-                    self.told.insert((number, end), carried);
+                    self.explained.insert((number, end), carried);
                     if let Some(found) = self.found.get_mut(number as usize) {
                         found.changed = true;
                     }
@@ -286,8 +286,8 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
 
     /// Forgets what no moment can have for its peak any more: of settled windows, all but the first greatest
     /// of each moment.
-    pub(super) fn forget_told(&mut self, rules: usize, windows: &WindowRules, boundary: EventTime) {
-        if self.told.is_empty() {
+    pub(super) fn forget_explanations(&mut self, rules: usize, windows: &WindowRules, boundary: EventTime) {
+        if self.explained.is_empty() {
             return;
         }
         let (limit, slide) = (windows.settled_up_to(boundary), windows.windows.slide());
@@ -300,13 +300,13 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
                 before = match before.filter(|(last, ..)| last.plus(slide) == end) {
                     Some((_, best, greatest)) => {
                         let (worse, best) = if score > greatest { (best, end) } else { (end, best) };
-                        self.told.remove(&(number as u32, worse));
+                        self.explained.remove(&(number as u32, worse));
                         Some((end, best, greatest.max(score)))
                     }
                     None => Some((end, end, score)),
                 };
             }
         }
-        self.told.retain(|(rule, end), _| hits_of(&self.found, *rule as usize).contains_key(end));
+        self.explained.retain(|(rule, end), _| hits_of(&self.found, *rule as usize).contains_key(end));
     }
 }

@@ -43,7 +43,7 @@ mod values;
 
 use affected::Affected;
 use exclude::Levels;
-use explain::{Contents, Told};
+use explain::{Contents, Explanations};
 use follow::Following;
 use history::History;
 pub use look::CountLooks;
@@ -91,7 +91,7 @@ pub struct KeyEpisodes<K: Key, S> {
     /// The summaries that explanations need; `None` if there are none.
     contents: Option<Box<Contents<S>>>,
     /// What carried the moments.
-    told: Told,
+    explained: Explanations,
 }
 
 /// What one rule has found.
@@ -133,7 +133,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
             last: EventTime::MIN,
             following: None,
             contents: None,
-            told: Told::new(),
+            explained: Explanations::new(),
         }
     }
 
@@ -153,7 +153,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
             mine.changed = true;
         }
         self.levels.extend(state.levels);
-        self.told.extend(state.told);
+        self.explained.extend(state.explained);
         self.last = self.last.max(state.last);
         if !state.memories.is_empty() {
             let mut following = Following::new(rules, key);
@@ -177,8 +177,8 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
             return Ok(None);
         }
         let hits = (0..self.rules as usize).map(|rule| hits_of(&self.found, rule).clone()).collect();
-        let (levels, last, told) = (self.levels.clone(), self.last, self.told.clone());
-        Ok(Some(EpisodesState { hits, levels, settled, last, memories, told }))
+        let (levels, last, explained) = (self.levels.clone(), self.last, self.explained.clone());
+        Ok(Some(EpisodesState { hits, levels, settled, last, memories, explained }))
     }
 
     /// Whether any window is anomalous.

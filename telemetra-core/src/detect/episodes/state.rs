@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AnomalousWindows;
 use super::exclude::Levels;
-use super::explain::Told;
+use super::explain::Explanations;
 use crate::migration::Migration;
 use crate::time::event_time::EventTime;
 
@@ -23,7 +23,7 @@ pub struct EpisodesState {
     /// The states of the detectors, by rule; empty for a pure detector.
     pub(super) memories: Vec<Vec<u8>>,
     /// What carried the moments. The usual windows that it was compared with may be retired by now.
-    pub(super) told: Told,
+    pub(super) explained: Explanations,
 }
 
 /// The state as version 0 had it: without what carried the moments.
@@ -49,7 +49,7 @@ impl EpisodesState {
             settled,
             last,
             memories,
-            told: Told::new(),
+            explained: Explanations::new(),
         };
         (from == 0).then(|| Migration::new(from_0))
     }
@@ -70,10 +70,11 @@ impl EpisodesState {
             }
         }
         let place = |was: usize| rules.clone().position(|(number, is_same)| number == Some(was) && is_same);
-        let told = std::mem::take(&mut self.told).into_iter();
+        let explained = std::mem::take(&mut self.explained).into_iter();
         let number = |was: u32| rules.clone().position(|(number, _)| number == Some(was as usize));
-        let told = told.filter_map(|((rule, end), told)| Some(((number(rule)? as u32, end), told)));
-        self.told = told.collect();
+        let explained =
+            explained.filter_map(|((rule, end), explained)| Some(((number(rule)? as u32, end), explained)));
+        self.explained = explained.collect();
         self.levels = std::mem::take(&mut self.levels).arrange(place);
         self
     }
