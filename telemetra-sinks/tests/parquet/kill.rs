@@ -1,7 +1,7 @@
 //! A process that is killed again and again: the files hold what an undisturbed run writes.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -34,23 +34,28 @@ pub(crate) fn history() -> Vec<Batch> {
 #[test]
 fn writer() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let mut sink = Parquet::new(folder).rotate_every(Duration::from_secs(60)).rotate_bytes(4_000);
+    write_the_rest(Parquet::new(folder).rotate_every(Duration::from_secs(60)).rotate_bytes(4_000), 2);
+}
+
+/// Writes what is left of the history, so many batches at a time, and says each time that they are durable.
+pub(crate) fn write_the_rest(mut sink: Parquet, at_once: usize) {
     let history = history();
     let durable = sink.open(&tables(), None).unwrap();
     let rest = history.partition_point(|batch| Some(batch.time) <= durable);
     println!("durable");
-    for batches in history[rest..].chunks(2) {
+    for batches in history[rest..].chunks(at_once) {
         sink.apply(batches).unwrap();
         println!("durable");
     }
     sink.close().unwrap();
 }
 
-/// Starts the writer, and kills it after so many words. Returns whether it came to its end.
-fn run(folder: &Path, words: usize) -> bool {
+/// Starts the writer of that name with a variable for it, and kills it after so many words. Returns whether it came to
+/// its end.
+pub(crate) fn run(writer: &str, (variable, value): (&str, &OsStr), words: usize) -> bool {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["kill::writer", "--exact", "--nocapture"])
-        .env(FOLDER, folder)
+        .args([writer, "--exact", "--nocapture"])
+        .env(variable, value)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -68,7 +73,7 @@ fn killed_again_and_again_it_writes_every_change_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut runs = 0;
     // The words after which it is killed, from the first one on.
-    while !run(folder.path(), 1 + runs * 5 % 17) {
+    while !run("kill::writer", (FOLDER, folder.path().as_os_str()), 1 + runs * 5 % 17) {
         runs += 1;
         assert!(runs < 200, "it does not come further");
     }

@@ -1,8 +1,6 @@
 //! Files in an object store. The server keeps objects as files in a folder, so the readers of folders read them.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use telemetra_core::testkit::{HeldRow, sink_compliance, tables_of_history};
@@ -11,7 +9,7 @@ use telemetra_sinks::Parquet;
 
 use crate::common::{batch, readings, tables};
 use crate::gateway::{self, Lossy};
-use crate::kill::history;
+use crate::kill::{history, run, write_the_rest};
 use crate::reader::{assert_holds, read};
 use crate::services::{Kind, Server};
 
@@ -118,40 +116,14 @@ const SERVER: &str = "TELEMETRA_TEST_PARQUET_SERVER";
 #[test]
 fn writer() {
     let Ok(server) = std::env::var(SERVER) else { return };
-    let mut sink = at(&server, "killed");
-    let history = history();
-    let durable = sink.open(&tables(), None).unwrap();
-    let rest = history.partition_point(|batch| Some(batch.time) <= durable);
-    println!("durable");
-    for batches in history[rest..].chunks(4) {
-        sink.apply(batches).unwrap();
-        println!("durable");
-    }
-    sink.close().unwrap();
-}
-
-/// Starts the writer, and kills it after so many words. Returns whether it came to its end.
-fn run(server: &str, words: usize) -> bool {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["objects::writer", "--exact", "--nocapture"])
-        .env(SERVER, server)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut said = lines.filter(|line| line.ends_with("durable"));
-    if said.by_ref().take(words).count() == words {
-        child.kill().unwrap();
-    }
-    drop(said);
-    child.wait().unwrap().success()
+    write_the_rest(at(&server, "killed"), 4);
 }
 
 #[test]
 fn killed_again_and_again_it_writes_every_change_once() {
     let own = Own::start();
     let mut runs = 0;
-    while !run(&own.server.url(), 1 + runs * 5 % 17) {
+    while !run("objects::writer", (SERVER, own.server.url().as_ref()), 1 + runs * 5 % 17) {
         runs += 1;
         assert!(runs < 200, "it does not come further");
     }
