@@ -13,11 +13,11 @@ test("the parts are shown as they are, in light, in dark, and on a phone", async
   const service = await Service.start("--port", "0", "--history", "20");
   try {
     await everywhere(`${service.url}ops`, "ops", async (page) => {
-      await page.locator('[data-testid="verdict"]', { hasText: "Nothing is failing." }).waitFor();
+      await page.locator('[data-testid="verdict"]', { hasText: "No problems found." }).waitFor();
       await page.locator("#partitions tbody tr", { hasText: "generator/1" }).waitFor();
       await page.locator("#sinks tbody tr", { hasText: "sqlite" }).waitFor();
       await page.locator("#operators tbody tr", { hasText: "Ingest" }).waitFor();
-      await page.locator("#checkpoints", { hasText: "This pipeline takes none" }).waitFor();
+      await page.locator("#checkpoints", { hasText: "This pipeline writes no checkpoints" }).waitFor();
       await page.locator('[data-testid="letters"] li').nth(3).waitFor();
     });
     const page = await open(service.url);
@@ -76,10 +76,10 @@ test("the page asks for the token, and says that it cannot reach the service", a
     await page.locator("#login[open]").waitFor();
     await page.locator("#token").fill("s3cret");
     await page.keyboard.press("Enter");
-    await page.locator('[data-testid="verdict"]', { hasText: "Nothing is failing." }).waitFor();
+    await page.locator('[data-testid="verdict"]', { hasText: "No problems found." }).waitFor();
     assert.ok(!(await page.content()).includes("s3cret"));
   } finally {
     assert.equal(await service.stop(), 0);
   }
-  await page.locator("#notice", { hasText: "The service cannot be reached. Trying again by itself." }).waitFor();
+  await page.locator("#notice", { hasText: "The service cannot be reached. Trying again automatically." }).waitFor();
 });

@@ -178,13 +178,13 @@ function about() {
 }
 
 function notice(name, hasData) {
-  const silent = live?.latest ? "No events in the last minute. What you see is the past." : "Nothing is known of this stream yet. It appears here with its first event.";
+  const silent = live?.latest ? "No events in the last minute. The figures shown are from before that." : "No events from this stream yet. Its figures appear here with its first event.";
   const none = earlier && !earlier.isLoading && !hasData ? "There are no events in this time." : "";
   const text = problem ? `${problem}.` : earlier?.isLoading ? "Loading the past…" : none || {
     connecting: hasData ? "" : "Waiting for the first answer…",
     empty: earlier ? "" : silent,
-    stale: `${link.detail || "The connection was lost"}. What you see may be out of date; trying again.`,
-    failed: `${link.detail}. Trying again by itself.`,
+    stale: `${link.detail || "The connection was lost"}. The figures shown may be out of date. Trying again automatically.`,
+    failed: `${link.detail}. Trying again automatically.`,
   }[name];
   const box = $("notice");
   box.hidden = !text;

@@ -25,7 +25,7 @@ async function answer(path, accept, patience, read) {
   }
   if (response.status === 401) {
     login();
-    throw new Error("This service asks for a token");
+    throw new Error("This service needs a token");
   }
   const body = await read(response);
   if (!response.ok) throw new Error(body.detail ?? `The service answered with status ${response.status}`);
@@ -40,7 +40,7 @@ function login() {
 function build() {
   const input = html("input", { id: "token", type: "password", autocomplete: "off", required: true });
   const form = html("form", { method: "dialog" },
-    html("h2", { id: "login-title" }, "This service asks for a token"),
+    html("h2", { id: "login-title" }, "This service needs a token"),
     html("label", {}, "Token ", input), html("button", { type: "submit" }, "Connect"));
   const made = html("dialog", { id: "login", "aria-labelledby": "login-title" }, form);
   made.onclose = () => {

@@ -68,7 +68,7 @@ export class Connection {
     const now = performance.now();
     if (now - this.heard > SILENCE) {
       this.socket.close();
-      this.lost("no sign of life");
+      this.lost("The service stopped answering");
     } else if (now - this.moved > STALE) {
       this.onState("stale", `Nothing new for ${Math.round((now - this.moved) / 1000)} s`);
     }

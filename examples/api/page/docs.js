@@ -104,7 +104,7 @@ function schema(name, spec) {
   main.append(html("section", { class: "card", id: anchor(name) }, html("h2", { class: "path" }, name), prose(spec.description),
     spec.oneOf ? html("p", {}, "One of ", type(spec)) : null,
     spec.properties ? table(["field", "type", "meaning"], Object.entries(spec.properties).map(([field, of]) => [
-      html("code", {}, field), [type(of), required.has(field) ? null : html("small", {}, "may be missing")].flat().filter(Boolean), of.description ?? "",
+      html("code", {}, field), [type(of), required.has(field) ? null : html("small", {}, "optional")].flat().filter(Boolean), of.description ?? "",
     ])) : null));
 }
 
@@ -112,11 +112,11 @@ main.replaceChildren(html("h1", {}, document_.info.title), ...prose(document_.in
 for (const [path, methods] of Object.entries(document_.paths)) {
   for (const [method, spec] of Object.entries(methods)) operation(path, method, spec);
 }
-main.append(html("h1", { id: "problems" }, "What can go wrong"), ...prose(document_["x-problems-description"]));
+main.append(html("h1", { id: "problems" }, "Errors"), ...prose(document_["x-problems-description"]));
 for (const [name, text] of Object.entries(document_["x-problems"])) {
   main.append(html("section", { class: "card", id: name }, html("h2", { class: "path" }, name), prose(text)));
 }
-main.append(html("h1", {}, "What answers are made of"));
+main.append(html("h1", {}, "Types of the answers"));
 for (const [name, spec] of Object.entries(document_.components.schemas)) schema(name, spec);
 main.removeAttribute("aria-busy");
 // The browser looked for the anchor before there was one.

@@ -17,7 +17,7 @@ export function save(name, type, content) {
 const FORMATS = [
   { name: "CSV", title: "A table of these moments", end: "csv", type: "text/csv", make: csv },
   { name: "EDL", title: "Markers for a video editor, CMX3600 at 30 frames a second", end: "edl", type: "text/plain", make: edl },
-  { name: "YouTube chapters", title: "Lines for the description of a video; it takes three chapters at least", end: "txt", type: "text/plain", make: chapters },
+  { name: "YouTube chapters", title: "Chapters for the description of a YouTube video; YouTube shows them if there are at least three", end: "txt", type: "text/plain", make: chapters },
 ];
 
 export class Exports {

@@ -51,7 +51,7 @@ export class Found {
     const what = type ? `${kind(type).label.toLowerCase()}s` : "moments";
     const where = stream ? ` of ${name}` : "";
     const unlikely = moments.length - told.length;
-    const rest = unlikely > 0 ? ` ${unlikely} more may well be chance.` : "";
+    const rest = unlikely > 0 ? ` ${unlikely} more not shown: likely chance.` : "";
     const none = whenOf(when).name === "open" ? `No open ${what}${where} right now. See the last hour, or last night.` : `No ${what}${where} in this time.`;
     this.say((told.length > 0 ? "" : none) + rest);
     const drawn = JSON.stringify([told, [...streams.values()].map((one) => [one.name, one.started_at]), location.search]);

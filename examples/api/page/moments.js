@@ -21,9 +21,9 @@ export class Moments {
     const unlikely = kinds.length - stream.told.length;
     const more = [
       stream.told.length > MOST ? `The newest ${MOST} of ${stream.told.length}.` : "",
-      unlikely > 0 ? `${unlikely} more may well be chance.` : "",
+      unlikely > 0 ? `${unlikely} more not shown: likely chance.` : "",
     ].filter(Boolean).join(" ");
-    const hint = [moments.length > 0 ? "" : "Nothing out of the ordinary so far.", more].filter(Boolean).join(" ");
+    const hint = [moments.length > 0 ? "" : "No moments yet.", more].filter(Boolean).join(" ");
     if (this.hint.textContent !== hint) this.hint.textContent = hint;
     this.list.hidden = moments.length === 0;
     const drawn = JSON.stringify([moments, stream.chosen, location.search, Math.floor((stream.asOf ?? 0) / 10_000)]);
@@ -40,7 +40,7 @@ export class Moments {
     const length = duration((moment.ended ?? asOf) - moment.started);
     const when = moment.isWithdrawn ? at(moment.started) : `${at(moment.started)} · ${state === "open" ? `for ${length}` : length}`;
     const was = moment.was === undefined || decimal(moment.was) === decimal(moment.score) ? "" : ` (score was ${decimal(moment.was)})`;
-    const correction = moment.isWithdrawn ? "Withdrawn: with the events that came late it is nothing unusual."
+    const correction = moment.isWithdrawn ? "Withdrawn: with the late events counted, it is no longer unusual."
       : moment.isCorrected ? `Corrected by late events${was}.` : "";
     const href = address(location.pathname, { ...here(), moment: moment.moment_id, ...around(moment.started, moment.ended) });
     return html("li", { "data-chosen": moment.moment_id === chosen, "data-state": state, "data-tone": tone, "data-id": moment.moment_id, class: moment.isCorrected ? "corrected" : null },

@@ -58,7 +58,7 @@ function state({ idle, ended, silent_seconds: silent }) {
 // What is wrong, the worst first; nothing if all is well.
 function wrong(ops) {
   const named = (list, what) => (list ?? []).filter((one) => one.error).map((one) => `The ${what} ${one.name} fails: ${one.error}`);
-  const queues = ops.sinks.filter((sink) => sink.queued > QUEUE).map((sink) => `The sink ${sink.name} is the bottleneck: ${count(sink.queued)} batches wait for it.`);
+  const queues = ops.sinks.filter((sink) => sink.queued > QUEUE).map((sink) => `The sink ${sink.name} is the bottleneck: ${count(sink.queued)} batches wait for it to write.`);
   const behind = (ops.partitions ?? []).filter((one) => !one.idle && !one.ended && one.behind_seconds > BEHIND)
     .map((one) => `The partition ${one.name} is ${seconds(one.behind_seconds)} behind the others.`);
   return [
@@ -72,29 +72,29 @@ function show(ops) {
   const faults = wrong(ops);
   $("verdict").hidden = false;
   $("verdict").dataset.state = faults.length > 0 ? "failed" : "well";
-  put("verdict", faults, () => (faults.length > 0 ? html("ul", {}, faults.map((fault) => html("li", {}, fault))) : html("span", {}, "Nothing is failing.")));
+  put("verdict", faults, () => (faults.length > 0 ? html("ul", {}, faults.map((fault) => html("li", {}, fault))) : html("span", {}, "No problems found.")));
   const lag = ops.durable ? Math.max(0, (Date.now() - Date.parse(ops.durable)) / 1000) : null;
   const facts = [
-    ["Pipeline", ops.pipeline === "here" ? "in this process" : "elsewhere, seen through its tables"],
-    ["Durable up to", time(ops.durable)], ["Behind the clock", known(lag, seconds)], ["State, estimated", known(ops.state_bytes, bytes)],
+    ["Pipeline", ops.pipeline === "here" ? "in this process" : "in another process, read from its tables"],
+    ["Durable up to", time(ops.durable)], ["Behind real time", known(lag, seconds)], ["State, estimated", known(ops.state_bytes, bytes)],
     ...Object.entries(ops.fates).map(([fate, n]) => [`Events ${FATES[fate] ?? fate}`, count(n)]),
-    ...(ops.moments ?? []).map((one) => ["Moments an hour", `${decimal(one.found_per_hour)}, of which chance ${decimal(one.expected_per_hour)}`]),
+    ...(ops.moments ?? []).map((one) => ["Moments an hour", `${decimal(one.found_per_hour)}, ${decimal(one.expected_per_hour)} of them expected by chance`]),
     ["Version", ops.version],
   ];
   put("facts", [ops.durable, Math.round(lag ?? 0), ops.fates, ops.state_bytes, ops.moments], () => facts.map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, value))));
-  put("partitions", ops.partitions, () => (ops.partitions === null ? hint(`${UNKNOWN}: the pipeline runs elsewhere and does not write this down.`) : table("Partitions",
+  put("partitions", ops.partitions, () => (ops.partitions === null ? hint(`${UNKNOWN}: the pipeline runs in another process, which does not store the state of its partitions.`) : table("Partitions",
     ["Partition", "State", "Records waiting", "Behind the others", "Watermark", "Events read", "Retries", "Error"],
     ops.partitions.map((one) => [one.name, state(one), known(one.lag_records), one.ended ? "–" : seconds(one.behind_seconds), time(one.watermark), count(one.read), count(one.retries), error(one.error)]))));
-  put("sinks", ops.sinks, () => (ops.sinks.length === 0 ? hint("There is no sink.") : table("Sinks",
+  put("sinks", ops.sinks, () => (ops.sinks.length === 0 ? hint("No sinks.") : table("Sinks",
     ["Sink", "Shard", "Durable up to", "Batches queued", "Changes written", "Last write", "Retries", "Error"],
     ops.sinks.map((one) => [one.name, String(one.shard), time(one.durable), known(one.queued), known(one.changes),
       known(one.last_changes, (n) => `${count(n)} changes in ${seconds(one.last_seconds)}`), known(one.retries), one.queued === null ? known(null) : error(one.error)]))));
   put("checkpoints", ops.checkpoints, () => (ops.checkpoints === null
-    ? hint(ops.pipeline === "here" ? "This pipeline takes none: after a restart it reads its input again." : "This database holds none; the pipeline may keep them elsewhere.")
+    ? hint(ops.pipeline === "here" ? "This pipeline writes no checkpoints: after a restart it reads its input again." : "This database has no checkpoints; the pipeline may store them in another place.")
     : table("Checkpoints", ["Newest complete", "Age", "Completed", ops.pipeline === "here" ? "Bytes written" : "Bytes stored", "Error"],
       [[time(ops.checkpoints.boundary), known(ops.checkpoints.age_seconds, seconds), known(ops.checkpoints.completed), bytes(ops.checkpoints.bytes), error(ops.checkpoints.error)]])));
   const total = (ops.operators ?? []).reduce((sum, one) => sum + one.busy_seconds, 0);
-  put("operators", ops.operators, () => (ops.operators === null ? hint(`${UNKNOWN}: the pipeline runs elsewhere.`) : table("Time by operator", ["Operator", "Time", "Share"],
+  put("operators", ops.operators, () => (ops.operators === null ? hint(`${UNKNOWN}: the pipeline runs in another process.`) : table("Time by operator", ["Operator", "Time", "Share"],
     ops.operators.slice(0, 12).map((one) => [one.name, seconds(one.busy_seconds), `${decimal((100 * one.busy_seconds) / (total || 1))} %`]))));
   put("log", ops.log, () => (ops.log.length === 0 ? hint("The log is empty.") : html("ol", {}, ops.log.map((line) =>
     html("li", { "data-level": line.level }, html("time", { datetime: line.time }, at(Date.parse(line.time))), " ", html("b", {}, line.level), " ", line.text)))));
@@ -111,7 +111,7 @@ async function again() {
     $("notice").hidden = true;
   } catch (problem) {
     $("notice").hidden = false;
-    $("notice").textContent = `${problem.message}. Trying again by itself.`;
+    $("notice").textContent = `${problem.message}. Trying again automatically.`;
   }
   next = setTimeout(again, EVERY);
 }

@@ -33,7 +33,7 @@ async function again() {
     notice("");
   } catch (error) {
     if (mine !== asked) return;
-    notice(`${error.message}. Trying again by itself.`);
+    notice(`${error.message}. Trying again automatically.`);
   }
   next = setTimeout(again, EVERY);
 }

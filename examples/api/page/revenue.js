@@ -12,7 +12,7 @@ export class Revenue {
   constructor(root) {
     this.large = html("p", { class: "big", "data-testid": "revenue" });
     this.others = html("ul", { class: "amounts" });
-    this.choice = html("select", { "aria-label": "Currency shown in large" });
+    this.choice = html("select", { "aria-label": "Main currency" });
     this.choice.onchange = () => {
       localStorage.setItem(KEPT, this.choice.value);
       go({ currency: this.choice.value }, { replace: true });
