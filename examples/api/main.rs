@@ -122,7 +122,7 @@ fn listen(stop: watch::Sender<bool>, quiet: bool) -> Result<()> {
             }
             tokio::spawn(async move {
                 tokio::time::sleep(LONGEST).await;
-                tell(&format!("it did not end within {LONGEST:?}: stopped"));
+                tell(&format!("the service did not stop within {LONGEST:?} and was ended"));
                 std::process::exit(code);
             });
         }

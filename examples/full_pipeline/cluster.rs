@@ -125,7 +125,7 @@ impl Others {
             loop {
                 std::thread::sleep(std::time::Duration::from_millis(20));
                 if lost.load(Ordering::Acquire) {
-                    eprintln!("error: another process of the cluster ended; what it said is above");
+                    eprintln!("error: another process of the cluster has ended; its own error is above");
                     std::process::exit(1);
                 }
             }

@@ -199,7 +199,9 @@ fn run(settings: &Settings, started: Instant) -> Result<ExitCode> {
     let fates = outcome.fates;
     if !interrupted && fates.read > 0 && fates.malformed == fates.read {
         let read = fates.read;
-        tell(&format!("error: none of the {read} records was good: is the input what the pipeline expects?"));
+        tell(&format!(
+            "error: none of the {read} records could be decoded: check that the input has the expected format"
+        ));
         return Ok(ExitCode::FAILURE);
     }
     Ok(stop.exit(interrupted))
