@@ -135,7 +135,7 @@ test("emotes have areas and letters by count and a trend, and revenue is in the 
     const emote = (name) => page.locator('[data-testid="emotes"] li', { hasText: name });
     await emote("LUL").filter({ hasText: "▲" }).waitFor();
     await emote("Sadge").filter({ hasText: "▼" }).waitFor();
-    await page.locator(".emotes .period", { hasText: /^in the 1 min to \d\d:\d\d:\d\d$/ }).waitFor();
+    await page.locator(".emotes .period", { hasText: /^from \d\d:\d\d:\d\d to \d\d:\d\d:\d\d$/ }).waitFor();
     const [large, small] = await Promise.all(["LUL", "Sadge"].map((name) => emote(name).evaluate((item) => {
       const letters = (node) => Number.parseFloat(getComputedStyle(node).fontSize);
       return { area: item.offsetWidth ** 2, letters: letters(item), count: Number.parseInt(item.querySelector(".times").textContent, 10) };

@@ -1,7 +1,7 @@
 // EmoteCloud: a bubble for each of the emotes used most. Its area and the size of its letters are by how often, and an arrow says
 // whether that was more or less five minutes before.
 
-import { count, duration, second } from "./format.js";
+import { count, second } from "./format.js";
 import { html, onWidth } from "./svg.js";
 
 const HEIGHT = 260;
@@ -39,6 +39,9 @@ function trend({ name, count: now }, before) {
   return difference > 0 ? { side: "up", arrow: " ▲", words: `up from ${count(then)} 5 minutes before` } : { side: "down", arrow: " ▼", words: `down from ${count(then)} 5 minutes before` };
 }
 
+// How wide a name is at most in bold letters, in times of their size: capitals are the widest.
+const ems = (name) => [...name].reduce((sum, letter) => sum + (/\p{Lu}/u.test(letter) ? 0.95 : 0.74), 0);
+
 // The same colour for the same name.
 function hue(name) {
   let hash = 7;
@@ -64,8 +67,7 @@ export class Emotes {
     this.stream = stream;
     const { current } = stream;
     const emotes = current?.top_emotes ?? [];
-    const span = current ? duration(current.end - current.start) : "1 min";
-    const period = !current ? "no messages in the last minute" : `${emotes.length > 0 ? "" : "no emotes "}in the ${span} to ${second(current.end)}`;
+    const period = !current ? "no messages in the last minute" : `${emotes.length > 0 ? "" : "no emotes "}from ${second(current.start)} to ${second(current.end)}`;
     if (this.period.textContent !== period) this.period.textContent = period;
     const before = stream.windows.findLast((window) => current && window.end <= current.end - BEFORE && window.end > current.end - 2 * BEFORE);
     this.list.hidden = emotes.length === 0;
@@ -87,7 +89,7 @@ export class Emotes {
         width: `${size}px`, height: `${size}px`,
         transform: `translate(${at[0] - size / 2}px, ${at[1] - size / 2}px)`,
         // By how often, as far as the name has room.
-        fontSize: `${Math.max(LETTERS[0], Math.min((LETTERS[1] * roots[i]) / (roots[0] || 1), (size * 0.92) / (0.78 * Math.max(3, emote.name.length))))}px`,
+        fontSize: `${Math.max(LETTERS[0], Math.min((LETTERS[1] * roots[i]) / (roots[0] || 1), (size * 0.92) / Math.max(2.4, ems(emote.name))))}px`,
       });
       const { side, arrow, words } = trend(emote, before);
       bubble.title = `${emote.name}: ${count(emote.count)}${words ? `, ${words}` : ""}`;

@@ -31,7 +31,7 @@ export class Sentiment {
       html("span", { class: "good" }, `${count(good)} positive`), html("span", {}, `${count(all - good - bad)} neutral`),
       html("span", { class: "bad" }, `${count(bad)} negative`));
     this.gauge.setAttribute("aria-label",
-      score === null ? "No messages in the last minute" : `Mean sentiment ${signed(score)} on a scale from −1 to +1`);
+      score === null ? "No messages in the last minute" : `Mean sentiment ${signed(score)} on a scale from −1 to +1; the bar shows −0.5 to +0.5`);
     this.spark(stream);
   }
 

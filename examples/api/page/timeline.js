@@ -29,7 +29,7 @@ export class Timeline {
       const { label, tone } = kind(type);
       return svg("g", { "data-tone": tone, "data-type": type, class: "row", transform: `translate(0 ${row * ROW})` },
         svg("line", { x1: x(from), x2: x(to), y1: ROW - 8, y2: ROW - 8 }),
-        svg("text", { x: x(from), y: 11 }, label),
+        svg("text", { x: x(from), y: 16 }, label),
         ...moments.filter((moment) => moment.moment_type === type).toReversed()
           .map((moment) => this.mark(moment, stream, from, to, x)));
     }));
