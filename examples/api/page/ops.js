@@ -25,7 +25,7 @@ function bytes(n) {
 
 const known = (value, show = count) => (value === null || value === undefined ? html("span", { class: "unknown" }, UNKNOWN) : show(value));
 const time = (text) => known(text, (text) => at(Date.parse(text)));
-const seconds = (s) => (s === 0 ? "0 s" : s < 0.001 ? "below 1 ms" : s < 1 ? `${count(s * 1000)} ms` : duration(s * 1000));
+const seconds = (s) => (s === 0 ? "0 s" : s < 0.001 ? "less than 1 ms" : s < 1 ? `${count(s * 1000)} ms` : duration(s * 1000));
 const error = (text) => (text ? html("span", { class: "wrong" }, text) : "none");
 
 // A table whose first column names the row.

@@ -5,7 +5,7 @@ import { area, html, line, scale, svg } from "./svg.js";
 import { address, state } from "./url.js";
 
 const PAGE = 50;
-const WIDTH = 120;
+const WIDTH = 96;
 const HEIGHT = 32;
 
 export function presence({ presence, silent_since: since }, asOf) {
