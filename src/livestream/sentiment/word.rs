@@ -132,12 +132,12 @@ pub(super) fn packed_letters(bytes: u128) -> Option<Letters> {
     let spaces = others.wrapping_sub(EACH) & !others & HIGH;
     let before = (spaces & spaces.wrapping_neg()) >> 7;
     let before = before.wrapping_sub(1);
-    let small = bytes | EACH * 0x20;
+    let small = bytes | (EACH * 0x20);
     let letters = between(small, b'a', b'z') & before;
     if spaces == 0 || letters != before & HIGH {
         return None;
     }
-    let lower = letters & bytes << 2;
+    let lower = letters & (bytes << 2);
     let len = spaces.trailing_zeros() / 8;
     Some(Letters {
         len: len as usize,

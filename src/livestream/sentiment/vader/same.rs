@@ -43,7 +43,7 @@ fn messages() -> impl Iterator<Item = String> {
     let lexicon: Vec<&str> =
         include_str!("lexicon.tsv").lines().filter_map(|line| line.split('\t').next()).collect();
     let mut state = 7;
-    (0..20_000).map(move |_| {
+    (0..6_000).map(move |_| {
         let mut text = String::new();
         for _ in 0..random(&mut state, 14) {
             let list = if random(&mut state, 3) == 0 { &lexicon } else { &chat };
@@ -71,7 +71,7 @@ fn scores_are_those_of_a_scan_byte_by_byte() {
             scored += usize::from(score != vader.score("", &["Sadge"]));
         }
     }
-    assert!(scored > 20_000, "{scored}");
+    assert!(scored > 6_000, "{scored}");
 }
 
 /// A change of a score is a change of the rules, whose version is in checkpoints.
@@ -83,8 +83,8 @@ fn scores_are_those_of_this_version_of_the_rules() {
         format!("{}: {:016x}", vader.identity(), digest.digest())
     };
     let known = [
-        "vader 1, 720817b992a2f5e3: 665e69b7b1caea6d",
-        "vader 1, 4d5257a810b680f4, chat 1, 3c829b277e066adc: 089df4d75c4af7ea",
+        "vader 1, 720817b992a2f5e3: 2bc5d530be7c420f",
+        "vader 1, 4d5257a810b680f4, chat 1, 3c829b277e066adc: 7df536ea573cad10",
     ];
     assert_eq!([&Vader::new(), &Vader::chat()].map(digest), known);
 }
