@@ -311,7 +311,7 @@ fn errors_say_what_is_wrong_and_where() {
         (&["--minutes", "1", "--plant"], 2, "cannot use --plant: 60000 ms leave no time for moments"),
         (&["--events", "1_000_000_000_000"], 2, "cannot use --events: "),
         (&["--partitions", "4097"], 2, "cannot use --partitions: "),
-        (&["--output", "x.db"], 2, "`x.db` is none of sqlite:FILE, jsonl:DIR and parquet:DIR"),
+        (&["--output", "x.db"], 2, "`x.db` is none of sqlite:FILE, jsonl:DIR, parquet:DIR and parquet:URL"),
         (&["--config", "settings.toml"], 2, "do not know the key `windw` in settings.toml"),
         (&["--config", "none.toml"], 1, "could not read the settings in none.toml"),
         (&["--input", "none.jsonl"], 1, "could not read the file none.jsonl"),

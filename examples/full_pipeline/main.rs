@@ -27,7 +27,8 @@ mod savepoint;
     feature = "postgres",
     feature = "redis",
     feature = "parquet",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "object-store"
 ))]
 mod servers;
 #[cfg(not(all(
@@ -35,7 +36,8 @@ mod servers;
     feature = "postgres",
     feature = "redis",
     feature = "parquet",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "object-store"
 )))]
 #[path = "no_servers.rs"]
 mod servers;

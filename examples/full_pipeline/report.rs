@@ -313,7 +313,7 @@ impl Outcome {
         }
         let database = settings.outputs.iter().find_map(|output| match output {
             Output::Sqlite(path) => Some(path.display()),
-            Output::JsonLines(_) | Output::Parquet(_) => None,
+            Output::JsonLines(_) | Output::Parquet(_) | Output::ParquetObjects(_) => None,
         });
         if let Some(database) = database {
             page.say("To look at them, for example:");

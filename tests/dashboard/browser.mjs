@@ -20,6 +20,8 @@ export const stop = () => browser?.close();
 export async function open(url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1360, height: 1180 }, bypassCSP: true, locale: "en-GB", ...options });
   const page = await context.newPage();
+  // So long that it says something is missing, not that the machine is busy.
+  page.setDefaultTimeout(120_000);
   page.errors = [];
   page.on("console", (message) => message.type() === "error" && page.errors.push(message.text()));
   page.on("pageerror", (error) => page.errors.push(error.message));

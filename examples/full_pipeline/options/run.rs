@@ -19,7 +19,7 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::new(
         "output",
         "KIND:PATH",
-        "`sqlite:FILE`, `jsonl:DIR` or `parquet:DIR`; may be repeated [Postgres, else sqlite:telemetra.db]",
+        "`sqlite:FILE`, `jsonl:DIR`, `parquet:DIR` or `parquet:URL` of an object store; may be repeated [Postgres, else sqlite:telemetra.db]",
         |s, v| {
             s.outputs.push(Output::parse(v)?);
             Ok(())
@@ -46,9 +46,9 @@ pub(super) const FLAGS: &[Flag] = &[
     }),
     Flag::new(
         "checkpoint",
-        "DIR|postgres|postgres:NAME|off",
-        "keep state there, under this name or that of the pipeline, and continue from it after a restart [postgres if \
-         there, else off]",
+        "DIR|URL|postgres|postgres:NAME|off",
+        "keep state in a folder, an object store (s3://BUCKET/PREFIX, gs:// or az://) or Postgres, under this name or \
+         that of the pipeline, and continue from it after a restart [postgres if there, else off]",
         |s, v| put(&mut s.store, Store::parse(v).map(Some)),
     ),
     Flag::new("checkpoint-every", "TIME", "event time between checkpoints [1m]", |s, v| {

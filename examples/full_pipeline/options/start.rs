@@ -23,7 +23,7 @@ pub(super) const FLAGS: &[Flag] = &[
     }),
     Flag::new(
         "savepoint-in",
-        "DIR|postgres|postgres:NAME",
+        "DIR|URL|postgres|postgres:NAME",
         "the other process's --checkpoint, where the savepoint to start from is [--checkpoint]",
         |s, v| put(&mut s.start.savepoint_in, Store::parse(v).map(Some)),
     ),
