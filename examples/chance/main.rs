@@ -53,9 +53,10 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("independent", Self::Independent),
         ("variance 1.5 times the mean", Self::Scattered(1.5)),
+        ("variance 2 times the mean", Self::Scattered(2.0)),
         ("variance 3 times the mean", Self::Scattered(3.0)),
         ("daily, ± 30 %", Self::Daily(0.3)),
         ("daily, ± 80 %", Self::Daily(0.8)),
