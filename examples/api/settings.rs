@@ -133,10 +133,9 @@ pub(crate) const TABLE: Table<Settings> = Table {
     program: "api",
     about: "An API and a dashboard of live streams. The pipeline that computes the answers runs in this process, or \
             elsewhere.\n\n\
-            Usage: api [SETTINGS]\n\n\
              Without settings it makes up live streams, and answers at port 8000 of this machine. With POSTGRES_HOST it \
              answers from what another pipeline writes there, and follows its log of changes, or with REDIS_URL what \
-             it publishes through Redis.\n",
+             it publishes through Redis.",
     groups: &[("Service", SERVICE), ("Pipeline here", HERE), ("Pipeline elsewhere", ELSEWHERE)],
     hidden: &[],
 };

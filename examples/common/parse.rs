@@ -76,20 +76,6 @@ pub(crate) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, St
     found.ok_or_else(|| format!("`{text}` is none of {}", names()))
 }
 
-/// The edit distance of two words: the number of letters that must be inserted, removed or changed.
-pub(crate) fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in to.bytes().enumerate() {
-            let change = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
-}
-
 /// A number that need not be whole.
 pub(crate) fn real(text: &str) -> Result<f64, String> {
     text.parse()

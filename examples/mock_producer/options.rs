@@ -92,9 +92,8 @@ pub(crate) const TABLE: Table<Settings> = Table {
     program: "mock_producer",
     about: "Makes up live streams and writes their events to Kafka: chat messages, numbers of viewers, donations, and \
             starts, titles and ends of streams. A few events are late, damaged or sent twice, as in real data.\n\n\
-            Usage: mock_producer [SETTINGS]\n\n\
             Without settings it writes a hundred chat messages a second of ten streams until Ctrl-C. With --rate max \
-            it writes half an hour of events at once, which ends now.\n",
+            it writes half an hour of events at once, which ends now.",
     groups: &[
         ("Kafka", KAFKA),
         ("Run", RUN),
