@@ -138,7 +138,11 @@ fn errors_are_wrapped_on_a_terminal() {
         let written = on_terminal(&program(name, folder.path(), &["--no-such-setting-as-this", "x"]), 60);
         assert_eq!(written.code, Some(2), "{}", written.text);
         written.fits(60);
-        assert!(written.words().contains("error: unexpected argument '--no-such-setting-as-this' found"), "{}", written.text);
+        assert!(
+            written.words().contains("error: unexpected argument '--no-such-setting-as-this' found"),
+            "{}",
+            written.text
+        );
     }
 }
 

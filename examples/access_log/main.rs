@@ -67,7 +67,9 @@ fn options(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
             arg!([FILE]... "access logs; - is standard input [one that is made up]").value_parser(readable),
             arg!(--workers <N> "threads that read and aggregate").default_value("1").value_parser(size(1)),
             arg!(--rows <N> "rows to print of each table").default_value("12").value_parser(size(0)),
-            arg!(--visits <N> "visits in the log that is made up").default_value("3000").value_parser(number()),
+            arg!(--visits <N> "visits in the log that is made up")
+                .default_value("3000")
+                .value_parser(number()),
             arg!(--seed <N> "which log is made up").default_value("1").value_parser(number()),
         ])
         .try_get_matches_from(arguments)?;

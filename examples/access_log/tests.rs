@@ -1,8 +1,8 @@
 //! Tests that the tables equal a batch computation over the same lines, and that the printed output is
 //! readable.
 
-use std::path::Path;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use telemetra::core::{Accumulate, Arena, Counted, Fate, Quantiles};
 

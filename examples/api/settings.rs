@@ -11,7 +11,7 @@ use telemetra::prelude::*;
 use tracing::Level;
 
 use crate::common::log::Format;
-use crate::common::parse::{self, boolean, number, real, real_in, span_in};
+use crate::common::parse::{self, boolean, number, real, real_in, span_in, text};
 use crate::common::settings::{Command, Setting, Table, Wrong, put};
 use crate::common::stores::{self, Postgres, Redis, Stores};
 use crate::server::app::Options;
@@ -153,11 +153,8 @@ const SERVICE: &[Flag] = &[
         put(&mut s.port, number(v, 0..=u16::MAX))
     })
     .known_as("API_PORT"),
-    Flag::new("title", "TEXT", "the title of the pages [Telemetra]", |s, v| {
-        s.title = v.to_owned();
-        Ok(())
-    })
-    .known_as("API_TITLE"),
+    Flag::new("title", "TEXT", "the title of the pages [Telemetra]", |s, v| put(&mut s.title, text(v)))
+        .known_as("API_TITLE"),
     Flag::new(
         "cors-origins",
         "ORIGIN",
@@ -201,16 +198,12 @@ const HERE: &[Flag] = &[
         "input",
         "FILE|-",
         "a file of events to read, one JSON object a line; - is standard input [made-up streams]",
-        |s, v| {
-            s.input = Input::Lines(v.to_owned());
-            Ok(())
-        },
+        |s, v| put(&mut s.input, text(v).map(Input::Lines)),
     )
     .known_as("API_INPUT")
     .unless(ELSEWHERE_GIVEN),
     Flag::new("database", "FILE", "the SQLite file of the tables [a temporary one]", |s, v| {
-        s.database = Some(v.into());
-        Ok(())
+        put(&mut s.database, text(v).map(Some))
     })
     .known_as("API_DATABASE")
     .unless(ELSEWHERE_GIVEN),
@@ -268,8 +261,7 @@ const ELSEWHERE: &[Flag] = &[
         .secret(),
     stores::Flags::REDIS_PREFIX,
     Flag::new("pipeline", "NAME", "the name of that pipeline [telemetra]", |s, v| {
-        s.pipeline = v.to_owned();
-        Ok(())
+        put(&mut s.pipeline, text(v))
     }),
 ];
 

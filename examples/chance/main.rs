@@ -82,8 +82,12 @@ fn options() -> Options {
     let matches = Command::new("chance")
         .about("Measures whether the chance of moments is right, in noise and with planted bursts.")
         .args([
-            arg!(--streams <N> "how many streams").default_value("1000").value_parser(value_parser!(u64).range(1..)),
-            arg!(--hours <N> "how long each is").default_value("100").value_parser(value_parser!(u64).range(1..)),
+            arg!(--streams <N> "how many streams")
+                .default_value("1000")
+                .value_parser(value_parser!(u64).range(1..)),
+            arg!(--hours <N> "how long each is")
+                .default_value("100")
+                .value_parser(value_parser!(u64).range(1..)),
             arg!(--seed <N> "which noise is made").default_value("1").value_parser(value_parser!(u64)),
             arg!(--bursts "print only the table of planted bursts"),
         ])

@@ -75,7 +75,9 @@ impl<S: Default> Table<S> {
     /// All settings as a Markdown table.
     pub(crate) fn markdown(&self) -> String {
         let mut text = "| flag | variable | meaning, and default |\n|---|---|---|\n".to_owned();
-        for argument in self.command().get_arguments() {
+        let mut command = self.command();
+        command.build();
+        for argument in command.get_arguments() {
             let Some(variable) = argument.get_env() else { continue };
             let flag = if argument.is_hide_set() { String::new() } else { format!("`{argument}`") };
             let help = argument.get_help().map(ToString::to_string).unwrap_or_default();

@@ -10,6 +10,11 @@ use tracing::Level;
 
 use super::log::Format;
 
+/// Any text.
+pub(crate) fn text<'a, T: From<&'a str>>(text: &'a str) -> Result<T, String> {
+    Ok(text.into())
+}
+
 /// A whole number in a range; `_` may separate its digits.
 pub(crate) fn number<N>(text: &str, range: RangeInclusive<N>) -> Result<N, String>
 where

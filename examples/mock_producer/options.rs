@@ -9,7 +9,7 @@ use tracing::Level;
 
 use crate::common::generator::{Flags, Generates, made};
 use crate::common::log::Format;
-use crate::common::parse::{self, boolean, number, optional, ratio, real, span};
+use crate::common::parse::{self, boolean, number, optional, ratio, real, span, text};
 use crate::common::settings::{Secret, Setting, Table, put};
 
 /// The rate at which events are sent.
@@ -105,8 +105,7 @@ pub(crate) const TABLE: Table<Settings> = Table {
 
 const KAFKA: &[Flag] = &[
     Flag::new("kafka", "HOST:PORT,…", "the servers to ask first [localhost:9092]", |s, v| {
-        s.servers = v.to_owned();
-        Ok(())
+        put(&mut s.servers, text(v))
     })
     .known_as("KAFKA_BOOTSTRAP_SERVERS"),
     Flag::new(
@@ -120,8 +119,7 @@ const KAFKA: &[Flag] = &[
     )
     .several(),
     Flag::new("topic-prefix", "NAME", "what the four topics' names begin with [telemetra.events]", |s, v| {
-        s.topic_prefix = v.to_owned();
-        Ok(())
+        put(&mut s.topic_prefix, text(v))
     }),
     Flag::new("create-topics", "", "create topics that do not exist [on]", |s, v| {
         put(&mut s.create_topics, boolean(v))
@@ -176,10 +174,7 @@ const RUN: &[Flag] = &[
         "truth",
         "FILE",
         "a file for what was made up, written at the end: counts and planted moments [none]",
-        |s, v| {
-            s.truth = Some(v.into());
-            Ok(())
-        },
+        |s, v| put(&mut s.truth, text(v).map(Some)),
     ),
     Flag::new(
         "json",

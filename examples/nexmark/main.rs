@@ -38,7 +38,9 @@ fn settings() -> anyhow::Result<Settings> {
         .about("Runs a query of the Nexmark benchmark over generated events, and prints its table.")
         .after_help(format!("Queries:{list}"))
         .args([
-            arg!(<QUERY> "which query").value_parser(QUERIES.map(|query| query.name)).hide_possible_values(true),
+            arg!(<QUERY> "which query")
+                .value_parser(QUERIES.map(|query| query.name))
+                .hide_possible_values(true),
             arg!(--events <N> "how many events").default_value("100000").value_parser(number(0)),
             arg!(--rate <N> "events in a second of event time").default_value("1000").value_parser(number(1)),
             arg!(--workers <N> "threads").default_value("1").value_parser(number(1)),

@@ -62,7 +62,8 @@ fn options(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<Options, clap::Error> {
     let mut matches = command.try_get_matches_from_mut(arguments)?;
-    let hint = "no database was given; set DATABASE_URL or --database, as postgres://user:password@host/database";
+    let hint =
+        "no database was given; set DATABASE_URL or --database, as postgres://user:password@host/database";
     let url = matches.remove_one::<String>("database");
     let url = url.ok_or_else(|| command.error(ErrorKind::MissingRequiredArgument, hint))?;
     // Not by a value parser: clap's error would show the password.

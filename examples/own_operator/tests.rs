@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use anyhow::{Context, ensure};
 use postgres::{Client, NoTls, Row};
 use telemetra::core::testkit::{event_compliance, row_compliance};
 use telemetra::ops::testkit::tactic_compliance;

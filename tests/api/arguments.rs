@@ -52,7 +52,11 @@ fn flags_win_over_variables_and_these_over_defaults() {
 fn what_cannot_be_is_said() {
     for (args, env, says) in [
         (&["--port", "70000"][..], &[][..], "cannot use --port: `70000` is no whole number from 0 to 65535"),
-        (&["--prot", "1"], &[], "unexpected argument '--prot' found\n\n  tip: a similar argument exists: '--port'"),
+        (
+            &["--prot", "1"],
+            &[],
+            "unexpected argument '--prot' found\n\n  tip: a similar argument exists: '--port'",
+        ),
         (&["--port"], &[], "port"),
         (&["here"], &[], "here"),
         (&[], &[("PRODUCER_CHANNELS", "0")], "cannot use the variable PRODUCER_CHANNELS: `0`"),
