@@ -54,7 +54,7 @@ fn start(settings: &Settings) -> Result<()> {
 async fn run(settings: &Settings) -> Result<()> {
     let (host, port) = (settings.host.as_str(), settings.port);
     let listener = TcpListener::bind((host, port)).await.with_context(|| {
-        format!("could not listen on {host}:{port}; stop what listens there, or choose another --port")
+        format!("could not listen on {host}:{port}; check --host, stop what listens there, or choose another --port")
     })?;
     let address = listener.local_addr().context("could not find out where the service listens")?;
     let (stop, stopping) = watch::channel(false);

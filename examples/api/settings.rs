@@ -142,9 +142,6 @@ pub(crate) const TABLE: Table<Settings> = Table {
 
 const SERVICE: &[Flag] = &[
     Flag::new("host", "ADDRESS", "the address to listen at; 0.0.0.0 is every network [127.0.0.1]", |s, v| {
-        if v.is_empty() {
-            return Err("it is empty; give an address or a name".to_owned());
-        }
         s.host = v.to_owned();
         Ok(())
     })

@@ -9,7 +9,7 @@ use super::settings::{Setting, Table};
 const FILE: &str = "a TOML file of settings [none]";
 const AFTER: &str = "\
 A setting is a flag, a variable of the environment, or a key of the file that --config names. If several of these are \
-given, the flag counts, then the variable, then the file; a variable with _FILE at the end of its name names a file \
+given, the flag counts, then the variable, then the file; of a flag that is given twice, the last. A variable with _FILE at the end of its name names a file \
 that holds the value. Times are in seconds, or with ms, s, m or h, as 90s or 5m. --no-NAME turns off what is on or \
 off. The defaults are in brackets.";
 
@@ -50,6 +50,7 @@ impl<S: Default> Table<S> {
         let mut command = clap::Command::new(self.program)
             .version(env!("CARGO_PKG_VERSION"))
             .about(self.about)
+            .args_override_self(true)
             .arg(Arg::new("config").long("config").value_name("FILE").env("TELEMETRA_CONFIG").help(FILE))
             .arg(internal("help-markdown").action(ArgAction::SetTrue))
             .args(self.hidden.iter().map(|name| internal(name)));

@@ -154,7 +154,11 @@ impl<S> Setting<S> {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Wrong(format!("cannot read {path}, which {by_file} names: {error}")))?;
         let value = text.trim_end_matches(['\n', '\r']).to_owned();
-        Ok(Some((by_file, value)).filter(|(_, value)| !value.is_empty()))
+        if value.is_empty() {
+            let hint = "write the value into it, or unset the variable";
+            return Err(Wrong(format!("{path}, which {by_file} names, is empty; {hint}")).into());
+        }
+        Ok(Some((by_file, value)))
     }
 
     pub(super) fn env(&self) -> String {
@@ -293,6 +297,9 @@ impl<S: Default> Table<S> {
         };
         let hidden = self.hidden.iter().filter_map(|name| Some((*name, text(name)?))).collect();
         let config = text("config");
+        if config.as_deref() == Some("") {
+            return Err(Wrong("cannot use --config: it is empty; name a file, or leave it out".into()).into());
+        }
         let mut layer = match config.or_else(|| variable("TELEMETRA_CONFIG")) {
             Some(path) => self.file(&path)?,
             None => Layer::new(),
@@ -319,7 +326,10 @@ impl<S: Default> Table<S> {
             let is_secret = setting.secret || setting.hides;
             secrets::hide(values.iter().flat_map(|value| secrets::of_value(value, is_secret)));
             for value in values {
-                let Err(error) = (setting.set)(&mut settings, value) else { continue };
+                let is_empty = value.is_empty() && *origin != setting.env();
+                let empty = Err("it is empty; give a value, or leave it out".to_owned());
+                let set = if is_empty { empty } else { (setting.set)(&mut settings, value) };
+                let Err(error) = set else { continue };
                 match setting.shared_with.filter(|_| *origin == setting.env()) {
                     Some((other, is_theirs)) if is_theirs(&values.join(",")) => {
                         notes.push(format!(

@@ -162,7 +162,9 @@ impl<S: Stores> Flags<S> {
         })
         .needs("postgres-host");
     pub(crate) const REDIS: Setting<S> = Setting::<S>::new("redis", "URL", "where Redis is [off]", |s, v| {
-        put(&mut s.redis().url, text(v).map(|text| Secret(Some(text))))
+        // The error does not contain the value, which may hold a password.
+        let url = v.contains("://").then(|| Secret(Some(v.to_owned())));
+        put(&mut s.redis().url, url.ok_or_else(|| "it is no URL such as redis://host:6379".to_owned()))
     })
     .known_as("REDIS_URL");
     pub(crate) const REDIS_PREFIX: Setting<S> =

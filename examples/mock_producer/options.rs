@@ -1,5 +1,6 @@
 //! All settings in one table: name, environment variable and meaning.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tracing::Level;
 
 use crate::common::generator::{Flags, Generates, made};
 use crate::common::log::Format;
-use crate::common::parse::{self, boolean, number, optional, ratio, real, span, text};
+use crate::common::parse::{self, boolean, number, optional, ratio, real, real_in, span, text};
 use crate::common::settings::{Secret, Setting, Table, put};
 
 /// The rate at which events are sent.
@@ -107,7 +108,8 @@ const KAFKA: &[Flag] = &[
     Flag::new("kafka", "HOST:PORT,…", "the servers to ask first [localhost:9092]", |s, v| {
         put(&mut s.servers, text(v))
     })
-    .known_as("KAFKA_BOOTSTRAP_SERVERS"),
+    .known_as("KAFKA_BOOTSTRAP_SERVERS")
+    .sets("bootstrap.servers"),
     Flag::new(
         "kafka-property",
         "NAME=VALUE",
@@ -138,14 +140,17 @@ const KAFKA: &[Flag] = &[
     ),
 ];
 
+/// The rates that the generator makes.
+const RATES: RangeInclusive<f64> = 0.0..=1e7;
+
 const RUN: &[Flag] = &[
     Flag::new("rate", "N|max", "chat messages a second, or as fast as possible [100]", |s, v| {
-        s.rate = if v == "max" { Rate::Max } else { Rate::Paced(real(v)?) };
+        s.rate = if v == "max" { Rate::Max } else { Rate::Paced(real_in(v, RATES)?) };
         Ok(())
     })
     .known_as("PRODUCER_RATE_PER_SEC"),
     Flag::new("event-rate", "N", "with --rate max, chat messages per second of event time [1000]", |s, v| {
-        put(&mut s.event_rate, real(v))
+        put(&mut s.event_rate, real_in(v, RATES))
     })
     .sets("events_per_second"),
     Flag::new(

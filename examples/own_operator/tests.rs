@@ -202,7 +202,7 @@ fn a_program_without_a_database_says_so() -> Result<()> {
     assert!(options(&[]).is_err_and(|error| error.contains("DATABASE_URL or --database")));
     assert!(options(&["--database", "nonsense:secret"]).is_err_and(|error| !error.contains("secret")));
     let follow = ["--database", "postgres://localhost/x", "--follow"];
-    assert!(options(&follow).is_err_and(|error| error.contains("[FILE]")));
+    assert!(options(&follow).is_err_and(|error| error.contains("<FILE>")));
     assert!(options(&[&follow[..], &["a.jsonl"]].concat()).is_ok_and(|options| options.follow));
 
     let nobody = telemetra::ops::free_addresses(1)?.remove(0);

@@ -21,7 +21,11 @@ pub(super) const FLAGS: &[Flag] = &[
         "KIND:PATH",
         "`sqlite:FILE`, `jsonl:DIR` or `parquet:DIR`; may be repeated [Postgres, else sqlite:telemetra.db]",
         |s, v| {
-            s.outputs.push(Output::parse(v)?);
+            let output = Output::parse(v)?;
+            if s.outputs.contains(&output) {
+                return Err(format!("`{v}` is given twice; name each target once"));
+            }
+            s.outputs.push(output);
             Ok(())
         },
     )

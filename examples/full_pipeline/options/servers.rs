@@ -11,7 +11,8 @@ pub(super) const KAFKA: &[Flag] = &[
     Flag::new("kafka", "HOST:PORT,…", "read the topics of these servers [off]", |s, v| {
         put(&mut s.kafka.servers, text(v).map(Some))
     })
-    .known_as("KAFKA_BOOTSTRAP_SERVERS"),
+    .known_as("KAFKA_BOOTSTRAP_SERVERS")
+    .sets("bootstrap.servers"),
     Flag::new("embedded-kafka", "", "read made-up events through a Kafka in this process [off]", |s, v| {
         put(&mut s.kafka.embedded, boolean(v))
     }),
@@ -118,7 +119,8 @@ pub(super) const STORES: &[Flag] = &[
     Flag::new("webhook", "URL", "send moments there by HTTP POST [off]", |s, v| {
         put(&mut s.webhook, text(v).map(|text| Secret(Some(text))))
     })
-    .hides(),
+    .hides()
+    .sets("url"),
     Flag::new(
         "webhook-secret",
         "",
