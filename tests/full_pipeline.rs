@@ -303,7 +303,7 @@ fn a_variable_that_is_not_used_is_not_read() {
 fn errors_say_what_is_wrong_and_where() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("settings.toml"), "workers = 1\nwindw = 60\n").unwrap();
-    let cases: [(&[&str], i32, &str); 18] = [
+    let cases: [(&[&str], i32, &str); 19] = [
         (&["--inptu", "x"], 2, "unexpected argument '--inptu' found"),
         (&["--inptu", "x"], 2, "a similar argument exists: '--input'"),
         (&["--workers"], 2, "a value is required for '--workers <N>'"),
@@ -314,7 +314,8 @@ fn errors_say_what_is_wrong_and_where() {
             2,
             "cannot use --output: `sqlite:a` is given twice",
         ),
-        (&["--kafka", ","], 2, "cannot use --kafka: there are none"),
+        (&["--kafka", ","], 2, "cannot use --kafka: `,` is no list of servers"),
+        (&["--webhook", "nonsense"], 2, "cannot use --webhook: "),
         (&["--workers", "none"], 2, "cannot use --workers: `none` is no whole number"),
         (&["--slide", "7"], 2, "a slide of 7000 ms"),
         (&["--window", "7"], 2, "cannot use --window: a size of 7000 ms"),

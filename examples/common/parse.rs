@@ -67,6 +67,14 @@ pub(crate) fn address(text: &str) -> Result<(String, u16), String> {
     parts.ok_or_else(|| format!("`{text}` is no host and port, as 127.0.0.1:9100"))
 }
 
+/// Servers, separated by commas.
+pub(crate) fn servers(text: &str) -> Result<String, String> {
+    let are_named = text.split(',').all(|server| !server.trim().is_empty());
+    are_named
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("`{text}` is no list of servers, as a:9092,b:9092"))
+}
+
 /// On or off.
 pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     let on = ["true", "on", "yes", "1"].map(|on| (on, true));

@@ -106,10 +106,9 @@ pub(crate) const TABLE: Table<Settings> = Table {
 
 const KAFKA: &[Flag] = &[
     Flag::new("kafka", "HOST:PORT,…", "the servers to ask first [localhost:9092]", |s, v| {
-        put(&mut s.servers, text(v))
+        put(&mut s.servers, parse::servers(v))
     })
-    .known_as("KAFKA_BOOTSTRAP_SERVERS")
-    .sets("bootstrap.servers"),
+    .known_as("KAFKA_BOOTSTRAP_SERVERS"),
     Flag::new(
         "kafka-property",
         "NAME=VALUE",

@@ -9,10 +9,9 @@ use crate::settings::Settings;
 
 pub(super) const KAFKA: &[Flag] = &[
     Flag::new("kafka", "HOST:PORT,…", "read the topics of these servers [off]", |s, v| {
-        put(&mut s.kafka.servers, text(v).map(Some))
+        put(&mut s.kafka.servers, parse::servers(v).map(Some))
     })
-    .known_as("KAFKA_BOOTSTRAP_SERVERS")
-    .sets("bootstrap.servers"),
+    .known_as("KAFKA_BOOTSTRAP_SERVERS"),
     Flag::new("embedded-kafka", "", "read made-up events through a Kafka in this process [off]", |s, v| {
         put(&mut s.kafka.embedded, boolean(v))
     }),
