@@ -74,7 +74,9 @@ kafka_start() {
         for setting in "${settings[@]}"; do echo "$setting"; done
     } >"$dir/server.properties"
     kafka_command "$kafka_home"
-    launch "${kafka[@]}" kafka.Kafka "$dir/server.properties"
+    # Compression unpacks a library into it, which a broker that is killed leaves there.
+    mkdir -p "$dir/tmp"
+    launch "${kafka[@]}" "-Djava.io.tmpdir=$dir/tmp" kafka.Kafka "$dir/server.properties"
 }
 
 # It says so once it takes requests. The log of earlier starts does not count.

@@ -132,7 +132,7 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         let closed = spec.pane_start(boundary.minus(1));
         let mut late = Vec::new();
         for (start, partial) in partials.drain(..) {
-            self.merge(start, partial, boundary);
+            self.merge(&spec, start, partial, boundary);
             if start < closed {
                 late.push(start);
             }
@@ -161,7 +161,8 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         }
         let oldest = rules.oldest_pane(boundary);
         if self.panes.front().is_some_and(|pane| pane.start < oldest) {
-            self.panes.drain(..self.first_from(oldest));
+            let gone = self.panes.iter().take_while(|pane| pane.start < oldest).count();
+            self.panes.drain(..gone);
             shrink(&mut self.panes);
             self.settle(rules, boundary);
         }
@@ -206,10 +207,8 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
 
     fn open_summary(&self, window: Window) -> Summary<A::Output> {
         let mut aggregate = A::default();
-        for pane in self.panes.iter().skip(self.first_from(window.start)) {
-            if pane.start < window.end {
-                aggregate.merge(&pane.partial);
-            }
+        for pane in self.panes.iter().filter(|pane| window.start <= pane.start && pane.start < window.end) {
+            aggregate.merge(&pane.partial);
         }
         Summary { window, value: Arc::new(aggregate.finish()) }
     }
@@ -295,17 +294,25 @@ impl<A: Accumulator> KeyWindows<A> {
     }
 
     /// The index of the first pane that starts at or after `start`.
-    fn first_from(&self, start: EventTime) -> usize {
+    fn first_from(&self, spec: &WindowSpec, start: EventTime) -> usize {
         // Mostly the result is the newest pane, or the place after it.
         let newer = self.panes.iter().rev().take(2).take_while(|pane| pane.start >= start).count();
         if newer < 2 {
             return self.panes.len() - newer;
         }
+        // A busy key has a pane for each slide.
+        let is_before = |index: usize| self.panes.get(index).is_some_and(|pane| pane.start < start);
+        let ahead = self.panes.back().map_or(0, |newest| (newest.start - start) / spec.slide()) as usize;
+        let dense = self.panes.len().checked_sub(1 + ahead);
+        let is_first = |index: usize| !is_before(index) && index.checked_sub(1).is_none_or(is_before);
+        if let Some(index) = dense.filter(|index| is_first(*index)) {
+            return index;
+        }
         self.panes.partition_point(|pane| pane.start < start)
     }
 
-    fn merge(&mut self, start: EventTime, partial: A, boundary: EventTime) {
-        let index = self.first_from(start);
+    fn merge(&mut self, spec: &WindowSpec, start: EventTime, partial: A, boundary: EventTime) {
+        let index = self.first_from(spec, start);
         match self.panes.get_mut(index) {
             Some(pane) if pane.start == start => {
                 pane.partial.merge(&partial);
@@ -355,15 +362,15 @@ impl<A: Accumulator> KeyWindows<A> {
     /// Whether other panes are in the newest window, which ends at `end`, than in the one before.
     fn differs(&self, spec: &WindowSpec, end: EventTime) -> bool {
         let (start, newest) = (end.minus(spec.size()), end.minus(spec.slide()));
-        let left = self.first_from(start).checked_sub(1).and_then(|index| self.panes.get(index));
+        let left = || self.first_from(spec, start).checked_sub(1).and_then(|index| self.panes.get(index));
         self.panes.back().is_some_and(|pane| pane.start >= newest)
-            || left.is_some_and(|pane| pane.start.plus(spec.slide()) >= start)
+            || left().is_some_and(|pane| pane.start.plus(spec.slide()) >= start)
     }
 
     /// The aggregate of the window that ends at `end`.
     fn finish(&mut self, spec: &WindowSpec, end: EventTime) -> A::Output {
         let start = end.minus(spec.size());
-        let first = self.first_from(start);
+        let first = self.first_from(spec, start);
         let panes = self.panes.range(first..).take_while(|pane| pane.start < end);
         let few = if spec.panes_per_window() > FEW as u64 { FEW } else { FEW - 1 };
         if panes.clone().nth(few).is_none() {
@@ -379,11 +386,12 @@ impl<A: Accumulator> KeyWindows<A> {
         if rolling.to <= start {
             *rolling = Rolling::default();
         } else {
-            let left = self.panes.range(self.first_from(rolling.from)..);
-            let left = left.take_while(|pane| pane.start < start && pane.start < rolling.to);
+            let earlier = self.panes.range(..first).rev();
+            let left = earlier.take_while(|pane| pane.start >= rolling.from).count();
+            let left = self.panes.range(first - left..first).take_while(|pane| pane.start < rolling.to);
             left.for_each(|pane| rolling.sliding.pop(&pane.partial));
         }
-        let new = self.panes.range(self.first_from(start.max(rolling.to))..);
+        let new = self.panes.range(self.first_from(spec, start.max(rolling.to))..);
         new.take_while(|pane| pane.start < end).for_each(|pane| rolling.sliding.push(&pane.partial));
         (rolling.from, rolling.to) = (start, end);
         self.rolling.insert(rolling).sliding.finish()

@@ -1,5 +1,7 @@
 //! Savepoints: checkpoints under a name, which stay until they are removed.
 
+use std::collections::BTreeSet;
+
 use telemetra_core::checkpoint::{self, CheckpointStore};
 use telemetra_core::{EventTime, ExternalError};
 
@@ -119,8 +121,8 @@ fn list(store: &mut dyn CheckpointStore) -> Result<Vec<Savepoint>, ExternalError
     Ok(savepoints)
 }
 
-/// How often copying begins anew because the checkpoint was removed meanwhile.
-const TRIES: usize = 5;
+/// How often the newest checkpoint is copied because the one before was removed meanwhile.
+const TRIES: usize = 50;
 
 /// Copies the newest complete checkpoint under a name; `None` if there is none.
 pub(crate) fn take(store: &mut dyn CheckpointStore, name: &str) -> Result<Option<Savepoint>, ExternalError> {
@@ -135,48 +137,160 @@ pub(crate) fn take(store: &mut dyn CheckpointStore, name: &str) -> Result<Option
             "there is a savepoint `{name}` already; remove it, or give this one another name"
         )));
     }
+    let (prefix, mut copied) = (prefix_of(name), BTreeSet::new());
     for _ in 0..TRIES {
         let names = store.list()?;
         let Some(newest) = names.iter().rev().find(|name| complete_of(name).is_some()) else {
             return Ok(None);
         };
-        if let Some(boundary) = copy(store, newest, name)? {
+        if let Some((boundary, manifest)) = copy(store, newest, &prefix, &mut copied)? {
+            store.put(&savepoint_manifest(name), &manifest)?;
             return Ok(Some(Savepoint { name: name.to_owned(), boundary }));
         }
     }
+    for part in copied {
+        store.remove(&format!("{prefix}{part}"))?;
+    }
     Err(ExternalError::transient(format!(
-        "checkpoints were removed faster than they could be copied for the savepoint `{name}`; try again"
+        "checkpoints were removed faster than they could be copied for the savepoint `{name}`; take fewer, by a longer \
+         interval or pause between them, and try again"
     )))
 }
 
-/// Copies a checkpoint; `None` if a part of it is gone.
+/// Copies a checkpoint, but for its manifest, which is returned with its boundary; `None` if a part of it is gone.
+///
+/// A part stays for as long as newer checkpoints build on it, and never changes, so those in `copied` are copied already.
 fn copy(
     store: &mut dyn CheckpointStore,
     newest: &str,
-    name: &str,
-) -> Result<Option<EventTime>, ExternalError> {
+    prefix: &str,
+    copied: &mut BTreeSet<String>,
+) -> Result<Option<(EventTime, Vec<u8>)>, ExternalError> {
     let Some(blob) = store.get(newest)? else { return Ok(None) };
     let Manifest { boundary, ref chain, peers, .. } = decode(newest, &blob)?;
-    let prefix = prefix_of(name);
-    let workers = chain.iter().flat_map(|link| (0..peers).map(|worker| blob_name(*link, worker)));
-    for part in workers {
-        let Some(part_of) = store.get(&part)? else { return Ok(None) };
-        store.put(&format!("{prefix}{part}"), &part_of)?;
-    }
+    // First, as it goes with the manifest, which is when a newer checkpoint is complete.
     let definition = definition_name(boundary);
-    if let Some(described) = store.get(&definition)? {
-        store.put(&format!("{prefix}{definition}"), &described)?;
-    }
-    // A checkpoint that was removed meanwhile may have lost its definition first.
-    if store.get(&manifest_name(boundary))?.is_none() {
+    let described = store.get(&definition)?;
+    if described.is_none() && store.get(&manifest_name(boundary))?.is_none() {
         return Ok(None);
     }
-    store.put(&savepoint_manifest(name), &blob)?;
-    Ok(Some(boundary))
+    let parts = chain.iter().flat_map(|link| (0..peers).map(|worker| blob_name(*link, worker)));
+    let parts: BTreeSet<String> = parts.collect();
+    for part in &parts {
+        if !copied.contains(part) {
+            let Some(part_of) = store.get(part)? else { return Ok(None) };
+            store.put(&format!("{prefix}{part}"), &part_of)?;
+            copied.insert(part.clone());
+        }
+    }
+    if let Some(described) = described {
+        store.put(&format!("{prefix}{definition}"), &described)?;
+    }
+    for part in copied.difference(&parts) {
+        store.remove(&format!("{prefix}{part}"))?;
+    }
+    Ok(Some((boundary, blob)))
 }
 
 fn decode(name: &str, blob: &[u8]) -> Result<Manifest, ExternalError> {
     checkpoint::decode(blob).map_err(|error| {
         ExternalError::permanent(format!("could not read the checkpoint `{name}`")).because(error)
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+mod tests {
+    use telemetra_core::checkpoint::Directory;
+
+    use super::*;
+
+    /// A store of a pipeline that completes another checkpoint whenever a part or a definition is read, and removes what
+    /// that one does not need.
+    struct Moving {
+        store: Directory,
+        /// Every how many checkpoints one is whole, and how many are still to come.
+        whole_every: u64,
+        to_come: u64,
+        chain: Vec<EventTime>,
+    }
+
+    impl Moving {
+        fn complete(&mut self) -> Result<(), ExternalError> {
+            let boundary = EventTime(self.chain.last().map_or(0, |last| last.0) + 1);
+            let before = if boundary.0.is_multiple_of(self.whole_every) {
+                std::mem::take(&mut self.chain)
+            } else {
+                Vec::new()
+            };
+            let last = EventTime(boundary.0 - 1);
+            self.chain.push(boundary);
+            let (chain, fingerprint) = (self.chain.clone(), String::new());
+            self.store.put(&blob_name(boundary, 0), &boundary.0.to_le_bytes())?;
+            self.store.put(&definition_name(boundary), &boundary.0.to_le_bytes())?;
+            let manifest = Manifest { boundary, chain, peers: 1, fingerprint };
+            self.store.put(&manifest_name(boundary), &checkpoint::encode(&manifest).unwrap())?;
+            self.store.remove(&manifest_name(last))?;
+            self.store.remove(&definition_name(last))?;
+            before.iter().try_for_each(|link| self.store.remove(&blob_name(*link, 0)))
+        }
+    }
+
+    impl CheckpointStore for Moving {
+        fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
+            self.store.claim(process, processes)
+        }
+        fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError> {
+            self.store.put(name, blob)
+        }
+        fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExternalError> {
+            let found = self.store.get(name)?;
+            if complete_of(name).is_none() && boundary_of(name).is_some() && self.to_come > 0 {
+                self.to_come -= 1;
+                self.complete()?;
+            }
+            Ok(found)
+        }
+        fn list(&mut self) -> Result<Vec<String>, ExternalError> {
+            self.store.list()
+        }
+        fn remove(&mut self, name: &str) -> Result<(), ExternalError> {
+            self.store.remove(name)
+        }
+    }
+
+    /// Takes a savepoint while a pipeline goes on, and checks that it has all its parts and nothing else.
+    fn take_while(whole_every: u64, to_come: u64) -> EventTime {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store =
+            Moving { store: Directory::new(folder.path()), whole_every, to_come, chain: Vec::new() };
+        (0..5).for_each(|_| store.complete().unwrap());
+        let taken = take(&mut store, "busy").unwrap().unwrap();
+        let prefix = prefix_of("busy");
+        let manifest = store.get(&savepoint_manifest("busy")).unwrap().unwrap();
+        let Manifest { boundary, chain, .. } = decode("busy", &manifest).unwrap();
+        assert_eq!(boundary, taken.boundary);
+        let mut expected: Vec<_> =
+            chain.iter().map(|link| format!("{prefix}{}", blob_name(*link, 0))).collect();
+        for (link, name) in chain.iter().zip(&expected) {
+            assert_eq!(store.get(name).unwrap().unwrap(), link.0.to_le_bytes(), "{name}");
+        }
+        expected.extend([format!("{prefix}{}", definition_name(boundary)), savepoint_manifest("busy")]);
+        expected.sort();
+        let found: Vec<_> =
+            store.list().unwrap().into_iter().filter(|name| name.starts_with(&prefix)).collect();
+        assert_eq!(found, expected);
+        boundary
+    }
+
+    #[test]
+    fn a_checkpoint_that_newer_ones_build_on_is_copied_at_once() {
+        assert_eq!(take_while(1_000, u64::MAX), EventTime(5));
+    }
+
+    #[test]
+    fn checkpoints_that_are_removed_meanwhile_are_given_up_for_newer_ones() {
+        assert!(take_while(2, 40) > EventTime(8));
+        assert_eq!(take_while(1, 20), EventTime(25));
+    }
 }

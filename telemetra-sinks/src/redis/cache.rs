@@ -1,7 +1,7 @@
 //! The sink's in-memory cache of what the Redis keys should hold as of an event time. It is complete enough
 //! to rewrite every key.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use telemetra_core::{Action, Change, EventTime};
@@ -16,13 +16,15 @@ pub(super) struct Cache {
     horizon: u64,
     silent_after: u64,
     subjects: HashMap<Arc<str>, Subject>,
-    agenda: BTreeSet<(EventTime, Arc<str>)>,
+    /// Subjects by the time at which each is looked at, which is not after the time that it changes at. A
+    /// subject whose windows go on moves only when it is looked at, not with each window.
+    agenda: BTreeMap<EventTime, Vec<Arc<str>>>,
     as_of: Option<EventTime>,
 }
 
 impl Cache {
     pub(super) fn new(horizon: u64, silent_after: u64) -> Self {
-        let (subjects, agenda) = (HashMap::new(), BTreeSet::new());
+        let (subjects, agenda) = (HashMap::new(), BTreeMap::new());
         Self { horizon, silent_after, subjects, agenda, as_of: None }
     }
 
@@ -65,38 +67,42 @@ impl Cache {
         };
         let known = self.subjects.entry(Arc::clone(&id)).or_default();
         let touched = known.change(table, place, change, since);
-        self.plan(&id);
+        let due = known.next(self.as_of.unwrap_or_default(), self.horizon, self.silent_after);
+        self.plan(&id, due);
         touched
     }
 
     /// Advances to `time`, up to which all changes are applied. Returns the subjects whose keys must be
-    /// written because of the passage of time alone.
+    /// written because of the passage of time alone, each with the time at which it changed.
     pub(super) fn advance(&mut self, time: EventTime) -> Vec<(Arc<str>, EventTime, Dirty)> {
-        self.as_of = Some(time);
-        let mut due = Vec::new();
-        while self.agenda.first().is_some_and(|(at, _)| *at <= time) {
-            let Some((due_at, subject)) = self.agenda.pop_first() else { break };
-            let mut dirty = Dirty::default();
-            if let Some(known) = self.subjects.get_mut(&subject) {
+        let before = self.as_of.replace(time).unwrap_or_default();
+        let since = time.minus(self.horizon);
+        let mut changed = Vec::new();
+        while let Some(entry) = self.agenda.first_entry().filter(|entry| *entry.key() <= time) {
+            let (at, subjects) = entry.remove_entry();
+            for subject in subjects {
+                let Some(known) = self.subjects.get_mut(&subject).filter(|known| known.due == Some(at))
+                else {
+                    continue;
+                };
                 known.due = None;
-                dirty = known.forget(time.minus(self.horizon));
+                let mut due = known.next(before, self.horizon, self.silent_after);
+                if let Some(due_at) = due.filter(|due| *due <= time) {
+                    changed.push((Arc::clone(&subject), due_at, known.forget(since)));
+                    due = known.next(time, self.horizon, self.silent_after);
+                }
+                self.plan(&subject, due);
             }
-            self.plan(&subject);
-            due.push((subject, due_at, dirty));
         }
-        due
+        changed
     }
 
-    /// Schedules the next time at which a subject changes without an event, or forgets the subject if nothing
-    /// is left of it.
-    fn plan(&mut self, subject: &Arc<str>) {
+    /// Looks at a subject when it next changes without an event, or forgets it if nothing is left of it.
+    fn plan(&mut self, subject: &Arc<str>, due: Option<EventTime>) {
         let Some(known) = self.subjects.get_mut(subject) else { return };
-        let due = known.next(self.as_of.unwrap_or_default(), self.horizon, self.silent_after);
-        if due != known.due {
-            if let Some(before) = std::mem::replace(&mut known.due, due) {
-                self.agenda.remove(&(before, Arc::clone(subject)));
-            }
-            self.agenda.extend(due.map(|due| (due, Arc::clone(subject))));
+        if let Some(due) = due.filter(|due| known.due.is_none_or(|planned| *due < planned)) {
+            known.due = Some(due);
+            self.agenda.entry(due).or_default().push(Arc::clone(subject));
         }
         if known.is_empty() {
             self.subjects.remove(subject);

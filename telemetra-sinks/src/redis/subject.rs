@@ -11,7 +11,8 @@ use super::message::Kind;
 /// The keys of a subject that must be written: those of kept tables, and those of single rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dirty {
-    pub(super) tables: BTreeSet<usize>,
+    /// In ascending order, each once.
+    pub(super) tables: Vec<usize>,
     pub(super) rows: BTreeSet<(usize, Arc<str>)>,
 }
 
@@ -20,8 +21,18 @@ impl Dirty {
         self.tables.is_empty() && self.rows.is_empty()
     }
 
+    fn touch(&mut self, table: usize) {
+        if let Err(at) = self.tables.binary_search(&table) {
+            self.tables.insert(at, table);
+        }
+    }
+
     pub(super) fn and(&mut self, other: Self) {
-        self.tables.extend(other.tables);
+        if self.tables.is_empty() {
+            self.tables = other.tables;
+        } else {
+            other.tables.into_iter().for_each(|table| self.touch(table));
+        }
         self.rows.extend(other.rows);
     }
 }
@@ -31,7 +42,7 @@ impl Dirty {
 pub(super) struct Subject {
     /// The tables in which the subject has rows, by the index of the kept table.
     tables: Vec<(usize, Held)>,
-    /// The next scheduled time at which something changes without an event.
+    /// The time at which the subject is next looked at, not after something changes without an event.
     pub(super) due: Option<EventTime>,
     /// Whether the subject's keys have been written.
     pub(super) written: bool,
@@ -90,7 +101,7 @@ impl Subject {
                 let kept = (upsert && window.end >= since).then(|| (window.end, change.clone()));
                 put(windows, window.start, kept)?;
                 if newest.is_none_or(|newest| window.start >= newest) {
-                    dirty.tables.insert(table);
+                    dirty.touch(table);
                 }
                 forget_windows(windows, since, 1);
                 Kind::of_window(change)
@@ -99,7 +110,7 @@ impl Subject {
                 let over = ended_at.is_some_and(|end| end < since);
                 let kept = (upsert && !over).then(|| (ended_at, change.clone()));
                 let before = put(moments, (started_at, moment_type), kept)?;
-                dirty.tables.insert(table);
+                dirty.touch(table);
                 match upsert {
                     true => Kind::of_moment(ended_at.is_none(), before.map(|(end, _)| end.is_none())),
                     false => Kind::Withdrawn,
@@ -130,11 +141,11 @@ impl Subject {
         for (table, held) in &mut self.tables {
             match held {
                 Held::Windows(windows) => {
-                    dirty.tables.insert(*table);
+                    dirty.touch(*table);
                     forget_windows(windows, since, 0);
                 }
                 Held::Moments(moments) => {
-                    dirty.tables.insert(*table);
+                    dirty.touch(*table);
                     moments.retain(|_, (end, _)| end.is_none_or(|end| end >= since));
                 }
                 Held::Rows { rows, ends } => {

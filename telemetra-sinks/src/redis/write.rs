@@ -78,9 +78,17 @@ struct Target {
     table: usize,
 }
 
-/// Starts an `EVALSHA` command with the keys and the arguments that every script has.
-fn call<'k>(script: &Script, keys: impl ExactSizeIterator<Item = &'k str>, stamp: Stamp) -> Cmd {
-    let mut command = redis::cmd("EVALSHA");
+/// Starts an `EVALSHA` command with the keys and the arguments that every script has, and room for `bytes` of
+/// others.
+fn call<'k>(
+    script: &Script,
+    keys: impl ExactSizeIterator<Item = &'k str>,
+    stamp: Stamp,
+    bytes: usize,
+) -> Cmd {
+    // A hash of some thirty fields, each with its name.
+    let mut command = Cmd::with_capacity(96, 512 + bytes);
+    command.arg("EVALSHA");
     command.arg(script.get_hash()).arg(keys.len());
     for key in keys {
         command.arg(key);
@@ -149,7 +157,9 @@ impl Writer {
             let targets = self.targets(id, &pending.dirty, part);
             let keys: Vec<&str> =
                 std::iter::once(&*as_of).chain(targets.iter().map(|target| &*target.key)).collect();
-            let mut command = call(&self.scripts.subject, keys.into_iter(), stamp);
+            let messages = if part + 1 == parts { &pending.messages[..] } else { &[] };
+            let bytes = 1024 * targets.len() + messages.iter().map(String::len).sum::<usize>();
+            let mut command = call(&self.scripts.subject, keys.into_iter(), stamp, bytes);
             command.arg(as_of_ttl);
             for Target { key, table } in &targets {
                 match self.forms[*table].kept {
@@ -160,9 +170,7 @@ impl Writer {
             }
             command.arg(self.keys.live(id));
             // Messages follow once all keys are written.
-            if part + 1 == parts {
-                command.arg(&pending.messages);
-            }
+            command.arg(messages);
             commands.push(command);
         }
         Ok(())
@@ -203,7 +211,7 @@ impl Writer {
         let mut rows = Vec::new();
         let moments = subject.into_iter().flat_map(|subject| subject.moments(table));
         for change in moments.take(self.most_moments) {
-            let mut row = String::with_capacity(384);
+            let mut row = String::with_capacity(512);
             self.forms[table].columns.object(&mut row, change).map_err(|_| Arc::clone(&change.row))?;
             rows.push(row);
         }
@@ -271,7 +279,8 @@ impl Writer {
     /// Builds the command that updates a leaderboard.
     pub(super) fn board(&self, board: &Board, ranks: &Ranks, anew: bool, stamp: Stamp) -> Cmd {
         let keys = self.board_keys(board);
-        let mut command = call(&self.scripts.board, keys.iter().map(String::as_str), stamp);
+        let mut command =
+            call(&self.scripts.board, keys.iter().map(String::as_str), stamp, 64 * ranks.scores.len());
         command.arg(self.ttl_ms).arg(self.as_of_ttl_ms).arg(u8::from(anew)).arg(2 * ranks.scores.len());
         for (score, id) in &ranks.scores {
             command.arg(score).arg(&**id);
@@ -284,6 +293,6 @@ impl Writer {
 
     /// Builds the command that writes the progress.
     pub(super) fn progress(&self, stamp: Stamp) -> Cmd {
-        call(&self.scripts.progress, [&*self.keys.progress()].into_iter(), stamp)
+        call(&self.scripts.progress, [&*self.keys.progress()].into_iter(), stamp, 0)
     }
 }

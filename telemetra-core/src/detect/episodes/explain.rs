@@ -3,7 +3,9 @@
 //! A window that may still be corrected has its summary here, shared with the state of the windows. Of the
 //! settled windows, only the usual ones of explanations to come are kept, as bytes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use bincode::Options;
@@ -26,7 +28,8 @@ pub(super) type Explanations = BTreeMap<(u32, EventTime), Arc<[Carried]>>;
 pub(super) struct Contents<S> {
     /// The summaries of windows that are not settled: each from a window's end on, up to the next.
     open: VecDeque<(EventTime, Arc<S>)>,
-    /// The settled windows that ended at a multiple of their size, oldest first: the end, then the summary.
+    /// The settled windows that ended at a multiple of their size, oldest first: of each the number of bytes
+    /// that follow, the end, and the summary.
     settled: VecDeque<u8>,
     /// The end of the first settled window.
     first: EventTime,
@@ -43,8 +46,24 @@ impl<S> Default for Contents<S> {
     }
 }
 
+/// The bytes of the length of a settled window.
+const LENGTH: usize = size_of::<u32>();
+
 fn encoding() -> impl Options {
     bincode::DefaultOptions::new()
+}
+
+/// Some bytes of a queue; `None` if it has fewer.
+fn slice(queue: &VecDeque<u8>, range: Range<usize>) -> Option<Cow<'_, [u8]>> {
+    let (older, newer) = queue.as_slices();
+    match range.start.checked_sub(older.len()) {
+        Some(start) => newer.get(start..range.end - older.len()).map(Cow::Borrowed),
+        None if range.end <= older.len() => Some(Cow::Borrowed(&older[range])),
+        None => {
+            let rest = newer.get(..range.end - older.len())?;
+            Some(Cow::Owned([&older[range.start..], rest].concat()))
+        }
+    }
 }
 
 /// The greatest number of usual windows of a rule.
@@ -116,7 +135,8 @@ impl<S: Data> Contents<S> {
                     if self.settled.is_empty() {
                         self.first = end;
                     }
-                    grow(&mut self.settled, bytes.len());
+                    grow(&mut self.settled, LENGTH + bytes.len());
+                    self.settled.extend(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
                     self.settled.extend(bytes);
                 }
                 end = end.plus(size);
@@ -128,22 +148,41 @@ impl<S: Data> Contents<S> {
         }
         shrink(&mut self.open);
         if !self.settled.is_empty() && self.first <= oldest {
-            let kept: Vec<_> = self.settled().filter(|(end, _)| *end > oldest).collect();
-            self.settled.clear();
-            self.first = kept.first().map_or(EventTime::MIN, |(end, _)| *end);
-            for (end, value) in kept {
-                self.settled.extend(encoding().serialize(&(end.0, &value)).unwrap_or_default());
-            }
-            shrink(&mut self.settled);
+            self.forget(oldest);
         }
+    }
+
+    /// Removes the settled windows that ended at a time or before it.
+    fn forget(&mut self, oldest: EventTime) {
+        let (mut gone, mut first) = (0, EventTime::MIN);
+        for bytes in self.records() {
+            let end = encoding().allow_trailing_bytes().deserialize(&bytes).map_or(EventTime::MIN, EventTime);
+            if end > oldest {
+                first = end;
+                break;
+            }
+            gone += LENGTH + bytes.len();
+        }
+        self.settled.drain(..gone);
+        self.first = first;
+        shrink(&mut self.settled);
+    }
+
+    /// The bytes of the settled windows, oldest first.
+    fn records(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let begin = at + LENGTH;
+            let length: [u8; LENGTH] = slice(&self.settled, at..begin)?.as_ref().try_into().ok()?;
+            at = begin + usize::try_from(u32::from_le_bytes(length)).ok()?;
+            slice(&self.settled, begin..at)
+        })
     }
 
     /// The settled windows, oldest first.
     fn settled(&self) -> impl Iterator<Item = (EventTime, S)> + '_ {
-        let (older, newer) = self.settled.as_slices();
-        let mut bytes = std::io::Read::chain(older, newer);
-        std::iter::from_fn(move || {
-            let (end, value): (u64, S) = encoding().deserialize_from(&mut bytes).ok()?;
+        self.records().filter_map(|bytes| {
+            let (end, value): (u64, S) = encoding().deserialize(&bytes).ok()?;
             Some((EventTime(end), value))
         })
     }
