@@ -102,8 +102,9 @@ fn hold(parts: &[(&str, String)]) {
 fn settings_of(program: &str, column: usize) -> BTreeSet<String> {
     let text = read(OPERATIONS);
     let rows = section(&text, &format!("settings of {program}")).lines().skip(2);
-    let cells = rows.filter_map(|row| row.split(" | ").nth(column)?.split('`').nth(1)?.split(' ').next());
-    let names: BTreeSet<_> = cells.map(|name| name.replace("[no-]", "")).collect();
+    let cells =
+        rows.filter_map(|row| row.split(" | ").nth(column)?.split('`').nth(1)?.split([' ', '[']).next());
+    let names: BTreeSet<_> = cells.map(ToOwned::to_owned).collect();
     assert!(names.len() > 10, "{program}: {names:?}");
     names
 }

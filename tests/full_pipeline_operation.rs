@@ -3,10 +3,12 @@
 
 #[path = "support/program.rs"]
 mod program;
+#[path = "support/services.rs"]
+mod services;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -140,24 +142,54 @@ fn processes_started_by_hand_are_a_cluster() {
     }
 }
 
+/// Where checkpoints are, and the variables by which the program comes there.
+struct Checkpoints {
+    place: String,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Checkpoints {
+    fn in_folder() -> Self {
+        Self { place: "state".to_owned(), variables: Vec::new() }
+    }
+
+    /// In the object store that tests share.
+    fn in_objects() -> Self {
+        let services::Place { url, name } = services::shared(services::Kind::S3);
+        let variables = vec![
+            ("AWS_ENDPOINT_URL", url),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "telemetra".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "telemetra-secret".to_owned()),
+        ];
+        Self { place: format!("s3://telemetra/{name}"), variables }
+    }
+
+    /// The program with these checkpoints, and with the same events each time.
+    fn command(&self, folder: &Path, more: &[&str]) -> Command {
+        let small = "--output sqlite:rows.db --minutes 10 --streams 20 --checkpoint";
+        let arguments: Vec<_> = small.split(' ').chain([&*self.place]).chain(more.iter().copied()).collect();
+        let mut command = program::command(full_pipeline(), folder, &arguments);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+}
+
 #[test]
-fn savepoints_are_taken_listed_started_from_and_removed_and_a_dry_run_says_what_a_start_would_do() {
+fn savepoints_in_a_folder_are_taken_listed_started_from_and_removed() {
+    savepoints_are_managed(&Checkpoints::in_folder());
+}
+
+#[test]
+fn savepoints_in_an_object_store_are_taken_listed_started_from_and_removed() {
+    savepoints_are_managed(&Checkpoints::in_objects());
+}
+
+fn savepoints_are_managed(checkpoints: &Checkpoints) {
     let folder = tempfile::tempdir().unwrap();
     let run = |more: &[&str]| {
-        let fixed = [
-            "--output",
-            "sqlite:rows.db",
-            "--checkpoint",
-            "state",
-            "--minutes",
-            "10",
-            "--streams",
-            "20",
-            "--events",
-            "20000",
-        ];
-        let arguments: Vec<_> = fixed.iter().chain(more).copied().collect();
-        let output = program::command(full_pipeline(), folder.path(), &arguments).output().unwrap();
+        let output = checkpoints.command(folder.path(), more).args(["--events", "20000"]).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.success(), text(output.stdout), text(output.stderr))
     };
@@ -179,4 +211,67 @@ fn savepoints_are_taken_listed_started_from_and_removed_and_a_dry_run_says_what_
     assert!(run(&["--remove-savepoint", "before"]).0);
     let (done, listed, _) = run(&["--list-savepoints"]);
     assert!(done && listed.trim().is_empty(), "{listed}");
+}
+
+#[test]
+fn a_run_that_is_killed_goes_on_from_checkpoints_in_an_object_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::in_objects();
+    let rows = || {
+        let rows = rusqlite::Connection::open(folder.path().join("rows.db")).unwrap();
+        let mut rows = rows.prepare("SELECT * FROM chat_summary_minute ORDER BY 1, 2, 3").unwrap();
+        let columns = rows.column_count() - 1;
+        // The last column is when the row was written.
+        let row = |row: &rusqlite::Row<'_>| {
+            (0..columns).map(|column| row.get(column)).collect::<Result<Vec<rusqlite::types::Value>, _>>()
+        };
+        rows.query_map([], row).unwrap().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let events = ["--events", "200000"];
+    let none = Checkpoints { place: "off".to_owned(), variables: Vec::new() };
+    assert!(none.command(folder.path(), &events).status().unwrap().success());
+    let expected = rows();
+    assert!(expected.len() > 100);
+
+    let program = |more: &[&str]| checkpoints.command(folder.path(), &[more, &events].concat());
+    let often = ["--checkpoint-every", "20s", "--checkpoint-pause", "0ms"];
+    let mut killed = program(&often).spawn().unwrap();
+    // Not before there is something to go on from, which a savepoint has to be taken of.
+    while !program(&["--savepoint", "while-it-runs"]).output().unwrap().status.success() {
+        assert!(killed.try_wait().unwrap().is_none(), "it ended before it was killed");
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(rows() != expected);
+    let output = program(&often).output().unwrap();
+    let why = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && why.contains("checkpoints:  the object store s3://"), "{why}");
+    assert_eq!(rows(), expected);
+}
+
+#[test]
+fn what_is_wrong_with_an_object_store_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |place: &str, change: Option<(&'static str, &str)>| {
+        let mut checkpoints = Checkpoints::in_objects();
+        checkpoints.place = place.to_owned();
+        let mut command = checkpoints.command(folder.path(), &["--dry-run"]);
+        command.envs(change);
+        let output = command.output().unwrap();
+        assert!(!output.status.success());
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, why) = run("s3://name:hidden@telemetra/x", None);
+    assert!(code == Some(2) && why.contains("cannot use --checkpoint: the s3 URL has credentials"), "{why}");
+    assert!(!why.contains("hidden"), "{why}");
+    let (code, why) = run("ftp://telemetra/x", None);
+    assert!(code == Some(2) && why.contains("give s3://BUCKET/PREFIX"), "{why}");
+    let (_, why) = run("s3://not-there/x", None);
+    assert!(why.contains("s3://not-there/x") && why.contains("NoSuchBucket"), "{why}");
+    let (_, why) = run("s3://telemetra/x", Some(("AWS_SECRET_ACCESS_KEY", "wrong-secret")));
+    assert!(why.contains("s3://telemetra/x") && !why.contains("wrong-secret"), "{why}");
+    assert!(why.contains("SignatureDoesNotMatch") || why.contains("403"), "{why}");
+    let nobody = telemetra::ops::free_addresses(1).unwrap().remove(0);
+    let (_, why) = run("s3://telemetra/x", Some(("AWS_ENDPOINT_URL", &format!("http://{nobody}"))));
+    assert!(why.contains("s3://telemetra/x"), "{why}");
 }

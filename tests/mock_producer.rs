@@ -255,10 +255,11 @@ fn what_the_servers_refuse_is_counted_and_told() {
 fn errors_say_what_is_wrong_and_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let address = telemetra::ops::free_addresses(1).unwrap().remove(0);
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&[], 1, "start one with `make services-up`, or name another by --kafka or KAFKA_BOOTSTRAP_SERVERS"),
         (&["--rate", "fast"], 2, "cannot use --rate: `fast` is no number"),
-        (&["--raet", "5"], 2, "do not know the flag --raet; did you mean `--rate`?"),
+        (&["--rate", "-3"], 2, "cannot use --rate: `-3` is no number from 0 to 10000000"),
+        (&["--raet", "5"], 2, "unexpected argument '--raet' found"),
         (&["--rate", "max", "--duration", "off"], 2, "it would run ahead of the clock without end"),
         (&["--channels", "a,a"], 2, "two streams are called `a`"),
         (&["--start", "tomorrow"], 2, "`tomorrow` is no time such as 2026-01-31T20:15:00Z"),

@@ -138,7 +138,11 @@ fn errors_are_wrapped_on_a_terminal() {
         let written = on_terminal(&program(name, folder.path(), &["--no-such-setting-as-this", "x"]), 60);
         assert_eq!(written.code, Some(2), "{}", written.text);
         written.fits(60);
-        assert!(written.words().contains("error: do not know the flag"), "{}", written.text);
+        assert!(
+            written.words().contains("error: unexpected argument '--no-such-setting-as-this' found"),
+            "{}",
+            written.text
+        );
     }
 }
 
@@ -212,6 +216,9 @@ fn the_producer_says_what_it_made_up() {
 #[test]
 fn the_api_says_where_it_answers() {
     let folder = tempfile::tempdir().unwrap();
+    let nowhere = program("api", folder.path(), &["--host", "300.1.1.1"]).output().unwrap();
+    let told = String::from_utf8(nowhere.stderr).unwrap();
+    assert!(nowhere.status.code() == Some(1) && told.contains("check --host"), "{told}");
     let arguments = ["--port", "0", "--streams", "3", "--history", "0"];
     for (quiet, columns) in [(false, 60), (false, 80), (true, 60)] {
         let arguments = if quiet { [&arguments[..], &["--quiet"]].concat() } else { arguments.to_vec() };

@@ -17,34 +17,27 @@ mod show;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, ensure};
-use lexopt::prelude::*;
+use anyhow::Result;
+use clap::builder::RangedU64ValueParser;
+use clap::{Command, arg, value_parser};
 use telemetra::core::Quantiles;
 use telemetra::prelude::*;
 
 use line::{AccessLog, Accesses};
 
-const HELP: &str = "\
-access_log [FILE…] [--workers N] [--rows N] [--visits N] [--seed N]
-
-Reads access logs in the combined format, and prints what happened. `-` is standard input; without a file, a log is
-made up. Lines may begin with the virtual host and end with the duration of the request:
+const ABOUT: &str = "\
+Reads access logs in the combined format, and prints what happened. Lines may begin with the virtual host and end with \
+the duration of the request:
 
   nginx   log_format timed '$host $remote_addr - $remote_user [$time_local] \"$request\" $status '
                            '$body_bytes_sent \"$http_referer\" \"$http_user_agent\" $request_time';
-  Apache  LogFormat \"%v %h %l %u %t \\\"%r\\\" %>s %b \\\"%{Referer}i\\\" \\\"%{User-Agent}i\\\" %D\" timed
-
-  --workers N   threads that read and aggregate [1]
-  --rows N      rows to print of each table [12]
-  --visits N    visits in the log that is made up [3000]
-  --seed N      which log is made up [1]
-";
+  Apache  LogFormat \"%v %h %l %u %t \\\"%r\\\" %>s %b \\\"%{Referer}i\\\" \\\"%{User-Agent}i\\\" %D\" timed";
 
 /// The columns by site and minute: requests, those answered with 2xx, 3xx, 4xx and 5xx, bytes, and latencies.
 type PerMinute = (u64, u64, u64, u64, u64, i128, Quantiles);
@@ -65,33 +58,40 @@ struct Options {
     seed: u64,
 }
 
-/// The options; `None` if help is requested.
-fn options(mut parser: lexopt::Parser) -> Result<Option<Options>> {
-    let mut options = Options { files: Vec::new(), workers: 1, rows: 12, visits: 3_000, seed: 1 };
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Long("workers") => options.workers = number(&mut parser, "--workers")?,
-            Long("rows") => options.rows = number(&mut parser, "--rows")?,
-            Long("visits") => options.visits = number(&mut parser, "--visits")?,
-            Long("seed") => options.seed = number(&mut parser, "--seed")?,
-            Long("help") | Short('h') => return Ok(None),
-            Value(file) => options.files.push(file.into()),
-            _ => return Err(anyhow!("{}; --help lists the options", arg.unexpected())),
-        }
-    }
-    for file in options.files.iter().filter(|file| file.as_os_str() != "-") {
-        let meta = File::open(file).and_then(|file| file.metadata()).map_err(|error| {
-            let file = file.display();
-            anyhow!("could not open {file}: {error}; give the path of an access log, or none for one that is made up")
-        })?;
-        ensure!(!meta.is_dir(), "{} is a folder; give the files in it", file.display());
-    }
-    Ok(Some(options))
+fn options(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Options, clap::Error> {
+    let size = |least| RangedU64ValueParser::<usize>::new().range(least..);
+    let number = || value_parser!(u64);
+    let mut matches = Command::new("access_log")
+        .about(ABOUT)
+        .args([
+            arg!([FILE]... "access logs; - is standard input [one that is made up]").value_parser(readable),
+            arg!(--workers <N> "threads that read and aggregate").default_value("1").value_parser(size(1)),
+            arg!(--rows <N> "rows to print of each table").default_value("12").value_parser(size(0)),
+            arg!(--visits <N> "visits in the log that is made up")
+                .default_value("3000")
+                .value_parser(number()),
+            arg!(--seed <N> "which log is made up").default_value("1").value_parser(number()),
+        ])
+        .try_get_matches_from(arguments)?;
+    Ok(Options {
+        files: matches.remove_many("FILE").into_iter().flatten().collect(),
+        workers: matches.remove_one("workers").unwrap_or(1),
+        rows: matches.remove_one("rows").unwrap_or_default(),
+        visits: matches.remove_one("visits").unwrap_or_default(),
+        seed: matches.remove_one("seed").unwrap_or_default(),
+    })
 }
 
-fn number<N: FromStr>(parser: &mut lexopt::Parser, flag: &str) -> Result<N> {
-    let text = parser.value()?.to_string_lossy().into_owned();
-    text.parse().map_err(|_| anyhow!("{flag} takes a whole number, and `{text}` is none"))
+fn readable(file: &str) -> Result<PathBuf, String> {
+    let meta = File::open(file).and_then(|file| file.metadata());
+    match meta {
+        _ if file == "-" => Ok(file.into()),
+        Ok(meta) if meta.is_dir() => Err("it is a folder; give the files in it".to_owned()),
+        Ok(_) => Ok(file.into()),
+        Err(error) => Err(format!(
+            "could not open it: {error}; give the path of an access log, or none for one that is made up"
+        )),
+    }
 }
 
 /// Starts the pipeline.
@@ -152,10 +152,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let Some(options) = options(lexopt::Parser::from_env())? else {
-        print!("{HELP}");
-        return Ok(());
-    };
+    let options = options(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let tables = MemorySink::new();
     let running = if options.files.is_empty() {
         let log = generate::log(options.visits, options.seed);

@@ -2,6 +2,7 @@
 //! readable.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use telemetra::core::{Accumulate, Arena, Counted, Fate, Quantiles};
 
@@ -146,12 +147,14 @@ fn files_are_read_and_a_missing_one_is_named() -> Result<()> {
     // A line without a duration has no latency.
     assert!(show::all(&tables, &report, 6).contains(" - |"));
 
-    let args = |args: &[&str]| options(lexopt::Parser::from_args(args)).map_err(|error| format!("{error:#}"));
+    let args = |arg: &str| options(["access_log", arg]).map_err(|error| error.to_string());
     let missing = folder.path().join("none.log");
-    let missing = args(&[&missing.to_string_lossy()]).err().unwrap_or_default();
+    let missing = args(&missing.to_string_lossy()).err().unwrap_or_default();
     assert!(missing.contains("could not open") && missing.contains("none.log"), "{missing}");
-    assert!(args(&[&folder.path().to_string_lossy()]).is_err_and(|error| error.contains("is a folder")));
-    assert!(args(&["--wrong"]).is_err_and(|error| error.contains("--help")));
-    assert!(args(&["--help"]).is_ok_and(|options| options.is_none()));
+    assert!(args(&folder.path().to_string_lossy()).is_err_and(|error| error.contains("is a folder")));
+    assert!(args("--wrong").is_err_and(|error| error.contains("--help")));
+    assert!(args("--rows=-1").is_err_and(|error| error.contains("invalid value '-1' for '--rows <N>'")));
+    let both = options(["access_log", "-", &path.to_string_lossy()])?.files;
+    assert_eq!(both, [Path::new("-"), &path]);
     Ok(())
 }

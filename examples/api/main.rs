@@ -29,7 +29,7 @@ use tracing_subscriber::layer::Layer as _;
 use common::log;
 use common::otlp::Otlp;
 use common::screen::{ProgressLine, tell, width, wrapped};
-use common::settings::{Command, Wrong};
+use common::settings::variable;
 use common::show::{count, print};
 use server::app::{App, app};
 use server::log_tail::LogTail;
@@ -37,25 +37,12 @@ use server::observe::Recorder;
 use settings::{Settings, TABLE};
 
 fn main() -> ExitCode {
-    let done = match settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok()) {
-        Ok(Command::Help) => print(&TABLE.help(width(&std::io::stdout()))),
-        Ok(Command::Markdown) => print(&TABLE.markdown()),
-        Ok(Command::Version) => print(&TABLE.version()),
-        Ok(Command::Run(given)) => {
-            if !given.settings.quiet {
-                given.tell_notes();
-            }
-            start(&given.settings).map_err(|error| TABLE.explained(error, &given.origins))
+    TABLE.main(settings::read(std::env::args_os().skip(1), variable), |given| {
+        if !given.settings.quiet {
+            given.tell_notes();
         }
-        Err(error) => Err(error),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tell(&format!("error: {error:#}"));
-            ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
-        }
-    }
+        start(&given.settings).map(|()| ExitCode::SUCCESS)
+    })
 }
 
 fn start(settings: &Settings) -> Result<()> {
@@ -67,7 +54,7 @@ fn start(settings: &Settings) -> Result<()> {
 async fn run(settings: &Settings) -> Result<()> {
     let (host, port) = (settings.host.as_str(), settings.port);
     let listener = TcpListener::bind((host, port)).await.with_context(|| {
-        format!("could not listen on {host}:{port}; stop what listens there, or choose another --port")
+        format!("could not listen on {host}:{port}; check --host, stop what listens there, or choose another --port")
     })?;
     let address = listener.local_addr().context("could not find out where the service listens")?;
     let (stop, stopping) = watch::channel(false);

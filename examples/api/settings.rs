@@ -11,7 +11,7 @@ use telemetra::prelude::*;
 use tracing::Level;
 
 use crate::common::log::Format;
-use crate::common::parse::{self, boolean, number, real, real_in, span_in};
+use crate::common::parse::{self, boolean, number, real, real_in, span_in, text};
 use crate::common::settings::{Command, Setting, Table, Wrong, put};
 use crate::common::stores::{self, Postgres, Redis, Stores};
 use crate::server::app::Options;
@@ -133,19 +133,15 @@ pub(crate) const TABLE: Table<Settings> = Table {
     program: "api",
     about: "An API and a dashboard of live streams. The pipeline that computes the answers runs in this process, or \
             elsewhere.\n\n\
-            Usage: api [SETTINGS]\n\n\
              Without settings it makes up live streams, and answers at port 8000 of this machine. With POSTGRES_HOST it \
              answers from what another pipeline writes there, and follows its log of changes, or with REDIS_URL what \
-             it publishes through Redis.\n",
+             it publishes through Redis.",
     groups: &[("Service", SERVICE), ("Pipeline here", HERE), ("Pipeline elsewhere", ELSEWHERE)],
     hidden: &[],
 };
 
 const SERVICE: &[Flag] = &[
     Flag::new("host", "ADDRESS", "the address to listen at; 0.0.0.0 is every network [127.0.0.1]", |s, v| {
-        if v.is_empty() {
-            return Err("it is empty; give an address or a name".to_owned());
-        }
         s.host = v.to_owned();
         Ok(())
     })
@@ -154,11 +150,8 @@ const SERVICE: &[Flag] = &[
         put(&mut s.port, number(v, 0..=u16::MAX))
     })
     .known_as("API_PORT"),
-    Flag::new("title", "TEXT", "the title of the pages [Telemetra]", |s, v| {
-        s.title = v.to_owned();
-        Ok(())
-    })
-    .known_as("API_TITLE"),
+    Flag::new("title", "TEXT", "the title of the pages [Telemetra]", |s, v| put(&mut s.title, text(v)))
+        .known_as("API_TITLE"),
     Flag::new(
         "cors-origins",
         "ORIGIN",
@@ -202,16 +195,12 @@ const HERE: &[Flag] = &[
         "input",
         "FILE|-",
         "a file of events to read, one JSON object a line; - is standard input [made-up streams]",
-        |s, v| {
-            s.input = Input::Lines(v.to_owned());
-            Ok(())
-        },
+        |s, v| put(&mut s.input, text(v).map(Input::Lines)),
     )
     .known_as("API_INPUT")
     .unless(ELSEWHERE_GIVEN),
     Flag::new("database", "FILE", "the SQLite file of the tables [a temporary one]", |s, v| {
-        s.database = Some(v.into());
-        Ok(())
+        put(&mut s.database, text(v).map(Some))
     })
     .known_as("API_DATABASE")
     .unless(ELSEWHERE_GIVEN),
@@ -269,8 +258,7 @@ const ELSEWHERE: &[Flag] = &[
         .secret(),
     stores::Flags::REDIS_PREFIX,
     Flag::new("pipeline", "NAME", "the name of that pipeline [telemetra]", |s, v| {
-        s.pipeline = v.to_owned();
-        Ok(())
+        put(&mut s.pipeline, text(v))
     }),
 ];
 

@@ -17,8 +17,8 @@ mod power;
 use std::time::Duration;
 
 use anyhow::Result;
+use clap::{Command, arg, value_parser};
 use comfy_table::{Table, presets};
-use lexopt::prelude::*;
 use telemetra::core::testkit::{ComparedCounts, Law, Noise};
 use telemetra::core::{Moment, Side, TimeConfig, VarianceFloor, ZScore};
 
@@ -53,9 +53,10 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("independent", Self::Independent),
         ("variance 1.5 times the mean", Self::Scattered(1.5)),
+        ("variance 2 times the mean", Self::Scattered(2.0)),
         ("variance 3 times the mean", Self::Scattered(3.0)),
         ("daily, ± 30 %", Self::Daily(0.3)),
         ("daily, ± 80 %", Self::Daily(0.8)),
@@ -78,22 +79,31 @@ impl Kind {
     }
 }
 
-fn main() -> Result<()> {
-    let mut options = Options { streams: 1_000, hours: 100, seed: 1, only_bursts: false };
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Long("streams") => options.streams = parser.value()?.parse()?,
-            Long("hours") => options.hours = parser.value()?.parse()?,
-            Long("seed") => options.seed = parser.value()?.parse()?,
-            Long("bursts") => options.only_bursts = true,
-            Long("help") | Short('h') => {
-                println!("chance [--streams N] [--hours N] [--seed N] [--bursts]");
-                return Ok(());
-            }
-            _ => return Err(arg.unexpected().into()),
-        }
+fn options() -> Options {
+    let matches = Command::new("chance")
+        .about("Measures whether the chance of moments is right, in noise and with planted bursts.")
+        .args([
+            arg!(--streams <N> "how many streams")
+                .default_value("1000")
+                .value_parser(value_parser!(u64).range(1..)),
+            arg!(--hours <N> "how long each is")
+                .default_value("100")
+                .value_parser(value_parser!(u64).range(1..)),
+            arg!(--seed <N> "which noise is made").default_value("1").value_parser(value_parser!(u64)),
+            arg!(--bursts "print only the table of planted bursts"),
+        ])
+        .get_matches();
+    let number = |name| matches.get_one(name).copied().unwrap_or_default();
+    Options {
+        streams: number("streams"),
+        hours: number("hours"),
+        seed: number("seed"),
+        only_bursts: matches.get_flag("bursts"),
     }
+}
+
+fn main() -> Result<()> {
+    let options = options();
     if !options.only_bursts {
         print_noise(&options)?;
     }

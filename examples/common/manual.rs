@@ -1,77 +1,90 @@
-//! The settings as text: the help, and the table of the documentation.
+//! The settings as clap's command, which parses and prints them, and as the table of the documentation.
 
-use super::screen::wrapped;
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, value_parser};
+
 use super::settings::{Setting, Table};
 
-/// The columns of the names, and the width from which on the texts stand beside and not below them.
-const NAMES: usize = 28;
-const WIDE: usize = 80;
-
-/// A name with its texts.
-fn entry(name: &str, texts: &[&str], width: usize) -> String {
-    let indent = if width < WIDE { 6 } else { 2 + NAMES + 1 };
-    let texts = texts.iter().map(|text| {
-        let text = format!("{:indent$}{text}", "");
-        wrapped(&text, width, indent)
-    });
-    let texts: Vec<_> = texts.collect();
-    let first = texts.first().map_or("", |text| text.trim_start());
-    let rest = texts.get(1..).unwrap_or_default().join("\n");
-    let beside = width >= WIDE && name.chars().count() <= NAMES;
-    let head = if beside {
-        format!("  {name:<NAMES$} {first}\n")
-    } else {
-        format!("  {name}\n{:indent$}{first}\n", "")
-    };
-    if rest.is_empty() { head } else { format!("{head}{rest}\n") }
-}
+const FILE: &str = "a TOML file of settings [none]";
+const AFTER: &str = "\
+A setting is a flag, a variable of the environment, or a key of the file that --config names. If several of these are \
+given, the flag counts, then the variable, then the file; of a flag that is given twice, the last. A variable with _FILE at the end of its name names a file \
+that holds the value. Times are in seconds, or with ms, s, m or h, as 90s or 5m. --no-NAME turns off what is on or \
+off. The defaults are in brackets.";
 
 impl<S> Setting<S> {
-    /// The flag as in the help or the table: with its value, and `[no-]` for a switch.
-    fn flag(&self) -> Option<String> {
-        let switch = if self.value.is_empty() { "[no-]" } else { "" };
-        (!self.secret).then(|| format!("--{switch}{} {}", self.name, self.value).trim_end().to_owned())
+    /// Its argument. All values are texts: what has no effect is not parsed.
+    fn argument(&self, heading: &'static str) -> Arg {
+        let argument = Arg::new(self.name)
+            .long(self.name)
+            .help(self.help)
+            .help_heading(heading)
+            .env(self.env())
+            .hide_env_values(true)
+            .hide(self.secret)
+            .allow_negative_numbers(true)
+            .value_parser(value_parser!(OsString))
+            .action(if self.several { ArgAction::Append } else { ArgAction::Set });
+        match self.negative() {
+            Some(off) => argument
+                .value_name("on|off")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("on")
+                .overrides_with(off),
+            // A secret on the command line is refused, with a value or without.
+            None => argument.value_name(self.value).num_args(if self.secret { 0..=1 } else { 1..=1 }),
+        }
+    }
+
+    /// The flag that turns it off, if it is a switch.
+    pub(super) fn negative(&self) -> Option<String> {
+        (self.value.is_empty() && !self.secret).then(|| format!("no-{}", self.name))
     }
 }
 
 impl<S: Default> Table<S> {
-    /// The help of all settings, in lines of at most `width` columns.
-    pub(crate) fn help(&self, width: usize) -> String {
-        let mut text = format!(
-            "{}\n\
-             A setting is a flag, a variable of the environment, or a key of the file that --config names. If \
-             several of these are given, the flag counts, then the variable, then the file. Times are in \
-             seconds, or with ms, s, m or h, as 90s or 5m. The defaults are in brackets.\n",
-            self.about
-        );
-        text = wrapped(&text, width, 0) + "\n";
+    pub(crate) fn command(&self) -> clap::Command {
+        let internal = |name: &'static str| Arg::new(name).long(name).hide(true);
+        let mut command = clap::Command::new(self.program)
+            .version(env!("CARGO_PKG_VERSION"))
+            .about(self.about)
+            .args_override_self(true)
+            .arg(Arg::new("config").long("config").value_name("FILE").env("TELEMETRA_CONFIG").help(FILE))
+            .arg(internal("help-markdown").action(ArgAction::SetTrue))
+            .args(self.hidden.iter().map(|name| internal(name)));
+        let mut secrets = String::new();
         for (title, group) in self.groups {
-            text += &format!("\n{title}:\n");
             for setting in *group {
-                let env = setting.env();
-                let alone = || (env.clone(), "by this variable alone, as it is a secret".to_owned());
-                let (name, other) = setting.flag().map_or_else(alone, |flag| (flag, env.clone()));
-                text += &entry(&name, &[setting.help, &other], width);
+                command = command.arg(setting.argument(title));
+                if let Some(off) = setting.negative() {
+                    let off = Arg::new(off.clone()).long(off).hide(true).action(ArgAction::SetTrue);
+                    command = command.arg(off.overrides_with(setting.name));
+                }
+                if setting.secret {
+                    secrets += &format!("\n  {}: {}", setting.env(), setting.help);
+                }
             }
         }
-        text += "\nAlso:\n";
-        text += &entry("--config FILE", &["a TOML file of settings"], width);
-        text + &entry("--help, --version", &["what you read, and the version"], width)
+        if !secrets.is_empty() {
+            secrets = format!("Secrets, which only variables can set:{secrets}\n\n");
+        }
+        command.after_help(secrets + AFTER)
     }
 
     /// All settings as a Markdown table.
     pub(crate) fn markdown(&self) -> String {
         let mut text = "| flag | variable | meaning, and default |\n|---|---|---|\n".to_owned();
-        for setting in self.groups.iter().flat_map(|(_, group)| *group) {
-            let flag = setting.flag().map(|flag| format!("`{flag}`")).unwrap_or_default();
-            let cells = [flag, format!("`{}`", setting.env()), setting.help.to_owned()];
+        let mut command = self.command();
+        command.build();
+        for argument in command.get_arguments() {
+            let Some(variable) = argument.get_env() else { continue };
+            let flag = if argument.is_hide_set() { String::new() } else { format!("`{argument}`") };
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let cells = [flag, format!("`{}`", variable.display()), help];
             text += &format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
         }
         text
-    }
-
-    /// The name and version.
-    pub(crate) fn version(&self) -> String {
-        format!("{} {}", self.program, env!("CARGO_PKG_VERSION"))
     }
 }

@@ -10,6 +10,11 @@ use tracing::Level;
 
 use super::log::Format;
 
+/// Any text.
+pub(crate) fn text<'a, T: From<&'a str>>(text: &'a str) -> Result<T, String> {
+    Ok(text.into())
+}
+
 /// A whole number in a range; `_` may separate its digits.
 pub(crate) fn number<N>(text: &str, range: RangeInclusive<N>) -> Result<N, String>
 where
@@ -62,6 +67,14 @@ pub(crate) fn address(text: &str) -> Result<(String, u16), String> {
     parts.ok_or_else(|| format!("`{text}` is no host and port, as 127.0.0.1:9100"))
 }
 
+/// Servers, separated by commas.
+pub(crate) fn servers(text: &str) -> Result<String, String> {
+    let are_named = text.split(',').all(|server| !server.trim().is_empty());
+    are_named
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("`{text}` is no list of servers, as a:9092,b:9092"))
+}
+
 /// On or off.
 pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     let on = ["true", "on", "yes", "1"].map(|on| (on, true));
@@ -74,20 +87,6 @@ pub(crate) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, St
     let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     let names = || choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     found.ok_or_else(|| format!("`{text}` is none of {}", names()))
-}
-
-/// The edit distance of two words: the number of letters that must be inserted, removed or changed.
-pub(crate) fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in to.bytes().enumerate() {
-            let change = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 /// A number that need not be whole.

@@ -4,10 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
 
-use super::{parse, secrets};
+use super::screen::tell;
+use super::secrets;
 
 /// One setting of the settings `S`. `name` is the flag, and with `-` or `_` the key in the file.
 pub(crate) struct Setting<S: 'static> {
@@ -18,7 +22,7 @@ pub(crate) struct Setting<S: 'static> {
     pub(super) value: &'static str,
     pub(super) help: &'static str,
     /// Whether the setting may be given several times; a variable then contains values separated by commas.
-    several: bool,
+    pub(super) several: bool,
     /// Whether only the variable can set it: other users see arguments, and files are copied.
     pub(super) secret: bool,
     /// Whether its value is never shown, though arguments and the file may set it.
@@ -150,7 +154,11 @@ impl<S> Setting<S> {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Wrong(format!("cannot read {path}, which {by_file} names: {error}")))?;
         let value = text.trim_end_matches(['\n', '\r']).to_owned();
-        Ok(Some((by_file, value)).filter(|(_, value)| !value.is_empty()))
+        if value.is_empty() {
+            let hint = "write the value into it, or unset the variable";
+            return Err(Wrong(format!("{path}, which {by_file} names, is empty; {hint}")).into());
+        }
+        Ok(Some((by_file, value)))
     }
 
     pub(super) fn env(&self) -> String {
@@ -179,10 +187,8 @@ pub(crate) struct Table<S: 'static> {
 /// The command that the command line asks for.
 pub(crate) enum Command<S> {
     Run(Box<Given<S>>),
-    Help,
-    /// Print the help in Markdown, for the documentation.
-    Markdown,
-    Version,
+    /// Print this text: the help, or the version.
+    Show(String),
 }
 
 /// Settings, and their origins.
@@ -200,7 +206,7 @@ impl<S> Given<S> {
     /// Prints the ignored variables to standard error.
     pub(crate) fn tell_notes(&self) {
         for note in &self.notes {
-            super::screen::tell(note);
+            tell(note);
         }
     }
 }
@@ -213,6 +219,11 @@ impl<T> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[hidden]")
     }
+}
+
+/// A variable of this process. What is not UTF-8 in it is replaced, so that the value is refused and not missed.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// Values, and their origins.
@@ -240,6 +251,27 @@ impl<S: Default> Table<S> {
         self.all().find(|setting| setting.name == name)
     }
 
+    /// Runs a program: shows what the command line asks for, or hands the settings to `run`. Errors are told;
+    /// the exit code is 2 if a setting is wrong.
+    pub(crate) fn main(
+        &self,
+        command: Result<Command<S>>,
+        run: impl FnOnce(Given<S>) -> Result<ExitCode>,
+    ) -> ExitCode {
+        let done = match command {
+            Ok(Command::Show(text)) => super::show::print(&text).map(|()| ExitCode::SUCCESS),
+            Ok(Command::Run(given)) => {
+                let origins = given.origins.clone();
+                run(*given).map_err(|error| self.explained(error, &origins))
+            }
+            Err(error) => Err(error),
+        };
+        done.unwrap_or_else(|error| {
+            tell(&format!("error: {error:#}"));
+            ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
+        })
+    }
+
     /// Reads the settings from the arguments (without the program's name), the environment, and the settings
     /// file that is named by one of them.
     pub(crate) fn read(
@@ -249,45 +281,24 @@ impl<S: Default> Table<S> {
     ) -> Result<Command<S>> {
         // Compose files turn an unset variable into an empty one.
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let (mut flags, mut hidden) = (Layer::new(), BTreeMap::new());
-        let mut config = None;
-        let mut parser = lexopt::Parser::from_args(arguments);
-        while let Some(argument) = parser.next().map_err(wrong)? {
-            let name = match argument {
-                lexopt::Arg::Short('h') => return Ok(Command::Help),
-                lexopt::Arg::Short('V') => return Ok(Command::Version),
-                lexopt::Arg::Long(name) => name.to_owned(),
-                other => return Err(wrong(other.unexpected())),
-            };
-            let mut text = || parser.value().and_then(lexopt::ValueExt::string).map_err(wrong);
-            match &*name {
-                "help" => return Ok(Command::Help),
-                "help-markdown" => return Ok(Command::Markdown),
-                "version" => return Ok(Command::Version),
-                "config" => config = Some(text()?),
-                _ => {
-                    if let Some(known) = self.hidden.iter().find(|known| **known == name) {
-                        hidden.insert(*known, text()?);
-                        continue;
-                    }
-                    let (positive, switched) = match name.strip_prefix("no-") {
-                        Some(rest) => (rest, "off"),
-                        None => (&*name, "on"),
-                    };
-                    let setting = self.of(positive).filter(|s| s.value.is_empty() || switched == "on");
-                    let place = format!("--{name}");
-                    let setting = setting.ok_or_else(|| self.unknown("the flag", &place, "--", &name))?;
-                    let setting = setting.open(&place)?;
-                    let value = if setting.value.is_empty() {
-                        let given = parser.optional_value().and_then(|value| value.into_string().ok());
-                        given.unwrap_or_else(|| switched.to_owned())
-                    } else {
-                        text()?
-                    };
-                    let entry = flags.entry(setting.name);
-                    entry.or_insert_with(|| (place, Vec::new())).1.push(value);
-                }
-            }
+        let arguments = std::iter::once(self.program.into()).chain(arguments);
+        let matches = match self.command().try_get_matches_from(arguments) {
+            Ok(matches) => matches,
+            Err(error) if !error.use_stderr() => return Ok(Command::Show(error.to_string())),
+            Err(error) => return Err(Wrong(error.to_string().replacen("error: ", "", 1)).into()),
+        };
+        if matches.get_flag("help-markdown") {
+            return Ok(Command::Show(self.markdown()));
+        }
+        let flags = self.flags(&matches)?;
+        let text = |name| {
+            let is_flag = matches.value_source(name) == Some(ValueSource::CommandLine);
+            matches.get_one::<String>(name).filter(|_| is_flag).cloned()
+        };
+        let hidden = self.hidden.iter().filter_map(|name| Some((*name, text(name)?))).collect();
+        let config = text("config");
+        if config.as_deref() == Some("") {
+            return Err(Wrong("cannot use --config: it is empty; name a file, or leave it out".into()).into());
         }
         let mut layer = match config.or_else(|| variable("TELEMETRA_CONFIG")) {
             Some(path) => self.file(&path)?,
@@ -315,7 +326,10 @@ impl<S: Default> Table<S> {
             let is_secret = setting.secret || setting.hides;
             secrets::hide(values.iter().flat_map(|value| secrets::of_value(value, is_secret)));
             for value in values {
-                let Err(error) = (setting.set)(&mut settings, value) else { continue };
+                let is_empty = value.is_empty() && *origin != setting.env();
+                let empty = Err("it is empty; give a value, or leave it out".to_owned());
+                let set = if is_empty { empty } else { (setting.set)(&mut settings, value) };
+                let Err(error) = set else { continue };
                 match setting.shared_with.filter(|_| *origin == setting.env()) {
                     Some((other, is_theirs)) if is_theirs(&values.join(",")) => {
                         notes.push(format!(
@@ -330,6 +344,26 @@ impl<S: Default> Table<S> {
         Ok(Command::Run(Box::new(Given { settings, origins, notes, hidden })))
     }
 
+    /// The settings on the command line. Variables, which clap has read as well, are left to the caller: they
+    /// may be empty, name a file, or have no effect.
+    fn flags(&self, matches: &clap::ArgMatches) -> Result<Layer> {
+        let mut layer = Layer::new();
+        for setting in self.all() {
+            let (on, off) = (format!("--{}", setting.name), setting.negative());
+            if off.as_ref().is_some_and(|off| matches.get_flag(off)) {
+                let origin = format!("--{}", off.unwrap_or_default());
+                layer.insert(setting.name, (origin, vec!["off".to_owned()]));
+            } else if matches.value_source(setting.name) == Some(ValueSource::CommandLine) {
+                setting.open(&on)?;
+                let values = matches.get_many::<OsString>(setting.name).into_iter().flatten();
+                let values: Option<_> = values.map(|value| value.to_str().map(ToOwned::to_owned)).collect();
+                let values = values.ok_or_else(|| Wrong(format!("cannot use {on}: it is not UTF-8")))?;
+                layer.insert(setting.name, (on, values));
+            }
+        }
+        Ok(layer)
+    }
+
     fn file(&self, path: &str) -> Result<Layer> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("could not read the settings in {path}"))?;
@@ -339,7 +373,7 @@ impl<S: Default> Table<S> {
         let mut layer = Layer::new();
         for (key, value) in table {
             let place = || format!("`{key}` in {path}");
-            let setting = self.of(&key).ok_or_else(|| self.unknown("the key", &place(), "", &key))?;
+            let setting = self.of(&key).ok_or_else(|| self.unknown(&place(), &key))?;
             let setting = setting.open(&place())?;
             let values = match value {
                 toml::Value::Array(values) => values.iter().map(plain).collect(),
@@ -352,15 +386,15 @@ impl<S: Default> Table<S> {
         Ok(layer)
     }
 
-    fn unknown(&self, what: &str, place: &str, prefix: &str, name: &str) -> anyhow::Error {
-        let name = name.replace('_', "-");
-        let open = self.all().filter(|setting| !setting.secret);
-        let near = open.map(|setting| (parse::distance(&name, setting.name), setting.name)).min();
-        let hint = match near.filter(|near| near.0 <= 1 + name.len() / 4) {
-            Some((_, like)) => format!("did you mean `{prefix}{like}`?"),
-            None => "`--help` lists what there is".to_owned(),
+    /// The error for a key that no setting has, with the one that clap finds most like it.
+    fn unknown(&self, place: &str, key: &str) -> Wrong {
+        let flag = format!("--{}", key.replace('_', "-"));
+        let error = self.command().try_get_matches_from([self.program, &flag]).err();
+        let hint = match error.as_ref().and_then(|error| error.get(ContextKind::SuggestedArg)) {
+            Some(ContextValue::String(near)) => format!("did you mean `{}`?", near.trim_start_matches("--")),
+            _ => "`--help` lists what there is".to_owned(),
         };
-        Wrong(format!("do not know {what} {place}; {hint}")).into()
+        Wrong(format!("do not know the key {place}; {hint}"))
     }
 }
 
@@ -372,8 +406,4 @@ fn plain(value: &toml::Value) -> Option<String> {
         toml::Value::Boolean(on) => Some(on.to_string()),
         _ => None,
     }
-}
-
-fn wrong(error: lexopt::Error) -> anyhow::Error {
-    Wrong(format!("{error}; `--help` lists what there is")).into()
 }

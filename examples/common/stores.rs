@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[cfg(feature = "postgres")]
 use telemetra::sinks::{PostgresConfig, TlsMode};
 
-use super::parse::{choice, number};
+use super::parse::{choice, number, text};
 use super::settings::{Secret, Setting, put};
 
 /// The TLS mode: whether the connection is encrypted, and how the server's certificate is verified. Modes and
@@ -110,8 +110,7 @@ pub(crate) struct Flags<S>(PhantomData<S>);
 impl<S: Stores> Flags<S> {
     pub(crate) const POSTGRES_HOST: Setting<S> =
         Setting::<S>::new("postgres-host", "HOST", "where Postgres is [off]", |s, v| {
-            s.postgres().host = Some(v.to_owned());
-            Ok(())
+            put(&mut s.postgres().host, text(v).map(Some))
         })
         .known_as("POSTGRES_HOST");
     pub(crate) const POSTGRES_PORT: Setting<S> =
@@ -122,8 +121,7 @@ impl<S: Stores> Flags<S> {
         .needs("postgres-host");
     pub(crate) const POSTGRES_USER: Setting<S> =
         Setting::<S>::new("postgres-user", "NAME", "the user [telemetra]", |s, v| {
-            s.postgres().user = v.to_owned();
-            Ok(())
+            put(&mut s.postgres().user, text(v))
         })
         .known_as("POSTGRES_USER")
         .needs("postgres-host");
@@ -131,18 +129,14 @@ impl<S: Stores> Flags<S> {
         "postgres-password",
         "TEXT",
         "the password; better given by the variable [none]",
-        |s, v| {
-            s.postgres().password = Secret(Some(v.to_owned()));
-            Ok(())
-        },
+        |s, v| put(&mut s.postgres().password, text(v).map(|text| Secret(Some(text)))),
     )
     .known_as("POSTGRES_PASSWORD")
     .hides()
     .needs("postgres-host");
     pub(crate) const POSTGRES_DB: Setting<S> =
         Setting::<S>::new("postgres-db", "NAME", "the database [telemetra]", |s, v| {
-            s.postgres().database = v.to_owned();
-            Ok(())
+            put(&mut s.postgres().database, text(v))
         })
         .known_as("POSTGRES_DB")
         .needs("postgres-host");
@@ -164,19 +158,18 @@ impl<S: Stores> Flags<S> {
     .needs("postgres-host");
     pub(crate) const POSTGRES_CA: Setting<S> =
         Setting::<S>::new("postgres-ca", "FILE", "root certificates in PEM [the system's]", |s, v| {
-            s.postgres().roots = Some(v.into());
-            Ok(())
+            put(&mut s.postgres().roots, text(v).map(Some))
         })
         .needs("postgres-host");
     pub(crate) const REDIS: Setting<S> = Setting::<S>::new("redis", "URL", "where Redis is [off]", |s, v| {
-        s.redis().url = Secret(Some(v.to_owned()));
-        Ok(())
+        // The error does not contain the value, which may hold a password.
+        let url = v.contains("://").then(|| Secret(Some(v.to_owned())));
+        put(&mut s.redis().url, url.ok_or_else(|| "it is no URL such as redis://host:6379".to_owned()))
     })
     .known_as("REDIS_URL");
     pub(crate) const REDIS_PREFIX: Setting<S> =
         Setting::<S>::new("redis-prefix", "NAME", "what the keys begin with [telemetra]", |s, v| {
-            s.redis().prefix = v.to_owned();
-            Ok(())
+            put(&mut s.redis().prefix, text(v))
         })
         .needs("redis");
 }

@@ -15,8 +15,8 @@ mod candidates;
 mod short;
 
 use anyhow::Result;
+use clap::{Command, arg, value_parser};
 use comfy_table::{Table, presets};
-use lexopt::prelude::*;
 use telemetra::core::TimeConfig;
 use telemetra::core::testkit::{Law, Noise, WatchedCounts};
 
@@ -42,21 +42,21 @@ struct Options {
     seed: u64,
 }
 
+fn options() -> Options {
+    let matches = Command::new("detectors")
+        .about("Measures how often detectors raise false alarms on noise, how many bursts they find, and how soon.")
+        .args([
+            arg!(--hours <N> "how much noise").default_value("1000").value_parser(value_parser!(u64).range(1..)),
+            arg!(--bursts <N> "how many bursts").default_value("200").value_parser(value_parser!(u64).range(1..)),
+            arg!(--seed <N> "which noise is made").default_value("1").value_parser(value_parser!(u64)),
+        ])
+        .get_matches();
+    let number = |name| matches.get_one(name).copied().unwrap_or_default();
+    Options { hours: number("hours"), bursts: number("bursts"), seed: number("seed") }
+}
+
 fn main() -> Result<()> {
-    let mut options = Options { hours: 1_000, bursts: 200, seed: 1 };
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Long("hours") => options.hours = parser.value()?.parse()?,
-            Long("bursts") => options.bursts = parser.value()?.parse()?,
-            Long("seed") => options.seed = parser.value()?.parse()?,
-            Long("help") | Short('h') => {
-                println!("detectors [--hours N] [--bursts N] [--seed N]");
-                return Ok(());
-            }
-            _ => return Err(arg.unexpected().into()),
-        }
-    }
+    let options = options();
     println!("False alarms: moments per stream-hour, by events per second\n\n{}\n", alarms(&options)?);
     for factor in [1.5, 2.0, 3.0] {
         println!(

@@ -27,7 +27,8 @@ mod savepoint;
     feature = "postgres",
     feature = "redis",
     feature = "parquet",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "object-store"
 ))]
 mod servers;
 #[cfg(not(all(
@@ -35,7 +36,8 @@ mod servers;
     feature = "postgres",
     feature = "redis",
     feature = "parquet",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "object-store"
 )))]
 #[path = "no_servers.rs"]
 mod servers;
@@ -54,8 +56,8 @@ use telemetra::prelude::*;
 
 use cluster::{Others, Share};
 use common::log::Format;
-use common::screen::{ProgressLine, tell, width};
-use common::settings::{Command, Wrong};
+use common::screen::{ProgressLine, tell};
+use common::settings::variable;
 use common::show::print;
 use common::stop::Stop;
 use common::usage::Usage;
@@ -78,33 +80,17 @@ const REPLACED: u8 = 3;
 
 fn main() -> ExitCode {
     let started = Instant::now();
-    let command = settings::read(std::env::args_os().skip(1), |name| std::env::var(name).ok());
-    let done = match command {
-        Ok(Command::Help) => {
-            print(&options::TABLE.help(width(&std::io::stdout()))).map(|()| ExitCode::SUCCESS)
+    options::TABLE.main(settings::read(std::env::args_os().skip(1), variable), |given| {
+        if !given.settings.quiet {
+            given.tell_notes();
         }
-        Ok(Command::Markdown) => print(&options::TABLE.markdown()).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Version) => print(&options::TABLE.version()).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Run(given)) => {
-            if !given.settings.quiet {
-                given.tell_notes();
+        run(&given.settings, started).or_else(|error| {
+            if !error.downcast_ref().is_some_and(PipelineError::is_taken_over) {
+                return Err(error);
             }
-            run(&given.settings, started).map_err(|error| options::TABLE.explained(error, &given.origins))
-        }
-        Err(error) => Err(error),
-    };
-    done.unwrap_or_else(|error| {
-        tell(&format!("error: {error:#}"));
-        let is_replaced = error.downcast_ref().is_some_and(PipelineError::is_taken_over);
-        if is_replaced {
+            tell(&format!("error: {error:#}"));
             tell("another process has taken the place of this one: do not start it again");
-        }
-        ExitCode::from(if error.is::<Wrong>() {
-            2
-        } else if is_replaced {
-            REPLACED
-        } else {
-            1
+            Ok(ExitCode::from(REPLACED))
         })
     })
 }

@@ -1,5 +1,5 @@
-//! The build without the clients of Kafka, Postgres and Redis, webhooks and Parquet files. It compiles in a fraction of the time, and
-//! refuses settings that need one of these clients.
+//! The build without the clients of Kafka, Postgres, Redis and object stores, webhooks and Parquet files. It compiles in a
+//! fraction of the time, and refuses settings that need one of these clients.
 
 use std::sync::Arc;
 
@@ -26,14 +26,17 @@ pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
         _ if settings.redis.url.0.is_some() => "redis",
         _ if settings.webhook.0.is_some() => "webhook",
         _ if settings.outputs.iter().any(|output| matches!(output, Output::Parquet(_))) => "output",
-        Source::Generator | Source::Lines => return Ok(()),
+        Source::Generator | Source::Lines => match settings.objects().next() {
+            Some((name, _)) => name,
+            None => return Ok(()),
+        },
     };
     Err(refused(name))
 }
 
 fn refused(name: &'static str) -> ConfigError {
-    let detail =
-        "this program was built without the clients of Kafka, Postgres and Redis, webhooks and Parquet files";
+    let detail = "this program was built without the clients of Kafka, Postgres, Redis and object stores, webhooks and \
+                  Parquet files";
     ConfigError::new(name, detail, "run `cargo run --release --example full_pipeline`, which has them")
 }
 
@@ -51,6 +54,10 @@ pub(crate) fn write(pipeline: LiveStreams, settings: &Settings, _samples: u32) -
 }
 
 pub(crate) fn store(_settings: &Settings, _name: Option<&str>) -> Result<Option<Box<dyn CheckpointStore>>> {
+    Err(refused("checkpoint").into())
+}
+
+pub(crate) fn object_store(_url: &str) -> Result<Box<dyn CheckpointStore>> {
     Err(refused("checkpoint").into())
 }
 

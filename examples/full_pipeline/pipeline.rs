@@ -64,7 +64,7 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
             Output::Sqlite(path) => pipeline.sink(Sqlite::new(path).start_over()),
             Output::JsonLines(folder) => pipeline.sink(JsonLines::new(folder).start_over()),
             // Not in every build.
-            Output::Parquet(_) => pipeline,
+            Output::Parquet(_) | Output::ParquetObjects(_) => pipeline,
         };
     }
     pipeline = servers::write(pipeline, settings, samples)?;

@@ -66,8 +66,7 @@ pub(crate) fn choose(
     }
 
     let postgres = settings.postgres.host.is_some();
-    let mut tables: Vec<String> =
-        settings.outputs.iter().map(|output| format!("embedded: {output}")).collect();
+    let mut tables: Vec<String> = settings.outputs.iter().map(place_of).collect();
     let mut why: Vec<String> = tables.first().map(|_| by("output")).into_iter().collect();
     if postgres {
         tables.push(format!("Postgres at {}", settings.postgres.place()));
@@ -104,6 +103,7 @@ pub(crate) fn choose(
     let place = match &store {
         Store::Off => "none: a restart begins anew".to_owned(),
         Store::Folder(folder) => format!("embedded: the folder {}", folder.display()),
+        Store::Objects(url) => format!("the object store {url}"),
         Store::Postgres(None) => format!("Postgres at {}", settings.postgres.place()),
         Store::Postgres(Some(name)) => format!("Postgres at {}, as {name}", settings.postgres.place()),
     };
@@ -122,4 +122,12 @@ pub(crate) fn choose(
     settings.places = lines;
     savepoint::check(settings)?;
     servers::check(settings)
+}
+
+/// Where an output is, for people.
+fn place_of(output: &Output) -> String {
+    match output {
+        Output::ParquetObjects(_) => output.to_string(),
+        _ => format!("embedded: {output}"),
+    }
 }

@@ -76,12 +76,27 @@ fn percent(share: Option<f64>) -> String {
 /// The number of things that the report says of a moment.
 const CARRIED: usize = 3;
 
-/// One thing that carried a moment, with what is usual: `emote Kappa 0.75 (usually 0.02)`.
-fn carried(carried: &Carried) -> String {
-    let Carried { what, name, now, usual } = carried;
-    let named = if name.is_empty() { what.to_string() } else { format!("{what} {name}") };
-    let usual = usual.map_or_else(String::new, |usual| format!(" (usually {})", short(usual.to_f64())));
-    format!("{named} {}{usual}", short(now.to_f64()))
+/// One thing that carried a moment, with what is usual: `Kappa in 75.0 % of messages (usually 2.0 %)`.
+fn carried(Carried { what, name, now, usual }: &Carried) -> String {
+    let is_share = ["emote", "messages"].contains(&&**what);
+    let form = |amount: f64| if is_share { percent(Some(amount)) } else { short(amount) };
+    let now = form(now.to_f64());
+    let said = match (&**what, &**name) {
+        ("chatters", _) => format!("{now} people wrote"),
+        ("emote", emote) => format!("{emote} in {now} of messages"),
+        ("messages", side) => format!("{now} of messages {side}"),
+        ("viewers", "average") => format!("{now} viewers on average"),
+        ("viewers" | "transactions", _) => format!("{now} {what}"),
+        ("amount", currency) => format!("{now} {currency}"),
+        _ => format!("{what} {name} {now}"),
+    };
+    match usual {
+        Some(usual) if (&**what, &**name) == ("viewers", "jump") => {
+            format!("{said} after {}", form(usual.to_f64()))
+        }
+        Some(usual) => format!("{said} (usually {})", form(usual.to_f64())),
+        None => said,
+    }
 }
 
 /// A number with three digits at least.
@@ -313,7 +328,7 @@ impl Outcome {
         }
         let database = settings.outputs.iter().find_map(|output| match output {
             Output::Sqlite(path) => Some(path.display()),
-            Output::JsonLines(_) | Output::Parquet(_) => None,
+            Output::JsonLines(_) | Output::Parquet(_) | Output::ParquetObjects(_) => None,
         });
         if let Some(database) = database {
             page.say("To look at them, for example:");

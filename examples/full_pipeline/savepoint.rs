@@ -53,6 +53,7 @@ pub(crate) fn store(settings: &Settings, place: Option<&Store>) -> Result<Option
     Ok(match place {
         Some(Store::Folder(folder)) => Some(Box::new(Directory::new(folder))),
         Some(Store::Postgres(name)) => servers::store(settings, name.as_deref())?,
+        Some(Store::Objects(url)) => Some(servers::object_store(url)?),
         Some(Store::Off) | None => None,
     })
 }

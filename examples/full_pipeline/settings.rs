@@ -23,6 +23,8 @@ pub(crate) enum Output {
     Sqlite(PathBuf),
     JsonLines(PathBuf),
     Parquet(PathBuf),
+    /// Parquet files under the URL of an object store.
+    ParquetObjects(String),
 }
 
 impl Output {
@@ -30,8 +32,9 @@ impl Output {
         match text.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             Some(("jsonl", path)) if !path.is_empty() => Ok(Self::JsonLines(path.into())),
+            Some(("parquet", url)) if url.contains("://") => Ok(Self::ParquetObjects(url.to_owned())),
             Some(("parquet", path)) if !path.is_empty() => Ok(Self::Parquet(path.into())),
-            _ => Err(format!("`{text}` is none of sqlite:FILE, jsonl:DIR and parquet:DIR")),
+            _ => Err(format!("`{text}` is none of sqlite:FILE, jsonl:DIR, parquet:DIR and parquet:URL")),
         }
     }
 }
@@ -42,6 +45,7 @@ impl fmt::Display for Output {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::JsonLines(path) => write!(f, "jsonl:{}", path.display()),
             Self::Parquet(path) => write!(f, "parquet:{}", path.display()),
+            Self::ParquetObjects(url) => write!(f, "parquet:{url}"),
         }
     }
 }
@@ -53,6 +57,8 @@ pub(crate) enum Store {
     Folder(PathBuf),
     /// In Postgres, under this name; `None` for the name of the pipeline.
     Postgres(Option<String>),
+    /// Under this URL of an object store.
+    Objects(String),
 }
 
 impl Store {
@@ -62,6 +68,7 @@ impl Store {
             Some(("postgres", name)) => Ok(Self::Postgres(Some(name.to_owned()))),
             _ if text == "postgres" => Ok(Self::Postgres(None)),
             _ if text == "off" => Ok(Self::Off),
+            _ if text.contains("://") => Ok(Self::Objects(text.to_owned())),
             _ => Ok(Self::Folder(text.into())),
         }
     }
@@ -198,6 +205,20 @@ impl Settings {
         let process = self.cluster.as_ref().map_or(0, |(process, _)| *process);
         let offset = if *port == 0 { 0 } else { u16::try_from(process).unwrap_or(0) };
         Some(format!("{host}:{}", port.saturating_add(offset)))
+    }
+
+    /// Each URL of an object store that is used, and the setting that gives it.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let stores =
+            [("checkpoint", self.store.as_ref()), ("savepoint-in", self.start.savepoint_in.as_ref())];
+        let stores = stores.into_iter().filter_map(|(name, store)| match store {
+            Some(Store::Objects(url)) => Some((name, url.as_str())),
+            _ => None,
+        });
+        stores.chain(self.outputs.iter().filter_map(|output| match output {
+            Output::ParquetObjects(url) => Some(("output", url.as_str())),
+            _ => None,
+        }))
     }
 
     /// The folder of checkpoints, if they are stored in one.

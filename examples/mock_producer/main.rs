@@ -22,9 +22,8 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use telemetra::prelude::*;
 
-use common::screen::{tell, width};
 use common::sender::Sender;
-use common::settings::{Command, Wrong};
+use common::settings::variable;
 use common::show::print;
 use common::topics::Topics;
 use common::{log, stop};
@@ -34,26 +33,16 @@ use report::Outcome;
 use run::Run;
 
 fn main() -> ExitCode {
-    let command = TABLE.read(std::env::args_os().skip(1), |name| std::env::var(name).ok());
-    let done = match command {
-        Ok(Command::Help) => print(&TABLE.help(width(&std::io::stdout()))).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Markdown) => print(&TABLE.markdown()).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Version) => print(&TABLE.version()).map(|()| ExitCode::SUCCESS),
-        Ok(Command::Run(given)) => {
-            if !given.settings.quiet {
-                given.tell_notes();
-            }
-            let mut settings = given.settings;
-            if settings.quiet && !given.origins.contains_key("log-level") {
-                settings.log_level = Some(tracing::Level::ERROR);
-            }
-            produce(settings).map_err(|error| TABLE.explained(error, &given.origins))
+    let command = TABLE.read(std::env::args_os().skip(1), variable);
+    TABLE.main(command, |given| {
+        if !given.settings.quiet {
+            given.tell_notes();
         }
-        Err(error) => Err(error),
-    };
-    done.unwrap_or_else(|error| {
-        tell(&format!("error: {error:#}"));
-        ExitCode::from(if error.is::<Wrong>() { 2 } else { 1 })
+        let mut settings = given.settings;
+        if settings.quiet && !given.origins.contains_key("log-level") {
+            settings.log_level = Some(tracing::Level::ERROR);
+        }
+        produce(settings)
     })
 }
 

@@ -1,5 +1,6 @@
 //! All settings in one table: name, environment variable and meaning.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tracing::Level;
 
 use crate::common::generator::{Flags, Generates, made};
 use crate::common::log::Format;
-use crate::common::parse::{self, boolean, number, optional, ratio, real, span};
+use crate::common::parse::{self, boolean, number, optional, ratio, real, real_in, span, text};
 use crate::common::settings::{Secret, Setting, Table, put};
 
 /// The rate at which events are sent.
@@ -92,9 +93,8 @@ pub(crate) const TABLE: Table<Settings> = Table {
     program: "mock_producer",
     about: "Makes up live streams and writes their events to Kafka: chat messages, numbers of viewers, donations, and \
             starts, titles and ends of streams. A few events are late, damaged or sent twice, as in real data.\n\n\
-            Usage: mock_producer [SETTINGS]\n\n\
             Without settings it writes a hundred chat messages a second of ten streams until Ctrl-C. With --rate max \
-            it writes half an hour of events at once, which ends now.\n",
+            it writes half an hour of events at once, which ends now.",
     groups: &[
         ("Kafka", KAFKA),
         ("Run", RUN),
@@ -106,8 +106,7 @@ pub(crate) const TABLE: Table<Settings> = Table {
 
 const KAFKA: &[Flag] = &[
     Flag::new("kafka", "HOST:PORT,…", "the servers to ask first [localhost:9092]", |s, v| {
-        s.servers = v.to_owned();
-        Ok(())
+        put(&mut s.servers, parse::servers(v))
     })
     .known_as("KAFKA_BOOTSTRAP_SERVERS"),
     Flag::new(
@@ -121,8 +120,7 @@ const KAFKA: &[Flag] = &[
     )
     .several(),
     Flag::new("topic-prefix", "NAME", "what the four topics' names begin with [telemetra.events]", |s, v| {
-        s.topic_prefix = v.to_owned();
-        Ok(())
+        put(&mut s.topic_prefix, text(v))
     }),
     Flag::new("create-topics", "", "create topics that do not exist [on]", |s, v| {
         put(&mut s.create_topics, boolean(v))
@@ -141,14 +139,17 @@ const KAFKA: &[Flag] = &[
     ),
 ];
 
+/// The rates that the generator makes.
+const RATES: RangeInclusive<f64> = 0.0..=1e7;
+
 const RUN: &[Flag] = &[
     Flag::new("rate", "N|max", "chat messages a second, or as fast as possible [100]", |s, v| {
-        s.rate = if v == "max" { Rate::Max } else { Rate::Paced(real(v)?) };
+        s.rate = if v == "max" { Rate::Max } else { Rate::Paced(real_in(v, RATES)?) };
         Ok(())
     })
     .known_as("PRODUCER_RATE_PER_SEC"),
     Flag::new("event-rate", "N", "with --rate max, chat messages per second of event time [1000]", |s, v| {
-        put(&mut s.event_rate, real(v))
+        put(&mut s.event_rate, real_in(v, RATES))
     })
     .sets("events_per_second"),
     Flag::new(
@@ -177,10 +178,7 @@ const RUN: &[Flag] = &[
         "truth",
         "FILE",
         "a file for what was made up, written at the end: counts and planted moments [none]",
-        |s, v| {
-            s.truth = Some(v.into());
-            Ok(())
-        },
+        |s, v| put(&mut s.truth, text(v).map(Some)),
     ),
     Flag::new(
         "json",

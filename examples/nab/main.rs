@@ -17,9 +17,9 @@ mod series;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use clap::{Command, arg, value_parser};
 use comfy_table::{Table, presets};
-use lexopt::prelude::*;
 
 use detectors::Detector;
 use score::{Labelled, leave_one_folder_out, standard};
@@ -31,30 +31,31 @@ struct Options {
     detector: Option<Detector>,
 }
 
-fn options() -> Result<Options> {
-    let (mut data, mut out, mut detector) = (None, None, None);
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Long("out") => out = Some(parser.value()?.into()),
-            Long("detector") => detector = Some(Detector::named(&parser.value()?.string()?)?),
-            Long("help") | Short('h') => {
-                println!("nab DATA [--detector NAME] [--out FOLDER]\n\ndetectors: {}", Detector::names());
-                std::process::exit(0);
-            }
-            Value(value) if data.is_none() => data = Some(value.into()),
-            _ => return Err(arg.unexpected().into()),
-        }
+fn options() -> Options {
+    let folder = || value_parser!(PathBuf);
+    let mut matches = Command::new("nab")
+        .about("Runs detectors over the series of the Numenta Anomaly Benchmark, and scores them.")
+        .after_help(format!("Detectors: {}", Detector::names()))
+        .args([
+            arg!(<DATA> "the folder with the benchmark's `data` and `labels`").value_parser(folder()),
+            arg!(--detector <NAME> "the one to score file by file [all, in a table]")
+                .required(false)
+                .value_parser(Detector::named),
+            arg!(--out <FOLDER> "where to write its scores [nowhere]")
+                .required(false)
+                .requires("detector")
+                .value_parser(folder()),
+        ])
+        .get_matches();
+    Options {
+        data: matches.remove_one("DATA").unwrap_or_default(),
+        out: matches.remove_one("out"),
+        detector: matches.remove_one("detector"),
     }
-    let data = data.context("no folder was given; say where the benchmark's `data` and `labels` are")?;
-    if out.is_some() && detector.is_none() {
-        bail!("--out takes the scores of one detector; name it with --detector");
-    }
-    Ok(Options { data, out, detector })
 }
 
 fn main() -> Result<()> {
-    let Options { data, out, detector } = options()?;
+    let Options { data, out, detector } = options();
     let series = Series::all(&data)?;
     let Some(detector) = detector else {
         println!("{}", table(&series)?);

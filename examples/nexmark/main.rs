@@ -16,25 +16,12 @@ mod workload;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use clap::builder::RangedU64ValueParser;
+use clap::{Command, arg};
 use event::NexmarkJson;
 use queries::{QUERIES, Query};
 use telemetra::prelude::*;
-
-const USAGE: &str = "\
-Runs a query of the Nexmark benchmark over generated events, and prints its table.
-
-Usage: nexmark QUERY [OPTIONS]
-
-Options:
-  --events N    how many events [100000]
-  --rate N      events in a second of event time [1000]
-  --workers N   threads [1]
-  --rows N      rows to print; 0 for none [20]
-  -h, --help    this text
-
-Queries:
-";
 
 struct Settings {
     query: Query,
@@ -44,32 +31,28 @@ struct Settings {
     rows: usize,
 }
 
-/// The settings of the command line; `None` if it asks for help.
-fn settings() -> anyhow::Result<Option<Settings>> {
-    use lexopt::prelude::*;
-    let (mut query, mut events, mut rate, mut workers, mut rows) = (None, 100_000, 1_000, 1, 20);
-    let mut arguments = lexopt::Parser::from_env();
-    while let Some(argument) = arguments.next()? {
-        match argument {
-            Short('h') | Long("help") => return Ok(None),
-            Long("events") => events = arguments.value()?.parse()?,
-            Long("rate") => rate = arguments.value()?.parse()?,
-            Long("workers") => workers = arguments.value()?.parse()?,
-            Long("rows") => rows = arguments.value()?.parse()?,
-            Value(name) => {
-                let name = name.string()?;
-                let known = QUERIES.into_iter().find(|query| query.name == name);
-                query =
-                    Some(known.with_context(|| format!("there is no query `{name}`; --help lists them"))?);
-            }
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    if rate == 0 {
-        bail!("--rate must be at least 1");
-    }
+fn settings() -> anyhow::Result<Settings> {
+    let number = |least| RangedU64ValueParser::<usize>::new().range(least..);
+    let list: String = QUERIES.iter().map(|query| format!("\n  {:<5} {}", query.name, query.about)).collect();
+    let matches = Command::new("nexmark")
+        .about("Runs a query of the Nexmark benchmark over generated events, and prints its table.")
+        .after_help(format!("Queries:{list}"))
+        .args([
+            arg!(<QUERY> "which query")
+                .value_parser(QUERIES.map(|query| query.name))
+                .hide_possible_values(true),
+            arg!(--events <N> "how many events").default_value("100000").value_parser(number(0)),
+            arg!(--rate <N> "events in a second of event time").default_value("1000").value_parser(number(1)),
+            arg!(--workers <N> "threads").default_value("1").value_parser(number(1)),
+            arg!(--rows <N> "rows to print; 0 for none").default_value("20").value_parser(number(0)),
+        ])
+        .get_matches();
+    let number = |name| matches.get_one(name).copied().unwrap_or_default();
+    let name = matches.get_one::<String>("QUERY");
+    let query = QUERIES.into_iter().find(|query| name.is_some_and(|name| name == query.name));
     let query = query.context("name a query, such as `q5`; --help lists them")?;
-    Ok(Some(Settings { query, events, rate, workers, rows }))
+    let (events, rate) = (number("events"), number("rate"));
+    Ok(Settings { query, events, rate, workers: number("workers"), rows: number("rows") })
 }
 
 fn main() -> ExitCode {
@@ -83,11 +66,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<()> {
-    let Some(Settings { query, events, rate, workers, rows }) = settings()? else {
-        print!("{USAGE}");
-        QUERIES.iter().for_each(|query| println!("  {:<5} {}", query.name, query.about));
-        return Ok(());
-    };
+    let Settings { query, events, rate, workers, rows } = settings()?;
     let tables = MemorySink::new();
     let source = MemorySource::default().partition("nexmark", workload::lines(events, rate));
     let pipeline = Pipeline::new().source(source, NexmarkJson).time(workload::time()).workers(workers);

@@ -16,12 +16,15 @@ mod heartbeat;
 mod tests;
 mod time_in_state;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use lexopt::prelude::*;
+use anyhow::Result;
+use clap::builder::RangedU64ValueParser;
+use clap::error::ErrorKind;
+use clap::{Command, arg, value_parser};
 use telemetra::differential_dataflow::AsCollection;
 use telemetra::prelude::*;
 use telemetra::sinks::PostgresStore;
@@ -29,17 +32,9 @@ use telemetra::sinks::PostgresStore;
 use heartbeat::Heartbeat;
 use time_in_state::{MachineHour, TimeInState};
 
-const HELP: &str = "\
-own_operator [FILE] [--database URL] [--workers N] [--follow]
-
-Reads heartbeats of machines, JSON lines such as {\"machine\": \"press 1\", \"time\": \"2026-01-01T06:00:00Z\", \"state\": \"running\"}
-with the states running, idle and fault, and keeps in the table machine_hours for how long each machine was in each.
-Without a file, heartbeats of two days are made up.
-
-  --database URL   where Postgres is, as postgres://user:password@host/database [the variable DATABASE_URL]
-  --workers N      threads that read and compute [1]
-  --follow         waits at the end of the file for more
-";
+const ABOUT: &str = "\
+Reads heartbeats of machines, JSON lines such as {\"machine\": \"press 1\", \"time\": \"2026-01-01T06:00:00Z\", \"state\": \"running\"} \
+with the states running, idle and fault, and keeps in the table machine_hours for how long each machine was in each.";
 
 struct Options {
     file: Option<PathBuf>,
@@ -48,24 +43,37 @@ struct Options {
     follow: bool,
 }
 
-/// The options; `None` if help is requested.
-fn options(mut parser: lexopt::Parser, mut url: Option<String>) -> Result<Option<Options>> {
-    let (mut file, mut workers, mut follow) = (None, 1, false);
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Long("database") => url = Some(parser.value()?.string()?),
-            Long("workers") => workers = parser.value()?.parse().context("--workers takes a whole number")?,
-            Long("follow") => follow = true,
-            Long("help") | Short('h') => return Ok(None),
-            Value(value) if file.is_none() => file = Some(PathBuf::from(value)),
-            _ => return Err(anyhow!("{}; --help lists the options", arg.unexpected())),
-        }
-    }
-    let url = url.context(
-        "no database was given; set DATABASE_URL or --database, as postgres://user:password@host/database",
-    )?;
-    ensure!(file.is_some() || !follow, "--follow waits for more of a file; name one");
-    Ok(Some(Options { file, database: PostgresConfig::from_url(&url)?, workers, follow }))
+fn command() -> Command {
+    Command::new("own_operator").about(ABOUT).args([
+        arg!([FILE] "a file of heartbeats [two days that are made up]").value_parser(value_parser!(PathBuf)),
+        arg!(--database <URL> "where Postgres is, as postgres://user:password@host/database")
+            .env("DATABASE_URL")
+            .hide_env_values(true)
+            .required(false),
+        arg!(--workers <N> "threads that read and compute")
+            .default_value("1")
+            .value_parser(RangedU64ValueParser::<usize>::new().range(1..)),
+        arg!(--follow "wait at the end of the file for more").requires("FILE"),
+    ])
+}
+
+fn options(
+    mut command: Command,
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Options, clap::Error> {
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    let hint =
+        "no database was given; set DATABASE_URL or --database, as postgres://user:password@host/database";
+    let url = matches.remove_one::<String>("database");
+    let url = url.ok_or_else(|| command.error(ErrorKind::MissingRequiredArgument, hint))?;
+    // Not by a value parser: clap's error would show the password.
+    let database = PostgresConfig::from_url(&url);
+    Ok(Options {
+        file: matches.remove_one("FILE"),
+        database: database.map_err(|error| command.error(ErrorKind::ValueValidation, error))?,
+        workers: matches.remove_one("workers").unwrap_or(1),
+        follow: matches.get_flag("follow"),
+    })
 }
 
 /// Starts the pipeline.
@@ -109,10 +117,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let Some(options) = options(lexopt::Parser::from_env(), std::env::var("DATABASE_URL").ok())? else {
-        print!("{HELP}");
-        return Ok(());
-    };
+    let options = options(command(), std::env::args_os()).unwrap_or_else(|error| error.exit());
     let running = match &options.file {
         Some(file) => {
             let lines = Lines::file(file);

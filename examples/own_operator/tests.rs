@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use anyhow::{Context, ensure};
 use postgres::{Client, NoTls, Row};
 use telemetra::core::testkit::{event_compliance, row_compliance};
 use telemetra::ops::testkit::tactic_compliance;
@@ -194,16 +195,15 @@ fn killed_and_restarted_on_other_numbers_of_workers_the_table_is_that_of_a_batch
 
 #[test]
 fn a_program_without_a_database_says_so() -> Result<()> {
-    let options = |args: &[&str], url: Option<&str>| {
-        let options = options(lexopt::Parser::from_args(args), url.map(ToOwned::to_owned));
-        options.map_err(|error| format!("{error:#}"))
+    let options = |args: &[&str]| {
+        let without_variable = command().mut_arg("database", |arg| arg.env(None::<&str>));
+        options(without_variable, [&["own_operator"], args].concat()).map_err(|error| error.to_string())
     };
-    assert!(options(&[], None).is_err_and(|error| error.contains("DATABASE_URL or --database")));
-    assert!(options(&["--database", "nonsense"], None).is_err());
-    assert!(
-        options(&["--follow"], Some("postgres://localhost/x")).is_err_and(|error| error.contains("name one"))
-    );
-    assert!(options(&["--help"], None).is_ok_and(|options| options.is_none()));
+    assert!(options(&[]).is_err_and(|error| error.contains("DATABASE_URL or --database")));
+    assert!(options(&["--database", "nonsense:secret"]).is_err_and(|error| !error.contains("secret")));
+    let follow = ["--database", "postgres://localhost/x", "--follow"];
+    assert!(options(&follow).is_err_and(|error| error.contains("<FILE>")));
+    assert!(options(&[&follow[..], &["a.jsonl"]].concat()).is_ok_and(|options| options.follow));
 
     let nobody = telemetra::ops::free_addresses(1)?.remove(0);
     let database = PostgresConfig::from_url(&format!("postgres://telemetra@{nobody}/telemetra"))?;

@@ -23,6 +23,20 @@ impl ConfigError {
     pub fn setting(&self) -> &str {
         &self.setting
     }
+
+    /// The same error with another name of the setting: the one by which a program's user knows it.
+    ///
+    /// ```
+    /// # use telemetra_core::ConfigError;
+    /// let error = ConfigError::new("object store", "`s3://` has no bucket", "give s3://BUCKET/PREFIX");
+    /// let error = error.of("--checkpoint").to_string();
+    /// assert!(error.starts_with("cannot use the setting `--checkpoint`: `s3://` has no bucket"), "{error}");
+    /// ```
+    #[must_use]
+    pub fn of(mut self, setting: impl Into<String>) -> Self {
+        self.setting = setting.into();
+        self
+    }
 }
 
 impl fmt::Display for ConfigError {

@@ -33,6 +33,9 @@ fn flags_win_over_variables_and_these_over_defaults() {
     ];
     let both = settings(&["--port", "82", "--input=-"], &env).unwrap();
     assert_eq!((both.port, both.log_level), (82, Some(tracing::Level::WARN)));
+    assert_eq!(settings(&["--port", "1", "--port=2"], &env).unwrap().port, 2, "the last of a flag counts");
+    assert!(settings(&["--quiet", "--no-quiet"], &[]).is_ok_and(|read| !read.quiet));
+    assert!(settings(&["--no-quiet", "--quiet"], &[]).is_ok_and(|read| read.quiet));
     assert_eq!(
         (both.streams, settings(&[], &env).unwrap().streams),
         (24, 7),
@@ -52,7 +55,11 @@ fn flags_win_over_variables_and_these_over_defaults() {
 fn what_cannot_be_is_said() {
     for (args, env, says) in [
         (&["--port", "70000"][..], &[][..], "cannot use --port: `70000` is no whole number from 0 to 65535"),
-        (&["--prot", "1"], &[], "do not know the flag --prot; did you mean `--port`?"),
+        (
+            &["--prot", "1"],
+            &[],
+            "unexpected argument '--prot' found\n\n  tip: a similar argument exists: '--port'",
+        ),
         (&["--port"], &[], "port"),
         (&["here"], &[], "here"),
         (&[], &[("PRODUCER_CHANNELS", "0")], "cannot use the variable PRODUCER_CHANNELS: `0`"),
@@ -73,9 +80,16 @@ fn what_cannot_be_is_said() {
         (&["--cors-origins", "example.org"], &[], "`example.org` is no origin"),
         (&["--log-format", "xml"], &[], "`xml` is none of text, json"),
         (&[], &[("API_TOKEN", "has space")], "cannot use the variable API_TOKEN: it has to be of letters"),
+        (&["--title", ""], &[], "cannot use --title: it is empty"),
+        (&["--config", ""], &[], "cannot use --config: it is empty"),
+        (
+            &[],
+            &[("POSTGRES_HOST", "db"), ("REDIS_URL", "secret:6379")],
+            "cannot use the variable REDIS_URL: it is no URL",
+        ),
         (&["--token", "abc"], &[], "cannot use --token: it is a secret; give it by the variable API_TOKEN"),
         (&["--redis", "redis://:abc@r"], &[], "cannot use --redis: it is a secret"),
-        (&["--no-token"], &[], "do not know the flag --no-token"),
+        (&["--no-token"], &[], "unexpected argument '--no-token'"),
         (&[], &[("REDIS_URL", "redis://r")], "need POSTGRES_HOST beside REDIS_URL"),
         (&["--postgres-tls", "verify"], &[], "`verify` is none of disable, prefer"),
         (&["--help"], &[], "help"),
@@ -87,17 +101,17 @@ fn what_cannot_be_is_said() {
         (&[][..], &[("API_TOKEN", "has space")][..]),
         (&["--token=has space"], &[]),
         (&["--redis=has space"], &[]),
+        (&["--token", "has space"], &[]),
+        (&[], &[("POSTGRES_HOST", "db"), ("REDIS_URL", "has space")]),
     ] {
         assert!(!settings(args, env).unwrap_err().contains("has space"), "a secret is not told");
     }
+    let help = TABLE.command().render_help().to_string();
     for name in ["--port", "API_TOKEN", "CORS_ORIGINS", "API_TITLE", "LOG_LEVEL"] {
-        assert!(TABLE.help(80).contains(name), "{name}");
+        assert!(help.contains(name), "{name}");
     }
     for secret in ["--token", "--redis ", "--postgres-password"] {
-        assert!(
-            !TABLE.help(80).contains(secret) && !TABLE.markdown().contains(secret),
-            "{secret} is no flag"
-        );
+        assert!(!help.contains(secret) && !TABLE.markdown().contains(secret), "{secret} is no flag");
     }
 }
 
@@ -151,6 +165,8 @@ fn a_variable_may_name_a_file_that_holds_the_value() {
     assert!(
         settings(&[], &away).unwrap_err().contains("cannot read /there/is/none, which REDIS_URL_FILE names")
     );
+    std::fs::write(&file, "\n").unwrap();
+    assert!(settings(&[], &env).unwrap_err().contains("which REDIS_URL_FILE names, is empty; write"));
     let unused = [("API_SEED_FILE", "/there/is/none")];
     assert!(settings(&["--input", "-"], &unused).is_ok(), "what means nothing is not read");
 }

@@ -20,7 +20,7 @@ export const stop = () => browser?.close();
 export async function open(url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1360, height: 1180 }, bypassCSP: true, locale: "en-GB", ...options });
   const page = await context.newPage();
-  // Long enough for a machine that builds meanwhile: tests wait for what they name, and no time is a result.
+  // So long that it says something is missing, not that the machine is busy.
   page.setDefaultTimeout(120_000);
   page.errors = [];
   page.on("console", (message) => message.type() === "error" && page.errors.push(message.text()));

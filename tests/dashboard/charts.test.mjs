@@ -103,7 +103,12 @@ test("a moment is on the chart of its own metric, and in the row of its kind", a
     await page.route(/\/streams\/ada\/moments\?/, async (route) => {
       const response = await route.fetch();
       const json = await response.json();
-      for (const moment of json.moments) moment.context.carried = [{ name: "raid", count: 4000 }, "PogChamp"];
+      for (const moment of json.moments) {
+        moment.context.carried = [
+          { what: "viewers", name: "jump", now: 4000, usual: 1200 }, { what: "emote", name: "PogChamp", now: 0.75, usual: 0.02 },
+          { what: "chatters", name: "", now: 9, usual: null }, { what: "raiders", name: "vera", now: 40, usual: 0.5 },
+        ];
+      }
       await route.fulfill({ response, json });
     });
     // And nothing tells the page of the moment as it really is.
@@ -112,7 +117,7 @@ test("a moment is on the chart of its own metric, and in the row of its kind", a
     chosen.searchParams.set("from", new Date(minute(5)).toISOString());
     chosen.searchParams.set("to", new Date(minute(15)).toISOString());
     await page.goto(chosen.href);
-    await page.locator('[data-testid="chosen"] dl > div').first().filter({ hasText: /^Carried byraid 4,000, PogChamp$/ }).waitFor();
+    await page.locator('[data-testid="chosen"] dl > div').first().filter({ hasText: /^Carried byfrom 1,200 to 4,000 viewers, PogChamp in 75 % of messages \(usually 2\.0 %\), 9 people wrote, raiders vera 40 \(usually 0\.5\)$/ }).waitFor();
     assert.deepEqual(page.errors, []);
   } finally {
     await service.stop();

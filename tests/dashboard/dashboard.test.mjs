@@ -12,7 +12,7 @@ const LIVE = '#connection[data-state="live"]';
 before(start);
 after(stop);
 
-test("all parts of a stream's page show live data", async () => {
+test("all parts show live data", async () => {
   const service = await Service.start("--port", "0");
   try {
     const page = await open(`${service.url}stream`);

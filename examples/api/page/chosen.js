@@ -1,6 +1,6 @@
 // One moment, in words: when, how strong, and what carried it.
 
-import { count, duration, kind, moment as at, position, signed } from "./format.js";
+import { count, decimal, duration, kind, moment as at, money, position, signed } from "./format.js";
 import { html } from "./svg.js";
 import { address, go, state } from "./url.js";
 import { around } from "./when.js";
@@ -8,16 +8,31 @@ import { chance, sentence, strength } from "./words.js";
 
 const KNOWN = ["windows", "duration_ms", "side", "carried"];
 
-// What the service says carried it: a list of texts, or of parts with a name and how much each was.
+const percent = (share) => `${decimal(share * 100, share < 0.1 ? 1 : 0)} %`;
+const number = (n) => (Number.isInteger(n) || Math.abs(n) >= 10 ? count(n) : decimal(n));
+
+// What the built-in rules say carried a moment, in words and units. Rules of one's own have words of their own.
+const PARTS = {
+  chatters: (_, value) => `${value(number)} people wrote`,
+  emote: (name, value) => `${name} in ${value(percent)} of messages`,
+  messages: (name, value) => `${value(percent)} of messages ${name}`,
+  viewers: (name, value) => (name === "jump" ? `${value.from(number)}${value(number)} viewers` : `${value(number)} viewers on average`),
+  transactions: (_, value) => `${value(number)} transactions`,
+  amount: (name, value) => value((amount) => money(amount, name)),
+};
+
+function part({ what, name = "", now, usual = null }) {
+  const value = (form) => (typeof now === "number" ? form(now) : "an unknown number of");
+  value.from = (form) => (usual === null ? "" : `from ${form(usual)} to `);
+  const words = PARTS[what]?.(name, value) ?? [what, name, value(number)].filter(Boolean).join(" ");
+  const unit = ["emote", "messages"].includes(what) ? percent : what === "amount" ? (amount) => money(amount, name) : number;
+  const isSaid = what === "viewers" && name === "jump";
+  return usual === null || isSaid ? words : `${words} (usually ${unit(usual)})`;
+}
+
 function contributors(moment) {
   const list = moment.context?.carried;
-  if (!Array.isArray(list) || list.length === 0) return [];
-  const named = (part) => {
-    const [name, ...rest] = part && typeof part === "object" ? (Array.isArray(part) ? part : Object.values(part)) : [part];
-    const amounts = rest.filter((value) => typeof value === "number" || typeof value === "string");
-    return [String(name), ...amounts.map((value) => (typeof value === "number" ? count(value) : value))].join(" ");
-  };
-  return [["Carried by", list.map(named).join(", ")]];
+  return Array.isArray(list) && list.length > 0 ? [["Carried by", list.map(part).join(", ")]] : [];
 }
 
 // What was unusual about the window of the peak, beside the metric itself.

@@ -5,8 +5,10 @@ import { html, svg } from "./svg.js";
 import { address, state } from "./url.js";
 import { strength } from "./words.js";
 
-const ROW = 32;
+// A row: its name, the moments below it, and a line that ends it. Beside its name there would be no room on a phone.
+const ROW = 38;
 const MARK = 14;
+const TOP = 17;
 
 export class Timeline {
   constructor() {
@@ -28,8 +30,8 @@ export class Timeline {
     this.svg.replaceChildren(...types.map((type, row) => {
       const { label, tone } = kind(type);
       return svg("g", { "data-tone": tone, "data-type": type, class: "row", transform: `translate(0 ${row * ROW})` },
-        svg("line", { x1: x(from), x2: x(to), y1: ROW - 8, y2: ROW - 8 }),
-        svg("text", { x: x(from), y: 16 }, label),
+        svg("line", { x1: x(from), x2: x(to), y1: ROW - 2, y2: ROW - 2 }),
+        svg("text", { x: x(from), y: 11 }, label),
         ...moments.filter((moment) => moment.moment_type === type).toReversed()
           .map((moment) => this.mark(moment, stream, from, to, x)));
     }));
@@ -44,6 +46,6 @@ export class Timeline {
     return svg("a", {
       class: "mark", href: address(location.pathname, { ...state(), moment: moment.moment_id }), "aria-label": text, "data-id": moment.moment_id,
       "data-state": status, "data-chosen": moment.moment_id === stream.chosen,
-    }, svg("title", {}, text), svg("rect", { x: left, y: ROW - 8 - MARK / 2, width: Math.max(8, right - left), height: MARK, rx: 4 }));
+    }, svg("title", {}, text), svg("rect", { x: left, y: TOP, width: Math.max(8, right - left), height: MARK, rx: 4 }));
   }
 }

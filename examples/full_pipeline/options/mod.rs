@@ -23,9 +23,8 @@ pub(crate) const TABLE: Table<Settings> = Table {
     program: "full_pipeline",
     about: "Reads events of live streams, sums them up by stream and minute (windows), finds unusual times (moments), \
             and writes both to tables, which it corrects when events arrive late.\n\n\
-            Usage: full_pipeline [SETTINGS]\n\n\
             Without settings it makes up half an hour of events and writes the results to a new telemetra.db, a \
-            SQLite file. Kafka, Postgres and Redis are used if their address is given, each by itself.\n",
+            SQLite file. Kafka, Postgres and Redis are used if their address is given, each by itself.",
     groups: &[
         ("Run", run::FLAGS),
         ("Start and savepoints", start::FLAGS),

@@ -1,7 +1,7 @@
 //! Where from, where to, and on what.
 
 use super::Flag;
-use crate::common::parse::{self, boolean, number, optional, real, span};
+use crate::common::parse::{self, boolean, number, optional, real, span, text};
 use crate::common::settings::put;
 use crate::settings::{Output, Store};
 
@@ -19,9 +19,13 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::new(
         "output",
         "KIND:PATH",
-        "`sqlite:FILE`, `jsonl:DIR` or `parquet:DIR`; may be repeated [Postgres, else sqlite:telemetra.db]",
+        "`sqlite:FILE`, `jsonl:DIR`, `parquet:DIR` or `parquet:URL` of an object store; may be repeated [Postgres, else sqlite:telemetra.db]",
         |s, v| {
-            s.outputs.push(Output::parse(v)?);
+            let output = Output::parse(v)?;
+            if s.outputs.contains(&output) {
+                return Err(format!("`{v}` is given twice; name each target once"));
+            }
+            s.outputs.push(output);
             Ok(())
         },
     )
@@ -46,9 +50,9 @@ pub(super) const FLAGS: &[Flag] = &[
     }),
     Flag::new(
         "checkpoint",
-        "DIR|postgres|postgres:NAME|off",
-        "keep state there, under this name or that of the pipeline, and continue from it after a restart [postgres if \
-         there, else off]",
+        "DIR|URL|postgres|postgres:NAME|off",
+        "keep state in a folder, an object store (s3://BUCKET/PREFIX, gs:// or az://) or Postgres, under this name or \
+         that of the pipeline, and continue from it after a restart [postgres if there, else off]",
         |s, v| put(&mut s.store, Store::parse(v).map(Some)),
     ),
     Flag::new("checkpoint-every", "TIME", "event time between checkpoints [1m]", |s, v| {
@@ -61,19 +65,13 @@ pub(super) const FLAGS: &[Flag] = &[
         "pace",
         "FACTOR",
         "read files at the pace at which their events happened, times this [as fast as possible]",
-        |s, v| {
-            s.pace = optional(v, real)?;
-            Ok(())
-        },
+        |s, v| put(&mut s.pace, optional(v, real)),
     ),
     Flag::new(
         "sentiment",
         "SCORER",
         "how messages are judged friendly or not: `chat`, `vader` (without the words of chats), `lexicon` (half the cost), `off`, or a file of words [chat]",
-        |s, v| {
-            v.clone_into(&mut s.sentiment);
-            Ok(())
-        },
+        |s, v| put(&mut s.sentiment, text(v)),
     ),
     Flag::new("json", "", "print the result as one JSON object, too: the last line of standard output [off]", |s, v| {
         put(&mut s.json, boolean(v))

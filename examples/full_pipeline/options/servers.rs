@@ -1,7 +1,7 @@
 //! Kafka, Postgres and Redis.
 
 use super::Flag;
-use crate::common::parse::{self, boolean, choice, duration, number};
+use crate::common::parse::{self, boolean, choice, duration, number, text};
 use crate::common::settings::{Secret, put};
 use crate::common::stores::{self, Postgres, Redis, Stores};
 use crate::kafka::Start;
@@ -9,8 +9,7 @@ use crate::settings::Settings;
 
 pub(super) const KAFKA: &[Flag] = &[
     Flag::new("kafka", "HOST:PORT,…", "read the topics of these servers [off]", |s, v| {
-        s.kafka.servers = Some(v.to_owned());
-        Ok(())
+        put(&mut s.kafka.servers, parse::servers(v).map(Some))
     })
     .known_as("KAFKA_BOOTSTRAP_SERVERS"),
     Flag::new("embedded-kafka", "", "read made-up events through a Kafka in this process [off]", |s, v| {
@@ -27,17 +26,13 @@ pub(super) const KAFKA: &[Flag] = &[
     )
     .several(),
     Flag::new("topic-prefix", "NAME", "what the topics' names begin with [telemetra.events]", |s, v| {
-        s.kafka.topic_prefix = v.to_owned();
-        Ok(())
+        put(&mut s.kafka.topic_prefix, text(v))
     }),
     Flag::new(
         "name",
         "NAME",
         "the name of this pipeline, which its offsets, rows and checkpoints have [telemetra]",
-        |s, v| {
-            s.name = v.to_owned();
-            Ok(())
-        },
+        |s, v| put(&mut s.name, text(v)),
     ),
     Flag::new(
         "start",
@@ -81,18 +76,13 @@ pub(super) const KAFKA: &[Flag] = &[
         "dead-letter-topic",
         "NAME|off",
         "the topic for records that are not counted [PREFIX.dead_letter]",
-        |s, v| {
-            s.kafka.dead_letters = Some(topic(v));
-            Ok(())
-        },
+        |s, v| put(&mut s.kafka.dead_letters, Ok(Some(topic(v)))),
     ),
     Flag::new("summary-topic", "NAME|off", "a topic for the results of windows [off]", |s, v| {
-        s.kafka.summaries = topic(v);
-        Ok(())
+        put(&mut s.kafka.summaries, Ok(topic(v)))
     }),
     Flag::new("moment-topic", "NAME|off", "a topic for moments [off]", |s, v| {
-        s.kafka.moments = topic(v);
-        Ok(())
+        put(&mut s.kafka.moments, Ok(topic(v)))
     }),
     Flag::new("create-topics", "", "create topics that are written to and do not exist [on]", |s, v| {
         put(&mut s.kafka.create_topics, boolean(v))
@@ -126,18 +116,15 @@ pub(super) const STORES: &[Flag] = &[
     stores::Flags::REDIS.told("write what is current to Redis there [off]"),
     stores::Flags::REDIS_PREFIX,
     Flag::new("webhook", "URL", "send moments there by HTTP POST [off]", |s, v| {
-        s.webhook = Secret(Some(v.to_owned()));
-        Ok(())
+        put(&mut s.webhook, text(v).map(|text| Secret(Some(text))))
     })
-    .hides(),
+    .hides()
+    .sets("url"),
     Flag::new(
         "webhook-secret",
         "",
         "the key that signs what is posted: `whsec_` and base64 [none]",
-        |s, v| {
-            s.webhook_secret = Secret(Some(v.to_owned()));
-            Ok(())
-        },
+        |s, v| put(&mut s.webhook_secret, text(v).map(|text| Secret(Some(text)))),
     )
     .secret()
     .needs("webhook"),
@@ -145,10 +132,7 @@ pub(super) const STORES: &[Flag] = &[
         "webhook-state",
         "DIR",
         "where to keep which moments were posted [telemetra.webhook]",
-        |s, v| {
-            s.webhook_state = v.into();
-            Ok(())
-        },
+        |s, v| put(&mut s.webhook_state, text(v)),
     )
     .needs("webhook"),
 ];

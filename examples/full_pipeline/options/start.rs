@@ -1,7 +1,7 @@
 //! The settings of what a run starts from, and of savepoints.
 
 use super::Flag;
-use crate::common::parse::boolean;
+use crate::common::parse::{boolean, text};
 use crate::common::settings::put;
 use crate::settings::Store;
 use crate::standby::TakeOver;
@@ -14,16 +14,14 @@ pub(super) const FLAGS: &[Flag] = &[
         |s, v| put(&mut s.start.dry_run, boolean(v)),
     ),
     Flag::new("savepoint", "NAME", "keep the newest checkpoint under this name, and end [off]", |s, v| {
-        s.start.savepoint = Some(v.to_owned());
-        Ok(())
+        put(&mut s.start.savepoint, text(v).map(Some))
     }),
     Flag::new("from-savepoint", "NAME", "start from this savepoint [the newest checkpoint]", |s, v| {
-        s.start.from_savepoint = Some(v.to_owned());
-        Ok(())
+        put(&mut s.start.from_savepoint, text(v).map(Some))
     }),
     Flag::new(
         "savepoint-in",
-        "DIR|postgres|postgres:NAME",
+        "DIR|URL|postgres|postgres:NAME",
         "the other process's --checkpoint, where the savepoint to start from is [--checkpoint]",
         |s, v| put(&mut s.start.savepoint_in, Store::parse(v).map(Some)),
     ),
@@ -38,7 +36,6 @@ pub(super) const FLAGS: &[Flag] = &[
         put(&mut s.start.lists, boolean(v))
     }),
     Flag::new("remove-savepoint", "NAME", "remove this savepoint, and end [off]", |s, v| {
-        s.start.remove = Some(v.to_owned());
-        Ok(())
+        put(&mut s.start.remove, text(v).map(Some))
     }),
 ];

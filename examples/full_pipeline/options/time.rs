@@ -55,10 +55,7 @@ pub(super) const FLAGS: &[Flag] = &[
         "idle-after",
         "TIME|off",
         "how long a partition without events delays the windows [5s for - and Kafka, else off]",
-        |s, v| {
-            s.idle_after = Some(optional(v, parse::duration)?);
-            Ok(())
-        },
+        |s, v| put(&mut s.idle_after, optional(v, parse::duration).map(Some)),
     ),
     Flag::new("deduplicate", "", "count events of the same id once, within the lateness [on]", |s, v| {
         put(&mut s.time.deduplicate, boolean(v))

@@ -10,8 +10,8 @@ use telemetra::core::checkpoint::CheckpointStore;
 use telemetra::livestream::{self, LiveEvents, LiveStreams};
 use telemetra::prelude::*;
 use telemetra::sinks::{
-    ChangeLog, CreateTopics, KafkaConfig, KafkaCounters, KafkaSink, KafkaSource, OnLost, Parquet, Postgres,
-    PostgresStore, RedisSink, Start, Webhook, WebhookSecret,
+    ChangeLog, CreateTopics, KafkaConfig, KafkaCounters, KafkaSink, KafkaSource, ObjectCheckpoints,
+    ObjectStoreConfig, OnLost, Parquet, Postgres, PostgresStore, RedisSink, Start, Webhook, WebhookSecret,
 };
 
 pub(crate) use embedded::Embedded;
@@ -26,9 +26,12 @@ const REDIS_HORIZON: Duration = Duration::from_secs(30 * 60);
 /// The additional counters of the source.
 pub(crate) type Counters = KafkaCounters;
 
-/// Checks that this build supports the settings: it supports all.
-pub(crate) fn check(_settings: &Settings) -> Result<(), ConfigError> {
-    Ok(())
+/// Checks the settings that only this build supports.
+pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
+    settings.objects().try_for_each(|(name, url)| {
+        let checked = ObjectStoreConfig::from_url(url).and_then(|config| ObjectCheckpoints::new(&config));
+        checked.map(drop).map_err(|error| error.of(name))
+    })
 }
 
 /// Adds the topics of Kafka as the source.
@@ -71,9 +74,12 @@ pub(crate) fn write(mut pipeline: LiveStreams, settings: &Settings, samples: u32
         pipeline = pipeline.sink(sink);
     }
     for output in &settings.outputs {
-        if let Output::Parquet(folder) = output {
-            pipeline = pipeline.sink(Parquet::new(folder).start_over());
-        }
+        let files = match output {
+            Output::Parquet(folder) => Parquet::new(folder),
+            Output::ParquetObjects(url) => Parquet::in_object_store(&ObjectStoreConfig::from_url(url)?)?,
+            Output::Sqlite(_) | Output::JsonLines(_) => continue,
+        };
+        pipeline = pipeline.sink(files.start_over());
     }
     if let Some(url) = &settings.webhook.0 {
         let mut sink = Webhook::new(url, &settings.webhook_state)?.table("moments").start_over();
@@ -90,6 +96,11 @@ pub(crate) fn store(settings: &Settings, name: Option<&str>) -> Result<Option<Bo
     let config = settings.postgres.config();
     let name = name.unwrap_or(&settings.name);
     Ok(config.map(|config| Box::new(PostgresStore::new(config).pipeline(name)) as _))
+}
+
+/// The store of checkpoints under a URL of an object store.
+pub(crate) fn object_store(url: &str) -> Result<Box<dyn CheckpointStore>> {
+    Ok(Box::new(ObjectCheckpoints::new(&ObjectStoreConfig::from_url(url)?)?))
 }
 
 impl Kafka {

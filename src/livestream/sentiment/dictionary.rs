@@ -46,7 +46,12 @@ impl<V: Copy> Dictionary<V> {
         }
         #[cfg(test)]
         super::work::done(word.len() as u64 + 1);
-        let number = number(word);
+        self.find(number(word))
+    }
+
+    /// The value of the word that has a number.
+    #[inline]
+    pub(super) fn find(&self, number: u128) -> Option<V> {
         let hash = mix(number);
         let (place, bit) = place(hash);
         if self.filter[place] & bit == 0 {

@@ -4,8 +4,11 @@ mod build;
 mod chat;
 mod class;
 mod emotes;
+mod pieces;
 mod reading;
 mod rules;
+#[cfg(test)]
+mod same;
 mod scan;
 mod token;
 mod words;
@@ -82,7 +85,7 @@ impl Vader {
     /// entities, names, commands, addresses and numbers. `docs/chat-words.md` has all words of the layer,
     /// with reasons.
     ///
-    /// It costs about a fifth more. Words and emotes given later ([`with`](Self::with),
+    /// It costs two fifths more. Words and emotes given later ([`with`](Self::with),
     /// [`with_emotes`](Self::with_emotes)) take precedence over those of the layer.
     ///
     /// ```

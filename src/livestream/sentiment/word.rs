@@ -95,14 +95,56 @@ fn hash_lowered(text: &[u8]) -> u128 {
     xxh3_128(&lower[..text.len().min(LONGEST)]) | 1 << 127
 }
 
+/// A one in each of sixteen bytes.
+const EACH: u128 = u128::MAX / 255;
+/// The high bit of each of sixteen bytes.
+const HIGH: u128 = EACH * 0x80;
+
 /// Converts sixteen bytes at once: it sets the bit that distinguishes `a` from `A` in bytes from `A` to `Z`.
 #[inline]
 fn lower(bytes: u128) -> u128 {
-    const EACH: u128 = u128::MAX / 255;
-    let seven = bytes & (EACH * 0x7f);
-    let from_a = seven + EACH * (0x80 - b'A' as u128);
-    let past_z = seven + EACH * (0x7f - b'Z' as u128);
-    bytes | (from_a & !past_z & !bytes & (EACH * 0x80)) >> 2
+    bytes | between(bytes, b'A', b'Z') >> 2
+}
+
+/// The high bits of those of sixteen bytes that are from `least` to `most`, which are ASCII.
+#[inline]
+fn between(bytes: u128, least: u8, most: u8) -> u128 {
+    let seven = bytes & !HIGH;
+    let from_least = seven + EACH * (0x80 - u128::from(least));
+    let past_most = seven + EACH * (0x7f - u128::from(most));
+    from_least & !past_most & !bytes & HIGH
+}
+
+/// A word of at most 15 ASCII letters.
+pub(super) struct Letters {
+    pub(super) len: usize,
+    pub(super) number: u128,
+    pub(super) any_upper: bool,
+    pub(super) any_lower: bool,
+}
+
+/// The letters before the first space of sixteen bytes, none if that is the first byte; `None` if there is another
+/// byte before it, or no space.
+#[inline]
+pub(super) fn packed_letters(bytes: u128) -> Option<Letters> {
+    let others = bytes ^ (EACH * u128::from(b' '));
+    // Of the bytes that are zero the lowest is found rightly: only beyond it the subtraction carries.
+    let spaces = others.wrapping_sub(EACH) & !others & HIGH;
+    let before = (spaces & spaces.wrapping_neg()) >> 7;
+    let before = before.wrapping_sub(1);
+    let small = bytes | (EACH * 0x20);
+    let letters = between(small, b'a', b'z') & before;
+    if spaces == 0 || letters != before & HIGH {
+        return None;
+    }
+    let lower = letters & (bytes << 2);
+    let len = spaces.trailing_zeros() / 8;
+    Some(Letters {
+        len: len as usize,
+        number: small & before | u128::from(len) << 120,
+        any_upper: letters != lower,
+        any_lower: lower != 0,
+    })
 }
 
 #[cfg(test)]

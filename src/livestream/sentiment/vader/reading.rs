@@ -54,7 +54,8 @@ impl Reading {
         self.ring[self.words % RING] = token;
         self.words += 1;
         let ripe = self.words.wrapping_sub(3);
-        if self.ring[ripe % RING].is(Token::ACTS) && self.words > 2 {
+        // Before the third word it is the token before the first, which does not act.
+        if self.ring[ripe % RING].is(Token::ACTS) {
             self.settle(ripe);
         }
     }

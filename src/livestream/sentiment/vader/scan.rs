@@ -3,8 +3,9 @@
 
 use super::Vader;
 use super::class::{
-    APOSTROPHE, EXCLAMATION, LOWER, MARK, QUESTION, SPACE, UPPER, WIDE, class, classes, count, few, trimmed,
+    APOSTROPHE, EXCLAMATION, LOWER, MARK, QUESTION, UPPER, WIDE, classes, count, few, trimmed,
 };
+use super::pieces::{Piece, pieces};
 use super::reading::Reading;
 use super::token::Token;
 use crate::livestream::sentiment::word::Folded;
@@ -12,12 +13,17 @@ use crate::livestream::sentiment::word::Folded;
 impl Vader {
     /// Adds all words of a message to the reading.
     pub(super) fn read(&self, message: &str, reading: &mut Reading) {
-        pieces(message, |start, end, classes| self.piece(message, start, end, classes, reading));
+        pieces(message, |piece| match piece.number {
+            Some(number) => {
+                reading.push(of_letters(self.words.find(number).unwrap_or_default(), piece.classes));
+            }
+            None => self.piece(message, piece, reading),
+        });
     }
 
-    /// Handles a piece between white space with bytes of the given classes.
+    /// Handles a piece between white space.
     #[inline]
-    fn piece(&self, message: &str, start: usize, end: usize, classes: u8, reading: &mut Reading) {
+    fn piece(&self, message: &str, Piece { start, end, classes, .. }: Piece, reading: &mut Reading) {
         let text = &message.as_bytes()[start..end];
         if classes & (EXCLAMATION | QUESTION) != 0 {
             reading.punctuation(count(text, b'!'), count(text, b'?'));
@@ -115,26 +121,10 @@ impl Vader {
     }
 }
 
-/// Calls `piece` for each piece between ASCII white space, with its range and the classes of its bytes.
+/// The token of a word of letters alone, which have the given classes.
 #[inline]
-pub(super) fn pieces(message: &str, mut piece: impl FnMut(usize, usize, u8)) {
-    let text = message.as_bytes();
-    let mut start = 0;
-    let mut all = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        let class = class(byte);
-        if class & SPACE == 0 {
-            all |= class;
-            continue;
-        }
-        if start < at {
-            piece(start, at, all);
-        }
-        (start, all) = (at + 1, 0);
-    }
-    if start < text.len() {
-        piece(start, text.len(), all);
-    }
+fn of_letters(token: Token, classes: u8) -> Token {
+    if classes & (UPPER | LOWER) == UPPER { token.with(Token::LOUD) } else { token }
 }
 
 /// Whether a word is a negation by its *n't*.

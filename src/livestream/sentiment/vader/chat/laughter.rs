@@ -53,6 +53,14 @@ pub(super) fn may_laugh(word: &[u8]) -> bool {
     word.len() > 2 && (word[0] ^ word[2]) & !0x20 == 0
 }
 
+/// The same for the number of a word of letters.
+#[inline]
+pub(super) fn number_may_laugh(number: u128) -> bool {
+    let [first, _, third, ..] = number.to_le_bytes();
+    // What lies beyond the end is 0.
+    first == third
+}
+
 /// Whether a word of another alphabet, in small letters, is laughter.
 pub(super) fn is_laughter_beyond_ascii(word: &str) -> bool {
     #[cfg(test)]

@@ -28,10 +28,24 @@ pub(super) struct Phrases {
     by_last: Vec<Vec<Phrase>>,
     /// The parts that end phrases, as a set of their numbers.
     parts: u64,
+    /// The last two words of phrases, as a set of their [`slot`]s: most words that end a phrase do not, as the word
+    /// before them is another one.
+    ends: Box<[u64; SLOTS / 64]>,
     /// The valences, in tenths, of words that are a whole message, by their [`place`]; 0 for other words.
     alone: Vec<i8>,
     /// The greatest number of such a word.
     alone_to: u16,
+}
+
+/// The size of a set of pairs of words, a power of two.
+const SLOTS: usize = 1 << 14;
+
+/// The place of a pair of words in a set.
+#[inline]
+fn slot(before: u16, last: u16) -> (usize, u64) {
+    let pair = u32::from(before) << 16 | u32::from(last);
+    let slot = pair.wrapping_mul(0x9e37_79b1) >> (u32::BITS - SLOTS.trailing_zeros());
+    (slot as usize / 64, 1 << (slot % 64))
 }
 
 /// Assigns the numbers by which phrases refer to words.
@@ -66,7 +80,8 @@ impl Phrases {
         let mut numbers = Numbers { vader, last: PHRASES };
         let phrases =
             || groups.iter().flat_map(|group| group.items.split(',').map(|phrase| (phrase, group.tenths)));
-        let mut held = Self { by_last: Vec::new(), parts: 0, alone: Vec::new(), alone_to: 0 };
+        let ends = Box::new([0; SLOTS / 64]);
+        let mut held = Self { by_last: Vec::new(), parts: 0, ends, alone: Vec::new(), alone_to: 0 };
         for group in alone {
             for word in group.items.split_whitespace() {
                 let place = place(numbers.of(word, ENDS));
@@ -107,16 +122,27 @@ impl Phrases {
             }
             self.by_last[place].push(Phrase { before, tenths });
             self.parts |= if last < STEP { 1 << last } else { 0 };
+            let (word, bit) = slot(before[0], last);
+            self.ends[word] |= bit;
         }
     }
 
-    /// Whether a word that is about to be read may end a phrase, or be a whole message.
+    /// Whether a word that is about to be read may end a phrase. There are no branches, as they would be
+    /// mispredicted.
     #[inline]
     pub(super) fn may_end(&self, token: Token, reading: &Reading) -> bool {
         let number = token.number() as u16;
-        let ends = number & ENDS != 0 || (number < STEP && self.parts & 1 << number != 0);
-        // The first numbers belong to words that may be a whole message.
-        ends && (reading.last(1).number() != 0 || number & !ENDS <= self.alone_to)
+        let is_last = (number & ENDS != 0) | ((number < STEP) & (self.parts >> (number % STEP) & 1 != 0));
+        let (word, bit) = slot(reading.last(1).number() as u16, number);
+        is_last & (self.ends[word] & bit != 0)
+    }
+
+    /// Whether a word may have another valence as a whole message.
+    #[inline]
+    pub(super) fn may_be_alone(&self, token: Token) -> bool {
+        let number = token.number() as u16;
+        // The first numbers belong to such words, after that of figures.
+        (number & ENDS != 0) & (number & !ENDS <= self.alone_to) & (number != FIGURES)
     }
 
     /// The token of a word that is about to be read: if the word ends a phrase, the token is that of the

@@ -1,6 +1,6 @@
 //! The scan of a message into words, by the rules of the chat layer.
 
-use super::laughter::{Figure, figure, is_laughter, is_laughter_beyond_ascii, may_laugh};
+use super::laughter::{Figure, figure, is_laughter, is_laughter_beyond_ascii, may_laugh, number_may_laugh};
 use super::phrases::FIGURES;
 use super::text::{Resolved, brackets, is_address};
 use super::words::{APPLAUSE, BRACKETS, LAUGHTER, WIN};
@@ -8,8 +8,9 @@ use super::{Chat, sign};
 use crate::livestream::sentiment::letters::is_unspaced;
 use crate::livestream::sentiment::vader::Vader;
 use crate::livestream::sentiment::vader::class::{LOWER, MARK, UPPER, WIDE, classes, count, few};
+use crate::livestream::sentiment::vader::pieces::{Piece, pieces};
 use crate::livestream::sentiment::vader::reading::Reading;
-use crate::livestream::sentiment::vader::scan::{negates, pieces};
+use crate::livestream::sentiment::vader::scan::negates;
 use crate::livestream::sentiment::vader::token::Token;
 use crate::livestream::sentiment::word::{Folded, LONGEST};
 
@@ -22,31 +23,45 @@ struct Reader<'a> {
     figures: i32,
     /// Whether any byte is there three times in a row.
     any_run: bool,
-    /// The difference, in tenths, between the valences of the last word as a whole message and in a sentence,
-    /// if it has both.
-    alone: i32,
+    /// The last word that may have another valence as a whole message.
+    alone: Token,
+    /// The number of words that are no laughter and no emotes; there may be more.
+    surely_words: usize,
 }
 
 impl Chat {
     /// Adds all words of a message to the reading, and ends it.
     pub(in super::super) fn read(&self, vader: &Vader, message: &str, reading: &mut Reading) {
         let any_run = has_run(message.as_bytes());
-        let mut reader = Reader { vader, chat: self, reading, figures: 0, any_run, alone: 0 };
-        pieces(message, |start, end, classes| {
-            if classes & (MARK | WIDE) == 0 {
+        let mut reader = Reader {
+            vader,
+            chat: self,
+            reading,
+            figures: 0,
+            any_run,
+            alone: Token::default(),
+            surely_words: 0,
+        };
+        pieces(message, |Piece { start, end, classes, number }| {
+            if let Some(number) = number {
+                reader.letters_alone(&message.as_bytes()[start..end], number, classes);
+            } else if classes & (MARK | WIDE) == 0 {
                 let text = &message.as_bytes()[start..end];
                 reader.word(text, text, vader.words.get(text), classes);
             } else {
                 reader.piece(&message[start..end], classes, start == 0);
             }
         });
-        let (figures, alone) = (reader.figures, reader.alone);
+        let (figures, alone, many) = (reader.figures, reader.alone, reader.surely_words > 1);
         reading.end_of_text();
         if figures != 0 && !message.bytes().any(|byte| byte.is_ascii_alphabetic()) {
             reading.add(f64::from(figures) / 10.0);
         }
-        if alone != 0 && self.is_one_word(vader, message) {
-            reading.add(f64::from(alone) / 10.0);
+        if !many
+            && let Some(tenths) = self.phrases.alone(alone)
+            && self.is_one_word(vader, message)
+        {
+            reading.add((f64::from(tenths) - f64::from(alone.tenths())) / 10.0);
         }
     }
 
@@ -91,17 +106,15 @@ impl Chat {
 impl Reader<'_> {
     #[inline(always)]
     fn push(&mut self, token: Token) {
-        let token =
-            if self.chat.phrases.may_end(token, self.reading) { self.last_of_phrase(token) } else { token };
+        let phrases = &self.chat.phrases;
+        self.alone = if phrases.may_be_alone(token) { token } else { self.alone };
+        let token = if phrases.may_end(token, self.reading) { self.last_of_phrase(token) } else { token };
         self.reading.push(token);
     }
 
     /// Handles a word together with the words before it.
     #[cold]
     fn last_of_phrase(&mut self, token: Token) -> Token {
-        if let Some(tenths) = self.chat.phrases.alone(token) {
-            self.alone = i32::from(tenths) - i32::from(token.tenths());
-        }
         self.chat.phrases.ended(token, self.reading)
     }
 
@@ -153,6 +166,23 @@ impl Reader<'_> {
         }
         if negates(word, classes) {
             token = token.with(Token::NEGATES);
+        }
+        self.push(token);
+    }
+
+    /// Handles a word of letters alone, which has a number and letters of the given classes.
+    #[inline(always)]
+    fn letters_alone(&mut self, word: &[u8], number: u128, classes: u8) {
+        let found = self.vader.words.find(number);
+        let mut token = found.unwrap_or_default();
+        // One branch that is rarely taken costs less than four.
+        let may_be_odd = self.any_run | (classes == UPPER | LOWER) | number_may_laugh(number);
+        if may_be_odd & found.is_none() {
+            token = self.unknown(word, classes);
+        }
+        self.surely_words += usize::from(!may_be_odd & !token.is(Token::EMOTE));
+        if classes == UPPER {
+            token = if word.len() == 1 { in_capitals(token, word) } else { token.with(Token::LOUD) };
         }
         self.push(token);
     }
