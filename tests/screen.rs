@@ -177,7 +177,10 @@ fn an_interrupt_leaves_a_report_and_a_clean_line() {
         assert_eq!(written.code, Some(130), "{}", written.text);
         written.fits(columns);
         let words = written.words();
-        assert!(words.contains("finishing what was read; once more to stop at once"), "{words}");
+        assert!(
+            words.contains("finishing what was read; a second Ctrl-C or SIGTERM stops at once"),
+            "{words}"
+        );
         assert!(words.contains("The run was stopped before the end of its input."), "{words}");
         assert!(words.contains("nothing vanished"), "{words}");
     }

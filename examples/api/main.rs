@@ -105,7 +105,7 @@ fn listen(stop: watch::Sender<bool>, quiet: bool) -> Result<()> {
                 std::process::exit(code);
             }
             if !quiet {
-                tell("stopping; once more to stop at once");
+                tell("stopping; a second Ctrl-C or SIGTERM stops at once");
             }
             tokio::spawn(async move {
                 tokio::time::sleep(LONGEST).await;

@@ -128,6 +128,9 @@ impl Client {
             .tls_config(tls)
             .timeout_global(Some(timeout))
             .http_status_as_error(false)
+            // Headers may have secrets, which are for this place alone.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .build();
         let place = secrets::redact(endpoint);
         Self { agent: config.new_agent(), place, is_down: Arc::default() }

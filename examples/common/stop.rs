@@ -57,7 +57,7 @@ pub(crate) fn listen() -> Result<Stop> {
         }
         std::thread::sleep(LONGEST);
         super::screen::tell(&format!(
-            "it did not end within {LONGEST:?}: stopped; the next start goes on from the last checkpoint"
+            "the program did not end within {LONGEST:?} and was stopped; the next start goes on from the last checkpoint"
         ));
         std::process::exit(heard.exit_code().into());
     });

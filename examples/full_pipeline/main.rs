@@ -252,7 +252,7 @@ impl Watch<'_> {
             return Ok((running.wait()?, false));
         }
         if !read_all && !self.settings.quiet {
-            tell("finishing what was read; once more to stop at once");
+            tell("finishing what was read; a second Ctrl-C or SIGTERM stops at once");
         }
         others.drain();
         let report = running.drain(self.settings.drain())?;

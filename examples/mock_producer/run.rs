@@ -45,7 +45,7 @@ impl Run<'_> {
         let (reached, stuck) = self.send_all(&mut feed)?;
         let interrupted = self.is_stopped();
         if interrupted {
-            self.progress.tell("finishing what was sent; once more to stop at once");
+            self.progress.tell("finishing what was sent; a second Ctrl-C or SIGTERM stops at once");
         }
         let until = Instant::now() + self.settings.flush_for;
         while self.sender.queued() > 0 && Instant::now() < until {

@@ -67,6 +67,14 @@ function wrong(ops) {
   ];
 }
 
+// What operators do, by the first word of their name. Those of one's own have none.
+const WORK = {
+  Ingest: "reads, decodes and sums up events", Deliver: "hands changes to the sinks", Dataflow: "passes progress between operators",
+  windows: "makes windows of panes", moments: "compares windows with what is usual", changes: "finds what changed in a table",
+  streams: "keeps what is known of each stream", Stamp: "gives rows their time", FlatMap: "picks out rows",
+};
+const does = (name) => WORK[name.split(" ")[0]] ?? "";
+
 function show(ops) {
   $("as-of").textContent = ops.as_of ? `answers as of ${at(Date.parse(ops.as_of))}` : "no answers yet";
   const faults = wrong(ops);
@@ -94,8 +102,8 @@ function show(ops) {
     : table("Checkpoints", ["Newest complete", "Age", "Completed", ops.pipeline === "here" ? "Bytes written" : "Bytes stored", "Error"],
       [[time(ops.checkpoints.boundary), known(ops.checkpoints.age_seconds, seconds), known(ops.checkpoints.completed), bytes(ops.checkpoints.bytes), error(ops.checkpoints.error)]])));
   const total = (ops.operators ?? []).reduce((sum, one) => sum + one.busy_seconds, 0);
-  put("operators", ops.operators, () => (ops.operators === null ? hint(`${UNKNOWN}: the pipeline runs in another process.`) : table("Time by operator", ["Operator", "Time", "Share"],
-    ops.operators.slice(0, 12).map((one) => [one.name, seconds(one.busy_seconds), `${decimal((100 * one.busy_seconds) / (total || 1))} %`]))));
+  put("operators", ops.operators, () => (ops.operators === null ? hint(`${UNKNOWN}: the pipeline runs in another process.`) : table("Time by operator", ["Operator", "What it does", "Time", "Share"],
+    ops.operators.slice(0, 12).map((one) => [one.name, does(one.name), seconds(one.busy_seconds), `${decimal((100 * one.busy_seconds) / (total || 1))} %`]))));
   put("log", ops.log, () => (ops.log.length === 0 ? hint("The log is empty.") : html("ol", {}, ops.log.map((line) =>
     html("li", { "data-level": line.level }, html("time", { datetime: line.time }, at(Date.parse(line.time))), " ", html("b", {}, line.level), " ", line.text)))));
 }

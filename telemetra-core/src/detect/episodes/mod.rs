@@ -29,6 +29,7 @@ use crate::time::window::WindowRules;
 
 mod affected;
 mod baseline;
+mod contents;
 mod emit;
 mod evaluate;
 mod exclude;
@@ -42,8 +43,9 @@ mod sums;
 mod values;
 
 use affected::Affected;
+use contents::Contents;
 use exclude::Levels;
-use explain::{Contents, Explanations};
+use explain::Explanations;
 use follow::Following;
 use history::History;
 pub use look::CountLooks;

@@ -1,0 +1,197 @@
+//! The summaries of one key's windows that explanations of its moments may need.
+//!
+//! A window that may still be corrected has its summary here, shared with the state of the windows. Of the
+//! settled windows, only the usual ones of explanations to come are kept, as bytes.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bincode::Options;
+
+use crate::data::Data;
+use crate::room::{grow, shrink};
+use crate::time::event_time::EventTime;
+use crate::time::window::WindowSpec;
+
+/// The summaries of one key that explanations may need.
+#[derive(Debug)]
+pub(super) struct Contents<S> {
+    /// The summaries of windows that are not settled: each from a window's end on, up to the next.
+    open: VecDeque<(EventTime, Arc<S>)>,
+    /// The settled windows that ended at a multiple of their size, oldest first: of each the number of bytes
+    /// that follow, the end, and the summary.
+    settled: VecDeque<u8>,
+    /// The end of the first settled window.
+    first: EventTime,
+    /// All windows up to this end are settled.
+    until: EventTime,
+    /// The boundary at which the key must be advanced to give up summaries, if that is planned.
+    pub(super) releases_at: Option<EventTime>,
+}
+
+impl<S> Default for Contents<S> {
+    fn default() -> Self {
+        let (open, settled) = Default::default();
+        Self { open, settled, first: EventTime::MIN, until: EventTime::MIN, releases_at: None }
+    }
+}
+
+/// The bytes of the length of a settled window.
+const LENGTH: usize = size_of::<u32>();
+
+fn encoding() -> impl Options {
+    bincode::DefaultOptions::new()
+}
+
+/// Some bytes of a queue; `None` if it has fewer.
+fn slice(queue: &VecDeque<u8>, range: Range<usize>) -> Option<Cow<'_, [u8]>> {
+    let (older, newer) = queue.as_slices();
+    match range.start.checked_sub(older.len()) {
+        Some(start) => newer.get(start..range.end - older.len()).map(Cow::Borrowed),
+        None if range.end <= older.len() => Some(Cow::Borrowed(&older[range])),
+        None => {
+            let rest = newer.get(..range.end - older.len())?;
+            Some(Cow::Owned([&older[range.start..], rest].concat()))
+        }
+    }
+}
+
+impl<S: Data> Contents<S> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.settled.is_empty()
+    }
+
+    /// Whether a window has a summary that may still be corrected.
+    pub(super) fn has_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Gives up the summaries of windows that are not settled: none will be.
+    pub(super) fn close(&mut self) {
+        self.open = VecDeque::new();
+    }
+
+    /// Sets the summary of a window; `is_newest` if there is none after it.
+    pub(super) fn set(&mut self, spec: WindowSpec, end: EventTime, value: &Arc<S>, is_newest: bool) {
+        if end <= self.until {
+            return;
+        }
+        let next = self.open.partition_point(|(first, _)| *first <= end);
+        let covering = next.checked_sub(1).map(|at| (at, self.open[at].0, Arc::clone(&self.open[at].1)));
+        if let Some((at, _, held)) = &covering
+            && (Arc::ptr_eq(held, value) || is_newest && held == value)
+        {
+            // The newest of equal summaries is held here as long as elsewhere.
+            self.open[*at].1 = Arc::clone(value);
+            return;
+        }
+        let after = end.plus(spec.slide());
+        grow(&mut self.open, 2);
+        if let Some((_, _, held)) = &covering
+            && !is_newest
+            && self.open.get(next).is_none_or(|(first, _)| *first > after)
+        {
+            self.open.insert(next, (after, Arc::clone(held)));
+        }
+        match covering {
+            Some((at, first, _)) if first == end => self.open[at].1 = Arc::clone(value),
+            _ => self.open.insert(next, (end, Arc::clone(value))),
+        }
+    }
+
+    /// The summary of a window that is not settled.
+    pub(super) fn open(&self, end: EventTime) -> Option<&Arc<S>> {
+        let at = self.open.partition_point(|(first, _)| *first <= end).checked_sub(1)?;
+        self.open.get(at).filter(|_| end > self.until).map(|(_, value)| value)
+    }
+
+    /// Settles the windows up to `limit`, of which none can change any more, and keeps the usual ones that
+    /// ended after `oldest`. `is_there` says which windows there are.
+    pub(super) fn settle(
+        &mut self,
+        spec: WindowSpec,
+        limit: EventTime,
+        oldest: EventTime,
+        is_there: impl Fn(EventTime) -> bool,
+    ) {
+        let size = spec.size();
+        if let Some((first, _)) = self.open.front() {
+            let from = first.0.max(self.until.0 + 1).max(oldest.0 + 1);
+            let mut end = EventTime(from.next_multiple_of(size));
+            while end <= limit {
+                let summary = self.open(end).filter(|_| is_there(end));
+                if let Some(bytes) = summary.and_then(|value| encoding().serialize(&(end.0, &**value)).ok()) {
+                    if self.settled.is_empty() {
+                        self.first = end;
+                    }
+                    grow(&mut self.settled, LENGTH + bytes.len());
+                    self.settled.extend(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+                    self.settled.extend(bytes);
+                }
+                end = end.plus(size);
+            }
+        }
+        self.until = self.until.max(limit);
+        while self.open.get(1).is_some_and(|(next, _)| *next <= limit.plus(spec.slide())) {
+            self.open.pop_front();
+        }
+        shrink(&mut self.open);
+        if !self.settled.is_empty() && self.first <= oldest {
+            self.forget(oldest);
+        }
+    }
+
+    /// Removes the settled windows that ended at a time or before it.
+    fn forget(&mut self, oldest: EventTime) {
+        let (mut gone, mut first) = (0, EventTime::MIN);
+        for bytes in self.records() {
+            let end = encoding().allow_trailing_bytes().deserialize(&bytes).map_or(EventTime::MIN, EventTime);
+            if end > oldest {
+                first = end;
+                break;
+            }
+            gone += LENGTH + bytes.len();
+        }
+        self.settled.drain(..gone);
+        self.first = first;
+        shrink(&mut self.settled);
+    }
+
+    /// The bytes of the settled windows, oldest first.
+    fn records(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let begin = at + LENGTH;
+            let length: [u8; LENGTH] = slice(&self.settled, at..begin)?.as_ref().try_into().ok()?;
+            at = begin + usize::try_from(u32::from_le_bytes(length)).ok()?;
+            slice(&self.settled, begin..at)
+        })
+    }
+
+    /// The settled windows, oldest first.
+    fn settled(&self) -> impl Iterator<Item = (EventTime, S)> + '_ {
+        self.records().filter_map(|bytes| {
+            let (end, value): (u64, S) = encoding().deserialize(&bytes).ok()?;
+            Some((EventTime(end), value))
+        })
+    }
+
+    /// The usual windows among those whose end is in an interval of `[oldest, newest]`, oldest first.
+    pub(super) fn usual(
+        &self,
+        spec: WindowSpec,
+        (oldest, newest): (EventTime, EventTime),
+        is_there: impl Fn(EventTime) -> bool,
+    ) -> Vec<(EventTime, Arc<S>)> {
+        let settled = self.settled().map(|(end, value)| (end, Arc::new(value)));
+        let mut usual: Vec<_> = settled.filter(|(end, _)| (oldest..=newest).contains(end)).collect();
+        let mut end = EventTime(oldest.0.max(self.until.0 + 1).next_multiple_of(spec.size()));
+        while end <= newest {
+            usual.extend(self.open(end).filter(|_| is_there(end)).map(|value| (end, Arc::clone(value))));
+            end = end.plus(spec.size());
+        }
+        usual
+    }
+}
