@@ -241,7 +241,7 @@ impl Running {
             moments: self.moments(),
             operator_times: self.operator_times(),
             state_bytes: self.monitored.iter().map(|worker| worker.state_size.get()[3]).sum(),
-            failure: self.failure.enrich(),
+            failure: self.failure.describe(),
         }
     }
 
