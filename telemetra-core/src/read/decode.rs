@@ -55,8 +55,9 @@ pub trait Decoder<E: Events>: Send + Sync {
         record.value.into()
     }
 
-    /// What fetches from outside that which decoding needs, such as schemas of a registry. A pipeline asks it
-    /// about each batch before it takes the batch. `None`, the default: decoding needs nothing from outside.
+    /// Returns the part of the decoder that fetches what decoding needs from outside, such as schemas of a
+    /// registry. A pipeline asks it about each batch before it takes the batch. `None`, the default: decoding
+    /// needs nothing from outside.
     fn preparation(&self) -> Option<Arc<dyn Preparation>> {
         None
     }

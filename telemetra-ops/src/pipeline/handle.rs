@@ -99,7 +99,8 @@ pub struct Report {
     /// The number of moments found in the last settled period, and the number expected by chance, for each
     /// grouping with rules.
     pub moments: Vec<MomentsStatus>,
-    /// What the start did with the state of the checkpoint; `None` if it did not start from one.
+    /// The treatment of each part of the checkpoint's state at the start; `None` if the pipeline did not
+    /// start from a checkpoint.
     pub restored: Option<RestorePlan>,
     /// A description, for a log, of what was not durable when [draining](Running::drain) reached its timeout,
     /// and where the next start continues. `None` if everything is durable.

@@ -31,7 +31,7 @@ pub struct RestorePlan {
 pub struct RestoreStep {
     /// The name of the part: an operator, such as `windows device_minute`, or a setting.
     pub part: String,
-    /// What happens to it.
+    /// The treatment of the part.
     pub action: RestoreAction,
     /// The reason, and for a refusal what to do about it. Empty if there is nothing to add.
     pub detail: String,

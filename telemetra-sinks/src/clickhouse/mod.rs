@@ -72,7 +72,7 @@ struct Opened {
     buffer: Vec<u8>,
 }
 
-/// Says no password.
+/// Shows no password.
 impl fmt::Debug for ClickHouse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClickHouse").field("server", &self.server.shown()).finish_non_exhaustive()

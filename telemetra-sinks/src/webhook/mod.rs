@@ -118,7 +118,7 @@ struct Opened {
     delivered: Delivered,
 }
 
-/// Says neither secrets nor headers.
+/// Shows neither secrets nor headers.
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook").field("url", &self.settings.shown).finish_non_exhaustive()

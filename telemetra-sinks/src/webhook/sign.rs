@@ -37,7 +37,7 @@ pub(super) const SIGNATURE: &str = "webhook-signature";
 #[derive(Clone)]
 pub struct WebhookSecret(hmac::Key);
 
-/// Says no secret.
+/// Shows no secret.
 impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebhookSecret")
