@@ -38,7 +38,7 @@ pub enum CodecError {
     #[error("the checkpoint's content does not fit this pipeline: {0}")]
     Content(#[from] bincode::Error),
     /// A value was decoded, and bytes are left after it: it is of another type.
-    #[error("{bytes} bytes are left over: the state has another shape than it is taken for")]
+    #[error("{bytes} bytes are left over: the state was written as another type")]
     Rest {
         /// How many bytes.
         bytes: usize,

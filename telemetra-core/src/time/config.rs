@@ -138,7 +138,7 @@ impl TimeConfig {
         if self.max_jump == Some(Duration::ZERO) {
             return Err(ConfigError::new(
                 "max_jump",
-                "no event may be ahead of another",
+                "with 0 ms every step of event time would be too far ahead",
                 "give more, or leave it out",
             ));
         }

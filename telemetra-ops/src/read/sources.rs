@@ -55,10 +55,10 @@ impl IngressConfig {
     ) -> Result<(), ConfigError> {
         self.time.check(samples)?;
         if sources == 0 {
-            return Err(ConfigError::new("source", "there is none", "give at least one"));
+            return Err(ConfigError::new("source", "the pipeline has no source", "add at least one"));
         }
         if workers == 0 {
-            return Err(ConfigError::new("workers", "there are none", "give at least one"));
+            return Err(ConfigError::new("workers", "there are 0 workers", "give at least one"));
         }
         let slide = panes.slide();
         if self.max_watermark_drift.is_some() && self.drift() < 2 * slide {

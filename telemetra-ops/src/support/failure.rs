@@ -80,16 +80,16 @@ pub enum PipelineError {
     #[error("the processes of the cluster do not agree: {0}")]
     Disagreement(String),
     /// Another process of the cluster ended, by an error or by order. Start all processes again.
-    #[error("process {process} of the cluster stopped: {}", why.as_deref().unwrap_or("it was told to"))]
+    #[error("process {process} of the cluster stopped: {}", why.as_deref().unwrap_or("it was ordered to"))]
     Peer {
         /// The process.
         process: usize,
-        /// Its error, in words; `None` if it was told to stop.
+        /// Its error, in words; `None` if it was ordered to stop.
         why: Option<String>,
     },
     /// The order to stop came before the pipeline had started, or, in
     /// [`take_over`](crate::Running::take_over), before the sinks were taken over.
-    #[error("the pipeline was told to stop before it had started; nothing was read")]
+    #[error("the pipeline was stopped before it had started; nothing was read")]
     Stopped,
     /// A worker thread panicked, which is a defect of this library or of an operator or aggregate of yours;
     /// or a thread could not be started. The text is the panic's message.

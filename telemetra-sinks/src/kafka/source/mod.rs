@@ -147,7 +147,7 @@ impl KafkaSource {
                 let hint = "give 1 to 249 letters, digits, `.`, `_` and `-`";
                 return Err(ConfigError::new(
                     "topics",
-                    format!("`{}` is no name of a topic", topic.escape_debug()),
+                    format!("`{}` is not a valid name of a topic", topic.escape_debug()),
                     hint,
                 ));
             }
