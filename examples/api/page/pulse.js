@@ -43,9 +43,9 @@ export class Pulse {
       this.trend.dataset.side = said.startsWith("+") ? "up" : said.startsWith("−") ? "down" : "";
     }
     this.bar.style.width = `${greatest > 0 ? (100 * (current ?? 0)) / greatest : 0}%`;
-    this.peak.textContent = greatest > 0 ? `peak ${count(greatest)} in ${span}` : "no viewer counts yet";
+    this.peak.textContent = greatest > 0 ? `highest single count in ${span}: ${count(greatest)}` : "no viewer counts yet";
     this.gauge.setAttribute("aria-label",
-      current === null ? "No viewers are known" : `${count(current)} viewers, of a peak of ${count(greatest)} in ${span}`);
+      current === null ? "No viewers are known" : `${count(current)} viewers; the greatest count in ${span} is ${count(greatest)}`);
     this.spark(windows, from, to);
   }
 
