@@ -44,7 +44,7 @@ impl<E: Events> Parts<E> {
         }
         if self.sinks.iter().any(|sink| sink.shards == 0) {
             return Err(
-                ConfigError::new("sharded_sink", "a sink cannot have 0 shards", "give at least one").into()
+                ConfigError::new("sharded_sink", "there is no shard", "give at least one").into()
             );
         }
         let every = match &self.checkpoints {
