@@ -43,9 +43,7 @@ impl<E: Events> Parts<E> {
             return Err(ConfigError::new("process", detail, "processes count from 0").into());
         }
         if self.sinks.iter().any(|sink| sink.shards == 0) {
-            return Err(
-                ConfigError::new("sharded_sink", "there is no shard", "give at least one").into()
-            );
+            return Err(ConfigError::new("sharded_sink", "there is no shard", "give at least one").into());
         }
         let every = match &self.checkpoints {
             Some(Checkpoints { every, .. }) => {
