@@ -64,6 +64,10 @@ pub fn new_life() -> Arc<str> {
 }
 
 /// A stream of the changes of a source.
+///
+/// # Contract
+///
+/// * **Gaps are reported.** If changes were lost, the next item is [`News::Gap`].
 pub trait Feed: Send {
     /// Waits for the next change; `None` when there will be no more.
     fn next(&mut self) -> Pending<'_, Option<News>>;

@@ -26,7 +26,13 @@ pub type Min<T> = Extreme<T, Least>;
 /// ```
 pub type Max<T> = Extreme<T, Greatest>;
 
-/// The choice between the least and the greatest input in [`Extreme`].
+/// The choice between the least and the greatest input in [`Extreme`]. [`Least`] and [`Greatest`] implement
+/// it.
+///
+/// # Contract
+///
+/// * **Strict.** [`beats`](Self::beats) is a strict order: of two inputs at most one beats the other, and
+///   none beats itself.
 pub trait End: Copy + Debug + Default + Send + Sync + 'static {
     /// Whether `a` is kept rather than `b`.
     fn beats<T: Ord>(a: &T, b: &T) -> bool;

@@ -103,7 +103,12 @@ pub trait Accumulator:
     fn finish(&self) -> Self::Output;
 }
 
-/// An accumulator that takes inputs of type `I`.
+/// An accumulator that takes inputs of type `I`. One accumulator may take several types.
+///
+/// # Contract
+///
+/// * **Commutes.** The order of inputs does not change the output, nor does it matter whether an input is
+///   added before or after a merge.
 #[diagnostic::on_unimplemented(
     message = "the accumulator `{Self}` does not take `{I}`",
     note = "implement `Accumulate<{I}>` for it; the accumulator of a grouping takes references to its events"

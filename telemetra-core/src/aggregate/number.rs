@@ -7,6 +7,11 @@ use crate::micro::Micro;
 ///
 /// Implemented for integers of up to 64 bits, `f32`, `f64` and [`Micro`]. A float keeps six decimals; NaN
 /// counts as 0. A number out of range counts as the least or the greatest [`i64`].
+///
+/// # Contract
+///
+/// * **Monotonic.** A greater number has at least as many [`units`](Self::units), so that least and greatest
+///   values are right.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a number that can be aggregated",
     note = "give an integer, a float (kept with six decimals) or a `Micro`; \

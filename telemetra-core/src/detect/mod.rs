@@ -70,7 +70,12 @@ pub struct Baseline<'a> {
     pub means: Option<&'a Means>,
 }
 
-/// The samples of a baseline one by one, for detectors that need more than sums.
+/// The samples of a baseline one by one, for detectors that need more than sums. Visiting costs time
+/// proportional to the samples; the sums are there at no cost.
+///
+/// # Contract
+///
+/// * **In order.** Samples are visited newest first, each once.
 pub trait Samples: Debug {
     /// Calls `visit` for each sample, newest first, with its distance in disjoint windows (1 is the nearest)
     /// and its value. Missing windows are left out, and so are the windows of

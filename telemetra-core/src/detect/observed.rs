@@ -50,7 +50,11 @@ impl Observed<'_> {
     }
 }
 
-/// The baselines of one window.
+/// The baselines of one window, of each length that its tracker needs.
+///
+/// # Contract
+///
+/// * **Disjoint and earlier.** No sample shares an event with the window or with another sample.
 pub trait Baselines: Debug {
     /// The baseline of the last `reach` disjoint windows; `None` if the tracker does not
     /// [need](crate::Tracker::reaches) it.

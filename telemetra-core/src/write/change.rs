@@ -12,7 +12,14 @@ use crate::column::Value;
 use crate::time::event_time::EventTime;
 use crate::write::table::Table;
 
-/// A row of any table and any type, as sinks see it. A [`Layout`](crate::Layout) makes it.
+/// A row of any table and any type, as sinks see it. A [`Layout`](crate::Layout) makes it from a value; sinks
+/// read columns, key and subject without knowing the type. It is shared by all sinks behind an [`Arc`].
+///
+/// # Contract
+///
+/// * **Immutable.** All methods return the same for a row each time.
+/// * **Columns.** [`values`](Self::values) puts one value for each column of the [table](Self::table), in its
+///   order, that [fits](Value::fits) the column's kind.
 pub trait AnyRow: Debug + Send + Sync {
     /// The table.
     fn table(&self) -> &Arc<Table>;

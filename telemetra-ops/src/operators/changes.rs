@@ -31,6 +31,14 @@ pub struct RowChange<R: Data> {
 
 /// Converts a collection of rows into the changelog that sinks take. A pipeline applies it to everything it
 /// [publishes](crate::Graph::publish); use it directly in dataflows of your own.
+///
+/// # Contract
+///
+/// Of the caller; it is implemented for collections of rows.
+///
+/// * **One row for each key.** At each time the collection has at most one row with the same key, once.
+/// * **A stable name.** `name` is unique in the graph and the same from run to run, as checkpoints store the
+///   state under it. Two operators of one name make the pipeline fail.
 pub trait Changes<'scope, R: Data>: Sized {
     /// Returns the changes of a collection of rows of one table: at most one for each row and time. A row
     /// that is removed and added again at one time is an upsert; a row that is only removed is a withdrawal.

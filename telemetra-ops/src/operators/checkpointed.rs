@@ -212,6 +212,8 @@ pub trait Tactic: 'static {
 }
 
 /// Extends a stream by operators whose state is in checkpoints. `D` is the type of its data.
+///
+/// Implemented for streams of any data that can be exchanged. The contract is that of [`Tactic`].
 pub trait Checkpointed<'scope, D>: Sized {
     /// Runs a tactic on this stream. Its state is part of the checkpoints of `context` under `name`, which
     /// must be unique in the graph and stay the same from run to run.

@@ -15,6 +15,13 @@ use crate::operators::stash::Stash;
 pub type Enriched<'scope, K, V, R> = VecCollection<'scope, EventTime, (K, (V, Option<R>)), isize>;
 
 /// Extends a collection of records by key with a left join to a table that changes.
+///
+/// # Contract
+///
+/// Of the caller; it is implemented for collections of pairs of a key and a value.
+///
+/// * **Restored inputs.** Both collections give their contents again after a restart, as those of a pipeline
+///   do: the join keeps nothing in checkpoints.
 pub trait Enrich<'scope, K: Key, V: Data>: Sized {
     /// Returns each record with the row of its key, or with `None` while there is no row. When the row
     /// changes, all current records of the key are emitted again with the new row. A key should have one row

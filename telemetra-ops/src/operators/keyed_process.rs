@@ -152,6 +152,8 @@ pub trait KeyedProcess: 'static {
 }
 
 /// Extends a stream by keyed processing.
+///
+/// Implemented for streams of any data that can be exchanged. The contract is that of [`KeyedProcess`].
 pub trait ProcessByKey<'scope, D>: Sized {
     /// Returns the collection of the results of a keyed process. Its state is part of the checkpoints of
     /// `context` under `name`, which must be unique in the graph and stay the same from run to run.

@@ -9,6 +9,13 @@ use crate::operators::stash::Stash;
 use crate::operators::windows::Summaries;
 
 /// Extends a collection of summaries by a table of the current values: the newest summary of each key.
+///
+/// # Contract
+///
+/// Of the caller; it is implemented for [`Summaries`](crate::Summaries).
+///
+/// * **The same windows.** `windows` are the rules by which the summaries were made. Sessions have no fixed
+///   slide, so their summaries cannot be reduced so.
 pub trait Latest: Sized {
     /// Returns, for each key, the summary of the window that ended last.
     ///

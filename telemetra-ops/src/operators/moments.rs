@@ -20,6 +20,9 @@ use timely::dataflow::operators::vec::Map;
 
 /// Extends a collection of summaries by the detection of moments: runs of windows that a rule's detector
 /// judges anomalous.
+///
+/// Implemented for [`Summaries`] of tumbling and sliding windows. `windows` must be the rules that they were
+/// made by, with a [horizon](telemetra_core::TimeConfig::least_horizon) long enough for the longest baseline.
 pub trait Moments<'scope, K: Key, S: Data>: Sized {
     /// Returns the moments of all keys under all rules, as a collection. Moments are corrected when summaries
     /// are, and removed when the last of their windows is retired. The state is part of the checkpoints of

@@ -13,6 +13,13 @@ use crate::operators::stash::Stash;
 use crate::operators::windows::Summaries;
 
 /// Extends a collection of summaries by a leaderboard of its keys.
+///
+/// # Contract
+///
+/// Of the caller; it is implemented for [`Summaries`](crate::Summaries).
+///
+/// * **A pure metric.** It depends on the summary alone: when a summary is retracted, the metric of the old
+///   value is computed again.
 pub trait Top<'scope, K: Key, S: Data>: Sized {
     /// Returns the `n` keys with the greatest metric, as a collection of places. Apply it to the
     /// [latest](crate::Latest) summaries to rank current values. Keys with equal values are sorted by key.

@@ -21,6 +21,15 @@ pub type Summaries<'scope, K, S> = VecCollection<'scope, EventTime, (K, Summary<
 
 /// Extends a stream of partials by the aggregation in tumbling or sliding windows. For sessions use a
 /// [`Pipeline`](crate::Pipeline).
+///
+/// # Contract
+///
+/// Of the caller; it is implemented for streams of [`Partial`]s.
+///
+/// * **Effective times.** The time of each message is the last instant of a pane, at or after the partial's
+///   own pane.
+/// * **A stable name.** `name` is unique in the graph and the same from run to run, as checkpoints store the
+///   state under it.
 pub trait Windows<'scope, K: Key, A: Accumulator>: Sized {
     /// Returns the summaries of all closed windows, as a collection that late partials correct. The state is
     /// part of the checkpoints of `context` under `name`.

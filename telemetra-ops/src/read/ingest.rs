@@ -57,6 +57,12 @@ pub(crate) struct IngestLinks {
 
 /// Extends a timely scope by the source operator of Telemetra. A [`Pipeline`](crate::Pipeline) builds it
 /// itself.
+///
+/// # Contract
+///
+/// Of the caller; it is implemented for timely's `Scope`.
+///
+/// * **Every worker.** Each worker of the process builds the operator, with a clone of the same [`Ingress`].
 pub trait Ingest<'scope>: Sized {
     /// Reads, decodes, sequences and folds events into partials by their key.
     ///
