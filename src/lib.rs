@@ -55,7 +55,8 @@
 //!   [aggregates](core::aggregate), [detectors](core::detect), [sources](core::source), and the
 //!   [compliance suites](core::testkit) for parts of your own.
 //! * [`ops`]: the operators, an extension trait each, and the pipeline built on them.
-//! * [`sinks`]: connectors to Kafka, Postgres, SQLite, Redis, JSON lines, and a live view in the process.
+//! * [`sinks`]: connectors. Sources from Kafka, files and HTTP; sinks to Postgres, SQLite, ClickHouse, Redis, Kafka,
+//!   Parquet, JSON lines, webhooks and a live view in the process; checkpoints in Postgres and object stores.
 #![cfg_attr(
     feature = "livestream",
     doc = "* [`livestream`]: the domain that Telemetra comes with, and the worked example of how to bring your own."

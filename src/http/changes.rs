@@ -1,4 +1,4 @@
-//! The changes of a live view, as followers are told them.
+//! The changes of a live view, as messages to followers.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Who may ask: the bearer token, and which pages may open a WebSocket.
+//! Authentication by a bearer token, and the check of the origin of pages that open a WebSocket.
 
 use std::fmt;
 
@@ -39,21 +39,22 @@ fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     lists.flat_map(|list| list.split(',')).map(str::trim)
 }
 
-/// A secret that every client has to send: as `Authorization: Bearer TOKEN`, or, where no header can be set,
-/// by offering the WebSocket subprotocols `telemetra` and `bearer.TOKEN`. `Debug` does not show it.
+/// A bearer token that every client has to send: as `Authorization: Bearer TOKEN`, or, where no header can be
+/// set, by offering the WebSocket subprotocols `telemetra` and `bearer.TOKEN`. It is compared in constant
+/// time. `Debug` does not show it.
 #[derive(Clone)]
 pub struct Token(String);
 
 impl Token {
-    /// A token of ASCII letters, digits and `-._~+`; `None` if the text has others, as they cannot be sent in
-    /// a subprotocol, or is empty.
+    /// Creates a token from ASCII letters, digits and `-._~+`; `None` if the text is empty or has other
+    /// characters, which cannot be sent in a subprotocol.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let is_sent = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+".contains(&byte);
         (!text.is_empty() && text.bytes().all(is_sent)).then(|| Self(text.to_owned()))
     }
 
-    /// The token itself, for example to hide it in a log.
+    /// Returns the token itself, for example to remove it from a log.
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.0

@@ -1,43 +1,39 @@
 use std::time::Duration;
 
-/// What clients may ask of a service, and for how long.
-///
-/// ```
-/// use telemetra::http::Limits;
-/// let limits = Limits { connections: 100, ..Limits::default() };
-/// assert_eq!(limits.page, 1_000);
-/// ```
+/// The limits of a service: sizes of requests and answers, time-outs, and queues of followers.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at a time, followers included; [`serve`](crate::http::serve()) leaves those beyond waiting
-    /// to be accepted. Default: 10,000.
+    /// The greatest number of open connections, followers included. [`serve`](crate::http::serve()) does not
+    /// accept more until one is closed. Default: 10,000.
     pub connections: usize,
-    /// How long nothing may pass over a connection. With each heartbeat a follower is sent something.
-    /// Default: 75 s.
+    /// The time after which a connection without any traffic is closed. Heartbeats count as traffic. Default:
+    /// 75 s.
     pub silence: Duration,
-    /// How long an answer may take until it begins. Default: 10 s.
+    /// The time within which an answer must begin. Default: 10 s.
     pub answer: Duration,
     /// The largest body of a request, in bytes. No path needs one. Default: 16 KiB.
     pub body: usize,
-    /// The most rows, keys or moments in one answer. Default: 1,000.
+    /// The greatest number of rows, keys or moments in one answer. Default: 1,000.
     pub page: u64,
-    /// How far back a follower's snapshot may reach. Default: a day.
+    /// The greatest span of event time that a follower's snapshot may cover. Default: a day.
     pub history: Duration,
-    /// How often a follower is told how far the answers are. Default: 15 s.
+    /// The interval of heartbeats to followers, which contain the event time that answers have reached.
+    /// Default: 15 s.
     pub heartbeat: Duration,
-    /// How long a WebSocket may leave pings unanswered. Default: 45 s.
+    /// The time after which a WebSocket that does not answer pings is closed. Default: 45 s.
     pub pong: Duration,
-    /// How long a follower may take to accept one message. Default: 10 s.
+    /// The time within which a follower must accept one message; otherwise it is disconnected. Default: 10 s.
     pub send: Duration,
-    /// How many messages may wait for a follower of one key. Default: 256.
+    /// The number of messages that may be queued for a follower of one key before it is disconnected.
+    /// Default: 256.
     pub waiting: usize,
-    /// How many messages may wait for a follower of all keys: a whole window of many of them. Default:
-    /// 16,384.
+    /// The number of messages that may be queued for a follower of all keys: it should hold a window of all
+    /// of them. Default: 16,384.
     pub waiting_all: usize,
-    /// How long the event time that answers have reached may stand still before the service is not ready.
-    /// Default: 60 s.
+    /// The time for which the event time of answers may stand still before `/ready` answers 503. Default: 60
+    /// s.
     pub stalled: Duration,
-    /// How long connections have to end when the service stops. Default: 5 s.
+    /// The time that open connections have to end when the service stops. Default: 5 s.
     pub farewell: Duration,
 }
 

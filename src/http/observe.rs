@@ -1,4 +1,4 @@
-//! What happens in a service, for its metrics.
+//! The events of a service, for its metrics.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use super::settings::Settings;
 
-/// An event of a service, of which [`Settings::observe`] is told.
+/// An event of a service, as the observer of [`Settings::observe`] receives it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Observed<'a> {
@@ -24,17 +24,17 @@ pub enum Observed<'a> {
         /// How long it took until the answer began.
         took: Duration,
     },
-    /// A follower began.
+    /// A follower connected.
     Followed {
         /// By which protocol.
         by: Protocol,
     },
-    /// A follower was sent a message.
+    /// A message was sent to a follower.
     Sent {
         /// By which protocol.
         by: Protocol,
     },
-    /// A follower ended.
+    /// A follower disconnected, or was disconnected.
     Left {
         /// By which protocol.
         by: Protocol,

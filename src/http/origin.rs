@@ -36,11 +36,11 @@ pub struct Origins {
 }
 
 impl Origins {
-    /// Adds an origin, or all by `*`.
+    /// Adds an origin, `https://HOST[:PORT]`, or all by `*`.
     ///
     /// # Errors
     ///
-    /// If the text is no origin; the error says what is.
+    /// If the text is not an origin; the error says what one looks like.
     pub fn add(&mut self, text: &str) -> Result<(), String> {
         if text == "*" {
             self.all = true;
@@ -53,7 +53,7 @@ impl Origins {
         Ok(())
     }
 
-    /// Whether pages of this origin may use the service.
+    /// Returns whether pages of this origin may use the service.
     #[must_use]
     pub fn has(&self, origin: &str) -> bool {
         self.all || Origin::parse(origin).is_some_and(|origin| self.known.contains(&origin))

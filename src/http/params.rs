@@ -1,4 +1,4 @@
-//! Query parameters, read strictly: those that are misspelt or out of range are refused.
+//! Strict query parameters: misspelt and out-of-range ones are refused.
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
@@ -146,11 +146,11 @@ impl Params {
         }
     }
 
-    /// Ends the reading.
+    /// Ends the reading: to be called after all parameters of the route were taken.
     ///
     /// # Errors
     ///
-    /// If there is a parameter that nobody took.
+    /// If the request has a parameter that was not taken.
     pub fn done(self) -> Result<(), Problem> {
         match self.0.first() {
             None => Ok(()),

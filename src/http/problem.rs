@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 has them: one shape for whatever goes wrong, with what to do about it.
+//! Errors of requests as RFC 9457 defines them: one shape for every failure, with what to do about it.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -30,11 +30,11 @@ pub struct Problem {
     detail: Cow<'static, str>,
 }
 
-/// What a client is told of a problem.
+/// The body of a problem, as a client receives it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody {
-    /// Where it is explained; tells problems apart.
+    /// The kind of the problem, as a URI that leads to its explanation.
     #[serde(rename = "type")]
     pub kind: String,
     /// The status in words.
@@ -42,25 +42,26 @@ pub struct ProblemBody {
     /// The status.
     #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
-    /// What is wrong with this request, and what to do.
+    /// The error of this request, and what to do about it.
     pub detail: String,
     /// The id under which the log has it, also in the header `x-request-id`.
     pub request_id: Option<String>,
 }
 
 impl Problem {
-    /// A problem with a status. `kind` is the end of its `type`, in kebab case; `detail` says what is wrong
-    /// and what to do.
+    /// Creates a problem with a status. `kind` is the end of its `type`, in kebab case; `detail` says what is
+    /// wrong and what to do.
     pub fn new(status: StatusCode, kind: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, kind, detail: detail.into() }
     }
 
-    /// The problem of a parameter that cannot be, with status 400. `why` says what it may be.
+    /// Creates the problem of an invalid parameter, with status 400. `why` says which values are valid.
     pub fn parameter(name: &str, why: impl Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid-parameter", format!("`{name}`: {why}"))
     }
 
-    /// The problem of an answer that cannot be had now, with status 503. Why is for the log.
+    /// Creates the problem of an answer that cannot be given now, with status 503. Log the cause; the client
+    /// does not see it.
     #[must_use]
     pub fn unavailable() -> Self {
         let detail = "the answers cannot be had now; try again, and see /health";
@@ -88,8 +89,8 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-key", format!("nothing is held of the key `{key}`"))
     }
 
-    /// The problem that a status alone says: of the layers around the routes, and of a path that is not
-    /// there.
+    /// Creates the problem of a status alone, as the layers around the routes answer it: too large, too slow,
+    /// not found.
     #[must_use]
     pub fn of(status: StatusCode) -> Self {
         let (kind, detail) = match status {
@@ -111,7 +112,7 @@ impl Problem {
         Self::new(status, kind, detail)
     }
 
-    /// The status, as a number.
+    /// Returns the status as a number.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status.as_u16()

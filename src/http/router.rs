@@ -1,4 +1,7 @@
 //! The router over a live view, and its settings.
+//!
+//! A request reads snapshots of the view and waits for nothing else, so it costs the pipeline at most a copy
+//! of one key's pointers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,11 +23,10 @@ use super::routes::{health, live, moments, tables};
 use super::settings::Settings;
 use super::view::View;
 
-/// Makes the routes over a live view, with the default settings. See [the module](super) for the paths.
+/// Creates the routes over a live view, with the default settings. See [the module](super) for the paths.
 ///
-/// The view holds what is newest: windows and moments within its horizon, and rows of other types. What is
-/// older is in the tables of a database. A view holds one grouping; for several, make a router each and nest
-/// them.
+/// The view holds windows and moments within its horizon, and rows of other types; older rows are in the
+/// tables of a database. A view holds one grouping; for several, make a router each and nest them.
 #[must_use]
 pub fn router<S: Data, K: Key>(reader: LiveReader<S, K>) -> Routes {
     Routes {
@@ -39,7 +41,7 @@ pub fn router<S: Data, K: Key>(reader: LiveReader<S, K>) -> Routes {
 /// What is wrong with a part of the service; `None` if it works.
 type Check = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
-/// The routes over a live view, to be [built](Self::build).
+/// The routes over a live view and their settings, from which [`build`](Self::build) makes a router.
 pub struct Routes {
     view: Arc<dyn View>,
     settings: Settings,
@@ -49,15 +51,15 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Sets who may ask, what of, and who is told about it.
+    /// Sets authentication, origins, limits and the observer. Default: [`Settings::new`].
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// Adds a part of the service to `/health`: `check` returns what is wrong with it, or `None`. It must not
-    /// block.
+    /// Adds a component to `/health`: `check` returns its error, or `None` if it works. It is called for each
+    /// request, and must not block.
     #[must_use]
     pub fn check(
         mut self,
@@ -68,15 +70,16 @@ impl Routes {
         self
     }
 
-    /// Sets how far the pipeline is, for `/ready`, as [`PipelineStatus::durable`] says. Without it only the
-    /// live view tells, which stands still while nothing changes.
+    /// Sets the event time that the pipeline has reached, for `/ready`, as [`PipelineStatus::durable`] gives
+    /// it. Without it `/ready` knows only the live view, whose time stands still while no row changes.
     #[must_use]
     pub fn progress(mut self, progress: impl Fn() -> Option<EventTime> + Send + Sync + 'static) -> Self {
         self.progress = Box::new(progress);
         self
     }
 
-    /// Sets where the status of the pipeline is, for `/health` and `/ready`; `None` once it was stopped.
+    /// Sets the function that returns the status of the pipeline, for `/health` and `/ready`; `None` once it
+    /// was stopped. Includes [`progress`](Self::progress).
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -98,14 +101,15 @@ impl Routes {
         self.check("pipeline", failure).progress(move || status().map(|status| status.durable))
     }
 
-    /// Adds `/metrics`, which answers with this text, in the format of Prometheus.
+    /// Adds `/metrics`, which answers with the text that `render` returns, in the exposition format of
+    /// Prometheus. It is called for each request.
     #[must_use]
     pub fn metrics(mut self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.metrics = Some(Box::new(render));
         self
     }
 
-    /// Makes the router: the routes with all layers, to be nested anywhere.
+    /// Builds the router: the routes with all layers, to be nested anywhere.
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let settings = self.settings.clone();
         let with_metrics = self.metrics.is_some();

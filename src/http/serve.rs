@@ -1,4 +1,4 @@
-//! A server of a router whose connections are limited in number and in silence.
+//! An HTTP server for a router, with limits on the number of connections and on their silence.
 
 use std::future::Future;
 use std::io;
@@ -18,11 +18,11 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::limits::Limits;
 use super::settings::told;
 
-/// Serves a router until `stopping` becomes true. Then no connection is accepted any more, and those that are
-/// open have [`Limits::farewell`] to end.
+/// Serves a router until `stopping` becomes true. Then it accepts no more connections, and open ones have
+/// [`Limits::farewell`] to end.
 ///
-/// It is what [`axum::serve()`] is, with limits on connections: see [`Limits::connections`] and
-/// [`Limits::silence`]. There is no TLS: put it behind a proxy that ends it.
+/// It is [`axum::serve()`] with limits on connections: see [`Limits::connections`] and [`Limits::silence`].
+/// It has no TLS: put it behind a proxy that terminates TLS.
 ///
 /// # Errors
 ///

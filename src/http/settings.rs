@@ -13,8 +13,8 @@ use super::limits::Limits;
 use super::observe::{Observed, Observer};
 use super::origin::Origins;
 
-/// The settings of a service over HTTP: who may ask, what of, and who is told about it. The same settings may
-/// serve several routers.
+/// The settings of a service over HTTP: authentication, origins, limits, and an observer for metrics. Clones
+/// may serve several routers.
 ///
 /// ```
 /// use telemetra::http::{Limits, Settings, Token};
@@ -37,66 +37,66 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The default settings: anybody may ask, pages of the service's own origin alone, with the default
-    /// limits.
+    /// Creates the default settings: no authentication, pages of the service's own origin only, and the
+    /// default limits.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what the OpenAPI document calls the service. Default: `Telemetra`.
+    /// Sets the title of the OpenAPI document. Default: `Telemetra`.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// Sets the origins whose pages may use the service: by CORS, and by the origin check of WebSockets,
-    /// about which browsers ask nobody. Default: its own.
+    /// Sets the origins whose pages may use the service: for CORS, and for the check of a WebSocket's
+    /// `Origin`, to which browsers do not apply CORS. Default: the service's own origin.
     #[must_use]
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
         self
     }
 
-    /// Sets the bearer token that every client has to send. Default: none.
+    /// Sets the bearer token that every client has to send. Default: none, so anybody may ask.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
         self
     }
 
-    /// Sets the limits.
+    /// Sets the limits. Default: [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Sets where problems are explained: `type` of a problem is this text with the name of its kind
-    /// appended, as `/docs#unknown-key` for `/docs#`. Default: `urn:telemetra:problem:`.
+    /// Sets the prefix of the `type` of problems, to which the name of the kind is appended: `/docs#` makes
+    /// `/docs#unknown-key`. Default: `urn:telemetra:problem:`.
     #[must_use]
     pub fn problems(mut self, prefix: impl Into<String>) -> Self {
         self.problems = Some(prefix.into());
         self
     }
 
-    /// Sets a function that is called at each event of the service, for its metrics. It must not block.
+    /// Sets a function that is called at each event of the service, for metrics. It must not block.
     #[must_use]
     pub fn observe(mut self, observer: impl Fn(&Observed<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(observer));
         self
     }
 
-    /// Sets the order to stop: when it becomes true, followers are told, and their connections end. Without
-    /// it they keep a server from ending gracefully.
+    /// Sets the order to stop: when it becomes true, followers are notified and their connections end.
+    /// Without it their connections keep a server from ending gracefully.
     #[must_use]
     pub fn stopping(mut self, stopping: watch::Receiver<bool>) -> Self {
         self.stopping = Some(stopping);
         self
     }
 
-    /// The limits.
+    /// Returns the limits.
     #[must_use]
     pub fn get_limits(&self) -> &Limits {
         &self.limits

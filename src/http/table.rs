@@ -1,4 +1,4 @@
-//! The definition of a table as JSON.
+//! The JSON of a table's definition.
 
 use serde::Serialize;
 use telemetra_core::{Column, ColumnKind, Shape, Table};

@@ -1,4 +1,4 @@
-//! A live view without its types.
+//! A live view with its types of key and summary erased.
 
 use std::sync::Arc;
 

@@ -8,10 +8,10 @@ const VERSION: u16 = 3;
 /// The header's length: magic, version, two zero bytes, checksum, length of the body.
 const HEADER: usize = 4 + 2 + 2 + 4 + 8;
 
-/// The reason why a blob cannot be decoded, or a value cannot be encoded.
+/// The error of encoding or decoding state in a checkpoint.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// The blob does not begin with a checkpoint's magic bytes.
+    /// The blob does not begin with a checkpoint's magic bytes: it is something else.
     #[error("this is not a checkpoint: it does not begin with the letters TLMC")]
     Magic,
     /// The blob has a format that this version of the library does not read.
@@ -23,7 +23,7 @@ pub enum CodecError {
         /// The format's number.
         found: u16,
     },
-    /// The blob is shorter or longer than its header says.
+    /// The blob is shorter or longer than its header says, for example because it was cut off.
     #[error("the checkpoint is cut off: it should have {expected} bytes and has {found}")]
     Length {
         /// The length that the header gives.
@@ -31,14 +31,14 @@ pub enum CodecError {
         /// The length of the blob.
         found: u64,
     },
-    /// The checksum does not match the content.
+    /// The checksum does not match the content: the blob is damaged.
     #[error("the checkpoint is damaged: its checksum does not match")]
     Checksum,
     /// The content is of another type, or the value cannot be encoded.
     #[error("the checkpoint's content does not fit this pipeline: {0}")]
     Content(#[from] bincode::Error),
-    /// A value was decoded, and there is more than that.
-    #[error("{bytes} bytes are left over: the state has another shape than it is taken for")]
+    /// A value was decoded, and bytes are left after it: it is of another type.
+    #[error("{bytes} bytes are left over: the state was written as another type")]
     Rest {
         /// How many bytes.
         bytes: usize,

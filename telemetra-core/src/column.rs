@@ -4,10 +4,12 @@ use std::fmt::{self, Write};
 
 use crate::time::event_time::EventTime;
 
-/// A column of a table: its name, its kind, and whether it may be null.
+/// A column of a table: its name, the kind of its values, and whether it may be null. Every sink maps it to a
+/// column of its own system, as [`ColumnKind`] lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// The name.
+    /// The name: 1 to 63 ASCII letters, digits and underscores, not beginning with a digit.
+    /// [`Table::check`](crate::Table::check) refuses others.
     pub name: std::borrow::Cow<'static, str>,
     /// The kind of its values.
     pub kind: ColumnKind,
@@ -16,25 +18,25 @@ pub struct Column {
 }
 
 impl Column {
-    /// A column that is never null.
+    /// Creates a column that is never null.
     #[must_use]
     pub const fn new(name: &'static str, kind: ColumnKind) -> Self {
         Self { name: std::borrow::Cow::Borrowed(name), kind, nullable: false }
     }
 
-    /// A column that may be null.
+    /// Creates a column that may be null. A column that is added to an existing table must be nullable.
     #[must_use]
     pub const fn nullable(name: &'static str, kind: ColumnKind) -> Self {
         Self { name: std::borrow::Cow::Borrowed(name), kind, nullable: true }
     }
 
-    /// A column whose name is made at run time.
+    /// Creates a column, never null, whose name is made at run time.
     #[must_use]
     pub fn named(name: impl Into<String>, kind: ColumnKind) -> Self {
         Self { name: std::borrow::Cow::Owned(name.into()), kind, nullable: false }
     }
 
-    /// The same column, which may be null.
+    /// Returns the same column, which may be null.
     #[must_use]
     pub fn or_null(mut self) -> Self {
         self.nullable = true;
@@ -126,13 +128,13 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The value, or null for `None`.
+    /// Returns the value, or null for `None`.
     #[must_use]
     pub fn or_null(value: Option<Self>) -> Self {
         value.unwrap_or(Self::Null)
     }
 
-    /// Whether a column of this kind can hold the value. Null fits every kind.
+    /// Returns whether a column of this kind can hold the value. Null fits every kind.
     #[must_use]
     pub fn fits(&self, kind: ColumnKind) -> bool {
         match self {

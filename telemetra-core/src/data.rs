@@ -6,11 +6,13 @@ use std::hash::Hash;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A value that can be in a differential collection: ordered, hashable, and serialisable for other processes.
+/// The bound on values in a differential collection: cloneable, ordered, hashable, and serialisable for other
+/// processes and for checkpoints.
 ///
 /// Implemented for every type that meets the bounds. A type with an `f64` does not meet them: floats have no
 /// total order, and a sum of floats depends on the order of adding. Keep such numbers in fixed point, as
-/// [`Micro`](crate::Micro) does.
+/// [`Micro`](crate::Micro) does. Values are cloned, sorted and compared often, so put what is large behind an
+/// [`Arc`](std::sync::Arc).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be data in a collection",
     note = "data is `Clone + Debug + Ord + Hash + Send + Sync + Serialize + DeserializeOwned`: derive these",

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
-/// The error of a setting that cannot work, returned when the pipeline is built, before anything runs.
+/// The error of a setting that cannot work, returned when a part is made or the pipeline starts, before
+/// anything is read. Its text names the setting, says what is wrong, and what to do instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     setting: String,
@@ -13,12 +14,13 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// An error with the setting's name, a description of the problem, and a hint what to do.
+    /// Creates an error from the setting's name, a description of the problem, and a hint what to do. They
+    /// are shown as "cannot use the setting `…`: …; …".
     pub fn new(setting: impl Into<String>, detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { setting: setting.into(), detail: detail.into(), hint: hint.into() }
     }
 
-    /// The name of the setting.
+    /// Returns the name of the setting.
     #[must_use]
     pub fn setting(&self) -> &str {
         &self.setting
@@ -46,7 +48,8 @@ impl fmt::Display for ConfigError {
 }
 impl std::error::Error for ConfigError {}
 
-/// Whether a failed operation may succeed if it is repeated.
+/// Whether a failed operation may succeed if it is repeated: the classification that every source, sink and
+/// store makes of its errors.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// It may: a lost connection, a busy database, a server whose disk is full. The operation is repeated with backoff.
@@ -55,7 +58,18 @@ pub enum Retry {
     Permanent,
 }
 
-/// An error of a system outside the process: of a source, a sink or a checkpoint store.
+/// The error of a system outside the process, from a source, a sink or a checkpoint store: what was tried,
+/// whether a retry may help, and the cause.
+///
+/// ```
+/// use telemetra_core::{ExternalError, Retry};
+///
+/// let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+/// let error = ExternalError::transient("could not connect to db.example.org:5432").because(refused);
+/// assert_eq!(error.retry(), Retry::Transient);
+/// assert_eq!(error.to_string(), "could not connect to db.example.org:5432");
+/// assert!(std::error::Error::source(&error).is_some());
+/// ```
 #[derive(Debug)]
 pub struct ExternalError {
     what: String,
@@ -66,7 +80,8 @@ pub struct ExternalError {
 }
 
 impl ExternalError {
-    /// A [permanent](Retry::Permanent) error. `what` says what was tried, on which file, table or row.
+    /// Creates a [permanent](Retry::Permanent) error. `what` says what was tried, on which file, table or
+    /// row.
     pub fn permanent(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
@@ -89,12 +104,13 @@ impl ExternalError {
         Self { taken_over: true, ..Self::permanent(what) }
     }
 
-    /// A [transient](Retry::Transient) error. `what` says what was tried, on which file, table or row.
+    /// Creates a [transient](Retry::Transient) error. `what` says what was tried, on which file, table or
+    /// row.
     pub fn transient(what: impl Into<String>) -> Self {
         Self { retry: Retry::Transient, ..Self::permanent(what) }
     }
 
-    /// The same error with the error that caused it.
+    /// Returns the same error with its cause, which [`source`](std::error::Error::source) returns.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -116,19 +132,19 @@ impl ExternalError {
         self
     }
 
-    /// The time after which the system wants the operation to be repeated, if it said one.
+    /// Returns the time after which the system wants the operation to be repeated; `None` if it named none.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// Whether the operation may succeed if it is repeated.
+    /// Returns whether the operation may succeed if it is repeated.
     #[must_use]
     pub fn retry(&self) -> Retry {
         self.retry
     }
 
-    /// Whether another process has [taken over](Self::taken_over) what this one wrote to.
+    /// Returns whether another process has [taken over](Self::taken_over) what this one wrote to.
     #[must_use]
     pub fn is_taken_over(&self) -> bool {
         self.taken_over

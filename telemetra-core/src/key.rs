@@ -66,16 +66,16 @@ pub trait Key: Data {
     /// The kinds of the table columns that hold the key.
     const KINDS: &'static [ColumnKind];
 
-    /// The borrowed form of this key.
+    /// Returns the borrowed form of this key.
     fn as_ref(&self) -> Self::Ref<'_>;
 
-    /// The key that has this borrowed form.
+    /// Returns the key that has this borrowed form. Called when a key is new; this is where it is allocated.
     fn from_ref(key: Self::Ref<'_>) -> Self;
 
-    /// Whether this key has that borrowed form.
+    /// Returns whether this key has that borrowed form, without an allocation.
     fn is(&self, key: Self::Ref<'_>) -> bool;
 
-    /// Puts the value of each key column.
+    /// Puts the value of each key column, in the order of [`KINDS`](Self::KINDS).
     fn values(&self, put: &mut dyn FnMut(Value<'_>));
 
     /// The key as one text, which no other key has: its columns, joined by the unit separator U+001F. Where a

@@ -22,11 +22,11 @@ const MOST_LISTED: usize = 20;
 /// How long who meets a full channel should wait, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// A handler for axum that takes events by HTTP and pushes them into a typed
+/// An HTTP handler for axum that takes events in request bodies and pushes them into a typed
 /// [`Channel`](telemetra_core::source::Channel), which is the source of a pipeline.
 ///
-/// A request is a `POST` whose body has one event a line, by default JSON lines; blank lines are passed over. **A body
-/// is taken as a whole or not at all**, and its events stay together in the channel. The answers:
+/// A request is a `POST` whose body has one event a line, by default JSON lines; blank lines are skipped. **A
+/// body is taken as a whole or not at all**, and its events stay together in the channel. The answers:
 ///
 /// | status | when | body |
 /// |---|---|---|
@@ -39,12 +39,18 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 ///
 /// # Durability
 ///
-/// 202 means that the events are in this process's memory, not that they will survive it: if the process dies, those that
-/// are not in a checkpoint yet are lost, as with any channel. A client that does not know whether its request was taken,
-/// because the connection broke, has to send it again; give the events [ids](telemetra_core::Event::id) and turn
-/// `TimeConfig::deduplicate` on, and they count once. Whoever needs more puts a log like Kafka's in front.
+/// 202 means that the events are in the memory of this process. If the process dies, events that are not in a
+/// checkpoint yet are lost, as with any channel. A client that does not know whether its request was taken,
+/// because the connection broke, has to send it again; give the events [ids](telemetra_core::Event::id) and
+/// turn on [`TimeConfig::deduplicate`](telemetra_core::TimeConfig::deduplicate), and they count once. If that
+/// is not enough, put a log such as Kafka's in front.
 ///
 /// An event that is too late or from the future is taken, and becomes a dead letter of the pipeline.
+///
+/// # Cost
+///
+/// The body is held in memory, up to [`max_body`](Self::max_body) for each request under way, and decoded on
+/// the thread of the request.
 ///
 /// ```
 /// # use telemetra_core::{Event, EventTime};
@@ -70,7 +76,7 @@ pub struct HttpPush<E, D = SerdeJson<E>> {
 }
 
 impl<E: Event + Send + 'static> HttpPush<E> {
-    /// Takes bodies of JSON lines.
+    /// Creates a handler of bodies of JSON lines, decoded by serde.
     #[must_use]
     pub fn json_lines(handle: ChannelHandle<E>) -> Self
     where
@@ -81,20 +87,21 @@ impl<E: Event + Send + 'static> HttpPush<E> {
 }
 
 impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
-    /// Takes bodies whose lines this decoder decodes.
+    /// Creates a handler of bodies whose lines `decoder` decodes. A line may be several events, or none.
     #[must_use]
     pub fn new(handle: ChannelHandle<E>, decoder: D) -> Self {
         Self { handle, decoder: Arc::new(decoder), max_body: MAX_BODY }
     }
 
-    /// Sets the greatest length of a body, in bytes. Default: 1 MiB.
+    /// Sets the greatest length of a body, in bytes. A longer one is answered by 413. Default: 1 MiB.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
     }
 
-    /// The handler of `POST`, to be put on a path of a router.
+    /// Returns the handler of `POST`, to be put on a path of a router. It has no authentication of its own:
+    /// add a layer.
     pub fn route<S: Clone + Send + Sync + 'static>(self) -> MethodRouter<S> {
         let push = Arc::new(self);
         post(move |request: Request| {

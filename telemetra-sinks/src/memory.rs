@@ -105,7 +105,7 @@ impl MemorySink {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the current rows of all tables, sorted by table and key.
+    /// Returns the current rows of all tables, sorted by table and key, each as an upsert with its revision.
     #[must_use]
     pub fn rows(&self) -> Vec<Change> {
         self.collect(|change| Some(change.clone()))
@@ -124,7 +124,7 @@ impl MemorySink {
         self.collect(|change| change.row::<R>().cloned())
     }
 
-    /// Returns the dead letters, sorted by partition, offset and index.
+    /// Returns the records that were not counted, sorted by partition, offset and index.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.state().letters.values().cloned().collect()

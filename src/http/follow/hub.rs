@@ -1,8 +1,8 @@
-//! From one feed to all followers: each message is written as JSON once and shared.
+//! The distribution of one feed to all followers: each message is written as JSON once and shared.
 //!
-//! There is a ring for each key that somebody follows, and one for those who follow all. A ring has a fixed
-//! size, so a slow follower costs nothing but its own place: it finds that the ring has passed it, and is
-//! disconnected.
+//! There is a ring buffer for each key that somebody follows, and one for the followers of all keys. A ring
+//! has a fixed size, so a slow follower costs nothing but its own place: it finds that the ring has
+//! overwritten what it has not read, and is disconnected.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! The beginning of a follower's connection.
+//! The opening of a follower's connection: the choice of the protocol, and the checks before it.
 
 use std::fmt;
 use std::sync::{Arc, Once};
@@ -20,10 +20,10 @@ const PROTOCOL: &str = "telemetra";
 /// Clients have nothing to say but pongs.
 const LONGEST_MESSAGE: usize = 4096;
 
-/// The request for a WebSocket, an extractor; an error where the request is none.
+/// The extractor of a request for a WebSocket; an error where the request is none.
 pub type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-/// The followers of one source of changes. Cheap to clone.
+/// The followers of one source of changes. Clones are handles on the same followers.
 #[derive(Clone)]
 pub struct Live(Arc<Inner>);
 
@@ -35,15 +35,15 @@ struct Inner {
 }
 
 impl Live {
-    /// The followers of a source, of whom there are none yet.
+    /// Creates it without followers. The feed is started by the first of them, or by [`start`](Self::start).
     #[must_use]
     pub fn new(source: Arc<dyn Follow>, settings: Settings) -> Self {
         let hub = Hub::new(&settings.limits);
         Self(Arc::new(Inner { source, settings, hub, started: Once::new() }))
     }
 
-    /// Starts to read the feed, which else starts with the first follower. Needed if the feed of the source
-    /// takes a while until it tells.
+    /// Starts to read the feed, which otherwise starts with the first follower. Use it if the feed of the
+    /// source takes long to start.
     ///
     /// # Panics
     ///
@@ -73,8 +73,8 @@ impl Live {
     }
 
     /// Answers a request to follow: by a WebSocket if it asks for one, or by server-sent events if it accepts
-    /// `text/event-stream`. A `Last-Event-ID` among the headers goes before `from`; one that is
-    /// none of ours is passed over, as the client cannot do better.
+    /// `text/event-stream`. A header `Last-Event-ID` takes precedence over `from`; an invalid one is ignored,
+    /// as a browser cannot correct it.
     ///
     /// # Errors
     ///

@@ -35,21 +35,23 @@ pub struct Position {
 }
 
 impl Position {
-    /// The position at which all keys are known up to a time.
+    /// Creates the position at which all keys are known up to a time, in the run of a source with this
+    /// [id](super::new_life).
     #[must_use]
     pub fn new(life: impl Into<Arc<str>>, time: EventTime) -> Self {
         Self::of_shards(life, &[Some(time)])
     }
 
-    /// The position at which the keys of each shard are known up to its time. Which shard a key has is as of a
-    /// sink ([`Shard::index_of`]).
+    /// Creates the position at which the keys of each shard are known up to the shard's time. The shard of a
+    /// key is that of a sink ([`Shard::index_of`]).
     #[must_use]
     pub fn of_shards(life: impl Into<Arc<str>>, times: &[Option<EventTime>]) -> Self {
         let times = if times.is_empty() { vec![None] } else { times.to_vec() };
         Self { life: life.into(), times, key: None }
     }
 
-    /// The position after what was told of a key at a time, before which everything of its shard was told.
+    /// Returns the position after the changes of a key at a time, before which everything of its shard is
+    /// known.
     #[must_use]
     pub fn after(mut self, key: impl Into<Arc<str>>, time: EventTime) -> Self {
         let key = key.into();
@@ -59,8 +61,8 @@ impl Position {
         self
     }
 
-    /// The position at which everything is known that either knows, of the same life and shards. This one goes
-    /// before where both know a part of one time.
+    /// Returns the position at which everything is known that either knows, of the same run and shards. Where
+    /// both know a part of the same time, the part of this one is kept.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         for shard in 0..self.times.len().min(other.times.len()) {
@@ -69,7 +71,8 @@ impl Position {
         self
     }
 
-    /// The position at which of one shard everything is known up to the time that the other has of it.
+    /// Returns the position with one shard set to the time that `other` has for it, everything of which is
+    /// known.
     #[must_use]
     pub fn reaching(mut self, shard: usize, other: &Self) -> Self {
         if let (Some(time), Some(reached)) = (self.times.get_mut(shard), other.times.get(shard)) {
@@ -81,7 +84,8 @@ impl Position {
         self
     }
 
-    /// Whether it is of the same life and shards, and of none after the time that the other has.
+    /// Returns whether it is of the same run and shards as the other, and no shard of it is after the
+    /// other's.
     #[must_use]
     pub fn is_behind(&self, other: &Self) -> bool {
         self.life == other.life
@@ -89,31 +93,31 @@ impl Position {
             && self.times.iter().zip(&other.times).all(|(time, other)| time <= other)
     }
 
-    /// The shard of which not all keys are known as of its time.
+    /// Returns the shard of which not all keys are known as of its time; `None` if there is none.
     #[must_use]
     pub fn last_shard(&self) -> Option<usize> {
         self.key.as_ref().map(|key| self.shard(key))
     }
 
-    /// The life of the source.
+    /// Returns the id of the source's run.
     #[must_use]
     pub fn life(&self) -> &str {
         &self.life
     }
 
-    /// The number of shards.
+    /// Returns the number of shards.
     #[must_use]
     pub fn shards(&self) -> usize {
         self.times.len()
     }
 
-    /// The shard of a key.
+    /// Returns the shard of a key.
     #[must_use]
     pub fn shard(&self, key: &str) -> usize {
         if self.times.len() == 1 { 0 } else { Shard::index_of(key, self.times.len()) }
     }
 
-    /// Whether it is at or after what was told of a key at a time.
+    /// Returns whether it is at or after the changes of a key at a time.
     #[must_use]
     pub fn has(&self, key: &str, time: EventTime) -> bool {
         let shard = self.shard(key);
@@ -123,13 +127,14 @@ impl Position {
         time < known || (time == known && last.is_none_or(|last| key <= &**last))
     }
 
-    /// The time up to which all keys are known; `None` if that is before all times.
+    /// Returns the time up to which all keys are known; `None` if that is before all times.
     #[must_use]
     pub fn complete(&self) -> Option<EventTime> {
         self.complete_where(|_| true)
     }
 
-    /// The same, of those shards alone of which the other knows something.
+    /// Returns the same as [`complete`](Self::complete), over those shards only of which the other knows
+    /// something.
     #[must_use]
     pub fn complete_in(&self, other: &Self) -> Option<EventTime> {
         self.complete_where(|shard| other.times.get(shard).is_some_and(Option::is_some))

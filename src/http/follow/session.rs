@@ -1,4 +1,4 @@
-//! One follower: a beginning, and then each change as it comes.
+//! The session of one follower: a beginning, then each change.
 
 use std::convert::Infallible;
 

@@ -16,71 +16,71 @@ use crate::http::problem::Problem;
 use crate::http::router::App;
 use crate::http::time::Time;
 
-/// What a service is made of.
+/// The health of a service and of its components.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok` if all parts work.
+    /// `ok` if all components work.
     pub status: HealthStatus,
     /// The version of Telemetra.
     pub version: &'static str,
-    /// The parts, by name.
+    /// The components, by name.
     pub components: BTreeMap<String, Component>,
 }
 
-/// Whether all parts of a service work.
+/// Whether all components of a service work.
 #[derive(Copy, Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
-    /// All do.
+    /// All components work.
     Ok,
-    /// One does not.
+    /// At least one component does not work.
     Degraded,
 }
 
-/// One part of a service.
+/// The health of one component of a service.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Component {
     /// Whether it works.
     pub status: ComponentStatus,
-    /// What is wrong with it.
+    /// The error, if it does not work.
     pub error: Option<String>,
 }
 
-/// Whether a part works.
+/// Whether a component works.
 #[derive(Copy, Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ComponentStatus {
-    /// It does.
+    /// It works.
     Ok,
-    /// It does not.
+    /// It does not work.
     Down,
 }
 
-/// How far the answers are.
+/// The readiness of a service: the event time that its answers have reached, and whether that advances.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {
-    /// Whether answers come.
+    /// Whether answers are available and up to date.
     pub status: ReadinessStatus,
     /// The event time that all answers have reached.
     pub as_of: Option<Time>,
-    /// How long ago that time was first seen.
+    /// The seconds since that time was first seen.
     pub seconds_since_progress: u64,
 }
 
-/// Whether answers come.
+/// Whether answers are available and up to date.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadinessStatus {
-    /// They do, and move on.
+    /// Answers are available, and their event time advances.
     Ready,
-    /// There are none yet.
+    /// No answers are available yet.
     Starting,
-    /// They stand still.
+    /// The event time of answers has not advanced for longer than the limit.
     Stalled,
 }
 
 impl Readiness {
-    /// Whether answers come, if they have reached `as_of` and were seen to do so `still` ago.
+    /// Creates the readiness of a service whose answers have reached `as_of`, first seen `still` ago.
     #[must_use]
     pub fn of(as_of: Option<EventTime>, still: Duration, limits: &Limits) -> Self {
         let status = match as_of {
@@ -93,7 +93,7 @@ impl Readiness {
 }
 
 impl Health {
-    /// The health of parts, of which each has a name and what is wrong with it.
+    /// Creates the health of components, each with its name and its error, if it has one.
     pub fn of(parts: impl IntoIterator<Item = (String, Option<String>)>) -> Self {
         let component = |(name, error): (String, Option<String>)| {
             let status = if error.is_none() { ComponentStatus::Ok } else { ComponentStatus::Down };

@@ -1,4 +1,4 @@
-//! What each path answers.
+//! The handlers of the paths.
 
 pub(super) mod health;
 pub(super) mod live;

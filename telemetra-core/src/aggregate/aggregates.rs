@@ -59,7 +59,7 @@ impl<E> fmt::Debug for Aggregates<E> {
 }
 
 impl<E> Aggregates<E> {
-    /// Creates the factory.
+    /// Creates the factory. A pipeline passes one to the closure of `group`.
     #[must_use]
     pub const fn new() -> Self {
         Self(PhantomData)
@@ -67,13 +67,13 @@ impl<E> Aggregates<E> {
 }
 
 impl<E: Events> Aggregates<E> {
-    /// The number of events.
+    /// The number of events. State: 8 bytes for each key and pane.
     #[must_use]
     pub fn count(self, name: &str) -> CountOf {
         CountOf { column: Column::named(name, ColumnKind::Integer) }
     }
 
-    /// The number of events for which a condition holds.
+    /// The number of events for which a condition holds. State: 8 bytes for each key and pane.
     pub fn count_if<F>(self, name: &str, holds: F) -> CountIf<F>
     where
         F: for<'a> Fn(&E::Of<'a>) -> bool + Send + Sync + 'static,
@@ -81,7 +81,7 @@ impl<E: Events> Aggregates<E> {
         CountIf { column: Column::named(name, ColumnKind::Integer), holds }
     }
 
-    /// The sum of a number.
+    /// The exact sum of a number, in fixed point. State: 16 bytes for each key and pane.
     pub fn sum<N: MaybeNumber, F>(self, name: &str, of: F) -> SumOf<F, N>
     where
         F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
@@ -89,7 +89,8 @@ impl<E: Events> Aggregates<E> {
         SumOf { column: Column::named(name, N::Number::KIND), of, number: PhantomData }
     }
 
-    /// The mean of a number.
+    /// The mean of a number: an exact sum and a count, divided at the end. Null if no event has a number.
+    /// State: 32 bytes for each key and pane.
     pub fn mean<N: MaybeNumber, F>(self, name: &str, of: F) -> MeanOf<F, N>
     where
         F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
@@ -97,7 +98,7 @@ impl<E: Events> Aggregates<E> {
         MeanOf { column: Column::named(name, ColumnKind::Float).or_null(), of, number: PhantomData }
     }
 
-    /// The least value of a number.
+    /// The least value of a number. Null if no event has a number.
     pub fn min<N: MaybeNumber, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Least>
     where
         F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
@@ -105,7 +106,7 @@ impl<E: Events> Aggregates<E> {
         ExtremeOf { column: Column::named(name, N::Number::KIND).or_null(), of, number: PhantomData }
     }
 
-    /// The greatest value of a number.
+    /// The greatest value of a number. Null if no event has a number.
     pub fn max<N: MaybeNumber, F>(self, name: &str, of: F) -> ExtremeOf<F, N, Greatest>
     where
         F: for<'a> Fn(&E::Of<'a>) -> N + Send + Sync + 'static,
@@ -113,7 +114,9 @@ impl<E: Events> Aggregates<E> {
         ExtremeOf { column: Column::named(name, N::Number::KIND).or_null(), of, number: PhantomData }
     }
 
-    /// The exact number of different texts.
+    /// The exact number of different texts. State: 16 bytes for each different text, key and pane; see
+    /// [`Distinct`](crate::Distinct). With many, use [`accumulator`](Self::accumulator) with a
+    /// [`HyperLogLog`](crate::HyperLogLog).
     pub fn distinct<F>(self, name: &str, of: F) -> DistinctOf<F>
     where
         F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,
@@ -130,8 +133,9 @@ impl<E: Events> Aggregates<E> {
         DistinctIds { column: Column::named(name, ColumnKind::Integer), of }
     }
 
-    /// The `K` most frequent texts and their exact counts, by count, then by name: a JSON list of
-    /// `{"name", "count"}`.
+    /// The `K` most frequent texts and their exact counts, by count, then by name: a JSON list of `{"name",
+    /// "count"}`. State: about 32 bytes for each different text, key and pane; see [`TopK`](crate::TopK).
+    /// [`SpaceSaving`](crate::SpaceSaving) is bounded.
     pub fn top<const K: usize, F>(self, name: &str, of: F) -> TopOf<F, K>
     where
         F: for<'e, 'a> Fn(&'e E::Of<'a>) -> &'e str + Send + Sync + 'static,

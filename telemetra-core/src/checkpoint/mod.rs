@@ -1,4 +1,8 @@
 //! Checkpoint stores, and the encoding of checkpoints.
+//!
+//! A checkpoint is a set of named blobs: the state of each operator on each worker, the positions of
+//! partitions, and a manifest, whose presence makes the checkpoint complete. A store keeps blobs and knows
+//! nothing of what is in them.
 
 pub(crate) mod directory;
 mod shape;
@@ -10,7 +14,8 @@ pub use shape::shape_of;
 
 use crate::error::ExternalError;
 
-/// A durable store of named blobs, such as a directory, a database table or an object store.
+/// A durable store of named blobs, such as a directory, a database table or an object store. It belongs to
+/// one pipeline.
 ///
 /// # Contract
 ///
@@ -21,7 +26,36 @@ use crate::error::ExternalError;
 /// * **Names.** They consist of `a-z`, `0-9`, `-`, `.` and `/`. A slash makes a group, which does not have to
 ///   be created first.
 ///
-/// Checked by [`store_compliance`](crate::testkit::store_compliance).
+/// Checked by [`store_compliance`](crate::testkit::store_compliance):
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use telemetra_core::ExternalError;
+/// use telemetra_core::checkpoint::CheckpointStore;
+///
+/// /// For tests: it survives a restart of the pipeline, not of the process.
+/// #[derive(Default)]
+/// struct InMemory(BTreeMap<String, Vec<u8>>);
+///
+/// impl CheckpointStore for InMemory {
+///     fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError> {
+///         self.0.insert(name.to_owned(), blob.to_vec());
+///         Ok(())
+///     }
+///     fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExternalError> {
+///         Ok(self.0.get(name).cloned())
+///     }
+///     fn list(&mut self) -> Result<Vec<String>, ExternalError> {
+///         Ok(self.0.keys().cloned().collect())
+///     }
+///     fn remove(&mut self, name: &str) -> Result<(), ExternalError> {
+///         self.0.remove(name);
+///         Ok(())
+///     }
+/// }
+///
+/// telemetra_core::testkit::store_compliance(&mut InMemory::default());
+/// ```
 pub trait CheckpointStore: Send {
     /// Claims a place in the store for process number `process` of `processes`, before anything is read: a
     /// fence against processes that were replaced. From then on, a process that claimed the same place before
@@ -46,14 +80,14 @@ pub trait CheckpointStore: Send {
     /// If it could not be made durable.
     fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError>;
 
-    /// The blob with this name; `None` if there is none.
+    /// Returns the blob with this name; `None` if there is none.
     ///
     /// # Errors
     ///
     /// If it could not be read.
     fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExternalError>;
 
-    /// The names of all blobs, sorted.
+    /// Returns the names of all blobs, sorted.
     ///
     /// # Errors
     ///

@@ -44,7 +44,7 @@ pub(super) fn floor(floor: VarianceFloor) -> Result<VarianceFloor, ConfigError> 
     }
     Err(ConfigError::new(
         "floor",
-        format!("{floor:?} is no least deviation"),
+        format!("{floor:?} is negative or not finite"),
         "take finite numbers that are not negative",
     ))
 }

@@ -1,5 +1,5 @@
-//! What carried a moment: explanations of rules, which compare the summary of a moment's peak with the usual
-//! windows before it.
+//! Explanations of moments: what makes up the metric at a moment's peak, compared with the usual windows
+//! before it.
 
 use std::cmp::Ordering;
 use std::fmt::{self, Write};
@@ -20,20 +20,21 @@ pub const USUAL_WINDOWS: u32 = 10;
 /// most 2 KiB, of which the other fields take less than 128 bytes.
 const MAX_JSON: usize = 2048 - 128;
 
-/// One thing that carried a moment: how much of it there is at the moment's peak, and how much is usual.
+/// One component of a moment's metric, as an explanation reports it: its amount at the moment's peak, and its
+/// usual amount. For example a word and its share of all words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Carried {
-    /// The kind of thing, which says the unit too.
+    /// The kind of the component, which implies the unit.
     pub what: CompactString,
-    /// The thing; empty if there is one of its kind only.
+    /// The name of the component; empty if there is only one of its kind.
     pub name: CompactString,
-    /// How much there is in the window of the peak.
+    /// The amount in the window of the peak.
     pub now: Micro,
-    /// How much there is in usual windows; `None` if there are none.
+    /// The amount in usual windows; `None` if there are none.
     pub usual: Option<Micro>,
 }
 
-/// The function that explains the moments of a rule, see [`MomentRule::explain`](crate::MomentRule::explain).
+/// A function that explains the moments of a rule; see [`MomentRule::explain`](crate::MomentRule::explain).
 pub type Explanation<S> = Arc<dyn Fn(&S, &Usual<'_, S>) -> Vec<Carried> + Send + Sync>;
 
 /// The usual windows that a peak is compared with by an explanation.
@@ -64,7 +65,7 @@ pub struct Shares<'a> {
 }
 
 impl Carried {
-    /// One thing: its kind, its name, how much there is now, and how much is usual.
+    /// Creates a component from its kind, its name, its amount now, and its usual amount.
     pub fn new(what: &str, name: &str, now: impl Into<Micro>, usual: Option<impl Into<Micro>>) -> Self {
         Self { what: what.into(), name: name.into(), now: now.into(), usual: usual.map(Into::into) }
     }

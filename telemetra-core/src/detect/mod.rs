@@ -107,21 +107,44 @@ pub struct Verdict {
 /// * **Total.** No value and no baseline make it panic, and the score is finite.
 ///
 /// Checked by [`detector_compliance`](crate::testkit::detector_compliance).
+///
+/// ```
+/// use telemetra_core::{Baseline, Detector, Verdict};
+///
+/// /// Values of at least twice the mean of the last ten windows.
+/// #[derive(Debug)]
+/// struct Doubled;
+///
+/// impl Detector for Doubled {
+///     fn method(&self) -> &'static str { "doubled" }
+///     fn threshold(&self) -> f64 { 2.0 }
+///     fn min_samples(&self) -> u32 { 5 }
+///     fn max_samples(&self) -> u32 { 10 }
+///     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict> {
+///         let mean = baseline.sums.mean().filter(|mean| *mean >= 1.0)?;
+///         let (score, scale) = (value as f64 / mean, baseline.scale as f64);
+///         (score >= self.threshold()).then(|| Verdict { score, mean: mean / scale, stddev: 0.0 })
+///     }
+/// }
+///
+/// telemetra_core::testkit::detector_compliance(&Doubled);
+/// ```
 pub trait Detector: Debug + Send + Sync {
-    /// The name of the method, which is a moment's `detection_method`.
+    /// Returns the name of the method, which is a moment's `detection_method`.
     fn method(&self) -> &'static str;
 
-    /// The threshold of the score, which is a moment's `threshold`.
+    /// Returns the threshold of the score, which is a moment's `threshold`.
     fn threshold(&self) -> f64;
 
-    /// The least number of samples for a verdict.
+    /// Returns the least number of samples for a verdict. Windows with fewer are not judged.
     fn min_samples(&self) -> u32;
 
-    /// The greatest number of samples: the length of the baseline in disjoint windows.
+    /// Returns the greatest number of samples: the length of the baseline in disjoint windows. It sets how
+    /// long summaries are kept in memory.
     fn max_samples(&self) -> u32;
 
-    /// The verdict if `value` is anomalous, else `None`. The value is in fixed point with the baseline's
-    /// scale.
+    /// Returns the verdict if `value` is anomalous, else `None`. The value is in fixed point with the
+    /// baseline's scale. Called once for each key, window and rule, and again after corrections.
     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict>;
 
     /// Whether a value without a verdict would have one on a side that is not reported. Where [moments are

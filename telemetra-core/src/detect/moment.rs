@@ -27,7 +27,7 @@ pub struct Moment<K: Key> {
     pub peak_at: EventTime,
     /// The end of the last anomalous window.
     pub last_at: EventTime,
-    /// Whether the next window may still belong to it.
+    /// Whether it is still open: the next window may belong to it.
     pub open: bool,
     /// The detector's name.
     pub detection_method: Arc<str>,
@@ -50,20 +50,21 @@ pub struct Moment<K: Key> {
     /// The share of moments expected to be chance among all moments of the last period that are at least as
     /// extreme, over all keys and rules of the grouping. `None` while it cannot be computed.
     pub chance: Option<Micro>,
-    /// What carried it, by the rule's [explanation](MomentRule::explain) of the peak; empty if it has none.
+    /// The components that made up most of the peak, by the rule's [explanation](MomentRule::explain); empty
+    /// if it has none.
     pub carried: Arc<[Carried]>,
 }
 
 impl<K: Key> Moment<K> {
-    /// The id. It depends on key, rule and start alone, so it is the same whenever and wherever the moment is
-    /// found.
+    /// Returns the id. It depends on key, rule and start alone, so it is the same whenever and wherever the
+    /// moment is found.
     #[must_use]
     pub fn id(&self) -> MomentId {
         let text = format!("{}\u{1f}{}\u{1f}{}", self.key.text(), self.moment_type, self.started_at.0);
         MomentId(xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
     }
 
-    /// The end of its last window; `None` while it is open.
+    /// Returns the end of its last window; `None` while it is open.
     #[must_use]
     pub fn ended_at(&self) -> Option<EventTime> {
         (!self.open).then_some(self.last_at)
@@ -85,7 +86,7 @@ impl fmt::Debug for MomentId {
     }
 }
 
-/// The number of events of a summary that a metric is the mean of.
+/// A function that returns the number of events of a summary that a metric is the mean of.
 pub type EventsOf<S> = Arc<dyn Fn(&S) -> u64 + Send + Sync>;
 
 /// A rule that finds moments: a metric of a summary, the detector that watches it, and the name of the

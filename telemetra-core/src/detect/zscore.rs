@@ -105,7 +105,7 @@ impl ZScore {
         let refused = |detail: String, hint: &str| Err(ConfigError::new("samples", detail, hint));
         if min < 2 || min > max || max > MOST_SAMPLES {
             return refused(
-                format!("{min} to {max} is no range of samples to take a deviation of"),
+                format!("{min} to {max} is not a valid range of samples"),
                 "take at least 2, better 8, and at most 10000",
             );
         }
@@ -155,7 +155,7 @@ impl ZScore {
         if !(least.is_finite() && least >= 0.0) {
             return Err(ConfigError::new(
                 "min_value",
-                format!("{least} is no least value"),
+                format!("the least value {least} is negative or not finite"),
                 "take a finite number that is not negative; 0 is off",
             ));
         }

@@ -19,9 +19,9 @@ pub struct DeadLetter {
     pub index: u32,
     /// The event's time; `None` if it is not known, as the record could not be decoded.
     pub time: Option<EventTime>,
-    /// Why it was not counted: malformed, from the future, too late, or a duplicate.
+    /// The fate of the event: malformed, from the future, too late, or a duplicate.
     pub fate: Fate,
-    /// The reason in words.
+    /// The reason in words, for a person: for a malformed record the decoder's error.
     pub reason: Box<str>,
     /// The bytes of the record; only its first bytes if it was too long.
     pub bytes: Box<[u8]>,

@@ -55,8 +55,9 @@ pub trait Decoder<E: Events>: Send + Sync {
         record.value.into()
     }
 
-    /// What fetches from outside that which decoding needs, such as schemas of a registry. A pipeline asks it
-    /// about each batch before it takes the batch. `None`, the default: decoding needs nothing from outside.
+    /// Returns the part of the decoder that fetches what decoding needs from outside, such as schemas of a
+    /// registry. A pipeline asks it about each batch before it takes the batch. `None`, the default: decoding
+    /// needs nothing from outside.
     fn preparation(&self) -> Option<Arc<dyn Preparation>> {
         None
     }
@@ -84,10 +85,10 @@ pub trait Preparation: Send + Sync {
     fn prepare(&self, batch: &RecordBatch, topic: &str) -> Result<Prepared, ExternalError>;
 }
 
-/// Whether decoding can begin.
+/// The result of [`Preparation::prepare`]: whether decoding of the batch can begin.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Prepared {
-    /// All that is needed is there.
+    /// Everything that decoding needs is there.
     Ready,
     /// Something is being fetched. Ask again after this pause.
     Pending(Duration),
@@ -116,7 +117,8 @@ impl<E: Events, D: Decoder<E> + ?Sized> Decoder<E> for Arc<D> {
     }
 }
 
-/// The error of a record that could not be decoded.
+/// The error of a record that could not be decoded. The record becomes a dead letter with this reason, is
+/// counted as malformed, and does not stop the pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodeError {
@@ -129,25 +131,25 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// An error of the record as a whole.
+    /// Creates an error of the record as a whole.
     #[must_use]
     pub const fn new(reason: &'static str) -> Self {
         Self { field: None, at: None, reason: Cow::Borrowed(reason) }
     }
 
-    /// An error of one field.
+    /// Creates an error of one field.
     #[must_use]
     pub const fn field(field: &'static str, reason: &'static str) -> Self {
         Self { field: Some(Cow::Borrowed(field)), at: None, reason: Cow::Borrowed(reason) }
     }
 
-    /// An error of the record as a whole, described by another error: that of a parser, for instance.
+    /// Creates an error of the record as a whole, described by another error, such as a parser's.
     #[must_use]
     pub fn because(reason: impl fmt::Display) -> Self {
         Self { field: None, at: None, reason: Cow::Owned(reason.to_string()) }
     }
 
-    /// The same error with the index of the byte at which it was found.
+    /// Returns the same error with the index of the byte at which it was found.
     #[must_use]
     pub const fn at(mut self, at: usize) -> Self {
         self.at = Some(at);

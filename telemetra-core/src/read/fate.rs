@@ -54,8 +54,11 @@ impl fmt::Display for Fate {
     }
 }
 
-/// The number of events read, and the numbers of each fate. A record that cannot be decoded counts as one
+/// The number of events read, and the number of each fate. A record that cannot be decoded counts as one
 /// event, a record without events (a blank line) as none.
+///
+/// `read = on_time + late_applied + too_late + malformed + from_future + duplicate` always holds;
+/// [`is_balanced`](Self::is_balanced) checks it.
 ///
 /// ```
 /// use telemetra_core::{Fate, Fates};
@@ -90,7 +93,7 @@ impl Fates {
         *self.slot(fate) += 1;
     }
 
-    /// The number of events that had this fate.
+    /// Returns the number of events that had this fate.
     #[must_use]
     pub fn of(&self, fate: Fate) -> u64 {
         let mut copy = *self;
@@ -108,8 +111,8 @@ impl Fates {
         }
     }
 
-    /// Whether more than a tenth of the events, and more than a hundred, were too late: a wrong date may have
-    /// moved a watermark, or the bounds of the settings are too narrow.
+    /// Returns whether more than a tenth of the events, and more than a hundred, were too late: a wrong date
+    /// may have moved a watermark, or the out-of-orderness and the allowed lateness are too small.
     #[must_use]
     pub fn are_often_too_late(&self) -> bool {
         self.too_late > 100 && self.too_late > self.read / 10

@@ -17,13 +17,13 @@ use crate::read::batch::RecordBatch;
 pub struct PartitionId(Arc<str>);
 
 impl PartitionId {
-    /// The partition with that name.
+    /// Creates the id of the partition with that name.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self(name.into())
     }
 
-    /// The name of the partition.
+    /// Returns the name of the partition.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -41,7 +41,7 @@ impl fmt::Debug for PartitionId {
     }
 }
 
-/// A source: it lists its partitions and opens them, like a Kafka topic or a folder of files.
+/// A source of records: it lists its partitions and opens them, like a Kafka topic or a folder of files.
 ///
 /// # Contract
 ///
@@ -50,9 +50,44 @@ impl fmt::Debug for PartitionId {
 /// * **Replayable if possible.** [`open`](Self::open) with an offset gives the records from that offset on,
 ///   with the same bytes in the same order as before. A source that cannot do this (a socket, a channel)
 ///   returns an error, or continues with new records and documents that a restart loses those in memory.
+///
+/// Checked by [`source_compliance`](crate::testkit::source_compliance):
+///
+/// ```
+/// use telemetra_core::{ExternalError, Partition, PartitionId, Polled, RecordBatch, Source};
+///
+/// /// One partition, with the numbers below ten.
+/// struct Numbers;
+///
+/// impl Source for Numbers {
+///     fn partitions(&mut self) -> Result<Vec<PartitionId>, ExternalError> {
+///         Ok(vec![PartitionId::new("numbers")])
+///     }
+///     fn open(&mut self, _: &PartitionId, from: Option<u64>) -> Result<Box<dyn Partition>, ExternalError> {
+///         Ok(Box::new(From(from.unwrap_or(0))))
+///     }
+/// }
+///
+/// struct From(u64);
+///
+/// impl Partition for From {
+///     fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
+///         while self.0 < 10 && !batch.is_full() {
+///             batch.push(self.0.to_string().as_bytes(), self.0);
+///             self.0 += 1;
+///         }
+///         Ok(if self.0 < 10 { Polled::Ready } else { Polled::Done })
+///     }
+///     fn offset(&self) -> u64 {
+///         self.0
+///     }
+/// }
+///
+/// telemetra_core::testkit::source_compliance(|| Box::new(Numbers));
+/// ```
 pub trait Source: Send {
-    /// The names of the partitions. A pipeline starts from a checkpoint only if all partitions in it are
-    /// listed, except those that had [ended](Polled::Done).
+    /// Returns the ids of all partitions. A pipeline starts from a checkpoint only if all partitions in it
+    /// are listed, except those that had [ended](Polled::Done).
     ///
     /// # Errors
     ///
@@ -140,7 +175,7 @@ pub trait Partition: Send {
     /// error stops the pipeline.
     fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError>;
 
-    /// The offset of the next record.
+    /// Returns the offset of the next record, which checkpoints contain.
     fn offset(&self) -> u64;
 
     /// A hash that identifies the input before `offset`, for checkpoints. It is the same whenever the same
@@ -177,7 +212,7 @@ pub trait Partition: Send {
     }
 }
 
-/// The result of a poll: whether the partition may have more records.
+/// The result of a poll: whether the partition may have more records, and when to ask again.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Polled {
     /// There may be more records now.

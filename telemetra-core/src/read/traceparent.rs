@@ -154,7 +154,7 @@ impl FromStr for TraceParent {
 /// The error of a text that is no valid [`TraceParent`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "it is no `traceparent` of the form 00-32 hexadecimal digits-16 hexadecimal digits-2 hexadecimal digits"
+    "it is not a `traceparent` of the form 00-32 hexadecimal digits-16 hexadecimal digits-2 hexadecimal digits"
 )]
 pub struct InvalidTraceParent;
 

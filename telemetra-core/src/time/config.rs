@@ -9,9 +9,13 @@ use crate::time::millis;
 use crate::time::watermark::{BoundedOutOfOrderness, WatermarkStrategy};
 use crate::time::window::{WindowRules, WindowSpec};
 
-/// The settings of event time in a pipeline: windows, watermarks, and for how long results may still be
-/// corrected. All but [`idle_after`](Self::idle_after) are spans of event time, in whole milliseconds. In a settings
-/// file they are numbers of milliseconds.
+/// The settings of event time in a pipeline: windows, watermarks, and how long results may still be
+/// corrected. All but [`idle_after`](Self::idle_after) are spans of event time, in whole milliseconds.
+/// Serialised, as in a settings file, they are numbers of milliseconds.
+///
+/// An event is *on time* up to `out_of_orderness` behind the greatest event time of its partition, then
+/// *late* for `allowed_lateness`, and after that *too late*. A larger `out_of_orderness` delays every result;
+/// a larger `allowed_lateness` delays none, and costs memory for more panes of each key.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,20 +28,24 @@ use crate::time::window::{WindowRules, WindowSpec};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimeConfig {
-    /// Size and slide of the windows.
+    /// The size and slide of windows that are not given by a grouping. Default: one minute, sliding by ten
+    /// seconds.
     pub windows: WindowSpec,
-    /// The distance that the watermark of a partition keeps from the greatest event time seen in it.
+    /// The distance that the watermark of a partition keeps from the greatest event time seen in it. It is
+    /// the delay of on-time results. Default: 10 s; at most a year.
     #[serde(with = "millis")]
     pub out_of_orderness: Duration,
     /// The time after the end of its pane during which a late event is still applied, as a correction. It is
-    /// measured by the floor of its partition.
+    /// measured by the floor of its partition. Default: 5 minutes; at most a year.
     #[serde(with = "millis")]
     pub allowed_lateness: Duration,
-    /// The time after the end of its window during which a summary stays in the collection. By default it is
-    /// as long as lateness and baselines need.
+    /// The time after the end of its window during which a summary stays in the collection, where it can be
+    /// corrected and be a sample of baselines. `None`, the default, is the [least](Self::least_horizon) that
+    /// lateness and baselines need.
     #[serde(with = "millis::option")]
     pub horizon: Option<Duration>,
-    /// The greatest distance by which an event may be ahead of processing time. `None` accepts any distance.
+    /// The greatest distance by which an event may be ahead of processing time; others go to `from_future`.
+    /// `None` accepts any distance. Default: 10 minutes.
     #[serde(with = "millis::option")]
     pub max_future_skew: Option<Duration>,
     /// The greatest distance by which an event may be ahead of all events before it in its partition. An
@@ -46,12 +54,13 @@ pub struct TimeConfig {
     /// The default is 30 days: otherwise one wrong date in a replay would make everything after it too late.
     #[serde(with = "millis::option")]
     pub max_jump: Option<Duration>,
-    /// The processing time without records after which a partition is idle: the watermark then no longer waits for it.
-    /// `None` means never, which is right for a replay.
+    /// The processing time without records after which a partition is idle, so that the watermark no longer
+    /// waits for it. `None` means never, which is right for a replay. Default: 5 s.
     #[serde(with = "millis::option")]
     pub idle_after: Option<Duration>,
     /// Whether an event is dropped if one with the same [id](crate::Event::id) came before in its partition,
-    /// within the allowed lateness.
+    /// within the allowed lateness. Costs at least 16 bytes and a hash look-up for each event with an id in that time.
+    /// Default: false.
     pub deduplicate: bool,
 }
 
@@ -71,9 +80,9 @@ impl Default for TimeConfig {
 }
 
 impl TimeConfig {
-    /// The least horizon that works for baselines of `samples` disjoint windows. A window may be corrected
-    /// for the allowed lateness after its last pane ended; all windows in whose baseline it is are then
-    /// evaluated again, so they must still be there.
+    /// Returns the least horizon that works for baselines of `samples` disjoint windows. A window may be
+    /// corrected for the allowed lateness after its last pane ended; all windows in whose baseline it is are
+    /// then evaluated again, so they must still be there.
     #[must_use]
     pub fn least_horizon(&self, samples: u32) -> Duration {
         let windows = u64::from(samples) + 2;
@@ -81,13 +90,13 @@ impl TimeConfig {
         self.allowed_lateness.saturating_add(Duration::from_millis(baseline))
     }
 
-    /// The horizon with baselines of `samples` windows: the one that is set, or the least.
+    /// Returns the horizon with baselines of `samples` windows: the one that is set, or the least.
     #[must_use]
     pub fn horizon(&self, samples: u32) -> Duration {
         self.horizon.unwrap_or_else(|| self.least_horizon(samples))
     }
 
-    /// The settings that the windows operator needs, with baselines of `samples` windows.
+    /// Returns the settings that the windows operator needs, with baselines of `samples` windows.
     #[must_use]
     pub fn window_rules(&self, samples: u32) -> WindowRules {
         WindowRules {
@@ -100,11 +109,13 @@ impl TimeConfig {
     /// The longest time that any of these settings may be: a year.
     const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
-    /// Checks that these settings can work with baselines of up to `samples` windows.
+    /// Checks that these settings can work with baselines of up to `samples` windows. A pipeline calls it at
+    /// its start.
     ///
     /// # Errors
     ///
-    /// If one cannot. The error says how to change it.
+    /// If a span is not a whole number of milliseconds, is too long, or the horizon is shorter than the
+    /// least. The error says how to change it.
     pub fn check(&self, samples: u32) -> Result<(), ConfigError> {
         // A deserialised spec was not checked by the constructor.
         self.windows.check()?;
@@ -127,7 +138,7 @@ impl TimeConfig {
         if self.max_jump == Some(Duration::ZERO) {
             return Err(ConfigError::new(
                 "max_jump",
-                "no event may be ahead of another",
+                "with 0 ms every step of event time would be too far ahead",
                 "give more, or leave it out",
             ));
         }
@@ -145,7 +156,7 @@ impl TimeConfig {
         }
     }
 
-    /// The default watermark strategy with these settings.
+    /// Returns the default watermark strategy with these settings: bounded out-of-orderness.
     #[must_use]
     pub fn strategy(&self) -> Box<dyn WatermarkStrategy> {
         Box::new(BoundedOutOfOrderness::new(self.out_of_orderness).idle_after(self.idle_after))

@@ -1,5 +1,5 @@
-//! Event time, which is the timestamp of every dataflow; its windows; and watermarks, which say up to what
-//! time the events of a partition have arrived.
+//! Event time, which is the timestamp of every dataflow; windows over it; and watermarks, the times before
+//! which a partition has no more events.
 
 pub(crate) mod config;
 pub(crate) mod event_time;

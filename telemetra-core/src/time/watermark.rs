@@ -1,4 +1,4 @@
-//! Watermark strategies: how the watermark of a partition follows from the times of its events.
+//! Watermark strategies: generators of a partition's watermark from the times of its events.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::time::event_time::EventTime;
 use crate::time::millis;
 
-/// The generator of one partition's watermark, like Flink's `WatermarkGenerator`: it sees the times of the
-/// events and says before what time no more events are expected.
+/// A generator of one partition's watermark, like Flink's `WatermarkGenerator`: it observes the times of
+/// events and returns the time before which no more events are expected.
 ///
 /// # Contract
 ///
@@ -16,11 +16,31 @@ use crate::time::millis;
 ///   watermark must then be the same as before the restart, or later floors differ from those of a run
 ///   without one. The floor itself is in the checkpoint and never moves back.
 /// * **Deterministic.** The watermark depends on the observed times alone, not on the clock.
+///
+/// ```
+/// use std::time::Duration;
+/// use telemetra_core::{EventTime, WatermarkStrategy};
+///
+/// /// For partitions in order of time, like Flink's `forMonotonousTimestamps`.
+/// #[derive(Debug, Default)]
+/// struct Ascending(EventTime);
+///
+/// impl WatermarkStrategy for Ascending {
+///     fn observe(&mut self, time: EventTime) { self.0 = self.0.max(time) }
+///     fn watermark(&self) -> EventTime { self.0 }
+///     fn idle_after(&self) -> Option<Duration> { Some(Duration::from_secs(5)) }
+/// }
+///
+/// let mut strategy = Ascending::default();
+/// strategy.observe(EventTime(2_000));
+/// strategy.observe(EventTime(1_000));
+/// assert_eq!(strategy.watermark(), EventTime(2_000));
+/// ```
 pub trait WatermarkStrategy: Debug + Send {
     /// Takes the time of an event into account. Not called for malformed records and events from the future.
     fn observe(&mut self, time: EventTime);
 
-    /// The time before which no more events are expected.
+    /// Returns the time before which no more events are expected. Called for each event, so keep it cheap.
     fn watermark(&self) -> EventTime;
 
     /// The processing time without records after which a partition is idle: other partitions then no longer
@@ -30,8 +50,8 @@ pub trait WatermarkStrategy: Debug + Send {
     }
 }
 
-/// The watermark strategy that stays a fixed time behind the greatest event time seen, like Flink's
-/// `forBoundedOutOfOrderness`.
+/// A watermark strategy that stays a fixed time behind the greatest event time seen, like Flink's
+/// `forBoundedOutOfOrderness`. The default of a pipeline.
 ///
 /// ```
 /// use std::time::Duration;

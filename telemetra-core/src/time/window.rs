@@ -13,7 +13,8 @@ use crate::error::ConfigError;
 use crate::time::event_time::EventTime;
 use crate::time::millis;
 
-/// The size and slide of windows. Tumbling windows have a slide equal to the size.
+/// The size and slide of sliding or tumbling windows. Tumbling windows have a slide equal to the size.
+/// Windows are aligned with the Unix epoch.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,18 +33,18 @@ pub struct WindowSpec {
 }
 
 impl WindowSpec {
-    /// Sliding windows: windows of length `size`, of which one starts every `slide`.
+    /// Creates sliding windows: windows of length `size`, of which one starts every `slide`.
     ///
     /// # Errors
     ///
-    /// If either is zero or no whole number of milliseconds, or the size is not a multiple of the slide, or
-    /// longer than a year.
+    /// If either is zero or not a whole number of milliseconds, or the size is not a multiple of the slide,
+    /// or longer than a year.
     pub fn sliding(size: Duration, slide: Duration) -> Result<Self, ConfigError> {
         let spec = Self { size: millis::whole("window", size)?, slide: millis::whole("window", slide)? };
         spec.check().map(|()| spec)
     }
 
-    /// Tumbling windows: windows of length `size` that do not overlap.
+    /// Creates tumbling windows: windows of length `size` that do not overlap.
     ///
     /// # Errors
     ///
@@ -66,31 +67,31 @@ impl WindowSpec {
         Ok(())
     }
 
-    /// The length of a window in milliseconds.
+    /// Returns the length of a window in milliseconds.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// The distance between the starts of windows, which is the length of a pane, in milliseconds.
+    /// Returns the distance between the starts of windows, which is the length of a pane, in milliseconds.
     #[must_use]
     pub const fn slide(&self) -> u64 {
         self.slide
     }
 
-    /// The number of panes in a window.
+    /// Returns the number of panes in a window.
     #[must_use]
     pub const fn panes_per_window(&self) -> u64 {
         self.size / self.slide
     }
 
-    /// The start of the pane that contains `time`: `time` rounded down to a pane boundary.
+    /// Returns the start of the pane that contains `time`: `time` rounded down to a pane boundary.
     #[must_use]
     pub const fn pane_start(&self, time: EventTime) -> EventTime {
         EventTime(time.0 - time.0 % self.slide)
     }
 
-    /// The end of the pane that contains `time`: the first instant after the pane.
+    /// Returns the end of the pane that contains `time`: the first instant after the pane.
     #[must_use]
     pub const fn pane_end(&self, time: EventTime) -> EventTime {
         EventTime((time.0 - time.0 % self.slide).saturating_add(self.slide))
@@ -150,7 +151,8 @@ impl Window {
     }
 }
 
-/// The settings that the windows of all keys share.
+/// The settings of a windows operator, the same for all keys.
+/// [`TimeConfig::window_rules`](crate::TimeConfig::window_rules) makes them.
 #[derive(Copy, Clone, Debug)]
 pub struct WindowRules {
     /// Size and slide.

@@ -10,7 +10,8 @@ use crate::write::table::Table;
 
 /// A sink: it writes the changes of all tables to a system outside of the pipeline, batch by batch.
 ///
-/// A sink runs on its own thread and may block.
+/// A sink runs on its own thread and may block. While it does, batches queue up to a bound, and then reading
+/// is held back.
 ///
 /// # Contract
 ///
@@ -25,8 +26,34 @@ use crate::write::table::Table;
 ///   later batches. A sink that stores nothing over a restart returns `None` and gets all current rows again.
 ///
 /// Checked by [`sink_compliance`](crate::testkit::sink_compliance).
+///
+/// ```
+/// use std::sync::Arc;
+/// use telemetra_core::{Batch, EventTime, ExternalError, RowKey, Sink, Table};
+///
+/// /// Prints each change. It stores nothing, so a restarted pipeline prints all current rows again.
+/// struct Print;
+///
+/// impl Sink for Print {
+///     fn name(&self) -> &str { "print" }
+///     fn open(&mut self, _: &[Arc<Table>], _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+///         Ok(None)
+///     }
+///     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+///         for batch in batches {
+///             for change in &batch.changes {
+///                 println!("{} {:?} {}", batch.time, change.action, RowKey::of(&*change.row));
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// Print.apply(&[Batch { time: EventTime(59_999), changes: Vec::new() }])?;
+/// # Ok::<(), ExternalError>(())
+/// ```
 pub trait Sink: Send {
-    /// The name of the sink in errors, logs and metrics.
+    /// Returns the name of the sink in errors, logs and metrics. Give two sinks of one kind different names.
     fn name(&self) -> &str;
 
     /// Receives the name of the pipeline before the sink is opened. A sink with stored progress should store
@@ -36,12 +63,13 @@ pub trait Sink: Send {
         let _ = pipeline;
     }
 
-    /// Reads how far whoever writes to the target has come, without opening the sink or taking it over: for a pipeline that
-    /// stands by until it takes the place of another. Called before
-    /// [`open`](Self::open), as often as is needed.
+    /// Returns how far the target has been written, by whichever process writes to it, without opening the
+    /// sink or taking it over: for a pipeline that stands by until it takes the place of another. Called
+    /// before [`open`](Self::open), as often as needed.
     ///
-    /// By default the target is [not shared](SinkProgress::NotShared): the sink of a pipeline that stands by is
-    /// then opened at once. So a sink whose `open` takes the target over from another process must say how far that is.
+    /// By default the target is [not shared](SinkProgress::NotShared): the sink of a pipeline that stands by
+    /// is then opened at once. So a sink whose `open` takes the target over from another process must
+    /// implement this.
     ///
     /// # Errors
     ///
@@ -50,10 +78,11 @@ pub trait Sink: Send {
         Ok(SinkProgress::NotShared)
     }
 
-    /// Says whether the sink is to write nothing of what it is given from now on. Called only if its [`progress`](Self::progress) is
-    /// [`Rewritten`](SinkProgress::Rewritten): with `true` before it is opened beside another pipeline that writes to the
-    /// same target, and with `false` when it takes the place of that one; the next [`apply`](Self::apply), which may have no batch,
-    /// then writes all of the current state. Does nothing by default.
+    /// Begins or ends holding back what the sink is given. Called only if its [`progress`](Self::progress) is
+    /// [`Rewritten`](SinkProgress::Rewritten): with `true` before it is opened beside another pipeline that
+    /// writes to the same target, and with `false` when it takes the place of that one; the next
+    /// [`apply`](Self::apply), which may have no batch, then writes all of the current state. Does nothing by
+    /// default.
     fn hold(&mut self, holds: bool) {
         let _ = holds;
     }
@@ -102,7 +131,7 @@ pub trait Sink: Send {
     }
 }
 
-/// How far the target of a sink has been written, by this process or another.
+/// The event time up to which the target of a sink has been written, by this process or another.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum SinkProgress {
     /// No other process writes to it: each has a target of its own, or none that lasts.
@@ -152,8 +181,8 @@ impl<K: Sink + ?Sized> Sink for Box<K> {
     }
 }
 
-/// The number of a sink among several that write to one store in parallel. Rows are assigned to shards by
-/// their [subject](crate::Row::subject).
+/// The number of a sink among several that write to one store in parallel. Rows are assigned to shards by the
+/// hash of their [subject](crate::Row::subject).
 ///
 /// All rows with the same subject go to the same shard, so no row is written by two. Each shard is opened,
 /// gets batches and reports its progress independently. A sink must store its progress by `index` *and* `of`,

@@ -55,7 +55,8 @@ pub struct Index {
 }
 
 impl Table {
-    /// A table without columns.
+    /// Creates a table without columns. The name follows the rules of [column names](crate::Column::name), and must
+    /// not begin with `telemetra_`.
     #[must_use]
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -83,14 +84,14 @@ impl Table {
         self
     }
 
-    /// Adds a column.
+    /// Adds a column that is not part of the key, after the others.
     #[must_use]
     pub fn column(mut self, column: Column) -> Self {
         self.columns.push(column);
         self
     }
 
-    /// Adds several columns.
+    /// Adds several columns that are not part of the key.
     #[must_use]
     pub fn columns(mut self, columns: impl IntoIterator<Item = Column>) -> Self {
         self.columns.extend(columns);
@@ -113,7 +114,7 @@ impl Table {
         self.column(Column::new(name, ColumnKind::Time))
     }
 
-    /// Adds an index over these columns.
+    /// Adds an index over these columns, in this order. Sinks without indexes ignore it.
     #[must_use]
     pub fn index<const N: usize>(mut self, columns: [&'static str; N]) -> Self {
         let name = format!("{}_by_{}", self.name, columns.join("_"));
@@ -152,44 +153,44 @@ impl Table {
         self
     }
 
-    /// The same table with another name. Indexes keep their names.
+    /// Returns the same table with another name. Indexes keep their names.
     #[must_use]
     pub fn renamed(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// All columns, the key columns first.
+    /// Returns all columns, the key columns first: the order in which rows put their values.
     #[must_use]
     pub fn all_columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// The key columns.
+    /// Returns the key columns.
     #[must_use]
     pub fn keys(&self) -> &[Column] {
         &self.columns[..self.keys]
     }
 
-    /// The indexes.
+    /// Returns the indexes.
     #[must_use]
     pub fn indexes(&self) -> &[Index] {
         &self.indexes
     }
 
-    /// The column by which the table is partitioned into days.
+    /// Returns the column by which the table is partitioned into days; `None` if it is not.
     #[must_use]
     pub fn day_column(&self) -> Option<&Column> {
         self.day.and_then(|day| self.columns.get(day))
     }
 
-    /// The kind of its rows.
+    /// Returns the kind of its rows.
     #[must_use]
     pub fn row_shape(&self) -> Shape {
         self.shape
@@ -214,7 +215,7 @@ impl Table {
         self.published_at
     }
 
-    /// The index of the column with this name.
+    /// Returns the index of the column with this name among [`all_columns`](Self::all_columns).
     #[must_use]
     pub fn position(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|known| known.name == column)

@@ -4,7 +4,7 @@
 //! must take effect at the same times when it is read again. What a partition's own records do to its floor is the same whenever they are
 //! read. What is not: that it was idle and followed the others, that it joined them at some floor, and that it had ended. Each of these
 //! is a *raise*: from this offset on the floor is at least so. A raise is in this log before anything is read behind it and before the
-//! floor is told to anyone, and a restart raises floors at the same offsets.
+//! floor is sent to anyone, and a restart raises floors at the same offsets.
 //!
 //! There is one blob a process, which is written anew with each raise: it holds the raises since the last complete checkpoint, of which
 //! there is one for each time that a partition was found idle.

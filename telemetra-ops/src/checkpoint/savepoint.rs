@@ -12,21 +12,23 @@ const GROUP: &str = "savepoints/";
 /// The name of the blob that is written last, which makes a savepoint complete.
 const MANIFEST: &str = "manifest";
 
-/// A savepoint: a checkpoint under a name of its own, which stays until it is removed.
+/// A checkpoint under a name of its own, which stays in the store until it is removed. Use it before an
+/// upgrade, or to start a second pipeline from the state of the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Savepoint {
-    /// The name.
+    /// The name, unique in its store.
     pub name: String,
     /// The time of the checkpoint: everything before it has taken effect in it.
     pub boundary: EventTime,
 }
 
-/// The savepoints of a checkpoint store: it lists, takes and removes them, of a pipeline that runs or of one that does not.
+/// The savepoints of a checkpoint store: this lists, takes and removes them, whether a pipeline runs on the
+/// store or not.
 ///
 /// A running pipeline takes one by [`Running::savepoint`](crate::Running::savepoint); a start from one is
-/// [`Pipeline::from_savepoint`](crate::Pipeline::from_savepoint). Works with every
-/// [`CheckpointStore`]: the blobs of a savepoint are copies in the same store, so it needs as much room as a checkpoint.
+/// [`Pipeline::from_savepoint`](crate::Pipeline::from_savepoint). It works with every [`CheckpointStore`].
+/// The blobs of a savepoint are copies in the same store, so a savepoint needs as much room as a checkpoint.
 ///
 /// ```
 /// use telemetra_core::checkpoint::Directory;
@@ -45,7 +47,7 @@ pub struct Savepoint {
 pub struct Savepoints<S>(S);
 
 impl<S: CheckpointStore> Savepoints<S> {
-    /// The savepoints of this store.
+    /// Wraps a store. Nothing is read, and the store is not claimed, until a method is called.
     pub fn new(store: S) -> Self {
         Self(store)
     }
@@ -59,14 +61,15 @@ impl<S: CheckpointStore> Savepoints<S> {
         list(&mut self.0)
     }
 
-    /// Copies the newest complete checkpoint under this name. `None` if there is none.
+    /// Copies the newest complete checkpoint under this name. Returns `None` if there is none.
     ///
-    /// A pipeline may run meanwhile. If it removes the checkpoint because there is a newer one, that is copied.
+    /// A pipeline may run meanwhile. If it removes the checkpoint because there is a newer one, that one is
+    /// copied.
     ///
     /// # Errors
     ///
-    /// If there is a savepoint of this name already, the name cannot be one (it consists of `a-z`, `0-9`, `-` and `.`,
-    /// and does not begin with a dot), or the store fails.
+    /// If there is a savepoint of this name already, the name is not valid (it consists of `a-z`, `0-9`, `-`
+    /// and `.`, and does not begin with a dot), or the store fails.
     pub fn take(&mut self, name: &str) -> Result<Option<Savepoint>, ExternalError> {
         take(&mut self.0, name)
     }

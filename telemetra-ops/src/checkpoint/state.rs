@@ -31,8 +31,11 @@ use crate::support::failure::Failure;
 /// How many checkpoints may build on one that is whole, before the next whole one.
 pub(crate) const CHAIN: usize = 16;
 
-/// What ties the state of operators to checkpoints: when to snapshot it, where to, and what to begin with. Of a
-/// [graph](crate::Graph::context) that a pipeline builds, or [none](Self::none).
+/// The connection of operators with state to the checkpoints of a dataflow: when to take a snapshot, where to
+/// send it, and which state to start with. An operator that is built with it is registered under its name.
+///
+/// A pipeline's [graph](crate::Graph::context) has one; [`none`](Self::none) is for dataflows without
+/// checkpoints. Clones are handles on the same context.
 #[derive(Clone)]
 pub struct CheckpointContext<'scope> {
     pub(crate) markers: StreamVec<'scope, EventTime, EventTime>,
@@ -59,7 +62,8 @@ pub(crate) struct Described {
 }
 
 impl<'scope> CheckpointContext<'scope> {
-    /// State that lives and dies with the process: for dataflows of your own.
+    /// Returns a context without checkpoints, for dataflows of your own: operators start empty, and their
+    /// state ends with the process.
     #[must_use]
     pub fn none(scope: Scope<'scope, EventTime>) -> Self {
         Self::new(empty(scope), None, None, Failure::default(), Arc::default(), Arc::default())

@@ -168,7 +168,7 @@ impl Coordinator {
         // All processes have noticed a disagreement by themselves, and a process that was stopped by another
         // one need not announce it.
         if failure.is_down() && !failure.is_shared() {
-            self.send(ControlMessage::Stop(failure.enrich()));
+            self.send(ControlMessage::Stop(failure.describe()));
             // The message passes two operators; messages that were handed over are sent before the
             // connections close.
             for _ in 0..3 {

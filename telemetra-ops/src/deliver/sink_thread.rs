@@ -1,5 +1,7 @@
-//! The thread of a sink: it takes batches from a bounded queue, retries transient failures, and reports what
-//! is durable.
+//! The thread of a sink: it takes batches from a bounded queue, retries transient failures, and reports which
+//! event time is durable.
+//!
+//! A worker that finds the queue full keeps its batch and holds back its frontier, which stops reading.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,7 +56,8 @@ pub(crate) struct SinkGauge {
     pub(crate) labels: [Value; 3],
 }
 
-/// One successful call of a sink, as [`SinkStatus::last`](crate::SinkStatus::last) reports it.
+/// The size and duration of one successful call of a sink, as [`SinkStatus::last`](crate::SinkStatus::last)
+/// reports it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// The number of batches in the call.

@@ -1,19 +1,24 @@
-//! How many moments are found, and how many of them chance alone would make.
+//! The number of moments found, and the number expected by chance alone, for reports and metrics.
 
 use std::sync::{Mutex, PoisonError};
 
 use telemetra_core::{EventTime, Micro};
 
-/// The moments of one grouping in the period that was settled last.
+/// The number of moments of one grouping in the period that was settled last, and the number that chance
+/// alone would make. All workers of all processes have the same.
+///
+/// If the two are about equal, most of the moments are noise: raise the thresholds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MomentsStatus {
-    /// The name of the operator that compares them: `chance`, and the table of the grouping.
+    /// The name of the operator that compares them: `chance`, then the name of the grouping's state.
     pub operator: String,
-    /// The end of the period.
+    /// The end of the period, in event time. The period's length is
+    /// [`chance_period`](crate::Pipeline::chance_period).
     pub until: EventTime,
-    /// How many moments were found per hour, of those rules whose chance can be told.
+    /// The number of moments found per hour of event time, by the rules whose detectors have a known
+    /// false-alarm rate.
     pub found_per_hour: Micro,
-    /// How many chance alone would make per hour.
+    /// The number of moments that chance alone would make per hour of event time, under the same rules.
     pub expected_per_hour: Micro,
 }
 

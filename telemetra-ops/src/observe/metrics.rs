@@ -16,10 +16,10 @@ use std::sync::Arc;
 
 use metrics::{Key, Label, Level, Metadata, SharedString, Unit, with_recorder};
 
-/// The type of a metric.
+/// The type of a metric, in the sense of Prometheus.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A number that only rises, from 0 at the start of a pipeline.
+    /// A number that only rises, from 0 at the start of a pipeline's process.
     Counter,
     /// A number that rises and falls.
     Gauge,
@@ -27,16 +27,18 @@ pub enum Kind {
     Histogram,
 }
 
-/// The description of a metric. [`ALL`] lists all of them.
+/// The description of a metric: a name, a type, labels and a meaning. [`ALL`] lists all of them, for
+/// dashboards and documents that are generated; recording is the pipeline's.
 #[derive(Copy, Clone, Debug)]
 pub struct Metric {
     /// The name, with its unit where it has one. Names of counters end in `_total`.
     pub name: &'static str,
-    /// The type.
+    /// The type, which decides how it is recorded and queried.
     pub kind: Kind,
-    /// The names of the labels. The first is always `pipeline`.
+    /// The names of the labels, in order. The first is always `pipeline`, whose value is
+    /// [`Pipeline::name`](crate::Pipeline::name).
     pub labels: &'static [&'static str],
-    /// The meaning, in one line.
+    /// The meaning, in one line, as the recorder publishes it.
     pub help: &'static str,
 }
 

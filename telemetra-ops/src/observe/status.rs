@@ -12,13 +12,15 @@ use crate::observe::comparison::MomentsStatus;
 use crate::read::ingress::PartitionStatus;
 use crate::support::retry::Failing;
 
-/// The status of a pipeline at one moment, as [`Running::status`](crate::Running::status) returns it.
+/// The status of a pipeline at one instant, as [`Running::status`](crate::Running::status) returns it. In a
+/// cluster it covers this process; each process has its own.
 #[derive(Clone, Debug)]
 pub struct PipelineStatus {
     /// How many of the events read in this process had which fate. Events read before a restart from a
     /// checkpoint are included.
     pub fates: Fates,
-    /// Everything up to this event time is durable in all sinks; [`EventTime::MAX`] at the end.
+    /// The event time up to which everything is durable in all sinks: [`EventTime::MIN`] at first,
+    /// [`EventTime::MAX`] at the end of the input. Its distance from now is the latency of the pipeline.
     pub durable: EventTime,
     /// The status of each partition that this process reads.
     pub partitions: Vec<PartitionStatus>,
@@ -27,39 +29,41 @@ pub struct PipelineStatus {
     /// The boundary of the last complete checkpoint, in event time: a restart continues from there. `None` if
     /// there is none.
     pub checkpoint: Option<EventTime>,
-    /// The number of checkpoints completed in this run, the bytes written for them, and the time that writing
-    /// took.
+    /// The number of checkpoints completed in this run, the bytes that this process wrote for them, and the
+    /// time that writing took.
     pub checkpoints: (u64, u64, Duration),
     /// The current failure of the checkpoint store, which is being retried; `None` if it works.
     pub store_failing: Option<Failing>,
-    /// How many moments were found, and how many are expected to be chance, by grouping with rules.
+    /// The numbers of moments found and expected by chance, for each grouping with rules. Empty until the
+    /// first period is settled.
     pub moments: Vec<MomentsStatus>,
-    /// The time that the workers of this process spent in the operators of each name, without those nested in
-    /// them. Empty unless [`operator_times`](crate::Pipeline::operator_times) are measured.
+    /// The time that the workers of this process spent in the operators of each name, without operators
+    /// nested in them. Empty unless [`operator_times`](crate::Pipeline::operator_times) are measured.
     pub operator_times: BTreeMap<String, Duration>,
-    /// An estimate of the encoded size of the window state of this process, in bytes.
+    /// The estimated size of the window state of this process, in bytes as encoded in a checkpoint. In memory
+    /// it takes about as much or more, depending on the allocator and on the key type.
     pub state_bytes: u64,
-    /// The first error of the pipeline as text; `None` if it has not failed.
+    /// The first error of the pipeline with its causes, in one line; `None` if it has not failed.
     pub failure: Option<String>,
 }
 
 /// The status of one shard of a sink.
 #[derive(Clone, Debug)]
 pub struct SinkStatus {
-    /// The name of the sink.
+    /// The name of the sink, from [`Sink::name`](telemetra_core::Sink::name).
     pub name: String,
-    /// The shard.
+    /// The shard; for a sink that is not sharded the only one.
     pub shard: Shard,
-    /// The last event time that is durable in it; `None` if there is none.
+    /// The last event time whose rows are durable in it; `None` if there is none.
     pub durable: Option<EventTime>,
-    /// The number of batches that are queued for it. A number that stays high means that the sink is the
-    /// bottleneck.
+    /// The number of batches in its queue, which holds 64. A number that stays high means that the sink is
+    /// the bottleneck.
     pub queued: usize,
-    /// The number of changes that it applied in this run.
+    /// The number of changes of rows that it has applied in this run.
     pub changes: u64,
     /// The size and duration of the last successful call.
     pub last: Option<Applied>,
-    /// The number of failed calls that were retried.
+    /// The number of failed calls that were retried, in this run.
     pub retries: u64,
     /// The current failure, which is being retried; `None` if the sink works.
     pub failing: Option<Failing>,

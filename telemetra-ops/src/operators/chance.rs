@@ -1,4 +1,5 @@
-//! Chance: how far each moment can be trusted, by a comparison of all keys and rules.
+//! The estimation of chance: the share of moments as extreme as one that would be found without any anomaly,
+//! by a comparison over all keys and rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -16,21 +16,21 @@ use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::journal::{Entry, Journal, Journaled, Unsettled};
 use crate::operators::net::{Net, Netting};
 
-/// A change of one row, with the row in its own type. It is sent to the worker on which the row's shard of a
-/// sink runs.
+/// A change of one row, with the row in its own type. It is exchanged to the worker on which the row's shard
+/// of a sink runs, where it becomes a [`Change`](telemetra_core::Change).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct RowChange<R: Data> {
     /// The row: the new version of an upsert, or the last version of a withdrawal.
     pub row: R,
-    /// How often the row was published before: 0 for the first time.
+    /// The number of times the row was published before: 0 for the first time.
     pub revision: u32,
-    /// Whether the row is written or removed.
+    /// Whether the row is written (upsert) or removed (withdrawal).
     pub action: Action,
 }
 
-/// Turns a collection of rows into a changelog, as sinks take it. A pipeline applies it to everything it
-/// [publishes](crate::Graph::publish).
+/// Converts a collection of rows into the changelog that sinks take. A pipeline applies it to everything it
+/// [publishes](crate::Graph::publish); use it directly in dataflows of your own.
 pub trait Changes<'scope, R: Data>: Sized {
     /// Returns the changes of a collection of rows of one table: at most one for each row and time. A row
     /// that is removed and added again at one time is an upsert; a row that is only removed is a withdrawal.

@@ -51,11 +51,12 @@ use crate::support::frontier::reached;
 /// [`collection_compliance`](crate::testkit::collection_compliance) for tactics that emit updates of a
 /// collection.
 pub trait Tactic: 'static {
-    /// The type of arrivals.
+    /// The type of arrivals. It is serialised when it moves between processes.
     type In: ExchangeData;
-    /// The type of output.
+    /// The type of output. For a collection, `(data, EventTime, isize)`.
     type Out: Clone + 'static;
-    /// The type of the state in a checkpoint.
+    /// The type of the state in a checkpoint. Its [shape](telemetra_core::checkpoint::shape_of) is compared
+    /// at a restart.
     type Snapshot: Serialize + DeserializeOwned;
 
     /// Whether a snapshot contains only the changes since the previous one. Restoring then receives a chain
@@ -138,14 +139,17 @@ pub trait Tactic: 'static {
         stamp
     }
 
-    /// Stores an arrival that takes effect at `time`.
+    /// Stores an arrival that takes effect at `time`. Arrivals may come in any order, also some for times far
+    /// ahead; it must not emit. An [`Inbox`] is enough for most tactics.
     fn take_in(&mut self, time: EventTime, arrival: Self::In);
 
-    /// Returns the next time at which something is due; `None` if nothing is. `ended` is true when no more
-    /// input will arrive, so that timers which only free state can be ignored.
+    /// Returns the least time at which something is due; `None` if nothing is. It is called after every turn,
+    /// so keep it cheap. `ended` is true when no more input will arrive, so that timers which only free state
+    /// can be ignored.
     fn next(&self, ended: bool) -> Option<EventTime>;
 
-    /// Does everything that is due at `time`, and emits the results.
+    /// Does everything that is due at `time`, and emits the results, which all get this time. Called once the
+    /// frontier has passed `time`.
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out));
 
     /// Returns the state as of just before `boundary`, for a checkpoint. If `whole` is true the snapshot must
@@ -202,11 +206,12 @@ pub trait Tactic: 'static {
         Ok(())
     }
 
-    /// Called whenever the operator has run, for example to update gauges. Default: nothing.
+    /// Called after the operator has run, for example to update gauges. It must not change the state.
+    /// Default: nothing.
     fn end_of_turn(&mut self) {}
 }
 
-/// Runs a [`Tactic`] as an operator on a stream.
+/// Extends a stream by operators whose state is in checkpoints. `D` is the type of its data.
 pub trait Checkpointed<'scope, D>: Sized {
     /// Runs a tactic on this stream. Its state is part of the checkpoints of `context` under `name`, which
     /// must be unique in the graph and stay the same from run to run.

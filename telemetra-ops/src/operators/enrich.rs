@@ -14,7 +14,7 @@ use crate::operators::stash::Stash;
 /// A collection of records, each with the row of its key or `None`.
 pub type Enriched<'scope, K, V, R> = VecCollection<'scope, EventTime, (K, (V, Option<R>)), isize>;
 
-/// Joins records with the rows of their keys: a left join of a stream with a table that changes.
+/// Extends a collection of records by key with a left join to a table that changes.
 pub trait Enrich<'scope, K: Key, V: Data>: Sized {
     /// Returns each record with the row of its key, or with `None` while there is no row. When the row
     /// changes, all current records of the key are emitted again with the new row. A key should have one row

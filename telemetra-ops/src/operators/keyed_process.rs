@@ -68,13 +68,14 @@ use crate::operators::keyed::Keyed;
 /// assert_eq!(updates, [((1, 50), EventTime(0), 1)], "what came and went at one time is not seen");
 /// ```
 pub trait KeyedProcess: 'static {
-    /// The type of arrivals.
+    /// The type of arrivals. To join two streams, make it an enum of both.
     type In: ExchangeData;
-    /// The key that state is kept by.
+    /// The key that state is kept by. Arrivals are exchanged by its hash.
     type Key: Key;
-    /// The state of one key; its default is the state of a key without arrivals.
+    /// The state of one key; its default is the state of a key without arrivals. A state equal to a default
+    /// one is kept until it expires.
     type State: Clone + Default + Serialize + DeserializeOwned + 'static;
-    /// The type of results.
+    /// The type of results, which form a collection. Repeat the key in it if later operators need it.
     type Out: Data;
 
     /// Returns the version of the state, which checkpoints hold. Raise it when the shape or the meaning of
@@ -93,14 +94,18 @@ pub trait KeyedProcess: 'static {
         None
     }
 
-    /// Returns the key of an arrival.
+    /// Returns the key of an arrival, borrowed where possible: an owned key is made for a new key only.
     fn key(arrival: &Self::In) -> <Self::Key as Key>::Ref<'_>;
 
     /// Applies an arrival to the state of its key, and emits the changes of the results: `+1` adds a result,
-    /// `−1` removes one.
+    /// `−1` removes one. Called in order of effective time, once the frontier has passed it.
+    ///
+    /// A late arrival has a later effective time than its own event time; take the event time from the
+    /// arrival where that matters.
     fn process(&self, state: &mut Self::State, arrival: Self::In, emit: &mut dyn FnMut(Self::Out, isize));
 
-    /// Emits all results of a key's state. After a restart they are the initial collection.
+    /// Emits all results of a key's state. After a restart they are the initial collection, and when the
+    /// state expires they are removed.
     fn results(&self, key: &Self::Key, state: &Self::State, emit: &mut dyn FnMut(Self::Out));
 
     /// Returns the time at which the state of a key is dropped, like the time to live of Flink's state.
@@ -146,7 +151,7 @@ pub trait KeyedProcess: 'static {
     }
 }
 
-/// Runs a [`KeyedProcess`] as an operator on a stream.
+/// Extends a stream by keyed processing.
 pub trait ProcessByKey<'scope, D>: Sized {
     /// Returns the collection of the results of a keyed process. Its state is part of the checkpoints of
     /// `context` under `name`, which must be unique in the graph and stay the same from run to run.

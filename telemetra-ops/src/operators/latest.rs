@@ -8,7 +8,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::operators::stash::Stash;
 use crate::operators::windows::Summaries;
 
-/// Reduces the collection of summaries to the newest one of each key: a table of the current values.
+/// Extends a collection of summaries by a table of the current values: the newest summary of each key.
 pub trait Latest: Sized {
     /// Returns, for each key, the summary of the window that ended last.
     ///

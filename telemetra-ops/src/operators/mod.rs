@@ -1,4 +1,10 @@
 //! The operators: windows, sessions, moments, changes, and the drivers of operators with checkpointed state.
+//!
+//! Partials go through windows or sessions into a differential collection of summaries; moments, the newest
+//! summaries, boards and joins are collections made of it, and changes turn any collection of rows into
+//! upserts and withdrawals. Operators with state are *tactics*, driven by [`checkpointed`]: everything with a
+//! time before the frontier is processed in order of time, so output does not depend on how messages
+//! interleave.
 
 pub(crate) mod chance;
 pub(crate) mod changes;

@@ -18,7 +18,8 @@ use crate::operators::windows::Summaries;
 use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;
 
-/// Finds moments in summaries: runs of windows that a rule's detector judges anomalous.
+/// Extends a collection of summaries by the detection of moments: runs of windows that a rule's detector
+/// judges anomalous.
 pub trait Moments<'scope, K: Key, S: Data>: Sized {
     /// Returns the moments of all keys under all rules, as a collection. Moments are corrected when summaries
     /// are, and removed when the last of their windows is retired. The state is part of the checkpoints of
@@ -72,8 +73,8 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
         context: &CheckpointContext<'scope>,
     ) -> VecCollection<'scope, EventTime, Moment<K>, isize>;
 
-    /// The same moments, with the number of looks among which they were found, for
-    /// [`with_chance`](FoundMoments::with_chance).
+    /// Returns the same moments, with the number of judged windows among which they were found, for
+    /// [`with_chance`](FoundMoments::with_chance). Otherwise like [`moments`](Self::moments).
     fn find_moments(
         self,
         windows: WindowRules,
@@ -83,9 +84,10 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
     ) -> FoundMoments<'scope, K>;
 }
 
-/// Moments, and the number of looks among which they were found.
+/// Moments, with the number of judged windows (looks) among which they were found.
+/// [`with_chance`](Self::with_chance) estimates from both how many are due to chance.
 pub struct FoundMoments<'scope, K: Key> {
-    /// The moments. Nothing is said of their chance.
+    /// The moments, without an estimate of their chance: [`chance`](Moment::chance) is `None`.
     pub moments: VecCollection<'scope, EventTime, Moment<K>, isize>,
     /// Looks and moments of each pane that is settled, by the pane's end: of the keys of this worker.
     pub(crate) looks: StreamVec<'scope, EventTime, (EventTime, Looks)>,

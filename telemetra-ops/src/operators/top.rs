@@ -12,7 +12,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::operators::stash::Stash;
 use crate::operators::windows::Summaries;
 
-/// Ranks the keys of a collection of summaries by a metric.
+/// Extends a collection of summaries by a leaderboard of its keys.
 pub trait Top<'scope, K: Key, S: Data>: Sized {
     /// Returns the `n` keys with the greatest metric, as a collection of places. Apply it to the
     /// [latest](crate::Latest) summaries to rank current values. Keys with equal values are sorted by key.

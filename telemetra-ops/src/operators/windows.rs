@@ -14,10 +14,13 @@ use crate::operators::checkpointed::Checkpointed;
 use crate::operators::windows_by_key::WindowsTactic;
 use crate::read::partial::Partial;
 
-/// A collection of summaries: the values of all closed windows within the horizon, by key.
+/// A collection of summaries: the values of all closed windows within the horizon, by key. A late event that
+/// changes a window replaces its summary. The value is behind an [`Arc`](std::sync::Arc), so cloning a
+/// summary does not copy it.
 pub type Summaries<'scope, K, S> = VecCollection<'scope, EventTime, (K, Summary<S>), isize>;
 
-/// Aggregates partials in tumbling or sliding windows.
+/// Extends a stream of partials by the aggregation in tumbling or sliding windows. For sessions use a
+/// [`Pipeline`](crate::Pipeline).
 pub trait Windows<'scope, K: Key, A: Accumulator>: Sized {
     /// Returns the summaries of all closed windows, as a collection that late partials correct. The state is
     /// part of the checkpoints of `context` under `name`.

@@ -1,24 +1,21 @@
-//! The builder of a pipeline: settings, sources, groupings and sinks.
+//! The pipeline builder: settings, sources, groupings and sinks, collected as plans.
+//!
+//! Every method moves the builder and returns it; nothing is opened, allocated for state or started here. A
+//! grouping is kept apart (the type parameter `L`) until the next one is added, as long as its own settings
+//! may follow; then it becomes one of the plans. [`start`](Pipeline::start) checks the whole, opens sources
+//! and sinks, and has every worker build the same dataflow from the same plans.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
 use telemetra_core::{
-    Aggregate, Aggregates, Clock, Decoder, EventTime, Events, Key, Layout, PartitionId, Row, Shard, Sink,
-    Source, Table, TimeConfig, WatermarkStrategy,
+    Clock, Decoder, Events, PartitionId, Row, Shard, Sink, Source, Table, TimeConfig, WatermarkStrategy,
 };
-use timely::ExchangeData;
-use timely::dataflow::StreamVec;
 
 use crate::deliver::placement::SinkPlan;
 use crate::pipeline::finish::StopSignal;
-use crate::pipeline::graph::Graph;
-use crate::pipeline::group::Group;
-use crate::pipeline::kept::Collect;
-use crate::pipeline::key_of::{ByKey, OwnKey};
-use crate::pipeline::plan::{LastPlan, Plan};
-use crate::pipeline::windows::WindowKind;
+use crate::pipeline::plan::Plan;
 use crate::read::ingress::IngressConfig;
 use crate::support::defects::EngineDefects;
 use crate::support::failure::Failure;
@@ -57,6 +54,27 @@ use crate::support::failure::Failure;
 /// assert_eq!(report.fates.on_time, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Data flow
+///
+/// Each partition of each source is read by one process, decoded by any of its workers, and folded in place
+/// into one partial aggregate per key, pane and grouping. Partials cross to the worker of their key, which
+/// merges them into windows; windows that close or are corrected become rows, and the rows of one event time
+/// reach each sink as one batch. See the [facade's documents](https://docs.rs/telemetra) for the guides.
+///
+/// # Cost
+///
+/// The input is read and decoded once, however many groupings there are. A grouping costs each event one hash
+/// look-up and one `add` of its aggregate. Its state, for each key, is the panes of `window size + allowed
+/// lateness`, and the finished values of the windows within the [horizon](TimeConfig::horizon). Every worker
+/// is a thread, and so is every shard of a sink; a checkpoint store has one more.
+///
+/// # Restarts
+///
+/// With [`checkpoints`](Self::checkpoints) a restart continues from the last complete checkpoint, and sinks
+/// ignore what they have already: the tables equal those of a run without interruption. Tables, state names
+/// and key types tie the state of a checkpoint to the groupings, so keep them; see
+/// [`check_restore`](Self::check_restore) for what a changed pipeline makes of a checkpoint.
 pub struct Pipeline<E: Events, L = ()> {
     pub(crate) parts: Parts<E>,
     pub(crate) last: L,
@@ -142,7 +160,9 @@ impl<E: Events, L> std::fmt::Debug for Pipeline<E, L> {
 }
 
 impl<E: Events> Pipeline<E> {
-    /// Creates a pipeline with one worker, the default time settings, and no source, grouping or sink.
+    /// Creates a pipeline named `telemetra` with one worker, the default [time settings](TimeConfig), and no
+    /// source, grouping, sink or checkpoint store. At least one source must be added before
+    /// [`start`](Self::start).
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -151,17 +171,27 @@ impl<E: Events> Pipeline<E> {
 
 /// Settings, sources and sinks.
 impl<E: Events, L> Pipeline<E, L> {
-    /// Adds a source, whose records `decoder` turns into events. Call it once for each source; every source
-    /// can have a format of its own. The watermark of the pipeline is the least one of all partitions of all
-    /// sources.
+    /// Adds a source, whose records `decoder` turns into events. Call it once for each source; each has a
+    /// decoder of its own, so formats can be mixed.
+    ///
+    /// The watermark of the pipeline is the least one of all partitions of all sources, so a slow source
+    /// holds back the windows of all; one without records is left out after
+    /// [`idle_after`](TimeConfig::idle_after). Partitions are spread over the processes of a cluster; within
+    /// a process any worker may decode any batch, so one partition uses all cores. A record that the decoder
+    /// refuses is counted as malformed and becomes a dead letter; it does not stop the pipeline.
+    ///
+    /// [`start`](Self::start) fails if there is no source, or if two partitions have the same name.
     #[must_use]
     pub fn source(mut self, source: impl Source + 'static, decoder: impl Decoder<E> + 'static) -> Self {
         self.parts.sources.push((Box::new(source), Arc::new(decoder)));
         self
     }
 
-    /// Sets the time settings: default windows, out-of-orderness, allowed lateness and horizon. Default:
-    /// [`TimeConfig::default`].
+    /// Sets the time settings: default windows, out-of-orderness, allowed lateness, horizon, idleness,
+    /// duplicates. Default: [`TimeConfig::default`].
+    ///
+    /// A longer allowed lateness keeps more panes for each key. Changing the settings between runs is
+    /// possible; what a checkpoint's state makes of it is in the [restore plan](crate::RestorePlan).
     #[must_use]
     pub fn time(mut self, time: TimeConfig) -> Self {
         self.parts.ingress.time = time;
@@ -169,7 +199,11 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Sets the watermark strategy of each partition, which `strategy` makes from the partition's id.
-    /// Default: bounded out-of-orderness, by the [time settings](Self::time).
+    /// Default: bounded out-of-orderness, by the [time settings](Self::time); those settings'
+    /// `out_of_orderness` and `idle_after` then have no effect, as the strategy decides both.
+    ///
+    /// The strategy is made anew at each start. It must depend on nothing but the records of its partition,
+    /// or a restart would judge lateness differently.
     #[must_use]
     pub fn watermarks(
         mut self,
@@ -187,9 +221,13 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Sets how far, in event time, a partition may be read ahead of the slowest partition and of the sinks.
-    /// Default: two minutes, or two panes if that is longer. A small value bounds the memory that a slow sink
-    /// or partition costs; a large value lets fast partitions go on meanwhile.
+    /// Sets how far, in event time, a partition may be read ahead of the slowest partition and of the slowest
+    /// sink. Default: two minutes, or two panes if that is longer. [`start`](Self::start) refuses less than
+    /// two panes.
+    ///
+    /// This is the only bound on reading ahead, and so on memory: at most the changes of this span wait for a
+    /// slow sink, and at most its partials are held for a slow partition. A larger value lets fast partitions
+    /// go on during longer stalls.
     #[must_use]
     pub fn max_watermark_drift(mut self, drift: Duration) -> Self {
         self.parts.ingress.max_watermark_drift = Some(drift);
@@ -197,16 +235,21 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Adds a sink, which receives the rows of all tables. Call it once for each sink. Each sink runs on a
-    /// thread of its own; in a cluster it runs in process 0.
+    /// thread of its own, with a bounded queue; in a cluster it runs in process 0.
     ///
-    /// A sink that fails transiently holds back reading, by the [drift](Self::max_watermark_drift), until it
-    /// works again. A permanent error of a sink stops the pipeline.
+    /// The rows of one event time are one [`Batch`](telemetra_core::Batch), given in time order; up to 16
+    /// batches are given at once when a sink is behind. A sink that fails transiently is tried again for
+    /// ever, after pauses from 10 ms to 10 s, and meanwhile holds back reading by the
+    /// [drift](Self::max_watermark_drift). A permanent error of a sink stops the pipeline.
+    ///
+    /// A pipeline without sinks computes, counts and checkpoints as any other, and its rows go nowhere.
     #[must_use]
     pub fn sink(self, sink: impl Sink + 'static) -> Self {
         self.boxed_sink(Box::new(sink))
     }
 
-    /// Adds a sink that was chosen at run time. Otherwise like [`sink`](Self::sink).
+    /// Adds a sink that was chosen at run time, for example from a settings file. Otherwise like
+    /// [`sink`](Self::sink).
     #[must_use]
     pub fn boxed_sink(mut self, sink: Box<dyn Sink>) -> Self {
         self.parts.sinks.push(SinkPlan::whole(sink));
@@ -232,15 +275,18 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Declares the table of a row type that [`Graph::publish`] publishes, so that sinks can create it when
-    /// they are opened.
+    /// Declares the table of a row type that [`Graph::publish`](crate::Graph::publish) publishes, so that sinks can create it when
+    /// they are opened. Not needed for groupings, for [`rows`](Self::rows) and for
+    /// [`publish`](Self::publish), which declare theirs.
+    ///
+    /// [`start`](Self::start) fails if the table's definition is not valid or another one has the same name.
     #[must_use]
     pub fn table<R: Row>(self) -> Self {
         self.table_of(R::table())
     }
 
-    /// Declares a table of rows that [`Graph::publish_as`] publishes, for tables that are known only at run
-    /// time.
+    /// Declares a table of rows that [`Graph::publish_as`](crate::Graph::publish_as) publishes, for tables that are known only at run
+    /// time. Otherwise like [`table`](Self::table).
     #[must_use]
     pub fn table_of(mut self, table: Table) -> Self {
         self.parts.tables.push(Arc::new(table));
@@ -250,8 +296,14 @@ impl<E: Events, L> Pipeline<E, L> {
     /// Takes a checkpoint for every `every` of event time, and starts from the newest complete one. Default:
     /// no checkpoints, so a restart reads all input again.
     ///
-    /// `every` must be a multiple of the pane, which is the greatest common divisor of all slides. Short
-    /// intervals make restarts faster and write more; one minute is a usual value.
+    /// `every` must be a multiple of the pane, which is the greatest common divisor of all slides;
+    /// [`start`](Self::start) refuses others. Short intervals make restarts faster and write more; one minute
+    /// is a usual value. A checkpoint is encoded on the workers, holds what changed since the one before
+    /// (a whole one follows after sixteen of these), and is stored by a thread of its own. It counts once every sink
+    /// has made durable what comes before it; older ones are then removed.
+    ///
+    /// The store belongs to this pipeline alone: a second process that opens it takes it over, and the first
+    /// one fails with its next write.
     #[must_use]
     pub fn checkpoints(mut self, store: impl CheckpointStore + 'static, every: Duration) -> Self {
         let (store, pause) = (Box::new(store), Duration::ZERO);
@@ -259,9 +311,11 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Sets the least processing time between two checkpoints, so that fast replays are not slowed by them.
-    /// Default: zero. It has no effect without [`checkpoints`](Self::checkpoints), which must come before,
-    /// and none in a cluster of processes.
+    /// Sets the least processing time between two checkpoints, so that a replay, in which event time passes
+    /// fast, does not spend its time on them. Default: zero.
+    ///
+    /// It has no effect without [`checkpoints`](Self::checkpoints), which must be called before it, and none
+    /// in a cluster of processes.
     #[must_use]
     pub fn checkpoint_pause(mut self, pause: Duration) -> Self {
         if let Some(checkpoints) = &mut self.parts.checkpoints {
@@ -270,7 +324,11 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Sets the number of worker threads in this process. Default: 1. Results do not depend on it.
+    /// Sets the number of worker threads in this process. Default: 1. Results do not depend on it, and it may
+    /// differ from one run to the next. In a cluster all processes must have the same number.
+    ///
+    /// Keys are spread over the workers by hash; decoding is shared batch by batch. [`start`](Self::start)
+    /// refuses 0.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.parts.cluster.workers = workers;
@@ -278,8 +336,13 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Runs this process as the one with index `process` of a cluster, whose `addresses` (`host:port`) all
-    /// processes must be given in the same order. [`start`](Self::start) waits for the other processes. Sinks
-    /// run in process 0, except [sinks of several shards](Self::sharded_sink). Default: one process.
+    /// processes must be given in the same order. Default: one process.
+    ///
+    /// [`start`](Self::start) waits for the other processes, and compares the pipelines of all: different
+    /// settings are refused with [`PipelineError::Disagreement`](crate::PipelineError::Disagreement). Sinks
+    /// run in process 0, except [sinks of several shards](Self::sharded_sink). If one process fails, the
+    /// others end with [`PipelineError::Peer`](crate::PipelineError::Peer); start all of them again. The
+    /// checkpoint store must be one that all processes reach.
     ///
     /// The processes talk to each other without authentication and encryption, so the network must be
     /// private.
@@ -291,8 +354,10 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Sets how long [`start`](Self::start) retries while a source, a sink or the checkpoint store fails
-    /// transiently, so that services may come up in any order. Default: 30 s for all together. A permanent
-    /// error is returned at once. Once the pipeline runs, transient errors are retried without limit.
+    /// transiently, so that services may come up in any order. Default: 30 s for all together.
+    ///
+    /// A permanent error is returned at once. Once the pipeline runs, transient errors are retried without
+    /// limit.
     #[must_use]
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.parts.startup_timeout = timeout;
@@ -300,9 +365,11 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Sets how long [draining](crate::Running::drain) may take in all. Default: 8 s, as container runtimes
-    /// kill a process 10 s after the order to stop. If a sink or the checkpoint store is not done by then,
-    /// draining is given up: the last complete checkpoint is kept, and
-    /// [`Report::unfinished`](crate::Report::unfinished) says what is missing.
+    /// kill a process 10 s after the order to stop.
+    ///
+    /// If a sink or the checkpoint store is not done by then, draining is given up: the last complete
+    /// checkpoint is kept, and [`Report::unfinished`](crate::Report::unfinished) says what is missing. A
+    /// restart then reads and writes it.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.parts.drain_timeout = timeout;
@@ -310,87 +377,10 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Returns a handle that stops the pipeline from another thread, also while [`start`](Self::start) waits
-    /// for an external system.
+    /// for an external system. Take it before `start`, which consumes the builder; for a pipeline that runs
+    /// already, and for draining, use [`Running::stop_handle`](crate::Running::stop_handle).
     #[must_use]
     pub fn stop_signal(&self) -> StopSignal {
         StopSignal(self.parts.failure.clone())
-    }
-}
-
-/// Groupings, and rows and streams made directly from events.
-impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
-    /// Adds a grouping: events are aggregated by their own key in windows, and each window is a row of the
-    /// table `table`. `make` composes the aggregate from named parts, whose names become columns.
-    ///
-    /// The table has the key's columns (see [`key_columns`](Self::key_columns)), then `window_start`,
-    /// `window_end`, the columns of the aggregate, `revision` and `updated_at`. A key has no row for a window
-    /// without any of its events.
-    #[must_use]
-    pub fn group<A: Aggregate<E>>(
-        self,
-        table: &str,
-        windows: WindowKind,
-        make: impl FnOnce(Aggregates<E>) -> A,
-    ) -> Pipeline<E, Group<E, E::Key, A, OwnKey>> {
-        self.with_last(Group::new(table, OwnKey, windows, make(Aggregates::new())))
-    }
-
-    /// Adds a grouping by a key that a closure computes from the event. Otherwise like
-    /// [`group`](Self::group). A pipeline may have any number of groupings; the input is read once.
-    #[must_use]
-    pub fn group_by<K: Key, A: Aggregate<E>, F>(
-        self,
-        table: &str,
-        key: F,
-        windows: WindowKind,
-        make: impl FnOnce(Aggregates<E>) -> A,
-    ) -> Pipeline<E, Group<E, K, A, ByKey<F>>>
-    where
-        F: for<'a> Fn(&E::Of<'a>) -> K + Send + Sync + 'static,
-    {
-        self.with_last(Group::new(table, ByKey(key), windows, make(Aggregates::new())))
-    }
-
-    /// Writes events to a table of their own: those for which `pick` returns a row. Such rows are inserted
-    /// once and never corrected. The row type's table is declared by this too.
-    #[must_use]
-    pub fn rows<R: Row, F>(self, pick: F) -> Pipeline<E>
-    where
-        F: for<'a> Fn(&E::Of<'a>) -> Option<R> + Send + Sync + 'static,
-    {
-        let mut pipeline = self.finish_last();
-        pipeline.parts.plans.push(Box::new(Collect::rows(Layout::<R>::of_row(), pick)));
-        pipeline
-    }
-
-    /// Builds operators on a stream of values that `pick` takes from events. `build` is called once on every
-    /// worker, with the graph and the stream; each value has the effective time of its event. `name`
-    /// identifies the stream in checkpoints, so it must be unique and stay the same from run to run.
-    #[must_use]
-    pub fn collect<D: ExchangeData, F>(
-        self,
-        name: &str,
-        pick: F,
-        build: impl for<'scope> Fn(&Graph<'scope>, StreamVec<'scope, EventTime, D>) + Send + Sync + 'static,
-    ) -> Pipeline<E>
-    where
-        F: for<'a> Fn(&E::Of<'a>) -> Option<D> + Send + Sync + 'static,
-    {
-        let mut pipeline = self.finish_last();
-        let (name, tables) = (name.to_owned(), Vec::new());
-        let collect = Collect { name, tables, pick: Arc::new(pick), build: Arc::new(build) };
-        pipeline.parts.plans.push(Box::new(collect));
-        pipeline
-    }
-
-    /// Returns the pipeline with another last grouping; the previous one is finished.
-    fn with_last<N>(self, last: N) -> Pipeline<E, N> {
-        Pipeline { parts: self.finish_last().parts, last }
-    }
-
-    /// Returns the pipeline with its last grouping added to the others.
-    pub(crate) fn finish_last(mut self) -> Pipeline<E> {
-        self.parts.plans.extend(self.last.finish());
-        Pipeline { parts: self.parts, last: () }
     }
 }

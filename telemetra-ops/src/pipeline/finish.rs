@@ -14,6 +14,9 @@ use crate::read::ingress::{Reading, Shared};
 use crate::support::failure::Failure;
 
 /// The treatment of open windows when a pipeline is drained.
+///
+/// Use `KeepWindows` to restart or upgrade a service, and `CloseWindows` when no more input will come, or
+/// when the tables must be complete now.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Drain {
     /// Open windows are closed and published, as if all partitions had ended. Events that come after a
@@ -179,8 +182,8 @@ impl StopHandle {
         }
     }
 
-    /// Whether the pipeline has ended: because all input is processed and durable, because it was stopped, or
-    /// because it failed.
+    /// Returns whether the pipeline has ended: because all input is processed and durable, because it was
+    /// stopped, or because it failed.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.finish.has_ended()

@@ -16,9 +16,12 @@ use crate::operators::changes::Changes;
 /// The dataflow graph of one worker while it is built: its scope, its checkpoints, and the publication of
 /// rows. Clones are handles on the same graph.
 ///
-/// Hooks receive it: [`Pipeline::collect`](crate::Pipeline::collect), and [`extend`](crate::Pipeline::extend)
-/// of a grouping. A hook runs once on every worker, and once more at a start with checkpoints, and must build the same operators in the same order on
-/// each, as timely requires.
+/// The closures of [`Pipeline::collect`](crate::Pipeline::collect) and of
+/// [`Pipeline::extend`](crate::Pipeline::extend) receive it. Such a closure runs once on every worker, and
+/// once more at a start with checkpoints; it must build the same operators in the same order each time, as
+/// timely requires. Any operator of timely and differential dataflow can be used. An operator with state of
+/// its own survives a restart if it is [checkpointed](crate::Checkpointed), or if its state is a function of
+/// collections that are.
 #[derive(Clone)]
 pub struct Graph<'scope> {
     scope: Scope<'scope, EventTime>,
@@ -54,7 +57,7 @@ impl<'scope> Graph<'scope> {
         Self { horizon, ..self.clone() }
     }
 
-    /// Returns the timely scope of the graph.
+    /// Returns the timely scope of the graph, for operators that begin a stream.
     #[must_use]
     pub fn scope(&self) -> Scope<'scope, EventTime> {
         self.scope
@@ -66,15 +69,20 @@ impl<'scope> Graph<'scope> {
         &self.time
     }
 
-    /// Returns the pipeline's checkpoints, for [operators with state](crate::Checkpointed).
+    /// Returns the pipeline's checkpoints, which [operators with state](crate::Checkpointed) take as an
+    /// argument. Without [`Pipeline::checkpoints`](crate::Pipeline::checkpoints) it stores nothing.
     #[must_use]
     pub fn context(&self) -> &CheckpointContext<'scope> {
         &self.context
     }
 
     /// Publishes a collection of rows: every sink keeps the row type's table equal to the collection. The
-    /// changes are written in the same transactions as those of all other tables, with revisions, and exactly
-    /// once.
+    /// changes of one event time are written in the same batch as those of all other tables, with revisions,
+    /// and take effect exactly once.
+    ///
+    /// A row that leaves the collection is withdrawn from the sinks, unless its event time is older than the
+    /// horizon: such rows stay. State: a counter for each row that was published more than once and may still
+    /// change; see [`Changes`].
     ///
     /// The table must be declared by [`Pipeline::table`](crate::Pipeline::table), as sinks are opened before
     /// graphs are built. A table that is not declared, or is published twice, makes

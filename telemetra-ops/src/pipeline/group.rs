@@ -35,14 +35,15 @@ use crate::read::pre_aggregate::{PreAggregateState, PreAggregates};
 const CHANCE_PERIOD: Duration = Duration::from_secs(1800);
 
 /// The output type of a grouping's aggregate: the value of each window, from which rules and operators read
-/// their metrics.
+/// their metrics. For several named parts it is a tuple of their outputs, in order.
 pub type OutputOf<E, A> = <<A as Aggregate<E>>::State as Accumulator>::Output;
 
 /// A hook that adds operators to a grouping's graph.
 type Extension<K, S> = Arc<dyn for<'scope> Fn(&GroupGraph<'scope, K, S>) + Send + Sync>;
 
 /// The grouping that was added to a pipeline last, as [`Pipeline::group`](crate::Pipeline::group) makes it.
-/// Its settings are methods of [`Pipeline`](crate::Pipeline).
+/// It has no methods: its settings are methods of [`Pipeline`](crate::Pipeline), and its name appears in the
+/// builder's type only.
 pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {
     pub(crate) table: String,
     pub(crate) key: Arc<F>,

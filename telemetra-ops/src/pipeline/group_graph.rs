@@ -1,4 +1,4 @@
-//! What a hook gets of a grouping: its collections on one worker.
+//! The collections of one grouping on one worker, as an extension of the pipeline receives them.
 
 use std::fmt;
 use std::ops::Deref;
@@ -13,7 +13,8 @@ use crate::pipeline::graph::Graph;
 /// [`Graph`], so `publish`, `scope` and the other methods of a graph are available.
 ///
 /// [`Pipeline::extend`](crate::Pipeline::extend) passes it to a closure. The collections are differential
-/// dataflow's: clone one to use it twice.
+/// dataflow's, keyed by the grouping's key, and each worker has its share of the keys. Cloning a collection
+/// is cheap; clone one to use it twice.
 pub struct GroupGraph<'scope, K: Key, S: telemetra_core::Data> {
     pub(super) graph: Graph<'scope>,
     /// The size and slide of the grouping's windows, the allowed lateness, and how long summaries stay in the

@@ -1,4 +1,7 @@
 //! The handle of a running pipeline, and its final report.
+//!
+//! The handle owns the workers' and sinks' threads. Status is read from gauges that these threads update, so
+//! nothing is asked of a worker and a stuck worker does not block it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,22 +85,25 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// The final report of a pipeline that ended without an error.
+/// The final report of a pipeline that ended without an error, from [`Running::wait`],
+/// [`drain`](Running::drain) or [`stop`](Running::stop). It covers the partitions of this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
-    /// How many events were on time, late, too late, malformed, from the future or duplicates. Events read
-    /// before a restart from a checkpoint are included.
+    /// The number of events by fate: on time, late, too late, malformed, from the future, duplicate. Events
+    /// that were read before the restart from a checkpoint are included.
     pub fates: Fates,
-    /// The same counts for each partition that this process read, with its last offset and watermark.
+    /// The same counts for each partition that this process read, with its last offset and watermark. Empty
+    /// in a process of a cluster that read none.
     pub partitions: Vec<PartitionStatus>,
-    /// How many moments were found in the last period, and how many are expected to be chance, by grouping with
-    /// rules.
+    /// The number of moments found in the last settled period, and the number expected by chance, for each
+    /// grouping with rules.
     pub moments: Vec<MomentsStatus>,
-    /// What the start did with the state of the checkpoint; `None` if it did not start from one.
+    /// The treatment of each part of the checkpoint's state at the start; `None` if the pipeline did not
+    /// start from a checkpoint.
     pub restored: Option<RestorePlan>,
-    /// What was not durable when [draining](Running::drain) reached its timeout, and where the next start
-    /// continues. `None` if everything is durable.
+    /// A description, for a log, of what was not durable when [draining](Running::drain) reached its timeout,
+    /// and where the next start continues. `None` if everything is durable.
     pub unfinished: Option<String>,
 }
 
@@ -201,14 +207,16 @@ impl Running {
         self.ingress.fates()
     }
 
-    /// Returns the fates of the events that this process read before it was restarted, as the checkpoint knows
-    /// them: what [`fates`](Self::fates) was when this run began. The difference is what this run has read.
+    /// Returns the fates of the events that this process read before it was restarted, as stored in the
+    /// checkpoint: the value of [`fates`](Self::fates) when this run began. The difference of the two is what
+    /// this run has read.
     #[must_use]
     pub fn fates_before(&self) -> Fates {
         self.ingress.fates_before
     }
 
-    /// Returns what the start did with the state of the checkpoint; `None` if it did not start from one.
+    /// Returns what the start did with the state of the checkpoint; `None` if it did not start from one. The
+    /// plan can be printed.
     #[must_use]
     pub fn restored(&self) -> Option<&RestorePlan> {
         self.plan.as_ref()
@@ -234,12 +242,12 @@ impl Running {
             moments: self.moments(),
             operator_times: self.operator_times(),
             state_bytes: self.monitored.iter().map(|worker| worker.state_size.get()[3]).sum(),
-            failure: self.failure.enrich(),
+            failure: self.failure.describe(),
         }
     }
 
-    /// Whether the pipeline has processed all its input, or has failed. Then [`wait`](Self::wait) returns
-    /// soon.
+    /// Returns whether the pipeline has processed all its input, or has failed. [`wait`](Self::wait) then
+    /// returns soon. Always false while a source can still give records.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.failure.is_set() || self.frontier.get() == EventTime::MAX

@@ -24,10 +24,12 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Aggregates only the events for which `keeps` returns true. Default: all events.
+    /// Aggregates only the events for which `keeps` returns true. Default: all events. A second call replaces
+    /// the first.
     ///
-    /// The condition is not part of the settings that a checkpoint is compared with. When you change it, also
-    /// change the table's name or start without the old checkpoints.
+    /// Events that are left out still count in the [fates](crate::Report::fates) and still move the
+    /// watermark. The condition is not part of the settings that a checkpoint is compared with: when you
+    /// change it, also change the table's name or start without the old checkpoints.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -49,16 +51,18 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Sets the name by which checkpoints know the grouping's state. Default: the name of its table. Set it to keep the
-    /// state when the table gets another name, or give it another name to have the grouping start empty.
+    /// Sets the name under which checkpoints keep the grouping's state. Default: the name of its table. Set
+    /// it to the old name to keep the state when the table is renamed, or to a new one to let the grouping
+    /// start empty.
     #[must_use]
     pub fn state_name(mut self, name: &str) -> Self {
         self.last.state.name = Some(name.to_owned());
         self
     }
 
-    /// Sets the version of the grouping's state, which is that of its aggregate. Default: 0. When the aggregate's
-    /// state changes, raise it, and give a [migration](Self::migrate_state) from each version that checkpoints may have.
+    /// Sets the version of the grouping's state, that is of its aggregate's accumulator and output. Default:
+    /// 0. Raise it when either changes, and give a [migration](Self::migrate_state) from each version that
+    /// checkpoints may still have.
     #[must_use]
     pub fn state_version(mut self, version: u32) -> Self {
         self.last.state.version = version;
@@ -103,8 +107,9 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Does not write the summaries to a table. They are still computed for the rules, and for operators
-    /// added by [`publish`](Self::publish) and [`extend`](Self::extend).
+    /// Leaves the grouping without a table of summaries. They are still computed for the rules, and for
+    /// operators added by [`publish`](Self::publish) and [`extend`](Self::extend); the moments table is
+    /// written as before.
     #[must_use]
     pub fn unpublished(mut self) -> Self {
         self.last.is_published = false;
@@ -160,23 +165,32 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self.rules([MomentRule::gauge(moment_type, detector, scale, metric)])
     }
 
-    /// Adds rules for moments, beside those that were added before.
+    /// Adds rules for moments, beside those that were added before. [`start`](Self::start) refuses rules on
+    /// session windows, and two rules with the same moment type.
+    ///
+    /// The horizon grows with the longest baseline of the rules, and with it the number of summaries that are
+    /// kept for each key: see [`TimeConfig::least_horizon`](telemetra_core::TimeConfig::least_horizon).
     #[must_use]
     pub fn rules(mut self, rules: impl IntoIterator<Item = MomentRule<OutputOf<E, A>>>) -> Self {
         self.last.rules.extend(rules);
         self
     }
 
-    /// The period of event time over which moments are compared with each other for their
-    /// [chance](Moment::chance), over all keys and rules of the grouping; by default 30 minutes. In a longer one
-    /// there are more looks, so a moment must be more extreme to be trusted, but the ratio is known better.
+    /// Sets the period of event time over which moments are compared with each other for their
+    /// [chance](Moment::chance), over all keys and rules of the grouping. Default: 30 minutes.
+    ///
+    /// In a longer period there are more looks (judged windows), so a moment must be more extreme to be
+    /// trusted, but the share of chance is estimated better. State: some numbers for each pane of the period.
+    /// The period must hold at least one pane; [`start`](Self::start) refuses less.
     #[must_use]
     pub fn chance_period(mut self, period: Duration) -> Self {
         self.last.chance = Some(period);
         self
     }
 
-    /// Says nothing of the chance of moments, and saves comparing them.
+    /// Switches off the estimation of [chance](Moment::chance) for the grouping's moments: the column is
+    /// null, and no comparison is made. Saves one message per pane and rule between all workers, and the
+    /// revision of a moment when its chance becomes final.
     #[must_use]
     pub fn without_chance(mut self) -> Self {
         self.last.chance = None;
@@ -191,7 +205,9 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Sets the layouts of summaries and moments, for tables, columns and indexes of your own.
+    /// Sets the layouts of summaries and moments: the tables, columns and indexes, and the values of each
+    /// row. Default: [`Layout::summaries`] and [`Layout::moments`]. They replace
+    /// [`key_columns`](Self::key_columns) and [`moments_table`](Self::moments_table).
     #[must_use]
     pub fn layouts(
         mut self,
@@ -203,9 +219,11 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Adds operators of your own on the grouping's collections. The closure is called once on every worker, and
-    /// once more at a start with checkpoints to learn which operators it builds,
-    /// and must build the same operators on each.
+    /// Adds operators of your own on the grouping's collections. It can be called several times.
+    ///
+    /// The closure is called once on every worker, and once more at a start with checkpoints to learn which
+    /// operators it builds; it must build the same operators each time. What it captures must be `Send +
+    /// Sync`.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -235,7 +253,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     }
 
     /// Publishes rows of a type of your own, which `build` makes from the grouping's collections. It declares
-    /// the row type's table too.
+    /// the row type's table too. A shorthand for [`table`](Self::table), [`extend`](Self::extend) and
+    /// [`Graph::publish`](crate::Graph::publish), where the rules for rows are.
     #[must_use]
     pub fn publish<R: Row>(
         self,

@@ -12,6 +12,7 @@ pub(crate) mod graph;
 pub(crate) mod group;
 pub(crate) mod group_graph;
 pub(crate) mod group_state;
+mod groupings;
 pub(crate) mod handle;
 pub(crate) mod kept;
 pub(crate) mod key_of;

@@ -1,4 +1,5 @@
-//! How a pipeline is observed: its name, and what is measured and said of it.
+//! The settings by which a pipeline is observed: its name, the measurement of operators, and the warning of
+//! slow batches.
 
 use std::time::Duration;
 
@@ -17,18 +18,22 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Measures the time that each operator takes, from timely's event log, for the metric
-    /// `telemetra_operator_busy_seconds_total`. Default: off, as measuring reads the clock whenever an
-    /// operator is scheduled.
+    /// `telemetra_operator_busy_seconds_total` and for
+    /// [`PipelineStatus::operator_times`](crate::PipelineStatus::operator_times). Default: off, as measuring
+    /// reads the clock twice whenever an operator is scheduled.
     #[must_use]
     pub fn operator_times(mut self, measured: bool) -> Self {
         self.parts.operator_times = measured;
         self
     }
 
-    /// Sets how long it may take until the rows of one time are durable in a sink, from when they are complete, before the
-    /// log has a warning of it, with the times and a few of the [traces](telemetra_core::TraceParent) of the records
-    /// that they came from. Default: 10 s. There is one warning a minute for each shard of a sink, with the number of
-    /// those that were withheld.
+    /// Sets the time within which the complete rows of one event time should be durable in a sink. Default:
+    /// 10 s.
+    ///
+    /// When it takes longer, a warning is logged, with the event times and a few of the
+    /// [traces](telemetra_core::TraceParent) of the records that the rows came from. There is at most one
+    /// warning a minute for each shard of a sink; it says how many others were left out. The setting changes
+    /// nothing else.
     #[must_use]
     pub fn slow_batch_after(mut self, bound: Duration) -> Self {
         self.parts.slow_batch = bound;

@@ -26,7 +26,7 @@ pub(super) struct Restored {
 }
 
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
-    /// Says what [`start`](Self::start) would do with each part of the checkpoint's state, without starting: nothing is
+    /// Returns what [`start`](Self::start) would do with each part of the checkpoint's state, without starting: nothing is
     /// claimed, opened or written. `None` if there is no checkpoint, or no store. A plan with
     /// [refusals](RestorePlan::refusals) means that `start` would return an error.
     ///

@@ -1,4 +1,5 @@
-//! The methods of a handle for upgrades: savepoints, and taking the place of another pipeline.
+//! The methods of a running pipeline for upgrades: taking savepoints, and taking over the sinks of another
+//! pipeline.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -14,13 +15,12 @@ use crate::support::failure::PipelineError;
 const LOOK: Duration = Duration::from_millis(1);
 
 impl Running {
-    /// Keeps the newest complete checkpoint under this name: a [savepoint](crate::Savepoints), which stays until it is removed.
-    /// If there is no checkpoint yet, this waits for the first. In a cluster, process 0 takes savepoints.
+    /// Copies the newest complete checkpoint under a name: a [savepoint](crate::Savepoints), which stays
+    /// until it is removed. If there is no checkpoint yet, this waits for the first. In a cluster only
+    /// process 0 can take savepoints.
     ///
-    /// # Errors
-    ///
-    /// [`PipelineError::Savepoint`] if there are no checkpoints, there is a savepoint of that name, the name cannot be one, or
-    /// the store fails. The pipeline goes on, unless it has ended.
+    /// It blocks until the copy is stored; the workers go on meanwhile. `name` consists of `a-z`, `0-9`, `-`
+    /// and `.`, and does not begin with a dot.
     pub fn savepoint(&self, name: &str) -> Result<Savepoint, PipelineError> {
         let failed = |source| PipelineError::Savepoint { name: name.to_owned(), source };
         let none = || failed(ExternalError::permanent("no checkpoints are taken in this process"));
@@ -38,14 +38,16 @@ impl Running {
         }
     }
 
-    /// Whether any sink is left to another pipeline still: see [`Pipeline::standby`](crate::Pipeline::standby).
+    /// Returns whether any sink is still left to another pipeline: see
+    /// [`Pipeline::standby`](crate::Pipeline::standby).
     #[must_use]
     pub fn stands_by(&self) -> bool {
         self.sinks.iter().any(|sink| sink.gauge.standby.stands_by())
     }
 
-    /// Whether the pipeline has computed all that the sinks which it stands by for have been given by the other. From then on
-    /// [taking over](Self::take_over) takes no longer than the sinks take to be opened. Always true if it does not stand by.
+    /// Returns whether a standby has computed everything that the other pipeline has written. From then on
+    /// [taking over](Self::take_over) takes no longer than opening the sinks. Always true if the pipeline
+    /// does not stand by.
     #[must_use]
     pub fn has_caught_up(&self) -> bool {
         let mut standing = self.sinks.iter().filter(|sink| sink.gauge.standby.stands_by());
@@ -61,22 +63,26 @@ impl Running {
         })
     }
 
-    /// Begins to [take the sinks over](Self::take_over), and returns at once. It is done when the pipeline no longer
-    /// [stands by](Self::stands_by).
+    /// Orders a standby to [take the sinks over](Self::take_over), and returns at once. It is done when the
+    /// pipeline no longer [stands by](Self::stands_by). Has no effect on a pipeline that does not stand by.
     pub fn begin_take_over(&self) {
         self.sinks.iter().for_each(|sink| sink.gauge.standby.take_over());
     }
 
-    /// Takes the sinks over from the pipeline that writes to them, and waits until that is done. Everything after the last
-    /// batch that each of them has is written by this pipeline.
+    /// Takes the sinks over from the pipeline that writes to them, and blocks until that is done. Everything
+    /// after the last batch that each sink has is written by this pipeline.
     ///
-    /// Sinks that can revoke a claim, as Postgres, are taken over at once, and the other pipeline fails with its next write.
-    /// Sinks that cannot, as SQLite and files, are opened as soon as the other pipeline has closed them: stop it, or drain it
-    /// with windows kept. If the other one has written all there is to the end of the input, nothing is left to take over. Do not restart the other pipeline, as it would take the sinks back.
+    /// Sinks that can revoke a claim, such as Postgres, are taken over at once, and the other pipeline fails
+    /// with its next write. Sinks that cannot, such as SQLite and files, are opened as soon as the other
+    /// pipeline has closed them: stop it, or drain it with its windows kept. If the other one has written
+    /// everything up to the end of the input, nothing is left to take over. Do not restart the other
+    /// pipeline, as it would take the sinks back; its error answers
+    /// [`is_taken_over`](PipelineError::is_taken_over) with true.
     ///
     /// # Errors
     ///
-    /// [`PipelineError::Stopped`] if the pipeline fails or is stopped before; [`wait`](Self::wait) returns why.
+    /// [`PipelineError::Stopped`] if this pipeline fails or is stopped before; [`wait`](Self::wait) returns
+    /// the reason.
     pub fn take_over(&self) -> Result<(), PipelineError> {
         self.begin_take_over();
         while self.stands_by() {

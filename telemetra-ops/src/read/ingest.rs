@@ -1,7 +1,9 @@
-//! Ingest: from the records of partitions to what each plan makes of their events.
+//! Ingest: the operator that reads the records of partitions, decodes them, and folds their events for every
+//! plan.
 //!
-//! One operator, as a timely frontier is everyone's: an operator further down could not see that its own worker has no
-//! partition, or has finished them, and would hold all windows open.
+//! Reading, decoding, watermarks and pre-aggregation are one operator, as a timely frontier is global: an
+//! operator further down could not see that its own worker has no partition, or has finished them, and would
+//! hold all windows open.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +29,14 @@ use crate::read::partial::Partial;
 use crate::read::plan::{FoldPlan, delayed, ingest_name, takeover};
 use crate::support::failure::RestoreError;
 
-/// The outputs of ingest for one aggregate.
+/// The output streams of [`Ingest::ingest`] for one aggregate.
 #[derive(Clone)]
 pub struct Ingested<'scope, E: Events, A: Aggregate<E>> {
-    /// One aggregate per key, pane and worker, at its effective time.
+    /// The partial aggregates: one for each key, pane and worker, at its effective time.
+    /// [`Windows`](crate::Windows) takes them.
     pub partials: StreamVec<'scope, EventTime, Partial<E::Key, A::State>>,
-    /// What was not counted, as soon as it is found.
+    /// The records that were not counted, with their bytes, place and reason: malformed, from the future, too
+    /// late, or duplicate. They are sent as soon as they are found, ahead of the partials.
     pub dead_letters: StreamVec<'scope, EventTime, DeadLetter>,
 }
 
@@ -51,7 +55,8 @@ pub(crate) struct IngestLinks {
     pub(crate) restored: Option<Arc<RestoredCheckpoint>>,
 }
 
-/// Reads the partitions of a process on all its workers.
+/// Extends a timely scope by the source operator of Telemetra. A [`Pipeline`](crate::Pipeline) builds it
+/// itself.
 pub trait Ingest<'scope>: Sized {
     /// Reads, decodes, sequences and folds events into partials by their key.
     ///

@@ -24,24 +24,28 @@ use crate::read::shared_list::SharedList;
 use crate::support::failure::Failure;
 use crate::support::retry::Failing;
 
-/// How reading goes, beyond the settings of time.
+/// The settings of reading: time, clock, how far to read ahead, and watermark strategies. A
+/// [`Pipeline`](crate::Pipeline) has a method for each of them; this type is for dataflows of your own, by
+/// [`Ingress::open`].
 #[derive(Clone)]
 pub struct IngressConfig {
-    /// The settings of time.
+    /// The settings of event time. Default: [`TimeConfig::default`].
     pub time: TimeConfig,
-    /// Where processing time comes from.
+    /// The clock of processing time, for idle partitions and events from the future. Default: the system's
+    /// clock.
     pub clock: Clock,
-    /// How far, in event time, reading may be ahead of the slowest partition and of the sinks; by default two minutes, or two panes if these are
-    /// longer.
+    /// How far, in event time, reading may be ahead of the slowest partition and of the sinks. `None`, the
+    /// default, means two minutes, or two panes if these are longer. Less than two panes is refused.
     pub max_watermark_drift: Option<Duration>,
-    /// The watermark strategy of each partition; `None`: what `time` says, for all.
+    /// The watermark strategy of each partition. `None`, the default, means bounded out-of-orderness by
+    /// `time`, for all.
     pub watermarks: Option<Watermarks>,
 }
 
 /// The drift in milliseconds where none is set and panes are short.
 const DRIFT: u64 = 120_000;
 
-/// Makes the watermark strategy of a partition.
+/// A function that makes the watermark strategy of a partition from the partition's id.
 pub type Watermarks = Arc<dyn Fn(&PartitionId) -> Box<dyn WatermarkStrategy> + Send + Sync>;
 
 impl IngressConfig {
@@ -79,7 +83,11 @@ impl std::fmt::Debug for IngressConfig {
     }
 }
 
-/// The partitions of one process and their decoders, for dataflows of your own. Clones share them.
+/// The open partitions of one process and their decoders, which all its workers read together; for dataflows
+/// of your own. Clones are handles on the same partitions.
+///
+/// Open it once, give each worker a clone for [`ingest`](crate::Ingest::ingest), and keep one to read counts
+/// and errors from.
 pub struct Ingress<E: Events> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) decoders: Decoders<E>,
@@ -98,13 +106,15 @@ impl<E: Events> std::fmt::Debug for Ingress<E> {
 }
 
 impl<E: Events> Ingress<E> {
-    /// The fates of all events read in this process, those before a restart included.
+    /// Returns the number of events by fate, over all partitions of this process. Events that were read
+    /// before a restart are included.
     #[must_use]
     pub fn fates(&self) -> Fates {
         self.shared.fates()
     }
 
-    /// The status of each partition.
+    /// Returns the status of each partition, in the order in which they were opened. It takes one lock for
+    /// each partition.
     #[must_use]
     pub fn status(&self) -> Vec<PartitionStatus> {
         self.shared.status()
@@ -151,34 +161,38 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// The status of a partition.
+/// The status of one partition that this process reads, as monitors and health checks need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionStatus {
-    /// Its name.
+    /// The partition's id: its name, unique in the pipeline.
     pub id: PartitionId,
-    /// The offset of the next record.
+    /// The offset of the next record to be read.
     pub offset: u64,
-    /// The watermark.
+    /// The watermark: by default the greatest event time seen, less the out-of-orderness. [`EventTime::MIN`]
+    /// before the first event.
     pub watermark: EventTime,
-    /// How far, in milliseconds of event time, its watermark is behind the greatest of the partitions that this process reads.
+    /// The distance, in milliseconds of event time, of its watermark from the greatest one of the partitions
+    /// that this process reads. A partition that stays far behind holds back the windows of all.
     pub behind: u64,
-    /// How many records it has that were not read, if it knows.
+    /// The number of records that the source has beyond `offset`; `None` if the source does not know.
     pub lag: Option<u64>,
-    /// How many records were gone before they could be read, and were passed over.
+    /// The number of records that were deleted at the source before they could be read, and were skipped.
+    /// Each is a loss of data: lengthen the source's retention.
     pub lost: u64,
-    /// Reads that failed and were tried again.
+    /// The number of reads that failed transiently and were tried again, in this run.
     pub retries: u64,
-    /// Whether reading it fails now, and is tried again.
+    /// The current failure of reading it, which is being retried; `None` if reading works.
     pub failing: Option<Failing>,
-    /// The floor; [`EventTime::MAX`] once it has ended.
+    /// The floor: the watermark rounded down to a pane boundary, which holds back the frontier.
+    /// [`EventTime::MAX`] once the partition has ended.
     pub floor: EventTime,
-    /// Whether it has nothing to read and does not hold back the others.
+    /// Whether the partition is idle: it has nothing to read and does not hold back the others.
     pub idle: bool,
-    /// For how long it was asked and had nothing; `None` if it had something when it was last asked, or is not asked now.
-    /// Pauses of the pipeline's own do not count.
+    /// How long the partition has had nothing to read, by a monotonic clock. `None` if it had something when
+    /// it was last asked, or is not asked now. Pauses of the pipeline itself do not count.
     pub silent: Option<Duration>,
-    /// What became of its events.
+    /// The number of its events by fate.
     pub fates: Fates,
 }
 
@@ -264,7 +278,7 @@ impl Shared {
         self.readers.refresh(known);
     }
 
-    /// Adds a partition while it runs. Nothing that is read from it takes effect before the floor that any worker was exported, so
+    /// Adds a partition while it runs. Nothing that is read from it takes effect before the floor that any worker was given, so
     /// no capability has been given up that it needs. `false` if all have been, as all partitions had ended.
     pub(crate) fn add(&self, open: OpenPartition) -> bool {
         self.readers.add(|least| {

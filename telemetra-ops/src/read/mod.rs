@@ -1,4 +1,9 @@
 //! Reading: partitions, decoding, sequencing, and folding events into pre-aggregates.
+//!
+//! Records come in batches from the partitions. A batch is decoded by whichever worker took it, then
+//! *sequenced* in the partition's order, which fixes the fate of each event, and then folded by the same
+//! worker into the partials of each plan. A partial leaves when the least floor of all partitions passes its
+//! effective time.
 
 pub(crate) mod discovery;
 pub(crate) mod fold;

@@ -1,4 +1,5 @@
-//! Plans: what a pipeline makes of the events it reads, each with an output of its own behind one reading.
+//! Plans: the computations of a pipeline on its events. They share one reading, and each has an output of
+//! ingest of its own.
 
 use telemetra_core::checkpoint::{CodecError, Migration};
 use telemetra_core::engine::Placement;

@@ -55,10 +55,10 @@ impl IngressConfig {
     ) -> Result<(), ConfigError> {
         self.time.check(samples)?;
         if sources == 0 {
-            return Err(ConfigError::new("source", "there is none", "give at least one"));
+            return Err(ConfigError::new("source", "the pipeline has no source", "add at least one"));
         }
         if workers == 0 {
-            return Err(ConfigError::new("workers", "there are none", "give at least one"));
+            return Err(ConfigError::new("workers", "there are 0 workers", "give at least one"));
         }
         let slide = panes.slide();
         if self.max_watermark_drift.is_some() && self.drift() < 2 * slide {
@@ -121,14 +121,14 @@ impl<E: Events> Ingress<E> {
         Ok(Self { shared: open(config, sources, opening)?.ingress, decoders: decoders.into() })
     }
 
-    /// Whether reading has failed for good. It then stops without closing the windows that are not complete, so the graph
-    /// does not come to an end: drop it, on every worker.
+    /// Returns whether reading has failed permanently. It then stops without closing incomplete windows, so
+    /// the dataflow does not come to an end: drop it, on every worker.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.shared.failure.is_set()
     }
 
-    /// Takes the first error, if it was not taken before.
+    /// Removes and returns the first error; `None` if there is none, or it was taken before.
     #[must_use]
     pub fn take_error(&self) -> Option<PipelineError> {
         self.shared.failure.take()

@@ -9,17 +9,33 @@ use telemetra_core::{ConfigError, EventTime, ExternalError, PartitionId};
 
 use crate::support::restore_plan::RestorePlan;
 
-/// Why a pipeline could not be built, or stopped.
+/// The error that a pipeline ends with, or does not start with.
+///
+/// `Display` says what failed; [`source`](std::error::Error::source) gives the cause in the external system,
+/// if there is one, so print the chain. Transient errors are retried and do not appear here, except at the
+/// start, once the [startup timeout](crate::Pipeline::startup_timeout) has passed. After any of these a
+/// restart continues from the last complete checkpoint.
+///
+/// ```
+/// use telemetra_core::ExternalError;
+/// use telemetra_ops::PipelineError;
+///
+/// let source = ExternalError::permanent("permission denied for table `readings`");
+/// let error = PipelineError::Sink { sink: "postgres".to_owned(), source };
+/// assert_eq!(error.to_string(), "could not write to the sink `postgres`");
+/// let cause = std::error::Error::source(&error).expect("a sink's error has a cause");
+/// assert!(cause.to_string().contains("permission denied"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
-    /// A setting cannot work.
+    /// A setting cannot work. Returned by `start` before anything is read; the text says how to change it.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A source could not be opened.
+    /// A source could not be opened at the start.
     #[error("could not open a source")]
     Open(#[source] ExternalError),
-    /// A partition could not be read.
+    /// A partition could not be read, permanently: for example its file was replaced, or access was revoked.
     #[error("could not read the partition `{partition}`")]
     Source {
         /// The partition.
@@ -27,7 +43,8 @@ pub enum PipelineError {
         /// What failed.
         source: ExternalError,
     },
-    /// A sink could not be opened or written.
+    /// A sink could not be opened in time, or failed permanently while writing, for example because a table
+    /// has other columns or another process has taken the sink over.
     #[error("could not write to the sink `{sink}`")]
     Sink {
         /// The sink's name.
@@ -35,10 +52,10 @@ pub enum PipelineError {
         /// What failed.
         source: ExternalError,
     },
-    /// A checkpoint could not be stored.
+    /// A checkpoint could not be stored, permanently.
     #[error("could not store a checkpoint")]
     Checkpoint(#[source] ExternalError),
-    /// A savepoint could not be taken. The pipeline goes on.
+    /// A savepoint could not be taken. The pipeline continues.
     #[error("could not take the savepoint `{name}`")]
     Savepoint {
         /// The name.
@@ -46,7 +63,8 @@ pub enum PipelineError {
         /// What failed.
         source: ExternalError,
     },
-    /// A part of a checkpoint could not be encoded.
+    /// The state of an operator could not be encoded for a checkpoint. The cause is a `Serialize`
+    /// implementation of a key or state that fails.
     #[error("could not encode the state of `{operator}` for a checkpoint")]
     Encode {
         /// The operator.
@@ -54,24 +72,27 @@ pub enum PipelineError {
         /// What failed.
         source: CodecError,
     },
-    /// The store of checkpoints failed at the start, or a checkpoint could not be used.
+    /// The checkpoint store failed at the start, or its checkpoint could not be used.
     #[error("{}", if matches!(.0, RestoreError::Store(_)) { "could not use the checkpoint store" } else { "could not restore from a checkpoint" })]
     Restore(#[from] RestoreError),
-    /// The processes of a cluster did not begin alike.
+    /// The processes of a cluster were started with different settings, checkpoints or versions. The text
+    /// says which; start all of them alike.
     #[error("the processes of the cluster do not agree: {0}")]
     Disagreement(String),
-    /// Another process of the cluster stopped.
-    #[error("process {process} of the cluster stopped: {}", why.as_deref().unwrap_or("it was told to"))]
+    /// Another process of the cluster ended, by an error or by order. Start all processes again.
+    #[error("process {process} of the cluster stopped: {}", why.as_deref().unwrap_or("it was ordered to"))]
     Peer {
         /// The process.
         process: usize,
-        /// Its error, in words; `None` if it was told to stop.
+        /// Its error, in words; `None` if it was ordered to stop.
         why: Option<String>,
     },
-    /// The order to stop came before it had started.
-    #[error("the pipeline was told to stop before it had started; nothing was read")]
+    /// The order to stop came before the pipeline had started, or, in
+    /// [`take_over`](crate::Running::take_over), before the sinks were taken over.
+    #[error("the pipeline was stopped before it had started; nothing was read")]
     Stopped,
-    /// A worker thread panicked: a defect of this library or of an operator of one's own.
+    /// A worker thread panicked, which is a defect of this library or of an operator or aggregate of yours;
+    /// or a thread could not be started. The text is the panic's message.
     #[error("a worker stopped: {0}")]
     Worker(String),
 }
@@ -107,14 +128,16 @@ impl RestoreError {
     }
 }
 
-/// Why a checkpoint could not be used.
+/// The reason for which a pipeline could not start from its checkpoint. Nothing has been read or written when
+/// it is returned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The store failed.
+    /// The checkpoint store failed permanently, or for longer than the [startup
+    /// timeout](crate::Pipeline::startup_timeout).
     #[error(transparent)]
     Store(#[from] ExternalError),
-    /// A blob is not what was written.
+    /// A blob of the checkpoint is not what was written: its header, version or checksum is wrong.
     #[error(
         "could not restore from the checkpoint `{name}`; remove it to start from an older one, or all of them to start afresh"
     )]
@@ -124,13 +147,15 @@ pub enum RestoreError {
         /// What is wrong with it.
         source: CodecError,
     },
-    /// There is no savepoint of that name.
+    /// The store has no savepoint of that name.
     #[error("there is no savepoint `{name}`; list those that there are, or start from the newest checkpoint")]
     NoSavepoint {
         /// The name.
         name: String,
     },
-    /// A sink has more than the checkpoint, and what it has would come about at other times now.
+    /// A sink has more than the checkpoint, and the changed settings would give its results other event
+    /// times, so the two cannot be matched. Drain the earlier version with its windows kept, then start this
+    /// one.
     #[error(
         "the sink `{sink}` has everything up to {durable}, which is after the checkpoint of {boundary}, and results take effect at other times now ({change}); start the earlier version once more and drain it with its windows kept, then start this one"
     )]
@@ -144,7 +169,7 @@ pub enum RestoreError {
         /// What was changed.
         change: String,
     },
-    /// A blob is gone.
+    /// A blob that the checkpoint's manifest lists is missing.
     #[error(
         "the checkpoint of {boundary} is not whole: `{name}` is missing; restore it, or remove the checkpoint's manifest to start from an older one"
     )]
@@ -154,7 +179,8 @@ pub enum RestoreError {
         /// The blob's name in the store.
         name: String,
     },
-    /// A partition that it counts is not there any more.
+    /// A partition whose events the checkpoint counts is no longer listed by any source, although its end was
+    /// not read.
     #[error(
         "the checkpoint of {boundary} counts the partition `{partition}`, which no source lists any more, before its end was read; bring it back, or start afresh with another store and without what was counted from it"
     )]
@@ -164,10 +190,12 @@ pub enum RestoreError {
         /// The partition.
         partition: PartitionId,
     },
-    /// It cannot be used by the pipeline as it is now.
+    /// Parts of the checkpoint's state do not fit the pipeline as it is now, for example because an aggregate
+    /// changed without a migration. The plan says which, and what to do.
     #[error("the checkpoint of {} does not fit this pipeline: {}", .0.boundary, refused(.0))]
     Refused(Box<RestorePlan>),
-    /// It is of a version that compared settings as a whole, and was made with others.
+    /// The checkpoint was written by an earlier version of the library, which compared settings as a whole,
+    /// and was made with others.
     #[error(
         "the checkpoint of {boundary} was made with other settings ({found}; now {expected}) by an earlier version of the library, which could not keep state over a change; use those once, until the next checkpoint is taken, or start afresh with another store"
     )]
@@ -186,7 +214,7 @@ fn refused(plan: &RestorePlan) -> String {
     plan.refusals().map(|step| format!("{}: {}", step.part, step.detail)).collect::<Vec<_>>().join("; ")
 }
 
-/// Keeps the first error, and lets everybody see that there is one, or that they are exported to stop.
+/// Keeps the first error, and lets every thread see that there is one, or that they are ordered to stop.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failure(Arc<FailureState>);
 
@@ -253,7 +281,7 @@ impl Failure {
     }
 
     /// The first error in words, with what was underneath.
-    pub(crate) fn enrich(&self) -> Option<String> {
+    pub(crate) fn describe(&self) -> Option<String> {
         self.lock().as_ref().map(|error| chain(error))
     }
 }

@@ -4,18 +4,20 @@ use std::fmt;
 
 use telemetra_core::EventTime;
 
-/// What a start from a checkpoint does with each part of its state, by comparison of the pipeline with the one that
-/// wrote the checkpoint. [`Pipeline::check_restore`](crate::Pipeline::check_restore) returns it without starting;
-/// [`Report::restored`](crate::Report::restored) and the log say what was done. Its [`Display`](fmt::Display) is a
-/// list, one part a line.
+/// The plan of a start from a checkpoint: what happens to each part of its state, by comparison of the
+/// pipeline with the one that wrote the checkpoint.
+///
+/// [`Pipeline::check_restore`](crate::Pipeline::check_restore) returns it without starting, so a deployment
+/// can test a new version against the state of the old one; [`Report::restored`](crate::Report::restored) and
+/// the log say what was done. Its [`Display`](fmt::Display) is a list, one part a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestorePlan {
-    /// The checkpoint: everything before this time has taken effect in it.
+    /// The time of the checkpoint: everything before it has taken effect in the state, and nothing after.
     pub boundary: EventTime,
-    /// The savepoint, if the checkpoint is one.
+    /// The name of the savepoint, if the checkpoint is one.
     pub savepoint: Option<String>,
-    /// What happens to each part: first what is refused, then what is lost, then the rest.
+    /// The treatment of each part: first what is refused, then what is lost, then the rest.
     pub steps: Vec<RestoreStep>,
     /// Whether times that sinks have already can come out otherwise now, so that sinks must not be ahead of the checkpoint.
     pub(crate) moves_times: Option<String>,
@@ -23,35 +25,35 @@ pub struct RestorePlan {
     pub(crate) changed_tables: Vec<String>,
 }
 
-/// What happens to one part of the state.
+/// The treatment of one part of the state. Its [`Display`](fmt::Display) is one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestoreStep {
-    /// The part: an operator, as `windows device_minute`, or a setting.
+    /// The name of the part: an operator, such as `windows device_minute`, or a setting.
     pub part: String,
-    /// What happens to it.
+    /// The treatment of the part.
     pub action: RestoreAction,
-    /// More about it; for a refusal the cure. Empty if there is nothing to say.
+    /// The reason, and for a refusal what to do about it. Empty if there is nothing to add.
     pub detail: String,
 }
 
-/// What a start does with a part of a checkpoint's state.
+/// The treatment of a part of a checkpoint's state at a start.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RestoreAction {
-    /// It cannot be used, so the pipeline does not start.
+    /// The state cannot be used, so the pipeline does not start.
     Refused,
-    /// No operator has that name any more: the state is lost. Rows that it has made stay in the sinks.
+    /// No operator has that name any more, so the state is lost. Rows that it has written stay in the sinks.
     Dropped,
-    /// There is no state: it starts empty, from the checkpoint on.
+    /// The operator is new: it starts empty, at the time of the checkpoint.
     Starts,
-    /// It is made anew from other state in the checkpoint.
+    /// The state is computed anew from other state in the checkpoint.
     Rebuilt,
-    /// It is turned from the version of the state that was found into the present one.
+    /// The state is converted from an earlier version by the migration that the operator gives.
     Migrated,
-    /// It goes on with another setting.
+    /// The state is kept, and a setting of it changes.
     Changed,
-    /// It goes on as it was.
+    /// The state is kept as it was.
     Kept,
 }
 
@@ -87,19 +89,19 @@ impl fmt::Display for RestorePlan {
 }
 
 impl RestorePlan {
-    /// Whether the pipeline can start so.
+    /// Returns whether the pipeline can start with this plan: nothing is refused.
     #[must_use]
     pub fn is_possible(&self) -> bool {
         self.refusals().next().is_none()
     }
 
-    /// Whether all state goes on as it was.
+    /// Returns whether all state is kept as it was, so that the start is an ordinary restart.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
         self.steps.iter().all(|step| step.action == RestoreAction::Kept)
     }
 
-    /// What keeps the pipeline from starting.
+    /// Returns the refused parts, which keep the pipeline from starting.
     pub fn refusals(&self) -> impl Iterator<Item = &RestoreStep> {
         self.steps.iter().filter(|step| step.action == RestoreAction::Refused)
     }

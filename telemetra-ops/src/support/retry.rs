@@ -1,4 +1,7 @@
-//! Something outside that fails for the moment: what the logs and the status say of it, and trying again.
+//! Retries of calls to external systems: their pauses, and what the logs and the status report of them.
+//!
+//! A call that fails transiently is repeated after a pause that doubles from 10 ms up to 10 s, or after the
+//! pause that the error asks for. The log has the first failure, one reminder a minute, and the recovery.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +11,7 @@ use telemetra_core::{ExternalError, Retry};
 
 use crate::support::failure::{Failure, chain};
 
-/// How often the log is exported while it lasts.
+/// The time between two reminders in the log while a failure lasts.
 const REMIND: Duration = Duration::from_secs(60);
 /// The first pause between two tries, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(10));
@@ -36,14 +39,14 @@ struct Episode {
     error: String,
 }
 
-/// Something that fails for the moment, and is tried again.
+/// A transient failure of a source, a sink or a checkpoint store that is being retried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
-    /// How long ago it failed first.
+    /// The time since the first failure.
     pub lasting: Duration,
-    /// How often it has failed since.
+    /// The number of failed calls in a row, the first included.
     pub tries: u64,
-    /// The last error and what was underneath, in one line.
+    /// The last error with its causes, in one line.
     pub error: String,
 }
 

@@ -9,15 +9,15 @@ use crate::operators::checkpointed::Tactic;
 use crate::operators::keyed_process::{KeyedProcess, ProcessTactic};
 use crate::testkit::collection_compliance;
 
-/// Checks the [contract](KeyedProcess#contract) of a keyed process on some arrivals, each with the time at which it takes effect: what is
-/// emitted adds up to the results of the states at each time, the order of arrivals at one time does not matter, and a restored process goes
-/// on as an undisturbed one.
+/// Checks the [contract](KeyedProcess#contract) of a keyed process on some arrivals, each with the time at
+/// which it takes effect: what is emitted adds up to the results of the states at each time, the order of
+/// arrivals at one time does not matter, and a restored process continues like an undisturbed one.
 ///
-/// Give arrivals of several keys and times, several of one key at one time.
+/// Give arrivals of several keys and times, and several of one key at one time.
 ///
 /// # Panics
 ///
-/// If the process breaks the contract, with how.
+/// If the process breaks the contract; the message says how.
 ///
 /// ```
 /// # use telemetra_core::EventTime;

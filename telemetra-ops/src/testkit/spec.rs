@@ -22,9 +22,10 @@ mod chance;
 
 pub use chance::chance;
 
-/// The windows of events that count: `(key, (event time, payload))`, each at its effective time.
+/// Returns the summaries of windows of the counted events `(key, (event time, payload))`, each at its
+/// effective time.
 ///
-/// The summaries stay for ever: retiring is a matter of memory, not of meaning.
+/// Summaries are never retired: retiring saves memory and does not change results.
 pub fn windows<'scope, K: Key, A: Accumulator, D: Data>(
     events: VecCollection<'scope, EventTime, (K, (EventTime, D)), isize>,
     spec: WindowSpec,
@@ -51,9 +52,9 @@ pub fn windows<'scope, K: Key, A: Accumulator, D: Data>(
         .map(move |((key, end), value)| (key, Summary { window: spec.window_ending(end), value }))
 }
 
-/// The sessions of events that count: `(key, (event time, payload))`, each at its effective time.
+/// Returns the sessions of the counted events `(key, (event time, payload))`, each at its effective time.
 ///
-/// A session is not there before the first end of a pane at or after its own end.
+/// A session appears at the first end of a pane at or after its own end.
 pub fn sessions<'scope, K: Key, A: Accumulator, D: Data>(
     events: VecCollection<'scope, EventTime, (K, (EventTime, D)), isize>,
     gap: u64,
@@ -83,7 +84,8 @@ pub fn sessions<'scope, K: Key, A: Accumulator, D: Data>(
         .as_collection()
 }
 
-/// The moments of summaries. `clock` holds, at each time, the boundary that follows it, which tells whether a moment is open.
+/// Returns the moments of summaries. `clock` holds, at each time, the boundary that follows it, which decides
+/// whether a moment is open.
 pub fn moments<'scope, K: Key, S: Data>(
     summaries: Summaries<'scope, K, S>,
     clock: VecCollection<'scope, EventTime, EventTime, isize>,
@@ -112,7 +114,8 @@ pub fn moments<'scope, K: Key, S: Data>(
         .map(|(_, moment)| moment)
 }
 
-/// The newest summary of each key: of the window that ends at the boundary that `clock` holds, as for [`moments`].
+/// Returns the newest summary of each key: of the window that ends at the boundary that `clock` holds, as for
+/// [`moments`].
 pub fn latest<'scope, K: Key, S: Data>(
     summaries: Summaries<'scope, K, S>,
     clock: VecCollection<'scope, EventTime, EventTime, isize>,
@@ -122,7 +125,7 @@ pub fn latest<'scope, K: Key, S: Data>(
         .join_map(clock.map(|boundary| (boundary, ())), |_, record, ()| record.clone())
 }
 
-/// The `n` keys of greatest value.
+/// Returns the `n` keys of greatest value.
 pub fn top<'scope, K: Key, S: Data, V: Into<Option<i64>>>(
     summaries: Summaries<'scope, K, S>,
     n: usize,
@@ -144,7 +147,7 @@ pub fn top<'scope, K: Key, S: Data, V: Into<Option<i64>>>(
         .map(|((), ranked)| ranked)
 }
 
-/// Records with the rows of their keys: those that have one, and those that have none.
+/// Returns each record with the row of its key, or with `None` if the key has no row.
 pub fn enrich<'scope, K: Key, V: Data, R: Data>(
     records: VecCollection<'scope, EventTime, (K, V), isize>,
     rows: VecCollection<'scope, EventTime, (K, R), isize>,

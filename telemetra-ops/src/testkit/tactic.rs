@@ -76,13 +76,14 @@ where
     }
 }
 
-/// Checks the same of a tactic that emits updates of a collection, and that [`emit_restored`](Tactic::emit_restored) emits the collection as it
-/// was just before the boundary: what an undisturbed tactic has emitted until then, in sum. Operators behind it that keep no state of their
-/// own are right after a restart only then.
+/// Checks the same as [`tactic_compliance`] of a tactic that emits updates of a collection, and that
+/// [`emit_restored`](Tactic::emit_restored) emits the collection as it was just before the boundary: the sum
+/// of what an undisturbed tactic has emitted until then. Only then are operators behind it that keep no state
+/// of their own correct after a restart.
 ///
 /// # Panics
 ///
-/// If the tactic breaks the contract, with how.
+/// If the tactic breaks the contract; the message says how.
 pub fn collection_compliance<T, D>(make: impl Fn() -> T, arrivals: &[(EventTime, T::In)])
 where
     T: Tactic<Out = (D, EventTime, isize)>,

@@ -72,7 +72,7 @@ struct Opened {
     buffer: Vec<u8>,
 }
 
-/// Says no password.
+/// Shows no password.
 impl fmt::Debug for ClickHouse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClickHouse").field("server", &self.server.shown()).finish_non_exhaustive()
@@ -85,7 +85,8 @@ impl ClickHouse {
     ///
     /// # Errors
     ///
-    /// If the URL has another form, or a path or a query.
+    /// If the URL does not have this form, or contains a path or a query. User and password do not belong
+    /// into it either: see [`user`](Self::user).
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let host = rest.map(|rest| rest.trim_end_matches('/')).unwrap_or_default();
@@ -103,36 +104,39 @@ impl ClickHouse {
         Ok(Self { server, start_over: false, pipeline: None, part_of: None, opened: None })
     }
 
-    /// Sets the database. Default: `default`.
+    /// Sets the database, which must exist. Default: `default`.
     #[must_use]
     pub fn database(mut self, name: &str) -> Self {
         self.server.database = name.to_owned();
         self
     }
 
-    /// Sets the user and the password. Default: the server's user `default`, without a password.
+    /// Sets the user and the password. Default: the server's user `default`, without a password. Over
+    /// `http://` the password crosses the network in clear.
     #[must_use]
     pub fn user(mut self, name: &str, password: &str) -> Self {
         self.server.user = Some((name.to_owned(), password.to_owned()));
         self
     }
 
-    /// Trusts the certificates of this authority, in PEM, in place of the system's.
+    /// Sets the certificate authority, in PEM, that must have signed the server's certificate, in place of
+    /// the system's. It is parsed when the sink is opened.
     #[must_use]
     pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.server.authority = Some(pem.into());
         self
     }
 
-    /// Sets how long a query may take. Default: 30 s.
+    /// Sets how long one request may take, from the connection to the end of the answer. A request that takes
+    /// longer is a transient error and is repeated. Default: 30 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.server.timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(3600));
         self
     }
 
-    /// Sets the name of the pipeline that owns the tables. Default: the name of the pipeline that the sink is added
-    /// to.
+    /// Sets the name of the pipeline that owns the tables, under which `telemetra_progress` holds its time.
+    /// Default: the name of the pipeline that the sink is added to.
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         self.pipeline = Some(name.to_owned());

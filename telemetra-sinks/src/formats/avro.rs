@@ -72,11 +72,12 @@ type Parsed = RwLock<HashMap<u32, Result<Arc<Schema>, DecodeError>>>;
 const LONGEST: usize = 1 << 20;
 
 impl<E> Avro<E> {
-    /// A decoder of records that were all written by one schema, and contain the value and nothing else.
+    /// Creates a decoder of records that were all written with one schema, and contain the value and nothing
+    /// else.
     ///
     /// # Errors
     ///
-    /// If it is not a schema of Avro, in JSON.
+    /// If `schema` is not an Avro schema in JSON.
     pub fn with_schema(schema: &str) -> Result<Self, ConfigError> {
         let parsed = schema.parse::<Schema>().map_err(|error| {
             ConfigError::new(
@@ -91,11 +92,12 @@ impl<E> Avro<E> {
 
 #[cfg(feature = "schema-registry")]
 impl<E> Avro<E> {
-    /// A decoder of records in the wire format of Confluent's serialisers: before the value stands the id of its
-    /// schema, which is fetched from the registry, with those that it refers to, once.
+    /// Creates a decoder of records in the wire format of Confluent's serialisers: the id of the schema
+    /// stands before the value. The schema, and those that it refers to, are fetched from the registry once.
     ///
-    /// In a pipeline, records wait for their schemas: see [`SchemaRegistry`]. Elsewhere a record whose schema is not
-    /// there yet is an error, so [prepare](telemetra_core::Preparation::prepare) batches before.
+    /// In a pipeline, records wait for their schemas: see [`SchemaRegistry`]. Elsewhere a record whose schema
+    /// is not there yet is an error, so [prepare](telemetra_core::Preparation::prepare) batches before
+    /// decoding them.
     #[must_use]
     pub fn from_registry(registry: SchemaRegistry) -> Self {
         Self { schemas: Schemas::Registry(registry, RwLock::default()), event: PhantomData }

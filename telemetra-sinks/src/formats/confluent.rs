@@ -1,4 +1,4 @@
-//! The wire format of Confluent's serialisers: which schema a record was written by, before its value.
+//! The wire format of Confluent's serialisers: the id of a record's schema before its value.
 
 use std::borrow::Cow;
 
@@ -56,7 +56,7 @@ const PREFIX: usize = 5;
 pub struct Confluent<D>(D);
 
 impl<D> Confluent<D> {
-    /// Decodes what stands behind the id of the schema by that decoder.
+    /// Wraps a decoder, which receives the bytes after the schema's id.
     pub const fn new(inner: D) -> Self {
         Self(inner)
     }

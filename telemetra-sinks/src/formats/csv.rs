@@ -49,21 +49,21 @@ pub struct Csv<E> {
 }
 
 impl<E> Csv<E> {
-    /// A decoder of files with a header row each, for [`Lines::csv`](crate::Lines::csv), which also says by what
-    /// fields are separated.
+    /// Creates a decoder of files with a header row each, for [`Lines::csv`](crate::Lines::csv), which sets
+    /// the delimiter too.
     #[must_use]
     pub const fn new() -> Self {
         Self { columns: None, delimiter: b',', event: PhantomData }
     }
 
-    /// A decoder of records without a header row, whose columns have these names.
+    /// Creates a decoder of records without a header row, whose columns have these names, in order.
     #[must_use]
     pub fn with_columns(columns: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let columns = columns.into_iter().collect::<Vec<_>>();
         Self { columns: Some(StringRecord::from(columns)), ..Self::new() }
     }
 
-    /// Sets by what fields are separated, where the columns are given. Default: a comma.
+    /// Sets the byte that separates fields, where the columns are given. Default: a comma.
     #[must_use]
     pub const fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = delimiter;

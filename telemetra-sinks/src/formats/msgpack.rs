@@ -36,7 +36,7 @@ use telemetra_core::{Arena, DecodeError, Decoder, Event, Record};
 pub struct MsgPack<E>(PhantomData<fn() -> E>);
 
 impl<E> MsgPack<E> {
-    /// Creates the decoder.
+    /// Creates the decoder. It has no settings.
     #[must_use]
     pub const fn new() -> Self {
         Self(PhantomData)

@@ -45,23 +45,24 @@ pub struct Protobuf<E> {
 }
 
 impl<E> Protobuf<E> {
-    /// A decoder of records that are a message and nothing else.
+    /// Creates a decoder of records that are a message and nothing else.
     #[must_use]
     pub const fn new() -> Self {
         Self { index: None, event: PhantomData }
     }
 
-    /// A decoder of records in the wire format of Confluent's serialisers: before the message stand the id of its
-    /// schema and the place of the message's type in the schema's file. The type has to be the first of the file.
+    /// Creates a decoder of records in the wire format of Confluent's serialisers: before the message stand
+    /// the id of its schema and the index of the message's type in the schema's file. The type must be the
+    /// first of the file.
     ///
-    /// The schema is not fetched, as none is needed. A record of another message is malformed.
+    /// The schema is not fetched, as none is needed. A record of another message type is malformed.
     #[must_use]
     pub fn confluent() -> Self {
         Self::confluent_message([0])
     }
 
-    /// The same for a type that is not the first of its file. `[2]` is the third type of the file, and `[2, 0]` the
-    /// first one that is declared within that.
+    /// Creates a decoder like [`confluent`](Self::confluent) for a type that is not the first of its file.
+    /// `[2]` is the third type of the file, and `[2, 0]` the first one that is declared within that.
     #[must_use]
     pub fn confluent_message(index: impl IntoIterator<Item = u32>) -> Self {
         Self { index: Some(index.into_iter().collect()), event: PhantomData }

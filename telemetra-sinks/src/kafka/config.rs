@@ -48,10 +48,11 @@ pub struct KafkaConfig {
 pub(super) type TokenSource =
     Arc<dyn Fn() -> Result<OAuthToken, Box<dyn std::error::Error + Send + Sync>> + Send + Sync>;
 
-/// A token for the SASL mechanism OAUTHBEARER. `Debug` hides the token.
+/// A token for the SASL mechanism OAUTHBEARER, as the callback of [`KafkaConfig::oauthbearer`] returns it.
+/// `Debug` hides the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OAuthToken {
-    /// The token, as it is sent to the brokers.
+    /// The token in its serialised form (for example a JWT), as it is sent to the brokers.
     pub token: String,
     /// The name of the principal that the token is for.
     pub principal: String,
@@ -87,7 +88,9 @@ impl KafkaConfig {
         }
     }
 
-    /// Sets a property of librdkafka. If a property is set twice, the last value counts.
+    /// Sets a property of librdkafka. If a property is set twice, the last value counts. An unknown name, a
+    /// bad value, or a property that is reserved is an error of [`KafkaSource::new`](crate::KafkaSource::new)
+    /// or [`KafkaSink::new`](crate::KafkaSink::new).
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.properties.insert(name.to_owned(), value.to_owned());

@@ -64,7 +64,8 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// A source of all files of the folder whose names do not begin with a dot.
+    /// Creates a source of all files of the folder whose names do not begin with a dot. The folder must exist
+    /// when the pipeline starts.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
@@ -77,21 +78,22 @@ impl Folder {
         }
     }
 
-    /// Reads the files for whose names `wanted` is true.
+    /// Sets the condition on the names of the files that are read, without their folder. Default: names that
+    /// do not begin with a dot.
     #[must_use]
     pub fn files(mut self, wanted: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         self.wanted = Arc::new(wanted);
         self
     }
 
-    /// Sets how long to wait at the end of a file before it is looked at again. Default: 200 ms.
+    /// Sets the pause at the end of a file before it is read again, in processing time. Default: 200 ms.
     #[must_use]
     pub fn follow(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
     }
 
-    /// Sets how often new files are looked for. Default: each second.
+    /// Sets the processing time between two searches for new files. Default: one second.
     #[must_use]
     pub fn find_files_every(mut self, every: Duration) -> Self {
         self.every = every;
@@ -113,7 +115,8 @@ impl Folder {
         self
     }
 
-    /// Sets the topic of all records. Default: empty.
+    /// Sets the topic of all records, for decoders that distinguish kinds of records by topic. Default:
+    /// empty.
     #[must_use]
     pub fn topic(mut self, topic: &str) -> Self {
         self.topic = topic.into();

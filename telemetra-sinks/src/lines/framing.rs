@@ -1,4 +1,4 @@
-//! By what the records of a content are told apart: lines, rows of CSV, elements of a JSON array.
+//! The framing of a file's content: lines, rows of CSV, or elements of a JSON array.
 
 use std::io;
 use std::path::Path;

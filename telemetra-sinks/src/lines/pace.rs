@@ -61,7 +61,7 @@ impl Pace {
         if !(factor.is_finite() && factor > 0.0) {
             return Err(ConfigError::new(
                 "pace",
-                format!("a factor of {factor} is no speed"),
+                format!("the factor {factor} is not a number above zero"),
                 "make it a number above zero, 1 for the pace recorded",
             ));
         }

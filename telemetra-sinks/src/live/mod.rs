@@ -28,21 +28,22 @@ use subscribe::Subscribers;
 /// The number of locks: a power of two, large enough that writer and readers seldom meet.
 const SHARDS: usize = 64;
 
-/// The sink of a live view: it keeps the current rows of one grouping, with keys `K` and summaries `S`, in
-/// memory. [`reader`](Self::reader) returns handles for the host service.
+/// A sink that keeps the current rows of one grouping, with keys `K` and summaries `S`, in memory, where the
+/// host service can query and follow them. [`reader`](Self::reader) returns handles for it.
 ///
 /// For each [subject](telemetra_core::AnyRow::subject) it keeps the windows and moments within the horizon.
 /// It also keeps rows of other types that have no event time ([`AnyRow::time`](telemetra_core::AnyRow::time)
 /// is `None`), until they are withdrawn. Rows of other types with an event time are only passed to
-/// subscribers, unless [`timed_rows`](Self::timed_rows) is set. A pipeline of several groupings needs one view
-/// for each.
+/// subscribers, unless [`timed_rows`](Self::timed_rows) is set. A pipeline of several groupings needs one
+/// view for each.
 ///
-/// Nothing survives a restart; the pipeline then writes the whole state again.
+/// The view is empty after a restart; the pipeline then writes the whole state again.
 ///
 /// # Cost
 ///
-/// A row costs a few words of memory, as rows are shared with the other sinks. Subjects without changes are
-/// forgotten within 64 batches after they leave the horizon.
+/// A row costs a few words of memory, as rows are shared with the other sinks. A change costs a look-up of
+/// its subject and, if a reader holds the subject's snapshot, a copy of that snapshot's pointers. Subjects
+/// without changes are removed within 64 batches after they leave the horizon.
 ///
 /// ```
 /// use std::time::Duration;

@@ -52,14 +52,16 @@ impl<S, K> LiveReader<S, K> {
     }
 
     /// Returns the snapshot of a subject; `None` if there is none. The subject of a key is its
-    /// [text](telemetra_core::Key::text).
+    /// [text](telemetra_core::Key::text). It costs one hash look-up; the snapshot is shared, and does not
+    /// change while it is held.
     #[must_use]
     pub fn subject(&self, subject: &str) -> Option<Arc<SubjectView<S, K>>> {
         let shard = self.0.shard(subject).read().unwrap_or_else(PoisonError::into_inner);
         shard.get(subject).cloned()
     }
 
-    /// Returns the names of all subjects and the event times of their last changes, sorted by name.
+    /// Returns the names of all subjects and the event times of their last changes, sorted by name. It visits
+    /// every subject.
     #[must_use]
     pub fn subjects(&self) -> Vec<(Arc<str>, EventTime)> {
         let mut subjects = Vec::new();
@@ -91,8 +93,8 @@ impl<S, K> LiveReader<S, K> {
     }
 
     /// Subscribes to the changes of all subjects from now on. At most `capacity` updates (at least 1) are
-    /// queued; beyond that the oldest are dropped, and the subscriber is told their number. If the view is
-    /// closed, the subscription ends at once.
+    /// queued; beyond that the oldest are dropped, and the subscriber receives their number as
+    /// [`Notice::Missed`](crate::Notice::Missed). If the view is closed, the subscription ends at once.
     #[must_use]
     pub fn subscribe(&self, capacity: usize) -> Subscription {
         self.0.subscribers.add(None, capacity)
@@ -191,20 +193,21 @@ impl<S: Data, K: Key> Shared<S, K> {
 }
 
 impl<S: Data, K: Key> LiveReader<S, K> {
-    /// Whether the view keeps rows of this kind. Others are only passed to subscribers, so a reader that was
-    /// away cannot find out what changed in them.
+    /// Returns whether the view keeps rows of this kind. Others are only passed to subscribers, so a reader
+    /// that was disconnected cannot find out what changed in them.
     #[must_use]
     pub fn keeps(&self, row: &dyn AnyRow) -> bool {
         self.0.keeps(row)
     }
 
-    /// Returns the newest window of a subject, and its summary.
+    /// Returns the newest window of a subject and its summary; `None` if it has no window within the horizon.
     #[must_use]
     pub fn latest(&self, subject: &str) -> Option<(Window, Arc<S>)> {
         self.subject(subject)?.latest().map(|(window, value)| (window, Arc::clone(value)))
     }
 
-    /// Returns the summaries of a subject whose windows end in `range`, oldest first.
+    /// Returns the summaries of a subject whose windows end in `range`, oldest first; empty if the subject is
+    /// unknown. Its cost is proportional to the windows within the horizon.
     #[must_use]
     pub fn history(&self, subject: &str, range: impl RangeBounds<EventTime>) -> Vec<(Window, Arc<S>)> {
         let Some(view) = self.subject(subject) else { return Vec::new() };
@@ -212,13 +215,14 @@ impl<S: Data, K: Key> LiveReader<S, K> {
         all.map(|(window, value)| (window, Arc::clone(value))).collect()
     }
 
-    /// Returns the moments of a subject within the horizon, sorted by type and start.
+    /// Returns the moments of a subject within the horizon, sorted by type and start; empty if the subject is
+    /// unknown.
     #[must_use]
     pub fn moments(&self, subject: &str) -> Vec<Moment<K>> {
         self.subject(subject).map_or_else(Vec::new, |view| view.moments().cloned().collect())
     }
 
-    /// Returns the open moments of all subjects, sorted by start.
+    /// Returns the open moments of all subjects, sorted by start. It visits every subject.
     #[must_use]
     pub fn open_moments(&self) -> Vec<Moment<K>> {
         let mut open = Vec::new();

@@ -11,7 +11,7 @@ use async_channel::{Receiver, Sender, TryRecvError};
 use futures_core::Stream;
 use telemetra_core::{Change, EventTime};
 
-/// The changes of all rows about one subject at one event time.
+/// The changes of all rows about one subject at one event time. Subscribers share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     /// The event time at which they took effect.
@@ -150,7 +150,8 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// The error of a subscription whose view is closed and whose notices were all received.
+/// The error of [`Subscription::try_recv`] once the view is closed and all notices were received. It is the
+/// normal end of a subscription.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Closed;
 

@@ -9,7 +9,7 @@ use telemetra_core::{Action, AnyRow, Change, Data, EventTime, Key, Moment, Summa
 
 use super::{Typed, Update};
 
-/// A row, with its revision and the event time at which it was last published.
+/// A row together with its revision and the event time at which it was last published.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Published<T> {
     /// The row.
@@ -71,7 +71,7 @@ impl<S, K> SubjectView<S, K> {
         self.rows.iter().chain(windows).chain(self.moments.values().map(|(_, held)| held))
     }
 
-    /// Returns the event time of the last change.
+    /// Returns the event time of the last change of any of the subject's rows.
     #[must_use]
     pub fn updated(&self) -> EventTime {
         self.updated

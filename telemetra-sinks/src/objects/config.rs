@@ -1,4 +1,4 @@
-//! Where objects are, and by what credentials.
+//! The URL, options and credentials of a bucket in an object store.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use telemetra_core::ConfigError;
 use super::bucket::Bucket;
 use super::http::{Connector, Last};
 
-/// A bucket of an object store, a prefix in it, and how to reach them: S3 and what speaks its protocol, Google Cloud
-/// Storage, Azure Blob Storage.
+/// The address of a prefix in a bucket of an object store, and its credentials: Amazon S3 and compatible
+/// services, Google Cloud Storage, Azure Blob Storage.
 ///
 /// | URL | service | credentials, from the environment or by [`option`](Self::option) |
 /// |---|---|---|
@@ -25,9 +25,9 @@ use super::http::{Connector, Last};
 /// | `az://CONTAINER/PREFIX` | Azure Blob Storage | `AZURE_STORAGE_ACCOUNT_NAME`, `AZURE_STORAGE_ACCOUNT_KEY` and the like |
 /// | `memory:///PREFIX` | none: the memory of the process, for tests; clones of one configuration share it | |
 ///
-/// The settings are those of the crate `object_store`. Credentials are never printed, and a URL with credentials in it is
-/// refused. Requests are made in the thread of the sink or store; each has a time limit, and none is repeated here: the
-/// pipeline repeats what may succeed later.
+/// The options are those of the crate `object_store`. Credentials are never printed, and a URL that contains
+/// some is refused. Requests are made in the thread of the sink or store; each has a time limit, and none is
+/// repeated here: the pipeline repeats what may succeed later.
 ///
 /// ```
 /// use telemetra_sinks::ObjectStoreConfig;
@@ -144,7 +144,7 @@ impl ObjectStoreConfig {
         self
     }
 
-    /// The URL.
+    /// Returns the URL as it was given. It contains no credentials.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url

@@ -1,4 +1,9 @@
-//! Object stores: S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage.
+//! Object stores: checkpoints, and the places of Parquet files, in S3, Google Cloud Storage and Azure Blob
+//! Storage.
+//!
+//! Calls are blocking, on the thread of the sink or store. What must not be written by two processes at once
+//! is one object that is replaced by a conditional put; all other objects are written once, under names of
+//! their own, before that one names them.
 
 mod bucket;
 mod checkpoints;

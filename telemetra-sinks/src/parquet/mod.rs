@@ -186,8 +186,8 @@ impl Parquet {
         self
     }
 
-    /// The query for the current rows of a table, in standard SQL; it is tested by DuckDB. `source` is what reads
-    /// the files there, a table or a function.
+    /// Returns the query for the current rows of a table, in standard SQL; it is tested with DuckDB. `source`
+    /// is the table or function that reads the files there.
     ///
     /// ```
     /// use telemetra_core::{Column, ColumnKind, Table};

@@ -1,4 +1,4 @@
-//! Where the sink writes to: a folder, or a prefix of an object store.
+//! The place that the sink writes to: a folder, or a prefix of an object store.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -43,7 +43,7 @@ pub struct ParquetRows<W: Write + Send> {
 }
 
 impl<W: Write + Send> ParquetRows<W> {
-    /// Begins a file.
+    /// Begins a file with the columns of `table`, and writes its first bytes to `out`.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl<W: Write + Send> ParquetRows<W> {
         group.close().map(drop).map_err(failed)
     }
 
-    /// Ends the file, and returns where it was written.
+    /// Writes the file's footer, and returns the writer. Without it the file cannot be read.
     ///
     /// # Errors
     ///

@@ -150,7 +150,7 @@ fn tls_mode(value: &str) -> Result<TlsMode, ConfigError> {
         _ => {
             return Err(ConfigError::new(
                 "sslmode",
-                format!("`{value}` is none that is known"),
+                format!("`{value}` is not a mode of libpq that is supported"),
                 "use `disable`, `prefer`, `require`, `verify-ca` or `verify-full`",
             ));
         }

@@ -45,20 +45,21 @@ impl RedisServer {
         Self { kind, urls, certificates: None, time_out: Duration::from_secs(10) }
     }
 
-    /// A single server.
+    /// Creates the address of a single server.
     #[must_use]
     pub fn url(url: impl Into<String>) -> Self {
         Self::new(Kind::Single, vec![url.into()])
     }
 
-    /// A Redis cluster with at least these nodes; the client learns the other nodes from them.
+    /// Creates the address of a Redis cluster with at least these nodes; the client learns the other nodes
+    /// from them.
     #[must_use]
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::new(Kind::Cluster, urls.into_iter().map(Into::into).collect())
     }
 
-    /// The master with the name `master`, as the first sentinel that answers names it. Every reconnect asks
-    /// again, so a failover is followed.
+    /// Creates the address of the master named `master`, which the first sentinel that answers gives. Every
+    /// reconnect asks again, so a failover is followed.
     ///
     /// ```
     /// use telemetra_sinks::RedisServer;

@@ -40,22 +40,22 @@ impl RedisTable {
         Self { name: name.into(), kept, pattern, ranks, message, subject_field: "key".into() }
     }
 
-    /// A table of windows, kept as one hash for each subject: the columns of its newest window, and the field
-    /// `time`, the event time of the hash. Default pattern: `{table}:{}:latest`.
+    /// Creates a table of windows, kept as one hash for each subject: the columns of its newest window, and
+    /// the field `time`, the event time of the hash. Default pattern: `{table}:{}:latest`.
     #[must_use]
     pub fn latest(table: impl Into<String>) -> Self {
         Self::new(table, Kept::Latest)
     }
 
-    /// A table of moments, kept as one list for each subject: its newest moments as JSON, newest first.
-    /// Default pattern: `{table}:{}`.
+    /// Creates a table of moments, kept as one list for each subject: its newest moments as JSON, newest
+    /// first. Default pattern: `{table}:{}`.
     #[must_use]
     pub fn moments(table: impl Into<String>) -> Self {
         Self::new(table, Kept::Moments)
     }
 
-    /// A table of any other rows, kept as one hash for each row: its columns, and the field `time`, the event
-    /// time of the hash. The hash is deleted when the row is withdrawn.
+    /// Creates a table of other rows, kept as one hash for each row: its columns, and the field `time`, the
+    /// event time of the hash. The hash is deleted when the row is withdrawn.
     ///
     /// The default pattern is `{table}:{}` if the table has one key column, and `{table}:{}:{key}` if it has
     /// several; `{key}` stands for their values, separated by slashes.

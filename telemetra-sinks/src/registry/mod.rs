@@ -1,4 +1,4 @@
-//! The client of a schema registry: which schemas are known, and what becomes of those that are not.
+//! The client of a schema registry: the schemas that were fetched, and the thread that fetches others.
 
 mod fetch;
 
@@ -22,22 +22,22 @@ const MISSING_PAUSE: Duration = Duration::from_millis(500);
 /// all know a new schema at the same moment.
 const ASKED: u32 = 3;
 
-/// A client of a schema registry with the API of Confluent's (also Karapace, Apicurio's `ccompat`, Redpanda).
-/// It fetches each schema once, by its id, with all schemas that it refers to, and keeps it: a schema never
+/// A client of a schema registry with Confluent's API (also Karapace, Apicurio's `ccompat`, Redpanda). It
+/// fetches each schema once, by its id, with all schemas that it refers to, and keeps it, as a schema never
 /// changes. Clones share what was fetched; give one to each decoder.
 ///
-/// # When the registry is away
+/// # When the registry cannot be reached
 ///
-/// A worker never waits for it. The partition whose records need a schema that is not there yet holds them back
-/// while a thread fetches it; it counts as [pending](telemetra_core::Polled::Pending), so it is not idle, and other
-/// partitions are read on, up to `max_watermark_drift`. A registry that cannot be reached, that fails (5xx) or that
-/// has too much to do (429) is a transient error of the partition: it is tried again with backoff for as long as
-/// the pipeline runs, and is in the status, the metrics and the log. One that refuses the client (401, 403), or an
-/// address where there is no registry, stops the pipeline. So no record becomes malformed because a registry was
-/// away.
+/// Workers do not wait for it. A partition whose records need a schema that is not there yet holds them back
+/// while a thread fetches it; it counts as [pending](telemetra_core::Polled::Pending), so it is not idle, and
+/// other partitions are read on, up to `max_watermark_drift`. A registry that cannot be reached, that fails
+/// (5xx) or that is overloaded (429) is a transient error of the partition: the request is repeated with
+/// backoff for as long as the pipeline runs, which shows in the status, the metrics and the log. One that
+/// refuses the client (401, 403), or an address where there is no registry, stops the pipeline. So no record
+/// becomes malformed because a registry was unavailable.
 ///
-/// A record is malformed if the registry says three times, the last half a second after the first, that it has no schema with the record's
-/// id, or if the schema cannot be used.
+/// A record is malformed if the registry answers three times, the last time half a second after the first,
+/// that it has no schema with the record's id, or if the schema cannot be used.
 ///
 /// ```no_run
 /// # use telemetra_core::{ConfigError, Event, EventTime};
@@ -77,15 +77,15 @@ struct Settings {
     authority: Option<PathBuf>,
 }
 
-/// A schema as it was registered.
+/// A schema as the registry returned it, for decoders of your own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegisteredSchema {
     /// The format: `AVRO`, `PROTOBUF` or `JSON`.
     pub kind: String,
-    /// The schema: JSON of Avro or JSON Schema, or a `.proto` file.
+    /// The text of the schema: the JSON of Avro or JSON Schema, or a `.proto` file.
     pub text: String,
-    /// The schemas that it refers to, those first that others refer to.
+    /// The texts of the schemas that it refers to. A schema comes before those that refer to it.
     pub references: Vec<String>,
 }
 
@@ -101,12 +101,12 @@ enum State {
 }
 
 impl SchemaRegistry {
-    /// A client of the registry at this address: `http://host:8081`, or with a path in front of `/schemas/ids/1`.
-    /// Nothing is fetched yet.
+    /// Creates a client of the registry at this address: `http://host:8081`, or with a path in front of
+    /// `/schemas/ids/1`. It makes no request until a record needs a schema.
     ///
     /// # Errors
     ///
-    /// If it is no URL with `http` or `https`, or contains a password.
+    /// If it is not a URL with `http` or `https`, or contains a password.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
         let Some(host) = host.filter(|host| !host.is_empty() && !host.starts_with(['/', ':'])) else {
@@ -126,14 +126,14 @@ impl SchemaRegistry {
         Ok(Self { settings, running: Arc::default(), schemas: Arc::default() })
     }
 
-    /// Says who asks, by name and password, or by key and secret of an API.
+    /// Sets the user and password, or the API key and secret, of HTTP basic authentication. Default: none.
     #[must_use]
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
         self.settings.authorization = Some(fetch::basic(user, password));
         self.renewed()
     }
 
-    /// Says who asks, by a token.
+    /// Sets the bearer token that authenticates requests. Default: none.
     #[must_use]
     pub fn bearer(mut self, token: &str) -> Self {
         self.settings.authorization = Some(format!("Bearer {token}"));
@@ -147,7 +147,8 @@ impl SchemaRegistry {
         self.renewed()
     }
 
-    /// Checks the registry's certificate by the authorities in this file (PEM). Default: the system's.
+    /// Sets the file (PEM) of the certificate authority that must have signed the registry's certificate.
+    /// Default: the system's authorities.
     #[must_use]
     pub fn authority(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.authority = Some(path.into());
@@ -163,8 +164,8 @@ impl SchemaRegistry {
         self.schemas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The schema with this id, if it was fetched, for a decoder of your own, whose
-    /// [`preparation`](telemetra_core::Decoder::preparation) is a clone of this client. Does not wait.
+    /// Returns the schema with this id if it was fetched, without waiting. For a decoder of your own, whose
+    /// [`preparation`](telemetra_core::Decoder::preparation) is a clone of this client.
     ///
     /// # Errors
     ///

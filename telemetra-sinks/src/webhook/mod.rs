@@ -118,7 +118,7 @@ struct Opened {
     delivered: Delivered,
 }
 
-/// Says neither secrets nor headers.
+/// Shows neither secrets nor headers.
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook").field("url", &self.settings.shown).finish_non_exhaustive()
@@ -158,8 +158,8 @@ impl Webhook {
         Ok(Self { settings, part_of: None, opened: None })
     }
 
-    /// Posts the changes of this table; may be called for several. [`open`](Sink::open) fails if the pipeline has
-    /// no such table, or if none is named.
+    /// Adds a table whose changes are posted; call it once for each. [`open`](Sink::open) fails if the
+    /// pipeline has no such table, or if none was added.
     #[must_use]
     pub fn table(mut self, name: &str) -> Self {
         self.settings.tables.push(name.to_owned());
@@ -174,14 +174,15 @@ impl Webhook {
         self
     }
 
-    /// Adds a header to each request, as `authorization` for a token. It is not logged.
+    /// Adds a header to each request, such as `authorization` with a token. Its value is not logged.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.settings.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Trusts the certificates of this authority, in PEM, in place of the system's.
+    /// Sets the certificate authority, in PEM, that must have signed the receiver's certificate, in place of
+    /// the system's.
     #[must_use]
     pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.settings.authority = Some(pem.into());
@@ -195,7 +196,8 @@ impl Webhook {
         self
     }
 
-    /// Sets how many requests may be under way at once, at least 1. Default: 4.
+    /// Sets the number of requests that may be under way at once, at least 1. Default: 4. One connection is
+    /// used for each. It bounds the rate: with answers after 50 ms, 4 requests make 80 changes a second.
     #[must_use]
     pub fn parallel(mut self, requests: usize) -> Self {
         self.settings.parallel = requests.clamp(1, 256);
@@ -209,9 +211,9 @@ impl Webhook {
         self
     }
 
-    /// Keeps a refused change in the file `refused.jsonl` of the folder, and goes on. A line has `id`, `reason`
-    /// and `body`; after a crash one may be there twice, with the same id. Default: a refused change stops the
-    /// pipeline.
+    /// Writes a change that the receiver refuses to the file `refused.jsonl` of the folder, and continues. A
+    /// line has `id`, `reason` and `body`; after a crash one may be there twice, with the same id. Default: a
+    /// refused change stops the pipeline.
     #[must_use]
     pub fn keep_refused(mut self) -> Self {
         self.settings.keep_refused = true;

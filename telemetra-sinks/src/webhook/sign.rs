@@ -37,7 +37,7 @@ pub(super) const SIGNATURE: &str = "webhook-signature";
 #[derive(Clone)]
 pub struct WebhookSecret(hmac::Key);
 
-/// Says no secret.
+/// Shows no secret.
 impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebhookSecret")
@@ -45,14 +45,15 @@ impl fmt::Debug for WebhookSecret {
 }
 
 impl WebhookSecret {
-    /// The difference between a request's time and the receiver's clock up to which it is accepted.
+    /// The greatest difference between a request's time and the receiver's clock at which it is accepted:
+    /// five minutes.
     pub const TOLERANCE: Duration = Duration::from_secs(300);
 
-    /// Takes a secret as text: `whsec_` and base64. [`from_bytes`](Self::from_bytes) takes other secrets.
+    /// Parses a secret from text: `whsec_` and base64. [`from_bytes`](Self::from_bytes) takes other secrets.
     ///
     /// # Errors
     ///
-    /// If it does not have that form, or has less than 16 bytes.
+    /// If it does not have that form, or has fewer than 16 bytes.
     pub fn new(text: &str) -> Result<Self, ConfigError> {
         let bytes = text.trim().strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
         let Some(bytes) = bytes else {
@@ -66,11 +67,11 @@ impl WebhookSecret {
         Self::from_bytes(&bytes)
     }
 
-    /// Takes a secret as bytes.
+    /// Creates a secret from bytes, for example random ones.
     ///
     /// # Errors
     ///
-    /// If it has less than 16 bytes.
+    /// If it has fewer than 16 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ConfigError> {
         if bytes.len() < 16 {
             let detail = format!("it has {} bytes", bytes.len());
@@ -84,9 +85,10 @@ impl WebhookSecret {
         format!("v1,{}", STANDARD.encode(hmac::sign(&self.0, &signed(id, timestamp, body))))
     }
 
-    /// Whether a request is signed with this secret and was sent within [`TOLERANCE`](Self::TOLERANCE) of `now`:
-    /// the check of a receiver that is written in Rust. The arguments are the values of the three headers and the
-    /// body as it was received. Signatures are compared in constant time.
+    /// Returns whether a request is signed with this secret and was sent within
+    /// [`TOLERANCE`](Self::TOLERANCE) of `now`: the check of a receiver that is written in Rust. The
+    /// arguments are the values of the three headers and the body as it was received. Signatures are compared
+    /// in constant time.
     #[must_use]
     pub fn verify(&self, id: &str, timestamp: &str, signature: &str, body: &[u8], now: SystemTime) -> bool {
         let Ok(seconds) = timestamp.parse::<u64>() else { return false };

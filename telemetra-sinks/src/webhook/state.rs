@@ -1,4 +1,4 @@
-//! The folder of a webhook: how far it has come, and what the receiver refused.
+//! The folder of a webhook: its progress, and the changes that the receiver refused.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The chance of moments, defined plainly.
+//! The executable specification of the chance of moments.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,11 +9,11 @@ use telemetra_core::{Data, EventTime, Key, Micro, Moment, MomentRule, Summary, W
 
 use crate::testkit::spec_moments::start;
 
-/// The changes of moments with their chance, of the changes of moments without it, at the times at which
-/// sinks see them.
+/// Returns the changes of moments with their chance, computed from the changes of moments without it, at the
+/// times at which sinks see them.
 ///
-/// A moment is compared, when it is published, with the `period` that had settled by then, and once more when
-/// the last of its panes has settled. Everything is counted anew from all summaries and moments.
+/// When a moment is published it is compared with the `period` that had settled by then, and again when the
+/// last of its panes has settled. Everything is counted anew from all summaries and moments.
 pub fn chance<K: Key, S: Data>(
     summaries: &[((K, Summary<S>), EventTime, isize)],
     moments: &[(Moment<K>, EventTime, isize)],

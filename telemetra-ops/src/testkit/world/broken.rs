@@ -1,16 +1,17 @@
-//! The findings of a world that did not hold.
+//! The error of a simulation: the checks that failed.
 
 use std::fmt;
 
-/// What did not hold in the world of a seed.
+/// The failed checks of one seed. Its [`Display`](std::fmt::Display) lists them, with the runs of the
+/// process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Broken {
-    /// The seed.
+    /// The seed; running it again repeats the script.
     pub seed: u64,
-    /// What was found, one a line.
+    /// The checks that failed, one a line.
     pub findings: Vec<String>,
-    /// The lives of the process: what the script has for each, how it ended, and what was durable then.
+    /// The runs of the process: what the script plans for each, how it ended, and what was durable then.
     pub lives: Vec<String>,
 }
 

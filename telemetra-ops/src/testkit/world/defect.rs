@@ -1,20 +1,22 @@
-//! Faults on purpose, which the checks of a world must find.
+//! Faults that can be injected, to test that the checks of a simulation find them.
 
-/// Something that is wrong on purpose: a test with it must fail, or it would not notice if that were so.
+/// An injected fault of a sink, a source, a store or the engine. A test with one must fail; if it passes, it
+/// would not notice that fault in production either.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Defect {
-    /// A sink has lost the last batch after a restart, though it had said that it was durable.
+    /// A sink has lost the last batch after a restart, though it had reported it durable.
     SinkForgets,
-    /// A sink says that a batch is durable that it failed to write.
+    /// A sink reports a batch durable that it failed to write.
     SinkAcknowledgesFailures,
-    /// A source goes on one record too early.
+    /// A source continues one record too early after a restart.
     SourceRepeats,
-    /// A source goes on one record too late.
+    /// A source continues one record too late after a restart.
     SourceSkips,
     /// The store has lost a part of the newest checkpoint after a restart.
     StoreLosesPart,
-    /// At the end of input a worker passes over a checkpoint that another has arrived at, or arrives at one that was passed over.
+    /// At the end of input a worker passes over a checkpoint that another worker takes part in, or takes part
+    /// in one that another passed over.
     TriggerPassesOver,
     /// A sink lets a process write that was replaced by another; to be found it needs [`World::overlaps`](super::World::overlaps).
     SinkIgnoresOwner,
@@ -23,12 +25,13 @@ pub enum Defect {
     StoreIgnoresClaim,
     /// A checkpoint is complete before the sinks have what comes before it.
     CheckpointCompletesEarly,
-    /// A restart does not know when partitions were found idle, joined or ended; to be found it needs [`World::kills_unsettled`](super::World::kills_unsettled).
+    /// A restart has lost the log of when partitions became idle, joined or ended. Found only with
+    /// [`World::kills_unsettled`](super::World::kills_unsettled).
     RestartForgetsFloors,
-    /// A restart does not know that a run has come to its end, and what that has closed; to be found it needs
-    /// [`World::grows_after_its_end`](super::World::grows_after_its_end).
+    /// A restart has lost that an earlier run reached the end of its input, and which windows that closed.
+    /// Found only with [`World::grows_after_its_end`](super::World::grows_after_its_end).
     RestartForgetsEnd,
-    /// A restart does not know which input its positions are positions in; to be found it needs
+    /// A restart has lost which input its offsets refer to. Found only with
     /// [`World::replaces_a_partition`](super::World::replaces_a_partition).
     RestartForgetsIdentity,
     /// The time in which a process was suspended counts as silence of its partitions; to be found it needs [`World::suspends`](super::World::suspends).
@@ -36,7 +39,7 @@ pub enum Defect {
 }
 
 impl Defect {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 13] = [
         Self::SinkForgets,
         Self::SinkAcknowledgesFailures,

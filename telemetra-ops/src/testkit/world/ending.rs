@@ -1,4 +1,4 @@
-//! The end of a world, and what must hold there.
+//! The result of a simulation, and the checks on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,15 +9,15 @@ use crate::testkit::world::shared::Findings;
 use crate::testkit::world::sink::Durable;
 use crate::testkit::world::source::name_of;
 
-/// What a world has come to: what was counted, and what the sinks hold.
+/// The result of a simulation: counts, and the contents of the sinks.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Ending {
-    /// The seed.
+    /// The seed of the script.
     pub seed: u64,
-    /// The fates of all events.
+    /// The number of events by fate, over all runs.
     pub fates: Fates,
-    /// The events that were counted, by partition and offset: all that were read but those that became dead letters.
+    /// The events that were counted, by partition and offset: everything read except dead letters.
     pub counted: Vec<Draft>,
     /// The rows of all tables, by table and key.
     pub rows: Vec<Change>,
@@ -25,15 +25,15 @@ pub struct Ending {
     pub batches: Vec<Batch>,
     /// The records of each partition.
     pub records: Vec<Vec<Vec<u8>>>,
-    /// How many lives it took.
+    /// The number of runs that the process needed, restarts included.
     pub lives: usize,
-    /// Whether fates and batches are the same in each run of the seed. They are not where partitions join or fall silent, as when that
-    /// is found is a matter of time; there only the tables in the end are.
+    /// Whether fates and batches are the same in each run of this seed. They are not where partitions join or
+    /// become silent, as it depends on timing when that is noticed; then only the final tables are the same.
     pub is_settled: bool,
 }
 
 impl Ending {
-    /// The rows of one type, by table and key.
+    /// Returns the rows of one type, by table and key.
     #[must_use]
     pub fn rows_of<R: Clone + 'static>(&self) -> Vec<R> {
         self.rows.iter().filter_map(|change| change.row::<R>().cloned()).collect()

@@ -1,4 +1,4 @@
-//! One life of the process in a world: what its pipeline is built from, and how it goes.
+//! One run of the process in a simulation: the parts that its pipeline is built from, and how it ends.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,7 +20,10 @@ use crate::testkit::world::sink::{Durable, FaultySink, ModelSink};
 use crate::testkit::world::source::{Records, WorldSource};
 use crate::testkit::world::store::{FaultyStore, MemoryStore};
 
-/// One life of the process: from a start to the end of the input, a drain or a kill. Clones are the same life.
+/// One run of the process in a simulation: from a start to the end of the input, a drain or a kill. Clones
+/// are handles on the same run.
+///
+/// Your closure receives it at each start, and builds its pipeline from [`pipeline`](Self::pipeline).
 #[derive(Clone)]
 pub struct Life {
     pub(super) plan: Arc<LifePlan>,
@@ -61,8 +64,8 @@ pub(super) enum Ended {
 }
 
 impl Life {
-    /// A pipeline with the source, the clock, the settings of time, the sinks, the checkpoint store and the workers of this life, to
-    /// which you add what yours has: groups, rules, operators, sinks. Checkpoints are two panes apart.
+    /// Returns a pipeline with the source, clock, time settings, sinks, checkpoint store and workers of this
+    /// run. Add your own groupings, rules, operators and sinks. Checkpoints are two panes apart.
     #[must_use]
     pub fn pipeline<E: Events>(&self, decoder: impl Decoder<E> + 'static) -> Pipeline<E> {
         let every = Duration::from_millis(2 * self.config.windows.slide());
@@ -94,19 +97,21 @@ impl Life {
         pipeline
     }
 
-    /// The settings of time of this world: yours, with an idleness and an allowed lateness by the script.
+    /// Returns the time settings of this simulation: yours, with an idle time and an allowed lateness chosen
+    /// by the script.
     #[must_use]
     pub fn time(&self) -> &TimeConfig {
         &self.config
     }
 
-    /// The virtual clock of this world.
+    /// Returns the virtual clock of this simulation.
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.time.clock()
     }
 
-    /// The scripted source of this life.
+    /// Returns the scripted source of this run, for pipelines that are not built by
+    /// [`pipeline`](Self::pipeline).
     #[must_use]
     pub fn source(&self) -> impl Source + use<> {
         WorldSource {
@@ -124,14 +129,15 @@ impl Life {
         }
     }
 
-    /// A sink of yours with the faults of the script: it refuses, stalls, loses its acknowledgement, and does nothing once the process is
-    /// killed. What it made durable has to outlive it, as yours does when a process is killed.
+    /// Wraps a sink of yours with the faults of the script: it refuses, stalls, loses acknowledgements, and
+    /// does nothing once the process is killed. What it made durable must survive, as with a process that is
+    /// really killed.
     #[must_use]
     pub fn faulty_sink<S: Sink>(&self, sink: S) -> FaultySink<S> {
         FaultySink::new(sink, 0, self.clone())
     }
 
-    /// A checkpoint store of yours with the faults of the script. It replaces the one in memory:
+    /// Wraps a checkpoint store of yours with the faults of the script. It replaces the one in memory:
     /// `life.pipeline(decoder).checkpoints(life.faulty_store(mine), every)`.
     #[must_use]
     pub fn faulty_store<S: CheckpointStore>(&self, store: S) -> FaultyStore<S> {

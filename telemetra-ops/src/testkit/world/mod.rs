@@ -1,20 +1,22 @@
-//! A world in a box: a whole pipeline on one seed, under virtual time, among partitions, sinks and a store that misbehave.
+//! A deterministic simulation of a whole pipeline: one seed, virtual time, and partitions, sinks and a checkpoint
+//! store that fail.
 //!
-//! A seed makes a [script](World): partitions with late, duplicate, malformed and future records, which jump in time, join later
-//! and fall silent; polls that fail; sinks and a checkpoint store that refuse, stall and lose acknowledgements; and lives of the
-//! process, each with other worker numbers, that are drained or killed at a step, whereupon what is not durable is lost. At
-//! each step and at the end a [`World`] checks
+//! A seed generates a [script](World): partitions with late, duplicate, malformed and future records, which jump
+//! in time, join later and become silent; polls that fail; sinks and a checkpoint store that refuse, stall and
+//! lose acknowledgements; and several runs of the process ([`Life`]), each with another number of workers, which
+//! are drained or killed at some step, so that everything not durable is lost. At each step and at the end a
+//! [`World`] checks
 //!
-//! * that `read = on_time + late_applied + too_late + malformed + from_future + duplicate`, and that each record that was not
-//!   counted is a dead letter, once, of the right fate;
-//! * that no batch and no row comes twice, no row is withdrawn that is not there, and a checkpoint is complete only when all
-//!   sinks have what comes before it;
-//! * that the tables in the end are those of an undisturbed run on one worker, and what your own batch recomputation says.
+//! * that `read = on_time + late_applied + too_late + malformed + from_future + duplicate`, and that each record
+//!   that was not counted is a dead letter, once, with the right fate;
+//! * that no batch and no row comes twice, no row is withdrawn that is not there, and a checkpoint is complete
+//!   only when all sinks have what comes before it;
+//! * that the final tables are those of an undisturbed run on one worker, and pass your own check.
 //!
-//! What is the same in each run of a seed: the script; and, unless partitions join or fall silent, the fates, and the sequence of
-//! batches in each sink. What is not: how calls of different threads interleave, and so how much of a run is done when a
-//! drain or a kill comes. Where partitions join or fall silent, what is late depends on when that is found; such worlds
-//! allow any lateness, and only the tables in the end are settled.
+//! The script is the same each time a seed is run and, unless partitions join or become silent, so are the fates
+//! and the sequence of batches in each sink. How calls of different threads interleave is not, and so neither is
+//! how much of a run is done at a drain or a kill. Where partitions join or become silent, what is late depends on
+//! when that is noticed; such simulations allow any lateness, and only their final tables are compared.
 //!
 //! ```
 //! use std::time::Duration;
@@ -91,7 +93,7 @@ type Encode = Box<dyn Fn(&Draft) -> Vec<u8> + Send + Sync>;
 type Start = Arc<dyn Fn(&Life) -> Result<Running, PipelineError> + Send + Sync>;
 type Check = Box<dyn Fn(&Ending) -> Result<(), String> + Send + Sync>;
 
-/// A pipeline of yours, to be run on any seed.
+/// A simulation of your pipeline, to be run with any seed.
 pub struct World {
     time: TimeConfig,
     encode: Encode,
@@ -117,10 +119,10 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    /// A world with these settings of time. `encode` makes a record with one event of a draft; `start` starts your pipeline, built from
-    /// [`Life::pipeline`], once in each life.
+    /// Creates a simulation with these time settings. `encode` makes the record of an event from a draft;
+    /// `start` builds your pipeline from [`Life::pipeline`] and starts it, once in each run of the process.
     ///
-    /// Keep windows short, as events are between no and two slides apart.
+    /// Keep windows short, as consecutive events are at most two slides apart.
     pub fn new(
         time: TimeConfig,
         encode: impl Fn(&Draft) -> Vec<u8> + Send + Sync + 'static,
@@ -142,8 +144,8 @@ impl World {
         }
     }
 
-    /// Also checks the end by a function of yours, such as a recomputation of the [rows](Ending::rows) from the events that were
-    /// [counted](Ending::counted). It may return an error or panic.
+    /// Adds a check of the result by a function of yours, such as a recomputation of the [rows](Ending::rows)
+    /// from the events that were [counted](Ending::counted). It may return an error or panic.
     #[must_use]
     pub fn ends_with(
         mut self,
@@ -153,72 +155,75 @@ impl World {
         self
     }
 
-    /// The bytes of a malformed record, which your decoder must refuse; by default one byte that is not UTF-8.
+    /// Sets the bytes of a malformed record, which your decoder must refuse. Default: one byte that is not
+    /// UTF-8.
     #[must_use]
     pub fn malformed(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.malformed = bytes.into();
         self
     }
 
-    /// Has something be wrong.
+    /// Injects a fault.
     #[must_use]
     pub fn with_defect(mut self, defect: Defect) -> Self {
         self.defect = Some(defect);
         self
     }
 
-    /// Has the input end in the first life, which comes to its end or is killed, and grow before the next.
+    /// Makes the input end in the first run, which ends normally or is killed, and grow before the next run.
     #[must_use]
     pub fn grows_after_its_end(mut self) -> Self {
         self.grows = true;
         self
     }
 
-    /// Has the process be suspended for ten seconds several times, each time while a partition has nothing for a moment. Nothing may be
-    /// late because of it. No partition joins or falls silent.
+    /// Suspends the process for ten seconds several times, each time while a partition has nothing to read.
+    /// Nothing may be late because of it. No partition joins or becomes silent.
     #[must_use]
     pub fn suspends(mut self) -> Self {
         self.suspends = true;
         self
     }
 
-    /// Has the second life find another partition of the same name in the place of one, as when a file is replaced: it must not
-    /// start. The next finds the right one again. No partition joins or falls silent.
+    /// Replaces a partition by another one of the same name before the second run, as when a file is
+    /// replaced: that run must not start. The next one finds the right partition again. No partition joins or
+    /// becomes silent.
     #[must_use]
     pub fn replaces_a_partition(mut self) -> Self {
         self.replaces = true;
         self
     }
 
-    /// Has processes sleep where they are else killed, be taken for dead, and go on once the next one has begun to write. Nothing
-    /// that they do then may have an effect. Sinks of yours must revoke what an earlier process was allowed, as databases can, and
-    /// not wait for its end. No partition joins or falls silent.
+    /// Suspends processes where they would otherwise be killed, and resumes them once the next one has begun
+    /// to write. Nothing that they do then may have an effect. Sinks of yours must revoke the claim of an
+    /// earlier process, as databases can, and not wait for its end. No partition joins or becomes silent.
     #[must_use]
     pub fn overlaps(mut self) -> Self {
         self.overlaps = true;
         self
     }
 
-    /// Has processes be killed also where partitions join or fall silent; by default those are drained. When that is found is a matter of
-    /// time, and a sink may already hold what came of it the first time.
+    /// Kills processes also in simulations where partitions join or become silent; by default those are
+    /// drained. A sink may then already hold results that depend on when the silence was noticed the first
+    /// time.
     #[must_use]
     pub fn kills_unsettled(mut self) -> Self {
         self.kills_unsettled = true;
         self
     }
 
-    /// How long, by the wall clock, one life may take before it is said to hang; 30 s by default.
+    /// Sets the wall-clock time after which one run counts as hanging. Default: 30 s.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Runs the world of a seed to its end.
+    /// Runs the simulation of one seed to its end.
     ///
     /// # Errors
     ///
-    /// What did not hold.
+    /// The checks that failed.
     pub fn run(&self, seed: u64) -> Result<Ending, Broken> {
         let mut script = Script::new(seed, &self.time);
         if self.grows {

@@ -1,4 +1,5 @@
-//! The script of a world: the partitions and their records, and how each run of the pipeline ends, all made from the seed.
+//! The script of a simulation: the partitions and their records, and how each run of the process ends, all
+//! generated from the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,18 +20,18 @@ const IDLE_AFTER: Duration = Duration::from_secs(2);
 /// How long a process is suspended, in milliseconds.
 pub(super) const SUSPENSION: u64 = 10_000;
 
-/// An event as a world plans it. Yours are made of it by the closure that encodes them.
+/// An event as the script plans it. Your encoder makes a record of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Draft {
-    /// The number of its partition.
+    /// The index of its partition.
     pub partition: usize,
     /// Its event time.
     pub time: EventTime,
-    /// Its key, one of few.
+    /// Its key, one of a few.
     pub key: u64,
-    /// Its id, unique in the world but for duplicates.
+    /// Its id, unique in the simulation except for duplicates.
     pub id: u64,
-    /// A random number, for whatever else an event of yours has.
+    /// A random number, for the other fields of your event.
     pub number: u64,
 }
 

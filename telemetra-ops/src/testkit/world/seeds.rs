@@ -1,4 +1,4 @@
-//! Many seeds: which break, and how to run one again.
+//! Running a simulation with many seeds, and repeating one that failed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -21,12 +21,14 @@ const ENOUGH: usize = 3;
 const BY_CORE: usize = 4;
 
 impl World {
-    /// Runs the seeds `kept`, which broke once, and the first `seeds` others, several at a time. `TELEMETRA_WORLD_SEEDS` in the environment
-    /// says another number of them, `TELEMETRA_WORLD_FIRST` where they begin, and `TELEMETRA_WORLD_SEED` that one alone is run.
+    /// Runs the seeds `kept`, which failed before, and the first `seeds` others, several at a time.
+    ///
+    /// Environment variables change the selection: `TELEMETRA_WORLD_SEEDS` is another number of seeds,
+    /// `TELEMETRA_WORLD_FIRST` the first of them, and `TELEMETRA_WORLD_SEED` the only one to be run.
     ///
     /// # Panics
     ///
-    /// If a seed breaks, with what was found and the command that repeats it.
+    /// If a check fails for a seed, with the findings and the command that repeats it.
     pub fn check(&self, kept: &[u64], seeds: u64) {
         let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
         let all: Vec<u64> = match number(SEED) {
@@ -48,7 +50,7 @@ impl World {
         );
     }
 
-    /// The first of that many seeds that breaks.
+    /// Returns the failure of the first of `seeds` seeds that fails; `None` if all pass.
     #[must_use]
     pub fn first_broken(&self, seeds: u64) -> Option<Broken> {
         self.find(&(0..seeds).collect::<Vec<_>>(), 1).into_iter().next()

@@ -1,4 +1,4 @@
-//! What the parts of one world share: the clock, whether the process lives, and what was found.
+//! The state that the parts of one simulation share: the clock, whether the process runs, and the findings.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

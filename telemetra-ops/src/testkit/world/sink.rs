@@ -1,4 +1,5 @@
-//! Sinks of a world: a model that keeps what it was given and checks it, and the faults of the script around any.
+//! Sinks of a simulation: a model that stores and checks what it is given, and a wrapper that adds the faults
+//! of the script to any sink.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -123,8 +124,8 @@ impl Sink for ModelSink {
     }
 }
 
-/// A sink whose calls fail, stall, lose their acknowledgement, and are cut off when the process is killed, by the script of a world.
-/// Made by [`Life::faulty_sink`].
+/// A sink whose calls fail, stall, lose their acknowledgement, and have no effect once the process is killed,
+/// as the script of a simulation plans. Made by [`Life::faulty_sink`].
 #[derive(Debug)]
 pub struct FaultySink<S> {
     inner: S,

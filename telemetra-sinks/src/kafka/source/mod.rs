@@ -147,7 +147,7 @@ impl KafkaSource {
                 let hint = "give 1 to 249 letters, digits, `.`, `_` and `-`";
                 return Err(ConfigError::new(
                     "topics",
-                    format!("`{}` is no name of a topic", topic.escape_debug()),
+                    format!("`{}` is not a valid name of a topic", topic.escape_debug()),
                     hint,
                 ));
             }
@@ -179,14 +179,15 @@ impl KafkaSource {
         self
     }
 
-    /// Sets where a partition begins that is not in a checkpoint. Default: [`Start::Earliest`].
+    /// Sets the position at which a partition begins that is not in a checkpoint. It has no effect on
+    /// partitions in the checkpoint that the pipeline starts from. Default: [`Start::Earliest`].
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.settings.start = start;
         self
     }
 
-    /// Sets what happens if records were removed before they were read. Default: [`OnLost::Stop`].
+    /// Sets the reaction to records that were removed before they were read. Default: [`OnLost::Stop`].
     #[must_use]
     pub fn on_lost(mut self, on_lost: OnLost) -> Self {
         self.settings.on_lost = on_lost;

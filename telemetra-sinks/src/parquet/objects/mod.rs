@@ -94,7 +94,10 @@ impl ObjectState {
     fn progress(&self) -> Result<&Progress, ExternalError> {
         let record = self.record.as_ref().map(|record| &record.value);
         record.ok_or_else(|| {
-            ExternalError::transient(format!("it is not known what is in {}", self.bucket.url()))
+            ExternalError::transient(format!(
+                "could not find out whether the last write to {} took effect",
+                self.bucket.url()
+            ))
         })
     }
 

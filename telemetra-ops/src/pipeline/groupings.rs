@@ -1,0 +1,143 @@
+//! The methods of the builder that say what is computed from the events: groupings, rows and streams.
+//!
+//! Each adds one plan, which every worker turns into an output of ingest and the operators behind it.
+
+use std::sync::Arc;
+
+use telemetra_core::{Aggregate, Aggregates, EventTime, Events, Key, Layout, Row};
+use timely::ExchangeData;
+use timely::dataflow::StreamVec;
+
+use crate::pipeline::builder::Pipeline;
+use crate::pipeline::graph::Graph;
+use crate::pipeline::group::Group;
+use crate::pipeline::kept::Collect;
+use crate::pipeline::key_of::{ByKey, OwnKey};
+use crate::pipeline::plan::LastPlan;
+use crate::pipeline::windows::WindowKind;
+
+/// Groupings, and rows and streams made directly from events.
+impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
+    /// Adds a grouping: events are aggregated by their own key in windows, and each window is a row of the
+    /// table `table`. `make` composes the aggregate from named parts, whose names become columns.
+    ///
+    /// The table has the key's columns (see [`key_columns`](Self::key_columns)), then `window_start`,
+    /// `window_end`, the columns of the aggregate, `revision` and `updated_at`. A key has no row for a window
+    /// without any of its events. A row is written when its window ends, and again, with `revision` raised by
+    /// one, for each event time at which late events changed it.
+    ///
+    /// `table` is also the name of the grouping's state in checkpoints, unless
+    /// [`state_name`](Self::state_name) gives another. Two tables of one name, and names that are not valid,
+    /// are refused by [`start`](Self::start).
+    #[must_use]
+    pub fn group<A: Aggregate<E>>(
+        self,
+        table: &str,
+        windows: WindowKind,
+        make: impl FnOnce(Aggregates<E>) -> A,
+    ) -> Pipeline<E, Group<E, E::Key, A, OwnKey>> {
+        self.with_last(Group::new(table, OwnKey, windows, make(Aggregates::new())))
+    }
+
+    /// Adds a grouping by a key that a closure computes from the event, such as a site or a pair of columns.
+    /// Otherwise like [`group`](Self::group).
+    ///
+    /// The closure is called once for each event and makes an owned key; [`group`](Self::group) looks keys up
+    /// by reference, and makes an owned one only for a key that is new in its pane. The closure is code, so a
+    /// checkpoint cannot know that it changed: change the table's name with it. A pipeline may have any
+    /// number of groupings; the input is read once.
+    #[must_use]
+    pub fn group_by<K: Key, A: Aggregate<E>, F>(
+        self,
+        table: &str,
+        key: F,
+        windows: WindowKind,
+        make: impl FnOnce(Aggregates<E>) -> A,
+    ) -> Pipeline<E, Group<E, K, A, ByKey<F>>>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> K + Send + Sync + 'static,
+    {
+        self.with_last(Group::new(table, ByKey(key), windows, make(Aggregates::new())))
+    }
+
+    /// Writes events to a table of their own: those for which `pick` returns a row. The row type's table is
+    /// declared by this too.
+    ///
+    /// Each row is inserted at the effective time of its event, once, and never corrected; a late event
+    /// within the allowed lateness is inserted like any other, one that is too late, a duplicate or a dead
+    /// letter is not. Give the rows a key that differs between events, as rows of the same key replace each
+    /// other. Nothing is kept in memory once the rows were sent.
+    #[must_use]
+    pub fn rows<R: Row, F>(self, pick: F) -> Pipeline<E>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> Option<R> + Send + Sync + 'static,
+    {
+        let mut pipeline = self.finish_last();
+        pipeline.parts.plans.push(Box::new(Collect::rows(Layout::<R>::of_row(), pick)));
+        pipeline
+    }
+
+    /// Builds operators on a stream of values that `pick` takes from events, for computations that no
+    /// grouping expresses: joins with [`ProcessByKey`](crate::ProcessByKey), or [`Tactic`](crate::Tactic)s.
+    ///
+    /// `build` is called once on every worker, and once more at a start with checkpoints to learn which
+    /// operators it builds, with the graph and the stream; it must build the same operators each time. Each
+    /// value has the effective time of its event, and is sent when the floor passes that time. `name`
+    /// identifies the values that wait for that in checkpoints, so it must be unique and stay the same from
+    /// run to run.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, time: telemetra_core::EventTime, celsius: f64 }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::Pipeline;
+    /// use timely::dataflow::operators::Inspect;
+    ///
+    /// let lines = [r#"{"device": "d1", "time": 1000, "celsius": 81.5}"#, r#"{"device": "d1", "time": 2000, "celsius": 20.0}"#];
+    /// let hot = Arc::new(AtomicU64::new(0));
+    /// let seen = Arc::clone(&hot);
+    /// Pipeline::<Reading>::new()
+    ///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///     .collect("hot", |r| (r.celsius > 80.0).then(|| r.device.clone()), move |_graph, devices| {
+    ///         let seen = Arc::clone(&seen);
+    ///         devices.inspect(move |_device| { seen.fetch_add(1, Ordering::Relaxed); });
+    ///     })
+    ///     .start()?
+    ///     .wait()?;
+    /// assert_eq!(hot.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn collect<D: ExchangeData, F>(
+        self,
+        name: &str,
+        pick: F,
+        build: impl for<'scope> Fn(&Graph<'scope>, StreamVec<'scope, EventTime, D>) + Send + Sync + 'static,
+    ) -> Pipeline<E>
+    where
+        F: for<'a> Fn(&E::Of<'a>) -> Option<D> + Send + Sync + 'static,
+    {
+        let mut pipeline = self.finish_last();
+        let (name, tables) = (name.to_owned(), Vec::new());
+        let collect = Collect { name, tables, pick: Arc::new(pick), build: Arc::new(build) };
+        pipeline.parts.plans.push(Box::new(collect));
+        pipeline
+    }
+
+    /// Returns the pipeline with another last grouping; the previous one is finished.
+    fn with_last<N>(self, last: N) -> Pipeline<E, N> {
+        Pipeline { parts: self.finish_last().parts, last }
+    }
+
+    /// Returns the pipeline with its last grouping added to the others.
+    pub(crate) fn finish_last(mut self) -> Pipeline<E> {
+        self.parts.plans.extend(self.last.finish());
+        Pipeline { parts: self.parts, last: () }
+    }
+}
