@@ -13,7 +13,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use telemetra::prelude::EventTime;
+use telemetra::core::SinkProgress;
+use telemetra::prelude::{EventTime, Sink};
+use telemetra::sinks::{ObjectStoreConfig, Parquet};
 
 fn full_pipeline() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
@@ -243,10 +245,19 @@ fn a_run_that_is_killed_goes_on_from_checkpoints_in_an_object_store() {
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert!(rows() != expected);
-    let output = program(&often).output().unwrap();
+    let changes = format!("{}-changes", checkpoints.place);
+    let files = ["--output", &format!("parquet:{changes}")];
+    let output = program(&[&often[..], &files].concat()).output().unwrap();
     let why = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && why.contains("checkpoints:  the object store s3://"), "{why}");
     assert_eq!(rows(), expected);
+    // The files are there too, up to the end of the events.
+    let mut config = ObjectStoreConfig::from_url(&changes).unwrap();
+    for (name, value) in &checkpoints.variables {
+        config = config.option(name, value).unwrap();
+    }
+    let progress = Parquet::in_object_store(&config).unwrap().progress().unwrap();
+    assert!(matches!(progress, SinkProgress::Until(Some(_))), "{progress:?}");
 }
 
 #[test]
