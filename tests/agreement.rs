@@ -152,6 +152,6 @@ fn the_order_to_stop_one_process_stops_all() {
     let ended: Vec<_> = ended.into_iter().map(|ended| ended.and_then(|ended| ended)).collect();
     assert_eq!(ended[1].as_ref().unwrap().fates.read, 100);
     let error = ended[0].as_ref().unwrap_err();
-    assert_eq!(error.to_string(), "process 1 of the cluster stopped: it was told to");
+    assert_eq!(error.to_string(), "process 1 of the cluster stopped: it was ordered to");
     drop(handles);
 }

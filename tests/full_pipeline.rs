@@ -351,7 +351,7 @@ fn a_start_that_waits_for_a_server_ends_at_the_order_to_stop() {
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let rest: Vec<String> = told.collect();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{rest:?}");
-        assert!(rest.iter().any(|line| line.contains("told to stop before it had started")), "{rest:?}");
+        assert!(rest.iter().any(|line| line.contains("was stopped before it had started")), "{rest:?}");
         assert!(ordered.elapsed() < Duration::from_secs(10));
     }
 }

@@ -187,7 +187,7 @@ impl RetryDeadline {
         what: &str,
         mut attempt: impl FnMut() -> Result<T, ExternalError>,
     ) -> Result<T, ExternalError> {
-        let stopped = || ExternalError::permanent("the pipeline was told to stop");
+        let stopped = || ExternalError::permanent("the pipeline was ordered to stop");
         let state = RetryState::new(what.to_owned());
         let tried = retry_until(&state, &self.failure, self.at, || {
             if self.failure.is_down() { Err(stopped()) } else { attempt() }
