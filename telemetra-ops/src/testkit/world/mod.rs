@@ -62,6 +62,8 @@ mod shared;
 mod sink;
 mod source;
 mod store;
+#[cfg(test)]
+mod tests;
 mod variations;
 
 use std::fmt;
