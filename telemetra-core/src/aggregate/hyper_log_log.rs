@@ -198,6 +198,27 @@ mod tests {
         }
     }
 
+    /// So many ids that registers reach the greatest rank, of which a test could not add one by one.
+    #[test]
+    fn the_estimate_of_what_is_expected_is_the_number() {
+        const P: i32 = 10;
+        for power in [12, 20, 40, 50, 54, 56] {
+            let (number, registers) = (2f64.powi(power), 2f64.powi(P));
+            // The share of registers of rank `rank` at most: none of its ids has a greater one.
+            let up_to = |rank: i32| match rank {
+                ..0 => 0.0,
+                rank if rank == 64 - P + 1 => 1.0,
+                rank => (-number / registers * 2f64.powi(-rank)).exp(),
+            };
+            // Counts are whole, so there are a million times as many registers.
+            let of_rank = |rank| (1e6 * registers * (up_to(rank) - up_to(rank - 1))).round() as u32;
+            let histogram: Vec<u32> = (0..=64 - P + 1).map(of_rank).collect();
+            let found = estimate(&histogram, 1e6 * registers) / 1e6;
+            assert!((found / number - 1.0).abs() < 1e-3, "{found} instead of 2^{power}");
+        }
+        assert_eq!(estimate(&[16, 0, 0], 16.0), 0.0);
+    }
+
     #[test]
     fn few_ids_are_counted_exactly_and_of_another_precision_is_refused() {
         let mut sketch = HyperLogLog::<12>::default();
