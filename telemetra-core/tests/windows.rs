@@ -120,6 +120,7 @@ impl Driven {
             }
             assert!((-1..=1).contains(&diff), "{diff} times");
         }
+        assert_eq!(self.windows.size().summaries, self.live.len());
         self.wake = self.windows.wake(&self.rules, now);
         assert_eq!(self.wake.is_none(), self.windows.is_empty(), "a key of which something is left wakes");
     }

@@ -162,6 +162,17 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_is_half_used_is_kept() {
+        let (all, half) = (of(0..1_000), of(0..500));
+        let mut rolling = DistinctSliding::default();
+        rolling.push(&all);
+        rolling.push(&half);
+        rolling.pop(&all);
+        assert_eq!(rolling.finish(), 500);
+        assert!(rolling.held.capacity() >= 1_000);
+    }
+
+    #[test]
     fn a_pane_of_few_is_small() {
         assert!(size_of::<Distinct>() <= 64, "{}", size_of::<Distinct>());
         assert!(size_of::<Held>() == 24);

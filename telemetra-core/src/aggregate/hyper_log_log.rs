@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn the_estimate_of_what_is_expected_is_the_number() {
         const P: i32 = 10;
-        for power in [12, 20, 40, 50, 54, 56] {
+        for power in [12, 20, 40, 50, 60, 63, 66] {
             let (number, registers) = (2f64.powi(power), 2f64.powi(P));
             // The share of registers of rank `rank` at most: none of its ids has a greater one.
             let up_to = |rank: i32| match rank {
@@ -217,6 +217,21 @@ mod tests {
             assert!((found / number - 1.0).abs() < 1e-3, "{found} instead of 2^{power}");
         }
         assert_eq!(estimate(&[16, 0, 0], 16.0), 0.0);
+    }
+
+    #[test]
+    fn the_first_bits_of_a_hash_choose_the_register_and_the_rest_its_rank() {
+        let rank = |hash: u64| {
+            let mut registers = vec![0; HyperLogLog::<10>::REGISTERS];
+            raise::<10>(&mut registers, 5 << 54 | hash);
+            raise::<10>(&mut registers, 5 << 54 | ((1 << 54) - 1));
+            assert_eq!(registers.iter().filter(|rank| **rank > 0).count(), 1);
+            usize::from(registers[5])
+        };
+        assert_eq!(rank(1 << 53), 1);
+        assert_eq!(rank(1 << 30 | 1), 24);
+        assert_eq!(rank(1), 54);
+        assert_eq!(rank(0), HyperLogLog::<10>::TOP);
     }
 
     #[test]
