@@ -45,6 +45,17 @@ fn memory_follows_its_script() {
 }
 
 #[test]
+fn memory_gives_what_a_step_says_in_as_many_polls_as_it_takes() {
+    let source = Memory::default().partition("p", ["a", "b", "c", "d"]).records_per_poll(2);
+    let mut source = source.script("p", [MemoryStep::Records(3), MemoryStep::Done]);
+    let mut partition = open(&mut source, None);
+    let of = |records: &[&str]| records.iter().map(|record| record.to_string()).collect::<Vec<_>>();
+    assert_eq!(poll(&mut *partition), (of(&["a", "b"]), Ok(Polled::Ready)));
+    assert_eq!(poll(&mut *partition), (of(&["c"]), Ok(Polled::Ready)));
+    assert_eq!(poll(&mut *partition), (of(&[]), Ok(Polled::Done)));
+}
+
+#[test]
 fn memory_opened_at_an_offset_skips_the_steps_before() {
     let steps =
         [MemoryStep::Fail(Retry::Transient), MemoryStep::Records(2), MemoryStep::Idle(Duration::ZERO)];
