@@ -56,6 +56,22 @@ fn memory_gives_what_a_step_says_in_as_many_polls_as_it_takes() {
 }
 
 #[test]
+fn memory_waits_for_the_records_of_a_step_and_says_how_many_are_left() {
+    let mut source = Memory::default().script("p", [MemoryStep::Records(0), MemoryStep::Records(1)]);
+    let handle = source.handle("p");
+    let mut partition = open(&mut source, None);
+    assert!(matches!(poll(&mut *partition), (_, Ok(Polled::Idle(_)))));
+    assert!(matches!(poll(&mut *partition), (_, Ok(Polled::Idle(_)))));
+    ["a", "b", "c"].into_iter().for_each(|record| handle.append(record));
+    assert_eq!(partition.lag(), Some(3));
+    assert_eq!(poll(&mut *partition), (vec!["a".to_owned()], Ok(Polled::Ready)));
+    assert_eq!((partition.lag(), partition.offset()), (Some(2), 1));
+    assert_eq!((partition.identity(0), partition.lost()), (None, 0), "a list loses nothing");
+    let id = source.partitions().unwrap()[0].clone();
+    assert!(!source.may_be_gone(&id, 1));
+}
+
+#[test]
 fn memory_opened_at_an_offset_skips_the_steps_before() {
     let steps =
         [MemoryStep::Fail(Retry::Transient), MemoryStep::Records(2), MemoryStep::Idle(Duration::ZERO)];
