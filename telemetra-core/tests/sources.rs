@@ -72,6 +72,19 @@ fn memory_waits_for_the_records_of_a_step_and_says_how_many_are_left() {
 }
 
 #[test]
+fn memory_takes_each_pause_of_its_script_once() {
+    let [short, long] = [1, 2].map(Duration::from_millis);
+    let script = [MemoryStep::Idle(short), MemoryStep::Pending(long), MemoryStep::Done];
+    let mut source = Memory::default().script("p", script);
+    let mut partition = open(&mut source, None);
+    let polled = [(); 4].map(|()| poll(&mut *partition).1);
+    assert_eq!(
+        polled,
+        [Ok(Polled::Idle(short)), Ok(Polled::Pending(long)), Ok(Polled::Done), Ok(Polled::Done)]
+    );
+}
+
+#[test]
 fn memory_opened_at_an_offset_skips_the_steps_before() {
     let steps =
         [MemoryStep::Fail(Retry::Transient), MemoryStep::Records(2), MemoryStep::Idle(Duration::ZERO)];
