@@ -293,8 +293,9 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Takes a checkpoint for every `every` of event time, and starts from the newest complete one. Default:
-    /// no checkpoints, so a restart reads all input again.
+    /// Takes a checkpoint for every `every` of event time, the first at the multiple of `every` before the
+    /// first events, and starts from the newest complete one. Default: no checkpoints, so a restart reads all
+    /// input again.
     ///
     /// `every` must be a multiple of the pane, which is the greatest common divisor of all slides;
     /// [`start`](Self::start) refuses others. Short intervals make restarts faster and write more; one minute
@@ -312,7 +313,8 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Sets the least processing time between two checkpoints, so that a replay, in which event time passes
-    /// fast, does not spend its time on them. Default: zero.
+    /// fast, does not spend its time on them. One that comes too soon is taken when the pause has passed,
+    /// even if input has fallen silent. Default: zero.
     ///
     /// It has no effect without [`checkpoints`](Self::checkpoints), which must be called before it, and none
     /// in a cluster of processes.
