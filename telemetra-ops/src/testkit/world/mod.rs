@@ -61,6 +61,8 @@ mod shared;
 mod sink;
 mod source;
 mod store;
+#[cfg(test)]
+mod tests;
 mod variations;
 mod violation;
 
