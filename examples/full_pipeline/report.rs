@@ -74,7 +74,7 @@ fn percent(share: Option<f64>) -> String {
 }
 
 /// The number of things that the report says of a moment.
-const CARRIED: usize = 3;
+const CARRIED: usize = 5;
 
 /// One thing that carried a moment, with what is usual: `Kappa in 75.0 % of messages (usually 2.0 %)`.
 fn carried(Carried { what, name, now, usual }: &Carried) -> String {
