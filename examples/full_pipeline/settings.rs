@@ -121,6 +121,8 @@ pub(crate) struct Settings {
     pub(crate) threshold: f64,
     /// Whether bursts shorter than a window are detected.
     pub(crate) short_bursts: bool,
+    /// Whether moments say which words carried them.
+    pub(crate) words: bool,
     /// The greatest chance of moments that are trusted.
     pub(crate) chance: f64,
     pub(crate) generator: GeneratorConfig,
@@ -174,6 +176,7 @@ impl Default for Settings {
             idle_after: None,
             threshold: 3.0,
             short_bursts: false,
+            words: false,
             chance: 0.1,
             generator: GeneratorConfig::default(),
             events: None,
