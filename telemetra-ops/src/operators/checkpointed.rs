@@ -206,6 +206,14 @@ pub trait Tactic: 'static {
         Ok(())
     }
 
+    /// Returns the error for which what the tactic emits is not complete, once. It is asked for after each
+    /// [`advance`](Self::advance) and [`snapshot`](Self::snapshot); the operator then holds back its frontier, and the
+    /// pipeline stops. Default: `None`.
+    #[doc(hidden)]
+    fn take_error(&mut self) -> Option<PipelineError> {
+        None
+    }
+
     /// Called after the operator has run, for example to update gauges. It must not change the state.
     /// Default: nothing.
     fn end_of_turn(&mut self) {}
@@ -340,7 +348,11 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
             let mut markers = Markers::default();
             let mut snapshots = 0_usize;
             let mut has_left = false;
+            let mut has_failed = false;
             move |frontiers| {
+                if has_failed {
+                    return;
+                }
                 let mut output = output.activate();
                 if let Some(cap) = revived.take() {
                     let mut session = output.session(&cap);
@@ -375,7 +387,15 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                             let whole = !T::INCREMENTAL || snapshots.is_multiple_of(CHAIN);
                             snapshots += 1;
                             let _span = writer.gauge.spans.snapshot(boundary, worker, &name).entered();
-                            match tactic.snapshot(boundary, whole) {
+                            let snapshot = tactic.snapshot(boundary, whole);
+                            if let Some(error) = tactic.take_error() {
+                                failure.set(error);
+                                // The frontier does not pass it.
+                                markers.note(boundary, &cap);
+                                has_failed = true;
+                                return;
+                            }
+                            match snapshot {
                                 Ok(snapshot) => writer.snapshot(boundary, &name, &snapshot),
                                 Err(source) => failure.set(PipelineError::encode(&name, source)),
                             }
@@ -390,6 +410,11 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                         rows += 1;
                         session.give(out);
                     });
+                    if let Some(error) = tactic.take_error() {
+                        failure.set(error);
+                        has_failed = true;
+                        return;
+                    }
                     times += 1;
                     span.record("through", tracing::field::display(time));
                 }
