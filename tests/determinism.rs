@@ -178,7 +178,8 @@ const MEMORIES: [u64; 2] = [0, 60_000];
 #[test]
 fn keeping_state_on_disk_changes_no_byte() {
     let folder = tempfile::tempdir().unwrap();
-    for case in 0..CASES {
+    // Not the one from the generator: whole states of busy streams are written and read for each window.
+    for case in 0..=RANDOM_SCRIPTS {
         let expected = run_case(case, 1, None);
         for (workers, memory) in [1, 2, 4].into_iter().flat_map(|n| MEMORIES.map(|memory| (n, memory))) {
             let spill = SpillConfig::new(folder.path()).memory(memory);

@@ -124,6 +124,33 @@ fn a_checkpoint_of_another_scorer_is_refused_and_of_the_same_it_goes_on() {
     assert_eq!(finish(running).unwrap().fates.on_time, 21);
 }
 
+#[test]
+fn a_folder_for_state_that_cannot_be_used_is_refused_and_one_that_fails_ends_the_pipeline() {
+    let disk = tempfile::tempdir().unwrap();
+    let file = disk.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let refused = pipeline_from(MemorySource::default(), &small_time(), &MemorySink::new());
+    let error = refused.spill(SpillConfig::new(&file)).start().unwrap_err();
+    assert!(matches!(error, PipelineError::Config(_)), "{error:?}");
+    assert!(chain(&error).contains(&*file.to_string_lossy()), "{}", chain(&error));
+
+    let folder = disk.path().join("folder");
+    let mut source = MemorySource::default();
+    let partition = source.handle("p");
+    let sink = MemorySink::new();
+    let pipeline = pipeline_from(source, &small_time(), &sink);
+    let running = pipeline.spill(SpillConfig::new(&folder).memory(0)).start().unwrap();
+    std::fs::remove_dir(&folder).unwrap();
+    (0..100).for_each(|n| partition.append(format!("k{} {} e{n} u m", n % 7, BASE + n * 10)));
+    partition.end();
+    let error = finish(running).unwrap_err();
+    assert!(matches!(&error, PipelineError::Spill { .. }), "{error:?}");
+    let words = format!("could not keep the state of keys in the folder `{}`", folder.display());
+    assert!(chain(&error).contains(&words) && chain(&error).contains("setting `spill`"), "{}", chain(&error));
+    // What was computed without the state is not written.
+    assert!(sink.rows().is_empty(), "{:?}", sink.rows());
+}
+
 /// A pipeline that reads one record and waits for more.
 fn waiting(folder: &tempfile::TempDir, patience: Duration) -> Result<Running, PipelineError> {
     let mut source = MemorySource::default();

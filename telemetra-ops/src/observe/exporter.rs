@@ -19,8 +19,8 @@ use crate::observe::comparison::MomentsGauge;
 use crate::observe::metrics::{self as metric, Metric, Value};
 use crate::observe::operator_times::OperatorTimesGauge;
 use crate::observe::state_size::StateSizeGauge;
-use crate::spill::{Spill, SpillCounts};
 use crate::read::ingress::{PartitionStatus, Shared};
+use crate::spill::{Spill, SpillCounts};
 use crate::support::failure::Failure;
 use crate::support::frontier::DurableFrontier;
 
@@ -174,7 +174,9 @@ impl Readings {
             metric::MOMENTS_FOUND.set(labels, moments.found_per_hour.to_f64());
             metric::MOMENTS_EXPECTED.set(labels, moments.expected_per_hour.to_f64());
         }
-        if let Some(SpillCounts { memory, bytes, keys, reads, writes, .. }) = self.spill.as_deref().map(Spill::counts) {
+        if let Some(SpillCounts { memory, bytes, keys, reads, writes, .. }) =
+            self.spill.as_deref().map(Spill::counts)
+        {
             metric::SPILL_MEMORY.set(&[pipeline], memory.load(Ordering::Relaxed) as f64);
             metric::SPILL_BYTES.set(&[pipeline], bytes.load(Ordering::Relaxed) as f64);
             metric::SPILL_KEYS.set(&[pipeline], keys.load(Ordering::Relaxed) as f64);

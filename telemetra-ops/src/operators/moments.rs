@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::checkpoint::{CodecError, Migration};
-use telemetra_core::engine::{CountLooks, EpisodesState, KeyEpisodes, Level, Looks, WindowChange};
+use telemetra_core::engine::{CountLooks, EpisodesState, KeyEpisodes, Level, WindowChange};
 use telemetra_core::{Data, EventTime, Key, Moment, MomentRule, Summary, WindowRules, key_hash};
 
 use crate::checkpoint::definition::{OperatorDefinition, RuleDefinition};
 use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
+pub use crate::operators::found_moments::FoundMoments;
+use crate::operators::found_moments::{Found, rule_number};
 use crate::operators::keyed::{BATCH, Keyed};
+use crate::operators::moments_spill::MomentsSpill;
 use crate::operators::open_looks::OpenLooks;
 use crate::operators::restored_rules::RestoredRules;
-use crate::operators::moments_spill::MomentsSpill;
 use crate::operators::windows::Summaries;
 use crate::support::failure::PipelineError;
-use timely::dataflow::StreamVec;
 use timely::dataflow::operators::vec::Map;
 
 /// Extends a collection of summaries by the detection of moments: runs of windows that a rule's detector
@@ -89,24 +90,6 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
     ) -> FoundMoments<'scope, K>;
 }
 
-/// Moments, with the number of judged windows (looks) among which they were found.
-/// [`with_chance`](Self::with_chance) estimates from both how many are due to chance.
-pub struct FoundMoments<'scope, K: Key> {
-    /// The moments, without an estimate of their chance: [`chance`](Moment::chance) is `None`.
-    pub moments: VecCollection<'scope, EventTime, Moment<K>, isize>,
-    /// Looks and moments of each pane that is settled, by the pane's end: of the keys of this worker.
-    pub(crate) looks: StreamVec<'scope, EventTime, (EventTime, Looks)>,
-    pub(crate) windows: WindowRules,
-    /// The types of moments, in the order of the rules.
-    pub(crate) types: Vec<Arc<str>>,
-}
-
-impl<K: Key> std::fmt::Debug for FoundMoments<'_, K> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FoundMoments").field("windows", &self.windows).finish_non_exhaustive()
-    }
-}
-
 impl<'scope, K: Key, S: Data> Moments<'scope, K, S> for Summaries<'scope, K, S> {
     fn moments(
         self,
@@ -138,29 +121,6 @@ impl<'scope, K: Key, S: Data> Moments<'scope, K, S> for Summaries<'scope, K, S> 
             types,
         }
     }
-}
-
-/// What the operator emits.
-#[derive(Clone)]
-pub(super) enum Found<K: Key> {
-    Moment((Moment<K>, EventTime, isize)),
-    Looks(EventTime, Looks),
-}
-
-impl<K: Key> Found<K> {
-    fn moment(self) -> Option<(Moment<K>, EventTime, isize)> {
-        if let Self::Moment(update) = self { Some(update) } else { None }
-    }
-
-    fn looks(self) -> Option<(EventTime, Looks)> {
-        if let Self::Looks(pane, looks) = self { Some((pane, looks)) } else { None }
-    }
-}
-
-/// The number of the rule that found a moment.
-fn rule_number<K: Key, S>(rules: &[MomentRule<S>], moment: &Moment<K>) -> u16 {
-    let position = rules.iter().position(|rule| rule.moment_type == moment.moment_type);
-    position.and_then(|number| u16::try_from(number).ok()).unwrap_or(u16::MAX)
 }
 
 /// A change of the collection of summaries.

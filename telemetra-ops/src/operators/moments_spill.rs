@@ -40,9 +40,8 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
     pub(super) fn put_off(&mut self, time: EventTime, arrivals: &mut Vec<Arrival<K, S>>) {
         let Self { keys, spill, .. } = self;
         let Some(spill) = spill else { return };
-        let is_cold = |((key, _), _): &mut Arrival<K, S>| {
-            keys.find(key_hash(&key.as_ref()), key.as_ref()).is_none()
-        };
+        let is_cold =
+            |((key, _), _): &mut Arrival<K, S>| keys.find(key_hash(&key.as_ref()), key.as_ref()).is_none();
         let others = arrivals.extract_if(.., is_cold);
         let others = others.map(|arrival| (key_hash(&arrival.0.0.as_ref()), arrival)).collect();
         let due = spill.cold.due(time);

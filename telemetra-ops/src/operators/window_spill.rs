@@ -132,9 +132,9 @@ impl<K: Key, W: WindowState> WindowKeys<K, W, ()> {
                 let Some(hash) = keys.hash(slot) else { continue };
                 let due = wakes[slot as usize];
                 let Some((key, entry)) = keys.get_mut(slot) else { continue };
-                if waits && due <= soon || !cold.put((hash, key), (due, false), |into| {
-                    entry.windows.pack(into).map(|()| true)
-                }) {
+                if waits && due <= soon
+                    || !cold.put((hash, key), (due, false), |into| entry.windows.pack(into).map(|()| true))
+                {
                     hot.add(slot);
                     continue;
                 }
@@ -148,11 +148,7 @@ impl<K: Key, W: WindowState> WindowKeys<K, W, ()> {
     }
 
     /// Gives the keys on disk that a snapshot needs to `found`.
-    pub(crate) fn spilled(
-        &mut self,
-        whole: bool,
-        mut found: impl FnMut(K, W),
-    ) {
+    pub(crate) fn spilled(&mut self, whole: bool, mut found: impl FnMut(K, W)) {
         if let Some(spill) = &mut self.spill {
             spill.cold.for_snapshot(whole, |Record { key, state, .. }| {
                 found(key, W::unpack(state)?);

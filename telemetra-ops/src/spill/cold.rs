@@ -286,3 +286,106 @@ impl Drop for Cold {
         self.spill.removed(self.index.len() as u64, bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spill::SpillConfig;
+
+    fn cold(folder: &std::path::Path) -> Cold {
+        Cold::new(Spill::open(SpillConfig::new(folder)).expect("the folder can be used"))
+    }
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("telemetra-{name}-{}", std::process::id()))
+    }
+
+    fn put(cold: &mut Cold, hash: u64, key: &str, due: u64, state: &[u8]) -> bool {
+        let is_kept = state.is_empty();
+        cold.put((hash, &key.to_owned()), (EventTime(due), is_kept), |into| {
+            into.extend_from_slice(state);
+            Ok(true)
+        })
+    }
+
+    fn taken(cold: &mut Cold, hashes: &[u64]) -> Vec<(String, u64, Vec<u8>)> {
+        let mut found = Vec::new();
+        cold.take(hashes, |Record { key, due, state }| {
+            found.push((key, due.0, state.to_vec()));
+            Ok(())
+        });
+        assert!(cold.take_error().is_none());
+        found
+    }
+
+    #[test]
+    fn keys_are_found_again_by_hash_and_by_time_also_two_of_one_hash() {
+        let folder = folder("cold");
+        let mut cold = cold(&folder);
+        assert!(put(&mut cold, 1, "a", 10, b"x") && put(&mut cold, 1, "b", 20, b"yy"));
+        assert!(put(&mut cold, 2, "c", 20, b""));
+        assert_eq!((cold.len(), cold.next()), (3, Some(EventTime(10))));
+        assert_eq!(cold.due(EventTime(10)), [1]);
+        let mut kept = Vec::new();
+        cold.kept(|Record { key, .. }: Record<'_, String>| {
+            kept.push(key);
+            Ok(())
+        });
+        assert_eq!(kept, ["c"]);
+        let both = [("a".to_owned(), 10, b"x".to_vec()), ("b".to_owned(), 20, b"yy".to_vec())];
+        assert_eq!(taken(&mut cold, &[1]), both);
+        assert!(taken(&mut cold, &[1]).is_empty());
+        // What has left is not due any more.
+        assert_eq!(cold.due(EventTime(20)), [2]);
+        assert_eq!(cold.len(), 1);
+        std::fs::remove_dir(&folder).expect("no file is left in it");
+    }
+
+    #[test]
+    fn a_snapshot_is_given_what_was_written_since_the_last_or_all() {
+        let folder = folder("changed");
+        let mut cold = cold(&folder);
+        let given = |cold: &mut Cold, whole| {
+            let mut given = Vec::new();
+            cold.for_snapshot(whole, |Record { key, .. }: Record<'_, String>| {
+                given.push(key);
+                Ok(())
+            });
+            given.concat()
+        };
+        put(&mut cold, 1, "a", 10, b"x");
+        put(&mut cold, 2, "b", 10, b"x");
+        assert_eq!(given(&mut cold, false), "ab");
+        assert_eq!(given(&mut cold, false), "");
+        put(&mut cold, 3, "c", 10, b"x");
+        taken(&mut cold, &[1]);
+        assert_eq!(given(&mut cold, false), "c");
+        assert_eq!(given(&mut cold, true), "bc");
+        std::fs::remove_dir(&folder).expect("no file is left in it");
+    }
+
+    #[test]
+    fn files_stay_within_twice_of_what_they_hold() {
+        let folder = folder("compact");
+        let mut cold = cold(&folder);
+        cold.segments.set_size(1 << 20);
+        let state = [7; 10_000];
+        for round in 0..20 {
+            for hash in 0..1_000 {
+                // One key in ten stays where it is.
+                if round == 0 || hash % 10 != 0 {
+                    let found = taken(&mut cold, &[hash]);
+                    assert!(
+                        found.len() == usize::from(round > 0) && found.iter().all(|(.., all)| *all == state)
+                    );
+                    assert!(put(&mut cold, hash, &format!("k{hash}"), 1, &state));
+                }
+            }
+            cold.compact();
+        }
+        // 10 MB are in use.
+        assert!(cold.segments.count() < 30, "{} files", cold.segments.count());
+        assert_eq!(taken(&mut cold, &(0..1_000).collect::<Vec<_>>()).len(), 1_000);
+        std::fs::remove_dir(&folder).expect("no file is left in it");
+    }
+}

@@ -152,10 +152,8 @@ impl Segments {
 
 #[cfg(test)]
 impl Segments {
-    /// With segments of that size.
-    pub(crate) fn of_size(mut self, size: u32) -> Self {
+    pub(crate) fn set_size(&mut self, size: u32) {
         self.size = size;
-        self
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -18,7 +18,8 @@ pub(crate) struct Waiting<A> {
 
 impl<A> Waiting<A> {
     pub(crate) fn new(arrivals: Vec<(u64, A)>, due: Vec<u64>, cold: &Cold) -> Self {
-        let mut arrivals: Vec<_> = arrivals.into_iter().map(|(hash, arrival)| (hash, Some(arrival))).collect();
+        let mut arrivals: Vec<_> =
+            arrivals.into_iter().map(|(hash, arrival)| (hash, Some(arrival))).collect();
         arrivals.sort_by_key(|(hash, _)| *hash);
         let mut hashes: Vec<u64> = arrivals.iter().map(|(hash, _)| *hash).chain(due).collect();
         hashes.sort_unstable();

@@ -61,7 +61,8 @@ impl History {
 
     /// The bytes of memory of the queues.
     pub(super) fn memory(&self) -> usize {
-        self.runs.capacity() * size_of::<Run>() + self.values.memory()
+        self.runs.capacity() * size_of::<Run>()
+            + self.values.memory()
             + self.sums.capacity() * size_of::<RunningSums>()
     }
 
