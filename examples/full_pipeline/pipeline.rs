@@ -80,6 +80,9 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         pipeline = pipeline.standby();
     }
     pipeline = pipeline.checkpoint_pause(settings.checkpoint_pause);
+    if let Some(folder) = &settings.spill {
+        pipeline = pipeline.spill(SpillConfig::new(folder).memory(settings.memory));
+    }
     if let Some((process, addresses)) = &settings.cluster {
         pipeline = pipeline.cluster(*process, addresses.clone());
     }
