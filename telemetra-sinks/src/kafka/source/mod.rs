@@ -49,7 +49,7 @@ use consumer::SharedConsumer;
 /// * **Brokers that are down** make polling fail with a transient error, so that the silence is not taken for
 ///   a quiet topic. Reading continues by itself when they are back. A deleted topic is a permanent error.
 /// * **Decoders** receive the topic, key, headers and timestamp of a record with its value. A header whose
-///   name is not UTF-8 is left out.
+///   name is not UTF-8 is left out. [`without_headers`](Self::without_headers) leaves all out.
 /// * **Tombstones**, which are records without a value, are malformed and become dead letters.
 ///
 /// ```
@@ -92,6 +92,7 @@ struct Settings {
     timeout: Duration,
     wait_for_topics: Duration,
     queue_bytes: usize,
+    headers: bool,
 }
 
 /// Properties that the source does not let users set.
@@ -166,6 +167,7 @@ impl KafkaSource {
             timeout: Duration::from_secs(10),
             wait_for_topics: Duration::ZERO,
             queue_bytes: 1024 * 1024,
+            headers: true,
         };
         settings.client(&config)?;
         Ok(Self { config, topics, settings, counters: KafkaCounters::default(), shared: None })
@@ -239,6 +241,17 @@ impl KafkaSource {
     #[must_use]
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.settings.queue_bytes = bytes;
+        self
+    }
+
+    /// Does not read the headers of records: decoders see none, and dead letters and the log of slow batches have
+    /// no [`TraceParent`](telemetra_core::TraceParent). Default: headers are read.
+    ///
+    /// librdkafka allocates a buffer to parse the headers of a record, even of a record without headers. That
+    /// costs about 0.1 µs of CPU a record, a fifth of what reading it costs.
+    #[must_use]
+    pub fn without_headers(mut self) -> Self {
+        self.settings.headers = false;
         self
     }
 
