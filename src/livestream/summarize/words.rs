@@ -50,22 +50,28 @@ const STOP_WORDS: [&str; 162] = [
 /// A word has three letters or more, and at most 24 bytes. Emotes and addresses are no words. More than two
 /// equal letters in a row are two: `gooooal` and `goooal` are the same word.
 pub(super) fn words_of(message: &str, emotes: &[&str]) -> Arc<str> {
-    let is_mark = |c: char| !c.is_alphanumeric() && c != '\'' && c != '’';
+    let is_mark = |c: char| match c {
+        '\'' | '’' => false,
+        '\0'..='\x7f' => !c.is_ascii_alphanumeric(),
+        _ => !c.is_alphanumeric(),
+    };
     let parts = message.split_whitespace().filter(|part| !part.contains("://"));
     let runs = parts.flat_map(|part| part.split(is_mark)).filter(|run| !run.is_empty()).take(MOST_RUNS);
-    let mut words = String::new();
-    let mut number = 0;
+    let mut words: Vec<CompactString> = Vec::new();
     for word in runs.filter(|run| !emotes.contains(run)).filter_map(normalised) {
-        if STOP_WORDS.binary_search(&&*word).is_err() && !words.split(' ').any(|known| known == word) {
-            words.push_str(if number == 0 { "" } else { " " });
-            words.push_str(&word);
-            number += 1;
-            if number == MOST_WORDS {
+        if STOP_WORDS.binary_search(&&*word).is_err() && !words.contains(&word) {
+            words.push(word);
+            if words.len() == MOST_WORDS {
                 break;
             }
         }
     }
-    words.into()
+    let mut joined = String::with_capacity(words.iter().map(|word| word.len() + 1).sum());
+    for word in &words {
+        joined.push_str(if joined.is_empty() { "" } else { " " });
+        joined.push_str(word);
+    }
+    joined.into()
 }
 
 /// A word as it is counted; `None` if it is none.
@@ -73,6 +79,9 @@ fn normalised(run: &str) -> Option<CompactString> {
     let run = run.trim_matches(['\'', '’']);
     if run.len() < LEAST_LETTERS {
         return None;
+    }
+    if run.is_ascii() {
+        return ascii(run.as_bytes());
     }
     let (mut word, mut letters, mut last) = (CompactString::default(), 0, ['\0'; 2]);
     for c in run.chars().flat_map(char::to_lowercase) {
@@ -87,6 +96,21 @@ fn normalised(run: &str) -> Option<CompactString> {
         last = [last[1], c];
     }
     (letters >= LEAST_LETTERS).then_some(word)
+}
+
+/// The same for ASCII, where letters need no tables.
+fn ascii(run: &[u8]) -> Option<CompactString> {
+    let (mut word, mut length, mut letters, mut last) = ([0; MOST_BYTES], 0, 0, [0; 2]);
+    for byte in run.iter().map(u8::to_ascii_lowercase) {
+        letters += usize::from(byte.is_ascii_lowercase());
+        if last != [byte; 2] {
+            *word.get_mut(length)? = byte;
+            length += 1;
+        }
+        last = [last[1], byte];
+    }
+    let word = str::from_utf8(&word[..length]).ok()?;
+    (letters >= LEAST_LETTERS).then(|| word.into())
 }
 
 /// The most frequent words of a sample; `None` if it has none.
