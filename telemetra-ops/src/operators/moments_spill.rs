@@ -8,7 +8,7 @@ use telemetra_core::{Data, EventTime, Key, key_hash};
 use crate::operators::moments::{Arrival, MomentsTactic};
 use crate::spill::Spill;
 use crate::spill::cold::{Cold, Record};
-use crate::spill::hot::Hot;
+use crate::spill::hot::{HEAP, Hot};
 use crate::spill::waiting::Waiting;
 
 /// The keys that are on disk, and the order in which those in memory follow.
@@ -21,7 +21,7 @@ pub(super) struct MomentsSpill<K: Key, S> {
 
 /// An estimate of the memory that a key takes, whose record has this length.
 fn memory<K: Key, S: Data>(episodes: &KeyEpisodes<K, S>, record: usize) -> usize {
-    PLACES + size_of::<(u64, K, KeyEpisodes<K, S>)>() + episodes.memory() + record
+    PLACES + size_of::<(u64, K, KeyEpisodes<K, S>)>() + episodes.memory() + HEAP * record
 }
 
 /// The bytes of a slot in the index, the queue and the calendar.

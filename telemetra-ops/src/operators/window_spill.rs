@@ -9,7 +9,7 @@ use crate::operators::window_keys::{TOUCHED, WindowKey, WindowKeys};
 use crate::read::partial::Partial;
 use crate::spill::Spill;
 use crate::spill::cold::{Cold, Record};
-use crate::spill::hot::Hot;
+use crate::spill::hot::{HEAP, Hot};
 use crate::spill::waiting::Waiting;
 use crate::support::failure::PipelineError;
 
@@ -21,10 +21,9 @@ pub(crate) struct WindowSpill<K: Key, W: WindowState> {
     waiting: Option<Waiting<Partial<K, W::Partial>>>,
 }
 
-/// An estimate of the memory that a key takes, whose record has this length: accumulators and summaries take as
-/// much beyond themselves as they do encoded.
+/// An estimate of the memory that a key takes, whose record has this length.
 fn memory<K, W: WindowState>(windows: &W, record: usize) -> usize {
-    PLACES + size_of::<(u64, K, WindowKey<W, ()>)>() + windows.memory() + record
+    PLACES + size_of::<(u64, K, WindowKey<W, ()>)>() + windows.memory() + HEAP * record
 }
 
 /// The bytes of a slot in the index, the order, the queue and the calendar.

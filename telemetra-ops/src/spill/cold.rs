@@ -23,8 +23,6 @@ pub(crate) struct Cold {
     /// The hashes of the keys that are due at each time, perhaps some that are not any more.
     calendar: BTreeMap<EventTime, Vec<u64>>,
     segments: Segments,
-    /// The hashes of the keys that were written since the last snapshot.
-    changed: Vec<u64>,
     /// Room for a record.
     record: Vec<u8>,
     error: Option<PipelineError>,
@@ -37,6 +35,8 @@ struct Entry {
     place: Place,
     /// Whether each snapshot needs it.
     is_kept: bool,
+    /// Whether it was written since the last snapshot.
+    is_changed: bool,
 }
 
 /// A record is the hash of the key, the length of the encoded key, the key, and the state.
@@ -70,7 +70,7 @@ impl Cold {
         let segments = Segments::new(Arc::clone(&spill));
         let (index, calendar) = Default::default();
         spill.join();
-        Self { spill, index, calendar, segments, changed: Vec::new(), record: Vec::new(), error: None }
+        Self { spill, index, calendar, segments, record: Vec::new(), error: None }
     }
 
     /// The number of keys.
@@ -132,11 +132,11 @@ impl Cold {
                 return false;
             }
         };
-        self.index.insert_unique(hash, Entry { hash, due, place, is_kept }, |entry| entry.hash);
+        self.index
+            .insert_unique(hash, Entry { hash, due, place, is_kept, is_changed: true }, |entry| entry.hash);
         if due < EventTime::MAX {
             self.calendar.entry(due).or_default().push(hash);
         }
-        self.changed.push(hash);
         self.spill.written(place.length());
         true
     }
@@ -182,9 +182,11 @@ impl Cold {
         whole: bool,
         mut found: impl FnMut(Record<'_, K>) -> Result<(), CodecError>,
     ) {
-        let mut changed = std::mem::take(&mut self.changed);
-        if whole {
-            changed = self.index.iter().map(|entry| entry.hash).collect();
+        let mut changed = Vec::new();
+        for entry in self.index.iter_mut() {
+            if std::mem::take(&mut entry.is_changed) || whole {
+                changed.push(entry.hash);
+            }
         }
         changed.sort_unstable();
         changed.dedup();
@@ -194,7 +196,6 @@ impl Cold {
 
     /// Gives the keys that each snapshot needs to `found`.
     pub(crate) fn kept<K: Key>(&mut self, mut found: impl FnMut(Record<'_, K>) -> Result<(), CodecError>) {
-        self.changed.clear();
         let mut kept: Vec<u64> =
             self.index.iter().filter(|entry| entry.is_kept).map(|entry| entry.hash).collect();
         kept.sort_unstable();
@@ -217,7 +218,7 @@ impl Cold {
             .collect();
         entries.sort_unstable_by_key(|entry| entry.place);
         let mut record = std::mem::take(&mut self.record);
-        for Entry { hash, due, place, is_kept } in entries {
+        for Entry { hash, due, place, is_kept, .. } in entries {
             self.segments.read(place, &mut record)?;
             let (key, state) = parse(&record)?;
             found(is_kept, Record { key, due, state }).map_err(io::Error::other)?;

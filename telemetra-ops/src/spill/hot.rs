@@ -6,6 +6,9 @@ use crate::spill::cold::Cold;
 
 /// The weight of the previous average when a measurement is added.
 const MEMORY: u64 = 63;
+/// What accumulators and summaries point to takes some four times as much as it does encoded, by the peaks of a
+/// run with a limit and one without.
+pub(crate) const HEAP: usize = 4;
 /// So many keys are measured each time.
 const SAMPLE: usize = 4;
 
