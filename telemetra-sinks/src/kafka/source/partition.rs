@@ -64,18 +64,7 @@ impl Reader {
     ) -> Self {
         let state = if end.is_some_and(|end| next >= end) { State::Done } else { State::Reading };
         let fetching = Some(Instant::now());
-        Self {
-            queue,
-            partition,
-            shared,
-            next,
-            seen_to: next,
-            end,
-            pause: PAUSE,
-            fetching,
-            polls: 0,
-            state,
-        }
+        Self { queue, partition, shared, next, seen_to: next, end, pause: PAUSE, fetching, polls: 0, state }
     }
 
     /// Takes messages until the batch is full or the queue is empty.
