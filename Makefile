@@ -1,7 +1,7 @@
 # Commands for people and for CI. Each works on a Debian machine that has a Rust toolchain and nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo api check gates test test-dashboard fuzz-api services-up services-down bench lint doc compiler
+.PHONY: help demo api check gates test test-dashboard fuzz-api services-up services-down bench lint mutants doc compiler
 
 help: ## lists the commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -51,6 +51,9 @@ bench: compiler ## runs the benchmarks
 
 lint: compiler ## checks format, clippy and docs
 	scripts/gates style lint docs
+
+mutants: compiler ## shows which changes of the code no test notices; needs Python and cargo-mutants
+	scripts/mutants
 
 doc: compiler ## builds the documentation and opens it
 	cargo doc --workspace --no-deps --open

@@ -97,6 +97,8 @@ fn each_aggregate_computes_what_it_is_called() {
     assert_eq!(values(&a().min("celsius", |r| r.celsius), &some), "-1.5 / null");
     assert_eq!(values(&a().max("celsius", |r| Micro::from(r.celsius)), &some), "30 / null");
     assert_eq!(values(&a().distinct("sensors", |r| r.sensor), &some), "3 / 0");
+    assert_eq!(values(&a().distinct_ids("pulses", |r| r.pulses.unsigned_abs()), &some), "3 / 0");
+    assert_eq!(values(&a().distinct_ids("ok", |r| r.ok.then_some(7)), &some), "1 / 0");
     assert_eq!(
         values(&a().top::<2, _>("top", |r| r.sensor), &some),
         r#"[{"name":"a","count":2},{"name":"b","count":1}] / []"#
@@ -127,6 +129,7 @@ fn each_aggregate_has_a_column_of_its_name() {
     let quantiles = a().quantiles("x", [0.5, 0.999], |r| r.celsius);
     assert_eq!(columns(&quantiles), [Column::nullable("x_p50", Float), Column::nullable("x_p99_9", Float)]);
     assert_eq!(columns(&a().distinct("x", |r| r.sensor)), [Column::new("x", Integer)]);
+    assert_eq!(columns(&a().distinct_ids("x", |_| 1)), [Column::new("x", Integer)]);
     assert_eq!(columns(&a().top::<3, _>("x", |r| r.sensor)), [Column::new("x", Json)]);
 }
 

@@ -17,6 +17,15 @@ fn keeps_the_contract() {
 }
 
 #[test]
+fn a_store_whose_type_is_chosen_at_run_time_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store: Box<dyn CheckpointStore> = Box::new(Directory::new(folder.path()));
+    store_compliance(&mut store);
+    store.claim(1, 2).unwrap();
+    assert!(held(folder.path(), 1, 2).starts_with("place 1 "));
+}
+
+#[test]
 fn damage_is_found_when_decoding() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Directory::new(folder.path());
@@ -49,6 +58,36 @@ fn a_write_that_did_not_finish_is_not_there() {
     fs::write(folder.path().join("0001/.part.tmp"), b"ha").unwrap();
     assert_eq!(store.list().unwrap(), ["0001/part"]);
     assert_eq!(store.get("0001/part").unwrap().unwrap(), b"whole");
+}
+
+#[test]
+fn what_cannot_be_read_is_not_taken_for_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Directory::new(folder.path());
+    store.put("0001/part", b"whole").unwrap();
+    // A group is a folder, which is no blob.
+    let error = store.get("0001").unwrap_err().to_string();
+    assert!(error.starts_with("could not read the checkpoint at "), "{error}");
+    let error = store.remove("0001").unwrap_err().to_string();
+    assert!(error.starts_with("could not remove the checkpoint at "), "{error}");
+    assert_eq!(store.list().unwrap(), ["0001/part"]);
+    let error = Directory::new(folder.path().join("0001/part")).list().unwrap_err().to_string();
+    assert!(error.starts_with("could not list the checkpoint at "), "{error}");
+}
+
+#[test]
+fn a_group_ends_with_its_last_blob() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Directory::new(folder.path());
+    for name in ["0001/a", "0001/b", "whole"] {
+        store.put(name, b"x").unwrap();
+    }
+    store.remove("0001/a").unwrap();
+    assert!(folder.path().join("0001").is_dir());
+    store.remove("0001/b").unwrap();
+    assert!(!folder.path().join("0001").exists());
+    store.remove("whole").unwrap();
+    assert!(folder.path().is_dir(), "the store itself stays");
 }
 
 #[test]

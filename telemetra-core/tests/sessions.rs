@@ -72,6 +72,14 @@ impl Driven {
             let pane = (self.rules.panes.pane_start(time), event.1 % 2 == 0);
             add(partials.entry(pane).or_default().accumulator(time, self.rules.gap), event.1);
         }
+        if (boundary / PANE).is_multiple_of(2) {
+            // The two were merged on the way.
+            for ((pane, other), partial) in std::mem::take(&mut partials) {
+                let whole = partials.entry((pane, true)).or_default();
+                whole.merge(&partial);
+                assert!(other || whole.finish() == partial.finish());
+            }
+        }
         if partials.is_empty() && self.wake != Some(now) {
             assert!(self.wake.is_none_or(|wake| wake > now), "it was to be advanced before");
             return;
@@ -91,6 +99,24 @@ impl Driven {
             }
         }
         self.wake = self.sessions.wake(&self.rules, now);
+    }
+
+    /// The sessions that have not ended hold the events that took effect and are in none that has.
+    fn early(&self, boundary: u64, events: &[Seen]) {
+        let now = EventTime(boundary);
+        let open = self.sessions.open_windows(&self.rules, now);
+        assert_eq!(self.sessions.is_open(&self.rules, now), !open.is_empty());
+        for window in open {
+            assert!(!self.live.contains_key(&window), "it has not ended");
+            let mut all = All::default();
+            for event in events.iter().filter(|event| boundary_of(**event) <= boundary) {
+                if (window.start..window.end).contains(&EventTime(START + event.0)) {
+                    add(&mut all, event.1);
+                }
+            }
+            assert_eq!(*self.sessions.open_summary(window).value, all.finish());
+        }
+        assert_eq!(self.sessions.size().summaries, self.live.len());
     }
 
     fn record(&mut self, boundary: u64) {
@@ -116,7 +142,9 @@ impl Driven {
 
 fn events() -> impl Strategy<Value = Vec<Seen>> {
     let late = prop_oneof![3 => Just(0_u64), 2 => 1..=LATE];
-    prop::collection::vec((0..400_000_u64, -20..20_i64, late), 0..40)
+    // Many are exactly a gap apart.
+    let time = prop_oneof![0..400_000_u64, (0..80_u64).prop_map(|n| n * 5_000)];
+    prop::collection::vec((time, -20..20_i64, late), 0..40)
 }
 
 proptest! {
@@ -136,6 +164,7 @@ proptest! {
         for number in 1..90 {
             let boundary = START + number * PANE;
             key.step(boundary, &events);
+            key.early(boundary, &events);
             prop_assert_eq!(&key.live, &defined(&rules, &events, boundary), "at boundary {}", number);
             if records.contains(&number) {
                 key.record(boundary);
@@ -171,4 +200,12 @@ fn a_late_event_joins_two_sessions() {
         vec![joined],
     ];
     assert_eq!(windows, expected);
+    let (session, summary) = key.sessions.newest_bytes();
+    assert!(session.is_some_and(|bytes| bytes > 0) && summary.is_some_and(|bytes| bytes > 0));
+    assert_eq!(KeySessions::<Count>::default().newest_bytes(), (None, None));
+    assert_eq!(KeySessions::<Count>::panes(&rules), panes);
+    assert_eq!(
+        KeySessions::<Count>::describe(&rules),
+        ("sessions with gaps of 15000 ms".to_owned(), 300_000)
+    );
 }

@@ -31,10 +31,15 @@ const BASE: u64 = 10_000;
 
 /// One minute every half: the end of a window is every third boundary.
 fn rules(horizon: u64) -> WindowRules {
+    rules_of(60, 30, horizon)
+}
+
+/// With windows of so many seconds.
+fn rules_of(size: u64, slide: u64, horizon: u64) -> WindowRules {
     WindowRules {
-        windows: WindowSpec::sliding(Duration::from_secs(60), Duration::from_secs(30)).unwrap(),
+        windows: WindowSpec::sliding(Duration::from_secs(size), Duration::from_secs(slide)).unwrap(),
         allowed_lateness: 100_000,
-        horizon: 100_000 + 2 * 60_000 + 2 * 30_000 + horizon,
+        horizon: 100_000 + 2_000 * (size + slide) + horizon,
     }
 }
 
@@ -108,20 +113,44 @@ impl Driven {
             *changes.entry((window, Output::clone(&value))).or_insert(0) += diff;
         });
         assert!(partials.is_empty());
+        // What replaces a value may come before it is taken back.
+        let mut changes: Vec<_> = changes.into_iter().collect();
+        changes.sort_by_key(|(_, diff)| *diff);
         for ((window, value), diff) in changes {
             match diff {
-                -1 if live.get(&window) == Some(&value) => drop(live.remove(&window)),
-                -1 => panic!("{window:?} is taken back, and was not there"),
-                _ => {}
+                -1 => assert_eq!(live.remove(&window), Some(value), "only what is there is taken back"),
+                0 => {}
+                1 => assert_eq!(live.insert(window, value), None, "a window has one value"),
+                _ => panic!("{diff} times"),
             }
-            if diff == 1 {
-                // What replaces a value may come before it is taken back.
-                live.insert(window, value);
-            }
-            assert!((-1..=1).contains(&diff), "{diff} times");
         }
+        assert_eq!(self.windows.size().summaries, self.live.len());
         self.wake = self.windows.wake(&self.rules, now);
         assert_eq!(self.wake.is_none(), self.windows.is_empty(), "a key of which something is left wakes");
+    }
+
+    /// The windows that have not ended, and what each holds so far, are those of the events that took effect.
+    fn early(&self, boundary: u64, events: &[Seen]) -> BTreeMap<Window, Output> {
+        let (now, spec) = (EventTime(boundary), self.rules.windows);
+        let ends = (0..spec.size() / spec.slide()).map(|n| spec.pane_end(now).plus(n * spec.slide()));
+        let mut expected = BTreeMap::new();
+        for window in ends.map(|end| spec.window_ending(end)) {
+            let mut all = All::default();
+            let effective = events.iter().filter(|event| boundary_of(**event) <= boundary);
+            let inside = |time: EventTime| window.start <= time && time < window.end;
+            let inside: Vec<_> = effective.filter(|event| inside(EventTime(START + event.0))).collect();
+            inside.iter().for_each(|event| add(&mut all, event.1));
+            if !inside.is_empty() {
+                expected.insert(window, all.finish());
+            }
+        }
+        let open = self.windows.open_windows(&self.rules, now);
+        assert_eq!(open, expected.keys().copied().collect::<Vec<_>>(), "at {boundary}");
+        assert_eq!(self.windows.is_open(&self.rules, now), !open.is_empty());
+        for window in &open {
+            assert_eq!(expected.get(window), Some(&*self.windows.open_summary(*window).value));
+        }
+        expected
     }
 
     /// Writes what changed since the last time.
@@ -153,7 +182,9 @@ impl Driven {
 fn events() -> impl Strategy<Value = Vec<Seen>> {
     // Late by up to the allowed lateness: ten boundaries.
     let late = prop_oneof![3 => Just(0_u64), 2 => 1..=10_u64];
-    prop::collection::vec((0..600_000_u64, -20..20_i64, late), 0..40)
+    // Spread out, or in most panes.
+    let times = prop_oneof![Just(600_000_u64), Just(200_000)];
+    times.prop_flat_map(move |times| prop::collection::vec((0..times, -20..20_i64, late.clone()), 0..40))
 }
 
 proptest! {
@@ -163,15 +194,17 @@ proptest! {
     #[test]
     fn windows_are_what_they_are_defined_to_be(
         events in events(),
+        (size, slide) in prop_oneof![Just((60, 30)), Just((120, 10)), Just((40, 10)), Just((30, 30))],
         horizon in prop_oneof![Just(0_u64), Just(30_000), Just(1), 0..100_000_u64],
         records in prop::collection::btree_set(0..100_u64, 0..6),
         restarts in prop::collection::btree_set(0..100_u64, 0..4),
     ) {
-        let rules = rules(horizon);
+        let rules = rules_of(size, slide, horizon);
         let mut key = Driven::new(rules);
-        for number in 1..110 {
+        for number in 1..130 {
             let boundary = START + number * BASE;
             key.step(boundary, &events);
+            key.early(boundary, &events);
             prop_assert_eq!(&key.live, &defined(&rules, &events, boundary), "at boundary {}", number);
             if records.contains(&number) {
                 key.record(boundary);
@@ -222,4 +255,9 @@ fn neighbouring_windows_with_the_same_panes_share_their_value() {
     let is_shared: Vec<_> =
         closed.windows(2).map(|pair| Arc::ptr_eq(&pair[0].value, &pair[1].value)).collect();
     assert_eq!(is_shared, [true, false, true], "the third window has another pane");
+    assert_eq!(windows.newest_bytes(), (Some(8), Some(8)), "a count each");
+    assert_eq!(KeyWindows::<Count>::default().newest_bytes(), (None, None));
+    assert_eq!(KeyWindows::<Count>::panes(&rules), rules.windows);
+    let description = "windows of 60000 ms every 30000 ms".to_owned();
+    assert_eq!(KeyWindows::<Count>::describe(&rules), (description, rules.horizon));
 }

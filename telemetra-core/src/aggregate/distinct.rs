@@ -27,6 +27,12 @@ use crate::ident::{id_of, mix};
 #[serde(transparent)]
 pub struct Distinct(IdSet);
 
+impl Distinct {
+    pub(super) fn ids(&self) -> impl Iterator<Item = u128> {
+        self.0.iter()
+    }
+}
+
 impl Accumulator for Distinct {
     type Output = u64;
     type Sliding = DistinctSliding;
@@ -141,6 +147,16 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_the_text_of_its_eight_bytes() {
+        let mut set = Distinct::default();
+        for text in ["abcdefgh", "hgfedcba", "\0\0\0\0\0\0\0\0"] {
+            set.add(text);
+            set.add(text.as_bytes().try_into().map(u64::from_le_bytes).unwrap());
+        }
+        assert_eq!(set.finish(), 3);
+    }
+
+    #[test]
     fn a_burst_gives_its_memory_back() {
         let (burst, calm) = (of(0..10_000), of(0..10));
         let mut rolling = DistinctSliding::default();
@@ -149,6 +165,17 @@ mod tests {
         rolling.pop(&burst);
         assert_eq!(rolling.finish(), 10);
         assert!(rolling.held.capacity() < 100);
+    }
+
+    #[test]
+    fn memory_that_is_half_used_is_kept() {
+        let (all, half) = (of(0..1_000), of(0..500));
+        let mut rolling = DistinctSliding::default();
+        rolling.push(&all);
+        rolling.push(&half);
+        rolling.pop(&all);
+        assert_eq!(rolling.finish(), 500);
+        assert!(rolling.held.capacity() >= 1_000);
     }
 
     #[test]

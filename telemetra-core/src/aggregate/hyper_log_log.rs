@@ -198,6 +198,42 @@ mod tests {
         }
     }
 
+    /// So many ids that registers reach the greatest rank, of which a test could not add one by one.
+    #[test]
+    fn the_estimate_of_what_is_expected_is_the_number() {
+        const P: i32 = 10;
+        for power in [12, 20, 40, 50, 60, 63, 66] {
+            let (number, registers) = (2f64.powi(power), 2f64.powi(P));
+            // The share of registers of rank `rank` at most: none of its ids has a greater one.
+            let up_to = |rank: i32| match rank {
+                ..0 => 0.0,
+                rank if rank == 64 - P + 1 => 1.0,
+                rank => (-number / registers * 2f64.powi(-rank)).exp(),
+            };
+            // Counts are whole, so there are a million times as many registers.
+            let of_rank = |rank| (1e6 * registers * (up_to(rank) - up_to(rank - 1))).round() as u32;
+            let histogram: Vec<u32> = (0..=64 - P + 1).map(of_rank).collect();
+            let found = estimate(&histogram, 1e6 * registers) / 1e6;
+            assert!((found / number - 1.0).abs() < 1e-3, "{found} instead of 2^{power}");
+        }
+        assert_eq!(estimate(&[16, 0, 0], 16.0), 0.0);
+    }
+
+    #[test]
+    fn the_first_bits_of_a_hash_choose_the_register_and_the_rest_its_rank() {
+        let rank = |hash: u64| {
+            let mut registers = vec![0; HyperLogLog::<10>::REGISTERS];
+            raise::<10>(&mut registers, 5 << 54 | hash);
+            raise::<10>(&mut registers, 5 << 54 | ((1 << 54) - 1));
+            assert_eq!(registers.iter().filter(|rank| **rank > 0).count(), 1);
+            usize::from(registers[5])
+        };
+        assert_eq!(rank(1 << 53), 1);
+        assert_eq!(rank(1 << 30 | 1), 24);
+        assert_eq!(rank(1), 54);
+        assert_eq!(rank(0), HyperLogLog::<10>::TOP);
+    }
+
     #[test]
     fn few_ids_are_counted_exactly_and_of_another_precision_is_refused() {
         let mut sketch = HyperLogLog::<12>::default();

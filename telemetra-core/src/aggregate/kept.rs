@@ -9,6 +9,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use bincode::Options;
+use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
 use crate::room::{grow, shrink};
@@ -16,7 +17,8 @@ use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
 /// The summaries of one key, by the end of their window.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "S: Data")]
 pub(super) struct KeptSummaries<S> {
     /// The first run that was settled, while its windows are retired.
     first: Option<Run<S>>,
@@ -27,7 +29,8 @@ pub(super) struct KeptSummaries<S> {
 }
 
 /// Windows in a row that share a summary.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "S: Data")]
 struct Run<S> {
     /// The end of the last window.
     end: EventTime,
@@ -39,7 +42,7 @@ struct Run<S> {
 }
 
 /// Summaries as bytes, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Settled {
     bytes: VecDeque<u8>,
     /// The end of the run before the first.
@@ -58,6 +61,8 @@ struct Settled {
 /// time from the end of the first window to the last correction.
 type Header = (u64, u32, u64);
 
+/// The counts of an [`Arc`].
+const COUNTS: usize = 2 * size_of::<usize>();
 /// Most runs take fewer bytes.
 const ROOM: usize = 256;
 
@@ -105,6 +110,12 @@ impl<S: Data> KeptSummaries<S> {
     /// The number of windows.
     pub(super) fn len(&self) -> usize {
         self.windows as usize
+    }
+
+    /// An estimate of the bytes of memory, without what summaries point to.
+    pub(super) fn memory(&self) -> usize {
+        let run = size_of::<Run<S>>() + COUNTS + size_of::<S>();
+        self.settled.bytes.capacity() + self.open.capacity() * run
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -307,5 +318,87 @@ impl Settled {
             before = run.end;
             Some(run)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn spec() -> WindowSpec {
+        WindowSpec::tumbling(Duration::from_millis(10)).unwrap_or_default()
+    }
+
+    /// The windows that end at 10, 20, and 40, of which the first two share a value.
+    fn three() -> (KeptSummaries<u64>, Arc<u64>) {
+        let (mut kept, value) = (KeptSummaries::default(), Arc::new(7));
+        [10, 20, 40].into_iter().for_each(|end| kept.push(spec(), EventTime(end), &value));
+        (kept, value)
+    }
+
+    fn all(kept: &KeptSummaries<u64>) -> Vec<(u64, u64)> {
+        kept.changed_after(spec(), EventTime::MIN).map(|(end, value)| (end.0, *value)).collect()
+    }
+
+    #[test]
+    fn windows_in_a_row_are_kept_as_one() {
+        let (kept, value) = three();
+        assert_eq!(kept.open.iter().map(|run| run.windows).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(kept.len(), 3);
+        assert_eq!(kept.newest(), Some((EventTime(40), &value)));
+        assert_eq!(all(&kept), [(10, 7), (20, 7), (40, 7)]);
+    }
+
+    #[test]
+    fn what_was_settled_can_be_corrected_all_the_same() {
+        for (end, old, corrected) in [
+            (20, Some(7), vec![(10, 7), (20, 8), (40, 7)]),
+            (30, None, vec![(10, 7), (20, 7), (30, 8), (40, 7)]),
+            (40, Some(7), vec![(10, 7), (20, 7), (40, 8)]),
+            (50, None, vec![(10, 7), (20, 7), (40, 7), (50, 8)]),
+        ] {
+            let (mut kept, _) = three();
+            kept.settle(spec(), EventTime(41));
+            assert!(kept.open.is_empty() && kept.oldest(spec()) == Some(EventTime(10)));
+            let before = kept.set(spec(), EventTime(end), Arc::new(8), EventTime(60));
+            assert_eq!(before.as_deref().copied(), old, "at {end}");
+            assert_eq!((all(&kept), kept.len()), (corrected.clone(), corrected.len()), "at {end}");
+            let changed = kept.changed_after(spec(), EventTime(59));
+            assert_eq!(changed.map(|(end, _)| end.0).collect::<Vec<_>>(), [end]);
+        }
+    }
+
+    /// It is another one after decoding.
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+    struct Forgetful {
+        #[serde(skip)]
+        number: u64,
+    }
+
+    #[test]
+    fn what_its_encoding_does_not_keep_is_not_settled() {
+        let mut kept = KeptSummaries::default();
+        for number in [10, 20] {
+            kept.push(spec(), EventTime(number), &Arc::new(Forgetful { number }));
+        }
+        kept.settle(spec(), EventTime(41));
+        assert!(kept.settled.refused && kept.settled.bytes.is_empty());
+        let found: Vec<_> =
+            kept.changed_after(spec(), EventTime::MIN).map(|(_, value)| value.number).collect();
+        assert_eq!(found, [10, 20]);
+    }
+
+    #[test]
+    fn a_window_is_settled_once_the_time_has_passed_its_end() {
+        let (mut kept, value) = three();
+        kept.settle(spec(), EventTime(40));
+        assert_eq!(kept.newest(), Some((EventTime(40), &value)));
+        assert_eq!((kept.open.len(), all(&kept).len()), (1, 3));
+        let mut gone = Vec::new();
+        kept.retire(spec(), |end| end <= EventTime(20), |end, _| gone.push(end.0));
+        assert_eq!((gone, all(&kept)), (vec![10, 20], vec![(40, 7)]));
+        assert_eq!((kept.len(), kept.oldest(spec())), (1, Some(EventTime(40))));
     }
 }

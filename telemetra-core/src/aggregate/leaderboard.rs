@@ -159,7 +159,14 @@ mod tests {
                     emitted += 1;
                     *by_place.entry((rank, *entry)).or_default() += diff;
                 });
-                members.settle_entries(|entry, diff| *by_entry.entry(*entry).or_default() += diff);
+                let mut changed = Vec::new();
+                members.settle_entries(|entry, diff| {
+                    changed.push(*entry);
+                    *by_entry.entry(*entry).or_default() += diff;
+                });
+                let differs = |entry: &u8| before.contains(entry) != after.contains(entry);
+                prop_assert_eq!(changed, (0..12).filter(differs).collect::<Vec<_>>(), "in order, and each once");
+                prop_assert!(members.entries.values().all(|count| *count != 0), "what is not there takes no room");
                 prop_assert!(before != after || emitted == 0, "an unchanged board emits nothing");
                 by_place.retain(|_, count| *count != 0);
                 by_entry.retain(|_, count| *count != 0);

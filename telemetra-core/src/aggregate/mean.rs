@@ -67,3 +67,20 @@ impl<I: Into<i128>> Accumulate<I> for Mean {
         self.count = self.count.wrapping_add(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_is_rounded_towards_zero_and_of_nothing_there_is_none() {
+        let of = |sum, count| Mean { sum, count };
+        assert_eq!((of(0, 0).mean(1), of(0, 0).rounded()), (None, None));
+        assert_eq!((of(0, 1).mean(1), of(0, 1).rounded()), (Some(0.0), Some(0)));
+        assert_eq!((of(7, 2).rounded(), of(-7, 2).rounded()), (Some(3), Some(-3)));
+        assert_eq!(
+            (of(i128::MAX, 2).rounded(), of(i128::MIN, 2).rounded()),
+            (Some(i64::MAX), Some(i64::MIN))
+        );
+    }
+}

@@ -95,3 +95,23 @@ impl Accumulate<i64> for PowerSums {
         Self::add(self, input);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_and_variance_are_those_of_the_values_and_removing_undoes_adding() {
+        let mut sums = PowerSums::default();
+        assert_eq!((sums.mean(), sums.sample_variance()), (None, None));
+        sums.add(2);
+        let one = sums;
+        assert_eq!((sums.mean(), sums.sample_variance()), (Some(2.0), None));
+        [4, -6, 8].into_iter().for_each(|value| sums.add(value));
+        // The deviations are 0, 2, -8 and 6.
+        assert_eq!((sums.mean(), sums.sample_variance()), (Some(2.0), Some(104.0 / 3.0)));
+        assert_eq!(sums.with_zeros(4).mean(), Some(1.0));
+        [4, -6, 8].into_iter().for_each(|value| sums.remove(value));
+        assert_eq!(sums, one);
+    }
+}

@@ -330,7 +330,39 @@ mod tests {
         assert_eq!(shape_of::<Node>(), shape_of::<moved::Renamed>());
         assert_ne!(shape_of::<(u64,)>(), shape_of::<(u64, u64)>());
         assert_ne!(shape_of::<(u32,)>(), shape_of::<(u64,)>());
-        assert!(shape_of::<[(u64, String); 32]>().len() < 700);
-        assert_ne!(shape_of::<([(u64, String); 30], u8)>(), shape_of::<([(u64, String); 30], u16)>());
+    }
+
+    #[test]
+    fn a_long_shape_is_told_by_its_beginning_and_a_checksum() {
+        type Longest = ([u8; 28], [u8; 28], [u8; 28], [u8; 28], [u8; 28], [u8; 28], [u8; 27]);
+        type Longer = ([u8; 28], [u8; 28], [u8; 28], [u8; 28], [u8; 28], [u8; 28], Option<[u8; 27]>);
+        let longest = shape_of::<Longest>();
+        assert_eq!(longest.len(), LONGEST);
+        assert!(longest.ends_with("u8))"));
+        let longer = shape_of::<Longer>();
+        assert_eq!(longer.char_indices().nth(LONGEST).map(|(at, _)| &longer[at..at + 4]), Some("… "));
+        assert_eq!(longer.chars().count(), LONGEST + "… 01234567".chars().count());
+        type Long<T> = ([[u64; 32]; 8], T);
+        assert_ne!(shape_of::<Long<u8>>(), shape_of::<Long<u16>>(), "what is cut off counts too");
+    }
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only its shape is of interest")]
+    struct Lists(Vec<Self>);
+
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "only its shape is of interest")]
+    struct Maps(BTreeMap<u8, Self>);
+
+    #[test]
+    fn a_type_that_contains_itself_has_a_shape_of_some_depth() {
+        let of_lists = "[".repeat(DEEPEST + 1) + &"]".repeat(DEEPEST + 1);
+        assert_eq!(shape_of::<Lists>(), of_lists);
+        assert_eq!(shape_of::<Maps>(), "{u8 ".repeat(DEEPEST / 2) + "{}" + &"}".repeat(DEEPEST / 2));
+    }
+
+    #[test]
+    fn a_type_is_asked_for_its_binary_form() {
+        assert_eq!(shape_of::<Vec<std::net::Ipv4Addr>>(), "[(u8 u8 u8 u8)]");
     }
 }

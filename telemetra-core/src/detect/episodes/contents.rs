@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bincode::Options;
+use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
 use crate::room::{grow, shrink};
@@ -17,7 +18,8 @@ use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
 /// The summaries of one key that explanations may need.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "S: Data")]
 pub(super) struct Contents<S> {
     /// The summaries of windows that are not settled: each from a window's end on, up to the next.
     open: VecDeque<(EventTime, Arc<S>)>,
@@ -62,6 +64,11 @@ fn slice(queue: &VecDeque<u8>, range: Range<usize>) -> Option<Cow<'_, [u8]>> {
 }
 
 impl<S: Data> Contents<S> {
+    /// The bytes of memory of the queues; the summaries are those of the windows.
+    pub(super) fn memory(&self) -> usize {
+        size_of::<Self>() + self.settled.capacity() + self.open.capacity() * size_of::<(EventTime, Arc<S>)>()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty() && self.settled.is_empty() && self.shared.is_empty()
     }

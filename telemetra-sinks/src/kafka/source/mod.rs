@@ -45,7 +45,7 @@ use consumer::SharedConsumer;
 ///   partition that is not polled while others are is paused, as its few queued records would keep the whole
 ///   fetch in memory.
 /// * **Lost records**, which retention removed before they were read, are an error with their number, or are
-///   [skipped and counted](OnLost::GoOn).
+///   [skipped and counted](OnLost::Skip).
 /// * **Brokers that are down** make polling fail with a transient error, so that the silence is not taken for
 ///   a quiet topic. Reading continues by itself when they are back. A deleted topic is a permanent error.
 /// * **Decoders** receive the topic, key, headers and timestamp of a record with its value. A header whose
@@ -63,7 +63,7 @@ use consumer::SharedConsumer;
 /// let config = KafkaConfig::new(kafka.bootstrap_servers());
 /// let mut source = KafkaSource::new(config, ["readings", "alarms"])?
 ///     .start(Start::Latest)
-///     .on_lost(OnLost::GoOn)
+///     .on_lost(OnLost::Skip)
 ///     .group("telemetra-demo");
 /// let lost = source.counters();
 /// let ids: Vec<_> = source.partitions()?.iter().map(ToString::to_string).collect();
