@@ -44,7 +44,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("window", "60000"),
     ("slide", "10000"),
     ("disorder", "10000"),
-    ("headers", "no"),
+    ("headers", "yes"),
     ("only", ""),
     ("upgrades", "20"),
 ];

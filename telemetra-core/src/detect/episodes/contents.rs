@@ -64,9 +64,12 @@ fn slice(queue: &VecDeque<u8>, range: Range<usize>) -> Option<Cow<'_, [u8]>> {
 }
 
 impl<S: Data> Contents<S> {
-    /// The bytes of memory of the queues; the summaries are those of the windows.
+    /// The bytes of memory of the queues and of the settled summaries, which the windows may have given up by now;
+    /// the other summaries are those of the windows.
     pub(super) fn memory(&self) -> usize {
-        size_of::<Self>() + self.settled.capacity() + self.open.capacity() * size_of::<(EventTime, Arc<S>)>()
+        let summary = size_of::<(EventTime, Arc<S>)>();
+        let queues = self.settled.capacity() + (self.open.capacity() + self.shared.capacity()) * summary;
+        size_of::<Self>() + queues + self.shared.len() * size_of::<S>()
     }
 
     pub(super) fn is_empty(&self) -> bool {
