@@ -41,7 +41,9 @@ fn channel_gives_the_record_back_when_full_and_when_closed() {
     assert_eq!(poll(&mut *partition), (vec!["a".into(), "b".into()], Ok(Polled::Ready)));
     assert_eq!(poll(&mut *partition).1, Ok(Polled::Idle(Duration::from_millis(1))));
     handle.try_push("c").unwrap();
+    assert!(!handle.is_closed());
     handle.close();
+    assert!(handle.is_closed());
     let error = handle.push("d").unwrap_err();
     assert!(error.to_string().contains("the channel is closed"), "{error}");
     assert_eq!(error.into_inner(), b"d");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use telemetra_core::engine::{Placement, Sequencer, SequencerState};
-use telemetra_core::{EventId, EventTime, Fate, TimeConfig, WindowSpec};
+use telemetra_core::{EventId, EventTime, Fate, Fates, TimeConfig, WindowSpec};
 
 const NOW: EventTime = EventTime(1_000_000);
 
@@ -76,6 +76,80 @@ proptest! {
             }
         }
         prop_assert!(whole.fates().is_balanced());
+    }
+}
+
+/// The fate of each event by its definition, and the end at which it counts.
+struct Defined {
+    time: TimeConfig,
+    revisable_from: EventTime,
+    greatest: EventTime,
+    floor: EventTime,
+    /// The end of the pane in which each id was seen.
+    seen: Vec<(u8, EventTime)>,
+}
+
+impl Defined {
+    fn watermark(&self) -> EventTime {
+        self.greatest.minus(self.time.out_of_orderness.as_millis() as u64)
+    }
+
+    fn raise_floor(&mut self, floor: EventTime) {
+        self.floor = self.floor.max(floor);
+        let oldest = self.floor.minus(self.time.allowed_lateness.as_millis() as u64);
+        self.seen.retain(|(_, end)| *end >= oldest);
+    }
+
+    fn fate_of(&mut self, time: EventTime, id: u8) -> (Fate, EventTime) {
+        let (windows, lateness) = (self.time.windows, self.time.allowed_lateness.as_millis() as u64);
+        let end = windows.pane_end(time);
+        if self.time.max_future_skew.is_some_and(|skew| time > NOW.plus(skew.as_millis() as u64)) {
+            return (Fate::FromFuture, end);
+        }
+        self.greatest = self.greatest.max(time);
+        self.raise_floor(windows.pane_start(self.watermark()));
+        if end.plus(lateness) < self.floor || end < self.revisable_from {
+            return (Fate::TooLate, end);
+        }
+        if self.time.deduplicate && self.seen.iter().any(|(other, _)| *other == id) {
+            return (Fate::Duplicate, end);
+        }
+        self.seen.push((id, end));
+        match end > self.floor {
+            true => (Fate::OnTime, end),
+            false => (Fate::LateApplied, self.floor.plus(windows.slide())),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn fates_are_what_they_are_defined_to_be(
+        time in time(),
+        from in prop_oneof![Just(0_u64), 0..100_u64],
+        steps in prop::collection::vec(step(), 1..200),
+    ) {
+        let time = TimeConfig { max_jump: None, ..time };
+        let (revisable_from, zero) = (EventTime(from * 10), EventTime::MIN);
+        let mut sequencer = Sequencer::new(&time, time.strategy()).revisable_from(revisable_from);
+        let mut defined = Defined { time, revisable_from, greatest: zero, floor: zero, seen: Vec::new() };
+        let mut fates = Fates::default();
+        for step in &steps {
+            let placed = take(&mut sequencer, step);
+            match *step {
+                Step::Event(time, id) => {
+                    let (fate, effective_end) = defined.fate_of(EventTime(time), id);
+                    let pane = defined.time.windows.pane_start(EventTime(time));
+                    prop_assert_eq!(placed, Some(Placement { fate, pane, effective_end }), "{:?}", step);
+                    fates.count(fate);
+                }
+                Step::Malformed => fates.count(Fate::Malformed),
+                Step::Floor(floor) => defined.raise_floor(EventTime(floor)),
+            }
+            prop_assert_eq!(sequencer.floor(), defined.floor);
+            prop_assert_eq!((sequencer.greatest(), sequencer.watermark()), (defined.greatest, defined.watermark()));
+            prop_assert_eq!(sequencer.fates(), fates);
+        }
     }
 }
 

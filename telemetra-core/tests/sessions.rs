@@ -153,7 +153,7 @@ proptest! {
     #[test]
     fn sessions_are_what_they_are_defined_to_be(
         events in events(),
-        gap in prop_oneof![Just(1_u64), Just(10_000), Just(15_000), 1..60_000_u64],
+        gap in prop_oneof![Just(1_u64), Just(5_000), Just(10_000), Just(15_000), 1..60_000_u64],
         horizon in 0..50_000_u64,
         records in prop::collection::btree_set(0..80_u64, 0..6),
         restarts in prop::collection::btree_set(0..80_u64, 0..4),

@@ -45,6 +45,46 @@ fn memory_follows_its_script() {
 }
 
 #[test]
+fn memory_gives_what_a_step_says_in_as_many_polls_as_it_takes() {
+    let source = Memory::default().partition("p", ["a", "b", "c", "d"]).records_per_poll(2);
+    let mut source = source.script("p", [MemoryStep::Records(3), MemoryStep::Done]);
+    let mut partition = open(&mut source, None);
+    let of = |records: &[&str]| records.iter().map(|record| record.to_string()).collect::<Vec<_>>();
+    assert_eq!(poll(&mut *partition), (of(&["a", "b"]), Ok(Polled::Ready)));
+    assert_eq!(poll(&mut *partition), (of(&["c"]), Ok(Polled::Ready)));
+    assert_eq!(poll(&mut *partition), (of(&[]), Ok(Polled::Done)));
+}
+
+#[test]
+fn memory_waits_for_the_records_of_a_step_and_says_how_many_are_left() {
+    let mut source = Memory::default().script("p", [MemoryStep::Records(0), MemoryStep::Records(1)]);
+    let handle = source.handle("p");
+    let mut partition = open(&mut source, None);
+    assert!(matches!(poll(&mut *partition), (_, Ok(Polled::Idle(_)))));
+    assert!(matches!(poll(&mut *partition), (_, Ok(Polled::Idle(_)))));
+    ["a", "b", "c"].into_iter().for_each(|record| handle.append(record));
+    assert_eq!(partition.lag(), Some(3));
+    assert_eq!(poll(&mut *partition), (vec!["a".to_owned()], Ok(Polled::Ready)));
+    assert_eq!((partition.lag(), partition.offset()), (Some(2), 1));
+    assert_eq!((partition.identity(0), partition.lost()), (None, 0), "a list loses nothing");
+    let id = source.partitions().unwrap()[0].clone();
+    assert!(!source.may_be_gone(&id, 1));
+}
+
+#[test]
+fn memory_takes_each_pause_of_its_script_once() {
+    let [short, long] = [1, 2].map(Duration::from_millis);
+    let script = [MemoryStep::Idle(short), MemoryStep::Pending(long), MemoryStep::Done];
+    let mut source = Memory::default().script("p", script);
+    let mut partition = open(&mut source, None);
+    let polled = [(); 4].map(|()| poll(&mut *partition).1);
+    assert_eq!(
+        polled,
+        [Ok(Polled::Idle(short)), Ok(Polled::Pending(long)), Ok(Polled::Done), Ok(Polled::Done)]
+    );
+}
+
+#[test]
 fn memory_opened_at_an_offset_skips_the_steps_before() {
     let steps =
         [MemoryStep::Fail(Retry::Transient), MemoryStep::Records(2), MemoryStep::Idle(Duration::ZERO)];

@@ -168,13 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_half_used_is_kept() {
-        let (all, half) = (of(0..1_000), of(0..500));
+    fn memory_of_which_a_quarter_is_used_is_kept() {
+        let (all, quarter) = (of(0..1_000), of(0..250));
         let mut rolling = DistinctSliding::default();
         rolling.push(&all);
-        rolling.push(&half);
+        rolling.push(&quarter);
         rolling.pop(&all);
-        assert_eq!(rolling.finish(), 500);
+        assert_eq!(rolling.finish(), 250);
         assert!(rolling.held.capacity() >= 1_000);
     }
 

@@ -57,3 +57,21 @@ impl fmt::Debug for Arena {
         write!(f, "Arena({} bytes)", self.0.allocated_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_in_comes_out_and_a_reset_makes_room() {
+        let mut arena = Arena::default();
+        for round in 0..1_000 {
+            let text = format!("{round:0>1000}");
+            assert_eq!(arena.text(&text), text);
+            assert_eq!(arena.list(["a", &text]), ["a", &text]);
+            assert_eq!(arena.zeroed(3), [0; 3]);
+            arena.reset();
+        }
+        assert!(arena.0.allocated_bytes() < 10_000, "{}", arena.0.allocated_bytes());
+    }
+}

@@ -358,3 +358,51 @@ impl RecordBatch {
         self.attached = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two records: one with all that a record can have, and a tombstone.
+    fn two(name: &str) -> RecordBatch {
+        let mut batch = RecordBatch::default();
+        batch.push(name.as_bytes(), 1);
+        let (header, time) = (format!("header of {name}"), EventTime(name.len() as u64));
+        batch.annotate(
+            Some(name.as_bytes()),
+            Some(time),
+            [(&*header, Some(name.as_bytes())), ("none", None)],
+        );
+        batch.push_tombstone(2);
+        batch.attach(Arc::new(7_u32));
+        batch
+    }
+
+    #[test]
+    fn records_that_were_appended_have_all_that_they_had() {
+        let (mut all, mut other) = (two("one"), two("another"));
+        all.append(&mut other);
+        assert!(other.is_empty() && !other.has_headers());
+        let records: Vec<_> = all.records().iter().map(|place| all.record(place, "topic")).collect();
+        for (record, name) in records.iter().step_by(2).zip(["one", "another"]) {
+            assert_eq!((record.value, record.key), (name.as_bytes(), Some(name.as_bytes())));
+            assert_eq!(record.timestamp, Some(EventTime(name.len() as u64)));
+            assert_eq!(record.header(&format!("header of {name}")), Some(name.as_bytes()));
+            assert_eq!(record.headers().map(|(_, value)| value.is_some()).collect::<Vec<_>>(), [true, false]);
+        }
+        assert!(records.iter().skip(1).step_by(2).all(|record| record.key.is_none()));
+        assert!(all.records().iter().map(|place| place.tombstone).eq([false, true, false, true]));
+        let numbers = records.iter().filter_map(|record| record.attached::<u32>());
+        assert_eq!(numbers.collect::<Vec<_>>(), [(&7, 0), (&7, 1), (&7, 2), (&7, 3)]);
+    }
+
+    #[test]
+    fn a_copy_has_what_is_attached_to_the_batch() {
+        let (mut copy, other) = (RecordBatch::default(), two("one"));
+        copy.attach_from(&RecordBatch::default());
+        assert_eq!(copy.attached::<u32>(), None);
+        copy.attach_from(&other);
+        copy.attach_from(&RecordBatch::default());
+        assert_eq!(copy.attached::<u32>().as_deref(), Some(&7));
+    }
+}

@@ -137,3 +137,33 @@ impl fmt::Display for EventId {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_text_and_eight_kinds_are_eight_ids() {
+        let long = "a text of more than fifteen bytes";
+        for text in ["", "7", "fifteen letters", long] {
+            let ids: std::collections::BTreeSet<_> =
+                (0..8).map(|kind| EventId::of_kind(kind, text)).collect();
+            assert_eq!(ids.len(), 8, "{text}");
+            assert!(ids.iter().all(|id| id.0 >> 127 == u128::from(text == long)), "{text}");
+        }
+        assert_eq!(EventId::of_kind(0, "7"), EventId::of("7"));
+        assert_ne!(EventId::of_kind(3, long), EventId::of_kind(3, "another text of that length.."));
+    }
+
+    #[test]
+    fn an_id_is_shown_as_its_text_or_as_a_number() {
+        let long = EventId::of("a text of more than fifteen bytes");
+        assert_eq!(EventId::of("e-17").to_string(), "e-17");
+        assert_eq!(EventId::of_kind(5, "e-17").to_string(), "e-17");
+        assert_eq!(EventId::from(255).to_string(), "000000000000000000000000000000ff");
+        assert_eq!(long.to_string(), format!("{:032x}", long.0));
+        // Bytes that are a text would be, if it were none of a hash.
+        let hash = EventId(EventId::of("e-17").0 | 1 << 127);
+        assert_eq!(hash.to_string(), format!("{:032x}", hash.0));
+    }
+}

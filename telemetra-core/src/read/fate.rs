@@ -141,3 +141,35 @@ impl Add for Fates {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted() -> Fates {
+        let mut fates = Fates::default();
+        for (times, fate) in (1..).zip(Fate::ALL) {
+            (0..times).for_each(|_| fates.count(fate));
+        }
+        fates
+    }
+
+    #[test]
+    fn counts_are_kept_by_fate_and_add_up() {
+        let fates = counted();
+        assert!(Fate::ALL.into_iter().map(|fate| fates.of(fate)).eq(1..=6));
+        assert_eq!((fates.read, fates.is_balanced()), (21, true));
+        let twice = fates + fates;
+        assert!(Fate::ALL.into_iter().all(|fate| twice.of(fate) == 2 * fates.of(fate)));
+        assert_eq!((twice.read, twice.is_balanced()), (42, true));
+        assert!(!Fates { read: 22, ..fates }.is_balanced());
+        assert!(!Fates { on_time: 0, ..fates }.is_balanced());
+    }
+
+    #[test]
+    fn more_than_a_tenth_and_more_than_a_hundred_are_often() {
+        let of = |too_late, read| Fates { too_late, read, ..Fates::default() }.are_often_too_late();
+        assert!(of(101, 1_000) && of(102, 1_010));
+        assert!(!of(100, 500) && !of(101, 1_010) && !of(101, 5_000));
+    }
+}

@@ -205,6 +205,18 @@ mod tests {
     }
 
     #[test]
+    fn its_parts_are_those_of_the_text() {
+        let good: TraceParent = GOOD.parse().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(good.trace_id(), 0x4bf92f3577b34da6a3ce929d0e0e4736);
+        assert_eq!((good.span_id(), good.flags(), good.is_sampled()), (0x00f067aa0ba902b7, 1, true));
+        let other = TraceParent::new(1, 2, 0b10);
+        assert_eq!(other.map(|other| (other.flags(), other.is_sampled())), Some((0b10, false)));
+        TraceParent::set_current(|| TraceParent::new(3, 4, 1));
+        TraceParent::set_current(|| None);
+        assert_eq!(TraceParent::current(), TraceParent::new(3, 4, 1), "the first one stays");
+    }
+
+    #[test]
     fn a_record_has_the_one_header_that_it_has() {
         let of = |headers: &[(&str, Option<&[u8]>)]| {
             let mut batch = crate::RecordBatch::default();
