@@ -114,8 +114,8 @@ pub mod prelude {
     pub use telemetra_ops::{
         CheckpointContext, Checkpointed, Drain, Enrich, Graph, GroupGraph, Inbox, Ingest, Ingress,
         IngressConfig, KeyedProcess, Latest, Moments, Pipeline, PipelineError, PipelineStatus, ProcessByKey,
-        Report, Running, StopHandle, StopSignal, Tactic, Top, Windows, hours, minutes, seconds, sessions,
-        sliding, tumbling,
+        Report, Running, SpillConfig, StopHandle, StopSignal, Tactic, Top, Windows, hours, minutes, seconds,
+        sessions, sliding, tumbling,
     };
     #[cfg(feature = "clickhouse")]
     pub use telemetra_sinks::ClickHouse;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The folders and files of `telemetra-ops` in the order of the flow. A file may name what stands in its own entry and in
 /// earlier ones. A file that has no entry of its own has that of its folder.
-const FLOW: [&str; 18] = [
+const FLOW: [&str; 19] = [
     "support",
     // Metrics and what they are measured by are for all; what reads them comes late.
     "observe/metrics",
@@ -18,6 +18,7 @@ const FLOW: [&str; 18] = [
     "observe/traces",
     "observe/checkpoint_gauge",
     "observe/operator_times",
+    "spill",
     "checkpoint",
     "cluster",
     "read",

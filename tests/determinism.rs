@@ -15,9 +15,10 @@ use support::streams::{DAY, json_pipeline, partitions};
 use support::watch::{finish, until};
 use support::*;
 use telemetra::core::*;
+use telemetra::livestream::LiveStreams;
 use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
 use telemetra::livestream::testkit::{self, ScriptConfig};
-use telemetra::ops::{LastPlan, Pipeline, free_addresses};
+use telemetra::ops::{LastPlan, Pipeline, SpillConfig, SpillReport, free_addresses};
 use telemetra::sinks::MemorySink;
 
 /// The changes of each time, sorted and encoded; and what became of the events, as far as this process read them.
@@ -33,6 +34,14 @@ const CLUSTERED: [usize; 4] = [1, 4, RANDOM_SCRIPTS, RANDOM_SCRIPTS + 1];
 type Place = Option<(usize, Vec<String>)>;
 
 fn outcome<E: Events, L: LastPlan<E>>(pipeline: Pipeline<E, L>, workers: usize, place: Place) -> Outcome {
+    outcome_and_spill(pipeline, workers, place).0
+}
+
+fn outcome_and_spill<E: Events, L: LastPlan<E>>(
+    pipeline: Pipeline<E, L>,
+    workers: usize,
+    place: Place,
+) -> (Outcome, Option<SpillReport>) {
     let sink = MemorySink::new().with_log();
     let mut pipeline = pipeline.sink(sink.clone()).workers(workers);
     if let Some((process, addresses)) = place {
@@ -52,7 +61,7 @@ fn outcome<E: Events, L: LastPlan<E>>(pipeline: Pipeline<E, L>, workers: usize, 
         }
         (batch.time, text.into_bytes())
     };
-    (sink.batches().into_iter().map(encoded).collect(), report.fates)
+    ((sink.batches().into_iter().map(encoded).collect(), report.fates), report.spill)
 }
 
 fn random_script(case: usize) -> Script {
@@ -61,8 +70,12 @@ fn random_script(case: usize) -> Script {
 }
 
 fn run_script(script: &Script, workers: usize, place: Place) -> Outcome {
+    outcome(script_pipeline(script), workers, place)
+}
+
+fn script_pipeline(script: &Script) -> Sayings {
     let pipeline = sayings(source(script, 7), Words, &small_time()).rules(small_rules());
-    outcome(pipeline.max_watermark_drift(Duration::from_secs(10)), workers, place)
+    pipeline.max_watermark_drift(Duration::from_secs(10))
 }
 
 /// The events of a script that count, each once, in one partition in the order of their times: none is late.
@@ -112,12 +125,15 @@ fn run_case(case: usize, workers: usize, place: Place) -> Outcome {
     if case < RANDOM_SCRIPTS {
         return run_script(&random_script(case), workers, place);
     }
+    outcome(streams_pipeline(case), workers, place)
+}
+
+fn streams_pipeline(case: usize) -> LiveStreams {
     let mut time = TimeConfig { deduplicate: true, idle_after: None, ..TimeConfig::default() };
     if case == RANDOM_SCRIPTS {
         time.max_future_skew = None;
         let config = ScriptConfig { events: 1500, partitions: 3, ..ScriptConfig::default() };
-        let source = partitions(testkit::script(11, &config));
-        return outcome(json_pipeline(source, &time), workers, place);
+        return json_pipeline(partitions(testkit::script(11, &config)), &time);
     }
     let generator = Generator::new(GeneratorConfig {
         streams: 12,
@@ -132,7 +148,7 @@ fn run_case(case: usize, workers: usize, place: Place) -> Outcome {
         planted: Planting { warm_up_ms: 540_000, ..Planting::none() },
         ..GeneratorConfig::default()
     });
-    outcome(json_pipeline(generator.unwrap(), &time), workers, place)
+    json_pipeline(generator.unwrap(), &time)
 }
 
 fn assert_same(found: &Outcome, expected: &Outcome, what: &str) {
@@ -154,6 +170,31 @@ fn the_number_of_workers_changes_no_byte() {
         }
     }
     assert!(batches > 200, "{batches} batches");
+}
+
+/// The memory for state: none of it, so that every key leaves after each time, and enough for some.
+const MEMORIES: [u64; 2] = [0, 60_000];
+
+#[test]
+fn keeping_state_on_disk_changes_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    // Not the one from the generator: whole states of busy streams are written and read for each window.
+    for case in 0..=RANDOM_SCRIPTS {
+        let expected = run_case(case, 1, None);
+        for (workers, memory) in [1, 2, 4].into_iter().flat_map(|n| MEMORIES.map(|memory| (n, memory))) {
+            let spill = SpillConfig::new(folder.path()).memory(memory);
+            let (found, report) = match case {
+                ..RANDOM_SCRIPTS => {
+                    outcome_and_spill(script_pipeline(&random_script(case)).spill(spill), workers, None)
+                }
+                _ => outcome_and_spill(streams_pipeline(case).spill(spill), workers, None),
+            };
+            let report = report.unwrap();
+            assert!(memory > 0 || report.reads > 50 && report.most_bytes > 1_000, "{case}: {report:?}");
+            assert_same(&found, &expected, &format!("case {case} on {workers} workers in {memory} bytes"));
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files are left");
 }
 
 /// Late events correct moments, what carried them, and their chance: nothing is left of the order in which events came.

@@ -73,6 +73,7 @@ fn a_pipeline_tells_everything_that_is_listed_and_goes_on_counting_in_its_next_l
         livestream::pipeline()
             .name("counted")
             .operator_times(true)
+            .spill(SpillConfig::new(folder.path().join("spill")))
             .rules(default_rules(3.0).unwrap())
             .source(source.clone(), JsonDecoder::mixed())
             .sink(JsonLines::new(folder.path().join("a")))

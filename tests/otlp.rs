@@ -7,11 +7,12 @@ mod program;
 mod services;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use services::{Kind, Server};
@@ -149,4 +150,59 @@ fn a_collector_that_is_away_or_hangs_ends_nothing_and_is_said_once() {
         assert!(found >= said && found <= 1, "{found} times with {place}: {printed}");
         assert!(!printed.contains(PASSWORD), "{printed}");
     }
+}
+
+/// Answers one request by a redirect, after it was read.
+fn redirect(connection: TcpStream, location: &str) -> std::io::Result<()> {
+    let mut reader = BufReader::new(connection);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink())?;
+    let answer = format!(
+        "HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    reader.into_inner().write_all(answer.as_bytes())
+}
+
+#[test]
+fn a_redirect_is_not_followed_as_the_headers_hold_a_key() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = format!("http://{}/v1/traces", other.local_addr().unwrap());
+    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let requests = Arc::new(AtomicUsize::new(0));
+    std::thread::spawn({
+        let requests = Arc::clone(&requests);
+        move || {
+            for connection in collector.incoming() {
+                if redirect(connection.unwrap(), &location).is_ok() {
+                    requests.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        }
+    });
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer of-the-collector"),
+    ];
+    let (_folder, mut command) = full_pipeline(&variables);
+    let output = command.output().unwrap();
+    program::last_line(&output, 0);
+    assert!(requests.load(Ordering::SeqCst) > 0, "nothing was sent");
+    other.set_nonblocking(true).unwrap();
+    let followed = other.accept().map(|(_, from)| from);
+    assert!(followed.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "the redirect was followed");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(printed.matches("spans cannot be sent").count(), 1, "{printed}");
 }

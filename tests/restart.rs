@@ -16,7 +16,7 @@ use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::{Memory as MemorySource, MemoryStep};
 use telemetra::core::*;
 use telemetra::livestream::{Lexicon, Sentiment, Vader};
-use telemetra::ops::{Drain, PipelineError, Report, Running};
+use telemetra::ops::{Drain, PipelineError, Report, Running, SpillConfig};
 use telemetra::sinks::MemorySink;
 
 /// How a run ends.
@@ -38,15 +38,30 @@ fn life(
     workers: usize,
     end: Option<&End>,
 ) -> Result<Report, PipelineError> {
+    life_with(script, time, sink, store, workers, (end, None))
+}
+
+/// The same, with state on disk as this setting says.
+fn life_with(
+    script: &Script,
+    time: &TimeConfig,
+    sink: &MemorySink,
+    store: &Directory,
+    workers: usize,
+    (end, spill): (Option<&End>, Option<&SpillConfig>),
+) -> Result<Report, PipelineError> {
     let mut source = source(script, 3);
     if let Some(End::Failure { partition, after }) = end {
         let name = format!("p{}", partition % script.len());
         source = source.script(&name, [MemoryStep::Records(*after), MemoryStep::Fail(Retry::Permanent)]);
     }
-    let running = pipeline_from(source, time, sink)
+    let mut pipeline = pipeline_from(source, time, sink)
         .workers(workers)
-        .checkpoints(store.clone(), Duration::from_millis(20))
-        .start()?;
+        .checkpoints(store.clone(), Duration::from_millis(20));
+    if let Some(spill) = spill {
+        pipeline = pipeline.spill(spill.clone());
+    }
+    let running = pipeline.start()?;
     match end {
         Some(End::Stop(after)) => {
             std::thread::sleep(*after);
@@ -109,6 +124,33 @@ fn a_checkpoint_of_another_scorer_is_refused_and_of_the_same_it_goes_on() {
     assert_eq!(finish(running).unwrap().fates.on_time, 21);
 }
 
+#[test]
+fn a_folder_for_state_that_cannot_be_used_is_refused_and_one_that_fails_ends_the_pipeline() {
+    let disk = tempfile::tempdir().unwrap();
+    let file = disk.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let refused = pipeline_from(MemorySource::default(), &small_time(), &MemorySink::new());
+    let error = refused.spill(SpillConfig::new(&file)).start().unwrap_err();
+    assert!(matches!(error, PipelineError::Config(_)), "{error:?}");
+    assert!(chain(&error).contains(&*file.to_string_lossy()), "{}", chain(&error));
+
+    let folder = disk.path().join("folder");
+    let mut source = MemorySource::default();
+    let partition = source.handle("p");
+    let sink = MemorySink::new();
+    let pipeline = pipeline_from(source, &small_time(), &sink);
+    let running = pipeline.spill(SpillConfig::new(&folder).memory(0)).start().unwrap();
+    std::fs::remove_dir(&folder).unwrap();
+    (0..100).for_each(|n| partition.append(format!("k{} {} e{n} u m", n % 7, BASE + n * 10)));
+    partition.end();
+    let error = finish(running).unwrap_err();
+    assert!(matches!(&error, PipelineError::Spill { .. }), "{error:?}");
+    let words = format!("could not keep the state of keys in the folder `{}`", folder.display());
+    assert!(chain(&error).contains(&words) && chain(&error).contains("setting `spill`"), "{}", chain(&error));
+    // What was computed without the state is not written.
+    assert!(sink.rows().is_empty(), "{:?}", sink.rows());
+}
+
 /// A pipeline that reads one record and waits for more.
 fn waiting(folder: &tempfile::TempDir, patience: Duration) -> Result<Running, PipelineError> {
     let mut source = MemorySource::default();
@@ -158,18 +200,20 @@ proptest! {
         script in script(),
         lives in prop::collection::vec(end(), 1..4),
         last_workers in 1usize..=4,
+        memory in prop::option::of(prop_oneof![Just(0), 1_000u64..100_000]),
     ) {
         let time = small_time();
         let (undisturbed, expected) = run(&script, &time, 1, 7).unwrap();
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, disk) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let spill = memory.map(|memory| SpillConfig::new(disk.path()).memory(memory));
         let (store, sink) = (Directory::new(folder.path()), MemorySink::new().with_log());
         for (end, workers) in &lives {
-            let ended = life(&script, &time, &sink, &store, *workers, Some(end));
+            let ended = life_with(&script, &time, &sink, &store, *workers, (Some(end), spill.as_ref()));
             if let Err(error) = ended {
                 prop_assert!(matches!(error, PipelineError::Source { .. }), "{error}");
             }
         }
-        let report = life(&script, &time, &sink, &store, last_workers, None).unwrap();
+        let report = life_with(&script, &time, &sink, &store, last_workers, (None, spill.as_ref())).unwrap();
         prop_assert_eq!(report.fates, expected.fates);
         prop_assert_eq!(fates_by_place(&sink), fates_by_place(&undisturbed));
         let (found, wanted) = (sink.rows(), undisturbed.rows());

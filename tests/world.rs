@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use support::*;
 use telemetra::core::*;
-use telemetra::ops::testkit::world::{Defect, Draft, Ending, Life, World};
+use telemetra::ops::testkit::world::{Defect, Draft, Outcome, ProcessRun, World};
 use telemetra::ops::{PipelineError, Running};
 
 /// Seeds that broke once: a checkpoint under way when a worker found the end of input took the partitions as of the end. It is a race,
@@ -23,8 +23,8 @@ fn encode(draft: &Draft) -> Vec<u8> {
     format!("k{key} {} e{id} u{} {message}", time.0, number % 5).into_bytes()
 }
 
-fn start(life: &Life) -> Result<Running, PipelineError> {
-    let pipeline = life.pipeline::<Saying>(Words).max_watermark_drift(Duration::from_secs(10));
+fn start(run: &ProcessRun) -> Result<Running, PipelineError> {
+    let pipeline = run.pipeline::<Saying>(Words).max_watermark_drift(Duration::from_secs(10));
     pipeline
         .group("sayings", telemetra::ops::WindowKind::default(), |_| aggregate())
         .chance_period(COMPARED)
@@ -37,21 +37,21 @@ fn world() -> World {
 }
 
 /// The records as the plain definition reads them.
-fn script_of(ending: &Ending) -> Script {
+fn script_of(outcome: &Outcome) -> Script {
     let text = |record: &Vec<u8>| String::from_utf8_lossy(record).into_owned();
-    ending.records.iter().map(|records| records.iter().map(text).collect()).collect()
+    outcome.records.iter().map(|records| records.iter().map(text).collect()).collect()
 }
 
 /// Fates, and the changes of summaries and moments, are those of the plain differential definition.
-fn equals_the_definition(ending: &Ending) -> Result<(), String> {
-    if !ending.is_settled {
+fn equals_the_definition(outcome: &Outcome) -> Result<(), String> {
+    if !outcome.is_settled {
         return Ok(());
     }
-    let (fates, counted) = reference_fates(&script_of(ending), &small_time());
-    if fates != ending.fates {
-        return Err(format!("{:?}, by the definition {fates:?}", ending.fates));
+    let (fates, counted) = reference_fates(&script_of(outcome), &small_time());
+    if fates != outcome.fates {
+        return Err(format!("{:?}, by the definition {fates:?}", outcome.fates));
     }
-    let (found, wanted) = (published(&ending.batches), specified(&counted, &small_time()));
+    let (found, wanted) = (published(&outcome.batches), specified(&counted, &small_time()));
     let other = found.iter().zip(&wanted).find(|(found, wanted)| found != wanted);
     match other {
         Some((found, wanted)) => Err(format!("{found:?}, by the definition {wanted:?}")),
@@ -61,13 +61,13 @@ fn equals_the_definition(ending: &Ending) -> Result<(), String> {
 }
 
 /// The windows are those of a batch computation over the events that were counted.
-fn has_the_windows_of_what_counts(ending: &Ending) -> Result<(), String> {
+fn has_the_windows_of_what_counts(outcome: &Outcome) -> Result<(), String> {
     let read = |draft: &Draft| {
         let record = String::from_utf8_lossy(&encode(draft)).into_owned();
         batch::counted(&record).ok_or(record)
     };
-    let counted: Vec<support::Counted> = ending.counted.iter().map(read).collect::<Result<_, _>>()?;
-    let found = batch::rows_of(ending.rows.iter());
+    let counted: Vec<support::Counted> = outcome.counted.iter().map(read).collect::<Result<_, _>>()?;
+    let found = batch::rows_of(outcome.rows.iter());
     let wanted = batch::expected("sliding", &counted, u64::MAX);
     let other = found.iter().find(|(at, row)| wanted.get(at) != Some(row));
     match other.or_else(|| wanted.iter().find(|(at, row)| found.get(at) != Some(row))) {
@@ -90,7 +90,8 @@ fn changes_are_those_of_the_plain_definition_whatever_happens() {
 fn a_seed_gives_the_same_batches_each_time_and_with_any_interleaving() {
     let mut settled = 0;
     for seed in 0..24 {
-        let [first, second] = [0, 1].map(|_| world().run(seed).unwrap_or_else(|broken| panic!("{broken}")));
+        let [first, second] =
+            [0, 1].map(|_| world().run(seed).unwrap_or_else(|violation| panic!("{violation}")));
         assert_eq!(first.records, second.records);
         if first.is_settled {
             settled += 1;
@@ -100,17 +101,17 @@ fn a_seed_gives_the_same_batches_each_time_and_with_any_interleaving() {
     assert!(settled > 10, "{settled} of 24");
 }
 
-/// The kit would say little if its worlds had no events of some fate, or no life were cut off.
+/// The kit would say little if its worlds had no events of some fate, or no run were cut off.
 #[test]
 fn seeds_reach_every_fate_and_many_lives() {
-    let (mut fates, mut lives) = (Fates::default(), 0);
+    let (mut fates, mut runs) = (Fates::default(), 0);
     for seed in 0..24 {
-        let ending = world().run(seed).unwrap_or_else(|broken| panic!("{broken}"));
-        fates += ending.fates;
-        lives += ending.lives;
+        let outcome = world().run(seed).unwrap_or_else(|violation| panic!("{violation}"));
+        fates += outcome.fates;
+        runs += outcome.runs;
     }
     assert!(Fate::ALL.iter().all(|&fate| fates.of(fate) > 10), "{fates:?}");
-    assert!(lives > 36, "{lives}");
+    assert!(runs > 36, "{runs}");
 }
 
 #[test]
@@ -145,9 +146,9 @@ fn is_found(defect: Defect, seeds: u64) {
 }
 
 fn is_found_in(world: World, defect: Defect, seeds: u64) {
-    let broken = world.with_defect(defect).patience(Duration::from_secs(5)).first_broken(seeds);
-    let broken = broken.unwrap_or_else(|| panic!("{defect:?} is not found in {seeds} seeds"));
-    assert!(!broken.findings.is_empty(), "{broken}");
+    let violation = world.with_defect(defect).patience(Duration::from_secs(5)).first_violation(seeds);
+    let violation = violation.unwrap_or_else(|| panic!("{defect:?} is not found in {seeds} seeds"));
+    assert!(!violation.findings.is_empty(), "{violation}");
 }
 
 #[test]

@@ -44,6 +44,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("window", "60000"),
     ("slide", "10000"),
     ("disorder", "10000"),
+    ("headers", "yes"),
     ("only", ""),
     ("upgrades", "20"),
 ];

@@ -33,7 +33,8 @@ impl Sink for Nowhere {
 }
 
 pub(crate) fn source(options: &Options) -> Result<KafkaSource> {
-    Ok(KafkaSource::new(KafkaConfig::new(options.text("kafka")?), [TOPIC])?)
+    let source = KafkaSource::new(KafkaConfig::new(options.text("kafka")?), [TOPIC])?;
+    Ok(if options.text("headers")? == "yes" { source } else { source.without_headers() })
 }
 
 pub(crate) fn windows(options: &Options) -> Result<WindowSpec> {

@@ -78,6 +78,8 @@ pub(crate) struct Size {
     minutes: u32,
     window: u64,
     slide: u64,
+    /// The memory for state in MiB, beyond which it is kept on disk; 0 for all in memory.
+    memory: u64,
 }
 
 impl Size {
@@ -106,7 +108,12 @@ impl Size {
 fn pipeline(path: &Path, size: &Size, workers: usize) -> Result<Outcome> {
     let tally = Tally::default();
     let time = TimeConfig { windows: size.windows()?, idle_after: None, ..TimeConfig::default() };
-    let report = livestream::pipeline()
+    let mut job = livestream::pipeline();
+    if size.memory > 0 {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("spill");
+        job = job.spill(SpillConfig::new(folder).memory(size.memory << 20));
+    }
+    let report = job
         .source(Lines::file(path), JsonDecoder::mixed().with_sentiment(Arc::new(Lexicon::english())))
         .time(time)
         .rules(default_rules(3.0)?)
@@ -114,6 +121,9 @@ fn pipeline(path: &Path, size: &Size, workers: usize) -> Result<Outcome> {
         .workers(workers)
         .start()?
         .wait()?;
+    if let Some(spill) = report.spill {
+        eprintln!("{spill:?}");
+    }
     let outcome = *tally.0.lock().map_err(|_| anyhow::anyhow!("the sink panicked"))?;
     Ok(Outcome { events: report.fates.read, ..outcome })
 }
@@ -167,6 +177,7 @@ fn main() -> Result<()> {
         minutes: u32::try_from(number("minutes", 30)?)?,
         window: number("window", 60)?,
         slide: number("slide", 10)?,
+        memory: number("memory", 0)?,
     };
     if let Some(at) = args.iter().position(|arg| arg == "--case") {
         return run_case(args.get(at + 1).context("--case takes a name")?, &size);
@@ -175,7 +186,9 @@ fn main() -> Result<()> {
         println!(
             "cases: decode, naive, loop, pipeline 1, pipeline 2 (give some after --only, comma-separated)"
         );
-        println!("options: --events N --streams N --minutes N --window SECONDS --slide SECONDS --runs N");
+        println!(
+            "options: --events N --streams N --minutes N --window SECONDS --slide SECONDS --memory MIB --runs N"
+        );
         return Ok(());
     }
     let only = args.iter().position(|arg| arg == "--only").and_then(|at| args.get(at + 1));
@@ -194,6 +207,7 @@ fn main() -> Result<()> {
             if !child.status.success() {
                 bail!("{case}: {}", String::from_utf8_lossy(&child.stderr));
             }
+            eprint!("{}", String::from_utf8_lossy(&child.stderr));
             let text = String::from_utf8(child.stdout)?;
             rows.push(text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?);
         }

@@ -52,6 +52,21 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     span.ok_or_else(|| format!("`{text}` is no time; give seconds, or a number and ms, s, m or h"))
 }
 
+/// A size: a number of bytes, or of `KiB`, `MiB` or `GiB`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: Option<u64> = match &text[digits.len()..] {
+        "" | "B" => Some(1),
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    let number = digits.trim().parse::<u64>().ok();
+    let bytes = number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    bytes.ok_or_else(|| format!("`{text}` is no size; give a whole number of bytes, KiB, MiB or GiB"))
+}
+
 /// The word `off`, or a value.
 pub(crate) fn optional<T>(
     text: &str,

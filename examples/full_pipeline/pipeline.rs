@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use telemetra::livestream::generate::Generator;
-use telemetra::livestream::{self, LiveEvents, LiveStreams, WithSentiment, default_rules};
+use telemetra::livestream::{self, LiveEvents, LiveOptions, LiveStreams, WithSentiment, default_rules};
 use telemetra::livestream::{JsonDecoder, Lexicon, Sentiment, Vader};
 use telemetra::prelude::*;
 use telemetra::sinks::{JsonLines, Lines, Pace, Sqlite, event_time_by};
@@ -26,12 +26,9 @@ pub(crate) struct Built {
 pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
     let rules = default_rules(settings.threshold)?;
     let samples = rules.iter().map(|rule| rule.max_samples()).max().unwrap_or(0);
-    let job = if settings.short_bursts {
-        livestream::pipeline_with_short_bursts(settings.threshold)?
-    } else {
-        livestream::pipeline()
-    };
-    let mut pipeline = job
+    let short_bursts = settings.short_bursts.then_some(settings.threshold);
+    let options = LiveOptions { words: settings.words, short_bursts };
+    let mut pipeline = livestream::pipeline_with(options)?
         .name(&settings.name)
         .operator_times(settings.operator_times)
         .time(settings.time.clone())
@@ -83,6 +80,9 @@ pub(crate) fn build(settings: &Settings, tally: &Tally) -> Result<Built> {
         pipeline = pipeline.standby();
     }
     pipeline = pipeline.checkpoint_pause(settings.checkpoint_pause);
+    if let Some(folder) = &settings.spill {
+        pipeline = pipeline.spill(SpillConfig::new(folder).memory(settings.memory));
+    }
     if let Some((process, addresses)) = &settings.cluster {
         pipeline = pipeline.cluster(*process, addresses.clone());
     }

@@ -74,20 +74,24 @@ fn percent(share: Option<f64>) -> String {
 }
 
 /// The number of things that the report says of a moment.
-const CARRIED: usize = 3;
+const CARRIED: usize = 5;
 
 /// One thing that carried a moment, with what is usual: `Kappa in 75.0 % of messages (usually 2.0 %)`.
 fn carried(Carried { what, name, now, usual }: &Carried) -> String {
-    let is_share = ["emote", "messages"].contains(&&**what);
+    let is_share = ["emote", "word", "messages", "by_one"].contains(&&**what);
     let form = |amount: f64| if is_share { percent(Some(amount)) } else { short(amount) };
     let now = form(now.to_f64());
     let said = match (&**what, &**name) {
         ("chatters", _) => format!("{now} people wrote"),
+        ("messages_each", _) => format!("{now} messages a person"),
+        ("by_one", _) => format!("one user wrote {now} of messages"),
         ("emote", emote) => format!("{emote} in {now} of messages"),
+        ("word", word) => format!("“{word}” in {now} of messages"),
         ("messages", side) => format!("{now} of messages {side}"),
         ("viewers", "average") => format!("{now} viewers on average"),
         ("viewers" | "transactions", _) => format!("{now} {what}"),
         ("amount", currency) => format!("{now} {currency}"),
+        ("largest", currency) => format!("the largest {now} {currency}"),
         _ => format!("{what} {name} {now}"),
     };
     match usual {

@@ -113,6 +113,10 @@ pub(crate) struct Settings {
     /// The host, and the port of the first process.
     pub(crate) metrics_address: Option<(String, u16)>,
     pub(crate) operator_times: bool,
+    /// The folder for state that does not fit in memory.
+    pub(crate) spill: Option<PathBuf>,
+    /// How many bytes of state are kept in memory then.
+    pub(crate) memory: u64,
     pub(crate) log_level: Option<tracing::Level>,
     pub(crate) log_format: Format,
     pub(crate) time: TimeConfig,
@@ -121,6 +125,8 @@ pub(crate) struct Settings {
     pub(crate) threshold: f64,
     /// Whether bursts shorter than a window are detected.
     pub(crate) short_bursts: bool,
+    /// Whether moments say which words carried them.
+    pub(crate) words: bool,
     /// The greatest chance of moments that are trusted.
     pub(crate) chance: f64,
     pub(crate) generator: GeneratorConfig,
@@ -168,12 +174,15 @@ impl Default for Settings {
             quiet: false,
             metrics_address: None,
             operator_times: false,
+            spill: None,
+            memory: 1 << 30,
             log_level: Some(tracing::Level::WARN),
             log_format: Format::Text,
             time: TimeConfig { deduplicate: true, ..TimeConfig::default() },
             idle_after: None,
             threshold: 3.0,
             short_bursts: false,
+            words: false,
             chance: 0.1,
             generator: GeneratorConfig::default(),
             events: None,

@@ -88,8 +88,6 @@ fn start(source: impl Source + 'static, database: &PostgresConfig, workers: usiz
         // State and rows may be in one database or in two: after a restart they are consistent in either
         // case.
         .checkpoints(PostgresStore::new(database.clone()).pipeline("own_operator"), minutes(10))
-        // Also of a log that is read much faster than it was written.
-        .checkpoint_pause(Duration::ZERO)
         .startup_timeout(seconds(5))
         .workers(workers)
         .time(time)

@@ -7,7 +7,10 @@ use telemetra_core::{EventTime, Shape};
 use telemetra_sinks::{Notice, Subscription, Update};
 use utoipa::ToSchema;
 
-use super::follow::{Beginning, Failure, Feed, Follow, Known, News, Pending, Position, Told, Wish, new_life};
+use super::follow::{
+    Beginning, Failure, Feed, FeedItem, Follow, FollowRequest, KeyChanges, Known, Pending, Position,
+    new_run_id,
+};
 use super::row::{ChangeBody, RowBody};
 use super::time::Time;
 use super::view::{Held, View};
@@ -15,7 +18,7 @@ use super::view::{Held, View};
 /// How many updates may wait: a whole window of very many keys.
 const WAITING: usize = 1 << 16;
 
-/// What a follower is told, one message a text frame or event; `type` tells which.
+/// A message to a follower, one a text frame or event; `type` tells which.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Message {
@@ -55,17 +58,17 @@ impl Message {
 /// The changes of a live view.
 pub(super) struct Changes {
     view: Arc<dyn View>,
-    life: Arc<str>,
+    run: Arc<str>,
 }
 
 impl Changes {
     pub(super) fn new(view: Arc<dyn View>) -> Self {
-        Self { view, life: new_life() }
+        Self { view, run: new_run_id() }
     }
 
     /// The position at which all is known up to a time.
     fn at(&self, time: EventTime) -> Position {
-        Position::new(Arc::clone(&self.life), time)
+        Position::new(Arc::clone(&self.run), time)
     }
 
     /// What changed after a position, up to a time that all keys have reached; `None` if not all of that is
@@ -95,7 +98,7 @@ impl Changes {
         let resumed = Message::Resumed { cursor: from.to_string(), as_of: Some(as_of.into()) };
         let mut messages = vec![(resumed.json()?, Some(from.clone()))];
         for update in &updates {
-            messages.extend(message(&*self.view, &self.life, update)?.map(|(text, at)| (text, Some(at))));
+            messages.extend(message(&*self.view, &self.run, update)?.map(|(text, at)| (text, Some(at))));
         }
         Ok(Some(Beginning { messages, known: Known { all: Some(self.at(as_of)), ..Known::default() } }))
     }
@@ -141,8 +144,8 @@ fn recent(mut rows: Vec<Held>, as_of: EventTime, since: EventTime) -> Vec<Held> 
 }
 
 /// The message about an update, and where it is; `None` if it is of rows that the view does not keep, as a
-/// client that comes back could not be told what it missed of them.
-fn message(view: &dyn View, life: &Arc<str>, update: &Update) -> Result<Option<(String, Position)>, Failure> {
+/// client that comes back could not be sent what it missed of them.
+fn message(view: &dyn View, run: &Arc<str>, update: &Update) -> Result<Option<(String, Position)>, Failure> {
     let held = update.changes.iter().filter(|change| view.keeps(&*change.row));
     let changes: Vec<_> =
         held.map(|change| ChangeBody::new(change, update.time)).collect::<Result<_, _>>()?;
@@ -150,7 +153,7 @@ fn message(view: &dyn View, life: &Arc<str>, update: &Update) -> Result<Option<(
         return Ok(None);
     }
     let (time, key) = (update.time, Arc::clone(&update.subject));
-    let at = Position::new(Arc::clone(life), time).after(key, time);
+    let at = Position::new(Arc::clone(run), time).after(key, time);
     let (key, cursor) = (update.subject.to_string(), at.to_string());
     let text = Message::Changes { key, time: time.into(), cursor, changes }.json()?;
     Ok(Some((text, at)))
@@ -159,21 +162,21 @@ fn message(view: &dyn View, life: &Arc<str>, update: &Update) -> Result<Option<(
 impl Follow for Changes {
     fn begin<'a>(
         &'a self,
-        wish: &'a Wish,
-        _told: Option<EventTime>,
+        request: &'a FollowRequest,
+        _latest: Option<EventTime>,
     ) -> Pending<'a, Result<Beginning, Failure>> {
         Box::pin(async {
             // Before all else: what is read then is at least as of that time, and what comes after it is told
             // by the feed, to which the follower listens already.
             let as_of = self.view.as_of();
-            let key = wish.key.as_deref();
-            let from = wish.from.as_ref().filter(|from| from.life() == &*self.life && from.shards() == 1);
+            let key = request.key.as_deref();
+            let from = request.from.as_ref().filter(|from| from.run() == &*self.run && from.shards() == 1);
             if let (Some(from), Some(as_of)) = (from, as_of)
                 && let Some(beginning) = self.resume(key, from, as_of)?
             {
                 return Ok(beginning);
             }
-            self.snapshot(key, wish.history, as_of)
+            self.snapshot(key, request.history, as_of)
         })
     }
 
@@ -183,36 +186,36 @@ impl Follow for Changes {
     }
 
     fn feed(&self) -> Box<dyn Feed> {
-        let (view, life) = (Arc::clone(&self.view), Arc::clone(&self.life));
+        let (view, run) = (Arc::clone(&self.view), Arc::clone(&self.run));
         let changes = view.subscribe(WAITING);
-        Box::new(Updates { changes, view, life })
+        Box::new(Updates { changes, view, run })
     }
 }
 
 struct Updates {
     changes: Subscription,
     view: Arc<dyn View>,
-    life: Arc<str>,
+    run: Arc<str>,
 }
 
 impl Feed for Updates {
-    fn next(&mut self) -> Pending<'_, Option<News>> {
+    fn next(&mut self) -> Pending<'_, Option<FeedItem>> {
         Box::pin(async {
             loop {
                 let update = match self.changes.recv_async().await? {
                     Notice::Changed(update) => update,
-                    Notice::Missed(_) => return Some(News::Gap),
+                    Notice::Missed(_) => return Some(FeedItem::Gap),
                 };
-                match message(&*self.view, &self.life, &update) {
+                match message(&*self.view, &self.run, &update) {
                     Ok(Some((text, at))) => {
                         let (key, time) = (Arc::clone(&update.subject), update.time);
-                        return Some(News::Told(Told { key, time, messages: vec![text], at }));
+                        return Some(FeedItem::Changes(KeyChanges { key, time, messages: vec![text], at }));
                     }
                     Ok(None) => {}
                     Err(error) => {
                         // Left out, it would be a gap that nobody sees.
-                        tracing::error!("a change cannot be told: {error:#}");
-                        return Some(News::Gap);
+                        tracing::error!("a change cannot be sent: {error:#}");
+                        return Some(FeedItem::Gap);
                     }
                 }
             }

@@ -23,7 +23,7 @@ pub(super) fn around<S: Clone + Send + Sync + 'static>(settings: &Settings, rout
     let limits = &settings.limits;
     router
         .layer(RequestBodyLimitLayer::new(limits.body))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limits.answer))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, limits.answer_timeout))
         .layer(CompressionLayer::new())
         .layer(cors(&settings.origins))
         .layer(from_fn_with_state(settings.clone(), problem::render))

@@ -8,9 +8,9 @@ pub struct Limits {
     pub connections: usize,
     /// The time after which a connection without any traffic is closed. Heartbeats count as traffic. Default:
     /// 75 s.
-    pub silence: Duration,
+    pub idle_timeout: Duration,
     /// The time within which an answer must begin. Default: 10 s.
-    pub answer: Duration,
+    pub answer_timeout: Duration,
     /// The largest body of a request, in bytes. No path needs one. Default: 16 KiB.
     pub body: usize,
     /// The greatest number of rows, keys or moments in one answer. Default: 1,000.
@@ -21,38 +21,38 @@ pub struct Limits {
     /// Default: 15 s.
     pub heartbeat: Duration,
     /// The time after which a WebSocket that does not answer pings is closed. Default: 45 s.
-    pub pong: Duration,
+    pub pong_timeout: Duration,
     /// The time within which a follower must accept one message; otherwise it is disconnected. Default: 10 s.
-    pub send: Duration,
+    pub send_timeout: Duration,
     /// The number of messages that may be queued for a follower of one key before it is disconnected.
     /// Default: 256.
-    pub waiting: usize,
+    pub queue: usize,
     /// The number of messages that may be queued for a follower of all keys: it should hold a window of all
     /// of them. Default: 16,384.
-    pub waiting_all: usize,
+    pub queue_all: usize,
     /// The time for which the event time of answers may stand still before `/ready` answers 503. Default: 60
     /// s.
-    pub stalled: Duration,
+    pub stalled_after: Duration,
     /// The time that open connections have to end when the service stops. Default: 5 s.
-    pub farewell: Duration,
+    pub shutdown_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
-            silence: Duration::from_secs(75),
-            answer: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            answer_timeout: Duration::from_secs(10),
             body: 16 * 1024,
             page: 1_000,
             history: Duration::from_secs(86_400),
             heartbeat: Duration::from_secs(15),
-            pong: Duration::from_secs(45),
-            send: Duration::from_secs(10),
-            waiting: 256,
-            waiting_all: 1 << 14,
-            stalled: Duration::from_secs(60),
-            farewell: Duration::from_secs(5),
+            pong_timeout: Duration::from_secs(45),
+            send_timeout: Duration::from_secs(10),
+            queue: 256,
+            queue_all: 1 << 14,
+            stalled_after: Duration::from_secs(60),
+            shutdown_timeout: Duration::from_secs(5),
         }
     }
 }

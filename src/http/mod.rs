@@ -61,7 +61,8 @@ mod time;
 mod view;
 
 pub use follow::{
-    Beginning, Failure, Feed, Follow, Known, Live, News, Pending, Position, Told, Upgrade, Wish, new_life,
+    Beginning, Failure, Feed, FeedItem, Follow, FollowRequest, KeyChanges, Known, Live, Pending, Position,
+    Upgrade, new_run_id,
 };
 pub use guard::Token;
 pub use limits::Limits;

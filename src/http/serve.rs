@@ -16,12 +16,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::limits::Limits;
-use super::settings::told;
+use super::settings::stopped;
 
 /// Serves a router until `stopping` becomes true. Then it accepts no more connections, and open ones have
-/// [`Limits::farewell`] to end.
+/// [`Limits::shutdown_timeout`] to end.
 ///
-/// It is [`axum::serve()`] with limits on connections: see [`Limits::connections`] and [`Limits::silence`].
+/// It is [`axum::serve()`] with limits on connections: see [`Limits::connections`] and [`Limits::idle_timeout`].
 /// It has no TLS: put it behind a proxy that terminates TLS.
 ///
 /// # Errors
@@ -33,12 +33,15 @@ pub async fn serve(
     limits: Limits,
     stopping: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let limited =
-        Limited { listener, places: Arc::new(Semaphore::new(limits.connections)), silence: limits.silence };
-    let serving = axum::serve(limited, router).with_graceful_shutdown(told(stopping.clone()));
+    let limited = Limited {
+        listener,
+        places: Arc::new(Semaphore::new(limits.connections)),
+        silence: limits.idle_timeout,
+    };
+    let serving = axum::serve(limited, router).with_graceful_shutdown(stopped(stopping.clone()));
     tokio::select! {
         served = serving => served,
-        () = async { told(stopping).await; sleep(limits.farewell).await } => Ok(()),
+        () = async { stopped(stopping).await; sleep(limits.shutdown_timeout).await } => Ok(()),
     }
 }
 

@@ -122,14 +122,14 @@ impl Settings {
     /// Waits for the order to stop.
     pub(super) async fn stopped(&self) {
         match &self.stopping {
-            Some(stopping) => told(stopping.clone()).await,
+            Some(stopping) => stopped(stopping.clone()).await,
             None => std::future::pending().await,
         }
     }
 }
 
 /// Waits for the order to stop.
-pub(super) async fn told(mut stopping: watch::Receiver<bool>) {
+pub(super) async fn stopped(mut stopping: watch::Receiver<bool>) {
     // An error means that whoever could tell is gone.
     let _ = stopping.wait_for(|stop| *stop).await;
 }

@@ -67,13 +67,15 @@ pub use event::{
     MAX_TEXT_BYTES, MetaType, SENTIMENT_SCALE, StreamMeta, Transaction, TransactionType, ViewerCount,
 };
 pub use key::StreamId;
-pub use pipeline::{LiveStreams, pipeline, pipeline_with_short_bursts};
+pub use pipeline::{LiveOptions, LiveStreams, pipeline, pipeline_with, pipeline_with_short_bursts};
 pub use profile::{StreamPatch, StreamProfile, Version};
 #[cfg(feature = "redis")]
 pub use redis::redis_keys;
 pub use rows::{StreamRow, TransactionRow, ViewerRow};
 pub use sentiment::{Lexicon, Sentiment, Vader};
 pub use stream_rows::StreamRows;
-pub use summarize::{StreamAccumulator, StreamSliding, chat_aggregate, default_rules};
-pub use summary::StreamSummary;
+pub use summarize::{
+    ChatAggregate, StreamAccumulator, StreamSliding, chat_aggregate, chat_migration, default_rules,
+};
+pub use summary::{StreamSummary, Words};
 pub use tables::{moment_layout, summary_layout};

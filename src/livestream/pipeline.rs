@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use crate::core::aggregate::AccumulatorOf;
 use crate::core::{ConfigError, MomentRule, Side, VarianceFloor, ZScore};
 use crate::livestream::summarize::OFF_AIR;
 use crate::livestream::{
-    Event, LiveEvents, StreamAccumulator, StreamId, StreamPatch, StreamRows, TransactionRow, ViewerRow,
-    chat_aggregate, moment_layout, summary_layout,
+    ChatAggregate, Event, LiveEvents, StreamId, StreamPatch, StreamRows, TransactionRow, ViewerRow,
+    chat_aggregate, chat_migration, moment_layout, summary_layout,
 };
 use crate::ops::{Group, OwnKey, Pipeline, WindowKind, sliding};
 
@@ -16,8 +15,20 @@ const BURST_WINDOW: Duration = Duration::from_secs(30);
 const BURST_SLIDE: Duration = Duration::from_secs(10);
 
 /// A pipeline over live-stream events whose last grouping is `chat_summary_minute`.
-pub type LiveStreams =
-    Pipeline<LiveEvents, Group<LiveEvents, StreamId, AccumulatorOf<StreamAccumulator>, OwnKey>>;
+pub type LiveStreams = Pipeline<LiveEvents, Group<LiveEvents, StreamId, ChatAggregate, OwnKey>>;
+
+/// The version of the state of `chat_summary_minute`.
+const VERSION: u32 = 1;
+
+/// What the live-stream job does beyond its tables and its default rules. By default nothing.
+#[derive(Copy, Clone, Debug, Default, PartialEq)]
+pub struct LiveOptions {
+    /// Whether the words of messages are counted, so that moments [say](ChatAggregate::words) which ones
+    /// carried them.
+    pub words: bool,
+    /// The threshold of the rule for [short bursts](pipeline_with_short_bursts), if there is to be one.
+    pub short_bursts: Option<f64>,
+}
 
 /// The live-stream job, to which sources, rules and sinks are added: its tables are `streams`, `viewer_timeseries`,
 /// `transactions`, `chat_summary_minute` and `moments`.
@@ -42,7 +53,34 @@ pub type LiveStreams =
 /// ```
 #[must_use]
 pub fn pipeline() -> LiveStreams {
-    finish(begin().rows(TransactionRow::of))
+    finish(begin().rows(TransactionRow::of), false)
+}
+
+/// The live-stream job with options.
+///
+/// # Errors
+///
+/// If the threshold of short bursts cannot work, as [`ZScore::new`] finds.
+///
+/// ```
+/// use telemetra::livestream::{self, LiveOptions};
+/// let pipeline = livestream::pipeline_with(LiveOptions { words: true, ..LiveOptions::default() })?;
+/// # Ok::<(), telemetra::core::ConfigError>(())
+/// ```
+pub fn pipeline_with(options: LiveOptions) -> Result<LiveStreams, ConfigError> {
+    let Some(threshold) = options.short_bursts else {
+        return Ok(finish(begin().rows(TransactionRow::of), options.words));
+    };
+    let detector = ZScore::new(threshold)?.side(Side::Upper).floor(VarianceFloor::Poisson)?;
+    let rule = MomentRule::count("chat_burst", detector, |messages: &u64| *messages);
+    let bursts = begin()
+        .group("chat_burst_windows", sliding(BURST_WINDOW, BURST_SLIDE), |a| a.count("messages"))
+        .key_columns(["stream_id"])
+        .filter(|event| matches!(event, Event::Chat(_)))
+        .unpublished()
+        .rules([rule.absent_after(OFF_AIR)])
+        .moments_table("chat_bursts");
+    Ok(finish(bursts.rows(TransactionRow::of), options.words))
 }
 
 /// The live-stream job with a second rule for bursts of chat that are shorter than its windows: `chat_burst`,
@@ -85,16 +123,7 @@ pub fn pipeline() -> LiveStreams {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn pipeline_with_short_bursts(threshold: f64) -> Result<LiveStreams, ConfigError> {
-    let detector = ZScore::new(threshold)?.side(Side::Upper).floor(VarianceFloor::Poisson)?;
-    let rule = MomentRule::count("chat_burst", detector, |messages: &u64| *messages);
-    let bursts = begin()
-        .group("chat_burst_windows", sliding(BURST_WINDOW, BURST_SLIDE), |a| a.count("messages"))
-        .key_columns(["stream_id"])
-        .filter(|event| matches!(event, Event::Chat(_)))
-        .unpublished()
-        .rules([rule.absent_after(OFF_AIR)])
-        .moments_table("chat_bursts");
-    Ok(finish(bursts.rows(TransactionRow::of)))
+    pipeline_with(LiveOptions { short_bursts: Some(threshold), ..LiveOptions::default() })
 }
 
 /// The tables that are made from single events, except transactions.
@@ -108,8 +137,11 @@ fn begin() -> Pipeline<LiveEvents> {
 }
 
 /// Adds the windows of the job as the last grouping.
-fn finish(pipeline: Pipeline<LiveEvents>) -> LiveStreams {
-    pipeline
-        .group("chat_summary_minute", WindowKind::default(), |_| chat_aggregate())
+fn finish(pipeline: Pipeline<LiveEvents>, words: bool) -> LiveStreams {
+    let group = pipeline
+        .group("chat_summary_minute", WindowKind::default(), |_| chat_aggregate().words(words))
         .layouts(summary_layout(), moment_layout())
+        .state_version(VERSION);
+    let earlier = (0..VERSION).filter_map(|from| Some((from, chat_migration(from)?)));
+    earlier.fold(group, |group, (from, (state, output))| group.migrate_state(from, state, output))
 }

@@ -4,18 +4,22 @@
 //! most streams have only an event or two, so transactions, which are rare, take eight bytes until there is
 //! one.
 
+mod before;
 mod explain;
 mod rules;
 mod totals;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
+pub use before::chat_migration;
 pub(crate) use rules::OFF_AIR;
 pub use rules::default_rules;
-use totals::{Totals, Transactions};
+use totals::{Totals, Transactions, TransactionsSliding};
+use words::{WordSample, WordSampleSliding, words_of};
 
-use crate::core::aggregate::{AccumulatorOf, DistinctSliding, Monotonic};
-use crate::core::{Accumulate, Accumulator, Aggregates, Distinct, Max, Sliding, SubtractOnEvict, TopK};
+use crate::core::aggregate::{Aggregate, Monotonic, Multiplicities, MultiplicitiesSliding, Multiplicity};
+use crate::core::{Accumulate, Accumulator, Column, Max, Sliding, SubtractOnEvict, TopK, Value, Window};
 use crate::livestream::{ChatMessage, Event, LiveEvents, StreamSummary, Transaction, ViewerCount};
 
 /// The default accumulator of one stream: it takes events and finishes to a [`StreamSummary`].
@@ -36,9 +40,10 @@ use crate::livestream::{ChatMessage, Event, LiveEvents, StreamSummary, Transacti
 pub struct StreamAccumulator {
     totals: Totals,
     peak_viewers: Max<u64>,
-    chatters: Distinct,
+    chatters: Multiplicities,
     emotes: TopK<10>,
     transactions: Option<Box<Transactions>>,
+    words: Option<Box<WordSample>>,
 }
 
 impl StreamAccumulator {
@@ -46,6 +51,11 @@ impl StreamAccumulator {
         self.totals.add_chat(chat.sentiment);
         self.chatters.add(chat.user_id);
         chat.emotes.iter().for_each(|&emote| self.emotes.add(emote));
+    }
+
+    fn words(&mut self, chat: &ChatMessage<'_>) {
+        let words = self.words.get_or_insert_default();
+        words.offer(chat.header.event_id, || words_of(chat.message, chat.emotes));
     }
 
     fn viewer(&mut self, viewer: &ViewerCount<'_>) {
@@ -70,13 +80,19 @@ impl Accumulator for StreamAccumulator {
         if let Some(theirs) = &other.transactions {
             self.transactions.get_or_insert_default().merge(theirs);
         }
+        if let Some(theirs) = &other.words {
+            self.words.get_or_insert_default().merge(theirs);
+        }
     }
 
     fn finish(&self) -> StreamSummary {
+        let Multiplicity { distinct, greatest } = self.chatters.finish();
         let mut summary = StreamSummary {
-            unique_chatters: self.chatters.finish(),
+            unique_chatters: distinct,
+            most_by_one: greatest,
             top_emotes: self.emotes.finish(),
             peak_viewers: self.peak_viewers.finish(),
+            words: self.words.as_ref().and_then(|words| words::summary(&words.finish())),
             ..StreamSummary::default()
         };
         self.totals.write(&mut summary);
@@ -101,14 +117,54 @@ impl<'e, 'a> Accumulate<&'e Event<'a>> for StreamAccumulator {
 /// The default aggregate of a stream: it fills a [`StreamAccumulator`] and names the columns of its
 /// [`StreamSummary`].
 ///
+/// A grouping that has it is at [version](crate::ops::Pipeline::state_version) 1 of its state;
+/// [`chat_migration`] reads what version 0 has left.
+///
 /// ```
 /// use telemetra::core::Aggregate;
 /// use telemetra::livestream::{LiveEvents, StreamSummary, chat_aggregate};
 /// assert_eq!(Aggregate::<LiveEvents>::columns(&chat_aggregate()), StreamSummary::columns());
 /// ```
 #[must_use]
-pub fn chat_aggregate() -> AccumulatorOf<StreamAccumulator> {
-    Aggregates::<LiveEvents>::new().accumulator(StreamSummary::columns(), StreamSummary::values)
+pub fn chat_aggregate() -> ChatAggregate {
+    ChatAggregate::default()
+}
+
+/// The type of [`chat_aggregate`].
+#[derive(Copy, Clone, Debug, Default)]
+pub struct ChatAggregate {
+    words: bool,
+}
+
+impl ChatAggregate {
+    /// Sets whether the words of messages are counted, for the explanations of moments. Default: no, as it
+    /// takes time and memory: a sample of up to 128 messages of each pane, and sixteen words of each window.
+    #[must_use]
+    pub fn words(self, words: bool) -> Self {
+        Self { words }
+    }
+}
+
+impl Aggregate<LiveEvents> for ChatAggregate {
+    type State = StreamAccumulator;
+
+    #[inline]
+    fn add(&self, state: &mut StreamAccumulator, event: &Event<'_>) {
+        state.add(event);
+        if let Event::Chat(chat) = event
+            && self.words
+        {
+            state.words(chat);
+        }
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        StreamSummary::columns()
+    }
+
+    fn values(&self, summary: &StreamSummary, window: Window, put: &mut dyn FnMut(Value<'_>)) {
+        summary.values(window, put);
+    }
 }
 
 /// The sliding form of [`StreamAccumulator`]: the sliding forms of its parts. The cost of a slide depends on
@@ -117,9 +173,10 @@ pub fn chat_aggregate() -> AccumulatorOf<StreamAccumulator> {
 pub struct StreamSliding {
     totals: Totals,
     peak_viewers: Monotonic<u64>,
-    chatters: DistinctSliding,
+    chatters: MultiplicitiesSliding,
     emotes: SubtractOnEvict<TopK<10>>,
-    transactions: Transactions,
+    transactions: TransactionsSliding,
+    words: WordSampleSliding,
 }
 
 impl Sliding<StreamAccumulator> for StreamSliding {
@@ -129,7 +186,10 @@ impl Sliding<StreamAccumulator> for StreamSliding {
         self.chatters.push(&pane.chatters);
         self.emotes.push(&pane.emotes);
         if let Some(transactions) = &pane.transactions {
-            self.transactions.merge(transactions);
+            self.transactions.push(transactions);
+        }
+        if let Some(words) = &pane.words {
+            self.words.push(words);
         }
     }
 
@@ -139,13 +199,19 @@ impl Sliding<StreamAccumulator> for StreamSliding {
         self.chatters.pop(&pane.chatters);
         self.emotes.pop(&pane.emotes);
         if let Some(transactions) = &pane.transactions {
-            self.transactions.subtract(transactions);
+            self.transactions.pop(transactions);
+        }
+        if let Some(words) = &pane.words {
+            self.words.pop(words);
         }
     }
 
     fn finish(&self) -> StreamSummary {
+        let Multiplicity { distinct, greatest } = self.chatters.finish();
         let mut summary = StreamSummary {
-            unique_chatters: self.chatters.finish(),
+            unique_chatters: distinct,
+            most_by_one: greatest,
+            words: words::summary(&self.words.finish()),
             top_emotes: self.emotes.finish(),
             peak_viewers: Sliding::<Max<u64>>::finish(&self.peak_viewers),
             ..StreamSummary::default()

@@ -35,6 +35,23 @@ pub struct StreamSummary {
     /// The sums of the transactions' amounts by currency, in the order of [`Currency::ALL`], in units of `1
     /// /` [`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE).
     pub transaction_amount: [i128; Currency::ALL.len()],
+    /// The largest transaction of each currency in which there was one, in the order of [`Currency::ALL`] and
+    /// the units of [`transaction_amount`](Self::transaction_amount).
+    pub largest_transactions: Box<[(Currency, i64)]>,
+    /// The most messages that one user wrote.
+    pub most_by_one: u64,
+    /// The words of the messages, if they are [counted](super::ChatAggregate::words) and there are any.
+    pub words: Option<Box<Words>>,
+}
+
+/// The words of messages of a window: of all messages, or of a random sample of them if there are more than
+/// 128.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Words {
+    /// The sixteen words that most messages have, by the number of these messages, then by the word.
+    pub top: Vec<Counted>,
+    /// The number of messages that were looked at.
+    pub of: u64,
 }
 
 impl StreamSummary {
@@ -61,6 +78,13 @@ impl StreamSummary {
     #[must_use]
     pub fn amount(&self, currency: Currency) -> i128 {
         self.transaction_amount[currency as usize]
+    }
+
+    /// The largest transaction in a currency, in units of `1 /`
+    /// [`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE).
+    #[must_use]
+    pub fn largest(&self, currency: Currency) -> Option<i64> {
+        self.largest_transactions.iter().find(|(of, _)| *of == currency).map(|(_, amount)| *amount)
     }
 
     /// The columns of the summary in the table of windows.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use telemetra_core::aggregate::{Multiplicities, Sample};
 use telemetra_core::testkit::accumulator_compliance;
 use telemetra_core::{
     Accumulate, Accumulator, Count, Distinct, Event, EventTime, Events, HyperLogLog, Max, Mean, Min, Pick,
@@ -36,6 +37,9 @@ fn names_and_ids() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for some in [&names[..], &names[..5], &names[..1], &[]] {
         accumulator_compliance::<Distinct, &str>(some);
+        accumulator_compliance::<Multiplicities, &str>(some);
+        let numbered: Vec<(&str, usize)> = some.iter().copied().zip(0..).collect();
+        accumulator_compliance::<Sample<usize, 8>, (&str, usize)>(&numbered);
         accumulator_compliance::<TopK<0>, &str>(some);
         accumulator_compliance::<TopK<1>, &str>(some);
         accumulator_compliance::<TopK<10>, &str>(some);

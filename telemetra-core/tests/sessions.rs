@@ -72,10 +72,10 @@ impl Driven {
             let pane = (self.rules.panes.pane_start(time), event.1 % 2 == 0);
             add(partials.entry(pane).or_default().accumulator(time, self.rules.gap), event.1);
         }
-        if boundary / PANE % 2 == 0 {
+        if (boundary / PANE).is_multiple_of(2) {
             // The two were merged on the way.
             for ((pane, other), partial) in std::mem::take(&mut partials) {
-                let whole = partials.entry((pane, true)).or_insert_with(Segments::default);
+                let whole = partials.entry((pane, true)).or_default();
                 whole.merge(&partial);
                 assert!(other || whole.finish() == partial.finish());
             }

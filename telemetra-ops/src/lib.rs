@@ -79,6 +79,7 @@ mod observe;
 mod operators;
 mod pipeline;
 mod read;
+mod spill;
 mod support;
 pub mod testkit;
 
@@ -111,6 +112,7 @@ pub use pipeline::windows::{WindowKind, hours, minutes, seconds, sessions, slidi
 pub use read::ingest::{Ingest, Ingested};
 pub use read::ingress::{Ingress, IngressConfig, PartitionStatus, Watermarks};
 pub use read::partial::Partial;
+pub use spill::{SpillConfig, SpillReport};
 pub use support::failure::{PipelineError, RestoreError};
 pub use support::restore_plan::{RestoreAction, RestorePlan, RestoreStep};
 pub use support::retry::Failing;

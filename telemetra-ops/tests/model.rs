@@ -37,6 +37,8 @@ const INTERVAL: u64 = 60_000;
 const SLIDE: u64 = 5_000;
 /// The greatest floor that partitions have noted. The floors of the model go further, so that workers do not agree by what they see.
 const GREATEST: EventTime = EventTime(65_000);
+/// The boundary before, of which there is a checkpoint.
+const LAST: Option<EventTime> = Some(EventTime(60_000));
 
 /// What a worker asks at each of its turns: how far it may send, and where it stops.
 type Limit = fn(&CheckpointTrigger, EventTime) -> (EventTime, Option<EventTime>);
@@ -102,14 +104,17 @@ impl World {
 }
 
 /// Two workers, while the floor passes a boundary and then comes to the end.
-fn model(limit: Limit, cuts_at_the_end: bool) {
+fn model(limit: Limit, cuts_at_the_end: bool, is_late: bool) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(move || {
-        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, None);
-        let trigger = trigger.with_cut_at_the_end(cuts_at_the_end);
+        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, LAST);
+        let mut trigger = trigger.with_cut_at_the_end(cuts_at_the_end);
         // Both know the first floor, so the next boundary is at 120,000.
         let _ = trigger.limit(GREATEST, GREATEST);
+        if is_late {
+            pass_over(&mut trigger);
+        }
         let floor = Mutex::new((EventTime(125_000), 0));
         let world = Arc::new(World { trigger, floor, changed: Condvar::new() });
         let other = thread::spawn({
@@ -127,11 +132,60 @@ fn model(limit: Limit, cuts_at_the_end: bool) {
     });
 }
 
+/// A checkpoint at 120,000, and none at 180,000, as that comes within the pause. Then the pause has passed.
+fn pass_over(trigger: &mut CheckpointTrigger) {
+    for arrival in [Arrival::Keep, Arrival::KeepAll] {
+        let cut = EventTime(120_000);
+        assert_eq!(trigger.limit(cut, GREATEST), (cut, Some(cut)));
+        assert_eq!(trigger.arrive(cut, cut), arrival);
+    }
+    trigger.release(EventTime(120_000), EventTime(120_000));
+    trigger.pause = Duration::MAX;
+    let (cut, floor) = (EventTime(180_000), EventTime(185_000));
+    assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)));
+    assert_eq!(trigger.arrive(cut, floor), Arrival::Skip);
+    assert_eq!(trigger.limit(floor, GREATEST), (floor, None), "the pause has not passed");
+    trigger.pause = Duration::ZERO;
+}
+
 #[test]
 fn workers_agree_at_which_boundaries_they_cut() {
     for cuts_at_the_end in [false, true] {
-        model(|trigger, floor| trigger.limit(floor, GREATEST), cuts_at_the_end);
+        model(|trigger, floor| trigger.limit(floor, GREATEST), cuts_at_the_end, false);
+        // Here the floor is past 180,000, too.
+        model(|trigger, floor| trigger.limit(floor.plus(60_000), GREATEST), cuts_at_the_end, true);
     }
+}
+
+#[test]
+fn a_checkpoint_that_the_pause_held_back_is_taken_when_it_has_passed() {
+    loom::model(|| {
+        let mut trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, LAST);
+        let _ = trigger.limit(GREATEST, GREATEST);
+        pass_over(&mut trigger);
+        // A worker that has seen less than others were given cannot say where everything was sent.
+        assert_eq!(trigger.limit(EventTime(180_000), GREATEST), (EventTime(180_000), None));
+        let (floor, cut) = (EventTime(185_000), EventTime(185_001));
+        for arrival in [Arrival::Keep, Arrival::KeepAll] {
+            assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)));
+            assert_eq!(trigger.arrive(cut, floor), arrival);
+        }
+        trigger.release(cut, floor);
+        assert_eq!(trigger.limit(floor, GREATEST), (floor, None), "one is enough");
+        let next = EventTime(240_000);
+        assert_eq!(trigger.limit(EventTime(250_000), GREATEST), (next, Some(next)));
+    });
+}
+
+#[test]
+fn the_first_checkpoint_is_at_the_boundary_before_the_first_floor() {
+    loom::model(|| {
+        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 1, SLIDE, None);
+        let cut = EventTime(60_000);
+        assert_eq!(trigger.limit(GREATEST, GREATEST), (cut, Some(cut)));
+        let restored = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 1, SLIDE, LAST);
+        assert_eq!(restored.limit(GREATEST, GREATEST), (GREATEST, None), "there is one of that");
+    });
 }
 
 #[test]
@@ -139,7 +193,7 @@ fn the_model_finds_a_worker_that_passes_over_a_cut_another_has_arrived_at() {
     let passes_over: Limit = |trigger, floor| {
         if floor == EventTime::MAX { (floor, None) } else { trigger.limit(floor, GREATEST) }
     };
-    let found = catch_unwind(AssertUnwindSafe(|| model(passes_over, false)));
+    let found = catch_unwind(AssertUnwindSafe(|| model(passes_over, false, false)));
     let panic = found.expect_err("the fault is found");
     let said = panic.downcast_ref::<String>().map_or("", String::as_str);
     assert!(said.contains("deadlock") || said.contains("the parts of all"), "{said}");
@@ -148,7 +202,7 @@ fn the_model_finds_a_worker_that_passes_over_a_cut_another_has_arrived_at() {
 #[test]
 fn at_the_end_a_worker_cuts_where_another_waits() {
     loom::model(|| {
-        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, None);
+        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, LAST);
         let (cut, floor) = (EventTime(120_000), EventTime(125_000));
         let _ = trigger.limit(GREATEST, GREATEST);
         assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)));
@@ -167,7 +221,7 @@ fn at_the_end_a_worker_cuts_where_another_waits() {
 #[test]
 fn a_last_checkpoint_is_taken_at_the_floor_after_the_one_under_way() {
     loom::model(|| {
-        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, None);
+        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, LAST);
         let (cut, floor, last) = (EventTime(120_000), EventTime(125_000), EventTime(125_001));
         let _ = trigger.limit(GREATEST, GREATEST);
         assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)));

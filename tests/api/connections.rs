@@ -152,7 +152,7 @@ fn there_are_only_so_many_connections_and_each_makes_place_for_the_next() {
 
 #[test]
 fn a_connection_that_says_nothing_is_ended() {
-    let limits = Limits { silence: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { idle_timeout: Duration::from_millis(100), ..Limits::default() };
     let service = service(Options { limits, ..Options::default() });
     for said in ["", "GET /health HTTP/1.1\r\nhost: x\r\n", "GET /health HTTP/1.1\r\nhost: x\r\n\r\n"] {
         let mut stream = connect(service.address);
@@ -166,7 +166,7 @@ fn a_connection_that_says_nothing_is_ended() {
 
 #[test]
 fn it_stops_although_connections_are_open_and_loses_nothing() {
-    let limits = Limits { farewell: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits { shutdown_timeout: Duration::from_millis(200), ..Limits::default() };
     let mut service = service(Options { limits, ..Options::default() });
     service.chat("ada", 0, 50);
     // What waits in the channel has not been read, and is the host's to push again.

@@ -103,7 +103,7 @@ fn a_store_that_is_down_is_said_and_what_is_in_memory_goes_on() {
 
 #[test]
 fn an_answer_that_takes_too_long_is_given_up() {
-    let limits = Limits { answer: std::time::Duration::ZERO, ..Limits::default() };
+    let limits = Limits { answer_timeout: std::time::Duration::ZERO, ..Limits::default() };
     let service = Service::with(Options { limits, ..Options::default() }, std::time::Duration::from_secs(60));
     // The tables are read on another thread, which mostly takes longer than nothing.
     wait(|| {

@@ -168,7 +168,7 @@ fn heartbeats_say_how_far_the_answers_are_and_pings_are_answered() {
 fn a_client_that_answers_no_ping_is_sent_away() {
     let limits = Limits {
         heartbeat: Duration::from_millis(20),
-        pong: Duration::from_millis(100),
+        pong_timeout: Duration::from_millis(100),
         ..Limits::default()
     };
     let service =
@@ -191,7 +191,7 @@ fn a_client_that_answers_no_ping_is_sent_away() {
 /// Who falls behind is not waited for: it is sent away with a reason, and nobody else misses anything.
 #[test]
 fn a_client_that_falls_behind_is_sent_away_and_holds_up_nobody() {
-    let limits = Limits { waiting: 8, ..Limits::default() };
+    let limits = Limits { queue: 8, ..Limits::default() };
     let mut service =
         Service::with(Options { limits, ..Options::default() }, std::time::Duration::from_secs(3600));
     let (mut slow, mut quick) = (service.socket("/live/s0"), service.socket("/live/s1"));
@@ -222,7 +222,7 @@ fn a_client_that_falls_behind_is_sent_away_and_holds_up_nobody() {
 /// A client whose connection is full is given up, and what waits for it is dropped.
 #[test]
 fn a_client_that_accepts_nothing_is_given_up() {
-    let limits = Limits { send: Duration::from_millis(100), ..Limits::default() };
+    let limits = Limits { send_timeout: Duration::from_millis(100), ..Limits::default() };
     let mut service =
         Service::with(Options { limits, ..Options::default() }, std::time::Duration::from_secs(7200));
     let mut deaf = service.socket("/live");

@@ -9,7 +9,7 @@ use telemetra::http::Limits;
 
 #[test]
 fn it_is_ready_while_answers_move_on() {
-    let limits = Limits { stalled: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits { stalled_after: Duration::from_millis(300), ..Limits::default() };
     let mut service =
         Service::with(Options { limits, ..Options::default() }, std::time::Duration::from_secs(3600));
     let ready = |service: &Service| {

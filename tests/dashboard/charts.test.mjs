@@ -106,7 +106,9 @@ test("a moment is on the chart of its own metric, and in the row of its kind", a
       for (const moment of json.moments) {
         moment.context.carried = [
           { what: "viewers", name: "jump", now: 4000, usual: 1200 }, { what: "emote", name: "PogChamp", now: 0.75, usual: 0.02 },
-          { what: "chatters", name: "", now: 9, usual: null }, { what: "raiders", name: "vera", now: 40, usual: 0.5 },
+          { what: "chatters", name: "", now: 9, usual: null }, { what: "messages_each", name: "", now: 13, usual: 2 },
+          { what: "by_one", name: "", now: 0.4, usual: 0.1 }, { what: "word", name: "dragon", now: 0.5, usual: 0 },
+          { what: "largest", name: "EUR", now: 500, usual: 5 }, { what: "raiders", name: "vera", now: 40, usual: 0.5 },
         ];
       }
       await route.fulfill({ response, json });
@@ -117,7 +119,7 @@ test("a moment is on the chart of its own metric, and in the row of its kind", a
     chosen.searchParams.set("from", new Date(minute(5)).toISOString());
     chosen.searchParams.set("to", new Date(minute(15)).toISOString());
     await page.goto(chosen.href);
-    await page.locator('[data-testid="chosen"] dl > div').first().filter({ hasText: /^Carried byfrom 1,200 to 4,000 viewers, PogChamp in 75 % of messages \(usually 2\.0 %\), 9 people wrote, raiders vera 40 \(usually 0\.5\)$/ }).waitFor();
+    await page.locator('[data-testid="chosen"] dl > div').first().filter({ hasText: /^Carried byfrom 1,200 to 4,000 viewers, PogChamp in 75 % of messages \(usually 2\.0 %\), 9 people wrote, 13 messages a person \(usually 2\), one user wrote 40 % of messages \(usually 10 %\), “dragon” in 50 % of messages \(usually 0\.0 %\), the largest €500\.00 \(usually €5\.00\), raiders vera 40 \(usually 0\.5\)$/ }).waitFor();
     assert.deepEqual(page.errors, []);
   } finally {
     await service.stop();

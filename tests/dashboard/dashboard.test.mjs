@@ -113,7 +113,10 @@ test("the page recovers by itself when the service is stopped and started again"
     await page.locator("#notice").waitFor({ state: "hidden" });
     await page.locator("#list-state", { hasText: /^$/ }).waitFor({ state: "attached" });
     page.errors.length = 0;
-    await page.waitForTimeout(6000);
+    // The list asks on its own, and the stream's figures go on.
+    const asked = () => page.waitForResponse((response) => response.url().includes("/streams?") && response.ok());
+    await asked();
+    await asked();
     assert.deepEqual(page.errors, [], "once it is back there are no errors");
   } finally {
     await service.stop();

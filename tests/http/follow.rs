@@ -179,7 +179,7 @@ fn the_last_event_id_goes_before_the_cursor() {
 #[test]
 fn heartbeats_come_by_both_protocols_and_keep_connections_that_say_nothing() {
     let (heartbeat, silence) = (Duration::from_millis(20), Duration::from_millis(200));
-    let limits = Limits { heartbeat, silence, ..Limits::default() };
+    let limits = Limits { heartbeat, idle_timeout: silence, ..Limits::default() };
     let devices = Devices::with(Settings::new().limits(limits), 3600);
     devices.until(1);
     let mut events = Events::open(devices.address, "/devices/live", None);
@@ -193,7 +193,7 @@ fn heartbeats_come_by_both_protocols_and_keep_connections_that_say_nothing() {
 
 #[test]
 fn a_client_that_falls_behind_is_disconnected_and_goes_on() {
-    let limits = Limits { waiting_all: 4, send: Duration::from_secs(60), ..Limits::default() };
+    let limits = Limits { queue_all: 4, send_timeout: Duration::from_secs(60), ..Limits::default() };
     let devices = Devices::with(Settings::new().limits(limits), 3600);
     devices.read("d1", 0, 3, 20.0);
     devices.until(1);

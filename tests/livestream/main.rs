@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 mod bursts;
+mod carried;
 mod chat;
 mod decode;
 mod events;

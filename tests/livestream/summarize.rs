@@ -105,6 +105,9 @@ fn everything_is_counted_where_it_belongs() {
     assert_eq!(s.transaction_count, 2);
     assert_eq!(s.amount(Currency::Eur), i128::from(3 * AMOUNT_SCALE));
     assert_eq!(s.amount(Currency::Usd), 0);
+    assert_eq!((s.most_by_one, s.largest(Currency::Usd), s.words), (2, None, None));
+    let largest = [(Currency::Eur, 3 * AMOUNT_SCALE), (Currency::Bits, 100 * AMOUNT_SCALE)];
+    assert_eq!(*s.largest_transactions, largest);
 }
 
 /// The score of `now` after windows in which the metric was what `before` says, by the rule of that name.

@@ -14,18 +14,24 @@ const number = (n) => (Number.isInteger(n) || Math.abs(n) >= 10 ? count(n) : dec
 // What the built-in rules say carried a moment, in words and units. Rules of one's own have words of their own.
 const PARTS = {
   chatters: (_, value) => `${value(number)} people wrote`,
+  messages_each: (_, value) => `${value(number)} messages a person`,
+  by_one: (_, value) => `one user wrote ${value(percent)} of messages`,
+  word: (name, value) => `“${name}” in ${value(percent)} of messages`,
   emote: (name, value) => `${name} in ${value(percent)} of messages`,
   messages: (name, value) => `${value(percent)} of messages ${name}`,
   viewers: (name, value) => (name === "jump" ? `${value.from(number)}${value(number)} viewers` : `${value(number)} viewers on average`),
   transactions: (_, value) => `${value(number)} transactions`,
   amount: (name, value) => value((amount) => money(amount, name)),
+  largest: (name, value) => `the largest ${value((amount) => money(amount, name))}`,
 };
+const SHARES = ["emote", "word", "messages", "by_one"];
+const AMOUNTS = ["amount", "largest"];
 
 function part({ what, name = "", now, usual = null }) {
   const value = (form) => (typeof now === "number" ? form(now) : "an unknown number of");
   value.from = (form) => (usual === null ? "" : `from ${form(usual)} to `);
   const words = PARTS[what]?.(name, value) ?? [what, name, value(number)].filter(Boolean).join(" ");
-  const unit = ["emote", "messages"].includes(what) ? percent : what === "amount" ? (amount) => money(amount, name) : number;
+  const unit = SHARES.includes(what) ? percent : AMOUNTS.includes(what) ? (amount) => money(amount, name) : number;
   const isSaid = what === "viewers" && name === "jump";
   return usual === null || isSaid ? words : `${words} (usually ${unit(usual)})`;
 }

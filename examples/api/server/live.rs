@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use telemetra::core::EventTime;
-use telemetra::http::{Beginning, Failure, Feed, Follow, Known, Pending, Position, Told, Wish};
+use telemetra::http::{
+    Beginning, Failure, Feed, Follow, FollowRequest, KeyChanges, Known, Pending, Position,
+};
 use tokio::sync::watch;
 
 use super::app::Progress;
@@ -22,20 +24,24 @@ impl Changes {
     }
 
     /// What changed after a position, or why that cannot be said.
-    async fn resume(&self, wish: &Wish, from: &Position) -> anyhow::Result<Result<Beginning, NotResumed>> {
-        let (as_of, updates, known) = match self.store.changes_since(wish.key.as_deref(), from).await? {
+    async fn resume(
+        &self,
+        request: &FollowRequest,
+        from: &Position,
+    ) -> anyhow::Result<Result<Beginning, NotResumed>> {
+        let (as_of, updates, known) = match self.store.changes_since(request.key.as_deref(), from).await? {
             Since::Known { as_of, updates, known } => (as_of, updates, known),
             Since::Refused(why) => return Ok(Err(why)),
         };
         let resumed = Message::Resumed {
-            life: known.life().to_owned(),
+            life: known.run().to_owned(),
             since: Time(from.complete().unwrap_or_default()),
             as_of: as_of.map(Time),
             cursor: from.to_string(),
         };
         let mut messages = vec![(serde_json::to_string(&resumed)?, Some(from.clone()))];
         for update in updates {
-            let Told { messages: texts, at, .. } = update.told();
+            let KeyChanges { messages: texts, at, .. } = update.into_changes();
             let last = texts.len().saturating_sub(1);
             let texts = texts.into_iter().enumerate();
             messages.extend(texts.map(|(n, text)| (text, (n == last).then(|| at.clone()))));
@@ -47,29 +53,29 @@ impl Changes {
     /// All of a stream, or what is newest of all.
     async fn snapshot(
         &self,
-        wish: &Wish,
+        request: &FollowRequest,
         told: Option<EventTime>,
         not_resumed: Option<NotResumed>,
     ) -> anyhow::Result<Beginning> {
-        let life = async |at: &Option<Position>| match at {
-            Some(at) => anyhow::Ok(at.life().to_owned()),
-            None => Ok(self.store.life().await?.as_deref().unwrap_or_default().to_owned()),
+        let run = async |at: &Option<Position>| match at {
+            Some(at) => anyhow::Ok(at.run().to_owned()),
+            None => Ok(self.store.run().await?.as_deref().unwrap_or_default().to_owned()),
         };
-        let (message, known, at) = match &wish.key {
+        let (message, known, at) = match &request.key {
             Some(id) => {
                 let Snapshot { as_of, at, stream, metrics, moments } =
-                    self.store.snapshot(id, wish.history, told).await?;
-                let (life, as_of, cursor) =
-                    (life(&at).await?, as_of.map(Time), at.as_ref().map(ToString::to_string));
+                    self.store.snapshot(id, request.history, told).await?;
+                let (run, as_of, cursor) =
+                    (run(&at).await?, as_of.map(Time), at.as_ref().map(ToString::to_string));
                 let message =
-                    Message::Snapshot { life, as_of, stream, metrics, moments, cursor, not_resumed };
+                    Message::Snapshot { life: run, as_of, stream, metrics, moments, cursor, not_resumed };
                 (message, Known { all: at.clone(), ..Known::default() }, at)
             }
             None => {
                 let Overview { as_of, at, known, streams, moments } = self.store.overview(told).await?;
-                let (life, as_of, cursor) =
-                    (life(&at).await?, as_of.map(Time), at.as_ref().map(ToString::to_string));
-                let message = Message::Overview { life, as_of, streams, moments, cursor, not_resumed };
+                let (run, as_of, cursor) =
+                    (run(&at).await?, as_of.map(Time), at.as_ref().map(ToString::to_string));
+                let message = Message::Overview { life: run, as_of, streams, moments, cursor, not_resumed };
                 (message, known, at)
             }
         };
@@ -80,18 +86,18 @@ impl Changes {
 impl Follow for Changes {
     fn begin<'a>(
         &'a self,
-        wish: &'a Wish,
+        request: &'a FollowRequest,
         told: Option<EventTime>,
     ) -> Pending<'a, Result<Beginning, Failure>> {
         Box::pin(async move {
-            let refused = match &wish.from {
+            let refused = match &request.from {
                 None => None,
-                Some(from) => match self.resume(wish, from).await? {
+                Some(from) => match self.resume(request, from).await? {
                     Ok(beginning) => return Ok(beginning),
                     Err(why) => Some(why),
                 },
             };
-            Ok(self.snapshot(wish, told, refused).await?)
+            Ok(self.snapshot(request, told, refused).await?)
         })
     }
 

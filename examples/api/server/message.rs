@@ -1,4 +1,4 @@
-//! What followers are told.
+//! The messages to followers.
 
 use serde::{Deserialize, Serialize};
 use telemetra::core::{Action, Change, EventTime, Moment, SummaryRow};
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::model::{Metrics, MomentInfo, StreamInfo, StreamRow, Time};
 
-/// What a follower is told, one message a text frame or event; `type` tells which.
+/// A message to a follower, one a text frame or event; `type` tells which.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Message {
@@ -47,7 +47,7 @@ pub(crate) enum Message {
     },
     /// All there is of one stream; replaces what is known.
     Snapshot {
-        /// Of this life of the service: what is resumed has to be of the same.
+        /// Of this run of the service: what is resumed has to be of the same.
         life: String,
         as_of: Option<Time>,
         /// Null until its first event.
@@ -61,7 +61,7 @@ pub(crate) enum Message {
     },
     /// All streams with their newest windows, and all open moments; replaces what is known.
     Overview {
-        /// Of this life of the service: what is resumed has to be of the same.
+        /// Of this run of the service: what is resumed has to be of the same.
         life: String,
         as_of: Option<Time>,
         streams: Vec<StreamInfo>,
@@ -73,7 +73,7 @@ pub(crate) enum Message {
     },
     /// What changed after the cursor follows: each row once, as it is now, or as it was when it was withdrawn.
     Resumed {
-        /// Of this life of the service: what is resumed has to be of the same.
+        /// Of this run of the service: what is resumed has to be of the same.
         life: String,
         /// The time up to which all was known.
         since: Time,

@@ -139,7 +139,7 @@ pub(crate) struct LettersQuery {
     /// Only those with this text in their reason or their bytes, as it is written.
     #[param(max_length = 64, pattern = "^[^\\u0000]*$")]
     pub(crate) search: Option<String>,
-    /// Those after the page that told this as its `next_cursor`.
+    /// The rows after the page that had this as its `next_cursor`.
     #[param(value_type = Option<String>, pattern = "^[0-9]{1,18}-[0-9]{1,9}-[a-z0-9._/-]{1,64}$")]
     pub(crate) cursor: Option<LetterPlace>,
     /// How many at most.

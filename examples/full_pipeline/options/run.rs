@@ -62,6 +62,18 @@ pub(super) const FLAGS: &[Flag] = &[
         put(&mut s.checkpoint_pause, parse::duration(v))
     }),
     Flag::new(
+        "spill",
+        "DIR",
+        "keep the state of quiet streams that does not fit in --memory in files there [off]",
+        |s, v| put(&mut s.spill, Ok((v != "off").then(|| v.into()))),
+    ),
+    Flag::new(
+        "memory",
+        "SIZE",
+        "with --spill: how much memory the state of streams may take, in bytes, KiB, MiB or GiB [1GiB]",
+        |s, v| put(&mut s.memory, parse::size(v)),
+    ),
+    Flag::new(
         "pace",
         "FACTOR",
         "read files at the pace at which their events happened, times this [as fast as possible]",

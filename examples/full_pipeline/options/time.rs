@@ -30,6 +30,9 @@ pub(super) const FLAGS: &[Flag] = &[
         "find bursts of chat shorter than a window, in `chat_bursts` [off]",
         |s, v| put(&mut s.short_bursts, boolean(v)),
     ),
+    Flag::new("words", "", "say which words of chat carried a moment [off]", |s, v| {
+        put(&mut s.words, boolean(v))
+    }),
     Flag::new(
         "out-of-orderness",
         "TIME",

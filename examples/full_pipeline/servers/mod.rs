@@ -122,7 +122,7 @@ impl Kafka {
         let source = KafkaSource::new(config, self.topics().names())?
             .group(name)
             .start(start)
-            .on_lost(if self.go_on_if_lost { OnLost::GoOn } else { OnLost::Stop })
+            .on_lost(if self.go_on_if_lost { OnLost::Skip } else { OnLost::Stop })
             .wait_for_topics(self.wait_for_topics);
         Ok(if self.until_end { source.until_end() } else { source })
     }

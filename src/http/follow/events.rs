@@ -14,7 +14,7 @@ use tokio::time::{Duration, timeout};
 
 use super::open::Live;
 use super::session::{Connection, End, follow};
-use super::{Position, Wish};
+use super::{FollowRequest, Position};
 use crate::http::observe::Protocol;
 
 /// The events of one follower.
@@ -34,12 +34,12 @@ struct Line {
 }
 
 /// Answers with the events. A task of their own sends them, and ends when the client goes.
-pub(super) fn serve(live: Live, wish: Wish) -> Response {
+pub(super) fn serve(live: Live, request: FollowRequest) -> Response {
     // What waits is in the ring of the hub, not here.
     let (events, sent) = channel(1);
     tokio::spawn(async move {
-        let mut line = Line { events, patience: live.settings().limits.send };
-        let end = follow(&mut line, &live, &wish).await;
+        let mut line = Line { events, patience: live.settings().limits.send_timeout };
+        let end = follow(&mut line, &live, &request).await;
         // Browsers connect again by themselves; the reason is for those who look.
         if let Some((_, why)) = end.code() {
             let _ = line.say(Event::default().comment(why)).await;

@@ -12,7 +12,7 @@ use axum::extract::ws::Utf8Bytes;
 use telemetra_core::EventTime;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 
-use super::{Feed, News, Position, Told};
+use super::{Feed, FeedItem, KeyChanges, Position};
 use crate::http::limits::Limits;
 
 /// A message, ready to be sent.
@@ -30,21 +30,21 @@ pub(super) struct Hub {
     rings: Mutex<HashMap<Option<Arc<str>>, Sender<Frame>>>,
     waiting: usize,
     waiting_all: usize,
-    /// The greatest time told, in milliseconds and one more; 0 before.
-    told: AtomicU64,
+    /// The greatest time that the feed has returned, in milliseconds and one more; 0 before.
+    latest: AtomicU64,
 }
 
 impl Hub {
     pub(super) fn new(limits: &Limits) -> Self {
-        let (waiting, waiting_all) = (limits.waiting.max(1), limits.waiting_all.max(1));
-        Self { rings: Mutex::default(), waiting, waiting_all, told: AtomicU64::new(0) }
+        let (waiting, waiting_all) = (limits.queue.max(1), limits.queue_all.max(1));
+        Self { rings: Mutex::default(), waiting, waiting_all, latest: AtomicU64::new(0) }
     }
 
     fn rings(&self) -> MutexGuard<'_, HashMap<Option<Arc<str>>, Sender<Frame>>> {
         self.rings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is told from now on of one key, or of all.
+    /// Subscribes to the changes of one key, or of all, from now on.
     pub(super) fn listen(&self, key: Option<&str>) -> Receiver<Frame> {
         let mut rings = self.rings();
         if let Some(ring) = rings.get(&key.map(Arc::from)) {
@@ -56,17 +56,17 @@ impl Hub {
         listener
     }
 
-    /// The greatest time of which something was told.
-    pub(super) fn told(&self) -> Option<EventTime> {
-        self.told.load(Ordering::Acquire).checked_sub(1).map(EventTime)
+    /// The greatest time that the feed has returned.
+    pub(super) fn latest(&self) -> Option<EventTime> {
+        self.latest.load(Ordering::Acquire).checked_sub(1).map(EventTime)
     }
 
-    /// Passes on what the feed tells, until it ends.
+    /// Sends the changes of the feed to the followers, until it ends.
     pub(super) async fn run(&self, mut feed: Box<dyn Feed>) {
         while let Some(news) = feed.next().await {
             match news {
-                News::Told(told) => self.tell(told),
-                News::Gap => {
+                FeedItem::Changes(changes) => self.send(changes),
+                FeedItem::Gap => {
                     tracing::warn!("updates were lost: all followers have to begin again");
                     self.rings().clear();
                 }
@@ -75,18 +75,18 @@ impl Hub {
         self.rings().clear();
     }
 
-    fn tell(&self, told: Told) {
-        // Before it is told: who comes in between asks for it.
-        self.told.fetch_max(told.time.0.saturating_add(1), Ordering::AcqRel);
+    fn send(&self, changes: KeyChanges) {
+        // Before it is sent: a follower that comes in between asks for it.
+        self.latest.fetch_max(changes.time.0.saturating_add(1), Ordering::AcqRel);
         let listened = |key| self.rings().get(key).filter(|ring| ring.receiver_count() > 0).cloned();
-        let rings = [listened(&Some(Arc::clone(&told.key))), listened(&None)];
+        let rings = [listened(&Some(Arc::clone(&changes.key))), listened(&None)];
         if rings.iter().all(Option::is_none) {
             return;
         }
-        let last = told.messages.len().saturating_sub(1);
-        for (n, text) in told.messages.into_iter().enumerate() {
-            let (key, at) = (Arc::clone(&told.key), (n == last).then(|| told.at.clone()));
-            let frame = Frame { key, time: told.time, text: text.into(), at };
+        let last = changes.messages.len().saturating_sub(1);
+        for (n, text) in changes.messages.into_iter().enumerate() {
+            let (key, at) = (Arc::clone(&changes.key), (n == last).then(|| changes.at.clone()));
+            let frame = Frame { key, time: changes.time, text: text.into(), at };
             for ring in rings.iter().flatten() {
                 // It fails if the last follower has just gone.
                 let _ = ring.send(frame.clone());

@@ -42,11 +42,11 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///   without repetition.
 pub trait Follow: Send + Sync + 'static {
     /// Returns what a follower is sent first. A position of another run of the source means nothing: it is
-    /// answered as if there were none. `told` is the greatest time that the feed has returned.
+    /// answered as if there were none. `latest` is the greatest time that the feed has returned.
     fn begin<'a>(
         &'a self,
-        wish: &'a Wish,
-        told: Option<EventTime>,
+        request: &'a FollowRequest,
+        latest: Option<EventTime>,
     ) -> Pending<'a, Result<Beginning, Failure>>;
 
     /// Returns the message that a follower is sent at each heartbeat, as JSON.
@@ -59,7 +59,7 @@ pub trait Follow: Send + Sync + 'static {
 /// Makes the id of one run of a source, for its [positions](Position). Resuming from a position of another
 /// run would mix the two.
 #[must_use]
-pub fn new_life() -> Arc<str> {
+pub fn new_run_id() -> Arc<str> {
     format!("{:016x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)).into()
 }
 
@@ -67,24 +67,24 @@ pub fn new_life() -> Arc<str> {
 ///
 /// # Contract
 ///
-/// * **Gaps are reported.** If changes were lost, the next item is [`News::Gap`].
+/// * **Gaps are reported.** If changes were lost, the next item is [`FeedItem::Gap`].
 pub trait Feed: Send {
     /// Waits for the next change; `None` when there will be no more.
-    fn next(&mut self) -> Pending<'_, Option<News>>;
+    fn next(&mut self) -> Pending<'_, Option<FeedItem>>;
 }
 
 /// An item of a [`Feed`].
 #[derive(Clone, Debug)]
-pub enum News {
+pub enum FeedItem {
     /// The changes of one key.
-    Told(Told),
+    Changes(KeyChanges),
     /// Changes were lost: all followers have to begin again.
     Gap,
 }
 
 /// The changes of one key at one event time, as messages.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct KeyChanges {
     /// The key.
     pub key: Arc<str>,
     /// The event time at which they took effect.
@@ -97,7 +97,7 @@ pub struct Told {
 
 /// The request of a follower: what to follow, and from where.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct FollowRequest {
     /// The key to follow; `None` for all.
     pub key: Option<String>,
     /// The position to resume from: the follower knows everything up to there. `None` if it knows nothing.

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use super::hub::Hub;
-use super::{Follow, Position, Wish, events, socket};
+use super::{Follow, FollowRequest, Position, events, socket};
 use crate::http::guard;
 use crate::http::problem::Problem;
 use crate::http::settings::Settings;
@@ -90,7 +90,7 @@ impl Live {
     ) -> Result<Response, Problem> {
         guard::origin(&self.0.settings, headers)?;
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-        let wish = |from| Wish { key: key.clone(), from, history };
+        let request = |from| FollowRequest { key: key.clone(), from, history };
         match upgrade {
             Ok(upgrade) => {
                 self.start();
@@ -98,12 +98,12 @@ impl Live {
                     .protocols([PROTOCOL])
                     .max_message_size(LONGEST_MESSAGE)
                     .max_frame_size(LONGEST_MESSAGE);
-                let (live, wish) = (self.clone(), wish(from));
-                Ok(upgrade.on_upgrade(move |socket| socket::serve(socket, live, wish)))
+                let (live, request) = (self.clone(), request(from));
+                Ok(upgrade.on_upgrade(move |socket| socket::serve(socket, live, request)))
             }
             Err(_) if accepts_events(headers) => {
                 self.start();
-                Ok(events::serve(self.clone(), wish(last.or(from))))
+                Ok(events::serve(self.clone(), request(last.or(from))))
             }
             Err(_) => Err(Problem::of(StatusCode::UPGRADE_REQUIRED)),
         }

@@ -26,8 +26,8 @@ use telemetra_core::{EventTime, Shard};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The life of the source: a position in another means nothing.
-    life: Arc<str>,
+    /// The run of the source: a position in another means nothing.
+    run: Arc<str>,
     /// The event time that is known of each shard; `None` where there is nothing yet. There is at least one.
     times: Vec<Option<EventTime>>,
     /// The last key that is known as of its shard's time; `None` if all are.
@@ -36,18 +36,18 @@ pub struct Position {
 
 impl Position {
     /// Creates the position at which all keys are known up to a time, in the run of a source with this
-    /// [id](super::new_life).
+    /// [id](super::new_run_id).
     #[must_use]
-    pub fn new(life: impl Into<Arc<str>>, time: EventTime) -> Self {
-        Self::of_shards(life, &[Some(time)])
+    pub fn new(run: impl Into<Arc<str>>, time: EventTime) -> Self {
+        Self::of_shards(run, &[Some(time)])
     }
 
     /// Creates the position at which the keys of each shard are known up to the shard's time. The shard of a
     /// key is that of a sink ([`Shard::index_of`]).
     #[must_use]
-    pub fn of_shards(life: impl Into<Arc<str>>, times: &[Option<EventTime>]) -> Self {
+    pub fn of_shards(run: impl Into<Arc<str>>, times: &[Option<EventTime>]) -> Self {
         let times = if times.is_empty() { vec![None] } else { times.to_vec() };
-        Self { life: life.into(), times, key: None }
+        Self { run: run.into(), times, key: None }
     }
 
     /// Returns the position after the changes of a key at a time, before which everything of its shard is
@@ -88,7 +88,7 @@ impl Position {
     /// other's.
     #[must_use]
     pub fn is_behind(&self, other: &Self) -> bool {
-        self.life == other.life
+        self.run == other.run
             && self.times.len() == other.times.len()
             && self.times.iter().zip(&other.times).all(|(time, other)| time <= other)
     }
@@ -101,8 +101,8 @@ impl Position {
 
     /// Returns the id of the source's run.
     #[must_use]
-    pub fn life(&self) -> &str {
-        &self.life
+    pub fn run(&self) -> &str {
+        &self.run
     }
 
     /// Returns the number of shards.
@@ -153,7 +153,7 @@ impl Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-", self.life)?;
+        write!(f, "{}-", self.run)?;
         for (shard, time) in self.times.iter().enumerate() {
             f.write_str(if shard > 0 { "." } else { "" })?;
             time.map_or(Ok(()), |time| write!(f, "{}", time.0))?;
@@ -169,9 +169,9 @@ impl FromStr for Position {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.split('-');
-        let (life, times) = (parts.next().ok_or(())?, parts.next().ok_or(())?);
+        let (run, times) = (parts.next().ok_or(())?, parts.next().ok_or(())?);
         let key = parts.next().map(unhex).transpose()?;
-        if life.is_empty() || parts.next().is_some() {
+        if run.is_empty() || parts.next().is_some() {
             return Err(());
         }
         let time = |text: &str| match text {
@@ -185,7 +185,7 @@ impl FromStr for Position {
         if times == [None] {
             return Err(());
         }
-        Ok(Self { life: life.into(), times, key })
+        Ok(Self { run: run.into(), times, key })
     }
 }
 

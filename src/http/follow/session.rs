@@ -9,7 +9,7 @@ use tokio::time::{Interval, interval};
 
 use super::hub::Frame;
 use super::open::Live;
-use super::{Failure, Known, Position, Wish};
+use super::{Failure, FollowRequest, Known, Position};
 use crate::http::observe::{Observed, Protocol};
 
 /// Why a connection ends.
@@ -68,11 +68,11 @@ pub(super) trait Connection: Send {
 }
 
 /// Serves one follower until it ends, and returns why.
-pub(super) async fn follow(connection: &mut impl Connection, live: &Live, wish: &Wish) -> End {
+pub(super) async fn follow(connection: &mut impl Connection, live: &Live, request: &FollowRequest) -> End {
     let by = by(connection);
     live.settings().tell(&Observed::Followed { by });
-    let Err(end) = (Session { live, connection, known: Known::default() }).run(wish).await;
-    tracing::debug!(?end, key = wish.key, "a follower ended");
+    let Err(end) = (Session { live, connection, known: Known::default() }).run(request).await;
+    tracing::debug!(?end, key = request.key, "a follower ended");
     live.settings().tell(&Observed::Left { by, why: end.name() });
     end
 }
@@ -88,34 +88,34 @@ struct Session<'a, C> {
 }
 
 impl<C: Connection> Session<'_, C> {
-    async fn run(&mut self, wish: &Wish) -> Result<Infallible, End> {
-        // In this order: what changes in between is told twice, and told apart by its time.
-        let mut news = self.live.hub().listen(wish.key.as_deref());
+    async fn run(&mut self, request: &FollowRequest) -> Result<Infallible, End> {
+        // In this order: what changes in between comes twice, and its time says so.
+        let mut changes = self.live.hub().listen(request.key.as_deref());
         let failed = |error: Failure| {
-            tracing::warn!("could not begin to tell a follower: {error:#}");
+            tracing::warn!("could not begin to send to a follower: {error:#}");
             End::Again("the answers cannot be had now; connect again")
         };
-        let told = self.live.hub().told();
-        let beginning = self.live.source().begin(wish, told).await.map_err(failed)?;
+        let latest = self.live.hub().latest();
+        let beginning = self.live.source().begin(request, latest).await.map_err(failed)?;
         self.known = beginning.known;
         for (text, at) in beginning.messages {
             self.send(text.into(), at.as_ref()).await?;
         }
         let mut heartbeat = interval(self.live.settings().limits.heartbeat);
         heartbeat.reset();
-        self.go_on(&mut news, &mut heartbeat).await
+        self.go_on(&mut changes, &mut heartbeat).await
     }
 
     async fn go_on(
         &mut self,
-        news: &mut Receiver<Frame>,
+        changes: &mut Receiver<Frame>,
         heartbeat: &mut Interval,
     ) -> Result<Infallible, End> {
         let settings = self.live.settings().clone();
         let mut stopped = std::pin::pin!(settings.stopped());
         loop {
             tokio::select! {
-                told = news.recv() => match told {
+                frame = changes.recv() => match frame {
                     Ok(frame) if self.known.has(&frame.key, frame.time) => {}
                     Ok(frame) => {
                         let (text, at) = self.placed(frame);
@@ -144,11 +144,11 @@ impl<C: Connection> Session<'_, C> {
         let Some(known) = self.known.all.as_ref().filter(|known| !known.is_behind(&at)) else {
             return (text, Some(at));
         };
-        let (told, merged) = (format!("\"cursor\":\"{at}\""), at.and(known));
-        let text = match text.rfind(&told) {
+        let (cursor, merged) = (format!("\"cursor\":\"{at}\""), at.and(known));
+        let text = match text.rfind(&cursor) {
             None => text,
             Some(place) => {
-                let (before, after) = (&text[..place], &text[place + told.len()..]);
+                let (before, after) = (&text[..place], &text[place + cursor.len()..]);
                 format!("{before}\"cursor\":\"{merged}\"{after}").into()
             }
         };

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::open::Live;
 use super::session::{Connection, End, follow};
-use super::{Position, Wish};
+use super::{FollowRequest, Position};
 use crate::http::limits::Limits;
 use crate::http::observe::Protocol;
 
@@ -18,20 +18,20 @@ struct Socket {
     heard: Instant,
 }
 
-pub(super) async fn serve(socket: WebSocket, live: Live, wish: Wish) {
+pub(super) async fn serve(socket: WebSocket, live: Live, request: FollowRequest) {
     let limits = live.settings().limits.clone();
     let mut connection = Socket { socket, limits, heard: Instant::now() };
-    let end = follow(&mut connection, &live, &wish).await;
+    let end = follow(&mut connection, &live, &request).await;
     if let Some((code, reason)) = end.code() {
         let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
         // To one who does not read, it may not get through.
-        let _ = timeout(connection.limits.send, connection.socket.send(close)).await;
+        let _ = timeout(connection.limits.send_timeout, connection.socket.send(close)).await;
     }
 }
 
 impl Socket {
     async fn send_frame(&mut self, frame: Message) -> Result<(), End> {
-        match timeout(self.limits.send, self.socket.send(frame)).await {
+        match timeout(self.limits.send_timeout, self.socket.send(frame)).await {
             Ok(sent) => sent.map_err(|_| End::Gone),
             Err(_) => Err(End::Slow(
                 "too slow: a message was not accepted in time; connect again with `since`".into(),
@@ -59,7 +59,7 @@ impl Connection for Socket {
     }
 
     async fn ping(&mut self) -> Result<(), End> {
-        if self.heard.elapsed() > self.limits.pong {
+        if self.heard.elapsed() > self.limits.pong_timeout {
             return Err(End::Silent);
         }
         self.send_frame(Message::Ping(Default::default())).await

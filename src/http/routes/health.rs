@@ -85,7 +85,7 @@ impl Readiness {
     pub fn of(as_of: Option<EventTime>, still: Duration, limits: &Limits) -> Self {
         let status = match as_of {
             None => ReadinessStatus::Starting,
-            Some(_) if still > limits.stalled => ReadinessStatus::Stalled,
+            Some(_) if still > limits.stalled_after => ReadinessStatus::Stalled,
             Some(_) => ReadinessStatus::Ready,
         };
         Self { status, as_of: as_of.map(Time), seconds_since_progress: still.as_secs() }

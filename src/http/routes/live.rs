@@ -16,7 +16,7 @@ use crate::http::router::App;
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct LiveQuery {
-    /// Go on behind the message that told this as its `cursor`.
+    /// Go on behind the message that had this as its `cursor`.
     #[param(
         value_type = Option<String>,
         pattern = "^[0-9a-f]{1,16}-[0-9]{1,19}(-([0-9a-f]{2})+)?$"

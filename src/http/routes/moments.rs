@@ -47,7 +47,7 @@ struct MomentQuery {
     /// Before this time.
     #[param(value_type = Option<Time>)]
     to: Option<EventTime>,
-    /// Those behind the page that told this as its `next_cursor`.
+    /// The rows behind the page that had this as its `next_cursor`.
     #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}-([0-9a-f]{2})+$")]
     cursor: Option<Place>,
     /// How many at most.

@@ -42,13 +42,17 @@ pub(crate) const OFF_AIR: u64 = 300_000;
 /// | moment | `what` | `name` | `now` and `usual` |
 /// |---|---|---|---|
 /// | `chat_spike` | `chatters` | | different users who wrote |
+/// | | `messages_each` | | messages of each user; of these two the one that grew more is first, and one that hardly has a part in the growth is left out |
+/// | | `by_one` | | share of the messages of the user who wrote most, if it is a fifth or more, and more than usual |
 /// | | `emote` | the emote | uses per message, of up to five emotes above their usual share, greatest difference first |
+/// | | `word` | the word | share of the messages, of up to three words with at least twice their usual share, greatest difference first, if [words](super::ChatAggregate::words) are counted |
 /// | `viewer_surge`, `viewer_drop` | `viewers` | `jump` | average viewers, and those of the last usual window |
 /// | | `viewers` | `average` | average viewers |
 /// | `donation_surge` | `transactions` | | transactions per window |
 /// | | `amount` | the currency | amount per window, of each currency, greatest multiple of the usual amount first |
+/// | | `largest` | the currency | the largest transaction, and the mean of the largest ones of usual windows; after the amount |
 /// | `sentiment_shift` | `messages` | `positive`, `negative` | share of the messages |
-/// | | `emote` | the emote | as above |
+/// | | `emote`, `word` | | as above |
 ///
 /// A donation surge counts transactions and not money: amounts in four currencies, one of them coins, have no
 /// sum without exchange rates, and a single large gift among many small ones would either always or never be

@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use serde::{Deserialize, Serialize};
 
 use crate::livestream::{Currency, StreamSummary, Transaction};
@@ -60,36 +63,117 @@ impl Totals {
 
 /// The number of transactions, and their amounts in the order of [`Currency::ALL`].
 #[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Transactions {
+pub(super) struct Paid {
     count: u64,
-    amounts: [i128; Currency::ALL.len()],
+    amounts: Amounts,
 }
 
-impl Transactions {
-    pub(super) fn add(&mut self, transaction: &Transaction<'_>) {
+type Amounts = [i128; Currency::ALL.len()];
+
+/// Changes the amounts one by one. The sums wrap, so that subtracting always undoes adding.
+fn each(ours: &mut Amounts, theirs: &Amounts, change: impl Fn(i128, i128) -> i128) {
+    ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| *ours = change(*ours, *theirs));
+}
+
+impl Paid {
+    fn add(&mut self, transaction: &Transaction<'_>) {
         self.count = self.count.wrapping_add(1);
         let amount = &mut self.amounts[transaction.currency as usize];
         *amount = amount.wrapping_add(i128::from(transaction.amount));
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    fn merge(&mut self, other: &Self) {
         self.count = self.count.wrapping_add(other.count);
-        self.amounts
-            .iter_mut()
-            .zip(other.amounts)
-            .for_each(|(ours, theirs)| *ours = ours.wrapping_add(theirs));
+        each(&mut self.amounts, &other.amounts, i128::wrapping_add);
     }
 
-    pub(super) fn subtract(&mut self, other: &Self) {
+    fn subtract(&mut self, other: &Self) {
         self.count = self.count.wrapping_sub(other.count);
-        self.amounts
-            .iter_mut()
-            .zip(other.amounts)
-            .for_each(|(ours, theirs)| *ours = ours.wrapping_sub(theirs));
+        each(&mut self.amounts, &other.amounts, i128::wrapping_sub);
+    }
+
+    fn write(&self, summary: &mut StreamSummary) {
+        summary.transaction_count = self.count;
+        summary.transaction_amount = self.amounts;
+    }
+}
+
+/// The transactions of a pane.
+#[derive(Copy, Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Transactions {
+    paid: Paid,
+    /// The largest amounts, in the order of [`Currency::ALL`]; 0 if there is none above 0.
+    largest: [i64; Currency::ALL.len()],
+}
+
+impl Transactions {
+    pub(super) fn add(&mut self, transaction: &Transaction<'_>) {
+        self.paid.add(transaction);
+        let largest = &mut self.largest[transaction.currency as usize];
+        *largest = transaction.amount.max(*largest);
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.paid.merge(&other.paid);
+        self.largest.iter_mut().zip(other.largest).for_each(|(ours, theirs)| *ours = theirs.max(*ours));
+    }
+
+    /// The largest amount of each currency in which there is one.
+    fn largest(&self) -> impl Iterator<Item = (Currency, i64)> {
+        Currency::ALL.iter().copied().zip(self.largest).filter(|(_, amount)| *amount > 0)
     }
 
     pub(super) fn write(&self, summary: &mut StreamSummary) {
-        summary.transaction_count = self.count;
-        summary.transaction_amount = self.amounts;
+        self.paid.write(summary);
+        summary.largest_transactions = self.largest().collect();
+    }
+}
+
+/// Transactions of which the largest ones are not known.
+impl From<Paid> for Transactions {
+    fn from(paid: Paid) -> Self {
+        Self { paid, ..Self::default() }
+    }
+}
+
+/// The sliding form of [`Transactions`].
+#[derive(Debug, Default)]
+pub(super) struct TransactionsSliding {
+    paid: Paid,
+    /// The number of panes that have each amount as their largest.
+    largest: BTreeMap<(Currency, i64), u32>,
+}
+
+impl TransactionsSliding {
+    pub(super) fn push(&mut self, pane: &Transactions) {
+        self.paid.merge(&pane.paid);
+        for largest in pane.largest() {
+            *self.largest.entry(largest).or_default() += 1;
+        }
+    }
+
+    pub(super) fn pop(&mut self, pane: &Transactions) {
+        self.paid.subtract(&pane.paid);
+        for largest in pane.largest() {
+            if let Entry::Occupied(mut panes) = self.largest.entry(largest) {
+                *panes.get_mut() -= 1;
+                if *panes.get() == 0 {
+                    panes.remove();
+                }
+            }
+        }
+    }
+
+    pub(super) fn write(&self, summary: &mut StreamSummary) {
+        self.paid.write(summary);
+        // Those of a currency are together, the largest one last.
+        let mut found: Vec<(Currency, i64)> = Vec::new();
+        for (currency, amount) in self.largest.keys().rev() {
+            if found.last().is_none_or(|(last, _)| last != currency) {
+                found.push((*currency, *amount));
+            }
+        }
+        found.reverse();
+        summary.largest_transactions = found.into();
     }
 }

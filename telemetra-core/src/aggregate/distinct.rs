@@ -27,6 +27,12 @@ use crate::ident::{id_of, mix};
 #[serde(transparent)]
 pub struct Distinct(IdSet);
 
+impl Distinct {
+    pub(super) fn ids(&self) -> impl Iterator<Item = u128> {
+        self.0.iter()
+    }
+}
+
 impl Accumulator for Distinct {
     type Output = u64;
     type Sliding = DistinctSliding;

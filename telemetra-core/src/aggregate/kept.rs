@@ -9,6 +9,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use bincode::Options;
+use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
 use crate::room::{grow, shrink};
@@ -16,7 +17,8 @@ use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
 /// The summaries of one key, by the end of their window.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "S: Data")]
 pub(super) struct KeptSummaries<S> {
     /// The first run that was settled, while its windows are retired.
     first: Option<Run<S>>,
@@ -27,7 +29,8 @@ pub(super) struct KeptSummaries<S> {
 }
 
 /// Windows in a row that share a summary.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "S: Data")]
 struct Run<S> {
     /// The end of the last window.
     end: EventTime,
@@ -39,7 +42,7 @@ struct Run<S> {
 }
 
 /// Summaries as bytes, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Settled {
     bytes: VecDeque<u8>,
     /// The end of the run before the first.
@@ -58,6 +61,8 @@ struct Settled {
 /// time from the end of the first window to the last correction.
 type Header = (u64, u32, u64);
 
+/// The counts of an [`Arc`].
+const COUNTS: usize = 2 * size_of::<usize>();
 /// Most runs take fewer bytes.
 const ROOM: usize = 256;
 
@@ -105,6 +110,12 @@ impl<S: Data> KeptSummaries<S> {
     /// The number of windows.
     pub(super) fn len(&self) -> usize {
         self.windows as usize
+    }
+
+    /// An estimate of the bytes of memory, without what summaries point to.
+    pub(super) fn memory(&self) -> usize {
+        let run = size_of::<Run<S>>() + COUNTS + size_of::<S>();
+        self.settled.bytes.capacity() + self.open.capacity() * run
     }
 
     pub(super) fn is_empty(&self) -> bool {

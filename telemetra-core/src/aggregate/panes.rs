@@ -6,11 +6,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bincode::Options;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::kept::KeptSummaries;
 use crate::aggregate::window_state::WindowState;
 use crate::aggregate::{Accumulator, Sliding};
+use crate::codec::CodecError;
 use crate::migration::Migration;
 use crate::room::{grow, shrink};
 use crate::time::event_time::EventTime;
@@ -35,12 +37,14 @@ pub struct StateSize {
 }
 
 /// The state of one key's windows.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct KeyWindows<A: Accumulator> {
     /// The panes by start, oldest first.
     panes: VecDeque<Pane<A>>,
     summaries: KeptSummaries<A::Output>,
     /// The sliding aggregate; `None` while windows have few panes.
+    #[serde(skip)]
     rolling: Option<Box<Rolling<A>>>,
 }
 
@@ -63,7 +67,7 @@ impl<A: Accumulator> Default for Rolling<A> {
 }
 
 /// A pane. `changed` is the boundary of the last change, so that a checkpoint writes only what is new.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Pane<A> {
     start: EventTime,
     partial: A,
@@ -103,6 +107,8 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
     type Partial = A;
     type Output = A::Output;
     type State = KeyState<A>;
+
+    const PACKS: bool = true;
 
     fn panes(rules: &WindowRules) -> WindowSpec {
         rules.windows
@@ -223,6 +229,18 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
     fn newest_bytes(&self) -> (Option<u64>, Option<u64>) {
         let pane = self.panes.back().and_then(|pane| bincode::serialized_size(&pane.partial).ok());
         (pane, self.summaries.newest().and_then(|(_, value)| bincode::serialized_size(&**value).ok()))
+    }
+
+    fn pack(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        Ok(bincode::DefaultOptions::new().serialize_into(into, self)?)
+    }
+
+    fn unpack(bytes: &[u8]) -> Result<Self, CodecError> {
+        Ok(bincode::DefaultOptions::new().deserialize(bytes)?)
+    }
+
+    fn memory(&self) -> usize {
+        self.panes.capacity() * size_of::<Pane<A>>() + self.summaries.memory()
     }
 
     /// The summaries in the collection, oldest first.

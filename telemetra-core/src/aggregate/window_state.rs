@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::aggregate::Accumulator;
 use crate::aggregate::panes::{StateSize, Summary};
+use crate::codec::CodecError;
 use crate::data::Data;
 use crate::time::event_time::EventTime;
 use crate::time::window::{Window, WindowSpec};
@@ -19,6 +20,36 @@ pub trait WindowState: Default + 'static {
     type Output: Data;
     /// The state of one key in a checkpoint.
     type State: Serialize + DeserializeOwned + 'static;
+
+    /// Whether the state of a key can be [packed](Self::pack). Default: false.
+    const PACKS: bool = false;
+
+    /// Writes all of the state as bytes, without what can be computed anew. Only called if it
+    /// [can](Self::PACKS).
+    ///
+    /// # Errors
+    ///
+    /// If an accumulator or a summary cannot be encoded.
+    fn pack(&self, into: &mut Vec<u8>) -> Result<(), CodecError> {
+        let _ = into;
+        Ok(())
+    }
+
+    /// Reads what was [packed](Self::pack).
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not of such a state.
+    fn unpack(bytes: &[u8]) -> Result<Self, CodecError> {
+        let _ = bytes;
+        Ok(Self::default())
+    }
+
+    /// An estimate of the bytes of memory beyond the state itself, without what accumulators and summaries
+    /// point to. Default: none.
+    fn memory(&self) -> usize {
+        0
+    }
 
     /// The panes, at whose boundaries windows are closed.
     fn panes(rules: &Self::Rules) -> WindowSpec;

@@ -26,6 +26,7 @@ use crate::checkpoint::savepoint::Savepoint;
 use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::observe::comparison::MomentsGauge;
 use crate::observe::state_size::StateSizeGauge;
+use crate::spill::Spill;
 use crate::support::failure::Failure;
 
 /// How many checkpoints may build on one that is whole, before the next whole one.
@@ -46,6 +47,8 @@ pub struct CheckpointContext<'scope> {
     pub(crate) state_size: Arc<StateSizeGauge>,
     /// The gauge of the worker's comparisons of moments.
     pub(crate) moments: Arc<MomentsGauge>,
+    /// The setting for state that does not fit in memory; `None` if all is kept there.
+    pub(crate) spill: Option<Arc<Spill>>,
     /// The frontiers behind all operators with state: when they pass a marker, every snapshot has been handed over.
     done: Rc<RefCell<Vec<StreamVec<'scope, EventTime, ()>>>>,
     /// The operators, in the order in which they were built, with what they make of the state that they find.
@@ -84,6 +87,7 @@ impl<'scope> CheckpointContext<'scope> {
             failure,
             state_size,
             moments,
+            spill: None,
             done: Rc::default(),
             operators: Rc::default(),
             found: None,
@@ -97,6 +101,11 @@ impl<'scope> CheckpointContext<'scope> {
         failure: Failure,
     ) -> Self {
         Self { found, failure, ..Self::none(scope) }
+    }
+
+    /// The same, of a pipeline with this setting for state that does not fit in memory.
+    pub(crate) fn with_spill(self, spill: Option<Arc<Spill>>) -> Self {
+        Self { spill, ..self }
     }
 
     /// What the checkpoint was made with from which the graph goes on.

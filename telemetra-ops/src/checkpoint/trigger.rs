@@ -19,7 +19,7 @@ pub(crate) struct CheckpointTrigger {
     /// The distance between boundaries in milliseconds of event time; `None`: no checkpoints.
     interval: Option<u64>,
     /// The least processing time between two checkpoints.
-    pause: Duration,
+    pub(crate) pause: Duration,
     workers: usize,
     /// The length of a pane: between two boundaries nothing takes effect.
     slide: u64,
@@ -37,6 +37,12 @@ struct TriggerState {
     last: EventTime,
     arrived: usize,
     taken_at: Option<Instant>,
+    /// The greatest limit that a worker was given: it may have sent everything before.
+    given: EventTime,
+    /// A boundary was passed within the pause. Input may fall silent before the next one, so its checkpoint is taken late.
+    is_overdue: bool,
+    /// The next cut is such a late one, just after a floor.
+    is_late: bool,
     /// The last cut: nobody goes on after it. A cut at which workers wait already comes before it.
     closing: Option<EventTime>,
     /// The next cut is the one at the end of input.
@@ -69,6 +75,9 @@ impl CheckpointTrigger {
             last: restored.unwrap_or(EventTime::MIN),
             arrived: 0,
             taken_at: None,
+            given: EventTime::MIN,
+            is_overdue: false,
+            is_late: false,
             closing: None,
             ending: false,
             ended: false,
@@ -104,6 +113,17 @@ impl CheckpointTrigger {
         greatest_floor: EventTime,
     ) -> (EventTime, Option<EventTime>) {
         let mut state = self.lock();
+        let (limit, cut) = self.decide(&mut state, floor, greatest_floor);
+        state.given = state.given.max(limit);
+        (limit, cut)
+    }
+
+    fn decide(
+        &self,
+        state: &mut TriggerState,
+        floor: EventTime,
+        greatest_floor: EventTime,
+    ) -> (EventTime, Option<EventTime>) {
         if state.ended {
             return (floor, None);
         }
@@ -113,7 +133,9 @@ impl CheckpointTrigger {
             && floor < EventTime::MAX
         {
             // A partition that had ended before a restart begins behind the others.
-            state.next = Some(EventTime((floor.max(state.last).0 / interval + 1) * interval));
+            let passed = EventTime(floor.max(state.last).0 / interval * interval);
+            // Nothing has been sent, so the boundary that was just passed will do: input that was read at once may fall silent.
+            state.next = Some(if passed > state.last { passed } else { passed.plus(interval) });
         }
         if floor == EventTime::MAX && self.defects.trigger_passes_over && state.closing.is_none() {
             return (floor, None);
@@ -133,8 +155,14 @@ impl CheckpointTrigger {
             }
             return (cut.unwrap_or(floor), cut);
         }
+        let is_free = state.arrived == 0 && state.closing.is_none();
+        if state.is_overdue && is_free && state.given <= floor && !self.is_soon(state) {
+            // Where workers may have sent everything, as at the last cut.
+            (state.next, state.is_overdue, state.is_late) = (Some(floor.plus(1)), false, true);
+        }
+        let is_after_floor = state.closing.is_some() || state.is_late;
         match state.next {
-            Some(next) if next <= floor || (state.closing.is_some() && next < floor.plus(self.slide)) => {
+            Some(next) if next <= floor || (is_after_floor && next < floor.plus(self.slide)) => {
                 (next, Some(next))
             }
             _ => (floor, None),
@@ -147,9 +175,9 @@ impl CheckpointTrigger {
         if state.next != Some(cut) {
             return Arrival::Skip;
         }
-        let soon = state.taken_at.is_some_and(|at| at.elapsed() < self.pause);
-        if state.arrived == 0 && soon && state.closing.is_none() && !state.ending {
+        if state.arrived == 0 && self.is_soon(&state) && state.closing.is_none() && !state.ending {
             self.go_on(&mut state, cut, floor);
+            state.is_overdue = true;
             return Arrival::Skip;
         }
         state.arrived += 1;
@@ -169,9 +197,16 @@ impl CheckpointTrigger {
         }
     }
 
+    /// Whether the last checkpoint was taken less than the pause ago.
+    fn is_soon(&self, state: &TriggerState) -> bool {
+        state.taken_at.is_some_and(|at| at.elapsed() < self.pause)
+    }
+
     fn go_on(&self, state: &mut TriggerState, cut: EventTime, floor: EventTime) {
+        (state.is_overdue, state.is_late) = (false, false);
         let interval = self.interval.unwrap_or(u64::MAX);
-        let next = cut.plus(interval);
+        // A late cut lies between boundaries.
+        let next = EventTime(cut.0 / interval * interval).plus(interval);
         // After a gap in the data, do not take one for each boundary in it.
         let gap = if floor < EventTime::MAX { EventTime(floor.0 / interval * interval) } else { next };
         state.next = Some(next.max(gap));

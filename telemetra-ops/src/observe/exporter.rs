@@ -20,6 +20,7 @@ use crate::observe::metrics::{self as metric, Metric, Value};
 use crate::observe::operator_times::OperatorTimesGauge;
 use crate::observe::state_size::StateSizeGauge;
 use crate::read::ingress::{PartitionStatus, Shared};
+use crate::spill::{Spill, SpillCounts};
 use crate::support::failure::Failure;
 use crate::support::frontier::DurableFrontier;
 
@@ -43,6 +44,8 @@ pub(crate) struct Readings {
     /// `None` without a checkpoint store.
     pub(crate) checkpoints: Option<Arc<CheckpointGauge>>,
     pub(crate) failure: Failure,
+    /// `None` if all state is in memory.
+    pub(crate) spill: Option<Arc<Spill>>,
     pub(crate) workers: Arc<[Monitored]>,
     /// The index of this process's first worker in the cluster.
     pub(crate) first_worker: usize,
@@ -170,6 +173,15 @@ impl Readings {
             let labels = &[pipeline, &moments.operator.into()];
             metric::MOMENTS_FOUND.set(labels, moments.found_per_hour.to_f64());
             metric::MOMENTS_EXPECTED.set(labels, moments.expected_per_hour.to_f64());
+        }
+        if let Some(SpillCounts { memory, bytes, keys, reads, writes, .. }) =
+            self.spill.as_deref().map(Spill::counts)
+        {
+            metric::SPILL_MEMORY.set(&[pipeline], memory.load(Ordering::Relaxed) as f64);
+            metric::SPILL_BYTES.set(&[pipeline], bytes.load(Ordering::Relaxed) as f64);
+            metric::SPILL_KEYS.set(&[pipeline], keys.load(Ordering::Relaxed) as f64);
+            exported.raise(&metric::SPILL_READS, &[pipeline], reads.load(Ordering::Relaxed));
+            exported.raise(&metric::SPILL_WRITES, &[pipeline], writes.load(Ordering::Relaxed));
         }
         for SinkHandle { gauge, .. } in &self.sinks {
             let labels = &gauge.labels.each_ref();

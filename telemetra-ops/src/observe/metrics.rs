@@ -82,6 +82,11 @@ metrics! {
     PANES = gauge("telemetra_state_panes", WORKER, "Panes that the windows of the worker keep, as they are open or may be revised.");
     SUMMARIES = gauge("telemetra_state_summaries", WORKER, "Summaries that the windows of the worker keep, within the horizon.");
     STATE_BYTES = gauge("telemetra_state_bytes", WORKER, "What these panes and summaries would take encoded: an estimate from a sample.");
+    SPILL_MEMORY = gauge("telemetra_spill_memory_bytes", PIPELINE, "What the keys in memory take, by an estimate, where keys may be kept on disk.");
+    SPILL_BYTES = gauge("telemetra_spill_disk_bytes", PIPELINE, "What the keys on disk take.");
+    SPILL_KEYS = gauge("telemetra_spill_disk_keys", PIPELINE, "Keys on disk: a key of windows and moments counts once for each.");
+    SPILL_READS = counter("telemetra_spill_reads_total", PIPELINE, "Keys that were read from disk.");
+    SPILL_WRITES = counter("telemetra_spill_writes_total", PIPELINE, "Keys that were written to disk.");
     BUSY = gauge("telemetra_operator_busy_seconds_total", &["pipeline", "worker", "operator"], "Time spent in the operators of that name, without those nested in them.");
     MOMENTS_FOUND = gauge("telemetra_moments_found_per_hour", &["pipeline", "operator"], "Moments that were found per hour of event time, in the period that was settled last.");
     MOMENTS_EXPECTED = gauge("telemetra_moments_expected_per_hour", &["pipeline", "operator"], "Moments that chance alone would make per hour of event time, in the same period.");

@@ -7,10 +7,8 @@
 
 use std::rc::Rc;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use telemetra_core::EventTime;
-use telemetra_core::checkpoint::{CodecError, Migration, shape_of};
+use telemetra_core::checkpoint::shape_of;
 use timely::ExchangeData;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
@@ -23,193 +21,10 @@ use crate::checkpoint::definition::{Migrations, OperatorDefinition, Takeover};
 use crate::checkpoint::state::{CHAIN, CheckpointContext, Markers};
 use crate::observe::spans;
 pub use crate::operators::inbox::Inbox;
+pub use crate::operators::tactic::Tactic;
 use crate::support::exchange::is_mine;
 use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::frontier::reached;
-
-/// The state and computation of an operator whose state is in checkpoints: it takes in arrivals by time, says
-/// what is due next, and emits at that time.
-///
-/// Run it by [`checkpointed`](Checkpointed::checkpointed), whose page has a complete example. For state by
-/// key without times of its own, [`KeyedProcess`](crate::KeyedProcess) is simpler.
-///
-/// # Contract
-///
-/// * **Time order.** [`take_in`](Self::take_in) stores an arrival with the time at which it takes effect.
-///   [`advance`](Self::advance) is called with increasing times, each after all arrivals up to that time were
-///   taken in. Everything it emits gets that time.
-/// * **Due times.** [`next`](Self::next) returns the least time at which there is something to do: the time
-///   of an arrival, or a timer of the tactic's own. It must be later than the last time of `advance`.
-/// * **Determinism.** State and output must not depend on the order of arrivals at one time, on clocks, or on
-///   how keys are spread over workers. All arrivals with the same [`route`](Self::route) reach the same
-///   worker.
-/// * **Restoring.** A restored tactic emits what the original would have emitted. A snapshot contains the
-///   state *before* its boundary. Arrivals that have not taken effect by then are not part of it, as they
-///   arrive again.
-///
-/// Tested by [`tactic_compliance`](crate::testkit::tactic_compliance), and by
-/// [`collection_compliance`](crate::testkit::collection_compliance) for tactics that emit updates of a
-/// collection.
-pub trait Tactic: 'static {
-    /// The type of arrivals. It is serialised when it moves between processes.
-    type In: ExchangeData;
-    /// The type of output. For a collection, `(data, EventTime, isize)`.
-    type Out: Clone + 'static;
-    /// The type of the state in a checkpoint. Its [shape](telemetra_core::checkpoint::shape_of) is compared
-    /// at a restart.
-    type Snapshot: Serialize + DeserializeOwned;
-
-    /// Whether a snapshot contains only the changes since the previous one. Restoring then receives a chain
-    /// of snapshots, oldest first, the first of which is complete. Default: false. Set it for large state
-    /// that changes slowly.
-    const INCREMENTAL: bool = false;
-
-    /// Returns the version of the state, which checkpoints hold. Raise it when the shape or the meaning of
-    /// [`Snapshot`](Self::Snapshot) changes. Default: 0.
-    fn version(&self) -> u32 {
-        0
-    }
-
-    /// Returns the migration of snapshots that were taken as of `version`. Without one, the pipeline does not start
-    /// from a checkpoint of that version. Default: `None`.
-    ///
-    /// ```
-    /// # use telemetra_core::checkpoint::{CodecError, Migration};
-    /// # use telemetra_core::{EventTime, key_hash};
-    /// # use telemetra_ops::Tactic;
-    /// # struct Totals;
-    /// impl Tactic for Totals {
-    /// #   type In = (String, u64);
-    /// #   type Out = (String, u64);
-    ///     /// Key, sum and count; version 0 had no count.
-    ///     type Snapshot = Vec<(String, u64, u64)>;
-    ///
-    ///     fn version(&self) -> u32 { 1 }
-    ///     fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
-    ///         let from_0 = |totals: Vec<(String, u64)>| {
-    ///             totals.into_iter().map(|(key, sum)| (key, sum, 0)).collect()
-    ///         };
-    ///         (version == 0).then(|| Migration::new(from_0))
-    ///     }
-    /// #   fn route((key, _): &Self::In) -> u64 { key_hash(key) }
-    /// #   fn take_in(&mut self, _: EventTime, _: Self::In) {}
-    /// #   fn next(&self, _: bool) -> Option<EventTime> { None }
-    /// #   fn advance(&mut self, _: EventTime, _: &mut dyn FnMut(Self::Out)) {}
-    /// #   fn snapshot(&mut self, _: EventTime, _: bool) -> Result<Self::Snapshot, CodecError> { Ok(Vec::new()) }
-    /// #   fn restore(&mut self, _: EventTime, _: Vec<Self::Snapshot>, _: &dyn Fn(u64) -> bool) -> Result<(), CodecError> { Ok(()) }
-    /// }
-    /// ```
-    fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
-        let _ = version;
-        None
-    }
-
-    /// Returns what else the state depends on.
-    #[doc(hidden)]
-    fn describe(&self) -> OperatorDefinition {
-        OperatorDefinition::default()
-    }
-
-    /// Returns the operator whose state can be read as this one's if there is none, and how.
-    #[doc(hidden)]
-    fn derived(&self) -> Option<(String, Migration<Self::Snapshot>)> {
-        None
-    }
-
-    /// Returns how to read the part of the state that does not depend on types of the user's.
-    #[doc(hidden)]
-    fn reduced(&self) -> Option<Migration<Self::Snapshot>> {
-        None
-    }
-
-    /// Takes note of what the state that will be restored was made with.
-    #[doc(hidden)]
-    fn was(&mut self, found: &OperatorDefinition) {
-        let _ = found;
-    }
-
-    /// Returns the hash that selects the worker of an arrival: the [`key_hash`](telemetra_core::key_hash) of
-    /// the key that the state is kept by.
-    fn route(arrival: &Self::In) -> u64;
-
-    /// Returns the time at which an arrival takes effect. Default: the time of its message. For updates of a
-    /// collection, return the update's own time.
-    fn time_of(arrival: &Self::In, stamp: EventTime) -> EventTime {
-        let _ = arrival;
-        stamp
-    }
-
-    /// Stores an arrival that takes effect at `time`. Arrivals may come in any order, also some for times far
-    /// ahead; it must not emit. An [`Inbox`] is enough for most tactics.
-    fn take_in(&mut self, time: EventTime, arrival: Self::In);
-
-    /// Returns the least time at which something is due; `None` if nothing is. It is called after every turn,
-    /// so keep it cheap. `ended` is true when no more input will arrive, so that timers which only free state
-    /// can be ignored.
-    fn next(&self, ended: bool) -> Option<EventTime>;
-
-    /// Does everything that is due at `time`, and emits the results, which all get this time. Called once the
-    /// frontier has passed `time`.
-    fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out));
-
-    /// Returns the state as of just before `boundary`, for a checkpoint. If `whole` is true the snapshot must
-    /// be complete, also if snapshots are [incremental](Self::INCREMENTAL).
-    ///
-    /// # Errors
-    ///
-    /// If the state cannot be encoded. The pipeline then fails.
-    fn snapshot(&mut self, boundary: EventTime, whole: bool) -> Result<Self::Snapshot, CodecError>;
-
-    /// Restores the state from the snapshots of all workers: it takes the parts for whose route `is_mine` is
-    /// true. Called once, before anything arrives. The number of workers may have changed.
-    ///
-    /// # Errors
-    ///
-    /// If a snapshot does not fit, as it was made with other settings. The pipeline then does not start.
-    fn restore(
-        &mut self,
-        boundary: EventTime,
-        snapshots: Vec<Self::Snapshot>,
-        is_mine: &dyn Fn(u64) -> bool,
-    ) -> Result<(), CodecError>;
-
-    /// Emits, after a restart, the collection as it was just before the boundary, for downstream operators
-    /// that keep no state of their own. Default: nothing.
-    /// [`collection_compliance`](crate::testkit::collection_compliance) checks that it equals the sum of what
-    /// was emitted.
-    fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
-        let _ = emit;
-    }
-
-    /// Returns what a later run needs after the input has ended, and its last time. Called once, after
-    /// everything else. Default: nothing.
-    #[doc(hidden)]
-    fn leave(&mut self) -> Option<(EventTime, Result<Vec<u8>, CodecError>)> {
-        None
-    }
-
-    /// Takes over what the workers of an earlier run left, if that run came to its end and started from the
-    /// same checkpoint. `settles` is a time after everything that its sinks received. Called after
-    /// [`restore`](Self::restore).
-    ///
-    /// # Errors
-    ///
-    /// If it does not fit.
-    #[doc(hidden)]
-    fn take_over(
-        &mut self,
-        settles: EventTime,
-        left: Vec<Vec<u8>>,
-        is_mine: &dyn Fn(u64) -> bool,
-    ) -> Result<(), CodecError> {
-        let _ = (settles, left, is_mine);
-        Ok(())
-    }
-
-    /// Called after the operator has run, for example to update gauges. It must not change the state.
-    /// Default: nothing.
-    fn end_of_turn(&mut self) {}
-}
 
 /// Extends a stream by operators whose state is in checkpoints. `D` is the type of its data.
 ///
@@ -340,7 +155,11 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
             let mut markers = Markers::default();
             let mut snapshots = 0_usize;
             let mut has_left = false;
+            let mut has_failed = false;
             move |frontiers| {
+                if has_failed {
+                    return;
+                }
                 let mut output = output.activate();
                 if let Some(cap) = revived.take() {
                     let mut session = output.session(&cap);
@@ -375,7 +194,15 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                             let whole = !T::INCREMENTAL || snapshots.is_multiple_of(CHAIN);
                             snapshots += 1;
                             let _span = writer.gauge.spans.snapshot(boundary, worker, &name).entered();
-                            match tactic.snapshot(boundary, whole) {
+                            let snapshot = tactic.snapshot(boundary, whole);
+                            if let Some(error) = tactic.take_error() {
+                                failure.set(error);
+                                // The frontier does not pass it.
+                                markers.note(boundary, &cap);
+                                has_failed = true;
+                                return;
+                            }
+                            match snapshot {
                                 Ok(snapshot) => writer.snapshot(boundary, &name, &snapshot),
                                 Err(source) => failure.set(PipelineError::encode(&name, source)),
                             }
@@ -390,6 +217,11 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
                         rows += 1;
                         session.give(out);
                     });
+                    if let Some(error) = tactic.take_error() {
+                        failure.set(error);
+                        has_failed = true;
+                        return;
+                    }
                     times += 1;
                     span.record("through", tracing::field::display(time));
                 }

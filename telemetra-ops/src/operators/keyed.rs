@@ -84,6 +84,18 @@ impl<K: Key, V> Keyed<K, V> {
         slot
     }
 
+    /// Returns the slot of a key of this hash, if there is one.
+    pub(crate) fn find(&self, hash: u64, key: K::Ref<'_>) -> Option<u32> {
+        let known =
+            |&slot: &u32| self.slots.get(slot).is_some_and(|known| known.hash == hash && known.key.is(key));
+        self.index.find(hash, known).copied()
+    }
+
+    /// Returns the hash of the key of a slot; `None` if it was removed.
+    pub(crate) fn hash(&self, slot: u32) -> Option<u64> {
+        self.slots.get(slot).map(|slot| slot.hash)
+    }
+
     /// Returns the number of keys.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()

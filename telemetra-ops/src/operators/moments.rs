@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use differential_dataflow::{AsCollection, VecCollection};
 use telemetra_core::checkpoint::{CodecError, Migration};
-use telemetra_core::engine::{CountLooks, EpisodesState, KeyEpisodes, Level, Looks, WindowChange};
+use telemetra_core::engine::{CountLooks, EpisodesState, KeyEpisodes, Level, WindowChange};
 use telemetra_core::{Data, EventTime, Key, Moment, MomentRule, Summary, WindowRules, key_hash};
 
 use crate::checkpoint::definition::{OperatorDefinition, RuleDefinition};
 use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
+pub use crate::operators::found_moments::FoundMoments;
+use crate::operators::found_moments::{Found, rule_number};
 use crate::operators::keyed::{BATCH, Keyed};
+use crate::operators::moments_spill::MomentsSpill;
 use crate::operators::open_looks::OpenLooks;
 use crate::operators::restored_rules::RestoredRules;
 use crate::operators::windows::Summaries;
-use timely::dataflow::StreamVec;
+use crate::support::failure::PipelineError;
 use timely::dataflow::operators::vec::Map;
 
 /// Extends a collection of summaries by the detection of moments: runs of windows that a rule's detector
@@ -87,24 +90,6 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
     ) -> FoundMoments<'scope, K>;
 }
 
-/// Moments, with the number of judged windows (looks) among which they were found.
-/// [`with_chance`](Self::with_chance) estimates from both how many are due to chance.
-pub struct FoundMoments<'scope, K: Key> {
-    /// The moments, without an estimate of their chance: [`chance`](Moment::chance) is `None`.
-    pub moments: VecCollection<'scope, EventTime, Moment<K>, isize>,
-    /// Looks and moments of each pane that is settled, by the pane's end: of the keys of this worker.
-    pub(crate) looks: StreamVec<'scope, EventTime, (EventTime, Looks)>,
-    pub(crate) windows: WindowRules,
-    /// The types of moments, in the order of the rules.
-    pub(crate) types: Vec<Arc<str>>,
-}
-
-impl<K: Key> std::fmt::Debug for FoundMoments<'_, K> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FoundMoments").field("windows", &self.windows).finish_non_exhaustive()
-    }
-}
-
 impl<'scope, K: Key, S: Data> Moments<'scope, K, S> for Summaries<'scope, K, S> {
     fn moments(
         self,
@@ -113,7 +98,7 @@ impl<'scope, K: Key, S: Data> Moments<'scope, K, S> for Summaries<'scope, K, S> 
         name: &str,
         context: &CheckpointContext<'scope>,
     ) -> VecCollection<'scope, EventTime, Moment<K>, isize> {
-        let tactic = MomentsTactic::<K, S>::new(windows, rules, None);
+        let tactic = MomentsTactic::<K, S>::new(windows, rules, None).with_spill(context.spill.clone());
         let found = self.inner.checkpointed(name, context, tactic);
         found.flat_map(Found::moment).as_collection()
     }
@@ -127,6 +112,7 @@ impl<'scope, K: Key, S: Data> Moments<'scope, K, S> for Summaries<'scope, K, S> 
     ) -> FoundMoments<'scope, K> {
         let types = rules.iter().map(|rule| Arc::clone(&rule.moment_type)).collect();
         let tactic = MomentsTactic::<K, S>::new(windows, rules, Some(OpenLooks::default()));
+        let tactic = tactic.with_spill(context.spill.clone());
         let found = self.inner.checkpointed(name, context, tactic);
         FoundMoments {
             moments: found.clone().flat_map(Found::moment).as_collection(),
@@ -137,39 +123,19 @@ impl<'scope, K: Key, S: Data> Moments<'scope, K, S> for Summaries<'scope, K, S> 
     }
 }
 
-/// What the operator emits.
-#[derive(Clone)]
-enum Found<K: Key> {
-    Moment((Moment<K>, EventTime, isize)),
-    Looks(EventTime, Looks),
-}
-
-impl<K: Key> Found<K> {
-    fn moment(self) -> Option<(Moment<K>, EventTime, isize)> {
-        if let Self::Moment(update) = self { Some(update) } else { None }
-    }
-
-    fn looks(self) -> Option<(EventTime, Looks)> {
-        if let Self::Looks(pane, looks) = self { Some((pane, looks)) } else { None }
-    }
-}
-
-/// The number of the rule that found a moment.
-fn rule_number<K: Key, S>(rules: &[MomentRule<S>], moment: &Moment<K>) -> u16 {
-    let position = rules.iter().position(|rule| rule.moment_type == moment.moment_type);
-    position.and_then(|number| u16::try_from(number).ok()).unwrap_or(u16::MAX)
-}
+/// A change of the collection of summaries.
+pub(super) type Arrival<K, S> = ((K, Summary<S>), isize);
 
 /// The keys of one worker.
-struct MomentsTactic<K: Key, S> {
-    windows: WindowRules,
-    rules: Arc<[MomentRule<S>]>,
-    keys: Keyed<K, KeyEpisodes<K, S>>,
-    inbox: Inbox<((K, Summary<S>), isize)>,
+pub(super) struct MomentsTactic<K: Key, S> {
+    pub(super) windows: WindowRules,
+    pub(super) rules: Arc<[MomentRule<S>]>,
+    pub(super) keys: Keyed<K, KeyEpisodes<K, S>>,
+    inbox: Inbox<Arrival<K, S>>,
     /// When each slot had arrivals last.
-    seen: Vec<EventTime>,
+    pub(super) seen: Vec<EventTime>,
     /// The keys with a moment that closes at a time unless their next window is anomalous.
-    calendar: BTreeMap<EventTime, Vec<u32>>,
+    pub(super) calendar: BTreeMap<EventTime, Vec<u32>>,
     /// Windows before this time were judged by an earlier run.
     restored: EventTime,
     revived: Vec<u32>,
@@ -181,6 +147,8 @@ struct MomentsTactic<K: Key, S> {
     changes: Vec<WindowChange<S>>,
     /// Changes of the moments of one key.
     changed: Vec<(Moment<K>, isize)>,
+    /// The keys that are on disk; `None` if all are here.
+    pub(super) spill: Option<Box<MomentsSpill<K, S>>>,
 }
 
 impl<K: Key, S: Data> MomentsTactic<K, S> {
@@ -198,69 +166,32 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
             looks,
             changes: Vec::new(),
             changed: Vec::new(),
+            spill: None,
         }
     }
 
     /// Returns the slot of a key, which is created if there is none.
-    fn slot(&mut self, key: &K) -> u32 {
+    pub(super) fn slot(&mut self, key: &K) -> u32 {
         let rules = self.rules.len();
         let slot = self.keys.slot_or_insert(key.as_ref(), || KeyEpisodes::new(rules));
+        if let Some(spill) = &mut self.spill {
+            spill.hot.add(slot);
+        }
         self.seen.resize(self.seen.len().max(slot as usize + 1), EventTime::MIN);
         slot
     }
-}
 
-impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
-    type In = ((K, Summary<S>), EventTime, isize);
-    type Out = Found<K>;
-    type Snapshot = Vec<(K, EpisodesState)>;
-
-    fn version(&self) -> u32 {
-        EpisodesState::VERSION
-    }
-
-    fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
-        Some(EpisodesState::migration(version)?.after::<K>().of_list())
-    }
-
-    fn describe(&self) -> OperatorDefinition {
-        OperatorDefinition { rules: RuleDefinition::all(&self.rules), ..OperatorDefinition::default() }
-    }
-
-    fn was(&mut self, found: &OperatorDefinition) {
-        self.places = Some(RestoredRules::new(&found.rules, &RuleDefinition::all(&self.rules)));
-    }
-
-    fn route(((key, _), ..): &Self::In) -> u64 {
-        key_hash(&key.as_ref())
-    }
-
-    fn time_of((_, time, _): &Self::In, _: EventTime) -> EventTime {
-        *time
-    }
-
-    fn take_in(&mut self, time: EventTime, (data, _, diff): Self::In) {
-        self.inbox.push(time, (data, diff));
-    }
-
-    fn next(&self, _: bool) -> Option<EventTime> {
-        let open = self.looks.as_ref().and_then(|looks| looks.panes.keys().next());
-        let settles = open.map(|pane| self.windows.settled_at(*pane).minus(1));
-        let calendar = self.calendar.keys().next().copied();
-        self.inbox.next().into_iter().chain(calendar).chain(settles).min()
-    }
-
-    fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
+    /// Advances the keys that are due at a time, and those with arrivals.
+    fn advance_keys(
+        &mut self,
+        time: EventTime,
+        (mut touched, arrivals): (Vec<u32>, impl Iterator<Item = Arrival<K, S>>),
+        emit: &mut dyn FnMut(Found<K>),
+    ) {
         let boundary = time.plus(1);
-        let mut touched = self.calendar.remove(&time).unwrap_or_default();
-        if time < self.restored {
-            touched.append(&mut self.revived);
-        }
-        let mut list = self.inbox.take(time);
-        let used = list.len();
-        let (mut arrived, mut is_scattered) = (Vec::with_capacity(used), false);
+        let (mut arrived, mut is_scattered) = (Vec::with_capacity(arrivals.size_hint().0), false);
         let mut last = None;
-        for ((key, summary), diff) in list.drain(..) {
+        for ((key, summary), diff) in arrivals {
             let slot = self.slot(&key);
             let seen = std::mem::replace(&mut self.seen[slot as usize], time) == time;
             is_scattered |= seen && last != Some(slot);
@@ -274,7 +205,6 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
                 episodes.recall(&self.rules, &self.windows, summary.window.end, &summary.value);
             }
         }
-        self.inbox.recycle(list, used);
         // The operator before emits the changes of one key together.
         if is_scattered {
             arrived.sort_by_key(|(slot, ..)| *slot);
@@ -335,6 +265,66 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
                 self.calendar.entry(boundary.minus(1).max(time.plus(1))).or_default().push(slot);
             }
         }
+    }
+}
+
+impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
+    type In = ((K, Summary<S>), EventTime, isize);
+    type Out = Found<K>;
+    type Snapshot = Vec<(K, EpisodesState)>;
+
+    fn version(&self) -> u32 {
+        EpisodesState::VERSION
+    }
+
+    fn migrate(&self, version: u32) -> Option<Migration<Self::Snapshot>> {
+        Some(EpisodesState::migration(version)?.after::<K>().of_list())
+    }
+
+    fn describe(&self) -> OperatorDefinition {
+        OperatorDefinition { rules: RuleDefinition::all(&self.rules), ..OperatorDefinition::default() }
+    }
+
+    fn was(&mut self, found: &OperatorDefinition) {
+        self.places = Some(RestoredRules::new(&found.rules, &RuleDefinition::all(&self.rules)));
+    }
+
+    fn route(((key, _), ..): &Self::In) -> u64 {
+        key_hash(&key.as_ref())
+    }
+
+    fn time_of((_, time, _): &Self::In, _: EventTime) -> EventTime {
+        *time
+    }
+
+    fn take_in(&mut self, time: EventTime, (data, _, diff): Self::In) {
+        self.inbox.push(time, (data, diff));
+    }
+
+    fn next(&self, _: bool) -> Option<EventTime> {
+        let open = self.looks.as_ref().and_then(|looks| looks.panes.keys().next());
+        let settles = open.map(|pane| self.windows.settled_at(*pane).minus(1));
+        let calendar = self.calendar.keys().next().copied();
+        let spilled = self.spill.as_ref().and_then(|spill| spill.cold.next());
+        self.inbox.next().into_iter().chain(calendar).chain(settles).chain(spilled).min()
+    }
+
+    fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
+        let mut touched = self.calendar.remove(&time).unwrap_or_default();
+        if time < self.restored {
+            touched.append(&mut self.revived);
+        }
+        let mut list = self.inbox.take(time);
+        let used = list.len();
+        if self.spill.is_some() {
+            self.put_off(time, &mut list);
+        }
+        self.advance_keys(time, (touched, list.drain(..)), emit);
+        self.inbox.recycle(list, used);
+        while let Some((touched, arrivals)) = self.spilled(time) {
+            self.advance_keys(time, (touched, arrivals.into_iter()), emit);
+        }
+        let boundary = time.plus(1);
         if let Some(looks) = &mut self.looks {
             looks.flush();
         }
@@ -348,9 +338,16 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
         }
     }
 
+    fn take_error(&mut self) -> Option<PipelineError> {
+        self.spill.as_mut()?.cold.take_error()
+    }
+
     fn snapshot(&mut self, _: EventTime, _: bool) -> Result<Self::Snapshot, CodecError> {
         let states = self.keys.iter_mut().map(|(_, key, episodes)| Ok((key.clone(), episodes.state()?)));
-        states.filter_map(|state| state.map(|(key, state)| Some((key, state?))).transpose()).collect()
+        let states = states.filter_map(|state| state.map(|(key, state)| Some((key, state?))).transpose());
+        let mut states: Self::Snapshot = states.collect::<Result<_, CodecError>>()?;
+        self.kept_on_disk(&mut states);
+        Ok(states)
     }
 
     fn restore(

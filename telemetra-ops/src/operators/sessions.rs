@@ -32,6 +32,11 @@ pub(crate) fn sessions<'scope, K: Key, A: Accumulator>(
     name: &str,
     context: &CheckpointContext<'scope>,
 ) -> Summaries<'scope, K, A::Output> {
-    let tactic = WindowsTactic::<K, KeySessions<A>>::new(rules, versions, Arc::clone(&context.state_size));
+    let tactic = WindowsTactic::<K, KeySessions<A>>::new(
+        rules,
+        versions,
+        Arc::clone(&context.state_size),
+        context.spill.clone(),
+    );
     runs.checkpointed(name, context, tactic).as_collection()
 }

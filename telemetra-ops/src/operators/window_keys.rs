@@ -9,22 +9,25 @@ use telemetra_core::{EventTime, Key};
 use crate::operators::checkpointed::Inbox;
 use crate::operators::key_order::KeyOrder;
 use crate::operators::keyed::Keyed;
+use crate::operators::window_spill::WindowSpill;
 use crate::read::partial::Partial;
 
 /// The keys of one worker, each with its windows and with state of the operator's own.
 pub(crate) struct WindowKeys<K: Key, W: WindowState, X> {
-    keys: Keyed<K, WindowKey<W, X>>,
+    pub(super) keys: Keyed<K, WindowKey<W, X>>,
     order: KeyOrder,
     inbox: Inbox<Partial<K, W::Partial>>,
     /// The keys that are due at each boundary: to close a window, to retire a summary, or to drop a pane.
-    calendar: BTreeMap<EventTime, Vec<u32>>,
+    pub(super) calendar: BTreeMap<EventTime, Vec<u32>>,
     /// The boundary at which each slot is due, as the calendar may contain it more than once. They are together, so
     /// that most of the calendar is read without a look at the keys.
-    wakes: Vec<EventTime>,
+    pub(super) wakes: Vec<EventTime>,
     /// Room for arrivals, which only the keys that are being looked at need.
     spare: Vec<Vec<(EventTime, W::Partial)>>,
     /// The last boundary at which some window is open even without further arrivals.
     last_close: EventTime,
+    /// The keys that are on disk; `None` if all are here.
+    pub(super) spill: Option<Box<WindowSpill<K, W>>>,
 }
 
 /// The state of one key.
@@ -52,12 +55,13 @@ impl<K: Key, W: WindowState, X> Default for WindowKeys<K, W, X> {
             wakes: Vec::new(),
             spare: Vec::new(),
             last_close: EventTime::MIN,
+            spill: None,
         }
     }
 }
 
 /// The due time of a key that is being looked at.
-const TOUCHED: EventTime = EventTime::MIN;
+pub(super) const TOUCHED: EventTime = EventTime::MIN;
 
 impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
     /// Stores a partial that takes effect at `time`.
@@ -73,7 +77,8 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         let is_done = |due: &EventTime| {
             !ended || *due <= self.last_close || arrival.is_some_and(|at| at.plus(1) >= *due)
         };
-        let due = self.calendar.keys().next().copied().filter(is_done);
+        let spilled = self.spill.as_ref().and_then(|spill| spill.cold.next());
+        let due = self.calendar.keys().next().copied().into_iter().chain(spilled).min().filter(is_done);
         let due = due.map(|boundary| boundary.minus(1));
         match (arrival, due) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -82,7 +87,8 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
     }
 
     /// Returns the slots of the keys that are due at `time` or have arrivals, each once. Arrivals are moved
-    /// to [pending](WindowKey::pending). Each key must be [planned](Self::plan) again.
+    /// to [pending](WindowKey::pending). Each key must be [planned](Self::plan) again. Those that are not in memory
+    /// come [after](Self::touch_spilled).
     pub(crate) fn touch(&mut self, time: EventTime) -> Vec<u32> {
         let boundary = time.plus(1);
         let mut touched = self.calendar.remove(&boundary).unwrap_or_default();
@@ -92,24 +98,37 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         });
         let mut arrivals = self.inbox.take(time);
         let arrived = arrivals.len();
-        for partial in arrivals.drain(..) {
-            let slot = self.slot(partial.key.as_ref());
-            if self.wakes[slot as usize] != TOUCHED {
-                self.wakes[slot as usize] = TOUCHED;
-                touched.push(slot);
+        if self.spill.is_some() {
+            self.touch_hot(boundary, arrivals.drain(..), &mut touched);
+        } else {
+            for Partial { key, pane, accumulator } in arrivals.drain(..) {
+                let slot = self.slot(key.as_ref());
+                self.arrive(slot, (pane, accumulator), &mut touched);
             }
-            let Some((_, key)) = self.keys.get_mut(slot) else { continue };
-            if key.pending.capacity() == 0 {
-                key.pending = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(1));
-            }
-            key.pending.push((partial.pane, partial.accumulator));
         }
         self.inbox.recycle(arrivals, arrived);
-        // What is emitted in the order of keys need not be sorted for the sinks.
-        self.order.sort(&mut touched, &self.keys);
+        self.in_order(&mut touched);
         // What the last burst needed is not kept for ever.
         self.spare.truncate(touched.len());
         touched
+    }
+
+    /// What is emitted in the order of keys need not be sorted for the sinks.
+    pub(super) fn in_order(&mut self, touched: &mut [u32]) {
+        self.order.sort(touched, &self.keys);
+    }
+
+    /// Adds a partial to those of a key.
+    pub(super) fn arrive(&mut self, slot: u32, partial: (EventTime, W::Partial), touched: &mut Vec<u32>) {
+        if self.wakes[slot as usize] != TOUCHED {
+            self.wakes[slot as usize] = TOUCHED;
+            touched.push(slot);
+        }
+        let Some((_, key)) = self.keys.get_mut(slot) else { return };
+        if key.pending.capacity() == 0 {
+            key.pending = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(1));
+        }
+        key.pending.push(partial);
     }
 
     /// Schedules the next look at a key: when its windows need it, or `sooner`. A key without any state is
@@ -140,7 +159,7 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
 
     /// Returns the slot of a key, which is created if there is none.
     pub(crate) fn slot(&mut self, key: K::Ref<'_>) -> u32 {
-        let Self { keys, order, wakes, .. } = self;
+        let Self { keys, order, wakes, spill, .. } = self;
         let mut is_new = false;
         let slot = keys.slot_or_insert(key, || {
             is_new = true;
@@ -149,6 +168,9 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         if is_new {
             order.add(slot);
             wakes.resize(wakes.len().max(slot as usize + 1), EventTime::MAX);
+            if let Some(spill) = spill {
+                spill.hot.add(slot);
+            }
         }
         slot
     }
@@ -170,6 +192,6 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
 
     /// Returns the number of keys.
     pub(crate) fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.len() + self.spill.as_ref().map_or(0, |spill| spill.cold.len())
     }
 }

@@ -100,6 +100,11 @@ pub(crate) fn windows_of<'scope, K: Key, A: Accumulator>(
     name: &str,
     context: &CheckpointContext<'scope>,
 ) -> Summaries<'scope, K, A::Output> {
-    let tactic = WindowsTactic::<K, KeyWindows<A>>::new(rules, versions, Arc::clone(&context.state_size));
+    let tactic = WindowsTactic::<K, KeyWindows<A>>::new(
+        rules,
+        versions,
+        Arc::clone(&context.state_size),
+        context.spill.clone(),
+    );
     partials.checkpointed(name, context, tactic).as_collection()
 }

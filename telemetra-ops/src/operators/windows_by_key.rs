@@ -12,6 +12,8 @@ use crate::operators::checkpointed::Tactic;
 use crate::operators::keyed::BATCH;
 use crate::operators::window_keys::{WindowKey, WindowKeys};
 use crate::read::partial::Partial;
+use crate::spill::Spill;
+use crate::support::failure::PipelineError;
 
 /// The windows of the keys of one worker.
 pub(crate) struct WindowsTactic<K: Key, W: WindowState> {
@@ -30,11 +32,12 @@ impl<K: Key, W: WindowState> WindowsTactic<K, W> {
         rules: W::Rules,
         versions: StateVersions<W::State>,
         gauge: Arc<StateSizeGauge>,
+        spill: Option<Arc<Spill>>,
     ) -> Self {
         Self {
             rules,
             versions,
-            keys: WindowKeys::default(),
+            keys: WindowKeys::default().with_spill(spill),
             recorded: EventTime::MIN,
             restored: EventTime::MIN,
             counter: StateSizeCounter::default(),
@@ -78,18 +81,22 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
 
     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
         let boundary = time.plus(1);
-        for batch in self.keys.touch(time).chunks(BATCH) {
-            self.keys.fetch(batch);
-            for &slot in batch {
-                let Some((key, entry)) = self.keys.get_mut(slot) else { continue };
-                let WindowKey { windows, pending, .. } = entry;
-                let before = windows.size();
-                windows.advance(&self.rules, boundary, pending, |summary, diff| {
-                    emit(((key.clone(), summary), time, diff));
-                });
-                self.counter.changed(before, windows);
-                self.keys.plan(&self.rules, slot, boundary, None);
+        let mut touched = Some(self.keys.touch(time));
+        while let Some(slots) = touched {
+            for batch in slots.chunks(BATCH) {
+                self.keys.fetch(batch);
+                for &slot in batch {
+                    let Some((key, entry)) = self.keys.get_mut(slot) else { continue };
+                    let WindowKey { windows, pending, .. } = entry;
+                    let before = windows.size();
+                    windows.advance(&self.rules, boundary, pending, |summary, diff| {
+                        emit(((key.clone(), summary), time, diff));
+                    });
+                    self.counter.changed(before, windows);
+                    self.keys.plan(&self.rules, slot, boundary, None);
+                }
             }
+            touched = self.keys.touch_spilled(&self.rules, boundary);
         }
     }
 
@@ -97,9 +104,13 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
         let since = if whole { EventTime::MIN } else { self.recorded };
         self.recorded = boundary;
         let keys = self.keys.iter_mut();
-        Ok(keys
+        let mut states: Vec<_> = keys
             .filter_map(|(_, key, entry)| Some((key.clone(), entry.windows.state_since(&self.rules, since)?)))
-            .collect())
+            .collect();
+        self.keys.spilled(whole, |key, windows| {
+            states.extend(windows.state_since(&self.rules, since).map(|state| (key, state)));
+        });
+        Ok(states)
     }
 
     fn restore(
@@ -137,6 +148,10 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
         }
     }
 
+    fn take_error(&mut self) -> Option<PipelineError> {
+        self.keys.take_error()
+    }
+
     fn end_of_turn(&mut self) {
         self.counter.publish(self.keys.len(), &self.gauge);
     }
@@ -152,7 +167,7 @@ pub(crate) mod tests {
     pub(crate) type Counts = WindowsTactic<String, KeyWindows<Count>>;
 
     pub(crate) fn fresh() -> Counts {
-        Counts::new(TimeConfig::default().window_rules(1), StateVersions::default(), Arc::default())
+        Counts::new(TimeConfig::default().window_rules(1), StateVersions::default(), Arc::default(), None)
     }
 
     pub(crate) fn arrival(key: &str, at: u64) -> (EventTime, Partial<String, Count>) {

@@ -17,6 +17,7 @@ use crate::deliver::placement::SinkPlan;
 use crate::pipeline::finish::StopSignal;
 use crate::pipeline::plan::Plan;
 use crate::read::ingress::IngressConfig;
+use crate::spill::SpillConfig;
 use crate::support::defects::EngineDefects;
 use crate::support::failure::Failure;
 
@@ -89,6 +90,7 @@ pub(crate) struct Parts<E: Events> {
     pub(crate) tables: Vec<Arc<Table>>,
     pub(crate) sinks: Vec<SinkPlan>,
     pub(crate) checkpoints: Option<Checkpoints>,
+    pub(crate) spill: Option<SpillConfig>,
     pub(crate) savepoint: Option<SavepointStart>,
     /// Whether sinks that another pipeline writes to are left to it until they are taken over.
     pub(crate) stands_by: bool,
@@ -134,6 +136,7 @@ impl<E: Events> Default for Pipeline<E> {
             tables: Vec::new(),
             sinks: Vec::new(),
             checkpoints: None,
+            spill: None,
             savepoint: None,
             stands_by: false,
             cluster: Cluster { workers: 1, process: 0, addresses: Vec::new() },
@@ -293,8 +296,9 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Takes a checkpoint for every `every` of event time, and starts from the newest complete one. Default:
-    /// no checkpoints, so a restart reads all input again.
+    /// Takes a checkpoint for every `every` of event time, the first at the multiple of `every` before the
+    /// first events, and starts from the newest complete one. Default: no checkpoints, so a restart reads all
+    /// input again.
     ///
     /// `every` must be a multiple of the pane, which is the greatest common divisor of all slides;
     /// [`start`](Self::start) refuses others. Short intervals make restarts faster and write more; one minute
@@ -312,7 +316,8 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Sets the least processing time between two checkpoints, so that a replay, in which event time passes
-    /// fast, does not spend its time on them. Default: zero.
+    /// fast, does not spend its time on them. One that comes too soon is taken when the pause has passed,
+    /// even if input has fallen silent. Default: zero.
     ///
     /// It has no effect without [`checkpoints`](Self::checkpoints), which must be called before it, and none
     /// in a cluster of processes.
@@ -321,6 +326,21 @@ impl<E: Events, L> Pipeline<E, L> {
         if let Some(checkpoints) = &mut self.parts.checkpoints {
             checkpoints.pause = pause;
         }
+        self
+    }
+
+    /// Keeps the state of keys that does not fit in memory on disk, in files in a folder. Default: all is in memory.
+    ///
+    /// It is for the windows of sliding and tumbling groupings, and for their moments; sessions, early results and
+    /// operators of your own stay in memory. The results are the same. Keys that have been quiet leave memory
+    /// first, and come back when an event arrives or they are due. The limit is that of this process, divided
+    /// evenly among its operators and workers. A snapshot for a checkpoint still holds in memory what is written.
+    ///
+    /// [`start`](Self::start) refuses a folder that it cannot write to. A disk that is full or fails later ends the
+    /// pipeline with [`PipelineError::Spill`](crate::PipelineError::Spill).
+    #[must_use]
+    pub fn spill(mut self, spill: SpillConfig) -> Self {
+        self.parts.spill = Some(spill);
         self
     }
 

@@ -24,6 +24,7 @@ use crate::pipeline::finish::{Drain, StopHandle};
 use crate::pipeline::worker::Blueprint;
 use crate::read::discovery::PartitionDiscovery;
 use crate::read::ingress::{PartitionStatus, Shared};
+use crate::spill::{Spill, SpillReport};
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::frontier::DurableFrontier;
 use crate::support::restore_plan::RestorePlan;
@@ -72,6 +73,7 @@ pub struct Running {
     has_checkpoints: bool,
     monitored: Arc<[Monitored]>,
     plan: Option<RestorePlan>,
+    spill: Option<Arc<Spill>>,
     /// To the thread that writes checkpoints; `None` if there is none, or it is another process's to take savepoints.
     pub(super) messages: Option<Sender<Message>>,
 }
@@ -105,6 +107,8 @@ pub struct Report {
     /// A description, for a log, of what was not durable when [draining](Running::drain) reached its timeout,
     /// and where the next start continues. `None` if everything is durable.
     pub unfinished: Option<String>,
+    /// What was kept on disk; `None` without the setting [`spill`](crate::Pipeline::spill).
+    pub spill: Option<SpillReport>,
 }
 
 /// What runs beside the workers or is shared with them.
@@ -119,6 +123,7 @@ pub(super) struct RunParts {
     pub(super) threads: Vec<JoinHandle<()>>,
     pub(super) discoveries: Vec<PartitionDiscovery>,
     pub(super) plan: Option<RestorePlan>,
+    pub(super) spill: Option<Arc<Spill>>,
     pub(super) messages: Option<Sender<Message>>,
 }
 
@@ -139,6 +144,7 @@ pub(super) fn run<E: Events>(
         threads,
         discoveries,
         plan,
+        spill,
         messages,
     } = parts;
     let frontier = Arc::clone(&blueprint.frontier);
@@ -149,6 +155,7 @@ pub(super) fn run<E: Events>(
         sinks: sinks.clone(),
         checkpoints: has_checkpoints.then(|| Arc::clone(&checkpoints)),
         failure: failure.clone(),
+        spill: spill.clone(),
         workers: Arc::clone(&monitored),
         first_worker: blueprint.cluster.0 * blueprint.cluster.1,
     };
@@ -188,6 +195,7 @@ pub(super) fn run<E: Events>(
         has_checkpoints,
         monitored,
         plan,
+        spill,
         messages,
     };
     for discovery in discoveries {
@@ -320,6 +328,7 @@ impl Running {
             moments: self.moments(),
             restored: self.plan.clone(),
             unfinished,
+            spill: self.spill.as_ref().map(|spill| spill.report()),
         }
     }
 

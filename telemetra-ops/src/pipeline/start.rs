@@ -26,6 +26,7 @@ use crate::pipeline::worker::Blueprint;
 use crate::read::ingress::{Floors, Ingress};
 use crate::read::prepare::prepared;
 use crate::read::sources::{self, Opened, Opening};
+use crate::spill::Spill;
 use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
 
@@ -57,6 +58,7 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
 impl<E: Events> Parts<E> {
     fn run(mut self) -> Result<Running, PipelineError> {
         let checked = self.check()?;
+        let spill = self.spill.take().map(Spill::open).transpose()?;
         let cluster = self.cluster.clone();
         let processes = cluster.addresses.len().max(1);
         let peers = processes * cluster.workers;
@@ -185,9 +187,11 @@ impl<E: Events> Parts<E> {
             monitored: Arc::clone(&monitored),
             operator_times: self.operator_times,
             defects: self.defects,
+            spill: spill.clone(),
         };
         let parts = RunParts {
             name,
+            spill,
             monitored,
             has_checkpoints,
             ingress: shared,

@@ -29,6 +29,7 @@ use crate::pipeline::plan::Plan;
 use crate::read::ingest::{IngestLinks, IngestStreams, ingest_with};
 use crate::read::ingress::Ingress;
 use crate::read::plan::FoldPlan;
+use crate::spill::Spill;
 use crate::support::defects::EngineDefects;
 use crate::support::failure::Failure;
 use crate::support::frontier::{DurableFrontier, reached_of};
@@ -58,6 +59,7 @@ pub(crate) struct Blueprint<E: Events> {
     /// Whether the time in each operator is measured.
     pub(crate) operator_times: bool,
     pub(crate) defects: EngineDefects,
+    pub(crate) spill: Option<Arc<Spill>>,
 }
 
 /// The longest time that a worker sleeps before it checks for an order to stop.
@@ -163,6 +165,7 @@ impl<E: Events> Blueprint<E> {
         let (restored, failure) = (self.restored.clone(), self.failure.clone());
         let context =
             CheckpointContext::new(markers.clone(), writer.clone(), restored, failure, state_size, moments);
+        let context = context.with_spill(self.spill.clone());
         let graph =
             Graph::new(scope, context.clone(), self.horizon, self.time.clone(), Arc::clone(&self.tables));
         open.into_iter().for_each(|plan| plan.build(&graph));

@@ -1,5 +1,6 @@
 //! The first error of a pipeline: what stops it, and what its handle reports.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -71,6 +72,18 @@ pub enum PipelineError {
         operator: String,
         /// What failed.
         source: CodecError,
+    },
+    /// State of keys could not be written to the folder of the setting [`spill`](crate::Pipeline::spill), or not
+    /// be read from it.
+    #[error(
+        "could not keep the state of keys in the folder `{}`: free space there, or change the folder or the memory limit of the setting `spill`",
+        folder.display()
+    )]
+    Spill {
+        /// The folder.
+        folder: PathBuf,
+        /// What failed.
+        source: std::io::Error,
     },
     /// The checkpoint store failed at the start, or its checkpoint could not be used.
     #[error("{}", if matches!(.0, RestoreError::Store(_)) { "could not use the checkpoint store" } else { "could not restore from a checkpoint" })]

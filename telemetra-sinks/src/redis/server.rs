@@ -29,7 +29,7 @@ pub struct RedisServer {
     kind: Kind,
     urls: Vec<String>,
     certificates: Option<TlsCertificates>,
-    time_out: Duration,
+    timeout: Duration,
 }
 
 /// The kind of deployment.
@@ -42,7 +42,7 @@ enum Kind {
 
 impl RedisServer {
     fn new(kind: Kind, urls: Vec<String>) -> Self {
-        Self { kind, urls, certificates: None, time_out: Duration::from_secs(10) }
+        Self { kind, urls, certificates: None, timeout: Duration::from_secs(10) }
     }
 
     /// Creates the address of a single server.
@@ -106,8 +106,8 @@ impl RedisServer {
     /// Sets how long to wait for a connection, and for each answer, before the connection counts as lost.
     /// Default: 10 s.
     #[must_use]
-    pub fn time_out(mut self, time_out: Duration) -> Self {
-        self.time_out = time_out.max(Duration::from_millis(1));
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.max(Duration::from_millis(1));
         self
     }
 
@@ -126,16 +126,16 @@ impl RedisServer {
             }
             Kind::Cluster => {
                 let mut builder = ClusterClient::builder(self.urls.iter().map(String::as_str))
-                    .connection_timeout(self.time_out)
-                    .response_timeout(self.time_out)
+                    .connection_timeout(self.timeout)
+                    .response_timeout(self.timeout)
                     // The pipeline retries by itself, with longer pauses.
                     .retries(2);
                 if let Some(certificates) = &self.certificates {
                     builder = builder.tls(TlsMode::Secure).certs(certificates.clone());
                 }
                 let connection = builder.build()?.get_connection()?;
-                connection.set_read_timeout(Some(self.time_out))?;
-                connection.set_write_timeout(Some(self.time_out))?;
+                connection.set_read_timeout(Some(self.timeout))?;
+                connection.set_write_timeout(Some(self.timeout))?;
                 Ok(Link::Cluster(Box::new(connection)))
             }
             Kind::Sentinel { master, node } => {
@@ -153,9 +153,9 @@ impl RedisServer {
             }
             _ => Client::open(info)?,
         };
-        let connection = client.get_connection_with_timeout(self.time_out)?;
-        connection.set_read_timeout(Some(self.time_out))?;
-        connection.set_write_timeout(Some(self.time_out))?;
+        let connection = client.get_connection_with_timeout(self.timeout)?;
+        connection.set_read_timeout(Some(self.timeout))?;
+        connection.set_write_timeout(Some(self.timeout))?;
         Ok(connection)
     }
 

@@ -112,7 +112,7 @@ fn lost_records_stop_the_source_and_are_named() {
     assert_eq!(error.retry(), telemetra_core::Retry::Permanent);
     let text = error.to_string();
     for part in
-        ["`t/0`", "from offset 0", &format!("{low} to 8"), &format!("{low} records are lost"), "OnLost::GoOn"]
+        ["`t/0`", "from offset 0", &format!("{low} to 8"), &format!("{low} records are lost"), "OnLost::Skip"]
     {
         assert!(text.contains(part), "no `{part}` in: {text}");
     }
@@ -123,7 +123,7 @@ fn lost_records_stop_the_source_and_are_named() {
 #[test]
 fn lost_records_are_counted_where_it_may_go_on() {
     let (kafka, low) = overfull();
-    let mut source = source(&kafka, "t").on_lost(OnLost::GoOn).until_end();
+    let mut source = source(&kafka, "t").on_lost(OnLost::Skip).until_end();
     let counters = source.counters();
     let mut partition = open(&mut source, "t/0", Some(0));
     assert_eq!((partition.offset(), partition.lost(), counters.lost_records()), (low, low, low));
@@ -139,7 +139,7 @@ fn records_lost_while_reading_stop_the_source_too() {
     write(kafka.bootstrap_servers(), "t", 0, big());
     let make =
         |on_lost| KafkaSource::new(config(&kafka), ["t"]).unwrap().on_lost(on_lost).queue_bytes(64 * 1024);
-    let (mut strict, mut lax) = (make(OnLost::Stop), make(OnLost::GoOn));
+    let (mut strict, mut lax) = (make(OnLost::Stop), make(OnLost::Skip));
     let lost = lax.counters();
     let (mut stops, mut goes_on) = (open(&mut strict, "t/0", None), open(&mut lax, "t/0", None));
     read(&mut *stops, 1);
@@ -158,7 +158,7 @@ fn records_lost_while_reading_stop_the_source_too() {
 #[test]
 fn an_offset_beyond_the_end_is_an_error_in_any_case() {
     let kafka = hundred();
-    for on_lost in [OnLost::Stop, OnLost::GoOn] {
+    for on_lost in [OnLost::Stop, OnLost::Skip] {
         let mut source = source(&kafka, "t").on_lost(on_lost);
         let error =
             source.open(&telemetra_core::PartitionId::new("t/0"), Some(101)).err().unwrap().to_string();

@@ -156,7 +156,7 @@ fn what_retention_removed_is_an_error_or_counted() {
             .on_lost(on_lost)
             .queue_bytes(64 * 1024)
     };
-    let (mut strict, mut lax) = (make(OnLost::Stop), make(OnLost::GoOn));
+    let (mut strict, mut lax) = (make(OnLost::Stop), make(OnLost::Skip));
     let counters = lax.counters();
     let mut stops = strict.open(&first(&topic), None).unwrap();
     let mut goes_on = lax.open(&first(&topic), None).unwrap();

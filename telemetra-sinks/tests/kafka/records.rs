@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer};
 use telemetra_core::{EventTime, Partition, Polled, RecordBatch};
-use telemetra_sinks::EmbeddedKafka;
+use telemetra_sinks::{EmbeddedKafka, KafkaSource};
 
 use crate::support::{LONG, open, producer, source};
 
@@ -18,7 +18,11 @@ fn cluster() -> EmbeddedKafka {
 
 /// The whole of the partition, in one batch.
 fn read(kafka: &EmbeddedKafka) -> (Box<dyn Partition>, RecordBatch) {
-    let mut source = source(kafka, "readings").until_end();
+    read_by(source(kafka, "readings"))
+}
+
+fn read_by(source: KafkaSource) -> (Box<dyn Partition>, RecordBatch) {
+    let mut source = source.until_end();
     let mut partition = open(&mut source, "readings/0", None);
     let mut batch = RecordBatch::default();
     while partition.poll(&mut batch).unwrap() != Polled::Done {}
@@ -53,6 +57,12 @@ fn topic_key_headers_and_timestamp_are_there() {
     assert_eq!(bare.headers().count(), 0);
     assert_eq!((tombstone.key, tombstone.timestamp), (Some(&b"d1"[..]), Some(EventTime(6))));
     assert!(batch.records()[2].tombstone);
+
+    let (partition, batch) = read_by(source(&kafka, "readings").without_headers());
+    assert!(!batch.has_headers());
+    let first = batch.record(&batch.records()[0], partition.topic());
+    assert_eq!((first.value, first.key), (full.value, full.key));
+    assert_eq!((first.headers().count(), first.timestamp), (0, full.timestamp));
 }
 
 /// The bytes of a request that writes one record with two headers, as a client in C can make it.

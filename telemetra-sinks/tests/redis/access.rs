@@ -77,7 +77,7 @@ fn tls_needs_an_authority_that_is_known() {
     let server = Server::of(Kind::Redis).tls().set("requirepass", "pass-word").start();
     let authority = std::fs::read(server.authority()).unwrap();
     let url = format!("rediss://:pass-word@localhost:{}/", server.port());
-    let at = RedisServer::url(&*url).time_out(TIME_OUT);
+    let at = RedisServer::url(&*url).timeout(TIME_OUT);
     denied(super::at(at.clone(), "telemetra"), "its certificate is not trusted", "pass-word");
     write(super::at(at.authority(authority.clone()), "telemetra")).unwrap();
     assert!(written(client(&url, authority.clone()), "telemetra"));
@@ -85,11 +85,11 @@ fn tls_needs_an_authority_that_is_known() {
     let mut admin = client(&url, authority.clone());
     redis::cmd("CONFIG").arg(&["SET", "tls-auth-clients", "yes"]).exec(&mut admin).unwrap();
     let tls = |name: &str| std::fs::read(server.folder().join("tls").join(name)).unwrap();
-    let at = RedisServer::url(&*url).time_out(TIME_OUT).authority(authority);
+    let at = RedisServer::url(&*url).timeout(TIME_OUT).authority(authority);
     assert!(write(super::at(at.clone(), "telemetra").start_over()).is_err());
     write(super::at(at.certificate(tls("server.crt"), tls("server.key")), "telemetra").start_over()).unwrap();
     let plain =
-        RedisServer::url(format!("redis://:pass-word@localhost:{}/", server.port())).time_out(TIME_OUT);
+        RedisServer::url(format!("redis://:pass-word@localhost:{}/", server.port())).timeout(TIME_OUT);
     let error = write(super::at(plain, "telemetra")).unwrap_err();
     assert!(!format!("{error:?}").contains("pass-word"));
 }

@@ -48,7 +48,7 @@ fn latest(prefix: &str, device: &str) -> String {
 }
 
 fn at(server: RedisServer, prefix: &str) -> RedisSink {
-    RedisSink::new(server.time_out(TIME_OUT)).keys(names(prefix))
+    RedisSink::new(server.timeout(TIME_OUT)).keys(names(prefix))
 }
 
 fn sink(url: &str, prefix: &str) -> RedisSink {

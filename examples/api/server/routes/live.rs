@@ -16,7 +16,7 @@ use crate::server::model::{Message, Time};
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct LiveQuery {
-    /// Go on behind the message that told this as its `cursor`, rather than from a snapshot.
+    /// Go on behind the message that had this as its `cursor`, rather than from a snapshot.
     #[param(
         value_type = Option<String>,
         pattern = "^[0-9a-f]{1,16}-[0-9]{1,19}([.][0-9]{0,19}){0,99}(-([0-9a-f]{2})+)?$"
@@ -25,7 +25,7 @@ pub(crate) struct LiveQuery {
     /// Go on from this time, up to which everything is known, where there is no `after`.
     #[param(value_type = Option<Time>)]
     since: Option<EventTime>,
-    /// The life of the service in which that was; in another there is a snapshot.
+    /// The run of the service in which that was; in another there is a snapshot.
     life: Option<String>,
     /// How many seconds of windows and moments a snapshot holds.
     #[param(required = false, maximum = 86_400, default = 600)]
@@ -86,7 +86,7 @@ pub(crate) async fn all(
 /// every service over its tables can go on. Where that is not possible there is a snapshot, which says why in `not_resumed`.
 ///
 /// A client that has no cursor can give the greatest `time` before that of the last message, of which there may have been more,
-/// as `since`, and `life` as it was told; rows that come again are the same.
+/// as `since`, and `life` as it was in the message; rows that come again are the same.
 ///
 /// Where the service asks for a token and no header can be set, as in a page, offer the subprotocols `telemetra` and
 /// `bearer.TOKEN`.
@@ -125,10 +125,10 @@ async fn begin(
     let LiveQuery { after, since, life, history } = LiveQuery::read(params)?;
     let from = match (after, since, life) {
         (Some(after), ..) => Some(after),
-        (None, Some(time), Some(life)) => Some(Position::new(life, time)),
-        // Where there is no life yet, there is nothing to go on from.
+        (None, Some(time), Some(run)) => Some(Position::new(run, time)),
+        // Where there is no run yet, there is nothing to go on from.
         (None, Some(time), None) => {
-            app.store.life().await.map_err(failed)?.map(|life| Position::new(life, time))
+            app.store.run().await.map_err(failed)?.map(|run| Position::new(run, time))
         }
         (None, None, _) => None,
     };

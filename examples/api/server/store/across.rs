@@ -30,7 +30,7 @@ pub(crate) struct AcrossQuery {
     pub(crate) stream_id: Option<String>,
     #[param(ignore)]
     pub(crate) filter: MomentFilter,
-    /// Those after the page that told this as its `next_cursor`, in the order of that page.
+    /// The rows after the page that had this as its `next_cursor`, in the order of that page.
     #[param(
         value_type = Option<String>,
         pattern = "^([0-9]{1,19}|s([0-6][0-9a-f]{2}|7[0-9a-e][0-9a-f]|7f[0-9a-e])[0-9a-f]{13})-[0-9a-f]{32}$"

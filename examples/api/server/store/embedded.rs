@@ -40,18 +40,18 @@ pub(crate) struct Embedded {
     running: Mutex<Option<Running>>,
     /// The time that was durable when it was last looked at, in milliseconds.
     durable: AtomicU64,
-    life: Arc<str>,
+    run: Arc<str>,
 }
 
 impl Embedded {
     pub(crate) fn new(reader: Reader, archive: Archive, running: Running) -> Self {
         let (running, durable) = (Mutex::new(Some(running)), AtomicU64::new(0));
-        Self { reader, archive, running, durable, life: http::new_life() }
+        Self { reader, archive, running, durable, run: http::new_run_id() }
     }
 
     /// The position at which all streams are known up to a time.
     fn at(&self, time: EventTime) -> Position {
-        Position::new(Arc::clone(&self.life), time)
+        Position::new(Arc::clone(&self.run), time)
     }
 
     /// How the pipeline stands; `None` once it was stopped.
@@ -65,7 +65,7 @@ impl Embedded {
         Ok(running.map(|running| running.drain(Drain::CloseWindows)).transpose()?)
     }
 
-    /// The time that answers have reached. Where nothing changes, the view is told nothing; then the frontier knows more.
+    /// The time that answers have reached. Where nothing changes, the view gets nothing; then the frontier knows more.
     fn reached(&self) -> Option<EventTime> {
         let durable = EventTime(self.durable.load(Ordering::Relaxed));
         let before = (durable > EventTime::MIN).then(|| durable.minus(1));
@@ -207,7 +207,7 @@ impl Store for Embedded {
         Box::pin(async { Ok(self.lines_of(query)) })
     }
 
-    fn snapshot<'a>(&'a self, id: &'a str, history: u64, _told: Option<EventTime>) -> Answer<'a, Snapshot> {
+    fn snapshot<'a>(&'a self, id: &'a str, history: u64, _latest: Option<EventTime>) -> Answer<'a, Snapshot> {
         Box::pin(async move {
             let as_of = self.reached();
             let Some(view) = self.reader.subject(id) else {
@@ -231,7 +231,7 @@ impl Store for Embedded {
         })
     }
 
-    fn overview(&self, _told: Option<EventTime>) -> Answer<'_, Overview> {
+    fn overview(&self, _latest: Option<EventTime>) -> Answer<'_, Overview> {
         Box::pin(async {
             let as_of = self.reached();
             let all =
@@ -250,7 +250,7 @@ impl Store for Embedded {
 
     fn changes_since<'a>(&'a self, id: Option<&'a str>, from: &'a Position) -> Answer<'a, Since> {
         Box::pin(async move {
-            if from.life() != &*self.life || from.shards() != 1 {
+            if from.run() != &*self.run || from.shards() != 1 {
                 return Ok(Since::Refused(NotResumed::OtherLife));
             }
             // First: what is newer comes by the feed.
@@ -266,7 +266,7 @@ impl Store for Embedded {
                 let Some(changes) = self.reader.changes_since(&id, since) else {
                     return Ok(Since::Refused(NotResumed::TooOld));
                 };
-                updates.extend(changes.iter().map(|changed| update(&self.life, changed)));
+                updates.extend(changes.iter().map(|changed| update(&self.run, changed)));
             }
             updates.retain(|update| update.time <= as_of && !from.has(&update.stream_id, update.time));
             updates.sort_by(|a, b| (a.time, &a.stream_id).cmp(&(b.time, &b.stream_id)));
@@ -274,8 +274,8 @@ impl Store for Embedded {
         })
     }
 
-    fn life(&self) -> Answer<'_, Option<Arc<str>>> {
-        Box::pin(async { Ok(Some(Arc::clone(&self.life))) })
+    fn run(&self) -> Answer<'_, Option<Arc<str>>> {
+        Box::pin(async { Ok(Some(Arc::clone(&self.run))) })
     }
 
     fn operations(&self) -> Answer<'_, Operations> {
@@ -287,7 +287,7 @@ impl Store for Embedded {
     }
 
     fn feed(&self) -> Box<dyn Feed> {
-        Box::new(LiveFeed { changes: self.reader.subscribe(WAITING), life: Arc::clone(&self.life) })
+        Box::new(LiveFeed { changes: self.reader.subscribe(WAITING), run: Arc::clone(&self.run) })
     }
 
     fn view(&self) -> Option<Routes> {

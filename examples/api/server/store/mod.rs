@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use telemetra::core::EventTime;
-use telemetra::http::{Feed, Known, Position, Routes, Told};
+use telemetra::http::{Feed, KeyChanges, Known, Position, Routes};
 use utoipa::{IntoParams, ToSchema};
 
 pub(crate) use super::model::NotResumed;
@@ -26,7 +26,7 @@ pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> +
 /// # Contract
 ///
 /// * **Whole.** What is said of one stream in one answer is as of one event time, or of a later one in parts that come from tables.
-/// * **Seen when told.** A snapshot or an overview has what [`feed`](Self::feed) told before it was asked for.
+/// * **No step back.** A snapshot or an overview contains what [`feed`](Self::feed) returned before it was asked for.
 /// * **In order.** The feed tells of a stream in the order of time; who has a stream as of T needs what it tells after T, and no more.
 pub(crate) trait Store: Send + Sync {
     /// The event time that all answers have reached.
@@ -63,17 +63,17 @@ pub(crate) trait Store: Send + Sync {
     /// The windows of several streams that are not older than memory reaches, by stream, oldest first.
     fn lines<'a>(&'a self, query: &'a LinesQuery) -> Answer<'a, Vec<Point>>;
 
-    /// A stream, with all that was told up to `told`, and with its windows that ended within `history` milliseconds, and their moments; empty if it is not known yet.
-    fn snapshot<'a>(&'a self, id: &'a str, history: u64, told: Option<EventTime>) -> Answer<'a, Snapshot>;
+    /// A stream as of `latest` or later, with its windows that ended within `history` milliseconds, and their moments; empty if it is not known yet.
+    fn snapshot<'a>(&'a self, id: &'a str, history: u64, latest: Option<EventTime>) -> Answer<'a, Snapshot>;
 
-    /// All streams, with all that was told up to `told`, and their open moments.
-    fn overview(&self, told: Option<EventTime>) -> Answer<'_, Overview>;
+    /// All streams as of `latest` or later, and their open moments.
+    fn overview(&self, latest: Option<EventTime>) -> Answer<'_, Overview>;
 
     /// What changed in one stream or in all after a position, each row once.
     fn changes_since<'a>(&'a self, id: Option<&'a str>, from: &'a Position) -> Answer<'a, Since>;
 
-    /// The life that a client means who names a time and none; `None` if there is no position yet.
-    fn life(&self) -> Answer<'_, Option<Arc<str>>>;
+    /// The run that a client means who names a time and none; `None` if there is no position yet.
+    fn run(&self) -> Answer<'_, Option<Arc<str>>>;
 
     /// How what makes the answers is doing.
     fn operations(&self) -> Answer<'_, Operations>;
@@ -108,12 +108,12 @@ pub(crate) struct Update {
 
 impl Update {
     /// As it is passed on.
-    pub(crate) fn told(mut self) -> Told {
+    pub(crate) fn into_changes(mut self) -> KeyChanges {
         let last = self.messages.pop().map(|message| message.at(&self.at));
         // Numbers, texts and lists: there is nothing in a message that JSON cannot say.
         let json = |message| serde_json::to_string(&message).ok();
         let messages = self.messages.into_iter().chain(last).filter_map(json).collect();
-        Told { key: self.stream_id.into(), time: self.time, messages, at: self.at }
+        KeyChanges { key: self.stream_id.into(), time: self.time, messages, at: self.at }
     }
 }
 
@@ -231,7 +231,7 @@ pub(crate) struct MomentFilter {
 pub(crate) struct MomentQuery {
     #[param(ignore)]
     pub(crate) filter: MomentFilter,
-    /// Those after the page that told this as its `next_cursor`.
+    /// The rows after the page that had this as its `next_cursor`.
     #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}-[0-9a-f]{32}$")]
     pub(crate) cursor: Option<Cursor>,
     /// How many at most.
@@ -283,7 +283,7 @@ fn page<T>(mut rows: Vec<T>, limit: usize) -> (Vec<T>, bool) {
     (rows, more)
 }
 
-/// A page that was found newest first, as it is told.
+/// A page that was found newest first, as it is answered.
 fn oldest_first<T>((mut rows, more): (Vec<T>, bool)) -> (Vec<T>, bool) {
     rows.reverse();
     (rows, more)

@@ -1,7 +1,8 @@
 //! The summaries of one key's windows that explanations of its moments may need.
 //!
 //! A window that may still be corrected has its summary here, shared with the state of the windows. Of the
-//! settled windows, only the usual ones of explanations to come are kept, as bytes.
+//! settled windows, only the usual ones of explanations to come are kept: shared as long as somebody else holds
+//! the summary, as the windows of a busy key do until they are retired, and otherwise as bytes.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -9,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bincode::Options;
+use serde::{Deserialize, Serialize};
 
 use crate::data::Data;
 use crate::room::{grow, shrink};
@@ -16,15 +18,18 @@ use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
 /// The summaries of one key that explanations may need.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "S: Data")]
 pub(super) struct Contents<S> {
     /// The summaries of windows that are not settled: each from a window's end on, up to the next.
     open: VecDeque<(EventTime, Arc<S>)>,
     /// The settled windows that ended at a multiple of their size, oldest first: of each the number of bytes
     /// that follow, the end, and the summary.
     settled: VecDeque<u8>,
-    /// The end of the first settled window.
+    /// The end of the first of these.
     first: EventTime,
+    /// The settled windows, oldest first, whose summary somebody else held when they were settled.
+    shared: VecDeque<(EventTime, Arc<S>)>,
     /// All windows up to this end are settled.
     until: EventTime,
     /// The boundary at which the key must be advanced to give up summaries, if that is planned.
@@ -33,8 +38,8 @@ pub(super) struct Contents<S> {
 
 impl<S> Default for Contents<S> {
     fn default() -> Self {
-        let (open, settled) = Default::default();
-        Self { open, settled, first: EventTime::MIN, until: EventTime::MIN, releases_at: None }
+        let (open, settled, shared) = Default::default();
+        Self { open, settled, first: EventTime::MIN, shared, until: EventTime::MIN, releases_at: None }
     }
 }
 
@@ -59,8 +64,16 @@ fn slice(queue: &VecDeque<u8>, range: Range<usize>) -> Option<Cow<'_, [u8]>> {
 }
 
 impl<S: Data> Contents<S> {
+    /// The bytes of memory of the queues and of the settled summaries, which the windows may have given up by now;
+    /// the other summaries are those of the windows.
+    pub(super) fn memory(&self) -> usize {
+        let summary = size_of::<(EventTime, Arc<S>)>();
+        let queues = self.settled.capacity() + (self.open.capacity() + self.shared.capacity()) * summary;
+        size_of::<Self>() + queues + self.shared.len() * size_of::<S>()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.open.is_empty() && self.settled.is_empty()
+        self.open.is_empty() && self.settled.is_empty() && self.shared.is_empty()
     }
 
     /// Whether a window has a summary that may still be corrected.
@@ -78,19 +91,27 @@ impl<S: Data> Contents<S> {
         if end <= self.until {
             return;
         }
+        if is_newest {
+            match self.open.back_mut() {
+                // The newest of equal summaries is held here as long as elsewhere.
+                Some((first, held)) if *first == end || Arc::ptr_eq(held, value) || held == value => {
+                    *held = Arc::clone(value);
+                }
+                _ => {
+                    grow(&mut self.open, 1);
+                    self.open.push_back((end, Arc::clone(value)));
+                }
+            }
+            return;
+        }
         let next = self.open.partition_point(|(first, _)| *first <= end);
         let covering = next.checked_sub(1).map(|at| (at, self.open[at].0, Arc::clone(&self.open[at].1)));
-        if let Some((at, _, held)) = &covering
-            && (Arc::ptr_eq(held, value) || is_newest && held == value)
-        {
-            // The newest of equal summaries is held here as long as elsewhere.
-            self.open[*at].1 = Arc::clone(value);
+        if covering.as_ref().is_some_and(|(_, _, held)| Arc::ptr_eq(held, value)) {
             return;
         }
         let after = end.plus(spec.slide());
         grow(&mut self.open, 2);
         if let Some((_, _, held)) = &covering
-            && !is_newest
             && self.open.get(next).is_none_or(|(first, _)| *first > after)
         {
             self.open.insert(next, (after, Arc::clone(held)));
@@ -121,14 +142,18 @@ impl<S: Data> Contents<S> {
             let from = first.0.max(self.until.0 + 1).max(oldest.0 + 1);
             let mut end = EventTime(from.next_multiple_of(size));
             while end <= limit {
-                let summary = self.open(end).filter(|_| is_there(end));
-                if let Some(bytes) = summary.and_then(|value| encoding().serialize(&(end.0, &**value)).ok()) {
-                    if self.settled.is_empty() {
-                        self.first = end;
+                match self.open(end).filter(|_| is_there(end)) {
+                    Some(value) if Arc::strong_count(value) > 1 => {
+                        let value = Arc::clone(value);
+                        grow(&mut self.shared, 1);
+                        self.shared.push_back((end, value));
                     }
-                    grow(&mut self.settled, LENGTH + bytes.len());
-                    self.settled.extend(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-                    self.settled.extend(bytes);
+                    Some(value) => {
+                        if let Ok(bytes) = encoding().serialize(&(end.0, &**value)) {
+                            self.keep_bytes(end, &bytes);
+                        }
+                    }
+                    None => {}
                 }
                 end = end.plus(size);
             }
@@ -141,9 +166,23 @@ impl<S: Data> Contents<S> {
         if !self.settled.is_empty() && self.first <= oldest {
             self.forget(oldest);
         }
+        while self.shared.front().is_some_and(|(end, _)| *end <= oldest) {
+            self.shared.pop_front();
+        }
+        shrink(&mut self.shared);
     }
 
-    /// Removes the settled windows that ended at a time or before it.
+    /// Adds the newest settled window to those that are bytes.
+    fn keep_bytes(&mut self, end: EventTime, bytes: &[u8]) {
+        if self.settled.is_empty() {
+            self.first = end;
+        }
+        grow(&mut self.settled, LENGTH + bytes.len());
+        self.settled.extend(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+        self.settled.extend(bytes);
+    }
+
+    /// Removes the settled windows that are bytes and ended at a time or before it.
     fn forget(&mut self, oldest: EventTime) {
         let (mut gone, mut first) = (0, EventTime::MIN);
         for bytes in self.records() {
@@ -159,7 +198,7 @@ impl<S: Data> Contents<S> {
         shrink(&mut self.settled);
     }
 
-    /// The bytes of the settled windows, oldest first.
+    /// The bytes of the settled windows that are bytes, oldest first.
     fn records(&self) -> impl Iterator<Item = Cow<'_, [u8]>> {
         let mut at = 0;
         std::iter::from_fn(move || {
@@ -170,7 +209,7 @@ impl<S: Data> Contents<S> {
         })
     }
 
-    /// The settled windows, oldest first.
+    /// The settled windows that are bytes, oldest first.
     fn settled(&self) -> impl Iterator<Item = (EventTime, S)> + '_ {
         self.records().filter_map(|bytes| {
             let (end, value): (u64, S) = encoding().deserialize(&bytes).ok()?;
@@ -186,7 +225,9 @@ impl<S: Data> Contents<S> {
         is_there: impl Fn(EventTime) -> bool,
     ) -> Vec<(EventTime, Arc<S>)> {
         let settled = self.settled().map(|(end, value)| (end, Arc::new(value)));
+        let settled = settled.chain(self.shared.iter().cloned());
         let mut usual: Vec<_> = settled.filter(|(end, _)| (oldest..=newest).contains(end)).collect();
+        usual.sort_by_key(|(end, _)| *end);
         let mut end = EventTime(oldest.0.max(self.until.0 + 1).next_multiple_of(spec.size()));
         while end <= newest {
             usual.extend(self.open(end).filter(|_| is_there(end)).map(|value| (end, Arc::clone(value))));

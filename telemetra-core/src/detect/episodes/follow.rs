@@ -69,6 +69,13 @@ impl Following {
         Ok(())
     }
 
+    /// Whether what was [saved](Self::save) holds everything. States that must be made from earlier windows,
+    /// and those that are written as nothing, are not told apart when they are restored.
+    pub(super) fn is_complete(&self, saved: &[Vec<u8>]) -> bool {
+        let mut states = self.states.iter().zip(saved);
+        self.fresh.is_empty() && states.all(|(state, saved)| state.is_none() || !saved.is_empty())
+    }
+
     /// The states of rules by which no window was judged yet.
     fn fresh<K: Key, S>(rules: &[MomentRule<S>], key: &K) -> Self {
         let mut following = Self { stale: true, ..Self::new(rules, key) };

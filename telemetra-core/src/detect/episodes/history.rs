@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::NONE;
@@ -24,13 +25,14 @@ const FEW: usize = 32;
 const NEAR: usize = 4;
 
 /// The windows of a key, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct History {
     runs: VecDeque<Run>,
     /// The values in fixed point: of each run, those of all rules, then the numbers of events of those that
     /// are means.
     values: Values,
     /// The running sums, by series and rule; empty for few runs.
+    #[serde(skip)]
     sums: Vec<RunningSums>,
     /// The rules with a value that is loud, a bit for each of the first rules, and the end of the last window
     /// with one.
@@ -42,7 +44,7 @@ pub(super) struct History {
 pub(super) type Before = SmallVec<[(EventTime, usize); 32]>;
 
 /// Windows with equal values, one at each slide.
-#[derive(Copy, Clone, Debug)]
+#[derive(Copy, Clone, Debug, Serialize, Deserialize)]
 struct Run {
     /// The end of the first window.
     first: EventTime,
@@ -55,6 +57,13 @@ impl History {
     pub(super) fn peek(&self) -> u64 {
         let value = self.values.len().checked_sub(1).and_then(|last| self.values.get(last));
         self.runs.back().map_or(0, |run| run.last.0) ^ value.unwrap_or_default().unsigned_abs()
+    }
+
+    /// The bytes of memory of the queues.
+    pub(super) fn memory(&self) -> usize {
+        self.runs.capacity() * size_of::<Run>()
+            + self.values.memory()
+            + self.sums.capacity() * size_of::<RunningSums>()
     }
 
     pub(super) fn is_empty(&self) -> bool {

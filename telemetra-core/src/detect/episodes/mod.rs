@@ -37,6 +37,7 @@ mod explain;
 mod follow;
 mod history;
 mod look;
+mod pack;
 mod starts;
 mod state;
 mod sums;
@@ -97,7 +98,8 @@ pub struct KeyEpisodes<K: Key, S> {
 }
 
 /// What one rule has found.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
 struct Found<K: Key> {
     /// The anomalous windows.
     hits: Hits,
@@ -175,12 +177,18 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
             Some(following) => following.save()?,
             None => Default::default(),
         };
-        if memories.is_empty() && !self.has_hits() && self.levels.is_empty() {
+        if !self.has_state() {
             return Ok(None);
         }
         let hits = (0..self.rules as usize).map(|rule| hits_of(&self.found, rule).clone()).collect();
         let (levels, last, explained) = (self.levels.clone(), self.last, self.explained.clone());
         Ok(Some(EpisodesState { hits, levels, settled, last, memories, explained }))
+    }
+
+    /// Whether there is a [state](Self::state) for checkpoints.
+    #[must_use]
+    pub fn has_state(&self) -> bool {
+        self.following.is_some() || self.has_hits() || !self.levels.is_empty()
     }
 
     /// Whether any window is anomalous.

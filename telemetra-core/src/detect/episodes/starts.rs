@@ -1,12 +1,14 @@
 //! The ends of a key's silences.
 
+use serde::{Deserialize, Serialize};
+
 use super::history::History;
 use crate::detect::moment::MomentRule;
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
 /// The first windows of a key after silences, by time.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Starts {
     /// The end of the first window after a silence, and the length of the silence.
     starts: Vec<(EventTime, u64)>,

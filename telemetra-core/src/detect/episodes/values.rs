@@ -5,11 +5,13 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::NONE;
 use crate::room::{grow, shrink};
 
 /// Rows of values, all of one width.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Values {
     Bytes(VecDeque<i8>),
     Shorts(VecDeque<i16>),
@@ -83,6 +85,11 @@ impl Values {
     /// The number of values.
     pub(super) fn len(&self) -> usize {
         with!(self, queue => queue.len())
+    }
+
+    /// The bytes of memory.
+    pub(super) fn memory(&self) -> usize {
+        with!(self, queue => size_of_val(queue.as_slices().0) + size_of_val(queue.as_slices().1))
     }
 
     /// A value, which may be [`NONE`]; `None` beyond the end.

@@ -3,7 +3,7 @@
 //!
 //! A seed generates a [script](World): partitions with late, duplicate, malformed and future records, which jump
 //! in time, join later and become silent; polls that fail; sinks and a checkpoint store that refuse, stall and
-//! lose acknowledgements; and several runs of the process ([`Life`]), each with another number of workers, which
+//! lose acknowledgements; and several runs of the process ([`ProcessRun`]), each with another number of workers, which
 //! are drained or killed at some step, so that everything not durable is lost. At each step and at the end a
 //! [`World`] checks
 //!
@@ -41,21 +41,20 @@
 //!         let Draft { time, key, id, number, .. } = draft;
 //!         format!(r#"{{"device":"d{key}","time":{},"celsius":{number},"id":{id}}}"#, time.0).into_bytes()
 //!     },
-//!     |life| {
-//!         let pipeline = life.pipeline::<Reading>(SerdeJson::new());
+//!     |run| {
+//!         let pipeline = run.pipeline::<Reading>(SerdeJson::new());
 //!         pipeline.group("readings", WindowKind::default(), |a| a.count("readings")).start()
 //!     },
 //! );
 //! // In your tests: `world.check(&[], 300)`, which runs as many seeds, and names those that break.
-//! let ending = world.run(7).map_err(|broken| broken.to_string())?;
-//! assert!(ending.fates.is_balanced());
+//! let outcome = world.run(7).map_err(|violation| violation.to_string())?;
+//! assert!(outcome.fates.is_balanced());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod broken;
 mod defect;
-mod ending;
-mod life;
+mod outcome;
+mod run;
 mod script;
 mod seeds;
 mod shared;
@@ -65,6 +64,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod variations;
+mod violation;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -77,23 +77,23 @@ use telemetra_core::TimeConfig;
 
 use crate::pipeline::handle::Running;
 use crate::support::failure::{PipelineError, panic_text};
-use crate::testkit::world::life::Ended;
-use crate::testkit::world::script::{LifeEnd, LifePlan, PartitionScript, Planned, Script};
+use crate::testkit::world::run::Ended;
+use crate::testkit::world::script::{PartitionScript, Planned, RunEnd, RunPlan, Script};
 use crate::testkit::world::shared::{Findings, Owners, Process, VirtualTime, lock};
 use crate::testkit::world::sink::Durable;
 use crate::testkit::world::source::Records;
 
-pub use broken::Broken;
 pub use defect::Defect;
-pub use ending::Ending;
-pub use life::Life;
+pub use outcome::Outcome;
+pub use run::ProcessRun;
 pub use script::Draft;
 pub use sink::FaultySink;
 pub use store::{FaultyStore, MemoryStore};
+pub use violation::Violation;
 
 type Encode = Box<dyn Fn(&Draft) -> Vec<u8> + Send + Sync>;
-type Start = Arc<dyn Fn(&Life) -> Result<Running, PipelineError> + Send + Sync>;
-type Check = Box<dyn Fn(&Ending) -> Result<(), String> + Send + Sync>;
+type Start = Arc<dyn Fn(&ProcessRun) -> Result<Running, PipelineError> + Send + Sync>;
+type Check = Box<dyn Fn(&Outcome) -> Result<(), String> + Send + Sync>;
 
 /// A simulation of your pipeline, to be run with any seed.
 pub struct World {
@@ -122,13 +122,13 @@ impl fmt::Debug for World {
 
 impl World {
     /// Creates a simulation with these time settings. `encode` makes the record of an event from a draft;
-    /// `start` builds your pipeline from [`Life::pipeline`] and starts it, once in each run of the process.
+    /// `start` builds your pipeline from [`ProcessRun::pipeline`] and starts it, once in each run of the process.
     ///
     /// Keep windows short, as consecutive events are at most two slides apart.
     pub fn new(
         time: TimeConfig,
         encode: impl Fn(&Draft) -> Vec<u8> + Send + Sync + 'static,
-        start: impl Fn(&Life) -> Result<Running, PipelineError> + Send + Sync + 'static,
+        start: impl Fn(&ProcessRun) -> Result<Running, PipelineError> + Send + Sync + 'static,
     ) -> Self {
         Self {
             time,
@@ -146,12 +146,12 @@ impl World {
         }
     }
 
-    /// Adds a check of the result by a function of yours, such as a recomputation of the [rows](Ending::rows)
-    /// from the events that were [counted](Ending::counted). It may return an error or panic.
+    /// Adds a check of the result by a function of yours, such as a recomputation of the [rows](Outcome::rows)
+    /// from the events that were [counted](Outcome::counted). It may return an error or panic.
     #[must_use]
     pub fn ends_with(
         mut self,
-        check: impl Fn(&Ending) -> Result<(), String> + Send + Sync + 'static,
+        check: impl Fn(&Outcome) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
         self.check = Some(Box::new(check));
         self
@@ -226,7 +226,7 @@ impl World {
     /// # Errors
     ///
     /// The checks that failed.
-    pub fn run(&self, seed: u64) -> Result<Ending, Broken> {
+    pub fn run(&self, seed: u64) -> Result<Outcome, Violation> {
         let mut script = Script::new(seed, &self.time);
         if self.grows {
             script.grow();
@@ -244,64 +244,64 @@ impl World {
             script.drain_instead();
         }
         let findings = Findings::default();
-        let mut lives = vec![format!("joins: {}, falls silent: {}", script.joins, script.idles)];
-        let disturbed = self.lives(seed, &script, &findings, &mut |life| lives.push(life));
+        let mut runs = vec![format!("joins: {}, falls silent: {}", script.joins, script.idles)];
+        let disturbed = self.runs(seed, &script, &findings, &mut |run| runs.push(run));
         let still = Findings::default();
-        let undisturbed = self.lives(seed, &script.undisturbed(), &still, &mut drop);
+        let undisturbed = self.runs(seed, &script.undisturbed(), &still, &mut drop);
         still.all().into_iter().for_each(|finding| findings.add(format!("undisturbed: {finding}")));
-        if let (Some(mut ending), Some(wanted)) = (disturbed, undisturbed) {
-            ending.is_settled = script.is_settled();
+        if let (Some(mut outcome), Some(wanted)) = (disturbed, undisturbed) {
+            outcome.is_settled = script.is_settled();
             // What a partition brings that has grown behind the others may be late or too late.
             if script.grows_from.is_empty() {
-                ending::compare(&ending, &wanted, &findings);
+                outcome::compare(&outcome, &wanted, &findings);
             }
-            ending::check_ids(&ending, &findings);
+            outcome::check_ids(&outcome, &findings);
             if let Some(check) = &self.check {
-                let checked = catch_unwind(AssertUnwindSafe(|| check(&ending)));
+                let checked = catch_unwind(AssertUnwindSafe(|| check(&outcome)));
                 let checked = checked.unwrap_or_else(|panic| Err(panic_text(&*panic).to_owned()));
                 checked.unwrap_or_else(|error| findings.add(error));
             }
             if findings.all().is_empty() {
-                return Ok(ending);
+                return Ok(outcome);
             }
         }
-        Err(Broken { seed, findings: findings.all(), lives })
+        Err(Violation { seed, findings: findings.all(), runs })
     }
 
     /// Whether a process sleeps where it is killed in other worlds.
-    fn sleeps(&self, plan: &LifePlan) -> bool {
-        self.overlaps && matches!(plan.end, Some(LifeEnd::Killed(_)))
+    fn sleeps(&self, plan: &RunPlan) -> bool {
+        self.overlaps && matches!(plan.end, Some(RunEnd::Killed(_)))
     }
 
-    /// One life, to its end or until it sleeps, with those before it that slept.
-    fn live(&self, life: &Life, sleepers: &mut Vec<Sleeper>) -> Ended {
-        if !self.sleeps(&life.plan) {
-            let ended = life.run(&*self.start, self.patience);
-            Sleeper::join_all(sleepers, life);
+    /// One run, to its end or until it sleeps, with those before it that slept.
+    fn live(&self, run: &ProcessRun, sleepers: &mut Vec<Sleeper>) -> Ended {
+        if !self.sleeps(&run.plan) {
+            let ended = run.run(&*self.start, self.patience);
+            Sleeper::join_all(sleepers, run);
             return ended;
         }
-        let (start, patience, same) = (Arc::clone(&self.start), self.patience, life.clone());
+        let (start, patience, same) = (Arc::clone(&self.start), self.patience, run.clone());
         let thread = std::thread::spawn(move || same.run(&*start, patience));
-        while !life.process.is_asleep() && !thread.is_finished() {
+        while !run.process.is_asleep() && !thread.is_finished() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        Sleeper::join_all(sleepers, life);
-        let sleeper = Sleeper { process: life.process.clone(), thread };
-        if life.process.is_asleep() {
+        Sleeper::join_all(sleepers, run);
+        let sleeper = Sleeper { process: run.process.clone(), thread };
+        if run.process.is_asleep() {
             sleepers.push(sleeper);
             return Ended::Early;
         }
-        sleeper.join(&life.findings)
+        sleeper.join(&run.findings)
     }
 
     /// Lives until all was read; `None` if something broke that ends it.
-    fn lives(
+    fn runs(
         &self,
         seed: u64,
         script: &Script,
         findings: &Findings,
         tell: &mut dyn FnMut(String),
-    ) -> Option<Ending> {
+    ) -> Option<Outcome> {
         let encode = |planned: &Planned| match planned {
             Planned::Event(draft) | Planned::Future(draft) => (self.encode)(draft),
             Planned::Malformed => self.malformed.clone(),
@@ -316,7 +316,7 @@ impl World {
         let (store, time) = (MemoryStore::default(), VirtualTime::new(script.greatest()));
         let owners = Owners::default();
         let mut sleepers = Vec::new();
-        for (number, plan) in script.lives.iter().enumerate() {
+        for (number, plan) in script.runs.iter().enumerate() {
             if number > 0 {
                 let whole = world.there.iter().zip(&records);
                 whole.for_each(|(there, records)| there.store(records.len(), Ordering::SeqCst));
@@ -324,7 +324,7 @@ impl World {
                     store.lose_newest_part();
                 }
             }
-            let life = Life {
+            let run = ProcessRun {
                 plan: Arc::new(plan.clone()),
                 config: script.time(&self.time),
                 number,
@@ -340,28 +340,28 @@ impl World {
                 replaced: script.replaces.filter(|_| number == 1),
                 refused: Arc::default(),
             };
-            let ended = self.live(&life, &mut sleepers);
+            let ended = self.live(&run, &mut sleepers);
             let durable = sinks.iter().map(|sink| lock(sink).time.unwrap_or_default().0);
             let durable: Vec<u64> = durable.collect();
             tell(format!("{plan:?}: {ended:?}, durable {durable:?}, blobs {:?}", store.names()));
             match ended {
-                Ended::Broken => return None,
+                Ended::Violated => return None,
                 Ended::Early => {}
                 Ended::Whole(_) if number == 0 && !script.grows_from.is_empty() => {}
                 Ended::Whole(fates) => {
                     let durable: Vec<Durable> = sinks.iter().map(|sink| lock(sink).clone()).collect();
-                    durable.iter().for_each(|sink| ending::check_letters(script, fates, sink, findings));
+                    durable.iter().for_each(|sink| outcome::check_letters(script, fates, sink, findings));
                     let ends = durable
                         .iter()
-                        .map(|sink| Ending::new((seed, script, number + 1), fates, sink, records.clone()));
-                    let ends: Vec<Ending> = ends.collect();
+                        .map(|sink| Outcome::new((seed, script, number + 1), fates, sink, records.clone()));
+                    let ends: Vec<Outcome> = ends.collect();
                     let (first, others) = ends.split_first()?;
-                    others.iter().for_each(|other| ending::compare(other, first, findings));
+                    others.iter().for_each(|other| outcome::compare(other, first, findings));
                     return Some(first.clone());
                 }
             }
         }
-        findings.add("the last life did not read all");
+        findings.add("the last run did not read all");
         None
     }
 }
@@ -373,18 +373,18 @@ struct Sleeper {
 }
 
 impl Sleeper {
-    /// Wakes those that a life has replaced, and waits for their ends.
-    fn join_all(sleepers: &mut Vec<Self>, life: &Life) {
-        life.wake_others();
+    /// Wakes those that a run has replaced, and waits for their ends.
+    fn join_all(sleepers: &mut Vec<Self>, run: &ProcessRun) {
+        run.wake_others();
         for sleeper in sleepers.drain(..) {
-            sleeper.join(&life.findings);
+            sleeper.join(&run.findings);
         }
     }
 
     fn join(self, findings: &Findings) -> Ended {
         self.thread.join().unwrap_or_else(|panic| {
             findings.add(format!("a panic: {}", panic_text(&*panic)));
-            Ended::Broken
+            Ended::Violated
         })
     }
 }

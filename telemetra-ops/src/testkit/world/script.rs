@@ -67,7 +67,7 @@ pub(super) enum CallFault {
     Stalls(u64),
 }
 
-/// Where a process is killed, which is when a call is made for the n-th time in a life.
+/// Where a process is killed, which is when a call is made for the n-th time in a run.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kill {
     /// When a partition is polled after it has given so many records.
@@ -80,11 +80,11 @@ pub(super) enum Kill {
 
 /// How one run of the pipeline goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LifePlan {
+pub(super) struct RunPlan {
     pub(super) workers: usize,
     pub(super) per_poll: usize,
     /// `None`: it goes on to the end of the input.
-    pub(super) end: Option<LifeEnd>,
+    pub(super) end: Option<RunEnd>,
     /// By sink and call.
     pub(super) sinks: BTreeMap<(usize, usize), CallFault>,
     pub(super) store: BTreeMap<usize, CallFault>,
@@ -96,7 +96,7 @@ pub(super) struct LifePlan {
 
 /// How a run ends before the input does.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum LifeEnd {
+pub(super) enum RunEnd {
     Killed(Kill),
     /// It is drained, windows kept, when so many events were read.
     Drained(u64),
@@ -111,12 +111,12 @@ pub(super) struct Script {
     pub(super) idles: bool,
     pub(super) partitions: Vec<PartitionScript>,
     pub(super) sinks: usize,
-    pub(super) lives: Vec<LifePlan>,
-    /// How many records of each partition there are in the first life, which ends with them; empty: all.
+    pub(super) runs: Vec<RunPlan>,
+    /// How many records of each partition there are in the first run, which ends with them; empty: all.
     pub(super) grows_from: Vec<usize>,
     /// Whether the process is suspended while partitions have nothing.
     pub(super) suspends: bool,
-    /// The partition in whose place the second life finds another one, of the same name.
+    /// The partition in whose place the second run finds another one, of the same name.
     pub(super) replaces: Option<usize>,
 }
 
@@ -154,11 +154,11 @@ impl Script {
             partitions.push(joining);
         }
         let sinks = 1 + dice.index(2);
-        let mut lives: Vec<_> = (0..dice.index(4)).map(|_| LifePlan::new(&partitions, sinks, dice)).collect();
-        let last = LifePlan { end: None, ..LifePlan::new(&partitions, sinks, dice) };
-        lives.push(last);
+        let mut runs: Vec<_> = (0..dice.index(4)).map(|_| RunPlan::new(&partitions, sinks, dice)).collect();
+        let last = RunPlan { end: None, ..RunPlan::new(&partitions, sinks, dice) };
+        runs.push(last);
         let grows_from = Vec::new();
-        Self { joins, idles, partitions, sinks, lives, grows_from, suspends: false, replaces: None }
+        Self { joins, idles, partitions, sinks, runs, grows_from, suspends: false, replaces: None }
     }
 
     /// Has all partitions be there from the beginning, and none fall silent.
@@ -182,18 +182,18 @@ impl Script {
         }
     }
 
-    /// Has the second life find another partition in the place of one, and the third the right one again.
+    /// Has the second run find another partition in the place of one, and the third the right one again.
     pub(super) fn replace(&mut self, seed: u64) {
         self.settle();
         let dice = &mut Dice(Noise::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
         self.replaces = Some(dice.index(self.partitions.len()));
-        let mut second = self.lives.last().cloned();
+        let mut second = self.runs.last().cloned();
         if let Some(second) = &mut second {
             // Nothing else happens in it: that the partition is another one is found when it is opened.
             (second.opens, second.polls) = (0, BTreeSet::new());
         }
-        let at = 1.min(self.lives.len() - 1);
-        self.lives.splice(at..at, second);
+        let at = 1.min(self.runs.len() - 1);
+        self.runs.splice(at..at, second);
     }
 
     /// The settings of time under which its end is settled.
@@ -288,7 +288,7 @@ impl PartitionScript {
     }
 }
 
-impl LifePlan {
+impl RunPlan {
     fn new(partitions: &[PartitionScript], sinks: usize, dice: &mut Dice) -> Self {
         let kill = match dice.below(4) {
             0 | 1 => {
@@ -299,8 +299,8 @@ impl LifePlan {
             _ => Kill::Store { call: dice.index(12), durable: dice.one_in(2) },
         };
         let read: usize = partitions.iter().map(|partition| partition.planned.len()).sum();
-        let drained = LifeEnd::Drained(1 + dice.below(read as u64));
-        let end = if dice.one_in(5) { drained } else { LifeEnd::Killed(kill) };
+        let drained = RunEnd::Drained(1 + dice.below(read as u64));
+        let end = if dice.one_in(5) { drained } else { RunEnd::Killed(kill) };
         let fault = |dice: &mut Dice| match dice.below(4) {
             0 => CallFault::Refused,
             1 => CallFault::Unacknowledged { all: false },
@@ -344,9 +344,9 @@ mod tests {
         let some = |has: fn(&Script) -> bool| assert!(scripts.iter().any(has));
         some(|script| script.joins);
         some(|script| script.idles);
-        some(|script| script.lives.len() > 2);
-        some(|script| script.lives.iter().any(|life| life.workers > 2));
-        some(|script| script.lives.iter().any(|life| !life.sinks.is_empty() && !life.store.is_empty()));
+        some(|script| script.runs.len() > 2);
+        some(|script| script.runs.iter().any(|run| run.workers > 2));
+        some(|script| script.runs.iter().any(|run| !run.sinks.is_empty() && !run.store.is_empty()));
         some(|script| script.partitions.iter().any(|one| !one.silences.is_empty()));
         some(|script| script.partitions.iter().any(|one| one.planned.contains(&Planned::Malformed)));
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::support::failure::panic_text;
 use crate::testkit::world::shared::lock;
-use crate::testkit::world::{Broken, World};
+use crate::testkit::world::{Violation, World};
 
 /// Runs this seed alone.
 const SEED: &str = "TELEMETRA_WORLD_SEED";
@@ -38,10 +38,10 @@ impl World {
                 kept.iter().copied().chain(first..first + number(SEEDS).unwrap_or(seeds)).collect()
             }
         };
-        let broken = self.find(&all, ENOUGH);
-        let Some(first) = broken.first() else { return };
+        let violation = self.find(&all, ENOUGH);
+        let Some(first) = violation.first() else { return };
         let test = std::thread::current().name().unwrap_or("the test").to_owned();
-        let seeds: Vec<u64> = broken.iter().map(|broken| broken.seed).collect();
+        let seeds: Vec<u64> = violation.iter().map(|violation| violation.seed).collect();
         panic!(
             "{seeds:?} of {} seeds break\n{first}repeat it with `{SEED}={} cargo test {test}`, \
              and keep it in the list of the test",
@@ -52,14 +52,14 @@ impl World {
 
     /// Returns the failure of the first of `seeds` seeds that fails; `None` if all pass.
     #[must_use]
-    pub fn first_broken(&self, seeds: u64) -> Option<Broken> {
+    pub fn first_violation(&self, seeds: u64) -> Option<Violation> {
         self.find(&(0..seeds).collect::<Vec<_>>(), 1).into_iter().next()
     }
 
     /// Up to `enough` of these that break, by seed.
-    fn find(&self, seeds: &[u64], enough: usize) -> Vec<Broken> {
+    fn find(&self, seeds: &[u64], enough: usize) -> Vec<Violation> {
         let (next, over) = (AtomicU64::new(0), AtomicBool::new(false));
-        let broken = Mutex::new(Vec::new());
+        let violation = Mutex::new(Vec::new());
         let work = || {
             while !over.load(Ordering::SeqCst) {
                 let index = usize::try_from(next.fetch_add(1, Ordering::SeqCst)).unwrap_or(usize::MAX);
@@ -67,12 +67,12 @@ impl World {
                 let ran = catch_unwind(AssertUnwindSafe(|| self.run(seed).map(drop)));
                 let ran = ran.unwrap_or_else(|panic| {
                     let findings = vec![format!("a panic: {}", panic_text(&*panic))];
-                    Err(Broken { seed, findings, lives: Vec::new() })
+                    Err(Violation { seed, findings, runs: Vec::new() })
                 });
                 if let Err(one) = ran {
-                    let mut broken = lock(&broken);
-                    broken.push(one);
-                    over.store(broken.len() >= enough, Ordering::SeqCst);
+                    let mut violation = lock(&violation);
+                    violation.push(one);
+                    over.store(violation.len() >= enough, Ordering::SeqCst);
                 }
             }
         };
@@ -81,8 +81,8 @@ impl World {
             let threads = (cores * BY_CORE).min(seeds.len());
             (0..threads).for_each(|_| drop(scope.spawn(work)));
         });
-        let mut broken = broken.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        broken.sort_by_key(|broken| broken.seed);
-        broken
+        let mut violation = violation.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        violation.sort_by_key(|violation| violation.seed);
+        violation
     }
 }

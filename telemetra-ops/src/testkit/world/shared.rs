@@ -43,7 +43,7 @@ impl VirtualTime {
     }
 }
 
-/// What is broken, as far as it was found.
+/// What is violation, as far as it was found.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings(Arc<Mutex<Vec<String>>>);
 
@@ -108,7 +108,7 @@ impl Process {
             *state = ProcessState::Asleep;
         }
         drop(state);
-        self.lives()
+        self.runs()
     }
 
     pub(super) fn is_killed(&self) -> bool {
@@ -131,7 +131,7 @@ impl Process {
     }
 
     /// Waits while it sleeps; an error if it was killed.
-    pub(super) fn lives(&self) -> Result<(), ExternalError> {
+    pub(super) fn runs(&self) -> Result<(), ExternalError> {
         let mut state = lock(&self.0.state);
         while *state == ProcessState::Asleep {
             state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -140,24 +140,24 @@ impl Process {
     }
 }
 
-/// Which life has opened a sink or claimed a store last, by its name.
+/// Which run has opened a sink or claimed a store last, by its name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Owners(Arc<Mutex<BTreeMap<String, usize>>>);
 
 impl Owners {
-    pub(super) fn take(&self, name: &str, life: usize) {
+    pub(super) fn take(&self, name: &str, run: usize) {
         let mut owners = lock(&self.0);
         let owner = owners.entry(name.to_owned()).or_default();
-        *owner = life.max(*owner);
+        *owner = run.max(*owner);
     }
 
-    /// Whether a later life has taken it.
-    pub(super) fn is_of_another(&self, name: &str, life: usize) -> bool {
-        lock(&self.0).get(name).is_some_and(|owner| *owner > life)
+    /// Whether a later run has taken it.
+    pub(super) fn is_of_another(&self, name: &str, run: usize) -> bool {
+        lock(&self.0).get(name).is_some_and(|owner| *owner > run)
     }
 }
 
-/// Counts calls in one life.
+/// Counts calls in one run.
 #[derive(Debug, Default)]
 pub(super) struct Calls(AtomicUsize);
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use telemetra_core::{Action, Batch, Change, DeadLetter, EventTime, ExternalError, RowKey, Sink, Table};
 
 use crate::testkit::world::Defect;
-use crate::testkit::world::life::Life;
-use crate::testkit::world::script::{CallFault, Kill, LifeEnd};
+use crate::testkit::world::run::ProcessRun;
+use crate::testkit::world::script::{CallFault, Kill, RunEnd};
 use crate::testkit::world::shared::{Calls, Findings, lock, stall};
 
 /// What a sink has made durable; it outlives processes.
@@ -125,20 +125,20 @@ impl Sink for ModelSink {
 }
 
 /// A sink whose calls fail, stall, lose their acknowledgement, and have no effect once the process is killed,
-/// as the script of a simulation plans. Made by [`Life::faulty_sink`].
+/// as the script of a simulation plans. Made by [`ProcessRun::faulty_sink`].
 #[derive(Debug)]
 pub struct FaultySink<S> {
     inner: S,
     number: usize,
-    life: Life,
+    run: ProcessRun,
     calls: Calls,
     /// Up to where it said that all is durable.
     acknowledged: Option<EventTime>,
 }
 
 impl<S: Sink> FaultySink<S> {
-    pub(super) fn new(inner: S, number: usize, life: Life) -> Self {
-        Self { inner, number, life, calls: Calls::default(), acknowledged: None }
+    pub(super) fn new(inner: S, number: usize, run: ProcessRun) -> Self {
+        Self { inner, number, run, calls: Calls::default(), acknowledged: None }
     }
 
     fn check_order(&self, batches: &[Batch]) {
@@ -146,7 +146,7 @@ impl<S: Sink> FaultySink<S> {
         for batch in batches {
             if last.is_some_and(|last| batch.time <= last) {
                 let what = format!("{}: {} is given again or out of order", self.inner.name(), batch.time);
-                self.life.findings.add(what);
+                self.run.findings.add(what);
             }
             last = Some(batch.time);
         }
@@ -163,20 +163,20 @@ impl<S: Sink> Sink for FaultySink<S> {
         tables: &[Arc<Table>],
         resume: Option<EventTime>,
     ) -> Result<Option<EventTime>, ExternalError> {
-        self.life.process.lives()?;
+        self.run.process.runs()?;
         self.acknowledged = self.inner.open(tables, resume)?;
-        self.life.owners.take(self.inner.name(), self.life.number);
+        self.run.owners.take(self.inner.name(), self.run.number);
         Ok(self.acknowledged)
     }
 
     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
-        let process = self.life.process.clone();
-        process.lives()?;
-        self.life.wake_others();
+        let process = self.run.process.clone();
+        process.runs()?;
+        self.run.wake_others();
         self.check_order(batches);
         let call = self.calls.next();
-        let killed = match self.life.plan.end {
-            Some(LifeEnd::Killed(Kill::Sink { sink, call: at, durable }))
+        let killed = match self.run.plan.end {
+            Some(RunEnd::Killed(Kill::Sink { sink, call: at, durable }))
                 if (sink, at) == (self.number, call) =>
             {
                 Some(durable)
@@ -186,12 +186,12 @@ impl<S: Sink> Sink for FaultySink<S> {
         if killed == Some(false) {
             process.dies()?;
         }
-        let replaced = self.life.owners.is_of_another(self.inner.name(), self.life.number);
-        let fault = self.life.plan.sinks.get(&(self.number, call)).copied();
+        let replaced = self.run.owners.is_of_another(self.inner.name(), self.run.number);
+        let fault = self.run.plan.sinks.get(&(self.number, call)).copied();
         let half = &batches[..batches.len() / 2];
         let lost = || ExternalError::transient("the sink does not answer, by the script");
         match fault {
-            Some(CallFault::Refused) if self.life.defect == Some(Defect::SinkAcknowledgesFailures) => {}
+            Some(CallFault::Refused) if self.run.defect == Some(Defect::SinkAcknowledgesFailures) => {}
             Some(CallFault::Refused) => {
                 return Err(ExternalError::transient("the sink refuses by the script"));
             }
@@ -203,15 +203,15 @@ impl<S: Sink> Sink for FaultySink<S> {
                 return Err(lost());
             }
             Some(CallFault::Stalls(millis)) => {
-                stall(&self.life.time, &process, millis);
-                process.lives()?;
+                stall(&self.run.time, &process, millis);
+                process.runs()?;
                 self.inner.apply(batches)?;
             }
             None => self.inner.apply(batches)?,
         }
         if replaced {
             let what = format!("{}: a process that was replaced could still write", self.inner.name());
-            self.life.findings.add(what);
+            self.run.findings.add(what);
         }
         if killed == Some(true) {
             process.dies()?;
@@ -221,7 +221,7 @@ impl<S: Sink> Sink for FaultySink<S> {
     }
 
     fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
-        self.life.process.lives()?;
+        self.run.process.runs()?;
         self.inner.dead_letters(letters)
     }
 

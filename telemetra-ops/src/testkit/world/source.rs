@@ -8,7 +8,7 @@ use std::time::Duration;
 use telemetra_core::{ExternalError, Partition, PartitionId, Polled, RecordBatch, Source, key_hash};
 
 use crate::testkit::world::Defect;
-use crate::testkit::world::script::{Kill, LifeEnd, LifePlan, PartitionScript, SUSPENSION};
+use crate::testkit::world::script::{Kill, PartitionScript, RunEnd, RunPlan, SUSPENSION};
 use crate::testkit::world::shared::{Findings, Process, VirtualTime, lock};
 
 const PAUSE: Duration = Duration::from_millis(1);
@@ -18,9 +18,9 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Records {
     pub(super) scripts: Vec<PartitionScript>,
     pub(super) bytes: Vec<Vec<Vec<u8>>>,
-    /// How many records of each partition are there yet; the rest is appended between two lives.
+    /// How many records of each partition are there yet; the rest is appended between two runs.
     pub(super) there: Vec<AtomicUsize>,
-    /// Records given in all lives.
+    /// Records given in all runs.
     given: AtomicUsize,
     /// Suspensions that are over.
     suspended: Mutex<BTreeSet<(usize, usize)>>,
@@ -45,11 +45,11 @@ impl Records {
     }
 }
 
-/// The source of one life.
+/// The source of one run.
 #[derive(Clone)]
 pub(super) struct WorldSource {
     pub(super) records: Arc<Records>,
-    pub(super) plan: Arc<LifePlan>,
+    pub(super) plan: Arc<RunPlan>,
     pub(super) process: Process,
     pub(super) time: VirtualTime,
     pub(super) findings: Findings,
@@ -60,7 +60,7 @@ pub(super) struct WorldSource {
     pub(super) refused: Arc<AtomicBool>,
     /// Listing and opening fail so often before they work.
     pub(super) failures: Arc<AtomicUsize>,
-    /// Which partitions are read in this life: those that join once they are polled, as it takes a while until they are among the others.
+    /// Which partitions are read in this run: those that join once they are polled, as it takes a while until they are among the others.
     pub(super) opened: Arc<Mutex<BTreeSet<usize>>>,
     /// Polls that have failed already.
     pub(super) failed: Arc<Mutex<BTreeSet<(usize, usize)>>>,
@@ -68,7 +68,7 @@ pub(super) struct WorldSource {
 
 impl WorldSource {
     fn may_fail(&self, what: &str) -> Result<(), ExternalError> {
-        self.process.lives()?;
+        self.process.runs()?;
         let left = self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if left.is_ok() {
             Err(ExternalError::transient(format!("{what} fails by the script")))
@@ -217,12 +217,12 @@ impl WorldPartition {
 impl Partition for WorldPartition {
     fn poll(&mut self, batch: &mut RecordBatch) -> Result<Polled, ExternalError> {
         let WorldSource { records, plan, process, .. } = self.source.clone();
-        process.lives()?;
+        process.runs()?;
         if records.scripts[self.partition].joins_after.is_some() {
             lock(&self.source.opened).insert(self.partition);
         }
         let mut most = plan.per_poll;
-        if let Some(LifeEnd::Killed(Kill::Poll { partition, given })) = plan.end
+        if let Some(RunEnd::Killed(Kill::Poll { partition, given })) = plan.end
             && partition == self.partition
         {
             if self.given >= given {

@@ -7,11 +7,11 @@ use telemetra_core::ExternalError;
 use telemetra_core::checkpoint::CheckpointStore;
 
 use crate::testkit::world::Defect;
-use crate::testkit::world::life::Life;
-use crate::testkit::world::script::{CallFault, Kill, LifeEnd};
+use crate::testkit::world::run::ProcessRun;
+use crate::testkit::world::script::{CallFault, Kill, RunEnd};
 use crate::testkit::world::shared::{Calls, lock, stall};
 
-/// The name by which the store is known among what lives own.
+/// The name by which the store is known among what runs own.
 const STORE: &str = "the checkpoint store";
 
 /// A checkpoint store in memory. Clones share the blobs, as clients of one database would; so they survive a pipeline, not a process.
@@ -94,57 +94,57 @@ impl CheckpointStore for MemoryStore {
 }
 
 /// A store whose calls fail, stall, and are cut off when the process is killed, by the script of a world. Made by
-/// [`Life::faulty_store`].
+/// [`ProcessRun::faulty_store`].
 #[derive(Debug)]
 pub struct FaultyStore<S> {
     inner: S,
-    life: Life,
+    run: ProcessRun,
     puts: Calls,
 }
 
 impl<S: CheckpointStore> FaultyStore<S> {
-    pub(super) fn new(inner: S, life: Life) -> Self {
-        Self { inner, life, puts: Calls::default() }
+    pub(super) fn new(inner: S, run: ProcessRun) -> Self {
+        Self { inner, run, puts: Calls::default() }
     }
 }
 
 impl<S: CheckpointStore> CheckpointStore for FaultyStore<S> {
     fn claim(&mut self, process: usize, processes: usize) -> Result<(), ExternalError> {
-        self.life.process.lives()?;
-        if self.life.defect != Some(Defect::StoreIgnoresClaim) {
+        self.run.process.runs()?;
+        if self.run.defect != Some(Defect::StoreIgnoresClaim) {
             self.inner.claim(process, processes)?;
         }
-        self.life.owners.take(STORE, self.life.number);
+        self.run.owners.take(STORE, self.run.number);
         Ok(())
     }
 
     fn put(&mut self, name: &str, blob: &[u8]) -> Result<(), ExternalError> {
-        let process = self.life.process.clone();
-        process.lives()?;
+        let process = self.run.process.clone();
+        process.runs()?;
         let call = self.puts.next();
-        let killed = match self.life.plan.end {
-            Some(LifeEnd::Killed(Kill::Store { call: at, durable })) if at == call => Some(durable),
+        let killed = match self.run.plan.end {
+            Some(RunEnd::Killed(Kill::Store { call: at, durable })) if at == call => Some(durable),
             _ => None,
         };
         if killed == Some(false) {
             process.dies()?;
         }
-        let fault = self.life.plan.store.get(&call).copied();
+        let fault = self.run.plan.store.get(&call).copied();
         match fault {
             Some(CallFault::Refused) => {
                 return Err(ExternalError::transient("the store refuses by the script"));
             }
-            Some(CallFault::Stalls(millis)) => stall(&self.life.time, &process, millis),
+            Some(CallFault::Stalls(millis)) => stall(&self.run.time, &process, millis),
             _ => {}
         }
-        process.lives()?;
-        let replaced = self.life.owners.is_of_another(STORE, self.life.number);
+        process.runs()?;
+        let replaced = self.run.owners.is_of_another(STORE, self.run.number);
         if let Some(boundary) = name.strip_suffix("/complete") {
-            self.life.check_complete(boundary);
+            self.run.check_complete(boundary);
         }
         self.inner.put(name, blob)?;
         if replaced {
-            self.life.findings.add(format!("a process that was replaced could still store `{name}`"));
+            self.run.findings.add(format!("a process that was replaced could still store `{name}`"));
         }
         if killed == Some(true) {
             process.dies()?;
@@ -158,17 +158,17 @@ impl<S: CheckpointStore> CheckpointStore for FaultyStore<S> {
     }
 
     fn get(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExternalError> {
-        self.life.process.lives()?;
+        self.run.process.runs()?;
         self.inner.get(name)
     }
 
     fn list(&mut self) -> Result<Vec<String>, ExternalError> {
-        self.life.process.lives()?;
+        self.run.process.runs()?;
         self.inner.list()
     }
 
     fn remove(&mut self, name: &str) -> Result<(), ExternalError> {
-        self.life.process.lives()?;
+        self.run.process.runs()?;
         self.inner.remove(name)
     }
 }

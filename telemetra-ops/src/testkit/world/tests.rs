@@ -11,7 +11,7 @@ use telemetra_core::{
 };
 
 use crate::pipeline::windows::{WindowKind, sessions, tumbling};
-use crate::testkit::world::{Draft, Ending, Life, World};
+use crate::testkit::world::{Draft, Outcome, ProcessRun, World};
 use crate::{PipelineError, Running};
 
 /// The gap of sessions, in milliseconds.
@@ -47,8 +47,8 @@ fn encode(draft: &Draft) -> Vec<u8> {
     format!(r#"{{"device":{key},"time":{},"id":{id},"pulses":{}}}"#, time.0, pulses(draft)).into_bytes()
 }
 
-fn start(life: &Life) -> Result<Running, PipelineError> {
-    let pipeline = life.pipeline::<Reading>(SerdeJson::new());
+fn start(run: &ProcessRun) -> Result<Running, PipelineError> {
+    let pipeline = run.pipeline::<Reading>(SerdeJson::new());
     pipeline
         .group("sliding", WindowKind::default(), |a| a.count("readings"))
         .rules([MomentRule::count("busy", ZScore::new(1.0)?.samples(2..=4)?, |count: &u64| *count)])
@@ -65,8 +65,8 @@ fn start(life: &Life) -> Result<Running, PipelineError> {
 /// By the key and the start of the window, its end and its values.
 type Rows<V> = BTreeMap<(u64, u64), (u64, V)>;
 
-fn rows_of<V: Data>(ending: &Ending) -> Rows<V> {
-    let rows = ending.rows_of::<SummaryRow<u64, V>>().into_iter();
+fn rows_of<V: Data>(outcome: &Outcome) -> Rows<V> {
+    let rows = outcome.rows_of::<SummaryRow<u64, V>>().into_iter();
     rows.map(|SummaryRow { key, summary }| {
         ((key, summary.window.start.0), (summary.window.end.0, V::clone(&summary.value)))
     })
@@ -82,9 +82,9 @@ fn equal<V: std::fmt::Debug + PartialEq>(found: &Rows<V>, wanted: &Rows<V>) -> R
 }
 
 /// All three tables, computed from the events that were counted.
-fn has_the_tables_of_what_counts(ending: &Ending) -> Result<(), String> {
+fn has_the_tables_of_what_counts(outcome: &Outcome) -> Result<(), String> {
     let (mut slid, mut tumbled) = (Rows::<u64>::new(), Rows::<(u64, i128)>::new());
-    for draft in &ending.counted {
+    for draft in &outcome.counted {
         let (key, time) = (draft.key, draft.time.0);
         for n in 0..3 {
             let first = time / 10 * 10 - n * 10;
@@ -94,7 +94,7 @@ fn has_the_tables_of_what_counts(ending: &Ending) -> Result<(), String> {
         let (_, (readings, sum)) = tumbled.entry((key, first)).or_insert((first + 40, (0, 0)));
         (*readings, *sum) = (*readings + 1, *sum + i128::from(pulses(draft)));
     }
-    let mut sorted: Vec<&Draft> = ending.counted.iter().collect();
+    let mut sorted: Vec<&Draft> = outcome.counted.iter().collect();
     sorted.sort_by_key(|draft| (draft.key, draft.time));
     let near = |a: &&Draft, b: &&Draft| a.key == b.key && b.time.0 < a.time.0 + GAP;
     let sessions = sorted.chunk_by(near).map(|session| {
@@ -102,9 +102,9 @@ fn has_the_tables_of_what_counts(ending: &Ending) -> Result<(), String> {
         let most = session.iter().map(|draft| pulses(draft) as i64).max();
         ((first.key, first.time.0), (last.time.0 + GAP, (session.len() as u64, most)))
     });
-    equal(&rows_of(ending), &slid).map_err(|error| format!("sliding: {error}"))?;
-    equal(&rows_of(ending), &tumbled).map_err(|error| format!("tumbling: {error}"))?;
-    equal(&rows_of(ending), &sessions.collect()).map_err(|error| format!("sessions: {error}"))
+    equal(&rows_of(outcome), &slid).map_err(|error| format!("sliding: {error}"))?;
+    equal(&rows_of(outcome), &tumbled).map_err(|error| format!("tumbling: {error}"))?;
+    equal(&rows_of(outcome), &sessions.collect()).map_err(|error| format!("sessions: {error}"))
 }
 
 fn world() -> World {
@@ -156,8 +156,8 @@ fn what_a_replaced_process_does_has_no_effect() {
 fn moments_are_found() {
     let mut found = 0;
     for seed in 0..3 {
-        let ending = world().run(seed).unwrap_or_else(|broken| panic!("{broken}"));
-        found += ending.rows_of::<Moment<u64>>().len();
+        let outcome = world().run(seed).unwrap_or_else(|broken| panic!("{broken}"));
+        found += outcome.rows_of::<Moment<u64>>().len();
     }
     assert!(found > 0);
 }

@@ -46,7 +46,7 @@ pub(super) fn lost(id: &PartitionId, next: u64, log: Buffered) -> ExternalError 
     let count = low.saturating_sub(next);
     ExternalError::permanent(format!(
         "cannot read the partition `{id}` from offset {next}: it now holds {low} to {high}, so {count} records are lost, to retention or a deletion; \
-         keep records longer than a reader may stand still, and go on with `OnLost::GoOn`, or from a new checkpoint"
+         keep records longer than a reader may stand still, and go on with `OnLost::Skip`, or from a new checkpoint"
     ))
 }
 

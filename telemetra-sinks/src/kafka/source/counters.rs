@@ -18,7 +18,7 @@ struct Counts {
 
 impl KafkaCounters {
     /// Returns the number of offsets that were skipped because the log no longer contained them: see
-    /// [`OnLost::GoOn`](crate::OnLost::GoOn). Always 0 with [`OnLost::Stop`](crate::OnLost::Stop).
+    /// [`OnLost::Skip`](crate::OnLost::Skip). Always 0 with [`OnLost::Stop`](crate::OnLost::Stop).
     #[must_use]
     pub fn lost_records(&self) -> u64 {
         self.0.lost.load(Ordering::Relaxed)

@@ -45,11 +45,11 @@ use consumer::SharedConsumer;
 ///   partition that is not polled while others are is paused, as its few queued records would keep the whole
 ///   fetch in memory.
 /// * **Lost records**, which retention removed before they were read, are an error with their number, or are
-///   [skipped and counted](OnLost::GoOn).
+///   [skipped and counted](OnLost::Skip).
 /// * **Brokers that are down** make polling fail with a transient error, so that the silence is not taken for
 ///   a quiet topic. Reading continues by itself when they are back. A deleted topic is a permanent error.
 /// * **Decoders** receive the topic, key, headers and timestamp of a record with its value. A header whose
-///   name is not UTF-8 is left out.
+///   name is not UTF-8 is left out. [`without_headers`](Self::without_headers) leaves all out.
 /// * **Tombstones**, which are records without a value, are malformed and become dead letters.
 ///
 /// ```
@@ -63,7 +63,7 @@ use consumer::SharedConsumer;
 /// let config = KafkaConfig::new(kafka.bootstrap_servers());
 /// let mut source = KafkaSource::new(config, ["readings", "alarms"])?
 ///     .start(Start::Latest)
-///     .on_lost(OnLost::GoOn)
+///     .on_lost(OnLost::Skip)
 ///     .group("telemetra-demo");
 /// let lost = source.counters();
 /// let ids: Vec<_> = source.partitions()?.iter().map(ToString::to_string).collect();
@@ -92,6 +92,7 @@ struct Settings {
     timeout: Duration,
     wait_for_topics: Duration,
     queue_bytes: usize,
+    headers: bool,
 }
 
 /// Properties that the source does not let users set.
@@ -166,6 +167,7 @@ impl KafkaSource {
             timeout: Duration::from_secs(10),
             wait_for_topics: Duration::ZERO,
             queue_bytes: 1024 * 1024,
+            headers: true,
         };
         settings.client(&config)?;
         Ok(Self { config, topics, settings, counters: KafkaCounters::default(), shared: None })
@@ -239,6 +241,17 @@ impl KafkaSource {
     #[must_use]
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.settings.queue_bytes = bytes;
+        self
+    }
+
+    /// Does not read the headers of records: decoders see none, and dead letters and the log of slow batches have
+    /// no [`TraceParent`](telemetra_core::TraceParent). Default: headers are read.
+    ///
+    /// librdkafka allocates a buffer to parse the headers of a record, even of a record without headers, which
+    /// costs less than 0.1 µs of CPU a record.
+    #[must_use]
+    pub fn without_headers(mut self) -> Self {
+        self.settings.headers = false;
         self
     }
 

@@ -76,7 +76,7 @@ impl OffsetLookup {
                 )
             }
             Position::Good => self.go_on(partition, next),
-            Position::Lost(count) if self.on_lost == OnLost::GoOn => {
+            Position::Lost(count) if self.on_lost == OnLost::Skip => {
                 let finding = self.go_on(partition, log.low);
                 if matches!(finding, Finding::GoOn(_)) {
                     tracing::warn!(partition = %partition.id, wanted = next, first = log.low, lost = count, "records of Kafka are lost, going on");

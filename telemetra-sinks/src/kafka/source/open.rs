@@ -46,7 +46,7 @@ impl SharedConsumer {
         let mut passed_over = 0;
         match log.position(next) {
             Position::Good => {}
-            Position::Lost(count) if shared.settings.on_lost == OnLost::GoOn => {
+            Position::Lost(count) if shared.settings.on_lost == OnLost::Skip => {
                 tracing::warn!(partition = %id, wanted = next, first = log.low, lost = count, "records of Kafka are lost, going on");
                 shared.counters.lose(count);
                 passed_over = count;

@@ -31,7 +31,7 @@ pub(super) struct Reader {
     queue: PartitionQueue<Context>,
     partition: Arc<PartitionState>,
     /// Keeps the consumer and its thread alive.
-    _shared: Arc<SharedConsumer>,
+    shared: Arc<SharedConsumer>,
     next: u64,
     /// The position that the lag is computed from. It is beyond transaction markers at the end, which are no
     /// records.
@@ -64,18 +64,7 @@ impl Reader {
     ) -> Self {
         let state = if end.is_some_and(|end| next >= end) { State::Done } else { State::Reading };
         let fetching = Some(Instant::now());
-        Self {
-            queue,
-            partition,
-            _shared: shared,
-            next,
-            seen_to: next,
-            end,
-            pause: PAUSE,
-            fetching,
-            polls: 0,
-            state,
-        }
+        Self { queue, partition, shared, next, seen_to: next, end, pause: PAUSE, fetching, polls: 0, state }
     }
 
     /// Takes messages until the batch is full or the queue is empty.
@@ -105,7 +94,7 @@ impl Reader {
                         Some(payload) => batch.push(payload, offset),
                         None => batch.push_tombstone(offset),
                     }
-                    annotate(batch, &message);
+                    annotate(batch, &message, self.shared.settings.headers);
                     self.next = offset + 1;
                     self.seen_to = self.next;
                     (taken, at_end) = (true, false);
@@ -189,10 +178,10 @@ impl Reader {
     }
 }
 
-/// Adds the key, headers and timestamp of a message.
-fn annotate(batch: &mut RecordBatch, message: &BorrowedMessage<'_>) {
+/// Adds the key and timestamp of a message, and its headers if they are read.
+fn annotate(batch: &mut RecordBatch, message: &BorrowedMessage<'_>, with_headers: bool) {
     let timestamp = message.timestamp().to_millis().and_then(|millis| u64::try_from(millis).ok());
-    let (key, headers) = (message.key(), message.headers());
+    let (key, headers) = (message.key(), with_headers.then(|| message.headers()).flatten());
     if key.is_none() && headers.is_none() && timestamp.is_none() {
         return;
     }

@@ -29,5 +29,5 @@ pub enum OnLost {
     ///
     /// An offset *beyond* the end of the log is an error all the same: either the topic was created anew or
     /// its replicas lost data, which only a person can tell apart.
-    GoOn,
+    Skip,
 }

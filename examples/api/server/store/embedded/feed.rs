@@ -2,33 +2,33 @@
 
 use std::sync::Arc;
 
-use telemetra::http::{Feed, News, Pending, Position};
+use telemetra::http::{Feed, FeedItem, Pending, Position};
 use telemetra::sinks::{Notice, Subscription};
 
 use crate::server::model::Message;
 use crate::server::store::Update;
 
-pub(super) fn update(life: &Arc<str>, update: &telemetra::sinks::Update) -> Update {
+pub(super) fn update(run: &Arc<str>, update: &telemetra::sinks::Update) -> Update {
     let message = |change| Message::of(&update.subject, change, update.time);
     Update {
         stream_id: update.subject.to_string(),
         time: update.time,
         messages: update.changes.iter().filter_map(message).collect(),
-        at: Position::new(Arc::clone(life), update.time).after(Arc::clone(&update.subject), update.time),
+        at: Position::new(Arc::clone(run), update.time).after(Arc::clone(&update.subject), update.time),
     }
 }
 
 pub(super) struct LiveFeed {
     pub(super) changes: Subscription,
-    pub(super) life: Arc<str>,
+    pub(super) run: Arc<str>,
 }
 
 impl Feed for LiveFeed {
-    fn next(&mut self) -> Pending<'_, Option<News>> {
+    fn next(&mut self) -> Pending<'_, Option<FeedItem>> {
         Box::pin(async {
             Some(match self.changes.recv_async().await? {
-                Notice::Changed(changes) => News::Told(update(&self.life, &changes).told()),
-                Notice::Missed(_) => News::Gap,
+                Notice::Changed(changes) => FeedItem::Changes(update(&self.run, &changes).into_changes()),
+                Notice::Missed(_) => FeedItem::Gap,
             })
         })
     }

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use redis::{Client, Connection};
 use serde::Deserialize;
 use telemetra::core::EventTime;
-use telemetra::http::{Feed, News, Pending, Position, new_life};
+use telemetra::http::{Feed, FeedItem, Pending, Position, new_run_id};
 use telemetra::sinks::RedisKeys;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -27,8 +27,8 @@ const WAITING: usize = 1 << 14;
 pub(crate) struct Channel {
     client: Client,
     pattern: Arc<str>,
-    /// Of the positions: what is published is not kept, so each service has a life of its own.
-    pub(super) life: Arc<str>,
+    /// Of the positions: what is published is not kept, so each service has a run of its own.
+    pub(super) run: Arc<str>,
 }
 
 impl Channel {
@@ -39,7 +39,7 @@ impl Channel {
     /// If the URL cannot be read. It is not quoted, as it may hold a password.
     pub(crate) fn new(url: &str, prefix: &str) -> Result<Self> {
         let client = Client::open(url).map_err(|_| anyhow::anyhow!("the URL of redis cannot be read"))?;
-        Ok(Self { client, pattern: RedisKeys::new(prefix).live_pattern().into(), life: new_life() })
+        Ok(Self { client, pattern: RedisKeys::new(prefix).live_pattern().into(), run: new_run_id() })
     }
 
     fn connect(&self) -> Result<Connection> {
@@ -61,15 +61,15 @@ impl Channel {
         asked.context("the task that asks redis failed")?.context("could not ask redis")
     }
 
-    /// What is published from now on. After a connection was lost there is a gap.
+    /// The changes that are published from now on. After a connection was lost there is a gap.
     pub(crate) fn feed(&self) -> Box<dyn Feed> {
-        let (tell, told) = mpsc::channel(WAITING);
+        let (sender, updates) = mpsc::channel(WAITING);
         let this = self.clone();
         // It ends when nobody listens any more.
         let listener = thread::Builder::new().name("redis feed".to_owned()).spawn(move || {
             let mut failing = false;
-            while !tell.is_closed() {
-                match this.listen(&tell, failing) {
+            while !sender.is_closed() {
+                match this.listen(&sender, failing) {
                     Ok(()) => return,
                     Err(error) if !failing => {
                         tracing::warn!("lost the messages of redis, trying again: {error:#}")
@@ -83,29 +83,29 @@ impl Channel {
         if let Err(error) = listener {
             tracing::error!("could not start the thread that listens to redis: {error}");
         }
-        Box::new(Told(told))
+        Box::new(Updates(updates))
     }
 
     /// Passes messages on for as long as somebody listens.
-    fn listen(&self, tell: &Sender<News>, is_again: bool) -> Result<()> {
+    fn listen(&self, sender: &Sender<FeedItem>, is_again: bool) -> Result<()> {
         let mut connection = self.connect()?;
         let mut messages = connection.as_pubsub();
         messages.psubscribe(&*self.pattern)?;
         messages.set_read_timeout(Some(Duration::from_secs(1)))?;
         if is_again {
-            tracing::info!("redis tells again");
-            if tell.blocking_send(News::Gap).is_err() {
+            tracing::info!("redis sends messages again");
+            if sender.blocking_send(FeedItem::Gap).is_err() {
                 return Ok(());
             }
         }
         let mut heard = Instant::now();
-        while !tell.is_closed() {
+        while !sender.is_closed() {
             match messages.get_message() {
                 Ok(message) => {
                     heard = Instant::now();
-                    match parse(&self.life, message.get_payload_bytes()) {
+                    match parse(&self.run, message.get_payload_bytes()) {
                         Ok(update) => {
-                            if tell.blocking_send(News::Told(update.told())).is_err() {
+                            if sender.blocking_send(FeedItem::Changes(update.into_changes())).is_err() {
                                 return Ok(());
                             }
                         }
@@ -125,10 +125,10 @@ impl Channel {
     }
 }
 
-struct Told(Receiver<News>);
+struct Updates(Receiver<FeedItem>);
 
-impl Feed for Told {
-    fn next(&mut self) -> Pending<'_, Option<News>> {
+impl Feed for Updates {
+    fn next(&mut self) -> Pending<'_, Option<FeedItem>> {
         Box::pin(self.0.recv())
     }
 }
@@ -150,7 +150,7 @@ enum Change {
     Moment { kind: MomentKind, row: MomentInfo },
 }
 
-fn parse(life: &Arc<str>, payload: &[u8]) -> Result<Update> {
+fn parse(run: &Arc<str>, payload: &[u8]) -> Result<Update> {
     let Published { stream_id, time, revision, change } = serde_json::from_slice(payload)?;
     let time = EventTime(time);
     let (id, at) = (stream_id.clone(), time.into());
@@ -164,6 +164,6 @@ fn parse(life: &Arc<str>, payload: &[u8]) -> Result<Update> {
             Message::Moment { stream_id: id, time: at, revision, kind, moment, cursor: None }
         }
     };
-    let at = Position::new(Arc::clone(life), time).after(stream_id.as_str(), time);
+    let at = Position::new(Arc::clone(run), time).after(stream_id.as_str(), time);
     Ok(Update { stream_id, time, messages: vec![message], at })
 }

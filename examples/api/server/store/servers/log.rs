@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use telemetra::core::EventTime;
-use telemetra::http::{Feed, News, Pending, Position};
+use telemetra::http::{Feed, FeedItem, Pending, Position};
 use tokio::time::sleep;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
@@ -18,7 +18,7 @@ use crate::server::store::{NotResumed, Since, Update};
 
 /// How often it is asked for news.
 const EVERY: Duration = Duration::from_millis(100);
-/// The most rows that are told one by one: of more, a snapshot is shorter.
+/// The most rows that are sent one by one: of more, a snapshot is shorter.
 const MOST_ROWS: i64 = 20_000;
 
 /// The rows of a table that changed after a time, and are there.
@@ -110,16 +110,16 @@ fn updates(rows: Vec<Row>, from: &Position, now: &Position) -> Result<Vec<Update
             by_place.entry((Some(of) != shard, of, time, stream.into())).or_default().push(message);
         }
     }
-    let (mut at, mut told) = (from.clone(), Vec::new());
+    let (mut at, mut updates) = (from.clone(), Vec::new());
     for ((_, of, time, stream), messages) in by_place {
-        // All of the one before is told.
+        // All of the one before is complete.
         if let Some(before) = shard.replace(of).filter(|before| *before != of) {
             at = at.reaching(before, now);
         }
         at = at.after(Arc::clone(&stream), time);
-        told.push(Update { stream_id: stream.to_string(), time, messages, at: at.clone() });
+        updates.push(Update { stream_id: stream.to_string(), time, messages, at: at.clone() });
     }
-    Ok(told)
+    Ok(updates)
 }
 
 fn message(row: &Row, stream: &str, time: EventTime) -> Result<Message> {
@@ -142,7 +142,7 @@ fn message(row: &Row, stream: &str, time: EventTime) -> Result<Message> {
             let kind = MomentKind::of(withdrawn, moment.ended_at.is_none(), revision);
             Message::Moment { stream_id, time: at, revision, kind, moment, cursor: None }
         }
-        other => bail!("no follower is told of rows of {other}"),
+        other => bail!("no follower gets rows of {other}"),
     })
 }
 
@@ -186,10 +186,10 @@ impl LogFeed {
     }
 
     /// Asks once. Where it cannot go on, whoever follows begins again, also who came before the first answer.
-    async fn ask(&mut self) -> Result<Option<News>> {
+    async fn ask(&mut self) -> Result<Option<FeedItem>> {
         let Some(known) = &self.known else {
             self.known = position(&self.tables).await?;
-            return Ok(self.known.is_some().then_some(News::Gap));
+            return Ok(self.known.is_some().then_some(FeedItem::Gap));
         };
         // Most of the time nothing has changed, which costs one row.
         if position(&self.tables).await?.as_ref() == Some(known) {
@@ -210,17 +210,17 @@ impl LogFeed {
 }
 
 impl Feed for LogFeed {
-    fn next(&mut self) -> Pending<'_, Option<News>> {
+    fn next(&mut self) -> Pending<'_, Option<FeedItem>> {
         Box::pin(async {
             loop {
                 if let Some(update) = self.waiting.next() {
-                    return Some(News::Told(update.told()));
+                    return Some(FeedItem::Changes(update.into_changes()));
                 }
                 match self.ask().await.context("could not read the log of changes") {
                     Ok(Some(news)) => return Some(news),
                     Ok(None) => self.failing = false,
                     Err(error) if !self.failing => {
-                        tracing::warn!("nothing is told to followers meanwhile: {error:#}");
+                        tracing::warn!("nothing is sent to followers meanwhile: {error:#}");
                         self.failing = true;
                     }
                     Err(_) => {}

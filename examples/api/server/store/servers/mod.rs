@@ -27,12 +27,12 @@ use super::{
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
 use crate::server::operations::{Letter, LettersQuery, Operations};
 
-/// How long the tables may be behind what Redis told.
+/// How long the tables may be behind what Redis published.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 pub(crate) struct Servers {
     pub(crate) tables: Arc<Tables>,
-    /// Where changes are told; `None`: they are read from the log of changes among the tables.
+    /// The channel of changes; `None`: they are read from the log of changes among the tables.
     pub(crate) channel: Option<Channel>,
 }
 
@@ -42,7 +42,7 @@ struct Shards {
     times: Vec<Option<EventTime>>,
     /// The same, without those of shards that have no row of their own yet.
     own: Vec<Option<EventTime>>,
-    /// Where a log of changes is kept: the life of the positions in it, and the time after which it has all withdrawals.
+    /// Where a log of changes is kept: the run of the positions in it, and the time after which it has all withdrawals.
     log: Option<(Arc<str>, EventTime)>,
 }
 
@@ -63,7 +63,7 @@ impl Shards {
 
     /// The position in the log that the tables are at; `None` if there is no log.
     fn position(&self) -> Option<Position> {
-        self.log.as_ref().map(|(life, _)| Position::of_shards(Arc::clone(life), &self.own))
+        self.log.as_ref().map(|(run, _)| Position::of_shards(Arc::clone(run), &self.own))
     }
 }
 
@@ -71,21 +71,21 @@ impl Servers {
     /// The position of followers who know everything up to where the tables are, or up to this time.
     fn at(&self, shards: &Shards, time: Option<EventTime>) -> Option<Position> {
         match &self.channel {
-            Some(channel) => time.map(|time| Position::new(Arc::clone(&channel.life), time)),
+            Some(channel) => time.map(|time| Position::new(Arc::clone(&channel.run), time)),
             None => shards.position(),
         }
     }
 
-    /// Waits until the tables have what Redis told before: the two are written apart.
-    async fn reach(&self, stream: Option<&str>, told: Option<EventTime>) -> anyhow::Result<()> {
-        // What the log tells is in the tables; after a start over their times are earlier than those told before.
+    /// Waits until the tables have what Redis published before: the two are written apart.
+    async fn reach(&self, stream: Option<&str>, latest: Option<EventTime>) -> anyhow::Result<()> {
+        // What is in the log is in the tables; after a start over their times are earlier than those before.
         if self.channel.is_none() {
             return Ok(());
         }
         let began = Instant::now();
-        while self.tables.shards().await?.of(stream) < told {
+        while self.tables.shards().await?.of(stream) < latest {
             if began.elapsed() > PATIENCE {
-                bail!("the tables are behind what redis told as of {}", told.unwrap_or_default());
+                bail!("the tables are behind what redis published as of {}", latest.unwrap_or_default());
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -154,18 +154,18 @@ impl Store for Servers {
         Box::pin(self.tables.lines(query))
     }
 
-    fn snapshot<'a>(&'a self, id: &'a str, history: u64, told: Option<EventTime>) -> Answer<'a, Snapshot> {
+    fn snapshot<'a>(&'a self, id: &'a str, history: u64, latest: Option<EventTime>) -> Answer<'a, Snapshot> {
         Box::pin(async move {
-            self.reach(Some(id), told).await?;
+            self.reach(Some(id), latest).await?;
             let (shards, stream, metrics, moments) = self.tables.snapshot(id, history).await?;
             let at = self.at(&shards, shards.of(Some(id)));
             Ok(Snapshot { as_of: shards.as_of(), at, stream, metrics, moments })
         })
     }
 
-    fn overview(&self, told: Option<EventTime>) -> Answer<'_, Overview> {
+    fn overview(&self, latest: Option<EventTime>) -> Answer<'_, Overview> {
         Box::pin(async move {
-            self.reach(None, told).await?;
+            self.reach(None, latest).await?;
             let (shards, streams, moments) = self.tables.overview().await?;
             let of = |stream: &StreamInfo| {
                 Some((stream.stream_id.as_str().into(), shards.of(Some(&stream.stream_id))?))
@@ -189,11 +189,11 @@ impl Store for Servers {
         })
     }
 
-    fn life(&self) -> Answer<'_, Option<Arc<str>>> {
+    fn run(&self) -> Answer<'_, Option<Arc<str>>> {
         Box::pin(async {
             match &self.channel {
-                Some(channel) => Ok(Some(Arc::clone(&channel.life))),
-                None => Ok(self.tables.shards().await?.log.map(|(life, _)| life)),
+                Some(channel) => Ok(Some(Arc::clone(&channel.run))),
+                None => Ok(self.tables.shards().await?.log.map(|(run, _)| run)),
             }
         })
     }

@@ -195,9 +195,9 @@ pub(super) async fn shards(client: &Client, pipeline: &str) -> Result<Shards> {
         |(row, time): (&Row, Option<EventTime>)| Ok(time.filter(|_| matches!(row.try_get(3), Ok(false))));
     let own: Vec<_> = rows.iter().zip(times(0)?).map(own).collect::<Result<_>>()?;
     let kept: Option<Vec<_>> = times(1)?.into_iter().collect();
-    let life: Option<&str> = rows.first().map(|row| row.try_get(2)).transpose()?.flatten();
+    let run: Option<&str> = rows.first().map(|row| row.try_get(2)).transpose()?.flatten();
     let since = kept.and_then(|kept| kept.into_iter().max());
-    Ok(Shards { times: times(0)?, log: life.map(Into::into).zip(since), own })
+    Ok(Shards { times: times(0)?, log: run.map(Into::into).zip(since), own })
 }
 
 async fn streams(client: &Client, id: Option<&str>, shards: &Shards) -> Result<Vec<StreamInfo>> {

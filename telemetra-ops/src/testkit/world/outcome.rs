@@ -12,7 +12,7 @@ use crate::testkit::world::source::name_of;
 /// The result of a simulation: counts, and the contents of the sinks.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Ending {
+pub struct Outcome {
     /// The seed of the script.
     pub seed: u64,
     /// The number of events by fate, over all runs.
@@ -26,13 +26,13 @@ pub struct Ending {
     /// The records of each partition.
     pub records: Vec<Vec<Vec<u8>>>,
     /// The number of runs that the process needed, restarts included.
-    pub lives: usize,
+    pub runs: usize,
     /// Whether fates and batches are the same in each run of this seed. They are not where partitions join or
     /// become silent, as it depends on timing when that is noticed; then only the final tables are the same.
     pub is_settled: bool,
 }
 
-impl Ending {
+impl Outcome {
     /// Returns the rows of one type, by table and key.
     #[must_use]
     pub fn rows_of<R: Clone + 'static>(&self) -> Vec<R> {
@@ -40,7 +40,7 @@ impl Ending {
     }
 
     pub(super) fn new(
-        (seed, script, lives): (u64, &Script, usize),
+        (seed, script, runs): (u64, &Script, usize),
         fates: Fates,
         sink: &Durable,
         records: Vec<Vec<Vec<u8>>>,
@@ -62,7 +62,7 @@ impl Ending {
             rows: sink.rows.values().cloned().collect(),
             batches: sink.log.clone(),
             records,
-            lives,
+            runs,
             is_settled: script.is_settled(),
         }
     }
@@ -97,9 +97,9 @@ pub(super) fn check_letters(script: &Script, fates: Fates, sink: &Durable, findi
 }
 
 /// No event was counted twice in a partition.
-pub(super) fn check_ids(ending: &Ending, findings: &Findings) {
+pub(super) fn check_ids(outcome: &Outcome, findings: &Findings) {
     let mut seen = BTreeSet::new();
-    for draft in &ending.counted {
+    for draft in &outcome.counted {
         if !seen.insert(draft) {
             findings.add(format!("counted twice: {draft:?}"));
         }
@@ -107,7 +107,7 @@ pub(super) fn check_ids(ending: &Ending, findings: &Findings) {
 }
 
 /// It is what an undisturbed run comes to.
-pub(super) fn compare(found: &Ending, wanted: &Ending, findings: &Findings) {
+pub(super) fn compare(found: &Outcome, wanted: &Outcome, findings: &Findings) {
     if found.is_settled && found.fates != wanted.fates {
         findings.add(format!("fates are {:?}, undisturbed {:?}", found.fates, wanted.fates));
     }

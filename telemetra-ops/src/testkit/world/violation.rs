@@ -6,22 +6,22 @@ use std::fmt;
 /// process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Broken {
+pub struct Violation {
     /// The seed; running it again repeats the script.
     pub seed: u64,
     /// The checks that failed, one a line.
     pub findings: Vec<String>,
     /// The runs of the process: what the script plans for each, how it ended, and what was durable then.
-    pub lives: Vec<String>,
+    pub runs: Vec<String>,
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}:", self.seed)?;
         self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))?;
-        writeln!(f, "in these lives:")?;
-        self.lives.iter().try_for_each(|life| writeln!(f, "  {life}"))
+        writeln!(f, "in these runs:")?;
+        self.runs.iter().try_for_each(|run| writeln!(f, "  {run}"))
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for Violation {}

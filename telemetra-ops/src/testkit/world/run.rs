@@ -14,7 +14,7 @@ use crate::pipeline::handle::Running;
 use crate::support::defects::EngineDefects;
 use crate::support::failure::{PipelineError, chain};
 use crate::testkit::world::Defect;
-use crate::testkit::world::script::{LifeEnd, LifePlan};
+use crate::testkit::world::script::{RunEnd, RunPlan};
 use crate::testkit::world::shared::{Findings, Owners, Process, VirtualTime, lock};
 use crate::testkit::world::sink::{Durable, FaultySink, ModelSink};
 use crate::testkit::world::source::{Records, WorldSource};
@@ -25,8 +25,8 @@ use crate::testkit::world::store::{FaultyStore, MemoryStore};
 ///
 /// Your closure receives it at each start, and builds its pipeline from [`pipeline`](Self::pipeline).
 #[derive(Clone)]
-pub struct Life {
-    pub(super) plan: Arc<LifePlan>,
+pub struct ProcessRun {
+    pub(super) plan: Arc<RunPlan>,
     pub(super) config: TimeConfig,
     pub(super) process: Process,
     pub(super) time: VirtualTime,
@@ -46,13 +46,13 @@ pub struct Life {
     pub(super) refused: Arc<AtomicBool>,
 }
 
-impl std::fmt::Debug for Life {
+impl std::fmt::Debug for ProcessRun {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Life").field("plan", &self.plan).finish_non_exhaustive()
+        f.debug_struct("ProcessRun").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
 
-/// How a life ended.
+/// How a run ended.
 #[derive(Debug)]
 pub(super) enum Ended {
     /// All was read.
@@ -60,10 +60,10 @@ pub(super) enum Ended {
     /// The next one goes on.
     Early,
     /// It hung or failed; the findings say how.
-    Broken,
+    Violated,
 }
 
-impl Life {
+impl ProcessRun {
     /// Returns a pipeline with the source, clock, time settings, sinks, checkpoint store and workers of this
     /// run. Add your own groupings, rules, operators and sinks. Checkpoints are two panes apart.
     #[must_use]
@@ -138,7 +138,7 @@ impl Life {
     }
 
     /// Wraps a checkpoint store of yours with the faults of the script. It replaces the one in memory:
-    /// `life.pipeline(decoder).checkpoints(life.faulty_store(mine), every)`.
+    /// `run.pipeline(decoder).checkpoints(run.faulty_store(mine), every)`.
     #[must_use]
     pub fn faulty_store<S: CheckpointStore>(&self, store: S) -> FaultyStore<S> {
         FaultyStore::new(store, self.clone())
@@ -178,7 +178,7 @@ impl Life {
             Err(_) if self.is_over() => return Ended::Early,
             Err(error) => {
                 self.findings.add(format!("the pipeline does not start: {}", chain(&error)));
-                return Ended::Broken;
+                return Ended::Violated;
             }
         };
         let (stop, begun) = (running.stop_handle(), Instant::now());
@@ -188,7 +188,7 @@ impl Life {
             if !fates.is_balanced() {
                 self.findings.add(format!("the fates are not balanced: {fates:?}"));
             }
-            if let Some(LifeEnd::Drained(read)) = self.plan.end
+            if let Some(RunEnd::Drained(read)) = self.plan.end
                 && !drained
                 && fates.read >= read
             {
@@ -205,13 +205,13 @@ impl Life {
         // One that hangs does not end by itself.
         let ended = if hangs { running.stop() } else { running.wait() };
         match ended {
-            _ if hangs => Ended::Broken,
+            _ if hangs => Ended::Violated,
             _ if self.is_over() => Ended::Early,
             Ok(_) if drained => Ended::Early,
             Ok(report) => Ended::Whole(report.fates),
             Err(error) => {
                 self.findings.add(format!("the pipeline fails: {}", chain(&error)));
-                Ended::Broken
+                Ended::Violated
             }
         }
     }

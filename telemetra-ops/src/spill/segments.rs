@@ -1,0 +1,162 @@
+//! The files of one operator: records are appended to segments, and a segment is closed when no record in it is
+//! needed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+
+use crate::spill::Spill;
+
+/// Where a record is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    segment: u32,
+    offset: u32,
+    length: u32,
+}
+
+impl Place {
+    /// A place after all others, of no record.
+    pub(crate) const NOWHERE: Self = Self { segment: u32::MAX, offset: u32::MAX, length: 0 };
+
+    pub(crate) fn length(self) -> u64 {
+        self.length.into()
+    }
+}
+
+/// The size from which a segment gets no more records.
+const SEGMENT: u32 = 256 << 20;
+/// So many bytes are written at once.
+const BUFFER: usize = 1 << 20;
+
+/// A file of records.
+#[derive(Debug)]
+struct Segment {
+    file: File,
+    /// The bytes that were written.
+    written: u32,
+    /// The bytes of the records that are needed.
+    live: u32,
+}
+
+/// The segments of one operator.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    spill: Arc<Spill>,
+    segments: BTreeMap<u32, Segment>,
+    /// The newest segment, and what is not yet written to it.
+    newest: u32,
+    buffer: Vec<u8>,
+    size: u32,
+}
+
+impl Segments {
+    pub(crate) fn new(spill: Arc<Spill>) -> Self {
+        Self { spill, segments: BTreeMap::new(), newest: 0, buffer: Vec::new(), size: SEGMENT }
+    }
+
+    /// Adds a record.
+    pub(crate) fn append(&mut self, record: &[u8]) -> io::Result<Place> {
+        let too_long = |_| io::Error::other("the state of a key takes more than 4 GiB");
+        let length = u32::try_from(record.len()).map_err(too_long)?;
+        let end = self.segments.get(&self.newest).map(|newest| newest.written + self.buffer.len() as u32);
+        let offset = match end.filter(|end| *end < self.size && end.checked_add(length).is_some()) {
+            Some(end) => end,
+            None => {
+                self.begin()?;
+                0
+            }
+        };
+        self.buffer.extend_from_slice(record);
+        if self.buffer.len() >= BUFFER {
+            self.flush()?;
+        }
+        if let Some(newest) = self.segments.get_mut(&self.newest) {
+            newest.live += length;
+        }
+        Ok(Place { segment: self.newest, offset, length })
+    }
+
+    /// Reads a record.
+    pub(crate) fn read(&mut self, place: Place, record: &mut Vec<u8>) -> io::Result<()> {
+        let Place { segment: number, offset, length } = place;
+        let segment = self.segments.get_mut(&number).ok_or(io::ErrorKind::NotFound)?;
+        record.clear();
+        if let Some(start) = offset.checked_sub(segment.written).filter(|_| number == self.newest) {
+            let start = start as usize;
+            let bytes = self.buffer.get(start..start + length as usize);
+            record.extend_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+            return Ok(());
+        }
+        record.resize(length as usize, 0);
+        segment.file.seek(SeekFrom::Start(offset.into()))?;
+        segment.file.read_exact(record)
+    }
+
+    /// The record at a place is not needed any more.
+    pub(crate) fn free(&mut self, place: Place) {
+        let Some(segment) = self.segments.get_mut(&place.segment) else { return };
+        segment.live -= place.length;
+        if segment.live == 0 && place.segment != self.newest {
+            self.segments.remove(&place.segment);
+        }
+    }
+
+    /// The segment that should be emptied by moving its records, if most of what the files contain is not
+    /// needed.
+    pub(crate) fn sparsest(&self) -> Option<u32> {
+        let (mut written, mut live) = (0, 0);
+        for segment in self.segments.values() {
+            written += u64::from(segment.written);
+            live += u64::from(segment.live);
+        }
+        if written <= 2 * (live + u64::from(self.size)) {
+            return None;
+        }
+        let full = self.segments.iter().filter(|(number, _)| **number != self.newest);
+        full.min_by_key(|(_, segment)| segment.live).map(|(number, _)| *number)
+    }
+
+    /// Whether a record is in this segment.
+    pub(crate) fn is_in(place: Place, segment: u32) -> bool {
+        place.segment == segment
+    }
+
+    /// The bytes of memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Begins a new segment.
+    fn begin(&mut self) -> io::Result<()> {
+        self.flush()?;
+        let file = self.spill.file()?;
+        if self.segments.get(&self.newest).is_some_and(|last| last.live == 0) {
+            self.segments.remove(&self.newest);
+        }
+        self.newest += 1;
+        self.segments.insert(self.newest, Segment { file, written: 0, live: 0 });
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let Some(newest) = self.segments.get_mut(&self.newest) else { return Ok(()) };
+        newest.file.seek(SeekFrom::Start(newest.written.into()))?;
+        newest.file.write_all(&self.buffer)?;
+        newest.written += self.buffer.len() as u32;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Segments {
+    pub(crate) fn set_size(&mut self, size: u32) {
+        self.size = size;
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.segments.len()
+    }
+}
