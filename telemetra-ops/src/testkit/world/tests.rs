@@ -156,7 +156,7 @@ fn what_a_replaced_process_does_has_no_effect() {
 fn moments_are_found() {
     let mut found = 0;
     for seed in 0..3 {
-        let outcome = world().run(seed).unwrap_or_else(|broken| panic!("{broken}"));
+        let outcome = world().run(seed).unwrap_or_else(|violation| panic!("{violation}"));
         found += outcome.rows_of::<Moment<u64>>().len();
     }
     assert!(found > 0);
