@@ -175,6 +175,8 @@ fn a_jump_that_nothing_confirms_moves_no_watermark() {
         fates_of(&[1, year, 9 * year, 5 * year, 2]),
         [OnTime, FromFuture, FromFuture, FromFuture, OnTime]
     );
+    let day = 86_400_000;
+    assert_eq!(fates_of(&[1, day + 1, 2 * day + 2]), [OnTime, OnTime, FromFuture], "a day is no jump yet");
     let gap = [1, year, year + 60_000, year + 30_000, year + 90_000];
     assert_eq!(fates_of(&gap), [OnTime, FromFuture, FromFuture, OnTime, OnTime], "time did go on");
 }

@@ -211,6 +211,7 @@ mod tests {
         assert_eq!((good.span_id(), good.flags(), good.is_sampled()), (0x00f067aa0ba902b7, 1, true));
         let other = TraceParent::new(1, 2, 0b10);
         assert_eq!(other.map(|other| (other.flags(), other.is_sampled())), Some((0b10, false)));
+        assert_eq!(TraceParent::new(1, 2, 0).map(|none| none.is_sampled()), Some(false));
         TraceParent::set_current(|| TraceParent::new(3, 4, 1));
         TraceParent::set_current(|| None);
         assert_eq!(TraceParent::current(), TraceParent::new(3, 4, 1), "the first one stays");
