@@ -215,8 +215,10 @@ fn trouble_with_looking_does_not_disturb_what_is_read() {
     let shut = source.add("p1", &records("p1", 30, 0));
     let found = source.add("p2", &records("p2", 30, 0));
     until("what can be opened is read all the same", || running.fates().read == 50);
+    until("the status has the error", || !running.status().discovery_failing.is_empty());
     source.shut("p1", false);
     until("the other is tried again", || running.fates().read == 80);
+    until("it works again", || running.status().discovery_failing.is_empty());
     [kept, shut, found].iter().for_each(|handle| handle.end());
     finish(running).unwrap();
 }

@@ -30,6 +30,9 @@ fn undisturbed(records: &[String]) -> MemorySink {
     run(&vec![records.to_vec()], &small_time(), 1, 10).unwrap().0
 }
 
+/// A service may share it by `Arc`, without a lock.
+const _: fn(&Running) -> &(dyn Send + Sync) = |running| running;
+
 fn offset(running: &Running) -> u64 {
     running.status().partitions[0].offset
 }

@@ -99,6 +99,8 @@ fn windows_and_groupings() {
         (a.count("n"), a.quantiles("celsius", [0.5, 99.0], |r| r.celsius))
     });
     says(&error(percents), &["`quantiles`", "`celsius` asks for the fraction 99", "is 0.99"]);
+    let savepoint = pipeline().from_savepoint("friday");
+    says(&error(savepoint), &["`friday`", "without checkpoints", "by `checkpoints`"]);
     let reserved = pipeline().group("telemetra_rows", tumbling(minutes(1)), |a| a.count("n"));
     says(&error(reserved), &["begin with `telemetra_`", "take another name"]);
 }

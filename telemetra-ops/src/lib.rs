@@ -103,11 +103,12 @@ pub use pipeline::finish::{Drain, StopHandle, StopSignal};
 pub use pipeline::graph::Graph;
 pub use pipeline::group::{Group, OutputOf};
 pub use pipeline::group_graph::GroupGraph;
-pub use pipeline::handle::{Report, Running};
+pub use pipeline::handle::Running;
 #[doc(hidden)]
 pub use pipeline::key_of::{ByKey, KeyOf, OwnKey};
 #[doc(hidden)]
 pub use pipeline::plan::LastPlan;
+pub use pipeline::report::Report;
 pub use pipeline::windows::{WindowKind, hours, minutes, seconds, sessions, sliding, tumbling};
 pub use read::ingest::{Ingest, Ingested};
 pub use read::ingress::{Ingress, IngressConfig, PartitionStatus, Watermarks};

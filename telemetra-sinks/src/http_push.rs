@@ -25,7 +25,10 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// An HTTP handler for axum that takes events in request bodies and pushes them into a typed
 /// [`Channel`](telemetra_core::source::Channel), which is the source of a pipeline.
 ///
-/// A request is a `POST` whose body has one event a line, by default JSON lines; blank lines are skipped. **A
+/// A request is a `POST` whose body has one event a line, by default JSON lines; blank lines are skipped.
+/// Values of binary formats, such as Avro and MessagePack, may contain the byte of a line break, so they cannot be
+/// lines: decode these in a handler of your own, and push the events by
+/// [`try_push_all`](telemetra_core::source::ChannelHandle::try_push_all). **A
 /// body is taken as a whole or not at all**, and its events stay together in the channel. The answers:
 ///
 /// | status | when | body |

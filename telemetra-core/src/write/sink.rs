@@ -23,7 +23,9 @@ use crate::write::table::Table;
 /// * **All or nothing, or idempotent.** After an error or a crash, applying the same batches again has the
 ///   same effect as applying them once. Rows have keys and dead letters have places, so upserts are enough.
 /// * **Reports its progress.** [`open`](Self::open) returns the time of the last durable batch, and gets all
-///   later batches. A sink that stores nothing over a restart returns `None` and gets all current rows again.
+///   later batches. A sink that stores nothing over a restart returns `None` and gets again the rows that
+///   the pipeline still holds: those of a start without a checkpoint, or else those within the horizon, which
+///   may still change. So a sink whose target was lost is whole again only if the pipeline starts afresh.
 ///
 /// Checked by [`sink_compliance`](crate::testkit::sink_compliance).
 ///

@@ -37,6 +37,10 @@ pub struct PipelineStatus {
     /// The numbers of moments found and expected by chance, for each grouping with rules. Empty until the
     /// first period is settled.
     pub moments: Vec<MomentsStatus>,
+    /// The current failures of looking for new partitions, one for each source that fails, which are being
+    /// retried: a new partition that cannot be opened, or a source that does not answer. The partitions that
+    /// are read go on. Empty if it works.
+    pub discovery_failing: Vec<Failing>,
     /// The time that the workers of this process spent in the operators of each name, without operators
     /// nested in them. Empty unless [`operator_times`](crate::Pipeline::operator_times) are measured.
     pub operator_times: BTreeMap<String, Duration>,

@@ -306,8 +306,9 @@ impl<E: Events, L> Pipeline<E, L> {
     /// (a whole one follows after sixteen of these), and is stored by a thread of its own. It counts once every sink
     /// has made durable what comes before it; older ones are then removed.
     ///
-    /// The store belongs to this pipeline alone: a second process that opens it takes it over, and the first
-    /// one fails with its next write.
+    /// The store belongs to this pipeline alone. A second process that opens it is refused by a
+    /// [`Directory`](telemetra_core::checkpoint::Directory) whose process still runs. Stores on servers cannot
+    /// see that: there it takes the store over, and the first one fails with its next write.
     #[must_use]
     pub fn checkpoints(mut self, store: impl CheckpointStore + 'static, every: Duration) -> Self {
         let (store, pause) = (Box::new(store), Duration::ZERO);

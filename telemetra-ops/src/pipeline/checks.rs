@@ -45,6 +45,11 @@ impl<E: Events> Parts<E> {
         if self.sinks.iter().any(|sink| sink.shards == 0) {
             return Err(ConfigError::new("sharded_sink", "there is no shard", "give at least one").into());
         }
+        if let Some(start) = self.savepoint.as_ref().filter(|_| self.checkpoints.is_none()) {
+            let detail = format!("the savepoint `{}` is to be started from, without checkpoints", start.name);
+            let hint = "give a store to keep checkpoints in, by `checkpoints`";
+            return Err(ConfigError::new("from_savepoint", detail, hint).into());
+        }
         let every = match &self.checkpoints {
             Some(Checkpoints { every, .. }) => {
                 Some(self.check_interval(millis::whole("checkpoints", *every)?, pane)?)

@@ -1,12 +1,12 @@
-//! The handle of a running pipeline, and its final report.
+//! The handle of a running pipeline.
 //!
 //! The handle owns the workers' and sinks' threads. Status is read from gauges that these threads update, so
 //! nothing is asked of a worker and a stuck worker does not block it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,17 +21,21 @@ use crate::observe::exporter::{Exporter, Monitored, Readings};
 use crate::observe::metrics::Value;
 use crate::observe::status::{PipelineStatus, SinkStatus};
 use crate::pipeline::finish::{Drain, StopHandle};
+use crate::pipeline::report::Report;
 use crate::pipeline::worker::Blueprint;
 use crate::read::discovery::PartitionDiscovery;
-use crate::read::ingress::{PartitionStatus, Shared};
-use crate::spill::{Spill, SpillReport};
+use crate::read::ingress::Shared;
+use crate::spill::Spill;
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::frontier::DurableFrontier;
 use crate::support::restore_plan::RestorePlan;
-use crate::support::retry::Failing;
+use crate::support::retry::{Failing, RetryState};
 
 /// The handle of a running pipeline: its status, and the ways to end it.
 /// [`Pipeline::start`](crate::Pipeline::start) returns it.
+///
+/// It is `Sync`: a service shares it by `Arc`, and needs no lock between its health checks and a
+/// [`savepoint`](Self::savepoint) that takes long. A [`StopHandle`] ends it from anywhere.
 ///
 /// Dropping the handle stops the pipeline without draining and waits for its threads; the effect is that of
 /// [`stop`](Self::stop), with errors ignored.
@@ -65,10 +69,11 @@ pub struct Running {
     pub(super) sinks: Vec<SinkHandle>,
     checkpoints: Arc<CheckpointGauge>,
     pub(super) failure: Failure,
-    workers: Option<WorkerGuards<()>>,
+    /// In a lock that nobody waits for, as threads' results are not `Sync`.
+    workers: Mutex<Option<WorkerGuards<()>>>,
     threads: Vec<JoinHandle<()>>,
-    /// Dropping one of these ends the thread that looks for new partitions of a source.
-    discoveries: Vec<Sender<()>>,
+    /// For each source that is asked for new partitions whether that works. Dropping the sender ends its thread.
+    discoveries: Vec<(RetryState, Sender<()>)>,
     pub(super) stop: StopHandle,
     has_checkpoints: bool,
     monitored: Arc<[Monitored]>,
@@ -85,30 +90,6 @@ impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running").field("status", &self.status()).finish_non_exhaustive()
     }
-}
-
-/// The final report of a pipeline that ended without an error, from [`Running::wait`],
-/// [`drain`](Running::drain) or [`stop`](Running::stop). It covers the partitions of this process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// The number of events by fate: on time, late, too late, malformed, from the future, duplicate. Events
-    /// that were read before the restart from a checkpoint are included.
-    pub fates: Fates,
-    /// The same counts for each partition that this process read, with its last offset and watermark. Empty
-    /// in a process of a cluster that read none.
-    pub partitions: Vec<PartitionStatus>,
-    /// The number of moments found in the last settled period, and the number expected by chance, for each
-    /// grouping with rules.
-    pub moments: Vec<MomentsStatus>,
-    /// The treatment of each part of the checkpoint's state at the start; `None` if the pipeline did not
-    /// start from a checkpoint.
-    pub restored: Option<RestorePlan>,
-    /// A description, for a log, of what was not durable when [draining](Running::drain) reached its timeout,
-    /// and where the next start continues. `None` if everything is durable.
-    pub unfinished: Option<String>,
-    /// What was kept on disk; `None` without the setting [`spill`](crate::Pipeline::spill).
-    pub spill: Option<SpillReport>,
 }
 
 /// What runs beside the workers or is shared with them.
@@ -188,7 +169,7 @@ pub(super) fn run<E: Events>(
         sinks,
         checkpoints,
         failure,
-        workers: Some(workers),
+        workers: Mutex::new(Some(workers)),
         threads,
         discoveries: Vec::new(),
         stop,
@@ -200,9 +181,10 @@ pub(super) fn run<E: Events>(
     };
     for discovery in discoveries {
         let (alive, over) = channel();
+        let retry = discovery.retry.clone();
         let started = discovery.start(Arc::clone(&running.ingress), over);
         started.map_err(|error| PipelineError::Worker(error.to_string()))?;
-        running.discoveries.push(alive);
+        running.discoveries.push((retry, alive));
     }
     Ok(running)
 }
@@ -247,6 +229,7 @@ impl Running {
                 Duration::from_micros(self.checkpoints.micros.load(Ordering::Relaxed)),
             ),
             store_failing: self.checkpoints.retry.failing(),
+            discovery_failing: self.discoveries.iter().filter_map(|(retry, _)| retry.failing()).collect(),
             moments: self.moments(),
             operator_times: self.operator_times(),
             state_bytes: self.monitored.iter().map(|worker| worker.state_size.get()[3]).sum(),
@@ -368,10 +351,15 @@ impl Running {
         format!("stopped before all was durable: {}; the next start goes on {next}", why.join(", "))
     }
 
+    fn workers(&mut self) -> &mut Option<WorkerGuards<()>> {
+        self.workers.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits for all threads, and returns the first error or the report.
     fn join(&mut self) -> Result<Report, PipelineError> {
         let mut panicked = None;
-        for worker in self.workers.take().map(WorkerGuards::join).into_iter().flatten() {
+        let workers = self.workers().take();
+        for worker in workers.map(WorkerGuards::join).into_iter().flatten() {
             panicked = worker.err().or(panicked);
         }
         self.discoveries.clear();
@@ -411,7 +399,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.failure.halt();
-        if self.workers.is_some() {
+        if self.workers().is_some() {
             // `wait`, `drain` and `stop` return the error; dropping the handle ignores it.
             let _ = self.join();
         }

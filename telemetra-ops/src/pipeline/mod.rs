@@ -19,6 +19,7 @@ pub(crate) mod key_of;
 mod last_group;
 mod observed;
 pub(crate) mod plan;
+pub(crate) mod report;
 pub(crate) mod restore;
 mod restore_from;
 pub(crate) mod start;

@@ -19,7 +19,9 @@ impl Running {
     /// until it is removed. If there is no checkpoint yet, this waits for the first. In a cluster only
     /// process 0 can take savepoints.
     ///
-    /// It blocks until the copy is stored; the workers go on meanwhile. `name` consists of `a-z`, `0-9`, `-`
+    /// It blocks until the copy is stored, however long the first checkpoint takes; the workers go on
+    /// meanwhile, and draining or stopping ends it with an error. From async code call it on a thread for
+    /// blocking work. If there may be no checkpoint yet, [`status`](Self::status) says so before. `name` consists of `a-z`, `0-9`, `-`
     /// and `.`, and does not begin with a dot.
     pub fn savepoint(&self, name: &str) -> Result<Savepoint, PipelineError> {
         let failed = |source| PipelineError::Savepoint { name: name.to_owned(), source };

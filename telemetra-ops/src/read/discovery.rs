@@ -25,6 +25,8 @@ pub(crate) struct PartitionDiscovery {
     pub(crate) known: Arc<Mutex<BTreeSet<PartitionId>>>,
     /// This process, and the number of processes that read something at the start, which come first.
     pub(crate) place: (usize, usize),
+    /// Whether looking works.
+    pub(crate) retry: RetryState,
 }
 
 impl PartitionDiscovery {
@@ -33,7 +35,6 @@ impl PartitionDiscovery {
     pub(crate) fn start(mut self, ingress: Arc<Shared>, over: Receiver<()>) -> std::io::Result<()> {
         let thread = std::thread::Builder::new().name("partitions".to_owned());
         thread.spawn(move || {
-            let listing = RetryState::new("looking for new partitions".to_owned());
             while over.recv_timeout(self.every) == Err(RecvTimeoutError::Timeout)
                 && !ingress.failure.is_down()
             {
@@ -43,8 +44,8 @@ impl PartitionDiscovery {
                 });
                 // The partitions that are read go on, whatever it was.
                 match looked {
-                    Ok(()) => listing.passed(),
-                    Err(error) => drop(listing.failed(&error)),
+                    Ok(()) => self.retry.passed(),
+                    Err(error) => drop(self.retry.failed(&error)),
                 }
             }
         })?;

@@ -18,6 +18,7 @@ use crate::read::partition::{OpenPartition, PartitionCheckpoint};
 use crate::read::prepare::prepared;
 use crate::support::failure::{Failure, PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
+use crate::support::retry::RetryState;
 
 /// What ties partitions to the rest of their pipeline.
 pub(crate) struct Opening<'a> {
@@ -205,7 +206,8 @@ pub(crate) fn open(
     let known = Arc::new(Mutex::new(names));
     let discovery = |(source, decoder): (Box<dyn Source>, usize)| {
         let every = source.refresh_every()?;
-        Some(PartitionDiscovery { source, decoder, every, known: Arc::clone(&known), place })
+        let retry = RetryState::new("looking for new partitions".to_owned());
+        Some(PartitionDiscovery { source, decoder, every, known: Arc::clone(&known), place, retry })
     };
     let discoveries = listed.into_iter().filter_map(discovery).collect();
     // Nobody rests before all others have said how they stand.

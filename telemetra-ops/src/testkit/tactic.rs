@@ -81,6 +81,9 @@ where
 /// of what an undisturbed tactic has emitted until then. Only then are operators behind it that keep no state
 /// of their own correct after a restart.
 ///
+/// A tactic that forgets what no late arrival can change emits less than that, and fails this check: test it
+/// by [`tactic_compliance`].
+///
 /// # Panics
 ///
 /// If the tactic breaks the contract; the message says how.

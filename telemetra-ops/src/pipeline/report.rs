@@ -1,0 +1,32 @@
+//! The final report of a pipeline.
+
+use telemetra_core::Fates;
+
+use crate::observe::comparison::MomentsStatus;
+use crate::read::ingress::PartitionStatus;
+use crate::spill::SpillReport;
+use crate::support::restore_plan::RestorePlan;
+
+/// The final report of a pipeline that ended without an error, from [`Running::wait`](crate::Running::wait),
+/// [`drain`](crate::Running::drain) or [`stop`](crate::Running::stop). It covers the partitions of this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The number of events by fate: on time, late, too late, malformed, from the future, duplicate. Events
+    /// that were read before the restart from a checkpoint are included.
+    pub fates: Fates,
+    /// The same counts for each partition that this process read, with its last offset and watermark. Empty
+    /// in a process of a cluster that read none.
+    pub partitions: Vec<PartitionStatus>,
+    /// The number of moments found in the last settled period, and the number expected by chance, for each
+    /// grouping with rules.
+    pub moments: Vec<MomentsStatus>,
+    /// The treatment of each part of the checkpoint's state at the start; `None` if the pipeline did not
+    /// start from a checkpoint.
+    pub restored: Option<RestorePlan>,
+    /// A description, for a log, of what was not durable when [draining](crate::Running::drain) reached its timeout,
+    /// and where the next start continues. `None` if everything is durable.
+    pub unfinished: Option<String>,
+    /// What was kept on disk; `None` without the setting [`spill`](crate::Pipeline::spill).
+    pub spill: Option<SpillReport>,
+}
