@@ -72,7 +72,8 @@ pub(super) const FLAGS: &[Flag] = &[
         "SIZE",
         "with --spill: how much memory the state of streams may take, in bytes, KiB, MiB or GiB [1GiB]",
         |s, v| put(&mut s.memory, parse::size(v)),
-    ),
+    )
+    .needs("spill"),
     Flag::new(
         "pace",
         "FACTOR",

@@ -12,7 +12,7 @@ use crate::support::failure::PipelineError;
 /// The state and computation of an operator whose state is in checkpoints: it takes in arrivals by time, says
 /// what is due next, and emits at that time.
 ///
-/// Run it by [`checkpointed`](Checkpointed::checkpointed), whose page has a complete example. For state by
+/// Run it by [`checkpointed`](crate::Checkpointed::checkpointed), whose page has a complete example. For state by
 /// key without times of its own, [`KeyedProcess`](crate::KeyedProcess) is simpler.
 ///
 /// # Contract

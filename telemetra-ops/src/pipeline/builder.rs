@@ -26,7 +26,8 @@ use crate::support::failure::Failure;
 ///
 /// `L` is the type of the grouping that was added last. Methods such as [`key_columns`](Self::key_columns),
 /// [`filter`](Self::filter) and [`rules`](Self::rules) configure that grouping, so they come directly after
-/// [`group`](Self::group) or [`group_by`](Self::group_by). You do not need to name `L`.
+/// [`group`](Self::group) or [`group_by`](Self::group_by). You do not need to name `L`:
+/// [`finish_group`](Self::finish_group) makes it `()` again.
 ///
 /// Settings that cannot work are refused by [`start`](Self::start), before anything is read. The methods of
 /// the builder do not fail.

@@ -72,7 +72,7 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     where
         F: for<'a> Fn(&E::Of<'a>) -> Option<R> + Send + Sync + 'static,
     {
-        let mut pipeline = self.finish_last();
+        let mut pipeline = self.finish_group();
         pipeline.parts.plans.push(Box::new(Collect::rows(Layout::<R>::of_row(), pick)));
         pipeline
     }
@@ -123,7 +123,7 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     where
         F: for<'a> Fn(&E::Of<'a>) -> Option<D> + Send + Sync + 'static,
     {
-        let mut pipeline = self.finish_last();
+        let mut pipeline = self.finish_group();
         let (name, tables) = (name.to_owned(), Vec::new());
         let collect = Collect { name, tables, pick: Arc::new(pick), build: Arc::new(build) };
         pipeline.parts.plans.push(Box::new(collect));
@@ -132,11 +132,30 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
 
     /// Returns the pipeline with another last grouping; the previous one is finished.
     fn with_last<N>(self, last: N) -> Pipeline<E, N> {
-        Pipeline { parts: self.finish_last().parts, last }
+        Pipeline { parts: self.finish_group().parts, last }
     }
 
-    /// Returns the pipeline with its last grouping added to the others.
-    pub(crate) fn finish_last(mut self) -> Pipeline<E> {
+    /// Ends the settings of the last grouping, so that its type is not in the type of the pipeline any more: for
+    /// functions that add a part of a pipeline. Adding something else and [`start`](Self::start) do the same.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    /// fn by_device(pipeline: Pipeline<Reading>) -> Pipeline<Reading> {
+    ///     let grouped = pipeline.group("device_minute", tumbling(minutes(1)), |a| a.count("readings"));
+    ///     grouped.key_columns(["device"]).finish_group()
+    /// }
+    /// let pipeline = by_device(Pipeline::new());
+    /// # drop(pipeline);
+    /// ```
+    #[must_use]
+    pub fn finish_group(mut self) -> Pipeline<E> {
         self.parts.plans.extend(self.last.finish());
         Pipeline { parts: self.parts, last: () }
     }

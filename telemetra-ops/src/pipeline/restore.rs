@@ -68,7 +68,7 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn check_restore(self) -> Result<Option<RestorePlan>, PipelineError> {
-        let mut parts = self.finish_last().parts;
+        let mut parts = self.finish_group().parts;
         let checked = parts.check()?;
         let deadline = RetryDeadline::new(parts.startup_timeout, &parts.failure.clone());
         let Some(found) = parts.find(&deadline)? else { return Ok(None) };

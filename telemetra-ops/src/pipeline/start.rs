@@ -45,7 +45,7 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     /// * [`PipelineError::Stopped`] if the pipeline was stopped by its [`StopSignal`](crate::StopSignal)
     ///   before it ran.
     pub fn start(self) -> Result<Running, PipelineError> {
-        let parts = self.finish_last().parts;
+        let parts = self.finish_group().parts;
         let failure = parts.failure.clone();
         match parts.run() {
             // An error after the order to stop was caused by it, or does not matter any more.

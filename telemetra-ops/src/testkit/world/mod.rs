@@ -327,6 +327,7 @@ impl World {
             let run = ProcessRun {
                 plan: Arc::new(plan.clone()),
                 config: script.time(&self.time),
+                seed,
                 number,
                 process: if self.sleeps(plan) { Process::sleeper() } else { Process::default() },
                 asleep: sleepers.iter().map(|sleeper: &Sleeper| sleeper.process.clone()).collect(),

@@ -35,6 +35,7 @@ pub struct ProcessRun {
     pub(super) records: Arc<Records>,
     pub(super) sinks: Vec<Arc<Mutex<Durable>>>,
     pub(super) store: MemoryStore,
+    pub(super) seed: u64,
     /// Its number, from 0.
     pub(super) number: usize,
     /// Processes before it that were taken for dead, and wake once it has begun to write.
@@ -104,6 +105,20 @@ impl ProcessRun {
         &self.config
     }
 
+    /// Returns the seed of the script.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Returns the number of this run within its simulation, from 0. Run 0 begins a simulation, of which each
+    /// seed has two, one of them without faults: give your sinks and stores an empty place to write to then, and
+    /// the same one in the runs that follow.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
     /// Returns the virtual clock of this simulation.
     #[must_use]
     pub fn clock(&self) -> Clock {
@@ -131,7 +146,10 @@ impl ProcessRun {
 
     /// Wraps a sink of yours with the faults of the script: it refuses, stalls, loses acknowledgements, and
     /// does nothing once the process is killed. What it made durable must survive, as with a process that is
-    /// really killed.
+    /// really killed, but not from one simulation to the next: see [`number`](Self::number).
+    ///
+    /// What the sink keeps is yours to check, in [`World::ends_with`](super::World::ends_with): compare it with
+    /// the rows of the outcome.
     #[must_use]
     pub fn faulty_sink<S: Sink>(&self, sink: S) -> FaultySink<S> {
         FaultySink::new(sink, 0, self.clone())
