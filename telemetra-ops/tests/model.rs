@@ -158,37 +158,6 @@ fn workers_agree_at_which_boundaries_they_cut() {
 }
 
 #[test]
-fn a_checkpoint_that_the_pause_held_back_is_taken_when_it_has_passed() {
-    loom::model(|| {
-        let mut trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, LAST);
-        let _ = trigger.limit(GREATEST, GREATEST);
-        pass_over(&mut trigger);
-        // A worker that has seen less than others were given cannot say where everything was sent.
-        assert_eq!(trigger.limit(EventTime(180_000), GREATEST), (EventTime(180_000), None));
-        let (floor, cut) = (EventTime(185_000), EventTime(185_001));
-        for arrival in [Arrival::Keep, Arrival::KeepAll] {
-            assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)));
-            assert_eq!(trigger.arrive(cut, floor), arrival);
-        }
-        trigger.release(cut, floor);
-        assert_eq!(trigger.limit(floor, GREATEST), (floor, None), "one is enough");
-        let next = EventTime(240_000);
-        assert_eq!(trigger.limit(EventTime(250_000), GREATEST), (next, Some(next)));
-    });
-}
-
-#[test]
-fn the_first_checkpoint_is_at_the_boundary_before_the_first_floor() {
-    loom::model(|| {
-        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 1, SLIDE, None);
-        let cut = EventTime(60_000);
-        assert_eq!(trigger.limit(GREATEST, GREATEST), (cut, Some(cut)));
-        let restored = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 1, SLIDE, LAST);
-        assert_eq!(restored.limit(GREATEST, GREATEST), (GREATEST, None), "there is one of that");
-    });
-}
-
-#[test]
 fn the_model_finds_a_worker_that_passes_over_a_cut_another_has_arrived_at() {
     let passes_over: Limit = |trigger, floor| {
         if floor == EventTime::MAX { (floor, None) } else { trigger.limit(floor, GREATEST) }
@@ -197,48 +166,6 @@ fn the_model_finds_a_worker_that_passes_over_a_cut_another_has_arrived_at() {
     let panic = found.expect_err("the fault is found");
     let said = panic.downcast_ref::<String>().map_or("", String::as_str);
     assert!(said.contains("deadlock") || said.contains("the parts of all"), "{said}");
-}
-
-#[test]
-fn at_the_end_a_worker_cuts_where_another_waits() {
-    loom::model(|| {
-        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, LAST);
-        let (cut, floor) = (EventTime(120_000), EventTime(125_000));
-        let _ = trigger.limit(GREATEST, GREATEST);
-        assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)));
-        assert_eq!(trigger.arrive(cut, floor), Arrival::Keep);
-        assert_eq!(trigger.limit(EventTime::MAX, GREATEST), (cut, Some(cut)));
-        assert_eq!(trigger.arrive(cut, EventTime::MAX), Arrival::KeepAll);
-        trigger.release(cut, EventTime::MAX);
-        // Beyond, nothing takes effect: one goes, and so nobody cuts any more, whatever floor it has seen.
-        assert_eq!(trigger.limit(EventTime::MAX, GREATEST), (EventTime::MAX, None));
-        assert_eq!(trigger.limit(EventTime(185_000), GREATEST), (EventTime(185_000), None));
-        assert_eq!(trigger.arrive(EventTime(180_000), EventTime(185_000)), Arrival::Skip);
-        assert_eq!(trigger.close(|| EventTime(185_000)), None);
-    });
-}
-
-#[test]
-fn a_last_checkpoint_is_taken_at_the_floor_after_the_one_under_way() {
-    loom::model(|| {
-        let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, LAST);
-        let (cut, floor, last) = (EventTime(120_000), EventTime(125_000), EventTime(125_001));
-        let _ = trigger.limit(GREATEST, GREATEST);
-        assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)));
-        assert_eq!(trigger.arrive(cut, floor), Arrival::Keep);
-        assert_eq!(trigger.close(|| floor), Some(last));
-        assert!(!trigger.is_released(cut));
-        assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)), "the other worker joins it");
-        assert_eq!(trigger.arrive(cut, floor), Arrival::KeepAll);
-        trigger.release(cut, floor);
-        assert!(trigger.is_released(cut));
-        for arrival in [Arrival::Keep, Arrival::KeepAll] {
-            assert_eq!(trigger.limit(floor, GREATEST), (last, Some(last)));
-            assert_eq!(trigger.arrive(last, floor), arrival);
-        }
-        trigger.release(last, floor);
-        assert!(!trigger.is_released(last), "nobody goes on after the last one");
-    });
 }
 
 /// The floor of a partition that rises while the list is asked.

@@ -9,4 +9,6 @@ pub(crate) mod restored;
 pub(crate) mod savepoint;
 pub(crate) mod state;
 pub(crate) mod trigger;
+#[cfg(test)]
+mod trigger_tests;
 pub(crate) mod writer;
