@@ -119,7 +119,7 @@ fn moments_are_given_by_type_range_state_and_page() {
     assert_eq!((&spike["moment_type"], &spike["stream_id"]), (&json!("chat_spike"), &json!("ada")));
     assert_eq!(spike["context"]["side"], "above");
     let carried = &spike["context"]["carried"][0];
-    assert_eq!((&carried["what"], &carried["name"]), (&json!("chatters"), &json!("")));
+    assert_eq!((&carried["what"], &carried["name"]), (&json!("messages_each"), &json!("")));
     assert!(carried["now"].as_f64() >= Some(1.0) && carried["usual"].is_number(), "{carried}");
     assert!(spike["score"].as_f64() > spike["threshold"].as_f64(), "{spike}");
     let start = spike["started_at"].as_str().unwrap();
