@@ -229,7 +229,8 @@ fn a_run_that_is_killed_goes_on_from_checkpoints_in_an_object_store() {
         };
         rows.query_map([], row).unwrap().map(Result::unwrap).collect::<Vec<_>>()
     };
-    let events = ["--events", "200000"];
+    // So many that it does not end while a savepoint is taken of it.
+    let events = ["--events", "600000"];
     let none = Checkpoints { place: "off".to_owned(), variables: Vec::new() };
     assert!(none.command(folder.path(), &events).status().unwrap().success());
     let expected = rows();
