@@ -121,19 +121,24 @@ fn a_checkpoint_waits_for_letters_that_are_not_durable() {
         let store = || Directory::new(folder.path());
         let broken = vec!["broken".to_owned(), "worse".to_owned()];
         let script = [records(0, 40, 100), broken, records(0, 100, 500)].concat();
-        let p0 = source.add("p0", &script);
+        let (before, rest) = script.split_at(records(0, 40, 100).len());
+        let p0 = source.add("p0", before);
         let gate = if answered { &sink.applied } else { &sink.given };
-        gate.shut();
         let running = start(&source, &sink, store());
+        let first = Some(EventTime(BASE));
+        until("the first checkpoint is complete", || running.status().checkpoint == first);
+        gate.shut();
+        write(&p0, rest);
         until("the sink does not return", || gate.holds());
         let part = format!("{:020}/worker-0000", BASE + EVERY);
         until("the part of the worker is stored", || store().list().unwrap().contains(&part));
         assert_eq!(sink.held.lock().unwrap().len(), if answered { 2 } else { 0 });
-        assert_eq!(running.status().checkpoint, None);
+        assert_eq!(running.status().checkpoint, first);
         sink.dies.store(true, Ordering::SeqCst);
         gate.open();
         assert!(is_killed(&finish(running).unwrap_err()));
-        assert!(!store().list().unwrap().iter().any(|name| name.ends_with("/complete")));
+        let complete = format!("{:020}/complete", BASE + EVERY);
+        assert!(!store().list().unwrap().contains(&complete));
         assert_eq!(sink.inner.dead_letters(), []);
 
         sink.dies.store(false, Ordering::SeqCst);
