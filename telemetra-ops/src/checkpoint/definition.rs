@@ -149,7 +149,7 @@ impl<S> Takeover<S> {
         if was.settings != now.settings {
             return Self::Refused(format!(
                 "it was made with {}, and is now made with {}; state cannot be turned from one into the other: use \
-                 those again, or give the state another name by `state_name`, so that it starts empty, from the checkpoint on",
+                 those again, or give the state another name, so that it starts empty, from the checkpoint on",
                 was.settings, now.settings
             ));
         }
@@ -158,7 +158,7 @@ impl<S> Takeover<S> {
                 Some(migration) => Self::Migrated { from: was.version, migration },
                 None => Self::Refused(format!(
                     "found version {} of its state, expected version {}, and there is no migration from {} to {}; \
-                     give one, or give the state another name by `state_name`, so that it starts empty, from the checkpoint on",
+                     give one, or give the state another name, so that it starts empty, from the checkpoint on",
                     was.version, now.version, was.version, now.version
                 )),
             };
@@ -168,7 +168,7 @@ impl<S> Takeover<S> {
                 Some(migration) => Self::Reduced(migration),
                 None => Self::Refused(format!(
                     "its state has another shape, found version {} of `{}`, expected version {} of `{}`; state a new \
-                     version and a migration from version {}, or give the state another name by `state_name`, so that it starts \
+                     version and a migration from version {}, or give the state another name, so that it starts \
                      empty, from the checkpoint on",
                     was.version, was.shape, now.version, now.shape, was.version
                 )),
