@@ -41,8 +41,6 @@ struct TriggerState {
     given: EventTime,
     /// A boundary was passed within the pause. Input may fall silent before the next one, so its checkpoint is taken late.
     is_overdue: bool,
-    /// The next cut is such a late one, just after a floor.
-    is_late: bool,
     /// The last cut: nobody goes on after it. A cut at which workers wait already comes before it.
     closing: Option<EventTime>,
     /// The next cut is the one at the end of input.
@@ -77,7 +75,6 @@ impl CheckpointTrigger {
             taken_at: None,
             given: EventTime::MIN,
             is_overdue: false,
-            is_late: false,
             closing: None,
             ending: false,
             ended: false,
@@ -158,13 +155,11 @@ impl CheckpointTrigger {
         let is_free = state.arrived == 0 && state.closing.is_none();
         if state.is_overdue && is_free && state.given <= floor && !self.is_soon(state) {
             // Where workers may have sent everything, as at the last cut.
-            (state.next, state.is_overdue, state.is_late) = (Some(floor.plus(1)), false, true);
+            (state.next, state.is_overdue) = (Some(floor.plus(1)), false);
         }
-        let is_after_floor = state.closing.is_some() || state.is_late;
         match state.next {
-            Some(next) if next <= floor || (is_after_floor && next < floor.plus(self.slide)) => {
-                (next, Some(next))
-            }
+            // Floors and boundaries are between panes; a cut just after a floor is within the pane that follows.
+            Some(next) if next < floor.plus(self.slide) => (next, Some(next)),
             _ => (floor, None),
         }
     }
@@ -203,7 +198,7 @@ impl CheckpointTrigger {
     }
 
     fn go_on(&self, state: &mut TriggerState, cut: EventTime, floor: EventTime) {
-        (state.is_overdue, state.is_late) = (false, false);
+        state.is_overdue = false;
         let interval = self.interval.unwrap_or(u64::MAX);
         // A late cut lies between boundaries.
         let next = EventTime(cut.0 / interval * interval).plus(interval);
