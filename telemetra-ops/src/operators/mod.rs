@@ -24,6 +24,7 @@ pub(crate) mod net;
 pub(crate) mod open_looks;
 pub(crate) mod restored_rules;
 pub(crate) mod sessions;
+pub(crate) mod spilled_keys;
 pub(crate) mod stash;
 pub(crate) mod tactic;
 pub(crate) mod top;

@@ -14,9 +14,9 @@ use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 pub use crate::operators::found_moments::FoundMoments;
 use crate::operators::found_moments::{Found, rule_number};
 use crate::operators::keyed::{BATCH, Keyed};
-use crate::operators::moments_spill::MomentsSpill;
 use crate::operators::open_looks::OpenLooks;
 use crate::operators::restored_rules::RestoredRules;
+use crate::operators::spilled_keys::SpilledKeys;
 use crate::operators::windows::Summaries;
 use crate::support::failure::PipelineError;
 use timely::dataflow::operators::vec::Map;
@@ -148,7 +148,7 @@ pub(super) struct MomentsTactic<K: Key, S> {
     /// Changes of the moments of one key.
     changed: Vec<(Moment<K>, isize)>,
     /// The keys that are on disk; `None` if all are here.
-    pub(super) spill: Option<Box<MomentsSpill<K, S>>>,
+    pub(super) spill: Option<Box<SpilledKeys<Arrival<K, S>>>>,
 }
 
 impl<K: Key, S: Data> MomentsTactic<K, S> {

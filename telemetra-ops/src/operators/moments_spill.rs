@@ -2,37 +2,29 @@
 
 use std::sync::Arc;
 
+use telemetra_core::checkpoint::CodecError;
 use telemetra_core::engine::{EpisodesState, KeyEpisodes};
 use telemetra_core::{Data, EventTime, Key, key_hash};
 
 use crate::operators::moments::{Arrival, MomentsTactic};
+use crate::operators::spilled_keys::{Departure, Packed, Round, SpilledKeys};
 use crate::spill::Spill;
-use crate::spill::cold::{Cold, Record};
-use crate::spill::hot::{HEAP, Hot};
-use crate::spill::waiting::Waiting;
+use crate::spill::cold::Record;
 
-/// The keys that are on disk, and the order in which those in memory follow.
-pub(super) struct MomentsSpill<K: Key, S> {
-    pub(super) cold: Cold,
-    pub(super) hot: Hot,
-    /// What is left to do at this time.
-    waiting: Option<Waiting<Arrival<K, S>>>,
+impl<K: Key, S: Data> Packed for KeyEpisodes<K, S> {
+    fn memory(&self) -> usize {
+        Self::memory(self)
+    }
+
+    fn pack(&mut self, into: &mut Vec<u8>) -> Result<bool, CodecError> {
+        Self::pack(self, into)
+    }
 }
-
-/// An estimate of the memory that a key takes, whose record has this length.
-fn memory<K: Key, S: Data>(episodes: &KeyEpisodes<K, S>, record: usize) -> usize {
-    PLACES + size_of::<(u64, K, KeyEpisodes<K, S>)>() + episodes.memory() + HEAP * record
-}
-
-/// The bytes of a slot in the index, the queue and the calendar.
-const PLACES: usize = 40;
 
 impl<K: Key, S: Data> MomentsTactic<K, S> {
     /// Has the keys that do not fit in memory kept on disk.
     pub(super) fn with_spill(mut self, spill: Option<Arc<Spill>>) -> Self {
-        self.spill = spill.map(|spill| {
-            Box::new(MomentsSpill { cold: Cold::new(spill), hot: Hot::default(), waiting: None })
-        });
+        self.spill = spill.map(|spill| Box::new(SpilledKeys::new(spill)));
         self
     }
 
@@ -43,33 +35,18 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
         let is_cold =
             |((key, _), _): &mut Arrival<K, S>| keys.find(key_hash(&key.as_ref()), key.as_ref()).is_none();
         let others = arrivals.extract_if(.., is_cold);
-        let others = others.map(|arrival| (key_hash(&arrival.0.0.as_ref()), arrival)).collect();
-        let due = spill.cold.due(time);
-        spill.waiting = Some(Waiting::new(others, due, &spill.cold));
+        spill.put_off(time, others.map(|arrival| (key_hash(&arrival.0.0.as_ref()), arrival)).collect());
     }
 
     /// Returns the next keys that are due at a time, and arrivals, of those that were not in memory then; `None`
     /// if there are no more. The keys that were advanced before may leave memory.
     pub(super) fn spilled(&mut self, time: EventTime) -> Option<(Vec<u32>, Vec<Arrival<K, S>>)> {
         self.evict(time);
-        let spill = self.spill.as_mut()?;
-        let mut waiting = spill.waiting.take()?;
-        let round = waiting.next(spill.hot.most(&spill.cold));
-        if round.is_empty() || spill.cold.has_failed() {
-            return None;
-        }
         let rules = &self.rules;
-        let mut found = Vec::with_capacity(round.len());
-        spill.cold.take(&round, |Record { key, due, state }| {
-            let episodes = KeyEpisodes::unpack(rules, &key, state)?;
-            found.push((key, due, episodes));
-            Ok(())
-        });
-        if spill.cold.has_failed() {
-            return None;
-        }
+        let Round { keys, arrivals } =
+            self.spill.as_mut()?.round(|key, state| KeyEpisodes::unpack(rules, key, state))?;
         let mut touched = Vec::new();
-        for (key, due, read) in found {
+        for (key, due, read) in keys {
             let slot = self.slot(&key);
             self.seen[slot as usize] = EventTime::MIN;
             if due == time {
@@ -83,51 +60,19 @@ impl<K: Key, S: Data> MomentsTactic<K, S> {
                 }
             }
         }
-        let mut arrivals = Vec::new();
-        round.iter().for_each(|hash| arrivals.extend(waiting.take(*hash)));
-        if let Some(spill) = &mut self.spill {
-            spill.waiting = Some(waiting);
-        }
         Some((touched, arrivals))
     }
 
     /// Lets keys leave memory until those that are left fit: first those without arrivals at this time.
     fn evict(&mut self, time: EventTime) {
         let Self { keys, seen, spill, rules, windows, .. } = self;
-        let Some(MomentsSpill { cold, hot, .. }) = spill.as_deref_mut() else { return };
-        let mut bytes = Vec::new();
-        for slot in hot.sample() {
-            bytes.clear();
-            if let Some((_, episodes)) = keys.get_mut(slot)
-                && episodes.pack(&mut bytes).is_ok()
-            {
-                hot.measure(memory(episodes, bytes.len()));
-            }
-        }
-        for waits in [true, false] {
-            for _ in 0..hot.len() {
-                if hot.most(cold).is_none_or(|most| keys.len() <= most) {
-                    break;
-                }
-                let Some(slot) = hot.pop() else { break };
-                let Some(hash) = keys.hash(slot) else { continue };
-                let Some((key, episodes)) = keys.get_mut(slot) else { continue };
-                let due = episodes.due(rules, windows).min();
-                // A time that has passed has been looked at.
-                let due = due.map_or(EventTime::MAX, |boundary| boundary.minus(1).max(time.plus(1)));
-                let is_kept = episodes.has_state();
-                if waits && seen[slot as usize] == time
-                    || !cold.put((hash, key), (due, is_kept), |into| episodes.pack(into))
-                {
-                    hot.add(slot);
-                    continue;
-                }
-                hot.measure(memory(episodes, cold.last_length()));
-                keys.remove(slot);
-            }
-        }
-        hot.publish(keys.len(), cold);
-        cold.compact();
+        let Some(spill) = spill else { return };
+        spill.evict(keys, |slot, episodes| {
+            let due = episodes.due(rules, windows).min();
+            // A time that has passed has been looked at.
+            let due = due.map_or(EventTime::MAX, |boundary| boundary.minus(1).max(time.plus(1)));
+            Departure { due, is_kept: episodes.has_state(), is_last: seen[slot as usize] == time }
+        });
     }
 
     /// Adds the states of the keys on disk that have one.

@@ -9,7 +9,7 @@ use telemetra_core::{EventTime, Key};
 use crate::operators::checkpointed::Inbox;
 use crate::operators::key_order::KeyOrder;
 use crate::operators::keyed::Keyed;
-use crate::operators::window_spill::WindowSpill;
+use crate::operators::spilled_keys::SpilledKeys;
 use crate::read::partial::Partial;
 
 /// The keys of one worker, each with its windows and with state of the operator's own.
@@ -27,7 +27,7 @@ pub(crate) struct WindowKeys<K: Key, W: WindowState, X> {
     /// The last boundary at which some window is open even without further arrivals.
     last_close: EventTime,
     /// The keys that are on disk; `None` if all are here.
-    pub(super) spill: Option<Box<WindowSpill<K, W>>>,
+    pub(super) spill: Option<Box<SpilledKeys<Partial<K, W::Partial>>>>,
 }
 
 /// The state of one key.
