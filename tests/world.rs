@@ -6,12 +6,15 @@
 mod batch;
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use support::*;
 use telemetra::core::*;
 use telemetra::ops::testkit::world::{Defect, Draft, Outcome, ProcessRun, World};
 use telemetra::ops::{PipelineError, Running};
+use telemetra::sinks::MemorySink;
 
 /// Seeds that broke once: a checkpoint under way when a worker found the end of input took the partitions as of the end. It is a race,
 /// so each is run several times.
@@ -84,6 +87,65 @@ fn tables_are_those_of_an_undisturbed_run_whatever_happens() {
 #[test]
 fn changes_are_those_of_the_plain_definition_whatever_happens() {
     world().ends_with(equals_the_definition).check(&KEPT, 60);
+}
+
+/// A sink of one's own, which may lose some of what it is given.
+struct Own {
+    inner: MemorySink,
+    loses: bool,
+    calls: usize,
+}
+
+impl Sink for Own {
+    fn name(&self) -> &str {
+        "own"
+    }
+    fn open(
+        &mut self,
+        tables: &[Arc<Table>],
+        resume: Option<EventTime>,
+    ) -> Result<Option<EventTime>, ExternalError> {
+        self.inner.open(tables, resume)
+    }
+    fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+        self.calls += 1;
+        if self.loses && self.calls.is_multiple_of(3) { Ok(()) } else { self.inner.apply(batches) }
+    }
+    fn dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), ExternalError> {
+        Sink::dead_letters(&mut self.inner, letters)
+    }
+}
+
+/// A world with it, in which what it keeps is compared with the rows.
+fn world_with_own(loses: bool) -> World {
+    // Seeds run at the same time, so each has a place of its own.
+    let kept = Arc::new(Mutex::new(BTreeMap::<u64, MemorySink>::new()));
+    let in_world = Arc::clone(&kept);
+    let start = move |run: &ProcessRun| {
+        let mut kept = in_world.lock().unwrap();
+        if run.number() == 0 {
+            kept.remove(&run.seed());
+        }
+        let inner = kept.entry(run.seed()).or_default().clone();
+        drop(kept);
+        let own = run.faulty_sink(Own { inner, loses, calls: 0 });
+        let pipeline = run.pipeline::<Saying>(Words).max_watermark_drift(Duration::from_secs(10)).sink(own);
+        pipeline.group("sayings", telemetra::ops::WindowKind::default(), |_| aggregate()).start()
+    };
+    World::new(small_time(), encode, start).ends_with(move |outcome| {
+        let words = |rows: &[Change]| rows.iter().map(|row| format!("{row:?}")).collect::<BTreeSet<_>>();
+        let (kept, wanted) = (words(&kept.lock().unwrap()[&outcome.seed].rows()), words(&outcome.rows));
+        let other = kept.symmetric_difference(&wanted).next();
+        other.map_or(Ok(()), |row| Err(format!("a sink of one's own differs by {row}")))
+    })
+}
+
+#[test]
+fn a_sink_of_ones_own_keeps_the_rows_or_is_found() {
+    world_with_own(false).check(&[], 20);
+    let found = (0..20).filter_map(|seed| world_with_own(true).run(seed).err());
+    let words: Vec<_> = found.flat_map(|violation| violation.findings).collect();
+    assert!(words.iter().any(|words| words.contains("a sink of one's own differs")), "{words:?}");
 }
 
 #[test]

@@ -243,11 +243,12 @@ impl World {
         if !self.kills_unsettled && (script.joins || script.idles) {
             script.drain_instead();
         }
+        let still = Findings::default();
+        // First, so that what a sink of the user's keeps in the end is that of the disturbed one.
+        let undisturbed = self.runs(seed, &script.undisturbed(), &still, &mut drop);
         let findings = Findings::default();
         let mut runs = vec![format!("joins: {}, falls silent: {}", script.joins, script.idles)];
         let disturbed = self.runs(seed, &script, &findings, &mut |run| runs.push(run));
-        let still = Findings::default();
-        let undisturbed = self.runs(seed, &script.undisturbed(), &still, &mut drop);
         still.all().into_iter().for_each(|finding| findings.add(format!("undisturbed: {finding}")));
         if let (Some(mut outcome), Some(wanted)) = (disturbed, undisturbed) {
             outcome.is_settled = script.is_settled();

@@ -112,8 +112,9 @@ impl ProcessRun {
     }
 
     /// Returns the number of this run within its simulation, from 0. Run 0 begins a simulation, of which each
-    /// seed has two, one of them without faults: give your sinks and stores an empty place to write to then, and
-    /// the same one in the runs that follow.
+    /// seed has two, the first without faults: give your sinks and stores an empty place to write to then, and
+    /// the same one in the runs that follow. Seeds run at the same time, so each [seed](Self::seed) needs a
+    /// place of its own.
     #[must_use]
     pub fn number(&self) -> usize {
         self.number
