@@ -12,12 +12,12 @@ use crate::spill::Spill;
 use crate::spill::cold::Record;
 
 impl<K: Key, S: Data> Packed for KeyEpisodes<K, S> {
-    fn memory(&self) -> usize {
-        Self::memory(self)
+    fn heap(&self) -> usize {
+        self.memory()
     }
 
-    fn pack(&mut self, into: &mut Vec<u8>) -> Result<bool, CodecError> {
-        Self::pack(self, into)
+    fn pack_into(&mut self, bytes: &mut Vec<u8>) -> Result<bool, CodecError> {
+        self.pack(bytes)
     }
 }
 

@@ -22,10 +22,10 @@ pub(super) struct SpilledKeys<A> {
 /// The state of a key that can be on disk.
 pub(super) trait Packed {
     /// The estimated bytes of memory that it points to, without what is [counted by the record](HEAP).
-    fn memory(&self) -> usize;
+    fn heap(&self) -> usize;
 
     /// Appends the state. Returns whether that is all of it: otherwise the key must stay in memory.
-    fn pack(&mut self, into: &mut Vec<u8>) -> Result<bool, CodecError>;
+    fn pack_into(&mut self, bytes: &mut Vec<u8>) -> Result<bool, CodecError>;
 }
 
 /// Keys that come into memory, each with the time at which it is due, and arrivals for them and for new keys.
@@ -49,7 +49,7 @@ const PLACES: usize = 40;
 
 /// An estimate of the memory that a key takes, whose record has this length.
 fn memory<K: Key, T: Packed>(state: &T, record: usize) -> usize {
-    PLACES + size_of::<(u64, K, T)>() + state.memory() + HEAP * record
+    PLACES + size_of::<(u64, K, T)>() + state.heap() + HEAP * record
 }
 
 impl<A> SpilledKeys<A> {
@@ -101,7 +101,7 @@ impl<A> SpilledKeys<A> {
         for slot in hot.sample() {
             bytes.clear();
             if let Some((_, state)) = keys.get_mut(slot)
-                && state.pack(&mut bytes).is_ok()
+                && state.pack_into(&mut bytes).is_ok()
             {
                 hot.measure(memory::<K, T>(state, bytes.len()));
             }
@@ -115,7 +115,7 @@ impl<A> SpilledKeys<A> {
                 let Some(hash) = keys.hash(slot) else { continue };
                 let Some((key, state)) = keys.get_mut(slot) else { continue };
                 let Departure { due, is_kept, is_last } = departure(slot, state);
-                if waits && is_last || !cold.put((hash, key), (due, is_kept), |into| state.pack(into)) {
+                if waits && is_last || !cold.put((hash, key), (due, is_kept), |into| state.pack_into(into)) {
                     hot.add(slot);
                     continue;
                 }

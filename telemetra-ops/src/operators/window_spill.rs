@@ -14,12 +14,12 @@ use crate::spill::cold::Record;
 use crate::support::failure::PipelineError;
 
 impl<W: WindowState> Packed for WindowKey<W, ()> {
-    fn memory(&self) -> usize {
+    fn heap(&self) -> usize {
         self.windows.memory()
     }
 
-    fn pack(&mut self, into: &mut Vec<u8>) -> Result<bool, CodecError> {
-        self.windows.pack(into).map(|()| true)
+    fn pack_into(&mut self, bytes: &mut Vec<u8>) -> Result<bool, CodecError> {
+        self.windows.pack(bytes).map(|()| true)
     }
 }
 
