@@ -46,7 +46,7 @@ pub use micro::Micro;
 pub use read::arena::Arena;
 pub use read::batch::{Record, RecordBatch, RecordPlace};
 pub use read::dead_letter::DeadLetter;
-pub use read::decode::{DecodeError, Decoder, Preparation, Prepared};
+pub use read::decode::{DecodeError, Decoder, Preparation, Prepared, deserialize_with_path};
 pub use read::event::{Event, EventId, Events};
 pub use read::fate::{Fate, Fates};
 pub use read::serde_json::SerdeJson;

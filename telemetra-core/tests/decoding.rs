@@ -60,25 +60,29 @@ fn json_by_serde_keeps_the_contract() {
 fn json_by_serde_says_what_is_wrong_and_where() {
     assert_eq!(error(br#"{"at": 5}"#), "missing field `device` at line 1 column 9");
     assert_eq!(error(b"{"), "EOF while parsing an object at line 1 column 1");
+    assert_eq!(error(br#"{"device":"d","#), "EOF while parsing a value at line 1 column 14");
     assert_eq!(
         error(br#"{"device": 7, "at": 5}"#),
-        "invalid type: integer `7`, expected a string at line 1 column 12"
+        "`device`: invalid type: integer `7`, expected a string at line 1 column 12"
     );
     assert_eq!(error(br#"{"device":"d","at":5} {}"#), "trailing characters at line 1 column 23");
     assert_eq!(
         error(br#"{"device":"d","device":"d","at":5}"#),
         "duplicate field `device` at line 1 column 22"
     );
-    assert_eq!(error(b"{\"device\":\"\xff\",\"at\":5}"), "invalid unicode code point at line 1 column 12");
+    assert_eq!(
+        error(b"{\"device\":\"\xff\",\"at\":5}"),
+        "`device`: invalid unicode code point at line 1 column 12"
+    );
     assert_eq!(
         error(br#"{"device":"d","at":"2026-02-29T00:00:00Z"}"#),
-        "the time `2026-02-29T00:00:00Z` names a day that does not exist at line 1 column 41"
+        "`at`: the time `2026-02-29T00:00:00Z` names a day that does not exist at line 1 column 41"
     );
     // What is deep overflows no stack.
     let deep = [br#"{"device":"d","at":5,"x":"#.to_vec(), vec![b'['; 200_000]].concat();
-    assert_eq!(error(&deep), "EOF while parsing a list at line 1 column 200025");
+    assert_eq!(error(&deep), "`x`: EOF while parsing a list at line 1 column 200025");
     let deep = [br#"{"device":"d","at":"#.to_vec(), vec![b'['; 200_000]].concat();
-    assert!(error(&deep).starts_with("invalid type: sequence"), "{}", error(&deep));
+    assert!(error(&deep).starts_with("`at`: invalid type: sequence"), "{}", error(&deep));
 }
 
 #[test]

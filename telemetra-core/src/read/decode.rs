@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_path_to_error::Segment;
+
 use crate::error::ExternalError;
 use crate::read::arena::Arena;
 use crate::read::batch::{Record, RecordBatch};
@@ -170,3 +172,37 @@ impl fmt::Display for DecodeError {
     }
 }
 impl std::error::Error for DecodeError {}
+
+/// Deserialises a value of any serde format for a [`Decoder`]. The error names the field that is wrong, like
+/// `place.site` or `readings[3]`.
+///
+/// Keeping the path takes time, also of good values.
+///
+/// # Errors
+///
+/// If the deserializer fails.
+///
+/// ```
+/// # use telemetra_core::deserialize_with_path;
+/// #[derive(Debug, serde::Deserialize)]
+/// struct Reading { celsius: f64 }
+/// let mut json = serde_json::Deserializer::from_str(r#"{"celsius": "warm"}"#);
+/// let error = deserialize_with_path::<Reading, _>(&mut json).unwrap_err();
+/// assert_eq!(error.field.as_deref(), Some("celsius"));
+/// ```
+pub fn deserialize_with_path<'de, T, D>(deserializer: D) -> Result<T, DecodeError>
+where
+    T: serde::Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let mut path = error.path().to_string();
+        // The input ended where a field's name was expected.
+        if let Some(Segment::Unknown) = error.path().iter().last() {
+            path.truncate(path.rfind('.').unwrap_or(0));
+        }
+        let mut decode = DecodeError::because(error.into_inner());
+        decode.field = (!matches!(path.as_str(), "" | ".")).then(|| path.into());
+        decode
+    })
+}

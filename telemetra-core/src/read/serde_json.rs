@@ -7,14 +7,15 @@ use serde::de::DeserializeOwned;
 
 use crate::read::arena::Arena;
 use crate::read::batch::Record;
-use crate::read::decode::{DecodeError, Decoder};
+use crate::read::decode::{DecodeError, Decoder, deserialize_with_path};
 use crate::read::event::Event;
 
 /// A decoder of records that are JSON values, for events that implement `Deserialize`. A record contains one
 /// event, or none if it is blank.
 ///
-/// The reason in the dead letter of a malformed record is the error of `serde_json`. Decoding costs as much
-/// as `serde_json` and the allocations of the event's fields.
+/// The reason in the dead letter of a malformed record is the error of `serde_json`, behind the field that it
+/// is about. Decoding costs as much as `serde_json` and the allocations of the event's fields; a malformed
+/// record is read a second time to find the field.
 ///
 /// ```
 /// # use serde::Deserialize;
@@ -33,6 +34,9 @@ use crate::read::event::Event;
 ///
 /// let error = decoder.decode(Record::new(br#"{"device": "d1"}"#), &arena, &mut readings).unwrap_err();
 /// assert_eq!(error.to_string(), "missing field `time` at line 1 column 16");
+/// let warm = Record::new(br#"{"device": "d1", "time": 0, "celsius": "warm"}"#);
+/// let error = decoder.decode(warm, &arena, &mut readings).unwrap_err();
+/// assert_eq!(error.field.as_deref(), Some("celsius"));
 /// # Ok::<(), telemetra_core::DecodeError>(())
 /// ```
 pub struct SerdeJson<E>(PhantomData<fn() -> E>);
@@ -64,7 +68,15 @@ impl<E: Event + DeserializeOwned + 'static> Decoder<E> for SerdeJson<E> {
         if value.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        events.push(::serde_json::from_slice(value).map_err(DecodeError::because)?);
+        events.push(::serde_json::from_slice(value).map_err(|error| with_field::<E>(value, error))?);
         Ok(())
     }
+}
+
+/// The error with the field that it is about, which only a second, slower reading knows.
+#[cold]
+fn with_field<E: DeserializeOwned>(value: &[u8], error: ::serde_json::Error) -> DecodeError {
+    let mut again = ::serde_json::Deserializer::from_slice(value);
+    // A value followed by something else is itself a good one.
+    deserialize_with_path::<E, _>(&mut again).err().unwrap_or_else(|| DecodeError::because(error))
 }

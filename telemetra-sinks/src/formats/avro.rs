@@ -13,7 +13,7 @@ use serde_avro_fast::de::read::SliceRead;
 use serde_avro_fast::de::{DeserializerConfig, DeserializerState};
 #[cfg(feature = "schema-registry")]
 use telemetra_core::Preparation;
-use telemetra_core::{Arena, ConfigError, DecodeError, Decoder, Event, Record};
+use telemetra_core::{Arena, ConfigError, DecodeError, Decoder, Event, Record, deserialize_with_path};
 
 #[cfg(feature = "schema-registry")]
 use super::confluent;
@@ -136,7 +136,7 @@ fn value<E: DeserializeOwned>(bytes: &[u8], schema: &Schema) -> Result<E, Decode
     let mut config = DeserializerConfig::new(schema);
     config.max_seq_size = LONGEST;
     let mut state = DeserializerState::with_config(SliceRead::new(bytes), config);
-    let value = super::by_serde(state.deserializer())?;
+    let value = deserialize_with_path(state.deserializer())?;
     // What the reader has not read.
     let mut rest = state.into_reader();
     if std::io::Read::read(&mut rest, &mut [0]).is_ok_and(|count| count > 0) {

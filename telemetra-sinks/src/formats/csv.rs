@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use ::csv::{ByteRecord, ReaderBuilder, StringRecord, Terminator};
 use serde::de::DeserializeOwned;
 use serde::de::value::{self, MapDeserializer};
-use telemetra_core::{Arena, DecodeError, Decoder, Event, Record};
+use telemetra_core::{Arena, DecodeError, Decoder, Event, Record, deserialize_with_path};
 
 use super::field::Field;
 use crate::lines::Header;
@@ -126,7 +126,7 @@ impl<E: Event + DeserializeOwned + 'static> Decoder<E> for Csv<E> {
             )));
         }
         let fields = columns.iter().zip(row.iter().map(Field));
-        events.push(super::by_serde(MapDeserializer::<_, value::Error>::new(fields))?);
+        events.push(deserialize_with_path(MapDeserializer::<_, value::Error>::new(fields))?);
         Ok(())
     }
 

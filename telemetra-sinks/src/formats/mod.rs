@@ -31,21 +31,3 @@ pub use confluent::Confluent;
 pub use msgpack::MsgPack;
 #[cfg(feature = "protobuf")]
 pub use protobuf::Protobuf;
-
-#[cfg(any(feature = "avro", feature = "csv", feature = "msgpack"))]
-use telemetra_core::DecodeError;
-
-/// Deserialises a value; the error names the field, like `place.site` or `readings[3]`.
-#[cfg(any(feature = "avro", feature = "csv", feature = "msgpack"))]
-fn by_serde<'de, T, D>(deserializer: D) -> Result<T, DecodeError>
-where
-    T: serde::Deserialize<'de>,
-    D: serde::Deserializer<'de>,
-{
-    serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let mut decode = DecodeError::because(error.into_inner());
-        decode.field = (path != ".").then(|| path.into());
-        decode
-    })
-}

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
-use telemetra_core::{Arena, DecodeError, Decoder, Event, Record};
+use telemetra_core::{Arena, DecodeError, Decoder, Event, Record, deserialize_with_path};
 
 /// A decoder of records that are MessagePack values, for events that implement `Deserialize`. A record
 /// contains one event: a map by the names of the fields, or an array in their order.
@@ -60,7 +60,7 @@ impl<E: Event + DeserializeOwned + 'static> Decoder<E> for MsgPack<E> {
         let mut bytes = record.value;
         // Other languages write times and ids as they do in JSON.
         let mut deserializer = rmp_serde::Deserializer::new(&mut bytes).with_human_readable();
-        let event = super::by_serde(&mut deserializer)?;
+        let event = deserialize_with_path(&mut deserializer)?;
         if !bytes.is_empty() {
             let at = record.value.len() - bytes.len();
             return Err(DecodeError::new("there are bytes behind the value").at(at));
