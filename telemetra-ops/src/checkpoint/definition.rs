@@ -229,4 +229,54 @@ mod tests {
         };
         assert!(why.contains("made with minutes, and is now made with hours"), "{why}");
     }
+
+    #[test]
+    fn state_without_a_predecessor_is_new_or_made_of_what_another_operator_has() {
+        let now = definition(0, "(u64)", "minutes");
+        let found = |name: &str| Definition {
+            operators: BTreeMap::from([(name.to_owned(), now.clone())]),
+            ..Definition::default()
+        };
+        let takeover = |found: Option<&Definition>| {
+            let derived = Some(("windows b".to_owned(), Migration::<u64>::unchanged()));
+            let migrations = Migrations { from: &|_| None, derived, reduced: None };
+            Takeover::of(found, "windows a", &now, migrations)
+        };
+        assert!(matches!(takeover(Some(&found("windows c"))), Takeover::New));
+        let other = takeover(Some(&found("windows b")));
+        assert!(matches!(&other, Takeover::Derived { from, .. } if from == "windows b"));
+        assert!(matches!(other.kind(), Takeover::Derived { from, .. } if from == "windows b"));
+        assert!(matches!(takeover(Some(&found("windows a"))), Takeover::Same), "it has its own");
+        assert!(matches!(takeover(None), Takeover::Same), "such checkpoints are compared as a whole");
+    }
+
+    #[test]
+    fn state_of_another_shape_is_reduced_where_that_can_be() {
+        let (was, now) = (definition(0, "(u64)", "minutes"), definition(0, "(u64 u64)", "minutes"));
+        let found = Definition {
+            operators: BTreeMap::from([("windows a".to_owned(), was)]),
+            ..Definition::default()
+        };
+        let reduced = Some(Migration::<u64>::unchanged());
+        let migrations = Migrations { from: &|_| None, derived: None, reduced };
+        let takeover = Takeover::of(Some(&found), "windows a", &now, migrations);
+        assert!(matches!(takeover, Takeover::Reduced(_)));
+        assert!(matches!(takeover.kind(), Takeover::Reduced(_)));
+    }
+
+    #[test]
+    fn a_rule_is_told_from_one_with_any_other_setting() {
+        let rule = |threshold: f64| {
+            let detector = telemetra_core::ZScore::new(threshold).expect("a threshold that can be");
+            MomentRule::count("spike", detector, |count: &u64| *count)
+        };
+        let [one, same, other] = [3.0, 3.0, 4.0].map(|threshold| RuleDefinition::of(&rule(threshold)));
+        assert_eq!(one, same);
+        assert_eq!(one.name, "spike");
+        assert_ne!(one.details, other.details);
+        assert!(one.method.ends_with(" at 3") && other.method.ends_with(" at 4"), "{}", one.method);
+        assert_eq!(RuleDefinition::all(&[rule(3.0), rule(4.0)]), [one, other]);
+        let named = RuleDefinition::named("spike");
+        assert_eq!((&*named.name, named.details), ("spike", 0));
+    }
 }

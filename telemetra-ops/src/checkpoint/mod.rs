@@ -2,13 +2,19 @@
 
 pub(crate) mod acknowledge;
 pub(crate) mod comparison;
+#[cfg(test)]
+mod comparison_tests;
 pub(crate) mod definition;
 pub(crate) mod floor_log;
 pub(crate) mod floors;
 pub(crate) mod restored;
+#[cfg(test)]
+mod restored_tests;
 pub(crate) mod savepoint;
 pub(crate) mod state;
 pub(crate) mod trigger;
 #[cfg(test)]
 mod trigger_tests;
 pub(crate) mod writer;
+#[cfg(test)]
+mod writer_tests;

@@ -121,6 +121,8 @@ fn list(store: &mut dyn CheckpointStore) -> Result<Vec<Savepoint>, ExternalError
             savepoints.push(Savepoint { name: name.to_owned(), boundary });
         }
     }
+    // The order of the blobs is another one: `-` and `.` come before the `/` behind a name.
+    savepoints.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(savepoints)
 }
 
