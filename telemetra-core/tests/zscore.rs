@@ -86,6 +86,20 @@ fn settings_that_cannot_work_are_refused() {
     assert!(three.min_value(f64::INFINITY).is_err());
 }
 
+/// Of events that vary as little as independent ones, and of those that vary more.
+#[test]
+fn scores_of_counts_have_no_units() {
+    let counts = ZScore::new(3.0).unwrap().floor(VarianceFloor::Poisson).unwrap();
+    for samples in [[40, 44, 39, 41, 38, 43, 40, 42], [10, 90, 30, 70, 20, 60, 40, 80]] {
+        let thousandths = samples.map(|sample| sample * 1_000);
+        let (plain, scaled) = (
+            judge(&counts, 900, &samples, 1).unwrap(),
+            judge(&counts, 900_000, &thousandths, 1_000).unwrap(),
+        );
+        assert!((plain.score - scaled.score).abs() < 1e-9 && (plain.mean - scaled.mean).abs() < 1e-9);
+    }
+}
+
 /// SplitMix64 and Box–Muller: standard normal numbers, the same each time.
 struct Gauss(u64);
 

@@ -65,3 +65,21 @@ impl Season {
         self.variance += WEIGHT_OF_ALL.max(1.0 / self.all.count as f64) * (square - self.variance);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_hour_that_has_values_is_expected() {
+        let mut season = Season::default();
+        assert_eq!(season.expected(EventTime(0)), None);
+        for (hour, value) in [(30, 10.0), (6, 20.0), (1, 60.0)] {
+            season.learn(EventTime(hour * HOUR + 5), value);
+        }
+        let expected = |hour: u64| season.expected(EventTime(hour * HOUR)).unwrap_or(f64::NAN);
+        assert_eq!([expected(30), expected(168 + 30), expected(6)], [10.0, 10.0, 20.0], "hours of the week");
+        assert_eq!([expected(54), expected(168 + 78)], [15.0, 15.0], "hours of the day");
+        assert!((expected(7) - 30.0).abs() < 1e-9, "all values");
+    }
+}

@@ -104,4 +104,16 @@ mod tests {
         // With many degrees of freedom t is nearly normal.
         assert!((score_of(6.0, 1e6) - 6.0).abs() < 1e-3);
     }
+
+    /// At a threshold of 0 the bivariate normal distribution has a closed form.
+    #[test]
+    fn upcrossings_are_those_of_the_bivariate_normal() {
+        for panes in [2, 3, 6, 12] {
+            let shared = 1.0 - 1.0 / panes as f64;
+            let wanted = shared.acos() / (2.0 * std::f64::consts::PI);
+            let found = upcrossings(0.0, panes);
+            assert!((found - wanted).abs() < 1e-6, "{found}, not {wanted} with {panes} panes");
+        }
+        assert_eq!(upcrossings(0.0, 1), 0.25);
+    }
 }
