@@ -12,7 +12,16 @@ use crate::{Reading, counts, line};
 
 /// What the world outside says when it is asked; the last answer stays.
 #[derive(Clone, Default)]
-struct Outside(Arc<Mutex<(Answer, u64)>>);
+struct Outside(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    answer: Answer,
+    /// How often it has been given.
+    asked: u64,
+    /// The records of batches that were ready, and are not decoded yet: also after the answer has changed.
+    ready: usize,
+}
 
 #[derive(Copy, Clone, Default, PartialEq)]
 enum Answer {
@@ -25,30 +34,33 @@ enum Answer {
 
 impl Outside {
     fn says(&self, answer: Answer) {
-        *self.0.lock().unwrap() = (answer, 0);
+        let mut state = self.0.lock().unwrap();
+        (state.answer, state.asked) = (answer, 0);
     }
 
-    /// How often it has given its answer.
     fn asked(&self) -> u64 {
-        self.0.lock().unwrap().1
+        self.0.lock().unwrap().asked
     }
 }
 
 impl Preparation for Outside {
     fn prepare(&self, batch: &RecordBatch, _: &str) -> Result<Prepared, ExternalError> {
         assert!(!batch.is_empty());
-        let mut said = self.0.lock().unwrap();
-        said.1 += 1;
-        match said.0 {
+        let mut state = self.0.lock().unwrap();
+        state.asked += 1;
+        match state.answer {
             Answer::Pending => Ok(Prepared::Pending(Duration::from_millis(1))),
             Answer::Away => Err(ExternalError::transient("the registry is away")),
             Answer::Refuses => Err(ExternalError::permanent("the registry refuses")),
-            Answer::Ready => Ok(Prepared::Ready),
+            Answer::Ready => {
+                state.ready += batch.records().count();
+                Ok(Prepared::Ready)
+            }
         }
     }
 }
 
-/// Reads JSON, once the world outside is ready.
+/// Reads JSON of batches that were ready.
 struct Waiting(Outside);
 
 impl Decoder<Reading> for Waiting {
@@ -58,9 +70,8 @@ impl Decoder<Reading> for Waiting {
         arena: &'a Arena,
         events: &mut Vec<Reading>,
     ) -> Result<(), DecodeError> {
-        if self.0.0.lock().unwrap().0 != Answer::Ready {
-            return Err(DecodeError::new("decoded too early"));
-        }
+        let ready = &mut self.0.0.lock().unwrap().ready;
+        *ready = ready.checked_sub(1).ok_or(DecodeError::new("decoded too early"))?;
         Decoder::<Reading>::decode(&SerdeJson::<Reading>::new(), record, arena, events)
     }
 

@@ -3,6 +3,8 @@
 pub(crate) mod missed;
 pub(crate) mod placement;
 pub(crate) mod publication;
+#[cfg(test)]
+mod sink_tests;
 pub(crate) mod sink_thread;
 pub(crate) mod slow;
 pub(crate) mod standby;

@@ -189,7 +189,7 @@ pub(crate) fn open(
 
 #[cfg(test)]
 mod tests {
-    use super::assign;
+    use super::{ShardHomes, assign};
 
     fn assigned(shards: &[usize], processes: usize, workers: usize) -> Vec<Vec<usize>> {
         assign(shards, processes, workers).iter().map(|homes| homes.0.to_vec()).collect()
@@ -209,5 +209,14 @@ mod tests {
             let loads: Vec<usize> = (0..processes * workers).map(at).collect();
             assert!(loads.iter().max() <= loads.iter().min().map(|least| least + 1).as_ref(), "{loads:?}");
         }
+    }
+
+    #[test]
+    fn a_subject_goes_to_the_worker_of_its_shard() {
+        let homes = ShardHomes([7, 5, 6].into());
+        assert_eq!((homes.len(), homes.only_home()), (3, None));
+        let at = |hash| (homes.shard_of(hash), homes.home_of(hash));
+        assert_eq!((at(0), at(u64::MAX / 2), at(u64::MAX)), ((0, 7), (1, 5), (2, 6)));
+        assert_eq!(ShardHomes([4].into()).only_home(), Some(4));
     }
 }

@@ -75,3 +75,31 @@ impl SlowBatches {
         (self.said, self.withheld) = (Some(Instant::now()), 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// What is remembered of the warnings after a batch: whether there was one just now, and how many were withheld.
+    fn judged(slow: &mut SlowBatches, rows: usize, took: Duration) -> (bool, u64) {
+        let since = Instant::now().checked_sub(took).unwrap_or_else(|| unreachable!("the clock is past it"));
+        slow.judge("sink", EventTime(1), (EventTime(2), rows, since), &Span::none());
+        (slow.said.is_some_and(|said| said.elapsed() < REMIND), slow.withheld)
+    }
+
+    #[test]
+    fn a_slow_batch_with_rows_is_warned_of_at_most_once_a_minute() {
+        let mut slow = SlowBatches::new(HOUR, &Arc::default());
+        let minute = Duration::from_secs(60);
+        assert_eq!(judged(&mut slow, 1, minute), (false, 0), "it is not slow");
+        let mut slow = SlowBatches::new(minute, &Arc::default());
+        assert_eq!(judged(&mut slow, 0, 2 * minute), (false, 0), "it has no rows");
+        assert_eq!(judged(&mut slow, 1, 2 * minute), (true, 0));
+        assert_eq!(judged(&mut slow, 1, 2 * minute), (true, 1));
+        assert_eq!(judged(&mut slow, 1, 2 * minute), (true, 2));
+        slow.said = slow.said.and_then(|said| said.checked_sub(minute));
+        assert_eq!(judged(&mut slow, 1, 2 * minute), (true, 0), "a minute later");
+    }
+}
