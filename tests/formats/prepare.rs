@@ -53,7 +53,7 @@ impl Preparation for Outside {
             Answer::Away => Err(ExternalError::transient("the registry is away")),
             Answer::Refuses => Err(ExternalError::permanent("the registry refuses")),
             Answer::Ready => {
-                state.ready += batch.records().count();
+                state.ready += batch.records().len();
                 Ok(Prepared::Ready)
             }
         }

@@ -198,7 +198,7 @@ where
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let mut path = error.path().to_string();
         // The input ended where a field's name was expected.
-        if let Some(Segment::Unknown) = error.path().iter().last() {
+        if let Some(Segment::Unknown) = error.path().iter().next_back() {
             path.truncate(path.rfind('.').unwrap_or(0));
         }
         let mut decode = DecodeError::because(error.into_inner());

@@ -185,7 +185,8 @@ fn rules_are_compared_by_name_and_settings() {
     ];
     assert_eq!(lines(&plan), expected);
     assert_eq!(plan.changed_tables, ["table of moments a"]);
-    assert!(compared(&[same.clone()], &[same.clone()]).changed_tables.is_empty());
+    let same = std::slice::from_ref(&same);
+    assert!(compared(same, same).changed_tables.is_empty());
     // Of rules without details nothing is known but that they differ.
     let named = compared(&[rule("one", "", 0)], &[rule("two", "", 0)]);
     assert_eq!(lines(&named), ["moments a kept"]);

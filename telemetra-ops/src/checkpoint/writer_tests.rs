@@ -8,7 +8,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use telemetra_core::checkpoint::{CheckpointStore, CodecError, decode};
+use telemetra_core::checkpoint::{CheckpointStore, decode};
 use telemetra_core::{EventTime, PartitionId};
 
 use crate::checkpoint::definition::Definition;
@@ -270,7 +270,7 @@ fn a_savepoint_that_is_asked_for_waits_for_the_first_checkpoint() {
 
 #[test]
 fn a_part_that_could_not_be_encoded_fails_the_pipeline_by_its_name() {
-    let error = || Err(decode::<u64>(b"").map_err(CodecError::from).unwrap_err());
+    let error = || Err(decode::<u64>(b"").unwrap_err());
     let fails = |hand_over: &dyn Fn(&SnapshotWriter)| {
         let run = Run::start(&MemoryStore::default(), 0, 1);
         hand_over(&run.worker);
