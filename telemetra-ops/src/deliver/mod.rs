@@ -8,4 +8,6 @@ mod sink_tests;
 pub(crate) mod sink_thread;
 pub(crate) mod slow;
 pub(crate) mod standby;
+#[cfg(test)]
+mod standby_tests;
 pub(crate) mod to_sinks;

@@ -1,4 +1,4 @@
-//! Tests of the threads of sinks, and of sinks that stand by, with a sink that does as it is told.
+//! Tests of the threads and the placement of sinks, with a sink that does as it is told.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, TrySendError};
@@ -12,7 +12,6 @@ use telemetra_core::{
 };
 use tracing::Span;
 
-use crate::deliver::missed::Missed;
 use crate::deliver::placement::{OpenSinks, SinkPlan, SinkStart, open};
 use crate::deliver::sink_thread::{Job, SinkGauge, SinkQueue};
 use crate::deliver::slow::{Delivery, SlowBatches};
@@ -37,17 +36,17 @@ pub(super) enum Call {
 pub(super) struct Script(Arc<Mutex<State>>);
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     calls: Vec<Call>,
     /// What the next calls of `apply` fail with.
     failures: VecDeque<ExternalError>,
     panics: bool,
     progress: Option<SinkProgress>,
-    durable: Option<EventTime>,
+    pub(super) durable: Option<EventTime>,
 }
 
 impl Script {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,7 +54,7 @@ impl Script {
         self.lock().calls.clone()
     }
 
-    fn progresses(&self, progress: SinkProgress) {
+    pub(super) fn progresses(&self, progress: SinkProgress) {
         self.lock().progress = Some(progress);
     }
 
@@ -146,7 +145,7 @@ fn layout() -> Layout<u64> {
 }
 
 /// A batch with one row.
-fn batch(time: u64) -> Job {
+pub(super) fn batch(time: u64) -> Job {
     let batch = Batch { time: EventTime(time), changes: vec![layout().upsert(time, 0)] };
     Job::Batch(Delivery::new(batch, Span::none()))
 }
@@ -164,25 +163,25 @@ pub(super) fn letter(offset: u64) -> DeadLetter {
     }
 }
 
-fn letters(offset: u64, found: u64) -> Job {
+pub(super) fn letters(offset: u64, found: u64) -> Job {
     Job::Letters(vec![letter(offset)], EventTime(found))
 }
 
-struct Running {
-    queue: SinkQueue,
+pub(super) struct Running {
+    pub(super) queue: SinkQueue,
     thread: JoinHandle<()>,
-    gauge: Arc<SinkGauge>,
-    failure: Failure,
+    pub(super) gauge: Arc<SinkGauge>,
+    pub(super) failure: Failure,
 }
 
 impl Running {
-    fn start(sink: ScriptedSink, durable: Option<u64>, standby: Option<Standby>) -> Self {
+    pub(super) fn start(sink: ScriptedSink, durable: Option<u64>, standby: Option<Standby>) -> Self {
         let labels = ["pipeline".into(), "scripted".into(), "0".into()];
         let gauge = Arc::new(SinkGauge::new("scripted", labels, durable.map(EventTime)));
         Self::start_with(sink, gauge, standby)
     }
 
-    fn start_with(sink: ScriptedSink, gauge: Arc<SinkGauge>, standby: Option<Standby>) -> Self {
+    pub(super) fn start_with(sink: ScriptedSink, gauge: Arc<SinkGauge>, standby: Option<Standby>) -> Self {
         let failure = Failure::default();
         let (label, shared) = ("scripted".to_owned(), Arc::clone(&gauge));
         let (queue, thread) =
@@ -191,12 +190,12 @@ impl Running {
         Self { queue, thread, gauge, failure }
     }
 
-    fn send(&self, job: Job) {
+    pub(super) fn send(&self, job: Job) {
         self.queue.try_send(job).expect("there is room");
     }
 
     /// Closes the queue, and waits for the thread.
-    fn end(self) -> Failure {
+    pub(super) fn end(self) -> Failure {
         drop(self.queue);
         self.thread.join().expect("panics of sinks are caught");
         self.failure
@@ -293,115 +292,6 @@ fn a_sink_that_panics_ends_the_pipeline() {
     wait_until("the pipeline has failed", || run.failure.is_set());
     let Some(PipelineError::Sink { source, .. }) = run.end().take() else { panic!("it is the sink's error") };
     assert!(source.to_string().contains("it panicked: as the script says"), "{source}");
-}
-
-fn standby(seen: u64) -> Standby {
-    Standby::new(&[], Some(EventTime(7)), Some(EventTime(seen)), Missed::default())
-}
-
-/// A sink that another pipeline has written up to 10.
-fn standing_by(script: &Script) -> Running {
-    script.progresses(SinkProgress::Until(Some(EventTime(10))));
-    let labels = ["pipeline".into(), "scripted".into(), "0".into()];
-    let gauge = Arc::new(SinkGauge::new("scripted", labels, Some(EventTime(10))));
-    gauge.standby.begin(Some(EventTime(10)));
-    Running::start_with(script.sink(), gauge, Some(standby(10)))
-}
-
-#[test]
-fn a_sink_that_stands_by_follows_the_other_pipeline_and_writes_the_rest_once_it_takes_over() {
-    let script = Script::default();
-    let run = standing_by(&script);
-    let gauge = &run.gauge.standby;
-    assert!(gauge.stands_by() && !gauge.holds());
-    assert_eq!(gauge.other(), EventTime(10));
-    // The letters of 15 are the other's, those of 35 were found ahead of it.
-    for job in [letters(1, 15), letters(2, 35), batch(20), letters(3, 0), batch(30)] {
-        run.send(job);
-    }
-    wait_until("all is computed", || gauge.ready() == EventTime(30));
-    run.queue.known(EventTime(25));
-    assert_eq!(gauge.ready(), EventTime(30), "it does not go back");
-    script.progresses(SinkProgress::Until(Some(EventTime(20))));
-    wait_until("it is followed", || run.queue.settled() == 2);
-    assert_eq!((gauge.other(), run.queue.durable()), (EventTime(20), EventTime(20)));
-    assert_eq!(script.calls(), [], "it only looks");
-    script.lock().durable = Some(EventTime(20));
-    gauge.take_over();
-    wait_until("it has written the rest", || run.queue.durable() == EventTime(30));
-    assert!(!gauge.stands_by());
-    wait_until("all letters are settled", || run.queue.settled() == 3);
-    run.end();
-    let expected = [
-        Call::Open(Some(EventTime(7))),
-        Call::Letters(vec![2]),
-        Call::Apply(vec![]),
-        Call::Letters(vec![3]),
-        Call::Apply(vec![30]),
-        Call::Close,
-    ];
-    assert_eq!(script.calls(), expected);
-}
-
-#[test]
-fn a_sink_that_is_taken_over_with_nothing_ahead_gets_no_empty_call() {
-    let script = Script::default();
-    let run = standing_by(&script);
-    script.lock().durable = Some(EventTime(10));
-    run.gauge.standby.take_over();
-    wait_until("it is taken over", || !run.gauge.standby.stands_by());
-    run.end();
-    assert_eq!(script.calls(), [Call::Open(Some(EventTime(7))), Call::Close]);
-}
-
-#[test]
-fn a_sink_that_stands_by_to_the_end_of_the_input_is_left_to_the_other() {
-    let script = Script::default();
-    let run = standing_by(&script);
-    let gauge = Arc::clone(&run.gauge);
-    assert!(!run.end().is_down());
-    assert!(!gauge.standby.stands_by());
-    assert_eq!(script.calls(), []);
-}
-
-#[test]
-fn a_sink_whose_pipeline_goes_down_has_not_been_taken_over() {
-    let script = Script::default();
-    let run = standing_by(&script);
-    let gauge = Arc::clone(&run.gauge);
-    run.failure.halt();
-    assert!(!run.end().is_set());
-    assert!(gauge.standby.stands_by());
-    assert_eq!(script.calls(), []);
-}
-
-#[test]
-fn a_sink_that_stands_by_and_goes_back_ends_the_pipeline() {
-    let script = Script::default();
-    let run = standing_by(&script);
-    script.progresses(SinkProgress::Until(Some(EventTime(9))));
-    wait_until("the pipeline has failed", || run.failure.is_set());
-    run.end();
-}
-
-#[test]
-fn a_sink_that_holds_what_it_gets_lets_go_once_it_takes_over() {
-    let script = Script::default();
-    script.progresses(SinkProgress::Rewritten(Some(EventTime(10))));
-    let labels = ["pipeline".into(), "scripted".into(), "0".into()];
-    let gauge = Arc::new(SinkGauge::new("scripted", labels, None));
-    gauge.standby.begin_holding(Some(EventTime(10)));
-    assert!(gauge.standby.holds() && gauge.standby.stands_by());
-    let run = Running::start_with(script.sink(), gauge, None);
-    run.send(batch(20));
-    script.progresses(SinkProgress::Rewritten(Some(EventTime(15))));
-    wait_until("the other is followed", || run.gauge.standby.other() == EventTime(15));
-    wait_until("it is given what it holds", || run.queue.durable() == EventTime(20));
-    assert!(run.gauge.standby.stands_by());
-    run.gauge.standby.take_over();
-    wait_until("it has let go", || !run.gauge.standby.stands_by());
-    run.end();
-    assert_eq!(script.calls(), [Call::Apply(vec![20]), Call::Hold(false), Call::Apply(vec![]), Call::Close]);
 }
 
 /// Opens sinks in a process of two, of two workers each.
