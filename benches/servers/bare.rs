@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::feed::TOPIC;
-use crate::throughput::{Told, print};
+use crate::throughput::{Figures, print};
 use crate::{Options, usage};
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -33,6 +33,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let cpu = usage::cpu_seconds()? - before;
     assert!(bytes > 0, "records have bytes");
-    print(&Told { events, cpu, wall: begun.elapsed().as_secs_f64(), ..Told::default() });
+    print(&Figures { events, cpu, wall: begun.elapsed().as_secs_f64(), ..Figures::default() });
     Ok(())
 }

@@ -43,9 +43,9 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
     let rig = Rig::start()?;
     let options = rig.options(options, &kafka);
     let mut feed = options.command("feed")?.spawn()?;
-    let told = options.run("watch")?;
+    let figures = options.run("watch")?;
     anyhow::ensure!(feed.wait()?.success(), "the feed failed");
-    print!("{told}");
+    print!("{figures}");
     Ok(())
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn keep(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Starts from the checkpoint, with sinks that hold nothing, and tells when the state was durable in them again.
+/// Starts from the checkpoint, with sinks that hold nothing, and prints when the state was durable in them again.
 pub(crate) fn resume(options: &Options) -> Result<()> {
     let begun = Instant::now();
     let pipeline = pipeline::build(options, pipeline::source(options)?, time(), "nowhere")?;

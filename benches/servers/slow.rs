@@ -44,9 +44,9 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
     feed::create(&kafka.url(), options.number("partitions")?)?;
     let options = options.with("kafka", kafka.url());
     let mut feed = options.command("feed")?.spawn()?;
-    let told = options.run("suffer");
+    let figures = options.run("suffer");
     let fed = feed.wait()?;
-    print!("{}", told?);
+    print!("{}", figures?);
     anyhow::ensure!(fed.success(), "the feed failed");
     Ok(())
 }

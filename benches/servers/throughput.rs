@@ -10,9 +10,9 @@ use crate::rig::Rig;
 use crate::services::Server;
 use crate::{Options, feed, pipeline, threads, usage};
 
-/// What a case tells of itself, one line of numbers.
+/// The figures of a case, which it prints as one line of numbers.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct Figures {
     pub(crate) events: u64,
     pub(crate) windows: u64,
     pub(crate) cpu: f64,
@@ -22,19 +22,19 @@ pub(crate) struct Told {
     pub(crate) peak_mib: f64,
 }
 
-pub(crate) fn print(told: &Told) {
-    let Told { events, windows, cpu, wall, librdkafka, .. } = told;
+pub(crate) fn print(figures: &Figures) {
+    let Figures { events, windows, cpu, wall, librdkafka, .. } = figures;
     let peak = usage::peak_rss_bytes().unwrap_or(0) as f64 / 1048576.0;
     // The one that reads it would notice.
     let _ = writeln!(std::io::stdout(), "{events} {windows} {cpu} {wall} {librdkafka} {peak}");
 }
 
-fn read(line: &str) -> Result<Told> {
+fn read(line: &str) -> Result<Figures> {
     let numbers: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     let &[events, windows, cpu, wall, librdkafka, peak_mib] = numbers.as_slice() else {
-        anyhow::bail!("a case said `{line}`")
+        anyhow::bail!("a case printed `{line}`")
     };
-    Ok(Told { events: events as u64, windows: windows as u64, cpu, wall, librdkafka, peak_mib })
+    Ok(Figures { events: events as u64, windows: windows as u64, cpu, wall, librdkafka, peak_mib })
 }
 
 /// The cases, from the least to the whole.
@@ -48,12 +48,12 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
     let only = options.text("only")?;
     let cases: Vec<&str> =
         CASES.iter().copied().filter(|case| only.is_empty() || only.split(',').any(|o| o == *case)).collect();
-    let mut told: Vec<Vec<Told>> = vec![Vec::new(); cases.len()];
+    let mut figures: Vec<Vec<Figures>> = vec![Vec::new(); cases.len()];
     for _ in 0..options.number("runs")? {
-        for (case, told) in cases.iter().zip(&mut told) {
+        for (case, figures) in cases.iter().zip(&mut figures) {
             let rig = Rig::start()?;
             let line = rig.options(options, &kafka).run(case)?;
-            told.push(read(line.lines().last().context("it said nothing")?)?);
+            figures.push(read(line.lines().last().context("it printed nothing")?)?);
         }
     }
     println!(
@@ -61,24 +61,24 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
     );
     println!("|---|---|---|---|---|---|---|---|");
     let mut bare = None;
-    for (case, told) in cases.iter().zip(&told) {
-        let median = |of: fn(&Told) -> f64| {
-            let mut values: Vec<f64> = told.iter().map(of).collect();
+    for (case, figures) in cases.iter().zip(&figures) {
+        let median = |of: fn(&Figures) -> f64| {
+            let mut values: Vec<f64> = figures.iter().map(of).collect();
             values.sort_by(f64::total_cmp);
             values[values.len() / 2]
         };
-        let per_million = median(|told| told.cpu / told.events as f64 * 1e6);
+        let per_million = median(|figures| figures.cpu / figures.events as f64 * 1e6);
         if *case == "bare" {
             bare = Some(per_million);
         }
         println!(
             "| {case} | {:.0} | {per_million:.2} | {:.0} % | {} | {:.2} | {:.0} | {:.0} |",
-            median(|told| told.events as f64 / told.wall),
-            100.0 * median(|told| told.librdkafka / told.cpu),
+            median(|figures| figures.events as f64 / figures.wall),
+            100.0 * median(|figures| figures.librdkafka / figures.cpu),
             bare.map_or_else(String::new, |bare| format!("{:.2}", per_million / bare)),
-            median(|told| told.wall),
-            median(|told| told.peak_mib),
-            median(|told| told.windows as f64),
+            median(|figures| figures.wall),
+            median(|figures| figures.peak_mib),
+            median(|figures| figures.windows as f64),
         );
     }
     Ok(())
@@ -104,13 +104,13 @@ pub(crate) fn run(options: &Options, sinks: &str) -> Result<()> {
     }
     let report = running.wait()?;
     assert!(report.fates.is_balanced(), "something vanished");
-    print(&Told {
+    print(&Figures {
         events: report.fates.read,
         windows: changes,
         cpu: usage::cpu_seconds()? - before,
         wall: begun.elapsed().as_secs_f64(),
         librdkafka,
-        ..Told::default()
+        ..Figures::default()
     });
     Ok(())
 }

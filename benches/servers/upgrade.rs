@@ -174,7 +174,7 @@ fn silences(
         if stream != same || before < begun || after > ended || after <= before {
             continue;
         }
-        // Whose row one is that was written while the new one took over cannot be told: the longer time counts.
+        // It cannot be seen which version wrote a row during the takeover: the longer time counts.
         let crosses = |one: &Takeover| before < one.taken && after > one.ordered;
         match between.iter().position(crosses) {
             Some(upgrade) => {
@@ -190,7 +190,7 @@ fn silences(
     Ok((silences.into_values().collect(), usual))
 }
 
-/// A version: it does what it is told, line by line, and says when it is done.
+/// A version of the service: it carries out commands, one a line, and confirms each.
 pub(crate) fn version(options: &Options) -> Result<()> {
     let number = options.number("version")?;
     let store = |number: u64| -> Result<PostgresStore> {
