@@ -66,7 +66,7 @@ impl Script {
 pub(super) struct ScriptedSink {
     script: Script,
     /// Each `apply` waits for a permit, if there is a gate.
-    pub(super) gate: Option<Receiver<()>>,
+    gate: Option<Receiver<()>>,
 }
 
 impl ScriptedSink {
@@ -134,7 +134,7 @@ pub(super) fn wait_until(what: &str, is: impl Fn() -> bool) {
     }
 }
 
-pub(super) fn slow() -> SlowBatches {
+fn slow() -> SlowBatches {
     SlowBatches::new(Duration::MAX, &Arc::new(TraceLog::default()))
 }
 
@@ -150,7 +150,7 @@ pub(super) fn batch(time: u64) -> Job {
     Job::Batch(Delivery::new(batch, Span::none()))
 }
 
-pub(super) fn letter(offset: u64) -> DeadLetter {
+fn letter(offset: u64) -> DeadLetter {
     DeadLetter {
         partition: PartitionId::new("p"),
         offset,
@@ -175,10 +175,10 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn start(sink: ScriptedSink, durable: Option<u64>, standby: Option<Standby>) -> Self {
+    fn start(sink: ScriptedSink, durable: Option<u64>) -> Self {
         let labels = ["pipeline".into(), "scripted".into(), "0".into()];
         let gauge = Arc::new(SinkGauge::new("scripted", labels, durable.map(EventTime)));
-        Self::start_with(sink, gauge, standby)
+        Self::start_with(sink, gauge, None)
     }
 
     pub(super) fn start_with(sink: ScriptedSink, gauge: Arc<SinkGauge>, standby: Option<Standby>) -> Self {
@@ -205,7 +205,7 @@ impl Running {
 #[test]
 fn batches_that_wait_are_written_together_up_to_sixteen() {
     let (script, (permits, gate)) = (Script::default(), std::sync::mpsc::channel());
-    let run = Running::start(ScriptedSink { gate: Some(gate), ..script.sink() }, Some(5), None);
+    let run = Running::start(ScriptedSink { gate: Some(gate), ..script.sink() }, Some(5));
     assert_eq!((run.queue.durable(), run.gauge.last()), (EventTime(5), None));
     assert_eq!(run.queue.labels(), ["pipeline", "scripted", "0"]);
     let queued =
@@ -229,7 +229,7 @@ fn batches_that_wait_are_written_together_up_to_sixteen() {
 #[test]
 fn a_full_queue_gives_the_job_back() {
     let (script, (permits, gate)) = (Script::default(), std::sync::mpsc::channel());
-    let run = Running::start(ScriptedSink { gate: Some(gate), ..script.sink() }, None, None);
+    let run = Running::start(ScriptedSink { gate: Some(gate), ..script.sink() }, None);
     let queued = || run.gauge.queued.load(std::sync::atomic::Ordering::Relaxed);
     run.send(batch(1));
     wait_until("the first is taken", || queued() == 0);
@@ -244,7 +244,7 @@ fn a_full_queue_gives_the_job_back() {
 #[test]
 fn dead_letters_are_durable_with_the_next_batch_or_flush() {
     let script = Script::default();
-    let run = Running::start(script.sink(), None, None);
+    let run = Running::start(script.sink(), None);
     for job in [letters(1, 0), letters(2, 0), Job::FlushLetters] {
         run.send(job);
     }
@@ -270,7 +270,7 @@ fn dead_letters_are_durable_with_the_next_batch_or_flush() {
 fn what_fails_for_the_moment_is_repeated_and_what_fails_for_good_ends_the_pipeline() {
     let script = Script::default();
     script.lock().failures.push_back(ExternalError::transient("busy"));
-    let run = Running::start(script.sink(), None, None);
+    let run = Running::start(script.sink(), None);
     run.send(batch(10));
     wait_until("it is durable", || run.queue.durable() == EventTime(10));
     assert_eq!(run.gauge.retry.retries(), 1);
@@ -287,7 +287,7 @@ fn what_fails_for_the_moment_is_repeated_and_what_fails_for_good_ends_the_pipeli
 fn a_sink_that_panics_ends_the_pipeline() {
     let script = Script::default();
     script.lock().panics = true;
-    let run = Running::start(script.sink(), None, None);
+    let run = Running::start(script.sink(), None);
     run.send(batch(10));
     wait_until("the pipeline has failed", || run.failure.is_set());
     let Some(PipelineError::Sink { source, .. }) = run.end().take() else { panic!("it is the sink's error") };

@@ -9,17 +9,14 @@ use crate::deliver::sink_tests::{Call, Running, Script, batch, letters, wait_unt
 use crate::deliver::sink_thread::SinkGauge;
 use crate::deliver::standby::Standby;
 
-fn standby(seen: u64) -> Standby {
-    Standby::new(&[], Some(EventTime(7)), Some(EventTime(seen)), Missed::default())
-}
-
 /// A sink that another pipeline has written up to 10.
 fn standing_by(script: &Script) -> Running {
     script.progresses(SinkProgress::Until(Some(EventTime(10))));
     let labels = ["pipeline".into(), "scripted".into(), "0".into()];
     let gauge = Arc::new(SinkGauge::new("scripted", labels, Some(EventTime(10))));
     gauge.standby.begin(Some(EventTime(10)));
-    Running::start_with(script.sink(), gauge, Some(standby(10)))
+    let standby = Standby::new(&[], Some(EventTime(7)), Some(EventTime(10)), Missed::default());
+    Running::start_with(script.sink(), gauge, Some(standby))
 }
 
 #[test]
