@@ -71,12 +71,15 @@ pub(crate) fn resume(options: &Options) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+    let (cpu, resident) = (usage::cpu_seconds()?, usage::rss_bytes()?);
     running.stop()?;
     println!(
-        "restart: {:.2} s until it reads, {:.2} s until all {} streams are with the sinks again",
+        "restart: {:.2} s until it reads, {:.2} s and {cpu:.2} CPU s until all {} streams are with the sinks again; {} MiB, at most {} MiB",
         started.as_secs_f64(),
         restored.context("not restored")?.as_secs_f64(),
-        options.number("streams")?
+        options.number("streams")?,
+        resident >> 20,
+        usage::peak_rss_bytes()? >> 20
     );
     Ok(())
 }

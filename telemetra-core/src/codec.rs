@@ -1,7 +1,6 @@
 //! The encoding of checkpoints: bincode behind a header with magic, version and checksum.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 const MAGIC: &[u8; 4] = b"TLMC";
 const VERSION: u16 = 3;
@@ -71,12 +70,12 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(blob)
 }
 
-/// Decodes a blob that [`encode`] made.
+/// Decodes a blob that [`encode`] made. The value may borrow texts and bytes from the blob.
 ///
 /// # Errors
 ///
 /// If the blob is something else, incomplete, damaged, or of another type.
-pub fn decode<T: DeserializeOwned>(blob: &[u8]) -> Result<T, CodecError> {
+pub fn decode<'blob, T: Deserialize<'blob>>(blob: &'blob [u8]) -> Result<T, CodecError> {
     let found = blob.len() as u64;
     if blob.len() >= 4 && &blob[..4] != MAGIC {
         return Err(CodecError::Magic);

@@ -26,7 +26,7 @@ impl GeneratorConfig {
             let ok = (least..=most).contains(&value) && value.is_multiple_of(1000);
             check(ok, setting, format!("it is {value} ms"), &hint)
         };
-        count("streams", self.streams, 1_000_000)?;
+        count("streams", self.streams, 10_000_000)?;
         count("partitions", self.partitions, 4096)?;
         count("users_per_stream", self.users_per_stream, 10_000_000)?;
         count("message_bytes", self.message_bytes, 2000)?;

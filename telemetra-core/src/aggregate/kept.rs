@@ -164,7 +164,9 @@ impl<S: Data> KeptSummaries<S> {
         if self.first.is_some() || !self.settled.bytes.is_empty() && end <= self.settled.last {
             self.open_all(spec);
         }
-        let index = self.open.partition_point(|run| run.end < end);
+        // A checkpoint is restored in order, window after window.
+        let is_newest = self.open.back().is_none_or(|run| run.end < end);
+        let index = if is_newest { self.open.len() } else { self.open.partition_point(|run| run.end < end) };
         let known = self.open.get(index).is_some_and(|run| run.first(spec) <= end);
         let new = Run::single(end, value, changed);
         if !known {

@@ -1,14 +1,14 @@
 //! A checkpoint read back: what a restart finds in the store.
 
+use std::ops::Range;
+
 use serde::de::DeserializeOwned;
 use telemetra_core::EventTime;
 use telemetra_core::checkpoint::{self, CheckpointStore, CodecError};
 
 use crate::checkpoint::definition::{Definition, Takeover};
 use crate::checkpoint::savepoint::{complete_of, prefix_of, savepoint_manifest};
-use crate::checkpoint::state::{
-    LeftParts, Manifest, WorkerParts, blob_name, definition_name, left_name, manifest_name,
-};
+use crate::checkpoint::state::{LeftParts, Manifest, blob_name, definition_name, left_name, manifest_name};
 use crate::support::failure::{Failure, RestoreError};
 use crate::support::retry::RetryDeadline;
 
@@ -96,8 +96,9 @@ impl FoundCheckpoint {
         let mut chain = Vec::new();
         for &link in &manifest.chain {
             let name = |worker| format!("{prefix}{}", blob_name(link, worker));
-            let parts = (0..manifest.peers).map(|worker| read(store, &name(worker), boundary, deadline));
-            chain.push(parts.collect::<Result<Vec<WorkerParts>, _>>()?);
+            let parts =
+                (0..manifest.peers).map(|worker| StoredParts::read(store, name(worker), boundary, deadline));
+            chain.push(parts.collect::<Result<Vec<_>, _>>()?);
         }
         let names = deadline.wait("listing the checkpoints", || store.list())?;
         // What a run left is of what its sinks had then, and a savepoint is older than that.
@@ -115,7 +116,7 @@ pub(crate) struct RestoredCheckpoint {
     /// The boundary.
     pub(crate) boundary: EventTime,
     /// The chain, oldest first; within each, the workers' parts.
-    chain: Vec<Vec<WorkerParts>>,
+    chain: Vec<Vec<StoredParts>>,
     /// What it was made with; `None` if it is of a version that compared settings as a whole.
     pub(crate) definition: Option<Definition>,
     /// What was left by the workers of a run that came to its end, each process's; empty if none did.
@@ -145,21 +146,30 @@ impl RestoredCheckpoint {
         self.or_fail(decode_parts(self.last(), operator, plain), failure)
     }
 
+    /// How many workers there were.
+    pub(crate) fn peers(&self) -> usize {
+        self.chain.last().map_or(0, Vec::len)
+    }
+
     /// The parts of an operator, as it takes them over: each worker's last one, or all of an operator that writes
-    /// only what changed, oldest first. If one does not decode, the pipeline fails.
+    /// only what changed, oldest first. Of one worker alone, if `worker` is given. If one does not decode, the
+    /// pipeline fails.
     pub(crate) fn taken_over<T: DeserializeOwned + 'static>(
         &self,
         operator: &str,
         takeover: &Takeover<T>,
         chained: bool,
+        worker: Option<usize>,
         failure: &Failure,
     ) -> Vec<T> {
+        let links =
+            if chained { &*self.chain } else { self.chain.last().map_or(&[][..], std::slice::from_ref) };
+        let parts: Vec<&StoredParts> = match worker {
+            Some(worker) => links.iter().filter_map(|link| link.get(worker)).collect(),
+            None => links.iter().flatten().collect(),
+        };
         let decode = |name: &str, decode: &dyn Fn(&[u8]) -> Result<T, CodecError>| {
-            if chained {
-                decode_parts(self.chain.iter().flatten(), name, decode)
-            } else {
-                decode_parts(self.last(), name, decode)
-            }
+            decode_parts(parts.iter().copied(), name, decode)
         };
         let parts = match takeover {
             Takeover::New | Takeover::Refused(_) => Ok(Vec::new()),
@@ -173,7 +183,7 @@ impl RestoredCheckpoint {
     }
 
     /// The workers' parts in the checkpoint itself.
-    fn last(&self) -> impl Iterator<Item = &WorkerParts> {
+    fn last(&self) -> impl Iterator<Item = &StoredParts> {
         self.chain.last().into_iter().flatten()
     }
 
@@ -183,6 +193,47 @@ impl RestoredCheckpoint {
             failure.set(RestoreError::Damaged { name, source }.into());
             Vec::new()
         })
+    }
+}
+
+/// The parts of one worker in one checkpoint, as they were stored: tens of megabytes, which nobody copies.
+#[derive(Debug)]
+struct StoredParts {
+    blob: Vec<u8>,
+    /// Where each operator's part is in the blob.
+    parts: Vec<(String, Range<usize>)>,
+}
+
+/// The [`WorkerParts`](crate::checkpoint::state::WorkerParts) as they are in a blob.
+#[derive(serde::Deserialize)]
+struct BorrowedParts<'blob> {
+    #[serde(borrow)]
+    parts: Vec<(&'blob str, &'blob [u8])>,
+}
+
+impl StoredParts {
+    fn read(
+        store: &mut dyn CheckpointStore,
+        name: String,
+        boundary: EventTime,
+        deadline: &RetryDeadline,
+    ) -> Result<Self, RestoreError> {
+        let blob = read_blob(store, &name, boundary, deadline)?;
+        let begin = blob.as_ptr().addr();
+        let place = |part: &[u8]| part.as_ptr().addr() - begin..part.as_ptr().addr() - begin + part.len();
+        let parts = match checkpoint::decode(&blob) {
+            Ok(BorrowedParts { parts }) => {
+                parts.into_iter().map(|(operator, part)| (operator.to_owned(), place(part))).collect()
+            }
+            Err(source) => return Err(RestoreError::Damaged { name, source }),
+        };
+        Ok(Self { blob, parts })
+    }
+
+    /// The parts of an operator.
+    fn of<'a>(&'a self, operator: &str) -> impl Iterator<Item = &'a [u8]> {
+        let parts = self.parts.iter().filter(move |(name, _)| name == operator);
+        parts.map(|(_, place)| &self.blob[place.clone()])
     }
 }
 
@@ -204,12 +255,11 @@ fn read_left(
 }
 
 fn decode_parts<'a, T>(
-    workers: impl Iterator<Item = &'a WorkerParts>,
+    workers: impl Iterator<Item = &'a StoredParts>,
     operator: &str,
     decode: impl Fn(&[u8]) -> Result<T, CodecError>,
 ) -> Result<Vec<T>, CodecError> {
-    let parts = workers.flat_map(|worker| &worker.parts).filter(|(name, _)| name == operator);
-    parts.map(|(_, part)| decode(part)).collect()
+    workers.flat_map(|worker| worker.of(operator)).map(decode).collect()
 }
 
 fn plain<T: DeserializeOwned>(part: &[u8]) -> Result<T, CodecError> {
@@ -222,8 +272,16 @@ fn read<T: DeserializeOwned>(
     boundary: EventTime,
     deadline: &RetryDeadline,
 ) -> Result<T, RestoreError> {
-    let blob = deadline
-        .wait("reading a checkpoint", || store.get(name))?
-        .ok_or_else(|| RestoreError::Missing { boundary, name: name.to_owned() })?;
+    let blob = read_blob(store, name, boundary, deadline)?;
     checkpoint::decode(&blob).map_err(|source| RestoreError::Damaged { name: name.to_owned(), source })
+}
+
+fn read_blob(
+    store: &mut dyn CheckpointStore,
+    name: &str,
+    boundary: EventTime,
+    deadline: &RetryDeadline,
+) -> Result<Vec<u8>, RestoreError> {
+    let blob = deadline.wait("reading a checkpoint", || store.get(name))?;
+    blob.ok_or_else(|| RestoreError::Missing { boundary, name: name.to_owned() })
 }

@@ -90,7 +90,8 @@ fn an_operator_takes_over_the_last_parts_or_those_of_the_chain() {
     let failure = Failure::default();
     let restored = restored(&mut store());
     assert_eq!(restored.parts::<u64>("a", &failure), [3, 4]);
-    let taken = |takeover: &Takeover<u64>, chained| restored.taken_over("a", takeover, chained, &failure);
+    let taken =
+        |takeover: &Takeover<u64>, chained| restored.taken_over("a", takeover, chained, None, &failure);
     let migration = || Migration::new(|count: u64| count * 100);
     assert_eq!(taken(&Takeover::Same, false), [3, 4]);
     assert_eq!(taken(&Takeover::Same, true), [1, 2, 3, 4]);

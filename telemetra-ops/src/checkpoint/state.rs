@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use serde::Serialize;
+use serde_bytes::Bytes;
 use telemetra_core::checkpoint::CodecError;
 use telemetra_core::{ConfigError, EventTime, ExternalError};
 use timely::dataflow::operators::generic::operator::empty;
@@ -215,7 +216,7 @@ impl SnapshotWriter {
         part: Result<Vec<u8>, CodecError>,
     ) {
         // The reader of a checkpoint decodes a value: here one of bytes.
-        let part = part.and_then(|part| bincode::serialize(&part).map_err(CodecError::from));
+        let part = part.and_then(|part| bincode::serialize(Bytes::new(&part)).map_err(CodecError::from));
         let operator = Arc::clone(operator);
         let _ = self.parts.send(Message::Part { boundary, worker: self.worker, operator, part });
     }
@@ -243,10 +244,28 @@ impl SnapshotWriter {
     }
 }
 
-/// The parts of one worker in one checkpoint.
+/// The parts of one worker in one checkpoint, by operator.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct WorkerParts {
+    #[serde(with = "as_bytes")]
     pub(crate) parts: Vec<(String, Vec<u8>)>,
+}
+
+/// Writes and reads each part as one piece: serde would go through a list of bytes one by one.
+mod as_bytes {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_bytes::{ByteBuf, Bytes};
+
+    pub(super) fn serialize<S: Serializer>(parts: &[(String, Vec<u8>)], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(parts.iter().map(|(operator, part)| (operator, Bytes::new(part))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<(String, Vec<u8>)>, D::Error> {
+        let parts = Vec::<(String, ByteBuf)>::deserialize(from)?;
+        Ok(parts.into_iter().map(|(operator, part)| (operator, part.into_vec())).collect())
+    }
 }
 
 /// What makes a checkpoint complete: written last.
@@ -270,6 +289,7 @@ pub(crate) struct LeftParts {
     pub(crate) peers: usize,
     /// The last time of anything that sinks were given.
     pub(crate) last: EventTime,
+    #[serde(with = "as_bytes")]
     pub(crate) parts: Vec<(String, Vec<u8>)>,
 }
 

@@ -5,6 +5,7 @@
 //! sessions, moments and changes are tactics. An operator of your own that is a tactic is checkpointed,
 //! rescaled and restored in the same way.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use telemetra_core::EventTime;
@@ -129,16 +130,25 @@ impl<'scope, D: ExchangeData> Checkpointed<'scope, D> for StreamVec<'scope, Even
         let (writer, failure) = (context.writer.clone(), context.failure.clone());
         let mut restored_at = None;
         if let Some(restored) = &context.restored {
-            let parts = restored.taken_over(&name, &takeover, T::INCREMENTAL, &failure);
+            let is_same = matches!(takeover, Takeover::Same);
+            let own = (T::BY_ROUTE && is_same && restored.peers() == peers).then_some(worker);
+            let parts = restored.taken_over(&name, &takeover, T::INCREMENTAL, own, &failure);
             if let Some(found) = restored.definition.as_ref().and_then(|found| found.operators.get(&*name)) {
                 tactic.was(found);
             }
             let is_mine = |hash| is_mine(hash, worker, peers);
-            let mut taken = tactic.restore(restored.boundary, parts, &is_mine);
+            let has_strays = Cell::new(false);
+            let mut taken = tactic.restore(restored.boundary, parts, &|hash| {
+                let is_mine = is_mine(hash);
+                has_strays.set(has_strays.get() || !is_mine);
+                is_mine
+            });
+            if own.is_some() && has_strays.get() {
+                // The worker that they fall to now has not looked for them here.
+                failure.set(RestoreError::rerouted(restored.boundary, &name).into());
+            }
             // What an earlier version left is of rows as they were then.
-            if matches!(takeover, Takeover::Same)
-                && let Some((settles, left)) = restored.left_by(&name)
-            {
+            if is_same && let Some((settles, left)) = restored.left_by(&name) {
                 taken = taken.and_then(|()| tactic.take_over(settles, left, &is_mine));
             }
             if let Err(source) = taken {

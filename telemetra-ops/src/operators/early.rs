@@ -162,6 +162,7 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
     type Snapshot = Vec<KeySnapshot<K, W>>;
 
     const INCREMENTAL: bool = true;
+    const BY_ROUTE: bool = true;
 
     fn version(&self) -> u32 {
         self.versions.version

@@ -245,6 +245,7 @@ impl<P: KeyedProcess> Tactic for ProcessTactic<P> {
     type Snapshot = Vec<(P::Key, P::State)>;
 
     const INCREMENTAL: bool = true;
+    const BY_ROUTE: bool = true;
 
     fn version(&self) -> u32 {
         self.process.version()

@@ -9,6 +9,8 @@
 pub(crate) mod chance;
 pub(crate) mod changes;
 pub(crate) mod checkpointed;
+#[cfg(test)]
+mod checkpointed_tests;
 pub(crate) mod early;
 pub(crate) mod enrich;
 pub(crate) mod found_moments;

@@ -273,6 +273,8 @@ impl<K: Key, S: Data> Tactic for MomentsTactic<K, S> {
     type Out = Found<K>;
     type Snapshot = Vec<(K, EpisodesState)>;
 
+    const BY_ROUTE: bool = true;
+
     fn version(&self) -> u32 {
         EpisodesState::VERSION
     }

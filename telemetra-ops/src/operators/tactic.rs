@@ -46,6 +46,11 @@ pub trait Tactic: 'static {
     /// that changes slowly.
     const INCREMENTAL: bool = false;
 
+    /// Whether a worker's snapshot contains nothing but the state of the [routes](Self::route) that fall to it.
+    /// If the number of workers has not changed, restoring then receives the worker's own snapshots alone, so
+    /// that each of them is decoded once. Default: false. Set it for large state by key.
+    const BY_ROUTE: bool = false;
+
     /// Returns the version of the state, which checkpoints hold. Raise it when the shape or the meaning of
     /// [`Snapshot`](Self::Snapshot) changes. Default: 0.
     fn version(&self) -> u32 {
@@ -143,7 +148,8 @@ pub trait Tactic: 'static {
     fn snapshot(&mut self, boundary: EventTime, whole: bool) -> Result<Self::Snapshot, CodecError>;
 
     /// Restores the state from the snapshots of all workers: it takes the parts for whose route `is_mine` is
-    /// true. Called once, before anything arrives. The number of workers may have changed.
+    /// true. Called once, before anything arrives. The number of workers may have changed. If it has not, and the
+    /// state is kept [by route](Self::BY_ROUTE), the snapshots are this worker's alone.
     ///
     /// # Errors
     ///

@@ -53,6 +53,7 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
     type Snapshot = Vec<(K, W::State)>;
 
     const INCREMENTAL: bool = true;
+    const BY_ROUTE: bool = true;
 
     fn version(&self) -> u32 {
         self.versions.version

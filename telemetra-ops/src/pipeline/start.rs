@@ -174,7 +174,9 @@ impl<E: Events> Parts<E> {
             plans: self.plans,
             tables: Arc::new(tables.iter().map(|table| table.name().to_owned()).collect()),
             placements: Mutex::new(placements),
-            restored: restored.map(Arc::new),
+            restored: Mutex::new(
+                restored.map_or_else(Vec::new, |restored| vec![Arc::new(restored); cluster.workers]),
+            ),
             messages: Mutex::new(messages_to_writer),
             stored,
             failure: failure.clone(),

@@ -42,7 +42,8 @@ pub(crate) struct Blueprint<E: Events> {
     pub(crate) plans: Vec<Box<dyn Plan<E>>>,
     pub(crate) tables: Arc<BTreeSet<String>>,
     pub(crate) placements: Mutex<Vec<SinkPlacement>>,
-    pub(crate) restored: Option<Arc<RestoredCheckpoint>>,
+    /// A handle of each worker that has not built its graph: what was read of the checkpoint is large, and goes with the last.
+    pub(crate) restored: Mutex<Vec<Arc<RestoredCheckpoint>>>,
     pub(crate) messages: Mutex<Option<Sender<Message>>>,
     pub(crate) stored: Vec<Stored>,
     pub(crate) failure: Failure,
@@ -151,10 +152,11 @@ impl<E: Events> Blueprint<E> {
         durable: &Probe<EventTime>,
         pending: &Rc<RefCell<Vec<EventTime>>>,
     ) {
+        let restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let links = IngestLinks {
             durable: Some(durable.clone()),
             writer: writer.clone(),
-            restored: self.restored.clone(),
+            restored: restored.clone(),
         };
         let mut open: Vec<_> = self.plans.iter().map(|plan| plan.begin(&self.time)).collect();
         let mut folds: Vec<&mut dyn FoldPlan<'scope, E>> = Vec::with_capacity(open.len());
@@ -162,7 +164,7 @@ impl<E: Events> Blueprint<E> {
         let IngestStreams { dead_letters, markers } = ingest_with(scope, &self.ingress, &mut folds, links);
         let Monitored { state_size, moments, .. } = self.here(scope.index());
         let (state_size, moments) = (Arc::clone(state_size), Arc::clone(moments));
-        let (restored, failure) = (self.restored.clone(), self.failure.clone());
+        let failure = self.failure.clone();
         let context =
             CheckpointContext::new(markers.clone(), writer.clone(), restored, failure, state_size, moments);
         let context = context.with_spill(self.spill.clone());

@@ -200,7 +200,7 @@ pub(crate) fn ingest_with<'scope, E: Events>(
                 Takeover::Migrated { from, .. } => Some(*from),
                 _ => None,
             };
-            let parts: Vec<Vec<u8>> = restored.parts(name, &shared.failure);
+            let parts: Vec<serde_bytes::ByteBuf> = restored.parts(name, &shared.failure);
             for (number, part) in parts.into_iter().enumerate() {
                 if number % peers == worker
                     && let Err(source) = fold.restore(&part, from)
@@ -210,10 +210,13 @@ pub(crate) fn ingest_with<'scope, E: Events>(
             }
         }
     }
+    // The checkpoint itself is not kept.
+    let begins_at = links.restored.as_ref().map(|restored| restored.boundary);
+    let IngestLinks { durable, writer, .. } = links;
     builder.build(move |capabilities| {
         let mut held: Option<Vec<Capability<EventTime>>> = Some(capabilities);
-        if let (Some(held), Some(restored)) = (&mut held, &links.restored) {
-            held.iter_mut().for_each(|cap| cap.downgrade(&restored.boundary));
+        if let Some((held, boundary)) = held.as_mut().zip(begins_at) {
+            held.iter_mut().for_each(|cap| cap.downgrade(&boundary));
         }
         let mut waiting_at = None;
         let mut last_cut = EventTime::MIN;
@@ -233,9 +236,9 @@ pub(crate) fn ingest_with<'scope, E: Events>(
             }
             // Read the floor before the batches: what is read now takes effect no earlier.
             let floor = shared.floor();
-            let mut pause = reader.read(floor, links.durable.as_ref());
+            let mut pause = reader.read(floor, durable.as_ref());
             if shared.takes_floors()
-                && let Some(writer) = &links.writer
+                && let Some(writer) = &writer
             {
                 writer.floors();
             }
@@ -256,7 +259,7 @@ pub(crate) fn ingest_with<'scope, E: Events>(
             if let Some(boundary) = boundary {
                 let arrival = shared.trigger.arrive(boundary, floor);
                 if arrival != Arrival::Skip
-                    && let Some(writer) = &links.writer
+                    && let Some(writer) = &writer
                 {
                     for (fold, name) in reader.folds.iter().zip(&names) {
                         let _span = writer.gauge.spans.snapshot(boundary, worker, name).entered();
@@ -274,7 +277,7 @@ pub(crate) fn ingest_with<'scope, E: Events>(
                 pause = Duration::ZERO;
             }
             if limit == EventTime::MAX {
-                if let Some(writer) = &links.writer {
+                if let Some(writer) = &writer {
                     let kept = shared.keep(EventTime::MAX);
                     // Not for a checkpoint that it had a part in, or after which something of it takes effect.
                     let panes = shared.config.time.windows;

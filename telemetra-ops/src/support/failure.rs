@@ -139,6 +139,11 @@ impl RestoreError {
     pub(crate) fn damaged(boundary: EventTime, source: CodecError) -> Self {
         Self::Damaged { name: format!("{:020}/complete", boundary.0), source }
     }
+
+    /// The state of an operator has keys that fall to another worker now.
+    pub(crate) fn rerouted(boundary: EventTime, operator: &str) -> Self {
+        Self::Rerouted { boundary, operator: operator.to_owned() }
+    }
 }
 
 /// The reason for which a pipeline could not start from its checkpoint. Nothing has been read or written when
@@ -191,6 +196,17 @@ pub enum RestoreError {
         boundary: EventTime,
         /// The blob's name in the store.
         name: String,
+    },
+    /// Keys of an operator's state fall to other workers than when the checkpoint was taken, although there are
+    /// as many: their [`Hash`](std::hash::Hash) has changed.
+    #[error(
+        "the keys of `{operator}` fall to other workers than when the checkpoint of {boundary} was taken, as their hash has changed; hash them as before, or start once with another number of workers, which reads the state of all"
+    )]
+    Rerouted {
+        /// The checkpoint's boundary.
+        boundary: EventTime,
+        /// The operator.
+        operator: String,
     },
     /// A partition whose events the checkpoint counts is no longer listed by any source, although its end was
     /// not read.
