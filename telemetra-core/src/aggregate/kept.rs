@@ -153,6 +153,11 @@ impl<S: Data> KeptSummaries<S> {
         }
     }
 
+    /// Makes room for so many windows that will be set.
+    pub(super) fn make_room(&mut self, windows: usize) {
+        grow(&mut self.open, windows);
+    }
+
     /// Sets the summary of a window at a boundary, and returns the previous one.
     pub(super) fn set(
         &mut self,

@@ -278,6 +278,7 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
                 }
             }
         }
+        self.summaries.make_room(state.summaries.len());
         for (end, value) in state.summaries {
             self.summaries.set(rules.windows, end, value, boundary);
         }
@@ -291,15 +292,6 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         let spec = rules.windows;
         self.summaries.retire(spec, |end| rules.is_retired(end, boundary), |_, _| ());
         self.summaries.share(spec);
-        self.settle(rules, boundary);
-    }
-}
-
-impl<A: Accumulator> KeyWindows<A> {
-    /// Whether the key has no state.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.panes.is_empty() && self.summaries.is_empty()
     }
 
     /// Settles the summaries of a quiet key, of windows that are not corrected any more. A key with events in
@@ -309,6 +301,14 @@ impl<A: Accumulator> KeyWindows<A> {
         if self.panes.len() as u64 <= (boundary - oldest) / rules.windows.slide() / 2 {
             self.summaries.settle(rules.windows, oldest.plus(rules.windows.size()));
         }
+    }
+}
+
+impl<A: Accumulator> KeyWindows<A> {
+    /// Whether the key has no state.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.panes.is_empty() && self.summaries.is_empty()
     }
 
     /// The index of the first pane that starts at or after `start`.
