@@ -292,6 +292,15 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         let spec = rules.windows;
         self.summaries.retire(spec, |end| rules.is_retired(end, boundary), |_, _| ());
         self.summaries.share(spec);
+        self.settle(rules, boundary);
+    }
+}
+
+impl<A: Accumulator> KeyWindows<A> {
+    /// Whether the key has no state.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.panes.is_empty() && self.summaries.is_empty()
     }
 
     /// Settles the summaries of a quiet key, of windows that are not corrected any more. A key with events in
@@ -301,14 +310,6 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         if self.panes.len() as u64 <= (boundary - oldest) / rules.windows.slide() / 2 {
             self.summaries.settle(rules.windows, oldest.plus(rules.windows.size()));
         }
-    }
-}
-
-impl<A: Accumulator> KeyWindows<A> {
-    /// Whether the key has no state.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.panes.is_empty() && self.summaries.is_empty()
     }
 
     /// The index of the first pane that starts at or after `start`.

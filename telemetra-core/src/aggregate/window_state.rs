@@ -103,12 +103,6 @@ pub trait WindowState: Default + 'static {
     /// several parts still contains, and marks the windows that were closed by then.
     fn trim(&mut self, rules: &Self::Rules, boundary: EventTime);
 
-    /// Packs what was restored and no correction can reach, after its summaries were emitted: they share their
-    /// values until then. Default: nothing.
-    fn settle(&mut self, rules: &Self::Rules, boundary: EventTime) {
-        let _ = (rules, boundary);
-    }
-
     /// The size of the state.
     fn size(&self) -> StateSize;
 

@@ -250,7 +250,6 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
         let mut slots = Vec::with_capacity(self.keys.len());
         for (slot, _, entry) in self.keys.iter_mut() {
             entry.windows.trim(&self.rules, boundary);
-            entry.windows.settle(&self.rules, boundary);
             // An older part of the checkpoint may contain windows that have ended since.
             let open = entry.windows.open_windows(&self.rules, restored);
             entry.own.summaries.retain(|summary| is_open(&open, summary));

@@ -144,12 +144,8 @@ impl<K: Key, W: WindowState> Tactic for WindowsTactic<K, W> {
     /// Emits all summaries, as the collection contained them when the checkpoint was taken.
     fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
         let time = self.restored.minus(1);
-        let boundary = W::panes(&self.rules).pane_start(self.restored);
         for (_, key, entry) in self.keys.iter_mut() {
             entry.windows.summaries(&self.rules).for_each(|summary| emit(((key.clone(), summary), time, 1)));
-            let before = entry.windows.size();
-            entry.windows.settle(&self.rules, boundary);
-            self.counter.changed(before, &entry.windows);
         }
     }
 
