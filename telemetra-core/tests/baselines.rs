@@ -1,0 +1,105 @@
+//! What a detector is shown of each window, and what becomes of its findings, equals the documentation's definition,
+//! computed from all windows at once: baselines, moments, looks and usual windows.
+#![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
+
+mod shown;
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use shown::key::{Key, Step};
+use shown::{Kind, Plan};
+
+const SINGLE: Plan = Plan { reaches: &[15], fewest: 5, ..Plan::COUNT };
+
+/// Rules with long baselines, for which sums are kept from window to window.
+fn long() -> Vec<Plan> {
+    vec![
+        SINGLE,
+        Plan { kind: Kind::Gauge, absent: Some(40), ..SINGLE },
+        Plan { reaches: &[4, 9], fewest: 3, ..Plan::COUNT },
+        Plan { kind: Kind::Mean, reaches: &[12], ..Plan::COUNT },
+        Plan { includes: true, ..SINGLE },
+        Plan { stateful: true, reaches: &[6], fewest: 4, ..Plan::COUNT },
+        Plan { kind: Kind::Mean, stateful: true, reaches: &[4, 8], absent: Some(60), ..Plan::COUNT },
+        Plan { reaches: &[12], absent: Some(30), fewest: 4, ..Plan::COUNT },
+    ]
+}
+
+/// Rules with short baselines, of which each is summed anew.
+fn short() -> Vec<Plan> {
+    vec![
+        Plan { reaches: &[2], fewest: 2, ..Plan::COUNT },
+        Plan { reaches: &[3], fewest: 1, ..Plan::COUNT },
+        Plan { kind: Kind::Mean, reaches: &[4], absent: Some(30), ..Plan::COUNT },
+        Plan { kind: Kind::Gauge, stateful: true, reaches: &[3, 4], ..Plan::COUNT },
+        Plan { reaches: &[1, 4], fewest: 3, absent: Some(50), ..Plan::COUNT },
+    ]
+}
+
+/// The value of a window, what it was thought to be at first, and how many panes later it was put right.
+type Script = Vec<(Option<u64>, Option<u64>, u64)>;
+
+fn script() -> impl Strategy<Value = Script> {
+    let value = || {
+        prop_oneof![
+            4 => (21u64..24).prop_map(Some),
+            4 => (20u64..60).prop_map(Some),
+            2 => (100u64..200).prop_map(Some),
+            1 => (1u64..10).prop_map(Some),
+            2 => Just(None),
+        ]
+    };
+    let silence = prop::collection::vec(Just((None, None, 0)), 3..12);
+    let windows =
+        prop::collection::vec((value(), value(), prop_oneof![4 => Just(0u64), 1 => 1u64..10]), 8..50);
+    prop::collection::vec(prop_oneof![1 => silence.boxed(), 5 => windows.boxed()], 2..6)
+        .prop_map(|parts| parts.concat())
+}
+
+/// What happens to the process after a pane.
+fn interruptions() -> impl Strategy<Value = BTreeMap<u64, Step>> {
+    let step = prop_oneof![Just(Step::Restart), Just(Step::Repack)];
+    prop::collection::btree_map(0u64..200, step, 0..4)
+}
+
+fn all_is_as_defined(plans: &[Plan], script: &Script, interruptions: &BTreeMap<u64, Step>, shared: bool) {
+    let mut key = Key::new(plans, shared);
+    let mut late: BTreeMap<u64, Vec<(u64, Option<u64>)>> = BTreeMap::new();
+    let last = script.len() as u64 + 10;
+    for boundary in 0..last {
+        let mut set = late.remove(&boundary).unwrap_or_default();
+        if let Some((value, first, after)) = script.get(boundary as usize) {
+            let now = if *after == 0 { value } else { first };
+            set.extend(now.map(|now| (boundary, Some(now))));
+            if *after > 0 && (value.is_some() || first.is_some()) {
+                late.entry(boundary + after).or_default().push((boundary, *value));
+            }
+        }
+        key.step(boundary, &set);
+        if boundary % 4 == 0 || boundary == last - 1 {
+            key.check(boundary);
+        }
+        if let Some(step) = interruptions.get(&boundary) {
+            key.interrupt(boundary, *step);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn long_baselines_are_those_of_the_definition(
+        script in script(), interruptions in interruptions(), shared in any::<bool>(),
+    ) {
+        all_is_as_defined(&long(), &script, &interruptions, shared);
+    }
+
+    #[test]
+    fn short_baselines_are_those_of_the_definition(
+        script in script(), interruptions in interruptions(), shared in any::<bool>(),
+    ) {
+        all_is_as_defined(&short(), &script, &interruptions, shared);
+    }
+}
