@@ -59,7 +59,7 @@ fn script() -> impl Strategy<Value = Script> {
 
 /// What happens to the process after a pane.
 fn interruptions() -> impl Strategy<Value = BTreeMap<u64, Step>> {
-    let step = prop_oneof![Just(Step::Restart), Just(Step::Repack)];
+    let step = prop_oneof![Just(Step::Restart), Just(Step::Reorder), Just(Step::Repack)];
     prop::collection::btree_map(0u64..200, step, 0..4)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use telemetra_core::engine::{KeyEpisodes, Level, WindowChange};
+use telemetra_core::engine::{EpisodesState, KeyEpisodes, Level, WindowChange};
 use telemetra_core::{EventTime, Moment, MomentRule, TimeConfig, WindowRules, WindowSpec};
 
 use super::definition::Defined;
@@ -17,12 +17,14 @@ const KEY: &str = "key";
 pub(crate) enum Step {
     /// It ends, and goes on from what a checkpoint keeps.
     Restart,
+    /// The same, with the rules in another order.
+    Reorder,
     /// The key is written out and read again.
     Repack,
 }
 
 pub(crate) struct Key {
-    plans: Vec<Plan>,
+    plans: Vec<(String, Plan)>,
     rules: Vec<MomentRule<u64>>,
     windows: WindowRules,
     seen: Vec<Seen>,
@@ -55,7 +57,7 @@ impl Key {
         Self {
             windows: time.window_rules(samples),
             episodes: KeyEpisodes::new(rules.len()),
-            plans: plans.to_vec(),
+            plans: plans.iter().enumerate().map(|(number, plan)| (number.to_string(), *plan)).collect(),
             rules,
             seen,
             rows: BTreeMap::new(),
@@ -108,7 +110,7 @@ impl Key {
     pub(crate) fn check(&self, boundary: u64) {
         let boundary = end(boundary);
         let mut moments = BTreeSet::new();
-        for (number, plan) in self.plans.iter().enumerate() {
+        for (number, (name, plan)) in self.plans.iter().enumerate() {
             let defined = Defined::new(*plan, &self.rows, &self.windows);
             let seen = self.seen[number].lock().unwrap();
             // What is long past changes no more.
@@ -123,7 +125,7 @@ impl Key {
                 let looks = self.looks.get(&(end, number as u16)).copied().unwrap_or(0);
                 assert_eq!(looks, defined.looks(end), "rule {number}, looks at {end:?}");
             }
-            moments.extend(defined.moments(&number.to_string(), KEY, boundary));
+            moments.extend(defined.moments(name, KEY, boundary));
         }
         assert_eq!(self.emitted, moments);
         assert!(self.looks.iter().all(|((end, _), looks)| *looks == 0 || self.rows.contains_key(end)));
@@ -131,7 +133,8 @@ impl Key {
 
     pub(crate) fn interrupt(&mut self, boundary: u64, step: Step) {
         match step {
-            Step::Restart => self.restart(boundary),
+            Step::Restart => self.restart(boundary, 0),
+            Step::Reorder => self.restart(boundary, 1),
             Step::Repack => {
                 let mut bytes = Vec::new();
                 assert!(self.episodes.pack(&mut bytes).unwrap());
@@ -140,12 +143,21 @@ impl Key {
         }
     }
 
-    fn restart(&mut self, boundary: u64) {
+    /// The rules are moved towards the front by so many places, from there to the end.
+    fn restart(&mut self, boundary: u64, by: usize) {
         let state = self.episodes.state().unwrap();
         assert_eq!(self.episodes.has_state(), state.is_some());
+        let number = self.rules.len();
+        self.plans.rotate_left(by);
+        self.rules.rotate_left(by);
+        self.seen.rotate_left(by);
+        let looks = std::mem::take(&mut self.looks).into_iter();
+        let place = |rule: u16| ((usize::from(rule) + number - by) % number) as u16;
+        self.looks = looks.map(|((end, rule), looks)| ((end, place(rule)), looks)).collect();
         self.episodes = KeyEpisodes::new(self.rules.len());
         if let Some(state) = state.map(|state| bincode::serialize(&state).unwrap()) {
-            let state = bincode::deserialize(&state).unwrap();
+            let state: EpisodesState = bincode::deserialize(&state).unwrap();
+            let state = state.arrange((0..number).map(|rule| (Some((rule + by) % number), true)));
             self.episodes.restore(&self.rules, &KEY.to_owned(), state).unwrap();
         }
         for (end, value) in self.rows.range(self.live..) {
