@@ -109,23 +109,29 @@ fn a_key_keeps_no_more_after_a_long_time_than_after_some() {
     }
 }
 
-/// Of thirty-some windows in memory.
+/// Of a key with a hundred windows behind it.
 #[test]
 fn memory_is_that_of_what_is_kept() {
-    let sizes = |rule: MomentRule<Summary>, shared: bool| {
+    let key = |rule: MomentRule<Summary>, shared: bool| {
         let mut key = Key::new(rule, shared);
         (0..100).for_each(|number| key.step(number, &[(number, 100 + number % 50)]));
-        key.sizes()[0]
+        key
     };
-    let plain = sizes(rule(detector()), true);
-    // At least a byte and two times for each window; a ring has at most twice the room that it needs, and some more.
-    let windows = 35;
-    assert!((windows * 17..windows * 17 * 3).contains(&plain), "{plain}");
-    // Of five usual windows and the next: the settled ones as bytes, of which a number of 100 takes one.
-    let (shared, alone) = (sizes(explained(), true) - plain, sizes(explained(), false) - plain);
-    let summary = size_of::<Summary>();
-    assert!((5 * summary..12 * summary).contains(&shared), "{shared}");
-    assert!(alone < shared && alone > 5 * 17, "{alone}");
+    let plain = key(rule(detector()), true);
+    let (windows, plain) = (plain.rows.len(), plain.sizes()[0]);
+    // At least a byte and two times for each window; a queue has at most about twice the room that it needs.
+    assert!((windows * 17..windows * 17 * 3).contains(&plain), "{plain} for {windows} windows");
+    // Summaries that somebody else holds: a time and a pointer for each, and the room of the settled ones, which will
+    // be held by nobody else.
+    let shared = key(explained(), true);
+    let held: Vec<_> = shared.rows.iter().filter(|(_, held)| Arc::strong_count(held) > 1).collect();
+    let settled = held.iter().filter(|(number, _)| **number < 85).count();
+    let needed = 16 * held.len() + settled * size_of::<Summary>();
+    let found = shared.sizes()[0] - plain;
+    assert!((needed..needed + 16 * held.len() + 256).contains(&found), "{found}, where {needed} are needed");
+    // Settled summaries that nobody else holds are bytes, of which small numbers take one.
+    let alone = key(explained(), false).sizes()[0] - plain;
+    assert!(alone < found && alone > 16 * (held.len() - settled) + settled * 17, "{alone}");
 }
 
 #[test]
