@@ -49,11 +49,12 @@ fn numbers_of_samples_have_both_bounds() {
     let least = [2, 3, 1_000_000, 1_000_001].map(|samples| ewma.clone().min_samples(samples));
     assert_eq!(taken(least), [false, true, true, false]);
     let robust = RobustZScore::new(3.0).unwrap();
-    let samples = [2..=5, 3..=3, 6..=5, 9..=100_000, 9..=100_001].map(|range| robust.clone().samples(range));
+    let samples = [(2, 5), (3, 3), (6, 5), (9, 100_000), (9, 100_001)]
+        .map(|(least, most)| robust.clone().samples(least..=most));
     assert_eq!(taken(samples), [false, true, false, true, false]);
     let low = ZScore::new(1.0).unwrap();
-    let samples =
-        [1..=5, 2..=2, 6..=5, 9_999..=10_000, 9_999..=10_001].map(|range| low.clone().samples(range));
+    let samples = [(1, 5), (2, 2), (6, 5), (9_999, 10_000), (9_999, 10_001)]
+        .map(|(least, most)| low.clone().samples(least..=most));
     assert_eq!(taken(samples), [false, true, false, true, false]);
 }
 
