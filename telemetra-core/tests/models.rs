@@ -172,3 +172,28 @@ fn a_model_finds_what_scores_its_threshold_and_nothing_less() {
     let found = |threshold: f64| judged(&ewma(threshold), &first, 24_500).is_some();
     assert_eq!([found(score - 1e-9), found(score), found(score + 1e-9)], [true, true, false]);
 }
+
+/// A scale of nothing makes means that are not finite.
+#[test]
+fn verdicts_are_finite_whatever_the_scale() {
+    fn check<M: Model>(model: &M) {
+        let sample = |value, scale| {
+            let window = minutes().window_ending(EventTime(60_000));
+            Sample { window, value, scale, events: 1 }
+        };
+        let mut state = M::State::default();
+        (0..200).for_each(|n| model.learn(&mut state, &sample(100 + n % 7, 1), false));
+        for (value, scale) in
+            [(5_000, 0), (-5_000, 0), (5_000, -1), (i64::MAX, i64::MAX), (i64::MIN, i64::MIN)]
+        {
+            let verdict = model.judge(&state, &sample(value, scale));
+            let numbers = verdict.map(|verdict| [verdict.score, verdict.mean, verdict.stddev]);
+            assert!(numbers.is_none_or(|numbers| numbers.iter().all(|x| x.is_finite())), "{verdict:?}");
+        }
+        assert!(model.judge(&state, &sample(5_000, 1)).is_some());
+    }
+    check(&RobustZScore::new(3.0).unwrap());
+    check(&Ewma::new(3.0).unwrap());
+    check(&NoveltyGap::new(0.1).unwrap());
+    check(&Unseen::new(0.1).unwrap());
+}

@@ -214,3 +214,43 @@ fn only_the_side_that_is_set_is_reported_by_both() {
         assert!(gap.with_threshold(1.0).is_err() && unseen.with_threshold(0.0).is_err());
     }
 }
+
+/// A series in which the mean has never been seen: it is new, and on no side.
+#[test]
+fn the_mean_itself_is_on_no_side() {
+    fn found<M: Model>(model: &M, value: i64) -> bool {
+        let spec = WindowSpec::tumbling(Duration::from_secs(900)).unwrap();
+        let window = spec.window_ending(EventTime(spec.size()));
+        let sample = |value| Sample { window, value, scale: 1, events: 1 };
+        let mut state = M::State::default();
+        [-9, 9].into_iter().for_each(|value| model.learn(&mut state, &sample(value), false));
+        model.judge(&state, &sample(value)).is_some()
+    }
+    for side in [Side::Upper, Side::Lower, Side::Both] {
+        let (gap, unseen) = (NoveltyGap::new(0.1).unwrap().side(side), Unseen::new(0.1).unwrap().side(side));
+        assert_eq!([found(&gap, 0), found(&unseen, 0)], [false; 2]);
+        let beside = if side == Side::Lower { -1 } else { 1 };
+        assert_eq!([found(&gap, beside), found(&unseen, beside)], [true; 2]);
+    }
+}
+
+#[test]
+fn a_score_of_the_threshold_is_found() {
+    fn score<M: Model>(model: &M) -> Option<f64> {
+        let spec = WindowSpec::tumbling(Duration::from_secs(900)).unwrap();
+        let window = spec.window_ending(EventTime(spec.size()));
+        let sample = |value| Sample { window, value, scale: 1, events: 1 };
+        let mut state = M::State::default();
+        [1, 9].into_iter().for_each(|value| model.learn(&mut state, &sample(value), false));
+        model.judge(&state, &sample(16)).map(|verdict| verdict.score)
+    }
+    // A distance of 7 in a range of 8, and on the scale of roots of 1 in 2.
+    let (gap, unseen) = (NoveltyGap::new(0.1).unwrap(), Unseen::new(0.1).unwrap());
+    let scores = [score(&gap), score(&unseen)].map(Option::unwrap);
+    assert!((scores[0] - 7.0 / 15.0).abs() < 1e-9 && (scores[1] - 1.0 / 3.0).abs() < 1e-6, "{scores:?}");
+    let at = |threshold: [f64; 2]| {
+        [score(&NoveltyGap::new(threshold[0]).unwrap()), score(&Unseen::new(threshold[1]).unwrap())]
+    };
+    assert_eq!(at(scores), scores.map(Some));
+    assert_eq!(at(scores.map(f64::next_up)), [None; 2]);
+}
