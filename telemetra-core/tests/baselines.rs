@@ -95,6 +95,19 @@ fn a_series_that_rests_while_others_go_on_begins_with_what_is_still_there() {
     all_is_as_defined(&long(), &script, &BTreeMap::new(), true);
 }
 
+/// It would come too late to be compared with those of its time.
+#[test]
+fn a_window_that_comes_when_it_is_settled_is_not_looked_at() {
+    // Twelve panes of lateness and three more.
+    for (after, looks) in [(0, 5), (14, 5), (15, 0), (30, 0)] {
+        let mut key = Key::new(&[SINGLE], false);
+        (0..60).for_each(|number| key.step(number, &[(number, Some(20 + number % 9))]));
+        key.step(60 + after, &[(60, Some(25))]);
+        assert_eq!(key.looks_at(60), looks, "{after} panes later");
+        assert_eq!(key.looks_at(59), 5);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -106,6 +106,11 @@ impl Key {
         }
     }
 
+    /// The number of looks at a window by all rules.
+    pub(crate) fn looks_at(&self, number: u64) -> i64 {
+        self.looks.range((end(number), 0)..(end(number + 1), 0)).map(|(_, looks)| looks).sum()
+    }
+
     /// All is as it is defined.
     pub(crate) fn check(&self, boundary: u64) {
         let boundary = end(boundary);
