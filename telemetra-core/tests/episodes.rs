@@ -298,6 +298,9 @@ fn a_silent_key_gives_up_its_summaries() {
     let released = episodes.releases(windows).unwrap();
     assert_eq!(episodes.releases(windows), None, "it is planned once");
     assert_eq!(Arc::strong_count(&last), 2);
+    episodes.advance(rules, windows, id, end(62), &mut Vec::new(), (None, |_, _| ()));
+    assert_eq!(episodes.releases(windows), None, "it is still planned");
+    assert!(episodes.due(rules, windows).any(|due| due == released));
     episodes.advance(rules, windows, id, released, &mut Vec::new(), (None, |_, _| ()));
     assert_eq!(Arc::strong_count(&last), 1, "as the windows do");
     assert_eq!(episodes.releases(windows), None);
