@@ -150,9 +150,14 @@ fn a_summary_that_was_corrected_is_given_up() {
         assert_eq!(Arc::strong_count(&held), 1, "window {number}");
         assert_eq!(Arc::strong_count(&key.rows[&number]), 2);
     }
+    // That of the newest is given up with the next window.
+    let held = old(&key, 49);
+    key.step(49, &[(49, 779)]);
+    key.step(50, &[(50, value(50))]);
+    assert_eq!(Arc::strong_count(&held), 1);
     // Corrected again, which leaves nothing of the first correction.
     let held = old(&key, 45);
-    key.step(49, &[(45, 778)]);
+    key.step(50, &[(45, 778)]);
     assert_eq!(Arc::strong_count(&held), 1);
 }
 
