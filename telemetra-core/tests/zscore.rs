@@ -86,16 +86,25 @@ fn settings_that_cannot_work_are_refused() {
     assert!(three.min_value(f64::INFINITY).is_err());
 }
 
-/// Of events that vary as little as independent ones, and of those that vary more.
+/// Of events that vary as little as independent ones, and of those that vary more; many and few.
 #[test]
 fn scores_of_counts_have_no_units() {
-    let counts = ZScore::new(3.0).unwrap().floor(VarianceFloor::Poisson).unwrap();
-    for samples in [[40, 44, 39, 41, 38, 43, 40, 42], [10, 90, 30, 70, 20, 60, 40, 80]] {
-        let thousandths = samples.map(|sample| sample * 1_000);
+    let counts = ZScore::new(1.0).unwrap().floor(VarianceFloor::Poisson).unwrap().min_value(0.0).unwrap();
+    let few = [[2; 3].as_slice(), &[0; 27]].concat();
+    let series: [(&[i64], i64); 5] = [
+        (&[40, 44, 39, 41, 38, 43, 40, 42], 75),
+        (&[40, 44, 39, 41, 38, 43, 40, 42], 900),
+        (&[10, 90, 30, 70, 20, 60, 40, 80], 400),
+        (&[10, 90, 30, 70, 20, 60, 40, 80], 1),
+        (&few, 3),
+    ];
+    for (samples, value) in series {
+        let thousandths: Vec<_> = samples.iter().map(|sample| sample * 1_000).collect();
         let (plain, scaled) = (
-            judge(&counts, 900, &samples, 1).unwrap(),
-            judge(&counts, 900_000, &thousandths, 1_000).unwrap(),
+            judge(&counts, value, samples, 1).unwrap(),
+            judge(&counts, value * 1_000, &thousandths, 1_000).unwrap(),
         );
+        assert!(value == 900 || plain.score < 8.0, "a score at its limit says little: {}", plain.score);
         assert!((plain.score - scaled.score).abs() < 1e-9 && (plain.mean - scaled.mean).abs() < 1e-9);
     }
 }

@@ -93,6 +93,8 @@ pub(super) fn without_skew(t: f64, mean: f64, variance: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use statrs::distribution::{ChiSquared, Gamma};
+
     use super::*;
 
     /// The score by the tail of the binomial, term by term, including half of the term of `x` itself.
@@ -136,6 +138,89 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Where one of the counts is small, nothing is approximated.
+    #[test]
+    fn scores_of_small_counts_are_exact() {
+        for n in [2.0, 8.0, 30.0] {
+            for (x, sum) in
+                [(0, 40), (3, 0), (1, 1), (5, 20), (19, 4), (19, 800), (300, 19), (90, 7), (12, 96)]
+            {
+                let (found, wanted) = (score(f64::from(x), f64::from(sum), n), term_by_term(x, sum, n));
+                if wanted.abs() < 6.0 {
+                    assert!((found - wanted).abs() < 1e-6, "{found}, not {wanted}: {x} after {sum} in {n}");
+                }
+            }
+        }
+    }
+
+    /// The accuracy where both counts are great, which is far better than that of the root alone.
+    #[test]
+    fn scores_of_great_counts_are_nearly_exact() {
+        for (x, sum, n) in [
+            (50u32, 300, 10.0),
+            (60, 300, 10.0),
+            (30, 500, 10.0),
+            (1_200, 30_000, 30.0),
+            (850, 30_000, 30.0),
+            (900, 3_000, 4.0),
+        ] {
+            let (found, wanted) = (score(f64::from(x), f64::from(sum), n), term_by_term(x, sum, n));
+            assert!((found - wanted).abs() < 0.01, "{found}, not {wanted}: {x} after {sum} in {n}");
+        }
+    }
+
+    /// As far out as floats reach, and where they do not: a tail of half of `3^-x` has `z² / 2 + ln z` of
+    /// `x ln 3 + ln 2 − ln √2π`.
+    #[test]
+    fn scores_of_nothing_before_or_after_are_those_of_one_term() {
+        for x in [100.0, 400.0, 640.0, 650.0] {
+            let wanted = x * 3f64.ln() + 2f64.ln() - (2.0 * std::f64::consts::PI).sqrt().ln();
+            let z = score(x, 0.0, 2.0);
+            assert!((z * z / 2.0 + z.ln() - wanted).abs() < 5.0 && z < MAX_SCORE, "{z} for {x}");
+            // None after so many, with 1 in 3 odds each.
+            let below = score(0.0, x, 0.5);
+            assert!((below + z).abs() < 1e-9, "{below}, not -{z}");
+        }
+        assert_eq!((score(660.0, 0.0, 2.0), score(0.0, 660.0, 0.5)), (MAX_SCORE, -MAX_SCORE));
+    }
+
+    #[test]
+    fn counts_are_overdispersed_above_the_quantile_of_their_index() {
+        for n in [3u32, 8, 15, 30, 100] {
+            let freedom = f64::from(n - 1);
+            let index = ChiSquared::new(freedom).map_or(0.0, |law| law.inverse_cdf(0.8));
+            for mean in [0.5, 40.0] {
+                let found = |index: f64| is_overdispersed(index / freedom * mean, mean, f64::from(n));
+                assert_eq!([0.98, 1.02].map(|part| found(part * index)), [false, true], "{n} samples");
+            }
+        }
+        assert!(!is_overdispersed(0.0, 0.0, 8.0), "no events");
+    }
+
+    /// A gamma distribution of the skewness of the counts.
+    #[test]
+    fn without_skew_a_distance_is_that_of_the_same_tail() {
+        for (mean, dispersion) in [(20.0, 2.0), (4.0, 1.5), (100.0, 5.0), (9.0, 1.0)] {
+            // The skewness of a negative binomial whose successes have probability p: (2 − p) / √(r (1 − p)).
+            let p: f64 = 1.0 / dispersion;
+            let skewness = if p < 1.0 { (2.0 - p) / (mean * p).sqrt() } else { 1.0 / f64::sqrt(mean) };
+            let shape = 4.0 / (skewness * skewness);
+            for t in [1.0, 2.0, 3.0, 5.0] {
+                let tail = Gamma::new(shape, 1.0).map_or(0.0, |law| law.sf(shape + t * shape.sqrt()));
+                let wanted = -Normal::standard().inverse_cdf(tail);
+                let found = without_skew(t, mean, dispersion * mean);
+                assert!(
+                    (found - wanted).abs() < 0.03,
+                    "{found}, not {wanted}, at {t} for {mean}, {dispersion}"
+                );
+            }
+        }
+        // Counts that vary less than half as much as independent ones have none.
+        assert_eq!(without_skew(3.0, 10.0, 5.0), 3.0);
+        assert_eq!(without_skew(3.0, 10.0, 2.0), 3.0);
+        assert_eq!(without_skew(3.0, 0.0, 2.0), 3.0, "no mean");
     }
 
     #[test]

@@ -116,4 +116,40 @@ mod tests {
         }
         assert_eq!(upcrossings(0.0, 1), 0.25);
     }
+
+    /// Elsewhere the probability that both windows are above is an integral over the correlation (Drezner and
+    /// Wesolowsky 1990).
+    #[test]
+    fn upcrossings_above_zero_are_those_of_the_bivariate_normal() {
+        for panes in [2, 3, 6, 60] {
+            for z in [-1.0, 0.5, 1.0, 2.0, 3.0, 4.0] {
+                let most = (1.0 - 1.0 / panes as f64).asin();
+                let steps = 20_000;
+                let at = |step: i32| {
+                    let angle = most * (f64::from(step) + 0.5) / f64::from(steps);
+                    (-z * z / (1.0 + angle.sin())).exp()
+                };
+                let integral = (0..steps).map(at).sum::<f64>() * most / f64::from(steps);
+                let both = normal_tail(z).powi(2) + integral / (2.0 * std::f64::consts::PI);
+                let (found, wanted) = (upcrossings(z, panes), normal_tail(z) - both);
+                assert!(
+                    (found / wanted - 1.0).abs() < 1e-5,
+                    "{found}, not {wanted}, above {z} with {panes} panes"
+                );
+            }
+        }
+        let tail = normal_tail(2.0);
+        assert_eq!([upcrossings(2.0, 0), upcrossings(2.0, 1)], [tail * (1.0 - tail); 2]);
+    }
+
+    #[test]
+    fn critical_values_beyond_the_limit_are_none() {
+        // With one degree of freedom the tail of t is that of Cauchy, ½ − atan(t)/π.
+        let z = 2.326_347_874;
+        let t = (std::f64::consts::PI * 0.49).tan();
+        assert!((critical_t(z, 1.0, 40.0).unwrap_or(f64::NAN) - t).abs() < 1e-5);
+        assert!(critical_t(z, 1.0, t + 0.01).is_some());
+        assert_eq!(critical_t(z, 1.0, t - 0.01), None);
+        assert_eq!(score_of(0.0, 5.0), 0.0);
+    }
 }

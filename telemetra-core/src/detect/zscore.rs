@@ -227,7 +227,8 @@ impl ZScore {
     fn score_of_mean(&self, value: i64, departure: f64, means: &Means, n: f64) -> Option<f64> {
         let (sums, events) = (&means.sums, means.events as f64);
         let of_events = sums.departure(value)?;
-        if of_events * departure <= 0.0 {
+        // A mean of no events says nothing.
+        if of_events * departure <= 0.0 || means.events == 0 {
             return None;
         }
         let variance = sums.squares()? / (n - 1.0) * (1.0 / events + 1.0 / sums.events as f64);

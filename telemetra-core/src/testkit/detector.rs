@@ -1,7 +1,7 @@
 //! The compliance suite of detectors.
 
 use crate::aggregate::power_sums::PowerSums;
-use crate::detect::{Baseline, Detector, Samples, Verdict};
+use crate::detect::{Baseline, Detector, EventSums, Means, Samples, Verdict};
 
 /// Checks that a detector keeps the contract of [`Detector`].
 ///
@@ -58,15 +58,22 @@ pub fn detector_compliance(detector: &dyn Detector) {
     for (sum, sum_sq) in wild.into_iter().flat_map(|a| wild.map(|b| (a, b))) {
         for count in [0, u64::from(min), u64::MAX] {
             for scale in [i64::MIN, 0, 1, i64::MAX] {
-                let baseline =
-                    Baseline { sums: PowerSums { count, sum, sum_sq }, scale, samples: &(), means: None };
-                for value in edges {
-                    if let Some(verdict) = detector.judge(value, &baseline) {
-                        assert_finite(method, &verdict);
-                    }
+                let sums = PowerSums { count, sum, sum_sq };
+                let baseline = Baseline { sums, scale, samples: &(), means: None };
+                edges.iter().for_each(|&value| check_total(detector, value, &baseline));
+                for (events, earlier) in [(0, 0), (0, 1), (1, 0), (1, u64::MAX), (u64::MAX, 1)] {
+                    let means = Means { events, sums: EventSums { events: earlier, sum, sum_sq } };
+                    let baseline = Baseline { means: Some(&means), ..baseline };
+                    edges.iter().for_each(|&value| check_total(detector, value, &baseline));
                 }
             }
         }
+    }
+}
+
+fn check_total(detector: &dyn Detector, value: i64, baseline: &Baseline<'_>) {
+    if let Some(verdict) = detector.judge(value, baseline) {
+        assert_finite(detector.method(), &verdict);
     }
 }
 

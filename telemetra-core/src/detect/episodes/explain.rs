@@ -86,14 +86,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         from: EventTime,
     ) {
         for (number, rule) in (0..).zip(rules).filter(|(_, rule)| rule.explanation.is_some()) {
-            let of_rule = (number, from)..=(number, EventTime::MAX);
             let hits = hits_of(&self.found, number as usize);
-            if !self.explained.is_empty() {
-                let is_gone = |end: &EventTime| hits.get(end).is_none_or(|hit| !hit.reported);
-                let ends = self.explained.range(of_rule).map(|((_, end), _)| *end);
-                let gone: Vec<_> = ends.filter(|end| is_gone(end)).collect();
-                gone.iter().for_each(|end| drop(self.explained.remove(&(number, *end))));
-            }
             let reported = hits.range(from..).filter(|(_, hit)| hit.reported);
             for end in reported.map(|(end, _)| *end).collect::<Vec<_>>() {
                 if let Some(carried) =
@@ -144,8 +137,8 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         Some(bounded(explanation(peak, &usual)))
     }
 
-    /// Forgets what no moment can have for its peak any more: of settled windows, all but the first greatest
-    /// of each moment.
+    /// Forgets what no moment can have for its peak any more: windows that are in none, and of settled windows, all
+    /// but the first greatest of each moment.
     pub(super) fn forget_explanations(&mut self, rules: usize, windows: &WindowRules, boundary: EventTime) {
         if self.explained.is_empty() {
             return;
@@ -167,6 +160,8 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
                 };
             }
         }
-        self.explained.retain(|(rule, end), _| hits_of(&self.found, *rule as usize).contains_key(end));
+        self.explained.retain(|(rule, end), _| {
+            hits_of(&self.found, *rule as usize).get(end).is_some_and(|hit| hit.reported)
+        });
     }
 }

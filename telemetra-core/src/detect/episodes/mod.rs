@@ -159,7 +159,9 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         self.levels.extend(state.levels);
         self.explained.extend(state.explained);
         self.last = self.last.max(state.last);
-        if !state.memories.is_empty() {
+        // Earlier rules may have had detectors with state where these have none.
+        let follows = rules.iter().any(|rule| !rule.detector_of(key).is_pure());
+        if follows && !state.memories.is_empty() {
             let mut following = Following::new(rules, key);
             following.restore(state.settled, &state.memories)?;
             self.following = Some(Box::new(following));
