@@ -9,6 +9,8 @@ pub(crate) mod discovery;
 #[cfg(test)]
 mod discovery_tests;
 pub(crate) mod fold;
+#[cfg(test)]
+mod fold_tests;
 pub(crate) mod group_fold;
 #[cfg(test)]
 mod idle_tests;
