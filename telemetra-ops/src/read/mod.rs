@@ -13,9 +13,13 @@ pub(crate) mod fold;
 mod fold_tests;
 pub(crate) mod group_fold;
 #[cfg(test)]
+mod group_fold_tests;
+#[cfg(test)]
 mod idle_tests;
 pub(crate) mod ingest;
 pub(crate) mod ingress;
+#[cfg(test)]
+mod ingress_tests;
 pub(crate) mod partial;
 pub(crate) mod partition;
 #[cfg(test)]
@@ -40,3 +44,5 @@ pub(crate) mod shared_list;
 mod shared_list_tests;
 mod silence;
 pub(crate) mod sources;
+#[cfg(test)]
+mod sources_tests;
