@@ -17,6 +17,8 @@ mod group_fold_tests;
 #[cfg(test)]
 mod idle_tests;
 pub(crate) mod ingest;
+#[cfg(test)]
+mod ingest_tests;
 pub(crate) mod ingress;
 #[cfg(test)]
 mod ingress_tests;
