@@ -40,7 +40,7 @@ impl Stored {
         *self.0.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(activator);
     }
 
-    fn advance(&self, boundary: EventTime) {
+    pub(super) fn advance(&self, boundary: EventTime) {
         self.0.0.store(boundary.0, Ordering::Release);
         if let Some(activator) = &*self.0.1.lock().unwrap_or_else(PoisonError::into_inner) {
             // It fails only when the worker has gone, who then does not need to know.

@@ -12,7 +12,7 @@ use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{Floors, IngressConfig, Shared, lock};
 use crate::read::poll::PollResult;
 use crate::read::poll_tests::{first, sequence};
-use crate::read::scripted::{Script, Step, config, records, resumed};
+use crate::read::scripted::{Script, Step, config, records, resumed, wait_until};
 use crate::support::logged::logged;
 
 /// A process that reads the partition `a`, which may be idle after 50 ms, and others, by a clock that the test moves.
@@ -56,11 +56,12 @@ impl Process {
     fn ask_after(&self, millis: u64) {
         self.elapsed.fetch_add(millis, Ordering::Relaxed);
         let before = self.script.lock().polls;
-        while self.script.lock().polls == before {
-            let asked =
-                self.shared.poll(&first(&self.shared), true, EventTime::MIN, &mut RecordBatch::default());
+        wait_until("it is asked", || {
+            let (a, mut batch) = (first(&self.shared), RecordBatch::default());
+            let asked = self.shared.poll(&a, true, EventTime::MIN, &mut batch);
             assert!(matches!(asked, PollResult::Nothing(_)));
-        }
+            self.script.lock().polls > before
+        });
     }
 
     /// Whether `a` is idle, and its floor.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{IngressConfig, Reading, Shared, lock};
 use crate::read::partition::{OpenPartition, PartitionReader};
 use crate::read::poll::PollResult;
-use crate::read::scripted::{Script, Step, config, records, shared};
+use crate::read::scripted::{Script, Step, config, records, shared, wait_until};
 use crate::support::failure::PipelineError;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -41,15 +42,12 @@ fn poll(shared: &Shared) -> Given {
 
 /// Polls until the partition is asked.
 fn poll_until_asked(shared: &Shared, script: &Script) -> Given {
-    let before = script.lock().polls;
-    loop {
-        let given = poll(shared);
-        if script.lock().polls > before {
-            return given;
-        }
-        assert!(matches!(given, Given::Nothing(pause) if pause <= HOUR), "{given:?}");
-        std::thread::yield_now();
-    }
+    let (before, given) = (script.lock().polls, Cell::new(None));
+    wait_until("it is asked", || {
+        given.set(Some(poll(shared)));
+        script.lock().polls > before
+    });
+    given.take().unwrap()
 }
 
 pub(super) fn first(shared: &Shared) -> Arc<PartitionReader> {
