@@ -15,6 +15,8 @@ pub(crate) mod restored;
 #[cfg(test)]
 mod restored_tests;
 pub(crate) mod savepoint;
+#[cfg(test)]
+mod savepoint_tests;
 pub(crate) mod state;
 #[cfg(test)]
 mod state_tests;
@@ -22,5 +24,7 @@ pub(crate) mod trigger;
 #[cfg(test)]
 mod trigger_tests;
 pub(crate) mod writer;
+#[cfg(test)]
+mod writer_faults_tests;
 #[cfg(test)]
 mod writer_tests;

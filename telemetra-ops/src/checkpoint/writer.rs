@@ -98,7 +98,7 @@ impl Writer {
         })
     }
 
-    fn run(mut self, messages: &Receiver<Message>) -> Result<(), Ended> {
+    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<(), Ended> {
         self.forget_sources()?;
         let mut parts: BTreeMap<(EventTime, usize), Parts> = BTreeMap::new();
         let mut last: BTreeMap<usize, (EventTime, Parts)> = BTreeMap::new();
@@ -326,7 +326,8 @@ impl Writer {
 }
 
 /// Why it writes no more.
-enum Ended {
+#[derive(Debug)]
+pub(super) enum Ended {
     Failed(PipelineError),
     /// The pipeline goes down.
     Down,

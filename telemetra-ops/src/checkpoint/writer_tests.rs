@@ -19,7 +19,6 @@ use crate::checkpoint::state::{
     manifest_name,
 };
 use crate::checkpoint::writer::{Stored, Writer};
-use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::support::failure::Failure;
 use crate::testkit::world::MemoryStore;
 
@@ -34,30 +33,36 @@ struct Run {
     thread: JoinHandle<()>,
 }
 
+/// The writer of a process of one worker.
+pub(super) fn writer(store: impl CheckpointStore + 'static, process: usize, processes: usize) -> Writer {
+    Writer {
+        store: Box::new(store),
+        first_worker: process,
+        stored: vec![Stored::default()],
+        process,
+        processes,
+        peers: processes,
+        fingerprint: "settings".to_owned(),
+        definition: Definition::default(),
+        pipeline: "test".into(),
+        newest: EventTime::MIN,
+        efforts: BTreeMap::new(),
+        commit: Box::new(|_| ()),
+        floors: Arc::new(FloorLog::new(String::new())),
+        gauge: Arc::default(),
+        failure: Failure::default(),
+    }
+}
+
 impl Run {
     fn start(store: &MemoryStore, process: usize, processes: usize) -> Self {
         let (parts, messages): (Sender<Message>, _) = channel();
-        let (gauge, stored) = (Arc::<CheckpointGauge>::default(), Stored::default());
-        let (floors, failure) = (Arc::new(FloorLog::new(String::new())), Failure::default());
         let committed = Arc::<Mutex<Vec<EventTime>>>::default();
         let commits = Arc::clone(&committed);
-        let writer = Writer {
-            store: Box::new(store.clone()),
-            first_worker: process,
-            stored: vec![stored.clone()],
-            process,
-            processes,
-            peers: processes,
-            fingerprint: "settings".to_owned(),
-            definition: Definition::default(),
-            pipeline: "test".into(),
-            newest: EventTime::MIN,
-            efforts: BTreeMap::new(),
-            commit: Box::new(move |boundary| commits.lock().unwrap().push(boundary)),
-            floors: Arc::clone(&floors),
-            gauge: Arc::clone(&gauge),
-            failure: failure.clone(),
-        };
+        let mut writer = writer(store.clone(), process, processes);
+        writer.commit = Box::new(move |boundary| commits.lock().unwrap().push(boundary));
+        let (floors, gauge) = (Arc::clone(&writer.floors), Arc::clone(&writer.gauge));
+        let (stored, failure) = (writer.stored[0].clone(), writer.failure.clone());
         let thread = writer.start(messages).unwrap();
         let worker = SnapshotWriter { worker: process, parts, gauge };
         Self { store: store.clone(), worker, stored, floors, committed, failure, thread }
