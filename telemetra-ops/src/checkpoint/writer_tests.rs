@@ -258,6 +258,26 @@ fn raises_before_a_complete_checkpoint_and_logs_of_no_process_are_forgotten() {
 }
 
 #[test]
+fn a_process_forgets_raises_when_the_first_one_has_written_the_manifest() {
+    let mut store = MemoryStore::default();
+    let run = Run::start(&store, 1, 2);
+    let id = PartitionId::new("a");
+    for offset in [3, 8, 9] {
+        run.floors.raise(&id, Raise { offset, floor: EventTime(5) });
+    }
+    for (cut, offset) in [(10, 8), (20, 9)] {
+        run.floors.cut(EventTime(cut), [(id.clone(), offset)].into_iter());
+    }
+    store.put(&manifest_name(EventTime(10)), b"").unwrap();
+    run.write(20);
+    run.complete(20);
+    let floors = Arc::clone(&run.floors);
+    assert_eq!(run.end().0, None);
+    let offsets: Vec<_> = floors.ending(EventTime(10)).raises[&id].iter().map(|raise| raise.offset).collect();
+    assert_eq!(offsets, [8, 9], "there is no manifest of 20 yet");
+}
+
+#[test]
 fn a_savepoint_that_is_asked_for_waits_for_the_first_checkpoint() {
     let store = MemoryStore::default();
     let run = Run::start(&store, 0, 1);

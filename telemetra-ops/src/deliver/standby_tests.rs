@@ -5,7 +5,7 @@ use std::sync::Arc;
 use telemetra_core::{EventTime, SinkProgress};
 
 use crate::deliver::missed::Missed;
-use crate::deliver::sink_tests::{Call, Running, Script, batch, letters, wait_until};
+use crate::deliver::scripted::{Call, Running, Script, batch, letters, wait_until};
 use crate::deliver::sink_thread::SinkGauge;
 use crate::deliver::standby::Standby;
 
