@@ -7,7 +7,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use telemetra_core::checkpoint::CheckpointStore;
+use telemetra_core::checkpoint::{CheckpointStore, decode};
 use telemetra_core::{EventTime, ExternalError};
 
 use crate::checkpoint::state::{Message, SnapshotWriter, blob_name, manifest_name};
@@ -194,4 +194,16 @@ fn nothing_is_written_any_more_when_the_pipeline_goes_down() {
     failure.halt();
     thread.join().unwrap();
     assert!(!failure.is_set(), "an order to stop is no failure: {:?}", retry.failing());
+}
+
+#[test]
+fn a_part_that_could_not_be_encoded_fails_the_pipeline_by_its_name() {
+    let error = || Err(decode::<u64>(b"").unwrap_err());
+    let fails = |hand_over: &dyn Fn(&SnapshotWriter)| {
+        let ended = run(writer(MemoryStore::default(), 0, 1), hand_over).unwrap_err();
+        let Ended::Failed(told) = ended else { panic!("{ended:?}") };
+        assert!(told.to_string().contains("windows a"), "{told}");
+    };
+    fails(&|worker| worker.encoded(EventTime(10), &"windows a".into(), error()));
+    fails(&|worker| worker.leave("windows a", EventTime(10), error()));
 }
