@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) failures: VecDeque<ExternalError>,
     pub(super) panics: bool,
     progress: Option<SinkProgress>,
+    /// How often it was asked for it.
+    pub(super) looks: u32,
     pub(super) durable: Option<EventTime>,
     /// The changes that were applied: their times, tables and rows.
     pub(super) applied: Vec<(u64, String)>,
@@ -90,7 +92,9 @@ impl Sink for ScriptedSink {
     }
 
     fn progress(&mut self) -> Result<SinkProgress, ExternalError> {
-        Ok(self.script.lock().progress.unwrap_or(SinkProgress::NotShared))
+        let mut state = self.script.lock();
+        state.looks += 1;
+        Ok(state.progress.unwrap_or(SinkProgress::NotShared))
     }
 
     fn hold(&mut self, holds: bool) {
