@@ -225,13 +225,19 @@ fn dead_letters_before_a_time_that_a_sink_has_are_flushed_once() {
 
 #[test]
 fn what_finds_a_queue_full_is_given_later_in_its_order() {
-    timely::execute_directly(|worker| {
-        let mut all = Delivering::new(worker, 2, None, true);
+    [1, 2].into_iter().for_each(fill_queues);
+}
+
+/// How many dead letters of each partition there are: more than a queue holds, with each a job of its own.
+const LETTERS: u64 = 200;
+
+/// Has so many shards be given more than their queues hold. Letters wake no worker.
+fn fill_queues(shards: usize) {
+    timely::execute_directly(move |worker| {
+        let mut all = Delivering::new(worker, shards, None, true);
         let permits: Vec<_> = all.gates.iter_mut().map(|gate| gate.take().unwrap()).collect();
         all.markers.send(EventTime(1));
         all.advance(1);
-        const LETTERS: u64 = 200;
-        // Each is a job of its own, and letters wake nobody.
         for offset in 1..=LETTERS {
             for partition in ["p", "q", "r", "s", "t", "u"] {
                 all.letters(partition, [offset]);
