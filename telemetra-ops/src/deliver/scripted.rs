@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use telemetra_core::{
     Batch, Change, Column, ColumnKind, DeadLetter, EventTime, ExternalError, Fate, Layout, PartitionId, Sink,
@@ -137,15 +137,6 @@ impl Sink for ScriptedSink {
     fn close(&mut self) -> Result<(), ExternalError> {
         self.called(Call::Close);
         Ok(())
-    }
-}
-
-/// Waits for a fact.
-pub(super) fn wait_until(what: &str, is: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_micros(200));
     }
 }
 

@@ -4,9 +4,10 @@ use std::sync::mpsc::TrySendError;
 
 use telemetra_core::{EventTime, ExternalError};
 
-use crate::deliver::scripted::{Call, Running, Script, batch, letters, wait_until};
+use crate::deliver::scripted::{Call, Running, Script, batch, letters};
 use crate::deliver::sink_thread::Job;
 use crate::support::failure::PipelineError;
+use crate::support::wait::wait_until;
 
 #[test]
 fn batches_that_wait_are_written_together_up_to_sixteen() {

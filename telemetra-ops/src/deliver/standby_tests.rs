@@ -6,9 +6,10 @@ use std::time::Instant;
 use telemetra_core::{EventTime, SinkProgress};
 
 use crate::deliver::missed::Missed;
-use crate::deliver::scripted::{Call, Running, Script, batch, letters, wait_until};
+use crate::deliver::scripted::{Call, Running, Script, batch, letters};
 use crate::deliver::sink_thread::SinkGauge;
 use crate::deliver::standby::{Standby, WATCH};
+use crate::support::wait::wait_until;
 
 /// A sink that another pipeline has written up to 10.
 fn standing_by(script: &Script) -> Running {

@@ -16,10 +16,11 @@ use timely::worker::Worker;
 use crate::deliver::missed::Missed;
 use crate::deliver::placement::ShardHomes;
 use crate::deliver::publication::{Publication, TypedPublication};
-use crate::deliver::scripted::{Call, Running, Script, layout, letter, wait_until};
+use crate::deliver::scripted::{Call, Running, Script, layout, letter};
 use crate::deliver::to_sinks::{OpenShard, deliver};
 use crate::operators::changes::RowChange;
 use crate::support::failure::Failure;
+use crate::support::wait::wait_until;
 
 /// A worker that delivers the tables `a` and `b`, dead letters and markers to the shards of a sink.
 struct Delivering<'w> {

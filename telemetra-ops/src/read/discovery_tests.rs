@@ -9,8 +9,9 @@ use telemetra_core::{EventTime, ExternalError, PartitionId};
 
 use crate::read::discovery::PartitionDiscovery;
 use crate::read::ingress::Shared;
-use crate::read::scripted::{Script, ScriptedSource, config, shared, wait_until};
+use crate::read::scripted::{Script, ScriptedSource, config, shared};
 use crate::support::retry::RetryState;
+use crate::support::wait::wait_until;
 
 /// What looks for partitions in a process, of the first so many that read something.
 fn discovery(source: &ScriptedSource, place: (usize, usize)) -> PartitionDiscovery {

@@ -12,8 +12,9 @@ use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{Floors, IngressConfig, Shared, lock};
 use crate::read::poll::PollResult;
 use crate::read::poll_tests::{first, sequence};
-use crate::read::scripted::{Script, Step, config, records, resumed, wait_until};
+use crate::read::scripted::{Script, Step, config, records, resumed};
 use crate::support::logged::logged;
+use crate::support::wait::wait_until;
 
 /// A process that reads the partition `a`, which may be idle after 50 ms, and others, by a clock that the test moves.
 struct Process {

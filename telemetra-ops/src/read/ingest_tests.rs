@@ -24,9 +24,10 @@ use crate::read::ingest::{IngestLinks, ingest_with};
 use crate::read::ingress::{Ingress, Shared};
 use crate::read::partition::{OpenPartition, PartitionCheckpoint};
 use crate::read::plan::{Fold, FoldPlan};
-use crate::read::scripted::{Script, Step, Word, Words, config, no_checkpoints, records, wait_until};
+use crate::read::scripted::{Script, Step, Word, Words, config, no_checkpoints, records};
 use crate::read::sources_tests::checkpoint;
 use crate::support::failure::Failure;
+use crate::support::wait::wait_until;
 
 /// A plan that sends the keys of events, or only keeps what it was given of a checkpoint. Its version is 4.
 struct Plan<'scope> {

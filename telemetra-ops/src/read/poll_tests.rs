@@ -13,8 +13,9 @@ use crate::cluster::progress::SourceProgress;
 use crate::read::ingress::{IngressConfig, Reading, Shared, lock};
 use crate::read::partition::{OpenPartition, PartitionReader};
 use crate::read::poll::PollResult;
-use crate::read::scripted::{Script, Step, config, records, shared, wait_until};
+use crate::read::scripted::{Script, Step, config, records, shared};
 use crate::support::failure::PipelineError;
+use crate::support::wait::wait_until;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const MS: Duration = Duration::from_millis(1);

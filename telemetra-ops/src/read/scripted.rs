@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use telemetra_core::{
     Arena, Clock, DecodeError, Decoder, Event, EventId, EventTime, ExternalError, Partition, PartitionId,
@@ -281,13 +281,4 @@ pub(super) fn resumed(
     let bounds = (resume.map(EventTime), EventTime::MIN);
     let (trigger, failure) = (no_checkpoints(), Failure::default());
     Shared::new(config, partitions, trigger, failure, bounds, SourceProgress::NONE, floors)
-}
-
-/// Waits for a fact.
-pub(super) fn wait_until(what: &str, is: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain: {what}");
-        std::thread::sleep(Duration::from_micros(200));
-    }
 }

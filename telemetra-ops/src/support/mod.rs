@@ -9,3 +9,5 @@ pub(crate) mod logged;
 pub(crate) mod restore_plan;
 pub(crate) mod retry;
 pub(crate) mod sync;
+#[cfg(test)]
+pub(crate) mod wait;
