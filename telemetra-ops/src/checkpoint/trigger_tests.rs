@@ -62,6 +62,28 @@ fn the_first_checkpoint_is_at_the_boundary_before_the_first_floor() {
 }
 
 #[test]
+fn no_boundary_is_chosen_before_there_is_a_floor() {
+    let trigger = trigger(SLIDE, None);
+    assert_eq!(trigger.limit(EventTime::MIN, EventTime::MIN), (EventTime::MIN, None));
+    let cut = EventTime(240_000);
+    assert_eq!(trigger.limit(EventTime(250_000), GREATEST), (cut, Some(cut)));
+}
+
+#[test]
+fn a_checkpoint_that_was_held_back_is_not_taken_while_a_worker_waits_at_the_next() {
+    let mut trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, LAST);
+    let _ = trigger.limit(GREATEST, GREATEST);
+    pass_over(&mut trigger);
+    let (cut, floor) = (EventTime(240_000), EventTime(245_000));
+    trigger.pause = Duration::MAX;
+    assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)));
+    trigger.pause = Duration::ZERO;
+    assert_eq!(trigger.arrive(cut, floor), Arrival::Keep);
+    assert_eq!(trigger.limit(floor, GREATEST), (cut, Some(cut)), "the other worker joins it");
+    assert!(!trigger.is_released(cut));
+}
+
+#[test]
 fn at_the_end_a_worker_cuts_where_another_waits() {
     let trigger = CheckpointTrigger::new(Some(INTERVAL), Duration::ZERO, 2, SLIDE, LAST);
     let (cut, floor) = (EventTime(120_000), EventTime(125_000));

@@ -40,7 +40,7 @@ impl Stored {
         *self.0.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(activator);
     }
 
-    fn advance(&self, boundary: EventTime) {
+    pub(super) fn advance(&self, boundary: EventTime) {
         self.0.0.store(boundary.0, Ordering::Release);
         if let Some(activator) = &*self.0.1.lock().unwrap_or_else(PoisonError::into_inner) {
             // It fails only when the worker has gone, who then does not need to know.
@@ -98,7 +98,7 @@ impl Writer {
         })
     }
 
-    fn run(mut self, messages: &Receiver<Message>) -> Result<(), Ended> {
+    pub(super) fn run(mut self, messages: &Receiver<Message>) -> Result<(), Ended> {
         self.forget_sources()?;
         let mut parts: BTreeMap<(EventTime, usize), Parts> = BTreeMap::new();
         let mut last: BTreeMap<usize, (EventTime, Parts)> = BTreeMap::new();
@@ -326,7 +326,8 @@ impl Writer {
 }
 
 /// Why it writes no more.
-enum Ended {
+#[derive(Debug)]
+pub(super) enum Ended {
     Failed(PipelineError),
     /// The pipeline goes down.
     Down,

@@ -101,4 +101,18 @@ mod tests {
         missed.add_to(&mut later);
         assert!(later.changes.is_empty(), "once");
     }
+
+    #[test]
+    fn what_is_kept_grows_with_the_rows_and_not_with_their_changes() {
+        let kept = |rows: u64| {
+            let mut missed = Missed::new(Arc::new(BTreeSet::from(["a".to_owned()])), EventTime(0));
+            let half = FULL as u64 * 5 / 8;
+            missed.keep(batch(1, (0..half).map(|key| change("a", key % rows, 1)).collect()));
+            assert_eq!(missed.changes.len() as u64, half);
+            missed.keep(batch(2, (0..half).map(|key| change("a", (half + key) % rows, 2)).collect()));
+            (missed.changes.len(), missed.full)
+        };
+        assert_eq!(kept(3), (3, FULL));
+        assert_eq!(kept(1_000_000), (FULL * 5 / 4, FULL * 5 / 2), "the next time it is worth it is far");
+    }
 }

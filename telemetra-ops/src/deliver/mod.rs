@@ -2,7 +2,11 @@
 
 pub(crate) mod missed;
 pub(crate) mod placement;
+#[cfg(test)]
+mod placement_tests;
 pub(crate) mod publication;
+#[cfg(test)]
+mod scripted;
 #[cfg(test)]
 mod sink_tests;
 pub(crate) mod sink_thread;
@@ -11,3 +15,5 @@ pub(crate) mod standby;
 #[cfg(test)]
 mod standby_tests;
 pub(crate) mod to_sinks;
+#[cfg(test)]
+mod to_sinks_tests;

@@ -13,7 +13,7 @@ use crate::deliver::sink_thread::{Job, SinkLoop};
 use crate::support::retry::RetryError;
 
 /// The time between two looks at a sink that another pipeline writes to.
-const WATCH: Duration = Duration::from_millis(50);
+pub(super) const WATCH: Duration = Duration::from_millis(50);
 /// The time between two looks at whether such a sink is to be taken over: a part of the time for which nobody writes.
 pub(super) const HEED: Duration = Duration::from_millis(5);
 

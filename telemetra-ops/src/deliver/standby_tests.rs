@@ -1,13 +1,15 @@
 //! Tests of sinks that stand by, with the scripted sink.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use telemetra_core::{EventTime, SinkProgress};
 
 use crate::deliver::missed::Missed;
-use crate::deliver::sink_tests::{Call, Running, Script, batch, letters, wait_until};
+use crate::deliver::scripted::{Call, Running, Script, batch, letters};
 use crate::deliver::sink_thread::SinkGauge;
-use crate::deliver::standby::Standby;
+use crate::deliver::standby::{Standby, WATCH};
+use crate::support::wait::wait_until;
 
 /// A sink that another pipeline has written up to 10.
 fn standing_by(script: &Script) -> Running {
@@ -54,6 +56,15 @@ fn a_sink_that_stands_by_follows_the_other_pipeline_and_writes_the_rest_once_it_
         Call::Close,
     ];
     assert_eq!(script.calls(), expected);
+}
+
+#[test]
+fn another_pipeline_is_not_looked_at_all_the_time() {
+    let (script, begun) = (Script::default(), Instant::now());
+    let run = standing_by(&script);
+    wait_until("it is looked at", || script.lock().looks >= 3);
+    assert!(begun.elapsed() >= 3 * WATCH);
+    run.end();
 }
 
 #[test]

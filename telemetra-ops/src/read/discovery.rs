@@ -54,7 +54,7 @@ impl PartitionDiscovery {
 
     /// Opens what is new and falls to this process. What could not be opened is new again the next time, and does not keep the
     /// others from being opened; the first error is returned.
-    fn look(&mut self, ingress: &Shared) -> Result<(), ExternalError> {
+    pub(super) fn look(&mut self, ingress: &Shared) -> Result<(), ExternalError> {
         let mut looked = Ok(());
         for id in self.source.partitions()? {
             let is_known = self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&id);
