@@ -174,9 +174,11 @@ impl<E: Events> Parts<E> {
             plans: self.plans,
             tables: Arc::new(tables.iter().map(|table| table.name().to_owned()).collect()),
             placements: Mutex::new(placements),
-            restored: Mutex::new(
-                restored.map_or_else(Vec::new, |restored| vec![Arc::new(restored); cluster.workers]),
-            ),
+            restored: {
+                let handles =
+                    restored.map(|restored| std::iter::repeat_n(Arc::new(restored), cluster.workers));
+                Mutex::new(handles.into_iter().flatten().collect())
+            },
             messages: Mutex::new(messages_to_writer),
             stored,
             failure: failure.clone(),
