@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_shape_is_told_by_its_beginning_and_a_checksum() {
+    fn a_long_shape_is_identified_by_its_beginning_and_a_checksum() {
         type Longest = ([u8; 28], [u8; 28], [u8; 28], [u8; 28], [u8; 28], [u8; 28], [u8; 27]);
         type Longer = ([u8; 28], [u8; 28], [u8; 28], [u8; 28], [u8; 28], [u8; 28], Option<[u8; 27]>);
         let longest = shape_of::<Longest>();

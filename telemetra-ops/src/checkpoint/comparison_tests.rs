@@ -113,7 +113,7 @@ fn settings_that_state_cannot_follow_are_refused_with_both_values() {
 }
 
 #[test]
-fn each_takeover_of_state_is_told_with_the_tables_that_it_changes() {
+fn each_takeover_of_state_is_reported_with_the_tables_that_it_changes() {
     let unchanged = Migration::unchanged;
     let derived = Takeover::Derived { from: "windows old".to_owned(), migration: unchanged() };
     let now = with_operator(OPERATOR, OperatorDefinition { version: 2, ..OperatorDefinition::default() });

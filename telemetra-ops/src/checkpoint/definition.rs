@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_told_from_one_with_any_other_setting() {
+    fn a_rule_differs_from_one_with_any_other_setting() {
         let rule = |threshold: f64| {
             let detector = telemetra_core::ZScore::new(threshold).expect("a threshold that can be");
             MomentRule::count("spike", detector, |count: &u64| *count)

@@ -96,7 +96,7 @@ fn source(boundary: u64, process: usize) -> String {
 }
 
 #[test]
-fn a_checkpoint_is_complete_with_its_parts_and_told_to_all() {
+fn a_checkpoint_is_complete_with_its_parts_and_reported_to_all() {
     let store = MemoryStore::default();
     let run = Run::start(&store, 0, 1);
     run.worker.encoded(EventTime(10), &"b".into(), Ok(vec![7]));
@@ -224,7 +224,7 @@ fn what_operators_leave_is_beside_the_newest_checkpoint() {
 }
 
 #[test]
-fn a_raise_is_durable_when_the_writer_has_been_told_of_it() {
+fn a_raise_is_durable_when_the_writer_has_stored_it() {
     let store = MemoryStore::default();
     let run = Run::start(&store, 0, 1);
     let id = PartitionId::new("a");

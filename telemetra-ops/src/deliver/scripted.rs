@@ -1,4 +1,4 @@
-//! A sink that does as it is told, and its thread, for the tests of delivery.
+//! A scripted sink and its thread, for the tests of delivery.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::Receiver;

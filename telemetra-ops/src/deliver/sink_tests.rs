@@ -1,4 +1,4 @@
-//! The threads of sinks, with a sink that does as it is told.
+//! The threads of sinks, with a scripted sink.
 
 use std::sync::mpsc::TrySendError;
 

@@ -160,7 +160,7 @@ impl<E: Events> Reader<E> {
                 .zip(records.iter())
                 .find_map(|(place, decoded)| Some((place, decoded.error.as_ref()?)))
         {
-            partition.tell_malformed(batch.bytes_of(place), error);
+            partition.log_malformed(batch.bytes_of(place), error);
         }
         // A pipeline that has failed does not sequence any more: then there are no placements, and nothing is folded.
         let mut placed = events.iter().zip(placements.iter());

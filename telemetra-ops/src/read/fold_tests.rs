@@ -225,12 +225,12 @@ fn a_pipeline_that_has_failed_folds_nothing() {
 
 #[test]
 fn it_is_logged_if_all_records_are_malformed() {
-    let told = |values: &[&'static str]| logged(|| drop(read_all(config(), [records(values)])));
-    let all = told(&["noon", "night"]);
+    let lines_of = |values: &[&'static str]| logged(|| drop(read_all(config(), [records(values)])));
+    let all = lines_of(&["noon", "night"]);
     assert_eq!(all.iter().filter(|line| line.starts_with("WARN")).count(), 1, "{all:?}");
     assert!(all[0].contains("all records so far are malformed") && all[0].contains("noon"), "{all:?}");
-    assert!(told(&["noon", "a 35"]).is_empty());
-    assert!(told(&["", ""]).is_empty(), "a record without events is none that could not be decoded");
+    assert!(lines_of(&["noon", "a 35"]).is_empty());
+    assert!(lines_of(&["", ""]).is_empty(), "a record without events is none that could not be decoded");
 }
 
 #[test]

@@ -152,7 +152,10 @@ fn a_partition_behind_what_sinks_have_waits_for_it_until_it_is_lost() {
     let asked = |times: &[u64]| logged(|| times.iter().for_each(|millis| process.ask_after(*millis)));
     assert!(asked(&[0, 99, 99]).is_empty());
     assert!(!process.stands().0, "what brought it there is still to come");
-    let told = asked(&[2]);
-    assert_eq!((told.len(), process.stands().0), (1, true));
-    assert!(told[0].contains("does not come again") && told[0].contains("partition=a"), "{told:?}");
+    let logged_lines = asked(&[2]);
+    assert_eq!((logged_lines.len(), process.stands().0), (1, true));
+    assert!(
+        logged_lines[0].contains("does not come again") && logged_lines[0].contains("partition=a"),
+        "{logged_lines:?}"
+    );
 }

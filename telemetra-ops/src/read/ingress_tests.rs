@@ -84,7 +84,7 @@ fn reading_may_be_two_minutes_ahead_or_two_panes() {
 }
 
 #[test]
-fn partitions_add_up_and_each_is_told_how_far_it_is_behind() {
+fn counters_of_partitions_add_up_and_each_states_its_lag() {
     let shared = shared(config(), vec![Script::default().open("a"), Script::default().open("b")]);
     place(&shared, 0, &[95, 96, 12]);
     place(&shared, 1, &[35]);
@@ -118,7 +118,7 @@ fn a_restart_knows_what_was_counted_and_sends_nothing_before_the_checkpoint() {
 }
 
 #[test]
-fn a_partition_that_is_added_joins_at_the_floor_that_was_told() {
+fn a_partition_that_is_added_joins_at_the_last_floor() {
     let (floors, log) = floors(true, None, Raises::new());
     let shared = resumed(config(), vec![Script::default().open("a")], None, Some(floors));
     place(&shared, 0, &[95]);
@@ -193,7 +193,7 @@ fn raises_of_other_processes_are_kept_and_sinks_beyond_the_log_are_exact_no_more
 }
 
 #[test]
-fn a_complete_checkpoint_is_told_to_partitions_with_their_offsets_at_the_cut() {
+fn a_complete_checkpoint_is_committed_to_partitions_with_their_offsets_at_the_cut() {
     let scripts = [Script::default(), Script::default()];
     let open = scripts.iter().zip(["a", "b"]).map(|(script, name)| script.open(name));
     let (floors, log) = floors(false, None, Raises::new());

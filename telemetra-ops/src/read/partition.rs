@@ -274,7 +274,7 @@ impl PartitionReader {
     }
 
     /// Logs once what its records look like, if all that were read of it are malformed.
-    pub(super) fn tell_malformed(&self, record: &[u8], error: &DecodeError) {
+    pub(super) fn log_malformed(&self, record: &[u8], error: &DecodeError) {
         let fates = self.fates();
         if fates.malformed < fates.read || self.told_malformed.swap(true, Ordering::Relaxed) {
             return;

@@ -224,7 +224,7 @@ fn others_follow_what_is_active_and_the_furthest_of_what_is_not() {
 #[test]
 fn it_is_logged_once_what_records_look_like_if_all_are_malformed() {
     let error = DecodeError::new("there is no time");
-    let told = |reader: &PartitionReader, record: &[u8]| logged(|| reader.tell_malformed(record, &error));
+    let lines_of = |reader: &PartitionReader, record: &[u8]| logged(|| reader.log_malformed(record, &error));
     let with = |malformed: u32, counted: u64| {
         let reader = reader(Script::default().open("a"), 0);
         (0..counted).for_each(|number| place(&reader, number, 35));
@@ -236,14 +236,14 @@ fn it_is_logged_once_what_records_look_like_if_all_are_malformed() {
     };
     let reader = with(3, 0);
     let long = [b"<xml>".as_slice(), &[b'x'; 100]].concat();
-    let first = told(&reader, &long);
+    let first = lines_of(&reader, &long);
     assert_eq!(first.len(), 1);
     let start = format!("start=\"<xml>{}\"", "x".repeat(55));
     for part in ["WARN", "partition=a", "records=3", "reason=there is no time", &start] {
         assert!(first[0].contains(part), "{part} is missing in {}", first[0]);
     }
-    assert_eq!(told(&reader, b"<xml>"), Vec::<String>::new());
-    assert_eq!(told(&with(3, 1), b"<xml>"), Vec::<String>::new(), "others could be decoded");
+    assert_eq!(lines_of(&reader, b"<xml>"), Vec::<String>::new());
+    assert_eq!(lines_of(&with(3, 1), b"<xml>"), Vec::<String>::new(), "others could be decoded");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Sources and partitions that do as they are told, for the tests of reading.
+//! Scripted sources and partitions, for the tests of reading.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -16,7 +16,7 @@ fn least(list: &SharedList<u64>) -> Option<EventTime> {
 }
 
 #[test]
-fn what_is_added_has_no_floor_before_one_that_was_told() {
+fn a_partition_that_is_added_has_no_floor_before_the_last_one() {
     let list = SharedList::new(vec![30, 20], EventTime(5));
     assert_eq!(least(&list), Some(EventTime(5)));
     assert_eq!(list.floor(|floor| EventTime(*floor)), EventTime(20));

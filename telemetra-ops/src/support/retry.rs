@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_failure_is_told_then_one_a_minute_then_the_end() {
+    fn the_first_failure_is_logged_then_one_a_minute_then_the_end() {
         let retry = RetryState::new("the sink `t`".to_owned());
         let begin = Instant::now();
         let at = |seconds: u64| begin + Duration::from_secs(seconds);
