@@ -77,6 +77,7 @@ mod tests {
         assert_eq!(silence.nothing(ms(3_900), ms(10)), ms(3_110), "a source that wants to be asked seldom");
         assert_eq!(silence.nothing(ms(3_800), ms(10)), ms(3_110), "a clock that goes back");
         assert_eq!(silence.nothing(ms(3_810), ms(10)), ms(3_120));
+        assert_eq!(silence.nothing(ms(4_820), ms(10)), ms(3_230), "a second more than the pause is no stall");
     }
 
     #[test]
