@@ -20,9 +20,9 @@ impl Running {
     /// between two checkpoints. `name` consists of `a-z`, `0-9`, `-` and `.`, and does not begin with a dot.
     ///
     /// It blocks until the copy is stored; the workers go on meanwhile. If the store has no complete checkpoint
-    /// yet, it waits for the first, without limit. It does not wait for one if [`restored`](Self::restored) or
-    /// [`PipelineStatus::checkpoint`](crate::PipelineStatus::checkpoint) is `Some`. In asynchronous code call it
-    /// on a thread for blocking work.
+    /// yet, it waits for the first, without limit; once
+    /// [`PipelineStatus::checkpoint`](crate::PipelineStatus::checkpoint) is `Some` it does not wait. In
+    /// asynchronous code call it on a thread for blocking work.
     ///
     /// # Errors
     ///
