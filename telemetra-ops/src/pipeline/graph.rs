@@ -47,7 +47,7 @@ use crate::operators::changes::Changes;
 ///     .column(Column::new("device", ColumnKind::Text));
 /// let layout = Layout::new(table.clone(), |place: &Ranked<String>, put| {
 ///     put(Value::Unsigned(place.rank.into()));
-///     put(Value::Text(place.key.as_str().into()));
+///     put(Value::Text(&place.key));
 /// });
 /// let lines = [r#"{"device": "d1", "time": "2026-01-01T00:00:00Z"}"#];
 /// Pipeline::<Reading>::new()
