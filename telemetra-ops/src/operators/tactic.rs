@@ -47,7 +47,8 @@ pub trait Tactic: 'static {
     /// Whether a snapshot may contain only the changes since the previous one. Default: false. Set it for large
     /// state that changes slowly. Every sixteenth snapshot is then still asked to be
     /// [`whole`](Self::snapshot), and [`restore`](Self::restore) receives a chain of snapshots, oldest first, that
-    /// begins with a whole one. Apply them in order; a removal must be visible in them.
+    /// begins with a whole one. Apply them in order, and take care that state which was removed in between does not
+    /// come back.
     const INCREMENTAL: bool = false;
 
     /// Whether each part of a worker's snapshot belongs to a [route](Self::route) of this worker. Default: false.
@@ -137,7 +138,7 @@ pub trait Tactic: 'static {
 
     /// Returns the least time at which something is due; `None` if nothing is. It is called before each
     /// [`advance`](Self::advance) and whenever the operator is scheduled, so it must be cheap. `ended` is true when
-    /// no more input will arrive: ignore timers then that only free state, as each of them would be waited for.
+    /// no more input will arrive; timers that only free state need not be returned then.
     fn next(&self, ended: bool) -> Option<EventTime>;
 
     /// Does everything that is due at `time`, and emits the results, which all get this time. Called once the
