@@ -23,8 +23,8 @@ use crate::operators::net::{Net, Netting};
 pub struct RowChange<R: Data> {
     /// The row: the new version of an upsert, or the last version of a withdrawal.
     pub row: R,
-    /// The number of times the row was published before: 0 for the first time. A sink ignores a change whose
-    /// revision is not greater than the one that it has.
+    /// The number of times the row was published before: 0 for the first time. Tables of summaries and moments
+    /// have it as the column `revision`.
     pub revision: u32,
     /// Whether the row is written (upsert) or removed (withdrawal).
     pub action: Action,
