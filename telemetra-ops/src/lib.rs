@@ -3,13 +3,13 @@
 //!
 //! The crate has two interfaces:
 //!
-//! * [`Pipeline`] is a builder: it takes sources, groupings, rules, sinks and a checkpoint store, and runs them on
-//!   worker threads of its own. Use it for services. Its page has an example.
-//! * The graph interface are the operators themselves, as extension traits of timely streams and differential
-//!   collections: [`Ingest`], [`Windows`], [`Latest`], [`Top`], [`Moments`], [`Enrich`], [`Changes`],
-//!   [`ProcessByKey`] and [`Checkpointed`]. Use it inside a pipeline, by [`Pipeline::extend`] and
-//!   [`Pipeline::collect`], or in a dataflow of your own, as in the example below, which has no checkpoints and no
-//!   sinks.
+//! * [`Pipeline`] is a builder: it takes sources, groupings, rules, sinks and a checkpoint store, and runs
+//!   them on worker threads of its own. Use it for services. Its page has an example.
+//! * The graph interface consists of the operators themselves, as extension traits of timely streams and
+//!   differential collections: [`Ingest`], [`Windows`], [`Latest`], [`Top`], [`Moments`], [`Enrich`],
+//!   [`Changes`], [`ProcessByKey`] and [`Checkpointed`]. Use it inside a pipeline, by [`Pipeline::extend`]
+//!   and [`Pipeline::collect`], or in a dataflow of your own, as in the example below, which has no
+//!   checkpoints and no sinks.
 //!
 //! # Terms
 //!

@@ -12,8 +12,9 @@ const GROUP: &str = "savepoints/";
 /// The name of the blob that is written last, which makes a savepoint complete.
 const MANIFEST: &str = "manifest";
 
-/// A copy of a checkpoint under a name, which stays in the store until you remove it, while checkpoints are replaced
-/// by newer ones. As in Flink, use it before an upgrade, or to start a second pipeline from the state of the first.
+/// A copy of a checkpoint under a name, which stays in the store until you remove it, while checkpoints are
+/// replaced by newer ones. As in Flink, use it before an upgrade, or to start a second pipeline from the
+/// state of the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Savepoint {
@@ -24,13 +25,14 @@ pub struct Savepoint {
     pub boundary: EventTime,
 }
 
-/// The savepoints of a checkpoint store: lists, takes and removes them, whether a pipeline runs on the store or
-/// not. For tools; a process that runs the pipeline itself takes one by
+/// The savepoints of a checkpoint store: lists, takes and removes them, whether a pipeline runs on the store
+/// or not. For tools; a process that runs the pipeline itself takes one by
 /// [`Running::savepoint`](crate::Running::savepoint).
 ///
-/// Start from a savepoint by [`Pipeline::from_savepoint`](crate::Pipeline::from_savepoint). All this works with
-/// every [`CheckpointStore`]. The blobs of a savepoint are copies in the same store, so a savepoint needs as much
-/// room as a checkpoint. The store is not claimed, so a running pipeline keeps it. Calls are tried once.
+/// Start from a savepoint by [`Pipeline::from_savepoint`](crate::Pipeline::from_savepoint). All this works
+/// with every [`CheckpointStore`]. The blobs of a savepoint are copies in the same store, so a savepoint
+/// needs as much room as a checkpoint. The store is not claimed, so a running pipeline keeps it. Calls are
+/// tried once.
 ///
 /// ```
 /// use telemetra_core::checkpoint::Directory;
@@ -66,21 +68,21 @@ impl<S: CheckpointStore> Savepoints<S> {
     /// Copies the newest complete checkpoint under this name, blob by blob. Returns `None` if there is no
     /// complete checkpoint.
     ///
-    /// A pipeline may run meanwhile. If it replaces the checkpoint by a newer one during the copy, the newer one is
-    /// copied instead.
+    /// A pipeline may run meanwhile. If it replaces the checkpoint by a newer one during the copy, the newer
+    /// one is copied instead.
     ///
     /// # Errors
     ///
     /// If there is a savepoint of this name already, the name is not valid (it consists of `a-z`, `0-9`, `-`
-    /// and `.`, and does not begin with a dot), or the store fails. Also, with a transient error, if the pipeline
-    /// replaces checkpoints faster than they can be copied, fifty times in a row. A failed copy is not a
-    /// savepoint: [`list`](Self::list) leaves it out, and [`remove`](Self::remove) removes its blobs.
+    /// and `.`, and does not begin with a dot), or the store fails. Also, with a transient error, if the
+    /// pipeline replaces checkpoints faster than they can be copied, fifty times in a row. A failed copy is
+    /// not a savepoint: [`list`](Self::list) leaves it out, and [`remove`](Self::remove) removes its blobs.
     pub fn take(&mut self, name: &str) -> Result<Option<Savepoint>, ExternalError> {
         take(&mut self.0, name)
     }
 
-    /// Removes a savepoint and its blobs. Does nothing if there is none of that name. A pipeline that was started
-    /// from the savepoint and has completed a checkpoint does not need it any more.
+    /// Removes a savepoint and its blobs. Does nothing if there is none of that name. A pipeline that was
+    /// started from the savepoint and has completed a checkpoint does not need it any more.
     ///
     /// # Errors
     ///

@@ -33,12 +33,13 @@ use crate::support::failure::Failure;
 /// How many checkpoints may build on one that is whole, before the next whole one.
 pub(crate) const CHAIN: usize = 16;
 
-/// The checkpoints of a dataflow, as its operators with state need them: when to take a snapshot, where to send it,
-/// and which state to start with. An operator is built with a context and a name, under which its state is stored;
-/// the name must be unique in the dataflow and the same from run to run. Clones are handles on the same context.
+/// The checkpoints of a dataflow, as its operators with state need them: when to take a snapshot, where to
+/// send it, and which state to start with. An operator is built with a context and a name, under which its
+/// state is stored; the name must be unique in the dataflow and the same from run to run. Clones are handles
+/// on the same context.
 ///
-/// In a [`Pipeline`](crate::Pipeline), [`Graph::context`](crate::Graph::context) returns it. In a dataflow of your
-/// own use [`none`](Self::none): only a pipeline takes checkpoints.
+/// In a [`Pipeline`](crate::Pipeline), [`Graph::context`](crate::Graph::context) returns it. In a dataflow of
+/// your own use [`none`](Self::none): only a pipeline takes checkpoints.
 ///
 /// ```
 /// # use telemetra_core::EventTime;
@@ -55,9 +56,10 @@ pub(crate) const CHAIN: usize = 16;
 ///
 /// # How a checkpoint is taken
 ///
-/// A marker flows through the dataflow with a timestamp just before the boundary of the checkpoint. An operator
-/// takes its snapshot when its frontier has passed the boundary, so the snapshot holds all that took effect before
-/// it and nothing after. Unlike Flink's barriers, markers need no alignment and hold up no data.
+/// A marker flows through the dataflow with a timestamp just before the boundary of the checkpoint. An
+/// operator takes its snapshot when its frontier has passed the boundary, so the snapshot holds all that took
+/// effect before it and nothing after. Unlike Flink's barriers, markers need no alignment and hold up no
+/// data.
 ///
 /// # Errors
 ///
@@ -91,8 +93,8 @@ pub(crate) struct Described {
 }
 
 impl<'scope> CheckpointContext<'scope> {
-    /// Returns a context without checkpoints, for dataflows of your own: operators start empty, and their state
-    /// is lost when the process ends.
+    /// Returns a context without checkpoints, for dataflows of your own: operators start empty, and their
+    /// state is lost when the process ends.
     #[must_use]
     pub fn none(scope: Scope<'scope, EventTime>) -> Self {
         Self::new(empty(scope), None, None, Failure::default(), Arc::default(), Arc::default())

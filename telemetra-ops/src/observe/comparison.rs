@@ -4,9 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use telemetra_core::{EventTime, Micro};
 
-/// The number of moments that one grouping found per hour, and the number of false alarms per hour that its rules are
-/// expected to raise without any anomaly. Both are of the last period of event time that late events cannot change
-/// any more, and are the same in all processes.
+/// The number of moments that one grouping found per hour, and the number of false alarms per hour that its
+/// rules are expected to raise without any anomaly. Both are of the last period of event time that late
+/// events cannot change any more, and are the same in all processes.
 ///
 /// If the two are about equal, most of the moments are false alarms: raise the thresholds.
 #[derive(Clone, Debug, PartialEq, Eq)]

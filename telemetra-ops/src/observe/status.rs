@@ -12,9 +12,9 @@ use crate::observe::comparison::MomentsStatus;
 use crate::read::ingress::PartitionStatus;
 use crate::support::retry::Failing;
 
-/// The status of a pipeline, as [`Running::status`](crate::Running::status) returns it. In a cluster it covers
-/// this process; each process has its own. Its parts are read one after another while the pipeline runs, so a
-/// count may be a little newer than another.
+/// The status of a pipeline, as [`Running::status`](crate::Running::status) returns it. In a cluster it
+/// covers this process; each process has its own. Its parts are read one after another while the pipeline
+/// runs, so a count may be a little newer than another.
 ///
 /// For a health check: the pipeline has failed if [`failure`](Self::failure) is set. It is degraded while
 /// [`store_failing`](Self::store_failing), a [sink](SinkStatus::failing) or a
@@ -22,8 +22,8 @@ use crate::support::retry::Failing;
 /// [`durable`](Self::durable) is much older than the out-of-orderness and a pane.
 #[derive(Clone, Debug)]
 pub struct PipelineStatus {
-    /// The number of events by fate, over all partitions that this process reads. Events read before a restart
-    /// from a checkpoint are included.
+    /// The number of events by fate, over all partitions that this process reads. Events read before a
+    /// restart from a checkpoint are included.
     pub fates: Fates,
     /// The event time up to which everything is durable in all sinks: [`EventTime::MIN`] at first,
     /// [`EventTime::MAX`] at the end of the input. Its distance from now is the latency of the pipeline.
@@ -32,8 +32,8 @@ pub struct PipelineStatus {
     pub partitions: Vec<PartitionStatus>,
     /// The status of each shard of each sink that runs in this process.
     pub sinks: Vec<SinkStatus>,
-    /// The boundary, in event time, of the last checkpoint that this run has completed: a restart continues from
-    /// there. `None` if it has completed none yet; a restart then continues where this run began, see
+    /// The boundary, in event time, of the last checkpoint that this run has completed: a restart continues
+    /// from there. `None` if it has completed none yet; a restart then continues where this run began, see
     /// [`Running::restored`](crate::Running::restored).
     pub checkpoint: Option<EventTime>,
     /// Three totals of this run: the number of complete checkpoints, the bytes that this process wrote to the
@@ -45,8 +45,8 @@ pub struct PipelineStatus {
     /// first period is settled.
     pub moments: Vec<MomentsStatus>,
     /// The current failures of looking for new partitions, one for each source that fails, which are being
-    /// retried: a source that does not answer, or a new partition that cannot be opened. The partitions that are
-    /// already open are read on. Empty if there is no such failure.
+    /// retried: a source that does not answer, or a new partition that cannot be opened. The partitions that
+    /// are already open are read on. Empty if there is no such failure.
     pub discovery_failing: Vec<Failing>,
     /// The time that the workers of this process spent in the operators of each name, without operators
     /// nested in them. Empty unless [`operator_times`](crate::Pipeline::operator_times) are measured.

@@ -21,23 +21,23 @@ use crate::operators::moments::FoundMoments;
 use crate::operators::restored_rules::RestoredRules;
 
 impl<'scope, K: Key> FoundMoments<'scope, K> {
-    /// Returns the moments with their [chance](Moment::chance): the share of false alarms that is expected among
-    /// all moments of all keys and rules that ended in the same `period` of event time and are at least as extreme
-    /// (the q-value of Benjamini and Hochberg). A chance of 0.05 means that one in twenty such moments is expected
-    /// to be a false alarm. The state is part of the checkpoints of `context` under `name`, which is unique in the
-    /// graph and the same from run to run.
+    /// Returns the moments with their [chance](Moment::chance): the share of false alarms that is expected
+    /// among all moments of all keys and rules that ended in the same `period` of event time and are at least
+    /// as extreme (the q-value of Benjamini and Hochberg). A chance of 0.05 means that one in twenty such
+    /// moments is expected to be a false alarm. The state is part of the checkpoints of `context` under
+    /// `name`, which is unique in the graph and the same from run to run.
     ///
-    /// A pane is *settled* when no event within the allowed lateness can change its windows any more. When the
-    /// pane in which a moment ended is settled, the chance of the moment is final: it is then estimated from the
-    /// period that ends with this pane. Until then it is estimated from the period that was settled last. So a
-    /// moment has at most one revision more than without chance.
+    /// A pane is *settled* when no event within the allowed lateness can change its windows any more. When
+    /// the pane in which a moment ended is settled, the chance of the moment is final: it is then estimated
+    /// from the period that ends with this pane. Until then it is estimated from the period that was settled
+    /// last. So a moment has at most one revision more than without chance.
     ///
     /// The chance is `None` before the first judged window is settled, and for moments of detectors whose
     /// [scores are not normal](telemetra_core::Tracker::normal_scores).
     ///
-    /// Network: for each pane and rule, each worker sends to all others the number of judged windows and of moments
-    /// by score: some tens of bytes. State: the counts of the panes of the period, and the moments that are not
-    /// final. Work: for each pane with moments, the number of different scores in the period.
+    /// Network: for each pane and rule, each worker sends to all others the number of judged windows and of
+    /// moments by score: some tens of bytes. State: the counts of the panes of the period, and the moments
+    /// that are not final. Work: for each pane with moments, the number of different scores in the period.
     ///
     /// ```
     /// use differential_dataflow::input::Input;

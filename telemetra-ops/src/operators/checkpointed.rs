@@ -27,8 +27,8 @@ use crate::support::exchange::is_mine;
 use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::frontier::reached;
 
-/// Extends a timely stream of `D` by operators whose state is in checkpoints. It is implemented for streams of any
-/// data that can be exchanged between workers.
+/// Extends a timely stream of `D` by operators whose state is in checkpoints. It is implemented for streams
+/// of any data that can be exchanged between workers.
 ///
 /// # Contract
 ///
@@ -37,9 +37,9 @@ use crate::support::frontier::reached;
 /// * **A stable name.** `name` is unique in the graph and the same from run to run, as checkpoints store the
 ///   state under it.
 pub trait Checkpointed<'scope, D>: Sized {
-    /// Runs a tactic on this stream as a timely operator, and returns the stream of its output. Its state is part
-    /// of the checkpoints of `context` under `name`, so after a restart, with any number of workers, the operator
-    /// continues where the checkpoint was taken.
+    /// Runs a tactic on this stream as a timely operator, and returns the stream of its output. Its state is
+    /// part of the checkpoints of `context` under `name`, so after a restart, with any number of workers, the
+    /// operator continues where the checkpoint was taken.
     ///
     /// Arrivals are exchanged by [`route`](Tactic::route). The operator holds one timely capability, at the
     /// [next](Tactic::next) time at which something is due, and none if nothing is; so an operator that has

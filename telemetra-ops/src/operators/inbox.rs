@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use telemetra_core::EventTime;
 
-/// A queue of arrivals, sorted by the time at which they take effect, for a [`Tactic`](crate::Tactic): push into it
-/// in `take_in`, return its next time from `next`, and take from it in `advance`.
+/// A queue of arrivals, sorted by the time at which they take effect, for a [`Tactic`](crate::Tactic): push
+/// into it in `take_in`, return its next time from `next`, and take from it in `advance`.
 ///
 /// ```
 /// use telemetra_core::EventTime;
@@ -35,7 +35,8 @@ impl<D> Default for Inbox<D> {
 }
 
 impl<D> Inbox<D> {
-    /// Adds an arrival that takes effect at `time`. Cost: the logarithm of the number of different times that wait.
+    /// Adds an arrival that takes effect at `time`. Cost: the logarithm of the number of different times that
+    /// wait.
     pub fn push(&mut self, time: EventTime, arrival: D) {
         let Self { arrivals, spare } = self;
         arrivals.entry(time).or_insert_with(|| std::mem::take(spare)).push(arrival);

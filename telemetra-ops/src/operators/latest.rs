@@ -8,8 +8,8 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::operators::stash::Stash;
 use crate::operators::windows::Summaries;
 
-/// Extends a collection of summaries by its current state: the newest summary of each key. It is implemented for
-/// [`Summaries`](crate::Summaries).
+/// Extends a collection of summaries by its current state: the newest summary of each key. It is implemented
+/// for [`Summaries`](crate::Summaries).
 ///
 /// # Contract
 ///
@@ -21,13 +21,13 @@ pub trait Latest: Sized {
     /// Returns, for each key that has events in the window that ended last, the summary of that window.
     ///
     /// A summary is added when its window ends, corrected when it is revised, and replaced when the key's
-    /// next window ends. If the next window ends without any event of the key, the summary is removed, and the key
-    /// is in the collection again when it has events. Revisions of older windows have no effect. At the end of the
-    /// input the collection becomes empty.
+    /// next window ends. If the next window ends without any event of the key, the summary is removed, and
+    /// the key is in the collection again when it has events. Revisions of older windows have no effect. At
+    /// the end of the input the collection becomes empty.
     ///
-    /// State: the summary of each key in the collection, shared with other operators, until it is removed. Work:
-    /// proportional to the changes; nothing is exchanged between workers. There is no state in checkpoints: after a
-    /// restart it is computed from the restored summaries.
+    /// State: the summary of each key in the collection, shared with other operators, until it is removed.
+    /// Work: proportional to the changes; nothing is exchanged between workers. There is no state in
+    /// checkpoints: after a restart it is computed from the restored summaries.
     ///
     /// ```
     /// use std::time::Duration;

@@ -21,8 +21,8 @@ use crate::operators::windows::Summaries;
 use crate::support::failure::PipelineError;
 use timely::dataflow::operators::vec::Map;
 
-/// Extends a collection of summaries by anomaly detection. A moment is a run of adjacent windows of one key that a
-/// rule's detector judges anomalous. It is implemented for [`Summaries`]. In a pipeline, use
+/// Extends a collection of summaries by anomaly detection. A moment is a run of adjacent windows of one key
+/// that a rule's detector judges anomalous. It is implemented for [`Summaries`]. In a pipeline, use
 /// [`count_moments`](crate::Pipeline::count_moments) and [`rules`](crate::Pipeline::rules) instead.
 ///
 /// # Contract
@@ -30,19 +30,20 @@ use timely::dataflow::operators::vec::Map;
 /// Of the caller:
 ///
 /// * **The same windows.** `windows` are the rules by which the summaries were made, of tumbling or sliding
-///   windows, with a [horizon](telemetra_core::TimeConfig::least_horizon) long enough for the longest baseline.
+///   windows, with a [horizon](telemetra_core::TimeConfig::least_horizon) long enough for the longest
+///   baseline.
 /// * **Different types.** Each rule has a moment type of its own.
 /// * **A stable name.** `name` is unique in the graph and the same from run to run, as checkpoints store the
 ///   state under it.
 pub trait Moments<'scope, K: Key, S: Data>: Sized {
-    /// Finds the moments of all keys under all rules and returns them as a collection. The state is part of the
-    /// checkpoints of `context` under `name`.
+    /// Finds the moments of all keys under all rules and returns them as a collection. The state is part of
+    /// the checkpoints of `context` under `name`.
     ///
-    /// Each rule's detector judges every new window by its baseline: the key's earlier windows that do not overlap
-    /// it or each other. When a window is revised, it is judged again, and so are the windows that have it in their
-    /// baseline; moments are corrected accordingly. Adjacent anomalous windows form one moment, which is open until
-    /// a window that is not anomalous follows. A moment is removed when the last of its windows is as old as the
-    /// horizon. The removal of an old window changes no judgement.
+    /// Each rule's detector judges every new window by its baseline: the key's earlier windows that do not
+    /// overlap it or each other. When a window is revised, it is judged again, and so are the windows that
+    /// have it in their baseline; moments are corrected accordingly. Adjacent anomalous windows form one
+    /// moment, which is open until a window that is not anomalous follows. A moment is removed when the last
+    /// of its windows is as old as the horizon. The removal of an old window changes no judgement.
     ///
     /// The moments have no [`chance`](Moment::chance); see [`find_moments`](Self::find_moments) for that.
     ///

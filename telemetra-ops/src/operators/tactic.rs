@@ -9,14 +9,14 @@ use timely::ExchangeData;
 use crate::checkpoint::definition::OperatorDefinition;
 use crate::support::failure::PipelineError;
 
-/// The logic of an operator with checkpointed state, without its frontiers and capabilities: it stores arrivals by
-/// time, returns the next time at which something is due, and emits its output at that time. The name is
-/// differential dataflow's.
+/// The logic of an operator with checkpointed state, without its frontiers and capabilities: it stores
+/// arrivals by time, returns the next time at which something is due, and emits its output at that time. The
+/// name is differential dataflow's.
 ///
-/// Run it by [`checkpointed`](crate::Checkpointed::checkpointed), whose page has a complete example; that operator
-/// drives the tactic, and takes and restores its snapshots. Each worker has a tactic of its own, with its share of
-/// the keys. Write a tactic where you need timers, as with Flink's `onTimer`. For state by key without timers,
-/// [`KeyedProcess`](crate::KeyedProcess) is simpler.
+/// Run it by [`checkpointed`](crate::Checkpointed::checkpointed), whose page has a complete example; that
+/// operator drives the tactic, and takes and restores its snapshots. Each worker has a tactic of its own,
+/// with its share of the keys. Write a tactic where you need timers, as with Flink's `onTimer`. For state by
+/// key without timers, [`KeyedProcess`](crate::KeyedProcess) is simpler.
 ///
 /// # Contract
 ///
@@ -44,16 +44,16 @@ pub trait Tactic: 'static {
     /// at a restart.
     type Snapshot: Serialize + DeserializeOwned;
 
-    /// Whether a snapshot may contain only the changes since the previous one. Default: false. Set it for large
-    /// state that changes slowly. Every sixteenth snapshot is then still asked to be
-    /// [`whole`](Self::snapshot), and [`restore`](Self::restore) receives a chain of snapshots, oldest first, that
-    /// begins with a whole one. Apply them in order, and take care that state which was removed in between does not
-    /// come back.
+    /// Whether a snapshot may contain only the changes since the previous one. Default: false. Set it for
+    /// large state that changes slowly. Every sixteenth snapshot is then still asked to be
+    /// [`whole`](Self::snapshot), and [`restore`](Self::restore) receives a chain of snapshots, oldest first,
+    /// that begins with a whole one. Apply them in order, and take care that state which was removed in
+    /// between does not come back.
     const INCREMENTAL: bool = false;
 
-    /// Whether each part of a worker's snapshot belongs to a [route](Self::route) of this worker. Default: false.
-    /// Set it for large state by key: if the number of workers has not changed, a worker then restores from its
-    /// own snapshots alone, so that each snapshot is decoded once and not by every worker.
+    /// Whether each part of a worker's snapshot belongs to a [route](Self::route) of this worker. Default:
+    /// false. Set it for large state by key: if the number of workers has not changed, a worker then restores
+    /// from its own snapshots alone, so that each snapshot is decoded once and not by every worker.
     const BY_ROUTE: bool = false;
 
     /// Returns the version of the state, which checkpoints record. Raise it when the fields or the meaning of
@@ -62,8 +62,8 @@ pub trait Tactic: 'static {
         0
     }
 
-    /// Returns the function that converts a snapshot from `version` to the present one. Without it, the pipeline
-    /// does not start from a checkpoint of that version. Default: `None`.
+    /// Returns the function that converts a snapshot from `version` to the present one. Without it, the
+    /// pipeline does not start from a checkpoint of that version. Default: `None`.
     ///
     /// ```
     /// # use telemetra_core::checkpoint::{CodecError, Migration};
@@ -131,14 +131,14 @@ pub trait Tactic: 'static {
         stamp
     }
 
-    /// Stores an arrival that takes effect at `time`, until [`advance`](Self::advance) is called for that time.
-    /// Arrivals come in any order, some of them for times far ahead. An [`Inbox`](crate::Inbox) is enough for most
-    /// tactics.
+    /// Stores an arrival that takes effect at `time`, until [`advance`](Self::advance) is called for that
+    /// time. Arrivals come in any order, some of them for times far ahead. An [`Inbox`](crate::Inbox) is
+    /// enough for most tactics.
     fn take_in(&mut self, time: EventTime, arrival: Self::In);
 
     /// Returns the least time at which something is due; `None` if nothing is. It is called before each
-    /// [`advance`](Self::advance) and whenever the operator is scheduled, so it must be cheap. `ended` is true when
-    /// no more input will arrive; timers that only free state need not be returned then.
+    /// [`advance`](Self::advance) and whenever the operator is scheduled, so it must be cheap. `ended` is
+    /// true when no more input will arrive; timers that only free state need not be returned then.
     fn next(&self, ended: bool) -> Option<EventTime>;
 
     /// Does everything that is due at `time`, and emits the results, which all get this time. Called once the
@@ -153,10 +153,10 @@ pub trait Tactic: 'static {
     /// If the state cannot be encoded. The pipeline then fails.
     fn snapshot(&mut self, boundary: EventTime, whole: bool) -> Result<Self::Snapshot, CodecError>;
 
-    /// Restores the state as it was just before `boundary`. `snapshots` are those of all workers, whose number may
-    /// have been another one: take the parts for whose route `is_mine` returns true, and drop the others. If the
-    /// number is the same and the state is kept [by route](Self::BY_ROUTE), the snapshots are this worker's alone.
-    /// Called once, before anything arrives.
+    /// Restores the state as it was just before `boundary`. `snapshots` are those of all workers, whose
+    /// number may have been another one: take the parts for whose route `is_mine` returns true, and drop the
+    /// others. If the number is the same and the state is kept [by route](Self::BY_ROUTE), the snapshots are
+    /// this worker's alone. Called once, before anything arrives.
     ///
     /// # Errors
     ///
@@ -170,11 +170,10 @@ pub trait Tactic: 'static {
     ) -> Result<(), CodecError>;
 
     /// Emits, after a restart, the collection as it was just before the boundary, for later operators without
-    /// checkpoints, such as differential's `join`. Called once, after [`restore`](Self::restore); everything it
-    /// emits is sent just before the boundary. Default: nothing, which is right for streams that are no
-    /// collections.
-    /// [`collection_compliance`](crate::testkit::collection_compliance) checks that it equals the sum of what
-    /// was emitted.
+    /// checkpoints, such as differential's `join`. Called once, after [`restore`](Self::restore); everything
+    /// it emits is sent just before the boundary. Default: nothing, which is right for streams that are no
+    /// collections. [`collection_compliance`](crate::testkit::collection_compliance) checks that it equals
+    /// the sum of what was emitted.
     fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
         let _ = emit;
     }
@@ -212,7 +211,7 @@ pub trait Tactic: 'static {
         None
     }
 
-    /// Called each time after timely has scheduled the operator, for example to update gauges. It must not change
-    /// the state. Default: nothing.
+    /// Called each time after timely has scheduled the operator, for example to update gauges. It must not
+    /// change the state. Default: nothing.
     fn end_of_turn(&mut self) {}
 }

@@ -76,8 +76,8 @@ use crate::support::failure::Failure;
 ///
 /// # Restarts
 ///
-/// With [`checkpoints`](Self::checkpoints) a restart continues from the last complete checkpoint, and each sink
-/// skips the batches up to the event time that it has already: the tables equal those of a run without
+/// With [`checkpoints`](Self::checkpoints) a restart continues from the last complete checkpoint, and each
+/// sink skips the batches up to the event time that it has already: the tables equal those of a run without
 /// interruption. The state in a checkpoint is found by name: the table of a grouping, or its
 /// [`state_name`](Self::state_name). A grouping whose name changed starts empty. Use
 /// [`check_restore`](Self::check_restore) to see, without starting, what a changed pipeline would keep of a
@@ -189,8 +189,8 @@ impl<E: Events, L> Pipeline<E, L> {
     /// cluster; within a process any worker may decode any batch, so one partition uses all cores.
     ///
     /// Errors while reading: a record that the decoder refuses is counted as malformed and becomes a [dead
-    /// letter](telemetra_core::DeadLetter); it does not stop the pipeline. A transient error of a partition is
-    /// retried without limit. A permanent one ends the pipeline with
+    /// letter](telemetra_core::DeadLetter); it does not stop the pipeline. A transient error of a partition
+    /// is retried without limit. A permanent one ends the pipeline with
     /// [`PipelineError::Source`](crate::PipelineError::Source).
     ///
     /// [`start`](Self::start) fails if there is no source, or if two partitions have the same name.
@@ -205,8 +205,8 @@ impl<E: Events, L> Pipeline<E, L> {
     /// of out-of-orderness and 5 minutes of allowed lateness.
     ///
     /// The out-of-orderness delays every result; the allowed lateness delays none, but keeps more panes for
-    /// each key. The settings may change from one run to the next; the [restore plan](crate::RestorePlan) says
-    /// which state of a checkpoint is then kept and which is refused.
+    /// each key. The settings may change from one run to the next; the [restore plan](crate::RestorePlan)
+    /// says which state of a checkpoint is then kept and which is refused.
     #[must_use]
     pub fn time(mut self, time: TimeConfig) -> Self {
         self.parts.ingress.time = time;
@@ -214,8 +214,9 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Sets the watermark strategy of each partition, which `strategy` makes from the partition's id.
-    /// Default: bounded out-of-orderness, by the [time settings](Self::time). With a strategy of your own, the
-    /// `out_of_orderness` and `idle_after` of those settings have no effect, as the strategy decides both.
+    /// Default: bounded out-of-orderness, by the [time settings](Self::time). With a strategy of your own,
+    /// the `out_of_orderness` and `idle_after` of those settings have no effect, as the strategy decides
+    /// both.
     ///
     /// The strategy is made anew at each start. It must depend on nothing but the records of its partition,
     /// or a restart would judge lateness differently.
@@ -230,8 +231,8 @@ impl<E: Events, L> Pipeline<E, L> {
 
     /// Sets the clock that gives processing time, by which a partition becomes idle and an event is judged to
     /// be from the future. Default: the system's clock. Pass another one to tests, and to replays that must
-    /// give the same fates each time. The lags in [metrics](crate::metric) are measured by it too; timeouts and the
-    /// pauses of retries are not.
+    /// give the same fates each time. The lags in [metrics](crate::metric) are measured by it too; timeouts
+    /// and the pauses of retries are not.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.parts.ingress.clock = clock;
@@ -242,10 +243,10 @@ impl<E: Events, L> Pipeline<E, L> {
     /// sink. Default: two minutes, or two panes if that is longer. [`start`](Self::start) refuses less than
     /// two panes.
     ///
-    /// This is the back-pressure of the pipeline, and the only bound on the memory of unfinished work: at most
-    /// the changes of this span of event time wait for a slow sink, and at most the partials of this span wait
-    /// for a slow partition. It is a bound on event time, not on bytes. A larger value lets fast partitions be
-    /// read further while another one stalls.
+    /// This is the back-pressure of the pipeline, and the only bound on the memory of unfinished work: at
+    /// most the changes of this span of event time wait for a slow sink, and at most the partials of this
+    /// span wait for a slow partition. It is a bound on event time, not on bytes. A larger value lets fast
+    /// partitions be read further while another one stalls.
     #[must_use]
     pub fn max_watermark_drift(mut self, drift: Duration) -> Self {
         self.parts.ingress.max_watermark_drift = Some(drift);
@@ -278,14 +279,14 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Adds a sink of several shards, which write in parallel: for a target that one connection cannot write
-    /// to fast enough. The shard of a row is chosen by the hash of its [subject](telemetra_core::Layout::subject),
-    /// so all rows about one subject go to the same shard. The shard of a dead letter is chosen by the name of
-    /// its partition.
+    /// to fast enough. The shard of a row is chosen by the hash of its
+    /// [subject](telemetra_core::Layout::subject), so all rows about one subject go to the same shard. The
+    /// shard of a dead letter is chosen by the name of its partition.
     ///
     /// The shards are spread evenly over the workers of all processes. In each process,
-    /// [`start`](Self::start) calls `make` for the shards that run there; each has a thread of its own. A time
-    /// counts as durable when it is durable in every shard. One shard is the same as a [`sink`](Self::sink);
-    /// `start` refuses 0.
+    /// [`start`](Self::start) calls `make` for the shards that run there; each has a thread of its own. A
+    /// time counts as durable when it is durable in every shard. One shard is the same as a
+    /// [`sink`](Self::sink); `start` refuses 0.
     ///
     /// All processes must be given the same number of shards. The number may change from one run to the next.
     #[must_use]
@@ -298,9 +299,9 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Declares the table of a row type that [`Graph::publish`](crate::Graph::publish) publishes, so that sinks
-    /// can create it when they are opened. Groupings, [`rows`](Self::rows) and [`publish`](Self::publish)
-    /// declare their tables themselves.
+    /// Declares the table of a row type that [`Graph::publish`](crate::Graph::publish) publishes, so that
+    /// sinks can create it when they are opened. Groupings, [`rows`](Self::rows) and
+    /// [`publish`](Self::publish) declare their tables themselves.
     ///
     /// [`start`](Self::start) fails if the table's definition is not valid or another one has the same name.
     #[must_use]
@@ -308,8 +309,8 @@ impl<E: Events, L> Pipeline<E, L> {
         self.table_of(R::table())
     }
 
-    /// Declares a table of rows that [`Graph::publish_as`](crate::Graph::publish_as) publishes, for tables that
-    /// are known only at run time. Otherwise like [`table`](Self::table).
+    /// Declares a table of rows that [`Graph::publish_as`](crate::Graph::publish_as) publishes, for tables
+    /// that are known only at run time. Otherwise like [`table`](Self::table).
     #[must_use]
     pub fn table_of(mut self, table: Table) -> Self {
         self.parts.tables.push(Arc::new(table));
@@ -317,9 +318,9 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Enables checkpoints: snapshots of all state and of the offsets of all partitions, from which the next
-    /// start continues. One is taken for every `every` of event time (not of processing time, as in Flink), the
-    /// first at the multiple of `every` before the first events. A pipeline of one process takes another one at
-    /// the end of its input. Default: no checkpoints, so a restart reads all input again.
+    /// start continues. One is taken for every `every` of event time (not of processing time, as in Flink),
+    /// the first at the multiple of `every` before the first events. A pipeline of one process takes another
+    /// one at the end of its input. Default: no checkpoints, so a restart reads all input again.
     ///
     /// `every` must be a multiple of the pane, which is the greatest common divisor of all slides and of the
     /// times between [early results](crate::WindowKind::early); [`start`](Self::start) refuses others. Short
@@ -328,15 +329,15 @@ impl<E: Events, L> Pipeline<E, L> {
     /// There are no barriers and no alignment: the state of each operator is encoded on its worker when the
     /// frontier passes the boundary, and a thread of its own stores it. The state of windows and of keyed
     /// processes is incremental: every sixteenth checkpoint holds all of it, the others hold the keys that
-    /// changed. A checkpoint is complete once every sink has made durable what comes before it; older ones that
-    /// it does not build on are then removed.
+    /// changed. A checkpoint is complete once every sink has made durable what comes before it; older ones
+    /// that it does not build on are then removed.
     ///
     /// A transient error of the store is retried without limit; a permanent one ends the pipeline with
     /// [`PipelineError::Checkpoint`](crate::PipelineError::Checkpoint).
     ///
-    /// The store belongs to this pipeline alone. A [`Directory`](telemetra_core::checkpoint::Directory) refuses
-    /// a second process while the first one still runs. A store on a server cannot see that: there the second
-    /// process takes the store over, and the first one fails with its next write.
+    /// The store belongs to this pipeline alone. A [`Directory`](telemetra_core::checkpoint::Directory)
+    /// refuses a second process while the first one still runs. A store on a server cannot see that: there
+    /// the second process takes the store over, and the first one fails with its next write.
     #[must_use]
     pub fn checkpoints(mut self, store: impl CheckpointStore + 'static, every: Duration) -> Self {
         let (store, pause) = (Box::new(store), Duration::ZERO);
@@ -348,8 +349,8 @@ impl<E: Events, L> Pipeline<E, L> {
     /// fast, does not spend its time on them. A checkpoint that is due earlier is taken when the pause has
     /// passed, even if no more input comes. Default: zero.
     ///
-    /// Call it after [`checkpoints`](Self::checkpoints), which resets it; without checkpoints, and in a cluster
-    /// of several processes, it has no effect.
+    /// Call it after [`checkpoints`](Self::checkpoints), which resets it; without checkpoints, and in a
+    /// cluster of several processes, it has no effect.
     #[must_use]
     pub fn checkpoint_pause(mut self, pause: Duration) -> Self {
         if let Some(checkpoints) = &mut self.parts.checkpoints {
@@ -361,17 +362,17 @@ impl<E: Events, L> Pipeline<E, L> {
     /// Moves the state of keys to files on disk when it exceeds a limit of memory. Default: all state is in
     /// memory.
     ///
-    /// It applies to the windows of sliding and tumbling groupings and to their moments; sessions, early results
-    /// and operators of your own stay in memory. The results are the same. Keys without recent events are
-    /// written first, and are read again when an event arrives or they are due. The limit applies to this
+    /// It applies to the windows of sliding and tumbling groupings and to their moments; sessions, early
+    /// results and operators of your own stay in memory. The results are the same. Keys without recent events
+    /// are written first, and are read again when an event arrives or they are due. The limit applies to this
     /// process and is divided evenly among its operators and workers. While a snapshot for a checkpoint is
     /// taken, its content is in memory too.
     ///
-    /// Use it when most keys have no events for long times. A key that is read and written again costs the disk
-    /// twice its encoded state.
+    /// Use it when most keys have no events for long times. A key that is read and written again costs the
+    /// disk twice its encoded state.
     ///
-    /// [`start`](Self::start) refuses a folder that it cannot write to. A disk that is full or fails later ends
-    /// the pipeline with [`PipelineError::Spill`](crate::PipelineError::Spill).
+    /// [`start`](Self::start) refuses a folder that it cannot write to. A disk that is full or fails later
+    /// ends the pipeline with [`PipelineError::Spill`](crate::PipelineError::Spill).
     #[must_use]
     pub fn spill(mut self, spill: SpillConfig) -> Self {
         self.parts.spill = Some(spill);
@@ -398,8 +399,8 @@ impl<E: Events, L> Pipeline<E, L> {
     /// [`wait`](crate::Running::wait) returns
     /// [`PipelineError::Disagreement`](crate::PipelineError::Disagreement).
     ///
-    /// Sinks run in process 0, except [sinks of several shards](Self::sharded_sink). If one process fails, the
-    /// others end with [`PipelineError::Peer`](crate::PipelineError::Peer); start all of them again. The
+    /// Sinks run in process 0, except [sinks of several shards](Self::sharded_sink). If one process fails,
+    /// the others end with [`PipelineError::Peer`](crate::PipelineError::Peer); start all of them again. The
     /// checkpoint store must be one that all processes reach.
     ///
     /// The connections have no authentication and no encryption, so the network must be private.
@@ -413,8 +414,8 @@ impl<E: Events, L> Pipeline<E, L> {
     /// Sets how long [`start`](Self::start) retries while a source, a sink or the checkpoint store fails
     /// transiently, so that services may come up in any order. Default: 30 s for all together.
     ///
-    /// A permanent error is returned at once. Zero means one try. Once the pipeline runs, transient errors are
-    /// retried without limit.
+    /// A permanent error is returned at once. Zero means one try. Once the pipeline runs, transient errors
+    /// are retried without limit.
     #[must_use]
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.parts.startup_timeout = timeout;
@@ -424,10 +425,10 @@ impl<E: Events, L> Pipeline<E, L> {
     /// Sets how long [draining](crate::Running::drain) may take until it is given up. Default: 8 s, as
     /// container runtimes kill a process 10 s after the order to stop.
     ///
-    /// Draining is given up if a sink or the checkpoint store is not done by then. The last complete checkpoint
-    /// is kept, [`Report::unfinished`](crate::Report::unfinished) says what is not durable, and the next start
-    /// reads and writes it again. Calls of sinks and of the store that are then under way have another eighth
-    /// of this time to return, 1 s by default.
+    /// Draining is given up if a sink or the checkpoint store is not done by then. The last complete
+    /// checkpoint is kept, [`Report::unfinished`](crate::Report::unfinished) says what is not durable, and
+    /// the next start reads and writes it again. Calls of sinks and of the store that are then under way have
+    /// another eighth of this time to return, 1 s by default.
     ///
     /// After an order to [stop](crate::Running::stop), such calls have the whole of this time to return.
     #[must_use]

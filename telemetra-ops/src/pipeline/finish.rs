@@ -15,12 +15,12 @@ use crate::support::failure::Failure;
 
 /// The treatment of open windows when a pipeline is [drained](crate::Running::drain).
 ///
-/// Use `KeepWindows` to restart or upgrade a service, as Flink's `stop` with a savepoint, and `CloseWindows` when
-/// no more input will come, or when the tables must be complete now.
+/// Use `KeepWindows` to restart or upgrade a service, as Flink's `stop` with a savepoint, and `CloseWindows`
+/// when no more input will come, or when the tables must be complete now.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Drain {
-    /// Open windows are closed and published, as if all partitions had ended. With checkpoints, a restart reads
-    /// on where reading stopped, and events that belong to these windows revise them.
+    /// Open windows are closed and published, as if all partitions had ended. With checkpoints, a restart
+    /// reads on where reading stopped, and events that belong to these windows revise them.
     CloseWindows,
     /// Open windows are kept in a last checkpoint, and a restart continues them as if there had been no
     /// interruption. Without checkpoints, and in a cluster of processes, the effect is that of
@@ -103,8 +103,8 @@ impl Finish {
 /// A handle that stops a pipeline from any thread, also while it is still starting. Clones control the same
 /// pipeline.
 ///
-/// Get it from [`Pipeline::stop_signal`](crate::Pipeline::stop_signal) before the start, for example for a handler
-/// of SIGTERM. It cannot drain: once the pipeline runs, a [`StopHandle`] can do both.
+/// Get it from [`Pipeline::stop_signal`](crate::Pipeline::stop_signal) before the start, for example for a
+/// handler of SIGTERM. It cannot drain: once the pipeline runs, a [`StopHandle`] can do both.
 ///
 /// ```
 /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
@@ -128,16 +128,16 @@ impl StopSignal {
     /// Orders the pipeline to stop as soon as possible, without draining. Returns at once.
     ///
     /// Before and during the start, [`Pipeline::start`](crate::Pipeline::start) returns
-    /// [`PipelineError::Stopped`](crate::PipelineError::Stopped) as soon as the call to an external system that
-    /// it waits for returns. Later the effect is that of [`StopHandle::stop`].
+    /// [`PipelineError::Stopped`](crate::PipelineError::Stopped) as soon as the call to an external system
+    /// that it waits for returns. Later the effect is that of [`StopHandle::stop`].
     pub fn stop(&self) {
         self.0.halt();
     }
 }
 
 /// A handle that stops or drains a running pipeline from any thread or task, and awaits its end. Clones
-/// control the same pipeline. It does not keep the pipeline running: when the [`Running`](crate::Running) handle
-/// is dropped, the pipeline stops.
+/// control the same pipeline. It does not keep the pipeline running: when the [`Running`](crate::Running)
+/// handle is dropped, the pipeline stops.
 ///
 /// Get it from [`Running::stop_handle`](crate::Running::stop_handle). The report or the error is returned by
 /// [`Running::wait`](crate::Running::wait), on the thread that owns that handle.
@@ -179,12 +179,12 @@ impl StopHandle {
         self.failure.halt();
     }
 
-    /// Orders the pipeline to stop reading, finish what was read, and flush its sinks, and returns at once. With
-    /// [`Drain::KeepWindows`] the pipeline also takes a checkpoint of the open windows.
+    /// Orders the pipeline to stop reading, finish what was read, and flush its sinks, and returns at once.
+    /// With [`Drain::KeepWindows`] the pipeline also takes a checkpoint of the open windows.
     ///
-    /// Draining is given up after the [drain timeout](crate::Pipeline::drain_timeout), for example if a sink is
-    /// unreachable; the pipeline then stops. In a cluster the order concerns the partitions of this process, so
-    /// give it in each process.
+    /// Draining is given up after the [drain timeout](crate::Pipeline::drain_timeout), for example if a sink
+    /// is unreachable; the pipeline then stops. In a cluster the order concerns the partitions of this
+    /// process, so give it in each process.
     pub fn drain(&self, how: Drain) {
         self.finish.ordered.get_or_init(Instant::now);
         match how {
@@ -206,7 +206,8 @@ impl StopHandle {
     }
 
     /// Returns whether all workers of this process have ended: because all input is processed and durable,
-    /// because the pipeline was stopped or drained, or because it failed. Threads of sinks may still be closing.
+    /// because the pipeline was stopped or drained, or because it failed. Threads of sinks may still be
+    /// closing.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.finish.has_ended()
@@ -215,9 +216,9 @@ impl StopHandle {
     /// Returns a future that completes when the pipeline [has ended](Self::has_ended). It works with any
     /// executor, and does nothing until it is polled; dropping it has no effect on the pipeline.
     ///
-    /// [`Running::wait`](crate::Running::wait) then waits only for sinks and the checkpoint store to close. They
-    /// may block, so in asynchronous code call it on a thread for blocking work, as `tokio::task::spawn_blocking`
-    /// provides.
+    /// [`Running::wait`](crate::Running::wait) then waits only for sinks and the checkpoint store to close.
+    /// They may block, so in asynchronous code call it on a thread for blocking work, as
+    /// `tokio::task::spawn_blocking` provides.
     pub fn ended(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
         Ended(Arc::clone(&self.finish))
     }

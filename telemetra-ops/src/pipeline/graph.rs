@@ -13,8 +13,9 @@ use crate::checkpoint::state::CheckpointContext;
 use crate::deliver::publication::{Publication, TypedPublication};
 use crate::operators::changes::Changes;
 
-/// The timely dataflow of a pipeline while one worker builds it: a scope with timestamps of type [`EventTime`],
-/// its checkpoints, and the publication of rows to the sinks. Clones are handles on the same graph.
+/// The timely dataflow of a pipeline while one worker builds it: a scope with timestamps of type
+/// [`EventTime`], its checkpoints, and the publication of rows to the sinks. Clones are handles on the same
+/// graph.
 ///
 /// The closures of [`Pipeline::collect`](crate::Pipeline::collect) and of
 /// [`Pipeline::extend`](crate::Pipeline::extend) receive it. Such a closure runs once on every worker, and
@@ -23,11 +24,12 @@ use crate::operators::changes::Changes;
 ///
 /// # State and restarts
 ///
-/// After a restart, the collections of a pipeline contain what they contained at the boundary of the checkpoint:
-/// their operators emit it again, with a time just before the boundary. So an operator without checkpoints, such
-/// as differential's `join`, is correct after a restart if its state follows from such collections. An operator
-/// whose state follows from a *stream*, as that of `collect`, must be [checkpointed](crate::Checkpointed) or a
-/// [keyed process](crate::ProcessByKey), as the events before the boundary are not read again.
+/// After a restart, the collections of a pipeline contain what they contained at the boundary of the
+/// checkpoint: their operators emit it again, with a time just before the boundary. So an operator without
+/// checkpoints, such as differential's `join`, is correct after a restart if its state follows from such
+/// collections. An operator whose state follows from a *stream*, as that of `collect`, must be
+/// [checkpointed](crate::Checkpointed) or a [keyed process](crate::ProcessByKey), as the events before the
+/// boundary are not read again.
 ///
 /// ```
 /// # #[derive(serde::Deserialize)]
@@ -103,8 +105,8 @@ impl<'scope> Graph<'scope> {
         self.scope
     }
 
-    /// Returns the pipeline's [time settings](crate::Pipeline::time), for operators that need the same lateness
-    /// or horizon. Its `windows` are the default windows; the windows of a grouping are in
+    /// Returns the pipeline's [time settings](crate::Pipeline::time), for operators that need the same
+    /// lateness or horizon. Its `windows` are the default windows; the windows of a grouping are in
     /// [`GroupGraph::windows`](crate::GroupGraph::windows).
     #[must_use]
     pub fn time(&self) -> &TimeConfig {
@@ -123,8 +125,8 @@ impl<'scope> Graph<'scope> {
     /// tables, each with its [revision](crate::RowChange::revision). A restart repeats none of them.
     ///
     /// The collection must have at most one row for each key of the table at any time. A row that leaves the
-    /// collection is deleted from the table, unless its event time is older than the horizon: old rows stay in
-    /// the table, as they leave the collection to free memory.
+    /// collection is deleted from the table, unless its event time is older than the horizon: old rows stay
+    /// in the table, as they leave the collection to free memory.
     ///
     /// State: a counter for each row that was published more than once and may still change; see [`Changes`].
     ///
@@ -138,8 +140,8 @@ impl<'scope> Graph<'scope> {
         self.publish_as(&Layout::of_row(), rows);
     }
 
-    /// Writes a collection of rows to the table of a layout, for tables that are known only at run time, and for
-    /// row types that do not implement [`Row`]. Declare the table by
+    /// Writes a collection of rows to the table of a layout, for tables that are known only at run time, and
+    /// for row types that do not implement [`Row`]. Declare the table by
     /// [`Pipeline::table_of`](crate::Pipeline::table_of). Otherwise like [`publish`](Self::publish).
     pub fn publish_as<R: Data>(&self, layout: &Layout<R>, rows: VecCollection<'scope, EventTime, R, isize>) {
         self.publish_within(layout, rows, self.horizon);

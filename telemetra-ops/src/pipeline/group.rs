@@ -42,9 +42,9 @@ pub type OutputOf<E, A> = <<A as Aggregate<E>>::State as Accumulator>::Output;
 /// A hook that adds operators to a grouping's graph.
 type Extension<K, S> = Arc<dyn for<'scope> Fn(&GroupGraph<'scope, K, S>) + Send + Sync>;
 
-/// The type parameter `L` of a [`Pipeline`](crate::Pipeline) whose last grouping is still being configured. You
-/// do not use it directly: it has no public methods, the settings of a grouping are methods of the pipeline, and
-/// [`finish_group`](crate::Pipeline::finish_group) removes it from the pipeline's type.
+/// The type parameter `L` of a [`Pipeline`](crate::Pipeline) whose last grouping is still being configured.
+/// You do not use it directly: it has no public methods, the settings of a grouping are methods of the
+/// pipeline, and [`finish_group`](crate::Pipeline::finish_group) removes it from the pipeline's type.
 ///
 /// `E` are the events, `K` is the key, `A` the aggregate, and `F` the function that computes the key.
 pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {

@@ -18,9 +18,9 @@ use crate::pipeline::windows::WindowKind;
 
 /// Groupings, and rows and streams made directly from events.
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
-    /// Adds a grouping, as `keyBy(…).window(…).aggregate(…)` of Flink: events are aggregated by their own key in
-    /// windows, and each window of a key is a row of the table `table`. `make` composes the aggregate from named
-    /// parts, whose names become columns; several parts are a tuple.
+    /// Adds a grouping, as `keyBy(…).window(…).aggregate(…)` of Flink: events are aggregated by their own key
+    /// in windows, and each window of a key is a row of the table `table`. `make` composes the aggregate from
+    /// named parts, whose names become columns; several parts are a tuple.
     ///
     /// The table has the key's columns (see [`key_columns`](Self::key_columns)), then `window_start`,
     /// `window_end`, the columns of the aggregate, `revision` and `updated_at`. A key has no row for a window
@@ -28,8 +28,8 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     /// one, for each event time at which late events changed it.
     ///
     /// The methods that follow configure this grouping, until another one is added: for example
-    /// [`filter`](Self::filter), [`count_moments`](Self::count_moments) and [`extend`](Self::extend). A pipeline
-    /// may have any number of groupings; the input is read and decoded once.
+    /// [`filter`](Self::filter), [`count_moments`](Self::count_moments) and [`extend`](Self::extend). A
+    /// pipeline may have any number of groupings; the input is read and decoded once.
     ///
     /// `table` is also the name of the grouping's state in checkpoints, unless
     /// [`state_name`](Self::state_name) gives another. Two tables of one name, and names that are not valid,
@@ -67,9 +67,9 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     /// Otherwise like [`group`](Self::group).
     ///
     /// The closure is called once for each event and makes an owned key; [`group`](Self::group) looks keys up
-    /// by reference, and makes an owned one only for a key that is new in its pane. It must be a pure function
-    /// of the event. A checkpoint does not record which function it was: when you change it, also change the
-    /// table's name or the [`state_name`](Self::state_name), so that the grouping starts empty.
+    /// by reference, and makes an owned one only for a key that is new in its pane. It must be a pure
+    /// function of the event. A checkpoint does not record which function it was: when you change it, also
+    /// change the table's name or the [`state_name`](Self::state_name), so that the grouping starts empty.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -104,9 +104,9 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     ///
     /// Each row is inserted at the effective time of its event, once, and never corrected. An event that is
     /// late within the allowed lateness is inserted like any other; events that become [dead
-    /// letters](telemetra_core::DeadLetter), such as duplicates and events that are too late, are not. Give the
-    /// rows a key that differs between events, as rows of the same key replace each other. Nothing is kept in
-    /// memory once the rows were sent.
+    /// letters](telemetra_core::DeadLetter), such as duplicates and events that are too late, are not. Give
+    /// the rows a key that differs between events, as rows of the same key replace each other. Nothing is
+    /// kept in memory once the rows were sent.
     #[must_use]
     pub fn rows<R: Row, F>(self, pick: F) -> Pipeline<E>
     where
@@ -117,18 +117,19 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
         pipeline
     }
 
-    /// Builds operators of your own on a timely stream of values that `pick` takes from events, for computations
-    /// that no grouping expresses: joins and deduplication by [`ProcessByKey`](crate::ProcessByKey), or a
-    /// [`Tactic`](crate::Tactic). For operators on the results of a grouping use [`extend`](Self::extend).
+    /// Builds operators of your own on a timely stream of values that `pick` takes from events, for
+    /// computations that no grouping expresses: joins and deduplication by
+    /// [`ProcessByKey`](crate::ProcessByKey), or a [`Tactic`](crate::Tactic). For operators on the results of
+    /// a grouping use [`extend`](Self::extend).
     ///
     /// `build` receives the graph and the stream, and is called once on every worker. At a start with
-    /// checkpoints it is called once more, on a graph that never runs, to find out which operators it builds. It
-    /// must build the same operators each time. To write results, pass a collection to
+    /// checkpoints it is called once more, on a graph that never runs, to find out which operators it builds.
+    /// It must build the same operators each time. To write results, pass a collection to
     /// [`Graph::publish`](crate::Graph::publish).
     ///
-    /// Each value has the effective time of its event as its timely timestamp, and is sent when the floor passes
-    /// that time; until then it is kept in memory, and in checkpoints under `name`. So `name` must be unique and
-    /// stay the same from run to run. Events that become dead letters are not in the stream.
+    /// Each value has the effective time of its event as its timely timestamp, and is sent when the floor
+    /// passes that time; until then it is kept in memory, and in checkpoints under `name`. So `name` must be
+    /// unique and stay the same from run to run. Events that become dead letters are not in the stream.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -181,8 +182,8 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
 
     /// Ends the configuration of the last grouping and returns a plain `Pipeline<E>`, so that a function can
     /// take and return a pipeline without naming the type of a grouping. The grouping itself stays as it is.
-    /// Adding another grouping, [`rows`](Self::rows), [`collect`](Self::collect) and [`start`](Self::start) do
-    /// the same.
+    /// Adding another grouping, [`rows`](Self::rows), [`collect`](Self::collect) and [`start`](Self::start)
+    /// do the same.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]

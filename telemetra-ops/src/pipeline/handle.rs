@@ -35,9 +35,9 @@ use crate::support::retry::{Failing, RetryState};
 /// [`Pipeline::start`](crate::Pipeline::start) returns it.
 ///
 /// There are three ways to end it: [`wait`](Self::wait) for the end of the input, [`drain`](Self::drain) to
-/// finish what was read, and [`stop`](Self::stop) to end at once. All three consume the handle and block until
-/// the threads have ended, so in asynchronous code call them on a thread for blocking work. A [`StopHandle`]
-/// gives the order to end from any other thread or task.
+/// finish what was read, and [`stop`](Self::stop) to end at once. All three consume the handle and block
+/// until the threads have ended, so in asynchronous code call them on a thread for blocking work. A
+/// [`StopHandle`] gives the order to end from any other thread or task.
 ///
 /// The handle is `Sync`: a service shares it by `Arc`, and needs no lock between its health checks and a
 /// [`savepoint`](Self::savepoint) that takes long.
@@ -196,7 +196,8 @@ pub(super) fn run<E: Events>(
 
 impl Running {
     /// Returns the number of events by fate (on time, late, too late, malformed, from the future, duplicate),
-    /// over all partitions that this process reads. Events read before a restart from a checkpoint are included.
+    /// over all partitions that this process reads. Events read before a restart from a checkpoint are
+    /// included.
     #[must_use]
     pub fn fates(&self) -> Fates {
         self.ingress.fates()
@@ -218,8 +219,8 @@ impl Running {
     }
 
     /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It reads what the
-    /// threads have stored and asks no worker, so it returns also while a worker or a sink is blocked. It takes a
-    /// few locks and copies, so it can be called many times a second.
+    /// threads have stored and asks no worker, so it returns also while a worker or a sink is blocked. It
+    /// takes a few locks and copies, so it can be called many times a second.
     #[must_use]
     pub fn status(&self) -> PipelineStatus {
         let checkpoint = EventTime(self.checkpoints.boundary.load(Ordering::Acquire));
@@ -244,8 +245,8 @@ impl Running {
     }
 
     /// Returns whether the pipeline has processed all its input, or has failed. [`wait`](Self::wait) then
-    /// returns soon. It is false while a source can still give records, also after an order to stop; whether the
-    /// pipeline has ended for any reason is [`StopHandle::has_ended`].
+    /// returns soon. It is false while a source can still give records, also after an order to stop; whether
+    /// the pipeline has ended for any reason is [`StopHandle::has_ended`].
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.failure.is_set() || self.frontier.get() == EventTime::MAX
@@ -259,8 +260,8 @@ impl Running {
     }
 
     /// Blocks until all sources have ended, all windows are closed and everything is durable, or until the
-    /// pipeline is stopped or drained through a [`StopHandle`]. If a source never ends, only such an order or an
-    /// error ends it.
+    /// pipeline is stopped or drained through a [`StopHandle`]. If a source never ends, only such an order or
+    /// an error ends it.
     ///
     /// # Errors
     ///
@@ -274,8 +275,8 @@ impl Running {
     }
 
     /// Stops reading, finishes what was read, flushes the sinks, and blocks until that is done. With
-    /// [`Drain::KeepWindows`] it also takes a checkpoint of the open windows, if the pipeline has a checkpoint
-    /// store.
+    /// [`Drain::KeepWindows`] it also takes a checkpoint of the open windows, if the pipeline has a
+    /// checkpoint store.
     ///
     /// After the [drain timeout](crate::Pipeline::drain_timeout), 8 s by default, draining is given up, for
     /// example because a sink is unreachable: the pipeline stops, and [`Report::unfinished`] says what is not
@@ -297,8 +298,8 @@ impl Running {
     /// last complete checkpoint is read again after a restart.
     ///
     /// A call of a sink or of the checkpoint store that is under way has the [drain
-    /// timeout](crate::Pipeline::drain_timeout) to return. A thread that does not return by then is left behind,
-    /// which is logged.
+    /// timeout](crate::Pipeline::drain_timeout) to return. A thread that does not return by then is left
+    /// behind, which is logged.
     ///
     /// # Errors
     ///

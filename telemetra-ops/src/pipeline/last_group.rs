@@ -51,9 +51,9 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Sets the name under which checkpoints store the grouping's state, like `uid` of Flink. Default: the name
-    /// of its table. Set it to the old name to keep the state when the table is renamed, or to a new name to let
-    /// the grouping start empty.
+    /// Sets the name under which checkpoints store the grouping's state, like `uid` of Flink. Default: the
+    /// name of its table. Set it to the old name to keep the state when the table is renamed, or to a new
+    /// name to let the grouping start empty.
     #[must_use]
     pub fn state_name(mut self, name: &str) -> Self {
         self.last.state.name = Some(name.to_owned());
@@ -61,8 +61,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     }
 
     /// Sets the version of the grouping's state: a number that you raise when the aggregate's accumulator or
-    /// output changes its fields or their meaning. Default: 0. Give a [migration](Self::migrate_state) from each
-    /// version that checkpoints may still have.
+    /// output changes its fields or their meaning. Default: 0. Give a [migration](Self::migrate_state) from
+    /// each version that checkpoints may still have.
     ///
     /// A changed shape under the same version is noticed at the start and refused. A changed meaning is not
     /// noticed, so it needs a new version.
@@ -73,8 +73,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     }
 
     /// Gives the migration of the grouping's state from version `from` to the present
-    /// [version](Self::state_version): `state` converts the accumulators of panes and sessions, and `output` the
-    /// results of closed windows. It runs at the start from a checkpoint, once for each of them.
+    /// [version](Self::state_version): `state` converts the accumulators of panes and sessions, and `output`
+    /// the results of closed windows. It runs at the start from a checkpoint, once for each of them.
     ///
     /// Without a migration from its version, [`start`](Self::start) refuses a checkpoint with
     /// [`RestoreError::Refused`](crate::RestoreError::Refused). It also refuses one of the same version whose
@@ -157,13 +157,13 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self.rules([MomentRule::count(moment_type, detector, metric)])
     }
 
-    /// Adds a rule that finds anomalies of a gauge: a measured value, which is unknown in a window without any
-    /// event of the key, so that such a window is no sample of the baseline. `metric` returns it as an integer,
-    /// and `None` where it is unknown.
+    /// Adds a rule that finds anomalies of a gauge: a measured value, which is unknown in a window without
+    /// any event of the key, so that such a window is no sample of the baseline. `metric` returns it as an
+    /// integer, and `None` where it is unknown.
     ///
     /// `scale` is the number by which that integer must be divided to get the value:
-    /// [`Micro::SCALE`](telemetra_core::Micro::SCALE), a million, for aggregates of floats, and 1 for aggregates
-    /// of integers. Otherwise like [`count_moments`](Self::count_moments).
+    /// [`Micro::SCALE`](telemetra_core::Micro::SCALE), a million, for aggregates of floats, and 1 for
+    /// aggregates of integers. Otherwise like [`count_moments`](Self::count_moments).
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -204,21 +204,21 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     }
 
     /// Sets the period of event time over which the [chance](Moment::chance) of moments is estimated: the
-    /// expected share of false alarms among moments as extreme as one, over all keys and rules of the grouping.
-    /// Default: 30 minutes.
+    /// expected share of false alarms among moments as extreme as one, over all keys and rules of the
+    /// grouping. Default: 30 minutes.
     ///
-    /// In a longer period more windows are judged, so a moment must be more extreme to have a small chance, but
-    /// the estimate is better. State: a few numbers for each pane and rule of the period. A grouping with rules
-    /// needs a period of at least one slide; [`start`](Self::start) refuses less.
+    /// In a longer period more windows are judged, so a moment must be more extreme to have a small chance,
+    /// but the estimate is better. State: a few numbers for each pane and rule of the period. A grouping with
+    /// rules needs a period of at least one slide; [`start`](Self::start) refuses less.
     #[must_use]
     pub fn chance_period(mut self, period: Duration) -> Self {
         self.last.chance = Some(period);
         self
     }
 
-    /// Switches off the estimation of [chance](Moment::chance) for the grouping's moments, so that the column is
-    /// null. This saves a message from each worker to each other worker for every pane, and the revision of a
-    /// moment when its chance becomes final.
+    /// Switches off the estimation of [chance](Moment::chance) for the grouping's moments, so that the column
+    /// is null. This saves a message from each worker to each other worker for every pane, and the revision
+    /// of a moment when its chance becomes final.
     #[must_use]
     pub fn without_chance(mut self) -> Self {
         self.last.chance = None;
@@ -233,10 +233,10 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Sets the layouts of summaries and moments: the name, columns and indexes of each of the two tables, and
-    /// the values of their rows. Use it for tables that exist already with other columns. Default:
-    /// [`Layout::summaries`] and [`Layout::moments`], with the names of this grouping. The layouts take the place
-    /// of [`key_columns`](Self::key_columns) and [`moments_table`](Self::moments_table).
+    /// Sets the layouts of summaries and moments: the name, columns and indexes of each of the two tables,
+    /// and the values of their rows. Use it for tables that exist already with other columns. Default:
+    /// [`Layout::summaries`] and [`Layout::moments`], with the names of this grouping. The layouts take the
+    /// place of [`key_columns`](Self::key_columns) and [`moments_table`](Self::moments_table).
     #[must_use]
     pub fn layouts(
         mut self,
@@ -251,8 +251,9 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     /// Adds timely and differential operators of your own on the grouping's summaries and moments. It can be
     /// called several times. To write the result to a table, [`publish`](Self::publish) is shorter.
     ///
-    /// The closure is called once on every worker. At a start with checkpoints it is called once more, on a graph
-    /// that never runs, to find out which operators it builds. It must build the same operators each time.
+    /// The closure is called once on every worker. At a start with checkpoints it is called once more, on a
+    /// graph that never runs, to find out which operators it builds. It must build the same operators each
+    /// time.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -281,10 +282,10 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Writes a table of your own: `build` makes a collection of rows from the grouping's summaries and moments,
-    /// and every sink keeps the table equal to it. It is short for [`table`](Self::table),
-    /// [`extend`](Self::extend) and [`Graph::publish`](crate::Graph::publish), whose page has the rules for rows.
-    /// `build` is called as the closure of [`extend`](Self::extend) is.
+    /// Writes a table of your own: `build` makes a collection of rows from the grouping's summaries and
+    /// moments, and every sink keeps the table equal to it. It is short for [`table`](Self::table),
+    /// [`extend`](Self::extend) and [`Graph::publish`](crate::Graph::publish), whose page has the rules for
+    /// rows. `build` is called as the closure of [`extend`](Self::extend) is.
     #[must_use]
     pub fn publish<R: Row>(
         self,

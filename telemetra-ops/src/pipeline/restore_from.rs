@@ -6,18 +6,19 @@ use telemetra_core::checkpoint::CheckpointStore;
 use crate::pipeline::builder::{Pipeline, SavepointStart};
 
 impl<E: Events, L> Pipeline<E, L> {
-    /// Starts from the [savepoint](crate::Savepoints) of this name instead of the newest checkpoint. Default: the
-    /// newest checkpoint.
+    /// Starts from the [savepoint](crate::Savepoints) of this name instead of the newest checkpoint. Default:
+    /// the newest checkpoint.
     ///
-    /// Once a run that was started this way has completed a checkpoint, later starts with the same name continue
-    /// from that checkpoint. So a process that is restarted with the same settings does not go back each time.
+    /// Once a run that was started this way has completed a checkpoint, later starts with the same name
+    /// continue from that checkpoint. So a process that is restarted with the same settings does not go back
+    /// each time.
     ///
-    /// The start removes the checkpoints that are newer than the savepoint. Sinks are not rewound: if a sink is
-    /// ahead of the savepoint, it is not given the event times again that it has, and the rows of these times stay
-    /// as they were written.
+    /// The start removes the checkpoints that are newer than the savepoint. Sinks are not rewound: if a sink
+    /// is ahead of the savepoint, it is not given the event times again that it has, and the rows of these
+    /// times stay as they were written.
     ///
-    /// [`start`](Self::start) fails with [`RestoreError::NoSavepoint`](crate::RestoreError::NoSavepoint) if the
-    /// store has no savepoint of that name, and with
+    /// [`start`](Self::start) fails with [`RestoreError::NoSavepoint`](crate::RestoreError::NoSavepoint) if
+    /// the store has no savepoint of that name, and with
     /// [`PipelineError::Config`](crate::PipelineError::Config) without [`checkpoints`](Self::checkpoints).
     #[must_use]
     pub fn from_savepoint(mut self, name: impl Into<String>) -> Self {
@@ -25,9 +26,9 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Starts from a savepoint in the store of another pipeline. That store is only read; checkpoints are written
-    /// to this pipeline's own store. Use it to run a new version [beside](Self::standby) the old one. Otherwise
-    /// like [`from_savepoint`](Self::from_savepoint).
+    /// Starts from a savepoint in the store of another pipeline. That store is only read; checkpoints are
+    /// written to this pipeline's own store. Use it to run a new version [beside](Self::standby) the old one.
+    /// Otherwise like [`from_savepoint`](Self::from_savepoint).
     #[must_use]
     pub fn from_savepoint_in(
         mut self,
@@ -38,9 +39,9 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Starts this pipeline as a hot standby of the one that writes to the same sinks: it reads and computes, but
-    /// writes nothing to them until it is ordered to [take over](crate::Running::take_over). Default: off, so that
-    /// the start takes the sinks over.
+    /// Starts this pipeline as a hot standby of the one that writes to the same sinks: it reads and computes,
+    /// but writes nothing to them until it is ordered to [take over](crate::Running::take_over). Default:
+    /// off, so that the start takes the sinks over.
     ///
     /// Use it for an upgrade without a pause: the new version catches up while the old one still writes, and
     /// after the takeover no row is missing or written twice.
@@ -48,8 +49,8 @@ impl<E: Events, L> Pipeline<E, L> {
     /// The standby reads how far the other pipeline has written by
     /// [`Sink::progress`](telemetra_core::Sink::progress). Sinks that report that nobody else writes to their
     /// target are opened at once. The standby needs a checkpoint store of its own, as a store belongs to one
-    /// pipeline: see [`from_savepoint_in`](Self::from_savepoint_in). Memory: the changes that the other pipeline
-    /// has not written yet, at most the changes within the [drift](Self::max_watermark_drift).
+    /// pipeline: see [`from_savepoint_in`](Self::from_savepoint_in). Memory: the changes that the other
+    /// pipeline has not written yet, at most the changes within the [drift](Self::max_watermark_drift).
     #[must_use]
     pub fn standby(mut self) -> Self {
         self.parts.stands_by = true;

@@ -15,12 +15,13 @@ use crate::support::failure::PipelineError;
 const LOOK: Duration = Duration::from_millis(1);
 
 impl Running {
-    /// Copies the newest complete checkpoint under a name: a [savepoint](crate::Savepoints), which stays in the
-    /// store until it is removed. No new checkpoint is taken for it, so the savepoint may be as old as the time
-    /// between two checkpoints. `name` consists of `a-z`, `0-9`, `-` and `.`, and does not begin with a dot.
+    /// Copies the newest complete checkpoint under a name: a [savepoint](crate::Savepoints), which stays in
+    /// the store until it is removed. No new checkpoint is taken for it, so the savepoint may be as old as
+    /// the time between two checkpoints. `name` consists of `a-z`, `0-9`, `-` and `.`, and does not begin
+    /// with a dot.
     ///
-    /// It blocks until the copy is stored; the workers go on meanwhile. If the store has no complete checkpoint
-    /// yet, it waits for the first, without limit; once
+    /// It blocks until the copy is stored; the workers go on meanwhile. If the store has no complete
+    /// checkpoint yet, it waits for the first, without limit; once
     /// [`PipelineStatus::checkpoint`](crate::PipelineStatus::checkpoint) is `Some` it does not wait. In
     /// asynchronous code call it on a thread for blocking work.
     ///
@@ -53,9 +54,9 @@ impl Running {
         self.sinks.iter().any(|sink| sink.gauge.standby.stands_by())
     }
 
-    /// Returns whether a [standby](crate::Pipeline::standby) has computed everything that the other pipeline has
-    /// written. [Taking over](Self::take_over) then takes no longer than opening the sinks. Always true if the
-    /// pipeline does not stand by.
+    /// Returns whether a [standby](crate::Pipeline::standby) has computed everything that the other pipeline
+    /// has written. [Taking over](Self::take_over) then takes no longer than opening the sinks. Always true
+    /// if the pipeline does not stand by.
     #[must_use]
     pub fn has_caught_up(&self) -> bool {
         let mut standing = self.sinks.iter().filter(|sink| sink.gauge.standby.stands_by());
@@ -71,9 +72,9 @@ impl Running {
         })
     }
 
-    /// Orders a standby to [take the sinks over](Self::take_over), and returns at once, for code that must not
-    /// block. The sinks are taken over when [`stands_by`](Self::stands_by) is false. It has no effect on a
-    /// pipeline that does not stand by.
+    /// Orders a standby to [take the sinks over](Self::take_over), and returns at once, for code that must
+    /// not block. The sinks are taken over when [`stands_by`](Self::stands_by) is false. It has no effect on
+    /// a pipeline that does not stand by.
     pub fn begin_take_over(&self) {
         self.sinks.iter().for_each(|sink| sink.gauge.standby.take_over());
     }

@@ -34,8 +34,8 @@ pub struct IngressConfig {
     /// clock.
     pub clock: Clock,
     /// How far, in event time, a partition may be read ahead of the slowest partition of this process; in a
-    /// pipeline, of the slowest sink too. `None`, the default, means two minutes, or two panes if these are longer.
-    /// [`Ingress::open`] refuses less than two panes.
+    /// pipeline, of the slowest sink too. `None`, the default, means two minutes, or two panes if these are
+    /// longer. [`Ingress::open`] refuses less than two panes.
     pub max_watermark_drift: Option<Duration>,
     /// The watermark strategy of each partition. `None`, the default, means bounded out-of-orderness by
     /// `time`, for all.
@@ -84,8 +84,8 @@ impl std::fmt::Debug for IngressConfig {
     }
 }
 
-/// The open partitions of one process and their decoders, which all its workers read together, for dataflows of your
-/// own. Clones are handles on the same partitions.
+/// The open partitions of one process and their decoders, which all its workers read together, for dataflows
+/// of your own. Clones are handles on the same partitions.
 ///
 /// Open it once, give each worker a clone for [`ingest`](crate::Ingest::ingest), and keep one to read counts
 /// and errors from. A dataflow of your own has no sinks, checkpoints, clusters or partition discovery; a
@@ -95,8 +95,8 @@ impl std::fmt::Debug for IngressConfig {
 ///
 /// Transient errors of a partition are retried without limit, and are in its
 /// [status](PartitionStatus::failing). After a permanent error, [`has_failed`](Self::has_failed) is true and
-/// nothing more is read; the dataflow then does not end by itself. So the loop of each worker must check it and
-/// drop the dataflow:
+/// nothing more is read; the dataflow then does not end by itself. So the loop of each worker must check it
+/// and drop the dataflow:
 ///
 /// ```no_run
 /// # fn step<E: telemetra_core::Events>(
@@ -129,8 +129,8 @@ impl<E: Events> std::fmt::Debug for Ingress<E> {
 }
 
 impl<E: Events> Ingress<E> {
-    /// Returns the number of events by fate (on time, late, too late, malformed, from the future, duplicate), over
-    /// all partitions of this process.
+    /// Returns the number of events by fate (on time, late, too late, malformed, from the future, duplicate),
+    /// over all partitions of this process.
     #[must_use]
     pub fn fates(&self) -> Fates {
         self.shared.fates()
@@ -184,7 +184,8 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// The status of one partition that this process reads: its offset, watermark, lag and failures, for monitoring.
+/// The status of one partition that this process reads: its offset, watermark, lag and failures, for
+/// monitoring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionStatus {
@@ -195,8 +196,8 @@ pub struct PartitionStatus {
     /// The watermark: by default the greatest event time seen, less the out-of-orderness. [`EventTime::MIN`]
     /// before the first event.
     pub watermark: EventTime,
-    /// The distance, in milliseconds of event time, of this partition's watermark from the greatest watermark of
-    /// the partitions that this process reads. A partition that stays far behind holds back all windows.
+    /// The distance, in milliseconds of event time, of this partition's watermark from the greatest watermark
+    /// of the partitions that this process reads. A partition that stays far behind holds back all windows.
     pub behind: u64,
     /// The number of records that the source has beyond `offset`; `None` if the source does not know.
     pub lag: Option<u64>,
@@ -210,14 +211,15 @@ pub struct PartitionStatus {
     /// The floor: the watermark rounded down to a pane boundary, which holds back the frontier.
     /// [`EventTime::MAX`] once the partition has ended.
     pub floor: EventTime,
-    /// Whether the partition is idle: it had nothing to read for [`idle_after`](TimeConfig::idle_after), and does
-    /// not hold back the others.
+    /// Whether the partition is idle: it had nothing to read for [`idle_after`](TimeConfig::idle_after), and
+    /// does not hold back the others.
     pub idle: bool,
-    /// How long the partition has had nothing to read, by a monotonic clock. `None` if it had something at the last
-    /// poll, or is not polled now, for example because it is read ahead too far. Times in which the pipeline did not
-    /// poll do not count.
+    /// How long the partition has had nothing to read, by a monotonic clock. `None` if it had something at
+    /// the last poll, or is not polled now, for example because it is read ahead too far. Times in which the
+    /// pipeline did not poll do not count.
     pub silent: Option<Duration>,
-    /// The number of the partition's events by fate. Events read before a restart from a checkpoint are included.
+    /// The number of the partition's events by fate. Events read before a restart from a checkpoint are
+    /// included.
     pub fates: Fates,
 }
 

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 use telemetra_core::{Accumulator, EventTime, Key};
 
-/// A partial aggregate: the accumulator of one key in one pane, as one worker has filled it. Partials of the same key
-/// and pane can be merged.
+/// A partial aggregate: the accumulator of one key in one pane, as one worker has filled it. Partials of the
+/// same key and pane can be merged.
 ///
-/// In a stream, its timely timestamp is its effective time: the last instant of its pane or, for late events, the
-/// last instant of the pane that starts at the floor.
+/// In a stream, its timely timestamp is its effective time: the last instant of its pane or, for late events,
+/// the last instant of the pane that starts at the floor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Partial<K: Key, A: Accumulator> {

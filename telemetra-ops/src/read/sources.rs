@@ -72,15 +72,15 @@ impl IngressConfig {
 }
 
 impl<E: Events> Ingress<E> {
-    /// Opens all partitions of these sources, each from its beginning, to be read by the `workers` workers of this
-    /// process. Each source comes with the decoder of its records. Partitions that are created later are not found;
-    /// a [`Pipeline`](crate::Pipeline) does that.
+    /// Opens all partitions of these sources, each from its beginning, to be read by the `workers` workers of
+    /// this process. Each source comes with the decoder of its records. Partitions that are created later are
+    /// not found; a [`Pipeline`](crate::Pipeline) does that.
     ///
     /// # Errors
     ///
-    /// [`PipelineError::Config`] if a setting cannot work, there is no source or no worker, or two partitions have
-    /// one name. [`PipelineError::Open`] if a source cannot be opened: it is tried once, whether the error is
-    /// transient or not.
+    /// [`PipelineError::Config`] if a setting cannot work, there is no source or no worker, or two partitions
+    /// have one name. [`PipelineError::Open`] if a source cannot be opened: it is tried once, whether the
+    /// error is transient or not.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)] struct Reading { device: String }
@@ -121,8 +121,8 @@ impl<E: Events> Ingress<E> {
         Ok(Self { shared: open(config, sources, opening)?.ingress, decoders: decoders.into() })
     }
 
-    /// Returns whether reading has failed permanently. Reading has then stopped without closing incomplete windows,
-    /// so the dataflow does not end by itself: drop it, on every worker.
+    /// Returns whether reading has failed permanently. Reading has then stopped without closing incomplete
+    /// windows, so the dataflow does not end by itself: drop it, on every worker.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.shared.failure.is_set()

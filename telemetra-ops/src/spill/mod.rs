@@ -16,11 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use telemetra_core::ConfigError;
 
-/// The setting for state of keys that does not fit in memory: the folder of the files, and the limit of memory
-/// above which they are used. Flink's RocksDB state backend has the same purpose.
+/// The setting for state of keys that does not fit in memory: the folder of the files, and the limit of
+/// memory above which they are used. Flink's RocksDB state backend has the same purpose.
 ///
-/// Pass it to [`Pipeline::spill`](crate::Pipeline::spill), which says which state this applies to. The files are
-/// no durable state: they are not read after a restart, which takes the state from a checkpoint.
+/// Pass it to [`Pipeline::spill`](crate::Pipeline::spill), which says which state this applies to. The files
+/// are no durable state: they are not read after a restart, which takes the state from a checkpoint.
 ///
 /// ```
 /// use telemetra_ops::SpillConfig;
@@ -34,20 +34,21 @@ pub struct SpillConfig {
 }
 
 impl SpillConfig {
-    /// Creates the setting for files in `folder`, with a limit of 1 GiB of memory. The folder is created when the
-    /// pipeline starts.
+    /// Creates the setting for files in `folder`, with a limit of 1 GiB of memory. The folder is created when
+    /// the pipeline starts.
     ///
-    /// Use a folder on a local disk with room for about twice the encoded state, not on a file system in memory.
-    /// Each file is deleted as soon as it is open, so the system frees its space when the process ends, also
-    /// after a kill, and several processes may use the same folder.
+    /// Use a folder on a local disk with room for about twice the encoded state, not on a file system in
+    /// memory. Each file is deleted as soon as it is open, so the system frees its space when the process
+    /// ends, also after a kill, and several processes may use the same folder.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), memory: 1 << 30 }
     }
 
-    /// Sets the number of bytes that the state of keys may take in the memory of this process, by an estimate.
-    /// Default: 1 GiB. The process needs more than this: the keys that change at one event time are in memory at
-    /// once, and so are the records that are read, the messages between workers, and the queues of sinks.
+    /// Sets the number of bytes that the state of keys may take in the memory of this process, by an
+    /// estimate. Default: 1 GiB. The process needs more than this: the keys that change at one event time are
+    /// in memory at once, and so are the records that are read, the messages between workers, and the queues
+    /// of sinks.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
@@ -68,8 +69,8 @@ impl SpillConfig {
 }
 
 /// The use of the disk by the [spilled](SpillConfig) state of one process during a run, as
-/// [`Report::spill`](crate::Report::spill) has it. Many reads mean that the limit of memory is too low for the keys
-/// that have events.
+/// [`Report::spill`](crate::Report::spill) has it. Many reads mean that the limit of memory is too low for
+/// the keys that have events.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpillReport {
@@ -77,7 +78,8 @@ pub struct SpillReport {
     pub writes: u64,
     /// The number of reads of a key's state.
     pub reads: u64,
-    /// The greatest number of bytes that the keys on disk took at one time. The files take up to twice as much.
+    /// The greatest number of bytes that the keys on disk took at one time. The files take up to twice as
+    /// much.
     pub most_bytes: u64,
 }
 

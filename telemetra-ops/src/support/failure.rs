@@ -11,8 +11,8 @@ use telemetra_core::{ConfigError, EventTime, ExternalError, PartitionId};
 use crate::support::restore_plan::RestorePlan;
 
 /// The error for which a pipeline does not start, or ends: of [`Pipeline::start`](crate::Pipeline::start) and
-/// [`Running::wait`](crate::Running::wait). It is the first error; later ones, which usually follow from it, are
-/// dropped.
+/// [`Running::wait`](crate::Running::wait). It is the first error; later ones, which usually follow from it,
+/// are dropped.
 ///
 /// `Display` says what failed; [`source`](std::error::Error::source) gives the cause in the external system,
 /// if there is one, so print the chain.
@@ -21,8 +21,8 @@ use crate::support::restore_plan::RestorePlan;
 /// [status](crate::PipelineStatus). At the start they are returned once the [startup
 /// timeout](crate::Pipeline::startup_timeout) has passed.
 ///
-/// After an error while the pipeline ran, a restart continues from the last complete checkpoint. Do not restart
-/// it automatically if [`is_taken_over`](Self::is_taken_over), or after [`Config`](Self::Config) and
+/// After an error while the pipeline ran, a restart continues from the last complete checkpoint. Do not
+/// restart it automatically if [`is_taken_over`](Self::is_taken_over), or after [`Config`](Self::Config) and
 /// [`RestoreError::Refused`], which come again until something is changed.
 ///
 /// ```
@@ -38,8 +38,8 @@ use crate::support::restore_plan::RestorePlan;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
-    /// A setting cannot work; the text says how to change it. It is returned by `start` before anything is read,
-    /// or by `wait` for a closure that builds operators wrongly, for example two of the same name.
+    /// A setting cannot work; the text says how to change it. It is returned by `start` before anything is
+    /// read, or by `wait` for a closure that builds operators wrongly, for example two of the same name.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The partitions of a source could not be listed or opened at the start.
@@ -53,8 +53,8 @@ pub enum PipelineError {
         /// What failed.
         source: ExternalError,
     },
-    /// A sink could not be opened in time, failed permanently while writing, or panicked: for example because a
-    /// table has other columns, or because another process has taken the sink over.
+    /// A sink could not be opened in time, failed permanently while writing, or panicked: for example because
+    /// a table has other columns, or because another process has taken the sink over.
     #[error("could not write to the sink `{sink}`")]
     Sink {
         /// The sink's name.
@@ -66,8 +66,8 @@ pub enum PipelineError {
     /// panicked. The checkpoints before stay valid.
     #[error("could not store a checkpoint")]
     Checkpoint(#[source] ExternalError),
-    /// A savepoint could not be taken. It is returned by [`Running::savepoint`](crate::Running::savepoint); the
-    /// pipeline continues.
+    /// A savepoint could not be taken. It is returned by [`Running::savepoint`](crate::Running::savepoint);
+    /// the pipeline continues.
     #[error("could not take the savepoint `{name}`")]
     Savepoint {
         /// The name.
@@ -75,8 +75,8 @@ pub enum PipelineError {
         /// What failed.
         source: ExternalError,
     },
-    /// The state of an operator could not be encoded for a checkpoint, as the `Serialize` implementation of a key
-    /// or a state type returned an error.
+    /// The state of an operator could not be encoded for a checkpoint, as the `Serialize` implementation of a
+    /// key or a state type returned an error.
     #[error("could not encode the state of `{operator}` for a checkpoint")]
     Encode {
         /// The operator.
@@ -116,16 +116,16 @@ pub enum PipelineError {
     #[error("the pipeline was stopped before it had started; nothing was read")]
     Stopped,
     /// A worker thread panicked, which is a defect of this library or of an operator, aggregate or decoder of
-    /// yours; or a thread or the connections of a cluster could not be started. The text is the message of the
-    /// panic or the error.
+    /// yours; or a thread or the connections of a cluster could not be started. The text is the message of
+    /// the panic or the error.
     #[error("a worker stopped: {0}")]
     Worker(String),
 }
 
 impl PipelineError {
     /// Returns whether the pipeline ended because another process has taken over its sinks or its checkpoint
-    /// store. Do not start it again then, as it would take them back: a supervisor that restarts on failure needs
-    /// an exit code of its own for this.
+    /// store. Do not start it again then, as it would take them back: a supervisor that restarts on failure
+    /// needs an exit code of its own for this.
     ///
     /// ```
     /// use telemetra_core::ExternalError;
@@ -159,11 +159,11 @@ impl RestoreError {
     }
 }
 
-/// The reason for which a pipeline could not start from its checkpoint. It is returned before any row is written,
-/// and the checkpoint stays as it is.
+/// The reason for which a pipeline could not start from its checkpoint. It is returned before any row is
+/// written, and the checkpoint stays as it is.
 ///
-/// For most of them there are three ways on: start the version that fits the checkpoint, change this one so that it
-/// fits, or start empty with another store. Messages of `Display` name what to do in each case.
+/// For most of them there are three ways on: start the version that fits the checkpoint, change this one so
+/// that it fits, or start empty with another store. Messages of `Display` name what to do in each case.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
@@ -188,9 +188,9 @@ pub enum RestoreError {
         /// The name.
         name: String,
     },
-    /// A sink has rows of event times after the checkpoint, and changed settings would give results other event
-    /// times, so it is not known which of them the sink has already. Start the earlier version once more, drain it
-    /// by [`Drain::KeepWindows`](crate::Drain::KeepWindows), then start this one.
+    /// A sink has rows of event times after the checkpoint, and changed settings would give results other
+    /// event times, so it is not known which of them the sink has already. Start the earlier version once
+    /// more, drain it by [`Drain::KeepWindows`](crate::Drain::KeepWindows), then start this one.
     #[error(
         "the sink `{sink}` has everything up to {durable}, which is after the checkpoint of {boundary}, and results take effect at other times now ({change}); start the earlier version once more and drain it with its windows kept, then start this one"
     )]
@@ -214,9 +214,9 @@ pub enum RestoreError {
         /// The blob's name in the store.
         name: String,
     },
-    /// Keys of an operator's state belong to other workers than when the checkpoint was taken, although the number
-    /// of workers is the same: the [`Hash`](std::hash::Hash) of the key type has changed. Start once with another
-    /// number of workers.
+    /// Keys of an operator's state belong to other workers than when the checkpoint was taken, although the
+    /// number of workers is the same: the [`Hash`](std::hash::Hash) of the key type has changed. Start once
+    /// with another number of workers.
     #[error(
         "the keys of `{operator}` fall to other workers than when the checkpoint of {boundary} was taken, as their hash has changed; hash them as before, or start once with another number of workers, which reads the state of all"
     )]

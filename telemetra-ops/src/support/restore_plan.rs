@@ -4,8 +4,8 @@ use std::fmt;
 
 use telemetra_core::EventTime;
 
-/// The plan of a start from a checkpoint: which parts of its state are kept, converted, dropped or refused, found
-/// by comparing the pipeline with the one that wrote the checkpoint. Parts are matched by name.
+/// The plan of a start from a checkpoint: which parts of its state are kept, converted, dropped or refused,
+/// found by comparing the pipeline with the one that wrote the checkpoint. Parts are matched by name.
 ///
 /// [`Pipeline::check_restore`](crate::Pipeline::check_restore) returns it without starting, so a deployment
 /// can test a new version against the state of the old one; [`Report::restored`](crate::Report::restored) and
@@ -18,8 +18,8 @@ pub struct RestorePlan {
     pub boundary: EventTime,
     /// The name of the savepoint, if the checkpoint is one.
     pub savepoint: Option<String>,
-    /// The treatment of each part: first the refused parts, then the dropped ones, then the others, in the order of
-    /// [`RestoreAction`].
+    /// The treatment of each part: first the refused parts, then the dropped ones, then the others, in the
+    /// order of [`RestoreAction`].
     pub steps: Vec<RestoreStep>,
     /// Whether times that sinks have already can come out otherwise now, so that sinks must not be ahead of the checkpoint.
     pub(crate) moves_times: Option<String>,
@@ -48,8 +48,8 @@ pub enum RestoreAction {
     /// No operator of the pipeline has that name any more, so its state is lost. Rows that the operator has
     /// written stay in the sinks.
     Dropped,
-    /// The checkpoint has no state of that name, so the operator starts empty, at the boundary of the checkpoint:
-    /// it receives no earlier events.
+    /// The checkpoint has no state of that name, so the operator starts empty, at the boundary of the
+    /// checkpoint: it receives no earlier events.
     Starts,
     /// The state is computed anew from other state in the checkpoint.
     Rebuilt,

@@ -7,16 +7,17 @@ use telemetra_core::EventTime;
 
 use crate::operators::checkpointed::Tactic;
 
-/// Checks the [contract](Tactic#contract) of a tactic on some arrivals, each with the time at which it takes effect.
-/// It checks that
+/// Checks the [contract](Tactic#contract) of a tactic on some arrivals, each with the time at which it takes
+/// effect. It checks that
 ///
-/// * outputs do not depend on the order of arrivals at one time, nor on whether one or two workers share the keys;
+/// * outputs do not depend on the order of arrivals at one time, nor on whether one or two workers share the
+///   keys;
 /// * due times rise;
-/// * a tactic that is restored from snapshots of any boundary, from one or two workers to one or two, emits from there
-///   on what a tactic without interruption emits.
+/// * a tactic that is restored from snapshots of any boundary, from one or two workers to one or two, emits
+///   from there on what a tactic without interruption emits.
 ///
-/// `make` makes a fresh tactic. Give arrivals of several keys and times, and several arrivals at one time. The work
-/// grows with the square of the number of different times.
+/// `make` makes a fresh tactic. Give arrivals of several keys and times, and several arrivals at one time.
+/// The work grows with the square of the number of different times.
 ///
 /// # Panics
 ///
@@ -82,12 +83,12 @@ where
 }
 
 /// Checks a tactic that emits updates of a collection: everything that [`tactic_compliance`] checks, and that
-/// [`emit_restored`](Tactic::emit_restored) emits the collection as it was just before the boundary, which is the sum
-/// of all updates emitted until then. Later operators without checkpoints, such as differential's `join`, are
-/// correct after a restart only if that holds.
+/// [`emit_restored`](Tactic::emit_restored) emits the collection as it was just before the boundary, which is
+/// the sum of all updates emitted until then. Later operators without checkpoints, such as differential's
+/// `join`, are correct after a restart only if that holds.
 ///
-/// A tactic that drops state which no late arrival can change emits less after a restart and fails this check; test
-/// it by [`tactic_compliance`].
+/// A tactic that drops state which no late arrival can change emits less after a restart and fails this
+/// check; test it by [`tactic_compliance`].
 ///
 /// # Panics
 ///

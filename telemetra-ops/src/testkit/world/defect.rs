@@ -1,9 +1,9 @@
 //! Faults that can be injected, to test that the checks of a simulation find them.
 
 /// An injected defect of a sink, a source, a store or the engine, for
-/// [`World::with_defect`](super::World::with_defect). A simulation with a defect must fail; if it passes, its checks
-/// would not find that defect in your code either. Some defects are found only by certain worlds, as their
-/// documentation says.
+/// [`World::with_defect`](super::World::with_defect). A simulation with a defect must fail; if it passes, its
+/// checks would not find that defect in your code either. Some defects are found only by certain worlds, as
+/// their documentation says.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Defect {

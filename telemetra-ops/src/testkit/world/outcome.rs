@@ -18,8 +18,8 @@ pub struct Outcome {
     pub seed: u64,
     /// The number of events by fate, over all runs.
     pub fates: Fates,
-    /// The drafts of all events that were counted, so of all records but dead letters, in the order of partitions and
-    /// offsets.
+    /// The drafts of all events that were counted, so of all records but dead letters, in the order of
+    /// partitions and offsets.
     pub counted: Vec<Draft>,
     /// The rows of all tables at the end, sorted by table and key.
     pub rows: Vec<Change>,
@@ -29,8 +29,9 @@ pub struct Outcome {
     pub records: Vec<Vec<Vec<u8>>>,
     /// The number of runs that the process needed, restarts included.
     pub runs: usize,
-    /// Whether fates and batches are the same whenever this seed is run. They are not where partitions are created
-    /// later or become silent, as it depends on timing when that is noticed; then only the final tables are the same.
+    /// Whether fates and batches are the same whenever this seed is run. They are not where partitions are
+    /// created later or become silent, as it depends on timing when that is noticed; then only the final
+    /// tables are the same.
     pub is_settled: bool,
 }
 

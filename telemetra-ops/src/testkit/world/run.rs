@@ -20,8 +20,8 @@ use crate::testkit::world::sink::{Durable, FaultySink, ModelSink};
 use crate::testkit::world::source::{Records, WorldSource};
 use crate::testkit::world::store::{FaultyStore, MemoryStore};
 
-/// One run of the simulated process: from a start to the end of the input, a drain or a kill. Clones are handles on
-/// the same run.
+/// One run of the simulated process: from a start to the end of the input, a drain or a kill. Clones are
+/// handles on the same run.
 ///
 /// The `start` closure of a [`World`](super::World) receives it in each run, and builds the pipeline from
 /// [`pipeline`](Self::pipeline).
@@ -66,9 +66,9 @@ pub(super) enum Ended {
 }
 
 impl ProcessRun {
-    /// Returns a pipeline with the source, clock, time settings, sinks, checkpoint store and number of workers of this
-    /// run. Add your own groupings, rules, operators and sinks, and leave these settings as they are. Checkpoints are
-    /// two panes of event time apart.
+    /// Returns a pipeline with the source, clock, time settings, sinks, checkpoint store and number of
+    /// workers of this run. Add your own groupings, rules, operators and sinks, and leave these settings as
+    /// they are. Checkpoints are two panes of event time apart.
     #[must_use]
     pub fn pipeline<E: Events>(&self, decoder: impl Decoder<E> + 'static) -> Pipeline<E> {
         let every = Duration::from_millis(2 * self.config.windows.slide());
@@ -113,10 +113,10 @@ impl ProcessRun {
         self.seed
     }
 
-    /// Returns the number of this run within its simulation, from 0. Each seed is simulated twice, the first time
-    /// without faults. So in run 0, give your sinks and stores an empty place to write to, for example a new folder,
-    /// and in the runs that follow the same place. Seeds run at the same time, so each [seed](Self::seed) needs a
-    /// place of its own.
+    /// Returns the number of this run within its simulation, from 0. Each seed is simulated twice, the first
+    /// time without faults. So in run 0, give your sinks and stores an empty place to write to, for example a
+    /// new folder, and in the runs that follow the same place. Seeds run at the same time, so each
+    /// [seed](Self::seed) needs a place of its own.
     #[must_use]
     pub fn number(&self) -> usize {
         self.number

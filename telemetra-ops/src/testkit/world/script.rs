@@ -20,8 +20,8 @@ const IDLE_AFTER: Duration = Duration::from_secs(2);
 /// How long a process is suspended, in milliseconds.
 pub(super) const SUSPENSION: u64 = 10_000;
 
-/// An event as the script plans it, from which the `encode` closure of a [`World`](super::World) makes the bytes of
-/// a record. Your decoder must return an event with the same time, key and id.
+/// An event as the script plans it, from which the `encode` closure of a [`World`](super::World) makes the
+/// bytes of a record. Your decoder must return an event with the same time, key and id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Draft {
     /// The index of the event's partition, from 0.
