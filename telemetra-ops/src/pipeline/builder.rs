@@ -62,7 +62,8 @@ use crate::support::failure::Failure;
 /// Each partition of each source is read by one process, decoded by any of its workers, and folded in place
 /// into one partial aggregate per key, pane and grouping. Partials cross to the worker of their key, which
 /// merges them into windows; windows that close or are corrected become rows, and the rows of one event time
-/// reach each sink as one batch. See the [facade's documents](https://docs.rs/telemetra) for the guides.
+/// reach each sink as one batch. Guides are in the documents of the crate
+/// [`telemetra`](https://docs.rs/telemetra).
 ///
 /// # Cost
 ///
@@ -218,8 +219,8 @@ impl<E: Events, L> Pipeline<E, L> {
     /// the `out_of_orderness` and `idle_after` of those settings have no effect, as the strategy decides
     /// both.
     ///
-    /// The strategy is made anew at each start. It must depend on nothing but the records of its partition,
-    /// or a restart would judge lateness differently.
+    /// Each start makes the strategies again. A strategy must depend on nothing but the records of its
+    /// partition; otherwise an event could be late in one run and on time after a restart.
     #[must_use]
     pub fn watermarks(
         mut self,

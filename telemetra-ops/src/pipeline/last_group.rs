@@ -16,8 +16,9 @@ use crate::pipeline::key_of::KeyOf;
 
 /// Settings of the grouping that was added last.
 impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K, A, F>> {
-    /// Sets the names of the key columns. Default: `key`, or `key_1`, `key_2`, … for a key of several
-    /// columns. [`start`](Self::start) fails if their number is not that of the key's columns.
+    /// Sets the names of the key columns, in the tables of summaries and of moments. A key that is a
+    /// tuple has a column for each part. Default: `key`, or `key_1`, `key_2`, … for several columns.
+    /// [`start`](Self::start) fails if the number of names is not the number of columns.
     #[must_use]
     pub fn key_columns<const N: usize>(mut self, names: [&'static str; N]) -> Self {
         self.last.key_columns = Some(names.to_vec());
@@ -113,9 +114,9 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Leaves the grouping without a table of summaries. They are still computed for the rules, and for
+    /// Writes no table of summaries for this grouping. Summaries are still computed for the rules, and for
     /// operators added by [`publish`](Self::publish) and [`extend`](Self::extend); the moments table is
-    /// written as before.
+    /// written as before. Default: the table is written.
     #[must_use]
     pub fn unpublished(mut self) -> Self {
         self.last.is_published = false;
@@ -126,9 +127,9 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     /// each window with the key's windows before it. A window without any event of the key counts as 0. For
     /// measured values, such as a mean, use [`gauge_moments`](Self::gauge_moments).
     ///
-    /// Anomalous windows become rows of the [moments table](Self::moments_table), together with those of the
-    /// other rules. Each rule needs a `moment_type` of its own. For a rule with different detectors for some
-    /// keys, build a [`MomentRule`] and pass it to [`rules`](Self::rules).
+    /// Adjacent anomalous windows are one row of the [moments table](Self::moments_table), which all rules of
+    /// the grouping share. Each rule needs a `moment_type` of its own. For a rule with different detectors
+    /// for some keys, build a [`MomentRule`] and pass it to [`rules`](Self::rules).
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -192,10 +193,13 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self.rules([MomentRule::gauge(moment_type, detector, scale, metric)])
     }
 
-    /// Adds rules for moments, beside those that were added before. [`start`](Self::start) refuses rules on
-    /// session windows, and two rules with the same moment type.
+    /// Adds anomaly rules to the rules that the grouping has already. Use it for rules that are read from a
+    /// settings file, or that have options of [`MomentRule`]; [`count_moments`](Self::count_moments) and
+    /// [`gauge_moments`](Self::gauge_moments) are short forms for one rule. [`start`](Self::start) refuses
+    /// rules on session windows, and two rules with the same moment type.
     ///
-    /// The horizon grows with the longest baseline of the rules, and with it the number of summaries that are
+    /// Cost: one judgement for each rule, key and window, and two for detectors with state. If no horizon is
+    /// set, it grows with the longest baseline of the rules, and with it the number of summaries that are
     /// kept for each key: see [`TimeConfig::least_horizon`](telemetra_core::TimeConfig::least_horizon).
     #[must_use]
     pub fn rules(mut self, rules: impl IntoIterator<Item = MomentRule<OutputOf<E, A>>>) -> Self {
@@ -225,8 +229,8 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Sets the name of the table of the grouping's moments. Default: the grouping's table name followed by
-    /// `_moments`.
+    /// Sets the name of the table of the grouping's moments. Default: the name of the grouping's table,
+    /// followed by `_moments`. A grouping without rules has no such table.
     #[must_use]
     pub fn moments_table(mut self, table: &str) -> Self {
         self.last.moments_table = Some(table.to_owned());

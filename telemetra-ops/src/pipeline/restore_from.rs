@@ -20,6 +20,37 @@ impl<E: Events, L> Pipeline<E, L> {
     /// [`start`](Self::start) fails with [`RestoreError::NoSavepoint`](crate::RestoreError::NoSavepoint) if
     /// the store has no savepoint of that name, and with
     /// [`PipelineError::Config`](crate::PipelineError::Config) without [`checkpoints`](Self::checkpoints).
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_core::checkpoint::Directory;
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::{Pipeline, Savepoints, minutes, tumbling};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let pipeline = || {
+    ///     let lines = [r#"{"device": "d1", "time": "2026-01-01T00:00:00Z"}"#; 2];
+    ///     Pipeline::<Reading>::new()
+    ///         .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///         .checkpoints(Directory::new(folder.path()), minutes(1))
+    ///         .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    /// };
+    /// pipeline().start()?.wait()?;
+    /// let savepoint = Savepoints::new(Directory::new(folder.path())).take("before-0.3")?;
+    /// assert!(savepoint.is_some());
+    ///
+    /// let running = pipeline().from_savepoint("before-0.3").start()?;
+    /// let plan = running.restored().expect("it starts from the savepoint");
+    /// assert_eq!(plan.savepoint.as_deref(), Some("before-0.3"));
+    /// running.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn from_savepoint(mut self, name: impl Into<String>) -> Self {
         self.parts.savepoint = Some(SavepointStart { name: name.into(), store: None });

@@ -27,8 +27,8 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// [`PipelineError::Savepoint`], after which the pipeline goes on: if the name is not valid or already
-    /// there, if the store fails, if the pipeline has no checkpoint store, or if this is not process 0 of a
+    /// [`PipelineError::Savepoint`], after which the pipeline goes on: if the name is not valid or in use,
+    /// if the store fails, if the pipeline has no checkpoint store, or if this is not process 0 of a
     /// cluster. The same error is returned if the pipeline ends while this waits for the first checkpoint.
     pub fn savepoint(&self, name: &str) -> Result<Savepoint, PipelineError> {
         let failed = |source| PipelineError::Savepoint { name: name.to_owned(), source };
