@@ -58,8 +58,9 @@ pub(crate) const CHAIN: usize = 16;
 ///
 /// A marker flows through the dataflow with a timestamp just before the boundary of the checkpoint. An
 /// operator takes its snapshot when its frontier has passed the boundary, so the snapshot holds all that took
-/// effect before it and nothing after. Unlike Flink's barriers, markers need no alignment and hold up no
-/// data.
+/// effect before it and nothing after. Unlike with Flink's barriers, no operator waits for the markers of
+/// several inputs. Only reading pauses, until all workers of the process have reached the boundary, so that
+/// offsets and state agree.
 ///
 /// # Errors
 ///

@@ -21,20 +21,17 @@ use crate::operators::windows::Summaries;
 use crate::support::failure::PipelineError;
 use timely::dataflow::operators::vec::Map;
 
-/// Extends a collection of summaries by anomaly detection. A moment is a run of adjacent windows of one key
-/// that a rule's detector judges anomalous. It is implemented for [`Summaries`]. In a pipeline, use
-/// [`count_moments`](crate::Pipeline::count_moments) and [`rules`](crate::Pipeline::rules) instead.
+/// Extends [`Summaries`] by anomaly detection. A moment is a run of adjacent windows of one key that a rule's
+/// detector judges anomalous. In a pipeline use [`rules`](crate::Pipeline::rules) instead.
 ///
 /// # Contract
 ///
 /// Of the caller:
 ///
-/// * **The same windows.** `windows` are the rules by which the summaries were made, of tumbling or sliding
-///   windows, with a [horizon](telemetra_core::TimeConfig::least_horizon) long enough for the longest
-///   baseline.
+/// * **The same windows.** `windows` are the rules of the summaries, of tumbling or sliding windows, with a
+///   [horizon](telemetra_core::TimeConfig::least_horizon) long enough for the longest baseline.
 /// * **Different types.** Each rule has a moment type of its own.
-/// * **A stable name.** `name` is unique in the graph and the same from run to run, as checkpoints store the
-///   state under it.
+/// * **A stable name.** `name` is unique in the graph and the same from run to run, for checkpoints.
 pub trait Moments<'scope, K: Key, S: Data>: Sized {
     /// Finds the moments of all keys under all rules and returns them as a collection. The state is part of
     /// the checkpoints of `context` under `name`.
@@ -43,9 +40,8 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
     /// overlap it or each other. When a window is revised, it is judged again, and so are the windows that
     /// have it in their baseline; moments are corrected accordingly. Adjacent anomalous windows form one
     /// moment, which is open until a window that is not anomalous follows. A moment is removed when the last
-    /// of its windows is as old as the horizon. The removal of an old window changes no judgement.
-    ///
-    /// The moments have no [`chance`](Moment::chance); see [`find_moments`](Self::find_moments) for that.
+    /// of its windows is as old as the horizon. The removal of an old window changes no judgement. For the
+    /// [`chance`](Moment::chance) of moments use [`find_moments`](Self::find_moments).
     ///
     /// Work for each key and window: one judgement for each rule, whatever the length of the baseline. A rule
     /// whose detector keeps [state](telemetra_core::Tracker) needs two, and after a revision one for each

@@ -39,11 +39,8 @@ use crate::support::retry::{Failing, RetryState};
 /// until the threads have ended, so in asynchronous code call them on a thread for blocking work. A
 /// [`StopHandle`] gives the order to end from any other thread or task.
 ///
-/// The handle is `Sync`: a service shares it by `Arc`, and needs no lock between its health checks and a
-/// [`savepoint`](Self::savepoint) that takes long.
-///
-/// Dropping the handle stops the pipeline without draining and waits for its threads; the effect is that of
-/// [`stop`](Self::stop), with errors ignored.
+/// Dropping the handle has the effect of [`stop`](Self::stop), with errors ignored. The handle is `Sync`, so
+/// a service can share it by `Arc`.
 ///
 /// ```
 /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }

@@ -1,11 +1,58 @@
-//! The settings that choose the state a pipeline starts from, and whether it starts beside another one.
+//! The settings of checkpoints, of the state that a pipeline starts from, and of a start beside another
+//! pipeline.
+
+use std::time::Duration;
 
 use telemetra_core::Events;
 use telemetra_core::checkpoint::CheckpointStore;
 
-use crate::pipeline::builder::{Pipeline, SavepointStart};
+use crate::pipeline::builder::{Checkpoints, Pipeline, SavepointStart};
 
+/// Checkpoints, and the state to start from.
 impl<E: Events, L> Pipeline<E, L> {
+    /// Enables checkpoints: snapshots of all state and of the offsets of all partitions, from which the next
+    /// start continues. One is taken for every `every` of event time (not of processing time, as in Flink),
+    /// the first at the multiple of `every` before the first events. A pipeline of one process takes another
+    /// one at the end of its input. Default: no checkpoints, so a restart reads all input again.
+    ///
+    /// `every` must be a multiple of the pane, which is the greatest common divisor of all slides and of the
+    /// times between [early results](crate::WindowKind::early); [`start`](Self::start) refuses others. Short
+    /// intervals make restarts faster and write more; one minute is a usual value.
+    ///
+    /// There is no alignment of barriers: reading pauses until all workers of the process have reached the
+    /// boundary, the state of each operator is encoded on its worker when the frontier passes it, and a
+    /// thread of its own stores it. The state of windows and of keyed processes is incremental: every
+    /// sixteenth checkpoint holds all of it, the others hold the keys that changed. A checkpoint is complete
+    /// once every sink has made durable what comes before it; older ones that it does not build on are then
+    /// removed.
+    ///
+    /// A transient error of the store is retried without limit; a permanent one ends the pipeline with
+    /// [`PipelineError::Checkpoint`](crate::PipelineError::Checkpoint).
+    ///
+    /// The store belongs to this pipeline alone. A [`Directory`](telemetra_core::checkpoint::Directory)
+    /// refuses a second process while the first one still runs. A store on a server cannot see that: there
+    /// the second process takes the store over, and the first one fails with its next write.
+    #[must_use]
+    pub fn checkpoints(mut self, store: impl CheckpointStore + 'static, every: Duration) -> Self {
+        let (store, pause) = (Box::new(store), Duration::ZERO);
+        self.parts.checkpoints = Some(Checkpoints { store, every, pause });
+        self
+    }
+
+    /// Sets the least processing time between two checkpoints, so that a replay, in which event time passes
+    /// fast, does not spend its time on them. A checkpoint that is due earlier is taken when the pause has
+    /// passed, even if no more input comes. Default: zero.
+    ///
+    /// Call it after [`checkpoints`](Self::checkpoints), which resets it; without checkpoints, and in a
+    /// cluster of several processes, it has no effect.
+    #[must_use]
+    pub fn checkpoint_pause(mut self, pause: Duration) -> Self {
+        if let Some(checkpoints) = &mut self.parts.checkpoints {
+            checkpoints.pause = pause;
+        }
+        self
+    }
+
     /// Starts from the [savepoint](crate::Savepoints) of this name instead of the newest checkpoint. Default:
     /// the newest checkpoint.
     ///
