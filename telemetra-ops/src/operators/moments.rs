@@ -37,15 +37,13 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
     /// the checkpoints of `context` under `name`.
     ///
     /// Each rule's detector judges every new window by its baseline: the key's earlier windows that do not
-    /// overlap it or each other. When a window is revised, it is judged again, and so are the windows that
-    /// have it in their baseline; moments are corrected accordingly. Adjacent anomalous windows form one
-    /// moment, which is open until a window that is not anomalous follows. A moment is removed when the last
-    /// of its windows is as old as the horizon. The removal of an old window changes no judgement. For the
-    /// [`chance`](Moment::chance) of moments use [`find_moments`](Self::find_moments).
+    /// overlap it or each other. When a window is revised, it and the windows that have it in their baseline
+    /// are judged again, and moments are corrected. Adjacent anomalous windows form one moment, which is open
+    /// until a window that is not anomalous follows. A moment is removed when its last window is as old as the
+    /// horizon; that changes no judgement. For [`chance`](Moment::chance) use [`find_moments`](Self::find_moments).
     ///
-    /// Work for each key and window: one judgement for each rule, whatever the length of the baseline. A rule
-    /// whose detector keeps [state](telemetra_core::Tracker) needs two, and after a revision one for each
-    /// window that may still be revised.
+    /// Work for each key, window and rule: one judgement, whatever the length of the baseline. A detector with
+    /// [state](telemetra_core::Tracker) needs two, and after a revision one for each revisable window.
     ///
     /// ```
     /// use std::time::Duration;
@@ -86,9 +84,8 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
         context: &CheckpointContext<'scope>,
     ) -> VecCollection<'scope, EventTime, Moment<K>, isize>;
 
-    /// Finds moments and also counts the judged windows, from which
-    /// [`with_chance`](FoundMoments::with_chance) estimates how many moments are false alarms. Otherwise like
-    /// [`moments`](Self::moments).
+    /// Finds moments like [`moments`](Self::moments), and counts the judged windows, from which
+    /// [`with_chance`](FoundMoments::with_chance) estimates how many moments are false alarms.
     fn find_moments(
         self,
         windows: WindowRules,
