@@ -1,8 +1,37 @@
-//! Telemetra's operators on timely and differential dataflow, and the pipeline built on them.
+//! Stream processing by event time on timely and differential dataflow: windows, sessions, anomaly detection,
+//! leaderboards and joins over event streams, with checkpoints and exactly-once tables.
 //!
-//! There are two ways in. [`Pipeline`] takes sources, groupings, rules, sinks and a checkpoint store, and runs them. Beneath
-//! it is the graph API, shown here: operators as methods in a dataflow of your own, which mix freely with timely's
-//! and differential's.
+//! The crate has two interfaces:
+//!
+//! * [`Pipeline`] is a builder: it takes sources, groupings, rules, sinks and a checkpoint store, and runs
+//!   them on worker threads of its own. Use it for services. Its page has an example.
+//! * The graph interface consists of the operators themselves, as extension traits of timely streams and
+//!   differential collections: [`Ingest`], [`Windows`], [`Latest`], [`Top`], [`Moments`], [`Enrich`],
+//!   [`Changes`], [`ProcessByKey`] and [`Checkpointed`]. Use it inside a pipeline, by [`Pipeline::extend`]
+//!   and [`Pipeline::collect`], or in a dataflow of your own, as in the example below, which has no
+//!   checkpoints and no sinks.
+//!
+//! # Terms
+//!
+//! | term | meaning |
+//! |---|---|
+//! | event time | milliseconds since the Unix epoch (UTC), from the event itself; the timely timestamp, [`EventTime`](telemetra_core::EventTime) |
+//! | partition | a replayable sequence of records with offsets, such as a Kafka partition or a file |
+//! | pane | an interval `[start, end)` as long as the slide; a window consists of `size / slide` panes |
+//! | partial | the accumulator of one key in one pane |
+//! | watermark | for each partition, the greatest event time less the out-of-orderness |
+//! | floor | for each partition, its watermark rounded down to a pane boundary |
+//! | late | an event whose pane ended at or before the floor of its partition; *too late* beyond the allowed lateness |
+//! | effective time | the timestamp at which an event counts: the last instant of its pane or, if it is late, of the pane that starts at the floor |
+//! | frontier | timely's: no message with an earlier time can come any more; it takes the place of Flink's operator watermark |
+//! | fate | what happened to a record: on time, late, or one of the reasons for a dead letter |
+//! | summary | the result of one key in one window or session |
+//! | horizon | how long a summary stays in its collection after the end of its window |
+//! | moment | a run of anomalous windows of one key, which a rule has found |
+//! | revision | how often a row was published before; a late event makes a new revision |
+//! | boundary | the event time of a checkpoint: its state holds all that took effect earlier |
+//!
+//! # A dataflow of your own
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};

@@ -12,23 +12,27 @@ const GROUP: &str = "savepoints/";
 /// The name of the blob that is written last, which makes a savepoint complete.
 const MANIFEST: &str = "manifest";
 
-/// A checkpoint under a name of its own, which stays in the store until it is removed. Use it before an
-/// upgrade, or to start a second pipeline from the state of the first.
+/// A copy of a checkpoint under a name, which stays in the store until you remove it, while checkpoints are
+/// replaced by newer ones. As in Flink, use it before an upgrade, or to start a second pipeline from the
+/// state of the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Savepoint {
     /// The name, unique in its store.
     pub name: String,
-    /// The time of the checkpoint: everything before it has taken effect in it.
+    /// The boundary of the checkpoint, in event time: everything before it has taken effect in the state, and
+    /// nothing after.
     pub boundary: EventTime,
 }
 
-/// The savepoints of a checkpoint store: this lists, takes and removes them, whether a pipeline runs on the
-/// store or not.
+/// The savepoints of a checkpoint store: lists, takes and removes them, whether a pipeline runs on the store
+/// or not. For tools; a process that runs the pipeline itself takes one by
+/// [`Running::savepoint`](crate::Running::savepoint).
 ///
-/// A running pipeline takes one by [`Running::savepoint`](crate::Running::savepoint); a start from one is
-/// [`Pipeline::from_savepoint`](crate::Pipeline::from_savepoint). It works with every [`CheckpointStore`].
-/// The blobs of a savepoint are copies in the same store, so a savepoint needs as much room as a checkpoint.
+/// Start from a savepoint by [`Pipeline::from_savepoint`](crate::Pipeline::from_savepoint). All this works
+/// with every [`CheckpointStore`]. The blobs of a savepoint are copies in the same store, so a savepoint
+/// needs as much room as a checkpoint. The store is not claimed, so a running pipeline keeps it. Calls are
+/// tried once.
 ///
 /// ```
 /// use telemetra_core::checkpoint::Directory;
@@ -47,7 +51,7 @@ pub struct Savepoint {
 pub struct Savepoints<S>(S);
 
 impl<S: CheckpointStore> Savepoints<S> {
-    /// Wraps a store. Nothing is read, and the store is not claimed, until a method is called.
+    /// Wraps a store. Nothing is read until a method is called.
     pub fn new(store: S) -> Self {
         Self(store)
     }
@@ -61,24 +65,28 @@ impl<S: CheckpointStore> Savepoints<S> {
         list(&mut self.0)
     }
 
-    /// Copies the newest complete checkpoint under this name. Returns `None` if there is none.
+    /// Copies the newest complete checkpoint under this name, blob by blob. Returns `None` if there is no
+    /// complete checkpoint.
     ///
-    /// A pipeline may run meanwhile. If it removes the checkpoint because there is a newer one, that one is
-    /// copied.
+    /// A pipeline may run meanwhile. If it replaces the checkpoint by a newer one during the copy, the newer
+    /// one is copied instead.
     ///
     /// # Errors
     ///
     /// If there is a savepoint of this name already, the name is not valid (it consists of `a-z`, `0-9`, `-`
-    /// and `.`, and does not begin with a dot), or the store fails.
+    /// and `.`, and does not begin with a dot), or the store fails. Also, with a transient error, if the
+    /// pipeline replaces checkpoints faster than they can be copied, fifty times in a row. A failed copy is
+    /// not a savepoint: [`list`](Self::list) leaves it out, and [`remove`](Self::remove) removes its blobs.
     pub fn take(&mut self, name: &str) -> Result<Option<Savepoint>, ExternalError> {
         take(&mut self.0, name)
     }
 
-    /// Removes a savepoint. Does nothing if there is none of that name.
+    /// Removes a savepoint and its blobs. Does nothing if there is none of that name. A pipeline that was
+    /// started from the savepoint and has completed a checkpoint does not need it any more.
     ///
     /// # Errors
     ///
-    /// If the store fails.
+    /// If the store fails. What remains then is no savepoint; remove it again.
     pub fn remove(&mut self, name: &str) -> Result<(), ExternalError> {
         let prefix = prefix_of(name);
         // The manifest first: what is left of one that was removed half is not taken for a savepoint.

@@ -33,11 +33,39 @@ use crate::support::failure::Failure;
 /// How many checkpoints may build on one that is whole, before the next whole one.
 pub(crate) const CHAIN: usize = 16;
 
-/// The connection of operators with state to the checkpoints of a dataflow: when to take a snapshot, where to
-/// send it, and which state to start with. An operator that is built with it is registered under its name.
+/// The checkpoints of a dataflow, as its operators with state need them: when to take a snapshot, where to
+/// send it, and which state to start with. An operator is built with a context and a name, under which its
+/// state is stored; the name must be unique in the dataflow and the same from run to run. Clones are handles
+/// on the same context.
 ///
-/// A pipeline's [graph](crate::Graph::context) has one; [`none`](Self::none) is for dataflows without
-/// checkpoints. Clones are handles on the same context.
+/// In a [`Pipeline`](crate::Pipeline), [`Graph::context`](crate::Graph::context) returns it. In a dataflow of
+/// your own use [`none`](Self::none): only a pipeline takes checkpoints.
+///
+/// ```
+/// # use telemetra_core::EventTime;
+/// use telemetra_ops::CheckpointContext;
+///
+/// timely::execute_directly(|worker| {
+///     worker.dataflow::<EventTime, _, _>(|scope| {
+///         let context = CheckpointContext::none(scope);
+///         // Pass `&context` to `windows`, `moments`, `changes`, `process_by_key` or `checkpointed`.
+///         # drop(context);
+///     });
+/// });
+/// ```
+///
+/// # How a checkpoint is taken
+///
+/// A marker flows through the dataflow with a timestamp just before the boundary of the checkpoint. An
+/// operator takes its snapshot when its frontier has passed the boundary, so the snapshot holds all that took
+/// effect before it and nothing after. Unlike with Flink's barriers, no operator waits for the markers of
+/// several inputs. Only reading pauses, until all workers of the process have reached the boundary, so that
+/// offsets and state agree.
+///
+/// # Errors
+///
+/// Two operators of the same name make the pipeline fail with
+/// [`PipelineError::Config`](crate::PipelineError::Config).
 #[derive(Clone)]
 pub struct CheckpointContext<'scope> {
     pub(crate) markers: StreamVec<'scope, EventTime, EventTime>,
@@ -67,7 +95,7 @@ pub(crate) struct Described {
 
 impl<'scope> CheckpointContext<'scope> {
     /// Returns a context without checkpoints, for dataflows of your own: operators start empty, and their
-    /// state ends with the process.
+    /// state is lost when the process ends.
     #[must_use]
     pub fn none(scope: Scope<'scope, EventTime>) -> Self {
         Self::new(empty(scope), None, None, Failure::default(), Arc::default(), Arc::default())

@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
-/// Returns loopback addresses for the processes of a cluster on this machine, whose ports are free. For tests
-/// and demos.
+/// Returns `count` addresses on `127.0.0.1` with free ports, for the processes of a
+/// [cluster](crate::Pipeline::cluster) that all run on this machine. For tests and demos.
 ///
 /// Each port is in the state `TIME_WAIT`, after a connection that this function made and closed. So for about
 /// a minute the system gives it to no program that asks for any free port. A program that asks for this port

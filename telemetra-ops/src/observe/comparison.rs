@@ -4,13 +4,14 @@ use std::sync::{Mutex, PoisonError};
 
 use telemetra_core::{EventTime, Micro};
 
-/// The number of moments of one grouping in the period that was settled last, and the number that chance
-/// alone would make. All workers of all processes have the same.
+/// The number of moments that one grouping found per hour, and the number of false alarms per hour that its
+/// rules are expected to raise without any anomaly. Both are of the last period of event time that late
+/// events cannot change any more, and are the same in all processes.
 ///
-/// If the two are about equal, most of the moments are noise: raise the thresholds.
+/// If the two are about equal, most of the moments are false alarms: raise the thresholds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MomentsStatus {
-    /// The name of the operator that compares them: `chance`, then the name of the grouping's state.
+    /// The name of the operator that counts them: `chance `, followed by the name of the grouping's state.
     pub operator: String,
     /// The end of the period, in event time. The period's length is
     /// [`chance_period`](crate::Pipeline::chance_period).
@@ -18,7 +19,7 @@ pub struct MomentsStatus {
     /// The number of moments found per hour of event time, by the rules whose detectors have a known
     /// false-alarm rate.
     pub found_per_hour: Micro,
-    /// The number of moments that chance alone would make per hour of event time, under the same rules.
+    /// The number of moments per hour of event time that are expected by chance alone, under the same rules.
     pub expected_per_hour: Micro,
 }
 

@@ -1,8 +1,12 @@
 //! The names, types, labels and meanings of a pipeline's metrics.
 //!
-//! They are recorded with the `metrics` crate, through the recorder that the host service has installed, such
-//! as the Prometheus exporter; without one they are discarded. Names and labels are a stable interface, as
-//! dashboards and alerts depend on them.
+//! They are recorded with the `metrics` crate, through the recorder that the process has installed, such as
+//! the Prometheus exporter; without one they are discarded. Install the recorder before the pipeline starts.
+//! Gauges and most counters are exported once a second by a thread of its own, so they cost nothing per
+//! event. Names and labels are a stable interface, as dashboards and alerts depend on them.
+//!
+//! The constants describe the metrics; values are in the recorder. To read values in the process, use
+//! [`Running::status`](crate::Running::status).
 //!
 //! ```
 //! use telemetra_ops::metric::{ALL, EVENTS, Kind};

@@ -12,12 +12,18 @@ use crate::observe::comparison::MomentsStatus;
 use crate::read::ingress::PartitionStatus;
 use crate::support::retry::Failing;
 
-/// The status of a pipeline at one instant, as [`Running::status`](crate::Running::status) returns it. In a
-/// cluster it covers this process; each process has its own.
+/// The status of a pipeline, as [`Running::status`](crate::Running::status) returns it. In a cluster it
+/// covers this process; each process has its own. Its parts are read one after another while the pipeline
+/// runs, so a count may be a little newer than another.
+///
+/// For a health check: the pipeline has failed if [`failure`](Self::failure) is set. It is degraded while
+/// [`store_failing`](Self::store_failing), a [sink](SinkStatus::failing) or a
+/// [partition](crate::PartitionStatus::failing) is failing, which is retried. It is behind if
+/// [`durable`](Self::durable) is much older than the out-of-orderness and a pane.
 #[derive(Clone, Debug)]
 pub struct PipelineStatus {
-    /// How many of the events read in this process had which fate. Events read before a restart from a
-    /// checkpoint are included.
+    /// The number of events by fate, over all partitions that this process reads. Events read before a
+    /// restart from a checkpoint are included.
     pub fates: Fates,
     /// The event time up to which everything is durable in all sinks: [`EventTime::MIN`] at first,
     /// [`EventTime::MAX`] at the end of the input. Its distance from now is the latency of the pipeline.
@@ -26,11 +32,12 @@ pub struct PipelineStatus {
     pub partitions: Vec<PartitionStatus>,
     /// The status of each shard of each sink that runs in this process.
     pub sinks: Vec<SinkStatus>,
-    /// The boundary of the last complete checkpoint, in event time: a restart continues from there. `None` if
-    /// there is none.
+    /// The boundary, in event time, of the last checkpoint that this run has completed: a restart continues
+    /// from there. `None` if it has completed none yet; a restart then continues where this run began, see
+    /// [`Running::restored`](crate::Running::restored).
     pub checkpoint: Option<EventTime>,
-    /// The number of checkpoints completed in this run, the bytes that this process wrote for them, and the
-    /// time that writing took.
+    /// Three totals of this run: the number of complete checkpoints, the bytes that this process wrote to the
+    /// store, and the time that it spent on encoding and writing them, retries included.
     pub checkpoints: (u64, u64, Duration),
     /// The current failure of the checkpoint store, which is being retried; `None` if it works.
     pub store_failing: Option<Failing>,
@@ -38,8 +45,8 @@ pub struct PipelineStatus {
     /// first period is settled.
     pub moments: Vec<MomentsStatus>,
     /// The current failures of looking for new partitions, one for each source that fails, which are being
-    /// retried: a new partition that cannot be opened, or a source that does not answer. The partitions that
-    /// are read go on. Empty if it works.
+    /// retried: a source that does not answer, or a new partition that cannot be opened. The partitions that
+    /// are already open are read on. Empty if there is no such failure.
     pub discovery_failing: Vec<Failing>,
     /// The time that the workers of this process spent in the operators of each name, without operators
     /// nested in them. Empty unless [`operator_times`](crate::Pipeline::operator_times) are measured.
@@ -58,14 +65,14 @@ pub struct SinkStatus {
     pub name: String,
     /// The shard; for a sink that is not sharded the only one.
     pub shard: Shard,
-    /// The last event time whose rows are durable in it; `None` if there is none.
+    /// The last event time whose rows are durable in the sink; `None` if there is none.
     pub durable: Option<EventTime>,
     /// The number of batches in its queue, which holds 64. A number that stays high means that the sink is
     /// the bottleneck.
     pub queued: usize,
-    /// The number of changes of rows that it has applied in this run.
+    /// The number of changes of rows (upserts and withdrawals) that the sink has applied in this run.
     pub changes: u64,
-    /// The size and duration of the last successful call.
+    /// The size and duration of the last successful call in this run; `None` before the first.
     pub last: Option<Applied>,
     /// The number of failed calls that were retried, in this run.
     pub retries: u64,

@@ -21,23 +21,23 @@ use crate::operators::moments::FoundMoments;
 use crate::operators::restored_rules::RestoredRules;
 
 impl<'scope, K: Key> FoundMoments<'scope, K> {
-    /// The moments with their [chance](Moment::chance): among all moments of all keys and rules that ended in
-    /// the same `period` of event time and are at least as extreme, the share expected to be chance (the
-    /// q-value of Benjamini and Hochberg).
+    /// Returns the moments with their [chance](Moment::chance): the share of false alarms that is expected
+    /// among all moments of all keys and rules that ended in the same `period` of event time and are at least
+    /// as extreme (the q-value of Benjamini and Hochberg). A chance of 0.05 means that one in twenty such
+    /// moments is expected to be a false alarm. The state is part of the checkpoints of `context` under
+    /// `name`, which is unique in the graph and the same from run to run.
     ///
-    /// A pane is *settled* when no event within the allowed lateness can change its windows any more. When the
-    /// pane in which a moment ended is settled, the moment's chance is final: the comparison then consists of
-    /// the period that ends with this pane. A moment that is published before is compared with the period
-    /// that was settled last. So there is at most one revision of a moment more than without chance, and a
-    /// late event changes the chance of what it touched, and the comparison of what ended in the period after
-    /// it.
+    /// A pane is *settled* when no event within the allowed lateness can change its windows any more. When
+    /// the pane in which a moment ended is settled, the chance of the moment is final: it is then estimated
+    /// from the period that ends with this pane. Until then it is estimated from the period that was settled
+    /// last. So a moment has at most one revision more than without chance.
     ///
-    /// The chance is `None` before the first look is settled, and for moments of detectors whose
+    /// The chance is `None` before the first judged window is settled, and for moments of detectors whose
     /// [scores are not normal](telemetra_core::Tracker::normal_scores).
     ///
-    /// Each worker sends to all others, per pane and rule, the number of looks and the number of moments by
-    /// score: some tens of bytes. State: the settled panes of the period, and the live moments. Work: per pane with
-    /// moments the number of different scores in the period.
+    /// Network: for each pane and rule, each worker sends to all others the number of judged windows and of
+    /// moments by score: some tens of bytes. State: the counts of the panes of the period, and the moments
+    /// that are not final. Work: for each pane with moments, the number of different scores in the period.
     ///
     /// ```
     /// use differential_dataflow::input::Input;

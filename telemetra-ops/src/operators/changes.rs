@@ -16,39 +16,42 @@ use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::journal::{Entry, Journal, Journaled, Unsettled};
 use crate::operators::net::{Net, Netting};
 
-/// A change of one row, with the row in its own type. It is exchanged to the worker on which the row's shard
-/// of a sink runs, where it becomes a [`Change`](telemetra_core::Change).
+/// One entry of a changelog: an upsert or a withdrawal of one row, in the row's own type. A pipeline turns it
+/// into a [`Change`](telemetra_core::Change), which is what a sink receives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct RowChange<R: Data> {
     /// The row: the new version of an upsert, or the last version of a withdrawal.
     pub row: R,
-    /// The number of times the row was published before: 0 for the first time.
+    /// The number of times the row was published before: 0 for the first time. Tables of summaries and
+    /// moments have it as the column `revision`.
     pub revision: u32,
     /// Whether the row is written (upsert) or removed (withdrawal).
     pub action: Action,
 }
 
-/// Converts a collection of rows into the changelog that sinks take. A pipeline applies it to everything it
-/// [publishes](crate::Graph::publish); use it directly in dataflows of your own.
+/// Extends a collection of rows by its changelog of upserts and withdrawals, as Flink turns a table into an
+/// upsert stream. A pipeline applies it to everything it [publishes](crate::Graph::publish); use it directly
+/// in dataflows of your own that write to a database.
 ///
 /// # Contract
 ///
-/// Of the caller; it is implemented for collections of rows.
+/// Of the caller; the trait is implemented for collections of rows.
 ///
-/// * **One row for each key.** At each time the collection has at most one row with the same key, once.
+/// * **One row for each key.** At each time the collection has at most one row of each key, and has it once.
 /// * **A stable name.** `name` is unique in the graph and the same from run to run, as checkpoints store the
 ///   state under it. Two operators of one name make the pipeline fail.
 pub trait Changes<'scope, R: Data>: Sized {
     /// Returns the changes of a collection of rows of one table: at most one for each row and time. A row
     /// that is removed and added again at one time is an upsert; a row that is only removed is a withdrawal.
     ///
-    /// A row that is removed because it is `horizon` milliseconds old is dropped silently, so it stays in the
-    /// sinks. Rows without an event time never become old.
+    /// The removal of a row whose event time is `horizon` milliseconds or more in the past makes no change,
+    /// so the row stays in the sinks; `u64::MAX` turns this off. Rows without an event time never become old.
     ///
-    /// Each change carries the revision of its row: how often the row was published before. The state is one
-    /// number for each row that was published more than once and may still change. It is part of the
-    /// checkpoints of `context`, under `name`.
+    /// Rows are exchanged between workers by their [subject](Layout::subject). Each change has the revision
+    /// of its row: how often the row was published before. The state is one number for each row that was
+    /// published more than once and may still change. It is part of the checkpoints of `context`, under
+    /// `name`; with checkpoints, the changes since the last complete one are kept too.
     ///
     /// ```
     /// use differential_dataflow::input::Input;

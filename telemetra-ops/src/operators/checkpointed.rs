@@ -27,15 +27,23 @@ use crate::support::exchange::is_mine;
 use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::frontier::reached;
 
-/// Extends a stream by operators whose state is in checkpoints. `D` is the type of its data.
+/// Extends a timely stream of `D` by operators whose state is in checkpoints. It is implemented for streams
+/// of any data that can be exchanged between workers.
 ///
-/// Implemented for streams of any data that can be exchanged. The contract is that of [`Tactic`].
+/// # Contract
+///
+/// Of the caller; the [`Tactic`] has a contract of its own.
+///
+/// * **A stable name.** `name` is unique in the graph and the same from run to run, as checkpoints store the
+///   state under it.
 pub trait Checkpointed<'scope, D>: Sized {
-    /// Runs a tactic on this stream. Its state is part of the checkpoints of `context` under `name`, which
-    /// must be unique in the graph and stay the same from run to run.
+    /// Runs a tactic on this stream as a timely operator, and returns the stream of its output. Its state is
+    /// part of the checkpoints of `context` under `name`, so after a restart, with any number of workers, the
+    /// operator continues where the checkpoint was taken.
     ///
-    /// Arrivals are exchanged by [`route`](Tactic::route). The driver holds one capability, at the next time
-    /// that is due, and none if nothing is; so an idle operator does not hold back the frontier.
+    /// Arrivals are exchanged by [`route`](Tactic::route). The operator holds one timely capability, at the
+    /// [next](Tactic::next) time at which something is due, and none if nothing is; so an operator that has
+    /// nothing to do does not hold back the frontier.
     ///
     /// ```
     /// # use std::collections::BTreeMap;

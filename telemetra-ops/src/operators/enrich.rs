@@ -11,26 +11,29 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::operators::keyed::Keyed;
 use crate::operators::stash::Stash;
 
-/// A collection of records, each with the row of its key or `None`.
+/// The result of [`enrich`](Enrich::enrich): a collection of `(key, (record, row))`, in which the row is
+/// `None` if the key has none.
 pub type Enriched<'scope, K, V, R> = VecCollection<'scope, EventTime, (K, (V, Option<R>)), isize>;
 
-/// Extends a collection of records by key with a left join to a table that changes.
+/// Extends a collection of keyed records by a left join with a collection of keyed rows that may change, such
+/// as reference data. It is implemented for collections of pairs of a key and a value.
 ///
 /// # Contract
 ///
-/// Of the caller; it is implemented for collections of pairs of a key and a value.
+/// Of the caller:
 ///
-/// * **Restored inputs.** Both collections give their contents again after a restart, as those of a pipeline
-///   do: the join keeps nothing in checkpoints.
+/// * **Restored inputs.** After a restart, both collections contain what they contained before, as the
+///   collections of a pipeline do: the join has no state in checkpoints.
 pub trait Enrich<'scope, K: Key, V: Data>: Sized {
     /// Returns each record with the row of its key, or with `None` while there is no row. When the row
     /// changes, all current records of the key are emitted again with the new row. A key should have one row
     /// at a time; with several, each record appears once for each.
     ///
     /// State: the current records by key, and the rows. Work: proportional to the records that change, and
-    /// for a changed row to the current records of its key. That is one record for the
-    /// [latest](crate::Latest) summaries, and a whole horizon of windows for all summaries. After a restart
-    /// the two input collections provide everything again.
+    /// for a changed row to the current records of its key. A key has one record in the
+    /// [latest](crate::Latest) summaries, and one for each window of the horizon in all summaries. Both
+    /// inputs are exchanged by key, and a result is emitted when the frontiers of both have passed its time,
+    /// so a collection of rows whose time does not advance holds back the join.
     ///
     /// ```
     /// use differential_dataflow::input::Input;

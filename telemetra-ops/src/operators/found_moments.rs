@@ -7,8 +7,9 @@ use telemetra_core::engine::Looks;
 use telemetra_core::{EventTime, Key, Moment, MomentRule, WindowRules};
 use timely::dataflow::StreamVec;
 
-/// Moments, with the number of judged windows (looks) among which they were found.
-/// [`with_chance`](Self::with_chance) estimates from both how many are due to chance.
+/// The result of [`find_moments`](crate::Moments::find_moments): moments, and the number of judged windows
+/// (looks) among which they were found. [`with_chance`](Self::with_chance) estimates from both which share of
+/// the moments is due to chance.
 pub struct FoundMoments<'scope, K: Key> {
     /// The moments, without an estimate of their chance: [`chance`](Moment::chance) is `None`.
     pub moments: VecCollection<'scope, EventTime, Moment<K>, isize>,

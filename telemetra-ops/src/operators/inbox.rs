@@ -4,8 +4,20 @@ use std::collections::BTreeMap;
 
 use telemetra_core::EventTime;
 
-/// A queue of arrivals, sorted by the time at which they take effect. A [`Tactic`](crate::Tactic) pushes into
-/// it in `take_in` and takes from it in `advance`.
+/// A queue of arrivals, sorted by the time at which they take effect, for a [`Tactic`](crate::Tactic): push
+/// into it in `take_in`, return its next time from `next`, and take from it in `advance`.
+///
+/// ```
+/// use telemetra_core::EventTime;
+/// use telemetra_ops::Inbox;
+///
+/// let mut inbox = Inbox::default();
+/// inbox.push(EventTime(20), "b");
+/// inbox.push(EventTime(10), "a");
+/// assert_eq!(inbox.next(), Some(EventTime(10)));
+/// assert_eq!(inbox.take(EventTime(10)), ["a"]);
+/// assert_eq!(inbox.next(), Some(EventTime(20)));
+/// ```
 ///
 /// Memory: the arrivals that have not taken effect. They are not part of a snapshot, as they arrive again
 /// after a restart.
@@ -23,7 +35,8 @@ impl<D> Default for Inbox<D> {
 }
 
 impl<D> Inbox<D> {
-    /// Adds an arrival that takes effect at `time`: the logarithm of the number of different times.
+    /// Adds an arrival that takes effect at `time`. Cost: the logarithm of the number of different times that
+    /// wait.
     pub fn push(&mut self, time: EventTime, arrival: D) {
         let Self { arrivals, spare } = self;
         arrivals.entry(time).or_insert_with(|| std::mem::take(spare)).push(arrival);

@@ -15,10 +15,13 @@ use crate::checkpoint::state::CheckpointContext;
 use crate::operators::checkpointed::{Checkpointed, Inbox, Tactic};
 use crate::operators::keyed::Keyed;
 
-/// A function with state for each key, like Flink's `KeyedProcessFunction`, whose results are a collection,
-/// so that they can be removed again. It suits joins, deduplication, and the best of each key. State can
-/// [expire](Self::expires), but there are no other timers; for results at times of their own, write a
-/// [`Tactic`].
+/// A function with checkpointed state for each key, like Flink's `KeyedProcessFunction`. Unlike there, its
+/// results are a differential collection: it adds results and removes them again, and the collection is what
+/// is valid now. Run it by [`process_by_key`](ProcessByKey::process_by_key).
+///
+/// Use it for joins, deduplication, and the best of each key. For aggregates in windows, a
+/// [grouping](crate::Pipeline::group) is shorter and faster. State can [expire](Self::expires), but there are
+/// no other timers; for results at times of their own, write a [`Tactic`].
 ///
 /// # Contract
 ///
@@ -26,7 +29,9 @@ use crate::operators::keyed::Keyed;
 ///   [`results`](Self::results) of its state, each once.
 /// * **Expiry follows from state.** [`expires`](Self::expires) must depend on nothing but the state.
 /// * **Order does not matter.** State and results after several arrivals at one time must not depend on their
-///   order. What is emitted in between may, as it is added up before it leaves the operator.
+///   order. What is emitted for the single arrivals may, as only the sum of one time leaves the operator.
+/// * **No clock and no other input.** State and results must follow from the arrivals alone, as a restart
+///   computes them again.
 ///
 /// Tested by [`process_compliance`](crate::testkit::process_compliance).
 ///
@@ -68,24 +73,25 @@ use crate::operators::keyed::Keyed;
 /// assert_eq!(updates, [((1, 50), EventTime(0), 1)], "what came and went at one time is not seen");
 /// ```
 pub trait KeyedProcess: 'static {
-    /// The type of arrivals. To join two streams, make it an enum of both.
+    /// The type of arrivals: the elements of the input stream. To join two streams, map both to an enum and
+    /// concatenate them.
     type In: ExchangeData;
-    /// The key that state is kept by. Arrivals are exchanged by its hash.
+    /// The type of the key that state is kept by. Arrivals are exchanged between workers by its hash.
     type Key: Key;
-    /// The state of one key; its default is the state of a key without arrivals. A state equal to a default
-    /// one is kept until it expires.
+    /// The state of one key; its default is the state of a key without arrivals. It is kept until it
+    /// [expires](Self::expires), also if it equals the default again. A checkpoint encodes it by `bincode`.
     type State: Clone + Default + Serialize + DeserializeOwned + 'static;
     /// The type of results, which form a collection. Repeat the key in it if later operators need it.
     type Out: Data;
 
-    /// Returns the version of the state, which checkpoints hold. Raise it when the shape or the meaning of
-    /// [`State`](Self::State) changes. Default: 0.
+    /// Returns the version of the state, which checkpoints record. Raise it when the fields or the meaning of
+    /// [`State`](Self::State) change. Default: 0.
     fn version(&self) -> u32 {
         0
     }
 
-    /// Returns the migration of the state of one key as of `version`. Without one, the pipeline does not start from
-    /// a checkpoint of that version. Default: `None`.
+    /// Returns the function that converts the state of one key from `version` to the present one. Without it,
+    /// the pipeline does not start from a checkpoint of that version. Default: `None`.
     ///
     /// A process that kept the greatest number, and now keeps how often it came too, has version 1 and returns
     /// `(version == 0).then(|| Migration::new(|greatest: Option<u64>| (greatest, 1)))`.
@@ -97,8 +103,9 @@ pub trait KeyedProcess: 'static {
     /// Returns the key of an arrival, borrowed where possible: an owned key is made for a new key only.
     fn key(arrival: &Self::In) -> <Self::Key as Key>::Ref<'_>;
 
-    /// Applies an arrival to the state of its key, and emits the changes of the results: `+1` adds a result,
-    /// `−1` removes one. Called in order of effective time, once the frontier has passed it.
+    /// Applies an arrival to the state of its key, and emits the changes of the results: `emit(result, 1)`
+    /// adds a result, `emit(result, -1)` removes one. It is called in order of effective time, after the
+    /// frontier has passed that time. A panic ends the pipeline.
     ///
     /// A late arrival has a later effective time than its own event time; take the event time from the
     /// arrival where that matters.
@@ -108,12 +115,14 @@ pub trait KeyedProcess: 'static {
     /// state expires they are removed.
     fn results(&self, key: &Self::Key, state: &Self::State, emit: &mut dyn FnMut(Self::Out));
 
-    /// Returns the time at which the state of a key is dropped, like the time to live of Flink's state.
-    /// Default: `None`, which keeps it for as long as the pipeline runs. An arrival that takes effect at that
-    /// time or earlier may still change the time.
+    /// Returns the event time at which the state of a key is dropped, like the time to live of Flink's state.
+    /// Default: `None`, which keeps the state for ever, restarts included. It is called after each time at
+    /// which the key had arrivals, so an arrival that takes effect at that time or earlier may still move the
+    /// expiry. A time that has passed drops the state after the arrivals of the present time.
     ///
     /// The results of the state are removed with it. As for windows, a row whose layout gives a time [beyond
     /// the horizon](crate::Changes::changes) stays in the sinks' tables; a row without a time is withdrawn.
+    /// At the end of the input nothing more expires.
     ///
     /// ```
     /// use telemetra_core::EventTime;
@@ -151,15 +160,24 @@ pub trait KeyedProcess: 'static {
     }
 }
 
-/// Extends a stream by keyed processing.
+/// Extends a timely stream by keyed processing: `keyBy(…).process(…)` of Flink. It is implemented for streams
+/// of any data that can be exchanged between workers.
 ///
-/// Implemented for streams of any data that can be exchanged. The contract is that of [`KeyedProcess`].
+/// # Contract
+///
+/// Of the caller; the [`KeyedProcess`] has a contract of its own.
+///
+/// * **A stable name.** `name` is unique in the graph and the same from run to run, as checkpoints store the
+///   state under it.
 pub trait ProcessByKey<'scope, D>: Sized {
-    /// Returns the collection of the results of a keyed process. Its state is part of the checkpoints of
-    /// `context` under `name`, which must be unique in the graph and stay the same from run to run.
+    /// Runs a keyed process on this stream and returns the collection of its results. The state is part of
+    /// the checkpoints of `context` under `name`. After a restart, the collection begins with the results of
+    /// the restored state.
     ///
-    /// Arrivals are exchanged by key. The state of each key is kept until it
-    /// [expires](KeyedProcess::expires). A checkpoint contains the keys that changed since the previous one.
+    /// Arrivals are exchanged by the hash of their key, and wait in memory until the frontier has passed
+    /// their time. State: one [`State`](KeyedProcess::State) for each key, in memory, until it
+    /// [expires](KeyedProcess::expires). A checkpoint holds the keys that changed since the previous one;
+    /// every sixteenth holds all keys.
     fn process_by_key<P: KeyedProcess<In = D>>(
         self,
         name: &str,

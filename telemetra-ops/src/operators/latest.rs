@@ -8,25 +8,26 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::operators::stash::Stash;
 use crate::operators::windows::Summaries;
 
-/// Extends a collection of summaries by a table of the current values: the newest summary of each key.
+/// Extends a collection of summaries by its current state: the newest summary of each key. It is implemented
+/// for [`Summaries`](crate::Summaries).
 ///
 /// # Contract
 ///
-/// Of the caller; it is implemented for [`Summaries`](crate::Summaries).
+/// Of the caller:
 ///
-/// * **The same windows.** `windows` are the rules by which the summaries were made. Sessions have no fixed
-///   slide, so their summaries cannot be reduced so.
+/// * **The same windows.** `windows` are the rules by which the summaries were made, of tumbling or sliding
+///   windows; it does not work for sessions, which have no fixed slide.
 pub trait Latest: Sized {
-    /// Returns, for each key, the summary of the window that ended last.
+    /// Returns, for each key that has events in the window that ended last, the summary of that window.
     ///
     /// A summary is added when its window ends, corrected when it is revised, and replaced when the key's
-    /// next window ends. It is removed if the next window ends without any event of the key, as the key is
-    /// then silent. Revisions of older windows have no effect. When the input has ended, event time advances
-    /// to its end, where all keys are silent.
+    /// next window ends. If the next window ends without any event of the key, the summary is removed, and
+    /// the key is in the collection again when it has events. Revisions of older windows have no effect. At
+    /// the end of the input the collection becomes empty.
     ///
-    /// State: one summary for each key that is not silent, shared with other operators. Work: proportional to
-    /// the changes; nothing is exchanged between workers. After a restart the summaries provide everything
-    /// again.
+    /// State: the summary of each key in the collection, shared with other operators, until it is removed.
+    /// Work: proportional to the changes; nothing is exchanged between workers. There is no state in
+    /// checkpoints: after a restart it is computed from the restored summaries.
     ///
     /// ```
     /// use std::time::Duration;

@@ -21,24 +21,29 @@ use crate::operators::windows::Summaries;
 use crate::support::failure::PipelineError;
 use timely::dataflow::operators::vec::Map;
 
-/// Extends a collection of summaries by the detection of moments: runs of windows that a rule's detector
-/// judges anomalous.
+/// Extends [`Summaries`] by anomaly detection. A moment is a run of adjacent windows of one key that a rule's
+/// detector judges anomalous. In a pipeline use [`rules`](crate::Pipeline::rules) instead.
 ///
-/// Implemented for [`Summaries`] of tumbling and sliding windows. `windows` must be the rules that they were
-/// made by, with a [horizon](telemetra_core::TimeConfig::least_horizon) long enough for the longest baseline.
+/// # Contract
+///
+/// Of the caller:
+///
+/// * **The same windows.** `windows` are the rules of the summaries, of tumbling or sliding windows, with a
+///   [horizon](telemetra_core::TimeConfig::least_horizon) long enough for the longest baseline.
+/// * **Different types.** Each rule has a moment type of its own.
+/// * **A stable name.** `name` is unique in the graph and the same from run to run, for checkpoints.
 pub trait Moments<'scope, K: Key, S: Data>: Sized {
-    /// Returns the moments of all keys under all rules, as a collection. Moments are corrected when summaries
-    /// are, and removed when the last of their windows is retired. The state is part of the checkpoints of
-    /// `context` under `name`.
+    /// Finds the moments of all keys under all rules and returns them as a collection. The state is part of
+    /// the checkpoints of `context` under `name`.
     ///
-    /// Each rule's detector judges every new window against the disjoint windows before it. When a window is
-    /// revised, it is judged again, and so are the windows that have it as a sample. Removing a window
-    /// because of its age changes no judgement. Adjacent anomalous windows form one moment, which is open
-    /// until a window that is not anomalous follows.
+    /// Each rule's detector judges every new window by its baseline: the key's earlier windows that do not
+    /// overlap it or each other. When a window is revised, it and the windows that have it in their baseline
+    /// are judged again, and moments are corrected. Adjacent anomalous windows form one moment, which is open
+    /// until a window that is not anomalous follows. A moment is removed when its last window is as old as the
+    /// horizon; that changes no judgement. For [`chance`](Moment::chance) use [`find_moments`](Self::find_moments).
     ///
-    /// Work for each key and window: one judgement for each rule, whatever the length of the baseline. A rule
-    /// whose detector keeps [state](telemetra_core::Tracker) needs two, and after a revision one for each
-    /// window that may still be revised.
+    /// Work for each key, window and rule: one judgement, whatever the length of the baseline. A detector with
+    /// [state](telemetra_core::Tracker) needs two, and after a revision one for each revisable window.
     ///
     /// ```
     /// use std::time::Duration;
@@ -79,8 +84,8 @@ pub trait Moments<'scope, K: Key, S: Data>: Sized {
         context: &CheckpointContext<'scope>,
     ) -> VecCollection<'scope, EventTime, Moment<K>, isize>;
 
-    /// Returns the same moments, with the number of judged windows among which they were found, for
-    /// [`with_chance`](FoundMoments::with_chance). Otherwise like [`moments`](Self::moments).
+    /// Finds moments like [`moments`](Self::moments), and counts the judged windows, from which
+    /// [`with_chance`](FoundMoments::with_chance) estimates how many moments are false alarms.
     fn find_moments(
         self,
         windows: WindowRules,

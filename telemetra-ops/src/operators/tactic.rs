@@ -9,11 +9,14 @@ use timely::ExchangeData;
 use crate::checkpoint::definition::OperatorDefinition;
 use crate::support::failure::PipelineError;
 
-/// The state and computation of an operator whose state is in checkpoints: it takes in arrivals by time, says
-/// what is due next, and emits at that time.
+/// The logic of an operator with checkpointed state, without its frontiers and capabilities: it stores
+/// arrivals by time, returns the next time at which something is due, and emits its output at that time. The
+/// name is differential dataflow's.
 ///
-/// Run it by [`checkpointed`](crate::Checkpointed::checkpointed), whose page has a complete example. For state by
-/// key without times of its own, [`KeyedProcess`](crate::KeyedProcess) is simpler.
+/// Run it by [`checkpointed`](crate::Checkpointed::checkpointed), whose page has a complete example; that
+/// operator drives the tactic, and takes and restores its snapshots. Each worker has a tactic of its own,
+/// with its share of the keys. Write a tactic where you need timers, as with Flink's `onTimer`. For state by
+/// key without timers, [`KeyedProcess`](crate::KeyedProcess) is simpler.
 ///
 /// # Contract
 ///
@@ -41,24 +44,26 @@ pub trait Tactic: 'static {
     /// at a restart.
     type Snapshot: Serialize + DeserializeOwned;
 
-    /// Whether a snapshot contains only the changes since the previous one. Restoring then receives a chain
-    /// of snapshots, oldest first, the first of which is complete. Default: false. Set it for large state
-    /// that changes slowly.
+    /// Whether a snapshot may contain only the changes since the previous one. Default: false. Set it for
+    /// large state that changes slowly. Every sixteenth snapshot is then still asked to be
+    /// [`whole`](Self::snapshot), and [`restore`](Self::restore) receives a chain of snapshots, oldest first,
+    /// that begins with a whole one. Apply them in order, and take care that state which was removed in
+    /// between does not come back.
     const INCREMENTAL: bool = false;
 
-    /// Whether a worker's snapshot contains nothing but the state of the [routes](Self::route) that fall to it.
-    /// If the number of workers has not changed, restoring then receives the worker's own snapshots alone, so
-    /// that each of them is decoded once. Default: false. Set it for large state by key.
+    /// Whether each part of a worker's snapshot belongs to a [route](Self::route) of this worker. Default:
+    /// false. Set it for large state by key: if the number of workers has not changed, a worker then restores
+    /// from its own snapshots alone, so that each snapshot is decoded once and not by every worker.
     const BY_ROUTE: bool = false;
 
-    /// Returns the version of the state, which checkpoints hold. Raise it when the shape or the meaning of
-    /// [`Snapshot`](Self::Snapshot) changes. Default: 0.
+    /// Returns the version of the state, which checkpoints record. Raise it when the fields or the meaning of
+    /// [`Snapshot`](Self::Snapshot) change. Default: 0.
     fn version(&self) -> u32 {
         0
     }
 
-    /// Returns the migration of snapshots that were taken as of `version`. Without one, the pipeline does not start
-    /// from a checkpoint of that version. Default: `None`.
+    /// Returns the function that converts a snapshot from `version` to the present one. Without it, the
+    /// pipeline does not start from a checkpoint of that version. Default: `None`.
     ///
     /// ```
     /// # use telemetra_core::checkpoint::{CodecError, Migration};
@@ -126,13 +131,14 @@ pub trait Tactic: 'static {
         stamp
     }
 
-    /// Stores an arrival that takes effect at `time`. Arrivals may come in any order, also some for times far
-    /// ahead; it must not emit. An [`Inbox`](crate::Inbox) is enough for most tactics.
+    /// Stores an arrival that takes effect at `time`, until [`advance`](Self::advance) is called for that
+    /// time. Arrivals come in any order, some of them for times far ahead. An [`Inbox`](crate::Inbox) is
+    /// enough for most tactics.
     fn take_in(&mut self, time: EventTime, arrival: Self::In);
 
-    /// Returns the least time at which something is due; `None` if nothing is. It is called after every turn,
-    /// so keep it cheap. `ended` is true when no more input will arrive, so that timers which only free state
-    /// can be ignored.
+    /// Returns the least time at which something is due; `None` if nothing is. It is called before each
+    /// [`advance`](Self::advance) and whenever the operator is scheduled, so it must be cheap. `ended` is
+    /// true when no more input will arrive; timers that only free state need not be returned then.
     fn next(&self, ended: bool) -> Option<EventTime>;
 
     /// Does everything that is due at `time`, and emits the results, which all get this time. Called once the
@@ -147,13 +153,15 @@ pub trait Tactic: 'static {
     /// If the state cannot be encoded. The pipeline then fails.
     fn snapshot(&mut self, boundary: EventTime, whole: bool) -> Result<Self::Snapshot, CodecError>;
 
-    /// Restores the state from the snapshots of all workers: it takes the parts for whose route `is_mine` is
-    /// true. Called once, before anything arrives. The number of workers may have changed. If it has not, and the
-    /// state is kept [by route](Self::BY_ROUTE), the snapshots are this worker's alone.
+    /// Restores the state as it was just before `boundary`. `snapshots` are those of all workers, whose
+    /// number may have been another one: take the parts for whose route `is_mine` returns true, and drop the
+    /// others. If the number is the same and the state is kept [by route](Self::BY_ROUTE), the snapshots are
+    /// this worker's alone. Called once, before anything arrives.
     ///
     /// # Errors
     ///
-    /// If a snapshot does not fit, as it was made with other settings. The pipeline then does not start.
+    /// If a snapshot does not fit. The pipeline then fails with
+    /// [`RestoreError::Damaged`](crate::RestoreError::Damaged).
     fn restore(
         &mut self,
         boundary: EventTime,
@@ -161,10 +169,11 @@ pub trait Tactic: 'static {
         is_mine: &dyn Fn(u64) -> bool,
     ) -> Result<(), CodecError>;
 
-    /// Emits, after a restart, the collection as it was just before the boundary, for downstream operators
-    /// that keep no state of their own. Default: nothing.
-    /// [`collection_compliance`](crate::testkit::collection_compliance) checks that it equals the sum of what
-    /// was emitted.
+    /// Emits, after a restart, the collection as it was just before the boundary, for later operators without
+    /// checkpoints, such as differential's `join`. Called once, after [`restore`](Self::restore); everything
+    /// it emits is sent just before the boundary. Default: nothing, which is right for streams that are no
+    /// collections. [`collection_compliance`](crate::testkit::collection_compliance) checks that it equals
+    /// the sum of what was emitted.
     fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
         let _ = emit;
     }
@@ -202,7 +211,7 @@ pub trait Tactic: 'static {
         None
     }
 
-    /// Called after the operator has run, for example to update gauges. It must not change the state.
-    /// Default: nothing.
+    /// Called each time after timely has scheduled the operator, for example to update gauges. It must not
+    /// change the state. Default: nothing.
     fn end_of_turn(&mut self) {}
 }

@@ -12,26 +12,30 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::operators::stash::Stash;
 use crate::operators::windows::Summaries;
 
-/// Extends a collection of summaries by a leaderboard of its keys.
+/// Extends a collection of summaries by a leaderboard: the keys with the greatest values of a metric, like
+/// SQL's `ORDER BY … LIMIT n`. It is implemented for [`Summaries`](crate::Summaries).
 ///
 /// # Contract
 ///
-/// Of the caller; it is implemented for [`Summaries`](crate::Summaries).
+/// Of the caller:
 ///
-/// * **A pure metric.** It depends on the summary alone: when a summary is retracted, the metric of the old
+/// * **A pure metric.** It depends on the summary alone: when a summary is removed, the metric of the old
 ///   value is computed again.
 pub trait Top<'scope, K: Key, S: Data>: Sized {
-    /// Returns the `n` keys with the greatest metric, as a collection of places. Apply it to the
-    /// [latest](crate::Latest) summaries to rank current values. Keys with equal values are sorted by key.
-    /// The metric may return `Option<i64>`; a key for which it is `None` is not ranked.
+    /// Returns the `n` keys with the greatest metric, as a collection of places that are numbered from 1.
+    /// Apply it to the [latest](crate::Latest) summaries to rank current values. `name` is the name of the
+    /// board in each place. Keys with equal values are sorted by key. The metric may return `Option<i64>`; a
+    /// key for which it is `None` is not ranked.
     ///
     /// A place changes only if its key or its value changes, so an unchanged board emits nothing. The board
     /// does not depend on the number of workers. A key with several summaries, as in a collection of all
     /// windows, has one place for each different value.
     ///
-    /// State: the value of each key on its worker, and `n` keys for each worker on the worker that holds the
-    /// board. Each worker sends only the changes among its own first `n`. Work: the logarithm of the number
-    /// of keys for each change, and `n` for each time at which the board may have changed.
+    /// State: the value of each key on the key's worker, and `n` keys of each worker on one worker, which is
+    /// chosen by `name` and emits all places. Each worker sends it only the changes among its own first `n`.
+    /// Work: the logarithm of the number of keys for each change, and `n` for each time at which the board
+    /// may have changed. There is no state in checkpoints: after a restart it is computed from the restored
+    /// summaries.
     ///
     /// ```
     /// use std::time::Duration;

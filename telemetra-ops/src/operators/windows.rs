@@ -14,13 +14,14 @@ use crate::operators::checkpointed::Checkpointed;
 use crate::operators::windows_by_key::WindowsTactic;
 use crate::read::partial::Partial;
 
-/// A collection of summaries: the values of all closed windows within the horizon, by key. A late event that
-/// changes a window replaces its summary. The value is behind an [`Arc`](std::sync::Arc), so cloning a
-/// summary does not copy it.
+/// A differential collection of summaries: pairs of a key and the result of one closed window, for all
+/// windows within the horizon. A late event that changes a window replaces its summary. The value is behind
+/// an [`Arc`](std::sync::Arc), so cloning a summary does not copy it.
 pub type Summaries<'scope, K, S> = VecCollection<'scope, EventTime, (K, Summary<S>), isize>;
 
-/// Extends a stream of partials by the aggregation in tumbling or sliding windows. For sessions use a
-/// [`Pipeline`](crate::Pipeline).
+/// Extends a timely stream of [`Partial`]s by the aggregation in tumbling or sliding windows. For dataflows
+/// of your own; a [grouping](crate::Pipeline::group) of a pipeline does this itself. Session windows are
+/// available in a pipeline only, by [`sessions`](crate::sessions).
 ///
 /// # Contract
 ///
@@ -31,14 +32,16 @@ pub type Summaries<'scope, K, S> = VecCollection<'scope, EventTime, (K, Summary<
 /// * **A stable name.** `name` is unique in the graph and the same from run to run, as checkpoints store the
 ///   state under it.
 pub trait Windows<'scope, K: Key, A: Accumulator>: Sized {
-    /// Returns the summaries of all closed windows, as a collection that late partials correct. The state is
-    /// part of the checkpoints of `context` under `name`.
+    /// Merges partials into windows and returns the summaries of all closed windows, as a collection that
+    /// late partials correct. The state is part of the checkpoints of `context` under `name`.
     ///
     /// A partial takes effect at the time of its message, which must be the last instant of a pane. When the
     /// frontier passes that time, the window that ends there is closed for each key that has events in it,
     /// and its summary is added. For each earlier window that a late partial changed, the old summary is
-    /// removed (`−1`) and the new one added (`+1`). Summaries are retired, which removes them, a horizon
-    /// after the end of their window.
+    /// removed (`−1`) and the new one added (`+1`). A summary is removed when it is as old as the horizon.
+    ///
+    /// The spans in `rules` are in milliseconds. A partial whose pane ended more than the allowed lateness
+    /// ago is not expected here, as [`ingest`](crate::Ingest::ingest) drops such events.
     ///
     /// State for each key: the panes of `size + allowed lateness`, and the summaries of the horizon. Work for
     /// each key and window: one pane added, one removed, and one result computed, whatever `size / slide` is.

@@ -62,21 +62,27 @@ use crate::support::failure::Failure;
 /// Each partition of each source is read by one process, decoded by any of its workers, and folded in place
 /// into one partial aggregate per key, pane and grouping. Partials cross to the worker of their key, which
 /// merges them into windows; windows that close or are corrected become rows, and the rows of one event time
-/// reach each sink as one batch. See the [facade's documents](https://docs.rs/telemetra) for the guides.
+/// reach each sink as one batch. Guides are in the documents of the crate
+/// [`telemetra`](https://docs.rs/telemetra).
 ///
 /// # Cost
 ///
 /// The input is read and decoded once, however many groupings there are. A grouping costs each event one hash
 /// look-up and one `add` of its aggregate. Its state, for each key, is the panes of `window size + allowed
-/// lateness`, and the finished values of the windows within the [horizon](TimeConfig::horizon). Every worker
-/// is a thread, and so is every shard of a sink; a checkpoint store has one more.
+/// lateness`, and the finished values of the windows within the [horizon](TimeConfig::horizon).
+///
+/// Threads: one for each worker and for each shard of a sink, one for the checkpoint store, one for
+/// [metrics](crate::metric), and one for each source that looks for new partitions. The library uses no
+/// asynchronous runtime.
 ///
 /// # Restarts
 ///
-/// With [`checkpoints`](Self::checkpoints) a restart continues from the last complete checkpoint, and sinks
-/// ignore what they have already: the tables equal those of a run without interruption. Tables, state names
-/// and key types tie the state of a checkpoint to the groupings, so keep them; see
-/// [`check_restore`](Self::check_restore) for what a changed pipeline makes of a checkpoint.
+/// With [`checkpoints`](Self::checkpoints) a restart continues from the last complete checkpoint, and each
+/// sink skips the batches up to the event time that it has already: the tables equal those of a run without
+/// interruption. The state in a checkpoint is found by name: the table of a grouping, or its
+/// [`state_name`](Self::state_name). A grouping whose name changed starts empty. Use
+/// [`check_restore`](Self::check_restore) to see, without starting, what a changed pipeline would keep of a
+/// checkpoint.
 pub struct Pipeline<E: Events, L = ()> {
     pub(crate) parts: Parts<E>,
     pub(crate) last: L,
@@ -180,9 +186,13 @@ impl<E: Events, L> Pipeline<E, L> {
     ///
     /// The watermark of the pipeline is the least one of all partitions of all sources, so a slow source
     /// holds back the windows of all; one without records is left out after
-    /// [`idle_after`](TimeConfig::idle_after). Partitions are spread over the processes of a cluster; within
-    /// a process any worker may decode any batch, so one partition uses all cores. A record that the decoder
-    /// refuses is counted as malformed and becomes a dead letter; it does not stop the pipeline.
+    /// [`idle_after`](TimeConfig::idle_after) (5 s by default). Partitions are spread over the processes of a
+    /// cluster; within a process any worker may decode any batch, so one partition uses all cores.
+    ///
+    /// Errors while reading: a record that the decoder refuses is counted as malformed and becomes a [dead
+    /// letter](telemetra_core::DeadLetter); it does not stop the pipeline. A transient error of a partition
+    /// is retried without limit. A permanent one ends the pipeline with
+    /// [`PipelineError::Source`](crate::PipelineError::Source).
     ///
     /// [`start`](Self::start) fails if there is no source, or if two partitions have the same name.
     #[must_use]
@@ -192,10 +202,12 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Sets the time settings: default windows, out-of-orderness, allowed lateness, horizon, idleness,
-    /// duplicates. Default: [`TimeConfig::default`].
+    /// duplicates. Default: [`TimeConfig::default`], which has windows of one minute that slide by 10 s, 10 s
+    /// of out-of-orderness and 5 minutes of allowed lateness.
     ///
-    /// A longer allowed lateness keeps more panes for each key. Changing the settings between runs is
-    /// possible; what a checkpoint's state makes of it is in the [restore plan](crate::RestorePlan).
+    /// The out-of-orderness delays every result; the allowed lateness delays none, but keeps more panes for
+    /// each key. The settings may change from one run to the next; the [restore plan](crate::RestorePlan)
+    /// says which state of a checkpoint is then kept and which is refused.
     #[must_use]
     pub fn time(mut self, time: TimeConfig) -> Self {
         self.parts.ingress.time = time;
@@ -203,11 +215,12 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Sets the watermark strategy of each partition, which `strategy` makes from the partition's id.
-    /// Default: bounded out-of-orderness, by the [time settings](Self::time); those settings'
-    /// `out_of_orderness` and `idle_after` then have no effect, as the strategy decides both.
+    /// Default: bounded out-of-orderness, by the [time settings](Self::time). With a strategy of your own,
+    /// the `out_of_orderness` and `idle_after` of those settings have no effect, as the strategy decides
+    /// both.
     ///
-    /// The strategy is made anew at each start. It must depend on nothing but the records of its partition,
-    /// or a restart would judge lateness differently.
+    /// Each start makes the strategies again. A strategy must depend on nothing but the records of its
+    /// partition; otherwise an event could be late in one run and on time after a restart.
     #[must_use]
     pub fn watermarks(
         mut self,
@@ -217,8 +230,10 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Sets the clock that gives processing time. Default: the system's clock. Tests and replays pass a clock
-    /// of their own.
+    /// Sets the clock that gives processing time, by which a partition becomes idle and an event is judged to
+    /// be from the future. Default: the system's clock. Pass another one to tests, and to replays that must
+    /// give the same fates each time. The lags in [metrics](crate::metric) are measured by it too; timeouts
+    /// and the pauses of retries are not.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.parts.ingress.clock = clock;
@@ -229,9 +244,10 @@ impl<E: Events, L> Pipeline<E, L> {
     /// sink. Default: two minutes, or two panes if that is longer. [`start`](Self::start) refuses less than
     /// two panes.
     ///
-    /// This is the only bound on reading ahead, and so on memory: at most the changes of this span wait for a
-    /// slow sink, and at most its partials are held for a slow partition. A larger value lets fast partitions
-    /// go on during longer stalls.
+    /// This is the back-pressure of the pipeline, and the only bound on the memory of unfinished work: at
+    /// most the changes of this span of event time wait for a slow sink, and at most the partials of this
+    /// span wait for a slow partition. It is a bound on event time, not on bytes. A larger value lets fast
+    /// partitions be read further while another one stalls.
     #[must_use]
     pub fn max_watermark_drift(mut self, drift: Duration) -> Self {
         self.parts.ingress.max_watermark_drift = Some(drift);
@@ -239,12 +255,15 @@ impl<E: Events, L> Pipeline<E, L> {
     }
 
     /// Adds a sink, which receives the rows of all tables. Call it once for each sink. Each sink runs on a
-    /// thread of its own, with a bounded queue; in a cluster it runs in process 0.
+    /// thread of its own, behind a queue of 64 batches; in a cluster it runs in process 0.
     ///
-    /// The rows of one event time are one [`Batch`](telemetra_core::Batch), given in time order; up to 16
-    /// batches are given at once when a sink is behind. A sink that fails transiently is tried again for
-    /// ever, after pauses from 10 ms to 10 s, and meanwhile holds back reading by the
-    /// [drift](Self::max_watermark_drift). A permanent error of a sink stops the pipeline.
+    /// The rows of one event time are one [`Batch`](telemetra_core::Batch). Batches come in time order; one
+    /// call gives up to 16 of them to a sink that is behind. After a transient error the call is repeated
+    /// without limit, with pauses that double from 10 ms to 10 s, or last as long as the error asks for.
+    /// Meanwhile the input is read on until it is the [drift](Self::max_watermark_drift) ahead. A permanent
+    /// error or a panic of a sink ends the pipeline with [`PipelineError::Sink`](crate::PipelineError::Sink).
+    ///
+    /// Where one connection is too slow for the rows of all keys, use a [`sharded_sink`](Self::sharded_sink).
     ///
     /// A pipeline without sinks computes, counts and checkpoints as any other, and its rows go nowhere.
     #[must_use]
@@ -260,13 +279,15 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Adds a sink of several shards, for a target that one connection cannot write to fast enough. The rows
-    /// about one subject always go to the same shard.
+    /// Adds a sink of several shards, which write in parallel: for a target that one connection cannot write
+    /// to fast enough. The shard of a row is chosen by the hash of its
+    /// [subject](telemetra_core::Layout::subject), so all rows about one subject go to the same shard. The
+    /// shard of a dead letter is chosen by the name of its partition.
     ///
-    /// The shards are spread evenly over the workers of all processes. In each process, `make` is called for
-    /// the shards that run there; each has a thread of its own. A time counts as durable when it is durable
-    /// in every shard. The shard of a dead letter is chosen by the name of its partition. One shard is the
-    /// same as a [`sink`](Self::sink).
+    /// The shards are spread evenly over the workers of all processes. In each process,
+    /// [`start`](Self::start) calls `make` for the shards that run there; each has a thread of its own. A
+    /// time counts as durable when it is durable in every shard. One shard is the same as a
+    /// [`sink`](Self::sink); `start` refuses 0.
     ///
     /// All processes must be given the same number of shards. The number may change from one run to the next.
     #[must_use]
@@ -279,9 +300,9 @@ impl<E: Events, L> Pipeline<E, L> {
         self
     }
 
-    /// Declares the table of a row type that [`Graph::publish`](crate::Graph::publish) publishes, so that sinks can create it when
-    /// they are opened. Not needed for groupings, for [`rows`](Self::rows) and for
-    /// [`publish`](Self::publish), which declare theirs.
+    /// Declares the table of a row type that [`Graph::publish`](crate::Graph::publish) publishes, so that
+    /// sinks can create it when they are opened. Groupings, [`rows`](Self::rows) and
+    /// [`publish`](Self::publish) declare their tables themselves.
     ///
     /// [`start`](Self::start) fails if the table's definition is not valid or another one has the same name.
     #[must_use]
@@ -289,57 +310,28 @@ impl<E: Events, L> Pipeline<E, L> {
         self.table_of(R::table())
     }
 
-    /// Declares a table of rows that [`Graph::publish_as`](crate::Graph::publish_as) publishes, for tables that are known only at run
-    /// time. Otherwise like [`table`](Self::table).
+    /// Declares a table of rows that [`Graph::publish_as`](crate::Graph::publish_as) publishes, for tables
+    /// that are known only at run time. Otherwise like [`table`](Self::table).
     #[must_use]
     pub fn table_of(mut self, table: Table) -> Self {
         self.parts.tables.push(Arc::new(table));
         self
     }
 
-    /// Takes a checkpoint for every `every` of event time, the first at the multiple of `every` before the
-    /// first events, and starts from the newest complete one. Default: no checkpoints, so a restart reads all
-    /// input again.
+    /// Moves the state of keys to files on disk when it exceeds a limit of memory. Default: all state is in
+    /// memory.
     ///
-    /// `every` must be a multiple of the pane, which is the greatest common divisor of all slides;
-    /// [`start`](Self::start) refuses others. Short intervals make restarts faster and write more; one minute
-    /// is a usual value. A checkpoint is encoded on the workers, holds what changed since the one before
-    /// (a whole one follows after sixteen of these), and is stored by a thread of its own. It counts once every sink
-    /// has made durable what comes before it; older ones are then removed.
+    /// It applies to the windows of sliding and tumbling groupings and to their moments; sessions, early
+    /// results and operators of your own stay in memory. The results are the same. Keys without recent events
+    /// are written first, and are read again when an event arrives or they are due. The limit applies to this
+    /// process and is divided evenly among its operators and workers. While a snapshot for a checkpoint is
+    /// taken, its content is in memory too.
     ///
-    /// The store belongs to this pipeline alone. A second process that opens it is refused by a
-    /// [`Directory`](telemetra_core::checkpoint::Directory) whose process still runs. Stores on servers cannot
-    /// see that: there it takes the store over, and the first one fails with its next write.
-    #[must_use]
-    pub fn checkpoints(mut self, store: impl CheckpointStore + 'static, every: Duration) -> Self {
-        let (store, pause) = (Box::new(store), Duration::ZERO);
-        self.parts.checkpoints = Some(Checkpoints { store, every, pause });
-        self
-    }
-
-    /// Sets the least processing time between two checkpoints, so that a replay, in which event time passes
-    /// fast, does not spend its time on them. One that comes too soon is taken when the pause has passed,
-    /// even if input has fallen silent. Default: zero.
+    /// Use it when most keys have no events for long times. A key that is read and written again costs the
+    /// disk twice its encoded state.
     ///
-    /// It has no effect without [`checkpoints`](Self::checkpoints), which must be called before it, and none
-    /// in a cluster of processes.
-    #[must_use]
-    pub fn checkpoint_pause(mut self, pause: Duration) -> Self {
-        if let Some(checkpoints) = &mut self.parts.checkpoints {
-            checkpoints.pause = pause;
-        }
-        self
-    }
-
-    /// Keeps the state of keys that does not fit in memory on disk, in files in a folder. Default: all is in memory.
-    ///
-    /// It is for the windows of sliding and tumbling groupings, and for their moments; sessions, early results and
-    /// operators of your own stay in memory. The results are the same. Keys that have been quiet leave memory
-    /// first, and come back when an event arrives or they are due. The limit is that of this process, divided
-    /// evenly among its operators and workers. A snapshot for a checkpoint still holds in memory what is written.
-    ///
-    /// [`start`](Self::start) refuses a folder that it cannot write to. A disk that is full or fails later ends the
-    /// pipeline with [`PipelineError::Spill`](crate::PipelineError::Spill).
+    /// [`start`](Self::start) refuses a folder that it cannot write to. A disk that is full or fails later
+    /// ends the pipeline with [`PipelineError::Spill`](crate::PipelineError::Spill).
     #[must_use]
     pub fn spill(mut self, spill: SpillConfig) -> Self {
         self.parts.spill = Some(spill);
@@ -349,8 +341,8 @@ impl<E: Events, L> Pipeline<E, L> {
     /// Sets the number of worker threads in this process. Default: 1. Results do not depend on it, and it may
     /// differ from one run to the next. In a cluster all processes must have the same number.
     ///
-    /// Keys are spread over the workers by hash; decoding is shared batch by batch. [`start`](Self::start)
-    /// refuses 0.
+    /// Keys are spread over the workers by hash, and any worker decodes any batch, so more workers help with
+    /// one partition too. [`start`](Self::start) refuses 0.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.parts.cluster.workers = workers;
@@ -360,14 +352,17 @@ impl<E: Events, L> Pipeline<E, L> {
     /// Runs this process as the one with index `process` of a cluster, whose `addresses` (`host:port`) all
     /// processes must be given in the same order. Default: one process.
     ///
-    /// [`start`](Self::start) waits for the other processes, and compares the pipelines of all: different
-    /// settings are refused with [`PipelineError::Disagreement`](crate::PipelineError::Disagreement). Sinks
-    /// run in process 0, except [sinks of several shards](Self::sharded_sink). If one process fails, the
-    /// others end with [`PipelineError::Peer`](crate::PipelineError::Peer); start all of them again. The
+    /// [`start`](Self::start) waits for the other processes, without limit: neither the [startup
+    /// timeout](Self::startup_timeout) nor a [`StopSignal`] ends this. The processes then compare their
+    /// pipelines. If the settings or checkpoints differ, none reads anything, and
+    /// [`wait`](crate::Running::wait) returns
+    /// [`PipelineError::Disagreement`](crate::PipelineError::Disagreement).
+    ///
+    /// Sinks run in process 0, except [sinks of several shards](Self::sharded_sink). If one process fails,
+    /// the others end with [`PipelineError::Peer`](crate::PipelineError::Peer); start all of them again. The
     /// checkpoint store must be one that all processes reach.
     ///
-    /// The processes talk to each other without authentication and encryption, so the network must be
-    /// private.
+    /// The connections have no authentication and no encryption, so the network must be private.
     #[must_use]
     pub fn cluster(mut self, process: usize, addresses: Vec<String>) -> Self {
         self.parts.cluster.process = process;
@@ -378,20 +373,23 @@ impl<E: Events, L> Pipeline<E, L> {
     /// Sets how long [`start`](Self::start) retries while a source, a sink or the checkpoint store fails
     /// transiently, so that services may come up in any order. Default: 30 s for all together.
     ///
-    /// A permanent error is returned at once. Once the pipeline runs, transient errors are retried without
-    /// limit.
+    /// A permanent error is returned at once. Zero means one try. Once the pipeline runs, transient errors
+    /// are retried without limit.
     #[must_use]
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.parts.startup_timeout = timeout;
         self
     }
 
-    /// Sets how long [draining](crate::Running::drain) may take in all. Default: 8 s, as container runtimes
-    /// kill a process 10 s after the order to stop.
+    /// Sets how long [draining](crate::Running::drain) may take until it is given up. Default: 8 s, as
+    /// container runtimes kill a process 10 s after the order to stop.
     ///
-    /// If a sink or the checkpoint store is not done by then, draining is given up: the last complete
-    /// checkpoint is kept, and [`Report::unfinished`](crate::Report::unfinished) says what is missing. A
-    /// restart then reads and writes it.
+    /// Draining is given up if a sink or the checkpoint store is not done by then. The last complete
+    /// checkpoint is kept, [`Report::unfinished`](crate::Report::unfinished) says what is not durable, and
+    /// the next start reads and writes it again. Calls of sinks and of the store that are then under way have
+    /// another eighth of this time to return, 1 s by default.
+    ///
+    /// After an order to [stop](crate::Running::stop), such calls have the whole of this time to return.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.parts.drain_timeout = timeout;

@@ -13,18 +13,18 @@ use crate::observe::checkpoint_gauge::CheckpointGauge;
 use crate::read::ingress::{Reading, Shared};
 use crate::support::failure::Failure;
 
-/// The treatment of open windows when a pipeline is drained.
+/// The treatment of open windows when a pipeline is [drained](crate::Running::drain).
 ///
-/// Use `KeepWindows` to restart or upgrade a service, and `CloseWindows` when no more input will come, or
-/// when the tables must be complete now.
+/// Use `KeepWindows` to restart or upgrade a service, as Flink's `stop` with a savepoint, and `CloseWindows`
+/// when no more input will come, or when the tables must be complete now.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Drain {
-    /// Open windows are closed and published, as if all partitions had ended. Events that come after a
-    /// restart start new windows.
+    /// Open windows are closed and published, as if all partitions had ended. With checkpoints, a restart
+    /// reads on where reading stopped, and events that belong to these windows revise them.
     CloseWindows,
     /// Open windows are kept in a last checkpoint, and a restart continues them as if there had been no
-    /// interruption. Without checkpoints, and in a cluster of processes, the effect is the same as if the
-    /// process had been killed.
+    /// interruption. Without checkpoints, and in a cluster of processes, the effect is that of
+    /// [`stop`](crate::Running::stop): what was read after the last complete checkpoint is read again.
     KeepWindows,
 }
 
@@ -100,27 +100,47 @@ impl Finish {
     }
 }
 
-/// A handle that stops a pipeline from any thread, also while it is still starting.
-/// [`Pipeline::start`](crate::Pipeline::start) then returns
-/// [`PipelineError::Stopped`](crate::PipelineError::Stopped) as soon as the call to an external system that
-/// it waits for returns. Clones control the same pipeline.
+/// A handle that stops a pipeline from any thread, also while it is still starting. Clones control the same
+/// pipeline.
 ///
-/// Get it from [`Pipeline::stop_signal`](crate::Pipeline::stop_signal), for example for a handler of SIGTERM.
+/// Get it from [`Pipeline::stop_signal`](crate::Pipeline::stop_signal) before the start, for example for a
+/// handler of SIGTERM. It cannot drain: once the pipeline runs, a [`StopHandle`] can do both.
+///
+/// ```
+/// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// use telemetra_core::{SerdeJson, source::Memory};
+/// use telemetra_ops::{Pipeline, PipelineError};
+///
+/// let source = Memory::default().partition("readings", [""; 0]);
+/// let pipeline = Pipeline::<Reading>::new().source(source, SerdeJson::new());
+/// pipeline.stop_signal().stop();
+/// assert!(matches!(pipeline.start(), Err(PipelineError::Stopped)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct StopSignal(pub(crate) Failure);
 
 impl StopSignal {
-    /// Orders the pipeline to stop as soon as possible. Returns at once.
+    /// Orders the pipeline to stop as soon as possible, without draining. Returns at once.
+    ///
+    /// Before and during the start, [`Pipeline::start`](crate::Pipeline::start) returns
+    /// [`PipelineError::Stopped`](crate::PipelineError::Stopped) as soon as the call to an external system
+    /// that it waits for returns. Later the effect is that of [`StopHandle::stop`].
     pub fn stop(&self) {
         self.0.halt();
     }
 }
 
 /// A handle that stops or drains a running pipeline from any thread or task, and awaits its end. Clones
-/// control the same pipeline.
+/// control the same pipeline. It does not keep the pipeline running: when the [`Running`](crate::Running)
+/// handle is dropped, the pipeline stops.
 ///
-/// Get it from [`Running::stop_handle`](crate::Running::stop_handle). The [`Running`](crate::Running) handle
-/// stays with its owner, who gets the report or the error from [`wait`](crate::Running::wait).
+/// Get it from [`Running::stop_handle`](crate::Running::stop_handle). The report or the error is returned by
+/// [`Running::wait`](crate::Running::wait), on the thread that owns that handle.
 ///
 /// ```
 /// # #[derive(serde::Deserialize)]
@@ -159,9 +179,12 @@ impl StopHandle {
         self.failure.halt();
     }
 
-    /// Orders the pipeline to stop reading, finish what was read, and flush its sinks. With
-    /// [`Drain::KeepWindows`] it also takes a checkpoint of the open windows. Returns at once. The pipeline
-    /// ends within the [drain timeout](crate::Pipeline::drain_timeout), also if a sink is unreachable.
+    /// Orders the pipeline to stop reading, finish what was read, and flush its sinks, and returns at once.
+    /// With [`Drain::KeepWindows`] the pipeline also takes a checkpoint of the open windows.
+    ///
+    /// Draining is given up after the [drain timeout](crate::Pipeline::drain_timeout), for example if a sink
+    /// is unreachable; the pipeline then stops. In a cluster the order concerns the partitions of this
+    /// process, so give it in each process.
     pub fn drain(&self, how: Drain) {
         self.finish.ordered.get_or_init(Instant::now);
         match how {
@@ -182,15 +205,20 @@ impl StopHandle {
         }
     }
 
-    /// Returns whether the pipeline has ended: because all input is processed and durable, because it was
-    /// stopped, or because it failed.
+    /// Returns whether all workers of this process have ended: because all input is processed and durable,
+    /// because the pipeline was stopped or drained, or because it failed. Threads of sinks may still be
+    /// closing.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.finish.has_ended()
     }
 
-    /// Returns a future, for any executor, that completes when the pipeline has ended. After that,
-    /// [`Running::wait`](crate::Running::wait) returns without waiting for data.
+    /// Returns a future that completes when the pipeline [has ended](Self::has_ended). It works with any
+    /// executor, and does nothing until it is polled; dropping it has no effect on the pipeline.
+    ///
+    /// [`Running::wait`](crate::Running::wait) then waits only for sinks and the checkpoint store to close.
+    /// They may block, so in asynchronous code call it on a thread for blocking work, as
+    /// `tokio::task::spawn_blocking` provides.
     pub fn ended(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
         Ended(Arc::clone(&self.finish))
     }

@@ -13,15 +13,57 @@ use crate::checkpoint::state::CheckpointContext;
 use crate::deliver::publication::{Publication, TypedPublication};
 use crate::operators::changes::Changes;
 
-/// The dataflow graph of one worker while it is built: its scope, its checkpoints, and the publication of
-/// rows. Clones are handles on the same graph.
+/// The timely dataflow of a pipeline while one worker builds it: a scope with timestamps of type
+/// [`EventTime`], its checkpoints, and the publication of rows to the sinks. Clones are handles on the same
+/// graph.
 ///
 /// The closures of [`Pipeline::collect`](crate::Pipeline::collect) and of
 /// [`Pipeline::extend`](crate::Pipeline::extend) receive it. Such a closure runs once on every worker, and
 /// once more at a start with checkpoints; it must build the same operators in the same order each time, as
-/// timely requires. Any operator of timely and differential dataflow can be used. An operator with state of
-/// its own survives a restart if it is [checkpointed](crate::Checkpointed), or if its state is a function of
-/// collections that are.
+/// timely requires. Any operator of timely and differential dataflow can be used.
+///
+/// # State and restarts
+///
+/// After a restart, the collections of a pipeline contain what they contained at the boundary of the
+/// checkpoint: their operators emit it again, with a time just before the boundary. So an operator without
+/// checkpoints, such as differential's `join`, is correct after a restart if its state follows from such
+/// collections. An operator whose state follows from a *stream*, as that of `collect`, must be
+/// [checkpointed](crate::Checkpointed) or a [keyed process](crate::ProcessByKey), as the events before the
+/// boundary are not read again.
+///
+/// ```
+/// # #[derive(serde::Deserialize)]
+/// # struct Reading { device: String, time: telemetra_core::EventTime }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// use telemetra_core::source::Memory;
+/// use telemetra_core::{Column, ColumnKind, Layout, Ranked, SerdeJson, Table, Value};
+/// use telemetra_ops::{Latest, Pipeline, Top, minutes, tumbling};
+///
+/// // The three devices with the most readings in the last minute.
+/// let table = Table::new("busiest")
+///     .key(Column::new("rank", ColumnKind::Integer))
+///     .column(Column::new("device", ColumnKind::Text));
+/// let layout = Layout::new(table.clone(), |place: &Ranked<String>, put| {
+///     put(Value::Unsigned(place.rank.into()));
+///     put(Value::Text(&place.key));
+/// });
+/// let lines = [r#"{"device": "d1", "time": "2026-01-01T00:00:00Z"}"#];
+/// Pipeline::<Reading>::new()
+///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+///     .table_of(table)
+///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+///     .extend(move |group| {
+///         let latest = group.summaries.clone().latest(group.windows);
+///         group.publish_as(&layout, latest.top(3, "busiest", |count| *count as i64));
+///     })
+///     .start()?
+///     .wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Graph<'scope> {
     scope: Scope<'scope, EventTime>,
@@ -63,7 +105,9 @@ impl<'scope> Graph<'scope> {
         self.scope
     }
 
-    /// Returns the pipeline's time settings, for operators that need the same lateness, panes or horizon.
+    /// Returns the pipeline's [time settings](crate::Pipeline::time), for operators that need the same
+    /// lateness or horizon. Its `windows` are the default windows; the windows of a grouping are in
+    /// [`GroupGraph::windows`](crate::GroupGraph::windows).
     #[must_use]
     pub fn time(&self) -> &TimeConfig {
         &self.time
@@ -76,24 +120,29 @@ impl<'scope> Graph<'scope> {
         &self.context
     }
 
-    /// Publishes a collection of rows: every sink keeps the row type's table equal to the collection. The
-    /// changes of one event time are written in the same batch as those of all other tables, with revisions,
-    /// and take effect exactly once.
+    /// Writes a collection of rows to a table: every sink keeps the table of the row type equal to the
+    /// collection. The changes of one event time reach a sink in the same batch as the changes of all other
+    /// tables, each with its [revision](crate::RowChange::revision). A restart repeats none of them.
     ///
-    /// A row that leaves the collection is withdrawn from the sinks, unless its event time is older than the
-    /// horizon: such rows stay. State: a counter for each row that was published more than once and may still
-    /// change; see [`Changes`].
+    /// The collection must have at most one row for each key of the table at any time. A row that leaves the
+    /// collection is deleted from the table, unless its event time is older than the horizon: old rows stay
+    /// in the table, as they leave the collection to free memory.
+    ///
+    /// State: a counter for each row that was published more than once and may still change; see [`Changes`].
+    ///
+    /// # Errors
     ///
     /// The table must be declared by [`Pipeline::table`](crate::Pipeline::table), as sinks are opened before
     /// graphs are built. A table that is not declared, or is published twice, makes
-    /// [`start`](crate::Pipeline::start) or [`wait`](crate::Running::wait) return an error.
+    /// [`start`](crate::Pipeline::start) or [`wait`](crate::Running::wait) return
+    /// [`PipelineError::Config`](crate::PipelineError::Config).
     pub fn publish<R: Row>(&self, rows: VecCollection<'scope, EventTime, R, isize>) {
         self.publish_as(&Layout::of_row(), rows);
     }
 
-    /// Publishes a collection of rows with an explicit layout, for tables that are known only at run time.
-    /// Declare the table by [`Pipeline::table_of`](crate::Pipeline::table_of). Otherwise like
-    /// [`publish`](Self::publish).
+    /// Writes a collection of rows to the table of a layout, for tables that are known only at run time, and
+    /// for row types that do not implement [`Row`]. Declare the table by
+    /// [`Pipeline::table_of`](crate::Pipeline::table_of). Otherwise like [`publish`](Self::publish).
     pub fn publish_as<R: Data>(&self, layout: &Layout<R>, rows: VecCollection<'scope, EventTime, R, isize>) {
         self.publish_within(layout, rows, self.horizon);
     }

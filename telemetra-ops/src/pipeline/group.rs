@@ -35,15 +35,18 @@ use crate::read::pre_aggregate::{PreAggregateState, PreAggregates};
 const CHANCE_PERIOD: Duration = Duration::from_secs(1800);
 
 /// The output type of a grouping's aggregate: the value of each window, from which rules and operators read
-/// their metrics. For several named parts it is a tuple of their outputs, in order.
+/// their metrics. For several named parts it is a tuple of their outputs, in order: of
+/// `(a.count("readings"), a.mean("celsius", …))` it is the pair of a `u64` and of the mean's output.
 pub type OutputOf<E, A> = <<A as Aggregate<E>>::State as Accumulator>::Output;
 
 /// A hook that adds operators to a grouping's graph.
 type Extension<K, S> = Arc<dyn for<'scope> Fn(&GroupGraph<'scope, K, S>) + Send + Sync>;
 
-/// The grouping that was added to a pipeline last, as [`Pipeline::group`](crate::Pipeline::group) makes it.
-/// It has no methods: its settings are methods of [`Pipeline`](crate::Pipeline), and its name appears in the
-/// builder's type only.
+/// The type parameter `L` of a [`Pipeline`](crate::Pipeline) whose last grouping is still being configured.
+/// You do not use it directly: it has no public methods, the settings of a grouping are methods of the
+/// pipeline, and [`finish_group`](crate::Pipeline::finish_group) removes it from the pipeline's type.
+///
+/// `E` are the events, `K` is the key, `A` the aggregate, and `F` the function that computes the key.
 pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {
     pub(crate) table: String,
     pub(crate) key: Arc<F>,

@@ -18,17 +18,41 @@ use crate::pipeline::windows::WindowKind;
 
 /// Groupings, and rows and streams made directly from events.
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
-    /// Adds a grouping: events are aggregated by their own key in windows, and each window is a row of the
-    /// table `table`. `make` composes the aggregate from named parts, whose names become columns.
+    /// Adds a grouping, as `keyBy(…).window(…).aggregate(…)` of Flink: events are aggregated by their own key
+    /// in windows, and each window of a key is a row of the table `table`. `make` composes the aggregate from
+    /// named parts, whose names become columns; several parts are a tuple.
     ///
     /// The table has the key's columns (see [`key_columns`](Self::key_columns)), then `window_start`,
     /// `window_end`, the columns of the aggregate, `revision` and `updated_at`. A key has no row for a window
     /// without any of its events. A row is written when its window ends, and again, with `revision` raised by
     /// one, for each event time at which late events changed it.
     ///
+    /// The methods that follow configure this grouping, until another one is added: for example
+    /// [`filter`](Self::filter), [`count_moments`](Self::count_moments) and [`extend`](Self::extend). A
+    /// pipeline may have any number of groupings; the input is read and decoded once.
+    ///
     /// `table` is also the name of the grouping's state in checkpoints, unless
     /// [`state_name`](Self::state_name) gives another. Two tables of one name, and names that are not valid,
     /// are refused by [`start`](Self::start).
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, time: telemetra_core::EventTime, celsius: f64 }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_ops::{Pipeline, minutes, seconds, sliding};
+    ///
+    /// // Each device has a row for every minute, beginning every ten seconds, with the columns
+    /// // `device`, `window_start`, `window_end`, `readings`, `celsius`, `revision` and `updated_at`.
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group("device_minute", sliding(minutes(1), seconds(10)), |a| {
+    ///         (a.count("readings"), a.mean("celsius", |r| r.celsius))
+    ///     })
+    ///     .key_columns(["device"]);
+    /// ```
     #[must_use]
     pub fn group<A: Aggregate<E>>(
         self,
@@ -43,9 +67,24 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     /// Otherwise like [`group`](Self::group).
     ///
     /// The closure is called once for each event and makes an owned key; [`group`](Self::group) looks keys up
-    /// by reference, and makes an owned one only for a key that is new in its pane. The closure is code, so a
-    /// checkpoint cannot know that it changed: change the table's name with it. A pipeline may have any
-    /// number of groupings; the input is read once.
+    /// by reference, and makes an owned one only for a key that is new in its pane. It must be a pure
+    /// function of the event. A checkpoint does not record which function it was: when you change it, also
+    /// change the table's name or the [`state_name`](Self::state_name), so that the grouping starts empty.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_ops::{Pipeline, hours, tumbling};
+    ///
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group_by("site_hour", |r| r.site, tumbling(hours(1)), |a| a.count("readings"))
+    ///     .key_columns(["site"]);
+    /// ```
     #[must_use]
     pub fn group_by<K: Key, A: Aggregate<E>, F>(
         self,
@@ -60,13 +99,14 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
         self.with_last(Group::new(table, ByKey(key), windows, make(Aggregates::new())))
     }
 
-    /// Writes events to a table of their own: those for which `pick` returns a row. The row type's table is
-    /// declared by this too.
+    /// Writes single events to a table: one row for each event for which `pick` returns one. It also declares
+    /// the table of the row type.
     ///
-    /// Each row is inserted at the effective time of its event, once, and never corrected; a late event
-    /// within the allowed lateness is inserted like any other, one that is too late, a duplicate or a dead
-    /// letter is not. Give the rows a key that differs between events, as rows of the same key replace each
-    /// other. Nothing is kept in memory once the rows were sent.
+    /// Each row is inserted at the effective time of its event, once, and never corrected. An event that is
+    /// late within the allowed lateness is inserted like any other; events that become [dead
+    /// letters](telemetra_core::DeadLetter), such as duplicates and events that are too late, are not. Give
+    /// the rows a key that differs between events, as rows of the same key replace each other. Nothing is
+    /// kept in memory once the rows were sent.
     #[must_use]
     pub fn rows<R: Row, F>(self, pick: F) -> Pipeline<E>
     where
@@ -77,14 +117,19 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
         pipeline
     }
 
-    /// Builds operators on a stream of values that `pick` takes from events, for computations that no
-    /// grouping expresses: joins with [`ProcessByKey`](crate::ProcessByKey), or [`Tactic`](crate::Tactic)s.
+    /// Builds operators of your own on a timely stream of values that `pick` takes from events, for
+    /// computations that no grouping expresses: joins and deduplication by
+    /// [`ProcessByKey`](crate::ProcessByKey), or a [`Tactic`](crate::Tactic). For operators on the results of
+    /// a grouping use [`extend`](Self::extend).
     ///
-    /// `build` is called once on every worker, and once more at a start with checkpoints to learn which
-    /// operators it builds, with the graph and the stream; it must build the same operators each time. Each
-    /// value has the effective time of its event, and is sent when the floor passes that time. `name`
-    /// identifies the values that wait for that in checkpoints, so it must be unique and stay the same from
-    /// run to run.
+    /// `build` receives the graph and the stream, and is called once on every worker. At a start with
+    /// checkpoints it is called once more, on a graph that never runs, to find out which operators it builds.
+    /// It must build the same operators each time. To write results, pass a collection to
+    /// [`Graph::publish`](crate::Graph::publish).
+    ///
+    /// Each value has the effective time of its event as its timely timestamp, and is sent when the floor
+    /// passes that time; until then it is kept in memory, and in checkpoints under `name`. So `name` must be
+    /// unique and stay the same from run to run. Events that become dead letters are not in the stream.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -135,8 +180,10 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
         Pipeline { parts: self.finish_group().parts, last }
     }
 
-    /// Ends the settings of the last grouping, so that its type is not in the type of the pipeline any more: for
-    /// functions that add a part of a pipeline. Adding something else and [`start`](Self::start) do the same.
+    /// Ends the configuration of the last grouping and returns a plain `Pipeline<E>`, so that a function can
+    /// take and return a pipeline without naming the type of a grouping. The grouping itself stays as it is.
+    /// Adding another grouping, [`rows`](Self::rows), [`collect`](Self::collect) and [`start`](Self::start)
+    /// do the same.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]

@@ -34,11 +34,13 @@ use crate::support::retry::{Failing, RetryState};
 /// The handle of a running pipeline: its status, and the ways to end it.
 /// [`Pipeline::start`](crate::Pipeline::start) returns it.
 ///
-/// It is `Sync`: a service shares it by `Arc`, and needs no lock between its health checks and a
-/// [`savepoint`](Self::savepoint) that takes long. A [`StopHandle`] ends it from anywhere.
+/// There are three ways to end it: [`wait`](Self::wait) for the end of the input, [`drain`](Self::drain) to
+/// finish what was read, and [`stop`](Self::stop) to end at once. All three consume the handle and block
+/// until the threads have ended, so in asynchronous code call them on a thread for blocking work. A
+/// [`StopHandle`] gives the order to end from any other thread or task.
 ///
-/// Dropping the handle stops the pipeline without draining and waits for its threads; the effect is that of
-/// [`stop`](Self::stop), with errors ignored.
+/// Dropping the handle has the effect of [`stop`](Self::stop), with errors ignored. The handle is `Sync`, so
+/// a service can share it by `Arc`.
 ///
 /// ```
 /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
@@ -190,8 +192,9 @@ pub(super) fn run<E: Events>(
 }
 
 impl Running {
-    /// Returns how many of the events read so far in this process had which fate. Events read before a
-    /// restart from a checkpoint are included.
+    /// Returns the number of events by fate (on time, late, too late, malformed, from the future, duplicate),
+    /// over all partitions that this process reads. Events read before a restart from a checkpoint are
+    /// included.
     #[must_use]
     pub fn fates(&self) -> Fates {
         self.ingress.fates()
@@ -205,15 +208,16 @@ impl Running {
         self.ingress.fates_before
     }
 
-    /// Returns what the start did with the state of the checkpoint; `None` if it did not start from one. The
-    /// plan can be printed.
+    /// Returns what the start did with each part of the checkpoint's state; `None` if it did not start from a
+    /// checkpoint. The plan's `Display` is a list with one part a line.
     #[must_use]
     pub fn restored(&self) -> Option<&RestorePlan> {
         self.plan.as_ref()
     }
 
-    /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It takes a few
-    /// locks and copies, so it can be called many times a second.
+    /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It reads what the
+    /// threads have stored and asks no worker, so it returns also while a worker or a sink is blocked. It
+    /// takes a few locks and copies, so it can be called many times a second.
     #[must_use]
     pub fn status(&self) -> PipelineStatus {
         let checkpoint = EventTime(self.checkpoints.boundary.load(Ordering::Acquire));
@@ -238,7 +242,8 @@ impl Running {
     }
 
     /// Returns whether the pipeline has processed all its input, or has failed. [`wait`](Self::wait) then
-    /// returns soon. Always false while a source can still give records.
+    /// returns soon. It is false while a source can still give records, also after an order to stop; whether
+    /// the pipeline has ended for any reason is [`StopHandle::has_ended`].
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.failure.is_set() || self.frontier.get() == EventTime::MAX
@@ -251,9 +256,9 @@ impl Running {
         self.stop.clone()
     }
 
-    /// Waits until all sources have ended, all windows are closed and everything is durable. If a source
-    /// never ends, this waits until the pipeline is stopped through a [`StopHandle`]; to end it, use
-    /// [`drain`](Self::drain) or [`stop`](Self::stop).
+    /// Blocks until all sources have ended, all windows are closed and everything is durable, or until the
+    /// pipeline is stopped or drained through a [`StopHandle`]. If a source never ends, only such an order or
+    /// an error ends it.
     ///
     /// # Errors
     ///
@@ -266,10 +271,14 @@ impl Running {
         }
     }
 
-    /// Stops reading, finishes what was read, and flushes the sinks. With [`Drain::KeepWindows`] it also
-    /// takes a checkpoint of the open windows. It returns within the [drain
-    /// timeout](crate::Pipeline::drain_timeout), also if a sink is unreachable; then [`Report::unfinished`]
-    /// says what is not durable.
+    /// Stops reading, finishes what was read, flushes the sinks, and blocks until that is done. With
+    /// [`Drain::KeepWindows`] it also takes a checkpoint of the open windows, if the pipeline has a
+    /// checkpoint store.
+    ///
+    /// After the [drain timeout](crate::Pipeline::drain_timeout), 8 s by default, draining is given up, for
+    /// example because a sink is unreachable: the pipeline stops, and [`Report::unfinished`] says what is not
+    /// durable. This is no error. Together with the time for closing, it takes at most an eighth longer. In a
+    /// cluster, drain each process.
     ///
     /// # Errors
     ///
@@ -282,8 +291,12 @@ impl Running {
         }
     }
 
-    /// Stops as soon as possible, without flushing. Input after the last checkpoint is read again after a
-    /// restart.
+    /// Stops as soon as possible, without flushing, and blocks until the threads have ended. Input after the
+    /// last complete checkpoint is read again after a restart.
+    ///
+    /// A call of a sink or of the checkpoint store that is under way has the [drain
+    /// timeout](crate::Pipeline::drain_timeout) to return. A thread that does not return by then is left
+    /// behind, which is logged.
     ///
     /// # Errors
     ///

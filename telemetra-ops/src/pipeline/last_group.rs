@@ -16,8 +16,9 @@ use crate::pipeline::key_of::KeyOf;
 
 /// Settings of the grouping that was added last.
 impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K, A, F>> {
-    /// Sets the names of the key columns. Default: `key`, or `key_1`, `key_2`, … for a key of several
-    /// columns. [`start`](Self::start) fails if their number is not that of the key's columns.
+    /// Sets the names of the key columns, in the tables of summaries and of moments. A key that is a
+    /// tuple has a column for each part. Default: `key`, or `key_1`, `key_2`, … for several columns.
+    /// [`start`](Self::start) fails if the number of names is not the number of columns.
     #[must_use]
     pub fn key_columns<const N: usize>(mut self, names: [&'static str; N]) -> Self {
         self.last.key_columns = Some(names.to_vec());
@@ -25,11 +26,11 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     }
 
     /// Aggregates only the events for which `keeps` returns true. Default: all events. A second call replaces
-    /// the first.
+    /// the first. Other groupings are not affected.
     ///
     /// Events that are left out still count in the [fates](crate::Report::fates) and still move the
-    /// watermark. The condition is not part of the settings that a checkpoint is compared with: when you
-    /// change it, also change the table's name or start without the old checkpoints.
+    /// watermark. A checkpoint does not record which condition it was: when you change it, also change the
+    /// table's name or the [`state_name`](Self::state_name), so that the grouping starts empty.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -51,28 +52,34 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Sets the name under which checkpoints keep the grouping's state. Default: the name of its table. Set
-    /// it to the old name to keep the state when the table is renamed, or to a new one to let the grouping
-    /// start empty.
+    /// Sets the name under which checkpoints store the grouping's state, like `uid` of Flink. Default: the
+    /// name of its table. Set it to the old name to keep the state when the table is renamed, or to a new
+    /// name to let the grouping start empty.
     #[must_use]
     pub fn state_name(mut self, name: &str) -> Self {
         self.last.state.name = Some(name.to_owned());
         self
     }
 
-    /// Sets the version of the grouping's state, that is of its aggregate's accumulator and output. Default:
-    /// 0. Raise it when either changes, and give a [migration](Self::migrate_state) from each version that
-    /// checkpoints may still have.
+    /// Sets the version of the grouping's state: a number that you raise when the aggregate's accumulator or
+    /// output changes its fields or their meaning. Default: 0. Give a [migration](Self::migrate_state) from
+    /// each version that checkpoints may still have.
+    ///
+    /// A changed shape under the same version is noticed at the start and refused. A changed meaning is not
+    /// noticed, so it needs a new version.
     #[must_use]
     pub fn state_version(mut self, version: u32) -> Self {
         self.last.state.version = version;
         self
     }
 
-    /// Migrates the grouping's state from version `from` to the present one: the accumulators of panes and sessions
-    /// by `state`, and the results of closed windows by `output`. Without a migration, a checkpoint of another version
-    /// is refused, and so is one of the same version whose state has another
-    /// [shape](telemetra_core::checkpoint::shape_of).
+    /// Gives the migration of the grouping's state from version `from` to the present
+    /// [version](Self::state_version): `state` converts the accumulators of panes and sessions, and `output`
+    /// the results of closed windows. It runs at the start from a checkpoint, once for each of them.
+    ///
+    /// Without a migration from its version, [`start`](Self::start) refuses a checkpoint with
+    /// [`RestoreError::Refused`](crate::RestoreError::Refused). It also refuses one of the same version whose
+    /// state has another [shape](telemetra_core::checkpoint::shape_of).
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -107,21 +114,22 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Leaves the grouping without a table of summaries. They are still computed for the rules, and for
+    /// Writes no table of summaries for this grouping. Summaries are still computed for the rules, and for
     /// operators added by [`publish`](Self::publish) and [`extend`](Self::extend); the moments table is
-    /// written as before.
+    /// written as before. Default: the table is written.
     #[must_use]
     pub fn unpublished(mut self) -> Self {
         self.last.is_published = false;
         self
     }
 
-    /// Adds a rule on a count: `detector` judges the number that `metric` returns for each window, and a
-    /// window without any event of the key counts as 0.
+    /// Adds a rule that finds anomalies of a count: `detector` compares the number that `metric` returns for
+    /// each window with the key's windows before it. A window without any event of the key counts as 0. For
+    /// measured values, such as a mean, use [`gauge_moments`](Self::gauge_moments).
     ///
-    /// Anomalous windows become rows of the [moments table](Self::moments_table), together with those of the
-    /// other rules. Each rule needs a `moment_type` of its own. For a rule with different detectors for some
-    /// keys, build a [`MomentRule`] and pass it to [`rules`](Self::rules).
+    /// Adjacent anomalous windows are one row of the [moments table](Self::moments_table), which all rules of
+    /// the grouping share. Each rule needs a `moment_type` of its own. For a rule with different detectors
+    /// for some keys, build a [`MomentRule`] and pass it to [`rules`](Self::rules).
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -150,10 +158,30 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self.rules([MomentRule::count(moment_type, detector, metric)])
     }
 
-    /// Adds a rule on a gauge: a measured value that is unknown in a window without any event of the key.
-    /// `scale` is the number of units of the metric that make one:
-    /// [`Micro::SCALE`](telemetra_core::Micro::SCALE) for aggregates of floats, 1 for those of integers.
-    /// Otherwise like [`count_moments`](Self::count_moments).
+    /// Adds a rule that finds anomalies of a gauge: a measured value, which is unknown in a window without
+    /// any event of the key, so that such a window is no sample of the baseline. `metric` returns it as an
+    /// integer, and `None` where it is unknown.
+    ///
+    /// `scale` is the number by which that integer must be divided to get the value:
+    /// [`Micro::SCALE`](telemetra_core::Micro::SCALE), a million, for aggregates of floats, and 1 for
+    /// aggregates of integers. Otherwise like [`count_moments`](Self::count_moments).
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, time: telemetra_core::EventTime, celsius: f64 }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use telemetra_core::{Micro, ZScore};
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.mean("celsius", |r| r.celsius))
+    ///     .gauge_moments("departure", ZScore::new(3.0)?, Micro::SCALE, |celsius| celsius.rounded());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn gauge_moments(
         self,
@@ -165,10 +193,13 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self.rules([MomentRule::gauge(moment_type, detector, scale, metric)])
     }
 
-    /// Adds rules for moments, beside those that were added before. [`start`](Self::start) refuses rules on
-    /// session windows, and two rules with the same moment type.
+    /// Adds anomaly rules to the rules that the grouping has already. Use it for rules that are read from a
+    /// settings file, or that have options of [`MomentRule`]; [`count_moments`](Self::count_moments) and
+    /// [`gauge_moments`](Self::gauge_moments) are short forms for one rule. [`start`](Self::start) refuses
+    /// rules on session windows, and two rules with the same moment type.
     ///
-    /// The horizon grows with the longest baseline of the rules, and with it the number of summaries that are
+    /// Cost: one judgement for each rule, key and window, and two for detectors with state. If no horizon is
+    /// set, it grows with the longest baseline of the rules, and with it the number of summaries that are
     /// kept for each key: see [`TimeConfig::least_horizon`](telemetra_core::TimeConfig::least_horizon).
     #[must_use]
     pub fn rules(mut self, rules: impl IntoIterator<Item = MomentRule<OutputOf<E, A>>>) -> Self {
@@ -176,38 +207,40 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Sets the period of event time over which moments are compared with each other for their
-    /// [chance](Moment::chance), over all keys and rules of the grouping. Default: 30 minutes.
+    /// Sets the period of event time over which the [chance](Moment::chance) of moments is estimated: the
+    /// expected share of false alarms among moments as extreme as one, over all keys and rules of the
+    /// grouping. Default: 30 minutes.
     ///
-    /// In a longer period there are more looks (judged windows), so a moment must be more extreme to be
-    /// trusted, but the share of chance is estimated better. State: some numbers for each pane of the period.
-    /// The period must hold at least one pane; [`start`](Self::start) refuses less.
+    /// In a longer period more windows are judged, so a moment must be more extreme to have a small chance,
+    /// but the estimate is better. State: a few numbers for each pane and rule of the period. A grouping with
+    /// rules needs a period of at least one slide; [`start`](Self::start) refuses less.
     #[must_use]
     pub fn chance_period(mut self, period: Duration) -> Self {
         self.last.chance = Some(period);
         self
     }
 
-    /// Switches off the estimation of [chance](Moment::chance) for the grouping's moments: the column is
-    /// null, and no comparison is made. Saves one message per pane and rule between all workers, and the
-    /// revision of a moment when its chance becomes final.
+    /// Switches off the estimation of [chance](Moment::chance) for the grouping's moments, so that the column
+    /// is null. This saves a message from each worker to each other worker for every pane, and the revision
+    /// of a moment when its chance becomes final.
     #[must_use]
     pub fn without_chance(mut self) -> Self {
         self.last.chance = None;
         self
     }
 
-    /// Sets the name of the table of the grouping's moments. Default: the grouping's table name followed by
-    /// `_moments`.
+    /// Sets the name of the table of the grouping's moments. Default: the name of the grouping's table,
+    /// followed by `_moments`. A grouping without rules has no such table.
     #[must_use]
     pub fn moments_table(mut self, table: &str) -> Self {
         self.last.moments_table = Some(table.to_owned());
         self
     }
 
-    /// Sets the layouts of summaries and moments: the tables, columns and indexes, and the values of each
-    /// row. Default: [`Layout::summaries`] and [`Layout::moments`]. They replace
-    /// [`key_columns`](Self::key_columns) and [`moments_table`](Self::moments_table).
+    /// Sets the layouts of summaries and moments: the name, columns and indexes of each of the two tables,
+    /// and the values of their rows. Use it for tables that exist already with other columns. Default:
+    /// [`Layout::summaries`] and [`Layout::moments`], with the names of this grouping. The layouts take the
+    /// place of [`key_columns`](Self::key_columns) and [`moments_table`](Self::moments_table).
     #[must_use]
     pub fn layouts(
         mut self,
@@ -219,11 +252,12 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Adds operators of your own on the grouping's collections. It can be called several times.
+    /// Adds timely and differential operators of your own on the grouping's summaries and moments. It can be
+    /// called several times. To write the result to a table, [`publish`](Self::publish) is shorter.
     ///
-    /// The closure is called once on every worker, and once more at a start with checkpoints to learn which
-    /// operators it builds; it must build the same operators each time. What it captures must be `Send +
-    /// Sync`.
+    /// The closure is called once on every worker. At a start with checkpoints it is called once more, on a
+    /// graph that never runs, to find out which operators it builds. It must build the same operators each
+    /// time.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]
@@ -252,9 +286,10 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Publishes rows of a type of your own, which `build` makes from the grouping's collections. It declares
-    /// the row type's table too. A shorthand for [`table`](Self::table), [`extend`](Self::extend) and
-    /// [`Graph::publish`](crate::Graph::publish), where the rules for rows are.
+    /// Writes a table of your own: `build` makes a collection of rows from the grouping's summaries and
+    /// moments, and every sink keeps the table equal to it. It is short for [`table`](Self::table),
+    /// [`extend`](Self::extend) and [`Graph::publish`](crate::Graph::publish), whose page has the rules for
+    /// rows. `build` is called as the closure of [`extend`](Self::extend) is.
     #[must_use]
     pub fn publish<R: Row>(
         self,

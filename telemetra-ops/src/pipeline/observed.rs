@@ -30,7 +30,8 @@ impl<E: Events, L> Pipeline<E, L> {
     /// Sets the time within which the complete rows of one event time should be durable in a sink. Default:
     /// 10 s.
     ///
-    /// When it takes longer, a warning is logged, with the event times and a few of the
+    /// The time is measured from the moment when the batch is complete, so it includes the sink's queue. When
+    /// it is exceeded, a warning is logged, with the event time and a few of the
     /// [traces](telemetra_core::TraceParent) of the records that the rows came from. There is at most one
     /// warning a minute for each shard of a sink; it says how many others were left out. The setting changes
     /// nothing else.

@@ -8,7 +8,8 @@ use crate::spill::SpillReport;
 use crate::support::restore_plan::RestorePlan;
 
 /// The final report of a pipeline that ended without an error, from [`Running::wait`](crate::Running::wait),
-/// [`drain`](crate::Running::drain) or [`stop`](crate::Running::stop). It covers the partitions of this process.
+/// [`drain`](crate::Running::drain) or [`stop`](crate::Running::stop). It covers the partitions of this
+/// process; in a cluster each process has a report of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -24,8 +25,9 @@ pub struct Report {
     /// The treatment of each part of the checkpoint's state at the start; `None` if the pipeline did not
     /// start from a checkpoint.
     pub restored: Option<RestorePlan>,
-    /// A description, for a log, of what was not durable when [draining](crate::Running::drain) reached its timeout,
-    /// and where the next start continues. `None` if everything is durable.
+    /// A description, in one line for a log, of why draining was given up at its
+    /// [timeout](crate::Pipeline::drain_timeout), and of where the next start continues. `None` if the
+    /// pipeline was not drained or was drained in time.
     pub unfinished: Option<String>,
     /// What was kept on disk; `None` without the setting [`spill`](crate::Pipeline::spill).
     pub spill: Option<SpillReport>,

@@ -26,15 +26,20 @@ pub(super) struct Restored {
 }
 
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
-    /// Returns what [`start`](Self::start) would do with each part of the checkpoint's state, without starting: nothing is
-    /// claimed, opened or written. `None` if there is no checkpoint, or no store. A plan with
-    /// [refusals](RestorePlan::refusals) means that `start` would return an error.
+    /// Compares this pipeline with the newest checkpoint, or with the [savepoint](Self::from_savepoint), and
+    /// returns what [`start`](Self::start) would do with each part of its state. Nothing is started: no store
+    /// is claimed, no source or sink is opened, and nothing is written. So a deployment can test a new
+    /// version while the old one runs on the same store.
     ///
-    /// The graph is built for it once, so closures that build operators are called.
+    /// `None` if there is no checkpoint, or no store. A plan with [refusals](RestorePlan::refusals) means
+    /// that `start` would return an error. The graph is built once for this, so closures that build operators
+    /// are called.
     ///
     /// # Errors
     ///
-    /// If a setting cannot work, the store cannot be read in time, or the checkpoint is damaged.
+    /// [`PipelineError::Config`] if a setting cannot work, and [`PipelineError::Restore`] if the store cannot
+    /// be read within the [startup timeout](Self::startup_timeout), the checkpoint is damaged, or there is no
+    /// such savepoint.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)]

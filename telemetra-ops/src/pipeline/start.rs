@@ -31,19 +31,27 @@ use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
 
 impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
-    /// Checks the settings, opens sources and sinks, restores the newest checkpoint, and starts the workers.
-    /// It returns when the workers run; in a cluster, when all processes have joined.
+    /// Starts the pipeline: checks the settings, reads the newest checkpoint, opens sources and sinks, and
+    /// starts the workers. It returns the handle of the running pipeline when the workers run; in a cluster,
+    /// when all processes are connected.
     ///
     /// While an external system fails transiently, it retries for the [startup
-    /// timeout](Self::startup_timeout). This blocks the calling thread, so call it on a blocking thread of an
-    /// asynchronous runtime.
+    /// timeout](Self::startup_timeout). This blocks the calling thread, so in asynchronous code call it on a
+    /// thread for blocking work, as `tokio::task::spawn_blocking` provides.
     ///
     /// # Errors
     ///
     /// * [`PipelineError::Config`] for settings that cannot work; the error says what to change.
-    /// * An error of the source, sink or checkpoint store that cannot be opened in time.
+    /// * [`PipelineError::Restore`] if the checkpoint store cannot be used, or its checkpoint does not fit
+    ///   this pipeline; [`check_restore`](Self::check_restore) tests that beforehand.
+    /// * [`PipelineError::Open`] or [`PipelineError::Sink`] if a source or a sink cannot be opened in time.
+    /// * [`PipelineError::Worker`] if a thread cannot be started, or the address of this process in a cluster
+    ///   cannot be used.
     /// * [`PipelineError::Stopped`] if the pipeline was stopped by its [`StopSignal`](crate::StopSignal)
     ///   before it ran.
+    ///
+    /// No event has been read when one of these is returned. Errors after the workers have started are
+    /// returned by [`Running::wait`].
     pub fn start(self) -> Result<Running, PipelineError> {
         let parts = self.finish_group().parts;
         let failure = parts.failure.clone();

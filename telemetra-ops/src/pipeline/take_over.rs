@@ -15,14 +15,21 @@ use crate::support::failure::PipelineError;
 const LOOK: Duration = Duration::from_millis(1);
 
 impl Running {
-    /// Copies the newest complete checkpoint under a name: a [savepoint](crate::Savepoints), which stays
-    /// until it is removed. If there is no checkpoint yet, this waits for the first. In a cluster only
-    /// process 0 can take savepoints.
+    /// Copies the newest complete checkpoint under a name: a [savepoint](crate::Savepoints), which stays in
+    /// the store until it is removed. No new checkpoint is taken for it, so the savepoint may be as old as
+    /// the time between two checkpoints. `name` consists of `a-z`, `0-9`, `-` and `.`, and does not begin
+    /// with a dot.
     ///
-    /// It blocks until the copy is stored, however long the first checkpoint takes; the workers go on
-    /// meanwhile, and draining or stopping ends it with an error. From async code call it on a thread for
-    /// blocking work. If there may be no checkpoint yet, [`status`](Self::status) says so before. `name` consists of `a-z`, `0-9`, `-`
-    /// and `.`, and does not begin with a dot.
+    /// It blocks until the copy is stored; the workers go on meanwhile. If the store has no complete
+    /// checkpoint yet, it waits for the first, without limit; once
+    /// [`PipelineStatus::checkpoint`](crate::PipelineStatus::checkpoint) is `Some` it does not wait. In
+    /// asynchronous code call it on a thread for blocking work.
+    ///
+    /// # Errors
+    ///
+    /// [`PipelineError::Savepoint`], after which the pipeline goes on: if the name is not valid or in use,
+    /// if the store fails, if the pipeline has no checkpoint store, or if this is not process 0 of a
+    /// cluster. The same error is returned if the pipeline ends while this waits for the first checkpoint.
     pub fn savepoint(&self, name: &str) -> Result<Savepoint, PipelineError> {
         let failed = |source| PipelineError::Savepoint { name: name.to_owned(), source };
         let none = || failed(ExternalError::permanent("no checkpoints are taken in this process"));
@@ -40,16 +47,16 @@ impl Running {
         }
     }
 
-    /// Returns whether any sink is still left to another pipeline: see
-    /// [`Pipeline::standby`](crate::Pipeline::standby).
+    /// Returns whether another pipeline still writes to any of the sinks, because this one was started as a
+    /// [standby](crate::Pipeline::standby) and has not taken all of them over.
     #[must_use]
     pub fn stands_by(&self) -> bool {
         self.sinks.iter().any(|sink| sink.gauge.standby.stands_by())
     }
 
-    /// Returns whether a standby has computed everything that the other pipeline has written. From then on
-    /// [taking over](Self::take_over) takes no longer than opening the sinks. Always true if the pipeline
-    /// does not stand by.
+    /// Returns whether a [standby](crate::Pipeline::standby) has computed everything that the other pipeline
+    /// has written. [Taking over](Self::take_over) then takes no longer than opening the sinks. Always true
+    /// if the pipeline does not stand by.
     #[must_use]
     pub fn has_caught_up(&self) -> bool {
         let mut standing = self.sinks.iter().filter(|sink| sink.gauge.standby.stands_by());
@@ -65,8 +72,9 @@ impl Running {
         })
     }
 
-    /// Orders a standby to [take the sinks over](Self::take_over), and returns at once. It is done when the
-    /// pipeline no longer [stands by](Self::stands_by). Has no effect on a pipeline that does not stand by.
+    /// Orders a standby to [take the sinks over](Self::take_over), and returns at once, for code that must
+    /// not block. The sinks are taken over when [`stands_by`](Self::stands_by) is false. It has no effect on
+    /// a pipeline that does not stand by.
     pub fn begin_take_over(&self) {
         self.sinks.iter().for_each(|sink| sink.gauge.standby.take_over());
     }

@@ -5,10 +5,12 @@ use std::time::Duration;
 use telemetra_core::engine::millis;
 use telemetra_core::{ConfigError, TimeConfig, WindowSpec};
 
-/// The kind of windows of a grouping. Made by [`tumbling`], [`sliding`] and [`sessions`], and checked when
-/// the pipeline starts. The default is the windows of the pipeline's [time settings](crate::Pipeline::time).
+/// The window assigner of a grouping. It is made by [`tumbling`], [`sliding`] and [`sessions`]; the default
+/// is the windows of the pipeline's [time settings](crate::Pipeline::time).
 ///
-/// Windows are aligned with the Unix epoch and half-open: a window contains its start and not its end.
+/// Tumbling and sliding windows are aligned with the Unix epoch and half-open: a window contains its start
+/// and not its end. [`Pipeline::start`](crate::Pipeline::start) refuses sizes, slides and gaps that are zero
+/// or not a whole number of milliseconds, and windows longer than a year.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Default)]
 pub struct WindowKind {
     kind: Kind,
@@ -46,8 +48,11 @@ pub const fn tumbling(size: Duration) -> WindowKind {
     sliding(size, size)
 }
 
-/// Sliding windows: windows of `size`, one beginning every `slide`. The size must be a multiple of the slide.
-/// Flink calls them hopping windows. The cost of an event does not depend on `size / slide`.
+/// Sliding windows: windows of `size`, one beginning every `slide`. SQL calls them hopping windows. The size
+/// must be a multiple of the slide; [`Pipeline::start`](crate::Pipeline::start) refuses others.
+///
+/// An event is added to one pane of length `slide`, and windows are merged from panes, so the cost of an
+/// event does not depend on `size / slide`. The number of rows does: there is one for each key and slide.
 ///
 /// ```
 /// use telemetra_ops::{hours, minutes, sliding};
@@ -60,10 +65,12 @@ pub const fn sliding(size: Duration, slide: Duration) -> WindowKind {
 
 /// Session windows: a session is a run of a key's events, each less than `gap` after the one before. Its
 /// window reaches from the first event to `gap` after the last. It is closed at the first pane boundary at or
-/// after its end; panes are as long as the greatest common divisor of the gap and ten seconds.
+/// after its end; panes are as long as the greatest common divisor of the gap and ten seconds. Choose a gap
+/// of whole seconds, as a gap of 1001 ms would make panes of 1 ms.
 ///
 /// A late event may merge sessions: their rows are withdrawn and one row is inserted. A grouping by sessions
-/// has no moments, as rules compare windows of equal length.
+/// has no moments, as rules compare windows of equal length; [`Pipeline::start`](crate::Pipeline::start)
+/// refuses rules on it.
 ///
 /// ```
 /// use telemetra_ops::{minutes, sessions};
@@ -93,14 +100,17 @@ pub const fn hours(n: u64) -> Duration {
 }
 
 impl WindowKind {
-    /// Enables early results: at every multiple of `every` of event time, each open window whose contents
-    /// changed is written to the table. The row is revised at later ticks and when the window ends. Default:
-    /// windows are written when they end. Rules, `latest` and other operators on the summaries see complete
-    /// windows only.
+    /// Enables early results, as Flink's `ContinuousEventTimeTrigger`: at every multiple of `every` of event
+    /// time, each open window whose contents changed is written to the table. The row is revised at later
+    /// ticks and when the window ends. Default: windows are written when they end. Rules, `latest` and other
+    /// operators on the summaries receive complete windows only.
     ///
     /// Panes become as short as the greatest common divisor of the slide and `every`. The state and work of
     /// the grouping double. At each tick, every key that changed costs one merge for each pane of each open
     /// window.
+    ///
+    /// [`Pipeline::start`](crate::Pipeline::start) refuses zero, fractions of a millisecond and, for tumbling
+    /// and sliding windows, a time that is not less than the size of the windows.
     ///
     /// ```
     /// use telemetra_ops::{hours, seconds, tumbling};

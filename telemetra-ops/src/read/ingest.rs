@@ -32,11 +32,12 @@ use crate::support::failure::RestoreError;
 /// The output streams of [`Ingest::ingest`] for one aggregate.
 #[derive(Clone)]
 pub struct Ingested<'scope, E: Events, A: Aggregate<E>> {
-    /// The partial aggregates: one for each key, pane and worker, at its effective time.
-    /// [`Windows`](crate::Windows) takes them.
+    /// The partial aggregates: one for each key, pane and worker that has decoded such events, with its
+    /// effective time as the timely timestamp. [`Windows`](crate::Windows) merges them.
     pub partials: StreamVec<'scope, EventTime, Partial<E::Key, A::State>>,
-    /// The records that were not counted, with their bytes, place and reason: malformed, from the future, too
-    /// late, or duplicate. They are sent as soon as they are found, ahead of the partials.
+    /// The records that were not counted, with their bytes, partition, offset and fate: malformed, from the
+    /// future, too late, or duplicate. They are sent as soon as they are found, earlier than the partials of
+    /// the same records.
     pub dead_letters: StreamVec<'scope, EventTime, DeadLetter>,
 }
 
@@ -55,20 +56,28 @@ pub(crate) struct IngestLinks {
     pub(crate) restored: Option<Arc<RestoredCheckpoint>>,
 }
 
-/// Extends a timely scope by the source operator of Telemetra. A [`Pipeline`](crate::Pipeline) builds it
-/// itself.
+/// Extends a timely scope by the source operator of this library, which reads, decodes and pre-aggregates
+/// events. For dataflows of your own; a [`Pipeline`](crate::Pipeline) builds it itself. It is implemented for
+/// timely's `Scope`.
 ///
 /// # Contract
 ///
-/// Of the caller; it is implemented for timely's `Scope`.
+/// Of the caller:
 ///
 /// * **Every worker.** Each worker of the process builds the operator, with a clone of the same [`Ingress`].
 pub trait Ingest<'scope>: Sized {
-    /// Reads, decodes, sequences and folds events into partials by their key.
+    /// Reads records, decodes them, decides the fate of each event, and adds it to the partial aggregate of
+    /// its key and pane. Panes are as long as the slide of the windows in
+    /// [`IngressConfig::time`](crate::IngressConfig).
     ///
-    /// Each worker holds one capability per output at the least floor of its process's partitions, and gives them up when
-    /// all have ended. A partial is sent once, when the floor passes its effective time, however many events are in
-    /// it. Reading stops while the slowest partition or the sinks are too far behind.
+    /// A partial is sent once, when the floor passes its effective time, however many events are in it: so
+    /// little crosses the network for keys with many events. The frontier of the outputs is the least floor
+    /// of the partitions; it becomes empty when all partitions have ended. A partition is not read while it
+    /// is ahead of the slowest one by [`max_watermark_drift`](crate::IngressConfig::max_watermark_drift).
+    ///
+    /// Any worker decodes batches of any partition, in parallel; the fate of an event depends only on the
+    /// order of the records in its partition. Memory: the partials of the panes that the floor has not
+    /// passed.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: EventTime, celsius: f64 }

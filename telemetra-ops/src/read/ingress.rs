@@ -24,9 +24,8 @@ use crate::read::shared_list::SharedList;
 use crate::support::failure::Failure;
 use crate::support::retry::Failing;
 
-/// The settings of reading: time, clock, how far to read ahead, and watermark strategies. A
-/// [`Pipeline`](crate::Pipeline) has a method for each of them; this type is for dataflows of your own, by
-/// [`Ingress::open`].
+/// The settings of reading for dataflows of your own, which [`Ingress::open`] takes: time, clock, watermark
+/// strategies, and how far to read ahead. A [`Pipeline`](crate::Pipeline) has a method for each of them.
 #[derive(Clone)]
 pub struct IngressConfig {
     /// The settings of event time. Default: [`TimeConfig::default`].
@@ -34,8 +33,9 @@ pub struct IngressConfig {
     /// The clock of processing time, for idle partitions and events from the future. Default: the system's
     /// clock.
     pub clock: Clock,
-    /// How far, in event time, reading may be ahead of the slowest partition and of the sinks. `None`, the
-    /// default, means two minutes, or two panes if these are longer. Less than two panes is refused.
+    /// How far, in event time, a partition may be read ahead of the slowest partition of this process; in a
+    /// pipeline, of the slowest sink too. `None`, the default, means two minutes, or two panes if these are
+    /// longer. [`Ingress::open`] refuses less than two panes.
     pub max_watermark_drift: Option<Duration>,
     /// The watermark strategy of each partition. `None`, the default, means bounded out-of-orderness by
     /// `time`, for all.
@@ -45,7 +45,8 @@ pub struct IngressConfig {
 /// The drift in milliseconds where none is set and panes are short.
 const DRIFT: u64 = 120_000;
 
-/// A function that makes the watermark strategy of a partition from the partition's id.
+/// A function that makes the watermark strategy of a partition from the partition's id, as
+/// [`IngressConfig::watermarks`] takes it.
 pub type Watermarks = Arc<dyn Fn(&PartitionId) -> Box<dyn WatermarkStrategy> + Send + Sync>;
 
 impl IngressConfig {
@@ -83,11 +84,33 @@ impl std::fmt::Debug for IngressConfig {
     }
 }
 
-/// The open partitions of one process and their decoders, which all its workers read together; for dataflows
+/// The open partitions of one process and their decoders, which all its workers read together, for dataflows
 /// of your own. Clones are handles on the same partitions.
 ///
 /// Open it once, give each worker a clone for [`ingest`](crate::Ingest::ingest), and keep one to read counts
-/// and errors from.
+/// and errors from. A dataflow of your own has no sinks, checkpoints, clusters or partition discovery; a
+/// [`Pipeline`](crate::Pipeline) has.
+///
+/// # Errors while reading
+///
+/// Transient errors of a partition are retried without limit, and are in its
+/// [status](PartitionStatus::failing). After a permanent error, [`has_failed`](Self::has_failed) is true and
+/// nothing more is read; the dataflow then does not end by itself. So the loop of each worker must check it
+/// and drop the dataflow:
+///
+/// ```no_run
+/// # fn step<E: telemetra_core::Events>(
+/// #     worker: &mut timely::worker::Worker, dataflow: usize, ingress: &telemetra_ops::Ingress<E>,
+/// #     probe: &timely::dataflow::operators::probe::Handle<telemetra_core::EventTime>,
+/// # ) {
+/// while !probe.done() && !ingress.has_failed() {
+///     worker.step_or_park(Some(std::time::Duration::from_millis(10)));
+/// }
+/// if ingress.has_failed() {
+///     worker.drop_dataflow(dataflow);
+/// }
+/// # }
+/// ```
 pub struct Ingress<E: Events> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) decoders: Decoders<E>,
@@ -106,8 +129,8 @@ impl<E: Events> std::fmt::Debug for Ingress<E> {
 }
 
 impl<E: Events> Ingress<E> {
-    /// Returns the number of events by fate, over all partitions of this process. Events that were read
-    /// before a restart are included.
+    /// Returns the number of events by fate (on time, late, too late, malformed, from the future, duplicate),
+    /// over all partitions of this process.
     #[must_use]
     pub fn fates(&self) -> Fates {
         self.shared.fates()
@@ -161,7 +184,8 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// The status of one partition that this process reads, as monitors and health checks need it.
+/// The status of one partition that this process reads: its offset, watermark, lag and failures, for
+/// monitoring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartitionStatus {
@@ -172,8 +196,8 @@ pub struct PartitionStatus {
     /// The watermark: by default the greatest event time seen, less the out-of-orderness. [`EventTime::MIN`]
     /// before the first event.
     pub watermark: EventTime,
-    /// The distance, in milliseconds of event time, of its watermark from the greatest one of the partitions
-    /// that this process reads. A partition that stays far behind holds back the windows of all.
+    /// The distance, in milliseconds of event time, of this partition's watermark from the greatest watermark
+    /// of the partitions that this process reads. A partition that stays far behind holds back all windows.
     pub behind: u64,
     /// The number of records that the source has beyond `offset`; `None` if the source does not know.
     pub lag: Option<u64>,
@@ -182,17 +206,20 @@ pub struct PartitionStatus {
     pub lost: u64,
     /// The number of reads that failed transiently and were tried again, in this run.
     pub retries: u64,
-    /// The current failure of reading it, which is being retried; `None` if reading works.
+    /// The current failure of reading this partition, which is being retried; `None` if reading works.
     pub failing: Option<Failing>,
     /// The floor: the watermark rounded down to a pane boundary, which holds back the frontier.
     /// [`EventTime::MAX`] once the partition has ended.
     pub floor: EventTime,
-    /// Whether the partition is idle: it has nothing to read and does not hold back the others.
+    /// Whether the partition is idle: it had nothing to read for [`idle_after`](TimeConfig::idle_after), and
+    /// does not hold back the others.
     pub idle: bool,
-    /// How long the partition has had nothing to read, by a monotonic clock. `None` if it had something when
-    /// it was last asked, or is not asked now. Pauses of the pipeline itself do not count.
+    /// How long the partition has had nothing to read, by a monotonic clock. `None` if it had something at
+    /// the last poll, or is not polled now, for example because it is read ahead too far. Times in which the
+    /// pipeline did not poll do not count.
     pub silent: Option<Duration>,
-    /// The number of its events by fate.
+    /// The number of the partition's events by fate. Events read before a restart from a checkpoint are
+    /// included.
     pub fates: Fates,
 }
 

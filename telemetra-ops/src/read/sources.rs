@@ -72,16 +72,15 @@ impl IngressConfig {
 }
 
 impl<E: Events> Ingress<E> {
-    /// Opens all partitions of these sources, each from its beginning, to be read by the `workers` workers of this process.
-    /// Each source comes with the decoder of its records.
-    ///
-    /// Partitions that come into being later are not looked for; a [`Pipeline`](crate::Pipeline) does that.
-    ///
-    /// Open it once, before the workers start, and give each a clone to [`ingest`](crate::Ingest::ingest).
+    /// Opens all partitions of these sources, each from its beginning, to be read by the `workers` workers of
+    /// this process. Each source comes with the decoder of its records. Partitions that are created later are
+    /// not found; a [`Pipeline`](crate::Pipeline) does that.
     ///
     /// # Errors
     ///
-    /// If a setting cannot work, there is no source, two partitions have one name, or a source cannot be opened.
+    /// [`PipelineError::Config`] if a setting cannot work, there is no source or no worker, or two partitions
+    /// have one name. [`PipelineError::Open`] if a source cannot be opened: it is tried once, whether the
+    /// error is transient or not.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)] struct Reading { device: String }
@@ -122,14 +121,15 @@ impl<E: Events> Ingress<E> {
         Ok(Self { shared: open(config, sources, opening)?.ingress, decoders: decoders.into() })
     }
 
-    /// Returns whether reading has failed permanently. It then stops without closing incomplete windows, so
-    /// the dataflow does not come to an end: drop it, on every worker.
+    /// Returns whether reading has failed permanently. Reading has then stopped without closing incomplete
+    /// windows, so the dataflow does not end by itself: drop it, on every worker.
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.shared.failure.is_set()
     }
 
     /// Removes and returns the first error; `None` if there is none, or it was taken before.
+    /// [`has_failed`](Self::has_failed) stays true.
     #[must_use]
     pub fn take_error(&self) -> Option<PipelineError> {
         self.shared.failure.take()

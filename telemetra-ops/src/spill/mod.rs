@@ -16,9 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use telemetra_core::ConfigError;
 
-/// Where the state of keys goes that does not fit in memory, and how much memory it may take before.
+/// The setting for state of keys that does not fit in memory: the folder of the files, and the limit of
+/// memory above which they are used. Flink's RocksDB state backend has the same purpose.
 ///
-/// Set it by [`Pipeline::spill`](crate::Pipeline::spill).
+/// Pass it to [`Pipeline::spill`](crate::Pipeline::spill), which says which state this applies to. The files
+/// are no durable state: they are not read after a restart, which takes the state from a checkpoint.
 ///
 /// ```
 /// use telemetra_ops::SpillConfig;
@@ -32,46 +34,52 @@ pub struct SpillConfig {
 }
 
 impl SpillConfig {
-    /// Keeps up to 1 GiB of the state of keys in memory, and the rest in files in `folder`, which is created.
+    /// Creates the setting for files in `folder`, with a limit of 1 GiB of memory. The folder is created when
+    /// the pipeline starts.
     ///
-    /// The files have no names once they are open, so nothing is left when the process ends, however it ends, and
-    /// processes may share a folder. It should be on a local disk with room for the state, not on a file
-    /// system in memory.
+    /// Use a folder on a local disk with room for about twice the encoded state, not on a file system in
+    /// memory. Each file is deleted as soon as it is open, so the system frees its space when the process
+    /// ends, also after a kill, and several processes may use the same folder.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), memory: 1 << 30 }
     }
 
-    /// Sets how many bytes the state of keys may take in the memory of this process, by an estimate. Default:
-    /// 1 GiB. What a time changes at once is in memory in addition, and so is what is read, sent and written.
+    /// Sets the number of bytes that the state of keys may take in the memory of this process, by an
+    /// estimate. Default: 1 GiB. The process needs more than this: the keys that change at one event time are
+    /// in memory at once, and so are the records that are read, the messages between workers, and the queues
+    /// of sinks.
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = bytes;
         self
     }
 
-    /// The folder.
+    /// Returns the folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The limit in bytes.
+    /// Returns the limit in bytes.
     #[must_use]
     pub fn memory_limit(&self) -> u64 {
         self.memory
     }
 }
 
-/// What the operators of a process kept on disk during a run.
+/// The use of the disk by the [spilled](SpillConfig) state of one process during a run, as
+/// [`Report::spill`](crate::Report::spill) has it. Many reads mean that the limit of memory is too low for
+/// the keys that have events.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpillReport {
-    /// How often a key was written. A key of windows and moments counts once for each.
+    /// The number of writes of a key's state. The windows and the moments of a key are written separately.
     pub writes: u64,
-    /// How often a key was read.
+    /// The number of reads of a key's state.
     pub reads: u64,
-    /// The most bytes that the keys on disk took at one time. The files take up to twice as much.
+    /// The greatest number of bytes that the keys on disk took at one time. The files take up to twice as
+    /// much.
     pub most_bytes: u64,
 }
 

@@ -10,12 +10,20 @@ use telemetra_core::{ConfigError, EventTime, ExternalError, PartitionId};
 
 use crate::support::restore_plan::RestorePlan;
 
-/// The error that a pipeline ends with, or does not start with.
+/// The error for which a pipeline does not start, or ends: of [`Pipeline::start`](crate::Pipeline::start) and
+/// [`Running::wait`](crate::Running::wait). It is the first error; later ones, which usually follow from it,
+/// are dropped.
 ///
 /// `Display` says what failed; [`source`](std::error::Error::source) gives the cause in the external system,
-/// if there is one, so print the chain. Transient errors are retried and do not appear here, except at the
-/// start, once the [startup timeout](crate::Pipeline::startup_timeout) has passed. After any of these a
-/// restart continues from the last complete checkpoint.
+/// if there is one, so print the chain.
+///
+/// Transient errors of a running pipeline are retried without limit and do not end it; they are in the
+/// [status](crate::PipelineStatus). At the start they are returned once the [startup
+/// timeout](crate::Pipeline::startup_timeout) has passed.
+///
+/// After an error while the pipeline ran, a restart continues from the last complete checkpoint. Do not
+/// restart it automatically if [`is_taken_over`](Self::is_taken_over), or after [`Config`](Self::Config) and
+/// [`RestoreError::Refused`], which come again until something is changed.
 ///
 /// ```
 /// use telemetra_core::ExternalError;
@@ -30,10 +38,11 @@ use crate::support::restore_plan::RestorePlan;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PipelineError {
-    /// A setting cannot work. Returned by `start` before anything is read; the text says how to change it.
+    /// A setting cannot work; the text says how to change it. It is returned by `start` before anything is
+    /// read, or by `wait` for a closure that builds operators wrongly, for example two of the same name.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A source could not be opened at the start.
+    /// The partitions of a source could not be listed or opened at the start.
     #[error("could not open a source")]
     Open(#[source] ExternalError),
     /// A partition could not be read, permanently: for example its file was replaced, or access was revoked.
@@ -44,8 +53,8 @@ pub enum PipelineError {
         /// What failed.
         source: ExternalError,
     },
-    /// A sink could not be opened in time, or failed permanently while writing, for example because a table
-    /// has other columns or another process has taken the sink over.
+    /// A sink could not be opened in time, failed permanently while writing, or panicked: for example because
+    /// a table has other columns, or because another process has taken the sink over.
     #[error("could not write to the sink `{sink}`")]
     Sink {
         /// The sink's name.
@@ -53,10 +62,12 @@ pub enum PipelineError {
         /// What failed.
         source: ExternalError,
     },
-    /// A checkpoint could not be stored, permanently.
+    /// A checkpoint could not be stored: the store failed permanently, was taken over by another process, or
+    /// panicked. The checkpoints before stay valid.
     #[error("could not store a checkpoint")]
     Checkpoint(#[source] ExternalError),
-    /// A savepoint could not be taken. The pipeline continues.
+    /// A savepoint could not be taken. It is returned by [`Running::savepoint`](crate::Running::savepoint);
+    /// the pipeline continues.
     #[error("could not take the savepoint `{name}`")]
     Savepoint {
         /// The name.
@@ -64,8 +75,8 @@ pub enum PipelineError {
         /// What failed.
         source: ExternalError,
     },
-    /// The state of an operator could not be encoded for a checkpoint. The cause is a `Serialize`
-    /// implementation of a key or state that fails.
+    /// The state of an operator could not be encoded for a checkpoint, as the `Serialize` implementation of a
+    /// key or a state type returned an error.
     #[error("could not encode the state of `{operator}` for a checkpoint")]
     Encode {
         /// The operator.
@@ -73,8 +84,8 @@ pub enum PipelineError {
         /// What failed.
         source: CodecError,
     },
-    /// State of keys could not be written to the folder of the setting [`spill`](crate::Pipeline::spill), or not
-    /// be read from it.
+    /// The state of keys could not be written to, or read from, the files of the setting
+    /// [`spill`](crate::Pipeline::spill): for example because the disk is full.
     #[error(
         "could not keep the state of keys in the folder `{}`: free space there, or change the folder or the memory limit of the setting `spill`",
         folder.display()
@@ -85,11 +96,11 @@ pub enum PipelineError {
         /// What failed.
         source: std::io::Error,
     },
-    /// The checkpoint store failed at the start, or its checkpoint could not be used.
+    /// The checkpoint store failed at the start, or its checkpoint cannot be used.
     #[error("{}", if matches!(.0, RestoreError::Store(_)) { "could not use the checkpoint store" } else { "could not restore from a checkpoint" })]
     Restore(#[from] RestoreError),
-    /// The processes of a cluster were started with different settings, checkpoints or versions. The text
-    /// says which; start all of them alike.
+    /// The processes of a cluster were started with different settings, checkpoints or partitions. The text
+    /// says which; start all of them alike. It is returned by `wait`, before anything is read.
     #[error("the processes of the cluster do not agree: {0}")]
     Disagreement(String),
     /// Another process of the cluster ended, by an error or by order. Start all processes again.
@@ -100,19 +111,21 @@ pub enum PipelineError {
         /// Its error, in words; `None` if it was ordered to stop.
         why: Option<String>,
     },
-    /// The order to stop came before the pipeline had started, or, in
-    /// [`take_over`](crate::Running::take_over), before the sinks were taken over.
+    /// The pipeline was stopped before it had started. From [`take_over`](crate::Running::take_over): it was
+    /// stopped or failed before the sinks were taken over.
     #[error("the pipeline was stopped before it had started; nothing was read")]
     Stopped,
-    /// A worker thread panicked, which is a defect of this library or of an operator or aggregate of yours;
-    /// or a thread could not be started. The text is the panic's message.
+    /// A worker thread panicked, which is a defect of this library or of an operator, aggregate or decoder of
+    /// yours; or a thread or the connections of a cluster could not be started. The text is the message of
+    /// the panic or the error.
     #[error("a worker stopped: {0}")]
     Worker(String),
 }
 
 impl PipelineError {
-    /// Whether the pipeline ended because another process has taken over its sinks or its checkpoint store. It must not be
-    /// started again then, as it would take them back.
+    /// Returns whether the pipeline ended because another process has taken over its sinks or its checkpoint
+    /// store. Do not start it again then, as it would take them back: a supervisor that restarts on failure
+    /// needs an exit code of its own for this.
     ///
     /// ```
     /// use telemetra_core::ExternalError;
@@ -146,8 +159,11 @@ impl RestoreError {
     }
 }
 
-/// The reason for which a pipeline could not start from its checkpoint. Nothing has been read or written when
-/// it is returned.
+/// The reason for which a pipeline could not start from its checkpoint. It is returned before any row is
+/// written, and the checkpoint stays as it is.
+///
+/// For most of them there are three ways on: start the version that fits the checkpoint, change this one so
+/// that it fits, or start empty with another store. Messages of `Display` name what to do in each case.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
@@ -155,7 +171,8 @@ pub enum RestoreError {
     /// timeout](crate::Pipeline::startup_timeout).
     #[error(transparent)]
     Store(#[from] ExternalError),
-    /// A blob of the checkpoint is not what was written: its header, version or checksum is wrong.
+    /// A blob of the checkpoint is damaged: its header, format version, checksum or content is not what this
+    /// library writes.
     #[error(
         "could not restore from the checkpoint `{name}`; remove it to start from an older one, or all of them to start afresh"
     )]
@@ -171,9 +188,9 @@ pub enum RestoreError {
         /// The name.
         name: String,
     },
-    /// A sink has more than the checkpoint, and the changed settings would give its results other event
-    /// times, so the two cannot be matched. Drain the earlier version with its windows kept, then start this
-    /// one.
+    /// A sink has rows of event times after the checkpoint, and changed settings would give results other
+    /// event times, so it is not known which of them the sink has already. Start the earlier version once
+    /// more, drain it by [`Drain::KeepWindows`](crate::Drain::KeepWindows), then start this one.
     #[error(
         "the sink `{sink}` has everything up to {durable}, which is after the checkpoint of {boundary}, and results take effect at other times now ({change}); start the earlier version once more and drain it with its windows kept, then start this one"
     )]
@@ -182,7 +199,7 @@ pub enum RestoreError {
         boundary: EventTime,
         /// The sink.
         sink: String,
-        /// The last time that it has.
+        /// The last event time whose rows the sink has.
         durable: EventTime,
         /// What was changed.
         change: String,
@@ -197,8 +214,9 @@ pub enum RestoreError {
         /// The blob's name in the store.
         name: String,
     },
-    /// Keys of an operator's state fall to other workers than when the checkpoint was taken, although there are
-    /// as many: their [`Hash`](std::hash::Hash) has changed.
+    /// Keys of an operator's state belong to other workers than when the checkpoint was taken, although the
+    /// number of workers is the same: the [`Hash`](std::hash::Hash) of the key type has changed. Start once
+    /// with another number of workers.
     #[error(
         "the keys of `{operator}` fall to other workers than when the checkpoint of {boundary} was taken, as their hash has changed; hash them as before, or start once with another number of workers, which reads the state of all"
     )]
@@ -231,9 +249,9 @@ pub enum RestoreError {
     Settings {
         /// The checkpoint's boundary.
         boundary: EventTime,
-        /// Those that differ, as it was made with.
+        /// The settings that differ, as they were when the checkpoint was taken.
         found: String,
-        /// The same as they are now.
+        /// The same settings as they are now.
         expected: String,
     },
 }

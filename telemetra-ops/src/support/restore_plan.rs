@@ -4,8 +4,8 @@ use std::fmt;
 
 use telemetra_core::EventTime;
 
-/// The plan of a start from a checkpoint: what happens to each part of its state, by comparison of the
-/// pipeline with the one that wrote the checkpoint.
+/// The plan of a start from a checkpoint: which parts of its state are kept, converted, dropped or refused,
+/// found by comparing the pipeline with the one that wrote the checkpoint. Parts are matched by name.
 ///
 /// [`Pipeline::check_restore`](crate::Pipeline::check_restore) returns it without starting, so a deployment
 /// can test a new version against the state of the old one; [`Report::restored`](crate::Report::restored) and
@@ -13,11 +13,13 @@ use telemetra_core::EventTime;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RestorePlan {
-    /// The time of the checkpoint: everything before it has taken effect in the state, and nothing after.
+    /// The boundary of the checkpoint, in event time: everything before it has taken effect in the state, and
+    /// nothing after.
     pub boundary: EventTime,
     /// The name of the savepoint, if the checkpoint is one.
     pub savepoint: Option<String>,
-    /// The treatment of each part: first what is refused, then what is lost, then the rest.
+    /// The treatment of each part: first the refused parts, then the dropped ones, then the others, in the
+    /// order of [`RestoreAction`].
     pub steps: Vec<RestoreStep>,
     /// Whether times that sinks have already can come out otherwise now, so that sinks must not be ahead of the checkpoint.
     pub(crate) moves_times: Option<String>,
@@ -43,15 +45,17 @@ pub struct RestoreStep {
 pub enum RestoreAction {
     /// The state cannot be used, so the pipeline does not start.
     Refused,
-    /// No operator has that name any more, so the state is lost. Rows that it has written stay in the sinks.
+    /// No operator of the pipeline has that name any more, so its state is lost. Rows that the operator has
+    /// written stay in the sinks.
     Dropped,
-    /// The operator is new: it starts empty, at the time of the checkpoint.
+    /// The checkpoint has no state of that name, so the operator starts empty, at the boundary of the
+    /// checkpoint: it receives no earlier events.
     Starts,
     /// The state is computed anew from other state in the checkpoint.
     Rebuilt,
     /// The state is converted from an earlier version by the migration that the operator gives.
     Migrated,
-    /// The state is kept, and a setting of it changes.
+    /// The state is kept, and a setting of the operator is another one than before.
     Changed,
     /// The state is kept as it was.
     Kept,

@@ -39,7 +39,9 @@ struct Episode {
     error: String,
 }
 
-/// A transient failure of a source, a sink or a checkpoint store that is being retried.
+/// A transient failure of a source, a sink or a checkpoint store that is being retried, with pauses that
+/// double from 10 ms to 10 s, or as long as the error asks for. The status of the pipeline and of its parts
+/// shows it until a call succeeds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
     /// The time since the first failure.

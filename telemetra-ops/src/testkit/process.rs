@@ -10,10 +10,13 @@ use crate::operators::keyed_process::{KeyedProcess, ProcessTactic};
 use crate::testkit::collection_compliance;
 
 /// Checks the [contract](KeyedProcess#contract) of a keyed process on some arrivals, each with the time at
-/// which it takes effect: what is emitted adds up to the results of the states at each time, the order of
-/// arrivals at one time does not matter, and a restored process continues like an undisturbed one.
+/// which it takes effect. It checks that
 ///
-/// Give arrivals of several keys and times, and several of one key at one time.
+/// * at each time, the sum of everything emitted equals the [results](KeyedProcess::results) of all states;
+/// * the order of arrivals at one time does not matter, and neither does the number of workers;
+/// * a process that is restored from a snapshot of any time continues like one without interruption.
+///
+/// `make` makes a fresh process. Give arrivals of several keys and times, and several of one key at one time.
 ///
 /// # Panics
 ///

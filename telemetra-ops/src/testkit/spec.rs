@@ -1,8 +1,10 @@
-//! The executable specification: the operators as plain differential dataflow.
+//! The executable specification of the built-in operators, in plain differential dataflow: what they must
+//! return, written as simply as possible.
 //!
-//! Nothing here is fast. Each event goes to each of its windows, each window is folded from its events, each key's moments are
-//! found anew from all its windows, each board from all keys. Property tests hold the operators equal to this, change by
-//! change.
+//! Use it in tests of a dataflow of your own, to compare its results on small inputs. It is slow and keeps
+//! all input in memory: each event goes to each of its windows, each window is aggregated from its events,
+//! the moments of a key are computed from all its windows, and a leaderboard from all keys. Property tests of
+//! this library compare its operators with these functions, change by change.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -22,10 +24,11 @@ mod chance;
 
 pub use chance::chance;
 
-/// Returns the summaries of windows of the counted events `(key, (event time, payload))`, each at its
-/// effective time.
+/// Returns the summaries of tumbling and sliding windows, as [`Windows`](crate::Windows) must. The input are
+/// the counted events as `(key, (event time, payload))`, each with its effective time as timestamp; `add`
+/// adds a payload to an accumulator.
 ///
-/// Summaries are never retired: retiring saves memory and does not change results.
+/// Unlike the operator it never removes old summaries.
 pub fn windows<'scope, K: Key, A: Accumulator, D: Data>(
     events: VecCollection<'scope, EventTime, (K, (EventTime, D)), isize>,
     spec: WindowSpec,
@@ -52,9 +55,9 @@ pub fn windows<'scope, K: Key, A: Accumulator, D: Data>(
         .map(move |((key, end), value)| (key, Summary { window: spec.window_ending(end), value }))
 }
 
-/// Returns the sessions of the counted events `(key, (event time, payload))`, each at its effective time.
-///
-/// A session appears at the first end of a pane at or after its own end.
+/// Returns the summaries of sessions with a `gap` in milliseconds, as a grouping by
+/// [`sessions`](crate::sessions) must. The input is the same as that of [`windows`]. A session appears at the
+/// first end of a pane at or after its own end.
 pub fn sessions<'scope, K: Key, A: Accumulator, D: Data>(
     events: VecCollection<'scope, EventTime, (K, (EventTime, D)), isize>,
     gap: u64,
@@ -84,8 +87,9 @@ pub fn sessions<'scope, K: Key, A: Accumulator, D: Data>(
         .as_collection()
 }
 
-/// Returns the moments of summaries. `clock` holds, at each time, the boundary that follows it, which decides
-/// whether a moment is open.
+/// Returns the moments of summaries, as [`Moments`](crate::Moments) must. `clock` is a collection that
+/// contains, at each time, exactly the boundary of a pane that follows that time; a moment is open if its
+/// last window ends there.
 pub fn moments<'scope, K: Key, S: Data>(
     summaries: Summaries<'scope, K, S>,
     clock: VecCollection<'scope, EventTime, EventTime, isize>,
@@ -114,8 +118,8 @@ pub fn moments<'scope, K: Key, S: Data>(
         .map(|(_, moment)| moment)
 }
 
-/// Returns the newest summary of each key: of the window that ends at the boundary that `clock` holds, as for
-/// [`moments`].
+/// Returns the newest summary of each key, as [`Latest`](crate::Latest) must: the summaries of windows that
+/// end at the boundary in `clock`, which is as for [`moments`].
 pub fn latest<'scope, K: Key, S: Data>(
     summaries: Summaries<'scope, K, S>,
     clock: VecCollection<'scope, EventTime, EventTime, isize>,
@@ -125,7 +129,8 @@ pub fn latest<'scope, K: Key, S: Data>(
         .join_map(clock.map(|boundary| (boundary, ())), |_, record, ()| record.clone())
 }
 
-/// Returns the `n` keys of greatest value.
+/// Returns the `n` keys with the greatest metric, as [`Top`](crate::Top) must. Equal values are sorted by
+/// key.
 pub fn top<'scope, K: Key, S: Data, V: Into<Option<i64>>>(
     summaries: Summaries<'scope, K, S>,
     n: usize,
@@ -147,7 +152,8 @@ pub fn top<'scope, K: Key, S: Data, V: Into<Option<i64>>>(
         .map(|((), ranked)| ranked)
 }
 
-/// Returns each record with the row of its key, or with `None` if the key has no row.
+/// Returns each record with the row of its key, or with `None` if the key has no row, as
+/// [`Enrich`](crate::Enrich) must.
 pub fn enrich<'scope, K: Key, V: Data, R: Data>(
     records: VecCollection<'scope, EventTime, (K, V), isize>,
     rows: VecCollection<'scope, EventTime, (K, R), isize>,

@@ -7,15 +7,21 @@ use telemetra_core::EventTime;
 
 use crate::operators::checkpointed::Tactic;
 
-/// Checks the [contract](Tactic#contract) of a tactic on some arrivals, each with the time at which it takes effect: outputs do not depend
-/// on the order of arrivals at one time, due times rise, and a tactic that is restored from snapshots taken at any boundary, on one worker
-/// or spread over two, emits what an undisturbed one does from there on.
+/// Checks the [contract](Tactic#contract) of a tactic on some arrivals, each with the time at which it takes
+/// effect. It checks that
 ///
-/// `make` makes a fresh tactic. Give arrivals of several keys and times, some of them in one.
+/// * outputs do not depend on the order of arrivals at one time, nor on whether one or two workers share the
+///   keys;
+/// * due times rise;
+/// * a tactic that is restored from snapshots of any boundary, from one or two workers to one or two, emits
+///   from there on what a tactic without interruption emits.
+///
+/// `make` makes a fresh tactic. Give arrivals of several keys and times, and several arrivals at one time.
+/// The work grows with the square of the number of different times.
 ///
 /// # Panics
 ///
-/// If the tactic breaks the contract, with how.
+/// If the tactic breaks the contract; the message says how.
 ///
 /// ```
 /// # use std::collections::BTreeMap;
@@ -76,13 +82,13 @@ where
     }
 }
 
-/// Checks the same as [`tactic_compliance`] of a tactic that emits updates of a collection, and that
-/// [`emit_restored`](Tactic::emit_restored) emits the collection as it was just before the boundary: the sum
-/// of what an undisturbed tactic has emitted until then. Only then are operators behind it that keep no state
-/// of their own correct after a restart.
+/// Checks a tactic that emits updates of a collection: everything that [`tactic_compliance`] checks, and that
+/// [`emit_restored`](Tactic::emit_restored) emits the collection as it was just before the boundary, which is
+/// the sum of all updates emitted until then. Later operators without checkpoints, such as differential's
+/// `join`, are correct after a restart only if that holds.
 ///
-/// A tactic that forgets what no late arrival can change emits less than that, and fails this check: test it
-/// by [`tactic_compliance`].
+/// A tactic that drops state which no late arrival can change emits less after a restart and fails this
+/// check; test it by [`tactic_compliance`].
 ///
 /// # Panics
 ///

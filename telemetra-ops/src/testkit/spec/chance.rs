@@ -9,11 +9,13 @@ use telemetra_core::{Data, EventTime, Key, Micro, Moment, MomentRule, Summary, W
 
 use crate::testkit::spec_moments::start;
 
-/// Returns the changes of moments with their chance, computed from the changes of moments without it, at the
-/// times at which sinks see them.
+/// Returns the updates of the collection of moments with their chance, as
+/// [`with_chance`](crate::FoundMoments::with_chance) must, computed from the updates of summaries and of
+/// moments without chance.
 ///
-/// When a moment is published it is compared with the `period` that had settled by then, and again when the
-/// last of its panes has settled. Everything is counted anew from all summaries and moments.
+/// The chance of a moment is estimated from the last settled `period` (in milliseconds) when the moment is
+/// published, and again when the last pane of the moment is settled. Everything is counted from all summaries
+/// and moments each time.
 pub fn chance<K: Key, S: Data>(
     summaries: &[((K, Summary<S>), EventTime, isize)],
     moments: &[(Moment<K>, EventTime, isize)],

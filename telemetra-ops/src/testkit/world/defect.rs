@@ -1,7 +1,9 @@
 //! Faults that can be injected, to test that the checks of a simulation find them.
 
-/// An injected fault of a sink, a source, a store or the engine. A test with one must fail; if it passes, it
-/// would not notice that fault in production either.
+/// An injected defect of a sink, a source, a store or the engine, for
+/// [`World::with_defect`](super::World::with_defect). A simulation with a defect must fail; if it passes, its
+/// checks would not find that defect in your code either. Some defects are found only by certain worlds, as
+/// their documentation says.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Defect {
@@ -18,9 +20,10 @@ pub enum Defect {
     /// At the end of input a worker passes over a checkpoint that another worker takes part in, or takes part
     /// in one that another passed over.
     TriggerPassesOver,
-    /// A sink lets a process write that was replaced by another; to be found it needs [`World::overlaps`](super::World::overlaps).
+    /// A sink accepts writes of a process that was replaced by another. Found only with
+    /// [`World::overlaps`](super::World::overlaps).
     SinkIgnoresOwner,
-    /// A checkpoint store lets a process write that was replaced by another; to be found it needs
+    /// A checkpoint store accepts writes of a process that was replaced by another. Found only with
     /// [`World::overlaps`](super::World::overlaps).
     StoreIgnoresClaim,
     /// A checkpoint is complete before the sinks have what comes before it.
@@ -34,12 +37,13 @@ pub enum Defect {
     /// A restart has lost which input its offsets refer to. Found only with
     /// [`World::replaces_a_partition`](super::World::replaces_a_partition).
     RestartForgetsIdentity,
-    /// The time in which a process was suspended counts as silence of its partitions; to be found it needs [`World::suspends`](super::World::suspends).
+    /// The time in which a process was suspended counts as silence of its partitions. Found only with
+    /// [`World::suspends`](super::World::suspends).
     SuspensionIsSilence,
 }
 
 impl Defect {
-    /// All variants.
+    /// All defects, for a test that tries each.
     pub const ALL: [Self; 13] = [
         Self::SinkForgets,
         Self::SinkAcknowledgesFailures,

@@ -1,22 +1,33 @@
-//! A deterministic simulation of a whole pipeline: one seed, virtual time, and partitions, sinks and a checkpoint
-//! store that fail.
+//! Simulation tests of a whole pipeline, with faults and restarts generated from a seed: a source, sinks and
+//! a checkpoint store that fail, virtual time, and a process that is killed and started again.
 //!
-//! A seed generates a [script](World): partitions with late, duplicate, malformed and future records, which jump
-//! in time, join later and become silent; polls that fail; sinks and a checkpoint store that refuse, stall and
-//! lose acknowledgements; and several runs of the process ([`ProcessRun`]), each with another number of workers, which
-//! are drained or killed at some step, so that everything not durable is lost. At each step and at the end a
-//! [`World`] checks
+//! You give a [`World`] two closures: one encodes an event that the simulation has drafted, the other builds
+//! your pipeline from the source, sinks, store and clock of the simulation ([`ProcessRun::pipeline`]) and
+//! starts it. The pipeline and its threads are real; only its surroundings are simulated.
 //!
-//! * that `read = on_time + late_applied + too_late + malformed + from_future + duplicate`, and that each record
-//!   that was not counted is a dead letter, once, with the right fate;
-//! * that no batch and no row comes twice, no row is withdrawn that is not there, and a checkpoint is complete
-//!   only when all sinks have what comes before it;
-//! * that the final tables are those of an undisturbed run on one worker, and pass your own check.
+//! # What a seed generates
 //!
-//! The script is the same each time a seed is run and, unless partitions join or become silent, so are the fates
-//! and the sequence of batches in each sink. How calls of different threads interleave is not, and so neither is
-//! how much of a run is done at a drain or a kill. Where partitions join or become silent, what is late depends on
-//! when that is noticed; such simulations allow any lateness, and only their final tables are compared.
+//! A *script*: partitions with late, duplicate, malformed and future records, which jump in time, are created
+//! later and become silent; polls that fail; sinks and a checkpoint store that refuse calls, stall and lose
+//! acknowledgements; and several runs of the process ([`ProcessRun`]), each with another number of workers,
+//! which are drained or killed at some step, so that everything not durable is lost.
+//!
+//! # What is checked
+//!
+//! * `read = on_time + late_applied + too_late + malformed + from_future + duplicate`, and each record that
+//!   was not counted is a dead letter, once, with the right fate.
+//! * No batch and no row is written twice, no row is withdrawn that is not there, and a checkpoint is
+//!   complete only when all sinks have what comes before it.
+//! * The final tables equal those of a run without faults on one worker, and pass your own
+//!   [check](World::ends_with).
+//!
+//! # What is repeatable
+//!
+//! The script of a seed is always the same. Unless partitions are created later or become silent, so are the
+//! fates and the sequence of batches in each sink. The interleaving of threads is not, and so neither is the
+//! point that a run has reached when it is drained or killed. Where partitions are created later or become
+//! silent, it depends on timing which events are late; such simulations allow any lateness, and only their
+//! final tables are compared.
 //!
 //! ```
 //! use std::time::Duration;
@@ -95,7 +106,11 @@ type Encode = Box<dyn Fn(&Draft) -> Vec<u8> + Send + Sync>;
 type Start = Arc<dyn Fn(&ProcessRun) -> Result<Running, PipelineError> + Send + Sync>;
 type Check = Box<dyn Fn(&Outcome) -> Result<(), String> + Send + Sync>;
 
-/// A simulation of your pipeline, to be run with any seed.
+/// A simulation of your pipeline, which can be run with any seed. The [module](self) says what it generates
+/// and checks, and has an example.
+///
+/// In a test call [`check`](Self::check). Methods such as [`suspends`](Self::suspends) change the script;
+/// make a world of its own for each of them.
 pub struct World {
     time: TimeConfig,
     encode: Encode,
@@ -121,10 +136,12 @@ impl fmt::Debug for World {
 }
 
 impl World {
-    /// Creates a simulation with these time settings. `encode` makes the record of an event from a draft;
-    /// `start` builds your pipeline from [`ProcessRun::pipeline`] and starts it, once in each run of the process.
+    /// Creates a simulation with these time settings. `encode` makes the bytes of a record from a draft of an
+    /// event; `start` builds your pipeline from [`ProcessRun::pipeline`] and starts it, once in each run of
+    /// the process.
     ///
-    /// Keep windows short, as consecutive events are at most two slides apart.
+    /// Use short windows, such as 30 ms that slide by 10 ms: a partition has some tens of records, which are
+    /// mostly less than two slides apart.
     pub fn new(
         time: TimeConfig,
         encode: impl Fn(&Draft) -> Vec<u8> + Send + Sync + 'static,
@@ -146,8 +163,9 @@ impl World {
         }
     }
 
-    /// Adds a check of the result by a function of yours, such as a recomputation of the [rows](Outcome::rows)
-    /// from the events that were [counted](Outcome::counted). It may return an error or panic.
+    /// Sets a check of the result, such as a recomputation of the [rows](Outcome::rows) from the events that
+    /// were [counted](Outcome::counted). It runs once at the end of each seed; an error or a panic is a
+    /// failed check. Default: none.
     #[must_use]
     pub fn ends_with(
         mut self,
@@ -165,7 +183,8 @@ impl World {
         self
     }
 
-    /// Injects a fault.
+    /// Injects a fault of a sink, the source, the store or the engine, to test that the simulation finds it:
+    /// [`first_violation`](Self::first_violation) must then return failed checks. Default: none.
     #[must_use]
     pub fn with_defect(mut self, defect: Defect) -> Self {
         self.defect = Some(defect);
@@ -179,8 +198,9 @@ impl World {
         self
     }
 
-    /// Suspends the process for ten seconds several times, each time while a partition has nothing to read.
-    /// Nothing may be late because of it. No partition joins or becomes silent.
+    /// Suspends the process for ten seconds of virtual time, several times, each time while a partition has
+    /// nothing to read. No event may be late because of it. In these simulations no partition is created
+    /// later or becomes silent.
     #[must_use]
     pub fn suspends(mut self) -> Self {
         self.suspends = true;
@@ -188,44 +208,51 @@ impl World {
     }
 
     /// Replaces a partition by another one of the same name before the second run, as when a file is
-    /// replaced: that run must not start. The next one finds the right partition again. No partition joins or
-    /// becomes silent.
+    /// replaced: that run must not start. The next run finds the right partition again. In these simulations
+    /// no partition is created later or becomes silent.
     #[must_use]
     pub fn replaces_a_partition(mut self) -> Self {
         self.replaces = true;
         self
     }
 
-    /// Suspends processes where they would otherwise be killed, and resumes them once the next one has begun
-    /// to write. Nothing that they do then may have an effect. Sinks of yours must revoke the claim of an
-    /// earlier process, as databases can, and not wait for its end. No partition joins or becomes silent.
+    /// Suspends processes where they would otherwise be killed, and resumes them once the next process has
+    /// begun to write, as when a supervisor takes a slow process for dead. No write of a resumed process may
+    /// have an effect. Sinks of yours must revoke the claim of an earlier process, as databases can, and not
+    /// wait for its end. In these simulations no partition is created later or becomes silent.
     #[must_use]
     pub fn overlaps(mut self) -> Self {
         self.overlaps = true;
         self
     }
 
-    /// Kills processes also in simulations where partitions join or become silent; by default those are
-    /// drained. A sink may then already hold results that depend on when the silence was noticed the first
-    /// time.
+    /// Kills processes also in simulations where partitions are created later or become silent; by default,
+    /// processes are drained in these. A sink may then have rows that depend on when the first process
+    /// noticed the silence.
     #[must_use]
     pub fn kills_unsettled(mut self) -> Self {
         self.kills_unsettled = true;
         self
     }
 
-    /// Sets the wall-clock time after which one run counts as hanging. Default: 30 s.
+    /// Sets the time, by the system's clock, after which one run of the process counts as hanging, which is a
+    /// failed check. Default: 30 s.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Runs the simulation of one seed to its end.
+    /// Runs the simulation of one seed to its end, twice: first without faults, then with them. It blocks
+    /// until both have ended.
     ///
     /// # Errors
     ///
     /// The checks that failed.
+    ///
+    /// # Panics
+    ///
+    /// If a closure of [`new`](Self::new) panics. [`check`](Self::check) reports that as a failed check.
     pub fn run(&self, seed: u64) -> Result<Outcome, Violation> {
         let mut script = Script::new(seed, &self.time);
         if self.grows {

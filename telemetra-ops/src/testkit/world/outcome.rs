@@ -9,7 +9,8 @@ use crate::testkit::world::shared::Findings;
 use crate::testkit::world::sink::Durable;
 use crate::testkit::world::source::name_of;
 
-/// The result of a simulation: counts, and the contents of the sinks.
+/// The result of a simulation of one seed: counts, and the contents of the sinks at its end, as
+/// [`World::ends_with`](super::World::ends_with) checks it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -17,23 +18,25 @@ pub struct Outcome {
     pub seed: u64,
     /// The number of events by fate, over all runs.
     pub fates: Fates,
-    /// The events that were counted, by partition and offset: everything read except dead letters.
+    /// The drafts of all events that were counted, so of all records but dead letters, in the order of
+    /// partitions and offsets.
     pub counted: Vec<Draft>,
-    /// The rows of all tables, by table and key.
+    /// The rows of all tables at the end, sorted by table and key.
     pub rows: Vec<Change>,
     /// The batches that the first sink has made durable, in order, without those in which nothing changed.
     pub batches: Vec<Batch>,
-    /// The records of each partition.
+    /// The bytes of all records of each partition.
     pub records: Vec<Vec<Vec<u8>>>,
     /// The number of runs that the process needed, restarts included.
     pub runs: usize,
-    /// Whether fates and batches are the same in each run of this seed. They are not where partitions join or
-    /// become silent, as it depends on timing when that is noticed; then only the final tables are the same.
+    /// Whether fates and batches are the same whenever this seed is run. They are not where partitions are
+    /// created later or become silent, as it depends on timing when that is noticed; then only the final
+    /// tables are the same.
     pub is_settled: bool,
 }
 
 impl Outcome {
-    /// Returns the rows of one type, by table and key.
+    /// Returns the rows of type `R`, sorted by table and key. Rows of other types are left out.
     #[must_use]
     pub fn rows_of<R: Clone + 'static>(&self) -> Vec<R> {
         self.rows.iter().filter_map(|change| change.row::<R>().cloned()).collect()

@@ -20,10 +20,11 @@ use crate::testkit::world::sink::{Durable, FaultySink, ModelSink};
 use crate::testkit::world::source::{Records, WorldSource};
 use crate::testkit::world::store::{FaultyStore, MemoryStore};
 
-/// One run of the process in a simulation: from a start to the end of the input, a drain or a kill. Clones
-/// are handles on the same run.
+/// One run of the simulated process: from a start to the end of the input, a drain or a kill. Clones are
+/// handles on the same run.
 ///
-/// Your closure receives it at each start, and builds its pipeline from [`pipeline`](Self::pipeline).
+/// The `start` closure of a [`World`](super::World) receives it in each run, and builds the pipeline from
+/// [`pipeline`](Self::pipeline).
 #[derive(Clone)]
 pub struct ProcessRun {
     pub(super) plan: Arc<RunPlan>,
@@ -65,8 +66,9 @@ pub(super) enum Ended {
 }
 
 impl ProcessRun {
-    /// Returns a pipeline with the source, clock, time settings, sinks, checkpoint store and workers of this
-    /// run. Add your own groupings, rules, operators and sinks. Checkpoints are two panes apart.
+    /// Returns a pipeline with the source, clock, time settings, sinks, checkpoint store and number of
+    /// workers of this run. Add your own groupings, rules, operators and sinks, and leave these settings as
+    /// they are. Checkpoints are two panes of event time apart.
     #[must_use]
     pub fn pipeline<E: Events>(&self, decoder: impl Decoder<E> + 'static) -> Pipeline<E> {
         let every = Duration::from_millis(2 * self.config.windows.slide());
@@ -111,16 +113,16 @@ impl ProcessRun {
         self.seed
     }
 
-    /// Returns the number of this run within its simulation, from 0. Run 0 begins a simulation, of which each
-    /// seed has two, the first without faults: give your sinks and stores an empty place to write to then, and
-    /// the same one in the runs that follow. Seeds run at the same time, so each [seed](Self::seed) needs a
-    /// place of its own.
+    /// Returns the number of this run within its simulation, from 0. Each seed is simulated twice, the first
+    /// time without faults. So in run 0, give your sinks and stores an empty place to write to, for example a
+    /// new folder, and in the runs that follow the same place. Seeds run at the same time, so each
+    /// [seed](Self::seed) needs a place of its own.
     #[must_use]
     pub fn number(&self) -> usize {
         self.number
     }
 
-    /// Returns the virtual clock of this simulation.
+    /// Returns the virtual clock of this simulation, which [`pipeline`](Self::pipeline) sets.
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.time.clock()

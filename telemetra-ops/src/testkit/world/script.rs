@@ -20,18 +20,20 @@ const IDLE_AFTER: Duration = Duration::from_secs(2);
 /// How long a process is suspended, in milliseconds.
 pub(super) const SUSPENSION: u64 = 10_000;
 
-/// An event as the script plans it. Your encoder makes a record of it.
+/// An event as the script plans it, from which the `encode` closure of a [`World`](super::World) makes the
+/// bytes of a record. Your decoder must return an event with the same time, key and id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Draft {
-    /// The index of its partition.
+    /// The index of the event's partition, from 0.
     pub partition: usize,
-    /// Its event time.
+    /// The event time.
     pub time: EventTime,
-    /// Its key, one of a few.
+    /// The key: 0, 1, 2 or 3.
     pub key: u64,
-    /// Its id, unique in the simulation except for duplicates.
+    /// The id, unique in the simulation except for duplicates, which there are if
+    /// [`TimeConfig::deduplicate`] is set.
     pub id: u64,
-    /// A random number, for the other fields of your event.
+    /// A random number below 2²⁰, for the other fields of your event.
     pub number: u64,
 }
 

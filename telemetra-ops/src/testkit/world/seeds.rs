@@ -21,14 +21,16 @@ const ENOUGH: usize = 3;
 const BY_CORE: usize = 4;
 
 impl World {
-    /// Runs the seeds `kept`, which failed before, and the first `seeds` others, several at a time.
+    /// Runs the seeds in `kept`, which failed in the past, and the seeds from 0 to `seeds - 1`, four at a
+    /// time for each core. It stops early once three have failed. Call it in a test.
     ///
-    /// Environment variables change the selection: `TELEMETRA_WORLD_SEEDS` is another number of seeds,
-    /// `TELEMETRA_WORLD_FIRST` the first of them, and `TELEMETRA_WORLD_SEED` the only one to be run.
+    /// Environment variables change the selection: `TELEMETRA_WORLD_SEEDS` sets another number of seeds,
+    /// `TELEMETRA_WORLD_FIRST` the first of them, and `TELEMETRA_WORLD_SEED` the only seed to be run.
     ///
     /// # Panics
     ///
-    /// If a check fails for a seed, with the findings and the command that repeats it.
+    /// If a check fails for a seed. The message has the failed checks and the command that repeats the seed;
+    /// add the seed to `kept` when you have repaired the error.
     pub fn check(&self, kept: &[u64], seeds: u64) {
         let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
         let all: Vec<u64> = match number(SEED) {
@@ -50,7 +52,8 @@ impl World {
         );
     }
 
-    /// Returns the failure of the first of `seeds` seeds that fails; `None` if all pass.
+    /// Runs the seeds from 0 to `seeds - 1` until one fails, and returns its failed checks; `None` if all
+    /// pass. For tests with a [`Defect`](super::Defect), where a failure is expected.
     #[must_use]
     pub fn first_violation(&self, seeds: u64) -> Option<Violation> {
         self.find(&(0..seeds).collect::<Vec<_>>(), 1).into_iter().next()

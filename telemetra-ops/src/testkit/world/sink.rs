@@ -124,8 +124,9 @@ impl Sink for ModelSink {
     }
 }
 
-/// A sink whose calls fail, stall, lose their acknowledgement, and have no effect once the process is killed,
-/// as the script of a simulation plans. Made by [`ProcessRun::faulty_sink`].
+/// A wrapper of a sink whose calls fail, stall, lose their acknowledgement, and have no effect once the
+/// simulated process is killed, as the script of a simulation plans. It is made by
+/// [`ProcessRun::faulty_sink`].
 #[derive(Debug)]
 pub struct FaultySink<S> {
     inner: S,

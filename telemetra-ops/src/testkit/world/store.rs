@@ -14,7 +14,8 @@ use crate::testkit::world::shared::{Calls, lock, stall};
 /// The name by which the store is known among what runs own.
 const STORE: &str = "the checkpoint store";
 
-/// A checkpoint store in memory. Clones share the blobs, as clients of one database would; so they survive a pipeline, not a process.
+/// A checkpoint store in memory, for tests. Clones share the blobs, as clients of one database do, so the
+/// blobs outlast a pipeline, but not the process.
 ///
 /// ```
 /// let mut store = telemetra_ops::testkit::world::MemoryStore::default();
@@ -93,8 +94,8 @@ impl CheckpointStore for MemoryStore {
     }
 }
 
-/// A store whose calls fail, stall, and are cut off when the process is killed, by the script of a world. Made by
-/// [`ProcessRun::faulty_store`].
+/// A wrapper of a checkpoint store whose calls fail, stall, and have no effect once the simulated process is
+/// killed, as the script of a simulation plans. It is made by [`ProcessRun::faulty_store`].
 #[derive(Debug)]
 pub struct FaultyStore<S> {
     inner: S,
