@@ -74,8 +74,9 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Creates a source of all files of the folder whose names do not begin with a dot. The folder must exist
-    /// when the pipeline starts; at the first start each file is read from its beginning.
+    /// Creates a source of all files of the folder whose names do not begin with a dot. A folder that
+    /// does not exist is a transient error, so the pipeline waits for it for some time when it starts. At the
+    /// first start each file is read from its beginning.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),

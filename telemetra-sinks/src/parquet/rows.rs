@@ -20,8 +20,8 @@ use super::shape::Shape;
 ///
 /// # Cost
 ///
-/// Each call of [`group`](Self::group) writes one row group, and holds it in memory until it is written. Groups of
-/// some ten thousand rows are a good size for readers.
+/// Each call of [`group`](Self::group) writes one row group, and holds it in memory until it is written. The
+/// groups of [`Parquet`](crate::Parquet) have up to 64 Ki rows.
 ///
 /// ```
 /// use telemetra_core::{Column, ColumnKind, Table, Value};
