@@ -44,8 +44,9 @@
 //! # When a server cannot be reached
 //!
 //! Every connector classifies its errors as [transient or permanent](telemetra_core::Retry). The pipeline
-//! repeats a call that failed with a transient error, with backoff; meanwhile batches queue up to a bound, and
-//! then reading pauses, so nothing is lost and memory stays bounded. A permanent error stops the pipeline.
+//! repeats a call that failed with a transient error, with pauses that double from 10 ms up to 10 s. When it starts,
+//! it does so for up to 30 s (`Pipeline::startup_timeout`), and then without limit. Meanwhile batches queue up to a
+//! bound, and then reading pauses, so nothing is lost and memory stays bounded. A permanent error stops the pipeline.
 //!
 //! # Which sink to choose
 //!

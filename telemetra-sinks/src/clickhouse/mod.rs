@@ -20,7 +20,7 @@ const BLOCK: usize = 8 * 1024 * 1024;
 
 /// A sink that writes the rows of all tables to a ClickHouse database, by its HTTP interface. Changes are inserted as
 /// versions of rows, which ClickHouse merges: this is fast for long histories, but a query for current rows must use
-/// a view or `FINAL`. If queries look up or join few rows, use [`Postgres`](crate::Postgres).
+/// a view or `FINAL`. If queries look up or join few rows, use `Postgres`.
 ///
 /// # Tables
 ///

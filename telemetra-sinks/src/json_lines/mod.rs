@@ -27,7 +27,7 @@ use progress::Progress;
 const BLOCK: usize = 1024 * 1024;
 
 /// A sink that writes every change of a row as a line of JSON to files in a folder: a changelog, in which each
-/// version of each row is one line. Query engines read the files of [`Parquet`](crate::Parquet) faster; lines of
+/// version of each row is one line. Query engines read the files of `Parquet` faster; lines of
 /// JSON can be read, followed and replayed by any tool, and are there as soon as a batch is durable.
 ///
 /// | file | contents |

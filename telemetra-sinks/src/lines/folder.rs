@@ -75,7 +75,7 @@ pub struct Folder {
 
 impl Folder {
     /// Creates a source of all files of the folder whose names do not begin with a dot. A folder that
-    /// does not exist is a transient error, so the pipeline waits for it for some time when it starts. At the
+    /// does not exist is a transient error, so the pipeline waits for it up to its `startup_timeout`. At the
     /// first start each file is read from its beginning.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {

@@ -25,7 +25,7 @@ use shape::Shape;
 /// A sink that writes every change as a row of Parquet files in a folder or an object store, for DuckDB, Spark,
 /// pandas and other query engines. Each change is in the files exactly once. Readers see it up to one
 /// [`rotate_every`](Self::rotate_every) late: choose [`JsonLines`](crate::JsonLines) if they must see each batch
-/// at once, and [`Postgres`](crate::Postgres) or [`ClickHouse`](crate::ClickHouse) if they need only current rows.
+/// at once, and `Postgres` or `ClickHouse` if they need only current rows.
 ///
 /// # Files
 ///
@@ -85,7 +85,7 @@ use shape::Shape;
 ///   back.
 /// * `progress.json` is replaced by a conditional put. A process that opens the sink takes the prefix over from the
 ///   process that had it; the next `apply` of that process fails with a permanent error and changes nothing. See
-///   [`ObjectCheckpoints`](crate::ObjectCheckpoints) for the services that support conditional puts.
+///   `ObjectCheckpoints` for the services that support conditional puts.
 /// * At a rotation the sink holds each file in memory until it is put, in addition to the log.
 /// * A service that cannot be reached or is busy is a transient error.
 ///

@@ -26,7 +26,7 @@ const TABLES: &str = "
     );
 ";
 
-/// A checkpoint store in a Postgres database, for pipelines whose processes share no folder. [`ObjectCheckpoints`](crate::ObjectCheckpoints)
+/// A checkpoint store in a Postgres database, for pipelines whose processes share no folder. `ObjectCheckpoints`
 /// does the same in an object store, and [`Directory`](telemetra_core::checkpoint::Directory) in a folder of one
 /// machine or of a shared file system.
 ///

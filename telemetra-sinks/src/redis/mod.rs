@@ -34,7 +34,7 @@ use write::{Scripts, Writer};
 
 /// A sink that keeps the current state of a pipeline in Redis 6.2 or newer, or in a compatible server, and publishes
 /// each change to a channel of Redis's pub/sub. It is a cache for services that look up current values by key: use
-/// [`Postgres`](crate::Postgres) if rows must outlive the horizon or be queried by SQL.
+/// `Postgres` if rows must outlive the horizon or be queried by SQL.
 ///
 /// By default the sink keeps every table of windows and every table of moments that the pipeline has.
 /// [`RedisTable`] selects other tables and sets their keys, and [`RedisKeys`] returns the names of keys for
@@ -108,7 +108,7 @@ use write::{Scripts, Writer};
 /// * **Standby.** A pipeline that [stands by](Sink::hold) writes no key and publishes nothing until it takes over.
 ///   Then it writes all keys, and publishes the changes after the progress in Redis. The other process is not
 ///   locked out of Redis: stop it, or give both pipelines another sink that is taken over when it is opened, such
-///   as [`Postgres`](crate::Postgres).
+///   as `Postgres`.
 /// * **Restart.** [`open`](Sink::open) returns `None`, so a restarted pipeline writes all current rows again.
 ///   No messages are published for rows that were there before.
 ///

@@ -30,7 +30,7 @@ use statements::{Scratch, Sql, Writer};
 /// once.
 ///
 /// It needs no server: choose it if the readers are on the same machine and one process writes, and
-/// [`Postgres`](crate::Postgres) otherwise.
+/// `Postgres` otherwise.
 ///
 /// * **Tables.** Each [`Table`] of the pipeline is an SQL table with the same name, columns and indexes,
 ///   which is created if it is missing. [`ColumnKind`](telemetra_core::ColumnKind) lists the column types:

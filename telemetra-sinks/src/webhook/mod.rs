@@ -21,7 +21,7 @@ use state::State;
 
 /// A sink that posts each change of the rows of chosen tables to a URL, as JSON, at least once. It suits tables of
 /// few changes, such as moments, whose receiver only accepts HTTP; for many changes, or several receivers, use
-/// [`KafkaSink`](crate::KafkaSink).
+/// `KafkaSink`.
 ///
 /// # Requests
 ///
