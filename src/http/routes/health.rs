@@ -63,7 +63,7 @@ pub struct Readiness {
     pub status: ReadinessStatus,
     /// The event time that all answers have reached.
     pub as_of: Option<Time>,
-    /// The seconds since that time was first seen.
+    /// The seconds of processing time since `as_of` last advanced.
     pub seconds_since_progress: u64,
 }
 
