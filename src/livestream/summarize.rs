@@ -117,8 +117,8 @@ impl<'e, 'a> Accumulate<&'e Event<'a>> for StreamAccumulator {
 /// The default aggregate of a stream: it fills a [`StreamAccumulator`] and names the columns of its
 /// [`StreamSummary`].
 ///
-/// A grouping that has it is at [version](crate::ops::Pipeline::state_version) 1 of its state;
-/// [`chat_migration`] reads what version 0 has left.
+/// The state of a grouping with this aggregate has the [version](crate::ops::Pipeline::state_version) 1;
+/// [`chat_migration`] reads checkpoints of version 0.
 ///
 /// ```
 /// use telemetra::core::Aggregate;

@@ -28,7 +28,7 @@ pub type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 /// the feed of the source once, however many followers there are. Clones are handles on the same hub.
 ///
 /// A follower first receives a beginning ([`Follow::begin`]), then each change that the beginning does not contain, and
-/// a heartbeat every [`Limits::heartbeat`](super::super::Limits::heartbeat). A follower that does not read fast enough
+/// a heartbeat every [`Limits::heartbeat`](crate::http::Limits::heartbeat). A follower that does not read fast enough
 /// (`queue`, `queue_all` and `send_timeout` in the limits) is disconnected.
 #[derive(Clone)]
 pub struct Live(Arc<Inner>);

@@ -45,7 +45,6 @@ use crate::core::{
 ///
 /// A partition can be replayed from any offset, which is the number of a record in it. To open a partition,
 /// the generator makes the decisions about all records before the offset, and writes none of them.
-/// that comes before and writes none of it.
 ///
 /// ```
 /// use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
@@ -76,29 +75,31 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// A generator with these settings.
+    /// Creates a generator with these settings.
     ///
     /// # Errors
     ///
-    /// The first setting that cannot work; also if fewer streams than needed have the traffic for the moments to be planted.
+    /// If a setting cannot work, of which the error names the first, or if too few streams have enough traffic for the
+    /// moments to be planted.
     pub fn new(config: GeneratorConfig) -> Result<Self, ConfigError> {
         Ok(Self { plan: Arc::new(Plan::new(config)?) })
     }
 
-    /// The settings of the generator.
+    /// Returns the settings of the generator.
     #[must_use]
     pub fn config(&self) -> &GeneratorConfig {
         &self.plan.config
     }
 
-    /// The planted moments; for an endless generator those of the first
+    /// Returns the planted moments; for an endless generator, the moments of the first
     /// [`duration_ms`](GeneratorConfig::duration_ms).
     #[must_use]
     pub fn planted(&self) -> Vec<PlantedMoment> {
         self.plan.planted()
     }
 
-    /// The records of one partition, counted from 0, one at a time; `None` if there is no such partition.
+    /// Returns an iterator-like [`Feed`] of the records of one partition, counted from 0; `None` if there is no such
+    /// partition.
     #[must_use]
     pub fn feed(&self, partition: u32) -> Option<Feed> {
         let index = partition as usize;
