@@ -48,7 +48,7 @@
 //! `cursor`. A client whose connection broke passes its last cursor as `?cursor=…` (a browser does the same for
 //! server-sent events by the header `Last-Event-ID`) and receives each later change exactly once. If the changes since
 //! the cursor are no longer in memory, for example after a restart of the service, it receives a snapshot instead. A
-//! client that reads too slowly is disconnected, so that it delays nobody, and can resume in the same way.
+//! client that reads too slowly is disconnected, so that it does not delay the others, and can resume in the same way.
 //!
 //! # Parts for other services
 //!

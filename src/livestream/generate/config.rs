@@ -85,8 +85,8 @@ pub struct GeneratorConfig {
     pub planted: Planting,
 }
 
-/// The number and strength of the moments to plant. Each is on a stream with enough traffic to tell it from
-/// chance, and no two moments of one metric are on the same stream.
+/// The number and strength of the moments to plant. Each is on a stream with enough traffic to
+/// distinguish it from chance, and no two moments of one metric are on the same stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Planting {

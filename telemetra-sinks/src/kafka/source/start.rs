@@ -30,7 +30,7 @@ pub enum OnLost {
     /// Continue with the first record that exists, log the loss, and
     /// [count](crate::KafkaCounters::lost_records) it.
     ///
-    /// An offset *beyond* the end of the log is an error all the same: either the topic was created anew or
-    /// its replicas lost data, which only a person can tell apart.
+    /// An offset *beyond* the end of the log is a permanent error even so: either the topic was created anew, or
+    /// its replicas lost data, and the source cannot distinguish these.
     Skip,
 }
