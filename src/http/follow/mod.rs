@@ -129,7 +129,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// Returns whether it contains the changes of a key at a time.
+    /// Returns whether the follower knows the changes of a key at a time.
     #[must_use]
     pub fn has(&self, key: &str, time: EventTime) -> bool {
         self.all.as_ref().is_some_and(|position| position.has(key, time))
