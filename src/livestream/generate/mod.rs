@@ -1,10 +1,10 @@
-//! A seeded generator of live streams, which makes the same records on every machine and knows their ground
-//! truth.
+//! A seeded generator of live streams, for demos, tests and benchmarks: a source that makes the same records on every
+//! machine and knows their ground truth.
 //!
-//! Events are decided second by second, by integers drawn from a counter, separately from writing their
-//! bytes. So records can be generated lazily and fast, skipped cheaply when a partition is opened at an
-//! offset, and counted in advance: the malformed, duplicate and late events and the planted moments are known
-//! exactly.
+//! The generator decides which events occur, second by second, by a counter-based random number generator. It writes
+//! their bytes separately. So records can be generated lazily and fast, skipped cheaply when a partition is opened at an
+//! offset, and counted in advance. The numbers of malformed and duplicate events and the planted moments are known
+//! exactly, and the numbers of late events approximately: see [`GroundTruth`].
 
 mod arrivals;
 mod config;
@@ -37,7 +37,8 @@ use crate::core::{
     ConfigError, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source, key_hash,
 };
 
-/// A source of generated events, as JSON records of all four kinds.
+/// A source of generated live-stream events, as JSON records of all four kinds; decode them by
+/// [`JsonDecoder::mixed`](super::JsonDecoder::mixed).
 ///
 /// The hash of a stream's id chooses the partition of its events. A partition's records are in the order of
 /// arrival: event time plus a delay. The same seed and settings make the same bytes, partition by partition.
