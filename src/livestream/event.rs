@@ -48,7 +48,7 @@ pub struct Header<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Id, time and stream.
+    /// Returns the id, the time and the stream of the event.
     #[must_use]
     pub fn header(&self) -> &Header<'a> {
         match self {

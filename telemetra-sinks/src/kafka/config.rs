@@ -19,8 +19,8 @@ use super::properties::{check_build, is_shown};
 ///
 /// Any [property of librdkafka](https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md) can
 /// be [set](Self::set), except those that the guarantees of source and sink depend on, such as
-/// `enable.auto.commit`. These are refused with the reason. Properties are checked when a source or sink is
-/// created, not when they are set. A property that is not set has librdkafka's default, with these exceptions:
+/// `enable.auto.commit`: setting one of these is an error, which states the reason. Properties are checked when a
+/// source or sink is created, not when they are set. A property that is not set has librdkafka's default, with these exceptions:
 ///
 /// | property | source | sink |
 /// |---|---|---|

@@ -141,8 +141,8 @@ impl Postgres {
     /// that use the same name count as the same pipeline, and the one that opens the sink later takes over.
     /// Default: the name of the pipeline that the sink is added to.
     ///
-    /// Pipelines with different names may write to the same tables if no subject occurs in both. Two
-    /// pipelines with the same name and no table in common are refused when the second one is opened.
+    /// Pipelines with different names may write to the same tables if no subject occurs in both. If
+    /// two pipelines have the same name and no table in common, opening the second one fails with a permanent error.
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         self.pipeline = Some(name.to_owned());

@@ -132,8 +132,8 @@ impl Sqlite {
     }
 
     /// Sets the name under which progress is stored. Default: the name of the pipeline that the sink is added
-    /// to. Several pipelines may write to one database if each has its own name and its own tables; a table
-    /// of another pipeline is refused.
+    /// to. Several pipelines may write to one database if each has its own name and its own tables;
+    /// [`open`](Sink::open) fails with a permanent error if another pipeline writes to one of the tables.
     ///
     /// ```
     /// use telemetra_sinks::Sqlite;
