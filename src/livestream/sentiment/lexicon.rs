@@ -23,7 +23,7 @@ const UNSPACED: usize = LONGEST / 3;
 
 /// A scorer by a list of words with weights: the score of a message is the mean of the weights of its words that are in
 /// the list, or 0 if none is. It is the choice for languages other than English and for word lists of your own; for
-/// English chats [`Vader::chat`](super::Vader::chat) also considers the words around a word.
+/// English chats [`Vader::chat`](super::Vader::chat) has more words and rules.
 ///
 /// A negation (*not*, *never*, *don't*, …) reverses the sign of the weights of the next three words and
 /// reduces them by a quarter, unless a punctuation mark such as `,` or `.` stands in between. Emotes are
