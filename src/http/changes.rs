@@ -18,34 +18,34 @@ use super::view::{Held, View};
 /// How many updates may wait: a whole window of very many keys.
 const WAITING: usize = 1 << 16;
 
-/// A message to a follower, one a text frame or event; `type` tells which.
+/// A message to a follower: one text frame of a WebSocket, or one server-sent event. Its field `type` is the kind.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Message {
-    /// Rows as of a time; replaces what is known.
+    /// The rows as of a time, which replace all earlier messages.
     Snapshot {
-        /// Where to go on; null before there is anything.
+        /// The position after this message; null before there are any rows.
         cursor: Option<String>,
         as_of: Option<Time>,
         rows: Vec<RowBody>,
     },
-    /// What changed after the cursor follows: each row once, as it is now, or as it was when it was
-    /// withdrawn.
+    /// The confirmation that the client resumes from its cursor. The changes after the cursor follow: each row once,
+    /// as it is now, or as it was when it was withdrawn.
     Resumed {
-        /// Where the client was.
+        /// The cursor that the client sent.
         cursor: String,
         as_of: Option<Time>,
     },
-    /// Rows of a key changed.
+    /// The changes of the rows of one key at one event time.
     Changes {
         key: String,
-        /// The event time at which they did.
+        /// The event time at which the changes took effect.
         time: Time,
-        /// Where to go on.
+        /// The position after this message.
         cursor: String,
         changes: Vec<ChangeBody>,
     },
-    /// All is well, also if nothing changes.
+    /// A message at regular intervals, also if nothing changes.
     Heartbeat { as_of: Option<Time> },
 }
 

@@ -39,9 +39,9 @@ fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     lists.flat_map(|list| list.split(',')).map(str::trim)
 }
 
-/// A bearer token that every client has to send: as `Authorization: Bearer TOKEN`, or, where no header can be
-/// set, by offering the WebSocket subprotocols `telemetra` and `bearer.TOKEN`. It is compared in constant
-/// time. `Debug` does not show it.
+/// A bearer token that every client has to send, for [`Settings::token`]: in the header `Authorization: Bearer TOKEN`,
+/// or, as pages in a browser cannot set headers of a WebSocket, by offering the WebSocket subprotocols `telemetra` and
+/// `bearer.TOKEN`. Tokens are compared in constant time. `Debug` does not show the token.
 #[derive(Clone)]
 pub struct Token(String);
 

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-/// The limits of a service: sizes of requests and answers, time-outs, and queues of followers.
+/// The limits of a service: sizes of requests and answers, time-outs, and queues of followers. Times are processing
+/// time, except [`history`](Self::history).
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The greatest number of open connections, followers included. [`serve`](crate::http::serve()) does not
@@ -11,7 +12,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// The time within which an answer must begin. Default: 10 s.
     pub answer_timeout: Duration,
-    /// The largest body of a request, in bytes. No path needs one. Default: 16 KiB.
+    /// The greatest length of the body of a request, in bytes. The routes of [`router`](super::router) need no body.
+    /// Default: 16 KiB.
     pub body: usize,
     /// The greatest number of rows, keys or moments in one answer. Default: 1,000.
     pub page: u64,
@@ -27,11 +29,10 @@ pub struct Limits {
     /// The number of messages that may be queued for a follower of one key before it is disconnected.
     /// Default: 256.
     pub queue: usize,
-    /// The number of messages that may be queued for a follower of all keys: it should hold a window of all
-    /// of them. Default: 16,384.
+    /// The number of messages that may be queued for a follower of all keys before it is disconnected. As all keys
+    /// may change at the end of a window, it should be at least the number of keys. Default: 16,384.
     pub queue_all: usize,
-    /// The time for which the event time of answers may stand still before `/ready` answers 503. Default: 60
-    /// s.
+    /// The time for which the event time of answers may stay the same before `/ready` answers 503. Default: 60 s.
     pub stalled_after: Duration,
     /// The time that open connections have to end when the service stops. Default: 5 s.
     pub shutdown_timeout: Duration,

@@ -21,7 +21,7 @@ pub enum Observed<'a> {
         method: &'a str,
         /// The status.
         status: u16,
-        /// How long it took until the answer began.
+        /// The time from the request until the answer began.
         took: Duration,
     },
     /// A follower connected.
@@ -38,7 +38,9 @@ pub enum Observed<'a> {
     Left {
         /// By which protocol.
         by: Protocol,
-        /// Why: `gone`, `stopping`, `slow`, `silent` or `again`.
+        /// The reason: `gone` (the client closed the connection, or it broke), `stopping` (the service stops), `slow`
+        /// (the client read too slowly), `silent` (it did not answer a ping), or `again` (changes were lost, and the
+        /// client has to connect again).
         why: &'static str,
     },
 }

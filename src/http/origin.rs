@@ -18,8 +18,9 @@ enum Host {
     Six(Ipv6Addr),
 }
 
-/// The origins whose pages may use a service, besides its own. Origins are compared as URLs are: by scheme,
-/// host and port, with the scheme's own port where none is given, in any case of letters.
+/// The origins (in the sense of CORS) whose web pages may use a service, besides pages from the service itself; for
+/// [`Settings`](super::Settings). By default there are none. Origins are compared as URLs are: by scheme, host and
+/// port, with the scheme's default port if none is given, and without regard to case.
 ///
 /// ```
 /// use telemetra::http::Origins;

@@ -8,8 +8,9 @@ use super::problem::Problem;
 
 const BEFORE_EPOCH: &str = "is before 1970";
 
-/// The query parameters of a request, an extractor. Each is taken by its name; [`done`](Self::done) refuses
-/// those that nobody took, so that a misspelt one is not passed over.
+/// An extractor for axum of the query parameters of a request. Each method takes one parameter by its name;
+/// [`done`](Self::done) then refuses a request with other parameters, so that a misspelt parameter is an error and is
+/// not ignored.
 ///
 /// ```
 /// use telemetra::http::{Params, Problem};
@@ -24,7 +25,7 @@ const BEFORE_EPOCH: &str = "is before 1970";
 ///
 /// # Errors
 ///
-/// All its functions: a [`Problem`] with status 400 that names the parameter and what it may be.
+/// All methods return a [`Problem`] with status 400 that names the parameter and its valid values.
 #[derive(Debug)]
 pub struct Params(Vec<(String, String)>);
 
@@ -60,7 +61,7 @@ impl Params {
     ///
     /// # Errors
     ///
-    /// If it is no such number, or given twice.
+    /// If it is not a whole number in `range`, or given twice.
     pub fn number(
         &mut self,
         name: &str,

@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use super::layers::REQUEST_ID;
 use super::settings::Settings;
 
-/// The error of a request, answered as `application/problem+json` (RFC 9457) behind the layers of
-/// [`Settings::layered`].
+/// The error of a request, which a handler returns and which is answered as `application/problem+json` (RFC 9457). Its
+/// body is written by the layers of [`Settings::layered`]: without them the answer has only a status.
 ///
 /// ```
 /// use axum::http::StatusCode;

@@ -23,10 +23,13 @@ use super::routes::{health, live, moments, tables};
 use super::settings::Settings;
 use super::view::View;
 
-/// Creates the routes over a live view, with the default settings. See [the module](super) for the paths.
+/// Creates the routes over a live view, with the default settings; [`Routes::build`] makes the router. See
+/// [the module](super) for the paths and an example.
 ///
-/// The view holds windows and moments within its horizon, and rows of other types; older rows are in the
-/// tables of a database. A view holds one grouping; for several, make a router each and nest them.
+/// The answers contain what the view holds: windows and moments within its horizon, and rows of other types. A view
+/// holds one grouping; for several groupings, create a router for each view and nest it under a path of its own.
+///
+/// A request reads snapshots of the view and never waits for the pipeline.
 #[must_use]
 pub fn router<S: Data, K: Key>(reader: LiveReader<S, K>) -> Routes {
     Routes {
@@ -41,7 +44,8 @@ pub fn router<S: Data, K: Key>(reader: LiveReader<S, K>) -> Routes {
 /// What is wrong with a part of the service; `None` if it works.
 type Check = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
-/// The routes over a live view and their settings, from which [`build`](Self::build) makes a router.
+/// A builder of the router over a live view, made by [`router`]: its settings, health checks and metrics. By default
+/// it has no authentication, no checks and no metrics.
 pub struct Routes {
     view: Arc<dyn View>,
     settings: Settings,
@@ -58,8 +62,9 @@ impl Routes {
         self
     }
 
-    /// Adds a component to `/health`: `check` returns its error, or `None` if it works. It is called for each
-    /// request, and must not block.
+    /// Adds a component to `/health`. `check` returns what is wrong with the component, or `None` if it works. It is
+    /// called for each request of `/health` on a thread of the async runtime, and must not block. A second check
+    /// of the same name replaces the first.
     #[must_use]
     pub fn check(
         mut self,
@@ -70,16 +75,18 @@ impl Routes {
         self
     }
 
-    /// Sets the event time that the pipeline has reached, for `/ready`, as [`PipelineStatus::durable`] gives
-    /// it. Without it `/ready` knows only the live view, whose time stands still while no row changes.
+    /// Sets the function that returns the event time that the pipeline has reached, for `/ready`, for example
+    /// [`PipelineStatus::durable`]. Default: `/ready` uses the event time of the live view alone, which does not
+    /// advance while no row changes.
     #[must_use]
     pub fn progress(mut self, progress: impl Fn() -> Option<EventTime> + Send + Sync + 'static) -> Self {
         self.progress = Box::new(progress);
         self
     }
 
-    /// Sets the function that returns the status of the pipeline, for `/health` and `/ready`; `None` once it
-    /// was stopped. Includes [`progress`](Self::progress).
+    /// Sets the function that returns the status of the pipeline, for `/health` and `/ready`. If it returns `None`,
+    /// the pipeline counts as stopped, and `/health` answers 503. It adds the [check](Self::check) `pipeline` and
+    /// sets [`progress`](Self::progress).
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -109,7 +116,8 @@ impl Routes {
         self
     }
 
-    /// Builds the router: the routes with all layers, to be nested anywhere.
+    /// Builds the router: the routes with all layers of [`Settings::layered`]. It can be nested under any path of a
+    /// router of your own. Unknown paths are answered by 404 as a [`Problem`].
     pub fn build<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let settings = self.settings.clone();
         let with_metrics = self.metrics.is_some();

@@ -17,13 +17,13 @@ use super::view::Held;
 #[schema(as = Row)]
 pub(super) struct RowBody {
     table: String,
-    /// The key that it is about, as text.
+    /// The key that the row is about, as text.
     key: String,
-    /// How often it was published before; above 0 late events have changed it.
+    /// How often the row was published before.
     revision: u32,
-    /// The event time at which it was published.
+    /// The event time at which the row was published.
     updated_at: Time,
-    /// The values of its columns.
+    /// The values of the row's columns.
     #[schema(value_type = Object)]
     row: Box<RawValue>,
 }
@@ -34,21 +34,21 @@ pub(super) struct RowBody {
 pub(super) struct ChangeBody {
     table: String,
     action: ActionBody,
-    /// How often it was published before.
+    /// How often the row was published before.
     revision: u32,
-    /// The values of its columns: as they are now, or as they were before it was withdrawn.
+    /// The values of the row's columns: as they are now, or as they were before the row was withdrawn.
     #[schema(value_type = Object)]
     row: Box<RawValue>,
 }
 
-/// What a change does.
+/// The kind of a change of a row.
 #[derive(Copy, Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Action)]
 enum ActionBody {
-    /// The row is new, or in place of the one with its key.
+    /// The row is new, or replaces the row with the same key.
     Upsert,
-    /// The row is gone, as it does not hold after a correction.
+    /// The row no longer exists after a correction.
     Withdraw,
 }
 

@@ -18,15 +18,32 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::limits::Limits;
 use super::settings::stopped;
 
-/// Serves a router until `stopping` becomes true. Then it accepts no more connections, and open ones have
-/// [`Limits::shutdown_timeout`] to end.
+/// Serves a router over HTTP until `stopping` becomes true: [`axum::serve()`] with limits on connections, by
+/// [`Limits::connections`] and [`Limits::idle_timeout`]. The other limits are applied by
+/// [`Settings::layered`](super::Settings::layered), not here.
 ///
-/// It is [`axum::serve()`] with limits on connections: see [`Limits::connections`] and [`Limits::idle_timeout`].
-/// It has no TLS: put it behind a proxy that terminates TLS.
+/// When `stopping` becomes true, or its sender is dropped, the server accepts no more connections, and open ones have
+/// [`Limits::shutdown_timeout`] to end. Followers only end in time if [`Settings::stopping`](super::Settings::stopping)
+/// has the same receiver. The server has no TLS: put it behind a proxy that terminates TLS.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use telemetra::http::{Limits, Settings, router, serve};
+/// use telemetra::prelude::*;
+///
+/// # async fn run() -> std::io::Result<()> {
+/// let view = LiveView::<u64>::new(Duration::from_secs(3600));
+/// let (stop, stopping) = tokio::sync::watch::channel(false);
+/// let api = router(view.reader()).settings(Settings::new().stopping(stopping.clone())).build();
+/// // Give `view` to a pipeline and start it; send `true` by `stop` to end.
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+/// serve(listener, api, Limits::default(), stopping).await
+/// # }
+/// ```
 ///
 /// # Errors
 ///
-/// If connections can no longer be accepted.
+/// None at present: if accepting a connection fails, for example for want of file descriptors, it is tried again.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

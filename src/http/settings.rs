@@ -13,8 +13,9 @@ use super::limits::Limits;
 use super::observe::{Observed, Observer};
 use super::origin::Origins;
 
-/// The settings of a service over HTTP: authentication, origins, limits, and an observer for metrics. Clones
-/// may serve several routers.
+/// The settings of a service over HTTP: authentication, allowed origins, limits, and an observer for metrics. Pass
+/// them to [`Routes::settings`](super::Routes::settings), or put them around a router of your own by
+/// [`guarded`](Self::guarded) and [`layered`](Self::layered). Clones may serve several routers.
 ///
 /// ```
 /// use telemetra::http::{Limits, Settings, Token};
@@ -59,7 +60,8 @@ impl Settings {
         self
     }
 
-    /// Sets the bearer token that every client has to send. Default: none, so anybody may ask.
+    /// Sets the bearer token that every client has to send; a request without it is answered by 401. Default: no
+    /// token, so every client is answered.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
@@ -73,23 +75,25 @@ impl Settings {
         self
     }
 
-    /// Sets the prefix of the `type` of problems, to which the name of the kind is appended: `/docs#` makes
-    /// `/docs#unknown-key`. Default: `urn:telemetra:problem:`.
+    /// Sets the prefix of the field `type` of [problems](super::Problem), to which the name of the kind is appended:
+    /// the prefix `/docs#` gives `/docs#unknown-key`. Default: `urn:telemetra:problem:`.
     #[must_use]
     pub fn problems(mut self, prefix: impl Into<String>) -> Self {
         self.problems = Some(prefix.into());
         self
     }
 
-    /// Sets a function that is called at each event of the service, for metrics. It must not block.
+    /// Sets a function that is called for each request, and each message to a follower, for metrics: see
+    /// [`Observed`](super::Observed). It must not block. Default: none.
     #[must_use]
     pub fn observe(mut self, observer: impl Fn(&Observed<'_>) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(observer));
         self
     }
 
-    /// Sets the order to stop: when it becomes true, followers are notified and their connections end.
-    /// Without it their connections keep a server from ending gracefully.
+    /// Sets the channel that stops the service: when its value becomes true, or its sender is dropped, followers are
+    /// notified and their connections end. Default: none, so open connections of followers keep a server from
+    /// shutting down gracefully.
     #[must_use]
     pub fn stopping(mut self, stopping: watch::Receiver<bool>) -> Self {
         self.stopping = Some(stopping);
@@ -102,13 +106,15 @@ impl Settings {
         &self.limits
     }
 
-    /// Puts a router behind the token: requests without it are answered with 401.
+    /// Puts the routes of a router behind the [token](Self::token): requests without it are answered by 401. Without a
+    /// token all requests pass.
     pub fn guarded<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
         router.route_layer(from_fn_with_state(self.clone(), guard::token))
     }
 
-    /// Puts the layers around a router: request ids, problems as bodies of errors, CORS, compression, and the
-    /// limits of bodies and of time. The router is complete then: routes added later are outside.
+    /// Puts the layers around a router: request ids, problems as bodies of errors, CORS, compression, and the limits
+    /// [`Limits::body`] and [`Limits::answer_timeout`]. Call it last: the layers do not apply to routes that are
+    /// added afterwards. CORS allows other origins the methods GET and HEAD only.
     pub fn layered<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
         layers::around(self, router)
     }

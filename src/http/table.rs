@@ -9,21 +9,21 @@ use utoipa::ToSchema;
 #[schema(as = Table)]
 pub(super) struct TableBody {
     name: String,
-    /// What its rows are.
+    /// The kind of the table's rows.
     shape: ShapeBody,
     columns: Vec<ColumnBody>,
 }
 
-/// What the rows of a table are.
+/// The kind of the rows of a table.
 #[derive(Copy, Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Shape)]
 enum ShapeBody {
-    /// The summary of a key in a window.
+    /// Each row is the summary of a key in a window.
     Windows,
-    /// Moments.
+    /// Each row is a moment of a key.
     Moments,
-    /// Anything else.
+    /// The rows are of another kind.
     Rows,
 }
 
@@ -32,16 +32,15 @@ enum ShapeBody {
 #[schema(as = Column)]
 struct ColumnBody {
     name: String,
-    /// What its values are.
+    /// The type of the column's values.
     kind: Kind,
-    /// Whether it may be null.
+    /// Whether a value may be null.
     nullable: bool,
-    /// Whether it is part of the key of a row.
+    /// Whether the column is part of the key of a row.
     is_key: bool,
 }
 
-/// What the values of a column are: decimals are strings, times are RFC 3339, and bytes are hexadecimal
-/// digits.
+/// The type of the values of a column. Decimals are strings, times are RFC 3339, and bytes are hexadecimal digits.
 #[derive(Copy, Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = ColumnKind)]

@@ -8,18 +8,22 @@ use serde::{Deserialize, Serialize};
 use crate::core::{self, EventId, EventTime};
 use crate::livestream::StreamId;
 
-/// The longest id (`event_id`, `stream_id`, `user_id`) in bytes.
+/// The greatest length of an id (`event_id`, `stream_id`, `user_id`) in bytes. A record with a longer one is malformed.
 pub const MAX_ID_BYTES: usize = 256;
-/// The longest chat or transaction message, title or category in bytes.
+/// The greatest length of any other text, such as a message, a name, a title or a category, in bytes. A record with a
+/// longer one is malformed.
 pub const MAX_TEXT_BYTES: usize = 16 * 1024;
-/// The most emotes or badges of one message.
+/// The greatest number of emotes, and of badges, of one message. A record with more is malformed.
 pub const MAX_LIST_ITEMS: usize = 512;
-/// Fixed point: how many units of [`Transaction::amount`] make one unit of its currency.
+/// The scale of amounts, which are fixed-point numbers: 1,000,000 units of [`Transaction::amount`] are one unit of its
+/// currency.
 pub const AMOUNT_SCALE: i64 = 1_000_000;
-/// Fixed point: [`ChatMessage::sentiment`] runs from `-SENTIMENT_SCALE` to `SENTIMENT_SCALE`.
+/// The scale of sentiments, which are fixed-point numbers: [`ChatMessage::sentiment`] is from `-SENTIMENT_SCALE`, for
+/// −1, to `SENTIMENT_SCALE`, for 1.
 pub const SENTIMENT_SCALE: i64 = 10_000;
 
-/// One decoded record.
+/// An event of a live stream: one decoded record, borrowed from its batch. It is the event type of the live-stream
+/// pipeline.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A message in a stream's chat.
@@ -44,7 +48,7 @@ pub struct Header<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Id, time and stream.
+    /// Returns the id, the time and the stream of the event.
     #[must_use]
     pub fn header(&self) -> &Header<'a> {
         match self {
@@ -55,7 +59,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Which of the four kinds the event is.
+    /// Returns the kind of the event.
     #[must_use]
     pub fn kind(&self) -> EventKind {
         match self {
@@ -111,10 +115,10 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// All four kinds.
+    /// All four kinds of events.
     pub const ALL: [Self; 4] = [Self::Chat, Self::Viewer, Self::Transaction, Self::Meta];
 
-    /// The name of the kind's topic.
+    /// Returns the default name of the topic with the events of this kind.
     ///
     /// ```
     /// use telemetra::livestream::EventKind;
@@ -130,8 +134,8 @@ impl EventKind {
         }
     }
 
-    /// The kind of a topic's events, by the part of the topic's name after the last `.`; the operator chooses
-    /// the part before it.
+    /// Returns the kind of the events in a topic, by the part of the topic's name after the last `.`; the operator
+    /// chooses the part before it. `None` if no kind has that name.
     ///
     /// ```
     /// use telemetra::livestream::EventKind;
@@ -174,8 +178,8 @@ pub struct ChatMessage<'a> {
     pub is_subscriber: bool,
     /// Whether the writer moderates the stream.
     pub is_moderator: bool,
-    /// Sentiment in units of `1 /` [`SENTIMENT_SCALE`], −1 to 1. Decoders of formats leave it at 0; a
-    /// [`Scored`](super::Scored) decoder sets it.
+    /// The sentiment of the message, from −1 to 1, in units of `1 /` [`SENTIMENT_SCALE`]. The decoders of formats set
+    /// it to 0; a [`Scored`](super::Scored) decoder computes it.
     pub sentiment: i32,
 }
 
@@ -207,11 +211,11 @@ pub struct Transaction<'a> {
     pub amount: i64,
     /// The currency of the amount.
     pub currency: Currency,
-    /// The message that came with it.
+    /// The message that came with the transaction.
     pub message: Option<&'a str>,
 }
 
-/// A change of the stream itself.
+/// A change of the stream itself: its start, its end, or a new title or category.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct StreamMeta<'a> {
     /// Id, time and stream.

@@ -26,13 +26,13 @@ use crate::core::{ColumnKind, Key, Value};
 pub struct StreamId(CompactString);
 
 impl StreamId {
-    /// The stream with that id.
+    /// Creates the id from its text.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self(CompactString::new(id))
     }
 
-    /// The id.
+    /// Returns the text of the id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,8 +1,9 @@
-//! The live-stream domain: chat messages, viewer counts, transactions and metadata of streams, aggregated by
-//! stream and minute, with the moments in which something happens.
+//! The live-stream domain, a ready-made pipeline for chat messages, viewer counts, transactions and metadata of live
+//! streams: it aggregates them by stream and minute, and finds the moments in which a metric departs from its baseline.
+//! Start with [`pipeline()`], and with [`generate`] for events to try it.
 //!
-//! Telemetra comes with this domain, which is also the example of how to write one of your own: it uses the
-//! public API and nothing else. A domain consists of these parts:
+//! The domain is also the example of how to write one of your own: it uses the public API and nothing else. A domain
+//! consists of these parts:
 //!
 //! | contract | implementation in this domain |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Projections of live-stream events, for use in a [`Project`](crate::core::Project): with them you write
-//! accumulators of your own as types.
+//! Projections of live-stream events, which select the part of an event that an accumulator counts or sums: the first
+//! parameter of [`Project`](crate::core::aggregate::Project). With them you compose accumulators of your own as types.
 //!
 //! ```
 //! use telemetra::core::aggregate::{Count, Distinct, Pick, Project, TopK};
@@ -41,7 +41,7 @@ use std::slice::Iter;
 use crate::core::Pick;
 use crate::livestream::{ChatMessage, Event, Transaction};
 
-/// Chat messages.
+/// The projection to chat messages.
 #[derive(Copy, Clone, Debug)]
 pub struct Chat;
 
@@ -56,7 +56,7 @@ impl<'e, 'a> Pick<&'e Event<'a>> for Chat {
     }
 }
 
-/// The user of each chat message.
+/// The projection to the user of each chat message.
 #[derive(Copy, Clone, Debug)]
 pub struct Chatter;
 
@@ -68,7 +68,7 @@ impl<'e, 'a> Pick<&'e Event<'a>> for Chatter {
     }
 }
 
-/// The emotes of each chat message, one by one.
+/// The projection to the emotes of each chat message, one by one.
 #[derive(Copy, Clone, Debug)]
 pub struct Emotes;
 
@@ -80,7 +80,7 @@ impl<'e, 'a> Pick<&'e Event<'a>> for Emotes {
     }
 }
 
-/// The sentiment of each chat message, in units of `1 /` [`SENTIMENT_SCALE`](crate::livestream::SENTIMENT_SCALE).
+/// The projection to the sentiment of each chat message, in units of `1 /` [`SENTIMENT_SCALE`](crate::livestream::SENTIMENT_SCALE).
 #[derive(Copy, Clone, Debug)]
 pub struct Mood;
 
@@ -92,7 +92,7 @@ impl<'e, 'a> Pick<&'e Event<'a>> for Mood {
     }
 }
 
-/// The viewer counts.
+/// The projection to viewer counts.
 #[derive(Copy, Clone, Debug)]
 pub struct Viewers;
 
@@ -107,7 +107,8 @@ impl<'e, 'a> Pick<&'e Event<'a>> for Viewers {
     }
 }
 
-/// The transactions. Their amounts are in different currencies, so selecting these is left to you.
+/// The projection to transactions. It does not select a currency, and amounts in different currencies must not be
+/// added: select one by a projection of your own.
 #[derive(Copy, Clone, Debug)]
 pub struct Transactions;
 

@@ -20,20 +20,22 @@ pub type LiveStreams = Pipeline<LiveEvents, Group<LiveEvents, StreamId, ChatAggr
 /// The version of the state of `chat_summary_minute`.
 const VERSION: u32 = 1;
 
-/// What the live-stream job does beyond its tables and its default rules. By default nothing.
+/// The options of the live-stream pipeline, for [`pipeline_with`]. By default all are off.
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 pub struct LiveOptions {
-    /// Whether the words of messages are counted, so that moments [say](ChatAggregate::words) which ones
-    /// carried them.
+    /// Whether the [words of messages are counted](ChatAggregate::words), so that the explanation of a moment
+    /// contains the words that became frequent.
     pub words: bool,
-    /// The threshold of the rule for [short bursts](pipeline_with_short_bursts), if there is to be one.
+    /// The threshold of the rule for [short bursts](pipeline_with_short_bursts); `None` leaves the rule out.
     pub short_bursts: Option<f64>,
 }
 
-/// The live-stream job, to which sources, rules and sinks are added: its tables are `streams`, `viewer_timeseries`,
-/// `transactions`, `chat_summary_minute` and `moments`.
+/// Creates the pipeline of the live-stream domain: it aggregates [`Event`](super::Event)s by stream and window, and has
+/// the tables `streams`, `viewer_timeseries`, `transactions`, `chat_summary_minute` and `moments`. Add sources, rules
+/// (such as [`default_rules`](super::default_rules)) and sinks to it, and start it.
 ///
-/// The windows are those of the [settings of time](Pipeline::time), by default a minute every ten seconds.
+/// The [settings of time](Pipeline::time) set the windows; by default they have a length of one minute and slide by ten
+/// seconds.
 ///
 /// ```
 /// use telemetra::livestream::{self, JsonDecoder, default_rules};
@@ -56,7 +58,7 @@ pub fn pipeline() -> LiveStreams {
     finish(begin().rows(TransactionRow::of), false)
 }
 
-/// The live-stream job with options.
+/// Creates the pipeline of the live-stream domain with options; [`pipeline`] has the defaults.
 ///
 /// # Errors
 ///
@@ -83,9 +85,9 @@ pub fn pipeline_with(options: LiveOptions) -> Result<LiveStreams, ConfigError> {
     Ok(finish(bursts.rows(TransactionRow::of), options.words))
 }
 
-/// The live-stream job with a second rule for bursts of chat that are shorter than its windows: `chat_burst`,
-/// over windows of 30 seconds that slide by ten, with a baseline of up to 15 minutes. The moments of this
-/// rule are in a table of their own, `chat_bursts`, with the columns of `moments`.
+/// Creates the pipeline of the live-stream domain with a second rule for bursts of chat that are shorter than its
+/// windows: `chat_burst`, over windows of 30 seconds that slide by ten, with a baseline of up to 15 minutes. The
+/// moments of this rule are in a table of their own, `chat_bursts`, with the columns of `moments`.
 ///
 /// At the same rate of false alarms the rule finds more bursts of 20 seconds than `chat_spike` (53 % instead of
 /// 37 %, for bursts of 1.5 times the rate at three messages a second), as many of 40, and fewer of a minute or

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::core::{EventId, EventTime};
 use crate::livestream::{Event, MetaType, StreamId, StreamRow};
 
-/// The version of a value: the event time, and between equal times the event's id, so that the newest value
-/// does not depend on the order of arrival.
+/// The version by which the newer of two values is chosen: the event time, and at equal times the event's id, so that
+/// the newest value does not depend on the order of arrival.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Version {
     /// The event's time.
@@ -35,7 +35,7 @@ pub struct StreamPatch {
 }
 
 impl StreamPatch {
-    /// The values that an event sets for its stream; `None` if the event is not metadata.
+    /// Returns the values that an event sets for its stream; `None` if the event is not metadata.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let Event::Meta(meta) = event else { return None };
@@ -132,7 +132,7 @@ impl StreamProfile {
         self.updated = self.updated.max(time);
     }
 
-    /// The stream's row.
+    /// Returns the row of the stream with this id.
     #[must_use]
     pub fn row(&self, stream_id: &StreamId) -> StreamRow {
         StreamRow {

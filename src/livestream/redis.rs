@@ -2,7 +2,8 @@
 
 use crate::sinks::{RedisKeys, RedisTable};
 
-/// The keys and channels of the live-stream job: `telemetra:stream:{id}:latest`, `telemetra:stream:{id}:moments`,
+/// Returns the names of the Redis keys and channels of the live-stream pipeline, for
+/// [`RedisSink::keys`](crate::sinks::RedisSink::keys) and for services that read the keys: `telemetra:stream:{id}:latest`, `telemetra:stream:{id}:moments`,
 /// `telemetra:streams:by_chat_rate` and `telemetra:streams:by_viewers`, with messages of the types `metrics` and `moment`.
 ///
 /// ```

@@ -29,7 +29,7 @@ pub struct ViewerRow {
 }
 
 impl ViewerRow {
-    /// The row of an event; `None` if the event is not a viewer count.
+    /// Returns the row of an event; `None` if the event is not a viewer count.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let Event::Viewer(viewer) = event else { return None };
@@ -90,14 +90,14 @@ pub struct TransactionRow {
     pub currency: Currency,
     /// The purpose of the payment.
     pub transaction_type: TransactionType,
-    /// The message that came with it.
+    /// The message that came with the transaction.
     pub message: Option<Box<str>>,
     /// The event's time.
     pub timestamp: EventTime,
 }
 
 impl TransactionRow {
-    /// The row of an event; `None` if the event is not a transaction.
+    /// Returns the row of an event; `None` if the event is not a transaction.
     #[must_use]
     pub fn of(event: &Event<'_>) -> Option<Self> {
         let Event::Transaction(transaction) = event else { return None };

@@ -13,7 +13,8 @@ mod work;
 pub use lexicon::Lexicon;
 pub use vader::Vader;
 
-/// Scores the sentiment of a chat message.
+/// A scorer of the sentiment of chat messages. [`Vader`] and [`Lexicon`] implement it; a
+/// [`Scored`](crate::livestream::Scored) decoder calls it for each message, on the worker that decodes.
 ///
 /// # Contract
 ///
@@ -47,10 +48,10 @@ pub use vader::Vader;
 /// telemetra::livestream::testkit::sentiment_compliance(&[&one, &Cheers("hooray".to_owned())], &["hooray", "yay", "boo"]);
 /// ```
 pub trait Sentiment: Send + Sync {
-    /// The score of `message`, given the emotes in it.
+    /// Returns the score of `message`, given the names of the emotes in it.
     fn score(&self, message: &str, emotes: &[&str]) -> i32;
 
-    /// The identity of the scorer, which contains everything that scores depend on: its name, a version that
+    /// Returns the identity of the scorer, which contains everything that scores depend on: its name, a version that
     /// increases with every change of its rules, and a digest of the words it was given. Checkpoints store
     /// the identity, and a restart with another one is refused: a window would otherwise be the mean of
     /// scores that cannot be compared.

@@ -13,10 +13,11 @@ use crate::ops::{CheckpointContext, Checkpointed, Inbox, Tactic};
 
 /// The stream rows operator, as a method of a dataflow's streams.
 pub trait StreamRows<'scope>: Sized {
-    /// The rows of streams as a collection: one row for each stream with metadata, each field with the value
-    /// of the newest event that set it. The newest is by event time, so the order of arrival does not matter.
+    /// Returns the rows of streams as a differential collection: one row for each stream with metadata. Each field
+    /// has the value of the event with the greatest event time that set it, so the order of arrival does not
+    /// matter.
     ///
-    /// State and work: one profile for each stream, which is stored in the checkpoints of `context`.
+    /// The state is one profile for each stream, which is stored in the checkpoints of `context`.
     ///
     /// ```
     /// use telemetra::core::EventTime;

@@ -22,7 +22,8 @@ use crate::core::aggregate::{Aggregate, Monotonic, Multiplicities, Multiplicitie
 use crate::core::{Accumulate, Accumulator, Column, Max, Sliding, SubtractOnEvict, TopK, Value, Window};
 use crate::livestream::{ChatMessage, Event, LiveEvents, StreamSummary, Transaction, ViewerCount};
 
-/// The default accumulator of one stream: it takes events and finishes to a [`StreamSummary`].
+/// The default accumulator of one stream and pane: it adds events, merges with others, and finishes to a
+/// [`StreamSummary`].
 ///
 /// ```
 /// use telemetra::core::{Accumulate, Accumulator, EventTime};
@@ -114,11 +115,11 @@ impl<'e, 'a> Accumulate<&'e Event<'a>> for StreamAccumulator {
     }
 }
 
-/// The default aggregate of a stream: it fills a [`StreamAccumulator`] and names the columns of its
-/// [`StreamSummary`].
+/// Returns the default aggregate of a stream, for a grouping of a pipeline of your own: it fills a [`StreamAccumulator`]
+/// and names the columns of its [`StreamSummary`]. [`pipeline`](super::pipeline()) has it already.
 ///
-/// A grouping that has it is at [version](crate::ops::Pipeline::state_version) 1 of its state;
-/// [`chat_migration`] reads what version 0 has left.
+/// The state of a grouping with this aggregate has the [version](crate::ops::Pipeline::state_version) 1;
+/// [`chat_migration`] reads checkpoints of version 0.
 ///
 /// ```
 /// use telemetra::core::Aggregate;
@@ -130,15 +131,15 @@ pub fn chat_aggregate() -> ChatAggregate {
     ChatAggregate::default()
 }
 
-/// The type of [`chat_aggregate`].
+/// The aggregate that [`chat_aggregate`] returns. It has one setting, [`words`](Self::words).
 #[derive(Copy, Clone, Debug, Default)]
 pub struct ChatAggregate {
     words: bool,
 }
 
 impl ChatAggregate {
-    /// Sets whether the words of messages are counted, for the explanations of moments. Default: no, as it
-    /// takes time and memory: a sample of up to 128 messages of each pane, and sixteen words of each window.
+    /// Sets whether the words of messages are counted, for the explanations of moments. Default: off. It costs time,
+    /// and the memory for a sample of up to 128 messages in each pane and sixteen words in each window.
     #[must_use]
     pub fn words(self, words: bool) -> Self {
         Self { words }

@@ -9,12 +9,13 @@ use crate::core::{Column, ColumnKind, Counted, Value, Window};
 use crate::livestream::rows::decimal;
 use crate::livestream::{Currency, SENTIMENT_SCALE};
 
-/// The summary of one stream in one window, in whole numbers and fixed point; methods compute the ratios.
+/// The summary of one stream in one window: a row of `chat_summary_minute`. Fields are whole numbers, or fixed-point
+/// numbers; methods compute the ratios.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamSummary {
     /// The number of chat messages.
     pub chat_count: u64,
-    /// The number of different users who wrote one.
+    /// The number of different users who wrote a message.
     pub unique_chatters: u64,
     /// The number of messages with a sentiment above the neutral band.
     pub positive_count: u64,
@@ -50,44 +51,44 @@ pub struct StreamSummary {
 pub struct Words {
     /// The sixteen words that most messages have, by the number of these messages, then by the word.
     pub top: Vec<Counted>,
-    /// The number of messages that were looked at.
+    /// The number of messages whose words were counted.
     pub of: u64,
 }
 
 impl StreamSummary {
-    /// Messages per second of the window.
+    /// Returns the number of messages per second of the window.
     #[must_use]
     pub fn chat_rate(&self, window: Window) -> f64 {
         self.chat_count as f64 / window.seconds()
     }
 
-    /// The mean sentiment, −1 to 1; `None` without messages.
+    /// Returns the mean sentiment of the messages, from −1 to 1; `None` without messages.
     #[must_use]
     pub fn sentiment_score(&self) -> Option<f64> {
         (self.chat_count > 0)
             .then(|| self.sentiment_sum as f64 / self.chat_count as f64 / SENTIMENT_SCALE as f64)
     }
 
-    /// The mean of the viewer counts; `None` if none was reported.
+    /// Returns the mean of the viewer counts; `None` if none was reported.
     #[must_use]
     pub fn avg_viewers(&self) -> Option<f64> {
         (self.viewer_events > 0).then(|| self.viewer_sum as f64 / self.viewer_events as f64)
     }
 
-    /// The amount in a currency, in units of `1 /` [`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE).
+    /// Returns the sum of the amounts in a currency, in units of `1 /` [`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE).
     #[must_use]
     pub fn amount(&self, currency: Currency) -> i128 {
         self.transaction_amount[currency as usize]
     }
 
-    /// The largest transaction in a currency, in units of `1 /`
+    /// Returns the amount of the largest transaction in a currency, in units of `1 /`
     /// [`AMOUNT_SCALE`](crate::livestream::AMOUNT_SCALE).
     #[must_use]
     pub fn largest(&self, currency: Currency) -> Option<i64> {
         self.largest_transactions.iter().find(|(of, _)| *of == currency).map(|(_, amount)| *amount)
     }
 
-    /// The columns of the summary in the table of windows.
+    /// Returns the columns of the summary in the table `chat_summary_minute`, without its key.
     #[must_use]
     pub fn columns() -> Vec<Column> {
         vec![

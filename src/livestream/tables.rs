@@ -3,7 +3,8 @@
 use crate::core::{Layout, Moment, SummaryRow};
 use crate::livestream::{StreamId, StreamSummary};
 
-/// The layout of `chat_summary_minute`: a row for each stream and window.
+/// Returns the layout of the table `chat_summary_minute`, with a row for each stream and window: its columns, and how a
+/// summary is written to them.
 ///
 /// ```
 /// let layout = telemetra::livestream::summary_layout();
@@ -17,7 +18,7 @@ pub fn summary_layout() -> Layout<SummaryRow<StreamId, StreamSummary>> {
         .map_table(|table| table.index_named("summaries_by_stream", ["stream_id", "window_start"], None))
 }
 
-/// The layout of `moments`: a row for each moment of each stream.
+/// Returns the layout of the table `moments`, with a row for each moment of each stream.
 ///
 /// ```
 /// let layout = telemetra::livestream::moment_layout();

@@ -22,33 +22,38 @@ const MOST_LISTED: usize = 20;
 /// How long who meets a full channel should wait, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// An HTTP handler for axum that takes events in request bodies and pushes them into a typed
-/// [`Channel`](telemetra_core::source::Channel), which is the source of a pipeline.
+/// An HTTP handler for axum that decodes events from request bodies and pushes them into a typed
+/// [`Channel`](telemetra_core::source::Channel), which is the source of a pipeline. Use it for clients that can only
+/// send HTTP, if a loss at a crash is acceptable; see [durability](#durability).
 ///
 /// A request is a `POST` whose body has one event a line, by default JSON lines; blank lines are skipped.
 /// Values of binary formats, such as Avro and MessagePack, may contain the byte of a line break, so they cannot be
 /// lines: decode these in a handler of your own, and push the events by
-/// [`try_push_all`](telemetra_core::source::ChannelHandle::try_push_all). **A
-/// body is taken as a whole or not at all**, and its events stay together in the channel. The answers:
+/// [`try_push_all`](telemetra_core::source::ChannelHandle::try_push_all). **A body is accepted as a whole or not at
+/// all**, and its events stay together in the channel. The answers:
 ///
 /// | status | when | body |
 /// |---|---|---|
 /// | 202 | all events are in the channel | `{"accepted": 2}` |
-/// | 400 | a line is no event, or the body broke off | problem details, with the bad `lines`: the first twenty, each with its number and reason |
+/// | 400 | a line cannot be decoded, or the connection broke within the body | problem details; `lines` lists the first twenty bad lines, each with its number and reason |
 /// | 413 | the body is too long, or has more events than the channel holds | problem details |
 /// | 415 | the body is compressed | problem details |
-/// | 429 | the channel has no room for all of them now | problem details, and `Retry-After` |
+/// | 429 | the channel has no room for all of the events now | problem details, and `Retry-After: 1` (a second) |
 /// | 503 | the pipeline has ended | problem details |
+///
+/// Problem details are JSON as RFC 9457 defines it.
 ///
 /// # Durability
 ///
-/// 202 means that the events are in the memory of this process. If the process dies, events that are not in a
-/// checkpoint yet are lost, as with any channel. A client that does not know whether its request was taken,
-/// because the connection broke, has to send it again; give the events [ids](telemetra_core::Event::id) and
-/// turn on [`TimeConfig::deduplicate`](telemetra_core::TimeConfig::deduplicate), and they count once. If that
-/// is not enough, put a log such as Kafka's in front.
+/// The status 202 means that the events are in the memory of this process. If the process dies, events that are not
+/// in a checkpoint yet are lost, as with any channel. If that is not acceptable, let clients write to Kafka, and read
+/// it by `KafkaSource`.
 ///
-/// An event that is too late or from the future is taken, and becomes a dead letter of the pipeline.
+/// A client whose connection broke before the answer does not know whether its request was accepted, and has to send
+/// it again. Such events count once if they have [ids](telemetra_core::Event::id) and
+/// [`TimeConfig::deduplicate`](telemetra_core::TimeConfig::deduplicate) is set.
+///
+/// An event that is too late or from the future is accepted too, and becomes a dead letter of the pipeline.
 ///
 /// # Cost
 ///
@@ -90,7 +95,8 @@ impl<E: Event + Send + 'static> HttpPush<E> {
 }
 
 impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
-    /// Creates a handler of bodies whose lines `decoder` decodes. A line may be several events, or none.
+    /// Creates a handler of bodies whose lines `decoder` decodes. A line may contain several events, or none. A line
+    /// longer than [`RecordBatch::MAX_RECORD_BYTES`] is answered by 400.
     #[must_use]
     pub fn new(handle: ChannelHandle<E>, decoder: D) -> Self {
         Self { handle, decoder: Arc::new(decoder), max_body: MAX_BODY }
@@ -103,8 +109,8 @@ impl<E: Event + Send + 'static, D: Decoder<E> + 'static> HttpPush<E, D> {
         self
     }
 
-    /// Returns the handler of `POST`, to be put on a path of a router. It has no authentication of its own:
-    /// add a layer.
+    /// Returns the handler of `POST`, for a path of an axum router. It has no authentication: add a layer of your
+    /// own.
     pub fn route<S: Clone + Send + Sync + 'static>(self) -> MethodRouter<S> {
         let push = Arc::new(self);
         post(move |request: Request| {

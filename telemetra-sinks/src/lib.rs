@@ -22,9 +22,41 @@
 //! | `ObjectCheckpoints` | store: checkpoints, in S3, Google Cloud Storage and Azure | `object-store` |
 //! | `Webhook` | sink: changes, posted to a URL as signed JSON | `webhook` |
 //!
+//! # What a restart writes again
+//!
 //! All sinks are idempotent: when a restarted pipeline writes rows again, the target holds the same rows as
-//! after an undisturbed run. Each sink's page says what it keeps, what it does after an error, and how it
-//! goes on after a restart.
+//! after an undisturbed run. They differ in where they store their progress, which is the event time of the
+//! last durable batch, and so in how much is written again:
+//!
+//! | sink | progress | after a restart |
+//! |---|---|---|
+//! | `Postgres`, `Sqlite` | in the transaction that writes the rows | nothing is written twice |
+//! | [`JsonLines`], `Parquet` | in the folder or the object store | nothing is there twice |
+//! | `ClickHouse` | in a table, written after the rows | the last insert may be repeated; duplicates are merged |
+//! | `Webhook` | in a folder, written after the answers | the last event time may be posted again, with the same ids |
+//! | `KafkaSink` | none | all current rows are written again, under the same message keys |
+//! | `RedisSink` | in a key, written after the rows | all current rows are written again, unless the keys are newer |
+//! | [`LiveView`] | none | the view is filled again from all current rows |
+//!
+//! "All current rows" are those that the pipeline still holds: all rows that it publishes if it starts without a
+//! checkpoint, and the rows within the horizon if it starts from one. See [`Sink`](telemetra_core::Sink).
+//!
+//! # When a server cannot be reached
+//!
+//! Every connector classifies its errors as [transient or permanent](telemetra_core::Retry). The pipeline
+//! repeats a call that failed with a transient error, with pauses that double from 10 ms up to 10 s. When it starts,
+//! it does so for up to 30 s (`Pipeline::startup_timeout`), and then without limit. Meanwhile batches queue up to a
+//! bound, and then reading pauses, so nothing is lost and memory stays bounded. A permanent error stops the pipeline.
+//!
+//! # Which sink to choose
+//!
+//! * For tables that SQL clients read: `Postgres`; `Sqlite` if one process writes, and readers are on the same
+//!   machine; `ClickHouse` for analytical queries over long histories.
+//! * For every version of each row, rather than the current one: `Parquet` for query engines, [`JsonLines`] for
+//!   tools that read or follow lines of text.
+//! * To pass changes on to other services: `KafkaSink` if they must be able to read again, `Webhook` if they only
+//!   accept HTTP, `RedisSink` if they look up current values by key.
+//! * To query current rows in the process of the pipeline: [`LiveView`]. [`MemorySink`] is for tests.
 #![forbid(missing_docs)]
 
 #[cfg(feature = "clickhouse")]

@@ -8,9 +8,12 @@ use telemetra_core::{
     Action, Batch, Change, DeadLetter, EventTime, ExternalError, PartitionId, Sink, SinkProgress, Table,
 };
 
-/// A sink that keeps the current rows of all tables in memory. Clones are handles on the same rows.
+/// A sink that keeps the current rows and dead letters of all tables in memory, for tests: give a clone to the
+/// pipeline, and inspect the rows by another. Clones are handles on the same rows. Nothing is ever removed except by a
+/// withdrawal, so memory grows with the number of rows; in a service use [`LiveView`](crate::LiveView), which has a
+/// horizon and does not lock all rows for a query.
 ///
-/// Within one process it counts as a durable store: if a pipeline is restarted with a clone of the same sink,
+/// Within one process it acts as a durable store: if a pipeline is restarted with a clone of the same sink,
 /// [`open`](Sink::open) returns the time of the last batch, and the pipeline goes on from there. A new
 /// process starts with an empty sink.
 ///
@@ -124,7 +127,7 @@ impl MemorySink {
         self.collect(|change| change.row::<R>().cloned())
     }
 
-    /// Returns the records that were not counted, sorted by partition, offset and index.
+    /// Returns the dead letters, which are the records that were not counted, sorted by partition, offset and index.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         self.state().letters.values().cloned().collect()

@@ -24,25 +24,28 @@ pub use open::{Live, Upgrade};
 pub use position::Position;
 pub(super) use position::unhex;
 
-/// The error of a source of changes. It is logged; the client is asked to try again.
+/// The error of a source of changes ([`Follow`]). It is logged, and the client is disconnected with the advice to
+/// connect again.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// The future of an answer of a source of changes.
+/// A boxed future that a method of [`Follow`] or [`Feed`] returns.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A source of changes that clients follow by [`Live`]. [`router`](crate::http::router) has one over a live
-/// view; implement it to serve changes from elsewhere.
+/// A source of changes by key, which clients follow by [`Live`] over WebSockets or server-sent events.
+/// [`router`](crate::http::router) has an implementation over a live view; implement this trait to serve changes of
+/// another store, for example of a database that another process writes.
 ///
 /// # Contract
 ///
 /// * **Beginnings are complete.** A beginning contains everything that the feed returned before it was asked
 ///   for.
 /// * **In order.** The feed returns the changes of a key in the order of time, at most once for each time.
-///   Changes of several keys at one time come in the order of keys, if positions among them are to be resumed
-///   without repetition.
+/// * **By key within a time.** The feed returns the changes of several keys at one time in the order of the keys. A
+///   feed that does not is allowed, but a client that resumes within such a time gets some changes twice.
 pub trait Follow: Send + Sync + 'static {
-    /// Returns what a follower is sent first. A position of another run of the source means nothing: it is
-    /// answered as if there were none. `latest` is the greatest time that the feed has returned.
+    /// Returns the first messages to a follower: a snapshot, or the changes since its position. A position of
+    /// another run of the source must be treated as if there were none. `latest` is the greatest time that the
+    /// feed has returned.
     fn begin<'a>(
         &'a self,
         request: &'a FollowRequest,
@@ -56,8 +59,8 @@ pub trait Follow: Send + Sync + 'static {
     fn feed(&self) -> Box<dyn Feed>;
 }
 
-/// Makes the id of one run of a source, for its [positions](Position). Resuming from a position of another
-/// run would mix the two.
+/// Returns a new id for one run of a source of changes, for its [positions](Position). A source needs a new id
+/// whenever event times of earlier positions are no longer valid, such as after a restart without stored state.
 #[must_use]
 pub fn new_run_id() -> Arc<str> {
     format!("{:016x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)).into()
@@ -87,11 +90,11 @@ pub enum FeedItem {
 pub struct KeyChanges {
     /// The key.
     pub key: Arc<str>,
-    /// The event time at which they took effect.
+    /// The event time at which the changes took effect.
     pub time: EventTime,
-    /// The messages about them, as JSON without line breaks.
+    /// The messages to followers about the changes, each as JSON without line breaks.
     pub messages: Vec<String>,
-    /// The position after the last of them, from which a follower resumes.
+    /// The position after the last message, from which a follower resumes.
     pub at: Position,
 }
 
@@ -109,24 +112,24 @@ pub struct FollowRequest {
 /// The first messages to a follower: a snapshot, or the changes since its position.
 #[derive(Clone, Debug, Default)]
 pub struct Beginning {
-    /// The messages, as JSON without line breaks, each with the position to resume from after it; `None`
-    /// where a client that loses its connection has to begin again.
+    /// The messages, each as JSON without line breaks, with the position from which a client resumes after the
+    /// message. With `None`, a client whose connection breaks after that message has to begin again.
     pub messages: Vec<(String, Option<Position>)>,
-    /// The state that the follower has after them. Changes of the feed that are contained in it are left out.
+    /// What the follower knows after these messages. Changes of the feed up to there are not sent to it.
     pub known: Known,
 }
 
 /// The event times up to which a follower knows each key.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// The position up to which it knows all keys.
+    /// The position up to which the follower knows all keys.
     pub all: Option<Position>,
-    /// Single keys that it knows up to a later time.
+    /// The keys that the follower knows up to a later time than `all`.
     pub by_key: HashMap<Arc<str>, EventTime>,
 }
 
 impl Known {
-    /// Returns whether it contains the changes of a key at a time.
+    /// Returns whether the follower knows the changes of a key at a time.
     #[must_use]
     pub fn has(&self, key: &str, time: EventTime) -> bool {
         self.all.as_ref().is_some_and(|position| position.has(key, time))

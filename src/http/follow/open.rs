@@ -20,10 +20,16 @@ const PROTOCOL: &str = "telemetra";
 /// Clients have nothing to say but pongs.
 const LONGEST_MESSAGE: usize = 4096;
 
-/// The extractor of a request for a WebSocket; an error where the request is none.
+/// The extractor for axum of a possible WebSocket upgrade, for [`Live::open`]: an error if the request does not ask
+/// for a WebSocket.
 pub type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
-/// The followers of one source of changes. Clones are handles on the same followers.
+/// A hub that sends the changes of one source to all its followers, by WebSocket and by server-sent events. It reads
+/// the feed of the source once, however many followers there are. Clones are handles on the same hub.
+///
+/// A follower first receives a beginning ([`Follow::begin`]), then each change that the beginning does not contain, and
+/// a heartbeat every [`Limits::heartbeat`](crate::http::Limits::heartbeat). A follower that does not read fast enough
+/// (`queue`, `queue_all` and `send_timeout` in the limits) is disconnected.
 #[derive(Clone)]
 pub struct Live(Arc<Inner>);
 
@@ -35,15 +41,15 @@ struct Inner {
 }
 
 impl Live {
-    /// Creates it without followers. The feed is started by the first of them, or by [`start`](Self::start).
+    /// Creates a hub without followers. Its feed starts with the first follower, or by [`start`](Self::start).
     #[must_use]
     pub fn new(source: Arc<dyn Follow>, settings: Settings) -> Self {
         let hub = Hub::new(&settings.limits);
         Self(Arc::new(Inner { source, settings, hub, started: Once::new() }))
     }
 
-    /// Starts to read the feed, which otherwise starts with the first follower. Use it if the feed of the
-    /// source takes long to start.
+    /// Starts to read the feed, which otherwise starts with the first follower. Call it if the feed of the source
+    /// takes long to start. Further calls have no effect.
     ///
     /// # Panics
     ///
@@ -72,9 +78,10 @@ impl Live {
         &self.0.hub
     }
 
-    /// Answers a request to follow: by a WebSocket if it asks for one, or by server-sent events if it accepts
-    /// `text/event-stream`. A header `Last-Event-ID` takes precedence over `from`; an invalid one is ignored,
-    /// as a browser cannot correct it.
+    /// Answers a request to follow `key`, or all keys with `None`: by a WebSocket if the request asks for one, or by
+    /// server-sent events if it accepts `text/event-stream`. The follower resumes from `from`, or begins with a
+    /// snapshot that covers `history` milliseconds of event time. For server-sent events a header `Last-Event-ID`
+    /// takes precedence over `from`; an invalid header is ignored, as a browser cannot correct it.
     ///
     /// # Errors
     ///

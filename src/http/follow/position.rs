@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use telemetra_core::{EventTime, Shard};
 
-/// A position in the changes of a source: what a follower knows. As text it is the `id` of server-sent
-/// events, which browsers send back as `Last-Event-ID`, and the `cursor` of messages.
+/// A position in the changes of a source, from which a follower resumes: the id of the source's run, the event time up
+/// to which all keys are known, and the last key whose changes at that time are known. Its `Display` form is the
+/// `cursor` of messages and the `id` of server-sent events, which browsers send back as `Last-Event-ID`; `FromStr`
+/// parses it. Clients should treat the text as opaque.
 ///
-/// A source whose keys are divided among shards that advance apart has a time for each of them; as text these
-/// are separated by dots.
+/// If a source divides its keys among shards that advance independently, a position has a time for each shard; in the
+/// text they are separated by dots.
 ///
 /// ```
 /// use telemetra::core::EventTime;
@@ -61,8 +63,8 @@ impl Position {
         self
     }
 
-    /// Returns the position at which everything is known that either knows, of the same run and shards. Where
-    /// both know a part of the same time, the part of this one is kept.
+    /// Returns the union of two positions of the same run and shards, at which everything is known that is known at
+    /// either. If both know a part of the keys at the same time, the part of `self` is kept.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         for shard in 0..self.times.len().min(other.times.len()) {
@@ -84,8 +86,8 @@ impl Position {
         self
     }
 
-    /// Returns whether it is of the same run and shards as the other, and no shard of it is after the
-    /// other's.
+    /// Returns whether both positions are of the same run and shards, and no shard of `self` is after that shard of
+    /// `other`.
     #[must_use]
     pub fn is_behind(&self, other: &Self) -> bool {
         self.run == other.run
@@ -93,7 +95,7 @@ impl Position {
             && self.times.iter().zip(&other.times).all(|(time, other)| time <= other)
     }
 
-    /// Returns the shard of which not all keys are known as of its time; `None` if there is none.
+    /// Returns the shard in which only a part of the keys is known at the shard's time; `None` if there is none.
     #[must_use]
     pub fn last_shard(&self) -> Option<usize> {
         self.key.as_ref().map(|key| self.shard(key))
@@ -117,7 +119,7 @@ impl Position {
         if self.times.len() == 1 { 0 } else { Shard::index_of(key, self.times.len()) }
     }
 
-    /// Returns whether it is at or after the changes of a key at a time.
+    /// Returns whether the changes of a key at a time are known at this position.
     #[must_use]
     pub fn has(&self, key: &str, time: EventTime) -> bool {
         let shard = self.shard(key);
@@ -133,8 +135,8 @@ impl Position {
         self.complete_where(|_| true)
     }
 
-    /// Returns the same as [`complete`](Self::complete), over those shards only of which the other knows
-    /// something.
+    /// Returns the same as [`complete`](Self::complete), over only those shards of which something is known at
+    /// `other`.
     #[must_use]
     pub fn complete_in(&self, other: &Self) -> Option<EventTime> {
         self.complete_where(|shard| other.times.get(shard).is_some_and(Option::is_some))

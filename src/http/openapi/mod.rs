@@ -1,9 +1,11 @@
-//! The OpenAPI document of the routes, and parts to write one for a service of your own.
+//! The OpenAPI document of the routes, and parts for the document of a service of your own.
 //!
-//! The schemas of answers are derived from the types that are written, by utoipa. The schema of a row is made
-//! of the columns and kinds of its table at run time, as that is what is written: the values that a row puts,
-//! one for each column. So there is nothing to derive for a row type of your own, and a schema cannot say
-//! something else than the answer.
+//! The schemas of answers are derived by utoipa from the types that are serialised. The schema of a row is made at run
+//! time from the columns of its table, because a row is serialised by its columns. So you derive nothing for a row type
+//! of your own, and a schema always agrees with the answers.
+//!
+//! For a service of your own: derive the document by utoipa, use the types here as responses of its paths (such as
+//! [`BadParameter`] for status 400), and complete it by [`finished`].
 
 mod responses;
 mod rows;
@@ -95,9 +97,9 @@ fn bound(document: &mut Value, name: &str, least: u64, most: u64, default: u64) 
     }
 }
 
-/// The document as JSON, with what derived schemas leave open said: an object always has all its fields and
-/// no others, a parameter that may be left out is never null, and an operation that may answer with 401 takes
-/// a bearer token. That holds if the schemas are of answers, none of whose fields is skipped.
+/// Returns a derived document as JSON, and completes what utoipa does not derive: each object has all of its fields and
+/// no others, an optional parameter is never null, and an operation that may answer 401 takes a bearer token. Use it
+/// only if the schemas are of answers, and no type skips fields when it is serialised.
 ///
 /// ```
 /// use utoipa::OpenApi;

@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
-/// The response of a problem: its description, and `Problem` as its body.
+/// Returns the OpenAPI response of a [`Problem`](crate::http::Problem), with this description and the schema `Problem` as
+/// its body.
 #[must_use]
 pub fn problem_response(description: &str) -> RefOr<Response> {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();

@@ -63,7 +63,7 @@ pub struct Readiness {
     pub status: ReadinessStatus,
     /// The event time that all answers have reached.
     pub as_of: Option<Time>,
-    /// The seconds since that time was first seen.
+    /// The seconds of processing time since `as_of` last advanced.
     pub seconds_since_progress: u64,
 }
 
@@ -106,7 +106,7 @@ impl Health {
     }
 }
 
-/// Answered with 503 if a part does not work.
+/// The answer has the status 503 if a component does not work, and 200 otherwise.
 impl IntoResponse for Health {
     fn into_response(self) -> Response {
         let status = match self.status {
@@ -117,7 +117,7 @@ impl IntoResponse for Health {
     }
 }
 
-/// Answered with 503 if answers do not come.
+/// The answer has the status 200 if the service is [ready](ReadinessStatus::Ready), and 503 otherwise.
 impl IntoResponse for Readiness {
     fn into_response(self) -> Response {
         let ready = self.status == ReadinessStatus::Ready;
@@ -126,9 +126,9 @@ impl IntoResponse for Readiness {
     }
 }
 
-/// What works
+/// The health of the service
 ///
-/// What the service is made of, and whether each part works.
+/// The components of the service, and whether each of them works.
 #[utoipa::path(
     get, path = "/health", operation_id = "health", tag = "operation",
     responses(
@@ -142,9 +142,9 @@ pub(in crate::http) async fn health(State(app): State<App>, params: Params) -> R
     Ok(Health::of(app.checks().map(|(name, error)| (name.clone(), error))))
 }
 
-/// Whether answers come
+/// The readiness of the service
 ///
-/// Whether there are answers, and whether the event time they have reached moves on.
+/// Whether answers are available, and whether the event time that they have reached advances.
 #[utoipa::path(
     get, path = "/ready", operation_id = "ready", tag = "operation",
     responses(
@@ -159,9 +159,9 @@ pub(in crate::http) async fn ready(State(app): State<App>, params: Params) -> Re
     Ok(Readiness::of(as_of, since.elapsed(), &app.settings().limits))
 }
 
-/// Measurements
+/// Metrics
 ///
-/// What Prometheus reads.
+/// The metrics of the service, in the exposition format of Prometheus.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "measurements", tag = "operation",
     responses(

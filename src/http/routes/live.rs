@@ -12,17 +12,17 @@ use crate::http::params::Params;
 use crate::http::problem::Problem;
 use crate::http::router::App;
 
-/// What is asked of both.
+/// The query parameters of both routes.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct LiveQuery {
-    /// Go on behind the message that had this as its `cursor`.
+    /// The `cursor` of the last message that the client received: the answer continues after that message.
     #[param(
         value_type = Option<String>,
         pattern = "^[0-9a-f]{1,16}-[0-9]{1,19}(-([0-9a-f]{2})+)?$"
     )]
     cursor: Option<Position>,
-    /// How many seconds of the past a snapshot holds.
+    /// The span of event time before now that a snapshot covers, in seconds.
     #[param(required = false)]
     history: u64,
 }
@@ -39,8 +39,8 @@ impl LiveQuery {
 
 /// Follow all keys
 ///
-/// As for one key; the snapshot has the newest window of each key, its open moments and its rows without a
-/// time, and with `history` what ended within it.
+/// Like following one key. The snapshot contains the newest window of each key, its open moments and its rows without
+/// a time, and the rows that ended within `history`.
 #[utoipa::path(
     get, path = "/live", operation_id = "follow_all", tag = "live",
     params(LiveQuery),
@@ -64,17 +64,16 @@ pub(in crate::http) async fn all(
 
 /// Follow a key
 ///
-/// A WebSocket, or server-sent events for a client that accepts `text/event-stream`. The first message is a
-/// snapshot, or what changed since the client was last there; each change follows as it takes effect, and a
-/// heartbeat.
+/// Changes come over a WebSocket, or as server-sent events if the client accepts `text/event-stream`. The first
+/// message is a snapshot, or the changes since the client's `cursor`. Then a message follows for each change, and a
+/// heartbeat at regular intervals.
 ///
-/// A client that was cut off connects again with the last `cursor` that it was told, and is told each change
-/// after it once. Browsers do so for server-sent events by themselves, with `Last-Event-ID`. If that is not
-/// possible, as the service is another one or the changes are not held any more, there is a snapshot, which
-/// replaces what is known.
+/// A client whose connection broke connects again with the last `cursor` that it received, and receives each later
+/// change once. Browsers do so for server-sent events by themselves, with `Last-Event-ID`. If the service was restarted
+/// or the changes are no longer in memory, the client receives a snapshot, which replaces all earlier messages.
 ///
-/// The service ends a WebSocket with a reason: `1001` it stops, `1002` pings were not answered, `1012` it
-/// cannot go on without a gap, `4008` the client reads too slowly.
+/// The service closes a WebSocket with one of these codes: `1001` the service stops, `1002` the client did not answer
+/// pings, `1012` changes were lost, `4008` the client reads too slowly. Connect again after each of them.
 #[utoipa::path(
     get, path = "/live/{key}", operation_id = "follow", tag = "live",
     params(

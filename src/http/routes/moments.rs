@@ -13,44 +13,44 @@ use crate::http::row::{Place, RowBody};
 use crate::http::time::Time;
 use crate::http::view::Found;
 
-/// Moments, newest first.
+/// A page of moments, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct MomentPage {
     as_of: Option<Time>,
-    /// The `cursor` with which to ask for those before; null if there are none.
+    /// The parameter `cursor` of the next page, with older moments; null on the last page.
     next_cursor: Option<String>,
     moments: Vec<RowBody>,
 }
 
-/// What is asked.
+/// The query parameters of a page of moments.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct MomentQuery {
-    /// Only of this key.
+    /// Only moments of this key.
     key: Option<String>,
-    /// Only of this rule.
+    /// Only moments of this type, which is the name of a rule.
     #[param(rename = "type")]
     moment_type: Option<String>,
-    /// Only those at least so far from the baseline, on either side.
+    /// Only moments with at least this score, which is the distance from the baseline on either side.
     #[param(minimum = 0)]
     min_score: Option<f64>,
-    /// Only those with a `chance` of at most this; 0.1 leaves a list of which about a tenth is chance. With
-    /// 1, all.
+    /// Only moments with at most this `chance`: with 0.1, about a tenth of the listed moments are due to chance; with
+    /// 1, all moments are listed.
     #[param(minimum = 0, maximum = 1)]
     max_chance: Option<f64>,
-    /// Only those that are open.
+    /// Only moments that are open.
     #[param(required = false, default = false)]
     open: bool,
-    /// Not before this time.
+    /// Only moments that start at or after this time.
     #[param(value_type = Option<Time>)]
     from: Option<EventTime>,
-    /// Before this time.
+    /// Only moments that start before this time.
     #[param(value_type = Option<Time>)]
     to: Option<EventTime>,
-    /// The rows behind the page that had this as its `next_cursor`.
+    /// The `next_cursor` of the page before.
     #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}-([0-9a-f]{2})+$")]
     cursor: Option<Place>,
-    /// How many at most.
+    /// The greatest number of moments in the answer.
     #[param(required = false)]
     limit: usize,
 }
@@ -85,8 +85,8 @@ impl MomentQuery {
 
 /// Moments
 ///
-/// Moments that start from `from` on and before `to`: the newest `limit` of them, newest first. One that was
-/// withdrawn is not among them.
+/// The newest `limit` moments that start at or after `from` and before `to`, newest first. Withdrawn moments are left
+/// out.
 #[utoipa::path(
     get, path = "/moments", operation_id = "moments", tag = "answers",
     params(MomentQuery),

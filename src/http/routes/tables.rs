@@ -16,22 +16,22 @@ use crate::http::row::{Place, RowBody};
 use crate::http::table::TableBody;
 use crate::http::time::Time;
 
-/// The tables, and how far the answers are.
+/// The tables, and the event time that the answers have reached.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct TableList {
-    /// The event time that all answers have reached; null before the first.
+    /// The event time that all answers have reached; null before the first batch.
     as_of: Option<Time>,
-    /// The event time since which all changes are held.
+    /// The event time since which all changes are in memory.
     known_since: Option<Time>,
     tables: Vec<TableBody>,
 }
 
-/// Some of the keys of which a table has rows, in their order.
+/// A page of the keys of which a table has rows, in ascending order.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct KeyPage {
     table: String,
     as_of: Option<Time>,
-    /// The `after` with which to ask for those behind; null after the last.
+    /// The parameter `after` of the next page; null on the last page.
     next_after: Option<String>,
     keys: Vec<KeyBody>,
 }
@@ -40,32 +40,32 @@ pub(in crate::http) struct KeyPage {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Key)]
 struct KeyBody {
-    /// As text. A key of several columns has its parts joined.
+    /// The key as text. A key of several columns has its parts joined.
     key: String,
-    /// The event time of its last change, in any table.
+    /// The event time of the last change of a row of the key, in any table.
     updated_at: Time,
 }
 
-/// Rows of one key in one table, newest first.
+/// A page of the rows of one key in one table, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct RowPage {
     table: String,
     key: String,
     as_of: Option<Time>,
-    /// The `cursor` with which to ask for those before; null if there are none.
+    /// The parameter `cursor` of the next page, with older rows; null on the last page.
     next_cursor: Option<String>,
     rows: Vec<RowBody>,
 }
 
-/// What is asked of keys.
+/// The query parameters of a page of keys.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct KeyQuery {
-    /// Only keys that begin with this.
+    /// Only keys that begin with this text.
     prefix: Option<String>,
-    /// Only keys behind this one.
+    /// Only keys after this one, in ascending order.
     after: Option<String>,
-    /// How many at most.
+    /// The greatest number of keys in the answer.
     #[param(required = false)]
     limit: usize,
 }
@@ -78,20 +78,20 @@ impl KeyQuery {
     }
 }
 
-/// What is asked of rows.
+/// The query parameters of a page of rows.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct RowQuery {
-    /// Not before this time.
+    /// Only rows at or after this time.
     #[param(value_type = Option<Time>)]
     from: Option<EventTime>,
-    /// Before this time.
+    /// Only rows before this time.
     #[param(value_type = Option<Time>)]
     to: Option<EventTime>,
-    /// The rows behind the page that had this as its `next_cursor`.
+    /// The `next_cursor` of the page before.
     #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}-([0-9a-f]{2})+$")]
     cursor: Option<Place>,
-    /// How many at most.
+    /// The greatest number of rows in the answer.
     #[param(required = false)]
     limit: usize,
 }
@@ -107,7 +107,7 @@ impl RowQuery {
 
 /// The tables
 ///
-/// The tables whose rows are held, with their columns.
+/// The tables whose rows are in memory, with their columns.
 #[utoipa::path(
     get, path = "/tables", operation_id = "tables", tag = "answers",
     responses((status = 200, description = "The tables.", body = TableList), BadParameter, NoToken)
@@ -132,7 +132,7 @@ fn table(app: &App, name: &str) -> Result<Arc<Table>, Problem> {
 
 /// The keys of a table
 ///
-/// The keys of which the table has rows: the first `limit` of them behind `after`, in their order.
+/// The keys of which the table has rows, in ascending order: the first `limit` keys after `after`.
 #[utoipa::path(
     get, path = "/tables/{table}/keys", operation_id = "keys", tag = "answers",
     params(KeyQuery),
@@ -172,9 +172,8 @@ pub(super) fn limit(app: &App, params: &mut Params) -> Result<usize, Problem> {
 
 /// The rows of a key
 ///
-/// Rows whose time is from `from` on and before `to`: the newest `limit` of them, newest first. The time of a
-/// window is its end, and that of a moment too; an open moment, and a row without a time, describe the
-/// present, which is before no `to`.
+/// The newest `limit` rows whose time is at or after `from` and before `to`, newest first. The time of a window or of a
+/// moment is its end. Open moments and rows without a time describe the present: they are left out if `to` is given.
 #[utoipa::path(
     get, path = "/tables/{table}/keys/{key}", operation_id = "rows", tag = "answers",
     params(("key" = String, Path, description = "The key, as text."), RowQuery),

@@ -74,10 +74,11 @@ impl<D: Decoder<LiveEvents>> Decoder<LiveEvents> for Scored<D> {
     }
 }
 
-/// Adds [`with_sentiment`](Self::with_sentiment) to every decoder of live-stream events.
+/// An extension trait that adds [`with_sentiment`](Self::with_sentiment) to every decoder of live-stream events. It is
+/// implemented for all of them.
 pub trait WithSentiment: Decoder<LiveEvents> + Sized {
-    /// The same decoder, which also scores the sentiment of each chat message. Without a scorer every
-    /// sentiment is 0.
+    /// Returns a decoder that decodes as this one does and also scores the sentiment of each chat message. Without a
+    /// scorer every sentiment is 0.
     #[must_use]
     fn with_sentiment(self, sentiment: Arc<dyn Sentiment>) -> Scored<Self> {
         Scored::new(self, sentiment)

@@ -24,8 +24,8 @@ pub struct GeneratorConfig {
     /// The ids of the first streams, those with the most traffic first; the others are called `stream_0001` and so on by
     /// their rank. May be empty.
     pub stream_ids: Vec<String>,
-    /// The inequality of the streams: the traffic of the stream of rank `r` is proportional to `r` to the
-    /// power of minus this.
+    /// The exponent *s* of the Zipf distribution of traffic: the traffic of the stream of rank *r* is proportional to
+    /// 1 / *r*ˢ. With 0 all streams have the same traffic.
     pub zipf_exponent: f64,
     /// The first instant of event time.
     pub start: EventTime,
@@ -60,7 +60,8 @@ pub struct GeneratorConfig {
     pub emotes: Vec<String>,
     /// The mean length of a chat message in bytes. The default makes chat records of 280 bytes of JSON.
     pub message_bytes: u32,
-    /// Disorder: events arrive later than they happen by an exponentially distributed time of this mean, in milliseconds.
+    /// The mean delay between the time of an event and its arrival, in milliseconds. Delays are exponentially
+    /// distributed, so events arrive out of order.
     pub disorder_mean_ms: u64,
     /// The share of events that arrive late, by [`late_delay_ms`](Self::late_delay_ms).
     pub late_ratio: f64,
@@ -84,8 +85,8 @@ pub struct GeneratorConfig {
     pub planted: Planting,
 }
 
-/// The number and strength of the moments to plant. Each is on a stream with enough traffic to tell it from
-/// chance, and no two moments of one metric are on the same stream.
+/// The number and strength of the moments to plant. Each is on a stream with enough traffic to
+/// distinguish it from chance, and no two moments of one metric are on the same stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Planting {
@@ -167,7 +168,7 @@ impl Default for Planting {
 }
 
 impl Planting {
-    /// A setting that plants nothing.
+    /// Creates settings that plant no moments.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -180,7 +181,7 @@ impl Planting {
         }
     }
 
-    /// Whether nothing is planted.
+    /// Returns whether no moment is planted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         [self.chat_spikes, self.viewer_surges, self.viewer_drops, self.donation_surges, self.sentiment_shifts]
@@ -190,7 +191,8 @@ impl Planting {
 }
 
 impl GeneratorConfig {
-    /// Settings for chat alone: disorder, but no late, damaged or duplicate events, and nothing planted.
+    /// Creates settings for chat messages alone: they are out of order, but none is late, damaged or a duplicate, and no
+    /// moments are planted.
     #[must_use]
     pub fn chat_only() -> Self {
         Self {
@@ -202,7 +204,7 @@ impl GeneratorConfig {
         }
     }
 
-    /// The same settings without late, too late, duplicate, malformed and future events.
+    /// Returns the same settings without late, too late, duplicate, malformed and future events.
     #[must_use]
     pub fn flawless(self) -> Self {
         Self {

@@ -16,7 +16,7 @@ pub struct GeneratedRecord<'f> {
     pub stream_id: &'f str,
     /// The time at which the event happened. The bytes of an event from the future have another time.
     pub time: EventTime,
-    /// The time at which it arrives: never before the record before it.
+    /// The time at which the record arrives; it never decreases from record to record.
     pub arrives_at: EventTime,
 }
 
@@ -71,7 +71,7 @@ impl Feed {
         }
     }
 
-    /// The time at which the next record arrives; `None` if there are no more.
+    /// Returns the time at which the next record arrives; `None` if there are no more records.
     pub fn next_arrival(&mut self) -> Option<EventTime> {
         let at = self.cursor.peek()?.at;
         Some(self.cursor.plan.config.start.plus(at))
@@ -92,7 +92,7 @@ impl Feed {
         })
     }
 
-    /// The counts of the records returned so far, and the moments planted so far.
+    /// Returns the counts of the records returned so far, and the moments planted so far.
     #[must_use]
     pub fn truth(&self) -> GroundTruth {
         let plan = &self.cursor.plan;

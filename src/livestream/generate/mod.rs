@@ -1,10 +1,10 @@
-//! A seeded generator of live streams, which makes the same records on every machine and knows their ground
-//! truth.
+//! A seeded generator of live streams, for demos, tests and benchmarks: a source that makes the same records on every
+//! machine and knows their ground truth.
 //!
-//! Events are decided second by second, by integers drawn from a counter, separately from writing their
-//! bytes. So records can be generated lazily and fast, skipped cheaply when a partition is opened at an
-//! offset, and counted in advance: the malformed, duplicate and late events and the planted moments are known
-//! exactly.
+//! The generator decides which events occur, second by second, by a counter-based random number generator. It writes
+//! their bytes separately. So records can be generated lazily and fast, skipped cheaply when a partition is opened at an
+//! offset, and counted in advance. The numbers of malformed and duplicate events and the planted moments are known
+//! exactly, and the numbers of late events approximately: see [`GroundTruth`].
 
 mod arrivals;
 mod config;
@@ -37,7 +37,8 @@ use crate::core::{
     ConfigError, ExternalError, Partition, PartitionId, Polled, RecordBatch, Source, key_hash,
 };
 
-/// A source of generated events, as JSON records of all four kinds.
+/// A source of generated live-stream events, as JSON records of all four kinds; decode them by
+/// [`JsonDecoder::mixed`](super::JsonDecoder::mixed).
 ///
 /// The hash of a stream's id chooses the partition of its events. A partition's records are in the order of
 /// arrival: event time plus a delay. The same seed and settings make the same bytes, partition by partition.
@@ -45,7 +46,6 @@ use crate::core::{
 ///
 /// A partition can be replayed from any offset, which is the number of a record in it. To open a partition,
 /// the generator makes the decisions about all records before the offset, and writes none of them.
-/// that comes before and writes none of it.
 ///
 /// ```
 /// use telemetra::livestream::generate::{Generator, GeneratorConfig, Planting};
@@ -76,29 +76,31 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// A generator with these settings.
+    /// Creates a generator with these settings.
     ///
     /// # Errors
     ///
-    /// The first setting that cannot work; also if fewer streams than needed have the traffic for the moments to be planted.
+    /// If a setting cannot work, of which the error names the first, or if too few streams have enough traffic for the
+    /// moments to be planted.
     pub fn new(config: GeneratorConfig) -> Result<Self, ConfigError> {
         Ok(Self { plan: Arc::new(Plan::new(config)?) })
     }
 
-    /// The settings of the generator.
+    /// Returns the settings of the generator.
     #[must_use]
     pub fn config(&self) -> &GeneratorConfig {
         &self.plan.config
     }
 
-    /// The planted moments; for an endless generator those of the first
+    /// Returns the planted moments; for an endless generator, the moments of the first
     /// [`duration_ms`](GeneratorConfig::duration_ms).
     #[must_use]
     pub fn planted(&self) -> Vec<PlantedMoment> {
         self.plan.planted()
     }
 
-    /// The records of one partition, counted from 0, one at a time; `None` if there is no such partition.
+    /// Returns an iterator-like [`Feed`] of the records of one partition, counted from 0; `None` if there is no such
+    /// partition.
     #[must_use]
     pub fn feed(&self, partition: u32) -> Option<Feed> {
         let index = partition as usize;

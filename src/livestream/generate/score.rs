@@ -19,13 +19,13 @@ pub struct Score {
 }
 
 impl Score {
-    /// The share of planted moments that were found; `None` if none was planted.
+    /// Returns the recall: the share of planted moments that were found; `None` if none was planted.
     #[must_use]
     pub fn recall(&self) -> Option<f64> {
         (self.planted > 0).then(|| self.recalled as f64 / self.planted as f64)
     }
 
-    /// The share of found moments that were planted; `None` if none was found.
+    /// Returns the precision: the share of found moments that were planted; `None` if none was found.
     #[must_use]
     pub fn precision(&self) -> Option<f64> {
         (self.found > 0).then(|| self.correct as f64 / self.found as f64)

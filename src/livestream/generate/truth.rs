@@ -10,7 +10,8 @@ use super::plan::Plan;
 use crate::core::{EventTime, Fate, Fates, WindowSpec};
 use crate::livestream::EventKind;
 
-/// The counts of what a [`Generator`](super::Generator) makes, for a comparison with what a pipeline finds.
+/// The ground truth of a [`Generator`](super::Generator): the numbers of its events by fate and kind, and the planted
+/// moments, for a comparison with the results of a pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroundTruth {
     /// The planted moments.

@@ -21,7 +21,9 @@ const REACH: u32 = 3;
 /// bytes.
 const UNSPACED: usize = LONGEST / 3;
 
-/// Scores a message by its words: the mean of the weights of those in the lexicon, 0 if there is none.
+/// A scorer by a list of words with weights: the score of a message is the mean of the weights of its words that are in
+/// the list, or 0 if none is. It is the choice for languages other than English and for word lists of your own; for
+/// English chats [`Vader::chat`](super::Vader::chat) has more words and rules.
 ///
 /// A negation (*not*, *never*, *don't*, …) reverses the sign of the weights of the next three words and
 /// reduces them by a quarter, unless a punctuation mark such as `,` or `.` stands in between. Emotes are
@@ -68,7 +70,8 @@ enum Meaning {
 }
 
 impl Lexicon {
-    /// A few hundred English words and negations, and the emotes, emoticons and emoji of stream chats.
+    /// Creates the built-in lexicon: a few hundred English words and negations, and the emotes, emoticons and emoji of
+    /// stream chats.
     #[must_use]
     pub fn english() -> Self {
         let mut lexicon = Self::empty();
@@ -79,7 +82,7 @@ impl Lexicon {
         lexicon
     }
 
-    /// Words of your own with weights from −1 to 1. If a word is given twice, its last weight counts. The
+    /// Creates a lexicon of words of your own with weights from −1 to 1. If a word is given twice, its last weight counts. The
     /// only negations are those added by [`with_negations`](Self::with_negations).
     ///
     /// # Errors
@@ -129,13 +132,13 @@ impl Lexicon {
         Ok(self)
     }
 
-    /// The number of words, without negations.
+    /// Returns the number of words, without negations.
     #[must_use]
     pub fn len(&self) -> usize {
         self.words.values().filter(|meaning| matches!(meaning, Meaning::Weight(_))).count()
     }
 
-    /// Whether the lexicon has no word.
+    /// Returns whether the lexicon has no word.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

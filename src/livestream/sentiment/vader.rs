@@ -28,7 +28,8 @@ use crate::livestream::SENTIMENT_SCALE;
 /// words.
 const RULES: u32 = 1;
 
-/// Scores a message by the rules and the lexicon of VADER (Hutto and Gilbert, 2014).
+/// A scorer of English messages by the rules and the lexicon of VADER (Hutto and Gilbert, 2014).
+/// [`Vader::chat`] adds the words of live chats.
 ///
 /// The lexicon has 7,500 words, emoticons and abbreviations with the valence that ten people gave each. The
 /// rules change a valence by boosters (*very*), dampeners (*kind of*), negations (*not*, *never so*), *but*,
@@ -65,7 +66,7 @@ pub struct Vader {
 }
 
 impl Vader {
-    /// VADER's lexicon and the most common emotes of live chats.
+    /// Creates a scorer with VADER's lexicon and the most common emotes of live chats.
     #[must_use]
     pub fn new() -> Self {
         let mut vader = Self::build();
@@ -73,19 +74,19 @@ impl Vader {
         vader
     }
 
-    /// VADER's lexicon alone.
+    /// Creates a scorer with VADER's lexicon alone, without emotes.
     #[must_use]
     pub fn without_emotes() -> Self {
         Self::build()
     }
 
-    /// [`new`](Self::new) with the layer for live chats: laughter in the common scripts, words and phrases in
+    /// Creates the scorer of [`new`](Self::new) with an additional layer for live chats: laughter in the common scripts, words and phrases in
     /// their sense in chat (`W`, *sick*, *I'm dead*), emoticons and emoji as chats use them, and emotes of
     /// channels by the suffixes of their names (`xyzLUL`). It also handles repeated letters (`goooo`), HTML
     /// entities, names, commands, addresses and numbers. `docs/chat-words.md` has all words of the layer,
     /// with reasons.
     ///
-    /// It costs two fifths more. Words and emotes given later ([`with`](Self::with),
+    /// Scoring takes two fifths longer than by [`new`](Self::new). Words and emotes given later ([`with`](Self::with),
     /// [`with_emotes`](Self::with_emotes)) take precedence over those of the layer.
     ///
     /// ```

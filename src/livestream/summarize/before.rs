@@ -35,14 +35,14 @@ struct Summary0 {
     transaction_amount: [i128; Currency::ALL.len()],
 }
 
-/// The migrations of the state and of the results of a grouping with a
-/// [`chat_aggregate`](super::chat_aggregate) to version 1, for
-/// [`migrate_state`](crate::ops::Pipeline::migrate_state); `None` if there is no version `from`. The pipelines
-/// of this module have them.
+/// Returns the migrations by which a checkpoint of an older version is restored: from version `from` of the state and of
+/// the results of a grouping with a [`chat_aggregate`](super::chat_aggregate) to version 1. `None` if there is no
+/// migration from that version. Pass them to [`migrate_state`](crate::ops::Pipeline::migrate_state) for a pipeline of
+/// your own; [`pipeline`](crate::livestream::pipeline()) and its variants have them.
 ///
-/// Version 0 does not say how often a user wrote and how large a transaction was. So until the windows of the
-/// checkpoint are beyond the reach of explanations, these may call the share of one user too small, and leave
-/// out a largest transaction.
+/// The state of version 0 lacks the number of messages of each user and the size of each transaction. So as long as an
+/// explanation covers windows of such a checkpoint, it may give a share of one user that is too small, or leave out a
+/// largest transaction.
 ///
 /// ```
 /// assert!(telemetra::livestream::chat_migration(0).is_some());

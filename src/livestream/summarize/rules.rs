@@ -19,7 +19,8 @@ const LEAST_MESSAGES: u64 = 10;
 /// another one.
 pub(crate) const OFF_AIR: u64 = 300_000;
 
-/// The five default rules of a pipeline. Each uses a [`ZScore`] over 8 to 30 disjoint earlier windows as its
+/// Returns the five default rules for the moments of a live-stream pipeline. `threshold` is the z-score above which a
+/// window departs from its baseline, in standard deviations; the examples use 3. Each uses a [`ZScore`] over 8 to 30 disjoint earlier windows as its
 /// detector.
 ///
 /// | moment | metric | side | limits |

@@ -5,7 +5,8 @@ use crate::livestream::{
     ViewerCount, encode_json,
 };
 
-/// The settings of a [`script`]: few events of few keys, so that a property test meets every rare case often.
+/// The settings of a [`script`]. The defaults make few events of few keys, so that a property test meets rare cases
+/// often.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScriptConfig {
     /// The number of records, without duplicates.
@@ -39,7 +40,8 @@ pub struct ScriptConfig {
 }
 
 impl Default for ScriptConfig {
-    /// 200 events of 3 streams and 4 users in 2 partitions over some minutes, for the default windows.
+    /// Creates settings for 200 events of 3 streams and 4 users in 2 partitions over some minutes, for the default
+    /// windows.
     fn default() -> Self {
         Self {
             events: 200,
@@ -59,8 +61,8 @@ impl Default for ScriptConfig {
     }
 }
 
-/// A short sequence of records for property tests, with their partitions, in the order of arrival. The same
-/// seed and settings make the same records. Zero partitions, streams or users count as one.
+/// Returns a short random sequence of JSON records for property tests, each with the number of its partition, in the
+/// order of arrival. The same seed and settings make the same records. Zero partitions, streams or users count as one.
 ///
 /// ```
 /// use telemetra::core::source::Memory;

@@ -27,7 +27,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// 2,000,000 events, 1,000 streams, 30 minutes, one partition.
+    /// Creates the standard workload: 2,000,000 events, 1,000 streams, 30 minutes, one partition.
     #[must_use]
     pub fn standard() -> Self {
         Self { streams: 1000, events: 2_000_000, minutes: 30, partitions: 1, seed: 1 }
@@ -63,7 +63,7 @@ impl Workload {
         Self { seed, ..self }
     }
 
-    /// The workload as a source, which generates the events as they are read.
+    /// Returns the workload as a source, which generates the events as they are read.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl Workload {
         Ok(written)
     }
 
-    /// All events in memory, one per line: 560 MB for the standard workload.
+    /// Returns all events in memory, one per line: 560 MB for the standard workload.
     ///
     /// # Errors
     ///

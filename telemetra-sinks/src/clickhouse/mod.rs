@@ -18,7 +18,9 @@ use server::{Server, Session, name};
 /// The number of bytes at which rows are sent.
 const BLOCK: usize = 8 * 1024 * 1024;
 
-/// A sink that writes the rows of all tables to ClickHouse, over HTTP.
+/// A sink that writes the rows of all tables to a ClickHouse database, by its HTTP interface. Changes are inserted as
+/// versions of rows, which ClickHouse merges: this is fast for long histories, but a query for current rows must use
+/// a view or `FINAL`. If queries look up or join few rows, use `Postgres`.
 ///
 /// # Tables
 ///
@@ -27,7 +29,7 @@ const BLOCK: usize = 8 * 1024 * 1024;
 ///
 /// | column | type | holds |
 /// |---|---|---|
-/// | `_version` | `UInt64` | the event time of the change, in milliseconds: the greatest is the current one |
+/// | `_version` | `UInt64` | the event time of the change, in milliseconds: of rows with one key, the row with the greatest version is current |
 /// | `_revision` | `UInt32` | how often the row was published before |
 /// | `_deleted` | `UInt8` | 1 if the change is a withdrawal |
 ///
@@ -35,18 +37,24 @@ const BLOCK: usize = 8 * 1024 * 1024;
 /// a query sees older versions until ClickHouse has merged them away.
 ///
 /// Times are `DateTime64(3, 'UTC')`, on servers before 20.4 milliseconds as `Int64`; booleans are `UInt8`, decimals
-/// `Decimal(38, 6)`, bytes and JSON `String`. A float that is not finite is null; a list that is null is empty. A
-/// missing table or column is made; one of another type, engine or order is refused.
+/// `Decimal(38, 6)`, bytes and JSON `String`. A float that is not finite is written as null, and a list that is null
+/// as an empty list. [`open`](Sink::open) creates missing tables and columns, and fails with a permanent error if a
+/// table has another engine or order, or a column another type.
 ///
 /// # Guarantees
 ///
-/// Each [`apply`](Sink::apply) inserts the changes and then its time into `telemetra_progress`. A process that is
-/// killed in between inserts the same rows again, of which one of each version remains. Whether an insert that was
-/// answered survives a power cut of the server is up to its settings (`fsync_after_insert`) and replicas.
+/// Each call of [`apply`](Sink::apply) inserts the changes, and then their event time into `telemetra_progress`. If
+/// the process is killed in between, it inserts the same rows again after its restart; of rows with the same key and
+/// version ClickHouse keeps one. So the view `TABLE_current` is exact, and the table itself has duplicates until they
+/// are merged. Whether an acknowledged insert survives a power cut of the server depends on the server's settings
+/// (`fsync_after_insert`) and replicas.
 ///
-/// A catch-up makes a part for each insert. `too many parts` is a transient error, as are lost connections, time-outs
-/// and servers without memory or room: the pipeline waits. A wrong password, a missing right and a row that does not
-/// fit are permanent errors. Dead letters are not written.
+/// # Errors and cost
+///
+/// ClickHouse makes a part for each insert, and there is at least one insert for each table with changes and call of
+/// `apply`. Its error `too many parts` is transient, as are lost connections, time-outs, and a server without free
+/// memory or disk space: the pipeline repeats the call with backoff. A wrong password, a missing right and a row that
+/// does not fit are permanent errors. Dead letters are not written.
 ///
 /// The user needs the rights to `CREATE`, `ALTER`, `SELECT`, `INSERT` and `TRUNCATE` in the database, which has to exist.
 ///
@@ -85,8 +93,8 @@ impl ClickHouse {
     ///
     /// # Errors
     ///
-    /// If the URL does not have this form, or contains a path or a query. User and password do not belong
-    /// into it either: see [`user`](Self::user).
+    /// If the URL does not have this form, or contains a path, a query, or a user and password; set the latter by
+    /// [`user`](Self::user).
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
         let host = rest.map(|rest| rest.trim_end_matches('/')).unwrap_or_default();
@@ -128,7 +136,7 @@ impl ClickHouse {
     }
 
     /// Sets how long one request may take, from the connection to the end of the answer. A request that takes
-    /// longer is a transient error and is repeated. Default: 30 s.
+    /// longer is a transient error and is repeated. Default: 30 s; limited to between 1 ms and one hour.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.server.timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(3600));
@@ -143,9 +151,9 @@ impl ClickHouse {
         self
     }
 
-    /// Empties the tables of an earlier run when the pipeline starts from the beginning of its input, at the first
-    /// change. Default: off, so the pipeline continues after the time that it finds, which is right if the input is
-    /// the same as before.
+    /// Empties the tables of an earlier run when the pipeline starts without a checkpoint, and so from the beginning of
+    /// its input. They are emptied at the first change. Default: off, so all batches up to the time found in
+    /// `telemetra_progress` are skipped, which is right if the input is the same as before.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.start_over = true;

@@ -22,14 +22,21 @@ use crate::registry::SchemaRegistry;
 
 /// A decoder of records that are Avro values, for events that implement `Deserialize`. A record is one event.
 ///
-/// A value is read by the schema that it was written with, and the event takes its fields by their names: those
-/// that it does not have are passed over, and for those that the writer did not have serde's `default` stands, in
-/// place of a reader's schema. A union with null is an `Option`, an enum's symbol a text or an enum of unit
-/// variants. A time in milliseconds is an [`EventTime`](telemetra_core::EventTime); one in microseconds, as of the logical type
-/// `timestamp-micros`, needs `#[serde(deserialize_with = "EventTime::from_micros")]`.
+/// A value is read by the writer's schema, either [one schema](Self::with_schema) for all records or the schema that
+/// each record names in a [registry](#method.from_registry). There is no reader's schema: the event type takes its
+/// place. The event's fields are matched by name with those of the writer's schema. Fields that only the writer has
+/// are ignored; fields that only the event has need `#[serde(default)]`.
 ///
-/// The reason in the dead letter of a malformed record names the field and, if there is one, the schema's id.
-/// Decoding makes no value in between and allocates what the event's fields do.
+/// | Avro | field of the event |
+/// |---|---|
+/// | union with null | `Option` |
+/// | enum | `String`, or an enum of unit variants |
+/// | `long` in milliseconds, `timestamp-millis` | [`EventTime`](telemetra_core::EventTime) |
+/// | `timestamp-micros` | `EventTime` with `#[serde(deserialize_with = "EventTime::from_micros")]` |
+///
+/// A record is malformed if it does not fit the schema, has bytes after the value, or contains a list of more than
+/// 2²⁰ items. The reason in its dead letter names the field and, with a registry, the schema's id. Values are
+/// deserialised directly into the event, without an intermediate value.
 ///
 /// ```
 /// # use serde::Deserialize;
@@ -92,12 +99,13 @@ impl<E> Avro<E> {
 
 #[cfg(feature = "schema-registry")]
 impl<E> Avro<E> {
-    /// Creates a decoder of records in the wire format of Confluent's serialisers: the id of the schema
-    /// stands before the value. The schema, and those that it refers to, are fetched from the registry once.
+    /// Creates a decoder of records in [Confluent's wire format](super): the id of the schema is before the value.
+    /// Each schema, and the schemas that it refers to, are fetched from the registry once, and parsed at the first
+    /// record with their id.
     ///
-    /// In a pipeline, records wait for their schemas: see [`SchemaRegistry`]. Elsewhere a record whose schema
-    /// is not there yet is an error, so [prepare](telemetra_core::Preparation::prepare) batches before
-    /// decoding them.
+    /// In a pipeline, records wait for their schemas: see [`SchemaRegistry`]. If you call the decoder yourself, a
+    /// record whose schema has not been fetched yet is an error, so
+    /// [prepare](telemetra_core::Preparation::prepare) batches before decoding them.
     #[must_use]
     pub fn from_registry(registry: SchemaRegistry) -> Self {
         Self { schemas: Schemas::Registry(registry, RwLock::default()), event: PhantomData }

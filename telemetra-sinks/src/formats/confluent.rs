@@ -28,12 +28,14 @@ pub(super) fn by_schema(id: u32, mut error: DecodeError) -> DecodeError {
 /// The length of what stands before the value.
 const PREFIX: usize = 5;
 
-/// A decoder of records in the wire format of Confluent's serialisers: byte 0, the id of the schema in four
-/// bytes, and a value that needs no schema to be decoded, as that of JSON Schema. It gives the value to the
-/// decoder within, and adds the id to its errors. No registry is asked.
+/// A wrapper of another decoder, for records in the wire format of Confluent's serialisers: byte 0, the id of the
+/// schema in four bytes (big-endian), and a value that can be decoded without its schema, such as JSON with a JSON
+/// Schema. It removes the first five bytes, passes the value to the inner decoder, and adds the id to the inner
+/// decoder's errors. No registry is needed, and the value is not validated against the schema. A record that does
+/// not begin with byte 0 and an id is malformed.
 ///
-/// Avro needs the schema: `Avro::from_registry` reads this format by itself, and
-/// `Protobuf::confluent` knows what stands before a Protobuf message besides.
+/// Do not wrap the decoders of Avro and Protobuf: `Avro::from_registry` reads this format itself, as it needs the
+/// schema, and so does `Protobuf::confluent`, as more bytes precede a Protobuf message.
 ///
 /// ```
 /// # use telemetra_core::{Arena, Decoder, Event, EventTime, Record, SerdeJson};

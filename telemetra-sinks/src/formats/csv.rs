@@ -14,13 +14,14 @@ use crate::lines::Header;
 /// A decoder of records that are rows of CSV (RFC 4180), for events that implement `Deserialize`. A record is
 /// one event, or none if it is blank.
 ///
-/// The names of the columns are those of the file's header row, if the source is
-/// [`Lines::csv`](crate::Lines::csv); of other sources, like Kafka, they are given by
-/// [`with_columns`](Self::with_columns). Columns that the type does not have are passed over. A row with more or
-/// fewer fields than columns is malformed. The reason in the dead letter names the column.
+/// Columns are matched with the fields of the event by name. If the source is [`Lines::csv`](crate::Lines::csv) or
+/// [`Folder::csv`](crate::Folder::csv), the names come from the header row of each file; for other sources, such as
+/// Kafka, [`with_columns`](Self::with_columns) sets them. Columns that the event does not have are ignored. A row with
+/// more or fewer fields than columns is malformed, as is a row that is not UTF-8. The reason in the dead letter names
+/// the column.
 ///
-/// An empty field is `None` where the type has an `Option`; spaces are a part of a field. An [`EventTime`](telemetra_core::EventTime) is
-/// milliseconds or RFC 3339.
+/// An empty field is `None` where the event has an `Option`. Spaces around a field belong to it. An
+/// [`EventTime`](telemetra_core::EventTime) is read from milliseconds or RFC 3339.
 ///
 /// ```
 /// # use serde::Deserialize;
@@ -49,8 +50,8 @@ pub struct Csv<E> {
 }
 
 impl<E> Csv<E> {
-    /// Creates a decoder of files with a header row each, for [`Lines::csv`](crate::Lines::csv), which sets
-    /// the delimiter too.
+    /// Creates a decoder of files that each have a header row, for [`Lines::csv`](crate::Lines::csv) and
+    /// [`Folder::csv`](crate::Folder::csv), which also set the delimiter. Records of another source are malformed.
     #[must_use]
     pub const fn new() -> Self {
         Self { columns: None, delimiter: b',', event: PhantomData }
@@ -63,7 +64,7 @@ impl<E> Csv<E> {
         Self { columns: Some(StringRecord::from(columns)), ..Self::new() }
     }
 
-    /// Sets the byte that separates fields, where the columns are given. Default: a comma.
+    /// Sets the byte that separates fields, for a decoder [with columns](Self::with_columns). Default: a comma.
     #[must_use]
     pub const fn delimiter(mut self, delimiter: u8) -> Self {
         self.delimiter = delimiter;

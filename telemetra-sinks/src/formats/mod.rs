@@ -1,12 +1,20 @@
-//! Decoders of formats besides JSON, for event types that are made by serde or prost.
+//! Decoders of CSV, MessagePack, Avro and Protobuf, for event types that derive serde's `Deserialize` or prost's
+//! `Message`. JSON is decoded by [`SerdeJson`](telemetra_core::SerdeJson).
+//!
+//! A decoder is given to a pipeline together with a source, and turns each record of the source into events: see
+//! [`Decoder`](telemetra_core::Decoder). A record that cannot be decoded is *malformed*: it is counted and becomes a
+//! dead letter, with the decoder's error as its reason, and the pipeline goes on.
 //!
 //! | decoder | records | schemas | feature |
 //! |---|---|---|---|
 //! | `Csv` | rows, of files with a header row or with given columns | none | `csv` |
 //! | `MsgPack` | MessagePack values | none | `msgpack` |
-//! | `Avro` | Avro values | one that is given, or each record's from a registry | `avro`, `schema-registry` |
-//! | `Protobuf` | Protobuf messages, also behind the id of a schema | none needed | `protobuf` |
-//! | [`Confluent`] | values of any other decoder behind the id of a schema, as of JSON Schema | none needed | none |
+//! | `Avro` | Avro values | one schema for all records, or the schema of each record from a registry | `avro`, `schema-registry` |
+//! | `Protobuf` | Protobuf messages, also in Confluent's wire format | none needed | `protobuf` |
+//! | [`Confluent`] | values of any other decoder in Confluent's wire format, for example JSON with a JSON Schema | none needed | none |
+//!
+//! *Confluent's wire format* is what Confluent's serialisers write to Kafka: a byte 0, the id of a schema in four
+//! bytes, and the value.
 
 #[cfg(feature = "avro")]
 mod avro;

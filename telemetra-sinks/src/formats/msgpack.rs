@@ -10,8 +10,8 @@ use telemetra_core::{Arena, DecodeError, Decoder, Event, Record, deserialize_wit
 /// contains one event: a map by the names of the fields, or an array in their order.
 ///
 /// Times, UUIDs and the like are read as in JSON: an [`EventTime`](telemetra_core::EventTime) from milliseconds
-/// or a text in RFC 3339. MessagePack's own timestamp extension is not read. The reason in the dead letter of a
-/// malformed record names the field. Bytes behind the value are an error.
+/// or a text in RFC 3339. MessagePack's timestamp extension is not supported. A record with bytes after the value is
+/// malformed. The reason in the dead letter of a malformed record names the field.
 ///
 /// ```
 /// # use serde::Deserialize;

@@ -11,9 +11,10 @@ use super::confluent;
 /// A decoder of records that are Protobuf messages, for events that are types made by `prost`. A record is one
 /// event.
 ///
-/// A message names its fields by number, so it is decoded without the schema that it was written by: fields that
-/// the type does not know are passed over, and those that the message does not have are empty. The reason in the
-/// dead letter of a malformed record is prost's, which names message and field.
+/// A message identifies its fields by number, so it is decoded without the writer's schema: fields that the type does
+/// not have are ignored, and fields that the message does not have get their default values, as Protobuf defines them
+/// (0, empty, or `None`). So a record of quite another message type may decode without an error. The reason in the
+/// dead letter of a malformed record is prost's error, which names message and field.
 ///
 /// ```
 /// # use telemetra_core::{Arena, Decoder, Event, EventTime, Record};
@@ -51,11 +52,10 @@ impl<E> Protobuf<E> {
         Self { index: None, event: PhantomData }
     }
 
-    /// Creates a decoder of records in the wire format of Confluent's serialisers: before the message stand
-    /// the id of its schema and the index of the message's type in the schema's file. The type must be the
-    /// first of the file.
+    /// Creates a decoder of records in [Confluent's wire format](super): before the message are the id of its schema,
+    /// and the index of the message's type in the schema's `.proto` file. The type must be the first of that file.
     ///
-    /// The schema is not fetched, as none is needed. A record of another message type is malformed.
+    /// No schema is fetched, as none is needed. A record of another message type is malformed.
     #[must_use]
     pub fn confluent() -> Self {
         Self::confluent_message([0])

@@ -26,7 +26,9 @@ use progress::Progress;
 /// The number of buffered bytes at which lines are written to the file.
 const BLOCK: usize = 1024 * 1024;
 
-/// A sink that writes every change as a line of JSON to files in a folder.
+/// A sink that writes every change of a row as a line of JSON to files in a folder: a changelog, in which each
+/// version of each row is one line. Query engines read the files of `Parquet` faster; lines of
+/// JSON can be read, followed and replayed by any tool, and are there as soon as a batch is durable.
 ///
 /// | file | contents |
 /// |---|---|
@@ -38,20 +40,24 @@ const BLOCK: usize = 1024 * 1024;
 ///   (`upsert` or `withdraw`), `revision`, and the columns of the row, except the one that holds the
 ///   revision. Times are RFC 3339. A column with the name of one of these four fields gets an underscore, as
 ///   in `time_`.
-/// * After the last change of an event time comes a line of the table `telemetra_progress`. Everything up to
-///   that time is before this line, so a reader that follows the file can wait for it.
-/// * A **dead letter** has `partition`, `offset`, `index`, `time` (the event's, if it is known), `fate`, `reason`, and `record`, or `record_hex` if
-///   the record is not UTF-8.
+/// * A **mark** is a line with the `table` `telemetra_progress`, after the last change of an event time. All
+///   changes up to its `time` are before this line, so a reader that follows the file can wait for the mark.
+/// * A **dead letter** is an object with `partition`, `offset`, `index`, `time` (the event time, if it is known),
+///   `fate`, `reason`, and `record`, or `record_hex` if the record is not UTF-8.
 ///
 /// Files are rotated between batches, and their names sort by time. The number in the name of a file of
 /// changes is the event time of its first batch in milliseconds; files of dead letters are numbered.
 ///
-/// Each [`apply`](Sink::apply) syncs the files before it returns. Opening the sink again cuts off everything
-/// after the last durable time, so each change is in the log once. Dead letters are also written once: one
-/// that lies before the last letter of its partition is looked up in the files, which are then read once.
+/// # Guarantees
 ///
-/// A folder belongs to one pipeline. Opening it fails with a permanent error if it is another pipeline's, and
-/// with a transient one while another process writes to it.
+/// * **Exactly once.** Each [`apply`](Sink::apply) syncs the files before it returns. Opening the sink again cuts
+///   off everything after the last durable time, so each change is in the files once. A reader that follows the
+///   files may have read lines beyond the last mark that a restart cuts off.
+/// * **Dead letters** are also written once. To recognise a dead letter that comes again after a restart, the sink
+///   may read the files of dead letters, once.
+/// * **One writer.** A folder belongs to one pipeline. Opening it fails with a permanent error if another pipeline
+///   wrote to it, and with a transient error while another process has it open.
+/// * **Nothing is deleted**, except by [`start_over`](Self::start_over). A full disk is a permanent error.
 ///
 /// ```
 /// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
@@ -125,8 +131,8 @@ impl JsonLines {
         Self { settings, part_of: None, opened: None }
     }
 
-    /// Sets the size in bytes at which a new file is begun. A file may exceed it by one batch. Default: 256
-    /// MiB.
+    /// Sets the size in bytes at which a new file is begun, of changes and of dead letters. A file may exceed it
+    /// by one batch. Default: 256 MiB.
     #[must_use]
     pub fn rotate_bytes(mut self, bytes: u64) -> Self {
         self.settings.rotate_bytes = bytes;
@@ -157,9 +163,9 @@ impl JsonLines {
         self
     }
 
-    /// Deletes the files of an earlier run when the pipeline starts from the beginning of its input. Default:
-    /// off, so the pipeline continues after the time that it finds in the folder, which is right if the input
-    /// is the same as before.
+    /// Deletes the files of an earlier run when the pipeline starts without a checkpoint, and so from the beginning
+    /// of its input. Default: off, so all batches up to the time found in the folder are skipped, which is right
+    /// if the input is the same as before.
     ///
     /// A pipeline that starts from a checkpoint keeps the files. They are deleted by the first change, so a
     /// run without any change leaves them in place.

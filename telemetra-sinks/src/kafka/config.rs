@@ -14,12 +14,25 @@ use telemetra_core::{ConfigError, EventTime};
 use super::properties::{check_build, is_shown};
 
 /// The connection settings of a Kafka cluster, for [`KafkaSource`](crate::KafkaSource) and
-/// [`KafkaSink`](crate::KafkaSink).
+/// [`KafkaSink`](crate::KafkaSink): bootstrap servers, encryption, login, and properties of librdkafka, the C
+/// client that both are built on. By default connections are neither encrypted nor authenticated.
 ///
 /// Any [property of librdkafka](https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md) can
 /// be [set](Self::set), except those that the guarantees of source and sink depend on, such as
-/// `enable.auto.commit`. These are refused with the reason. Properties are checked when a source or sink is
-/// created, not when they are set.
+/// `enable.auto.commit`: setting one of these is an error, which states the reason. Properties are checked when a
+/// source or sink is created, not when they are set. A property that is not set has librdkafka's default, with these exceptions:
+///
+/// | property | source | sink |
+/// |---|---|---|
+/// | `client.id` | `telemetra` | `telemetra` |
+/// | `reconnect.backoff.max.ms` | 1000 | 1000 |
+/// | `fetch.wait.max.ms` | 100 | |
+/// | `fetch.queue.backoff.ms` | 20 | |
+/// | `allow.auto.create.topics` | | `false`, so that a misspelt topic is an error |
+/// | `linger.ms` | | 5 |
+/// | `compression.codec` | | `lz4` |
+/// | `message.max.bytes` | | 1048588, the brokers' default |
+/// | `queue.buffering.max.kbytes` | | 65536 |
 ///
 /// `Debug`, errors and logs never contain secrets: only the values of properties that are known to be
 /// harmless are shown.
@@ -56,8 +69,8 @@ pub struct OAuthToken {
     pub token: String,
     /// The name of the principal that the token is for.
     pub principal: String,
-    /// The time at which it expires. A new token is requested when four fifths of the time until then have
-    /// passed.
+    /// The time at which the token expires. The callback is called for a new one when four fifths of the time
+    /// until then have passed.
     pub expires: EventTime,
 }
 
@@ -97,22 +110,26 @@ impl KafkaConfig {
         self
     }
 
-    /// Encrypts connections by TLS. Needs the feature `kafka-tls`. The servers' certificates are verified
-    /// against the authorities of the system, or those of [`ca_file`](Self::ca_file).
+    /// Encrypts connections by TLS. Default: no encryption. The servers' certificates are verified against the
+    /// certificate authorities of the system, or those in [`ca_file`](Self::ca_file).
+    ///
+    /// Needs the feature `kafka-tls`; without it, creating the source or sink fails. The same holds for all
+    /// methods below that name the feature.
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self
     }
 
-    /// Encrypts by TLS, and trusts the authorities in this PEM file in place of the system's. Needs the
-    /// feature `kafka-tls`.
+    /// Encrypts connections by TLS, and trusts the certificate authorities in this PEM file in place of the
+    /// system's. The file is read when the source or sink connects. Needs the feature `kafka-tls`.
     #[must_use]
     pub fn ca_file(self, path: impl AsRef<Path>) -> Self {
         self.tls().set("ssl.ca.location", &path.as_ref().to_string_lossy())
     }
 
-    /// Encrypts by TLS, and presents this certificate and private key, both PEM files, to the servers (mTLS).
+    /// Encrypts connections by TLS, and presents this certificate and private key, both PEM files, to the
+    /// servers (mutual TLS).
     /// Needs the feature `kafka-tls`.
     #[must_use]
     pub fn client_certificate(self, certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
@@ -152,9 +169,20 @@ impl KafkaConfig {
         self.sasl("SCRAM-SHA-512", user, password)
     }
 
-    /// Logs in by SASL OAUTHBEARER, with tokens from the callback `token`. It is called on a thread that may
-    /// block, first at the start and then whenever a token is about to expire. If it fails, the error is
-    /// logged and the call is repeated after ten seconds. Needs the feature `kafka-tls`.
+    /// Logs in by SASL OAUTHBEARER, with tokens from the callback `token`. The callback may block. It is called
+    /// first at the start, and then whenever a token is about to expire; if it fails, the error is logged and
+    /// the callback is called again after ten seconds. Needs the feature `kafka-tls`.
+    ///
+    /// ```
+    /// use telemetra_core::EventTime;
+    /// use telemetra_sinks::{KafkaConfig, OAuthToken};
+    ///
+    /// let config = KafkaConfig::new("kafka-1:9092").tls().oauthbearer(|| {
+    ///     let token = std::fs::read_to_string("/var/run/secrets/kafka-token")?;
+    ///     let expires = EventTime(1_767_225_600_000); // read from the token
+    ///     Ok::<_, std::io::Error>(OAuthToken { token, principal: "telemetra".to_owned(), expires })
+    /// });
+    /// ```
     #[must_use]
     pub fn oauthbearer<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
         mut self,

@@ -21,8 +21,8 @@ type Job = Box<dyn FnOnce(&Cluster) + Send>;
 /// Faults are injected by [`broker_down`](Self::broker_down), [`slow_broker`](Self::slow_broker),
 /// [`move_leader`](Self::move_leader) and [`fail_requests`](Self::fail_requests).
 ///
-/// It speaks the Kafka protocol on local ports, so other processes can connect too. It runs until the value
-/// is dropped.
+/// It serves the Kafka protocol on local ports, so other processes can connect too. It runs until the value
+/// is dropped. For a test of transactions, compaction or TLS, run a real broker.
 ///
 /// # Limits
 ///
@@ -33,8 +33,8 @@ type Job = Box<dyn FnOnce(&Cluster) + Send>;
 /// * It has no transactions (they are accepted and ignored), no compaction, no deletion, no offset lookup by
 ///   time, no creation of topics by clients (so [`create_topics`](crate::KafkaSink::create_topics) does not
 ///   work), no TLS and no SASL.
-/// * A fetch that finds nothing is answered only after `fetch.wait.max.ms`. Set it to about 5 if latency
-///   matters.
+/// * A fetch that finds nothing is answered only after `fetch.wait.max.ms`, so a new record may wait for that
+///   long. [Set](KafkaConfig::set) the property to about 5 if latency matters.
 ///
 /// ```
 /// use telemetra_core::{Polled, RecordBatch, Source};
@@ -132,7 +132,8 @@ impl EmbeddedKafka {
     ///
     /// # Errors
     ///
-    /// A permanent error if a partition has; another error if it could not be asked.
+    /// A permanent error if a partition has dropped records; another error if the cluster does not answer within
+    /// 10 s.
     pub fn check_retained(&self, topic: &str) -> Result<(), ExternalError> {
         let what = format!("cannot check what the topic `{topic}` keeps");
         let refused = |error: ConfigError| ExternalError::permanent(what.clone()).because(error);

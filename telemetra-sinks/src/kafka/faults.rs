@@ -70,7 +70,7 @@ impl KafkaFault {
     }
 }
 
-/// Fault injection. Brokers are numbered from 1.
+/// Methods that inject faults. Brokers are numbered from 1.
 impl EmbeddedKafka {
     /// Takes a broker down: it closes its connections and accepts no new ones. Its data is kept.
     ///
@@ -135,8 +135,13 @@ impl EmbeddedKafka {
         moved.map_err(|error| failed(what, error))
     }
 
-    /// Makes the next requests of one kind fail: each with the next of `faults`, whichever client sends it to
-    /// whichever broker. Faults that were ordered before come first.
+    /// Makes the next requests of one kind fail, one request for each element of `faults`, in order. The requests
+    /// may come from any client and go to any broker. Faults of earlier calls come first; later requests are
+    /// answered normally.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster's thread has panicked.
     ///
     /// ```
     /// use telemetra_sinks::{EmbeddedKafka, KafkaFault, KafkaRequest};

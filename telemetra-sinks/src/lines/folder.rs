@@ -20,26 +20,36 @@ const TRIES: usize = 3;
 type Wanted = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// A source of the lines of all files of a folder, like `tail -F` of each. New files are found while the pipeline
-/// runs and are read from their beginning; each file is a partition, and the source never ends.
+/// runs and are read from their beginning; each file is a partition, and the source never ends. Subfolders are not
+/// read. For a fixed list of files that ends, use [`Lines`](crate::Lines).
 ///
-/// * **A file is known by its number in the file system and the time it was made**, not by its name. A file that is
-///   *renamed* goes on where it was, also over a restart, as long as its new name is wanted; one that takes its name
-///   is a new file. So rotation by renaming loses and repeats nothing, if the names of rotated files are wanted too.
-/// * A file that is *cut off* (`copytruncate`) is read again from its beginning, and the log says so. What was written
-///   and cut off between two looks is lost. A cut is noticed by the length, by the time of the last write, and then by the
-///   first 4 KiB and the 4 KiB before what was read.
-/// * A file that is *deleted* is read to its end first if the pipeline runs, and then its partition ends. One that is
-///   deleted while the pipeline does not run counts with what was read of it; the log says up to where.
-/// * Compressed files are read once, and then end, with the feature `compression`. A file that is compressed after it
-///   was read is another file: do not want its name, or its lines count twice.
+/// # Rotated, truncated and deleted files
+///
+/// A file is identified by its inode number and its creation time, not by its name.
+///
+/// * **Renamed.** A renamed file is read on from the same offset, also after a restart, as long as the condition of
+///   [`files`](Self::files) holds for its new name. Another file that gets the old name is a new file. So rotation
+///   by renaming loses and repeats nothing, if the condition holds for the names of rotated files too.
+/// * **Truncated** (`copytruncate`). A truncated file is read again from its beginning, with an entry in the log.
+///   Lines that were written and truncated between two checks are lost. A truncation is noticed by the length, by
+///   the time of the last write, and then by the first 4 KiB and the 4 KiB before the offset.
+/// * **Deleted.** If the pipeline runs, a deleted file is read to its end, and then its partition ends. If it is
+///   deleted while the pipeline does not run, the lines after the checkpoint are lost; the log names the offset.
+/// * **Compressed** (feature `compression`). A compressed file is read once, and then its partition ends. A file that
+///   is compressed after it was read is a new file: exclude its name by [`files`](Self::files), or its lines count
+///   twice.
+///
+/// # Event time
 ///
 /// **Set [`TimeConfig::idle_after`](telemetra_core::TimeConfig::idle_after)**: a file that does not grow holds back the
-/// watermark until it is idle, and so does the folder itself, which is a partition that never has a record. What a new
-/// file contains is late if it is older than the watermark by more than the allowed lateness.
+/// watermark until it is idle, and so does the folder itself, which is a partition that never has a record. Events of
+/// a new file are too late if they are older than the watermark by more than the allowed lateness.
 ///
-/// Offsets hold the place in the file in their lower 48 bits, and how often the file was cut off in the upper ones.
-/// Each file stays open, so a folder of thousands needs as many file descriptors. In a cluster all processes need to
-/// see the same folder. Folders within it are not read. Each file is read from its beginning at the first start.
+/// # Cost
+///
+/// Each file stays open, so a folder of thousands of files needs as many file descriptors. In a cluster all processes
+/// need to see the same folder. An offset is the position in the file in its lower 48 bits, and the number of
+/// truncations in the upper bits.
 ///
 /// ```
 /// use std::time::Duration;
@@ -64,8 +74,9 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Creates a source of all files of the folder whose names do not begin with a dot. The folder must exist
-    /// when the pipeline starts.
+    /// Creates a source of all files of the folder whose names do not begin with a dot. A folder that
+    /// does not exist is a transient error, so the pipeline waits for it up to its `startup_timeout`. At the
+    /// first start each file is read from its beginning.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
@@ -78,8 +89,8 @@ impl Folder {
         }
     }
 
-    /// Sets the condition on the names of the files that are read, without their folder. Default: names that
-    /// do not begin with a dot.
+    /// Sets the condition for a file to be read, by its name without the folder. The condition replaces the
+    /// default, which excludes names that begin with a dot.
     #[must_use]
     pub fn files(mut self, wanted: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         self.wanted = Arc::new(wanted);

@@ -33,8 +33,8 @@ use framing::Framing;
 use pace::Paced;
 use stream::StreamLines;
 
-/// A source of the lines of files or of standard input. Each line is a record, and each file a partition,
-/// whose id is the path as given.
+/// A source of the lines of given files, of named pipes or of standard input. Each line is a record, and each file
+/// a partition, whose id is the path as given. For files that appear while the pipeline runs, use [`Folder`].
 ///
 /// * A record is the line without its `\n`, and without a `\r` before it. The last line needs no `\n`. Blank
 ///   lines and a byte order mark are skipped.
@@ -47,8 +47,8 @@ use stream::StreamLines;
 /// * **Standard input and pipes** are read by a thread of their own and cannot be resumed. To continue after
 ///   a restart, write the input to a file first.
 ///
-/// A file that cannot be opened or read, that has shrunk, or that is another one than in the checkpoint is an
-/// error, which names the path.
+/// A file that cannot be opened or read, that has shrunk, or that is not the file of the checkpoint is an error,
+/// which names the path.
 ///
 /// ```
 /// use telemetra_core::{RecordBatch, Source};
@@ -94,10 +94,10 @@ impl Lines {
         Self::file("-")
     }
 
-    /// Waits for more lines at the end of each file, like `tail -f`, and checks again after `pause`. The
-    /// source then never ends, and the last line is not a record before its `\n` is written. A file that is
-    /// replaced by another one under the same path, as by log rotation, is an error. Default: a partition
-    /// ends at the end of its file.
+    /// Waits for more lines at the end of each file, like `tail -f`, and checks again after `pause` of processing
+    /// time. The source then never ends, and the last line is not a record before its `\n` is written. A file
+    /// that is replaced by another one under the same path, as by log rotation, is an error; [`Folder`] follows
+    /// rotated files. Default: a partition ends at the end of its file.
     ///
     /// ```
     /// use std::time::Duration;
@@ -111,8 +111,9 @@ impl Lines {
     }
 
     /// Reads each file as one JSON array, `[{…}, {…}]`, whose elements are the records. The array is not held in
-    /// memory: an element is a record as soon as it has been read. An element may be as long as a line. A file that
-    /// is no array, or has no end, is an error, which comes after the records before.
+    /// memory: an element is a record as soon as it has been read. An element may have at most as many bytes as
+    /// a line. A file that is not an array, or that ends within it, is an error, which comes after the records
+    /// before that place. Default: each line is a record.
     ///
     /// ```
     /// use telemetra_sinks::Lines;
@@ -125,12 +126,12 @@ impl Lines {
     }
 
     /// Reads each file as CSV (RFC 4180) with fields separated by `delimiter`; the first row names the columns. A
-    /// record is a row without its end, which may have ends of line within quotes. Decode it by
-    /// [`Csv`](crate::formats::Csv), which gets the names of the columns of its file. After a restart the header
-    /// is read again.
+    /// record is one row without the line break at its end; quoted fields may contain line breaks. Decode records
+    /// by [`Csv`](crate::formats::Csv), which gets the column names of each file. After a restart the header is
+    /// read again. Default: each line is a record.
     ///
-    /// A quote without its end makes all that follows one row, which is too long after
-    /// [`MAX_RECORD_BYTES`](telemetra_core::RecordBatch::MAX_RECORD_BYTES).
+    /// If the closing quote of a field is missing, the rest of the file belongs to that row, which is marked as
+    /// oversize beyond [`MAX_RECORD_BYTES`](telemetra_core::RecordBatch::MAX_RECORD_BYTES).
     ///
     /// ```
     /// use telemetra_core::{RecordBatch, Source};
@@ -161,7 +162,8 @@ impl Lines {
         self
     }
 
-    /// Replays the lines at the pace of their event times: see [`Pace`]. Default: as fast as possible.
+    /// Replays the lines with the intervals of their event times, for demos and load tests: see [`Pace`]. Default:
+    /// as fast as possible.
     #[must_use]
     pub fn paced(mut self, pace: Pace) -> Self {
         self.pace = Some(pace);

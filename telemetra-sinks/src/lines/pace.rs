@@ -17,7 +17,8 @@ const LONGEST_WAIT: u64 = 3_600_000;
 
 type TimeOf = Arc<dyn Fn(Record<'_>) -> Option<EventTime> + Send + Sync>;
 
-/// The pace of a replay: as recorded, times a factor.
+/// The speed at which [`Lines::paced`](crate::Lines::paced) replays recorded lines: the intervals of their event
+/// times, divided by a factor.
 ///
 /// The first record with an event time is due at once, whichever partition it is in. A later record is due
 /// when the processing time passed since then, times the factor, equals the difference of the event times. A
@@ -46,9 +47,10 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Creates a pace of `factor` times the recorded one; `time_of` reads the event time of a record. Use
-    /// [`event_time_by`] to read it by a decoder. A record that would have to wait for more than an hour is
-    /// returned at once, as its event time must be wrong.
+    /// Creates a pace of `factor` times the recorded one: 1 is the recorded pace, 10 is ten times as fast.
+    /// `time_of` returns the event time of a record; use [`event_time_by`] to read it by a decoder. A record that
+    /// would have to wait for more than an hour of processing time is returned at once, as its event time must be
+    /// wrong.
     ///
     /// # Errors
     ///

@@ -29,15 +29,23 @@ use subscribe::Subscribers;
 const SHARDS: usize = 64;
 
 /// A sink that keeps the current rows of one grouping, with keys `K` and summaries `S`, in memory, where the
-/// host service can query and follow them. [`reader`](Self::reader) returns handles for it.
+/// host service can query and follow them: what Flink calls queryable state, in the process of the pipeline.
+/// [`reader`](Self::reader) returns a handle for queries and subscriptions. For readers in other processes, use the
+/// HTTP routes over a view (`telemetra::http`), or `RedisSink`.
 ///
-/// For each [subject](telemetra_core::AnyRow::subject) it keeps the windows and moments within the horizon.
-/// It also keeps rows of other types that have no event time ([`AnyRow::time`](telemetra_core::AnyRow::time)
-/// is `None`), until they are withdrawn. Rows of other types with an event time are only passed to
-/// subscribers, unless [`timed_rows`](Self::timed_rows) is set. A pipeline of several groupings needs one
-/// view for each.
+/// A *subject* is what a row is about, usually the text of its key: see
+/// [`AnyRow::subject`](telemetra_core::AnyRow::subject). For each subject the view keeps:
 ///
-/// The view is empty after a restart; the pipeline then writes the whole state again.
+/// * windows and moments, within the horizon;
+/// * rows of other types without an event time ([`AnyRow::time`](telemetra_core::AnyRow::time) is `None`), until
+///   they are withdrawn;
+/// * rows of other types with an event time only if [`timed_rows`](Self::timed_rows) is set, within the horizon.
+///   Otherwise they are only passed to subscribers.
+///
+/// A pipeline of several groupings needs one view for each: see [`only`](Self::only). Batches with windows of two
+/// tables are a permanent error.
+///
+/// The view is empty after a restart; the pipeline then writes all current rows again. Dead letters are not kept.
 ///
 /// # Cost
 ///
@@ -142,25 +150,26 @@ impl<S, K> LiveView<S, K> {
         Self { shared: Arc::new(shared), only: Vec::new(), windows: None, sweep: 0 }
     }
 
-    /// Accepts the rows of these tables only. Needed if several groupings have keys and summaries of the same
-    /// types, and useful to leave out tables that no reader asks for. Default: all tables.
+    /// Accepts the rows of these tables only. It is needed if several groupings have keys and summaries of the same
+    /// types, and leaves out tables that no reader needs. Default: all tables. [`open`](telemetra_core::Sink::open)
+    /// fails with a permanent error if the pipeline has no table of one of these names.
     #[must_use]
     pub fn only(mut self, tables: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.only = tables.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Keeps rows of other types that have an event time too, from their time until a horizon after it. Readers
-    /// then find them in [`SubjectView::all`] and [`LiveReader::changes_since`]. Each costs memory, and a copy of
-    /// its pointer when the snapshot of its subject is copied: leave it off for tables with a row for each event.
-    /// Default: off.
+    /// Also keeps rows that have an event time and are neither windows nor moments, for a horizon after that time.
+    /// Readers then find them in [`SubjectView::rows`], [`SubjectView::all`] and [`LiveReader::changes_since`].
+    /// Default: off. Each row costs memory, and a copy of its pointer when the snapshot of its subject is copied,
+    /// so do not use it for tables with a row for each event.
     #[must_use]
     pub fn timed_rows(self) -> Self {
         self.shared.timed.store(true, Ordering::Relaxed);
         self
     }
 
-    /// Returns a handle for readers. Call it before the view is given to the pipeline.
+    /// Returns a handle for readers. Call it before the view is given to the pipeline; handles can be cloned later.
     #[must_use]
     pub fn reader(&self) -> LiveReader<S, K> {
         LiveReader(Arc::clone(&self.shared))

@@ -9,12 +9,12 @@ use telemetra_core::{AnyRow, Data, EventTime, Key, Moment, Shape, SummaryRow, Ta
 
 use super::{Shared, SubjectView, Subscription, Update};
 
-/// A reader of a [`LiveView`](crate::LiveView): cheap to clone, and usable from any thread. A query takes a
-/// short lock and never waits for a batch.
+/// A handle for queries of a [`LiveView`](crate::LiveView) and subscriptions to its changes: cheap to clone, and
+/// usable from any thread. A query holds a lock only while it copies pointers, so it can be called from async tasks.
 ///
 /// The snapshot of a subject is as of one event time: it contains all changes of that time or none. While the
-/// writer works, two subjects may be one time apart; all have reached [`as_of`](Self::as_of). A common time
-/// for all subjects would need a lock on all of them, or a copy.
+/// sink applies a batch, the snapshots of two subjects may be as of different batches; every subject has reached
+/// at least [`as_of`](Self::as_of).
 ///
 /// ```
 /// use std::time::Duration;
@@ -129,8 +129,8 @@ impl<S, K> LiveReader<S, K> {
     }
 
     /// Returns the changes of a subject after an event time, sorted by time: each row once, as it is now, or
-    /// as it was when it was withdrawn. For readers that know the subject as of that time and want to catch
-    /// up. It is smaller than a snapshot, and includes withdrawals.
+    /// as it was when it was withdrawn. It is for readers that know the subject as of that time and want to catch
+    /// up; the answer is smaller than a snapshot, and includes withdrawals.
     ///
     /// `None` if not all changes since then are [known](Self::known_since), or if the view has not reached
     /// that time. Then read the [snapshot](Self::subject).
@@ -193,8 +193,8 @@ impl<S: Data, K: Key> Shared<S, K> {
 }
 
 impl<S: Data, K: Key> LiveReader<S, K> {
-    /// Returns whether the view keeps rows of this kind. Others are only passed to subscribers, so a reader
-    /// that was disconnected cannot find out what changed in them.
+    /// Returns whether the view keeps rows of the type and table of `row`. Rows that it does not keep are only
+    /// passed to subscribers, so a reader that was disconnected cannot find out what changed in them.
     #[must_use]
     pub fn keeps(&self, row: &dyn AnyRow) -> bool {
         self.0.keeps(row)

@@ -14,7 +14,7 @@ use telemetra_core::{Change, EventTime};
 /// The changes of all rows about one subject at one event time. Subscribers share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// The event time at which they took effect.
+    /// The event time at which the changes took effect.
     pub time: EventTime,
     /// The subject of the rows.
     pub subject: Arc<str>,
@@ -27,8 +27,8 @@ pub struct Update {
 pub enum Notice {
     /// Rows about a subject changed.
     Changed(Arc<Update>),
-    /// This number of updates was dropped since the last notice, as the subscriber was too slow. The next
-    /// updates are newer; read the view again to be complete.
+    /// This number of updates was dropped since the last notice, as the subscriber was too slow and its queue was
+    /// full. The dropped updates are older than the next one. Read the view again to be complete.
     Missed(u64),
 }
 
@@ -38,8 +38,9 @@ pub enum Notice {
 /// Its queue is bounded. If it is full, the oldest updates are dropped and their number is reported, so a
 /// slow subscriber delays nobody. Dropping the subscription ends it.
 ///
-/// It can be received from threads ([`recv`](Self::recv)), from tasks ([`recv_async`](Self::recv_async)), and
-/// as a [`Stream`] of [`Notice`]s, which ends when the view is closed.
+/// Receive notices in a thread by [`recv`](Self::recv), in a task of any async runtime by
+/// [`recv_async`](Self::recv_async), or as a [`Stream`] of [`Notice`]s. The subscription ends when the view is closed,
+/// at the end of the pipeline.
 ///
 /// ```
 /// use std::time::Duration;
@@ -77,7 +78,7 @@ impl Subscription {
     }
 
     /// Waits for the next notice, in a task of any asynchronous runtime. `None` when the view is closed and
-    /// all notices were received. Cancelling it loses no notice.
+    /// all notices were received. It is cancel safe: if the future is dropped, no notice is lost.
     pub async fn recv_async(&self) -> Option<Notice> {
         loop {
             if let Some(missed) = self.take_missed() {

@@ -34,8 +34,9 @@ impl Held {
     }
 }
 
-/// The snapshot of one subject as of one event time: its windows and moments within the horizon, and its rows of
-/// other types. Rows are shared, so cloning a snapshot is cheap.
+/// The snapshot of one subject of a [`LiveView`](crate::LiveView) as of one event time: its windows and moments within
+/// the horizon, and its rows of other types. It does not change while a reader holds it. Rows are shared, so cloning
+/// a snapshot copies pointers only.
 pub struct SubjectView<S, K = String> {
     /// Rows of other types, sorted by table and key.
     rows: Vec<Held>,
@@ -51,9 +52,9 @@ pub struct SubjectView<S, K = String> {
 }
 
 impl<S, K> SubjectView<S, K> {
-    /// Returns the row of this type, which is neither a window nor a moment; the first one by table and key if
-    /// there are several. Rows with an event time are only there if the view keeps
-    /// [timed rows](crate::LiveView::timed_rows); subscribers receive them.
+    /// Returns the row of the type `R`, which must be neither a window nor a moment; the first row by table and key
+    /// if there are several, and `None` if there is none. Rows with an event time are included only if the view
+    /// keeps [timed rows](crate::LiveView::timed_rows).
     #[must_use]
     pub fn row<R: 'static>(&self) -> Option<&R> {
         self.rows.iter().find_map(|held| held.row.typed().downcast_ref())
@@ -64,8 +65,8 @@ impl<S, K> SubjectView<S, K> {
         self.rows.iter()
     }
 
-    /// Returns all rows of all tables: those of other types by table and key, then windows by start,
-    /// then moments by type and start. For readers that know no type.
+    /// Returns all rows of all tables: rows of other types by table and key, then windows by start, then moments by
+    /// type and start. It is for readers that do not know the types of rows.
     pub fn all(&self) -> impl Iterator<Item = &Published<Arc<dyn AnyRow>>> {
         let windows = self.windows.iter().map(|(_, held)| held);
         self.rows.iter().chain(windows).chain(self.moments.values().map(|(_, held)| held))

@@ -21,22 +21,27 @@ const TRIES: usize = 100;
 /// A checkpoint store in S3, Google Cloud Storage or Azure Blob Storage, for pipelines whose processes share no
 /// folder.
 ///
-/// * An object `index.json` under the prefix of the URL says which blobs there are, in which objects, and which process
-///   holds which place. It is replaced by a conditional put, which fails if another process has replaced it since it
-///   was read. Each blob is an object of its own, which is written before the index names it and never changes. So a
-///   blob is there whole or not at all, and [`put`](CheckpointStore::put) is two requests.
-/// * [`claim`](CheckpointStore::claim) takes a place over from the process that held it before. What the other process
-///   stores or removes afterwards fails with a permanent error and changes nothing.
-/// * Objects that a process left by dying before the index named them are removed by the next claim of place 0.
+/// * Each blob of a checkpoint is an object of its own, which never changes. The object `index.json` under the prefix
+///   of the URL lists the blobs and their objects, and which process holds which place: the *place* of a process is
+///   its number among the processes of the pipeline. A blob is written before the index lists it, so it is there
+///   whole or not at all, and [`put`](CheckpointStore::put) makes two requests.
+/// * The index is replaced by a conditional put, which fails if another process has replaced the index since it was
+///   read; the change is then repeated on the newer index.
+/// * [`claim`](CheckpointStore::claim) takes a place over from the process that held it before. If that process stores
+///   or removes a blob afterwards, its call fails with a permanent error and changes nothing.
+/// * Objects of a process that died before the index listed them are removed by the next claim of place 0.
 /// * A prefix belongs to one pipeline. Do not give a bucket a lifecycle rule that deletes objects under it by age: a
 ///   checkpoint needs parts that are as old as its oldest unchanged state.
 ///
-/// Conditional puts (`If-Match` and `If-None-Match`, or their like) are there in Amazon S3 (since November 2024), Cloudflare
-/// R2, MinIO, Versity's gateway, Google Cloud Storage and Azure Blob Storage. Another service that ignores the
-/// headers would give no protection against two owners.
+/// Conditional puts (`If-Match` and `If-None-Match`, or the like) are supported by Amazon S3 (since November 2024),
+/// Cloudflare R2, MinIO, Versity's gateway, Google Cloud Storage and Azure Blob Storage. With a service that ignores
+/// these headers, two processes could hold one place.
 ///
-/// Errors of the network, answers that the service is busy (408, 429, 5xx) and timeouts are transient; wrong credentials, a
-/// missing bucket and a fence are permanent. S3 takes blobs of up to 5 GB.
+/// # Errors
+///
+/// Errors of the network, time-outs, and answers that the service is busy (408, 429, 5xx) are transient. Wrong
+/// credentials, a missing bucket, and a place that another process has taken over are permanent. S3 takes blobs of up
+/// to 5 GB.
 ///
 /// ```
 /// use telemetra_core::checkpoint::CheckpointStore;
@@ -97,7 +102,7 @@ impl Index {
 }
 
 impl ObjectCheckpoints {
-    /// Creates a store under the URL of `config`. The first request is made at the first call.
+    /// Creates a store under the URL of `config`. The first call of a method of the store makes the first request.
     ///
     /// # Errors
     ///

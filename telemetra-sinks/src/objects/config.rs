@@ -15,8 +15,9 @@ use telemetra_core::ConfigError;
 use super::bucket::Bucket;
 use super::http::{Connector, Last};
 
-/// The address of a prefix in a bucket of an object store, and its credentials: Amazon S3 and compatible
-/// services, Google Cloud Storage, Azure Blob Storage.
+/// The connection settings of an object store: a bucket, the prefix of all object names, and the credentials. It
+/// is used by [`ObjectCheckpoints`](crate::ObjectCheckpoints) and `Parquet::in_object_store`. Give each pipeline, and
+/// each of these two, a prefix of its own.
 ///
 /// | URL | service | credentials, from the environment or by [`option`](Self::option) |
 /// |---|---|---|
@@ -25,9 +26,10 @@ use super::http::{Connector, Last};
 /// | `az://CONTAINER/PREFIX` | Azure Blob Storage | `AZURE_STORAGE_ACCOUNT_NAME`, `AZURE_STORAGE_ACCOUNT_KEY` and the like |
 /// | `memory:///PREFIX` | none: the memory of the process, for tests; clones of one configuration share it | |
 ///
-/// The options are those of the crate `object_store`. Credentials are never printed, and a URL that contains
-/// some is refused. Requests are made in the thread of the sink or store; each has a time limit, and none is
-/// repeated here: the pipeline repeats what may succeed later.
+/// The options are those of the crate [`object_store`](https://docs.rs/object_store). Credentials are never printed,
+/// and a URL that contains credentials is an error. A request blocks the thread of the sink or store, no longer than
+/// the [`timeout`](Self::timeout). The client repeats no request; a request that failed with a transient error is
+/// repeated by the pipeline.
 ///
 /// ```
 /// use telemetra_sinks::ObjectStoreConfig;
@@ -72,11 +74,12 @@ fn wrong(detail: impl Into<String>, hint: &str) -> ConfigError {
 }
 
 impl ObjectStoreConfig {
-    /// Creates the configuration of the place at a URL, with the credentials that the environment has.
+    /// Creates the settings for a URL of the form in [the table](Self), with the credentials and options that the
+    /// environment variables of the process contain. `s3a://` is the same as `s3://`.
     ///
     /// # Errors
     ///
-    /// If the URL is of none of the services, has no bucket, or contains credentials.
+    /// If the URL does not have one of these forms, has no bucket, or contains credentials, a query or a fragment.
     pub fn from_url(url: &str) -> Result<Self, ConfigError> {
         const FORMS: &str = "give s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX";
         let (scheme, rest) =
@@ -105,12 +108,13 @@ impl ObjectStoreConfig {
         Ok(Self { url: url.to_owned(), prefix, service, authority: None, timeout: Duration::from_secs(30) })
     }
 
-    /// Sets an option of the service by its name in the crate `object_store`, as `aws_endpoint`, `aws_region`,
-    /// `google_service_account` or `azure_storage_account_name`.
+    /// Sets an option of the service by its name in the crate `object_store`, for example `aws_endpoint`,
+    /// `aws_region`, `google_service_account` or `azure_storage_account_name`, in any case of letters. It takes
+    /// precedence over the environment. The value is checked when the sink or store is created.
     ///
     /// # Errors
     ///
-    /// If the service has no option of that name.
+    /// If the service has no option of that name. `memory://` has no options.
     pub fn option(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
         let lower = name.to_ascii_lowercase();
         let unknown =
@@ -130,14 +134,16 @@ impl ObjectStoreConfig {
         Ok(self)
     }
 
-    /// Sets the certificates (PEM) of the authority that vouches for the service. Default: those of the system.
+    /// Sets the certificate authority, in PEM, that must have signed the service's certificate. Default: the
+    /// authorities that the system trusts.
     #[must_use]
     pub fn authority(mut self, pem: &[u8]) -> Self {
         self.authority = Some(pem.to_vec());
         self
     }
 
-    /// Sets how long a request may take, plus a second for each MiB of its body. Default: 30 seconds.
+    /// Sets how long a request may take; a second for each MiB of its body is added. A request that takes longer is
+    /// a transient error. Default: 30 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

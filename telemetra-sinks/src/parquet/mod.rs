@@ -22,8 +22,10 @@ use place::{Opened, Place};
 pub use rows::ParquetRows;
 use shape::Shape;
 
-/// A sink that writes every change as a row of Parquet files in a folder, for DuckDB, Spark, pandas and what else
-/// reads them.
+/// A sink that writes every change as a row of Parquet files in a folder or an object store, for DuckDB, Spark,
+/// pandas and other query engines. Each change is in the files exactly once. Readers see it up to one
+/// [`rotate_every`](Self::rotate_every) late: choose [`JsonLines`](crate::JsonLines) if they must see each batch
+/// at once, and `Postgres` or `ClickHouse` if they need only current rows.
 ///
 /// # Files
 ///
@@ -31,8 +33,8 @@ use shape::Shape;
 /// [describes](telemetra_core::Row::time), or of the change if the row describes the present. So all versions of a
 /// row are in one partition, and a query for a day sees the corrections that came the day after. A file holds the
 /// changes of one table and day that took effect within one [`rotate_every`](Self::rotate_every), and fewer if
-/// there are many ([`rotate_bytes`](Self::rotate_bytes)). It is written beside, synced, and renamed, so readers
-/// see whole files only, and a file never changes afterwards.
+/// there are many ([`rotate_bytes`](Self::rotate_bytes)). A file is written under a temporary name, synced, and
+/// renamed, so readers see whole files only, and a file never changes afterwards.
 ///
 /// The files are a changelog. Each row has these columns, and then those of the table:
 ///
@@ -45,10 +47,10 @@ use shape::Shape;
 /// Columns of decimals are `DECIMAL(38,6)`, lists are lists, JSON is a string, and a float that is not finite is
 /// null. A column of the table with one of these names, or `day`, gets an underscore at its end.
 ///
-/// # The current table
+/// # Querying current rows
 ///
-/// is the newest change of each key, unless that is a withdrawal. [`current_rows`](Self::current_rows) makes that
-/// query for a table; in DuckDB:
+/// The current row of a key is its newest change, unless that change is a withdrawal.
+/// [`current_rows`](Self::current_rows) makes the query for a table; in DuckDB:
 ///
 /// ```sql
 /// SELECT * FROM (
@@ -59,29 +61,33 @@ use shape::Shape;
 ///
 /// # Guarantees
 ///
-/// * **Durable.** [`apply`](Sink::apply) appends to a log in `FOLDER/_telemetra` and syncs it. Files are made from the
-///   log when its time or size is over, and when the sink is closed: readers see a change at most `rotate_every`
-///   of event time later.
-/// * **Once.** A file's name depends on its log alone, and the log is deleted when its files are durable. A process
-///   that is killed at any instant leaves each change in the log or in a file that the next process makes again
-///   under the same name, so no change is there twice.
-/// * **Bounded.** Between rotations the sink holds one batch. At a rotation it holds the log, of at most
+/// * **Durable.** [`apply`](Sink::apply) appends the changes to a write-ahead log in `FOLDER/_telemetra` and syncs it.
+///   A *rotation* makes Parquet files from the log and begins a new log: when `rotate_every` of event time or
+///   `rotate_bytes` is reached, and when the sink is closed. So readers see a change at most `rotate_every` of event
+///   time later.
+/// * **Exactly once.** A file's name depends on its log alone, and the log is deleted when its files are durable. If a
+///   process is killed at any instant, each change is in the log or in files. A rotation that was interrupted is
+///   repeated by the next process, which makes the same files under the same names, so no change is there twice.
+/// * **Bounded memory.** Between rotations the sink holds one batch. At a rotation it holds the log, of at most
 ///   `rotate_bytes` and one batch, and one row group (64 Ki rows or 16 MiB).
 ///
-/// A folder belongs to one pipeline, as that of [`JsonLines`](crate::JsonLines). Dead letters are not written. Old days
-/// may be deleted at any time, folder by folder. A full disk is a permanent error.
+/// A folder belongs to one pipeline: opening it fails with a permanent error if another pipeline wrote to it, and with a
+/// transient error while another process has it open. Dead letters are not written. Old days may be deleted at any
+/// time, folder by folder. A full disk is a permanent error.
 ///
 /// # In an object store
 ///
-/// [`in_object_store`](Self::in_object_store) (feature `object-store`) writes the same files as objects, and the same holds, with
-/// these differences:
+/// [`in_object_store`](Self::in_object_store) (feature `object-store`) writes the same files as objects. All of the above
+/// holds, with these differences:
 ///
-/// * The log is in objects too, a segment for each [`apply`](Sink::apply), which is two requests: the segment, and
-///   `_telemetra/progress.json`, which names it. At a rotation the segments are read back.
-/// * `progress.json` is replaced by a conditional put. A process that opens the sink takes the prefix over from the one that
-///   had it, whose next `apply` fails with a permanent error and changes nothing.
-/// * A log is closed before files are made from it, so whoever makes them makes the same under the same names.
-/// * At a rotation a file is held in memory before it is put, beside the log.
+/// * The log consists of objects too, one segment for each call of [`apply`](Sink::apply). A call makes two requests: it
+///   puts the segment, and `_telemetra/progress.json`, which names the segment. At a rotation the segments are read
+///   back.
+/// * `progress.json` is replaced by a conditional put. A process that opens the sink takes the prefix over from the
+///   process that had it; the next `apply` of that process fails with a permanent error and changes nothing. See
+///   `ObjectCheckpoints` for the services that support conditional puts.
+/// * At a rotation the sink holds each file in memory until it is put, in addition to the log.
+/// * A service that cannot be reached or is busy is a transient error.
 ///
 /// ```
 /// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
@@ -153,16 +159,18 @@ impl Parquet {
         Self { settings, part_of: None, opened: None }
     }
 
-    /// Sets the event time of a file, counted from the epoch: new files are begun at every multiple. It is also how
-    /// long a change may wait for its file. At least 1 ms. Default: 15 minutes.
+    /// Sets the span of event time of a file: new files are begun at every multiple of `interval`, counted from the
+    /// epoch. It is also the event time for which a change may wait in the log before readers see it. At least
+    /// 1 ms. Default: 15 minutes.
     #[must_use]
     pub fn rotate_every(mut self, interval: Duration) -> Self {
         self.settings.rotate_every = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX).max(1);
         self
     }
 
-    /// Sets the size in bytes, before compression, at which files are made earlier than that. It bounds the size of
-    /// files and the memory for making them; one batch may exceed it. Default: 64 MiB.
+    /// Sets the size of the log in bytes at which files are made before [`rotate_every`](Self::rotate_every) is
+    /// over. It bounds the size of files, which are compressed, and the memory for making them; one batch may
+    /// exceed it. Default: 64 MiB.
     #[must_use]
     pub fn rotate_bytes(mut self, bytes: u64) -> Self {
         self.settings.rotate_bytes = bytes;
@@ -177,17 +185,17 @@ impl Parquet {
         self
     }
 
-    /// Deletes the files of an earlier run when the pipeline starts from the beginning of its input, at the first
-    /// change. Default: off, so the pipeline continues after the time that it finds in the folder, which is right
-    /// if the input is the same as before.
+    /// Deletes the files of an earlier run when the pipeline starts without a checkpoint, and so from the beginning of
+    /// its input. They are deleted at the first change. Default: off, so all batches up to the time found in the
+    /// folder are skipped, which is right if the input is the same as before.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.settings.start_over = true;
         self
     }
 
-    /// Returns the query for the current rows of a table, in standard SQL; it is tested with DuckDB. `source`
-    /// is the table or function that reads the files there.
+    /// Returns the query for the current rows of a table, in standard SQL; it is tested with DuckDB. `source` is the
+    /// SQL expression, put after `FROM`, by which the query engine reads the table's files.
     ///
     /// ```
     /// use telemetra_core::{Column, ColumnKind, Table};

@@ -14,12 +14,14 @@ use super::entry;
 use super::file::{self, Buffer};
 use super::shape::Shape;
 
-/// A writer of a Parquet file with rows of one table, for exports. The columns are those of the table, as in
-/// the files of [`Parquet`](crate::Parquet), without the columns about changes.
+/// A writer of a single Parquet file with rows of one table, for exports from a service of your own; it is not a
+/// sink. The file has the columns of the table, with the types of the files of [`Parquet`](crate::Parquet),
+/// without the columns about changes.
 ///
 /// # Cost
 ///
-/// The memory for one row group, which each call of [`group`](Self::group) writes.
+/// Each call of [`group`](Self::group) writes one row group, and holds it in memory until it is written. The
+/// groups of [`Parquet`](crate::Parquet) have up to 64 Ki rows.
 ///
 /// ```
 /// use telemetra_core::{Column, ColumnKind, Table, Value};
@@ -59,7 +61,8 @@ impl<W: Write + Send> ParquetRows<W> {
         Ok(Self { writer, shape })
     }
 
-    /// Writes rows as a row group. `put` puts the values of a row, one for each column of the table.
+    /// Writes rows as one row group. For each row, `put` calls the function that it receives with the value of each
+    /// column of the table, in order.
     ///
     /// # Errors
     ///

@@ -19,8 +19,9 @@ const PART: u64 = 16;
 /// The longest name in Postgres, in bytes.
 const LONGEST: usize = 63;
 
-/// The bounds of a log of changes, for [`Postgres::change_log`](crate::Postgres::change_log): how long, and
-/// how many, records are kept.
+/// The bounds of a log of changes, for [`Postgres::change_log`](crate::Postgres::change_log): how long records
+/// are kept, and how many at most. Records beyond either bound are deleted, and `changes_since` in
+/// `telemetra_progress` moves accordingly.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,10 +31,11 @@ const LONGEST: usize = 63;
 /// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct ChangeLog {
-    /// How far back the log reaches, in event time. Default: one hour.
+    /// The span of event time that the log reaches back. Default: one hour.
     pub keep: Duration,
-    /// The most records of a pipeline that are kept, about: the log is trimmed after every sixteenth of this
-    /// number and of `keep`. Default: 100,000.
+    /// The greatest number of records of a pipeline. The log is trimmed each time that a sixteenth of this number
+    /// has been recorded or a sixteenth of `keep` has passed, so it may exceed the bounds by about that much.
+    /// Default: 100,000.
     pub records: u64,
 }
 

@@ -42,6 +42,11 @@ impl PostgresConfig {
     /// Creates the settings for the server at `host`: a host name, an IP address, or the folder of a Unix
     /// socket. The port is 5432, the user `postgres`, the database the one with the user's name, and there is
     /// no password.
+    ///
+    /// A server that dies without closing its connections is noticed by TCP: unless a
+    /// [connection string](Self::from_url) sets them, keepalives are sent after 10 s without traffic and then
+    /// every 5 s, the third that is not answered closes the connection, and data may stay unacknowledged for
+    /// 30 s.
     #[must_use]
     pub fn new(host: &str) -> Self {
         let mut client = tokio_postgres::Config::new();
@@ -173,10 +178,10 @@ impl PostgresConfig {
         self
     }
 
-    /// Sets how long the server may take for one statement, and for any answer at all. When it is over, the
-    /// connection is closed and the error is transient. A statement writes at most 16,384 rows, so the time
-    /// does not depend on the size of batches. Default: 60 s; limited to between 1 ms and one day. Raise it
-    /// for a slow disk.
+    /// Sets how long the server may take for one statement, and for any answer at all. When this time is over,
+    /// the connection is closed and the error is transient. A statement writes at most 16,384 rows, so its
+    /// duration does not grow with the size of batches. Default: 60 s; limited to between 1 ms and one day.
+    /// Raise it for a slow disk.
     #[must_use]
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(86_400));
@@ -213,8 +218,9 @@ impl PostgresConfig {
     }
 }
 
-/// Takes over settings of the `tokio-postgres` client. Encryption follows their `ssl_mode`; certificates are
-/// added by the methods of this type.
+/// Converts settings of the `tokio-postgres` client. The encryption follows their `ssl_mode`; certificates are
+/// added by the methods of [`PostgresConfig`]. Timeouts that are not set get the defaults of
+/// [`new`](PostgresConfig::new).
 impl From<tokio_postgres::Config> for PostgresConfig {
     fn from(client: tokio_postgres::Config) -> Self {
         let mode = match client.get_ssl_mode() {

@@ -30,9 +30,9 @@ impl PostgresConfig {
     ///
     /// # Errors
     ///
-    /// The error is [transient](telemetra_core::Retry::Transient) if another attempt may succeed: nobody
-    /// listens, the server is starting, it has no connection free, or it does not answer within the statement
-    /// timeout and 5 s. It is permanent for a wrong password, a missing database, or a certificate that is
+    /// The error is [transient](telemetra_core::Retry::Transient) if another attempt may succeed: the
+    /// connection is refused, the server is starting or has no connection free, or it does not answer within the
+    /// statement timeout and 5 s. It is permanent for a wrong password, a missing database, or a certificate that is
     /// not trusted or cannot be read. Each error says what to do, and none quotes the password.
     ///
     /// # Panics
@@ -41,7 +41,7 @@ impl PostgresConfig {
     ///
     /// # Cost
     ///
-    /// Three to eight round trips, depending on TLS and on the kind of password. If certificates are
+    /// Connecting takes three to eight round trips, depending on TLS and on the kind of password. If certificates are
     /// verified, their files are read first, which blocks the thread for milliseconds. Keep connections open,
     /// as a pool does.
     ///

@@ -52,14 +52,15 @@ use writer::Writer;
 const MOST_ROWS: usize = 65_536;
 
 /// A sink that writes rows to the tables of a Postgres database, and dead letters to the table
-/// `telemetra_dead_letters`.
+/// `telemetra_dead_letters`. Rows and progress are one transaction, so after a crash each row is there exactly
+/// once (in Flink's terms, an exactly-once sink; it needs no two-phase commit, as progress is stored with the rows).
 ///
 /// # Tables
 ///
 /// [`open`](Sink::open) creates and migrates the tables, in the first schema of the role's `search_path`. A
 /// missing table is created with its key, columns and indexes. An existing table gets its new columns, which
-/// must be nullable. A table is refused if telemetra did not create it, if a newer version of telemetra did,
-/// or if its key differs.
+/// must be nullable. [`open`](Sink::open) fails with a permanent error if telemetra did not create a table of
+/// the same name, if a newer version of telemetra created it, or if its key differs.
 ///
 /// Column types follow [`ColumnKind`](telemetra_core::ColumnKind): times are `timestamptz`, lists and maps
 /// `jsonb`, decimals `numeric`.
@@ -74,20 +75,26 @@ const MOST_ROWS: usize = 65_536;
 /// * **Atomic and durable.** All waiting batches, up to 65,536 rows, are one transaction. It locks the
 ///   shard's row in `telemetra_progress`, writes all rows and the time they reach, and commits. The commit is
 ///   durable even if the server's `synchronous_commit` is off.
-/// * **Fenced.** Opening a shard takes it over from the process that held it before. Everything that the
-///   other process writes afterwards fails with a permanent error and changes nothing.
-/// * **Sharded.** Several sinks can share the tables, each for a part of the subjects: see
-///   [`shard`](Self::shard).
+/// * **Fenced.** Opening the sink takes the tables over from a process that wrote them before under the same
+///   [pipeline name](Self::pipeline). Everything that the other process writes afterwards fails with a permanent
+///   error and changes nothing.
+/// * **Sharded.** Several sinks can write the tables in parallel, each the rows of its share of the
+///   [subjects](telemetra_core::Row::subject): see [`shard`](Self::shard). Takeover and atomicity are then by
+///   shard.
 ///
 /// # Errors
 ///
-/// Failures that may pass are transient, and the next attempt opens a new connection: no connection, a
-/// restart, a failover, a full disk, a deadlock. Failures that will not pass are permanent: a wrong password,
-/// a missing right, a row that the table rejects. The message names the rejected row.
+/// These failures are transient, and the next attempt opens a new connection: no connection, a restart of the
+/// server, a failover, a full disk of the server, a deadlock, a statement that takes longer than
+/// [`statement_timeout`](PostgresConfig::statement_timeout). These are permanent: a wrong password, a missing
+/// right, a row that the table rejects. The message names the rejected row.
+///
+/// A pooler in transaction mode must support prepared statements (PgBouncer from 1.21 on).
 ///
 /// # Cost
 ///
-/// One connection for each shard. A transaction takes two round trips, however many rows and tables it has.
+/// The sink holds one connection for each shard. A transaction takes two round trips, however many rows and
+/// tables it has.
 ///
 /// ```no_run
 /// use telemetra_core::Sink;
@@ -130,22 +137,23 @@ impl Postgres {
         }
     }
 
-    /// Sets the name under which progress is stored. A restart finds its progress by this name, and two
-    /// processes that use the same name are taken for the same pipeline. Default: the name of the pipeline
-    /// that the sink is added to.
+    /// Sets the name under which progress is stored. A restart finds its progress by this name. Two processes
+    /// that use the same name count as the same pipeline, and the one that opens the sink later takes over.
+    /// Default: the name of the pipeline that the sink is added to.
     ///
-    /// Pipelines with different names may write to the same tables if no subject occurs in both. Two
-    /// pipelines with the same name and no table in common are refused when the second one is opened.
+    /// Pipelines with different names may write to the same tables if no subject occurs in both. If
+    /// two pipelines have the same name and no table in common, opening the second one fails with a permanent error.
     #[must_use]
     pub fn pipeline(mut self, name: &str) -> Self {
         self.pipeline = Some(name.to_owned());
         self
     }
 
-    /// Makes this the sink of one shard, with its own connection; give it to `Pipeline::sharded_sink`. All
-    /// shards write to the same tables. Use several if one connection cannot write fast enough. If the tables
-    /// were last written with another number of shards, each shard starts from the least time that those
-    /// shards had reached. Default: [`Shard::WHOLE`], one shard for all rows.
+    /// Makes this the sink of one shard: it writes the rows of a share of the subjects, by a connection of its
+    /// own. All shards write to the same tables. Use several, by `Pipeline::sharded_sink`, if one connection
+    /// cannot write fast enough. If the tables were last written with another number of shards, each shard
+    /// starts from the least time that those shards had reached. Default: [`Shard::WHOLE`], one shard for all
+    /// rows.
     ///
     /// ```
     /// use telemetra_core::Shard;
@@ -162,9 +170,9 @@ impl Postgres {
         self
     }
 
-    /// Empties the tables when the pipeline starts from the beginning of its input. Default: off, so the
-    /// pipeline goes on from the time that it finds in the database, which is right if the input is the same
-    /// as before.
+    /// Empties the tables when the pipeline starts without a checkpoint, and so from the beginning of its input.
+    /// Default: off, so the pipeline skips all batches up to the time that it finds in the database. That is
+    /// right if the input is the same as before; if it is another one, rows of both runs are mixed.
     ///
     /// A sink of several shards deletes only the rows of its shard's subjects. A pipeline that starts from a
     /// checkpoint keeps all rows. The tables are emptied by the first change, so a run without any change,
@@ -179,18 +187,21 @@ impl Postgres {
         self
     }
 
-    /// Deletes old rows of tables that have a [day column](telemetra_core::Table::by_day): rows are kept for
-    /// this span of event time and then dropped by whole days (UTC). Other tables and dead letters are not
-    /// affected. Default: everything is kept.
+    /// Sets for how long rows are kept in tables that have a [day column](telemetra_core::Table::by_day), in
+    /// event time. Older rows are dropped by whole days (UTC). Other tables and dead letters are not affected.
+    /// Default: everything is kept.
     ///
     /// * These tables are partitioned by day. Partitions are created as they are needed, so the role needs
     ///   the right to create tables at all times.
     /// * If the time is not part of a table's key, it is added as the last key column. Two rows with the same
     ///   id and different times are then two rows.
-    /// * Tables that were created without a retention are refused, and so are tables with one if none is set.
+    /// * [`open`](Sink::open) fails with a permanent error if a table with a day column was created without a
+    ///   retention and one is set now, or the reverse.
     /// * Rows that are already older than the retention are not written.
     /// * The name of such a table may have at most 54 characters, as the names of its partitions have nine
     ///   more.
+    /// * Dropping a day waits at most one second for its readers, and is otherwise tried again after an hour of
+    ///   event time.
     ///
     /// ```
     /// use std::time::Duration;
@@ -206,25 +217,28 @@ impl Postgres {
 }
 
 impl Postgres {
-    /// Keeps a log of changes, by which a reader of the tables learns what changed after any time that it
-    /// knows, withdrawals included. Default: off.
+    /// Keeps a log of changes in the table `telemetra_changes`, so that a service that polls the tables can
+    /// query what changed after an event time, withdrawals included. Default: off. `bounds` limits its age and
+    /// size.
     ///
-    /// A row that changed is found by the time in its [`published_at`](telemetra_core::Table::published_at)
-    /// column, for which each table gets an index. A row that was withdrawn is recorded in `telemetra_changes`,
-    /// as it was, with its subject, revision and event time, in the transaction that deletes it. Upserts are
-    /// recorded only of tables without such a column; if these have a
-    /// [day column](telemetra_core::Table::by_day), their rows are found by that and are not recorded.
+    /// * An *upserted* row is found by its [`published_at`](telemetra_core::Table::published_at) column, for which
+    ///   each table gets an index. In a table without that column it is found by the
+    ///   [day column](telemetra_core::Table::by_day); in a table with neither it is recorded in the log.
+    /// * A *withdrawn* row is recorded in the log as it was, with its subject, revision and event time, in the
+    ///   transaction that deletes it.
+    /// * Rows of days that a [retention](Self::retention) drops are not withdrawn, and are not in the log.
     ///
-    /// `telemetra_progress` says of each shard in which `history` its times are, and after which time,
-    /// `changes_since`, all records are kept. A pipeline that starts over, or with another number of shards,
-    /// begins a history in which earlier times mean nothing. The days that a [retention](Self::retention) drops
-    /// are not withdrawn, and not in the log.
+    /// `telemetra_progress` has two columns for readers, for each shard. The log is complete for all times after
+    /// `changes_since`. `history` is the id of the run that the times belong to: it changes when a pipeline
+    /// starts over or gets another number of shards, and a reader that knows another id must read the tables
+    /// anew.
     ///
     /// # Cost
     ///
-    /// An entry in an index for each upsert, and a record of the row for each withdrawal. The first shard
-    /// trims the log in transactions of at most 10,000 records. Opening builds the index of an existing table,
-    /// which blocks its writers meanwhile.
+    /// The log costs an entry in an index for each upsert, and a record of the row for each withdrawal. The first
+    /// shard trims the log in transactions of at most 10,000 records. Opening the sink builds the index of an
+    /// existing table, which blocks its writers meanwhile. [`open`](Sink::open) fails with a permanent error if
+    /// the name of an index, `{table}_by_{column}`, would be longer than 63 bytes.
     ///
     /// ```
     /// use telemetra_sinks::{ChangeLog, Postgres, PostgresConfig};

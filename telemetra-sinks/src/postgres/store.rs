@@ -26,17 +26,21 @@ const TABLES: &str = "
     );
 ";
 
-/// A checkpoint store in a Postgres database, for pipelines whose processes share no folder.
+/// A checkpoint store in a Postgres database, for pipelines whose processes share no folder. `ObjectCheckpoints`
+/// does the same in an object store, and [`Directory`](telemetra_core::checkpoint::Directory) in a folder of one
+/// machine or of a shared file system.
 ///
 /// * Blobs are stored in the table `telemetra_checkpoints`, in parts of 32 MiB. The table is created when the
 ///   store is first used.
 /// * [`put`](CheckpointStore::put) replaces a blob in one transaction, which is durable when it returns.
-/// * [`claim`](CheckpointStore::claim) takes a place over from the process that held it before. What the
-///   other process stores or removes afterwards fails with a permanent error and changes nothing.
+/// * [`claim`](CheckpointStore::claim) takes over the place of one process of the pipeline from the process that
+///   held it before. If that other process stores or removes a blob afterwards, its call fails with a permanent
+///   error and changes nothing.
 /// * Errors are classified like those of the [`Postgres`](crate::Postgres) sink. After an error, the next
 ///   call opens a new connection.
 ///
-/// A store uses one connection of its own, beside those of the sink.
+/// A store uses one connection, which it does not share with the sink. A blob is held in memory while it is
+/// stored or read.
 ///
 /// ```no_run
 /// use telemetra_core::checkpoint::CheckpointStore;

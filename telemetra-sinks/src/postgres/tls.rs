@@ -22,8 +22,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub enum TlsMode {
     /// No encryption.
     Disable,
-    /// Encryption if the server supports it, without a check of the certificate: no protection against a man
-    /// in the middle. The default, as in libpq.
+    /// Encryption if the server supports it, without a check of the certificate, so without protection against
+    /// a man in the middle. The default, as in libpq.
     #[default]
     Prefer,
     /// Encryption, without a check of the certificate unless root certificates are given.

@@ -10,7 +10,8 @@ use super::table::{Kept, RedisTable};
 ///
 /// All keys of one subject contain the hash tag `{subject}`, so a Redis cluster keeps them on one node.
 /// Inside the tag, `%`, `{` and `}` are written as `%25`, `%7B` and `%7D`, and an empty subject as `%`, as a
-/// cluster interprets braces. Channels have no slot, so in their names the subject is as it is.
+/// cluster interprets braces. Channels belong to no slot of a cluster, so their names contain the subject
+/// without a change.
 ///
 /// ```
 /// use telemetra_sinks::{RedisKeys, RedisTable};
@@ -43,7 +44,8 @@ impl RedisKeys {
         Self { prefix: prefix.into(), tables: Vec::new(), as_of, channel }
     }
 
-    /// Sets the prefix of all names. A prefix may contain one hash tag, such as `{app}`, and no other braces.
+    /// Sets the prefix of all names. A prefix may contain one hash tag, such as `{app}`, and no other braces;
+    /// otherwise opening the sink fails. With a hash tag all keys are on one node of a cluster.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();

@@ -32,11 +32,14 @@ use error::refused;
 use state::State;
 use write::{Scripts, Writer};
 
-/// A sink that keeps the current state of a pipeline in Redis 6.2 or newer, or in a compatible server.
+/// A sink that keeps the current state of a pipeline in Redis 6.2 or newer, or in a compatible server, and publishes
+/// each change to a channel of Redis's pub/sub. It is a cache for services that look up current values by key: use
+/// `Postgres` if rows must outlive the horizon or be queried by SQL.
 ///
-/// By default it keeps every table of windows and every table of moments that the pipeline has.
+/// By default the sink keeps every table of windows and every table of moments that the pipeline has.
 /// [`RedisTable`] selects other tables and sets their keys, and [`RedisKeys`] returns the names of keys for
-/// the services that read them.
+/// the services that read them. A *subject* is what a row is about, usually the text of its key: see
+/// [`AnyRow::subject`](telemetra_core::AnyRow::subject). Dead letters are not written.
 ///
 /// # Keys
 ///
@@ -45,29 +48,32 @@ use write::{Scripts, Writer};
 /// | `telemetra:{table}:{subject}:latest` | hash: the columns of the subject's newest window, and `time` |
 /// | `telemetra:{table}:{subject}` | list: the newest moments of the horizon, newest first, as JSON |
 /// | `telemetra:{table}:{subject}` | hash: the columns of a row, and `time`, of [`RedisTable::rows`] |
-/// | as [`RedisTable::rank`] says | sorted set: subjects by a column of their newest window |
-/// | `telemetra:progress` | the time up to which everything is there |
+/// | named by [`RedisTable::rank`] | sorted set: subjects by a column of their newest window |
+/// | `telemetra:progress` | the event time up to which all batches are written |
+/// | `telemetra:as_of:{subject}` | the event time as of which the subject's keys are |
 /// | `telemetra:live:` and the subject | channel: each change of a kept row of the subject |
 ///
-/// The braces around the subject are part of the keys' names, those around `table` are not. `time` and the
-/// progress are event times in milliseconds since the epoch. Columns are formatted as in JSON: times as RFC
-/// 3339, bytes in hexadecimal; a column without a value has no field. The column of the publication time
-/// ([`Table::published_at`]) is left out. If the table has a column `time`, its value takes the place of the
-/// sink's `time`, which is the time of the subject's last change, or that at which it fell silent.
+/// The braces around the subject are part of the keys' names, as a hash tag; `table` stands for the table's
+/// name without braces. The field `time` and the progress are event times in milliseconds since the epoch.
+/// Columns are formatted as in JSON: times as RFC 3339, bytes in hexadecimal; a column without a value has no
+/// field. The column of the publication time ([`Table::published_at`]) is left out.
 ///
-/// Keys expire after the [`ttl`](Self::ttl) by the server's clock, so that they do not outlive a pipeline
-/// that is gone. Rows without an event time do not expire.
+/// The field `time` of a hash is the event time of the subject's last change, or the time at which it became
+/// [silent](Self::silent_after). If the table has a column of that name, the field holds the column's value.
+///
+/// Keys expire after the [`ttl`](Self::ttl) by the server's clock, so they disappear after the pipeline has
+/// stopped. Keys of rows without an event time do not expire.
 ///
 /// # Messages
 ///
 /// Each change of a kept row is published to the subject's channel, after its keys are written. A message is
 /// a JSON object with these fields:
 ///
-/// * `type`: the name of the table, or that of [`RedisTable::message`].
+/// * `type`: the name of the table, or the name that [`RedisTable::message`] sets.
 /// * `kind`: for windows `published`, `corrected` (also of a window that is not the newest) or `withdrawn`;
 ///   for moments `opened`, `updated`, `closed` or `withdrawn`; for other rows `published`, `updated` or
 ///   `withdrawn`.
-/// * `key`, or the name of [`RedisTable::subject_field`]: the subject.
+/// * `key`, or the name that [`RedisTable::subject_field`] sets: the subject.
 /// * `time`: the event time at which the change takes effect.
 /// * `revision`: how often the row was published before.
 /// * `row`: the columns of the row; of a withdrawn row, as it was.
@@ -77,40 +83,42 @@ use write::{Scripts, Writer};
 ///  "row":{"moment_id":"…","ended_at":null,…}}
 /// ```
 ///
-/// After an error a message may be repeated, with the same `time` and `revision`. A subscriber that was not
-/// connected has missed messages, as always with Redis channels, and reads the keys instead.
+/// Delivery has the limits of Redis's pub/sub. After an error a message may be repeated, with the same `time`
+/// and `revision`. A subscriber that was not connected has missed messages, and has to read the keys.
 ///
 /// # Corrections
 ///
-/// When a window is withdrawn, the key holds the window before it. A late correction of a window that is not
-/// the newest changes no key. A subject without a window for [`silent_after`](Self::silent_after) leaves the
-/// leaderboards, and one without any for the [`horizon`](Self::horizon) is removed. Both spans are event
-/// time, so the keys depend only on the input. A row with an event time
-/// ([`AnyRow::time`](telemetra_core::AnyRow::time)) is kept for the horizon too; a row without one until it
-/// is withdrawn.
+/// When the newest window of a subject is withdrawn, the key holds the window before it. A late correction of a
+/// window that is not the newest changes no key. A subject leaves the leaderboards when it has had no window
+/// for [`silent_after`](Self::silent_after), and its keys are removed when it has had none for the
+/// [`horizon`](Self::horizon). Both spans are event time, so the keys depend only on the input. A row with an
+/// event time ([`AnyRow::time`](telemetra_core::AnyRow::time)) is kept for the horizon too, and a row without
+/// an event time until it is withdrawn.
 ///
 /// # Guarantees
 ///
-/// * **An older write never replaces a newer one.** Every write carries its event time, and a script rejects
-///   it if the key is newer. So a process that was believed dead does no harm, and a process that starts from
-///   a checkpoint writes nothing until it has reached the time of the keys. `telemetra:as_of:{subject}` and
-///   the `as_of` of each leaderboard hold these times.
+/// * **An older write never replaces a newer one.** Every write carries its event time, and a Lua script on the
+///   server rejects the write if the key is newer. So a second process that still runs, for example after a
+///   network partition, does no harm, and a process that starts from a checkpoint writes nothing until it has
+///   reached the time of the keys. `telemetra:as_of:{subject}` and the `as_of` of each leaderboard hold these
+///   times.
 /// * **Lost data is written again.** After a restart without data, a `FLUSHALL`, or a failover to a replica
 ///   that lagged, the progress in Redis differs from the one that the sink wrote, and all keys are written at
 ///   once. Single keys that were evicted come back with their next change.
-/// * **Standby.** A pipeline that [stands by](Sink::hold) writes no key and publishes nothing until it takes over. Then it
-///   writes all keys, and publishes the changes after the progress in Redis. The claim of the process before it is not
-///   revoked: that one must end, by another sink that revokes it or by an order.
-/// * **Restart.** [`open`](Sink::open) returns `None`, so a restarted pipeline writes the whole state again,
-///   of which no messages are published.
+/// * **Standby.** A pipeline that [stands by](Sink::hold) writes no key and publishes nothing until it takes over.
+///   Then it writes all keys, and publishes the changes after the progress in Redis. The other process is not
+///   locked out of Redis: stop it, or give both pipelines another sink that is taken over when it is opened, such
+///   as `Postgres`.
+/// * **Restart.** [`open`](Sink::open) returns `None`, so a restarted pipeline writes all current rows again.
+///   No messages are published for rows that were there before.
 ///
 /// # Cost
 ///
 /// The sink keeps the rows within the horizon in memory: about 200 bytes for each window, beside the row
-/// itself, which it shares with the other sinks. For windows of one minute that slide by ten seconds, that is
-/// 180 windows for each subject. An apply takes one round trip for a thousand subjects, and two short ones
-/// before and after. In a cluster each script runs on one node; leaderboards, progress and subjects may be on
-/// different nodes.
+/// itself, which it shares with the other sinks. Windows of one minute that slide by ten seconds make 180 windows
+/// for each subject at the default horizon. A call of [`apply`](Sink::apply) takes one round trip for each
+/// thousand subjects, and a short one before and after. In a cluster each script runs on one node; leaderboards,
+/// progress and subjects may be on different nodes.
 ///
 /// # Errors
 ///
@@ -195,8 +203,8 @@ impl RedisSink {
         self
     }
 
-    /// Adds a table to keep. Once one is added, tables that are not are left out. Default: all tables of
-    /// windows and moments. See [`RedisKeys::table`].
+    /// Adds a table to keep. Once a table is added, only added tables are kept. Default: all tables of windows
+    /// and moments. [`open`](Sink::open) fails with a permanent error if the pipeline has no such table.
     ///
     /// ```
     /// use telemetra_sinks::{RedisSink, RedisTable};
@@ -218,8 +226,9 @@ impl RedisSink {
         self
     }
 
-    /// Sets how long after their last write keys expire, by the server's clock. It should be longer than the
-    /// [`horizon`](Self::horizon). Default: one hour; limited to between 1 ms and 366 days.
+    /// Sets the time to live of keys, counted from their last write by the server's clock. It should be longer
+    /// than the [`horizon`](Self::horizon). Default: one hour; limited to between 1 ms and 366 days. The keys
+    /// that hold event times, `as_of`, live for at least one day.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl.clamp(Duration::from_millis(1), Duration::from_secs(366 * 86_400));
@@ -229,24 +238,25 @@ impl RedisSink {
     /// Sets for how much event time windows and moments are kept. Default: 30 minutes.
     ///
     /// It must be at least the allowed lateness. It should not exceed the pipeline's own horizon, as a
-    /// restart restores no more than that. More uses more memory: see the type's page.
+    /// restart restores no more than that. The memory of the sink is proportional to it: see
+    /// [the cost](Self#cost).
     #[must_use]
     pub fn horizon(mut self, horizon: Duration) -> Self {
         self.horizon = horizon;
         self
     }
 
-    /// Sets how much event time after its newest window a subject leaves the leaderboards. Default: one
-    /// minute.
+    /// Sets after how much event time without a new window a subject counts as silent and leaves the
+    /// leaderboards, counted from the end of its newest window. Default: one minute.
     #[must_use]
     pub fn silent_after(mut self, silent_after: Duration) -> Self {
         self.silent_after = silent_after;
         self
     }
 
-    /// Overwrites keys that are newer, when the pipeline starts from the beginning of its input. Default:
-    /// off; nothing is written until the pipeline has reached the time of the keys, which is right if the
-    /// input is the same as before.
+    /// Overwrites keys that are newer, when the pipeline starts without a checkpoint, and so from the beginning of
+    /// its input. Default: off, so nothing is written until the pipeline has reached the time of the keys, which
+    /// is right if the input is the same as before.
     ///
     /// Keys of subjects that no longer occur are left to expire. Rows that have no event time stay.
     #[must_use]

@@ -12,7 +12,9 @@ use redis::{
 /// The number of commands that are sent before their answers are read.
 const AT_ONCE: usize = 1000;
 
-/// The address of Redis and how to log in: a single server, a cluster, or the master that sentinels name.
+/// The connection settings of Redis, for [`RedisSink`](super::RedisSink): the address of a single server, of a
+/// cluster, or of the sentinels that name the master, with login, TLS and time-out. A `&str` or `String` converts
+/// to the address of a single server.
 ///
 /// URLs have the form `redis://[user][:password@]host[:port][/database]`, `rediss://…` for TLS, or
 /// `redis+unix:///path[?db=…&user=…&pass=…]`. Errors and `Debug` show only host and port, never the password.
@@ -51,15 +53,15 @@ impl RedisServer {
         Self::new(Kind::Single, vec![url.into()])
     }
 
-    /// Creates the address of a Redis cluster with at least these nodes; the client learns the other nodes
-    /// from them.
+    /// Creates the address of a Redis cluster. `urls` are some of its nodes, of which one must be reachable; the
+    /// client finds the other nodes through it.
     #[must_use]
     pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::new(Kind::Cluster, urls.into_iter().map(Into::into).collect())
     }
 
-    /// Creates the address of the master named `master`, which the first sentinel that answers gives. Every
-    /// reconnect asks again, so a failover is followed.
+    /// Creates the address of the master named `master`. The sentinels at `urls` are asked in turn for the
+    /// master's address each time the sink connects, so it follows a failover.
     ///
     /// ```
     /// use telemetra_sinks::RedisServer;
@@ -74,7 +76,8 @@ impl RedisServer {
     }
 
     /// Sets how to log in to the master that sentinels name: the scheme, user, password and database of this
-    /// URL are used. Default: the scheme of the sentinel's URL, without user and password.
+    /// URL are used, and its host is ignored. Default: the scheme of the sentinel's URL, without user and
+    /// password. Has no effect without sentinels.
     #[must_use]
     pub fn node(mut self, url: impl Into<String>) -> Self {
         if let Kind::Sentinel { node, .. } = &mut self.kind {

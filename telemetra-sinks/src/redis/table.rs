@@ -73,9 +73,9 @@ impl RedisTable {
         self
     }
 
-    /// Adds a leaderboard: a sorted set under `key` (after the prefix), which ranks subjects by a numeric
-    /// column of their newest window. Subjects leave it when they are
-    /// [silent](super::RedisSink::silent_after).
+    /// Adds a leaderboard to a table of [windows](Self::latest): a sorted set under `key` (after the prefix),
+    /// which ranks subjects by a numeric column of their newest window. Subjects leave it when they are
+    /// [silent](super::RedisSink::silent_after). Opening the sink fails if the table has no such column.
     #[must_use]
     pub fn rank(mut self, key: impl Into<String>, column: impl Into<String>) -> Self {
         self.ranks.push((key.into(), column.into()));

@@ -22,22 +22,28 @@ const MISSING_PAUSE: Duration = Duration::from_millis(500);
 /// all know a new schema at the same moment.
 const ASKED: u32 = 3;
 
-/// A client of a schema registry with Confluent's API (also Karapace, Apicurio's `ccompat`, Redpanda). It
-/// fetches each schema once, by its id, with all schemas that it refers to, and keeps it, as a schema never
-/// changes. Clones share what was fetched; give one to each decoder.
+/// A client of a schema registry with Confluent's API (also Karapace, Apicurio's `ccompat`, Redpanda), for
+/// `Avro::from_registry` and for decoders of your own. It fetches each schema once, by its id, with all schemas that
+/// it refers to, and keeps it in memory, as a registered schema never changes. Clones share the fetched schemas; give
+/// a clone to each decoder.
 ///
-/// # When the registry cannot be reached
+/// # While a schema is fetched
 ///
-/// Workers do not wait for it. A partition whose records need a schema that is not there yet holds them back
-/// while a thread fetches it; it counts as [pending](telemetra_core::Polled::Pending), so it is not idle, and
-/// other partitions are read on, up to `max_watermark_drift`. A registry that cannot be reached, that fails
-/// (5xx) or that is overloaded (429) is a transient error of the partition: the request is repeated with
-/// backoff for as long as the pipeline runs, which shows in the status, the metrics and the log. One that
-/// refuses the client (401, 403), or an address where there is no registry, stops the pipeline. So no record
-/// becomes malformed because a registry was unavailable.
+/// Workers do not block. A partition whose records need a schema that has not been fetched yet holds these records
+/// back while a thread of the client fetches it. The partition counts as
+/// [pending](telemetra_core::Polled::Pending), so it is not idle, and the other partitions are read on, up to
+/// `max_watermark_drift`.
 ///
-/// A record is malformed if the registry answers three times, the last time half a second after the first,
-/// that it has no schema with the record's id, or if the schema cannot be used.
+/// # Errors
+///
+/// * A registry that cannot be reached, that fails (5xx) or that is overloaded (429) is a transient error of the
+///   partition. The request is repeated with backoff for as long as the pipeline runs; the status, the metrics and
+///   the log report it. So no record becomes malformed because a registry was unavailable.
+/// * A registry that refuses the client (401, 403), or an address where there is no registry, is a permanent error,
+///   which stops the pipeline.
+/// * If the registry answers three times that it has no schema with a record's id, or if the schema cannot be parsed,
+///   the record is malformed. The last request is made half a second after the first, as the nodes of a registry do
+///   not all get a new schema at once.
 ///
 /// ```no_run
 /// # use telemetra_core::{ConfigError, Event, EventTime};
@@ -101,12 +107,12 @@ enum State {
 }
 
 impl SchemaRegistry {
-    /// Creates a client of the registry at this address: `http://host:8081`, or with a path in front of
-    /// `/schemas/ids/1`. It makes no request until a record needs a schema.
+    /// Creates a client of the registry at this URL: `http://host:8081`, or with a path, to which `/schemas/ids/1`
+    /// is appended. It makes no request until a record needs a schema.
     ///
     /// # Errors
     ///
-    /// If it is not a URL with `http` or `https`, or contains a password.
+    /// If `url` is not a URL with `http` or `https`, or contains a user or password.
     pub fn new(url: &str) -> Result<Self, ConfigError> {
         let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
         let Some(host) = host.filter(|host| !host.is_empty() && !host.starts_with(['/', ':'])) else {
@@ -140,7 +146,7 @@ impl SchemaRegistry {
         self.renewed()
     }
 
-    /// Sets how long one request may take. Default: ten seconds.
+    /// Sets how long one request may take, from the connection to the end of the answer. Default: 10 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = timeout;
@@ -164,12 +170,13 @@ impl SchemaRegistry {
         self.schemas.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the schema with this id if it was fetched, without waiting. For a decoder of your own, whose
-    /// [`preparation`](telemetra_core::Decoder::preparation) is a clone of this client.
+    /// Returns the schema with this id if it was fetched, without waiting: for a decoder of your own. Such a decoder
+    /// has to return a clone of this client as its [`preparation`](telemetra_core::Decoder::preparation), so that
+    /// the pipeline has schemas fetched before it decodes.
     ///
     /// # Errors
     ///
-    /// If the registry has no such schema, or no batch with this id was
+    /// If the registry has no such schema, or the schema was not fetched, as no batch with this id was
     /// [prepared](telemetra_core::Preparation::prepare).
     pub fn schema(&self, id: u32) -> Result<Arc<RegisteredSchema>, DecodeError> {
         match self.lock().get(&id) {

@@ -25,14 +25,19 @@ use progress::Progress;
 use schema::Rows;
 use statements::{Scratch, Sql, Writer};
 
-/// A sink that writes rows to the tables of an SQLite database, and dead letters to the table
-/// `telemetra_dead_letters`.
+/// A sink that writes rows to the tables of an SQLite database, a single file, and dead letters to the table
+/// `telemetra_dead_letters`. Rows and progress are one transaction, so after a crash each row is there exactly
+/// once.
+///
+/// It needs no server: choose it if the readers are on the same machine and one process writes, and
+/// `Postgres` otherwise.
 ///
 /// * **Tables.** Each [`Table`] of the pipeline is an SQL table with the same name, columns and indexes,
 ///   which is created if it is missing. [`ColumnKind`](telemetra_core::ColumnKind) lists the column types:
-///   times are milliseconds since the epoch, arrays are JSON, decimals are exact and text, bytes are blobs.
-/// * **Large integers.** SQLite cannot hold integers beyond 2⁶³ − 1. They are written as 2⁶³ − 1, which no
-///   counter reaches; in a key column they are an error, as two different rows would become one.
+///   times are milliseconds since the epoch, arrays are JSON, decimals are text without loss of digits, and
+///   bytes are blobs.
+/// * **Large integers.** SQLite cannot hold integers beyond 2⁶³ − 1. They are written as 2⁶³ − 1; in a key
+///   column they are a permanent error, as two different rows would become one.
 /// * **Transactions.** Each [`apply`](Sink::apply) is one transaction, which is synced before it returns and
 ///   contains the progress in `telemetra_progress`. The journal is a write-ahead log, so readers and the
 ///   writer do not wait for each other.
@@ -42,17 +47,22 @@ use statements::{Scratch, Sql, Writer};
 ///   for all.
 /// * **Dead letters** are written in transactions of their own. Their place identifies them, so writing one
 ///   again changes nothing.
-/// * **Errors.** A busy database is a transient error. A full, damaged or read-only one is permanent.
+/// * **One writer.** Opening the sink locks the file `{database}-{pipeline}.lock`. While another process holds the
+///   lock, opening fails with a transient error, so a pipeline can wait for its predecessor to end. Other
+///   pipelines may write other tables of the database.
+/// * **Errors.** A busy database is a transient error. A full disk, and a damaged or read-only database, are
+///   permanent errors.
 ///
 /// # Migration
 ///
-/// Opening the sink adds columns and indexes that a table has gained. Existing rows have null in a new
-/// column, so it must be [nullable](telemetra_core::Column::nullable) unless the table is empty. A new table
-/// receives the rows after the time found in the database; to fill it, [start over](Self::start_over).
-/// Columns that a table has lost stay, and are null in new rows.
+/// Opening the sink adds columns and indexes that a [`Table`] has gained since the last run. Existing rows have
+/// null in a new column, so the column must be [nullable](telemetra_core::Column::nullable) unless the table is
+/// empty. A new table receives only the rows after the time found in the database; to fill it,
+/// [start over](Self::start_over). Columns that the [`Table`] no longer has stay in the database, and are null
+/// in new rows.
 ///
-/// A table with another key or with a column of another type is refused. So is a database of a newer version,
-/// or one with tables that telemetra did not create.
+/// Opening fails with a permanent error if a table has another key, a column has another type, telemetra did not
+/// create the table, or a newer version of telemetra wrote the database.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -92,7 +102,7 @@ struct Opened {
 
 impl Sqlite {
     /// Creates a sink for the database file at `path`, which is created when the sink is opened if it is
-    /// missing.
+    /// missing. Its folder must exist. `:memory:` keeps the database in memory until the sink is closed.
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
@@ -122,8 +132,8 @@ impl Sqlite {
     }
 
     /// Sets the name under which progress is stored. Default: the name of the pipeline that the sink is added
-    /// to. Several pipelines may write to one database if each has its own name and its own tables; a table
-    /// of another pipeline is refused.
+    /// to. Several pipelines may write to one database if each has its own name and its own tables;
+    /// [`open`](Sink::open) fails with a permanent error if another pipeline writes to one of the tables.
     ///
     /// ```
     /// use telemetra_sinks::Sqlite;
@@ -136,9 +146,9 @@ impl Sqlite {
         self
     }
 
-    /// Empties the pipeline's tables when it starts from the beginning of its input. Default: off, so the
-    /// pipeline continues from the time that it finds in the database, which is right if the input is the
-    /// same as before.
+    /// Empties the pipeline's tables when it starts without a checkpoint, and so from the beginning of its input.
+    /// Default: off, so all batches up to the time found in the database are skipped. That is right if the input
+    /// is the same as before; if it is another one, rows of both runs are mixed.
     ///
     /// A pipeline that starts from a checkpoint keeps all rows. The tables are emptied by the first change,
     /// so a run without any change leaves the rows of the earlier run in place.

@@ -19,7 +19,9 @@ use crate::owner::{self, Owner};
 use post::{Delivered, Post};
 use state::State;
 
-/// A sink that posts each change of the rows of chosen tables to a URL, as JSON, at least once.
+/// A sink that posts each change of the rows of chosen tables to a URL, as JSON, at least once. It suits tables of
+/// few changes, such as moments, whose receiver only accepts HTTP; for many changes, or several receivers, use
+/// `KafkaSink`.
 ///
 /// # Requests
 ///
@@ -53,20 +55,22 @@ use state::State;
 ///
 /// # Guarantees
 ///
-/// * **At least once.** A change counts as delivered when the receiver has answered with 2xx. Then the event time
-///   is stored in the folder, after each batch with a change. A process that is killed before that posts the batch
-///   again after its restart, with the same ids.
-/// * **Order.** The changes of one row arrive in their order. Those of different rows that take effect at the same
-///   event time are posted [`parallel`](Self::parallel)ly.
+/// * **At least once.** A change counts as delivered when the receiver has answered with 2xx. When all changes of one
+///   event time are delivered, that time is stored in the folder. If the process is killed before, it posts these
+///   changes again after its restart, with the same ids.
+/// * **Order.** The changes of one row arrive in their order. Changes of different rows that take effect at the same
+///   event time are posted in [`parallel`](Self::parallel), in any order.
 /// * **Attempts.** Lost connections, time-outs and the statuses 408, 409, 425, 429 and 5xx are transient errors: the
 ///   pipeline repeats the request with backoff, and not before the time in `Retry-After` (up to an hour). Meanwhile
 ///   its queue fills and reading pauses, so nothing is lost and memory stays bounded. All other statuses, and
 ///   redirects, are permanent errors that name the row and stop the pipeline.
-/// * **Refused rows.** 400, 413, 415 and 422 are said of a body and not of the address. With
-///   [`keep_refused`](Self::keep_refused) such a change is written to `refused.jsonl` in the folder, with id and
-///   reason, and the pipeline goes on; so is one that is longer than [`max_body`](Self::max_body).
+/// * **Refused rows.** The statuses 400, 413, 415 and 422 concern the body and not the address. With
+///   [`keep_refused`](Self::keep_refused), a change that gets one of them is written to `refused.jsonl` in the
+///   folder, with id and reason, and the pipeline goes on. The same happens to a change that is longer than
+///   [`max_body`](Self::max_body).
 ///
-/// A folder belongs to one pipeline, as that of [`JsonLines`](crate::JsonLines). Dead letters are not posted.
+/// A folder belongs to one pipeline: opening it fails with a permanent error if another pipeline wrote to it, and with a
+/// transient error while another process has it open. Dead letters are not posted.
 ///
 /// ```no_run
 /// use telemetra_sinks::{Webhook, WebhookSecret};
@@ -166,8 +170,8 @@ impl Webhook {
         self
     }
 
-    /// Signs the requests with this secret. With a second one each request has two signatures, so that a
-    /// receiver may change from the old to the new. Default: requests are not signed.
+    /// Signs the requests with this secret. With a second secret each request has two signatures, so that a
+    /// receiver can change from the old secret to the new one. Default: requests are not signed.
     #[must_use]
     pub fn secret(mut self, secret: WebhookSecret) -> Self {
         self.settings.secrets.push(secret);
@@ -196,24 +200,26 @@ impl Webhook {
         self
     }
 
-    /// Sets the number of requests that may be under way at once, at least 1. Default: 4. One connection is
-    /// used for each. It bounds the rate: with answers after 50 ms, 4 requests make 80 changes a second.
+    /// Sets the number of requests that may be under way at once; each needs a connection. Default: 4; limited to
+    /// between 1 and 256. It bounds the rate: with answers after 50 ms, 4 requests at once make 80 changes a
+    /// second. Only changes of the same event time are posted at once.
     #[must_use]
     pub fn parallel(mut self, requests: usize) -> Self {
         self.settings.parallel = requests.clamp(1, 256);
         self
     }
 
-    /// Sets the length in bytes of the longest body that is posted. Default: 256 KiB.
+    /// Sets the greatest length of a body that is posted, in bytes. A longer one is handled like one that the
+    /// receiver refuses with 413. Default: 256 KiB.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.settings.max_body = bytes;
         self
     }
 
-    /// Writes a change that the receiver refuses to the file `refused.jsonl` of the folder, and continues. A
-    /// line has `id`, `reason` and `body`; after a crash one may be there twice, with the same id. Default: a
-    /// refused change stops the pipeline.
+    /// Writes a change that the receiver refuses to the file `refused.jsonl` of the folder, and continues. Each
+    /// line is a JSON object with `id`, `reason` and `body`; after a crash a change may be there twice, with the
+    /// same id. Default: a refused change stops the pipeline.
     #[must_use]
     pub fn keep_refused(mut self) -> Self {
         self.settings.keep_refused = true;
@@ -228,9 +234,9 @@ impl Webhook {
         self
     }
 
-    /// Posts everything again when the pipeline starts from the beginning of its input, under new ids. Default:
-    /// off, so the pipeline continues after the time that it finds in the folder, which is right if the input is
-    /// the same as before. Nothing withdraws what an earlier run posted.
+    /// Posts all changes again, with new ids, when the pipeline starts without a checkpoint, and so from the beginning
+    /// of its input. Default: off, so all batches up to the time found in the folder are skipped, which is right
+    /// if the input is the same as before. Changes that an earlier run posted are not withdrawn.
     #[must_use]
     pub fn start_over(mut self) -> Self {
         self.settings.start_over = true;

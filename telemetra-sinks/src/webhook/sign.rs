@@ -15,9 +15,10 @@ pub(super) const TIMESTAMP: &str = "webhook-timestamp";
 /// The header with the signatures.
 pub(super) const SIGNATURE: &str = "webhook-signature";
 
-/// A secret that a [`Webhook`](super::Webhook) and its receiver share: it signs requests, and checks signatures.
+/// A secret that a [`Webhook`](super::Webhook) and its receiver share, by which the sink signs requests and the
+/// receiver [verifies](Self::verify) them.
 ///
-/// The signature is that of [Standard Webhooks](https://www.standardwebhooks.com): HMAC-SHA256 over the header
+/// Signatures are made as [Standard Webhooks](https://www.standardwebhooks.com) specifies: HMAC-SHA256 over the header
 /// `webhook-id`, a full stop, the header `webhook-timestamp`, a full stop, and the body. The header
 /// `webhook-signature` holds it as `v1,` and base64; several are separated by spaces.
 ///
@@ -45,15 +46,15 @@ impl fmt::Debug for WebhookSecret {
 }
 
 impl WebhookSecret {
-    /// The greatest difference between a request's time and the receiver's clock at which it is accepted:
-    /// five minutes.
+    /// The greatest difference between the time of a request and the receiver's clock with which
+    /// [`verify`](Self::verify) accepts the request: five minutes.
     pub const TOLERANCE: Duration = Duration::from_secs(300);
 
     /// Parses a secret from text: `whsec_` and base64. [`from_bytes`](Self::from_bytes) takes other secrets.
     ///
     /// # Errors
     ///
-    /// If it does not have that form, or has fewer than 16 bytes.
+    /// If the text does not have that form, or the decoded secret has fewer than 16 bytes.
     pub fn new(text: &str) -> Result<Self, ConfigError> {
         let bytes = text.trim().strip_prefix("whsec_").and_then(|text| STANDARD.decode(text).ok());
         let Some(bytes) = bytes else {
@@ -71,7 +72,7 @@ impl WebhookSecret {
     ///
     /// # Errors
     ///
-    /// If it has fewer than 16 bytes.
+    /// If there are fewer than 16 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ConfigError> {
         if bytes.len() < 16 {
             let detail = format!("it has {} bytes", bytes.len());
@@ -86,9 +87,10 @@ impl WebhookSecret {
     }
 
     /// Returns whether a request is signed with this secret and was sent within
-    /// [`TOLERANCE`](Self::TOLERANCE) of `now`: the check of a receiver that is written in Rust. The
-    /// arguments are the values of the three headers and the body as it was received. Signatures are compared
-    /// in constant time.
+    /// [`TOLERANCE`](Self::TOLERANCE) of `now`, for a receiver that is written in Rust. `id`, `timestamp` and
+    /// `signature` are the values of the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`; `body`
+    /// is the body as it was received. Signatures are compared in constant time. A receiver must still ignore
+    /// ids that it has stored before.
     #[must_use]
     pub fn verify(&self, id: &str, timestamp: &str, signature: &str, body: &[u8], now: SystemTime) -> bool {
         let Ok(seconds) = timestamp.parse::<u64>() else { return false };

@@ -9,7 +9,7 @@ use crate::livestream::LiveEvents;
 use crate::livestream::event::Event;
 use wire::Wire;
 
-/// Decodes records made by [`encode_bincode`], each of exactly one event.
+/// A decoder of live-stream events from records made by [`encode_bincode`], with one event each.
 ///
 /// It makes the same checks as [`JsonDecoder`](super::JsonDecoder). A record contains its kind, so its topic
 /// does not matter. An empty record has no event.

@@ -25,8 +25,9 @@ pub fn encode_json(event: &Event<'_>, out: &mut Vec<u8>) {
     body(event, out);
 }
 
-/// Appends an event as [`encode_json`] does, with the field `topic` first, so that a decoder of mixed records
-/// need not guess the kind.
+/// Appends an event as [`encode_json`] does, with the field `topic` first, by which
+/// [`JsonDecoder::mixed`](super::JsonDecoder::mixed) finds the kind
+/// without looking at the other fields.
 ///
 /// ```
 /// use telemetra::core::EventTime;

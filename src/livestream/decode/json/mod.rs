@@ -20,7 +20,7 @@ use crate::livestream::LiveEvents;
 use crate::livestream::event::{Event, EventKind};
 use fields::Fields;
 
-/// A decoder of records that are one JSON object each.
+/// A decoder of live-stream events from records that are one JSON object each.
 ///
 /// The first of these that is known determines the kind of a record's event:
 ///
@@ -75,13 +75,13 @@ pub struct JsonDecoder {
 }
 
 impl JsonDecoder {
-    /// A decoder of records of any kind, determined by their topic or by their fields.
+    /// Creates a decoder of records of any kind, which their topic or their fields determine.
     #[must_use]
     pub const fn mixed() -> Self {
         Self { kind: None }
     }
 
-    /// A decoder of records that are all of one kind, whatever their topic.
+    /// Creates a decoder of records that are all of one kind, whatever their topic.
     #[must_use]
     pub const fn of(kind: EventKind) -> Self {
         Self { kind: Some(kind) }

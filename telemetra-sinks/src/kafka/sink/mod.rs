@@ -28,11 +28,9 @@ use settings::Settings;
 
 /// A sink that writes dead letters to a Kafka topic, and the rows of chosen tables to further topics.
 ///
-/// * **Dead letters** go to `telemetra.events.dead_letter`. The value is the record as it was read, the key
-///   its place (`partition/offset/index`). The headers are `telemetra.fate`, `.reason`, `.time` (the event's, if
-///   it is known), `.origin` (the name of the partition), `.origin.topic`, `.origin.partition`, `.origin.offset` and `.origin.index`. A record
-///   that is longer than a message may be is cut, and the header `telemetra.truncated` holds its length. A record
-///   with a valid `traceparent` keeps it.
+/// * **Dead letters** go to the topic `telemetra.events.dead_letter`. The value of a message is the record as it
+///   was read, and the key is the record's place (`partition/offset/index`). The headers are listed below. A
+///   record that is longer than a message may be is cut.
 /// * **Rows** of a table with a [`topic`](Self::topic) are JSON objects, with the fields of a line of
 ///   [`JsonLines`](crate::JsonLines). The message key consists of the row's key columns, separated by
 ///   slashes, with times in milliseconds: for example `device/window start`. In all columns but the first, a
@@ -49,6 +47,23 @@ use settings::Settings;
 ///
 /// A broker that is down is a transient error after the [`delivery_timeout`](Self::delivery_timeout). A
 /// missing right, a missing topic or a row that is too long is a permanent error.
+///
+/// Transactions of Kafka are not used: consumers that need each change exactly once must be able to apply a row
+/// twice, by its key.
+///
+/// # Headers of dead letters
+///
+/// | header | value |
+/// |---|---|
+/// | `telemetra.fate` | the [fate](telemetra_core::Fate), for example `malformed` or `too_late` |
+/// | `telemetra.reason` | why the record was not counted, as text |
+/// | `telemetra.time` | the event time in RFC 3339; absent if it is not known |
+/// | `telemetra.origin` | the id of the source's partition |
+/// | `telemetra.origin.topic`, `telemetra.origin.partition` | topic and number, if the record came from Kafka |
+/// | `telemetra.origin.offset` | the record's offset |
+/// | `telemetra.origin.index` | the number of the event in its record, from 0 |
+/// | `telemetra.truncated` | the length of the whole record in bytes; only if the record was cut |
+/// | `traceparent` | as the record had it, if it was valid |
 ///
 /// ```
 /// use telemetra_core::{Batch, Column, ColumnKind, EventTime, Layout, Sink, Table, Value};
@@ -101,16 +116,18 @@ impl KafkaSink {
         Ok(Self { settings, opened: None })
     }
 
-    /// Sets the topic of dead letters; `None` does not write them. Default: `telemetra.events.dead_letter`.
+    /// Sets the topic of dead letters; with `None` they are not written. Default: `telemetra.events.dead_letter`.
+    /// The topic must exist, unless [`create_topics`](Self::create_topics) is set.
     #[must_use]
     pub fn dead_letters_to<'a>(mut self, topic: impl Into<Option<&'a str>>) -> Self {
         self.settings.letters = topic.into().map(str::to_owned);
         self
     }
 
-    /// Writes the rows of a table to a topic of its own, which should be compacted; `None` does not write
-    /// them. Default: no rows are written. [`open`](Sink::open) fails if the pipeline has no such table, or
-    /// if two tables share a topic.
+    /// Writes the rows of a table to a topic of its own, which should be compacted; with `None` they are not
+    /// written, also if [`topics_by_prefix`](Self::topics_by_prefix) is set. Default: no rows are written.
+    /// [`open`](Sink::open) fails with a permanent error if the pipeline has no such table, or if two tables
+    /// share a topic.
     #[must_use]
     pub fn topic<'a>(mut self, table: &str, topic: impl Into<Option<&'a str>>) -> Self {
         self.settings.tables.push((table.to_owned(), topic.into().map(str::to_owned)));
@@ -149,8 +166,9 @@ impl KafkaSink {
         self
     }
 
-    /// Sets how long the delivery of a message may take, retries included, before it is a transient error and
-    /// the pipeline retries. At least 1 s. Default: 30 s.
+    /// Sets how long the delivery of a message may take, the producer's own retries included. After that
+    /// [`apply`](Sink::apply) fails with a transient error, and the pipeline repeats it. Default: 30 s; limited
+    /// to between 1 s and one hour.
     #[must_use]
     pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
         self.settings.delivery = timeout.clamp(Duration::from_secs(1), Duration::from_secs(3600));

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The counters of a [`KafkaSource`](crate::KafkaSource) that the fates of events do not show: lost records
-/// and pauses. Clones are handles on the same counters, so they can be read while the pipeline owns the
-/// source. They start at 0 with each process.
+/// The counters of a [`KafkaSource`](crate::KafkaSource) for what never becomes an event and so has no
+/// [`Fate`](telemetra_core::Fate): lost records, and pauses of fetching. Clones are handles on the same
+/// counters, so they can be read while the pipeline owns the source. They start at 0 with each process.
 #[derive(Clone, Default)]
 pub struct KafkaCounters(Arc<Counts>);
 
@@ -25,7 +25,7 @@ impl KafkaCounters {
     }
 
     /// Returns the number of times that fetching was paused because a partition was not polled while others
-    /// were, which bounds memory. Many pauses mean that partitions are far apart in event time.
+    /// were. Pausing bounds memory. Many pauses mean that partitions are far apart in event time.
     #[must_use]
     pub fn pauses(&self) -> u64 {
         self.0.pauses.load(Ordering::Relaxed)

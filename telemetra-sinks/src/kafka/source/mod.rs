@@ -29,7 +29,9 @@ use telemetra_core::{ConfigError, ExternalError, Partition, PartitionId, Source}
 use super::config::{KafkaConfig, Owned};
 use consumer::SharedConsumer;
 
-/// A source that reads Kafka topics. The id of a partition is `topic/number`, for example `readings/3`.
+/// A source that reads all partitions of one or more Kafka topics, and continues from the offsets in the
+/// pipeline's checkpoint, as Flink's Kafka source does. The id of a partition is `topic/number`, for example
+/// `readings/3`.
 ///
 /// * **Offsets are part of checkpoints.** There is no consumer group: partitions are assigned to processes by
 ///   their place in the list. A partition continues from the checkpoint's offset, or begins at
@@ -44,10 +46,11 @@ use consumer::SharedConsumer;
 ///   of at most `queue_bytes / 128` records in a partition; see [`queue_bytes`](Self::queue_bytes). A
 ///   partition that is not polled while others are is paused, as its few queued records would keep the whole
 ///   fetch in memory.
-/// * **Lost records**, which retention removed before they were read, are an error with their number, or are
-///   [skipped and counted](OnLost::Skip).
-/// * **Brokers that are down** make polling fail with a transient error, so that the silence is not taken for
-///   a quiet topic. Reading continues by itself when they are back. A deleted topic is a permanent error.
+/// * **Lost records**, which retention removed before they were read, are a permanent error that names their
+///   number, or are [skipped and counted](OnLost::Skip).
+/// * **Brokers that are down** make polling fail with a transient error, so the partition does not count as
+///   idle and the watermark waits for it. Reading continues by itself when the brokers are back. A topic that
+///   is deleted while it is read is a permanent error, as is one that [does not exist](Self::wait_for_topics).
 /// * **Decoders** receive the topic, key, headers and timestamp of a record with its value. A header whose
 ///   name is not UTF-8 is left out. [`without_headers`](Self::without_headers) leaves all out.
 /// * **Tombstones**, which are records without a value, are malformed and become dead letters.
@@ -173,8 +176,8 @@ impl KafkaSource {
         Ok(Self { config, topics, settings, counters: KafkaCounters::default(), shared: None })
     }
 
-    /// Sets the consumer group for which offsets are committed. Default: `telemetra`. It matters for lag
-    /// monitors and for [`Start::Committed`] only.
+    /// Sets the consumer group for which offsets are committed. Default: `telemetra`. The name matters only for
+    /// lag monitors and for [`Start::Committed`]; two pipelines with the same group both read all partitions.
     #[must_use]
     pub fn group(mut self, group: &str) -> Self {
         self.settings.group = group.to_owned();
@@ -196,8 +199,9 @@ impl KafkaSource {
         self
     }
 
-    /// Reads each partition only up to the end that it had when it was opened, so that the pipeline ends: for
-    /// backfills and tests. New partitions are not looked for. Default: the source never ends.
+    /// Reads each partition only up to the end that it had when it was opened, so that the pipeline ends (in
+    /// Flink's terms, a bounded source): for backfills and tests. New partitions are not looked for. Default:
+    /// the source never ends.
     #[must_use]
     pub fn until_end(mut self) -> Self {
         self.settings.until_end = true;
@@ -205,14 +209,15 @@ impl KafkaSource {
         self
     }
 
-    /// Also reads records of open and aborted transactions. Default: only committed records.
+    /// Also reads records of open and aborted transactions (`isolation.level=read_uncommitted`). Default: only
+    /// committed records, so the records after an open transaction are read when the transaction ends.
     #[must_use]
     pub fn read_uncommitted(mut self) -> Self {
         self.settings.uncommitted = true;
         self
     }
 
-    /// Sets how often to look for new partitions; `None` never does. Default: 30 s.
+    /// Sets how often to look for new partitions of the topics; with `None` the source never does. Default: 30 s.
     #[must_use]
     pub fn find_partitions_every(mut self, interval: Option<Duration>) -> Self {
         self.settings.refresh = interval;
@@ -226,8 +231,8 @@ impl KafkaSource {
         self
     }
 
-    /// Sets how long to wait for topics that do not exist yet. Default: not at all, so a missing topic is an
-    /// error.
+    /// Sets how long to wait, when the pipeline starts, for topics that do not exist yet; a topic that is still
+    /// missing then is a permanent error. Default: zero, so a missing topic is an error at once.
     #[must_use]
     pub fn wait_for_topics(mut self, longest: Duration) -> Self {
         self.settings.wait_for_topics = longest;
@@ -244,7 +249,7 @@ impl KafkaSource {
         self
     }
 
-    /// Does not read the headers of records: decoders see none, and dead letters and the log of slow batches have
+    /// Skips the headers of records: decoders see none, and dead letters and the log of slow batches have
     /// no [`TraceParent`](telemetra_core::TraceParent). Default: headers are read.
     ///
     /// librdkafka allocates a buffer to parse the headers of a record, even of a record without headers, which

@@ -3,7 +3,9 @@
 
 use telemetra_core::EventTime;
 
-/// The position at which a partition begins that is not in a checkpoint.
+/// The position at which reading of a partition begins if the partition is not in a checkpoint, for
+/// [`KafkaSource::start`](crate::KafkaSource::start). An error of the lookup is an error of the start of the
+/// pipeline.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum Start {
     /// The first record in the log.
@@ -18,16 +20,17 @@ pub enum Start {
     Committed,
 }
 
-/// The reaction to records that were removed from the log, by retention or by hand, before they were read.
+/// The reaction of a [`KafkaSource`](crate::KafkaSource) to records that were removed from the log, by retention
+/// or by hand, before they were read.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub enum OnLost {
-    /// Stop with a permanent error that names the lost offsets.
+    /// Stop the pipeline with a permanent error that names the lost offsets.
     #[default]
     Stop,
     /// Continue with the first record that exists, log the loss, and
     /// [count](crate::KafkaCounters::lost_records) it.
     ///
-    /// An offset *beyond* the end of the log is an error all the same: either the topic was created anew or
-    /// its replicas lost data, which only a person can tell apart.
+    /// An offset *beyond* the end of the log is a permanent error even so: either the topic was created anew, or
+    /// its replicas lost data, and the source cannot distinguish these.
     Skip,
 }
