@@ -10,7 +10,7 @@ use support::*;
 use telemetra::core::checkpoint::Directory;
 use telemetra::core::source::{Channel, Memory as MemorySource, PushError};
 use telemetra::core::*;
-use telemetra::ops::{Drain, Report, Running};
+use telemetra::ops::{Drain, PipelineError, Report, Running};
 use telemetra::sinks::MemorySink;
 
 /// One event every five milliseconds, of two keys.
@@ -202,4 +202,26 @@ fn the_status_of_a_running_pipeline_tells_how_it_stands() {
     assert!(format!("{running:?}").contains("durable"));
     partition.end();
     finish(running).unwrap();
+}
+
+/// timely itself waits for the connections without an end.
+#[test]
+fn a_process_that_waits_for_the_others_of_its_cluster_can_be_stopped() {
+    let sink = MemorySink::new();
+    let addresses = telemetra::ops::free_addresses(2).unwrap();
+    let pipeline =
+        pipeline_from(open_source(&records(20)), &small_time(), &sink).cluster(0, addresses.clone());
+    let signal = pipeline.stop_signal();
+    let starting = std::thread::spawn(move || pipeline.start().map(drop));
+    // The connection is not that of a process, so the wait goes on.
+    let mut connected = None;
+    until("it waits for the others", || {
+        connected = std::net::TcpStream::connect(&addresses[0]).ok();
+        connected.is_some()
+    });
+    assert!(!starting.is_finished());
+    signal.stop();
+    let started = in_time("stopping", move || starting.join().unwrap());
+    assert!(matches!(started, Err(PipelineError::Stopped)), "{started:?}");
+    assert!(sink.batches().is_empty());
 }

@@ -352,8 +352,8 @@ impl<E: Events, L> Pipeline<E, L> {
     /// Runs this process as the one with index `process` of a cluster, whose `addresses` (`host:port`) all
     /// processes must be given in the same order. Default: one process.
     ///
-    /// [`start`](Self::start) waits for the other processes, without limit: neither the [startup
-    /// timeout](Self::startup_timeout) nor a [`StopSignal`] ends this. The processes then compare their
+    /// [`start`](Self::start) waits for the other processes until a [`StopSignal`] ends this, beyond the
+    /// [startup timeout](Self::startup_timeout) too. The processes then compare their
     /// pipelines. If the settings or checkpoints differ, none reads anything, and
     /// [`wait`](crate::Running::wait) returns
     /// [`PipelineError::Disagreement`](crate::PipelineError::Disagreement).

@@ -22,11 +22,12 @@ use crate::observe::metrics::Value;
 use crate::observe::status::{PipelineStatus, SinkStatus};
 use crate::pipeline::finish::{Drain, StopHandle};
 use crate::pipeline::report::Report;
+use crate::pipeline::start_workers::start_workers;
 use crate::pipeline::worker::Blueprint;
 use crate::read::discovery::PartitionDiscovery;
 use crate::read::ingress::Shared;
 use crate::spill::Spill;
-use crate::support::failure::{Failure, PipelineError, panic_text};
+use crate::support::failure::{Failure, PipelineError};
 use crate::support::frontier::DurableFrontier;
 use crate::support::restore_plan::RestorePlan;
 use crate::support::retry::{Failing, RetryState};
@@ -150,20 +151,7 @@ pub(super) fn run<E: Events>(
         finish: Arc::clone(&blueprint.finish),
         processes: blueprint.processes,
     };
-    let finish = Arc::clone(&blueprint.finish);
-    let panicked = failure.clone();
-    let started = timely::execute(config, move |worker| {
-        let work = std::panic::AssertUnwindSafe(|| blueprint.work(worker));
-        let worked = std::panic::catch_unwind(work);
-        finish.worker_ended();
-        if let Err(panic) = worked {
-            // The other workers must know before the panic continues, as they would wait for this worker for
-            // ever.
-            panicked.set(PipelineError::Worker(format!("it panicked: {}", panic_text(&*panic))));
-            std::panic::resume_unwind(panic);
-        }
-    });
-    let workers = started.map_err(PipelineError::Worker)?;
+    let workers = start_workers(blueprint, config, &failure)?;
     let mut running = Running {
         exporter: Some(exporter),
         ingress,

@@ -23,6 +23,7 @@ pub(crate) mod report;
 pub(crate) mod restore;
 mod restore_from;
 pub(crate) mod start;
+pub(crate) mod start_workers;
 mod take_over;
 pub(crate) mod windows;
 pub(crate) mod worker;
