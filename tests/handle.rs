@@ -207,10 +207,12 @@ fn the_status_of_a_running_pipeline_tells_how_it_stands() {
 /// timely itself waits for the connections without an end.
 #[test]
 fn a_process_that_waits_for_the_others_of_its_cluster_can_be_stopped() {
+    let (handle, channel) = Channel::bounded("host", 10).unwrap();
     let sink = MemorySink::new();
     let addresses = telemetra::ops::free_addresses(2).unwrap();
-    let pipeline =
-        pipeline_from(open_source(&records(20)), &small_time(), &sink).cluster(0, addresses.clone());
+    let pipeline = pipeline_from(open_source(&records(20)), &small_time(), &sink)
+        .source(channel, Words)
+        .cluster(0, addresses.clone());
     let signal = pipeline.stop_signal();
     let starting = std::thread::spawn(move || pipeline.start().map(drop));
     // The connection is not that of a process, so the wait goes on.
@@ -224,4 +226,6 @@ fn a_process_that_waits_for_the_others_of_its_cluster_can_be_stopped() {
     let started = in_time("stopping", move || starting.join().unwrap());
     assert!(matches!(started, Err(PipelineError::Stopped)), "{started:?}");
     assert!(sink.batches().is_empty());
+    // The thread that waits for the connections is left behind, and keeps nothing of the pipeline.
+    assert!(handle.is_closed());
 }

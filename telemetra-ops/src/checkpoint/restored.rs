@@ -162,8 +162,7 @@ impl RestoredCheckpoint {
         worker: Option<usize>,
         failure: &Failure,
     ) -> Vec<T> {
-        let links =
-            if chained { &*self.chain } else { self.chain.last().map_or(&[][..], std::slice::from_ref) };
+        let links = if chained { &self.chain } else { &self.chain[self.chain.len().saturating_sub(1)..] };
         let parts: Vec<&StoredParts> = match worker {
             Some(worker) => links.iter().filter_map(|link| link.get(worker)).collect(),
             None => links.iter().flatten().collect(),
@@ -220,7 +219,10 @@ impl StoredParts {
     ) -> Result<Self, RestoreError> {
         let blob = read_blob(store, &name, boundary, deadline)?;
         let begin = blob.as_ptr().addr();
-        let place = |part: &[u8]| part.as_ptr().addr() - begin..part.as_ptr().addr() - begin + part.len();
+        let place = |part: &[u8]| {
+            let start = part.as_ptr().addr() - begin;
+            start..start + part.len()
+        };
         let parts = match checkpoint::decode(&blob) {
             Ok(BorrowedParts { parts }) => {
                 parts.into_iter().map(|(operator, part)| (operator.to_owned(), place(part))).collect()
