@@ -1,9 +1,12 @@
 //! Sentiment: scorers that rate a chat message as positive or negative.
 
+mod blocks;
 mod dictionary;
 mod english;
 mod letters;
 mod lexicon;
+#[cfg(test)]
+mod same;
 mod token;
 mod vader;
 mod word;

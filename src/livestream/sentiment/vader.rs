@@ -7,8 +7,6 @@ mod emotes;
 mod pieces;
 mod reading;
 mod rules;
-#[cfg(test)]
-mod same;
 mod scan;
 mod token;
 mod words;

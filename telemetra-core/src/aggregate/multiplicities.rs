@@ -81,32 +81,32 @@ pub struct MultiplicitiesSliding {
     having: Vec<u32>,
 }
 
-impl MultiplicitiesSliding {
-    /// Notes that the count of an id was `before` and is `now`.
-    fn recount(&mut self, before: u64, now: u64) {
-        let place = |count: u64| usize::try_from(count).unwrap_or(SMALL).min(SMALL).checked_sub(1);
-        let (before, now) = (place(before), place(now));
-        if before == now {
-            return;
+/// Notes in `having` that the count of an id was `before` and is `now`.
+#[inline]
+fn recount(having: &mut Vec<u32>, before: u64, now: u64) {
+    let place = |count: u64| usize::try_from(count).unwrap_or(SMALL).min(SMALL).checked_sub(1);
+    let (before, now) = (place(before), place(now));
+    if before == now {
+        return;
+    }
+    if let Some(number) = before.and_then(|place| having.get_mut(place)) {
+        *number -= 1;
+    }
+    if let Some(place) = now {
+        if place >= having.len() {
+            having.resize(place + 1, 0);
         }
-        if let Some(number) = before.and_then(|place| self.having.get_mut(place)) {
-            *number -= 1;
-        }
-        if let Some(place) = now {
-            if place >= self.having.len() {
-                self.having.resize(place + 1, 0);
-            }
-            self.having[place] += 1;
-        }
+        having[place] += 1;
     }
 }
 
+// `for_each` and not `for`: the ids are in one of two places, and a loop would ask at each which one it is.
 impl Sliding<Multiplicities> for MultiplicitiesSliding {
     fn push(&mut self, pane: &Multiplicities) {
-        for entering in pane.0.iter() {
+        let Self { held, having } = self;
+        pane.0.iter().for_each(|entering| {
             let id = entering.id();
-            let (before, now) = match self.held.entry(mix(id), |held| held.id() == id, |held| mix(held.id()))
-            {
+            let (before, now) = match held.entry(mix(id), |held| held.id() == id, |held| mix(held.id())) {
                 Entry::Occupied(mut held) => {
                     let count = &mut held.get_mut().count;
                     let before = *count;
@@ -118,23 +118,24 @@ impl Sliding<Multiplicities> for MultiplicitiesSliding {
                     (0, entering.count)
                 }
             };
-            self.recount(before, now);
-        }
+            recount(having, before, now);
+        });
     }
 
     fn pop(&mut self, pane: &Multiplicities) {
-        for leaving in pane.0.iter() {
+        let Self { held, having } = self;
+        pane.0.iter().for_each(|leaving| {
             let id = leaving.id();
-            if let Ok(mut held) = self.held.find_entry(mix(id), |held| held.id() == id) {
+            if let Ok(mut held) = held.find_entry(mix(id), |held| held.id() == id) {
                 let before = held.get().count;
                 let now = before.wrapping_sub(leaving.count);
                 held.get_mut().count = now;
                 if now == 0 {
                     held.remove();
                 }
-                self.recount(before, now);
+                recount(having, before, now);
             }
-        }
+        });
         // After a burst the memory is freed.
         if self.held.capacity() > 64 && self.held.len() < self.held.capacity() / 8 {
             self.held.shrink_to(self.held.len() * 2, |held| mix(held.id()));

@@ -1,10 +1,11 @@
-//! The scan of a message, word by word.
+//! The scan of a message, word by word: words of up to 15 ASCII letters at once, others byte by byte.
 
 use super::{Lexicon, Meaning, REACH, RULES, UNSPACED};
 use crate::livestream::Sentiment;
+use crate::livestream::sentiment::blocks::Blocks;
 use crate::livestream::sentiment::letters::{ends_clause, is_joined, is_symbol, is_unspaced};
 use crate::livestream::sentiment::token::{Class, EMOTICON, class, run_end};
-use crate::livestream::sentiment::word::Folded;
+use crate::livestream::sentiment::word::{Folded, packed_letters};
 
 /// The mean of the weights found so far, and the number of words that a negation still affects.
 #[derive(Default)]
@@ -33,9 +34,17 @@ impl Tally {
 impl Sentiment for Lexicon {
     fn score(&self, message: &str, emotes: &[&str]) -> i32 {
         let text = message.as_bytes();
+        let blocks = Blocks::of(text);
         let mut tally = Tally::default();
         let mut at = 0;
         while let Some(&byte) = text.get(at) {
+            if let Some(letters) = packed_letters(blocks.at(at)) {
+                if letters.len > 0 {
+                    tally.take(self.words.find(letters.number));
+                }
+                at += letters.len + 1;
+                continue;
+            }
             at = match class(byte) {
                 Class::Space => at + 1,
                 Class::Word | Class::Wide => {

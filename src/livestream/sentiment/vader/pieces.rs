@@ -2,6 +2,7 @@
 //! of ASCII letters alone.
 
 use super::class::{LOWER, SPACE, UPPER, class};
+use crate::livestream::sentiment::blocks::Blocks;
 use crate::livestream::sentiment::word::{Letters, packed_letters};
 
 /// A piece between ASCII white space.
@@ -15,20 +16,14 @@ pub(super) struct Piece {
     pub(super) number: Option<u128>,
 }
 
-/// The number of bytes that are looked at together.
-const BLOCK: usize = 16;
-
 /// Calls `each` for each piece of a message.
 #[inline]
 pub(super) fn pieces(message: &str, mut each: impl FnMut(Piece)) {
     let text = message.as_bytes();
-    let last = Last::of(text);
+    let blocks = Blocks::of(text);
     let mut start = 0;
     while start < text.len() {
-        let block = last.block(text, start);
-        #[cfg(test)]
-        let block = if BY_DEFINITION.get() { 0 } else { block };
-        let piece = match packed_letters(block) {
+        let piece = match packed_letters(blocks.at(start)) {
             Some(Letters { len, number, any_upper, any_lower }) => {
                 let classes = if any_upper { UPPER } else { 0 } | if any_lower { LOWER } else { 0 };
                 Piece { start, end: start + len, classes, number: Some(number) }
@@ -56,50 +51,10 @@ fn byte_by_byte(text: &[u8], start: usize) -> Piece {
     piece
 }
 
-/// The last bytes of a text, with spaces after them.
-struct Last {
-    bytes: [u8; 2 * BLOCK],
-    from: usize,
-}
-
-impl Last {
-    #[inline]
-    fn of(text: &[u8]) -> Self {
-        let mut bytes = [b' '; 2 * BLOCK];
-        let from = text.len().saturating_sub(BLOCK);
-        match text.last_chunk::<BLOCK>() {
-            Some(last) => bytes[..BLOCK].copy_from_slice(last),
-            None => bytes[..text.len()].copy_from_slice(text),
-        }
-        Self { bytes, from }
-    }
-
-    /// The sixteen bytes from `at` on, which is before the end.
-    #[inline]
-    fn block(&self, text: &[u8], at: usize) -> u128 {
-        let block = text[at..].first_chunk::<BLOCK>();
-        let block = block.or_else(|| self.bytes.get(at - self.from..)?.first_chunk::<BLOCK>());
-        block.map_or(0, |block| u128::from_le_bytes(*block))
-    }
-}
-
-#[cfg(test)]
-thread_local! {
-    static BY_DEFINITION: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
-/// Runs something with all pieces scanned byte by byte.
-#[cfg(test)]
-pub(super) fn by_definition<T>(run: impl FnOnce() -> T) -> T {
-    BY_DEFINITION.set(true);
-    let result = run();
-    BY_DEFINITION.set(false);
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::livestream::sentiment::blocks::BLOCK;
     use crate::livestream::sentiment::vader::class::classes;
     use crate::livestream::sentiment::word::number;
 
