@@ -3,7 +3,7 @@
 use super::Hits;
 use super::exclude::{Excluded, Level, Levels, is_usual};
 use super::history::{Before, History};
-use super::sums::{Place, Sums};
+use super::sums::{Place, Slots, Sums};
 use crate::aggregate::power_sums::PowerSums;
 use crate::detect::moment::MomentRule;
 use crate::detect::observed::{Baselines, MissingWindow};
@@ -31,8 +31,16 @@ struct Reach {
     samples: u32,
     /// The least end of a sample.
     oldest: EventTime,
-    /// The number of samples including missing windows; `None` if a missing window is no sample.
-    slots: Option<u64>,
+    /// The number of samples including missing windows.
+    slots: u64,
+    /// Whether a missing window is a sample of zero.
+    counts_missing: bool,
+}
+
+impl Reach {
+    fn slots(&self) -> Slots {
+        Slots { first: self.oldest, windows: self.slots as usize }
+    }
 }
 
 impl<S> Compared<'_, S> {
@@ -45,14 +53,17 @@ impl<S> Compared<'_, S> {
         let (size, slide) = (spec.size(), spec.slide());
         let longest = size.saturating_mul(u64::from(samples));
         let start = self.start.unwrap_or(EventTime::MIN);
-        if self.rule.missing == MissingWindow::Skip {
-            return Reach { samples, oldest: end.minus(longest).max(start).max(level.since), slots: None };
-        }
-        let before = end.0.saturating_sub(longest).saturating_sub(size);
-        let first = history.first_after(spec, EventTime(before)).unwrap_or(end).max(start);
-        let whole = first.plus(size - slide).max(level.since);
-        let slots = (end.0.saturating_sub(whole.0) / size).min(u64::from(samples));
-        Reach { samples, oldest: end.minus(slots * size), slots: Some(slots) }
+        let counts_missing = self.rule.missing != MissingWindow::Skip;
+        let from = if counts_missing {
+            let before = end.0.saturating_sub(longest).saturating_sub(size);
+            let first = history.first_after(spec, EventTime(before)).unwrap_or(end).max(start);
+            first.plus(size - slide).max(level.since)
+        } else {
+            start.max(level.since)
+        };
+        let available = end.0.saturating_sub(from.0);
+        let slots = if available >= longest { u64::from(samples) } else { available / size };
+        Reach { samples, oldest: end.minus(slots * size), slots, counts_missing }
     }
 
     fn excluded(&self, level: &Level) -> Excluded<'_> {
@@ -80,12 +91,12 @@ impl<S> Compared<'_, S> {
         let Self { place, longest, .. } = *self;
         let mut level = self.level_before(levels);
         let mut reach = self.reach(history, longest, &level);
-        let mut sums = history.roll(place, before, reach.oldest, &self.excluded(&level));
+        let mut sums = history.roll(place, before, reach.slots(), &self.excluded(&level));
         if let Some(new) = self.new_level(&sums) {
             levels.add(new);
             (level, reach) = (new, self.reach(history, longest, &new));
             history.restart(place);
-            sums = history.roll(place, before, reach.oldest, &self.excluded(&level));
+            sums = history.roll(place, before, reach.slots(), &self.excluded(&level));
         }
         self.ready(history, &reach, sums, self.excluded(&level))
     }
@@ -125,9 +136,11 @@ impl<S> Compared<'_, S> {
         mut sums: Sums,
         mut excluded: Excluded<'s>,
     ) -> Ready<'s> {
-        let filled = |sums: &Sums| match reach.slots {
-            Some(slots) => sums.sums.with_zeros(slots.saturating_sub(sums.sums.count + sums.excluded as u64)),
-            None => sums.sums,
+        let filled = |sums: &Sums| {
+            if !reach.counts_missing {
+                return sums.sums;
+            }
+            sums.sums.with_zeros(reach.slots.saturating_sub(sums.sums.count + sums.excluded as u64))
         };
         if sums.excluded > 0 && filled(&sums).count < u64::from(self.fewest) {
             excluded = Excluded::NONE;

@@ -27,12 +27,14 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         let spec = windows.windows;
         let Some(run) = self.history.find(spec, end) else { return };
         let mut before: Option<(u32, Before)> = None;
+        let mut of_first: Option<Place> = None;
         for (columns, rule) in Columns::of(rules).zip(rules) {
             let detector = rule.detector_of(key);
             if !detector.is_pure() {
                 continue;
             }
-            let place = Place { columns, end, run, spec };
+            let first = *of_first.get_or_insert_with(|| Place::new(columns, end, run, spec));
+            let place = Place { columns, ..first };
             self.levels.remove(columns.rule, end);
             let hits = hits_of(&self.found, columns.rule);
             let is_quiet = self.history.is_quiet_for(columns.rule) && hits.is_empty();

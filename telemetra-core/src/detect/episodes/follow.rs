@@ -192,7 +192,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
             let detector = rule.detector_of(key);
             let compared = Compared {
                 rule,
-                place: Place { columns, end, run, spec },
+                place: Place::new(columns, end, run, spec),
                 start: self.starts.last_before(end, rule.absent_after),
                 hits: hits_of(&self.found, columns.rule),
                 longest: detector.max_samples(),

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::NONE;
 use super::exclude::Excluded;
-use super::sums::{Columns, Place, RunningSums, Sums};
+use super::sums::{Columns, Place, RunningSums, Slots, Sums};
 use super::values::Values;
 use crate::detect::moment::MomentRule;
 use crate::detect::{EventSums, Means};
@@ -112,6 +112,13 @@ impl History {
         holds(run).then_some(run)
     }
 
+    /// The run of the window that ended at `end`, which is often `near`.
+    #[inline]
+    pub(super) fn find_by(&self, near: Option<usize>, spec: WindowSpec, end: EventTime) -> Option<usize> {
+        let holds = |run: &usize| self.runs.get(*run).is_some_and(|run| run.first <= end && end <= run.last);
+        near.filter(holds).or_else(|| self.find(spec, end))
+    }
+
     /// The first run that ends at a time or after it.
     fn first_from(&self, time: EventTime) -> usize {
         let near = self.runs.iter().take(NEAR).position(|run| run.last >= time);
@@ -153,7 +160,7 @@ impl History {
     /// The windows in the series of a window that are before it and not before `oldest`, newest first: the
     /// end and the run of each.
     pub(super) fn before(&self, place: Place, oldest: EventTime) -> impl Iterator<Item = (EventTime, usize)> {
-        let (size, dense) = (place.spec.size(), place.spec.panes_per_window() as usize);
+        let (size, dense) = (place.spec.size(), place.all_series);
         let (mut end, mut at) = (place.end, place.run);
         std::iter::from_fn(move || {
             loop {
@@ -269,10 +276,10 @@ impl History {
     /// Removes the windows up to one that is beyond the horizon.
     pub(super) fn retire<S>(&mut self, rules: &[MomentRule<S>], spec: WindowSpec, end: EventTime) {
         while let Some(Run { first, last }) = self.runs.front().copied().filter(|run| run.first <= end) {
+            let series = if self.sums.is_empty() { 0 } else { spec.series_of(first) };
             for columns in Columns::of(rules) {
                 let at = (self.value(columns, 0), self.events(columns, 0));
-                let number = spec.series_of(first) * columns.rules + columns.rule;
-                if let Some(running) = self.sums.get_mut(number) {
+                if let Some(running) = self.sums.get_mut(series * columns.rules + columns.rule) {
                     running.retire(columns, first, spec.size(), at);
                 }
             }
@@ -298,32 +305,29 @@ impl History {
         self.sums.clear();
     }
 
-    /// The sums of a window's samples: of those that ended at `oldest` or later and are not left out. If there
-    /// are many, they are computed from the sums for the window before, by adding one value and removing one.
+    /// The sums of a window's samples: of those in `slots` that are not left out. If there are many, they are
+    /// computed from the sums for the window before, by adding one value and removing one.
     pub(super) fn roll(
         &mut self,
         place: Place,
         before: &Before,
-        oldest: EventTime,
+        slots: Slots,
         excluded: &Excluded<'_>,
     ) -> Sums {
         if self.runs.len() <= FEW {
-            let before = before.iter().copied().take_while(|(end, _)| *end >= oldest);
+            let before = before.iter().copied().take_while(|(end, _)| *end >= slots.first);
             return self.sum(place, before, excluded);
         }
-        let Place { columns, end, spec, .. } = place;
         let mut sums = std::mem::take(&mut self.sums);
-        sums.resize(columns.rules * spec.panes_per_window() as usize, RunningSums::STALE);
-        let running = &mut sums[spec.series_of(end) * columns.rules + columns.rule];
-        let rolled = running.roll(self, place, oldest, excluded);
+        sums.resize(place.columns.rules * place.all_series, RunningSums::STALE);
+        let rolled = sums[place.number()].roll(self, place, slots, excluded);
         self.sums = sums;
         rolled
     }
 
     /// The sums of a rule begin anew with the next [`roll`](Self::roll), since other windows are left out.
-    pub(super) fn restart(&mut self, Place { columns, end, spec, .. }: Place) {
-        let number = spec.series_of(end) * columns.rules + columns.rule;
-        if let Some(running) = self.sums.get_mut(number) {
+    pub(super) fn restart(&mut self, place: Place) {
+        if let Some(running) = self.sums.get_mut(place.number()) {
             *running = RunningSums::STALE;
         }
     }

@@ -48,14 +48,34 @@ pub(super) struct Place {
     /// The run that the window is in.
     pub(super) run: usize,
     pub(super) spec: WindowSpec,
+    /// The number of the series of disjoint windows that the window is in, and of all series.
+    pub(super) series: usize,
+    pub(super) all_series: usize,
 }
 
 impl Place {
-    /// The least end of a window in the same series that is not before `oldest`.
-    pub(super) fn first_from(&self, oldest: EventTime) -> EventTime {
-        let size = self.spec.size();
-        self.end.minus(self.end.0.saturating_sub(oldest.0) / size * size)
+    pub(super) fn new(columns: Columns, end: EventTime, run: usize, spec: WindowSpec) -> Self {
+        let (series, all_series) = (spec.series_of(end), spec.panes_per_window() as usize);
+        Self { columns, end, run, spec, series, all_series }
     }
+
+    /// The number of the running sums of the rule and the series.
+    pub(super) fn number(&self) -> usize {
+        self.series * self.columns.rules + self.columns.rule
+    }
+
+    /// The run of the window so many disjoint windows earlier, if each slide since then has a run, as of a busy key.
+    pub(super) fn run_before(&self, windows: usize) -> Option<usize> {
+        self.run.checked_sub(windows.checked_mul(self.all_series)?)
+    }
+}
+
+/// The places in time of a baseline's disjoint windows, whether there are windows or not.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Slots {
+    /// The end of the first.
+    pub(super) first: EventTime,
+    pub(super) windows: usize,
 }
 
 /// The sums of one baseline.
@@ -98,25 +118,26 @@ impl RunningSums {
         Self { from: time, to: time, sums: PowerSums { count: 0, sum: 0, sum_sq: 0 }, more: None }
     }
 
-    /// Moves on to the baseline of a window: adds the windows before it, and removes those before `oldest`.
+    /// Moves on to the baseline of a window: adds the windows before it, and removes those before the first of
+    /// `slots` windows.
     pub(super) fn roll(
         &mut self,
         history: &History,
         place: Place,
-        oldest: EventTime,
+        Slots { first, windows }: Slots,
         excluded: &Excluded<'_>,
     ) -> Sums {
         let Place { columns, end, spec, .. } = place;
-        let first = place.first_from(oldest);
         if self.to > end || self.to < first || self.from > first {
             *self = Self::from(first);
         }
         while self.to < end {
+            let run = history.find_by(place.run_before(1), spec, self.to);
             if excluded.contains(self.to) {
-                if history.find(spec, self.to).is_some() {
+                if run.is_some() {
                     self.more.get_or_insert_default().excluded.push_back(self.to);
                 }
-            } else if let Some(run) = history.find(spec, self.to)
+            } else if let Some(run) = run
                 && let Some(value) = history.value(columns, run)
             {
                 self.sums.add(value);
@@ -127,7 +148,7 @@ impl RunningSums {
             self.to = self.to.plus(spec.size());
         }
         while self.from < first {
-            if let Some(run) = history.find(spec, self.from) {
+            if let Some(run) = history.find_by(place.run_before(windows + 1), spec, self.from) {
                 self.leave(columns, self.from, history.value(columns, run), history.events(columns, run));
             }
             self.from = self.from.plus(spec.size());
