@@ -33,7 +33,7 @@ pub(super) fn around<S: Clone + Send + Sync + 'static>(settings: &Settings, rout
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
 }
 
-/// What is around each line of the log about a request: at every level, as a line without it says nothing.
+/// The span around each line of the log about a request: at every level, as a line without it says nothing.
 fn span(request: &Request) -> tracing::Span {
     let (method, path) = (request.method(), request.uri().path());
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());

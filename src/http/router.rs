@@ -41,7 +41,7 @@ pub fn router<S: Data, K: Key>(reader: LiveReader<S, K>) -> Routes {
     }
 }
 
-/// What is wrong with a part of the service; `None` if it works.
+/// A check of a part of the service: the fault, or `None` if the part works.
 type Check = Box<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// A builder of the router over a live view, made by [`router`]: its settings, health checks and metrics. By default
@@ -158,7 +158,7 @@ impl fmt::Debug for Routes {
     }
 }
 
-/// What all handlers share.
+/// The state that all handlers share.
 #[derive(Clone)]
 pub(super) struct App(Arc<Inner>);
 

@@ -19,7 +19,7 @@ pub(super) struct Found {
     pub(super) chance: Option<f64>,
 }
 
-/// What the routes ask of a live view.
+/// The reads of a live view that the routes need.
 pub(super) trait View: Send + Sync {
     fn tables(&self) -> Vec<Arc<Table>>;
     fn as_of(&self) -> Option<EventTime>;

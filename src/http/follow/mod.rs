@@ -115,7 +115,7 @@ pub struct Beginning {
     /// The messages, each as JSON without line breaks, with the position from which a client resumes after the
     /// message. With `None`, a client whose connection breaks after that message has to begin again.
     pub messages: Vec<(String, Option<Position>)>,
-    /// What the follower knows after these messages. Changes of the feed up to there are not sent to it.
+    /// The event times up to which the follower knows each key after these messages. Earlier changes of the feed are not sent to it.
     pub known: Known,
 }
 

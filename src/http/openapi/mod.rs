@@ -26,7 +26,7 @@ pub use responses::{
     BadParameter, ForeignOrigin, NoToken, NotAFollower, Unavailable, Unknown, problem_response,
 };
 
-/// What is derived: the rows in it are of no table.
+/// The derived document: the rows in it are of no table.
 #[derive(OpenApi)]
 #[openapi(
     info(

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::blocks::by_definition;
 use super::{Lexicon, Sentiment, Vader};
 
-/// What stands between words now and then, and what surrounds them.
+/// Text that stands between words now and then, and around them.
 const BETWEEN: [&str; 18] = [
     "\t", "\n", "\u{1c}", "\u{0}", "\u{b}", "\u{a0}", "  ", "!", "@", "[x", "`", "{y", "İ", "ſ", "\u{7f}",
     "z1", "))", "…",

@@ -1,4 +1,4 @@
-//! What carried the moments of the default rules.
+//! Explanations of the moments of the default rules.
 
 use super::words::TOP_WORDS;
 use crate::core::detect::{Carried, Shares, Usual};
@@ -18,7 +18,7 @@ const LEAST_BY_ONE: f64 = 0.2;
 /// The part in the growth of the messages that makes a factor of it worth mentioning.
 const LEAST_PART: f64 = 0.2;
 
-/// Who wrote, and the emotes and words above their usual share of the messages.
+/// The people who wrote, and the emotes and words above their usual share of the messages.
 pub(super) fn chat(peak: &StreamSummary, usual: &Usual<'_, StreamSummary>) -> Vec<Carried> {
     let mut carried = writers(peak, usual);
     carried.extend(by_one(peak, usual));

@@ -192,6 +192,6 @@ impl Comparison<'_> {
     }
 }
 
-/// What becomes of a rule without state.
+/// The consequence of a change for a rule without state.
 const REBUILT: &str =
     "its baselines are made from the summaries in the checkpoint, and it judges what ends after it";

@@ -1,4 +1,4 @@
-//! What a restart says about a definition that has changed; `tests/upgrade` checks it with whole pipelines.
+//! Tests of a restart with a definition that has changed; `tests/upgrade` checks it with whole pipelines.
 
 use telemetra_core::EventTime;
 use telemetra_core::checkpoint::Migration;
@@ -37,7 +37,7 @@ fn plan(found: &Definition, now: &Definition, taken: Vec<(&str, Takeover<()>)>) 
     compare(BOUNDARY, (found, now), &taken, &|operator| vec![format!("table of {operator}")])
 }
 
-/// What happens to the one operator that there is now.
+/// The plan for the only operator.
 fn taken_over(found: &Definition, now: &Definition, takeover: Takeover<()>) -> RestorePlan {
     let name = now.operators.keys().next().cloned().unwrap_or_default();
     plan(found, now, vec![(&name, takeover)])

@@ -7,11 +7,11 @@ use telemetra_core::checkpoint::Migration;
 use telemetra_core::engine::millis;
 use telemetra_core::{EventTime, MomentRule, TimeConfig};
 
-/// What the state of a pipeline was made with.
+/// The definition of a pipeline that its state was made with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Definition {
     pub(crate) time: TimeDefinition,
-    /// What the decoders say of themselves that state depends on.
+    /// The identities of the decoders, as far as state depends on them.
     pub(crate) decoders: Vec<String>,
     /// By name.
     pub(crate) operators: BTreeMap<String, OperatorDefinition>,
@@ -48,7 +48,7 @@ impl TimeDefinition {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperatorDefinition {
     pub(crate) version: u32,
-    /// What its encoding consists of.
+    /// The types and settings that its encoding depends on.
     pub(crate) shape: String,
     /// The settings with which the state cannot be read as anything else: the windows of a grouping.
     pub(crate) settings: String,

@@ -80,7 +80,7 @@ impl FloorLog {
         self.durable.load(Ordering::Acquire) >= version
     }
 
-    /// What is not durable yet, and its version.
+    /// The entries that are not durable yet, and their version.
     pub(crate) fn unwritten(&self) -> Option<(u64, FloorBlob)> {
         let state = self.lock();
         (!self.is_durable(state.version)).then(|| (state.version, self.blob(&state, None)))
@@ -90,7 +90,7 @@ impl FloorLog {
         self.durable.fetch_max(version, Ordering::AcqRel);
     }
 
-    /// What says that the run leaves its journal beside a checkpoint, as the input has come to its end.
+    /// The entry by which a run leaves its journal beside a checkpoint, as the input has come to its end.
     pub(crate) fn ending(&self, checkpoint: EventTime) -> FloorBlob {
         self.blob(&self.lock(), Some(checkpoint))
     }

@@ -62,7 +62,7 @@ pub(super) fn add(raises: &mut Vec<Raise>, raise: Raise) {
     }
 }
 
-/// What the logs of all processes say at a restart.
+/// The contents of the logs of all processes at a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RestoredFloors {
     /// Whether there is a log.

@@ -1,4 +1,4 @@
-//! What a restart reads of the logs of floors.
+//! Tests of reading the logs of floors at a restart.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 

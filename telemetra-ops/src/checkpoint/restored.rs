@@ -12,7 +12,7 @@ use crate::checkpoint::state::{LeftParts, Manifest, blob_name, definition_name, 
 use crate::support::failure::{Failure, RestoreError};
 use crate::support::retry::RetryDeadline;
 
-/// What stands between the parts of a fingerprint.
+/// The text between the parts of a fingerprint.
 pub(crate) const SEPARATOR: &str = "; ";
 
 /// The parts in which two fingerprints differ.
@@ -117,14 +117,14 @@ pub(crate) struct RestoredCheckpoint {
     pub(crate) boundary: EventTime,
     /// The chain, oldest first; within each, the workers' parts.
     chain: Vec<Vec<StoredParts>>,
-    /// What it was made with; `None` if it is of a version that compared settings as a whole.
+    /// The definition that it was made with; `None` if it is of a version that compared settings as a whole.
     pub(crate) definition: Option<Definition>,
-    /// What was left by the workers of a run that came to its end, each process's; empty if none did.
+    /// The parts that the workers of a run that came to its end have left, for each process; empty if none did.
     left: Vec<LeftParts>,
 }
 
 impl RestoredCheckpoint {
-    /// What the workers left of an operator, and a time after all that sinks were given by then; `None` if no run came to its end.
+    /// The parts that the workers left of an operator, and a time after all that sinks were given by then; `None` if no run came to its end.
     pub(crate) fn left_by(&self, operator: &str) -> Option<(EventTime, Vec<Vec<u8>>)> {
         let settles = self.left.iter().map(|left| left.last.plus(1)).max()?.max(self.boundary);
         let parts = self.left.iter().flat_map(|left| &left.parts).filter(|(name, _)| name == operator);

@@ -1,4 +1,4 @@
-//! What is read back of a store with checkpoints, savepoints, and what ended runs have left.
+//! Tests of reading a store with checkpoints, savepoints, and the parts that ended runs have left.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
@@ -61,7 +61,7 @@ fn restored(store: &mut MemoryStore) -> RestoredCheckpoint {
     newest(store).load(store, &deadline()).unwrap()
 }
 
-/// What a process left of operator `a`.
+/// The parts that a process left of operator `a`.
 fn left(peers: usize, last: u64, part: u8) -> LeftParts {
     let parts = vec![("a".to_owned(), vec![part]), ("b".to_owned(), vec![99])];
     LeftParts { workers: 1, peers, last: EventTime(last), parts }

@@ -98,7 +98,7 @@ impl<S: CheckpointStore> Savepoints<S> {
     }
 }
 
-/// What the names of a savepoint's blobs begin with.
+/// The beginning of the names of a savepoint's blobs.
 pub(crate) fn prefix_of(name: &str) -> String {
     format!("{GROUP}{name}/")
 }

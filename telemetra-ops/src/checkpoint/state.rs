@@ -82,7 +82,7 @@ pub struct CheckpointContext<'scope> {
     done: Rc<RefCell<Vec<StreamVec<'scope, EventTime, ()>>>>,
     /// The operators, in the order in which they were built, with what they make of the state that they find.
     operators: Rc<RefCell<Vec<Described>>>,
-    /// What the checkpoint was made with, where operators are only described.
+    /// The definition that the checkpoint was made with, where operators are only described.
     found: Option<Arc<Definition>>,
 }
 
@@ -137,7 +137,7 @@ impl<'scope> CheckpointContext<'scope> {
         Self { spill, ..self }
     }
 
-    /// What the checkpoint was made with from which the graph goes on.
+    /// The definition that the checkpoint was made with from which the graph goes on.
     pub(crate) fn found(&self) -> Option<&Definition> {
         let restored = self.restored.as_ref().map(|restored| restored.definition.as_ref());
         restored.unwrap_or(self.found.as_deref())
@@ -216,7 +216,7 @@ pub(crate) enum Message {
     Part { boundary: EventTime, worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
     /// An operator's part of all checkpoints from `from` on: it will not change any more.
     Last { from: EventTime, worker: usize, operator: Arc<str>, part: Result<Vec<u8>, CodecError> },
-    /// What an operator leaves for a later run, as the input has come to its end, and the last time of it.
+    /// The part that an operator leaves for a later run, as the input has come to its end, and the last time of it.
     Left { operator: String, last: EventTime, part: Result<Vec<u8>, CodecError> },
     /// A worker has handed over all its parts.
     Flush { boundary: EventTime, worker: usize },
@@ -296,7 +296,7 @@ mod as_bytes {
     }
 }
 
-/// What makes a checkpoint complete: written last.
+/// The blob that makes a checkpoint complete: written last.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Manifest {
     /// The boundary.
@@ -305,11 +305,11 @@ pub(crate) struct Manifest {
     pub(crate) chain: Vec<EventTime>,
     /// How many workers there were.
     pub(crate) peers: usize,
-    /// What the state was made with: a restart with other settings would mix answers.
+    /// The settings that the state was made with: a restart with other ones would mix answers.
     pub(crate) fingerprint: String,
 }
 
-/// What the workers of a process leave for a later run that goes on from the checkpoint, as the input has come to its end.
+/// The parts that the workers of a process leave for a later run that goes on from the checkpoint, as the input has come to its end.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct LeftParts {
     /// How many workers there were in the process, and in all.

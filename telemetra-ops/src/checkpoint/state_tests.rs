@@ -1,4 +1,4 @@
-//! What operators have in common at checkpoints: markers, and the context that they register with.
+//! Tests of markers, and of the context that operators register with at checkpoints.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 

@@ -49,7 +49,7 @@ struct TriggerState {
     ended: bool,
 }
 
-/// What a worker that has sent everything before the boundary does there.
+/// The next step of a worker that has sent everything before the boundary.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     /// Keep your part, then wait.

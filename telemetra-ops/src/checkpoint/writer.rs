@@ -49,7 +49,7 @@ impl Stored {
     }
 }
 
-/// What the thread needs to know.
+/// The state of the thread that writes checkpoints.
 pub(crate) struct Writer {
     pub(crate) store: Box<dyn CheckpointStore>,
     /// The index of the first worker of this process, and the workers' gauges.
@@ -64,7 +64,7 @@ pub(crate) struct Writer {
     pub(crate) pipeline: Value,
     /// The newest complete checkpoint: at first the one that the run goes on from; [`EventTime::MIN`] for none.
     pub(crate) newest: EventTime,
-    /// What each checkpoint under way has taken.
+    /// The cost of each checkpoint under way, until now.
     pub(crate) efforts: BTreeMap<EventTime, Effort>,
     /// Tells the partitions that a checkpoint is complete.
     pub(crate) commit: Box<dyn FnMut(EventTime) + Send>,
@@ -73,7 +73,7 @@ pub(crate) struct Writer {
     pub(crate) failure: Failure,
 }
 
-/// What a checkpoint took.
+/// The time and bytes that a checkpoint has taken.
 pub(crate) struct Effort {
     begun: Instant,
     bytes: u64,
@@ -292,7 +292,7 @@ impl Writer {
         })
     }
 
-    /// What a checkpoint has taken so far; from now on, if this is the first that is heard of it.
+    /// The cost of a checkpoint so far; from now on, if it was not under way before.
     fn effort(&mut self, boundary: EventTime) -> &mut Effort {
         self.efforts.entry(boundary).or_insert_with(|| Effort { begun: Instant::now(), bytes: 0 })
     }

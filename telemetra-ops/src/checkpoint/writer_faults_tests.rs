@@ -1,4 +1,4 @@
-//! What is measured of checkpoints, and what the thread that writes them does when the store fails.
+//! Tests of the measurements of checkpoints, and of the thread that writes them when the store fails.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 

@@ -1,4 +1,4 @@
-//! What the thread that writes checkpoints leaves in the store, one message after the other.
+//! Tests of the blobs that the thread that writes checkpoints leaves in the store, one message after the other.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 

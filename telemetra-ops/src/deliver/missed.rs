@@ -11,7 +11,7 @@ use telemetra_core::{Batch, Change, EventTime};
 #[derive(Debug, Default)]
 pub(crate) struct Missed {
     tables: Arc<BTreeSet<String>>,
-    /// What took effect before was restored from the checkpoint, and is as it was.
+    /// Changes that took effect before this time were restored from the checkpoint, and are as they were.
     since: EventTime,
     changes: Vec<Change>,
     /// How many may be kept before those of one row are made one.

@@ -110,7 +110,7 @@ pub(crate) struct OpenSinks {
     pub(crate) threads: Vec<JoinHandle<()>>,
 }
 
-/// What sinks are opened with.
+/// The arguments that sinks are opened with.
 pub(crate) struct SinkStart<'a> {
     pub(crate) tables: &'a [Arc<Table>],
     /// The last time before the checkpoint.

@@ -29,14 +29,14 @@ pub(super) enum Call {
     Close,
 }
 
-/// What a scripted sink has been called with, and does next. Clones share it.
+/// The calls that a scripted sink has had, and its next answers. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Script(Arc<Mutex<State>>);
 
 #[derive(Default)]
 pub(super) struct State {
     calls: Vec<Call>,
-    /// What the next calls of `apply` fail with.
+    /// The errors of the next calls of `apply`.
     pub(super) failures: VecDeque<ExternalError>,
     pub(super) panics: bool,
     progress: Option<SinkProgress>,

@@ -177,7 +177,7 @@ pub(super) struct SinkLoop {
     pub(super) gauge: Arc<SinkGauge>,
     pub(super) failure: Failure,
     activator: Arc<Mutex<Option<SyncActivator>>>,
-    /// What has waited for the sink to be taken over.
+    /// The jobs that wait for the sink to be taken over.
     pub(super) held: VecDeque<Job>,
     pub(super) missed: Missed,
     slow: SlowBatches,

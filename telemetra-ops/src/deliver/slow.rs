@@ -1,4 +1,4 @@
-//! What is said of batches that took long to be delivered.
+//! Warnings of batches that took long to be delivered.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -82,7 +82,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// What is remembered of the warnings after a batch: whether there was one just now, and how many were withheld.
+    /// The memory of the warnings after a batch: whether there was one just now, and how many were withheld.
     fn judged(slow: &mut SlowBatches, rows: usize, took: Duration) -> (bool, u64) {
         let since = Instant::now().checked_sub(took).unwrap_or_else(|| unreachable!("the clock is past it"));
         slow.judge("sink", EventTime(1), (EventTime(2), rows, since), &Span::none());

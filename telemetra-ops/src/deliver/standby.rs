@@ -86,7 +86,7 @@ impl StandbyGauge {
     }
 }
 
-/// What a sink that stands by is opened with, and what waits for that.
+/// The arguments that a sink that stands by will be opened with, and the jobs that wait until then.
 #[derive(Debug)]
 pub(crate) struct Standby {
     pub(crate) tables: Vec<Arc<Table>>,

@@ -107,7 +107,7 @@ impl<'scope, K: Key> FoundMoments<'scope, K> {
     }
 }
 
-/// What arrives: changes of the moments of this worker's keys, and what has settled on all workers.
+/// An arrival: changes of the moments of this worker's keys, or the progress of settling on all workers.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 enum Heard<K: Key> {
@@ -124,9 +124,9 @@ struct ChanceTactic<K: Key> {
     inbox: Inbox<Heard<K>>,
     /// The live moments, with the chance that was emitted.
     live: BTreeMap<MomentId, Stated<K>>,
-    /// Those whose last pane is not settled, by its end.
+    /// The moments whose last pane is not settled, by its end.
     open: BTreeMap<(EventTime, MomentId), Moment<K>>,
-    /// What was stated before a restart, until the moments are there again.
+    /// The statements of an earlier run, until the moments are there again.
     recalled: BTreeMap<MomentId, Stated<K>>,
     /// Before this time moments were published before a restart.
     restored: EventTime,
@@ -142,7 +142,7 @@ struct ChanceTactic<K: Key> {
     is_news: bool,
 }
 
-/// What was stated of a moment.
+/// The statement last made of a moment.
 struct Stated<K> {
     key: K,
     chance: Option<Micro>,

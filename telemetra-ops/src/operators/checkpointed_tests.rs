@@ -1,4 +1,4 @@
-//! What the driver gives to a tactic that goes on from a checkpoint.
+//! Tests of the snapshots that the driver gives to a tactic that goes on from a checkpoint.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
@@ -73,7 +73,7 @@ fn checkpoint(kept: &[&[u64]]) -> RestoredCheckpoint {
     FoundCheckpoint::newest(&mut store, &deadline).unwrap().unwrap().load(&mut store, &deadline).unwrap()
 }
 
-/// What the tactic of each of so many workers is restored from, sorted by what is its own, and the failure.
+/// The snapshots from which the tactic of each of so many workers is restored, sorted by whether they are its own, and the failure.
 fn restore<const BY_ROUTE: bool>(
     kept: &[&[u64]],
     workers: usize,

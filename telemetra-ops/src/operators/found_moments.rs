@@ -1,4 +1,4 @@
-//! What the moments operator emits.
+//! The output of the moments operator.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl<K: Key> std::fmt::Debug for FoundMoments<'_, K> {
     }
 }
 
-/// What the operator emits.
+/// An output of the operator.
 #[derive(Clone)]
 pub(super) enum Found<K: Key> {
     Moment((Moment<K>, EventTime, isize)),

@@ -15,7 +15,7 @@ use crate::spill::waiting::Waiting;
 pub(super) struct SpilledKeys<A> {
     pub(super) cold: Cold,
     pub(super) hot: Hot,
-    /// What is left to do at this time.
+    /// The arrivals that are left to handle at this time.
     waiting: Option<Waiting<A>>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Round<K, T, A> {
     pub(super) arrivals: Vec<A>,
 }
 
-/// What is to be known of a key that may leave memory.
+/// The facts about a key that may leave memory.
 pub(super) struct Departure {
     /// When it is due; [`EventTime::MAX`] if it never is.
     pub(super) due: EventTime,

@@ -113,7 +113,7 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
         touched
     }
 
-    /// What is emitted in the order of keys need not be sorted for the sinks.
+    /// Sorts the keys: changes that are emitted in their order need not be sorted for the sinks.
     pub(super) fn in_order(&mut self, touched: &mut [u32]) {
         self.order.sort(touched, &self.keys);
     }

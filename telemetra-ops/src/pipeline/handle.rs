@@ -95,7 +95,7 @@ impl std::fmt::Debug for Running {
     }
 }
 
-/// What runs beside the workers or is shared with them.
+/// The parts that run beside the workers or are shared with them.
 pub(super) struct RunParts {
     pub(super) name: Value,
     pub(super) monitored: Arc<[Monitored]>,

@@ -29,6 +29,6 @@ pub struct Report {
     /// [timeout](crate::Pipeline::drain_timeout), and of where the next start continues. `None` if the
     /// pipeline was not drained or was drained in time.
     pub unfinished: Option<String>,
-    /// What was kept on disk; `None` without the setting [`spill`](crate::Pipeline::spill).
+    /// The state that was kept on disk; `None` without the setting [`spill`](crate::Pipeline::spill).
     pub spill: Option<SpillReport>,
 }

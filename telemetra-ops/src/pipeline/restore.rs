@@ -14,7 +14,7 @@ use crate::support::failure::{PipelineError, RestoreError};
 use crate::support::restore_plan::{RestoreAction, RestorePlan};
 use crate::support::retry::RetryDeadline;
 
-/// What a pipeline starts from.
+/// The state that a pipeline starts from.
 #[derive(Default)]
 pub(super) struct Restored {
     pub(super) checkpoint: Option<RestoredCheckpoint>,

@@ -13,7 +13,7 @@ use crate::read::scripted::{Script, ScriptedSource, config, shared};
 use crate::support::retry::RetryState;
 use crate::support::wait::wait_until;
 
-/// What looks for partitions in a process, of the first so many that read something.
+/// The discovery of partitions in one process, of the first so many that read something.
 fn discovery(source: &ScriptedSource, place: (usize, usize)) -> PartitionDiscovery {
     PartitionDiscovery {
         source: Box::new(source.clone()),

@@ -37,7 +37,7 @@ pub(crate) struct Reader<E: Events> {
     groups: Vec<Box<str>>,
     /// One for each plan.
     pub(crate) folds: Vec<Box<dyn Fold<E>>>,
-    /// What was not counted and not yet sent.
+    /// The records that were not counted, until they are sent.
     pub(crate) letters: Vec<DeadLetter>,
     /// The partition to begin with: each in turn.
     turn: usize,
@@ -49,7 +49,7 @@ pub(crate) struct Reader<E: Events> {
     placements: Vec<Placement>,
 }
 
-/// What decoding made of a record.
+/// The result of decoding a record.
 struct Decoded {
     /// The number of events up to and including this record's.
     end: usize,

@@ -1,4 +1,4 @@
-//! What a worker makes of the batches that it reads: which it takes, and what becomes of their records.
+//! Tests of the batches that a worker reads: which it takes, and what becomes of their records.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 

@@ -47,7 +47,7 @@ impl<E: Events, A: Aggregate<E>> std::fmt::Debug for Ingested<'_, E, A> {
     }
 }
 
-/// What ties ingest to the rest of its pipeline.
+/// The links of ingest to the rest of its pipeline.
 #[derive(Clone, Default)]
 pub(crate) struct IngestLinks {
     /// The end of the graph: how far everything is durable.

@@ -138,7 +138,7 @@ fn a_part_that_cannot_be_taken_in_fails_the_pipeline() {
     assert!(error.contains("restore"), "{error}");
 }
 
-/// What a run has sent and handed over.
+/// The outputs of a run.
 struct Ran {
     keys: Vec<(EventTime, Vec<String>)>,
     letters: Vec<(EventTime, Vec<(DeadLetter, EventTime)>)>,

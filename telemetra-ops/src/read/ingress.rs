@@ -369,7 +369,7 @@ impl Shared {
         self.reading.store(reading as u8, Ordering::Release);
     }
 
-    /// What a checkpoint keeps of the partitions. Call it while no batch is between take and sequence.
+    /// The state of the partitions for a checkpoint. Call it while no batch is between take and sequence.
     pub(crate) fn keep(&self, cut: EventTime) -> Vec<PartitionCheckpoint> {
         let kept: Vec<_> = self.readers().iter().map(|reader| reader.keep()).collect();
         lock(&self.offsets).insert(cut, kept.iter().map(|reader| reader.offset).collect());

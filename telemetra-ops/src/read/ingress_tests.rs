@@ -49,7 +49,7 @@ fn floors(is_known: bool, exact_after: Option<u64>, raises: Raises) -> (Floors, 
     (Floors { log: Arc::clone(&log), restored, patience: Duration::ZERO }, log)
 }
 
-/// What a restart would find of a log.
+/// The floors that a restart would find in a log.
 fn found(blob: &FloorBlob) -> RestoredFloors {
     let mut store = MemoryStore::default();
     store.put(&floors_name(0), &encode(blob).unwrap()).unwrap();

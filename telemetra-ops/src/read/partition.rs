@@ -89,12 +89,12 @@ pub(super) struct Beginning<'a> {
     pub(super) exact_until: EventTime,
 }
 
-/// What a checkpoint keeps of a partition.
+/// The state of a partition in a checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PartitionCheckpoint {
     pub(crate) id: PartitionId,
     pub(crate) offset: u64,
-    /// What it is an offset in, where the partition can say.
+    /// The identity of the log that the offset is in, where the partition can say.
     pub(crate) identity: Option<u64>,
     pub(crate) sequencer: SequencerState,
     /// Whether all of it had been read, and it had said that no more would come.
@@ -287,7 +287,7 @@ impl PartitionReader {
         );
     }
 
-    /// What a checkpoint keeps of it. Call it while no batch is between being taken and being sequenced.
+    /// The state of the partition for a checkpoint. Call it while no batch is between being taken and being sequenced.
     pub(super) fn keep(&self) -> PartitionCheckpoint {
         let mut state = lock(&self.state);
         let offset = state.partition.offset();

@@ -44,7 +44,7 @@ fn raise(offset: u64, floor: u64) -> Raise {
     Raise { offset, floor: EventTime(floor) }
 }
 
-/// What begins where earlier runs have logged raises of `a`, if any.
+/// The floors of earlier runs that have logged raises of `a`, if any.
 fn restored(raises: Option<&[Raise]>) -> RestoredFloors {
     let raises = raises.map(|raises| (telemetra_core::PartitionId::new("a"), raises.to_vec()));
     RestoredFloors { is_known: true, raises: raises.into_iter().collect(), exact_after: None }

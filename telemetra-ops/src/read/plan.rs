@@ -17,7 +17,7 @@ pub trait Fold<E: Events> {
     /// Sends what takes effect before `limit`, by a capability for this output.
     fn send(&mut self, limit: EventTime, cap: &Capability<EventTime>);
 
-    /// What was folded and not sent, encoded for a checkpoint.
+    /// Encodes the pre-aggregates that were not sent, for a checkpoint.
     fn snapshot(&self) -> Result<Vec<u8>, CodecError>;
 
     /// Takes in such a snapshot, of this version of the state or of an earlier one.
@@ -29,7 +29,7 @@ pub trait FoldPlan<'scope, E: Events> {
     /// Its name, which checkpoints know its pre-aggregates by.
     fn name(&self) -> &str;
 
-    /// What its pre-aggregates are.
+    /// The definition of its pre-aggregates.
     fn definition(&self) -> OperatorDefinition;
 
     /// Whether its pre-aggregates can be read as of an earlier version.

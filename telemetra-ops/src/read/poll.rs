@@ -16,7 +16,7 @@ use crate::support::failure::PipelineError;
 /// The shortest pause before a partition that had nothing is asked again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// What a worker gets when it wants to read.
+/// The result for a worker that wants to read.
 pub(crate) enum PollResult {
     /// A batch, and its number in the partition.
     Batch(u64),

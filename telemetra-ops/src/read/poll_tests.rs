@@ -1,4 +1,4 @@
-//! What a worker gets that wants to read a partition.
+//! Tests of the results for a worker that wants to read a partition.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
@@ -20,7 +20,7 @@ use crate::support::wait::wait_until;
 const HOUR: Duration = Duration::from_secs(3_600);
 const MS: Duration = Duration::from_millis(1);
 
-/// What a poll gave, with the number of records.
+/// The result of a poll, with the number of records.
 #[derive(Debug, PartialEq, Eq)]
 enum Given {
     Batch(u64, usize),

@@ -26,7 +26,7 @@ pub(crate) struct PreAggregate<K, A> {
     late: BTreeMap<(K, EventTime), A>,
 }
 
-/// What a checkpoint keeps of a pre-aggregate.
+/// The state of a pre-aggregate in a checkpoint.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub(crate) struct PreAggregateState<K: Key, A: Accumulator> {
@@ -156,7 +156,7 @@ impl<K: Key, A: Accumulator> PreAggregates<K, A> {
         self.spare = Some(emptied);
     }
 
-    /// What a checkpoint keeps.
+    /// The states for a checkpoint.
     pub(crate) fn state(&self) -> Vec<PreAggregateState<K, A>> {
         self.open.iter().map(PreAggregate::state).collect()
     }

@@ -15,7 +15,7 @@ use crate::checkpoint::floors::Raise;
 pub(crate) struct FloorRaises {
     /// `None` without checkpoints: there is nothing to go on from.
     log: Option<Arc<FloorLog>>,
-    /// Those of earlier runs that lie ahead, by offset.
+    /// The raises of earlier runs that lie ahead, by offset.
     ahead: VecDeque<Raise>,
     /// The version of the log that has to be durable before anything more is read, and the floor from then on.
     pending: Option<(u64, EventTime)>,
@@ -26,7 +26,7 @@ pub(crate) struct FloorRaises {
 }
 
 impl FloorRaises {
-    /// Those of a partition that goes on in this run; with `has_ended` it is not read any more.
+    /// The raises of a partition that goes on in this run; with `has_ended` it is not read any more.
     pub(super) fn new(
         log: &Arc<FloorLog>,
         ahead: Vec<Raise>,

@@ -15,7 +15,7 @@ use crate::read::ingress::{Floors, IngressConfig, Shared};
 use crate::read::partition::OpenPartition;
 use crate::support::failure::Failure;
 
-/// What a poll does. Values of records are parsed by [`Words`].
+/// The behaviour of one poll. Values of records are parsed by [`Words`].
 pub(super) enum Step {
     /// Gives records, and says this.
     Records(Vec<&'static str>, Polled),
@@ -54,7 +54,7 @@ impl Script {
         script
     }
 
-    /// One that has no records and asks to be left alone for this long, for ever.
+    /// A partition that has no records and asks to be left alone for this long, for ever.
     pub(super) fn idle(pause: Duration) -> Self {
         Self::new((0..10_000).map(|_| Step::Nothing(Polled::Idle(pause))))
     }
@@ -126,10 +126,10 @@ pub(super) struct Scripts {
     pub(super) partitions: BTreeMap<&'static str, Script>,
     /// The calls that open a partition, in words.
     pub(super) opened: Vec<String>,
-    /// What the next calls fail with that list or open partitions.
+    /// The errors of the next calls that list or open partitions.
     pub(super) failures: VecDeque<ExternalError>,
     pub(super) panics: bool,
-    /// What is listed after all partitions.
+    /// The partitions that are listed after all others.
     pub(super) also_lists: Vec<&'static str>,
     pub(super) refresh_every: Option<Duration>,
     pub(super) may_be_gone: bool,

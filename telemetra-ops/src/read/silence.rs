@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-/// What the gap between two polls may count beyond the pause that the partition asked for.
+/// The time that the gap between two polls may count beyond the pause that the partition asked for.
 const SLACK: Duration = Duration::from_millis(100);
 /// A gap longer than the pause and this is a stall: what was known of the source before is out of date.
 const STALL: Duration = Duration::from_secs(1);

@@ -20,9 +20,9 @@ use crate::support::failure::{Failure, PipelineError, RestoreError};
 use crate::support::retry::RetryDeadline;
 use crate::support::retry::RetryState;
 
-/// What ties partitions to the rest of their pipeline.
+/// The links of partitions to the rest of their pipeline.
 pub(crate) struct Opening<'a> {
-    /// Which of how many processes reads them.
+    /// The number of the process that reads them, of how many.
     pub(crate) process: usize,
     pub(crate) processes: usize,
     /// Where they go on.
@@ -36,10 +36,10 @@ pub(crate) struct Opening<'a> {
     pub(crate) deadline: RetryDeadline,
 }
 
-/// What opening makes.
+/// The result of opening.
 pub(crate) struct Opened {
     pub(crate) ingress: Arc<Shared>,
-    /// What looks for new partitions.
+    /// The searches for new partitions.
     pub(crate) discoveries: Vec<PartitionDiscovery>,
     /// The partitions of all processes, as the sources list them.
     pub(crate) partitions: Vec<String>,

@@ -45,7 +45,7 @@ const HEAD: usize = size_of::<u64>() + LENGTH;
 /// The bytes of memory of a key: its entry, with the room of a table that has just grown, and its due time.
 const ENTRY: usize = size_of::<Entry>() * 3 / 2 + 2 * size_of::<u64>();
 
-/// What is on disk of one key.
+/// A key as it is on disk, with its state.
 pub(crate) struct Record<'a, K> {
     pub(crate) key: K,
     pub(crate) due: EventTime,

@@ -93,7 +93,7 @@ pub(crate) struct Spill {
     counts: SpillCounts,
 }
 
-/// What the operators of a process have on disk and did there.
+/// Counts of the state on disk, and of reads and writes, by the operators of a process.
 #[derive(Debug, Default)]
 pub(crate) struct SpillCounts {
     /// The estimated bytes of the keys in memory.
@@ -132,7 +132,7 @@ impl Spill {
         &self.counts
     }
 
-    /// What was done until now.
+    /// The counts until now.
     pub(crate) fn report(&self) -> SpillReport {
         let [writes, reads, most_bytes] = [&self.counts.writes, &self.counts.reads, &self.counts.most_bytes]
             .map(|count| count.load(Ordering::Relaxed));

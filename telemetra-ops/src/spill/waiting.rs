@@ -1,4 +1,4 @@
-//! What is to be done at one time for keys that are not in memory, in rounds of so many keys.
+//! The arrivals at one time for keys that are not in memory, in rounds of so many keys.
 
 use crate::spill::cold::Cold;
 use crate::spill::segments::Place;

@@ -1,6 +1,6 @@
 //! Faults of the engine that tests switch on, to see that they would be found.
 
-/// Which are on; by default none.
+/// The defects that are on; by default none.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct EngineDefects {
     /// Each worker decides for itself whether a checkpoint at the end of input is passed over.

@@ -50,7 +50,7 @@ pub enum PipelineError {
     Source {
         /// The partition.
         partition: PartitionId,
-        /// What failed.
+        /// The cause.
         source: ExternalError,
     },
     /// A sink could not be opened in time, failed permanently while writing, or panicked: for example because
@@ -59,7 +59,7 @@ pub enum PipelineError {
     Sink {
         /// The sink's name.
         sink: String,
-        /// What failed.
+        /// The cause.
         source: ExternalError,
     },
     /// A checkpoint could not be stored: the store failed permanently, was taken over by another process, or
@@ -72,7 +72,7 @@ pub enum PipelineError {
     Savepoint {
         /// The name.
         name: String,
-        /// What failed.
+        /// The cause.
         source: ExternalError,
     },
     /// The state of an operator could not be encoded for a checkpoint, as the `Serialize` implementation of a
@@ -81,7 +81,7 @@ pub enum PipelineError {
     Encode {
         /// The operator.
         operator: String,
-        /// What failed.
+        /// The cause.
         source: CodecError,
     },
     /// The state of keys could not be written to, or read from, the files of the setting
@@ -93,7 +93,7 @@ pub enum PipelineError {
     Spill {
         /// The folder.
         folder: PathBuf,
-        /// What failed.
+        /// The cause.
         source: std::io::Error,
     },
     /// The checkpoint store failed at the start, or its checkpoint cannot be used.
@@ -179,7 +179,7 @@ pub enum RestoreError {
     Damaged {
         /// The blob's name in the store.
         name: String,
-        /// What is wrong with it.
+        /// The fault of its encoding.
         source: CodecError,
     },
     /// The store has no savepoint of that name.
@@ -201,7 +201,7 @@ pub enum RestoreError {
         sink: String,
         /// The last event time whose rows the sink has.
         durable: EventTime,
-        /// What was changed.
+        /// The change of the definition.
         change: String,
     },
     /// A blob that the checkpoint's manifest lists is missing.
@@ -256,7 +256,7 @@ pub enum RestoreError {
     },
 }
 
-/// What is refused, and why.
+/// The operators that are refused, and why.
 fn refused(plan: &RestorePlan) -> String {
     plan.refusals().map(|step| format!("{}: {}", step.part, step.detail)).collect::<Vec<_>>().join("; ")
 }
@@ -344,7 +344,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")

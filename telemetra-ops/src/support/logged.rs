@@ -1,4 +1,4 @@
-//! What code logs and traces, for tests.
+//! Recorders of the log and of traces, for tests.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,7 +77,7 @@ fn lines(work: impl FnOnce()) -> Lines {
     std::mem::take(&mut *log.lock())
 }
 
-/// What this thread logs meanwhile: a line for each event with its level, message and fields.
+/// The lines that this thread logs meanwhile: one for each event with its level, message and fields.
 pub(crate) fn logged(work: impl FnOnce()) -> Vec<String> {
     lines(work).events
 }

@@ -1,4 +1,4 @@
-//! What every part of the engine stands on: the first error, retries, and helpers on frontiers.
+//! The parts that all of the engine stands on: the first error, retries, and helpers on frontiers.
 
 pub(crate) mod defects;
 pub(crate) mod exchange;

@@ -23,7 +23,7 @@ pub(crate) struct RetryState(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// What fails, as in "the sink `table`".
+    /// The name of the system that fails, as in "the sink `table`".
     what: String,
     now: Mutex<Option<Episode>>,
     /// Tries that had to be repeated, ever.
@@ -52,7 +52,7 @@ pub struct Failing {
     pub error: String,
 }
 
-/// What there is to say after a try.
+/// The message that is due after a try.
 #[derive(Debug, PartialEq, Eq)]
 enum Word {
     First,

@@ -107,7 +107,7 @@ impl<S> Past<'_, S> {
         (since, end)
     }
 
-    /// What the rule says of an anomalous window.
+    /// The explanation of an anomalous window by the rule.
     fn carried(&self, end: EventTime, peak: &S) -> Arc<[Carried]> {
         let Some(explanation) = &self.rule.explanation else { return Arc::default() };
         let most = self.detector.max_samples().min(USUAL_WINDOWS);

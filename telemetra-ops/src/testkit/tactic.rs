@@ -133,7 +133,7 @@ fn boundaries<In, Out>(emitted: &[(EventTime, Out)], arrivals: &[(EventTime, In)
     emitted.iter().map(|(time, _)| *time).chain(arrivals.iter().map(|(time, _)| *time)).collect()
 }
 
-/// Which of so many workers an arrival goes to.
+/// The number of the worker, of so many, that an arrival goes to.
 fn worker_of(route: u64, workers: usize) -> usize {
     usize::try_from(route % workers as u64).unwrap_or(0)
 }
@@ -175,7 +175,7 @@ where
     run_before(workers, arrivals, EventTime::MAX)
 }
 
-/// What comes out from `boundary` on, if the tactics before are replaced there by others that are restored from their snapshots.
+/// The outputs from `boundary` on, if the tactics before are replaced there by others that are restored from their snapshots.
 fn restored<T: Tactic>(
     make: &impl Fn() -> T,
     arrivals: &[(EventTime, T::In)],
@@ -197,7 +197,7 @@ where
     run(&mut second, &rest)
 }
 
-/// What comes out before `boundary`, and the tactics that are restored there from the snapshots of those before.
+/// The outputs before `boundary`, and the tactics that are restored there from the snapshots of those before.
 fn replaced<T: Tactic>(
     make: &impl Fn() -> T,
     arrivals: &[(EventTime, T::In)],

@@ -40,7 +40,7 @@ use super::confluent;
 /// # Ok::<(), telemetra_core::DecodeError>(())
 /// ```
 pub struct Protobuf<E> {
-    /// Which message of the schema's file the records are, if each begins with an id of a schema.
+    /// The place of the records' message in the schema's file, if each begins with an id of a schema.
     index: Option<Vec<u32>>,
     event: PhantomData<fn() -> E>,
 }

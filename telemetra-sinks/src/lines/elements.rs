@@ -29,7 +29,7 @@ impl Elements {
         matches!(self, Self::Before(_) | Self::After)
     }
 
-    /// What a byte means. The error says what is wrong with the array.
+    /// Returns the meaning of a byte. The error says what is wrong with the array.
     pub(super) fn step(&mut self, byte: u8) -> Result<Step, &'static str> {
         const MARK: &[u8] = "\u{feff}".as_bytes();
         let is_space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');

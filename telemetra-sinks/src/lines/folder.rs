@@ -258,7 +258,7 @@ impl Source for Folder {
     }
 }
 
-/// What a file is known by, whatever its name is.
+/// The identity of a file, whatever its name is.
 #[cfg(unix)]
 fn number_of(_: &str, file: &Metadata) -> String {
     use std::os::unix::fs::MetadataExt;

@@ -10,7 +10,7 @@ use super::elements::Elements;
 #[cfg(feature = "csv")]
 use super::rows::{Header, Rows};
 
-/// What a byte means for the records.
+/// The meaning of a byte for the records.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// It is in no record.

@@ -89,7 +89,7 @@ impl Tail {
         Ok(())
     }
 
-    /// What becomes of the partition at the end of what the file has.
+    /// Decides how the partition goes on at the end of the file's contents.
     fn at_end(&mut self, batch: &mut RecordBatch, before: usize) -> Result<Polled, ExternalError> {
         let place = self.content.position();
         let failed = |error| failed(&self.path, place, error);

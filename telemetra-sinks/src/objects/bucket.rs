@@ -24,7 +24,7 @@ pub(crate) struct Bucket {
     prefix: Path,
     /// The URL of the prefix, without credentials.
     url: Arc<str>,
-    /// What came of the last request.
+    /// The outcome of the last request.
     last: Arc<Last>,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Debug for Bucket {
     }
 }
 
-/// Which state of an object was read or written.
+/// The version of an object that was read or written.
 #[derive(Clone, Debug)]
 pub(crate) struct Version(UpdateVersion);
 
@@ -48,7 +48,7 @@ impl Version {
     }
 }
 
-/// What came of a conditional put.
+/// The outcome of a conditional put.
 pub(crate) enum Put {
     Done(Version),
     /// The object is another than the one that was to be replaced.

@@ -21,7 +21,7 @@ use crate::http::{Answer, Client, lasts};
 /// The number of bytes a second below which a body is given up.
 const SLOWEST: u64 = 1 << 20;
 
-/// What came of the last request.
+/// The outcome of the last request.
 #[derive(Debug, Default)]
 pub(crate) struct Last(Mutex<Outcome>);
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 use telemetra_core::{ColumnKind, Table};
 
-/// What a file has before the columns of the row, and the name of the partitions.
+/// The columns that a file has before those of the row, and the name of the partitions.
 pub(super) const TIME: &str = "_time";
 pub(super) const OP: &str = "_op";
 pub(super) const REVISION: &str = "_revision";

@@ -12,7 +12,7 @@ use super::define::{keys, literal, quoted};
 const TEXT: ColumnKind = ColumnKind::Text;
 const INTEGER: ColumnKind = ColumnKind::Integer;
 const TIME: ColumnKind = ColumnKind::Time;
-/// What is recorded of a change beside the row, as columns of statements: no table has such names.
+/// The facts that are recorded of a change beside the row, as columns of statements: no table has such names.
 const RECORD: &str = "\"the subject\", \"the revision\", \"the time\"";
 
 /// The statements of a table, and the places of its key columns.

@@ -28,7 +28,7 @@ pub(super) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// What a registry said.
+/// The answer of a registry.
 pub(super) enum Fetched {
     Schema(RegisteredSchema),
     Missing,
@@ -159,7 +159,7 @@ fn refused(url: &str, why: impl Display) -> ExternalError {
     ExternalError::permanent(format!("could not fetch {url} from the schema registry: {why}"))
 }
 
-/// What a registry says of an error, as the end of a sentence.
+/// The message of a registry about an error, as the end of a sentence.
 fn said(body: &str) -> String {
     serde_json::from_str::<Refusal>(body)
         .map_or_else(|_| String::new(), |refusal| format!(", {}", refusal.message))

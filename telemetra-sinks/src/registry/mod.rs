@@ -95,9 +95,9 @@ pub struct RegisteredSchema {
     pub references: Vec<String>,
 }
 
-/// What is known of a schema.
+/// The state of a schema, as far as it is known.
 enum State {
-    /// It is asked for, for the how manieth time.
+    /// It was asked for so many times.
     Asked(u32),
     Known(Arc<RegisteredSchema>),
     /// The registry said that it has none, so many times.

@@ -15,7 +15,7 @@ use super::{Settings, WebhookSecret};
 use crate::http::{Answer, Client};
 use crate::json_lines::line::ChangeLines;
 
-/// What is needed to post changes.
+/// The client and settings to post changes.
 pub(super) struct Post<'a> {
     pub(super) settings: &'a Settings,
     pub(super) pipeline: &'a str,

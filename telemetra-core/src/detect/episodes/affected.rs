@@ -1,4 +1,4 @@
-//! Which windows must be evaluated again after changes of some.
+//! The windows that must be evaluated again after changes of some.
 
 use smallvec::SmallVec;
 

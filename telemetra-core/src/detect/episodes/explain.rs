@@ -12,7 +12,7 @@ use crate::key::Key;
 use crate::time::event_time::EventTime;
 use crate::time::window::{WindowRules, WindowSpec};
 
-/// What carried the moments of a key at each window that may be a peak, by rule and the window's end.
+/// The explanations of the moments of a key, for each window that may be a peak, by rule and the window's end.
 pub(super) type Explanations = BTreeMap<(u32, EventTime), Arc<[Carried]>>;
 
 /// The greatest number of usual windows of a rule.
@@ -102,7 +102,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         }
     }
 
-    /// What carried an anomalous window; `None` if its summary is not known any more.
+    /// The explanation of an anomalous window; `None` if its summary is not known any more.
     fn carried(
         &self,
         rule: &MomentRule<S>,

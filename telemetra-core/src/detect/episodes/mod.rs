@@ -80,7 +80,7 @@ pub type AnomalousWindows = Vec<Hits>;
 pub struct KeyEpisodes<K: Key, S> {
     /// The windows.
     history: History,
-    /// What was found, by rule; empty while there is nothing, as for most keys.
+    /// The findings by rule; empty while there are none, as for most keys.
     found: Vec<Found<K>>,
     rules: u32,
     /// The changes of level, which baselines begin after.
@@ -93,11 +93,11 @@ pub struct KeyEpisodes<K: Key, S> {
     following: Option<Box<Following>>,
     /// The summaries that explanations need; `None` if there are none.
     contents: Option<Box<Contents<S>>>,
-    /// What carried the moments.
+    /// The explanations of the moments.
     explained: Explanations,
 }
 
-/// What one rule has found.
+/// The findings of one rule.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
 struct Found<K: Key> {
@@ -198,7 +198,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         self.found.iter().any(|found| !found.hits.is_empty())
     }
 
-    /// What each rule has found, with room for what it will find.
+    /// The findings of each rule, with room for further ones.
     fn all_found(&mut self) -> &mut [Found<K>] {
         let none = || Found { hits: BTreeMap::new(), emitted: Vec::new(), changed: false };
         self.found.resize_with(self.rules as usize, none);

@@ -22,7 +22,7 @@ pub struct EpisodesState {
     pub(super) last: EventTime,
     /// The states of the detectors, by rule; empty for a pure detector.
     pub(super) memories: Vec<Vec<u8>>,
-    /// What carried the moments. The usual windows that it was compared with may be retired by now.
+    /// The explanations of the moments. The usual windows that a peak was compared with may be retired by now.
     pub(super) explained: Explanations,
 }
 

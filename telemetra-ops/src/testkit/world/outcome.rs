@@ -71,7 +71,7 @@ impl Outcome {
     }
 }
 
-/// What one sink holds is what the script and the fates say.
+/// Checks that one sink holds the letters that follow from the script and the fates.
 pub(super) fn check_letters(script: &Script, fates: Fates, sink: &Durable, findings: &Findings) {
     if fates.read != script.events() {
         findings.add(format!("{} records were written, {} events read", script.events(), fates.read));

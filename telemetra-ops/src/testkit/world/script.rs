@@ -58,7 +58,7 @@ pub(super) struct PartitionScript {
     pub(super) suspensions: BTreeMap<usize, usize>,
 }
 
-/// What goes wrong in a call of a sink or a store.
+/// A fault in a call of a sink or a store.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum CallFault {
     /// It fails, and nothing was done.

@@ -43,7 +43,7 @@ impl VirtualTime {
     }
 }
 
-/// What is violation, as far as it was found.
+/// The violations that were found so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Findings(Arc<Mutex<Vec<String>>>);
 
@@ -140,7 +140,7 @@ impl Process {
     }
 }
 
-/// Which run has opened a sink or claimed a store last, by its name.
+/// The run that has opened a sink or claimed a store last, by its name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Owners(Arc<Mutex<BTreeMap<String, usize>>>);
 

@@ -11,7 +11,7 @@ use crate::testkit::world::run::ProcessRun;
 use crate::testkit::world::script::{CallFault, Kill, RunEnd};
 use crate::testkit::world::shared::{Calls, Findings, lock, stall};
 
-/// What a sink has made durable; it outlives processes.
+/// The changes that a sink has made durable; they outlive processes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Durable {
     pub(super) rows: BTreeMap<RowKey, Change>,

@@ -39,7 +39,7 @@ pub(super) struct ConsumerThread {
     commits: u64,
 }
 
-/// What the thread knows of a partition.
+/// The thread's knowledge of a partition.
 struct Seen {
     partition: Arc<PartitionState>,
     polls: u64,
