@@ -1,4 +1,4 @@
-//! What raises the floor of a partition beyond what its records do: raises of earlier runs, which are replayed, and new ones, which have an
+//! Raises of the floor of a partition beyond its records: those of earlier runs are replayed, and new ones have an
 //! effect when they are [logged](crate::checkpoint::floors).
 
 use std::collections::VecDeque;

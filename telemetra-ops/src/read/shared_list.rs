@@ -6,8 +6,8 @@ use crate::support::sync::{AtomicU64, AtomicUsize, Ordering, PoisonError, RwLock
 
 /// Partitions, or what reads them. Some are added while it runs, and none is removed.
 ///
-/// Who asks for the least floor may let go of what lies before it; so one that is added has no floor before any that was told. The
-/// interleavings are checked by a model, `tests/model.rs`.
+/// A caller may downgrade its capabilities to the least floor, so a partition that is added has no floor before any
+/// that was returned. The interleavings are checked by a model, `tests/model.rs`.
 #[derive(Debug)]
 pub(crate) struct SharedList<T> {
     /// Nothing else is locked while this is.

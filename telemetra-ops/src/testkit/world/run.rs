@@ -151,8 +151,8 @@ impl ProcessRun {
     /// does nothing once the process is killed. What it made durable must survive, as with a process that is
     /// really killed, but not from one simulation to the next: see [`number`](Self::number).
     ///
-    /// What the sink keeps is yours to check, in [`World::ends_with`](super::World::ends_with): compare it with
-    /// the rows of the outcome.
+    /// The contents of the sink are yours to check, in [`World::ends_with`](super::World::ends_with): compare them
+    /// with the rows of the outcome.
     #[must_use]
     pub fn faulty_sink<S: Sink>(&self, sink: S) -> FaultySink<S> {
         FaultySink::new(sink, 0, self.clone())

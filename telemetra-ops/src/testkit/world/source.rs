@@ -60,7 +60,7 @@ pub(super) struct WorldSource {
     pub(super) refused: Arc<AtomicBool>,
     /// Listing and opening fail so often before they work.
     pub(super) failures: Arc<AtomicUsize>,
-    /// Which partitions are read in this run: those that join once they are polled, as it takes a while until they are among the others.
+    /// The partitions that are read in this run. One that joins is among them from its first poll on.
     pub(super) opened: Arc<Mutex<BTreeSet<usize>>>,
     /// Polls that have failed already.
     pub(super) failed: Arc<Mutex<BTreeSet<(usize, usize)>>>,
