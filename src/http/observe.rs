@@ -65,7 +65,7 @@ pub(super) async fn count(State(settings): State<Settings>, request: Request, ne
     let path = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     let response = next.run(request).await;
-    settings.tell(&Observed::Answered {
+    settings.notify(&Observed::Answered {
         path: path.as_ref().map_or("other", MatchedPath::as_str),
         method: method.as_str(),
         status: response.status().as_u16(),

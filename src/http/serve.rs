@@ -96,7 +96,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn heard(&mut self) {
+    fn note_progress(&mut self) {
         let until = Instant::now() + self.patience;
         self.silence.as_mut().reset(until);
     }
@@ -109,7 +109,7 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) {
-            self.heard();
+            self.note_progress();
             return Poll::Ready(read);
         }
         ready!(self.silence.as_mut().poll(context));
@@ -124,7 +124,7 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
-        self.heard();
+        self.note_progress();
         Poll::Ready(written)
     }
 
@@ -134,7 +134,7 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices));
-        self.heard();
+        self.note_progress();
         Poll::Ready(written)
     }
 

@@ -119,7 +119,7 @@ impl Settings {
         layers::around(self, router)
     }
 
-    pub(super) fn tell(&self, observed: &Observed<'_>) {
+    pub(super) fn notify(&self, observed: &Observed<'_>) {
         if let Some(observer) = &self.observer {
             observer(observed);
         }

@@ -75,7 +75,7 @@ impl Connection for Line {
     }
 
     /// The client says nothing; it goes.
-    async fn heard(&mut self) -> Result<(), End> {
+    async fn receive(&mut self) -> Result<(), End> {
         self.events.closed().await;
         Err(End::Gone)
     }

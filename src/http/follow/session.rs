@@ -61,7 +61,7 @@ pub(super) trait Connection: Send {
     ) -> impl Future<Output = Result<(), End>> + Send;
 
     /// Waits for a sign of life. Cancelling it loses nothing.
-    fn heard(&mut self) -> impl Future<Output = Result<(), End>> + Send;
+    fn receive(&mut self) -> impl Future<Output = Result<(), End>> + Send;
 
     /// Asks for a sign of life.
     fn ping(&mut self) -> impl Future<Output = Result<(), End>> + Send;
@@ -70,10 +70,10 @@ pub(super) trait Connection: Send {
 /// Serves one follower until it ends, and returns why.
 pub(super) async fn follow(connection: &mut impl Connection, live: &Live, request: &FollowRequest) -> End {
     let by = by(connection);
-    live.settings().tell(&Observed::Followed { by });
+    live.settings().notify(&Observed::Followed { by });
     let Err(end) = (Session { live, connection, known: Known::default() }).run(request).await;
     tracing::debug!(?end, key = request.key, "a follower ended");
-    live.settings().tell(&Observed::Left { by, why: end.name() });
+    live.settings().notify(&Observed::Left { by, why: end.name() });
     end
 }
 
@@ -126,7 +126,7 @@ impl<C: Connection> Session<'_, C> {
                     ))),
                     Err(RecvError::Closed) => return Err(End::Again("updates were lost; connect again")),
                 },
-                heard = self.connection.heard() => heard?,
+                received = self.connection.receive() => received?,
                 _ = heartbeat.tick() => {
                     let text = self.live.source().heartbeat();
                     self.send(text.into(), None).await?;
@@ -157,7 +157,7 @@ impl<C: Connection> Session<'_, C> {
 
     async fn send(&mut self, text: Utf8Bytes, at: Option<&Position>) -> Result<(), End> {
         self.connection.send(text, at).await?;
-        self.live.settings().tell(&Observed::Sent { by: C::PROTOCOL });
+        self.live.settings().notify(&Observed::Sent { by: C::PROTOCOL });
         Ok(())
     }
 }

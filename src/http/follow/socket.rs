@@ -15,12 +15,12 @@ struct Socket {
     socket: WebSocket,
     limits: Limits,
     /// When the client last said something.
-    heard: Instant,
+    received_at: Instant,
 }
 
 pub(super) async fn serve(socket: WebSocket, live: Live, request: FollowRequest) {
     let limits = live.settings().limits.clone();
-    let mut connection = Socket { socket, limits, heard: Instant::now() };
+    let mut connection = Socket { socket, limits, received_at: Instant::now() };
     let end = follow(&mut connection, &live, &request).await;
     if let Some((code, reason)) = end.code() {
         let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
@@ -47,19 +47,19 @@ impl Connection for Socket {
         self.send_frame(Message::Text(text)).await
     }
 
-    async fn heard(&mut self) -> Result<(), End> {
+    async fn receive(&mut self) -> Result<(), End> {
         match self.socket.recv().await {
             Some(Ok(Message::Close(_)) | Err(_)) | None => Err(End::Gone),
             // Whatever it is, it is a sign of life.
             Some(Ok(_)) => {
-                self.heard = Instant::now();
+                self.received_at = Instant::now();
                 Ok(())
             }
         }
     }
 
     async fn ping(&mut self) -> Result<(), End> {
-        if self.heard.elapsed() > self.limits.pong_timeout {
+        if self.received_at.elapsed() > self.limits.pong_timeout {
             return Err(End::Silent);
         }
         self.send_frame(Message::Ping(Default::default())).await

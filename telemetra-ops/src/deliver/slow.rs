@@ -28,18 +28,18 @@ impl Delivery {
     }
 }
 
-/// How long a delivery may take before it is said.
+/// How long a delivery may take before a warning.
 #[derive(Clone, Debug)]
 pub(crate) struct SlowBatches {
     bound: Duration,
     traces: Arc<TraceLog>,
-    said: Option<Instant>,
+    warned_at: Option<Instant>,
     withheld: u64,
 }
 
 impl SlowBatches {
     pub(crate) fn new(bound: Duration, traces: &Arc<TraceLog>) -> Self {
-        Self { bound, traces: Arc::clone(traces), said: None, withheld: 0 }
+        Self { bound, traces: Arc::clone(traces), warned_at: None, withheld: 0 }
     }
 
     /// Says that this batch, the first since `after`, took long to be durable, if it did; warns of it at most once a
@@ -60,7 +60,7 @@ impl SlowBatches {
             let found = self.traces.between(after, time);
             found.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
         };
-        if self.said.is_some_and(|said| said.elapsed() < REMIND) {
+        if self.warned_at.is_some_and(|warned| warned.elapsed() < REMIND) {
             self.withheld += 1;
             tracing::debug!(
                 target: SINK, parent: span, sink, rows = int(rows), through = %time, ?took, traceparents = traces(),
@@ -72,7 +72,7 @@ impl SlowBatches {
             target: SINK, parent: span, sink, rows = int(rows), through = %time, ?took, withheld = int(self.withheld),
             traceparents = traces(), "a batch took long to be durable"
         );
-        (self.said, self.withheld) = (Some(Instant::now()), 0);
+        (self.warned_at, self.withheld) = (Some(Instant::now()), 0);
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     fn judged(slow: &mut SlowBatches, rows: usize, took: Duration) -> (bool, u64) {
         let since = Instant::now().checked_sub(took).unwrap_or_else(|| unreachable!("the clock is past it"));
         slow.judge("sink", EventTime(1), (EventTime(2), rows, since), &Span::none());
-        (slow.said.is_some_and(|said| said.elapsed() < REMIND), slow.withheld)
+        (slow.warned_at.is_some_and(|warned| warned.elapsed() < REMIND), slow.withheld)
     }
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(judged(&mut slow, 1, 2 * minute), (true, 0));
         assert_eq!(judged(&mut slow, 1, 2 * minute), (true, 1));
         assert_eq!(judged(&mut slow, 1, 2 * minute), (true, 2));
-        slow.said = slow.said.and_then(|said| said.checked_sub(minute));
+        slow.warned_at = slow.warned_at.and_then(|warned| warned.checked_sub(minute));
         assert_eq!(judged(&mut slow, 1, 2 * minute), (true, 0), "a minute later");
     }
 }

@@ -86,13 +86,13 @@ struct Exported {
     counts: HashMap<(&'static str, Vec<Value>), u64>,
     checkpointed: (u64, Instant),
     /// Whether the log already has the warning that many events are too late.
-    told_too_late: bool,
+    reported_too_late: bool,
 }
 
 impl Exported {
     fn begin(readings: &Readings) -> Self {
         let mut exported =
-            Self { counts: HashMap::new(), checkpointed: (0, Instant::now()), told_too_late: false };
+            Self { counts: HashMap::new(), checkpointed: (0, Instant::now()), reported_too_late: false };
         let fates = readings.ingress.fates();
         for fate in Fate::ALL {
             let labels = vec![Arc::clone(&readings.pipeline), fate.as_str().into()];
@@ -126,7 +126,7 @@ impl Readings {
         let runs = runs && !self.failure.is_set() && self.frontier.get() != EventTime::MAX;
         metric::UP.set(&[pipeline], flag(runs));
         let fates = self.ingress.fates();
-        if fates.are_often_too_late() && !std::mem::replace(&mut exported.told_too_late, true) {
+        if fates.are_often_too_late() && !std::mem::replace(&mut exported.reported_too_late, true) {
             let (too_late, read) = (fates.too_late, fates.read);
             tracing::warn!(
                 too_late,

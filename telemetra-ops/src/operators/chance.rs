@@ -83,7 +83,7 @@ impl<'scope, K: Key> FoundMoments<'scope, K> {
         let scope = self.looks.scope();
         let peers = scope.peers() as u64;
         let looks = self.looks.flat_map(move |(pane, looks)| {
-            (0..peers).map(move |to| Heard::Looks { to, pane, looks: looks.clone() })
+            (0..peers).map(move |to| ChanceInput::Looks { to, pane, looks: looks.clone() })
         });
         let period = millis::of(period);
         let tactic = ChanceTactic {
@@ -100,17 +100,17 @@ impl<'scope, K: Key> FoundMoments<'scope, K> {
             keeps: scope.index() == 0,
             name: name.to_owned(),
             gauge: Arc::clone(&context.moments),
-            is_news: false,
+            has_changed: false,
         };
-        let heard = self.moments.inner.map(Heard::Moment).concat(looks);
-        heard.checkpointed(name, context, tactic).as_collection()
+        let inputs = self.moments.inner.map(ChanceInput::Moment).concat(looks);
+        inputs.checkpointed(name, context, tactic).as_collection()
     }
 }
 
 /// An arrival: changes of the moments of this worker's keys, or the progress of settling on all workers.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
-enum Heard<K: Key> {
+enum ChanceInput<K: Key> {
     Moment((Moment<K>, EventTime, isize)),
     Looks { to: u64, pane: EventTime, looks: Looks },
 }
@@ -121,7 +121,7 @@ struct ChanceTactic<K: Key> {
     /// The types of moments, in the order of the rules.
     types: Vec<Arc<str>>,
     comparison: Comparison,
-    inbox: Inbox<Heard<K>>,
+    inbox: Inbox<ChanceInput<K>>,
     /// The live moments, with the chance that was emitted.
     live: BTreeMap<MomentId, Stated<K>>,
     /// The moments whose last pane is not settled, by its end.
@@ -139,7 +139,7 @@ struct ChanceTactic<K: Key> {
     name: String,
     gauge: Arc<MomentsGauge>,
     /// Whether a pane has settled of which the gauge does not know.
-    is_news: bool,
+    has_changed: bool,
 }
 
 /// The statement last made of a moment.
@@ -194,7 +194,7 @@ impl<K: Key> ChanceTactic<K> {
 }
 
 impl<K: Key> Tactic for ChanceTactic<K> {
-    type In = Heard<K>;
+    type In = ChanceInput<K>;
     type Out = (Moment<K>, EventTime, isize);
     /// The comparison, from one worker, and what was stated of each live moment.
     type Snapshot = (Option<ComparisonState>, Vec<(K, MomentId, Option<Micro>)>);
@@ -210,15 +210,15 @@ impl<K: Key> Tactic for ChanceTactic<K> {
 
     fn route(arrival: &Self::In) -> u64 {
         match arrival {
-            Heard::Moment((moment, ..)) => key_hash(&moment.key.as_ref()),
-            Heard::Looks { to, .. } => *to,
+            ChanceInput::Moment((moment, ..)) => key_hash(&moment.key.as_ref()),
+            ChanceInput::Looks { to, .. } => *to,
         }
     }
 
     fn time_of(arrival: &Self::In, stamp: EventTime) -> EventTime {
         match arrival {
-            Heard::Moment((_, time, _)) => *time,
-            Heard::Looks { .. } => stamp,
+            ChanceInput::Moment((_, time, _)) => *time,
+            ChanceInput::Looks { .. } => stamp,
         }
     }
 
@@ -236,17 +236,17 @@ impl<K: Key> Tactic for ChanceTactic<K> {
         for arrival in self.inbox.take(time) {
             match arrival {
                 // With more allowed lateness, what was settled is not any more, and will be again.
-                Heard::Looks { pane, .. } if self.settled.is_some_and(|settled| pane <= settled) => {}
-                Heard::Looks { pane, looks, .. } => {
+                ChanceInput::Looks { pane, .. } if self.settled.is_some_and(|settled| pane <= settled) => {}
+                ChanceInput::Looks { pane, looks, .. } => {
                     self.comparison.add(pane, &looks);
                     settles = true;
                 }
-                Heard::Moment((moment, _, diff)) if diff < 0 => withdrawn.push(moment),
-                Heard::Moment((moment, ..)) => put.push(moment),
+                ChanceInput::Moment((moment, _, diff)) if diff < 0 => withdrawn.push(moment),
+                ChanceInput::Moment((moment, ..)) => put.push(moment),
             }
         }
         if settles {
-            self.is_news = true;
+            self.has_changed = true;
             self.settle(time.plus(1), |moment, diff| emit((moment, time, diff)));
         }
         for moment in withdrawn {
@@ -261,7 +261,7 @@ impl<K: Key> Tactic for ChanceTactic<K> {
     }
 
     fn end_of_turn(&mut self) {
-        if std::mem::take(&mut self.is_news) {
+        if std::mem::take(&mut self.has_changed) {
             let (expected, found) = self.comparison.per_hour();
             self.gauge.set(MomentsStatus {
                 operator: self.name.clone(),

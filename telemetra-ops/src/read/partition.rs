@@ -43,7 +43,7 @@ pub(crate) struct PartitionReader {
     /// Whether it has not been asked since it last had nothing, though it was time.
     unasked: AtomicBool,
     /// Whether it was logged that all its records are malformed.
-    told_malformed: AtomicBool,
+    warned_malformed: AtomicBool,
     pub(super) state: Mutex<PartitionReaderState>,
     turn: Condvar,
     /// Whether the checkpoint knows it that this run goes on from.
@@ -130,7 +130,7 @@ impl PartitionReader {
             ended: AtomicU64::new(UNSET),
             idle: AtomicBool::new(false),
             unasked: AtomicBool::new(false),
-            told_malformed: AtomicBool::new(false),
+            warned_malformed: AtomicBool::new(false),
             state: Mutex::new(PartitionReaderState {
                 partition,
                 sequencer,
@@ -276,7 +276,7 @@ impl PartitionReader {
     /// Logs once what its records look like, if all that were read of it are malformed.
     pub(super) fn log_malformed(&self, record: &[u8], error: &DecodeError) {
         let fates = self.fates();
-        if fates.malformed < fates.read || self.told_malformed.swap(true, Ordering::Relaxed) {
+        if fates.malformed < fates.read || self.warned_malformed.swap(true, Ordering::Relaxed) {
             return;
         }
         let looks = format_of(record).unwrap_or("compare it with the format that the decoder reads");

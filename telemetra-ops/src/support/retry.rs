@@ -16,7 +16,7 @@ const REMIND: Duration = Duration::from_secs(60);
 /// The first pause between two tries, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(10));
 
-/// The passing failures of one thing: a warning at the first and one a minute while they last, and a word when they are over.
+/// The passing failures of one thing: a warning at the first and one a minute while they last, and a message when they are over.
 /// Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct RetryState(Arc<Inner>);
@@ -34,7 +34,7 @@ struct Inner {
 #[derive(Clone, Debug)]
 struct Episode {
     since: Instant,
-    said: Instant,
+    logged_at: Instant,
     tries: u64,
     error: String,
 }
@@ -54,7 +54,7 @@ pub struct Failing {
 
 /// The message that is due after a try.
 #[derive(Debug, PartialEq, Eq)]
-enum Word {
+enum RetryMessage {
     First,
     Reminder { lasting: Duration, tries: u64 },
     Over { after: Duration, tries: u64 },
@@ -76,7 +76,7 @@ impl RetryState {
         let (word, tries) = self.note(&error, Instant::now());
         let what = &self.0.what;
         match word {
-            Some(Word::Reminder { lasting, tries }) => {
+            Some(RetryMessage::Reminder { lasting, tries }) => {
                 tracing::warn!(error, tries, ?lasting, "{what} still fails, trying again");
             }
             Some(_) => tracing::warn!(error, "{what} failed, trying again"),
@@ -87,31 +87,31 @@ impl RetryState {
 
     /// It works.
     pub(crate) fn passed(&self) {
-        if let Some(Word::Over { after, tries }) = self.clear(Instant::now()) {
+        if let Some(RetryMessage::Over { after, tries }) = self.clear(Instant::now()) {
             tracing::info!(tries, ?after, "{} works again", self.0.what);
         }
     }
 
-    fn note(&self, error: &str, now: Instant) -> (Option<Word>, u64) {
+    fn note(&self, error: &str, now: Instant) -> (Option<RetryMessage>, u64) {
         let mut episode = self.now();
         let Some(episode) = &mut *episode else {
-            *episode = Some(Episode { since: now, said: now, tries: 1, error: error.to_owned() });
-            return (Some(Word::First), 1);
+            *episode = Some(Episode { since: now, logged_at: now, tries: 1, error: error.to_owned() });
+            return (Some(RetryMessage::First), 1);
         };
         episode.tries += 1;
         episode.error.clear();
         episode.error.push_str(error);
-        let due = now.duration_since(episode.said) >= REMIND;
+        let due = now.duration_since(episode.logged_at) >= REMIND;
         let word = due.then(|| {
-            episode.said = now;
-            Word::Reminder { lasting: now.duration_since(episode.since), tries: episode.tries }
+            episode.logged_at = now;
+            RetryMessage::Reminder { lasting: now.duration_since(episode.since), tries: episode.tries }
         });
         (word, episode.tries)
     }
 
-    fn clear(&self, now: Instant) -> Option<Word> {
+    fn clear(&self, now: Instant) -> Option<RetryMessage> {
         let over = self.now().take()?;
-        Some(Word::Over { after: now.duration_since(over.since), tries: over.tries })
+        Some(RetryMessage::Over { after: now.duration_since(over.since), tries: over.tries })
     }
 
     /// `None` if it works.
@@ -223,16 +223,16 @@ mod tests {
         let begin = Instant::now();
         let at = |seconds: u64| begin + Duration::from_secs(seconds);
         assert_eq!(retry.clear(at(0)), None, "that it works is no news");
-        assert_eq!(retry.note("a", at(0)), (Some(Word::First), 1));
+        assert_eq!(retry.note("a", at(0)), (Some(RetryMessage::First), 1));
         assert_eq!(retry.note("b", at(59)), (None, 2));
         assert_eq!(retry.failing().map(|failing| (failing.tries, failing.error)), Some((2, "b".to_owned())));
-        let reminder = Word::Reminder { lasting: Duration::from_secs(61), tries: 3 };
+        let reminder = RetryMessage::Reminder { lasting: Duration::from_secs(61), tries: 3 };
         assert_eq!(retry.note("b", at(61)), (Some(reminder), 3));
         assert_eq!(retry.note("b", at(120)), (None, 4), "a minute after the last word");
-        let over = Word::Over { after: Duration::from_secs(125), tries: 4 };
+        let over = RetryMessage::Over { after: Duration::from_secs(125), tries: 4 };
         assert_eq!(retry.clear(at(125)), Some(over));
         assert!(retry.failing().is_none());
-        assert_eq!(retry.note("c", at(126)), (Some(Word::First), 1), "a new retry");
+        assert_eq!(retry.note("c", at(126)), (Some(RetryMessage::First), 1), "a new retry");
     }
 
     #[test]

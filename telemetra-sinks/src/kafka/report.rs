@@ -20,12 +20,12 @@ const EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Reporter {
     servers: String,
     token: Option<TokenSource>,
-    said: Mutex<HashMap<String, Said>>,
+    reported: Mutex<HashMap<String, Reported>>,
     last: Mutex<Option<(Code, String)>>,
 }
 
 /// The log lines of one kind: when one was last logged, and how many were suppressed since.
-struct Said {
+struct Reported {
     at: Instant,
     withheld: u64,
 }
@@ -35,7 +35,7 @@ impl Reporter {
         Self {
             servers: config.servers().to_owned(),
             token: config.token(),
-            said: Mutex::default(),
+            reported: Mutex::default(),
             last: Mutex::default(),
         }
     }
@@ -46,19 +46,19 @@ impl Reporter {
 
     /// Whether a line of this kind may be logged now, and how many were suppressed since the last one.
     pub(super) fn admit(&self, kind: &str) -> Option<u64> {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        match said.get_mut(kind) {
-            Some(said) if now - said.at < EVERY => {
-                said.withheld += 1;
+        match reported.get_mut(kind) {
+            Some(reported) if now - reported.at < EVERY => {
+                reported.withheld += 1;
                 None
             }
-            Some(said) => {
-                said.at = now;
-                Some(std::mem::take(&mut said.withheld))
+            Some(reported) => {
+                reported.at = now;
+                Some(std::mem::take(&mut reported.withheld))
             }
             None => {
-                said.insert(kind.to_owned(), Said { at: now, withheld: 0 });
+                reported.insert(kind.to_owned(), Reported { at: now, withheld: 0 });
                 Some(0)
             }
         }

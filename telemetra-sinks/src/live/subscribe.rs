@@ -71,7 +71,7 @@ impl Subscription {
             if let Some(missed) = self.take_missed() {
                 return Some(missed);
             }
-            if let Some(notice) = self.news(self.updates.recv_blocking().ok()?) {
+            if let Some(notice) = self.notice_of(self.updates.recv_blocking().ok()?) {
                 return Some(notice);
             }
         }
@@ -84,7 +84,7 @@ impl Subscription {
             if let Some(missed) = self.take_missed() {
                 return Some(missed);
             }
-            if let Some(notice) = self.news(self.updates.recv().await.ok()?) {
+            if let Some(notice) = self.notice_of(self.updates.recv().await.ok()?) {
                 return Some(notice);
             }
         }
@@ -102,7 +102,7 @@ impl Subscription {
             }
             match self.updates.try_recv() {
                 Ok(update) => {
-                    if let Some(notice) = self.news(update) {
+                    if let Some(notice) = self.notice_of(update) {
                         return Ok(Some(notice));
                     }
                 }
@@ -113,7 +113,7 @@ impl Subscription {
     }
 
     /// Returns the notice of an update, unless it is known already.
-    fn news(&self, update: Arc<Update>) -> Option<Notice> {
+    fn notice_of(&self, update: Arc<Update>) -> Option<Notice> {
         (Some(update.time) > self.after).then_some(Notice::Changed(update))
     }
 
@@ -138,7 +138,7 @@ impl Stream for Subscription {
             let Some(update) = ready!(self.updates.as_mut().poll_next(context)) else {
                 return Poll::Ready(None);
             };
-            if let Some(notice) = self.news(update) {
+            if let Some(notice) = self.notice_of(update) {
                 return Poll::Ready(Some(notice));
             }
         }

@@ -17,10 +17,10 @@ pub(super) fn check(tables: &[Arc<Table>], shard: Shard) -> Result<(), String> {
     if shard.of == 1 {
         return Ok(());
     }
-    let is_told =
+    let distinguishes =
         |column: &Column| matches!(column.kind, Bool | Bytes | Decimal | Float | Integer | Text | Time);
     for table in tables {
-        if let Some(column) = table.subject_columns().iter().find(|column| !is_told(column)) {
+        if let Some(column) = table.subject_columns().iter().find(|column| !distinguishes(column)) {
             return Err(format!(
                 "the rows of one shard of the table {} cannot be told from the others by the column {}, \
                  so no shard of it can start over; empty the tables by hand, or use one shard",

@@ -148,9 +148,9 @@ impl Client {
             },
             408 | 425 | 429 | 500.. => Err(ExternalError::transient(format!(
                 "could not fetch {url} from the schema registry: it answered {status}{}",
-                said(&body)
+                error_message(&body)
             ))),
-            _ => Err(refused(&url, format_args!("it answered {status}{}", said(&body)))),
+            _ => Err(refused(&url, format_args!("it answered {status}{}", error_message(&body)))),
         }
     }
 }
@@ -160,7 +160,7 @@ fn refused(url: &str, why: impl Display) -> ExternalError {
 }
 
 /// The message of a registry about an error, as the end of a sentence.
-fn said(body: &str) -> String {
+fn error_message(body: &str) -> String {
     serde_json::from_str::<Refusal>(body)
         .map_or_else(|_| String::new(), |refusal| format!(", {}", refusal.message))
 }
