@@ -290,6 +290,51 @@ impl<E: Events, L> Pipeline<E, L> {
     /// [`sink`](Self::sink); `start` refuses 0.
     ///
     /// All processes must be given the same number of shards. The number may change from one run to the next.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use std::sync::{Arc, Mutex};
+    /// use telemetra_core::{
+    ///     Batch, EventTime, ExternalError, SerdeJson, Shard, Sink, Table, source::Memory,
+    /// };
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// /// Lists the subject of each row, with the number of the shard.
+    /// struct Subjects(Shard, Arc<Mutex<Vec<(usize, String)>>>);
+    ///
+    /// impl Sink for Subjects {
+    ///     fn name(&self) -> &str { "subjects" }
+    ///     fn open(&mut self, _: &[Arc<Table>], _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    ///         Ok(None)
+    ///     }
+    ///     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+    ///         let changes = batches.iter().flat_map(|batch| &batch.changes);
+    ///         let subjects = changes.map(|change| (self.0.index, change.row.subject().into_owned()));
+    ///         self.1.lock().expect("no shard panics").extend(subjects);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let written = Arc::new(Mutex::new(Vec::new()));
+    /// let list = Arc::clone(&written);
+    /// let lines = (0..9).map(|n| format!(r#"{{"device": "d{n}", "time": "2026-01-01T00:00:00Z"}}"#));
+    /// Pipeline::<Reading>::new()
+    ///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///     .sharded_sink(3, move |shard| Subjects(shard, Arc::clone(&list)))
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .start()?
+    ///     .wait()?;
+    /// let written = written.lock().expect("no shard panics");
+    /// assert_eq!(written.len(), 9);
+    /// assert!(written.iter().all(|(shard, device)| *shard == Shard::index_of(device, 3)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn sharded_sink<K: Sink + 'static>(
         mut self,

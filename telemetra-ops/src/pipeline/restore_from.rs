@@ -129,6 +129,43 @@ impl<E: Events, L> Pipeline<E, L> {
     /// target are opened at once. The standby needs a checkpoint store of its own, as a store belongs to one
     /// pipeline: see [`from_savepoint_in`](Self::from_savepoint_in). Memory: the changes that the other
     /// pipeline has not written yet, at most the changes within the [drift](Self::max_watermark_drift).
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// use std::path::Path;
+    /// use std::time::Duration;
+    /// use telemetra_core::checkpoint::Directory;
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::{Pipeline, Savepoints, minutes, tumbling};
+    ///
+    /// // Both versions also have the same sinks.
+    /// let version = |folder: &Path| {
+    ///     let lines = [r#"{"device": "d1", "time": "2026-01-01T00:00:00Z"}"#; 2];
+    ///     Pipeline::<Reading>::new()
+    ///         .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///         .checkpoints(Directory::new(folder), minutes(1))
+    ///         .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    /// };
+    /// let (old, new) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    /// version(old.path()).start()?.wait()?;
+    /// Savepoints::new(Directory::new(old.path())).take("for-the-next")?;
+    ///
+    /// let start = version(new.path()).from_savepoint_in(Directory::new(old.path()), "for-the-next");
+    /// let next = start.standby().start()?;
+    /// while !next.has_caught_up() {
+    ///     std::thread::sleep(Duration::from_millis(100));
+    /// }
+    /// next.take_over()?;
+    /// assert!(!next.stands_by());
+    /// next.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn standby(mut self) -> Self {
         self.parts.stands_by = true;
