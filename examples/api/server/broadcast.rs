@@ -11,40 +11,40 @@ use super::model::{Emote, Metrics, MomentInfo, Time};
 
 /// A silence after which it is another broadcast, in milliseconds.
 pub(crate) const OFF_AIR: u64 = 5 * 60_000;
-/// How many emotes are named.
+/// The number of emotes that are named.
 const EMOTES: usize = 5;
 const MICROS: i128 = 1_000_000;
 
 /// A broadcast, summed up.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Broadcast {
-    /// When it began: as its metadata says, or with its first window.
+    /// The time at which it began: from its metadata, or else the start of its first window.
     pub(crate) started_at: Time,
-    /// When it ended: as its metadata says, or with its last window.
+    /// The time at which it ended: from its metadata, or else the end of its last window.
     pub(crate) ended_at: Time,
     /// Whether it may still go on.
     pub(crate) is_open: bool,
     /// Whether it may have begun before the time asked for.
     pub(crate) is_cut: bool,
-    /// How many messages there were.
+    /// The number of messages.
     messages: u64,
-    /// The mean over its windows.
+    /// The mean number of viewers over its windows.
     mean_viewers: Option<f64>,
-    /// The most viewers at a time.
+    /// The greatest number of viewers.
     peak_viewers: Option<u64>,
-    /// How many people wrote in a window, on average.
+    /// The mean number of people who wrote in a window.
     mean_chatters: f64,
-    /// How many people wrote in the window with most of them.
+    /// The number of people who wrote in the window with most of them.
     peak_chatters: u64,
-    /// How many transactions there were.
+    /// The number of transactions.
     transactions: u64,
     /// Their amounts by currency, exact decimals.
     revenue: BTreeMap<String, String>,
-    /// Those used most, of the most used of each window.
+    /// The emotes used most, of the most used of each window.
     top_emotes: Vec<Emote>,
-    /// How many moments began in it.
+    /// The number of moments that began in it.
     moments: u64,
-    /// The one with the greatest score.
+    /// The moment with the greatest score.
     strongest: Option<MomentInfo>,
 }
 

@@ -17,11 +17,11 @@ pub(crate) enum Message {
         stream_id: String,
         /// T: the event time at which it took effect. All of a stream up to T is then known.
         time: Time,
-        /// How often the row was published before.
+        /// The number of times that the row was published before.
         revision: u32,
         kind: WindowKind,
         metrics: Metrics,
-        /// Where to go on, after the last message of a stream and time.
+        /// The cursor from which a client resumes, after the last message of a stream and time.
         cursor: Option<String>,
     },
     /// A moment was found, went on, ended, or turned out to be none.
@@ -29,56 +29,56 @@ pub(crate) enum Message {
         stream_id: String,
         /// T: the event time at which it took effect. All of a stream up to T is then known.
         time: Time,
-        /// How often the row was published before.
+        /// The number of times that the row was published before.
         revision: u32,
         kind: MomentKind,
         moment: MomentInfo,
-        /// Where to go on, after the last message of a stream and time.
+        /// The cursor from which a client resumes, after the last message of a stream and time.
         cursor: Option<String>,
     },
-    /// Title, category or state changed.
+    /// The title, the category or the state of a stream changed.
     Stream {
         stream_id: String,
         /// T: the event time at which it took effect. All of a stream up to T is then known.
         time: Time,
         stream: StreamRow,
-        /// Where to go on, after the last message of a stream and time.
+        /// The cursor from which a client resumes, after the last message of a stream and time.
         cursor: Option<String>,
     },
-    /// All there is of one stream; replaces what is known.
+    /// All that is known of one stream; it replaces what a client knew.
     Snapshot {
-        /// Of this run of the service: what is resumed has to be of the same.
+        /// The id of this run of the service: a cursor is valid within one run.
         life: String,
         as_of: Option<Time>,
-        /// Null until its first event.
+        /// The stream; null until its first event.
         stream: Option<StreamInfo>,
         metrics: Vec<Metrics>,
         moments: Vec<MomentInfo>,
-        /// Where to go on; null before there is anything.
+        /// The cursor from which a client resumes; null while there is none.
         cursor: Option<String>,
-        /// Why it is no resumption; null to a client that asked for none.
+        /// The reason that a snapshot is sent instead of the changes since a cursor; null to a client that sent no cursor.
         not_resumed: Option<NotResumed>,
     },
-    /// All streams with their newest windows, and all open moments; replaces what is known.
+    /// All streams with their newest windows, and all open moments; it replaces what a client knew.
     Overview {
-        /// Of this run of the service: what is resumed has to be of the same.
+        /// The id of this run of the service: a cursor is valid within one run.
         life: String,
         as_of: Option<Time>,
         streams: Vec<StreamInfo>,
         moments: Vec<MomentInfo>,
-        /// Where to go on; null before there is anything.
+        /// The cursor from which a client resumes; null while there is none.
         cursor: Option<String>,
-        /// Why it is no resumption; null to a client that asked for none.
+        /// The reason that a snapshot is sent instead of the changes since a cursor; null to a client that sent no cursor.
         not_resumed: Option<NotResumed>,
     },
-    /// What changed after the cursor follows: each row once, as it is now, or as it was when it was withdrawn.
+    /// The changes after the cursor follow: each row once, as it is now, or as it was when it was withdrawn.
     Resumed {
-        /// Of this run of the service: what is resumed has to be of the same.
+        /// The id of this run of the service: a cursor is valid within one run.
         life: String,
         /// The time up to which all was known.
         since: Time,
         as_of: Option<Time>,
-        /// Where the client was.
+        /// The cursor that the client sent.
         cursor: String,
     },
     /// All is well, also if nothing changes.
@@ -97,7 +97,7 @@ pub(crate) enum NotResumed {
     NotKept,
 }
 
-/// What happened to a window: `corrected` if late events changed it.
+/// The kind of change of a window: `corrected` if late events changed it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WindowKind {
@@ -116,7 +116,7 @@ impl WindowKind {
     }
 }
 
-/// What happened to a moment: `withdrawn` if late events made it untrue.
+/// The kind of change of a moment: `withdrawn` if late events made it untrue.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MomentKind {

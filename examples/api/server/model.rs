@@ -36,7 +36,7 @@ pub(crate) struct StreamInfo {
     pub(crate) ended_at: Option<Time>,
     /// The event time of the newest change that is known.
     pub(crate) updated_at: Time,
-    /// How many moments are open.
+    /// The number of open moments.
     pub(crate) open_moments: u64,
     /// The newest window; null if it ended a window's length ago or more: then the stream is silent.
     pub(crate) current: Option<Metrics>,
@@ -49,16 +49,16 @@ pub(crate) struct Metrics {
     pub(crate) window_start: Time,
     /// The first instant after it.
     pub(crate) window_end: Time,
-    /// Chat messages.
+    /// The number of chat messages.
     pub(crate) chat_count: u64,
-    /// Chat messages a second.
+    /// The number of chat messages a second.
     #[schema(minimum = 0)]
     pub(crate) chat_rate: f64,
-    /// Different users who wrote one.
+    /// The number of different users who wrote a message.
     pub(crate) unique_chatters: u64,
-    /// Messages with a sentiment above the neutral band.
+    /// The number of messages with a sentiment above the neutral band.
     pub(crate) positive_count: u64,
-    /// Messages with a sentiment below it.
+    /// The number of messages with a sentiment below it.
     pub(crate) negative_count: u64,
     /// The mean sentiment; null without messages.
     #[schema(minimum = -1, maximum = 1)]
@@ -71,20 +71,20 @@ pub(crate) struct Metrics {
     pub(crate) avg_viewers: Option<f64>,
     /// The greatest of them.
     pub(crate) peak_viewers: Option<u64>,
-    /// How many viewer counts were reported.
+    /// The number of viewer counts that were reported.
     pub(crate) viewer_events: u64,
-    /// Transactions.
+    /// The number of transactions.
     pub(crate) transaction_count: u64,
     /// Their amounts by currency (`USD`, `EUR`, `GBP`, `bits`), exact decimals; without those that are zero.
     pub(crate) transaction_amount: BTreeMap<String, String>,
-    /// How often the window was published before; above 0 late events have corrected it.
+    /// The number of times that the window was published before; above 0 late events have corrected it.
     pub(crate) revision: u32,
     /// The event time at which it was published.
     #[serde(default)]
     pub(crate) updated_at: Time,
 }
 
-/// An emote, and how often it was used.
+/// An emote, and the number of its uses.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Emote {
     pub(crate) name: String,
@@ -95,7 +95,7 @@ pub(crate) struct Emote {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Moment)]
 pub(crate) struct MomentInfo {
-    /// The same whenever it is found: it depends on stream, type and start alone.
+    /// The id of the moment: it depends on stream, type and start alone, so it is the same whenever the moment is found.
     #[schema(pattern = "^[0-9a-f]{32}$")]
     pub(crate) moment_id: String,
     pub(crate) stream_id: String,
@@ -119,32 +119,32 @@ pub(crate) struct MomentInfo {
     pub(crate) baseline_mean: f64,
     /// Its deviation.
     pub(crate) baseline_stddev: f64,
-    /// The windows in it.
+    /// The number of windows in it.
     pub(crate) baseline_samples: u64,
     /// The share expected to be chance among all moments of all streams and rules in the half hour before its end that
     /// are at least as extreme. Null before anything is known of that.
     #[schema(minimum = 0, maximum = 1)]
     pub(crate) chance: Option<f64>,
-    /// What else is known.
+    /// The size of the moment, and its explanation.
     pub(crate) context: Context,
-    /// How often it was published before.
+    /// The number of times that it was published before.
     pub(crate) revision: u32,
     /// The event time at which it was published.
     #[serde(default)]
     pub(crate) updated_at: Time,
 }
 
-/// How large a moment is.
+/// The size of a moment, and its explanation.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Context {
-    /// Windows.
+    /// The number of anomalous windows.
     pub(crate) windows: u64,
-    /// How long it lasted, in milliseconds.
+    /// Its duration, in milliseconds.
     pub(crate) duration_ms: u64,
-    /// Where it is, seen from the baseline: `above` or `below`.
+    /// The side of the baseline on which it is: `above` or `below`.
     #[schema(pattern = "^(above|below)$")]
     pub(crate) side: String,
-    /// What carried it, heaviest first; empty if the rule says nothing of that. At most 2 KiB.
+    /// The things that carried it, heaviest first; empty if the rule says nothing of that. At most 2 KiB.
     #[serde(default)]
     pub(crate) carried: Vec<Carried>,
 }
@@ -157,9 +157,9 @@ pub(crate) struct Carried {
     pub(crate) what: String,
     /// The thing; empty if there is one of its kind only.
     pub(crate) name: String,
-    /// In the window of the peak.
+    /// The amount in the window of the peak.
     pub(crate) now: f64,
-    /// In the usual windows before it; null if there are none.
+    /// The amount in the usual windows before it; null if there are none.
     pub(crate) usual: Option<f64>,
 }
 

@@ -12,30 +12,30 @@ use utoipa::{IntoParams, ToSchema};
 use super::log_tail::LogTail;
 use super::model::Time;
 
-/// How the parts are doing.
+/// The state of the pipeline and its parts.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = Parts)]
 pub(crate) struct Operations {
-    /// Where the pipeline runs. Of one elsewhere only its tables are known.
+    /// The place where the pipeline runs. Of one elsewhere only its tables are known.
     #[schema(pattern = "^(here|elsewhere)$")]
     pub(crate) pipeline: &'static str,
-    /// Why it ended, if it failed.
+    /// The reason that it ended, if it failed.
     pub(crate) failure: Option<String>,
-    /// Up to where everything is durable in all sinks.
+    /// The event time up to which everything is durable in all sinks.
     pub(crate) durable: Option<Time>,
-    /// How many events had which fate, by name; of a pipeline elsewhere only its dead letters are known.
+    /// The number of events by fate; of a pipeline elsewhere only its dead letters are known.
     pub(crate) fates: BTreeMap<&'static str, u64>,
-    /// What is read; null if it is not known.
+    /// The partitions that are read; null if they are not known.
     pub(crate) partitions: Option<Vec<Partition>>,
-    /// Where it is written.
+    /// The shards of the sinks.
     pub(crate) sinks: Vec<Sink>,
-    /// Null if none are taken, or it is not known.
+    /// The checkpoints; null if none are taken, or they are not known.
     pub(crate) checkpoints: Option<Checkpoints>,
-    /// The busiest first; null if it is not known.
+    /// The operators, the busiest first; null if they are not known.
     pub(crate) operators: Option<Vec<Operator>>,
     /// The estimated size of the state.
     pub(crate) state_bytes: Option<u64>,
-    /// How many moments are found, and how many of them chance alone would make.
+    /// The number of moments found, and the number that chance alone would make.
     pub(crate) moments: Option<Vec<Expectation>>,
 }
 
@@ -47,25 +47,25 @@ pub(crate) struct Partition {
     name: String,
     /// The offset of the next record.
     offset: u64,
-    /// How many records wait, if that is known.
+    /// The number of records that wait, if that is known.
     lag_records: Option<u64>,
     /// Its watermark.
     watermark: Option<Time>,
-    /// How far it is behind the partition that is furthest.
+    /// The event time that it is behind the partition that is furthest, in seconds.
     behind_seconds: f64,
-    /// Whether it has nothing to read and holds back nobody.
+    /// Whether it has nothing to read and holds no other partition back.
     idle: bool,
-    /// For how long it has had nothing.
+    /// The time for which it has had nothing to read, in seconds.
     silent_seconds: Option<f64>,
     /// Whether its end was read.
     ended: bool,
-    /// How many events were read.
+    /// The number of events that were read.
     read: u64,
-    /// How many records were gone before they could be read.
+    /// The number of records that were gone before they could be read.
     lost: u64,
-    /// How many reads failed and were tried again.
+    /// The number of reads that failed and were tried again.
     retries: u64,
-    /// Why reading fails now.
+    /// The reason that reading fails now.
     error: Option<String>,
 }
 
@@ -75,36 +75,36 @@ pub(crate) struct Partition {
 pub(crate) struct Sink {
     /// The sink's name.
     pub(crate) name: String,
-    /// The shard.
+    /// The number of the shard.
     pub(crate) shard: u64,
-    /// Up to where it is durable.
+    /// The event time up to which it is durable.
     pub(crate) durable: Option<Time>,
-    /// How many batches wait.
+    /// The number of batches that wait.
     pub(crate) queued: Option<u64>,
-    /// How many changes were written.
+    /// The number of changes that were written.
     pub(crate) changes: Option<u64>,
-    /// How many of them in the last call.
+    /// The number of changes in the last call.
     pub(crate) last_changes: Option<u64>,
-    /// How long that took.
+    /// The duration of the last call.
     pub(crate) last_seconds: Option<f64>,
-    /// How many calls failed and were tried again.
+    /// The number of calls that failed and were tried again.
     pub(crate) retries: Option<u64>,
-    /// Why writing fails now.
+    /// The reason that writing fails now.
     pub(crate) error: Option<String>,
 }
 
 /// The checkpoints.
 #[derive(Default, Serialize, ToSchema)]
 pub(crate) struct Checkpoints {
-    /// The boundary of the newest that is complete.
+    /// The boundary of the newest complete checkpoint.
     pub(crate) boundary: Option<Time>,
-    /// How far that is behind what is durable.
+    /// The event time that it is behind the durable rows, in seconds.
     pub(crate) age_seconds: Option<f64>,
-    /// How many were completed in this run.
+    /// The number of checkpoints that were completed in this run.
     pub(crate) completed: Option<u64>,
-    /// Written in this run, or stored where the pipeline runs elsewhere.
+    /// The bytes that were written in this run, or that are stored where the pipeline runs elsewhere.
     pub(crate) bytes: u64,
-    /// Why storing fails now.
+    /// The reason that storing fails now.
     pub(crate) error: Option<String>,
 }
 
@@ -114,22 +114,22 @@ pub(crate) struct Checkpoints {
 pub(crate) struct Operator {
     /// Its name.
     name: String,
-    /// Without those nested in it, on all workers.
+    /// The time on all workers without that of operators nested in it, in seconds.
     busy_seconds: f64,
 }
 
-/// How far moments are chance.
+/// The moments that chance would make, beside those that were found.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Expectation {
     /// The name of the operator that compares them.
     operator: String,
-    /// Found in the last period.
+    /// The moments found an hour, in the last period.
     found_per_hour: f64,
-    /// Made by chance alone.
+    /// The moments an hour that chance alone would make.
     expected_per_hour: f64,
 }
 
-/// Which letters are asked for.
+/// The selection of dead letters.
 #[derive(Clone, Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct LettersQuery {
@@ -142,7 +142,7 @@ pub(crate) struct LettersQuery {
     /// The rows after the page that had this as its `next_cursor`.
     #[param(value_type = Option<String>, pattern = "^[0-9]{1,18}-[0-9]{1,9}-[a-z0-9._/-]{1,64}$")]
     pub(crate) cursor: Option<LetterPlace>,
-    /// How many at most.
+    /// The greatest number of rows.
     #[param(required = false, minimum = 1, maximum = 200, default = 50)]
     pub(crate) limit: usize,
 }
@@ -151,7 +151,7 @@ pub(crate) struct LettersQuery {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetter)]
 pub(crate) struct Letter {
-    /// Its partition.
+    /// The name of its partition.
     pub(crate) partition: String,
     /// The offset of the record.
     pub(crate) offset: u64,
@@ -164,7 +164,7 @@ pub(crate) struct Letter {
     pub(crate) fate: String,
     /// The reason in words.
     pub(crate) reason: String,
-    /// How many bytes are kept.
+    /// The number of bytes that are kept.
     pub(crate) size: u64,
     /// The first 4,096 of them as text.
     pub(crate) text: String,
@@ -172,7 +172,7 @@ pub(crate) struct Letter {
     pub(crate) hex: Option<String>,
 }
 
-/// How many bytes of a letter are shown.
+/// The number of bytes of a letter that are shown.
 pub(crate) const SHOWN: usize = 4_096;
 
 impl Letter {
