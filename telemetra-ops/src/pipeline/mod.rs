@@ -22,6 +22,7 @@ pub(crate) mod plan;
 pub(crate) mod report;
 pub(crate) mod restore;
 mod restore_from;
+mod sinks;
 pub(crate) mod start;
 pub(crate) mod start_workers;
 mod take_over;
