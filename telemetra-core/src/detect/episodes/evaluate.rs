@@ -2,7 +2,7 @@
 
 use super::baseline::{Compared, ReadyAll};
 use super::history::Before;
-use super::sums::{Columns, Place};
+use super::sums::Place;
 use super::{AnomalousWindow, KeyEpisodes, hits_of};
 use crate::data::Data;
 use crate::detect::moment::MomentRule;
@@ -27,14 +27,12 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         let spec = windows.windows;
         let Some(run) = self.history.find(spec, end) else { return };
         let mut before: Option<(u32, Before)> = None;
-        let mut of_first: Option<Place> = None;
-        for (columns, rule) in Columns::of(rules).zip(rules) {
+        for (place, rule) in Place::of(rules, end, run, spec).zip(rules) {
+            let columns = place.columns;
             let detector = rule.detector_of(key);
             if !detector.is_pure() {
                 continue;
             }
-            let first = *of_first.get_or_insert_with(|| Place::new(columns, end, run, spec));
-            let place = Place { columns, ..first };
             self.levels.remove(columns.rule, end);
             let hits = hits_of(&self.found, columns.rule);
             let is_quiet = self.history.is_quiet_for(columns.rule) && hits.is_empty();

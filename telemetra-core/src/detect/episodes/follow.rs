@@ -1,7 +1,7 @@
 //! The states of detectors that are not pure: after the newest window, and after the last settled window.
 
 use super::baseline::{Compared, ReadyAll};
-use super::sums::{Columns, Place};
+use super::sums::Place;
 use super::{AnomalousWindow, KeyEpisodes, hits_of};
 use crate::codec::CodecError;
 use crate::data::Data;
@@ -173,7 +173,8 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
     ) {
         let spec = windows.windows;
         let Some(run) = self.history.find(spec, end) else { return };
-        for (columns, rule) in Columns::of(rules).zip(rules) {
+        for (place, rule) in Place::of(rules, end, run, spec).zip(rules) {
+            let columns = place.columns;
             let is_fresh = !following.fresh.is_empty() && following.fresh.contains(&columns.rule);
             if pass.only_fresh && !is_fresh {
                 continue;
@@ -192,7 +193,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
             let detector = rule.detector_of(key);
             let compared = Compared {
                 rule,
-                place: Place::new(columns, end, run, spec),
+                place,
                 start: self.starts.last_before(end, rule.absent_after),
                 hits: hits_of(&self.found, columns.rule),
                 longest: detector.max_samples(),

@@ -54,9 +54,15 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(columns: Columns, end: EventTime, run: usize, spec: WindowSpec) -> Self {
+    /// The places of each rule's value in one window.
+    pub(super) fn of<S>(
+        rules: &[MomentRule<S>],
+        end: EventTime,
+        run: usize,
+        spec: WindowSpec,
+    ) -> impl Iterator<Item = Self> {
         let (series, all_series) = (spec.series_of(end), spec.panes_per_window() as usize);
-        Self { columns, end, run, spec, series, all_series }
+        Columns::of(rules).map(move |columns| Self { columns, end, run, spec, series, all_series })
     }
 
     /// The number of the running sums of the rule and the series.
