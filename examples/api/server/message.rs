@@ -47,7 +47,7 @@ pub(crate) enum Message {
     },
     /// All that is known of one stream; it replaces what a client knew.
     Snapshot {
-        /// The id of this run of the service: a cursor is valid within one run.
+        /// The id that all valid cursors have: of this run of the service, or of the tables where these have a log of changes.
         life: String,
         as_of: Option<Time>,
         /// The stream; null until its first event.
@@ -61,7 +61,7 @@ pub(crate) enum Message {
     },
     /// All streams with their newest windows, and all open moments; it replaces what a client knew.
     Overview {
-        /// The id of this run of the service: a cursor is valid within one run.
+        /// The id that all valid cursors have: of this run of the service, or of the tables where these have a log of changes.
         life: String,
         as_of: Option<Time>,
         streams: Vec<StreamInfo>,
@@ -73,7 +73,7 @@ pub(crate) enum Message {
     },
     /// The changes after the cursor follow: each row once, as it is now, or as it was when it was withdrawn.
     Resumed {
-        /// The id of this run of the service: a cursor is valid within one run.
+        /// The id that all valid cursors have: of this run of the service, or of the tables where these have a log of changes.
         life: String,
         /// The time up to which all was known.
         since: Time,

@@ -26,7 +26,7 @@ pub use responses::{
     BadParameter, ForeignOrigin, NoToken, NotAFollower, Unavailable, Unknown, problem_response,
 };
 
-/// The derived document: the rows in it are of no table.
+/// The document as utoipa derives it, before the rows of the tables are added.
 #[derive(OpenApi)]
 #[openapi(
     info(
