@@ -3,6 +3,8 @@
 //! One seeded workload: 1,000,000 events, 10,000 of them in a second of event time, one in a hundred 20 seconds late, in two files. Each case runs
 //! in a process of its own. The sink counts rows. `cargo bench --bench nexmark -- help` lists the options.
 
+#[path = "../support/allocator.rs"]
+mod allocator;
 #[path = "../../examples/nexmark/event.rs"]
 mod event;
 #[path = "../../examples/nexmark/queries/mod.rs"]

@@ -10,6 +10,8 @@
 //! cargo bench --bench servers -- slow --seconds 600 --slide 1000 --window 6000
 //! ```
 
+#[path = "../support/allocator.rs"]
+mod allocator;
 mod bare;
 mod feed;
 mod latency;

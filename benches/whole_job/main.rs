@@ -4,6 +4,8 @@
 //! event time, disorder exponential with a mean of 0.8 s. Each case runs in a process of its own, in turn, several times; the
 //! table shows medians. `cargo bench --bench whole_job -- help` lists the cases and options.
 
+#[path = "../support/allocator.rs"]
+mod allocator;
 mod hand_loop;
 mod naive_loop;
 #[path = "../support/usage.rs"]

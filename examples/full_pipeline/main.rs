@@ -71,6 +71,10 @@ use settings::Settings;
 use standby::Standby;
 use tally::Tally;
 
+/// Workers free memory that others have allocated: glibc's allocator takes a lock for that, this one does not.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The interval of checking for events, and that of showing the progress.
 const LOOK: Duration = Duration::from_millis(5);
 const SHOW: Duration = Duration::from_millis(100);

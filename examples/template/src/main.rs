@@ -15,6 +15,10 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use telemetra::prelude::*;
 
+/// Workers free memory that others have allocated: glibc's allocator takes a lock for that, this one does not.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let inputs: Vec<String> = std::env::args().skip(1).collect();
