@@ -1,4 +1,4 @@
-//! What does [`KafkaSource`] cost beside a bare consumer that only counts?
+//! The cost of [`KafkaSource`] beside a bare consumer that only counts.
 //!
 //! `cargo bench --bench kafka -- [--records 1000000] [--rounds 5]`; with `--memory` it says what a source takes that is not read. The broker is the embedded one, in another process, so that its processor time is not
 //! counted; with `KAFKA_BOOTSTRAP_SERVERS` it is a real one, in which a topic is made. Both readers run in turn in this process, over the same

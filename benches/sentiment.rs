@@ -1,4 +1,4 @@
-//! What scoring a chat message of 60 bytes costs, beside the crate whose lexicon `Vader` has. One thread, time of the processor.
+//! The cost of scoring a chat message of 60 bytes, beside the crate whose lexicon `Vader` has. One thread, time of the processor.
 
 #[path = "support/cpu_time.rs"]
 mod cpu_time;
@@ -26,7 +26,7 @@ const WORDS: &str = "the you a to I is it that this and of in he what so for on 
 const RARE: &str = "KEKW PogChamp LUL Sadge NotLikeThis WOW GREAT BAD NO :) :D <3 :( xD gg! what?? nice!!! yes, omg... (again) \
      \u{1f602} \u{2764}\u{fe0f} \u{1f525}";
 
-/// What only the chat layer knows, or would like to.
+/// Messages that only the chat layer knows, or would like to.
 const ODD: &str = "channelLUL someoneHype @someone https://a.example/lol goooo nooooo jajaja kkkk xDDD W L &lt;3 &gt; 5555 100 \
      sick play insane shot crazy good the goat no way holy shit cringe !!! iPhone hahahaha sooooo :((( let's go i'm dead";
 

@@ -1,4 +1,4 @@
-//! What do the queries of the Nexmark benchmark cost, from JSON lines in files to rows in a sink?
+//! The cost of the queries of the Nexmark benchmark, from JSON lines in files to rows in a sink.
 //!
 //! One seeded workload: 1,000,000 events, 10,000 of them in a second of event time, one in a hundred 20 seconds late, in two files. Each case runs
 //! in a process of its own. The sink counts rows. `cargo bench --bench nexmark -- help` lists the options.

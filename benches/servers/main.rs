@@ -1,4 +1,4 @@
-//! What does the road from Kafka to Postgres and Redis cost, how long does an answer take on it, and how long a restart?
+//! The cost of the way from Kafka to Postgres and Redis, the latency of an answer on it, and the time of a restart.
 //!
 //! Real servers, started here, share the machine with what is measured. Each case runs in a process of its own.
 //!

@@ -1,4 +1,4 @@
-//! What does the whole job cost, from bytes to windows and moments in a sink, beside a hand-written loop?
+//! The cost of the whole job, from bytes to windows and moments in a sink, beside hand-written loops.
 //!
 //! One seeded workload: 2,000,000 JSON chat events of 280 bytes, 1,000 streams by Zipf's law of exponent 0.9, 30 minutes of
 //! event time, disorder exponential with a mean of 0.8 s. Each case runs in a process of its own, in turn, several times; the

@@ -90,7 +90,7 @@ async fn run(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// How long the process may take after the order to stop. Containers are killed after 10 seconds.
+/// The time limit for the process after the order to stop. Containers are killed after 10 seconds.
 const LONGEST: Duration = Duration::from_millis(9_500);
 
 /// Stops the service at the first order, and the process at the second, or if it takes too long.

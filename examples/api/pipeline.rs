@@ -1,4 +1,4 @@
-//! Where answers come from: a pipeline in this process, or what one elsewhere writes.
+//! The pipeline behind the answers: one in this process, or what one elsewhere writes.
 //!
 //! Embedding takes a source, the rules, a live view to ask and follow, and tables for what is older.
 
@@ -17,15 +17,15 @@ use crate::server::store::embedded::Embedded;
 use crate::server::store::servers::{Channel, Servers, Tables};
 use crate::settings::{Input, Settings};
 
-/// How long answers stay in memory, by event time.
+/// The event time for which answers stay in memory.
 const HORIZON: Duration = Duration::from_secs(2 * 3600);
 
 /// Answers, and what has to be ended with them.
 pub(crate) struct Answers {
     pub(crate) store: Arc<dyn Store>,
-    /// Where the pipeline is here.
+    /// The pipeline in this process.
     pub(crate) embedded: Option<Arc<Embedded>>,
-    /// Where the tables are, if they go at the end.
+    /// The folder of the tables, if they are removed at the end.
     _folder: Option<TempDir>,
 }
 

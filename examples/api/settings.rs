@@ -23,7 +23,7 @@ pub(crate) struct Settings {
     title: String,
     origins: Origins,
     token: Option<Token>,
-    /// Where a pipeline elsewhere writes; without Postgres the pipeline is here.
+    /// The stores that a pipeline elsewhere writes; without Postgres the pipeline is here.
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) pipeline: String,
@@ -92,7 +92,7 @@ impl Settings {
         Options { title, origins, token, ..Options::default() }
     }
 
-    /// What is shown, and how to have something else, in lines for a terminal.
+    /// The text on what is shown, and how to have something else, in lines for a terminal.
     pub(crate) fn told(&self) -> String {
         let (what, how) = match &self.input {
             _ if self.postgres.host.is_some() => {
@@ -107,7 +107,7 @@ impl Settings {
         format!("it shows {what}\n{how}")
     }
 
-    /// What must be in no answer: tokens, passwords, and URLs that hold one.
+    /// The secrets, which must be in no answer: tokens, passwords, and URLs that hold one.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let token = self.token.as_ref().map(|token| token.secret().to_owned());
         [token, self.postgres.password.0.clone(), self.redis.url.0.clone()].into_iter().flatten().collect()
@@ -126,7 +126,7 @@ impl Stores for Settings {
 
 type Flag = Setting<Settings>;
 
-/// How long windows and slides may be, in seconds.
+/// The greatest length of windows and slides, in seconds.
 const A_DAY: RangeInclusive<u64> = 1..=86_400;
 
 pub(crate) const TABLE: Table<Settings> = Table {

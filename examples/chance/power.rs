@@ -40,7 +40,7 @@ struct Burst {
     period: u64,
 }
 
-/// What a method found: the bursts by stream and first pane, and how often it found something else.
+/// The findings of a method: the bursts by stream and first pane, and how often it found something else.
 #[derive(Default)]
 struct Found {
     bursts: BTreeMap<(u64, u64), u64>,
@@ -95,7 +95,7 @@ fn law(noise: &Noise, mean: f64, ratio: Option<f64>) -> Law {
     ratio.map_or_else(|| noise.law(mean), |ratio| noise.scattered_law(mean, ratio))
 }
 
-/// Where bursts are: each in a stream of its own in its period, by stream and first pane.
+/// The places of the bursts: each in a stream of its own in its period, by stream and first pane.
 fn plant(options: &Options) -> BTreeMap<(u64, u64), Burst> {
     let mut noise = Noise::new(options.seed ^ 0x5eed);
     let mut planted = BTreeMap::new();

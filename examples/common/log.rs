@@ -49,7 +49,7 @@ pub(crate) fn start_with(
     otlp
 }
 
-/// What writes the lines of a level and more severe ones.
+/// The writer of the lines of a level and more severe ones.
 fn lines<S>(most: Level, format: Format, line: &ProgressLine) -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'a> LookupSpan<'a>,

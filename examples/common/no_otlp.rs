@@ -1,4 +1,4 @@
-//! What a build without the feature `otlp` says if it is told where to send spans.
+//! The error of a build without the feature `otlp` that is given an address for spans.
 
 use tracing_subscriber::layer::Identity;
 

@@ -23,12 +23,12 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use super::{screen, secrets};
 
-/// How long a program that ends may take to send what is left.
+/// The time limit for a program that ends to send the spans that are left.
 const FLUSH: Duration = Duration::from_secs(2);
-/// How long a request may take, if no variable says it.
+/// The time limit for a request, if no variable sets it.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What sends spans. The last are sent when it is dropped, which takes no more than two seconds.
+/// The exporter of spans. The last are sent when it is dropped, which takes no more than two seconds.
 pub(crate) struct Otlp(SdkTracerProvider);
 
 impl Drop for Otlp {

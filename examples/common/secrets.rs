@@ -2,12 +2,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What stands for a secret.
+/// The text in place of a secret.
 pub(crate) const HIDDEN: &str = "***";
 /// A secret of letters and digits that is shorter is hidden only as a word of its own: who has the name of the database
 /// for a password would not know the log again.
 const SHORT: usize = 12;
-/// What the names of secrets contain.
+/// The words that names of secrets contain.
 const NAMES: [&str; 6] = ["password", "passwd", "secret", "token", "jaas", "key.pem"];
 
 static KNOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -85,7 +85,7 @@ fn hidden(text: &str, secret: &str) -> String {
     shown
 }
 
-/// How long the authority of a URL is, of which this is what follows `://`.
+/// The length of the authority of a URL, of which this is what follows `://`.
 fn authority(part: &str) -> usize {
     part.find(|c: char| c == '/' || c.is_whitespace()).unwrap_or(part.len())
 }

@@ -124,7 +124,7 @@ pub(crate) fn choose(
     servers::check(settings)
 }
 
-/// Where an output is, for people.
+/// The place of an output, for people.
 fn place_of(output: &Output) -> String {
     match output {
         Output::ParquetObjects(_) => output.to_string(),

@@ -95,7 +95,7 @@ impl Progress {
         }
     }
 
-    /// What is to be said, the most important first.
+    /// The lines to show, the most important first.
     fn parts(&self, status: &PipelineStatus, read: u64, rows: u64) -> Vec<String> {
         let share = self.share(status).map(|share| format!("{:.0} % done", share * 100.0));
         let mut parts = vec![format!("{} events read", grouped(read))];
@@ -111,7 +111,7 @@ impl Progress {
         parts
     }
 
-    /// How much is done, if that is known.
+    /// The share that is done, if it is known.
     fn share(&self, status: &PipelineStatus) -> Option<f64> {
         match self.way {
             Way::Time(start, end) => {

@@ -33,7 +33,7 @@ pub(crate) struct Outcome {
     pub(crate) usage: Usage,
 }
 
-/// Where the results are.
+/// The places of the results.
 fn outputs(settings: &Settings) -> Vec<String> {
     let mut outputs: Vec<_> = settings.outputs.iter().map(ToString::to_string).collect();
     if settings.postgres.host.is_some() {
@@ -108,7 +108,7 @@ fn short(number: f64) -> String {
     if number.abs() < 10.0 { format!("{number:.2}") } else { format!("{number:.0}") }
 }
 
-/// What a fate is called on the screen.
+/// The name of a fate on the screen.
 fn in_words(fate: Fate) -> &'static str {
     match fate {
         Fate::OnTime => "counted in time",

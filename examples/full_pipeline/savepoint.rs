@@ -9,7 +9,7 @@ use crate::servers;
 use crate::settings::{Settings, Store};
 use crate::standby::TakeOver;
 
-/// What a run starts from, and what is done instead of one.
+/// The start of a run, and what is done instead of one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Start {
     pub(crate) dry_run: bool,

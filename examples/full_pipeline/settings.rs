@@ -91,9 +91,9 @@ pub(crate) struct Settings {
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) start_over: bool,
-    /// How long changes are kept in Postgres.
+    /// The time for which changes are kept in Postgres.
     pub(crate) change_log: Option<Duration>,
-    /// Where moments are posted.
+    /// The address that moments are posted to.
     pub(crate) webhook: Secret<Option<String>>,
     pub(crate) webhook_secret: Secret<Option<String>>,
     pub(crate) webhook_state: PathBuf,
@@ -115,7 +115,7 @@ pub(crate) struct Settings {
     pub(crate) operator_times: bool,
     /// The folder for state that does not fit in memory.
     pub(crate) spill: Option<PathBuf>,
-    /// How many bytes of state are kept in memory then.
+    /// The number of bytes of state that are kept in memory then.
     pub(crate) memory: u64,
     pub(crate) log_level: Option<tracing::Level>,
     pub(crate) log_format: Format,

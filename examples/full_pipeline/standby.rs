@@ -34,7 +34,7 @@ fn listen(_ordered: &Arc<AtomicBool>) -> std::io::Result<()> {
     Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "there is no SIGUSR1; use --standby now"))
 }
 
-/// How far a run is on its way to take over.
+/// The steps of a run on its way to take over.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Stage {
     CatchesUp,

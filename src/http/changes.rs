@@ -15,7 +15,7 @@ use super::row::{ChangeBody, RowBody};
 use super::time::Time;
 use super::view::{Held, View};
 
-/// How many updates may wait: a whole window of very many keys.
+/// The number of updates that may wait: a whole window of very many keys.
 const WAITING: usize = 1 << 16;
 
 /// A message to a follower: one text frame of a WebSocket, or one server-sent event. Its field `type` is the kind.
@@ -71,7 +71,7 @@ impl Changes {
         Position::new(Arc::clone(&self.run), time)
     }
 
-    /// What changed after a position, up to a time that all keys have reached; `None` if not all of that is
+    /// The changes after a position, up to a time that all keys have reached; `None` if not all of that is
     /// held. What is newer comes by the feed.
     fn resume(
         &self,

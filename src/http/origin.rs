@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-/// Where a page is from.
+/// The origin of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Origin {
     scheme: String,

@@ -19,7 +19,7 @@ pub(super) struct RowBody {
     table: String,
     /// The key that the row is about, as text.
     key: String,
-    /// How often the row was published before.
+    /// The number of times that the row was published before.
     revision: u32,
     /// The event time at which the row was published.
     updated_at: Time,
@@ -34,7 +34,7 @@ pub(super) struct RowBody {
 pub(super) struct ChangeBody {
     table: String,
     action: ActionBody,
-    /// How often the row was published before.
+    /// The number of times that the row was published before.
     revision: u32,
     /// The values of the row's columns: as they are now, or as they were before the row was withdrawn.
     #[schema(value_type = Object)]

@@ -39,7 +39,7 @@ pub enum CodecError {
     /// A value was decoded, and bytes are left after it: it is of another type.
     #[error("{bytes} bytes are left over: the state was written as another type")]
     Rest {
-        /// How many bytes.
+        /// The number of bytes.
         bytes: usize,
     },
 }

@@ -17,9 +17,9 @@ use telemetra_core::{Arena, Decoder, Event, Record, RecordBatch, SerdeJson};
 
 /// The greatest length of a body by default, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
-/// How many bad lines an answer lists.
+/// The number of bad lines that an answer lists.
 const MOST_LISTED: usize = 20;
-/// How long who meets a full channel should wait, in seconds.
+/// The time, in seconds, that a client should wait if the channel is full.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// An HTTP handler for axum that decodes events from request bodies and pushes them into a typed

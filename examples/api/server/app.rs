@@ -22,10 +22,10 @@ use super::store::Store;
 /// The settings that handlers need.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// What the service calls itself.
+    /// The name of the service.
     pub(crate) title: String,
     pub(crate) origins: Origins,
-    /// What every client has to know; `None`: anybody may ask.
+    /// The token that every client has to send; `None`: anybody may ask.
     pub(crate) token: Option<Token>,
     pub(crate) limits: Limits,
 }
@@ -47,7 +47,7 @@ impl Options {
     }
 }
 
-/// What all handlers share. Cheap to clone.
+/// The state that all handlers share. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App(Arc<Inner>);
 
@@ -61,7 +61,7 @@ pub(crate) struct Inner {
     pub(crate) progress: watch::Receiver<Progress>,
 }
 
-/// How far the store has come, and when it got there.
+/// The progress of the store, and when it was reached.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Progress {
     pub(crate) as_of: Option<EventTime>,

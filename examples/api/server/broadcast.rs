@@ -48,7 +48,7 @@ pub(crate) struct Broadcast {
     strongest: Option<MomentInfo>,
 }
 
-/// What metadata says of the newest broadcast, to the second.
+/// The metadata of the newest broadcast, to the second.
 #[derive(Copy, Clone)]
 pub(crate) struct Said {
     pub(crate) started_at: Option<Time>,

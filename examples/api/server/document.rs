@@ -31,7 +31,7 @@ use super::routes::{broadcasts, export, health, live, moments, ops, overview, st
 )]
 struct Derived;
 
-/// What can go wrong, by the name that a problem's `type` ends with.
+/// The problems that an answer can report, by the name that a problem's `type` ends with.
 const PROBLEMS: &[(&str, &str)] = &[
     (
         "invalid-parameter",

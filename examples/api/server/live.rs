@@ -1,4 +1,4 @@
-//! What followers are told: a snapshot, or what changed since the client was last here, and then each change as it comes.
+//! The messages to followers: a snapshot, or what changed since the client was last here, and then each change as it comes.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl Changes {
         Self { store, progress }
     }
 
-    /// What changed after a position, or why that cannot be said.
+    /// The changes after a position, or why they are not known.
     async fn resume(
         &self,
         request: &FollowRequest,

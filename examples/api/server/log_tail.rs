@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 use super::model::Time;
 use crate::common::secrets;
 
-/// How many lines are kept.
+/// The number of lines that are kept.
 const LINES: usize = 200;
-/// How long a line may be, in characters.
+/// The greatest length of a line, in characters.
 const LONGEST: usize = 1_000;
 
 /// Cheap to clone.
@@ -35,7 +35,7 @@ struct Inner {
 pub(crate) struct Line {
     /// When it was written.
     time: Time,
-    /// How bad it is.
+    /// The level.
     #[schema(pattern = "^(ERROR|WARN|INFO|DEBUG|TRACE)$")]
     level: &'static str,
     /// The module that wrote it.
@@ -67,7 +67,7 @@ impl LogTail {
         self.0.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().rev().cloned().collect()
     }
 
-    /// What listens to the log.
+    /// The layer that listens to the log.
     pub(crate) fn layer(&self) -> TailLayer {
         TailLayer(self.clone())
     }

@@ -138,7 +138,7 @@ impl MomentKind {
 }
 
 impl Message {
-    /// What a change says; `None` for rows that only the tables have.
+    /// The content of a change; `None` for rows that only the tables have.
     pub(crate) fn of(stream: &str, change: &Change, time: EventTime) -> Option<Self> {
         let (stream_id, revision) = (stream.to_owned(), change.revision);
         let withdrawn = change.action == Action::Withdraw;

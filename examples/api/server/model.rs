@@ -1,4 +1,4 @@
-//! What the service says: the rows of the tables as JSON, under the names of their columns.
+//! The model of the answers: the rows of the tables as JSON, under the names of their columns.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(crate) struct StreamInfo {
     pub(crate) title: Option<String>,
     /// The newest category.
     pub(crate) category: Option<String>,
-    /// What its metadata says: whether it started and has not ended; null until it says so. A stream whose end is never said
+    /// The status in its metadata: whether it started and has not ended; null until it says so. A stream whose end is never said
     /// keeps `true`: see `presence`.
     pub(crate) is_live: Option<bool>,
     pub(crate) presence: Presence,
@@ -163,7 +163,7 @@ pub(crate) struct Carried {
     pub(crate) usual: Option<f64>,
 }
 
-/// What metadata says of a stream.
+/// The metadata of a stream.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct StreamRow {
     /// The name shown; the id where nothing else is known.

@@ -1,4 +1,4 @@
-//! What the service tells Prometheus.
+//! The metrics of the service for Prometheus.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(crate) struct Recorder(PrometheusHandle);
 /// From a hit in memory to a read of a day's windows.
 const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// What the pipeline writes at once, where it is in this process.
+/// The metrics that the pipeline writes at once, where it is in this process.
 const ROWS: [f64; 7] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
 const BYTES: [f64; 7] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
@@ -112,7 +112,7 @@ pub(crate) fn observed(observed: &Observed<'_>) {
 
 /// Measurements
 ///
-/// What Prometheus reads.
+/// The text that Prometheus reads.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "measurements", tag = "operation",
     responses(

@@ -1,4 +1,4 @@
-//! What an operator asks: how the parts are doing that make the answers.
+//! The state of the parts that make the answers, for an operator.
 //!
 //! What is not known where the pipeline runs elsewhere is `None`, and said to be unknown.
 
@@ -234,7 +234,7 @@ impl serde::Serialize for LetterPlace {
 }
 
 impl Operations {
-    /// What a pipeline in this process says of itself.
+    /// The status of a pipeline in this process.
     pub(crate) fn of(status: PipelineStatus) -> Self {
         let known = |time: EventTime| (time > EventTime::MIN && time < EventTime::MAX).then_some(Time(time));
         let (completed, bytes, _) = status.checkpoints;

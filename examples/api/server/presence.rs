@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 
 use super::model::{StreamInfo, Time};
 
-/// How long a stream may be silent, in milliseconds, and still be listed as live: a scene change or a lost connection.
+/// The time, in milliseconds, for which a stream may be silent and still be listed as live: a scene change or a lost connection.
 const LONGEST_SILENCE: u64 = 10 * 60_000;
 
-/// What a viewer finds who opens the stream.
+/// The state that a viewer finds who opens the stream.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Presence {

@@ -1,4 +1,4 @@
-//! Where from, where to, and on what.
+//! The inputs, the outputs, and the workers of a run.
 
 use super::Flag;
 use crate::common::parse::{self, boolean, number, optional, real, span, text};

@@ -21,7 +21,7 @@ pub(super) struct Frame {
     pub(super) key: Arc<str>,
     pub(super) time: EventTime,
     pub(super) text: Utf8Bytes,
-    /// Where to go on after it, if it is the last about the key at the time.
+    /// The position to go on from after it, if it is the last about the key at the time.
     pub(super) at: Option<Position>,
 }
 

@@ -163,7 +163,7 @@ pub(in crate::http) async fn keys(
     Ok(Json(KeyPage { table: name, as_of, next_after, keys }))
 }
 
-/// How many an answer may hold.
+/// The number of rows that an answer may hold.
 pub(super) fn limit(app: &App, params: &mut Params) -> Result<usize, Problem> {
     let most = app.settings().limits.page.max(1);
     let limit = params.number("limit", 1..=most, 100.min(most))?;
@@ -210,7 +210,7 @@ pub(in crate::http) async fn rows(
     Ok(Json(RowPage { table: name, key, as_of, next_cursor, rows }))
 }
 
-/// Where to go on.
+/// The position to go on from.
 pub(super) fn cursor(params: &mut Params) -> Result<Option<Place>, Problem> {
     let problem = |()| Problem::parameter("cursor", "it has to be the `next_cursor` of a page");
     params.text("cursor")?.map(|text| text.parse().map_err(problem)).transpose()

@@ -38,7 +38,7 @@ pub struct GeneratorConfig {
     pub events_per_second: f64,
     /// The number of partitions; the hash of a stream's id chooses its partition.
     pub partitions: u32,
-    /// How often a stream reports its viewers, in milliseconds; whole seconds, 0 for never.
+    /// The interval at which a stream reports its viewers, in milliseconds; whole seconds, 0 for never.
     pub viewer_interval_ms: u64,
     /// The number of raids per stream and hour. A raid brings up to three times the usual viewers, who leave
     /// again within minutes. Raids are not planted moments.

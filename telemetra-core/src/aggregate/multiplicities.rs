@@ -33,7 +33,7 @@ pub struct Multiplicities(IdCounts);
 pub struct Multiplicity {
     /// The number of different ids.
     pub distinct: u64,
-    /// How often the most frequent id was added; 0 without ids.
+    /// The number of times that the most frequent id was added; 0 without ids.
     pub greatest: u64,
 }
 
@@ -77,7 +77,7 @@ const SMALL: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct MultiplicitiesSliding {
     held: HashTable<IdCount>,
-    /// How many ids have a count of 1, 2, and so on; the last number is of all counts from [`SMALL`] on.
+    /// The number of ids with a count of 1, 2, and so on; the last number is of all counts from [`SMALL`] on.
     having: Vec<u32>,
 }
 

@@ -87,7 +87,7 @@ impl<T: Data, const K: usize> Accumulate<(&str, T)> for Sample<T, K> {
 /// look-up for each of its inputs.
 #[derive(Clone, Debug)]
 pub struct SampleSliding<T, const K: usize> {
-    /// How often each input is there.
+    /// The number of times that each input is there.
     held: BTreeMap<(u64, T), u32>,
 }
 

@@ -64,7 +64,7 @@ pub(super) struct Shared {
     pub(super) committed: AtomicU64,
     /// Written by who pushes several values together, read by who pushes one.
     pub(super) together: RwLock<()>,
-    /// How many wait for room. It grows only while `together` is read.
+    /// The number of senders that wait for room. It grows only while `together` is read.
     pub(super) waiters: AtomicUsize,
 }
 

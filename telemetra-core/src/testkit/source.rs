@@ -86,7 +86,7 @@ struct Reading {
     end: u64,
 }
 
-/// Where a partition is opened.
+/// The position at which a partition is opened.
 #[derive(Copy, Clone, Debug)]
 enum Start {
     Beginning,

@@ -52,7 +52,7 @@ pub struct OperatorDefinition {
     pub(crate) shape: String,
     /// The settings with which the state cannot be read as anything else: the windows of a grouping.
     pub(crate) settings: String,
-    /// How far back it keeps what can be restored, in milliseconds of event time; 0 if that is of no interest.
+    /// The period of which it keeps what can be restored, in milliseconds of event time; 0 if that is of no interest.
     pub(crate) reach: u64,
     /// The rules of a grouping, in their order.
     pub(crate) rules: Vec<RuleDefinition>,
@@ -104,7 +104,7 @@ impl RuleDefinition {
     }
 }
 
-/// How an operator takes over the state that a checkpoint has under its name.
+/// The way in which an operator takes over the state that a checkpoint has under its name.
 pub(crate) enum Takeover<S> {
     /// There is none.
     New,

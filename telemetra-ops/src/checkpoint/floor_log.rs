@@ -13,7 +13,7 @@ use crate::checkpoint::floors::{FloorBlob, Raise, Raises, add};
 pub(crate) struct FloorLog {
     settings: String,
     state: Mutex<LogState>,
-    /// How many versions have been made durable, up to which one.
+    /// The version up to which all have been made durable.
     durable: AtomicU64,
     /// Whether there is something that is to be written.
     requested: AtomicBool,

@@ -40,7 +40,7 @@ pub(crate) struct FloorBlob {
     pub(super) raises: Raises,
 }
 
-/// Where the blobs of all processes are.
+/// The places of the blobs of all processes.
 const GROUP: &str = "floors/";
 
 /// The name of a process's blob.

@@ -146,7 +146,7 @@ impl RestoredCheckpoint {
         self.or_fail(decode_parts(self.last(), operator, plain), failure)
     }
 
-    /// How many workers there were.
+    /// The number of workers.
     pub(crate) fn peers(&self) -> usize {
         self.chain.last().map_or(0, Vec::len)
     }
@@ -199,7 +199,7 @@ impl RestoredCheckpoint {
 #[derive(Debug)]
 struct StoredParts {
     blob: Vec<u8>,
-    /// Where each operator's part is in the blob.
+    /// The place of each operator's part in the blob.
     parts: Vec<(String, Range<usize>)>,
 }
 

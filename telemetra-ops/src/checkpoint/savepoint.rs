@@ -7,7 +7,7 @@ use telemetra_core::{EventTime, ExternalError};
 
 use crate::checkpoint::state::{Manifest, blob_name, definition_name, manifest_name};
 
-/// Where the savepoints of a store are.
+/// The place of the savepoints of a store.
 const GROUP: &str = "savepoints/";
 /// The name of the blob that is written last, which makes a savepoint complete.
 const MANIFEST: &str = "manifest";
@@ -134,7 +134,7 @@ fn list(store: &mut dyn CheckpointStore) -> Result<Vec<Savepoint>, ExternalError
     Ok(savepoints)
 }
 
-/// How often the newest checkpoint is copied because the one before was removed meanwhile.
+/// The number of times that the newest checkpoint is copied because the one before was removed meanwhile.
 const TRIES: usize = 50;
 
 /// Copies the newest complete checkpoint under a name; `None` if there is none.

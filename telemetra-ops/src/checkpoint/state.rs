@@ -30,7 +30,7 @@ use crate::observe::state_size::StateSizeGauge;
 use crate::spill::Spill;
 use crate::support::failure::Failure;
 
-/// How many checkpoints may build on one that is whole, before the next whole one.
+/// The number of checkpoints that may build on one that is whole, before the next whole one.
 pub(crate) const CHAIN: usize = 16;
 
 /// The checkpoints of a dataflow, as its operators with state need them: when to take a snapshot, where to
@@ -303,7 +303,7 @@ pub(crate) struct Manifest {
     pub(crate) boundary: EventTime,
     /// The checkpoints that it builds on, from a whole one to itself.
     pub(crate) chain: Vec<EventTime>,
-    /// How many workers there were.
+    /// The number of workers.
     pub(crate) peers: usize,
     /// The settings that the state was made with: a restart with other ones would mix answers.
     pub(crate) fingerprint: String,
@@ -312,7 +312,7 @@ pub(crate) struct Manifest {
 /// The parts that the workers of a process leave for a later run that goes on from the checkpoint, as the input has come to its end.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct LeftParts {
-    /// How many workers there were in the process, and in all.
+    /// The number of workers in the process, and in all.
     pub(crate) workers: usize,
     pub(crate) peers: usize,
     /// The last time of anything that sinks were given.

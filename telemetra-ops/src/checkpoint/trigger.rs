@@ -102,7 +102,7 @@ impl CheckpointTrigger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How far workers may send, given the floor; and the cut that stops them, if one does. `greatest_floor` is the greatest floor that any
+    /// The time up to which workers may send, given the floor; and the cut that stops them, if one does. `greatest_floor` is the greatest floor that any
     /// partition has had before its end.
     pub(crate) fn limit(
         &self,

@@ -27,7 +27,7 @@ use crate::observe::spans;
 use crate::support::failure::{Failure, PipelineError, panic_text};
 use crate::support::retry::{RetryError, retry_until};
 
-/// How far a worker's parts are stored, and whom to wake when that moves.
+/// The time up to which a worker's parts are stored, and whom to wake when it moves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stored(Arc<(AtomicU64, Mutex<Option<SyncActivator>>)>);
 

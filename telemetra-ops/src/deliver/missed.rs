@@ -14,7 +14,7 @@ pub(crate) struct Missed {
     /// Changes that took effect before this time were restored from the checkpoint, and are as they were.
     since: EventTime,
     changes: Vec<Change>,
-    /// How many may be kept before those of one row are made one.
+    /// The number that may be kept before those of one row are made one.
     full: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Where sinks are opened, and what of those that another pipeline writes to.
+//! The places where sinks are opened, and sinks that another pipeline writes to.
 
 use std::sync::Arc;
 use std::time::Duration;

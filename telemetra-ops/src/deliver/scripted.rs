@@ -40,7 +40,7 @@ pub(super) struct State {
     pub(super) failures: VecDeque<ExternalError>,
     pub(super) panics: bool,
     progress: Option<SinkProgress>,
-    /// How often it was asked for it.
+    /// The number of times that it was asked for it.
     pub(super) looks: u32,
     pub(super) durable: Option<EventTime>,
     /// The changes that were applied: their times, tables and rows.

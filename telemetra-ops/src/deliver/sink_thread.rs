@@ -64,7 +64,7 @@ pub struct Applied {
     pub batches: usize,
     /// The number of changes in these batches.
     pub changes: usize,
-    /// How long the successful attempt took; failed attempts are not included.
+    /// The duration of the successful attempt; failed attempts are not included.
     pub took: Duration,
 }
 

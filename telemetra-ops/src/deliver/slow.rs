@@ -9,7 +9,7 @@ use tracing::Span;
 use crate::observe::spans::{SINK, int};
 use crate::observe::traces::TraceLog;
 
-/// How often slow batches are warned of, for each shard of a sink.
+/// The interval of warnings of slow batches, for each shard of a sink.
 const REMIND: Duration = Duration::from_secs(60);
 
 /// A batch on its way to a sink.
@@ -28,7 +28,7 @@ impl Delivery {
     }
 }
 
-/// How long a delivery may take before a warning.
+/// The time that a delivery may take before a warning.
 #[derive(Clone, Debug)]
 pub(crate) struct SlowBatches {
     bound: Duration,

@@ -26,7 +26,7 @@ pub(crate) struct StandbyGauge {
     holds: AtomicBool,
     /// The last time that is computed.
     ready: AtomicU64,
-    /// How far the other pipeline has written.
+    /// The time up to which the other pipeline has written.
     other: AtomicU64,
 }
 
@@ -52,7 +52,7 @@ impl StandbyGauge {
         self.holds.load(Ordering::Acquire)
     }
 
-    /// How far the other pipeline has written.
+    /// The time up to which the other pipeline has written.
     pub(crate) fn other(&self) -> EventTime {
         EventTime(self.other.load(Ordering::Acquire))
     }
@@ -91,7 +91,7 @@ impl StandbyGauge {
 pub(crate) struct Standby {
     pub(crate) tables: Vec<Arc<Table>>,
     pub(crate) resume: Option<EventTime>,
-    /// How far the other pipeline was seen to have written.
+    /// The time up to which the other pipeline was seen to have written.
     pub(crate) seen: Option<EventTime>,
     pub(crate) missed: Missed,
     pub(crate) held: VecDeque<Job>,
@@ -210,7 +210,7 @@ impl SinkLoop {
         }
     }
 
-    /// How far a sink has been written by the other pipeline.
+    /// The time up to which the other pipeline has written a sink.
     fn progress_of(&self, sink: &mut dyn Sink) -> Result<Option<EventTime>, RetryError> {
         let mut progress = SinkProgress::NotShared;
         self.persist(|| {

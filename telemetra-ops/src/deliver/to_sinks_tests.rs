@@ -229,7 +229,7 @@ fn what_finds_a_queue_full_is_given_later_in_its_order() {
     [1, 2].into_iter().for_each(fill_queues);
 }
 
-/// How many dead letters of each partition there are: more than a queue holds, with each a job of its own.
+/// The number of dead letters of each partition: more than a queue holds, with each a job of its own.
 const LETTERS: u64 = 200;
 
 /// Has so many shards be given more than their queues hold. Letters wake no worker.

@@ -12,7 +12,7 @@ use timely::worker::Worker;
 
 /// The name of timely's event log.
 const LOG: &str = "timely";
-/// How often the gauge is updated.
+/// The interval at which the gauge is updated.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 
 /// The time spent in operators, by name, as of the last update.

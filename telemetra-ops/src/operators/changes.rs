@@ -137,7 +137,7 @@ struct ChangesTactic<R: Data> {
     layout: Layout<R>,
     horizon: u64,
     inbox: Inbox<(R, isize, u64)>,
-    /// How often rows were published, for rows that were published more than once, with their route.
+    /// The number of times that rows were published, for rows that were published more than once, with their route.
     revisions: HashMap<u128, (u64, u32)>,
     /// Up to this time, the restored state counts as published. It is emitted again for sinks that keep
     /// nothing.
@@ -226,7 +226,7 @@ impl<R: Data> Tactic for ChangesTactic<R> {
     type Out = RowChange<R>;
     type Snapshot = ChangesSnapshot<R>;
 
-    /// How often rows were published, without the journals, which consist of rows.
+    /// The number of times that rows were published, without the journals, which consist of rows.
     fn reduced(&self) -> Option<Migration<Self::Snapshot>> {
         Some(Migration::decoding(|bytes| {
             let revisions = bincode::deserialize_from(&mut *bytes)?;

@@ -1,4 +1,4 @@
-//! How many looks and moments there are in the panes that are not settled.
+//! The numbers of looks and moments in the panes that are not settled.
 
 use std::collections::BTreeMap;
 

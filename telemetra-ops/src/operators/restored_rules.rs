@@ -8,7 +8,7 @@ use crate::checkpoint::definition::RuleDefinition;
 #[derive(Clone, Debug)]
 pub(crate) struct RestoredRules(Vec<Place>);
 
-/// Where the state of a rule is.
+/// The place of the state of a rule.
 #[derive(Copy, Clone, Debug)]
 struct Place {
     /// The number of the rule in the restored state, if it was there.

@@ -17,7 +17,7 @@ pub(crate) struct Checked {
     /// The panes that determine floors and effective times. Their length is the greatest common divisor of
     /// all slides.
     pub(crate) pane: WindowSpec,
-    /// How long rows of the user's operators may still change, in milliseconds.
+    /// The time for which rows of the user's operators may still change, in milliseconds.
     pub(crate) horizon: u64,
     pub(crate) tables: Vec<Arc<Table>>,
     /// The event time between checkpoints, in milliseconds; `None` without checkpoints.

@@ -39,7 +39,7 @@ pub(crate) struct Finish {
     /// [`EventTime::MAX`] means none.
     last: AtomicU64,
     checkpoints: Arc<CheckpointGauge>,
-    /// How long draining may take, and when it was ordered.
+    /// The time limit for draining, and when it was ordered.
     timeout: Duration,
     ordered: OnceLock<Instant>,
     /// Whether draining took longer than the timeout.

@@ -68,7 +68,7 @@ use crate::operators::changes::Changes;
 pub struct Graph<'scope> {
     scope: Scope<'scope, EventTime>,
     context: CheckpointContext<'scope>,
-    /// How long rows that have an event time may still change, in milliseconds.
+    /// The time for which rows with an event time may still change, in milliseconds.
     horizon: u64,
     time: TimeConfig,
     /// The names of the tables that the sinks were opened with.

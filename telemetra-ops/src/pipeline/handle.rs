@@ -86,7 +86,7 @@ pub struct Running {
     pub(super) messages: Option<Sender<Message>>,
 }
 
-/// How often to check whether the threads of sinks and of the checkpoint store have ended.
+/// The interval of checking whether the threads of sinks and of the checkpoint store have ended.
 const LOOK: Duration = Duration::from_millis(1);
 
 impl std::fmt::Debug for Running {

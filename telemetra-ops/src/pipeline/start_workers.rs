@@ -11,7 +11,7 @@ use timely::worker::Worker;
 use crate::pipeline::worker::Blueprint;
 use crate::support::failure::{Failure, PipelineError, panic_text};
 
-/// How often a process that waits for the others looks whether its pipeline is stopped.
+/// The interval at which a process that waits for the others checks whether its pipeline is stopped.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Starts the workers. In a cluster it waits until all processes are connected, or the pipeline is stopped.

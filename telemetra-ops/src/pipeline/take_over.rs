@@ -11,7 +11,7 @@ use crate::checkpoint::state::Message;
 use crate::pipeline::handle::Running;
 use crate::support::failure::PipelineError;
 
-/// How often to check whether all sinks have been taken over.
+/// The interval of checking whether all sinks have been taken over.
 const LOOK: Duration = Duration::from_millis(1);
 
 impl Running {

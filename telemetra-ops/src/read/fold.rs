@@ -20,9 +20,9 @@ use crate::read::poll::PollResult;
 /// The decoders of a pipeline, by the number of their source.
 pub(crate) type Decoders<E> = Arc<[Arc<dyn Decoder<E>>]>;
 
-/// How many batches are read before other operators get their turn.
+/// The number of batches that are read before other operators get their turn.
 const BATCHES_PER_TURN: usize = 4;
-/// How long a worker waits that has nothing to do and is not woken when there is.
+/// The time for which a worker waits that has nothing to do and is not woken when there is.
 pub(crate) const PAUSE: Duration = Duration::from_millis(1);
 
 /// Reads batches for one worker and folds them.

@@ -170,7 +170,7 @@ type VecBuilder<D> = CapacityContainerBuilder<Vec<D>>;
 
 /// The outputs of ingest that do not belong to a plan.
 pub(crate) struct IngestStreams<'scope> {
-    /// What was not counted, and the greatest floor of any partition when it was found: who has written everything up to that
+    /// The dead letters, and the greatest floor of any partition when it was found: who has written everything up to that
     /// time has found it too.
     pub(crate) dead_letters: StreamVec<'scope, EventTime, (DeadLetter, EventTime)>,
     /// A marker per checkpoint.

@@ -33,7 +33,7 @@ pub struct IngressConfig {
     /// The clock of processing time, for idle partitions and events from the future. Default: the system's
     /// clock.
     pub clock: Clock,
-    /// How far, in event time, a partition may be read ahead of the slowest partition of this process; in a
+    /// The event time by which a partition may be read ahead of the slowest partition of this process; in a
     /// pipeline, of the slowest sink too. `None`, the default, means two minutes, or two panes if these are
     /// longer. [`Ingress::open`] refuses less than two panes.
     pub max_watermark_drift: Option<Duration>,
@@ -153,15 +153,15 @@ pub(crate) struct Shared {
     pub(crate) failure: Failure,
     /// The traces of records.
     pub(crate) traces: Arc<TraceLog>,
-    /// How reading goes on: one of the constants of [`Reading`].
+    /// The state of reading: one of the constants of [`Reading`].
     pub(super) reading: AtomicU8,
     /// The greatest floor that any partition has had before its end.
     greatest_floor: AtomicU64,
-    /// How the partitions of all other processes stand.
+    /// The progress of the partitions of all other processes.
     pub(super) others: Mutex<SourceProgress>,
     /// The offsets of each checkpoint that is under way.
     offsets: Mutex<BTreeMap<EventTime, Vec<u64>>>,
-    /// How floors are raised, if there are checkpoints to go on from.
+    /// The log of raised floors, if there are checkpoints to go on from.
     pub(super) floors: Option<Floors>,
     /// The boundary of the checkpoint that this run goes on from.
     resume: Option<EventTime>,
@@ -170,11 +170,11 @@ pub(crate) struct Shared {
     begun: OnceLock<()>,
 }
 
-/// How floors were raised by earlier runs, and where this one logs it.
+/// The floors that earlier runs raised, and the log of this one.
 pub(crate) struct Floors {
     pub(crate) log: Arc<FloorLog>,
     pub(crate) restored: RestoredFloors,
-    /// How long a partition may be silent before what sinks had from it is given up for lost.
+    /// The time for which a partition may be silent before what sinks had from it is given up for lost.
     pub(crate) patience: Duration,
 }
 
@@ -214,7 +214,7 @@ pub struct PartitionStatus {
     /// Whether the partition is idle: it had nothing to read for [`idle_after`](TimeConfig::idle_after), and
     /// does not hold back the others.
     pub idle: bool,
-    /// How long the partition has had nothing to read, by a monotonic clock. `None` if it had something at
+    /// The time for which the partition has had nothing to read, by a monotonic clock. `None` if it had something at
     /// the last poll, or is not polled now, for example because it is read ahead too far. Times in which the
     /// pipeline did not poll do not count.
     pub silent: Option<Duration>,

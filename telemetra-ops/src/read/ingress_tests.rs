@@ -42,7 +42,7 @@ fn end(shared: &Shared, partition: usize) {
     place(shared, partition, &[]);
 }
 
-/// How floors of a run begin that knows these raises; and its log.
+/// The first floors of a run that knows these raises; and its log.
 fn floors(is_known: bool, exact_after: Option<u64>, raises: Raises) -> (Floors, Arc<FloorLog>) {
     let log = Arc::new(FloorLog::new(String::new()));
     let restored = RestoredFloors { is_known, raises, exact_after: exact_after.map(EventTime) };

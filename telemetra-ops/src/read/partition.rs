@@ -21,7 +21,7 @@ use crate::support::retry::RetryState;
 const SOMETHING: u64 = u64::MAX;
 /// A time that was not noted.
 const UNSET: u64 = u64::MAX;
-/// How many bytes of a record a log shows.
+/// The number of bytes of a record that a log shows.
 const SHOWN: usize = 60;
 
 /// One partition.
@@ -76,7 +76,7 @@ pub(crate) struct OpenPartition {
     pub(crate) ended: bool,
 }
 
-/// How the partitions of a run begin.
+/// The beginnings of the partitions of a run.
 #[derive(Copy, Clone)]
 pub(super) struct Beginning<'a> {
     pub(super) log: &'a Arc<FloorLog>,
@@ -234,7 +234,7 @@ impl PartitionReader {
         now.saturating_sub(ended.err().unwrap_or(now))
     }
 
-    /// How it stands for others.
+    /// The progress that others see.
     pub(super) fn progress(&self, now: Duration) -> SourceProgress {
         let floor = self.floor();
         if floor != EventTime::MAX && !self.idle.load(Ordering::Acquire) {

@@ -44,7 +44,7 @@ pub(crate) fn ingest_name(plan: &str) -> String {
     format!("ingest {plan}")
 }
 
-/// How a plan takes over the pre-aggregates in a checkpoint.
+/// The way in which a plan takes over the pre-aggregates in a checkpoint.
 pub(crate) fn takeover<E: Events>(
     found: Option<&Definition>,
     plan: &dyn FoldPlan<'_, E>,

@@ -162,7 +162,7 @@ impl Shared {
         is_lost
     }
 
-    /// How the partitions of this process stand.
+    /// The progress of the partitions of this process.
     pub(crate) fn progress(&self) -> SourceProgress {
         let now = self.config.clock.monotonic();
         let readers = self.readers.read();

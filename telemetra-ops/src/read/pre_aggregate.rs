@@ -98,7 +98,7 @@ pub(crate) struct PreAggregates<K, A> {
     /// The panes of the grouping: as long as its slide.
     panes: WindowSpec,
     open: VecDeque<PreAggregate<K, A>>,
-    /// Where the last event went: the next most often goes there too.
+    /// The place of the last event: the next most often goes there too.
     hint: usize,
     /// An emptied one, to save its memory from being allocated again.
     spare: Option<PreAggregate<K, A>>,

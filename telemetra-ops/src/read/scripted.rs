@@ -146,12 +146,12 @@ impl ScriptedSource {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many there are that share it.
+    /// The number of partitions that share it.
     pub(super) fn clones(&self) -> usize {
         Arc::strong_count(&self.0)
     }
 
-    /// How partitions were opened so far.
+    /// The ways in which partitions were opened so far.
     pub(super) fn opened(&self) -> Vec<String> {
         self.lock().opened.clone()
     }

@@ -12,7 +12,7 @@ use crate::support::sync::{AtomicU64, AtomicUsize, Ordering, PoisonError, RwLock
 pub(crate) struct SharedList<T> {
     /// Nothing else is locked while this is.
     all: RwLock<Vec<T>>,
-    /// How many there are.
+    /// The number of elements.
     count: AtomicUsize,
     /// The greatest floor that anyone was told: a worker may have let its capabilities go that far.
     given_up: AtomicU64,

@@ -25,14 +25,14 @@ pub(crate) struct Opening<'a> {
     /// The number of the process that reads them, of how many.
     pub(crate) process: usize,
     pub(crate) processes: usize,
-    /// Where they go on.
+    /// The positions at which they go on.
     pub(crate) restored: Option<&'a RestoredCheckpoint>,
     /// A pane that ended before this time cannot be revised.
     pub(crate) revisable_from: EventTime,
     pub(crate) trigger: CheckpointTrigger,
     pub(crate) floors: Option<Floors>,
     pub(crate) failure: Failure,
-    /// How long to try again what fails for the moment.
+    /// The time for which transient failures are retried.
     pub(crate) deadline: RetryDeadline,
 }
 

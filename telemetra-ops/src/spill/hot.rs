@@ -6,7 +6,7 @@ use crate::spill::cold::Cold;
 
 /// The weight of the previous average when a measurement is added.
 const MEMORY: u64 = 63;
-/// What accumulators and summaries point to takes some four times as much as it does encoded, by the peaks of a
+/// The memory behind pointers of accumulators and summaries takes some four times as much as it does encoded, by the peaks of a
 /// run with a limit and one without.
 pub(crate) const HEAP: usize = 4;
 /// So many keys are measured each time.
@@ -21,7 +21,7 @@ pub(crate) struct Hot {
     /// The average bytes of memory of a key; 0 before the first was measured.
     average: u64,
     published: u64,
-    /// Where in the queue was measured last.
+    /// The place in the queue that was measured last.
     at: usize,
 }
 

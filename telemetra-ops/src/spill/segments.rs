@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::spill::Spill;
 
-/// Where a record is.
+/// The place of a record.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     segment: u32,

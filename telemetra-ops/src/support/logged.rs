@@ -82,7 +82,7 @@ pub(crate) fn logged(work: impl FnOnce()) -> Vec<String> {
     lines(work).events
 }
 
-/// What this thread traces meanwhile: a line for each span with its name and fields when it begins, and one with its name
+/// The traces of this thread meanwhile: a line for each span with its name and fields when it begins, and one with its name
 /// for each field that is recorded later.
 pub(crate) fn traced(work: impl FnOnce()) -> Vec<String> {
     lines(work).spans

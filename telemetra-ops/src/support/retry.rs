@@ -124,7 +124,7 @@ impl RetryState {
         self.now().as_ref().map(failing)
     }
 
-    /// How many tries had to be repeated, ever.
+    /// The number of tries that had to be repeated, ever.
     pub(crate) fn retries(&self) -> u64 {
         self.0.retries.load(Ordering::Relaxed)
     }
@@ -169,7 +169,7 @@ pub(crate) fn retry_until<T>(
     }
 }
 
-/// How long a start tries again what fails for the moment, so that services may come up in any order.
+/// The time for which a start retries transient failures, so that services may come up in any order.
 #[derive(Clone, Debug)]
 pub(crate) struct RetryDeadline {
     at: Option<Instant>,

@@ -128,7 +128,7 @@ fn sums<D: Ord>(updates: impl Iterator<Item = (D, EventTime, isize)>) -> BTreeMa
     sums
 }
 
-/// Where a tactic may be interrupted so that it makes a difference.
+/// The points at which interrupting a tactic may make a difference.
 fn boundaries<In, Out>(emitted: &[(EventTime, Out)], arrivals: &[(EventTime, In)]) -> BTreeSet<EventTime> {
     emitted.iter().map(|(time, _)| *time).chain(arrivals.iter().map(|(time, _)| *time)).collect()
 }

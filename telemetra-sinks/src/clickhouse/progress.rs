@@ -33,7 +33,7 @@ struct Stored {
 #[derive(Debug)]
 pub(super) struct Progress {
     pipeline: String,
-    /// How often it was written: the newest row counts.
+    /// The number of times that it was written: the newest row counts.
     number: u64,
     pub(super) run: Run,
     generation: u64,

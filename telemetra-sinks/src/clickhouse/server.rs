@@ -10,7 +10,7 @@ use crate::http::{Answer, Client};
 /// The most bytes of an answer to a query.
 const MOST: usize = 16 * 1024 * 1024;
 
-/// Where a server is, and who asks.
+/// The address of a server, and the user.
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) url: String,

@@ -63,7 +63,7 @@ pub struct Avro<E> {
     event: PhantomData<fn() -> E>,
 }
 
-/// Where the schema of a record comes from.
+/// The origin of the schema of a record.
 enum Schemas {
     One(Box<Schema>, String),
     #[cfg(feature = "schema-registry")]

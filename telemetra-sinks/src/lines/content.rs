@@ -7,7 +7,7 @@ use telemetra_core::key_hash;
 
 use super::packed::Packing;
 
-/// How many bytes at the beginning of a file, and before an offset, identify it.
+/// The number of bytes at the beginning of a file, and before an offset, that identify it.
 const SAMPLE: u64 = 4096;
 
 /// An open file and its read position.

@@ -2,7 +2,7 @@
 
 use super::framed::Step;
 
-/// Where in the array the next byte is. Only what is needed to find the ends of elements is looked at; whether an
+/// The place of the next byte in the array. Only what is needed to find the ends of elements is looked at; whether an
 /// element is JSON is the decoder's to say.
 #[derive(Debug)]
 pub(super) enum Elements {

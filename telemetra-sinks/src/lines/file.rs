@@ -12,7 +12,7 @@ use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
 use super::content::{Content, peek};
 use super::framing::{Frames, Framing};
 
-/// How many blocks of an endless line one poll reads before it returns without a record.
+/// The number of blocks of an endless line that one poll reads before it returns without a record.
 pub(super) const BLOCKS_PER_POLL: usize = 32;
 
 /// The partition of one file.

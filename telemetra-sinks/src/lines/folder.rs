@@ -14,7 +14,7 @@ use super::content::Content;
 use super::framing::Framing;
 use super::tail::{Tail, split};
 
-/// How often a file is looked for under the name that it had a moment ago.
+/// The number of times that a file is looked for under the name that it had a moment ago.
 const TRIES: usize = 3;
 
 type Wanted = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -69,7 +69,7 @@ pub struct Folder {
     pause: Duration,
     every: Duration,
     topic: Arc<str>,
-    /// Where each file was when it was last listed.
+    /// The path of each file when it was last listed.
     listed: BTreeMap<PartitionId, PathBuf>,
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Framed {
     next: u64,
     /// The offset of the record that is being scanned.
     start: u64,
-    /// That record, or the beginning of it if it is too long.
+    /// The record, or the beginning of it if it is too long.
     held: Vec<u8>,
     /// Its length.
     length: u64,

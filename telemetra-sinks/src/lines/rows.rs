@@ -22,7 +22,7 @@ impl Header {
     }
 }
 
-/// Where in a row the next byte is: an end of line within quotes ends no row.
+/// The place of the next byte in a row: an end of line within quotes ends no row.
 #[derive(Debug)]
 pub(super) struct Rows {
     delimiter: u8,

@@ -13,9 +13,9 @@ use telemetra_core::{ExternalError, Partition, Polled, RecordBatch};
 use super::framing::{Frames, Framing};
 use super::packed::unpacked;
 
-/// How many blocks may be queued, so that the reader stays busy while a batch is processed.
+/// The number of blocks that may be queued, so that the reader stays busy while a batch is processed.
 const BLOCKS: usize = 8;
-/// How long to wait before the queue is checked again.
+/// The pause before the queue is checked again.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The partition of an input that cannot be sought and may block, such as standard input or a pipe. A thread

@@ -12,10 +12,10 @@ use super::content::Content;
 use super::file::{BLOCKS_PER_POLL, failed, read_block};
 use super::framing::{Frames, Framing};
 
-/// How many bits of an offset are the place in the file.
+/// The number of bits of an offset that are the place in the file.
 const PLACE_BITS: u32 = 48;
 
-/// How often the file had been cut off at an offset, and the place in it.
+/// The number of times that the file had been cut off at an offset, and the place in it.
 pub(super) fn split(offset: u64) -> (u64, u64) {
     (offset >> PLACE_BITS, offset & ((1 << PLACE_BITS) - 1))
 }
@@ -27,7 +27,7 @@ pub(super) struct Tail {
     frames: Frames,
     framing: Framing,
     pause: Duration,
-    /// How often the file was cut off.
+    /// The number of times that the file was cut off.
     cuts: u64,
     /// When it was last written, and what it was known by, when its end was reached.
     end: Option<(SystemTime, u64)>,

@@ -14,7 +14,7 @@ use super::{Typed, Update};
 pub struct Published<T> {
     /// The row.
     pub row: T,
-    /// How often the row was published before: 0 for the first time.
+    /// The number of times that the row was published before: 0 for the first time.
     pub revision: u32,
     /// The event time at which it was published.
     pub time: EventTime,

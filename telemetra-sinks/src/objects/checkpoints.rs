@@ -15,7 +15,7 @@ const INDEX: &str = "index.json";
 const BLOBS: &str = "blobs";
 /// The version of the format of the index.
 const VERSION: u32 = 1;
-/// How often a change is tried again, at most, after another process was faster.
+/// The number of times, at most, that a change is tried again after another process was faster.
 const TRIES: usize = 100;
 
 /// A checkpoint store in S3, Google Cloud Storage or Azure Blob Storage, for pipelines whose processes share no

@@ -29,7 +29,7 @@ pub(super) struct Log {
     buffer: Vec<u8>,
 }
 
-/// How far a log has come.
+/// The progress of a log.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 struct Mark {
     length: u64,

@@ -107,7 +107,7 @@ impl PostgresConfig {
         Ok((client, carried))
     }
 
-    /// How long an answer may take before the connection is closed.
+    /// The time limit for an answer; then the connection is closed.
     pub(super) fn patience(&self) -> Duration {
         self.statement_timeout + GRACE
     }

@@ -16,12 +16,12 @@ use super::session::{Session, Timestamp};
 
 /// The milliseconds of a day.
 const DAY: u64 = 86_400_000;
-/// How much event time passes between two searches for old days, in milliseconds.
+/// The event time between two searches for old days, in milliseconds.
 const SWEEP_EVERY: u64 = 3_600_000;
-/// How long new readers may wait while dropping a day waits for current readers.
+/// The time for which new readers may wait while dropping a day waits for current readers.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '1s'";
 
-/// How long rows are kept, and which days are known to exist.
+/// The time for which rows are kept, and the days that are known to exist.
 #[derive(Debug)]
 pub(super) struct Retention {
     keep: u64,

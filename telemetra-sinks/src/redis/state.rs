@@ -14,7 +14,7 @@ use super::message::message;
 use super::server::Link;
 use super::write::{Pending, Ranks, Stamp, Writer};
 
-/// How often all keys are written again if the server loses its memory meanwhile.
+/// The number of times that all keys are written again if the server loses its memory meanwhile.
 const TRIES: usize = 3;
 
 /// A script that writes keys of a subject: the subject, and which one of its scripts.

@@ -16,7 +16,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use super::{RegisteredSchema, Settings};
 
-/// How many schemas one may refer to, directly and not. More is taken for an error of the registry's.
+/// The number of schemas that one may refer to, directly and not. More is taken for an error of the registry's.
 const MOST_REFERENCES: usize = 1000;
 /// The media types of the API.
 const ACCEPT: &str = "application/vnd.schemaregistry.v1+json, application/json";

@@ -14,11 +14,11 @@ use telemetra_core::{ConfigError, DecodeError, ExternalError, Preparation, Prepa
 
 use fetch::{Client, Fetched};
 
-/// How long to wait before it is asked again whether a schema has arrived.
+/// The pause before it is asked again whether a schema has arrived.
 const PAUSE: Duration = Duration::from_millis(5);
-/// How long to wait before a schema that the registry does not have is asked for again.
+/// The pause before a schema that the registry does not have is asked for again.
 const MISSING_PAUSE: Duration = Duration::from_millis(500);
-/// How often a schema is asked for before it is believed that the registry does not have it: the registry's nodes do not
+/// The number of times that a schema is asked for before it is believed that the registry does not have it: the registry's nodes do not
 /// all know a new schema at the same moment.
 const ASKED: u32 = 3;
 
@@ -73,7 +73,7 @@ pub struct SchemaRegistry {
     schemas: Arc<Mutex<HashMap<u32, State>>>,
 }
 
-/// Where the registry is, and how to speak to it.
+/// The address of the registry, and how to speak to it.
 #[derive(Clone)]
 struct Settings {
     url: String,

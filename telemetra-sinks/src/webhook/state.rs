@@ -22,7 +22,7 @@ struct Progress {
     version: u32,
     #[serde(flatten)]
     run: Run,
-    /// How often a run has started over: a part of idempotency keys.
+    /// The number of times that a run has started over: a part of idempotency keys.
     number: u32,
 }
 
@@ -68,7 +68,7 @@ impl State {
         self.progress.run.time
     }
 
-    /// How often a run has started over.
+    /// The number of times that a run has started over.
     pub(super) fn number(&self) -> u32 {
         self.progress.number
     }

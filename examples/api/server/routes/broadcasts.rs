@@ -16,7 +16,7 @@ use crate::server::model::{Metrics, Time};
 use crate::server::store::{MetricsQuery, MomentFilter, MomentQuery};
 
 const DAY: u64 = 24 * 3600 * 1000;
-/// How far back it looks if nobody says, and how far it may look.
+/// The period that it looks back by default, and the longest one.
 const USUAL: u64 = 7 * DAY;
 const LONGEST: u64 = 31 * DAY;
 /// The most windows that are read: those of a second, for half a day.
@@ -28,7 +28,7 @@ const MOMENTS: usize = 10_000;
 pub(crate) struct Broadcasts {
     /// The stream.
     stream_id: String,
-    /// Where it was looked from: seven days before `to` if nobody says, and at most 31.
+    /// The start of the period: by default seven days before `to`, and at most 31.
     from: Time,
     /// Up to where.
     to: Time,

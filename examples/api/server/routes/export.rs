@@ -27,7 +27,7 @@ use crate::server::store::{Answer, Cursor, MetricsQuery, MomentFilter, MomentQue
 
 const TYPE: &str = "application/vnd.apache.parquet";
 
-/// Which windows are exported.
+/// The windows that are exported.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "it is what the document says")]
@@ -204,7 +204,7 @@ impl Pages for Moments {
     }
 }
 
-/// What was written and not yet sent.
+/// The bytes that were written and not yet sent.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 

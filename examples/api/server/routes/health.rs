@@ -5,9 +5,9 @@ use telemetra::http::{Health, Params, Problem, ProblemBody, Readiness};
 use super::failed;
 use crate::server::app::App;
 
-/// What works
+/// Health of the parts
 ///
-/// What the service is made of, and whether each part works.
+/// The parts of the service, and whether each works.
 #[utoipa::path(
     get, path = "/health", operation_id = "health", tag = "operation",
     responses(

@@ -12,7 +12,7 @@ use super::{UnknownStream, failed};
 use crate::server::app::App;
 use crate::server::model::{Message, Time};
 
-/// What is asked of both.
+/// The query of both.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct LiveQuery {
@@ -27,7 +27,7 @@ pub(crate) struct LiveQuery {
     since: Option<EventTime>,
     /// The run of the service in which that was; in another there is a snapshot.
     life: Option<String>,
-    /// How many seconds of windows and moments a snapshot holds.
+    /// The number of seconds of windows and moments in a snapshot.
     #[param(required = false, maximum = 86_400, default = 600)]
     history: u64,
 }

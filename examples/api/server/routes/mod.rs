@@ -1,4 +1,4 @@
-//! What each path answers.
+//! The handlers of the paths.
 
 pub(crate) mod broadcasts;
 pub(crate) mod export;

@@ -1,4 +1,4 @@
-//! What an operator asks, as JSON; a browser that asks for a page gets one.
+//! The operator's view, as JSON; a browser that asks for a page gets one.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -18,10 +18,10 @@ use crate::server::model::Time;
 use crate::server::operations::{Letter, LetterPlace, LettersQuery, Operations};
 use crate::server::page::{HTML, file};
 
-/// How long a text that is searched for may be, in characters.
+/// The greatest length of a text that is searched for, in characters.
 const LONGEST_SEARCH: usize = 64;
 
-/// How the parts are doing.
+/// State of the parts.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Operations)]
 pub(crate) struct Answer {
@@ -46,13 +46,13 @@ pub(crate) struct Letters {
     letters: Vec<Letter>,
 }
 
-/// How the parts are doing
+/// State of the parts
 ///
 /// Partitions, sinks, checkpoints, the time by operator, and the newest lines of the log without secrets. What is not known where the pipeline runs elsewhere is null. A browser that prefers HTML gets the same as a page.
 #[utoipa::path(
     get, path = "/ops", operation_id = "operations", tag = "operation",
     responses(
-        (status = 200, description = "How the parts are doing.", body = Answer),
+        (status = 200, description = "The state of the parts.", body = Answer),
         BadParameter, NoToken, Unavailable,
     )
 )]

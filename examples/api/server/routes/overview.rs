@@ -29,7 +29,7 @@ pub(crate) struct Overview {
     from: Option<Time>,
     /// The end of the last.
     to: Option<Time>,
-    /// How far apart the windows of a line are.
+    /// The interval between the windows of a line.
     step_seconds: u64,
     /// The streams, those with most chat first.
     streams: Vec<StreamLine>,
@@ -38,11 +38,11 @@ pub(crate) struct Overview {
 /// All streams together, now.
 #[derive(Default, Serialize, ToSchema)]
 pub(crate) struct Totals {
-    /// How many are known.
+    /// The number of known streams.
     streams: u64,
-    /// How many are live.
+    /// The number of live streams.
     live: u64,
-    /// How many started and did not end, but have no events.
+    /// The number of streams that started and did not end, but have no events.
     silent: u64,
     /// The sum of their mean viewers in the last window.
     #[schema(minimum = 0)]
@@ -50,7 +50,7 @@ pub(crate) struct Totals {
     /// Messages a second.
     #[schema(minimum = 0)]
     chat_rate: f64,
-    /// How many moments are open.
+    /// The number of open moments.
     open_moments: u64,
 }
 
@@ -67,10 +67,10 @@ pub(crate) struct StreamLine {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct OverviewQuery {
-    /// How long the lines are.
+    /// The length of the lines.
     #[param(required = false, minimum = 10, maximum = 120, default = 60)]
     minutes: u64,
-    /// How many at most.
+    /// The greatest number.
     #[param(required = false, minimum = 1, maximum = 500, default = 100)]
     limit: usize,
 }

@@ -18,9 +18,9 @@ use crate::server::store::{Cursor, MetricsQuery, MomentFilter, MomentQuery, Orde
 pub(crate) struct StreamPage {
     /// The event time that all answers have reached.
     as_of: Option<Time>,
-    /// How many there are that match.
+    /// The number of streams that match.
     total: u64,
-    /// Where the next page begins; null after the last.
+    /// The position of the next page; null after the last.
     next_offset: Option<u64>,
     streams: Vec<StreamInfo>,
 }

@@ -19,7 +19,7 @@ pub(crate) enum Ranking {
     Strongest,
 }
 
-/// Which moments of all streams are asked for.
+/// The query for the moments of all streams.
 #[derive(Clone, Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AcrossQuery {
@@ -36,7 +36,7 @@ pub(crate) struct AcrossQuery {
         pattern = "^([0-9]{1,19}|s([0-6][0-9a-f]{2}|7[0-9a-e][0-9a-f]|7f[0-9a-e])[0-9a-f]{13})-[0-9a-f]{32}$"
     )]
     pub(crate) cursor: Option<Place>,
-    /// How many at most.
+    /// The greatest number.
     #[param(required = false, minimum = 1, maximum = 1_000, default = 50)]
     pub(crate) limit: usize,
 }
@@ -108,7 +108,7 @@ pub(crate) struct LinesQuery {
     pub(crate) step: u64,
 }
 
-/// What a line shows of one window.
+/// The value of one window in a line.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 pub(crate) struct Point {
     pub(crate) stream_id: String,

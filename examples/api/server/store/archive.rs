@@ -14,7 +14,7 @@ use telemetra::core::EventTime;
 use super::{Cursor, MetricsQuery, MomentFilter, MomentQuery, oldest_first, page};
 use crate::server::model::{Metrics, MomentInfo, Time};
 
-/// How many connections are kept.
+/// The number of connections that are kept.
 const KEPT: usize = 8;
 
 /// Reads a database, with a connection for each question that is asked at the same time.

@@ -28,7 +28,7 @@ use crate::server::model::{Metrics, MomentInfo, StreamInfo, StreamRow};
 use crate::server::operations::{Letter, LettersQuery, Operations};
 use crate::server::presence::Presence;
 
-/// How many updates may wait: a whole window of very many streams.
+/// The number of updates that may wait: a whole window of very many streams.
 const WAITING: usize = 1 << 16;
 
 type View = SubjectView<StreamSummary, StreamId>;
@@ -54,7 +54,7 @@ impl Embedded {
         Position::new(Arc::clone(&self.run), time)
     }
 
-    /// How the pipeline stands; `None` once it was stopped.
+    /// The status of the pipeline; `None` once it was stopped.
     pub(crate) fn status(&self) -> Option<PipelineStatus> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Running::status)
     }

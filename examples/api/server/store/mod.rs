@@ -1,4 +1,4 @@
-//! Where answers come from.
+//! The stores that answers come from.
 
 pub(crate) mod across;
 pub(crate) mod archive;
@@ -32,7 +32,7 @@ pub(crate) trait Store: Send + Sync {
     /// The event time that all answers have reached.
     fn as_of(&self) -> Answer<'_, Option<EventTime>>;
 
-    /// What it is made of, and what is wrong with each part.
+    /// The parts that it is made of, and what is wrong with each.
     fn components(&self) -> Answer<'_, Vec<Component>>;
 
     /// A page of streams, and how many there are in all.
@@ -69,16 +69,16 @@ pub(crate) trait Store: Send + Sync {
     /// All streams as of `latest` or later, and their open moments.
     fn overview(&self, latest: Option<EventTime>) -> Answer<'_, Overview>;
 
-    /// What changed in one stream or in all after a position, each row once.
+    /// The rows of one stream or of all that changed after a position, each once.
     fn changes_since<'a>(&'a self, id: Option<&'a str>, from: &'a Position) -> Answer<'a, Since>;
 
     /// The run that a client means who names a time and none; `None` if there is no position yet.
     fn run(&self) -> Answer<'_, Option<Arc<str>>>;
 
-    /// How what makes the answers is doing.
+    /// The state of the parts that make the answers.
     fn operations(&self) -> Answer<'_, Operations>;
 
-    /// What was not counted: of the letters asked for the first `limit`, and whether there are more.
+    /// The dead letters: of those asked for the first `limit`, and whether there are more.
     fn letters<'a>(&'a self, query: &'a LettersQuery) -> Answer<'a, (Vec<Letter>, bool)>;
 
     /// Tells what changes from now on.
@@ -90,7 +90,7 @@ pub(crate) trait Store: Send + Sync {
     }
 }
 
-/// What changed after a position.
+/// The changes after a position.
 pub(crate) enum Since {
     /// In this order; after it is known what is known.
     Known { as_of: Option<EventTime>, updates: Vec<Update>, known: Position },
@@ -148,7 +148,7 @@ impl Component {
     }
 }
 
-/// How streams are ranked: by the newest window's messages (the default) or viewers, greatest first, or by the id.
+/// The order of streams: by the newest window's messages (the default) or viewers, greatest first, or by the id.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub(crate) enum Order {
@@ -168,10 +168,10 @@ pub(crate) struct StreamQuery {
     /// Only those with this in id, name, title or category, in any case.
     // In lower case.
     pub(crate) search: Option<String>,
-    /// How many to pass over.
+    /// The number to pass over.
     #[param(required = false, maximum = 1_000_000, default = 0)]
     pub(crate) offset: u64,
-    /// How many at most.
+    /// The greatest number.
     #[param(required = false, minimum = 1, maximum = 500, default = 50)]
     pub(crate) limit: u64,
 }
@@ -191,12 +191,12 @@ pub(crate) struct MetricsQuery {
     // In milliseconds here.
     #[param(required = false, minimum = 1, maximum = 86_400, default = 1)]
     pub(crate) resolution: u64,
-    /// How many at most.
+    /// The greatest number.
     #[param(required = false, minimum = 1, maximum = 5_000, default = 360)]
     pub(crate) limit: usize,
 }
 
-/// Which moments are asked for, whether of one stream or of all.
+/// The filter for moments, whether of one stream or of all.
 #[derive(Clone, Debug, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct MomentFilter {
@@ -225,7 +225,7 @@ pub(crate) struct MomentFilter {
     pub(crate) max_chance: Option<f64>,
 }
 
-/// Which moments of a stream are asked for.
+/// The query for the moments of a stream.
 #[derive(Clone, Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct MomentQuery {
@@ -234,7 +234,7 @@ pub(crate) struct MomentQuery {
     /// The rows after the page that had this as its `next_cursor`.
     #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}-[0-9a-f]{32}$")]
     pub(crate) cursor: Option<Cursor>,
-    /// How many at most.
+    /// The greatest number.
     #[param(required = false, minimum = 1, maximum = 1_000, default = 100)]
     pub(crate) limit: usize,
 }

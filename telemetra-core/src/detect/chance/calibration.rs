@@ -1,4 +1,4 @@
-//! How often chance reaches a score: in theory, and by what a rule has found.
+//! The rate at which chance reaches a score: in theory, and by what a rule has found.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ struct Tail {
 }
 
 impl Tail {
-    /// How far above the threshold scores are looked at one by one, in hundredths: where chance makes most moments.
+    /// The range above the threshold in which scores are looked at one by one, in hundredths: where chance makes most moments.
     /// Of those beyond it counts only that they are.
     const REACH: u16 = 100;
 
@@ -69,7 +69,7 @@ impl Tail {
         Some(Self { threshold, looks, moments: number as f64, slope: inside as f64 / excess })
     }
 
-    /// How many moments of at least this score are expected.
+    /// The expected number of moments of at least this score.
     fn expected(&self, level: Level) -> f64 {
         self.moments * (-self.slope * f64::from(level.0.saturating_sub(self.threshold.0))).exp()
     }

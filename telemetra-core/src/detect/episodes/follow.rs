@@ -26,7 +26,7 @@ pub(super) struct Following {
     fresh: Vec<usize>,
 }
 
-/// How windows are observed.
+/// The way in which windows are observed.
 #[derive(Copy, Clone)]
 struct Pass {
     /// Whether windows are settled, not judged.

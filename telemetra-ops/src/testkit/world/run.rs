@@ -54,7 +54,7 @@ impl std::fmt::Debug for ProcessRun {
     }
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug)]
 pub(super) enum Ended {
     /// All was read.

@@ -10,14 +10,14 @@ use telemetra_core::{EventTime, TimeConfig};
 
 /// The event time at which each world begins.
 pub(super) const BASE: u64 = 1_000_000_000;
-/// How far ahead, in milliseconds, an event from the future is.
+/// The time, in milliseconds, by which an event from the future is ahead.
 const YEAR: u64 = 365 * 24 * 3_600_000;
 /// An allowed lateness that nothing in a world exceeds.
 const PATIENT: Duration = Duration::from_secs(100_000);
 
 /// After how long a partition is idle where the process is suspended: longer than any partition has nothing, shorter than a suspension.
 const IDLE_AFTER: Duration = Duration::from_secs(2);
-/// How long a process is suspended, in milliseconds.
+/// The time for which a process is suspended, in milliseconds.
 pub(super) const SUSPENSION: u64 = 10_000;
 
 /// An event as the script plans it, from which the `encode` closure of a [`World`](super::World) makes the
@@ -69,7 +69,7 @@ pub(super) enum CallFault {
     Stalls(u64),
 }
 
-/// Where a process is killed, which is when a call is made for the n-th time in a run.
+/// The point at which a process is killed: the n-th time of a call in a run.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kill {
     /// When a partition is polled after it has given so many records.
@@ -80,7 +80,7 @@ pub(super) enum Kill {
     Store { call: usize, durable: bool },
 }
 
-/// How one run of the pipeline goes.
+/// The course of one run of the pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RunPlan {
     pub(super) workers: usize,
@@ -92,11 +92,11 @@ pub(super) struct RunPlan {
     pub(super) store: BTreeMap<usize, CallFault>,
     /// The partition and the record at which a poll fails once.
     pub(super) polls: BTreeSet<(usize, usize)>,
-    /// How often listing partitions and opening one fails.
+    /// The number of times that listing partitions and opening one fails.
     pub(super) opens: usize,
 }
 
-/// How a run ends before the input does.
+/// The end of a run that ends before the input does.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum RunEnd {
     Killed(Kill),
@@ -114,7 +114,7 @@ pub(super) struct Script {
     pub(super) partitions: Vec<PartitionScript>,
     pub(super) sinks: usize,
     pub(super) runs: Vec<RunPlan>,
-    /// How many records of each partition there are in the first run, which ends with them; empty: all.
+    /// The number of records of each partition in the first run, which ends with them; empty: all.
     pub(super) grows_from: Vec<usize>,
     /// Whether the process is suspended while partitions have nothing.
     pub(super) suspends: bool,
@@ -225,7 +225,7 @@ impl Script {
         times.max().unwrap_or(EventTime(BASE))
     }
 
-    /// How many events there are, malformed ones counted.
+    /// The number of events, malformed ones included.
     pub(super) fn events(&self) -> u64 {
         self.partitions.iter().map(|partition| partition.planned.len() as u64).sum()
     }

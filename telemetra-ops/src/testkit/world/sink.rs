@@ -19,7 +19,7 @@ pub(super) struct Durable {
     pub(super) log: Vec<Batch>,
     pub(super) letters: BTreeMap<(String, u64, u32), DeadLetter>,
     pub(super) time: Option<EventTime>,
-    /// How many processes have opened it: the last one owns it.
+    /// The number of processes that have opened it: the last one owns it.
     owners: u64,
 }
 

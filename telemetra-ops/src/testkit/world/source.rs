@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Records {
     pub(super) scripts: Vec<PartitionScript>,
     pub(super) bytes: Vec<Vec<Vec<u8>>>,
-    /// How many records of each partition are there yet; the rest is appended between two runs.
+    /// The number of records of each partition that are there yet; the rest is appended between two runs.
     pub(super) there: Vec<AtomicUsize>,
     /// Records given in all runs.
     given: AtomicUsize,
@@ -167,7 +167,7 @@ struct WorldPartition {
     silent_until: Option<u64>,
     /// The record whose silence is over.
     spoken: Option<usize>,
-    /// How many polls before the next record found nothing, as the script has it.
+    /// The number of polls that find nothing before the next record, by the script.
     found_nothing: usize,
     /// Whether it has said once that there is nothing now before it says that there is nothing ever again.
     hesitated: bool,

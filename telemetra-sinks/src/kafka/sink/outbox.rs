@@ -16,9 +16,9 @@ use super::{letter, topics};
 use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
-/// How long one poll waits for delivery reports.
+/// The time for which one poll waits for delivery reports.
 const WAIT: Duration = Duration::from_millis(100);
-/// How long one poll waits when a caller waits for the last reports.
+/// The time for which one poll waits when a caller waits for the last reports.
 const MOMENT: Duration = Duration::from_millis(1);
 /// The bytes that a message may need beside key, value and headers.
 const OVERHEAD: usize = 512;

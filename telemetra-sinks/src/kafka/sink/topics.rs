@@ -17,9 +17,9 @@ use super::settings::{CreateTopics, Settings};
 use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
-/// How long one request waits for an answer.
+/// The time for which one request waits for an answer.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// How long to wait before the next request.
+/// The pause before the next request.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Creates these topics, each with whether it holds rows.

@@ -21,7 +21,7 @@ use crate::kafka::config::KafkaConfig;
 use crate::kafka::error::failed;
 use crate::kafka::report::Reporter;
 
-/// How long to wait before the next request for a topic that does not exist yet.
+/// The pause before the next request for a topic that does not exist yet.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The client, its partitions and its thread. The thread ends when the last reference is dropped.

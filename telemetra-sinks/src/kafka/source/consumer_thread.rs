@@ -15,15 +15,15 @@ use super::offsets::{Finding, OffsetLookup};
 use super::partition_state::{NONE, PartitionState, Partitions, lock};
 use super::{KafkaCounters, Settings};
 
-/// How often the thread checks the partitions.
+/// The interval at which the thread checks the partitions.
 const TICK: Duration = Duration::from_millis(20);
-/// How long a partition may not be polled, while others are, before fetching it is paused.
+/// The time for which a partition may not be polled, while others are, before fetching it is paused.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
-/// How often the ends of paused partitions are looked up, as no fetch reports them.
+/// The interval at which the ends of paused partitions are looked up, as no fetch reports them.
 const ENDS: Duration = Duration::from_secs(5);
-/// How long the lookup of ends may take; meanwhile the thread does nothing else.
+/// The time limit for the lookup of ends; meanwhile the thread does nothing else.
 const ANSWER: Duration = Duration::from_secs(1);
-/// How long to wait for the last commit.
+/// The time limit for the last commit.
 const LAST_COMMIT: Duration = Duration::from_secs(2);
 
 /// The state of the consumer thread.

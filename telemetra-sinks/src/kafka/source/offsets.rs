@@ -17,11 +17,11 @@ use super::partition_state::{PartitionState, lock};
 use super::{KafkaCounters, OnLost, Settings};
 use crate::kafka::error::failed;
 
-/// How long a lookup may take; meanwhile the thread does nothing else.
+/// The time limit for a lookup; meanwhile the thread does nothing else.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long to wait before the next lookup, if there was no answer.
+/// The pause before the next lookup, if there was no answer.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often a partition may fail at an offset that its log contains.
+/// The number of times that a partition may fail at an offset that its log contains.
 const REPEATS: u32 = 5;
 
 /// The result of a lookup.

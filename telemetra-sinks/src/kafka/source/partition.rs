@@ -17,12 +17,12 @@ use super::context::Context;
 use super::partition_state::{PartitionState, signed};
 use crate::kafka::error::failed;
 
-/// How soon to poll an empty partition again: the first pause, and the longest.
+/// The pauses before an empty partition is polled again: the first one and the longest.
 const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(8);
-/// How soon to poll again while the consumer thread resolves an error.
+/// The pause before the next poll while the consumer thread resolves an error.
 const WAIT: Duration = Duration::from_millis(10);
-/// How long an empty partition counts as being fetched, as long as its end is not known to be reached.
+/// The time for which an empty partition counts as being fetched, as long as its end is not known to be reached.
 const FETCH: Duration = Duration::from_secs(30);
 
 /// The reader of one partition, which takes messages from the partition's queue.

@@ -9,7 +9,7 @@ use crate::parquet::state::{OWN, log_of};
 use crate::progress_file::{NAME, VERSION};
 use crate::run::Run;
 
-/// How often a claim is tried again, at most, when other processes claim at the same time.
+/// The number of times, at most, that a claim is tried again when other processes claim at the same time.
 const TRIES: usize = 100;
 
 /// The contents of `progress.json`.
@@ -51,7 +51,7 @@ impl Segments {
             .flat_map(move |&(generation, count)| (0..count).map(move |n| self.name(generation, n)))
     }
 
-    /// How many segments this writer has written.
+    /// The number of segments that this writer has written.
     pub(super) fn of(&self, generation: u64) -> u64 {
         self.written.iter().find(|(writer, _)| *writer == generation).map_or(0, |(_, count)| *count)
     }

@@ -1,4 +1,4 @@
-//! What was not counted, from SQLite.
+//! The dead letters, from SQLite.
 
 use anyhow::Result;
 use rusqlite::Row;

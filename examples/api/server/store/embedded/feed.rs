@@ -1,4 +1,4 @@
-//! What the live view tells, as the service says it.
+//! The changes of the live view as messages of the service.
 
 use std::sync::Arc;
 

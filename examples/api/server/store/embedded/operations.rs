@@ -1,4 +1,4 @@
-//! What the pipeline in this process says of itself.
+//! The status of the pipeline in this process.
 
 use anyhow::{Result, anyhow};
 

@@ -9,7 +9,7 @@ use crate::server::presence::Presence;
 use crate::server::store::{Order, StreamQuery};
 
 impl Embedded {
-    /// Those that the query asks for, in its order.
+    /// The streams that the query asks for, in its order.
     pub(super) fn ranked(&self, query: &StreamQuery) -> Vec<(Arc<str>, Arc<View>)> {
         let wanted = |view: &View| {
             let live = || {

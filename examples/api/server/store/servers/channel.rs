@@ -1,4 +1,4 @@
-//! What the pipeline publishes in Redis, as a feed.
+//! The messages that the pipeline publishes in Redis, as a feed.
 
 use std::sync::Arc;
 use std::thread;
@@ -15,11 +15,11 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use crate::server::model::{Message, Metrics, MomentInfo, MomentKind, WindowKind};
 use crate::server::store::Update;
 
-/// How long to wait for a connection and an answer.
+/// The time limit for a connection and for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// After how long without a message it is asked whether the server is still there.
 const SILENCE: Duration = Duration::from_secs(15);
-/// How many updates may wait.
+/// The number of updates that may wait.
 const WAITING: usize = 1 << 14;
 
 /// The server and the names of its channels.

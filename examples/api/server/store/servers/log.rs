@@ -16,7 +16,7 @@ use super::tables::{Named, Tables, millis, shards};
 use crate::server::model::{Message, Metrics, MomentInfo, MomentKind, WindowKind};
 use crate::server::store::{NotResumed, Since, Update};
 
-/// How often it is asked for news.
+/// The interval of reading the log.
 const EVERY: Duration = Duration::from_millis(100);
 /// The most rows that are sent one by one: of more, a snapshot is shorter.
 const MOST_ROWS: i64 = 20_000;
@@ -25,7 +25,7 @@ const MOST_ROWS: i64 = 20_000;
 const CHANGED: &str = "SELECT 'TABLE', stream_id, revision, to_jsonb(t)::text, false,
     (extract(epoch FROM updated_at) * 1000)::bigint FROM TABLE t
     WHERE updated_at > to_timestamp($1::float8 / 1000) AND ($2::text IS NULL OR stream_id = $2) LIMIT $3";
-/// What was recorded after a time: the rows that were withdrawn, and those of streams, each once, as it was last.
+/// The records after a time: the rows that were withdrawn, and those of streams, each once, as it was last.
 const RECORDED: &str = "SELECT DISTINCT ON (\"table\", key) \"table\", subject, revision, \"row\"::text,
     action = 'withdraw', (extract(epoch FROM time) * 1000)::bigint FROM telemetra_changes
     WHERE pipeline = $4 AND time > to_timestamp($1::float8 / 1000) AND ($2::text IS NULL OR subject = $2)
@@ -40,7 +40,7 @@ pub(super) enum Read {
 }
 
 impl Tables {
-    /// What changed in a stream or in all after a position.
+    /// The changes of a stream or of all after a position.
     pub(super) async fn changes(&self, id: Option<&str>, from: &Position) -> Result<(Shards, Read)> {
         self.pool().ask(async |client| self.read(client, id, from).await).await
     }
@@ -172,7 +172,7 @@ pub(super) async fn since(tables: &Tables, id: Option<&str>, from: &Position) ->
     })
 }
 
-/// What changes from now on, by asking again and again.
+/// The changes from now on, by polling.
 pub(super) struct LogFeed {
     tables: Arc<Tables>,
     known: Option<Position>,

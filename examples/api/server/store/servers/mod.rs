@@ -27,7 +27,7 @@ use super::{
 use crate::server::model::{Metrics, MomentInfo, StreamInfo, Time};
 use crate::server::operations::{Letter, LettersQuery, Operations};
 
-/// How long the tables may be behind what Redis published.
+/// The time by which the tables may be behind the messages in Redis.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 pub(crate) struct Servers {
@@ -36,13 +36,13 @@ pub(crate) struct Servers {
     pub(crate) channel: Option<Channel>,
 }
 
-/// How far each shard of the tables is. A shard that has not begun has no time.
+/// The progress of each shard of the tables. A shard that has not begun has no time.
 #[derive(Clone, Debug, Default)]
 struct Shards {
     times: Vec<Option<EventTime>>,
     /// The same, without those of shards that have no row of their own yet.
     own: Vec<Option<EventTime>>,
-    /// Where a log of changes is kept: the run of the positions in it, and the time after which it has all withdrawals.
+    /// If a log of changes is kept: the run of the positions in it, and the time after which it has all withdrawals.
     log: Option<(Arc<str>, EventTime)>,
 }
 
@@ -179,7 +179,7 @@ impl Store for Servers {
         })
     }
 
-    /// What is told through Redis is kept nowhere.
+    /// Messages through Redis are kept nowhere.
     fn changes_since<'a>(&'a self, id: Option<&'a str>, from: &'a Position) -> Answer<'a, Since> {
         Box::pin(async move {
             match self.channel {

@@ -1,4 +1,4 @@
-//! What the tables say of a pipeline elsewhere: how far each shard is, its checkpoints, and what was not counted.
+//! The status of a pipeline elsewhere, from its tables: the progress of each shard, checkpoints, and dead letters.
 
 use std::collections::BTreeMap;
 

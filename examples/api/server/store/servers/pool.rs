@@ -13,15 +13,15 @@ use tokio_postgres::error::SqlState;
 
 /// The most connections at a time.
 const CONNECTIONS: usize = 8;
-/// How long a statement may take. It counts from when the server has it.
+/// The time limit for a statement. It counts from when the server has it.
 const STATEMENT: Duration = Duration::from_secs(8);
-/// How long an answer may take, less than the service has for one: so it can say what is wrong.
+/// The time limit for an answer, less than the service has for one: so it can say what is wrong.
 const PATIENCE: Duration = Duration::from_secs(9);
 
 const SETTINGS: &str = "SET default_transaction_read_only = on; SET TimeZone = 'UTC'";
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-/// What it means that a table is missing: the pipeline makes all of them before it writes.
+/// The text for a table that is missing: the pipeline makes all of them before it writes.
 const NO_TABLES: &str = "no pipeline has written to this database yet";
 
 fn is_no_table(error: &anyhow::Error) -> bool {

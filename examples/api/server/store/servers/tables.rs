@@ -129,7 +129,7 @@ impl Tables {
         Ok(found.map(|moments| page(moments, query.limit)))
     }
 
-    /// What fits the filter; `None` if there is no such stream.
+    /// The rows that fit the filter; `None` if there is no such stream.
     async fn found<T: DeserializeOwned>(&self, filter: Filter, select: String) -> Result<Option<Vec<T>>> {
         let ask = async |client: &Client| {
             let found = rows(client, &select, &filter.parameters()).await?;
