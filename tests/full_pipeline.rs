@@ -303,7 +303,7 @@ fn a_variable_that_is_not_used_is_not_read() {
 fn errors_say_what_is_wrong_and_where() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("settings.toml"), "workers = 1\nwindw = 60\n").unwrap();
-    let cases: [(&[&str], i32, &str); 19] = [
+    let cases: [(&[&str], i32, &str); 20] = [
         (&["--inptu", "x"], 2, "unexpected argument '--inptu' found"),
         (&["--inptu", "x"], 2, "a similar argument exists: '--input'"),
         (&["--workers"], 2, "a value is required for '--workers <N>'"),
@@ -319,6 +319,7 @@ fn errors_say_what_is_wrong_and_where() {
         (&["--workers", "none"], 2, "cannot use --workers: `none` is no whole number"),
         (&["--slide", "7"], 2, "a slide of 7000 ms"),
         (&["--window", "7"], 2, "cannot use --window: a size of 7000 ms"),
+        (&["--window", "-5s"], 2, "cannot use --window: `-5s` is no time"),
         (&["--minutes", "1", "--plant"], 2, "cannot use --plant: 60000 ms leave no time for moments"),
         (&["--events", "1_000_000_000_000"], 2, "cannot use --events: "),
         (&["--partitions", "4097"], 2, "cannot use --partitions: "),

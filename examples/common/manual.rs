@@ -24,6 +24,8 @@ impl<S> Setting<S> {
             .hide_env_values(true)
             .hide(self.secret)
             .allow_negative_numbers(true)
+            // Of `-5s` too the error is about the value, and not about an unknown flag `-5`.
+            .allow_hyphen_values(self.value.starts_with("TIME") || self.value == "SIZE")
             .value_parser(value_parser!(OsString))
             .action(if self.several { ArgAction::Append } else { ArgAction::Set });
         match self.negative() {
