@@ -1,4 +1,4 @@
-//! What operators are given is of one piece with the code: metrics, alerts, dashboard and the tables of settings.
+//! The files for operators agree with the code: metrics, alerts, dashboard and the tables of settings.
 //!
 //! `TELEMETRA_UPDATE_DOCS=1 cargo test --test deploy` writes the generated parts of the documents anew.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]

@@ -1,4 +1,4 @@
-//! What a pipeline tells a recorder of metrics: everything that is promised, under the names and labels that are promised.
+//! The metrics of a pipeline: all that are promised, under the names and labels that are promised.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use std::collections::{BTreeMap, BTreeSet};

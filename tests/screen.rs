@@ -1,4 +1,4 @@
-//! What the programs print, on terminals of several widths and without one.
+//! The output of the programs, on terminals of several widths and without one.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 #[path = "support/program.rs"]

@@ -1,4 +1,4 @@
-//! What a detector is shown of each window, and what becomes of its findings, equals the documentation's definition,
+//! The baseline of each window, and the moments made of findings, equal the documentation's definition,
 //! computed from all windows at once: baselines, moments, looks and usual windows.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 

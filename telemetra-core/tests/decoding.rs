@@ -1,4 +1,4 @@
-//! What decoders see of a record, the JSON decoder for every event type, and how event times are written and
+//! The view of a record that decoders have, the JSON decoder for every event type, and how event times are written and
 //! read.
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! What a key keeps is bounded, is given up when it is of no more use, and is counted.
+//! The state that a key keeps is bounded, is given up when it is of no more use, and is counted.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 use std::collections::BTreeMap;

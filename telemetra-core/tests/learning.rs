@@ -1,4 +1,4 @@
-//! What a model learns, and what it is asked, equals the documentation's definition for any windows; a detector with an
+//! The lessons of a model, and the windows that it judges, equal the documentation's definition for any windows; a detector with an
 //! influence is asked about its own baseline.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 

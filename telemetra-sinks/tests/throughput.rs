@@ -1,4 +1,4 @@
-//! How fast the connectors are. Run in release, one at a time:
+//! The throughput of the connectors. Run in release, one at a time:
 //! `cargo test --release -p telemetra-sinks --test throughput -- --ignored --nocapture --test-threads 1`
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! What is answered across all streams: moments in one list, and the overview.
+//! Answers across all streams: moments in one list, and the overview.
 
 use serde_json::{Value, json};
 

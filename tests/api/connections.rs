@@ -1,4 +1,4 @@
-//! Who may connect, how many, and for how long.
+//! Limits of connections: who may connect, how many, and for how long.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;

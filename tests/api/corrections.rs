@@ -1,4 +1,4 @@
-//! What late events change reaches who looks and who follows.
+//! Corrections by late events reach readers and followers.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What goes wrong is said in one shape, and what to do about it.
+//! Errors have one shape, and say what to do about them.
 
 use crate::client::{connect, read_answer, request};
 use crate::server::app::Options;

@@ -1,4 +1,4 @@
-//! How many may follow at once, and how soon they are told. Not part of a test run:
+//! The load of many followers at once, and the latency of their updates. Not part of a test run:
 //! `cargo test --release --test api -- --ignored --nocapture load`.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What those who run it look at.
+//! The pages and answers for those who run it.
 
 use std::io::{BufRead, BufReader};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What an operator is told: of the parts, of what was not counted, and of the log without its secrets.
+//! The operator's view: the parts, the dead letters, and the log without its secrets.
 
 use serde_json::{Value, json};
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -1,4 +1,4 @@
-//! What comes while a checkpoint is half done, new partitions and dead letters, is neither lost nor doubled by a restart from it.
+//! New partitions and dead letters that come while a checkpoint is half done: a restart from it neither loses nor doubles them.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 mod letters;

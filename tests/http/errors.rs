@@ -1,4 +1,4 @@
-//! What goes wrong is said in one shape, with the parameter and what it may be.
+//! Errors have one shape, with the parameter and what it may be.
 
 use telemetra::http::{Limits, Settings};
 

@@ -1,4 +1,4 @@
-//! What carries bursts that are planted, and the state of the version that did not know all of it.
+//! The explanations of planted bursts, and the state of the version that did not know all of it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the pipeline says in the log, kept for tests.
+//! The log of the pipeline, kept for tests.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock};

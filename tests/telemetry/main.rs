@@ -1,4 +1,4 @@
-//! What a pipeline says of itself beside metrics: spans, the traces of records, and a log without secrets.
+//! The telemetry of a pipeline beside metrics: spans, the traces of records, and a log without secrets.
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
 mod capture;

@@ -1,4 +1,4 @@
-//! What the documentation says of the windows of a key, computed from all of its windows.
+//! The documentation's definition of the windows of a key, computed from all of its windows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

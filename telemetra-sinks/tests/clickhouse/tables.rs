@@ -1,4 +1,4 @@
-//! What is in the tables, and which tables are refused.
+//! The contents of the tables, and which tables are refused.
 
 use std::sync::Arc;
 

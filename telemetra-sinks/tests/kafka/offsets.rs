@@ -1,4 +1,4 @@
-//! Where reading begins, goes on and ends.
+//! The offsets at which reading begins, goes on and ends.
 
 use telemetra_core::{Polled, RecordBatch, Source};
 use telemetra_sinks::{EmbeddedKafka, KafkaSource, OnLost, Start};

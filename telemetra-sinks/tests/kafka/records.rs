@@ -1,4 +1,4 @@
-//! What decoders see of a record besides its value.
+//! The fields of a record that decoders see besides its value.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

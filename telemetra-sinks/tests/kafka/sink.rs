@@ -1,4 +1,4 @@
-//! What the sink writes, and what it does when it cannot.
+//! The records that the sink writes, and its behaviour when it cannot.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which table's rows go to which topic, and under which keys.
+//! The topic and the key of each table's rows.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Which rows a view keeps, where a pipeline has several groupings and tables.
+//! The rows that a view keeps, where a pipeline has several groupings and tables.
 
 use telemetra_core::{Column, ColumnKind, Layout, Moment, Retry, Summary, SummaryRow, Value, Window};
 use telemetra_sinks::Notice;

@@ -1,4 +1,4 @@
-//! What fails, whether it may pass, and what is said of it.
+//! Failures: whether they are transient, and what the errors say.
 
 use std::fs;
 use std::time::Duration;

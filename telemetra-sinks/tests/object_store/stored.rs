@@ -1,4 +1,4 @@
-//! What is stored is there, and what no one needs is not.
+//! Stored objects are there, and those that no one needs are not.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What is in which file, and what is refused.
+//! The contents of files, and what is refused.
 
 use std::collections::BTreeSet;
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! How far a folder has come, as whoever stands by sees it.
+//! The progress of a folder, as a standby sees it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What breaks, whether it is tried again, and that what comes after is right.
+//! Failures: whether they are retried, and that what comes after is right.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};

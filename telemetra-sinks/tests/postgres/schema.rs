@@ -1,4 +1,4 @@
-//! Who makes the tables, and which are refused.
+//! The schema: who makes the tables, and which are refused.
 
 use std::error::Error;
 use std::sync::{Arc, Barrier};

@@ -1,4 +1,4 @@
-//! How fast the sink is. Run in release, one at a time:
+//! The throughput of the sink. Run in release, one at a time:
 //! `cargo test --release -p telemetra-sinks --features postgres --test postgres throughput -- --ignored --nocapture --test-threads 1`
 
 use std::io::{Read, Write};

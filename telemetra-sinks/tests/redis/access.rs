@@ -1,4 +1,4 @@
-//! Who gets in, and how; and that no secret is logged.
+//! Access: who gets in, and how; and that no secret is logged.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! How long keys live, how many moments there are, and who may overwrite what.
+//! The lifetime of keys, the number of moments, and who may overwrite what.
 
 use std::collections::BTreeMap;
 

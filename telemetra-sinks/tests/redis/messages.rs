@@ -1,4 +1,4 @@
-//! What is published is what has changed, in order, once.
+//! Messages are the changes, in order, each once.
 
 use redis::Commands;
 use serde_json::{Value, json};

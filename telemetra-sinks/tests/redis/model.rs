@@ -1,4 +1,4 @@
-//! What the keys should hold, the plain way: from all changes up to a time.
+//! A plain model of the values of keys: from all changes up to a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

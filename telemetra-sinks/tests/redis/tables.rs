@@ -1,4 +1,4 @@
-//! Which tables are kept, and under what keys.
+//! The tables that are kept, and their keys.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! How fast the sink is. Run in release: `cargo test --release -p telemetra-sinks --features redis --test
+//! The throughput of the sink. Run in release: `cargo test --release -p telemetra-sinks --features redis --test
 //! redis throughput -- --ignored --nocapture --test-threads 1`
 
 use std::fs;

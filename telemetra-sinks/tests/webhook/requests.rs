@@ -1,4 +1,4 @@
-//! What a request holds: body, headers, id and signature.
+//! The contents of a request: body, headers, id and signature.
 
 use std::io::Write;
 use std::path::Path;

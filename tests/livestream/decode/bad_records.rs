@@ -1,4 +1,4 @@
-//! What is wrong with bad records, and that the error says so.
+//! Bad records, and errors that say what is wrong with them.
 
 use telemetra::livestream::{EventKind, JsonDecoder};
 

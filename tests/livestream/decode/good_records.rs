@@ -1,4 +1,4 @@
-//! What JSON records decode to.
+//! JSON records and the events that they decode to.
 
 use telemetra::core::testkit::decoder_compliance;
 use telemetra::core::{Arena, Decoder, EventTime, Record};

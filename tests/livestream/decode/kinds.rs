@@ -1,4 +1,4 @@
-//! Which kind a record is: by the decoder, by its topic, by its field `topic`, or by what it holds.
+//! The kind of a record: by the decoder, by its topic, by its field `topic`, or by what it holds.
 
 use telemetra::core::{Arena, Decoder, Record};
 use telemetra::livestream::{BincodeDecoder, Event, EventKind, JsonDecoder, LiveEvents, encode_bincode};

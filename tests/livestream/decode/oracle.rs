@@ -1,4 +1,4 @@
-//! What a JSON record should decode to, made the plain way from `serde_json`'s values.
+//! The event that a JSON record should decode to, made the plain way from `serde_json`'s values.
 
 use std::collections::BTreeMap;
 

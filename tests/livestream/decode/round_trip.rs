@@ -1,4 +1,4 @@
-//! What is encoded decodes to itself.
+//! Encoded events decode to themselves.
 
 use proptest::collection::vec;
 use proptest::option;
