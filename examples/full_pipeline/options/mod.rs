@@ -36,7 +36,8 @@ pub(crate) const TABLE: Table<Settings> = Table {
     hidden: &["assist", "embedded-servers"],
 };
 
-/// The end of waiting for a partition of the embedded Kafka: it holds what the generator has made, and no more comes.
+/// The silence after which a partition of the embedded Kafka is not waited for: it holds what the generator has made, and no
+/// more comes.
 const EMBEDDED_IDLE: Duration = Duration::from_millis(200);
 
 /// Decides what depends on other settings. `origins` says who gave which.

@@ -16,7 +16,7 @@ const REMIND: Duration = Duration::from_secs(60);
 /// The first pause between two tries, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(10));
 
-/// The passing failures of one thing: a warning at the first and one a minute while they last, and a message when they are over.
+/// The transient failures of one operation: a warning at the first and one a minute while they last, and a message when they are over.
 /// Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct RetryState(Arc<Inner>);

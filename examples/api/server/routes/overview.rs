@@ -67,10 +67,10 @@ pub(crate) struct StreamLine {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 struct OverviewQuery {
-    /// The length of the lines.
+    /// The length of the lines, in minutes.
     #[param(required = false, minimum = 10, maximum = 120, default = 60)]
     minutes: u64,
-    /// The greatest number.
+    /// The greatest number of streams in the answer.
     #[param(required = false, minimum = 1, maximum = 500, default = 100)]
     limit: usize,
 }

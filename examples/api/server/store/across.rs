@@ -36,7 +36,7 @@ pub(crate) struct AcrossQuery {
         pattern = "^([0-9]{1,19}|s([0-6][0-9a-f]{2}|7[0-9a-e][0-9a-f]|7f[0-9a-e])[0-9a-f]{13})-[0-9a-f]{32}$"
     )]
     pub(crate) cursor: Option<Place>,
-    /// The greatest number.
+    /// The greatest number of moments in the answer.
     #[param(required = false, minimum = 1, maximum = 1_000, default = 50)]
     pub(crate) limit: usize,
 }

@@ -168,10 +168,10 @@ pub(crate) struct StreamQuery {
     /// Only those with this in id, name, title or category, in any case.
     // In lower case.
     pub(crate) search: Option<String>,
-    /// The number to pass over.
+    /// The number of streams to pass over.
     #[param(required = false, maximum = 1_000_000, default = 0)]
     pub(crate) offset: u64,
-    /// The greatest number.
+    /// The greatest number of streams in the answer.
     #[param(required = false, minimum = 1, maximum = 500, default = 50)]
     pub(crate) limit: u64,
 }
@@ -191,7 +191,7 @@ pub(crate) struct MetricsQuery {
     // In milliseconds here.
     #[param(required = false, minimum = 1, maximum = 86_400, default = 1)]
     pub(crate) resolution: u64,
-    /// The greatest number.
+    /// The greatest number of windows in the answer.
     #[param(required = false, minimum = 1, maximum = 5_000, default = 360)]
     pub(crate) limit: usize,
 }
@@ -234,7 +234,7 @@ pub(crate) struct MomentQuery {
     /// The rows after the page that had this as its `next_cursor`.
     #[param(value_type = Option<String>, pattern = "^[0-9]{1,19}-[0-9a-f]{32}$")]
     pub(crate) cursor: Option<Cursor>,
-    /// The greatest number.
+    /// The greatest number of moments in the answer.
     #[param(required = false, minimum = 1, maximum = 1_000, default = 100)]
     pub(crate) limit: usize,
 }

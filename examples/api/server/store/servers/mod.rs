@@ -42,7 +42,7 @@ struct Shards {
     times: Vec<Option<EventTime>>,
     /// The same, without those of shards that have no row of their own yet.
     own: Vec<Option<EventTime>>,
-    /// If a log of changes is kept: the run of the positions in it, and the time after which it has all withdrawals.
+    /// The log of changes, if one is kept: the run of its positions, and the time after which it has all withdrawals.
     log: Option<(Arc<str>, EventTime)>,
 }
 
