@@ -146,7 +146,7 @@ impl ScriptedSource {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of partitions that share it.
+    /// The number of clones, this one included.
     pub(super) fn clones(&self) -> usize {
         Arc::strong_count(&self.0)
     }
