@@ -85,7 +85,7 @@ metrics! {
     KEYS = gauge("telemetra_state_keys", WORKER, "Keys of which the windows of the worker know something.");
     PANES = gauge("telemetra_state_panes", WORKER, "Panes that the windows of the worker keep, as they are open or may be revised.");
     SUMMARIES = gauge("telemetra_state_summaries", WORKER, "Summaries that the windows of the worker keep, within the horizon.");
-    STATE_BYTES = gauge("telemetra_state_bytes", WORKER, "What these panes and summaries would take encoded: an estimate from a sample.");
+    STATE_BYTES = gauge("telemetra_state_bytes", WORKER, "Estimated size of these panes and summaries, encoded, from a sample.");
     SPILL_MEMORY = gauge("telemetra_spill_memory_bytes", PIPELINE, "What the keys in memory take, by an estimate, where keys may be kept on disk.");
     SPILL_BYTES = gauge("telemetra_spill_disk_bytes", PIPELINE, "What the keys on disk take.");
     SPILL_KEYS = gauge("telemetra_spill_disk_keys", PIPELINE, "Keys on disk: a key of windows and moments counts once for each.");
@@ -97,7 +97,7 @@ metrics! {
     SINK_QUEUE = gauge("telemetra_sink_queue_batches", SINK, "Batches that wait for the sink.");
     SINK_CHANGES = counter("telemetra_sink_changes_total", SINK, "Changes of rows that the sink has applied.");
     SINK_ROWS = histogram("telemetra_sink_apply_rows", SINK, "Changes of rows that the sink was given at once.");
-    SINK_SECONDS = histogram("telemetra_sink_apply_duration_seconds", SINK, "How long the sink took to make them durable, without tries that failed.");
+    SINK_SECONDS = histogram("telemetra_sink_apply_duration_seconds", SINK, "Time that the sink took to make them durable, without tries that failed.");
     SINK_RETRIES = counter("telemetra_sink_retries_total", SINK, "Calls of the sink that failed and were tried again.");
     SINK_FAILING = gauge("telemetra_sink_failing", SINK, "1 while the sink fails and is tried again.");
     CHECKPOINTS = counter("telemetra_checkpoints_total", PIPELINE, "Checkpoints that were completed.");

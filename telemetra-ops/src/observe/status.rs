@@ -20,6 +20,46 @@ use crate::support::retry::Failing;
 /// [`store_failing`](Self::store_failing), a [sink](SinkStatus::failing) or a
 /// [partition](crate::PartitionStatus::failing) is failing, which is retried. It is behind if
 /// [`durable`](Self::durable) is much older than the out-of-orderness and a pane.
+///
+/// ```
+/// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+///
+/// use telemetra_core::{Retry, SerdeJson, source::{Memory, MemoryStep}};
+/// use telemetra_ops::{Pipeline, PipelineStatus, minutes, tumbling};
+///
+/// /// The answer of a health check.
+/// fn health(status: &PipelineStatus) -> &'static str {
+///     let is_degraded = status.store_failing.is_some()
+///         || status.sinks.iter().any(|sink| sink.failing.is_some())
+///         || status.partitions.iter().any(|partition| partition.failing.is_some());
+///     match &status.failure {
+///         Some(_) => "failed",
+///         None if is_degraded => "degraded",
+///         None => "healthy",
+///     }
+/// }
+///
+/// // The first read fails and is tried again.
+/// let mut source = Memory::default().script("readings", [MemoryStep::Fail(Retry::Transient)]);
+/// let readings = source.handle("readings");
+/// let running = Pipeline::<Reading>::new()
+///     .source(source, SerdeJson::new())
+///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+///     .start()?;
+/// readings.append(r#"{"device": "d1", "time": 1000}"#);
+/// while running.status().fates.read < 1 {
+///     std::thread::yield_now();
+/// }
+/// let status = running.status();
+/// assert_eq!((health(&status), status.partitions[0].retries), ("healthy", 1));
+/// # running.stop()?;
+/// # Ok::<(), telemetra_ops::PipelineError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PipelineStatus {
     /// The number of events by fate, over all partitions that this process reads. Events read before a

@@ -8,8 +8,8 @@ use telemetra_core::{EventTime, Key, Moment, MomentRule, WindowRules};
 use timely::dataflow::StreamVec;
 
 /// The result of [`find_moments`](crate::Moments::find_moments): moments, and the number of judged windows
-/// (looks) among which they were found. [`with_chance`](Self::with_chance) estimates from both which share of
-/// the moments is due to chance.
+/// (looks) among which they were found. [`with_chance`](Self::with_chance), whose page has an example, estimates
+/// from both which share of the moments is due to chance.
 pub struct FoundMoments<'scope, K: Key> {
     /// The moments, without an estimate of their chance: [`chance`](Moment::chance) is `None`.
     pub moments: VecCollection<'scope, EventTime, Moment<K>, isize>,

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use telemetra_core::checkpoint::CheckpointStore;
-use telemetra_core::{
-    Clock, Decoder, Events, PartitionId, Row, Source, Table, TimeConfig, WatermarkStrategy,
-};
+use telemetra_core::{Decoder, Events, Row, Source, Table};
 
 use crate::deliver::placement::SinkPlan;
 use crate::pipeline::finish::StopSignal;
@@ -69,7 +67,7 @@ use crate::support::failure::Failure;
 ///
 /// The input is read and decoded once, however many groupings there are. A grouping costs each event one hash
 /// look-up and one `add` of its aggregate. Its state, for each key, is the panes of `window size + allowed
-/// lateness`, and the finished values of the windows within the [horizon](TimeConfig::horizon).
+/// lateness`, and the finished values of the windows within the [horizon](telemetra_core::TimeConfig::horizon).
 ///
 /// Threads: one for each worker and for each shard of a sink, one for the checkpoint store, one for
 /// [metrics](crate::metric), and one for each source that looks for new partitions. The library uses no
@@ -99,7 +97,7 @@ pub(crate) struct Parts<E: Events> {
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) spill: Option<SpillConfig>,
     pub(crate) savepoint: Option<SavepointStart>,
-    /// Whether sinks that another pipeline writes to are left to it until they are taken over.
+    /// True if sinks that another pipeline writes to are left to it until they are taken over.
     pub(crate) stands_by: bool,
     pub(crate) cluster: Cluster,
     pub(crate) startup_timeout: Duration,
@@ -170,7 +168,7 @@ impl<E: Events, L> std::fmt::Debug for Pipeline<E, L> {
 }
 
 impl<E: Events> Pipeline<E> {
-    /// Creates a pipeline named `telemetra` with one worker, the default [time settings](TimeConfig), and no
+    /// Creates a pipeline named `telemetra` with one worker, the default [time settings](telemetra_core::TimeConfig), and no
     /// source, grouping, sink or checkpoint store. At least one source must be added before
     /// [`start`](Self::start).
     #[must_use]
@@ -179,81 +177,8 @@ impl<E: Events> Pipeline<E> {
     }
 }
 
-/// Settings, sources and sinks.
+/// Tables, state on disk, workers and processes.
 impl<E: Events, L> Pipeline<E, L> {
-    /// Adds a source, whose records `decoder` turns into events. Call it once for each source; each has a
-    /// decoder of its own, so formats can be mixed.
-    ///
-    /// The watermark of the pipeline is the least one of all partitions of all sources, so a slow source
-    /// holds back the windows of all; one without records is left out after
-    /// [`idle_after`](TimeConfig::idle_after) (5 s by default). Partitions are spread over the processes of a
-    /// cluster; within a process any worker may decode any batch, so one partition uses all cores.
-    ///
-    /// Errors while reading: a record that the decoder refuses is counted as malformed and becomes a [dead
-    /// letter](telemetra_core::DeadLetter); it does not stop the pipeline. A transient error of a partition
-    /// is retried without limit. A permanent one ends the pipeline with
-    /// [`PipelineError::Source`](crate::PipelineError::Source).
-    ///
-    /// [`start`](Self::start) fails if there is no source, or if two partitions have the same name.
-    #[must_use]
-    pub fn source(mut self, source: impl Source + 'static, decoder: impl Decoder<E> + 'static) -> Self {
-        self.parts.sources.push((Box::new(source), Arc::new(decoder)));
-        self
-    }
-
-    /// Sets the time settings: default windows, out-of-orderness, allowed lateness, horizon, idleness,
-    /// duplicates. Default: [`TimeConfig::default`], which has windows of one minute that slide by 10 s, 10 s
-    /// of out-of-orderness and 5 minutes of allowed lateness.
-    ///
-    /// The out-of-orderness delays every result; the allowed lateness delays none, but keeps more panes for
-    /// each key. The settings may change from one run to the next; the [restore plan](crate::RestorePlan)
-    /// says which state of a checkpoint is then kept and which is refused.
-    #[must_use]
-    pub fn time(mut self, time: TimeConfig) -> Self {
-        self.parts.ingress.time = time;
-        self
-    }
-
-    /// Sets the watermark strategy of each partition, which `strategy` makes from the partition's id.
-    /// Default: bounded out-of-orderness, by the [time settings](Self::time). With a strategy of your own,
-    /// the `out_of_orderness` and `idle_after` of those settings have no effect, as the strategy decides
-    /// both.
-    ///
-    /// Each start makes the strategies again. A strategy must depend on nothing but the records of its
-    /// partition; otherwise an event could be late in one run and on time after a restart.
-    #[must_use]
-    pub fn watermarks(
-        mut self,
-        strategy: impl Fn(&PartitionId) -> Box<dyn WatermarkStrategy> + Send + Sync + 'static,
-    ) -> Self {
-        self.parts.ingress.watermarks = Some(Arc::new(strategy));
-        self
-    }
-
-    /// Sets the clock that gives processing time, by which a partition becomes idle and an event is judged to
-    /// be from the future. Default: the system's clock. Pass another one to tests, and to replays that must
-    /// give the same fates each time. The lags in [metrics](crate::metric) are measured by it too; timeouts
-    /// and the pauses of retries are not.
-    #[must_use]
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.parts.ingress.clock = clock;
-        self
-    }
-
-    /// Sets how far, in event time, a partition may be read ahead of the slowest partition and of the slowest
-    /// sink. Default: two minutes, or two panes if that is longer. [`start`](Self::start) refuses less than
-    /// two panes.
-    ///
-    /// This is the back-pressure of the pipeline, and the only bound on the memory of unfinished work: at
-    /// most the changes of this span of event time wait for a slow sink, and at most the partials of this
-    /// span wait for a slow partition. It is a bound on event time, not on bytes. A larger value lets fast
-    /// partitions be read further while another one stalls.
-    #[must_use]
-    pub fn max_watermark_drift(mut self, drift: Duration) -> Self {
-        self.parts.ingress.max_watermark_drift = Some(drift);
-        self
-    }
-
     /// Declares the table of a row type that [`Graph::publish`](crate::Graph::publish) publishes, so that
     /// sinks can create it when they are opened. Groupings, [`rows`](Self::rows) and
     /// [`publish`](Self::publish) declare their tables themselves.
@@ -286,6 +211,29 @@ impl<E: Events, L> Pipeline<E, L> {
     ///
     /// [`start`](Self::start) refuses a folder that it cannot write to. A disk that is full or fails later
     /// ends the pipeline with [`PipelineError::Spill`](crate::PipelineError::Spill).
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::{Pipeline, SpillConfig, minutes, tumbling};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let lines = (0..1000).map(|n| format!(r#"{{"device": "d{n}", "time": {}}}"#, n * 1000));
+    /// let report = Pipeline::<Reading>::new()
+    ///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///     .spill(SpillConfig::new(folder.path()).memory(10_000))
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .start()?
+    ///     .wait()?;
+    /// assert!(report.spill.is_some_and(|spill| spill.writes > 0), "10 kB hold less than 1000 keys");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn spill(mut self, spill: SpillConfig) -> Self {
         self.parts.spill = Some(spill);
@@ -329,6 +277,33 @@ impl<E: Events, L> Pipeline<E, L> {
     ///
     /// A permanent error is returned at once. Zero means one try. Once the pipeline runs, transient errors
     /// are retried without limit.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use std::time::Duration;
+    /// use telemetra_core::{ExternalError, Partition, PartitionId, SerdeJson, Source};
+    /// use telemetra_ops::{Pipeline, PipelineError};
+    ///
+    /// /// A source whose server is not up yet.
+    /// struct Down;
+    ///
+    /// impl Source for Down {
+    ///     fn partitions(&mut self) -> Result<Vec<PartitionId>, ExternalError> {
+    ///         Err(ExternalError::transient("connection refused"))
+    ///     }
+    ///     # fn open(&mut self, _: &PartitionId, _: Option<u64>) -> Result<Box<dyn Partition>, ExternalError> { unreachable!() }
+    /// }
+    ///
+    /// let pipeline = Pipeline::<Reading>::new().source(Down, SerdeJson::new());
+    /// let started = pipeline.startup_timeout(Duration::from_millis(50)).start();
+    /// assert!(matches!(started, Err(PipelineError::Open(_))));
+    /// ```
     #[must_use]
     pub fn startup_timeout(mut self, timeout: Duration) -> Self {
         self.parts.startup_timeout = timeout;
@@ -344,6 +319,44 @@ impl<E: Events, L> Pipeline<E, L> {
     /// another eighth of this time to return, 1 s by default.
     ///
     /// After an order to [stop](crate::Running::stop), such calls have the whole of this time to return.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use std::{sync::Arc, time::Duration};
+    /// use telemetra_core::{Batch, EventTime, ExternalError, SerdeJson, Sink, Table, source::Memory};
+    /// use telemetra_ops::{Drain, Pipeline, minutes, tumbling};
+    ///
+    /// /// A sink that cannot write now.
+    /// struct Down;
+    ///
+    /// impl Sink for Down {
+    ///     fn apply(&mut self, _: &[Batch]) -> Result<(), ExternalError> {
+    ///         Err(ExternalError::transient("connection refused"))
+    ///     }
+    ///     # fn name(&self) -> &str { "down" }
+    ///     # fn open(&mut self, _: &[Arc<Table>], _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> { Ok(None) }
+    /// }
+    ///
+    /// let lines = [r#"{"device": "d1", "time": 1000}"#];
+    /// let running = Pipeline::<Reading>::new()
+    ///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///     .sink(Down)
+    ///     .drain_timeout(Duration::from_millis(200))
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .start()?;
+    /// while running.fates().read < 1 {
+    ///     std::thread::yield_now();
+    /// }
+    /// let report = running.drain(Drain::CloseWindows)?;
+    /// assert!(report.unfinished.expect("the sink has nothing").contains("the sink `down` is away"));
+    /// # Ok::<(), telemetra_ops::PipelineError>(())
+    /// ```
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.parts.drain_timeout = timeout;

@@ -17,14 +17,53 @@ use crate::support::failure::Failure;
 ///
 /// Use `KeepWindows` to restart or upgrade a service, as Flink's `stop` with a savepoint, and `CloseWindows`
 /// when no more input will come, or when the tables must be complete now.
+///
+/// ```
+/// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+///
+/// use telemetra_core::checkpoint::Directory;
+/// use telemetra_core::{SerdeJson, source::Memory};
+/// use telemetra_ops::{Drain, Pipeline, PipelineError, Running, minutes, tumbling};
+///
+/// let folder = tempfile::tempdir()?;
+/// let mut source = Memory::default();
+/// let readings = source.handle("readings");
+/// let start = || -> Result<Running, PipelineError> {
+///     Pipeline::<Reading>::new()
+///         .source(source.clone(), SerdeJson::new())
+///         .checkpoints(Directory::new(folder.path()), minutes(1))
+///         .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+///         .start()
+/// };
+/// // An upgrade while the first minute is open: the new version goes on with its count.
+/// readings.append(r#"{"device": "d1", "time": "2026-01-01T00:00:01Z"}"#);
+/// let old = start()?;
+/// while old.fates().read < 1 {
+///     std::thread::yield_now();
+/// }
+/// old.drain(Drain::KeepWindows)?;
+///
+/// readings.append(r#"{"device": "d1", "time": "2026-01-01T00:00:02Z"}"#);
+/// readings.end();
+/// let new = start()?;
+/// assert_eq!(new.fates_before().on_time, 1);
+/// assert_eq!(new.wait()?.fates.on_time, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Drain {
     /// Open windows are closed and published, as if all partitions had ended. With checkpoints, a restart
     /// reads on where reading stopped, and events that belong to these windows revise them.
     CloseWindows,
     /// Open windows are kept in a last checkpoint, and a restart continues them as if there had been no
-    /// interruption. Without checkpoints, and in a cluster of processes, the effect is that of
-    /// [`stop`](crate::Running::stop): what was read after the last complete checkpoint is read again.
+    /// interruption. Without checkpoints, in a cluster of processes, and before any partition has had an event,
+    /// the effect is that of [`stop`](crate::Running::stop): what was read after the last complete checkpoint is
+    /// read again.
     KeepWindows,
 }
 
@@ -42,7 +81,7 @@ pub(crate) struct Finish {
     /// The time limit for draining, and when it was ordered.
     timeout: Duration,
     ordered: OnceLock<Instant>,
-    /// Whether draining took longer than the timeout.
+    /// True if draining took longer than the timeout.
     overdue: AtomicBool,
 }
 
@@ -74,7 +113,7 @@ impl Finish {
         if self.is_overdue() { self.timeout / 8 } else { self.timeout }
     }
 
-    /// Whether draining was given up.
+    /// Returns whether draining was given up.
     pub(crate) fn is_overdue(&self) -> bool {
         self.overdue.load(Ordering::Acquire)
     }
@@ -86,7 +125,7 @@ impl Finish {
         }
     }
 
-    /// Whether all workers of this process have ended.
+    /// Returns whether all workers of this process have ended.
     fn has_ended(&self) -> bool {
         self.running.load(Ordering::Acquire) == 0
     }
@@ -219,6 +258,36 @@ impl StopHandle {
     /// [`Running::wait`](crate::Running::wait) then waits only for sinks and the checkpoint store to close.
     /// They may block, so in asynchronous code call it on a thread for blocking work, as
     /// `tokio::task::spawn_blocking` provides.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use std::{future::Future, pin::pin, task::{Context, Waker}};
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// let mut source = Memory::default();
+    /// let readings = source.handle("readings");
+    /// let running = Pipeline::<Reading>::new()
+    ///     .source(source, SerdeJson::new())
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .start()?;
+    /// let stop = running.stop_handle();
+    ///
+    /// // In a service: `stop.ended().await`, for example in `tokio::select!` with a signal.
+    /// let mut ended = pin!(stop.ended());
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert!(ended.as_mut().poll(&mut context).is_pending());
+    /// readings.end();
+    /// running.wait()?;
+    /// assert!(ended.as_mut().poll(&mut context).is_ready() && stop.has_ended());
+    /// # Ok::<(), telemetra_ops::PipelineError>(())
+    /// ```
     pub fn ended(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
         Ended(Arc::clone(&self.finish))
     }

@@ -136,6 +136,39 @@ impl<'scope> Graph<'scope> {
     /// graphs are built. A table that is not declared, or is published twice, makes
     /// [`start`](crate::Pipeline::start) or [`wait`](crate::Running::wait) return
     /// [`PipelineError::Config`](crate::PipelineError::Config).
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use serde::{Deserialize, Serialize};
+    /// use telemetra_core::{Column, ColumnKind, Row, SerdeJson, Table, Value, source::Memory};
+    /// use telemetra_ops::{Pipeline, PipelineError, minutes, tumbling};
+    ///
+    /// /// A device that has been seen in one of the windows within the horizon.
+    /// #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    /// struct Seen { device: String }
+    ///
+    /// impl Row for Seen {
+    ///     fn table() -> Table { Table::new("seen").key(Column::new("device", ColumnKind::Text)) }
+    ///     fn values(&self, put: &mut dyn FnMut(Value<'_>)) { put(Value::Text(&self.device)) }
+    /// }
+    ///
+    /// let grouped = |pipeline: Pipeline<Reading>| {
+    ///     pipeline
+    ///         .source(Memory::default().partition("readings", [""; 0]), SerdeJson::new())
+    ///         .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///         .extend(|group| group.publish(group.summaries.clone().map(|(device, _)| Seen { device }).distinct()))
+    /// };
+    /// grouped(Pipeline::new().table::<Seen>()).start()?.wait()?;
+    /// let undeclared = grouped(Pipeline::new()).start().and_then(|running| running.wait());
+    /// assert!(matches!(undeclared, Err(PipelineError::Config(_))));
+    /// # Ok::<(), PipelineError>(())
+    /// ```
     pub fn publish<R: Row>(&self, rows: VecCollection<'scope, EventTime, R, isize>) {
         self.publish_as(&Layout::of_row(), rows);
     }

@@ -57,11 +57,11 @@ pub struct Group<E: Events, K: Key, A: Aggregate<E>, F> {
     pub(crate) moments_table: Option<String>,
     pub(crate) summary_layout: Option<Layout<SummaryRow<K, OutputOf<E, A>>>>,
     pub(crate) moment_layout: Option<Layout<Moment<K>>>,
-    /// Over which period its moments are compared.
+    /// The period over which its moments are compared.
     pub(crate) chance: Option<Duration>,
     pub(crate) extensions: Vec<Extension<K, OutputOf<E, A>>>,
     pub(crate) filter: Option<Filter<E>>,
-    /// Whether its summaries are written to its table.
+    /// True if its summaries are written to its table.
     pub(crate) is_published: bool,
     pub(crate) state: GroupState<A::State>,
 }
@@ -108,7 +108,7 @@ impl<E: Events, K: Key, A: Aggregate<E>, F> Group<E, K, A, F> {
         self.rules.iter().map(MomentRule::max_samples).max().unwrap_or(0)
     }
 
-    /// Over which period its moments are compared; `None` if it has none.
+    /// Returns the period over which its moments are compared; `None` if it has none.
     fn chance_period(&self) -> Option<Duration> {
         self.chance.filter(|_| !self.rules.is_empty())
     }

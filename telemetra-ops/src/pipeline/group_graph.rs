@@ -16,6 +16,37 @@ use crate::pipeline::graph::Graph;
 /// [`Pipeline::extend`](crate::Pipeline::extend) passes it to a closure. The collections have the grouping's
 /// key, and each worker has the summaries and moments of its share of the keys. Clone a collection to use it;
 /// that is cheap.
+///
+/// ```
+/// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+///
+/// use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
+/// use telemetra_core::{SerdeJson, source::Memory};
+/// use telemetra_ops::{Pipeline, minutes, tumbling};
+///
+/// let (closed, seen) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)));
+/// let (closed_now, seen_now) = (Arc::clone(&closed), Arc::clone(&seen));
+/// let lines = [1, 2, 70].map(|second| format!(r#"{{"device": "d1", "time": {second}000}}"#));
+/// Pipeline::<Reading>::new()
+///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+///     .extend(move |group| {
+///         let (closed, seen) = (Arc::clone(&closed_now), Arc::clone(&seen_now));
+///         group.summaries.clone().inspect(move |((_device, summary), _time, diff)| {
+///             closed.fetch_add(*diff as i64, Ordering::Relaxed);
+///             seen.fetch_add(*diff as i64 * *summary.value as i64, Ordering::Relaxed);
+///         });
+///     })
+///     .start()?
+///     .wait()?;
+/// assert_eq!((closed.load(Ordering::Relaxed), seen.load(Ordering::Relaxed)), (2, 3));
+/// # Ok::<(), telemetra_ops::PipelineError>(())
+/// ```
 pub struct GroupGraph<'scope, K: Key, S: telemetra_core::Data> {
     pub(super) graph: Graph<'scope>,
     /// The size and slide of the grouping's windows, and, in milliseconds, the allowed lateness and the

@@ -107,6 +107,55 @@ impl<E: Events, L: LastPlan<E>> Pipeline<E, L> {
     /// letters](telemetra_core::DeadLetter), such as duplicates and events that are too late, are not. Give
     /// the rows a key that differs between events, as rows of the same key replace each other. Nothing is
     /// kept in memory once the rows were sent.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// # use telemetra_core::{Batch, ExternalError, Sink, Table};
+    /// # #[derive(Clone, Default)] struct Rows(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+    /// # impl Sink for Rows {
+    /// #     fn name(&self) -> &str { "rows" }
+    /// #     fn open(&mut self, _: &[std::sync::Arc<Table>], _: Option<telemetra_core::EventTime>) -> Result<Option<telemetra_core::EventTime>, ExternalError> { Ok(None) }
+    /// #     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+    /// #         let tables = batches.iter().flat_map(|batch| &batch.changes).map(|change| change.table().to_owned());
+    /// #         Ok(self.0.lock().unwrap().extend(tables))
+    /// #     }
+    /// # }
+    ///
+    /// use serde::{Deserialize, Serialize};
+    /// use telemetra_core::{Column, ColumnKind, EventTime, Row, SerdeJson, Value, source::Memory};
+    /// use telemetra_ops::Pipeline;
+    ///
+    /// /// A reading at night, before six o'clock UTC.
+    /// #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    /// struct Night { device: String, at: EventTime }
+    ///
+    /// impl Row for Night {
+    ///     fn table() -> Table {
+    ///         Table::new("nights").key(Column::new("device", ColumnKind::Text)).key(Column::new("at", ColumnKind::Time))
+    ///     }
+    ///     fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+    ///         put(Value::Text(&self.device));
+    ///         put(Value::Time(self.at));
+    ///     }
+    /// }
+    ///
+    /// let rows = Rows::default(); // A sink that lists the tables of the rows that it gets.
+    /// let times = ["2026-01-01T03:00:00Z", "2026-01-01T05:00:00Z", "2026-01-01T09:00:00Z"];
+    /// let lines = times.map(|time| format!(r#"{{"device": "d1", "time": "{time}"}}"#));
+    /// Pipeline::<Reading>::new()
+    ///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///     .sink(rows.clone())
+    ///     .rows(|r| (r.time.0 % 86_400_000 < 21_600_000).then(|| Night { device: r.device.clone(), at: r.time }))
+    ///     .start()?
+    ///     .wait()?;
+    /// assert_eq!(*rows.0.lock().unwrap(), ["nights", "nights"]);
+    /// # Ok::<(), telemetra_ops::PipelineError>(())
+    /// ```
     #[must_use]
     pub fn rows<R: Row, F>(self, pick: F) -> Pipeline<E>
     where

@@ -197,7 +197,8 @@ impl Running {
     }
 
     /// Returns what the start did with each part of the checkpoint's state; `None` if it did not start from a
-    /// checkpoint. The plan's `Display` is a list with one part a line.
+    /// checkpoint. The plan's `Display` is a list with one part a line. An example is at
+    /// [`from_savepoint`](crate::Pipeline::from_savepoint).
     #[must_use]
     pub fn restored(&self) -> Option<&RestorePlan> {
         self.plan.as_ref()
@@ -205,7 +206,7 @@ impl Running {
 
     /// Returns the current status: fates, durable time, partitions, sinks and checkpoints. It reads what the
     /// threads have stored and asks no worker, so it returns also while a worker or a sink is blocked. It
-    /// takes a few locks and copies, so it can be called many times a second.
+    /// takes a few locks and copies, so it can be called many times a second. [`PipelineStatus`] has an example.
     #[must_use]
     pub fn status(&self) -> PipelineStatus {
         let checkpoint = EventTime(self.checkpoints.boundary.load(Ordering::Acquire));
@@ -266,7 +267,7 @@ impl Running {
     /// After the [drain timeout](crate::Pipeline::drain_timeout), 8 s by default, draining is given up, for
     /// example because a sink is unreachable: the pipeline stops, and [`Report::unfinished`] says what is not
     /// durable. This is no error. Together with the time for closing, it takes at most an eighth longer. In a
-    /// cluster, drain each process.
+    /// cluster, drain each process. [`Drain`] has an example.
     ///
     /// # Errors
     ///

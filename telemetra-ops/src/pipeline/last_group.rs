@@ -1,13 +1,10 @@
 //! The methods of the builder that configure the grouping that was added last.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use differential_dataflow::VecCollection;
 use telemetra_core::checkpoint::Migration;
-use telemetra_core::{
-    Aggregate, EventTime, Events, Key, Layout, Moment, MomentRule, Row, SummaryRow, Tracker,
-};
+use telemetra_core::{Aggregate, EventTime, Events, Key, Layout, Moment, Row, SummaryRow};
 
 use crate::pipeline::builder::Pipeline;
 use crate::pipeline::group::{Group, OutputOf};
@@ -19,6 +16,29 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     /// Sets the names of the key columns, in the tables of summaries and of moments. A key that is a
     /// tuple has a column for each part. Default: `key`, or `key_1`, `key_2`, … for several columns.
     /// [`start`](Self::start) fails if the number of names is not the number of columns.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// // A key of two parts has two columns.
+    /// let pipeline = || {
+    ///     Pipeline::<Reading>::new()
+    ///         .source(Memory::default().partition("readings", [""; 0]), SerdeJson::new())
+    ///         .group_by("hours", |r| (r.device.clone(), r.time.0 / 3_600_000 % 24), tumbling(minutes(60)), |a| a.count("readings"))
+    /// };
+    /// pipeline().key_columns(["device", "hour"]).start()?.wait()?;
+    /// let refused = pipeline().key_columns(["device"]).start().unwrap_err();
+    /// assert!(refused.to_string().contains("key_columns"), "{refused}");
+    /// # Ok::<(), telemetra_ops::PipelineError>(())
+    /// ```
     #[must_use]
     pub fn key_columns<const N: usize>(mut self, names: [&'static str; N]) -> Self {
         self.last.key_columns = Some(names.to_vec());
@@ -55,6 +75,35 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     /// Sets the name under which checkpoints store the grouping's state, like `uid` of Flink. Default: the
     /// name of its table. Set it to the old name to keep the state when the table is renamed, or to a new
     /// name to let the grouping start empty.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use telemetra_core::checkpoint::Directory;
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::{Pipeline, RestoreAction, minutes, tumbling};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let pipeline = |table| {
+    ///     let lines = [r#"{"device": "d1", "time": "2026-01-01T00:00:00Z"}"#; 2];
+    ///     Pipeline::<Reading>::new()
+    ///         .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///         .checkpoints(Directory::new(folder.path()), minutes(1))
+    ///         .group(table, tumbling(minutes(1)), |a| a.count("readings"))
+    /// };
+    /// pipeline("readings").start()?.wait()?;
+    ///
+    /// let renamed = pipeline("device_minute").state_name("readings");
+    /// let plan = renamed.check_restore()?.expect("there is a checkpoint");
+    /// let windows = plan.steps.iter().find(|step| step.part == "windows readings");
+    /// assert_eq!(windows.map(|step| step.action), Some(RestoreAction::Kept));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn state_name(mut self, name: &str) -> Self {
         self.last.state.name = Some(name.to_owned());
@@ -123,124 +172,36 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
         self
     }
 
-    /// Adds a rule that finds anomalies of a count: `detector` compares the number that `metric` returns for
-    /// each window with the key's windows before it. A window without any event of the key counts as 0. For
-    /// measured values, such as a mean, use [`gauge_moments`](Self::gauge_moments).
-    ///
-    /// Adjacent anomalous windows are one row of the [moments table](Self::moments_table), which all rules of
-    /// the grouping share. Each rule needs a `moment_type` of its own. For a rule with different detectors
-    /// for some keys, build a [`MomentRule`] and pass it to [`rules`](Self::rules).
-    ///
-    /// ```
-    /// # #[derive(serde::Deserialize)]
-    /// # struct Reading { device: String, site: u32, time: telemetra_core::EventTime, celsius: f64 }
-    /// # impl telemetra_core::Event for Reading {
-    /// #     type Key = String;
-    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
-    /// #     fn key(&self) -> &str { &self.device }
-    /// # }
-    /// use telemetra_core::ZScore;
-    /// use telemetra_ops::{Pipeline, minutes, tumbling};
-    ///
-    /// let pipeline = Pipeline::<Reading>::new()
-    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
-    ///     .count_moments("burst", ZScore::new(3.0)?, |readings| *readings)
-    ///     .moments_table("bursts");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn count_moments(
-        self,
-        moment_type: &str,
-        detector: impl Tracker,
-        metric: impl Fn(&OutputOf<E, A>) -> u64 + Send + Sync + 'static,
-    ) -> Self {
-        self.rules([MomentRule::count(moment_type, detector, metric)])
-    }
-
-    /// Adds a rule that finds anomalies of a gauge: a measured value, which is unknown in a window without
-    /// any event of the key, so that such a window is no sample of the baseline. `metric` returns it as an
-    /// integer, and `None` where it is unknown.
-    ///
-    /// `scale` is the number by which that integer must be divided to get the value:
-    /// [`Micro::SCALE`](telemetra_core::Micro::SCALE), a million, for aggregates of floats, and 1 for
-    /// aggregates of integers. Otherwise like [`count_moments`](Self::count_moments).
-    ///
-    /// ```
-    /// # #[derive(serde::Deserialize)]
-    /// # struct Reading { device: String, time: telemetra_core::EventTime, celsius: f64 }
-    /// # impl telemetra_core::Event for Reading {
-    /// #     type Key = String;
-    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
-    /// #     fn key(&self) -> &str { &self.device }
-    /// # }
-    /// use telemetra_core::{Micro, ZScore};
-    /// use telemetra_ops::{Pipeline, minutes, tumbling};
-    ///
-    /// let pipeline = Pipeline::<Reading>::new()
-    ///     .group("device_minute", tumbling(minutes(1)), |a| a.mean("celsius", |r| r.celsius))
-    ///     .gauge_moments("departure", ZScore::new(3.0)?, Micro::SCALE, |celsius| celsius.rounded());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn gauge_moments(
-        self,
-        moment_type: &str,
-        detector: impl Tracker,
-        scale: i64,
-        metric: impl Fn(&OutputOf<E, A>) -> Option<i64> + Send + Sync + 'static,
-    ) -> Self {
-        self.rules([MomentRule::gauge(moment_type, detector, scale, metric)])
-    }
-
-    /// Adds anomaly rules to the rules that the grouping has already. Use it for rules that are read from a
-    /// settings file, or that have options of [`MomentRule`]; [`count_moments`](Self::count_moments) and
-    /// [`gauge_moments`](Self::gauge_moments) are short forms for one rule. [`start`](Self::start) refuses
-    /// rules on session windows, and two rules with the same moment type.
-    ///
-    /// Cost: one judgement for each rule, key and window, and two for detectors with state. If no horizon is
-    /// set, it grows with the longest baseline of the rules, and with it the number of summaries that are
-    /// kept for each key: see [`TimeConfig::least_horizon`](telemetra_core::TimeConfig::least_horizon).
-    #[must_use]
-    pub fn rules(mut self, rules: impl IntoIterator<Item = MomentRule<OutputOf<E, A>>>) -> Self {
-        self.last.rules.extend(rules);
-        self
-    }
-
-    /// Sets the period of event time over which the [chance](Moment::chance) of moments is estimated: the
-    /// expected share of false alarms among moments as extreme as one, over all keys and rules of the
-    /// grouping. Default: 30 minutes.
-    ///
-    /// In a longer period more windows are judged, so a moment must be more extreme to have a small chance,
-    /// but the estimate is better. State: a few numbers for each pane and rule of the period. A grouping with
-    /// rules needs a period of at least one slide; [`start`](Self::start) refuses less.
-    #[must_use]
-    pub fn chance_period(mut self, period: Duration) -> Self {
-        self.last.chance = Some(period);
-        self
-    }
-
-    /// Switches off the estimation of [chance](Moment::chance) for the grouping's moments, so that the column
-    /// is null. This saves a message from each worker to each other worker for every pane, and the revision
-    /// of a moment when its chance becomes final.
-    #[must_use]
-    pub fn without_chance(mut self) -> Self {
-        self.last.chance = None;
-        self
-    }
-
-    /// Sets the name of the table of the grouping's moments. Default: the name of the grouping's table,
-    /// followed by `_moments`. A grouping without rules has no such table.
-    #[must_use]
-    pub fn moments_table(mut self, table: &str) -> Self {
-        self.last.moments_table = Some(table.to_owned());
-        self
-    }
-
     /// Sets the layouts of summaries and moments: the name, columns and indexes of each of the two tables,
     /// and the values of their rows. Use it for tables that exist already with other columns. Default:
     /// [`Layout::summaries`] and [`Layout::moments`], with the names of this grouping. The layouts take the
     /// place of [`key_columns`](Self::key_columns) and [`moments_table`](Self::moments_table).
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use telemetra_core::{Column, ColumnKind, Layout, Moment, SummaryRow, Value, ZScore};
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// // A column for the readings per second, which the aggregate does not have.
+    /// let columns = vec![Column::new("per_second", ColumnKind::Float)];
+    /// let summaries = Layout::<SummaryRow<String, u64>>::summaries("rates", &["device"], columns, |readings, window, put| {
+    ///     put(Value::Float(*readings as f64 / window.seconds()));
+    /// });
+    /// let moments = Layout::<Moment<String>>::moments("bursts", &["device"])
+    ///     .map_table(|table| table.index(["device", "started_at"]));
+    /// assert_eq!(summaries.table().position("per_second"), Some(3), "after the key and the window");
+    /// let pipeline = Pipeline::<Reading>::new()
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .count_moments("burst", ZScore::new(3.0)?, |readings| *readings)
+    ///     .layouts(summaries, moments);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn layouts(
         mut self,
@@ -290,6 +251,60 @@ impl<E: Events, K: Key, A: Aggregate<E>, F: KeyOf<E, K>> Pipeline<E, Group<E, K,
     /// moments, and every sink keeps the table equal to it. It is short for [`table`](Self::table),
     /// [`extend`](Self::extend) and [`Graph::publish`](crate::Graph::publish), whose page has the rules for
     /// rows. `build` is called as the closure of [`extend`](Self::extend) is.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// # use telemetra_core::{Batch, ExternalError, Sink, Table};
+    /// # #[derive(Clone, Default)] struct Rows(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+    /// # impl Sink for Rows {
+    /// #     fn name(&self) -> &str { "rows" }
+    /// #     fn open(&mut self, _: &[std::sync::Arc<Table>], _: Option<telemetra_core::EventTime>) -> Result<Option<telemetra_core::EventTime>, ExternalError> { Ok(None) }
+    /// #     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+    /// #         let tables = batches.iter().flat_map(|batch| &batch.changes).map(|change| change.table().to_owned());
+    /// #         Ok(self.0.lock().unwrap().extend(tables))
+    /// #     }
+    /// # }
+    ///
+    /// use serde::{Deserialize, Serialize};
+    /// use telemetra_core::{Column, ColumnKind, EventTime, Row, SerdeJson, Value, source::Memory};
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// /// A minute in which a device was busy.
+    /// #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    /// struct Busy { device: String, until: EventTime }
+    ///
+    /// impl Row for Busy {
+    ///     fn table() -> Table {
+    ///         Table::new("busy").key(Column::new("device", ColumnKind::Text)).key(Column::new("until", ColumnKind::Time))
+    ///     }
+    ///     fn values(&self, put: &mut dyn FnMut(Value<'_>)) {
+    ///         put(Value::Text(&self.device));
+    ///         put(Value::Time(self.until));
+    ///     }
+    ///     fn time(&self) -> Option<EventTime> { Some(self.until) }
+    /// }
+    ///
+    /// let rows = Rows::default(); // A sink that lists the tables of the rows that it gets.
+    /// let lines = [1, 2, 3, 70].map(|second| format!(r#"{{"device": "d1", "time": {second}000}}"#));
+    /// Pipeline::<Reading>::new()
+    ///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///     .sink(rows.clone())
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .unpublished()
+    ///     .publish::<Busy>(|group| {
+    ///         let busy = group.summaries.clone().filter(|(_, summary)| *summary.value >= 3);
+    ///         busy.map(|(device, summary)| Busy { device, until: summary.window.end })
+    ///     })
+    ///     .start()?
+    ///     .wait()?;
+    /// assert_eq!(*rows.0.lock().unwrap(), ["busy"], "three readings in the first minute, one in the second");
+    /// # Ok::<(), telemetra_ops::PipelineError>(())
+    /// ```
     #[must_use]
     pub fn publish<R: Row>(
         self,

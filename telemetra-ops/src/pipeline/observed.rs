@@ -21,6 +21,34 @@ impl<E: Events, L> Pipeline<E, L> {
     /// `telemetra_operator_busy_seconds_total` and for
     /// [`PipelineStatus::operator_times`](crate::PipelineStatus::operator_times). Default: off, as measuring
     /// reads the clock twice whenever an operator is scheduled.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// let mut source = Memory::default();
+    /// let readings = source.handle("readings");
+    /// let running = Pipeline::<Reading>::new()
+    ///     .name("readings")
+    ///     .operator_times(true)
+    ///     .source(source, SerdeJson::new())
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .start()?;
+    /// // The times are published about once a second.
+    /// while !running.status().operator_times.contains_key("windows device_minute") {
+    ///     std::thread::sleep(std::time::Duration::from_millis(10));
+    /// }
+    /// readings.end();
+    /// running.wait()?;
+    /// # Ok::<(), telemetra_ops::PipelineError>(())
+    /// ```
     #[must_use]
     pub fn operator_times(mut self, measured: bool) -> Self {
         self.parts.operator_times = measured;

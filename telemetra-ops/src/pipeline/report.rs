@@ -10,6 +10,29 @@ use crate::support::restore_plan::RestorePlan;
 /// The final report of a pipeline that ended without an error, from [`Running::wait`](crate::Running::wait),
 /// [`drain`](crate::Running::drain) or [`stop`](crate::Running::stop). It covers the partitions of this
 /// process; in a cluster each process has a report of its own.
+///
+/// ```
+/// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+///
+/// use telemetra_core::{SerdeJson, source::Memory};
+/// use telemetra_ops::{Pipeline, minutes, tumbling};
+///
+/// let lines = [r#"{"device": "d1", "time": 1000}"#, "no JSON"];
+/// let report = Pipeline::<Reading>::new()
+///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+///     .start()?
+///     .wait()?;
+/// assert_eq!((report.fates.read, report.fates.on_time, report.fates.malformed), (2, 1, 1));
+/// assert_eq!(report.partitions[0].offset, 2);
+/// assert!(report.restored.is_none() && report.unfinished.is_none());
+/// # Ok::<(), telemetra_ops::PipelineError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {

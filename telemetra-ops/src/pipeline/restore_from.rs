@@ -32,6 +32,37 @@ impl<E: Events, L> Pipeline<E, L> {
     /// The store belongs to this pipeline alone. A [`Directory`](telemetra_core::checkpoint::Directory)
     /// refuses a second process while the first one still runs. A store on a server cannot see that: there
     /// the second process takes the store over, and the first one fails with its next write.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use telemetra_core::checkpoint::Directory;
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::{Pipeline, minutes, seconds, tumbling};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let run = |workers| {
+    ///     let lines = [1, 70, 130].map(|second| format!(r#"{{"device": "d1", "time": {second}000}}"#));
+    ///     Pipeline::<Reading>::new()
+    ///         .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///         .checkpoints(Directory::new(folder.path()), minutes(1))
+    ///         .checkpoint_pause(seconds(10))
+    ///         .workers(workers)
+    ///         .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///         .start()
+    /// };
+    /// run(1)?.wait()?;
+    /// // The second run, of two workers, reads nothing again.
+    /// let running = run(2)?;
+    /// assert_eq!(running.fates_before().read, 3);
+    /// assert_eq!(running.wait()?.fates.read, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn checkpoints(mut self, store: impl CheckpointStore + 'static, every: Duration) -> Self {
         let (store, pause) = (Box::new(store), Duration::ZERO);

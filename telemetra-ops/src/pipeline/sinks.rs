@@ -18,6 +18,55 @@ impl<E: Events, L> Pipeline<E, L> {
     /// Where one connection is too slow for the rows of all keys, use a [`sharded_sink`](Self::sharded_sink).
     ///
     /// A pipeline without sinks computes, counts and checkpoints as any other, and its rows go nowhere.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use std::sync::{Arc, Mutex};
+    /// use telemetra_core::{
+    ///     Batch, EventTime, ExternalError, SerdeJson, Sink, Table, Value, source::Memory,
+    /// };
+    /// use telemetra_ops::{Pipeline, minutes, tumbling};
+    ///
+    /// /// Lists the texts and numbers of the columns of each row.
+    /// struct Columns(Arc<Mutex<Vec<String>>>);
+    ///
+    /// impl Sink for Columns {
+    ///     fn name(&self) -> &str { "columns" }
+    ///     fn open(&mut self, _: &[Arc<Table>], _: Option<EventTime>) -> Result<Option<EventTime>, ExternalError> {
+    ///         // Nothing is kept from one run to the next.
+    ///         Ok(None)
+    ///     }
+    ///     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+    ///         for batch in batches {
+    ///             for change in &batch.changes {
+    ///                 change.values(batch.time, &mut |value| match value {
+    ///                     Value::Text(text) => self.0.lock().unwrap().push(text.to_owned()),
+    ///                     Value::Unsigned(n) => self.0.lock().unwrap().push(n.to_string()),
+    ///                     _ => {}
+    ///                 });
+    ///             }
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let written = Arc::new(Mutex::new(Vec::new()));
+    /// let lines = [r#"{"device": "d1", "time": 1000}"#; 2];
+    /// Pipeline::<Reading>::new()
+    ///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///     .sink(Columns(Arc::clone(&written)))
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .start()?
+    ///     .wait()?;
+    /// assert_eq!(*written.lock().unwrap(), ["d1", "2", "0"], "the key, the count and the revision");
+    /// # Ok::<(), telemetra_ops::PipelineError>(())
+    /// ```
     #[must_use]
     pub fn sink(self, sink: impl Sink + 'static) -> Self {
         self.boxed_sink(Box::new(sink))

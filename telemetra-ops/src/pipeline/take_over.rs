@@ -30,6 +30,35 @@ impl Running {
     /// [`PipelineError::Savepoint`], after which the pipeline goes on: if the name is not valid or in use,
     /// if the store fails, if the pipeline has no checkpoint store, or if this is not process 0 of a
     /// cluster. The same error is returned if the pipeline ends while this waits for the first checkpoint.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    ///
+    /// use telemetra_core::checkpoint::Directory;
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::{Pipeline, Savepoints, minutes, tumbling};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let mut source = Memory::default();
+    /// let readings = source.handle("readings");
+    /// let running = Pipeline::<Reading>::new()
+    ///     .source(source, SerdeJson::new())
+    ///     .checkpoints(Directory::new(folder.path()), minutes(1))
+    ///     .group("device_minute", tumbling(minutes(1)), |a| a.count("readings"))
+    ///     .start()?;
+    /// readings.append(r#"{"device": "d1", "time": 1000}"#);
+    /// readings.append(r#"{"device": "d1", "time": 200000}"#);
+    /// let savepoint = running.savepoint("before-0.3")?;
+    /// assert!(running.savepoint("before-0.3").is_err(), "the name is in use");
+    /// running.stop()?;
+    /// assert_eq!(Savepoints::new(Directory::new(folder.path())).list()?, [savepoint]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn savepoint(&self, name: &str) -> Result<Savepoint, PipelineError> {
         let failed = |source| PipelineError::Savepoint { name: name.to_owned(), source };
         let none = || failed(ExternalError::permanent("no checkpoints are taken in this process"));
@@ -60,7 +89,7 @@ impl Running {
     #[must_use]
     pub fn has_caught_up(&self) -> bool {
         let mut standing = self.sinks.iter().filter(|sink| sink.gauge.standby.stands_by());
-        // Where the other pipeline wrote at a time at which there is nothing to write here, the frontier tells.
+        // Where the other pipeline wrote at a time at which there is nothing to write here, the frontier decides.
         let frontier = self.frontier.get();
         standing.all(|sink| {
             let standby = &sink.gauge.standby;

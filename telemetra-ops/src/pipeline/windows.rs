@@ -40,8 +40,8 @@ const SESSION_PANE: u64 = 10_000;
 /// Tumbling windows: windows of `size`, each beginning where the one before ends.
 ///
 /// ```
-/// use telemetra_ops::{minutes, tumbling};
-/// let every_minute = tumbling(minutes(1));
+/// use telemetra_ops::{minutes, sliding, tumbling};
+/// assert_eq!(tumbling(minutes(1)), sliding(minutes(1), minutes(1)));
 /// ```
 #[must_use]
 pub const fn tumbling(size: Duration) -> WindowKind {
@@ -73,8 +73,36 @@ pub const fn sliding(size: Duration, slide: Duration) -> WindowKind {
 /// refuses rules on it.
 ///
 /// ```
-/// use telemetra_ops::{minutes, sessions};
-/// let visits = sessions(minutes(30));
+/// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+/// # use telemetra_core::{Batch, ExternalError, Sink, Table};
+/// # #[derive(Clone, Default)] struct Rows(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+/// # impl Sink for Rows {
+/// #     fn name(&self) -> &str { "rows" }
+/// #     fn open(&mut self, _: &[std::sync::Arc<Table>], _: Option<telemetra_core::EventTime>) -> Result<Option<telemetra_core::EventTime>, ExternalError> { Ok(None) }
+/// #     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+/// #         let tables = batches.iter().flat_map(|batch| &batch.changes).map(|change| change.table().to_owned());
+/// #         Ok(self.0.lock().unwrap().extend(tables))
+/// #     }
+/// # }
+/// use telemetra_core::{SerdeJson, source::Memory};
+/// use telemetra_ops::{Pipeline, minutes, sessions};
+///
+/// let rows = Rows::default(); // A sink that lists the tables of the rows that it gets.
+/// // Two sessions: from the first minute to the 20th, and from the 80th.
+/// let lines = [1, 20, 80].map(|minute| format!(r#"{{"device": "d1", "time": {}}}"#, minute * 60_000));
+/// Pipeline::<Reading>::new()
+///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+///     .sink(rows.clone())
+///     .group("visits", sessions(minutes(30)), |a| a.count("readings"))
+///     .start()?
+///     .wait()?;
+/// assert_eq!(*rows.0.lock().unwrap(), ["visits", "visits"]);
+/// # Ok::<(), telemetra_ops::PipelineError>(())
 /// ```
 #[must_use]
 pub const fn sessions(gap: Duration) -> WindowKind {
@@ -82,6 +110,12 @@ pub const fn sessions(gap: Duration) -> WindowKind {
 }
 
 /// Returns a span of `n` seconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use telemetra_ops::{hours, minutes, seconds};
+/// assert_eq!((seconds(90), minutes(2), hours(1)), (Duration::from_secs(90), Duration::from_secs(120), Duration::from_secs(3600)));
+/// ```
 #[must_use]
 pub const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -113,8 +147,35 @@ impl WindowKind {
     /// and sliding windows, a time that is not less than the size of the windows.
     ///
     /// ```
-    /// use telemetra_ops::{hours, seconds, tumbling};
-    /// let hour_so_far = tumbling(hours(1)).early(seconds(10));
+    /// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+    /// # impl telemetra_core::Event for Reading {
+    /// #     type Key = String;
+    /// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+    /// #     fn key(&self) -> &str { &self.device }
+    /// # }
+    /// # use telemetra_core::{Batch, ExternalError, Sink, Table};
+    /// # #[derive(Clone, Default)] struct Rows(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+    /// # impl Sink for Rows {
+    /// #     fn name(&self) -> &str { "rows" }
+    /// #     fn open(&mut self, _: &[std::sync::Arc<Table>], _: Option<telemetra_core::EventTime>) -> Result<Option<telemetra_core::EventTime>, ExternalError> { Ok(None) }
+    /// #     fn apply(&mut self, batches: &[Batch]) -> Result<(), ExternalError> {
+    /// #         let tables = batches.iter().flat_map(|batch| &batch.changes).map(|change| change.table().to_owned());
+    /// #         Ok(self.0.lock().unwrap().extend(tables))
+    /// #     }
+    /// # }
+    /// use telemetra_core::{SerdeJson, source::Memory};
+    /// use telemetra_ops::{Pipeline, hours, minutes, tumbling};
+    ///
+    /// let rows = Rows::default(); // A sink that lists the tables of the rows that it gets.
+    /// let lines = [1, 25, 45].map(|minute| format!(r#"{{"device": "d1", "time": {}}}"#, minute * 60_000));
+    /// Pipeline::<Reading>::new()
+    ///     .source(Memory::default().partition("readings", lines), SerdeJson::new())
+    ///     .sink(rows.clone())
+    ///     .group("device_hour", tumbling(hours(1)).early(minutes(20)), |a| a.count("readings"))
+    ///     .start()?
+    ///     .wait()?;
+    /// assert_eq!(rows.0.lock().unwrap().len(), 3, "upserts of one row: after 20, 40 and 60 minutes");
+    /// # Ok::<(), telemetra_ops::PipelineError>(())
     /// ```
     #[must_use]
     pub const fn early(mut self, every: Duration) -> Self {

@@ -57,7 +57,7 @@ pub(crate) struct Blueprint<E: Events> {
     pub(crate) start_state: StartState,
     /// The gauges of each worker of this process.
     pub(crate) monitored: Arc<[Monitored]>,
-    /// Whether the time in each operator is measured.
+    /// True if the time in each operator is measured.
     pub(crate) operator_times: bool,
     pub(crate) defects: EngineDefects,
     pub(crate) spill: Option<Arc<Spill>>,

@@ -26,6 +26,19 @@ use crate::support::retry::Failing;
 
 /// The settings of reading for dataflows of your own, which [`Ingress::open`] takes: time, clock, watermark
 /// strategies, and how far to read ahead. A [`Pipeline`](crate::Pipeline) has a method for each of them.
+///
+/// ```
+/// use std::time::Duration;
+/// use telemetra_core::{Clock, EventTime};
+/// use telemetra_ops::IngressConfig;
+///
+/// // A replay: no partition is taken for idle, and the clock stands still.
+/// let mut config = IngressConfig { clock: Clock::fixed(EventTime(0)), ..IngressConfig::default() };
+/// config.time.idle_after = None;
+/// config.time.max_future_skew = None;
+/// config.max_watermark_drift = Some(Duration::from_secs(600));
+/// assert!(config.watermarks.is_none(), "bounded out-of-orderness, of 10 s");
+/// ```
 #[derive(Clone)]
 pub struct IngressConfig {
     /// The settings of event time. Default: [`TimeConfig::default`].
@@ -146,7 +159,7 @@ impl<E: Events> Ingress<E> {
 
 pub(crate) struct Shared {
     pub(crate) config: IngressConfig,
-    /// Of what the checkpoint knows.
+    /// The fates in the checkpoint.
     pub(crate) fates_before: Fates,
     pub(super) readers: SharedList<Arc<PartitionReader>>,
     pub(crate) trigger: CheckpointTrigger,
@@ -211,7 +224,7 @@ pub struct PartitionStatus {
     /// The floor: the watermark rounded down to a pane boundary, which holds back the frontier.
     /// [`EventTime::MAX`] once the partition has ended.
     pub floor: EventTime,
-    /// Whether the partition is idle: it had nothing to read for [`idle_after`](TimeConfig::idle_after), and
+    /// True if the partition is idle: it had nothing to read for [`idle_after`](TimeConfig::idle_after), and
     /// does not hold back the others.
     pub idle: bool,
     /// The time for which the partition has had nothing to read, by a monotonic clock. `None` if it had something at
@@ -223,7 +236,7 @@ pub struct PartitionStatus {
     pub fates: Fates,
 }
 
-/// Whether more is read.
+/// The states of reading: more is read, or no more.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Reading {
@@ -318,7 +331,7 @@ impl Shared {
         })
     }
 
-    /// Has partitions begin where some sink has everything up to `durable`: it is not given those times again, so what had a part in them has the
+    /// Sets where partitions begin if some sink has everything up to `durable`: it is not given those times again, so what had a part in them has the
     /// same, and what had none takes effect behind them. To be called before anything is read; workers wait for the first of them.
     pub(crate) fn begin_after(&self, durable: EventTime) {
         self.begun.get_or_init(|| self.begin(durable));
@@ -364,7 +377,7 @@ impl Shared {
         self.greatest_floor.fetch_max(floor.0, Ordering::AcqRel);
     }
 
-    /// Has reading go on or stop.
+    /// Sets whether reading goes on or stops.
     pub(crate) fn set_reading(&self, reading: Reading) {
         self.reading.store(reading as u8, Ordering::Release);
     }
@@ -379,12 +392,12 @@ impl Shared {
         kept
     }
 
-    /// Whether the log of floors has something to write; said once.
+    /// Returns whether the log of floors has something to write; said once.
     pub(crate) fn takes_floors(&self) -> bool {
         self.floors.as_ref().is_some_and(|floors| floors.log.take_request())
     }
 
-    /// Tells each partition that a checkpoint is complete.
+    /// Notifies each partition that a checkpoint is complete.
     pub(crate) fn commit(&self, cut: EventTime) {
         let mut offsets = lock(&self.offsets);
         if let Some(committed) = offsets.remove(&cut) {

@@ -164,6 +164,28 @@ impl RestoreError {
 ///
 /// For most of them there are three ways on: start the version that fits the checkpoint, change this one so
 /// that it fits, or start empty with another store. Messages of `Display` name what to do in each case.
+///
+/// ```
+/// # #[derive(serde::Deserialize)] struct Reading { device: String, time: telemetra_core::EventTime }
+/// # impl telemetra_core::Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> telemetra_core::EventTime { self.time }
+/// #     fn key(&self) -> &str { &self.device }
+/// # }
+///
+/// use telemetra_core::checkpoint::Directory;
+/// use telemetra_core::{SerdeJson, source::Memory};
+/// use telemetra_ops::{Pipeline, PipelineError, RestoreError, minutes};
+///
+/// let folder = tempfile::tempdir()?;
+/// let pipeline = Pipeline::<Reading>::new()
+///     .source(Memory::default().partition("readings", [""; 0]), SerdeJson::new())
+///     .checkpoints(Directory::new(folder.path()), minutes(1))
+///     .from_savepoint("before-0.3");
+/// let refused = pipeline.start().unwrap_err();
+/// assert!(matches!(refused, PipelineError::Restore(RestoreError::NoSavepoint { .. })));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
@@ -285,29 +307,29 @@ impl Failure {
         }
     }
 
-    /// Whether there was an error.
+    /// Returns whether there was an error.
     pub(crate) fn is_set(&self) -> bool {
         self.0.set.load(Ordering::Acquire)
     }
 
-    /// Has all stop without an error.
+    /// Stops all without an error.
     pub(crate) fn halt(&self) {
         let _first = self.lock();
         self.0.halted.store(true, Ordering::Release);
         self.0.down.notify_all();
     }
 
-    /// Whether there was the order to stop.
+    /// Returns whether there was the order to stop.
     pub(crate) fn is_halted(&self) -> bool {
         self.0.halted.load(Ordering::Acquire)
     }
 
-    /// Whether all are to stop, by an error or by order.
+    /// Returns whether all are to stop, by an error or by order.
     pub(crate) fn is_down(&self) -> bool {
         self.is_set() || self.is_halted()
     }
 
-    /// Whether the first error is known to the other processes.
+    /// Returns whether the first error is known to the other processes.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(&*self.lock(), Some(PipelineError::Disagreement(_) | PipelineError::Peer { .. }))
     }

@@ -210,7 +210,7 @@ impl Baselines for SpecBaselines {
 struct SpecSample {
     value: i64,
     events: u64,
-    /// Whether there is a row.
+    /// True if there is a row.
     is_there: bool,
 }
 

@@ -93,6 +93,48 @@ where
 /// # Panics
 ///
 /// If the tactic breaks the contract; the message says how.
+///
+/// ```
+/// # use std::collections::BTreeMap;
+/// # use telemetra_core::checkpoint::CodecError;
+/// # use telemetra_core::{EventTime, key_hash};
+/// # use telemetra_ops::{Inbox, Tactic};
+/// /// The greatest number of each key, as a collection.
+/// #[derive(Default)]
+/// struct Greatest { arrived: Inbox<(u64, u64)>, greatest: BTreeMap<u64, u64>, restored: EventTime }
+///
+/// impl Tactic for Greatest {
+///     type In = (u64, u64);
+///     type Out = ((u64, u64), EventTime, isize);
+///     type Snapshot = BTreeMap<u64, u64>;
+/// #   fn route((key, _): &Self::In) -> u64 { key_hash(key) }
+/// #   fn take_in(&mut self, time: EventTime, arrival: Self::In) { self.arrived.push(time, arrival) }
+/// #   fn next(&self, _: bool) -> Option<EventTime> { self.arrived.next() }
+/// #   fn snapshot(&mut self, _: EventTime, _: bool) -> Result<Self::Snapshot, CodecError> { Ok(self.greatest.clone()) }
+/// #   fn restore(&mut self, boundary: EventTime, parts: Vec<Self::Snapshot>, is_mine: &dyn Fn(u64) -> bool) -> Result<(), CodecError> {
+/// #       self.greatest.extend(parts.into_iter().flatten().filter(|(key, _)| is_mine(key_hash(key))));
+/// #       self.restored = boundary;
+/// #       Ok(())
+/// #   }
+///     fn advance(&mut self, time: EventTime, emit: &mut dyn FnMut(Self::Out)) {
+///         let mut arrived = self.arrived.take(time);
+///         arrived.sort();
+///         for (key, n) in arrived {
+///             let before = self.greatest.insert(key, self.greatest.get(&key).map_or(n, |known| n.max(*known)));
+///             before.into_iter().for_each(|before| emit(((key, before), time, -1)));
+///             emit(((key, self.greatest[&key]), time, 1));
+///         }
+///     }
+///     /// Emits what the collection contains at a restart.
+///     fn emit_restored(&mut self, emit: &mut dyn FnMut(Self::Out)) {
+///         self.greatest.iter().for_each(|(key, n)| emit(((*key, *n), self.restored.minus(1), 1)));
+///     }
+/// }
+///
+/// let arrivals = [(1, 7, 20), (2, 7, 50), (2, 8, 5), (4, 7, 30)];
+/// let arrivals = arrivals.map(|(time, key, n)| (EventTime(time), (key, n)));
+/// telemetra_ops::testkit::collection_compliance(Greatest::default, &arrivals);
+/// ```
 pub fn collection_compliance<T, D>(make: impl Fn() -> T, arrivals: &[(EventTime, T::In)])
 where
     T: Tactic<Out = (D, EventTime, isize)>,

@@ -4,6 +4,34 @@
 /// [`World::with_defect`](super::World::with_defect). A simulation with a defect must fail; if it passes, its
 /// checks would not find that defect in your code either. Some defects are found only by certain worlds, as
 /// their documentation says.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use serde::{Deserialize, Serialize};
+/// # use telemetra_core::{Event, EventId, EventTime, SerdeJson, TimeConfig, WindowSpec};
+/// # use telemetra_ops::WindowKind;
+/// # use telemetra_ops::testkit::world::{Draft, World};
+/// # #[derive(Debug, Deserialize, Serialize)]
+/// # struct Reading { device: String, time: u64, id: u64 }
+/// # impl Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> EventTime { EventTime(self.time) }
+/// #     fn key(&self) -> &str { &self.device }
+/// #     fn id(&self) -> Option<EventId> { Some(EventId::of(&self.id.to_string())) }
+/// # }
+/// # let time = TimeConfig { windows: WindowSpec::sliding(Duration::from_millis(30), Duration::from_millis(10))?, out_of_orderness: Duration::from_millis(15), allowed_lateness: Duration::from_millis(40), ..TimeConfig::default() };
+/// # let encode = |draft: &Draft| format!(r#"{{"device":"d{}","time":{},"id":{}}}"#, draft.key, draft.time.0, draft.id).into_bytes();
+///
+/// use telemetra_ops::testkit::world::Defect;
+///
+/// let world = World::new(time, encode, |run| {
+///     let pipeline = run.pipeline::<Reading>(SerdeJson::new());
+///     pipeline.group("readings", WindowKind::default(), |a| a.count("readings")).start()
+/// });
+/// let found = world.with_defect(Defect::SourceRepeats).first_violation(100);
+/// assert!(found.is_some(), "records that are read twice are noticed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Defect {

@@ -296,7 +296,7 @@ impl World {
         Err(Violation { seed, findings: findings.all(), runs })
     }
 
-    /// Whether a process sleeps where it is killed in other worlds.
+    /// Returns whether a process sleeps where it is killed in other worlds.
     fn sleeps(&self, plan: &RunPlan) -> bool {
         self.overlaps && matches!(plan.end, Some(RunEnd::Killed(_)))
     }

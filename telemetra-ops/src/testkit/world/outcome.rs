@@ -11,6 +11,42 @@ use crate::testkit::world::source::name_of;
 
 /// The result of a simulation of one seed: counts, and the contents of the sinks at its end, as
 /// [`World::ends_with`](super::World::ends_with) checks it.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use serde::{Deserialize, Serialize};
+/// # use telemetra_core::{Event, EventId, EventTime, SerdeJson, TimeConfig, WindowSpec};
+/// # use telemetra_ops::WindowKind;
+/// # use telemetra_ops::testkit::world::{Draft, World};
+/// # #[derive(Debug, Deserialize, Serialize)]
+/// # struct Reading { device: String, time: u64, id: u64 }
+/// # impl Event for Reading {
+/// #     type Key = String;
+/// #     fn time(&self) -> EventTime { EventTime(self.time) }
+/// #     fn key(&self) -> &str { &self.device }
+/// #     fn id(&self) -> Option<EventId> { Some(EventId::of(&self.id.to_string())) }
+/// # }
+/// # let time = TimeConfig { windows: WindowSpec::sliding(Duration::from_millis(30), Duration::from_millis(10))?, out_of_orderness: Duration::from_millis(15), allowed_lateness: Duration::from_millis(40), ..TimeConfig::default() };
+/// # let encode = |draft: &Draft| format!(r#"{{"device":"d{}","time":{},"id":{}}}"#, draft.key, draft.time.0, draft.id).into_bytes();
+///
+/// use std::collections::BTreeSet;
+/// use telemetra_core::SummaryRow;
+///
+/// let world = World::new(time, encode, |run| {
+///     let pipeline = run.pipeline::<Reading>(SerdeJson::new());
+///     pipeline.group("readings", WindowKind::default(), |a| a.count("readings")).start()
+/// });
+/// // Each key that has an event that counts has a row, and no other key has one.
+/// let world = world.ends_with(|outcome| {
+///     let wanted: BTreeSet<_> = outcome.counted.iter().map(|draft| format!("d{}", draft.key)).collect();
+///     let rows = outcome.rows_of::<SummaryRow<String, u64>>();
+///     let found: BTreeSet<_> = rows.into_iter().map(|row| row.key).collect();
+///     if found == wanted { Ok(()) } else { Err(format!("{found:?} instead of {wanted:?}")) }
+/// });
+/// let outcome = world.run(3).map_err(|violation| violation.to_string())?;
+/// assert_eq!(outcome.seed, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -29,7 +65,7 @@ pub struct Outcome {
     pub records: Vec<Vec<Vec<u8>>>,
     /// The number of runs that the process needed, restarts included.
     pub runs: usize,
-    /// Whether fates and batches are the same whenever this seed is run. They are not where partitions are
+    /// True if fates and batches are the same whenever this seed is run. They are not where partitions are
     /// created later or become silent, as it depends on timing when that is noticed; then only the final
     /// tables are the same.
     pub is_settled: bool,

@@ -44,7 +44,7 @@ pub struct ProcessRun {
     pub(super) owners: Owners,
     /// The partition in whose place there is another one of the same name.
     pub(super) replaced: Option<usize>,
-    /// Whether that was noticed.
+    /// True if that was noticed.
     pub(super) refused: Arc<AtomicBool>,
 }
 
@@ -183,7 +183,7 @@ impl ProcessRun {
         self.asleep.iter().for_each(Process::wake);
     }
 
-    /// Whether its pipeline may fail: it was killed or replaced, or had to refuse a partition.
+    /// Returns whether its pipeline may fail: it was killed or replaced, or had to refuse a partition.
     fn is_over(&self) -> bool {
         self.process.is_over() || self.refused.load(Ordering::SeqCst)
     }

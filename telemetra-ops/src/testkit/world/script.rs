@@ -15,7 +15,7 @@ const YEAR: u64 = 365 * 24 * 3_600_000;
 /// An allowed lateness that nothing in a world exceeds.
 const PATIENT: Duration = Duration::from_secs(100_000);
 
-/// After how long a partition is idle where the process is suspended: longer than any partition has nothing, shorter than a suspension.
+/// The time after which a partition is idle where the process is suspended: longer than any partition has nothing, shorter than a suspension.
 const IDLE_AFTER: Duration = Duration::from_secs(2);
 /// The time for which a process is suspended, in milliseconds.
 pub(super) const SUSPENSION: u64 = 10_000;
@@ -52,9 +52,9 @@ pub(super) struct PartitionScript {
     /// It comes into being once so many records of all partitions were read.
     pub(super) joins_after: Option<usize>,
     pub(super) planned: Vec<Planned>,
-    /// Before which record it is silent, and for how long.
+    /// The records before which it is silent, and the length of each silence in milliseconds.
     pub(super) silences: BTreeMap<usize, u64>,
-    /// Before which record so many polls find nothing; after the first of them the process is suspended.
+    /// The records before which so many polls find nothing; after the first of them the process is suspended.
     pub(super) suspensions: BTreeMap<usize, usize>,
 }
 
@@ -72,11 +72,11 @@ pub(super) enum CallFault {
 /// The point at which a process is killed: the n-th time of a call in a run.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kill {
-    /// When a partition is polled after it has given so many records.
+    /// The poll of a partition after it has given so many records.
     Poll { partition: usize, given: usize },
-    /// When a sink is given batches: before or after they are durable.
+    /// A call of a sink: before or after its batches are durable.
     Sink { sink: usize, call: usize, durable: bool },
-    /// When a blob is stored: before or after it is.
+    /// A call that stores a blob: before or after it is stored.
     Store { call: usize, durable: bool },
 }
 
@@ -107,16 +107,16 @@ pub(super) enum RunEnd {
 /// All that a seed decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Script {
-    /// Whether a partition joins.
+    /// True if a partition joins.
     pub(super) joins: bool,
-    /// Whether partitions fall silent, and do not hold back the others then.
+    /// True if partitions fall silent, and do not hold back the others then.
     pub(super) idles: bool,
     pub(super) partitions: Vec<PartitionScript>,
     pub(super) sinks: usize,
     pub(super) runs: Vec<RunPlan>,
     /// The number of records of each partition in the first run, which ends with them; empty: all.
     pub(super) grows_from: Vec<usize>,
-    /// Whether the process is suspended while partitions have nothing.
+    /// True if the process is suspended while partitions have nothing.
     pub(super) suspends: bool,
     /// The partition in whose place the second run finds another one, of the same name.
     pub(super) replaces: Option<usize>,
@@ -163,7 +163,7 @@ impl Script {
         Self { joins, idles, partitions, sinks, runs, grows_from, suspends: false, replaces: None }
     }
 
-    /// Has all partitions be there from the beginning, and none fall silent.
+    /// Creates all partitions at the beginning, and removes their silences.
     pub(super) fn settle(&mut self) {
         (self.joins, self.idles) = (false, false);
         for partition in &mut self.partitions {
@@ -172,7 +172,7 @@ impl Script {
         }
     }
 
-    /// Has the process be suspended several times, each time while a partition has nothing for a moment.
+    /// Suspends the process several times, each time while a partition has nothing for a moment.
     pub(super) fn suspend(&mut self, seed: u64) {
         self.settle();
         self.suspends = true;
@@ -184,7 +184,7 @@ impl Script {
         }
     }
 
-    /// Has the second run find another partition in the place of one, and the third the right one again.
+    /// Replaces a partition by another one in the second run, and restores it in the third.
     pub(super) fn replace(&mut self, seed: u64) {
         self.settle();
         let dice = &mut Dice(Noise::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
@@ -209,8 +209,9 @@ impl Script {
         TimeConfig { allowed_lateness, idle_after, ..time.clone() }
     }
 
-    /// Whether fates and batches are the same in each run. When partitions are found to have joined or fallen silent is a matter of time, so
-    /// what is late is, and all that is settled is the tables in the end.
+    /// Returns whether fates and batches are the same in each run. When partitions are found to have joined
+    /// or fallen silent is a matter of time, so what is late is, and all that is settled is the tables in the
+    /// end.
     pub(super) fn is_settled(&self) -> bool {
         !self.joins && !self.idles && self.grows_from.is_empty()
     }

@@ -59,7 +59,7 @@ impl World {
         self.find(&(0..seeds).collect::<Vec<_>>(), 1).into_iter().next()
     }
 
-    /// Up to `enough` of these that break, by seed.
+    /// Returns up to `enough` of these that break, by seed.
     fn find(&self, seeds: &[u64], enough: usize) -> Vec<Violation> {
         let (next, over) = (AtomicU64::new(0), AtomicBool::new(false));
         let violation = Mutex::new(Vec::new());

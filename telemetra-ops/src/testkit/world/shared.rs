@@ -70,7 +70,7 @@ pub(super) struct Process(Arc<ProcessInner>);
 struct ProcessInner {
     state: Mutex<ProcessState>,
     changed: Condvar,
-    /// Whether it sleeps where others are killed.
+    /// True if it sleeps where others are killed.
     sleeps: bool,
 }
 
@@ -119,7 +119,7 @@ impl Process {
         self.state() == ProcessState::Asleep
     }
 
-    /// Whether it may fail: it was killed, or replaced.
+    /// Returns whether it may fail: it was killed, or replaced.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state(), ProcessState::Killed | ProcessState::Replaced)
     }
@@ -151,7 +151,7 @@ impl Owners {
         *owner = run.max(*owner);
     }
 
-    /// Whether a later run has taken it.
+    /// Returns whether a later run has taken it.
     pub(super) fn is_of_another(&self, name: &str, run: usize) -> bool {
         lock(&self.0).get(name).is_some_and(|owner| *owner > run)
     }

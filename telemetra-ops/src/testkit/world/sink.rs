@@ -133,7 +133,7 @@ pub struct FaultySink<S> {
     number: usize,
     run: ProcessRun,
     calls: Calls,
-    /// Up to where it said that all is durable.
+    /// The time up to which it returned that all is durable.
     acknowledged: Option<EventTime>,
 }
 

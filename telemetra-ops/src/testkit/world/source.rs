@@ -56,7 +56,7 @@ pub(super) struct WorldSource {
     pub(super) defect: Option<Defect>,
     /// The partition in whose place there is another one of the same name.
     pub(super) replaced: Option<usize>,
-    /// Whether another partition than the one that was read before was noticed.
+    /// True if another partition than the one that was read before was noticed.
     pub(super) refused: Arc<AtomicBool>,
     /// Listing and opening fail so often before they work.
     pub(super) failures: Arc<AtomicUsize>,
@@ -77,7 +77,7 @@ impl WorldSource {
         }
     }
 
-    /// Whether partitions that have not come into being, or were not found yet, are waited for.
+    /// Returns whether partitions that have not come into being, or were not found yet, are waited for.
     fn waits_for_others(&self) -> bool {
         let opened = lock(&self.opened);
         (0..self.records.scripts.len()).any(|partition| !opened.contains(&partition))
@@ -169,12 +169,12 @@ struct WorldPartition {
     spoken: Option<usize>,
     /// The number of polls that find nothing before the next record, by the script.
     found_nothing: usize,
-    /// Whether it has said once that there is nothing now before it says that there is nothing ever again.
+    /// True if it has said once that there is nothing now before it says that there is nothing ever again.
     hesitated: bool,
 }
 
 impl WorldPartition {
-    /// Whether this poll finds nothing. Before the second of several the process is suspended.
+    /// Returns whether this poll finds nothing. Before the second of several the process is suspended.
     fn finds_nothing(&mut self) -> bool {
         let records = &self.source.records;
         let Some(polls) = records.scripts[self.partition].suspensions.get(&self.next) else { return false };

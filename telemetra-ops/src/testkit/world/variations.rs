@@ -26,7 +26,7 @@ impl Script {
         script
     }
 
-    /// Has no process be killed: it is drained after an even part of the events.
+    /// Replaces the kills of processes by drains: each is drained after an even part of the events.
     pub(super) fn drain_instead(&mut self) {
         let (events, runs) = (self.events(), self.runs.len() as u64);
         for (number, run) in (1..).zip(&mut self.runs) {
@@ -34,7 +34,7 @@ impl Script {
         }
     }
 
-    /// Has the input end in the middle of each partition, and grow before the second run.
+    /// Ends the input in the middle of each partition, and lets it grow before the second run.
     pub(super) fn grow(&mut self) {
         // An input that ends waits for nobody.
         self.settle();
