@@ -57,7 +57,7 @@ fn script() -> impl Strategy<Value = Script> {
         .prop_map(|parts| parts.concat())
 }
 
-/// What happens to the process after a pane.
+/// The steps that follow a pane: restarts and the like.
 fn interruptions() -> impl Strategy<Value = BTreeMap<u64, Step>> {
     let step = prop_oneof![Just(Step::Restart), Just(Step::Reorder), Just(Step::Repack)];
     prop::collection::btree_map(0u64..200, step, 0..4)

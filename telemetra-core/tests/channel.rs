@@ -18,7 +18,7 @@ fn open(source: &mut dyn Source, from: Option<u64>) -> Box<dyn Partition> {
     source.open(&id, from).unwrap()
 }
 
-/// What one poll brings: the records, and the verdict or whether the error is transient.
+/// The result of one poll: the records, and the verdict or whether the error is transient.
 fn poll(partition: &mut dyn Partition) -> (Vec<String>, Result<Polled, Retry>) {
     let mut batch = RecordBatch::default();
     let polled = partition.poll(&mut batch).map_err(|error| error.retry());
@@ -200,7 +200,7 @@ const WARM: Reading = Reading { sensor: "s1", celsius: 21 };
 const COLD: Reading = Reading { sensor: "s2", celsius: -4 };
 const HOT: Reading = Reading { sensor: "s1", celsius: 90 };
 
-/// What a decoder makes of each record of a batch.
+/// The results of a decoder for the records of a batch.
 fn decode(decoder: &dyn Decoder<Reading>, batch: &RecordBatch) -> Vec<Result<Vec<Reading>, String>> {
     let arena = Arena::default();
     let one = |place: &RecordPlace| {

@@ -12,7 +12,7 @@ use telemetra_core::{
     WindowSpec, ZScore,
 };
 
-/// What a threshold of 3 promises: the tail of the normal above it.
+/// The share of false alarms that a threshold of 3 promises: the tail of the normal distribution above it.
 const PROMISE: f64 = 1.349_898e-3;
 /// Events a second.
 const RATES: [f64; 7] = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0];

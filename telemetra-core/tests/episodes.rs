@@ -39,7 +39,7 @@ struct Key {
     episodes: KeyEpisodes<String, u64>,
     rows: BTreeMap<EventTime, u64>,
     emitted: BTreeMap<(Arc<str>, MomentId), Moment<String>>,
-    /// What somebody else holds of its summaries, if anybody does.
+    /// The summaries that another owner holds; `None` without one.
     held: Option<Vec<Arc<u64>>>,
 }
 
@@ -227,7 +227,7 @@ fn explained() -> Vec<MomentRule<u64>> {
     vec![rule]
 }
 
-/// What is said of the moment that begins with pane 59.
+/// The first component of the moment that begins with pane 59: its name and amount.
 fn carried(key: &Key) -> (String, f64) {
     let moment = key.emitted.values().find(|moment| moment.started_at == end(59)).unwrap();
     (moment.carried[0].name.to_string(), moment.carried[0].now.to_f64())
@@ -286,7 +286,7 @@ fn the_column_of_an_explanation_is_bounded() {
     assert!(matches!(lengths[..], [1_700..=2_048]), "{lengths:?}");
 }
 
-/// What a key keeps for explanations is bounded, and given up after its last window.
+/// The summaries that a key keeps for explanations are bounded, and dropped after its last window.
 #[test]
 fn a_silent_key_gives_up_its_summaries() {
     let mut key = calm(explained());
@@ -320,7 +320,7 @@ fn state_of_an_earlier_version_is_migrated() {
     assert!(EpisodesState::migration(EpisodesState::VERSION).is_none());
 }
 
-/// What is remembered is given back after a silence, and a key of which nothing is left says so.
+/// The memory of a key is freed after a silence, and a key without state reports that it is empty.
 #[test]
 fn memories_end() {
     let rules = || {

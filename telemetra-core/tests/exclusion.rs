@@ -29,7 +29,7 @@ fn panes(watched: &mut WatchedCounts, noise: &mut Noise, panes: u64, mean: f64) 
     (seen.iter().filter(|seen| seen.anomalous).count(), seen.iter().filter(|seen| seen.begins).count())
 }
 
-/// How many of the second of two like bursts are found, so many minutes after the first.
+/// The number of seeds for which the second of two like bursts is found, so many minutes after the first.
 fn second_found(minutes: u64, rule: impl Fn() -> MomentRule<u64>) -> usize {
     let second = |seed| {
         let (mut watched, mut noise) = (watched(rule()), Noise::new(seed));
@@ -83,7 +83,7 @@ fn after_a_busy_phase_a_burst_is_found_again() {
     assert_eq!(after(rule(spike()).include_moments()), 0, "hidden by the busy phase");
 }
 
-/// Where exclusion would leave fewer samples than the detector needs, it judges by all of them.
+/// The detector judges by all samples where exclusion would leave fewer than it needs.
 #[test]
 fn a_detector_keeps_the_samples_that_it_needs() {
     let time = TimeConfig {

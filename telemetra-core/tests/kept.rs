@@ -21,7 +21,7 @@ struct Key {
     windows: WindowRules,
     episodes: KeyEpisodes<String, Summary>,
     rows: BTreeMap<u64, Arc<Summary>>,
-    /// Whether the windows hold the summaries too, as those of a busy key.
+    /// True if the windows hold the summaries too, as those of a busy key.
     shared: bool,
 }
 
@@ -109,7 +109,7 @@ fn a_key_keeps_no_more_after_a_long_time_than_after_some() {
     }
 }
 
-/// Of a key with a hundred windows behind it.
+/// The memory of a key with a hundred windows behind it is bounded by what it keeps.
 #[test]
 fn memory_is_that_of_what_is_kept() {
     let key = |rule: MomentRule<Summary>, shared: bool| {
@@ -161,7 +161,7 @@ fn a_summary_that_was_corrected_is_given_up() {
     assert_eq!(Arc::strong_count(&held), 1);
 }
 
-/// What was settled while somebody held its summary is given up with the windows that need it.
+/// A summary that had another owner when it was settled is dropped with the windows that need it.
 #[test]
 fn settled_summaries_are_given_up_beyond_the_reach_of_explanations() {
     let mut key = Key::new(explained(), true);

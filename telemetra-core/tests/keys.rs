@@ -11,7 +11,7 @@ use telemetra_core::ColumnKind::{Bool, Integer, Text, Time};
 use telemetra_core::testkit::{event_compliance, key_compliance};
 use telemetra_core::{ColumnKind, Event, EventId, EventTime, Key, Moment, MomentId, Shard, Value, key_hash};
 
-/// How far the fullest and the emptiest bucket may be from even, for so many keys: five standard deviations.
+/// The bound on the distance of the fullest and the emptiest bucket from even: five standard deviations.
 fn assert_even(what: &str, buckets: usize, of: impl Iterator<Item = usize>) {
     let mut counts = vec![0_u64; buckets];
     of.for_each(|bucket| counts[bucket] += 1);
@@ -281,7 +281,7 @@ impl Key for Broken {
     }
 }
 
-/// What a suite says that finds something.
+/// The message of a suite that finds a fault.
 fn finding(check: impl FnOnce()) -> String {
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_err();
     panic.downcast_ref::<String>().cloned().unwrap_or_default()

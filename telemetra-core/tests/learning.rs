@@ -11,7 +11,7 @@ use telemetra_core::{
     NormalScores, Observed, PowerSums, Sample, Tracker, Verdict, Window, WindowSpec, ZScore,
 };
 
-/// What a model has learnt: each window with its value, its number of events, and whether it was anomalous.
+/// The lessons of a model: each window with its value, its number of events, and whether it was anomalous.
 type Lessons = Vec<(u64, i64, u64, bool)>;
 
 /// A model that knows all that it has learnt. Even values from 100 on are anomalous.
@@ -72,7 +72,7 @@ fn whole(presence: &[(u64, i64, u64)], missing: MissingWindow) -> u64 {
     presence[0].0 + if missing == MissingWindow::Zero { 40 } else { 0 }
 }
 
-/// What is learnt before the last of these windows is judged: whether a window is judged is by its number of lessons.
+/// The lessons before the last of these windows is judged: whether a window is judged is by its number of lessons.
 fn lessons(windows: &[(u64, i64, u64)], missing: MissingWindow, min: u32) -> Lessons {
     let mut lessons = Lessons::new();
     let now = windows.last().unwrap().0;

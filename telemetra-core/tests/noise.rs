@@ -5,7 +5,7 @@
 use telemetra_core::testkit::Noise;
 use telemetra_core::{Baseline, Detector, EventSums, Means, PowerSums, Side, VarianceFloor, ZScore};
 
-/// What a threshold of 3 promises: the tail of the normal above it.
+/// The share of false alarms that a threshold of 3 promises: the tail of the normal distribution above it.
 const PROMISE: f64 = 1.349_898e-3;
 const SCALE: f64 = 1e6;
 const TRIALS: u32 = 40_000;
@@ -79,7 +79,7 @@ fn a_mean_of_few_events_raises_no_more_false_alarms_than_promised() {
     }
 }
 
-/// What the promise is broken by if the number of events is not known.
+/// A rule that does not know the numbers of events breaks the promise.
 #[test]
 fn without_the_number_of_events_windows_of_few_raise_many_false_alarms() {
     let detector = ZScore::new(3.0).unwrap().side(Side::Upper);
@@ -88,7 +88,7 @@ fn without_the_number_of_events_windows_of_few_raise_many_false_alarms() {
     assert!(knowing < 1.5 && blind > 20.0, "{knowing} and {blind} times what is promised");
 }
 
-/// Where windows have the same number of events, it changes nothing.
+/// The number of events changes nothing where all windows have the same.
 #[test]
 fn equal_numbers_of_events_cost_no_alarm() {
     let detector = ZScore::new(3.0).unwrap().side(Side::Upper);

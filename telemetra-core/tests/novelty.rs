@@ -47,13 +47,13 @@ fn gap(all: &[f64], memory: usize, value: f64) -> f64 {
     if range > 0.0 { near / range } else { 0.0 }
 }
 
-/// What differs between the two.
+/// The differences between the two.
 struct Kind {
     x: fn(f64) -> f64,
     departure: fn(f64) -> f64,
     seasonal: f64,
     memory: usize,
-    /// What is left of a high score after so many samples.
+    /// The rest of a high score after so many samples.
     fades: fn(f64) -> f64,
 }
 

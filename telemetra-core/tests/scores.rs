@@ -31,7 +31,7 @@ fn judge(detector: &ZScore, value: i64, samples: &[i64], scale: i64) -> Option<V
     detector.judge(value, &Baseline { sums: sums(samples), scale, samples: &(), means: None })
 }
 
-/// Of three samples at least.
+/// A detector with at least three samples.
 fn few(threshold: f64) -> ZScore {
     ZScore::new(threshold).unwrap().samples(3..=4).unwrap()
 }

@@ -13,7 +13,7 @@ fn open(source: &mut dyn Source, from: Option<u64>) -> Box<dyn Partition> {
     source.open(&id, from).unwrap()
 }
 
-/// What one poll brings: the records, and the verdict or whether the error is transient.
+/// The result of one poll: the records, and the verdict or whether the error is transient.
 fn poll(partition: &mut dyn Partition) -> (Vec<String>, Result<Polled, Retry>) {
     let mut batch = RecordBatch::default();
     let polled = partition.poll(&mut batch).map_err(|error| error.retry());

@@ -152,7 +152,7 @@ fn rows() -> [Alert; 4] {
     [alert("d1", 1, 1), alert("d1", 1, 2), alert("d1", 2, 1), alert("d2", 1, 1)]
 }
 
-/// What the suite says of a layout that breaks a clause.
+/// The message of the suite for a layout that breaks a clause.
 fn finding<R: Data>(layout: &Layout<R>, rows: &[R]) -> String {
     let panic = catch_unwind(AssertUnwindSafe(|| row_compliance(layout, rows))).unwrap_err();
     panic.downcast_ref::<String>().cloned().unwrap_or_default()

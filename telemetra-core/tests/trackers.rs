@@ -138,7 +138,7 @@ fn combinations_need_what_either_needs() {
     assert_eq!(Plain::new(6.0, 4).all(scaled).least(), 4.5);
 }
 
-/// Of scores on different scales nothing is known, nor of a tracker that says nothing.
+/// Either of two trackers has normal scores if both have them on one scale; both at once, if one of them has.
 #[test]
 fn scores_of_combinations_are_normal_where_their_trackers_have_one_scale() {
     let scores =
@@ -154,7 +154,7 @@ fn scores_of_combinations_are_normal_where_their_trackers_have_one_scale() {
     assert_eq!(scores(AnyDetector::new(of_1().all(of_1()))), None);
 }
 
-/// Of two findings the score, on the scale of the first, and whose numbers they are.
+/// The score of two findings is on the scale of the first, and the finding says whose numbers they are.
 #[test]
 fn of_two_findings_the_one_that_is_further_or_less_far_is_taken() {
     let found = |tracker: AnyDetector, value| {

@@ -51,7 +51,7 @@ fn boundary_of((at, _, late): Seen) -> u64 {
     START + (at / BASE + 1 + late) * BASE
 }
 
-/// What is live when `boundary` has been reached, by definition: each window that has ended, holds an event
+/// The live summaries when `boundary` has been reached, by definition: each window that has ended, holds an event
 /// that took effect, and had not gone beyond the horizon at the last end of a window.
 fn defined(rules: &WindowRules, events: &[Seen], boundary: u64) -> BTreeMap<Window, Output> {
     let spec = rules.windows;

@@ -86,7 +86,7 @@ fn settings_that_cannot_work_are_refused() {
     assert!(three.min_value(f64::INFINITY).is_err());
 }
 
-/// Of events that vary as little as independent ones, and of those that vary more; many and few.
+/// Scores of counts have no units, if events vary like independent ones or more, and are many or few.
 #[test]
 fn scores_of_counts_have_no_units() {
     let counts = ZScore::new(1.0).unwrap().floor(VarianceFloor::Poisson).unwrap().min_value(0.0).unwrap();
@@ -126,7 +126,7 @@ impl Gauss {
     }
 }
 
-/// Of pure noise, 1.35 in a thousand lie above 3: the threshold promises it for every length of baseline.
+/// In pure noise 1.35 scores in a thousand lie above 3, as the threshold promises, for every length of baseline.
 #[test]
 fn false_alarms_are_as_many_as_promised() {
     const TRIALS: u32 = 60_000;

@@ -3,7 +3,7 @@
 //! The sources of the protocols are compiled here with loom's locks in place of the standard ones.
 #![allow(dead_code, reason = "the model uses a part of each protocol")]
 
-/// What the sources import from their crate.
+/// The items that the sources import from their crate.
 mod support {
     pub(crate) use crate::defects;
 
@@ -40,7 +40,7 @@ const GREATEST: EventTime = EventTime(65_000);
 /// The boundary before, of which there is a checkpoint.
 const LAST: Option<EventTime> = Some(EventTime(60_000));
 
-/// What a worker asks at each of its turns: how far it may send, and where it stops.
+/// The two questions of a worker in each of its turns: how far it may send, and where it stops.
 type Limit = fn(&CheckpointTrigger, EventTime) -> (EventTime, Option<EventTime>);
 
 /// The floor, and a number that rises whenever a worker may have something new to do: a worker that has nothing to do sleeps until then, so

@@ -55,7 +55,7 @@ impl<'a> Defined<'a> {
         self.value(end).is_some_and(|(value, _)| value >= HIGH || (value < LOW && !self.plan.includes))
     }
 
-    /// Whether the key was absent between two windows of which none lies between.
+    /// Returns whether the key was absent between two windows of which none lies between.
     fn is_absence(&self, before: EventTime, after: EventTime) -> bool {
         let (slide, apart) = (self.windows.windows.slide(), after - before);
         // The last event before is in the oldest pane of its window, the first after in the newest pane.
@@ -122,7 +122,7 @@ impl<'a> Defined<'a> {
         without
     }
 
-    /// What a tracker is shown of a window.
+    /// The view of a window that a tracker gets.
     pub(crate) fn shown(&self, end: EventTime) -> Option<Shown> {
         let (value, events) = self.value(end)?;
         let (spec, missing, scale) = (self.windows.windows, self.plan.missing(), self.plan.scale());
@@ -140,7 +140,7 @@ impl<'a> Defined<'a> {
         if first.plus(enough) <= end { i64::from(scores.sides) } else { 0 }
     }
 
-    /// What is said of a peak: the last windows before it began that ended at multiples of their size.
+    /// The windows that a peak is compared with: the last windows before it began that ended at multiples of their size.
     fn carried(&self, end: EventTime) -> Arc<[Carried]> {
         let size = self.size();
         let newest = end.minus(size).0 / size * size;

@@ -12,7 +12,7 @@ use super::{Plan, Seen};
 
 const KEY: &str = "key";
 
-/// What happens to the process that has a key.
+/// A step in the life of the process that has a key.
 #[derive(Copy, Clone, Debug)]
 pub(crate) enum Step {
     /// It ends, and goes on from what a checkpoint keeps.
@@ -35,7 +35,7 @@ pub(crate) struct Key {
     live: EventTime,
     emitted: BTreeSet<Moment<String>>,
     looks: BTreeMap<(EventTime, u16), i64>,
-    /// What somebody else holds of its summaries, if anybody does.
+    /// The summaries that another owner holds; `None` without one.
     held: Option<Vec<Arc<u64>>>,
 }
 

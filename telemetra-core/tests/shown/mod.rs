@@ -16,7 +16,7 @@ use telemetra_core::{
 pub(crate) const HIGH: i64 = 100;
 /// Below this a value departs, which is not reported.
 pub(crate) const LOW: i64 = 10;
-/// Of the rules that are no counts.
+/// The scale of the rules that are no counts.
 pub(crate) const SCALE: i64 = 4;
 
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -26,7 +26,7 @@ pub(crate) enum Kind {
     Mean,
 }
 
-/// What a rule is like.
+/// The properties of a rule.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) kind: Kind,
@@ -45,7 +45,7 @@ impl Plan {
         self.reaches.iter().copied().max().unwrap()
     }
 
-    /// What the metric of a summary is, and the number of events that it is the mean of.
+    /// The metric of a summary, and the number of events that it is the mean of.
     pub(crate) fn value(&self, summary: u64) -> Option<(i64, u64)> {
         let there = !summary.is_multiple_of(11);
         match self.kind {
@@ -111,7 +111,7 @@ pub(crate) struct Shown {
 }
 
 impl Shown {
-    /// What is found in the window: odd values are said to be below.
+    /// The finding in the window: odd values count as below.
     pub(crate) fn found(&self) -> Option<Finding> {
         let sums = self.baselines.last()?.sums;
         let score = self.value as f64 / 20.0 * if self.value % 2 == 0 { 1.0 } else { -1.0 };

@@ -15,7 +15,7 @@ use crate::checkpoint::state::SnapshotWriter;
 use crate::checkpoint::writer::Stored;
 use crate::support::frontier::reached;
 
-/// Has the snapshots of this worker written when the frontier of `done`, which is behind every operator with state, passes a marker.
+/// Orders the snapshots of this worker to be written when the frontier of `done`, which is behind every operator with state, passes a marker.
 /// The empty stream that comes out passes it when they are stored. The boundaries of the markers are put in `pending`.
 pub(crate) fn acknowledge<'scope>(
     done: StreamVec<'scope, EventTime, ()>,

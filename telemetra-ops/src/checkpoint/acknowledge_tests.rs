@@ -1,4 +1,4 @@
-//! When a worker has its parts written, and until when it holds back the end of the graph.
+//! Tests of the times at which a worker has its parts written, and until which it holds back the end of the graph.
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it finds something wrong")]
 
@@ -42,12 +42,12 @@ impl Acknowledging {
         Self { done, markers, messages, stored, pending, end }
     }
 
-    /// Has a marker of this boundary come twice, as from two workers.
+    /// Sends a marker of this boundary twice, as from two workers.
     fn mark(&mut self, boundary: u64) {
         (0..2).for_each(|_| self.markers.send(EventTime(boundary)));
     }
 
-    /// Has operators be done with what comes before one time, and markers come no earlier than another.
+    /// Advances the operators to one time, and the markers to another.
     fn advance(&mut self, worker: &mut Worker, done: u64, markers: u64) {
         self.done.advance_to(EventTime(done));
         self.markers.advance_to(EventTime(markers));
@@ -65,7 +65,7 @@ impl Acknowledging {
         self.messages.try_iter().map(flush).collect()
     }
 
-    /// Has the writer say that it has stored this, and waits for the end of the graph to be complete to this time.
+    /// Reports this boundary as stored by the writer, and waits for the end of the graph to be complete to this time.
     fn store(&self, worker: &mut Worker, boundary: u64, until: u64) {
         let (stored, begun) = (self.stored.clone(), Instant::now());
         std::thread::spawn(move || stored.advance(EventTime(boundary))).join().unwrap();

@@ -15,7 +15,7 @@ pub(crate) struct FloorLog {
     state: Mutex<LogState>,
     /// The version up to which all have been made durable.
     durable: AtomicU64,
-    /// Whether there is something that is to be written.
+    /// True if there is something that is to be written.
     requested: AtomicBool,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct FloorLog {
 struct LogState {
     exact_after: EventTime,
     raises: Raises,
-    /// Of partitions that other processes read now: until a checkpoint of this run is complete.
+    /// The raises of partitions that other processes read now: until a checkpoint of this run is complete.
     others: Raises,
     /// Rises with each raise.
     version: u64,
@@ -71,7 +71,7 @@ impl FloorLog {
         state.version
     }
 
-    /// Whether there is something to write; said once.
+    /// Returns whether there is something to write; said once.
     pub(crate) fn take_request(&self) -> bool {
         self.requested.load(Ordering::Relaxed) && self.requested.swap(false, Ordering::AcqRel)
     }

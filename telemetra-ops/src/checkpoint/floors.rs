@@ -65,10 +65,10 @@ pub(super) fn add(raises: &mut Vec<Raise>, raise: Raise) {
 /// The contents of the logs of all processes at a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RestoredFloors {
-    /// Whether there is a log.
+    /// True if there is a log.
     pub(crate) is_known: bool,
     pub(crate) raises: Raises,
-    /// See [`FloorBlob::exact_after`]; `None` if what sinks have is not told by the logs alone.
+    /// See [`FloorBlob::exact_after`]; `None` if the logs alone do not determine what sinks have.
     pub(crate) exact_after: Option<EventTime>,
 }
 
@@ -110,7 +110,7 @@ impl RestoredFloors {
         merged
     }
 
-    /// Whether floors came about as the logs say up to `durable`, where a sink has everything.
+    /// Returns whether floors came about as the logs say up to `durable`, where a sink has everything.
     pub(crate) fn explains(&self, durable: EventTime) -> bool {
         self.exact_after.is_some_and(|after| durable > after)
     }

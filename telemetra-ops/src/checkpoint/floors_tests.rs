@@ -21,7 +21,7 @@ fn raise(offset: u64, floor: u64) -> Raise {
     Raise { offset, floor: EventTime(floor) }
 }
 
-/// Has a process of these settings log a raise of a partition of its own, and end after the checkpoint of 40.
+/// Logs a raise of a partition of a process of these settings, which ends after the checkpoint of 40.
 fn log(store: &mut MemoryStore, process: usize, settings: &str, raised: Raise) {
     let log = FloorLog::new(settings.to_owned());
     log.begin(EventTime(5), Raises::new(), Raises::new());

@@ -206,7 +206,7 @@ pub(crate) struct SnapshotWriter {
     pub(crate) gauge: Arc<CheckpointGauge>,
 }
 
-/// To whom a savepoint is reported.
+/// The channel on which a savepoint is returned.
 pub(crate) type SavepointReply = Sender<Result<Savepoint, ExternalError>>;
 
 /// A message to the thread that writes checkpoints.
@@ -261,7 +261,7 @@ impl SnapshotWriter {
         let _ = self.parts.send(Message::Left { operator, last, part });
     }
 
-    /// Has the log of floors be written.
+    /// Orders the log of floors to be written.
     pub(crate) fn floors(&self) {
         let _ = self.parts.send(Message::Floors);
     }

@@ -1,4 +1,4 @@
-//! When to take a checkpoint, agreed among the workers of a process.
+//! The trigger of checkpoints: the boundaries at which they are taken, agreed among the workers of a process.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,8 @@ pub(crate) struct CheckpointTrigger {
     workers: usize,
     /// The length of a pane: between two boundaries nothing takes effect.
     slide: u64,
-    /// Whether a checkpoint is taken at the end of input, as far as floors have come. In a cluster processes come to their ends at
-    /// different floors.
+    /// True if a checkpoint is taken at the end of input, as far as floors have come. In a cluster processes
+    /// come to their ends at different floors.
     cuts_at_the_end: bool,
     defects: EngineDefects,
     state: Mutex<TriggerState>,
@@ -192,7 +192,7 @@ impl CheckpointTrigger {
         }
     }
 
-    /// Whether the last checkpoint was taken less than the pause ago.
+    /// Returns whether the last checkpoint was taken less than the pause ago.
     fn is_soon(&self, state: &TriggerState) -> bool {
         state.taken_at.is_some_and(|at| at.elapsed() < self.pause)
     }
@@ -207,7 +207,7 @@ impl CheckpointTrigger {
         state.next = Some(next.max(gap));
     }
 
-    /// Whether a worker that arrived at `cut` may go on.
+    /// Returns whether a worker that arrived at `cut` may go on.
     pub(crate) fn is_released(&self, cut: EventTime) -> bool {
         self.lock().next != Some(cut)
     }

@@ -66,7 +66,7 @@ pub(crate) struct Writer {
     pub(crate) newest: EventTime,
     /// The cost of each checkpoint under way, until now.
     pub(crate) efforts: BTreeMap<EventTime, Effort>,
-    /// Tells the partitions that a checkpoint is complete.
+    /// Notifies the partitions that a checkpoint is complete.
     pub(crate) commit: Box<dyn FnMut(EventTime) + Send>,
     pub(crate) floors: Arc<FloorLog>,
     pub(crate) gauge: Arc<CheckpointGauge>,
@@ -325,7 +325,7 @@ impl Writer {
     }
 }
 
-/// Why it writes no more.
+/// The reason why it writes no more.
 #[derive(Debug)]
 pub(super) enum Ended {
     Failed(PipelineError),

@@ -23,7 +23,7 @@ use crate::checkpoint::writer::{Stored, Writer};
 use crate::support::failure::Failure;
 use crate::testkit::world::MemoryStore;
 
-/// A writer for one worker, and what is told of it.
+/// A writer for one worker, and its results.
 struct Run {
     store: MemoryStore,
     worker: SnapshotWriter,

@@ -117,7 +117,7 @@ pub(crate) struct SinkStart<'a> {
     pub(crate) resume: Option<EventTime>,
     /// The tables whose rows come out otherwise than before.
     pub(crate) changed: &'a Arc<BTreeSet<String>>,
-    /// Whether sinks that another pipeline writes to are watched until they are to be taken over.
+    /// True if sinks that another pipeline writes to are watched until they are to be taken over.
     pub(crate) stands_by: bool,
     pub(crate) slow: &'a SlowBatches,
 }

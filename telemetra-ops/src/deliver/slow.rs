@@ -18,7 +18,7 @@ pub(crate) struct Delivery {
     pub(crate) batch: Batch,
     /// It ends when the batch is durable.
     pub(crate) span: Span,
-    /// When the batch was complete.
+    /// The instant at which the batch was complete.
     pub(crate) since: Instant,
 }
 

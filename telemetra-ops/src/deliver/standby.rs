@@ -17,12 +17,12 @@ pub(super) const WATCH: Duration = Duration::from_millis(50);
 /// The time between two looks at whether such a sink is to be taken over: a part of the time for which nobody writes.
 pub(super) const HEED: Duration = Duration::from_millis(5);
 
-/// Whether a shard of a sink stands by, and how far it has come.
+/// The state of a shard of a sink that stands by, and its progress.
 #[derive(Debug, Default)]
 pub(crate) struct StandbyGauge {
     stands_by: AtomicBool,
     takes_over: AtomicBool,
-    /// Whether the sink is open and keeps to itself what it is given.
+    /// True if the sink is open and keeps to itself what it is given.
     holds: AtomicBool,
     /// The last time that is computed.
     ready: AtomicU64,
@@ -47,7 +47,7 @@ impl StandbyGauge {
         self.other.store(other.unwrap_or_default().0, Ordering::Release);
     }
 
-    /// Whether the sink is open and keeps to itself what it is given.
+    /// Returns whether the sink is open and keeps to itself what it is given.
     pub(crate) fn holds(&self) -> bool {
         self.holds.load(Ordering::Acquire)
     }
@@ -61,12 +61,12 @@ impl StandbyGauge {
         self.stands_by.store(false, Ordering::Release);
     }
 
-    /// Whether the sink is another pipeline's still.
+    /// Returns whether the sink is another pipeline's still.
     pub(crate) fn stands_by(&self) -> bool {
         self.stands_by.load(Ordering::Acquire)
     }
 
-    /// Has the sink be taken over.
+    /// Orders the sink to be taken over.
     pub(crate) fn take_over(&self) {
         self.takes_over.store(true, Ordering::Release);
     }
@@ -80,7 +80,7 @@ impl StandbyGauge {
         self.ready.fetch_max(time.0, Ordering::AcqRel);
     }
 
-    /// Up to when everything is computed, and ready to be written where the other pipeline has not.
+    /// The time up to which everything is computed, and ready to be written where the other pipeline has not.
     pub(crate) fn ready(&self) -> EventTime {
         EventTime(self.ready.load(Ordering::Acquire))
     }

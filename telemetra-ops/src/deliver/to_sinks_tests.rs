@@ -78,7 +78,7 @@ impl<'w> Delivering<'w> {
         }
     }
 
-    /// Has nothing more come before a time.
+    /// Advances the input to a time.
     fn advance(&mut self, time: u64) {
         let time = EventTime(time);
         self.tables.iter_mut().for_each(|table| table.advance_to(time));
@@ -232,7 +232,7 @@ fn what_finds_a_queue_full_is_given_later_in_its_order() {
 /// The number of dead letters of each partition: more than a queue holds, with each a job of its own.
 const LETTERS: u64 = 200;
 
-/// Has so many shards be given more than their queues hold. Letters wake no worker.
+/// Gives so many shards more than their queues hold. Letters wake no worker.
 fn fill_queues(shards: usize) {
     timely::execute_directly(move |worker| {
         let mut all = Delivering::new(worker, shards, None, true);

@@ -85,7 +85,7 @@ impl Drop for Exporter {
 struct Exported {
     counts: HashMap<(&'static str, Vec<Value>), u64>,
     checkpointed: (u64, Instant),
-    /// Whether the log already has the warning that many events are too late.
+    /// True if the log already has the warning that many events are too late.
     reported_too_late: bool,
 }
 

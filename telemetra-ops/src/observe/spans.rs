@@ -23,7 +23,7 @@ pub(crate) const SINK: &str = "telemetra::sink";
 /// Operators of a group: their names are these words and the group's.
 const OF_GROUPS: [&str; 4] = ["windows", "early", "moments", "chance"];
 
-/// Whether anybody listens to `poll`: for what is measured only for it.
+/// Returns whether there is a subscriber of `poll`, for values that are measured only for it.
 pub(crate) fn has_polls() -> bool {
     tracing::enabled!(target: READ, tracing::Level::DEBUG)
 }
@@ -124,7 +124,7 @@ pub(crate) fn complete(checkpoint: &Span) -> Span {
     debug_span!(target: CHECKPOINT, parent: checkpoint, "complete")
 }
 
-/// Telling the partitions that a checkpoint is complete.
+/// The notification of the partitions that a checkpoint is complete.
 pub(crate) fn commit(checkpoint: &Span) -> Span {
     debug_span!(target: CHECKPOINT, parent: checkpoint, "commit")
 }

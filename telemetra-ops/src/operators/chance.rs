@@ -134,11 +134,11 @@ struct ChanceTactic<K: Key> {
     places: Option<RestoredRules>,
     /// The newest pane of the restored comparison.
     settled: Option<EventTime>,
-    /// Whether this worker keeps the comparison in checkpoints.
+    /// True if this worker keeps the comparison in checkpoints.
     keeps: bool,
     name: String,
     gauge: Arc<MomentsGauge>,
-    /// Whether a pane has settled of which the gauge does not know.
+    /// True if a pane has settled of which the gauge does not know.
     has_changed: bool,
 }
 

@@ -26,7 +26,7 @@ pub struct RowChange<R: Data> {
     /// The number of times the row was published before: 0 for the first time. Tables of summaries and
     /// moments have it as the column `revision`.
     pub revision: u32,
-    /// Whether the row is written (upsert) or removed (withdrawal).
+    /// The kind of the change: an upsert writes the row, a withdrawal removes it.
     pub action: Action,
 }
 
@@ -139,7 +139,7 @@ struct ChangesTactic<R: Data> {
     inbox: Inbox<(R, isize, u64)>,
     /// The number of times that rows were published, for rows that were published more than once, with their route.
     revisions: HashMap<u128, (u64, u32)>,
-    /// Up to this time, the restored state counts as published. It is emitted again for sinks that keep
+    /// The time up to which the restored state counts as published. It is emitted again for sinks that keep
     /// nothing.
     restored: EventTime,
     scratch: String,
@@ -164,7 +164,7 @@ struct ChangesSnapshot<R: Data> {
 }
 
 impl<R: Data> ChangesTactic<R> {
-    /// Whether a row belongs to this worker.
+    /// Returns whether a row belongs to this worker.
     fn is_mine(layout: &Layout<R>, row: &R, is_mine: &dyn Fn(u64) -> bool) -> bool {
         is_mine(key_hash(&*layout.subject(row)))
     }
@@ -192,7 +192,7 @@ impl<R: Data> ChangesTactic<R> {
         }
     }
 
-    /// Whether a row that is removed at `boundary` was removed because of its age.
+    /// Returns whether a row that is removed at `boundary` was removed because of its age.
     fn is_retired(&self, row: &R, boundary: EventTime) -> bool {
         self.layout.time(row).is_some_and(|time| time.plus(self.horizon) <= boundary)
     }

@@ -57,7 +57,7 @@ pub(crate) struct Published<W: WindowState> {
     summaries: Vec<Summary<W::Output>>,
     /// The boundary at which they changed last.
     changed: EventTime,
-    /// Whether an arrival came since the last tick.
+    /// True if an arrival came since the last tick.
     is_dirty: bool,
 }
 
@@ -102,7 +102,7 @@ impl<W: WindowState> WindowKey<W, Published<W>> {
     }
 }
 
-/// Whether the window of a summary is still open, perhaps longer by now.
+/// Returns whether the window of a summary is still open, perhaps longer by now.
 fn is_open<S>(open: &[Window], summary: &Summary<S>) -> bool {
     open.iter().any(|window| window.start == summary.window.start)
 }
@@ -253,7 +253,7 @@ impl<K: Key, W: WindowState> Tactic for EarlyTactic<K, W> {
             // An older part of the checkpoint may contain windows that have ended since.
             let open = entry.windows.open_windows(&self.rules, restored);
             entry.own.summaries.retain(|summary| is_open(&open, summary));
-            // Arrivals since the last tick cannot be told from earlier ones, so the next tick compares.
+            // Arrivals since the last tick cannot be distinguished from earlier ones, so the next tick compares.
             entry.own.is_dirty = !open.is_empty();
             slots.push(slot);
         }

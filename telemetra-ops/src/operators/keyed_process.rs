@@ -211,7 +211,7 @@ pub(crate) struct ProcessTactic<P: KeyedProcess> {
 /// The state of one key.
 struct Entry<S> {
     state: S,
-    /// Whether it changed since the last checkpoint.
+    /// True if it changed since the last checkpoint.
     is_new: bool,
     expires: Option<EventTime>,
 }

@@ -137,7 +137,7 @@ pub(super) struct MomentsTactic<K: Key, S> {
     pub(super) rules: Arc<[MomentRule<S>]>,
     pub(super) keys: Keyed<K, KeyEpisodes<K, S>>,
     inbox: Inbox<Arrival<K, S>>,
-    /// When each slot had arrivals last.
+    /// The time at which each slot had arrivals last.
     pub(super) seen: Vec<EventTime>,
     /// The keys with a moment that closes at a time unless their next window is anomalous.
     pub(super) calendar: BTreeMap<EventTime, Vec<u32>>,

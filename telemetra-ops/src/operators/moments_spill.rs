@@ -22,7 +22,7 @@ impl<K: Key, S: Data> Packed for KeyEpisodes<K, S> {
 }
 
 impl<K: Key, S: Data> MomentsTactic<K, S> {
-    /// Has the keys that do not fit in memory kept on disk.
+    /// Keeps the keys that do not fit in memory on disk.
     pub(super) fn with_spill(mut self, spill: Option<Arc<Spill>>) -> Self {
         self.spill = spill.map(|spill| Box::new(SpilledKeys::new(spill)));
         self

@@ -13,7 +13,7 @@ pub(crate) struct RestoredRules(Vec<Place>);
 struct Place {
     /// The number of the rule in the restored state, if it was there.
     number: Option<usize>,
-    /// Whether its detectors are the same, so that their states mean the same.
+    /// True if its detectors are the same, so that their states mean the same.
     is_same: bool,
 }
 

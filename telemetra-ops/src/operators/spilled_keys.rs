@@ -36,11 +36,11 @@ pub(super) struct Round<K, T, A> {
 
 /// The facts about a key that may leave memory.
 pub(super) struct Departure {
-    /// When it is due; [`EventTime::MAX`] if it never is.
+    /// The time at which it is due; [`EventTime::MAX`] if it never is.
     pub(super) due: EventTime,
-    /// Whether each snapshot needs it.
+    /// True if each snapshot needs it.
     pub(super) is_kept: bool,
-    /// Whether it leaves after the others.
+    /// True if it leaves after the others.
     pub(super) is_last: bool,
 }
 

@@ -44,14 +44,14 @@ pub trait Tactic: 'static {
     /// at a restart.
     type Snapshot: Serialize + DeserializeOwned;
 
-    /// Whether a snapshot may contain only the changes since the previous one. Default: false. Set it for
+    /// True if a snapshot may contain only the changes since the previous one. Default: false. Set it for
     /// large state that changes slowly. Every sixteenth snapshot is then still asked to be
     /// [`whole`](Self::snapshot), and [`restore`](Self::restore) receives a chain of snapshots, oldest first,
     /// that begins with a whole one. Apply them in order, and take care that state which was removed in
     /// between does not come back.
     const INCREMENTAL: bool = false;
 
-    /// Whether each part of a worker's snapshot belongs to a [route](Self::route) of this worker. Default:
+    /// True if each part of a worker's snapshot belongs to a [route](Self::route) of this worker. Default:
     /// false. Set it for large state by key: if the number of workers has not changed, a worker then restores
     /// from its own snapshots alone, so that each snapshot is decoded once and not by every worker.
     const BY_ROUTE: bool = false;

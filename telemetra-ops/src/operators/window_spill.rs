@@ -47,7 +47,7 @@ impl<K: Key, W: WindowState, X: Default> WindowKeys<K, W, X> {
 }
 
 impl<K: Key, W: WindowState> WindowKeys<K, W, ()> {
-    /// Has the keys that do not fit in memory kept on disk, if their state can be packed.
+    /// Keeps the keys that do not fit in memory on disk, if their state can be packed.
     pub(crate) fn with_spill(mut self, spill: Option<Arc<Spill>>) -> Self {
         let spill = spill.filter(|_| W::PACKS);
         self.spill = spill.map(|spill| Box::new(SpilledKeys::new(spill)));

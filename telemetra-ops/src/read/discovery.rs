@@ -25,7 +25,7 @@ pub(crate) struct PartitionDiscovery {
     pub(crate) known: Arc<Mutex<BTreeSet<PartitionId>>>,
     /// This process, and the number of processes that read something at the start, which come first.
     pub(crate) place: (usize, usize),
-    /// Whether looking works.
+    /// The state of looking: its current failure, if it fails.
     pub(crate) retry: RetryState,
 }
 

@@ -65,13 +65,13 @@ impl Process {
         });
     }
 
-    /// Whether `a` is idle, and its floor.
+    /// Returns whether `a` is idle, and its floor.
     fn stands(&self) -> (bool, EventTime) {
         let status = &self.shared.status()[0];
         (status.idle, status.floor)
     }
 
-    /// Has `b` be over, with this watermark.
+    /// Ends `b`, with this watermark.
     fn end_b(&self, time: u64) {
         let b = Arc::clone(&self.shared.readers.read()[1]);
         lock(&b.state).taken = 1;

@@ -25,7 +25,7 @@ fn raise(offset: u64, floor: u64) -> Raise {
     Raise { offset, floor: EventTime(floor) }
 }
 
-/// Has events of these times sequenced in a partition.
+/// Sequences events of these times in a partition.
 fn place(shared: &Shared, partition: usize, times: &[u64]) {
     let reader = Arc::clone(&shared.readers.read()[partition]);
     let number = lock(&reader.state).taken;

@@ -35,18 +35,18 @@ pub(crate) struct PartitionReader {
     floor: AtomicU64,
     /// The watermark at that time.
     watermark: AtomicU64,
-    /// For how many milliseconds it was asked and had nothing; [`SOMETHING`] if it has had something since.
+    /// The milliseconds for which it was polled and had nothing; [`SOMETHING`] if it has had something since.
     silent: AtomicU64,
-    /// When it was first seen to have ended, in milliseconds of the monotonic clock; [`UNSET`] until then.
+    /// The time at which it was first seen to have ended, in milliseconds of the monotonic clock; [`UNSET`] until then.
     ended: AtomicU64,
     pub(super) idle: AtomicBool,
-    /// Whether it has not been asked since it last had nothing, though it was time.
+    /// True if it has not been asked since it last had nothing, though it was time.
     unasked: AtomicBool,
-    /// Whether it was logged that all its records are malformed.
+    /// True if it was logged that all its records are malformed.
     warned_malformed: AtomicBool,
     pub(super) state: Mutex<PartitionReaderState>,
     turn: Condvar,
-    /// Whether the checkpoint knows it that this run goes on from.
+    /// True if the checkpoint knows it that this run goes on from.
     is_kept: bool,
 }
 
@@ -57,9 +57,9 @@ pub(super) struct PartitionReaderState {
     pub(super) taken: u64,
     pub(super) sequenced: u64,
     pub(super) exhausted: bool,
-    /// Whether it said so itself.
+    /// True if it said so itself.
     pub(super) done: bool,
-    /// When to ask again. Not in processing time: whose clock stands still or is set back would not be asked any more.
+    /// The instant of the next poll. Not in processing time: by a clock that stands still or is set back it would not be polled any more.
     pub(super) ask_again: Option<Instant>,
     silence: Silence,
     pub(super) floors: FloorRaises,
@@ -72,7 +72,7 @@ pub(crate) struct OpenPartition {
     pub(crate) decoder: usize,
     pub(crate) partition: Box<dyn Partition>,
     pub(crate) sequencer: Option<SequencerState>,
-    /// Whether its end has been read: it is not polled any more.
+    /// True if its end has been read: it is not polled any more.
     pub(crate) ended: bool,
 }
 
@@ -81,11 +81,11 @@ pub(crate) struct OpenPartition {
 pub(super) struct Beginning<'a> {
     pub(super) log: &'a Arc<FloorLog>,
     pub(super) restored: &'a RestoredFloors,
-    /// Whether a partition that is in no checkpoint and no log joins others.
+    /// True if a partition that is in no checkpoint and no log joins others.
     pub(super) joins: bool,
     /// The first floor behind all that sinks have; the least, if no sink has anything.
     pub(super) after_sinks: EventTime,
-    /// Up to this floor, floors are raised as the log says and in no other way.
+    /// The floor up to which floors are raised as the log says and in no other way.
     pub(super) exact_until: EventTime,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct PartitionCheckpoint {
     /// The identity of the log that the offset is in, where the partition can say.
     pub(crate) identity: Option<u64>,
     pub(crate) sequencer: SequencerState,
-    /// Whether all of it had been read, and it had said that no more would come.
+    /// True if all of it had been read, and it had said that no more would come.
     pub(crate) ended: bool,
 }
 
@@ -210,24 +210,24 @@ impl PartitionReader {
         }
     }
 
-    /// Notes that it is not asked now, or cannot tell: the time until it is asked again is no silence.
+    /// Notes that it is not polled now, or does not know: the time until the next poll is no silence.
     pub(super) fn not_asked(&self) {
         if !self.unasked.load(Ordering::Relaxed) {
             self.unasked.store(true, Ordering::Release);
         }
     }
 
-    /// For how many milliseconds it was asked and had nothing; `None` if it had something when it was last asked.
+    /// Returns the milliseconds for which it was polled and had nothing; `None` if the last poll found something.
     pub(super) fn silent(&self) -> Option<u64> {
         Some(self.silent.load(Ordering::Acquire)).filter(|silent| *silent != SOMETHING)
     }
 
-    /// Whether it is known since when it has been over.
+    /// Returns whether it is known since when it has been over.
     pub(super) fn is_end_noted(&self) -> bool {
         self.ended.load(Ordering::Relaxed) != UNSET
     }
 
-    /// For how many milliseconds it has been over, as far as was looked. Nothing of it can be late any more.
+    /// Returns the milliseconds since its end was seen. Nothing of it can be late any more.
     pub(super) fn since_end(&self, now: Duration) -> u64 {
         let now = millis::of(now);
         let ended = self.ended.compare_exchange(UNSET, now, Ordering::AcqRel, Ordering::Acquire);

@@ -32,7 +32,7 @@ fn kept(script: &Script, floor: u64) -> OpenPartition {
     OpenPartition { sequencer: Some(state), ..script.open("a") }
 }
 
-/// Has an event of this time sequenced.
+/// Sequences an event of this time.
 fn place(reader: &PartitionReader, number: u64, time: u64) {
     let sequenced = reader.sequence(number, &Failure::default(), |sequencer, _| {
         sequencer.place(EventTime(time), || None, EventTime::MIN)

@@ -32,7 +32,7 @@ pub trait FoldPlan<'scope, E: Events> {
     /// The definition of its pre-aggregates.
     fn definition(&self) -> OperatorDefinition;
 
-    /// Whether its pre-aggregates can be read as of an earlier version.
+    /// Returns whether its pre-aggregates can be read as of an earlier version.
     fn migrates(&self, from: u32) -> bool;
 
     /// Adds the plan's output.

@@ -110,7 +110,7 @@ impl Shared {
         PollResult::Batch(state.taken - 1)
     }
 
-    /// Has a batch sequenced when it is its turn.
+    /// Sequences a batch when it is its turn.
     pub(crate) fn sequence(
         &self,
         reader: &PartitionReader,
@@ -146,8 +146,8 @@ impl Shared {
         reader.publish(state);
     }
 
-    /// Whether a partition may be taken for idle. Not while it is behind what sinks had from it in an earlier run, as what brought it there is
-    /// still to come; unless that is nowhere to be had any more.
+    /// Returns whether a partition may be taken for idle. Not while it is behind what sinks had from it in an
+    /// earlier run, as what brought it there is still to come; unless that is nowhere to be had any more.
     fn may_rest(&self, reader: &PartitionReader, state: &PartitionReaderState, silent: Duration) -> bool {
         if state.floors.may_raise(state.sequencer.floor()) {
             return true;
@@ -169,7 +169,7 @@ impl Shared {
         readers.iter().map(|reader| reader.progress(now)).fold(SourceProgress::NONE, SourceProgress::and)
     }
 
-    /// Tells the other processes how the partitions of this one stand, and takes note of how theirs do.
+    /// Sends the other processes the progress of the partitions of this one, and takes note of theirs.
     pub(crate) fn exchange(&self, coordinator: &mut Coordinator) {
         let windows = self.config.time.windows;
         // Without idle partitions there is nothing to exchange.

@@ -16,7 +16,7 @@ use crate::read::scripted::{Script, ScriptedSource, Step, Word, Words, records};
 
 const PAUSE: Duration = Duration::from_millis(7);
 
-/// Has what it needs, unless the test says otherwise.
+/// A decoder that has what it needs, unless the test says otherwise.
 #[derive(Default)]
 struct Schemas {
     answers: Mutex<VecDeque<Result<Prepared, ExternalError>>>,

@@ -37,7 +37,7 @@ impl FloorRaises {
         Self { log: Some(Arc::clone(log)), ahead: ahead.into(), pending: None, end, exact_until }
     }
 
-    /// Has nothing more be read before that version of the log is durable.
+    /// Holds reading back until that version of the log is durable.
     pub(super) fn wait_for(&mut self, version: u64) {
         self.pending = Some((version, EventTime::MIN));
     }
@@ -50,7 +50,8 @@ impl FloorRaises {
         }
     }
 
-    /// Whether a floor may be raised that it has now: not while others have seen a greater one behind the same records.
+    /// Returns whether a floor may be raised that it has now: not while others have seen a greater one behind
+    /// the same records.
     pub(super) fn may_raise(&self, floor: EventTime) -> bool {
         floor >= self.exact_until
     }
@@ -72,7 +73,7 @@ impl FloorRaises {
         }
     }
 
-    /// Whether nothing is waited for: then what was raised has an effect.
+    /// Returns whether nothing is waited for: then what was raised has an effect.
     pub(super) fn is_settled(&mut self, sequencer: &mut Sequencer) -> bool {
         let Some((version, floor)) = self.pending else { return true };
         let is_durable = self.log.as_ref().is_none_or(|log| log.is_durable(version));
@@ -83,7 +84,7 @@ impl FloorRaises {
         is_durable
     }
 
-    /// Whether it is logged that the partition ends at `offset`; has it logged.
+    /// Returns whether the log has that the partition ends at `offset`, and adds it to the log.
     pub(super) fn is_end_logged(&mut self, id: &PartitionId, offset: u64) -> bool {
         let Some(log) = &self.log else { return true };
         let raise = Raise { offset, floor: EventTime::MAX };

@@ -23,7 +23,7 @@ fn raise(offset: u64, floor: u64) -> Raise {
     Raise { offset, floor: EventTime(floor) }
 }
 
-/// Has the log written, as far as it goes.
+/// Writes the log, as far as it goes.
 fn write(log: &FloorLog) {
     if let Some((version, _)) = log.unwritten() {
         log.written(version);

@@ -14,7 +14,7 @@ pub(crate) struct SharedList<T> {
     all: RwLock<Vec<T>>,
     /// The number of elements.
     count: AtomicUsize,
-    /// The greatest floor that anyone was told: a worker may have let its capabilities go that far.
+    /// The greatest floor that was returned: a worker may have downgraded its capabilities to it.
     given_up: AtomicU64,
 }
 
@@ -40,7 +40,7 @@ impl<T: Clone> SharedList<T> {
     /// Adds what `make` makes of the least floor that it may have. `false` if all have ended, so that everything was let go.
     pub(crate) fn add(&self, make: impl FnOnce(EventTime) -> T) -> bool {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        // Nobody is told a floor without this one any more.
+        // Under the lock no floor is returned that leaves this one out.
         let least = EventTime(self.given_up.load(Ordering::Acquire));
         if least == EventTime::MAX {
             return false;
@@ -50,7 +50,7 @@ impl<T: Clone> SharedList<T> {
         true
     }
 
-    /// Has what is added from now on have no floor before `least`.
+    /// Raises the least floor of elements that are added from now on to `least`.
     pub(crate) fn give_up(&self, least: EventTime) {
         self.given_up.fetch_max(least.0, Ordering::AcqRel);
     }

@@ -14,9 +14,9 @@ const STALL: Duration = Duration::from_secs(1);
 /// The silence of one partition.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
-    /// When it last had nothing, and how long it asked to be left alone.
+    /// The time of the last poll without a record, and the pause that the poll returned.
     asked: Option<(Duration, Duration)>,
-    /// Whether the last gap was a stall.
+    /// True if the last gap was a stall.
     stalled: bool,
     total: Duration,
 }
@@ -38,7 +38,7 @@ impl Silence {
         self.total
     }
 
-    /// It could not be asked, or could not tell: the time until it is asked again does not count.
+    /// It was not polled, or its poll failed or was pending: the time until the next poll does not count.
     pub(super) fn unknown(&mut self) {
         self.asked = None;
     }

@@ -33,9 +33,9 @@ struct Entry {
     hash: u64,
     due: EventTime,
     place: Place,
-    /// Whether each snapshot needs it.
+    /// True if each snapshot needs it.
     is_kept: bool,
-    /// Whether it was written since the last snapshot.
+    /// True if it was written since the last snapshot.
     is_changed: bool,
 }
 
@@ -270,7 +270,8 @@ impl Cold {
         self.error.get_or_insert(PipelineError::Spill { folder, source });
     }
 
-    /// Whether state could not be written or read: what the operator computes is not complete any more.
+    /// Returns whether state could not be written or read: what the operator computes is not complete any
+    /// more.
     pub(crate) fn has_failed(&self) -> bool {
         self.error.is_some()
     }

@@ -118,7 +118,7 @@ impl Segments {
         full.min_by_key(|(_, segment)| segment.live).map(|(number, _)| *number)
     }
 
-    /// Whether a record is in this segment.
+    /// Returns whether a record is in this segment.
     pub(crate) fn is_in(place: Place, segment: u32) -> bool {
         place.segment == segment
     }

@@ -21,7 +21,8 @@ pub struct RestorePlan {
     /// The treatment of each part: first the refused parts, then the dropped ones, then the others, in the
     /// order of [`RestoreAction`].
     pub steps: Vec<RestoreStep>,
-    /// Whether times that sinks have already can come out otherwise now, so that sinks must not be ahead of the checkpoint.
+    /// The change by which times that sinks have already can come out otherwise now, so that sinks must not be
+    /// ahead of the checkpoint; `None` if there is none.
     pub(crate) moves_times: Option<String>,
     /// The tables whose rows can come out otherwise now.
     pub(crate) changed_tables: Vec<String>,

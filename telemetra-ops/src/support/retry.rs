@@ -130,7 +130,7 @@ impl RetryState {
     }
 }
 
-/// Why it was not tried again.
+/// The reason why it was not tried again.
 #[derive(Debug)]
 pub(crate) enum RetryError {
     /// It fails for good, or for too long.
@@ -183,7 +183,7 @@ impl RetryDeadline {
         Self { at: Instant::now().checked_add(limit), failure: failure.clone() }
     }
 
-    /// Does that, called `what` in logs.
+    /// Tries `attempt`, which logs call `what`, until it succeeds, fails for good, or the time is over.
     pub(crate) fn wait<T>(
         &self,
         what: &str,
