@@ -6,6 +6,16 @@ use crate::time::event_time::EventTime;
 
 /// A column of a table: its name, the kind of its values, and whether it may be null. Every sink maps it to a
 /// column of its own system, as [`ColumnKind`] lists.
+///
+/// ```
+/// use telemetra_core::{Column, ColumnKind, Table, Value};
+/// let table = Table::new("alerts")
+///     .key(Column::new("device", ColumnKind::Text))
+///     .column(Column::nullable("ended_at", ColumnKind::Time));
+/// assert!(table.check().is_ok());
+/// assert!(Value::Null.fits(ColumnKind::Time) && !Value::Text("noon").fits(ColumnKind::Time));
+/// assert!(table.key(Column::named("no-name", ColumnKind::Text)).check().is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// The name: 1 to 63 ASCII letters, digits and underscores, not beginning with a digit.
@@ -13,7 +23,7 @@ pub struct Column {
     pub name: std::borrow::Cow<'static, str>,
     /// The kind of its values.
     pub kind: ColumnKind,
-    /// Whether it may be null.
+    /// True if it may be null.
     pub nullable: bool,
 }
 

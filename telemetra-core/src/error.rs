@@ -48,8 +48,8 @@ impl fmt::Display for ConfigError {
 }
 impl std::error::Error for ConfigError {}
 
-/// Whether a failed operation may succeed if it is repeated: the classification that every source, sink and
-/// store makes of its errors.
+/// The classification of a failure: whether the operation may succeed if it is repeated. Every source, sink and
+/// checkpoint store classifies its errors in this way, by [`ExternalError`].
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// It may: a lost connection, a busy database, a server whose disk is full. The operation is repeated with backoff.

@@ -11,7 +11,7 @@ use crate::error::ConfigError;
 use crate::read::event::Events;
 use crate::time::window::Window;
 
-/// An aggregate: how an event is added to an accumulator, and the columns of the result.
+/// An aggregate of a grouping: the function that adds an event to an accumulator, and the columns of the result.
 ///
 /// [`Aggregates`](crate::Aggregates) makes the built-in ones. A tuple of up to eight aggregates is an aggregate.
 ///
@@ -29,7 +29,8 @@ pub trait Aggregate<E: Events>: Send + Sync + 'static {
     /// The accumulator.
     type State: Accumulator;
 
-    /// Checks its settings, before a pipeline starts. By default there are none.
+    /// Checks the settings of the aggregate. A pipeline calls it at its start, which then fails with the error. By
+    /// default there are none.
     ///
     /// # Errors
     ///

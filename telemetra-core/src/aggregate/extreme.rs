@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::{Accumulate, Accumulator, Sliding};
 use crate::data::Data;
 
-/// The least input.
+/// The accumulator of the least input; `None` without inputs. The page of [`Max`] has an example of both.
 pub type Min<T> = Extreme<T, Least>;
 
-/// The greatest input.
+/// The accumulator of the greatest input; `None` without inputs. It takes any type of [`Data`], such as
+/// integers, texts and [`Micro`](crate::Micro) in place of floats. In sliding windows a pane costs one
+/// comparison and a place in a monotonic queue, whatever the size of the window.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, Max, Min};
@@ -34,7 +36,7 @@ pub type Max<T> = Extreme<T, Greatest>;
 /// * **Strict.** [`beats`](Self::beats) is a strict order: of two inputs at most one beats the other, and
 ///   none beats itself.
 pub trait End: Copy + Debug + Default + Send + Sync + 'static {
-    /// Whether `a` is kept rather than `b`.
+    /// Returns whether `a` is kept rather than `b`.
     fn beats<T: Ord>(a: &T, b: &T) -> bool;
 }
 

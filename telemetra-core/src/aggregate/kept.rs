@@ -53,7 +53,7 @@ struct Settled {
     last: EventTime,
     /// The boundary of the last change of one.
     changed: EventTime,
-    /// Whether a summary was not the same after decoding: this key keeps all others as they are.
+    /// True if a summary was not the same after decoding: this key keeps all others as they are.
     refused: bool,
 }
 

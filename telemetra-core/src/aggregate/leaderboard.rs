@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
 
-/// A place on a leaderboard, and the key in it.
+/// A place on a leaderboard, and the key in it: a row of the table that [`Layout::ranked`](crate::Layout::ranked)
+/// describes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Ranked<K: Key> {
@@ -50,7 +51,7 @@ pub struct Leaderboard<T> {
     entries: BTreeMap<T, isize>,
     /// The first entries, as of the last call of `settle`.
     board: Vec<T>,
-    /// Whether a change since then may affect the board.
+    /// True if a change since then may affect the board.
     stale: bool,
 }
 

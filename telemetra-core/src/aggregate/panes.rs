@@ -196,7 +196,7 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
         Some(EventTime(goes.0.next_multiple_of(spec.slide())).max(next))
     }
 
-    /// Whether the first window that ends after `boundary` contains a pane already.
+    /// Returns whether the first window that ends after `boundary` contains a pane already.
     fn is_open(&self, rules: &WindowRules, boundary: EventTime) -> bool {
         let next = rules.windows.pane_end(boundary);
         self.panes.back().is_some_and(|pane| pane.start.plus(rules.windows.size()) >= next)
@@ -297,7 +297,7 @@ impl<A: Accumulator> WindowState for KeyWindows<A> {
 }
 
 impl<A: Accumulator> KeyWindows<A> {
-    /// Whether the key has no state.
+    /// Returns whether the key has no state.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.panes.is_empty() && self.summaries.is_empty()
@@ -378,7 +378,7 @@ impl<A: Accumulator> KeyWindows<A> {
         }
     }
 
-    /// Whether other panes are in the newest window, which ends at `end`, than in the one before.
+    /// Returns whether other panes are in the newest window, which ends at `end`, than in the one before.
     fn differs(&self, spec: &WindowSpec, end: EventTime) -> bool {
         let (start, newest) = (end.minus(spec.size()), end.minus(spec.slide()));
         let left = || self.first_from(spec, start).checked_sub(1).and_then(|index| self.panes.get(index));

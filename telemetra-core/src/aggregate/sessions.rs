@@ -30,7 +30,7 @@ pub struct Segment<A: Accumulator> {
 }
 
 impl<A: Accumulator> Segment<A> {
-    /// Whether this run and events from `first` to `last` belong to the same session.
+    /// Returns whether this run and events from `first` to `last` belong to the same session.
     fn is_near(&self, first: EventTime, last: EventTime, gap: u64) -> bool {
         first < self.last.plus(gap) && self.first < last.plus(gap)
     }

@@ -21,7 +21,7 @@ pub trait WindowState: Default + 'static {
     /// The state of one key in a checkpoint.
     type State: Serialize + DeserializeOwned + 'static;
 
-    /// Whether the state of a key can be [packed](Self::pack). Default: false.
+    /// True if the state of a key can be [packed](Self::pack). Default: false.
     const PACKS: bool = false;
 
     /// Writes all of the state as bytes, without what can be computed anew. Only called if it
@@ -78,7 +78,7 @@ pub trait WindowState: Default + 'static {
     /// The boundary at which the key must be advanced next if no partial arrives; `None` if it has no state.
     fn wake(&self, rules: &Self::Rules, boundary: EventTime) -> Option<EventTime>;
 
-    /// Whether there is a window with events that has not ended at `boundary`.
+    /// Returns whether there is a window with events that has not ended at `boundary`.
     fn is_open(&self, rules: &Self::Rules, boundary: EventTime) -> bool;
 
     /// The windows with events that have begun and not ended at `boundary`, to which the key was advanced; a

@@ -10,7 +10,7 @@ use serde::de::{
 
 /// The depth below which nothing is looked at: a type that contains itself has no end.
 const DEEPEST: usize = 16;
-/// The longest shape that is told in words; what is longer is told by its beginning and a checksum.
+/// The length of the longest shape that is written in full; a longer one is its beginning and a checksum.
 const LONGEST: usize = 600;
 
 /// Returns the shape of a type: the numbers, texts, lists and so on that its encoding consists of. Types with
@@ -44,7 +44,7 @@ pub fn shape_of<T: DeserializeOwned>() -> String {
     shape
 }
 
-/// Why a type cannot be traced further.
+/// The error of a type that cannot be traced further.
 #[derive(Debug)]
 struct Refused;
 
@@ -197,7 +197,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        // Variants are encoded by their number, so their names tell whether they kept it.
+        // Variants are encoded by their number, so their names show whether they kept it.
         self.note("<");
         self.shape.push_str(&variants.join("|"));
         let value = visitor.visit_enum(First(self.inner()))?;

@@ -93,8 +93,8 @@ impl AnyDetector {
         self.normal_scores
     }
 
-    /// Whether its findings depend on value and baselines alone, so that windows may be evaluated in any
-    /// order.
+    /// Returns whether its findings depend on value and baselines alone, so that windows may be evaluated in
+    /// any order.
     #[must_use]
     pub fn is_pure(&self) -> bool {
         self.pure
@@ -119,7 +119,7 @@ impl AnyDetector {
         self.tracker.track_or_departs(window)
     }
 
-    /// Whether a window without a finding departs from its baseline on a side that is not reported.
+    /// Returns whether a window without a finding departs from its baseline on a side that is not reported.
     #[must_use]
     pub fn departs(&self, window: &Observed<'_>) -> bool {
         self.tracker.departs(window)

@@ -152,9 +152,9 @@ pub trait Detector: Debug + Send + Sync {
     /// baseline's scale. Called once for each key, window and rule, and again after corrections.
     fn judge(&self, value: i64, baseline: &Baseline<'_>) -> Option<Verdict>;
 
-    /// Whether a value without a verdict would have one on a side that is not reported. Where [moments are
-    /// left out](crate::MomentRule::include_moments) of baselines, such windows are not samples either: a
-    /// fall is not a spike, but it is a change of level. By default there are none.
+    /// Returns whether a value without a verdict would have one on a side that is not reported. Where
+    /// [moments are left out](crate::MomentRule::include_moments) of baselines, such windows are not samples
+    /// either: a fall is not a spike, but it is a change of level. By default there are none.
     fn departs(&self, _value: i64, _baseline: &Baseline<'_>) -> bool {
         false
     }

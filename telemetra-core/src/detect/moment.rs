@@ -14,6 +14,10 @@ use crate::micro::Micro;
 use crate::time::event_time::EventTime;
 
 /// A moment: an episode of adjacent anomalous windows of one key, found by one rule.
+///
+/// It is a row of the moments table of its grouping. It is upserted while it is open, when it ends, when a late
+/// event changes a window that it consists of or is compared with, and when its [chance](Self::chance) is final;
+/// it is withdrawn if a correction makes all of its windows usual.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Moment<K: Key> {
@@ -27,7 +31,7 @@ pub struct Moment<K: Key> {
     pub peak_at: EventTime,
     /// The end of the last anomalous window.
     pub last_at: EventTime,
-    /// Whether it is still open: the next window may belong to it.
+    /// True if it is still open: the next window may belong to it.
     pub open: bool,
     /// The detector's name.
     pub detection_method: Arc<str>,
@@ -45,7 +49,7 @@ pub struct Moment<K: Key> {
     pub baseline_samples: u32,
     /// The number of its windows.
     pub windows: u32,
-    /// Whether its detector's score is that of a normal distribution, so that its chance can be computed.
+    /// True if its detector's score is that of a normal distribution, so that its chance can be computed.
     pub comparable: bool,
     /// The share of moments expected to be chance among all moments of the last period that are at least as
     /// extreme, over all keys and rules of the grouping. `None` while it cannot be computed.
@@ -91,6 +95,20 @@ pub type EventsOf<S> = Arc<dyn Fn(&S) -> u64 + Send + Sync>;
 
 /// A rule that finds moments: a metric of a summary, the detector that watches it, and the name of the
 /// moments' type.
+///
+/// ```
+/// use telemetra_core::{MomentRule, Side, Tracker, VarianceFloor, ZScore};
+///
+/// /// The summary of a window: requests and failures.
+/// struct Minute { requests: u64, failures: u64 }
+///
+/// // Unusually many failures, in at least two adjacent windows; then nothing for ten minutes.
+/// let detector = ZScore::new(3.0)?.side(Side::Upper).floor(VarianceFloor::Poisson)?;
+/// let rule = MomentRule::count("failures", detector.min_duration(2)?.cooldown(600_000), |m: &Minute| m.failures);
+/// assert_eq!((rule.metric)(&Minute { requests: 90, failures: 4 }), Some(4));
+/// assert_eq!(rule.max_samples(), 30);
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct MomentRule<S> {
     /// The type of its moments.
@@ -103,7 +121,7 @@ pub struct MomentRule<S> {
     pub scale: i64,
     /// The meaning of a window without events.
     pub missing: MissingWindow,
-    /// Whether baselines leave out the windows of moments, see [`include_moments`](Self::include_moments).
+    /// True if baselines leave out the windows of moments, see [`include_moments`](Self::include_moments).
     pub excludes_moments: bool,
     /// The length of a silence after which baselines begin anew, see [`absent_after`](Self::absent_after).
     pub absent_after: Option<u64>,
@@ -132,6 +150,17 @@ impl<S> MomentRule<S> {
 
     /// A rule for a gauge: a metric in fixed point, `scale` units of which make one, for which a window
     /// without events has no value.
+    ///
+    /// ```
+    /// use telemetra_core::{Micro, MomentRule, ZScore};
+    /// // The temperature, in millionths of a degree; a window without a reading has none.
+    /// let rule = MomentRule::gauge("departure", ZScore::new(3.0)?, Micro::SCALE, |celsius: &Option<f64>| {
+    ///     celsius.map(|celsius| Micro::from(celsius).0)
+    /// });
+    /// assert_eq!((rule.metric)(&Some(20.5)), Some(20_500_000));
+    /// assert_eq!((rule.metric)(&None), None);
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     pub fn gauge(
         moment_type: &str,
         detector: impl Tracker,
@@ -268,8 +297,8 @@ impl<S> MomentRule<S> {
         self.own.get(&*key.text()).unwrap_or(&self.detector)
     }
 
-    /// Whether a window with this value may be anomalous by itself, or as a sample make others so: its value is not
-    /// below the one below which [nothing is found](crate::Detector::quiet_below).
+    /// Returns whether a window with this value may be anomalous by itself, or as a sample make others so:
+    /// its value is not below the one below which [nothing is found](crate::Detector::quiet_below).
     pub(crate) fn is_loud(&self, value: i64) -> bool {
         // Sums and means are rounded.
         const NEARLY: f64 = 1.0 - 1e-9;

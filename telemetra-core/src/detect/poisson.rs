@@ -7,7 +7,7 @@ use super::tail::MAX_SCORE;
 
 /// Below this count the modified signed root is not accurate enough.
 const SMALL: f64 = 20.0;
-/// Up to this total the exact tail is computed quickly.
+/// The total up to which the exact tail is computed quickly.
 const EXACT: f64 = 3_000.0;
 /// The normal quantile of 1 in 5, the probability with which samples of independent events are found
 /// overdispersed.
@@ -65,9 +65,9 @@ fn z_of_log_tail(log_tail: f64) -> f64 {
     if tail > f64::MIN_POSITIVE { -Normal::standard().inverse_cdf(tail) } else { (-2.0 * log_tail).sqrt() }
 }
 
-/// Whether `n` samples vary more than counts of independent events: compares Fisher's index of dispersion,
-/// the sum of squares over the mean, with the chi-squared distribution with `n − 1` degrees of freedom, by
-/// the approximation of Wilson and Hilferty.
+/// Returns whether `n` samples vary more than counts of independent events: compares Fisher's index of
+/// dispersion, the sum of squares over the mean, with the chi-squared distribution with `n − 1` degrees of
+/// freedom, by the approximation of Wilson and Hilferty.
 pub(super) fn is_overdispersed(variance: f64, mean: f64, n: f64) -> bool {
     let freedom = n - 1.0;
     let part = 2.0 / (9.0 * freedom);

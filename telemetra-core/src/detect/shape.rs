@@ -20,7 +20,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether this window follows the last one.
+    /// Returns whether this window follows the last one.
     fn goes_on(&self, window: &Observed<'_>) -> bool {
         self.last.is_some_and(|last| window.since(last) <= window.spec.slide())
     }

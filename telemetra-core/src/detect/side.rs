@@ -28,7 +28,7 @@ impl Side {
         if self == Self::Both { 2 } else { 1 }
     }
 
-    /// Whether a departure of this sign is watched; a departure of zero is not.
+    /// Returns whether a departure of this sign is watched; a departure of zero is not.
     pub(super) fn takes(self, departure: f64) -> bool {
         match self {
             Self::Upper => departure > 0.0,
@@ -40,6 +40,17 @@ impl Side {
 
 /// The least standard deviation that a detector assumes. If a few samples happen to be equal, the next one
 /// may still differ.
+///
+/// ```
+/// use telemetra_core::{Baseline, Detector, PowerSums, VarianceFloor, ZScore};
+/// // Ten windows of exactly 40 requests; then 41.
+/// let mut sums = PowerSums::default();
+/// (0..10).for_each(|_| sums.add(40));
+/// let baseline = Baseline { sums, scale: 1, samples: &(), means: None };
+/// assert!(ZScore::new(3.0)?.judge(41, &baseline).is_some(), "any other value is anomalous");
+/// assert!(ZScore::new(3.0)?.floor(VarianceFloor::Poisson)?.judge(41, &baseline).is_none());
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq)]
 pub enum VarianceFloor {
     /// No floor: after samples that are all equal, any other value has the greatest score.
@@ -71,7 +82,7 @@ impl VarianceFloor {
         }
     }
 
-    /// Whether its numbers are finite and not negative.
+    /// Returns whether its numbers are finite and not negative.
     pub(super) fn is_valid(self) -> bool {
         let good = |x: f64| x.is_finite() && x >= 0.0;
         match self {

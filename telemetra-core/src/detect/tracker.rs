@@ -75,7 +75,7 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         0.0
     }
 
-    /// Whether its findings depend on value and baselines alone.
+    /// Returns whether its findings depend on value and baselines alone.
     fn is_pure(&self) -> bool {
         false
     }
@@ -93,8 +93,8 @@ pub trait Tracker: Debug + Send + Sync + 'static {
         DAY
     }
 
-    /// Whether a window without a finding departs on a side that is not reported, so that it is not a sample
-    /// of later ones. See [`Detector::departs`].
+    /// Returns whether a window without a finding departs on a side that is not reported, so that it is not a
+    /// sample of later ones. See [`Detector::departs`].
     fn departs(&self, _window: &Observed<'_>) -> bool {
         false
     }

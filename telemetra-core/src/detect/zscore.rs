@@ -100,6 +100,14 @@ impl ZScore {
     /// If the range is empty, starts below 2 or ends above 10,000, or if with the least number of samples
     /// only values more than a hundred deviations from the mean would be anomalous: with 2 samples and a
     /// threshold of 3 it would be 235 deviations.
+    ///
+    /// ```
+    /// use telemetra_core::ZScore;
+    /// assert!(ZScore::new(3.0)?.samples(20..=60).is_ok());
+    /// let refused = ZScore::new(3.0)?.samples(2..=60).unwrap_err();
+    /// assert!(refused.to_string().contains("with 2 samples"), "{refused}");
+    /// # Ok::<(), telemetra_core::ConfigError>(())
+    /// ```
     pub fn samples(mut self, samples: RangeInclusive<u32>) -> Result<Self, ConfigError> {
         let (min, max) = (*samples.start(), *samples.end());
         let refused = |detail: String, hint: &str| Err(ConfigError::new("samples", detail, hint));

@@ -73,7 +73,7 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// The value of the last header with that name.
+    /// The value of the last header with that name; `None` if there is no such header, or it has no value.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers().filter(|(found, _)| *found == name).last().and_then(|(_, value)| value)
@@ -127,7 +127,7 @@ pub struct RecordPlace {
     /// The length of a record that is longer than allowed; `range` then covers only its first bytes. Such a
     /// record is malformed and is not decoded.
     pub oversize: Option<u64>,
-    /// Whether the record has no value, not even an empty one: a tombstone in Kafka. Such a record is
+    /// True if the record has no value, not even an empty one: a tombstone in Kafka. Such a record is
     /// malformed and is not decoded.
     pub tombstone: bool,
     /// The index of its extras, or [`NO_EXTRAS`].
@@ -283,7 +283,13 @@ impl RecordBatch {
         &mut self.bytes
     }
 
-    /// Adds a record whose value is this range of the buffer.
+    /// Adds a record whose value is this range of the [buffer](Self::buffer_mut). The length is not limited here:
+    /// use [`push_oversize`](Self::push_oversize) for a record longer than
+    /// [`MAX_RECORD_BYTES`](Self::MAX_RECORD_BYTES).
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, if the range ends beyond the buffer; otherwise reading the record panics.
     #[inline]
     pub fn mark(&mut self, range: Range<usize>, offset: u64) {
         debug_assert!(range.end <= self.bytes.len());
@@ -331,19 +337,20 @@ impl RecordBatch {
         record
     }
 
-    /// Whether the batch is so large that a partition should stop appending.
+    /// Returns whether the batch is so large that a partition should stop appending: at
+    /// [`TARGET_BYTES`](Self::TARGET_BYTES), 64 KiB, or at 4,096 records.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.bytes.len() >= Self::TARGET_BYTES || self.records.len() >= Self::MOST_RECORDS
     }
 
-    /// Whether the batch has no record.
+    /// Returns whether the batch has no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Whether any of its records has a header.
+    /// Returns whether any of its records has a header.
     #[must_use]
     pub fn has_headers(&self) -> bool {
         !self.headers.is_empty()

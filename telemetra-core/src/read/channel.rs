@@ -56,7 +56,7 @@ pub struct Channel<T = Vec<u8>> {
 
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Whether a partition is open. Two partitions would take values from each other.
+    /// True if a partition is open. Two partitions would take values from each other.
     reading: AtomicBool,
     /// The offset of the first value.
     pub(super) first: AtomicU64,
@@ -231,7 +231,7 @@ impl<T: Carried> Partition for Reader<T> {
         let receiver = &self.receiver;
         let ended = T::fill(batch, &mut self.next, || receiver.try_recv());
         Ok(match ended {
-            // Values were read, so the next poll tells whether the channel is empty or closed.
+            // Values were read, so the next poll finds whether the channel is empty or closed.
             _ if self.next > before => Polled::Ready,
             TryRecvError::Empty => Polled::Idle(PAUSE),
             TryRecvError::Closed => Polled::Done,

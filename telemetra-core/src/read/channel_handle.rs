@@ -10,6 +10,17 @@ use crate::read::channel::Shared;
 
 /// The sending half of a [`Channel`](super::channel::Channel), like `tokio::sync::mpsc::Sender`. Clones push
 /// into the same channel.
+///
+/// ```
+/// use telemetra_core::source::{Channel, PushError};
+/// let (handle, source) = Channel::bounded("host", 2)?;
+/// handle.push("one")?;
+/// handle.clone().try_push("two")?;
+/// assert!(matches!(handle.try_push("three"), Err(PushError::Full(_))), "`push` would wait here");
+/// drop(source);
+/// assert!(handle.is_closed());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ChannelHandle<T = Vec<u8>> {
     pub(super) sender: Sender<T>,
@@ -107,6 +118,17 @@ impl<T> ChannelHandle<T> {
     /// # Errors
     ///
     /// [`PushError::Closed`], as for [`push`](Self::push).
+    ///
+    /// ```
+    /// # use std::{future::Future, pin::pin, task::{Context, Waker}};
+    /// use telemetra_core::source::Channel;
+    /// let (handle, _source) = Channel::bounded("host", 1)?;
+    /// let mut pushed = pin!(handle.push_async("one")); // In a task: `handle.push_async("one").await?`.
+    /// assert!(pushed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    /// let mut waits = pin!(handle.push_async("two"));
+    /// assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "the channel is full");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn push_async(&self, record: impl Into<T>) -> Result<(), PushError<T>> {
         match self.push_or_wait(record.into())? {
             None => Ok(()),
@@ -123,7 +145,7 @@ impl<T> ChannelHandle<T> {
         self.sender.close();
     }
 
-    /// Whether the channel is closed, by a handle or because the pipeline is gone.
+    /// Returns whether the channel is closed, by a handle or because the pipeline is gone.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
@@ -149,7 +171,7 @@ impl<T> ChannelHandle<T> {
 
     /// The offset before which all values are in a checkpoint. They survive a crash, so the host may
     /// acknowledge them to where it received them. Values are numbered in the order of pushing, from
-    /// [`first_offset`](Self::first_offset). Threads that push at the same time cannot tell which value came
+    /// [`first_offset`](Self::first_offset). Threads that push at the same time cannot know which value came
     /// first.
     #[must_use]
     pub fn committed(&self) -> u64 {

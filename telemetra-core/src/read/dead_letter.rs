@@ -7,8 +7,12 @@ use crate::read::source::PartitionId;
 use crate::read::traceparent::TraceParent;
 use crate::time::event_time::EventTime;
 
-/// A record or event that was not counted, with its bytes, its place and the reason. Partition, offset and
-/// index identify it.
+/// A record or event that was not counted, with its bytes, its place and the reason, like a message in a
+/// dead-letter queue. Partition, offset and index identify it.
+///
+/// A pipeline passes it to [`Sink::dead_letters`](crate::Sink::dead_letters) of every sink, and counts it by its
+/// fate whether a sink keeps it or not. It does not stop the pipeline. After a restart the same letter may come
+/// again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The partition of the record.

@@ -26,6 +26,33 @@ use crate::read::event::Events;
 ///
 /// The test kit's [`decoder_compliance`](crate::testkit::decoder_compliance) checks all clauses, except that
 /// results are the same after a restart.
+///
+/// ```
+/// use telemetra_core::testkit::decoder_compliance;
+/// use telemetra_core::{Arena, DecodeError, Decoder, Event, EventTime, Record};
+///
+/// /// A request, read from `host millis`.
+/// #[derive(Debug)]
+/// struct Request { host: String, time: EventTime }
+/// impl Event for Request {
+///     type Key = String;
+///     fn time(&self) -> EventTime { self.time }
+///     fn key(&self) -> &str { &self.host }
+/// }
+///
+/// struct Words;
+/// impl Decoder<Request> for Words {
+///     fn decode<'a>(&self, record: Record<'a>, _: &'a Arena, events: &mut Vec<Request>) -> Result<(), DecodeError> {
+///         let text = std::str::from_utf8(record.value).map_err(|_| DecodeError::new("is not UTF-8"))?;
+///         let (host, millis) = text.split_once(' ').ok_or(DecodeError::new("is not two words"))?;
+///         let time = millis.parse().map_err(|_| DecodeError::field("time", "is not a number"))?;
+///         events.push(Request { host: host.to_owned(), time: EventTime(time) });
+///         Ok(())
+///     }
+/// }
+///
+/// decoder_compliance::<Request>(&Words, &[b"ada 1000", b"bob 2000"], &[b"", b"ada", b"ada noon"]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not decode events of `{E}`",
     note = "take `SerdeJson::new()` for JSON and a type that is `Deserialize`, or implement `Decoder<{E}>`"

@@ -37,14 +37,15 @@ pub trait Event {
     /// The type of the key by which events are grouped.
     type Key: Key;
 
-    /// The event time: when the event happened.
+    /// The event time: when the event happened. The event is counted in the windows that contain it, however
+    /// late it is read within the [allowed lateness](crate::TimeConfig::allowed_lateness).
     fn time(&self) -> EventTime;
 
     /// The key, in its borrowed form: `&str` for a `String`, the number itself for a number.
     fn key(&self) -> <Self::Key as Key>::Ref<'_>;
 
-    /// The id by which duplicates are recognised; `None` if the event has no id. It is used only if
-    /// [duplicates are dropped](crate::TimeConfig::deduplicate).
+    /// The id by which duplicates are recognised; `None`, the default, if the event has no id: it is then never a
+    /// duplicate. It is used only if [duplicates are dropped](crate::TimeConfig::deduplicate).
     fn id(&self) -> Option<EventId> {
         None
     }
@@ -101,7 +102,7 @@ impl<E: Event + 'static> Events for E {
 pub struct EventId(pub u128);
 
 impl EventId {
-    /// The id with that text.
+    /// Returns the id with that text. Texts of up to 15 bytes are exact; of longer ones it is a hash of 127 bits.
     #[must_use]
     #[inline]
     pub fn of(text: &str) -> Self {

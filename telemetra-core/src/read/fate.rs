@@ -41,7 +41,7 @@ impl Fate {
         }
     }
 
-    /// Whether events of this fate are counted in the results.
+    /// Returns whether events of this fate are counted in the results.
     #[must_use]
     pub const fn is_counted(self) -> bool {
         matches!(self, Self::OnTime | Self::LateApplied)
@@ -118,7 +118,7 @@ impl Fates {
         self.too_late > 100 && self.too_late > self.read / 10
     }
 
-    /// Whether each event has a fate:
+    /// Returns whether each event has a fate:
     /// `read = on_time + late_applied + too_late + malformed + from_future + duplicate`.
     #[must_use]
     pub fn is_balanced(&self) -> bool {

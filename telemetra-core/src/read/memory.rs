@@ -53,7 +53,7 @@ pub enum MemoryStep {
 struct Log {
     records: Vec<Vec<u8>>,
     script: Vec<MemoryStep>,
-    /// Whether a handle may still append.
+    /// True if a handle may still append.
     open: bool,
     committed: u64,
 }
@@ -91,7 +91,8 @@ impl Memory {
         self
     }
 
-    /// Sets the greatest number of records per poll; 0 counts as 1. By default a poll fills the batch.
+    /// Sets the greatest number of records per poll of a partition; 0 counts as 1. By default a poll fills the
+    /// batch.
     #[must_use]
     pub fn records_per_poll(mut self, records: usize) -> Self {
         self.records_per_poll = Some(records.max(1));
@@ -151,6 +152,20 @@ impl Source for Memory {
 }
 
 /// A handle that appends records to a partition of a [`Memory`] source while it is read.
+///
+/// ```
+/// use telemetra_core::source::{Memory, Polled, RecordBatch, Source};
+/// let mut source = Memory::default();
+/// let numbers = source.handle("numbers");
+/// let mut partition = source.open(&source.clone().partitions()?[0], None)?;
+/// let mut batch = RecordBatch::default();
+/// assert!(matches!(partition.poll(&mut batch)?, Polled::Idle(_)));
+/// numbers.append("one");
+/// assert_eq!(partition.poll(&mut batch)?, Polled::Ready);
+/// numbers.end();
+/// assert_eq!(partition.poll(&mut batch)?, Polled::Done);
+/// # Ok::<(), telemetra_core::ExternalError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryHandle {
     log: Arc<Mutex<Log>>,

@@ -113,7 +113,7 @@ impl Sequencer {
         }
     }
 
-    /// Has every event be too late whose pane ended before `from`: what its revision takes is not kept.
+    /// Makes every event too late whose pane ended before `from`, as the state for its revision is not kept.
     #[must_use]
     pub fn revisable_from(mut self, from: EventTime) -> Self {
         self.revisable_from = from;
@@ -210,7 +210,7 @@ impl Sequencer {
         }
     }
 
-    /// Whether enough events in a row have jumped to about the same time for the jump to be believed.
+    /// Returns whether enough events in a row have jumped to about the same time for the jump to be believed.
     #[cold]
     fn believes(&mut self, time: EventTime) -> bool {
         let distance = |jump: &Jump| jump.to.max(time) - jump.to.min(time);

@@ -144,9 +144,9 @@ pub trait Source: Send {
         None
     }
 
-    /// Whether a partition of a checkpoint that is not listed any more was one of this source, and may go, like a
-    /// file of a folder that is cleared of old files. What it counted stays counted; what lay from `offset` on
-    /// is lost, and the source should log that. `false`, the default, makes it an error.
+    /// Returns whether a partition of a checkpoint that is not listed any more was one of this source, and
+    /// may go, like a file of a folder that is cleared of old files. What it counted stays counted; what lay
+    /// from `offset` on is lost, and the source should log that. `false`, the default, makes it an error.
     fn may_be_gone(&mut self, partition: &PartitionId, offset: u64) -> bool {
         let _ = (partition, offset);
         false

@@ -89,7 +89,7 @@ impl TraceParent {
         self.flags
     }
 
-    /// Whether whoever began the trace records it.
+    /// Returns whether the caller that began the trace records it.
     #[must_use]
     pub fn is_sampled(&self) -> bool {
         self.flags & 1 == 1

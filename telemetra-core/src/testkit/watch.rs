@@ -47,9 +47,9 @@ pub(super) fn start(windows: &WindowRules) -> EventTime {
 /// The evaluation of the window that ended with a pane.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Whether the window is anomalous.
+    /// True if the window is anomalous.
     pub anomalous: bool,
-    /// Whether a moment begins with the window.
+    /// True if a moment begins with the window.
     pub begins: bool,
 }
 

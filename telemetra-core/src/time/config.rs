@@ -58,7 +58,7 @@ pub struct TimeConfig {
     /// waits for it. `None` means never, which is right for a replay. Default: 5 s.
     #[serde(with = "millis::option")]
     pub idle_after: Option<Duration>,
-    /// Whether an event is dropped if one with the same [id](crate::Event::id) came before in its partition,
+    /// True if an event is dropped if one with the same [id](crate::Event::id) came before in its partition,
     /// within the allowed lateness. Costs at least 16 bytes and a hash look-up for each event with an id in that time.
     /// Default: false.
     pub deduplicate: bool,
@@ -83,6 +83,13 @@ impl TimeConfig {
     /// Returns the least horizon that works for baselines of `samples` disjoint windows. A window may be
     /// corrected for the allowed lateness after its last pane ended; all windows in whose baseline it is are
     /// then evaluated again, so they must still be there.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use telemetra_core::TimeConfig;
+    /// // By default windows of a minute every 10 s, corrected for 5 minutes; with baselines of 30 windows.
+    /// assert_eq!(TimeConfig::default().least_horizon(30), Duration::from_secs(300 + 32 * 60 + 2 * 10));
+    /// ```
     #[must_use]
     pub fn least_horizon(&self, samples: u32) -> Duration {
         let windows = u64::from(samples) + 2;

@@ -118,14 +118,19 @@ impl EventTime {
     }
 
     /// The time `millis` earlier, at least [`MIN`](Self::MIN).
+    ///
+    /// ```
+    /// use telemetra_core::EventTime;
+    /// assert_eq!(EventTime(1_500).minus(500), EventTime(1_000));
+    /// assert_eq!(EventTime(1_500).minus(2_000), EventTime::MIN, "there is no time before the epoch");
+    /// ```
     #[must_use]
     pub const fn minus(self, millis: u64) -> Self {
         Self(self.0.saturating_sub(millis))
     }
 }
 
-/// The distance in milliseconds; 0 if `rhs` is later.
-/// The milliseconds from one time to a later one; 0 if it is earlier.
+/// The milliseconds from `rhs` to this time; 0 if `rhs` is later.
 impl std::ops::Sub for EventTime {
     type Output = u64;
     fn sub(self, rhs: Self) -> u64 {

@@ -55,7 +55,7 @@ impl FromStr for EventTime {
     }
 }
 
-/// Does the work of [`parse_timestamp`].
+/// The parser behind [`parse_timestamp`].
 fn parse(text: &[u8]) -> Result<EventTime, &'static str> {
     let Some((head, rest)) = text.split_first_chunk::<19>() else { return Err(SHAPE) };
     let [y1, y2, y3, y4, d1, m1, m2, d2, day1, day2, t, clock @ ..] = *head;

@@ -69,13 +69,16 @@ pub struct BoundedOutOfOrderness {
 }
 
 impl BoundedOutOfOrderness {
-    /// A strategy that stays `bound` behind the greatest event time seen, to the millisecond.
+    /// Creates a strategy that stays `bound` behind the greatest event time seen, to the millisecond, for
+    /// partitions that are never idle: see [`idle_after`](Self::idle_after).
     #[must_use]
     pub fn new(bound: Duration) -> Self {
         Self { bound: millis::of(bound), idle_after: None, greatest: EventTime::MIN }
     }
 
-    /// The same strategy with a time after which a partition without records is idle; `None` means never.
+    /// Sets the processing time without records after which a partition is idle. Default: `None`, which means
+    /// never, so that a partition without records holds back all windows. (A pipeline without a strategy of yours
+    /// has 5 s.)
     #[must_use]
     pub fn idle_after(mut self, idle_after: Option<Duration>) -> Self {
         self.idle_after = idle_after;

@@ -135,6 +135,12 @@ impl Default for WindowSpec {
 }
 
 /// A half-open interval of event time, `[start, end)`.
+///
+/// ```
+/// use telemetra_core::{EventTime, WindowSpec};
+/// let window = WindowSpec::default().window_ending(EventTime(120_000));
+/// assert_eq!((window.start, window.end, window.seconds()), (EventTime(60_000), EventTime(120_000), 60.0));
+/// ```
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// The first instant of the window.
@@ -164,7 +170,7 @@ pub struct WindowRules {
 }
 
 impl WindowRules {
-    /// Whether the summary of the window that ended at `end` is beyond the horizon when `boundary` is
+    /// Returns whether the summary of the window that ended at `end` is beyond the horizon when `boundary` is
     /// reached. It is then retired: removed from the collection, while sinks keep its row.
     #[must_use]
     pub fn is_retired(&self, end: EventTime, boundary: EventTime) -> bool {

@@ -40,11 +40,30 @@ pub trait AnyRow: Debug + Send + Sync {
     /// The order by table name and key. The result is equal if both have the same key in the same table.
     fn compare_key(&self, other: &dyn AnyRow) -> Ordering;
 
-    /// Whether the other is an equal row of the same table and type.
+    /// Returns whether the other is an equal row of the same table and type.
     fn equals(&self, other: &dyn AnyRow) -> bool;
 }
 
-/// A change of one row: an upsert or a withdrawal.
+/// A change of one row: an upsert or a withdrawal, as a [`Sink`](crate::Sink) gets it. The row is without its
+/// type; [`row`](Self::row) returns it in its own type if that is known.
+///
+/// ```
+/// use telemetra_core::{Action, Column, ColumnKind, EventTime, Layout, Table, Value};
+/// let table = Table::new("totals")
+///     .key(Column::new("site", ColumnKind::Integer))
+///     .column(Column::new("total", ColumnKind::Integer))
+///     .revision("revision");
+/// let layout = Layout::new(table, |(site, total): &(u32, i64), put| {
+///     put(Value::Unsigned((*site).into()));
+///     put(Value::Signed(*total));
+///     put(Value::Revision);
+/// });
+/// let change = layout.upsert((7, 40), 2);
+/// assert_eq!((change.table(), change.action, change.row::<(u32, i64)>()), ("totals", Action::Upsert, Some(&(7, 40))));
+/// let mut values = Vec::new();
+/// change.values(EventTime(59_999), &mut |value| values.push(format!("{value:?}")));
+/// assert_eq!(values, ["Unsigned(7)", "Signed(40)", "Unsigned(2)"]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Change {
     /// The new row of an upsert, or the last row before a withdrawal.

@@ -63,6 +63,18 @@ impl<R: Row> Layout<R> {
 impl<R: Data> Layout<R> {
     /// A layout by a closure that puts the value of each column, the key columns first. The subject of a row
     /// is its first key column, and rows describe the present.
+    ///
+    /// ```
+    /// use telemetra_core::{Column, ColumnKind, Layout, RowKey, Table, Value};
+    /// let table = Table::new("totals").key(Column::new("site", ColumnKind::Integer)).column(Column::new("total", ColumnKind::Integer));
+    /// let layout = Layout::new(table, |(site, total): &(u32, i64), put| {
+    ///     put(Value::Unsigned((*site).into()));
+    ///     put(Value::Signed(*total));
+    /// });
+    /// let change = layout.upsert((7, 40), 0);
+    /// assert_eq!(RowKey::of(&*change.row).to_string(), "totals (7)");
+    /// assert_eq!((layout.subject(&(7, 40)).as_ref(), layout.time(&(7, 40))), ("7", None));
+    /// ```
     pub fn new(table: Table, values: impl Fn(&R, &mut dyn FnMut(Value<'_>)) + Send + Sync + 'static) -> Self {
         let values = Arc::new(values);
         let first = Arc::clone(&values);
@@ -192,7 +204,7 @@ impl<R: Data> Layout<R> {
     }
 }
 
-/// Tells the compiler that the result of a closure may borrow from its argument.
+/// Returns the closure, with the type of one whose result may borrow from its argument.
 fn borrowing<R, F: for<'r> Fn(&'r R) -> Cow<'r, str>>(subject: F) -> F {
     subject
 }

@@ -36,6 +36,16 @@ impl<K: Key, S: Data> Layout<SummaryRow<K, S>> {
     /// The layout of a grouping's summaries. The columns are key columns with these names, `window_start`,
     /// `window_end`, the given `columns`, for which `values` puts the values, `revision` and `updated_at`.
     /// The key consists of the key columns and `window_start`.
+    ///
+    /// ```
+    /// use telemetra_core::{Column, ColumnKind, Layout, SummaryRow, Value};
+    /// let columns = vec![Column::new("readings", ColumnKind::Integer)];
+    /// let layout = Layout::<SummaryRow<String, u64>>::summaries("device_minute", &["device"], columns, |readings, _, put| {
+    ///     put(Value::Unsigned(*readings));
+    /// });
+    /// let names: Vec<_> = layout.table().all_columns().iter().map(|column| &*column.name).collect();
+    /// assert_eq!(names, ["device", "window_start", "window_end", "readings", "revision", "updated_at"]);
+    /// ```
     pub fn summaries(
         table: impl Into<Cow<'static, str>>,
         key: &[&'static str],

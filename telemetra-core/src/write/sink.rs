@@ -138,10 +138,11 @@ pub trait Sink: Send {
 pub enum SinkProgress {
     /// No other process writes to it: each has a target of its own, or none that lasts.
     NotShared,
-    /// Up to the time of this batch; `None` if nothing has been written.
+    /// The target has everything up to the time of this batch; `None` if nothing has been written.
     Until(Option<EventTime>),
-    /// Up to that time as well, but whoever opens the sink has to be given all current rows, as it keeps them in memory. So it
-    /// is opened at once, and [holds](Sink::hold) what it is given.
+    /// The target has everything up to that time as well, but the sink keeps all current rows in memory and writes
+    /// them as a whole, so it has to be given all of them. It is therefore opened at once, and
+    /// [holds](Sink::hold) what it is given.
     Rewritten(Option<EventTime>),
 }
 
@@ -190,6 +191,13 @@ impl<K: Sink + ?Sized> Sink for Box<K> {
 /// gets batches and reports its progress independently. A sink must store its progress by `index` *and* `of`,
 /// since with another number of shards rows are assigned differently, and the progress of the old shards does
 /// not apply. A shard that returns `None` gets all its current rows again.
+///
+/// ```
+/// use telemetra_core::Shard;
+/// let shard = Shard { index: Shard::index_of("ada", 4), of: 4 };
+/// assert!(shard.index < 4);
+/// assert_eq!(Shard::WHOLE.to_string(), "shard 0 of 1");
+/// ```
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard {
     /// The number of the shard, from 0.

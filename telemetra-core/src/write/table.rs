@@ -124,6 +124,16 @@ impl Table {
     }
 
     /// Adds an index with a name. With a condition in SQL, it is a partial index.
+    ///
+    /// ```
+    /// use telemetra_core::{Column, ColumnKind, Table};
+    /// let table = Table::new("alerts")
+    ///     .key(Column::new("device", ColumnKind::Text))
+    ///     .column(Column::nullable("ended_at", ColumnKind::Time))
+    ///     .index_named("open_alerts", ["device"], Some("ended_at IS NULL"));
+    /// assert_eq!(table.indexes()[0].only.as_deref(), Some("ended_at IS NULL"));
+    /// assert!(table.index(["raised_at"]).check().is_err(), "there is no such column");
+    /// ```
     #[must_use]
     pub fn index_named<const N: usize>(
         mut self,
@@ -138,6 +148,13 @@ impl Table {
 
     /// Sets the time column by which a sink with a retention partitions the table into days. The rows of a
     /// table without one are kept for ever.
+    ///
+    /// ```
+    /// use telemetra_core::{Column, ColumnKind, Table};
+    /// let table = Table::new("alerts").key(Column::new("device", ColumnKind::Text)).key(Column::new("at", ColumnKind::Time));
+    /// assert!(table.clone().by_day("at").check().is_ok());
+    /// assert!(table.by_day("device").check().is_err(), "a device is no time");
+    /// ```
     #[must_use]
     pub fn by_day(mut self, column: &str) -> Self {
         // `check` finds a column that does not exist.

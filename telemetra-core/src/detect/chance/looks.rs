@@ -80,7 +80,7 @@ impl Looks {
         self.0 = counted.filter_map(|(rule, of_rule)| Some((place(rule)?, of_rule))).collect();
     }
 
-    /// Whether all counts are zero.
+    /// Returns whether all counts are zero.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.values().all(|of_rule| of_rule.looks.is_empty() && of_rule.moments.is_empty())

@@ -33,7 +33,7 @@ struct Reach {
     oldest: EventTime,
     /// The number of samples including missing windows.
     slots: u64,
-    /// Whether a missing window is a sample of zero.
+    /// True if a missing window is a sample of zero.
     counts_missing: bool,
 }
 

@@ -76,7 +76,7 @@ impl<S: Data> Contents<S> {
         self.open.is_empty() && self.settled.is_empty() && self.shared.is_empty()
     }
 
-    /// Whether a window has a summary that may still be corrected.
+    /// Returns whether a window has a summary that may still be corrected.
     pub(super) fn has_open(&self) -> bool {
         !self.open.is_empty()
     }

@@ -109,7 +109,8 @@ impl<'a> Excluded<'a> {
     }
 }
 
-/// Whether this many anomalous windows among the last `reach` disjoint ones have become the usual ones.
+/// Returns whether this many anomalous windows among the last `reach` disjoint ones have become the usual
+/// ones.
 pub(super) fn is_usual(excluded: usize, reach: u32) -> bool {
     excluded > (reach / LEAST_REACH) as usize
 }

@@ -19,7 +19,7 @@ pub(super) struct Following {
     states: Vec<Option<DetectorState>>,
     /// The end of the last settled window.
     settled: EventTime,
-    /// Whether the windows after it must be evaluated again.
+    /// True if the windows after it must be evaluated again.
     stale: bool,
     /// The rules that earlier windows were not judged by: their states are made from the windows that are known. Those
     /// windows stay as they were judged.
@@ -29,9 +29,9 @@ pub(super) struct Following {
 /// The way in which windows are observed.
 #[derive(Copy, Clone)]
 struct Pass {
-    /// Whether windows are settled, not judged.
+    /// True if windows are settled, not judged.
     settles: bool,
-    /// Whether only the states of fresh rules observe them.
+    /// True if only the states of fresh rules observe them.
     only_fresh: bool,
     /// By fresh rules, a window up to this end is observed and not judged.
     quiet_until: EventTime,
@@ -69,8 +69,8 @@ impl Following {
         Ok(())
     }
 
-    /// Whether what was [saved](Self::save) holds everything. States that must be made from earlier windows,
-    /// and those that are written as nothing, are not told apart when they are restored.
+    /// Returns whether what was [saved](Self::save) holds everything. States that must be made from earlier
+    /// windows, and those that are written as nothing, are not distinguished when they are restored.
     pub(super) fn is_complete(&self, saved: &[Vec<u8>]) -> bool {
         let mut states = self.states.iter().zip(saved);
         self.fresh.is_empty() && states.all(|(state, saved)| state.is_none() || !saved.is_empty())

@@ -18,7 +18,7 @@ use crate::room::{grow, shrink};
 use crate::time::event_time::EventTime;
 use crate::time::window::WindowSpec;
 
-/// Up to so many runs, sums are computed anew for each window: that costs as much as finding running ones,
+/// The number of runs up to which sums are computed anew for each window: that costs as much as finding running ones,
 /// which would be most of the memory of a quiet key.
 const FEW: usize = 32;
 /// The number of the oldest runs that are searched one by one: they share a cache line.
@@ -136,12 +136,12 @@ impl History {
         Some(run.first.plus(passed * spec.slide()))
     }
 
-    /// Whether no rule can find anything in these windows, as all values are small.
+    /// Returns whether no rule can find anything in these windows, as all values are small.
     pub(super) fn is_quiet<S>(&self, rules: &[MomentRule<S>]) -> bool {
         self.loud == 0 && rules.len() <= u64::BITS as usize
     }
 
-    /// Whether a rule can find nothing in these windows.
+    /// Returns whether a rule can find nothing in these windows.
     pub(super) fn is_quiet_for(&self, rule: usize) -> bool {
         rule < u64::BITS as usize && self.loud & (1 << rule) == 0
     }

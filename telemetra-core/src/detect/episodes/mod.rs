@@ -64,8 +64,8 @@ pub struct AnomalousWindow {
     mean: Micro,
     stddev: Micro,
     samples: u32,
-    /// Whether it is in a moment. Otherwise it departs on a side that is not reported, and is only left out of
-    /// baselines.
+    /// True if it is in a moment. Otherwise it departs on a side that is not reported, and is only left out
+    /// of baselines.
     reported: bool,
 }
 
@@ -105,7 +105,7 @@ struct Found<K: Key> {
     hits: Hits,
     /// The moments in the collection.
     emitted: Vec<Moment<K>>,
-    /// Whether the anomalous windows changed since the moments were emitted.
+    /// True if the anomalous windows changed since the moments were emitted.
     changed: bool,
 }
 
@@ -187,13 +187,13 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         Ok(Some(EpisodesState { hits, levels, settled, last, memories, explained }))
     }
 
-    /// Whether there is a [state](Self::state) for checkpoints.
+    /// Returns whether there is a [state](Self::state) for checkpoints.
     #[must_use]
     pub fn has_state(&self) -> bool {
         self.following.is_some() || self.has_hits() || !self.levels.is_empty()
     }
 
-    /// Whether any window is anomalous.
+    /// Returns whether any window is anomalous.
     fn has_hits(&self) -> bool {
         self.found.iter().any(|found| !found.hits.is_empty())
     }
@@ -339,7 +339,7 @@ impl<K: Key, S: Data> KeyEpisodes<K, S> {
         self.found.iter().flat_map(|found| &found.emitted)
     }
 
-    /// Whether the key has no state.
+    /// Returns whether the key has no state.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.following.is_none() && !self.has_hits() && self.history.is_empty()

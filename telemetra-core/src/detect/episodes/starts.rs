@@ -12,7 +12,7 @@ use crate::time::window::WindowSpec;
 pub(super) struct Starts {
     /// The end of the first window after a silence, and the length of the silence.
     starts: Vec<(EventTime, u64)>,
-    /// Whether they must be found anew.
+    /// True if they must be found anew.
     stale: bool,
 }
 

@@ -50,7 +50,7 @@ macro_rules! cells {
 }
 cells!(i8, i16, i32, i64);
 
-/// Does the same with the queue, whatever its type.
+/// A macro that does the same with the queue, whatever its type.
 macro_rules! with {
     ($values:expr, $queue:ident => $do:expr) => {
         match $values {
@@ -98,7 +98,7 @@ impl Values {
         with!(self, queue => queue.get(index).map(|cell| cell.value()))
     }
 
-    /// Whether this is the last row.
+    /// Returns whether this is the last row.
     pub(super) fn ends_with(&self, row: &[i64]) -> bool {
         with!(self, queue => {
             let last = queue.len().checked_sub(row.len()).map(|start| queue.range(start..));
