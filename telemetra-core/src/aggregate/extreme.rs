@@ -13,8 +13,8 @@ use crate::data::Data;
 pub type Min<T> = Extreme<T, Least>;
 
 /// The accumulator of the greatest input; `None` without inputs. It takes any type of [`Data`], such as
-/// integers, texts and [`Micro`](crate::Micro) in place of floats. In sliding windows a pane costs one
-/// comparison and a place in a monotonic queue, whatever the size of the window.
+/// integers, texts and [`Micro`](crate::Micro) in place of floats. In sliding windows a pane enters
+/// and leaves a monotonic queue once, so its cost does not depend on the number of panes in a window.
 ///
 /// ```
 /// use telemetra_core::{Accumulate, Accumulator, Max, Min};

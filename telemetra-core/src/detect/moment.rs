@@ -15,9 +15,9 @@ use crate::time::event_time::EventTime;
 
 /// A moment: an episode of adjacent anomalous windows of one key, found by one rule.
 ///
-/// It is a row of the moments table of its grouping. It is upserted while it is open, when it ends, when a late
-/// event changes a window that it consists of or is compared with, and when its [chance](Self::chance) is final;
-/// it is withdrawn if a correction makes all of its windows usual.
+/// It is a row of the moments table of its grouping. It is upserted when it is found, when a window is added to it,
+/// when it ends, when a late event changes a window that it consists of or is compared with, and when its
+/// [chance](Self::chance) becomes final; it is withdrawn if a correction makes all of its windows usual.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Moment<K: Key> {

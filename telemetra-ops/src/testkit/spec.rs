@@ -29,6 +29,32 @@ pub use chance::chance;
 /// adds a payload to an accumulator.
 ///
 /// Unlike the operator it never removes old summaries.
+///
+/// ```
+/// use std::time::Duration;
+/// use differential_dataflow::input::Input;
+/// use telemetra_core::{Accumulate, EventTime, Sum, WindowSpec};
+/// use telemetra_ops::testkit::spec;
+/// use timely::dataflow::operators::{Capture, capture::Extract};
+///
+/// let tumbling = WindowSpec::tumbling(Duration::from_millis(10))?;
+/// let captured = timely::execute_directly(move |worker| {
+///     let (mut input, captured) = worker.dataflow::<EventTime, _, _>(|scope| {
+///         let (input, events) = scope.new_collection();
+///         let windows = spec::windows(events, tumbling, |sum: &mut Sum, n: &i64| sum.add(*n));
+///         (input, windows.inner.capture())
+///     });
+///     // Two events of the pane that ends at 10, which take effect at its last instant.
+///     for (time, n) in [(3, 20_i64), (7, 22)] {
+///         input.update_at(("a".to_owned(), (EventTime(time), n)), EventTime(9), 1);
+///     }
+///     captured
+/// });
+/// let updates: Vec<_> = captured.extract().into_iter().flat_map(|(_, updates)| updates).collect();
+/// let ((key, summary), at, diff) = &updates[0];
+/// assert_eq!((key.as_str(), *summary.value, *at, *diff), ("a", 42, EventTime(9), 1));
+/// # Ok::<(), telemetra_core::ConfigError>(())
+/// ```
 pub fn windows<'scope, K: Key, A: Accumulator, D: Data>(
     events: VecCollection<'scope, EventTime, (K, (EventTime, D)), isize>,
     spec: WindowSpec,
